@@ -1,0 +1,42 @@
+PYTHON ?= python3
+BIN := .venv/bin
+FIELDS := $(wildcard plugins/*)
+DONE := .venv/installed
+
+.PHONY: install test test-slow lint format demo wheels
+
+install: $(DONE)
+
+# Plain pip: the core and every plugin, editable, in one command so that they satisfy each other.
+$(DONE): pyproject.toml $(wildcard plugins/*/pyproject.toml)
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -e '.[dev]' $(addprefix -e ./,$(FIELDS))
+	touch $@
+
+test: $(DONE)
+	$(BIN)/python -m pytest -n 2 -m 'not slow'
+
+test-slow: $(DONE)
+	$(BIN)/python -m pytest -m slow
+
+lint: $(DONE)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict core
+	$(BIN)/mypy --ignore-missing-imports $(FIELDS)
+
+format: $(DONE)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+wheels: $(DONE)
+	rm -rf dist
+	for folder in . $(FIELDS); do $(BIN)/python -m build --wheel --no-isolation --outdir dist $$folder; done
+
+# From a noisy SEG-Y file to a denoised one: train, simulate, denoise, compare.
+demo: $(DONE)
+	rm -rf demo && mkdir demo
+	$(BIN)/scionwood fit seismic/denoise --run-dir demo/run
+	$(BIN)/scionwood seismic simulate demo/noisy.sgy --reference demo/reference.sgy
+	$(BIN)/scionwood seismic denoise demo/noisy.sgy demo/clean.sgy --adapter demo/run --qc demo/qc.png
+	$(BIN)/scionwood seismic compare demo/reference.sgy demo/noisy.sgy demo/clean.sgy --figure demo/denoised.png

@@ -1,0 +1,255 @@
+"""YAML -> the components that it names -> options validated against their signatures.
+
+Two phases: the YAML alone says which components are needed; only those are imported, and their
+signatures become the schema. All use of jsonargparse is in this file.
+"""
+
+from __future__ import annotations
+
+import inspect
+from argparse import ArgumentError
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scionwood import discovery
+from scionwood.errors import RecipeError
+from scionwood.recipe_file import locate, read_yaml, set_dotted, split_override
+
+SLOTS = {"task": "tasks", "backbone": "backbones", "data": "data"}
+BASELINES = ("frozen", "full")
+"""What `adapter:` may name beside a method: only the head trains, or every weight does."""
+
+TOP = (*SLOTS, "adapter", "trainer", "seed", "smoke")
+_PEFT_OWN = {  # fields that peft fills in, or that `targets` stands for
+    "target_modules",
+    "peft_type",
+    "task_type",
+    "auto_mapping",
+    "peft_version",
+    "base_model_name_or_path",
+    "revision",
+    "inference_mode",
+}
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One component of a recipe with its validated options.
+
+    Attributes:
+        name: `plugin/name`, or a method of peft, or a baseline.
+        component: what is called to build it; None for a baseline.
+        options: keyword arguments, every one with a value.
+    """
+
+    name: str
+    component: Callable[..., Any] | None
+    options: Mapping[str, Any]
+
+    def build(self, *injected: Any) -> Any:
+        """Call the component with what the core injects and with its options."""
+        if self.component is None:
+            raise RecipeError(f"adapter {self.name!r}", "a baseline has nothing to build")
+        return self.component(*injected, **self.options)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe whose every name is resolved and every option valid."""
+
+    name: str
+    task: Slot
+    backbone: Slot
+    data: Slot
+    adapter: Slot
+    trainer: Mapping[str, Any]
+    seed: int
+
+    def dump(self) -> str:
+        """The recipe as YAML with every default written out, so that a run can be repeated."""
+        slots = {key: getattr(self, key) for key in ("task", "backbone", "adapter", "data")}
+        out = {key: {"name": slot.name, **_plain(slot.options)} for key, slot in slots.items()}
+        tail = {"trainer": _plain(self.trainer), "seed": self.seed}
+        return yaml.safe_dump({**out, **tail}, sort_keys=False, allow_unicode=True)
+
+
+def resolve(source: str | Path, overrides: Sequence[str] = (), *, smoke: bool = False) -> Recipe:
+    """Read a recipe, import the components that it names, and validate it against them.
+
+    Args:
+        source: a YAML file, or the name of a plugin's recipe, `seismic/denoise`.
+        overrides: `task.lr=3e-4`, with or without leading dashes; values are YAML.
+        smoke: apply the recipe's own `smoke:` overrides, which make it small.
+
+    Raises:
+        RecipeError: naming the file, the key, and the nearest key that exists.
+        PluginError: a component's plugin is missing or broken.
+    """
+    name, path = locate(source)
+    raw = read_yaml(path)
+    _known(path, raw, TOP)
+    small = raw.pop("smoke", None) or {}
+    pairs = list(small.items()) if smoke else []
+    for key, value in [*pairs, *map(split_override, overrides)]:
+        set_dotted(raw, key, value)
+    _known(path, raw, TOP)
+    slots = {key: _slot(path, raw, key, kind) for key, kind in SLOTS.items()}
+    return Recipe(
+        name,
+        **slots,
+        adapter=_adapter(path, raw),
+        trainer=_trainer(path, raw),
+        seed=_seed(path, raw),
+    )
+
+
+def parse_command(function: Callable[..., None], prog: str, argv: Sequence[str]) -> dict[str, Any]:
+    """Read a command line by a function's signature: positional parameters first, then options.
+
+    Returns:
+        The arguments by name. Help and usage errors exit as argparse does, with 0 and 2.
+    """
+    from jsonargparse import ArgumentParser
+
+    _deny_imports(function)
+    parser = ArgumentParser(prog=prog, description=_summary(function))
+    parser.add_function_arguments(function, as_group=False, as_positional=True)
+    return _instances(parser, parser.parse_args(list(argv)))
+
+
+def options_of(component: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The configuration of a component: its keyword-only parameters, or a dataclass's fields."""
+    parameters = inspect.signature(component).parameters.values()
+    if is_dataclass(component):
+        return [p for p in parameters if p.name not in _PEFT_OWN]
+    return [p for p in parameters if p.kind is p.KEYWORD_ONLY]
+
+
+def validate(
+    where: str, component: Callable[..., Any], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Options checked and completed against a component's signature.
+
+    Args:
+        where: what to name in an error, "denoise.yaml: task".
+        component: a class or function.
+        options: what the recipe says.
+
+    Raises:
+        RecipeError: an unknown option, a missing one, or a value of the wrong type.
+    """
+    from jsonargparse import ArgumentParser
+
+    known = [p.name for p in options_of(component)]
+    _known(where, options, known)
+    _deny_imports(component)
+    parser = ArgumentParser(exit_on_error=False)
+    others: set[str | int] = {p for p in inspect.signature(component).parameters if p not in known}
+    add = (
+        parser.add_class_arguments if inspect.isclass(component) else parser.add_function_arguments
+    )
+    extra = {"instantiate": False} if inspect.isclass(component) else {}
+    add(component, "options", skip=others, **extra)
+    try:
+        parsed = parser.parse_object({"options": dict(options)})
+    except ArgumentError as error:
+        message = str(error).replace("Parser key ", "").replace('"options.', '"')
+        raise RecipeError(where, message.strip(), "See: scionwood show NAME") from error
+    found: dict[str, Any] = _instances(parser, parsed).get("options", {})
+    return found if isinstance(found, dict) else vars(found)
+
+
+def _slot(path: Path, raw: Mapping[str, Any], key: str, kind: str) -> Slot:
+    name, options = _named(path, raw, key)
+    component = discovery.load(kind, name)
+    return Slot(name, component, validate(f"{path}: {key}", component, options))
+
+
+def _adapter(path: Path, raw: Mapping[str, Any]) -> Slot:
+    name, options = _named(path, raw, "adapter")
+    if name in BASELINES:
+        _known(f"{path}: adapter {name}", options, ("targets",))
+        return Slot(name, None, {"targets": None})
+    from scionwood.adapters.methods import config_class
+
+    if "target_modules" in options:
+        raise RecipeError(
+            f"{path}: adapter.target_modules", "a recipe says `targets`", "Rename the key"
+        )
+    component = config_class(name)
+    targets = options.pop("targets", None)
+    if not isinstance(targets, str | None):
+        rule = f"a preset's name or a regular expression, not {targets!r}"
+        raise RecipeError(f"{path}: adapter.targets", rule, "Join alternatives with |")
+    return Slot(
+        name, component, {"targets": targets, **validate(f"{path}: adapter", component, options)}
+    )
+
+
+def _trainer(path: Path, raw: Mapping[str, Any]) -> dict[str, Any]:
+    from scionwood.training.options import check_trainer
+
+    options = dict(raw.get("trainer") or {})
+    try:
+        check_trainer(options)
+    except RecipeError as error:
+        raise RecipeError(f"{path}: {error.value}", error.rule, error.remedy) from error
+    return options
+
+
+def _seed(path: Path, raw: Mapping[str, Any]) -> int:
+    seed = raw.get("seed", 0)
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
+        raise RecipeError(f"{path}: seed {seed!r}", "an integer from 0 to 4294967295", "Change it")
+    return seed
+
+
+def _named(path: Path, raw: Mapping[str, Any], key: str) -> tuple[str, dict[str, Any]]:
+    value = raw.get(key)
+    options = {"name": value} if isinstance(value, str) else value
+    if not isinstance(options, dict) or not isinstance(options.get("name"), str):
+        rule = "required, as `{name: ..., option: value}`"
+        raise RecipeError(f"{path}: {key}", rule, "See: scionwood plugins")
+    return options["name"], {k: v for k, v in options.items() if k != "name"}
+
+
+def _known(where: Path | str, found: Mapping[str, Any], known: Sequence[str]) -> None:
+    for key in found:
+        if key in known:
+            continue
+        remedy = discovery.did_you_mean(str(key), known) or f"Known: {', '.join(known) or 'none'}"
+        raise RecipeError(f"{where}: unknown key {key!r}", "every key must be known", remedy)
+
+
+def _deny_imports(component: Callable[..., Any]) -> None:
+    # A value may name a class only of the component's own package or of peft's configurations.
+    from jsonargparse import set_parsing_settings
+
+    own = (component.__module__ or "").partition(".")[0]
+    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=sorted({own, "peft"}))
+
+
+def _instances(parser: Any, parsed: Any) -> dict[str, Any]:
+    # Nested dataclasses become instances; everything else stays as it was parsed.
+    return dict(vars(parser.instantiate(parsed)))
+
+
+def _summary(function: Callable[..., Any]) -> str:
+    return (inspect.getdoc(function) or "").partition("\n\n")[0]
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_plain(item) for item in value]
+    if isinstance(value, Enum):
+        return value.value
+    return value if isinstance(value, str | int | float | bool | None) else str(value)

@@ -1,0 +1,138 @@
+"""The recipe as a file: where it lies, its YAML, and overrides by dotted key."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scionwood import discovery
+from scionwood.errors import RecipeError
+
+LIMIT = 1_000_000
+"""The most bytes that a recipe may have."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML that reads 3e-4 as a number and refuses a key that is given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is given twice", node.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):  # type: ignore[no-untyped-call]
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not allowed", mark)
+        return super().compose_node(parent, index)
+
+
+# YAML 1.1 reads 3e-4 as text; people who write learning rates mean a number.
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def locate(source: str | Path) -> tuple[str, Path]:
+    """The name and the file of a recipe given by its path or as `plugin/recipe`.
+
+    Raises:
+        RecipeError: no such file, or the plugin has no such recipe.
+        PluginError: the plugin is missing or broken.
+    """
+    path = Path(source)
+    if path.suffix in {".yaml", ".yml"} or path.is_file():
+        if not path.is_file():
+            raise RecipeError(str(path), "there is no such file", "Check the path from this folder")
+        return path.stem, path
+    owner, slash, name = str(source).partition("/")
+    if not slash:
+        raise RecipeError(
+            repr(str(source)), "a recipe is a .yaml file or plugin/recipe", "See: scionwood plugins"
+        )
+    known = recipes(owner)
+    if name not in known:
+        remedy = discovery.did_you_mean(name, known) or f"It has: {', '.join(known) or 'none'}"
+        raise RecipeError(f"plugin {owner!r}", f"no recipe {name!r}", remedy)
+    return str(source), known[name]
+
+
+def recipes(plugin: str) -> dict[str, Path]:
+    """The recipes that a plugin carries, by name."""
+    package = discovery.record(plugin).recipes
+    if package is None:
+        return {}
+    found = {Path(str(item)).stem: Path(str(item)) for item in files(package).iterdir()}
+    return {name: path for name, path in sorted(found.items()) if path.suffix == ".yaml"}
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file, safely loaded.
+
+    Raises:
+        RecipeError: not YAML, not a mapping, a key given twice, an alias, or over `LIMIT` bytes.
+    """
+    if path.stat().st_size > LIMIT:
+        raise RecipeError(
+            str(path), f"a recipe has at most {LIMIT:,} bytes", "Is this the right file?"
+        )
+    try:
+        raw = yaml.load(path.read_text("utf-8"), _Loader)  # a SafeLoader
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise RecipeError(
+            str(path), f"not a YAML file ({error})", "Mend the line that it names"
+        ) from error
+    if not isinstance(raw, dict):
+        raise RecipeError(str(path), "a recipe is a mapping of keys", "See: scionwood recipe NAME")
+    _refuse_classes(path, raw)
+    return raw
+
+
+def split_override(text: str) -> tuple[str, Any]:
+    """`task.lr=3e-4` (or `--task.lr=3e-4`) as a dotted key and a YAML value."""
+    key, equals, value = text.lstrip("-").partition("=")
+    if not equals or not key:
+        raise RecipeError(f"override {text!r}", "written as --task.lr=3e-4", "Give it a value")
+    try:
+        parsed = yaml.load(value, _Loader)  # a SafeLoader
+    except yaml.YAMLError as error:
+        raise RecipeError(
+            f"override {text!r}", f"its value is not YAML ({error})", "Quote it"
+        ) from error
+    _refuse_classes(Path("override"), parsed)
+    return key, parsed
+
+
+def set_dotted(raw: dict[str, Any], key: str, value: Any) -> None:
+    """Set `task.lr` in nested mappings; `task: name` counts as `task: {name: name}`."""
+    *parents, last = key.split(".")
+    for parent in parents:
+        below = raw.get(parent)
+        below = {"name": below} if isinstance(below, str) else below or {}
+        if not isinstance(below, dict):
+            raise RecipeError(f"override {key!r}", f"{parent!r} holds no keys", "Check the key")
+        raw[parent] = below
+        raw = below
+    raw[last] = value
+
+
+def _refuse_classes(path: Path, value: Any) -> None:
+    # `class_path` would import what a stranger's recipe names; components come from plugins alone.
+    children = (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    )
+    if isinstance(value, dict) and {"class_path", "init_args"} & value.keys():
+        rule = "`class_path` and `init_args` are not allowed"
+        raise RecipeError(
+            str(path), rule, "Name a component of a plugin: `{name: plugin/component}`"
+        )
+    for child in children:
+        _refuse_classes(path, child)

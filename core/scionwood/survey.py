@@ -1,0 +1,115 @@
+"""Look at every plugin without trusting it: each import happens in a child process."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+
+from scionwood import discovery
+from scionwood.discovery import Found
+from scionwood.plugin import Plugin
+
+_IMPORT_ALL = """
+import json, sys
+from scionwood import discovery
+found = discovery.find(sys.argv[1])
+faults = [] if found.plugin else [found.problem]
+for kind, name, reference in found.plugin.components() if found.plugin else ():
+    try:
+        discovery.resolve(f"{kind} {name}", reference)
+    except Exception as error:
+        faults.append(str(error))
+print("\\n" + json.dumps(faults))
+"""
+
+
+def survey(timeout: float = 1.0) -> list[Found]:
+    """What `discovery.plugins` finds, even where a plugin hangs or ends its process at import.
+
+    Each record is imported in a forked child, all at once; where there is no fork (Windows), here.
+
+    Args:
+        timeout: seconds that the slowest plugin may take.
+    """
+    if not hasattr(os, "fork"):
+        return discovery.plugins()
+    children = {name: _fork(name) for name in discovery.entries()}
+    deadline = time.monotonic() + timeout
+    return [_collect(name, *child, deadline, timeout) for name, child in children.items()]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What the doctor found: no faults means that every component can be imported."""
+
+    name: str
+    faults: tuple[str, ...]
+    seconds: float
+
+
+def doctor(timeout: float = 60.0) -> list[Diagnosis]:
+    """Import each plugin with all its components in a fresh interpreter.
+
+    Args:
+        timeout: seconds for each plugin.
+    """
+    return [_examine(name, timeout) for name in discovery.entries()]
+
+
+def _fork(name: str) -> tuple[int, int]:
+    read, write = os.pipe()
+    child = os.fork()
+    if child:
+        os.close(write)
+        return child, read
+    # The child: it reports and leaves, whatever the plugin does, and runs no exit handlers.
+    try:
+        null = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(null, stream)
+        os.write(write, json.dumps(asdict(discovery.find(name))).encode())
+    finally:
+        os._exit(0)
+
+
+def _collect(name: str, child: int, read: int, deadline: float, timeout: float) -> Found:
+    answer = b""
+    while select.select([read], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        part = os.read(read, 65536)
+        answer += part
+        if not part:
+            break
+    else:
+        os.kill(child, signal.SIGKILL)
+        answer = b""
+    os.close(read)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if answer:
+        found = json.loads(answer)
+        record = Plugin(**found["plugin"]) if found["plugin"] else None
+        return Found(name, tuple(found["distributions"]), record, found["problem"])
+    owners = tuple(sorted({discovery.owner(point) for point in discovery.entries()[name]}))
+    what = f"hangs at import (over {timeout:g} s)" if status < 0 else "ends its process at import"
+    return Found(name, owners, problem=f"{what}. Run: scionwood plugins --doctor")
+
+
+def _examine(name: str, timeout: float) -> Diagnosis:
+    start = time.monotonic()
+    command = [sys.executable, "-c", _IMPORT_ALL, name]
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+    except subprocess.TimeoutExpired:
+        return Diagnosis(name, (f"hangs: no answer in {timeout:g} s",), timeout)
+    seconds = time.monotonic() - start
+    try:
+        faults = tuple(json.loads(run.stdout.rstrip().rpartition("\n")[2]))
+    except ValueError:
+        last = run.stderr.strip().rpartition("\n")[2]
+        faults = (f"ended its process with code {run.returncode} {last}".strip(),)
+    return Diagnosis(name, faults, seconds)

@@ -1,0 +1,174 @@
+"""The signature is the schema and the docstring is the help: both must be complete."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import re
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from scionwood.plugin import Plugin
+from scionwood.testing.checks.static import component
+from scionwood.testing.rules import NothingToCheck, Problem, check
+
+_LABELS = {
+    "Shapes": r"shapes?",
+    "Units": r"units?",
+    "Raises": r"raises|errors?",
+    "Source": r"sources?|references?",
+    "Args": r"args|arguments|attributes|keyword args",
+}
+_REQUIRED = {
+    "backbones": ("Shapes", "Units", "Source"),
+    "readers": ("Shapes", "Units", "Raises", "Source"),
+    "data": ("Shapes", "Units", "Source"),
+    "tasks": ("Shapes", "Units", "Source"),
+    "adapters": ("Shapes", "Source"),
+    "commands": ("Raises",),
+}
+_POSITIONAL = {"backbones": 0, "data": 0, "readers": 1, "tasks": 1}
+_INJECTED = {"backbones": "nothing", "data": "nothing", "readers": "path", "tasks": "backbone"}
+
+
+@check
+def check_docstrings(plugin: Plugin) -> Iterator[Problem]:
+    """A docstring has a summary line and labelled shapes, units, errors and source.
+
+    A label stands at the start of a line, with text behind it or indented below it: `Shapes:`,
+    `Units:`, `Raises:`, `Source:` (the paper, its equation, the format's definition). Which of
+    them a kind needs is in the message. `Raises:` is also due wherever the component's own body
+    has a raise statement.
+    """
+    for kind, name, found in _components(plugin):
+        doc = _own_doc(found)
+        where = f"{kind} {name!r}"
+        if not doc:
+            yield Problem(where, "a component has a docstring", "Say in one line what it is")
+            continue
+        if not doc.splitlines()[0].strip():
+            yield Problem(where, "its docstring starts with a summary line", "Write it first")
+        required = set(_REQUIRED[kind]) | ({"Raises"} if _raises(found) else set())
+        for label in sorted(label for label in required if not section(doc, label)):
+            rule = f"its docstring has `{label}:` with text"
+            yield Problem(where, rule, f"Write `{label}: ...` on a line of its own")
+
+
+@check
+def check_signatures(plugin: Plugin) -> Iterator[Problem]:
+    """Positional parameters are what the core injects; keyword-only ones are configuration.
+
+    Each option is annotated, has a default (a command may demand one), and is described under
+    `Args:`. `*args` and `**kwargs` would accept any key of a recipe, so they are refused.
+    """
+    for kind, name, found in _components(plugin):
+        where = f"{kind} {name!r}"
+        if kind == "adapters":
+            yield from _fields(where, found)
+            continue
+        parameters = list(inspect.signature(found).parameters.values())
+        yield from _injected(where, kind, parameters)
+        for parameter in parameters:
+            if parameter.kind is parameter.KEYWORD_ONLY or kind == "commands":
+                yield from _option(where, kind, parameter, described(found))
+
+
+def section(doc: str, label: str) -> str:
+    """The text under a label of a docstring, or nothing.
+
+    Args:
+        doc: a docstring without its indentation.
+        label: a key of the table of labels, such as "Shapes".
+    """
+    lines = doc.splitlines()
+    heads = [re.match(rf"(?:{_LABELS[label]}):\s*(.*)$", line, re.IGNORECASE) for line in lines]
+    texts = []
+    for number, head in enumerate(heads):
+        if head is None:
+            continue
+        body = [head[1]]
+        for line in lines[number + 1 :]:
+            if line and not line.startswith(" "):
+                break
+            body.append(line)
+        texts.append("\n".join(body))
+    return textwrap.dedent("\n".join(texts)).strip("\n ")
+
+
+def described(found: Any) -> set[str]:
+    """The parameters that a function, or a class with its bases, describes under `Args:`."""
+    owners = inspect.getmro(found) if inspect.isclass(found) else (found,)
+    docs = [_own_doc(owner) for owner in owners if owner is not object]
+    names = re.findall(
+        r"^\s*(\w+(?:\s*,\s*\w+)*)\s*(?:\([^)]*\))?:\s*\S",
+        "\n".join(section(doc, "Args") for doc in docs),
+        re.MULTILINE,
+    )
+    return {name.strip() for group in names for name in group.split(",")}
+
+
+def _components(plugin: Plugin) -> list[tuple[str, str, Any]]:
+    found = [(kind, name, component(reference)) for kind, name, reference in plugin.components()]
+    if not found:
+        raise NothingToCheck("it has no components")
+    return found
+
+
+def _own_doc(found: Any) -> str:
+    # Not inspect.getdoc, which passes on the base's docstring.
+    own = found.__dict__.get("__init__") if inspect.isclass(found) else None
+    docs = [found.__doc__, own.__doc__ if own else None]
+    return "\n\n".join(inspect.cleandoc(doc) for doc in docs if doc)
+
+
+def _raises(found: Any) -> bool:
+    function = found.__dict__.get("__init__") if inspect.isclass(found) else found
+    if not inspect.isfunction(function):
+        return False
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    return any(isinstance(node, ast.Raise) for node in ast.walk(tree))
+
+
+def _injected(where: str, kind: str, parameters: list[inspect.Parameter]) -> Iterator[Problem]:
+    for parameter in parameters:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            rule = "every parameter is named, so that a misspelt key is refused"
+            yield Problem(f"{where}: {parameter}", rule, "Name the parameters one by one")
+    if kind in _POSITIONAL:
+        names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        if len(names) != _POSITIONAL[kind]:
+            rule = f"the core injects {_INJECTED[kind]} by position"
+            remedy = "Put a `*` before the parameters that are configuration"
+            yield Problem(f"{where}: ({', '.join(names)})", rule, remedy)
+
+
+def _option(
+    where: str, kind: str, parameter: inspect.Parameter, explained: set[str]
+) -> Iterator[Problem]:
+    name = f"{where}: {parameter.name}"
+    if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+        return
+    if parameter.annotation is parameter.empty:
+        yield Problem(name, "a parameter has a type", "Annotate it: the recipe is checked by it")
+    if parameter.default is parameter.empty and kind != "commands":
+        yield Problem(name, "an option has a default", "Give it one that works offline")
+    if parameter.name not in explained:
+        rule = "a parameter is described under `Args:`"
+        yield Problem(name, rule, f"Write `{parameter.name}: ...`, with its unit if it has one")
+
+
+def _fields(where: str, config: Any) -> Iterator[Problem]:
+    from peft import PeftConfig
+
+    inherited = {field.name for field in dataclasses.fields(PeftConfig)} | {"target_modules"}
+    for field in dataclasses.fields(config):
+        if field.name in inherited or not field.init:
+            continue
+        missing = dataclasses.MISSING
+        if field.default is missing and field.default_factory is missing:
+            yield Problem(f"{where}: {field.name}", "an option has a default", "Give it one")
+        if field.name not in described(config) and not field.metadata.get("help"):
+            rule = "a field is described under `Args:` or by its metadata's `help`"
+            yield Problem(f"{where}: {field.name}", rule, f"Write `{field.name}: ...`")

@@ -1,0 +1,140 @@
+"""What can be said of a plugin without running it: imports, names, references."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.metadata import entry_points
+from importlib.resources import files
+from typing import Any
+
+from scionwood.errors import PluginError
+from scionwood.plugin import API, GROUP, KINDS, Plugin
+from scionwood.reader import Reader
+from scionwood.testing.child import last_line, run_python
+from scionwood.testing.rules import NothingToCheck, Problem, check
+
+_SNAKE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_REFERENCE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_PROBE = """
+import importlib, json, sys
+before = set(sys.modules)
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+print("\\n" + json.dumps(sorted(set(sys.modules) - before)))
+"""
+
+
+@check
+def check_light_import(plugin: Plugin) -> Iterator[Problem]:
+    """The module that holds the record imports the standard library and scionwood, nothing else.
+
+    So `scionwood plugins` answers at once, and a broken numerical library breaks no listing.
+    """
+    homes = _homes(plugin)
+    if not homes:
+        raise NothingToCheck("it is not installed and refers to no module")
+    code, out, err = run_python(["-c", _PROBE, *homes])
+    if code:
+        rule = "the module that holds the record can be imported alone"
+        yield Problem(f"import {', '.join(homes)}", rule, f"It ended with: {last_line(err)}")
+        return
+    own = {name.partition(".")[0] for name in homes} | {"scionwood"}
+    tops = {name.partition(".")[0] for name in json.loads(out.rstrip().rpartition("\n")[2])}
+    for name in sorted(tops - own - sys.stdlib_module_names):
+        yield Problem(
+            f"import {', '.join(homes)} also imports {name}",
+            "a record imports the standard library and scionwood.Plugin only",
+            f"Move what needs {name} to the module that a component's reference names",
+        )
+
+
+@check
+def check_names(plugin: Plugin) -> Iterator[Problem]:
+    """Names are snake_case, the summary is one line, and the API is the core's.
+
+    A component is called `plugin/name` in recipes and on the command line.
+    """
+    named = [("plugin", plugin.name), *((kind, name) for kind, name, _ in plugin.components())]
+    for kind, name in [*named, *(("recipes", name) for name in recipe_names(plugin))]:
+        if not _SNAKE.fullmatch(name):
+            yield Problem(f"{kind} {name!r}", "a name is lower snake_case", "Rename it")
+    if not plugin.summary.strip() or "\n" in plugin.summary:
+        rule = "one line that says what the plugin is for"
+        yield Problem(f"summary {plugin.summary!r}", rule, "Write it in the record")
+    if plugin.api != API:
+        yield Problem(f"api {plugin.api}", f"the core speaks {API}", "Upgrade the older of the two")
+
+
+@check
+def check_references_import(plugin: Plugin) -> Iterator[Problem]:
+    """Every `module:attribute` can be imported, and so can the package of recipes."""
+    for kind, name, reference in plugin.components():
+        if not _REFERENCE.fullmatch(reference):
+            rule = "a reference is written 'package.module:attribute'"
+            yield Problem(f"{kind} {name!r}: {reference!r}", rule, "Correct it in the record")
+            continue
+        try:
+            component(reference)
+        except Exception as error:  # third-party code at import: anything can happen, and is named
+            what = f"it can be imported ({type(error).__name__}: {error})"
+            remedy = "Correct the reference, or name the missing package under dependencies"
+            yield Problem(f"{kind} {name!r}: {reference}", what, remedy)
+    if plugin.recipes is not None and not recipe_names(plugin):
+        rule = "a package that holds at least one .yaml file"
+        yield Problem(f"recipes {plugin.recipes!r}", rule, "Add a recipe, or leave `recipes` out")
+
+
+@check
+def check_kinds(plugin: Plugin) -> Iterator[Problem]:
+    """Each component is what its kind promises: a Reader, a Task, a PeftConfig, a callable."""
+    for kind, name, reference in plugin.components():
+        wrong = _wrong_kind(kind, component(reference))
+        if wrong:
+            remedy = f"See scionwood.Plugin for what `{kind}` holds"
+            yield Problem(f"{kind} {name!r} ({reference})", wrong, remedy)
+
+
+def component(reference: str) -> Any:
+    """Import what `"module:attribute"` names."""
+    module, _, attribute = reference.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def recipe_names(plugin: Plugin) -> list[str]:
+    """The names of the recipes that a plugin carries, without reading them."""
+    if plugin.recipes is None:
+        return []
+    try:
+        found = [item.name for item in files(plugin.recipes).iterdir()]
+    except (ModuleNotFoundError, FileNotFoundError, NotADirectoryError, PluginError):
+        return []
+    return sorted(name.removesuffix(".yaml") for name in found if name.endswith(".yaml"))
+
+
+def _homes(plugin: Plugin) -> list[str]:
+    # Where it is installed the entry point says which module holds the record.
+    points = [point.module for point in entry_points(group=GROUP, name=plugin.name)]
+    tops = [reference.partition(":")[0] for _, _, reference in plugin.components()]
+    return sorted(set(points or (module.partition(".")[0] for module in tops)))
+
+
+def _wrong_kind(kind: str, found: Any) -> str:
+    from peft import PeftConfig
+
+    from scionwood.training import Task
+
+    bases = {"readers": Reader, "tasks": Task, "adapters": PeftConfig}
+    if kind in bases:
+        base = bases[kind]
+        if not (inspect.isclass(found) and issubclass(found, base)):
+            return f"a {KINDS[kind]} is a subclass of {base.__name__}"
+        missing = sorted(getattr(found, "__abstractmethods__", ()))
+        return f"a concrete class: it lacks {', '.join(missing)}" if missing else ""
+    if kind == "commands" and not inspect.isfunction(found):
+        return "a command is a function"
+    return "" if callable(found) else f"a {KINDS[kind]} can be called"

@@ -1,0 +1,59 @@
+"""Mix signal and noise at a given signal-to-noise ratio, as an interrogator would record them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scionwood_seismic.synth import noise as noises
+
+
+def corrupt(
+    rng: np.random.Generator,
+    clean: np.ndarray,
+    kind: str,
+    snr: float,
+    *,
+    dt: float = 0.002,
+    dx: float = 12.5,
+) -> np.ndarray:
+    """Add noise of one class so that the error's energy is that of `snr`.
+
+    `10 log10(|clean|^2 / |noisy - clean|^2) = snr`. Fading also lowers the gain of some channels;
+    that loss counts as error.
+
+    Args:
+        rng: the source of all randomness.
+        clean: (trace, time) float32.
+        kind: a key of `NOISES`.
+        snr: the signal-to-noise ratio, dB.
+        dt: the sample interval, s.
+        dx: the distance between traces, m.
+
+    Returns:
+        (trace, time) float32, in the units of `clean`.
+    """
+    noise = noises.NOISES[kind](rng, clean.shape, dt, dx)
+    lost = clean * (noises.channel_gain(noise) - 1) if kind == "fading" else np.zeros_like(clean)
+    return clean + lost + _scale(lost, noise, _energy(clean) / 10 ** (snr / 10)) * noise
+
+
+def average_gauge(gather: np.ndarray, gauge: int) -> np.ndarray:
+    """The running mean over `gauge` traces that a fibre of that gauge length records.
+
+    Shapes: (trace, time) float32 in and out; a gauge of 1 changes nothing. Source: Dean, T., et al.,
+    2017, doi 10.1111/1365-2478.12419.
+    """
+    if gauge == 1:
+        return gather
+    padded = np.pad(gather, ((gauge // 2, gauge - 1 - gauge // 2), (0, 0)), mode="edge")
+    return np.lib.stride_tricks.sliding_window_view(padded, gauge, axis=0).mean(-1)
+
+
+def _scale(lost: np.ndarray, noise: np.ndarray, target: float) -> float:
+    """The positive a with |lost + a noise|^2 = target; 0 where the loss alone exceeds it."""
+    a, b, c = _energy(noise), 2 * float((lost * noise).sum()), _energy(lost) - target
+    return max(0.0, (-b + np.sqrt(max(0.0, b * b - 4 * a * c))) / (2 * a))
+
+
+def _energy(x: np.ndarray) -> float:
+    return float((x.astype(np.float64) ** 2).sum())

@@ -1,0 +1,111 @@
+"""Discovery: faults are values, names are unique, and every message says what to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from scionwood import Plugin, PluginError, discovery, find, load, plugins, refresh
+
+GOOD = """
+from scionwood import Plugin
+plugin = Plugin(name="good", summary="fine", tasks={"sum": "math:fsum", "lost": "math:nothing"})
+"""
+
+BROKEN = {
+    "an import error": ("import not_there", "ModuleNotFoundError: No module named 'not_there'"),
+    "a syntax error": ("def", "SyntaxError"),
+    "an exit at import": ("raise SystemExit(3)", "SystemExit: 3"),
+    "no plugin": ("plugin = 1", "int, not a scionwood.Plugin"),
+    "a newer API": (
+        "from scionwood import Plugin; plugin = Plugin(name='bad', api=99)",
+        "pip install -U scionwood",
+    ),
+    "an older API": (
+        "from scionwood import Plugin; plugin = Plugin(name='bad', api=0)",
+        "Upgrade the plugin",
+    ),
+    "another name": ("from scionwood import Plugin; plugin = Plugin(name='x')", "unlike"),
+}
+
+
+@pytest.mark.parametrize(("code", "problem"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_plugin_is_reported_and_stops_no_other(distribution, code, problem):
+    distribution("bad", code)
+    distribution("good", GOOD)
+    found = {item.name: item for item in plugins()}
+    assert problem in found["bad"].problem
+    assert found["bad"].distributions == ("fake-bad 1.0",)
+    assert found["good"].plugin is not None
+    with pytest.raises(PluginError, match="bad"):
+        load("tasks", "bad/any")
+
+
+def test_ctrl_c_passes_through(distribution):
+    distribution("bad", "raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        find("bad")
+
+
+def test_two_distributions_with_one_name_are_an_error_that_names_both(distribution):
+    distribution("good", GOOD, dist="fake-one")
+    distribution("good", GOOD, dist="fake-two")
+    problem = find("good").problem
+    assert "fake-one 1.0" in problem
+    assert "fake-two 1.0" in problem
+    assert "Uninstall one" in problem
+
+
+def test_stale_metadata_of_one_plugin_counts_once(distribution):
+    distribution("good", GOOD, dist="fake-one", module="fake_good")
+    distribution("good", GOOD, dist="fake-two", module="fake_good")
+    assert isinstance(find("good").plugin, Plugin)
+
+
+def test_load_imports_one_component(distribution):
+    distribution("good", GOOD)
+    assert load("tasks", "good/sum")([1, 2]) == 3
+
+
+@pytest.mark.parametrize(
+    ("reference", "remedy"),
+    [
+        ("good/sums", "Did you mean 'sum'"),
+        ("good/lost", "math:nothing"),
+        ("sum", "Did you mean 'good/sum'"),
+        ("goood/sum", "Did you mean 'good'"),
+    ],
+)
+def test_a_wrong_reference_names_the_nearest_right_one(distribution, reference, remedy):
+    distribution("good", GOOD)
+    with pytest.raises(PluginError, match=remedy):
+        load("tasks", reference)
+
+
+def test_a_plugin_that_an_extra_offers_comes_with_its_pip_command(monkeypatch):
+    lines = ['scionwood-crash==0.1.0; extra == "crash"', 'tensorboard>=2; extra == "tensorboard"']
+    monkeypatch.setattr(discovery, "requires", lambda name: lines)
+    assert discovery.extras() == ("crash",)
+    with pytest.raises(PluginError, match=r"pip install 'scionwood\[crash\]'"):
+        load("tasks", "crash/intrusion")
+
+
+def test_the_extras_of_this_distribution_are_read_from_its_metadata():
+    assert "seismic" in discovery.extras()
+    assert not {"dev", "all", "tensorboard"} & set(discovery.extras())
+
+
+def test_an_environment_variable_switches_plugins_off(distribution, monkeypatch):
+    distribution("good", GOOD)
+    monkeypatch.setenv("SCIONWOOD_DISABLE", "other, good")
+    refresh()
+    assert "good" not in {item.name for item in plugins()}
+    assert "switched off by SCIONWOOD_DISABLE" in find("good").problem
+    monkeypatch.setenv("SCIONWOOD_DISABLE", "*")
+    refresh()
+    assert plugins() == []
+
+
+def test_refresh_sees_what_was_installed_meanwhile(distribution):
+    assert find("good").plugin is None
+    distribution("good", GOOD)  # refreshes
+    assert find("good").plugin is not None

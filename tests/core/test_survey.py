@@ -1,0 +1,73 @@
+"""The survey and the doctor survive what no try/except can catch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+from scionwood import Plugin
+from scionwood.survey import doctor, survey
+
+GOOD = "from scionwood import Plugin; plugin = Plugin(name='good', tasks={'sum': 'math:fsum'})"
+SEVEN = {
+    "imports": "import not_there",
+    "exits": "raise SystemExit(3)",
+    "syntax": "def",
+    "version": "from scionwood import Plugin; plugin = Plugin(name='version', api=99)",
+    "hangs": "import time; time.sleep(600)",
+    "ends": "import os; os._exit(7)",
+    "twice": GOOD,
+}
+WORDS = {
+    "imports": "ModuleNotFoundError",
+    "exits": "SystemExit",
+    "syntax": "SyntaxError",
+    "version": "API 99",
+    "hangs": "hangs at import",
+    "ends": "ends its process",
+    "twice": "two distributions",
+}
+
+
+def test_seven_broken_plugins_hide_no_healthy_one(distribution):
+    for name, code in SEVEN.items():
+        distribution(name, code)
+    distribution("twice", GOOD, dist="fake-again")
+    distribution("good", GOOD)
+    start = time.monotonic()
+    found = {item.name: item for item in survey(timeout=1)}
+    assert time.monotonic() - start < 30  # the hanging plugin sleeps for 600
+    for name, words in WORDS.items():
+        assert words in found[name].problem, name
+    assert found["good"].plugin == Plugin(name="good", tasks={"sum": "math:fsum"})
+
+
+def test_the_doctor_imports_every_component(distribution):
+    distribution("ends", SEVEN["ends"])
+    distribution("hangs", SEVEN["hangs"])
+    lost = GOOD.replace("good", "lost").replace("math:fsum", "not_there:x")
+    distribution("lost", lost)
+    distribution("good", GOOD)
+    faults = {d.name: "; ".join(d.faults) for d in doctor(timeout=10) if d.name != "toy"}
+    assert "code 7" in faults["ends"]
+    assert "hangs" in faults["hangs"]
+    assert "not_there:x" in faults["lost"]
+    assert faults["good"] == ""
+
+
+def test_listing_costs_little_and_speaks_json(distribution):
+    distribution("good", GOOD)
+    code = (
+        "import resource, sys; from scionwood.cli import main; main(['plugins', '--json']);"
+        "spent = resource.getrusage(resource.RUSAGE_SELF);"
+        "print(spent.ru_utime + spent.ru_stime, file=sys.stderr)"
+    )
+    runs = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        for _ in range(3)
+    ]
+    listed = {item["name"]: item for item in json.loads(runs[0].stdout)}
+    assert listed["good"]["plugin"]["tasks"] == {"sum": "math:fsum"}
+    assert min(float(run.stderr) for run in runs) < 0.3
