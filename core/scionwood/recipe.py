@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import yaml
 
@@ -114,11 +114,25 @@ def parse_command(function: Callable[..., None], prog: str, argv: Sequence[str])
     Returns:
         The arguments by name. Help and usage errors exit as argparse does, with 0 and 2.
     """
+    from docstring_parser import parse
     from jsonargparse import ArgumentParser
 
     _deny_imports(function)
-    parser = ArgumentParser(prog=prog, description=_summary(function))
-    parser.add_function_arguments(function, as_group=False, as_positional=True)
+    doc = parse(inspect.getdoc(function) or "")
+    helps = {item.arg_name: item.description for item in doc.params}
+    parser = ArgumentParser(prog=prog, description=doc.short_description)
+    hints = get_type_hints(function)
+    for name, parameter in inspect.signature(function).parameters.items():
+        kind: dict[str, Any] = {"type": hints[name], "help": helps.get(name)}
+        if hints[name] is bool:
+            kind = {"action": "store_true", "help": helps.get(name)}
+        elif parameter.default is not parameter.empty:
+            kind["default"] = parameter.default
+        if parameter.kind is not parameter.KEYWORD_ONLY:
+            parser.add_argument(name, **kind)
+            continue
+        needed = parameter.default is parameter.empty
+        parser.add_argument(f"--{name.replace('_', '-')}", required=needed, **kind)
     return _instances(parser, parser.parse_args(list(argv)))
 
 
@@ -237,10 +251,6 @@ def _deny_imports(component: Callable[..., Any]) -> None:
 def _instances(parser: Any, parsed: Any) -> dict[str, Any]:
     # Nested dataclasses become instances; everything else stays as it was parsed.
     return dict(vars(parser.instantiate(parsed)))
-
-
-def _summary(function: Callable[..., Any]) -> str:
-    return (inspect.getdoc(function) or "").partition("\n\n")[0]
 
 
 def _plain(value: Any) -> Any:

@@ -92,7 +92,9 @@ def test_the_core_is_layered_and_names_no_plugin(path):
     for name in imports(path, everywhere=False):
         if name.startswith("scionwood.") and here != "__init__":
             there = name.split(".")[1]
-            assert there in MAY[here] | {here, "__version__"} | set(scionwood._HOME), f"{here} imports {name}"
+            assert there in MAY[here] | {here, "__version__"} | set(scionwood._HOME), (
+                f"{here} imports {name}"
+            )
     for name in imports(path, everywhere=True):
         assert not name.startswith("scionwood_"), f"the core imports the plugin {name}"
         if name.startswith("scionwood.testing"):

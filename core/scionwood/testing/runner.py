@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Literal
 
+from scionwood.discovery import did_you_mean
 from scionwood.errors import PluginError
 from scionwood.plugin import Plugin
-from scionwood.testing.checks import adapters, backbones, data, documentation, readers, recipes
+from scionwood.testing.checks import (
+    adapters,
+    backbones,
+    data,
+    documentation,
+    readers,
+    recipes,
+    static,
+)
 from scionwood.testing.checks import files as adapter_files
-from scionwood.testing.checks import static
 from scionwood.testing.rules import Check, CheckFailure, NothingToCheck
 
 if TYPE_CHECKING:
@@ -70,9 +79,7 @@ class Outcome:
         return self.status == "failed"
 
 
-def run_checks(
-    plugin: Plugin, progress: Callable[[Outcome], None] | None = None
-) -> list[Outcome]:
+def run_checks(plugin: Plugin, progress: Callable[[Outcome], None] | None = None) -> list[Outcome]:
     """Run every check, whatever the earlier ones found.
 
     Args:
@@ -88,30 +95,81 @@ def run_checks(
 
 
 def parametrize_with_checks(
-    *plugins: Plugin, expected_failures: Mapping[str, str] | None = None
+    plugin: Plugin, expected_failures: Mapping[str, str] | None = None
 ) -> pytest.MarkDecorator:
     """Parametrize a test's argument `check` with every check, one pytest id each.
 
     A check can be expected to fail, with a reason, and then must fail; none can be left out.
 
     Args:
-        plugin: the record that the test passes to each check.
+        plugin: the record, which the test gives to each check.
         expected_failures: the reason by the check's name.
 
     Raises:
-        PluginError: an expected failure names no check, or gives no reason.
+        PluginError: not a record, or an expected failure that names no check or gives no reason.
     """
     import pytest
 
+    if not isinstance(plugin, Plugin):
+        remedy = "Give the instance that the entry point names"
+        raise PluginError(f"a {type(plugin).__name__}", "checks run on a scionwood.Plugin", remedy)
     expected = dict(expected_failures or {})
-    _validate(expected)
-
-    def parameter(check: Check) -> object:
+    _validate(plugin, expected)
+    parameters = []
+    for check in CHECKS:
         name = check.__name__
-        if name not in expected:
-            return pytest.param(_skipping(check), id=name)
-        return pytest.param(
-            _failing_only(check), id=name, marks=pytest.mark.xfail(reason=expected[name], strict=True)
-        )
+        if name in expected:
+            marks = [pytest.mark.xfail(reason=expected[name], strict=True)]
+            parameters.append(pytest.param(_passing(check), id=name, marks=marks))
+        else:
+            parameters.append(pytest.param(_skipping(check), id=name))
+    return pytest.mark.parametrize("check", parameters)
 
-    return pytest.mark.parametrize("check", [parameter(check) for check in CHECKS])
+
+def _outcome(check: Check, plugin: Plugin) -> Outcome:
+    name, start = check.__name__, time.monotonic()
+    try:
+        check(plugin)
+    except NothingToCheck as nothing:
+        return Outcome(name, "nothing", str(nothing), time.monotonic() - start)
+    except CheckFailure as failure:
+        return Outcome(name, "failed", str(failure), time.monotonic() - start)
+    except Exception as error:  # the plugin's own code: anything can happen, and is a failure
+        reason = f"{type(error).__name__}: {error}"
+        return Outcome(name, "failed", reason, time.monotonic() - start)
+    return Outcome(name, "passed", "", time.monotonic() - start)
+
+
+def _validate(plugin: Plugin, expected: Mapping[str, str]) -> None:
+    known = [check.__name__ for check in CHECKS]
+    for name, reason in expected.items():
+        where = f"plugin {plugin.name!r}: expected failure {name!r}"
+        if name not in known:
+            remedy = did_you_mean(name, known) or f"Known: {', '.join(known)}"
+            raise PluginError(where, "there is no such check", remedy)
+        if not reason.strip():
+            raise PluginError(where, "an expected failure has a reason", "Write it")
+
+
+def _skipping(check: Check) -> Check:
+    # pytest shows a check without a subject as skipped, with the reason.
+    @wraps(check)
+    def run(plugin: Plugin) -> None:
+        import pytest
+
+        try:
+            check(plugin)
+        except NothingToCheck as nothing:
+            pytest.skip(f"nothing to check: {nothing}")
+
+    return run
+
+
+def _passing(check: Check) -> Check:
+    # Where a failure is expected, having nothing to check counts as passing, hence as an error.
+    @wraps(check)
+    def run(plugin: Plugin) -> None:
+        with suppress(NothingToCheck):
+            check(plugin)
+
+    return run

@@ -1,0 +1,107 @@
+"""Open peft's closed enum of methods to third parties; the one file that touches that enum.
+
+peft looks a method up by a member of `PeftType`. The private attributes of `enum.Enum` set here are
+those of Python 3.11 to 3.14; a test guards them for each version of peft and Python.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from peft import PeftConfig, PeftType
+from peft.mapping import (
+    PEFT_TYPE_TO_CONFIG_MAPPING,
+    PEFT_TYPE_TO_PREFIX_MAPPING,
+    PEFT_TYPE_TO_TUNER_MAPPING,
+)
+from peft.tuners.tuners_utils import BaseTuner
+
+from scionwood.errors import AdapterError
+
+Config = TypeVar("Config", bound=type)
+
+BUILT_IN = frozenset(PeftType.__members__)
+"""The types that peft brings itself."""
+
+
+def extend_enum(name: str) -> PeftType:
+    """The member `name` of `PeftType`, added where it is new; a second call changes nothing."""
+    if name in PeftType.__members__:
+        return PeftType[name]
+    member: Any = str.__new__(PeftType, name)
+    member._name_ = member._value_ = name
+    member.__objclass__ = PeftType
+    member._sort_order_ = len(PeftType._member_names_)
+    PeftType._member_names_.append(name)
+    PeftType._member_map_[name] = member
+    PeftType._value2member_map_[name] = member
+    type.__setattr__(PeftType, name, member)
+    return PeftType[name]
+
+
+def peft_method(name: str, *, tuner: type[BaseTuner]) -> Callable[[Config], Config]:
+    """Decorate a config class so that peft knows its method; put it above `@dataclass`.
+
+    The config class may define `parameter_groups(self) -> Mapping[str, Mapping[str, float]]`, which
+    `scionwood.parameter_groups` reads: `{"disel_gate": {"lr_scale": 5.0, "weight_decay": 0.0}}` for
+    the parameters held under one of the layer's `adapter_layer_names`.
+
+    Args:
+        name: lower case; the upper-case form is the `peft_type` in saved files.
+        tuner: a `BaseTuner` whose `prefix` no other method uses.
+
+    Raises:
+        AdapterError: the class is no dataclass on `PeftConfig` with `target_modules`, or the name
+            or the prefix is taken by another method.
+    """
+
+    def register(config: Config) -> Config:
+        _check(name, config, tuner)
+        member = extend_enum(name.upper())
+        parent = config.__post_init__  # type: ignore[attr-defined]
+
+        def post_init(self: Any) -> None:
+            parent(self)
+            self.peft_type = member
+
+        config.__post_init__ = post_init  # type: ignore[attr-defined]
+        PEFT_TYPE_TO_CONFIG_MAPPING[member] = config
+        PEFT_TYPE_TO_TUNER_MAPPING[member] = tuner
+        PEFT_TYPE_TO_PREFIX_MAPPING[member] = tuner.prefix
+        return config
+
+    return register
+
+
+def _check(name: str, config: type, tuner: type[BaseTuner]) -> None:
+    if not name.isidentifier() or not name.islower() or name.endswith("_"):
+        raise AdapterError(f"adapter method {name!r}", "a name is lower case, like 'disel'")
+    fields = {field.name for field in dataclasses.fields(config)} if _is_config(config) else set()
+    if "target_modules" not in fields:
+        raise AdapterError(
+            f"config class {config.__name__}",
+            "an adapter method needs a dataclass on peft.PeftConfig with the field target_modules",
+            "Put @dataclass below @peft_method",
+        )
+    if name.upper() in BUILT_IN:
+        raise AdapterError(f"adapter method {name!r}", "peft has one of this name", "Rename it")
+    known = PEFT_TYPE_TO_CONFIG_MAPPING.get(name.upper())
+    if known is not None and _path(known) != _path(config):
+        raise AdapterError(
+            f"adapter method {name!r}", f"{_path(known)} has this name already", "Rename it"
+        )
+    for other, prefix in PEFT_TYPE_TO_PREFIX_MAPPING.items():
+        if prefix == tuner.prefix and other.value != name.upper():
+            raise AdapterError(
+                f"prefix {prefix!r} of {tuner.__name__}", f"{other.value} uses it", "Rename it"
+            )
+
+
+def _is_config(config: type) -> bool:
+    return issubclass(config, PeftConfig) and "__dataclass_fields__" in vars(config)
+
+
+def _path(cls: type) -> str:
+    return f"{cls.__module__}:{cls.__qualname__}"

@@ -1,0 +1,135 @@
+"""Data comes from its seed alone, and no sample is in two splits."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import combinations, islice
+from typing import Any
+
+import numpy as np
+import torch
+from lightning import LightningDataModule
+
+from scionwood.errors import ScionwoodError
+from scionwood.plugin import Plugin
+from scionwood.recipe import Slot, options_of, resolve
+from scionwood.testing.checks.static import component, recipe_names
+from scionwood.testing.rules import NothingToCheck, Problem, check
+from scionwood.testing.tensors import digest
+
+MOST = 256
+"""How many samples of a split are compared with the other splits."""
+
+_SPLITS = {"train": "fit", "val": "fit", "test": "test"}
+
+
+@check
+def check_data_is_seeded(plugin: Plugin) -> Iterator[Problem]:
+    """One seed gives one first batch, bit for bit; another seed gives another.
+
+    The seed is the global one, as `seed:` of a recipe sets it, and the option `seed` where the
+    data has one. One entry at least works without files or downloads.
+    """
+    slots, unusable = _usable(plugin)
+    if not slots:
+        rule = "one data component needs no files and no download"
+        for name, why in unusable.items():
+            yield Problem(f"data {name!r} ({why})", rule, "Add a generator with defaults")
+    for slot in slots:
+        first, again, other = (digest(first_batch(slot, seed)) for seed in (1, 1, 2))
+        if first != again:
+            rule = "the same seed gives the same batch, bit for bit"
+            remedy = "Draw from a generator that is made from the seed"
+            yield Problem(f"data {slot.name!r}: two batches of seed 1 differ", rule, remedy)
+        if first == other:
+            rule = "another seed gives another batch"
+            remedy = "Use the seed: a fixed generator, or none, ignores it"
+            yield Problem(f"data {slot.name!r}: seeds 1 and 2 give one batch", rule, remedy)
+
+
+@check
+def check_data_splits_are_disjoint(plugin: Plugin) -> Iterator[Problem]:
+    """No sample of the training split is in the validation or test split, nor any of those in both.
+
+    Samples are compared by the bits of all their tensors.
+    """
+    for slot in _usable(plugin)[0]:
+        with seed_everything(1):
+            data = _build(slot, 1)
+            samples = {split: _samples(data, split) for split in _SPLITS}
+        for left, right in combinations([s for s in _SPLITS if samples[s]], 2):
+            shared = samples[left] & samples[right]
+            if shared:
+                value = f"data {slot.name!r}: {len(shared)} samples of {left} are in {right} too"
+                yield Problem(value, "splits are disjoint", "Split by what is measured, then draw")
+
+
+def first_batch(slot: Slot, seed: int) -> Any:
+    """The first training batch that a data component gives for a seed."""
+    with seed_everything(seed):
+        data = _build(slot, seed)
+        data.prepare_data()
+        data.setup("fit")
+        return next(iter(data.train_dataloader()))
+
+
+@contextmanager
+def seed_everything(seed: int) -> Iterator[None]:
+    """Every global generator at a seed; their states come back afterwards."""
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002 - plugins may use it
+    try:
+        with torch.random.fork_rng(devices=()):
+            random.seed(seed)
+            np.random.seed(seed)  # noqa: NPY002
+            torch.manual_seed(seed)
+            yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
+
+
+def _build(slot: Slot, seed: int) -> LightningDataModule:
+    assert slot.component is not None, "only adapters have baselines"
+    known = {parameter.name for parameter in options_of(slot.component)}
+    own = {"seed": seed} if "seed" in known else {}
+    data: LightningDataModule = slot.component(**{**slot.options, **own})
+    return data
+
+
+def _usable(plugin: Plugin) -> tuple[list[Slot], dict[str, str]]:
+    # With a recipe's options where one uses it, else with its defaults, which may want files.
+    if not plugin.data:
+        raise NothingToCheck("no data components")
+    recipes = [resolve(f"{plugin.name}/{name}", smoke=True) for name in recipe_names(plugin)]
+    used = {recipe.data.name: recipe.data for recipe in reversed(recipes)}
+    slots, unusable = [], {}
+    for name, reference in plugin.data.items():
+        full = f"{plugin.name}/{name}"
+        slot = used.get(full) or Slot(full, component(reference), {})
+        try:
+            first_batch(slot, 1)
+        except ScionwoodError as error:
+            if full in used:
+                raise
+            unusable[full] = str(error)
+        else:
+            slots.append(slot)
+    return slots, unusable
+
+
+def _samples(data: LightningDataModule, split: str) -> set[str]:
+    name = f"{split}_dataloader"
+    if getattr(type(data), name) is getattr(LightningDataModule, name):
+        return set()
+    data.prepare_data()
+    data.setup(_SPLITS[split])
+    loader = getattr(data, name)()
+    dataset = loader.dataset
+    items = (
+        (dataset[index] for index in range(len(dataset)))
+        if hasattr(dataset, "__getitem__")
+        else iter(dataset)
+    )
+    return {digest(loader.collate_fn([item])) for item in islice(items, MOST)}

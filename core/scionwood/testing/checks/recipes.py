@@ -1,0 +1,172 @@
+"""Every recipe is strict, runs through the command line, and the first one learns."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import lightning as L
+import torch
+import yaml
+
+from scionwood import cli
+from scionwood.errors import RecipeError
+from scionwood.plugin import Plugin
+from scionwood.recipe import resolve
+from scionwood.recipe_file import recipes
+from scionwood.testing.cases import RecipeCase, cases, seeded
+from scionwood.testing.checks.data import first_batch, seed_everything
+from scionwood.testing.child import last_line
+from scionwood.testing.rules import NothingToCheck, Problem, check
+
+STEPS = 30
+"""How many steps the first recipe has to bring its loss down."""
+
+_SLOTS = ("task", "backbone", "data", "adapter")
+
+
+@check
+def check_recipes_are_complete(plugin: Plugin) -> Iterator[Problem]:
+    """Every task is used by a recipe, so that the checks of training reach it."""
+    if not plugin.tasks:
+        raise NothingToCheck("no tasks")
+    used = {resolve(name).task.name for name in _names(plugin)}
+    for name in plugin.tasks:
+        if f"{plugin.name}/{name}" not in used:
+            remedy = "Add a small recipe, with a `smoke:` map of overrides where it is not small"
+            yield Problem(f"task {name!r}: no recipe", "a recipe uses each task", remedy)
+
+
+@check
+def check_recipes_parse_strictly(plugin: Plugin) -> Iterator[Problem]:
+    """A recipe resolves as written, as `smoke`, and from its own dump; a misspelt key is refused.
+
+    The error of a misspelt key names the key that was meant.
+    """
+    for name in _required_names(plugin):
+        written = resolve(name)
+        resolve(name, smoke=True)
+        with TemporaryDirectory() as folder:
+            dumped = Path(folder) / "recipe.yaml"
+            dumped.write_text(written.dump(), "utf-8")
+            if resolve(dumped).dump() != written.dump():
+                rule = "a resolved recipe resolves to itself"
+                remedy = "Use options whose values YAML can hold"
+                yield Problem(f"recipe {name!r}: its dump reads otherwise", rule, remedy)
+            for slot in _SLOTS:
+                fault = _misspelt(dumped, written.dump(), slot)
+                if fault:
+                    rule = "a misspelt key is refused with the one that was meant"
+                    remedy = "Name every parameter; take no **kwargs"
+                    yield Problem(f"recipe {name!r}, {slot}: {fault}", rule, remedy)
+
+
+@check
+def check_recipes_run(plugin: Plugin) -> Iterator[Problem]:
+    """`scionwood fit NAME --smoke` takes two steps on the CPU and leaves a run with finite losses."""
+    for name in _required_names(plugin):
+        with TemporaryDirectory() as folder, chdir(folder):
+            said = StringIO()
+            with redirect_stdout(said), redirect_stderr(said):
+                code = cli.main(_fit_command(name))
+            fault = _run_fault(Path(folder) / "run") if code == 0 else last_line(said.getvalue())
+        if fault:
+            rule = "a recipe trains two steps on the CPU at its smoke size"
+            remedy = f"Try: scionwood fit {name} --smoke --trainer.max_steps 2"
+            yield Problem(f"recipe {name!r}: {fault}", rule, remedy)
+
+
+@check
+def check_loss_falls(plugin: Plugin) -> Iterator[Problem]:
+    """Thirty steps of the first recipe with an adapter bring down the loss of its first batch."""
+    found = [case for case in cases(plugin) if isinstance(case, RecipeCase)]
+    if not found:
+        raise NothingToCheck("no recipe with an adapter")
+    before, after = _losses(found[0])
+    if not after < before:
+        rule = f"the loss of the first batch falls in {STEPS} steps"
+        remedy = "Raise lr in `smoke:`, or check that gradients reach the adapter"
+        yield Problem(f"{found[0]}: {before:.6g} -> {after:.6g}", rule, remedy)
+
+
+def _names(plugin: Plugin) -> list[str]:
+    return [f"{plugin.name}/{name}" for name in recipes(plugin.name)]
+
+
+def _required_names(plugin: Plugin) -> list[str]:
+    names = _names(plugin)
+    if not names:
+        raise NothingToCheck("no recipes")
+    return names
+
+
+def _misspelt(path: Path, dumped: str, slot: str) -> str:
+    raw = yaml.safe_load(dumped)
+    options = [key for key in raw[slot] if key != "name"]
+    if not options:
+        return ""
+    meant = max(options, key=len)
+    raw[slot][f"{meant}x"] = raw[slot].pop(meant)
+    path.write_text(yaml.safe_dump(raw), "utf-8")
+    try:
+        resolve(path)
+    except RecipeError as error:
+        named = f"{meant}x" in str(error) and repr(meant) in str(error)
+        return "" if named else f"the error does not name {meant!r}: {error}"
+    return f"{meant}x is accepted"
+
+
+def _fit_command(name: str) -> list[str]:
+    small = ["--trainer.max_steps", "2", "--trainer.accelerator", "cpu"]
+    return ["fit", name, "--smoke", "--run-dir", "run", *small]
+
+
+def _run_fault(run: Path) -> str:
+    missing = [item for item in ("recipe.yaml", "metrics.csv") if not (run / item).is_file()]
+    if missing:
+        return f"the run folder lacks {', '.join(missing)}"
+    with (run / "metrics.csv").open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    losses = [float(v) for row in rows for k, v in row.items() if "loss" in k and v]
+    if not losses:
+        return "metrics.csv holds no loss"
+    return "" if all(map(math.isfinite, losses)) else "a loss is not finite"
+
+
+def _losses(case: RecipeCase) -> tuple[float, float]:
+    recipe = case.recipe()
+    with seeded():
+        task = recipe.task.build(case.attach(case.backbone()))
+    batch = first_batch(recipe.data, recipe.seed)
+    before = _loss(task, batch)
+    with seed_everything(recipe.seed):
+        _trainer(recipe.trainer).fit(task, recipe.data.build())
+    return before, _loss(task, batch)
+
+
+def _loss(task: Any, batch: Any) -> float:
+    task.eval()
+    with seeded(), torch.no_grad():
+        return float(task.losses(batch)["loss"])
+
+
+def _trainer(options: Any) -> L.Trainer:
+    # The recipe's own way to take a step, without what writes files.
+    kept = ("gradient_clip_val", "gradient_clip_algorithm", "accumulate_grad_batches")
+    return L.Trainer(
+        **{key: options[key] for key in kept if key in options},
+        accelerator="cpu",
+        devices=1,
+        max_steps=STEPS,
+        limit_val_batches=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )

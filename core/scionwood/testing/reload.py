@@ -1,0 +1,38 @@
+"""The fresh process of the kit: rebuild each saved case and write down what it computes.
+
+Run as `python -m scionwood.testing.reload FOLDER ...`, with folders that the kit has written.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from scionwood.adapters import load_adapter
+from scionwood.adapters.files import load_head
+from scionwood.testing.cases import case_of
+from scionwood.testing.tensors import output
+
+
+def reload(folder: Path) -> None:
+    """Load the adapter and the head of a case; write `output.safetensors` for its input."""
+    description = json.loads((folder / "case.json").read_text("utf-8"))
+    torch.set_num_threads(description["threads"])
+    model = load_adapter(
+        case_of(description["kind"], description["name"]).backbone(), folder / "adapter"
+    )
+    head = folder / "head.safetensors"
+    if head.exists():
+        load_head(model, head)
+    stored = load_file(folder / "input.safetensors")
+    found = output(model, tuple(stored[str(n)] for n in range(len(stored))))
+    save_file({str(n): x.contiguous() for n, x in enumerate(found)}, folder / "output.safetensors")
+
+
+if __name__ == "__main__":
+    for argument in sys.argv[1:]:
+        reload(Path(argument))

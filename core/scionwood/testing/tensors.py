@@ -1,0 +1,59 @@
+"""Small operations on tensors that the checks share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
+from typing import Any
+
+import torch
+from torch import nn
+
+
+def leaves(tree: Any) -> Iterator[torch.Tensor]:
+    """The tensors in nested mappings and sequences, in order."""
+    if isinstance(tree, torch.Tensor):
+        yield tree
+    elif isinstance(tree, Mapping):
+        for key in tree:
+            yield from leaves(tree[key])
+    elif isinstance(tree, Iterable) and not isinstance(tree, str | bytes):
+        for item in tree:
+            yield from leaves(item)
+
+
+def output(model: nn.Module, example: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
+    """What a model gives for an input in evaluation mode, without gradients."""
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        found = [leaf.detach().clone() for leaf in leaves(model(*example))]
+    model.train(training)
+    return found
+
+
+def difference(left: list[torch.Tensor], right: list[torch.Tensor]) -> float:
+    """The largest difference relative to the largest value; infinite where shapes differ or NaN.
+
+    Shapes: two lists of tensors, equal in length and shapes.
+    """
+    if [x.shape for x in left] != [x.shape for x in right]:
+        return float("inf")
+    worst = 0.0
+    for a, b in zip(left, right, strict=True):
+        if not a.numel():
+            continue
+        a, b = a.double(), b.double()
+        gap = float((a - b).abs().max() / a.abs().max().clamp_min(1e-12))
+        worst = max(worst, gap if gap == gap else float("inf"))
+    return worst
+
+
+def digest(tree: Any) -> str:
+    """A hash of all tensors of a nested structure: their shapes, types and bits."""
+    found = sha256()
+    for leaf in leaves(tree):
+        array = leaf.detach().cpu().contiguous()
+        found.update(f"{tuple(array.shape)} {array.dtype}".encode())
+        found.update(array.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()

@@ -1,0 +1,156 @@
+"""A data loader whose position and whose random draws can be restored exactly."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, final
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch.utils.data import Dataset, DistributedSampler, IterableDataset, Sampler
+from torchdata.stateful_dataloader import StatefulDataLoader
+
+
+@final
+class DataLoader(StatefulDataLoader):  # type: ignore[misc]  # torchdata is untyped
+    """torchdata's StatefulDataLoader, whose order and draws depend on seed and epoch alone.
+
+    A sample that draws random numbers (python, numpy or torch) draws the same ones in whichever
+    process and after whatever history it is read, so that a resumed run repeats an uninterrupted
+    one bit for bit, with workers and without. Across processes each reads its own share of a
+    common order. Workers start afresh with each epoch; a dataset must open its files on first
+    use, since a handle that is open when workers fork is shared by them.
+
+    Args:
+        dataset: map-style; an iterable dataset needs `state_dict` of its own to be resumed.
+        batch_size: samples a batch, or None for a dataset that yields batches.
+        shuffle: whether each epoch has another order.
+        sampler: an order of your own, instead of `shuffle`.
+        batch_sampler: batches of your own, instead of all of these.
+        num_workers: processes that read ahead.
+        collate_fn: makes a batch of a list of samples.
+        drop_last: leave out a last batch that is not full.
+        pin_memory: copy batches to page-locked memory, for CUDA.
+        prefetch_factor: batches that each worker reads ahead.
+        multiprocessing_context: how workers start: fork, forkserver or spawn.
+        seed: of the order and the draws; by default that of the recipe.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset[Any],
+        batch_size: int | None = 1,
+        shuffle: bool = False,
+        *,
+        sampler: Sampler[Any] | Iterable[Any] | None = None,
+        batch_sampler: Sampler[list[Any]] | Iterable[list[Any]] | None = None,
+        num_workers: int = 0,
+        collate_fn: Callable[[list[Any]], Any] | None = None,
+        drop_last: bool = False,
+        pin_memory: bool = False,
+        prefetch_factor: int | None = None,
+        multiprocessing_context: str | None = None,
+        seed: int | None = None,
+    ) -> None:
+        self.seed = int(os.environ.get("PL_GLOBAL_SEED", "0")) if seed is None else seed
+        if not isinstance(dataset, IterableDataset):
+            dataset = dataset if isinstance(dataset, _Seeded) else _Seeded(dataset, self.seed)
+            if sampler is None and batch_sampler is None:
+                sampler, shuffle = _Order(dataset, self.seed, shuffle), False
+        super().__init__(
+            dataset,
+            batch_size,
+            shuffle,
+            sampler=sampler,
+            batch_sampler=batch_sampler,
+            num_workers=num_workers,
+            collate_fn=collate_fn,
+            drop_last=drop_last,
+            pin_memory=pin_memory,
+            prefetch_factor=prefetch_factor,
+            multiprocessing_context=multiprocessing_context,
+            # Its own, so that starting an epoch draws nothing from the global generator.
+            generator=torch.Generator().manual_seed(self.seed),
+        )
+
+    def __iter__(self) -> Iterator[Any]:
+        # Lazily: Lightning asks for the iterator before it has told the sampler the epoch.
+        if isinstance(self.dataset, _Seeded):
+            self.dataset.epoch = getattr(self.sampler, "epoch", 0)
+        yield from super().__iter__()
+
+
+@final
+class _Order(DistributedSampler[int]):
+    """An epoch's order, from its seed and number; each process takes its own share.
+
+    As a DistributedSampler it is left in place by Lightning, whose own would replay the order of
+    epoch 0 after a resume.
+    """
+
+    def __init__(self, dataset: Dataset[Any], seed: int, shuffle: bool) -> None:
+        ready = dist.is_available() and dist.is_initialized()
+        world, rank = (dist.get_world_size(), dist.get_rank()) if ready else (1, 0)
+        super().__init__(dataset, world, rank, shuffle=shuffle, seed=seed)
+
+    def __iter__(self) -> Iterator[int]:
+        return _Position(list(super().__iter__()))
+
+
+class _Position(Iterator[int]):
+    """A place in an order that torchdata can save and restore."""
+
+    def __init__(self, order: Sequence[int]) -> None:
+        self.order, self.done = order, 0
+
+    def __next__(self) -> int:
+        if self.done == len(self.order):
+            raise StopIteration
+        self.done += 1
+        return self.order[self.done - 1]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"done": self.done}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.done = state["done"]
+
+
+class _Seeded(Dataset[Any]):
+    """A dataset whose random draws depend on seed, epoch and index, not on who reads it when."""
+
+    def __init__(self, inner: Dataset[Any], seed: int) -> None:
+        self.inner, self.seed, self.epoch = inner, seed, 0
+
+    def __len__(self) -> int:
+        return len(self.inner)  # type: ignore[arg-type]  # map-style datasets have a length
+
+    def __getitem__(self, index: Any) -> Any:
+        with _draws(self.seed, self.epoch, index):
+            return self.inner[index]
+
+    def __getitems__(self, indices: list[Any]) -> list[Any]:
+        many = getattr(self.inner, "__getitems__", None)
+        if many is None:
+            return [self[index] for index in indices]
+        with _draws(self.seed, self.epoch, indices[0]):
+            return list(many(indices))
+
+
+@contextmanager
+def _draws(seed: int, epoch: int, index: Any) -> Iterator[None]:
+    before = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    word = int(np.random.SeedSequence([seed, epoch, hash(index) % 2**32]).generate_state(1)[0])
+    random.seed(word)
+    np.random.seed(word)  # noqa: NPY002  # the dataset may draw from the legacy generator
+    torch.default_generator.manual_seed(word)
+    try:
+        yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])  # noqa: NPY002
+        torch.set_rng_state(before[2])

@@ -1,0 +1,155 @@
+"""What a field trains: losses over a backbone; the rest of training is the same for every field."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from scionwood.adapters import parameter_groups
+from scionwood.training.state import check_state, trained_keys
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Task(L.LightningModule, ABC):
+    """A backbone with an adapter, and the losses that train it.
+
+    The optimiser is AdamW (Loshchilov and Hutter 2019) over `parameter_groups`. Everything
+    that trains should lie in the backbone: only that is written to `adapter/` and the head's file.
+
+    Args:
+        backbone: the network, its adapter attached.
+        lr: learning rate of the adapter and the head.
+        weight_decay: decoupled weight decay.
+        warmup_steps: optimiser steps over which the rate rises linearly from zero.
+        schedule: what follows: a constant rate, or half a cosine down to zero at the last step.
+
+    Attributes:
+        monitor: the logged value by which the best checkpoint is chosen.
+        mode: whether that value should be small or large.
+    """
+
+    monitor: ClassVar[str] = "val_loss"
+    mode: ClassVar[Literal["min", "max"]] = "min"
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        *,
+        lr: float = 1e-3,
+        weight_decay: float = 0.0,
+        warmup_steps: int = 0,
+        schedule: Literal["constant", "cosine"] = "constant",
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.lr, self.weight_decay = lr, weight_decay
+        self.warmup_steps, self.schedule = warmup_steps, schedule
+        # Checkpoints hold no frozen weights; `on_load_checkpoint` checks the keys exactly.
+        self.strict_loading = False
+        self._sharded = False
+
+    @abstractmethod
+    def losses(self, batch: Any) -> dict[str, Tensor]:
+        """The scalar `loss` of a batch, and any other scalars to log beside it."""
+
+    def metrics(self, batch: Any) -> dict[str, Tensor]:
+        """Scalars that only validation and test log."""
+        return {}
+
+    def draw(self, batch: Any) -> dict[str, Figure]:
+        """Figures of a batch by name, for `figures/` and the report."""
+        return {}
+
+    def batch_size(self, batch: Any) -> int:
+        """How many samples a batch holds; by default the first length of its first tensor."""
+        tensors = [t for t in _leaves(batch) if isinstance(t, Tensor) and t.ndim]
+        return len(tensors[0]) if tensors else 1
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """The loss of a batch, logged with its companions and the learning rate."""
+        losses = self.losses(batch)
+        size = self.batch_size(batch)
+        self._log("train_", {k: v for k, v in losses.items() if k != "loss"}, size)
+        self.log("train_loss", losses["loss"], batch_size=size, prog_bar=True)
+        self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"], batch_size=size)
+        return losses["loss"]
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Log losses and metrics as `val_...`, averaged over samples."""
+        self._evaluate("val_", batch)
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        """Log losses and metrics as `test_...`, averaged over samples."""
+        self._evaluate("test_", batch)
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """AdamW over the adapter's and the head's groups, a linear warm-up, the schedule."""
+        groups = parameter_groups(self, self.lr, weight_decay=self.weight_decay)
+        optimizer = torch.optim.AdamW(groups, lr=self.lr)
+        scheduler = LambdaLR(optimizer, self._rate())
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
+
+    def configure_model(self) -> None:
+        """Shard the backbone where the strategy brought a device mesh (FSDP2)."""
+        if self.device_mesh is None or self._sharded:
+            return
+        from scionwood.training.shard import shard
+
+        shard(self, self.device_mesh["data_parallel"])
+        self._sharded = True
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what trains: trainable parameters and the buffers that belong to them."""
+        keys = trained_keys(self)
+        state = checkpoint["state_dict"]
+        checkpoint["state_dict"] = {key: state[key] for key in sorted(keys & state.keys())}
+
+    def on_load_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
+        """Check that exactly the frozen weights are missing.
+
+        Raises:
+            TrainingError: naming the keys that differ.
+        """
+        if "state_dict" in checkpoint:  # a sharded strategy has taken it out and loaded it
+            check_state(self, checkpoint["state_dict"])
+
+    def _evaluate(self, prefix: str, batch: Any) -> None:
+        values = {**self.losses(batch), **self.metrics(batch)}
+        self._log(prefix, values, self.batch_size(batch))
+
+    def _log(self, prefix: str, values: Mapping[str, Tensor], size: int) -> None:
+        sync = prefix != "train_" and self.trainer.world_size > 1
+        named = {prefix + key: value for key, value in values.items()}
+        self.log_dict(named, batch_size=size, sync_dist=sync)
+
+    def _rate(self) -> Callable[[int], float]:
+        warmup = self.warmup_steps
+        if self.schedule == "constant":
+            return lambda step: min(1.0, (step + 1) / (warmup + 1))
+        total = self.trainer.estimated_stepping_batches
+
+        def cosine(step: int) -> float:
+            if step < warmup:
+                return (step + 1) / (warmup + 1)
+            done = min(1.0, (step - warmup) / max(1, total - warmup))
+            return 0.5 * (1 + math.cos(math.pi * done))
+
+        return cosine
+
+
+def _leaves(batch: Any) -> list[Any]:
+    from torch.utils._pytree import tree_leaves
+
+    return list(tree_leaves(batch))

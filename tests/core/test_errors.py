@@ -1,0 +1,38 @@
+"""Errors: value, rule, remedy; one tree; still themselves on the other side of a process."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from scionwood import errors
+
+KINDS = [
+    kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, errors.ScionwoodError)
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_message_says_value_rule_and_remedy(kind):
+    error = kind("a.sgy", "has 3600 bytes at least", "Fetch it again")
+    assert str(error) == "a.sgy: has 3600 bytes at least. Fetch it again"
+    assert isinstance(error, errors.ScionwoodError)
+
+
+@pytest.mark.parametrize("kind", [k for k in KINDS if k is not errors.ScionwoodError])
+def test_every_error_is_also_a_builtin_that_callers_know(kind):
+    own = {errors.ScionwoodError, Exception, BaseException, object, *KINDS}
+    assert set(kind.__mro__) - own
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_error_survives_the_way_to_another_process(kind):
+    again = pickle.loads(pickle.dumps(kind("a", "b", "c")))
+    assert (type(again), str(again), again.remedy) == (kind, "a: b. c", "c")
+
+
+def test_an_empty_rule_leaves_no_colon():
+    assert str(errors.PluginError("gone")) == "gone"

@@ -1,0 +1,130 @@
+"""The distributions agree with each other, and their wheels hold what a user needs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from email import message_from_bytes
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CORE = ROOT / "pyproject.toml"
+PLUGINS = sorted(ROOT.glob("plugins/*/pyproject.toml"))
+NAMES = [path.parent.name for path in PLUGINS]
+
+
+def project(path: Path) -> dict:
+    return tomllib.loads(path.read_text("utf-8"))["project"]
+
+
+def test_there_are_plugins():
+    assert NAMES
+
+
+@pytest.mark.parametrize("path", PLUGINS, ids=NAMES)
+def test_a_plugin_moves_in_lockstep_with_the_core(path):
+    core, plugin, field = project(CORE), project(path), path.parent.name
+    assert plugin["name"] == f"scionwood-{field}"
+    assert plugin["version"] == core["version"]
+    assert f"scionwood=={core['version']}" in plugin["dependencies"]
+    entry = plugin["entry-points"]["scionwood.plugins"]
+    assert entry == {field: f"scionwood_{field}:plugin"}
+
+
+@pytest.mark.parametrize("path", PLUGINS, ids=NAMES)
+def test_a_plugin_is_its_folder_and_one_extra(path):
+    core, field = project(CORE), path.parent.name
+    extras = core["optional-dependencies"]
+    assert extras[field] == [f"scionwood-{field}=={core['version']}"]
+    assert field in re.search(r"\[(.*)\]", extras["all"][0])[1].split(",")
+
+
+@pytest.mark.parametrize("path", PLUGINS, ids=NAMES)
+def test_recipes_lie_in_configs_and_are_linked_into_the_package(path):
+    link = path.parent / f"scionwood_{path.parent.name}" / "recipes"
+    if (ROOT / "configs" / path.parent.name).exists():
+        assert link.is_symlink()
+        assert link.resolve() == ROOT / "configs" / path.parent.name
+        assert not Path(link.readlink()).is_absolute()
+
+
+@pytest.mark.parametrize("path", [CORE, *PLUGINS], ids=["core", *NAMES])
+def test_every_bound_is_a_range_and_no_pin_of_others(path):
+    for line in project(path)["dependencies"]:
+        name = re.match(r"[\w-]+", line)[0]
+        assert "+" not in line
+        assert ">=" in line or name.startswith("scionwood"), f"{line}: needs a lower bound"
+        assert "==" not in line or name.startswith("scionwood"), f"{line}: is a pin"
+
+
+@pytest.mark.parametrize(
+    ("name", "bound"), [("lightning", "2.6.6"), ("transformers", "5.3"), ("torch", "2.6")]
+)
+def test_the_core_excludes_releases_with_known_holes(name, bound):
+    lines = [d for d in project(CORE)["dependencies"] if re.match(r"[\w-]+", d)[0] == name]
+    assert len(lines) == 1
+    assert f">={bound}" in lines[0]
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    for path in [CORE, *PLUGINS]:
+        command = [sys.executable, "-m", "build", "--wheel", "--no-isolation"]
+        subprocess.run([*command, "--outdir", folder, path.parent], check=True, capture_output=True)
+    return folder
+
+
+@pytest.mark.parametrize("path", PLUGINS, ids=NAMES)
+def test_a_wheel_carries_its_recipes_and_names_no_path(wheels, path):
+    field = path.parent.name
+    with zipfile.ZipFile(next(wheels.glob(f"scionwood_{field}-*.whl"))) as wheel:
+        names = wheel.namelist()
+        metadata = next(name for name in names if name.endswith("METADATA"))
+        assert b"file:" not in wheel.read(metadata)
+    for recipe in (ROOT / "configs" / field).glob("*.yaml"):
+        assert f"scionwood_{field}/recipes/{recipe.name}" in names
+
+
+def test_the_cores_wheel_carries_the_template_and_the_type_marker(wheels):
+    with zipfile.ZipFile(next(wheels.glob("scionwood-*.whl"))) as wheel:
+        names = wheel.namelist()
+    assert "scionwood/py.typed" in names
+    source = ROOT / "core" / "scionwood" / "template"
+    files = [p for p in source.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
+    assert files
+    for path in files:
+        assert str(Path("scionwood") / path.relative_to(source.parent)) in names
+
+
+def foreign_requirements(wheels: Path) -> list[str]:
+    """What the wheels need from others, without extras but those that name our plugins."""
+    found = []
+    for path in wheels.glob("*.whl"):
+        with zipfile.ZipFile(path) as wheel:
+            name = next(n for n in wheel.namelist() if n.endswith("METADATA"))
+            lines = message_from_bytes(wheel.read(name)).get_all("Requires-Dist") or []
+        found += [ln for ln in lines if "extra ==" not in ln and not ln.startswith("scionwood")]
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("requirement", ["scionwood[seismic]", "scionwood-seismic"])
+def test_a_wheel_folder_is_enough_to_install_and_run_a_recipe(wheels, tmp_path, requirement):
+    python = tmp_path / "env" / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "env"], check=True)
+    pip = [python, "-m", "pip", "install", "-q"]
+    subprocess.run([*pip, *foreign_requirements(wheels)], check=True)
+    # No index from here on: our names come from the folder, and nothing else is missing.
+    subprocess.run([*pip, "--no-index", "--find-links", wheels, requirement], check=True)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    command = [python.parent / "scionwood", "fit", "seismic/denoise", "--smoke"]
+    subprocess.run([*command, "--run-dir", "run"], check=True, cwd=empty)
+    assert (empty / "run" / "adapter" / "adapter_model.safetensors").is_file()

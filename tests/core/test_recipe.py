@@ -1,0 +1,215 @@
+"""Recipes: the signature is the schema, and every error names file, key and remedy."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scionwood import RecipeError
+from scionwood.recipe import parse_command, resolve, validate
+from scionwood.recipe_file import LIMIT, locate, read_yaml, recipes, set_dotted, split_override
+
+PLUGIN = """
+from pathlib import Path
+from typing import Literal
+from scionwood import Plugin
+plugin = Plugin(
+    name="part",
+    tasks={"fit": "fake_part:Fit"},
+    backbones={"net": "fake_part:net"},
+    data={"rows": "fake_part:rows"},
+)
+class Fit:
+    def __init__(self, backbone, *, lr: float = 1e-3, mode: Literal["a", "b"] = "a"):
+        self.lr = lr
+def net(*, width: int = 4, weights: Path | None = None):
+    return None
+def rows(*, n: int, split: tuple[float, float] = (0.8, 0.2)):
+    return None
+"""
+
+RECIPE = """\
+task: {name: part/fit, lr: 3e-4}
+backbone: part/net
+adapter: {name: lora, r: 4, targets: attention}
+data: {name: part/rows, n: 10}
+trainer: {max_steps: 4}
+smoke: {data.n: 2}
+"""
+
+
+@pytest.fixture
+def recipe(distribution, tmp_path):
+    distribution("part", PLUGIN, module="fake_part")
+
+    def write(text: str = RECIPE) -> Path:
+        path = tmp_path / "mine.yaml"
+        path.write_text(textwrap.dedent(text))
+        return path
+
+    return write
+
+
+def test_a_recipe_resolves_to_components_with_every_option(recipe):
+    found = resolve(recipe())
+    assert found.name == "mine"
+    assert found.task.component.__name__ == "Fit"
+    assert found.task.options == {"lr": 3e-4, "mode": "a"}
+    assert found.backbone.options == {"width": 4, "weights": None}
+    assert found.adapter.options["targets"] == "attention"
+    assert found.adapter.options["r"] == 4
+    assert found.trainer == {"max_steps": 4}
+    assert found.seed == 0
+
+
+def test_what_is_dumped_resolves_to_the_same_recipe(recipe, tmp_path):
+    found = resolve(recipe(), ["backbone.weights=w.safetensors"])
+    again = tmp_path / "again.yaml"
+    again.write_text(found.dump())
+    second = resolve(again)
+    assert second.backbone.options == {"width": 4, "weights": Path("w.safetensors")}
+    assert (second.task, second.data, second.adapter) == (found.task, found.data, found.adapter)
+
+
+def test_overrides_come_last_and_smoke_makes_small(recipe):
+    assert resolve(recipe(), smoke=True).data.options["n"] == 2
+    found = resolve(recipe(), ["--data.n=7", "task.mode=b", "seed=3"], smoke=True)
+    assert found.data.options["n"] == 7
+    assert found.task.options["mode"] == "b"
+    assert found.seed == 3
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("task.lrr=1", r"mine.yaml: task.*'lrr'.*Did you mean 'lr'"),
+        ("tusk.lr=1", r"unknown key 'tusk'.*Did you mean 'task'"),
+        ("task.mode=c", r"task.*mode"),
+        ("backbone.width=wide", r"backbone.*width"),
+        ("backbone.name=part/nett", r"no backbone 'nett'. Did you mean 'net'"),
+        ("backbone.name=prt/net", r"plugin 'prt'.*Did you mean 'part'"),
+        ("adapter.name=loraa", r"loraa.*Did you mean 'lora'"),
+        ("adapter.rr=1", r"adapter.*'rr'"),
+        ("adapter.targets=[a, b]", r"adapter.targets.*regular expression"),
+        ("adapter.target_modules=x", r"targets"),
+        ("trainer.max_stepss=1", r"max_stepss.*Did you mean 'max_steps'"),
+        ("seed=-1", r"seed -1: an integer"),
+        ("data.n=null", r"data.*n"),
+    ],
+)
+def test_a_wrong_key_or_value_is_named_with_its_remedy(recipe, override, words):
+    with pytest.raises((RecipeError, RuntimeError, ValueError), match=words):
+        resolve(recipe(), [override])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("task: [", "not a YAML file"),
+        ("- a\n- b\n", "mapping"),
+        ("a: 1\na: 2\n", "given twice"),
+        ("a: &x {b: 1}\nc: *x\n", "aliases"),
+        ("a: !!python/object/apply:os.system ['true']\n", "not a YAML file"),
+        ("task: {class_path: os.system}\n", "class_path"),
+        ("trainer: {callbacks: [{init_args: {}}]}\n", "class_path"),
+        ("\x00", "not a YAML file"),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_refused(tmp_path, text, words):
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=words) as caught:
+        read_yaml(path)
+    assert "bad.yaml" in str(caught.value)
+
+
+def test_a_file_too_large_is_not_read(tmp_path):
+    path = tmp_path / "big.yaml"
+    path.write_text("#" * (LIMIT + 1))
+    with pytest.raises(RecipeError, match="at most"):
+        read_yaml(path)
+
+
+@pytest.mark.parametrize("missing", ["task", "backbone", "data", "adapter"])
+def test_every_slot_is_required(recipe, missing):
+    raw = yaml.safe_load(RECIPE)
+    del raw[missing]
+    with pytest.raises(RecipeError, match=f"{missing}: required"):
+        resolve(recipe(yaml.safe_dump(raw)))
+
+
+@pytest.mark.parametrize("baseline", ["frozen", "full"])
+def test_the_baselines_take_no_options(recipe, baseline):
+    text = RECIPE.replace("{name: lora, r: 4, targets: attention}", baseline)
+    assert resolve(recipe(text)).adapter.component is None
+    with pytest.raises(RecipeError, match="unknown key 'r'"):
+        resolve(recipe(text), ["adapter.r=3"])
+
+
+@pytest.mark.parametrize("value", ["os.system", "{class_path: os.system}", "subprocess.Popen"])
+def test_a_value_cannot_name_a_class_to_import(distribution, tmp_path, monkeypatch, value):
+    code = "from collections.abc import Callable\ndef part(*, hook: Callable | None = None): ..."
+    (tmp_path / "fake_hook.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    import fake_hook
+
+    with pytest.raises(RecipeError):
+        validate("here", fake_hook.part, {"hook": yaml.safe_load(value)})
+
+
+def test_scientific_notation_is_a_number():
+    assert split_override("--task.lr=3e-4") == ("task.lr", 3e-4)
+    assert split_override("a=1e5") == ("a", 1e5)
+    assert split_override("a=e5") == ("a", "e5")
+
+
+@pytest.mark.parametrize("text", ["--task.lr", "=3", "a=[", "a={class_path: x}"])
+def test_a_malformed_override_is_refused(text):
+    with pytest.raises(RecipeError):
+        split_override(text)
+
+
+def test_a_dotted_key_reaches_into_mappings():
+    raw = {"task": "part/fit", "seed": 3}
+    set_dotted(raw, "task.lr", 1)
+    assert raw["task"] == {"name": "part/fit", "lr": 1}
+    with pytest.raises(RecipeError, match="holds no keys"):
+        set_dotted(raw, "seed.x", 1)
+
+
+def test_a_recipe_is_found_by_file_or_by_name(tmp_path):
+    name, path = locate("toy/regression")
+    assert (name, path.name) == ("toy/regression", "regression.yaml")
+    assert locate(path) == ("regression", path)
+    assert "regression" in recipes("toy")
+    with pytest.raises(RecipeError, match="Did you mean 'regression'"):
+        locate("toy/regresion")
+    with pytest.raises(RecipeError, match="no such file"):
+        locate(tmp_path / "absent.yaml")
+    with pytest.raises(RecipeError, match="plugin/recipe"):
+        locate("regression")
+
+
+def test_a_signature_is_a_command_line(capsys):
+    def clean(source: Path, target: Path, *, noise_level: float = 0.5, force: bool = False) -> None:
+        """Clean a file.
+
+        Args:
+            source: what to read.
+            target: what to write.
+            noise_level: how much, in dB.
+            force: overwrite.
+        """
+
+    argv = ["a.sgy", "b.sgy", "--noise-level", "2", "--force"]
+    expected = {"source": Path("a.sgy"), "target": Path("b.sgy"), "noise_level": 2.0, "force": True}
+    assert parse_command(clean, "scionwood x clean", argv) == expected
+    with pytest.raises(SystemExit) as caught:
+        parse_command(clean, "scionwood x clean", ["a.sgy"])
+    assert caught.value.code == 2
+    with pytest.raises(SystemExit):
+        parse_command(clean, "scionwood x clean", ["--help"])
+    assert "how much, in dB" in capsys.readouterr().out
