@@ -8,6 +8,8 @@ from peft import PeftModel
 
 from scionwood.errors import AdapterError
 
+_WHOLE = "_scionwood_whole_is_head"
+
 
 def backbone(model: nn.Module) -> nn.Module:
     """The backbone inside a model with adapters, or the model itself."""
@@ -21,9 +23,11 @@ def head_names(model: nn.Module) -> tuple[str, ...]:
         AdapterError: the backbone names a module that it does not have.
     """
     base = backbone(model)
-    names: tuple[str, ...] = tuple(getattr(base, "head", ()) or ())
-    if not all(isinstance(name, str) for name in names):
-        return ()  # a module that happens to be called `head`, as in timm
+    if getattr(base, _WHOLE, False):
+        return ("",)
+    declared = getattr(base, "head", ())
+    # A module that happens to be called `head`, as in timm, declares nothing.
+    names: tuple[str, ...] = () if isinstance(declared, nn.Module) else tuple(declared)
     for name in names:
         try:
             base.get_submodule(name)
@@ -48,7 +52,7 @@ def freeze(model: nn.Module) -> None:
 
 def unfreeze(model: nn.Module) -> None:
     """Train everything: the baseline of full fine-tuning, in which the whole model is the head."""
-    model.head = ("",)
+    setattr(model, _WHOLE, True)
     model.requires_grad_(True)
 
 

@@ -1,14 +1,15 @@
 """Which modules an adapter goes to: presets and patterns, resolved once to explicit names.
 
 A pattern may come from a stranger's recipe or adapter, and Python's `re` can be made to run for
-years. A pattern with a repeated group, or with more than three unbounded repeats, is therefore
-refused: what is left costs at most the cube of a module name's length.
+years. `check_pattern` bounds the number of ways in which a pattern can be tried on the names of a
+model, and refuses it where the bound is too high: nothing is matched before.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -22,20 +23,28 @@ from scionwood.errors import AdapterError
 LENGTH = 512
 """The longest pattern, in characters."""
 
-PATTERNS = ("target_modules", "exclude_modules", "feedforward_modules", "layers_pattern")
-"""Options that peft reads as a pattern where they are a string (`layers_pattern` in lists too)."""
+TRIES = 5e7
+"""The most ways to try one pattern on all names; a second or two of Python's `re`."""
 
-_REPEATED_GROUP = re.compile(r"\)(?:[*+{]|\?[+?])")
-_UNBOUNDED = re.compile(r"(?<!\\)(?:\\\\)*(?:[*+]|\{\d*,\})")
+PATTERNS = ("target_modules", "exclude_modules", "feedforward_modules")
+"""Options that peft matches against whole names where they are a string."""
+
+_REPEATED_GROUP = re.compile(r"\)\s*[*+{]")
+_REPEAT = re.compile(r"(?<!\\)(?:[*+]|\{\d*,\d*\})")
+_OPTIONAL = re.compile(r"(?<![(*+?}\\])\?")
 
 
-def check_pattern(pattern: str, option: str, *, repeats: int = 3) -> str:
-    """Return a pattern that cannot hang.
+def check_pattern(pattern: str, option: str, names: Sequence[str], *, prefixed: bool = False) -> None:
+    """Accept a pattern only if it cannot hang on these names.
+
+    With L the longest name, k repeats are tried in at most L^k / k! ways, an optional part in 2,
+    and g groups with p bars in (p + 1)^g. A repeated group has no such bound.
 
     Args:
         pattern: a regular expression.
         option: its name, for the error.
-        repeats: how many unbounded repeats it may have.
+        names: the module names that it will be matched against.
+        prefixed: peft puts `.*` before it.
 
     Raises:
         AdapterError: it does not compile, is too long, or could run for long.
@@ -44,18 +53,19 @@ def check_pattern(pattern: str, option: str, *, repeats: int = 3) -> str:
     shown = f"{option} {pattern[:80]!r}"
     if len(pattern) > LENGTH:
         raise AdapterError(shown, f"a pattern has at most {LENGTH} characters", remedy)
-    if _REPEATED_GROUP.search(pattern) or len(_UNBOUNDED.findall(pattern)) > repeats:
-        raise AdapterError(
-            shown, f"no repeated group and at most {repeats} of * and +, or it could hang", remedy
-        )
+    repeats = len(_REPEAT.findall(pattern)) + prefixed
+    longest = max(map(len, names), default=1)
+    ways = float(longest) ** repeats / math.factorial(repeats) * 2.0 ** len(_OPTIONAL.findall(pattern))
+    ways *= (pattern.count("|") + 1.0) ** min(pattern.count("("), 64)
+    if _REPEATED_GROUP.search(pattern) or ways * len(names) > TRIES:
+        raise AdapterError(shown, "it could run for very long (repeats, optional parts)", remedy)
     try:
         re.compile(pattern)
-    except (re.error, OverflowError) as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise AdapterError(shown, f"is no regular expression ({error})", remedy) from error
-    return pattern
 
 
-def check_patterns(config: PeftConfig) -> None:
+def check_patterns(config: PeftConfig, names: Sequence[str]) -> None:
     """Check every option of a config that peft uses as a pattern.
 
     Raises:
@@ -63,16 +73,20 @@ def check_patterns(config: PeftConfig) -> None:
     """
     for option in PATTERNS:
         value = getattr(config, option, None)
-        for pattern in [value] if isinstance(value, str) else []:
-            check_pattern(pattern, option)
-    loose = [("layers_pattern", _listed(getattr(config, "layers_pattern", None)))]
-    loose.append(("modules_to_save", _listed(getattr(config, "modules_to_save", None))))
-    for option in (name for name in vars(config) if name.endswith("_pattern")):
-        value = getattr(config, option)
-        loose.append((option, value.keys() if isinstance(value, Mapping) else ()))
-    for option, patterns in loose:  # peft puts `.*` before each of these
-        for pattern in patterns:
-            check_pattern(str(pattern), option, repeats=1)
+        if isinstance(value, str):
+            check_pattern(value, option, names)
+    for option in vars(config):
+        if option == "modules_to_save" or option.endswith("_pattern"):
+            for pattern in _patterns(getattr(config, option), option):
+                check_pattern(pattern, option, names, prefixed=True)
+
+
+def _patterns(value: Any, option: str) -> list[str]:
+    """The strings of a list, the keys of a mapping, or the one string."""
+    found = [value] if isinstance(value, str) else [str(item) for item in value or ()]
+    if len(found) > 1024:
+        raise AdapterError(f"{option} with {len(found)} entries", "at most 1024 are allowed")
+    return found
 
 
 def settle(model: nn.Module, config: PeftConfig, targets: str | None) -> list[str]:
@@ -95,10 +109,10 @@ def settle(model: nn.Module, config: PeftConfig, targets: str | None) -> list[st
     if not hasattr(config, "target_modules"):
         return []
     _choose(model, config, targets)
-    check_patterns(config)
+    names = module_names(model)
+    check_patterns(config, names)
     if config.target_modules is None:
         return []  # target_parameters, or peft's own defaults for a transformers architecture
-    names = module_names(model)
     tuner = PEFT_TYPE_TO_TUNER_MAPPING[config.peft_type]
     wanted = _linear(model) if _is_shorthand(config.target_modules) else None
     if wanted is not None:

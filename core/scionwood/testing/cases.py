@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import torch
 from torch import nn
@@ -176,7 +176,7 @@ class MethodCase(Case):
 class _Small(nn.Module):
     """A net that every method for linear layers fits."""
 
-    adapter_targets = {"all": "first|second"}
+    adapter_targets: ClassVar = {"all": "first|second"}
 
     def __init__(self) -> None:
         super().__init__()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, final
@@ -29,7 +30,8 @@ class DataLoader(StatefulDataLoader):  # type: ignore[misc]  # torchdata is unty
         dataset: map-style; an iterable dataset needs `state_dict` of its own to be resumed.
         batch_size: samples a batch, or None for a dataset that yields batches.
         shuffle: whether each epoch has another order.
-        sampler: an order of your own, instead of `shuffle`.
+        sampler: an order of your own, instead of `shuffle`. Draws differ between epochs only if it
+            has `set_epoch` and `epoch`, like torch's DistributedSampler.
         batch_sampler: batches of your own, instead of all of these.
         num_workers: processes that read ahead.
         collate_fn: makes a batch of a list of samples.
@@ -80,7 +82,7 @@ class DataLoader(StatefulDataLoader):  # type: ignore[misc]  # torchdata is unty
     def __iter__(self) -> Iterator[Any]:
         # Lazily: Lightning asks for the iterator before it has told the sampler the epoch.
         if isinstance(self.dataset, _Seeded):
-            self.dataset.epoch = getattr(self.sampler, "epoch", 0)
+            self.dataset.epoch = _epoch(self.sampler, self.batch_sampler)
         yield from super().__iter__()
 
 
@@ -144,7 +146,8 @@ class _Seeded(Dataset[Any]):
 @contextmanager
 def _draws(seed: int, epoch: int, index: Any) -> Iterator[None]:
     before = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    word = int(np.random.SeedSequence([seed, epoch, hash(index) % 2**32]).generate_state(1)[0])
+    key = [seed, epoch, zlib.crc32(repr(index).encode())]
+    word = int(np.random.SeedSequence(key).generate_state(1)[0])
     random.seed(word)
     np.random.seed(word)  # noqa: NPY002  # the dataset may draw from the legacy generator
     torch.default_generator.manual_seed(word)
@@ -154,3 +157,8 @@ def _draws(seed: int, epoch: int, index: Any) -> Iterator[None]:
         random.setstate(before[0])
         np.random.set_state(before[1])  # noqa: NPY002
         torch.set_rng_state(before[2])
+
+
+def _epoch(*samplers: Any) -> int:
+    found = (getattr(sampler, "epoch", None) for sampler in samplers)
+    return next((epoch for epoch in found if epoch is not None), 0)

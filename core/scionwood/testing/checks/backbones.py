@@ -23,7 +23,7 @@ LIMIT = 2.0
 
 @check
 def check_backbones_build_offline(plugin: Plugin) -> Iterator[Problem]:
-    """With its defaults a backbone is an nn.Module that builds in 2 s of CPU without the network."""
+    """With its defaults a backbone builds in 2 s of CPU, without the network."""
     for name, build in _backbones(plugin):
         with offline() as tried:
             seconds, backbone = _timed(build)

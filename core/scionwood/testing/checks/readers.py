@@ -47,7 +47,7 @@ def check_readers_refuse_damage(plugin: Plugin) -> Iterator[Problem]:
 
 @check
 def check_readers_rewrite(plugin: Plugin) -> Iterator[Problem]:
-    """Rewriting with the identity gives the same bytes; rewriting with a change gives the change."""
+    """Rewriting unchanged data gives the same bytes; changed data reads back as changed."""
     for name, reader, path in _samples(plugin):
         target = path.with_stem("same")
         with reader(path) as opened:
@@ -70,7 +70,7 @@ def check_readers_rewrite(plugin: Plugin) -> Iterator[Problem]:
 
 @check
 def check_readers_write_whole_or_not_at_all(plugin: Plugin) -> Iterator[Problem]:
-    """A rewrite that fails leaves nothing behind, and an existing file is not overwritten unasked."""
+    """A rewrite that fails leaves nothing; an existing file is not overwritten unasked."""
     for name, reader, path in _samples(plugin):
         for value, rule, remedy in _write_faults(reader, path):
             yield Problem(f"reader {name!r}: {value}", rule, remedy)

@@ -69,7 +69,7 @@ def check_recipes_parse_strictly(plugin: Plugin) -> Iterator[Problem]:
 
 @check
 def check_recipes_run(plugin: Plugin) -> Iterator[Problem]:
-    """`scionwood fit NAME --smoke` takes two steps on the CPU and leaves a run with finite losses."""
+    """`scionwood fit NAME --smoke` takes two CPU steps and leaves a run with finite losses."""
     for name in _required_names(plugin):
         with TemporaryDirectory() as folder, chdir(folder):
             said = StringIO()

@@ -1,0 +1,74 @@
+"""peft's wrappers inside a model: which modules they are and which tensors belong to an adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch.nn as nn
+from peft import PeftModel
+from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils.other import AuxiliaryTrainingWrapper
+
+from scionwood.adapters.head import backbone
+
+
+def tuner_layers(model: nn.Module) -> dict[str, BaseTunerLayer]:
+    """The outermost wrapped layers by their names in the backbone."""
+    found: dict[str, BaseTunerLayer] = {}
+    for name, module in backbone(model).named_modules():
+        inside = any(name.startswith(f"{outer}.") for outer in found)
+        if isinstance(module, BaseTunerLayer) and not inside:
+            found[name] = module
+    return found
+
+
+def adapter_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that adapters brought, by name, trainable or not; each once."""
+    if not isinstance(model, PeftModel):
+        return {}
+    base = _base_ids(model)
+    return {name: p for name, p in model.named_parameters() if id(p) not in base}
+
+
+def _base_ids(model: PeftModel) -> set[int]:
+    """The parameters of the backbone as it was before peft wrapped it.
+
+    peft's own list is by name and detached; the same walk over live parameters keeps identities.
+    """
+    if model.active_peft_config.is_prompt_learning:
+        return {id(p) for p in model.base_model.parameters()}
+    inner: set[int] = set()
+    for module in backbone(model).modules():
+        if isinstance(module, BaseTunerLayer):
+            inner |= {id(p) for p in _around(module, "base_layer")}
+        elif isinstance(module, AuxiliaryTrainingWrapper):
+            inner |= {id(p) for p in _around(module, "original_module")}
+    return {id(p) for p in backbone(model).parameters()} - inner
+
+
+def _around(module: nn.Module, kept: str) -> Iterator[nn.Parameter]:
+    """The parameters of a wrapper, less those of the module that it wraps."""
+    wrapped = {id(p) for p in getattr(module, kept).parameters()}
+    return (p for p in module.parameters() if id(p) not in wrapped)
+
+
+@contextmanager
+def restored_on_error(model: nn.Module) -> Iterator[None]:
+    """Put the module tree and the gradient flags back if the block raises.
+
+    peft wraps layers one by one, and an error in the third leaves two wrapped. Values are not
+    restored: nothing in the block may change them.
+    """
+    tree = [(module, dict(module._modules)) for module in model.modules()]
+    flags = [(p, p.requires_grad) for p in model.parameters()]
+    try:
+        yield
+    except BaseException:
+        for module, children in tree:
+            module._modules.clear()
+            module._modules.update(children)
+        for parameter, flag in flags:
+            parameter.requires_grad_(flag)
+        backbone(model).__dict__.pop("peft_config", None)
+        raise

@@ -1,0 +1,126 @@
+"""How much of a model trains, and how an optimiser should treat it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch.nn as nn
+from peft import PeftModel
+
+from scionwood.adapters.head import backbone, head_names, in_head
+from scionwood.adapters.modules import adapter_parameters
+from scionwood.errors import AdapterError
+
+OPTIONS = frozenset({"lr_scale", "weight_decay"})
+
+
+@dataclass(frozen=True)
+class Report:
+    """Counts of parameters; a shared tensor counts once.
+
+    Attributes:
+        trainable_adapter: those of adapters that train.
+        trainable_head: those outside adapters that train.
+        total: all, adapters and head included.
+        base: `total` less adapters and head; these never train.
+        share: the trainable ones over `total`.
+    """
+
+    trainable_adapter: int
+    trainable_head: int
+    total: int
+    base: int
+
+    @property
+    def share(self) -> float:
+        trainable = self.trainable_adapter + self.trainable_head
+        return trainable / self.total if self.total else 0.0
+
+    def __str__(self) -> str:
+        trainable = self.trainable_adapter + self.trainable_head
+        return (
+            f"trainable {trainable:,} (adapter {self.trainable_adapter:,}, "
+            f"head {self.trainable_head:,}) of {self.total:,} = {self.share:.2%} "
+            f"of base {self.base:,} + adapter + head"
+        )
+
+
+def report(model: nn.Module) -> Report:
+    """Count what trains in a model, with or without adapters."""
+    adapter = {id(p) for p in adapter_parameters(model).values()}
+    head = _head_ids(model)
+    everything = list(model.parameters())
+    trains = [p for p in everything if p.requires_grad]
+    return Report(
+        trainable_adapter=sum(p.numel() for p in trains if id(p) in adapter),
+        trainable_head=sum(p.numel() for p in trains if id(p) not in adapter),
+        total=sum(p.numel() for p in everything),
+        base=sum(p.numel() for p in everything if id(p) not in adapter and id(p) not in head),
+    )
+
+
+def parameter_groups(
+    model: nn.Module, lr: float, weight_decay: float = 0.0
+) -> list[dict[str, Any]]:
+    """Groups for a torch optimiser: what the method asks for, then the rest, then the head.
+
+    A method asks through `parameter_groups(self)` of its config class: `{"gate": {"lr_scale": 5.0,
+    "weight_decay": 0.0}}` gives the parameters held under the layer attribute `gate` five times
+    the learning rate and no decay.
+
+    Args:
+        model: with or without adapters; only parameters that require a gradient are grouped.
+        lr: the base learning rate.
+        weight_decay: for all parameters for which the method says nothing else.
+
+    Returns:
+        Dictionaries with `params`, `lr`, `weight_decay` and `name`.
+
+    Raises:
+        AdapterError: the method asks for an attribute that no parameter is held under, or for an
+            option that does not exist.
+    """
+    rules = _rules(model)
+    adapter = {n: p for n, p in adapter_parameters(model).items() if p.requires_grad}
+    groups, taken = [], set[int]()
+    for word, rule in rules.items():
+        members = {n: p for n, p in adapter.items() if word in n.split(".") and id(p) not in taken}
+        if not members:
+            raise AdapterError(f"parameter group {word!r}", "no parameter is held under this name")
+        taken |= {id(p) for p in members.values()}
+        groups.append(
+            {
+                "params": list(members.values()),
+                "lr": lr * rule.get("lr_scale", 1.0),
+                "weight_decay": rule.get("weight_decay", weight_decay),
+                "name": word,
+            }
+        )
+    own = {id(p) for p in adapter.values()}
+    rest = [p for p in adapter.values() if id(p) not in taken]
+    other = [p for p in model.parameters() if p.requires_grad and id(p) not in own]
+    for name, params in (("adapter", rest), ("head", other)):
+        if params:
+            groups.append({"params": params, "lr": lr, "weight_decay": weight_decay, "name": name})
+    return groups
+
+
+def _rules(model: nn.Module) -> Mapping[str, Mapping[str, float]]:
+    config = model.active_peft_config if isinstance(model, PeftModel) else None
+    asks = getattr(config, "parameter_groups", None)
+    rules: Mapping[str, Mapping[str, float]] = asks() if asks is not None else {}
+    for word, rule in rules.items():
+        if unknown := set(rule) - OPTIONS:
+            raise AdapterError(
+                f"parameter group {word!r}",
+                f"unknown option {', '.join(sorted(unknown))}",
+                f"Known: {', '.join(sorted(OPTIONS))}",
+            )
+    return rules
+
+
+def _head_ids(model: nn.Module) -> set[int]:
+    head = head_names(model)
+    return {id(p) for n, p in backbone(model).named_parameters() if in_head(n, head)}

@@ -1,0 +1,95 @@
+"""metrics.csv: one row a step and one a validation, written before the checkpoint of that step."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any, final
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+
+from scionwood.files import atomic_path
+
+NAME = "metrics.csv"
+
+
+@final
+class MetricsFile(Callback):
+    """Write what a task logs, with `step` (optimiser steps taken) and `epoch`.
+
+    It is a callback and not a logger since Lightning calls loggers after the checkpoint of a step
+    has been written: a run killed in between would lack that row when it is resumed. Rows that are
+    later than the resumed checkpoint are dropped, so that no step appears twice.
+    """
+
+    def __init__(self) -> None:
+        self._file: IO[str] | None = None
+        self._columns: list[str] = []
+        self._path = Path()
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Keep the rows up to the step that training starts from."""
+        if not trainer.is_global_zero:
+            return
+        self._path = Path(trainer.default_root_dir) / NAME
+        kept = [row for row in read_metrics(self._path) if int(row["step"]) <= trainer.global_step]
+        self._columns = list(dict.fromkeys(["step", "epoch", *(k for row in kept for k in row)]))
+        self._rewrite(kept)
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any
+    ) -> None:
+        """Write the values of an optimiser step."""
+        stepped = not trainer.fit_loop._should_accumulate()
+        if self._file and stepped and trainer.global_step % trainer.log_every_n_steps == 0:
+            self._write(trainer, validation=False)
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Write the values of a validation."""
+        if self._file and not trainer.sanity_checking:
+            self._write(trainer, validation=True)
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Close the file."""
+        if self._file:
+            self._file.close()
+            self._file = None
+
+    def _write(self, trainer: L.Trainer, *, validation: bool) -> None:
+        # Lightning keeps the values of the last validation among those of a step.
+        values = {
+            key: repr(float(value))
+            for key, value in trainer.callback_metrics.items()
+            if key.startswith("val_") is validation
+        }
+        row = {"step": trainer.global_step, "epoch": trainer.current_epoch, **values}
+        new = [key for key in row if key not in self._columns]
+        if new:
+            self._columns += new
+            self._rewrite(read_metrics(self._path))
+        self._append(row)
+
+    def _append(self, row: Mapping[str, Any]) -> None:
+        if self._file:
+            self._file.write(",".join(str(row.get(key, "")) for key in self._columns) + "\n")
+            self._file.flush()
+
+    def _rewrite(self, rows: list[dict[str, str]]) -> None:
+        if self._file:
+            self._file.close()
+        with atomic_path(self._path) as part, part.open("w", newline="") as file:
+            writer = csv.DictWriter(file, self._columns, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        self._file = self._path.open("a", newline="")
+
+
+def read_metrics(path: Path) -> list[dict[str, str]]:
+    """The rows of a metrics file, each with the columns that it has; none if there is no file."""
+    if not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        rows = [{k: v for k, v in row.items() if k and v} for row in csv.DictReader(file)]
+    return [row for row in rows if row.get("step", "").isdigit()]  # a kill may cut the last line

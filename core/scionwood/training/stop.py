@@ -1,0 +1,56 @@
+"""Stopping on a signal: note it, and stop where an exact checkpoint can be written."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+from typing import Any, final
+
+import lightning as L
+from lightning.pytorch.plugins.environments import SLURMEnvironment
+
+
+@final
+class StopSignals:
+    """SIGTERM and Ctrl-C ask training to save and stop; a second one stops at once.
+
+    Under SLURM with automatic requeueing Lightning's own handlers stay, which save and requeue.
+
+    Attributes:
+        received: the signal that asks to stop, or None.
+    """
+
+    def __init__(self) -> None:
+        self.received: signal.Signals | None = None
+        self._before: dict[signal.Signals, Any] = {}
+
+    def install(self, trainer: L.Trainer) -> None:
+        """Listen from now on; Lightning's handler would stop where resume is not exact."""
+        self.received = None
+        place = getattr(trainer.strategy, "cluster_environment", None)
+        requeues = isinstance(place, SLURMEnvironment) and place.auto_requeue
+        if requeues or threading.current_thread() is not threading.main_thread():
+            return
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._before[number] = signal.signal(number, self._note)
+
+    def restore(self) -> None:
+        """Put back the handlers that were there."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+    def asked(self, trainer: L.Trainer) -> bool:
+        """Whether any of the processes that train together was asked to stop."""
+        here = self.received is not None
+        asked = trainer.strategy.reduce_boolean_decision(here, all=False)
+        if asked and not here:
+            self.received = signal.SIGTERM
+        return asked
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.received is not None:
+            self.restore()
+            signal.raise_signal(number)
+        self.received = signal.Signals(number)
