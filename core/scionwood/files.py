@@ -1,9 +1,8 @@
-"""Write a file or a folder so that its final name holds the old content or the new, never half."""
+"""Write a file so that its final name holds the old content or the new, never half."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,36 +34,6 @@ def atomic_path(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
         _sync(target.parent)
     finally:
         part.unlink(missing_ok=True)
-
-
-@contextmanager
-def atomic_folder(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
-    """Yield a temporary folder beside `target`; rename it to `target` when the block ends well.
-
-    A folder cannot replace another in one step: the old one is renamed away first, so that a crash
-    between the two renames leaves it whole under a name that starts with `.` and ends in `-old`.
-
-    Raises:
-        OutputExistsError: `target` exists and `overwrite` is false.
-        OSError: whatever the disk says, the temporary folder removed.
-    """
-    _check(target, overwrite)
-    part = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=_home(target)))
-    old = part.with_name(f"{part.name}-old")
-    try:
-        yield part
-        part.chmod(0o777 & ~_umask())
-        for path in [*part.rglob("*"), part]:
-            _sync(path)
-        if target.exists():
-            os.replace(target, old)
-        os.replace(part, target)
-        _sync(target.parent)
-    finally:
-        if old.exists() and not target.exists():
-            os.replace(old, target)
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def _home(target: Path) -> Path:

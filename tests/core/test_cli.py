@@ -66,11 +66,11 @@ def test_ctrl_c_ends_with_130(sea):
     [
         (["see", "clean"], "Did you mean 'sea'"),
         (["sea", "claen"], "no command 'claen'. Did you mean 'clean'"),
-        (["fti", "toy/regression"], "Did you mean 'fit'"),
+        (["fti", "toy/regress"], "Did you mean 'fit'"),
         (["fit"], "needs a recipe"),
-        (["fit", "toy/regresion"], "Did you mean 'regression'"),
-        (["fit", "toy/regression", "--task.lrr", "1"], "unknown key 'lrr'"),
-        (["fit", "toy/regression", "--resume", "runs/x"], "carries its own recipe"),
+        (["fit", "toy/regres"], "Did you mean 'regress'"),
+        (["fit", "toy/regress", "--task.lrr", "1"], "unknown key 'lrr'"),
+        (["fit", "toy/regress", "--resume", "runs/x"], "carries its own recipe"),
         (["fit", "--resume", "runs/absent"], "no such file"),
         (["show", "sea/nett"], "Did you mean 'net'"),
         (["check", "absent"], "unknown"),
@@ -101,8 +101,8 @@ def test_show_prints_signature_and_documentation(sea, capsys):
     assert "width: int = 4" in capsys.readouterr().out
     main(["show", "sea"])
     assert "backbone        sea/net" in capsys.readouterr().out
-    main(["show", "toy/regression"])
-    assert "recipe toy/regression" in capsys.readouterr().out
+    main(["show", "toy/regress"])
+    assert "recipe toy/regress" in capsys.readouterr().out
 
 
 def test_plugins_lists_the_healthy_and_the_broken(sea, distribution, capsys):
@@ -125,11 +125,11 @@ def test_the_doctor_fails_where_a_component_cannot_be_imported(sea, distribution
 
 
 def test_recipe_prints_what_fit_would_run(capsys):
-    assert main(["recipe", "toy/regression", "--task.lr", "3e-4", "--seed=5"]) == 0
+    assert main(["recipe", "toy/regress", "--task.lr", "3e-4", "--seed=5"]) == 0
     printed = capsys.readouterr().out
     assert "lr: 0.0003" in printed
     assert "seed: 5" in printed
-    assert main(["recipe", "toy/regression", "--source"]) == 0
+    assert main(["recipe", "toy/regress", "--source"]) == 0
     assert "#" in capsys.readouterr().out  # the comments are there
 
 

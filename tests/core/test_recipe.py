@@ -181,16 +181,16 @@ def test_a_dotted_key_reaches_into_mappings():
 
 
 def test_a_recipe_is_found_by_file_or_by_name(tmp_path):
-    name, path = locate("toy/regression")
-    assert (name, path.name) == ("toy/regression", "regression.yaml")
-    assert locate(path) == ("regression", path)
-    assert "regression" in recipes("toy")
-    with pytest.raises(RecipeError, match="Did you mean 'regression'"):
-        locate("toy/regresion")
+    name, path = locate("toy/regress")
+    assert (name, path.name) == ("toy/regress", "regress.yaml")
+    assert locate(path) == ("regress", path)
+    assert "regress" in recipes("toy")
+    with pytest.raises(RecipeError, match="Did you mean 'regress'"):
+        locate("toy/regres")
     with pytest.raises(RecipeError, match="no such file"):
         locate(tmp_path / "absent.yaml")
     with pytest.raises(RecipeError, match="plugin/recipe"):
-        locate("regression")
+        locate("regress")
 
 
 def test_a_signature_is_a_command_line(capsys):

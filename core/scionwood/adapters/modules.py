@@ -60,15 +60,25 @@ def restored_on_error(model: nn.Module) -> Iterator[None]:
     peft wraps layers one by one, and an error in the third leaves two wrapped. Values are not
     restored: nothing in the block may change them.
     """
-    tree = [(module, dict(module._modules)) for module in model.modules()]
+    tree = [
+        (held, dict(held))
+        for module in model.modules()
+        for held in (module._modules, module._parameters, module._buffers)
+    ]
     flags = [(p, p.requires_grad) for p in model.parameters()]
+    own = vars(backbone(model))
+    configs = dict(own["peft_config"]) if "peft_config" in own else None
     try:
         yield
     except BaseException:
-        for module, children in tree:
-            module._modules.clear()
-            module._modules.update(children)
+        for held, before in tree:
+            held.clear()
+            held.update(before)
         for parameter, flag in flags:
             parameter.requires_grad_(flag)
-        backbone(model).__dict__.pop("peft_config", None)
+        known = own.pop("peft_config", None)
+        if configs is not None:
+            known.clear()
+            known.update(configs)
+            own["peft_config"] = known  # the same object as before: the tuner holds it too
         raise

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, final
 import torch
 from torch import nn
 
+from scionwood.adapters.head import eval_frozen_norms, head_names, in_head
 from scionwood.plugin import Plugin
 from scionwood.recipe import BASELINES, Recipe, resolve
 from scionwood.testing.checks.data import first_batch
@@ -55,6 +56,13 @@ class Rig:
         base = {id(tensor) for tensor in self.base().values()}
         return {n: p for n, p in self.trained.named_parameters() if id(p) not in base}
 
+    def backward(self) -> None:
+        """The gradients of the loss in training mode, with running statistics kept as in `fit`."""
+        self.trained.train()
+        eval_frozen_norms(self.model)
+        with seeded():
+            self.loss().backward()  # type: ignore[no-untyped-call]
+
     def perturb(self) -> None:
         """Move every trainable tensor off its initial value, since LoRA starts at zero."""
         with seeded(), torch.no_grad():
@@ -91,9 +99,8 @@ class Case(ABC):
         with seeded():
             backbone = self.backbone()
             places = dict(_places(backbone))
-            head = frozenset(
-                name for name in places if _inside(name, getattr(backbone, "head", ()))
-            )
+            heads = head_names(backbone)
+            head = frozenset(name for name in places if in_head(name, heads))
             example = example_of(backbone)
             model = self.attach(backbone)
             trained, loss = self.train(model)
@@ -253,7 +260,3 @@ def _places(backbone: nn.Module) -> Iterator[tuple[str, tuple[nn.Module, str]]]:
         own = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
         for name, _ in own:
             yield f"{prefix}.{name}".lstrip("."), (module, name)
-
-
-def _inside(name: str, heads: tuple[str, ...]) -> bool:
-    return any(name == head or name.startswith(f"{head}.") for head in heads)

@@ -12,8 +12,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from scionwood.adapters import load_adapter
-from scionwood.adapters.files import load_head
+from scionwood.adapters import load_adapter, load_head
 from scionwood.testing.cases import case_of
 from scionwood.testing.tensors import output
 

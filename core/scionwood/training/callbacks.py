@@ -1,4 +1,4 @@
-"""What the core adds to every run: checkpoints at exact points, random state, the NaN guard."""
+"""What the core adds to every run: the NaN guard and the state of the random generators."""
 
 from __future__ import annotations
 
@@ -10,114 +10,12 @@ import lightning as L
 import numpy as np
 import torch
 import torch.distributed as dist
-from lightning.pytorch.callbacks import Callback, Checkpoint
+from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
 from scionwood.errors import TrainingError
-from scionwood.training.checkpoint import FOLDER
-from scionwood.training.stop import StopSignals
-
-
-class StopRequested(SystemExit):
-    """Raised inside the trainer after a signal, once the checkpoint is on disk."""
-
-
-@final
-class RunCheckpoint(Checkpoint):
-    """Write `last.ckpt` where a resume is exact, and `best.ckpt` by the task's monitor.
-
-    These points are: after an optimiser step that no validation follows, after a validation
-    within an epoch, and after an epoch. `best.ckpt` holds weights only.
-
-    Args:
-        every_n_steps: optimiser steps between checkpoints, beside those after a validation.
-    """
-
-    def __init__(self, *, every_n_steps: int = 100) -> None:
-        self.every_n_steps = every_n_steps
-        self.stop = StopSignals()
-        self.best: float | None = None
-        self._folder = Path()
-        self._saved_at: int | None = None
-        self._epoch_done = False
-
-    @property
-    def last(self) -> Path:
-        """Where the checkpoint to resume from is written."""
-        return self._folder / "last.ckpt"
-
-    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Find the run folder."""
-        self._folder = Path(trainer.default_root_dir) / FOLDER
-
-    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Listen to signals."""
-        self.stop.install(trainer)
-
-    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Stop listening to signals."""
-        self.stop.restore()
-
-    def state_dict(self) -> dict[str, Any]:
-        """The best score so far."""
-        return {"best": self.best}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the best score of the run that is resumed."""
-        self.best = state_dict["best"]
-
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
-        """Save after every n-th optimiser step, unless a validation or the epoch's end follows."""
-        loop = trainer.fit_loop
-        if trainer.is_last_batch or loop._should_accumulate():
-            return
-        # Lightning's own question; a resume from before a due validation would skip it.
-        if loop.epoch_loop._should_check_val_fx(loop._data_fetcher):
-            return
-        finished = trainer.global_step == trainer.max_steps
-        self._point(trainer, finished or trainer.global_step % self.every_n_steps == 0)
-
-    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Save the best weights; within an epoch save the last too."""
-        if trainer.sanity_checking:
-            return
-        self._save_best(trainer, pl_module)
-        if not trainer.is_last_batch:
-            self._point(trainer, due=True)
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Save after a whole epoch."""
-        if trainer.is_last_batch:
-            self._epoch_done = True
-            self._point(trainer, due=True)
-            self._epoch_done = False
-
-    def on_save_checkpoint(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        """At the end of an epoch leave out the loader's position: the next epoch starts afresh."""
-        if self._epoch_done:
-            checkpoint["loops"]["fit_loop"]["state_dict"].pop("combined_loader", None)
-
-    def _point(self, trainer: L.Trainer, due: bool) -> None:
-        asked = self.stop.asked(trainer)
-        if (due or asked) and self._saved_at != trainer.global_step:
-            refuse_non_finite(trainer, "weights")
-            trainer.save_checkpoint(self.last)
-            self._saved_at = trainer.global_step
-        if asked and self.stop.received:
-            raise StopRequested(128 + self.stop.received)
-
-    def _save_best(self, trainer: L.Trainer, task: Any) -> None:
-        score = trainer.callback_metrics.get(task.monitor)
-        if score is None or not torch.isfinite(score):
-            return
-        sign = 1.0 if task.mode == "min" else -1.0
-        if self.best is None or sign * float(score) < sign * self.best:
-            self.best = float(score)
-            refuse_non_finite(trainer, "weights")
-            trainer.save_checkpoint(self._folder / "best.ckpt", weights_only=True)
+from scionwood.training.checkpoint import LAST
 
 
 @final
@@ -147,7 +45,7 @@ class NanGuard(Callback):
         bad = ~torch.isfinite(losses).all()
         if getattr(trainer.precision_plugin, "scaler", None) is None:
             bad = bad | ~_finite([p.grad for p in pl_module.parameters() if p.grad is not None])
-        if bad:
+        if trainer.strategy.reduce_boolean_decision(bool(bad), all=False):
             what = "gradient" if torch.isfinite(losses).all() else f"loss {losses.tolist()}"
             raise _spoilt(trainer, what, trainer.global_step + 1)
 
@@ -185,15 +83,15 @@ class RandomState(Callback):
         self._restored = None
 
 
-def refuse_non_finite(trainer: L.Trainer, what: str) -> None:
+def refuse_non_finite(trainer: L.Trainer) -> None:
     """Keep spoilt weights out of the checkpoints.
 
     Raises:
         TrainingError: a trainable weight is not finite.
     """
     trained = [p.detach() for p in trainer.lightning_module.parameters() if p.requires_grad]
-    if not _finite(trained):
-        raise _spoilt(trainer, what, trainer.global_step)
+    if not trainer.strategy.reduce_boolean_decision(bool(_finite(trained))):
+        raise _spoilt(trainer, "weights", trainer.global_step)
 
 
 def _finite(tensors: list[Tensor]) -> Tensor:
@@ -204,10 +102,8 @@ def _finite(tensors: list[Tensor]) -> Tensor:
 
 
 def _spoilt(trainer: L.Trainer, what: str, step: int) -> TrainingError:
-    found = [c for c in trainer.checkpoint_callbacks if isinstance(c, RunCheckpoint)]
-    good = f"The last good checkpoint is {found[0].last}" if found and found[0].last.exists() else (
-        "No checkpoint has been written yet"
-    )
+    last = Path(trainer.default_root_dir) / LAST
+    good = f"The last good checkpoint is {last}" if last.exists() else "There is no checkpoint yet"
     return TrainingError(
         f"{what} at step {step}",
         "every value must be finite",

@@ -14,7 +14,10 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from scionwood.errors import TrainingError, WriteError
 from scionwood.files import atomic_path
 
-FOLDER = "checkpoints"
+LAST = "checkpoints/last.ckpt"
+"""The checkpoint to resume from, inside the run folder."""
+BEST = "checkpoints/best.ckpt"
+"""The weights with the best validation, inside the run folder."""
 UNSAFE = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 
 
@@ -95,7 +98,9 @@ def refuse_unsafe_torch() -> None:
         raise TrainingError(f"environment variable {UNSAFE}", rule, f"Run: unset {UNSAFE}")
 
 
-def clean_debris(folder: Path) -> None:
-    """Remove the temporary files that a killed write left beside the checkpoints."""
-    for part in folder.glob(".*.ckpt"):
+def clean_debris(run: Path, *, fresh: bool) -> None:
+    """Remove what a killed write left; a fresh start also forgets the best weights of before."""
+    if fresh:
+        (run / BEST).unlink(missing_ok=True)
+    for part in (run / LAST).parent.glob(".*.ckpt"):
         part.unlink(missing_ok=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import lightning as L
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from scionwood.adapters import parameter_groups
+from scionwood.adapters import eval_frozen_norms, parameter_groups
 from scionwood.training.state import check_state, trained_keys
 
 if TYPE_CHECKING:
@@ -93,8 +93,9 @@ class Task(L.LightningModule, ABC):
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW over the adapter's and the head's groups, a linear warm-up, the schedule."""
-        groups = parameter_groups(self, self.lr, weight_decay=self.weight_decay)
-        optimizer = torch.optim.AdamW(groups, lr=self.lr)
+        groups = parameter_groups(self.backbone, self.lr, self.weight_decay)
+        groups += [{"params": own, "name": "task"}] if (own := self._own_parameters()) else []
+        optimizer = torch.optim.AdamW(groups, lr=self.lr, weight_decay=self.weight_decay)
         scheduler = LambdaLR(optimizer, self._rate())
         return {
             "optimizer": optimizer,
@@ -124,6 +125,17 @@ class Task(L.LightningModule, ABC):
         """
         if "state_dict" in checkpoint:  # a sharded strategy has taken it out and loaded it
             check_state(self, checkpoint["state_dict"])
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch to training, but for the running statistics of frozen layers."""
+        super().train(mode)
+        if mode:
+            eval_frozen_norms(self.backbone)
+        return self
+
+    def _own_parameters(self) -> list[nn.Parameter]:
+        inside = {id(parameter) for parameter in self.backbone.parameters()}
+        return [p for p in self.parameters() if p.requires_grad and id(p) not in inside]
 
     def _evaluate(self, prefix: str, batch: Any) -> None:
         values = {**self.losses(batch), **self.metrics(batch)}

@@ -48,6 +48,12 @@ def check_only_adapter_trains(plugin: Plugin) -> Iterator[Problem]:
         for name in sorted(rig.head & _frozen(rig)):
             remedy = "Leave requires_grad of the head alone"
             yield Problem(f"{case}: {name} is frozen", "the head trains", remedy)
+        inside = {id(parameter) for parameter in rig.model.parameters()}
+        for name, parameter in rig.trained.named_parameters():
+            if parameter.requires_grad and id(parameter) not in inside:
+                rule = "everything that trains lies in the backbone, since only that is saved"
+                remedy = "Freeze it, or move it into the backbone and name it in `head`"
+                yield Problem(f"{case}: {name} belongs to the task", rule, remedy)
         if not any(p.requires_grad for p in rig.grafted().values()):
             remedy = "Check what the method's layer marks as trainable"
             yield Problem(f"{case}: nothing requires a gradient", "the adapter trains", remedy)
@@ -63,9 +69,7 @@ def check_every_trainable_tensor_gets_a_gradient(plugin: Plugin) -> Iterator[Pro
     for case in cases(plugin):
         rig = case.rig()
         rig.perturb()
-        rig.trained.train()
-        with seeded():
-            rig.loss().backward()  # type: ignore[no-untyped-call]
+        rig.backward()
         for name, parameter in rig.trained.named_parameters():
             wrong = _gradient_fault(parameter) if parameter.requires_grad else ""
             if wrong:
@@ -140,11 +144,11 @@ def _gradient_fault(parameter: torch.nn.Parameter) -> str:
 
 def _step(rig: Rig) -> bool:
     trainable = [p for p in rig.trained.parameters() if p.requires_grad]
+    if not trainable:
+        return False
     before = [digest(p) for p in trainable]
     optimizer = torch.optim.AdamW(trainable, lr=1e-2, weight_decay=0.1)
-    rig.trained.train()
-    with seeded():
-        rig.loss().backward()  # type: ignore[no-untyped-call]
+    rig.backward()
     optimizer.step()
     return before != [digest(p) for p in trainable]
 

@@ -1,0 +1,173 @@
+"""Merge adapters into the base and take them out again; run several at once with weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import torch
+from peft import PeftModel
+from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils.other import AuxiliaryTrainingWrapper
+
+from scionwood.adapters.modules import tuner_layers
+from scionwood.errors import AdapterError
+
+_KEPT = "_scionwood_kept"
+
+
+def merge(model: PeftModel) -> None:
+    """Add the active adapters to the base's weights, so that inference costs nothing extra.
+
+    The weights are kept aside for `unmerge`, which takes the memory of the adapted layers again.
+
+    Raises:
+        AdapterError: the method cannot be merged (its change depends on the input), the result is
+            not finite, or adapters are merged already; the base is as it was.
+    """
+    layers = _layers(model)
+    if any(layer.merged for layer in layers.values()):
+        raise AdapterError("the model", "its adapters are merged already", "Unmerge first")
+    kept = {
+        name: {key: value.detach().clone() for key, value in _base_tensors(layer).items()}
+        for name, layer in layers.items()
+    }
+    object.__setattr__(model, _KEPT, kept)
+    try:
+        model.base_model.merge_adapter(safe_merge=True)
+    except (NotImplementedError, ValueError, TypeError, RuntimeError) as error:
+        _restore(model)
+        method = model.active_peft_config.peft_type.value.lower()
+        raise AdapterError(
+            f"adapter of method {method!r}",
+            f"cannot be merged ({type(error).__name__}: {error})",
+            "Use it unmerged; compose() serves adapters that cannot be merged",
+        ) from error
+
+
+def unmerge(model: PeftModel) -> None:
+    """Take merged adapters out of the base, whose weights are then the old ones bit for bit.
+
+    Raises:
+        AdapterError: nothing is merged.
+    """
+    if not any(layer.merged for layer in _layers(model).values()):
+        raise AdapterError("the model", "no adapter is merged into it")
+    model.base_model.unmerge_adapter()
+    _restore(model)
+
+
+@contextmanager
+def compose(
+    model: PeftModel, weights: Mapping[str, float], *, mode: Literal["sum", "mean"] = "sum"
+) -> Iterator[PeftModel]:
+    """Run several adapters at once, each layer's changes added with weights.
+
+    A layer returns `base(x) + sum_k w_k (adapted_k(x) - base(x))`. For LoRA this equals peft's
+    `add_weighted_adapter(combination_type="cat")`; it also serves adapters whose change depends on
+    the input. A layer runs its base once more for each adapter.
+
+    Args:
+        model: with the adapters loaded under their names.
+        weights: by the adapter's name.
+        mode: `mean` divides the weights by their sum.
+
+    Raises:
+        AdapterError: an adapter is missing or merged, brings whole modules of its own or is a
+            prompt, or the weights of a mean add up to zero.
+    """
+    shares = _shares(model, weights, mode)
+    layers = _layers(model)
+    for layer in layers.values():
+        layer.forward = _composed(layer, layer.forward, shares)
+    try:
+        yield model
+    finally:
+        for layer in layers.values():
+            del layer.forward
+
+
+def _shares(model: PeftModel, weights: Mapping[str, float], mode: str) -> dict[str, float]:
+    if missing := sorted(set(weights) - set(model.peft_config)):
+        known = ", ".join(model.peft_config)
+        raise AdapterError(f"adapter {missing[0]!r}", "is not loaded", f"Loaded: {known}")
+    if any(layer.merged for layer in _layers(model).values()):
+        raise AdapterError("the model", "its adapters are merged", "Unmerge before compose")
+    for module in model.modules():
+        if isinstance(module, AuxiliaryTrainingWrapper):
+            raise AdapterError(
+                "modules_to_save", "copies of whole modules cannot be added up", "Merge them apart"
+            )
+    total = sum(weights.values()) if mode == "mean" else 1.0
+    if not weights or total == 0:
+        raise AdapterError(f"weights {dict(weights)}", "they must not be empty or add up to zero")
+    return {name: weight / total for name, weight in weights.items()}
+
+
+def _composed(
+    layer: BaseTunerLayer, forward: Callable[..., Any], shares: Mapping[str, float]
+) -> Callable[..., Any]:
+    parts = [module for module in layer.modules() if isinstance(module, BaseTunerLayer)]
+    present = {n: w for n, w in shares.items() if n in layer._all_available_adapter_names()}
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        with _only(parts, None):
+            base = forward(*args, **kwargs)
+        total = base
+        for name, weight in present.items():
+            with _only(parts, name):
+                total = _add(total, weight, forward(*args, **kwargs), base)
+        return total
+
+    return run
+
+
+@contextmanager
+def _only(parts: list[BaseTunerLayer], name: str | None) -> Iterator[None]:
+    """Let one adapter act, or none, without touching which parameters train."""
+    before = [(part, part._active_adapter, part._disable_adapters) for part in parts]
+    for part in parts:
+        part._active_adapter, part._disable_adapters = [name] if name else [], name is None
+    try:
+        yield
+    finally:
+        for part, active, disabled in before:
+            part._active_adapter, part._disable_adapters = active, disabled
+
+
+def _add(total: Any, weight: float, adapted: Any, base: Any) -> Any:
+    """`total + weight (adapted - base)` for a tensor, or for each tensor of a tuple."""
+    if isinstance(total, tuple):
+        return tuple(_add(*each) for each in zip(total, [weight] * len(total), adapted, base))  # noqa: B905
+    if isinstance(total, torch.Tensor):
+        return total + weight * (adapted - base)
+    return total
+
+
+def _layers(model: PeftModel) -> dict[str, BaseTunerLayer]:
+    layers = tuner_layers(model)
+    if not layers:
+        raise AdapterError(type(model).__name__, "it has no layer with an adapter")
+    return layers
+
+
+def _base_tensors(layer: BaseTunerLayer) -> dict[str, torch.Tensor]:
+    """The tensors of the module inside a wrapper, less those of adapters nested in it."""
+    inner = {
+        id(p)
+        for part in layer.base_layer.modules()
+        if isinstance(part, BaseTunerLayer)
+        for name in part.adapter_layer_names
+        for p in getattr(part, name).parameters()
+    }
+    state = dict(layer.base_layer.named_parameters())
+    return {name: p for name, p in state.items() if id(p) not in inner}
+
+
+def _restore(model: PeftModel) -> None:
+    kept = model.__dict__.pop(_KEPT, {})
+    for name, layer in tuner_layers(model).items():
+        layer.merged_adapters = []
+        for key, value in _base_tensors(layer).items():
+            value.data = kept[name][key]

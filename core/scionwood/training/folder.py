@@ -1,0 +1,64 @@
+"""The run folder: its name, and how the processes that train together agree on it."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import torch.distributed as dist
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from scionwood.errors import OutputExistsError, TrainingError
+
+SHARED = "SCIONWOOD_RUN"
+"""The variable by which the first process tells those that it starts which folder is theirs."""
+
+RECIPE = "recipe.yaml"
+ADAPTER = "adapter"
+HEAD = "head.safetensors"
+
+
+def run_folder(name: str, run_dir: Path | None, resume: Path | None) -> Path:
+    """The folder of a run, made where it is missing.
+
+    Args:
+        name: of the recipe, for a folder of its own under `runs/`.
+        run_dir: where a new run should go.
+        resume: the folder of a run to continue.
+
+    Raises:
+        OutputExistsError: a new run would go into the folder of another.
+        TrainingError: there is no run to resume, or several processes could not agree on a name.
+    """
+    if dist.is_available() and dist.is_initialized():
+        box = [_choose(name, run_dir, resume) if dist.get_rank() == 0 else None]
+        dist.broadcast_object_list(box)
+        return Path(str(box[0]))
+    if rank_zero_only.rank and SHARED in os.environ:
+        return Path(os.environ[SHARED])
+    folder = _choose(name, run_dir, resume)
+    os.environ[SHARED] = str(folder)
+    return folder
+
+
+def _choose(name: str, run_dir: Path | None, resume: Path | None) -> Path:
+    if resume is not None:
+        if not (resume / RECIPE).is_file():
+            raise TrainingError(f"run {resume}", f"it has no {RECIPE}", "Name a run's folder")
+        return resume.resolve()
+    if run_dir is None:
+        if any(int(os.environ.get(key, "1")) > 1 for key in ("WORLD_SIZE", "SLURM_NTASKS")):
+            rule = "processes that another launcher starts cannot agree on a name"
+            raise TrainingError("run folder", rule, "Choose it: --run-dir FOLDER")
+        run_dir = _unused(Path("runs") / f"{name.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}")
+    elif (run_dir / RECIPE).exists() and not rank_zero_only.rank:
+        remedy = f"Choose another folder, or continue it: --resume {run_dir}"
+        raise OutputExistsError(str(run_dir), "it holds a run already", remedy)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    return run_dir.resolve()
+
+
+def _unused(folder: Path) -> Path:
+    names = [folder, *(folder.with_name(f"{folder.name}-{n}") for n in range(2, 1000))]
+    return next(name for name in names if not name.exists())

@@ -1,0 +1,110 @@
+"""The points of a run where it is saved, and where it stops when asked to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, final
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Checkpoint
+
+from scionwood.training.callbacks import refuse_non_finite
+from scionwood.training.checkpoint import BEST, LAST
+from scionwood.training.stop import StopSignals
+
+
+class StopRequested(SystemExit):
+    """Raised inside the trainer after a signal, once the checkpoint is on disk."""
+
+
+@final
+class RunCheckpoint(Checkpoint):
+    """Write `last.ckpt` where a resume is exact, and `best.ckpt` by the task's monitor.
+
+    These points are: after an optimiser step that no validation follows, after a validation
+    within an epoch, and after an epoch. `best.ckpt` holds weights only.
+
+    Args:
+        every_n_steps: optimiser steps between checkpoints, beside those after a validation.
+    """
+
+    def __init__(self, *, every_n_steps: int = 100) -> None:
+        self.every_n_steps = every_n_steps
+        self.stop = StopSignals()
+        self.best: float | None = None
+        self._run = Path()
+        self._saved_at: int | None = None
+        self._epoch_done = False
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Find the run folder."""
+        self._run = Path(trainer.default_root_dir)
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Listen to signals."""
+        self.stop.install(trainer)
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Stop listening to signals."""
+        self.stop.restore()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best score so far."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the best score of the run that is resumed."""
+        self.best = state_dict["best"]
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        """Save after every n-th optimiser step, unless a validation or the epoch's end follows."""
+        loop = trainer.fit_loop
+        if trainer.is_last_batch or loop._should_accumulate():
+            return
+        # Lightning's own question; a resume from before a due validation would skip it.
+        if loop.epoch_loop._should_check_val_fx(loop._data_fetcher):
+            return
+        finished = trainer.global_step == trainer.max_steps
+        self._point(trainer, finished or trainer.global_step % self.every_n_steps == 0)
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Save the best weights; within an epoch save the last too."""
+        if trainer.sanity_checking:
+            return
+        self._save_best(trainer, pl_module)
+        if not trainer.is_last_batch:
+            self._point(trainer, due=True)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Save after a whole epoch."""
+        if trainer.is_last_batch:
+            self._epoch_done = True
+            self._point(trainer, due=True)
+            self._epoch_done = False
+
+    def on_save_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """At the end of an epoch leave out the loader's position: the next epoch starts afresh."""
+        if self._epoch_done:
+            checkpoint["loops"]["fit_loop"]["state_dict"].pop("combined_loader", None)
+
+    def _point(self, trainer: L.Trainer, due: bool) -> None:
+        asked = self.stop.asked(trainer)
+        if (due or asked) and self._saved_at != trainer.global_step:
+            refuse_non_finite(trainer)
+            trainer.save_checkpoint(self._run / LAST)
+            self._saved_at = trainer.global_step
+        if asked and self.stop.received:
+            raise StopRequested(128 + self.stop.received)
+
+    def _save_best(self, trainer: L.Trainer, task: Any) -> None:
+        score = trainer.callback_metrics.get(task.monitor)
+        if score is None or not torch.isfinite(score):
+            return
+        sign = 1.0 if task.mode == "min" else -1.0
+        if self.best is None or sign * float(score) < sign * self.best:
+            self.best = float(score)
+            refuse_non_finite(trainer)
+            trainer.save_checkpoint(self._run / BEST, weights_only=True)

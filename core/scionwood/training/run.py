@@ -1,0 +1,137 @@
+"""Fit, test and reload a recipe; a run folder is all that is needed to use or repeat it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch import seed_everything
+from torch import nn
+
+from scionwood.adapters import attach, freeze, load_head, unfreeze
+from scionwood.errors import TrainingError
+from scionwood.files import atomic_path
+from scionwood.recipe import Recipe, resolve
+from scionwood.training.checkpoint import LAST, clean_debris, refuse_unsafe_torch
+from scionwood.training.export import export
+from scionwood.training.folder import ADAPTER, HEAD, RECIPE, run_folder
+from scionwood.training.points import StopRequested
+from scionwood.training.task import Task
+from scionwood.training.trainer import make_trainer, quiet
+
+
+def fit(recipe: Recipe, *, run_dir: Path | None = None, resume: Path | None = None) -> Path:
+    """Train by a recipe and write the run folder.
+
+    `adapter/` and the head's file hold the weights of the best validation by the task's monitor,
+    or the last ones where nothing was validated. A signal to stop leaves them too, and exits.
+
+    Args:
+        recipe: what to train.
+        run_dir: the run folder; by default `runs/NAME-TIME`.
+        resume: the folder of a run to continue; on a CPU its losses are then those of a run that
+            was never interrupted, bit for bit.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        TrainingError: a value is not finite, or the checkpoint does not fit.
+        WriteError: the disk is full; the last checkpoint is whole.
+        SystemExit: after SIGTERM or Ctrl-C, with 128 + the signal's number.
+    """
+    refuse_unsafe_torch()
+    folder = run_folder(recipe.name, run_dir, resume)
+    seed_everything(recipe.seed, workers=True, verbose=False)
+    task, data = build(recipe)
+    trainer = make_trainer(recipe.trainer, folder, task)
+    start = folder / LAST if resume and (folder / LAST).exists() else None
+    if trainer.is_global_zero:
+        clean_debris(folder, fresh=start is None)
+        with atomic_path(folder / RECIPE) as part:
+            part.write_text(recipe.dump(), encoding="utf-8")
+    stopped = None
+    with quiet():
+        try:
+            trainer.fit(task, datamodule=data, ckpt_path=start, weights_only=True)
+        except StopRequested as signal:
+            stopped = signal
+        export(task, trainer, data, folder, recipe)
+    if stopped is not None:
+        raise stopped
+    return folder
+
+
+def test(run_dir: Path) -> dict[str, float]:
+    """Measure a finished run on its test split.
+
+    Returns:
+        The task's losses and metrics, `test_loss` and so on, averaged over samples.
+
+    Raises:
+        TrainingError: the folder is no finished run.
+    """
+    recipe = resolve(run_dir / RECIPE)
+    task = load_run(run_dir)
+    trainer = L.Trainer(
+        accelerator=recipe.trainer.get("accelerator", "auto"),
+        devices=1,
+        precision=recipe.trainer.get("precision"),
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=False,
+        default_root_dir=run_dir,
+    )
+    with quiet():
+        (found,) = trainer.test(task, datamodule=recipe.data.build(), verbose=False)
+    return dict(found)
+
+
+def load_run(run_dir: Path, device: str | torch.device = "cpu") -> Task:
+    """Rebuild a run's task with its adapter and head, for inference.
+
+    Args:
+        run_dir: the run folder; the adapter is checked against the base's hash.
+        device: where to put it.
+
+    Returns:
+        The task in evaluation mode; nothing in it requires a gradient.
+
+    Raises:
+        TrainingError: the folder is no finished run.
+        AdapterFileError: a file is damaged, or was made for another base.
+    """
+    if not (run_dir / ADAPTER).is_dir() and not (run_dir / HEAD).is_file():
+        rule = f"it has neither {ADAPTER}/ nor {HEAD}"
+        raise TrainingError(f"run {run_dir}", rule, f"Finish it: scionwood fit --resume {run_dir}")
+    recipe = resolve(run_dir / RECIPE)
+    backbone = recipe.backbone.build()
+    if recipe.adapter.component is None:
+        _prepare(backbone, recipe)
+    else:
+        from scionwood.adapters import load_adapter
+
+        backbone = load_adapter(backbone, run_dir / ADAPTER)
+    if (run_dir / HEAD).is_file():
+        load_head(backbone, run_dir / HEAD)
+    task: Task = recipe.task.build(backbone)
+    return task.requires_grad_(False).eval().to(device)
+
+
+def build(recipe: Recipe) -> tuple[Task, L.LightningDataModule]:
+    """The task of a recipe with its adapter attached, and its data."""
+    backbone = _prepare(recipe.backbone.build(), recipe)
+    task: Task = recipe.task.build(backbone)
+    return task.train(), recipe.data.build()
+
+
+def _prepare(backbone: nn.Module, recipe: Recipe) -> nn.Module:
+    if recipe.adapter.component is None:
+        (freeze if recipe.adapter.name == "frozen" else unfreeze)(backbone)
+        return backbone
+    options: dict[str, Any] = dict(recipe.adapter.options)
+    targets = options.pop("targets")
+    return attach(backbone, recipe.adapter.component(**options), targets=targets)

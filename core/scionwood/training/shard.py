@@ -1,0 +1,80 @@
+"""FSDP2: shard a backbone over processes, block by block, after its adapter is attached."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+from lightning.pytorch.strategies import ModelParallelStrategy
+from torch import nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import fully_shard
+
+from scionwood.errors import TrainingError
+
+
+@final
+class ShardedStrategy(ModelParallelStrategy):
+    """Every process holds a share of the weights and computes its own share of a batch.
+
+    Checkpoints are one ordinary file, gathered on the first process without the frozen weights.
+
+    Args:
+        process_group_backend: gloo or nccl; by default what suits the device.
+    """
+
+    def __init__(self, *, process_group_backend: str | None = None) -> None:
+        super().__init__(
+            tensor_parallel_size=1,
+            save_distributed_checkpoint=False,
+            process_group_backend=process_group_backend,
+        )
+
+    def setup_environment(self) -> None:
+        """Make all processes one data-parallel group."""
+        self._data_parallel_size = self.num_nodes * self.num_processes
+        super().setup_environment()
+
+    def lightning_module_state_dict(self) -> dict[str, Any]:
+        """What trains, whole, on the first process; gathering a large frozen base would not fit."""
+        if self.model is None:
+            return {}
+        options = StateDictOptions(
+            full_state_dict=True, cpu_offload=True, ignore_frozen_params=True
+        )
+        return dict(get_model_state_dict(self.model, options=options))
+
+
+def shard(task: nn.Module, mesh: DeviceMesh) -> None:
+    """Apply `fully_shard` to the backbone's repeated blocks and to the backbone itself.
+
+    A block is an element of an `nn.ModuleList` or `nn.Sequential` that holds something trainable,
+    the innermost one. The task must call the backbone itself, `self.backbone(x)`, as the weights
+    are gathered then.
+
+    Raises:
+        TrainingError: something outside the backbone trains, whose gradient nobody would average.
+    """
+    backbone = task.backbone
+    if not isinstance(backbone, nn.Module):
+        raise TrainingError("task.backbone", "it must be a module", "Call Task.__init__")
+    inside = {id(parameter) for parameter in backbone.parameters()}
+    for name, parameter in task.named_parameters():
+        if parameter.requires_grad and id(parameter) not in inside:
+            rule = "with strategy model_parallel only the backbone can train"
+            raise TrainingError(f"parameter {name}", rule, "Move it into the backbone, or use ddp")
+    for block in blocks(backbone):
+        fully_shard(block, mesh=mesh)
+    fully_shard(backbone, mesh=mesh)
+
+
+def blocks(model: nn.Module) -> list[nn.Module]:
+    """The innermost repeated modules that hold something trainable, children before parents."""
+    found = [
+        child
+        for parent in model.modules()
+        if isinstance(parent, nn.ModuleList | nn.Sequential)
+        for child in parent
+        if any(p.requires_grad for p in child.parameters())
+    ]
+    return [b for b in found if not any(o is not b and o in set(b.modules()) for o in found)]

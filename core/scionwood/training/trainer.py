@@ -1,0 +1,78 @@
+"""A lightning.Trainer for a run folder, with what every run has."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback, RichProgressBar
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+
+from scionwood.training.callbacks import NanGuard, RandomState
+from scionwood.training.checkpoint import SafeCheckpointIO
+from scionwood.training.metrics import MetricsFile
+from scionwood.training.options import build_trainer_options
+from scionwood.training.task import Task
+
+_LOUD = ("lightning.pytorch", "lightning.fabric")
+_EXPECTED = (
+    r"Found \d+ module\(s\) in eval mode",  # frozen norms keep their statistics
+    r"The '.*dataloader' does not have many workers",  # in-memory data needs none
+    r"Checkpoint directory .* exists and is not empty",  # as it does when a run is resumed
+)
+
+
+def make_trainer(options: Mapping[str, Any], folder: Path, task: Task) -> L.Trainer:
+    """A trainer that writes into a run folder.
+
+    Args:
+        options: a recipe's `trainer:` section.
+        folder: the run folder.
+        task: for its monitor and mode.
+    """
+    built = build_trainer_options(options, monitor=task.monitor, mode=task.mode)
+    bar = built.pop("enable_progress_bar", True) and sys.stderr.isatty()
+    core: list[Callback] = [MetricsFile(), NanGuard(), RandomState()]
+    # RichProgressBar shows the time left; without a terminal it would fill a log with lines.
+    core += [RichProgressBar(leave=True)] if bar else []
+    names, named = built.pop("logger"), built.pop("callbacks")
+    defaults = {"log_every_n_steps": 1, "enable_model_summary": False}
+    return L.Trainer(
+        **{**defaults, **built},
+        callbacks=[*core, *named],
+        logger=_loggers(names, folder),
+        enable_progress_bar=bar,
+        default_root_dir=folder,
+        plugins=[SafeCheckpointIO()],
+    )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Lightning's advice to itself where it does not apply to a run."""
+    loggers = [logging.getLogger(name) for name in _LOUD]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            for pattern in _EXPECTED:
+                warnings.filterwarnings("ignore", message=pattern)
+            yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+
+
+def _loggers(names: list[str], folder: Path) -> list[Logger]:
+    # `csv` is metrics.csv, which a callback writes.
+    if "tensorboard" not in names or find_spec("tensorboard") is None:
+        return []
+    return [TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False)]

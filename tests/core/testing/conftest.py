@@ -1,0 +1,60 @@
+"""A sound plugin to break: what `scionwood new` renders, found through a dist-info on the path."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scionwood import discovery
+from scionwood.new import render
+from scionwood.plugin import Plugin
+
+
+class Sample:
+    """A rendered plugin whose files a test may change before it is imported."""
+
+    def __init__(self, root: Path, name: str) -> None:
+        self.root, self.name = root, name
+        self.package = f"scionwood_{name}"
+        render(name, root / "source")
+        (root / "source" / name / self.package).rename(root / self.package)
+        info = root / f"{self.package}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {info.stem}\nVersion: 1.0\n")
+        entry = f"[scionwood.plugins]\n{name} = {self.package}:plugin\n"
+        (info / "entry_points.txt").write_text(entry)
+
+    def change(self, file: str, old: str, new: str) -> Sample:
+        """Replace a text that must be there."""
+        path = self.root / self.package / file
+        text = path.read_text()
+        assert old in text, f"{file} has no {old!r}"
+        path.write_text(text.replace(old, new))
+        return self
+
+    def add(self, file: str, text: str) -> Sample:
+        """Write one more file."""
+        (self.root / self.package / file).write_text(text)
+        return self
+
+    def plugin(self) -> Plugin:
+        """Import the record."""
+        discovery.refresh()
+        return discovery.record(self.name)
+
+
+@pytest.fixture
+def sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sample]:
+    """A sound plugin named `sample`, whose modules are forgotten afterwards."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    made = Sample(tmp_path, "sample")
+    yield made
+    for name in [name for name in sys.modules if name.partition(".")[0] == made.package]:
+        del sys.modules[name]
+    monkeypatch.undo()
+    discovery.refresh()

@@ -1,0 +1,145 @@
+"""Docstrings and signatures: what is left out is named, with what to write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from peft import PeftConfig
+
+from scionwood import Plugin
+from scionwood.testing import CheckFailure
+from scionwood.testing.checks.documentation import (
+    check_docstrings,
+    check_signatures,
+    described,
+    section,
+)
+
+
+def test_a_sound_plugin_passes(sample: Any) -> None:
+    check_docstrings(sample.plugin())
+    check_signatures(sample.plugin())
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "message"),
+    [
+        ("backbones.py", "    Shapes: (batch, time, 1) float32 -> (batch", "`Shapes:`"),
+        ("readers.py", "    Units: from the header", "reader.*`Units:`"),
+        ("readers.py", "    Raises:\n        ReadError: not such a file", "`Raises:`"),
+        ("data.py", "    Source: J. E. Nash", "data 'reservoirs'.*`Source:`"),
+        ("task.py", "    Source: J. E. Nash", "tasks 'respond'.*`Source:`"),
+    ],
+)
+def test_each_label_is_missed(sample: Any, file: str, old: str, message: str) -> None:
+    sample.change(file, old, "    Nothing" + old.partition(":")[2])
+    with pytest.raises(CheckFailure, match=message):
+        check_docstrings(sample.plugin())
+
+
+def test_a_function_that_raises_says_so(sample: Any) -> None:
+    sample.change("backbones.py", "    Raises:\n", "    Perhaps:\n")
+    with pytest.raises(CheckFailure, match="backbones 'causal': its docstring has `Raises:`"):
+        check_docstrings(sample.plugin())
+
+
+def test_a_docstring_of_the_base_class_is_not_its_own(sample: Any) -> None:
+    sample.change("task.py", 'class Respond(Task):\n    """', 'class Respond(Task):\n    _ = """')
+    with pytest.raises(CheckFailure, match="tasks 'respond': a component has a docstring"):
+        check_docstrings(sample.plugin())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("width: int = 32", "width=32", "width: a parameter has a type"),
+        ("width: int = 32", "width: int", "width: an option has a default"),
+        ("init_seed: int = 0", "init_seed: int = 0, dropout: float = 0.0", "dropout.*`Args:`"),
+        ("init_seed: int = 0", "init_seed: int = 0, **rest: int", r"\*\*rest.*is named"),
+        ("(*, width", "(width", "core injects nothing by position"),
+    ],
+)
+def test_signatures_are_schemas(sample: Any, old: str, new: str, message: str) -> None:
+    sample.change("backbones.py", old, new)
+    with pytest.raises(CheckFailure, match=message):
+        check_signatures(sample.plugin())
+
+
+def test_a_task_takes_its_backbone_alone_by_position(sample: Any) -> None:
+    sample.change("task.py", "        *,\n        scale: float = 5.0,", "        scale: float = 5.0,\n        *,")
+    with pytest.raises(CheckFailure, match=r"\(backbone, scale\): the core injects backbone"):
+        check_signatures(sample.plugin())
+
+
+@dataclass
+class HalfConfig(PeftConfig):
+    """A method.
+
+    Args:
+        r: rank.
+    """
+
+    r: int = 8
+    alpha: int = field(default=16, metadata={"help": "strength"})
+    beta: float = 1.0
+    target_modules: str | None = None
+
+
+def test_a_method_describes_its_own_fields_by_text_or_help() -> None:
+    plugin = Plugin("half", adapters={"half": f"{__name__}:HalfConfig"})
+    with pytest.raises(CheckFailure) as caught:
+        check_signatures(plugin)
+    assert [problem.value for problem in caught.value.problems] == ["adapters 'half': beta"]
+
+
+def command(path: str, *, adapter: str) -> None:
+    """Do something.
+
+    Args:
+        path: the input.
+        adapter: the run, which must be given.
+
+    Raises:
+        ReadError: never.
+    """
+
+
+def mute_command(path, *, adapter: str) -> None:  # noqa: ANN001
+    """Do something."""
+
+
+def test_a_command_may_demand_an_option_but_explains_all() -> None:
+    check_signatures(Plugin("x", commands={"do": f"{__name__}:command"}))
+    with pytest.raises(CheckFailure) as caught:
+        check_signatures(Plugin("x", commands={"do": f"{__name__}:mute_command"}))
+    assert len(caught.value.problems) == 3  # no type of path, no text for either
+    with pytest.raises(CheckFailure, match="`Raises:`"):
+        check_docstrings(Plugin("x", commands={"do": f"{__name__}:mute_command"}))
+
+
+def test_sections_are_found_in_either_layout() -> None:
+    doc = "Sum.\n\nShapes: x (n,), m\nUnits:\n    x m/s\n\n    y s\nArgs:\n    a, b (int): two.\n"
+    assert section(doc, "Shapes") == "x (n,), m"
+    assert section(doc, "Units") == "x m/s\n\n    y s".replace("    y", "y")
+    assert section(doc, "Source") == ""
+
+
+def test_parameters_may_be_described_by_a_base_class() -> None:
+    class Base:
+        """Base.
+
+        Args:
+            lr: rate.
+        """
+
+    class Child(Base):
+        """Child.
+
+        Args:
+            a, b (int): two numbers, of which
+                this: goes on.
+        """
+
+    assert described(Child) >= {"lr", "a", "b"}

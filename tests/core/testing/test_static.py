@@ -1,0 +1,104 @@
+"""Each check of names, imports and references fails on a plugin that breaks its rule."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from scionwood.testing import CheckFailure, NothingToCheck
+from scionwood.testing.checks.static import (
+    check_kinds,
+    check_light_import,
+    check_names,
+    check_references_import,
+)
+
+
+@pytest.mark.parametrize("check", [check_light_import, check_names, check_references_import])
+def test_a_sound_plugin_passes(sample: Any, check: Any) -> None:
+    check(sample.plugin())
+
+
+@pytest.mark.parametrize("module", ["torch", "numpy", "yaml"])
+def test_a_record_that_imports_a_library_is_named_with_it(sample: Any, module: str) -> None:
+    sample.change("__init__.py", "from scionwood import Plugin", f"import {module}\n\nfrom scionwood import Plugin")
+    with pytest.raises(CheckFailure, match=f"import scionwood_sample also imports {module}: .*Move"):
+        check_light_import(sample.plugin())
+
+
+def test_a_heavy_name_of_scionwood_counts_too(sample: Any) -> None:
+    sample.change("__init__.py", "import Plugin", "import Plugin, attach")
+    with pytest.raises(CheckFailure, match="also imports torch"):
+        check_light_import(sample.plugin())
+
+
+def test_a_record_that_cannot_be_imported_alone_is_reported(sample: Any) -> None:
+    plugin = sample.plugin()
+    sample.change("__init__.py", "plugin = ", "raise OSError('no licence')\nplugin = ")
+    with pytest.raises(CheckFailure, match="OSError: no licence"):
+        check_light_import(plugin)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": "Sample"}, "plugin 'Sample': a name is lower snake_case"),
+        ({"readers": {"seg-y": "m:a"}}, "readers 'seg-y': a name is lower snake_case"),
+        ({"tasks": {"two__bars": "m:a"}}, "tasks 'two__bars'"),
+        ({"summary": " "}, "one line that says what the plugin is for"),
+        ({"summary": "one\ntwo"}, "one line that says"),
+        ({"api": 2}, "api 2: the core speaks 1"),
+    ],
+)
+def test_names_summary_and_api_are_checked(sample: Any, change: Any, message: str) -> None:
+    with pytest.raises(CheckFailure, match=message):
+        check_names(replace(sample.plugin(), **change))
+
+
+def test_a_recipe_has_a_name_too(sample: Any) -> None:
+    sample.add("recipes/My-Recipe.yaml", "")
+    with pytest.raises(CheckFailure, match="recipes 'My-Recipe'"):
+        check_names(sample.plugin())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"readers": {"csv": "scionwood_sample.readers:Nope"}}, "AttributeError.*Nope"),
+        ({"readers": {"csv": "scionwood_sample.nowhere:A"}}, "ModuleNotFoundError"),
+        ({"readers": {"csv": "scionwood_sample.readers.A"}}, "written 'package.module:attribute'"),
+        ({"recipes": "scionwood_sample.nowhere"}, "a package that holds at least one .yaml"),
+        ({"recipes": "scionwood_sample"}, "a package that holds at least one .yaml"),
+    ],
+)
+def test_references_that_lead_nowhere_are_reported(sample: Any, change: Any, message: str) -> None:
+    with pytest.raises(CheckFailure, match=message):
+        check_references_import(replace(sample.plugin(), **change))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"readers": {"a": "builtins:len"}}, "a reader is a subclass of Reader"),
+        ({"readers": {"a": "scionwood:Reader"}}, "a concrete class: it lacks __iter__"),
+        ({"tasks": {"a": "builtins:dict"}}, "a task is a subclass of Task"),
+        ({"adapters": {"a": "builtins:dict"}}, "a adapter method is a subclass of PeftConfig"),
+        ({"commands": {"a": "builtins:dict"}}, "a command is a function"),
+        ({"data": {"a": "math:pi"}}, "a data can be called"),
+        ({"backbones": {"a": "math:pi"}}, "a backbone can be called"),
+    ],
+)
+def test_components_of_the_wrong_kind_are_reported(
+    sample: Any, change: Any, message: str
+) -> None:
+    with pytest.raises(CheckFailure, match=message):
+        check_kinds(replace(sample.plugin(), **change))
+
+
+def test_a_plugin_without_modules_has_no_import_to_check() -> None:
+    from scionwood import Plugin
+
+    with pytest.raises(NothingToCheck):
+        check_light_import(Plugin("nobody_installed_this"))
