@@ -19,6 +19,7 @@ from scionwood.plugin import KINDS
 
 if TYPE_CHECKING:
     from scionwood.discovery import Found
+    from scionwood.testing import Outcome
 
 EPILOG = """\
 scionwood PLUGIN COMMAND ...     a plugin's own command; `scionwood plugins` names them
@@ -161,7 +162,15 @@ def _test(arguments: argparse.Namespace, _: list[str]) -> int:
 def _check(arguments: argparse.Namespace, _: list[str]) -> int:
     from scionwood.testing import run_checks
 
-    return run_checks(discovery.record(arguments.plugin))
+    def say(outcome: Outcome) -> None:
+        mark = {"passed": "*", "failed": "x", "nothing": "-"}[outcome.status]
+        reason = outcome.reason.replace("\n", "\n  ")
+        print(f"{mark} {outcome.check:38} {outcome.seconds:6.1f} s  {reason}".rstrip(), flush=True)
+
+    outcomes = run_checks(discovery.record(arguments.plugin), say)
+    failed = sum(outcome.failed for outcome in outcomes)
+    print(f"{len(outcomes) - failed} of {len(outcomes)} checks hold")
+    return int(failed > 0)
 
 
 def _new(arguments: argparse.Namespace, _: list[str]) -> int:

@@ -23,7 +23,8 @@ def atomic_path(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
         OSError: whatever the disk says, the temporary file removed.
     """
     _check(target, overwrite)
-    handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=_home(target))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(target.suffix, f".{target.stem}-", target.parent)
     os.close(handle)
     part = Path(name)
     try:
@@ -34,11 +35,6 @@ def atomic_path(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
         _sync(target.parent)
     finally:
         part.unlink(missing_ok=True)
-
-
-def _home(target: Path) -> Path:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    return target.parent
 
 
 def _check(target: Path, overwrite: bool) -> None:

@@ -71,7 +71,10 @@ class Recipe:
     seed: int
 
     def dump(self) -> str:
-        """The recipe as YAML with every default written out, so that a run can be repeated."""
+        """The recipe as YAML with every default written out, so that a run can be repeated.
+
+        An adapter's defaults are peft's; they stand in `adapter_config.json`.
+        """
         slots = {key: getattr(self, key) for key in ("task", "backbone", "adapter", "data")}
         out = {key: {"name": slot.name, **_plain(slot.options)} for key, slot in slots.items()}
         tail = {"trainer": _plain(self.trainer), "seed": self.seed}
@@ -174,8 +177,11 @@ def validate(
     except ArgumentError as error:
         message = str(error).replace("Parser key ", "").replace('"options.', '"')
         raise RecipeError(where, message.strip(), "See: scionwood show NAME") from error
-    found: dict[str, Any] = _instances(parser, parsed).get("options", {})
-    return found if isinstance(found, dict) else vars(found)
+    found = _instances(parser, parsed).get("options", {})
+    found = found if isinstance(found, dict) else vars(found)
+    if is_dataclass(component):  # peft's own defaults are left to peft; it saves them all itself
+        return {key: value for key, value in found.items() if key in options}
+    return found
 
 
 def _slot(path: Path, raw: Mapping[str, Any], key: str, kind: str) -> Slot:

@@ -9,7 +9,7 @@ import torch.nn as nn
 from peft import PeftConfig, PeftModel, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 
-from scionwood.adapters.head import train_head
+from scionwood.adapters.head import backbone, train_head
 from scionwood.adapters.identity import ATTRIBUTE, base_hash
 from scionwood.adapters.methods import LANGUAGE_ONLY, is_tuner
 from scionwood.adapters.modules import restored_on_error
@@ -79,7 +79,9 @@ def check_frozen_base(config: PeftConfig) -> None:
         )
     for option in ("layer_replication", "kasa_config"):
         if getattr(config, option, None):
-            raise AdapterError(option, "it changes the base itself, which stays frozen", "Leave it out")
+            raise AdapterError(
+                option, "it changes the base itself, which stays frozen", "Leave it out"
+            )
 
 
 def wrap(model: nn.Module, config: PeftConfig, name: str, names: list[str]) -> PeftModel:
@@ -108,14 +110,14 @@ def wrap(model: nn.Module, config: PeftConfig, name: str, names: list[str]) -> P
 def _culprit(model: nn.Module, names: list[str]) -> str:
     """The first module that should have been wrapped and was not."""
     for name in names:
-        module: Any = model.get_submodule(name)
+        module: Any = backbone(model).get_submodule(name)
         if not isinstance(module, BaseTunerLayer):
             return f"{name} ({type(module).__name__})"
     return type(model).__name__
 
 
 def _check_language_model(model: nn.Module, method: str) -> None:
-    inner = model.get_base_model() if isinstance(model, PeftModel) else model
+    inner = backbone(model)
     if not hasattr(getattr(inner, "config", None), "model_type"):
         raise AdapterError(
             f"method {method!r} on {type(inner).__name__}",

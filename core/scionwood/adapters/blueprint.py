@@ -7,12 +7,13 @@ import warnings
 
 import torch
 import torch.nn as nn
-from peft import PeftConfig, PeftModel
+from peft import PeftConfig
 from peft.utils import get_peft_model_state_dict
 
 from scionwood.adapters.attaching import wrap
 from scionwood.adapters.head import backbone
-from scionwood.errors import AdapterError, AdapterFileError
+from scionwood.adapters.modules import tuner_layers
+from scionwood.errors import AdapterError
 
 SPARE = 64 << 20
 """Bytes that an adapter may always take, however small its base."""
@@ -29,7 +30,7 @@ def blueprint(model: nn.Module, config: PeftConfig, names: list[str]) -> dict[st
     `check_rank` before.
 
     Raises:
-        AdapterFileError: peft cannot build it.
+        AdapterError: peft cannot build it.
     """
     config = copy.deepcopy(config)
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
@@ -39,8 +40,8 @@ def blueprint(model: nn.Module, config: PeftConfig, names: list[str]) -> dict[st
                 tuned = wrap(skeleton(model, meta=True), copy.deepcopy(config), "default", names)
         except AdapterError as error:
             if not isinstance(error.__cause__, RuntimeError):  # NotImplementedError is one too
-                raise AdapterFileError(error.value, error.rule, error.remedy) from error
-            tuned = _real(model, config, names)
+                raise
+            tuned = wrap(skeleton(model, meta=False), config, "default", names)
         return dict(get_peft_model_state_dict(tuned, save_embedding_layers=False))
 
 
@@ -51,33 +52,35 @@ def skeleton(model: nn.Module, *, meta: bool) -> nn.Module:
         AdapterError: the backbone holds something that cannot be copied.
     """
     memo: dict[int, object] = {}
-    for module in backbone(model).modules() if meta else ():
+    for module in model.modules() if meta else ():
         held = [*module._parameters.values(), *module._buffers.values(), *vars(module).values()]
         for value in held:
             if isinstance(value, torch.Tensor):
                 memo[id(value)] = _hollow(value)
     try:
-        return copy.deepcopy(backbone(model), memo)
+        copied = copy.deepcopy(model, memo)
     except (TypeError, RuntimeError) as error:
         raise AdapterError(
             type(backbone(model)).__name__, f"cannot be copied ({error})", "Make it deep-copyable"
         ) from error
+    return backbone(copied) if not tuner_layers(copied) else copied.unload()
 
 
 def check_rank(config: PeftConfig, model: nn.Module, names: list[str]) -> None:
     """Bound what the sizes in a config can make peft allocate by the size of the base.
 
     Raises:
-        AdapterFileError: naming the option.
+        AdapterError: naming the option.
     """
     sizes = [p.shape for n in names for p in backbone(model).get_submodule(n).parameters()]
     width = sum(sum(shape) for shape in sizes)
     widest = max((max(shape, default=1) for shape in sizes), default=1)
     budget = SPARE + 4 * sum(p.numel() * p.element_size() for p in model.parameters())
     for option, size in sizes_in(config):
-        each = width if option in ("r", "mini_r", "init_r", "hybrid_r") or "rank" in option else 1
-        if size < 0 or (size > widest and 8 * size * each > budget):
-            raise AdapterFileError(
+        is_rank = option in ("r", "mini_r", "init_r", "hybrid_r") or "rank" in option
+        each = width if is_rank else 1
+        if (is_rank and size < 0) or (size > widest and 8 * size * each > budget):
+            raise AdapterError(
                 f"{option}={size}",
                 f"would take {8 * size * each:,} bytes; an adapter of this base has {budget:,}",
             )
@@ -93,15 +96,6 @@ def sizes_in(config: PeftConfig) -> list[tuple[str, int]]:
     return found
 
 
-def _real(model: nn.Module, config: PeftConfig, names: list[str]) -> PeftModel:
-    try:
-        return wrap(skeleton(model, meta=False), config, "default", names)
-    except AdapterError as error:
-        raise AdapterFileError(error.value, error.rule, error.remedy) from error
-
-
 def _hollow(value: torch.Tensor) -> torch.Tensor:
     empty = torch.empty_like(value, device="meta", requires_grad=False)
     return nn.Parameter(empty, value.requires_grad) if isinstance(value, nn.Parameter) else empty
-
-

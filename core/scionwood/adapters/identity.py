@@ -9,7 +9,7 @@ import torch.nn as nn
 from peft import PeftModel
 from peft.utils.save_and_load import get_base_model_state_dict
 
-from scionwood.adapters.head import head_names, in_head
+from scionwood.adapters.head import backbone, head_names, in_head
 
 ATTRIBUTE = "_scionwood_base"
 """Where a model with adapters remembers the hash of its base, taken before anything was wrapped."""
@@ -25,7 +25,7 @@ def base_hash(model: nn.Module) -> str:
         64 hexadecimal digits.
     """
     head = head_names(model)
-    state = get_base_model_state_dict(model) if isinstance(model, PeftModel) else model.state_dict()
+    state = _base_state(model)
     total = hashlib.sha256()
     for name in sorted(state):
         value = state[name]
@@ -36,6 +36,16 @@ def base_hash(model: nn.Module) -> str:
     return total.hexdigest()
 
 
+def _base_state(model: nn.Module) -> dict[str, torch.Tensor]:
+    """The base's tensors by the names that they have without adapters."""
+    if not isinstance(model, PeftModel):
+        return model.state_dict()
+    if model.active_peft_config.is_adaption_prompt:  # wraps under names that peft's walk misses
+        with model.disable_adapter():
+            return dict(backbone(model).state_dict())
+    return dict(get_base_model_state_dict(model))
+
+
 def _bytes(value: torch.Tensor) -> memoryview:
     flat = value.detach().cpu().contiguous().reshape(-1)
-    return memoryview(flat.view(torch.uint8).numpy())
+    return flat.view(torch.uint8).numpy().data

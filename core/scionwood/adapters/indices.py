@@ -9,7 +9,7 @@ import torch.nn as nn
 from peft import PeftConfig
 
 from scionwood.adapters.head import backbone
-from scionwood.errors import AdapterFileError
+from scionwood.errors import AdapterError
 
 _PREFIX = "base_model.model."
 
@@ -29,14 +29,14 @@ def check_indices(
         config: of the adapter.
 
     Raises:
-        AdapterFileError: naming the tensor.
+        AdapterError: naming the tensor.
     """
     for key, value in tensors.items():
         if value.is_floating_point() or value.numel() == 0:
             continue
         limit = _limit(key, own, model, config)
         if bool((value.long() < 0).any()) or bool((value.long() >= limit).any()):
-            raise AdapterFileError(key, f"holds an index that is not in [0, {limit.tolist()})")
+            raise AdapterError(key, f"holds an index that is not in [0, {limit.tolist()})")
 
 
 def _limit(

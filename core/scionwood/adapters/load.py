@@ -1,4 +1,4 @@
-"""Load a saved adapter that a stranger may have made: nothing reaches the model before all is checked."""
+"""Load an adapter that a stranger may have made: all is checked before it reaches the model."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from scionwood.adapters.blueprint import blueprint, check_rank
 from scionwood.adapters.head import train_head
 from scionwood.adapters.identity import ATTRIBUTE, base_hash
 from scionwood.adapters.indices import check_indices
+from scionwood.adapters.methods import is_tuner
 from scionwood.adapters.modules import restored_on_error
-from scionwood.adapters.targets import check_patterns, module_names, pin, settle
+from scionwood.adapters.targets import check_patterns, literal, matched, module_names, pin, settle
 from scionwood.adapters.untrusted import Spec, check_specs, read_header, read_tensors
 from scionwood.adapters.untrusted_config import Manifest, read_config, read_manifest, tensors_path
 from scionwood.errors import AdapterError, AdapterFileError
@@ -93,26 +94,30 @@ def _check_base(model: nn.Module, manifest: Manifest | None, folder: Path) -> st
 
 
 def _modules(model: nn.Module, config: PeftConfig, manifest: Manifest | None) -> list[str]:
-    """The modules that the adapter goes to; afterwards the config holds no pattern of the file's."""
-    if manifest is None or not hasattr(config, "target_modules"):
+    """The modules that the adapter goes to; the config then holds no pattern of the file."""
+    if manifest is None or not is_tuner(config.peft_type.value):
         return settle(model, config, None)
     names = module_names(model)
     if foreign := sorted(set(manifest.modules) - set(names)):
-        raise AdapterFileError(f"module {foreign[0][:200]!r}", "the base has no such module")
-    for option in ("exclude_modules", "layers_to_transform", "layers_pattern"):
-        if hasattr(config, option):
-            setattr(config, option, None)
-    config.target_modules = manifest.modules or None
+        raise AdapterError(f"module {foreign[0][:200]!r}", "the base has no such module")
+    if isinstance(config.target_modules, str):
+        config.target_modules = literal(manifest.modules)
     check_patterns(config, names)
-    if manifest.modules:
-        pin(config, manifest.modules, names)
+    if config.target_modules is not None:
+        chosen = matched(config, names)
+        if chosen != manifest.modules:
+            raise AdapterError(
+                f"modules {manifest.modules[:3]}", f"the config adapts others: {chosen[:3]}"
+            )
+        pin(config, chosen, model)
     return manifest.modules
 
 
 def _fill(model: PeftModel, tensors: Mapping[str, torch.Tensor], name: str) -> None:
     result = set_peft_model_state_dict(model, dict(tensors), adapter_name=name)
-    if result.unexpected_keys:
-        raise AdapterFileError(
+    is_prompt = model.peft_config[name].is_prompt_learning  # loads its tensors by another way
+    if result.unexpected_keys and not is_prompt:
+        raise AdapterError(
             f"tensors {', '.join(result.unexpected_keys[:3])}", "peft has no place for them"
         )
 

@@ -15,7 +15,7 @@ from scionwood import discovery
 from scionwood.adapters.peft_types import BUILT_IN
 from scionwood.errors import AdapterError, PluginError
 
-LANGUAGE_ONLY = frozenset({"shadow", "xlora"})
+LANGUAGE_ONLY = frozenset({"poly", "shadow", "xlora"})
 """Methods that need a transformers model, though peft builds them as tuners."""
 
 

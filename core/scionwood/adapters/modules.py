@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch.nn as nn
 from peft import PeftModel
@@ -60,7 +61,7 @@ def restored_on_error(model: nn.Module) -> Iterator[None]:
     peft wraps layers one by one, and an error in the third leaves two wrapped. Values are not
     restored: nothing in the block may change them.
     """
-    tree = [
+    tree: list[tuple[Any, dict[str, Any]]] = [
         (held, dict(held))
         for module in model.modules()
         for held in (module._modules, module._parameters, module._buffers)

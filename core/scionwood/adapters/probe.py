@@ -44,7 +44,8 @@ def check_alive(
     try:
         model.eval()  # statistics of norms and the dropout's random numbers stay as they are
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
-            silent = _without_gradient(model, adapter, [x.to(device) for x in example])
+            output = _run(model, [value.to(device) for value in example])
+            silent = _without_gradient(model, adapter, output)
     finally:
         for hook in hooks:
             hook.remove()
@@ -64,16 +65,27 @@ def _note(called: set[str], name: str, *_: Any) -> None:
     called.add(name)
 
 
-def _without_gradient(
-    model: PeftModel, adapter: str, example: list[torch.Tensor]
-) -> set[str]:
+def _run(model: PeftModel, example: list[torch.Tensor]) -> Any:
+    try:
+        return model(*example)
+    except Exception as error:  # the backbone's own code
+        raise AdapterError(
+            f"{type(backbone(model)).__name__} on its example input",
+            f"forward failed ({type(error).__name__}: {error})",
+            "Pass another example to attach()",
+        ) from error
+
+
+def _without_gradient(model: PeftModel, adapter: str, output: Any) -> set[str]:
     """The wrapped layers none of whose trainable tensors is part of the output's graph."""
     total = sum(
-        (value.abs().sum() for value in _tensors(model(*example)) if value.requires_grad),
+        (value.abs().sum() for value in _tensors(output) if value.requires_grad),
         torch.zeros(()),
     )
     wanted = {
-        name: [p for n, p in layer.named_parameters() if p.requires_grad and adapter in n.split(".")]
+        name: [
+            p for n, p in layer.named_parameters() if p.requires_grad and adapter in n.split(".")
+        ]
         for name, layer in tuner_layers(model).items()
     }
     flat = [p for parameters in wanted.values() for p in parameters]
@@ -101,5 +113,3 @@ def _tensors(output: Any) -> Iterator[torch.Tensor]:
     elif isinstance(output, list | tuple):
         for value in output:
             yield from _tensors(value)
-
-

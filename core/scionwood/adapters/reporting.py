@@ -25,7 +25,6 @@ class Report:
         trainable_head: those outside adapters that train.
         total: all, adapters and head included.
         base: `total` less adapters and head; these never train.
-        share: the trainable ones over `total`.
     """
 
     trainable_adapter: int
@@ -35,6 +34,7 @@ class Report:
 
     @property
     def share(self) -> float:
+        """The trainable parameters over all."""
         trainable = self.trainable_adapter + self.trainable_head
         return trainable / self.total if self.total else 0.0
 

@@ -26,7 +26,11 @@ FORMAT = 1
 
 
 def save_adapter(
-    model: PeftModel, folder: Path, *, base: Mapping[str, str] | None = None, name: str | None = None
+    model: PeftModel,
+    folder: Path,
+    *,
+    base: Mapping[str, str] | None = None,
+    name: str | None = None,
 ) -> None:
     """Write one adapter; plain `peft.PeftModel.from_pretrained(backbone, folder)` opens it.
 

@@ -17,7 +17,9 @@ import torch.nn as nn
 from peft import PeftConfig
 from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
 
-from scionwood.adapters.head import head_names, in_head
+from scionwood.adapters.head import backbone, head_names, in_head
+from scionwood.adapters.methods import is_tuner
+from scionwood.adapters.modules import tuner_layers
 from scionwood.errors import AdapterError
 
 LENGTH = 512
@@ -26,15 +28,21 @@ LENGTH = 512
 TRIES = 5e7
 """The most ways to try one pattern on all names; a second or two of Python's `re`."""
 
+NARROWING = ("exclude_modules", "layers_to_transform")
+"""Options that take modules away from what the targets match."""
+
 PATTERNS = ("target_modules", "exclude_modules", "feedforward_modules")
 """Options that peft matches against whole names where they are a string."""
 
+_LITERAL = re.compile(r"(?:[\w|]|\\[.-])*")
 _REPEATED_GROUP = re.compile(r"\)\s*[*+{]")
 _REPEAT = re.compile(r"(?<!\\)(?:[*+]|\{\d*,\d*\})")
 _OPTIONAL = re.compile(r"(?<![(*+?}\\])\?")
 
 
-def check_pattern(pattern: str, option: str, names: Sequence[str], *, prefixed: bool = False) -> None:
+def check_pattern(
+    pattern: str, option: str, names: Sequence[str], *, prefixed: bool = False
+) -> None:
     """Accept a pattern only if it cannot hang on these names.
 
     With L the longest name, k repeats are tried in at most L^k / k! ways, an optional part in 2,
@@ -49,13 +57,17 @@ def check_pattern(pattern: str, option: str, names: Sequence[str], *, prefixed: 
     Raises:
         AdapterError: it does not compile, is too long, or could run for long.
     """
+    if _LITERAL.fullmatch(pattern):
+        return
     remedy = "Name the modules in a list instead"
     shown = f"{option} {pattern[:80]!r}"
     if len(pattern) > LENGTH:
         raise AdapterError(shown, f"a pattern has at most {LENGTH} characters", remedy)
     repeats = len(_REPEAT.findall(pattern)) + prefixed
     longest = max(map(len, names), default=1)
-    ways = float(longest) ** repeats / math.factorial(repeats) * 2.0 ** len(_OPTIONAL.findall(pattern))
+    ways = (
+        float(longest) ** repeats / math.factorial(repeats) * 2.0 ** len(_OPTIONAL.findall(pattern))
+    )
     ways *= (pattern.count("|") + 1.0) ** min(pattern.count("("), 64)
     if _REPEATED_GROUP.search(pattern) or ways * len(names) > TRIES:
         raise AdapterError(shown, "it could run for very long (repeats, optional parts)", remedy)
@@ -90,13 +102,13 @@ def _patterns(value: Any, option: str) -> list[str]:
 
 
 def settle(model: nn.Module, config: PeftConfig, targets: str | None) -> list[str]:
-    """Resolve what a config targets and write the explicit names back into the config.
+    """Resolve what a config targets and write literal names back in place of a pattern.
 
-    Afterwards neither peft nor a reader of the saved file needs the pattern.
+    Afterwards neither peft nor a reader of the saved file runs the pattern.
 
     Args:
         model: the bare backbone, or a model that has adapters already.
-        config: changed in place; without `target_modules` (prompts) it is left alone.
+        config: changed in place; one of a prompt method is left alone.
         targets: a preset of `model.adapter_targets`, a pattern over whole module names,
             `all-linear`, or None for the config's own targets or else the first preset.
 
@@ -106,48 +118,60 @@ def settle(model: nn.Module, config: PeftConfig, targets: str | None) -> list[st
     Raises:
         AdapterError: nothing matches; near names and types are listed.
     """
-    if not hasattr(config, "target_modules"):
+    if not is_tuner(config.peft_type.value):
         return []
+    model = backbone(model)
     _choose(model, config, targets)
     names = module_names(model)
     check_patterns(config, names)
     if config.target_modules is None:
         return []  # target_parameters, or peft's own defaults for a transformers architecture
-    tuner = PEFT_TYPE_TO_TUNER_MAPPING[config.peft_type]
-    wanted = _linear(model) if _is_shorthand(config.target_modules) else None
-    if wanted is not None:
-        config.target_modules = wanted
-    chosen = [name for name in names if tuner._check_target_module_exists(config, name)]
+    if config.target_modules == "all-linear":
+        config.target_modules = literal(_linear(model))
+    chosen = matched(config, names)
     if not chosen and not getattr(config, "target_parameters", None):
-        raise _nothing(model, targets or config.target_modules, names)
-    if chosen:
-        pin(config, chosen, names)
+        narrowed = [o for o in NARROWING if getattr(config, o, None) is not None]
+        raise _nothing(model, targets or config.target_modules, names, narrowed)
+    pin(config, chosen, model)
     return chosen
 
 
-def pin(config: PeftConfig, chosen: list[str], names: Iterable[str]) -> None:
-    """Make a config target exactly `chosen` out of all module `names`."""
-    all_names = set(names)
+def matched(config: PeftConfig, names: Sequence[str]) -> list[str]:
+    """The names that peft would adapt; `check_patterns` comes before."""
+    tuner = PEFT_TYPE_TO_TUNER_MAPPING[config.peft_type]
+    return [name for name in names if tuner._check_target_module_exists(config, name)]
+
+
+def pin(config: PeftConfig, chosen: list[str], model: nn.Module) -> None:
+    """Turn the patterns of a config into the names that they match.
+
+    A list stays, since it is no pattern and Lily groups its layers by its entries, unless peft
+    would adapt a module of the head by it too.
+    """
     forward = getattr(config, "feedforward_modules", None)
-    if forward is not None:
-        config.feedforward_modules = _exact(
-            [name for name in chosen if _feeds_forward(forward, name)], all_names
-        )
-    config.target_modules = _exact(chosen, all_names)
-    for option in ("exclude_modules", "layers_to_transform", "layers_pattern"):
-        if hasattr(config, option):
-            setattr(config, option, None)
+    if isinstance(forward, str):
+        fed = [name for name in chosen if re.fullmatch(forward, name)]
+        config.feedforward_modules = literal(fed)
+    everything = [name for name, _ in backbone(model).named_modules() if name]
+    if isinstance(config.target_modules, str) or set(matched(config, everything)) - set(chosen):
+        config.target_modules = literal(chosen)
+        for option in NARROWING:
+            if hasattr(config, option):
+                setattr(config, option, None)
+
+
+def literal(names: Iterable[str]) -> str:
+    """A pattern that matches these names and no other."""
+    return "|".join(re.escape(name) for name in names)
 
 
 def module_names(model: nn.Module) -> list[str]:
     """The names that an adapter may target: all but the root, the head and what adapters added."""
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
     head = head_names(model)
-    inside = tuple(f"{n}." for n, m in model.named_modules() if isinstance(m, BaseTunerLayer))
+    inside = tuple(f"{name}." for name in tuner_layers(model))
     return [
         name
-        for name, _ in model.named_modules()
+        for name, _ in backbone(model).named_modules()
         if name and not in_head(name, head) and not name.startswith(inside or "\0")
     ]
 
@@ -166,29 +190,13 @@ def _unset(config: PeftConfig) -> bool:
     return config.target_modules is None and not getattr(config, "target_parameters", None)
 
 
-def _is_shorthand(targets: Any) -> bool:
-    return isinstance(targets, str) and targets == "all-linear"
-
-
 def _linear(model: nn.Module) -> list[str]:
     return [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
 
 
-def _feeds_forward(forward: Any, name: str) -> bool:
-    if isinstance(forward, str):
-        return re.fullmatch(forward, name) is not None
-    return any(name.endswith(word) for word in forward)
-
-
-def _exact(chosen: list[str], names: set[str]) -> list[str] | str:
-    """A list where peft's suffix rule keeps it exact, else a pattern of literal names."""
-    others = names - set(chosen)
-    if any(other.endswith(tuple(chosen)) for other in others):
-        return "|".join(re.escape(name) for name in chosen)
-    return chosen
-
-
-def _nothing(model: nn.Module, wanted: Any, names: list[str]) -> AdapterError:
+def _nothing(
+    model: nn.Module, wanted: Any, names: list[str], narrowed: list[str]
+) -> AdapterError:
     shown = wanted if isinstance(wanted, str) else ", ".join(sorted(wanted))
     words = re.split(r"[\\.()|*+?^$\[\]\s]+", shown)
     tails = {name.rpartition(".")[2]: name for name in names}
@@ -198,7 +206,8 @@ def _nothing(model: nn.Module, wanted: Any, names: list[str]) -> AdapterError:
     presets = ", ".join(getattr(model, "adapter_targets", {})) or "none"
     return AdapterError(
         f"targets {shown!r}",
-        f"no module of {type(model).__name__} has such a name",
+        f"no module of {type(model).__name__} has such a name"
+        + (f", given {' and '.join(narrowed)}" if narrowed else ""),
         f"Near: {types}. Presets: {presets}. A pattern must match the whole name",
     )
 

@@ -62,14 +62,16 @@ def regular_file(folder: Path, name: str) -> Path:
     except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
         raise AdapterFileError(str(path), f"cannot be read ({error})") from error
     if not real.is_relative_to(folder.resolve()):
-        raise AdapterFileError(str(path), f"is a link out of its folder, to {real}", "Copy the file")
+        raise AdapterFileError(
+            str(path), f"is a link out of its folder, to {real}", "Copy the file"
+        )
     if not stat.S_ISREG(mode):
         raise AdapterFileError(str(path), "is no regular file")
     return path
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object of bounded size and depth, without repeated keys or numbers that are not finite.
+    """A JSON object of bounded size and depth, no key twice, all numbers finite.
 
     Raises:
         AdapterFileError: it is none.
@@ -92,9 +94,7 @@ def parse_json(data: bytes, where: str) -> dict[str, Any]:
         raise ValueError(f"{word} is no JSON number")
 
     try:
-        value = json.loads(
-            data.decode("utf-8"), object_pairs_hook=unique, parse_constant=refuse
-        )
+        value = json.loads(data.decode("utf-8"), object_pairs_hook=unique, parse_constant=refuse)
         if _depth(value) > DEPTH:
             raise ValueError(f"nested deeper than {DEPTH}")
     except (ValueError, RecursionError) as error:

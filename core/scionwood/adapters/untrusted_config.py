@@ -1,4 +1,4 @@
-"""Read `adapter_config.json` and `scionwood.json` of a stranger into a config that can do no harm."""
+"""Turn a stranger's `adapter_config.json` and `scionwood.json` into a config that does no harm."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from typing import Any
 from peft import PeftConfig
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
-from scionwood.adapters.methods import LANGUAGE_ONLY, config_class
+from scionwood.adapters.methods import config_class
 from scionwood.adapters.peft_types import BUILT_IN
 from scionwood.adapters.save import CONFIG, FORMAT, MANIFEST, TENSORS
+from scionwood.adapters.targets import PATTERNS
 from scionwood.adapters.untrusted import LARGEST, read_json, regular_file
 from scionwood.errors import AdapterError, AdapterFileError
 
@@ -141,7 +142,7 @@ def tensors_path(folder: Path) -> Path:
 
 
 def _class(path: Path, kind: str, manifest: Manifest | None) -> type[PeftConfig]:
-    if kind.lower() in LANGUAGE_ONLY:
+    if kind == "XLORA":
         raise AdapterFileError(f"{path}: {kind}", "such an adapter loads other models")
     if kind in BUILT_IN or manifest is None or "/" not in manifest.method:
         cls = PEFT_TYPE_TO_CONFIG_MAPPING.get(kind)
@@ -161,15 +162,17 @@ def _class(path: Path, kind: str, manifest: Manifest | None) -> type[PeftConfig]
             f"{path}: {error.value}", error.rule, f"{error.remedy} {hint}".strip()
         ) from error
     if PEFT_TYPE_TO_CONFIG_MAPPING.get(kind) is not found:
-        raise AdapterFileError(f"{path}: peft_type {kind!r}", f"{manifest.method} is another method")
+        raise AdapterFileError(
+            f"{path}: peft_type {kind!r}", f"{manifest.method} is another method"
+        )
     return found
 
 
 def _check_option(path: Path, key: str, value: Any) -> None:
-    if key in REFUSED and value:
+    if (key in REFUSED and value) or (key == "shadow_model" and value != "mirror"):
         raise AdapterFileError(f"{path}: {key}", "a saved adapter may not ask for this")
     for item in _leaves(value):
-        if isinstance(item, str) and len(item) > 512:
+        if isinstance(item, str) and len(item) > 512 and key not in PATTERNS:
             raise AdapterFileError(f"{path}: {key}", "a text has at most 512 characters")
         if not isinstance(item, int | float) or "seed" in key or "prng" in key:
             continue

@@ -168,8 +168,9 @@ class MethodCase(Case):
     kind = "method"
 
     def backbone(self) -> nn.Module:
-        """Two linear layers, 16 -> 32 -> 16."""
-        return _Small()
+        """Two linear layers, 16 -> 32 -> 16, the same in every process."""
+        with seeded():
+            return _Small()
 
     def attach(self, backbone: nn.Module) -> nn.Module:
         """The method on both layers."""
@@ -230,7 +231,8 @@ def cases(plugin: Plugin) -> list[Case]:
 def example_of(model: nn.Module) -> tuple[torch.Tensor, ...]:
     """The backbone's own example, from a generator state that is always the same."""
     with seeded():
-        example: tuple[torch.Tensor, ...] = model.example_input()
+        offer: Any = model.example_input
+        example: tuple[torch.Tensor, ...] = offer()
     return example
 
 

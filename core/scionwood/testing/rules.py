@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
+
+import torch
 
 from scionwood.plugin import Plugin
 
@@ -48,8 +51,20 @@ def check(find: Callable[[Plugin], Iterator[Problem]]) -> Check:
 
     @wraps(find)
     def run(plugin: Plugin) -> None:
-        problems = list(find(plugin))
+        with _one_thread():
+            problems = list(find(plugin))
         if problems:
             raise CheckFailure(problems)
 
     return run
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    # Tiny models lose time to a second thread, and much of it on a busy machine.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,4 +1,4 @@
-"""What the core adds to every run: the NaN guard and the state of the random generators."""
+"""What the core adds to every run: the NaN guard, and state that Lightning does not keep."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ class NanGuard(Callback):
     def __init__(self) -> None:
         self._losses: list[Tensor] = []
 
-    def on_before_backward(self, trainer: L.Trainer, pl_module: L.LightningModule, loss: Tensor) -> None:
+    def on_before_backward(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, loss: Tensor
+    ) -> None:
         """Remember the loss of a batch."""
         self._losses.append(loss.detach())
 
@@ -51,11 +53,21 @@ class NanGuard(Callback):
 
 
 @final
-class RandomState(Callback):
-    """Save and restore the random generators of every process, and whether training was to stop."""
+class RunState(Callback):
+    """Save and restore the random generators of every process; stop after the task's `max_steps`.
+
+    Lightning's own `max_steps` switches its loops to another mode of resuming, in which a run that
+    stopped at the end of an epoch repeats the order of its first epoch. Stopping here also runs a
+    last validation.
+    """
 
     def __init__(self) -> None:
         self._restored: dict[str, Any] | None = None
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        """Ask to stop once all steps are taken."""
+        if _steps_taken(trainer):
+            trainer.should_stop = True
 
     def on_save_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
@@ -64,7 +76,8 @@ class RandomState(Callback):
         states: list[Any] = [_random_state()] * trainer.world_size
         if trainer.world_size > 1:
             dist.all_gather_object(states, _random_state())
-        checkpoint["scionwood"] = {"random": states, "should_stop": trainer.should_stop}
+        early = trainer.should_stop and not _steps_taken(trainer)
+        checkpoint["scionwood"] = {"random": states, "stopped_early": early}
 
     def on_load_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
@@ -73,14 +86,14 @@ class RandomState(Callback):
         self._restored = checkpoint["scionwood"]
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Restore this process's state; a run on more processes than before seeds the others."""
-        if self._restored is None:
-            return
-        trainer.should_stop = self._restored["should_stop"]
-        states = self._restored["random"]
-        if trainer.global_rank < len(states):
-            _set_random_state(states[trainer.global_rank])
-        self._restored = None
+        """Restore this process's state; processes that the checkpoint lacks keep their seed."""
+        if self._restored is not None:
+            states = self._restored["random"]
+            if trainer.global_rank < len(states):
+                _set_random_state(states[trainer.global_rank])
+            trainer.should_stop = self._restored["stopped_early"]
+            self._restored = None
+        trainer.should_stop |= _steps_taken(trainer)
 
 
 def refuse_non_finite(trainer: L.Trainer) -> None:
@@ -92,6 +105,11 @@ def refuse_non_finite(trainer: L.Trainer) -> None:
     trained = [p.detach() for p in trainer.lightning_module.parameters() if p.requires_grad]
     if not trainer.strategy.reduce_boolean_decision(bool(_finite(trained))):
         raise _spoilt(trainer, "weights", trainer.global_step)
+
+
+def _steps_taken(trainer: L.Trainer) -> bool:
+    limit = getattr(trainer.lightning_module, "max_steps", -1)
+    return 0 <= limit <= trainer.global_step
 
 
 def _finite(tensors: list[Tensor]) -> Tensor:
@@ -112,7 +130,8 @@ def _spoilt(trainer: L.Trainer, what: str, step: int) -> TrainingError:
 
 
 def _random_state() -> dict[str, Any]:
-    kind, keys, position, has_gauss, gauss = np.random.get_state()  # noqa: NPY002
+    numpy: Any = np.random.get_state()  # noqa: NPY002  # what tasks draw from is theirs to choose
+    kind, keys, position, has_gauss, gauss = numpy
     return {
         "python": random.getstate(),
         "numpy": (str(kind), keys.tolist(), int(position), int(has_gauss), float(gauss)),

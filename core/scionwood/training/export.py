@@ -3,39 +3,66 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lightning as L
+import torch
 from peft import PeftModel
 from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
 
-from scionwood.adapters import save_adapter, save_head
-from scionwood.adapters.head import head_names
+from scionwood.adapters import report, save_adapter, save_head
+from scionwood.adapters.head import backbone, head_names
+from scionwood.files import atomic_path
 from scionwood.recipe import Recipe
+from scionwood.training.card import Card, write_card
 from scionwood.training.checkpoint import BEST, LAST, read_checkpoint
+from scionwood.training.figures import metrics_figure
 from scionwood.training.folder import ADAPTER, HEAD
+from scionwood.training.metrics import NAME, read_metrics
 from scionwood.training.task import Task
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def export(
-    task: Task, trainer: L.Trainer, data: L.LightningDataModule, folder: Path, recipe: Recipe
-) -> None:
-    """Write the best weights, or the last where nothing was validated, then the card.
+
+def export(task: Task, trainer: L.Trainer, folder: Path, recipe: Recipe) -> None:
+    """Write the best weights, or the last where nothing was validated, then figures and the card.
 
     Every process calls this, since sharded weights are gathered; the first one writes.
     """
-    chosen = folder / BEST if (folder / BEST).exists() else folder / LAST
-    if chosen.exists():
-        state = read_checkpoint(chosen)["state_dict"]
-        options = StateDictOptions(full_state_dict=True, strict=False)
-        set_model_state_dict(task, state, options=options)
-    base: dict[str, str] = dict(getattr(_bare(task), "card", {}))
+    counts = str(report(task.backbone))  # before anything that frees sharded weights
+    step = _load_chosen(task, folder)
+    base = {str(k): str(v) for k, v in getattr(backbone(task.backbone), "card", {}).items()}
     if isinstance(task.backbone, PeftModel):
         save_adapter(task.backbone, folder / ADAPTER, base=base)
     if head_names(task.backbone):
         save_head(task.backbone, folder / HEAD)
+    if not trainer.is_global_zero:
+        return
+    rows = read_metrics(folder / NAME)
+    figures = {"metrics": metrics_figure(rows), **_drawn(task, trainer)}
+    for name, figure in figures.items():
+        with atomic_path(folder / "figures" / f"{name}.png") as part:
+            figure.savefig(part, dpi=120)
+    goal = f"{task.monitor}, {task.mode}"
+    write_card(folder, Card(recipe, base, counts, step, goal, rows, sorted(figures)))
 
 
-def _bare(task: Task) -> Any:
-    model = task.backbone
-    return model.get_base_model() if isinstance(model, PeftModel) else model
+def _load_chosen(task: Task, folder: Path) -> int:
+    chosen = folder / BEST if (folder / BEST).exists() else folder / LAST
+    if not chosen.exists():
+        return 0
+    found = read_checkpoint(chosen)
+    options = StateDictOptions(full_state_dict=True, strict=False)
+    set_model_state_dict(task, found["state_dict"], options=options)
+    return int(found["global_step"])
+
+
+@torch.no_grad()
+def _drawn(task: Task, trainer: L.Trainer) -> dict[str, Figure]:
+    loaders = trainer.val_dataloaders
+    # A share of a sharded model cannot run alone.
+    if task.sharded or not loaders:
+        return {}
+    batch: Any = next(iter(loaders[0] if isinstance(loaders, list) else loaders))
+    return task.eval().draw(task.transfer_batch_to_device(batch, task.device, 0))

@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import torch.distributed as dist
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from scionwood.errors import OutputExistsError, TrainingError
 
@@ -35,7 +34,7 @@ def run_folder(name: str, run_dir: Path | None, resume: Path | None) -> Path:
         box = [_choose(name, run_dir, resume) if dist.get_rank() == 0 else None]
         dist.broadcast_object_list(box)
         return Path(str(box[0]))
-    if rank_zero_only.rank and SHARED in os.environ:
+    if not _first() and SHARED in os.environ:
         return Path(os.environ[SHARED])
     folder = _choose(name, run_dir, resume)
     os.environ[SHARED] = str(folder)
@@ -51,8 +50,10 @@ def _choose(name: str, run_dir: Path | None, resume: Path | None) -> Path:
         if any(int(os.environ.get(key, "1")) > 1 for key in ("WORLD_SIZE", "SLURM_NTASKS")):
             rule = "processes that another launcher starts cannot agree on a name"
             raise TrainingError("run folder", rule, "Choose it: --run-dir FOLDER")
-        run_dir = _unused(Path("runs") / f"{name.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}")
-    elif (run_dir / RECIPE).exists() and not rank_zero_only.rank:
+        run_dir = _unused(
+            Path("runs") / f"{name.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
+        )
+    elif (run_dir / RECIPE).exists() and _first():
         remedy = f"Choose another folder, or continue it: --resume {run_dir}"
         raise OutputExistsError(str(run_dir), "it holds a run already", remedy)
     run_dir.mkdir(parents=True, exist_ok=True)
@@ -62,3 +63,8 @@ def _choose(name: str, run_dir: Path | None, resume: Path | None) -> Path:
 def _unused(folder: Path) -> Path:
     names = [folder, *(folder.with_name(f"{folder.name}-{n}") for n in range(2, 1000))]
     return next(name for name in names if not name.exists())
+
+
+def _first() -> bool:
+    ranks = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
+    return all(int(os.environ.get(name, "0")) == 0 for name in ranks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -63,21 +64,23 @@ class DataLoader(StatefulDataLoader):  # type: ignore[misc]  # torchdata is unty
             dataset = dataset if isinstance(dataset, _Seeded) else _Seeded(dataset, self.seed)
             if sampler is None and batch_sampler is None:
                 sampler, shuffle = _Order(dataset, self.seed, shuffle), False
-        super().__init__(
-            dataset,
-            batch_size,
-            shuffle,
-            sampler=sampler,
-            batch_sampler=batch_sampler,
-            num_workers=num_workers,
-            collate_fn=collate_fn,
-            drop_last=drop_last,
-            pin_memory=pin_memory,
-            prefetch_factor=prefetch_factor,
-            multiprocessing_context=multiprocessing_context,
-            # Its own, so that starting an epoch draws nothing from the global generator.
-            generator=torch.Generator().manual_seed(self.seed),
-        )
+        with warnings.catch_warnings():  # torchdata 0.11 calls what torch 2.13 deprecates
+            warnings.filterwarnings("ignore", message="'set_vital' is deprecated")
+            super().__init__(
+                dataset,
+                batch_size,
+                shuffle,
+                sampler=sampler,
+                batch_sampler=batch_sampler,
+                num_workers=num_workers,
+                collate_fn=collate_fn,
+                drop_last=drop_last,
+                pin_memory=pin_memory,
+                prefetch_factor=prefetch_factor,
+                multiprocessing_context=multiprocessing_context,
+                # Its own, so that starting an epoch draws nothing from the global generator.
+                generator=torch.Generator().manual_seed(self.seed),
+            )
 
     def __iter__(self) -> Iterator[Any]:
         # Lazily: Lightning asks for the iterator before it has told the sampler the epoch.

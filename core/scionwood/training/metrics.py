@@ -22,14 +22,18 @@ class MetricsFile(Callback):
     It is a callback and not a logger since Lightning calls loggers after the checkpoint of a step
     has been written: a run killed in between would lack that row when it is resumed. Rows that are
     later than the resumed checkpoint are dropped, so that no step appears twice.
+
+    Args:
+        every_n_steps: optimiser steps between two rows of training.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, every_n_steps: int = 1) -> None:
+        self.every_n_steps = every_n_steps
         self._file: IO[str] | None = None
         self._columns: list[str] = []
         self._path = Path()
 
-    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Keep the rows up to the step that training starts from."""
         if not trainer.is_global_zero:
             return
@@ -38,12 +42,10 @@ class MetricsFile(Callback):
         self._columns = list(dict.fromkeys(["step", "epoch", *(k for row in kept for k in row)]))
         self._rewrite(kept)
 
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any
-    ) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         """Write the values of an optimiser step."""
         stepped = not trainer.fit_loop._should_accumulate()
-        if self._file and stepped and trainer.global_step % trainer.log_every_n_steps == 0:
+        if self._file and stepped and trainer.global_step % self.every_n_steps == 0:
             self._write(trainer, validation=False)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -51,8 +53,17 @@ class MetricsFile(Callback):
         if self._file and not trainer.sanity_checking:
             self._write(trainer, validation=True)
 
+    def on_exception(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
+    ) -> None:
+        """Close the file; Lightning calls no `teardown` then."""
+        self._close()
+
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Close the file."""
+        self._close()
+
+    def _close(self) -> None:
         if self._file:
             self._file.close()
             self._file = None

@@ -23,11 +23,35 @@ class Named:
 
 
 PLAIN = frozenset(
-    "accelerator devices num_nodes precision max_epochs min_epochs max_steps min_steps max_time "
-    "limit_train_batches limit_val_batches limit_test_batches overfit_batches val_check_interval "
-    "check_val_every_n_epoch num_sanity_val_steps log_every_n_steps enable_progress_bar "
-    "enable_model_summary accumulate_grad_batches gradient_clip_val gradient_clip_algorithm "
-    "deterministic benchmark detect_anomaly sync_batchnorm reload_dataloaders_every_n_epochs".split()
+    [
+        "accelerator",
+        "devices",
+        "num_nodes",
+        "precision",
+        "max_epochs",
+        "min_epochs",
+        "max_steps",
+        "min_steps",
+        "max_time",
+        "limit_train_batches",
+        "limit_val_batches",
+        "limit_test_batches",
+        "overfit_batches",
+        "val_check_interval",
+        "check_val_every_n_epoch",
+        "num_sanity_val_steps",
+        "log_every_n_steps",
+        "enable_progress_bar",
+        "enable_model_summary",
+        "accumulate_grad_batches",
+        "gradient_clip_val",
+        "gradient_clip_algorithm",
+        "deterministic",
+        "benchmark",
+        "detect_anomaly",
+        "sync_batchnorm",
+        "reload_dataloaders_every_n_epochs",
+    ]
 )
 """Options of lightning.Trainer that pass through as they are."""
 
@@ -49,14 +73,21 @@ REFUSED: Mapping[str, str] = {
 """Options of lightning.Trainer that a recipe may not give, and why."""
 
 CALLBACKS: Mapping[str, Named] = {
-    "checkpoint": Named(
-        "scionwood.training.points:RunCheckpoint", frozenset({"every_n_steps"})
-    ),
+    "checkpoint": Named("scionwood.training.points:RunCheckpoint", frozenset({"every_n_steps"})),
     "early_stopping": Named(
         "lightning.pytorch.callbacks:EarlyStopping",
         frozenset(
-            "monitor min_delta patience verbose mode strict check_finite stopping_threshold "
-            "divergence_threshold".split()
+            [
+                "monitor",
+                "min_delta",
+                "patience",
+                "verbose",
+                "mode",
+                "strict",
+                "check_finite",
+                "stopping_threshold",
+                "divergence_threshold",
+            ]
         ),
     ),
     "device_stats": Named(
@@ -125,7 +156,9 @@ def _check_key(key: str) -> None:
         raise RecipeError(f"trainer.{key}", REFUSED[key], "Leave it out")
     if key not in PLAIN | NAMED:
         remedy = did_you_mean(key, sorted(PLAIN | NAMED)) or "See lightning.Trainer"
-        raise RecipeError(f"trainer: unknown option {key!r}", "not one of lightning.Trainer", remedy)
+        raise RecipeError(
+            f"trainer: unknown option {key!r}", "not one of lightning.Trainer", remedy
+        )
 
 
 def _check_plain(where: str, value: Any) -> None:
@@ -144,7 +177,8 @@ def _check_named(
     kind: str, name: str, own: Mapping[str, Any], known: Mapping[str, Named | None]
 ) -> None:
     _check_name(kind, name, tuple(known))
-    allowed = getattr(known[name], "options", frozenset())
+    named = known[name]
+    allowed = named.options if named else frozenset[str]()
     for key in own:
         if key not in allowed:
             remedy = did_you_mean(key, sorted(allowed)) or f"Known: {', '.join(sorted(allowed))}"

@@ -45,6 +45,12 @@ class RunCheckpoint(Checkpoint):
         """Listen to signals."""
         self.stop.install(trainer)
 
+    def on_exception(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
+    ) -> None:
+        """Stop listening to signals; Lightning calls no `teardown` then."""
+        self.stop.restore()
+
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Stop listening to signals."""
         self.stop.restore()
@@ -63,10 +69,11 @@ class RunCheckpoint(Checkpoint):
         if trainer.is_last_batch or loop._should_accumulate():
             return
         # Lightning's own question; a resume from before a due validation would skip it.
-        if loop.epoch_loop._should_check_val_fx(loop._data_fetcher):
+        fetcher = loop._data_fetcher
+        if fetcher is not None and loop.epoch_loop._should_check_val_fx(fetcher):
             return
-        finished = trainer.global_step == trainer.max_steps
-        self._point(trainer, finished or trainer.global_step % self.every_n_steps == 0)
+        due = trainer.should_stop or trainer.global_step % self.every_n_steps == 0
+        self._point(trainer, due)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Save the best weights; within an epoch save the last too."""

@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch import seed_everything
 from torch import nn
 
-from scionwood.adapters import attach, freeze, load_head, unfreeze
+from scionwood.adapters import attach, freeze, load_adapter, load_head, unfreeze
 from scionwood.errors import TrainingError
 from scionwood.files import atomic_path
 from scionwood.recipe import Recipe, resolve
@@ -46,19 +46,19 @@ def fit(recipe: Recipe, *, run_dir: Path | None = None, resume: Path | None = No
     folder = run_folder(recipe.name, run_dir, resume)
     seed_everything(recipe.seed, workers=True, verbose=False)
     task, data = build(recipe)
-    trainer = make_trainer(recipe.trainer, folder, task)
     start = folder / LAST if resume and (folder / LAST).exists() else None
-    if trainer.is_global_zero:
-        clean_debris(folder, fresh=start is None)
-        with atomic_path(folder / RECIPE) as part:
-            part.write_text(recipe.dump(), encoding="utf-8")
     stopped = None
     with quiet():
+        trainer = make_trainer(recipe.trainer, folder, task)
+        if trainer.is_global_zero:
+            clean_debris(folder, fresh=start is None)
+            with atomic_path(folder / RECIPE) as part:
+                part.write_text(recipe.dump(), encoding="utf-8")
         try:
             trainer.fit(task, datamodule=data, ckpt_path=start, weights_only=True)
         except StopRequested as signal:
             stopped = signal
-        export(task, trainer, data, folder, recipe)
+        export(task, trainer, folder, recipe)
     if stopped is not None:
         raise stopped
     return folder
@@ -75,17 +75,17 @@ def test(run_dir: Path) -> dict[str, float]:
     """
     recipe = resolve(run_dir / RECIPE)
     task = load_run(run_dir)
-    trainer = L.Trainer(
-        accelerator=recipe.trainer.get("accelerator", "auto"),
-        devices=1,
-        precision=recipe.trainer.get("precision"),
-        logger=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        enable_progress_bar=False,
-        default_root_dir=run_dir,
-    )
     with quiet():
+        trainer = L.Trainer(
+            accelerator=recipe.trainer.get("accelerator", "auto"),
+            devices=1,
+            precision=recipe.trainer.get("precision"),
+            logger=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=False,
+            default_root_dir=run_dir,
+        )
         (found,) = trainer.test(task, datamodule=recipe.data.build(), verbose=False)
     return dict(found)
 
@@ -112,8 +112,6 @@ def load_run(run_dir: Path, device: str | torch.device = "cpu") -> Task:
     if recipe.adapter.component is None:
         _prepare(backbone, recipe)
     else:
-        from scionwood.adapters import load_adapter
-
         backbone = load_adapter(backbone, run_dir / ADAPTER)
     if (run_dir / HEAD).is_file():
         load_head(backbone, run_dir / HEAD)
@@ -134,4 +132,5 @@ def _prepare(backbone: nn.Module, recipe: Recipe) -> nn.Module:
         return backbone
     options: dict[str, Any] = dict(recipe.adapter.options)
     targets = options.pop("targets")
-    return attach(backbone, recipe.adapter.component(**options), targets=targets)
+    tuned: nn.Module = attach(backbone, recipe.adapter.component(**options), targets=targets)
+    return tuned

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import lightning as L
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -35,6 +36,8 @@ class Task(L.LightningModule, ABC):
     Attributes:
         monitor: the logged value by which the best checkpoint is chosen.
         mode: whether that value should be small or large.
+        max_steps: the optimiser steps that the run will take at most; -1 for no limit.
+        sharded: whether the backbone's weights are spread over processes.
     """
 
     monitor: ClassVar[str] = "val_loss"
@@ -55,7 +58,8 @@ class Task(L.LightningModule, ABC):
         self.warmup_steps, self.schedule = warmup_steps, schedule
         # Checkpoints hold no frozen weights; `on_load_checkpoint` checks the keys exactly.
         self.strict_loading = False
-        self._sharded = False
+        self.max_steps = -1
+        self.sharded = False
 
     @abstractmethod
     def losses(self, batch: Any) -> dict[str, Tensor]:
@@ -91,7 +95,7 @@ class Task(L.LightningModule, ABC):
         """Log losses and metrics as `test_...`, averaged over samples."""
         self._evaluate("test_", batch)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW over the adapter's and the head's groups, a linear warm-up, the schedule."""
         groups = parameter_groups(self.backbone, self.lr, self.weight_decay)
         groups += [{"params": own, "name": "task"}] if (own := self._own_parameters()) else []
@@ -104,12 +108,12 @@ class Task(L.LightningModule, ABC):
 
     def configure_model(self) -> None:
         """Shard the backbone where the strategy brought a device mesh (FSDP2)."""
-        if self.device_mesh is None or self._sharded:
+        if self.device_mesh is None or self.sharded:
             return
         from scionwood.training.shard import shard
 
         shard(self, self.device_mesh["data_parallel"])
-        self._sharded = True
+        self.sharded = True
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what trains: trainable parameters and the buffers that belong to them."""
@@ -150,15 +154,19 @@ class Task(L.LightningModule, ABC):
         warmup = self.warmup_steps
         if self.schedule == "constant":
             return lambda step: min(1.0, (step + 1) / (warmup + 1))
-        total = self.trainer.estimated_stepping_batches
 
         def cosine(step: int) -> float:
-            if step < warmup:
+            if step <= warmup:
                 return (step + 1) / (warmup + 1)
-            done = min(1.0, (step - warmup) / max(1, total - warmup))
+            # Asked late: asking Lightning before it has restored its loops would lose the position.
+            done = min(1.0, (step - warmup) / max(1, self._total_steps() - warmup))
             return 0.5 * (1 + math.cos(math.pi * done))
 
         return cosine
+
+    def _total_steps(self) -> float:
+        by_epochs = self.trainer.estimated_stepping_batches
+        return min(self.max_steps, by_epochs) if self.max_steps >= 0 else by_epochs
 
 
 def _leaves(batch: Any) -> list[Any]:

@@ -15,7 +15,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback, RichProgressBar
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
-from scionwood.training.callbacks import NanGuard, RandomState
+from scionwood.training.callbacks import NanGuard, RunState
 from scionwood.training.checkpoint import SafeCheckpointIO
 from scionwood.training.metrics import MetricsFile
 from scionwood.training.options import build_trainer_options
@@ -25,6 +25,7 @@ _LOUD = ("lightning.pytorch", "lightning.fabric")
 _EXPECTED = (
     r"Found \d+ module\(s\) in eval mode",  # frozen norms keep their statistics
     r"The '.*dataloader' does not have many workers",  # in-memory data needs none
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # lightning 2.6 with torch 2.13
     r"Checkpoint directory .* exists and is not empty",  # as it does when a run is resumed
 )
 
@@ -39,13 +40,17 @@ def make_trainer(options: Mapping[str, Any], folder: Path, task: Task) -> L.Trai
     """
     built = build_trainer_options(options, monitor=task.monitor, mode=task.mode)
     bar = built.pop("enable_progress_bar", True) and sys.stderr.isatty()
-    core: list[Callback] = [MetricsFile(), NanGuard(), RandomState()]
+    task.max_steps = built.pop("max_steps", -1)
+    if task.max_steps >= 0 and built.get("max_epochs") is None:
+        built["max_epochs"] = -1
+    rows = built.setdefault("log_every_n_steps", 1)
+    core: list[Callback] = [MetricsFile(rows), NanGuard(), RunState()]
     # RichProgressBar shows the time left; without a terminal it would fill a log with lines.
     core += [RichProgressBar(leave=True)] if bar else []
     names, named = built.pop("logger"), built.pop("callbacks")
-    defaults = {"log_every_n_steps": 1, "enable_model_summary": False}
+    built.setdefault("enable_model_summary", False)
     return L.Trainer(
-        **{**defaults, **built},
+        **built,
         callbacks=[*core, *named],
         logger=_loggers(names, folder),
         enable_progress_bar=bar,

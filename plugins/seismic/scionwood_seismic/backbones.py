@@ -9,6 +9,7 @@ from typing import Any, Literal
 import timm
 import torch
 from safetensors import SafetensorError
+from timm.models.eva import Eva
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -54,14 +55,14 @@ class DinoUNet(nn.Module):
     """A ViT whose maps of four depths and a convolutional detail path give a denoised gather.
 
     Args:
-        encoder: a `timm.models.eva.Eva` with one input channel.
+        encoder: a ViT with one input channel.
         decoder: what turns its maps into a gather.
         trained_stem: the encoder's weights are random, so its patch embedding trains with the head.
         card: entries for the model card.
     """
 
     def __init__(
-        self, encoder: nn.Module, decoder: Decoder, *, trained_stem: bool, card: dict[str, str]
+        self, encoder: Eva, decoder: Decoder, *, trained_stem: bool, card: dict[str, str]
     ) -> None:
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
@@ -73,7 +74,7 @@ class DinoUNet(nn.Module):
         }
         self.head = ("decoder", "encoder.patch_embed") if trained_stem else ("decoder",)
         self.card = card
-        depth = len(encoder.blocks)  # type: ignore[arg-type]
+        depth = len(encoder.blocks)
         self._depths = [(i + 1) * depth // 4 - 1 for i in range(4)]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -114,8 +115,8 @@ def dinov3_unet(
 
     Args:
         size: the ViT; `tiny` (96 channels, 4 blocks) is for CPUs and has no pretrained weights.
-        weights: `none` (random, and then the patch embedding trains with the decoder), `hub` (timm's
-            copy on the Hugging Face hub), or the path of a `.safetensors` or `.pth` file.
+        weights: `none` (random, and then the patch embedding trains with the decoder), `hub`
+            (timm's copy on the Hugging Face hub), or the path of a `.safetensors` or `.pth` file.
         init_seed: seeds all random weights.
         predict: whether the decoder models what to remove or what to keep; it returns the latter.
         width: channels of the decoder at half resolution.
@@ -130,26 +131,27 @@ def dinov3_unet(
         options["init_values"] = 1.0
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(init_seed)
-        if random:
-            encoder = _create(size, options)
-        else:
-            encoder = _pretrained(size, options, weights)
+        encoder = _create(size, options) if random else _pretrained(size, options, weights)
         decoder = Decoder(encoder.embed_dim, 4, width=width, predict=predict)
-    decoder = decoder.to(memory_format=torch.channels_last)  # twice as fast on CPUs
+    decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster on CPUs
     return DinoUNet(encoder, decoder, trained_stem=random, card=_card(size, weights))
 
 
-def _create(size: str, options: dict[str, Any]) -> nn.Module:
-    return timm.create_model(SIZES[size], num_classes=0, in_chans=1, **options)
+def _create(size: str, options: dict[str, Any]) -> Eva:
+    encoder = timm.create_model(SIZES[size], num_classes=0, in_chans=1, **options)
+    assert isinstance(encoder, Eva)
+    return encoder
 
 
-def _pretrained(size: str, options: dict[str, Any], weights: str | Path) -> nn.Module:
+def _pretrained(size: str, options: dict[str, Any], weights: str | Path) -> Eva:
     remedy = (
-        f"Give `weights` the path of a file with the weights of {SIZES[size]} (.safetensors), which "
-        f"you may get from Meta or the Hugging Face hub under the {LICENCE}; or `weights: none`"
+        f"Give `weights` the path of a file with the weights of {SIZES[size]} (.safetensors), "
+        f"which Meta and the Hugging Face hub give out under the {LICENCE}; or `weights: none`"
     )
     if size == "tiny":
-        raise WeightsError(f"weights {str(weights)!r}", "size 'tiny' has no pretrained weights", remedy)
+        raise WeightsError(
+            f"weights {str(weights)!r}", "size 'tiny' has no pretrained weights", remedy
+        )
     if str(weights) != "hub":
         if not Path(weights).is_file():
             raise WeightsError(str(weights), "there is no such weights file", remedy)

@@ -1,4 +1,4 @@
-"""The decoder of the denoiser: ViT maps from several depths, and a convolutional path for detail."""
+"""The denoiser's decoder: ViT maps from several depths, and a convolutional path for detail."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ class Decoder(nn.Module):
         predict: "noise" gates and corrects the removed part, "clean" the kept part.
     """
 
-    def __init__(self, embed_dim: int, levels: int, *, width: int = 32, predict: str = "noise") -> None:
+    def __init__(
+        self, embed_dim: int, levels: int, *, width: int = 32, predict: str = "noise"
+    ) -> None:
         super().__init__()
         self.predict = predict
         wide, wider = width * 3 // 2, width * 2
@@ -40,7 +42,6 @@ class Decoder(nn.Module):
         self.up = nn.ModuleList([_Block(wider), _Block(wide), _Block(width)])
         self.out = nn.Conv2d(width, 8, 3, padding=1)
         nn.init.normal_(self.out.weight, std=0.01)  # begins near "half of it is noise"
-        nn.init.zeros_(self.out.bias)
 
     def forward(self, x: Tensor, maps: Sequence[Tensor]) -> Tensor:
         """Denoise.

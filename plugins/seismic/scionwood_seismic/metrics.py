@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -31,7 +32,7 @@ def snr(clean: Tensor, estimate: Tensor) -> Tensor:
 
 
 def psnr(clean: Tensor, estimate: Tensor) -> Tensor:
-    """`10 log10(R^2 / MSE)`, R the peak-to-peak amplitude of the clean gather, dB. Shapes as `snr`."""
+    """`10 log10(R^2 / MSE)`, R the clean gather's peak-to-peak amplitude, dB. Shapes as `snr`."""
     error = (clean - estimate).square().mean((-2, -1))
     return 10 * torch.log10(_range(clean).square() / error)
 
@@ -40,8 +41,8 @@ def ms_ssim(clean: Tensor, estimate: Tensor, *, window: int = 11, sigma: float =
     """Multi-scale structural similarity of each gather, 1 for equal ones; differentiable.
 
     A gather too small for five scales uses as many as keep `window` samples, their weights scaled
-    to sum to 1; one smaller than the window narrows the window. The dynamic range is the peak-to-peak
-    amplitude of `clean`.
+    to sum to 1; one smaller than the window narrows the window. The dynamic range is the
+    peak-to-peak amplitude of `clean`.
 
     Args:
         clean: (..., trace, time).
@@ -79,7 +80,7 @@ def ms_ssim_residual(noisy: Tensor, estimate: Tensor) -> Tensor:
 
 
 def amplitude_ratio(clean: Tensor, estimate: Tensor) -> Tensor:
-    """RMS of the estimate over RMS of the clean gather; 1 where amplitudes survive. Shapes as `snr`."""
+    """RMS of the estimate over that of the clean gather, ideally 1. Shapes as `snr`."""
     power = estimate.square().mean((-2, -1)) / clean.square().mean((-2, -1))
     return power.sqrt()
 
@@ -99,27 +100,50 @@ def kurtosis(x: Tensor) -> Tensor:
     return z.pow(4).mean((-2, -1)) / z.square().mean((-2, -1)).square() - 3
 
 
-def local_similarity(
-    first: Tensor, second: Tensor, *, radius: int = 8, steps: int = 20
-) -> Tensor:
+def leakage(noisy: np.ndarray, estimate: np.ndarray) -> dict[str, float]:
+    """The measures that need no clean reference, for one gather.
+
+    Args:
+        noisy: (trace, time), the input.
+        estimate: the denoised gather.
+
+    Returns:
+        `energy removed` (share of the input's), `local similarity` (mean), `MS-SSIM-R`, `kurtosis`
+        of what was removed; all of them 0 where nothing was removed.
+    """
+    unit = float(np.sqrt(np.mean(np.square(noisy, dtype=np.float64)))) or 1.0
+    x, y = (torch.from_numpy(np.asarray(a, dtype=np.float64) / unit) for a in (noisy, estimate))
+    removed = x - y
+    if not removed.any():
+        return dict.fromkeys(("energy removed", "local similarity", "MS-SSIM-R", "kurtosis"), 0.0)
+    return {
+        "energy removed": float(removed.square().sum() / x.square().sum()),
+        "local similarity": float(local_similarity(y, removed).mean()),
+        "MS-SSIM-R": float(ms_ssim_residual(x, y)),
+        "kurtosis": float(kurtosis(removed)),
+    }
+
+
+def local_similarity(first: Tensor, second: Tensor, *, radius: int = 8, steps: int = 20) -> Tensor:
     """Local similarity of two gathers, about 0 where unrelated and 1 where proportional.
 
     The local ratios `c1 = argmin |b - c a|^2` and `c2 = argmin |a - c b|^2`, each kept smooth by
     shaping regularisation with a triangle smoother, give `sqrt(|c1 c2|)` (Fomel, 2007, Geophysics
-    72(2), A29, equations 6 to 9, doi 10.1190/1.2437573). Between the denoised and the removed part
+    72(3), A29, equations 6 to 9, doi 10.1190/1.2437573). Between the denoised and the removed part
     it shows leakage (Chen and Fomel, 2015, doi 10.1190/geo2014-0227.1).
 
     Args:
-        first: (trace, time), a.
-        second: (trace, time), b.
+        first: (..., trace, time), a.
+        second: the same shape, b.
         radius: of the triangle smoother along both axes, samples.
         steps: of conjugate gradients.
 
     Returns:
-        (trace, time) in [0, 1].
+        (..., trace, time) in [0, 1].
     """
     a, b = first.double(), second.double()
-    smoothers = _triangle(a.shape[0], radius), _triangle(a.shape[1], radius)
+    rows, columns = (_triangle(n, radius).to(a.device) for n in a.shape[-2:])
+    smoothers = rows, columns
     c1 = _smooth_ratio(a, b, smoothers, steps)
     c2 = _smooth_ratio(b, a, smoothers, steps)
     return (c1 * c2).abs().sqrt().clamp_max(1).to(first.dtype)
@@ -130,7 +154,7 @@ def _range(x: Tensor) -> Tensor:
 
 
 def _ssim_terms(x: Tensor, y: Tensor, window: int, sigma: float) -> tuple[Tensor, Tensor]:
-    """Luminance and contrast-structure of signals with unit range (Wang et al., 2003, equations 1-3)."""
+    """Luminance and contrast-structure at unit range (Wang et al., 2003, equations 1 to 3)."""
     k1, k2 = 0.01**2, 0.03**2
     rows, columns = (_gaussian(n, window, sigma).to(x) for n in x.shape[-2:])
     stack = torch.stack([x, y, x * x, y * y, x * y])
@@ -170,20 +194,23 @@ def _triangle(n: int, radius: int) -> Tensor:
 
 def _smooth_ratio(a: Tensor, b: Tensor, smoothers: tuple[Tensor, Tensor], steps: int) -> Tensor:
     """`c = H [l I + H (a^2 - l) H]^-1 H (a b)`, l the mean of a^2, by conjugate gradients."""
-    level = a.square().mean()
-    if level == 0:
-        return torch.zeros_like(a)
+    tiny = torch.finfo(a.dtype).tiny
+    level = _mean(a * a).clamp_min(tiny)
 
     def smooth(x: Tensor) -> Tensor:
         return smoothers[0] @ x @ smoothers[1]
 
     c = torch.zeros_like(a)
     residual = smooth(a * b)
-    direction, energy = residual.clone(), residual.square().sum()
+    direction, energy = residual, _mean(residual * residual)
     for _ in range(steps):
-        image = level * direction + smooth((a.square() - level) * smooth(direction))
-        step = energy / (direction * image).sum().clamp_min(torch.finfo(a.dtype).tiny)
+        image = level * direction + smooth((a * a - level) * smooth(direction))
+        step = energy / _mean(direction * image).clamp_min(tiny)
         c, residual = c + step * direction, residual - step * image
-        previous, energy = energy, residual.square().sum()
-        direction = residual + energy / previous.clamp_min(torch.finfo(a.dtype).tiny) * direction
+        previous, energy = energy, _mean(residual * residual)
+        direction = residual + energy / previous.clamp_min(tiny) * direction
     return smooth(c)
+
+
+def _mean(x: Tensor) -> Tensor:
+    return x.mean((-2, -1), keepdim=True)

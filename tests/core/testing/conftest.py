@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,12 @@ class Sample:
     def add(self, file: str, text: str) -> Sample:
         """Write one more file."""
         (self.root / self.package / file).write_text(text)
+        return self
+
+    def only_method(self) -> Sample:
+        """Replace the whole package with a plugin that adds one adapter method."""
+        shutil.rmtree(self.root / self.package)
+        shutil.copytree(Path(__file__).parent / "gate", self.root / self.package)
         return self
 
     def plugin(self) -> Plugin:

@@ -68,7 +68,11 @@ def test_signatures_are_schemas(sample: Any, old: str, new: str, message: str) -
 
 
 def test_a_task_takes_its_backbone_alone_by_position(sample: Any) -> None:
-    sample.change("task.py", "        *,\n        scale: float = 5.0,", "        scale: float = 5.0,\n        *,")
+    sample.change(
+        "task.py",
+        "        *,\n        scale: float = 5.0,",
+        "        scale: float = 5.0,\n        *,",
+    )
     with pytest.raises(CheckFailure, match=r"\(backbone, scale\): the core injects backbone"):
         check_signatures(sample.plugin())
 
@@ -106,7 +110,7 @@ def command(path: str, *, adapter: str) -> None:
     """
 
 
-def mute_command(path, *, adapter: str) -> None:  # noqa: ANN001
+def mute_command(path, *, adapter: str) -> None:
     """Do something."""
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import combinations, islice
 from typing import Any
+from unittest.mock import patch
 
+import lightning
 import numpy as np
 import torch
 from lightning import LightningDataModule
+from torch.utils.data import IterableDataset
 
 from scionwood.errors import ScionwoodError
 from scionwood.plugin import Plugin
@@ -80,10 +84,9 @@ def seed_everything(seed: int) -> Iterator[None]:
     """Every global generator at a seed; their states come back afterwards."""
     states = random.getstate(), np.random.get_state()  # noqa: NPY002 - plugins may use it
     try:
-        with torch.random.fork_rng(devices=()):
-            random.seed(seed)
-            np.random.seed(seed)  # noqa: NPY002
-            torch.manual_seed(seed)
+        # Lightning also sets a variable of the environment, which the loaders read.
+        with patch.dict(os.environ), torch.random.fork_rng(devices=()):
+            lightning.seed_everything(seed, workers=True, verbose=False)
             yield
     finally:
         random.setstate(states[0])
@@ -128,8 +131,8 @@ def _samples(data: LightningDataModule, split: str) -> set[str]:
     loader = getattr(data, name)()
     dataset = loader.dataset
     items = (
-        (dataset[index] for index in range(len(dataset)))
-        if hasattr(dataset, "__getitem__")
-        else iter(dataset)
+        iter(dataset)
+        if isinstance(dataset, IterableDataset)
+        else (dataset[index] for index in range(len(dataset)))
     )
     return {digest(loader.collate_fn([item])) for item in islice(items, MOST)}

@@ -125,8 +125,8 @@ def _own_doc(found: Any) -> str:
 
 def _raises(found: Any) -> bool:
     function = found.__dict__.get("__init__") if inspect.isclass(found) else found
-    if not inspect.isfunction(function):
-        return False
+    if not inspect.isfunction(function) or function.__code__.co_filename == "<string>":
+        return False  # nothing of its own, or a dataclass's constructor, which has no source
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     return any(isinstance(node, ast.Raise) for node in ast.walk(tree))
 

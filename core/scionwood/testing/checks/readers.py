@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
@@ -50,17 +51,17 @@ def check_readers_rewrite(plugin: Plugin) -> Iterator[Problem]:
     """Rewriting unchanged data gives the same bytes; changed data reads back as changed."""
     for name, reader, path in _samples(plugin):
         target = path.with_stem("same")
-        with reader(path) as opened:
+        with _open(reader, path) as opened:
             opened.rewrite(target, lambda record: record.data)
         if target.read_bytes() != path.read_bytes():
             rule = "rewriting unchanged data gives an equal file"
             remedy = "Copy the file, then overwrite the values alone"
             yield Problem(f"reader {name!r}: the bytes differ", rule, remedy)
         target = path.with_stem("flipped")
-        with reader(path) as opened:
+        with _open(reader, path) as opened:
             opened.rewrite(target, lambda record: np.flip(record.data, -1))
             wanted = [np.flip(record.data, -1) for record in opened]
-        with reader(target) as opened:
+        with _open(reader, target) as opened:
             found = [record.data for record in opened]
         if not _equal(wanted, found):
             rule = "rewritten data reads back as what the function returned"
@@ -87,10 +88,15 @@ def _samples(plugin: Plugin) -> Iterator[tuple[str, type[Reader], Path]]:
             yield name, reader, path
 
 
+def _open(reader: Any, path: Path) -> Reader:
+    opened: Reader = reader(path)  # its path, which the abstract class does not fix
+    return opened
+
+
 def _sample_faults(reader: type[Reader], path: Path) -> Iterator[tuple[str, str, str]]:
     if not all(suffix.startswith(".") for suffix in reader.suffixes):
         yield f"suffixes {reader.suffixes}", "a suffix starts with a dot", "Add it"
-    with reader(path) as opened:
+    with _open(reader, path) as opened:
         records, again = list(opened), list(opened)
         missing = {*opened.dims, "data"} - opened.units.keys()
         if missing:
@@ -140,7 +146,7 @@ def _damages(whole: bytes) -> dict[str, bytes | None]:
 
 def _refusal_fault(name: str, reader: type[Reader], path: Path) -> str:
     try:
-        with reader(path) as opened:
+        with _open(reader, path) as opened:
             for _ in opened:
                 pass
     except ReadError as error:
@@ -192,7 +198,7 @@ def _rewrite_error(
     reader: type[Reader], path: Path, target: Path, function: Callable[[Record], np.ndarray]
 ) -> Exception | None:
     try:
-        with reader(path) as opened:
+        with _open(reader, path) as opened:
             opened.rewrite(target, function)
     except Exception as error:  # the reader's own code: whatever it raises is the finding
         return error

@@ -16,14 +16,16 @@ import torch
 import yaml
 
 from scionwood import cli
-from scionwood.errors import RecipeError
+from scionwood.errors import RecipeError, ScionwoodError
 from scionwood.plugin import Plugin
-from scionwood.recipe import resolve
-from scionwood.recipe_file import recipes
+from scionwood.recipe import Recipe, resolve
 from scionwood.testing.cases import RecipeCase, cases, seeded
 from scionwood.testing.checks.data import first_batch, seed_everything
+from scionwood.testing.checks.static import recipe_names
 from scionwood.testing.child import last_line
 from scionwood.testing.rules import NothingToCheck, Problem, check
+from scionwood.training.run import build
+from scionwood.training.trainer import quiet
 
 STEPS = 30
 """How many steps the first recipe has to bring its loss down."""
@@ -50,17 +52,17 @@ def check_recipes_parse_strictly(plugin: Plugin) -> Iterator[Problem]:
     The error of a misspelt key names the key that was meant.
     """
     for name in _required_names(plugin):
-        written = resolve(name)
-        resolve(name, smoke=True)
+        try:
+            written = resolve(name)
+            resolve(name, smoke=True)
+        except ScionwoodError as error:
+            yield Problem(f"recipe {name!r}: {error.value}", error.rule, error.remedy)
+            continue
         with TemporaryDirectory() as folder:
-            dumped = Path(folder) / "recipe.yaml"
-            dumped.write_text(written.dump(), "utf-8")
-            if resolve(dumped).dump() != written.dump():
-                rule = "a resolved recipe resolves to itself"
-                remedy = "Use options whose values YAML can hold"
-                yield Problem(f"recipe {name!r}: its dump reads otherwise", rule, remedy)
+            path = Path(folder) / "recipe.yaml"
+            yield from _dump_faults(name, path, written)
             for slot in _SLOTS:
-                fault = _misspelt(dumped, written.dump(), slot)
+                fault = _misspelt(path, written.dump(), slot)
                 if fault:
                     rule = "a misspelt key is refused with the one that was meant"
                     remedy = "Name every parameter; take no **kwargs"
@@ -71,8 +73,8 @@ def check_recipes_parse_strictly(plugin: Plugin) -> Iterator[Problem]:
 def check_recipes_run(plugin: Plugin) -> Iterator[Problem]:
     """`scionwood fit NAME --smoke` takes two CPU steps and leaves a run with finite losses."""
     for name in _required_names(plugin):
-        with TemporaryDirectory() as folder, chdir(folder):
-            said = StringIO()
+        said = StringIO()
+        with TemporaryDirectory() as folder, chdir(folder), seed_everything(0):
             with redirect_stdout(said), redirect_stderr(said):
                 code = cli.main(_fit_command(name))
             fault = _run_fault(Path(folder) / "run") if code == 0 else last_line(said.getvalue())
@@ -96,7 +98,7 @@ def check_loss_falls(plugin: Plugin) -> Iterator[Problem]:
 
 
 def _names(plugin: Plugin) -> list[str]:
-    return [f"{plugin.name}/{name}" for name in recipes(plugin.name)]
+    return [f"{plugin.name}/{name}" for name in recipe_names(plugin)]
 
 
 def _required_names(plugin: Plugin) -> list[str]:
@@ -106,12 +108,27 @@ def _required_names(plugin: Plugin) -> list[str]:
     return names
 
 
+def _dump_faults(name: str, path: Path, written: Recipe) -> Iterator[Problem]:
+    rule, remedy = "a resolved recipe resolves to itself", "Use options that YAML can hold"
+    path.write_text(written.dump(), "utf-8")
+    try:
+        again = resolve(path)
+    except ScionwoodError as error:
+        yield Problem(f"recipe {name!r}: its dump is refused ({error})", rule, remedy)
+        return
+    for slot in _SLOTS:
+        left, right = getattr(written, slot).options, getattr(again, slot).options
+        for key in sorted(key for key in left if left[key] != right.get(key)):
+            yield Problem(f"recipe {name!r}: {slot}.{key} reads otherwise", rule, remedy)
+
+
 def _misspelt(path: Path, dumped: str, slot: str) -> str:
     raw = yaml.safe_load(dumped)
-    options = [key for key in raw[slot] if key != "name"]
+    # `targets` stands for an option of the method, so that others are closer to it.
+    options = sorted((key for key in raw[slot] if key not in ("name", "targets")), key=len)
     if not options:
         return ""
-    meant = max(options, key=len)
+    meant = options[-1]
     raw[slot][f"{meant}x"] = raw[slot].pop(meant)
     path.write_text(yaml.safe_dump(raw), "utf-8")
     try:
@@ -141,12 +158,11 @@ def _run_fault(run: Path) -> str:
 
 def _losses(case: RecipeCase) -> tuple[float, float]:
     recipe = case.recipe()
-    with seeded():
-        task = recipe.task.build(case.attach(case.backbone()))
     batch = first_batch(recipe.data, recipe.seed)
-    before = _loss(task, batch)
-    with seed_everything(recipe.seed):
-        _trainer(recipe.trainer).fit(task, recipe.data.build())
+    with seed_everything(recipe.seed), quiet():
+        task, data = build(recipe)
+        before = _loss(task, batch)
+        _trainer(recipe.trainer).fit(task, data)
     return before, _loss(task, batch)
 
 

@@ -49,7 +49,9 @@ def read_layout(path: Path) -> Layout:
         with path.open("rb") as file:
             head = file.read(TEXT + BINARY)
     except OSError as error:
-        raise ReadError(str(path), f"cannot be read ({error.strerror})", "Check the path") from error
+        raise ReadError(
+            str(path), f"cannot be read ({error.strerror})", "Check the path"
+        ) from error
     if len(head) < TEXT + BINARY:
         rule = f"SEG-Y begins with {TEXT + BINARY} bytes of headers, this has {size}"
         raise ReadError(str(path), rule, "Is it a SEG-Y file, copied whole?")

@@ -11,8 +11,15 @@ from typing import ClassVar, Literal, final
 import numpy as np
 import segyio
 
-from scionwood import OutputExistsError, ReadError, Reader, Record, ScionwoodError, WriteError
-from scionwood import atomic_path
+from scionwood import (
+    OutputExistsError,
+    Reader,
+    ReadError,
+    Record,
+    ScionwoodError,
+    WriteError,
+    atomic_path,
+)
 from scionwood_seismic.readers.create import write_segy
 from scionwood_seismic.readers.layout import FORMATS, read_layout
 
@@ -34,7 +41,8 @@ class SegyReader(Reader):
         path: the file.
         gather: the trace header that says which traces belong together, wherever in the file they
             are: `fldr` (shot), `cdp`, `offset`; or None for consecutive blocks of traces.
-        block: the size of such a block; a smaller file is one gather.
+        block: the most traces of one gather; longer ones are read in parts of this size, so that
+            memory is bounded.
 
     Raises:
         ReadError: the file is truncated, empty, no SEG-Y, or of an unsupported sample format.
@@ -44,7 +52,7 @@ class SegyReader(Reader):
 
     suffixes: ClassVar[tuple[str, ...]] = (".sgy", ".segy")
     dims = ("trace", "time")
-    units: Mapping[str, str] = {"trace": "1", "time": "s", "data": "unknown"}  # noqa: RUF012
+    units: Mapping[str, str] = {"trace": "1", "time": "s", "data": "unknown"}
 
     def __init__(self, path: Path, *, gather: Gather | None = None, block: int = 2048) -> None:
         self.path, self.gather = Path(path), gather
@@ -54,12 +62,7 @@ class SegyReader(Reader):
         )
         self._check_lengths()
         self.dt = self._interval()
-        if gather is None:
-            starts = range(0, self.layout.traces, block)
-            self._groups = [(i, np.arange(s, min(s + block, self.layout.traces)))
-                            for i, s in enumerate(starts)]
-        else:
-            self._groups = self._grouped(gather)
+        self._groups = list(self._grouped(block))
 
     def __len__(self) -> int:
         return len(self._groups)
@@ -139,11 +142,18 @@ class SegyReader(Reader):
             return self._file.trace.raw[first : last + 1]
         return np.stack([self._file.trace.raw[int(i)] for i in traces])
 
-    def _grouped(self, gather: Gather) -> list[tuple[int, np.ndarray]]:
-        values = self._file.attributes(KEYS[gather])[:]
+    def _grouped(self, block: int) -> Iterator[tuple[int, np.ndarray]]:
+        """The name and the trace indices of each gather, in the order of their first traces."""
+        if self.gather is None:
+            for name, start in enumerate(range(0, self.layout.traces, block)):
+                yield name, np.arange(start, min(start + block, self.layout.traces))
+            return
+        values = self._file.attributes(KEYS[self.gather])[:]
         names, first, inverse = np.unique(values, return_index=True, return_inverse=True)
         members = np.split(np.argsort(inverse, kind="stable"), np.cumsum(np.bincount(inverse))[:-1])
-        return [(int(names[i]), members[i]) for i in np.argsort(first)]
+        for i in np.argsort(first):
+            for start in range(0, len(members[i]), block):
+                yield int(names[i]), members[i][start : start + block]
 
     def _interval(self) -> float:
         field = segyio.TraceField.TRACE_SAMPLE_INTERVAL

@@ -1,1 +1,1 @@
-"""Seeded synthetic gathers: the signal, the noise classes, and the mixture of both at a given SNR."""
+"""Synthetic gathers from a seed: signal, noise classes, and their mixture at a given SNR."""

@@ -40,7 +40,7 @@ def corrupt(
 def average_gauge(gather: np.ndarray, gauge: int) -> np.ndarray:
     """The running mean over `gauge` traces that a fibre of that gauge length records.
 
-    Shapes: (trace, time) float32 in and out; a gauge of 1 changes nothing. Source: Dean, T., et al.,
+    Shapes: (trace, time) float32 in and out; a gauge of 1 changes nothing. Source: Dean et al.,
     2017, doi 10.1111/1365-2478.12419.
     """
     if gauge == 1:

@@ -3,7 +3,7 @@
 Every class is a function `(rng, shape, dt, dx) -> (trace, time)` of unit standard deviation. The
 shapes follow published descriptions; the ranges are this project's own choice. Swell and ground
 roll: Yilmaz, Seismic Data Analysis, 2001, chapters 1 and 6. Common-mode stripes, erratic channels:
-Chen et al., 2023, doi 10.1190/geo2022-0573.1. Ringing of a wireline cable: Henninges et al., 2021,
+Chen et al., 2023, doi 10.1785/0220220117. Ringing of a wireline cable: Henninges et al., 2021,
 doi 10.5194/se-12-521-2021.
 """
 
@@ -57,7 +57,7 @@ def erratic(rng: np.random.Generator, shape: tuple[int, int], dt: float, dx: flo
 def common_mode(
     rng: np.random.Generator, shape: tuple[int, int], dt: float, dx: float
 ) -> np.ndarray:
-    """Stripes: one time series (below 60 Hz) on all channels at once, as from a shaken interrogator."""
+    """Stripes: one series below 60 Hz on all channels at once, as from a shaken interrogator."""
     stripe = _unit(shaped(rng, (1, shape[1]), dt, 0, 60))
     return _unit(0.3 * white(rng, shape, dt, dx) + 1.5 * stripe)
 
@@ -66,7 +66,7 @@ def swell(rng: np.random.Generator, shape: tuple[int, int], dt: float, dx: float
     """Clusters of traces with strong noise below 12 Hz, as from waves along a streamer."""
     noise = 0.3 * white(rng, shape, dt, dx)
     for _ in range(max(1, round(shape[0] * 6 / 256))):
-        centre, half = rng.integers(shape[0]), rng.integers(3, 12)
+        centre, half = int(rng.integers(shape[0])), int(rng.integers(3, 12))
         rows = np.arange(max(0, centre - half), min(shape[0], centre + half))
         window = np.hanning(len(rows) + 2)[1:-1, None]
         noise[rows] += 6 * window * _unit(shaped(rng, (len(rows), shape[1]), dt, 0, 12))
@@ -76,7 +76,7 @@ def swell(rng: np.random.Generator, shape: tuple[int, int], dt: float, dx: float
 def ground_roll(
     rng: np.random.Generator, shape: tuple[int, int], dt: float, dx: float
 ) -> np.ndarray:
-    """Dispersive surface waves: 18 Hz falling to 6 Hz, 250 to 500 m/s, from a source in the spread."""
+    """Dispersive surface waves, 18 Hz falling to 6 Hz, 250 to 500 m/s; the source is in view."""
     x = (np.arange(shape[0]) - rng.integers(0, shape[0])) * dx
     far = np.abs(x) / np.abs(x).max()
     v = rng.uniform(250, 500, (3, 1))
@@ -146,11 +146,13 @@ def checkerboard(
 def long_period(
     rng: np.random.Generator, shape: tuple[int, int], dt: float, dx: float
 ) -> np.ndarray:
-    """Slow drift (below 4 Hz) that changes smoothly along the fibre, as from temperature or tides."""
+    """Slow drift (below 4 Hz) that changes smoothly along the fibre, as from temperature."""
     drift = shaped(rng, shape, dt, 0, 4)
     along = np.hanning(33)[None, :]
     size = fft.next_fast_len(shape[0] + 32, real=True)
-    drift = fft.irfft(fft.rfft(drift.T, size) * fft.rfft(along, size), size)[:, 16 : 16 + shape[0]].T
+    drift = fft.irfft(fft.rfft(drift.T, size) * fft.rfft(along, size), size)[
+        :, 16 : 16 + shape[0]
+    ].T
     return _unit(0.2 * white(rng, shape, dt, dx) + 1.5 * _unit(drift))
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import lightning as L
 import torch
 from matplotlib.figure import Figure
-from scionwood import DataLoader, Task
 from torch import Tensor, nn
 from torch.utils.data import Dataset
+
+from scionwood import DataLoader, Task
 
 
 class Block(nn.Module):
@@ -27,7 +28,7 @@ class Mlp(nn.Module):
     """A stem, residual blocks and a linear head. x: (batch, features) -> (batch, 1), float32."""
 
     adapter_targets = {"blocks": r"blocks\.\d+\.linear", "all-linear": r"stem|blocks\.\d+\.linear"}  # noqa: RUF012
-    head = ("head",)
+    head = ("readout",)
     card = {"architecture": "a residual MLP", "weights": "random", "licence": "Apache-2.0"}  # noqa: RUF012
 
     def __init__(self, features: int, width: int, depth: int, dropout: float) -> None:
@@ -35,14 +36,14 @@ class Mlp(nn.Module):
         self.features = features
         self.stem = nn.Linear(features, width)
         self.blocks = nn.ModuleList(Block(width, dropout) for _ in range(depth))
-        self.head = nn.Linear(width, 1)
+        self.readout = nn.Linear(width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Predict. x: (batch, features)."""
         x = self.stem(x)
         for block in self.blocks:
             x = block(x)
-        return self.head(x)
+        return self.readout(x)
 
     def example_input(self) -> tuple[Tensor, ...]:
         """Two rows of zeros."""
@@ -128,9 +129,7 @@ class RegressionData(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         """Shuffled rows."""
-        return DataLoader(
-            self.train, self.batch_size, shuffle=True, num_workers=self.num_workers
-        )
+        return DataLoader(self.train, self.batch_size, shuffle=True, num_workers=self.num_workers)
 
     def val_dataloader(self) -> DataLoader:
         """Rows of another seed, in order."""
@@ -161,7 +160,7 @@ class Regress(Task):
     def draw(self, batch: tuple[Tensor, Tensor]) -> dict[str, Figure]:
         """Prediction against target."""
         x, y = batch
-        figure = Figure(figsize=(3, 3))
+        figure = Figure(figsize=(3, 3), dpi=60)
         axes = figure.subplots()
         axes.plot(y.flatten().cpu(), self.backbone(x).detach().flatten().cpu(), "o")
         axes.set(xlabel="target", ylabel="prediction")

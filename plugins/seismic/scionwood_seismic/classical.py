@@ -1,0 +1,109 @@
+"""What people use without a model, for the table beside it: filters and rank reduction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from scipy.signal import butter, sosfiltfilt
+
+
+def identity(data: np.ndarray, dt: float) -> np.ndarray:
+    """The gather itself: what doing nothing scores."""
+    return data
+
+
+def bandpass(data: np.ndarray, dt: float, *, low: float = 8, high: float = 70) -> np.ndarray:
+    """A fourth-order Butterworth band-pass along time, run both ways so that it shifts nothing.
+
+    Args:
+        data: (trace, time).
+        dt: the sample interval, s.
+        low: lower corner, Hz.
+        high: upper corner, Hz.
+
+    Returns:
+        (trace, time).
+
+    Source: Butterworth, S., 1930, Experimental Wireless 7, 536-541; run as in obspy and scipy.
+    """
+    sections = butter(4, [low, min(high, 0.45 / dt)], btype="band", fs=1 / dt, output="sos")
+    return sosfiltfilt(sections, data, axis=1, padlen=min(27, data.shape[1] - 1))
+
+
+def fk_threshold(data: np.ndarray, dt: float, *, keep: float = 0.05) -> np.ndarray:
+    """Keep the largest coefficients of the f-k spectrum and drop the others.
+
+    Args:
+        data: (trace, time).
+        dt: unused; the sample interval, s.
+        keep: the share of coefficients that stays.
+
+    Returns:
+        (trace, time).
+
+    Source: hard thresholding, Donoho and Johnstone, 1994, Biometrika 81(3), here in f-k.
+    """
+    spectrum = np.fft.fft2(data)
+    magnitude = np.abs(spectrum)
+    kept = spectrum * (magnitude >= np.quantile(magnitude, 1 - keep))
+    return np.fft.ifft2(kept).real
+
+
+def fx_ssa(
+    data: np.ndarray, dt: float, *, rank: int = 6, window: int = 64, highest: float = 90
+) -> np.ndarray:
+    """Rank reduction of f-x Hankel matrices in overlapping windows (Cadzow filtering, SSA).
+
+    A few linear events across a window give, at each frequency, a Hankel matrix of that rank.
+
+    Args:
+        data: (trace, time).
+        dt: the sample interval, s.
+        rank: how many events a window may hold.
+        window: traces a window; neighbours overlap by half.
+        highest: the last frequency that is kept, Hz.
+
+    Returns:
+        (trace, time).
+
+    Source: Trickett, 2008, SEG expanded abstracts, 2586-2590; Oropeza and Sacchi, 2011, Geophysics
+    76(3), V25, doi 10.1190/1.3552706.
+    """
+    traces, samples = data.shape
+    window = min(window, traces)
+    last = traces - window
+    starts = [*range(0, last, max(1, window // 2)), last]
+    total, weights = np.zeros(data.shape), np.zeros((traces, 1))
+    taper = np.hanning(window + 2)[1:-1, None]
+    kept = np.fft.rfftfreq(samples, dt) <= highest
+    for start in starts:
+        spectrum = np.fft.rfft(data[start : start + window], axis=1)
+        reduced = np.zeros_like(spectrum)
+        reduced[:, kept] = _reduce(spectrum[:, kept].T, rank).T
+        part = np.fft.irfft(reduced, n=samples, axis=1)
+        total[start : start + window] += part * taper
+        weights[start : start + window] += taper
+    return total / weights
+
+
+METHODS: Mapping[str, Callable[[np.ndarray, float], np.ndarray]] = {
+    "identity": identity,
+    "band-pass": bandpass,
+    "f-k": fk_threshold,
+    "f-x SSA": fx_ssa,
+}
+"""The rows of the comparison table: a gather (trace, time) and dt in s give a gather."""
+
+
+def _reduce(rows: np.ndarray, rank: int) -> np.ndarray:
+    """Reduce each row's Hankel matrix and average its anti-diagonals. (frequency, trace)."""
+    n = rows.shape[1]
+    height = n // 2 + 1
+    at = np.arange(height)[:, None] + np.arange(n - height + 1)
+    u, s, v = np.linalg.svd(rows[:, at], full_matrices=False)
+    low = (u[..., :rank] * s[:, None, :rank]) @ v[:, :rank]
+    total = np.zeros_like(rows)
+    for i in range(height):
+        total[:, i : i + n - height + 1] += low[:, i]
+    return total / np.bincount(at.ravel(), minlength=n)

@@ -1,0 +1,27 @@
+"""Fixtures of the adapter tests; `support/` is importable here and in the processes they start."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+SUPPORT = Path(__file__).parent / "support"
+sys.path.insert(0, str(SUPPORT))
+
+
+@pytest.fixture(autouse=True)
+def _same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", f"{SUPPORT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def gated(distribution: Callable[..., Path]) -> str:
+    """The adapter method of an installed plugin: its name in a recipe."""
+    distribution("gated", (SUPPORT / "gated_method.py").read_text(), dist="gated-peft")
+    return "gated/lowrank"

@@ -1,0 +1,179 @@
+"""Attach: targets by preset and pattern, and refusal of all that peft would take silently."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import timm
+import torch
+import torch.nn as nn
+from adapter_nets import Net
+from peft import IA3Config, LoraConfig, OFTConfig, PromptTuningConfig, VeraConfig
+from peft.tuners.tuners_utils import BaseTunerLayer
+
+from scionwood.adapters import attach, report
+from scionwood.adapters.save import adapted
+from scionwood.errors import AdapterError
+
+
+def adapted_by(targets: str | None, config: LoraConfig | None = None) -> list[str]:
+    return adapted(attach(Net(), config or LoraConfig(r=2), targets=targets), "default")
+
+
+MLP = ["blocks.0.fc1", "blocks.0.fc2", "blocks.1.fc1", "blocks.1.fc2"]
+
+
+@pytest.mark.parametrize(
+    ("targets", "config", "wanted"),
+    [
+        (None, None, MLP),  # the first preset
+        ("mlp", None, MLP),
+        (r"blocks\.1\.fc[12]", None, MLP[2:]),
+        ("all-linear", None, ["stem.0", *MLP]),  # the decoder is the head
+        (r"(stem|decoder)\.0", None, ["stem.0"]),
+        (None, LoraConfig(r=2, target_modules=["fc2"]), [MLP[1], MLP[3]]),
+        ("mlp", LoraConfig(r=2, exclude_modules=["fc1"]), [MLP[1], MLP[3]]),
+        ("mlp", LoraConfig(r=2, exclude_modules=r".*\.0\..*"), MLP[2:]),
+        (
+            None,
+            LoraConfig(target_modules=["fc1"], layers_to_transform=[1], layers_pattern="blocks"),
+            [MLP[2]],
+        ),
+    ],
+)
+def test_targets(targets: str | None, config: LoraConfig | None, wanted: list[str]) -> None:
+    assert adapted_by(targets, config) == wanted
+
+
+def test_a_pattern_must_match_the_whole_name() -> None:
+    vit = timm.create_model("vit_tiny_patch16_224", img_size=32, depth=1)
+    model = attach(vit, LoraConfig(r=2), targets=r"blocks\.\d+\.attn\.(qkv|proj)")
+    assert adapted(model, "default") == ["blocks.0.attn.qkv", "blocks.0.attn.proj"]
+    assert not isinstance(model.get_base_model().patch_embed.proj, BaseTunerLayer)
+
+
+def test_zero_matches_list_near_names_and_types() -> None:
+    with pytest.raises(AdapterError) as caught:
+        attach(Net(), LoraConfig(r=2), targets=r"layers\.\d+\.fc3")
+    text = str(caught.value)
+    assert "blocks.1.fc1 (Linear)" in text
+    assert "Presets: mlp, norms" in text
+
+
+def test_a_name_inside_another_is_not_adapted_too() -> None:
+    net = nn.ModuleDict({"fc": nn.Linear(4, 4), "deep": nn.ModuleDict({"fc": nn.Linear(4, 4)})})
+    model = attach(net, LoraConfig(r=2), targets="fc")
+    assert adapted(model, "default") == ["fc"]
+
+
+class Bypass(nn.Module):
+    """Uses the weight of one of its layers without calling the layer, as timm's EvaAttention."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dead, self.alive, self.cut = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        x = nn.functional.linear(x, self.dead.weight)
+        return {"y": self.alive(x), "z": self.cut(x).detach()}
+
+
+def test_dead_targets_are_refused_by_name() -> None:
+    example = (torch.ones(2, 4),)
+    for targets, dead in [("dead|alive|cut", "dead, cut"), ("dead", "dead"), ("cut", "cut")]:
+        with pytest.raises(AdapterError, match=f"dead targets {dead}:"):
+            attach(Bypass(), LoraConfig(r=2), targets=targets, example=example)
+    attach(Bypass(), LoraConfig(r=2), targets="alive", example=example)
+
+
+def test_timm_eva_attention_with_qkv_bias_is_refused_by_name() -> None:
+    vit = timm.create_model("vit_small_patch16_dinov3_qkvb", img_size=32, depth=1)
+    with pytest.raises(AdapterError, match=r"blocks\.0\.attn\.qkv"):
+        attach(
+            vit,
+            LoraConfig(r=2),
+            targets=r"blocks\.\d+\.attn\.(qkv|proj)",
+            example=(torch.ones(1, 3, 32, 32),),
+        )
+
+
+def test_the_probe_leaves_statistics_random_numbers_and_modes_alone() -> None:
+    net = Net().train()
+    before, state = copy.deepcopy(net.state_dict()), torch.get_rng_state()
+    torch.manual_seed(3)
+    model = attach(net, LoraConfig(r=2, lora_dropout=0.5))
+    assert model.training
+    assert torch.equal(net.stem[1].running_mean, before["stem.1.running_mean"])
+    torch.set_rng_state(state)
+
+
+def test_an_example_that_does_not_run_is_named() -> None:
+    with pytest.raises(AdapterError, match="Net on its example input: forward failed"):
+        attach(Net(), LoraConfig(r=2), example=(torch.ones(2, 3),))
+
+
+@pytest.mark.parametrize(
+    ("layer", "config"),
+    [
+        (nn.ConvTranspose1d(4, 4, 3), LoraConfig(r=2)),
+        (nn.GRU(4, 4), LoraConfig(r=2)),
+        (nn.Conv1d(4, 4, 3), VeraConfig(r=2)),
+        (nn.Conv1d(4, 4, 3), OFTConfig(oft_block_size=2)),
+    ],
+)
+def test_unsupported_layers_are_refused_by_name(layer: nn.Module, config: LoraConfig) -> None:
+    net = nn.ModuleDict({"fine": nn.Linear(4, 4), "odd": layer})
+    with pytest.raises(AdapterError, match=rf"odd \({type(layer).__name__}\)"):
+        attach(net, config, targets="fine|odd")
+    assert type(net["fine"]) is nn.Linear, "a refused attach leaves no wrapper behind"
+    assert all(p.requires_grad for p in net.parameters())
+    assert not hasattr(net, "peft_config")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"bias": "all"}, "stays frozen"),
+        ({"init_lora_weights": "pissa"}, "rewrites the base"),
+        ({"init_lora_weights": "olora"}, "rewrites the base"),
+        ({"layer_replication": [(0, 2)]}, "layer_replication"),
+    ],
+)
+def test_options_that_change_the_base_are_refused(options: dict, says: str) -> None:
+    with pytest.raises(AdapterError, match=says):
+        attach(Net(), LoraConfig(r=2, **options))
+
+
+def test_a_prompt_needs_a_language_model() -> None:
+    config = PromptTuningConfig(num_virtual_tokens=2, task_type="CAUSAL_LM")
+    with pytest.raises(AdapterError, match="language model"):
+        attach(Net(), config)
+
+
+def test_feedforward_patterns_of_ia3_become_names() -> None:
+    model = attach(Net(), IA3Config(feedforward_modules=r".*\.fc2"), targets="mlp")
+    config = model.peft_config["default"]
+    assert config.feedforward_modules == r"blocks\.0\.fc2|blocks\.1\.fc2"
+    assert model.get_base_model().blocks[0].fc2.is_feedforward
+
+
+def test_attach_is_the_identity_and_trains_adapter_and_head_only() -> None:
+    net, x = Net().eval(), Net().example_input()[0]
+    before = net(x)
+    model = attach(net, LoraConfig(r=2)).eval()
+    assert torch.equal(model(x), before)
+    trains = {n for n, p in model.named_parameters() if p.requires_grad}
+    assert all(".lora_" in name or ".decoder." in name for name in trains)
+    assert any(".decoder." in name for name in trains)
+
+
+def test_bfloat16_bases_keep_float32_adapters() -> None:
+    example = (torch.ones(2, 16).bfloat16(),)
+    model = attach(Net().to(torch.bfloat16), LoraConfig(r=2), example=example)
+    assert model.get_base_model().blocks[0].fc1.lora_A["default"].weight.dtype == torch.float32
+
+
+def test_any_module_takes_modules_to_save_and_they_count_as_adapter() -> None:
+    model = attach(Net(), LoraConfig(r=2, modules_to_save=["stem.0"]))
+    assert report(model).trainable_adapter == 4 * 2 * 48 + 16 * 17

@@ -1,0 +1,126 @@
+"""The head trains and travels beside the adapter; baselines train it alone or train everything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+import torch.nn as nn
+from adapter_nets import Net
+from peft import LoraConfig
+from safetensors.torch import load_file
+
+from scionwood.adapters import (
+    attach,
+    base_hash,
+    eval_frozen_norms,
+    freeze,
+    load_head,
+    parameter_groups,
+    report,
+    save_head,
+    unfreeze,
+)
+from scionwood.errors import AdapterError
+
+HEAD = 16 * 8 + 8 + 8 + 8 + 8 * 4 + 4
+BASE = 12 * 16 + 16 * 17 + 32 + 2 * (32 + 16 * 32 + 32 + 32 * 16 + 16)
+LORA = 4 * 4 * (16 + 32)
+
+
+def test_a_head_travels_with_the_buffers_of_its_norms(tmp_path: Path) -> None:
+    model = attach(Net(), LoraConfig(r=2))
+    model.get_base_model().decoder[1].running_mean += 1
+    save_head(model, tmp_path / "head.safetensors")
+    assert set(load_file(tmp_path / "head.safetensors")) == {
+        name for name in Net().state_dict() if name.startswith("decoder.")
+    }
+    other = Net(seed=1)
+    load_head(other, tmp_path / "head.safetensors")
+    wanted = model.get_base_model().decoder.state_dict()
+    assert all(torch.equal(v, wanted[k]) for k, v in other.decoder.state_dict().items())
+
+
+def test_frozen_trains_the_head_alone() -> None:
+    net = Net()
+    freeze(net)
+    counts = report(net)
+    assert (counts.trainable_adapter, counts.trainable_head) == (0, HEAD)
+    assert (counts.base, counts.total) == (BASE, BASE + HEAD)
+    assert [group["name"] for group in parameter_groups(net, 0.1)] == ["head"]
+
+
+def test_full_trains_all_and_saves_all_as_the_head(tmp_path: Path) -> None:
+    net = Net()
+    unfreeze(net)
+    assert report(net).trainable_head == report(net).total == BASE + HEAD
+    save_head(net, tmp_path / "head.safetensors")
+    assert set(load_file(tmp_path / "head.safetensors")) == set(net.state_dict())
+    other = Net(seed=1)
+    unfreeze(other)
+    load_head(other, tmp_path / "head.safetensors")
+    assert all(torch.equal(v, other.state_dict()[k]) for k, v in net.state_dict().items())
+
+
+def test_the_report_spells_its_denominator_out() -> None:
+    counts = report(attach(Net(), LoraConfig(r=4)))
+    assert (counts.trainable_adapter, counts.trainable_head) == (LORA, HEAD)
+    assert (counts.base, counts.total) == (BASE, BASE + LORA + HEAD)
+    assert counts.share == (LORA + HEAD) / (BASE + LORA + HEAD)
+    text = f"trainable {LORA + HEAD:,} (adapter {LORA:,}, head {HEAD:,}) of {counts.total:,} = "
+    assert str(counts) == f"{text}{counts.share:.2%} of base {BASE:,} + adapter + head"
+
+
+def test_statistics_of_frozen_norms_stay_and_those_of_the_head_move() -> None:
+    model = attach(Net(), LoraConfig(r=2)).train()
+    eval_frozen_norms(model)
+    model(torch.randn(8, 16))
+    net = model.get_base_model()
+    assert base_hash(model) == base_hash(Net())
+    assert not torch.equal(net.decoder[1].running_mean, Net().decoder[1].running_mean)
+    model.eval()
+
+
+def test_in_full_fine_tuning_every_norm_moves() -> None:
+    net = Net().train()
+    unfreeze(net)
+    eval_frozen_norms(net)
+    net(torch.randn(8, 16))
+    assert not torch.equal(net.stem[1].running_mean, Net().stem[1].running_mean)
+
+
+def test_a_module_called_head_is_not_a_declaration() -> None:
+    vit = timm.create_model("vit_tiny_patch16_224", img_size=32, depth=1)
+    model = attach(vit, LoraConfig(r=2), targets=r"blocks\.0\.attn\.qkv")
+    assert report(model).trainable_head == 0
+
+
+def test_a_head_that_does_not_exist_is_named() -> None:
+    net = Net()
+    net.head = ("decodr",)
+    with pytest.raises(AdapterError, match="head 'decodr' of Net"):
+        attach(net, LoraConfig(r=2))
+
+
+def test_without_a_head_there_is_nothing_to_save(tmp_path: Path) -> None:
+    with pytest.raises(AdapterError, match="declares none"):
+        save_head(nn.Linear(2, 2), tmp_path / "head.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_wrong_parameter_groups_are_refused() -> None:
+    class Odd(LoraConfig):
+        asks: dict = {}
+
+        def parameter_groups(self) -> dict:
+            return self.asks
+
+    model = attach(Net(), Odd(r=2))
+    Odd.asks = {"lora_C": {"lr_scale": 2.0}}
+    with pytest.raises(AdapterError, match="no parameter is held under this name"):
+        parameter_groups(model, 0.1)
+    Odd.asks = {"lora_B": {"lr": 2.0}}
+    with pytest.raises(AdapterError, match=r"unknown option lr\. Known: lr_scale, weight_decay"):
+        parameter_groups(model, 0.1)

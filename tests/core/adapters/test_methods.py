@@ -1,0 +1,203 @@
+"""Methods by name, and those of third parties: registered, trained, saved, loaded elsewhere."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import peft
+import pytest
+import torch
+from adapter_nets import Net, answer, unsettle
+from peft import LoraConfig, PeftConfig, PeftType
+
+from scionwood import discovery, peft_method
+from scionwood.adapters import (
+    attach,
+    load_adapter,
+    merge,
+    parameter_groups,
+    save_adapter,
+    save_head,
+)
+from scionwood.adapters.methods import config_class, methods, origin
+from scionwood.adapters.peft_types import BUILT_IN, extend_enum
+from scionwood.errors import AdapterError, AdapterFileError
+
+CHILD = """
+import sys, torch
+from pathlib import Path
+from adapter_nets import Net, answer
+from scionwood.adapters import load_adapter
+from scionwood.errors import AdapterFileError
+try:
+    model = load_adapter(Net(), Path(sys.argv[1]))
+except AdapterFileError as error:
+    sys.exit(f"refused: {error}")
+torch.save(answer("gated", model), Path(sys.argv[1]) / "answer.pt")
+"""
+
+
+def child(folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", CHILD, str(folder)]
+    merged = {**os.environ, **env}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=merged)
+
+
+@pytest.fixture
+def folder(gated: str, tmp_path: Path) -> Path:
+    model = unsettle(attach(Net(), config_class(gated)(r=3), targets="mlp")).eval()
+    save_adapter(model, tmp_path / "adapter")
+    save_head(model, tmp_path / "adapter" / "head.safetensors")
+    torch.save(answer("gated", model), tmp_path / "wanted.pt")
+    return tmp_path / "adapter"
+
+
+def test_peft_methods_are_named_in_lower_case() -> None:
+    assert config_class("lora") is LoraConfig
+    assert {"lora", "vera", "oft"} <= set(methods())
+    assert "prompt_tuning" not in methods(), "prompts need a language model"
+    assert config_class("prompt_tuning") is peft.PromptTuningConfig
+
+
+def test_a_misspelt_method_gets_a_suggestion() -> None:
+    with pytest.raises(AdapterError, match="Did you mean 'lora'"):
+        config_class("lorra")
+
+
+def test_a_plugins_method_is_listed_and_known_by_its_origin(gated: str) -> None:
+    assert gated in methods()
+    source = origin(config_class(gated)())
+    assert (source.method, source.plugin) == ("gated/lowrank", "gated")
+    assert source.distribution == "gated-peft 1.0"
+
+
+def test_a_missing_plugin_is_named_with_its_pip_command() -> None:
+    with pytest.raises(AdapterError, match="plugin 'nowhere'"):
+        config_class("nowhere/method")
+
+
+def test_a_plugins_adapter_that_is_no_method_is_refused(distribution: Callable[..., Path]) -> None:
+    code = "from scionwood import Plugin\nplugin = Plugin(name='odd', adapters={'x': 'json:dumps'})"
+    distribution("odd", code)
+    with pytest.raises(AdapterError, match="no config class"):
+        config_class("odd/x")
+
+
+def test_a_fresh_process_loads_a_third_party_adapter(folder: Path) -> None:
+    command = [sys.executable, "-c", CHILD, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    wanted = torch.load(folder.parent / "wanted.pt", weights_only=True)
+    assert torch.equal(torch.load(folder / "answer.pt", weights_only=True), wanted)
+    manifest = json.loads((folder / "scionwood.json").read_text())
+    assert manifest["method"] == "gated/lowrank"
+    assert manifest["requires_plugin"] == "gated"
+
+
+def refusal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("SCIONWOOD_DISABLE", "gated")
+    discovery.refresh()
+    with pytest.raises(AdapterFileError) as caught:
+        load_adapter(Net(), folder)
+    return str(caught.value)
+
+
+def test_without_its_plugin_the_error_says_what_to_install(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = refusal(folder, monkeypatch)
+    assert "plugin 'gated'" in text
+    assert "pip install gated-peft" in text
+
+
+def test_a_hostile_distribution_name_is_not_printed_as_a_command(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = json.loads((folder / "scionwood.json").read_text())
+    manifest["distribution"] = "x; rm -rf / #"
+    (folder / "scionwood.json").write_text(json.dumps(manifest))
+    assert "rm -rf" not in refusal(folder, monkeypatch)
+
+
+def test_a_claimed_method_of_another_type_is_refused(folder: Path) -> None:
+    for name in ("scionwood.json", "adapter_config.json"):
+        record = {**json.loads((folder / name).read_text()), "peft_type": "EVIL"}
+        (folder / name).write_text(json.dumps(record))
+    with pytest.raises(AdapterFileError, match="gated/lowrank is another method"):
+        load_adapter(Net(), folder)
+
+
+def test_a_method_may_ask_for_its_own_learning_rate(gated: str) -> None:
+    model = attach(Net(), config_class(gated)(gate_lr_scale=5.0))
+    groups = {g["name"]: g for g in parameter_groups(model, lr=0.1, weight_decay=0.01)}
+    assert list(groups) == ["gated_gate", "adapter", "head"]
+    assert (groups["gated_gate"]["lr"], groups["gated_gate"]["weight_decay"]) == (0.5, 0.0)
+    assert (groups["adapter"]["lr"], groups["head"]["weight_decay"]) == (0.1, 0.01)
+    grouped = [id(p) for group in groups.values() for p in group["params"]]
+    assert sorted(grouped) == sorted(id(p) for p in model.parameters() if p.requires_grad)
+    torch.optim.AdamW(list(groups.values()))
+
+
+def test_an_input_dependent_adapter_cannot_be_merged_and_says_so(gated: str) -> None:
+    model = unsettle(attach(Net(), config_class(gated)())).eval()
+    before = answer("gated", model)
+    with pytest.raises(AdapterError, match="'gated': cannot be merged"):
+        merge(model)
+    assert torch.equal(answer("gated", model), before)
+
+
+def test_an_unsupported_layer_of_a_third_party_is_named(gated: str) -> None:
+    with pytest.raises(AdapterError, match=r"blocks\.0\.norm \(LayerNorm\)"):
+        attach(Net(), config_class(gated)(), targets="norms")
+
+
+def test_the_enum_takes_a_member_once_and_acts_like_peft_s_own() -> None:
+    first = extend_enum("SCION_TEST")
+    assert extend_enum("SCION_TEST") is first is PeftType.SCION_TEST is PeftType("SCION_TEST")
+    assert list(PeftType).count(first) == 1
+    assert first == "SCION_TEST"
+    assert pickle.loads(pickle.dumps(first)) is first
+    assert json.loads(json.dumps(first)) == "SCION_TEST"
+    assert {"SCION_TEST": 1}[first] == 1
+    assert repr(first) == "<PeftType.SCION_TEST: 'SCION_TEST'>"
+
+
+def test_peft_s_own_members_are_untouched() -> None:
+    assert set(PeftType.__members__) >= BUILT_IN
+    assert PeftType("LORA") is PeftType.LORA
+
+
+def test_a_method_registers_again_but_not_over_another(gated: str) -> None:
+    cls = config_class(gated)
+    tuner = type("Other", (), {"prefix": "other_"})
+    assert peft_method("gated", tuner=type("Same", (), {"prefix": "gated_"}))(cls) is cls
+    with pytest.raises(AdapterError, match="has this name already"):
+        peft_method("gated", tuner=tuner)(another())
+    with pytest.raises(AdapterError, match="peft has one of this name"):
+        peft_method("lora", tuner=tuner)(another())
+    with pytest.raises(AdapterError, match="prefix 'lora_'"):
+        peft_method("fresh", tuner=type("Clash", (), {"prefix": "lora_"}))(another())
+    with pytest.raises(AdapterError, match="lower case"):
+        peft_method("Fresh", tuner=tuner)(another())
+
+
+def another() -> type[PeftConfig]:
+    @dataclass
+    class AnotherConfig(PeftConfig):
+        target_modules: list[str] | str | None = None
+
+    return AnotherConfig
+
+
+def test_a_config_that_is_no_dataclass_is_refused() -> None:
+    class Bare(PeftConfig):
+        target_modules = None
+
+    with pytest.raises(AdapterError, match="Put @dataclass below @peft_method"):
+        peft_method("bare", tuner=type("T", (), {"prefix": "bare_"}))(Bare)

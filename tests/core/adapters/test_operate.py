@@ -1,0 +1,137 @@
+"""Merge and unmerge are exact; several adapters run at once with weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn as nn
+from adapter_nets import Net, answer, unsettle
+from peft import HRAConfig, IA3Config, LoHaConfig, LoraConfig, PeftConfig
+
+from scionwood.adapters import attach, base_hash, compose, merge, unmerge
+from scionwood.adapters.methods import config_class
+from scionwood.errors import AdapterError
+
+CONFIGS: dict[str, Callable[[], PeftConfig]] = {
+    "lora": lambda: LoraConfig(r=4),
+    "dora": lambda: LoraConfig(r=4, use_dora=True),
+    "loha": lambda: LoHaConfig(r=2),
+    "hra": lambda: HRAConfig(r=2),
+    "ia3": lambda: IA3Config(feedforward_modules=["fc2"]),
+}
+
+
+def two(make: Callable[[], PeftConfig]) -> nn.Module:
+    """One model with the adapters a and b, and a head that is as it was."""
+    model = attach(Net(), make(), targets="mlp", name="a")
+    attach(model, make(), targets="mlp", name="b")
+    generator = torch.Generator().manual_seed(1)
+    for name, parameter in model.named_parameters():
+        if ".a" in name or ".b" in name:
+            parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator)
+    return model.eval()
+
+
+@pytest.mark.parametrize("method", CONFIGS)
+def test_merged_answers_the_same_and_unmerged_is_bit_for_bit_the_base(method: str) -> None:
+    model = unsettle(attach(Net(), CONFIGS[method](), targets="mlp")).eval()
+    wanted = answer(method, model)
+    merge(model)
+    assert torch.allclose(answer(method, model), wanted, atol=1e-5)
+    unmerge(model)
+    assert base_hash(model) == base_hash(Net())
+    assert torch.equal(answer(method, model), wanted)
+
+
+def test_merging_twice_or_unmerging_nothing_is_refused() -> None:
+    model = attach(Net(), LoraConfig(r=2))
+    with pytest.raises(AdapterError, match="no adapter is merged"):
+        unmerge(model)
+    merge(model)
+    with pytest.raises(AdapterError, match="merged already"):
+        merge(model)
+
+
+def test_a_merge_that_is_not_finite_leaves_the_base() -> None:
+    model = attach(Net(), LoraConfig(r=2))
+    layer = model.get_base_model().blocks[1].fc2
+    layer.lora_B["default"].weight.data.fill_(float("nan"))
+    with pytest.raises(AdapterError, match="cannot be merged"):
+        merge(model)
+    assert base_hash(model) == base_hash(Net())
+
+
+def test_composed_lora_equals_peft_s_cat() -> None:
+    model = two(CONFIGS["lora"])
+    with compose(model, {"a": 1.0, "b": 0.5}):
+        ours = answer("lora", model)
+    model.add_weighted_adapter(["a", "b"], [1.0, 0.5], "both", combination_type="cat")
+    model.set_adapter("both")
+    assert torch.allclose(ours, answer("lora", model), atol=1e-6)
+
+
+@pytest.mark.parametrize("method", CONFIGS)
+def test_one_adapter_of_weight_one_is_that_adapter(method: str) -> None:
+    model = two(CONFIGS[method])
+    model.set_adapter("a")
+    wanted = answer(method, model)
+    model.set_adapter("b")
+    with compose(model, {"a": 1.0}):
+        assert torch.allclose(answer(method, model), wanted, atol=1e-6)
+
+
+def test_input_dependent_adapters_compose_layer_by_layer(gated: str) -> None:
+    model = two(config_class(gated))
+    layer = model.get_base_model().blocks[0].fc1
+    x = torch.randn(5, 16)
+    alone = {}
+    for name in ("a", "b"):
+        model.set_adapter(name)
+        alone[name] = layer(x) - layer.base_layer(x)
+    with compose(model, {"a": 1.0, "b": 0.5}):
+        composed = layer(x) - layer.base_layer(x)
+    assert torch.allclose(composed, alone["a"] + 0.5 * alone["b"], atol=1e-6)
+    assert alone["b"].abs().max() > 1e-3
+
+
+def test_the_mean_divides_by_the_weights_and_zero_weights_give_the_base() -> None:
+    model = two(CONFIGS["lora"])
+    with compose(model, {"a": 2.0, "b": 2.0}, mode="mean"):
+        mean = answer("lora", model)
+    with compose(model, {"a": 0.5, "b": 0.5}):
+        assert torch.allclose(answer("lora", model), mean, atol=1e-6)
+    with compose(model, {"a": 0.0, "b": 0.0}):
+        zero = answer("lora", model)
+    with model.disable_adapter():
+        assert torch.equal(answer("lora", model), zero)
+
+
+def test_the_model_is_as_before_after_an_error_inside() -> None:
+    model = two(CONFIGS["lora"])
+    before = answer("lora", model)
+    flags = [p.requires_grad for p in model.parameters()]
+    with pytest.raises(KeyError), compose(model, {"a": 1.0, "b": 1.0}):
+        raise KeyError("inside")
+    assert torch.equal(answer("lora", model), before)
+    assert [p.requires_grad for p in model.parameters()] == flags
+
+
+@pytest.mark.parametrize(
+    ("weights", "mode", "says"),
+    [
+        ({"a": 1.0, "c": 1.0}, "sum", "Loaded: a, b"),
+        ({}, "sum", "must not be empty"),
+        ({"a": 1.0, "b": -1.0}, "mean", "add up to zero"),
+    ],
+)
+def test_wrong_weights_are_refused(weights: dict[str, float], mode: str, says: str) -> None:
+    with pytest.raises(AdapterError, match=says), compose(two(CONFIGS["lora"]), weights, mode=mode):
+        pass
+
+
+def test_copies_of_whole_modules_cannot_be_composed() -> None:
+    model = attach(Net(), LoraConfig(r=2, modules_to_save=["stem"]))
+    with pytest.raises(AdapterError, match="cannot be added up"), compose(model, {"default": 1.0}):
+        pass

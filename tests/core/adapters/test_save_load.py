@@ -1,0 +1,220 @@
+"""Save and load: what a folder says, what a base is, what plain peft folders may do."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn as nn
+from adapter_nets import Net, answer, unsettle
+from peft import LoraConfig, VeraConfig, get_peft_model
+from peft.tuners.tuners_utils import BaseTunerLayer
+from safetensors.torch import load_file
+
+from scionwood.adapters import (
+    adapter_state,
+    attach,
+    base_hash,
+    load_adapter,
+    merge,
+    save_adapter,
+    save_head,
+)
+from scionwood.errors import AdapterError, AdapterFileError
+
+
+@pytest.fixture
+def model() -> nn.Module:
+    return unsettle(attach(Net(), LoraConfig(r=4), targets="mlp")).eval()
+
+
+def test_a_folder_says_what_it_needs(model: nn.Module, tmp_path: Path) -> None:
+    save_adapter(model, tmp_path, base={"architecture": "Net", "licence": "Apache-2.0"})
+    manifest = json.loads((tmp_path / "scionwood.json").read_text())
+    assert manifest["base"] == {
+        "architecture": "Net",
+        "licence": "Apache-2.0",
+        "sha256": base_hash(Net()),
+    }
+    assert manifest["modules"] == ["blocks.0.fc1", "blocks.0.fc2", "blocks.1.fc1", "blocks.1.fc2"]
+    assert (manifest["method"], manifest["requires_plugin"]) == ("lora", None)
+    assert manifest["head"] == ["decoder"]
+    assert set(manifest["versions"]) == {"scionwood", "peft", "torch"}
+    config = json.loads((tmp_path / "adapter_config.json").read_text())
+    assert config["auto_mapping"] is None
+    assert all(".lora_" in key for key in load_file(tmp_path / "adapter_model.safetensors"))
+
+
+def test_saving_twice_gives_the_same_bytes(model: nn.Module, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        save_adapter(model, tmp_path / folder)
+    for name in ("adapter_config.json", "adapter_model.safetensors", "scionwood.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_a_full_disk_leaves_the_old_adapter(
+    model: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_adapter(model, tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    unsettle(model)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_adapter(model, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_loaded_is_frozen_and_in_eval_mode_unless_it_is_to_train_on(
+    model: nn.Module, tmp_path: Path
+) -> None:
+    save_adapter(model, tmp_path)
+    frozen = load_adapter(Net(), tmp_path)
+    assert not frozen.training
+    assert not any(p.requires_grad for p in frozen.parameters())
+    going = load_adapter(Net().train(), tmp_path, trainable=True)
+    wanted = {n for n, p in model.named_parameters() if p.requires_grad}
+    assert {n for n, p in going.named_parameters() if p.requires_grad} == wanted
+
+
+def test_loading_draws_no_random_numbers(model: nn.Module, tmp_path: Path) -> None:
+    save_adapter(model, tmp_path)
+    before = torch.get_rng_state()
+    load_adapter(Net(), tmp_path)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_wrong_base_is_refused_with_both_hashes(model: nn.Module, tmp_path: Path) -> None:
+    save_adapter(model, tmp_path)
+    other = Net(seed=1)
+    with pytest.raises(AdapterFileError) as caught:
+        load_adapter(other, tmp_path)
+    assert base_hash(Net()) in str(caught.value)
+    assert base_hash(other) in str(caught.value)
+
+
+def test_training_and_merging_leave_the_identity(model: nn.Module) -> None:
+    assert base_hash(model) == base_hash(Net())
+    optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
+    answer("lora", model.eval()).square().sum().backward()
+    optimiser.step()
+    assert base_hash(model) == base_hash(Net())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda net: net.stem[0].weight.data[0, 0].add_(1e-3),
+        lambda net: net.stem[1].running_mean.add_(1e-3),
+        lambda net: net.half(),
+        lambda net: setattr(net.stem, "2", nn.Linear(1, 1)),
+    ],
+)
+def test_another_value_statistic_dtype_or_tensor_is_another_base(change: object) -> None:
+    net = Net()
+    change(net)
+    assert base_hash(net) != base_hash(Net())
+
+
+def test_the_head_is_no_part_of_the_identity() -> None:
+    net = Net()
+    net.decoder[0].weight.data.zero_()
+    assert base_hash(net) == base_hash(Net())
+
+
+def test_a_plain_peft_folder_loads_with_a_warning(tmp_path: Path) -> None:
+    config = LoraConfig(r=2, target_modules=r"blocks\.\d+\.fc1")
+    theirs = unsettle(get_peft_model(Net(), config)).eval()
+    theirs.save_pretrained(tmp_path)
+    with pytest.warns(UserWarning, match="whether it was made for this base is not known"):
+        ours = load_adapter(Net(), tmp_path)
+    assert torch.equal(answer("lora", ours), answer("lora", theirs))
+
+
+def test_seeded_projections_that_are_not_saved_come_back(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # peft advises to save the projections
+        config = VeraConfig(r=4, save_projection=False)
+        model = unsettle(attach(Net(), config, targets="mlp")).eval()
+        save_adapter(model, tmp_path)
+        save_head(model, tmp_path / "head.safetensors")
+        net = Net()
+        net.load_state_dict(load_file(tmp_path / "head.safetensors"), strict=False)
+        assert torch.equal(answer("vera", load_adapter(net, tmp_path)), answer("vera", model))
+
+
+class Experts(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.inner = nn.Module()
+            self.inner.weight = nn.Parameter(torch.randn(3, 4, 5))
+            self.inner.forward = lambda x: torch.einsum("bi,eio->beo", x, self.inner.weight)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.einsum("bi,eio->beo", x, self.inner.weight)
+
+
+def test_modules_to_save_travel_with_the_adapter(tmp_path: Path) -> None:
+    config = LoraConfig(r=2, modules_to_save=["stem"])
+    model = unsettle(attach(Net(), config, targets="mlp")).eval()
+    for parameter in model.get_base_model().decoder.parameters():
+        parameter.data.zero_()
+    save_adapter(model, tmp_path)
+    again = load_adapter(Net(), tmp_path)
+    for parameter in again.get_base_model().decoder.parameters():
+        parameter.data.zero_()
+    trained = model.get_base_model().stem.modules_to_save["default"].state_dict()
+    loaded = again.get_base_model().stem.modules_to_save["default"].state_dict()
+    assert trained.keys() == loaded.keys()
+    assert all(torch.equal(trained[key], loaded[key]) for key in trained)
+    assert base_hash(again) == base_hash(Net())
+
+
+def test_a_second_adapter_goes_beside_the_first(model: nn.Module, tmp_path: Path) -> None:
+    save_adapter(model, tmp_path / "a")
+    other = unsettle(unsettle(attach(Net(), LoraConfig(r=2), targets="all-linear"))).eval()
+    save_adapter(other, tmp_path / "b")
+    both = load_adapter(Net(), tmp_path / "a", name="a")
+    both = load_adapter(both, tmp_path / "b", name="b")
+    assert set(both.peft_config) == {"a", "b"}
+    for name, source in (("a", model), ("b", other)):
+        state, wanted = adapter_state(both, name), adapter_state(source)
+        assert state.keys() == wanted.keys()
+        assert all(torch.equal(state[key], wanted[key]) for key in state)
+
+
+def test_a_refused_second_adapter_leaves_the_first(model: nn.Module, tmp_path: Path) -> None:
+    save_adapter(model, tmp_path / "a")
+    save_adapter(model, tmp_path / "b")
+    config = json.loads((tmp_path / "b" / "adapter_config.json").read_text())
+    (tmp_path / "b" / "adapter_config.json").write_text(json.dumps({**config, "r": 8}))
+    one = load_adapter(Net(), tmp_path / "a", name="a")
+    before = answer("lora", one)
+    with pytest.raises(AdapterFileError):
+        load_adapter(one, tmp_path / "b", name="b")
+    assert set(one.peft_config) == {"a"}
+    assert torch.equal(answer("lora", one), before)
+
+
+def test_a_merged_adapter_is_not_saved(model: nn.Module, tmp_path: Path) -> None:
+    merge(model)
+    with pytest.raises(AdapterError, match="Unmerge it first"):
+        save_adapter(model, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_tied_weights_count_once_under_each_name(tmp_path: Path) -> None:
+    net = nn.ModuleDict({"a": nn.Linear(4, 4), "b": nn.Linear(4, 4)})
+    net["b"].weight = net["a"].weight
+    model = attach(net, LoraConfig(r=2), targets="a|b")
+    assert isinstance(model.get_base_model()["b"], BaseTunerLayer)
+    save_adapter(model, tmp_path)
+    assert len(load_file(tmp_path / "adapter_model.safetensors")) == 4

@@ -1,0 +1,111 @@
+"""`scionwood new`: what it renders installs with pip and passes its checks as it stands."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scionwood import OutputExistsError, PluginError, cli
+from scionwood.new import RESERVED, render
+
+
+def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+def test_a_rendered_plugin_installs_and_passes_its_checks(tmp_path: Path) -> None:
+    made = run("-m", "scionwood.cli", "new", "hydrology", cwd=tmp_path)
+    assert made.stdout.splitlines()[1:] == ["pip install -e hydrology", "scionwood check hydrology"]
+    offline = ("--no-deps", "--no-build-isolation", "--no-index", "--target", "site")
+    installed = run("-m", "pip", "install", "-q", *offline, "./hydrology", cwd=tmp_path)
+    assert installed.returncode == 0, installed.stderr
+    site = str(tmp_path / "site")
+    checked = run("-m", "scionwood.cli", "check", "hydrology", cwd=tmp_path, PYTHONPATH=site)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "25 of 25 checks hold" in checked.stdout
+    assert "\n- " not in checked.stdout  # a check without a subject would hold for nothing
+
+
+@pytest.mark.parametrize("name", ["hydrology", "my_optics"])
+def test_a_rendered_plugin_is_clean_code_under_its_own_name(tmp_path: Path, name: str) -> None:
+    folder = render(name, tmp_path)
+    package = f"scionwood_{name}"
+    assert sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()) == [
+        ".gitignore",
+        "README.md",
+        "pyproject.toml",
+        f"{package}/__init__.py",
+        f"{package}/backbones.py",
+        f"{package}/data.py",
+        f"{package}/readers.py",
+        f"{package}/recipes/reservoir.yaml",
+        f"{package}/task.py",
+        "tests/test_conformance.py",
+    ]
+    text = "".join(p.read_text() for p in folder.rglob("*") if p.is_file())
+    assert "$" not in text
+    assert (name == "hydrology") == ("hydrology" in text)
+    for command in (["check"], ["format", "--check"]):
+        linted = run("-m", "ruff", *command, "--no-cache", ".", cwd=folder)
+        assert linted.returncode == 0, linted.stdout
+
+
+@pytest.mark.parametrize("name", ["Hydrology", "my-optics", "2d", "a__b", "", "../up", "class"])
+def test_a_name_is_snake_case(tmp_path: Path, name: str) -> None:
+    with pytest.raises(PluginError, match=r"snake_case.*Such as hydrology"):
+        render(name, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_name_of_a_plugin_is_taken(tmp_path: Path) -> None:
+    for name in ("toy", "seismic"):  # installed for these tests; offered by the core's extras
+        with pytest.raises(PluginError, match=f"'{name}': a plugin has this name"):
+            render(name, tmp_path)
+
+
+def test_the_name_of_a_command_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    shown = capsys.readouterr().out
+    commands = [line.split()[0] for line in shown.splitlines() if line.startswith("    ")]
+    assert set(commands) & set(RESERVED) == set(RESERVED)
+    for name in RESERVED:
+        with pytest.raises(PluginError, match="it is a command of scionwood"):
+            render(name, tmp_path)
+
+
+def test_an_existing_folder_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "hydrology").mkdir()
+    with pytest.raises(OutputExistsError, match="the folder of a new plugin must not exist"):
+        render("hydrology", tmp_path)
+    assert list((tmp_path / "hydrology").iterdir()) == []
+
+
+def test_a_failure_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(OSError, match="no space"):
+        render("hydrology", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rendering_imports_nothing_heavy(tmp_path: Path) -> None:
+    code = "import sys; from pathlib import Path; from scionwood.new import render; "
+    code += (
+        "render('hydrology', Path()); print(sorted({'torch', 'numpy', 'peft'} & set(sys.modules)))"
+    )
+    assert run("-c", code, cwd=tmp_path).stdout.strip() == "[]"

@@ -1,0 +1,184 @@
+"""Adapter checks: each promise of an adapter, broken once by a method, a backbone or a task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from peft.utils import get_peft_model_state_dict
+
+from scionwood import Plugin
+from scionwood.testing import CheckFailure, NothingToCheck, run_checks
+from scionwood.testing.checks.adapters import (
+    check_attach_is_identity,
+    check_base_is_untouched_by_a_step,
+    check_every_trainable_tensor_gets_a_gradient,
+    check_merge_equals_unmerged,
+    check_only_adapter_trains,
+)
+from scionwood.testing.checks.files import check_adapter_survives_a_fresh_process
+
+CHECKS = [
+    check_attach_is_identity,
+    check_only_adapter_trains,
+    check_every_trainable_tensor_gets_a_gradient,
+    check_base_is_untouched_by_a_step,
+    check_merge_equals_unmerged,
+    check_adapter_survives_a_fresh_process,
+]
+INIT = "super().__init__(backbone, lr=lr, weight_decay=weight_decay)"
+EMBED = "x = self.embed(series)"
+FORWARD = "y = y + self.kitgate_b[name](self.kitgate_a[name](x))"
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_sound_plugin_passes(sample: Any, check: Any) -> None:
+    check(sample.plugin())
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_without_backbones_and_methods_there_is_nothing_to_check(check: Any) -> None:
+    with pytest.raises(NothingToCheck, match="no backbones and no adapter methods"):
+        check(Plugin("x"))
+
+
+def test_a_plugin_of_methods_alone_is_checked_on_a_small_net(sample: Any) -> None:
+    outcomes = run_checks(sample.only_method().plugin())
+    assert [outcome for outcome in outcomes if outcome.failed] == []
+    nothing = {outcome.check for outcome in outcomes if outcome.status == "nothing"}
+    assert nothing == {
+        "check_backbones_build_offline",
+        "check_backbones_are_seeded",
+        "check_backbones_describe_themselves",
+        "check_readers_read_their_sample",
+        "check_readers_refuse_damage",
+        "check_readers_rewrite",
+        "check_readers_write_whole_or_not_at_all",
+        "check_data_is_seeded",
+        "check_data_splits_are_disjoint",
+        "check_recipes_are_complete",
+        "check_recipes_parse_strictly",
+        "check_recipes_run",
+        "check_loss_falls",
+    }
+
+
+def test_a_backbone_outside_recipes_is_tried_with_lora(sample: Any) -> None:
+    sample.change("recipes/reservoir.yaml", "name: lora", "name: frozen")
+    for line in ("  r: 4 ", "  targets: attention "):
+        sample.change("recipes/reservoir.yaml", line, "  #")
+    sample.change("backbones.py", EMBED, f"self.calls += 1; {EMBED}")
+    sample.change(
+        "backbones.py",
+        "self.embed = ",
+        "self.register_buffer('calls', torch.zeros(1)); self.embed = ",
+    )
+    with pytest.raises(CheckFailure, match=r"backbone 'scionwood_sample.backbones:causal': calls"):
+        check_base_is_untouched_by_a_step(sample.plugin())
+
+
+def test_an_adapter_that_is_not_the_identity_at_first_is_caught(sample: Any) -> None:
+    sample.only_method().change("method.py", "zeros_", "ones_")
+    with pytest.raises(CheckFailure, match="method 'sample/gate': the output moves by"):
+        check_attach_is_identity(sample.plugin())
+
+
+@pytest.mark.parametrize(
+    ("new", "message"),
+    [
+        (f"{INIT}\n        backbone.requires_grad_(True)", "embed.weight requires a gradient"),
+        (f"{INIT}\n        backbone.requires_grad_(False)", "readout.weight is frozen"),
+        (f"{INIT}\n        self.own = torch.nn.Linear(1, 1)", "own.weight belongs to the task"),
+    ],
+)
+def test_a_task_that_changes_what_trains_is_caught(sample: Any, new: str, message: str) -> None:
+    sample.change("task.py", INIT, new)
+    with pytest.raises(CheckFailure, match=message):
+        check_only_adapter_trains(sample.plugin())
+
+
+def test_a_method_of_which_nothing_trains_is_caught(sample: Any) -> None:
+    frozen = "self.set_adapter(self.active_adapters, inference_mode=True)"
+    sample.only_method().change("method.py", "self.set_adapter(self.active_adapters)", frozen)
+    sample.change("method.py", "class GateModel(BaseTuner):", "class GateModel(BaseTuner):\n"
+                  "    def _mark_only_adapters_as_trainable(self, model):\n"
+                  "        model.requires_grad_(False)\n")  # fmt: skip
+    plugin = sample.plugin()
+    with pytest.raises(CheckFailure, match="nothing requires a gradient"):
+        check_only_adapter_trains(plugin)
+    with pytest.raises(CheckFailure, match="no tensor moved"):
+        check_base_is_untouched_by_a_step(plugin)
+
+
+def test_a_tensor_that_is_cut_off_in_training_is_caught(sample: Any) -> None:
+    cut = "x = x.detach() if self.training else x"
+    sample.change("backbones.py", "return self.readout", f"{cut}\n        return self.readout")
+    with pytest.raises(CheckFailure, match=r"query.lora_A.default.weight has no gradient"):
+        check_every_trainable_tensor_gets_a_gradient(sample.plugin())
+
+
+@pytest.mark.parametrize(
+    ("factor", "message"), [("0.0", "a gradient of zeros"), ("float('inf')", "NaN or infinity")]
+)
+def test_gradients_are_finite_and_not_zero(sample: Any, factor: str, message: str) -> None:
+    sample.change("task.py", '{"loss": ', f'{{"loss": {factor} * ')
+    with pytest.raises(CheckFailure, match=message):
+        check_every_trainable_tensor_gets_a_gradient(sample.plugin())
+
+
+def test_a_base_that_counts_its_calls_is_caught(sample: Any) -> None:
+    sample.change("backbones.py", EMBED, f"self.calls = self.calls + 1; {EMBED}")
+    sample.change(
+        "backbones.py",
+        "self.embed = ",
+        "self.register_buffer('calls', torch.zeros(1)); self.embed = ",
+    )
+    with pytest.raises(CheckFailure, match="recipe 'sample/reservoir': calls changed"):
+        check_base_is_untouched_by_a_step(sample.plugin())
+
+
+def test_a_merge_that_computes_something_else_is_caught(sample: Any) -> None:
+    sample.only_method().change(
+        "method.py", "weight.data += self.delta(name)", "weight.data += 2 * self.delta(name)"
+    )
+    with pytest.raises(CheckFailure, match="merging keeps the output"):
+        check_merge_equals_unmerged(sample.plugin())
+
+
+def test_a_method_that_cannot_be_merged_may_say_so(sample: Any) -> None:
+    sample.only_method().change(
+        "method.py", "self.base_layer.weight.data += ", "raise NotImplementedError('gates'); _ = "
+    )
+    with pytest.raises(NothingToCheck, match="cannot be merged"):
+        check_merge_equals_unmerged(sample.plugin())
+
+
+def test_a_base_of_another_process_is_caught(sample: Any) -> None:
+    sample.change(
+        "backbones.py", "manual_seed(init_seed)", "manual_seed(__import__('os').getpid())"
+    )
+    with pytest.raises(CheckFailure, match=r"loads in a fresh process.*base"):
+        check_adapter_survives_a_fresh_process(sample.plugin())
+
+
+def test_a_tensor_that_is_not_saved_is_caught(sample: Any) -> None:
+    sample.only_method().change(
+        "method.py", "y = self.base_layer(x)", "y = self.base_layer(x) + self.kitgate_c"
+    )
+    line = "        self.set_adapter("
+    more = "        self.kitgate_c = nn.Parameter(torch.zeros(base.out_features))\n"
+    sample.change("method.py", line, more + line)
+    with pytest.raises(CheckFailure, match="in a fresh process it gives the same output"):
+        check_adapter_survives_a_fresh_process(sample.plugin())
+
+
+def test_a_file_with_a_tensor_of_the_base_is_caught(
+    sample: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def greedy(model: Any, **options: Any) -> dict[str, Any]:
+        prefix, state = "base_model.model.", get_peft_model_state_dict(model, **options)
+        return {**state, f"{prefix}first.weight": model.base_model.model.first.base_layer.weight}
+
+    monkeypatch.setattr("scionwood.adapters.save.get_peft_model_state_dict", greedy)
+    with pytest.raises(CheckFailure, match=r"the file holds base_model.model.first.weight"):
+        check_adapter_survives_a_fresh_process(sample.only_method().plugin())

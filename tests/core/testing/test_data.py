@@ -1,0 +1,71 @@
+"""Data checks: a seed that is ignored, data that is not seeded, a split that leaks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from scionwood import Plugin
+from scionwood.testing import CheckFailure, NothingToCheck
+from scionwood.testing.checks.data import check_data_is_seeded, check_data_splits_are_disjoint
+
+SEED = "3 * self.seed + SPLITS.index(split)"
+
+
+@pytest.mark.parametrize("check", [check_data_is_seeded, check_data_splits_are_disjoint])
+def test_sound_data_passes(sample: Any, check: Any) -> None:
+    check(sample.plugin())
+
+
+@pytest.mark.parametrize("check", [check_data_is_seeded, check_data_splits_are_disjoint])
+def test_without_data_there_is_nothing_to_check(check: Any) -> None:
+    with pytest.raises(NothingToCheck, match="no data"):
+        check(Plugin("x"))
+
+
+def test_data_that_draws_from_the_clock_is_caught(sample: Any) -> None:
+    sample.change("data.py", SEED, "__import__('time').time_ns()")
+    with pytest.raises(CheckFailure, match="two batches of seed 1 differ"):
+        check_data_is_seeded(sample.plugin())
+
+
+def test_data_that_ignores_its_seed_is_caught(sample: Any) -> None:
+    sample.change("data.py", SEED, "0").change("data.py", ", shuffle=True", "")
+    with pytest.raises(CheckFailure, match="seeds 1 and 2 give one batch"):
+        check_data_is_seeded(sample.plugin())
+
+
+def test_splits_of_one_seed_share_samples(sample: Any) -> None:
+    sample.change("data.py", "loader", "loader").change("data.py", SEED, "self.seed")
+    sample.change("data.py", "size, self.n_steps, 1", "64, self.n_steps, 1")
+    with pytest.raises(CheckFailure, match="4 samples of val are in test too"):
+        check_data_splits_are_disjoint(sample.plugin())
+
+
+FILES = '''
+
+class Files(Reservoirs):
+    """Files.
+
+    Args:
+        path: a file.
+    """
+
+    def __init__(self, *, path: str = "") -> None:
+        super().__init__()
+        self.path = path
+
+    def setup(self, stage: str) -> None:
+        raise ReadError("no file", "needs one", "Give path")
+'''
+
+
+def test_one_data_component_works_without_files(sample: Any) -> None:
+    sample.change("data.py", "import DataLoader", "import DataLoader, ReadError")
+    sample.change("data.py", "\n\ndef respond(", f"{FILES}\n\ndef respond(")
+    both = sample.change("__init__.py", "data={", 'data={"files": "scionwood_sample.data:Files", ')
+    check_data_is_seeded(both.plugin())
+    alone = Plugin("sample", data={"files": "scionwood_sample.data:Files"})
+    with pytest.raises(CheckFailure, match="needs no files and no download"):
+        check_data_is_seeded(alone)

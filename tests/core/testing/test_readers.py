@@ -1,0 +1,119 @@
+"""Reader checks: each broken reader is caught by the check of the rule that it breaks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from scionwood import Plugin
+from scionwood.testing import CheckFailure, NothingToCheck
+from scionwood.testing.checks.readers import (
+    check_readers_read_their_sample,
+    check_readers_refuse_damage,
+    check_readers_rewrite,
+    check_readers_write_whole_or_not_at_all,
+)
+
+CHECKS = [
+    check_readers_read_their_sample,
+    check_readers_refuse_damage,
+    check_readers_rewrite,
+    check_readers_write_whole_or_not_at_all,
+]
+YIELD = "yield Record({"
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_sound_reader_passes(sample: Any, check: Any) -> None:
+    check(sample.plugin())
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_without_readers_there_is_nothing_to_check(check: Any) -> None:
+    with pytest.raises(NothingToCheck, match="no readers"):
+        check(Plugin("x"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('suffixes = (".csv",)', 'suffixes = ("csv",)', "a suffix starts with a dot"),
+        ('"channel": "name",', "", "no unit of channel"),
+        ("return 1", "return 2", "len.. 2, records 1"),
+        ('dims = ("channel", "time")', 'dims = ("time",)', r"its axes are \('time',\)"),
+        ('dtype = "float64"', 'dtype = "float32"', "float64: its dtype is float32"),
+        ('{"series": self.path.stem}', "{}", "a key says which record it is"),
+        ('"channel": np.array(self.channels)', '"depth": np.zeros(2)', r"coords\['depth'\]"),
+        ("self._table[:, 0], ", "self._table[::-1, 0] % 3, ", "coordinate is monotonic"),
+        ("self._table[:, 0], ", "self._table[1:, 0], ", "one value for each index"),
+        (YIELD, f"self._table += 1; {YIELD}", "a file can be read twice"),
+    ],
+)
+def test_a_sample_that_is_not_as_stated_is_caught(
+    sample: Any, old: str, new: str, message: str
+) -> None:
+    sample.change("readers.py", old, new)
+    with pytest.raises(CheckFailure, match=message):
+        check_readers_read_their_sample(sample.plugin())
+
+
+def test_a_reader_that_drops_a_line_that_is_cut_is_caught(sample: Any) -> None:
+    sample.change("readers.py", 'if not text.endswith("\\n"):', "if not text:")
+    sample.change("readers.py", 'text[:-1].split("\\n")', 'text.split("\\n")[:-1]')
+    with pytest.raises(CheckFailure, match="cut file: it is read without an error"):
+        check_readers_refuse_damage(sample.plugin())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("(OSError, UnicodeDecodeError)", "OSError", "random file: it raises UnicodeDecodeError"),
+        ("(OSError, UnicodeDecodeError)", "UnicodeDecodeError", "missing file.*FileNotFoundError"),
+        ("if None in columns or", "if False and", "text file: it raises"),
+        ("{self.path}", "the file", "does not name the file"),
+        ("CSV series", "thing", "does not name the format"),
+        (', "Copy the file again")', ")", "empty file: it gives no rule or no remedy"),
+    ],
+)
+def test_damage_that_is_not_refused_properly_is_caught(
+    sample: Any, old: str, new: str, message: str
+) -> None:
+    sample.change("readers.py", old, new)
+    with pytest.raises(CheckFailure, match=message):
+        check_readers_refuse_damage(sample.plugin())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("lines = [self._lines()[0]]", 'lines = ["time [h],p [m],q [m]"]', "the bytes differ"),
+        ("self._text(*cell)", "str(cell[1])", "flipped data is not read back"),
+    ],
+)
+def test_a_rewrite_that_changes_too_much_or_too_little_is_caught(
+    sample: Any, old: str, new: str, message: str
+) -> None:
+    sample.change("readers.py", old, new)
+    with pytest.raises(CheckFailure, match=message):
+        check_readers_rewrite(sample.plugin())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "record = next(iter(self))",
+            "target.touch(); record = next(iter(self))",
+            "target.* is left",
+        ),
+        ("if data.shape != record.data.shape:", "if False:", "it raises WriteError"),
+        ("overwrite=overwrite", "overwrite=True", "the target exists: None"),
+    ],
+)
+def test_a_rewrite_that_is_not_atomic_is_caught(
+    sample: Any, old: str, new: str, message: str
+) -> None:
+    sample.change("readers.py", old, new)
+    with pytest.raises(CheckFailure, match=message):
+        check_readers_write_whole_or_not_at_all(sample.plugin())

@@ -1,0 +1,109 @@
+"""Recipe checks: a recipe that is lax, does not run, or does not learn is caught."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from scionwood import Plugin
+from scionwood.testing import CheckFailure, NothingToCheck
+from scionwood.testing.checks.recipes import (
+    check_loss_falls,
+    check_recipes_are_complete,
+    check_recipes_parse_strictly,
+    check_recipes_run,
+)
+
+RECIPE = "recipes/reservoir.yaml"
+LOSS = 'return {"loss": F.mse_loss(self.predict(batch), batch["response"] / self.scale)}'
+
+
+@pytest.mark.parametrize(
+    "check",
+    [check_recipes_are_complete, check_recipes_parse_strictly, check_recipes_run, check_loss_falls],
+)
+def test_a_sound_plugin_passes(sample: Any, check: Any) -> None:
+    check(sample.plugin())
+
+
+@pytest.mark.parametrize("check", [check_recipes_parse_strictly, check_recipes_run])
+def test_without_recipes_there_is_nothing_to_check(sample: Any, check: Any) -> None:
+    sample.change("__init__.py", 'recipes="scionwood_sample.recipes"', "recipes=None")
+    with pytest.raises(NothingToCheck, match="no recipes"):
+        check(sample.plugin())
+
+
+def test_without_an_adapter_no_loss_is_expected_to_fall() -> None:
+    with pytest.raises(NothingToCheck):
+        check_loss_falls(Plugin("x"))
+
+
+def test_a_task_without_a_recipe_is_caught(sample: Any) -> None:
+    sample.change("__init__.py", 'recipes="scionwood_sample.recipes"', "recipes=None")
+    with pytest.raises(CheckFailure, match="task 'respond': no recipe"):
+        check_recipes_are_complete(sample.plugin())
+
+
+def test_a_recipe_with_an_unknown_key_is_caught(sample: Any) -> None:
+    sample.change(RECIPE, "  width: 32", "  widht: 32")
+    with pytest.raises(CheckFailure, match=r"unknown key 'widht'.*Did you mean 'width'"):
+        check_recipes_parse_strictly(sample.plugin())
+
+
+def test_a_smoke_map_is_part_of_the_recipe(sample: Any) -> None:
+    sample.change(RECIPE, "  data.n_series: 16", "  data.series: 16")
+    with pytest.raises(CheckFailure, match="unknown key 'series'"):
+        check_recipes_parse_strictly(sample.plugin())
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("init_seed: bytes = b'a')", "its dump is refused"),
+        ("init_seed: Any = frozenset({1}))", "backbone.init_seed reads otherwise"),
+    ],
+)
+def test_a_recipe_that_cannot_be_repeated_is_caught(sample: Any, option: str, message: str) -> None:
+    sample.change("backbones.py", "import ClassVar", "import Any, ClassVar")
+    sample.change("backbones.py", "init_seed: int = 0)", option)
+    with pytest.raises(CheckFailure, match=message):
+        check_recipes_parse_strictly(sample.plugin())
+
+
+def test_a_core_that_gives_no_hint_is_caught(sample: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scionwood.recipe._known", lambda *_: None)
+    with pytest.raises(CheckFailure, match="task: the error does not name"):
+        check_recipes_parse_strictly(sample.plugin())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (LOSS, 'raise WriteError("disk", "is full", "Free it")', "disk: is full"),
+        ('return {"loss": F', 'return {"loss": float("nan") * F', "must be finite"),
+    ],
+)
+def test_a_recipe_that_does_not_run_is_caught(
+    sample: Any, old: str, new: str, message: str
+) -> None:
+    sample.change("task.py", old, new)
+    sample.change("task.py", "from scionwood import Task", "from scionwood import Task, WriteError")
+    with pytest.raises(CheckFailure, match=message):
+        check_recipes_run(sample.plugin())
+
+
+def test_an_error_of_the_task_keeps_its_traceback(sample: Any) -> None:
+    sample.change("task.py", LOSS, 'raise ValueError("boom")')
+    with pytest.raises(ValueError, match="boom"):
+        check_recipes_run(sample.plugin())
+
+
+def test_a_loss_that_rises_is_caught(sample: Any) -> None:
+    rising = (
+        LOSS.replace("return ", "loss = ")
+        + '["loss"]\n        return {"loss": 2 * loss.detach() - loss}'
+    )
+    sample.change("task.py", LOSS, rising)
+    with pytest.raises(CheckFailure, match="the loss of the first batch falls in 30 steps"):
+        check_loss_falls(sample.plugin())

@@ -1,0 +1,113 @@
+"""The kit itself: one id a check, strict expected failures, outcomes for the command line."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scionwood import Plugin, PluginError
+from scionwood.testing import CHECKS, parametrize_with_checks, run_checks
+
+EMPTY = Plugin("empty", "A plugin that adds nothing")
+CAMEL = Plugin("Camel", "A plugin with a bad name")
+
+
+def parameters(mark: Any) -> dict[str, Any]:
+    return {parameter.id: parameter for parameter in mark.args[1]}
+
+
+def test_there_is_one_id_for_each_check_named_like_it() -> None:
+    found = parameters(parametrize_with_checks(EMPTY))
+    assert list(found) == [check.__name__ for check in CHECKS]
+    assert all(name.startswith("check_") for name in found)
+
+
+def test_every_check_says_its_rule() -> None:
+    for check in CHECKS:
+        assert len(inspect.getdoc(check) or "") > 40, check.__name__
+
+
+def test_an_expected_failure_is_a_strict_xfail_with_its_reason() -> None:
+    mark = parametrize_with_checks(CAMEL, {"check_names": "kept for old recipes"})
+    (xfail,) = parameters(mark)["check_names"].marks
+    assert (xfail.name, xfail.kwargs) == (
+        "xfail",
+        {"reason": "kept for old recipes", "strict": True},
+    )
+    assert all(not p.marks for name, p in parameters(mark).items() if name != "check_names")
+
+
+@pytest.mark.parametrize(
+    ("expected", "message"),
+    [
+        ({"check_nams": "why"}, "no such check. Did you mean 'check_names'"),
+        ({"check_names": " "}, "an expected failure has a reason"),
+    ],
+)
+def test_an_expected_failure_names_a_check_and_a_reason(expected: Any, message: str) -> None:
+    with pytest.raises(PluginError, match=message):
+        parametrize_with_checks(EMPTY, expected)
+
+
+def test_checks_run_on_records_only() -> None:
+    with pytest.raises(PluginError, match=r"a str: checks run on a scionwood.Plugin"):
+        parametrize_with_checks("seismic")  # type: ignore[arg-type]
+
+
+def test_having_nothing_to_check_skips_but_does_not_excuse() -> None:
+    plain = parameters(parametrize_with_checks(EMPTY))["check_data_is_seeded"]
+    with pytest.raises(pytest.skip.Exception, match="nothing to check: no data"):
+        plain.values[0](EMPTY)
+    marked = parameters(parametrize_with_checks(EMPTY, {"check_data_is_seeded": "later"}))
+    marked["check_data_is_seeded"].values[0](EMPTY)  # passes, hence XPASS, hence an error
+
+
+SUITE = """
+from scionwood import Plugin
+from scionwood.testing import parametrize_with_checks
+
+plugin = Plugin("Camel", "A plugin with a bad name")
+
+@parametrize_with_checks(plugin, {expected})
+def test_conformance(check):
+    check(plugin)
+"""
+
+
+@pytest.mark.parametrize(
+    ("expected", "result"),
+    [
+        ({}, "1 failed"),
+        ({"check_names": "kept for old recipes"}, "1 xfailed"),
+        ({"check_names": "kept", "check_references_import": "stale"}, "XPASS(strict)"),
+    ],
+)
+def test_pytest_reports_failures_reasons_and_stale_reasons(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], expected: Any, result: str
+) -> None:
+    suite = tmp_path / f"test_{len(expected)}.py"
+    suite.write_text(SUITE.format(expected=expected))
+    pytest.main(["-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(suite)])
+    assert result in capfd.readouterr().out
+
+
+def test_outcomes_say_what_failed_and_what_there_was_nothing_of() -> None:
+    seen: list[Any] = []
+    outcomes = {outcome.check: outcome for outcome in run_checks(CAMEL, seen.append)}
+    assert list(outcomes.values()) == seen
+    assert outcomes["check_names"].failed
+    assert "lower snake_case" in outcomes["check_names"].reason
+    assert outcomes["check_data_is_seeded"].status == "nothing"
+    assert outcomes["check_references_import"].status == "passed"
+
+
+def test_an_error_of_the_plugin_is_a_failure_that_stops_nothing(sample: Any) -> None:
+    sample.change("data.py", "super().__init__()", 'raise OSError("no licence server")')
+    plugin = sample.plugin()
+    only_data = Plugin("sample", "Data", data=plugin.data)
+    outcomes = {outcome.check: outcome for outcome in run_checks(only_data)}
+    assert outcomes["check_data_is_seeded"].reason == "OSError: no licence server"
+    assert outcomes["check_loss_falls"].status == "nothing"

@@ -1,0 +1,28 @@
+"""A fit in a process of its own, which a test may kill."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from scionwood.recipe import resolve
+from scionwood.training import fit
+
+
+def fit_here(
+    overrides: Sequence[str], run_dir: Path | None, resume: Path | None, env: Mapping[str, str]
+) -> None:
+    """Train the toy recipe in this process.
+
+    Args:
+        overrides: of the recipe.
+        run_dir: the folder of a new run.
+        resume: the folder of a run to continue.
+        env: variables of this process alone.
+    """
+    os.environ.update(env)
+    torch.set_num_threads(1)
+    fit(resolve("toy/regress", overrides), run_dir=run_dir, resume=resume)

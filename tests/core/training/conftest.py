@@ -1,0 +1,88 @@
+"""Fixtures of the training tests: the toy recipe in this process, and in processes to be killed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import socket
+from collections.abc import Callable, Iterator
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
+
+import pytest
+import torch
+
+from scionwood.recipe import resolve
+from scionwood.training import fit
+
+Start = Callable[..., ForkServerProcess]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Sums in one order, here and in the processes that are compared with this one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def warm(toy_plugin: None) -> ForkServerContext:
+    """A server that has imported what training needs once; each process is forked from it."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["scionwood.training.run", "scionwood_toy.child"])
+    return context
+
+
+@pytest.fixture
+def start(warm: ForkServerContext) -> Iterator[Start]:
+    """Start a fit of the toy recipe in a process of its own."""
+    from scionwood_toy.child import fit_here
+
+    started: list[ForkServerProcess] = []
+
+    def begin(
+        *overrides: str,
+        run_dir: Path | None = None,
+        resume: Path | None = None,
+        env: dict[str, str] | None = None,
+    ) -> ForkServerProcess:
+        process = warm.Process(target=fit_here, args=(overrides, run_dir, resume, env or {}))
+        process.start()
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        if process.is_alive():
+            process.kill()
+        process.join()
+        process.close()
+
+
+@pytest.fixture
+def start_pair(start: Start) -> Callable[..., list[ForkServerProcess]]:
+    """Start two processes that train together over gloo."""
+
+    def begin(*overrides: str, **folders: Path) -> list[ForkServerProcess]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "NODE_RANK": "0"}
+        return [
+            start("trainer.devices=2", *overrides, **folders, env={**place, "LOCAL_RANK": rank})
+            for rank in ("0", "1")
+        ]
+
+    return begin
+
+
+@pytest.fixture
+def toy_fit(tmp_path: Path) -> Callable[..., Path]:
+    """Fit the toy recipe with overrides in this process; returns the run folder."""
+
+    def run(*overrides: str, name: str = "run", resume: Path | None = None) -> Path:
+        recipe = resolve("toy/regress", ["trainer.logger=csv", *overrides])
+        return fit(recipe, run_dir=None if resume else tmp_path / name, resume=resume)
+
+    return run

@@ -1,0 +1,67 @@
+"""Two processes over gloo compute what one process computes on the whole batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from scionwood.training.checkpoint import LAST, read_checkpoint
+from scionwood.training.metrics import read_metrics
+
+StartPair = Callable[..., list[ForkServerProcess]]
+STRATEGIES = ("ddp", "model_parallel")
+EVERY = "trainer.callbacks=[{name: checkpoint, every_n_steps: 1}]"
+BETA1 = 0.9  # of AdamW: after one step its first moment is (1 - beta1) times the gradient
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_gradients_and_adapter_equal_those_of_one_process(
+    start_pair: StartPair, toy_fit: Callable[..., Path], tmp_path: Path, strategy: str
+) -> None:
+    pair, steps = tmp_path / "pair", ("trainer.max_steps=1", "trainer.logger=csv")
+    finish(start_pair(f"trainer.strategy={strategy}", *steps, "data.batch_size=8", run_dir=pair))
+    one = toy_fit(*steps, "data.batch_size=16", name="one")
+
+    expected, found = gradients(one), gradients(pair)
+    assert len(expected) == len(found) == 6  # A and B of two blocks, the head's weight and bias
+    assert max(float(g.abs().max()) for g in expected) > 1e-2
+    for left, right in zip(expected, found, strict=True):
+        torch.testing.assert_close(right, left, rtol=0, atol=1e-6)
+    for file in ("adapter/adapter_model.safetensors", "head.safetensors"):
+        torch.testing.assert_close(load_file(pair / file), load_file(one / file), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_two_processes_resume_exactly(start_pair: StartPair, tmp_path: Path, strategy: str) -> None:
+    options = (f"trainer.strategy={strategy}", "backbone.dropout=0.2", "data.jitter=0.1", EVERY)
+    options = (*options, "trainer.logger=csv", "trainer.max_epochs=-1")
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    finish(start_pair(*options, "trainer.max_steps=7", run_dir=whole))  # four steps an epoch
+    finish(start_pair(*options, "trainer.max_steps=6", run_dir=cut))
+    finish(start_pair(*options, "trainer.max_steps=7", resume=cut))
+    assert losses(cut) == losses(whole)
+    for left, right in zip(gradients(cut), gradients(whole), strict=True):
+        assert torch.equal(left, right)
+
+
+def finish(pair: list[ForkServerProcess]) -> None:
+    for process in pair:
+        process.join(120)
+    assert [process.exitcode for process in pair] == [0, 0]
+
+
+def gradients(run: Path) -> list[torch.Tensor]:
+    """The first moments of AdamW as gradients, in the order of the parameters' names."""
+    state: dict[Any, Any] = read_checkpoint(run / LAST)["optimizer_states"][0]["state"]
+    return [state[key]["exp_avg"] / (1 - BETA1) for key in sorted(state)]
+
+
+def losses(run: Path) -> list[tuple[str, str]]:
+    rows = read_metrics(run / "metrics.csv")
+    return [(row["step"], row["train_loss"]) for row in rows if "train_loss" in row]

@@ -1,0 +1,93 @@
+"""Killed at any moment, a run leaves a whole checkpoint and resumes to the same end."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+import pytest
+
+from scionwood.training.checkpoint import LAST, read_checkpoint
+
+Start = Callable[..., ForkServerProcess]
+STEPS = 240
+LONG = (
+    "data.n=80",
+    "backbone.dropout=0.2",
+    f"trainer.max_steps={STEPS}",
+    "trainer.max_epochs=-1",
+    "trainer.logger=csv",
+    "trainer.callbacks=[{name: checkpoint, every_n_steps: 1}]",
+)
+
+
+def test_ten_sigkills_leave_whole_checkpoints_and_the_same_result(
+    start: Start, tmp_path: Path
+) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    undisturbed = start(*LONG, run_dir=whole)
+    dice = random.Random(0)
+    steps = [0]
+    for attempt in range(10):
+        folder = {"resume": killed} if (killed / "recipe.yaml").exists() else {"run_dir": killed}
+        process = start(*LONG, **folder)
+        # Three kills at any moment from the start on, the others while it trains and writes.
+        if attempt in (2, 5, 8):
+            time.sleep(dice.uniform(0.0, 0.4))
+        else:
+            _wait_for_progress(killed / LAST, process)
+            time.sleep(dice.uniform(0.0, 0.05))
+        os.kill(process.pid or 0, signal.SIGKILL)
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, "it was still training"
+        if (killed / LAST).exists():
+            steps.append(read_checkpoint(killed / LAST)["global_step"])
+    assert steps == sorted(steps)
+    assert 0 < steps[-1] < STEPS
+
+    last = start(*LONG, resume=killed)
+    last.join()
+    undisturbed.join()
+    assert (last.exitcode, undisturbed.exitcode) == (0, 0)
+    assert list((killed / "checkpoints").glob(".*")) == []
+    for file in ("metrics.csv", "adapter/adapter_model.safetensors", "head.safetensors"):
+        assert (killed / file).read_bytes() == (whole / file).read_bytes(), file
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name)
+def test_a_signal_saves_exports_and_exits(
+    start: Start, tmp_path: Path, number: signal.Signals
+) -> None:
+    rare = [*LONG[:-1], "trainer.callbacks=[{name: checkpoint, every_n_steps: 100000}]"]
+    run = tmp_path / "run"
+    process = start(*rare, "data.n=80000", run_dir=run)
+    _wait_for_progress(run / "metrics.csv", process)
+    os.kill(process.pid or 0, number)
+    process.join(30)
+    assert process.exitcode == 128 + number
+    step = read_checkpoint(run / LAST)["global_step"]
+    rows = (run / "metrics.csv").read_text().splitlines()
+    assert step == len(rows) - 1 > 0, "the checkpoint is of the step that was the last"
+    assert (run / "adapter" / "adapter_model.safetensors").is_file()
+    assert (run / "head.safetensors").is_file()
+
+
+def _wait_for_progress(path: Path, process: ForkServerProcess) -> None:
+    before, limit = _stamp(path), time.monotonic() + 60
+    while _stamp(path) == before:
+        assert process.is_alive(), "it ended before it made progress"
+        assert time.monotonic() < limit, "no progress in a minute"
+        time.sleep(0.002)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return (0, 0)
+    return (found.st_mtime_ns, found.st_size)

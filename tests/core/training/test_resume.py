@@ -1,0 +1,103 @@
+"""A resumed run is the uninterrupted run, bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from scionwood.training.checkpoint import LAST, read_checkpoint
+from scionwood.training.metrics import read_metrics
+
+# Forty rows in batches of eight: five steps an epoch.
+HARD = ("data.n=40", "data.jitter=0.1", "backbone.dropout=0.2")
+
+CASES = {
+    "mid-epoch": (3, ["trainer.max_epochs=3"]),
+    "end of the first epoch": (5, ["trainer.max_epochs=3"]),
+    "end of a later epoch": (10, ["trainer.max_epochs=3"]),
+    "mid-epoch, two workers": (7, ["trainer.max_epochs=3", "data.num_workers=2"]),
+    "end of an epoch, two workers": (5, ["trainer.max_epochs=3", "data.num_workers=2"]),
+    "run by steps, end of an epoch": (5, ["trainer.max_steps=12"]),
+    "run by steps, mid-epoch": (8, ["trainer.max_steps=12"]),
+    "accumulating gradients": (3, ["trainer.max_epochs=3", "trainer.accumulate_grad_batches=2"]),
+    "validating within epochs": (6, ["trainer.max_epochs=3", "trainer.val_check_interval=2"]),
+    "not validating": (8, ["trainer.max_epochs=3", "trainer.limit_val_batches=0"]),
+    "part of an epoch": (6, ["trainer.max_epochs=4", "trainer.limit_train_batches=3"]),
+    # Cut within the warm-up: past it a cosine depends on the number of steps that is planned.
+    "warm-up and cosine": (
+        2,
+        ["trainer.max_epochs=3", "task.schedule=cosine", "task.warmup_steps=3"],
+    ),
+    "bf16": (4, ["trainer.max_epochs=3", "trainer.precision=bf16-mixed"]),
+}
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_losses_and_state_equal_those_of_an_uninterrupted_run(
+    toy_fit: Callable[..., Path], case: str
+) -> None:
+    stop, overrides = CASES[case]
+    whole = toy_fit(*HARD, *overrides, name="whole")
+    cut = toy_fit(*HARD, *overrides, f"trainer.max_steps={stop}", name="cut")
+    assert len(_losses(cut)) == stop
+
+    toy_fit(*HARD, *overrides, resume=cut)
+
+    assert _losses(cut) == _losses(whole)
+    assert_same(_resumable(cut), _resumable(whole))
+
+
+def test_adapter_of_a_resumed_run_is_that_of_an_uninterrupted_one(
+    toy_fit: Callable[..., Path],
+) -> None:
+    whole = toy_fit(*HARD, "trainer.max_epochs=3", name="whole")
+    cut = toy_fit(*HARD, "trainer.max_epochs=1", name="cut")
+    toy_fit(*HARD, "trainer.max_epochs=3", resume=cut)
+    for file in ("adapter/adapter_model.safetensors", "head.safetensors", "metrics.csv"):
+        assert (cut / file).read_bytes() == (whole / file).read_bytes(), file
+
+
+def test_early_stopping_goes_on_counting(toy_fit: Callable[..., Path]) -> None:
+    patience = "trainer.callbacks=[{name: early_stopping, patience: 2, min_delta: 10.0}]"
+    whole = toy_fit("trainer.max_epochs=9", patience, name="whole")
+    cut = toy_fit("trainer.max_epochs=2", patience, name="cut")
+    toy_fit("trainer.max_epochs=9", patience, resume=cut)
+    assert len(_losses(whole)) == 3 * 8, "the first validation counts as better than none"
+    assert _losses(cut) == _losses(whole)
+
+
+def test_a_finished_run_stays_as_it_is(toy_fit: Callable[..., Path]) -> None:
+    run = toy_fit("trainer.max_steps=3")
+    before = (run / "metrics.csv").read_bytes(), (run / "head.safetensors").read_bytes()
+    toy_fit("trainer.max_steps=3", resume=run)
+    assert ((run / "metrics.csv").read_bytes(), (run / "head.safetensors").read_bytes()) == before
+
+
+def _losses(run: Path) -> list[tuple[str, str]]:
+    rows = read_metrics(run / "metrics.csv")
+    return [(row["step"], row["train_loss"]) for row in rows if "train_loss" in row]
+
+
+def _resumable(run: Path) -> dict[str, Any]:
+    found = read_checkpoint(run / LAST)
+    keys = ("state_dict", "optimizer_states", "lr_schedulers", "scionwood", "global_step")
+    return {key: found[key] for key in keys}
+
+
+def assert_same(a: Any, b: Any) -> None:
+    if isinstance(a, torch.Tensor):
+        assert torch.equal(a, b)
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for key in a:
+            assert_same(a[key], b[key])
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b)
+        for left, right in zip(a, b, strict=True):
+            assert_same(left, right)
+    else:
+        assert a == b
