@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -94,17 +95,24 @@ def wrap(model: nn.Module, config: PeftConfig, name: str, names: list[str]) -> P
     if not is_tuner(config.peft_type.value) or method in LANGUAGE_ONLY:
         _check_language_model(model, method)
     try:
-        if isinstance(model, PeftModel):
-            model.add_adapter(name, config)
-            model.set_adapter(name, inference_mode=config.inference_mode)
-            return model
-        return get_peft_model(model, config, adapter_name=name)
+        with warnings.catch_warnings():
+            # since 0.21 peft finds an adapter's tensors by structure, whatever letters it has
+            warnings.filterwarnings("ignore", "Adapter name .* should not be contained")
+            return _peft(model, config, name)
     except Exception as error:  # peft raises of every kind; what it says is kept
         raise AdapterError(
             f"{method} on {_culprit(model, names)}",
             f"peft refuses it: {_first_line(error)}",
             "Target other layers, or change the method's options",
         ) from error
+
+
+def _peft(model: nn.Module, config: PeftConfig, name: str) -> PeftModel:
+    if not isinstance(model, PeftModel):
+        return get_peft_model(model, config, adapter_name=name)
+    model.add_adapter(name, config)
+    model.set_adapter(name, inference_mode=config.inference_mode)
+    return model
 
 
 def _culprit(model: nn.Module, names: list[str]) -> str:

@@ -63,7 +63,10 @@ def skeleton(model: nn.Module, *, meta: bool) -> nn.Module:
         raise AdapterError(
             type(backbone(model)).__name__, f"cannot be copied ({error})", "Make it deep-copyable"
         ) from error
-    return backbone(copied) if not tuner_layers(copied) else copied.unload()
+    if not tuner_layers(copied):
+        return backbone(copied)
+    bare: nn.Module = copied.base_model.unload()  # type: ignore[operator, union-attr]
+    return bare
 
 
 def check_rank(config: PeftConfig, model: nn.Module, names: list[str]) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
 import torch.nn as nn
 from safetensors.torch import save_file
 
 from scionwood.adapters.head import head_state
+from scionwood.adapters.modules import whole, writes
 from scionwood.adapters.untrusted import (
     Spec,
     check_specs,
@@ -27,8 +27,8 @@ def save_head(model: nn.Module, path: Path) -> None:
     Raises:
         AdapterError: the model has no head.
     """
-    state = {name: _whole(value) for name, value in _state(model).items()}
-    if dist.is_available() and dist.is_initialized() and dist.get_rank() != 0:
+    state = {name: whole(value) for name, value in _state(model).items()}
+    if not writes():
         return
     with atomic_path(Path(path)) as part:
         save_file(state, part, metadata={"format": "pt"})
@@ -59,8 +59,3 @@ def _state(model: nn.Module) -> dict[str, torch.Tensor]:
             f"head of {type(model).__name__}", "the backbone declares none", "Set backbone.head"
         )
     return state
-
-
-def _whole(value: torch.Tensor) -> torch.Tensor:
-    gathered = value.full_tensor() if hasattr(value, "full_tensor") else value
-    return gathered.detach().cpu().contiguous().clone()

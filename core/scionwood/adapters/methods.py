@@ -59,7 +59,8 @@ def config_class(name: str) -> type[PeftConfig]:
         return _plugin_class(name)
     kind = name.upper()
     if name.islower() and kind in BUILT_IN and kind in PEFT_TYPE_TO_CONFIG_MAPPING:
-        return PEFT_TYPE_TO_CONFIG_MAPPING[kind]
+        found: type[PeftConfig] = PEFT_TYPE_TO_CONFIG_MAPPING[kind]
+        return found
     known = methods()
     close = discovery.did_you_mean(name.lower(), [*known, *(n.lower() for n in BUILT_IN)])
     remedy = close or f"Known: {', '.join(known)}"
@@ -79,24 +80,18 @@ def origin(config: PeftConfig) -> Origin:
 
 def _plugin_class(name: str) -> type[PeftConfig]:
     try:
-        found = discovery.load("adapters", name)
+        found: type[PeftConfig] = discovery.load("adapters", name)
     except PluginError as error:
         raise AdapterError(
             f"adapter method {name!r}", f"{error.value}: {error.rule}", error.remedy
         ) from error
-    kind = _registered(found)
-    if kind is None:
+    if not any(found is known for known in PEFT_TYPE_TO_CONFIG_MAPPING.values()):
         raise AdapterError(
             f"adapter method {name!r}",
             f"{found!r} is no config class under @scionwood.peft_method",
             "Ask the plugin's authors",
         )
-    return PEFT_TYPE_TO_CONFIG_MAPPING[kind]
-
-
-def _registered(found: Any) -> str | None:
-    kinds = [kind for kind, cls in PEFT_TYPE_TO_CONFIG_MAPPING.items() if cls is found]
-    return str(kinds[0].value) if kinds else None
+    return found
 
 
 def _from_plugins() -> list[tuple[str, str, str, str]]:

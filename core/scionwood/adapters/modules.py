@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
+import torch.distributed as dist
 import torch.nn as nn
 from peft import PeftModel
 from peft.tuners.tuners_utils import BaseTunerLayer
@@ -52,6 +54,17 @@ def _around(module: nn.Module, kept: str) -> Iterator[nn.Parameter]:
     """The parameters of a wrapper, less those of the module that it wraps."""
     wrapped = {id(p) for p in getattr(module, kept).parameters()}
     return (p for p in module.parameters() if id(p) not in wrapped)
+
+
+def whole(value: torch.Tensor) -> torch.Tensor:
+    """A tensor as it goes into a file: on the CPU, a copy, gathered where it is sharded."""
+    gathered = value.full_tensor() if hasattr(value, "full_tensor") else value
+    return gathered.detach().cpu().contiguous().clone()
+
+
+def writes() -> bool:
+    """Whether this process writes files: the only one, or the first of a distributed run."""
+    return not (dist.is_available() and dist.is_initialized()) or dist.get_rank() == 0
 
 
 @contextmanager

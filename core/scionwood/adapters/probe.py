@@ -37,9 +37,7 @@ def check_alive(
     if example is None or not layers or device.type == "meta":
         return
     called: set[str] = set()
-    hooks = [
-        layer.register_forward_hook(partial(_note, called, name)) for name, layer in layers.items()
-    ]
+    hooks = [x.register_forward_hook(partial(_note, called, n)) for n, x in layers.items()]
     modes = [(module, module.training) for module in model.modules()]
     try:
         model.eval()  # statistics of norms and the dropout's random numbers stay as they are

@@ -82,29 +82,29 @@ def parameter_groups(
         AdapterError: the method asks for an attribute that no parameter is held under, or for an
             option that does not exist.
     """
-    rules = _rules(model)
     adapter = {n: p for n, p in adapter_parameters(model).items() if p.requires_grad}
-    groups, taken = [], set[int]()
-    for word, rule in rules.items():
-        members = {n: p for n, p in adapter.items() if word in n.split(".") and id(p) not in taken}
-        if not members:
-            raise AdapterError(f"parameter group {word!r}", "no parameter is held under this name")
-        taken |= {id(p) for p in members.values()}
-        groups.append(
-            {
-                "params": list(members.values()),
-                "lr": lr * rule.get("lr_scale", 1.0),
-                "weight_decay": rule.get("weight_decay", weight_decay),
-                "name": word,
-            }
-        )
     own = {id(p) for p in adapter.values()}
-    rest = [p for p in adapter.values() if id(p) not in taken]
-    other = [p for p in model.parameters() if p.requires_grad and id(p) not in own]
-    for name, params in (("adapter", rest), ("head", other)):
-        if params:
-            groups.append({"params": params, "lr": lr, "weight_decay": weight_decay, "name": name})
-    return groups
+    groups = [(word, _held_under(word, adapter), rule) for word, rule in _rules(model).items()]
+    asked = {id(p) for _, members, _ in groups for p in members}
+    rest = [p for p in adapter.values() if id(p) not in asked]
+    head = [p for p in model.parameters() if p.requires_grad and id(p) not in own]
+    return [
+        {
+            "params": members,
+            "lr": lr * rule.get("lr_scale", 1.0),
+            "weight_decay": rule.get("weight_decay", weight_decay),
+            "name": name,
+        }
+        for name, members, rule in [*groups, ("adapter", rest, {}), ("head", head, {})]
+        if members
+    ]
+
+
+def _held_under(word: str, adapter: Mapping[str, nn.Parameter]) -> list[nn.Parameter]:
+    members = [p for name, p in adapter.items() if word in name.split(".")]
+    if not members:
+        raise AdapterError(f"parameter group {word!r}", "no parameter is held under this name")
+    return members
 
 
 def _rules(model: nn.Module) -> Mapping[str, Mapping[str, float]]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from peft import PeftConfig, PeftModel
 from peft.utils import get_peft_model_state_dict
 from safetensors.torch import save_file
@@ -17,7 +16,7 @@ from safetensors.torch import save_file
 from scionwood.adapters.head import head_names
 from scionwood.adapters.identity import ATTRIBUTE, base_hash
 from scionwood.adapters.methods import origin
-from scionwood.adapters.modules import tuner_layers
+from scionwood.adapters.modules import tuner_layers, whole, writes
 from scionwood.errors import AdapterError
 from scionwood.files import atomic_path
 
@@ -50,7 +49,7 @@ def save_adapter(
     """
     name = name or active_adapter(model)
     state = adapter_state(model, name)
-    if dist.is_available() and dist.is_initialized() and dist.get_rank() != 0:
+    if not writes():
         return
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -76,7 +75,7 @@ def adapter_state(model: PeftModel, name: str | None = None) -> dict[str, torch.
     if any(name in layer.merged_adapters for layer in tuner_layers(model).values()):
         raise AdapterError(f"adapter {name!r}", "it is merged into the base", "Unmerge it first")
     state = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
-    return {key: _whole(value) for key, value in state.items()}
+    return {key: whole(value) for key, value in state.items()}
 
 
 def active_adapter(model: PeftModel) -> str:
@@ -129,11 +128,6 @@ def adapted(model: PeftModel, name: str) -> list[str]:
         for module, layer in tuner_layers(model).items()
         if name in layer._all_available_adapter_names() and not hasattr(layer, "parameter_name")
     ]
-
-
-def _whole(value: torch.Tensor) -> torch.Tensor:
-    gathered = value.full_tensor() if hasattr(value, "full_tensor") else value
-    return gathered.detach().cpu().contiguous().clone()
 
 
 def _write_json(path: Path, record: dict[str, Any]) -> None:

@@ -194,9 +194,7 @@ def _linear(model: nn.Module) -> list[str]:
     return [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
 
 
-def _nothing(
-    model: nn.Module, wanted: Any, names: list[str], narrowed: list[str]
-) -> AdapterError:
+def _nothing(model: nn.Module, wanted: Any, names: list[str], narrowed: list[str]) -> AdapterError:
     shown = wanted if isinstance(wanted, str) else ", ".join(sorted(wanted))
     words = re.split(r"[\\.()|*+?^$\[\]\s]+", shown)
     tails = {name.rpartition(".")[2]: name for name in names}

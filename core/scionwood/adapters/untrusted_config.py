@@ -144,28 +144,30 @@ def tensors_path(folder: Path) -> Path:
 def _class(path: Path, kind: str, manifest: Manifest | None) -> type[PeftConfig]:
     if kind == "XLORA":
         raise AdapterFileError(f"{path}: {kind}", "such an adapter loads other models")
-    if kind in BUILT_IN or manifest is None or "/" not in manifest.method:
-        cls = PEFT_TYPE_TO_CONFIG_MAPPING.get(kind)
-        if cls is None:
-            raise AdapterFileError(
-                f"{path}: peft_type {kind[:80]!r}",
-                "neither peft nor an imported module has such a method",
-                "Import the module that registers it with scionwood.peft_method",
-            )
-        return cls
+    wanted: type[PeftConfig] | None = None
+    if manifest is not None and "/" in manifest.method and kind not in BUILT_IN:
+        wanted = _plugin_class(path, manifest)  # its import registers the type
+    known: type[PeftConfig] | None = PEFT_TYPE_TO_CONFIG_MAPPING.get(kind)
+    if wanted is not None and wanted is not known:
+        raise AdapterFileError(f"{path}: peft_type {kind[:80]!r}", "is of another method")
+    if known is None:
+        raise AdapterFileError(
+            f"{path}: peft_type {kind[:80]!r}",
+            "neither peft nor an imported module has such a method",
+            "Import the module that registers it with scionwood.peft_method",
+        )
+    return known
+
+
+def _plugin_class(path: Path, manifest: Manifest) -> type[PeftConfig]:
     try:
-        found = config_class(manifest.method)
+        return config_class(manifest.method)
     except AdapterError as error:
-        install = f"pip install {manifest.distribution}" if manifest.distribution else ""
-        hint = f"It was saved with {manifest.distribution}: {install}" if install else ""
+        claim = manifest.distribution
+        hint = f"It was saved with {claim}; if you trust it: pip install {claim}" if claim else ""
         raise AdapterFileError(
             f"{path}: {error.value}", error.rule, f"{error.remedy} {hint}".strip()
         ) from error
-    if PEFT_TYPE_TO_CONFIG_MAPPING.get(kind) is not found:
-        raise AdapterFileError(
-            f"{path}: peft_type {kind!r}", f"{manifest.method} is another method"
-        )
-    return found
 
 
 def _check_option(path: Path, key: str, value: Any) -> None:

@@ -67,7 +67,7 @@ class Rig:
         """Move every trainable tensor off its initial value, since LoRA starts at zero."""
         with seeded(), torch.no_grad():
             for parameter in self.grafted().values():
-                if parameter.requires_grad and parameter.is_floating_point():
+                if parameter.requires_grad:
                     parameter.add_(0.02 * torch.randn_like(parameter))
 
 

@@ -52,11 +52,22 @@ def check(find: Callable[[Plugin], Iterator[Problem]]) -> Check:
     @wraps(find)
     def run(plugin: Plugin) -> None:
         with _one_thread():
-            problems = list(find(plugin))
+            problems = _collect(find(plugin))
         if problems:
             raise CheckFailure(problems)
 
     return run
+
+
+def _collect(found: Iterator[Problem]) -> list[Problem]:
+    problems: list[Problem] = []
+    try:
+        for problem in found:
+            problems.append(problem)
+    except NothingToCheck:
+        if not problems:  # what was found before it counts
+            raise
+    return problems
 
 
 @contextmanager

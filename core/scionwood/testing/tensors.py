@@ -43,7 +43,8 @@ def difference(left: list[torch.Tensor], right: list[torch.Tensor]) -> float:
     for a, b in zip(left, right, strict=True):
         if not a.numel():
             continue
-        a, b = a.double(), b.double()
+        wide = torch.complex128 if a.is_complex() else torch.float64
+        a, b = a.to(wide), b.to(wide)
         gap = float((a - b).abs().max() / a.abs().max().clamp_min(1e-12))
         worst = max(worst, gap if gap == gap else float("inf"))
     return worst

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 import os
-import pickle
+import zipfile
 from pathlib import Path
 from typing import Any, final
 
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
-from scionwood.errors import TrainingError, WriteError
+from scionwood.errors import TrainingError
 from scionwood.files import atomic_path
+from scionwood.training.disk import writing
 
 LAST = "checkpoints/last.ckpt"
 """The checkpoint to resume from, inside the run folder."""
@@ -39,15 +40,8 @@ class SafeCheckpointIO(CheckpointIO):
         """
         buffer = io.BytesIO()  # first, since torch hides the errno of a failed write
         torch.save(checkpoint, buffer)
-        try:
-            with atomic_path(Path(path)) as part:
-                part.write_bytes(buffer.getbuffer())
-        except OSError as error:
-            raise WriteError(
-                f"checkpoint {path}",
-                f"could not be written ({error.strerror})",
-                "Free some space; the previous checkpoint is whole, resume from it",
-            ) from error
+        with writing(f"checkpoint {path}"), atomic_path(Path(path)) as part:
+            part.write_bytes(buffer.getbuffer())
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any | None = None, weights_only: bool | None = True
@@ -74,14 +68,17 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if "://" in str(path):
         rule = "checkpoints are read from this machine's disk only"
         raise TrainingError(f"checkpoint {path}", rule, "Download it, if you trust who made it")
+    damaged = TrainingError(
+        f"checkpoint {path}",
+        "it is damaged or holds more than tensors and plain data",
+        "Use another one of the run's checkpoints",
+    )
+    if not zipfile.is_zipfile(path):
+        raise damaged
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise TrainingError(
-            f"checkpoint {path}",
-            "it is damaged or holds more than tensors and plain data",
-            "Use another one of the run's checkpoints",
-        ) from error
+    except Exception as error:  # hostile bytes raise of every kind; theirs is kept as the cause
+        raise damaged from error
     if not isinstance(found, dict) or "state_dict" not in found:
         raise TrainingError(f"checkpoint {path}", "it has no state_dict", "Is this the right file?")
     return found

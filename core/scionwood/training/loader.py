@@ -148,18 +148,19 @@ class _Seeded(Dataset[Any]):
 
 @contextmanager
 def _draws(seed: int, epoch: int, index: Any) -> Iterator[None]:
-    before = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    numpy = np.random.get_state()  # noqa: NPY002  # the dataset may draw from this generator
+    before = random.getstate(), torch.get_rng_state()
     key = [seed, epoch, zlib.crc32(repr(index).encode())]
     word = int(np.random.SeedSequence(key).generate_state(1)[0])
     random.seed(word)
-    np.random.seed(word)  # noqa: NPY002  # the dataset may draw from the legacy generator
+    np.random.seed(word)  # noqa: NPY002
     torch.default_generator.manual_seed(word)
     try:
         yield
     finally:
         random.setstate(before[0])
-        np.random.set_state(before[1])  # noqa: NPY002
-        torch.set_rng_state(before[2])
+        np.random.set_state(numpy)  # noqa: NPY002
+        torch.set_rng_state(before[1])
 
 
 def _epoch(*samplers: Any) -> int:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any, final
+from typing import Any, final
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
 from scionwood.files import atomic_path
+from scionwood.training.disk import writing
 
 NAME = "metrics.csv"
 
@@ -29,7 +31,7 @@ class MetricsFile(Callback):
 
     def __init__(self, every_n_steps: int = 1) -> None:
         self.every_n_steps = every_n_steps
-        self._file: IO[str] | None = None
+        self._file: io.FileIO | None = None
         self._columns: list[str] = []
         self._path = Path()
 
@@ -84,17 +86,19 @@ class MetricsFile(Callback):
 
     def _append(self, row: Mapping[str, Any]) -> None:
         if self._file:
-            self._file.write(",".join(str(row.get(key, "")) for key in self._columns) + "\n")
-            self._file.flush()
+            line = ",".join(str(row.get(key, "")) for key in self._columns) + "\n"
+            with writing(str(self._path)):
+                self._file.write(line.encode())
 
     def _rewrite(self, rows: list[dict[str, str]]) -> None:
-        if self._file:
-            self._file.close()
-        with atomic_path(self._path) as part, part.open("w", newline="") as file:
-            writer = csv.DictWriter(file, self._columns, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-        self._file = self._path.open("a", newline="")
+        self._close()
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self._columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        with writing(str(self._path)), atomic_path(self._path) as part:
+            part.write_text(text.getvalue(), encoding="utf-8")
+        self._file = io.FileIO(self._path, "a")  # no buffer that a full disk could leave behind
 
 
 def read_metrics(path: Path) -> list[dict[str, str]]:

@@ -15,6 +15,7 @@ from scionwood.errors import TrainingError
 from scionwood.files import atomic_path
 from scionwood.recipe import Recipe, resolve
 from scionwood.training.checkpoint import LAST, clean_debris, refuse_unsafe_torch
+from scionwood.training.disk import writing
 from scionwood.training.export import export
 from scionwood.training.folder import ADAPTER, HEAD, RECIPE, run_folder
 from scionwood.training.points import StopRequested
@@ -58,7 +59,8 @@ def fit(recipe: Recipe, *, run_dir: Path | None = None, resume: Path | None = No
             trainer.fit(task, datamodule=data, ckpt_path=start, weights_only=True)
         except StopRequested as signal:
             stopped = signal
-        export(task, trainer, folder, recipe)
+        with writing(f"results in {folder}"):
+            export(task, trainer, folder, recipe)
     if stopped is not None:
         raise stopped
     return folder

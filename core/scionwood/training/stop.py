@@ -8,7 +8,7 @@ from types import FrameType
 from typing import Any, final
 
 import lightning as L
-from lightning.fabric.plugins.environments import SLURMEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
 
 @final

@@ -81,7 +81,7 @@ class DinoUNet(nn.Module):
         """Denoise gathers of any size.
 
         Args:
-            x: (batch, 1, trace, time), of about unit amplitude; see `inference.scale`.
+            x: (batch, 1, trace, time), of about unit amplitude; see `normalise.scale`.
 
         Returns:
             The same shape and units.
@@ -106,9 +106,8 @@ def dinov3_unet(
     predict: Literal["noise", "clean"] = "noise",
     width: int = 32,
 ) -> DinoUNet:
-    """A DINOv3 ViT (Simeoni et al., 2025, arXiv 2508.10104) with a denoising U-Net decoder.
+    """A DINOv3 ViT with a denoising U-Net decoder.
 
-    Takes (batch, 1, trace, time) and returns the same; sizes need not be multiples of the patch.
     Pretrained weights are under the DINOv3 License, which also binds what derives from them; this
     package ships none. The `*_qkvb` sizes read `attn.qkv` past its module, so that an adapter there
     is refused; use `targets: mlp` with them.
@@ -121,8 +120,14 @@ def dinov3_unet(
         predict: whether the decoder models what to remove or what to keep; it returns the latter.
         width: channels of the decoder at half resolution.
 
+    Shapes: (batch, 1, trace, time) to the same, float32; any size, padded to multiples of 16.
+
+    Units: amplitudes divided by `normalise.scale`, in and out.
+
     Raises:
         WeightsError: the weights are not there, unreadable, or of another size.
+
+    Source: Simeoni et al., 2025, DINOv3, arXiv 2508.10104; the ViT is timm's.
     """
     random = str(weights) == "none"
     options: dict[str, Any] = dict(TINY) if size == "tiny" else {}

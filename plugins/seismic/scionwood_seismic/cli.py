@@ -32,6 +32,12 @@ def denoise(
         device: where to compute, such as cpu or cuda.
         tile: size of the tiles, traces and samples.
         overlap: how far tiles overlap.
+
+    Raises:
+        ReadError: the noisy file is damaged or no SEG-Y.
+        OutputExistsError: an output exists and `force` is false.
+        WriteError: an output cannot be written whole.
+        AdapterFileError: the run's adapter is damaged, or made for another base.
     """
     from scionwood_seismic.pipeline import Outputs, denoise_file
 
@@ -70,6 +76,11 @@ def simulate(
         dt: the sample interval, s.
         dx: the distance between traces, m.
         force: replace outputs that exist.
+
+    Raises:
+        RecipeError: an unknown noise class.
+        OutputExistsError: an output exists and `force` is false.
+        WriteError: an output cannot be written whole.
     """
     from scionwood_seismic.pipeline import simulate_files
 
@@ -104,6 +115,10 @@ def compare(
         noise: the classes that were given to `simulate`; gathers are averaged by class.
         figure: also draw the middle class's gather: input, denoised, removed, and the truth.
         force: replace a figure that exists.
+
+    Raises:
+        ReadError: a file is damaged, or the three differ in their gathers.
+        OutputExistsError: the figure exists and `force` is false.
     """
     from scionwood_seismic.comparison import compare_files
 

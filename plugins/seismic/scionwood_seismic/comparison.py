@@ -94,9 +94,7 @@ def _snr_table(scores: list[dict[str, float]], kinds: list[str]) -> Table:
 
 
 def _leakage_table(leaks: list[dict[str, dict[str, float]]]) -> Table:
-    table = Table(
-        "method", title="What was removed, mean over gathers (low similarity: little signal)"
-    )
+    table = Table("method", title="What was removed, mean over gathers (low similarity: no signal)")
     for name in leaks[0][OURS]:
         table.add_column(name, justify="right")
     for method in leaks[0]:

@@ -31,10 +31,12 @@ def generator(seed: int, split: str, index: int) -> np.random.Generator:
 class SyntheticGathers(L.LightningDataModule):
     """Pairs of a noisy and a clean gather, generated as they are asked for.
 
-    A batch holds `noisy` and `clean`, (batch, 1, trace, time) float32, both divided by the noisy
-    gather's `normalise.scale`; and `noise`, (batch,), the index of the noise class in `noises`. A
-    sample depends on the seed, its split and its index alone. Shapes of events and noise: see
-    `scionwood_seismic.synth`.
+    A sample depends on the seed, its split and its index alone.
+
+    Shapes: a batch holds `noisy` and `clean`, (batch, 1, trace, time) float32, and `noise`,
+    (batch,), the index of each gather's class in `noises`.
+
+    Units: both gathers are divided by the noisy one's `normalise.scale`.
 
     Args:
         n_traces: traces a gather.
@@ -55,6 +57,9 @@ class SyntheticGathers(L.LightningDataModule):
 
     Raises:
         RecipeError: a kind of gather or noise that does not exist.
+
+    Source: textbook moveout and published descriptions of noise, named in `scionwood_seismic.synth`
+    beside what they describe; the ranges are this project's own choice.
     """
 
     def __init__(

@@ -19,8 +19,13 @@ class Denoise(Task):
     """Denoise gathers; the loss is `(1 - w) MSE + w (1 - MS-SSIM)`, with w = 0.5 by default.
 
     The MSE is in units of the clean gather's variance, so that it is the reciprocal of the SNR and
-    weak gathers count as strong ones do. The backbone maps (batch, 1, trace, time) of unit
-    amplitude to the same. The mixed loss is that of Zhao et al., 2017, doi
+    weak gathers count as strong ones do.
+
+    Shapes: `noisy` and `clean` of a batch, and the denoised: (batch, 1, trace, time), float32.
+
+    Units: amplitudes divided by `normalise.scale` of the noisy gather.
+
+    Source: a loss of MS-SSIM and a distance by samples is that of Zhao et al., 2017, doi
     10.1109/TCI.2016.2644865, with MSE in place of their L1.
 
     Args:

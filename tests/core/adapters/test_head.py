@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import timm
@@ -112,7 +113,7 @@ def test_without_a_head_there_is_nothing_to_save(tmp_path: Path) -> None:
 
 def test_wrong_parameter_groups_are_refused() -> None:
     class Odd(LoraConfig):
-        asks: dict = {}
+        asks: ClassVar[dict] = {}
 
         def parameter_groups(self) -> dict:
             return self.asks

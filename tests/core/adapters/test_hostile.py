@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import pickle
-import struct
 import sys
 import time
 from collections.abc import Callable
@@ -15,290 +11,12 @@ from typing import Any
 import pytest
 import torch
 from adapter_nets import Net
+from hostile_cases import CASES, TENSORS, option
 from peft import FrodConfig, LoraConfig, ShiraConfig, SupertuningConfig, VBLoRAConfig
 from safetensors.torch import load_file, save_file
 
 from scionwood.adapters import attach, load_adapter, load_head, save_adapter, save_head
 from scionwood.errors import AdapterFileError
-
-CONFIG, TENSORS, MANIFEST = "adapter_config.json", "adapter_model.safetensors", "scionwood.json"
-KEY = "base_model.model.blocks.0.fc1.lora_A.weight"
-Harm = Callable[[Path], None]
-
-
-def option(**values: Any) -> Harm:
-    """Set options of the config."""
-    return lambda folder: edit(folder / CONFIG, values)
-
-
-def plain(**values: Any) -> Harm:
-    """Set options of the config in a folder that is plain peft, without scionwood.json."""
-
-    def harm(folder: Path) -> None:
-        (folder / MANIFEST).unlink()
-        edit(folder / CONFIG, values)
-
-    return harm
-
-
-def other(**values: Any) -> Harm:
-    """A plain peft folder with another config altogether."""
-
-    def harm(folder: Path) -> None:
-        (folder / MANIFEST).unlink()
-        (folder / CONFIG).write_text(json.dumps(values))
-
-    return harm
-
-
-def claim(**values: Any) -> Harm:
-    """Set entries of scionwood.json."""
-    return lambda folder: edit(folder / MANIFEST, values)
-
-
-def edit(path: Path, values: dict[str, Any]) -> None:
-    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
-
-
-def text(name: str, content: str | bytes) -> Harm:
-    """Replace a file."""
-    data = content.encode() if isinstance(content, str) else content
-    return lambda folder: _write(folder / name, data)
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
-
-
-def raw_option(key: str, literal: str) -> Harm:
-    """Set an option to what json.dumps would not write."""
-
-    def harm(folder: Path) -> None:
-        content = json.dumps({**json.loads((folder / CONFIG).read_text()), key: "@"})
-        (folder / CONFIG).write_text(content.replace('"@"', literal))
-
-    return harm
-
-
-def tensors(change: Callable[[dict[str, torch.Tensor]], Any]) -> Harm:
-    """Change the tensors and write them well formed."""
-
-    def harm(folder: Path) -> None:
-        state = load_file(folder / TENSORS)
-        change(state)
-        save_file(state, folder / TENSORS)
-
-    return harm
-
-
-def header(change: Callable[[dict[str, Any]], Any]) -> Harm:
-    """Change the header of the tensors and keep the data."""
-
-    def harm(folder: Path) -> None:
-        data = (folder / TENSORS).read_bytes()
-        length = struct.unpack("<Q", data[:8])[0]
-        record = json.loads(data[8 : 8 + length])
-        made = change(record)
-        text = made if isinstance(made, str) else json.dumps(record)
-        packed = struct.pack("<Q", len(text)) + text.encode() + data[8 + length :]
-        (folder / TENSORS).write_bytes(packed)
-
-    return harm
-
-
-def cut(folder: Path) -> None:
-    (folder / TENSORS).write_bytes((folder / TENSORS).read_bytes()[:-10])
-
-
-def grow(folder: Path) -> None:
-    (folder / TENSORS).write_bytes((folder / TENSORS).read_bytes() + b"PK\x03\x04")
-
-
-def link(name: str, target: str) -> Harm:
-    def harm(folder: Path) -> None:
-        (folder / name).unlink()
-        (folder / name).symlink_to(target)
-
-    return harm
-
-
-def fifo(folder: Path) -> None:
-    (folder / CONFIG).unlink()
-    os.mkfifo(folder / CONFIG)
-
-
-def directory(folder: Path) -> None:
-    (folder / TENSORS).unlink()
-    (folder / TENSORS).mkdir()
-
-
-class Bomb:
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (exec, ("import evil_module",))
-
-
-def pickled(folder: Path) -> None:
-    (folder / TENSORS).unlink()
-    (folder / "adapter_model.bin").write_bytes(pickle.dumps(Bomb()))
-
-
-def repeat_name(record: dict[str, Any]) -> str:
-    entry = json.dumps({KEY: record[KEY]})
-    return json.dumps(record)[:-1] + ", " + entry[1:]
-
-
-def overlap(record: dict[str, Any]) -> None:
-    names = [name for name in record if name != "__metadata__"]
-    same = [n for n in names if record[n]["shape"] == record[names[0]]["shape"]]
-    record[same[1]]["data_offsets"] = record[same[0]]["data_offsets"]
-
-
-def huge(folder: Path) -> None:
-    (folder / TENSORS).write_bytes(struct.pack("<Q", 200 << 20) + b"{}" * 100)
-
-
-def endless(folder: Path) -> None:
-    (folder / TENSORS).write_bytes(struct.pack("<Q", 2**63) + b"{}" * 100)
-
-
-REDOS = "(([a-z_.0-9])+)+X"
-CASES: dict[str, Harm] = {
-    # values
-    "NaN": tensors(lambda s: s[KEY].fill_(float("nan"))),
-    "infinity": tensors(lambda s: s[KEY].fill_(float("inf"))),
-    "one value of 1e38": tensors(lambda s: s[KEY][0].fill_(1e38)),
-    "one value of -1e7": tensors(lambda s: s[KEY][0].fill_(-1e7)),
-    # names and shapes
-    "a weight of the base": tensors(
-        lambda s: s.update({"base_model.model.stem.0.weight": torch.full((16, 16), 9.0)})
-    ),
-    "a wrapped weight of the base": tensors(
-        lambda s: s.update({"base_model.model.blocks.0.fc1.base_layer.weight": torch.ones(32, 16)})
-    ),
-    "a weight of the head": tensors(
-        lambda s: s.update({"base_model.model.decoder.0.weight": torch.ones(8, 16)})
-    ),
-    "an adapter on another module": tensors(
-        lambda s: s.update({KEY.replace("blocks.0.fc1", "stem.0"): torch.ones(4, 16)})
-    ),
-    "a name of no module": tensors(lambda s: s.update({"x": torch.ones(1)})),
-    "a tensor is missing": tensors(lambda s: s.pop(KEY)),
-    "no tensors": tensors(lambda s: s.clear()),
-    "another rank": tensors(lambda s: s.update({KEY: torch.ones(5, 16)})),
-    "a transposed tensor": tensors(lambda s: s.update({KEY: torch.ones(16, 4)})),
-    "an empty tensor": tensors(lambda s: s.update({KEY: torch.ones(0, 16)})),
-    "whole numbers for weights": tensors(
-        lambda s: s.update({KEY: torch.ones(4, 16, dtype=torch.int32)})
-    ),
-    "8-bit floats": tensors(lambda s: s.update({KEY: torch.ones(4, 16).to(torch.float8_e5m2)})),
-    # the container
-    "truncated": cut,
-    "bytes after the end": grow,
-    "an empty file": text(TENSORS, b""),
-    "seven bytes": text(TENSORS, b"1234567"),
-    "a header of 200 MB": huge,
-    "a header of 2^63 bytes": endless,
-    "a header that is no JSON": header(lambda r: "{nonsense"),
-    "a header that is a list": header(lambda r: "[]"),
-    "a deep header": header(lambda r: "[" * 100_000),
-    "a name twice": header(repeat_name),
-    "overlapping tensors": header(overlap),
-    "a gap": header(lambda r: r.pop(KEY)),
-    "a negative dimension": header(lambda r: r[KEY].update(shape=[-4, -16])),
-    "dimensions that overflow": header(lambda r: r[KEY].update(shape=[1 << 47, 1 << 47])),
-    "offsets past the end": header(lambda r: r[KEY].update(data_offsets=[0, 1 << 40])),
-    "offsets backwards": header(lambda r: r[KEY].update(data_offsets=[256, 0])),
-    "an unknown dtype": header(lambda r: r[KEY].update(dtype="Q7")),
-    "an entry without a shape": header(lambda r: r[KEY].pop("shape")),
-    "a shape of strings": header(lambda r: r[KEY].update(shape=["4", "16"])),
-    "a pickle alone": pickled,
-    "a pickle under the right name": text(TENSORS, pickle.dumps(Bomb())),
-    # sizes
-    "r = 10^7 without such tensors": option(r=10**7),
-    "r = 10^12": option(r=10**12),
-    "r = -1": option(r=-1),
-    "r = 0": option(r=0),
-    "a rank of 10^7 for one layer": option(rank_pattern={"fc1": 10**7}),
-    "r as text": option(r="4"),
-    "lora_alpha = 1e30": option(lora_alpha=1e30),
-    "lora_alpha = 10^30": option(lora_alpha=10**30),
-    "lora_alpha is NaN": raw_option("lora_alpha", "NaN"),
-    "lora_alpha is 1e999": raw_option("lora_alpha", "1e999"),
-    "an alpha of 1e30 for one layer": option(alpha_pattern={"fc1": 1e30}),
-    # what the config asks for
-    "an unknown method": plain(peft_type="EVIL"),
-    "a method of another case": plain(peft_type="lora"),
-    "no method": option(peft_type=None),
-    "a list for a method": option(peft_type=["LORA"]),
-    "another method than claimed": option(peft_type="ADALORA"),
-    "XLoRA, which loads other folders": other(peft_type="XLORA", adapters={"a": "/etc"}),
-    "an unknown option": option(run_this="import evil_module"),
-    "megatron": option(megatron_config={"a": 1}, megatron_core="evil_module"),
-    "replicated layers": option(layer_replication=[[0, 10**9]]),
-    "biases of the base": option(bias="all"),
-    "PiSSA, which rewrites the base": option(init_lora_weights="pissa"),
-    "KaSA, which rewrites the base": option(kasa_config={}),
-    "arrow": option(arrow_config={"top_k": 2}),
-    "a language model's task": option(task_type="CAUSAL_LM"),
-    "an unknown task": option(task_type="evil"),
-    "a token that does not exist": option(trainable_token_indices={"embed": [10**9]}),
-    "a whole module without its tensors": option(modules_to_save=["stem"]),
-    "a prompt from a file": other(
-        peft_type="MULTITASK_PROMPT_TUNING", prompt_tuning_init_state_dict_path="/etc/passwd"
-    ),
-    "a shadow model from the hub": other(peft_type="SHADOW", shadow_model="evil/repo"),
-    "a tokenizer with options": other(
-        peft_type="PROMPT_TUNING", tokenizer_kwargs={"trust_remote_code": True}
-    ),
-    # patterns
-    "a hanging target pattern": plain(target_modules=REDOS),
-    "a hanging pattern of optional parts": plain(target_modules=".?" * 60 + "X"),
-    "a hanging pattern of alternatives": plain(target_modules="(.|.|.)" * 40 + "X"),
-    "a hanging pattern of many repeats": plain(target_modules=".*" * 12 + "X"),
-    "a hanging exclusion": plain(exclude_modules=REDOS),
-    "a hanging rank pattern": option(rank_pattern={REDOS: 4}),
-    "a hanging module to save": option(modules_to_save=[REDOS]),
-    "a hanging layers pattern": plain(
-        target_modules=["fc1"], layers_to_transform=[0], layers_pattern=REDOS
-    ),
-    "a pattern that is none": plain(target_modules="blocks.(((("),
-    "a pattern of a megabyte": plain(target_modules="a" * (1 << 20) + "("),
-    "ten thousand patterns": option(rank_pattern={f"m{i}.*": 4 for i in range(10_000)}),
-    "a pattern that matches nothing": plain(target_modules="nothing"),
-    # the manifest
-    "another base": claim(base={"sha256": "0" * 64}),
-    "no hash": claim(base={}),
-    "a module that does not exist": claim(modules=["evil"]),
-    "a module of the head": claim(modules=["decoder.0"]),
-    "fewer modules": claim(modules=["blocks.0.fc1"]),
-    "more modules": claim(
-        modules=["stem.0", "blocks.0.fc1", "blocks.0.fc2", "blocks.1.fc1", "blocks.1.fc2"]
-    ),
-    "modules that are numbers": claim(modules=[1, 2]),
-    "a newer format": claim(format=99),
-    "a manifest that is a list": text(MANIFEST, "[]"),
-    "a plugin that is not there": lambda folder: (
-        option(peft_type="EVIL")(folder),
-        claim(peft_type="EVIL", method="evil/module")(folder),
-    )[0],
-    # JSON
-    "a million brackets": text(CONFIG, "[" * 10**6),
-    "a deep option": raw_option("alpha_pattern", '{"a":' * 50 + "1" + "}" * 50),
-    "a JSON of 5 MB": text(CONFIG, b" " * (5 << 20)),
-    "a key twice": text(CONFIG, '{"peft_type": "LORA", "peft_type": "EVIL"}'),
-    "no UTF-8": text(CONFIG, b"\xff\xfe{}"),
-    "a number of a million digits": raw_option("r", "1" * 10**6),
-    "a config that is empty": text(CONFIG, b""),
-    # the file system
-    "tensors behind a link": link(TENSORS, "/etc/passwd"),
-    "a config behind a link": link(CONFIG, "/etc/passwd"),
-    "a manifest behind a link": link(MANIFEST, "/dev/zero"),
-    "a link in a circle": link(CONFIG, CONFIG),
-    "a pipe that never ends": fifo,
-    "a folder for tensors": directory,
-    "no config": lambda folder: (folder / CONFIG).unlink(),
-    "no tensors file": lambda folder: (folder / TENSORS).unlink(),
-}
 
 
 @pytest.fixture
@@ -318,16 +36,18 @@ def everything(model: torch.nn.Module) -> list[Any]:
     return [modules, flags, sorted(vars(model))]
 
 
+@pytest.mark.filterwarnings("ignore:.*has no scionwood.json")
 @pytest.mark.parametrize("case", CASES)
-def test_refused_before_anything_reaches_the_model(case: str, folder: Path, net: Net) -> None:
+def test_refused_before_anything_reaches_the_model(
+    case: str, folder: Path, net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
     CASES[case](folder)
     before = everything(net)
     imported = set(sys.modules)
     (folder.parent / "evil_module.py").write_text("raise SystemExit('imported')")
     started = time.monotonic()
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(AdapterFileError) as caught:
-        patch.syspath_prepend(folder.parent)
-        patch.setattr("warnings.warn", lambda *args, **kwargs: None)
+    monkeypatch.syspath_prepend(folder.parent)
+    with pytest.raises(AdapterFileError) as caught:
         load_adapter(net, folder)
     assert time.monotonic() - started < 5
     assert not {name for name in set(sys.modules) - imported if "evil" in name}

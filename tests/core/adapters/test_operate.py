@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn as nn
 from adapter_nets import Net, answer, unsettle
-from peft import HRAConfig, IA3Config, LoHaConfig, LoraConfig, PeftConfig
+from peft import HRAConfig, IA3Config, LoHaConfig, LoraConfig, OSFConfig, PeftConfig
 
 from scionwood.adapters import attach, base_hash, compose, merge, unmerge
 from scionwood.adapters.methods import config_class
@@ -19,6 +19,7 @@ CONFIGS: dict[str, Callable[[], PeftConfig]] = {
     "dora": lambda: LoraConfig(r=4, use_dora=True),
     "loha": lambda: LoHaConfig(r=2),
     "hra": lambda: HRAConfig(r=2),
+    "osf": lambda: OSFConfig(effective_rank=4),
     "ia3": lambda: IA3Config(feedforward_modules=["fc2"]),
 }
 

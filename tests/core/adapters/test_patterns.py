@@ -49,7 +49,9 @@ def test_patterns_that_could_hang_are_refused(pattern: str) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.sampled_from(["e", ".", ".*", "(", ")", "|", "?", "+", "{1,9}", "X"]), max_size=20))
+@given(
+    st.lists(st.sampled_from(["e", ".", ".*", "(", ")", "|", "?", "+", "{1,9}", "X"]), max_size=20)
+)
 def test_an_accepted_pattern_is_fast_on_every_name(parts: list[str]) -> None:
     pattern = "".join(parts)
     try:

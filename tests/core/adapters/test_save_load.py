@@ -150,16 +150,27 @@ def test_seeded_projections_that_are_not_saved_come_back(tmp_path: Path) -> None
 
 
 class Experts(nn.Module):
+    """Three experts in one parameter, as in a fused mixture."""
+
     def __init__(self) -> None:
         super().__init__()
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            self.inner = nn.Module()
-            self.inner.weight = nn.Parameter(torch.randn(3, 4, 5))
-            self.inner.forward = lambda x: torch.einsum("bi,eio->beo", x, self.inner.weight)
+        self.weight = nn.Parameter(torch.linspace(-1, 1, 60).reshape(3, 4, 5))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.einsum("bi,eio->beo", x, self.inner.weight)
+        return torch.einsum("bi,eio->beo", x, self.weight)
+
+
+def test_parameters_that_are_targeted_by_themselves_travel_too(tmp_path: Path) -> None:
+    def make() -> nn.Module:
+        return nn.Sequential(Experts(), nn.Flatten())
+
+    config = LoraConfig(r=2, target_parameters=["0.weight"])
+    x = torch.linspace(-1, 1, 8).reshape(2, 4)
+    model = unsettle(attach(make(), config, example=(x,))).eval()
+    save_adapter(model, tmp_path)
+    assert json.loads((tmp_path / "scionwood.json").read_text())["modules"] == []
+    assert torch.equal(load_adapter(make(), tmp_path)(x), model(x))
+    assert not torch.equal(model(x), make()(x))
 
 
 def test_modules_to_save_travel_with_the_adapter(tmp_path: Path) -> None:

@@ -12,16 +12,16 @@ from scionwood.testing import CheckFailure, NothingToCheck, run_checks
 from scionwood.testing.checks.adapters import (
     check_attach_is_identity,
     check_base_is_untouched_by_a_step,
-    check_every_trainable_tensor_gets_a_gradient,
     check_merge_equals_unmerged,
     check_only_adapter_trains,
+    check_trainable_tensors_get_gradients,
 )
 from scionwood.testing.checks.files import check_adapter_survives_a_fresh_process
 
 CHECKS = [
     check_attach_is_identity,
     check_only_adapter_trains,
-    check_every_trainable_tensor_gets_a_gradient,
+    check_trainable_tensors_get_gradients,
     check_base_is_untouched_by_a_step,
     check_merge_equals_unmerged,
     check_adapter_survives_a_fresh_process,
@@ -53,7 +53,7 @@ def test_a_plugin_of_methods_alone_is_checked_on_a_small_net(sample: Any) -> Non
         "check_readers_read_their_sample",
         "check_readers_refuse_damage",
         "check_readers_rewrite",
-        "check_readers_write_whole_or_not_at_all",
+        "check_readers_write_all_or_nothing",
         "check_data_is_seeded",
         "check_data_splits_are_disjoint",
         "check_recipes_are_complete",
@@ -114,7 +114,7 @@ def test_a_tensor_that_is_cut_off_in_training_is_caught(sample: Any) -> None:
     cut = "x = x.detach() if self.training else x"
     sample.change("backbones.py", "return self.readout", f"{cut}\n        return self.readout")
     with pytest.raises(CheckFailure, match=r"query.lora_A.default.weight has no gradient"):
-        check_every_trainable_tensor_gets_a_gradient(sample.plugin())
+        check_trainable_tensors_get_gradients(sample.plugin())
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_tensor_that_is_cut_off_in_training_is_caught(sample: Any) -> None:
 def test_gradients_are_finite_and_not_zero(sample: Any, factor: str, message: str) -> None:
     sample.change("task.py", '{"loss": ', f'{{"loss": {factor} * ')
     with pytest.raises(CheckFailure, match=message):
-        check_every_trainable_tensor_gets_a_gradient(sample.plugin())
+        check_trainable_tensors_get_gradients(sample.plugin())
 
 
 def test_a_base_that_counts_its_calls_is_caught(sample: Any) -> None:
@@ -145,6 +145,33 @@ def test_a_merge_that_computes_something_else_is_caught(sample: Any) -> None:
         check_merge_equals_unmerged(sample.plugin())
 
 
+FORGET = "        self.kitgate_b = nn.ModuleDict()\n"
+UNMERGE = f"    def unmerge(self) -> None:\n{FORGET}\n    def gone(self)"
+MERGE = (
+    f"    def merge(self, **_) -> None:\n{FORGET}        raise NotImplementedError\n\n    def gone("
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("    def unmerge(self)", UNMERGE, "unmerging keeps the output"),
+        ("    def merge(", MERGE, "refusing to merge keeps the output"),
+    ],
+)
+def test_neither_unmerging_nor_refusing_may_change_the_model(
+    sample: Any, old: str, new: str, message: str
+) -> None:
+    sample.only_method().change("method.py", old, new)
+    sample.change(
+        "method.py",
+        "for name in self.active_adapters:\n            y",
+        "for name in self.kitgate_b:\n            y",
+    )
+    with pytest.raises(CheckFailure, match=message):
+        check_merge_equals_unmerged(sample.plugin())
+
+
 def test_a_method_that_cannot_be_merged_may_say_so(sample: Any) -> None:
     sample.only_method().change(
         "method.py", "self.base_layer.weight.data += ", "raise NotImplementedError('gates'); _ = "
@@ -161,13 +188,11 @@ def test_a_base_of_another_process_is_caught(sample: Any) -> None:
         check_adapter_survives_a_fresh_process(sample.plugin())
 
 
-def test_a_tensor_that_is_not_saved_is_caught(sample: Any) -> None:
-    sample.only_method().change(
-        "method.py", "y = self.base_layer(x)", "y = self.base_layer(x) + self.kitgate_c"
-    )
+def test_a_random_tensor_that_is_not_saved_is_caught(sample: Any) -> None:
     line = "        self.set_adapter("
-    more = "        self.kitgate_c = nn.Parameter(torch.zeros(base.out_features))\n"
-    sample.change("method.py", line, more + line)
+    more = "        self.register_buffer('gain', torch.rand(base.out_features), persistent=False)\n"
+    sample.only_method().change("method.py", line, more + line)
+    sample.change("method.py", "(self.kitgate_a[name](x))", "(self.kitgate_a[name](x)) * self.gain")
     with pytest.raises(CheckFailure, match="in a fresh process it gives the same output"):
         check_adapter_survives_a_fresh_process(sample.plugin())
 

@@ -12,14 +12,14 @@ from scionwood.testing.checks.readers import (
     check_readers_read_their_sample,
     check_readers_refuse_damage,
     check_readers_rewrite,
-    check_readers_write_whole_or_not_at_all,
+    check_readers_write_all_or_nothing,
 )
 
 CHECKS = [
     check_readers_read_their_sample,
     check_readers_refuse_damage,
     check_readers_rewrite,
-    check_readers_write_whole_or_not_at_all,
+    check_readers_write_all_or_nothing,
 ]
 YIELD = "yield Record({"
 
@@ -116,4 +116,4 @@ def test_a_rewrite_that_is_not_atomic_is_caught(
 ) -> None:
     sample.change("readers.py", old, new)
     with pytest.raises(CheckFailure, match=message):
-        check_readers_write_whole_or_not_at_all(sample.plugin())
+        check_readers_write_all_or_nothing(sample.plugin())

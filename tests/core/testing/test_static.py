@@ -35,7 +35,7 @@ def test_a_record_that_imports_a_library_is_named_with_it(sample: Any, module: s
 
 
 def test_a_heavy_name_of_scionwood_counts_too(sample: Any) -> None:
-    sample.change("__init__.py", "import Plugin", "import Plugin, attach")
+    sample.change("__init__.py", "import Plugin", "import DataLoader, Plugin")
     with pytest.raises(CheckFailure, match="also imports torch"):
         check_light_import(sample.plugin())
 
@@ -87,13 +87,13 @@ def test_references_that_lead_nowhere_are_reported(sample: Any, change: Any, mes
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"readers": {"a": "builtins:len"}}, "a reader is a subclass of Reader"),
-        ({"readers": {"a": "scionwood:Reader"}}, "a concrete class: it lacks __iter__"),
-        ({"tasks": {"a": "builtins:dict"}}, "a task is a subclass of Task"),
-        ({"adapters": {"a": "builtins:dict"}}, "a adapter method is a subclass of PeftConfig"),
-        ({"commands": {"a": "builtins:dict"}}, "a command is a function"),
-        ({"data": {"a": "math:pi"}}, "a data can be called"),
-        ({"backbones": {"a": "math:pi"}}, "a backbone can be called"),
+        ({"readers": {"a": "builtins:len"}}, "`readers` names is a subclass of Reader"),
+        ({"readers": {"a": "scionwood:Reader"}}, "concrete class, yet lacks __iter__"),
+        ({"tasks": {"a": "builtins:dict"}}, "`tasks` names is a subclass of Task"),
+        ({"adapters": {"a": "builtins:dict"}}, "is a subclass of PeftConfig"),
+        ({"commands": {"a": "builtins:dict"}}, "`commands` names is a function"),
+        ({"data": {"a": "math:pi"}}, "`data` names can be called"),
+        ({"backbones": {"a": "math:pi"}}, "`backbones` names can be called"),
     ],
 )
 def test_components_of_the_wrong_kind_are_reported(sample: Any, change: Any, message: str) -> None:

@@ -60,7 +60,7 @@ def check_only_adapter_trains(plugin: Plugin) -> Iterator[Problem]:
 
 
 @check
-def check_every_trainable_tensor_gets_a_gradient(plugin: Plugin) -> Iterator[Problem]:
+def check_trainable_tensors_get_gradients(plugin: Plugin) -> Iterator[Problem]:
     """Every tensor that trains has a finite gradient that is not zero.
 
     All of them are moved off their initial values first, since one factor usually starts at zero.

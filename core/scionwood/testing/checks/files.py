@@ -62,7 +62,7 @@ def _save(rig: Rig, case: Case, folder: Path) -> None:
     save_adapter(rig.model, folder / "adapter")
     if rig.head:
         save_head(rig.model, folder / "head.safetensors")
-    inputs = {str(n): x.contiguous() for n, x in enumerate(rig.example)}
+    inputs = {str(n): x.contiguous().clone() for n, x in enumerate(rig.example)}
     save_file(inputs, folder / "input.safetensors")
     description = {"kind": case.kind, "name": case.name, "threads": torch.get_num_threads()}
     (folder / "case.json").write_text(json.dumps(description), "utf-8")

@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import Any
 
 from scionwood.errors import PluginError
-from scionwood.plugin import API, GROUP, KINDS, Plugin
+from scionwood.plugin import API, GROUP, Plugin
 from scionwood.reader import Reader
 from scionwood.testing.child import last_line, run_python
 from scionwood.testing.rules import NothingToCheck, Problem, check
@@ -132,9 +132,9 @@ def _wrong_kind(kind: str, found: Any) -> str:
     if kind in bases:
         base = bases[kind]
         if not (inspect.isclass(found) and issubclass(found, base)):
-            return f"a {KINDS[kind]} is a subclass of {base.__name__}"
+            return f"what `{kind}` names is a subclass of {base.__name__}"
         missing = sorted(getattr(found, "__abstractmethods__", ()))
-        return f"a concrete class: it lacks {', '.join(missing)}" if missing else ""
+        return f"it is a concrete class, yet lacks {', '.join(missing)}" if missing else ""
     if kind == "commands" and not inspect.isfunction(found):
-        return "a command is a function"
-    return "" if callable(found) else f"a {KINDS[kind]} can be called"
+        return "what `commands` names is a function"
+    return "" if callable(found) else f"what `{kind}` names can be called"

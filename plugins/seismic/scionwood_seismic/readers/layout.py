@@ -49,9 +49,8 @@ def read_layout(path: Path) -> Layout:
         with path.open("rb") as file:
             head = file.read(TEXT + BINARY)
     except OSError as error:
-        raise ReadError(
-            str(path), f"cannot be read ({error.strerror})", "Check the path"
-        ) from error
+        rule = f"no SEG-Y file can be read there ({error.strerror})"
+        raise ReadError(str(path), rule, "Check the path") from error
     if len(head) < TEXT + BINARY:
         rule = f"SEG-Y begins with {TEXT + BINARY} bytes of headers, this has {size}"
         raise ReadError(str(path), rule, "Is it a SEG-Y file, copied whole?")
@@ -84,8 +83,8 @@ def _format(path: Path, head: bytes) -> tuple[Literal["big", "little"], int]:
 def _traces(path: Path, size: int, start: int, trace: int) -> int:
     count, rest = divmod(size - start, trace)
     if size - start <= 0:
-        raise ReadError(str(path), "it has headers but no traces", "Export it again with its data")
+        raise ReadError(str(path), "SEG-Y headers but no traces", "Export it again with its data")
     if rest:
-        rule = f"it ends {rest} bytes into trace {count + 1} (a trace has {trace} bytes)"
-        raise ReadError(str(path), rule, "Truncated, or traces of several lengths: copy it again")
+        rule = f"the SEG-Y file ends {rest} bytes into trace {count + 1} (a trace has {trace})"
+        raise ReadError(str(path), rule, "Cut short, or traces of several lengths: copy it again")
     return count

@@ -33,9 +33,8 @@ Gather = Literal["fldr", "cdp", "offset"]
 class SegyReader(Reader):
     """Read a SEG-Y file gather by gather, and write results into a copy of it.
 
-    A gather is (trace, time), float32, in the file's unknown unit; time in s from the first
-    sample's recording delay. IBM and IEEE floats, doubles and 8, 16 and 32 bit integers are read in
-    either byte order. Traces must have one length. At most one gather is in memory.
+    IBM and IEEE floats, doubles and 8, 16 and 32 bit integers are read, in either byte order.
+    Traces must have one length. At most one gather is in memory.
 
     Args:
         path: the file.
@@ -43,6 +42,11 @@ class SegyReader(Reader):
             are: `fldr` (shot), `cdp`, `offset`; or None for consecutive blocks of traces.
         block: the most traces of one gather; longer ones are read in parts of this size, so that
             memory is bounded.
+
+    Shapes: a record's data is (trace, time), float32.
+
+    Units: time in s, from the recording delay of the gather's first trace; the samples' unit is
+    not in the file.
 
     Raises:
         ReadError: the file is truncated, empty, no SEG-Y, or of an unsupported sample format.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 import torch.nn as nn
 
@@ -19,7 +21,7 @@ class Block(nn.Module):
 class Net(nn.Module):
     """Token ids (batch, 5) or features (batch, 16) to 4 values; the decoder is the head."""
 
-    adapter_targets = {"mlp": r"blocks\.\d+\.fc\d", "norms": r"blocks\.\d+\.norm"}
+    adapter_targets: ClassVar = {"mlp": r"blocks\.\d+\.fc\d", "norms": r"blocks\.\d+\.norm"}
     head = ("decoder",)
 
     def __init__(self, seed: int = 0) -> None:

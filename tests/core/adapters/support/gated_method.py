@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn as nn
@@ -46,7 +47,7 @@ class GatedLayer(nn.Module, BaseTunerLayer):
 class GatedModel(BaseTuner):
     prefix = "gated_"
     tuner_layer_cls = GatedLayer
-    target_module_mapping = {}
+    target_module_mapping: ClassVar[dict[str, list[str]]] = {}
 
     def _create_and_replace(
         self, config, name, target, target_name, parent, current_key, parameter_name=None

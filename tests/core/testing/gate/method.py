@@ -77,6 +77,9 @@ class GateConfig(PeftConfig):
 
     Args:
         r: the rank.
+        exclude_modules: names that are left out.
+        modules_to_save: modules that train whole.
+        bias: none; peft asks for it.
     """
 
     r: int = 2

@@ -32,9 +32,14 @@ def test_a_file_appears_whole_with_ordinary_permissions(tmp_path: Path) -> None:
 def test_an_error_leaves_the_old_file_and_no_debris(tmp_path: Path) -> None:
     target = tmp_path / "result.txt"
     target.write_text("old")
-    with pytest.raises(KeyError), atomic_path(target) as part:
-        part.write_text("half")
-        raise KeyError
+
+    def fail_halfway() -> None:
+        with atomic_path(target) as part:
+            part.write_text("half")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail_halfway()
     assert target.read_text() == "old"
     assert os.listdir(tmp_path) == ["result.txt"]
 
@@ -53,7 +58,8 @@ def test_a_killed_writer_leaves_old_or_new(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from scionwood.files import atomic_path\n"
         "for i in range(10**9):\n"
-        "    with atomic_path(Path(sys.argv[1])) as part: part.write_bytes(bytes([i % 256]) * 10**5)"
+        "    with atomic_path(Path(sys.argv[1])) as part:\n"
+        "        part.write_bytes(bytes([i % 256]) * 10**5)"
     )
     for pause in (0.05, 0.11, 0.23):
         writer = subprocess.Popen([sys.executable, "-c", code, str(target)])

@@ -1,0 +1,65 @@
+"""Documentation is executed: what a reader copies works."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [page for page in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
+
+
+PYTHON = [page for page in PAGES if blocks(page, "python")]
+
+
+@pytest.mark.parametrize("page", PYTHON, ids=[page.name for page in PYTHON])
+def test_the_python_of_a_page_runs(page, tmp_path):
+    script = tmp_path / "page.py"
+    script.write_text("\n".join(blocks(page, "python")))
+    run = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
+def test_the_five_minute_plugin_guide_works_as_it_is_written(tmp_path):
+    (guide,) = blocks(ROOT / "CONTRIBUTING.md", "bash")
+    venv.create(tmp_path / "env", with_pip=True, symlinks=True)
+    # The new environment sees what this one has installed; what it installs stays its own.
+    inner = next((tmp_path / "env").glob("lib/python*/site-packages"))
+    seen = [path for path in sys.path if "site-packages" in path]
+    (inner / "outer.pth").write_text(
+        "\n".join(f"import site; site.addsitedir({p!r})" for p in seen)
+    )
+    binary = tmp_path / "env" / "bin"
+    command = 'scionwood() { python -m scionwood.cli "$@"; }\nset -ex\n' + guide
+    environment = {**os.environ, "PATH": f"{binary}{os.pathsep}{os.environ['PATH']}"}
+    run = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, env=environment
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "checks hold" in run.stdout
+    assert (tmp_path / "hydrology" / "pyproject.toml").is_file()
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
+def test_links_to_files_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+def test_what_the_readme_tells_to_make_is_in_the_makefile():
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    told = set(re.findall(r"\bmake ([a-z-]+)", (ROOT / "README.md").read_text("utf-8")))
+    assert {"demo", "test", "lint"} <= told
+    for target in told:
+        assert re.search(rf"^{target}:", makefile, re.M), target

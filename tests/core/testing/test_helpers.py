@@ -1,0 +1,56 @@
+"""What the checks stand on: fresh processes, the blocked network, bits and differences."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+import torch
+
+from scionwood.testing.child import last_line, run_python
+from scionwood.testing.offline import offline
+from scionwood.testing.tensors import difference, digest
+
+
+def test_a_process_that_hangs_is_ended() -> None:
+    code, _, error = run_python(["-c", "import time; time.sleep(30)"], timeout=0.5)
+    assert (code, error) == (-9, "no answer in 0.5 s")
+
+
+def test_a_process_that_fails_says_why() -> None:
+    code, _, error = run_python(["-c", "raise OSError('no licence')"])
+    assert (code, last_line(error)) == (1, "OSError: no licence")
+    assert last_line(" \n") == "no output"
+
+
+@pytest.mark.parametrize("call", ["connect", "connect_ex"])
+def test_the_network_is_refused_and_the_attempt_recorded(call: str) -> None:
+    with offline() as tried, socket.socket() as line:
+        with pytest.raises(OSError, match="no network while checks run"):
+            getattr(line, call)(("192.0.2.1", 80))
+        with pytest.raises(OSError, match="no network"):
+            socket.create_connection(("host.invalid", 80))
+    assert len(tried) == 2
+    assert socket.getaddrinfo("127.0.0.1", 80)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.bool, torch.complex64])
+def test_a_digest_is_of_bits_shape_and_type(dtype: torch.dtype) -> None:
+    tensor = torch.ones(2, 3, dtype=dtype)
+    other = tensor.clone()
+    other[0, 0] = 0
+    assert digest({"a": tensor}) == digest([tensor.clone()])
+    assert len({digest(tensor), digest(other), digest(tensor.T), digest(tensor[:1])}) == 4
+
+
+def test_equal_bits_of_another_type_have_another_digest() -> None:
+    assert digest(torch.zeros(2)) != digest(torch.zeros(2, dtype=torch.int32))
+
+
+def test_a_difference_is_relative_and_never_hides_nan_or_shape() -> None:
+    one = torch.full((2,), 10.0)
+    assert difference([one], [one + 1]) == pytest.approx(0.1)
+    assert difference([one + 0j], [one + 1j]) == pytest.approx(0.1)
+    assert difference([one], [one * float("nan")]) == float("inf")
+    assert difference([one], [one[:1]]) == float("inf")
+    assert difference([one], []) == float("inf")

@@ -1,0 +1,129 @@
+"""Checkpoints are written whole or not at all, and read without running what is in them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from scionwood.errors import TrainingError, WriteError
+from scionwood.training.checkpoint import LAST, UNSAFE, SafeCheckpointIO, read_checkpoint
+
+
+class Bomb:
+    """A pickle that leaves a file behind when it is loaded unsafely."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.trace),)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 kB."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system takes root")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("this machine does not let root mount a file system")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_checkpoint_is_read_as_it_was_written(tmp_path: Path) -> None:
+    state = {"state_dict": {"a": torch.arange(3)}, "epoch": 2}
+    SafeCheckpointIO().save_checkpoint(state, tmp_path / "new" / "a.ckpt")
+    found = SafeCheckpointIO().load_checkpoint(tmp_path / "new" / "a.ckpt", weights_only=False)
+    assert found["epoch"] == 2
+    assert torch.equal(found["state_dict"]["a"], torch.arange(3))
+    assert os.listdir(tmp_path / "new") == ["a.ckpt"]
+
+
+@pytest.mark.parametrize("weights_only", [True, False, None])
+def test_code_in_a_checkpoint_is_never_run(tmp_path: Path, weights_only: bool | None) -> None:
+    path, trace = tmp_path / "evil.ckpt", tmp_path / "trace"
+    torch.save({"state_dict": {}, "hyper_parameters": Bomb(trace)}, path)
+    with pytest.raises(TrainingError, match="holds more than tensors"):
+        SafeCheckpointIO().load_checkpoint(path, weights_only=weights_only)
+    assert not trace.exists()
+
+
+def test_a_run_does_not_resume_from_hostile_code(
+    toy_fit: Callable[..., Path], tmp_path: Path
+) -> None:
+    run, trace = toy_fit("trainer.max_steps=1"), tmp_path / "trace"
+    good = read_checkpoint(run / LAST)
+    torch.save({**good, "hyper_parameters": {"_instantiator": Bomb(trace)}}, run / LAST)
+    with pytest.raises(TrainingError, match="holds more than tensors"):
+        toy_fit("trainer.max_steps=2", resume=run)
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"PK\x03\x04 half", b"text"], ids=["empty", "half", "text"]
+)
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.ckpt").write_bytes(content)
+    with pytest.raises(TrainingError, match=r"a\.ckpt: it is damaged"):
+        read_checkpoint(tmp_path / "a.ckpt")
+
+
+def test_a_remote_checkpoint_is_refused() -> None:
+    with pytest.raises(TrainingError, match="this machine's disk only"):
+        SafeCheckpointIO().load_checkpoint("http://127.0.0.1:9/a.ckpt")
+
+
+def test_nothing_starts_where_torch_is_told_to_run_code(
+    toy_fit: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(UNSAFE, "1")
+    with pytest.raises(TrainingError, match=UNSAFE):
+        toy_fit()
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_full_disk_leaves_the_old_checkpoint(small_disk: Path) -> None:
+    path = small_disk / "a.ckpt"
+    SafeCheckpointIO().save_checkpoint({"state_dict": {"a": torch.ones(1000)}}, path)
+    with pytest.raises(WriteError, match=r"a\.ckpt.*No space left"):
+        SafeCheckpointIO().save_checkpoint({"state_dict": {"a": torch.zeros(100_000)}}, path)
+    assert torch.equal(read_checkpoint(path)["state_dict"]["a"], torch.ones(1000))
+    assert os.listdir(small_disk) == ["a.ckpt"]
+
+
+def test_a_run_on_a_full_disk_says_so_and_resumes_once_there_is_space(
+    toy_fit: Callable[..., Path], small_disk: Path
+) -> None:
+    every = "trainer.callbacks=[{name: checkpoint, every_n_steps: 1}]"
+    run = toy_fit(every, "trainer.max_steps=2", "trainer.limit_val_batches=0", name="disk/run")
+    free = os.statvfs(small_disk)
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes((free.f_bavail - 2) * free.f_frsize))
+    with pytest.raises(WriteError, match="No space left"):
+        toy_fit(every, "trainer.max_steps=4", "trainer.limit_val_batches=0", resume=run)
+    assert read_checkpoint(run / LAST)["global_step"] == 2
+    filler.unlink()
+    toy_fit(every, "trainer.max_steps=4", "trainer.limit_val_batches=0", resume=run)
+    assert read_checkpoint(run / LAST)["global_step"] == 4
+
+
+def test_a_checkpoint_holds_no_frozen_weights(toy_fit: Callable[..., Path]) -> None:
+    run = toy_fit("trainer.max_steps=1", "backbone.width=256", "backbone.depth=4")
+    names = read_checkpoint(run / LAST)["state_dict"].keys()
+    assert all("lora_" in name or "readout" in name for name in names)
+    assert len(names) == 2 * 4 + 2
+    assert (run / LAST).stat().st_size < 4 * 256 * 256 * 4 / 8, "an eighth of the frozen blocks"
+
+
+def test_another_recipes_checkpoint_is_refused_by_name(toy_fit: Callable[..., Path]) -> None:
+    run = toy_fit("trainer.max_steps=1")
+    with pytest.raises(TrainingError, match=r"another shape: .*lora_A"):
+        toy_fit("trainer.max_steps=2", "adapter.r=4", resume=run)

@@ -1,0 +1,108 @@
+"""The loader's order and its samples' random draws are a function of seed and epoch."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch.utilities.data import _update_dataloader
+from torch.utils.data import Dataset, DistributedSampler, IterableDataset
+
+from scionwood import DataLoader
+
+
+class Dice(Dataset[torch.Tensor]):
+    """Index, then a draw of each generator."""
+
+    def __len__(self) -> int:
+        return 10
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        draws = [random.random(), np.random.rand(), float(torch.rand(()))]  # noqa: NPY002
+        return torch.tensor([index, *draws], dtype=torch.float64)
+
+
+class Batched(Dice):
+    """A dataset that reads a batch at once."""
+
+    def __getitems__(self, indices: list[int]) -> list[torch.Tensor]:
+        return [self[index] for index in indices]
+
+
+def epoch(loader: DataLoader, number: int = 0) -> torch.Tensor:
+    loader.sampler.set_epoch(number)
+    return torch.cat(list(loader))
+
+
+@pytest.mark.parametrize("dataset", [Dice(), Batched()], ids=["samples", "batches"])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_order_and_draws_depend_on_seed_and_epoch_alone(dataset: Any, workers: int) -> None:
+    def loader(seed: int = 1) -> DataLoader:
+        return DataLoader(dataset, 4, shuffle=True, num_workers=workers, seed=seed)
+
+    first = epoch(loader())
+    random.random(), torch.rand(3)  # what others draw in between does not matter
+    assert torch.equal(epoch(loader()), first)
+    assert sorted(first[:, 0].tolist()) == list(range(10))
+    assert len(first[:, 1:].unique()) == 30, "every draw is another"
+    for other in (epoch(loader(), 1), epoch(loader(seed=2))):
+        assert not torch.equal(other[:, 0], first[:, 0])
+        assert not torch.isin(other[:, 1:], first[:, 1:]).any()
+
+
+def test_workers_change_nothing() -> None:
+    loaders = [DataLoader(Dice(), 4, shuffle=True, num_workers=n, seed=3) for n in (0, 2)]
+    assert torch.equal(*(epoch(loader) for loader in loaders))
+
+
+def test_reading_leaves_the_global_generators_alone() -> None:
+    loader = DataLoader(Dice(), 4, shuffle=True)
+    before = random.getstate(), torch.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    epoch(loader)
+    after = random.getstate(), torch.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    assert (before[0], before[2]) == (after[0], after[2])
+    assert torch.equal(before[1], after[1])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_position_is_restored_in_its_epoch(workers: int) -> None:
+    def loader() -> DataLoader:
+        made = DataLoader(Dice(), 2, shuffle=True, num_workers=workers, seed=4)
+        made.sampler.set_epoch(7)
+        return made
+
+    first = loader()
+    batches = iter(first)
+    head = [next(batches), next(batches)]
+    position = first.state_dict()
+    tail = list(batches)
+    second = loader()
+    second.load_state_dict(position)
+    assert torch.equal(torch.cat(list(second)), torch.cat(tail))
+    assert torch.equal(torch.cat([*head, *tail]), epoch(loader(), 7))
+
+
+def test_the_seed_is_by_default_that_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PL_GLOBAL_SEED", "5")
+    implicit = DataLoader(Dice(), 4, shuffle=True)
+    assert torch.equal(epoch(implicit), epoch(DataLoader(Dice(), 4, shuffle=True, seed=5)))
+
+
+def test_a_sampler_of_ones_own_can_be_shared_out_by_lightning() -> None:
+    own = DataLoader(Dice(), 4, sampler=[9, 8, 7], drop_last=True, seed=6)
+    share = DistributedSampler(own.dataset, num_replicas=2, rank=1, shuffle=False)
+    shared = _update_dataloader(own, share)
+    assert isinstance(shared, DataLoader)
+    assert torch.cat(list(shared))[:, 0].tolist() == [1, 3, 5, 7], "drop_last is kept"
+    assert shared.dataset is own.dataset, "seeded once"
+
+
+def test_an_iterable_dataset_passes_through() -> None:
+    class Stream(IterableDataset[int]):
+        def __iter__(self) -> Any:
+            return iter(range(5))
+
+    assert torch.cat(list(DataLoader(Stream(), 2))).tolist() == [0, 1, 2, 3, 4]

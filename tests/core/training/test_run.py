@@ -1,0 +1,192 @@
+"""A run folder holds all that is needed to use the result or to repeat the run."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import peft
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from scionwood import load_run
+from scionwood import test as measure
+from scionwood.errors import OutputExistsError, TrainingError
+from scionwood.recipe import resolve
+from scionwood.training import fit
+from scionwood.training.checkpoint import BEST, LAST, read_checkpoint
+from scionwood.training.metrics import read_metrics
+from scionwood.training.run import build
+
+Fit = Callable[..., Path]
+
+
+def rows(run: Path, key: str = "train_loss") -> list[float]:
+    return [float(row[key]) for row in read_metrics(run / "metrics.csv") if key in row]
+
+
+def test_the_folder_is_complete(toy_fit: Fit) -> None:
+    run = toy_fit("trainer.logger=[csv, tensorboard]")
+    expected = {
+        *("recipe.yaml", "metrics.csv", "head.safetensors", "README.md", "report.html"),
+        *("adapter/adapter_config.json", "adapter/adapter_model.safetensors"),
+        *("adapter/scionwood.json", "checkpoints/last.ckpt", "checkpoints/best.ckpt"),
+        *("figures/metrics.png", "figures/prediction.png"),
+    }
+    found = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
+    events = {name for name in found if name.startswith("tensorboard/")}
+    assert found - events == expected
+    assert any("tfevents" in name for name in events)
+
+
+def test_the_loss_falls(toy_fit: Fit) -> None:
+    losses = rows(toy_fit("trainer.max_epochs=20", "task.lr=0.03"))
+    assert sum(losses[-8:]) < 0.6 * sum(losses[:8])
+
+
+def test_a_reloaded_run_predicts_what_the_trained_model_did(toy_fit: Fit) -> None:
+    run = toy_fit("trainer.max_epochs=3")
+    task = load_run(run)
+    assert not task.training
+    assert not any(parameter.requires_grad for parameter in task.parameters())
+    trained, data = build(resolve(run / "recipe.yaml"))
+    trained.load_state_dict(read_checkpoint(run / BEST)["state_dict"], strict=False)
+    x = data.val.x
+    assert torch.equal(task.backbone(x), trained.eval().backbone(x))
+    losses = [row for row in read_metrics(run / "metrics.csv") if "val_loss" in row]
+    best = min(float(row["val_loss"]) for row in losses)
+    assert float((task.backbone(x) - data.val.y).square().mean()) == pytest.approx(best, rel=1e-5)
+
+
+def test_the_adapter_folder_is_plain_peft(toy_fit: Fit) -> None:
+    run = toy_fit("trainer.max_steps=2")
+    bare = resolve(run / "recipe.yaml").backbone.build()
+    theirs = peft.PeftModel.from_pretrained(bare, run / "adapter")
+    ours = load_run(run).backbone
+    for name, value in load_file(run / "head.safetensors").items():
+        theirs.get_base_model().get_parameter(name).data.copy_(value)
+    x = torch.randn(3, 8)
+    assert torch.equal(theirs(x), ours(x))
+
+
+def test_the_test_split_is_measured(toy_fit: Fit) -> None:
+    run = toy_fit("trainer.max_steps=2")
+    found = measure(run)
+    task, data = load_run(run), resolve(run / "recipe.yaml").data.build()
+    error = task.backbone(data.held_out.x) - data.held_out.y
+    assert found["test_loss"] == pytest.approx(float(error.square().mean()), rel=1e-5)
+    assert found.keys() == {"test_loss", "test_mae", "test_worst"}
+
+
+def test_the_recipe_in_the_folder_repeats_the_run(toy_fit: Fit, tmp_path: Path) -> None:
+    first = toy_fit("task.lr=0.02", "seed=7")
+    second = fit(resolve(first / "recipe.yaml"), run_dir=tmp_path / "again")
+    for name in ("metrics.csv", "adapter/adapter_model.safetensors", "recipe.yaml"):
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+    assert rows(toy_fit("task.lr=0.02", "seed=8", name="other")) != rows(first)
+
+
+def test_the_best_weights_are_exported(toy_fit: Fit) -> None:
+    run = toy_fit("trainer.max_epochs=6", "task.lr=0.3")  # too fast: the best is not the last
+    losses = rows(run, "val_loss")
+    best = read_checkpoint(run / BEST)
+    assert best["global_step"] == 8 * (1 + losses.index(min(losses))) < 48
+    head = load_file(run / "head.safetensors")
+    kept = {
+        k: v
+        for k, v in best["state_dict"].items()
+        if k.endswith(("readout.weight", "readout.bias"))
+    }
+    assert len(head) == len(kept) == 2
+    for name, value in kept.items():
+        assert torch.equal(head[".".join(name.split(".")[-2:])], value)
+    assert read_checkpoint(run / LAST)["global_step"] == 48
+
+
+def test_the_card_says_what_a_stranger_must_know(toy_fit: Fit) -> None:
+    run = toy_fit("seed=3")
+    card = (run / "README.md").read_text()
+    manifest = json.loads((run / "adapter" / "scionwood.json").read_text())
+    assert manifest["base"]["sha256"] in card
+    best = min(rows(run, "val_loss"))
+    for fact in (
+        f"val_loss: {best:.6g}",
+        "toy/regression",
+        "seed 3",
+        "Apache-2.0",
+        "lora on toy/mlp",
+    ):
+        assert fact in card
+    assert re.search(r"trainable 145 .* of 833 = 17\.41%", card)
+    report = (run / "report.html").read_text()
+    assert report.count('src="data:image/png;base64,') == 2
+    assert not re.search(r'(src|href)="(?!data:)', report), "no link leads out of the file"
+
+
+@pytest.mark.parametrize(("name", "trainable"), [("frozen", 17), ("full", 705)])
+def test_baselines_without_an_adapter(toy_fit: Fit, name: str, trainable: int) -> None:
+    run = toy_fit(f"adapter={name}", "trainer.max_steps=3")
+    assert not (run / "adapter").exists()
+    saved = load_file(run / "head.safetensors")
+    assert sum(value.numel() for value in saved.values()) == trainable
+    state = load_run(run).backbone.state_dict()
+    for key, value in saved.items():
+        assert torch.equal(state[key], value)
+
+
+def test_a_new_run_never_goes_into_an_old_ones_folder(toy_fit: Fit) -> None:
+    toy_fit("trainer.max_steps=1")
+    with pytest.raises(OutputExistsError, match="--resume"):
+        toy_fit("trainer.max_steps=1")
+
+
+def test_runs_are_named_after_recipe_and_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    recipe = resolve("toy/regress", ["trainer.max_steps=1", "trainer.logger=csv"])
+    first, second = fit(recipe), fit(recipe)
+    assert first.parent == second.parent == tmp_path / "runs"
+    assert first != second
+    assert re.fullmatch(r"toy-regress-\d{8}-\d{6}(-\d)?", first.name)
+
+
+def test_processes_of_another_launcher_must_be_told_the_folder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(TrainingError, match="--run-dir"):
+        fit(resolve("toy/regress"))
+
+
+def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="neither adapter"):
+        load_run(tmp_path)
+    with pytest.raises(TrainingError, match=r"no recipe\.yaml"):
+        fit(resolve("toy/regress"), resume=tmp_path)
+
+
+def test_accumulated_gradients_are_those_of_a_larger_batch(toy_fit: Fit) -> None:
+    small = toy_fit("data.batch_size=4", "trainer.accumulate_grad_batches=4", name="small")
+    large = toy_fit("data.batch_size=16", name="large")
+    for key, value in read_checkpoint(large / LAST)["state_dict"].items():
+        other = read_checkpoint(small / LAST)["state_dict"][key]
+        torch.testing.assert_close(other, value, rtol=0, atol=1e-5)
+
+
+def test_bf16_mixed_computes_in_bf16_and_keeps_weights_in_float32(toy_fit: Fit) -> None:
+    mixed = toy_fit("trainer.precision=bf16-mixed", name="mixed")
+    full = toy_fit(name="full")
+    assert rows(mixed) != rows(full)
+    assert rows(mixed) == pytest.approx(rows(full), rel=0.1)
+    assert {v.dtype for v in read_checkpoint(mixed / LAST)["state_dict"].values()} == {
+        torch.float32
+    }
+
+
+def test_rows_are_written_every_so_many_steps(toy_fit: Fit) -> None:
+    run = toy_fit("trainer.log_every_n_steps=3", "trainer.limit_val_batches=0")
+    assert [row["step"] for row in read_metrics(run / "metrics.csv")] == ["3", "6", "9", "12", "15"]

@@ -1,0 +1,113 @@
+"""Fixtures of the seismic tests: SEG-Y files of every kind, and a run that was trained for a moment."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import segyio
+import torch
+
+from scionwood import fit
+from scionwood.recipe import resolve
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Two cores run two workers; more threads would only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def gathers() -> np.ndarray:
+    """Two gathers of 24 traces and 40 samples, of the amplitudes that an instrument counts in."""
+    return (np.random.default_rng(0).standard_normal((2, 24, 40)) * 20).astype(np.float32)
+
+
+@pytest.fixture
+def segy(tmp_path: Path, gathers: np.ndarray) -> Write:
+    """Write gathers as SEG-Y with headers full of other people's bytes."""
+
+    def write(
+        name: str = "in.sgy",
+        data: np.ndarray = gathers,
+        *,
+        format: int = 5,
+        endian: str = "big",
+        interval: int = 4000,
+        delay: int = 0,
+    ) -> Path:
+        path = tmp_path / name
+        shots, traces, samples = data.shape
+        spec = segyio.spec()
+        spec.format, spec.endian, spec.tracecount = format, endian, shots * traces
+        spec.samples = np.arange(samples) * 4.0
+        with segyio.create(path, spec) as file:
+            file.text[0] = segyio.tools.create_text_header({1: "A SURVEY OF SOMEONE ELSE"})
+            file.bin.update(hdt=interval, jobid=77)
+            file.trace = np.ascontiguousarray(data.reshape(-1, samples)).astype(file.dtype)
+            for i in range(shots * traces):
+                file.header[i] = {
+                    segyio.su.fldr: 100 + i // traces,
+                    segyio.su.offset: 25 * (i % traces),
+                    segyio.su.cdp: 7 + i % 3,
+                    segyio.su.delrt: delay,
+                    segyio.su.scalco: -100,
+                    segyio.su.sx: 123456 + i,
+                }
+        return _scribble(path, shots * traces)
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of two steps of the recipe."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    return fit(resolve("seismic/denoise", smoke=True), run_dir=folder)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
+    mount = shutil.which("mount")
+    if mount is None or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small tmpfs needs root")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.fixture
+def headers() -> Callable[[Path, int], bytes]:
+    """All bytes of a SEG-Y file with so many traces that are not samples."""
+
+    def read(path: Path, traces: int) -> bytes:
+        raw = path.read_bytes()
+        size = (len(raw) - 3600) // traces
+        return raw[:3600] + b"".join(raw[at : at + 240] for at in range(3600, len(raw), size))
+
+    return read
+
+
+def _scribble(path: Path, traces: int) -> Path:
+    """Fill the unassigned bytes 181-240 of each trace header with noise."""
+    raw = bytearray(path.read_bytes())
+    size = (len(raw) - 3600) // traces
+    rng = np.random.default_rng(1)
+    for i in range(traces):
+        start = 3600 + i * size + 180
+        raw[start : start + 60] = rng.bytes(60)
+    path.write_bytes(raw)
+    return path

@@ -1,0 +1,60 @@
+"""Bad files are refused before anything trusts their headers."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scionwood import ReadError
+from scionwood_seismic.readers.layout import read_layout
+
+Damage = Callable[[bytes], bytes]
+
+
+def with_field(raw: bytes, byte: int, value: int) -> bytes:
+    """A big-endian 16 bit field of the binary header, at its 1-based byte."""
+    return raw[: byte - 1] + struct.pack(">h", value) + raw[byte + 1 :]
+
+
+BAD: dict[str, tuple[Damage, str]] = {
+    "empty": (lambda raw: b"", r"begins with 3600 bytes.*has 0"),
+    "headers cut": (lambda raw: raw[:3000], r"begins with 3600 bytes.*copied whole"),
+    "truncated": (lambda raw: raw[:-17], r"ends 383 bytes into trace 48.*[Cc]ut short"),
+    "bytes added": (lambda raw: raw + b"123", r"ends 3 bytes into trace 49"),
+    "a text file": (lambda raw: b"time,amplitude\n" * 400, r"not SEG-Y: bytes 3225-3226"),
+    "zero traces": (lambda raw: raw[:3600], r"no traces.*Export"),
+    "no samples": (lambda raw: with_field(raw, 3221, 0), r"0 samples a trace"),
+    "unknown extended headers": (lambda raw: with_field(raw, 3505, -1), r"-1 extended headers"),
+    "fixed point with gain": (lambda raw: with_field(raw, 3225, 4), r"format 4.*only 1, 2.*IEEE"),
+    "unsigned integers": (lambda raw: with_field(raw, 3225, 16), r"format 16 is not supported"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_file_is_refused_by_name_with_rule_and_remedy(
+    segy: Callable[..., Path], case: str
+) -> None:
+    damage, message = BAD[case]
+    path = segy()
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ReadError, match=f"in\\.sgy: .*{message}") as caught:
+        read_layout(path)
+    assert caught.value.remedy
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ReadError, match=r"none\.sgy.*No such file"):
+        read_layout(tmp_path / "none.sgy")
+    with pytest.raises(ReadError, match="directory"):
+        read_layout(tmp_path)
+
+
+def test_extended_text_headers_are_skipped(segy: Callable[..., Path]) -> None:
+    path = segy()
+    raw = with_field(path.read_bytes(), 3505, 2)
+    path.write_bytes(raw[:3600] + b"@" * 6400 + raw[3600:])
+    layout = read_layout(path)
+    assert (layout.start, layout.traces) == (10000, 48)

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from scionwood_seismic.synth.noise import NOISES, channel_gain
+from scionwood_seismic.synth.signal import gather
+
+DT, DX, SHAPE = 0.002, 12.5, (96, 256)
+
+
+def draw(kind: str, seed: int = 0) -> np.ndarray:
+    return NOISES[kind](np.random.default_rng(seed), SHAPE, DT, DX)
+
+
+def kurtosis(x: np.ndarray) -> float:
+    return float((x**4).mean() / (x**2).mean() ** 2 - 3)
+
+
+def share(x: np.ndarray, low: float, high: float) -> float:
+    """The share of the energy between two frequencies, Hz."""
+    power = (np.abs(np.fft.rfft(x)) ** 2).sum(0)
+    f = np.fft.rfftfreq(x.shape[1], DT)
+    return float(power[(f >= low) & (f <= high)].sum() / power.sum())
+
+
+@pytest.mark.parametrize("kind", NOISES)
+@pytest.mark.parametrize("shape", [(16, 16), (96, 256)])
+def test_each_class_is_seeded_and_of_unit_amplitude(kind: str, shape: tuple[int, int]) -> None:
+    one, same, other = (
+        NOISES[kind](np.random.default_rng(seed), shape, DT, DX) for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(one, same)
+    assert (one != other).any()
+    assert one.dtype == np.float32
+    assert one.std() == pytest.approx(1, abs=0.1)
+
+
+def test_band_limited_noise_lies_in_its_band() -> None:
+    assert share(draw("band"), 4, 90) > 0.95
+
+
+def test_erratic_noise_is_far_from_gaussian() -> None:
+    assert abs(kurtosis(draw("white"))) < 0.2
+    assert kurtosis(draw("erratic")) > 10
+
+
+def test_common_mode_noise_is_mostly_alike_on_all_channels() -> None:
+    stripes = draw("common_mode")
+    alike = np.broadcast_to(np.median(stripes, axis=0), SHAPE)
+    assert (stripes - alike).var() < 0.1
+
+
+def test_swell_and_drift_are_slow() -> None:
+    assert share(draw("swell"), 0, 14) > 0.7
+    assert share(draw("long_period"), 0, 6) > 0.9
+
+
+def test_ground_roll_is_slower_than_reflections() -> None:
+    """Most of its energy lies where frequency / wavenumber is below 700 m/s."""
+    k = np.abs(np.fft.fftfreq(SHAPE[0], DX))[:, None]
+    slow = np.fft.rfftfreq(SHAPE[1], DT) < 700 * k
+
+    def slow_share(data: np.ndarray) -> float:
+        power = np.abs(np.fft.rfft2(data)) ** 2
+        return float(power[slow].sum() / power.sum())
+
+    assert slow_share(draw("ground_roll")) > 0.6
+    assert slow_share(gather(np.random.default_rng(0), SHAPE, dt=DT, dx=DX)) < 0.3
+
+
+def test_ringing_stands_at_the_harmonics_of_a_cable() -> None:
+    assert share(draw("ringing"), 0, 90) > 0.85
+
+
+def test_a_checkerboard_returns_after_its_periods() -> None:
+    spectrum = np.abs(np.fft.rfft2(draw("checkerboard"))) ** 2
+    strongest = np.sort(spectrum.ravel())[::-1]
+    assert strongest[:40].sum() > 0.5 * strongest.sum()
+
+
+def test_fading_channels_lose_signal_and_are_few() -> None:
+    gain = channel_gain(draw("fading"))
+    assert gain.shape == (96, 1)
+    assert 1 <= (gain < 0.9).sum() <= 10
+    assert (gain > 0).all()
+
+
+def test_generation_does_not_starve_training() -> None:
+    """5 ms a gather; the best of three, since a machine may be busy."""
+    rng = np.random.default_rng(0)
+    spent = []
+    for _ in range(3):
+        start = time.process_time()
+        for make in NOISES.values():
+            make(rng, (128, 128), DT, DX)
+        spent.append((time.process_time() - start) / len(NOISES))
+    assert min(spent) < 5e-3

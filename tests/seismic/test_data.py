@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+import torch
+
+from scionwood import RecipeError
+from scionwood_seismic.data import SyntheticGathers
+from scionwood_seismic.synth.noise import NOISES
+
+
+def small(**options: object) -> SyntheticGathers:
+    return SyntheticGathers(
+        **{"n_traces": 32, "n_samples": 32, "n_train": 24, "n_val": 8, "n_test": 8} | options
+    )
+
+
+def noisy(data: SyntheticGathers, split: str) -> torch.Tensor:
+    loader = getattr(data, f"{split}_dataloader")()
+    return torch.cat([batch["noisy"] for batch in loader])
+
+
+def test_a_batch_is_a_noisy_and_a_clean_gather_in_one_unit() -> None:
+    data = small(lowest_snr=30, highest_snr=30, noises=("white", "swell", "ringing"))
+    batch = next(iter(data.train_dataloader()))
+    assert batch["noisy"].shape == batch["clean"].shape == (8, 1, 32, 32)
+    error = (batch["noisy"] - batch["clean"]).square().mean() / batch["clean"].square().mean()
+    assert 10 * torch.log10(error) == pytest.approx(-30, abs=0.1)
+    assert batch["noisy"].std() == pytest.approx(1, abs=0.3)
+
+
+def test_workers_change_nothing() -> None:
+    torch.testing.assert_close(
+        noisy(small(), "train"), noisy(small(num_workers=2), "train"), rtol=0, atol=0
+    )
+
+
+def test_the_seed_decides() -> None:
+    assert torch.equal(noisy(small(), "val"), noisy(small(), "val"))
+    assert not torch.equal(noisy(small(), "val"), noisy(small(seed=1), "val"))
+
+
+def test_no_gather_is_in_two_splits() -> None:
+    data = small()
+    splits = {
+        split: {data.sample(split, i)["noisy"].numpy().tobytes() for i in range(40)}
+        for split in ("train", "val", "test", "simulate")
+    }
+    assert all(len(gathers) == 40 for gathers in splits.values())
+    assert not any(splits[a] & splits[b] for a, b in combinations(splits, 2))
+
+
+def test_noise_classes_take_turns() -> None:
+    data = small(noises=("swell", "white"))
+    assert [data.sample("train", i)["noise"].item() for i in range(4)] == [0, 1, 0, 1]
+    assert len(NOISES) == 10
+
+
+@pytest.mark.parametrize("option", ["noises", "signals"])
+def test_an_unknown_class_is_refused_with_the_known_ones(option: str) -> None:
+    with pytest.raises(RecipeError, match=f"{option}: whitish.*one or more of"):
+        small(**{option: ("whitish",)})
+    with pytest.raises(RecipeError, match="nothing"):
+        small(**{option: ()})

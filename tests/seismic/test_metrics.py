@@ -1,0 +1,143 @@
+"""Each measure against an independent formula or a case whose answer is known."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from scionwood_seismic import metrics
+from scionwood_seismic.synth.signal import gather
+
+
+@pytest.fixture
+def clean() -> torch.Tensor:
+    return torch.from_numpy(gather(np.random.default_rng(1), (96, 128))).double()
+
+
+@pytest.fixture
+def noisy(clean: torch.Tensor) -> torch.Tensor:
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0)).double()
+    return clean + 0.5 * noise
+
+
+def test_snr_and_psnr_follow_their_formulas(clean: torch.Tensor, noisy: torch.Tensor) -> None:
+    s, d = clean.numpy(), noisy.numpy()
+    assert metrics.snr(clean, noisy) == pytest.approx(
+        10 * np.log10((s**2).sum() / ((s - d) ** 2).sum())
+    )
+    reference = peak_signal_noise_ratio(s, d, data_range=np.ptp(s))
+    assert metrics.psnr(clean, noisy) == pytest.approx(reference)
+
+
+def test_one_scale_is_the_ssim_of_scikit_image(clean: torch.Tensor, noisy: torch.Tensor) -> None:
+    """21 samples leave room for one scale only."""
+    s, d = clean[40:61, 50:71], noisy[40:61, 50:71]
+    reference = structural_similarity(
+        s.numpy(),
+        d.numpy(),
+        data_range=np.ptp(s.numpy()),
+        gaussian_weights=True,
+        use_sample_covariance=False,
+        win_size=11,
+    )
+    assert metrics.ms_ssim(s, d) == pytest.approx(reference, rel=1e-5)
+
+
+def test_scales_multiply_as_in_wang_2003(clean: torch.Tensor, noisy: torch.Tensor) -> None:
+    """Contrast and structure at each halving, luminance at the last; weights sum to 1."""
+    s, d = clean.numpy(), noisy.numpy()
+    span = np.ptp(s)
+    weights = np.array([0.0448, 0.2856, 0.3001, 0.2363])  # 96 samples: four scales
+    expected = 1.0
+    for level, weight in enumerate(weights / weights.sum()):
+        both = structural_similarity(
+            s, d, data_range=span, gaussian_weights=True, use_sample_covariance=False,
+            win_size=11, full=True,
+        )[1][5:-5, 5:-5]  # fmt: skip
+        if level < 3:
+            ms, md = (scipy.ndimage.gaussian_filter(x, 1.5, truncate=3.5)[5:-5, 5:-5]
+                      for x in (s, d))  # fmt: skip
+            k = (0.01 * span) ** 2
+            both = both / ((2 * ms * md + k) / (ms**2 + md**2 + k))
+        expected *= both.mean() ** weight
+        s, d = (x.reshape(x.shape[0] // 2, 2, x.shape[1] // 2, 2).mean((1, 3)) for x in (s, d))
+    assert metrics.ms_ssim(clean, noisy) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(5, 9), (16, 16), (32, 48), (176, 200)])
+def test_equal_gathers_of_any_size_score_one(shape: tuple[int, int]) -> None:
+    x = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(metrics.ms_ssim(x, x), torch.ones(3))
+    assert (metrics.ms_ssim(x, torch.zeros_like(x)) < 0.9).all()
+
+
+def test_ms_ssim_is_differentiable() -> None:
+    clean, estimate = torch.randn(2, 2, 32, 32, generator=torch.Generator().manual_seed(0)).double()
+    clean = (estimate + 0.3 * clean).detach()  # alike enough that nothing is clamped
+    estimate.requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda y: metrics.ms_ssim(clean[:, :12, :12], y[:, :12, :12]), estimate
+    )
+
+
+def test_kurtosis_is_that_of_scipy(noisy: torch.Tensor) -> None:
+    expected = scipy.stats.kurtosis(noisy.numpy().ravel())
+    assert metrics.kurtosis(noisy) == pytest.approx(expected)
+    sample = torch.from_numpy(np.random.default_rng(0).laplace(size=(400, 400)))
+    assert metrics.kurtosis(sample) == pytest.approx(3, abs=0.2)
+
+
+def test_amplitude_ratio(clean: torch.Tensor) -> None:
+    assert metrics.amplitude_ratio(clean, -0.8 * clean) == pytest.approx(0.8)
+
+
+class TestLocalSimilarity:
+    def test_solves_the_shaped_least_squares(self, clean: torch.Tensor, noisy: torch.Tensor) -> None:
+        """A direct solve of Fomel (2007), equation 6, on a small piece."""
+        a, b = clean[60:72, 40:54], noisy[60:72, 40:54]
+        similarity = metrics.local_similarity(a, b, radius=3, steps=200)
+        c1, c2 = _direct(a.numpy(), b.numpy(), 3), _direct(b.numpy(), a.numpy(), 3)
+        expected = np.minimum(1, np.sqrt(np.abs(c1 * c2)))
+        np.testing.assert_allclose(similarity.numpy(), expected, atol=1e-4)
+
+    def test_is_high_for_proportional_and_low_for_unrelated(self, noisy: torch.Tensor) -> None:
+        other = torch.randn(noisy.shape, generator=torch.Generator().manual_seed(9)).double()
+        white = torch.randn(noisy.shape, generator=torch.Generator().manual_seed(8)).double()
+        assert metrics.local_similarity(white, -3 * white).mean() > 0.95
+        assert metrics.local_similarity(white, other).mean() < 0.12
+
+    def test_of_silence_is_zero(self, noisy: torch.Tensor) -> None:
+        assert not metrics.local_similarity(noisy, torch.zeros_like(noisy)).any()
+
+
+def test_leakage_of_doing_nothing_is_nothing(noisy: torch.Tensor) -> None:
+    assert set(metrics.leakage(noisy.numpy(), noisy.numpy()).values()) == {0.0}
+
+
+def test_leakage_rises_where_signal_is_removed(clean: torch.Tensor, noisy: torch.Tensor) -> None:
+    honest = metrics.leakage(noisy.numpy(), clean.numpy())
+    lossy = metrics.leakage(noisy.numpy(), 0.6 * clean.numpy())
+    assert lossy["local similarity"] > honest["local similarity"] + 0.1
+    assert honest["energy removed"] == pytest.approx(0.2, abs=0.02)
+    assert lossy["MS-SSIM-R"] > honest["MS-SSIM-R"]
+    assert math.isfinite(honest["kurtosis"])
+
+
+def _direct(a: np.ndarray, b: np.ndarray, radius: int) -> np.ndarray:
+    """`c = [l I + S (A^2 - l)]^-1 S A b`, S = H H, with the smoother as a dense matrix."""
+
+    def triangle(n: int) -> np.ndarray:
+        weights = np.bartlett(2 * radius + 1)[1:-1] / radius
+        unit = np.eye(n)
+        return np.stack([scipy.ndimage.convolve1d(row, weights, mode="reflect") for row in unit])
+
+    smoother = np.kron(triangle(a.shape[0]), triangle(a.shape[1]))
+    s, x, y = smoother @ smoother, a.ravel(), b.ravel()
+    level = (x**2).mean()
+    system = level * np.eye(x.size) + s @ np.diag(x**2 - level)
+    return np.linalg.solve(system, s @ (x * y)).reshape(a.shape)
