@@ -14,10 +14,10 @@ $(DONE): pyproject.toml $(wildcard plugins/*/pyproject.toml)
 	touch $@
 
 test: $(DONE)
-	$(BIN)/python -m pytest -n 2 -m 'not slow'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m 'not slow'
 
 test-slow: $(DONE)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -q -m slow
 
 lint: $(DONE)
 	$(BIN)/ruff check .

@@ -45,7 +45,6 @@ MAY = {
         "adapters",
         "training",
         "files",
-        "cli",
     },
 }
 

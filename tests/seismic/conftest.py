@@ -1,4 +1,4 @@
-"""Fixtures of the seismic tests: SEG-Y files of every kind, and a run that was trained for a moment."""
+"""Fixtures of the seismic tests: SEG-Y files of every kind, and a run of two steps."""
 
 from __future__ import annotations
 

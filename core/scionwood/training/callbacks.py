@@ -43,7 +43,7 @@ class NanGuard(Callback):
         Raises:
             TrainingError: naming the step and the last good checkpoint.
         """
-        losses, self._losses = torch.stack(self._losses), []
+        losses, self._losses = torch.stack(self._losses or [torch.zeros(())]), []
         bad = ~torch.isfinite(losses).all()
         if getattr(trainer.precision_plugin, "scaler", None) is None:
             bad = bad | ~_finite([p.grad for p in pl_module.parameters() if p.grad is not None])
@@ -83,7 +83,7 @@ class RunState(Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Remember the states until training starts."""
-        self._restored = checkpoint["scionwood"]
+        self._restored = checkpoint.get("scionwood")
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Restore this process's state; processes that the checkpoint lacks keep their seed."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch.distributed as dist
@@ -36,9 +38,20 @@ def run_folder(name: str, run_dir: Path | None, resume: Path | None) -> Path:
         return Path(str(box[0]))
     if not _first() and SHARED in os.environ:
         return Path(os.environ[SHARED])
-    folder = _choose(name, run_dir, resume)
+    return _choose(name, run_dir, resume)
+
+
+@contextmanager
+def shared(folder: Path) -> Iterator[None]:
+    """Name the folder to the processes that the trainer starts, and to no later ones."""
+    if not _first():
+        yield
+        return
     os.environ[SHARED] = str(folder)
-    return folder
+    try:
+        yield
+    finally:
+        os.environ.pop(SHARED, None)
 
 
 def _choose(name: str, run_dir: Path | None, resume: Path | None) -> Path:

@@ -23,7 +23,8 @@ class RunCheckpoint(Checkpoint):
     """Write `last.ckpt` where a resume is exact, and `best.ckpt` by the task's monitor.
 
     These points are: after an optimiser step that no validation follows, after a validation
-    within an epoch, and after an epoch. `best.ckpt` holds weights only.
+    within an epoch, and after an epoch; never amid accumulated gradients, which no checkpoint
+    holds. `best.ckpt` holds weights only.
 
     Args:
         every_n_steps: optimiser steps between checkpoints, beside those after a validation.
@@ -80,7 +81,7 @@ class RunCheckpoint(Checkpoint):
         if trainer.sanity_checking:
             return
         self._save_best(trainer, pl_module)
-        if not trainer.is_last_batch:
+        if not trainer.is_last_batch and not trainer.fit_loop._should_accumulate():
             self._point(trainer, due=True)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -14,11 +14,17 @@ from scionwood.adapters import attach, freeze, load_adapter, load_head, unfreeze
 from scionwood.errors import TrainingError
 from scionwood.files import atomic_path
 from scionwood.recipe import Recipe, resolve
-from scionwood.training.checkpoint import LAST, clean_debris, refuse_unsafe_torch
+from scionwood.training.checkpoint import (
+    LAST,
+    clean_debris,
+    read_checkpoint,
+    refuse_unsafe_torch,
+)
 from scionwood.training.disk import writing
 from scionwood.training.export import export
-from scionwood.training.folder import ADAPTER, HEAD, RECIPE, run_folder
+from scionwood.training.folder import ADAPTER, HEAD, RECIPE, run_folder, shared
 from scionwood.training.points import StopRequested
+from scionwood.training.state import check_state
 from scionwood.training.task import Task
 from scionwood.training.trainer import make_trainer, quiet
 
@@ -48,9 +54,10 @@ def fit(recipe: Recipe, *, run_dir: Path | None = None, resume: Path | None = No
     seed_everything(recipe.seed, workers=True, verbose=False)
     task, data = build(recipe)
     start = folder / LAST if resume and (folder / LAST).exists() else None
+    step = _check_start(task, start) if start else 0
     stopped = None
-    with quiet():
-        trainer = make_trainer(recipe.trainer, folder, task)
+    with quiet(), shared(folder):
+        trainer = make_trainer(recipe.trainer, folder, task, step)
         if trainer.is_global_zero:
             clean_debris(folder, fresh=start is None)
             with atomic_path(folder / RECIPE) as part:
@@ -126,6 +133,13 @@ def build(recipe: Recipe) -> tuple[Task, L.LightningDataModule]:
     backbone = _prepare(recipe.backbone.build(), recipe)
     task: Task = recipe.task.build(backbone)
     return task.train(), recipe.data.build()
+
+
+def _check_start(task: Task, start: Path) -> int:
+    # Here and not only in the task's hook: a sharded strategy loads before the hook is called.
+    found = read_checkpoint(start)
+    check_state(task, found["state_dict"])
+    return int(found["global_step"])
 
 
 def _prepare(backbone: nn.Module, recipe: Recipe) -> nn.Module:

@@ -29,13 +29,14 @@ _EXPECTED = (
 )
 
 
-def make_trainer(options: Mapping[str, Any], folder: Path, task: Task) -> L.Trainer:
+def make_trainer(options: Mapping[str, Any], folder: Path, task: Task, step: int = 0) -> L.Trainer:
     """A trainer that writes into a run folder.
 
     Args:
         options: a recipe's `trainer:` section.
         folder: the run folder.
-        task: for its monitor and mode.
+        task: for its monitor and mode; it is told its `max_steps`.
+        step: optimiser steps taken before a resume; later TensorBoard events are dropped.
     """
     built = build_trainer_options(options, monitor=task.monitor, mode=task.mode)
     bar = built.pop("enable_progress_bar", True) and sys.stdout.isatty()
@@ -51,7 +52,7 @@ def make_trainer(options: Mapping[str, Any], folder: Path, task: Task) -> L.Trai
     return L.Trainer(
         **built,
         callbacks=[*core, *named],
-        logger=_loggers(names, folder),
+        logger=_loggers(names, folder, step),
         enable_progress_bar=bar,
         default_root_dir=folder,
         plugins=[SafeCheckpointIO()],
@@ -75,8 +76,11 @@ def quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _loggers(names: list[str], folder: Path) -> list[Logger]:
+def _loggers(names: list[str], folder: Path, step: int) -> list[Logger]:
     # `csv` is metrics.csv, which a callback writes.
     if "tensorboard" not in names or find_spec("tensorboard") is None:
         return []
-    return [TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False)]
+    board = TensorBoardLogger(
+        folder, name="tensorboard", version="", default_hp_metric=False, purge_step=step
+    )
+    return [board]

@@ -38,6 +38,7 @@ def denoise(
         OutputExistsError: an output exists and `force` is false.
         WriteError: an output cannot be written whole.
         AdapterFileError: the run's adapter is damaged, or made for another base.
+        RecipeError: the overlap does not fit the tile, or there is no such device.
     """
     from scionwood_seismic.pipeline import Outputs, denoise_file
 

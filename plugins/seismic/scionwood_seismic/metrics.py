@@ -142,10 +142,8 @@ def local_similarity(first: Tensor, second: Tensor, *, radius: int = 8, steps: i
         (..., trace, time) in [0, 1].
     """
     a, b = first.double(), second.double()
-    rows, columns = (_triangle(n, radius).to(a.device) for n in a.shape[-2:])
-    smoothers = rows, columns
-    c1 = _smooth_ratio(a, b, smoothers, steps)
-    c2 = _smooth_ratio(b, a, smoothers, steps)
+    c1 = _smooth_ratio(a, b, radius, steps)
+    c2 = _smooth_ratio(b, a, radius, steps)
     return (c1 * c2).abs().sqrt().clamp_max(1).to(first.dtype)
 
 
@@ -180,36 +178,37 @@ def _halve(x: Tensor) -> Tensor:
     return F.avg_pool2d(flat, 2).reshape(*x.shape[:-2], x.shape[-2] // 2, x.shape[-1] // 2)
 
 
-def _triangle(n: int, radius: int) -> Tensor:
-    """The (n, n) matrix of a triangle smoother that reflects at the ends; symmetric."""
-    matrix = torch.zeros(n, n, dtype=torch.float64)
-    rows = torch.arange(n)
-    for lag in range(1 - radius, radius):
-        at = (rows + lag) % (2 * n)
-        column = torch.where(at < n, at, 2 * n - 1 - at)
-        weight = torch.full((n,), (radius - abs(lag)) / radius**2, dtype=torch.float64)
-        matrix.index_put_((rows, column), weight, accumulate=True)
-    return matrix
+def _smooth(x: Tensor, radius: int) -> Tensor:
+    """A triangle smoother along both axes that reflects at the ends; as a matrix it is symmetric.
+
+    Two running means, each the difference of two cumulative sums, so that the radius costs nothing.
+    """
+    for axis in (-2, -1):
+        n = x.shape[axis]
+        at = torch.arange(1 - radius, n + radius - 1, device=x.device) % (2 * n)
+        x = x.index_select(axis, torch.where(at < n, at, 2 * n - 1 - at))
+        for _ in range(2):
+            total = F.pad(x, (1, 0) if axis == -1 else (0, 0, 1, 0)).cumsum(axis)
+            size = total.shape[axis] - radius
+            x = (total.narrow(axis, radius, size) - total.narrow(axis, 0, size)) / radius
+    return x
 
 
-def _smooth_ratio(a: Tensor, b: Tensor, smoothers: tuple[Tensor, Tensor], steps: int) -> Tensor:
+def _smooth_ratio(a: Tensor, b: Tensor, radius: int, steps: int) -> Tensor:
     """`c = H [l I + H (a^2 - l) H]^-1 H (a b)`, l the mean of a^2, by conjugate gradients."""
     tiny = torch.finfo(a.dtype).tiny
     level = _mean(a * a).clamp_min(tiny)
-
-    def smooth(x: Tensor) -> Tensor:
-        return smoothers[0] @ x @ smoothers[1]
-
     c = torch.zeros_like(a)
-    residual = smooth(a * b)
+    residual = _smooth(a * b, radius)
     direction, energy = residual, _mean(residual * residual)
     for _ in range(steps):
-        image = level * direction + smooth((a * a - level) * smooth(direction))
+        shaped = _smooth((a * a - level) * _smooth(direction, radius), radius)
+        image = level * direction + shaped
         step = energy / _mean(direction * image).clamp_min(tiny)
         c, residual = c + step * direction, residual - step * image
         previous, energy = energy, _mean(residual * residual)
         direction = residual + energy / previous.clamp_min(tiny) * direction
-    return smooth(c)
+    return _smooth(c, radius)
 
 
 def _mean(x: Tensor) -> Tensor:

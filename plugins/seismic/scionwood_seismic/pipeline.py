@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import nn
 
-from scionwood import AdapterError, OutputExistsError, Record, WriteError, atomic_path, load_run
+from scionwood import OutputExistsError, RecipeError, Record, WriteError, atomic_path, load_run
 from scionwood_seismic import metrics
 from scionwood_seismic.data import check_names, generator
 from scionwood_seismic.inference import denoise_array
@@ -69,15 +70,15 @@ def denoise_file(
 
     Raises:
         ReadError, WriteError, OutputExistsError, AdapterFileError: see `SegyReader`, `load_run`.
-        AdapterError: the overlap does not fit the tile.
+        RecipeError: the overlap does not fit the tile, or there is no such device.
     """
     if not 0 < tile[1] <= tile[0] // 2:
         rule = "tiles overlap by at least 1 and at most half their size"
-        raise AdapterError(f"tile {tile[0]}, overlap {tile[1]}", rule, "Such as 256 and 64")
+        raise RecipeError(f"tile {tile[0]}, overlap {tile[1]}", rule, "Such as 256 and 64")
     outputs.check()
     console = Console()
     with SegyReader(source, gather=gather) as reader:
-        model = load_run(run, device=device).backbone
+        model = load_run(run, device=_usable(device)).backbone
         _rewrite(reader, outputs, model, tile, console)
     if outputs.noise is not None:
         _save_difference(source, outputs, gather)
@@ -144,6 +145,14 @@ def save_figure(figure: Figure, path: Path, *, overwrite: bool) -> None:
         raise WriteError(
             str(path), f"the figure cannot be written ({error})", "Try a .png"
         ) from error
+
+
+def _usable(device: str) -> torch.device:
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:  # torch's own, by backend
+        first = str(error).splitlines()[0]
+        raise RecipeError(f"device {device!r}", first, "Such as cpu, cuda or cuda:1") from error
 
 
 def _rewrite(

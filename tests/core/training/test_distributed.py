@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -48,6 +51,17 @@ def test_two_processes_resume_exactly(start_pair: StartPair, tmp_path: Path, str
     assert losses(cut) == losses(whole)
     for left, right in zip(gradients(cut), gradients(whole), strict=True):
         assert torch.equal(left, right)
+
+
+def test_processes_that_the_command_line_starts_share_one_folder(tmp_path: Path) -> None:
+    options = ["--trainer.devices=2", "--trainer.max_steps=1", "--trainer.logger=csv"]
+    command = [sys.executable, "-m", "scionwood.cli", "fit", "toy/regress", *options]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (run,) = (tmp_path / "runs").iterdir()
+    assert (run / "adapter" / "adapter_model.safetensors").is_file()
+    assert len(losses(run)) == 1
 
 
 def finish(pair: list[ForkServerProcess]) -> None:

@@ -25,6 +25,14 @@ CASES = {
     "run by steps, mid-epoch": (8, ["trainer.max_steps=12"]),
     "accumulating gradients": (3, ["trainer.max_epochs=3", "trainer.accumulate_grad_batches=2"]),
     "validating within epochs": (6, ["trainer.max_epochs=3", "trainer.val_check_interval=2"]),
+    "validating amid accumulated gradients": (
+        3,
+        [
+            "trainer.max_epochs=3",
+            "trainer.val_check_interval=3",
+            "trainer.accumulate_grad_batches=2",
+        ],
+    ),
     "not validating": (8, ["trainer.max_epochs=3", "trainer.limit_val_batches=0"]),
     "part of an epoch": (6, ["trainer.max_epochs=4", "trainer.limit_train_batches=3"]),
     # Cut within the warm-up: past it a cosine depends on the number of steps that is planned.

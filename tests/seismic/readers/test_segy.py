@@ -23,9 +23,7 @@ def halve(record: Record) -> np.ndarray:
 @pytest.mark.parametrize("endian", ["big", "little"])
 @pytest.mark.parametrize("encoding", ENCODINGS)
 class TestEveryEncoding:
-    def test_is_read(
-        self, segy: Write, gathers: np.ndarray, encoding: str, endian: str
-    ) -> None:
+    def test_is_read(self, segy: Write, gathers: np.ndarray, encoding: str, endian: str) -> None:
         path = segy(format=ENCODINGS[encoding], endian=endian)
         with SegyReader(path, gather="fldr") as reader:
             found = np.stack([record.data for record in reader])
@@ -45,7 +43,9 @@ class TestEveryEncoding:
         assert target.stat().st_size == path.stat().st_size
         with SegyReader(target, gather="fldr") as reader:
             after = np.stack([record.data for record in reader])
-        np.testing.assert_allclose(after, before / 2, rtol=1e-6, atol=0.5 if "int" in encoding else 0)
+        np.testing.assert_allclose(
+            after, before / 2, rtol=1e-6, atol=0.5 if "int" in encoding else 0
+        )
 
 
 def test_gathers_are_found_by_header_wherever_their_traces_are(
@@ -80,9 +80,7 @@ def test_time_is_in_seconds_from_the_recording_delay(segy: Write) -> None:
     np.testing.assert_allclose(time[:3], [0.1, 0.102, 0.104])
 
 
-def test_traces_that_come_back_unchanged_keep_their_bytes(
-    segy: Write, gathers: np.ndarray
-) -> None:
+def test_traces_that_come_back_unchanged_keep_their_bytes(segy: Write, gathers: np.ndarray) -> None:
     """An int32 that float32 cannot hold survives, since its trace is not written."""
     path = segy(data=np.full((1, 24, 40), 2**24 + 1), format=2)
     target = path.with_name("out.sgy")
@@ -146,5 +144,5 @@ def test_traces_of_several_lengths_are_refused(segy: Write) -> None:
 
 
 def test_a_missing_sample_interval_is_refused(segy: Write) -> None:
-    with pytest.raises(ReadError, match="sample interval.*microseconds"):
+    with pytest.raises(ReadError, match=r"sample interval.*microseconds"):
         SegyReader(segy(interval=0))

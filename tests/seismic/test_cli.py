@@ -1,0 +1,196 @@
+"""The commands, from the command line to the files, on a run that was trained for two steps."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scionwood.cli import main
+from scionwood_seismic.readers.segy import SegyReader
+
+Write = Callable[..., Path]
+
+
+def read(path: Path) -> np.ndarray:
+    with SegyReader(path) as reader:
+        return next(iter(reader)).data
+
+
+def denoise(noisy: Path, clean: Path, run: Path, *options: str) -> int:
+    command = ["seismic", "denoise", str(noisy), str(clean), "--adapter", str(run), *options]
+    return main(command)
+
+
+def test_denoise_keeps_headers_and_dead_traces(
+    segy: Write, headers: Callable[[Path, int], bytes], gathers: np.ndarray, run: Path
+) -> None:
+    gathers[0, 5], gathers[1, 7] = 0, np.nan
+    noisy = segy(data=gathers)
+    clean, noise, qc = (noisy.with_name(n) for n in ("clean.sgy", "noise.sgy", "qc.png"))
+    assert denoise(noisy, clean, run, "--save-noise", str(noise), "--qc", str(qc)) == 0
+    assert headers(clean, 48) == headers(noise, 48) == headers(noisy, 48)
+    before, after = read(noisy), read(clean)
+    assert after[[5, 31]].tobytes() == before[[5, 31]].tobytes()
+    assert (np.delete(after, [5, 31], 0) != np.delete(before, [5, 31], 0)).any(axis=1).all()
+    np.testing.assert_allclose(after + read(noise), before, rtol=1e-5, atol=1e-4)
+    assert qc.read_bytes().startswith(b"\x89PNG")
+
+
+def test_gathers_are_denoised_apart(segy: Write, gathers: np.ndarray, run: Path) -> None:
+    """A gather comes out the same whatever is beside it."""
+    pair, alone = segy(data=gathers * [[[1]], [[1e4]]]), segy("alone.sgy", data=gathers[:1])
+    outputs = [path.with_name(f"{path.stem}_clean.sgy") for path in (pair, alone)]
+    for path, output in zip((pair, alone), outputs, strict=True):
+        assert denoise(path, output, run) == 0
+    np.testing.assert_array_equal(read(outputs[0])[:24], read(outputs[1]))
+
+
+def test_a_file_without_live_traces_comes_back(segy: Write, run: Path) -> None:
+    noisy = segy(data=np.zeros((1, 4, 40)))
+    clean = noisy.with_name("clean.sgy")
+    assert denoise(noisy, clean, run, "--qc", str(noisy.with_name("qc.png"))) == 0
+    assert clean.read_bytes() == noisy.read_bytes()
+
+
+def test_outputs_that_exist_are_kept_unless_forced(
+    segy: Write, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noisy = segy()
+    for option in ([], ["--save-noise"], ["--qc"]):
+        output = noisy.with_name("mine.png")
+        output.write_text("mine")
+        clean = noisy.with_name("clean.sgy") if option else output
+        extra = [*option, str(output)] if option else []
+        assert denoise(noisy, clean, run, *extra) == 2
+        assert "mine.png: it exists already. Give --force" in capsys.readouterr().err
+        assert output.read_text() == "mine"
+        assert not noisy.with_name("clean.sgy").exists()
+    assert denoise(noisy, noisy.with_name("clean.sgy"), run) == 0
+    assert denoise(noisy, noisy.with_name("clean.sgy"), run, "--force") == 0
+
+
+def test_a_file_may_replace_itself(segy: Write, run: Path) -> None:
+    noisy = segy()
+    clean = noisy.with_name("clean.sgy")
+    assert denoise(noisy, clean, run) == 0
+    assert denoise(noisy, noisy, run, "--force") == 0
+    assert noisy.read_bytes() == clean.read_bytes()
+
+
+def test_a_damaged_file_writes_nothing(
+    segy: Write, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noisy = segy()
+    noisy.write_bytes(noisy.read_bytes()[:-10])
+    assert denoise(noisy, noisy.with_name("clean.sgy"), run) == 2
+    assert "in.sgy: the SEG-Y file ends" in capsys.readouterr().err
+    assert not noisy.with_name("clean.sgy").exists()
+
+
+def test_a_full_disk_writes_nothing(
+    segy: Write, run: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noisy = segy(data=np.ones((2, 100, 200)))
+    assert denoise(noisy, small_disk / "clean.sgy", run) == 2
+    assert "No space left" in capsys.readouterr().err
+    assert list(small_disk.iterdir()) == []
+
+
+def test_an_adapter_of_another_base_is_refused(
+    segy: Write, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = shutil.copytree(run, tmp_path / "other")
+    recipe = other / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("init_seed: 0", "init_seed: 1"))
+    noisy = segy()
+    assert denoise(noisy, noisy.with_name("clean.sgy"), other) == 2
+    assert "base" in capsys.readouterr().err
+    assert not noisy.with_name("clean.sgy").exists()
+
+
+def test_a_folder_that_is_no_run_is_refused(
+    segy: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noisy = segy()
+    assert denoise(noisy, noisy.with_name("clean.sgy"), tmp_path / "nowhere") == 2
+    assert "nowhere" in capsys.readouterr().err
+
+
+def test_tiles_that_cannot_blend_are_refused(
+    segy: Write, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noisy = segy()
+    clean = noisy.with_name("clean.sgy")
+    assert denoise(noisy, clean, run, "--tile", "64", "--overlap", "40") == 2
+    assert "tile 64, overlap 40: tiles overlap by at least 1" in capsys.readouterr().err
+
+
+def test_a_device_that_is_not_there_is_refused(
+    segy: Write, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noisy = segy()
+    assert denoise(noisy, noisy.with_name("clean.sgy"), run, "--device", "abacus") == 2
+    assert "device 'abacus'" in capsys.readouterr().err
+
+
+class TestSimulateAndCompare:
+    @pytest.fixture
+    def files(self, tmp_path: Path) -> list[str]:
+        return [str(tmp_path / name) for name in ("reference.sgy", "noisy.sgy", "clean.sgy")]
+
+    def simulate(self, files: list[str], *options: str) -> int:
+        size = ["--n-gathers", "4", "--n-traces", "48", "--n-samples", "64"]
+        return main(["seismic", "simulate", files[1], "--reference", files[0], *size, *options])
+
+    def test_simulated_files_have_the_snr_asked_for(self, files: list[str]) -> None:
+        assert self.simulate(files, "--snr", "6", "--noise", "white,swell") == 0
+        clean, noisy = read(Path(files[0])), read(Path(files[1]))
+        ratio = 10 * np.log10((clean**2).sum() / ((noisy - clean) ** 2).sum())
+        assert ratio == pytest.approx(6, abs=0.01)
+
+    def test_the_seed_decides(self, files: list[str]) -> None:
+        drawn = []
+        for seed in ("0", "0", "1"):
+            assert self.simulate(files, "--seed", seed, "--force") == 0
+            drawn.append(read(Path(files[1])))
+        np.testing.assert_array_equal(drawn[0], drawn[1])
+        assert (drawn[0] != drawn[2]).any()
+
+    def test_neither_file_is_replaced_unasked(
+        self, files: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        Path(files[0]).write_text("mine")
+        assert self.simulate(files) == 2
+        assert "reference.sgy: it exists already" in capsys.readouterr().err
+        assert not Path(files[1]).exists()
+
+    def test_an_unknown_noise_is_refused(
+        self, files: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert self.simulate(files, "--noise", "white,purple") == 2
+        assert "noise: purple: one or more of white, band" in capsys.readouterr().err
+
+    def test_the_table_sets_ours_beside_the_others(
+        self, files: list[str], run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        kinds = ["--noise", "white,swell"]
+        assert self.simulate(files, *kinds) == 0
+        assert denoise(Path(files[1]), Path(files[2]), run) == 0
+        figure = tmp_path / "figure.png"
+        capsys.readouterr()
+        assert main(["seismic", "compare", *files, *kinds, "--figure", str(figure)]) == 0
+        table = capsys.readouterr().out
+        for word in ("identity", "band-pass", "f-k", "f-x SSA", "white", "swell", "mean"):
+            assert word in table
+        assert figure.read_bytes().startswith(b"\x89PNG")
+
+    def test_files_that_do_not_belong_together_are_refused(
+        self, files: list[str], segy: Write, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert self.simulate(files) == 0
+        assert main(["seismic", "compare", files[0], files[1], str(segy())]) == 2
+        assert "(gathers, traces, samples) differ" in capsys.readouterr().err

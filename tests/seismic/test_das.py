@@ -1,0 +1,41 @@
+"""The real DAS window of Utah FORGE, where the shared data folder is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scionwood.cli import main
+from scionwood_seismic.readers.create import write_segy
+from scionwood_seismic.readers.segy import SegyReader
+
+WINDOW = Path(__file__).parents[3] / "shared/data/seismic/forge0723.bin"
+
+
+@pytest.fixture
+def window(tmp_path: Path) -> Path:
+    """The window as SEG-Y, 960 channels of 500 samples."""
+    if not WINDOW.is_file():
+        pytest.skip(f"needs the real DAS window {WINDOW.name} in shared/data/seismic")
+    data = np.fromfile(WINDOW, "<f4").reshape(960, 500)  # column-major (500, 960)
+    path = tmp_path / "forge.sgy"
+    write_segy(path, data[None], dt=0.0005)
+    return path
+
+
+def test_a_real_das_window_goes_through(
+    window: Path, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clean, qc = window.with_name("clean.sgy"), window.with_name("qc.png")
+    command = ["seismic", "denoise", str(window), str(clean), "--adapter", str(run)]
+    assert main([*command, "--qc", str(qc)]) == 0
+    with SegyReader(window) as before, SegyReader(clean) as after:
+        noisy, denoised = next(iter(before)).data, next(iter(after)).data
+    assert np.isfinite(denoised).all()
+    assert 0 < (denoised**2).sum() < (noisy**2).sum()
+    said = capsys.readouterr().out
+    assert "960 traces" in said
+    assert "local similarity" in said
+    assert qc.stat().st_size > 10_000

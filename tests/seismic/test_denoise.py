@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from peft import LoraConfig
+from torch import Tensor, nn
+
+from scionwood import attach
+from scionwood_seismic import metrics
+from scionwood_seismic.backbones import dinov3_unet
+from scionwood_seismic.data import SyntheticGathers
+from scionwood_seismic.denoise import Denoise
+
+
+@pytest.fixture(scope="module")
+def batch() -> dict[str, Tensor]:
+    data = SyntheticGathers(n_traces=48, n_samples=64, batch_size=4)
+    return next(iter(data.train_dataloader()))
+
+
+def task(**options: float) -> Denoise:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = attach(dinov3_unet(), LoraConfig(r=4), targets="attention")
+    return Denoise(model, **options)
+
+
+def test_the_loss_is_the_weighted_sum_of_its_parts(batch: dict[str, Tensor]) -> None:
+    with torch.no_grad():
+        losses = task(ssim_weight=0.3).losses(batch)
+    assert losses["loss"] == pytest.approx(
+        0.7 * losses["mse"].item() + 0.3 * losses["one_minus_ms_ssim"].item()
+    )
+
+
+def test_the_mse_is_the_reciprocal_of_the_snr(batch: dict[str, Tensor]) -> None:
+    found = Denoise(nn.Identity()).losses(batch)["mse"]
+    expected = 10 ** (-metrics.snr(batch["clean"], batch["noisy"]) / 10)
+    assert found == pytest.approx(expected.mean().item(), rel=0.01)
+
+
+def test_the_loss_does_not_depend_on_the_unit(batch: dict[str, Tensor]) -> None:
+    scaled = {key: value * 1e-3 for key, value in batch.items()}
+    model = Denoise(nn.Identity())
+    assert model.losses(scaled)["loss"] == pytest.approx(
+        model.losses(batch)["loss"].item(), rel=1e-4
+    )
+
+
+def test_metrics_are_means_over_the_batch(batch: dict[str, Tensor]) -> None:
+    with torch.no_grad():
+        found = task().metrics(batch)
+    assert found["snr_in"] == pytest.approx(
+        metrics.snr(batch["clean"], batch["noisy"]).mean().item()
+    )
+    assert set(found) == {
+        "snr_in",
+        "snr",
+        "psnr",
+        "ms_ssim",
+        "ms_ssim_r",
+        "amplitude_ratio",
+        "local_similarity",
+        "kurtosis_removed",
+    }
+    assert all(torch.isfinite(value) for value in found.values())
+
+
+def test_a_few_steps_beat_doing_nothing(batch: dict[str, Tensor]) -> None:
+    model = task()
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=4e-3)
+    for _ in range(25):
+        optimizer.zero_grad()
+        model.losses(batch)["loss"].backward()
+        optimizer.step()
+    with torch.no_grad():
+        found = model.metrics(batch)
+    assert found["snr"] > found["snr_in"] + 3
+
+
+def test_the_figure_shows_input_denoised_removed_and_true_noise(batch: dict[str, Tensor]) -> None:
+    figure = task().draw(batch)["denoised"]
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == ["input", "denoised", "removed", "true noise"]
+    assert len({image.get_clim() for axes in figure.axes for image in axes.images}) == 1
