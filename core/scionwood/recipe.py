@@ -202,6 +202,7 @@ def _adapter(path: Path, raw: Mapping[str, Any]) -> Slot:
             f"{path}: adapter.target_modules", "a recipe says `targets`", "Rename the key"
         )
     component = config_class(name)
+    _known(f"{path}: adapter", options, [*(p.name for p in options_of(component)), "targets"])
     targets = options.pop("targets", None)
     if not isinstance(targets, str | None):
         rule = f"a preset's name or a regular expression, not {targets!r}"

@@ -93,6 +93,7 @@ def test_overrides_come_last_and_smoke_makes_small(recipe):
         ("backbone.name=prt/net", r"plugin 'prt'.*Did you mean 'part'"),
         ("adapter.name=loraa", r"loraa.*Did you mean 'lora'"),
         ("adapter.rr=1", r"adapter.*'rr'"),
+        ("adapter.target=x", r"Did you mean 'targets'"),
         ("adapter.targets=[a, b]", r"adapter.targets.*regular expression"),
         ("adapter.target_modules=x", r"targets"),
         ("trainer.max_stepss=1", r"max_stepss.*Did you mean 'max_steps'"),

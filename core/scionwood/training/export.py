@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import lightning as L
 import torch
-from peft import PeftModel
 from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
 
 from scionwood.adapters import report, save_adapter, save_head
@@ -32,8 +31,9 @@ def export(task: Task, trainer: L.Trainer, folder: Path, recipe: Recipe) -> None
     """
     counts = str(report(task.backbone))  # before anything that frees sharded weights
     step = _load_chosen(task, folder)
-    base = {str(k): str(v) for k, v in getattr(backbone(task.backbone), "card", {}).items()}
-    if isinstance(task.backbone, PeftModel):
+    bare = backbone(task.backbone)
+    base = {str(k): str(v) for k, v in getattr(bare, "card", {}).items()}
+    if bare is not task.backbone:
         save_adapter(task.backbone, folder / ADAPTER, base=base)
     if head_names(task.backbone):
         save_head(task.backbone, folder / HEAD)
