@@ -22,8 +22,8 @@ class MetricsFile(Callback):
     """Write what a task logs, with `step` (optimiser steps taken) and `epoch`.
 
     It is a callback and not a logger since Lightning calls loggers after the checkpoint of a step
-    has been written: a run killed in between would lack that row when it is resumed. Rows that are
-    later than the resumed checkpoint are dropped, so that no step appears twice.
+    has been written: a run killed in between would lack that row when it is resumed. A checkpoint
+    knows how many rows there were; a resume drops the later ones, so that none appears twice.
 
     Args:
         every_n_steps: optimiser steps between two rows of training.
@@ -34,13 +34,22 @@ class MetricsFile(Callback):
         self._file: io.FileIO | None = None
         self._columns: list[str] = []
         self._path = Path()
+        self._rows = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """How many rows there are."""
+        return {"rows": self._rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the number of rows of the run that is resumed."""
+        self._rows = state_dict["rows"]
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Keep the rows up to the step that training starts from."""
+        """Keep the rows that the checkpoint knows of; none for a new run."""
         if not trainer.is_global_zero:
             return
         self._path = Path(trainer.default_root_dir) / NAME
-        kept = [row for row in read_metrics(self._path) if int(row["step"]) <= trainer.global_step]
+        kept = read_metrics(self._path)[: self._rows]
         self._columns = list(dict.fromkeys(["step", "epoch", *(k for row in kept for k in row)]))
         self._rewrite(kept)
 
@@ -89,6 +98,7 @@ class MetricsFile(Callback):
             line = ",".join(str(row.get(key, "")) for key in self._columns) + "\n"
             with writing(str(self._path)):
                 self._file.write(line.encode())
+            self._rows += 1
 
     def _rewrite(self, rows: list[dict[str, str]]) -> None:
         self._close()

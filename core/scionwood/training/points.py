@@ -36,7 +36,6 @@ class RunCheckpoint(Checkpoint):
         self.best: float | None = None
         self._run = Path()
         self._saved_at: int | None = None
-        self._epoch_done = False
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Find the run folder."""
@@ -87,16 +86,7 @@ class RunCheckpoint(Checkpoint):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Save after a whole epoch."""
         if trainer.is_last_batch:
-            self._epoch_done = True
             self._point(trainer, due=True)
-            self._epoch_done = False
-
-    def on_save_checkpoint(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        """At the end of an epoch leave out the loader's position: the next epoch starts afresh."""
-        if self._epoch_done:
-            checkpoint["loops"]["fit_loop"]["state_dict"].pop("combined_loader", None)
 
     def _point(self, trainer: L.Trainer, due: bool) -> None:
         asked = self.stop.asked(trainer)

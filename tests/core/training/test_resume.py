@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
+from scionwood.recipe import Slot, resolve
+from scionwood.training import fit
 from scionwood.training.checkpoint import LAST, read_checkpoint
 from scionwood.training.metrics import read_metrics
 
@@ -25,14 +29,6 @@ CASES = {
     "run by steps, mid-epoch": (8, ["trainer.max_steps=12"]),
     "accumulating gradients": (3, ["trainer.max_epochs=3", "trainer.accumulate_grad_batches=2"]),
     "validating within epochs": (6, ["trainer.max_epochs=3", "trainer.val_check_interval=2"]),
-    "validating amid accumulated gradients": (
-        3,
-        [
-            "trainer.max_epochs=3",
-            "trainer.val_check_interval=3",
-            "trainer.accumulate_grad_batches=2",
-        ],
-    ),
     "not validating": (8, ["trainer.max_epochs=3", "trainer.limit_val_batches=0"]),
     "part of an epoch": (6, ["trainer.max_epochs=4", "trainer.limit_train_batches=3"]),
     # Cut within the warm-up: past it a cosine depends on the number of steps that is planned.
@@ -59,6 +55,37 @@ def test_losses_and_state_equal_those_of_an_uninterrupted_run(
     assert_same(_resumable(cut), _resumable(whole))
 
 
+def crashing(slot: Slot, at: int) -> Slot:
+    """A task that raises in the training step of one batch."""
+
+    class Crash(slot.component):  # type: ignore[misc, name-defined]
+        seen = 0
+
+        def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+            self.seen += 1
+            if self.seen == at:
+                raise ConnectionError("the cluster went away")
+            return super().training_step(batch, batch_idx)
+
+    return replace(slot, component=Crash)
+
+
+@pytest.mark.parametrize("every", [1, 100])
+@pytest.mark.parametrize("batch", [2, 4, 6, 9])
+def test_a_crash_amid_accumulated_gradients_changes_nothing(
+    toy_fit: Callable[..., Path], tmp_path: Path, batch: int, every: int
+) -> None:
+    # Five batches an epoch: steps after batches 2, 4 and 5, a validation after batches 3 and 5.
+    options = [*HARD, "trainer.accumulate_grad_batches=2", "trainer.val_check_interval=3"]
+    options.append(f"trainer.callbacks=[{{name: checkpoint, every_n_steps: {every}}}]")
+    whole = toy_fit(*options, name="whole")
+    recipe = resolve("toy/regress", [*options, "trainer.logger=csv"])
+    with pytest.raises(ConnectionError):
+        fit(replace(recipe, task=crashing(recipe.task, batch)), run_dir=tmp_path / "cut")
+    fit(recipe, resume=tmp_path / "cut")
+    assert read_metrics(tmp_path / "cut" / "metrics.csv") == read_metrics(whole / "metrics.csv")
+
+
 def test_adapter_of_a_resumed_run_is_that_of_an_uninterrupted_one(
     toy_fit: Callable[..., Path],
 ) -> None:
@@ -76,6 +103,8 @@ def test_early_stopping_goes_on_counting(toy_fit: Callable[..., Path]) -> None:
     toy_fit("trainer.max_epochs=9", patience, resume=cut)
     assert len(_losses(whole)) == 3 * 8, "the first validation counts as better than none"
     assert _losses(cut) == _losses(whole)
+    toy_fit("trainer.max_epochs=9", patience, resume=cut)
+    assert _losses(cut) == _losses(whole), "a run that stopped early stays stopped"
 
 
 def test_a_finished_run_stays_as_it_is(toy_fit: Callable[..., Path]) -> None:

@@ -18,6 +18,7 @@ from scionwood.errors import OutputExistsError, TrainingError
 from scionwood.recipe import resolve
 from scionwood.training import fit
 from scionwood.training.checkpoint import BEST, LAST, read_checkpoint
+from scionwood.training.folder import run_folder, shared
 from scionwood.training.metrics import read_metrics
 from scionwood.training.run import build
 
@@ -160,6 +161,18 @@ def test_processes_of_another_launcher_must_be_told_the_folder(
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(TrainingError, match="--run-dir"):
         fit(resolve("toy/regress"))
+
+
+def test_a_folder_is_shared_with_the_processes_of_its_own_run_only(
+    toy_fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = toy_fit("trainer.max_steps=1", name="first")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert run_folder("toy/regress", tmp_path / "second", None) == tmp_path / "second"
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    with shared(first):
+        monkeypatch.setenv("LOCAL_RANK", "1")
+        assert run_folder("toy/regress", tmp_path / "second", None) == first
 
 
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
