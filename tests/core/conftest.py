@@ -27,6 +27,12 @@ def toy_plugin() -> Iterator[None]:
 
 
 @pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plugins that are really installed are switched off."""
+    monkeypatch.setenv(discovery.DISABLE, ",".join(discovery.entries()))
+
+
+@pytest.fixture
 def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Path]]:
     """Add a distribution with one plugin to `sys.path` and PYTHONPATH; no pip is involved."""
     site = tmp_path / "site"

@@ -116,7 +116,7 @@ def test_plugins_lists_the_healthy_and_the_broken(sea, distribution, capsys):
     assert listed["bad"]["plugin"] is None
 
 
-def test_the_doctor_fails_where_a_component_cannot_be_imported(sea, distribution, capsys):
+def test_the_doctor_fails_where_a_component_cannot_be_imported(alone, sea, distribution, capsys):
     distribution("bad", "import absent")
     assert main(["plugins", "--doctor"]) == 1
     lines = capsys.readouterr().out.splitlines()

@@ -44,7 +44,7 @@ def test_seven_broken_plugins_hide_no_healthy_one(distribution):
     assert found["good"].plugin == Plugin(name="good", tasks={"sum": "math:fsum"})
 
 
-def test_the_doctor_imports_every_component(distribution):
+def test_the_doctor_imports_every_component(alone, distribution):
     distribution("ends", SEVEN["ends"])
     distribution("hangs", SEVEN["hangs"])
     lost = GOOD.replace("good", "lost").replace("math:fsum", "not_there:x")

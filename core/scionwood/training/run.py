@@ -59,9 +59,7 @@ def fit(recipe: Recipe, *, run_dir: Path | None = None, resume: Path | None = No
     with quiet(), shared(folder):
         trainer = make_trainer(recipe.trainer, folder, task, step)
         if trainer.is_global_zero:
-            clean_debris(folder, fresh=start is None)
-            with atomic_path(folder / RECIPE) as part:
-                part.write_text(recipe.dump(), encoding="utf-8")
+            _tidy(folder, recipe, fresh=start is None)
         try:
             trainer.fit(task, datamodule=data, ckpt_path=start, weights_only=True)
         except StopRequested as signal:
@@ -133,6 +131,12 @@ def build(recipe: Recipe) -> tuple[Task, L.LightningDataModule]:
     backbone = _prepare(recipe.backbone.build(), recipe)
     task: Task = recipe.task.build(backbone)
     return task.train(), recipe.data.build()
+
+
+def _tidy(folder: Path, recipe: Recipe, *, fresh: bool) -> None:
+    clean_debris(folder, fresh=fresh)
+    with writing(f"recipe in {folder}"), atomic_path(folder / RECIPE) as part:
+        part.write_text(recipe.dump(), encoding="utf-8")
 
 
 def _check_start(task: Task, start: Path) -> int:

@@ -137,6 +137,11 @@ class Task(L.LightningModule, ABC):
             eval_frozen_norms(self.backbone)
         return self
 
+    def total_steps(self) -> float:
+        """The optimiser steps of the whole run, as limited by steps or epochs; may be infinite."""
+        by_epochs = self.trainer.estimated_stepping_batches
+        return min(self.max_steps, by_epochs) if self.max_steps >= 0 else by_epochs
+
     def _own_parameters(self) -> list[nn.Parameter]:
         inside = {id(parameter) for parameter in self.backbone.parameters()}
         return [p for p in self.parameters() if p.requires_grad and id(p) not in inside]
@@ -159,14 +164,10 @@ class Task(L.LightningModule, ABC):
             if step <= warmup:
                 return (step + 1) / (warmup + 1)
             # Asked late: asking Lightning before it has restored its loops would lose the position.
-            done = min(1.0, (step - warmup) / max(1, self._total_steps() - warmup))
+            done = min(1.0, (step - warmup) / max(1, self.total_steps() - warmup))
             return 0.5 * (1 + math.cos(math.pi * done))
 
         return cosine
-
-    def _total_steps(self) -> float:
-        by_epochs = self.trainer.estimated_stepping_batches
-        return min(self.max_steps, by_epochs) if self.max_steps >= 0 else by_epochs
 
 
 def _leaves(batch: Any) -> list[Any]:

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import Callback, RichProgressBar
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
+from scionwood.training.bar import RunBar
 from scionwood.training.callbacks import NanGuard, RunState
 from scionwood.training.checkpoint import SafeCheckpointIO
 from scionwood.training.metrics import MetricsFile
@@ -45,8 +46,7 @@ def make_trainer(options: Mapping[str, Any], folder: Path, task: Task, step: int
         built["max_epochs"] = -1
     rows = built.setdefault("log_every_n_steps", 1)
     core: list[Callback] = [MetricsFile(rows), NanGuard(), RunState()]
-    # RichProgressBar shows the time left; without a terminal it would fill a log with lines.
-    core += [RichProgressBar(leave=True)] if bar else []
+    core += [RunBar()] if bar else []  # without a terminal it would fill a log with lines
     names, named = built.pop("logger"), built.pop("callbacks")
     built.setdefault("enable_model_summary", False)
     return L.Trainer(
