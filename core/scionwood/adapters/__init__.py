@@ -15,7 +15,7 @@ _HOMES = {
     "scionwood.adapters.identity": ("base_hash",),
     "scionwood.adapters.load": ("load_adapter",),
     "scionwood.adapters.methods": ("config_class",),
-    "scionwood.adapters.operate": ("compose", "merge", "unmerge"),
+    "scionwood.adapters.operate": ("allocate", "compose", "merge", "unmerge"),
     "scionwood.adapters.peft_types": ("peft_method",),
     "scionwood.adapters.reporting": ("Report", "parameter_groups", "report"),
     "scionwood.adapters.save": ("adapter_state", "save_adapter"),

@@ -38,10 +38,13 @@ def blueprint(model: nn.Module, config: PeftConfig, names: list[str]) -> dict[st
         try:
             with torch.device("meta"):
                 tuned = wrap(skeleton(model, meta=True), copy.deepcopy(config), "default", names)
+                return dict(get_peft_model_state_dict(tuned, save_embedding_layers=False))
+        except NotImplementedError:  # read while the tensors are named
+            pass
         except AdapterError as error:
             if not isinstance(error.__cause__, RuntimeError):  # NotImplementedError is one too
                 raise
-            tuned = wrap(skeleton(model, meta=False), config, "default", names)
+        tuned = wrap(skeleton(model, meta=False), config, "default", names)
         return dict(get_peft_model_state_dict(tuned, save_embedding_layers=False))
 
 

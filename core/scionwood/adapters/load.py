@@ -58,7 +58,7 @@ def load_adapter(
         check_specs(path, found, {k: Spec(v.dtype, tuple(v.shape)) for k, v in own.items()})
         tensors = read_tensors(path, found)
         check_indices(tensors, own, model, config)
-        with restored_on_error(model), torch.random.fork_rng(devices=[]):
+        with restored_on_error(model), torch.random.fork_rng(devices=[]), _no_pattern_warning():
             tuned = wrap(model, config, name, names)
             _fill(tuned, tensors, name)
     object.__setattr__(tuned, ATTRIBUTE, identity)
@@ -75,6 +75,14 @@ def _named(folder: Path) -> Iterator[None]:
         raise
     except AdapterError as error:
         raise AdapterFileError(f"{folder}: {error.value}", error.rule, error.remedy) from error
+
+
+@contextmanager
+def _no_pattern_warning() -> Iterator[None]:
+    """AdaLoRA's rank pattern names tensors, of which peft warns that they are no modules."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The following rank_pattern keys did not match")
+        yield
 
 
 def _check_base(model: nn.Module, manifest: Manifest | None, folder: Path) -> str:

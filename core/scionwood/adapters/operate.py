@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Literal
 
 import torch
+import torch.nn as nn
 from peft import PeftModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.other import AuxiliaryTrainingWrapper
@@ -90,6 +91,22 @@ def compose(
     finally:
         for layer in layers.values():
             del layer.forward
+
+
+def allocate(model: nn.Module, step: int) -> None:
+    """Let a method that shares its rank out during training do so (AdaLoRA, AdaMSS).
+
+    Call it after each optimiser step, while the gradients are there; other methods ignore it. What
+    such a method remembers between steps is not in a checkpoint, so its resumption is not exact.
+
+    Args:
+        model: with or without adapters.
+        step: optimiser steps taken.
+    """
+    tuner = model.base_model if isinstance(model, PeftModel) else None
+    update = getattr(tuner, "update_and_allocate", None)
+    if update is not None:
+        update(step)
 
 
 def _shares(model: PeftModel, weights: Mapping[str, float], mode: str) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -74,7 +75,10 @@ def adapter_state(model: PeftModel, name: str | None = None) -> dict[str, torch.
         raise AdapterError(f"adapter {name!r}", "the model has no such adapter", f"It has: {known}")
     if any(name in layer.merged_adapters for layer in tuner_layers(model).values()):
         raise AdapterError(f"adapter {name!r}", "it is merged into the base", "Unmerge it first")
-    state = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
+    with warnings.catch_warnings():
+        # AdaLoRA may leave a layer no rank at all, which peft takes for a shard.
+        warnings.filterwarnings("ignore", message=".*tensor.s. have invalid shape")
+        state = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
     return {key: whole(value) for key, value in state.items()}
 
 

@@ -11,7 +11,7 @@ from lightning.pytorch import seed_everything
 from torch import nn
 
 from scionwood.adapters import attach, freeze, load_adapter, load_head, unfreeze
-from scionwood.errors import TrainingError
+from scionwood.errors import AdapterError, TrainingError
 from scionwood.files import atomic_path
 from scionwood.recipe import Recipe, resolve
 from scionwood.training.checkpoint import (
@@ -152,5 +152,10 @@ def _prepare(backbone: nn.Module, recipe: Recipe) -> nn.Module:
         return backbone
     options: dict[str, Any] = dict(recipe.adapter.options)
     targets = options.pop("targets")
-    tuned: nn.Module = attach(backbone, recipe.adapter.component(**options), targets=targets)
+    try:
+        config = recipe.adapter.component(**options)
+    except (ValueError, TypeError, ImportError) as error:  # peft checks options together
+        name = f"adapter {recipe.adapter.name!r}"
+        raise AdapterError(name, str(error), "Change its options in the recipe") from error
+    tuned: nn.Module = attach(backbone, config, targets=targets)
     return tuned

@@ -13,7 +13,7 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from scionwood.adapters import eval_frozen_norms, parameter_groups
+from scionwood.adapters import allocate, eval_frozen_norms, parameter_groups
 from scionwood.training.state import check_state, trained_keys
 
 if TYPE_CHECKING:
@@ -105,6 +105,11 @@ class Task(L.LightningModule, ABC):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
+
+    def optimizer_step(self, *args: Any, **options: Any) -> None:
+        """Step; then let an adapter that shares its rank out during training do so."""
+        super().optimizer_step(*args, **options)
+        allocate(self.backbone, self.trainer.global_step)
 
     def configure_model(self) -> None:
         """Shard the backbone where the strategy brought a device mesh (FSDP2)."""

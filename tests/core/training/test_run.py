@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from scionwood import load_run
 from scionwood import test as measure
-from scionwood.errors import OutputExistsError, TrainingError
+from scionwood.errors import AdapterError, OutputExistsError, TrainingError
 from scionwood.recipe import resolve
 from scionwood.training import fit
 from scionwood.training.checkpoint import BEST, LAST, read_checkpoint
@@ -203,3 +203,22 @@ def test_bf16_mixed_computes_in_bf16_and_keeps_weights_in_float32(toy_fit: Fit) 
 def test_rows_are_written_every_so_many_steps(toy_fit: Fit) -> None:
     run = toy_fit("trainer.log_every_n_steps=3", "trainer.limit_val_batches=0")
     assert [row["step"] for row in read_metrics(run / "metrics.csv")] == ["3", "6", "9", "12", "15"]
+
+
+def test_options_that_the_method_refuses_together_are_named(toy_fit: Fit) -> None:
+    with pytest.raises(AdapterError, match=r"adapter 'adalora'.*total_step"):
+        toy_fit("adapter={name: adalora, targets: blocks}")
+
+
+def test_a_method_that_shares_its_rank_out_does_so(toy_fit: Fit) -> None:
+    adalora = "adapter={name: adalora, init_r: 4, target_r: 1, tinit: 2, tfinal: 4, deltaT: 1}"
+    run = toy_fit(
+        adalora, "adapter.total_step=12", "adapter.targets=blocks", "trainer.max_steps=14"
+    )
+    tensors = load_file(run / "adapter" / "adapter_model.safetensors")
+    ranks = [len(value) for name, value in tensors.items() if name.endswith("lora_E")]
+    assert sum(ranks) == 2  # one each on average, for two layers; it began with four each
+    losses = [
+        float(row["val_loss"]) for row in read_metrics(run / "metrics.csv") if "val_loss" in row
+    ]
+    assert measure(run)["test_loss"] < 2 * max(losses)
