@@ -40,8 +40,13 @@ class SafeCheckpointIO(CheckpointIO):
         """
         buffer = io.BytesIO()  # first, since torch hides the errno of a failed write
         torch.save(checkpoint, buffer)
-        with writing(f"checkpoint {path}"), atomic_path(Path(path)) as part:
-            part.write_bytes(buffer.getbuffer())
+        with (
+            writing(f"checkpoint {path}"),
+            atomic_path(Path(path)) as part,
+            buffer.getbuffer() as view,
+            part.open("wb") as file,
+        ):
+            file.write(view)
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any | None = None, weights_only: bool | None = True

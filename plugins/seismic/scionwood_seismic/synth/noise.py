@@ -119,7 +119,7 @@ def ringing(rng: np.random.Generator, shape: tuple[int, int], dt: float, dx: flo
     noise = 0.2 * white(rng, shape, dt, dx)
     t = np.arange(shape[1]) * dt
     for _ in range(rng.integers(1, 4)):
-        size = rng.integers(min(12, shape[0] // 2), max(13, shape[0] * 2 // 3))
+        size = int(rng.integers(min(12, shape[0] // 2), max(13, shape[0] * 2 // 3)))
         first = rng.integers(0, shape[0] - size + 1)
         order = np.arange(1, 6)[:, None]
         f = order * rng.uniform(3000, 5000) / (2 * size * dx)  # m c / 2L
