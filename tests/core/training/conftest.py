@@ -9,7 +9,6 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
 import pytest
-import torch
 
 from scionwood.recipe import resolve
 from scionwood.training import fit
@@ -18,12 +17,8 @@ Start = Callable[..., ForkServerProcess]
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Sums in one order, here and in the processes that are compared with this one."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def _threads(_one_thread: None) -> None:
+    """Every test runs on one thread, as do the processes that it is compared with."""
 
 
 @pytest.fixture(scope="session")
