@@ -95,19 +95,20 @@ def resolve(source: str | Path, overrides: Sequence[str] = (), *, smoke: bool = 
     """
     name, path = locate(source)
     raw = read_yaml(path)
-    _known(path, raw, TOP)
+    where = name if "/" in name else str(path)
+    _known(where, raw, TOP)
     small = raw.pop("smoke", None) or {}
     pairs = list(small.items()) if smoke else []
     for key, value in [*pairs, *map(split_override, overrides)]:
         set_dotted(raw, key, value)
-    _known(path, raw, TOP)
-    slots = {key: _slot(path, raw, key, kind) for key, kind in SLOTS.items()}
+    _known(where, raw, TOP)
+    slots = {key: _slot(where, raw, key, kind) for key, kind in SLOTS.items()}
     return Recipe(
         name,
         **slots,
-        adapter=_adapter(path, raw),
-        trainer=_trainer(path, raw),
-        seed=_seed(path, raw),
+        adapter=_adapter(where, raw),
+        trainer=_trainer(where, raw),
+        seed=_seed(where, raw),
     )
 
 
@@ -176,7 +177,7 @@ def validate(
         parsed = parser.parse_object({"options": dict(options)})
     except ArgumentError as error:
         message = str(error).replace("Parser key ", "").replace('"options.', '"')
-        raise RecipeError(where, message.strip(), "See: scionwood show NAME") from error
+        raise RecipeError(where, message.strip(), "Change it in the recipe") from error
     found = _instances(parser, parsed).get("options", {})
     found = found if isinstance(found, dict) else vars(found)
     if is_dataclass(component):  # peft's own defaults are left to peft; it saves them all itself
@@ -184,62 +185,62 @@ def validate(
     return found
 
 
-def _slot(path: Path, raw: Mapping[str, Any], key: str, kind: str) -> Slot:
-    name, options = _named(path, raw, key)
+def _slot(where: str, raw: Mapping[str, Any], key: str, kind: str) -> Slot:
+    name, options = _named(where, raw, key)
     component = discovery.load(kind, name)
-    return Slot(name, component, validate(f"{path}: {key}", component, options))
+    return Slot(name, component, validate(f"{where}: {key}", component, options))
 
 
-def _adapter(path: Path, raw: Mapping[str, Any]) -> Slot:
-    name, options = _named(path, raw, "adapter")
+def _adapter(where: str, raw: Mapping[str, Any]) -> Slot:
+    name, options = _named(where, raw, "adapter")
     if name in BASELINES:
-        _known(f"{path}: adapter {name}", options, ("targets",))
+        _known(f"{where}: adapter {name}", options, ("targets",))
         return Slot(name, None, {"targets": None})
     from scionwood.adapters.methods import config_class
 
     if "target_modules" in options:
         raise RecipeError(
-            f"{path}: adapter.target_modules", "a recipe says `targets`", "Rename the key"
+            f"{where}: adapter.target_modules", "a recipe says `targets`", "Rename the key"
         )
     component = config_class(name)
-    _known(f"{path}: adapter", options, [*(p.name for p in options_of(component)), "targets"])
+    _known(f"{where}: adapter", options, [*(p.name for p in options_of(component)), "targets"])
     targets = options.pop("targets", None)
     if not isinstance(targets, str | None):
         rule = f"a preset's name or a regular expression, not {targets!r}"
-        raise RecipeError(f"{path}: adapter.targets", rule, "Join alternatives with |")
+        raise RecipeError(f"{where}: adapter.targets", rule, "Join alternatives with |")
     return Slot(
-        name, component, {"targets": targets, **validate(f"{path}: adapter", component, options)}
+        name, component, {"targets": targets, **validate(f"{where}: adapter", component, options)}
     )
 
 
-def _trainer(path: Path, raw: Mapping[str, Any]) -> dict[str, Any]:
+def _trainer(where: str, raw: Mapping[str, Any]) -> dict[str, Any]:
     from scionwood.training.options import check_trainer
 
     options = dict(raw.get("trainer") or {})
     try:
         check_trainer(options)
     except RecipeError as error:
-        raise RecipeError(f"{path}: {error.value}", error.rule, error.remedy) from error
+        raise RecipeError(f"{where}: {error.value}", error.rule, error.remedy) from error
     return options
 
 
-def _seed(path: Path, raw: Mapping[str, Any]) -> int:
+def _seed(where: str, raw: Mapping[str, Any]) -> int:
     seed = raw.get("seed", 0)
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
-        raise RecipeError(f"{path}: seed {seed!r}", "an integer from 0 to 4294967295", "Change it")
+        raise RecipeError(f"{where}: seed {seed!r}", "an integer from 0 to 4294967295", "Change it")
     return seed
 
 
-def _named(path: Path, raw: Mapping[str, Any], key: str) -> tuple[str, dict[str, Any]]:
+def _named(where: str, raw: Mapping[str, Any], key: str) -> tuple[str, dict[str, Any]]:
     value = raw.get(key)
     options = {"name": value} if isinstance(value, str) else value
     if not isinstance(options, dict) or not isinstance(options.get("name"), str):
         rule = "required, as `{name: ..., option: value}`"
-        raise RecipeError(f"{path}: {key}", rule, "See: scionwood plugins")
+        raise RecipeError(f"{where}: {key}", rule, "See: scionwood plugins")
     return options["name"], {k: v for k, v in options.items() if k != "name"}
 
 
-def _known(where: Path | str, found: Mapping[str, Any], known: Sequence[str]) -> None:
+def _known(where: str, found: Mapping[str, Any], known: Sequence[str]) -> None:
     for key in found:
         if key in known:
             continue

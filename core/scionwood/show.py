@@ -53,5 +53,9 @@ def _component(kind: str, name: str, component: Any) -> str:
 
 
 def _option(parameter: inspect.Parameter) -> str:
-    text = str(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
-    return text.replace(": '", ": ").replace("' = ", " = ").removesuffix("'")
+    # Annotations are text in modules that postpone them, and objects elsewhere.
+    kind = parameter.annotation
+    kind = kind if isinstance(kind, str) else inspect.formatannotation(kind)
+    if parameter.default is parameter.empty:
+        return f"{parameter.name}: {kind}"
+    return f"{parameter.name}: {kind} = {parameter.default!r}"

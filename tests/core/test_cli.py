@@ -11,7 +11,9 @@ import pytest
 from scionwood.cli import main
 
 PLUGIN = '''
+from __future__ import annotations
 from pathlib import Path
+from typing import Literal
 from scionwood import Plugin, ReadError
 plugin = Plugin(
     name="sea",
@@ -33,11 +35,12 @@ def clean(source: Path, *, level: float = 0.5, dry_run: bool = False) -> None:
 def stop() -> None:
     """Stop."""
     raise KeyboardInterrupt
-def net(*, width: int = 4):
+def net(*, width: int = 4, mode: Literal["a", "b"] = "a"):
     """A net.
 
     Args:
         width: of a layer.
+        mode: of the layer.
     """
 '''
 
@@ -98,7 +101,7 @@ def test_help_of_a_plugin_and_of_its_command(sea, capsys):
 
 def test_show_prints_signature_and_documentation(sea, capsys):
     main(["show", "sea/net"])
-    assert "width: int = 4" in capsys.readouterr().out
+    assert """width: int = 4\n  mode: Literal['a', 'b'] = 'a'""" in capsys.readouterr().out
     main(["show", "sea"])
     assert "backbone        sea/net" in capsys.readouterr().out
     main(["show", "toy/regress"])

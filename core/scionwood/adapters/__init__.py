@@ -12,7 +12,7 @@ _HOMES = {
     "scionwood.adapters.attaching": ("attach",),
     "scionwood.adapters.head": ("eval_frozen_norms", "freeze", "unfreeze"),
     "scionwood.adapters.files": ("load_head", "save_head"),
-    "scionwood.adapters.identity": ("base_hash",),
+    "scionwood.adapters.identity": ("base_hash", "remembered_hash"),
     "scionwood.adapters.load": ("load_adapter",),
     "scionwood.adapters.methods": ("config_class",),
     "scionwood.adapters.operate": ("allocate", "compose", "merge", "unmerge"),

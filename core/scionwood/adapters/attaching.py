@@ -11,7 +11,7 @@ from peft import PeftConfig, PeftModel, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 
 from scionwood.adapters.head import backbone, train_head
-from scionwood.adapters.identity import ATTRIBUTE, base_hash
+from scionwood.adapters.identity import ATTRIBUTE, remembered_hash
 from scionwood.adapters.methods import LANGUAGE_ONLY, is_tuner
 from scionwood.adapters.modules import restored_on_error
 from scionwood.adapters.probe import check_alive
@@ -49,10 +49,10 @@ def attach(
     """
     check_frozen_base(config)
     names = settle(model, config, targets)
-    identity = getattr(model, ATTRIBUTE, None) or base_hash(model)
+    own = remembered_hash(model)
     with restored_on_error(model):
         tuned = wrap(model, config, name, names)
-        object.__setattr__(tuned, ATTRIBUTE, identity)
+        object.__setattr__(tuned, ATTRIBUTE, own)
         train_head(tuned)
         check_alive(tuned, name, example)
     return tuned

@@ -15,6 +15,12 @@ ATTRIBUTE = "_scionwood_base"
 """Where a model with adapters remembers the hash of its base, taken before anything was wrapped."""
 
 
+def remembered_hash(model: nn.Module) -> str:
+    """The base's hash: as remembered since the adapter was attached, or else computed now."""
+    remembered: str | None = getattr(model, ATTRIBUTE, None)
+    return remembered or base_hash(model)
+
+
 def base_hash(model: nn.Module) -> str:
     """SHA-256 over names, dtypes, shapes and bytes of the base's parameters and saved buffers.
 

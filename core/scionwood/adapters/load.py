@@ -15,7 +15,7 @@ from peft.utils import set_peft_model_state_dict
 from scionwood.adapters.attaching import check_frozen_base, wrap
 from scionwood.adapters.blueprint import blueprint, check_rank
 from scionwood.adapters.head import train_head
-from scionwood.adapters.identity import ATTRIBUTE, base_hash
+from scionwood.adapters.identity import ATTRIBUTE, remembered_hash
 from scionwood.adapters.indices import check_indices
 from scionwood.adapters.methods import is_tuner
 from scionwood.adapters.modules import restored_on_error
@@ -86,7 +86,7 @@ def _no_pattern_warning() -> Iterator[None]:
 
 
 def _check_base(model: nn.Module, manifest: Manifest | None, folder: Path) -> str:
-    identity: str = getattr(model, ATTRIBUTE, None) or base_hash(model)
+    identity = remembered_hash(model)
     if manifest is None:
         warnings.warn(
             f"{folder} has no scionwood.json: whether it was made for this base is not known",

@@ -15,7 +15,7 @@ from peft.utils import get_peft_model_state_dict
 from safetensors.torch import save_file
 
 from scionwood.adapters.head import head_names
-from scionwood.adapters.identity import ATTRIBUTE, base_hash
+from scionwood.adapters.identity import remembered_hash
 from scionwood.adapters.methods import origin
 from scionwood.adapters.modules import tuner_layers, whole, writes
 from scionwood.errors import AdapterError
@@ -115,7 +115,7 @@ def manifest(model: PeftModel, name: str, base: dict[str, str]) -> dict[str, Any
         "peft_type": config.peft_type.value,
         "requires_plugin": source.plugin,
         "distribution": source.distribution,
-        "base": {**base, "sha256": getattr(model, ATTRIBUTE, None) or base_hash(model)},
+        "base": {**base, "sha256": remembered_hash(model)},
         "modules": adapted(model, name),
         "head": list(head_names(model)),
         "versions": {each: _version(each) for each in ("scionwood", "peft", "torch")},

@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch import seed_everything
 from torch import nn
 
-from scionwood.adapters import attach, freeze, load_adapter, load_head, unfreeze
+from scionwood.adapters import attach, freeze, load_adapter, load_head, remembered_hash, unfreeze
 from scionwood.errors import AdapterError, TrainingError
 from scionwood.files import atomic_path
 from scionwood.recipe import Recipe, resolve
@@ -130,6 +130,7 @@ def build(recipe: Recipe) -> tuple[Task, L.LightningDataModule]:
     """The task of a recipe with its adapter attached, and its data."""
     backbone = _prepare(recipe.backbone.build(), recipe)
     task: Task = recipe.task.build(backbone)
+    task.base_sha256 = remembered_hash(backbone)
     return task.train(), recipe.data.build()
 
 
@@ -142,6 +143,10 @@ def _tidy(folder: Path, recipe: Recipe, *, fresh: bool) -> None:
 def _check_start(task: Task, start: Path) -> int:
     # Here and not only in the task's hook: a sharded strategy loads before the hook is called.
     found = read_checkpoint(start)
+    if (base := found.get("base_sha256")) != task.base_sha256:
+        rule = f"it was trained on the base {base}, this one is {task.base_sha256}"
+        remedy = "Build the backbone with the weights, size and seed that it was trained with"
+        raise TrainingError(f"checkpoint {start}", rule, remedy)
     check_state(task, found["state_dict"])
     return int(found["global_step"])
 

@@ -59,6 +59,7 @@ class Task(L.LightningModule, ABC):
         # Checkpoints hold no frozen weights; `on_load_checkpoint` checks the keys exactly.
         self.strict_loading = False
         self.max_steps = -1
+        self.base_sha256 = ""
         self.sharded = False
 
     @abstractmethod
@@ -121,7 +122,8 @@ class Task(L.LightningModule, ABC):
         self.sharded = True
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what trains: trainable parameters and the buffers that belong to them."""
+        """Keep what trains, with the buffers that belong to it, and the hash of what does not."""
+        checkpoint["base_sha256"] = self.base_sha256
         keys = trained_keys(self)
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {key: state[key] for key in sorted(keys & state.keys())}

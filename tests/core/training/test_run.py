@@ -205,6 +205,12 @@ def test_rows_are_written_every_so_many_steps(toy_fit: Fit) -> None:
     assert [row["step"] for row in read_metrics(run / "metrics.csv")] == ["3", "6", "9", "12", "15"]
 
 
+def test_another_bases_checkpoint_is_not_resumed(toy_fit: Fit) -> None:
+    run = toy_fit("trainer.max_steps=1")
+    with pytest.raises(TrainingError, match=r"last\.ckpt: it was trained on the base"):
+        toy_fit("trainer.max_steps=2", "backbone.init_seed=1", resume=run)
+
+
 def test_options_that_the_method_refuses_together_are_named(toy_fit: Fit) -> None:
     with pytest.raises(AdapterError, match=r"adapter 'adalora'.*total_step"):
         toy_fit("adapter={name: adalora, targets: blocks}")
