@@ -7,7 +7,7 @@ signatures become the schema. All use of jsonargparse is in this file.
 from __future__ import annotations
 
 import inspect
-from argparse import ArgumentError
+from argparse import ArgumentError, HelpFormatter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from enum import Enum
@@ -124,14 +124,20 @@ def parse_command(function: Callable[..., None], prog: str, argv: Sequence[str])
     _deny_imports(function)
     doc = parse(inspect.getdoc(function) or "")
     helps = {item.arg_name: item.description for item in doc.params}
-    parser = ArgumentParser(prog=prog, description=doc.short_description)
+    parser = ArgumentParser(
+        prog=prog,
+        description=doc.short_description,
+        formatter_class=HelpFormatter,
+    )
     hints = get_type_hints(function)
     for name, parameter in inspect.signature(function).parameters.items():
-        kind: dict[str, Any] = {"type": hints[name], "help": helps.get(name)}
+        text, default = helps.get(name) or "", parameter.default
+        kind: dict[str, Any] = {"type": hints[name], "help": text}
         if hints[name] is bool:
-            kind = {"action": "store_true", "help": helps.get(name)}
-        elif parameter.default is not parameter.empty:
-            kind["default"] = parameter.default
+            kind = {"action": "store_true", "help": text}
+        elif default is not parameter.empty:
+            told = "" if default is None else f" (default: {default})"
+            kind |= {"default": default, "help": text + told}
         if parameter.kind is not parameter.KEYWORD_ONLY:
             parser.add_argument(name, **kind)
             continue
