@@ -2,8 +2,8 @@
 
 Every class is a function `(rng, shape, dt, dx) -> (trace, time)` of unit standard deviation. The
 shapes follow published descriptions; the ranges are this project's own choice. Swell and ground
-roll: Yilmaz, Seismic Data Analysis, 2001, chapters 1 and 6. Common-mode stripes, erratic channels:
-Chen et al., 2023, doi 10.1785/0220220117. Ringing of a wireline cable: Henninges et al., 2021,
+roll: Yilmaz, Seismic Data Analysis, 2001, chapters 1 and 6. Common-mode stripes and erratic
+channels: as public DAS records show them. Ringing of a wireline cable: Henninges et al., 2021,
 doi 10.5194/se-12-521-2021.
 """
 
