@@ -39,10 +39,9 @@ class Found:
 @cache
 def entries() -> dict[str, tuple[EntryPoint, ...]]:
     """Every entry point of the group by name, less those that `SCIONWOOD_DISABLE` names."""
-    off = {name.strip() for name in os.environ.get(DISABLE, "").split(",")}
     found: dict[str, tuple[EntryPoint, ...]] = {}
     for entry in entry_points(group=GROUP):
-        if entry.name not in off and "*" not in off:
+        if not _is_off(entry.name):
             found[entry.name] = (*found.get(entry.name, ()), entry)
     return dict(sorted(found.items()))
 
@@ -164,8 +163,13 @@ def owner(point: EntryPoint) -> str:
     return f"{point.dist.name} {point.dist.version}" if point.dist else "unknown"
 
 
+def _is_off(name: str) -> bool:
+    off = {word.strip() for word in os.environ.get(DISABLE, "").split(",")}
+    return name in off or "*" in off
+
+
 def _missing(name: str) -> str:
-    if name in os.environ.get(DISABLE, ""):
+    if _is_off(name):
         return f"switched off by {DISABLE}. Unset it to use the plugin"
     installed = f"(installed: {', '.join(entries()) or 'none'})"
     if name in extras():

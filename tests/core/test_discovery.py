@@ -100,6 +100,7 @@ def test_an_environment_variable_switches_plugins_off(distribution, monkeypatch)
     refresh()
     assert "good" not in {item.name for item in plugins()}
     assert "switched off by SCIONWOOD_DISABLE" in find("good").problem
+    assert "switched off" not in find("goo").problem  # a part of a name is another name
     monkeypatch.setenv("SCIONWOOD_DISABLE", "*")
     refresh()
     assert plugins() == []

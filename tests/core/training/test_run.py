@@ -228,3 +228,19 @@ def test_a_method_that_shares_its_rank_out_does_so(toy_fit: Fit) -> None:
         float(row["val_loss"]) for row in read_metrics(run / "metrics.csv") if "val_loss" in row
     ]
     assert measure(run)["test_loss"] < 2 * max(losses)
+
+
+def test_early_stopping_ends_a_run_that_no_longer_improves(toy_fit: Fit) -> None:
+    stop = "trainer.callbacks=[{name: early_stopping, patience: 2, min_delta: 100}]"
+    run = toy_fit(stop, "trainer.max_epochs=9")
+    validations = [row for row in read_metrics(run / "metrics.csv") if "val_loss" in row]
+    assert len(validations) == 3  # the first is the best, and two more do not beat it by 100
+
+
+def test_accumulated_gradients_step_as_one_large_batch_does(toy_fit: Fit) -> None:
+    few = "trainer.max_steps=3"
+    small = toy_fit(few, "data.batch_size=4", "trainer.accumulate_grad_batches=2", name="small")
+    large = toy_fit(few, "data.batch_size=8", name="large")
+    theirs = load_file(large / "adapter" / "adapter_model.safetensors")
+    for name, value in load_file(small / "adapter" / "adapter_model.safetensors").items():
+        assert torch.allclose(value, theirs[name], rtol=1e-4, atol=1e-6), name
