@@ -13,8 +13,9 @@ from rich.table import Table
 from scionwood import ReadError
 from scionwood_seismic import metrics
 from scionwood_seismic.classical import METHODS
-from scionwood_seismic.pipeline import noise_classes, save_figure
+from scionwood_seismic.pipeline import noise_classes
 from scionwood_seismic.readers.segy import SegyReader
+from scionwood_seismic.report import save_figure
 
 OURS = "scionwood"
 

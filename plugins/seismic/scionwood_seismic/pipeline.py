@@ -12,19 +12,19 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import nn
 
-from scionwood import OutputExistsError, RecipeError, Record, WriteError, atomic_path, load_run
-from scionwood_seismic import metrics
+from scionwood import OutputExistsError, RecipeError, Record, load_run
 from scionwood_seismic.data import check_names, generator
 from scionwood_seismic.inference import denoise_array
-from scionwood_seismic.normalise import live
 from scionwood_seismic.readers.create import write_segy
+from scionwood_seismic.readers.opening import open_reader
 from scionwood_seismic.readers.segy import Gather, SegyReader
+from scionwood_seismic.report import report
 from scionwood_seismic.synth.mixture import corrupt
 from scionwood_seismic.synth.noise import NOISES
 from scionwood_seismic.synth.signal import gather as draw_gather
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
 
 @dataclass(frozen=True)
@@ -77,16 +77,16 @@ def denoise_file(
         raise RecipeError(f"tile {tile[0]}, overlap {tile[1]}", rule, "Such as 256 and 64")
     outputs.check()
     console = Console()
-    with SegyReader(source, gather=gather) as reader:
+    with open_reader(source, gather=gather) as reader:
         model = load_run(run, device=_usable(device)).backbone
         _rewrite(reader, outputs, model, tile, console)
     if outputs.noise is not None:
         _save_difference(source, outputs, gather)
     with (
-        SegyReader(source, gather=gather) as before,
-        SegyReader(outputs.clean, gather=gather) as after,
+        open_reader(source, gather=gather) as before,
+        open_reader(outputs.clean, gather=gather) as after,
     ):
-        _report(before, after, outputs, console)
+        report(before, after, outputs.clean, console, qc=outputs.qc, force=outputs.force)
 
 
 def simulate_files(
@@ -129,24 +129,6 @@ def noise_classes(names: str) -> list[str]:
     return kinds
 
 
-def save_figure(figure: Figure, path: Path, *, overwrite: bool) -> None:
-    """Write an image, whole or not at all.
-
-    Raises:
-        OutputExistsError: it exists and `overwrite` is false.
-        WriteError: the folder or the disk does not take it, or the suffix is no image's.
-    """
-    try:
-        with atomic_path(path, overwrite=overwrite) as part:
-            figure.savefig(part, dpi=110)
-    except OutputExistsError:
-        raise
-    except (OSError, ValueError) as error:
-        raise WriteError(
-            str(path), f"the figure cannot be written ({error})", "Try a .png"
-        ) from error
-
-
 def _usable(device: str) -> torch.device:
     try:
         return torch.empty(0, device=device).device
@@ -185,28 +167,10 @@ def _rewrite(
 def _save_difference(source: Path, outputs: Outputs, gather: Gather | None) -> None:
     assert outputs.noise is not None
     with (
-        SegyReader(source, gather=gather) as reader,
-        SegyReader(outputs.clean, gather=gather) as other,
+        open_reader(source, gather=gather) as reader,
+        open_reader(outputs.clean, gather=gather) as other,
     ):
         cleaned = iter(other)
         reader.rewrite(
             outputs.noise, lambda record: record.data - next(cleaned).data, overwrite=outputs.force
         )
-
-
-def _report(before: SegyReader, after: SegyReader, outputs: Outputs, console: Console) -> None:
-    """Print the first gather's leakage, and draw its QC sheet where one is asked for."""
-    noisy, clean = next(iter(before)).data, next(iter(after)).data
-    alive = live(noisy)
-    console.print(f"{outputs.clean}: {len(before)} gathers, {before.layout.traces} traces")
-    if not alive.any():
-        console.print("the first gather has no live trace: nothing to measure or to draw")
-        return
-    noisy, clean = noisy[alive], clean[alive]
-    leak = metrics.leakage(noisy, clean)
-    console.print("first gather: " + ", ".join(f"{k} {v:.3g}" for k, v in leak.items()))
-    if outputs.qc is not None:
-        from scionwood_seismic.figures import quality
-
-        save_figure(quality(noisy, clean, before.dt), outputs.qc, overwrite=outputs.force)
-        console.print(f"QC figure: {outputs.qc}")
