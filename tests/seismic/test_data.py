@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from scionwood import RecipeError
-from scionwood_seismic.data import SyntheticGathers
-from scionwood_seismic.synth.noise import NOISES
+from scionwood_seismic.data import SPLITS, SyntheticGathers
+from scionwood_seismic.synth.noise import NOISES, UNSEEN
 
 
 def small(**options: object) -> SyntheticGathers:
@@ -22,7 +22,8 @@ def noisy(data: SyntheticGathers, split: str) -> torch.Tensor:
 
 
 def test_a_batch_is_a_noisy_and_a_clean_gather_in_one_unit() -> None:
-    data = small(lowest_snr=30, highest_snr=30, noises=("white", "swell", "ringing"))
+    kinds = ("white", "swell", "ringing")
+    data = small(lowest_snr=30, highest_snr=30, noises=kinds, clean_share=0.0)
     batch = next(iter(data.train_dataloader()))
     assert batch["noisy"].shape == batch["clean"].shape == (8, 1, 32, 32)
     error = (batch["noisy"] - batch["clean"]).square().mean() / batch["clean"].square().mean()
@@ -45,16 +46,45 @@ def test_no_gather_is_in_two_splits() -> None:
     data = small()
     splits = {
         split: {data.sample(split, i)["noisy"].numpy().tobytes() for i in range(40)}
-        for split in ("train", "val", "test", "simulate")
+        for split in SPLITS
     }
     assert all(len(gathers) == 40 for gathers in splits.values())
     assert not any(splits[a] & splits[b] for a, b in combinations(splits, 2))
+
+
+def test_some_training_gathers_have_no_noise() -> None:
+    data = small(clean_share=0.5)
+    clean = [_without_noise(data.sample("train", i)) for i in range(60)]
+    assert 15 < sum(clean) < 45
+    assert not any(_without_noise(data.sample("val", i)) for i in range(20))
+
+
+def test_a_quiet_lead_in_has_noise_alone() -> None:
+    data = small(quiet=0.02, clean_share=0.0)
+    sample = data.sample("train", 0)
+    assert not sample["clean"][..., :10].any()
+    assert sample["clean"][..., 10:].any()
+    assert sample["noisy"][..., :10].any()
+    with pytest.raises(RecipeError, match="less than the record"):
+        small(quiet=1.0)
+
+
+def test_the_test_split_may_be_another_survey() -> None:
+    data = small(test_noises=("ambient", "scattered"), test_signals=("vsp",))
+    same = small(noises=("ambient", "scattered"), signals=("vsp",))
+    assert torch.equal(data.sample("test", 3)["noisy"], same.sample("test", 3)["noisy"])
+    assert torch.equal(data.sample("val", 3)["noisy"], small().sample("val", 3)["noisy"])
+
+
+def _without_noise(sample: dict[str, torch.Tensor]) -> bool:
+    return torch.equal(sample["noisy"], sample["clean"])
 
 
 def test_noise_classes_take_turns() -> None:
     data = small(noises=("swell", "white"))
     assert [data.sample("train", i)["noise"].item() for i in range(4)] == [0, 1, 0, 1]
     assert len(NOISES) == 10
+    assert not NOISES.keys() & UNSEEN.keys()
 
 
 @pytest.mark.parametrize("option", ["noises", "signals"])

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 from peft import LoraConfig
@@ -18,7 +21,7 @@ def batch() -> dict[str, Tensor]:
     return next(iter(data.train_dataloader()))
 
 
-def task(**options: float) -> Denoise:
+def task(**options: Any) -> Denoise:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = attach(dinov3_unet(), LoraConfig(r=4), targets="attention")
@@ -27,10 +30,27 @@ def task(**options: float) -> Denoise:
 
 def test_the_loss_is_the_weighted_sum_of_its_parts(batch: dict[str, Tensor]) -> None:
     with torch.no_grad():
-        losses = task(ssim_weight=0.3).losses(batch)
+        losses = task(distance="mse", ssim_weight=0.3).losses(batch)
     assert losses["loss"] == pytest.approx(
         0.7 * losses["mse"].item() + 0.3 * losses["one_minus_ms_ssim"].item()
     )
+
+
+def test_the_default_distance_is_the_error_over_the_signal(batch: dict[str, Tensor]) -> None:
+    found = Denoise(nn.Identity(), ssim_weight=0.0).losses(batch)["loss"]
+    expected = 10 ** (-metrics.snr(batch["clean"], batch["noisy"]) / 20)
+    assert found == pytest.approx(expected.mean().item(), rel=0.01)
+
+
+def test_a_perfect_result_has_a_finite_gradient(batch: dict[str, Tensor]) -> None:
+    model = nn.Conv2d(1, 1, 1)
+    with torch.no_grad():
+        model.weight.fill_(1.0)
+        model.bias.fill_(0.0)
+    clean = {**batch, "noisy": batch["clean"]}
+    Denoise(model, ssim_weight=0.0).losses(clean)["loss"].backward()
+    assert model.weight.grad is not None
+    assert model.weight.grad.isfinite().all()
 
 
 def test_the_mse_is_the_reciprocal_of_the_snr(batch: dict[str, Tensor]) -> None:
@@ -81,6 +101,18 @@ def test_a_few_steps_beat_doing_nothing(batch: dict[str, Tensor]) -> None:
 
 def test_the_figure_shows_input_denoised_removed_and_true_noise(batch: dict[str, Tensor]) -> None:
     figure = task().draw(batch)["denoised"]
-    titles = [axes.get_title() for axes in figure.axes]
+    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
     assert titles == ["input", "denoised", "removed", "true noise"]
     assert len({image.get_clim() for axes in figure.axes for image in axes.images}) == 1
+
+
+def test_only_the_test_split_is_adapted_to(tmp_path: Path) -> None:
+    from scionwood import fit, test
+    from scionwood.recipe import resolve
+
+    run = fit(resolve("seismic/denoise_tta", smoke=True), run_dir=tmp_path / "run")
+    header = (run / "metrics.csv").read_text().splitlines()[0]
+    assert "snr_tta" not in header
+    found = test(run)
+    assert found["test_snr_tta"] != found["test_snr"]
+    assert 0 < found["test_adapted"] <= 1

@@ -2,8 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
+from scionwood_seismic import display
+from scionwood_seismic.display import Geometry, Result, fk, mean_spectrum, thin
 from scionwood_seismic.figures import panels, quality
+from scionwood_seismic.measures import measure, similarity_map
+from scionwood_seismic.page import sheet_numbers
 
 
 @pytest.fixture
@@ -11,24 +17,127 @@ def noisy() -> np.ndarray:
     return np.random.default_rng(0).standard_normal((20, 32)).astype(np.float32)
 
 
+def sheet(result: Result, **texts: str) -> Figure:
+    return quality(result, similarity_map(result), sheet_numbers(measure(result)), **texts)
+
+
+def axes_of(figure: Figure, start: str) -> Axes:
+    return next(axes for axes in figure.axes if axes.get_title().startswith(start))
+
+
+def everything(figure: Figure) -> str:
+    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
+    return "\n".join([figure.get_suptitle(), figure.get_supxlabel(), *texts])
+
+
 def test_panels_have_time_down_and_one_symmetric_gain(noisy: np.ndarray) -> None:
     figure = panels({"input": noisy, "removed": 0.1 * noisy}, dt=0.004)
-    first, second = (axes.images[0] for axes in figure.axes)
+    first, second = (axes_of(figure, name).images[0] for name in ("input", "removed"))
     np.testing.assert_array_equal(first.get_array(), noisy.T)
     low, high = first.get_clim()
-    assert -low == high == pytest.approx(np.quantile(np.abs(noisy), 0.98))
+    assert -low == high == pytest.approx(np.percentile(np.abs(noisy), 98))
     assert second.get_clim() == (low, high)
-    bottom, top = figure.axes[0].get_ylim()
-    assert (bottom, top) == (pytest.approx(0.128), 0)
-
-
-def test_the_qc_sheet_states_the_leakage(noisy: np.ndarray) -> None:
-    figure = quality(noisy, 0.5 * noisy, 0.004)
-    titles = [axes.get_title() for axes in figure.axes]
-    assert titles[:3] == ["input", "denoised", "removed"]
-    similarity = next(title for title in titles if title.startswith("local similarity"))
-    assert float(similarity.split()[-1]) > 0.9  # what was removed is the signal itself
+    bottom, top = axes_of(figure, "input").get_ylim()
+    assert (bottom, top) == (pytest.approx(0.126), pytest.approx(-0.002))  # samples are centred
 
 
 def test_silence_can_be_drawn(noisy: np.ndarray) -> None:
-    assert panels({"input": 0 * noisy}).axes
+    panels({"input": 0 * noisy}).draw_without_rendering()
+
+
+def test_the_sheet_shows_gathers_spectra_and_leakage(noisy: np.ndarray) -> None:
+    figure = sheet(Result(noisy, 0.5 * noisy, Geometry(0.004)))
+    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    assert titles[:3] == ["input", "denoised", "removed"]
+    assert titles[3:6] == ["f-k, input", "f-k, denoised", "f-k, removed"]
+    assert titles[6] == "mean amplitude spectrum"
+    assert float(titles[7].split()[-1]) > 0.9  # what was removed is the signal itself
+
+
+def test_a_reference_adds_itself_and_the_error(noisy: np.ndarray) -> None:
+    figure = sheet(Result(noisy, 0.5 * noisy, Geometry(0.004), truth=0.25 * noisy))
+    error = axes_of(figure, "error").images[0]
+    np.testing.assert_allclose(error.get_array(), 0.25 * noisy.T)
+    clips = {axes_of(figure, name).images[0].get_clim() for name in ("input", "reference", "error")}
+    assert len(clips) == 1
+    assert "SNR, reference" in everything(figure)
+
+
+def test_spectra_share_one_scale_and_have_physical_axes(noisy: np.ndarray) -> None:
+    figure = sheet(Result(noisy, 0.5 * noisy, Geometry(0.004, dx=5.0)))
+    names = ("f-k, input", "f-k, denoised", "f-k, removed")
+    assert len({axes_of(figure, name).images[0].get_clim() for name in names}) == 1
+    axes = axes_of(figure, "f-k, input")
+    assert axes.get_xlabel() == "wavenumber (cycles/m)"
+    assert axes.get_ylabel() == "frequency (Hz)"
+    assert (axes.get_xlim(), axes.get_ylim()) == ((-0.1, 0.1), (0, 125))
+    lines = axes_of(figure, "mean amplitude").lines
+    np.testing.assert_allclose(lines[0].get_ydata() - lines[1].get_ydata(), 6.02, atol=0.01)
+
+
+def test_depth_files_have_depth_axes(noisy: np.ndarray) -> None:
+    figure = sheet(Result(noisy, 0.5 * noisy, Geometry(2.0, start=100.0, vertical="depth")))
+    axes = axes_of(figure, "input")
+    assert axes.get_ylabel() == "depth (m)"
+    assert axes.get_ylim() == (163, 99)
+    assert "cycles/m)" in axes_of(figure, "f-k, input").get_ylabel()
+    assert axes_of(figure, "f-k, input").get_xlabel() == "wavenumber (cycles/trace)"
+
+
+def test_dead_traces_are_grey_in_every_panel(noisy: np.ndarray) -> None:
+    noisy[3], noisy[7, 5] = 0, np.nan
+    clean = np.where(np.isfinite(noisy), 0.5 * noisy, noisy)
+    figure = sheet(Result(noisy, clean, Geometry(0.004)))
+    for name in ("input", "denoised", "removed", "local similarity"):
+        axes = axes_of(figure, name)
+        masked = np.ma.getmaskarray(axes.images[0].get_array()).all(axis=0)
+        assert np.flatnonzero(masked).tolist() == [3, 7]
+        assert axes.get_facecolor()[:3] == (0.65, 0.65, 0.65)
+    assert "20, 2 dead" in everything(figure)
+
+
+def test_few_traces_are_drawn_as_wiggles_too(noisy: np.ndarray) -> None:
+    drawn = {n: panels({"input": np.tile(noisy, (3, 1))[:n]}, dt=0.004) for n in (59, 60)}
+    assert len(drawn[59].axes[0].lines) == 59
+    assert len(drawn[60].axes[0].lines) == 0
+    x, y = drawn[59].axes[0].lines[2].get_data()
+    assert np.argmax(x) == np.argmax(noisy[2])
+    np.testing.assert_allclose(y, 0.004 * np.arange(32), atol=1e-12)
+
+
+def test_large_gathers_are_thinned_for_display_and_the_title_says_so(
+    monkeypatch: pytest.MonkeyPatch, noisy: np.ndarray
+) -> None:
+    monkeypatch.setattr(display, "LIMIT", 16)
+    monkeypatch.setattr("scionwood_seismic.figures.LIMIT", 16)
+    noisy[11, 3] = -50
+    figure = sheet(Result(noisy, 0.5 * noisy, Geometry(0.004)))
+    assert "the strongest of each 2 x 2 block" in figure.get_suptitle()
+    shown = axes_of(figure, "input").images[0].get_array()
+    assert shown.shape == (16, 10)
+    assert shown[1, 5] == -50
+    assert axes_of(figure, "input").get_xlim() == (0.5, 20.5)  # traces of the file, not blocks
+
+
+def test_thinning_keeps_the_strongest_of_each_block_with_its_sign() -> None:
+    data = np.array([[1, -5, np.nan, np.nan, 3], [2, 4, np.nan, np.nan, -4]])
+    np.testing.assert_array_equal(thin(data, 3), [[-5, np.nan, 3], [4, np.nan, -4]])
+    np.testing.assert_array_equal(thin(data, 1), [[-5]])
+    assert thin(data, 5) is data
+
+
+def test_a_plane_wave_is_one_point_in_f_k() -> None:
+    x, t = np.arange(64)[:, None], np.arange(100)[None]
+    spectrum = fk(np.cos(2 * np.pi * (0.2 * t - 0.125 * x)))
+    k, f = np.unravel_index(spectrum.argmax(), spectrum.shape)
+    assert abs((k - 32) / 64) == 0.125
+    assert f / 100 == 0.2
+
+
+def test_the_mean_spectrum_is_that_of_the_traces_amplitudes() -> None:
+    data = np.random.default_rng(1).standard_normal((600, 40))
+    np.testing.assert_allclose(mean_spectrum(data), np.abs(np.fft.rfft(data)).mean(0))
+
+
+def test_one_trace_can_be_drawn(noisy: np.ndarray) -> None:
+    sheet(Result(noisy[:1], 0.5 * noisy[:1], Geometry(0.004))).draw_without_rendering()

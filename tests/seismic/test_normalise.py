@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scionwood_seismic.normalise import live, scale
+from scionwood_seismic import normalise
+from scionwood_seismic.normalise import live, scale, scale_in_blocks
 
 
 @pytest.mark.parametrize("factor", [1e-30, 1e-9, 1e6, 1e30])
@@ -25,6 +26,38 @@ def test_silence_and_a_lone_spike_have_a_scale() -> None:
     assert scale(data) == 1
     data[3, 7] = 5
     assert 0 < scale(data) <= 5
+
+
+class TestALongGather:
+    """Its scale is that of evenly chosen live traces, however it is cut into blocks."""
+
+    @pytest.fixture
+    def data(self) -> np.ndarray:
+        rng = np.random.default_rng(0)
+        data = rng.standard_normal((500, 40)) * np.linspace(1, 9, 500)[:, None]
+        data[100:200] = 0
+        return data.astype(np.float32)
+
+    @pytest.mark.parametrize("size", [1, 7, 64, 500])
+    def test_it_does_not_depend_on_the_blocks(
+        self, data: np.ndarray, size: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        whole = scale(data[live(data)])
+        assert scale_in_blocks([data[i : i + size] for i in range(0, 500, size)]) == whole
+        monkeypatch.setattr(normalise, "ENOUGH", 2000)
+        some = scale_in_blocks([data[i : i + size] for i in range(0, 500, size)])
+        assert some == pytest.approx(whole, rel=0.1)
+
+    def test_its_middle_counts_as_its_ends_do(
+        self, data: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(normalise, "ENOUGH", 400)
+        backwards = [data[i : i + 50][::-1] for i in range(450, -1, -50)]
+        forwards = [data[i : i + 50] for i in range(0, 500, 50)]
+        assert scale_in_blocks(backwards) == pytest.approx(scale_in_blocks(forwards), rel=0.2)
+
+    def test_a_dead_one_has_a_scale(self) -> None:
+        assert scale_in_blocks([np.zeros((5, 8)), np.full((5, 8), np.nan)]) == 1
 
 
 def test_constant_and_not_finite_traces_are_not_live() -> None:

@@ -6,11 +6,26 @@ from scionwood import Plugin
 
 plugin = Plugin(
     name="seismic",
-    summary="Denoise seismic and DAS gathers with an adapted DINOv3 U-Net; reads and writes SEG-Y",
-    backbones={"dinov3_unet": "scionwood_seismic.backbones:dinov3_unet"},
-    readers={"segy": "scionwood_seismic.readers.segy:SegyReader"},
-    data={"synthetic": "scionwood_seismic.data:SyntheticGathers"},
-    tasks={"denoise": "scionwood_seismic.denoise:Denoise"},
+    summary="Denoise seismic and DAS gathers with an adapted DINOv3 U-Net; reads and writes SEG-Y, "
+    "miniSEED, SAC, SU, SEG-2 and DAS files",
+    backbones={
+        "dinov3_unet": "scionwood_seismic.backbones:dinov3_unet",
+        "dinov2_unet": "scionwood_seismic.backbones:dinov2_unet",
+        "conv_unet": "scionwood_seismic.conv_unet:conv_unet",
+    },
+    readers={
+        "segy": "scionwood_seismic.readers.segy:SegyReader",
+        "stream": "scionwood_seismic.readers.streams:StreamReader",
+        "das": "scionwood_seismic.readers.das:DasReader",
+    },
+    data={
+        "synthetic": "scionwood_seismic.data:SyntheticGathers",
+        "survey": "scionwood_seismic.survey:Survey",
+    },
+    tasks={
+        "denoise": "scionwood_seismic.denoise:Denoise",
+        "blind": "scionwood_seismic.blind:Blind",
+    },
     commands={
         "denoise": "scionwood_seismic.cli:denoise",
         "simulate": "scionwood_seismic.cli:simulate",

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
+from scipy.ndimage import median_filter
 from scipy.signal import butter, sosfiltfilt
+from skimage.restoration import denoise_tv_chambolle
 
 
 def identity(data: np.ndarray, dt: float) -> np.ndarray:
@@ -87,11 +89,58 @@ def fx_ssa(
     return total / weights
 
 
+def bandpass_ssa(data: np.ndarray, dt: float) -> np.ndarray:
+    """Band-pass, then f-x SSA: what a processor would run first. Shapes and sources as in both."""
+    return fx_ssa(bandpass(data, dt), dt)
+
+
+def trace_median(data: np.ndarray, dt: float, *, width: int = 5) -> np.ndarray:
+    """The running median over `width` neighbouring traces, sample by sample.
+
+    Args:
+        data: (trace, time).
+        dt: unused; the sample interval, s.
+        width: traces.
+
+    Returns:
+        (trace, time).
+
+    Source: Bednar, 1983, Geophysics 48(12), 1598-1610.
+    """
+    return median_filter(data, (width, 1))
+
+
+def common_mode(data: np.ndarray, dt: float) -> np.ndarray:
+    """Subtract the median over all traces at each sample. (trace, time) to the same."""
+    return data - np.median(data, axis=0, keepdims=True)
+
+
+def total_variation(data: np.ndarray, dt: float, *, weight: float = 1.0) -> np.ndarray:
+    """Total-variation denoising, after division by the standard deviation of the signal.
+
+    Args:
+        data: (trace, time).
+        dt: unused; the sample interval, s.
+        weight: larger removes more; 1 is best at an SNR of 0 dB.
+
+    Returns:
+        (trace, time).
+
+    Source: Chambolle, 2004, J. Math. Imaging and Vision 20, 89-97, as in scikit-image.
+    """
+    unit = float(np.std(data)) / np.sqrt(2) or 1.0  # at 0 dB half of the power is signal
+    return unit * denoise_tv_chambolle(data / unit, weight=weight)
+
+
 METHODS: Mapping[str, Callable[[np.ndarray, float], np.ndarray]] = {
     "identity": identity,
     "band-pass": bandpass,
     "f-k": fk_threshold,
     "f-x SSA": fx_ssa,
+    "bp + SSA": bandpass_ssa,
+    "median 5": trace_median,
+    "TV": total_variation,
+    "common-mode": common_mode,
 }
 """The rows of the comparison table: a gather (trace, time) and dt in s give a gather."""
 

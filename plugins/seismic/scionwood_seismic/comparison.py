@@ -15,7 +15,7 @@ from scionwood_seismic import metrics
 from scionwood_seismic.classical import METHODS
 from scionwood_seismic.pipeline import noise_classes
 from scionwood_seismic.readers.segy import SegyReader
-from scionwood_seismic.report import save_figure
+from scionwood_seismic.report import report, save_figure
 
 OURS = "scionwood"
 
@@ -27,6 +27,7 @@ def compare_files(
     *,
     noises: str = "all",
     figure: Path | None = None,
+    qc: Path | None = None,
     force: bool = False,
 ) -> None:
     """Print the SNR table by noise class and the leakage table by method; see `cli.compare`.
@@ -54,6 +55,13 @@ def compare_files(
 
         save_figure(panels(shown, dt=dt), figure, overwrite=force)
         console.print(f"figure: {figure}")
+    if qc is not None:
+        with (
+            SegyReader(noisy, gather="fldr") as before,
+            SegyReader(denoised, gather="fldr") as after,
+            SegyReader(reference, gather="fldr") as truth,
+        ):
+            report(before, after, denoised, console, qc=qc, force=force, reference=truth)
 
 
 def _triples(*paths: Path) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, float]]:

@@ -16,8 +16,8 @@ class Decoder(nn.Module):
     the sample. A convolutional pyramid (strides 2, 4, 8) carries the detail past it, as in a U-Net
     (Ronneberger et al., 2015) whose bottom is the ViT. Two choices are our own. The pyramid also
     sees the median over traces, in which a noise common to all channels stands alone. And the
-    last layer gives a gate and a value for each sample, so that a burst many times stronger than
-    the signal is closed off rather than subtracted.
+    last layer gives three numbers for each sample: a gate, so that a burst many times stronger than
+    the signal is closed off rather than subtracted, a share of that median, and a value.
 
     Args:
         embed_dim: channels of each ViT map.
@@ -40,7 +40,7 @@ class Decoder(nn.Module):
             [nn.Conv2d(wider, wider, 1), nn.Conv2d(wider, wide, 1), nn.Conv2d(wide, width, 1)]
         )
         self.up = nn.ModuleList([_Block(wider), _Block(wide), _Block(width)])
-        self.out = nn.Conv2d(width, 8, 3, padding=1)
+        self.out = nn.Conv2d(width, 12, 3, padding=1)
         nn.init.normal_(self.out.weight, std=0.01)  # begins near "half of it is noise"
 
     def forward(self, x: Tensor, maps: Sequence[Tensor]) -> Tensor:
@@ -63,8 +63,8 @@ class Decoder(nn.Module):
         h = self.context(torch.cat(list(maps), 1))
         for grow, block, skip in zip(self.grow, self.up, reversed(skips), strict=True):
             h = block(F.interpolate(grow(h), scale_factor=2.0, mode="nearest") + skip)
-        gate, value = F.pixel_shuffle(self.out(h), 2).split(1, dim=1)
-        part = torch.sigmoid(gate) * x + value
+        gate, share, value = F.pixel_shuffle(self.out(h), 2).split(1, dim=1)
+        part = torch.sigmoid(gate) * x + share * stripe + value
         return x - part if self.predict == "noise" else part
 
 

@@ -18,6 +18,7 @@ def denoise_array(
     tile: int = 256,
     overlap: int = 64,
     batch: int = 4,
+    unit: float | None = None,
     progress: Callable[[float], None] = lambda share: None,
 ) -> np.ndarray:
     """Denoise one gather, amplitudes kept: `f(a x) = a f(x)` for a > 0, up to rounding.
@@ -32,6 +33,7 @@ def denoise_array(
         tile: the tile's size along both axes.
         overlap: how far neighbouring tiles overlap; less than `tile`.
         batch: tiles a forward pass.
+        unit: the amplitude to divide by, where `data` is a part of a gather; else its own.
         progress: called with the share of the gather that each step finished, in (0, 1].
 
     Returns:
@@ -39,14 +41,17 @@ def denoise_array(
     """
     result = data.astype(np.float32)
     alive = live(data)
-    signal = data[alive]
+    signal = data if alive.all() else data[alive]
     if signal.size == 0:
         progress(1.0)
         return result
-    unit = scale(signal)
-    scaled = (signal.astype(np.float64) / unit).astype(np.float32)
+    unit = unit or scale(signal)
+    # In float64, since a unit such as 1e-40 is none in float32; the arrays themselves are large.
+    scaled = np.empty(signal.shape, np.float32)
+    np.divide(signal, unit, out=scaled, dtype=np.float64, casting="same_kind")
     blended = _blend(model, scaled, tile, overlap, batch, progress)
-    result[alive] = (blended * unit).astype(np.float32)
+    np.multiply(blended, unit, out=blended, dtype=np.float64, casting="same_kind")
+    result[alive] = blended
     return result
 
 
@@ -59,26 +64,36 @@ def _blend(
     batch: int,
     progress: Callable[[float], None],
 ) -> np.ndarray:
-    """The weighted mean of overlapping tiles, float64."""
+    """The weighted mean of overlapping tiles, float32."""
     device = next(model.parameters()).device
-    corners = [
-        (i, j)
-        for i in _starts(data.shape[0], tile, overlap)
-        for j in _starts(data.shape[1], tile, overlap)
-    ]
-    total, weights = np.zeros(data.shape), np.zeros(data.shape)
     size = min(tile, data.shape[0]), min(tile, data.shape[1])
-    window = np.outer(
-        *(_window(n, full, overlap) for n, full in zip(size, data.shape, strict=True))
-    )
+    starts = [_starts(length, tile, overlap) for length in data.shape]
+    flanks = [_window(n, full, overlap) for n, full in zip(size, data.shape, strict=True)]
+    window = np.outer(*flanks).astype(np.float32)
+    corners = [(i, j) for i in starts[0] for j in starts[1]]
+    total = np.zeros(data.shape, np.float32)
     for some in _chunks(corners, batch):
         views = [(slice(i, i + size[0]), slice(j, j + size[1])) for i, j in some]
         stack = torch.from_numpy(np.stack([data[view] for view in views])[:, None]).to(device)
         for view, part in zip(views, model(stack)[:, 0].float().cpu().numpy(), strict=True):
             total[view] += window * part
-            weights[view] += window
         progress(len(some) / len(corners))
-    return total / weights
+    # Tiles are a grid, so the sum of their windows is an outer product too.
+    across, along = (
+        _sum(flank, at, length)
+        for flank, at, length in zip(flanks, starts, data.shape, strict=True)
+    )
+    total /= across[:, None]
+    total /= along
+    return total
+
+
+def _sum(flank: np.ndarray, starts: list[int], length: int) -> np.ndarray:
+    """The weights of all tiles along one axis."""
+    total = np.zeros(length, np.float32)
+    for at in starts:
+        total[at : at + len(flank)] += flank
+    return total
 
 
 def _starts(length: int, tile: int, overlap: int) -> list[int]:

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from scionwood_seismic import kernels
+
 SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """The weights of the five scales, Wang et al., 2003, section 3.2."""
 
@@ -86,7 +88,7 @@ def amplitude_ratio(clean: Tensor, estimate: Tensor) -> Tensor:
 
 
 def kurtosis(x: Tensor) -> Tensor:
-    """Excess kurtosis `E[z^4] - 3` of each gather, 0 for Gaussian samples.
+    """Excess kurtosis `E[z^4] - 3` of each gather, 0 for Gaussian samples and for constant ones.
 
     Of what was removed it says how unlike white noise that is: signal, spikes and bursts raise it.
 
@@ -94,10 +96,9 @@ def kurtosis(x: Tensor) -> Tensor:
         x: (..., trace, time).
 
     Returns:
-        (...).
+        (...), float32 or, for float64, float64; see `kernels.moments` for its gradient.
     """
-    z = x - x.mean((-2, -1), keepdim=True)
-    return z.pow(4).mean((-2, -1)) / z.square().mean((-2, -1)).square() - 3
+    return kernels.kurtosis(x, (-2, -1))
 
 
 def leakage(noisy: np.ndarray, estimate: np.ndarray) -> dict[str, float]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scionwood import ReadError
-from scionwood_seismic.readers.layout import read_layout
+from scionwood_seismic.readers.layout import Layout, read_layout
 
 Damage = Callable[[bytes], bytes]
 
@@ -29,7 +29,11 @@ BAD: dict[str, tuple[Damage, str]] = {
     "no samples": (lambda raw: with_field(raw, 3221, 0), r"0 samples a trace"),
     "unknown extended headers": (lambda raw: with_field(raw, 3505, -1), r"-1 extended headers"),
     "fixed point with gain": (lambda raw: with_field(raw, 3225, 4), r"format 4.*only 1, 2.*IEEE"),
-    "unsigned integers": (lambda raw: with_field(raw, 3225, 16), r"format 16 is not supported"),
+    "a code of the future": (lambda raw: with_field(raw, 3225, 14), r"format 14 is not supported"),
+    "two headers a trace": (
+        lambda raw: with_field(with_field(raw, 3501, 0x0200), 3509, 1),
+        r"more than one header a trace",
+    ),
 }
 
 
@@ -58,3 +62,33 @@ def test_extended_text_headers_are_skipped(segy: Callable[..., Path]) -> None:
     path.write_bytes(raw[:3600] + b"@" * 6400 + raw[3600:])
     layout = read_layout(path)
     assert (layout.start, layout.traces) == (10000, 48)
+
+
+class TestRevision2:
+    """Fields that earlier revisions leave unassigned count only where the file says so."""
+
+    @pytest.fixture
+    def raw(self, segy: Callable[..., Path]) -> bytearray:
+        return bytearray(segy().read_bytes())
+
+    def layout(self, raw: bytearray, tmp_path: Path) -> Layout:
+        (tmp_path / "new.sgy").write_bytes(raw)
+        return read_layout(tmp_path / "new.sgy")
+
+    def test_more_samples_than_16_bits_hold(self, raw: bytearray, tmp_path: Path) -> None:
+        struct.pack_into(">i", raw, 3268, 100_000)
+        assert self.layout(raw, tmp_path).samples == 40
+        raw[3500] = 2
+        raw[3600:] = bytes(240 + 4 * 100_000)
+        assert self.layout(raw, tmp_path).samples == 100_000
+
+    def test_an_interval_of_parts_of_a_microsecond(self, raw: bytearray, tmp_path: Path) -> None:
+        struct.pack_into(">d", raw, 3272, 12.5)
+        assert self.layout(raw, tmp_path).interval == 4000
+        raw[3500] = 2
+        assert self.layout(raw, tmp_path).interval == 12.5
+
+    def test_text_after_the_traces_is_none(self, raw: bytearray, tmp_path: Path) -> None:
+        raw[3500] = 2
+        struct.pack_into(">i", raw, 3528, 2)
+        assert self.layout(raw + b"@" * 6400, tmp_path).traces == 48

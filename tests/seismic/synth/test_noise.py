@@ -5,14 +5,15 @@ import time
 import numpy as np
 import pytest
 
-from scionwood_seismic.synth.noise import NOISES, channel_gain
+from scionwood_seismic.synth.noise import NOISES, UNSEEN, channel_gain
 from scionwood_seismic.synth.signal import gather
 
 DT, DX, SHAPE = 0.002, 12.5, (96, 256)
+ALL = {**NOISES, **UNSEEN}
 
 
 def draw(kind: str, seed: int = 0) -> np.ndarray:
-    return NOISES[kind](np.random.default_rng(seed), SHAPE, DT, DX)
+    return ALL[kind](np.random.default_rng(seed), SHAPE, DT, DX)
 
 
 def kurtosis(x: np.ndarray) -> float:
@@ -26,12 +27,10 @@ def share(x: np.ndarray, low: float, high: float) -> float:
     return float(power[(f >= low) & (f <= high)].sum() / power.sum())
 
 
-@pytest.mark.parametrize("kind", NOISES)
+@pytest.mark.parametrize("kind", ALL)
 @pytest.mark.parametrize("shape", [(16, 16), (96, 256)])
 def test_each_class_is_seeded_and_of_unit_amplitude(kind: str, shape: tuple[int, int]) -> None:
-    one, same, other = (
-        NOISES[kind](np.random.default_rng(seed), shape, DT, DX) for seed in (1, 1, 2)
-    )
+    one, same, other = (ALL[kind](np.random.default_rng(seed), shape, DT, DX) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()
     assert one.dtype == np.float32
@@ -51,6 +50,21 @@ def test_common_mode_noise_is_mostly_alike_on_all_channels() -> None:
     stripes = draw("common_mode")
     alike = np.broadcast_to(np.median(stripes, axis=0), SHAPE)
     assert (stripes - alike).var() < 0.1
+
+
+@pytest.mark.parametrize("kind", UNSEEN)
+def test_unseen_noise_is_shared_by_neighbours_and_gaussian(kind: str) -> None:
+    noise = draw(kind)
+    neighbours = (noise[1:] * noise[:-1]).mean()
+    far = (noise[40:] * noise[:-40]).mean()
+    assert neighbours > 0.5
+    assert abs(far) < 0.2
+    assert abs(kurtosis(noise)) < 0.6
+
+
+def test_ambient_noise_falls_with_frequency_and_scattered_noise_lies_in_a_band() -> None:
+    assert share(draw("ambient"), 0, 20) > 2 * share(draw("ambient"), 60, 80)
+    assert share(draw("scattered"), 4, 70) > 0.95
 
 
 def test_swell_and_drift_are_slow() -> None:

@@ -1,6 +1,7 @@
 """What a SEG-Y file claims about itself, checked against its size before anything trusts it.
 
-Source: SEG Technical Standards Committee, SEG-Y revision 1, 2002, sections 4 and 5.
+Source: SEG Technical Standards Committee, SEG-Y revision 1, 2002, sections 4 and 5, and SEG-Y
+revision 2, 2017, for the fields that extend it.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from pathlib import Path
 from typing import Literal
 
 from scionwood import ReadError
+from scionwood_seismic.readers.samples import FORMATS
 
 TEXT, BINARY, TRACE_HEADER = 3200, 400, 240
-FORMATS = {1: 4, 2: 4, 3: 2, 5: 4, 6: 8, 8: 1}
-"""Sample format code -> bytes a sample: IBM float, int32, int16, IEEE float, IEEE double, int8."""
+
+Endian = Literal["big", "little"]
 
 
 @dataclass(frozen=True)
@@ -26,16 +28,33 @@ class Layout:
         format: the sample format code, a key of `FORMATS`.
         samples: samples a trace.
         traces: how many traces the file holds.
-        interval: the sample interval of the binary header, microseconds; 0 where it is not given.
+        interval: the sample interval of the binary header, microseconds or thousandths of a length;
+            0 where it is not given.
         start: where the first trace header begins, bytes.
+        revision: the major revision of the standard that the file names.
+        feet: lengths are in feet.
+        size: the whole file, bytes.
     """
 
-    endian: Literal["big", "little"]
+    endian: Endian
     format: int
     samples: int
     traces: int
-    interval: int
+    interval: float
     start: int
+    revision: int = 0
+    feet: bool = False
+    size: int = 0
+
+    @property
+    def stride(self) -> int:
+        """Bytes from one trace header to the next."""
+        return TRACE_HEADER + self.samples * FORMATS[self.format].size
+
+    @property
+    def order(self) -> Literal["<", ">"]:
+        """The byte order as numpy and struct write it."""
+        return ">" if self.endian == "big" else "<"
 
 
 def read_layout(path: Path) -> Layout:
@@ -56,17 +75,23 @@ def read_layout(path: Path) -> Layout:
         raise ReadError(str(path), rule, "Is it a SEG-Y file, copied whole?")
     endian, code = _format(path, head)
     order = ">" if endian == "big" else "<"
-    interval, samples = (struct.unpack_from(order + "H", head, at)[0] for at in (3216, 3220))
+    revision = _revision(head)
+    interval, samples, trailers = _lengths(head, order, revision)
     extended = struct.unpack_from(order + "h", head, 3504)[0]
-    if samples == 0 or extended < 0:
+    if samples <= 0 or extended < 0:
         rule = f"the binary header gives {samples} samples a trace and {extended} extended headers"
         raise ReadError(str(path), rule, "Both must be known; rewrite the file with fixed lengths")
+    if revision >= 2 and struct.unpack_from(order + "i", head, 3506)[0] > 0:
+        rule = "the SEG-Y file has more than one header a trace (bytes 3507-3510)"
+        raise ReadError(str(path), rule, "Export it with 240-byte trace headers")
     start = TEXT + BINARY + extended * TEXT
-    traces = _traces(path, size, start, TRACE_HEADER + samples * FORMATS[code])
-    return Layout(endian, code, samples, traces, interval, start)
+    stride = TRACE_HEADER + samples * FORMATS[code].size
+    traces = _traces(path, size - trailers * TEXT, start, stride)
+    feet = struct.unpack_from(order + "H", head, 3254)[0] == 2
+    return Layout(endian, code, samples, traces, interval, start, revision, feet, size)
 
 
-def _format(path: Path, head: bytes) -> tuple[Literal["big", "little"], int]:
+def _format(path: Path, head: bytes) -> tuple[Endian, int]:
     big, little = (struct.unpack_from(order + "H", head, 3224)[0] for order in "><")
     if big in FORMATS:
         return "big", big
@@ -78,6 +103,24 @@ def _format(path: Path, head: bytes) -> tuple[Literal["big", "little"], int]:
         raise ReadError(str(path), rule, "Is it another format under this name?")
     rule = f"sample format {min(big, little)} is not supported, only {known}"
     raise ReadError(str(path), rule, "Convert the samples to IEEE float (format 5)")
+
+
+def _revision(head: bytes) -> int:
+    """The major revision, byte 3501; some write it as one 16 bit number, as 0, 1."""
+    major = head[3500] or head[3501]
+    return major if major <= 2 else 0
+
+
+def _lengths(head: bytes, order: str, revision: int) -> tuple[float, int, int]:
+    """Interval, samples a trace, and how many trailing text records follow the last trace."""
+    interval, samples = (struct.unpack_from(order + "H", head, at)[0] for at in (3216, 3220))
+    if revision < 2:
+        return float(interval), samples, 0
+    long_samples = struct.unpack_from(order + "i", head, 3268)[0]
+    long_interval = struct.unpack_from(order + "d", head, 3272)[0]
+    trailers = struct.unpack_from(order + "i", head, 3528)[0]
+    exact = long_interval if 0 < long_interval < 1e9 else float(interval)
+    return exact, long_samples if long_samples > 0 else samples, max(0, trailers)
 
 
 def _traces(path: Path, size: int, start: int, trace: int) -> int:

@@ -2,19 +2,72 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
+from scionwood import ReadError
+from scionwood_seismic.readers.base import SeismicReader
+from scionwood_seismic.readers.das import DasReader
+from scionwood_seismic.readers.das_format import HDF5, TDMS
+from scionwood_seismic.readers.layout import BINARY, FORMATS, TEXT
 from scionwood_seismic.readers.segy import Gather, SegyReader
+from scionwood_seismic.readers.streams import StreamReader, stream_format
+
+_LETTERS = (b"C", b"\xc3")  # what a textual header begins with, in ASCII and in EBCDIC
+_OTHER_DAS = (".bsl", ".das", ".jld2", ".mtx", ".raw", ".sor")
+"""Files that DASCore knows and that have neither the mark of HDF5 nor that of TDMS."""
+
+_KNOWN = "SEG-Y, miniSEED, SAC, SU, SEG-2, and the DAS formats of DASCore (HDF5, TDMS and others)"
 
 
-def open_reader(path: Path, *, gather: Gather | None = None) -> SegyReader:
-    """Open a file.
+def open_reader(path: Path, *, gather: Gather | None = None) -> SeismicReader:
+    """Open a file with the reader that its content asks for, or else its suffix.
 
     Args:
         path: the file.
-        gather: the header key that tells gathers apart, where the format has one.
+        gather: the header key that tells gathers apart; of SEG-Y only, others group by
+            themselves.
 
     Raises:
         ReadError: no reader knows the format, or the file is damaged.
     """
-    return SegyReader(path, gather=gather)
+    path = Path(path)
+    reader = _by_content(path) or _by_suffix(path)
+    if reader is None:
+        rule = f"neither its content nor its suffix is of a known format: {_KNOWN}"
+        raise ReadError(str(path), rule, "Convert it to one of these, or correct the suffix")
+    return SegyReader(path, gather=gather) if reader is SegyReader else reader(path)
+
+
+def _by_content(path: Path) -> type[SegyReader | StreamReader | DasReader] | None:
+    try:
+        with path.open("rb") as file:
+            head = file.read(TEXT + BINARY)
+        if head.startswith((HDF5, TDMS)):
+            return DasReader
+        if _is_segy(head):
+            return SegyReader
+        return StreamReader if stream_format(path) else None
+    except OSError as error:
+        rule = f"no seismic file can be read there ({error.strerror})"
+        raise ReadError(str(path), rule, "Check the path") from error
+
+
+def _is_segy(head: bytes) -> bool:
+    """A textual header, and a sample format and count that make sense in one byte order."""
+    if len(head) < TEXT + BINARY or not head.startswith(_LETTERS):
+        return False
+    for order in "<>":
+        samples, code = (struct.unpack_from(order + "H", head, at)[0] for at in (3220, 3224))
+        if code in FORMATS and samples > 0:
+            return True
+    return False
+
+
+def _by_suffix(path: Path) -> type[SegyReader | StreamReader | DasReader] | None:
+    """The reader that says what is wrong with a file whose content says nothing."""
+    suffix = path.suffix.lower()
+    for reader in (SegyReader, StreamReader, DasReader):
+        if suffix in reader.suffixes:
+            return reader
+    return DasReader if suffix in _OTHER_DAS else None

@@ -1,105 +1,179 @@
-"""SEG-Y: gathers read one at a time, and written back into a copy that keeps every header byte."""
+"""SEG-Y: gathers read one at a time, and written back beside every header byte as it was."""
 
 from __future__ import annotations
 
-import shutil
+import hashlib
+import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import ClassVar, Literal, final
+from typing import Any, ClassVar, Literal, final
 
 import numpy as np
-import segyio
 
-from scionwood import (
-    OutputExistsError,
-    Reader,
-    ReadError,
-    Record,
-    ScionwoodError,
-    WriteError,
-    atomic_path,
-)
+from scionwood import ReadError, Record, ScionwoodError, WriteError
+from scionwood_seismic.normalise import scale_in_blocks
+from scionwood_seismic.readers.axis import interval, origin
+from scionwood_seismic.readers.base import SeismicReader
 from scionwood_seismic.readers.create import write_segy
-from scionwood_seismic.readers.layout import FORMATS, read_layout
+from scionwood_seismic.readers.index import Gathers, header_words, read_into, runs
+from scionwood_seismic.readers.layout import TRACE_HEADER, read_layout
+from scionwood_seismic.readers.partial import NamedWork, Partial
+from scionwood_seismic.readers.samples import FORMATS, decode, overwrite_changed
 
-KEYS = {"fldr": 9, "cdp": 21, "offset": 37}
+KEYS = {"fldr": 9, "ep": 17, "cdp": 21, "offset": 37, "iline": 189, "xline": 193}
 """Header key of a gather -> its byte in the trace header."""
 
-Gather = Literal["fldr", "cdp", "offset"]
+Gather = Literal["fldr", "ep", "cdp", "offset", "iline", "xline"]
+
+OVERLAP = 64  # traces that two parts of a long gather share
+LARGEST = 1 << 24  # samples of a part
+CHUNK = 1 << 20  # samples decoded or encoded at once
 
 
 @final
-class SegyReader(Reader):
-    """Read a SEG-Y file gather by gather, and write results into a copy of it.
+class SegyReader(SeismicReader):
+    """Read a SEG-Y file gather by gather, and write results beside its headers.
 
-    IBM and IEEE floats, doubles and 8, 16 and 32 bit integers are read, in either byte order.
-    Traces must have one length. At most one gather is in memory.
+    All sample formats of revisions 0 to 2 but the obsolete fixed point with gain are read, in
+    either byte order: IBM and IEEE floats, doubles, and integers of 8 to 64 bits with and without
+    sign. Traces must have one length.
+
+    A gather of more than `block` traces comes in parts with the same key, so that memory is
+    bounded. Parts overlap by 64 traces, over which `rewrite` fades from one result to the next, so
+    that no seam is left; `unit` gives all of them one amplitude.
+
+    Whether the vertical axis is time or depth is in no header that can be relied on, so it is an
+    option. In a depth file the sample interval is taken for metres (or feet, where the binary
+    header says so) below 250, which the standard asks for, and for thousandths of them from there
+    on, which is what most programs write.
 
     Args:
         path: the file.
         gather: the trace header that says which traces belong together, wherever in the file they
-            are: `fldr` (shot), `cdp`, `offset`; or None for consecutive blocks of traces.
-        block: the most traces of one gather; longer ones are read in parts of this size, so that
-            memory is bounded.
+            are: `fldr` (shot), `ep`, `cdp`, `offset`, `iline`, `xline`; or None: the file is one
+            gather, whose parts are called blocks.
+        block: the most traces of one record; by default as many as have 16 Mi samples.
+        vertical: what the samples follow.
 
-    Shapes: a record's data is (trace, time), float32.
+    Shapes: a record's data is (trace, time), or (trace, depth), float32.
 
-    Units: time in s, from the recording delay of the gather's first trace; the samples' unit is
-    not in the file.
+    Units: time in s, from the recording delay of the gather's first trace, or depth in m; the
+    samples' unit is not in the file.
 
     Raises:
         ReadError: the file is truncated, empty, no SEG-Y, or of an unsupported sample format.
 
-    Source: SEG-Y revision 1, SEG, 2002; samples and headers are read by segyio.
+    Source: SEG-Y revision 1, SEG, 2002, and revision 2, 2017.
     """
 
     suffixes: ClassVar[tuple[str, ...]] = (".sgy", ".segy")
-    dims = ("trace", "time")
-    units: Mapping[str, str] = {"trace": "1", "time": "s", "data": "unknown"}
 
-    def __init__(self, path: Path, *, gather: Gather | None = None, block: int = 2048) -> None:
-        self.path, self.gather = Path(path), gather
+    def __init__(
+        self,
+        path: Path,
+        *,
+        gather: Gather | None = None,
+        block: int | None = None,
+        vertical: Literal["time", "depth"] = "time",
+    ) -> None:
+        self.path, self.gather, self.vertical = Path(path), gather, vertical
+        self.dims = ("trace", vertical)
+        axis = "s" if vertical == "time" else "m"
+        self.units: Mapping[str, str] = {"trace": "1", vertical: axis, "data": "unknown"}
         self.layout = read_layout(self.path)
-        self._file = segyio.open(
-            self.path, ignore_geometry=True, strict=False, endian=self.layout.endian
-        )
-        self._check_lengths()
-        self.dt = self._interval()
-        self._groups = list(self._grouped(block))
+        self.traces, self.resumed = self.layout.traces, 0
+        self._file = os.open(self.path, os.O_RDONLY)
+        try:
+            fields = {"ns": (115, "u2")} | ({gather: (KEYS[gather], "i4")} if gather else {})
+            words = header_words(self.path, self._file, self.layout, fields)
+            self._check_lengths(words["ns"])
+            self.dt = interval(self.path, self._file, self.layout, vertical)
+        except BaseException:
+            self.close()
+            raise
+        fitting = max(2, LARGEST // self.layout.samples)
+        self._block = fitting if block is None else max(2, block)
+        shared = min(OVERLAP, self._block // 4)
+        self._gathers = Gathers(words[gather] if gather else None, self.traces, self._block, shared)
+        self._unit: tuple[int, float] | None = None
 
     def __len__(self) -> int:
-        return len(self._groups)
+        return len(self._gathers)
 
     def __iter__(self) -> Iterator[Record]:
-        for name, traces in self._groups:
-            yield self._record(name, traces, self._read(traces).astype(np.float32))
+        return (self.read(i) for i in range(len(self)))
+
+    @property
+    def gather_lengths(self) -> np.ndarray:
+        """Traces of each gather, (gather,)."""
+        return self._gathers.lengths
+
+    @property
+    def traces_read(self) -> int:
+        """Traces of all records; those that two parts share count twice."""
+        shared = self._gathers.overlap * (len(self) - len(self.gather_lengths))
+        return self.traces + shared
+
+    def read(self, index: int) -> Record:
+        """The record of that index, from 0."""
+        raw = self._raw(self._gathers.traces(self._gathers.part(index)))
+        return self._record(index, raw, self._decode(raw))
+
+    def unit(self, record: Record) -> float | None:
+        """The amplitude of a record's whole gather where the record is a part of it, else None.
+
+        It is `normalise.scale` of up to some millions of samples of live traces, evenly chosen.
+        """
+        if len(self) == len(self._gathers.lengths):
+            return None
+        gather = self._gathers.find(record.key[self.gather]) if self.gather else 0
+        if self._gathers.lengths[gather] <= self._block:
+            return None
+        if self._unit is None or self._unit[0] != gather:
+            blocks = self._gathers.blocks(gather, self._block)
+            read = (self._decode(self._raw(traces)) for traces in blocks)
+            self._unit = gather, scale_in_blocks(read)
+        return self._unit[1]
 
     def rewrite(
-        self, target: Path, function: Callable[[Record], np.ndarray], *, overwrite: bool = False
+        self,
+        target: Path,
+        function: Callable[[Record], np.ndarray],
+        *,
+        overwrite: bool = False,
+        resume: bool = False,
     ) -> None:
-        """Copy the file to `target` and overwrite the samples that `function` changed.
+        """Write the file to `target` with the samples that `function` changed.
 
-        Every header byte survives, and so does every trace that comes back as it was. Integer
-        samples are rounded and clipped to their range, with a warning.
+        Every header byte survives, and so does every sample that comes back as it was. Integers are
+        rounded and clipped to their range, with a warning.
+
+        Where `function` has an `identity` (see `partial.NamedWork`), a killed run can be resumed;
+        its result is the same, byte for byte, as that of a run that was not killed.
 
         Raises:
             OutputExistsError: `target` exists and `overwrite` is false.
-            WriteError: the disk is full or not writable, or the shape changed.
+            WriteError: the disk is full or not writable, the shape changed, the samples' format has
+                no NaN, or the unfinished run is of other work.
         """
-        target = Path(target)
-        if target.exists() and not overwrite:
-            raise OutputExistsError(str(target), "it exists already", "Give --force to replace it")
+        identity = self._identity(function.identity) if isinstance(function, NamedWork) else None
         try:
-            with atomic_path(target, overwrite=overwrite) as part:
-                shutil.copyfile(self.path, part)
-                self._overwrite(part, function)
+            with Partial(
+                Path(target), self.layout.size, identity, overwrite=overwrite, resume=resume
+            ) as part:
+                clipped = self._write(part, function)
         except ScionwoodError:
             raise
         except OSError as error:
             reason = error.strerror or str(error)
-            remedy = f"It needs {self.path.stat().st_size:,} bytes in a folder that you may write"
+            remedy = f"It needs {self.layout.size:,} bytes in a folder that you may write"
             raise WriteError(str(target), f"cannot be written ({reason})", remedy) from error
+        form = FORMATS[self.layout.format]
+        if form.kind == "integer" or clipped:
+            how = "samples were rounded, " if form.kind == "integer" else ""
+            text = f"{self.path.name} stores {form.name}: {how}{clipped} clipped"
+            warnings.warn(text, stacklevel=2)
 
     @classmethod
     def write_sample(cls, path: Path) -> None:
@@ -110,79 +184,116 @@ class SegyReader(Reader):
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        if self._file >= 0:
+            os.close(self._file)
+        self._file = -1
 
-    def _overwrite(self, part: Path, function: Callable[[Record], np.ndarray]) -> None:
-        clipped = 0
-        with segyio.open(
-            part, "r+", ignore_geometry=True, strict=False, endian=self.layout.endian
-        ) as out:
-            for name, traces in self._groups:
-                raw = self._read(traces)
-                before = raw.astype(np.float32)
-                after = np.asarray(function(self._record(name, traces, before.copy())))
-                if after.shape != before.shape:
-                    rule = f"gather {name} came back as {after.shape}, it was {before.shape}"
-                    raise WriteError(str(self.path), rule, "A function must keep the shape")
-                changed = ~((after == before) | (np.isnan(after) & np.isnan(before))).all(axis=1)
-                encoded, lost = _encode(after, raw.dtype)
-                clipped += lost
-                for i in np.flatnonzero(changed):
-                    out.trace[int(traces[i])] = encoded[i]
-        if np.issubdtype(self._file.dtype, np.integer):
-            kind = f"{FORMATS[self.layout.format] * 8} bit integers"
-            text = f"{self.path.name} stores {kind}: samples were rounded, {clipped} clipped"
-            warnings.warn(text, stacklevel=3)
+    def _write(self, part: Partial, function: Callable[[Record], np.ndarray]) -> int:
+        """Write what is not in `part` yet; the number of samples that were clipped."""
+        if part.done == 0:
+            self._copy_ends(part)
+        clipped, first = 0, part.done
+        tail: np.ndarray | None = None
+        if 0 < first < len(self) and self._gathers.part(first).number:
+            first -= 1  # the results fade from the part before, whose end is needed again
+        self.resumed = self._gathers.before(first)
+        for i in range(first, len(self)):
+            traces = self._gathers.traces(self._gathers.part(i))
+            raw = self._raw(traces)
+            before = self._decode(raw)
+            after = self._result(function, self._record(i, raw, before.copy()), before)
+            if tail is not None:
+                after = np.concatenate([_faded(tail, after[: len(tail)]), after[len(tail) :]])
+            end = len(after) - (0 if self._gathers.is_last(i) else self._gathers.overlap)
+            tail = after[end:].copy() if end < len(after) else None
+            if i >= part.done:
+                clipped += self._encode(raw[:end], before[:end], after[:end])
+                for run, rows in runs(traces[:end]):
+                    part.write(raw[rows].data.cast("B"), self._offset(run))
+                part.record(i + 1)
+        return clipped
 
-    def _record(self, name: int, traces: np.ndarray, data: np.ndarray) -> Record:
-        delay = self._file.header[int(traces[0])][segyio.TraceField.DelayRecordingTime] / 1e3
-        time = delay + self.dt * np.arange(self.layout.samples)
-        key = {self.gather or "block": name}
-        return Record(key, data, {"trace": traces, "time": time})
+    def _result(
+        self, function: Callable[[Record], np.ndarray], record: Record, before: np.ndarray
+    ) -> np.ndarray:
+        after = np.asarray(function(record))
+        if after.shape != before.shape:
+            rule = f"gather {dict(record.key)} came back as {after.shape}, it was {before.shape}"
+            raise WriteError(str(self.path), rule, "A function must keep the shape")
+        return after if after.dtype in (np.float32, np.float64) else after.astype(np.float64)
 
-    def _read(self, traces: np.ndarray) -> np.ndarray:
-        first, last = int(traces[0]), int(traces[-1])
-        if last - first + 1 == len(traces):
-            return self._file.trace.raw[first : last + 1]
-        return np.stack([self._file.trace.raw[int(i)] for i in traces])
+    def _encode(self, raw: np.ndarray, before: np.ndarray, after: np.ndarray) -> int:
+        """Put the samples that changed into `raw`; the number of them that were clipped."""
+        code, order, clipped = self.layout.format, self.layout.order, 0
+        try:
+            for rows in self._chunks(len(raw)):
+                samples = raw[rows, TRACE_HEADER:]
+                clipped += overwrite_changed(samples, before[rows], after[rows], code, order)
+        except ValueError as error:
+            rule = f"the result holds NaN, and {error}"
+            raise WriteError(str(self.path), rule, "Convert the file to IEEE floats") from error
+        return clipped
 
-    def _grouped(self, block: int) -> Iterator[tuple[int, np.ndarray]]:
-        """The name and the trace indices of each gather, in the order of their first traces."""
-        if self.gather is None:
-            for name, start in enumerate(range(0, self.layout.traces, block)):
-                yield name, np.arange(start, min(start + block, self.layout.traces))
-            return
-        values = self._file.attributes(KEYS[self.gather])[:]
-        names, first, inverse = np.unique(values, return_index=True, return_inverse=True)
-        members = np.split(np.argsort(inverse, kind="stable"), np.cumsum(np.bincount(inverse))[:-1])
-        for i in np.argsort(first):
-            for start in range(0, len(members[i]), block):
-                yield int(names[i]), members[i][start : start + block]
+    def _copy_ends(self, part: Partial) -> None:
+        """The headers before the first trace, and what follows the last one."""
+        end = self._offset(self.traces)
+        for first, last in ((0, self.layout.start), (end, self.layout.size)):
+            ends = np.empty(last - first, np.uint8)
+            read_into(self.path, self._file, ends, first)
+            part.write(ends.data, first)
 
-    def _interval(self) -> float:
-        field = segyio.TraceField.TRACE_SAMPLE_INTERVAL
-        interval = self.layout.interval or self._file.header[0][field]
-        if interval <= 0:
-            self.close()
-            rule = "neither header gives a sample interval (bytes 3217-3218, 117-118)"
-            raise ReadError(str(self.path), rule, "Set it, in microseconds")
-        return interval / 1e6
+    def _identity(self, work: Mapping[str, Any]) -> dict[str, Any]:
+        """The work with the source that it is done on, and how that is read."""
+        head = np.empty(self.layout.start, np.uint8)
+        read_into(self.path, self._file, head, 0)
+        found = os.fstat(self._file)
+        source = {
+            "bytes": found.st_size,
+            "modified": found.st_mtime_ns,
+            "headers": hashlib.sha256(head.data).hexdigest(),
+        }
+        reading = {"gather": self.gather, "block": self._block, "vertical": self.vertical}
+        return {"source": source, **reading, **work}
 
-    def _check_lengths(self) -> None:
-        field = segyio.TraceField.TRACE_SAMPLE_COUNT
-        counts = set(np.unique(self._file.attributes(field)[:]) & 0xFFFF)
-        if counts - {0, self.layout.samples}:
-            self.close()
-            rule = f"trace headers give {sorted(map(int, counts))} samples, the file header "
+    def _record(self, index: int, raw: np.ndarray, data: np.ndarray) -> Record:
+        part = self._gathers.part(index)
+        name = int(self._gathers.names[part.gather]) if self.gather else part.number
+        first = origin(raw[0], self.layout, self.vertical)
+        axis = first + self.dt * np.arange(self.layout.samples)
+        coords = {"trace": self._gathers.traces(part), self.vertical: axis}
+        return Record({self.gather or "block": name}, data, coords)
+
+    def _raw(self, traces: np.ndarray) -> np.ndarray:
+        """Headers and samples as they are in the file, (trace, byte)."""
+        raw = np.empty((len(traces), self.layout.stride), np.uint8)
+        for first, rows in runs(traces):
+            read_into(self.path, self._file, raw[rows], self._offset(first))
+        return raw
+
+    def _decode(self, raw: np.ndarray) -> np.ndarray:
+        data = np.empty((len(raw), self.layout.samples), np.float32)
+        for rows in self._chunks(len(raw)):
+            data[rows] = decode(raw[rows, TRACE_HEADER:], self.layout.format, self.layout.order)
+        return data
+
+    def _chunks(self, count: int) -> Iterator[slice]:
+        """Rows of about a million samples, which stay in the processor's cache."""
+        step = max(1, CHUNK // self.layout.samples)
+        return (slice(at, min(at + step, count)) for at in range(0, count, step))
+
+    def _offset(self, trace: int) -> int:
+        return self.layout.start + trace * self.layout.stride
+
+    def _check_lengths(self, counts: np.ndarray) -> None:
+        found = set(np.unique(counts).tolist())
+        if found - {0, self.layout.samples & 0xFFFF}:
+            rule = f"trace headers give {sorted(found)} samples, the file header "
             rule += f"{self.layout.samples}"
             raise ReadError(str(self.path), rule, "All traces must have one length; resample them")
 
 
-def _encode(data: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, int]:
-    """The samples in the file's type, and how many finite ones were outside its range."""
-    if not np.issubdtype(dtype, np.integer):
-        return data.astype(dtype), 0
-    info = np.iinfo(dtype)
-    rounded = np.rint(data.astype(np.float64))
-    clipped = np.clip(rounded, info.min, info.max)
-    return clipped.astype(dtype), int((clipped != rounded).sum())
+def _faded(old: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """From one result to another over the traces that both have; what agrees stays as it is."""
+    weight = np.hanning(2 * len(old) + 2)[1 : len(old) + 1, None].astype(old.dtype)
+    with np.errstate(invalid="ignore"):
+        return np.where(old == new, old, old + weight * (new - old))

@@ -24,7 +24,7 @@ def corrupt(
     Args:
         rng: the source of all randomness.
         clean: (trace, time) float32.
-        kind: a key of `NOISES`.
+        kind: a key of `NOISES` or `UNSEEN`.
         snr: the signal-to-noise ratio, dB.
         dt: the sample interval, s.
         dx: the distance between traces, m.
@@ -32,7 +32,8 @@ def corrupt(
     Returns:
         (trace, time) float32, in the units of `clean`.
     """
-    noise = noises.NOISES[kind](rng, clean.shape, dt, dx)
+    draw = noises.NOISES.get(kind) or noises.UNSEEN[kind]
+    noise = draw(rng, clean.shape, dt, dx)
     lost = clean * (noises.channel_gain(noise) - 1) if kind == "fading" else np.zeros_like(clean)
     return clean + lost + _scale(lost, noise, _energy(clean) / 10 ** (snr / 10)) * noise
 

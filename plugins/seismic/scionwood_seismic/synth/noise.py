@@ -156,6 +156,19 @@ def long_period(
     return _unit(0.2 * white(rng, shape, dt, dx) + 1.5 * _unit(drift))
 
 
+def ambient(rng: np.random.Generator, shape: tuple[int, int], dt: float, dx: float) -> np.ndarray:
+    """Wind and ocean: power falls with frequency, and neighbouring traces share it."""
+    spectrum = fft.fft2(rng.standard_normal(shape, dtype=np.float32))
+    f = np.abs(fft.fftfreq(shape[1]))[None] + 0.01
+    return _unit(fft.ifft2(spectrum * f**-0.7 * _near(shape[0], 0.15)).real)
+
+
+def scattered(rng: np.random.Generator, shape: tuple[int, int], dt: float, dx: float) -> np.ndarray:
+    """Random noise in the signal's band, 5 to 60 Hz, that a few neighbouring traces share."""
+    spectrum = fft.fft(shaped(rng, shape, dt, 5, 60), axis=0)
+    return _unit(fft.ifft(spectrum * _near(shape[0], 0.12), axis=0).real)
+
+
 NOISES: Mapping[str, Noise] = {
     "white": white,
     "band": band,
@@ -168,7 +181,15 @@ NOISES: Mapping[str, Noise] = {
     "checkerboard": checkerboard,
     "long_period": long_period,
 }
-"""Every noise class by name."""
+"""Every noise class that the recipes train on, by name."""
+
+UNSEEN: Mapping[str, Noise] = {"ambient": ambient, "scattered": scattered}
+"""Classes that no recipe trains on: what a model meets when the survey is another one."""
+
+
+def _near(traces: int, width: float) -> np.ndarray:
+    """A Gaussian low-pass along traces, (trace, 1), of this width in cycles a trace."""
+    return np.exp(-((fft.fftfreq(traces) / width) ** 2))[:, None].astype(np.float32)
 
 
 def _unit(x: np.ndarray) -> np.ndarray:

@@ -1,0 +1,247 @@
+"""How fast SEG-Y is read and written back, beside the peers, and how much memory `denoise` takes.
+
+    python benchmarks/seismic_io.py                          # 1 GB, all tools, three rounds
+    python benchmarks/seismic_io.py --gigabytes 20 --rounds 1 --tools cp,scionwood
+    python benchmarks/seismic_io.py --gigabytes 20 --denoise # memory; most of the file is dead
+
+Each tool doubles every sample of a copy of the file, which has to be on the disk (fsync) when the
+clock stops; `cp` changes nothing. Rounds are interleaved. Headers and samples are checked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import segyio
+from obspy.io.segy.segy import _read_segy
+
+from scionwood_seismic.readers.segy import SegyReader
+
+SAMPLES, TRACES = 2000, 240  # of a trace, and of a gather
+STRIDE = 240 + 4 * SAMPLES
+RESULTS = Path(__file__).parent / "results" / "seismic_io.csv"
+PACKAGES = ("scionwood-seismic", "numpy", "segyio", "obspy", "torch")
+CHILD = """
+import json, sys
+from pathlib import Path
+def peak():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024
+from scionwood import load_run
+from scionwood_seismic.pipeline import Outputs, denoise_file
+noisy, clean, run = map(Path, sys.argv[1:])
+model = load_run(run)
+before = peak()
+del model
+denoise_file(noisy, Outputs(clean), run)
+print(json.dumps({"before": before, "after": peak()}))
+"""
+
+
+def write_survey(path: Path, gathers: int, live: int) -> None:
+    """A big-endian IEEE file; after `live` gathers of noise come dead traces, which are holes."""
+    head = bytearray(3600)
+    head[3216:3218], head[3220:3222] = (2000).to_bytes(2, "big"), SAMPLES.to_bytes(2, "big")
+    head[3212:3214], head[3224:3226] = TRACES.to_bytes(2, "big"), (5).to_bytes(2, "big")
+    head[3500:3502] = b"\1\0"
+    rng = np.random.default_rng(0)
+    with path.open("wb") as file:
+        file.write(head)
+        for number in range(live):
+            raw = np.zeros((TRACES, STRIDE), np.uint8)
+            raw[:, 8:12].view(">i4")[:] = number + 1
+            raw[:, 36:40].view(">i4")[:, 0] = 25 * np.arange(TRACES)
+            raw[:, 114:118].view(">u2")[:] = SAMPLES, 2000
+            raw[:, 180:240] = rng.integers(0, 256, (TRACES, 60), np.uint8)
+            raw[:, 240:].view(">f4")[:] = rng.standard_normal((TRACES, SAMPLES), np.float32)
+            file.write(raw.tobytes())
+        file.truncate(3600 + gathers * TRACES * STRIDE)
+
+
+def by_cp(source: Path, target: Path) -> None:
+    subprocess.run(["cp", source, target], check=True)
+
+
+def by_scionwood(source: Path, target: Path) -> None:
+    with SegyReader(source, gather="fldr") as reader:
+        reader.rewrite(target, lambda record: record.data * np.float32(2))
+
+
+def by_segyio_gathers(source: Path, target: Path) -> None:
+    """Copy, then `r+` a gather at a time: the way to be fast with it."""
+    shutil.copyfile(source, target)
+    with segyio.open(target, "r+", ignore_geometry=True) as file:
+        for at in range(0, file.tracecount, TRACES):
+            file.trace[at : at + TRACES] = file.trace.raw[at : at + TRACES] * np.float32(2)
+
+
+def by_segyio_traces(source: Path, target: Path) -> None:
+    """Copy, then `r+` a trace at a time: the way of its documentation."""
+    shutil.copyfile(source, target)
+    with segyio.open(target, "r+", ignore_geometry=True) as file:
+        for i in range(file.tracecount):
+            file.trace[i] = file.trace[i] * np.float32(2)
+
+
+def by_obspy(source: Path, target: Path) -> None:
+    """Its low-level reader, which unpacks no headers; the whole file is in memory."""
+    file = _read_segy(str(source))
+    for trace in file.traces:
+        trace.data = trace.data * np.float32(2)
+    file.write(str(target))
+
+
+TOOLS: dict[str, Callable[[Path, Path], None]] = {
+    "cp": by_cp,
+    "scionwood": by_scionwood,
+    "segyio gathers": by_segyio_gathers,
+    "segyio traces": by_segyio_traces,
+    "obspy": by_obspy,
+}
+
+
+def timed(tool: str, source: Path, target: Path) -> tuple[float, float]:
+    """MB/s until the bytes are on the disk, and the seconds of processor time, system's too."""
+    os.sync()
+    start, used = time.perf_counter(), sum(os.times()[:4])
+    TOOLS[tool](source, target)
+    with target.open("rb") as file:
+        os.fsync(file.fileno())
+    speed = source.stat().st_size / 1e6 / (time.perf_counter() - start)
+    return speed, sum(os.times()[:4]) - used
+
+
+def wrong_bytes(source: Path, target: Path, factor: float) -> tuple[int, int]:
+    """Header bytes that differ, and samples that are not what they should be."""
+    headers = samples = 0
+    with source.open("rb") as old, target.open("rb") as new:
+        headers += sum(a != b for a, b in zip(old.read(3600), new.read(3600), strict=True))
+        while block := old.read(TRACES * STRIDE):
+            before = np.frombuffer(block, np.uint8).reshape(-1, STRIDE)
+            after = np.frombuffer(new.read(len(block)), np.uint8).reshape(-1, STRIDE)
+            headers += int((before[:, :240] != after[:, :240]).sum())
+            wanted = before[:, 240:].view(">f4") * np.float32(factor)
+            samples += int((wanted != after[:, 240:].view(">f4")).sum())
+    return headers, samples
+
+
+def io_rows(folder: Path, gigabytes: float, rounds: int, tools: list[str]) -> list[dict[str, str]]:
+    source, target = folder / "in.sgy", folder / "out.sgy"
+    gathers = max(1, round(gigabytes * 1e9 / (TRACES * STRIDE)))
+    write_survey(source, gathers, gathers)
+    speeds: dict[str, list[float]] = {tool: [] for tool in tools}
+    cpus: dict[str, list[float]] = {tool: [] for tool in tools}
+    faults: dict[str, tuple[int, int]] = {}
+    for i in range(rounds):
+        for tool in tools[i % len(tools) :] + tools[: i % len(tools)]:
+            speed, cpu = timed(tool, source, target)
+            speeds[tool].append(speed)
+            cpus[tool].append(cpu)
+            faults[tool] = wrong_bytes(source, target, 1 if tool == "cp" else 2)
+            target.unlink()
+            print(f"{tool}: {speed:.0f} MB/s, CPU {cpu:.1f} s, wrong {faults[tool]}", flush=True)
+    return [
+        {
+            "measure": "read, double, write",
+            "tool": tool,
+            "gigabytes": f"{source.stat().st_size / 1e9:.2f}",
+            "median": f"{statistics.median(speeds[tool]):.0f}",
+            "lowest": f"{min(speeds[tool]):.0f}",
+            "highest": f"{max(speeds[tool]):.0f}",
+            "unit": "MB/s",
+            "rounds": str(rounds),
+            "cpu_seconds": f"{statistics.median(cpus[tool]):.2f}",
+            "wrong_header_bytes": str(faults[tool][0]),
+            "wrong_samples": str(faults[tool][1]),
+        }
+        for tool in tools
+    ]
+
+
+def memory_rows(folder: Path, gigabytes: float, live: int) -> list[dict[str, str]]:
+    source, target, run = folder / "in.sgy", folder / "clean.sgy", folder / "run"
+    gathers = max(live + 1, round(gigabytes * 1e9 / (TRACES * STRIDE)))
+    write_survey(source, gathers, live)
+    fit = [sys.executable, "-m", "scionwood.cli", "fit", "seismic/denoise", "--smoke"]
+    subprocess.run([*fit, "--run-dir", str(run)], check=True, stdout=subprocess.DEVNULL)
+    child = [sys.executable, "-c", CHILD, source, target, run]
+    done = subprocess.run(child, check=True, stdout=subprocess.PIPE, text=True)
+    peaks = json.loads(done.stdout.splitlines()[-1])
+    with SegyReader(source, gather="fldr") as before, SegyReader(target, gather="fldr") as after:
+        pairs = [(before.read(i).data, after.read(i).data) for i in range(live)]
+    assert all((a != b).any(axis=1).all() for a, b in pairs), "a live gather was not denoised"
+    common = {"tool": "scionwood", "gigabytes": f"{source.stat().st_size / 1e9:.2f}", "rounds": "1"}
+    values = {
+        "denoise, peak memory over the loaded model": peaks["after"] - peaks["before"],
+        "denoise, memory with the model loaded": peaks["before"],
+    }
+    return [
+        {"measure": name, "median": f"{value / 1e6:.0f}", "unit": "MB", **common}
+        for name, value in values.items()
+    ]
+
+
+def machine() -> dict[str, str]:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), "unknown")
+    packages = "; ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return {
+        "load": f"{os.getloadavg()[0]:.1f}",
+        "cpu": f"{model}, {os.cpu_count()} cores",
+        "versions": f"Python {platform.python_version()}; {packages}",
+    }
+
+
+def save(rows: list[dict[str, str]], path: Path) -> None:
+    """Replace the rows of the same measure, tool and size; keep the others."""
+    old = list(csv.DictReader(path.open(newline=""))) if path.exists() else []
+
+    def name(row: dict[str, str]) -> tuple[str, ...]:
+        return row["measure"], row["tool"], row["gigabytes"]
+
+    new = {name(row) for row in rows}
+    fields = ["measure", "tool", "gigabytes", "median", "lowest", "highest", "unit", "rounds"]
+    fields += ["cpu_seconds", "wrong_header_bytes", "wrong_samples", "load", "cpu", "versions"]
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fields, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([*(row for row in old if name(row) not in new), *rows])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--gigabytes", type=float, default=1.0)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--tools", default=",".join(TOOLS), help="by comma")
+    parser.add_argument("--denoise", action="store_true", help="measure the memory of denoise")
+    parser.add_argument("--live", type=int, default=4, help="gathers for the model, with --denoise")
+    parser.add_argument("--folder", type=Path, help="where the files go; a temporary one")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+        if given.denoise:
+            rows = memory_rows(Path(folder), given.gigabytes, given.live)
+        else:
+            rows = io_rows(Path(folder), given.gigabytes, given.rounds, given.tools.split(","))
+    save([row | machine() for row in rows], given.results)
+    for row in rows:
+        print(f"{row['measure']}: {row['tool']} {row['median']} {row['unit']}")
+
+
+if __name__ == "__main__":
+    main()

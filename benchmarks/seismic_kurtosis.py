@@ -1,0 +1,218 @@
+"""Kurtosis and log standard deviation of gathers: the fused operator against the eager formula.
+
+    python benchmarks/seismic_kurtosis.py
+
+Measures the CPU, and CUDA where there is one, and writes benchmarks/results/seismic_kurtosis.csv.
+Rounds are interleaved A B C C B A. A time is the median over rounds: of the process's CPU time on a
+CPU (so that other processes matter little), of CUDA events on CUDA. A ratio is the median over
+rounds of peer / ours, with a bootstrapped 95 % interval. Beside it stand the bytes kept for
+backward, and the errors against float64; in float32 at a mean of a thousand deviations.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import platform
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scionwood import atomic_path
+from scionwood_seismic.kernels import moments, report
+
+RESULTS = Path(__file__).parent / "results" / "seismic_kurtosis.csv"
+Statistic = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+SHAPES = {
+    "cpu": [(1, 224, 224), (8, 224, 224), (64, 224, 224), (1, 1000, 4000), (1576, 1, 768)],
+    "cuda": [(8, 224, 224), (64, 224, 224), (1, 4000, 30000), (64, 1024, 1024), (12608, 1, 768)],
+}
+DTYPES = [torch.float32, torch.bfloat16]
+
+
+def fused(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Ours."""
+    found = moments(x)
+    return found.kurtosis, found.log_std
+
+
+def eager(x: Tensor) -> tuple[Tensor, Tensor]:
+    """The formula as it is usually written."""
+    std = x.std((-2, -1), correction=0)
+    z = (x - x.mean((-2, -1), keepdim=True)) / std[..., None, None]
+    return z.pow(4).mean((-2, -1)) - 3, std.log()
+
+
+def eager_products(x: Tensor) -> tuple[Tensor, Tensor]:
+    """The formula at its best in eager mode: squares of squares, and nothing computed twice."""
+    square = (x - x.mean((-2, -1), keepdim=True)).square()
+    variance = square.mean((-2, -1))
+    return square.square().mean((-2, -1)) / variance.square() - 3, variance.log() / 2
+
+
+RIVALS: dict[str, Statistic] = {
+    "fused": fused,
+    "eager": eager,
+    "eager products": eager_products,
+}
+
+
+def step(statistic: Statistic, x: Tensor, backward: bool) -> Callable[[], object]:
+    """One call: forward without a graph, or forward and backward."""
+    if not backward:
+        return lambda: statistic(x.detach())
+    return lambda: torch.autograd.grad(sum(value.sum() for value in statistic(x)), x)
+
+
+def seconds(run: Callable[[], object], device: str, repeats: int) -> float:
+    """CPU time of the process, or time between CUDA events, per call."""
+    if device == "cpu":
+        start = time.process_time()
+        for _ in range(repeats):
+            run()
+        return (time.process_time() - start) / repeats
+    before, after = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    before.record()
+    for _ in range(repeats):
+        run()
+    after.record()
+    torch.cuda.synchronize()
+    return before.elapsed_time(after) / 1e3 / repeats
+
+
+def measure(runs: dict[str, Callable[[], object]], device: str, rounds: int) -> dict[str, list]:
+    """Interleaved rounds; each lasts about 20 ms for the slowest, after as long a warm-up."""
+    warm = {name: max(seconds(run, device, 3), 1e-6) for name, run in runs.items()}
+    repeats = max(1, int(0.01 / max(warm.values())))
+    times: dict[str, list] = {name: [] for name in runs}
+    for _ in range(rounds):
+        order = [*runs, *reversed(runs)]
+        once: dict[str, float] = dict.fromkeys(runs, 0.0)
+        for name in order:
+            once[name] += seconds(runs[name], device, repeats) / 2
+        for name in runs:
+            times[name].append(once[name])
+    return times
+
+
+def ratio(peer: list[float], ours: list[float]) -> tuple[float, float, float]:
+    """Median over rounds of peer / ours and its bootstrapped 95 % interval."""
+    each = np.asarray(peer) / np.asarray(ours)
+    draws = np.random.default_rng(0).choice(each, (2000, len(each)))
+    low, high = np.quantile(np.median(draws, 1), [0.025, 0.975])
+    return float(np.median(each)), float(low), float(high)
+
+
+def kept(statistic: Statistic, x: Tensor) -> float:
+    """Bytes of the storages kept for backward, over those of x."""
+    sizes: dict[int, tuple[Tensor, int]] = {}
+
+    def pack(t: Tensor) -> Tensor:
+        storage = t.untyped_storage()
+        sizes[storage.data_ptr()] = t, storage.nbytes()
+        return t
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        values = statistic(x)
+    assert all(value.requires_grad for value in values)
+    return sum(size for _, size in sizes.values()) / x.untyped_storage().nbytes()
+
+
+def errors(statistic: Statistic, device: str, dtype: torch.dtype) -> tuple[float, float]:
+    """Against float64: of the kurtosis, absolute, and of the gradient, relative.
+
+    In float32 the mean is a thousand deviations; bfloat16 could not hold such samples.
+    """
+    generator = torch.Generator().manual_seed(0)
+    sample = torch.randn((1, 224, 224), generator=generator, dtype=torch.float64)
+    sample = (sample + 1e3 if dtype == torch.float32 else sample).to(dtype).to(device)
+    found = []
+    for rival, x in ((statistic, sample), (eager, sample.double())):
+        value, log_std = rival(x.requires_grad_())
+        (gradient,) = torch.autograd.grad((value + log_std).sum(), x)
+        assert gradient.norm() > 0
+        found.append((value.detach().double(), gradient.double()))
+    (value, gradient), (true_value, true_gradient) = found
+    relative = (gradient - true_gradient).norm() / true_gradient.norm()
+    return float((value - true_value).abs()), float(relative)
+
+
+def cases(device: str, rounds: int) -> Iterator[dict[str, object]]:
+    """The rows of the table."""
+    for dtype in DTYPES:
+        wrong = {name: errors(rival, device, dtype) for name, rival in RIVALS.items()}
+        for shape in SHAPES[device]:
+            x = torch.randn(shape, device=device).to(dtype).requires_grad_()
+            for backward in (False, True):
+                runs = {name: step(rival, x, backward) for name, rival in RIVALS.items()}
+                runs["copy"] = lambda x=x: x.detach().clone()
+                times = measure(runs, device, rounds)
+                moved = (3 if backward else 1) / 2  # reads and writes of x, a copy being two
+                for name, rival in RIVALS.items():
+                    middle, low, high = ratio(times[name], times["fused"])
+                    share = moved * np.median(times["copy"]) / np.median(times[name])
+                    yield {
+                        "device": device,
+                        "dtype": str(dtype).removeprefix("torch."),
+                        "shape": "x".join(map(str, shape)),
+                        "pass": "forward+backward" if backward else "forward",
+                        "rival": name,
+                        "median_ms": f"{np.median(times[name]) * 1e3:.4f}",
+                        "times_ours": f"{middle:.2f}",
+                        "ci_low": f"{low:.2f}",
+                        "ci_high": f"{high:.2f}",
+                        "of_copy_bandwidth": f"{share:.2f}",
+                        "kept_over_x": f"{kept(rival, x):.3f}",
+                        "kurtosis_error": f"{wrong[name][0]:.1e}",
+                        "gradient_error": f"{wrong[name][1]:.1e}",
+                    }
+
+
+def processor(device: str) -> str:
+    """The name of the device."""
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    table = Path("/proc/cpuinfo")
+    lines = table.read_text().splitlines() if table.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description="Fused kurtosis against the eager formula.")
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = []
+    for device in ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]:
+        print(report(device))
+        about = {
+            "processor": processor(device),
+            "threads": 1,
+            "rounds": options.rounds,
+            "torch": torch.__version__,
+            "triton": version("triton") if find_spec("triton") else "",
+            "python": platform.python_version(),
+            "date": datetime.now(UTC).date().isoformat(),
+        }
+        for row in cases(device, options.rounds):
+            print(*row.values(), sep="\t", flush=True)
+            rows.append(row | about)
+    with atomic_path(options.output) as path, path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()

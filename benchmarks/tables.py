@@ -1,0 +1,163 @@
+"""Write the tables of results into the READMEs, from the CSVs beside this file.
+
+    python benchmarks/tables.py
+
+A table stands between `<!-- table: NAME -->` and `<!-- end -->`; a test compares both.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import mean, median, stdev
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+PAGES = [HERE.parent / "README.md", HERE.parent / "plugins" / "seismic" / "README.md"]
+MARK = re.compile(r"(<!-- table: ([a-z_]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+Row = dict[str, str]
+
+CLASSICAL = {
+    "identity": "input",
+    "band-pass": "band-pass",
+    "median 5": "median",
+    "f-k": "f-k",
+    "f-x SSA": "f-x SSA",
+    "bp + SSA": "bp + SSA",
+    "TV": "TV",
+    "common-mode": "common-mode",
+    "U-Net": "U-Net",
+    "LoRA + head": "Scionwood",
+}
+
+
+def accuracy() -> str:
+    """SNR by noise class and method; the best of a row in bold."""
+    rows = _read("seismic_accuracy")
+    kinds = [k for k in dict.fromkeys(row["noise"] for row in rows) if k != "none"]
+    lines = []
+    for kind in kinds:
+        scores = {name: _by_seed(rows, name, kind) for name in CLASSICAL}
+        lines.append([kind.replace("_", " "), *_cells(scores)])
+    scores = {name: _by_seed(rows, name, *kinds) for name in CLASSICAL}
+    lines.append(["**mean**", *_cells(scores)])
+    return _table(["noise", *CLASSICAL.values()], lines)
+
+
+def peft() -> str:
+    """What trains, and what that scores: mean over noise classes, and the difference to LoRA."""
+    rows = [row for row in _read("seismic_accuracy") if row["noise"] != "none"]
+    kinds = list(dict.fromkeys(row["noise"] for row in rows))
+    ours = _by_seed(rows, "LoRA + head", *kinds)
+    lines = []
+    for name in ("LoRA + head", "full", "frozen + head", "scratch", "U-Net"):
+        (first, *_) = (row for row in rows if row["method"] == name)
+        trained, total = int(first["trained"]), int(first["parameters"])
+        scores = _by_seed(rows, name, *kinds)
+        gaps = [a - b for a, b in zip(scores, ours, strict=True)]
+        share = f"{trained:,} of {total:,} ({trained / total:.1%})"
+        gap = "" if name == "LoRA + head" else _spread(gaps, "+.2f")
+        lines.append([name, share, _spread(scores, ".2f"), gap])
+    return _table(["what trains", "trained parameters of all", "SNR, dB", "minus LoRA, dB"], lines)
+
+
+def harm() -> str:
+    """What happens to a gather without noise, and to amplitudes."""
+    rows = [row for row in _read("seismic_accuracy") if row["method"] == "LoRA + head"]
+    alone = [float(row["snr"]) for row in rows if row["noise"] == "none"]
+    ratios = [float(row["amplitude_ratio"]) for row in rows if row["noise"] != "none"]
+    above = sum(x >= 20 for x in alone)
+    lines = [
+        ["SNR of a gather without noise, dB: mean", f"{mean(alone):.1f}"],
+        ["the same: lowest", f"{min(alone):.1f}"],
+        ["the same: 20 dB or more", f"{above} of {len(alone)}"],
+        ["RMS of the result over that of the clean gather: median", f"{median(ratios):.3f}"],
+        ["the same: 5 % and 95 % quantile", " to ".join(_quantiles(ratios))],
+    ]
+    return _table(["measure", "value"], lines)
+
+
+def tta() -> str:
+    """Gains of test-time adaptation by objective and noise."""
+    rows = _read("seismic_tta")
+    groups = dict.fromkeys((row["objective"], row["noise"]) for row in rows)
+    lines = []
+    for objective, noise in groups:
+        some = [r for r in rows if (r["objective"], r["noise"]) == (objective, noise)]
+        lines.append([objective, noise, *_gains(some)])
+    shifted = [r for r in rows if r["noise"] in ("ambient", "scattered")]
+    lines.append(["matched", "**both unseen classes**", *_gains(shifted)])
+    head = ["objective", "noise", "gathers", "SNR before, dB", "median gain", "worst", "adapted"]
+    return _table(head, lines)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "accuracy": accuracy,
+    "peft": peft,
+    "harm": harm,
+    "tta": tta,
+}
+
+
+def fill(text: str) -> str:
+    """The page with every table made anew."""
+    return MARK.sub(lambda found: found[1] + TABLES[found[2]]() + found[3], text)
+
+
+def _gains(rows: Sequence[Row]) -> list[str]:
+    gains = [float(row["gain"]) for row in rows]
+    before = mean(float(row["snr"]) for row in rows)
+    adapted = sum(row["verdict"] == "adapted" for row in rows)
+    return [
+        str(len(rows)),
+        f"{before:.1f}",
+        f"{median(gains):+.2f}",
+        f"{min(gains):+.2f}",
+        f"{adapted} of {len(rows)}",
+    ]
+
+
+def _read(name: str) -> list[Row]:
+    with (RESULTS / f"{name}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _by_seed(rows: Sequence[Row], method: str, *kinds: str) -> list[float]:
+    """The mean over gathers for each seed."""
+    some = [row for row in rows if row["method"] == method and row["noise"] in kinds]
+    seeds = sorted({row["seed"] for row in some})
+    return [mean(float(row["snr"]) for row in some if row["seed"] == seed) for seed in seeds]
+
+
+def _cells(scores: dict[str, list[float]]) -> list[str]:
+    top = max(mean(values) for values in scores.values())
+    return [
+        f"**{_spread(values, 'z.1f')}**" if mean(values) == top else _spread(values, "z.1f")
+        for values in scores.values()
+    ]
+
+
+def _spread(values: Sequence[float], form: str) -> str:
+    """Mean and standard deviation over seeds."""
+    return f"{mean(values):{form}} ± {stdev(values):{form.lstrip('+z')}}"
+
+
+def _quantiles(values: Sequence[float]) -> tuple[str, str]:
+    ordered = sorted(values)
+    return f"{ordered[len(ordered) // 20]:.3f}", f"{ordered[-1 - len(ordered) // 20]:.3f}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def main() -> None:
+    for page in PAGES:
+        page.write_text(fill(page.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""The peer: a plain convolutional U-Net, trained from scratch, for the tables beside ours."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+STRIDE = 16
+
+
+class ConvUNet(nn.Module):
+    """A residual U-Net with five levels and group normalisation.
+
+    Args:
+        width: channels at full resolution; each level has twice as many as the one above.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        widths = [width * 2**level for level in range(5)]
+        inputs = [1, *widths[:-1]]
+        self.down = nn.ModuleList(_block(i, o) for i, o in zip(inputs, widths, strict=True))
+        pairs = list(zip(widths[:0:-1], widths[-2::-1], strict=True))
+        self.grow = nn.ModuleList(nn.ConvTranspose2d(i, o, 2, 2) for i, o in pairs)
+        self.up = nn.ModuleList(_block(2 * o, o) for _, o in pairs)
+        self.out = nn.Conv2d(width, 1, 1)
+        self.adapter_targets = {"conv": r"(down|up)\.\d+\.[03]"}
+        self.head = ("out",)
+        self.card = {
+            "architecture": f"residual U-Net, width {width}",
+            "weights": "random, seeded",
+            "licence": "none (random weights)",
+        }
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Denoise (batch, 1, trace, time) of about unit amplitude, any size."""
+        traces, times = x.shape[-2:]
+        h = F.pad(x, (0, -times % STRIDE, 0, -traces % STRIDE), mode="replicate")
+        skips = []
+        for level, block in enumerate(self.down):
+            h = block(h if level == 0 else F.max_pool2d(h, 2))
+            skips.append(h)
+        for grow, block, skip in zip(self.grow, self.up, skips[-2::-1], strict=True):
+            h = block(torch.cat([grow(h), skip], 1))
+        return x - self.out(h)[..., :traces, :times]
+
+    def example_input(self) -> tuple[Tensor, ...]:
+        """Two gathers of 32 traces and 48 samples."""
+        return (torch.randn(2, 1, 32, 48, generator=torch.Generator().manual_seed(0)),)
+
+
+def conv_unet(*, width: int = 14, init_seed: int = 0) -> ConvUNet:
+    """A convolutional U-Net with random weights; train it with `adapter: full`.
+
+    Args:
+        width: channels at full resolution; 14 gives about the parameters of `size: tiny`.
+        init_seed: seeds the weights.
+
+    Shapes: (batch, 1, trace, time) to the same, float32; any size.
+
+    Units: amplitudes divided by `normalise.scale`, in and out.
+
+    Source: Ronneberger et al., 2015, U-Net, arXiv 1505.04597, with a residual output (Zhang et
+    al., 2017, doi 10.1109/TIP.2017.2662206).
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(init_seed)
+        network = ConvUNet(width)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _block(inputs: int, outputs: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for channels in (inputs, outputs):
+        layers += [nn.Conv2d(channels, outputs, 3, padding=1), nn.GroupNorm(2, outputs), nn.GELU()]
+    return nn.Sequential(*layers)

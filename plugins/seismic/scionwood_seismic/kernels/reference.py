@@ -1,0 +1,93 @@
+"""The definition of the moments of rows and of their gradient, in plain torch and float64.
+
+Every implementation has these two functions, with these shapes:
+
+    x:      (rows, n) contiguous, any floating dtype, n > 0.
+    values: (4, rows) mean, standard deviation, skewness, excess kurtosis; dtype `wide(x)`.
+    offset: (rows) the mean less the row's first sample, which a large mean does not round.
+    grad:   (4, rows) the loss's derivative by `values`.
+
+A constant row has skewness and excess kurtosis 0, and only its mean has a gradient there.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+SINGLE_ONLY = frozenset({"mps"})
+"""Devices without float64."""
+
+
+def wide(x: Tensor) -> torch.dtype:
+    """The dtype of the results for rows x: float64 for float64, float32 for all others."""
+    return torch.float64 if x.dtype == torch.float64 else torch.float32
+
+
+def moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean, standard deviation, skewness and excess kurtosis of each row.
+
+    Args:
+        x: (rows, n).
+
+    Returns:
+        `values` and `offset`, as in the module's list.
+    """
+    values, offset, _ = _exact(x)
+    return values.to(wide(x)), offset.to(wide(x))
+
+
+def moments_backward(grad: Tensor, x: Tensor, values: Tensor, offset: Tensor) -> Tensor:
+    """The loss's derivative by x.
+
+    Args:
+        grad: (4, rows).
+        x: (rows, n).
+        values: (4, rows), the results for x; this implementation computes them anew.
+        offset: (rows), likewise.
+
+    Returns:
+        (rows, n), the dtype of x.
+    """
+    exact, _, z = _exact(x)
+    c0, c1, c2, c3 = coefficients(grad.to(z.dtype), exact, x.shape[1])[..., None]
+    return (c0 + z * (c1 + z * (c2 + z * c3))).to(x.dtype)
+
+
+def coefficients(grad: Tensor, values: Tensor, n: int) -> Tensor:
+    """The gradient as a polynomial `c0 + c1 z + c2 z^2 + c3 z^3` in the standardised samples z.
+
+    With s the skewness and k the fourth standardised moment of a row of n, the derivative by a
+    sample is `1 / n` for the mean, `z / n` for the standard deviation,
+    `3 (z^2 - s z - 1) / (n std)` for s and `4 (z^3 - k z - s) / (n std)` for k.
+
+    Args:
+        grad: (4, rows).
+        values: (4, rows).
+        n: samples of a row.
+
+    Returns:
+        (4, rows).
+    """
+    by_mean, by_std, by_skewness, by_kurtosis = grad
+    _, std, skewness, excess = values
+    third, fourth = 3 * by_skewness / std, 4 * by_kurtosis / std
+    c0 = -third - fourth * skewness
+    c1 = by_std - third * skewness - fourth * (excess + 3)
+    # A mask, not a product: the derivative of log(std) is infinite for a constant row. NaN spreads.
+    shape = torch.where(std != 0, torch.stack([c0, c1, third, fourth]), 0.0)
+    return torch.cat([shape[:1] + by_mean, shape[1:]]) / n
+
+
+def _exact(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Values, offset and the standardised samples, in float64 where the device has it."""
+    exact = x.float() if x.device.type in SINGLE_ONLY else x.double()
+    first = exact[:, :1]
+    shifted = exact - first  # a constant row becomes exactly 0
+    offset = shifted.mean(1, keepdim=True)
+    d = shifted - offset
+    std = d.square().mean(1, keepdim=True).sqrt()
+    z = torch.where(std == 0, 0.0, d / std)
+    excess = torch.where(std[:, 0] == 0, 0.0, z.pow(4).mean(1) - 3)
+    mean = (first + offset)[:, 0]
+    return torch.stack([mean, std[:, 0], z.pow(3).mean(1), excess]), offset[:, 0], z

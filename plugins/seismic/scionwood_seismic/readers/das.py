@@ -1,0 +1,271 @@
+"""Fibre-optic (DAS) files of every maker that DASCore reads."""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, final
+
+import numpy as np
+
+from scionwood import ReadError, Record, ScionwoodError, WriteError, atomic_path
+from scionwood_seismic.readers.base import (
+    SeismicReader,
+    changed_data,
+    check_target,
+    warn_rounded,
+)
+from scionwood_seismic.readers.das_format import TDMS, ask, das_format, is_hdf5, start
+
+_UNEVEN = 0.01  # how far a sample interval may be from the median one, as its share
+
+Store = Callable[[Path, np.ndarray, np.ndarray], int]
+
+
+@final
+class DasReader(SeismicReader):
+    """Read DAS files of every format that DASCore reads, and write results into a copy.
+
+    A patch is a record; axes are found by name, whatever their order in the file. Results are
+    written by overwriting samples in a copy of the file, HDF5 or TDMS, so that all else stays;
+    so do the margins of overlapping blocks, which are not read. One patch is in memory where the
+    times of patches tell them apart, and a copy of it while it is written.
+
+    Files in which pickled objects could run code are refused, and so are pickled patches.
+
+    Args:
+        path: the file.
+
+    Shapes: a record's data is (distance, time), float32; the first axis has the name that the
+    file gives it, such as channel or depth.
+
+    Units: time in s, from the patch's first sample, whose date is in the record's key; distance
+    and data as the file states them. `dt` is that of the first patch.
+
+    Raises:
+        ReadError: DASCore is not installed, does not know the format or finds it damaged; a patch
+            is not (distance, time) by name, or its time is not evenly sampled.
+
+    Source: DASCore, which reads the formats.
+    """
+
+    suffixes: ClassVar[tuple[str, ...]] = (".h5", ".hdf5", ".tdms")
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self._format = das_format(self.path)
+        self._patches = self._scan()
+        first = self._patches[0]
+        self.dims = (_other(self.path, first), "time")
+        self.units: Mapping[str, str] = {
+            self.dims[0]: _unit(first.coords[self.dims[0]].units),
+            "time": "s",
+            "data": _unit(first.data_units),
+        }
+        self.traces = sum(self._trace_count(i) for i in range(len(self._patches)))
+        self.dt = self._interval(0, None)
+
+    def __len__(self) -> int:
+        return len(self._patches)
+
+    def __iter__(self) -> Iterator[Record]:
+        for i in range(len(self._patches)):
+            yield self._record(i, self._load(i))
+
+    def rewrite(
+        self,
+        target: Path,
+        function: Callable[[Record], np.ndarray],
+        *,
+        overwrite: bool = False,
+        resume: bool = False,
+    ) -> None:
+        """Copy the file to `target` and overwrite the samples that `function` changed.
+
+        Integers are rounded and clipped to their range, with a warning.
+
+        Raises:
+            OutputExistsError: `target` exists and `overwrite` is false.
+            WriteError: the disk is full or not writable, the shape changed, `resume` was asked
+                for, or the samples' place in the file is not certain: the format is neither HDF5
+                nor TDMS, or DASCore computed the values.
+        """
+        target = Path(target)
+        check_target(target, overwrite=overwrite, resume=resume)
+        try:
+            with atomic_path(target, overwrite=overwrite) as part:
+                shutil.copyfile(self.path, part)
+                dtype, clipped = self._overwrite(part, function)
+        except ScionwoodError:
+            raise
+        except OSError as error:
+            reason = error.strerror or str(error)
+            remedy = f"It needs {self.path.stat().st_size:,} bytes in a folder that you may write"
+            raise WriteError(str(target), f"cannot be written ({reason})", remedy) from error
+        if dtype is not None:
+            warn_rounded(self.path, dtype, clipped)
+
+    @classmethod
+    def write_sample(cls, path: Path) -> None:
+        """Write one patch of 12 channels every 5 m, 64 samples at 4 ms, as DASDAE."""
+        import dascore as dc
+
+        t = np.arange(64) * 0.004
+        arrivals = 0.05 + 0.008 * np.arange(12)[:, None]
+        data = np.exp(-(((t - arrivals) / 0.008) ** 2)).astype(np.float32)
+        start, step = np.datetime64("2020-01-01T00:00:00", "ns"), np.timedelta64(4_000_000, "ns")
+        coords = {"distance": np.arange(12) * 5.0, "time": start + step * np.arange(64)}
+        patch = dc.Patch(data=data, coords=coords, dims=("distance", "time"))
+        dc.write(patch.set_units("m/s", distance="m", time="s"), path, "DASDAE")
+
+    def _overwrite(
+        self, part: Path, function: Callable[[Record], np.ndarray]
+    ) -> tuple[np.dtype | None, int]:
+        """The type of what was stored, or None where nothing was; how many values were clipped."""
+        stored, clipped = None, 0
+        taken: set[str] = set()
+        for i in range(len(self._patches)):
+            patch = self._load(i)
+            dtype, store = self._store(patch, taken)  # before the work, not after it
+            after, changed = changed_data(self.path, self._record(i, patch), function)
+            if changed.any():
+                back = patch.dims.index("time") == 0
+                after, changed = (after.T, changed.T) if back else (after, changed)
+                clipped += store(part, after, changed)
+                stored = dtype
+        return stored, clipped
+
+    def _store(self, patch: Any, taken: set[str]) -> tuple[np.dtype, Store]:
+        data, axis = np.asarray(patch.data), patch.dims.index("time")
+        if is_hdf5(self.path):
+            from scionwood_seismic.readers import hdf5
+
+            place = hdf5.find(self.path, data, taken, len(self._patches))
+            taken.add(place.name)
+            return place.dtype, lambda part, after, changed: hdf5.overwrite(
+                part, place, after, changed
+            )
+        if start(self.path).startswith(TDMS):
+            try:
+                from scionwood_seismic.readers import tdms
+            except ImportError as error:
+                rule = "TDMS is written through nptdms, which is not installed"
+                remedy = "pip install 'scionwood-seismic[das]'"
+                raise WriteError(str(self.path), rule, remedy) from error
+
+            layout = tdms.find(self.path, data, axis)
+            return layout.dtype, lambda part, after, changed: tdms.overwrite(
+                part, layout, after, changed, axis
+            )
+        rule = f"{self._format[0]} cannot be written, only HDF5 and TDMS"
+        raise WriteError(str(self.path), rule, "Convert it to DASDAE with DASCore")
+
+    def _record(self, i: int, patch: Any) -> Record:
+        data = np.asarray(patch.transpose(*self.dims).data)
+        dt = self._interval(i, patch)
+        coords = {"time": dt * np.arange(data.shape[1])}
+        distance = np.asarray(patch.get_array(self.dims[0]))
+        if distance.dtype.kind in "iuf":
+            coords[self.dims[0]] = distance
+        key: dict[str, int | str] = {"patch": i, "start": str(patch.coords.min("time"))}
+        return Record(key, data.astype(np.float32), coords)
+
+    def _scan(self) -> Sequence[Any]:
+        """DASCore's summaries of the patches; no samples are read."""
+        import dascore as dc
+
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Failed to scan", UserWarning)
+            found = ask(self.path, self._format[0], partial(dc.scan, self.path, *self._format))
+        if not found:  # reading says why, or does what scanning cannot
+            read = partial(dc.read, self.path, *self._format)
+            found = ask(self.path, self._format[0], lambda: [patch.attrs for patch in read()])
+        if not found:
+            rule = f"{self._format[0]} DAS file without a patch"
+            raise ReadError(str(self.path), rule, "Export it again with its data")
+        if len({_other(self.path, summary) for summary in found}) > 1:
+            raise ReadError(str(self.path), "DAS patches with several axes", "Split the file")
+        return found
+
+    def _load(self, i: int) -> Any:
+        """Read one patch.
+
+        Raises:
+            ReadError: DASCore finds it damaged, or no longer there.
+        """
+        import dascore as dc
+
+        read = partial(dc.read, self.path, *self._format)
+        if len(self._patches) > 1:
+            found = self._windowed(i, read)
+            if found is not None:
+                return found
+        patches = ask(self.path, self._format[0], lambda: list(read()))
+        if len(patches) != len(self._patches):
+            rule = f"patch {i} of the DAS file is not read back"
+            raise ReadError(str(self.path), rule, "Did the file change? Open it again")
+        return patches[i]
+
+    def _windowed(self, i: int, read: Callable[..., Any]) -> Any | None:
+        """One patch of several, without the others where their times differ; None if unclear."""
+        wanted = self._patches[i]
+        span = wanted.coords["time"].min, wanted.coords["time"].max
+        patches = ask(self.path, self._format[0], lambda: list(read(time=span)))
+        same = [patch for patch in patches if _identity(patch.attrs) == _identity(wanted)]
+        alike = [_identity(summary) for summary in self._patches]
+        if len(same) != alike.count(_identity(wanted)):
+            return None
+        return same[alike[:i].count(_identity(wanted))]
+
+    def _trace_count(self, i: int) -> int:
+        coord = self._patches[i].coords[self.dims[0]]
+        if coord.step:
+            return round((coord.max - coord.min) / coord.step) + 1
+        return int(self._load(i).coord_shapes[self.dims[0]][0])
+
+    def _interval(self, i: int, patch: Any | None) -> float:
+        """The sample interval of a patch, s.
+
+        Raises:
+            ReadError: time is not evenly sampled.
+        """
+        step = self._patches[i].coords["time"].step
+        if step:
+            return abs(_seconds(step))
+        times = np.asarray((patch or self._load(i)).get_array("time"))
+        steps = np.diff(times).astype("timedelta64[ns]").astype(float) / 1e9
+        middle = float(np.median(steps)) if len(steps) else 0.0
+        if middle <= 0 or (abs(steps - middle) > _UNEVEN * middle).any():
+            rule = "the time of a DAS patch is not evenly sampled"
+            raise ReadError(str(self.path), rule, "Interpolate it with DASCore first")
+        return middle
+
+
+def _other(path: Path, summary: Any) -> str:
+    """The name of the axis that is not time."""
+    dims = summary.dim_tuple
+    if len(dims) != 2 or "time" not in dims:
+        rule = f"a DAS patch with the axes {', '.join(dims)}, not distance and time"
+        raise ReadError(str(path), rule, "Select two axes with DASCore first")
+    return str(dims[dims[0] == "time"])
+
+
+def _identity(attrs: Any) -> tuple[Any, ...]:
+    """What tells the patches of a file apart."""
+    ranges = tuple(str((attrs.coords[d].min, attrs.coords[d].max)) for d in attrs.dim_tuple)
+    return attrs.dim_tuple, attrs.tag, ranges
+
+
+def _seconds(step: Any) -> float:
+    if isinstance(step, np.timedelta64):
+        return float(step / np.timedelta64(1, "ns")) / 1e9
+    return float(step)
+
+
+def _unit(quantity: Any) -> str:
+    from dascore.units import get_quantity_str
+
+    return get_quantity_str(quantity) or "unknown"

@@ -1,0 +1,132 @@
+"""Where the samples of SU, SAC and SEG-2 files lie: they are read and overwritten in place.
+
+Sources: the SU trace header is that of SEG-Y revision 1, bytes 109-118; the SAC header is words
+of four bytes, see the SAC manual, "Data file format"; SEG-2 is Pullan, 1990, "Recommended
+standard for seismic (/radar) data files in the personal computer environment".
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from scionwood import ReadError
+
+TRACE_HEADER = 240
+SAC_HEADER, SAC_FOOTER, SAC_UNDEFINED = 632, 176, -12345
+_SEG2_TYPES = {1: "i2", 2: "i4", 4: "f4", 5: "f8"}
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The samples of one trace.
+
+    Attributes:
+        offset: where they begin, bytes.
+        count: how many.
+        dtype: their type with its byte order, or None where no numpy type is theirs.
+        dt: the sample interval, s; 0 where ObsPy reads it.
+        delay: the time of the first sample after the shot, s.
+    """
+
+    offset: int
+    count: int
+    dtype: np.dtype | None
+    dt: float = 0.0
+    delay: float = 0.0
+
+
+def su_samples(path: Path) -> list[Samples]:
+    """Walk the traces of an SU file, in the byte order in which they fill it to the last byte.
+
+    Raises:
+        ReadError: they fill it in neither order.
+    """
+    raw = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.empty(0, np.uint8)
+    for order in "<>":
+        found = _walk(raw, order)
+        if found:
+            return found
+    rule = "no SU: its trace headers (bytes 115-118) do not lead from trace to trace to the end"
+    raise ReadError(str(path), rule, "Cut short, or another format? Copy it again")
+
+
+def _walk(raw: np.ndarray, order: str) -> list[Samples]:
+    """The traces, or none where a header makes no sense in this byte order."""
+    at, found = 0, []
+    while at + TRACE_HEADER < len(raw):
+        header = raw[at : at + TRACE_HEADER].tobytes()
+        (delay,) = struct.unpack_from(order + "h", header, 108)
+        count, interval = struct.unpack_from(order + "HH", header, 114)
+        if count == 0 or interval == 0:
+            return []
+        start = at + TRACE_HEADER
+        found.append(Samples(start, count, np.dtype(order + "f4"), interval / 1e6, delay / 1e3))
+        at = start + 4 * count
+    return found if at == len(raw) else []
+
+
+def sac_order(head: bytes) -> str:
+    """The byte order of a binary SAC header, or nothing where it is none."""
+    if len(head) < SAC_HEADER:
+        return ""
+    for order in "<>":
+        version, npts = (struct.unpack_from(order + "i", head, 4 * word)[0] for word in (76, 79))
+        if version in (6, 7) and npts > 0:
+            return order
+    return ""
+
+
+def sac_samples(path: Path) -> list[Samples]:
+    """The samples of a binary SAC file, versions 6 and 7.
+
+    Raises:
+        ReadError: no SAC, truncated, or not an evenly sampled time series.
+    """
+    with path.open("rb") as file:
+        head = file.read(SAC_HEADER)
+    order = sac_order(head)
+    if not order:
+        raise ReadError(str(path), "no binary SAC: its header has no version 6 or 7", "Check it")
+    version, npts, kind, even = (
+        struct.unpack_from(order + "i", head, 4 * word)[0] for word in (76, 79, 85, 105)
+    )
+    if kind not in (1, SAC_UNDEFINED) or even != 1:
+        rule = "SAC, but no evenly sampled time series (IFTYPE ITIME, LEVEN true)"
+        raise ReadError(str(path), rule, "Only time series are denoised")
+    wanted = SAC_HEADER + 4 * npts + (SAC_FOOTER if version == 7 else 0)
+    if path.stat().st_size != wanted:
+        rule = f"SAC of {npts} samples has {wanted} bytes, this has {path.stat().st_size}"
+        raise ReadError(str(path), rule, "Cut short? Copy it again")
+    return [Samples(SAC_HEADER, npts, np.dtype(order + "f4"))]
+
+
+def seg2_samples(path: Path) -> list[Samples]:
+    """The samples of a SEG-2 file, from its trace pointers and trace descriptor blocks.
+
+    Raises:
+        ReadError: a pointer or a length leads past the end of the file.
+    """
+    raw = path.read_bytes()
+    order = ">" if raw[:2] == b"\x3a\x55" else "<"
+    try:
+        (count,) = struct.unpack_from(order + "H", raw, 6)
+        pointers = struct.unpack_from(f"{order}{count}I", raw, 32)
+        return [_descriptor(raw, order, pointer) for pointer in pointers]
+    except (struct.error, ValueError) as error:
+        raise ReadError(str(path), f"damaged SEG-2 ({error})", "Copy it again") from error
+
+
+def _descriptor(raw: bytes, order: str, at: int) -> Samples:
+    mark, size = struct.unpack_from(order + "HH", raw, at)
+    length, count, code = struct.unpack_from(order + "IIB", raw, at + 4)
+    if mark != 0x4422:
+        raise ValueError(f"no trace descriptor block at byte {at}")
+    dtype = np.dtype(order + _SEG2_TYPES[code]) if code in _SEG2_TYPES else None
+    end = at + size + (count * dtype.itemsize if dtype else length)
+    if end > len(raw):
+        raise ValueError(f"it ends at byte {len(raw)}, a trace at {end}")
+    return Samples(at + size, count, dtype)

@@ -1,0 +1,220 @@
+"""HDF5 files of DAS makers: is a file safe to hand on, and where in it do a patch's values lie.
+
+Libraries below DASCore unpickle attributes and objects of HDF5 files, which can run code that
+someone else wrote. Files with pickles of more than plain values are refused before that.
+"""
+
+from __future__ import annotations
+
+import pickletools
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import h5py
+import numpy as np
+
+from scionwood import ReadError, WriteError
+from scionwood_seismic.readers.base import encode
+
+_PLAIN = {
+    ("numpy", "dtype"),
+    ("numpy", "ndarray"),
+    ("numpy.core.multiarray", "scalar"),
+    ("numpy._core.multiarray", "scalar"),
+    ("numpy.core.multiarray", "_reconstruct"),
+    ("numpy._core.multiarray", "_reconstruct"),
+    ("_codecs", "encode"),
+}
+"""What the pickles of DASDAE files build: numbers, times, text."""
+
+_INDIRECT = {"STACK_GLOBAL", "EXT1", "EXT2", "EXT4", "NEWOBJ", "NEWOBJ_EX", "OBJ"}
+_NAME = re.compile(r"[\w.]+")
+_NAMING = re.compile(rb"[ci][\w.]+\r?\n[\w.]+\r?\n|[\x82\x83\x84\x93]")
+_SLAB = 1 << 22  # values compared at a time
+
+
+def check_safe(path: Path) -> None:
+    """Refuse an HDF5 file whose attributes or objects would run code when they are read.
+
+    Raises:
+        ReadError: it holds such a pickle, or it is damaged.
+    """
+    try:
+        with h5py.File(path) as file:
+            _check_object(path, "/", file)
+            file.visititems(lambda name, item: _check_object(path, name, item))
+    except ReadError:
+        raise
+    except Exception as error:  # h5py raises OSError, KeyError, RuntimeError ... of damage
+        raise ReadError(str(path), f"damaged HDF5 ({error})", "Copy it again") from error
+
+
+def _check_object(path: Path, name: str, item: h5py.Group | h5py.Dataset) -> None:
+    for key in item.attrs:
+        value = item.attrs[key]
+        text = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
+        if isinstance(text, bytes) and text.rstrip(b"\0").endswith(b".") and not plain(text):
+            rule = f"attribute {key} of {name} is a pickle that may run code"
+            raise ReadError(str(path), rule, "Ask for a file in another format")
+        if key == "PSEUDOATOM" and b"object" in np.bytes_(value):
+            rule = f"{name} holds pickled objects, which may run code"
+            raise ReadError(str(path), rule, "Ask for a file in another format")
+
+
+def plain(value: bytes) -> bool:
+    """Whether bytes are no pickle, or one that builds nothing but plain values.
+
+    The pickle is read as text, never run. An operation that can name a class through the stack is
+    refused whatever it names; PyTables does not write it.
+    """
+    try:
+        for operation, argument, _ in pickletools.genops(value):
+            if operation.name in _INDIRECT:
+                return False
+            if operation.name in ("GLOBAL", "INST"):
+                names = str(argument).split(" ", 1)
+                if not all(_NAME.fullmatch(name) for name in names):
+                    break  # a sentence: unpickling it fails here
+                if tuple(names) not in _PLAIN:
+                    return False
+    except Exception:  # genops raises ValueError and more
+        # Most likely a sentence. But PyTables tries again with other encodings, and unpickling
+        # may know what genops does not: so nothing in it may look like the name of a class.
+        return not _NAMING.search(value)
+    return True
+
+
+@final
+@dataclass(frozen=True)
+class Place:
+    """The dataset that holds the values of a patch.
+
+    Attributes:
+        name: its path in the file.
+        axes: the patch's axes in the dataset's order.
+        dtype: the dataset's type.
+        rows: which rows of each block are the patch's, where blocks overlap; else None.
+        scale: the patch's values are the dataset's times this.
+    """
+
+    name: str
+    axes: tuple[int, int]
+    dtype: np.dtype
+    rows: slice | None = None
+    scale: float = 1.0
+
+
+def find(path: Path, data: np.ndarray, taken: set[str], patches: int) -> Place:
+    """Find the dataset that a patch was read from, by shape and values.
+
+    Args:
+        path: the file.
+        data: the patch's values, any two axes.
+        taken: datasets that belong to earlier patches.
+        patches: how many patches the file has; so many datasets may be equal.
+
+    Raises:
+        WriteError: no dataset holds these values, or too many do.
+    """
+    places: list[Place] = []
+
+    def look(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        # Only what is stored in this file: a link or a view would change another file.
+        if not isinstance(item, h5py.Dataset) or item.is_virtual or item.external:
+            return
+        if item.dtype.kind in "if" and name not in taken:
+            place = _match(item, name, data)
+            places.extend([place] if place else [])
+
+    with h5py.File(path) as file:
+        file.visititems(look)
+    places = [place for place in places if place.scale == 1.0] or places
+    if not places:
+        rule = "no dataset of this HDF5 file holds the values as they were read"
+        raise WriteError(str(path), rule, "Write the result as DASDAE with DASCore")
+    if len(places) > patches:
+        names = ", ".join(place.name for place in places)
+        rule = f"its datasets {names} are equal: which one is the data?"
+        raise WriteError(str(path), rule, "Write the result as DASDAE with DASCore")
+    return places[0]
+
+
+def overwrite(path: Path, place: Place, data: np.ndarray, changed: np.ndarray) -> int:
+    """Store the samples of a patch that changed; the others keep their bytes.
+
+    Args:
+        path: the file, a copy.
+        place: where `find` found them.
+        data: the new values, the patch's axes.
+        changed: which of them to store.
+
+    Returns:
+        How many were outside the range of the dataset's type.
+    """
+    with h5py.File(path, "r+") as file:
+        dataset = file[place.name]
+        values, mask = data.transpose(place.axes), changed.transpose(place.axes)
+        raw = dataset[()] if place.rows is None else dataset[:, place.rows]
+        encoded, clipped = encode(values[mask] / place.scale, dataset.dtype)
+        raw.reshape(values.shape)[mask] = encoded  # a view: what was read is contiguous
+        dataset[() if place.rows is None else (slice(None), place.rows)] = raw
+    return clipped
+
+
+def _match(dataset: h5py.Dataset, name: str, data: np.ndarray) -> Place | None:
+    if dataset.ndim == 3:
+        return _match_blocks(dataset, name, data)
+    for axes in ((0, 1), (1, 0)):
+        values = data.transpose(axes)
+        if dataset.shape == values.shape:
+            scale = _scale(dataset, values)
+            if scale and _equal(dataset, values, scale):
+                return Place(name, axes, dataset.dtype, scale=scale)
+    return None
+
+
+def _match_blocks(dataset: h5py.Dataset, name: str, data: np.ndarray) -> Place | None:
+    """Blocks (block, time, distance) that overlap in time, each read without its margins."""
+    blocks, length, width = dataset.shape
+    for axes in ((0, 1), (1, 0)):
+        values = data.transpose(axes)
+        count, rest = divmod(len(values), blocks)
+        if values.shape[1] != width or rest or not 0 < count <= length:
+            continue
+        candidates = [slice(start, start + count) for start in range(length - count + 1)]
+        found = [rows for rows in candidates if _equal_blocks(dataset, rows, values)]
+        if len(found) == 1:
+            return Place(name, axes, dataset.dtype, found[0])
+    return None
+
+
+def _equal_blocks(dataset: h5py.Dataset, rows: slice, values: np.ndarray) -> bool:
+    first = dataset[0, rows]
+    if not np.array_equal(first, values[: len(first)], equal_nan=True):
+        return False
+    return np.array_equal(dataset[:, rows].reshape(values.shape), values, equal_nan=True)
+
+
+def _scale(dataset: h5py.Dataset, values: np.ndarray) -> float:
+    """The factor between stored and read values, taken where they are largest; 0 for none."""
+    if not values.size:
+        return 0.0
+    flat = np.abs(np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0))
+    i, j = np.unravel_index(int(flat.argmax()), values.shape)
+    stored, read = float(dataset[i, j]), float(values[i, j])
+    return 1.0 if stored == read else read / stored if stored else 0.0
+
+
+def _equal(dataset: h5py.Dataset, values: np.ndarray, scale: float) -> bool:
+    rows = max(1, _SLAB // max(1, values.shape[1]))
+    for start in range(0, len(values), rows):
+        stored, read = dataset[start : start + rows], values[start : start + rows]
+        if scale == 1.0:
+            same = np.array_equal(stored, read, equal_nan=True)
+        else:
+            same = np.allclose(stored * scale, read, rtol=1e-5, atol=0, equal_nan=True)
+        if not same:
+            return False
+    return True

@@ -1,0 +1,162 @@
+"""Which traces of a SEG-Y file form a gather, and in which parts a long gather is read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple, final
+
+import numpy as np
+
+from scionwood import ReadError
+from scionwood_seismic.readers.layout import TRACE_HEADER, Layout
+
+CHUNK = 4 << 20  # bytes a read of the header scan
+SPARSE = 64 << 10  # bytes a trace from which single headers are read instead of all
+
+
+class Part(NamedTuple):
+    """One record: gather number, its part, and the range of the gather's traces it covers."""
+
+    gather: int
+    number: int
+    first: int
+    last: int
+
+
+@final
+class Gathers:
+    """The gathers of a file in the order of their first traces; arrays, whatever their number.
+
+    Attributes:
+        names: the header value of each gather.
+        lengths: traces of each gather.
+        overlap: traces that a part shares with the next of the same gather.
+
+    Args:
+        values: the header value of each trace, (trace,), or None where the file is one gather.
+        traces: traces of the file.
+        block: the most traces of a part.
+        overlap: traces that a part shares with the next of the same gather.
+    """
+
+    def __init__(self, values: np.ndarray | None, traces: int, block: int, overlap: int) -> None:
+        if values is None:
+            self.names = np.zeros(1, np.int64)
+            self._order: np.ndarray | None = None
+            self._starts = np.array([0, traces])
+        else:
+            order = np.argsort(values, kind="stable")
+            ranked = values[order]
+            edges = np.flatnonzero(np.diff(ranked)) + 1
+            starts, ends = np.r_[0, edges], np.r_[edges, traces]
+            seen = np.argsort(order[starts], kind="stable")
+            self.names = ranked[starts][seen].astype(np.int64)
+            # Laid out gather by gather in file order, so that a part is one slice.
+            lengths = (ends - starts)[seen]
+            self._starts = np.r_[0, np.cumsum(lengths)]
+            shift = np.repeat(starts[seen] - self._starts[:-1], lengths)
+            self._order = order[np.arange(traces) + shift]
+        self._step, self.overlap = block - overlap, overlap
+        self.lengths = lengths = np.diff(self._starts)
+        self._sorter = np.argsort(self.names)
+        counts = np.maximum(1, -(-(lengths - overlap) // self._step))
+        self._ends = np.cumsum(counts)
+
+    def __len__(self) -> int:
+        """The number of parts."""
+        return int(self._ends[-1])
+
+    def part(self, index: int) -> Part:
+        """The part of that index."""
+        gather = int(np.searchsorted(self._ends, index, side="right"))
+        number = index - (int(self._ends[gather - 1]) if gather else 0)
+        length = int(self._starts[gather + 1] - self._starts[gather])
+        first = number * self._step
+        return Part(gather, number, first, min(first + self._step + self.overlap, length))
+
+    def is_last(self, index: int) -> bool:
+        """Whether no part of the same gather follows."""
+        return index + 1 == self._ends[self.part(index).gather]
+
+    def before(self, index: int) -> int:
+        """How many traces lie ahead of a part, gather by gather."""
+        part = self.part(index) if index < len(self) else None
+        return int(self._starts[part.gather] + part.first if part else self._starts[-1])
+
+    def traces(self, part: Part) -> np.ndarray:
+        """The file's trace numbers of a part, from 0, ascending."""
+        start = int(self._starts[part.gather])
+        if self._order is None:
+            return np.arange(start + part.first, start + part.last)
+        return self._order[start + part.first : start + part.last]
+
+    def find(self, name: int) -> int:
+        """The gather of that name."""
+        return int(self._sorter[np.searchsorted(self.names, name, sorter=self._sorter)])
+
+    def blocks(self, gather: int, size: int) -> list[np.ndarray]:
+        """The trace numbers of a gather in pieces of a size, none twice."""
+        start, end = int(self._starts[gather]), int(self._starts[gather + 1])
+        edges = range(0, end - start, size)
+        return [self.traces(Part(gather, 0, at, min(at + size, end - start))) for at in edges]
+
+
+def header_words(
+    path: Path, file: int, layout: Layout, fields: Mapping[str, tuple[int, str]]
+) -> dict[str, np.ndarray]:
+    """Read header fields of all traces; memory is that of the result and a few MiB.
+
+    Args:
+        path: the file's name, for errors.
+        file: its descriptor.
+        layout: where its traces are.
+        fields: name -> first byte in the trace header, counted from 1, and type without order.
+
+    Returns:
+        (trace,) for each field, in the machine's byte order.
+
+    Raises:
+        ReadError: the file ends early.
+    """
+    found = {name: np.empty(layout.traces, kind) for name, (_, kind) in fields.items()}
+    if layout.stride >= SPARSE:
+        buffer = np.empty((1, TRACE_HEADER), np.uint8)
+    else:
+        buffer = np.empty((max(1, CHUNK // layout.stride), layout.stride), np.uint8)
+    for at in range(0, layout.traces, len(buffer)):
+        rows = buffer[: layout.traces - at]
+        read_into(path, file, rows, layout.start + at * layout.stride)
+        for name, (byte, kind) in fields.items():
+            size = np.dtype(kind).itemsize
+            words = np.ascontiguousarray(rows[:, byte - 1 : byte - 1 + size])
+            found[name][at : at + len(rows)] = words.view(layout.order + kind)[:, 0]
+    return found
+
+
+def read_into(path: Path, file: int, target: np.ndarray, offset: int) -> None:
+    """Fill a contiguous array of bytes from an offset.
+
+    Raises:
+        ReadError: the file ends early or the device fails.
+    """
+    view = target.data.cast("B")
+    try:
+        while view.nbytes:
+            count = os.preadv(file, [view], offset)
+            if count == 0:
+                raise ReadError(str(path), "the SEG-Y file became shorter", "Copy it again")
+            view, offset = view[count:], offset + count
+    except ReadError:
+        raise
+    except OSError as error:
+        rule = f"the SEG-Y file cannot be read ({error.strerror})"
+        raise ReadError(str(path), rule, "Check the disk, and copy it again") from error
+
+
+def runs(traces: np.ndarray) -> Iterator[tuple[int, slice]]:
+    """The first trace of each run of neighbours, and the rows that it fills."""
+    edges = np.flatnonzero(np.diff(traces) != 1) + 1
+    for first, last in zip([0, *edges.tolist()], [*edges.tolist(), len(traces)], strict=True):
+        yield int(traces[first]), slice(first, last)

@@ -1,0 +1,141 @@
+"""Overwrite the samples of a TDMS file in place.
+
+Source: National Instruments, "TDMS File Format Internal Structure": the lead-in of a segment has
+28 bytes, and its flags say whether the channels' samples are interleaved.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import nptdms
+import numpy as np
+
+from scionwood import ReadError, WriteError
+from scionwood_seismic.readers.base import encode
+
+_LEAD_IN = 28
+_INTERLEAVED, _BIG_ENDIAN = 0x20, 0x40
+_REMEDY = "Write the result as DASDAE with DASCore"
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Samples of all channels that lie together in the file.
+
+    Attributes:
+        offset: where they begin, bytes.
+        first: the number of the first sample.
+        count: how many samples a channel has here.
+        interleaved: whether samples alternate between channels.
+    """
+
+    offset: int
+    first: int
+    count: int
+    interleaved: bool
+
+
+@dataclass(frozen=True)
+class Layout:
+    """All samples of a file whose channels are alike.
+
+    Attributes:
+        dtype: their type.
+        channels: how many channels.
+        chunks: in the order of time.
+    """
+
+    dtype: np.dtype
+    channels: int
+    chunks: tuple[Chunk, ...]
+
+
+def find(path: Path, data: np.ndarray, time_axis: int) -> Layout:
+    """Find the samples of the patch that a TDMS file holds.
+
+    Args:
+        path: the file.
+        data: the patch's values, two axes.
+        time_axis: which of them is time.
+
+    Raises:
+        WriteError: the file's samples are not laid out alike, or are not the patch's values.
+    """
+    values = np.moveaxis(data, time_axis, 0)
+    try:
+        layout = _layout(path)
+        raw = np.memmap(path, np.uint8, "r")
+        for chunk in layout.chunks:
+            wanted = values[chunk.first : chunk.first + chunk.count]
+            if not np.array_equal(_view(raw, layout, chunk), wanted, equal_nan=True):
+                raise ValueError("its samples are not where they were expected")
+        if sum(chunk.count for chunk in layout.chunks) != len(values):
+            raise ValueError("its segments hold other samples too")
+    except (ValueError, struct.error) as error:
+        raise WriteError(str(path), f"TDMS that cannot be written: {error}", _REMEDY) from error
+    return layout
+
+
+def overwrite(
+    path: Path, layout: Layout, data: np.ndarray, changed: np.ndarray, time_axis: int
+) -> int:
+    """Store the samples that changed; see `hdf5.overwrite`."""
+    values, mask = np.moveaxis(data, time_axis, 0), np.moveaxis(changed, time_axis, 0)
+    raw, clipped = np.memmap(path, np.uint8, "r+"), 0
+    for chunk in layout.chunks:
+        part = slice(chunk.first, chunk.first + chunk.count)
+        encoded, lost = encode(values[part][mask[part]], layout.dtype)
+        _view(raw, layout, chunk)[mask[part]] = encoded
+        clipped += lost
+    raw.flush()
+    return clipped
+
+
+def _view(raw: np.ndarray, layout: Layout, chunk: Chunk) -> np.ndarray:
+    """The samples of a chunk in place, (time, channel)."""
+    size = chunk.count * layout.channels * layout.dtype.itemsize
+    samples = raw[chunk.offset : chunk.offset + size].view(layout.dtype)
+    if chunk.interleaved:
+        return samples.reshape(chunk.count, layout.channels)
+    return samples.reshape(layout.channels, chunk.count).T
+
+
+def _layout(path: Path) -> Layout:
+    with nptdms.TdmsFile.open(str(path)) as file:
+        channels = [channel for group in file.groups() for channel in group.channels()]
+        dtypes = {np.dtype(channel.dtype) for channel in channels}
+        if len(dtypes) != 1 or len({len(channel) for channel in channels}) != 1:
+            raise ValueError("its channels differ in length or type")
+    segments = list(_segments(path))
+    order = ">" if segments[0][2] & _BIG_ENDIAN else "<"
+    dtype = dtypes.pop().newbyteorder(order)
+    row = len(channels) * dtype.itemsize
+    chunks: list[Chunk] = []
+    first = 0
+    for offset, size, flags in segments:
+        count, rest = divmod(size, row)
+        if rest:
+            raise ValueError("a segment ends amid its samples")
+        chunks.append(Chunk(offset, first, count, bool(flags & _INTERLEAVED)))
+        first += count
+    return Layout(dtype, len(channels), tuple(chunks))
+
+
+def _segments(path: Path) -> Iterator[tuple[int, int, int]]:
+    """Where each segment's samples begin, how many bytes they have, and its flags."""
+    end = path.stat().st_size
+    at = 0
+    with path.open("rb") as file:
+        while at + _LEAD_IN <= end:
+            file.seek(at)
+            tag, flags, _, length, start = struct.unpack("<4sIIQQ", file.read(_LEAD_IN))
+            if tag != b"TDSm":
+                raise ReadError(str(path), f"damaged TDMS: no segment at byte {at}", "Copy it")
+            begin = at + _LEAD_IN + start
+            at = min(end, at + _LEAD_IN + length)
+            if at > begin:
+                yield begin, at - begin, flags

@@ -1,0 +1,91 @@
+"""Start a training from the adapter and the head of a finished run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from scionwood import TrainingError, load_run
+
+TOLERANCE = 1e-6
+"""The largest difference of two outputs, relative to their largest value, that is rounding."""
+
+
+def head_modules(backbone: nn.Module) -> list[nn.Module]:
+    """The modules that train beside the adapter, of a bare backbone or of one with an adapter."""
+    return [backbone.get_submodule(name) for name in getattr(backbone, "head", ())]
+
+
+def take_over(model: nn.Module, run: Path) -> None:
+    """Copy a run's adapter and head into a model of the same backbone and the same adapter.
+
+    The run's files are read as `load_run` reads them: safetensors alone, checked against the base.
+
+    Args:
+        model: a backbone with a fresh adapter; it offers `example_input()`.
+        run: the run folder.
+
+    Raises:
+        TrainingError: the run is not finished, or its model differs; the model is as it was.
+        AdapterFileError: the run's adapter or head is damaged.
+    """
+    source = load_run(run).backbone
+    mine, theirs = model.state_dict(), source.state_dict()
+    _check_names(run, mine, theirs)
+    trained = _trained(model)
+    for name in mine.keys() - trained:
+        if not torch.equal(mine[name], theirs[name].to(mine[name].device)):
+            raise _mismatch(run, f"its {name} has other values: it was trained on another base")
+    kept = {name: mine[name].clone() for name in trained}
+    _fill(mine, {name: theirs[name] for name in trained})
+    if not _same_function(model, source):
+        _fill(mine, kept)
+        raise _mismatch(run, "its weights fit, but its adapter has other options (lora_alpha?)")
+
+
+def _check_names(run: Path, mine: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> None:
+    if alone := sorted(mine.keys() ^ theirs.keys()):
+        owner = "this model" if alone[0] in mine else "that run"
+        raise _mismatch(run, f"{alone[0]} is in {owner} only")
+    for name in mine:
+        here, there = tuple(mine[name].shape), tuple(theirs[name].shape)
+        if here != there:
+            raise _mismatch(run, f"its {name} is {there}, that of this model {here}")
+
+
+def _trained(model: nn.Module) -> set[str]:
+    """The names of the adapter's tensors and of the head's, trained or frozen."""
+    inside = {id(tensor) for module in head_modules(model) for tensor in _tensors(module)}
+    named = model.state_dict(keep_vars=True)
+    return {name for name, x in named.items() if x.requires_grad or id(x) in inside}
+
+
+def _tensors(module: nn.Module) -> list[Tensor]:
+    return [*module.parameters(), *module.buffers()]
+
+
+@torch.no_grad()
+def _fill(state: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
+    for name, value in values.items():
+        state[name].copy_(value)
+
+
+@torch.no_grad()
+def _same_function(model: nn.Module, source: nn.Module) -> bool:
+    """Whether both give the same for the example input; options such as alpha are not in names."""
+    example = model.example_input()  # type: ignore[operator]  # every backbone offers it
+    modes = {module: module.training for module in model.modules()}
+    device = next(model.parameters()).device
+    here = model.eval()(*(x.to(device) for x in example))
+    for module, mode in modes.items():
+        module.training = mode
+    there = source.to(device).eval()(*(x.to(device) for x in example))
+    return bool((here - there).abs().max() <= TOLERANCE * there.abs().max())
+
+
+def _mismatch(run: Path, rule: str) -> TrainingError:
+    remedy = f"Give this recipe the backbone and the adapter of {run / 'recipe.yaml'}"
+    return TrainingError(f"start {run}", rule, remedy)

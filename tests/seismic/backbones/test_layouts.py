@@ -1,0 +1,163 @@
+"""Weights files as timm, Meta and transformers lay them out, for every size of every family."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from transformers import DINOv3ViTConfig, DINOv3ViTModel
+
+from scionwood import WeightsError
+from scionwood_seismic.backbones.family import Family
+
+State = dict[str, Tensor]
+
+
+def published(family: Family, size: str) -> nn.Module:
+    """An encoder as timm has it, with three channels and weights that are all different."""
+    model: nn.Module = timm.create_model(family.sizes[size], num_classes=0, **family.always)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if not name.endswith(("q_bias", "v_bias")):  # they are zero in what Meta published
+                parameter.normal_(std=0.05, generator=generator)
+    return model.eval()
+
+
+def renamed(state: State, names: dict[str, str]) -> State:
+    """Apply patterns to every name, in their order."""
+    found = {}
+    for name, value in state.items():
+        for pattern, other in names.items():
+            name = re.sub(pattern, other, name)
+        found[name] = value
+    return found
+
+
+def dinov3_of_meta(state: State) -> State:
+    """With biases of q, k and v: zero, but for the key's, which a mask takes away."""
+    gated = any("fc1_g" in name for name in state)
+    names = {"^reg_token": "storage_tokens", r"gamma_(\d)": r"ls\1.gamma"}
+    names |= {"fc1_g": "w1", "fc1_x": "w2", r"mlp\.fc2": "mlp.w3"} if gated else {}
+    found = renamed({k: v for k, v in state.items() if not k.endswith(("q_bias", "v_bias"))}, names)
+    for name, value in list(found.items()):
+        if name.endswith("qkv.weight"):
+            bias = torch.zeros(len(value)).unflatten(0, (3, -1))
+            bias[1] = 7.0
+            found[name.replace("weight", "bias")] = bias.flatten()
+            found[name.replace("weight", "bias_mask")] = torch.ones(len(value))
+    return found | {"mask_token": torch.ones(1, 96), "rope_embed.periods": torch.ones(8)}
+
+
+def dinov2_of_meta(state: State) -> State:
+    """With registers, timm folds the position of the class token into the token."""
+    found = renamed(state, {"^reg_token": "register_tokens"})
+    if found["blocks.0.mlp.fc1.weight"].shape[0] != 4 * 96:
+        found = renamed(found, {r"mlp\.fc1": "mlp.w12", r"mlp\.fc2": "mlp.w3"})
+    if "register_tokens" in found:
+        own = torch.full((1, 1, 96), 0.5)
+        found["cls_token"] = found["cls_token"] - own
+        found["pos_embed"] = torch.cat([own, found["pos_embed"]], 1)
+    return found | {"mask_token": torch.ones(1, 96)}
+
+
+def convnext_of_meta(state: State) -> State:
+    names = {
+        r"^stem\.": "downsample_layers.0.",
+        r"^stages\.(\d)\.downsample\.": r"downsample_layers.\1.",
+        r"^stages\.(\d)\.blocks\.": r"stages.\1.",
+        "conv_dw": "dwconv",
+        r"mlp\.fc": "pwconv",
+        r"^head\.norm": "norm",
+    }
+    found = renamed(state, names)
+    return found | {f"norms.3.{kind}": found[f"norm.{kind}"] for kind in ("weight", "bias")}
+
+
+OF_META = {
+    "DINOv3 ViT": dinov3_of_meta,
+    "DINOv2 ViT": dinov2_of_meta,
+    "DINOv3 ConvNeXt": convnext_of_meta,
+}
+
+
+def check_loaded(encoder: nn.Module, model: nn.Module, stem: str) -> None:
+    """All weights are those of the published model, its stem summed over the channels."""
+    expected = dict(model.state_dict())
+    expected[f"{stem}.weight"] = expected[f"{stem}.weight"].sum(1, keepdim=True)
+    loaded = encoder.state_dict()
+    assert set(expected) - set(loaded) <= {"head.norm.weight", "head.norm.bias"}
+    for name, value in loaded.items():
+        torch.testing.assert_close(value, expected[name], atol=1e-6, rtol=0, msg=name)
+
+
+def test_what_timm_saves_is_loaded(
+    each_size: tuple[Family, str], denoiser: Any, tmp_path: Path
+) -> None:
+    family, size = each_size
+    model, path = published(family, size), tmp_path / "timm.safetensors"
+    save_file(model.state_dict(), path)
+    check_loaded(denoiser(family, size, path).encoder, model, family.stem)
+
+
+def test_what_meta_hands_out_is_loaded(
+    each_size: tuple[Family, str], denoiser: Any, tmp_path: Path, capsys: Any
+) -> None:
+    family, size = each_size
+    model, path = published(family, size), tmp_path / "meta.pth"
+    torch.save(OF_META[family.title](dict(model.state_dict())), path)
+    check_loaded(denoiser(family, size, str(path)).encoder, model, family.stem)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("size", ["small", "small_qkvb", "small_plus", "small_plus_qkvb"])
+@pytest.mark.parametrize("prefix", ["", "model."])
+def test_what_transformers_saves_gives_the_same_features(
+    reduced_vit: Family, size: str, prefix: str, denoiser: Any, tmp_path: Path
+) -> None:
+    model = transformers_vit(gated="plus" in size, biases="qkvb" in size)
+    state = {name.removeprefix("model."): value for name, value in model.state_dict().items()}
+    state = {f"{prefix}{k}" if k.startswith("layer.") else k: v for k, v in state.items()}
+    save_file(state, tmp_path / "hf.safetensors")
+    encoder = denoiser(reduced_vit, size, tmp_path / "hf.safetensors").encoder.eval()
+    x = torch.randn(1, 1, 32, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = model(x.repeat(1, 3, 1, 1)).last_hidden_state
+        torch.testing.assert_close(encoder.forward_features(x), expected, atol=1e-4, rtol=0)
+
+
+def test_a_bias_that_the_size_lacks_is_not_dropped_in_silence(
+    reduced_vit: Family, denoiser: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "biased.safetensors"
+    save_file(transformers_vit(gated=False, biases=True).state_dict(), path)
+    with pytest.raises(WeightsError, match=r"qkv\.bias is not zero.*`_qkvb`"):
+        denoiser(reduced_vit, "small", path)
+
+
+def transformers_vit(*, gated: bool, biases: bool) -> nn.Module:
+    """The other implementation, at the reduced size, with weights that are all different."""
+    width = 96
+    config = DINOv3ViTConfig(
+        hidden_size=width,
+        num_hidden_layers=4,
+        num_attention_heads=3,
+        intermediate_size=4 * width,
+        num_register_tokens=4,
+        use_gated_mlp=gated,
+        hidden_act="silu" if gated else "gelu",
+    )
+    model: nn.Module = DINOv3ViTModel(config).eval()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.normal_(std=0.1, generator=generator)
+            if not biases and name.endswith(("q_proj.bias", "v_proj.bias")):
+                parameter.zero_()
+    return model

@@ -1,0 +1,146 @@
+"""Adapters on every encoder: the counts that a report may claim, and that none of them is dead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import nn
+
+from scionwood import AdapterError, attach, merge, save_adapter
+from scionwood_seismic.backbones import dinov3_unet
+
+PARAMETERS = {  # of timm's model with three channels, and its width
+    "small": (21_586_944, 384),
+    "small_plus": (28_683_264, 384),
+    "base": (85_641_216, 768),
+    "large": (303_079_424, 1024),
+    "huge_plus": (840_509_440, 1280),
+}
+QKV = {  # trainable parameters at ranks 4, 8 and 16
+    "small": (73_728, 147_456, 294_912),
+    "base": (147_456, 294_912, 589_824),
+    "large": (393_216, 786_432, 1_572_864),
+}
+ATTENTION = {
+    "small": (110_592, 221_184, 442_368),
+    "base": (221_184, 442_368, 884_736),
+    "large": (589_824, 1_179_648, 2_359_296),
+}
+
+
+def lora(model: nn.Module, adapter: str = "default") -> dict[str, nn.Parameter]:
+    return {n: p for n, p in model.named_parameters() if "lora_" in n and f".{adapter}." in n}
+
+
+def filled(model: PeftModel) -> PeftModel:
+    """The second factor starts at zero, which blocks the gradient of the first: fill both."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in lora(model).values():
+            parameter.normal_(std=0.1, generator=generator)
+    return model
+
+
+def counts(size: str, targets: str) -> tuple[int, ...]:
+    """On the meta device: shapes without memory."""
+    with torch.device("meta"):
+        model = dinov3_unet(size=size)
+        configs = {f"r{r}": LoraConfig(r=r, target_modules=targets) for r in (4, 8, 16)}
+        tuned = get_peft_model(model, configs["r4"], adapter_name="r4")
+        for name in ("r8", "r16"):
+            tuned.add_adapter(name, configs[name])
+    return tuple(sum(p.numel() for p in lora(tuned, name).values()) for name in configs)
+
+
+@pytest.mark.parametrize("size", QKV)
+def test_lora_on_qkv_counts_exactly(size: str) -> None:
+    """The fused layer: r (d + 3 d) a block."""
+    assert counts(size, r"encoder\.blocks\.\d+\.attn\.qkv") == QKV[size]
+
+
+@pytest.mark.parametrize("size", ATTENTION)
+def test_lora_on_attention_counts_exactly(size: str) -> None:
+    """And the projection: r (d + d). The patch embedding's `proj` is not among them."""
+    with torch.device("meta"):
+        targets = dinov3_unet().adapter_targets["attention"]
+    assert counts(size, targets) == ATTENTION[size]
+
+
+@pytest.mark.parametrize("size", PARAMETERS)
+def test_one_input_channel_saves_two_thirds_of_the_patch_embedding(size: str) -> None:
+    parameters, width = PARAMETERS[size]
+    with torch.device("meta"):
+        encoder = dinov3_unet(size=size).encoder
+    assert sum(p.numel() for p in encoder.parameters()) == parameters - 2 * 256 * width
+
+
+def test_a_gradient_arrives_at_every_lora_tensor_of_every_size(
+    each_size: tuple[Any, str], denoiser: Any
+) -> None:
+    """But for q, k and v of the `_qkvb` twins, whose attention passes the module by."""
+    model = denoiser(*each_size)
+    targets = model.adapter_targets["all-linear"]
+    tuned = filled(get_peft_model(model, LoraConfig(r=2, target_modules=targets)))
+    (example,) = model.example_input()
+    tuned(example).square().sum().backward()
+    dead = {name for name, p in lora(tuned).items() if p.grad is None or not p.grad.any()}
+    passed_by = {name for name in lora(tuned) if ".qkv." in name and "qkvb" in each_size[1]}
+    assert dead == passed_by
+    assert len(dead) < len(lora(tuned))
+
+
+def test_only_adapter_and_head_train_and_all_of_both(family: Any, denoiser: Any) -> None:
+    model = denoiser(*family)
+    tuned = filled(attach(model, LoraConfig(r=4), targets="all-linear"))
+    (example,) = model.example_input()
+    tuned(example).square().sum().backward()
+    trained = {name: p for name, p in tuned.named_parameters() if p.requires_grad}
+    assert [name for name, p in trained.items() if p.grad is None or not p.grad.any()] == []
+    head = tuple(f"base_model.model.{name}." for name in model.head)
+    assert {name for name in trained if not name.startswith(head)} == set(lora(tuned))
+
+
+def test_merging_keeps_the_output(family: Any, denoiser: Any) -> None:
+    model = denoiser(*family)
+    tuned = filled(attach(model, LoraConfig(r=4), targets="all-linear")).eval()
+    (example,) = model.example_input()
+    with torch.no_grad():
+        apart = tuned(example)
+        merge(tuned)
+        torch.testing.assert_close(tuned(example), apart, atol=1e-5, rtol=0)
+
+
+def test_adapters_act_on_random_weights(family: Any, denoiser: Any) -> None:
+    """A LayerScale of 1e-5 or 1e-6 would hide them."""
+    model = denoiser(*family)
+    tuned = attach(model, LoraConfig(r=8), targets="mlp").eval()
+    (example,) = model.example_input()
+    with torch.no_grad():
+        before = tuned(example)
+        assert (filled(tuned)(example) - before).abs().max() > 1e-3
+
+
+def test_an_adapter_on_a_dead_qkv_is_refused_by_name(denoiser: Any, reduced_vit: Any) -> None:
+    model = denoiser(reduced_vit, "small_qkvb")
+    with pytest.raises(AdapterError, match=r"encoder\.blocks\.0\.attn\.qkv.*Target other layers"):
+        attach(model, LoraConfig(r=4), targets="attention")
+    attach(model, LoraConfig(r=4), targets="mlp")
+
+
+def test_a_convnext_has_no_attention_to_adapt() -> None:
+    with torch.device("meta"):
+        model = dinov3_unet(size="convnext_tiny")
+    with pytest.raises(AdapterError, match=r"'attention'.*Presets: mlp, all-linear"):
+        attach(model, LoraConfig(r=4), targets="attention")
+
+
+def test_an_adapter_of_vit_s_is_a_file_of_two_megabytes(tmp_path: Path) -> None:
+    """Rank 16 in float32 without the head: 442,368 x 4 bytes, and a header."""
+    model = attach(dinov3_unet(size="small"), LoraConfig(r=16), targets="attention")
+    save_adapter(model, tmp_path)
+    size = (tmp_path / "adapter_model.safetensors").stat().st_size
+    assert 442_368 * 4 < size < 442_368 * 4 + 20_000

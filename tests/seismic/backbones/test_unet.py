@@ -1,0 +1,54 @@
+"""What every denoiser does with a gather, whatever its encoder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from scionwood_seismic.backbones import DenoisingUNet, dinov2_unet, dinov3_unet
+
+
+@pytest.fixture
+def model(family: Any, denoiser: Any) -> DenoisingUNet:
+    """A small denoiser of every kind."""
+    return denoiser(*family).eval()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (16, 16), (25, 130), (128, 17)])
+def test_any_size_of_gather_passes(model: DenoisingUNet, shape: tuple[int, int]) -> None:
+    x = torch.randn(2, 1, *shape, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert model(x).shape == x.shape
+
+
+def test_the_maps_lie_on_the_grid_of_the_decoder(model: DenoisingUNet) -> None:
+    with torch.no_grad():
+        maps = model.maps(torch.zeros(1, 1, 64, 96))
+    assert [tuple(x.shape[-2:]) for x in maps] == [(4, 6)] * 4
+
+
+def test_a_map_follows_the_samples_under_it(model: DenoisingUNet) -> None:
+    """A burst moves the first map most where it lies: nothing is flipped, turned or shifted."""
+    generator = torch.Generator().manual_seed(0)
+    quiet = torch.randn(1, 1, 128, 64, generator=generator)
+    burst = quiet.clone()
+    burst[..., 96:112, 16:32] = 9 * torch.randn(16, 16, generator=generator)
+    with torch.no_grad():
+        moved = (model.maps(burst)[0] - model.maps(quiet)[0]).square().sum((0, 1))
+    assert divmod(int(moved.argmax()), moved.shape[1]) == (6, 1)
+
+
+def test_the_stem_trains_beside_the_decoder_where_weights_are_random(model: DenoisingUNet) -> None:
+    assert model.head[0] == "decoder"
+    assert set(model.head) & {"encoder.patch_embed", "encoder.stem"}
+
+
+@pytest.mark.parametrize("build", [dinov3_unet, dinov2_unet])
+def test_options_reach_encoder_and_decoder(build: Any) -> None:
+    model, other = build(predict="clean", width=16), build(init_seed=1)
+    assert model.decoder.predict == "clean"
+    assert model.decoder.stem.out_channels == 16
+    first, second = (m.encoder.patch_embed.proj.weight for m in (model, other))
+    assert not torch.equal(first, second)

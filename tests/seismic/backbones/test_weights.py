@@ -1,0 +1,249 @@
+"""Where weights come from, what a bad file does, and what is said of the licence."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from scionwood import WeightsError
+from scionwood_seismic.backbones import dinov2_unet, dinov3, dinov3_unet, load, tiny_encoder
+from scionwood_seismic.backbones.family import Family
+
+META_LICENCE = "DINOv3 License (https://ai.meta.com/resources/models-and-libraries/dinov3-license)"
+
+
+class Bomb:
+    """A pickle that runs a command when it is opened."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.target),)
+
+
+@pytest.fixture
+def small(reduced_vit: Family, denoiser: Any, tmp_path: Path) -> Path:
+    """A weights file of size `small`, reduced, with one channel."""
+    path = tmp_path / "small.safetensors"
+    save_file(denoiser(reduced_vit, "small").encoder.state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The package's own weights file in half precision, made here, and where it is looked for."""
+    monkeypatch.setattr(load, "files", lambda package: tmp_path / package)
+    path = tmp_path / "scionwood_seismic" / dinov3.VIT.shipped
+    path.parent.mkdir(parents=True)
+    torch.manual_seed(5)
+    state = {name: x.half() for name, x in tiny_encoder().state_dict().items()}
+    save_file(state, path, metadata={"made_by": "a test", "options": "seed 5"})
+    return path
+
+
+def test_shipped_weights_are_loaded_and_do_not_train(shipped: Path) -> None:
+    model = dinov3_unet(weights="shipped")
+    torch.manual_seed(5)
+    for name, value in tiny_encoder().state_dict().items():
+        torch.testing.assert_close(model.encoder.state_dict()[name], value.half().float())
+    assert model.head == ("decoder",)
+
+
+def test_the_card_says_how_the_shipped_weights_were_made(shipped: Path) -> None:
+    card = dinov3_unet(weights="shipped").card
+    assert card["weights"] == "shipped (made_by: a test, options: seed 5)"
+    assert card["licence"].startswith("Apache-2.0")
+
+
+@pytest.mark.parametrize("size", ["small", "convnext_tiny"])
+def test_only_the_tiny_size_is_shipped(size: Any) -> None:
+    with pytest.raises(WeightsError, match=rf"'shipped' of size '{size}'.*'tiny' only.*path of"):
+        dinov3_unet(size=size, weights="shipped")
+
+
+def test_no_weights_of_dinov2_are_shipped() -> None:
+    with pytest.raises(WeightsError, match=r"'shipped' of size 'tiny'.*Give `weights` `none` or"):
+        dinov2_unet(weights="shipped")
+
+
+def test_an_installation_without_its_weights_says_so(shipped: Path) -> None:
+    shipped.unlink()
+    with pytest.raises(WeightsError, match=r"dinov3_tiny\.safetensors.*lacks.*Install the package"):
+        dinov3_unet(weights="shipped")
+
+
+def test_a_shipped_file_of_other_dimensions_is_refused(shipped: Path, small: Path) -> None:
+    shipped.write_bytes(small.read_bytes())
+    with pytest.raises(WeightsError, match="size 'tiny'"):
+        dinov3_unet(weights="shipped")
+
+
+def test_what_this_package_ships_loads() -> None:
+    if not load.files(load.PACKAGE).joinpath(dinov3.VIT.shipped).is_file():
+        pytest.skip("the package's weights file is not made yet")
+    assert dinov3_unet(weights="shipped").card["licence"].startswith("Apache-2.0")
+
+
+def test_the_tiny_size_takes_a_local_file(shipped: Path) -> None:
+    model = dinov3_unet(weights=shipped)
+    assert model.card["weights"] == "local file dinov3_tiny.safetensors"
+    assert model.card["licence"].startswith("not known")
+
+
+def test_a_pretrained_stem_does_not_train(small: Path, reduced_vit: Family, denoiser: Any) -> None:
+    assert denoiser(reduced_vit, "small", small).head == ("decoder",)
+
+
+@pytest.mark.parametrize("key", ["state_dict", "model"])
+def test_weights_inside_a_training_checkpoint_are_found(
+    key: str, reduced_vit: Family, denoiser: Any, tmp_path: Path
+) -> None:
+    state = denoiser(reduced_vit, "base").encoder.state_dict()
+    torch.save({key: state, "epoch": 3}, tmp_path / "last.pth")
+    encoder = denoiser(reduced_vit, "base", tmp_path / "last.pth").encoder
+    torch.testing.assert_close(encoder.state_dict(), state)
+
+
+def test_missing_weights_name_the_option_and_the_licence(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"nowhere.*no such weights file.*`weights`") as caught:
+        dinov3_unet(size="small", weights=tmp_path / "nowhere.safetensors")
+    assert META_LICENCE in caught.value.remedy
+
+
+@pytest.mark.parametrize("size", ["small", "convnext_tiny"])
+def test_the_hub_out_of_reach_names_the_option_and_the_licence(
+    size: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, reduced: Any, denoiser: Any
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    family = dinov3.VIT if size == "small" else dinov3.CONVNEXT
+    with pytest.raises(WeightsError, match=r"hub: cannot load.*path of a file.*DINOv3 License"):
+        denoiser(reduced(family), size, "hub")
+
+
+@pytest.mark.parametrize(("size", "weights"), [("tiny", "hub"), ("small", "hub:imagenet")])
+def test_weights_that_the_hub_has_not_are_refused(size: Any, weights: str) -> None:
+    with pytest.raises(WeightsError, match="hub:lvd1689m, hub:sat493m, for every size but 'tiny'"):
+        dinov3_unet(size=size, weights=weights)
+
+
+def test_satellite_weights_are_asked_for_by_name(
+    monkeypatch: pytest.MonkeyPatch, reduced_vit: Family, denoiser: Any
+) -> None:
+    asked = []
+    create = load.timm.create_model
+
+    def record(name: str, *, pretrained: bool, **options: Any) -> Any:
+        asked.append((name, pretrained))
+        return create(name, **options)
+
+    monkeypatch.setattr(load.timm, "create_model", record)
+    model = denoiser(reduced_vit, "large", "hub:sat493m")
+    assert asked == [("vit_large_patch16_dinov3.sat493m", True)]
+    assert model.card["weights"] == "hf.co/timm/vit_large_patch16_dinov3.sat493m"
+
+
+def test_a_file_of_another_size_is_refused(
+    reduced_vit: Family, denoiser: Any, tmp_path: Path
+) -> None:
+    save_file(tiny_encoder().state_dict(), tmp_path / "tiny.safetensors")
+    with pytest.raises(WeightsError, match=r"of size 'base'.*size mismatch.*128"):
+        denoiser(reduced_vit, "base", tmp_path / "tiny.safetensors")
+
+
+@pytest.mark.parametrize("other", ["small_qkvb", "small_plus"])
+def test_a_file_of_another_variant_is_refused(
+    other: str, small: Path, reduced_vit: Family, denoiser: Any
+) -> None:
+    with pytest.raises(WeightsError, match=r"Missing key.*(q_bias|fc1_g)") as caught:
+        denoiser(reduced_vit, other, small)
+    assert len(caught.value.rule) < 400
+
+
+@pytest.mark.parametrize("name", ["other.safetensors", "text.safetensors", "text.pth", "empty.pth"])
+def test_what_is_no_weights_file_is_refused(
+    name: str, reduced_vit: Family, denoiser: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_text("" if name.startswith("empty") else "not weights at all")
+    if name.startswith("other"):
+        save_file({"x": torch.zeros(3)}, path)
+    with pytest.raises(WeightsError, match=f"{name}: cannot load vit_small_patch16_dinov3"):
+        denoiser(reduced_vit, "small", path)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+@pytest.mark.parametrize("share", [0.001, 0.5, 0.999])
+def test_a_truncated_file_is_refused(
+    suffix: str, share: float, small: Path, reduced_vit: Family, denoiser: Any
+) -> None:
+    path = small.with_suffix(suffix)
+    if suffix == ".pth":
+        torch.save(denoiser(reduced_vit, "small").encoder.state_dict(), path)
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(WeightsError, match=f"small{suffix}: cannot load"):
+        denoiser(reduced_vit, "small", path)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_pickle_that_runs_code_is_refused_and_not_run(
+    zipped: bool, reduced_vit: Family, denoiser: Any, tmp_path: Path
+) -> None:
+    path, target = tmp_path / "bomb.pth", tmp_path / "exploded"
+    torch.save({"state_dict": Bomb(target)}, path, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(WeightsError, match=r"bomb\.pth: cannot load"):
+        denoiser(reduced_vit, "small", path)
+    assert not target.exists()
+    torch.load(path, weights_only=False)
+    assert target.exists()  # it would have gone off
+
+
+def test_other_things_than_tensors_are_refused(
+    reduced_vit: Family, denoiser: Any, tmp_path: Path
+) -> None:
+    torch.save({"epoch": 3}, tmp_path / "notes.pth")
+    with pytest.raises(WeightsError, match="no dictionary of tensors"):
+        denoiser(reduced_vit, "small", tmp_path / "notes.pth")
+
+
+def test_weights_that_are_not_finite_are_refused(
+    small: Path, reduced_vit: Family, denoiser: Any
+) -> None:
+    state = denoiser(reduced_vit, "small").encoder.state_dict()
+    state["blocks.1.attn.proj.weight"][0, 0] = float("nan")
+    save_file(state, small)
+    with pytest.raises(WeightsError, match=r"blocks\.1\.attn\.proj\.weight holds NaN"):
+        denoiser(reduced_vit, "small", small)
+
+
+def test_the_licence_of_restricted_weights_is_said_once(
+    small: Path, reduced_vit: Family, denoiser: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    load._announce.cache_clear()
+    cards = [denoiser(reduced_vit, "small", small).card for _ in range(2)]
+    assert [card["licence"] for card in cards] == [META_LICENCE] * 2
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert META_LICENCE in line
+
+
+def test_apache_weights_are_loaded_without_a_word(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, reduced: Any, denoiser: Any
+) -> None:
+    from scionwood_seismic.backbones.dinov2 import VIT
+
+    path = tmp_path / "dinov2.safetensors"
+    save_file(denoiser(reduced(VIT), "small").encoder.state_dict(), path)
+    assert denoiser(reduced(VIT), "small", path).card["licence"].startswith("Apache-2.0")
+    assert caplog.records == []
+
+
+def test_random_weights_have_no_licence() -> None:
+    assert (
+        dinov3_unet().card["licence"] == dinov2_unet().card["licence"] == ("none (random weights)")
+    )

@@ -1,0 +1,128 @@
+"""The Triton kernels without a device: interpreted, compiled for one, and where there is no Triton.
+
+Triton reads its environment when it is imported, so each of these is a process of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scionwood_seismic.kernels import operators, report
+
+HERE = Path(__file__).parent
+
+NO_TRITON = "import sys; sys.modules['triton'] = None\n"
+
+COMPILE = """
+import sys, scionwood_seismic.kernels
+print("triton" in sys.modules)
+import torch, triton, triton.language as tl
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from scionwood_seismic.kernels import triton_kurtosis as kernels
+
+def check(kernel, types, constants, warps):
+    types |= dict.fromkeys(constants, "constexpr")
+    types = {name: types[name] for name in kernel.arg_names}
+    source = ASTSource(fn=kernel, signature=types, constexprs=constants)
+    target = GPUTarget("cuda", 90, 32)
+    found = triton.compile(source, target=target, options={"num_warps": warps})
+    print(kernel.__name__, len(found.asm["cubin"]) > 0, found.metadata.shared)
+
+for x, wide, one in [("*bf16", "fp32", {"steps": 1}), ("*fp64", "fp64", {})]:
+    block, w, whole = {"BLOCK": 4096, "WIDE": getattr(tl, "float" + wide[2:])}, "*" + wide, "i32"
+    sizes = {"n": whole, "steps": whole, "blocks": whole, "width": whole, "span": whole}
+    types = {"x": x, "out": x, "parts": w, "values": w, "offset": w, "grad": w} | sizes
+    width = {"WIDTH": 16, "WIDE": block["WIDE"]}
+    check(kernels._parts, dict(types), block | one, 8)
+    check(kernels._merge, dict(types), width, 1)
+    check(kernels._backward, dict(types), block, 8)
+"""
+
+
+def python(code: str, **environment: str) -> str:
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+@pytest.fixture
+def triton() -> None:
+    pytest.importorskip("triton")
+
+
+@pytest.mark.usefixtures("triton")
+def test_interpreted_the_kernels_are_the_reference() -> None:
+    """Some eighty cases, each a forward and a backward; see `interpreted.py`."""
+    command = [sys.executable, "-m", "pytest", "-q", "--noconftest", "-p", "no:cacheprovider"]
+    run = subprocess.run(
+        [*command, str(HERE / "interpreted.py")],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"},
+    )
+    assert run.returncode == 0, run.stdout[-8000:] + run.stderr[-2000:]
+    passed = re.search(r"(\d+) passed", run.stdout)
+    assert passed
+    assert int(passed[1]) > 40
+
+
+@pytest.mark.usefixtures("triton")
+def test_the_kernels_compile_for_a_device_that_is_not_here(tmp_path: Path) -> None:
+    """For compute capability 9.0: shared memory is only that of the sums across warps."""
+    # Set, or Triton 3.9 warns that this default will change.
+    out = python(COMPILE, TRITON_CACHE_DIR=str(tmp_path), TRITON_DEFAULT_FP_FUSION="1")
+    imported, *lines = out.splitlines()
+    assert imported == "False", "triton takes a second to import: only when it is used"
+    compiled = [line.split() for line in lines]
+    assert [line[0] for line in compiled] == ["_parts", "_merge", "_backward"] * 2
+    assert all(line[1] == "True" and int(line[2]) <= 64 for line in compiled)
+
+
+def test_without_triton_the_package_works_and_says_what_it_uses() -> None:
+    code = NO_TRITON + (
+        "import torch\n"
+        "from scionwood_seismic.kernels import kurtosis, report\n"
+        "print(kurtosis(torch.eye(3)[None]).item())\n"
+        "print(report('cpu'))\n"
+        "print(report(torch.device('cuda', 1)))\n"
+        "has = torch._C._dispatch_has_kernel_for_dispatch_key\n"
+        "print(has('scionwood_seismic::moments', 'CUDA'))\n"
+    )
+    value, *rest = python(code).splitlines()
+    assert float(value) == pytest.approx(-1.5)
+    assert rest == [
+        "moments on cpu: cpu",
+        "moments on cuda: reference (triton is not installed)",
+        "False",
+    ]
+
+
+@pytest.mark.usefixtures("triton")
+def test_triton_serves_cuda_only_where_its_launcher_can_be_built(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "Python.h").touch()
+    monkeypatch.setattr("sysconfig.get_config_var", lambda _: str(tmp_path))
+    monkeypatch.setenv("CC", "cc")
+    assert operators._obstacle() == ""
+    (tmp_path / "Python.h").unlink()
+    assert operators._obstacle() == f"triton needs Python's headers, {tmp_path / 'Python.h'}"
+    monkeypatch.delenv("CC")
+    monkeypatch.setenv("PATH", "")
+    assert operators._obstacle() == "triton needs a C compiler, gcc or clang"
+
+
+def test_any_other_device_is_served_by_the_reference() -> None:
+    assert report("mps") == "moments on mps: reference (nothing faster for this device)"

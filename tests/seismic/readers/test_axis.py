@@ -1,0 +1,59 @@
+"""The vertical axis of a SEG-Y file: time or depth, its step and its origin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import segyio
+
+from scionwood import ReadError
+from scionwood_seismic.readers.segy import SegyReader
+
+Write = Callable[..., Path]
+
+
+def test_time_is_in_seconds_from_the_recording_delay(segy: Write) -> None:
+    with SegyReader(segy(interval=2000, delay=100)) as reader:
+        time = next(iter(reader)).coords["time"]
+    np.testing.assert_allclose(time[:3], [0.1, 0.102, 0.104])
+
+
+@pytest.mark.parametrize(("scalar", "start"), [(10, 1.0), (-10, 0.01), (0, 0.1), (77, 0.1)])
+def test_the_time_scalar_counts_from_revision_1_on(segy: Write, scalar: int, start: float) -> None:
+    path = segy(delay=100)
+    raw = bytearray(path.read_bytes())
+    raw[3600 + 214 : 3600 + 216] = scalar.to_bytes(2, "big", signed=True)
+    path.write_bytes(raw)
+    with SegyReader(path) as reader:
+        assert next(iter(reader)).coords["time"][0] == pytest.approx(0.1)
+    raw[3500] = 1
+    path.write_bytes(raw)
+    with SegyReader(path) as reader:
+        assert next(iter(reader)).coords["time"][0] == pytest.approx(start)
+
+
+class TestDepth:
+    def reader(self, path: Path, **fields: int) -> SegyReader:
+        with segyio.open(path, "r+", ignore_geometry=True) as file:
+            file.bin.update(**fields)
+        return SegyReader(path, vertical="depth")
+
+    @pytest.mark.parametrize(
+        ("interval", "feet", "step"), [(5, 1, 5.0), (5000, 1, 5.0), (10, 2, 3.048), (500, 0, 0.5)]
+    )
+    def test_the_step_is_in_metres(
+        self, segy: Write, interval: int, feet: int, step: float
+    ) -> None:
+        with self.reader(segy(delay=100), hdt=interval, mfeet=feet) as reader:
+            record = next(iter(reader))
+            assert (reader.dt, reader.dims) == (pytest.approx(step), ("trace", "depth"))
+            assert reader.units["depth"] == "m"
+        assert record.coords["depth"][0] == pytest.approx(100 * (0.3048 if feet == 2 else 1))
+
+
+def test_a_missing_sample_interval_is_refused(segy: Write) -> None:
+    with pytest.raises(ReadError, match=r"sample interval.*microseconds"):
+        SegyReader(segy(interval=0))

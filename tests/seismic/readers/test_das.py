@@ -1,0 +1,200 @@
+"""DAS files of several makers: axes, units and time, and results in a copy of the file."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import dascore as dc
+import numpy as np
+import pytest
+
+from scionwood import OutputExistsError, ReadError, Record, WriteError
+from scionwood_seismic.readers.das import DasReader
+
+SHARED = Path(__file__).parents[4] / "shared/data/seismic"
+REAL = ("decimated_optodas.hdf5", "deformation_rate_event_1.hdf5", "silixa_h5_1.hdf5")
+NAMES = (
+    "DASDAE.h5",
+    "DASDAE_time_first.h5",
+    "ProdML.h5",
+    "ProdML_locus_first.h5",
+    "Febus.h5",
+    "iDAS.tdms",
+)
+Writers = dict[str, Callable[[Path, np.ndarray], Path]]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_axes_are_found_by_name(
+    tmp_path: Path, data: np.ndarray, name: str, writers: Writers
+) -> None:
+    path = writers[name](tmp_path / name, data)
+    with DasReader(path) as reader:
+        assert reader.dims == ("distance", "time")
+        assert (reader.traces, reader.vertical) == (7, "time")
+        assert reader.dt == pytest.approx(0.004)
+        (record,) = reader
+    np.testing.assert_array_equal(record.data, data)
+    np.testing.assert_allclose(record.coords["time"], 0.004 * np.arange(40))
+    np.testing.assert_allclose(np.diff(record.coords["distance"]), 5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_rewritten_file_has_new_samples_and_the_old_coordinates(
+    tmp_path: Path, data: np.ndarray, name: str, writers: Writers
+) -> None:
+    path, target = writers[name](tmp_path / name, data), tmp_path / f"out_{name}"
+    with DasReader(path) as reader:
+        reader.rewrite(target, lambda record: record.data[:, ::-1] * 2)
+    before, after = dc.read(path)[0], dc.read(target)[0]
+    assert after.coords == before.coords
+    assert after.attrs == before.attrs
+    assert after.data.dtype == before.data.dtype
+    found = after.transpose("distance", "time").data
+    np.testing.assert_array_equal(found, data[:, ::-1] * 2)
+
+
+def test_units_are_those_of_the_file(
+    tmp_path: Path, data: np.ndarray, das: SimpleNamespace
+) -> None:
+    with DasReader(das.dasdae(tmp_path / "a.h5", das.patch_of(data))) as reader:
+        assert reader.units == {"distance": "m", "time": "s", "data": "m / s"}
+
+
+def test_integers_are_rounded_and_clipped_with_a_warning(
+    tmp_path: Path, data: np.ndarray, das: SimpleNamespace
+) -> None:
+    counts = np.rint(data).astype(np.int16)
+    path, target = das.prodml(tmp_path / "in.h5", counts), tmp_path / "out.h5"
+
+    def change(record: Record) -> np.ndarray:
+        record.data[0, 0], record.data[1, 1] = 1e6, 2.6
+        return record.data
+
+    with (
+        DasReader(path) as reader,
+        pytest.warns(UserWarning, match="16 bit integers: samples were rounded, 1 clipped"),
+    ):
+        reader.rewrite(target, change)
+    counts[0, 0], counts[1, 1] = 32767, 3
+    found = dc.read(target)[0].transpose("distance", "time").data
+    assert found.dtype == np.int16
+    np.testing.assert_array_equal(found, counts)
+
+
+def test_nan_stays_where_it_is(tmp_path: Path, data: np.ndarray, das: SimpleNamespace) -> None:
+    data[2, 5] = np.nan
+    path, target = das.dasdae(tmp_path / "in.h5", das.patch_of(data)), tmp_path / "out.h5"
+    with DasReader(path) as reader:
+        reader.rewrite(target, lambda record: 2 * record.data)
+    np.testing.assert_array_equal(dc.read(target)[0].data, 2 * data)
+
+
+def test_what_did_not_change_keeps_its_bits(tmp_path: Path, das: SimpleNamespace) -> None:
+    fine = 1 + np.random.default_rng(0).random((3, 8)) * 1e-12  # no float32 knows them
+    path, target = das.dasdae(tmp_path / "in.h5", das.patch_of(fine.copy())), tmp_path / "out.h5"
+
+    def change(record: Record) -> np.ndarray:
+        record.data[1, 4] = 5
+        return record.data
+
+    with DasReader(path) as reader:
+        reader.rewrite(target, change)
+    fine[1, 4] = 5
+    assert dc.read(target)[0].data.tobytes() == fine.tobytes()
+
+
+def test_patches_are_records_and_each_is_written_where_it_was(
+    tmp_path: Path, data: np.ndarray, das: SimpleNamespace
+) -> None:
+    later = np.datetime64("2020-01-01T01:00:00", "ns")
+    patches = [das.patch_of(data), das.patch_of(data, tag="b"), das.patch_of(3 * data, start=later)]
+    path, target = das.dasdae(tmp_path / "in.h5", *patches), tmp_path / "out.h5"
+    with DasReader(path) as reader:
+        assert (len(reader), reader.traces) == (3, 21)
+        reader.rewrite(target, lambda record: record.data + int(record.key["patch"]))
+        before = [record.data for record in reader]
+    with DasReader(target) as reader:
+        for i, record in enumerate(reader):
+            np.testing.assert_array_equal(record.data, before[i] + i)
+    for old, new in zip(dc.read(path), dc.read(target), strict=True):
+        assert new.attrs == old.attrs
+
+
+def test_a_format_that_cannot_be_written_is_refused_before_the_work(
+    tmp_path: Path, data: np.ndarray, das: SimpleNamespace
+) -> None:
+    path = das.sentek(tmp_path / "Shot_20230328155652124.das", np.tile(data, (3, 1)))
+    calls: list[Record] = []
+    with DasReader(path) as reader, pytest.raises(WriteError, match="sentek cannot be written"):
+        reader.rewrite(tmp_path / "out.das", lambda record: calls.append(record) or record.data)
+    assert not calls
+    assert not (tmp_path / "out.das").exists()
+
+
+def test_a_file_is_not_replaced_unasked_and_work_not_resumed(
+    tmp_path: Path, data: np.ndarray, das: SimpleNamespace
+) -> None:
+    path, target = das.dasdae(tmp_path / "in.h5", das.patch_of(data)), tmp_path / "out.h5"
+    target.write_bytes(b"precious")
+    with DasReader(path) as reader:
+        with pytest.raises(OutputExistsError):
+            reader.rewrite(target, lambda record: record.data)
+        with pytest.raises(WriteError, match="cannot be resumed"):
+            reader.rewrite(tmp_path / "new.h5", lambda record: record.data, resume=True)
+    assert target.read_bytes() == b"precious"
+
+
+def test_uneven_time_is_refused_and_jitter_is_not(
+    tmp_path: Path, data: np.ndarray, das: SimpleNamespace
+) -> None:
+    jitter = np.random.default_rng(0).integers(-9_000, 9_000, 40)
+    for name, shift in {"jitter": jitter, "gap": np.where(np.arange(40) < 20, 0, 10**9)}.items():
+        coords = {"distance": np.arange(7) * 5.0, "time": das.times(40) + shift}
+        patch = dc.Patch(data=data, coords=coords, dims=("distance", "time"))
+        path = das.dasdae(tmp_path / f"{name}.h5", patch)
+        if name == "gap":
+            with pytest.raises(ReadError, match="not evenly sampled"):
+                DasReader(path)
+        else:
+            assert DasReader(path).dt == pytest.approx(0.004, rel=1e-3)
+
+
+def test_without_dascore_the_error_says_what_to_install(
+    tmp_path: Path, data: np.ndarray, das: SimpleNamespace
+) -> None:
+    path = das.dasdae(tmp_path / "in.h5", das.patch_of(data))
+    code = (
+        "import sys; sys.modules['dascore'] = None\n"
+        "from scionwood_seismic.readers.opening import open_reader\n"
+        f"from pathlib import Path; open_reader(Path({str(path)!r}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "ReadError" in done.stderr
+    assert "pip install 'scionwood-seismic[das]'" in done.stderr
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_files_go_through(tmp_path: Path, name: str) -> None:
+    path, target = SHARED / name, tmp_path / name
+    if not path.is_file():
+        pytest.skip(f"needs the real file {name} in shared/data/seismic")
+    with DasReader(path) as reader:
+        (record,) = reader
+        reader.rewrite(target, lambda record: record.data)
+        assert target.read_bytes() == path.read_bytes()
+        if "silixa" in name:
+            with pytest.warns(UserWarning, match="16 bit integers"):
+                reader.rewrite(target, lambda record: record.data[::-1], overwrite=True)
+        else:
+            reader.rewrite(target, lambda record: record.data[::-1], overwrite=True)
+    before, after = dc.read(path)[0], dc.read(target)[0]
+    assert (after.coords, after.attrs) == (before.coords, before.attrs)
+    with DasReader(target) as reader:
+        (found,) = reader
+    np.testing.assert_array_equal(found.data, record.data[::-1])

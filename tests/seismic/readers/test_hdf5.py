@@ -1,0 +1,133 @@
+"""HDF5: nothing in a file is run as code, and samples are written where they were read."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from types import SimpleNamespace
+
+import dascore as dc
+import h5py
+import numpy as np
+import pytest
+import tables
+
+from scionwood import ReadError, WriteError
+from scionwood_seismic.readers.das import DasReader
+
+
+def test_margins_of_overlapping_blocks_stay(
+    tmp_path: Path, data: np.ndarray, das: SimpleNamespace
+) -> None:
+    path, target = das.febus(tmp_path / "in.h5", data), tmp_path / "out.h5"
+    with DasReader(path) as reader:
+        reader.rewrite(target, lambda record: record.data + 1)
+    with h5py.File(target) as file:
+        stored = file["fa1/Source1/Zone1/StrainRate"][()]
+    assert (stored[:, :2] == -1).all()
+    assert (stored[:, 7:] == -1).all()
+
+
+def test_stored_counts_are_scaled_back(
+    tmp_path: Path, data: np.ndarray, das: SimpleNamespace
+) -> None:
+    path, target = das.optodas(tmp_path / "in.h5", data, 0.0625), tmp_path / "out.h5"
+    with (
+        DasReader(path) as reader,
+        pytest.warns(UserWarning, match="32 bit integers: samples were rounded, 0 clipped"),
+    ):
+        reader.rewrite(target, lambda record: 2 * record.data)
+    before, after = dc.read(path)[0].data, dc.read(target)[0].data
+    np.testing.assert_array_equal(after, 2 * before)
+
+
+def test_a_view_of_another_file_is_never_written(
+    tmp_path: Path, data: np.ndarray, das: SimpleNamespace
+) -> None:
+    """A virtual dataset would pass what is written on to the file behind it."""
+    path, target = das.prodml(tmp_path / "in.h5", data), tmp_path / "out.h5"
+    with h5py.File(tmp_path / "behind.h5", "w") as file:
+        file["samples"] = data.T
+    layout = h5py.VirtualLayout(data.T.shape, np.float32)
+    layout[:] = h5py.VirtualSource(str(tmp_path / "behind.h5"), "samples", data.T.shape)
+    with h5py.File(path, "r+") as file:
+        raw = file["Acquisition/Raw[0]"]
+        del raw["RawData"]
+        raw.create_virtual_dataset("RawData", layout).attrs["Dimensions"] = "time, locus"
+    with DasReader(path) as reader, pytest.raises(WriteError, match="no dataset of this HDF5"):
+        reader.rewrite(target, lambda record: 0 * record.data)
+    with h5py.File(tmp_path / "behind.h5") as file:
+        np.testing.assert_array_equal(file["samples"][()], data.T)
+
+
+def test_two_datasets_that_could_be_the_patch_are_refused(
+    tmp_path: Path, data: np.ndarray, das: SimpleNamespace
+) -> None:
+    path = das.prodml(tmp_path / "in.h5", data)
+    with h5py.File(path, "r+") as file:
+        file["Acquisition/copy"] = data.T
+    with DasReader(path) as reader, pytest.raises(WriteError, match="which one is the data"):
+        reader.rewrite(tmp_path / "out.h5", lambda record: record.data)
+
+
+class _Evil:
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.mkdir, (str(self.mark),)
+
+
+def pickles(mark: Path) -> dict[str, bytes]:
+    """What makes a folder when it is unpickled."""
+    name, last = f"{mark}", pickle.dumps(_Evil(mark), 0)[1:]
+    memo = b"\x80\x04\x8c\x05posix\x94\x8c\x05mkdir\x94\x8c\x05numpy0\x8c\x05dtype0h\x00h\x01\x93"
+    return {
+        "protocol_0": pickle.dumps(_Evil(mark), 0),
+        "protocol_2": pickle.dumps(_Evil(mark), 2),
+        "protocol_4": pickle.dumps(_Evil(mark), 4),
+        "class_from_the_memo": memo + f"(V{name}\ntR.".encode(),
+        "text_before": b"S'caf\xe9'\n0c" + last,
+        "garbage_after": pickle.dumps(_Evil(mark), 0)[:-1] + b"0\xff\xff.",
+    }
+
+
+@pytest.mark.parametrize("kind", pickles(Path()))
+def test_a_pickle_in_an_attribute_is_refused_and_never_run(
+    tmp_path: Path, data: np.ndarray, das: SimpleNamespace, kind: str
+) -> None:
+    path, mark = das.dasdae(tmp_path / "in.h5", das.patch_of(data)), tmp_path / "mark"
+    pickled = pickles(mark)[kind]
+    with h5py.File(path, "r+") as file:
+        (group,) = file["waveforms"].values()
+        group.attrs.create("_attrs_tag", pickled, dtype=f"S{len(pickled)}")
+    with pytest.raises(ReadError, match="attribute _attrs_tag of"):
+        DasReader(path)
+    assert not mark.exists()
+
+
+def test_pickled_objects_in_a_dataset_are_refused(
+    tmp_path: Path, data: np.ndarray, das: SimpleNamespace
+) -> None:
+    path = das.dasdae(tmp_path / "in.h5", das.patch_of(data))
+    with tables.open_file(path, "a") as file:
+        file.create_vlarray("/", "notes", tables.ObjectAtom()).append({"an": "object"})
+    with pytest.raises(ReadError, match="notes holds pickled objects"):
+        DasReader(path)
+
+
+def test_a_pickled_patch_is_refused_and_never_run(tmp_path: Path, data: np.ndarray) -> None:
+    path, mark = tmp_path / "patch.pkl", tmp_path / "mark"
+    path.write_bytes(b"(S'dascore.core Patch'\n" + pickle.dumps(_Evil(mark), 0))
+    with pytest.raises(ReadError, match="pickled DAS patch"):
+        DasReader(path)
+    assert not mark.exists()
+
+
+def test_a_history_of_processing_is_no_reason_to_refuse(
+    tmp_path: Path, data: np.ndarray, das: SimpleNamespace
+) -> None:
+    patch = das.patch_of(data).detrend("time").update_attrs(instrument_id="Full stop.")
+    with DasReader(das.dasdae(tmp_path / "in.h5", patch)) as reader:
+        assert len(reader) == 1

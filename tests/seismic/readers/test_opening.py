@@ -1,0 +1,96 @@
+"""A file is opened by what it holds, then by its name, and never by a guess."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from scionwood import ReadError
+from scionwood_seismic.readers.das import DasReader
+from scionwood_seismic.readers.opening import open_reader
+from scionwood_seismic.readers.segy import SegyReader
+from scionwood_seismic.readers.sources import obspy
+from scionwood_seismic.readers.streams import StreamReader
+
+OBSPY = Path(obspy.__file__).parent / "io"
+
+
+@pytest.mark.parametrize(
+    "name", ["as_it_is", "nonsense.bin", "wrong.sgy", "wrong.mseed", "no_suffix"]
+)
+def test_the_content_decides_whatever_the_name(
+    tmp_path: Path,
+    segy: Callable[..., Path],
+    data: np.ndarray,
+    das: SimpleNamespace,
+    name: str,
+) -> None:
+    files = {
+        segy("in.sgy"): SegyReader,
+        segy("little.sgy", endian="little"): SegyReader,
+        das.prodml(tmp_path / "in.h5", data): DasReader,
+        das.tdms(tmp_path / "in.tdms", data): DasReader,
+        OBSPY / "mseed/tests/data/test.mseed": StreamReader,
+        OBSPY / "sac/tests/data/test.sac": StreamReader,
+        OBSPY / "sac/tests/data/test.sac.swap": StreamReader,
+        OBSPY / "segy/tests/data/1.su_first_trace": StreamReader,
+        OBSPY / "segy/tests/data/planes.segy_first_trace": SegyReader,
+        OBSPY / "seg2/tests/data/20180307_031245000.0.seg2": StreamReader,
+    }
+    for source, reader in files.items():
+        path = source if name == "as_it_is" else tmp_path / name
+        if path != source:
+            path.write_bytes(source.read_bytes())
+        with open_reader(path) as opened:
+            assert type(opened) is reader
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("broken.sgy", "SEG-Y"),
+        ("broken.mseed", "miniSEED"),
+        ("broken.SAC", "SAC"),
+        ("broken.su", "SU"),
+        ("broken.seg2", "SEG-2"),
+        ("broken.h5", "DAS"),
+        ("broken.das", "DAS"),
+    ],
+)
+def test_the_reader_of_the_suffix_says_what_is_wrong_with_a_damaged_file(
+    tmp_path: Path, name: str, words: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(np.random.default_rng(0).bytes(5000))
+    with pytest.raises(ReadError, match=words) as caught:
+        open_reader(path)
+    assert name in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "data.bin", "volume"])
+def test_an_unknown_file_is_refused_with_what_can_be_read(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_text("Dear colleague, please find the data attached.\n" * 200)
+    with pytest.raises(ReadError) as caught:
+        open_reader(path)
+    for known in ("SEG-Y", "miniSEED", "SAC", "SU", "SEG-2", "DASCore", "HDF5", "TDMS"):
+        assert known in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_a_read_error(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.sgy", tmp_path):
+        with pytest.raises(ReadError, match="no seismic file can be read there"):
+            open_reader(path)
+
+
+def test_the_key_of_a_gather_is_for_segy(
+    tmp_path: Path, segy: Callable[..., Path], data: np.ndarray, das: SimpleNamespace
+) -> None:
+    with open_reader(segy(), gather="fldr") as opened:
+        assert [dict(record.key) for record in opened] == [{"fldr": 100}, {"fldr": 101}]
+    with open_reader(das.prodml(tmp_path / "in.h5", data), gather="fldr") as opened:
+        assert len(opened) == 1

@@ -1,0 +1,93 @@
+"""Stream files that are damaged, or that nothing here can write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scionwood import ReadError, Record, WriteError
+from scionwood_seismic.readers.sources import obspy
+from scionwood_seismic.readers.streams import StreamReader
+
+OBSPY = Path(obspy.__file__).parent / "io"
+MSEED, SAC, SEG2 = (OBSPY / name / "tests/data" for name in ("mseed", "sac", "seg2"))
+SU = OBSPY / "segy/tests/data/1.su_first_trace"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("CDSN_encoding.mseed", "encoding CDSN cannot be written"),
+        ("fullseed.mseed", "its control headers would be lost"),
+        ("../../../seg2/tests/data/20180307_031245000.0.seg2", "20 bit floats of SEG-2"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_before_the_work(
+    tmp_path: Path, name: str, reason: str
+) -> None:
+    calls: list[Record] = []
+    with StreamReader(MSEED / name) as reader:
+        assert len(list(reader)) > 0
+        with pytest.raises(WriteError, match=reason):
+            reader.rewrite(tmp_path / "out", lambda record: calls.append(record) or record.data)
+    assert not calls
+    assert not list(tmp_path.iterdir())
+
+
+def test_steps_too_large_for_steim_are_an_error_and_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "in.mseed"
+    calm = obspy.Trace(
+        np.zeros(40, np.int32), {"network": "XX", "station": "ABC", "channel": "HHZ"}
+    )
+    calm.write(str(path), format="MSEED", encoding="STEIM2")
+    with (
+        StreamReader(path) as reader,
+        pytest.raises(WriteError, match=r"XX.ABC..HHZ cannot be packed as STEIM2"),
+    ):
+        reader.rewrite(tmp_path / "out.mseed", lambda record: 1e9 * (-1.0) ** np.arange(40)[None])
+    assert [item.name for item in tmp_path.iterdir()] == ["in.mseed"]
+
+
+@pytest.mark.parametrize("kind", ["mseed", "mseed_mid_record", "sac", "su", "seg2"])
+def test_a_file_cut_short_is_refused(tmp_path: Path, kind: str) -> None:
+    whole = {
+        "mseed": MSEED / "gaps.mseed",
+        "mseed_mid_record": MSEED / "gaps.mseed",
+        "sac": SAC / "test.sac",
+        "su": SU,
+        "seg2": SEG2 / "20180307_031245000.0.seg2",
+    }[kind].read_bytes()
+    path = tmp_path / f"cut.{kind.split('_')[0]}"
+    path.write_bytes(whole[: len(whole) // 2 + 200 + (kind != "mseed_mid_record")])
+    with pytest.raises(ReadError, match=f"(?i)cut.{path.suffix[1:]}"):
+        StreamReader(path)
+
+
+def test_a_log_without_numbers_is_refused() -> None:
+    path = MSEED / "encoding/fullASCII_bigEndian.mseed"
+    with (
+        pytest.warns(UserWarning, match="1 traces without numbers"),
+        pytest.raises(ReadError, match="no trace in it has numbers"),
+    ):
+        StreamReader(path)
+
+
+def test_a_function_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    def fail(record: Record) -> np.ndarray:
+        raise ArithmeticError("no")
+
+    with StreamReader(MSEED / "two_channels.mseed") as reader:
+        with pytest.raises(ArithmeticError):
+            reader.rewrite(tmp_path / "out.mseed", fail)
+        with pytest.raises(WriteError, match="must keep the shape"):
+            reader.rewrite(tmp_path / "out.mseed", lambda record: record.data[:, 1:])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_an_error_and_no_file(small_disk: Path) -> None:
+    path, target = MSEED / "CH.BALST..LHE.D.2025.314", small_disk / "out.mseed"
+    with StreamReader(path) as reader, pytest.raises(WriteError, match="cannot be written"):
+        reader.rewrite(target, lambda record: record.data[:, ::-1])
+    assert not [item for item in small_disk.iterdir() if "out" in item.name]

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import nptdms
+import numpy as np
+import pytest
+
+from scionwood import WriteError
+from scionwood_seismic.readers import tdms
+from scionwood_seismic.readers.das import DasReader
+
+
+def test_tdms_keeps_every_byte_but_the_samples(
+    tmp_path: Path, data: np.ndarray, das: SimpleNamespace
+) -> None:
+    path, target = das.tdms(tmp_path / "in.tdms", data), tmp_path / "out.tdms"
+    with DasReader(path) as reader:
+        reader.rewrite(target, lambda record: -record.data)
+    before, after = path.read_bytes(), target.read_bytes()
+    assert after[: -data.nbytes] == before[: -data.nbytes]
+    assert after[-data.nbytes :] == (-data).T.tobytes()
+
+
+def test_channels_one_after_the_other_are_found_too(tmp_path: Path, data: np.ndarray) -> None:
+    """DASCore reads no such file whole, but its samples are where the layout says."""
+    path = tmp_path / "in.tdms"
+    with nptdms.TdmsWriter(str(path)) as writer:
+        for part in (data[:, :25], data[:, 25:]):
+            writer.write_segment(
+                [nptdms.ChannelObject("Measurement", str(i), row) for i, row in enumerate(part)]
+            )
+    layout = tdms.find(path, data, 1)
+    changed = np.zeros(data.shape, bool)
+    changed[3, 20:30] = True
+    assert tdms.overwrite(path, layout, -data, changed, 1) == 0
+    with nptdms.TdmsFile.open(str(path)) as file:
+        found = np.stack([channel[:] for channel in file["Measurement"].channels()])
+    np.testing.assert_array_equal(found, np.where(changed, -data, data))
+
+
+def test_samples_that_are_not_the_patch_are_refused(
+    tmp_path: Path, data: np.ndarray, das: SimpleNamespace
+) -> None:
+    path = das.tdms(tmp_path / "in.tdms", data)
+    with pytest.raises(WriteError, match="TDMS that cannot be written"):
+        tdms.find(path, data + 1, 1)

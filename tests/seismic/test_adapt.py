@@ -1,0 +1,136 @@
+"""Adapting to a gather changes what is removed from it, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from scionwood import AdapterError, load_run
+from scionwood_seismic.adapt import Adaptation, Adapter
+from scionwood_seismic.backbones import dinov3_unet
+from scionwood_seismic.data import generator
+from scionwood_seismic.inference import denoise_array
+from scionwood_seismic.synth.mixture import corrupt
+from scionwood_seismic.synth.signal import gather
+
+DT, QUIET, SHAPE = 0.002, 24, (48, 88)
+TIME = DT * np.arange(SHAPE[1])
+MATCHED = Adaptation(window=(0.0, QUIET * DT), steps=3)
+KURTOSIS = Adaptation(objective="kurtosis", steps=3, enough=0.0)
+
+
+@pytest.fixture
+def model(run: Path) -> nn.Module:
+    """A denoiser after two steps of training: it removes about half of everything."""
+    return load_run(run).backbone
+
+
+def record(noise: str = "ambient", index: int = 0) -> np.ndarray:
+    """A noisy gather that begins with noise alone."""
+    rng = generator(7, "test", index)
+    events = gather(rng, (SHAPE[0], SHAPE[1] - QUIET), kind="vsp")
+    return corrupt(rng, np.pad(events, ((0, 0), (QUIET, 0))), noise, 0.0)
+
+
+def test_what_is_removed_comes_closer_to_the_noise_of_the_window(model: nn.Module) -> None:
+    noisy = record()
+    result, outcome = Adapter(model, replace(MATCHED, tolerance=1.0)).denoise(noisy, TIME)
+    assert outcome.verdict == "adapted"
+    assert 0 < outcome.steps <= 3
+    assert outcome.after < outcome.before
+    removed, plain = (noisy - x for x in (result, denoise_array(model, noisy)))
+    reference = np.log(noisy[:, :QUIET].std())
+    assert abs(np.log(removed.std()) - reference) < abs(np.log(plain.std()) - reference)
+
+
+@pytest.mark.parametrize("options", [MATCHED, KURTOSIS], ids=["matched", "kurtosis"])
+def test_every_tensor_is_put_back_bit_for_bit(model: nn.Module, options: Adaptation) -> None:
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    Adapter(model, replace(options, tolerance=1.0)).denoise(record("white"), TIME)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert not any(p.requires_grad or p.grad is not None for p in model.parameters())
+
+
+def test_while_it_adapts_only_the_lora_has_changed(model: nn.Module) -> None:
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    changed: set[str] = set()
+
+    def compare(share: float) -> None:
+        changed.update(n for n, v in model.state_dict().items() if not torch.equal(v, before[n]))
+
+    options = replace(MATCHED, tolerance=1.0)
+    Adapter(model, options).denoise(record(), TIME, progress=compare)
+    assert changed
+    assert all("lora_" in name for name in changed)
+
+
+def test_a_gather_does_not_depend_on_those_before_it(model: nn.Module) -> None:
+    adapter = Adapter(model, replace(MATCHED, tolerance=1.0))
+    alone, _ = adapter.denoise(record(index=1), TIME)
+    adapter.denoise(record(index=0), TIME)
+    again, _ = adapter.denoise(record(index=1), TIME)
+    np.testing.assert_array_equal(alone, again)
+
+
+def test_weights_are_put_back_after_a_failure(model: nn.Module) -> None:
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+
+    def fail(share: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Adapter(model, replace(MATCHED, tolerance=1.0)).denoise(record(), TIME, progress=fail)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("options", "noise", "verdict"),
+    [
+        (replace(MATCHED, enough=1e9), "ambient", "matched already"),
+        (replace(MATCHED, tolerance=-1.0), "ambient", "rolled back: more signal would have leaked"),
+        (replace(MATCHED, steps=0), "ambient", "rolled back: no step was better"),
+        (replace(MATCHED, window=None), "ambient", "refused: `matched` needs a noise window"),
+        (replace(MATCHED, window=(0.0, 0.006)), "ambient", "refused: the noise window holds"),
+        (KURTOSIS, "erratic", "refused: kurtosis "),
+        (replace(KURTOSIS, window=(0.0, QUIET * DT)), "erratic", "refused: kurtosis "),
+    ],
+)
+def test_where_it_does_not_adapt_the_result_is_that_of_the_run(
+    model: nn.Module, options: Adaptation, noise: str, verdict: str
+) -> None:
+    noisy = record(noise)
+    result, outcome = Adapter(model, options).denoise(noisy, TIME)
+    assert outcome.verdict.startswith(verdict)
+    assert outcome.steps == 0
+    np.testing.assert_array_equal(result, denoise_array(model, noisy))
+
+
+def test_amplitudes_of_any_unit_adapt_alike(model: nn.Module) -> None:
+    adapter = Adapter(model, replace(MATCHED, tolerance=1.0))
+    one, _ = adapter.denoise(record(), TIME)
+    million, _ = adapter.denoise(record() * np.float32(1e6), TIME)
+    np.testing.assert_allclose(million / 1e6, one, atol=1e-3 * np.abs(one).max())
+
+
+def test_dead_traces_stay_as_they_are(model: nn.Module) -> None:
+    noisy = record()
+    noisy[3], noisy[5, 7] = 0.0, np.nan
+    result, outcome = Adapter(model, replace(MATCHED, tolerance=1.0)).denoise(noisy, TIME)
+    assert outcome.verdict == "adapted"
+    np.testing.assert_array_equal(result[[3, 5]], noisy[[3, 5]].astype(np.float32))
+
+
+def test_a_gather_of_dead_traces_is_returned(model: nn.Module) -> None:
+    result, outcome = Adapter(model, MATCHED).denoise(np.zeros(SHAPE, np.float32), TIME)
+    assert outcome.verdict == "refused: no live trace"
+    assert not result.any()
+
+
+def test_a_run_without_lora_cannot_adapt() -> None:
+    with pytest.raises(AdapterError, match="has none"):
+        Adapter(dinov3_unet(), MATCHED)

@@ -1,0 +1,104 @@
+"""Amplitudes and harm, from file to file: what a denoiser may not do, however it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from scionwood_seismic.denoiser import Denoiser
+from scionwood_seismic.pipeline import Outputs, denoise_file
+from scionwood_seismic.readers.segy import SegyReader
+
+Write = Callable[..., Path]
+TILE = (64, 16)
+
+
+def read(path: Path) -> np.ndarray:
+    with SegyReader(path) as reader:
+        return np.concatenate([record.data for record in reader])
+
+
+@pytest.fixture
+def denoised(segy: Write, run: Path) -> Callable[..., np.ndarray]:
+    """Denoise an array through a SEG-Y file."""
+
+    def denoise(data: np.ndarray) -> np.ndarray:
+        noisy = segy(data=data.astype(np.float32))
+        clean = noisy.with_name("clean.sgy")
+        denoise_file(noisy, Outputs(clean, force=True), run, tile=TILE)
+        return read(clean)
+
+    return denoise
+
+
+@pytest.fixture
+def data() -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((1, 100, 90)).astype(np.float32)
+
+
+@pytest.mark.parametrize("factor", [1e-9, 1, 1e6])
+def test_other_units_give_the_same_result_in_those_units(
+    denoised: Callable[..., np.ndarray], data: np.ndarray, factor: float
+) -> None:
+    """f(a x) = a f(x) within 1e-4 of the amplitudes, from strain rates to counts."""
+    expected, found = denoised(data) * factor, denoised(data * np.float32(factor))
+    assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
+
+
+def test_dead_traces_stay_bit_for_bit(
+    denoised: Callable[..., np.ndarray], data: np.ndarray
+) -> None:
+    data[0, 3], data[0, 4] = 0, -7.25
+    data[0, 5, 10], data[0, 6, 11], data[0, 7] = np.nan, -np.inf, -0.0
+    found, kept = denoised(data), [3, 4, 5, 6, 7]
+    assert found[kept].tobytes() == data[0, kept].tobytes()
+    assert np.isfinite(np.delete(found, kept, axis=0)).all()
+
+
+class Touchy(nn.Module):
+    """Shows every seam: what it takes off differs from tile to tile, and with the amplitude."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = nn.Parameter(torch.ones(1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        bent = torch.tanh(x) * self.one
+        return bent - 0.5 * bent.mean(dim=(-2, -1), keepdim=True)
+
+
+class TestAGatherInParts:
+    """400 traces whose level rises, denoised at once and in parts of 128."""
+
+    @pytest.fixture
+    def results(self, segy: Write) -> tuple[np.ndarray, np.ndarray, list[int]]:
+        data = np.linspace(1, 4, 400)[:, None] * (1.5 + np.sin(np.arange(48)))
+        noisy = segy(data=data[None].astype(np.float32))
+        found = []
+        for block in (400, 128):
+            with SegyReader(noisy, gather="fldr", block=block) as reader:
+                edges = [int(i) for r in reader for i in r.coords["trace"][[0, -1]]]
+                clean = noisy.with_name(f"{block}.sgy")
+                denoiser = Denoiser(Touchy(), tile=TILE, identity={}, unit=reader.unit)
+                reader.rewrite(clean, denoiser)
+            found.append(read(clean).astype(float))
+        return found[0], found[1], edges[1:-1]
+
+    def test_has_no_seam(self, results: tuple[np.ndarray, np.ndarray, list[int]]) -> None:
+        """The largest step at the edges of parts is at most 1.05 times that between tiles."""
+        _, parts, edges = results
+        assert len(edges) >= 6
+        steps = np.sqrt((np.diff(parts, axis=0) ** 2).mean(axis=1))
+        seams = sorted({i for edge in edges for i in (edge - 1, edge)})
+        assert steps[seams].max() <= 1.05 * np.delete(steps, seams).max()
+
+    def test_has_the_level_of_the_whole(
+        self, results: tuple[np.ndarray, np.ndarray, list[int]]
+    ) -> None:
+        whole, parts, _ = results
+        assert np.abs(parts - whole).max() < 0.15 * np.abs(whole).max()

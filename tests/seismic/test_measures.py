@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from scionwood_seismic import measures, metrics
+from scionwood_seismic.display import Geometry, Result
+from scionwood_seismic.measures import measure, similarity_map
+
+
+@pytest.fixture
+def result() -> Result:
+    rng = np.random.default_rng(0)
+    truth = np.sin(np.arange(80) / 4 + np.zeros((48, 1))).astype(np.float32)
+    noisy = truth + rng.standard_normal(truth.shape).astype(np.float32)
+    return Result(noisy, 0.6 * truth + 0.2 * noisy, Geometry(0.004), truth)
+
+
+def test_they_are_those_of_the_metrics(result: Result) -> None:
+    values = measure(result).values
+    leak = metrics.leakage(result.noisy, result.clean)
+    for ours, theirs in (
+        ("local similarity", "local similarity"),
+        ("energy removed", "energy removed"),
+        ("MS-SSIM-R", "MS-SSIM-R"),
+        ("kurtosis removed", "kurtosis"),
+    ):
+        assert values[ours] == pytest.approx(leak[theirs], rel=1e-5)
+    clean, estimate = (torch.from_numpy(x).double() for x in (result.truth, result.clean))
+    for ours, function in (
+        ("SNR, reference", metrics.snr),
+        ("PSNR, reference", metrics.psnr),
+        ("MS-SSIM, reference", metrics.ms_ssim),
+        ("amplitude ratio, reference", metrics.amplitude_ratio),
+    ):
+        assert values[ours] == pytest.approx(float(function(clean, estimate)), rel=1e-5)
+
+
+def test_doing_nothing_leaks_nothing_and_gains_nothing(result: Result) -> None:
+    nothing = measure(Result(result.noisy, result.noisy, Geometry(), result.truth))
+    assert nothing.values == pytest.approx(measure(result).idle, nan_ok=True)
+    assert nothing.leak() == 0
+    assert nothing.values["correlation"] == nothing.values["amplitude ratio"] == 1
+    assert math.isnan(nothing.values["kurtosis removed"])
+    assert nothing.values["SNR, reference"] < measure(result).values["SNR, reference"]
+
+
+def test_units_do_not_matter(result: Result) -> None:
+    for unit in (1e-12, 1e12):
+        scaled = Result(unit * result.noisy, unit * result.clean, Geometry(), unit * result.truth)
+        assert measure(scaled).values == pytest.approx(measure(result).values, rel=1e-4)
+
+
+def test_dead_and_broken_traces_are_counted_and_left_out(result: Result) -> None:
+    noisy, clean, truth = (
+        np.concatenate([x, x[:3]]) for x in (result.noisy, result.clean, result.truth)
+    )
+    noisy[48], noisy[49, 3], clean[50, 3] = 7, np.nan, np.inf
+    row = measure(Result(noisy, clean, Geometry(), truth))
+    assert (row.traces, row.dead, row.broken) == (51, 2, 1)
+    assert row.values == pytest.approx(measure(result).values, rel=1e-6)
+    shown = similarity_map(Result(noisy, clean, Geometry(), truth))
+    assert np.isnan(shown[48:]).all()
+    assert np.isfinite(shown[:48]).all()
+
+
+def test_a_gather_without_live_traces_has_no_numbers(result: Result) -> None:
+    row = measure(Result(0 * result.noisy, 0 * result.clean, Geometry()))
+    assert (row.dead, dict(row.values)) == (48, {})
+
+
+def test_an_empty_result_has_defined_numbers_or_none(result: Result) -> None:
+    values = measure(Result(result.noisy, 0 * result.clean, Geometry())).values
+    assert values["energy removed"] == 1
+    assert values["amplitude ratio"] == values["local similarity"] == 0
+    assert math.isnan(values["correlation"])
+
+
+def test_large_gathers_are_measured_in_blocks(
+    monkeypatch: pytest.MonkeyPatch, result: Result
+) -> None:
+    whole, shown = measure(result).values, similarity_map(result)
+    monkeypatch.setattr(measures, "PIECE", 24 * 80)
+    blocks = measure(result).values
+    for label in whole:
+        loose = "imilarity" in label or "SSIM" in label
+        assert blocks[label] == pytest.approx(whole[label], rel=0.3 if loose else 1e-9)
+    halves = [
+        similarity_map(Result(result.noisy[s], result.clean[s], Geometry()))
+        for s in (slice(24), slice(24, 48))
+    ]
+    np.testing.assert_allclose(similarity_map(result), np.concatenate(halves), atol=1e-6)
+    assert shown.shape == result.noisy.shape

@@ -1,0 +1,53 @@
+"""`patch.scionwood`, which DASCore finds by its entry point."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import dascore as dc
+import numpy as np
+import pytest
+
+from scionwood import RecipeError, load_run
+from scionwood_seismic.api import denoise
+
+
+@pytest.fixture
+def patch() -> dc.Patch:
+    data = np.random.default_rng(0).standard_normal((30, 12)).astype(np.float32)
+    time = np.datetime64("2020-01-01", "ns") + np.timedelta64(4, "ms") * np.arange(30)
+    coords = {"time": time, "distance": np.arange(12) * 5.0}
+    return dc.Patch(data=data, coords=coords, dims=("time", "distance"))
+
+
+def test_dascore_finds_the_namespace_by_its_entry_point() -> None:
+    (found,) = entry_points(group="dascore.patch_namespace", name="scionwood")
+    assert found.value == "scionwood_seismic.namespace:ScionwoodNamespace"
+
+
+def test_a_patch_denoises_itself_as_the_function_does(run: Path, patch: dc.Patch) -> None:
+    found = patch.scionwood.denoise(run=run)
+    assert found.equals(denoise(patch, run))
+    assert found.dims == patch.dims
+    assert not np.array_equal(found.data, patch.data)
+
+
+def test_options_are_passed_on(run: Path, patch: dc.Patch) -> None:
+    task = load_run(run)
+    found = patch.scionwood.denoise(task, tile=16, overlap=4)
+    assert found.equals(denoise(patch, task, tile=16, overlap=4))
+    with pytest.raises(RecipeError, match="at most half"):
+        patch.scionwood.denoise(task, tile=16, overlap=12)
+
+
+def test_a_patch_has_the_namespace_before_torch_is_imported() -> None:
+    code = (
+        "import sys, dascore as dc\n"
+        "patch = dc.get_example_patch('random_das')\n"
+        "print(callable(patch.scionwood.denoise), 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True False\n"

@@ -1,0 +1,116 @@
+"""What a denoising writes beside the denoised file, and what it does about what is there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scionwood import OutputExistsError, WriteError
+from scionwood_seismic.pipeline import Outputs, denoise_file
+from scionwood_seismic.readers.segy import SegyReader
+
+Write = Callable[..., Path]
+
+
+def first(path: Path) -> np.ndarray:
+    with SegyReader(path, gather="fldr") as reader:
+        return next(iter(reader)).data
+
+
+def test_a_sidecar_says_how_it_was_made(segy: Write, run: Path) -> None:
+    noisy = segy()
+    clean = noisy.with_name("clean.sgy")
+    denoise_file(noisy, Outputs(clean), run, tile=(64, 16))
+    said = json.loads(clean.with_name("clean.sgy.json").read_text())
+    assert said["gathers"] == 2
+    work = said["work"]
+    assert (work["source"]["name"], work["source"]["bytes"]) == ("in.sgy", noisy.stat().st_size)
+    assert (work["gather"], work["tile"], work["overlap"]) == ("fldr", 64, 16)
+    assert work["scionwood"]
+    assert len(work["adapter"]) == 64
+
+
+def test_another_adapter_is_another_hash(segy: Write, run: Path, tmp_path: Path) -> None:
+    from scionwood_seismic.denoiser import hash_run
+
+    other = tmp_path / "other"
+    other.mkdir()
+    for path in [run / "recipe.yaml", *run.rglob("*.safetensors")]:
+        copy = other / path.relative_to(run)
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+    assert hash_run(other) == hash_run(run)
+    with copy.open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\x77")
+    assert hash_run(other) != hash_run(run)
+
+
+def test_resume_makes_what_is_missing_beside_a_finished_result(segy: Write, run: Path) -> None:
+    noisy = segy()
+    clean, noise = noisy.with_name("clean.sgy"), noisy.with_name("noise.sgy")
+    denoise_file(noisy, Outputs(clean), run)
+    stamp = clean.stat().st_mtime_ns
+    denoise_file(noisy, Outputs(clean, noise), run, resume=True)
+    assert clean.stat().st_mtime_ns == stamp
+    np.testing.assert_allclose(first(clean) + first(noise), first(noisy), rtol=1e-5, atol=1e-4)
+    with pytest.raises(OutputExistsError, match=r"clean\.sgy"):
+        denoise_file(noisy, Outputs(clean, noise), run, tile=(64, 16), resume=True)
+
+
+def test_the_noise_of_a_file_that_is_replaced_is_kept(segy: Write, run: Path) -> None:
+    noisy = segy()
+    before = first(noisy)
+    noise = noisy.with_name("noise.sgy")
+    denoise_file(noisy, Outputs(noisy, noise, force=True), run)
+    assert np.abs(first(noise)).max() > 0
+    np.testing.assert_allclose(first(noisy) + first(noise), before, rtol=1e-5, atol=1e-4)
+
+
+def test_the_noise_of_another_format_needs_the_noisy_file(run: Path, tmp_path: Path) -> None:
+    from scionwood_seismic.readers.streams import StreamReader
+
+    noisy = tmp_path / "in.mseed"
+    StreamReader.write_sample(noisy)
+    with pytest.raises(WriteError, match=r"in\.mseed.*replace the noisy file.*another name"):
+        denoise_file(noisy, Outputs(noisy, tmp_path / "noise.mseed", force=True), run)
+
+
+def test_a_format_that_cannot_resume_says_so(run: Path, tmp_path: Path) -> None:
+    from scionwood_seismic.readers.streams import StreamReader
+
+    noisy = tmp_path / "in.mseed"
+    StreamReader.write_sample(noisy)
+    with pytest.raises(WriteError, match="cannot be resumed"):
+        denoise_file(noisy, Outputs(tmp_path / "clean.mseed"), run, resume=True)
+    denoise_file(noisy, Outputs(tmp_path / "clean.mseed"), run)
+    assert (tmp_path / "clean.mseed.json").exists()
+
+
+def test_single_traces_as_gathers_get_a_note(
+    segy: Write, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noisy = segy(data=np.random.default_rng(0).standard_normal((12, 1, 40)))
+    denoise_file(noisy, Outputs(noisy.with_name("clean.sgy")), run)
+    assert "single trace; --gather" in capsys.readouterr().out.replace("\n", " ")
+    denoise_file(noisy, Outputs(noisy.with_name("whole.sgy")), run, gather=None)
+    assert "single trace" not in capsys.readouterr().out
+
+
+def test_a_depth_file_is_denoised(segy: Write, run: Path) -> None:
+    noisy = segy(interval=5)
+    clean = noisy.with_name("clean.sgy")
+    denoise_file(noisy, Outputs(clean), run, vertical="depth")
+    assert json.loads(clean.with_name("clean.sgy.json").read_text())["work"]["vertical"] == "depth"
+
+
+def test_a_sidecar_that_cannot_be_written_is_an_error(segy: Write, run: Path) -> None:
+    noisy = segy()
+    clean = noisy.with_name("clean.sgy")
+    clean.with_name("clean.sgy.json").mkdir()
+    with pytest.raises(WriteError, match=r"clean\.sgy\.json"):
+        denoise_file(noisy, Outputs(clean, force=True), run)

@@ -1,0 +1,86 @@
+"""Two recipes say what every key does, run as they are, and fit the others."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from scionwood.cli import main
+from scionwood_seismic.readers.create import write_segy
+from scionwood_seismic.readers.segy import SegyReader
+
+RECIPES = Path(__file__).parents[2] / "configs/seismic"
+
+
+def sections(name: str) -> dict[str, dict[str, object]]:
+    found = yaml.safe_load((RECIPES / f"{name}.yaml").read_text("utf-8"))
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.mark.parametrize("name", ["das_vsp", "adapt_to_survey"])
+def test_every_key_has_a_comment_above_it(name: str) -> None:
+    lines = (RECIPES / f"{name}.yaml").read_text("utf-8").partition("\nsmoke:")[0].splitlines()
+    assert lines[0].startswith("# ")
+    bare = []
+    for above, line in pairwise(lines):
+        key = re.match(r"( *)(\w+):", line)
+        if key and key[2] != "name" and not above.lstrip().startswith("#"):
+            bare.append(line)
+        assert len(line) <= 120
+    # Two keys that are one range share a comment.
+    assert [line.strip().partition(":")[0] for line in bare] in ([], ["highest_snr"])
+
+
+@pytest.mark.parametrize("name", ["das_vsp", "adapt_to_survey"])
+def test_it_runs_at_its_smoke_size(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert main(["fit", f"seismic/{name}", "--smoke", "--run-dir", str(folder)]) == 0
+    assert (folder / "adapter/adapter_model.safetensors").is_file()
+    assert (folder / "figures/denoised.png").is_file()
+
+
+def test_das_vsp_is_of_wells_and_their_interrogators() -> None:
+    data = sections("das_vsp")["data"]
+    assert data["signals"] == ["vsp", "microseismic"]
+    noises = {"common_mode", "fading", "ringing", "erratic", "checkerboard", "long_period"}
+    assert isinstance(data["noises"], list)
+    assert noises <= set(data["noises"])
+    assert data["dt"] == 0.001
+    assert isinstance(data["dx"], float)
+    assert isinstance(data["gauge"], int)
+    assert 1 <= data["dx"] <= 5
+    assert data["gauge"] > 1
+
+
+@pytest.mark.parametrize("part", ["backbone", "adapter"])
+def test_adapt_to_survey_fits_runs_of_denoise(part: str) -> None:
+    assert sections("adapt_to_survey")[part] == sections("denoise")[part]
+
+
+def test_adapt_to_survey_asks_for_a_run_to_start_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fit", "seismic/adapt_to_survey", "--run-dir", str(tmp_path / "run")]) == 2
+    assert "Give that run's folder as task.start" in capsys.readouterr().err
+
+
+def test_a_survey_is_adapted_to_and_denoised_from_the_command_line(
+    run: Path, tmp_path: Path
+) -> None:
+    survey, adapted, clean = (tmp_path / name for name in ("survey.sgy", "run", "clean.sgy"))
+    noise = np.random.default_rng(0).standard_normal((4, 36, 80)).astype(np.float32)
+    write_segy(survey, 1e3 * noise, dt=0.002)
+    own = ["--task.start", str(run), "--task.method", "noisier", "--data.path", str(survey)]
+    command = ["fit", "seismic/adapt_to_survey", "--smoke", "--run-dir", str(adapted), *own]
+    assert main(command) == 0
+    assert "val_loss" in (adapted / "metrics.csv").read_text("utf-8")
+    assert main(["seismic", "denoise", str(survey), str(clean), "--adapter", str(adapted)]) == 0
+    with SegyReader(survey) as before, SegyReader(clean) as after:
+        noisy, denoised = before.read(0).data, after.read(0).data
+    assert 0 < np.square(denoised).sum() < np.square(noisy).sum()

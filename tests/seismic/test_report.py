@@ -1,0 +1,244 @@
+"""From files to numbers, figure and page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from rich.console import Console
+
+from scionwood import OutputExistsError, ReadError, WriteError
+from scionwood_seismic import report as module
+from scionwood_seismic.display import Geometry, Result
+from scionwood_seismic.readers import das
+from scionwood_seismic.readers.segy import SegyReader
+from scionwood_seismic.report import qc_files, report
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def console() -> Console:
+    return Console(record=True, file=StringIO(), width=80)
+
+
+def run(
+    console: Console,
+    noisy: Path,
+    clean: Path,
+    *,
+    qc: Path | None = None,
+    force: bool = False,
+    reference: Path | None = None,
+) -> str:
+    paths = [noisy, clean] + ([reference] if reference else [])
+    readers = [SegyReader(path, gather="fldr") for path in paths]
+    truth = readers[2] if reference else None
+    notes = {"adapter": "runs/<a>"}
+    report(*readers[:2], clean, console, qc=qc, force=force, reference=truth, notes=notes)
+    for reader in readers:
+        reader.close()
+    return console.export_text()
+
+
+def test_without_qc_the_first_gather_is_measured(
+    segy: Write, gathers: np.ndarray, console: Console
+) -> None:
+    text = run(console, segy(), segy("clean.sgy", 0.5 * gathers))
+    assert "clean.sgy: 2 gathers, 48 traces" in text
+    assert "first gather (fldr 100): local similarity" in text
+    assert "energy removed 0.25," in text
+    assert "worst" not in text
+
+
+def test_figure_and_page_lie_beside_each_other(
+    segy: Write, gathers: np.ndarray, console: Console, tmp_path: Path
+) -> None:
+    page = tmp_path / "qc.html"
+    clean = segy(r"$\b$<i>油田.sgy", 0.5 * gathers[:1])  # no mathematics, no markup, no font
+    run(console, segy(data=gathers[:1]), clean, qc=page)
+    assert (tmp_path / "qc.png").read_bytes().startswith(b"\x89PNG")
+    text = page.read_text(encoding="utf-8")
+    assert text.count("data:image/png;base64,") == 1
+    assert "<dt>source</dt><dd>in.sgy</dd>" in text
+    assert r"<dt>result</dt><dd>$\b$&lt;i&gt;油田.sgy</dd>" in text
+    assert "<dt>adapter</dt><dd>runs/&lt;a&gt;</dd>" in text
+    assert re.search(r"<dt>scionwood-seismic</dt><dd>\d+\.\d+", text)
+
+
+@pytest.mark.parametrize(
+    ("named", "figure", "page"),
+    [("a.png", "a.png", "a.html"), ("a.html", "a.png", "a.html"), ("a.pdf", "a.pdf", "a.html")],
+)
+def test_either_name_gives_both(named: str, figure: str, page: str) -> None:
+    assert qc_files(Path(named)) == (Path(figure), Path(page))
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Titles of the sheets, which are not rendered: that takes a second each."""
+    titles: list[str] = []
+
+    def quality(*_: object, title: str, footer: str) -> Figure:
+        titles.append(title)
+        return Figure(figsize=(1, 1))
+
+    monkeypatch.setattr("scionwood_seismic.figures.quality", quality)
+    return titles
+
+
+def test_the_page_shows_the_worst_the_median_and_the_best(
+    segy: Write, console: Console, tmp_path: Path, drawn: list[str]
+) -> None:
+    data = np.random.default_rng(0).standard_normal((5, 24, 40)).astype(np.float32)
+    other = np.random.default_rng(1).standard_normal(data.shape).astype(np.float32)
+    leak = np.array([0.4, 0.0, 0.9, 0.2, 0.6], dtype=np.float32)[:, None, None]
+    clean = data - leak * 0.5 * data - (1 - leak) * 0.1 * other
+    text = run(console, segy(data=data), segy("clean.sgy", clean), qc=tmp_path / "qc.png")
+    assert "worst gather (fldr 102)" in text
+    page = (tmp_path / "qc.html").read_text(encoding="utf-8")
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", page)
+    assert [re.findall(r"fldr \d+|worst|median|best", title) for title in captions] == [
+        ["fldr 102", "worst"],
+        ["fldr 100", "median"],
+        ["fldr 101", "best"],
+    ]
+    assert len(drawn) == 3
+
+
+def test_of_two_gathers_one_is_the_worst_and_one_the_best(
+    segy: Write, gathers: np.ndarray, console: Console, tmp_path: Path, drawn: list[str]
+) -> None:
+    clean = np.stack([0.5 * gathers[0], 0 * gathers[1]])  # the second leaks, and keeps nothing
+    run(console, segy(), segy("clean.sgy", clean), qc=tmp_path / "qc.png")
+    assert [title.rpartition("), ")[2].split()[0] for title in sorted(drawn)] == ["worst", "best"]
+
+
+def test_long_files_are_measured_on_an_even_choice(
+    segy: Write, console: Console, tmp_path: Path, drawn: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST", 3)
+    data = np.random.default_rng(0).standard_normal((7, 4, 40)).astype(np.float32)
+    run(console, segy(data=data), segy("clean.sgy", 0.5 * data), qc=tmp_path / "qc.png")
+    page = (tmp_path / "qc.html").read_text(encoding="utf-8")
+    assert "3 evenly chosen of 7 gathers" in page
+    assert {f"fldr {n}" in page for n in (100, 103, 106)} == {True}
+    assert "fldr 101" not in page
+
+
+def test_a_reference_adds_fidelity(
+    segy: Write, gathers: np.ndarray, console: Console, tmp_path: Path, drawn: list[str]
+) -> None:
+    noisy, clean = segy(), segy("clean.sgy", 0.5 * gathers)
+    text = run(
+        console, noisy, clean, qc=tmp_path / "qc.png", reference=segy("true.sgy", 0.25 * gathers)
+    )
+    assert "SNR, reference 0," in text
+    page = (tmp_path / "qc.html").read_text(encoding="utf-8")
+    cells = page.partition(">SNR, reference</td>")[2].split("</td>")
+    idle, median = (cell.rpartition(">")[2] for cell in cells[:2])
+    assert (float(idle), float(median)) == (pytest.approx(-9.54), 0)
+
+
+def test_fibres_have_wavenumbers_in_cycles_per_metre(
+    console: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Geometry] = []
+
+    def quality(result: Result, *_: object, **__: str) -> Figure:
+        seen.append(result.geometry)
+        return Figure(figsize=(1, 1))
+
+    monkeypatch.setattr("scionwood_seismic.figures.quality", quality)
+    das.DasReader.write_sample(tmp_path / "in.h5")
+    with das.DasReader(tmp_path / "in.h5") as before:
+        before.rewrite(tmp_path / "out.h5", lambda record: 0.5 * record.data)
+        distance = next(iter(before)).coords["distance"]
+        with das.DasReader(tmp_path / "out.h5") as after:
+            report(before, after, tmp_path / "out.h5", console, qc=tmp_path / "qc.png")
+        assert seen[0].dx == pytest.approx(distance[1] - distance[0])
+        assert seen[0].dt == pytest.approx(before.dt)
+
+
+def test_files_of_other_gathers_are_refused(
+    segy: Write, gathers: np.ndarray, console: Console
+) -> None:
+    with pytest.raises(ReadError, match=r"in\.sgy, short\.sgy: the files differ .*\(2, 1\)"):
+        run(console, segy(), segy("short.sgy", gathers[:1]))
+    with pytest.raises(ReadError, match=r"\(24, 40\), \(24, 30\)"):
+        run(console, segy(), segy("cut.sgy", gathers[:, :, :30]))
+
+
+def test_a_file_without_live_traces_is_said(
+    segy: Write, gathers: np.ndarray, console: Console, tmp_path: Path
+) -> None:
+    silent = segy(data=0 * gathers)
+    text = run(console, silent, segy("clean.sgy", 0 * gathers), qc=tmp_path / "qc.png")
+    assert "no live trace" in text
+    assert not (tmp_path / "qc.png").exists()
+
+
+def test_a_source_that_its_result_replaced_is_not_compared(segy: Write, console: Console) -> None:
+    path = segy()
+    assert "the source was replaced by its result" in run(console, path, path)
+
+
+def test_a_source_that_was_open_when_its_result_replaced_it_is_compared(
+    segy: Write, gathers: np.ndarray, console: Console
+) -> None:
+    path, result = segy(), segy("clean.sgy", 0.5 * gathers)
+    with SegyReader(path, gather="fldr") as before:
+        result.replace(path)
+        with SegyReader(path, gather="fldr") as after:
+            report(before, after, path, console)
+    assert "energy removed 0.25," in console.export_text()
+
+
+def test_traces_that_the_denoiser_broke_are_a_warning(
+    segy: Write, gathers: np.ndarray, console: Console
+) -> None:
+    clean = 0.5 * gathers
+    clean[0, 3, 4] = np.inf
+    text = run(console, segy(), segy("clean.sgy", clean))
+    assert "WARNING: 1 live traces are not finite in the output" in text
+
+
+def test_names_are_printed_as_they_are(segy: Write, gathers: np.ndarray, console: Console) -> None:
+    clean = segy("[bold][red]x.sgy", 0.5 * gathers)
+    assert "[bold][red]x.sgy: 2 gathers" in run(console, segy(), clean)
+
+
+@pytest.mark.parametrize("taken", ["qc.png", "qc.html"])
+def test_neither_file_is_replaced_unasked(
+    taken: str, segy: Write, gathers: np.ndarray, console: Console, tmp_path: Path, drawn: list[str]
+) -> None:
+    (tmp_path / taken).write_text("mine")
+    paths = segy(), segy("clean.sgy", 0.5 * gathers)
+    with pytest.raises(OutputExistsError, match=taken):
+        run(console, *paths, qc=tmp_path / "qc.png")
+    assert [p.name for p in tmp_path.glob("qc.*")] == [taken]
+    assert (tmp_path / taken).read_text() == "mine"
+    run(console, *paths, qc=tmp_path / "qc.png", force=True)
+    assert (tmp_path / taken).read_bytes()[:4] in (b"\x89PNG", b"<!do")
+
+
+def test_a_name_that_is_no_image_is_refused(
+    segy: Write, gathers: np.ndarray, console: Console, tmp_path: Path, drawn: list[str]
+) -> None:
+    with pytest.raises(WriteError, match=r"qc\.docx: the figure cannot be written .* Try a \.png"):
+        run(console, segy(), segy("clean.sgy", 0.5 * gathers), qc=tmp_path / "qc.docx")
+
+
+def test_a_full_disk_leaves_no_half_page(
+    segy: Write, gathers: np.ndarray, console: Console, small_disk: Path, drawn: list[str]
+) -> None:
+    (small_disk / "mine").write_bytes(bytes(60 << 10))  # the image still fits, the page does not
+    paths = segy(), segy("clean.sgy", 0.5 * gathers)
+    with pytest.raises(WriteError, match=r"qc\.html: the page cannot be written \(No space left"):
+        run(console, *paths, qc=small_disk / "qc.png")
+    assert {path.name for path in small_disk.iterdir()} == {"mine", "qc.png"}

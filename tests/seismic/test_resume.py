@@ -1,0 +1,249 @@
+"""A killed run leaves no half output, and a later one finishes its work byte for byte.
+
+Run as a program, this file is the run that gets killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from scionwood import Record, WriteError
+from scionwood.cli import main
+from scionwood_seismic.readers import partial
+from scionwood_seismic.readers.partial import partial_path
+from scionwood_seismic.readers.segy import SegyReader
+
+Write = Callable[..., Path]
+
+
+class Work:
+    """Take the mean trace away, which depends on what is in a record; 30 ms each."""
+
+    def __init__(self, identity: Mapping[str, Any], pause: float = 0.0) -> None:
+        self.identity, self.pause, self.calls = identity, pause, 0
+
+    def __call__(self, record: Record) -> np.ndarray:
+        time.sleep(self.pause)
+        self.calls += 1
+        return record.data - record.data.mean(axis=0)
+
+
+WORK = {"factor": 2}
+
+
+def start(*command: str) -> subprocess.Popen[bytes]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    child = [sys.executable, __file__, *command]
+    return subprocess.Popen(child, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def stop_when_begun(child: subprocess.Popen[bytes], target: Path, number: int) -> None:
+    """Send a signal once the journal has two records."""
+    journal = partial_path(target).with_name(partial_path(target).name + ".json")
+    until = time.monotonic() + 240  # imports are slow where others compute
+    try:
+        while not (journal.exists() and json.loads(journal.read_text())["done"] >= 2):
+            assert child.poll() is None, "it ended too early"
+            assert time.monotonic() < until, "it does not begin"
+            time.sleep(0.01)
+        child.send_signal(number)
+        child.communicate(timeout=120)
+    finally:
+        child.kill()
+        child.communicate()
+
+
+def finish(source: Path, target: Path, block: int, work: Work, **options: bool) -> None:
+    with SegyReader(source, gather="fldr", block=block) as reader:
+        reader.rewrite(target, work, **options)
+
+
+def left(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture
+def source(segy: Write) -> Path:
+    """30 gathers of 12 traces."""
+    data = np.random.default_rng(0).standard_normal((30, 12, 40)).astype(np.float32)
+    return segy(data=data)
+
+
+@pytest.mark.parametrize("block", [12, 8])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_run_is_finished_byte_for_byte(
+    source: Path, tmp_path: Path, block: int, number: int
+) -> None:
+    """Whole gathers, and gathers in parts that fade from one to the next."""
+    target, whole = tmp_path / "out.sgy", tmp_path / "whole.sgy"
+    stop_when_begun(start("rewrite", str(source), str(target), str(block)), target, number)
+    assert left(tmp_path) == [".out.sgy.part", ".out.sgy.part.json", "in.sgy"]
+    again, once = Work(WORK), Work(WORK)
+    finish(source, target, block, again, resume=True)
+    finish(source, whole, block, once)
+    assert target.read_bytes() == whole.read_bytes()
+    assert 0 < again.calls < once.calls
+    assert left(tmp_path) == ["in.sgy", "out.sgy", "whole.sgy"]
+
+
+@pytest.mark.parametrize("at", range(1, 6))
+def test_wherever_it_stops_it_goes_on(segy: Write, tmp_path: Path, at: int) -> None:
+    """Also between the parts of one gather, and within its last."""
+    data = np.random.default_rng(0).standard_normal((2, 24, 40)).astype(np.float32)
+    source, target, whole = segy(data=data), tmp_path / "out.sgy", tmp_path / "whole.sgy"
+    work = Work(WORK)
+
+    class Stops(Work):
+        def __call__(self, record: Record) -> np.ndarray:
+            if self.calls == at:
+                raise KeyboardInterrupt
+            return super().__call__(record)
+
+    with pytest.raises(KeyboardInterrupt):
+        finish(source, target, 10, Stops(WORK))
+    finish(source, target, 10, work, resume=True)
+    finish(source, whole, 10, Work(WORK))
+    assert target.read_bytes() == whole.read_bytes()
+
+
+class TestAStalePartial:
+    @pytest.fixture
+    def target(self, source: Path, tmp_path: Path) -> Path:
+        class Fails(Work):
+            def __call__(self, record: Record) -> np.ndarray:
+                if self.calls == 3:
+                    raise RuntimeError("out of memory")
+                return super().__call__(record)
+
+        target = tmp_path / "out.sgy"
+        with pytest.raises(RuntimeError, match="memory"):
+            finish(source, target, 12, Fails(WORK))
+        return target
+
+    def test_is_in_the_way_without_resume_or_force(self, source: Path, target: Path) -> None:
+        before = partial_path(target).read_bytes()
+        with pytest.raises(WriteError, match=r"unfinished run.*--resume.*--force"):
+            finish(source, target, 12, Work(WORK))
+        assert partial_path(target).read_bytes() == before
+
+    def test_is_replaced_by_force(self, source: Path, target: Path) -> None:
+        work = Work({"factor": 3})
+        finish(source, target, 12, work, overwrite=True)
+        assert work.calls == 30
+        assert left(target.parent) == ["in.sgy", "out.sgy"]
+
+    def test_of_other_work_is_refused(self, source: Path, target: Path) -> None:
+        with pytest.raises(WriteError, match=r"differs \(factor: then 2, now 3\).*--force"):
+            finish(source, target, 12, Work({"factor": 3}), resume=True)
+        with pytest.raises(WriteError, match=r"differs \(block: then 12, now 8\)"):
+            finish(source, target, 8, Work(WORK), resume=True)
+
+    @pytest.mark.parametrize("change", [b"X", None])
+    def test_of_another_source_is_refused(
+        self, source: Path, target: Path, change: bytes | None
+    ) -> None:
+        found = source.stat()
+        if change:  # one byte of a header, size and date as they were
+            source.write_bytes(change + source.read_bytes()[1:])
+        os.utime(source, ns=(found.st_atime_ns, found.st_mtime_ns + (0 if change else 1)))
+        with pytest.raises(WriteError, match=r"differs \(source"):
+            finish(source, target, 12, Work(WORK), resume=True)
+
+    @pytest.mark.parametrize("text", ["", "[1]", '{"done": "x", "work": {}}'])
+    def test_with_a_damaged_journal_is_refused(self, source: Path, target: Path, text: str) -> None:
+        partial_path(target).with_name(".out.sgy.part.json").write_text(text)
+        with pytest.raises(WriteError, match=r"no journal of a run.*--force"):
+            finish(source, target, 12, Work(WORK), resume=True)
+
+    def test_that_was_cut_is_refused(self, source: Path, target: Path) -> None:
+        os.truncate(partial_path(target), 5000)
+        with pytest.raises(WriteError, match="size that was reserved"):
+            finish(source, target, 12, Work(WORK), resume=True)
+
+    def test_that_is_being_written_is_refused(self, source: Path, target: Path) -> None:
+        class Second(Work):
+            def __call__(self, record: Record) -> np.ndarray:
+                with pytest.raises(WriteError, match="another process is writing"):
+                    finish(source, target, 12, Work(WORK), resume=True)
+                return super().__call__(record)
+
+        finish(source, target, 12, Second(WORK), resume=True)
+        assert target.exists()
+
+
+def test_resume_with_nothing_to_resume_begins(source: Path, tmp_path: Path) -> None:
+    """So that a job script can always say --resume."""
+    finish(source, tmp_path / "out.sgy", 12, Work(WORK), resume=True)
+    assert left(tmp_path) == ["in.sgy", "out.sgy"]
+
+
+def test_an_error_of_the_data_leaves_nothing(source: Path, tmp_path: Path) -> None:
+    class Shortens(Work):
+        def __call__(self, record: Record) -> np.ndarray:
+            return super().__call__(record)[:-1]
+
+    with pytest.raises(WriteError, match="shape"):
+        finish(source, tmp_path / "out.sgy", 12, Shortens(WORK))
+    assert left(tmp_path) == ["in.sgy"]
+
+
+def test_a_plain_function_leaves_nothing_and_cannot_be_resumed(
+    source: Path, tmp_path: Path
+) -> None:
+    def fail(record: Record) -> np.ndarray:
+        raise KeyboardInterrupt
+
+    with SegyReader(source) as reader:
+        with pytest.raises(KeyboardInterrupt):
+            reader.rewrite(tmp_path / "out.sgy", fail)
+        with pytest.raises(WriteError, match="without a name"):
+            reader.rewrite(tmp_path / "out.sgy", fail, resume=True)
+    assert left(tmp_path) == ["in.sgy"]
+
+
+@pytest.fixture
+def stopped(source: Path, run: Path, tmp_path: Path) -> list[str]:
+    """A denoising that got a SIGTERM, and its command."""
+    target = tmp_path / "clean.sgy"
+    command = ["seismic", "denoise", str(source), str(target), "--adapter", str(run)]
+    child = start("main", *command)
+    stop_when_begun(child, target, signal.SIGTERM)
+    assert child.returncode == 128 + signal.SIGTERM
+    assert left(tmp_path) == [".clean.sgy.part", ".clean.sgy.part.json", "in.sgy"]
+    return command
+
+
+def test_the_command_goes_on_after_a_sigterm(
+    stopped: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(stopped) == 2
+    assert "--resume goes on with it" in capsys.readouterr().err
+    assert main([*stopped, "--resume", "--tile", "128"]) == 2
+    assert "tile: then 256, now 128" in capsys.readouterr().err
+    assert main([*stopped, "--resume"]) == 0
+    stopped[3] = str(tmp_path / "whole.sgy")
+    assert main(stopped) == 0
+    assert (tmp_path / "clean.sgy").read_bytes() == (tmp_path / "whole.sgy").read_bytes()
+
+
+def child(kind: str, *arguments: str) -> None:
+    partial.INTERVAL = 0.0
+    if kind == "main":
+        sys.exit(main(arguments))
+    source, target, block = arguments
+    finish(Path(source), Path(target), int(block), Work(WORK, pause=0.03))
+
+
+if __name__ == "__main__":
+    child(*sys.argv[1:])

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from scionwood import ReadError, RecipeError
+from scionwood_seismic.normalise import scale
+from scionwood_seismic.readers import segy as segy_module
+from scionwood_seismic.readers.create import write_segy
+from scionwood_seismic.readers.streams import StreamReader
+from scionwood_seismic.survey import Survey
+from scionwood_seismic.survey_source import Recent, find_files, read_record
+
+DT = 0.004
+Batch = dict[str, torch.Tensor]
+
+
+@pytest.fixture
+def gathers() -> np.ndarray:
+    """Eight gathers of 12 traces and 48 samples, in an instrument's unit."""
+    return (np.random.default_rng(0).standard_normal((8, 12, 48)) * 50).astype(np.float32)
+
+
+@pytest.fixture
+def survey(tmp_path: Path, gathers: np.ndarray) -> Path:
+    path = tmp_path / "survey.sgy"
+    write_segy(path, gathers, dt=DT)
+    return path
+
+
+def data(path: Path | str = "simulated", **options: object) -> Survey:
+    small = {"n_traces": 8, "n_samples": 24, "batch_size": 4, "n_train": 24, "n_val": 4}
+    return Survey(path=str(path), **{**small, "n_test": 4, **options})  # type: ignore[arg-type]
+
+
+def batches(survey: Survey, split: str = "train", key: str = "noisy") -> torch.Tensor:
+    return torch.cat([batch[key] for batch in getattr(survey, f"{split}_dataloader")()])
+
+
+def origin(patch: torch.Tensor, gathers: np.ndarray) -> tuple[int, int, int]:
+    """The gather, trace and sample at which a patch begins in the file."""
+    for number, gather in enumerate(gathers):
+        views = np.lib.stride_tricks.sliding_window_view(gather / scale(gather), patch.shape[-2:])
+        at = np.argwhere(np.isclose(views, patch[0].numpy(), rtol=1e-4).all((-2, -1)))
+        if len(at):
+            return number, int(at[0, 0]), int(at[0, 1])
+    raise AssertionError("the patch is in no gather")
+
+
+def test_patches_are_pieces_of_gathers_in_units_of_the_gather(
+    survey: Path, gathers: np.ndarray
+) -> None:
+    patches = batches(data(survey))
+    assert patches.shape == (24, 1, 8, 24)
+    assert len({origin(patch, gathers) for patch in patches}) > 12
+
+
+def test_a_gather_is_in_one_split_only(survey: Path, gathers: np.ndarray) -> None:
+    source = data(survey)
+    found = {
+        split: {origin(patch, gathers)[0] for patch in batches(source, split)}
+        for split in ("train", "val", "test")
+    }
+    assert not any(found[a] & found[b] for a, b in combinations(found, 2))
+    assert {split: set(records) for split, records in source.splits.items()} == found
+
+
+def test_parts_of_a_gather_stay_in_one_split(
+    tmp_path: Path, gathers: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segy_module, "LARGEST", 8 * 48)  # a part of a gather has 8 of its traces
+    for number in range(3):
+        write_segy(tmp_path / f"{number}.sgy", gathers[number : number + 1], dt=DT)
+    splits = data(tmp_path).splits
+    assert sorted(map(sorted, splits.values())) == [[0, 1], [2, 3], [4, 5]]
+
+
+def test_an_epoch_draws_other_patches_and_validation_the_same(survey: Path) -> None:
+    source = data(survey)
+    loader = source.train_dataloader()
+    first = torch.cat([batch["noisy"] for batch in loader])
+    loader.sampler.set_epoch(1)
+    second = torch.cat([batch["noisy"] for batch in loader])
+    assert not torch.equal(first, second)
+    assert torch.equal(batches(source, "val"), batches(source, "val"))
+
+
+def test_workers_change_nothing(survey: Path) -> None:
+    assert torch.equal(batches(data(survey)), batches(data(survey, num_workers=2)))
+
+
+def test_the_seed_decides(survey: Path) -> None:
+    assert torch.equal(batches(data(survey)), batches(data(survey)))
+    assert not torch.equal(batches(data(survey)), batches(data(survey, seed=1)))
+
+
+def test_dead_traces_and_gathers_without_room_are_passed_over(
+    tmp_path: Path, gathers: np.ndarray
+) -> None:
+    gathers[:, 3], gathers[:, 7] = 0, np.nan
+    gathers[0], gathers[1, :6] = 0, np.inf
+    path = tmp_path / "dead.sgy"
+    write_segy(path, gathers, dt=DT)
+    alive = np.delete(gathers[2:], [3, 7], axis=1)
+    for patch in batches(data(path)):
+        origin(patch, alive)
+
+
+def test_a_survey_without_a_large_enough_gather_is_refused(survey: Path) -> None:
+    with pytest.raises(ReadError, match=r"has 13 live traces of 24 samples\. Lower data.n_traces"):
+        batches(data(survey, n_traces=13))
+
+
+def test_the_noise_is_from_the_window_and_the_patches_are_from_behind_it(
+    survey: Path, gathers: np.ndarray
+) -> None:
+    source = data(survey, noise_window=20 * DT)
+    noise, noisy = batches(source, key="noise_only"), batches(source)
+    assert noise.shape == noisy.shape
+    windows = np.concatenate([np.abs(g[:, :20] / scale(g)).ravel() for g in gathers])
+    assert np.isin(np.abs(noise.numpy()).round(4), windows.round(4)).mean() > 0.99
+    assert all(origin(patch, gathers)[2] >= 20 for patch in noisy)
+
+
+@pytest.mark.parametrize("samples", [3, 48])
+def test_a_window_that_does_not_fit_is_refused(survey: Path, samples: int) -> None:
+    with pytest.raises(RecipeError, match=f"it is {samples} samples of .*survey.sgy"):
+        batches(data(survey, noise_window=samples * DT))
+
+
+def test_too_few_gathers_to_split_are_refused(survey: Path) -> None:
+    with pytest.raises(RecipeError, match=r"1 gathers cannot be split.*Give more files"):
+        data(survey, gather="none").setup("fit")
+
+
+def test_a_cache_of_nothing_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"data.cache 0"):
+        data(cache=0)
+
+
+def test_files_are_found_by_name_folder_and_glob(survey: Path) -> None:
+    other = survey.with_name("b.SEGY")
+    other.write_bytes(survey.read_bytes())
+    survey.with_name("notes.txt").write_text("not data")
+    assert find_files(str(survey)) == [survey]
+    assert find_files(str(survey.parent)) == [other, survey]
+    assert find_files(f"{survey.parent}/s*") == [survey]
+    with pytest.raises(ReadError, match="no seismic file is there"):
+        find_files(str(survey.parent / "x*.sgy"))
+
+
+def test_a_survey_may_be_several_files(survey: Path, gathers: np.ndarray) -> None:
+    write_segy(survey.with_name("second.sgy"), gathers * -2, dt=DT)
+    source = data(survey.parent)
+    assert sum(map(len, source.splits.values())) == 16
+    assert batches(source).shape[0] == 24
+
+
+def test_a_damaged_file_is_named_before_training(survey: Path) -> None:
+    survey.write_bytes(survey.read_bytes()[:-10])
+    with pytest.raises(ReadError, match=r"survey\.sgy: the SEG-Y file ends"):
+        data(survey).setup("fit")
+
+
+def test_no_more_than_the_cache_is_kept(survey: Path) -> None:
+    source = data(survey, cache=2)
+    batches(source)
+    batches(source, "val")
+    assert len(source.kept.values) == 2
+    closed: list[str] = []
+    recent = Recent[str](2, closed.append)
+    for key in (0, 1, 0, 2):
+        recent.get(key, lambda key=key: f"gather {key}")  # type: ignore[misc]
+    assert closed == ["gather 1"]
+    assert list(recent.values) == [0, 2]
+
+
+def test_a_reader_without_random_access_is_read_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "sample.mseed"
+    StreamReader.write_sample(path)
+    with StreamReader(path) as reader:
+        for index, record in enumerate(reader):
+            np.testing.assert_array_equal(read_record(reader, index).data, record.data)
+
+
+def test_the_simulated_survey_knows_its_clean_gathers() -> None:
+    batch = next(iter(data(noise_window=0.064).train_dataloader()))
+    assert set(batch) == {"noisy", "clean", "noise_only"}
+    error = batch["noisy"] - batch["clean"]
+    assert 0.1 < error.square().mean() / batch["clean"].square().mean() < 10
