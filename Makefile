@@ -3,7 +3,7 @@ BIN := .venv/bin
 FIELDS := $(wildcard plugins/*)
 DONE := .venv/installed
 
-.PHONY: install test test-slow lint format demo wheels
+.PHONY: install test test-slow lint format demo bench wheels
 
 install: $(DONE)
 
@@ -32,6 +32,14 @@ format: $(DONE)
 wheels: $(DONE)
 	rm -rf dist
 	for folder in . $(FIELDS); do $(BIN)/python -m build --wheel --no-isolation --outdir dist $$folder; done
+
+# Every table of results anew: about two hours on two cores. Each script also runs alone.
+bench: $(DONE)
+	$(BIN)/python benchmarks/seismic_accuracy.py
+	$(BIN)/python benchmarks/seismic_tta.py
+	$(BIN)/python benchmarks/seismic_io.py --denoise
+	$(BIN)/python benchmarks/seismic_kurtosis.py
+	$(BIN)/python benchmarks/tables.py
 
 # From a noisy SEG-Y file to a denoised one: train, simulate, denoise, compare.
 demo: $(DONE)

@@ -92,10 +92,11 @@ def test_weights_are_put_back_after_a_failure(model: nn.Module) -> None:
     ("options", "noise", "verdict"),
     [
         (replace(MATCHED, enough=1e9), "ambient", "matched already"),
-        (replace(MATCHED, tolerance=-1.0), "ambient", "rolled back: more signal would have leaked"),
+        (replace(MATCHED, tolerance=-9.0), "ambient", "rolled back: more signal would have leaked"),
         (replace(MATCHED, steps=0), "ambient", "rolled back: no step was better"),
         (replace(MATCHED, window=None), "ambient", "refused: `matched` needs a noise window"),
         (replace(MATCHED, window=(0.0, 0.006)), "ambient", "refused: the noise window holds"),
+        (MATCHED, "erratic", "refused: kurtosis "),
         (KURTOSIS, "erratic", "refused: kurtosis "),
         (replace(KURTOSIS, window=(0.0, QUIET * DT)), "erratic", "refused: kurtosis "),
     ],

@@ -116,11 +116,10 @@ class TestNoisier:
 
     def test_it_needs_a_noise_window(self, batch: Batch) -> None:
         field = {"noisy": batch["noisy"]}
-        with pytest.raises(RecipeError, match=r"Set data.noise_window, or task.removed_share to 1"):
+        with pytest.raises(RecipeError, match=r"Set data\.noise_window"):
             Blind(nn.Identity(), start="a run").losses(field)
-        assert Blind(Spy(0.75), start="a run", removed_share=1.0).losses(field)["loss"] > 0
 
-    @pytest.mark.parametrize(("share", "count"), [(0.0, 0), (0.25, 1), (0.75, 3), (1.0, 4)])
+    @pytest.mark.parametrize(("share", "count"), [(0.0, 0), (0.25, 1), (0.75, 3)])
     def test_the_share_of_removed_noise_is_kept_to(
         self, batch: Batch, share: float, count: int
     ) -> None:
@@ -129,9 +128,9 @@ class TestNoisier:
         window = (spy.seen[1] - 0.75 * batch["noisy"] - batch["noise_only"]).abs().amax((1, 2, 3))
         assert (window > 1e-3).sum() == count
 
-    @pytest.mark.parametrize("share", [-0.1, 1.1])
+    @pytest.mark.parametrize("share", [-0.1, 1.0])
     def test_a_share_of_removed_noise_out_of_range_is_refused(self, share: float) -> None:
-        with pytest.raises(RecipeError, match=r"task.removed_share .*from 0 to 1"):
+        with pytest.raises(RecipeError, match=r"task.removed_share .*from 0 to less than 1"):
             Blind(nn.Identity(), start="a run", removed_share=share)
 
 

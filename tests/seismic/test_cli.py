@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -105,7 +106,7 @@ def test_an_adapter_of_another_base_is_refused(
 ) -> None:
     other = shutil.copytree(run, tmp_path / "other")
     recipe = other / "recipe.yaml"
-    recipe.write_text(recipe.read_text().replace("init_seed: 0", "init_seed: 1"))
+    recipe.write_text(recipe.read_text().replace("weights: shipped", "weights: none"))
     noisy = segy()
     assert denoise(noisy, noisy.with_name("clean.sgy"), other) == 2
     assert "base" in capsys.readouterr().err
@@ -194,3 +195,46 @@ class TestSimulateAndCompare:
         assert self.simulate(files) == 0
         assert main(["seismic", "compare", files[0], files[1], str(segy())]) == 2
         assert "(gathers, traces, samples) differ" in capsys.readouterr().err
+
+
+def test_the_lora_is_fitted_to_each_gather_where_that_is_asked_for(
+    segy: Write, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noisy = segy()
+    plain, adapted = (noisy.with_name(name) for name in ("plain.sgy", "adapted.sgy"))
+    assert denoise(noisy, plain, run) == 0
+    capsys.readouterr()
+    options = ("--tta", "matched", "--noise-window", "0:0.06")
+    assert denoise(noisy, adapted, run, *options) == 0
+    assert "adapted: 2 gathers" in capsys.readouterr().out
+    assert not np.array_equal(read(plain), read(adapted))
+    sidecar = json.loads(adapted.with_name("adapted.sgy.json").read_text())
+    assert sidecar["adaptation"] == {"adapted": 2}
+    assert sidecar["work"]["tta"]["window"] == [0.0, 0.06]
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        (("--tta", "matched"), "--noise-window 0:0.2"),
+        (("--noise-window", "0.2"), "two times in s"),
+        (("--noise-window", "0.3:0.2"), "two times in s"),
+    ],
+)
+def test_a_missing_or_senseless_noise_window_is_refused(
+    segy: Write, run: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], rule: str
+) -> None:
+    noisy = segy()
+    assert denoise(noisy, noisy.with_name("out.sgy"), run, *options) != 0
+    assert rule in " ".join(capsys.readouterr().err.split())
+    assert not noisy.with_name("out.sgy").exists()
+
+
+def test_simulated_gathers_may_begin_with_noise_alone(tmp_path: Path) -> None:
+    noisy, reference = tmp_path / "noisy.sgy", tmp_path / "reference.sgy"
+    command = ["seismic", "simulate", str(noisy), "--reference", str(reference), "--quiet", "0.02"]
+    size = ["--n-gathers", "2", "--n-traces", "16", "--n-samples", "32", "--noise", "scattered"]
+    assert main([*command, *size]) == 0
+    assert not read(reference)[:, :10].any()
+    assert read(reference)[:, 10:].any()
+    assert read(noisy)[:, :10].all()

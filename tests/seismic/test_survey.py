@@ -11,9 +11,8 @@ from scionwood import ReadError, RecipeError
 from scionwood_seismic.normalise import scale
 from scionwood_seismic.readers import segy as segy_module
 from scionwood_seismic.readers.create import write_segy
-from scionwood_seismic.readers.streams import StreamReader
 from scionwood_seismic.survey import Survey
-from scionwood_seismic.survey_source import Recent, find_files, read_record
+from scionwood_seismic.survey_source import Recent, find_files
 
 DT = 0.004
 Batch = dict[str, torch.Tensor]
@@ -177,14 +176,6 @@ def test_no_more_than_the_cache_is_kept(survey: Path) -> None:
         recent.get(key, lambda key=key: f"gather {key}")  # type: ignore[misc]
     assert closed == ["gather 1"]
     assert list(recent.values) == [0, 2]
-
-
-def test_a_reader_without_random_access_is_read_in_order(tmp_path: Path) -> None:
-    path = tmp_path / "sample.mseed"
-    StreamReader.write_sample(path)
-    with StreamReader(path) as reader:
-        for index, record in enumerate(reader):
-            np.testing.assert_array_equal(read_record(reader, index).data, record.data)
 
 
 def test_the_simulated_survey_knows_its_clean_gathers() -> None:

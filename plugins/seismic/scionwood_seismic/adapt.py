@@ -25,6 +25,10 @@ Reference = tuple[float, float | None]
 GAUSSIAN = 3.0
 """Excess kurtosis above which noise is too unlike Gaussian noise for `kurtosis` to be right."""
 
+HEAVY = 30.0
+"""Excess kurtosis above which a few bursts decide the moments of a window, so that they tell little
+of the rest; adapting to erratic noise all the same lost up to 3 dB."""
+
 
 @final
 @dataclass(frozen=True)
@@ -43,8 +47,9 @@ class Adaptation:
         lr: learning rate.
         anchor: weight of the relative squared change of the result.
         enough: no adaptation where the objective is below this to begin with.
-        tolerance: by how much the local similarity of the result and what is removed may rise;
-            where it rises more, signal has leaked, and the adaptation is rolled back.
+        tolerance: by how much the leakage may rise; where it rises more, the adaptation is rolled
+            back. Leakage is the mean local similarity of the result and what is removed, less that
+            inside the window, where it comes from noise that is left.
         tiles: the most tiles that are adapted on, spread over the gather.
     """
 
@@ -54,7 +59,7 @@ class Adaptation:
     lr: float = 1e-2
     anchor: float = 0.1
     enough: float = 0.02
-    tolerance: float = 0.02
+    tolerance: float = 0.2
     tiles: int = 4
 
 
@@ -68,7 +73,7 @@ class Outcome:
         steps: the step whose weights were used; 0 for those of the run.
         before: the objective at first.
         after: the objective with the weights that were used.
-        leakage: mean local similarity of result and removed part, before and after.
+        leakage: see `Adaptation.tolerance`, before and after.
     """
 
     verdict: str
@@ -168,22 +173,31 @@ class Adapter:
         if obstacle:
             return Outcome(f"refused: {obstacle}")
         x = torch.from_numpy(_tiles(data, tile, self.options.tiles)).to(device)
+        inside = np.broadcast_to(self._window(time), data.shape)
+        quiet = torch.from_numpy(_tiles(inside, tile, self.options.tiles)).to(device) > 0
         with torch.no_grad():
             first = self.model(x)
             before = float(_mismatch(x - first, reference))
-        leak = _leak(x, first)
+        leak = _leak(x, first, quiet)
         if before < self.options.enough:
             return Outcome("matched already", 0, before, before, (leak, leak))
         kept = [p.detach().clone() for p in self._lora]
         step, after, values = self._descend(x, first, reference, before)
         self._put(values)
         with torch.no_grad():
-            leaked = _leak(x, self.model(x))
+            leaked = _leak(x, self.model(x), quiet)
         if step == 0 or leaked > leak + self.options.tolerance:
             self._put(kept)
             why = "no step was better" if step == 0 else "more signal would have leaked"
             return Outcome(f"rolled back: {why}", 0, before, before, (leak, leaked))
         return Outcome("adapted", step, before, after, (leak, leaked))
+
+    def _window(self, time: np.ndarray) -> np.ndarray:
+        """Which samples lie in the noise window; none without one."""
+        if self.options.window is None:
+            return np.zeros(time.shape, bool)
+        first, last = self.options.window
+        return (time >= first) & (time < last)
 
     def _descend(
         self, x: Tensor, first: Tensor, reference: Reference, before: float
@@ -210,7 +224,7 @@ class Adapter:
     def _reference(self, data: np.ndarray, time: np.ndarray) -> tuple[Reference, str]:
         """The moments to match, and what stands against adapting, if anything does."""
         window = self.options.window
-        noise = data if window is None else data[:, (time >= window[0]) & (time < window[1])]
+        noise = data if window is None else data[:, self._window(time)]
         if noise.shape[1] < 8:
             return (0.0, None), "the noise window holds fewer than 8 samples"
         found = moments(torch.from_numpy(noise))
@@ -218,11 +232,11 @@ class Adapter:
         if self.options.objective == "matched":
             if window is None:
                 return (0.0, None), "`matched` needs a noise window"
-            return (kurtosis, log_std), ""
-        if kurtosis > GAUSSIAN:
-            where = "noise window" if window else "gather"
-            return (0.0, None), f"kurtosis {kurtosis:.1f} of the {where}: the noise is not Gaussian"
-        return (0.0, None), ""
+            obstacle = f"kurtosis {kurtosis:.0f} of the noise window: bursts decide its moments"
+            return (kurtosis, log_std), obstacle if kurtosis > HEAVY else ""
+        where = "noise window" if window else "gather"
+        obstacle = f"kurtosis {kurtosis:.1f} of the {where}: the noise is not Gaussian"
+        return (0.0, None), obstacle if kurtosis > GAUSSIAN else ""
 
 
 def _mismatch(removed: Tensor, reference: Reference) -> Tensor:
@@ -238,8 +252,11 @@ def _compress(kurtosis: Tensor) -> Tensor:
     return kurtosis.sign() * torch.log1p(kurtosis.abs())
 
 
-def _leak(noisy: Tensor, estimate: Tensor) -> float:
-    return float(metrics.local_similarity(estimate, noisy - estimate).mean())
+def _leak(noisy: Tensor, estimate: Tensor, quiet: Tensor) -> float:
+    similarity = metrics.local_similarity(estimate, noisy - estimate)
+    if not quiet.any() or quiet.all():
+        return float(similarity.mean())
+    return float(similarity[~quiet].mean() - similarity[quiet].mean())
 
 
 def _tiles(data: np.ndarray, tile: int, most: int) -> np.ndarray:

@@ -40,7 +40,7 @@ class Blind(Task):
     noise that neighbours share is learned as if it were signal.
 
     Shapes: `noisy` of a batch, and the denoised: (batch, 1, trace, time), float32; so are
-    `noise_only`, which `noisier` may need, and `clean`, which only the metrics use.
+    `noise_only`, which `noisier` needs, and `clean`, which only the metrics use.
 
     Units: amplitudes divided by `normalise.scale` of the noisy gather.
 
@@ -49,8 +49,8 @@ class Blind(Task):
         start: the folder of the run to start from, of the same backbone and adapter; `none` to
             train `blind_trace` from the weights that the backbone has.
         method: how to learn without clean gathers.
-        removed_share: the share of patches to which `noisier` adds removed noise rather than that of
-            the windows; 0 where the windows show all noise, 1 where there are none.
+        removed_share: the share of patches to which `noisier` adds removed noise rather than that
+            of the windows; 0 adapts further, where the windows show all of the noise.
         masked: the share of traces that `blind_trace` replaces.
         anchor: how strongly `blind_trace` holds to the starting model; without one it does not.
         train_head: whether the decoder adapts too, or the adapter alone.
@@ -94,9 +94,9 @@ class Blind(Task):
             raise RecipeError("task.method noisier", rule, "Give that run's folder as task.start")
         if not 0 < masked < 1:
             raise RecipeError(f"task.masked {masked}", "a share between 0 and 1", "Such as 0.2")
-        if not 0 <= removed_share <= 1:
+        if not 0 <= removed_share < 1:
             value = f"task.removed_share {removed_share}"
-            raise RecipeError(value, "a share from 0 to 1", "Such as 0.5")
+            raise RecipeError(value, "a share from 0 to less than 1", "Such as 0.5")
         self.start, self.method, self.masked, self.anchor = start, method, masked, anchor
         self.removed_share = removed_share
         self._start: dict[str, Tensor] = {}
@@ -127,7 +127,7 @@ class Blind(Task):
         """The loss and its parts, for the keys `noisy` and, with `noisier`, `noise_only`.
 
         Raises:
-            RecipeError: `noisier` needs a noise window, and the data has none.
+            RecipeError: `noisier` on data without a noise window.
         """
         return self._noisier(batch) if self.method == "noisier" else self._blind_trace(batch)
 
@@ -186,17 +186,13 @@ class Blind(Task):
 
     def _noise(self, batch: dict[str, Tensor], removed: Tensor) -> Tensor:
         """What the starting model removed from the patch before, or the window's noise."""
-        removed = removed.roll(1, 0)
-        if self.removed_share == 1:
-            return removed
         if "noise_only" not in batch:
             rule = "it adds noise from the survey's signal-free windows, and the data has none"
-            remedy = "Set data.noise_window, or task.removed_share to 1"
-            raise RecipeError("task.method noisier", rule, remedy)
+            raise RecipeError("task.method noisier", rule, "Set data.noise_window")
         # Evenly over the batch: of shares of 0.5, every second patch.
         count = (torch.arange(len(removed) + 1) * self.removed_share).floor()
         own = count.diff().bool()[:, None, None, None].to(removed.device)
-        return torch.where(own, removed, batch["noise_only"])
+        return torch.where(own, removed.roll(1, 0), batch["noise_only"])
 
     def _blind_trace(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         noisy = batch["noisy"]

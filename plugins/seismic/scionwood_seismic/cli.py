@@ -48,7 +48,8 @@ def denoise(
         save_noise: also write what was removed, in the same format.
         tta: adapt the LoRA to each gather first: `matched` to the noise of a window, `kurtosis`
             to Gaussian noise, `none`; or as the run's recipe says.
-        noise_window: from and to which time gathers have no signal, s, such as 0:0.2.
+        noise_window: from and to which time gathers have no signal, s (m in a depth file), such
+            as 0:0.2; SEG-Y counts with its recording delay, others from the first sample.
         device: where to compute, such as cpu or cuda.
         tile: size of the tiles, traces and samples.
         overlap: how far tiles overlap.

@@ -64,7 +64,7 @@ class Denoiser:
             )
         result, outcome = self.adapter.denoise(
             record.data,
-            record.coords["time"],
+            record.coords["time" if "time" in record.coords else "depth"],
             tile=tile,
             overlap=overlap,
             unit=unit,

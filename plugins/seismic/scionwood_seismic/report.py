@@ -156,18 +156,14 @@ def _rows(readers: tuple[SeismicReader, ...], chosen: list[int], console: Consol
 def _results(
     readers: tuple[SeismicReader, ...], chosen: list[int]
 ) -> Iterator[tuple[int, str, Result]]:
-    """The chosen gathers of all files; none is read after the last of them."""
+    """The chosen gathers of all files."""
     _agree(readers, [len(reader) for reader in readers])
-    wanted = set(chosen)
-    for index, records in enumerate(zip(*readers, strict=True)):
-        if index in wanted:
-            _agree(readers, [record.data.shape for record in records])
-            name = ", ".join(f"{key} {value}" for key, value in records[0].key.items())
-            geometry = _geometry(readers[0], records[0])
-            noisy, clean, *truth = (record.data for record in records)
-            yield index, name, Result(noisy, clean, geometry, *truth)
-        if index == chosen[-1]:
-            return
+    for index in chosen:
+        records = [reader.read(index) for reader in readers]
+        _agree(readers, [record.data.shape for record in records])
+        name = ", ".join(f"{key} {value}" for key, value in records[0].key.items())
+        noisy, clean, *truth = (record.data for record in records)
+        yield index, name, Result(noisy, clean, _geometry(readers[0], records[0]), *truth)
 
 
 def _agree(readers: tuple[SeismicReader, ...], sizes: list[object]) -> None:

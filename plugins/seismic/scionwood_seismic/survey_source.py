@@ -7,13 +7,12 @@ from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Generic, Literal, Protocol, TypeVar, final, runtime_checkable
+from typing import Generic, Literal, TypeVar, final
 
 import numpy as np
 
-from scionwood import Reader, ReadError, RecipeError, Record, load
+from scionwood import Reader, ReadError, RecipeError, load
 from scionwood_seismic import plugin
 from scionwood_seismic.data import generator
 from scionwood_seismic.normalise import live, scale
@@ -105,7 +104,7 @@ class FieldFiles(Source):
         number, place = self.places[index]
         file = self.files[number]
         reader = self._open.get(number, lambda: open_reader(file, gather=self.key))
-        data = read_record(reader, place).data
+        data = reader.read(place).data
         signal = data[live(data)].astype(np.float32)
         quiet = _quiet(self.noise_window, reader.dt, data.shape[1], str(file))
         return SurveyGather(signal / np.float32(scale(signal)), None, quiet)
@@ -114,21 +113,6 @@ class FieldFiles(Source):
 def _in_parts(reader: Reader) -> bool:
     """Whether several records share a gather, even some of its traces."""
     return isinstance(reader, SegyReader) and len(reader) != len(reader.gather_lengths)
-
-
-@runtime_checkable
-class RandomAccess(Protocol):
-    """A reader that reads one record without those before it."""
-
-    def read(self, index: int) -> Record:
-        """The record of that index in the file's order."""
-
-
-def read_record(reader: Reader, index: int) -> Record:
-    """One record of a file; without `read` the reader passes over those before it."""
-    if isinstance(reader, RandomAccess):
-        return reader.read(index)
-    return next(islice(reader, index, None))
 
 
 def find_files(path: str) -> list[Path]:

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from scionwood import OutputExistsError, Reader, Record, WriteError
+from scionwood_seismic.readers.samples import integer_limits
 
 
 class SeismicReader(Reader):
@@ -27,6 +28,10 @@ class SeismicReader(Reader):
     dt: float
     traces: int
     vertical: Literal["time", "depth"] = "time"
+
+    @abstractmethod
+    def read(self, index: int) -> Record:
+        """The record of that index, from 0, without reading those before it."""
 
     @abstractmethod
     def rewrite(
@@ -87,9 +92,9 @@ def encode(data: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, int]:
         return data.astype(dtype), 0
     if np.isnan(data).any():
         raise WriteError("NaN", f"the file stores {kind(dtype)}", "Keep the samples finite")
-    info = np.iinfo(dtype)
+    limits = integer_limits(8 * dtype.itemsize, signed=dtype.kind == "i")
     rounded = np.rint(data.astype(np.float64))
-    clipped = np.clip(rounded, info.min, info.max)
+    clipped = np.clip(rounded, *limits)
     return clipped.astype(dtype), int((clipped != rounded).sum())
 
 

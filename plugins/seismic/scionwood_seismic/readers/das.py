@@ -73,7 +73,11 @@ class DasReader(SeismicReader):
 
     def __iter__(self) -> Iterator[Record]:
         for i in range(len(self._patches)):
-            yield self._record(i, self._load(i))
+            yield self.read(i)
+
+    def read(self, index: int) -> Record:
+        """The record of that index, from 0."""
+        return self._record(index, self._load(index))
 
     def rewrite(
         self,

@@ -9,7 +9,8 @@ from scionwood import ReadError
 from scionwood_seismic.readers.base import SeismicReader
 from scionwood_seismic.readers.das import DasReader
 from scionwood_seismic.readers.das_format import HDF5, TDMS
-from scionwood_seismic.readers.layout import BINARY, FORMATS, TEXT
+from scionwood_seismic.readers.layout import BINARY, TEXT
+from scionwood_seismic.readers.samples import FORMATS
 from scionwood_seismic.readers.segy import Gather, SegyReader
 from scionwood_seismic.readers.streams import StreamReader, stream_format
 

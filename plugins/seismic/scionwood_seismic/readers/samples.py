@@ -104,7 +104,7 @@ def encode(data: np.ndarray, code: int, order: str) -> tuple[np.ndarray, int]:
         bits, lost = _to_ibm(data)
         return bits.astype(order + "u4").view(np.uint8), lost
     rounded = np.rint(data.astype(np.float64))
-    low, high = _limits(form)
+    low, high = integer_limits(8 * form.size, signed=form.native[0] != "u")
     clipped = np.clip(rounded, low, high)
     lost = int((clipped != rounded).sum())
     whole = clipped.astype(form.native)
@@ -154,13 +154,9 @@ def _three_bytes(raw: np.ndarray, form: SampleFormat, order: str) -> np.ndarray:
     return wide.view(order + form.native)[..., 0] >> 8
 
 
-def _limits(form: SampleFormat) -> tuple[float, float]:
-    """The range of an integer format, as doubles that are inside it."""
-    bits = 8 * form.size
-    if form.native[0] == "u":
-        low, high = 0.0, 2.0**bits - 1
-    else:
-        low, high = -(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1
+def integer_limits(bits: int, *, signed: bool) -> tuple[float, float]:
+    """The range of an integer type, as doubles that are inside it."""
+    low, high = (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1) if signed else (0.0, 2.0**bits - 1)
     # A double next to 2^63 or 2^64 rounds up to it, which the integer cannot hold.
     return low, high if bits < 54 else float(np.nextafter(high, 0))
 

@@ -97,7 +97,11 @@ class StreamReader(SeismicReader):
 
     def __iter__(self) -> Iterator[Record]:
         for i in range(len(self._groups)):
-            yield self._record(i)
+            yield self.read(i)
+
+    def read(self, index: int) -> Record:
+        """The record of that index, from 0."""
+        return self._record(index)
 
     def rewrite(
         self,
