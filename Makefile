@@ -41,10 +41,14 @@ bench: $(DONE)
 	$(BIN)/python benchmarks/seismic_kurtosis.py
 	$(BIN)/python benchmarks/tables.py
 
-# From a noisy SEG-Y file to a denoised one: train, simulate, denoise, compare.
+# From a noisy SEG-Y file to a denoised one: train, simulate, denoise, compare; then foreign noise, with
+# the adapter fitted to each gather.
 demo: $(DONE)
 	rm -rf demo && mkdir demo
 	$(BIN)/scionwood fit seismic/denoise --run-dir demo/run
 	$(BIN)/scionwood seismic simulate demo/noisy.sgy --reference demo/reference.sgy
 	$(BIN)/scionwood seismic denoise demo/noisy.sgy demo/clean.sgy --adapter demo/run --qc demo/qc.png
 	$(BIN)/scionwood seismic compare demo/reference.sgy demo/noisy.sgy demo/clean.sgy --figure demo/denoised.png
+	$(BIN)/scionwood seismic simulate demo/foreign.sgy --reference demo/foreign_reference.sgy --noise ambient,scattered --n-gathers 4 --quiet 0.1
+	$(BIN)/scionwood seismic denoise demo/foreign.sgy demo/foreign_clean.sgy --adapter demo/run --tta matched --noise-window 0:0.1
+	$(BIN)/scionwood seismic compare demo/foreign_reference.sgy demo/foreign.sgy demo/foreign_clean.sgy --noise ambient,scattered
