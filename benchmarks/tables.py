@@ -32,6 +32,9 @@ CLASSICAL = {
     "LoRA + head": "Scionwood",
 }
 
+ARMS = ("LoRA + head", "full", "frozen + head", "scratch")
+LIGHT_ARMS = ("LoRA + light head", "full, light head", "frozen + light head", "scratch, light head")
+
 
 def accuracy() -> str:
     """SNR by noise class and method; the best of a row in bold."""
@@ -50,15 +53,15 @@ def peft() -> str:
     """What trains, and what that scores: mean over noise classes, and the difference to LoRA."""
     rows = [row for row in _read("seismic_accuracy") if row["noise"] != "none"]
     kinds = list(dict.fromkeys(row["noise"] for row in rows))
-    ours = _by_seed(rows, "LoRA + head", *kinds)
     lines = []
-    for name in ("LoRA + head", "full", "frozen + head", "scratch", "U-Net"):
+    for name in (*ARMS, *LIGHT_ARMS, "U-Net"):
         (first, *_) = (row for row in rows if row["method"] == name)
         trained, total = int(first["trained"]), int(first["parameters"])
         scores = _by_seed(rows, name, *kinds)
+        ours = _by_seed(rows, (LIGHT_ARMS if name in LIGHT_ARMS else ARMS)[0], *kinds)
         gaps = [a - b for a, b in zip(scores, ours, strict=True)]
         share = f"{trained:,} of {total:,} ({trained / total:.1%})"
-        gap = "" if name == "LoRA + head" else _spread(gaps, "+.2f")
+        gap = _spread(gaps, "+.2f") if any(gaps) else ""
         lines.append([name, share, _spread(scores, ".2f"), gap])
     return _table(["what trains", "trained parameters of all", "SNR, dB", "minus LoRA, dB"], lines)
 
@@ -80,16 +83,15 @@ def harm() -> str:
 
 
 def leakage() -> str:
-    """Leakage beside band-pass + SSA at equal noise removed, by noise class."""
-    rows = [r for r in _read("seismic_accuracy") if r["method"] == "LoRA + head"]
+    """What is lost, beside band-pass + SSA of the rank that removes as much noise, by class."""
+    rows = [row for row in _read("seismic_accuracy") if row["noise_removed"]]
+    columns = ("noise_removed", "signal_removed", "local_similarity", "ms_ssim_r")
     lines = []
-    for kind in [k for k in dict.fromkeys(row["noise"] for row in rows) if k != "none"]:
+    for kind in dict.fromkeys(row["noise"] for row in rows):
         some = [row for row in rows if row["noise"] == kind]
-        columns = ("local_similarity", "local_similarity_ssa", "ms_ssim_r", "ms_ssim_r_ssa")
-        lines.append(
-            [kind.replace("_", " "), *(f"{mean(float(r[c]) for r in some):.3f}" for c in columns)]
-        )
-    head = ["noise", "similarity", "bp + SSA", "MS-SSIM-R", "bp + SSA"]
+        pairs = [[mean(float(r[c + end]) for r in some) for end in ("", "_ssa")] for c in columns]
+        lines.append([kind.replace("_", " "), *(f"{a:z.3f} / {b:z.3f}" for a, b in pairs)])
+    head = ["noise", "noise removed", "signal removed", "local similarity", "MS-SSIM-R"]
     return _table(head, lines)
 
 

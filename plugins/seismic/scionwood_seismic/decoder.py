@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -23,23 +24,30 @@ class Decoder(nn.Module):
         embed_dim: channels of each ViT map.
         levels: how many ViT maps are given.
         width: channels at stride 2; strides 4 and 8 have 1.5 and 2 times as many.
+        scales: how many of these strides there are. With fewer, what is coarser is the ViT's alone.
         predict: "noise" gates and corrects the removed part, "clean" the kept part.
     """
 
     def __init__(
-        self, embed_dim: int, levels: int, *, width: int = 32, predict: str = "noise"
+        self,
+        embed_dim: int,
+        levels: int,
+        *,
+        width: int = 32,
+        scales: int = 3,
+        predict: str = "noise",
     ) -> None:
         super().__init__()
         self.predict = predict
-        wide, wider = width * 3 // 2, width * 2
+        widths = [width, width * 3 // 2, width * 2][:scales]
+        coarse = widths[::-1]
         self.stem = nn.Conv2d(8, width, 3, padding=1)
-        self.down = nn.ModuleList([_Block(width), _Block(wide), _Block(wider)])
-        self.shrink = nn.ModuleList([nn.Conv2d(width, wide, 2, 2), nn.Conv2d(wide, wider, 2, 2)])
-        self.context = nn.Conv2d(levels * embed_dim, wider, 1)
-        self.grow = nn.ModuleList(
-            [nn.Conv2d(wider, wider, 1), nn.Conv2d(wider, wide, 1), nn.Conv2d(wide, width, 1)]
-        )
-        self.up = nn.ModuleList([_Block(wider), _Block(wide), _Block(width)])
+        self.down = nn.ModuleList(_Block(each) for each in widths)
+        self.shrink = nn.ModuleList(nn.Conv2d(i, o, 2, 2) for i, o in pairwise(widths))
+        self.context = nn.Conv2d(levels * embed_dim, coarse[0], 1)
+        pairs = zip([coarse[0], *coarse], coarse, strict=False)
+        self.grow = nn.ModuleList(nn.Conv2d(i, o, 1) for i, o in pairs)
+        self.up = nn.ModuleList(_Block(each) for each in coarse)
         self.out = nn.Conv2d(width, 12, 3, padding=1)
         nn.init.normal_(self.out.weight, std=0.01)  # begins near "half of it is noise"
 
@@ -62,7 +70,7 @@ class Decoder(nn.Module):
             h = h if shrink is None else shrink(h)
         h = self.context(torch.cat(list(maps), 1))
         for grow, block, skip in zip(self.grow, self.up, reversed(skips), strict=True):
-            h = block(F.interpolate(grow(h), scale_factor=2.0, mode="nearest") + skip)
+            h = block(F.interpolate(grow(h), skip.shape[-2:], mode="nearest") + skip)
         gate, share, value = F.pixel_shuffle(self.out(h), 2).split(1, dim=1)
         part = torch.sigmoid(gate) * x + share * stripe + value
         return x - part if self.predict == "noise" else part

@@ -54,6 +54,7 @@ def dinov2_unet(
     init_seed: int = 0,
     predict: Literal["noise", "clean"] = "noise",
     width: int = 32,
+    scales: int = 3,
 ) -> DenoisingUNet:
     """A DINOv2 ViT with a denoising U-Net decoder.
 
@@ -68,6 +69,8 @@ def dinov2_unet(
         init_seed: seeds all random weights.
         predict: whether the decoder models what to remove or what to keep; it returns the latter.
         width: channels of the decoder at half resolution.
+        scales: strides of the decoder's own path, 2, 4 and 8, or fewer: then the encoder must
+            see what is coarser.
 
     Shapes: (batch, 1, trace, time) to the same, float32; any size, padded to multiples of 16.
 
@@ -78,4 +81,6 @@ def dinov2_unet(
 
     Source: Oquab et al., 2023, DINOv2, arXiv 2304.07193; the ViT is timm's.
     """
-    return build(VIT, size, weights=weights, init_seed=init_seed, predict=predict, width=width)
+    return build(
+        VIT, size, weights=weights, init_seed=init_seed, predict=predict, width=width, scales=scales
+    )

@@ -83,6 +83,7 @@ def dinov3_unet(
     init_seed: int = 0,
     predict: Literal["noise", "clean"] = "noise",
     width: int = 32,
+    scales: int = 3,
 ) -> DenoisingUNet:
     """A DINOv3 ViT or ConvNeXt with a denoising U-Net decoder.
 
@@ -99,6 +100,8 @@ def dinov3_unet(
         init_seed: seeds all random weights.
         predict: whether the decoder models what to remove or what to keep; it returns the latter.
         width: channels of the decoder at half resolution.
+        scales: strides of the decoder's own path, 2, 4 and 8, or fewer: then the encoder must
+            see what is coarser.
 
     Shapes: (batch, 1, trace, time) to the same, float32; any size, padded to multiples of 16, or
         of 32 for a ConvNeXt.
@@ -111,7 +114,15 @@ def dinov3_unet(
     Source: Simeoni et al., 2025, DINOv3, arXiv 2508.10104; the encoders are timm's.
     """
     family = CONVNEXT if size in CONVNEXT.sizes else VIT
-    return build(family, size, weights=weights, init_seed=init_seed, predict=predict, width=width)
+    return build(
+        family,
+        size,
+        weights=weights,
+        init_seed=init_seed,
+        predict=predict,
+        width=width,
+        scales=scales,
+    )
 
 
 def tiny_encoder() -> Eva:

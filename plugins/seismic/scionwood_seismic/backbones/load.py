@@ -21,7 +21,14 @@ _log = logging.getLogger(PACKAGE)
 
 
 def build(
-    family: Family, size: str, *, weights: str | Path, init_seed: int, predict: str, width: int
+    family: Family,
+    size: str,
+    *,
+    weights: str | Path,
+    init_seed: int,
+    predict: str,
+    width: int,
+    scales: int,
 ) -> DenoisingUNet:
     """A denoiser around an encoder of this family.
 
@@ -42,7 +49,7 @@ def build(
             "source": family.source,
         }
         return family.network(
-            encoder, trained_stem=random, width=width, predict=predict, card=facts
+            encoder, trained_stem=random, width=width, scales=scales, predict=predict, card=facts
         )
 
 

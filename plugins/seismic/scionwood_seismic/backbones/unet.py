@@ -102,6 +102,8 @@ class ViTUNet(DenoisingUNet):
             is resampled for it so that its maps are of stride 16 all the same.
         trained_stem: the encoder's weights are random, so its patch embedding trains with the head.
         width: channels of the decoder at half resolution.
+        scales: strides of the decoder's own path, 2, 4 and 8, or fewer: then the encoder must
+            see what is coarser.
         predict: what the decoder models, "noise" or "clean".
         card: entries for the model card.
     """
@@ -114,12 +116,13 @@ class ViTUNet(DenoisingUNet):
         *,
         trained_stem: bool,
         width: int,
+        scales: int,
         predict: str,
         card: Mapping[str, str],
     ) -> None:
         super().__init__(
             encoder,
-            Decoder(encoder.embed_dim, LEVELS, width=width, predict=predict),
+            Decoder(encoder.embed_dim, LEVELS, width=width, scales=scales, predict=predict),
             targets=VIT_TARGETS,
             head=("decoder", "encoder.patch_embed") if trained_stem else ("decoder",),
             card=card,
@@ -150,6 +153,8 @@ class ConvNeXtUNet(DenoisingUNet):
         encoder: a ConvNeXt with one input channel; its classifier is taken off.
         trained_stem: the encoder's weights are random, so its stem trains with the head.
         width: channels of the decoder at half resolution.
+        scales: strides of the decoder's own path, 2, 4 and 8, or fewer: then the encoder must
+            see what is coarser.
         predict: what the decoder models, "noise" or "clean".
         card: entries for the model card.
     """
@@ -162,12 +167,13 @@ class ConvNeXtUNet(DenoisingUNet):
         *,
         trained_stem: bool,
         width: int,
+        scales: int,
         predict: str,
         card: Mapping[str, str],
     ) -> None:
         super().__init__(
             encoder,
-            Decoder(COMMON, LEVELS, width=width, predict=predict),
+            Decoder(COMMON, LEVELS, width=width, scales=scales, predict=predict),
             targets=CONVNEXT_TARGETS,
             head=("decoder", "project", *(("encoder.stem",) if trained_stem else ())),
             card=card,
