@@ -62,8 +62,9 @@ def peft() -> str:
         gaps = [a - b for a, b in zip(scores, ours, strict=True)]
         share = f"{trained:,} of {total:,} ({trained / total:.1%})"
         gap = _spread(gaps, "+.2f") if any(gaps) else ""
-        lines.append([name, share, _spread(scores, ".2f"), gap])
-    return _table(["what trains", "trained parameters of all", "SNR, dB", "minus LoRA, dB"], lines)
+        lines.append([name, share, str(len(scores)), _spread(scores, ".2f"), gap])
+    head = ["what trains", "trained parameters of all", "seeds", "SNR, dB", "minus LoRA, dB"]
+    return _table(head, lines)
 
 
 def harm() -> str:

@@ -5,6 +5,7 @@ Run as a program, this file is the run that gets killed.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ import pytest
 
 from scionwood import Record, WriteError
 from scionwood.cli import main
+from scionwood_seismic.denoiser import Denoiser
 from scionwood_seismic.readers import partial
 from scionwood_seismic.readers.partial import partial_path
 from scionwood_seismic.readers.segy import SegyReader
@@ -28,14 +30,18 @@ Write = Callable[..., Path]
 
 
 class Work:
-    """Take the mean trace away, which depends on what is in a record; 30 ms each."""
+    """Take the mean trace away, which depends on what is in a record.
+
+    With a pause, wait that long after a few records: so that a signal comes before the end.
+    """
 
     def __init__(self, identity: Mapping[str, Any], pause: float = 0.0) -> None:
         self.identity, self.pause, self.calls = identity, pause, 0
 
     def __call__(self, record: Record) -> np.ndarray:
-        time.sleep(self.pause)
         self.calls += 1
+        if self.calls == 5:
+            time.sleep(self.pause)
         return record.data - record.data.mean(axis=0)
 
 
@@ -237,12 +243,25 @@ def test_the_command_goes_on_after_a_sigterm(
     assert (tmp_path / "clean.sgy").read_bytes() == (tmp_path / "whole.sgy").read_bytes()
 
 
+def wait_at_the_fifth_record() -> None:
+    """So that the signal comes before the end, however busy the machine is."""
+    work, calls = Denoiser.__call__, itertools.count(1)
+
+    def slowed(self: Denoiser, record: Record) -> np.ndarray:
+        if next(calls) == 5:
+            time.sleep(120)
+        return work(self, record)
+
+    Denoiser.__call__ = slowed  # type: ignore[method-assign]
+
+
 def child(kind: str, *arguments: str) -> None:
     partial.INTERVAL = 0.0
     if kind == "main":
+        wait_at_the_fifth_record()
         sys.exit(main(arguments))
     source, target, block = arguments
-    finish(Path(source), Path(target), int(block), Work(WORK, pause=0.03))
+    finish(Path(source), Path(target), int(block), Work(WORK, pause=120))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def build(
     init_seed: int,
     predict: str,
     width: int,
-    scales: int,
+    scales: int = 3,
 ) -> DenoisingUNet:
     """A denoiser around an encoder of this family.
 
