@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +28,10 @@ class SeismicReader(Reader):
     dt: float
     traces: int
     vertical: Literal["time", "depth"] = "time"
+
+    def __iter__(self) -> Iterator[Record]:
+        """The records in the file's order, read as they are asked for."""
+        return (self.read(i) for i in range(len(self)))
 
     @abstractmethod
     def read(self, index: int) -> Record:

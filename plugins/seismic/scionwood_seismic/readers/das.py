@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, final
@@ -70,10 +70,6 @@ class DasReader(SeismicReader):
 
     def __len__(self) -> int:
         return len(self._patches)
-
-    def __iter__(self) -> Iterator[Record]:
-        for i in range(len(self._patches)):
-            yield self.read(i)
 
     def read(self, index: int) -> Record:
         """The record of that index, from 0."""

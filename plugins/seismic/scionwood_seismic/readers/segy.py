@@ -101,9 +101,6 @@ class SegyReader(SeismicReader):
     def __len__(self) -> int:
         return len(self._gathers)
 
-    def __iter__(self) -> Iterator[Record]:
-        return (self.read(i) for i in range(len(self)))
-
     @property
     def gather_lengths(self) -> np.ndarray:
         """Traces of each gather, (gather,)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import ClassVar, final
 
@@ -94,10 +94,6 @@ class StreamReader(SeismicReader):
 
     def __len__(self) -> int:
         return len(self._groups)
-
-    def __iter__(self) -> Iterator[Record]:
-        for i in range(len(self._groups)):
-            yield self.read(i)
 
     def read(self, index: int) -> Record:
         """The record of that index, from 0."""
