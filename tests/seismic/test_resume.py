@@ -55,11 +55,11 @@ def start(*command: str) -> subprocess.Popen[bytes]:
 
 
 def stop_when_begun(child: subprocess.Popen[bytes], target: Path, number: int) -> None:
-    """Send a signal once the journal has two records."""
+    """Send a signal once the journal has four records, when the child waits in its fifth."""
     journal = partial_path(target).with_name(partial_path(target).name + ".json")
     until = time.monotonic() + 240  # imports are slow where others compute
     try:
-        while not (journal.exists() and json.loads(journal.read_text())["done"] >= 2):
+        while not (journal.exists() and json.loads(journal.read_text())["done"] >= 4):
             assert child.poll() is None, "it ended too early"
             assert time.monotonic() < until, "it does not begin"
             time.sleep(0.01)
@@ -101,6 +101,16 @@ def test_a_killed_run_is_finished_byte_for_byte(
     assert target.read_bytes() == whole.read_bytes()
     assert 0 < again.calls < once.calls
     assert left(tmp_path) == ["in.sgy", "out.sgy", "whole.sgy"]
+
+
+def test_what_a_kill_left_of_the_journal_is_cleared_away(source: Path, tmp_path: Path) -> None:
+    """A journal is written under a temporary name, and a kill may come just then."""
+    target = tmp_path / "out.sgy"
+    journal = partial_path(target).with_name(partial_path(target).name + ".json")
+    debris = journal.with_name(f".{journal.stem}-abc123.json")
+    debris.write_text("{")
+    finish(source, target, 12, Work(WORK))
+    assert left(tmp_path) == ["in.sgy", "out.sgy"]
 
 
 @pytest.mark.parametrize("at", range(1, 6))

@@ -8,6 +8,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from glob import escape
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, final, runtime_checkable
@@ -135,11 +136,17 @@ class Partial:
             os.fsync(folder)
         finally:
             os.close(folder)
-        self.journal.unlink(missing_ok=True)
+        self._forget()
 
     def _remove(self) -> None:
         self.path.unlink(missing_ok=True)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Take the journal away, and what a kill left of one that was being written."""
         self.journal.unlink(missing_ok=True)
+        for debris in self.journal.parent.glob(f".{escape(self.journal.stem)}-*.json"):
+            debris.unlink(missing_ok=True)
 
     def _lock(self) -> None:
         try:
