@@ -38,7 +38,8 @@ _HOMES = {
         "parameter_groups",
         "peft_method",
     ),
-    "scionwood.training": ("Task", "DataLoader", "fit", "test", "load_run"),
+    "scionwood.kernels": ("lora_linear", "lora_conv", "kernel_report"),
+    "scionwood.training": ("Task", "DataLoader", "fit", "test", "load_run", "FrozenPrefix"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -24,7 +24,9 @@ SLOTS = {"task": "tasks", "backbone": "backbones", "data": "data"}
 BASELINES = ("frozen", "full")
 """What `adapter:` may name beside a method: only the head trains, or every weight does."""
 
-TOP = (*SLOTS, "adapter", "trainer", "seed", "smoke")
+TOP = (*SLOTS, "adapter", "kernels", "trainer", "seed", "smoke")
+KERNELS = ("auto", "off")
+"""Whether adapter layers run fused operators where these serve, or peft's own forward."""
 _PEFT_OWN = {  # fields that peft fills in, or that `targets` stands for
     "target_modules",
     "peft_type",
@@ -67,6 +69,7 @@ class Recipe:
     backbone: Slot
     data: Slot
     adapter: Slot
+    kernels: str
     trainer: Mapping[str, Any]
     seed: int
 
@@ -77,7 +80,7 @@ class Recipe:
         """
         slots = {key: getattr(self, key) for key in ("task", "backbone", "adapter", "data")}
         out = {key: {"name": slot.name, **_plain(slot.options)} for key, slot in slots.items()}
-        tail = {"trainer": _plain(self.trainer), "seed": self.seed}
+        tail = {"kernels": self.kernels, "trainer": _plain(self.trainer), "seed": self.seed}
         return yaml.safe_dump({**out, **tail}, sort_keys=False, allow_unicode=True)
 
 
@@ -107,6 +110,7 @@ def resolve(source: str | Path, overrides: Sequence[str] = (), *, smoke: bool = 
         name,
         **slots,
         adapter=_adapter(where, raw),
+        kernels=_kernels(where, raw),
         trainer=_trainer(where, raw),
         seed=_seed(where, raw),
     )
@@ -221,13 +225,24 @@ def _adapter(where: str, raw: Mapping[str, Any]) -> Slot:
 
 def _trainer(where: str, raw: Mapping[str, Any]) -> dict[str, Any]:
     from scionwood.training.options import check_trainer
+    from scionwood.training.precision import native_precision
 
     options = dict(raw.get("trainer") or {})
     try:
         check_trainer(options)
     except RecipeError as error:
         raise RecipeError(f"{where}: {error.value}", error.rule, error.remedy) from error
+    if options.get("precision", "auto") == "auto":
+        options["precision"] = native_precision(options.get("accelerator", "auto"))
     return options
+
+
+def _kernels(where: str, raw: Mapping[str, Any]) -> str:
+    value = raw.get("kernels", "auto")
+    word = "off" if value is False else value  # YAML reads a bare off as false
+    if word not in KERNELS:
+        raise RecipeError(f"{where}: kernels {value!r}", "auto or off", "Change it")
+    return str(word)
 
 
 def _seed(where: str, raw: Mapping[str, Any]) -> int:

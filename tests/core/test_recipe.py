@@ -142,6 +142,21 @@ def test_every_slot_is_required(recipe, missing):
         resolve(recipe(yaml.safe_dump(raw)))
 
 
+@pytest.mark.parametrize(("said", "meant"), [("auto", "auto"), ("off", "off"), ("'off'", "off")])
+def test_kernels_are_auto_or_off_also_as_yaml_reads_a_bare_off(recipe, said, meant):
+    assert resolve(recipe).kernels == "auto"
+    found = resolve(recipe, [f"kernels={said}"])
+    assert found.kernels == meant
+    assert yaml.safe_load(found.dump())["kernels"] == meant
+    with pytest.raises(RecipeError, match="auto or off"):
+        resolve(recipe, ["kernels=fast"])
+
+
+def test_a_recipe_without_a_precision_gets_the_machines(recipe):
+    assert resolve(recipe).trainer["precision"] in ("bf16-mixed", "32-true")
+    assert resolve(recipe, ["trainer.precision=32-true"]).trainer["precision"] == "32-true"
+
+
 @pytest.mark.parametrize("baseline", ["frozen", "full"])
 def test_the_baselines_take_no_options(recipe, baseline):
     text = RECIPE.replace("{name: lora, r: 4, targets: attention}", baseline)

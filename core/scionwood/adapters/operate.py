@@ -13,6 +13,7 @@ from peft import PeftModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.other import AuxiliaryTrainingWrapper
 
+from scionwood.adapters.fusing import fused_classes
 from scionwood.adapters.modules import tuner_layers
 from scionwood.errors import AdapterError
 
@@ -37,7 +38,8 @@ def merge(model: PeftModel) -> None:
     }
     object.__setattr__(model, _KEPT, kept)
     try:
-        model.base_model.merge_adapter(safe_merge=True)
+        with fused_classes(model):
+            model.base_model.merge_adapter(safe_merge=True)
     except (NotImplementedError, ValueError, TypeError, RuntimeError) as error:
         _restore(model)
         method = model.active_peft_config.peft_type.value.lower()
@@ -56,7 +58,7 @@ def unmerge(model: PeftModel) -> None:
     """
     if not any(layer.merged for layer in _layers(model).values()):
         raise AdapterError("the model", "no adapter is merged into it")
-    with warnings.catch_warnings(), suppress(NotImplementedError):
+    with fused_classes(model), warnings.catch_warnings(), suppress(NotImplementedError):
         # Some methods undo themselves inexactly, or not at all; the weights come from the copies.
         warnings.simplefilter("ignore")
         model.base_model.unmerge_adapter()

@@ -11,6 +11,8 @@ _HOME = {
     "fit": "run",
     "test": "run",
     "load_run": "run",
+    "FrozenPrefix": "prefix.cache",
+    "PrefixCache": "prefix.callback",
 }
 
 __all__ = sorted(_HOME)

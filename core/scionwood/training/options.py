@@ -93,6 +93,10 @@ CALLBACKS: Mapping[str, Named] = {
     "device_stats": Named(
         "lightning.pytorch.callbacks:DeviceStatsMonitor", frozenset({"cpu_stats"})
     ),
+    "prefix_cache": Named(
+        "scionwood.training.prefix.callback:PrefixCache",
+        frozenset({"folder", "budget_gb", "dtype", "blocks"}),
+    ),
 }
 STRATEGIES: Mapping[str, Named | None] = {
     "auto": None,

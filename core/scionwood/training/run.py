@@ -13,6 +13,7 @@ from torch import nn
 from scionwood.adapters import attach, freeze, load_adapter, load_head, remembered_hash, unfreeze
 from scionwood.errors import AdapterError, TrainingError
 from scionwood.files import atomic_path
+from scionwood.kernels import enable
 from scionwood.recipe import Recipe, resolve
 from scionwood.training.checkpoint import (
     LAST,
@@ -122,6 +123,7 @@ def load_run(run_dir: Path, device: str | torch.device = "cpu") -> Task:
         backbone = load_adapter(backbone, run_dir / ADAPTER)
     if (run_dir / HEAD).is_file():
         load_head(backbone, run_dir / HEAD)
+    _fuse(backbone, recipe)
     task: Task = recipe.task.build(backbone)
     return task.requires_grad_(False).eval().to(device)
 
@@ -129,6 +131,7 @@ def load_run(run_dir: Path, device: str | torch.device = "cpu") -> Task:
 def build(recipe: Recipe) -> tuple[Task, L.LightningDataModule]:
     """The task of a recipe with its adapter attached, and its data."""
     backbone = _prepare(recipe.backbone.build(), recipe)
+    _fuse(backbone, recipe)
     task: Task = recipe.task.build(backbone)
     task.base_sha256 = remembered_hash(backbone)
     return task.train(), recipe.data.build()
@@ -149,6 +152,11 @@ def _check_start(task: Task, start: Path) -> int:
         raise TrainingError(f"checkpoint {start}", rule, remedy)
     check_state(task, found["state_dict"])
     return int(found["global_step"])
+
+
+def _fuse(backbone: nn.Module, recipe: Recipe) -> None:
+    if recipe.kernels == "auto":
+        enable(backbone)
 
 
 def _prepare(backbone: nn.Module, recipe: Recipe) -> nn.Module:

@@ -1,0 +1,255 @@
+"""Give the LoRA layers of a live peft model a fused forward, and take it away again.
+
+A layer keeps its identity, parameters, state dict and every operation of peft: only its class
+becomes a subclass whose forward calls a fused operator, and peft's own where that cannot serve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple, final
+
+import torch
+import torch.nn as nn
+from peft.tuners.lora import layer as lora
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import Tensor
+
+from scionwood.kernels.conv import lora_conv, merged_delta
+from scionwood.kernels.conv import why_not as conv_obstacle
+from scionwood.kernels.dispatch import choose
+from scionwood.kernels.linear import lora_linear
+from scionwood.kernels.origin import produces, remember
+
+HOOKED = "a hook on the base layer or on a factor would be passed over"
+MANY_ROWS = 1 << 14
+"""The number of tokens that a report assumes."""
+
+
+@final
+class FusedLinear(lora.Linear):  # type: ignore[misc]
+    """peft's LoRA linear layer with the operator `lora_linear`."""
+
+    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """See `lora.Linear.forward`."""
+        if _idle(self) or args or kwargs or obstacle(self):
+            return lora.Linear.forward(self, x, *args, **kwargs)  # type: ignore[no-any-return]
+        a, b, bias, scaling = _factors(self)
+        p = _dropout(self, _active(self)[0])
+        return lora_linear(x, self.base_layer.weight, bias, a, b, scaling=scaling, dropout=p)
+
+
+class _FusedConv:
+    """The forward and the change of weights that the convolutions share."""
+
+    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """See `lora._ConvNd.forward`."""
+        if _idle(self) or args or kwargs or obstacle(self):
+            return super().forward(x, *args, **kwargs)  # type: ignore[misc,no-any-return]
+        base = self.base_layer  # type: ignore[attr-defined]
+        a, b, bias, scaling = _factors(self)
+        return lora_conv(
+            x,
+            base.weight,
+            bias,
+            a,
+            b,
+            scaling=scaling,
+            stride=base.stride,
+            padding=base.padding,
+            dilation=base.dilation,
+            groups=base.groups,
+        )
+
+    def get_delta_weight(self, adapter: str) -> Tensor:
+        """See `lora._ConvNd.get_delta_weight`, which fails for a kernel of 1 x 1 x 1."""
+        a, b = self.lora_A[adapter].weight, self.lora_B[adapter].weight  # type: ignore[attr-defined]
+        base = self.base_layer  # type: ignore[attr-defined]
+        delta = merged_delta(a.float(), b.float(), base.weight.shape, base.groups)
+        return (delta * self.scaling[adapter]).to(a.dtype)  # type: ignore[attr-defined,no-any-return]
+
+
+@final
+class FusedConv1d(_FusedConv, lora.Conv1d):  # type: ignore[misc]
+    """peft's LoRA of a 1-D convolution, in weight space."""
+
+
+@final
+class FusedConv2d(_FusedConv, lora.Conv2d):  # type: ignore[misc]
+    """peft's LoRA of a 2-D convolution, in weight space."""
+
+
+@final
+class FusedConv3d(_FusedConv, lora.Conv3d):  # type: ignore[misc]
+    """peft's LoRA of a 3-D convolution, in weight space."""
+
+
+_FUSED = {
+    lora.Linear: FusedLinear,
+    lora.Conv1d: FusedConv1d,
+    lora.Conv2d: FusedConv2d,
+    lora.Conv3d: FusedConv3d,
+}
+_PLAIN = {fused: plain for plain, fused in _FUSED.items()}
+
+
+@final
+class Row(NamedTuple):
+    """What runs in one adapter layer."""
+
+    layer: str
+    implementation: str
+    """`addmm`, `triton`, `weight-space`, or `peft` for peft's own forward."""
+    why: str
+
+
+@final
+class KernelReport(tuple[Row, ...]):
+    """A row for each adapter layer of a model; `print` shows a table."""
+
+    def __str__(self) -> str:
+        if not self:
+            return "no adapter layers"
+        wide = [max(len(row[i]) for row in self) for i in (0, 1)]
+        return "\n".join(f"{r[0]:{wide[0]}}  {r[1]:{wide[1]}}  {r[2]}" for r in self)
+
+
+def enable(model: nn.Module) -> KernelReport:
+    """Give the LoRA layers of a model a fused forward, in place; call it again after new layers.
+
+    The state dict and all operations of peft stay: merge, several adapters, disable, set_adapter.
+    Where the fused form cannot serve, a layer runs peft's own forward; the report says why.
+
+    Args:
+        model: a `PeftModel`, or any module that holds peft's layers.
+
+    Returns:
+        See `kernel_report`.
+    """
+    _swap(model, _FUSED)
+    linear = any(type(layer) is FusedLinear for _, layer in _layers(model))
+    for module in model.modules():
+        if linear and produces(module) and remember not in module._forward_hooks.values():
+            module.register_forward_hook(remember)
+    return kernel_report(model)
+
+
+def disable(model: nn.Module) -> None:
+    """Give all layers peft's own forward again."""
+    _swap(model, _PLAIN)
+    for module in model.modules():
+        for key in [key for key, hook in module._forward_hooks.items() if hook is remember]:
+            del module._forward_hooks[key]
+
+
+@contextmanager
+def fused_classes(model: nn.Module) -> Iterator[None]:
+    """Let plain layers be fused ones for a while: these merge kernels that peft's own cannot."""
+    changed = _swap(model, _FUSED)
+    try:
+        yield
+    finally:
+        for layer in changed:
+            layer.__class__ = _PLAIN[type(layer)]
+
+
+def kernel_report(model: nn.Module) -> KernelReport:
+    """What runs in each adapter layer for a training step of many tokens, and why."""
+    return KernelReport(Row(name, *_status(layer)) for name, layer in _layers(model))
+
+
+def _status(layer: Any) -> tuple[str, str]:
+    if type(layer) in _FUSED:
+        return "peft", "kernels are off: kernels.enable(model)"
+    if type(layer) not in _PLAIN:
+        return "peft", f"no fused form for {type(layer).__name__}"
+    if layer.disable_adapters or layer.merged:
+        return "peft", "adapters are merged or disabled: the base layer alone runs"
+    if not _active(layer):
+        return "peft", "no active adapter is here: the base layer alone runs"
+    if reason := obstacle(layer):
+        return "peft", reason
+    if type(layer) is not FusedLinear:
+        return "weight-space", "one convolution forward, low rank backward"
+    weight = layer.base_layer.weight
+    rank = sum(layer.r[name] for name in _active(layer))
+    return choose(weight.device.type, weight.dtype, MANY_ROWS, max(weight.shape), rank)
+
+
+def obstacle(layer: Any) -> str:
+    """Why peft's own forward must run in a layer; empty where the fused one can."""
+    parts = layer._modules  # much faster than attributes, and this runs in every forward
+    base, names = parts["base_layer"], _active(layer)
+    if layer.lora_variant and any(name in layer.lora_variant for name in names):
+        return "a variant of LoRA (DoRA and its like) has its own forward"
+    linear = type(layer) is FusedLinear
+    if linear and type(base).forward is not nn.Linear.forward:
+        return f"the base {type(base).__name__} is no nn.Linear"
+    if linear and base.weight.requires_grad:
+        return "the base weight is trained: its gradient needs the input anyway"
+    if not linear and (reason := conv_obstacle(base)):
+        return reason
+    if _hooked(base):
+        return HOOKED
+    dropout = False
+    for name in names:
+        if _hooked(parts["lora_A"]._modules[name]) or _hooked(parts["lora_B"]._modules[name]):
+            return HOOKED
+        dropout = dropout or _dropout(layer, name) > 0
+    if dropout and not linear:
+        return "dropout on the adapter's way cannot be folded into a kernel"
+    if len(names) > 1 and dropout:
+        return "several adapters with dropout draw a mask each"
+    if len(names) > 1 and getattr(base, "groups", 1) > 1:
+        return "several adapters on a grouped convolution"
+    return ""
+
+
+def _swap(model: nn.Module, classes: dict[Any, Any]) -> list[Any]:
+    changed = [layer for _, layer in _layers(model) if type(layer) in classes]
+    for layer in changed:
+        layer.__class__ = classes[type(layer)]
+    return changed
+
+
+def _layers(model: nn.Module) -> Iterator[tuple[str, Any]]:
+    return ((n, m) for n, m in model.named_modules() if isinstance(m, BaseTunerLayer))
+
+
+def _idle(layer: Any) -> bool:
+    return layer.disable_adapters or layer.merged or not _active(layer)
+
+
+def _active(layer: Any) -> list[str]:
+    present = layer._modules["lora_A"]._modules
+    return [name for name in layer.active_adapters if name in present]
+
+
+def _dropout(layer: Any, name: str) -> float:
+    module = layer._modules["lora_dropout"]._modules[name]
+    return module.p if type(module) is nn.Dropout and module.training else 0.0
+
+
+def _hooked(module: nn.Module) -> bool:
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+    )
+
+
+def _factors(layer: Any) -> tuple[Tensor, Tensor, Tensor | None, float]:
+    """A, B, bias and scaling of the active adapters; several are one of the sum of their ranks."""
+    names = _active(layer)
+    down, up = layer._modules["lora_A"]._modules, layer._modules["lora_B"]._modules
+    bias, scaling = layer._modules["base_layer"].bias, layer.scaling
+    for name in names:
+        if (extra := up[name].bias) is not None:
+            extra = extra * scaling[name]
+            bias = extra if bias is None else bias + extra
+    if len(names) == 1:
+        return down[names[0]].weight, up[names[0]].weight, bias, scaling[names[0]]
+    a = torch.cat([down[name].weight for name in names])
+    return a, torch.cat([up[name].weight * scaling[name] for name in names], 1), bias, 1.0

@@ -1,0 +1,300 @@
+"""LoRA for convolutions in weight space: one convolution forward, low rank backward.
+
+LoRA (Hu et al. 2021, arXiv:2106.09685, section 4.1) for a kernel W adds s * (B o A), where A is a
+convolution to r channels and B one of size 1 from them, so that B o A is a kernel of W's shape,
+the matrix product of B and A with A's axes after the first taken as one. Running A and B as two
+layers, as peft does, keeps volumes of r and of all output channels for the backward pass. Here
+the forward pass is one convolution with W' = W + s * B A, and the backward pass keeps x and the
+parameters and computes the rest again:
+
+    dx = W'^T * dy    dh = s B^T dy    dA = dh * x    h = A * x    dB = s dy h^T
+
+torch.compile may choose to keep W' instead of computing it twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, final
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+from scionwood.errors import AdapterError
+
+MERGED = (torch.float32, torch.float64)
+"""Where W' is formed. In half precision W + s B A loses a small change: there A and B run apart."""
+
+SUPPORTED = (*MERGED, torch.bfloat16, torch.float16)
+PLAIN = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+def lora_conv(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    a: Tensor,
+    b: Tensor,
+    *,
+    scaling: float = 1.0,
+    stride: int | Sequence[int],
+    padding: int | Sequence[int] | str,
+    dilation: int | Sequence[int],
+    groups: int,
+) -> Tensor:
+    """Convolve with W + s * (B o A) of a frozen W, in one, two or three dimensions.
+
+    With a float32 or float64 weight and one group, the merged kernel is formed, again in the
+    backward pass. With half precision, or in autocast, and with groups > 1, A and B run as
+    convolutions of their own, in the precision of `a` (in autocast: of autocast); their r-channel
+    volume is computed again and not kept. peft's A sees all input channels whatever the groups
+    are, so that no grouped kernel holds B o A. A is dilated as W is, which peft forgets.
+
+    Args:
+        x: (batch, in, *size), or (in, *size) without a batch.
+        weight: (out, in / groups, *kernel), frozen.
+        bias: (out,) or None; it may be trained.
+        a: (r, in, *kernel), peft's lora_A.
+        b: (out, r / groups, 1, ...), peft's lora_B, of the dtype of `a`.
+        scaling: s, without unit.
+        stride: as in torch.nn.Conv2d.
+        padding: zeros on each side, "valid" or "same", as in torch.nn.Conv2d.
+        dilation: as in torch.nn.Conv2d.
+        groups: as in torch.nn.Conv2d.
+
+    Returns:
+        (batch, out, *size'), or (out, *size'), differentiable once.
+
+    Raises:
+        AdapterError: the weight requires a gradient, the factors do not fit it, or the padding
+            is unknown or impossible. It is a ValueError.
+    """
+    if weight.requires_grad:
+        rule = "lora_conv gives the base kernel no gradient"
+        raise AdapterError("weight.requires_grad is True", rule, "Freeze it: requires_grad_(False)")
+    _check_factors(a, b, weight.shape, groups)
+    geometry = _geometry(weight.shape[2:], stride, padding, dilation, groups)
+    device, cast = x.device.type, None
+    if torch.is_autocast_enabled(device) and x.dtype != torch.float64:
+        cast = torch.get_autocast_dtype(device)
+        x = x.to(cast)  # outside of the Function, which then keeps the small copy as torch does
+    batched = x if x.dim() == weight.dim() else x.unsqueeze(0)
+    y: Tensor = _LoraConv.apply(  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        batched, weight, bias, a, b, scaling, geometry, cast
+    )
+    return y if x.dim() == weight.dim() else y.squeeze(0)
+
+
+def merged_delta(a: Tensor, b: Tensor, weight_shape: Sequence[int], groups: int) -> Tensor:
+    """The kernel B o A of any size, to be scaled and added to the weight when merging.
+
+    Args:
+        a: (r, in, *kernel), peft's lora_A.
+        b: (out, r, 1, ...), peft's lora_B.
+        weight_shape: (out, in, *kernel).
+        groups: of the base convolution; only 1 can be merged.
+
+    Returns:
+        weight_shape, in float32 or float64, so that the sum with the weight is rounded once.
+
+    Raises:
+        AdapterError: there are several groups, or the factors do not fit.
+    """
+    if groups != 1:
+        rule = "peft's lora_A reads all input channels, which a grouped kernel cannot hold"
+        raise AdapterError(f"groups={groups}", rule, "Keep the adapter unmerged")
+    _check_factors(a, b, weight_shape, groups)
+    dtype = torch.promote_types(a.dtype, torch.float32)
+    return (b.to(dtype).flatten(1) @ a.to(dtype).flatten(1)).reshape(tuple(weight_shape))
+
+
+def why_not(layer: nn.Module) -> str:
+    """Why a base layer cannot be computed by `lora_conv`; empty where it can.
+
+    Args:
+        layer: what an adapter wraps.
+
+    Returns:
+        The reason, as a phrase for a report.
+    """
+    # A subclass may compute something else: parametrised, lazy, standardised or quantised layers.
+    if not isinstance(layer, PLAIN) or type(layer) not in PLAIN or "forward" in vars(layer):
+        return f"not a plain Conv1d, Conv2d or Conv3d: {type(layer).__name__}"
+    weight = layer.weight
+    if type(weight) is not nn.Parameter or weight.dtype not in SUPPORTED:
+        return f"a weight that is a {type(weight).__name__} of {weight.dtype}"
+    if weight.requires_grad:
+        return "a trained weight"
+    if layer.padding_mode != "zeros":
+        return f"padding_mode {layer.padding_mode!r}, not zeros"
+    dilated = any(d > 1 < k for d, k in zip(layer.dilation, layer.kernel_size, strict=True))
+    if dilated and (layer.padding == "same" or max(layer.stride) > 1):  # elsewhere peft fails
+        return "a dilation that peft's lora_A ignores, so that peft computes something else"
+    hooks = (layer._forward_hooks, layer._forward_pre_hooks)
+    backward = (layer._backward_hooks, layer._backward_pre_hooks)
+    return "hooks, which run only when the layer is called" if any((*hooks, *backward)) else ""
+
+
+def _check_factors(a: Tensor, b: Tensor, weight_shape: Sequence[int], groups: int) -> None:
+    out, fan, *kernel = weight_shape
+    rank, seen = a.shape[0], (fan * groups, *kernel)
+    fits = tuple(a.shape[1:]) == seen and rank % groups == 0
+    if not fits or tuple(b.shape) != (out, rank // groups, *[1] * len(kernel)):
+        raise AdapterError(
+            f"a {tuple(a.shape)} and b {tuple(b.shape)}",
+            f"a weight {tuple(weight_shape)} in {groups} group(s) takes a (r, "
+            f"{', '.join(map(str, seen))}) and b ({out}, r / {groups}, 1, ...)",
+            "Pass peft's lora_A and lora_B of this layer",
+        )
+    if a.dtype != b.dtype:
+        raise AdapterError(f"a is {a.dtype}, b {b.dtype}", "they share one dtype", "Convert one")
+
+
+@final
+class _Geometry(NamedTuple):
+    """How a kernel moves, with an entry for each axis of the volume."""
+
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    extra: tuple[int, ...]  # zeros more at the end: "same" with an odd total
+    groups: int
+
+    def pad(self, x: Tensor) -> Tensor:
+        if not any(self.extra):
+            return x
+        return functional.pad(x, [n for extra in reversed(self.extra) for n in (0, extra)])
+
+    def crop(self, x: Tensor) -> Tensor:
+        for axis, extra in enumerate(self.extra, start=2):
+            x = x.narrow(axis, 0, x.shape[axis] - extra)
+        return x
+
+    def point(self) -> _Geometry:
+        """That of B, a kernel of size 1."""
+        n = len(self.stride)
+        return _Geometry((1,) * n, (0,) * n, (1,) * n, (0,) * n, self.groups)
+
+
+def _geometry(
+    kernel: Sequence[int],
+    stride: int | Sequence[int],
+    padding: int | Sequence[int] | str,
+    dilation: int | Sequence[int],
+    groups: int,
+) -> _Geometry:
+    n = len(kernel)
+    steps, spread = _each(stride, n), _each(dilation, n)
+    if padding == "same" and max(steps) == 1:
+        total = [d * (k - 1) for d, k in zip(spread, kernel, strict=True)]
+        half, odd = tuple(t // 2 for t in total), tuple(t % 2 for t in total)
+        return _Geometry(steps, half, spread, odd, groups)
+    if isinstance(padding, str) and padding != "valid":
+        rule = "a name of a padding is 'valid', or 'same' with stride 1"
+        raise AdapterError(f"padding {padding!r}, stride {steps}", rule, "Pass numbers of zeros")
+    zeros = _each(0 if isinstance(padding, str) else padding, n)
+    return _Geometry(steps, zeros, spread, (0,) * n, groups)
+
+
+def _each(value: int | Sequence[int], n: int) -> tuple[int, ...]:
+    values = (value,) if isinstance(value, int) else tuple(value)
+    return values * n if len(values) == 1 else values
+
+
+def _conv(x: Tensor, kernel: Tensor, bias: Tensor | None, how: _Geometry) -> Tensor:
+    still, (stride, padding, dilation, _, groups) = [0] * len(how.stride), how
+    return torch.convolution(x, kernel, bias, stride, padding, dilation, False, still, groups)
+
+
+def _gradients(
+    dy: Tensor, x: Tensor, kernel: Tensor, how: _Geometry, of_x: bool, of_kernel: bool
+) -> tuple[Tensor | None, Tensor | None]:
+    """The gradients of `_conv` to x and to the kernel, each where it is asked for."""
+    still, (stride, padding, dilation, _, groups) = [0] * len(how.stride), how
+    mask = [of_x, of_kernel, False]
+    dx, dkernel, _ = torch.ops.aten.convolution_backward(
+        dy, x, kernel, None, stride, padding, dilation, False, still, groups, mask
+    )
+    return dx, dkernel
+
+
+def _kernels(
+    weight: Tensor, a: Tensor, b: Tensor, scaling: float, groups: int, cast: torch.dtype | None
+) -> tuple[Tensor, Tensor, Tensor, bool]:
+    """W' or W, A and B in the dtypes that they work in, and whether the first is W'."""
+    weight = weight.to(cast or weight.dtype)
+    merged = groups == 1 and weight.dtype in MERGED
+    low = weight.dtype if merged else cast or a.dtype
+    a, b = a.to(low), b.to(low)
+    if not merged:
+        return weight, a, b, False
+    flat = torch.addmm(weight.flatten(1), b.flatten(1), a.flatten(1), alpha=scaling)
+    return flat.view(weight.shape), a, b, True
+
+
+@final
+class _LoraConv(torch.autograd.Function):
+    """`lora_conv` of a batch; `how` is the scaling, the geometry and autocast's dtype or None."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, *how: Any
+    ) -> Tensor:
+        learns = ctx.needs_input_grad[3] or ctx.needs_input_grad[4]
+        ctx.save_for_backward(x if learns else None, weight, bias, a, b)
+        ctx.size, ctx.how = x.shape, how
+        scaling, geometry, cast = how
+        kernel, low_a, low_b, merged = _kernels(weight, a, b, scaling, geometry.groups, cast)
+        x = geometry.pad(x)
+        y = _conv(x, kernel, None if bias is None else bias.to(kernel.dtype), geometry)
+        if not merged:
+            h = _conv(x.to(low_a.dtype), low_a, None, geometry._replace(groups=1))
+            y.add_(_conv(h, low_b, None, geometry.point()), alpha=scaling)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, bias, a, b = ctx.saved_tensors
+        scaling, geometry, cast = ctx.how
+        of_x, _, of_bias, of_a, of_b = ctx.needs_input_grad[:5]
+        dx = da = db = dbias = None
+        with torch.autocast(dy.device.type, enabled=False):  # as forward left it, not as it is now
+            kernel, low_a, low_b, merged = _kernels(weight, a, b, scaling, geometry.groups, cast)
+            x = geometry.pad(_sized(dy, ctx.size) if x is None else x)
+            through = of_x and not merged  # then dx needs a part of its own from A and B
+            if of_x:
+                dx, _ = _gradients(dy, x, kernel, geometry, True, False)
+            low = (low_a, low_b, scaling, geometry)
+            low_dx, da, db = _low_rank(dy, x, *low, through, of_a, of_b)
+            if dx is not None:
+                dx = geometry.crop(dx if low_dx is None else dx.add_(low_dx))
+            if of_bias:
+                dbias = dy.sum([axis for axis in range(dy.dim()) if axis != 1], dtype=bias.dtype)
+        da, db = (grad if grad is None else grad.to(a.dtype) for grad in (da, db))
+        return dx, None, dbias, da, db, None, None, None
+
+
+def _low_rank(
+    dy: Tensor, x: Tensor, a: Tensor, b: Tensor, scaling: float, how: _Geometry, *wanted: bool
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """The gradients of s B * (A * x) to x, A and B, each where it is wanted.
+
+    The scaling goes to the volumes of r channels: on the small gradients it would round once more.
+    """
+    of_x, of_a, of_b = wanted
+    if not any(wanted):
+        return None, None, None
+    dy, x, single = dy.to(a.dtype), x.to(a.dtype), how._replace(groups=1)
+    size = (len(dy), len(a), *dy.shape[2:])
+    h = _conv(x, a, None, single).mul_(scaling) if of_b else _sized(dy, size)
+    dh, db = _gradients(dy, h, b, how.point(), of_x or of_a, of_b)
+    dx, da = (None, None) if dh is None else _gradients(dh.mul_(scaling), x, a, single, of_x, of_a)
+    return dx, da, db
+
+
+def _sized(like: Tensor, size: Sequence[int]) -> Tensor:
+    """A tensor without memory, of which only the shape is read."""
+    return like.new_empty(1).expand(*size)

@@ -1,0 +1,85 @@
+"""Which implementation serves a LoRA linear layer: a table by device and shape, no trial."""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+from functools import cache, lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from shutil import which
+from typing import Literal, NamedTuple, final
+
+import torch
+
+Implementation = Literal["addmm", "triton"]
+
+
+@final
+class Rule(NamedTuple):
+    """A line of the table: the first whose bounds hold is taken."""
+
+    implementation: Implementation
+    rows: int
+    """The least number of tokens, m."""
+    width: int
+    """The largest max(k, n)."""
+    rank: int
+    """The largest number of rows of A, a gate's included."""
+    why: str
+
+
+TABLE: dict[str, tuple[Rule, ...]] = {
+    # Bytes decide on a GPU: the fused passes pay where the layer is narrow and tokens are many.
+    # Arithmetic, until measured on a card: below 512 rows a tile of the fused GEMM is half empty,
+    # and beyond width 8192 the two spared passes are under 3 % of the layer.
+    "cuda": (
+        Rule("triton", 512, 8192, 256, "rank-r work fused into the GEMM's epilogue"),
+        Rule("addmm", 0, 2**31, 2**31, "few rows, a wide layer or a high rank"),
+    ),
+}
+ELSEWHERE = (Rule("addmm", 0, 2**31, 2**31, "compute-bound: library GEMMs are the fastest"),)
+LOW = (torch.float16, torch.bfloat16)
+
+
+@final
+class Choice(NamedTuple):
+    """An implementation and why."""
+
+    implementation: Implementation
+    why: str
+
+
+@lru_cache(maxsize=4096)
+def choose(device: str, dtype: torch.dtype, rows: int, width: int, rank: int) -> Choice:
+    """The implementation for a layer.
+
+    Args:
+        device: `cpu`, `cuda` ...
+        dtype: of the computation.
+        rows: tokens, m.
+        width: max(k, n).
+        rank: rows of A.
+    """
+    for rule in TABLE.get(device, ELSEWHERE):
+        if rows < rule.rows or width > rule.width or rank > rule.rank:
+            continue
+        if rule.implementation != "triton":
+            return Choice(rule.implementation, rule.why)
+        if dtype not in LOW:
+            return Choice("addmm", f"{dtype} keeps to the library's GEMMs")
+        if reason := obstacle():
+            return Choice("addmm", reason)
+        return Choice("triton", rule.why)
+    raise AssertionError(f"the table of {device} ends without a rule for every shape")
+
+
+@cache
+def obstacle() -> str:
+    """Why Triton cannot serve here, or "": its first launch builds a C extension of Python."""
+    if find_spec("triton") is None:
+        return "triton is not installed: pip install 'scionwood[gpu]'"
+    if not (os.environ.get("CC") or which("gcc") or which("clang")):
+        return "triton needs a C compiler, gcc or clang"
+    header = Path(sysconfig.get_config_var("INCLUDEPY"), "Python.h")
+    return "" if header.is_file() else f"triton needs Python's headers, {header}"

@@ -1,0 +1,160 @@
+"""The LoRA linear family as one differentiable operator that keeps as little as can be."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, final
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from scionwood.kernels import mask, operators
+from scionwood.kernels.origin import Origin, origin_of
+
+
+def lora_linear(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    a: Tensor,
+    b: Tensor,
+    *,
+    scaling: float = 1.0,
+    gate: tuple[Tensor, Tensor | None] | None = None,
+    dropout: float = 0.0,
+) -> Tensor:
+    """`y = x W^T + bias + s B (gate(A dropout(x)))`, W frozen: LoRA (arXiv 2106.09685) and its kin.
+
+    With a gate it is DISeL (arXiv 2605.19028): the rank activations are multiplied by
+    `sigmoid(W_g dropout(x) + b_g)`. Under autocast, and where the adapter has another dtype than x,
+    it computes in the autocast dtype or in that of x; gradients have the parameters' own dtypes.
+
+    For the backward pass it keeps z = A x (m x r) and x. Where x is the output of a module under
+    the hook `origin.remember`, it keeps that module's input instead, which is kept anyway. The mask
+    of the dropout is computed again from a seed of 4 bytes.
+
+    Args:
+        x: (..., k) float.
+        weight: (n, k), without gradient.
+        bias: (n,).
+        a: (r, k).
+        b: (n, r).
+        scaling: s, for instance `alpha / r`, or `alpha / sqrt(r)` of rsLoRA.
+        gate: W_g (r, k) and b_g (r,).
+        dropout: the probability that an entry of x is dropped on the way to the adapter. Give 0
+            outside training.
+
+    Returns:
+        (..., n), of the dtype of the computation.
+
+    Raises:
+        ValueError: the weight requires a gradient, shapes do not fit, or dropout is outside [0, 1).
+    """
+    _check(x, weight, a, b, gate)
+    seed = mask.new_seed(x.device) if dropout and mask.threshold(dropout) else None
+    gate_bias = None
+    if gate is not None:
+        a = torch.cat((a, gate[0]))
+        gate_bias = a.new_zeros(b.shape[1]) if gate[1] is None else gate[1]
+    call = _Call(_dtype(x), scaling, dropout, origin_of(x))
+    y: Tensor = _LoraLinear.apply(  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        x, weight, bias, a, b, gate_bias, seed, call
+    )
+    return y
+
+
+def _check(
+    x: Tensor, weight: Tensor, a: Tensor, b: Tensor, gate: tuple[Tensor, Tensor | None] | None
+) -> None:
+    if weight.requires_grad:
+        raise ValueError(
+            "weight requires a gradient: this operator is for a frozen base. Freeze it"
+        )
+    (n, k), r = weight.shape, a.shape[0]
+    if x.shape[-1] != k or a.shape[1] != k or b.shape != (n, r):
+        shapes = f"x {tuple(x.shape)}, weight {n, k}, a {tuple(a.shape)}, b {tuple(b.shape)}"
+        raise ValueError(f"{shapes}: they must be (..., k), (n, k), (r, k), (n, r)")
+    if gate is not None and gate[0].shape != a.shape:
+        raise ValueError(f"gate {tuple(gate[0].shape)}: it must have the shape of a, {r, k}")
+
+
+def _dtype(x: Tensor) -> torch.dtype:
+    device = x.device.type
+    enabled = torch.is_autocast_enabled(device) and x.dtype != torch.float64
+    return torch.get_autocast_dtype(device) if enabled else x.dtype
+
+
+@final
+class _Call(NamedTuple):
+    """What a call is, besides its tensors."""
+
+    dtype: torch.dtype
+    scaling: float
+    dropout: float
+    origin: Origin | None
+
+
+@final
+class _LoraLinear(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        a: Tensor,
+        b: Tensor,
+        gate_bias: Tensor | None,
+        seed: Tensor | None,
+        call: _Call,
+    ) -> Tensor:
+        dtype, scaling, dropout, origin = call
+        rows = _rows(x, dtype)
+        operands = (_to(t, dtype) for t in (weight, bias, a, b, gate_bias))
+        operator = torch.ops.scionwood.lora_linear if operators.traced(x) else operators.forward
+        y: Tensor
+        y, z = operator(rows, *operands, seed, scaling, dropout)
+        learns = any(ctx.needs_input_grad[3:6])
+        kept = z if learns or gate_bias is not None else None
+        sources = () if not learns else (rows,) if origin is None else origin.tensors.values()
+        ctx.save_for_backward(weight, a, b, kept, gate_bias, seed, *sources)
+        ctx.call, ctx.shape, ctx.x_dtype = call, x.shape, x.dtype
+        ctx.bias_dtype = None if bias is None else bias.dtype
+        return y if x.dim() == 2 else y.view(*x.shape[:-1], weight.shape[0])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+        weight, a, b, z, gate_bias, seed, *sources = ctx.saved_tensors
+        dtype, scaling, dropout, origin = ctx.call
+        needs = ctx.needs_input_grad
+        rows = _rows(grad, dtype)
+        x = sources[0] if sources else None
+        if x is not None and origin is not None:
+            x = _rows(origin.again(tuple(sources)), dtype)
+        weight, low_a, low_b, low_gate = (_to(t, dtype) for t in (weight, a, b, gate_bias))
+        traced = operators.traced(grad)
+        operator = torch.ops.scionwood.lora_linear_backward if traced else operators.backward
+        dx, da, db, by_gate = operator(
+            rows, x, weight, low_a, low_b, z, low_gate, seed, scaling, dropout, needs[0]
+        )
+        return (
+            _to(dx, ctx.x_dtype).view(ctx.shape) if needs[0] else None,
+            None,
+            rows.sum(0).to(ctx.bias_dtype) if needs[2] else None,
+            _to(da, a.dtype) if needs[3] else None,
+            _to(db, b.dtype) if needs[4] else None,
+            _to(by_gate, gate_bias.dtype) if needs[5] else None,
+            None,
+            None,
+        )
+
+
+def _rows(x: Tensor, dtype: torch.dtype) -> Tensor:
+    x = _to(x, dtype)
+    return x if x.dim() == 2 else x.reshape(-1, x.shape[-1])
+
+
+def _to(tensor: Any, dtype: torch.dtype) -> Any:
+    """A tensor of the dtype; a call of `Tensor.to` that changes nothing costs a microsecond."""
+    return tensor if tensor is None or tensor.dtype is dtype else tensor.to(dtype)

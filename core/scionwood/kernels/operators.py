@@ -1,0 +1,120 @@
+"""The operators `scionwood::lora_linear` and `lora_linear_backward`, known to torch's dispatcher.
+
+They compute and do not differentiate: the autograd function is outside (`linear`), which costs
+half of what a differentiable custom operator does. torch.compile sees them as one node each.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
+from torch.utils.flop_counter import register_flop_formula
+
+from scionwood.kernels import addmm
+from scionwood.kernels.addmm import wide
+from scionwood.kernels.dispatch import TABLE, choose
+
+_FACTORS = "Tensor? gate_bias, Tensor? seed, float scaling, float p"
+_FORWARD = f"Tensor x, Tensor weight, Tensor? bias, Tensor a, Tensor b, {_FACTORS}"
+_BACKWARD = f"Tensor grad, Tensor? x, Tensor weight, Tensor a, Tensor b, Tensor? z, {_FACTORS}"
+
+LIBRARY: Any = torch.library.Library("scionwood", "FRAGMENT")  # type: ignore[no-untyped-call]
+"""The registrations live as long as this object."""
+
+LIBRARY.define(f"lora_linear({_FORWARD}) -> (Tensor, Tensor)")
+LIBRARY.define(
+    f"lora_linear_backward({_BACKWARD}, bool needs_x) -> (Tensor, Tensor, Tensor, Tensor)"
+)
+
+
+def forward(x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, *rest: Any) -> Any:
+    """The operator for real tensors: a direct call, which costs less than the dispatcher's."""
+    return _module(x, weight, a).lora_linear(x, weight, bias, a, *rest)
+
+
+def backward(grad: Tensor, x: Tensor | None, weight: Tensor, a: Tensor, *rest: Any) -> Any:
+    """As `forward`, for `lora_linear_backward`."""
+    return _module(grad, weight, a).lora_linear_backward(grad, x, weight, a, *rest)
+
+
+def traced(tensor: Tensor) -> bool:
+    """Whether something watches, to which the operator must be one node: a compiler, a mode."""
+    return (
+        torch.compiler.is_compiling()
+        or is_in_torch_dispatch_mode()
+        or type(tensor) not in (Tensor, nn.Parameter)
+    )
+
+
+def _module(rows: Tensor, weight: Tensor, a: Tensor) -> Any:
+    device = rows.device.type
+    if device not in TABLE:
+        return addmm
+    choice = choose(device, rows.dtype, rows.shape[0], max(weight.shape), a.shape[0])
+    if choice.implementation == "addmm":
+        return addmm
+    return import_module("scionwood.kernels.triton_lora")  # triton takes a second to import
+
+
+def _backward(grad: Tensor, *rest: Any) -> Any:
+    # A node of a graph returns tensors, and compiled code relies on their strides.
+    return tuple(
+        grad.new_empty(0, dtype=grad.dtype if at == 0 else wide(grad.dtype))
+        if found is None
+        else found.contiguous()
+        for at, found in enumerate(backward(grad, *rest))
+    )
+
+
+LIBRARY.impl("lora_linear", forward, "CompositeExplicitAutograd")
+LIBRARY.impl("lora_linear_backward", _backward, "CompositeExplicitAutograd")
+
+
+def _forward_shapes(
+    x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, *_: Any
+) -> tuple[Tensor, Tensor]:
+    return x.new_empty(x.shape[0], weight.shape[0]), x.new_empty(x.shape[0], a.shape[0])
+
+
+def _backward_shapes(
+    grad: Tensor,
+    x: Tensor | None,
+    weight: Tensor,
+    a: Tensor,
+    b: Tensor,
+    z: Tensor | None,
+    gate_bias: Tensor | None,
+    seed: Tensor | None,
+    scaling: float,
+    p: float,
+    needs_x: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    dx = grad.new_empty((grad.shape[0], weight.shape[1]) if needs_x else 0)
+    none = grad.new_empty(0, dtype=wide(grad.dtype))
+    da, db = (
+        (none, none.clone()) if x is None else (none.new_empty(a.shape), none.new_empty(b.shape))
+    )
+    return dx, da, db, none.new_empty(0 if x is None or gate_bias is None else b.shape[1])
+
+
+torch.library.register_fake("scionwood::lora_linear", _forward_shapes, lib=LIBRARY)
+torch.library.register_fake("scionwood::lora_linear_backward", _backward_shapes, lib=LIBRARY)
+
+
+@register_flop_formula(torch.ops.scionwood.lora_linear)
+def _(x: Any, weight: Any, bias: Any, a: Any, b: Any, *_: Any, **__: Any) -> int:
+    """Multiplications and additions of the three products; shapes are those of the tensors."""
+    (m, k), n, r = x, weight[0], b[1]
+    return int(2 * m * (k * n + k * a[0] + r * n))
+
+
+@register_flop_formula(torch.ops.scionwood.lora_linear_backward)
+def _(grad: Any, x: Any, weight: Any, a: Any, b: Any, *_: Any, **__: Any) -> int:
+    """All products, as where every input needs a derivative."""
+    (m, n), k, r = grad, weight[1], b[1]
+    return int(2 * m * (k * n + 2 * k * a[0] + 2 * r * n))

@@ -1,0 +1,247 @@
+"""What may be a frozen prefix: which blocks they are, and why their features cannot be kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
+from typing import Any
+
+import numpy as np
+import torch.nn as nn
+from torch import Tensor
+from torch.distributed.tensor import DTensor
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
+from torch.utils._pytree import tree_leaves
+from torch.utils.data import Dataset, IterableDataset
+
+from scionwood.adapters.head import backbone
+from scionwood.adapters.modules import adapter_parameters
+from scionwood.errors import AdapterError, TrainingError
+from scionwood.training.loader import _Seeded
+from scionwood.training.prefix.layout import raw_bytes
+
+Blocks = dict[str, nn.Module]
+_STACKS = (nn.Sequential, nn.ModuleList)
+_CHECKPOINTING = ("grad_checkpointing", "gradient_checkpointing")
+_READS = 8
+
+
+def moving_parameters(model: nn.Module) -> dict[int, str]:
+    """Names by identity of the parameters that train or belong to an adapter."""
+    adapters = {id(parameter) for parameter in adapter_parameters(model).values()}
+    named = backbone(model).named_parameters()
+    return {id(p): name for name, p in named if p.requires_grad or id(p) in adapters}
+
+
+def find_blocks(model: nn.Module, names: Sequence[str] | None = None) -> Blocks:
+    """The frozen blocks to skip, in the order in which they run.
+
+    Without names they are the leading frozen children of a stack (`Sequential` or `ModuleList`),
+    and the whole stacks before it under one parent; among several such, those with most weights.
+
+    Args:
+        model: with its adapter.
+        names: of the blocks in the backbone.
+
+    Raises:
+        AdapterError: there are none, or one of those named is missing, trains or has an adapter.
+    """
+    base, moving = backbone(model), moving_parameters(model)
+    kind = type(base).__name__
+    if not any(parameter.requires_grad for parameter in base.parameters()):
+        rule = "a prefix is what runs before the first layer that trains"
+        raise AdapterError(f"{kind}: nothing trains", rule, "Attach an adapter first")
+
+    def frozen(module: nn.Module) -> bool:
+        return not any(id(parameter) in moving for parameter in module.parameters())
+
+    if names is not None:
+        return _named(base, names, moving)
+    runs = [run for run in _runs("", base, frozen) if run]
+    best: Blocks = max(runs, key=lambda run: sum(map(_weights, run.values())), default={})
+    if not sum(map(_weights, best.values())):
+        first = next(iter(moving.values()))
+        raise AdapterError(
+            f"{kind}: no frozen prefix",
+            f"the first block of every stack trains or has an adapter (as {first})",
+            "Let `targets` match the last blocks only, or name the frozen blocks (`blocks`)",
+        )
+    return best
+
+
+def refuse_model(base: nn.Module, blocks: Blocks) -> None:
+    """Refuse what can be seen before the model runs.
+
+    Raises:
+        AdapterError: a block drops at random, or backward would run skipped blocks again.
+        TrainingError: the weights are sharded.
+    """
+    for name, module in base.named_modules():
+        if any(getattr(module, flag, False) is True for flag in _CHECKPOINTING):
+            where = f"activation checkpointing in {name or type(base).__name__}"
+            rule = "backward would run blocks again, the skipped ones as well"
+            raise AdapterError(where, rule, "Switch it off, or do not cache")
+    if any(isinstance(parameter, DTensor) for parameter in base.parameters()):
+        rule = "its weights are spread over processes"
+        raise TrainingError(f"prefix of {type(base).__name__}", rule, "Use ddp, or do not cache")
+    for name, block in blocks.items():
+        refuse_dropout((f"{name}.{inner}".rstrip("."), m) for inner, m in block.named_modules())
+
+
+def refuse_dropout(modules: Iterable[tuple[str, nn.Module]]) -> None:
+    """Refuse modules of a prefix that drop at random.
+
+    Raises:
+        AdapterError: naming the first dropout or drop path with p > 0.
+    """
+    for name, module in modules:
+        if share := _random_share(module):
+            rule = f"it drops at random (p={share:g}), so that features differ from time to time"
+            raise AdapterError(f"{name} in the frozen prefix", rule, "Set it to 0, or do not cache")
+
+
+def refuse_statistics(modules: Iterable[tuple[str, nn.Module]]) -> None:
+    """Refuse modules of a prefix that normalise by the batch.
+
+    Raises:
+        AdapterError: naming the first that does, in the mode in which it is.
+    """
+    for name, module in modules:
+        running = getattr(module, "running_mean", None)
+        if (running is not None and module.training) or (
+            running is None and isinstance(module, _BatchNorm)
+        ):
+            rule = "it normalises by the batch, so that features depend on a sample's neighbours"
+            remedy = "Put it in eval mode, as scionwood.Task does with frozen norms"
+            raise AdapterError(f"{name} in the frozen prefix", rule, remedy)
+
+
+def refuse_trained(output: Any, moving: Mapping[int, str]) -> None:
+    """Refuse an output of the prefix to which a gradient flows.
+
+    Raises:
+        AdapterError: naming the parameter that trains before the end of the prefix.
+    """
+    graph = [leaf.grad_fn for leaf in tree_leaves(output) if isinstance(leaf, Tensor)]
+    seen: set[Any] = set()
+    while graph:
+        node = graph.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if hasattr(node, "variable"):
+            name = moving.get(id(node.variable), "a tensor outside the model")
+            rule = "it trains and runs before the end of the prefix, whose features it changes"
+            raise AdapterError(name, rule, "Freeze it, or end the prefix before it (`blocks`)")
+        graph += [parent for parent, _ in node.next_functions]
+
+
+def refuse_random_data(dataset: Dataset[Any]) -> None:
+    """Read a few samples twice, with other random draws, and refuse data that differ.
+
+    An iterable dataset cannot be read twice; its samples are still known by their content.
+
+    Raises:
+        TrainingError: naming the index that gave two samples.
+    """
+    if isinstance(dataset, IterableDataset) or not getattr(dataset, "__len__", int)():
+        return
+    seeded = _Seeded(dataset.inner if isinstance(dataset, _Seeded) else dataset, seed=0)
+    for index in np.unique(np.linspace(0, len(seeded) - 1, _READS).round().astype(int)).tolist():
+        reads = []
+        for seeded.epoch in (0, 1):
+            reads.append([_content(leaf) for leaf in tree_leaves(seeded[index])])
+        if reads[0] != reads[1]:
+            raise TrainingError(
+                f"sample {index} of {type(seeded.inner).__name__}",
+                "it was read twice and is not the same: the data are augmented at random",
+                "Switch the augmentation off, or do without the cache of the frozen prefix",
+            )
+
+
+def identity(ran: Blocks, moving: Mapping[int, str], facts: Sequence[str]) -> str:
+    """The hash of a prefix: what computes its features, and further facts about them.
+
+    Args:
+        ran: the modules that run in it by name, and the backbone itself under "".
+        moving: parameters that do not count, since they train behind it.
+        facts: in words.
+
+    Returns:
+        64 hexadecimal digits, SHA-256.
+    """
+    total = hashlib.sha256(repr(list(facts)).encode())
+    for name, module in sorted(ran.items()):
+        settings = {key: value for key, value in sorted(vars(module).items()) if _plain(key, value)}
+        kind = f"{type(module).__module__}.{type(module).__qualname__}"
+        total.update(f"\n{name} {kind} {settings}\n".encode())
+        own = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
+        for key, value in own:
+            if id(value) not in moving:
+                total.update(f"{key} {value.dtype} {tuple(value.shape)}\n".encode())
+                total.update(raw_bytes(value).data)
+    return total.hexdigest()
+
+
+def _named(base: nn.Module, names: Sequence[str], moving: Mapping[int, str]) -> Blocks:
+    modules, found = dict(base.named_modules()), Blocks()
+    for name in names:
+        if name not in modules:
+            raise AdapterError(f"block {name!r}", f"{type(base).__name__} has none of that name")
+        train = [moving[id(p)] for p in modules[name].parameters() if id(p) in moving]
+        if train:
+            rule = f"it trains or has an adapter ({train[0]})"
+            raise AdapterError(f"block {name!r}", rule, "Name the frozen blocks before it")
+        found[name] = modules[name]
+    if not sum(map(_weights, found.values())):
+        rule = "at least one block with weights"
+        raise AdapterError(f"blocks={list(names)}", rule, "Name it, or leave `blocks` out")
+    return found
+
+
+def _runs(prefix: str, module: nn.Module, frozen: Callable[[nn.Module], bool]) -> Iterator[Blocks]:
+    """Runs of leading frozen blocks: of the stacks under one parent together, then deeper ones."""
+    children = [(f"{prefix}{name}", child) for name, child in module.named_children()]
+    if isinstance(module, _STACKS):
+        yield dict(takewhile(lambda child: frozen(child[1]), children))
+        children = children[:1]  # what lies deeper in a later child does not run first
+    together = Blocks()
+    for name, stack in ((n, c) for n, c in children if isinstance(c, _STACKS)):
+        lead = dict(takewhile(lambda child: frozen(child[1]), _children(name, stack)))
+        together |= lead
+        if len(lead) < len(stack):
+            break
+    yield together
+    for name, child in children:
+        yield from _runs(f"{name}.", child, frozen)
+
+
+def _children(name: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    return ((f"{name}.{each}", child) for each, child in module.named_children())
+
+
+def _weights(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _random_share(module: nn.Module) -> float:
+    own = module.p if isinstance(module, _DropoutNd) else 0.0
+    others = (getattr(module, name, 0.0) for name in ("drop_prob", "dropout"))
+    return max([own, *(value for value in others if isinstance(value, float))])
+
+
+def _plain(key: str, value: Any) -> bool:
+    if key.startswith("_") or key == "training":
+        return False
+    items = value if isinstance(value, tuple | list) else [value]
+    return all(isinstance(item, str | bool | int | float) for item in items)
+
+
+def _content(leaf: Any) -> Any:
+    if isinstance(leaf, Tensor):
+        return raw_bytes(leaf).tobytes()
+    if hasattr(leaf, "tobytes"):  # arrays and images
+        return leaf.tobytes()
+    return leaf if isinstance(leaf, str | bytes | int | float) else None

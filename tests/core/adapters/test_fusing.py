@@ -1,0 +1,330 @@
+"""Fused forwards in live peft models: same results, same files, same operations, less memory."""
+
+from __future__ import annotations
+
+import copy
+import io
+from shutil import which
+
+import pytest
+import timm
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from peft import IA3Config, LoraConfig, get_peft_model, inject_adapter_in_model
+from peft.utils import get_peft_model_state_dict
+
+from scionwood.adapters import merge, unmerge
+from scionwood.kernels import disable, enable, kernel_report
+
+
+class Net(nn.Module):
+    """Convolutions of one to three dimensions, a norm, a gated unit, linear layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.volume = nn.Conv3d(2, 4, 3, padding=1)
+        self.point = nn.Conv3d(4, 4, 1)
+        self.image = nn.Conv2d(4, 6, 3, padding=1)
+        self.trace = nn.Conv1d(6, 8, 3, padding=1)
+        self.norm = nn.LayerNorm(8)
+        self.up = nn.Linear(8, 24)
+        self.act = nn.GELU()
+        self.down = nn.Linear(24, 8, bias=False)
+
+    def forward(self, x):
+        x = self.point(self.volume(x)).mean(2)
+        x = self.trace(self.image(x).mean(2)).transpose(1, 2)
+        return x + self.down(self.act(self.up(self.norm(x))))
+
+
+LAYERS = ["volume", "point", "image", "trace", "up", "down"]
+
+
+def tuned(*, seed=0, dtype=torch.float32, **options):
+    torch.manual_seed(seed)
+    options = {"r": 3, "lora_alpha": 6, "target_modules": LAYERS, **options}
+    model = get_peft_model(Net().to(dtype), LoraConfig(**options)).train()
+    fill(model)
+    return model
+
+
+def fill(model):
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            nn.init.normal_(parameter, std=0.3)
+
+
+def batch(dtype=torch.float32):
+    g = torch.Generator().manual_seed(1)
+    return torch.randn(2, 2, 4, 5, 6, generator=g).to(dtype)
+
+
+def run(model, x=None):
+    model.zero_grad()
+    y = model(batch() if x is None else x)
+    y.float().square().mean().backward()
+    return y.detach(), {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+
+
+def assert_equal_to_peft(model, tolerance=2e-6):
+    plain = copy.deepcopy(model)
+    disable(plain)
+    assert all(row.implementation == "peft" for row in kernel_report(plain))
+    (y, ours), (expected, theirs) = run(model), run(plain)
+    scale = expected.abs().max()
+    assert (y - expected).abs().max() <= tolerance * scale
+    assert ours
+    assert ours.keys() == theirs.keys()
+    for name, value in ours.items():
+        assert (value - theirs[name]).abs().max() <= 2 * tolerance * theirs[name].abs().max(), name
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"use_rslora": True}, {"bias": "all"}, {"bias": "lora_only"}, {"r": 40}],
+    ids=["lora", "rslora", "biases", "adapted biases", "rank above width"],
+)
+def test_results_and_gradients_are_pefts(options):
+    model = tuned(**options)
+    report = enable(model)
+    assert [row.implementation for row in report] == ["weight-space"] * 4 + ["addmm"] * 2
+    assert_equal_to_peft(model)
+
+
+def test_a_bias_of_the_adapter_is_served():
+    model = tuned(target_modules=["up"], lora_bias=True)
+    assert [row.implementation for row in enable(model)] == ["addmm"]
+    nn.init.normal_(model.base_model.model.up.lora_B["default"].bias)
+    assert_equal_to_peft(model)
+
+
+def test_the_state_dict_and_the_adapters_file_are_unchanged():
+    model = tuned()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    own = get_peft_model_state_dict(model).keys()
+    enable(model)
+    after = model.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    assert get_peft_model_state_dict(model).keys() == own
+
+
+def test_enabling_twice_and_disabling_leaves_nothing_behind():
+    model = tuned()
+    classes = [type(module) for module in model.modules()]
+    enable(model)
+    enable(model)
+    assert len(model.base_model.model.norm._forward_hooks) == 1
+    disable(model)
+    assert [type(module) for module in model.modules()] == classes
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_several_adapters_switching_and_disabling():
+    model = tuned()
+    model.add_adapter("other", LoraConfig(r=5, target_modules=LAYERS))
+    fill(model)
+    enable(model)
+    for choice in ("other", "default", ["default", "other"]):
+        model.base_model.set_adapter(choice)
+        assert {row.implementation for row in kernel_report(model)} == {"weight-space", "addmm"}
+        assert_equal_to_peft(model)
+    with model.disable_adapter():
+        assert {row.implementation for row in kernel_report(model)} == {"peft"}
+        bare = model(batch())
+    torch.manual_seed(0)
+    torch.testing.assert_close(bare, Net()(batch()))
+    model.delete_adapter("other")
+    assert_equal_to_peft(model)
+
+
+def test_merging_equals_running_also_for_a_kernel_of_one():
+    model = tuned()
+    enable(model)
+    model.eval()
+    with torch.no_grad():
+        expected = model(batch())
+        model.merge_adapter()
+        merged = model(batch())
+        model.unmerge_adapter()
+        back = model(batch())
+        final = model.merge_and_unload()(batch())
+    for y in (merged, back, final):
+        torch.testing.assert_close(y, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_scionwood_merges_a_kernel_of_one_whether_or_not_kernels_are_on():
+    model = tuned(target_modules=["point"])
+    model.eval()
+    with torch.no_grad():
+        expected = model(batch())
+        merge(model)
+        merged = model(batch())
+        unmerge(model)
+        back = model(batch())
+    torch.testing.assert_close(merged, expected, rtol=1e-5, atol=1e-5)
+    assert torch.equal(back, expected)
+    assert [row.why for row in kernel_report(model)] == ["kernels are off: kernels.enable(model)"]
+
+
+def test_each_sample_may_choose_its_adapter_through_pefts_own_forward():
+    model = tuned(target_modules=["up", "down"])
+    enable(model)
+    model.eval()
+    names = ["default", "__base__"]
+    mixed = model(batch(), adapter_names=names)
+    torch.testing.assert_close(mixed[:1], model(batch()[:1]))
+    with model.disable_adapter():
+        torch.testing.assert_close(mixed[1:], model(batch()[1:]))
+
+
+def test_a_model_that_peft_does_not_wrap_is_served_too():
+    model = inject_adapter_in_model(LoraConfig(r=2, target_modules=["up"]), Net())
+    fill(model)
+    assert [tuple(row)[:2] for row in enable(model)] == [("up", "addmm")]
+    assert_equal_to_peft(model)
+
+
+def test_a_model_with_kernels_is_copied_and_written_as_any_other():
+    model = tuned()
+    enable(model)
+    file = io.BytesIO()
+    torch.save(model, file)
+    file.seek(0)
+    loaded = torch.load(file, weights_only=False)
+    assert torch.equal(loaded(batch()), model(batch()))
+    assert torch.equal(copy.deepcopy(model)(batch()), model(batch()))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda m: tuned(use_dora=True, target_modules=["up"]), "variant"),
+        (lambda m: tuned(lora_dropout=0.1, target_modules=["image"]), "dropout"),
+        (lambda m: m.get_submodule("up").base_layer.weight.requires_grad_(True), "trained"),
+        (lambda m: m.get_submodule("up").lora_A["default"].register_forward_hook(print), "hook"),
+        (lambda m: get_peft_model(Net(), IA3Config(target_modules=["up"], feedforward_modules=[])),
+         "no fused form"),
+    ],
+    ids=["dora", "dropout on a convolution", "trained base", "hook", "another method"],
+)  # fmt: skip
+def test_where_pefts_own_forward_runs_the_report_says_why(change, reason):
+    model = tuned(target_modules=["up"])
+    changed = change(model.base_model.model)
+    if not isinstance(changed, nn.Module) or isinstance(changed, nn.Parameter):
+        changed = model
+    (row,) = enable(changed)
+    assert row.implementation == "peft"
+    assert reason in row.why
+    assert row.layer in str(kernel_report(changed))
+
+
+def test_a_report_before_enabling_says_how_to():
+    assert all("kernels.enable(model)" in row.why for row in kernel_report(tuned()))
+    assert str(kernel_report(Net())) == "no adapter layers"
+
+
+@pytest.mark.skipif(which("g++") is None, reason="torch.compile needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inside torch.compile itself
+@pytest.mark.parametrize(("amp", "backend"), [(False, "inductor"), (True, "aot_eager")])
+def test_the_whole_step_compiles_as_one_graph(amp, backend):
+    model = tuned()
+    enable(model)
+    compiled = torch.compile(model, fullgraph=True, backend=backend)
+    with torch.autocast("cpu", torch.bfloat16, enabled=amp):
+        (y, grads), (expected, theirs) = run(compiled), run(model)
+    torch.testing.assert_close(y, expected, rtol=1e-2 if amp else 1e-5, atol=1e-2 if amp else 1e-5)
+    assert {n.removeprefix("_orig_mod.") for n in grads} == set(theirs)
+
+
+def test_an_input_that_was_changed_in_place_is_not_recomputed():
+    class Shifted(Net):
+        def forward(self, x):
+            x = x.flatten(2).mean(-1, keepdim=True).expand(-1, -1, 4).reshape(2, 8)
+            x = self.norm(x)
+            x = x.add_(1.0) if self.training else x
+            return self.up(x)
+
+    torch.manual_seed(0)
+    model = get_peft_model(Shifted(), LoraConfig(r=2, target_modules=["up"])).train()
+    fill(model)
+    enable(model)
+    assert_equal_to_peft(model)
+
+
+def test_a_norm_that_changes_before_the_backward_pass_is_an_error():
+    model = tuned(target_modules=["up"])
+    enable(model)
+    y = model(batch().requires_grad_())
+    with torch.no_grad():
+        model.base_model.model.norm.weight.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+
+
+ATTENTION = r".*attn\.(qkv|proj)|.*mlp\.fc\d"
+
+
+def vit(*, p=0.0, tune=True, default=True):
+    torch.manual_seed(0)
+    model = timm.create_model("vit_small_patch16_224", num_classes=10).bfloat16()
+    if not tune:
+        return model.requires_grad_(False)
+    options = {"r": 8, "lora_alpha": 16, "target_modules": ATTENTION, "lora_dropout": p}
+    return get_peft_model(model, LoraConfig(**options), autocast_adapter_dtype=default)
+
+
+def kept_mib(model, *, start=False):
+    """Bytes kept for the backward pass: storages once, without parameters and the input."""
+    x = torch.randn(8, 3, 224, 224, dtype=torch.bfloat16).requires_grad_(start)
+    known = [x, *model.parameters(), *model.buffers()]
+    skip = {t.untyped_storage().data_ptr() for t in known}
+    seen = {}
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in skip:
+            seen[storage.data_ptr()] = storage  # alive, so that its address stays its own
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        loss = F.cross_entropy(model.train()(x).float(), torch.zeros(8, dtype=torch.long))
+    total = sum(storage.nbytes() for storage in seen.values())
+    del loss
+    return total / 2**20
+
+
+def test_all_linear_layers_of_a_vit_keep_at_most_five_percent_more_than_the_frozen_one():
+    floor = kept_mib(vit(tune=False), start=True)
+    plain, dropout = vit(), vit(p=0.1)
+    enable(plain)
+    enable(dropout)
+    ours, with_dropout = kept_mib(plain), kept_mib(dropout)
+    assert ours <= 1.05 * floor
+    assert ours <= 149
+    assert with_dropout - ours < 0.001  # a seed of four bytes a layer
+    assert kept_mib(vit(default=False)) > 1.5 * ours
+
+
+def curve(*, fused, p=0.0):
+    torch.manual_seed(0)
+    model = get_peft_model(Net(), LoraConfig(r=3, target_modules=LAYERS, lora_dropout=p)).train()
+    if fused:
+        enable(model)
+    target = torch.randn(2, 6, 8, generator=torch.Generator().manual_seed(2))
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    losses = []
+    for _ in range(200):
+        loss = F.mse_loss(model(batch()), target)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    return losses
+
+
+def test_two_hundred_steps_lose_as_pefts_do():
+    ours, theirs = curve(fused=True), curve(fused=False)
+    assert ours[-1] < 0.8 * ours[0]
+    assert ours == pytest.approx(theirs, rel=1e-3)

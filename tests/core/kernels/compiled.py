@@ -1,0 +1,79 @@
+"""Compile the Triton kernels for a device that need not be here; `test_triton.py` runs this file.
+
+Argument: the compute capability, 80 or 90. Prints a line of JSON for each compilation.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import torch
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from scionwood.kernels import triton_tiles as tiles
+from scionwood.kernels.triton_plan import SMALLEST, Tile, plan
+
+SHARED = {80: SMALLEST, 90: 227 * 1024}
+NAMES = {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}
+FLOAT32 = {"through_b": ("dh", "db"), "over_rows": ("out",), "through_gate": ("dh",)}
+POINTERS = "wide factor out left right low b grad dz bias gate_bias dh db".split()
+OPTIONAL = ("seed", "bias", "gate_bias")
+ANY = ("rank", "steps", "shares", "limit", "low_row", "factor_rank", "factor_column")
+"""Numbers that need not be multiples of 16, as the others are taken to be."""
+
+
+def compile_for(capability, kernel, dtype, tile, constants):
+    """Compile with the constants, and with all that is left of its numbers as in a usual layer."""
+    types = dict.fromkeys(kernel.arg_names, "i32") | {"scale": "fp32", "seed": "*i32"}
+    types |= {name: f"*{NAMES[dtype]}" for name in POINTERS if name in types}
+    types |= {name: "*fp32" for name in FLOAT32.get(kernel.__name__, ())}
+    types |= dict.fromkeys(constants, "constexpr")
+    types = {name: types[name] for name in kernel.arg_names}
+    aligned = {
+        (at,): [["tt.divisibility", 16]]
+        for at, (name, kind) in enumerate(types.items())
+        if kind.startswith("*") or (kind == "i32" and name not in ANY)
+    }
+    source = ASTSource(fn=kernel, signature=types, constexprs=constants, attrs=aligned)
+    options = {"num_warps": tile.warps, "num_stages": tile.stages}
+    found = triton.compile(source, target=GPUTarget("cuda", capability, 32), options=options)
+    ptx = found.asm["ptx"]
+    unit = next((name for name in ("wgmma", "mma.sync") if name in ptx), "none")
+    line = {"kernel": kernel.__name__, "shared": found.metadata.shared, "unit": unit}
+    print(json.dumps(line | {"tf32": "tf32" in ptx, "bytes": len(found.asm["cubin"])}))
+
+
+def compile_all(capability, dtype, full, ones):
+    """Every kernel: with mask, bias and gate or without; with every number that can be 1 at 1."""
+    m, n, k, r = (1, 1, 1, 1) if ones else (12608, 2304, 768, 16)
+    cut = plan(dtype, m, n, k, 2 * r if full else r, SHARED[capability])
+    launches = [
+        (tiles.down, cut.down, {"factor_column": 1}),
+        (tiles.product, cut.up, {"right_row": 1, "factor_rank": 1, "seed": None}),
+        (tiles.product, cut.dx, {"right_column": 1, "factor_column": 1, "bias": None}),
+        (tiles.through_b, cut.through_b, {"b_rank": 1}),
+        (tiles.over_rows, cut.over_rows, {"gate_bias": None}),
+        (tiles.through_gate, Tile(0, 0, 0, 4, 3), {"BLOCK": 1024}),
+    ]
+    for kernel, tile, constants in launches:
+        known = {"ROWS": tile.rows, "COLUMNS": tile.columns, "DEPTH": tile.depth}
+        known |= {"RANK": cut.rank, "PAIRS": not ones}
+        if not full:
+            known |= dict.fromkeys(OPTIONAL)
+        if ones:
+            numbers = [n for n in kernel.arg_names if n not in POINTERS and n.islower()]
+            known |= {n: 1 for n in numbers if n not in ("seed", "scale", "limit")}
+        known |= constants
+        known = {name: value for name, value in known.items() if name in kernel.arg_names}
+        compile_for(capability, kernel, dtype, tile, known)
+
+
+if __name__ == "__main__":
+    target = int(sys.argv[1])
+    compile_all(target, torch.bfloat16, full=True, ones=False)
+    compile_all(target, torch.float16, full=False, ones=False)
+    compile_all(target, torch.bfloat16, full=True, ones=True)
+    compile_all(target, torch.float32, full=True, ones=False)

@@ -1,0 +1,299 @@
+"""LoRA for convolutions in weight space: peft's function and gradients, with less kept."""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from peft import LoraConfig, get_peft_model
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from scionwood.kernels.conv import lora_conv, merged_delta, why_not
+
+CONVS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+HOW: dict[str, Any] = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
+SHAPES = [(1, 1, 0), (3, 1, 1), (3, 2, 0), (3, 1, "valid"), (2, 1, "same"), (3, 1, "same")]
+"""Kernel, stride and padding."""
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+
+
+def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def adapted(*layers: nn.Module, r: int = 4, **options: Any) -> Any:
+    """Layers under peft with factors that are not zero; its warning on groups is expected."""
+    config = LoraConfig(r=r, lora_alpha=3, target_modules="0|2|4", init_lora_weights=False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="LoRA adapter added to ConvNd layer with groups")
+        return get_peft_model(nn.Sequential(*layers), config, **options).base_model.model
+
+
+def factors(layer: Any) -> tuple[Tensor, Tensor]:
+    return layer.lora_A["default"].weight, layer.lora_B["default"].weight
+
+
+def fused(layer: Any, x: Tensor) -> Tensor:
+    """The operator with the tensors and settings of a layer of peft."""
+    base, scaling = layer.base_layer, layer.scaling["default"]
+    assert why_not(base) == ""
+    how = {key: getattr(base, key) for key in HOW}
+    return lora_conv(x, base.weight, base.bias, *factors(layer), scaling=scaling, **how)
+
+
+def learn(call: Callable[[Tensor], Tensor], x: Tensor, *parameters: Tensor) -> list[Tensor]:
+    """The output, and the gradients of its product with fixed numbers to x and parameters."""
+    x = x.detach().clone().requires_grad_()
+    y = call(x)
+    weights = draw(*y.shape, seed=9).to(y.dtype)
+    return [y.detach(), *torch.autograd.grad(y, (x, *parameters), weights)]
+
+
+def assert_near(found: list[Tensor], expected: list[Tensor], limit: float) -> None:
+    """Each tensor differs by at most `limit` of the largest entry."""
+    for one, other in zip(found, expected, strict=True):
+        assert (one.shape, one.dtype) == (other.shape, other.dtype)
+        assert (one - other).abs().max() <= limit * other.abs().max()
+
+
+def assert_learns_as(call: Callable[[Tensor], Tensor], layer: Any, *shape: int) -> None:
+    """Output and gradients of the operator are, within 2e-6, those of a call."""
+    trained, x = [p for p in layer.parameters() if p.requires_grad], draw(*shape).float()
+    assert_near(learn(partial(fused, layer), x, *trained), learn(call, x, *trained), 2e-6)
+
+
+class TestFunction:
+    @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")  # torch's copy
+    @pytest.mark.parametrize("batch", [(2,), ()])
+    @pytest.mark.parametrize("groups", [1, 2])
+    @pytest.mark.parametrize("shape", SHAPES)
+    @pytest.mark.parametrize("n", [1, 2, 3])
+    def test_it_learns_as_pefts_layer(self, n: int, shape: Any, groups: int, batch: Any) -> None:
+        conv = CONVS[n](6, 8, *shape, groups=groups)
+        layer = adapted(conv)[0]
+        conv.bias.requires_grad_()
+        assert_learns_as(layer, layer, *batch, 6, *[9, 8, 7][:n])
+
+    def test_peft_ignores_the_dilation_so_the_merged_kernel_decides(self) -> None:
+        layer = adapted(nn.Conv2d(6, 8, 3, padding=2, dilation=2, bias=False))[0]
+        with pytest.raises(RuntimeError, match="size of tensor"):
+            layer(draw(2, 6, 9, 8).float())
+
+        def merged(x: Tensor) -> Tensor:
+            delta = merged_delta(*factors(layer), (8, 6, 3, 3), 1)
+            kernel = layer.base_layer.weight + layer.scaling["default"] * delta
+            return functional.conv2d(x, kernel, padding=2, dilation=2)
+
+        assert_learns_as(merged, layer, 2, 6, 9, 8)
+
+    @pytest.mark.parametrize("kernel", [1, 3])
+    @pytest.mark.parametrize("n", [1, 2, 3])
+    def test_the_merged_layer_is_the_adapted_one(self, n: int, kernel: int) -> None:
+        layer = adapted(CONVS[n](6, 8, kernel))[0]
+        base, x = layer.base_layer, draw(2, 6, *[5] * n, dtype=torch.float32)
+        expected = layer(x).detach()
+        delta = merged_delta(*factors(layer), base.weight.shape, 1)
+        with torch.no_grad():
+            base.weight += layer.scaling["default"] * delta
+        assert_near([base(x).detach()], [expected], 2e-6)
+        half = merged_delta(*(f.bfloat16() for f in factors(layer)), base.weight.shape, 1)
+        assert_near([half], [delta.detach()], 2e-2)  # float32, which assert_near sees to
+        with pytest.raises(ValueError, match=r"groups=2.*a grouped kernel cannot hold.*unmerged"):
+            merged_delta(*factors(layer), base.weight.shape, 2)
+
+    @pytest.mark.parametrize("groups", [1, 2])
+    @pytest.mark.parametrize("n", [1, 2, 3])
+    def test_gradients_are_those_of_finite_differences(self, n: int, groups: int) -> None:
+        size, kernel, ones = [4, 3, 2][:n], [2, 3, 1][:n], [1] * n
+        weight, bias = draw(4, 2 // groups, *kernel, seed=1), draw(4, seed=2)
+        a, b = draw(2, 2, *kernel, seed=3), draw(4, 2 // groups, *ones, seed=4)
+        how = HOW | {"padding": "same", "groups": groups, "scaling": 0.7}
+        inputs = [value.requires_grad_() for value in (draw(2, 2, *size), bias, a, b)]
+        torch.autograd.gradcheck(lambda x, *rest: lora_conv(x, weight, *rest, **how), inputs)
+
+    @settings(max_examples=30, deadline=None)
+    @given(data=st.data())
+    def test_any_shape_and_any_choice_of_what_is_trained(self, data: st.DataObject) -> None:
+        pick = lambda *of: data.draw(st.sampled_from(of))  # noqa: E731
+        n, groups, kernel, size = pick(1, 2, 3), pick(1, 2, 4), pick(1, 2, 3), pick(6, 7)
+        how = {"stride": pick(1, 2, 3), "padding": pick(0, 1, 2), "dilation": pick(1, 2)}
+        out, fan, rank = groups * pick(1, 3), groups * pick(1, 2), groups * pick(1, 2)
+        kernels, ones = [kernel] * n, [1] * n
+        weight = draw(out, fan // groups, *kernels, seed=1)
+        x, a = draw(pick(1, 3), fan, *[size] * n), draw(rank, fan, *kernels, seed=2)
+        bias, b = draw(out, seed=3), draw(out, rank // groups, *ones, seed=4)
+        which = data.draw(st.sets(st.integers(0, 3), min_size=1))
+        trained = [(x, bias, a, b)[i].requires_grad_() for i in which]
+        conv = getattr(functional, f"conv{n}d")
+        low = conv(conv(x, a, None, *how.values()), b, groups=groups)
+        expected = conv(x, weight, bias, *how.values(), groups) + 0.3 * low
+        found = lora_conv(x, weight, bias, a, b, scaling=0.3, **how, groups=groups)
+        grads = [torch.autograd.grad(y.square().sum(), trained) for y in (found, expected)]
+        assert_near([found, *grads[0]], [expected, *grads[1]], 1e-12)
+
+    def test_a_gradient_is_not_differentiable_again(self) -> None:
+        layer = adapted(nn.Conv1d(2, 3, 3))[0]
+        y = fused(layer, draw(1, 2, 5, dtype=torch.float32)).square().sum()
+        (grad,) = torch.autograd.grad(y, factors(layer)[0], create_graph=True)
+        with pytest.raises(RuntimeError, match="once_differentiable"):
+            grad.sum().backward()
+
+
+def small_net(n: int) -> list[nn.Module]:
+    conv = CONVS[n]
+    return [conv(1, 16, 1), nn.GELU(), conv(16, 16, 3, padding=1), nn.GELU(), conv(16, 2, 1)]
+
+
+def saved_bytes(run: Callable[[], Tensor], net: nn.Module) -> int:
+    """What the backward pass keeps, each storage once, parameters left out."""
+    kept: list[Tensor] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: kept.append(x) or x, lambda x: x):
+        assert run().requires_grad
+    storages = {x.untyped_storage().data_ptr(): x.untyped_storage().nbytes() for x in kept}
+    known = {value.untyped_storage().data_ptr() for value in net.parameters()}
+    return sum(size for key, size in storages.items() if key not in known)
+
+
+class TestMemory:
+    @pytest.mark.parametrize("autocast", [False, True])
+    @pytest.mark.parametrize("n", [1, 2, 3])
+    def test_it_keeps_no_more_than_full_fine_tuning(self, n: int, autocast: bool) -> None:
+        x = draw(2, 1, *[12] * n, dtype=torch.float32)
+        full, net = nn.Sequential(*small_net(n)), adapted(*small_net(n))
+
+        def ours(x: Tensor) -> Tensor:
+            for layer in net:
+                x = fused(layer, x) if hasattr(layer, "lora_A") else layer(x)
+            return x
+
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast, cache_enabled=False):
+            found, of_peft = (saved_bytes(lambda f=f: f(x), net) for f in (ours, net))
+            assert 0 < found <= 1.02 * saved_bytes(lambda: full(x), full)
+        assert found < of_peft
+
+    @pytest.mark.parametrize("autocast", [False, True])
+    @pytest.mark.parametrize("groups", [1, 2])
+    def test_only_the_input_or_nothing_is_kept(self, groups: int, autocast: bool) -> None:
+        layer = adapted(nn.Conv2d(4, 4, 3, groups=groups))[0]
+        x = draw(2, 4, 9, 9).float().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            assert saved_bytes(lambda: fused(layer, x), layer) == x.nbytes // (1 + autocast)
+            layer.requires_grad_(False)
+            assert saved_bytes(lambda: fused(layer, x), layer) == 0
+            (found,) = torch.autograd.grad(fused(layer, x).float().sum(), x)
+            (expected,) = torch.autograd.grad(layer(x).float().sum(), x)
+        assert_near([found], [expected], 2e-2 if autocast else 2e-6)
+
+
+class TestPrecision:
+    @pytest.mark.parametrize("case", ["float32 factors", "bfloat16 factors", "autocast"])
+    @pytest.mark.parametrize("groups", [1, 2])
+    @pytest.mark.parametrize("n", [2, 3])
+    def test_bfloat16_is_as_near_to_float64_as_peft(self, n: int, groups: int, case: str) -> None:
+        dtype = torch.float32 if case == "autocast" else torch.bfloat16
+        errors = torch.zeros(2, 2, 4)  # ours and peft's; in a single draw their ratio is luck
+        for seed in range(24):
+            conv = CONVS[n](16, 24, 3, padding=1, groups=groups).to(dtype)
+            layer = adapted(conv, r=8, autocast_adapter_dtype=case != "bfloat16 factors")[0]
+            x = draw(4, 16, *[6] * n, seed=seed).to(dtype)
+            with torch.autocast("cpu", torch.bfloat16, enabled=case == "autocast"):
+                found = [learn(f, x, *factors(layer)) for f in (partial(fused, layer), layer)]
+            exact = learn(layer.double(), x.double(), *factors(layer))
+            for whose, tensors in enumerate(found):
+                wrong = [(one - true).abs() for one, true in zip(tensors, exact, strict=True)]
+                errors[whose] += torch.tensor([[e.norm(), e.max()] for e in wrong]).T
+        assert (errors > 0).all()
+        assert (errors[0] <= 1.1 * errors[1]).all(), errors[0] / errors[1]
+
+    @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+    def test_a_change_below_the_weights_rounding_is_not_lost(self, dtype: torch.dtype) -> None:
+        weight, b = torch.ones(1, 2, 1, dtype=dtype), torch.full((1, 1, 1), 2.0**-12, dtype=dtype)
+        a, x = (torch.tensor([[[1], [last]]], dtype=dtype) for last in (0, -1))  # so W x is 0
+        merged = weight + (b.flatten(1) @ a.flatten(1)).view_as(weight)
+        assert torch.equal(merged, weight), "in this dtype it is lost"
+        assert (lora_conv(x, weight, None, a, b, **HOW) == 2.0**-12).all()
+
+    def test_a_backward_pass_in_autocast_is_that_of_its_forward_pass(self) -> None:
+        layer, x = adapted(nn.Conv2d(6, 8, 3))[0], draw(2, 6, 9, 9).float().requires_grad_()
+        expected = torch.autograd.grad(fused(layer, x).square().sum(), (x, *factors(layer)))
+        loss = fused(layer, x).square().sum()
+        with torch.autocast("cpu", torch.bfloat16):
+            found = torch.autograd.grad(loss, (x, *factors(layer)))
+        assert_near([*found], [*expected], 0)
+
+
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # Dynamo's
+class TestTorch:
+    @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # Inductor's
+    @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
+    def test_it_compiles_whole(self) -> None:
+        layer = adapted(nn.Conv2d(6, 8, 3, padding=1))[0]
+        compiled = torch.compile(partial(fused, layer), fullgraph=True)
+        assert_learns_as(compiled, layer, 2, 6, 9, 9)
+
+    @pytest.mark.parametrize("autocast", [False, True])
+    def test_its_graph_with_groups_has_no_break(self, autocast: bool) -> None:
+        layer = adapted(nn.Conv2d(6, 8, 2, padding="same", groups=2))[0]
+        traced = torch.compile(partial(fused, layer), fullgraph=True, backend="aot_eager")
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            assert_learns_as(traced, layer, 2, 6, 9, 9)
+
+    @pytest.mark.parametrize("reentrant", [False, True])
+    def test_it_may_be_checkpointed(self, reentrant: bool) -> None:
+        layer = adapted(nn.Conv2d(6, 8, 3, groups=2))[0]
+        x = draw(2, 6, 9, 9, dtype=torch.float32).requires_grad_()
+        expected = torch.autograd.grad(fused(layer, x).square().sum(), [x, *factors(layer)])
+        checkpoint(fused, layer, x, use_reentrant=reentrant).square().sum().backward()
+        assert_near([x.grad, *[value.grad for value in factors(layer)]], [*expected], 1e-6)
+
+
+REFUSED: dict[str, dict[str, Any]] = {
+    r"requires_grad is True.*no gradient.*Freeze it": {"weight": draw(8, 6, 3).requires_grad_()},
+    r"takes a \(r, 6, 3\) and b .*Pass peft's lora_A": {"a": draw(4, 6, 2)},
+    r"a weight .* takes a .* and b .*lora_B": {"b": draw(8, 2, 1)},
+    r"in 2 group\(s\) takes a": {"weight": draw(8, 3, 3), "groups": 2},
+    r"a is torch.float64, b torch.float32.*Convert": {"b": draw(8, 4, 1).float()},
+    r"padding 'full'.* 'valid', or 'same'.*Pass numbers": {"padding": "full"},
+    r"stride \(2,\).*'same' with stride 1": {"padding": "same", "stride": 2},
+}
+INELIGIBLE = {
+    "ConvTranspose2d": lambda: nn.ConvTranspose2d(2, 2, 3),
+    "ParametrizedConv1d": lambda: nn.utils.parametrizations.weight_norm(nn.Conv1d(2, 2, 3)),
+    "'reflect', not zeros": lambda: nn.Conv1d(2, 2, 3, padding=1, padding_mode="reflect"),
+    "torch.complex64": lambda: nn.Conv1d(2, 2, 3, dtype=torch.complex64),
+    "lora_A ignores": lambda: nn.Conv1d(2, 2, 3, padding="same", dilation=2),
+}
+
+
+class TestLimits:
+    @pytest.mark.parametrize("message", REFUSED)
+    def test_what_does_not_fit_is_named(self, message: str) -> None:
+        x, weight, a, b = draw(1, 6, 9), draw(8, 6, 3), draw(4, 6, 3), draw(8, 4, 1)
+        given = {"x": x, "weight": weight, "bias": None, "a": a, "b": b} | HOW
+        with pytest.raises(ValueError, match=message):
+            lora_conv(**given | REFUSED[message])
+
+    @pytest.mark.parametrize("reason", INELIGIBLE)
+    def test_the_reason_why_not_is_told(self, reason: str) -> None:
+        assert reason in why_not(INELIGIBLE[reason]().requires_grad_(False))
+
+    def test_the_weight_must_be_frozen_the_bias_need_not_and_hooks_must_run(self) -> None:
+        conv = nn.Conv3d(2, 2, 3)
+        assert why_not(conv) == "a trained weight"
+        conv.weight.requires_grad_(False)
+        assert why_not(conv) == ""
+        conv.register_forward_hook(lambda module, given, found: None)
+        assert why_not(conv).startswith("hooks")

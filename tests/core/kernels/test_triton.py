@@ -1,0 +1,204 @@
+"""The Triton kernels without a device: interpreted, compiled for one; and on one where it is here.
+
+Triton reads its environment when it is imported, so interpreter and compiler are processes of
+their own. What a plan promises is plain arithmetic.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scionwood.kernels import addmm, augmented, lora_linear, mask, reference
+from scionwood.kernels.triton_plan import (
+    CONFIGS,
+    PROGRAMS,
+    SMALLEST,
+    Plan,
+    Tile,
+    configs,
+    groups,
+    parts,
+    plan,
+    power,
+)
+
+HERE = Path(__file__).parent
+LARGE = 227 * 1024
+LAYERS = [(1576, 1152, 384), (12608, 2304, 768), (12608, 768, 3072), (65536, 4096, 4096)]
+"""Tokens, outputs and inputs: vision transformers small and base, and a language model."""
+sizes = st.integers(1, 9000)
+
+
+@pytest.fixture
+def triton() -> None:
+    pytest.importorskip("triton")
+
+
+def python(*arguments: str, **environment: str) -> str:
+    run = subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+    )
+    assert run.returncode == 0, run.stdout[-8000:] + run.stderr[-2000:]
+    return run.stdout
+
+
+@pytest.mark.usefixtures("triton")
+@pytest.mark.parametrize("dtype", ["float32", "float16 and not bfloat16", "bfloat16"])
+def test_interpreted_the_kernels_are_the_reference(dtype):
+    """Over two hundred cases for each dtype, most a forward and a backward; see `interpreted.py`."""
+    plain = ("-m", "pytest", "-q", "--noconftest", "-p", "no:cacheprovider")
+    out = python(*plain, str(HERE / "interpreted.py"), "-k", dtype, TRITON_INTERPRET="1")
+    passed = re.search(r"(\d+) passed", out)
+    assert passed
+    assert int(passed[1]) > 200
+    assert "skipped" not in out
+
+
+@pytest.mark.usefixtures("triton")
+@pytest.mark.parametrize(
+    ("capability", "unit", "shared"), [(80, "mma.sync", SMALLEST), (90, "wgmma", LARGE)]
+)
+def test_the_kernels_compile_for_a_device_that_is_not_here(capability, unit, shared, tmp_path):
+    """They fit in its memory and use its matrix unit, but not where float32 would be rounded."""
+    # Set, or Triton 3.9 warns that this default will change.
+    environment = {"TRITON_CACHE_DIR": str(tmp_path), "TRITON_DEFAULT_FP_FUSION": "1"}
+    out = python(str(HERE / "compiled.py"), str(capability), **environment)
+    found = [json.loads(line) for line in out.splitlines()]
+    names = ["down", "product", "product", "through_b", "over_rows", "through_gate"]
+    assert [line["kernel"] for line in found] == 4 * names
+    assert all(0 < line["bytes"] and line["shared"] <= shared for line in found)
+    assert not any(line["tf32"] for line in found)
+    layers = [line for line in found[:12] if line["kernel"] == "product"]
+    assert [line["unit"] for line in layers] == [unit] * 4
+    assert all(line["unit"] == "none" for line in found[18:])
+
+
+@pytest.mark.usefixtures("triton")
+def test_what_the_kernels_cannot_compute_is_refused():
+    from scionwood.kernels import triton_lora
+
+    x = torch.empty(2**17, 2**16, dtype=torch.float16, device="meta")
+    seed = torch.empty((), dtype=torch.int32, device="meta")
+    rest = (x[:4], None, x[:8], x[:4, :8], None, seed, 1.0, 0.1)
+    with pytest.raises(ValueError, match=r"at most 2\^32 positions"):
+        triton_lora.lora_linear(x, *rest)
+    with pytest.raises(ValueError, match=r"float64.*Use `addmm`"):
+        triton_lora.lora_linear(x.double(), *rest)
+
+
+class TestPlan:
+    @given(m=sizes, n=sizes, k=sizes, rank=st.integers(1, 512), low=st.booleans())
+    def test_tiles_are_powers_of_two_that_a_matrix_unit_takes(self, m, n, k, rank, low):
+        found = plan(torch.bfloat16 if low else torch.float32, m, n, k, rank)
+        assert found.rank == min(power(rank), 64 if low else 32)
+        for tile in found[1:]:
+            lengths = (tile.rows, tile.columns, tile.depth or 16)
+            assert all(length >= 16 and length & (length - 1) == 0 for length in lengths)
+        assert found.up.rows < max(32, 2 * m)
+        assert found.dx.columns < max(32, 2 * k)
+
+    def test_a_large_layer_has_large_tiles_where_the_card_has_the_memory(self):
+        assert plan(torch.bfloat16, 12608, 2304, 768, 8, LARGE).up == Tile(128, 256, 64, 8, 3)
+        assert plan(torch.bfloat16, 12608, 2304, 768, 8).up == Tile(128, 128, 64, 8, 3)
+        assert plan(torch.bfloat16, 1576, 1152, 384, 8, LARGE).up == Tile(64, 64, 64, 4, 4)
+
+    @given(m=st.integers(1, 10**6), rows=st.sampled_from([16, 64, 128]), others=st.integers(1, 999))
+    def test_groups_cover_the_rows_and_fill_a_card_once(self, m, rows, others):
+        count, steps = groups(m, Tile(rows, 64, 0, 4, 2), others)
+        assert (count - 1) * steps < parts(m, rows) <= count * steps
+        assert count * others <= max(PROGRAMS, others)
+
+    @pytest.mark.parametrize(("m", "n", "k"), LAYERS)
+    @pytest.mark.parametrize("rank", [8, 16])
+    def test_shares_of_sums_are_small_against_what_is_read(self, m, n, k, rank):
+        """Beside one read of dY and x in 16 bits: at most a third of it written in float32."""
+        cut = plan(torch.bfloat16, m, n, k, rank, LARGE)
+        across = parts(n, cut.through_b.columns)
+        count, _ = groups(m, cut.through_b, across)
+        assert 4 * rank * (across * m + count * n) < 2 * m * n / 3
+        count, _ = groups(m, cut.over_rows, parts(k, cut.over_rows.columns))
+        assert 4 * rank * count * k < 2 * m * k / 3
+
+    def test_configs_try_each_tile_of_each_kernel_alone(self):
+        shape = (torch.bfloat16, 12608, 2304, 768, 16, LARGE)
+        start, found = plan(*shape), configs(*shape)
+        assert set(CONFIGS) == set(Plan._fields) - {"rank"}
+        assert len(found) == sum(map(len, CONFIGS.values())) == len(set(found))
+        for kernel, candidate in found:
+            assert candidate._replace(**{kernel: getattr(start, kernel)}) == start
+        assert start in [candidate for _, candidate in found]
+
+
+def layer(m, k, n, r, gated, dtype, device="cpu"):
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape, scale=1.0):
+        return (torch.randn(shape, generator=generator) * scale).to(device, dtype)
+
+    both = 2 * r if gated else r
+    rows, weight, bias = draw(m, k), draw(n, k, scale=k**-0.5), draw(n)
+    a, b = draw(both, k, scale=k**-0.5), draw(n, r, scale=r**-0.5)
+    return [rows, weight, bias, a, b, draw(r) if gated else None]
+
+
+@pytest.mark.parametrize("gated", [False, True])
+@pytest.mark.parametrize("p", [0.0, 0.3])
+@pytest.mark.parametrize("r", [3, 8])
+def test_the_augmented_product_is_the_reference(gated, p, r):
+    operands = layer(11, 13, 17, r, gated, torch.float64)
+    rest = (torch.tensor(5, dtype=torch.int32) if p else None, 0.7, p)
+    found = augmented.lora_linear(*operands, *rest)
+    torch.testing.assert_close(found, reference.lora_linear(*operands, *rest))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.usefixtures("triton")
+class TestOnADevice:
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+    @pytest.mark.parametrize("p", [0.0, 0.1])
+    @pytest.mark.parametrize("gated", [False, True])
+    @pytest.mark.parametrize(("m", "k", "n", "r"), [(12608, 768, 2304, 8), (1571, 1021, 389, 64)])
+    def test_errors_are_those_of_the_librarys_products(self, dtype, p, gated, m, k, n, r):
+        from scionwood.kernels import triton_lora
+
+        operands = layer(m, k, n, r, gated, dtype, "cuda")
+        seed = torch.tensor(-77, dtype=torch.int32, device="cuda") if p else None
+        grad = torch.randn(m, n, device="cuda").to(dtype)
+
+        def run(module, operands, grad):
+            x, weight, _, a, b, gate_bias = operands
+            y, z = module.lora_linear(*operands, seed, 0.7, p)
+            rest = (x, weight, a, b, z, gate_bias, seed, 0.7, p, True)
+            return [t for t in (y, *module.lora_linear_backward(grad, *rest)) if t is not None]
+
+        exact = run(addmm, [None if t is None else t.double() for t in operands], grad.double())
+        ours, library = (run(module, operands, grad) for module in (triton_lora, addmm))
+        for one, other, right in zip(ours, library, exact, strict=True):
+            allowed = 1.1 * (other - right).abs().max() + torch.finfo(dtype).eps * right.abs().max()
+            assert (one - right).abs().max() <= allowed
+
+    def test_the_operator_trains_through_them(self):
+        x, weight, bias, a, b, _ = layer(2048, 768, 768, 8, False, torch.bfloat16, "cuda")
+        learned = [t.requires_grad_() for t in (x, a, b)]
+        torch.manual_seed(1)
+        y = lora_linear(x, weight, bias, a, b, scaling=0.7, dropout=0.1)
+        found = torch.autograd.grad(y.float().square().mean(), learned)
+        torch.manual_seed(1)
+        seed = mask.new_seed(x.device)
+        right, _ = reference.lora_linear(x, weight, bias, a, b, None, seed, 0.7, 0.1)
+        expected = torch.autograd.grad(right.float().square().mean(), learned)
+        for one, other in zip(found, expected, strict=True):
+            assert (one - other).abs().max() < 0.03 * other.abs().max()

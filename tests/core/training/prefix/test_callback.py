@@ -1,0 +1,124 @@
+"""A run with the callback learns what it learns without, and says why where it cannot."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pytest
+import torch
+from torch import Tensor
+
+from scionwood import Task
+from scionwood.errors import AdapterError, TrainingError
+from scionwood.recipe import resolve
+from scionwood.training.prefix.callback import PrefixCache
+from scionwood.training.run import build
+from scionwood.training.trainer import quiet
+
+TOY = ["backbone.depth=4", r"adapter.targets='blocks\.3\.linear'"]
+
+
+class Squared(Task):
+    """The toy's task, with ways of calling the backbone that a field may have."""
+
+    noise = 0.0
+    parts = False
+
+    def losses(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        x, y = batch
+        x = x + self.noise * torch.randn_like(x)
+        return {"loss": (self._run(x) - y).square().mean()}
+
+    def _run(self, x: Tensor) -> Tensor:
+        if not self.parts:
+            return self.backbone(x)
+        base = self.backbone.get_base_model()
+        for block in [base.stem, *base.blocks, base.readout]:
+            x = block(x)
+        return x
+
+
+def fit(
+    cache: PrefixCache | None, *overrides: str, epochs: int = 3, **ways: Any
+) -> tuple[dict[str, Tensor], Squared]:
+    """Train the toy; what trained, and the task."""
+    L.seed_everything(0, verbose=False)
+    built, data = build(resolve("toy/regress", [*TOY, *overrides]))
+    task = Squared(built.backbone, lr=1e-2)
+    vars(task).update(ways)
+    with quiet():
+        trainer = L.Trainer(
+            accelerator="cpu",
+            max_epochs=epochs,
+            callbacks=[] if cache is None else [cache],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        trainer.fit(task, datamodule=data)
+    return {n: p.detach() for n, p in task.named_parameters() if p.requires_grad}, task
+
+
+def hooks(task: Task) -> int:
+    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in task.modules())
+
+
+@pytest.mark.parametrize("workers", ["data.num_workers=0", "data.num_workers=1"])
+def test_a_run_ends_with_the_same_weights(workers: str) -> None:
+    expected, _ = fit(None, workers)
+    found, task = fit(PrefixCache(), workers)
+    for name, value in expected.items():
+        assert torch.allclose(found[name], value, rtol=1e-5, atol=1e-7), name
+    assert hooks(task) == 0, "the model is left as it was"
+
+
+def test_another_run_finds_the_features_of_the_first(tmp_path: Path) -> None:
+    expected, _ = fit(PrefixCache(folder=str(tmp_path)))
+    (rows,) = tmp_path.rglob("*.rows")
+    size = rows.stat().st_size
+    found, _ = fit(PrefixCache(folder=str(tmp_path), dtype="own"))
+    assert list(tmp_path.rglob("*.rows")) == [rows]
+    assert rows.stat().st_size == size
+    assert all(torch.allclose(found[name], expected[name], rtol=1e-5) for name in expected)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "ways", "error", "message"),
+    [
+        (["data.jitter=0.1"], {}, TrainingError, "of Rows.*augmented at random"),
+        (["backbone.dropout=0.1"], {}, AdapterError, r"blocks\.0\.dropout.*drops at random"),
+        (["adapter.targets=blocks"], {}, AdapterError, "no frozen prefix"),
+        ([], {"parts": True}, TrainingError, "kept nothing: the backbone is not called as a whole"),
+    ],
+    ids=["data", "dropout", "targets", "parts"],
+)
+def test_what_cannot_be_cached_stops_the_run_at_once(
+    overrides: list[str], ways: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        fit(PrefixCache(), *overrides, **ways)
+
+
+def test_a_task_that_changes_its_samples_is_warned_and_goes_on_without() -> None:
+    expected, _ = fit(None, noise=0.1)
+    with pytest.warns(UserWarning, match="not one of 128 samples came a second time"):
+        found, task = fit(PrefixCache(), noise=0.1)
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    assert hooks(task) == 0
+
+
+def test_an_unknown_dtype_is_refused_and_a_small_budget_named() -> None:
+    with pytest.raises(TrainingError, match=r"'int8'.*own, float32, bfloat16"):
+        PrefixCache(dtype="int8")
+    with pytest.raises(TrainingError, match=r"64 samples take .*Raise the budget"):
+        fit(PrefixCache(budget_gb=1e-6))
+
+
+def test_a_run_without_a_second_epoch_is_silent() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit(PrefixCache(blocks=["blocks.0", "blocks.1"]), epochs=1)

@@ -1,0 +1,38 @@
+"""`precision: auto`: bfloat16 where the hardware multiplies it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from scionwood.recipe import resolve
+from scionwood.training.precision import native_precision
+
+RECIPE = "toy/regress"
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ({"avx512_bf16": True}, "bf16-mixed"),
+        ({"amx_bf16": True}, "bf16-mixed"),
+        ({"avx512": True, "avx512_bf16": False}, "32-true"),
+        ({}, "32-true"),
+    ],
+)
+def test_a_cpu_computes_in_bfloat16_where_it_has_the_unit(monkeypatch, found, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)
+    assert native_precision("cpu") == expected
+
+
+def test_another_accelerator_keeps_float32():
+    assert native_precision("mps") == "32-true"
+
+
+def test_a_recipe_that_says_auto_is_resolved_to_what_the_machine_has(toy_plugin):
+    here = native_precision("cpu")
+    said = resolve(RECIPE, ["trainer.precision=auto", "kernels=off"])
+    assert said.trainer["precision"] == here
+    assert said.kernels == "off"
+    assert f"precision: {here}" in said.dump()
+    assert resolve(RECIPE).trainer["precision"] == "32-true"
