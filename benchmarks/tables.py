@@ -15,7 +15,8 @@ from statistics import mean, median, stdev
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
-PAGES = [HERE.parent / "README.md", HERE.parent / "plugins" / "seismic" / "README.md"]
+ROOT = HERE.parent
+PAGES = [ROOT / page for page in ("README.md", "plugins/seismic/README.md", "docs/kernels.md")]
 MARK = re.compile(r"(<!-- table: ([a-z_]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 Row = dict[str, str]
 
@@ -31,6 +32,11 @@ CLASSICAL = {
     "U-Net": "U-Net",
     "LoRA + head": "Scionwood",
 }
+
+RIVALS = ("frozen", "full fine-tuning", "peft", "peft, bf16 adapters")
+LAYER_RIVALS = (*RIVALS, "peft, compiled", "addmm by hand", "ours, dropout", "peft, dropout")
+STEP_RIVALS = (*RIVALS, "ours, float32")
+KEPT = (*RIVALS, "ours")
 
 ARMS = ("LoRA + head", "full", "frozen + head", "scratch")
 LIGHT_ARMS = ("LoRA + light head", "full, light head", "frozen + light head", "scratch, light head")
@@ -124,6 +130,36 @@ def io() -> str:
     return _table(["measure", "tool", "median", "unit"], lines)
 
 
+def lora_layer() -> str:
+    """Forward and backward of one layer: peers over ours, and our error over eager's."""
+    rows = [r for r in _read("lora_layer") if r["note"] or r["pass"] == "forward+backward"]
+    keys, lines = ("device", "dtype", "layer", "rank"), []
+    for key, found in _grouped(rows, *keys):
+        times = [_interval(found.get(name)) for name in LAYER_RIVALS]
+        ours = found["ours"]
+        lines.append([*key, f"{float(ours['median_ms']):.1f}", *times, ours["error_over_eager"]])
+    return _table([*keys, "ours, ms", *LAYER_RIVALS, "error over eager's"], lines)
+
+
+def lora_step() -> str:
+    """A training step: peers over ours."""
+    rows = [row for row in _read("lora_step") if row["pass"] == "step"]
+    keys, lines = ("device", "model", "regime", "targets"), []
+    for key, found in _grouped(rows, *keys):
+        times = [_interval(found.get(name)) for name in STEP_RIVALS]
+        lines.append([*key, f"{float(found['ours']['median_ms']):.0f}", *times])
+    return _table([*keys, "ours, ms", *STEP_RIVALS], lines)
+
+
+def lora_memory() -> str:
+    """MiB kept for the backward pass."""
+    keys, lines = ("device", "model", "regime", "targets", "dropout"), []
+    for key, found in _grouped(_read("lora_memory"), *keys):
+        sizes = [f"{float(found[n]['mib']):.1f}" if n in found else "" for n in KEPT]
+        lines.append([*key, *sizes, found["ours"]["over_frozen"]])
+    return _table([*keys, *KEPT, "ours over frozen"], lines)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "accuracy": accuracy,
     "peft": peft,
@@ -131,12 +167,31 @@ TABLES: dict[str, Callable[[], str]] = {
     "leakage": leakage,
     "tta": tta,
     "io": io,
+    "lora_layer": lora_layer,
+    "lora_step": lora_step,
+    "lora_memory": lora_memory,
 }
 
 
 def fill(text: str) -> str:
     """The page with every table made anew."""
     return MARK.sub(lambda found: found[1] + TABLES[found[2]]() + found[3], text)
+
+
+def _grouped(rows: Sequence[Row], *keys: str) -> list[tuple[tuple[str, ...], dict[str, Row]]]:
+    """Rows by arm for every combination of the keys' values, in the order of the file."""
+    groups: dict[tuple[str, ...], dict[str, Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[key] for key in keys), {})[row["arm"]] = row
+    return list(groups.items())
+
+
+def _interval(row: Row | None) -> str:
+    """A ratio and its 95 % interval; empty where the arm did not run."""
+    if row is None or not row["times_ours"]:
+        return ""
+    middle, low, high = (float(row[name]) for name in ("times_ours", "ci_low", "ci_high"))
+    return f"{middle:.2f} ({low:.2f} to {high:.2f})"
 
 
 def _gains(rows: Sequence[Row]) -> list[str]:

@@ -71,14 +71,15 @@ def lora_linear_backward(
         By x, of its dtype; by a, b and gate_bias in float32 (float64 for float64). None where x
         needs no derivative, where x is None, or where there is no gate.
     """
-    dh = F.linear(grad, b.t().contiguous()).mul_(scaling)  # 3 to 8 times faster than mm(grad, b)
+    dh = F.linear(grad, b.t().contiguous()).mul_(scaling)  # in float32 up to twice as fast as mm
     dz, d_gate = (dh, None) if gate_bias is None or z is None else _through_gate(dh, z, gate_bias)
-    dx = _by_x(grad, weight, dz, a, seed, p) if needs_x else None
+    kept = None if seed is None else mask.keep(seed, (len(grad), weight.shape[1]), p)
+    dx = _by_x(grad, weight, dz, a, kept, p) if needs_x else None
     if x is None or z is None:
         return dx, None, None, None
-    seen = x if seed is None else mask.masked(x, seed, p)
+    seen = x if kept is None else x * kept
     da = torch.mm(dz.t(), seen)
-    db = torch.mm(gated(z, gate_bias).t(), grad)  # as above
+    db = torch.mm(gated(z, gate_bias).t(), grad)  # likewise up to six times
     if grad.dtype in LOW:
         da, db = da.float(), db.float()
     if seed is not None:
@@ -99,9 +100,9 @@ def _through_gate(dh: Tensor, z: Tensor, gate_bias: Tensor) -> tuple[Tensor, Ten
 
 
 def _by_x(
-    grad: Tensor, weight: Tensor, dz: Tensor, a: Tensor, seed: Tensor | None, p: float
+    grad: Tensor, weight: Tensor, dz: Tensor, a: Tensor, kept: Tensor | None, p: float
 ) -> Tensor:
     dx = torch.mm(grad, weight)
-    if seed is None:
+    if kept is None:
         return dx.addmm_(dz, a)
-    return dx.add_(torch.mm(dz * mask.growth(p), a).mul_(mask.keep(seed, dx.shape, p)))
+    return dx.add_(torch.mm(dz * mask.growth(p), a).mul_(kept))

@@ -16,7 +16,7 @@ from scionwood.kernels import addmm, mask
 from scionwood.kernels.reference import gated
 
 ALIGNED = 8
-"""Columns are filled up to a multiple: rows of 16-bit floats then start at multiples of 16 bytes."""
+"""Columns are filled up to a multiple: rows of 16-bit floats then start at every 16 bytes."""
 
 lora_linear_backward = addmm.lora_linear_backward
 

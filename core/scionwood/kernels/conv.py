@@ -48,7 +48,7 @@ def lora_conv(
 
     With a float32 or float64 weight and one group, the merged kernel is formed, again in the
     backward pass. With half precision, or in autocast, and with groups > 1, A and B run as
-    convolutions of their own, in the precision of `a` (in autocast: of autocast); their r-channel
+    convolutions of their own, in the weight's precision (in autocast: of autocast); their r-channel
     volume is computed again and not kept. peft's A sees all input channels whatever the groups
     are, so that no grouped kernel holds B o A. A is dilated as W is, which peft forgets.
 
@@ -226,8 +226,7 @@ def _kernels(
     """W' or W, A and B in the dtypes that they work in, and whether the first is W'."""
     weight = weight.to(cast or weight.dtype)
     merged = groups == 1 and weight.dtype in MERGED
-    low = weight.dtype if merged else cast or a.dtype
-    a, b = a.to(low), b.to(low)
+    a, b = a.to(weight.dtype), b.to(weight.dtype)
     if not merged:
         return weight, a, b, False
     flat = torch.addmm(weight.flatten(1), b.flatten(1), a.flatten(1), alpha=scaling)
@@ -250,7 +249,7 @@ class _LoraConv(torch.autograd.Function):
         x = geometry.pad(x)
         y = _conv(x, kernel, None if bias is None else bias.to(kernel.dtype), geometry)
         if not merged:
-            h = _conv(x.to(low_a.dtype), low_a, None, geometry._replace(groups=1))
+            h = _conv(x, low_a, None, geometry._replace(groups=1))
             y.add_(_conv(h, low_b, None, geometry.point()), alpha=scaling)
         return y
 
@@ -287,7 +286,7 @@ def _low_rank(
     of_x, of_a, of_b = wanted
     if not any(wanted):
         return None, None, None
-    dy, x, single = dy.to(a.dtype), x.to(a.dtype), how._replace(groups=1)
+    single = how._replace(groups=1)
     size = (len(dy), len(a), *dy.shape[2:])
     h = _conv(x, a, None, single).mul_(scaling) if of_b else _sized(dy, size)
     dh, db = _gradients(dy, h, b, how.point(), of_x or of_a, of_b)

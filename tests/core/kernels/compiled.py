@@ -19,7 +19,8 @@ from scionwood.kernels.triton_plan import SMALLEST, Tile, plan
 SHARED = {80: SMALLEST, 90: 227 * 1024}
 NAMES = {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}
 FLOAT32 = {"through_b": ("dh", "db"), "over_rows": ("out",), "through_gate": ("dh",)}
-POINTERS = "wide factor out left right low b grad dz bias gate_bias dh db".split()
+OPERANDS = ("wide", "factor", "out", "left", "right", "low", "b", "grad", "dz")
+POINTERS = (*OPERANDS, "bias", "gate_bias", "dh", "db")
 OPTIONAL = ("seed", "bias", "gate_bias")
 ANY = ("rank", "steps", "shares", "limit", "low_row", "factor_rank", "factor_column")
 """Numbers that need not be multiples of 16, as the others are taken to be."""
@@ -74,6 +75,5 @@ def compile_all(capability, dtype, full, ones):
 if __name__ == "__main__":
     target = int(sys.argv[1])
     compile_all(target, torch.bfloat16, full=True, ones=False)
-    compile_all(target, torch.float16, full=False, ones=False)
-    compile_all(target, torch.bfloat16, full=True, ones=True)
+    compile_all(target, torch.float16, full=False, ones=True)
     compile_all(target, torch.float32, full=True, ones=False)

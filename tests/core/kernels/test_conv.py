@@ -199,7 +199,7 @@ class TestMemory:
 
 
 class TestPrecision:
-    @pytest.mark.parametrize("case", ["float32 factors", "bfloat16 factors", "autocast"])
+    @pytest.mark.parametrize("case", ["bfloat16 factors", "autocast"])
     @pytest.mark.parametrize("groups", [1, 2])
     @pytest.mark.parametrize("n", [2, 3])
     def test_bfloat16_is_as_near_to_float64_as_peft(self, n: int, groups: int, case: str) -> None:
@@ -207,7 +207,7 @@ class TestPrecision:
         errors = torch.zeros(2, 2, 4)  # ours and peft's; in a single draw their ratio is luck
         for seed in range(24):
             conv = CONVS[n](16, 24, 3, padding=1, groups=groups).to(dtype)
-            layer = adapted(conv, r=8, autocast_adapter_dtype=case != "bfloat16 factors")[0]
+            layer = adapted(conv, r=8, autocast_adapter_dtype=False)[0]
             x = draw(4, 16, *[6] * n, seed=seed).to(dtype)
             with torch.autocast("cpu", torch.bfloat16, enabled=case == "autocast"):
                 found = [learn(f, x, *factors(layer)) for f in (partial(fused, layer), layer)]

@@ -1,0 +1,254 @@
+"""One LoRA layer in every form that is compared, on equal inputs, and its errors."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from shutil import which
+from typing import Any, NamedTuple, final
+
+import torch
+import torch.nn.functional as F
+from peft import LoraConfig, get_peft_model
+from torch import Tensor, nn
+
+from lora.timing import Phases
+from scionwood.kernels import dispatch, enable
+
+SCALING = 2.0
+DROPOUT = 0.1
+WORSE = 1.1  # ours may be this much further from float64 than eager
+TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2e-2}
+"""The relative distance of a gradient from peft's that the dtype allows."""
+
+
+@final
+class Case(NamedTuple):
+    """A layer, the shape of its input and the adapter's rank."""
+
+    name: str
+    layer: Callable[[], nn.Module]
+    shape: tuple[int, ...]
+    rank: int
+    limit: tuple[int, int, int] | None = None
+    """m, k and n of a linear layer."""
+
+
+@final
+class Arm:
+    """A layer to run forward and backward, and what the last run left."""
+
+    def __init__(self, run: Callable[[Tensor], Tensor], x: Tensor, grad: Tensor, learns: dict):
+        self.run, self.grad = run, grad
+        self.around: Callable[[], AbstractContextManager[None]] = nullcontext
+        self.inputs: dict[str, Tensor] = {"x": x, **learns}
+        self.output = x
+        self.results: dict[str, Tensor] = {}
+
+    def phases(self) -> Phases:
+        """Forward with a graph, and backward to the input and to what learns."""
+        return {"forward": self.forward, "backward": self.backward}
+
+    def forward(self) -> None:
+        with self.around():
+            self.output = self.run(self.inputs["x"])
+
+    def backward(self) -> None:
+        with self.around():
+            found = torch.autograd.grad(self.output, list(self.inputs.values()), self.grad)
+        self.results = {"y": self.output.detach(), **dict(zip(self.inputs, found, strict=True))}
+        self.output = self.results["y"]
+
+    def once(self) -> dict[str, Tensor]:
+        """y and the gradients of one run."""
+        self.forward()
+        self.backward()
+        return self.results
+
+
+@final
+class ByHand(torch.autograd.Function):
+    """LoRA as libraries write it by hand: x is kept, and `addmm_` works in place."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, a: Tensor, b: Tensor, scaling: float
+    ) -> Tensor:
+        h = x @ a.t()
+        ctx.save_for_backward(x, weight, a, b, h)
+        ctx.scaling = scaling
+        return F.linear(x, weight, bias).addmm_(h, b.t(), alpha=scaling)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, a, b, h = ctx.saved_tensors
+        dh = (grad @ b).mul_(ctx.scaling)
+        dx = (grad @ weight).addmm_(dh, a)
+        return dx, None, None, dh.t() @ x, (grad.t() @ h).mul_(ctx.scaling), None
+
+
+@contextmanager
+def forced(device: str, name: str) -> Iterator[None]:
+    """The dispatch table with one rule: this implementation."""
+    before = dict(dispatch.TABLE)
+    dispatch.TABLE[device] = (dispatch.Rule(name, 0, 2**31, 2**31, "forced"),)
+    try:
+        yield
+    finally:
+        dispatch.TABLE.clear()
+        dispatch.TABLE.update(before)
+
+
+def arms(case: Case, dtype: torch.dtype, device: str, compiled: str) -> dict[str, Arm | str]:
+    """Every form of a layer; a string says why one does not run.
+
+    Args:
+        case: what layer.
+        dtype: of the base and of its input.
+        device: `cpu` or `cuda`.
+        compiled: why `torch.compile` is left out, or "".
+    """
+    bench = _Bench(case, dtype, device)
+    low = dtype != torch.float32
+    found: dict[str, Arm | str] = {
+        "frozen": bench.plain(learns=False),
+        "ours": bench.lora(fused=True),
+        "peft": bench.lora(),
+        "full fine-tuning": bench.plain(learns=True),
+    }
+    if low:
+        found["ours, bf16 adapters"] = bench.lora(fused=True, wide=False)
+        found["peft, bf16 adapters"] = bench.lora(wide=False)
+    found["peft, compiled"] = compiled or bench.compiled()
+    if case.limit is not None:
+        found |= {f"ours: {name}": bench.forced(name) for name in ("addmm", "triton")}
+        found["addmm by hand"] = bench.by_hand()
+        found["ours, dropout"] = bench.lora(fused=True, dropout=DROPOUT)
+        found["peft, dropout"] = bench.lora(dropout=DROPOUT)
+    return found
+
+
+def errors(case: Case, dtype: torch.dtype, device: str, found: dict[str, Arm | str]) -> dict:
+    """Check every arm, and say how far it is from float64, absolutely and against eager's.
+
+    Raises:
+        AssertionError: a gradient is zero, far from peft's, or ours is worse than eager's by 10 %.
+    """
+    truth = _Bench(case, dtype, device).exact().once()
+    eager_name = "peft" if dtype == torch.float32 else "peft, bf16 adapters"
+    eager = found[eager_name].once()
+    result = {}
+    for name, arm in found.items():
+        if isinstance(arm, str):
+            continue
+        given = arm.once()
+        for what, value in given.items():
+            assert value.norm() > 0, f"{case.name}, {name}: the gradient of {what} is zero"
+        if "dropout" in name or "a" not in given:
+            continue
+        for what, value in given.items():
+            far = _distance(value, eager[what])
+            assert far < TOLERANCE[dtype], f"{case.name}, {name}: {what} is {far:.1e} from peft's"
+        mine, theirs = _worst(given, truth), {k: _distance(eager[k], truth[k]) for k in truth}
+        over = max(_distance(given[k], truth[k]) / theirs[k] for k in truth)
+        if name.startswith("ours"):
+            assert over < WORSE, f"{case.name}, {name}: {over:.2f} times the error of {eager_name}"
+        result[name] = mine, over
+    return result
+
+
+def _worst(given: dict[str, Tensor], truth: dict[str, Tensor]) -> float:
+    return max(_distance(given[name], truth[name]) for name in truth)
+
+
+def _distance(value: Tensor, truth: Tensor) -> float:
+    value, truth = value.double(), truth.double()
+    return float((value - truth).norm() / truth.norm())
+
+
+@final
+class _Bench:
+    """Equal weights and inputs for all arms; the factors are exact in the dtype."""
+
+    def __init__(self, case: Case, dtype: torch.dtype, device: str) -> None:
+        self.case, self.dtype, self.device = case, dtype, device
+        torch.manual_seed(0)
+        self.base = case.layer().to(device, dtype).requires_grad_(False)
+        self.x = torch.randn(case.shape, device=device).to(dtype).requires_grad_()
+        self.grad = torch.randn_like(self.base(self.x))
+        a, b = self._net(0.0, True)[1]
+        self.factors = {
+            "a": torch.randn_like(a).to(dtype) / a[0].numel() ** 0.5,
+            "b": torch.randn_like(b).to(dtype) / b.shape[1] ** 0.5,
+        }
+
+    def _net(self, dropout: float, wide: bool) -> tuple[nn.Module, list[Tensor]]:
+        config = LoraConfig(
+            r=self.case.rank,
+            lora_alpha=SCALING * self.case.rank,
+            target_modules=["layer"],
+            lora_dropout=dropout,
+        )
+        net = nn.Sequential(OrderedDict(layer=copy.deepcopy(self.base)))
+        model = get_peft_model(net, config, autocast_adapter_dtype=wide).train()
+        layer = model.base_model.model.layer
+        return layer, [layer.lora_A["default"].weight, layer.lora_B["default"].weight]
+
+    def lora(self, fused: bool = False, wide: bool = True, dropout: float = 0.0) -> Arm:
+        """peft's layer, as it is or with our kernels; wide adapters are float32."""
+        layer, factors = self._net(dropout, wide)
+        learns = dict(zip("ab", factors, strict=True))
+        for name, factor in learns.items():
+            factor.data.copy_(self.factors[name])
+        if fused:
+            enable(layer)
+        return Arm(layer, self.x, self.grad, learns)
+
+    def plain(self, learns: bool) -> Arm:
+        """The base alone, frozen or trained."""
+        layer = copy.deepcopy(self.base).requires_grad_(learns)
+        return Arm(layer, self.x, self.grad, dict(layer.named_parameters()) if learns else {})
+
+    def exact(self) -> Arm:
+        """peft's layer in float64, from the same values."""
+        arm = self.lora()
+        x, grad = self.x.detach().double().requires_grad_(), self.grad.double()
+        layer = arm.run.double()
+        return Arm(layer, x, grad, {k: v for k, v in arm.inputs.items() if k != "x"})
+
+    def compiled(self) -> Arm:
+        """peft's layer under torch.compile, with adapters in the base's dtype."""
+        arm = self.lora(wide=False)
+        arm.run = torch.compile(arm.run)
+        return arm
+
+    def by_hand(self) -> Arm:
+        """The function of this file, with adapters in the base's dtype."""
+        arm = self.lora(wide=False)
+        base, (a, b) = arm.run.base_layer, (arm.inputs[name] for name in "ab")
+        arm.run = lambda x: ByHand.apply(x, base.weight, base.bias, a, b, SCALING)
+        return arm
+
+    def forced(self, name: str) -> Arm | str:
+        """Ours with one implementation, where it can run."""
+        m, k, n = self.case.limit
+        if name == "triton" and self.device != "cuda":
+            return "triton needs a GPU"
+        with forced(self.device, name):
+            choice = dispatch.choose(self.device, self.dtype, m, max(k, n), self.case.rank)
+        if choice.implementation != name:
+            return choice.why
+        arm = self.lora(fused=True)
+        arm.around = lambda: forced(self.device, name)
+        return arm
+
+
+def no_compiler(device: str) -> str:
+    """Why torch.compile cannot run here, or ""."""
+    if device == "cuda":
+        return dispatch.obstacle()
+    found = os.environ.get("CXX") or which("g++") or which("clang++")
+    return "" if found else "torch.compile needs a C++ compiler"

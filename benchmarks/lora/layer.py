@@ -1,0 +1,113 @@
+"""Time and accuracy of one LoRA layer in every form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import torch
+from torch import nn
+
+from lora.arms import Arm, Case, arms, errors, no_compiler
+from lora.roofline import Rates, limits
+from lora.timing import Row, compared, machine, measure, total
+
+PASSES = {
+    "forward": ("forward",),
+    "backward": ("backward",),
+    "forward+backward": ("forward", "backward"),
+}
+DTYPES = {"cpu": (torch.float32, torch.bfloat16), "cuda": (torch.bfloat16,)}
+LINEAR = {
+    "cpu": [
+        (1576, 384, 1152, 8),
+        (1576, 384, 1152, 64),
+        (1576, 1536, 384, 8),
+        (1576, 768, 2304, 8),
+        (1576, 1024, 1024, 16),
+        (64, 64, 64, 8),
+    ],
+    "cuda": [
+        (1576, 384, 1152, 8),
+        (1576, 1536, 384, 8),
+        (12608, 768, 2304, 8),
+        (12608, 768, 2304, 64),
+        (12608, 1024, 3072, 16),
+        (65536, 1024, 4096, 64),
+        (8192, 4096, 4096, 16),
+        (65536, 4096, 4096, 16),
+        (64, 64, 64, 8),
+    ],
+}
+"""m, k, n and r: of ViT-S at batch 8, ViT-B, ViT-L and language models; last, overhead alone."""
+COMPILED_ON_CPU = LINEAR["cpu"][0]
+
+
+def linear(m: int, k: int, n: int, r: int) -> Case:
+    """A linear layer."""
+    return Case(f"linear {m} x {k} to {n}", partial(nn.Linear, k, n), (m, k), r, (m, k, n))
+
+
+def conv(channels: int, size: int, r: int) -> Case:
+    """A convolution of a volume, kernel 3 x 3 x 3, with zeros around."""
+    shape = (1, channels, size, size, size)
+    name = f"conv3d {channels} channels, {size}^3"
+    return Case(name, partial(nn.Conv3d, channels, channels, 3, padding=1), shape, r)
+
+
+def cases(device: str, quick: bool) -> list[tuple[Case, str]]:
+    """The layers, and why torch.compile is left out of each."""
+    if quick:
+        return [(case, "--quick") for case in (linear(32, 24, 48, 4), conv(4, 4, 2))]
+    missing = no_compiler(device)
+    elsewhere = missing or ("at one shape only on a CPU" if device == "cpu" else "")
+    found = [
+        (linear(*shape), missing if shape == COMPILED_ON_CPU else elsewhere)
+        for shape in LINEAR[device]
+    ]
+    return [*found, (conv(64, 16, 8), elsewhere)]
+
+
+def rows(device: str, rounds: int, quick: bool, rates: Rates | None) -> Iterator[Row]:
+    """The rows of lora_layer.csv."""
+    reached: Row = rates.columns() if rates else {}
+    for dtype in DTYPES[device]:
+        for case, compiled in cases(device, quick):
+            found = arms(case, dtype, device, compiled)
+            wrong = errors(case, dtype, device, found)
+            running = {name: arm for name, arm in found.items() if isinstance(arm, Arm)}
+            phases = {name: arm.phases() for name, arm in running.items()}
+            times = measure(phases, device, rounds, 0.0 if quick else 0.2)
+            about: Row = {
+                "device": device,
+                "dtype": str(dtype).removeprefix("torch."),
+                "layer": case.name,
+                "rank": case.rank,
+            }
+            bound = limits(case, dtype, rates) if rates and case.limit else {}
+            for name, arm in found.items():
+                row = {"arm": name, "rounds": rounds, **reached, **machine(device)}
+                if isinstance(arm, str):
+                    yield about | row | {"note": arm}
+                    continue
+                for each, columns in _passes(times[name], times["ours"], bound).items():
+                    yield about | {"pass": each} | columns | _accuracy(wrong, name) | row
+            del found, running, phases
+
+
+def _passes(times: dict, ours: dict, bound: dict[str, float]) -> dict[str, Row]:
+    found = {}
+    for name, phases in PASSES.items():
+        mine, reference = total(times, phases), total(ours, phases)
+        row = compared(mine, reference)
+        limit = sum(bound.get(phase, 0.0) for phase in phases)
+        share = limit / (float(row["median_ms"]) / 1e3) if limit else None
+        found[name] = row | {"of_limit": "" if share is None else f"{share:.3f}"}
+    return found
+
+
+def _accuracy(wrong: dict[str, tuple[float, float]], name: str) -> Row:
+    if name not in wrong:
+        return {"error": "", "error_over_eager": ""}
+    error, over = wrong[name]
+    return {"error": f"{error:.2e}", "error_over_eager": f"{over:.3f}"}

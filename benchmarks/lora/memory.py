@@ -1,0 +1,79 @@
+"""Bytes kept for the backward pass: unique storages, parameters and the batch not counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from lora.arms import DROPOUT
+from lora.models import (
+    CONVNET,
+    REGIMES,
+    SETUPS,
+    TINY,
+    TINY_CONVNET,
+    Setup,
+    Variant,
+    adapters,
+    floors,
+    prepare,
+)
+from lora.timing import Row, machine
+
+
+def rows(device: str, quick: bool) -> Iterator[Row]:
+    """The rows of lora_memory.csv."""
+    setups = [TINY, TINY_CONVNET] if quick else [*SETUPS[device], CONVNET]
+    for setup in setups:
+        yield from _setup(setup, device)
+
+
+def _setup(setup: Setup, device: str) -> Iterator[Row]:
+    for regime in REGIMES:
+        floor = {v.arm: kept(setup, v, device) for v in floors(regime)}
+        for targets in setup.targets:
+            for dropout in (0.0, DROPOUT):
+                if dropout and setup.targets.keys() == {"conv"}:
+                    continue  # dropout of channels: peft's own forward runs
+                several = list(adapters(regime, targets, dropout))
+                found = floor | {v.arm: kept(setup, v, device) for v in several}
+                for arm, size in found.items():
+                    yield {
+                        "device": device,
+                        "model": setup.title,
+                        "regime": regime.name,
+                        "targets": targets,
+                        "dropout": dropout,
+                        "arm": arm,
+                        "mib": f"{size / 2**20:.2f}",
+                        "times_ours": f"{size / found['ours']:.3f}",
+                        "over_frozen": f"{size / floor['frozen']:.3f}",
+                        **machine(device),
+                    }
+
+
+def kept(setup: Setup, variant: Variant, device: str) -> int:
+    """Bytes that the forward pass of a variant keeps."""
+    model = prepare(setup, variant).to(device)
+    x = torch.randn(setup.shape, device=device).to(variant.regime.base)
+    sizes: dict[int, tuple[Tensor, int]] = {}  # tensors, so that no address is used twice
+    known = {_address(t) for t in [x, *model.parameters(), *model.buffers()]}
+
+    def pack(tensor: Tensor) -> Tensor:
+        if _address(tensor) not in known:
+            sizes[_address(tensor)] = tensor, tensor.untyped_storage().nbytes()
+        return tensor
+
+    with (
+        torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),
+        torch.autocast(device, torch.bfloat16, enabled=variant.regime.autocast),
+    ):
+        output = model(x)
+    assert output.requires_grad, f"{variant.arm} keeps nothing: nothing is differentiated"
+    return sum(size for _, size in sizes.values())
+
+
+def _address(tensor: Tensor | nn.Parameter) -> int:
+    return tensor.untyped_storage().data_ptr()

@@ -1,0 +1,192 @@
+"""A training step on ViT-S/16 with LoRA on its last four blocks, the frozen prefix cached or not.
+
+    python benchmarks/prefix_cache.py
+
+Writes benchmarks/results/prefix_cache.csv. A step is forward, backward and AdamW on a batch of 8
+images, in float32 on one thread; looking the features up, keys included, belongs to it. Rounds are
+interleaved A B C D D C B A. A time is the median over rounds of the process's CPU time, a ratio
+the median over rounds of uncached / rival with a bootstrapped 95 % interval. `limit` is the same
+step on features that lie ready, by hand and without keys. Before that, all rivals take the same
+steps, and their gradients are compared: the error is the largest relative one over all trained
+tensors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import csv
+import platform
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import timm
+import torch
+import torch.nn.functional as F
+from peft import LoraConfig
+from torch import Tensor, nn
+
+from scionwood import atomic_path, attach
+from scionwood.training.prefix.cache import FrozenPrefix
+
+RESULTS = Path(__file__).parent / "results" / "prefix_cache.csv"
+LAST_FOUR = r"blocks\.(8|9|10|11)\.attn\.qkv"
+BATCH, BATCHES = 8, 2
+
+
+class Suffix(nn.Module):
+    """What of a ViT comes behind the eighth block, on features that were computed before."""
+
+    def __init__(self, model: nn.Module, batches: list[Tensor]) -> None:
+        super().__init__()
+        self.model, vit = model, model.get_base_model()
+        rest = [vit.patch_drop, vit.norm_pre, *vit.blocks[:8]]
+        with torch.no_grad():
+            self.features = [
+                nn.Sequential(*rest)(vit._pos_embed(vit.patch_embed(x))) for x in batches
+            ]
+        self.batches = batches
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (8, 10) of one of the batches."""
+        vit = self.model.get_base_model()
+        ready = next(f for f, own in zip(self.features, self.batches, strict=True) if own is x)
+        return vit.forward_head(vit.norm(nn.Sequential(*vit.blocks[8:])(ready)))
+
+
+def tuned() -> nn.Module:
+    """ViT-S/16 with random weights and LoRA on the last four blocks."""
+    torch.manual_seed(0)
+    model = timm.create_model("vit_small_patch16_224", num_classes=10)
+    example = (torch.zeros(1, 3, 224, 224),)
+    return attach(model, LoraConfig(r=8, lora_alpha=16), targets=LAST_FOUR, example=example).train()
+
+
+def rivals(batches: list[Tensor]) -> tuple[dict[str, nn.Module], dict[str, FrozenPrefix]]:
+    """Copies of one model by the way in which they come to the features, and their caches."""
+    model = tuned()
+    models = {name: copy.deepcopy(model) for name in ("uncached", "cached", "cached in bfloat16")}
+    models["limit"] = Suffix(copy.deepcopy(model), batches)
+    caches = {
+        "cached": FrozenPrefix(models["cached"]),
+        "cached in bfloat16": FrozenPrefix(models["cached in bfloat16"], dtype=torch.bfloat16),
+    }
+    return models, caches
+
+
+def steps(model: nn.Module, batches: list[Tensor], labels: Tensor) -> Callable[[int], None]:
+    """A training step on one of the batches."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=1e-3)
+
+    def step(number: int) -> None:
+        optimizer.zero_grad()
+        F.cross_entropy(model(batches[number % len(batches)]), labels).backward()
+        optimizer.step()
+
+    return step
+
+
+def gradient_error(model: nn.Module, reference: nn.Module) -> float:
+    """The largest relative difference over the trained tensors, none of which has none."""
+    pairs = zip(model.parameters(), reference.parameters(), strict=True)
+    found = [(p.grad, q.grad) for p, q in pairs if q.requires_grad]
+    assert len(found) == 8
+    assert all(g is not None and g.norm() > 0 for pair in found for g in pair)
+    return max(float((a - b).norm() / b.norm()) for a, b in found)
+
+
+def measure(runs: dict[str, Callable[[int], None]], rounds: int) -> dict[str, list[float]]:
+    """CPU seconds of a step for each rival and round; each round goes there and back."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        once = dict.fromkeys(runs, 0.0)
+        for number, name in enumerate([*runs, *reversed(runs)]):
+            start = time.process_time()
+            runs[name](number // len(runs))
+            once[name] += (time.process_time() - start) / 2
+        for name, spent in once.items():
+            times[name].append(spent)
+    return times
+
+
+def ratio(peer: list[float], ours: list[float]) -> tuple[float, float, float]:
+    """Median over rounds of peer / ours and its bootstrapped 95 % interval."""
+    each = np.asarray(peer) / np.asarray(ours)
+    draws = np.random.default_rng(0).choice(each, (2000, len(each)))
+    low, high = np.quantile(np.median(draws, 1), [0.025, 0.975])
+    return float(np.median(each)), float(low), float(high)
+
+
+def cases(rounds: int) -> list[dict[str, object]]:
+    """The rows of the table."""
+    generator = torch.Generator().manual_seed(0)
+    batches = list(torch.randn(BATCHES, BATCH, 3, 224, 224, generator=generator))
+    labels = torch.arange(BATCH) % 10
+    models, caches = rivals(batches)
+    runs = {name: steps(model, batches, labels) for name, model in models.items()}
+    for number in range(2 * BATCHES):  # a first epoch that fills the caches, and one that is served
+        for run in runs.values():
+            run(number)
+    assert all(cache.hits == BATCH * BATCHES for cache in caches.values())
+    wrong = {name: gradient_error(model, models["uncached"]) for name, model in models.items()}
+    assert wrong["cached"] < 1e-5
+    times = measure(runs, rounds)
+    rows = []
+    for name in models:
+        middle, low, high = ratio(times["uncached"], times[name])
+        rows.append(
+            {
+                "rival": name,
+                "median_s": f"{np.median(times[name]):.3f}",
+                "times_faster": f"{middle:.2f}",
+                "ci_low": f"{low:.2f}",
+                "ci_high": f"{high:.2f}",
+                "of_limit": f"{np.median(times['limit']) / np.median(times[name]):.2f}",
+                "bytes_a_sample": caches[name].row_bytes if name in caches else "",
+                "gradient_error": f"{wrong[name]:.1e}",
+            }
+        )
+    return rows
+
+
+def processor() -> str:
+    """The name of the processor."""
+    table = Path("/proc/cpuinfo")
+    lines = table.read_text().splitlines() if table.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description="A step with the frozen prefix cached or not.")
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    about = {
+        "processor": processor(),
+        "threads": 1,
+        "rounds": options.rounds,
+        "torch": torch.__version__,
+        "timm": version("timm"),
+        "peft": version("peft"),
+        "python": platform.python_version(),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+    rows = [row | about for row in cases(options.rounds)]
+    for row in rows:
+        print(*row.values(), sep="\t")
+    with atomic_path(options.output) as path, path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()

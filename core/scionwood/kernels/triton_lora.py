@@ -1,0 +1,225 @@
+"""The LoRA linear operator in Triton: the graph split, three passes beyond the frozen layer.
+
+Forward, one reads x (`down`, to z), and the layer's own product starts its sum from the rank-r
+part. Backward, one reads dY (`through_b`, to dh and dB), one reads x (`over_rows`, to dA), and the
+layer's own product starts from the rank-r part again. Above rank `JOINT`, dh and dB take a read of
+dY each, since their shares would weigh more than that. Higher ranks go by tiles of `Plan.rank`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, final
+
+import torch
+from torch import Tensor
+
+from scionwood.kernels import addmm, mask
+from scionwood.kernels import triton_tiles as tiles
+from scionwood.kernels.triton_plan import SMALLEST, Plan, Tile, groups, parts, plan, power
+
+DTYPES = (torch.float16, torch.bfloat16, torch.float32)
+JOINT = 32
+"""The largest rank for which dh and dB are made in one read of dY."""
+BLOCK = 1024
+"""Entries that a program of `through_gate` takes."""
+
+
+@final
+class _Drop(NamedTuple):
+    """A dropout as the kernels take it; without a seed there is none."""
+
+    seed: Tensor | None = None
+    limit: int = 0
+    growth: float = 1.0
+
+
+def lora_linear(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    a: Tensor,
+    b: Tensor,
+    gate_bias: Tensor | None,
+    seed: Tensor | None,
+    scaling: float,
+    p: float,
+    cut: Plan | None = None,
+) -> tuple[Tensor, Tensor]:
+    """See `reference.lora_linear`; `cut` replaces the plan of the table.
+
+    Raises:
+        ValueError: the dtype is not 16 or 32 bits wide, or a mask has more than 2^32 positions.
+    """
+    _check(x, weight, seed)
+    if not len(x):
+        return addmm.lora_linear(x, weight, bias, a, b, gate_bias, seed, scaling, p)
+    x, bias, gate_bias = _rows(x), _dense(bias), _dense(gate_bias)
+    cut = cut or _planned(x, weight, a)
+    with torch.cuda.device(x.get_device()):
+        z = _down(x, a, x.dtype, _drop(seed, p), 1.0, cut)
+        y = _product(x, weight.t(), z, b.t(), _Drop(), scaling, cut.up, cut.rank, bias, gate_bias)
+    return y, z
+
+
+def lora_linear_backward(
+    grad: Tensor,
+    x: Tensor | None,
+    weight: Tensor,
+    a: Tensor,
+    b: Tensor,
+    z: Tensor | None,
+    gate_bias: Tensor | None,
+    seed: Tensor | None,
+    scaling: float,
+    p: float,
+    needs_x: bool,
+    cut: Plan | None = None,
+) -> tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]:
+    """See `addmm.lora_linear_backward`; `cut` and errors as in `lora_linear`."""
+    _check(grad, weight, seed)
+    if not len(grad) or (x is None and not needs_x):
+        return addmm.lora_linear_backward(
+            grad, x, weight, a, b, z, gate_bias, seed, scaling, p, needs_x
+        )
+    grad, z, gate_bias = _rows(grad), _dense(z), _dense(gate_bias)
+    drop, cut = _drop(seed, p), cut or _planned(grad, weight, a)
+    with torch.cuda.device(grad.get_device()):
+        dh, db = _by_b(grad, b, None if x is None else z, gate_bias, scaling, cut)
+        dz = _through_gate(dh, z, gate_bias, grad.dtype)
+        dx = _product(grad, weight, dz, a, drop, 1.0, cut.dx, cut.rank) if needs_x else None
+        da = None if x is None else _over_rows(_rows(x), dz, None, drop, 1.0, cut)
+        by_gate = None
+        if x is not None and gate_bias is not None:
+            by_gate = dz[:, len(gate_bias) :].sum(0, dtype=torch.float32)
+    return dx, da, db, by_gate
+
+
+def _check(rows: Tensor, weight: Tensor, seed: Tensor | None) -> None:
+    if rows.dtype not in DTYPES:
+        names = ", ".join(str(dtype) for dtype in DTYPES)
+        raise ValueError(f"{rows.dtype}: the Triton kernels take {names}. Use `addmm`")
+    if seed is not None and len(rows) * weight.shape[1] > 2**32:
+        shape = (len(rows), weight.shape[1])
+        raise ValueError(f"x {shape}: a mask has at most 2^32 positions. Give fewer rows at a time")
+
+
+def _rows(tensor: Tensor) -> Tensor:
+    return tensor if tensor.stride(1) == 1 else tensor.contiguous()
+
+
+def _dense(tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else tensor.contiguous()
+
+
+def _drop(seed: Tensor | None, p: float) -> _Drop:
+    return _Drop() if seed is None else _Drop(seed, mask.threshold(p), mask.growth(p))
+
+
+def _planned(rows: Tensor, weight: Tensor, a: Tensor) -> Plan:
+    shared = SMALLEST
+    if rows.is_cuda:
+        card: Any = torch.cuda.get_device_properties(rows.device)
+        shared = card.shared_memory_per_block_optin
+    return plan(rows.dtype, len(rows), *weight.shape, len(a), shared)
+
+
+def _down(
+    wide: Tensor, factor: Tensor, dtype: torch.dtype, drop: _Drop, scale: float, cut: Plan
+) -> Tensor:
+    """`scale drop(wide) factor^T`: wide (m, n), factor (rank, n); returns (m, rank)."""
+    (m, n), rank, tile = wide.shape, len(factor), cut.down
+    width = min(cut.rank, power(rank))
+    out = wide.new_empty((m, rank), dtype=dtype)
+    tiles.down[(parts(m, tile.rows) * parts(rank, width),)](
+        wide, factor, out, drop.seed, wide.stride(0), *factor.stride(),
+        m, n, rank, drop.limit, scale * drop.growth,
+        tile.rows, tile.columns, width, n % 2 == 0,
+        num_warps=tile.warps, num_stages=tile.stages,
+    )  # fmt: skip
+    return out
+
+
+def _product(
+    left: Tensor,
+    right: Tensor,
+    low: Tensor,
+    factor: Tensor,
+    drop: _Drop,
+    scale: float,
+    tile: Tile,
+    width: int,
+    bias: Tensor | None = None,
+    gate_bias: Tensor | None = None,
+) -> Tensor:
+    """`left right + bias + drop(scale h factor)`: left (m, d), right (d, n), factor (rank, n)."""
+    (m, depth), (rank, n) = left.shape, factor.shape
+    width = min(width, power(rank))
+    out = left.new_empty((m, n))
+    tiles.product[(parts(m, tile.rows) * parts(n, tile.columns),)](
+        left, right, out, bias, low, factor, gate_bias, drop.seed,
+        left.stride(0), *right.stride(), low.stride(0), *factor.stride(),
+        m, n, depth, rank, drop.limit, scale * drop.growth,
+        tile.rows, tile.columns, tile.depth, width, n % 2 == 0,
+        num_warps=tile.warps, num_stages=tile.stages,
+    )  # fmt: skip
+    return out
+
+
+def _by_b(
+    grad: Tensor, b: Tensor, z: Tensor | None, gate_bias: Tensor | None, scaling: float, cut: Plan
+) -> tuple[Tensor, Tensor | None]:
+    """The shares of dh, (shares, m, rank), and dB, (n, rank), None where z is None."""
+    if z is not None and b.shape[1] <= JOINT:
+        return _through_b(grad, b, z, gate_bias, scaling, cut)
+    dh = _down(grad, b.t(), torch.float32, _Drop(), scaling, cut)[None]
+    if z is None:
+        return dh, None
+    return dh, _over_rows(grad, z, gate_bias, _Drop(), scaling, cut).t()
+
+
+def _through_b(
+    grad: Tensor, b: Tensor, z: Tensor, gate_bias: Tensor | None, scaling: float, cut: Plan
+) -> tuple[Tensor, Tensor]:
+    """As `_by_b`, in one read of dY."""
+    (m, n), rank, tile = grad.shape, b.shape[1], cut.through_b
+    across = parts(n, tile.columns)
+    count, steps = groups(m, tile, across)
+    dh = grad.new_empty((across, m, rank), dtype=torch.float32)
+    db = grad.new_empty((count, n, rank), dtype=torch.float32)
+    tiles.through_b[(across, count)](
+        grad, z, b, gate_bias, dh, db, grad.stride(0), z.stride(0), *b.stride(),
+        m, n, rank, steps, scaling, tile.rows, tile.columns, power(rank),
+        num_warps=tile.warps, num_stages=tile.stages,
+    )  # fmt: skip
+    return dh, db.sum(0)
+
+
+def _over_rows(
+    wide: Tensor, low: Tensor, gate_bias: Tensor | None, drop: _Drop, scale: float, cut: Plan
+) -> Tensor:
+    """`scale h^T drop(wide)`: wide (m, n), low (m, rank) or, gated, (m, 2 rank); (rank, n)."""
+    (m, n), tile = wide.shape, cut.over_rows
+    rank = low.shape[1] if gate_bias is None else len(gate_bias)
+    width = min(cut.rank, power(rank))
+    across = parts(n, tile.columns) * parts(rank, width)
+    count, steps = groups(m, tile, across)
+    out = wide.new_empty((count, rank, n), dtype=torch.float32)
+    tiles.over_rows[(across, count)](
+        wide, low, gate_bias, out, drop.seed, wide.stride(0), low.stride(0),
+        m, n, rank, steps, drop.limit, scale * drop.growth,
+        tile.rows, tile.columns, width, n % 2 == 0,
+        num_warps=tile.warps, num_stages=tile.stages,
+    )  # fmt: skip
+    return out.sum(0)
+
+
+def _through_gate(
+    dh: Tensor, z: Tensor | None, gate_bias: Tensor | None, dtype: torch.dtype
+) -> Tensor:
+    """dz, (m, rank) or, gated, (m, 2 rank), of the shares of dh."""
+    shares, m, rank = dh.shape
+    dz = dh.new_empty((m, rank if gate_bias is None else 2 * rank), dtype=dtype)
+    tiles.through_gate[(parts(m * rank, BLOCK),)](
+        dh, z, gate_bias, dz, m * rank, rank, shares, BLOCK, num_warps=4
+    )
+    return dz

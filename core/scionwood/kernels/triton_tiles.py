@@ -1,0 +1,202 @@
+"""The Triton kernels of the LoRA linear operator; `triton_lora` launches them.
+
+Names follow `addmm`. A "low" tensor has the width of the rank: z, h or dz. Sums are in float32.
+Every kernel takes ragged shapes; rows are int64 in addresses, since rows times width may exceed
+2^31. Nothing is added atomically, so a result is the same in every run.
+"""
+# mypy: ignore-errors
+# The bodies are Triton's language, which mypy does not know.
+
+import triton
+import triton.language as tl
+
+from scionwood.kernels import mask
+
+GOLDEN, FIRST, SECOND = (tl.constexpr(v) for v in (mask.GOLDEN, mask.FIRST, mask.SECOND))
+INTERPRETED = tl.constexpr(triton.knobs.runtime.interpret)
+GROUP = tl.constexpr(8)
+"""Tiles of rows that run side by side in `product`, so that the cache keeps their operands."""
+
+
+@triton.jit
+def _dot(a, b, total):
+    """`total + a b`; float32 operands are not rounded to TF32."""
+    if INTERPRETED:  # the interpreter multiplies bfloat16 as if its bits were integers
+        a, b = a.to(tl.float32), b.to(tl.float32)
+    return tl.dot(a, b, total, input_precision="ieee")
+
+
+@triton.jit
+def _tile(source, rows, row_stride, columns, column_stride, height, width):
+    at = rows.to(tl.int64)[:, None] * row_stride + columns.to(tl.int64)[None, :] * column_stride
+    return tl.load(source + at, (rows < height)[:, None] & (columns < width)[None, :], 0.0)
+
+
+@triton.jit
+def _put(out, value, rows, row_stride, columns, column_stride, height, width):
+    at = rows.to(tl.int64)[:, None] * row_stride + columns.to(tl.int64)[None, :] * column_stride
+    inside = (rows < height)[:, None] & (columns < width)[None, :]
+    tl.store(out + at, value.to(out.dtype.element_ty), inside)
+
+
+@triton.jit
+def _hash(seed, word):
+    word = (word * GOLDEN) ^ tl.load(seed).to(tl.uint32, bitcast=True)
+    word = (word ^ (word >> 16)) * FIRST
+    word = (word ^ (word >> 13)) * SECOND
+    return word ^ (word >> 16)
+
+
+@triton.jit
+def _keep(seed, limit, rows, start, width, COLUMNS: tl.constexpr, PAIRS: tl.constexpr):
+    """`mask.keep` of rows and of the columns from start, which is even, of an array of a width."""
+    if PAIRS:  # the width is even: both positions of a word are in one row, one hash serves them
+        words = start // 2 + tl.arange(0, COLUMNS // 2)
+        bits = _hash(seed, rows.to(tl.uint32)[:, None] * (width // 2) + words[None, :])
+        bits = tl.interleave(bits & 0xFFFF, bits >> 16)
+    else:
+        at = start + tl.arange(0, COLUMNS)
+        at = rows.to(tl.uint32)[:, None] * width + at[None, :]
+        bits = _hash(seed, at >> 1)
+        bits = tl.where((at & 1) == 0, bits & 0xFFFF, bits >> 16)
+    return bits >= limit
+
+
+@triton.jit
+def _activations(low, stride, gate_bias, rows, ranks, m, rank):
+    """Take h of z, or the tensor itself where there is no gate."""
+    h = _tile(low, rows, stride, ranks, 1, m, rank)
+    if gate_bias is not None:
+        logit = _tile(low + rank, rows, stride, ranks, 1, m, rank).to(tl.float32)
+        logit += tl.load(gate_bias + ranks, ranks < rank, 0.0).to(tl.float32)[None, :]
+        h = (h.to(tl.float32) * tl.sigmoid(logit)).to(low.dtype.element_ty)
+    return h
+
+
+@triton.jit
+def down(
+    wide, factor, out, seed, wide_row, factor_rank, factor_column, m, n, rank, limit, scale,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, RANK: tl.constexpr, PAIRS: tl.constexpr,
+):  # fmt: skip
+    """`out = scale drop(wide) factor^T`: wide (m, n), factor (rank, n), out (m, rank)."""
+    tiles = tl.cdiv(rank, RANK)
+    rows = tl.program_id(0) // tiles * ROWS + tl.arange(0, ROWS)
+    ranks = tl.program_id(0) % tiles * RANK + tl.arange(0, RANK)
+    total = tl.zeros((ROWS, RANK), tl.float32)
+    for start in range(0, n, COLUMNS):
+        columns = start + tl.arange(0, COLUMNS)
+        tile = _tile(wide, rows, wide_row, columns, 1, m, n)
+        if seed is not None:
+            tile = tl.where(_keep(seed, limit, rows, start, n, COLUMNS, PAIRS), tile, 0.0)
+        weights = _tile(factor, columns, factor_column, ranks, factor_rank, n, rank)
+        total = _dot(tile, weights, total)
+    _put(out, total * scale, rows, rank, ranks, 1, m, rank)
+
+
+@triton.jit
+def product(
+    left, right, out, bias, low, factor, gate_bias, seed,
+    left_row, right_row, right_column, low_row, factor_rank, factor_column,
+    m, n, depth, rank, limit, scale,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr, RANK: tl.constexpr,
+    PAIRS: tl.constexpr,
+):  # fmt: skip
+    """`out = left right + bias + drop(scale h factor)`: left (m, depth), right (depth, n).
+
+    The sum starts from the product of rank width, so the mask needs no second accumulator.
+    """
+    across = tl.cdiv(n, COLUMNS)
+    row, column = tl.program_id(0) // across, tl.program_id(0) % across
+    row, column = tl.swizzle2d(row, column, tl.cdiv(m, ROWS), across, GROUP)
+    rows = row * ROWS + tl.arange(0, ROWS)
+    columns = column * COLUMNS + tl.arange(0, COLUMNS)
+    total = tl.zeros((ROWS, COLUMNS), tl.float32)
+    for start in range(0, rank, RANK):
+        ranks = start + tl.arange(0, RANK)
+        h = _activations(low, low_row, gate_bias, rows, ranks, m, rank)
+        weights = _tile(factor, ranks, factor_rank, columns, factor_column, rank, n)
+        total = _dot(h, weights, total)
+    total *= scale
+    if seed is not None:
+        kept = _keep(seed, limit, rows, column * COLUMNS, n, COLUMNS, PAIRS)
+        total = tl.where(kept, total, 0.0)
+    if bias is not None:
+        total += tl.load(bias + columns, columns < n, 0.0).to(tl.float32)[None, :]
+    for start in range(0, depth, DEPTH):
+        inner = start + tl.arange(0, DEPTH)
+        ours = _tile(left, rows, left_row, inner, 1, m, depth)
+        theirs = _tile(right, inner, right_row, columns, right_column, depth, n)
+        total = _dot(ours, theirs, total)
+    _put(out, total, rows, n, columns, 1, m, n)
+
+
+@triton.jit
+def through_b(
+    grad, low, b, gate_bias, dh, db, grad_row, low_row, b_row, b_rank, m, n, rank, steps, scale,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, RANK: tl.constexpr,
+):  # fmt: skip
+    """Of one read of dY: `dh = scale dY B` by tiles of columns, `dB = scale dY^T h` by groups.
+
+    The shares are float32: dh (column tiles, m, rank), db (groups of rows, n, rank). A group has
+    `steps` tiles of rows; the rank fits in one tile.
+    """
+    column, group = tl.program_id(0).to(tl.int64), tl.program_id(1)
+    columns, ranks = column * COLUMNS + tl.arange(0, COLUMNS), tl.arange(0, RANK)
+    weights = _tile(b, columns, b_row, ranks, b_rank, n, rank)
+    total = tl.zeros((COLUMNS, RANK), tl.float32)
+    dh += column * m * rank
+    for step in range(group * steps, tl.minimum((group + 1) * steps, tl.cdiv(m, ROWS))):
+        rows = step * ROWS + tl.arange(0, ROWS)
+        tile = _tile(grad, rows, grad_row, columns, 1, m, n)
+        share = _dot(tile, weights, tl.zeros((ROWS, RANK), tl.float32))
+        _put(dh, share * scale, rows, rank, ranks, 1, m, rank)
+        h = _activations(low, low_row, gate_bias, rows, ranks, m, rank)
+        total = _dot(tl.trans(tile), h, total)
+    _put(db + group.to(tl.int64) * n * rank, total * scale, columns, rank, ranks, 1, n, rank)
+
+
+@triton.jit
+def over_rows(
+    wide, low, gate_bias, out, seed, wide_row, low_row, m, n, rank, steps, limit, scale,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, RANK: tl.constexpr, PAIRS: tl.constexpr,
+):  # fmt: skip
+    """`out = scale drop(wide)^T h`, a sum over rows in groups as in `through_b`.
+
+    Wide is (m, n) and out (groups, rank, n).
+    """
+    tiles = tl.cdiv(rank, RANK)
+    start, group = tl.program_id(0) // tiles * COLUMNS, tl.program_id(1)
+    columns = start + tl.arange(0, COLUMNS)
+    ranks = tl.program_id(0) % tiles * RANK + tl.arange(0, RANK)
+    total = tl.zeros((COLUMNS, RANK), tl.float32)
+    for step in range(group * steps, tl.minimum((group + 1) * steps, tl.cdiv(m, ROWS))):
+        rows = step * ROWS + tl.arange(0, ROWS)
+        tile = _tile(wide, rows, wide_row, columns, 1, m, n)
+        if seed is not None:
+            tile = tl.where(_keep(seed, limit, rows, start, n, COLUMNS, PAIRS), tile, 0.0)
+        h = _activations(low, low_row, gate_bias, rows, ranks, m, rank)
+        total = _dot(tl.trans(tile), h, total)
+    out += group.to(tl.int64) * n * rank
+    _put(out, total * scale, columns, 1, ranks, n, n, rank)
+
+
+@triton.jit
+def through_gate(dh, low, gate_bias, dz, size, rank, shares, BLOCK: tl.constexpr):
+    """Make dz of the shares of dh, added in order: dh (shares, m, rank), with size m times rank."""
+    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    inside = at < size
+    total = tl.zeros((BLOCK,), tl.float32)
+    for _ in range(0, shares):
+        total += tl.load(dh + at, inside, 0.0)
+        dh += size
+    if gate_bias is None:
+        tl.store(dz + at, total.to(dz.dtype.element_ty), inside)
+    else:
+        column = at % rank
+        at = at // rank * 2 * rank + column  # of the value; its logit is a rank further
+        value = tl.load(low + at, inside, 0.0).to(tl.float32)
+        logit = tl.load(low + at + rank, inside, 0.0).to(tl.float32)
+        gate = tl.sigmoid(logit + tl.load(gate_bias + column).to(tl.float32))
+        slope = value * gate * (1 - gate)
+        tl.store(dz + at, (total * gate).to(dz.dtype.element_ty), inside)
+        tl.store(dz + at + rank, (total * slope).to(dz.dtype.element_ty), inside)
