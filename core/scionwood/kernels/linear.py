@@ -125,29 +125,36 @@ class _LoraLinear(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-        weight, a, b, z, gate_bias, seed, *sources = ctx.saved_tensors
-        dtype, scaling, dropout, origin = ctx.call
-        needs = ctx.needs_input_grad
-        rows = _rows(grad, dtype)
-        x = sources[0] if sources else None
-        if x is not None and origin is not None:
-            x = _rows(origin.again(tuple(sources)), dtype)
-        weight, low_a, low_b, low_gate = (_to(t, dtype) for t in (weight, a, b, gate_bias))
-        traced = operators.traced(grad)
-        operator = torch.ops.scionwood.lora_linear_backward if traced else operators.backward
-        dx, da, db, by_gate = operator(
-            rows, x, weight, low_a, low_b, z, low_gate, seed, scaling, dropout, needs[0]
-        )
-        return (
-            _to(dx, ctx.x_dtype).view(ctx.shape) if needs[0] else None,
-            None,
-            rows.sum(0).to(ctx.bias_dtype) if needs[2] else None,
-            _to(da, a.dtype) if needs[3] else None,
-            _to(db, b.dtype) if needs[4] else None,
-            _to(by_gate, gate_bias.dtype) if needs[5] else None,
-            None,
-            None,
-        )
+        if torch.is_autocast_enabled(grad.device.type):  # the precision is that of the forward pass
+            with torch.autocast(grad.device.type, enabled=False):
+                return _backward(ctx, grad)
+        return _backward(ctx, grad)
+
+
+def _backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+    weight, a, b, z, gate_bias, seed, *sources = ctx.saved_tensors
+    dtype, scaling, dropout, origin = ctx.call
+    needs = ctx.needs_input_grad
+    rows = _rows(grad, dtype)
+    x = sources[0] if sources else None
+    if x is not None and origin is not None:
+        x = _rows(origin.again(tuple(sources)), dtype)
+    weight, low_a, low_b, low_gate = (_to(t, dtype) for t in (weight, a, b, gate_bias))
+    traced = operators.traced(grad)
+    operator = torch.ops.scionwood.lora_linear_backward if traced else operators.backward
+    dx, da, db, by_gate = operator(
+        rows, x, weight, low_a, low_b, z, low_gate, seed, scaling, dropout, needs[0]
+    )
+    return (
+        _to(dx, ctx.x_dtype).view(ctx.shape) if needs[0] else None,
+        None,
+        rows.sum(0).to(ctx.bias_dtype) if needs[2] else None,
+        _to(da, a.dtype) if needs[3] else None,
+        _to(db, b.dtype) if needs[4] else None,
+        _to(by_gate, gate_bias.dtype) if needs[5] else None,
+        None,
+        None,
+    )
 
 
 def _rows(x: Tensor, dtype: torch.dtype) -> Tensor:

@@ -13,6 +13,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from peft import IA3Config, LoraConfig, get_peft_model, inject_adapter_in_model
 from peft.utils import get_peft_model_state_dict
+from torch.utils.checkpoint import checkpoint
 
 from scionwood.adapters import merge, unmerge
 from scionwood.kernels import disable, enable, kernel_report
@@ -328,3 +329,19 @@ def test_two_hundred_steps_lose_as_pefts_do():
     ours, theirs = curve(fused=True), curve(fused=False)
     assert ours[-1] < 0.8 * ours[0]
     assert ours == pytest.approx(theirs, rel=1e-3)
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_gradient_checkpointing_gives_the_same_gradients_and_masks(reentrant):
+    model = tuned(target_modules=["up", "down"], lora_dropout=0.3)
+    enable(model)
+    torch.manual_seed(7)
+    y, expected = run(model, batch().requires_grad_())
+    model.zero_grad()
+    torch.manual_seed(7)
+    again = checkpoint(model, batch().requires_grad_(), use_reentrant=reentrant)
+    again.square().mean().backward()
+    assert torch.equal(again, y)
+    for name, parameter in model.named_parameters():
+        if name in expected:
+            assert torch.equal(parameter.grad, expected[name]), name

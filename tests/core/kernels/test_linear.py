@@ -169,6 +169,15 @@ def test_an_adapter_of_float32_on_a_base_of_bfloat16_learns_in_float32():
     assert {ours["a"].dtype, ours["b"].dtype} == {torch.float32}
 
 
+def test_a_backward_pass_in_autocast_has_the_precision_of_its_forward_pass():
+    t = tensors(16, dtype=torch.float32)
+    expected = torch.autograd.grad(operator(t).sum(), [t["x"], t["a"], t["b"]])
+    loss = operator(t).sum()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = torch.autograd.grad(loss, [t["x"], t["a"], t["b"]])
+    assert all(torch.equal(u, v) for u, v in zip(found, expected, strict=True))
+
+
 def test_float64_is_left_alone_by_autocast():
     t = tensors()
     with torch.autocast("cpu", torch.bfloat16):
