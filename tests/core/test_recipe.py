@@ -11,6 +11,7 @@ import yaml
 from scionwood import RecipeError
 from scionwood.recipe import parse_command, resolve, validate
 from scionwood.recipe_file import LIMIT, locate, read_yaml, recipes, set_dotted, split_override
+from scionwood.training.precision import native_precision
 
 PLUGIN = """
 from pathlib import Path
@@ -61,7 +62,8 @@ def test_a_recipe_resolves_to_components_with_every_option(recipe):
     assert found.backbone.options == {"width": 4, "weights": None}
     assert found.adapter.options["targets"] == "attention"
     assert found.adapter.options["r"] == 4
-    assert found.trainer == {"max_steps": 4}
+    assert found.trainer == {"max_steps": 4, "precision": native_precision()}
+    assert found.kernels == "auto"
     assert found.seed == 0
 
 
@@ -144,17 +146,16 @@ def test_every_slot_is_required(recipe, missing):
 
 @pytest.mark.parametrize(("said", "meant"), [("auto", "auto"), ("off", "off"), ("'off'", "off")])
 def test_kernels_are_auto_or_off_also_as_yaml_reads_a_bare_off(recipe, said, meant):
-    assert resolve(recipe).kernels == "auto"
-    found = resolve(recipe, [f"kernels={said}"])
+    assert resolve(recipe()).kernels == "auto"
+    found = resolve(recipe(), [f"kernels={said}"])
     assert found.kernels == meant
     assert yaml.safe_load(found.dump())["kernels"] == meant
     with pytest.raises(RecipeError, match="auto or off"):
-        resolve(recipe, ["kernels=fast"])
+        resolve(recipe(), ["kernels=fast"])
 
 
-def test_a_recipe_without_a_precision_gets_the_machines(recipe):
-    assert resolve(recipe).trainer["precision"] in ("bf16-mixed", "32-true")
-    assert resolve(recipe, ["trainer.precision=32-true"]).trainer["precision"] == "32-true"
+def test_a_recipe_that_names_a_precision_keeps_it(recipe):
+    assert resolve(recipe(), ["trainer.precision=32-true"]).trainer["precision"] == "32-true"
 
 
 @pytest.mark.parametrize("baseline", ["frozen", "full"])
