@@ -41,6 +41,7 @@ bench: $(DONE)
 	$(BIN)/python benchmarks/seismic_kurtosis.py
 	$(BIN)/python benchmarks/lora_kernels.py
 	$(BIN)/python benchmarks/prefix_cache.py
+	$(BIN)/python benchmarks/continual.py
 	$(BIN)/python benchmarks/tables.py
 
 # From a noisy SEG-Y file to a denoised one: train, simulate, denoise, compare; then foreign noise, with

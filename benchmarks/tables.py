@@ -16,7 +16,10 @@ from statistics import mean, median, stdev
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 ROOT = HERE.parent
-PAGES = [ROOT / page for page in ("README.md", "plugins/seismic/README.md", "docs/kernels.md")]
+PAGES = [
+    ROOT / page
+    for page in ("README.md", "plugins/seismic/README.md", "docs/kernels.md", "docs/methods.md")
+]
 MARK = re.compile(r"(<!-- table: ([a-z_]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 Row = dict[str, str]
 
@@ -176,6 +179,29 @@ def prefix_cache() -> str:
     return _table([*head, "gradient's error"], lines)
 
 
+def continual() -> str:
+    """Accuracy and forgetting after five tasks in a row."""
+    lines = []
+    rows = _read("continual")
+    for arm in dict.fromkeys(row["arm"] for row in rows):
+        found = [row for row in rows if row["arm"] == arm]
+        numbers = [
+            _spread([float(row[name]) for row in found if row[name]], ".3f")
+            if all(row[name] for row in found)
+            else ""
+            for name in ("average_accuracy", "forgetting", "learnt", "plain_digits")
+        ]
+        lines.append([arm, *numbers, max((row["trained"] for row in found), key=int)])
+    head = [
+        "method",
+        "average accuracy",
+        "forgetting",
+        "accuracy once learnt",
+        "first task at the end",
+    ]
+    return _table([*head, "trained a task"], lines)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "accuracy": accuracy,
     "peft": peft,
@@ -187,6 +213,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "lora_step": lora_step,
     "lora_memory": lora_memory,
     "prefix_cache": prefix_cache,
+    "continual": continual,
 }
 
 

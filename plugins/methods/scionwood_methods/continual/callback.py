@@ -1,0 +1,78 @@
+"""The continual-learning controller inside a Lightning training run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, final
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from scionwood import TrainingError
+from scionwood_methods.continual.controller import ContinualController
+
+
+@final
+class ContinualCallback(Callback):
+    """Learn one task of a sequence: begin, penalise each optimiser step, and remember at the end.
+
+    The penalty's gradient is added once an optimiser step, after accumulation and unscaling and
+    before clipping; `continual_penalty` is logged. What is remembered are the last weights.
+
+    Args:
+        controller: over the model that the module trains, shared by the callbacks of all tasks.
+        task: the task's name.
+        batches: how many batches of training data the method may look at when the task ends.
+    """
+
+    def __init__(self, controller: ContinualController, task: str, *, batches: int = 16) -> None:
+        self.controller, self.task, self.batches = controller, task, batches
+        self._batch: Any = None
+        self._steps = 0
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Begin the task, before Lightning asks for the optimiser.
+
+        Raises:
+            TrainingError: several processes train, or the module holds another model.
+        """
+        if stage != "fit":
+            return
+        if trainer.world_size > 1:
+            rule = "each process would remember its own share of the data"
+            raise TrainingError(f"{trainer.world_size} processes", rule, "Use trainer.devices=1")
+        if not any(module is self.controller.model for module in pl_module.modules()):
+            rule = "it does not hold the controller's model"
+            raise TrainingError(type(pl_module).__name__, rule, "Build both on one model")
+        self.controller.begin(self.task)
+        self._steps = trainer.global_step
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Keep the batch for the penalty."""
+        self._batch = batch
+
+    def on_before_optimizer_step(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: torch.optim.Optimizer
+    ) -> None:
+        """Add the penalty's gradient."""
+        pl_module.log("continual_penalty", self.controller.adjust(self._batch), batch_size=1)
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        """Tell the controller of a step that was taken."""
+        if trainer.global_step > self._steps:
+            self._steps = trainer.global_step
+            self.controller.stepped()
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Remember the task."""
+        self._batch = None
+        with torch.enable_grad():
+            self.controller.end(islice(self._moved(trainer, pl_module), self.batches))
+
+    def _moved(self, trainer: L.Trainer, pl_module: L.LightningModule) -> Iterator[Any]:
+        for batch in trainer.train_dataloader or ():
+            yield pl_module.transfer_batch_to_device(batch, pl_module.device, 0)

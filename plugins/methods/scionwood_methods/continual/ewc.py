@@ -1,0 +1,254 @@
+"""Online elastic weight consolidation by groups of parameters, for adapters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal, final
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from peft import PeftModel
+from torch import Tensor
+
+from scionwood import AdapterError
+from scionwood_methods.continual.controller import ContinualMethod
+from scionwood_methods.continual.factors import lora_layers, update
+
+Losses = Callable[[nn.Module, Any], Tensor]
+Pairs = Callable[[nn.Module, Any], tuple[Tensor, Tensor]]
+REST = "rest"
+"""The group of everything that no pattern finds."""
+
+
+@final
+class Ewc(ContinualMethod):
+    """`sum_m (lambda_m / 2) sum_(i in m) F_i (theta_i - theta*_i)^2`, m the groups of parameters.
+
+    F is the empirical diagonal Fisher information, the mean over samples of the squared gradient of
+    the negative log-likelihood; online: `F <- decay F + F_task`. With `adaptive` weights,
+    lambda_m = strength / mean(F_m), so that a modality with small gradients is protected as much as
+    one with large gradients. With `consistency`, `gamma |S - S*|_F^2 / n^2` is added, S the cosine
+    similarities of n pairs of features in a batch and S* the same with the weights of the anchor.
+
+    In the space `delta`, theta is each layer's change `dW = s B A` of LoRA (of the size of the
+    weight, twice in memory), whose Fisher information is that of the weight; what else trains
+    counts by its parameters. In the space `parameters`, which serves every method of peft, theta
+    is what trains.
+
+    Args:
+        losses: `(model, batch) -> (n,)`: the negative log-likelihood of each sample, in nats.
+        strength: of the penalty.
+        decay: how much of the old Fisher information stays after a task, 0 to 1.
+        groups: name -> pattern that is searched in the names of layers or parameters, such as
+            `{"vision": "visual", "text": "transformer"}`; the first that is found counts.
+        adaptive: divide the strength by the mean of F in each group.
+        space: see above.
+        samples: how many samples the Fisher information is measured on, at most.
+        consistency: `(model, batch) -> ((n, d), (n, d))`: features of n pairs in two modalities.
+        gamma: the weight of the consistency term.
+        adapter: the name of the LoRA adapter, in the space `delta`.
+
+    Raises:
+        AdapterError: an option is out of its range.
+
+    Source: EWC, Kirkpatrick et al. 2017; online, Schwarz et al. 2018. Groups, adaptive weights and
+    consistency are a reconstruction from the abstract of arXiv 2605.12789, and the space of dW from
+    that of 2602.17559: equations and defaults are ours, not the authors'.
+    """
+
+    name = "ewc"
+
+    def __init__(
+        self,
+        losses: Losses,
+        *,
+        strength: float = 1.0,
+        decay: float = 1.0,
+        groups: Mapping[str, str] | None = None,
+        adaptive: bool = True,
+        space: Literal["delta", "parameters"] = "delta",
+        samples: int = 256,
+        consistency: Pairs | None = None,
+        gamma: float = 1.0,
+        adapter: str = "default",
+    ) -> None:
+        if strength < 0 or gamma < 0 or not 0 <= decay <= 1 or samples < 1:
+            found = f"strength={strength}, gamma={gamma}, decay={decay}, samples={samples}"
+            raise AdapterError(found, "strength, gamma >= 0, 0 <= decay <= 1, samples >= 1")
+        self.losses, self.consistency = losses, consistency
+        self.strength, self.decay, self.gamma = strength, decay, gamma
+        self.groups = {name: re.compile(pattern) for name, pattern in (groups or {}).items()}
+        self.adaptive, self.space, self.samples = adaptive, space, samples
+        self.adapter = adapter
+        self._fisher: dict[str, Tensor] = {}
+        self._trained: dict[str, Tensor] = {}
+        self._anchor: dict[str, Tensor] = {}
+
+    def penalty(self, model: PeftModel, batch: Any) -> Tensor:
+        """See the class."""
+        if not self._fisher:
+            return torch.zeros(())
+        weights = self.weights()
+        terms = [
+            0.5
+            * weights[self._group(name)]
+            * (self._fisher[name].to(change) * change.square()).sum()
+            for name, change in self._moved(model).items()
+        ]
+        if self.consistency is not None:
+            terms.append(self.gamma * self._inconsistency(model, batch, self.consistency))
+        return torch.stack(terms).sum()
+
+    def weights(self) -> dict[str, float]:
+        """lambda_m by group; empty before the first task ends."""
+        members: dict[str, list[Tensor]] = {}
+        for name, value in sorted(self._fisher.items()):  # sums round alike after loading
+            members.setdefault(self._group(name), []).append(value.flatten())
+        if not self.adaptive:
+            return dict.fromkeys(members, self.strength)
+        means = {group: float(torch.cat(values).mean()) for group, values in members.items()}
+        # Where F is zero throughout there is nothing to protect, whatever the weight.
+        return {group: self.strength / mean if mean else 0.0 for group, mean in means.items()}
+
+    def end(self, model: PeftModel, batches: Iterable[Any]) -> None:
+        """Measure the Fisher information and move the anchor.
+
+        Raises:
+            AdapterError: there are no samples.
+        """
+        for name, value in self._information(model, batches).items():
+            old = self._fisher.get(name)
+            self._fisher[name] = value if old is None else self.decay * old + value
+        self._trained = {n: p.detach().clone() for n, p in _trained(model).items()}
+        self._anchor = {n: p.detach().clone() for n, p in self._points(model).items()}
+
+    def state(self) -> dict[str, Tensor]:
+        """`F:<name>`, and `theta:<name>` of everything that trained."""
+        fisher = {f"F:{name}": value for name, value in self._fisher.items()}
+        return fisher | {f"theta:{name}": value for name, value in self._trained.items()}
+
+    def restore(self, model: PeftModel, state: Mapping[str, Tensor]) -> None:
+        """Take over F and the anchor; see `ContinualMethod.restore`."""
+        own = {f"F:{name}": point.shape for name, point in self._points(model).items()}
+        own |= {f"theta:{name}": p.shape for name, p in _trained(model).items()}
+        if {key: value.shape for key, value in state.items()} != own:
+            rule = "it does not fit what trains in this model"
+            raise AdapterError(
+                "memory of EWC", rule, "Use the model, adapter and space of that run"
+            )
+        self._fisher = {k[2:]: v for k, v in state.items() if k.startswith("F:")}
+        self._trained = {k[6:]: v for k, v in state.items() if k.startswith("theta:")}
+        with self._at_anchor(model):
+            self._anchor = {n: p.detach().clone() for n, p in self._points(model).items()}
+
+    def _information(self, model: PeftModel, batches: Iterable[Any]) -> dict[str, Tensor]:
+        targets = self._measured(model)
+        total = {name: torch.zeros_like(value) for name, value in targets.items()}
+        count = 0
+        with _learning(targets.values()), _evaluating(model):
+            for loss in self._each(model, batches):
+                found = torch.autograd.grad(
+                    loss, list(targets.values()), retain_graph=True, allow_unused=True
+                )
+                for name, grad in zip(targets, found, strict=True):
+                    if grad is not None:
+                        total[name] += grad.square()
+                count += 1
+        if not count:
+            raise AdapterError("batches", "they hold no sample to measure F on", "Give end() some")
+        return {name: value / count for name, value in total.items()}
+
+    def _each(self, model: PeftModel, batches: Iterable[Any]) -> Iterator[Tensor]:
+        left = self.samples
+        for batch in batches:
+            losses = self.losses(model, batch)
+            if losses.dim() != 1:
+                rule = "losses must be one a sample, (n,)"
+                raise AdapterError(f"losses of shape {tuple(losses.shape)}", rule, "Do not average")
+            yield from losses[:left]
+            left -= len(losses)
+            if left <= 0:
+                return
+
+    def _points(self, model: PeftModel) -> dict[str, Tensor]:
+        """What is held near the anchor, by name, differentiable."""
+        if self.space == "parameters":
+            return dict(_trained(model))
+        layers = lora_layers(model, self.adapter)
+        return {n: update(layer, self.adapter) for n, layer in layers.items()} | _beside(
+            model, layers
+        )
+
+    def _measured(self, model: PeftModel) -> dict[str, Tensor]:
+        """The tensors whose gradients are those of theta: that of dW is the weight's."""
+        if self.space == "parameters":
+            return dict(_trained(model))
+        layers = lora_layers(model, self.adapter)
+        weights = {n: layer.get_base_layer().weight for n, layer in layers.items()}
+        return weights | _beside(model, layers)
+
+    def _moved(self, model: PeftModel) -> dict[str, Tensor]:
+        return {n: point - self._anchor[n].to(point) for n, point in self._points(model).items()}
+
+    def _group(self, name: str) -> str:
+        return next((g for g, pattern in self.groups.items() if pattern.search(name)), REST)
+
+    def _inconsistency(self, model: PeftModel, batch: Any, pairs: Pairs) -> Tensor:
+        with torch.no_grad(), self._at_anchor(model), _evaluating(model):
+            before = _similarity(*pairs(model, batch))
+        now = _similarity(*pairs(model, batch))
+        return (now - before).square().mean()
+
+    @contextmanager
+    def _at_anchor(self, model: PeftModel) -> Iterator[None]:
+        own = _trained(model)
+        now = {name: p.data for name, p in own.items()}
+        for name, parameter in own.items():
+            parameter.data = self._trained[name].to(parameter)
+        try:
+            yield
+        finally:
+            for name, parameter in own.items():
+                parameter.data = now[name]
+
+
+def _trained(model: nn.Module) -> dict[str, nn.Parameter]:
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
+def _beside(model: nn.Module, layers: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """What trains outside the layers of the adapter, such as a head."""
+    inside = {id(p) for layer in layers.values() for p in layer.parameters()}
+    return {name: p for name, p in _trained(model).items() if id(p) not in inside}
+
+
+def _similarity(left: Tensor, right: Tensor) -> Tensor:
+    return F.normalize(left, dim=-1) @ F.normalize(right, dim=-1).T
+
+
+@contextmanager
+def _learning(tensors: Iterable[Tensor]) -> Iterator[None]:
+    """Let frozen weights have gradients for a while."""
+    frozen = [t for t in tensors if not t.requires_grad]
+    for tensor in frozen:
+        tensor.requires_grad_(True)
+    try:
+        yield
+    finally:
+        for tensor in frozen:
+            tensor.requires_grad_(False)
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Without dropout, each module's own mode kept."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode

@@ -1,0 +1,118 @@
+"""The factors of peft's LoRA as matrices, and frozen LoRA adapters beside the one that trains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import copy
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel
+from peft.tuners.lora import LoraLayer
+from torch import Tensor
+
+from scionwood import AdapterError
+from scionwood_methods.support import is_convolution, is_linear
+
+
+def lora_layers(model: PeftModel, adapter: str) -> dict[str, Any]:
+    """The layers that hold a LoRA adapter, by their names in the model.
+
+    Args:
+        model: with adapters.
+        adapter: the adapter's name.
+
+    Raises:
+        AdapterError: there is no such LoRA adapter, or it changes a layer otherwise than by
+            `scale B A` (DoRA and other variants, a bias, an embedding, a grouped convolution).
+    """
+    config = model.peft_config.get(adapter)
+    if not isinstance(config, LoraConfig):
+        known = ", ".join(f"{n} ({c.peft_type.value})" for n, c in model.peft_config.items())
+        rule = "it must be one of peft's LoRA"
+        raise AdapterError(f"adapter {adapter!r}", rule, f"The model has {known}")
+    found = {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, LoraLayer) and adapter in module.scaling
+    }
+    for name, layer in found.items():
+        _check(name, layer, adapter)
+    return found
+
+
+def matrices(layer: Any, adapter: str) -> tuple[Tensor, Tensor]:
+    """The factors of a layer, as views of its parameters.
+
+    Returns:
+        B (out, r) and A (r, in); of a convolution, `in` counts kernel positions too.
+    """
+    return layer.lora_B[adapter].weight.flatten(1), layer.lora_A[adapter].weight.flatten(1)
+
+
+def update(layer: Any, adapter: str) -> Tensor:
+    """The change `scale B A` of a layer's weight, in the weight's shape, differentiable."""
+    b, a = matrices(layer, adapter)
+    change: Tensor = layer.scaling[adapter] * (b @ a)
+    return change.view(layer.get_base_layer().weight.shape)
+
+
+@torch.no_grad()
+def fill(layer: Any, adapter: str, b: Tensor, a: Tensor) -> None:
+    """Overwrite the factors of a layer.
+
+    Args:
+        layer: one of `lora_layers`.
+        adapter: the adapter's name.
+        b: (out, r).
+        a: (r, in).
+    """
+    for own, value in zip(matrices(layer, adapter), (b, a), strict=True):
+        own.copy_(value)
+
+
+def add_frozen(model: PeftModel, name: str, like: str, rank: int | None = None) -> None:
+    """Add a LoRA adapter on the layers of another, which acts beside all that act and is frozen.
+
+    Its factors are zero. What trained before trains on, the head included.
+
+    Args:
+        model: with the adapter `like`.
+        name: of the new adapter.
+        like: the adapter whose options it takes.
+        rank: its rank, with scale 1; the rank and scale of `like` where None.
+    """
+    config = copy(model.peft_config[like])
+    if rank is not None:
+        config.r = config.lora_alpha = rank
+        config.rank_pattern, config.alpha_pattern, config.use_rslora = {}, {}, False
+    active = list(model.active_adapters)
+    flags = [(p, p.requires_grad) for p in model.parameters()]
+    model.add_adapter(name, config)
+    model.base_model.set_adapter([*active, name])
+    model.requires_grad_(False)
+    for parameter, flag in flags:
+        parameter.requires_grad_(flag)
+    for layer in lora_layers(model, name).values():
+        b, a = matrices(layer, name)
+        fill(layer, name, torch.zeros_like(b), torch.zeros_like(a))
+
+
+def restart(layers: Iterable[Any], adapter: str) -> None:
+    """Give an adapter a random A and a zero B, as at its start."""
+    for layer in layers:
+        layer.reset_lora_parameters(adapter, True)
+
+
+def _check(name: str, layer: Any, adapter: str) -> None:
+    base = layer.get_base_layer()
+    fits = is_linear(base) or (
+        is_convolution(base) and base.groups == 1 and set(base.dilation) == {1}
+    )
+    plain = adapter not in layer.lora_variant and not layer.lora_bias[adapter]
+    if not fits or not plain:
+        raise AdapterError(
+            f"adapter {adapter!r} on {name} ({type(base).__name__})",
+            "its change of the weight must be scale * B A",
+            "Use plain LoRA on Linear or ungrouped, undilated convolution layers",
+        )

@@ -1,0 +1,259 @@
+"""Selective freezing: train some of the base's own parameters, and keep them as an adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, final, get_args
+
+import torch
+import torch.nn as nn
+from peft import PeftConfig
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import Tensor
+from torch.func import functional_call
+
+from scionwood import AdapterError, peft_method
+from scionwood_methods.layers import MethodTuner
+from scionwood_methods.modules import ModuleAdapter
+
+Stored = Literal["delta", "values"]
+
+
+@final
+class PartialLayer(ModuleAdapter):
+    """A module that runs with some of its parameters replaced, and keeps its own as they were.
+
+    With adapters k active, a parameter is `p + sum_k delta_k`, computed in the wider dtype and
+    rounded once to that of p; with one adapter of stored values it is that value.
+    """
+
+    partial_own: Any
+    adapter_layer_names = ("partial_own",)
+    other_param_names = ("stored",)
+
+    def __init__(self, base: nn.Module) -> None:
+        super().__init__(base)
+        self.partial_own = nn.ModuleDict()
+        self.stored: dict[str, Stored] = {}
+
+    def add(self, name: str, chosen: Mapping[str, Tensor], stored: Stored) -> None:
+        """Add an adapter that changes nothing yet.
+
+        Args:
+            name: of the adapter.
+            chosen: the parameters that it trains, by their names in the base.
+            stored: see `PartialConfig`.
+        """
+        start = {key: self.original(key) for key in chosen}
+        if stored == "delta":
+            start = {key: torch.zeros_like(value) for key, value in start.items()}
+        own = {_key(key): nn.Parameter(value.clone()) for key, value in start.items()}
+        self.partial_own[name] = nn.ParameterDict(own)
+        self.stored[name] = stored
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the base with the parameters of its active adapters."""
+        if self.disable_adapters and self.merged:
+            self.unmerge()
+        names = self.acting()
+        if not names:
+            return self.base_layer(*args, **kwargs)
+        values = self.values(names)
+        if not torch.is_grad_enabled():  # some kernels of torch round otherwise where a flag is set
+            values = {key: value.detach() for key, value in values.items()}
+        with _flat_weights(self.base_layer, values):
+            return functional_call(self.base_layer, values, args, kwargs)
+
+    def values(self, names: list[str]) -> dict[str, Tensor]:
+        """See `ModuleAdapter.values`."""
+        keys = {key for name in names for key in self.partial_own[name].keys()}  # noqa: SIM118
+        found = self.base_layer.named_parameters()
+        return {
+            key: self._value(key, parameter.detach(), names)
+            for key, parameter in found
+            if _key(key) in keys
+        }
+
+    def _value(self, key: str, now: Tensor, names: list[str]) -> Tensor:
+        here = [name for name in names if _key(key) in self.partial_own[name]]
+        if len(here) == 1 and not self.merged and self.stored[here[0]] == "values":
+            value: Tensor = self.partial_own[here[0]][_key(key)]
+            return value.to(now.dtype)
+        total = now
+        for name in here:
+            own = self.partial_own[name][_key(key)]
+            total = total + (own if self.stored[name] == "delta" else own - self.original(key))
+        return total.to(now.dtype)
+
+
+@final
+class PartialModel(MethodTuner):
+    """The tuner of selective freezing."""
+
+    prefix = "partial_"
+    tuner_layer_cls = PartialLayer
+
+    def inject_adapter(
+        self,
+        model: nn.Module,
+        adapter_name: str,
+        autocast_adapter_dtype: bool = True,
+        low_cpu_mem_usage: bool = False,
+        state_dict: dict[str, Tensor] | None = None,
+    ) -> None:
+        """Refuse targets inside each other before anything is wrapped, then go on.
+
+        Raises:
+            AdapterError: naming two modules of which one holds the other.
+        """
+        config = self.peft_config[adapter_name]
+        found = [key for key, _ in model.named_modules()]
+        names = [key for key in found if key and self._check_target_module_exists(config, key)]
+        _check_apart(model, names)
+        rest = (autocast_adapter_dtype, low_cpu_mem_usage, state_dict)
+        super().inject_adapter(model, adapter_name, *rest)
+
+    def _create_and_replace(
+        self,
+        config: Any,
+        adapter_name: str,
+        target: nn.Module,
+        target_name: str,
+        parent: nn.Module,
+        current_key: str,
+        parameter_name: str | None = None,
+    ) -> None:
+        inner: Any = target.base_layer if isinstance(target, PartialLayer) else target
+        if isinstance(inner, BaseTunerLayer):
+            rule = "it has an adapter of another method"
+            raise AdapterError(f"partial on {current_key}", rule, "Unload that, or target others")
+        chosen = _chosen(current_key, inner, config.parameters)
+        _check_untied(self.model, current_key, chosen)
+        if isinstance(target, PartialLayer):
+            target.add(adapter_name, chosen, config.stored)
+            return
+        layer = PartialLayer(target)
+        layer.add(adapter_name, chosen, config.stored)
+        self._replace_module(parent, target_name, layer, target)
+
+    def _replace_module(
+        self, parent: nn.Module, child_name: str, new_module: nn.Module, child: nn.Module
+    ) -> None:
+        # peft's own expects an attribute `weight`; devices were settled when the adapter was made
+        setattr(parent, child_name, new_module)
+
+
+@peft_method("partial", tuner=PartialModel)
+@final
+@dataclass
+class PartialConfig(PeftConfig):
+    """Selective freezing: parameters of the base train, and are kept apart from it as an adapter.
+
+    Any parameter of any module below the root can be chosen: norms, biases, embeddings, position
+    tables, recurrent layers, whole blocks. The base itself never changes, so that adapters are
+    switched, disabled, merged and unmerged as those of every other method. In low precision peft
+    holds what trains in float32; the model sees it rounded to the dtype of the base.
+
+    Trainable parameters: as many as are chosen.
+
+    Shapes: each tensor has the shape of the parameter that it stands for, any dtype with gradients.
+
+    Args:
+        target_modules: names of modules, or one pattern over whole names; none inside another.
+        exclude_modules: names or a pattern of modules to leave out.
+        layers_to_transform: indices of the blocks to adapt; needs a list of `target_modules`.
+        layers_pattern: the name of the list of blocks, for `layers_to_transform`.
+        modules_to_save: modules that are copied and trained by peft itself.
+        parameters: names, or ends of names such as `bias`, inside the targets; None for all.
+        stored: what trains and is saved. `delta`: the difference from the base, which starts at
+            zero, so that weight decay pulls towards the base. `values`: the parameters themselves,
+            which come back bit for bit, also merged.
+
+    Source: freezing all but some layers is common practice; the crash plugin's reference freezes
+    the layers of the edges so. Storage, merging and switching are this package's.
+    """
+
+    target_modules: list[str] | str | None = None
+    exclude_modules: list[str] | str | None = None
+    layers_to_transform: list[int] | int | None = None
+    layers_pattern: list[str] | str | None = None
+    modules_to_save: list[str] | None = None
+    parameters: list[str] | None = None
+    stored: Stored = "delta"
+
+    def __post_init__(self) -> None:
+        """Refuse a way of storing that there is not.
+
+        Raises:
+            AdapterError: naming the option.
+        """
+        super().__post_init__()
+        if self.stored not in get_args(Stored):
+            raise AdapterError(f"stored={self.stored!r}", f"it is one of {get_args(Stored)}")
+
+
+def _chosen(name: str, module: nn.Module, wanted: list[str] | None) -> dict[str, nn.Parameter]:
+    """The parameters of a module that train.
+
+    Raises:
+        AdapterError: there are none, or one has a dtype without gradients.
+    """
+    found = {
+        key: parameter
+        for key, parameter in module.named_parameters()
+        if wanted is None or any(key == each or key.endswith(f".{each}") for each in wanted)
+    }
+    where = f"{name} ({type(module).__name__})"
+    if not found:
+        rule = "it has no parameter" + ("" if wanted is None else f" that ends in {wanted}")
+        raise AdapterError(f"partial on {where}", rule, "Target modules that have some")
+    for key, parameter in found.items():
+        if not (parameter.is_floating_point() or parameter.is_complex()):
+            rule = f"its {key} is {parameter.dtype}, which has no gradient"
+            raise AdapterError(f"partial on {where}", rule, "Load the base without quantisation")
+    return found
+
+
+def _check_apart(model: nn.Module, names: Sequence[str]) -> None:
+    """Refuse a target in or around another one, or in or around an adapter."""
+    taken = {key for key, each in model.named_modules() if isinstance(each, BaseTunerLayer)}
+    wanted = set(names)
+    for inner in sorted(wanted | taken):
+        parts = inner.split(".")
+        for outer in (".".join(parts[:size]) for size in range(1, len(parts))):
+            if {inner, outer} <= wanted | taken and {inner, outer} & wanted:
+                rule = f"it lies in {outer}, and one of the two can have an adapter"
+                raise AdapterError(f"partial on {inner}", rule, "Target only one of them")
+
+
+def _check_untied(model: nn.Module, name: str, chosen: Mapping[str, nn.Parameter]) -> None:
+    """Refuse a parameter that other modules use too: they would go on with the base's own."""
+    ids = {id(parameter): key for key, parameter in chosen.items()}
+    for other, parameter in model.named_parameters(remove_duplicate=False):
+        if id(parameter) in ids and not other.startswith(f"{name}."):
+            rule = f"its {ids[id(parameter)]} is the same tensor as {other}"
+            raise AdapterError(f"partial on {name}", rule, "Target a module that holds both")
+
+
+@contextmanager
+def _flat_weights(module: nn.Module, values: Mapping[str, Tensor]) -> Iterator[None]:
+    """Let recurrent layers see replaced parameters: their kernels read a list of their own."""
+    kept = []
+    for prefix, each in module.named_modules():
+        if isinstance(each, nn.RNNBase):
+            kept.append((each, each._flat_weights))
+            names = [f"{prefix}.{name}".lstrip(".") for name in each._flat_weights_names]
+            old = zip(names, each._flat_weights, strict=True)
+            each._flat_weights = [values.get(name, weight) for name, weight in old]
+    try:
+        yield
+    finally:
+        for each, weights in kept:
+            each._flat_weights = weights
+
+
+def _key(name: str) -> str:
+    """A parameter's name as a key of `nn.ParameterDict`, where dots are not allowed."""
+    return name.replace(".", "/")

@@ -1,0 +1,25 @@
+"""Register every method with peft: `import scionwood_methods.peft`, then use peft as ever.
+
+`peft.PeftModel.from_pretrained` finds a method by the `peft_type` in the saved config, which must
+be registered before. Recipes and `scionwood.load_adapter` need no such import.
+"""
+
+from __future__ import annotations
+
+from scionwood_methods.disel import DiselConfig
+from scionwood_methods.experts import HelloraConfig
+from scionwood_methods.gpart import GpartConfig
+from scionwood_methods.head_slices import HeadSliceConfig
+from scionwood_methods.loft import LoftConfig
+from scionwood_methods.partial import PartialConfig
+from scionwood_methods.smoa import SmoaConfig
+
+__all__ = [
+    "DiselConfig",
+    "GpartConfig",
+    "HeadSliceConfig",
+    "HelloraConfig",
+    "LoftConfig",
+    "PartialConfig",
+    "SmoaConfig",
+]

@@ -1,0 +1,117 @@
+"""A small network with LoRA, and two toy tasks that pull it to opposite answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import Tensor
+
+from scionwood_methods.continual import ContinualController, ContinualMethod
+
+Batch = tuple[Tensor, Tensor]
+
+
+class Net(nn.Module):
+    """Two layers; `visual` and `textual` are the groups of a dual encoder."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.visual, self.textual = nn.Linear(16, 24), nn.Linear(24, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.textual(torch.tanh(self.visual(x)))
+
+
+class ConvNet(nn.Module):
+    """A convolution and a linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.visual, self.textual = nn.Conv2d(2, 12, 3), nn.Linear(12, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.textual(torch.tanh(self.visual(x)).mean((2, 3)))
+
+
+def lora(
+    net: nn.Module | None = None,
+    *,
+    r: int = 3,
+    trained: bool = False,
+    targets: Sequence[str] = ("visual", "textual"),
+) -> PeftModel:
+    """A model with a LoRA; the same base in every call."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        base = type(net or Net())()
+    config = LoraConfig(r=r, lora_alpha=2 * r, target_modules=list(targets))
+    model = get_peft_model(base, config)
+    return unsettle(model) if trained else model
+
+
+def unsettle(model: PeftModel, scale: float = 0.3) -> PeftModel:
+    """Move what trains to where training could have taken it."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter += scale * torch.randn_like(parameter)
+    return model
+
+
+def batches(seed: int, count: int = 8, width: int = 6) -> list[Batch]:
+    """A task: the classes of a fixed random linear map, its inputs in a random subspace."""
+    generator = torch.Generator().manual_seed(seed)
+    basis = torch.randn(width, 16, generator=generator)
+    teacher = torch.randn(16, 3, generator=generator)
+    found = []
+    for _ in range(count):
+        x = torch.randn(16, width, generator=generator) @ basis
+        found.append((x, (x @ teacher).argmax(1)))
+    return found
+
+
+def losses(model: nn.Module, batch: Batch) -> Tensor:
+    """The negative log-likelihood of each sample, nats."""
+    x, y = batch
+    return F.cross_entropy(model(x), y, reduction="none")
+
+
+def accuracy(model: nn.Module, data: Sequence[Batch]) -> float:
+    """The share of right answers."""
+    model.eval()
+    with torch.no_grad():
+        return float(torch.cat([model(x).argmax(1) == y for x, y in data]).float().mean())
+
+
+def learn(controller: ContinualController, task: str, data: Sequence[Batch], steps: int) -> None:
+    """The loop of the controller's documentation."""
+    model = controller.model.train()
+    controller.begin(task)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
+    for step in range(steps):
+        batch = data[step % len(data)]
+        losses(model, batch).mean().backward()
+        controller.adjust(batch)
+        optimizer.step()
+        controller.stepped()
+        optimizer.zero_grad()
+    controller.end(data)
+
+
+class Naive(ContinualMethod):
+    """Remembers nothing."""
+
+    name = "naive"
+
+    def end(self, model, batches):
+        pass
+
+    def state(self):
+        return {}
+
+    def restore(self, model, state):
+        pass

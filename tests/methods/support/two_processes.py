@@ -1,0 +1,37 @@
+"""The gradient of GPart's vector that two processes over gloo find together."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+from method_layers import adapted, example, unsettle
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+ROWS = 4
+"""Rows of the batch that each process has."""
+
+
+def model_and_batch() -> tuple[nn.Module, Tensor]:
+    """The adapted model and the whole batch."""
+    x = example("Linear")
+    return unsettle(adapted("gpart", "Linear")), torch.cat([x, -x[: 2 * ROWS - len(x)]])
+
+
+def gradient(rank: int, port: int, out: str) -> None:
+    """Run one of the two processes; the first writes the gradient.
+
+    Args:
+        rank: 0 or 1.
+        port: where the two meet.
+        out: a file for the gradient.
+    """
+    torch.set_num_threads(1)
+    store = f"tcp://127.0.0.1:{port}"
+    dist.init_process_group("gloo", init_method=store, rank=rank, world_size=2)
+    model, x = model_and_batch()
+    pair = DistributedDataParallel(model)
+    pair(x[ROWS * rank :][:ROWS]).square().mean().backward()
+    if rank == 0:
+        torch.save(model.base_model.gpart_theta["default"].grad, out)
+    dist.destroy_process_group()

@@ -1,0 +1,187 @@
+"""Adapters at once: sums equal peft's, gates start as the mean and learn which adapter to use."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn as nn
+from continual_models import ConvNet, Net, batches, losses, unsettle
+from peft import IA3Config, LoraConfig
+
+from scionwood import AdapterError, AdapterFileError, attach, compose
+from scionwood_methods.composition import AdapterGates, composed
+from scionwood_methods.disel import DiselConfig
+
+
+def two(make, net=None):
+    """A frozen model with adapters a and b that have been trained."""
+    torch.manual_seed(0)
+    model = attach(net or Net(), make(), targets="visual|textual", name="a")
+    unsettle(model)
+    attach(model, make(), targets="visual|textual", name="b")
+    return unsettle(model).eval().requires_grad_(False)
+
+
+METHODS = {"lora": lambda: LoraConfig(r=3), "disel": lambda: DiselConfig(r=3)}
+
+
+def test_a_sum_of_lora_equals_peft_s_cat():
+    model, x = two(METHODS["lora"]), torch.randn(5, 16)
+    with composed(model, {"a": 1.0, "b": 0.5}):
+        ours = model(x)
+    model.add_weighted_adapter(["a", "b"], [1.0, 0.5], "both", combination_type="cat")
+    model.set_adapter("both")
+    torch.testing.assert_close(ours, model(x))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_sum_and_mean_are_those_of_the_core(method):
+    model, x = two(METHODS[method]), torch.randn(5, 16)
+    for mode in ("sum", "mean"):
+        with composed(model, {"a": 3.0, "b": 1.0}, mode=mode):
+            ours = model(x)
+        with compose(model, {"a": 3.0, "b": 1.0}, mode=mode):
+            assert torch.equal(model(x), ours)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("per", ["layer", "token"])
+def test_fresh_gates_are_the_mean(method, per):
+    model, x = two(METHODS[method]), torch.randn(5, 7, 16)
+    with composed(model, {"a": 1.0, "b": 1.0}, mode="mean"):
+        mean = model(x)
+    with composed(model, AdapterGates(model, {"a": 1.0, "b": 1.0}, per=per), mode="gate"):
+        torch.testing.assert_close(model(x), mean)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_each_layer_computes_the_gated_sum_token_by_token(method):
+    model, x = two(METHODS[method]), torch.randn(5, 7, 16)
+    gates = AdapterGates(model, {"a": 2.0, "b": 0.5})
+    for parameter in gates.parameters():
+        nn.init.normal_(parameter)
+    layer = model.base_model.model.visual
+    expected = base = layer.base_layer(x)
+    g = torch.softmax(x @ gates.weight[0].T + gates.bias[0], -1)
+    for k, (name, scale) in enumerate(gates.scales.items()):
+        model.set_adapter(name)
+        expected = expected + scale * g[..., k : k + 1] * (layer(x) - base)
+    with composed(model, gates, mode="gate"):
+        torch.testing.assert_close(layer(x), expected)
+
+
+def test_gates_per_layer_serve_convolutions_and_gates_per_token_do_not():
+    model, x = two(METHODS["lora"], ConvNet()), torch.randn(5, 2, 7, 7)
+    gates = AdapterGates(model, {"a": 1.0, "b": 1.0}, per="layer")
+    with torch.no_grad():
+        for bias in gates.bias:
+            bias[0] = 40.0
+    with composed(model, gates, mode="gate"):
+        ours = model(x)
+    model.set_adapter("a")
+    torch.testing.assert_close(ours, model(x))
+    with pytest.raises(AdapterError, match="per='layer'"):
+        AdapterGates(model, {"a": 1.0, "b": 1.0}, per="token")
+
+
+@pytest.mark.parametrize("per", ["layer", "token"])
+def test_gates_have_as_many_parameters_as_they_say(per):
+    gates = AdapterGates(two(METHODS["lora"]), {"a": 1.0, "b": 1.0}, per=per)
+    inputs = 16 + 24 if per == "token" else 0
+    assert sum(p.numel() for p in gates.parameters()) == 2 * (2 + inputs)
+
+
+def test_gates_learn_which_token_needs_which_adapter():
+    model = two(METHODS["disel"])
+    data = batches(0, 4)
+    left, right = (torch.cat([x for x, _ in data[i : i + 2]]) for i in (0, 2))
+    left, right = left + 2 * torch.ones(16), right - 2 * torch.ones(16)
+    answers = []
+    for name, x in (("a", left), ("b", right)):
+        model.set_adapter(name)
+        answers.append(model(x).argmax(1))
+    model.requires_grad_(False)  # peft lets an adapter train when it becomes active
+    batch = torch.cat([left, right]), torch.cat(answers)
+    gates = AdapterGates(model, {"a": 1.0, "b": 1.0})
+    optimizer = torch.optim.Adam(gates.parameters(), lr=3e-2)
+    found = []
+    for _ in range(60):
+        with composed(model, gates, mode="gate"):
+            loss = losses(model, batch).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        found.append(loss.item())
+    assert found[-1] < 0.8 * found[0]
+    g = gates.weigh(0, batch[0])
+    assert g[: len(left), 0].mean() > g[len(left) :, 0].mean() + 0.2
+    assert all(p.grad is None for p in model.parameters())
+
+
+@pytest.mark.parametrize("per", ["layer", "token"])
+def test_gates_are_saved_and_loaded_bit_for_bit(per, tmp_path):
+    model = two(METHODS["lora"])
+    gates = AdapterGates(model, {"a": 1.0, "b": 1.0}, per=per)
+    for parameter in gates.parameters():
+        nn.init.normal_(parameter)
+    gates.save(tmp_path / "gates.safetensors")
+    other = AdapterGates(model, {"b": 1.0, "a": 1.0}, per=per)  # another order, the same gates
+    other.load(tmp_path / "gates.safetensors")
+    x = torch.randn(5, 16)
+    assert torch.equal(other.weigh(0, x).flip(-1), gates.weigh(0, x))
+    again = AdapterGates(model, {"a": 1.0, "b": 1.0}, per=per)
+    again.load(tmp_path / "gates.safetensors")
+    assert all(
+        torch.equal(p, q) for p, q in zip(again.parameters(), gates.parameters(), strict=True)
+    )
+
+
+def test_files_of_other_gates_are_refused(tmp_path):
+    model, path = two(METHODS["lora"]), tmp_path / "gates.safetensors"
+    AdapterGates(model, {"a": 1.0}).save(path)
+    with pytest.raises(AdapterFileError, match="not those of a, b"):
+        AdapterGates(model, {"a": 1.0, "b": 1.0}).load(path)
+    path.write_bytes(b"no gates")
+    with pytest.raises(AdapterFileError, match="holds no gates"):
+        AdapterGates(model, {"a": 1.0}).load(path)
+
+
+def test_after_an_error_the_model_is_as_it_was():
+    model, x = two(METHODS["lora"]), torch.randn(5, 16)
+    model.set_adapter("a")
+    before = model(x)
+    gates = AdapterGates(model, {"a": 1.0, "b": 1.0})
+    with pytest.raises(RuntimeError), composed(model, gates, mode="gate"):
+        model(torch.cat([x, x], 1))  # too wide: the first layer fails while no adapter acts
+    assert torch.equal(model(x), before)
+
+
+def test_what_cannot_be_gated_is_refused():
+    model = two(METHODS["lora"])
+    with pytest.raises(AdapterError, match="gates go with the mode"):
+        composed(model, {"a": 1.0}, mode="gate").__enter__()
+    with pytest.raises(AdapterError, match="Loaded: a, b"):
+        AdapterGates(model, {"c": 1.0})
+    model = attach(Net(), LoraConfig(r=2), targets="visual", name="a")
+    attach(model, LoraConfig(r=2), targets="textual", name="b")
+    with pytest.raises(AdapterError, match="lacks the adapter"):
+        AdapterGates(model, {"a": 1.0, "b": 1.0})
+    with pytest.raises(AdapterError, match="made for other layers"):
+        composed(
+            attach(Net(), LoraConfig(r=2), targets="visual", name="a"),
+            AdapterGates(two(METHODS["lora"]), {"a": 1.0}),
+            mode="gate",
+        ).__enter__()
+
+
+def test_methods_of_peft_beside_lora_are_gated_too():
+    model = two(lambda: IA3Config(feedforward_modules=["textual"]))
+    x = torch.randn(5, 16)
+    gates = AdapterGates(model, {"a": 1.0, "b": 1.0}, per="layer")
+    with torch.no_grad():
+        for bias in gates.bias:
+            bias[1] = 40.0
+    with composed(model, gates, mode="gate"):
+        ours = model(x)
+    model.set_adapter("b")
+    torch.testing.assert_close(ours, model(x))

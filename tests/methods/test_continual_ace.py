@@ -1,0 +1,141 @@
+"""ACE-LoRA: a history of fixed rank that is exact where the rank allows, and its penalty."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from continual_models import ConvNet, batches, learn, lora, unsettle
+from peft import IA3Config, LoraConfig, get_peft_model
+
+from scionwood import AdapterError, merge
+from scionwood_methods.continual import AceLora, ContinualController
+from scionwood_methods.continual.ace import HISTORY, compress
+from scionwood_methods.continual.factors import lora_layers, matrices
+
+
+def test_compression_is_exact_where_the_rank_allows_and_the_best_elsewhere():
+    b, a = torch.randn(9, 7).double(), torch.randn(7, 12).double()
+    product = b @ a
+    new_b, new_a = compress(b, a, 7)
+    torch.testing.assert_close(new_b @ new_a, product)
+    new_b, new_a = compress(b, a, 4)
+    sizes = torch.linalg.svdvals(product)
+    error = torch.linalg.matrix_norm(new_b @ new_a - product)
+    torch.testing.assert_close(error, sizes[4:].norm())
+
+
+def test_compression_fills_up_with_zeros_and_orders_orthogonal_rows():
+    b, a = compress(torch.randn(3, 5), torch.randn(5, 12), 6)
+    assert (b.shape, a.shape) == ((3, 6), (6, 12))
+    assert torch.count_nonzero(a[3:]) == 0
+    norms = a[:3].norm(dim=1)
+    assert torch.equal(norms, norms.sort(descending=True).values)
+    gram = a[:3] @ a[:3].T
+    torch.testing.assert_close(gram, torch.diag(gram.diagonal()), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("net", "shape"), [(None, (5, 16)), (ConvNet(), (5, 2, 7, 7))])
+def test_the_end_of_a_task_moves_it_into_the_history_and_changes_no_answer(net, shape):
+    model, x = lora(net).eval(), torch.randn(shape)
+    controller = ContinualController(model, AceLora(rank=6))
+    for task in ("first", "second"):  # together of rank 6
+        controller.begin(task)
+        unsettle(model)
+        before = model(x)
+        controller.end([])
+        torch.testing.assert_close(model(x), before, atol=1e-5, rtol=1e-5)
+
+
+def test_the_history_has_a_fixed_rank_and_trains_no_more():
+    model = lora()
+    controller = ContinualController(model, AceLora(rank=4))
+    sizes = []
+    for task in range(3):
+        controller.begin(str(task))
+        unsettle(model)
+        controller.end([])
+        sizes.append(sum(p.numel() for p in model.parameters()))
+        for layer in lora_layers(model, HISTORY).values():
+            assert matrices(layer, HISTORY)[1].shape[0] == 4
+    assert len(set(sizes)) == 1
+    assert all(
+        ("history" in n) != p.requires_grad for n, p in model.named_parameters() if "lora" in n
+    )
+
+
+def test_a_task_leaves_the_history_s_tensors_as_they_were():
+    controller = ContinualController(lora(), AceLora(rank=4))
+    learn(controller, "first", batches(0), 3)
+    kept = {key: value.clone() for key, value in controller.method.state().items()}
+    controller.begin("second")
+    unsettle(controller.model)
+    for key, value in controller.method.state().items():
+        assert torch.equal(value, kept[key])
+
+
+def test_the_penalty_is_that_of_the_equation_and_spares_orthogonal_directions():
+    model = lora()
+    method = AceLora(rank=4, strength=2.0, threshold=0.3)
+    controller = ContinualController(model, method)
+    learn(controller, "first", batches(0), 5)
+    controller.begin("second")
+    unsettle(model)
+    layers, expected = lora_layers(model, "default"), 0.0
+    for layer in layers.values():
+        a, past = matrices(layer, "default")[1], matrices(layer, HISTORY)[1]
+        q = torch.linalg.svd(past, full_matrices=False).Vh[: torch.linalg.matrix_rank(past)]
+        for row in a:
+            rho = (q @ row).norm() / row.norm()
+            expected += 2 * (rho if rho > 0.3 else 0.0) * (q @ row).square().sum()
+    torch.testing.assert_close(method.penalty(model, None), expected)
+    with torch.no_grad():
+        for name, layer in layers.items():
+            a, past = matrices(layer, "default")[1], matrices(layer, HISTORY)[1]
+            a -= a @ torch.linalg.pinv(past) @ past
+            assert method.overlaps(model)[name].max() < 1e-6
+    assert method.penalty(model, None) == 0
+
+
+def test_the_penalty_turns_directions_off_the_history():
+    found = []
+    for strength in (0.0, 30.0):
+        torch.manual_seed(0)
+        controller = ContinualController(lora(), AceLora(rank=6, strength=strength, threshold=0))
+        learn(controller, "first", batches(0), 20)
+        controller.begin("second")
+        model = controller.model
+        optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
+        for x, y in batches(1) * 8:
+            torch.nn.functional.cross_entropy(model(x), y).backward()
+            controller.adjust((x, y))
+            optimizer.step()
+            controller.stepped()
+            optimizer.zero_grad()
+        found.append(torch.cat(list(controller.method.overlaps(model).values())).mean())
+    assert found[1] < 0.5 * found[0]
+
+
+def test_the_result_merges_into_the_base():
+    controller = ContinualController(lora(), AceLora(rank=4))
+    learn(controller, "first", batches(0), 5)
+    controller.begin("second")
+    model, x = unsettle(controller.model).eval(), torch.randn(5, 16)
+    before = model(x)
+    merge(model)
+    torch.testing.assert_close(model(x), before, atol=1e-5, rtol=1e-5)
+
+
+def test_other_methods_than_plain_lora_are_refused():
+    ia3 = get_peft_model(
+        torch.nn.Sequential(torch.nn.Linear(4, 4)),
+        IA3Config(target_modules=["0"], feedforward_modules=[]),
+    )
+    with pytest.raises(AdapterError, match="one of peft's LoRA"):
+        ContinualController(ia3, AceLora()).begin("task")
+    dora = get_peft_model(
+        torch.nn.Sequential(torch.nn.Linear(4, 4)), LoraConfig(target_modules=["0"], use_dora=True)
+    )
+    with pytest.raises(AdapterError, match="scale"):
+        ContinualController(dora, AceLora()).begin("task")
+    with pytest.raises(AdapterError, match="rank >= 1"):
+        AceLora(rank=0)

@@ -1,0 +1,204 @@
+"""The mean-field diagnostics: against dense matrices, and as a command on a run."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn as nn
+from peft import IA3Config, LoraConfig, get_peft_model
+from transformers import LlamaConfig, LlamaModel
+
+from scionwood import AdapterError, OutputExistsError, attach
+from scionwood.cli import main
+from scionwood_methods.disel import DiselConfig
+from scionwood_methods.meanfield import (
+    attentions,
+    cloud_drift,
+    drift_by_depth,
+    head_shift,
+    head_shifts,
+)
+
+WIDTH, HEADS = 8, 2
+PEFT = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
+
+
+class Attention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.num_heads = HEADS
+        self.qkv, self.proj = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
+
+    def forward(self, x):
+        q, k, v = self.qkv(x).unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)
+        mixed = nn.functional.scaled_dot_product_attention(q, k, v)
+        return self.proj(mixed.transpose(1, 2).flatten(2))
+
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.attn = Attention()
+
+    def forward(self, x):
+        return x + self.attn(x)
+
+
+def vit(config=None, scale=0.3):
+    torch.manual_seed(0)
+    model = nn.Sequential(Block(), Block(), Block())
+    config = config or LoraConfig(r=2, target_modules=["qkv", "proj"])
+    tuned = get_peft_model(model, config).eval()
+    with torch.no_grad():
+        for name, parameter in tuned.named_parameters():
+            if "lora_B" in name:
+                parameter.copy_(scale * torch.randn_like(parameter))
+    return tuned
+
+
+def dense(output, value, moved_output, moved_value):
+    """The quantities of a head from whole matrices."""
+    v, w = (output @ value).double(), (moved_output @ moved_value).double()
+    values, vectors = torch.linalg.eigh((v + v.T) / 2)
+    d, u = (w + w.T - v - v.T) / 2, vectors[:, -1]
+    rest = torch.eye(len(u), dtype=u.dtype) - torch.outer(u, u)
+    return [
+        values[-1] - values[-2],
+        u @ d @ u,
+        (rest @ d @ u).norm(),
+        torch.linalg.matrix_norm(rest @ d @ rest, 2),
+        torch.linalg.matrix_norm(w - v, 2),
+    ]
+
+
+@pytest.mark.parametrize("width", [3, 20])
+def test_factored_quantities_equal_those_of_whole_matrices(width):
+    factors = [torch.randn(shape) for shape in [(30, width), (width, 30)] * 2]
+    shift = head_shift(tuple(factors[:2]), tuple(factors[2:]))
+    torch.testing.assert_close(torch.tensor(shift), torch.stack(dense(*factors)).float())
+    assert shift.margin == pytest.approx(shift.gap + shift.a - 2 * shift.b - shift.e)
+
+
+def test_without_a_change_the_margin_is_the_gap():
+    factors = torch.randn(12, 3), torch.randn(3, 12)
+    shift = head_shift(factors, factors)
+    assert (shift.a, shift.b, shift.e, shift.size) == (0, 0, 0, 0)
+    assert shift.margin == shift.gap > 0
+
+
+def test_while_the_margin_is_positive_the_leading_direction_stays_near():
+    v = torch.diag(torch.tensor([3.0, 1.0, 0.5, 0.0]))
+    d = 0.1 * torch.randn(4, 4)
+    d = d + d.T
+    shift = head_shift((v, torch.eye(4)), (v + d, torch.eye(4)))
+    assert shift.margin > 0
+    moved = torch.linalg.eigh(v + d).eigenvectors[:, -1]
+    bound = (2 * shift.b + shift.e) / (shift.gap + shift.a)
+    assert 0 < (1 - moved[0].abs()) < bound
+
+
+def test_heads_of_a_fused_layer_are_cut_out_of_it():
+    model = vit()
+    (first, *_) = attentions(model)
+    attn = model.base_model.model[0].attn
+    weights = []
+    for layer in (attn.qkv, attn.proj):
+        base = layer.base_layer.weight.detach()
+        weights.append((base, base + layer.get_delta_weight("default").detach()))
+    for head, shift in enumerate(head_shifts(first)):
+        rows = slice(16 + 4 * head, 20 + 4 * head)
+        columns = slice(4 * head, 4 * head + 4)
+        parts = [(proj[:, columns], qkv[rows]) for qkv, proj in zip(*weights, strict=True)]
+        expected = torch.stack(dense(*parts[0], *parts[1])).float()
+        torch.testing.assert_close(torch.tensor(shift), expected)
+
+
+@PEFT
+def test_grouped_queries_share_a_value_head():
+    config = LlamaConfig(
+        vocab_size=5,
+        hidden_size=16,
+        intermediate_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+    )
+    model = get_peft_model(LlamaModel(config), LoraConfig(r=2, target_modules=["v_proj"]))
+    attn = model.base_model.model.layers[0].self_attn
+    nn.init.normal_(attn.v_proj.lora_B["default"].weight)
+    (attention,) = attentions(model)
+    shifts = head_shifts(attention)
+    assert len(shifts) == 4
+    base, delta = attn.v_proj.base_layer.weight, attn.v_proj.get_delta_weight("default")
+    for head, shift in enumerate(shifts):
+        rows = slice(head // 2 * 4, head // 2 * 4 + 4)
+        columns = attn.o_proj.weight[:, 4 * head : 4 * head + 4]
+        expected = dense(columns, base[rows], columns, (base + delta)[rows])
+        torch.testing.assert_close(torch.tensor(shift), torch.stack(expected).detach().float())
+
+
+def test_drift_grows_with_the_adapter_and_is_zero_without_it():
+    x = torch.randn(2, 5, WIDTH)
+    still, little, much = (drift_by_depth(vit(scale=s), (x,)) for s in (0.0, 0.05, 0.5))
+    assert len(still) == 3
+    for at_rest, small, large in zip(still, little, much, strict=True):
+        assert at_rest.wasserstein == 0
+        assert abs(at_rest.direction) < 1e-12
+        assert 0 < small.direction < large.direction
+        assert 0 < small.wasserstein < large.wasserstein
+
+
+def test_the_sliced_distance_ignores_the_order_of_tokens():
+    cloud = torch.randn(1, 9, WIDTH)
+    shuffled = cloud[:, torch.randperm(9)]
+    assert cloud_drift(cloud, shuffled).wasserstein == 0
+    assert cloud_drift(cloud, -cloud).direction == pytest.approx(2)
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        (DiselConfig(r=2, target_modules=["qkv"]), "depend on the input"),
+        (IA3Config(target_modules=["qkv"], feedforward_modules=[]), "get_delta_weight"),
+    ],
+)
+def test_adapters_without_a_change_of_the_weight_are_refused(config, says):
+    (first, *_) = attentions(vit(config))
+    with pytest.raises(AdapterError, match=says):
+        head_shifts(first)
+
+
+def test_models_without_attention_are_refused():
+    model = attach(nn.Sequential(nn.Linear(4, 4)), LoraConfig(r=2), targets="0")
+    with pytest.raises(AdapterError, match="no attention"):
+        attentions(model)
+
+
+FIT = ["fit", "seismic/denoise", "--smoke", "--run-dir"]
+
+
+def test_the_command_prints_a_table_and_draws_a_figure(tmp_path, capsys):
+    pytest.importorskip("scionwood_seismic")
+    assert main([*FIT, str(tmp_path / "run")]) == 0
+    capsys.readouterr()
+    command = ["methods", "diagnose", str(tmp_path / "run")]
+    assert main(command) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].split()[:4] == ["layer", "gap", "a", "|b|"]
+    assert out[1].split()[0] == "0"
+    assert "never a guarantee" in out[-2]
+    image = tmp_path / "run" / "figures" / "forgetting.png"
+    assert out[-1] == str(image)
+    assert image.read_bytes().startswith(b"\x89PNG")
+    assert main(command) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert main([*command, "--force"]) == 0
+
+
+def test_a_figure_is_not_replaced_unasked(tmp_path):
+    from scionwood_methods.diagnose import diagnose
+
+    (tmp_path / "here.png").write_text("mine")
+    with pytest.raises(OutputExistsError):
+        diagnose(tmp_path, figure=tmp_path / "here.png")
+    assert (tmp_path / "here.png").read_text() == "mine"

@@ -1,0 +1,55 @@
+"""Saved adapters open bit for bit in a process that only imports `scionwood_methods.peft`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from fresh_cases import CASES, answer
+from method_layers import unsettle
+from peft import get_peft_model
+
+from scionwood_methods.calibration import calibrate
+from scionwood_methods.head_scores import head_targets
+from scionwood_methods.peft import HeadSliceConfig, HelloraConfig, LoftConfig, PartialConfig
+
+SCRIPT = Path(__file__).parent / "support" / "fresh_cases.py"
+MIXTURE = "model.layers.1.mlp.experts"
+HEADS = {"layers.0": [1], "layers.1": [0, 3]}
+
+
+def configs(base):
+    targets = ["first", "second"]
+    parts = ["embed", "recurrent", "block", "attend", "norm", "table"]
+    grouped = {"num_heads": 4, "num_kv_heads": 2, "target_modules": head_targets(base, HEADS)}
+    return {
+        "loft-principal": LoftConfig(r=4, target_modules=targets),
+        "loft-gradient": LoftConfig(r=4, support="gradient", target_modules=targets),
+        "loft-random": LoftConfig(r=4, support="random", target_modules=targets),
+        "partial-delta": PartialConfig(target_modules=parts),
+        "partial-values": PartialConfig(target_modules=parts, stored="values"),
+        "p2d_heads": HeadSliceConfig(heads=HEADS, **grouped),
+        "hellora": HelloraConfig(experts={MIXTURE: [1, 4]}, target_modules=[MIXTURE, "q_proj"]),
+    }
+
+
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated")
+def test_adapters_open_in_a_fresh_process_bit_for_bit(tmp_path):
+    names = list(configs(CASES["p2d_heads"]()[0]))
+    for name in names:
+        base, x = CASES[name.partition("-")[0]]()
+        model = get_peft_model(base, configs(base)[name])
+        if name == "loft-gradient":
+            calibrate(model, [x], lambda tuned, batch: tuned(batch).square().mean())
+        unsettle(model).eval()
+        model.save_pretrained(tmp_path / name)
+        torch.save(answer(model, x), tmp_path / name / "answer.pt")
+    run = subprocess.run(
+        [sys.executable, str(SCRIPT), str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout) == dict.fromkeys(sorted(names), True)

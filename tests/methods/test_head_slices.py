@@ -1,0 +1,292 @@
+"""P2D trains the chosen heads alone, with the right heads of k and v where queries are grouped."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import torch.nn as nn
+from attention_model import Attentive, numbers
+from peft import get_peft_model
+from scipy.stats import wasserstein_distance
+
+from scionwood import AdapterError, attach, load_adapter, merge, save_adapter, unmerge
+from scionwood_methods.head_scores import (
+    head_targets,
+    heads_off,
+    score_heads,
+    select_data,
+    select_heads,
+    wasserstein,
+)
+from scionwood_methods.peft import HeadSliceConfig
+
+GROUPED = {"num_heads": 4, "num_kv_heads": 2}
+HEADS = {"layers.0": [1], "layers.1": [0, 3]}
+SHARED = {"layers.0": [0], "layers.1": [0, 1]}
+"""Head h reads the head h // 2 of k and v."""
+
+
+def base():
+    torch.manual_seed(1)
+    return Attentive().eval()
+
+
+def tuned(heads=HEADS, **options):
+    model = base()
+    settings = HeadSliceConfig(heads=heads, target_modules=head_targets(model, heads), **GROUPED)
+    for key, value in options.items():
+        setattr(settings, key, value)
+    return get_peft_model(model, settings)
+
+
+def trainable(model):
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
+def shift(model, seed=3):
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in trainable(model).values():
+            parameter += 0.3 * torch.randn(parameter.shape, generator=generator)
+    return model
+
+
+def moved(model, name, axis):
+    """The heads (of 3 features) on an axis of a weight that an adapter changes."""
+    delta = model.base_model.model.get_submodule(name).get_delta_weight("default")
+    changed = delta.abs().amax(1 - axis).reshape(-1, 3)
+    assert ((changed > 0).all(1) == (changed > 0).any(1)).all()
+    return changed.amax(1).nonzero().flatten().tolist()
+
+
+def test_a_fresh_adapter_changes_nothing():
+    assert torch.equal(tuned()(numbers()), base()(numbers()))
+
+
+def test_rows_of_q_k_v_and_columns_of_o_move_and_nothing_else():
+    model = shift(tuned())
+    for block, heads in HEADS.items():
+        assert moved(model, f"{block}.q_proj", 0) == heads
+        assert moved(model, f"{block}.k_proj", 0) == SHARED[block]
+        assert moved(model, f"{block}.v_proj", 0) == SHARED[block]
+        assert moved(model, f"{block}.o_proj", 1) == heads
+
+
+def test_a_head_that_is_not_chosen_and_shares_nothing_computes_as_before():
+    """Heads 2 and 3 of the first block read the second head of k and v, which stays."""
+    model, x = shift(tuned({"layers.0": [1]})), numbers()
+    assert torch.equal(
+        base().layers[0].heads(x)[..., 6:], model.base_model.model.layers[0].heads(x)[..., 6:]
+    )
+    changed = model.base_model.model.layers[0].heads(x)[..., :6]
+    assert (changed != base().layers[0].heads(x)[..., :6]).any()
+
+
+def test_parameters_are_as_many_as_the_formula_says():
+    model, head, width = tuned(), 3, 12
+    expected = sum(
+        width * head * (len(HEADS[b]) + 2 * len(SHARED[b])) + len(HEADS[b]) * head * width
+        for b in HEADS
+    )
+    assert sum(p.numel() for p in trainable(model).values()) == expected
+
+
+def test_every_tensor_gets_the_gradient_of_its_slice_of_the_weight():
+    model, plain, x = tuned(), base(), numbers()
+    for one in (model, plain):
+        one(x).square().sum().backward()
+    layer = plain.layers[1]
+    own = model.base_model.model.layers[1]
+    rows = [0, 1, 2, 9, 10, 11]
+    gradients = [layer.q_proj.weight.grad[rows], layer.o_proj.weight.grad[:, rows]]
+    for gradient, part in zip(gradients, (own.q_proj, own.o_proj), strict=True):
+        torch.testing.assert_close(part.p2d_heads_delta["default"].grad, gradient)
+
+
+@pytest.mark.parametrize("slices", [None, "q", "kv"])
+def test_a_fused_layer_is_cut_into_q_then_k_then_v(slices):
+    sizes = None if slices is None else [12, 6, 6]
+    chosen = {"slices": slices, "slice_sizes": sizes}
+    settings = HeadSliceConfig(
+        heads={"attn": [3]}, target_modules=["attn.qkv"], **GROUPED, **chosen
+    )
+    fused = nn.ModuleDict({"attn": nn.ModuleDict({"qkv": nn.Linear(12, 24)})})
+    model = shift(get_peft_model(fused, settings))
+    rows = {"q": [3], "k": [5], "v": [7]}  # in heads: 4 of q, 2 of k, 2 of v
+    assert moved(model, "attn.qkv", 0) == [rows[c][0] for c in slices or "qkv"]
+
+
+def test_merging_switching_and_disabling_are_exact():
+    model, x = shift(tuned()), numbers()
+    before = model(x)
+    merge(model)
+    torch.testing.assert_close(model(x), before)
+    unmerge(model)
+    assert torch.equal(model(x), before)
+    other = {"layers.1": [2]}
+    settings = HeadSliceConfig(heads=other, target_modules=head_targets(base(), other), **GROUPED)
+    model.add_adapter("b", settings)
+    model.set_adapter("b")
+    assert torch.equal(model(x), base()(x))
+    assert not torch.equal(shift(model)(x), before)
+    model.set_adapter("default")
+    assert torch.equal(model(x), before)
+    with model.disable_adapter():
+        assert torch.equal(model(x), base()(x))
+
+
+def test_half_precision_stays_close_and_keeps_the_dtype():
+    model, x = shift(tuned()), numbers()
+    expected = model(x)
+    low = model.to(torch.bfloat16)(x.bfloat16())
+    assert low.dtype == torch.bfloat16
+    torch.testing.assert_close(low.float(), expected, rtol=0.1, atol=0.1)
+
+
+def test_an_adapter_opens_on_its_base_alone(tmp_path):
+    settings = HeadSliceConfig(heads=HEADS, **GROUPED)
+    pattern = "|".join(head_targets(base(), HEADS)).replace(".", r"\.")
+    model = shift(attach(base(), settings, targets=pattern, example=(numbers(),)))
+    save_adapter(model, tmp_path)
+    assert torch.equal(load_adapter(base(), tmp_path)(numbers()), model.eval()(numbers()))
+    record = json.loads((tmp_path / "adapter_config.json").read_text())
+    assert record["heads"] == HEADS
+    with pytest.raises(AdapterError, match="made for the base"):
+        load_adapter(Attentive(), tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated")
+def test_it_works_on_a_language_model_of_transformers():
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    settings = LlamaConfig(
+        vocab_size=16,
+        hidden_size=16,
+        intermediate_size=8,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+    )
+    model, heads = LlamaForCausalLM(settings).eval(), {"model.layers.1.self_attn": [2]}
+    tokens = torch.arange(6)[None]
+    before = model(tokens).logits
+    config = HeadSliceConfig(heads=heads, target_modules=head_targets(model, heads), **GROUPED)
+    tuned_model = get_peft_model(model, config)
+    assert torch.equal(tuned_model(tokens).logits, before)
+    assert len(trainable(tuned_model)) == 4
+    tuned_model(tokens, labels=tokens).loss.backward()
+    assert all(p.grad.any() for p in trainable(tuned_model).values())
+
+
+def test_the_distance_is_that_of_scipy_on_evenly_spread_points():
+    p, q = torch.rand(2, 3, 50, dtype=torch.float64).softmax(-1)
+    points = np.linspace(0, 1, 50)
+    expected = [
+        wasserstein_distance(points, points, a.numpy(), b.numpy())
+        for a, b in zip(p, q, strict=True)
+    ]
+    torch.testing.assert_close(wasserstein(p, q), torch.tensor(expected, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("changed", ["q_proj", "k_proj", "v_proj"])
+def test_a_head_is_scored_by_its_own_weights_and_those_of_its_group(changed):
+    names = ["q_proj", "k_proj", "v_proj", "o_proj"]
+    model = get_peft_model(base(), HeadSliceConfig(target_modules=names))
+    assert all(not each.any() for each in score_heads(model, **GROUPED).values())
+    layer = model.base_model.model.layers[0].get_submodule(changed)
+    with torch.no_grad():
+        layer.p2d_heads_delta["default"][3:6] += torch.randn(3, 12)
+    scores = score_heads(model, **GROUPED)
+    assert not scores["layers.1"].any()
+    expected = [1] if changed == "q_proj" else [2, 3]
+    assert scores["layers.0"].nonzero().flatten().tolist() == expected
+    plain = base().layers[0]
+    sliced = [plain.q_proj.weight[3:6], plain.k_proj.weight[:3], plain.v_proj.weight[:3]]
+    if changed == "q_proj":
+        before = torch.cat([each.flatten() for each in sliced]).double()
+        after = before.clone()
+        after[:36] += layer.p2d_heads_delta["default"][3:6].flatten().double()
+        wanted = wasserstein(before.softmax(0), after.softmax(0))
+        torch.testing.assert_close(scores["layers.0"][1], wanted.detach())
+
+
+def test_the_best_heads_of_all_blocks_are_selected():
+    scores = {"a": torch.tensor([0.1, 0.9, 0.2]), "b": torch.tensor([0.8, 0.3, 0.0])}
+    assert select_heads(scores, 0.5) == {"a": [1], "b": [0, 1]}
+    assert select_heads(scores, 0.01) == {"a": [1]}
+    with pytest.raises(AdapterError, match=r"share=1\.5"):
+        select_heads(scores, 1.5)
+
+
+def test_silent_heads_are_those_whose_columns_of_o_are_zero():
+    model, x = tuned(), numbers()
+    plain = base()
+    with torch.no_grad():
+        plain.layers[0].o_proj.weight[:, 3:6] = 0
+        plain.layers[1].o_proj.weight[:, [0, 1, 2, 9, 10, 11]] = 0
+    before = model(x)
+    with heads_off(model):
+        torch.testing.assert_close(model(x), plain(x))
+    assert torch.equal(model(x), before)
+
+
+def test_examples_that_gain_through_the_chosen_heads_come_first():
+    model, x = tuned(), numbers()
+
+    def loss(each, example, demonstrated):
+        """Demonstrations help through the model's output, in a measure that the example has."""
+        return 10 - (example * each(x).square().mean() if demonstrated else 0)
+
+    examples = [torch.tensor(value) for value in (0.1, 0.5, 0.3, -0.2)]
+    with_heads, without = model(x).square().mean(), None
+    with heads_off(model):
+        without = model(x).square().mean()
+    order = [1, 2, 0, 3] if with_heads > without else [3, 0, 2, 1]
+    assert select_data(model, examples, 1.0, loss) == order
+    assert select_data(model, examples, 0.5, loss) == order[:2]
+    with pytest.raises(AdapterError, match="positive and finite"):
+        select_data(model, examples, 0.5, lambda *_: torch.tensor(0.0))
+    with pytest.raises(AdapterError, match=r"budget=0"):
+        select_data(model, examples, 0, loss)
+
+
+def test_models_without_what_is_asked_for_are_refused():
+    whole = get_peft_model(base(), HeadSliceConfig(target_modules=["o_proj"]))
+    with pytest.raises(AdapterError, match="projections q, k or v"):
+        score_heads(whole, **GROUPED)
+    with pytest.raises(AdapterError, match="chosen heads is on a projection o"), heads_off(whole):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"heads": {"layers.0": [4]}}, "0 to 3"),
+        ({"heads": {"layers.0": [1, 1]}}, "occurs once"),
+        ({"heads": {"layers.0": []}}, "Leave empty blocks out"),
+        ({"heads": {"layers.0": [0]}, "num_heads": None}, "num_heads is given"),
+        ({"heads": {"layers.0": [0]}, "num_kv_heads": 3}, "multiple of num_kv_heads"),
+        ({"roles": {"query": "queries"}}, "a role is q, k, v, o or qkv"),
+    ],
+)
+def test_options_that_fit_no_block_are_refused(options, said):
+    with pytest.raises(AdapterError, match=said):
+        HeadSliceConfig(**{**GROUPED, **options})
+
+
+@pytest.mark.parametrize(
+    ("heads", "targets", "said"),
+    [
+        ({"layers.0": [1]}, ["q_proj"], r"layers\.1\.q_proj: no head of its block"),
+        ({"layers.0": [1]}, ["layers.0.gate"], "a projection is called"),
+        ({"layers.0": [1]}, ["layers.0.norm"], "are adapted"),
+        (None, ["layers.0.conv"], "rows and columns of linear"),
+        ({"readout": [1]}, ["readout.q_proj"], "7 features cannot be split among 4 heads"),
+    ],
+)
+def test_layers_that_hold_no_chosen_head_are_refused(heads, targets, said):
+    with pytest.raises(AdapterError, match=said):
+        get_peft_model(base(), HeadSliceConfig(heads=heads, target_modules=targets, **GROUPED))

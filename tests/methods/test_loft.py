@@ -1,0 +1,230 @@
+"""LOFT turns what a weight reads: PSOFT where its support is principal, first order at its best."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from method_layers import ADAPTED, available, bare, example, trainable, unsettle
+from peft import PsoftConfig, get_peft_model
+
+from scionwood import AdapterError, attach, load_adapter, save_adapter
+from scionwood_methods.calibration import OVERSAMPLING, calibrate
+from scionwood_methods.peft import LoftConfig
+
+SUPPORTS = ["principal", "gradient", "random", "coordinate"]
+
+
+def loft(kind, r=4, **options):
+    slices = {"slices": "qv"} if kind == "fused qkv" else {}
+    settings = LoftConfig(r=r, target_modules=["first", "second"], **slices, **options)
+    return get_peft_model(bare(kind), settings)
+
+
+def energy(model, batch):
+    return model(batch).sin().square().mean()
+
+
+def calibrated(kind, **options):
+    model = loft(kind, support="gradient", **options)
+    calibrate(model, [example(kind), example(kind).flip(0) + 1], energy)
+    return model
+
+
+def layers(model):
+    return [model.base_model.model.first, model.base_model.model.second]
+
+
+def basis(layer, name="default"):
+    return layer.loft_orth_support[name].basis
+
+
+def skew(layer, gradient):
+    """`Skew(W0^T G)` as the dense matrix that is never formed."""
+    chosen = layer.slices["default"].take(gradient, 0).flatten(1)
+    product = layer.matrix("default").mT @ chosen
+    return (product - product.mT) / 2
+
+
+def test_with_the_principal_support_it_is_psoft_without_magnitudes():
+    psoft = PsoftConfig(
+        r=5, psoft_alpha=5, psoft_mag_a=False, psoft_mag_b=False, target_modules=["first", "second"]
+    )
+    ours, theirs = unsettle(loft("Linear", r=5)), get_peft_model(bare("Linear"), psoft)
+    for one, other in zip(layers(ours), layers(theirs), strict=True):
+        other.psoft_R["default"].weight.data = one.loft_orth_Q["default"].data.clone()
+    x = example("Linear")
+    torch.testing.assert_close(ours(x), theirs(x))
+    for one, other in zip(layers(ours), layers(theirs), strict=True):
+        delta = other.get_delta_weight("default")
+        torch.testing.assert_close(one.get_delta_weight("default"), delta)
+
+
+@pytest.mark.parametrize("kind", ["Linear", "Conv2d", "grouped conv", "fused qkv"])
+def test_the_weight_is_turned_inside_the_support_and_kept_outside(kind):
+    for layer in layers(unsettle(loft(kind, support="random"))):
+        p, matrix = basis(layer), layer.matrix("default")
+        turned = torch.eye(4) + layer.turn("default").detach()
+        torch.testing.assert_close(turned @ turned.mT, torch.eye(4))
+        inside = p @ p.mT
+        new = matrix + layer.slices["default"].take(layer.get_delta_weight("default"), 0).flatten(1)
+        torch.testing.assert_close(new @ p, matrix @ p @ turned)
+        torch.testing.assert_close(new - new @ inside, matrix - matrix @ inside)
+
+
+def test_a_rotation_of_all_inputs_keeps_the_singular_values():
+    first, _ = layers(unsettle(loft("Linear", r=12, support="random")))
+    before = first.base_layer.weight
+    after = before + first.get_delta_weight("default")
+    torch.testing.assert_close(torch.linalg.svdvals(before), torch.linalg.svdvals(after))
+
+
+def test_the_coordinate_support_turns_some_columns_alone():
+    for layer in layers(unsettle(loft("Linear", support="coordinate"))):
+        weight = layer.base_layer.weight.detach()
+        places = weight.norm(dim=0).topk(4).indices
+        moved = layer.get_delta_weight("default").abs().amax(0) > 0
+        assert set(moved.nonzero().flatten().tolist()) == set(places.tolist())
+
+
+@pytest.mark.parametrize("kind", ["Linear", "Conv2d", "fused qkv"])
+def test_the_gradient_support_spans_the_leading_part_of_the_skew_matrix(kind):
+    model = calibrated(kind)
+    batches = [example(kind), example(kind).flip(0) + 1]
+    weights = [layer.base_layer.weight.requires_grad_() for layer in layers(model)]
+    gradients = torch.autograd.grad(sum(energy(model, x) for x in batches), weights)
+    for layer, gradient in zip(layers(model), gradients, strict=True):
+        wanted, p = skew(layer, gradient), basis(layer)
+        u, s, _ = torch.linalg.svd(wanted)
+        torch.testing.assert_close(p.mT @ p, torch.eye(4))
+        assert (p.mT @ wanted @ p).norm() > 0.9 * s[:4].norm()
+        if len(wanted) <= 4 + OVERSAMPLING:  # then the range finder tries every direction
+            torch.testing.assert_close(p @ p.mT, u[:, :4] @ u[:, :4].mT, rtol=0, atol=1e-4)
+
+
+def test_no_other_support_has_a_larger_first_step():
+    x, slopes = example("Linear"), {}
+    for support in SUPPORTS:
+        torch.manual_seed(1)
+        model = loft("Linear", support=support)
+        if support == "gradient":
+            calibrate(model, [x], energy)
+        energy(model, x).backward()
+        slopes[support] = [p.grad.norm() for p in trainable(model).values()]
+    for support in ("principal", "random", "coordinate"):
+        pairs = zip(slopes["gradient"], slopes[support], strict=True)
+        assert all(best > 1.1 * other for best, other in pairs), slopes
+
+
+def test_calibrating_leaves_all_but_the_supports_alone():
+    model = loft("Linear", support="gradient").train()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    flags = {name: p.requires_grad for name, p in model.named_parameters()}
+    x = example("Linear")
+    calibrate(model, (x for _ in range(2)), energy)
+    changed = [k for k, v in model.state_dict().items() if not torch.equal(v, before[k])]
+    assert [key.rpartition(".")[2] for key in changed] == ["basis", "basis"]
+    assert {name: p.requires_grad for name, p in model.named_parameters()} == flags
+    assert all(p.grad is None for p in model.parameters())
+    assert all(module.training for module in model.modules())
+    assert torch.equal(model(x), bare("Linear")(x))
+
+
+def test_two_adapters_on_one_layer_are_calibrated_together():
+    model = loft("Linear", support="gradient")
+    model.add_adapter("b", LoftConfig(r=2, support="gradient", target_modules=["first"]))
+    model.base_model.set_adapter(["default", "b"])
+    calibrate(model, [example("Linear")], energy)
+    first, _ = layers(model)
+    both = torch.cat([basis(first), basis(first, "b")], 1)
+    assert torch.linalg.matrix_rank(both, rtol=0.05) == 4
+
+
+@pytest.mark.parametrize("kind", ADAPTED)
+def test_parameters_are_as_many_as_the_formula_says(kind):
+    if not available(kind):
+        pytest.skip("torch_geometric is not installed")
+    for r in (2, 5):
+        model = loft(kind, r=r, support="random")
+        assert sum(p.numel() for p in trainable(model).values()) == 2 * r * (r - 1) // 2
+
+
+@pytest.mark.parametrize("kind", ["Linear", "Conv1d", "fused qkv"])
+def test_gradients_are_exact_and_so_are_second_ones(kind):
+    model, x = unsettle(loft(kind, r=2).double()), example(kind).double()[:2].requires_grad_()
+    assert torch.autograd.gradgradcheck(model, x)
+
+
+def test_training_waits_for_the_gradient_support(tmp_path):
+    settings = LoftConfig(r=4, support="gradient")
+    x = example("Linear")
+    model = attach(bare("Linear"), settings, targets="first|second", example=(x,))
+    assert torch.equal(model.eval()(x), bare("Linear")(x))
+    save_adapter(model, tmp_path)
+    for waiting in (model, load_adapter(bare("Linear"), tmp_path, trainable=True)):
+        with pytest.raises(AdapterError, match="calibrate"):
+            waiting.train()(x)
+    calibrate(model, [x], energy)
+    save_adapter(unsettle(model), tmp_path)
+    loaded = load_adapter(bare("Linear"), tmp_path, trainable=True)
+    assert torch.equal(loaded.train()(x), model.train()(x))
+
+
+def test_a_trained_adapter_is_not_calibrated_again():
+    model = calibrated("Linear")
+    with pytest.raises(AdapterError, match="no active LOFT adapter in it waits"):
+        calibrate(model, [example("Linear")], energy)
+    fresh = loft("Linear", support="gradient")
+    with pytest.raises(AdapterError, match="Q is not zero"):
+        calibrate(unsettle(fresh), [example("Linear")], energy)
+
+
+def test_a_loss_that_a_layer_has_no_part_in_is_refused():
+    model = loft("Linear", support="gradient")
+    with pytest.raises(AdapterError, match=r"layer .*second.*does not depend"):
+        calibrate(model, [example("Linear")], lambda m, x: layers(m)[0](x).square().mean())
+
+
+def test_in_half_precision_the_support_stays_in_float32():
+    low, x = bare("Linear").bfloat16(), example("Linear").bfloat16()
+    model = get_peft_model(low, LoftConfig(r=4, target_modules=["first", "second"]))
+    p = basis(layers(model)[0])
+    assert p.dtype == torch.float32
+    torch.testing.assert_close(p.mT @ p, torch.eye(4))
+    assert torch.equal(model(x), bare("Linear").bfloat16()(x))
+    out = unsettle(model)(x)
+    assert out.dtype == torch.bfloat16
+    model.merge_adapter(safe_merge=True)
+    torch.testing.assert_close(model(x), out, rtol=0.05, atol=0.05)
+    model.unmerge_adapter()
+    assert torch.equal(model(x), out)
+
+
+def test_dropout_acts_on_what_is_turned_only():
+    torch.manual_seed(0)
+    model = unsettle(loft("Linear", dropout=0.5)).train()
+    layer, x = layers(model)[0], torch.ones(2000, 12)
+    change = layer(x) - layer.base_layer(x)
+    whole = F.linear(x[:1], layer.get_delta_weight("default"))
+    torch.testing.assert_close(change.mean(0, keepdim=True), whole, rtol=0, atol=0.05)
+    assert change.std(0).max() > 0.05
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"support": "largest"}, "principal, gradient"),
+        ({"r": 1}, "2 dimensions"),
+        ({"r": 3, "support": "gradient"}, "even"),
+    ],
+)
+def test_an_option_that_fits_no_rotation_is_refused(options, said):
+    with pytest.raises(AdapterError, match=said):
+        LoftConfig(**options)
+
+
+def test_more_dimensions_than_the_weight_has_are_refused():
+    with pytest.raises(AdapterError, match=r"r=10 .*9 dimensions at most"):
+        loft("Linear", r=10)
+    with pytest.raises(AdapterError, match=r"r=13 .*12 dimensions at most"):
+        loft("Linear", r=13, support="random")

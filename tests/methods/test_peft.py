@@ -1,0 +1,153 @@
+"""Plain peft serves the methods once they are registered, and Scionwood by their names."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib import import_module
+
+import peft
+import pytest
+import torch
+from method_layers import (
+    KINDS,
+    METHODS,
+    PAIRS,
+    adapted,
+    available,
+    bare,
+    config,
+    example,
+    trainable,
+    unsettle,
+)
+from peft import inject_adapter_in_model, set_peft_model_state_dict
+from peft.utils import get_peft_model_state_dict
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from scionwood import AdapterError, attach, load, load_adapter, merge, save_adapter
+from scionwood_methods import plugin
+
+ADDED = [(method, kind) for method, kind in PAIRS if available(kind)]
+
+
+def test_adapters_open_in_a_fresh_process_bit_for_bit(tmp_path):
+    for number, (method, kind) in enumerate(ADDED):
+        model, folder = unsettle(adapted(method, kind)).eval(), tmp_path / f"{method}{number}"
+        model.save_pretrained(folder)
+        (folder / "kind.json").write_text(json.dumps(kind))
+        torch.save(model(example(kind)), folder / "answer.pt")
+    script = f"{__file__.rpartition('/')[0]}/support/open_with_peft.py"
+    run = subprocess.run(
+        [sys.executable, script, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    verdicts = json.loads(run.stdout)
+    assert verdicts.pop("before the import") == "KeyError: 'DISEL'"
+    assert len(verdicts) == len(ADDED)
+    assert all(verdicts.values()), verdicts
+
+
+def test_one_import_registers_every_method():
+    registered = vars(import_module("scionwood_methods.peft"))
+    for name in plugin.adapters:
+        found = load("adapters", f"methods/{name}")
+        assert found in registered.values()
+        assert peft.PEFT_TYPE_TO_CONFIG_MAPPING[found().peft_type] is found
+
+
+@pytest.mark.parametrize(("method", "kind"), ADDED)
+def test_scionwood_attaches_saves_and_loads_it(method, kind, tmp_path):
+    options = {**METHODS.get(method, {}), **KINDS[kind].options}
+    settings = load("adapters", f"methods/{method}")(**options)
+    model = attach(bare(kind), settings, targets="first|second", example=(example(kind),))
+    unsettle(model).eval()
+    save_adapter(model, tmp_path)
+    record = json.loads((tmp_path / "scionwood.json").read_text())
+    assert record["requires_plugin"] == "methods"
+    assert record["method"] == f"methods/{method}"
+    assert record["modules"] == ["first", "second"]
+    loaded = load_adapter(bare(kind), tmp_path, trainable=True)
+    assert torch.equal(loaded.eval()(example(kind)), model(example(kind)))
+
+
+@pytest.mark.parametrize(("method", "kind"), [p for p in ADDED if p[0] != "gpart"])
+def test_it_is_injected_without_a_wrapper_around_the_model(method, kind):
+    source, x = unsettle(adapted(method, kind)).eval(), example(kind)
+    model = inject_adapter_in_model(config(method, kind), bare(kind)).eval()
+    assert torch.equal(model(x), bare(kind)(x))
+    set_peft_model_state_dict(model, get_peft_model_state_dict(source))
+    assert torch.equal(model(x), source(x))
+
+
+@pytest.mark.parametrize("method", plugin.adapters)
+def test_a_model_on_the_meta_device_is_filled_from_a_file(method, tmp_path):
+    model, x = unsettle(adapted(method, "Linear")).eval(), example("Linear")
+    model.save_pretrained(tmp_path)
+    loaded = peft.PeftModel.from_pretrained(bare("Linear"), tmp_path, low_cpu_mem_usage=True)
+    assert torch.equal(loaded.eval()(x), model(x))
+
+
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch's own
+@pytest.mark.parametrize("method", plugin.adapters)
+def test_it_compiles_without_a_break_in_the_graph(method):
+    model, x = unsettle(adapted(method, "Linear")), example("Linear")
+    compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
+    found = []
+    for run in (model, compiled):
+        model.zero_grad()
+        y = run(x)
+        y.square().sum().backward()
+        found.append([y, *(p.grad for p in trainable(model).values())])
+    for left, right in zip(*found, strict=True):
+        torch.testing.assert_close(left, right)
+
+
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")  # peft's own
+@pytest.mark.parametrize("method", plugin.adapters)
+def test_a_language_model_of_transformers_learns_and_generates(method):
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "vocab_size": 24}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2}
+    torch.manual_seed(0)
+    base = LlamaForCausalLM(LlamaConfig(**sizes, **heads))
+    settings = load("adapters", f"methods/{method}")(
+        target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM", **METHODS.get(method, {})
+    )
+    model = peft.get_peft_model(base, settings)
+    ids = torch.arange(12).reshape(2, 6)
+    losses = []
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=0.05)
+    for _ in range(4):
+        losses.append(model(input_ids=ids, labels=ids).loss)
+        optimizer.zero_grad()
+        losses[-1].backward()
+        optimizer.step()
+    assert losses[-1] < losses[0]
+    assert model.eval().generate(input_ids=ids, max_new_tokens=2, do_sample=False).shape == (2, 8)
+
+
+@pytest.mark.skipif(not available("PyG Linear"), reason="torch_geometric is not installed")
+@pytest.mark.parametrize("method", plugin.adapters)
+def test_a_graph_convolution_is_adapted_through_its_linear_layer(method):
+    bare("PyG Linear")  # imports torch_geometric without its warnings
+    from torch_geometric.nn import GCNConv
+
+    settings = load("adapters", f"methods/{method}")(
+        target_modules="conv.lin", **METHODS.get(method, {})
+    )
+    graph = torch.nn.ModuleDict({"conv": GCNConv(8, 16)})
+    x, edges = torch.randn(5, 8), torch.tensor([[0, 1, 2, 3], [1, 2, 3, 4]])
+    before = graph["conv"](x, edges)
+    model = peft.get_peft_model(graph, settings).base_model.model
+    assert torch.equal(model["conv"](x, edges), before)
+    unsettle(model if method != "gpart" else model["conv"].lin.gpart_theta.store)
+    assert not torch.allclose(model["conv"](x, edges), before)
+
+
+def test_merging_disel_through_scionwood_says_why_not():
+    model = unsettle(adapted("disel", "Linear"))
+    before = model(example("Linear"))
+    with pytest.raises(AdapterError, match="depend on the input"):
+        merge(model)
+    assert torch.equal(model(example("Linear")), before)

@@ -1,0 +1,34 @@
+"""The card's example runs as it stands, and its table says what the methods do."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from method_layers import available
+from support_table import CARD, MARK, fill
+
+from scionwood_methods import plugin
+
+
+def test_the_table_is_what_the_methods_do():
+    if not available("PyG Linear"):
+        pytest.skip("torch_geometric is not installed")
+    text = CARD.read_text(encoding="utf-8")
+    assert MARK.search(text)
+    assert fill(text) == text, "run python tests/methods/support/support_table.py"
+    assert "broken" not in text
+
+
+def test_every_method_is_named():
+    text = CARD.read_text(encoding="utf-8")
+    for name in plugin.adapters:
+        assert f"`methods/{name}`" in text
+
+
+def test_the_examples_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for code in re.findall(r"```python\n(.*?)```", CARD.read_text(), re.DOTALL):
+        exec(code, names)
+    assert (tmp_path / "adapter" / "adapter_model.safetensors").is_file()

@@ -1,0 +1,160 @@
+"""SMoA: HiRA with one block, block by block with more, its orders kept and never computed again."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+import torch
+from method_layers import (
+    ADAPTED,
+    adapted,
+    available,
+    bare,
+    config,
+    example,
+    plain,
+    trainable,
+    unsettle,
+)
+from peft import HiraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
+from peft.utils import get_peft_model_state_dict
+from safetensors.torch import load_file, save_file
+
+from scionwood import AdapterError, AdapterFileError, attach, load_adapter, save_adapter
+from scionwood_methods.smoa import SmoaConfig, spectral_order
+
+
+@pytest.mark.parametrize("kind", ["Linear", "Conv1d", "Conv2d", "Conv3d"])
+def test_with_one_block_it_is_hira(kind):
+    x, options = example(kind), {"blocks": 1, "alpha": 4.0}
+    model = unsettle(get_peft_model(plain(kind), config("smoa", kind, **options)))
+    hira = get_peft_model(plain(kind), HiraConfig(r=4, target_modules=["first", "second"]))
+    for name in ("first", "second"):
+        ours, theirs = getattr(model.base_model.model, name), getattr(hira.base_model.model, name)
+        for key in ("A", "B"):
+            own, other = getattr(ours, f"smoa_{key}"), getattr(theirs, f"hira_{key}")["default"]
+            other.data = own["default"][0].detach().reshape(other.shape)
+    torch.testing.assert_close(model(x), hira(x))
+    model.merge_adapter()
+    hira.merge_adapter()
+    torch.testing.assert_close(
+        model.base_model.model.second.weight, hira.base_model.model.second.weight
+    )
+
+
+@pytest.mark.parametrize("kind", ["Linear", "Conv2d"])
+@pytest.mark.parametrize("blocks", [1, 2, 3])
+def test_the_update_is_block_diagonal_in_the_spectral_order(kind, blocks):
+    model = unsettle(adapted("smoa", kind, blocks=blocks, alpha=8.0))
+    layer = model.base_model.model.first
+    weight = layer.base_layer.weight.flatten(1)
+    order = layer.smoa_order["default"]
+    if blocks > 1:
+        rows, cols = spectral_order(weight.detach())
+        assert torch.equal(order.rows.long(), rows)
+        assert torch.equal(order.cols.long(), cols)
+    expected = torch.zeros_like(weight)
+    pieces = zip(order.rows.tensor_split(blocks), order.cols.tensor_split(blocks), strict=True)
+    for k, (rows, cols) in enumerate(pieces):
+        product = layer.smoa_B["default"][k] @ layer.smoa_A["default"][k]
+        for i, row in enumerate(rows):
+            for j, col in enumerate(cols):
+                expected[row, col] = 8 / 4 * product[i, j] * weight[row, col]
+    torch.testing.assert_close(layer.get_delta_weight("default").flatten(1), expected.detach())
+
+
+def test_rows_are_sorted_by_the_singular_values_that_carry_them():
+    u, _ = torch.linalg.qr(torch.randn(6, 6))
+    leading = torch.diag(torch.tensor([9.0, 8, 7, 6, 5, 4]))[torch.tensor([3, 0, 5, 1, 4, 2])]
+    rows, cols = spectral_order(leading)
+    assert rows.tolist() == [1, 3, 5, 0, 4, 2]
+    assert cols.tolist() == [0, 1, 2, 3, 4, 5]
+    rows, _ = spectral_order(torch.cat([torch.zeros(1, 6), u]))
+    assert sorted(rows.tolist()) == list(range(7))
+
+
+@pytest.mark.parametrize("kind", ADAPTED)
+def test_parameters_are_as_many_as_the_formula_says(kind):
+    if not available(kind):
+        pytest.skip("torch_geometric is not installed")
+    for r, blocks in ((4, 2), (5, 3)):
+        model, expected = adapted("smoa", kind, r=r, blocks=blocks), 0
+        for layer in (model.base_model.model.first, model.base_model.model.second):
+            out, fan_in = layer.slices["default"].chosen, layer.base_layer.weight[0].numel()
+            sizes = [torch.arange(n).tensor_split(blocks) for n in (r, out, fan_in)]
+            each = sum(len(k) * (len(o) + len(i)) for k, o, i in zip(*sizes, strict=True))
+            if r % blocks == out % blocks == fan_in % blocks == 0:
+                assert each == r * (out + fan_in) / blocks
+            expected += each
+        assert sum(p.numel() for p in trainable(model).values()) == expected
+
+
+def test_no_weight_of_the_layer_is_kept_for_the_backward_pass():
+    model, x = adapted("smoa", "Linear"), torch.randn(3, 12, requires_grad=True)
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        model.base_model.model.first.change("default", x)
+    assert sorted(tuple(t.shape) for t in kept) == [(2, 6), (2, 6), (3, 12), (9, 2), (9, 2)]
+
+
+@pytest.mark.parametrize("kind", ["Linear", "Conv1d"])
+def test_it_has_second_derivatives(kind):
+    model = unsettle(adapted("smoa", kind).double())
+    x = example(kind).double()[:2].requires_grad_()
+    assert torch.autograd.gradgradcheck(model, x)
+
+
+def test_loading_takes_the_saved_order_whatever_the_weights_would_give(tmp_path):
+    model, x = unsettle(adapted("smoa", "Linear")).eval(), example("Linear")
+    order = model.base_model.model.first.smoa_order["default"]
+    order.rows.copy_(torch.randperm(18))  # as another library might have sorted
+    model.save_pretrained(tmp_path)
+    for trains in (False, True):
+        loaded = PeftModel.from_pretrained(bare("Linear"), tmp_path, is_trainable=trains)
+        found = loaded.base_model.model.first.smoa_order["default"]
+        assert torch.equal(found.rows, order.rows)
+        assert torch.equal(loaded.eval()(x), model(x))
+
+
+@pytest.mark.parametrize("harm", ["twice", "outside", "short"])
+def test_an_order_that_is_no_permutation_is_refused(harm):
+    model = adapted("smoa", "Linear")
+    state = dict(get_peft_model_state_dict(model))
+    key = next(key for key in state if key.endswith("first.smoa_order.rows"))
+    rows = state[key].clone()
+    if harm == "short":
+        state[key] = rows[:-1]
+    else:
+        rows[0] = rows[1] if harm == "twice" else 18
+        state[key] = rows
+    with pytest.raises(AdapterError, match="each of 0 to 17 once"):
+        set_peft_model_state_dict(model, state)
+
+
+def test_a_damaged_order_in_a_file_leaves_the_model_as_it_was(tmp_path):
+    save_adapter(attach(bare("Linear"), SmoaConfig(), targets="first"), tmp_path)
+    path = tmp_path / "adapter_model.safetensors"
+    state = load_file(path)
+    state["base_model.model.first.smoa_order.cols"][3] = 4
+    save_file(state, path)
+    model = bare("Linear")
+    with pytest.raises(AdapterFileError, match="each of 0 to 11 once"):
+        load_adapter(model, tmp_path)
+    assert type(model.first) is torch.nn.Linear
+
+
+def test_a_second_adapter_is_anchored_in_the_base_although_another_is_merged():
+    model = unsettle(adapted("smoa", "Linear")).eval()
+    model.add_adapter("b", config("smoa", "Linear"))
+    model.set_adapter("b")
+    unsettle(model, 4)
+    layer = model.base_model.model.first
+    alone = layer.get_delta_weight("b")
+    layer.merge(adapter_names=["default"])
+    torch.testing.assert_close(layer.get_delta_weight("b"), alone)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # peft says that a second one is merged
+        layer.merge(adapter_names=["b"])
+    expected = layer.base_weight() + alone + layer.get_delta_weight("default")
+    torch.testing.assert_close(layer.weight.detach(), expected)

@@ -1,0 +1,58 @@
+"""A method is named in any field's recipe, resumes exactly, and trains in several processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import socket
+
+import pytest
+import torch
+from method_layers import METHODS, trainable
+from safetensors.torch import load_file
+from two_processes import gradient, model_and_batch
+
+from scionwood import fit
+from scionwood.recipe import resolve
+from scionwood_methods import plugin
+
+
+def recipe(method, steps):
+    options = "".join(f", {key}: {value}" for key, value in METHODS.get(method, {}).items())
+    every = "trainer.callbacks=[{name: checkpoint, every_n_steps: 1}]"
+    chosen = f"adapter={{name: methods/{method}, targets: blocks{options}}}"
+    return resolve("toy/regress", [chosen, every, f"trainer.max_steps={steps}"])
+
+
+@pytest.mark.parametrize("method", plugin.adapters)
+def test_a_run_that_was_cut_goes_on_as_if_it_had_not_been(method, tmp_path):
+    whole = fit(recipe(method, 3), run_dir=tmp_path / "whole")
+    cut = fit(recipe(method, 2), run_dir=tmp_path / "cut")
+    two = tensors(cut)
+    fit(recipe(method, 3), resume=cut)
+    assert any(not torch.equal(a, b) for a, b in zip(two, tensors(cut), strict=True))
+    for left, right in zip(tensors(whole), tensors(cut), strict=True):
+        assert torch.equal(left, right)
+
+
+def tensors(run):
+    state = load_file(run / "adapter" / "adapter_model.safetensors")
+    return [state[key] for key in sorted(state)]
+
+
+def test_two_processes_find_the_gradient_of_gpart_that_one_finds(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["two_processes"])  # what takes long is imported once
+    out = str(tmp_path / "gradient.pt")
+    pair = [context.Process(target=gradient, args=(rank, port, out)) for rank in range(2)]
+    for process in pair:
+        process.start()
+    for process in pair:
+        process.join(120)
+    assert [process.exitcode for process in pair] == [0, 0]
+    model, x = model_and_batch()
+    model(x).square().mean().backward()
+    (theta,) = trainable(model).values()
+    torch.testing.assert_close(torch.load(out, weights_only=True), theta.grad)
