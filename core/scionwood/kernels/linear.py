@@ -57,10 +57,12 @@ def lora_linear(
         a = torch.cat((a, gate[0]))
         gate_bias = a.new_zeros(b.shape[1]) if gate[1] is None else gate[1]
     call = _Call(_dtype(x), scaling, dropout, origin_of(x))
+    # Out here: a view that the function returned could not be changed in place afterwards.
+    rows = x if x.dim() == 2 else x.reshape(-1, x.shape[-1])
     y: Tensor = _LoraLinear.apply(  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        x, weight, bias, a, b, gate_bias, seed, call
+        rows, weight, bias, a, b, gate_bias, seed, call
     )
-    return y
+    return y if x.dim() == 2 else y.view(*x.shape[:-1], weight.shape[0])
 
 
 def _check(
@@ -109,7 +111,7 @@ class _LoraLinear(torch.autograd.Function):
         call: _Call,
     ) -> Tensor:
         dtype, scaling, dropout, origin = call
-        rows = _rows(x, dtype)
+        rows = _to(x, dtype)
         operands = (_to(t, dtype) for t in (weight, bias, a, b, gate_bias))
         operator = torch.ops.scionwood.lora_linear if operators.traced(x) else operators.forward
         y: Tensor
@@ -118,9 +120,9 @@ class _LoraLinear(torch.autograd.Function):
         kept = z if learns or gate_bias is not None else None
         sources = () if not learns else (rows,) if origin is None else origin.tensors.values()
         ctx.save_for_backward(weight, a, b, kept, gate_bias, seed, *sources)
-        ctx.call, ctx.shape, ctx.x_dtype = call, x.shape, x.dtype
+        ctx.call, ctx.x_dtype = call, x.dtype
         ctx.bias_dtype = None if bias is None else bias.dtype
-        return y if x.dim() == 2 else y.view(*x.shape[:-1], weight.shape[0])
+        return y
 
     @staticmethod
     @once_differentiable
@@ -135,10 +137,10 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
     weight, a, b, z, gate_bias, seed, *sources = ctx.saved_tensors
     dtype, scaling, dropout, origin = ctx.call
     needs = ctx.needs_input_grad
-    rows = _rows(grad, dtype)
+    rows = _to(grad, dtype)
     x = sources[0] if sources else None
     if x is not None and origin is not None:
-        x = _rows(origin.again(tuple(sources)), dtype)
+        x = _to(origin.again(tuple(sources)), dtype).reshape(-1, a.shape[1])
     weight, low_a, low_b, low_gate = (_to(t, dtype) for t in (weight, a, b, gate_bias))
     traced = operators.traced(grad)
     operator = torch.ops.scionwood.lora_linear_backward if traced else operators.backward
@@ -146,7 +148,7 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         rows, x, weight, low_a, low_b, z, low_gate, seed, scaling, dropout, needs[0]
     )
     return (
-        _to(dx, ctx.x_dtype).view(ctx.shape) if needs[0] else None,
+        _to(dx, ctx.x_dtype) if needs[0] else None,
         None,
         rows.sum(0).to(ctx.bias_dtype) if needs[2] else None,
         _to(da, a.dtype) if needs[3] else None,
@@ -155,11 +157,6 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         None,
         None,
     )
-
-
-def _rows(x: Tensor, dtype: torch.dtype) -> Tensor:
-    x = _to(x, dtype)
-    return x if x.dim() == 2 else x.reshape(-1, x.shape[-1])
 
 
 def _to(tensor: Any, dtype: torch.dtype) -> Any:

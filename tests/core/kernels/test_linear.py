@@ -211,6 +211,17 @@ def test_rows_of_a_wider_array_need_no_copy_to_be_right():
     torch.testing.assert_close(operator(t), definition(t))
 
 
+@pytest.mark.parametrize("shape", [(6, 24), (2, 3, 24)])
+def test_what_comes_after_may_change_the_output_in_place(shape):
+    t = tensors(6)
+    t["x"] = t["x"].detach().view(shape).requires_grad_()
+    learned = [t["x"], t["a"], t["b"], t["bias"]]
+    found = torch.autograd.grad(operator(t).relu_().square().sum(), learned)
+    expected = torch.autograd.grad(operator(t).relu().square().sum(), learned)
+    for u, v in zip(found, expected, strict=True):
+        torch.testing.assert_close(u, v)
+
+
 def test_checkpointing_draws_the_same_mask_again():
     t = tensors(64, dtype=torch.float32)
     names = [name for name in t if t[name].requires_grad and "gate" not in name]
