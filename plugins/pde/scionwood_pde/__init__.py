@@ -1,0 +1,41 @@
+"""Tadpole, a foundation model for three-dimensional PDEs: autoencoding, dynamics, generation."""
+
+from __future__ import annotations
+
+from scionwood import Plugin
+
+plugin = Plugin(
+    name="pde",
+    summary="Adapt Tadpole, a foundation model for fields of three-dimensional PDEs: compress "
+    "them, predict their next state, generate new ones",
+    backbones={
+        "tadpole": "scionwood_pde.backbones:tadpole",
+        "tadpole_dynamics": "scionwood_pde.backbones:tadpole_dynamics",
+        "tadpole_flow": "scionwood_pde.backbones:tadpole_flow",
+    },
+    readers={
+        "well": "scionwood_pde.readers.well:WellReader",
+        "pdebench": "scionwood_pde.readers.pdebench:PDEBenchReader",
+        "netcdf": "scionwood_pde.readers.netcdf:NetCDFReader",
+        "zarr": "scionwood_pde.readers.zarr_store:ZarrReader",
+    },
+    data={
+        "online": "scionwood_pde.data:OnlineFields",
+        "trajectories": "scionwood_pde.trajectories:Trajectories",
+    },
+    tasks={
+        "autoencode": "scionwood_pde.tasks:Autoencode",
+        "dynamics": "scionwood_pde.tasks:Dynamics",
+        "generate": "scionwood_pde.tasks:Generate",
+    },
+    adapters={"balanced_lora": "scionwood_pde.adapters.balanced:BalancedLoraConfig"},
+    commands={
+        "simulate": "scionwood_pde.cli:simulate",
+        "convert": "scionwood_pde.cli:convert",
+        "encode": "scionwood_pde.cli:encode",
+        "decode": "scionwood_pde.cli:decode",
+        "rollout": "scionwood_pde.cli:rollout",
+        "evaluate": "scionwood_pde.cli:evaluate",
+    },
+    recipes="scionwood_pde.recipes",
+)

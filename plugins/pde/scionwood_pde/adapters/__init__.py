@@ -1,0 +1,1 @@
+"""The adapter method that this plugin adds."""

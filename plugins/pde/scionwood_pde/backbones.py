@@ -1,0 +1,204 @@
+"""The backbones that recipes name: each builds a model and loads its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from scionwood import WeightsError
+from scionwood_pde.model import (
+    SIZES,
+    Boundary,
+    Coder,
+    Size,
+    SizeName,
+    Tadpole,
+    TadpoleDynamics,
+    TadpoleFlow,
+    Tiling,
+)
+from scionwood_pde.weights import LICENCE, REMEDY, REPOSITORY, download, load_weights
+
+Model = TypeVar("Model", bound=Coder)
+SOURCE = "Tadpole, arXiv:2605.15284"
+SHIPPED = "tiny"
+"""The size whose weights the package may carry; the authors publish the other ones."""
+
+
+def tadpole(
+    *,
+    size: SizeName = "tiny",
+    weights: str | Path = "none",
+    init_seed: int = 0,
+    tile: int | None = None,
+    halo: int = 0,
+    boundary: Boundary = "edge",
+    at_once: int = 0,
+) -> Tadpole:
+    """Tadpole as an autoencoder: fields to latents of a 16th of the sides, and back.
+
+    Args:
+        size: `tiny` for CPUs, or a published one: `S`, `B` or `L`.
+        weights: `none` (random), `shipped` (`tiny` only), `hub` or `hub:REVISION` (the authors'
+            files), or a folder that holds `tadpole_SIZE_encoder.safetensors` and the decoder's.
+        init_seed: seeds random weights.
+        tile: voxels along each axis that the network sees at once, a multiple of 16; the whole
+            domain where null. Results depend on it: the published weights saw 64.
+        halo: voxels at each face of a tile that are computed and dropped, a multiple of 16.
+        boundary: what lies beyond the domain: its outermost values (`edge`), or its other side.
+        at_once: the most tiles that the network takes at once; 0 for no limit.
+
+    Shapes: (batch, field, x, y, z) to the same, float32; any number of fields; sides of 16 voxels
+        and more, padded to multiples of 16.
+
+    Units: each field of about zero mean and unit variance, in and out.
+
+    Raises:
+        WeightsError: the weights are not there, unreadable, or of another size.
+        ValueError: tile and halo do not fit.
+
+    Source: Tadpole, arXiv:2605.15284; the encoder and decoder are those of P3D, arXiv:2509.10186.
+    """
+    tiling = Tiling(tile, halo, boundary)
+
+    def make(size: Size, card: dict[str, str]) -> Tadpole:
+        return Tadpole(size, tiling=tiling, at_once=at_once, card=card)
+
+    return _built(make, size, str(weights), init_seed)
+
+
+def tadpole_dynamics(
+    *,
+    fields: int = 1,
+    size: SizeName = "tiny",
+    weights: str | Path = "none",
+    init_seed: int = 0,
+    tile: int | None = None,
+    halo: int = 0,
+    boundary: Boundary = "edge",
+    at_once: int = 0,
+) -> TadpoleDynamics:
+    """Tadpole as a model of dynamics: a state to the next one; the autoencoder to begin with.
+
+    Its head, a network over the latents of all fields and the scales of the skip connections,
+    trains beside the adapter and is saved with it.
+
+    Args:
+        fields: variables of a state.
+        size: see `tadpole`.
+        weights: of encoder and decoder; see `tadpole`.
+        init_seed: seeds random weights, those of the head among them.
+        tile: see `tadpole`; the network over the latents sees the whole domain.
+        halo: see `tadpole`.
+        boundary: see `tadpole`.
+        at_once: see `tadpole`.
+
+    Shapes: (batch, field, x, y, z) to the same, float32; sides of 16 voxels and more, padded to
+        multiples of 16.
+
+    Units: each field of about zero mean and unit variance, in and out.
+
+    Raises:
+        WeightsError: the weights are not there, unreadable, or of another size.
+        ValueError: tile and halo do not fit.
+
+    Source: Tadpole, arXiv:2605.15284, and its published code; reconstruction.
+    """
+    tiling = Tiling(tile, halo, boundary)
+
+    def make(size: Size, card: dict[str, str]) -> TadpoleDynamics:
+        return TadpoleDynamics(size, fields=fields, tiling=tiling, at_once=at_once, card=card)
+
+    return _built(make, size, str(weights), init_seed)
+
+
+def tadpole_flow(
+    *,
+    fields: int = 1,
+    steps: int = 16,
+    size: SizeName = "tiny",
+    weights: str | Path = "none",
+    init_seed: int = 0,
+    tile: int | None = None,
+    halo: int = 0,
+    boundary: Boundary = "edge",
+    at_once: int = 0,
+) -> TadpoleFlow:
+    """A generator of states: flow matching between noise and Tadpole's latents.
+
+    Its head, the network of the velocity, trains with `flow`; the adapter, if any, is on the
+    decoder.
+
+    Args:
+        fields: variables of a state.
+        steps: of the integration from noise to data.
+        size: see `tadpole`.
+        weights: of encoder and decoder; see `tadpole`.
+        init_seed: seeds random weights, those of the head among them.
+        tile: see `tadpole`; the network of the velocity sees the whole domain.
+        halo: see `tadpole`.
+        boundary: see `tadpole`.
+        at_once: see `tadpole`.
+
+    Shapes: noise (batch, field * latent channel, x / 16, y / 16, z / 16) to states
+        (batch, field, x, y, z), float32.
+
+    Units: noise of unit variance; each field of about zero mean and unit variance.
+
+    Raises:
+        WeightsError: the weights are not there, unreadable, or of another size.
+        ValueError: tile and halo do not fit.
+
+    Source: Lipman et al. 2023, arXiv:2210.02747; in the latents of Tadpole, arXiv:2605.15284.
+    """
+    tiling = Tiling(tile, halo, boundary)
+
+    def make(size: Size, card: dict[str, str]) -> TadpoleFlow:
+        options = {"fields": fields, "steps": steps, "at_once": at_once}
+        return TadpoleFlow(size, tiling=tiling, card=card, **options)
+
+    return _built(make, size, str(weights), init_seed)
+
+
+def _built(
+    make: Callable[[Size, dict[str, str]], Model], name: SizeName, weights: str, init_seed: int
+) -> Model:
+    """A model of a size with its weights; the global generator stays as it was."""
+    card = {"architecture": f"Tadpole, size {name}", **_origin(name, weights), "source": SOURCE}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(init_seed)
+        model = make(SIZES[name], card)
+    kind, _, revision = weights.partition(":")
+    if kind == "shipped":
+        _load_shipped(model, name)
+    elif kind == "hub":
+        load_weights(model, name, download(name, revision or None))
+    elif kind != "none":
+        load_weights(model, name, Path(weights))
+    return model
+
+
+def _load_shipped(model: Coder, name: SizeName) -> None:
+    if name != SHIPPED:
+        raise WeightsError(
+            f"weights 'shipped' of size {name!r}", f"only size {SHIPPED!r} is shipped", REMEDY
+        )
+    with as_file(files("scionwood_pde") / "weights") as folder:
+        load_weights(model, name, folder)
+
+
+def _origin(name: SizeName, weights: str) -> dict[str, str]:
+    """What the card says of the weights."""
+    kind, _, revision = weights.partition(":")
+    if kind == "none":
+        return {"weights": "random, seeded", "licence": "none (random weights)"}
+    if kind == "shipped":
+        return {"weights": "shipped", "licence": f"{LICENCE}; made here"}
+    if kind == "hub":
+        at = f" at {revision}" if revision else ""
+        return {"weights": f"hf.co/{REPOSITORY}{at}", "licence": LICENCE}
+    return {"weights": f"local folder {Path(weights).name}", "licence": "not known"}

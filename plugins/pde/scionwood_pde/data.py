@@ -1,0 +1,220 @@
+"""Training data without a download: simulated while training, or beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property, partial
+from typing import Any, Literal, final
+
+import lightning as L
+import torch.distributed as dist
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from scionwood import DataLoader, RecipeError
+from scionwood_pde.online import (
+    Cropper,
+    Here,
+    OnlineLoop,
+    Schedule,
+    SideStream,
+    Simulator,
+    Source,
+    Workers,
+)
+
+FAMILIES = (
+    "burgers",
+    "fisher_kpp",
+    "kuramoto_sivashinsky",
+    "navier_stokes",
+    "swift_hohenberg",
+    "gray_scott",
+    "advection_diffusion",
+    "wave",
+)
+"""What is simulated by default: of each kind of behaviour one."""
+
+
+@final
+class OnlineFields(L.LightningDataModule):
+    """Cubes of single fields, simulated while the network trains and never stored.
+
+    One seed gives one stream, with workers and without; a resumed run continues it. Validation
+    and test draw from branches of the seed of their own.
+
+    Shapes: a batch holds `state`, (batch, 1, crop, crop, crop) float32.
+
+    Units: each cube has zero mean and unit variance.
+
+    Raises:
+        RecipeError: an unknown equation, sizes or bounds that do not fit, workers on a GPU.
+
+    Source: the online learning of Tadpole, arXiv:2605.15284; see `scionwood_pde.online`.
+
+    Args:
+        equations: names of `solvers.EQUATIONS`, which take turns.
+        n_points: points an axis of a simulation.
+        crop: side of a cube, voxels, a multiple of 16.
+        n_frames: frames of a simulation.
+        crops_per_frame: places at which each frame is cut; every field is cut at each.
+        interval: the time between frames over the equation's own.
+        substeps: time steps a frame.
+        capacity: cubes in the cache.
+        reuse: the mean number of uses of a cube.
+        max_uses: of a cube, at the most.
+        workers: processes that simulate ahead; with 0 the trainer simulates when it needs to.
+        depth: simulations that each worker keeps ready.
+        start: how workers start.
+        device: of the solver: cpu, or cuda for a side stream beside the training (workers: 0).
+        batch_size: cubes a batch.
+        n_batches: batches an epoch.
+        n_val: cubes for validation.
+        n_test: cubes for the test.
+        seed: of everything.
+    """
+
+    def __init__(
+        self,
+        *,
+        equations: Sequence[str] = FAMILIES,
+        n_points: int = 48,
+        crop: int = 32,
+        n_frames: int = 4,
+        crops_per_frame: int = 1,
+        interval: float = 1.0,
+        substeps: int = 1,
+        capacity: int = 128,
+        reuse: int = 4,
+        max_uses: int = 16,
+        workers: int = 0,
+        depth: int = 2,
+        start: Literal["forkserver", "spawn"] = "forkserver",
+        device: Literal["cpu", "cuda"] = "cpu",
+        batch_size: int = 4,
+        n_batches: int = 100,
+        n_val: int = 32,
+        n_test: int = 32,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.simulator = partial(
+            _simulator,
+            equations=tuple(equations),
+            n_points=n_points,
+            n_frames=n_frames,
+            interval=interval,
+            substeps=substeps,
+            seed=seed,
+        )
+        self.device, self.workers, self.depth, self.method = device, workers, depth, start
+        if device != "cpu" and workers:
+            rule = "workers simulate on the CPU, a GPU on a side stream of the training process"
+            raise RecipeError(f"device: {device} with workers: {workers}", rule, "Set one of them")
+        if crop % 16 or not 16 <= crop <= n_points:
+            rule = f"a multiple of 16, no more than the {n_points} points of n_points"
+            raise RecipeError(f"crop: {crop}", rule, "Such as 32")
+        try:
+            self.simulator("train")
+            self.schedule = Schedule(capacity, reuse, max_uses)
+        except ValueError as error:
+            raise RecipeError(str(error)) from error
+        self.cropper = Cropper(crop, crops_per_frame)
+        self.batch_size, self.n_batches = batch_size, n_batches
+        self.lengths = {"val": n_val, "test": n_test}
+        self._held: dict[str, Dataset[dict[str, Tensor]]] = {}
+
+    def train_dataloader(self) -> DataLoader:
+        """Batches of the stream, which goes on from one epoch to the next."""
+        stream = _Stream(self.loop, self.batch_size * self.n_batches)
+        return DataLoader(stream, batch_size=self.batch_size)
+
+    def val_dataloader(self) -> DataLoader:
+        """Batches of the validation split."""
+        return self._fixed("val")
+
+    def test_dataloader(self) -> DataLoader:
+        """Batches of the test split."""
+        return self._fixed("test")
+
+    @cached_property
+    def loop(self) -> OnlineLoop:
+        """The stream of the training split; made late, when the process knows its rank."""
+        return OnlineLoop(self.source(), self.cropper, self.schedule)
+
+    def source(self) -> Source:
+        """Where the training split's simulations come from."""
+        ready = dist.is_available() and dist.is_initialized()
+        rank = dist.get_rank() if ready else 0
+        if self.device != "cpu":
+            return SideStream(self.simulator("train", rank=rank, device=self.device))
+        simulator = self.simulator("train", rank=rank)
+        if not self.workers:
+            return Here(simulator)
+        return Workers(simulator, count=self.workers, depth=self.depth, method=self.method)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the stream is, for a checkpoint."""
+        return self.loop.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on where a checkpoint was written."""
+        self.loop.load_state_dict(state_dict)
+
+    def teardown(self, stage: str) -> None:
+        """End the workers."""
+        self.loop.close()
+
+    def _fixed(self, split: str) -> DataLoader:
+        if split not in self._held:
+            once = Schedule(capacity=1, reuse=1, max_uses=1)
+            loop = OnlineLoop(Here(self.simulator(split)), self.cropper, once)
+            self._held[split] = Samples([{"state": next(loop)} for _ in range(self.lengths[split])])
+        return DataLoader(self._held[split], batch_size=self.batch_size)
+
+
+@final
+class Samples(Dataset[dict[str, Tensor]]):
+    """Samples in memory."""
+
+    def __init__(self, samples: list[dict[str, Tensor]]) -> None:
+        self.samples = samples
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        return self.samples[index]
+
+
+@final
+class _Stream(Dataset[dict[str, Tensor]]):
+    """An epoch of a loop: whatever is asked for, the loop's next sample is given.
+
+    It has a length, so that Lightning reads no batch ahead, and a checkpoint finds the loop where
+    the training is.
+    """
+
+    def __init__(self, loop: OnlineLoop, length: int) -> None:
+        self.loop, self.length = loop, length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        return {"state": next(self.loop)}
+
+
+def _simulator(
+    branch: str,
+    *,
+    equations: tuple[str, ...],
+    n_points: int,
+    n_frames: int,
+    interval: float,
+    substeps: int,
+    seed: int,
+    rank: int = 0,
+    device: str = "cpu",
+) -> Simulator:
+    return Simulator(equations, n_points, n_frames, interval, substeps, seed, branch, rank, device)

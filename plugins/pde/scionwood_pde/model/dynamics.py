@@ -1,0 +1,111 @@
+"""Tadpole-DFT: the autoencoder as a model of dynamics, from a state to the next one.
+
+Reconstruction from the published code of Tadpole (arXiv:2605.15284): a network over the latents of
+all variables is added to them, and the encoder's maps are added in the decoder with scales that
+start at zero. Before training it is the autoencoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from scionwood_pde.model.coder import Coder, check_fields, fields_apart, fields_together
+from scionwood_pde.model.latent import LatentTransformer
+from scionwood_pde.model.presets import STRIDE, Size
+from scionwood_pde.model.tiles import Tiling
+
+
+@final
+class LatentUpdate(nn.Module):
+    """`a z + S(z)`, where a starts at one and S at zero."""
+
+    def __init__(self, network: LatentTransformer) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+        self.network = network
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Map (batch, channel, x, y, z) to the same shape."""
+        y: Tensor = self.scale * z + self.network(z)
+        return y
+
+
+@final
+class Skips(nn.Module):
+    """The encoder's maps, each times a scale that starts at zero."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scales = nn.Parameter(torch.zeros(4))
+
+    def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Maps of strides 1, 2, 4 and 8, scaled, with the coarsest first."""
+        return [scale * x for scale, x in zip(self.scales, reversed(maps), strict=True)]
+
+
+@final
+class TadpoleDynamics(Coder):
+    """A state to the state one time step later, directly.
+
+    Args:
+        size: the dimensions.
+        fields: variables of a state; the latent update sees them jointly.
+        tiling: how domains are cut; the latent update sees the whole domain.
+        at_once: the most tiles that the network takes at once; 0 for no limit.
+        card: entries for the model card.
+    """
+
+    head = ("latent", "skips")
+
+    def __init__(
+        self,
+        size: Size,
+        *,
+        fields: int,
+        tiling: Tiling | None = None,
+        at_once: int = 0,
+        card: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(size, tiling=tiling, at_once=at_once, card=card)
+        self.fields = fields
+        network = LatentTransformer(
+            fields * size.latent_channels, width=size.latent_width, depth=size.latent_depth
+        )
+        self.latent, self.skips = LatentUpdate(network), Skips()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Predict the next state.
+
+        Args:
+            x: (batch, field, x, y, z), each field of about zero mean and unit variance.
+
+        Returns:
+            The same shape and units, one step later.
+
+        Raises:
+            ValueError: the shape or the number of fields is wrong, or the domain does not fit the
+                tiling.
+        """
+        layout = self.layout(x)
+        check_fields(x, self.fields)
+        latent = layout.latent()
+        mean, *maps = self.batched(self._encode, layout.split(fields_apart(x, 1)))
+        z = self.latent(fields_together(latent.join(mean), self.fields))
+        cells = latent.split(fields_apart(z, self.size.latent_channels))
+        (tiles,) = self.batched(self._decode, cells, *maps)
+        return fields_together(layout.join(tiles), self.fields)
+
+    def _encode(self, tiles: Tensor) -> tuple[Tensor, ...]:
+        *maps, coarsest = self.encoder.maps(tiles)
+        return self.encoder.distribution(coarsest).mean, *maps
+
+    def _decode(self, cells: Tensor, *maps: Tensor) -> tuple[Tensor, ...]:
+        return (self.decoder(cells, self.skips(maps)),)
+
+    def example_input(self) -> tuple[Tensor, ...]:
+        """One state of the smallest side that the tiling allows."""
+        return (self.example(self.fields, self.tiling.tile or STRIDE),)

@@ -1,0 +1,65 @@
+"""From frames to samples: cubes of one field, normalised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from scionwood_pde.online.simulator import Frames
+
+FLAT = 1e-5
+"""A cube whose standard deviation is below it, in the field's unit, has nothing to learn."""
+
+
+@final
+@dataclass(frozen=True)
+class Cropper:
+    """Cuts cubes at random places, takes their fields apart, and normalises each.
+
+    Args:
+        side: of a cube, voxels.
+        per_frame: places in each frame; every field of the frame is cut at each.
+    """
+
+    side: int
+    per_frame: int = 1
+
+    def __call__(self, frames: Frames, generator: torch.Generator) -> list[Tensor]:
+        """Cut all cubes of a simulation, in an order drawn at random.
+
+        Args:
+            frames: of a valid simulation.
+            generator: of the places and the order.
+
+        Returns:
+            Cubes (1, side, side, side) of zero mean and unit variance; flat ones are left out.
+
+        Raises:
+            ValueError: the grid is smaller than a cube.
+        """
+        space = frames.fields.shape[2:]
+        room = [points - self.side for points in space]
+        if min(room) < 0:
+            raise ValueError(
+                f"a cube of side {self.side} in a grid of {tuple(space)}: it does not fit. Raise "
+                "n_points or lower the side"
+            )
+        cubes = []
+        for frame in frames.fields:
+            for _ in range(self.per_frame):
+                x, y, z = (self._place(points, generator) for points in room)
+                cubes += [normalised(u) for u in frame[:, x, y, z] if u.std() > FLAT]
+        order = torch.randperm(len(cubes), generator=generator).tolist()
+        return [cubes[i] for i in order]
+
+    def _place(self, room: int, generator: torch.Generator) -> slice:
+        start = int(torch.randint(room + 1, (), generator=generator))
+        return slice(start, start + self.side)
+
+
+def normalised(field: Tensor) -> Tensor:
+    """A field (x, y, z) as (1, x, y, z) of zero mean and unit variance."""
+    return ((field - field.mean()) / field.std())[None]

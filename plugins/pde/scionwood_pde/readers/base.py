@@ -1,0 +1,252 @@
+"""What every reader of states offers beyond the core's contract."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from scionwood import Reader, ReadError, Record, ScionwoodError, WriteError
+from scionwood_pde.readers.layout import Channel, Layout
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class StatesReader(Reader):
+    """A reader whose records are states, (channel, x, y, z); fewer axes where space has fewer.
+
+    No file stays open between reads, so that a reader can be sent to workers.
+
+    Args:
+        path: the file.
+        fields: names of the channels to read, in that order; all where null.
+
+    Attributes:
+        layout: what the file holds.
+    """
+
+    format: ClassVar[str]
+    """In error messages."""
+
+    layout: Layout
+
+    def __init__(self, path: Path, *, fields: Sequence[str] | None = None) -> None:
+        self.path = Path(path)
+        with self._session() as variables:
+            layout = self._layout(variables)
+            layout.check(self.path)
+        self.layout = layout.selected(self.path, fields)
+        self.dims = ("channel", *layout.axes)
+        self.dtype = layout.dtype.name
+        units = dict.fromkeys(channel.unit for channel in self.layout.channels)
+        self.units = {"channel": "1", **layout.units, "data": ", ".join(units)}
+
+    @abstractmethod
+    def _open(self) -> AbstractContextManager[Mapping[str, Any]]:
+        """The file's arrays by name."""
+
+    @abstractmethod
+    def _layout(self, variables: Mapping[str, Any]) -> Layout:
+        """What an open file holds."""
+
+    @abstractmethod
+    def _copy(self, target: Path, overwrite: bool) -> AbstractContextManager[Path]:
+        """A copy of the file to change, which becomes `target` if the block ends well."""
+
+    @abstractmethod
+    def _editable(self, copy: Path) -> AbstractContextManager[Mapping[str, Any]]:
+        """The arrays of a copy, to be written to."""
+
+    def __len__(self) -> int:
+        """The number of states: times of all samples."""
+        return self.layout.samples * len(self.layout.times)
+
+    def __iter__(self) -> Iterator[Record]:
+        """The states of the first sample in the order of time, then those of the next."""
+        with self._session() as variables:
+            for index in range(len(self)):
+                yield self._record(variables, index)
+
+    def read(self, index: int) -> Record:
+        """The state of that index, from 0, without reading those before it.
+
+        Raises:
+            ReadError: the file is damaged, or holds NaN there.
+        """
+        with self._session() as variables:
+            return self._record(variables, index)
+
+    def state(
+        self,
+        sample: int,
+        time: int,
+        window: Sequence[slice] | None = None,
+        channels: Sequence[int] | None = None,
+    ) -> np.ndarray:
+        """A part of a state.
+
+        Args:
+            sample: its index.
+            time: its index.
+            window: one slice with a positive step along each axis of space; all where null.
+            channels: their indices; all where null.
+
+        Returns:
+            (channel, x, y, z) in the file's precision.
+
+        Raises:
+            ReadError: the file is damaged, or holds NaN there.
+        """
+        (found,) = self.frames([(sample, time)], window, channels)
+        return found
+
+    def frames(
+        self,
+        places: Iterable[tuple[int, int]],
+        window: Sequence[slice] | None = None,
+        channels: Sequence[int] | None = None,
+    ) -> Iterator[np.ndarray]:
+        """The same part of many states; the file is opened once.
+
+        Args:
+            places: sample and time of each.
+            window: see `state`.
+            channels: see `state`.
+
+        Yields:
+            (channel, x, y, z) in the file's precision.
+
+        Raises:
+            ReadError: the file is damaged, or holds NaN there.
+        """
+        with self._session() as variables:
+            for place in places:
+                yield self._values(variables, place, window, channels)
+
+    def to_xarray(self) -> xr.DataArray:
+        """All states, (sample, time, channel, x, y, z), read where they are asked for."""
+        from scionwood_pde.readers.states import lazy_states
+
+        return lazy_states(self)
+
+    def rewrite(
+        self, target: Path, function: Callable[[Record], np.ndarray], *, overwrite: bool = False
+    ) -> None:
+        """As in the core; a value that stays the same keeps its bytes.
+
+        Raises:
+            OutputExistsError: `target` exists and `overwrite` is false.
+            WriteError: the disk is full, the shape changed, or the file cannot hold the change.
+        """
+        with writing(target), self._copy(Path(target), overwrite) as copy:
+            for record in self:
+                after, changed = _changed(self.path, record, function)
+                if changed.any():
+                    self._store(copy, record.key, after, changed)
+
+    @contextmanager
+    def _session(self) -> Iterator[Mapping[str, Any]]:
+        with reading(self.path, self.format), self._open() as variables:
+            yield variables
+
+    def _record(self, variables: Mapping[str, Any], index: int) -> Record:
+        if not 0 <= index < len(self):
+            raise IndexError(f"state {index}: {self.path.name} has {len(self)}. Choose one of them")
+        sample, time = divmod(index, len(self.layout.times))
+        names = np.array([channel.name for channel in self.layout.channels])
+        data = self._values(variables, (sample, time))
+        key = {"sample": sample, "time": time}
+        return Record(key, data, {"channel": names, **self.layout.coords})
+
+    def _values(
+        self,
+        variables: Mapping[str, Any],
+        at: tuple[int, int],
+        window: Sequence[slice] | None = None,
+        channels: Sequence[int] | None = None,
+    ) -> np.ndarray:
+        layout = self.layout
+        window = window or [slice(None)] * len(layout.axes)
+        chosen = range(len(layout.channels)) if channels is None else channels
+        lengths = zip(window, layout.sides, strict=True)
+        sides = [len(range(*part.indices(side))) for part, side in lengths]
+        data = np.empty((len(chosen), *sides), layout.dtype)
+        for row, number in enumerate(chosen):
+            channel = layout.channels[number]
+            values = np.asarray(variables[channel.variable][channel.index(*at, window)])
+            data[row] = channel.arrange(values, layout.axes)
+            if not np.isfinite(data[row]).all():
+                rule = f"{self.format}: field {channel.name!r}, sample {at[0]}, time {at[1]} holds "
+                remedy = "Leave the sample or the field out, or fill it"
+                raise ReadError(str(self.path), f"{rule}NaN or infinity", remedy)
+        return data
+
+    def _store(
+        self, copy: Path, key: Mapping[str, int | str], after: np.ndarray, changed: np.ndarray
+    ) -> None:
+        window = [slice(None)] * len(self.layout.axes)
+        with self._editable(copy) as variables:
+            for row in np.flatnonzero(changed.reshape(len(changed), -1).any(1)):
+                channel = self.layout.channels[row]
+                array = variables[channel.variable]
+                _check_writable(self.path, channel, array, self.layout)
+                place = channel.index(int(key["sample"]), int(key["time"]), window)
+                raw = np.array(array[place])
+                channel.arrange(raw, self.layout.axes)[changed[row]] = after[row][changed[row]]
+                array[place] = raw
+
+
+@contextmanager
+def reading(path: Path, kind: str) -> Iterator[None]:
+    """Turn what a library says of a damaged file into a ReadError."""
+    try:
+        yield
+    except (ScionwoodError, IndexError):
+        raise
+    except FileNotFoundError as error:
+        raise ReadError(str(path), "no such file is there", "Check the path") from error
+    except Exception as error:  # libraries raise OSError, KeyError, RuntimeError ... of damage
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        rule = f"it is no readable {kind} file ({reason})"
+        raise ReadError(str(path), rule, "Copy it again, or name the right format") from error
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Turn what the disk says into a WriteError."""
+    try:
+        yield
+    except ScionwoodError:
+        raise
+    except OSError as error:
+        raise WriteError(str(target), f"it cannot be written ({error})", "Free space") from error
+
+
+def _changed(
+    path: Path, record: Record, function: Callable[[Record], np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """What a function makes of a record, and which values it changed."""
+    before = record.data.copy()  # the function may work in place
+    after = np.asarray(function(record))
+    if after.shape != before.shape:
+        rule = f"state {dict(record.key)} came back as {after.shape}, it was {before.shape}"
+        raise WriteError(str(path), rule, "A function must keep the shape")
+    return after, after != before
+
+
+def _check_writable(path: Path, channel: Channel, array: Any, layout: Layout) -> None:
+    sizes = {"sample": layout.samples, "time": len(layout.times)}
+    sizes.update(zip(layout.axes, layout.sides, strict=True))
+    shared = [axis for axis, size in sizes.items() if size > 1 and axis not in channel.axes]
+    remedy = "Write the states to a new file"
+    if shared:
+        rule = f"field {channel.name!r} is stored once for every {', '.join(shared)}"
+        raise WriteError(str(path), rule, remedy)
+    if array.dtype.kind != "f" or {"scale_factor", "add_offset"} & set(array.attrs):
+        rule = f"field {channel.name!r} is stored as integers or packed"
+        raise WriteError(str(path), rule, remedy)

@@ -1,0 +1,41 @@
+"""A layout as plain values, which JSON and attributes hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from scionwood_pde.readers.layout import Channel, Layout
+
+
+def to_card(layout: Layout) -> dict[str, Any]:
+    """A layout as numbers, text, lists and dicts."""
+    return {
+        "samples": layout.samples,
+        "times": layout.times.tolist(),
+        "coords": {axis: points.tolist() for axis, points in layout.coords.items()},
+        "channels": {channel.name: channel.unit for channel in layout.channels},
+        "units": dict(layout.units),
+        "boundary": dict(layout.boundary),
+        "dtype": layout.dtype.name,
+    }
+
+
+def from_card(card: Mapping[str, Any]) -> Layout:
+    """The layout of a card.
+
+    Raises:
+        KeyError: a value is missing.
+    """
+    axes = ("sample", "time", *card["coords"])
+    return Layout(
+        card["samples"],
+        np.array(card["times"]),
+        {axis: np.array(points) for axis, points in card["coords"].items()},
+        tuple(Channel(name, unit, name, axes) for name, unit in card["channels"].items()),
+        card["units"],
+        card["boundary"],
+        np.dtype(card["dtype"]),
+    )

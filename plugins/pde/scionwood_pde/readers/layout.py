@@ -1,0 +1,169 @@
+"""What a file of states holds, and where: samples, times, space, channels, units, boundaries."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self, final
+
+import numpy as np
+
+from scionwood import ReadError
+
+AXES = ("x", "y", "z")
+UNKNOWN = "unknown"
+ORDER = "channels"
+"""The attribute of files with named variables that lists them in order."""
+
+_LARGE = 1 << 30
+_RATIO = 1100  # deflate shrinks by 1032 at most
+_IRREGULAR = 0.01
+
+
+@final
+@dataclass(frozen=True)
+class Channel:
+    """A scalar field, or a component of a vector or tensor, and where the file keeps it.
+
+    Args:
+        name: of the channel.
+        unit: of its values.
+        variable: the file's array that holds it.
+        axes: of that array, in its order: `sample`, `time`, `x`, `y`, `z`, or the index of the
+            channel along an axis of components.
+    """
+
+    name: str
+    unit: str
+    variable: str
+    axes: tuple[str | int, ...]
+
+    def index(self, sample: int, time: int, window: Sequence[slice]) -> tuple[int | slice, ...]:
+        """Where in the array a window of a state is."""
+        places: dict[str, int | slice] = {"sample": sample, "time": time}
+        places.update(zip(AXES, window, strict=False))
+        return tuple(axis if isinstance(axis, int) else places[axis] for axis in self.axes)
+
+    def arrange(self, values: np.ndarray, axes: Sequence[str]) -> np.ndarray:
+        """A view of what was read with its axes in order; one of size 1 where it lacks one."""
+        found = [axis for axis in self.axes if axis in AXES]
+        order = [found.index(axis) for axis in axes if axis in found]
+        shown = values.transpose(order)
+        return shown[tuple(slice(None) if axis in found else None for axis in axes)]
+
+
+@final
+@dataclass(frozen=True)
+class Layout:
+    """All that is known of a file before a state is read.
+
+    Args:
+        samples: the number of trajectories.
+        times: (time,) float64, in the unit of `time`.
+        coords: one array a space axis, float64, in the unit of that axis.
+        channels: in their order.
+        units: of `time` and of each space axis.
+        boundary: of each space axis: `periodic`, `wall`, `open`, two of them joined by `/`, or
+            `unknown`.
+        dtype: float32 or float64, which holds every channel exactly where the file has floats.
+    """
+
+    samples: int
+    times: np.ndarray
+    coords: Mapping[str, np.ndarray]
+    channels: tuple[Channel, ...]
+    units: Mapping[str, str]
+    boundary: Mapping[str, str]
+    dtype: np.dtype
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The space axes, in order."""
+        return tuple(self.coords)
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """Points along each space axis."""
+        return tuple(len(values) for values in self.coords.values())
+
+    def spacing(self) -> dict[str, float]:
+        """The distance between points along each axis, in its unit."""
+        return {a: float(x[-1] - x[0]) / (len(x) - 1) for a, x in self.coords.items()}
+
+    def selected(self, path: Path, fields: Sequence[str] | None) -> Self:
+        """This layout with the channels of those names alone, in that order.
+
+        Raises:
+            ReadError: the file has no such field.
+        """
+        if fields is None:
+            return self
+        known = {channel.name: channel for channel in self.channels}
+        for name in fields:
+            if name not in known:
+                rule = f"it has no field {name!r}; it has {', '.join(known)}"
+                raise ReadError(str(path), rule, "Choose of these")
+        return replace(self, channels=tuple(known[name] for name in fields))
+
+    def check(self, path: Path) -> None:
+        """Refuse what no regular grid of states is.
+
+        Raises:
+            ReadError: no channel or time, a side of 1, mixed units, irregular points, or a state
+                that is larger than the file can hold.
+        """
+        if not self.channels or not self.samples or not len(self.times):
+            counts = f"{len(self.channels)} fields, {self.samples} samples, {len(self.times)} times"
+            raise ReadError(str(path), f"it holds no states: {counts}", "Choose another file")
+        for axis, values in self.coords.items():
+            if len(values) < 2:
+                rule = f"axis {axis} has a side of {len(values)}; a side has two points or more"
+                raise ReadError(str(path), rule, "Drop the axis, or choose another file")
+            _check_regular(path, axis, values)
+        _check_units(path, {axis: self.units[axis] for axis in self.axes}, "axes of space")
+        vectors: dict[str, dict[str, str]] = defaultdict(dict)
+        for channel in self.channels:
+            vectors[re.sub(r"_[xyz]+$", "", channel.name)][channel.name] = channel.unit
+        for units in vectors.values():
+            _check_units(path, units, "components of a vector")
+        check_size(path, (len(self.channels), *self.sides), self.dtype)
+
+
+def check_size(path: Path, shape: Sequence[int], dtype: np.dtype) -> None:
+    """Refuse a declared size that the file cannot hold, before memory is asked for.
+
+    Raises:
+        ReadError: it takes more than 1 GiB and 1100 times the file.
+    """
+    declared = int(np.prod([int(side) for side in shape], dtype=object)) * dtype.itemsize
+    if declared > _LARGE and declared > _RATIO * stored_bytes(path):
+        rule = f"it declares {declared / _LARGE:.0f} GiB, which a file of its size cannot hold"
+        raise ReadError(str(path), rule, "It is damaged: copy it again")
+
+
+def stored_bytes(path: Path) -> int:
+    """The size of a file, or of all files of a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _check_regular(path: Path, axis: str, values: np.ndarray) -> None:
+    steps = np.diff(values)
+    mean = steps.mean()
+    if not mean or not (np.abs(steps - mean) <= _IRREGULAR * abs(mean)).all():
+        rule = f"the points of axis {axis} lie {steps.min():g} to {steps.max():g} apart"
+        raise ReadError(str(path), rule, "Resample it onto a regular grid")
+
+
+def _check_units(path: Path, units: Mapping[str, str], what: str) -> None:
+    if len(set(units.values())) > 1:
+        found = ", ".join(f"{name} in {unit}" for name, unit in units.items())
+        raise ReadError(str(path), f"{what} have mixed units: {found}", "Convert them to one")
+
+
+def native(dtypes: Sequence[np.dtype]) -> np.dtype:
+    """The precision that holds them all: float32 or float64."""
+    return np.result_type(np.float32, *dtypes).newbyteorder("=")

@@ -1,0 +1,42 @@
+"""Open a file of states with the reader of its format."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import h5py
+
+from scionwood_pde.readers.base import StatesReader, reading
+from scionwood_pde.readers.netcdf import NetCDFReader
+from scionwood_pde.readers.pdebench import FIELDS, PDEBenchReader
+from scionwood_pde.readers.well import WellReader
+from scionwood_pde.readers.zarr_store import ZarrReader
+
+
+def open_reader(path: Path, *, fields: Sequence[str] | None = None) -> StatesReader:
+    """Open a file with the reader that its content asks for.
+
+    Args:
+        path: a file, or a folder of Zarr.
+        fields: names of the channels to read, in that order; all where null.
+
+    Raises:
+        ReadError: it is of no known format, or damaged.
+    """
+    path = Path(path)
+    if path.is_dir() or (path.is_file() and zipfile.is_zipfile(path)):
+        return ZarrReader(path, fields=fields)
+    with reading(path, "HDF5"), h5py.File(path) as file:
+        return _by_content(file)(path, fields=fields)
+
+
+def _by_content(file: h5py.File) -> type[StatesReader]:
+    if "dimensions" in file:
+        return WellReader
+    # A field of NetCDF may have a name of PDEBench's, but its axes are scales with names.
+    fields = [file[name] for name in FIELDS if name in file]
+    if fields and not any(len(dim) for field in fields for dim in field.dims):
+        return PDEBenchReader
+    return NetCDFReader

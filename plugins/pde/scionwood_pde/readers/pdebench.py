@@ -1,0 +1,86 @@
+"""HDF5 files of PDEBench: one dataset a field, (sample, time, x, y, z), and flat coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, final
+
+import h5py
+import numpy as np
+
+from scionwood import ReadError, atomic_path
+from scionwood_pde.readers.hdf5 import Hdf5Reader, check_stored, line
+from scionwood_pde.readers.layout import AXES, UNKNOWN, Channel, Layout, native
+from scionwood_pde.readers.write import sample_states
+
+FIELDS = ("density", "pressure", "Vx", "Vy", "Vz", "tensor")
+NAMES = {"Vx": "V_x", "Vy": "V_y", "Vz": "V_z"}
+
+
+@final
+class PDEBenchReader(Hdf5Reader):
+    """Reads HDF5 files of PDEBench: `density`, `pressure`, `Vx`, `Vy`, `Vz`, or `tensor`.
+
+    Args:
+        path: the file.
+        fields: names of the channels to read, in that order; all where null. Components of
+            velocity are called V_x, V_y, V_z.
+
+    Shapes: (channel, x, y, z) of the file's precision; fewer axes where the file has fewer.
+
+    Units: unknown, the files do not say.
+
+    Raises: ReadError, for a damaged file, external links, a missing field, axes that do not fit, a
+        side of 1, or NaN.
+
+    Source: https://github.com/pdebench/PDEBench; Takamoto et al. 2022, arXiv:2210.07182.
+    """
+
+    suffixes = (".h5",)
+    format = "PDEBench HDF5"
+
+    @classmethod
+    def write_sample(cls, path: Path) -> None:
+        """Two short trajectories of a density and a velocity, seeded."""
+        states = sample_states().transpose("channel", "sample", "time", ...).values
+        with atomic_path(path) as part, h5py.File(part, "w") as file:
+            for name, values in zip(("Vx", "Vy", "Vz", "density"), states, strict=True):
+                file[name] = values
+            for axis, side in zip(AXES, states.shape[3:], strict=True):
+                file[f"{axis}-coordinate"] = (np.arange(side) + 0.5) / side
+            file["t-coordinate"] = 0.05 * np.arange(states.shape[2] + 1)
+
+    def _layout(self, variables: Mapping[str, Any]) -> Layout:
+        found = {name: variables[name] for name in FIELDS if name in variables}
+        if not found:
+            rule = f"it is no PDEBench HDF5 file: it has none of {', '.join(FIELDS)}"
+            raise ReadError(str(self.path), rule, "Name the right format")
+        shapes = {name: dataset.shape for name, dataset in found.items()}
+        shape = next(iter(shapes.values()))
+        if len(set(shapes.values())) > 1 or not 3 <= len(shape) <= 5:
+            rule = f"its fields have shapes {shapes}; all are (sample, time, x, y, z) alike"
+            raise ReadError(str(self.path), rule, "Give another file")
+        axes = AXES[: len(shape) - 2]
+        # Files of compressible flow list the end of the last interval too.
+        times = self._line(variables, "t", shape[1])
+        coords = {a: self._line(variables, a, n) for a, n in zip(axes, shape[2:], strict=True)}
+        channels = []
+        for name, dataset in found.items():
+            check_stored(self.path, dataset)
+            own = NAMES.get(name, name)
+            channels.append(Channel(own, UNKNOWN, name, ("sample", "time", *axes)))
+        dtype = native([dataset.dtype for dataset in found.values()])
+        units = dict.fromkeys(("time", *axes), UNKNOWN)
+        boundary = dict.fromkeys(axes, UNKNOWN)
+        return Layout(shape[0], times, coords, tuple(channels), units, boundary, dtype)
+
+    def _line(self, variables: Mapping[str, Any], axis: str, size: int) -> np.ndarray:
+        name = f"{axis}-coordinate"
+        if name not in variables:
+            return np.arange(size, dtype=np.float64)
+        values = line(self.path, variables[name])
+        if len(values) not in ((size, size + 1) if axis == "t" else (size,)):
+            rule = f"{name} has {len(values)} values; its axis has {size} points"
+            raise ReadError(str(self.path), rule, "Give another file")
+        return values[:size]

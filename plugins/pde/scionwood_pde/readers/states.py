@@ -1,0 +1,145 @@
+"""States as an xarray.DataArray: the form in which this plugin takes and gives them.
+
+Dims: `sample`, `time`, `channel`, then `x`, `y`, `z` (fewer where space has fewer). Coordinates:
+`channel` holds names, `unit` (channel) their units, `time`, `x`, `y`, `z` their points with the
+attribute `units`; an axis of space also has the attributes `spacing` and `boundary` (`periodic`,
+`wall`, `open`, `unknown`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+import xarray as xr
+from xarray.core import indexing
+
+from scionwood import ReadError
+from scionwood_pde.readers.layout import AXES, Channel, Layout
+
+if TYPE_CHECKING:
+    from scionwood_pde.readers.base import StatesReader
+    from scionwood_pde.solvers import Simulation
+
+LEADING = ("sample", "time", "channel")
+
+
+def lazy_states(reader: StatesReader) -> xr.DataArray:
+    """The states of a file, read where they are asked for."""
+    return labelled(indexing.LazilyIndexedArray(_Lazy(reader)), reader.layout)
+
+
+def labelled(data: Any, layout: Layout) -> xr.DataArray:
+    """States with their coordinates, units, spacing and boundary conditions.
+
+    Args:
+        data: (sample, time, channel, *space).
+        layout: what they are.
+    """
+    coords: dict[str, Any] = {
+        "channel": [channel.name for channel in layout.channels],
+        "unit": ("channel", [channel.unit for channel in layout.channels]),
+    }
+    for axis, points in {"time": layout.times, **layout.coords}.items():
+        coords[axis] = (axis, points, attributes(layout, axis))
+    return xr.DataArray(xr.Variable((*LEADING, *layout.axes), data), coords, name="states")
+
+
+def layout_of(states: xr.DataArray) -> Layout:
+    """What states are, checked.
+
+    Raises:
+        ReadError: dims, coordinates or units are not those of the contract.
+    """
+    name = Path(str(states.name or "states"))
+    axes = tuple(str(dim) for dim in states.dims[len(LEADING) :])
+    if tuple(states.dims[: len(LEADING)]) != LEADING or axes not in (AXES[:1], AXES[:2], AXES):
+        rule = f"dims are {states.dims}; they are {(*LEADING, *AXES)}, or fewer axes of space"
+        raise ReadError(str(name), rule, "Transpose, rename or expand them")
+    lacking = [key for key in ("channel", "unit", "time", *axes) if key not in states.coords]
+    if lacking:
+        raise ReadError(str(name), f"it lacks coordinates {', '.join(lacking)}", "Add them")
+    names, units = (states.coords[key].values.tolist() for key in ("channel", "unit"))
+    dims = ("sample", "time", *axes)
+    pairs = zip(names, units, strict=True)
+    layout = Layout(
+        states.sizes["sample"],
+        states.coords["time"].values.astype(np.float64),
+        {axis: states.coords[axis].values.astype(np.float64) for axis in axes},
+        tuple(Channel(str(name), str(unit), str(name), dims) for name, unit in pairs),
+        {axis: str(states.coords[axis].attrs.get("units")) for axis in ("time", *axes)},
+        {axis: str(states.coords[axis].attrs.get("boundary")) for axis in axes},
+        states.dtype,
+    )
+    for axis in ("time", *axes):
+        if "units" not in states.coords[axis].attrs:
+            remedy = "Where unknown, say 'unknown'"
+            raise ReadError(str(name), f"coordinate {axis} has no attribute units", remedy)
+    layout.check(name)
+    return layout
+
+
+def from_simulation(run: Simulation) -> xr.DataArray:
+    """The valid samples of a simulation; L, T and U are the units of its equation.
+
+    Raises:
+        ValueError: no sample is valid.
+    """
+    from scionwood_pde.solvers.fluids import Incompressible
+
+    fields = run.fields[run.valid]
+    if not len(fields):
+        raise ValueError(
+            f"0 of {len(run.valid)} samples are valid: a file holds one or more. Take more "
+            "substeps, or a finer grid"
+        )
+    unit = "L/T" if isinstance(run.equation, Incompressible) else "U"
+    axes = AXES[: run.grid.dims]
+    points = np.arange(run.grid.n_points) * (run.grid.length / run.grid.n_points)
+    layout = Layout(
+        len(fields),
+        run.times.cpu().numpy(),
+        dict.fromkeys(axes, points),
+        tuple(Channel(name, unit, name, ("sample", "time", *axes)) for name in run.channels),
+        {"time": "T", **dict.fromkeys(axes, "L")},
+        dict.fromkeys(axes, "periodic"),
+        fields.cpu().numpy().dtype,
+    )
+    return labelled(fields.cpu().numpy(), layout)
+
+
+def attributes(layout: Layout, axis: str) -> dict[str, Any]:
+    """What a coordinate says beside its points: units, and for space spacing and boundary."""
+    if axis == "time":
+        return {"units": layout.units[axis]}
+    spacing = layout.spacing()[axis]
+    return {"units": layout.units[axis], "spacing": spacing, "boundary": layout.boundary[axis]}
+
+
+@final
+class _Lazy(xr.backends.BackendArray):
+    """Reads windows of states as xarray asks for them."""
+
+    def __init__(self, reader: StatesReader) -> None:
+        layout = reader.layout
+        self.reader = reader
+        counts = (layout.samples, len(layout.times), len(layout.channels))
+        self.shape, self.dtype = (*counts, *layout.sides), layout.dtype
+
+    def __getitem__(self, key: Any) -> Any:
+        basic = indexing.IndexingSupport.BASIC
+        return indexing.explicit_indexing_adapter(key, self.shape, basic, self._read)
+
+    def _read(self, key: Sequence[int | slice]) -> np.ndarray:
+        whole = [k if isinstance(k, slice) else slice(int(k), int(k) + 1) for k in key]
+        samples, times, channels = (
+            range(*k.indices(n)) for k, n in zip(whole[:3], self.shape[:3], strict=True)
+        )
+        window = whole[3:]
+        places = [(sample, time) for sample in samples for time in times]
+        frames = list(self.reader.frames(places, window, channels))
+        sides = [len(range(*k.indices(n))) for k, n in zip(window, self.shape[3:], strict=True)]
+        data = np.array(frames, self.dtype).reshape(len(samples), len(times), len(channels), *sides)
+        return data[tuple(slice(None) if isinstance(k, slice) else 0 for k in key)]

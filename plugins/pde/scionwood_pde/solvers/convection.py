@@ -1,0 +1,188 @@
+"""Equations of convection: Burgers, Kuramoto-Sivashinsky, Korteweg-de Vries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal, final
+
+from torch import Tensor
+
+from scionwood_pde.solvers import nonlinear
+from scionwood_pde.solvers.equation import (
+    Coefficient,
+    Parameter,
+    Semilinear,
+    Term,
+    field_scale,
+    symbol_scale,
+)
+from scionwood_pde.solvers.etd import Nonlinear
+from scionwood_pde.solvers.linear import fourth_order
+from scionwood_pde.solvers.spectral import Grid
+
+_FORMS: Mapping[str, Callable[[Grid, Tensor], Nonlinear]] = {
+    "advective": nonlinear.advective,
+    "conservative": nonlinear.conservative,
+    "scalar": nonlinear.scalar_flux,
+}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Convective(Semilinear):
+    """An equation with a term of convection.
+
+    Args:
+        convection: b, its factor.
+        form: `advective`, `-b (u . grad) u` for a vector of as many channels as dimensions;
+            `conservative`, `-b/2 div(u (x) u)`, whose mean is conserved; `scalar`,
+            `-b/2 sum_i d(u^2)/dx_i` for one channel. In 1D they are one.
+    """
+
+    convection: Coefficient = 1.0
+    form: Literal["advective", "conservative", "scalar"] = "advective"
+
+    @final
+    def channels(self, dims: int) -> tuple[str, ...]:
+        """The components of a vector, `u_x` and so on, or `u`."""
+        if dims == 1 or self.form == "scalar":
+            return ("u",)
+        return tuple(f"u_{axis}" for axis in "xyz"[:dims])
+
+    @final
+    def nonlinear(self, grid: Grid) -> Nonlinear | None:
+        """See `Semilinear.nonlinear`.
+
+        Raises:
+            ValueError: an unknown form.
+        """
+        if self.form not in _FORMS:
+            raise ValueError(f"form={self.form!r}: convection is of a known form. Use {[*_FORMS]}")
+        return _FORMS[self.form](grid, field_scale(self.convection, grid))
+
+
+@final
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Burgers(Convective):
+    """`du/dt + b (u . grad) u = nu laplace u`.
+
+    Args:
+        diffusivity: nu, L^2/T.
+    """
+
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
+        "diffusivity": Parameter(5e-3, 2e-2, "L^2/T", logarithmic=True, term=Term("linear", 2, 1)),
+        "convection": Parameter(0.5, 1.5, "L/TU", term=Term("convection", 1, -1)),
+    }
+    INTERVAL: ClassVar[float] = 0.02
+    diffusivity: Coefficient = 1e-2
+
+    def linear(self, grid: Grid) -> Tensor:
+        """See `Semilinear.linear`."""
+        return symbol_scale(self.diffusivity, grid) * grid.sum_of_derivatives(2)
+
+
+@final
+@dataclass(frozen=True, eq=False, kw_only=True)
+class KuramotoSivashinsky(Semilinear):
+    """`du/dt + b/2 (|grad u|^2 - mean) + p laplace u + q sum_i d^4 u / dx_i^4 = 0`.
+
+    The combustion form, one scalar in any dimension. The mean of the squared gradient is taken
+    out, so that the mean of u stays. TorchFSM takes the biharmonic operator, exponax the other.
+    Modes below `k = sqrt(p / q)` grow, `n = L k / 2 pi` of them an axis. In 3D runs of fewer than
+    8 n points an axis blow up (measured): the short waves cannot drain what the long ones gain.
+
+    Args:
+        gradient_norm: b, L^2/TU.
+        second_order: p, L^2/T: long waves grow.
+        fourth_order: q, L^4/T: short waves decay.
+        biharmonic: `q laplace^2 u`, the isotropic operator, in place of the sum.
+    """
+
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
+        "gradient_norm": Parameter(0.8, 1.2, "L^2/TU", term=Term("gradient_norm", 2, -1)),
+        "second_order": Parameter(0.8, 1.0, "L^2/T", term=Term("linear", 2, -1)),
+        "fourth_order": Parameter(1.0, 1.2, "L^4/T", term=Term("linear", 4, -1)),
+    }
+    INTERVAL: ClassVar[float] = 0.2
+    length: float = 12.0
+    gradient_norm: Coefficient = 1.0
+    second_order: Coefficient = 1.0
+    fourth_order: Coefficient = 1.0
+    biharmonic: bool = False
+
+    def channels(self, dims: int) -> tuple[str, ...]:
+        """One scalar, `u`."""
+        return ("u",)
+
+    def linear(self, grid: Grid) -> Tensor:
+        """See `Semilinear.linear`."""
+        growth = symbol_scale(self.second_order, grid) * grid.sum_of_derivatives(2)
+        decay = symbol_scale(self.fourth_order, grid) * fourth_order(grid, self.biharmonic)
+        return -growth - decay
+
+    def nonlinear(self, grid: Grid) -> Nonlinear | None:
+        """See `Semilinear.nonlinear`."""
+        return nonlinear.gradient_norm(grid, field_scale(self.gradient_norm, grid))
+
+
+@final
+@dataclass(frozen=True, eq=False, kw_only=True)
+class KuramotoSivashinskyConservative(Convective):
+    """`du/dt + b (u . grad) u + p laplace u + q d^4 u / dx^4 = 0`: the slope of the other form.
+
+    In one dimension alone, as in APEBench; the combustion form is the one for several.
+
+    Args:
+        second_order: p, L^2/T.
+        fourth_order: q, L^4/T.
+    """
+
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
+        "convection": Parameter(0.8, 1.2, "L/TU", term=Term("convection", 1, -1)),
+        "second_order": KuramotoSivashinsky.PARAMETERS["second_order"],
+        "fourth_order": KuramotoSivashinsky.PARAMETERS["fourth_order"],
+    }
+    DIMS: ClassVar[tuple[int, ...]] = (1,)
+    INTERVAL: ClassVar[float] = 0.2
+    length: float = 22.0
+    form: Literal["advective", "conservative", "scalar"] = "conservative"
+    second_order: Coefficient = 1.0
+    fourth_order: Coefficient = 1.0
+
+    def linear(self, grid: Grid) -> Tensor:
+        """See `Semilinear.linear`."""
+        growth = symbol_scale(self.second_order, grid) * grid.sum_of_derivatives(2)
+        return -growth - symbol_scale(self.fourth_order, grid) * grid.sum_of_derivatives(4)
+
+
+@final
+@dataclass(frozen=True, eq=False, kw_only=True)
+class KortewegDeVries(Convective):
+    """`du/dt + b (u . grad) u + a sum_i d^3 u / dx_i^3 + mu sum_i d^4 u / dx_i^4 = 0`.
+
+    With b = 6, a = 1, mu = 0 and 1D this is the textbook's. Here we differ from exponax 0.2.0,
+    which drops the imaginary part of the coefficients of N and so converges at first order alone.
+
+    Args:
+        dispersivity: a, L^3/T.
+        hyper_diffusivity: mu, L^4/T, which damps what the coarse grid cannot carry.
+    """
+
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
+        "convection": Parameter(3.0, 6.0, "L/TU", term=Term("convection", 1, -1)),
+        "dispersivity": Parameter(0.5, 1.5, "L^3/T", term=Term("linear", 3, -1)),
+        "hyper_diffusivity": Parameter(
+            5e-3, 5e-2, "L^4/T", logarithmic=True, term=Term("linear", 4, -1)
+        ),
+    }
+    INTERVAL: ClassVar[float] = 0.05
+    length: float = 20.0
+    convection: Coefficient = 6.0
+    dispersivity: Coefficient = 1.0
+    hyper_diffusivity: Coefficient = 1e-2
+
+    def linear(self, grid: Grid) -> Tensor:
+        """See `Semilinear.linear`."""
+        waves = symbol_scale(self.dispersivity, grid) * grid.sum_of_derivatives(3)
+        return -waves - symbol_scale(self.hyper_diffusivity, grid) * grid.sum_of_derivatives(4)

@@ -1,0 +1,152 @@
+"""Nonlinear terms: pointwise in space, de-aliased, from spectrum to spectrum.
+
+Each function builds an N(u) for one grid. Modes beyond the de-aliasing limit (`Grid.resolved`) are
+left out before the product is formed and again after it, so that what is kept is the exact product
+of what went in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from scionwood_pde.solvers.etd import Nonlinear
+from scionwood_pde.solvers.spectral import Grid
+
+
+def pointwise(grid: Grid, degree: int, reaction: Callable[[Tensor], Tensor]) -> Nonlinear:
+    """`N(u) = f(u)` for a polynomial f of the fields at each point.
+
+    Args:
+        grid: of the fields.
+        degree: of f: the de-aliasing leaves 2 / (degree + 1) of the modes.
+        reaction: f, (batch, channel, *space) to the same.
+    """
+    kept = grid.resolved(degree)
+    return lambda u: grid.forward(reaction(grid.inverse(u * kept))) * kept
+
+
+def advective(grid: Grid, scale: Tensor) -> Nonlinear:
+    """`N(u) = -b (u . grad) u` for a vector field.
+
+    Args:
+        grid: of the fields.
+        scale: b, broadcasts to (batch, channel, *space).
+    """
+    kept = grid.resolved(2)
+
+    def evaluate(u: Tensor) -> Tensor:
+        resolved = u * kept
+        velocity = grid.inverse(resolved)
+        total = torch.zeros_like(velocity)
+        for axis in range(grid.dims):
+            slope = grid.inverse(resolved * grid.gradient[axis])
+            total = total + velocity[:, axis : axis + 1] * slope
+        return grid.forward(-scale * total) * kept
+
+    return evaluate
+
+
+def conservative(grid: Grid, scale: Tensor) -> Nonlinear:
+    """`N(u) = -b/2 div(u (x) u)` for a vector field: its mean is conserved.
+
+    Args:
+        grid: of the fields.
+        scale: b, broadcasts to (batch, channel, *space).
+    """
+    kept = grid.resolved(2)
+    pairs = [(i, j) for i in range(grid.dims) for j in range(i, grid.dims)]
+    place = {pair: n for n, (i, j) in enumerate(pairs) for pair in ((i, j), (j, i))}
+
+    def evaluate(u: Tensor) -> Tensor:
+        velocity = grid.inverse(u * kept)
+        products = torch.stack([velocity[:, i] * velocity[:, j] for i, j in pairs], dim=1)
+        flux = grid.forward(-scale / 2 * products) * kept
+        rows = [
+            sum(grid.gradient[j] * flux[:, place[i, j]] for j in range(grid.dims))
+            for i in range(grid.dims)
+        ]
+        return torch.stack([torch.as_tensor(row) for row in rows], dim=1)
+
+    return evaluate
+
+
+def scalar_flux(grid: Grid, scale: Tensor) -> Nonlinear:
+    """`N(u) = -b/2 sum_i d(u^2)/dx_i` for a scalar field: its mean is conserved.
+
+    Args:
+        grid: of the fields.
+        scale: b, broadcasts to (batch, channel, *space).
+    """
+    kept = grid.resolved(2)
+    divergence = grid.sum_of_derivatives(1).to(grid.dtype.to_complex()) * kept
+    return lambda u: divergence * grid.forward(-scale / 2 * grid.inverse(u * kept) ** 2)
+
+
+def gradient_norm(grid: Grid, scale: Tensor) -> Nonlinear:
+    """`N(u) = -b/2 (|grad u|^2 - its mean)` for each channel: the mean of u is held.
+
+    Args:
+        grid: of the fields.
+        scale: b, broadcasts to (batch, channel, *space).
+    """
+    kept = grid.resolved(2)
+    fluctuation = kept * (grid.squared_wavenumber > 0)
+
+    def evaluate(u: Tensor) -> Tensor:
+        resolved = u * kept
+        square = torch.zeros((), dtype=grid.dtype, device=u.device)
+        for symbol in grid.gradient:
+            square = square + grid.inverse(resolved * symbol) ** 2
+        return grid.forward(-scale / 2 * square) * fluctuation
+
+    return evaluate
+
+
+def rotational(grid: Grid) -> Nonlinear:
+    """`N(u) = P(u x curl u)`, incompressible convection in rotational form, in 2D or 3D.
+
+    It equals `-P((u . grad) u)`, and it conserves kinetic energy on the grid, since `u x omega` is
+    at right angles to u at every point. P is Leray's projection, which stands for the pressure.
+
+    Args:
+        grid: of the fields, of 2 or 3 dimensions.
+
+    Source: Canuto, Hussaini, Quarteroni, Zang, Spectral Methods, 2007, section 3.3.
+    """
+    kept = grid.resolved(2)
+    turn = _turn_2d if grid.dims == 2 else _turn_3d
+
+    def evaluate(u: Tensor) -> Tensor:
+        resolved = u * kept
+        both = grid.inverse(torch.cat([resolved, curl(grid, resolved)], dim=1))
+        return grid.project(grid.forward(turn(both[:, : grid.dims], both[:, grid.dims :])) * kept)
+
+    return evaluate
+
+
+def curl(grid: Grid, spectrum: Tensor) -> Tensor:
+    """The curl of a vector field, spectrum to spectrum.
+
+    Args:
+        grid: of the fields, of 2 or 3 dimensions.
+        spectrum: (batch, dims, *modes), complex.
+
+    Returns:
+        (batch, 1, *modes) in 2D, `d u_y / dx - d u_x / dy`; (batch, 3, *modes) in 3D.
+    """
+    slope, u = grid.gradient, spectrum
+    if grid.dims == 2:
+        return (slope[0] * u[:, 1] - slope[1] * u[:, 0]).unsqueeze(1)
+    parts = [slope[j] * u[:, k] - slope[k] * u[:, j] for j, k in ((1, 2), (2, 0), (0, 1))]
+    return torch.stack(parts, dim=1)
+
+
+def _turn_2d(u: Tensor, omega: Tensor) -> Tensor:
+    return torch.stack([u[:, 1] * omega[:, 0], -u[:, 0] * omega[:, 0]], dim=1)
+
+
+def _turn_3d(u: Tensor, omega: Tensor) -> Tensor:
+    return torch.linalg.cross(u, omega, dim=1)

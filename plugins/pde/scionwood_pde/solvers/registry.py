@@ -1,0 +1,54 @@
+"""Every equation by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from scionwood_pde.solvers.convection import (
+    Burgers,
+    KortewegDeVries,
+    KuramotoSivashinsky,
+    KuramotoSivashinskyConservative,
+)
+from scionwood_pde.solvers.equation import Equation
+from scionwood_pde.solvers.fluids import KolmogorovFlow, NavierStokes
+from scionwood_pde.solvers.linear import (
+    Advection,
+    AdvectionDiffusion,
+    Diffusion,
+    Dispersion,
+    HyperDiffusion,
+    Wave,
+)
+from scionwood_pde.solvers.reaction import AllenCahn, FisherKPP, GrayScott, SwiftHohenberg
+
+EQUATIONS: Mapping[str, type[Equation]] = {
+    "advection": Advection,
+    "diffusion": Diffusion,
+    "advection_diffusion": AdvectionDiffusion,
+    "dispersion": Dispersion,
+    "hyper_diffusion": HyperDiffusion,
+    "wave": Wave,
+    "burgers": Burgers,
+    "kuramoto_sivashinsky": KuramotoSivashinsky,
+    "kuramoto_sivashinsky_conservative": KuramotoSivashinskyConservative,
+    "korteweg_de_vries": KortewegDeVries,
+    "navier_stokes": NavierStokes,
+    "kolmogorov_flow": KolmogorovFlow,
+    "fisher_kpp": FisherKPP,
+    "allen_cahn": AllenCahn,
+    "swift_hohenberg": SwiftHohenberg,
+    "gray_scott": GrayScott,
+}
+"""Name -> class: `PARAMETERS` holds ranges, `channels(dims)` names, its fields configure it."""
+
+
+def equation(name: str) -> type[Equation]:
+    """The class of an equation.
+
+    Raises:
+        ValueError: no equation has this name.
+    """
+    if name not in EQUATIONS:
+        raise ValueError(f"{name!r}: no equation has this name. Choose of {sorted(EQUATIONS)}")
+    return EQUATIONS[name]

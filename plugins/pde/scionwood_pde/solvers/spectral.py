@@ -1,0 +1,207 @@
+"""Fourier operators on a periodic box: wavenumbers, derivatives, de-aliasing, projection.
+
+Conventions. The box is `[0, L)^D` with N equidistant points an axis, `x_j = j L / N`; the point at
+L is that at 0 and is left out. Space axes come last, in the order x, y, z ("ij"). Mode m of an axis
+has the wavenumber `k = 2 pi m / L`; the last axis holds the modes 0 to N/2 alone (`rfftn`). The
+transform is scaled so that the coefficient of mode 0 is the mean (`norm="forward"`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import pi
+from typing import final
+
+import torch
+from torch import Tensor
+
+
+@final
+@dataclass(frozen=True)
+class Grid:
+    """A periodic box `[0, length)^dims`, and the operators of its spectrum.
+
+    Symbols in float64 or complex128 are for coefficients, which are rounded to `dtype` when they
+    are ready; `gradient` and masks are of `dtype` already.
+
+    Args:
+        n_points: points an axis, N >= 4.
+        dims: space dimensions, 1 to 3.
+        length: side of the box, in the unit of space.
+        dtype: of the fields, float32 or float64.
+        device: of the fields.
+
+    Raises:
+        ValueError: a size that no box has, or a dtype other than the two.
+    """
+
+    n_points: int
+    dims: int
+    length: float
+    dtype: torch.dtype = torch.float32
+    device: torch.device | str = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.n_points < 4:
+            raise ValueError(f"n_points={self.n_points}: at least 4 are needed. Use a finer grid")
+        if self.dims not in (1, 2, 3):
+            raise ValueError(f"dims={self.dims}: a box has 1, 2 or 3 dimensions. Choose one")
+        if not 0 < self.length < float("inf"):
+            raise ValueError(
+                f"length={self.length}: the side of a box is positive and finite. Choose another"
+            )
+        if self.dtype not in (torch.float32, torch.float64):
+            raise ValueError(f"dtype={self.dtype}: fields are float32 or float64. Choose one")
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """The space axes, counted from the end."""
+        return tuple(range(-self.dims, 0))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of space, `(N,) * D`."""
+        return (self.n_points,) * self.dims
+
+    @cached_property
+    def points(self) -> Tensor:
+        """Coordinates of the points, (dims, *space) float64, in the unit of `length`."""
+        line = torch.arange(self.n_points, dtype=torch.float64, device=self.device)
+        line = line * (self.length / self.n_points)
+        return torch.stack(torch.meshgrid(*[line] * self.dims, indexing="ij"))
+
+    @cached_property
+    def modes(self) -> tuple[Tensor, ...]:
+        """Integer mode numbers, float64, one tensor an axis that broadcasts to the spectrum."""
+        found = []
+        for axis in range(self.dims):
+            frequencies = torch.fft.rfftfreq if axis == self.dims - 1 else torch.fft.fftfreq
+            line = frequencies(
+                self.n_points, 1 / self.n_points, dtype=torch.float64, device=self.device
+            )
+            found.append(line.reshape([-1 if i == axis else 1 for i in range(self.dims)]))
+        return tuple(found)
+
+    @cached_property
+    def squared_wavenumber(self) -> Tensor:
+        """`|k|^2`, (*modes) float64."""
+        return -self.sum_of_derivatives(2)
+
+    def derivative(self, axis: int, order: int = 1) -> Tensor:
+        """The symbol `(i k)^order` of a derivative along one axis.
+
+        Of an odd order the highest mode of an even N is left out: it has no sine on the grid.
+
+        Args:
+            axis: 0 for x, 1 for y, 2 for z.
+            order: of the derivative, >= 1.
+
+        Returns:
+            float64 for an even order, complex128 for an odd one; broadcasts to (*modes).
+        """
+        mode = self.modes[axis]
+        power = (2 * pi / self.length * mode) ** order * (-1) ** (order // 2)
+        if order % 2 == 0:
+            return power
+        return 1j * power * (2 * mode.abs() != self.n_points)
+
+    def sum_of_derivatives(self, order: int) -> Tensor:
+        """The symbol of `sum_i d^order / dx_i^order`: for order 4 this is not the biharmonic.
+
+        Returns:
+            (*modes), float64 for an even order, complex128 for an odd one.
+        """
+        return sum(
+            (self.derivative(axis, order) for axis in range(1, self.dims)),
+            start=self.derivative(0, order),
+        )
+
+    @cached_property
+    def gradient(self) -> tuple[Tensor, ...]:
+        """The symbols of the first derivatives in the fields' own precision, one an axis."""
+        kind = self.dtype.to_complex()
+        return tuple(self.derivative(axis).to(kind) for axis in range(self.dims))
+
+    def resolved(self, degree: int) -> Tensor:
+        """The modes that a product of `degree` fields leaves free of aliases.
+
+        Kept are `|m_i| <= 2 / (degree + 1) N/2 - 1` on every axis: Orszag's 2/3 rule for products
+        of two, 1/2 for products of three. The -1, as exponax has it, keeps the rule strict where
+        the bound is a whole number and costs one mode elsewhere.
+
+        Args:
+            degree: of the product, >= 1.
+
+        Returns:
+            (*modes), 1 where a mode is kept and 0 elsewhere, of the fields' dtype.
+
+        Source: Orszag, S. A., 1971, J. Atmos. Sci. 28, 1074.
+        """
+        highest = 2 * (self.n_points // 2) // (degree + 1) - 1
+        kept = torch.ones((), dtype=torch.bool, device=self.device)
+        for mode in self.modes:
+            kept = kept & (mode.abs() <= highest)
+        return kept.to(self.dtype)
+
+    def forward(self, field: Tensor) -> Tensor:
+        """The spectrum of a real field: (..., *space) to (..., *modes)."""
+        return torch.fft.rfftn(field, dim=self.axes, norm="forward")
+
+    def inverse(self, spectrum: Tensor) -> Tensor:
+        """The real field of a spectrum: (..., *modes) to (..., *space)."""
+        return torch.fft.irfftn(spectrum, s=self.shape, dim=self.axes, norm="forward")
+
+    @cached_property
+    def _projection(self) -> tuple[Tensor, ...]:
+        """`k / |k|^2` an axis, (*modes); with the gradient's own k, so that div is 0 exactly."""
+        k = [symbol.imag for symbol in (self.derivative(axis) for axis in range(self.dims))]
+        square = sum((part**2 for part in k[1:]), start=k[0] ** 2)
+        inverse = torch.where(square > 0, 1 / torch.where(square > 0, square, 1), 0)
+        return tuple((part * inverse).to(self.dtype) for part in k)
+
+    def project(self, spectrum: Tensor) -> Tensor:
+        """Leray's projection: what is left of a vector field without its gradient part.
+
+        `P u = u - k (k . u) / |k|^2`; mode 0 is left as it is.
+
+        Args:
+            spectrum: (batch, dims, *modes), complex.
+
+        Returns:
+            (batch, dims, *modes), of zero divergence.
+        """
+        along = sum(
+            (spectrum[:, i] * self.gradient[i].imag for i in range(1, self.dims)),
+            start=spectrum[:, 0] * self.gradient[0].imag,
+        )
+        pressure = torch.stack([along * part for part in self._projection], dim=1)
+        return spectrum - pressure
+
+    def interpolated(self, field: Tensor) -> Tensor:
+        """The trigonometric polynomial through a coarser grid's points, on this grid.
+
+        Args:
+            field: (..., n, ..., n), real, n odd (so that no mode is ambiguous) and n <= N.
+
+        Returns:
+            (..., *space), real: modes of `|m_i| <= (n - 1) / 2` alone.
+
+        Raises:
+            ValueError: n is even or above N.
+        """
+        n = field.shape[-1]
+        if n % 2 == 0 or n > self.n_points:
+            raise ValueError(
+                f"{n} points to {self.n_points}: an odd number goes to a grid no coarser. "
+                "Choose a lower cutoff or a finer grid"
+            )
+        spectrum = torch.fft.rfftn(field, dim=self.axes, norm="forward")
+        half = (n + 1) // 2
+        for axis in self.axes[:-1]:
+            gap = list(spectrum.shape)
+            gap[axis] = self.n_points - n
+            low, high = spectrum.split([half, half - 1], dim=axis)
+            spectrum = torch.cat([low, spectrum.new_zeros(gap), high], dim=axis)
+        missing = self.n_points // 2 + 1 - half
+        return self.inverse(torch.nn.functional.pad(spectrum, (0, missing)))

@@ -1,0 +1,146 @@
+"""The loop: one seed one stream, bounded reuse, no simulation that blew up, an exact resume."""
+
+from __future__ import annotations
+
+import pickle
+from collections import Counter
+from itertools import islice
+
+import pytest
+import torch
+from torch import Tensor
+
+from scionwood import TrainingError
+from scionwood_pde.online import Cropper, Frames, Here, OnlineLoop, Schedule, Simulator
+
+SCHEDULE = Schedule(capacity=6, reuse=2, max_uses=3)
+
+
+def loop_of(
+    *equations: str, seed: int = 0, schedule: Schedule = SCHEDULE, interval: float = 1.0
+) -> OnlineLoop:
+    simulator = Simulator(equations or ("burgers",), 16, 2, interval, seed=seed)
+    return OnlineLoop(Here(simulator), Cropper(12), schedule)
+
+
+def stream(loop: OnlineLoop, n: int) -> Tensor:
+    return torch.stack(list(islice(loop, n)))
+
+
+def test_one_seed_gives_one_stream() -> None:
+    first, again, other = (stream(loop_of(seed=seed), 20) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_samples_have_zero_mean_and_unit_variance() -> None:
+    samples = stream(loop_of("burgers", "gray_scott"), 20)
+    assert samples.shape == (20, 1, 12, 12, 12)
+    assert samples.mean((1, 2, 3, 4)).abs().max() < 1e-5
+    assert (samples.std((1, 2, 3, 4)) - 1).abs().max() < 1e-5
+
+
+def test_no_sample_is_used_more_often_than_the_bound() -> None:
+    loop = loop_of()
+    uses = Counter(loop.draw().key for _ in range(120))
+    assert max(uses.values()) == SCHEDULE.max_uses
+    assert len(uses) <= loop.samples
+
+
+def test_the_schedule_sets_how_often_a_sample_is_used() -> None:
+    loop = loop_of(schedule=Schedule(capacity=6, reuse=4, max_uses=1000))
+    stream(loop, 200)
+    found = loop.statistics()
+    assert found["samples"] == 6 + 199 // 4
+    assert found["samples_per_simulated"] == 200 / found["samples"]
+    assert 0 <= found["waiting_share"] <= 1
+
+
+def test_simulations_that_blow_up_are_counted_and_never_drawn() -> None:
+    # Advection is exact over any interval; Fisher-KPP is not stable over this one.
+    loop = loop_of("advection", "fisher_kpp", interval=200.0)
+    drawn = [loop.draw() for _ in range(60)]
+    assert all(entry.sample.isfinite().all() for entry in drawn)
+    assert {entry.key[0] % 2 for entry in drawn} == {0}
+    assert loop.rejected == loop.simulated // 2 > 0
+
+
+def test_equations_that_always_blow_up_are_an_error() -> None:
+    with pytest.raises(TrainingError, match="in a row gave no sample"):
+        next(loop_of("fisher_kpp", interval=200.0))
+
+
+@pytest.mark.parametrize("after", [0, 1, 17])
+def test_a_resumed_stream_is_the_uninterrupted_one(after: int) -> None:
+    whole, cut = loop_of("burgers", "wave"), loop_of("burgers", "wave")
+    for loop in (whole, cut):
+        assert len(list(islice(loop, after))) == after
+    state = pickle.loads(pickle.dumps(cut.state_dict()))
+    resumed = loop_of("burgers", "wave")
+    resumed.load_state_dict(state)
+    assert torch.equal(stream(whole, 40), stream(resumed, 40))
+    assert whole.state_dict()["counts"] == resumed.state_dict()["counts"]
+
+
+def test_a_state_holds_numbers_and_no_fields() -> None:
+    loop = loop_of()
+    stream(loop, 10)
+    assert len(pickle.dumps(loop.state_dict())) < 10_000
+
+
+def test_closing_and_going_on_changes_nothing() -> None:
+    whole, paused = loop_of(), loop_of()
+    first = stream(paused, 7)
+    paused.close()
+    assert torch.equal(stream(whole, 20), torch.cat([first, stream(paused, 13)]))
+
+
+def test_flat_cubes_are_left_out() -> None:
+    fields = torch.randn(2, 1, 8, 8, 8, generator=torch.Generator().manual_seed(0))
+    fields[1] = 3.0
+    frames = Frames(0, fields, torch.tensor(True))
+    assert len(Cropper(8)(frames, torch.Generator())) == 1
+
+
+def test_cubes_are_cut_from_their_frames() -> None:
+    fields = torch.randn(1, 2, 8, 8, 8, generator=torch.Generator().manual_seed(0))
+    cubes = Cropper(8, per_frame=3)(Frames(0, fields, torch.tensor(True)), torch.Generator())
+    standard = (fields[0] - fields[0].mean((1, 2, 3), keepdim=True)) / fields[0].std(
+        (1, 2, 3), keepdim=True
+    )
+    assert len(cubes) == 6
+    for field in standard:
+        assert sum(torch.allclose(cube[0], field, atol=1e-5) for cube in cubes) == 3
+
+
+def test_a_cube_larger_than_the_grid_is_refused() -> None:
+    frames = Frames(0, torch.zeros(1, 1, 8, 8, 8), torch.tensor(True))
+    with pytest.raises(ValueError, match="Raise n_points or lower the side"):
+        Cropper(16)(frames, torch.Generator())
+
+
+def test_reuse_above_its_bound_is_refused() -> None:
+    with pytest.raises(ValueError, match="Lower reuse or raise max_uses"):
+        Schedule(reuse=8, max_uses=4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"equations": ()}, "nothing to simulate"),
+        ({"equations": ("heat",)}, "no equation has this name"),
+        ({"equations": ("kuramoto_sivashinsky_conservative",)}, "in 3D"),
+        ({"branch": "holdout"}, "choose one of"),
+    ],
+)
+def test_a_simulator_refuses_what_it_cannot_be(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Simulator(**{"equations": ("burgers",), "n_points": 16, **options})  # type: ignore[arg-type]
+
+
+def test_branches_and_ranks_have_simulations_of_their_own() -> None:
+    frames = [
+        Simulator(("burgers",), 16, 1, branch=branch, rank=rank)(0).fields
+        for branch, rank in (("train", 0), ("val", 0), ("train", 1))
+    ]
+    assert not any(torch.equal(frames[i], frames[j]) for i, j in ((0, 1), (0, 2), (1, 2)))

@@ -1,0 +1,85 @@
+"""Worker processes give the stream that the training process would make, and are missed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from itertools import islice
+
+import pytest
+import torch
+
+from scionwood import TrainingError
+from scionwood_pde.online import (
+    Cropper,
+    Here,
+    OnlineLoop,
+    Schedule,
+    SideStream,
+    Simulator,
+    Source,
+    Workers,
+)
+
+SIMULATOR = Simulator(("burgers", "wave"), 16, 2)
+
+
+def loop_of(source: Source) -> OnlineLoop:
+    return OnlineLoop(source, Cropper(16), Schedule(4, 1, 2))
+
+
+@pytest.fixture
+def workers() -> Iterator[Workers]:
+    source = Workers(SIMULATOR, count=2, depth=1)
+    yield source
+    source.close()
+
+
+def test_workers_give_the_same_stream_and_resume_it(workers: Workers) -> None:
+    expected = torch.stack(list(islice(loop_of(Here(SIMULATOR)), 24)))
+    loop = loop_of(workers)
+    first = torch.stack(list(islice(loop, 12)))
+    state = loop.state_dict()
+    loop.load_state_dict(state)  # ends the processes and starts others
+    rest = torch.stack(list(islice(loop, 12)))
+    assert torch.equal(torch.cat([first, rest]), expected)
+
+
+def test_a_killed_worker_is_noticed(workers: Workers) -> None:
+    workers.start(0)
+    workers.take()
+    pid = workers.processes[1].pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(TrainingError, match="worker 1: it ended with exit code -9"):
+        # What it had sent before it died still arrives.
+        [workers.take() for _ in range(20)]
+
+
+def test_an_error_in_a_worker_is_raised_here() -> None:
+    source = Workers(Simulator(("burgers",), 2), count=1)
+    source.start(0)
+    with pytest.raises(TrainingError, match="ValueError: n_points=2"):
+        source.take()
+    source.close()
+
+
+def test_closing_ends_the_processes(workers: Workers) -> None:
+    workers.start(0)
+    processes = list(workers.processes)
+    workers.close()
+    assert not workers.processes
+    for process in processes:
+        with pytest.raises(ValueError, match="closed"):
+            process.is_alive()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_side_stream_gives_the_simulations_in_their_order() -> None:
+    source = SideStream(Simulator(("burgers", "wave"), 16, 2, device="cuda"))
+    source.start(3)
+    for index in (3, 4, 5):
+        frames = source.take()
+        assert frames.index == index
+        assert torch.allclose(frames.fields.cpu(), SIMULATOR(index).fields, atol=1e-4)

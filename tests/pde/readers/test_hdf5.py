@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import xarray as xr
+
+from scionwood import ReadError, WriteError
+from scionwood_pde.readers.pdebench import PDEBenchReader
+from scionwood_pde.readers.well import WellReader
+from scionwood_pde.readers.write import write_well
+
+
+@pytest.fixture
+def well(states: xr.DataArray, tmp_path: Path) -> Path:
+    path = tmp_path / "states.hdf5"
+    write_well(states, path)
+    return path
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Path:
+    path = tmp_path / "bench.h5"
+    PDEBenchReader.write_sample(path)
+    return path
+
+
+def test_a_well_file_has_the_layout_of_the_well(well: Path, states: xr.DataArray) -> None:
+    with h5py.File(well) as file:
+        assert file.attrs["n_spatial_dims"] == 3
+        assert file.attrs["n_trajectories"] == 2
+        assert file.attrs["grid_type"] == "cartesian"
+        assert list(file["dimensions"].attrs["spatial_dims"]) == ["x", "y", "z"]
+        velocity, density = file["t1_fields/u"], file["t0_fields/density"]
+        np.testing.assert_array_equal(np.moveaxis(velocity[()], -1, 2), states.values[:, :, :3])
+        np.testing.assert_array_equal(density[()], states.values[:, :, 3])
+        assert velocity.attrs["dim_varying"].all()
+        assert velocity.attrs["sample_varying"]
+        condition = file["boundary_conditions/x_periodic"]
+        assert condition.attrs["bc_type"] == "PERIODIC"
+        assert condition["mask"][()].tolist() == [True, False, False, True]
+
+
+def test_values_are_those_of_h5py(bench: Path) -> None:
+    reader = PDEBenchReader(bench)
+    assert [channel.name for channel in reader.layout.channels] == ["density", "V_x", "V_y", "V_z"]
+    assert len(reader.layout.times) == 3  # the file lists the end of the last interval too
+    with h5py.File(bench) as file:
+        assert len(file["t-coordinate"]) == 4
+        for row, name in enumerate(("density", "Vx", "Vy", "Vz")):
+            assert reader.state(1, 2)[row].tobytes() == file[name][1, 2].tobytes()
+
+
+def test_a_constant_well_field_is_repeated_and_not_written_over(well: Path) -> None:
+    with h5py.File(well, "r+") as file:
+        terrain = np.arange(12, dtype=np.float32).reshape(4, 3)
+        file["t0_fields/terrain"] = terrain
+        varying = {"sample_varying": False, "time_varying": False}
+        file["t0_fields/terrain"].attrs.update(dim_varying=[True, True, False], **varying)
+    reader = WellReader(well, fields=["terrain"])
+    for state in reader:
+        np.testing.assert_array_equal(state.data, np.stack([terrain] * 2, axis=-1)[None])
+    with pytest.raises(WriteError, match="stored once for every sample, time, z"):
+        reader.rewrite(well.with_stem("target"), lambda record: record.data + 1)
+
+
+def test_a_tensor_of_the_well_has_components(well: Path) -> None:
+    values = np.random.default_rng(1).standard_normal((2, 3, 4, 3, 2, 3, 3)).astype(np.float32)
+    with h5py.File(well, "r+") as file:
+        file["t2_fields/stress"] = values
+    reader = WellReader(well, fields=["stress_xz", "stress_yy"])
+    np.testing.assert_array_equal(
+        reader.state(1, 1), values[1, 1][..., [0, 1], [2, 1]].transpose(3, 0, 1, 2)
+    )
+
+
+def damaged(change: Callable[[h5py.File], None]) -> Callable[[Path], None]:
+    def apply(path: Path) -> None:
+        with h5py.File(path, "r+") as file:
+            change(file)
+
+    return apply
+
+
+def _external_link(file: h5py.File) -> None:
+    file["t0_fields/secret"] = h5py.ExternalLink("/etc/passwd", "/x")
+
+
+def _external_storage(file: h5py.File) -> None:
+    file.create_dataset("raw", (4,), "f4", external=[("/etc/hostname", 0, 16)])
+
+
+def _virtual(file: h5py.File) -> None:
+    layout = h5py.VirtualLayout((4,), "f4")
+    layout[:] = h5py.VirtualSource("other.h5", "x", shape=(4,))
+    file.create_virtual_dataset("view", layout)
+
+
+def _wrong_shape(file: h5py.File) -> None:
+    del file["t0_fields/density"]
+    file["t0_fields/density"] = np.zeros((2, 3, 4, 2, 3), np.float32)
+
+
+def _unwritten(file: h5py.File) -> None:
+    del file["t0_fields/density"]
+    file.create_dataset("t0_fields/density", (2, 3, 4, 3, 2), "f4", chunks=(1, 1, 4, 3, 2))
+    file["t0_fields/density"][0] = 1
+
+
+def _endless_axis(file: h5py.File) -> None:
+    del file["dimensions/x"]
+    file["dimensions"].create_dataset("x", (10**12,), "f8", chunks=(100,))
+
+
+def _curved(file: h5py.File) -> None:
+    file.attrs["grid_type"] = "spherical"
+
+
+DAMAGES = {
+    "external link": (_external_link, "secret.* leads to the file '/etc/passwd'"),
+    "external storage": (_external_storage, "'raw' lies in other files"),
+    "virtual dataset": (_virtual, "'view' lies in other files"),
+    "wrong shape": (_wrong_shape, "'density' has shape"),
+    "not all written": (_unwritten, "144 bytes stored|288 bytes stored"),
+    "endless axis": (_endless_axis, "declares 7451 GiB"),
+    "curved grid": (_curved, "grid is spherical"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), DAMAGES.values(), ids=DAMAGES)
+def test_hostile_and_unfinished_files_are_refused(
+    well: Path, change: Callable[[h5py.File], None], message: str
+) -> None:
+    damaged(change)(well)
+    with pytest.raises(ReadError, match=message):
+        WellReader(well)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 0.999])
+def test_a_truncated_file_is_refused(well: Path, bench: Path, share: float) -> None:
+    for path, reader in ((well, WellReader), (bench, PDEBenchReader)):
+        whole = path.read_bytes()
+        path.write_bytes(whole[: int(len(whole) * share)])
+        with pytest.raises(ReadError, match=r"no readable .* HDF5 file .*truncated"):
+            reader(path)
+
+
+def test_fields_of_two_shapes_are_no_pdebench_file(bench: Path) -> None:
+    with h5py.File(bench, "r+") as file:
+        file["pressure"] = np.zeros((2, 3, 4, 3, 5), np.float32)
+    with pytest.raises(ReadError, match="alike"):
+        PDEBenchReader(bench)

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from scionwood import ReadError, WriteError
+from scionwood_pde.readers.base import StatesReader
+from scionwood_pde.readers.netcdf import NetCDFReader
+from scionwood_pde.readers.opening import open_reader
+from scionwood_pde.readers.pdebench import PDEBenchReader
+from scionwood_pde.readers.well import WellReader
+from scionwood_pde.readers.zarr_store import ZarrReader
+
+READERS = (WellReader, PDEBenchReader, NetCDFReader, ZarrReader)
+Write = Callable[[Callable[[xr.Dataset], xr.Dataset]], Path]
+
+
+@pytest.fixture(params=READERS, ids=lambda reader: reader.format)
+def sample(request: pytest.FixtureRequest, tmp_path: Path) -> StatesReader:
+    kind: Any = request.param
+    path = tmp_path / f"sample{kind.suffixes[0]}"
+    kind.write_sample(path)
+    reader = open_reader(path)
+    assert type(reader) is kind
+    return reader
+
+
+def test_every_format_gives_the_same_states(sample: StatesReader, states: xr.DataArray) -> None:
+    found = sample.to_xarray()
+    assert found.dims == ("sample", "time", "channel", "x", "y", "z")
+    order = [0, 1, 2, 3] if sample.format != "PDEBench HDF5" else [3, 0, 1, 2]
+    if sample.format == "Well HDF5":
+        order = [3, 0, 1, 2]  # scalars before vectors
+    np.testing.assert_array_equal(found.values, states.values[:, :, order])
+    for index, record in enumerate(sample):
+        time = index % 3
+        assert dict(record.key) == {"sample": index // 3, "time": time}
+        np.testing.assert_array_equal(record.data, found.values[index // 3, time])
+        np.testing.assert_array_equal(sample.read(index).data, record.data)
+
+
+@pytest.mark.parametrize("reader", [WellReader, NetCDFReader, ZarrReader])
+def test_units_spacing_and_boundaries_are_kept(reader: Any, tmp_path: Path) -> None:
+    path = tmp_path / f"sample{reader.suffixes[0]}"
+    reader.write_sample(path)
+    with reader(path, fields=["u_y", "density"]) as opened:
+        found = opened.to_xarray()
+        assert opened.units["data"] == "m/s, kg/m^3"
+    assert found.channel.values.tolist() == ["u_y", "density"]
+    assert found.unit.values.tolist() == ["m/s", "kg/m^3"]
+    assert found.time.values.tolist() == pytest.approx([0, 0.1, 0.2])
+    assert found.time.attrs["units"] == "s"
+    wanted = {"units": "m", "spacing": 0.5, "boundary": "periodic"}
+    assert found.x.attrs == found.y.attrs == found.z.attrs == wanted
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        (0, 1),
+        (slice(None), 2, 1, slice(1, 3), 0),
+        (1, slice(None, None, 2), slice(1, 3), ..., slice(None, None, -1)),
+        (slice(0, 1), -1, [2, 0], 1, slice(0, 3, 2), -1),
+    ],
+    ids=str,
+)
+def test_lazy_states_are_indexed_like_an_array(sample: StatesReader, key: Any) -> None:
+    lazy = sample.to_xarray()
+    np.testing.assert_array_equal(lazy[key].values, lazy.load()[key].values)
+
+
+def test_windows_are_read_without_the_rest(sample: StatesReader) -> None:
+    window = [slice(1, 4), slice(0, 3, 2), slice(1, 2)]
+    whole = sample.state(1, 2)
+    np.testing.assert_array_equal(sample.state(1, 2, window, [2, 0]), whole[[2, 0], 1:4, ::2, 1:2])
+
+
+def test_no_file_stays_open(sample: StatesReader) -> None:
+    sample.state(0, 0)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(5):
+        sample.state(0, 0)
+    next(iter(sample))
+    assert len(os.listdir("/proc/self/fd")) <= before
+
+
+def test_a_missing_field_is_named(sample: StatesReader) -> None:
+    with pytest.raises(ReadError, match=r"no field 'vorticity'; it has .*density"):
+        type(sample)(sample.path, fields=["vorticity"])
+
+
+def test_rewriting_changes_the_values_alone(sample: StatesReader, tmp_path: Path) -> None:
+    target = sample.path.with_stem("doubled")
+
+    def double_first(record: Any) -> np.ndarray:
+        factor = 2.0 if record.key == {"sample": 1, "time": 0} else 1.0
+        return record.data * np.float32(factor)
+
+    sample.rewrite(target, double_first)
+    before, after = sample.to_xarray(), open_reader(target).to_xarray()
+    np.testing.assert_array_equal(after[1, 0], 2 * before[1, 0])
+    np.testing.assert_array_equal(after[0], before[0])
+    xr.testing.assert_identical(after.drop_vars(()).isel(sample=0), before.isel(sample=0))
+
+
+def test_dims_may_have_any_order_and_sample_may_be_missing(
+    netcdf: Write, states: xr.DataArray
+) -> None:
+    path = netcdf(lambda data: data.isel(sample=1).transpose("z", "time", "y", "x"))
+    found = open_reader(path, fields=["u_x", "density"]).to_xarray()
+    np.testing.assert_array_equal(found.values, states.values[1:, :, [0, 3]])
+
+
+def test_a_channel_axis_becomes_channels(netcdf: Write, states: xr.DataArray) -> None:
+    path = netcdf(
+        lambda data: (
+            data[["u_x", "u_y"]].to_dataarray("channel", "u").to_dataset().drop_vars("channel")
+        )
+    )
+    reader = open_reader(path)
+    assert [channel.name for channel in reader.layout.channels] == ["u_0", "u_1"]
+    np.testing.assert_array_equal(reader.to_xarray().values, states.values[:, :, :2])
+
+
+def test_double_precision_is_kept(netcdf: Write, states: xr.DataArray) -> None:
+    with open_reader(netcdf(lambda data: data.astype(np.float64) / 3)) as reader:
+        assert reader.dtype == "float64"
+        wanted = states.sel(channel=[c.name for c in reader.layout.channels]).values
+        np.testing.assert_array_equal(reader.to_xarray().values, wanted.astype(np.float64) / 3)
+
+
+def test_packed_values_are_read_but_not_written_over(netcdf: Write, tmp_path: Path) -> None:
+    def pack(data: xr.Dataset) -> xr.Dataset:
+        for each in data.data_vars.values():
+            each.encoding = {"dtype": "int16", "scale_factor": 0.001, "_FillValue": -32768}
+        return data
+
+    reader = open_reader(netcdf(pack))
+    with pytest.raises(WriteError, match="packed"):
+        reader.rewrite(tmp_path / "target.nc", lambda record: 2 * record.data)
+    assert not (tmp_path / "target.nc").exists()
+
+
+CHANGES: dict[str, tuple[Callable[[xr.Dataset], xr.Dataset], str]] = {
+    "a side of 1": (lambda data: data.isel(z=[0]), "axis z has a side of 1"),
+    "axes in two units": (
+        lambda data: data.assign_coords(y=data.y.assign_attrs(units="km")),
+        "mixed units: x in m, y in km, z in m",
+    ),
+    "a vector in two units": (
+        lambda data: data.assign(u_y=data.u_y.assign_attrs(units="cm/s")),
+        "mixed units: .*u_y in cm/s",
+    ),
+    "other dims": (lambda data: data.rename(x="lon", y="lat"), "has dims"),
+    "one dim more": (lambda data: data.expand_dims(member=2), "'member'.*known are"),
+    "irregular points": (
+        lambda data: data.assign_coords(x=[0.0, 0.5, 1.0, 9.0]),
+        "axis x lie 0.5 to 8 apart",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), CHANGES.values(), ids=CHANGES)
+def test_what_is_no_regular_grid_of_states_is_refused(
+    netcdf: Write, change: Callable[[xr.Dataset], xr.Dataset], message: str
+) -> None:
+    path = netcdf(change)
+    with pytest.raises(ReadError, match=message) as caught:
+        NetCDFReader(path)
+    assert path.name in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_nan_and_infinity_are_found_where_they_are(netcdf: Write, value: float) -> None:
+    def spoil(data: xr.Dataset) -> xr.Dataset:
+        data["u_z"][1, 2, 0, 0, 0] = value
+        return data
+
+    reader = NetCDFReader(netcdf(spoil))
+    assert np.isfinite(reader.read(4).data).all()
+    with pytest.raises(ReadError, match="field 'u_z', sample 1, time 2 holds NaN or infinity"):
+        reader.read(5)
+
+
+def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("Dear colleague")
+    with pytest.raises(ReadError, match="no readable HDF5"):
+        open_reader(path)
+    with pytest.raises(ReadError, match="no such file"):
+        open_reader(tmp_path / "nothing")

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+
+from scionwood import OutputExistsError, ReadError
+from scionwood_pde.readers.opening import open_reader
+from scionwood_pde.readers.write import write_well, write_zarr
+from scionwood_pde.readers.zarr_store import ZarrReader
+
+FORKED = """
+import os, sys
+from pathlib import Path
+from scionwood import ReadError
+from scionwood_pde.readers.zarr_store import ZarrReader
+
+reader = ZarrReader(Path(sys.argv[1]))
+reader.state(0, 0)
+child = os.fork()
+if not child:
+    try:
+        reader.state(0, 0)
+    except ReadError as error:
+        os._exit(0 if "spawn or forkserver" in str(error) else 1)
+    os._exit(2)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.fixture(params=["states.zarr", "states.zarr.zip"])
+def store(request: pytest.FixtureRequest, states: xr.DataArray, tmp_path: Path) -> Path:
+    path = tmp_path / str(request.param)
+    write_zarr(states, path, chunk=2, shard=4)
+    return path
+
+
+def test_a_store_is_zarr_3_with_chunks_in_shards(store: Path) -> None:
+    opened = zarr.storage.ZipStore(store, mode="r") if store.suffix == ".zip" else store
+    array = zarr.open_group(opened, mode="r")["u_x"]
+    assert array.metadata.zarr_format == 3
+    assert array.chunks == (1, 1, 2, 2, 2)
+    assert array.shards == (1, 1, 4, 4, 2)
+    assert array.metadata.dimension_names == ("sample", "time", "x", "y", "z")
+
+
+def test_a_store_reads_as_it_was_written(store: Path, states: xr.DataArray) -> None:
+    xr.testing.assert_identical(open_reader(store).to_xarray().load(), states)
+
+
+def test_xarray_opens_a_store_as_it_is(states: xr.DataArray, tmp_path: Path) -> None:
+    write_zarr(states, tmp_path / "states.zarr")
+    found = xr.open_zarr(tmp_path / "states.zarr", chunks=None, consolidated=False)
+    np.testing.assert_array_equal(found["u_z"].values, states.values[:, :, 2])
+    assert found["u_z"].attrs["units"] == "m/s"
+    assert found["x"].attrs["boundary"] == "periodic"
+
+
+def test_lost_chunks_are_found_out(states: xr.DataArray, tmp_path: Path) -> None:
+    write_zarr(states, tmp_path / "states.zarr")
+    shutil.rmtree(tmp_path / "states.zarr/u_x/c/1")
+    reader = ZarrReader(tmp_path / "states.zarr")
+    reader.state(0, 0)
+    with pytest.raises(ReadError, match="field 'u_x', sample 1, time 0 holds NaN"):
+        reader.state(1, 0)
+
+
+def test_a_declared_size_is_checked_before_memory_is_asked_for(tmp_path: Path) -> None:
+    group = zarr.open_group(tmp_path / "big.zarr", mode="w", zarr_format=3)
+    shape = (10**5,) * 3
+    group.create_array("u", shape=shape, chunks=(10,) * 3, dtype="f4", dimension_names=tuple("xyz"))
+    with pytest.raises(ReadError, match="declares 3725290 GiB"):
+        ZarrReader(tmp_path / "big.zarr")
+
+
+def test_what_exists_is_kept_unless_overwritten(store: Path, states: xr.DataArray) -> None:
+    with pytest.raises(OutputExistsError):
+        write_zarr(states, store)
+    write_zarr(2 * states.astype(np.float32), store, overwrite=True)
+    np.testing.assert_array_equal(open_reader(store).to_xarray().values, 2 * states.values)
+    assert [path.name for path in store.parent.iterdir()] == [store.name]
+
+
+def test_a_folder_that_cannot_be_written_whole_leaves_nothing(
+    states: xr.DataArray, tmp_path: Path
+) -> None:
+    spoilt = states.drop_vars("unit")
+    with pytest.raises(ReadError, match="lacks coordinates unit"):
+        write_zarr(spoilt, tmp_path / "states.zarr")
+    assert not list(tmp_path.iterdir())
+
+
+def test_readers_work_in_spawned_workers(store: Path, states: xr.DataArray) -> None:
+    well = store.parent / "states.hdf5"
+    write_well(states, well)
+    readers = [open_reader(store), open_reader(well, fields=["u_x", "u_y", "u_z", "density"])]
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        for reader in readers:
+            np.testing.assert_array_equal(pool.apply(reader.state, (1, 2)), states.values[1, 2])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_process_refuses_to_read(states: xr.DataArray, tmp_path: Path) -> None:
+    write_zarr(states, tmp_path / "states.zarr")
+    command = [sys.executable, "-c", FORKED, str(tmp_path / "states.zarr")]
+    assert subprocess.run(command, timeout=120).returncode == 0

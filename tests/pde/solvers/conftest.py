@@ -1,0 +1,62 @@
+"""Fixtures of the solvers' tests."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import pytest
+import torch
+
+from scionwood_pde.solvers import Simulation, simulate
+from scionwood_pde.solvers.equation import Equation
+
+
+class Advance(Protocol):
+    def __call__(
+        self,
+        equation: Equation,
+        initial: torch.Tensor,
+        dt: float,
+        *,
+        n_steps: int = 1,
+        substeps: int = 1,
+        order: int = 4,
+        dtype: torch.dtype = torch.float64,
+    ) -> Simulation: ...
+
+
+@pytest.fixture(autouse=True)
+def _threads(_one_thread: None) -> None:
+    """Every test runs on one thread."""
+
+
+@pytest.fixture
+def advance() -> Advance:
+    """Simulate from given states, (batch, channel, *space), in double precision."""
+
+    def run(
+        equation: Equation,
+        initial: torch.Tensor,
+        dt: float,
+        *,
+        n_steps: int = 1,
+        substeps: int = 1,
+        order: int = 4,
+        dtype: torch.dtype = torch.float64,
+    ) -> Simulation:
+        batch, _, *space = initial.shape
+        return simulate(
+            equation,
+            space[0],
+            len(space),
+            n_steps,
+            dt,
+            batch,
+            torch.Generator(),
+            substeps,
+            order=order,
+            initial=initial,
+            dtype=dtype,
+        )
+
+    return run

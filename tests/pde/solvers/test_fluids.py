@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import pi
+
+import pytest
+import torch
+
+from scionwood_pde.solvers import Simulation
+from scionwood_pde.solvers.fluids import KolmogorovFlow, NavierStokes
+from scionwood_pde.solvers.initial import DivergenceFree
+from scionwood_pde.solvers.nonlinear import curl, rotational
+from scionwood_pde.solvers.spectral import Grid
+
+Advance = Callable[..., Simulation]
+
+
+def box(n_points: int, dims: int) -> Grid:
+    return Grid(n_points, dims, 2 * pi, torch.float64)
+
+
+def turbulent(n_points: int, dims: int, batch: int = 2) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(3)
+    return DivergenceFree()(box(n_points, dims), batch, dims, generator)
+
+
+def taylor_green(n_points: int) -> torch.Tensor:
+    """The vortex of Taylor and Green, 1937, (1, 3, *space)."""
+    x, y, z = box(n_points, 3).points
+    flow = [x.sin() * y.cos() * z.cos(), -x.cos() * y.sin() * z.cos(), torch.zeros_like(x)]
+    return torch.stack(flow)[None]
+
+
+def mean(field: torch.Tensor, dims: int) -> torch.Tensor:
+    return field.mean(tuple(range(-dims, 0)))
+
+
+def energy(u: torch.Tensor, dims: int) -> torch.Tensor:
+    """`<|u|^2> / 2` of (..., channel, *space)."""
+    return mean((u**2).sum(-dims - 1), dims) / 2
+
+
+def enstrophy(u: torch.Tensor, dims: int) -> torch.Tensor:
+    """`<|omega|^2> / 2` of (batch, channel, *space)."""
+    grid = box(u.shape[-1], dims)
+    return energy(grid.inverse(curl(grid, grid.forward(u))), dims)
+
+
+def divergence(u: torch.Tensor, dims: int) -> torch.Tensor:
+    grid = box(u.shape[-1], dims)
+    spectrum = grid.forward(u)
+    parts = [spectrum[:, i] * grid.gradient[i] for i in range(dims)]
+    return grid.inverse(torch.stack(parts).sum(0))
+
+
+def test_the_vortex_in_2d_decays_as_taylor_found(advance: Advance) -> None:
+    x, y = box(16, 2).points
+    start = torch.stack([x.sin() * y.cos(), -x.cos() * y.sin()])[None]
+    end = advance(NavierStokes(viscosity=0.1, drag=0.05), start, 2.0, substeps=20).fields[:, -1]
+    rate = torch.tensor(-2 * 0.1 - 0.05, dtype=torch.float64)
+    assert (end - start * torch.exp(rate * 2.0)).abs().max() < 1e-12
+
+
+def test_energy_of_the_vortex_in_3d_falls_by_viscous_friction_alone(advance: Advance) -> None:
+    """`dE/dt = -2 nu Z`, by central differences; E = 1/8 and Z = 3/8 at the start."""
+    nu, dt = 0.01, 0.02
+    flow = advance(NavierStokes(viscosity=nu), taylor_green(16), dt, n_steps=50).fields[0]
+    kinetic, rotation = energy(flow, 3), enstrophy(flow, 3)
+    assert kinetic[0] == pytest.approx(1 / 8, abs=1e-15)
+    assert rotation[0] == pytest.approx(3 / 8, abs=1e-14)
+    slope = (kinetic[2:] - kinetic[:-2]) / (2 * dt)
+    assert (slope + 2 * nu * rotation[1:-1]).abs().max() < 1e-4
+    assert divergence(flow, 3).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_forced_flow_gains_what_the_force_gives_and_loses_by_friction(
+    advance: Advance, dims: int
+) -> None:
+    """`dE/dt = -2 nu Z - 2 a E + <f . u>` with the drag a."""
+    nu, drag, dt = 0.02, 0.1, 0.01
+    equation = KolmogorovFlow(viscosity=nu, drag=drag, forcing=0.7, forcing_mode=2)
+    flow = advance(equation, turbulent(16, dims, 1), dt, n_steps=20).fields[0]
+    y = box(16, dims).points[1]
+    given = mean(0.7 * torch.sin(2 * y) * flow[:, 0], dims)
+    balance = -2 * nu * enstrophy(flow, dims) - 2 * drag * energy(flow, dims) + given
+    kinetic = energy(flow, dims)
+    slope = (kinetic[2:] - kinetic[:-2]) / (2 * dt)
+    assert balance.abs().min() > 1e-3
+    assert (slope - balance[1:-1]).abs().max() < 1e-4
+    assert divergence(flow, dims).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_convection_moves_energy_but_makes_none(dims: int) -> None:
+    grid = box(16, dims)
+    u = grid.forward(turbulent(16, dims)) * grid.resolved(2)
+    work = (grid.inverse(u) * grid.inverse(rotational(grid)(u))).sum(1)
+    assert work.abs().max() > 1e-2
+    assert mean(work, dims).abs().max() < 1e-14
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_momentum_is_conserved_and_divergence_stays_zero(advance: Advance, dims: int) -> None:
+    start = turbulent(16, dims) + 0.4
+    end = advance(NavierStokes(), start, 0.5, substeps=25).fields[:, -1]
+    torch.testing.assert_close(mean(end, dims), mean(start, dims), rtol=0, atol=1e-14)
+    assert divergence(end, dims).abs().max() < 1e-12
+    assert (end - start).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_laminar_kolmogorov_flow_comes_to_rest_where_friction_meets_the_force(
+    advance: Advance, dims: int
+) -> None:
+    nu, drag = 0.3, 0.2
+    forcing = torch.tensor([0.5, 1.0], dtype=torch.float64)
+    equation = KolmogorovFlow(viscosity=nu, drag=drag, forcing=forcing, forcing_mode=2)
+    start = torch.zeros(2, dims, *[12] * dims)
+    end = advance(equation, start, 40.0, substeps=200).fields[:, -1]
+    laminar = torch.sin(2 * box(12, dims).points[1]) / (nu * 2**2 + drag)
+    for sample, force in zip(end, forcing, strict=True):
+        assert (sample[0] - force * laminar).abs().max() < 1e-12
+        assert sample[1:].abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("mode", [5, 8, 40])
+def test_a_forcing_beyond_the_grid_is_refused(advance: Advance, mode: int) -> None:
+    with pytest.raises(ValueError, match=f"forcing_mode={mode}.*lower forcing_mode"):
+        advance(KolmogorovFlow(forcing_mode=mode), turbulent(16, 2), 0.1)
+
+
+def test_flow_in_one_dimension_is_refused(advance: Advance) -> None:
+    with pytest.raises(ValueError, match=r"NavierStokes in 1D.*\(2, 3\)"):
+        advance(NavierStokes(), torch.zeros(1, 1, 16), 0.1)

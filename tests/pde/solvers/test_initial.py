@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from scionwood_pde.solvers.initial import (
+    AtRest,
+    Consumed,
+    DiffusedNoise,
+    DivergenceFree,
+    GaussianBlobs,
+    GaussianRandomField,
+    InitialCondition,
+    TruncatedFourier,
+)
+from scionwood_pde.solvers.spectral import Grid
+
+ALL: dict[str, InitialCondition] = {
+    "truncated Fourier": TruncatedFourier(),
+    "random field": GaussianRandomField(),
+    "diffused noise": DiffusedNoise(),
+    "blobs": GaussianBlobs(),
+    "divergence-free": DivergenceFree(),
+    "at rest": AtRest(),
+    "consumed": Consumed(),
+}
+
+
+def draw(
+    condition: InitialCondition,
+    n_points: int = 16,
+    dims: int = 2,
+    *,
+    seed: int = 0,
+    batch: int = 3,
+    channels: int = 2,
+    dtype: torch.dtype = torch.float64,
+) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return condition(Grid(n_points, dims, 2.0, dtype), batch, channels, generator)
+
+
+def every_second(field: torch.Tensor) -> torch.Tensor:
+    return field[..., ::2, ::2]
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("name", ALL)
+def test_states_are_seeded_and_samples_differ(name: str, dims: int) -> None:
+    one, same, other = (draw(ALL[name], 12, dims, seed=s, channels=dims) for s in (1, 1, 2))
+    assert one.shape == (3, dims, *[12] * dims)
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+    assert not torch.equal(one[0], one[1])
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_both_precisions_get_the_same_state(name: str) -> None:
+    single, double = (draw(ALL[name], dtype=d) for d in (torch.float32, torch.float64))
+    assert single.dtype == torch.float32
+    torch.testing.assert_close(single, double.float(), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        TruncatedFourier(scaling="deviation"),
+        GaussianRandomField(scaling="deviation", cutoff=6),
+        DivergenceFree(),
+    ],
+)
+def test_a_finer_grid_samples_the_same_function(condition: InitialCondition) -> None:
+    coarse, fine = draw(condition, 16), draw(condition, 32)
+    torch.testing.assert_close(every_second(fine), coarse, rtol=0, atol=1e-12)
+
+
+def test_blobs_are_the_same_on_a_finer_grid() -> None:
+    coarse, fine = (GaussianBlobs(scaling="maximum"), 24), (GaussianBlobs(scaling="maximum"), 48)
+    ratio = every_second(draw(*fine)) / draw(*coarse)
+    assert (ratio - ratio.amax((-2, -1), keepdim=True)).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("condition", [TruncatedFourier(), GaussianRandomField(), DiffusedNoise()])
+def test_the_scaling_is_that_asked_for(condition: TruncatedFourier) -> None:
+    largest = draw(replace(condition, amplitude=3.0))
+    assert torch.allclose(largest.abs().amax((-2, -1)), torch.full((3, 2), 3.0).double())
+    assert largest.mean((-2, -1)).abs().max() < 1e-14
+    even = draw(replace(condition, amplitude=3.0, scaling="deviation"))
+    assert torch.allclose(even.std((-2, -1), correction=0), torch.full((3, 2), 3.0).double())
+    ranged = draw(replace(condition, amplitude=3.0, scaling="range"))
+    assert ranged.amin() == 0
+    assert torch.allclose(ranged.amax((-2, -1)), torch.full((3, 2), 3.0).double())
+
+
+def test_a_truncated_series_has_no_mode_above_its_cutoff() -> None:
+    grid = Grid(16, 2, 2.0, torch.float64)
+    spectrum = grid.forward(draw(TruncatedFourier(cutoff=3))).abs()
+    low = (grid.modes[0].abs() <= 3) & (grid.modes[1] <= 3)
+    assert spectrum[..., ~low].max() < 1e-15
+    assert (spectrum[..., low].flatten(0, 1).mean(0)[1:] > 1e-3).all()
+
+
+def test_a_coarse_grid_lowers_the_cutoff_to_what_it_resolves() -> None:
+    grid = Grid(8, 2, 2.0, torch.float64)
+    spectrum = grid.forward(draw(TruncatedFourier(cutoff=5), 8)).abs()
+    assert spectrum[..., 4].max() < 1e-15
+    assert spectrum[..., 3].max() > 1e-3
+
+
+@pytest.mark.parametrize("exponent", [2.0, 5.0])
+def test_the_power_of_a_random_field_falls_as_asked(exponent: float) -> None:
+    grid = Grid(64, 2, 2.0, torch.float64)
+    field = draw(GaussianRandomField(exponent=exponent), 64, batch=40)
+    power = grid.forward(field).abs().square().mean((0, 1))
+    size = grid.squared_wavenumber.sqrt() / torch.pi  # modes of a box of side 2
+    inner, outer = (power[(size > r) & (size < 1.3 * r)].mean() for r in (4, 16))
+    slope = torch.log(outer / inner) / torch.log(torch.tensor(4.0))
+    assert slope == pytest.approx(-exponent, abs=0.15)
+
+
+def test_diffused_noise_is_smoother_the_longer_it_diffuses() -> None:
+    grid = Grid(32, 2, 2.0, torch.float64)
+
+    def roughness(intensity: float) -> float:
+        spectrum = grid.forward(draw(DiffusedNoise(intensity=intensity), 32)).abs().square()
+        return float((spectrum * grid.squared_wavenumber).sum() / spectrum.sum())
+
+    assert roughness(1e-2) < 0.5 * roughness(1e-3) < 0.25 * roughness(1e-5)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_velocity_is_free_of_divergence_and_of_the_speed_asked_for(dims: int) -> None:
+    grid = Grid(16, dims, 2.0, torch.float64)
+    u = draw(DivergenceFree(speed=0.7), 16, dims, channels=dims)
+    spectrum = grid.forward(u)
+    divergence = torch.stack([spectrum[:, i] * grid.gradient[i] for i in range(dims)]).sum(0)
+    assert grid.inverse(divergence).abs().max() < 1e-12
+    speed = (u**2).sum(1).mean(grid.axes).sqrt()
+    assert torch.allclose(speed, torch.full_like(speed, 0.7))
+
+
+def test_blobs_wrap_around_the_box() -> None:
+    """The states of a seed lie anywhere: their mean over many samples has no edge."""
+    mean = draw(GaussianBlobs(), 12, 1, batch=4000).mean((0, 1))
+    assert (mean / mean.mean() - 1).abs().max() < 0.05
+
+
+def test_a_wave_starts_at_rest_and_a_reactor_with_what_is_left() -> None:
+    wave, reactor = draw(AtRest()), draw(Consumed())
+    assert wave[:, 0].abs().max() == 1
+    assert wave[:, 1].abs().max() == 0
+    torch.testing.assert_close(reactor.sum(1), torch.ones_like(reactor[:, 0]))
+    assert reactor[:, 1].min() == 0
+    assert reactor[:, 1].max() == 0.5

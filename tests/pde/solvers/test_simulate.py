@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import pytest
+import torch
+
+from scionwood_pde.solvers import EQUATIONS, Simulation, simulate
+from scionwood_pde.solvers.convection import Burgers, KuramotoSivashinsky
+from scionwood_pde.solvers.equation import Equation
+from scionwood_pde.solvers.initial import TruncatedFourier
+from scionwood_pde.solvers.linear import Advection
+from scionwood_pde.solvers.spectral import Grid
+
+Advance = Callable[..., Simulation]
+
+
+def drawn(
+    name: str, n_points: int = 16, dims: int = 0, seed: int = 0, **options: Any
+) -> Simulation:
+    """Three samples of an equation, in its highest dimension up to 2 where none is given."""
+    kind = EQUATIONS[name]
+    dims = dims or max(d for d in kind.DIMS if d < 3)
+    generator = torch.Generator().manual_seed(seed)
+    return simulate(name, n_points, dims, 4, kind.INTERVAL, 3, generator, 4, **options)
+
+
+def corners(kind: type[Equation]) -> tuple[Equation, int]:
+    """One sample for each choice of lowest and highest parameters, and how many that are."""
+    ends = list(product(*[(p.low, p.high) for p in kind.PARAMETERS.values()]))
+    columns = torch.tensor(ends, dtype=torch.float64).T
+    chosen: dict[str, Any] = dict(zip(kind.PARAMETERS, columns, strict=True))
+    return replace(kind(), **chosen), len(ends)
+
+
+@pytest.mark.parametrize("name", EQUATIONS)
+def test_a_name_is_enough_for_a_batch_of_trajectories(name: str) -> None:
+    kind = EQUATIONS[name]
+    run = drawn(name)
+    dims = run.grid.dims
+    assert run.channels == kind().channels(dims)
+    assert run.fields.shape == (3, 5, len(run.channels), *[16] * dims)
+    assert run.fields.dtype == torch.float32
+    assert run.valid.all()
+    assert run.times.tolist() == pytest.approx([kind.INTERVAL * i for i in range(5)])
+    for parameter, span in kind.PARAMETERS.items():
+        values = getattr(run.equation, parameter)
+        assert values.shape == (3,)
+        assert (values >= span.low).all()
+        assert (values <= span.high).all()
+        assert len(set(values.tolist())) == 3
+    change = (run.fields[:, 1:] - run.fields[:, :-1]).flatten(2).norm(dim=2)
+    assert (change > 1e-4 * run.fields[:, 1:].flatten(2).norm(dim=2)).all()
+
+
+@pytest.mark.parametrize(("dims", "n_points", "frames"), [(1, 32, 100), (2, 16, 60), (3, 16, 20)])
+@pytest.mark.parametrize("name", EQUATIONS)
+def test_every_corner_of_the_ranges_holds_for_many_frames(
+    name: str, dims: int, n_points: int, frames: int
+) -> None:
+    kind = EQUATIONS[name]
+    equation, batch = corners(kind)
+    generator = torch.Generator().manual_seed(1)
+    sizes = (n_points, dims, frames, kind.INTERVAL, batch)
+    if dims not in kind.DIMS:
+        with pytest.raises(ValueError, match=f"in {dims}D"):
+            simulate(equation, *sizes, generator)
+    else:
+        run = simulate(equation, *sizes, generator, substeps=4)
+        assert run.valid.all()
+        assert run.fields.abs().max() < 200
+
+
+@pytest.mark.parametrize("name", EQUATIONS)
+def test_a_seed_gives_one_batch(name: str) -> None:
+    one, same, other = drawn(name, seed=1), drawn(name, seed=1), drawn(name, seed=2)
+    assert torch.equal(one.fields, same.fields)
+    assert not torch.equal(one.fields, other.fields)
+
+
+@pytest.mark.parametrize("name", EQUATIONS)
+def test_a_batch_is_its_samples_one_by_one(advance: Advance, name: str) -> None:
+    run = drawn(name, dtype=torch.float64, order=2)
+    for i in range(3):
+        own = {p: getattr(run.equation, p)[i].item() for p in run.equation.PARAMETERS}
+        alone = advance(
+            replace(run.equation, **own),
+            run.fields[i : i + 1, 0],
+            run.equation.INTERVAL,
+            n_steps=4,
+            substeps=4,
+            order=2,
+        )
+        torch.testing.assert_close(alone.fields[0], run.fields[i], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", EQUATIONS)
+def test_single_precision_stays_close_to_double(name: str) -> None:
+    single, double = (drawn(name, dtype=d).fields for d in (torch.float32, torch.float64))
+    error = (single.double() - double).norm() / double.norm()
+    assert 0 < error < 1e-5
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_a_finer_grid_gives_the_same_solution(dims: int) -> None:
+    """Smooth states: the coarse grid resolves them, so the fine one adds nothing."""
+    smooth = TruncatedFourier(cutoff=1, scaling="deviation", amplitude=0.3)
+    equation = Burgers(diffusivity=0.1, initial=smooth)
+    coarse, fine = (
+        simulate(
+            equation, n, dims, 2, 0.05, 1, torch.Generator().manual_seed(0), 5, dtype=torch.float64
+        ).fields
+        for n in (16, 32)
+    )
+    every = (..., *[slice(None, None, 2)] * dims)
+    assert (fine[every] - coarse).norm() < 1e-4 * coarse.norm()
+    assert (coarse[:, -1] - coarse[:, 0]).norm() > 0.1 * coarse[:, 0].norm()
+
+
+def test_a_sample_that_blows_up_is_marked_and_spoils_no_other(advance: Advance) -> None:
+    start = torch.sin(2 * torch.pi * torch.arange(32, dtype=torch.float64) / 32)
+    three = torch.stack([start, 1e3 * start, 0.5 * start])[:, None]
+    run = advance(Burgers(), three, 0.1, n_steps=20, dtype=torch.float32)
+    assert run.valid.tolist() == [True, False, True]
+    assert not run.fields[1].isfinite().all()
+    alone = advance(Burgers(), three[:1], 0.1, n_steps=20, dtype=torch.float32)
+    torch.testing.assert_close(run.fields[0], alone.fields[0], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 2e4])
+def test_a_state_that_is_broken_or_beyond_its_bound_is_marked(
+    advance: Advance, value: float
+) -> None:
+    start = torch.zeros(2, 1, 16)
+    start[1] = value
+    assert advance(Advection(), start, 0.1).valid.tolist() == [True, False]
+
+
+def test_rounding_that_no_real_field_has_does_not_grow_with_the_growing_modes() -> None:
+    """Half a spectrum holds some modes twice; were they to part, the pair would grow for ever."""
+    equation = KuramotoSivashinsky(length=22.0, second_order=20.0, fourth_order=20.0)
+    generator = torch.Generator().manual_seed(0)
+    run = simulate(equation, 32, 2, 130, 0.1, 1, generator, substeps=25)
+    assert run.valid.all()
+
+
+def test_gradients_pass_through_a_step() -> None:
+    """A coefficient can be fitted: the derivative agrees with central differences."""
+    grid = Grid(16, 1, 1.0, torch.float64)
+    start = grid.forward(torch.sin(2 * torch.pi * grid.points))
+
+    def energy(diffusivity: torch.Tensor) -> torch.Tensor:
+        step = Burgers(diffusivity=diffusivity).stepper(grid, 0.1, 4)
+        return grid.inverse(step(start)).square().mean()
+
+    nu = torch.tensor([0.02], dtype=torch.float64, requires_grad=True)
+    (found,) = torch.autograd.grad(energy(nu), nu)
+    with torch.no_grad():
+        expected = (energy(nu + 1e-5) - energy(nu - 1e-5)) / 2e-5
+    assert found.item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"equation": "burger"}, "'burger'.*burgers"),
+        ({"n_steps": 0}, "n_steps=0"),
+        ({"dt": -0.1}, "dt=-0.1"),
+        ({"batch": 0}, "batch=0"),
+        ({"substeps": 0}, "substeps=0"),
+        ({"order": 3}, "order=3"),
+        ({"dims": 4}, "4D"),
+        ({"n_points": 2}, "n_points=2"),
+        ({"initial": torch.zeros(2, 1, 16, 16)}, "initial of shape"),
+        ({"equation": Burgers(diffusivity=torch.ones(3))}, "Burgers.diffusivity of shape"),
+        ({"dtype": torch.bfloat16}, "float32 or float64"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(options: dict[str, Any], words: str) -> None:
+    fitting: dict[str, Any] = {
+        "equation": Burgers(),
+        "n_points": 16,
+        "dims": 2,
+        "n_steps": 1,
+        "dt": 0.1,
+        "batch": 2,
+        "generator": torch.Generator(),
+    }
+    with pytest.raises(ValueError, match=words):
+        simulate(**{**fitting, **options})

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from scionwood_pde.solvers import nonlinear
+from scionwood_pde.solvers.spectral import Grid
+
+
+def box(n_points: int, dims: int, length: float = 1.7) -> Grid:
+    return Grid(n_points, dims, length, torch.float64)
+
+
+def random_field(grid: Grid, channels: int, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    shape = (2, channels, *grid.shape)
+    return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("n_points", [8, 9])
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_axes_are_x_y_z_and_derivatives_are_of_the_box(n_points: int, dims: int) -> None:
+    grid = box(n_points, dims)
+    k = 2 * torch.pi / 1.7
+    for axis in range(dims):
+        x = grid.points[axis]
+        assert x.amax() == pytest.approx(1.7 * (n_points - 1) / n_points)
+        for order, slope in ((1, k * torch.cos(k * x)), (3, -(k**3) * torch.cos(k * x))):
+            found = grid.inverse(grid.forward(torch.sin(k * x)) * grid.derivative(axis, order))
+            torch.testing.assert_close(found, slope, rtol=0, atol=1e-10)
+        second = grid.inverse(grid.forward(torch.sin(k * x)) * grid.sum_of_derivatives(2))
+        torch.testing.assert_close(second, -(k**2) * torch.sin(k * x), rtol=0, atol=1e-11)
+
+
+def test_odd_derivatives_leave_out_the_highest_mode_of_an_even_grid() -> None:
+    grid = box(8, 2)
+    zigzag = torch.tensor([1.0, -1.0], dtype=torch.float64).repeat(4).expand(8, 8)
+    assert (grid.forward(zigzag) * grid.derivative(1)).abs().max() == 0
+    highest = (8 * torch.pi / 1.7) ** 2
+    curved = grid.inverse(grid.forward(zigzag) * grid.derivative(1, 2))
+    torch.testing.assert_close(curved, -highest * zigzag)
+
+
+def test_mode_zero_is_the_mean() -> None:
+    grid = box(6, 3)
+    field = random_field(grid, 1)
+    torch.testing.assert_close(grid.forward(field)[..., 0, 0, 0].real, field.mean(grid.axes))
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_the_projection_leaves_no_divergence_and_takes_no_more(dims: int) -> None:
+    grid = box(10, dims)
+    once = grid.project(grid.forward(random_field(grid, dims)))
+    divergence = sum(once[:, i] * grid.gradient[i] for i in range(dims))
+    assert grid.inverse(torch.as_tensor(divergence)).abs().max() < 1e-12
+    torch.testing.assert_close(grid.project(once), once, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize(("degree", "n_points"), [(2, 16), (2, 18), (2, 15), (3, 16), (3, 20)])
+def test_products_of_kept_modes_are_free_of_aliases(degree: int, n_points: int) -> None:
+    """The exact product is formed on a grid so fine that nothing is folded back."""
+    grid, fine = box(n_points, 2), box(4 * n_points, 2)
+    highest = int((grid.modes[1] * grid.resolved(degree)).max())
+    assert 2 / (degree + 1) * n_points / 2 - 2 <= highest < n_points / (degree + 1)
+    noise = random_field(box(2 * highest + 1, 2), 1)
+    product = nonlinear.pointwise(grid, degree, lambda u: u**degree)
+    found = grid.inverse(product(grid.forward(grid.interpolated(noise))))
+    low = (fine.modes[0].abs() <= highest) & (fine.modes[1].abs() <= highest)
+    exact = fine.inverse(fine.forward(fine.interpolated(noise) ** degree) * low)
+    torch.testing.assert_close(found, exact[..., ::4, ::4], rtol=0, atol=1e-12)
+
+
+def test_modes_beyond_the_limit_neither_enter_nor_leave_a_product() -> None:
+    grid = box(16, 1)
+    kept = grid.resolved(2)
+    spectrum = grid.forward(random_field(grid, 1))
+    square = nonlinear.pointwise(grid, 2, lambda u: u**2)
+    assert (square(spectrum) * (1 - kept)).abs().max() == 0
+    torch.testing.assert_close(square(spectrum), square(spectrum * kept), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@pytest.mark.parametrize("n_points", [5, 8, 15])
+def test_interpolation_passes_through_the_coarse_points(dims: int, n_points: int) -> None:
+    coarse, fine = box(5, dims), box(n_points, dims)
+    field = random_field(coarse, 1)
+    finer = fine.interpolated(field)
+    spectrum = fine.forward(finer)
+    for mode in fine.modes:
+        assert (spectrum * (mode.abs() > 2)).abs().max() < 1e-14
+    if n_points % 5 == 0:
+        every = (..., *[slice(None, None, n_points // 5)] * dims)
+        torch.testing.assert_close(finer[every], field)
+    torch.testing.assert_close(finer.mean(fine.axes), field.mean(coarse.axes))
+
+
+@pytest.mark.parametrize("n", [4, 11])
+def test_interpolation_refuses_even_and_finer_sources(n: int) -> None:
+    with pytest.raises(ValueError, match="odd number"):
+        box(9, 1).interpolated(torch.zeros(1, n, dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"n_points": 3}, "n_points=3"),
+        ({"dims": 4}, "dims=4"),
+        ({"length": 0.0}, "length=0"),
+        ({"length": float("nan")}, "length=nan"),
+        ({"dtype": torch.float16}, "float32 or float64"),
+    ],
+)
+def test_a_box_that_cannot_be_is_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Grid(**{"n_points": 8, "dims": 1, "length": 1.0, **options})

@@ -1,0 +1,189 @@
+"""Adapters on Tadpole: presets, both factorisations of LoRA, their sizes, and merging."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import LoraConfig, PeftModel
+from torch import Tensor, nn
+
+from scionwood import AdapterError, attach, load_adapter, merge, save_adapter, unmerge
+from scionwood.adapters import config_class
+from scionwood_pde.adapters.balanced import BalancedLoraConfig
+from scionwood_pde.backbones import tadpole
+
+UNUSED = 32 * (256 + 128)
+"""What rank 32 takes on the layer of size B that nothing calls, which the published counts hold."""
+
+
+def state() -> Tensor:
+    return torch.randn(1, 1, 16, 16, 16, generator=torch.Generator().manual_seed(0))
+
+
+def moved(model: PeftModel) -> PeftModel:
+    """The model with every factor off its initial value, in eval mode."""
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for p in model.parameters():
+            if p.requires_grad:
+                p.add_(0.05 * torch.randn(p.shape, generator=generator))
+    return model.eval()
+
+
+def trainable(model: nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize(
+    ("preset", "kinds", "count"),
+    [
+        ("attention", {"qkv"}, 10),
+        ("mlp", {"fc1", "fc2"}, 20),
+        ("all-linear", {"qkv", "fc1", "fc2"}, 30),
+        ("conv", {"Conv3d"}, 22),
+        ("all", {"qkv", "fc1", "fc2", "0", "2", "Conv3d"}, 72),
+    ],
+)
+def test_a_preset_names_the_layers_of_its_kind(preset: str, kinds: set[str], count: int) -> None:
+    model = tadpole()
+    names = [
+        name
+        for name, _ in model.named_modules()
+        if re.fullmatch(model.adapter_targets[preset], name)
+    ]
+    layers = [model.get_submodule(name) for name in names]
+    assert all(isinstance(layer, nn.Linear | nn.Conv3d) for layer in layers)
+    found = {
+        "Conv3d" if isinstance(layer, nn.Conv3d) else name.rpartition(".")[2]
+        for name, layer in zip(names, layers, strict=True)
+    }
+    assert (found, len(names)) == (kinds, count)
+
+
+def test_all_is_every_layer_but_the_one_that_nothing_calls() -> None:
+    model = tadpole()
+    layers = {n for n, m in model.named_modules() if isinstance(m, nn.Linear | nn.Conv3d)}
+    chosen = {n for n in layers if re.fullmatch(model.adapter_targets["all"], n)}
+    assert layers - chosen == {"decoder.transformer_decoder.final_layer.adaLN_modulation.1"}
+
+
+@pytest.mark.parametrize(
+    ("config", "published"),
+    [(LoraConfig(r=32), 4_107_328), (BalancedLoraConfig(r=32), 2_787_904)],
+    ids=["peft", "balanced"],
+)
+def test_rank_32_on_size_b_takes_as_many_parameters_as_published(
+    config: Any, published: int
+) -> None:
+    model = attach(tadpole(size="B"), config, targets="all")
+    assert trainable(model) == published - UNUSED
+
+
+@pytest.mark.parametrize(
+    "config", [LoraConfig(r=4), BalancedLoraConfig(r=4)], ids=["peft", "balanced"]
+)
+def test_a_fresh_adapter_is_the_identity_and_a_merged_one_changes_nothing(config: Any) -> None:
+    """Also on kernels of 1 x 1 x 1; in double precision, as random weights amplify rounding."""
+    torch.manual_seed(0)  # the first factors are random
+    x, bare = state().double(), tadpole().double().eval()
+    with torch.no_grad():
+        before = bare(x)
+        model = attach(bare, config, targets="all").eval()
+        torch.testing.assert_close(model(x), before, rtol=1e-6, atol=1e-6)
+        adapted = moved(model)(x)
+        assert not torch.allclose(adapted, before)
+        merge(model)
+        assert (model(x) - adapted).abs().max() <= 1e-5 * adapted.abs().max()
+        unmerge(model)
+        assert torch.equal(model(x), adapted)
+
+
+def test_the_method_is_found_by_its_name_in_a_recipe() -> None:
+    assert config_class("pde/balanced_lora") is BalancedLoraConfig
+
+
+@pytest.mark.parametrize(
+    ("layer", "rows", "columns", "x"),
+    [
+        (nn.Linear(6, 10), 10, 6, (5, 6)),
+        (nn.Conv1d(6, 10, 3), 10, 18, (2, 6, 9)),
+        (nn.Conv2d(6, 10, 3, stride=2, padding=1), 30, 18, (2, 6, 8, 8)),
+        (nn.Conv3d(6, 10, 3, padding=1), 30, 54, (2, 6, 4, 4, 4)),
+        (nn.Conv3d(6, 10, 1), 10, 6, (2, 6, 4, 4, 4)),
+        (nn.Conv3d(6, 10, 3, groups=2), 30, 27, (2, 6, 4, 4, 4)),
+    ],
+    ids=["linear", "conv1d", "conv2d", "conv3d", "conv3d of 1", "grouped"],
+)
+def test_a_weight_changes_by_the_product_of_its_factors_in_the_order_of_memory(
+    layer: nn.Module, rows: int, columns: int, x: tuple[int, ...]
+) -> None:
+    net = nn.Sequential(layer)
+    model = moved(attach(net, BalancedLoraConfig(r=2, alpha=6.0, target_modules=["0"])))
+    factors = {n.rpartition("balanced_")[2][0]: p for n, p in model.named_parameters()}
+    a, b = factors["A"], factors["B"]
+    assert (a.shape, b.shape) == ((2, columns), (rows, 2))
+    inputs = torch.randn(x, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        found = model(inputs)
+        layer.weight += 3.0 * (b @ a).reshape(layer.weight.shape)
+        torch.testing.assert_close(found, layer(inputs))
+
+
+def test_the_first_factor_begins_uniform_and_the_second_at_zero() -> None:
+    model = attach(nn.Sequential(nn.Conv3d(4, 4, 3)), BalancedLoraConfig(target_modules=["0"]))
+    layer = model.base_model.model[0]
+    assert not layer.balanced_B["default"].any()
+    bound = 1 / math.sqrt(4 * 9)
+    assert 0.9 * bound < layer.balanced_A["default"].abs().max() <= bound
+
+
+def test_several_adapters_add_up_and_can_be_switched_off() -> None:
+    x, model = state(), attach(tadpole(), BalancedLoraConfig(r=2), targets="conv", name="a")
+    plain = tadpole().eval()(x)
+    attach(model, BalancedLoraConfig(r=2), targets="conv", name="b")
+    for name in ("a", "b"):
+        model.set_adapter(name)
+        moved(model)
+    with torch.no_grad():
+        model.base_model.set_adapter(["a", "b"])
+        both = model(x)
+        merge(model)
+        torch.testing.assert_close(model(x), both, rtol=1e-5, atol=1e-5)
+        unmerge(model)
+        with model.disable_adapter():
+            torch.testing.assert_close(model(x), plain)
+
+
+def test_a_saved_adapter_comes_back_and_names_its_plugin(tmp_path: Path) -> None:
+    model = moved(attach(tadpole(), BalancedLoraConfig(r=2), targets="all"))
+    save_adapter(model, tmp_path)
+    assert '"requires_plugin": "pde"' in (tmp_path / "scionwood.json").read_text("utf-8")
+    with torch.no_grad():
+        assert torch.equal(load_adapter(tadpole(), tmp_path)(state()), model(state()))
+
+
+def test_a_layer_of_another_kind_is_refused() -> None:
+    net = nn.Sequential(nn.Embedding(4, 4))
+    with pytest.raises(AdapterError, match=r"balanced_lora on 0 \(Embedding\)"):
+        attach(net, BalancedLoraConfig(target_modules=["0"]))
+
+
+@pytest.mark.parametrize(("r", "alpha"), [(0, None), (-1, None), (4, 0.0), (4, -1.0)])
+def test_ranks_and_scales_are_positive(r: int, alpha: float | None) -> None:
+    with pytest.raises(AdapterError, match="both are positive"):
+        BalancedLoraConfig(r=r, alpha=alpha)
+
+
+def test_a_damaged_adapter_is_not_merged() -> None:
+    net = nn.Sequential(nn.Linear(4, 4))
+    model = attach(net, BalancedLoraConfig(r=2, target_modules=["0"]))
+    model.base_model.model[0].balanced_B["default"].data.fill_(torch.nan)
+    before = net[0].base_layer.weight.clone()
+    with pytest.raises(AdapterError, match="NaN or infinity"):
+        merge(model)
+    assert torch.equal(net[0].base_layer.weight, before)

@@ -1,0 +1,133 @@
+"""The commands, from the command line to the files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scionwood.cli import main
+from scionwood_pde.cache import Cache
+from scionwood_pde.evaluate import PERSISTENCE
+from scionwood_pde.readers.opening import open_reader
+
+SMALL = ("--n-points", "16", "--n-steps", "3", "--n-samples", "2")
+
+
+def pde(command: str, *options: object) -> int:
+    return main(["pde", command, *map(str, options)])
+
+
+@pytest.fixture(scope="module")
+def burgers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "burgers.zarr"
+    assert pde("simulate", path, *SMALL) == 0
+    return path
+
+
+@pytest.mark.parametrize("name", ["states.zarr", "states.zarr.zip", "states.hdf5", "states.nc"])
+def test_simulate_writes_the_format_of_the_suffix(
+    name: str, burgers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / name
+    assert pde("simulate", target, *SMALL) == 0
+    assert "2 of 2 samples held, 4 states each" in capsys.readouterr().out
+    found, wanted = (open_reader(path).to_xarray() for path in (target, burgers))
+    np.testing.assert_array_equal(found.values, wanted.values)  # a seed gives one file
+    assert found.unit.values.tolist() == ["U"] * 3
+    assert found.x.attrs["boundary"] == "periodic"
+    assert pde("simulate", target, *SMALL) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert pde("simulate", target, *SMALL, "--force") == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("states.mat",), "suffix is none of .zarr"),
+        (("states.zarr", "--equation", "navier"), "no equation has this name"),
+        (("states.zarr", "--n-points", "2"), "at least 4"),
+        (("states.zarr", "--interval", "1e6", "--equation", "burgers", *SMALL), "0 of 2 samples"),
+    ],
+)
+def test_simulate_says_what_does_not_fit(
+    options: tuple[str, ...],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert pde("simulate", *options) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_convert_writes_a_cache(burgers: Path, tmp_path: Path) -> None:
+    assert pde("convert", burgers, tmp_path / "cache", "--stride", "2") == 0
+    wanted = open_reader(burgers).to_xarray().values[:, ::2]
+    np.testing.assert_array_equal(Cache(tmp_path / "cache").states, wanted)
+
+
+def test_states_come_back_from_latents(burgers: Path, tmp_path: Path) -> None:
+    options = ("--weights", "none")
+    assert pde("encode", burgers, tmp_path / "latents", *options) == 0
+    assert pde("decode", tmp_path / "latents", tmp_path / "restored.nc", *options) == 0
+    found, wanted = (open_reader(p).to_xarray() for p in (tmp_path / "restored.nc", burgers))
+    assert found.shape == wanted.shape
+    axes = (3, 4, 5)  # the moments of each state are stored beside its latents
+    np.testing.assert_allclose(found.values.mean(axes), wanted.values.mean(axes), atol=0.5)
+
+
+def test_a_grid_that_is_too_small_for_the_model_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = tmp_path / "small.zarr"
+    assert pde("simulate", small, "--n-points", "8", "--n-steps", "1", "--n-samples", "1") == 0
+    assert pde("encode", small, tmp_path / "latents", "--weights", "none") == 2
+    assert "a state of shape (3, 8, 8, 8)" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["small.zarr"]
+
+
+def test_evaluate_prints_errors_by_field_and_horizon(
+    burgers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    figures = tmp_path / "figures"
+    assert pde("evaluate", burgers, burgers, "--as-json", "--figures", figures) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["field"], row["horizon"]) for row in rows] == [
+        (name, "1") for name in ("u_x", "u_y", "u_z")
+    ]
+    assert all(row["vrmse"] == row["nrmse"] == row["conserved"] == 0 for row in rows)
+    assert all(0.01 < row[PERSISTENCE] < 1 for row in rows)
+    names = {path.name for path in figures.iterdir()}
+    assert names >= {"slices.png", "error_growth.png", "spectrum_u_x.png", "rollout.gif"}
+
+
+def test_evaluate_refuses_other_simulations(
+    burgers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.zarr"
+    assert pde("simulate", other, "--n-points", "16", "--n-steps", "2", "--n-samples", "1") == 0
+    assert pde("evaluate", other, burgers) == 2
+    assert "samples are 1; the true states have 2" in capsys.readouterr().err
+    assert pde("evaluate", burgers, burgers, "--given", "4") == 2
+    assert "leave none" in capsys.readouterr().err
+
+
+def test_a_trained_run_rolls_out(
+    burgers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, predicted = tmp_path / "run", tmp_path / "predicted.zarr"
+    assert main(["fit", "pde/dynamics", "--smoke", "--run-dir", str(run)]) == 0
+    assert pde("convert", burgers, tmp_path / "cache") == 0
+    options = ("--run", run, "--statistics", tmp_path / "cache")
+    assert pde("rollout", burgers, predicted, *options) == 0
+    found, wanted = (open_reader(path).to_xarray() for path in (predicted, burgers))
+    np.testing.assert_array_equal(found.values[:, 0], wanted.values[:, 0])
+    assert found.shape == wanted.shape
+    capsys.readouterr()
+    assert pde("evaluate", predicted, burgers) == 0
+    assert capsys.readouterr().out.split()[:3] == ["field", "horizon", "vrmse"]

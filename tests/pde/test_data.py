@@ -1,0 +1,101 @@
+"""Data are simulated from a seed, their splits are apart, and wrong options are refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from scionwood import RecipeError
+from scionwood_pde.data import OnlineFields
+from scionwood_pde.trajectories import Trajectories
+
+SMALL: dict[str, Any] = {"n_points": 16, "n_frames": 4, "n_train": 3, "n_val": 2, "n_test": 2}
+ONLINE: dict[str, Any] = {"n_points": 16, "crop": 16, "capacity": 4, "n_batches": 3, "n_val": 3}
+
+
+def test_a_pair_is_a_state_and_the_next_one() -> None:
+    data = Trajectories(**SMALL)
+    runs = data.trajectories("val")
+    batches = list(data.val_dataloader())
+    states = torch.cat([batch["state"] for batch in batches])
+    following = torch.cat([batch["next"] for batch in batches])
+    assert torch.equal(states, runs[:, :-1].flatten(0, 1))
+    assert torch.equal(following, runs[:, 1:].flatten(0, 1))
+
+
+def test_fields_of_the_training_split_have_zero_mean_and_unit_variance() -> None:
+    train = Trajectories(equation="gray_scott", **SMALL).trajectories("train")
+    axes = (0, 1, 3, 4, 5)
+    assert train.shape == (3, 4, 2, 16, 16, 16)
+    assert train.mean(axes).abs().max() < 1e-4
+    assert (train.std(axes) - 1).abs().max() < 1e-4
+
+
+def test_trajectories_depend_on_their_seed_and_their_split() -> None:
+    first, again, other = (Trajectories(seed=seed, **SMALL) for seed in (1, 1, 2))
+    for split in ("train", "val", "test"):
+        assert torch.equal(first.trajectories(split), again.trajectories(split))
+        assert not torch.equal(first.trajectories(split), other.trajectories(split))
+    starts = [first.trajectories(split)[:2] for split in ("train", "val", "test")]
+    assert not any(torch.equal(starts[i], starts[j]) for i, j in ((0, 1), (0, 2), (1, 2)))
+
+
+def test_frames_at_the_beginning_are_skipped() -> None:
+    whole, late = Trajectories(**SMALL), Trajectories(skip=2, **SMALL)
+    assert late.trajectories("train").shape[1] == 2
+    axes = (0, 1, 3, 4, 5)
+    expected = whole._simulated("train")[:, 2:]
+    expected = (expected - expected.mean(axes, keepdim=True)) / expected.std(axes, keepdim=True)
+    assert torch.allclose(late.trajectories("train"), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"equation": "heat"}, "no equation has this name"),
+        ({"parameters": {"viscosity": 1.0}}, "Burgers|burgers has the parameters"),
+        ({"n_frames": 1}, "n_frames: 1"),
+    ],
+)
+def test_trajectories_refuse_what_does_not_fit(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        Trajectories(**options)
+
+
+def test_trajectories_that_are_never_finite_are_an_error() -> None:
+    with pytest.raises(RecipeError, match="finite trajectories"):
+        Trajectories(equation="fisher_kpp", interval=200.0, **SMALL).trajectories("train")
+
+
+def test_the_stream_goes_on_from_one_epoch_to_the_next() -> None:
+    data = OnlineFields(batch_size=2, **ONLINE)
+    loader = data.train_dataloader()
+    epochs = [torch.cat([batch["state"] for batch in loader]) for _ in range(2)]
+    whole = OnlineFields(batch_size=12, **ONLINE | {"n_batches": 1})
+    (batch,) = whole.train_dataloader()
+    assert torch.equal(torch.cat(epochs), batch["state"])
+
+
+def test_a_checkpoint_of_the_stream_continues_it() -> None:
+    data, resumed = OnlineFields(**ONLINE), OnlineFields(**ONLINE)
+    list(data.train_dataloader())
+    resumed.load_state_dict(data.state_dict())
+    for old, new in zip(data.train_dataloader(), resumed.train_dataloader(), strict=True):
+        assert torch.equal(old["state"], new["state"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"equations": ["heat"]}, "no equation has this name"),
+        ({"crop": 24}, "a multiple of 16"),
+        ({"crop": 64, "n_points": 32}, "no more than the 32 points"),
+        ({"reuse": 9, "max_uses": 3}, "Lower reuse"),
+        ({"device": "cuda", "workers": 1}, "side stream"),
+    ],
+)
+def test_online_fields_refuse_what_does_not_fit(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        OnlineFields(**options)

@@ -1,0 +1,133 @@
+"""The model of dynamics: the autoencoder to begin with, then a state to the next one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from peft import LoraConfig
+from torch import Tensor
+
+from scionwood import attach, load_adapter, save_adapter
+from scionwood.adapters import base_hash, load_head, save_head
+from scionwood_pde.backbones import tadpole, tadpole_dynamics
+from scionwood_pde.model import SIZES, SizeName
+from scionwood_pde.model.dynamics import LatentUpdate, Skips
+from scionwood_pde.model.latent import LatentTransformer, positions
+
+
+def state(fields: int, side: int = 16, batch: int = 1) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(batch, fields, side, side, side, generator=generator)
+
+
+def trained(model: torch.nn.Module) -> None:
+    """Move everything that trains off its initial value."""
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for p in model.parameters():
+            if p.requires_grad:
+                p.add_(0.05 * torch.randn(p.shape, generator=generator))
+
+
+@pytest.mark.parametrize(("tile", "side"), [(None, 20), (16, 32)])
+def test_before_training_it_is_the_autoencoder(tile: int | None, side: int) -> None:
+    x = state(2, side)
+    with torch.no_grad():
+        expected = tadpole(tile=tile).eval()(x)
+        found = tadpole_dynamics(fields=2, tile=tile).eval()(x)
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(("size", "count"), [("S", 1_552_805), ("B", 3_522_597), ("L", 7_813_061)])
+def test_what_it_adds_has_the_published_number_of_parameters(size: SizeName, count: int) -> None:
+    dimensions = SIZES[size]
+    with torch.device("meta"):
+        network = LatentTransformer(
+            3 * dimensions.latent_channels,
+            width=dimensions.latent_width,
+            depth=dimensions.latent_depth,
+        )
+        added = torch.nn.ModuleList([LatentUpdate(network), Skips()])
+    assert sum(p.numel() for p in added.parameters()) == count
+
+
+def test_the_latent_update_mixes_fields_that_the_autoencoder_keeps_apart() -> None:
+    model, x = tadpole_dynamics(fields=2).eval(), state(2)
+    other = torch.cat([x[:, :1], -x[:, 1:]], dim=1)
+    with torch.no_grad():
+        assert torch.equal(model(x)[:, 0], model(other)[:, 0])
+        trained(model.latent)
+        assert not torch.allclose(model(x)[:, 0], model(other)[:, 0])
+
+
+def test_the_latent_update_sees_beyond_a_tile() -> None:
+    model, x = tadpole_dynamics(tile=16).eval(), state(1, 32)
+    other = x.clone()
+    other[..., 16:] *= -1
+    with torch.no_grad():
+        trained(model.latent)
+        assert not torch.allclose(model(x)[..., :16], model(other)[..., :16])
+
+
+def test_skips_add_the_map_of_the_same_stride() -> None:
+    """With one scale set, the decoder's input at that stride moves by the scaled map alone."""
+    skips = Skips()
+    maps = [torch.full((1, 1, 16 // stride), float(stride)) for stride in (1, 2, 4, 8)]
+    with torch.no_grad():
+        skips.scales.copy_(torch.tensor([0.0, 0.0, 2.0, 0.0]))
+    found = skips(maps)
+    assert [x.shape[-1] for x in found] == [2, 4, 8, 16]
+    assert [x.unique().item() for x in found] == [0.0, 0.0, 4.0, 0.0]
+
+
+def test_the_first_step_moves_scales_and_the_networks_output() -> None:
+    model = tadpole_dynamics()
+    model(state(1)).square().mean().backward()
+    assert model.skips.scales.grad is not None
+    assert bool((model.skips.scales.grad != 0).all())
+    assert model.latent.network.out_proj.weight.grad.any()
+    assert model.latent.scale.grad.item() != 0
+
+
+def test_positions_tell_every_cell_from_every_other() -> None:
+    found = positions([4, 3, 5], 96)
+    assert found.shape == (60, 96)
+    apart = torch.cdist(found, found) + 10 * torch.eye(60)
+    assert apart.min() > 0.5
+
+
+def test_another_number_of_fields_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"state of 3 fields: this model was made for 2.*fields"):
+        tadpole_dynamics(fields=2)(state(3))
+
+
+def test_adapter_and_head_together_restore_the_whole_model(tmp_path: Path) -> None:
+    x = state(2)
+    model = attach(tadpole_dynamics(fields=2), LoraConfig(r=2), targets="all-linear")
+    trained(model)
+    save_adapter(model, tmp_path / "adapter", base=model.card)
+    save_head(model, tmp_path / "head.safetensors")
+    fresh = load_adapter(tadpole_dynamics(fields=2), tmp_path / "adapter")
+    load_head(fresh, tmp_path / "head.safetensors")
+    with torch.no_grad():
+        assert torch.equal(fresh(x), model.eval()(x))
+        assert not torch.allclose(fresh(x), tadpole_dynamics(fields=2)(x))
+
+
+def test_the_saved_adapter_names_the_tiling(tmp_path: Path) -> None:
+    model = attach(tadpole_dynamics(tile=16), LoraConfig(r=2), targets="attention")
+    save_adapter(model, tmp_path, base=model.card)
+    assert "16^3, halo 0, boundary edge" in (tmp_path / "scionwood.json").read_text("utf-8")
+
+
+def test_an_adapter_of_the_autoencoder_is_a_start_for_the_dynamics(tmp_path: Path) -> None:
+    """Encoder and decoder are the same base, whatever the head is."""
+    assert base_hash(tadpole()) == base_hash(tadpole_dynamics(fields=3))
+    adapted = attach(tadpole(), LoraConfig(r=2), targets="all")
+    trained(adapted)
+    save_adapter(adapted, tmp_path)
+    start = load_adapter(tadpole_dynamics(), tmp_path, trainable=True)
+    with torch.no_grad():
+        torch.testing.assert_close(start.eval()(state(1)), adapted.eval()(state(1)))

@@ -1,0 +1,100 @@
+"""Latent flow matching: from noise to states."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from peft import LoraConfig
+from torch import Tensor
+
+from scionwood import AdapterError, attach
+from scionwood.adapters import base_hash
+from scionwood.adapters.head import head_state
+from scionwood_pde.backbones import tadpole, tadpole_flow
+from scionwood_pde.model.flow import Standardisation
+from scionwood_pde.model.latent import waves
+
+
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_before_training_noise_is_decoded_as_it_is() -> None:
+    model, noise = tadpole_flow(fields=2).eval(), normal(1, 256, 1, 2, 1)
+    with torch.no_grad():
+        states = model(noise)
+        assert states.shape == (1, 2, 16, 32, 16)
+        torch.testing.assert_close(states, tadpole().eval().decode(noise, (16, 32, 16)))
+
+
+def test_a_constant_velocity_is_integrated_exactly() -> None:
+    model, noise = tadpole_flow(steps=3).eval(), normal(1, 128, 1, 1, 1)
+    with torch.no_grad():
+        model.velocity.network.out_proj.bias.fill_(0.5)
+        expected = tadpole().eval().decode(noise + 0.5, (16, 16, 16))
+        torch.testing.assert_close(model(noise), expected)
+
+
+def test_the_true_velocity_leads_from_noise_to_the_latents() -> None:
+    model, x, noise = tadpole_flow().eval(), normal(2, 1, 16, 16, 16), normal(2, 128, 1, 1, 1)
+    with torch.no_grad():
+        predicted, true = model.flow(x, noise, torch.tensor([0.0, 0.7]))
+        torch.testing.assert_close(noise + true, model.encode(x).mean)
+    assert not predicted.any()
+
+
+def test_training_lowers_the_loss_and_leaves_the_encoder_alone() -> None:
+    torch.manual_seed(0)
+    model, x = tadpole_flow(), normal(8, 1, 16, 16, 16)
+    with torch.no_grad():
+        model.standard.measure(model.encode(x).mean)
+    optimizer = torch.optim.AdamW(model.velocity.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(60):
+        predicted, true = model.flow(x, torch.randn(8, 128, 1, 1, 1), torch.rand(8))
+        loss = (predicted - true).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
+    assert all(p.grad is None for p in model.encoder.parameters())
+
+
+def test_a_time_and_the_next_one_are_told_apart() -> None:
+    times = waves(1000 * torch.linspace(0, 1, 101), 96)
+    assert torch.pdist(times).min() > 0.5
+
+
+def test_latents_are_standardised_and_restored() -> None:
+    standard, z = Standardisation(4), 3 + 2 * normal(50, 4, 2, 2, 2)
+    standard.measure(z)
+    unit = standard(z)
+    torch.testing.assert_close(unit.mean((0, 2, 3, 4)), torch.zeros(4), atol=1e-5, rtol=0)
+    torch.testing.assert_close(unit.var((0, 2, 3, 4), correction=0), torch.ones(4))
+    torch.testing.assert_close(standard.inverse(unit), z)
+
+
+def test_what_was_measured_is_saved_with_the_head() -> None:
+    saved = head_state(tadpole_flow())
+    assert {"standard.mean", "standard.std"} <= saved.keys()
+    assert any(name.startswith("velocity.") for name in saved)
+
+
+def test_the_base_is_that_of_the_autoencoder_and_adapters_go_to_the_decoder() -> None:
+    model = tadpole_flow()
+    assert base_hash(model) == base_hash(tadpole())
+    adapted = attach(model, LoraConfig(r=2), targets="all")
+    layers = [n for n, p in adapted.named_parameters() if p.requires_grad and "lora_A" in n]
+    assert layers
+    assert all(".decoder." in name for name in layers)
+
+
+def test_an_adapter_on_the_encoder_is_refused() -> None:
+    with pytest.raises(AdapterError, match="dead targets"):
+        attach(tadpole_flow(), LoraConfig(r=2), targets=r"encoder\..*attn\.qkv")
+
+
+def test_another_number_of_fields_is_refused() -> None:
+    with pytest.raises(ValueError, match="this model was made for 1"):
+        tadpole_flow().flow(normal(1, 2, 16, 16, 16), normal(1, 256, 1, 1, 1), torch.zeros(1))

@@ -1,0 +1,152 @@
+"""Encoder and decoder of Tadpole: as published, tensor by tensor and value by value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from scionwood_pde.backbones import tadpole
+from scionwood_pde.model import SIZES, Gaussian, SizeName
+from scionwood_pde.model.decoder import Decoder
+from scionwood_pde.model.encoder import Encoder
+
+UNUSED = "final_layer.adaLN_modulation"
+
+
+def parts(size: SizeName) -> nn.ModuleDict:
+    with torch.device("meta"):
+        return nn.ModuleDict({"encoder": Encoder(SIZES[size]), "decoder": Decoder(SIZES[size])})
+
+
+def cube(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize(
+    ("size", "encoder", "both"),
+    [
+        ("tiny", 854_140, 2_220_309),
+        ("S", 3_357_432, 8_783_913),
+        ("B", 14_995_736, 38_068_329),
+        ("L", 59_879_984, 152_105_169),
+    ],
+)
+def test_parameters_are_as_many_as_stated(size: SizeName, encoder: int, both: int) -> None:
+    built = parts(size)
+    assert sum(p.numel() for p in built["encoder"].parameters()) == encoder
+    assert sum(p.numel() for p in built.parameters()) == both
+
+
+@pytest.mark.parametrize(
+    ("size", "widths"),
+    [
+        ("tiny", (32, 16, 16, 2)),
+        ("S", (64, 32, 32, 4)),
+        ("B", (128, 64, 128, 4)),
+        ("L", (256, 128, 256, 8)),
+    ],
+)
+def test_every_tensor_has_its_published_name_and_shape(
+    size: SizeName, widths: tuple[int, ...], published: Callable[..., Any]
+) -> None:
+    built, expected = parts(size), published(*widths)
+    for part, count in (("encoder", 122), ("decoder", 94)):
+        found = {name: tuple(x.shape) for name, x in built[part].state_dict().items()}
+        assert found == expected[part]
+        assert len(found) == count
+        whole = {name for name, x in built[part].state_dict().items() if not x.is_floating_point()}
+        assert all(name.endswith("relative_position_index") for name in whole)
+
+
+def test_the_tiny_size_fits_six_megabytes_in_half_precision() -> None:
+    assert 2 * sum(p.numel() for p in parts("tiny").parameters()) < 6e6
+
+
+def test_outputs_are_those_of_the_published_code(
+    seeded: Callable[..., Tensor], fill: Callable[[nn.Module, str], None]
+) -> None:
+    """Recorded once from the authors' code, for weights and an input that names determine."""
+    encoder, decoder = Encoder(SIZES["S"]).eval(), Decoder(SIZES["S"]).eval()
+    fill(encoder, "encoder")
+    fill(decoder, "decoder")
+    with torch.no_grad():
+        mean, logvar = encoder(seeded("input.(48, 32, 16)", (2, 1, 48, 32, 16)))
+        output = decoder(mean)
+    for found, values in (
+        (mean[1, ::64, 2, 1, 0], [-3.903708, -1.114462, -1.788429, -0.772006]),
+        (logvar[1, ::64, 0, 1, 0], [-1.406032, -2.848759, 3.437379, -0.439182]),
+        (output[1, 0, ::12, 17, 5], [2.100546, -0.729062, 2.089549, 5.298988]),
+    ):
+        torch.testing.assert_close(found, torch.tensor(values), rtol=1e-5, atol=3e-5)
+    for found, norm in ((mean, 102.8407327), (logvar, 96.3863752), (output, 313.1767262)):
+        assert found.double().norm().item() == pytest.approx(norm, rel=1e-5)
+
+
+@pytest.mark.parametrize("sides", [(16, 16, 16), (32, 16, 20), (17, 31, 16)])
+def test_any_sides_from_16_on_come_back_as_they_were(sides: tuple[int, ...]) -> None:
+    model, x = tadpole().eval(), cube(2, 1, *sides)
+    with torch.no_grad():
+        assert model(x).shape == x.shape
+        cells = [-(-side // 16) for side in sides]
+        assert model.encode(x).mean.shape == (2, 128, *cells)
+
+
+def test_a_padded_field_is_the_crop_of_a_larger_one_that_goes_on_with_its_edge() -> None:
+    model, x = tadpole().eval(), cube(1, 1, 20, 16, 16)
+    longer = torch.cat([x, x[:, :, -1:].expand(-1, -1, 12, -1, -1)], dim=2)
+    with torch.no_grad():
+        torch.testing.assert_close(model(x), model(longer)[:, :, :20])
+
+
+def test_each_field_of_a_state_is_coded_alone() -> None:
+    model, x = tadpole().eval(), cube(2, 3, 16, 16, 16)
+    with torch.no_grad():
+        together = model(x)
+        latents = model.encode(x).mean
+        for field in range(3):
+            one = x[:, field : field + 1]
+            torch.testing.assert_close(together[:, field : field + 1], model(one))
+            torch.testing.assert_close(latents.chunk(3, dim=1)[field], model.encode(one).mean)
+
+
+def test_every_parameter_but_the_unused_layer_gets_a_gradient() -> None:
+    model = tadpole()
+    posterior = model.encode(cube(1, 1, 16, 16, 16))
+    model.decode(posterior.sample(), (16, 16, 16)).square().mean().add(
+        posterior.kl().mean()
+    ).backward()
+    silent = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert [name for name in silent if UNUSED not in name] == []
+    assert len(silent) == 2
+
+
+def test_the_divergence_of_a_unit_normal_is_zero_and_of_another_is_the_formula() -> None:
+    zero, one = torch.zeros(1, 2, 1, 1, 1), torch.ones(1, 2, 1, 1, 1)
+    assert not Gaussian(zero, zero).kl().any()
+    expected = 0.5 * (1 + torch.e - 1 - 1)
+    torch.testing.assert_close(Gaussian(one, one).kl(), torch.full_like(one, expected))
+
+
+def test_samples_have_the_mean_and_the_variance() -> None:
+    noise = cube(200_000, 1, 1, 1, 1)
+    drawn = Gaussian(torch.full_like(noise, 3.0), torch.full_like(noise, 2.0)).sample(noise)
+    assert drawn.mean().item() == pytest.approx(3.0, abs=0.02)
+    assert drawn.var().log().item() == pytest.approx(2.0, abs=0.02)
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 16), (1, 16, 16, 16), (1, 1, 1, 16, 16, 16)])
+def test_another_number_of_axes_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"shape .* is \(batch, field, x, y, z\)"):
+        tadpole()(torch.zeros(shape))
+
+
+def test_latents_of_another_domain_are_refused() -> None:
+    model = tadpole()
+    with pytest.raises(ValueError, match=r"128 per field, 2, 1, 1\)"):
+        model.decode(torch.zeros(1, 128, 1, 1, 1), (32, 16, 16))
+    with pytest.raises(ValueError, match="128 per field"):
+        model.decode(torch.zeros(1, 100, 1, 1, 1), (16, 16, 16))

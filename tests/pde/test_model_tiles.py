@@ -1,0 +1,137 @@
+"""Domains in tiles: nothing is lost, halos hide the seams, and what does not fit is refused."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from scionwood_pde.backbones import tadpole
+from scionwood_pde.model import Tiling
+
+KERNEL = torch.randn(2, 2, 3, 3, 3, generator=torch.Generator().manual_seed(5))
+
+
+def cube(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def convolved(x: Tensor) -> Tensor:
+    return F.conv3d(x, KERNEL, padding=1)
+
+
+@pytest.mark.parametrize("sides", [(16, 16, 16), (40, 33, 70), (64, 48, 49)])
+@pytest.mark.parametrize("tiling", [Tiling(), Tiling(16), Tiling(48, 16)], ids=str)
+def test_joining_undoes_splitting(tiling: Tiling, sides: tuple[int, ...]) -> None:
+    if min(sides) < (tiling.tile or 0):
+        sides = tuple(side + 32 for side in sides)
+    x, layout = cube(2, 3, *sides), tiling.layout(sides)
+    tiles = layout.split(x)
+    assert tuple(tiles.shape[2:]) == layout.tile
+    assert torch.equal(layout.join(tiles), x)
+
+
+@pytest.mark.parametrize("sides", [(64, 48, 48), (50, 70, 48)])
+def test_with_a_halo_a_local_operation_equals_the_untiled_one_inside(
+    sides: tuple[int, ...],
+) -> None:
+    x, layout = cube(1, 2, *sides), Tiling(48, 16).layout(sides)
+    tiled = layout.join(convolved(layout.split(x)))
+    inner = (..., slice(1, -1), slice(1, -1), slice(1, -1))
+    torch.testing.assert_close(tiled[inner], convolved(x)[inner])
+
+
+def test_without_a_halo_the_seams_show() -> None:
+    x, layout = cube(1, 2, 32, 16, 16), Tiling(16).layout((32, 16, 16))
+    wrong = (layout.join(convolved(layout.split(x))) - convolved(x)).abs().amax((0, 1, 3, 4))
+    assert (wrong > 1e-3).nonzero().flatten().tolist() == [15, 16]
+
+
+def test_a_periodic_domain_has_no_edge() -> None:
+    x, layout = cube(1, 2, 48, 64, 48), Tiling(48, 16, "periodic").layout((48, 64, 48))
+    wrapped = F.conv3d(F.pad(x, (1,) * 6, mode="circular"), KERNEL)
+    torch.testing.assert_close(layout.join(convolved(layout.split(x))), wrapped)
+
+
+@pytest.mark.parametrize(
+    ("tiling", "sides", "cells"),
+    [
+        (Tiling(), (33, 16, 48), (3, 1, 3)),
+        (Tiling(32), (40, 32, 64), (4, 2, 4)),
+        (Tiling(64, 16), (64, 70, 96), (4, 6, 6)),
+        (Tiling(64, 16, "periodic"), (64, 80, 96), (4, 5, 6)),
+    ],
+    ids=str,
+)
+def test_a_latent_cell_stands_for_16_voxels(
+    tiling: Tiling, sides: tuple[int, ...], cells: tuple[int, ...]
+) -> None:
+    layout = tiling.layout(sides)
+    latent = layout.latent()
+    assert latent.sides == cells
+    assert latent.counts == layout.counts
+    assert latent.split(torch.zeros(1, 4, *cells)).shape[2:] == torch.Size(
+        length // 16 for length in layout.tile
+    )
+
+
+def test_tiles_without_a_halo_are_coded_each_alone() -> None:
+    whole, tiled, x = tadpole().eval(), tadpole(tile=16).eval(), cube(1, 2, 32, 16, 16)
+    with torch.no_grad():
+        alone = torch.cat([whole(half) for half in x.split(16, dim=2)], dim=2)
+        torch.testing.assert_close(tiled(x), alone)
+
+
+def test_what_a_tile_keeps_comes_from_the_network_on_the_tile_with_its_halo() -> None:
+    """The middle tile of three along each axis sees the whole domain."""
+    x = cube(1, 1, 48, 48, 48)
+    with torch.no_grad():
+        middle = tadpole(tile=48, halo=16).eval().encode(x).mean[..., 1, 1, 1]
+        torch.testing.assert_close(middle, tadpole().eval().encode(x).mean[..., 1, 1, 1])
+
+
+def test_the_number_of_tiles_at_once_changes_nothing() -> None:
+    x = cube(1, 2, 32, 32, 16)
+    with torch.no_grad():
+        all_at_once, by_threes = tadpole(tile=16)(x), tadpole(tile=16, at_once=3)(x)
+    torch.testing.assert_close(all_at_once, by_threes)
+
+
+def test_the_tiling_is_in_the_card() -> None:
+    assert tadpole(tile=64, halo=16).card["tiles"] == "64^3, halo 16, boundary edge"
+    assert tadpole(boundary="periodic").card["tiles"] == "whole domain, boundary periodic"
+
+
+@pytest.mark.parametrize(
+    ("tile", "halo", "message"),
+    [
+        (24, 0, "tile 24: a tile is a multiple of 16"),
+        (-16, 0, "tile -16: a tile is a multiple of 16"),
+        (64, 8, "halo 8: a halo is a multiple of 16"),
+        (32, 16, "tile 32, halo 16: the halo leaves nothing"),
+        (None, 16, "halo 16 without tile"),
+        (0, 0, "tile 0, halo 0: the halo leaves nothing"),
+    ],
+)
+def test_tiles_that_do_not_fit_the_network_are_refused(
+    tile: int | None, halo: int, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        tadpole(tile=tile, halo=halo)
+
+
+@pytest.mark.parametrize(
+    ("tiling", "sides", "message"),
+    [
+        (Tiling(), (16, 1, 16), r"\(16, 1, 16\) voxels: each side has at least 16"),
+        (Tiling(), (0, 16, 16), "each side has at least 16"),
+        (Tiling(64), (64, 64, 32), "smaller than the tile of 64"),
+        (Tiling(boundary="periodic"), (16, 20, 16), "a periodic side is a multiple of 16"),
+    ],
+)
+def test_domains_that_do_not_fit_the_tiling_are_refused(
+    tiling: Tiling, sides: tuple[int, ...], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        tiling.layout(sides)

@@ -1,0 +1,163 @@
+"""The tasks learn, say what they measure, and their recipes run."""
+
+from __future__ import annotations
+
+import csv
+import re
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from scionwood import Task, fit
+from scionwood.cli import main
+from scionwood.recipe import resolve
+from scionwood_pde.adversarial import Critic, adversarial_loss
+from scionwood_pde.backbones import tadpole, tadpole_dynamics, tadpole_flow
+from scionwood_pde.tasks import Autoencode, Dynamics, Generate
+from scionwood_pde.trajectories import Trajectories
+
+RECIPES = Path(__file__).parents[2] / "configs/pde"
+NAMES = ("autoencode", "dynamics", "generate")
+
+
+@pytest.fixture(scope="module")
+def batch() -> dict[str, Tensor]:
+    data = Trajectories(
+        equation="gray_scott", n_points=16, n_frames=3, n_train=2, n_val=1, n_test=1
+    )
+    found: dict[str, Tensor] = next(iter(data.train_dataloader()))
+    return {name: x[:2] for name, x in found.items()}
+
+
+def learned(task: Task, batch: dict[str, Tensor], steps: int, lr: float = 1e-3) -> list[float]:
+    """The loss of the batch before and after so many steps on it, at the same noise."""
+    optimizer = torch.optim.AdamW(task.parameters(), lr=lr)
+    found = []
+    for _ in range(steps + 1):
+        torch.manual_seed(0)
+        loss = task.losses(batch)["loss"]
+        found.append(loss.item())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return [found[0], found[-1]]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Autoencode(tadpole(weights="shipped")),
+        lambda: Dynamics(tadpole_dynamics(fields=2, weights="shipped")),
+        lambda: Generate(tadpole_flow(fields=2, weights="shipped")),
+    ],
+    ids=NAMES,
+)
+def test_a_task_learns_a_batch(make: Any, batch: dict[str, Tensor]) -> None:
+    before, after = learned(make(), batch, 12)
+    assert after < 0.9 * before
+
+
+def test_the_loss_of_the_autoencoder_is_error_and_weighted_divergence(
+    batch: dict[str, Tensor],
+) -> None:
+    model = tadpole()
+    losses = Autoencode(model, kl_weight=0.1).eval().losses(batch)
+    x, latents = batch["state"], model.encode(batch["state"])
+    mse = (model.decode(latents.mean, x.shape[2:]) - x).square().mean()
+    assert torch.allclose(losses["loss"], mse + 0.1 * latents.kl().mean())
+
+
+def test_training_draws_from_the_latents_and_evaluation_takes_their_means(
+    batch: dict[str, Tensor],
+) -> None:
+    task = Autoencode(tadpole())
+    drawn = {task.train().losses(batch)["mse"].item() for _ in range(2)}
+    means = {task.eval().losses(batch)["mse"].item() for _ in range(2)}
+    assert (len(drawn), len(means)) == (2, 1)
+
+
+def test_the_critic_waits_at_its_gate(batch: dict[str, Tensor]) -> None:
+    shut, opened = (
+        Autoencode(tadpole(), adversarial_weight=1e-4, gate=gate) for gate in (1e-9, 1e9)
+    )
+    assert shut.losses(batch)["adversarial"] == 0
+    assert opened.losses(batch)["adversarial"] > 0
+    assert Autoencode(tadpole()).critic is None
+
+
+def test_the_critic_lowers_what_the_autoencoder_raises() -> None:
+    torch.manual_seed(0)
+    critic = Critic(4)
+    real, made = torch.randn(2, 2, 2, 16, 16, 16).unbind()
+    made.requires_grad_()
+    adversarial_loss(critic, real, made, 0.5).backward()
+    plain = made.detach().clone().requires_grad_()
+    own = [p.grad.clone() for p in critic.parameters() if p.grad is not None]
+    critic.zero_grad()
+    adversarial_loss(critic, real, plain, -1.0).backward()  # the sign of a plain gradient
+    assert made.grad is not None
+    assert plain.grad is not None
+    assert torch.allclose(made.grad, -0.5 * plain.grad)
+    for parameter, grad in zip(critic.parameters(), own, strict=True):
+        assert torch.allclose(parameter.grad, grad)  # type: ignore[arg-type]
+
+
+def test_the_error_of_dynamics_stands_beside_that_of_persistence(batch: dict[str, Tensor]) -> None:
+    task = Dynamics(tadpole_dynamics(fields=2))
+    same = {"state": batch["state"], "next": batch["state"]}
+    assert task.metrics(same)["vrmse_persistence"] == 0
+    assert task.metrics(batch)["vrmse_persistence"] > 0
+    assert task.metrics(batch)["vrmse"] > 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_key_of_a_recipe_has_a_comment_above_it(name: str) -> None:
+    lines = (RECIPES / f"{name}.yaml").read_text("utf-8").partition("\nsmoke:")[0].splitlines()
+    assert lines[0].startswith("# ")
+    for above, line in pairwise(lines):
+        key = re.match(r"( *)(\w+):", line)
+        if key and key[2] != "name":
+            assert above.lstrip().startswith("#"), line
+        assert len(line) <= 120
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_runs_at_its_smoke_size(name: str, tmp_path: Path) -> None:
+    assert main(["fit", f"pde/{name}", "--smoke", "--run-dir", str(tmp_path / "run")]) == 0
+    columns = (tmp_path / "run/metrics.csv").read_text("utf-8").splitlines()[0].split(",")
+    measured = {"autoencode": "val_vrmse", "dynamics": "val_vrmse_persistence"}
+    assert measured.get(name, "val_spectral_distance") in columns
+
+
+def test_the_generator_measures_its_latents_before_it_learns(tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    assert main(["fit", "pde/generate", "--smoke", "--run-dir", str(tmp_path / "run")]) == 0
+    head = load_file(tmp_path / "run/head.safetensors")
+    (mean,) = (x for name, x in head.items() if name.endswith("standard.mean"))
+    assert mean.abs().max() > 0
+
+
+@pytest.mark.parametrize("stop", [3, 4])
+def test_a_resumed_run_of_the_online_loop_repeats_an_uninterrupted_one(
+    tmp_path: Path, stop: int
+) -> None:
+    def run(steps: int, **where: Path) -> None:
+        options = [f"trainer.max_steps={steps}", "data.n_batches=4", "task.schedule=constant"]
+        fit(resolve("pde/autoencode", options, smoke=True), **where)
+
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    run(8, run_dir=whole)
+    run(stop, run_dir=cut)
+    run(8, resume=cut)
+    assert _losses(cut) == _losses(whole)
+    assert len(_losses(cut)) == 8
+
+
+def _losses(folder: Path) -> list[str]:
+    with (folder / "metrics.csv").open(encoding="utf-8", newline="") as lines:
+        return [row["train_loss"] for row in csv.DictReader(lines) if row["train_loss"]]

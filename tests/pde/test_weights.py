@@ -1,0 +1,175 @@
+"""The published layout of weights, and what is said of a file that does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from scionwood import WeightsError
+from scionwood_pde.backbones import tadpole
+from scionwood_pde.weights import save_weights
+
+ENCODER, DECODER = "tadpole_tiny_encoder.safetensors", "tadpole_tiny_decoder.safetensors"
+BIAS = "transformer_encoder.latent.blocks.0.attn.pos_emb_funct"
+Change = Callable[[dict[str, Tensor]], object]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Both files of a tiny model with other random weights than the default ones."""
+    save_weights(tadpole(init_seed=7), "tiny", tmp_path)
+    return tmp_path
+
+
+def change(path: Path, how: Change) -> None:
+    state = load_file(path)
+    how(state)
+    save_file(state, path)
+
+
+def test_saved_weights_come_back_bit_for_bit(folder: Path) -> None:
+    expected, found = tadpole(init_seed=7).state_dict(), tadpole(weights=folder).state_dict()
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_files_hold_the_published_names_and_the_bias_that_the_published_code_reads(
+    folder: Path,
+) -> None:
+    model, encoder = tadpole(init_seed=7), load_file(folder / ENCODER)
+    assert encoder.keys() == model.encoder.state_dict().keys()
+    assert load_file(folder / DECODER).keys() == model.decoder.state_dict().keys()
+    bias = model.encoder.get_submodule(BIAS)()
+    assert torch.equal(encoder[f"{BIAS}.relative_bias"], bias)
+
+
+def test_half_precision_takes_half_the_space_and_loads(folder: Path, tmp_path: Path) -> None:
+    half = tmp_path / "half"
+    save_weights(tadpole(init_seed=7), "tiny", half, half=True)
+    assert (half / DECODER).stat().st_size < 0.55 * (folder / DECODER).stat().st_size
+    found, expected = tadpole(weights=half).state_dict(), tadpole(init_seed=7).state_dict()
+    for name, value in found.items():
+        assert value.dtype == expected[name].dtype
+        torch.testing.assert_close(value, expected[name], atol=1e-3, rtol=1e-3)
+
+
+def test_letters_of_a_files_name_may_be_of_either_case(folder: Path) -> None:
+    (folder / ENCODER).rename(folder / "Tadpole_Tiny_encoder.safetensors")
+    (folder / DECODER).rename(folder / "tadpole_TINY_Decoder.SAFETENSORS")
+    assert tadpole(weights=folder).card["weights"] == f"local folder {folder.name}"
+
+
+def test_two_files_that_differ_in_case_alone_are_refused(folder: Path) -> None:
+    (folder / ENCODER.upper()).write_bytes((folder / ENCODER).read_bytes())
+    with pytest.raises(WeightsError, match="differ in case alone"):
+        tadpole(weights=folder)
+
+
+def test_buffers_that_follow_from_the_architecture_may_be_left_out(folder: Path) -> None:
+    computed = ("relative_coords_table", "relative_position_index", "relative_bias")
+
+    def leave_out(state: dict[str, Tensor]) -> None:
+        for name in [name for name in state if name.endswith(computed)]:
+            del state[name]
+
+    change(folder / ENCODER, leave_out)
+    x = tadpole().example_input()[0]
+    with torch.no_grad():
+        torch.testing.assert_close(tadpole(weights=folder)(x), tadpole(init_seed=7)(x))
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        (lambda state: state.pop("to_latent.bias"), r"lacks to_latent\.bias"),
+        (lambda state: state.update(extra=torch.zeros(1)), "also has extra"),
+        (
+            lambda state: state.update({"to_latent.bias": torch.zeros(7)}),
+            r"has shapes to_latent\.bias \(7,\) for \(256,\)",
+        ),
+        (
+            lambda state: state.update({"to_latent.bias": torch.full((256,), torch.nan)}),
+            r"to_latent\.bias holds integers, NaN or infinity",
+        ),
+        (
+            lambda state: state.update({"to_latent.bias": torch.zeros(256, dtype=torch.int64)}),
+            r"to_latent\.bias holds integers",
+        ),
+        (
+            lambda state: state.update(
+                {f"{BIAS}.relative_position_index": torch.arange(4096).view(64, 64)}
+            ),
+            "orders the cells of a window in another way",
+        ),
+        (lambda state: state.clear(), "lacks .* and 101 more"),
+    ],
+    ids=["missing", "unexpected", "shape", "nan", "integers", "order", "empty"],
+)
+def test_a_file_of_other_tensors_is_refused(folder: Path, how: Change, message: str) -> None:
+    change(folder / ENCODER, how)
+    with pytest.raises(WeightsError, match=rf"{ENCODER}.*{message}"):
+        tadpole(weights=folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"no weights at all", b"\x10" + bytes(7) + b"{" * 16])
+def test_what_is_no_safetensors_file_is_refused(folder: Path, content: bytes) -> None:
+    (folder / DECODER).write_bytes(content)
+    with pytest.raises(WeightsError, match=f"{DECODER}.*no readable safetensors file"):
+        tadpole(weights=folder)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.5, 0.999])
+def test_a_truncated_file_is_refused(folder: Path, share: float) -> None:
+    path = folder / DECODER
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(WeightsError, match="no readable safetensors file"):
+        tadpole(weights=folder)
+
+
+def test_a_missing_file_or_folder_is_named(folder: Path) -> None:
+    (folder / DECODER).unlink()
+    with pytest.raises(WeightsError, match=f"holds no {DECODER}.*Give `weights`"):
+        tadpole(weights=folder)
+    with pytest.raises(WeightsError, match="no such folder"):
+        tadpole(weights=folder / "nowhere")
+
+
+def test_files_of_another_size_are_not_taken(folder: Path) -> None:
+    with pytest.raises(WeightsError, match=r"holds no tadpole_s_encoder\.safetensors"):
+        tadpole(size="S", weights=folder)
+    for name in (ENCODER, DECODER):
+        (folder / name).rename(folder / name.replace("tiny", "s"))
+    with pytest.raises(WeightsError, match="has shapes"):
+        tadpole(size="S", weights=folder)
+
+
+def test_only_the_tiny_size_is_shipped() -> None:
+    with pytest.raises(WeightsError, match=r"'shipped' of size 'B'.*only size 'tiny'"):
+        tadpole(size="B", weights="shipped")
+
+
+def test_the_hub_has_the_published_sizes_only() -> None:
+    with pytest.raises(WeightsError, match=r"'hub' of size 'tiny'.*has S, B, L"):
+        tadpole(weights="hub")
+
+
+def test_the_hub_out_of_reach_says_what_else_to_give(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(WeightsError, match=r"cannot load size 'S' from hf\.co.*the folder of"):
+        tadpole(size="S", weights="hub:main")
+
+
+def test_random_weights_follow_their_seed_and_leave_the_generator_alone() -> None:
+    torch.manual_seed(1)
+    state = torch.random.get_rng_state()
+    first, again, other = (tadpole(init_seed=seed).encoder.to_latent.weight for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert torch.equal(state, torch.random.get_rng_state())
