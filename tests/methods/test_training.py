@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import socket
 
 import pytest
 import torch
@@ -40,13 +39,10 @@ def tensors(run):
 
 
 def test_two_processes_find_the_gradient_of_gpart_that_one_finds(tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["two_processes"])  # what takes long is imported once
     out = str(tmp_path / "gradient.pt")
-    pair = [context.Process(target=gradient, args=(rank, port, out)) for rank in range(2)]
+    pair = [context.Process(target=gradient, args=(rank, out)) for rank in range(2)]
     for process in pair:
         process.start()
     for process in pair:

@@ -18,20 +18,19 @@ def model_and_batch() -> tuple[nn.Module, Tensor]:
     return unsettle(adapted("gpart", "Linear")), torch.cat([x, -x[: 2 * ROWS - len(x)]])
 
 
-def gradient(rank: int, port: int, out: str) -> None:
+def gradient(rank: int, out: str) -> None:
     """Run one of the two processes; the first writes the gradient.
 
     Args:
         rank: 0 or 1.
-        port: where the two meet.
-        out: a file for the gradient.
+        out: a file for the gradient; the two meet in a file beside it.
     """
     torch.set_num_threads(1)
-    store = f"tcp://127.0.0.1:{port}"
-    dist.init_process_group("gloo", init_method=store, rank=rank, world_size=2)
+    dist.init_process_group("gloo", init_method=f"file://{out}.meet", rank=rank, world_size=2)
     model, x = model_and_batch()
     pair = DistributedDataParallel(model)
     pair(x[ROWS * rank :][:ROWS]).square().mean().backward()
     if rank == 0:
         torch.save(model.base_model.gpart_theta["default"].grad, out)
+    dist.barrier()  # neither leaves while the other still talks to it
     dist.destroy_process_group()
