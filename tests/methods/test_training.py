@@ -42,7 +42,7 @@ def test_two_processes_find_the_gradient_of_gpart_that_one_finds(tmp_path):
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["two_processes"])  # what takes long is imported once
     out = str(tmp_path / "gradient.pt")
-    pair = [context.Process(target=gradient, args=(rank, out)) for rank in range(2)]
+    pair = [context.Process(target=gradient, args=(r, out), daemon=True) for r in range(2)]
     for process in pair:
         process.start()
     for process in pair:
