@@ -58,6 +58,8 @@ class Origin(NamedTuple):
 
 def produces(module: nn.Module) -> bool:
     """Whether a module's output can be computed again from what it keeps anyway."""
+    if getattr(module, "inplace", False):  # it writes over its input
+        return False
     names = ALSO.get(type(module).__module__, ())
     return isinstance(module, KINDS) or type(module).__name__ in names
 
