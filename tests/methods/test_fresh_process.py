@@ -12,10 +12,19 @@ import torch
 from fresh_cases import CASES, answer
 from method_layers import unsettle
 from peft import get_peft_model
+from prefix_models import config
 
 from scionwood_methods.calibration import calibrate
 from scionwood_methods.head_scores import head_targets
-from scionwood_methods.peft import HeadSliceConfig, HelloraConfig, LoftConfig, PartialConfig
+from scionwood_methods.peft import (
+    HeadSliceConfig,
+    HelloraConfig,
+    IgspConfig,
+    LoftConfig,
+    PartialConfig,
+)
+from scionwood_methods.prefix_search import discretise
+from scionwood_methods.pruning import prune
 
 SCRIPT = Path(__file__).parent / "support" / "fresh_cases.py"
 MIXTURE = "model.layers.1.mlp.experts"
@@ -34,7 +43,22 @@ def configs(base):
         "partial-values": PartialConfig(target_modules=parts, stored="values"),
         "p2d_heads": HeadSliceConfig(heads=HEADS, **grouped),
         "hellora": HelloraConfig(experts={MIXTURE: [1, 4]}, target_modules=[MIXTURE, "q_proj"]),
+        "peml": config("llama"),
+        "peml-searched": config("llama", network="search"),
+        "igsp-pruned": IgspConfig(r=2, experts=3, target_modules=targets),
     }
+
+
+def finish(name, model, x):
+    """Do what an adapter needs before it is saved."""
+    if name == "loft-gradient":
+        calibrate(model, [x], lambda tuned, batch: tuned(batch).square().mean())
+    if name == "peml-searched":
+        discretise(model)
+    if name == "igsp-pruned":
+        shares = {"first": torch.tensor([0.4, 0.6, 0.0]), "second": torch.tensor([1.0, 0.0, 0.0])}
+        prune(model, shares)
+    return unsettle(model).eval()
 
 
 @pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated")
@@ -43,9 +67,7 @@ def test_adapters_open_in_a_fresh_process_bit_for_bit(tmp_path):
     for name in names:
         base, x = CASES[name.partition("-")[0]]()
         model = get_peft_model(base, configs(base)[name])
-        if name == "loft-gradient":
-            calibrate(model, [x], lambda tuned, batch: tuned(batch).square().mean())
-        unsettle(model).eval()
+        finish(name, model, x)
         model.save_pretrained(tmp_path / name)
         torch.save(answer(model, x), tmp_path / name / "answer.pt")
     run = subprocess.run(

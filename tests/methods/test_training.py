@@ -38,17 +38,20 @@ def tensors(run):
     return [state[key] for key in sorted(state)]
 
 
-def test_two_processes_find_the_gradient_of_gpart_that_one_finds(tmp_path):
+@pytest.mark.parametrize("method", ["gpart", "peml", "igsp"])
+def test_two_processes_find_the_gradients_that_one_finds(method, tmp_path):
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["two_processes"])  # what takes long is imported once
     out = str(tmp_path / "gradient.pt")
-    pair = [context.Process(target=gradient, args=(r, out), daemon=True) for r in range(2)]
+    pair = [context.Process(target=gradient, args=(r, method, out), daemon=True) for r in range(2)]
     for process in pair:
         process.start()
     for process in pair:
         process.join(120)
     assert [process.exitcode for process in pair] == [0, 0]
-    model, x = model_and_batch()
+    model, x = model_and_batch(method)
     model(x).square().mean().backward()
-    (theta,) = trainable(model).values()
-    torch.testing.assert_close(torch.load(out, weights_only=True), theta.grad)
+    found = torch.load(out, weights_only=True)
+    assert found.keys() == trainable(model).keys()
+    for name, parameter in trainable(model).items():
+        torch.testing.assert_close(found[name], parameter.grad)

@@ -2,62 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
-import torch
 import torch.nn as nn
-import torch.nn.functional as F
-from torch import Tensor
 
 from scionwood import AdapterError, peft_method
 from scionwood_methods.config import LowRankConfig
 from scionwood_methods.fused_experts import ExpertsLayer, is_fused
-from scionwood_methods.generated import Generated, through
-from scionwood_methods.layers import AdapterLayer, MethodTuner
-from scionwood_methods.support import check_supported, is_linear
+from scionwood_methods.layers import MethodTuner
+from scionwood_methods.low_rank import LowRankLayer
+from scionwood_methods.support import check_supported
 
 
 @final
-class HelloraLayer(AdapterLayer):
-    """`y = base(x) + s B A x'`, `x' = dropout(x)`: LoRA on a plain layer.
-
-    The weight of a convolution counts as the matrix (out, in / groups * kernel).
-    """
+class HelloraLayer(LowRankLayer):
+    """LoRA on a plain layer."""
 
     hellora_A: Any
     hellora_B: Any
     adapter_layer_names = ("hellora_A", "hellora_B")
-
-    def __init__(self, base: nn.Module) -> None:
-        super().__init__(base)
-        self.hellora_A, self.hellora_B = nn.ParameterDict(), nn.ParameterDict()
-
-    def build(self, name: str, config: HelloraConfig) -> None:
-        """A uniform after Kaiming (a = sqrt 5), B = 0."""
-        a = torch.empty(config.r, self.base_layer.weight[0].numel())
-        nn.init.kaiming_uniform_(a, a=math.sqrt(5))
-        self.hellora_A[name] = nn.Parameter(a)
-        self.hellora_B[name] = nn.Parameter(torch.zeros(self.slices[name].chosen, config.r))
-
-    def change(self, name: str, x: Tensor) -> Tensor:
-        """See `AdapterLayer.change`."""
-        a, b = self.hellora_A[name], self.hellora_B[name]
-        x = self.dropout[name](x)
-        if not is_linear(self.base_layer):
-            return through(self.base_layer, x, self._product(name), a, b)
-        return self.scaling[name] * F.linear(F.linear(x, a.to(x.dtype)), b.to(x.dtype))
-
-    def delta(self, name: str) -> Tensor:
-        """See `AdapterLayer.delta`."""
-        a, b = self.hellora_A[name], self.hellora_B[name]
-        return self._product(name).build(torch.promote_types(a.dtype, torch.float32), a, b)
-
-    def _product(self, name: str) -> _Product:
-        shape = (self.slices[name].chosen, *self.base_layer.weight.shape[1:])
-        return _Product(shape, self.scaling[name])
 
 
 @final
@@ -178,22 +143,3 @@ def _check_hot(config: HelloraConfig, key: str) -> None:
     if number not in map(str, config.experts[block]):
         remedy = "Take the targets from scionwood_methods.routes.expert_targets"
         raise AdapterError(f"hellora on {key}", f"expert {number} is not hot", remedy)
-
-
-@final
-class _Product(Generated):
-    """`s B A` as a function of A and B."""
-
-    def __init__(self, shape: tuple[int, ...], scaling: float) -> None:
-        self.shape, self.scaling = shape, scaling
-
-    def build(self, dtype: torch.dtype, *parameters: Tensor) -> Tensor:
-        """The change of the weight."""
-        a, b = parameters
-        return (self.scaling * (b @ a)).view(self.shape).to(dtype)
-
-    def pull(self, gradient: Tensor, *parameters: Tensor) -> tuple[Tensor | None, ...]:
-        """See `Generated.pull`."""
-        a, b = parameters
-        flat = self.scaling * gradient.flatten(1).to(a.dtype)
-        return b.mT @ flat, flat @ a.mT

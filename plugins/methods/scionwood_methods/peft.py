@@ -10,8 +10,10 @@ from scionwood_methods.disel import DiselConfig
 from scionwood_methods.experts import HelloraConfig
 from scionwood_methods.gpart import GpartConfig
 from scionwood_methods.head_slices import HeadSliceConfig
+from scionwood_methods.igsp import IgspConfig
 from scionwood_methods.loft import LoftConfig
 from scionwood_methods.partial import PartialConfig
+from scionwood_methods.peml import PemlConfig
 from scionwood_methods.smoa import SmoaConfig
 
 __all__ = [
@@ -19,7 +21,9 @@ __all__ = [
     "GpartConfig",
     "HeadSliceConfig",
     "HelloraConfig",
+    "IgspConfig",
     "LoftConfig",
     "PartialConfig",
+    "PemlConfig",
     "SmoaConfig",
 ]

@@ -20,6 +20,8 @@ from expert_models import transformer
 from method_layers import bare, example
 from mixed_model import Mixed, tokens
 from peft import PeftModel
+from prefix_models import CASES as ATTENDED
+from prefix_models import base
 from torch import Tensor
 
 
@@ -34,6 +36,8 @@ CASES: dict[str, Callable[[], tuple[nn.Module, Tensor]]] = {
     "partial": lambda: (seeded(Mixed), tokens()),
     "p2d_heads": lambda: (seeded(Attentive), numbers()),
     "hellora": lambda: (transformer("olmoe"), words()),
+    "peml": lambda: (base("llama"), ATTENDED["llama"].example()),
+    "igsp": lambda: (bare("Linear").eval(), example("Linear")),
 }
 
 

@@ -87,6 +87,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "gpart": {"d": 60},
     "loft": {"r": 4},
     "hellora": {"r": 3},
+    "peml": {"r": 3},
+    "igsp": {"r": 2, "experts": 3},
 }
 """Options of the methods that adapt a single layer of any kind; the others have tests of theirs."""
 

@@ -19,6 +19,7 @@ MARK = re.compile(r"(<!-- table: support -->\n).*?(<!-- end -->)", re.DOTALL)
 
 def cell(method: str, kind: str) -> str:
     """What happens: `refused`, `trains`, or `trains, merges`."""
+    torch.manual_seed(0)
     try:
         model, x = unsettle(adapted(method, kind)), example(kind)
     except AdapterError:
@@ -31,7 +32,7 @@ def cell(method: str, kind: str) -> str:
         model.merge_adapter()
     except NotImplementedError:
         return "trains"
-    return "trains, merges" if torch.allclose(model(x), before, atol=1e-5) else "broken"
+    return "trains, merges" if torch.allclose(model(x), before, rtol=1e-4, atol=1e-5) else "broken"
 
 
 def table() -> str:

@@ -1,4 +1,4 @@
-"""The gradient of GPart's vector that two processes over gloo find together."""
+"""The gradients that two processes over gloo find together."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from method_layers import adapted, example, unsettle
+from attention_model import numbers
+from method_layers import adapted, example, trainable, unsettle
+from prefix_models import prefixed
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -16,26 +18,30 @@ ROWS = 4
 """Rows of the batch that each process has."""
 
 
-def model_and_batch() -> tuple[nn.Module, Tensor]:
-    """The adapted model and the whole batch."""
+def model_and_batch(method: str) -> tuple[nn.Module, Tensor]:
+    """The adapted model and the whole batch, the same in every process."""
+    torch.manual_seed(4)
+    if method == "peml":
+        return unsettle(prefixed("plain")), torch.cat([numbers() * k for k in range(1, ROWS + 1)])
     x = example("Linear")
-    return unsettle(adapted("gpart", "Linear")), torch.cat([x, -x[: 2 * ROWS - len(x)]])
+    return unsettle(adapted(method, "Linear")), torch.cat([x, -x[: 2 * ROWS - len(x)]])
 
 
-def gradient(rank: int, out: str) -> None:
-    """Run one of the two processes; the first writes the gradient.
+def gradient(rank: int, method: str, out: str) -> None:
+    """Run one of the two processes; the first writes the gradients by name.
 
     Args:
         rank: 0 or 1.
-        out: a file for the gradient; the two meet in a file beside it.
+        method: of the adapter.
+        out: a file for the gradients; the two meet in a file beside it.
     """
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{out}.meet", rank=rank, world_size=2)
-    model, x = model_and_batch()
+    model, x = model_and_batch(method)
     pair = DistributedDataParallel(model)
     pair(x[ROWS * rank :][:ROWS]).square().mean().backward()
     if rank == 0:
-        torch.save(model.base_model.gpart_theta["default"].grad, out)
+        torch.save({name: p.grad for name, p in trainable(model).items()}, out)
     _leave_together(Path(out), rank)
 
 

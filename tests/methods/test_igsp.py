@@ -1,0 +1,178 @@
+"""iGSP's mixture of LoRA: routes by softmax, closed while a task runs, and removed for good."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from method_layers import ADAPTED, adapted, available, bare, config, example, trainable, unsettle
+from peft import PeftModel, get_peft_model, get_peft_model_state_dict
+from safetensors.torch import load_file
+
+from scionwood import AdapterError, attach, load_adapter, save_adapter
+from scionwood_methods.igsp import IgspConfig
+from scionwood_methods.pruning import close_rare, expand, measure, mixtures, prune
+
+SHARES = {"first": torch.tensor([0.5, 0.05, 0.45]), "second": torch.tensor([0.02, 0.02, 0.96])}
+
+
+def mixture():
+    return unsettle(adapted("igsp", "Linear")).eval()
+
+
+def test_a_linear_layer_computes_the_sum_of_its_experts_by_their_shares():
+    model, x = mixture(), example("Linear")
+    layer = model.base_model.model.first
+    a, b = layer.igsp_A["default"].view(3, 2, 12), layer.igsp_B["default"].view(18, 3, 2)
+    share = F.linear(x, layer.igsp_router["default"], layer.igsp_bias["default"]).softmax(-1)
+    expected = layer.base_layer(x)
+    for e in range(3):
+        expected = expected + 16 / 2 * share[:, e : e + 1] * (x @ a[e].mT @ b[:, e].mT)
+    torch.testing.assert_close(layer(x), expected)
+
+
+def test_each_position_of_a_convolution_has_its_own_routes():
+    model, x = unsettle(adapted("igsp", "Conv1d")), example("Conv1d")
+    layer = model.base_model.model.first
+    padded = F.pad(x, (1, 1), mode="circular")
+    router = layer.igsp_router["default"], layer.igsp_bias["default"]
+    share = F.conv1d(padded, *router).softmax(1).repeat_interleave(2, 1)
+    hidden = share * F.conv1d(padded, layer.igsp_A["default"])
+    expected = torch.einsum("or,brl->bol", layer.igsp_B["default"], hidden)
+    torch.testing.assert_close(layer(x) - layer.base_layer(x), 16 / 2 * expected)
+
+
+@pytest.mark.parametrize("kind", ADAPTED)
+def test_parameters_are_as_many_as_the_formula_says_before_and_after_pruning(kind):
+    if not available(kind):
+        pytest.skip("torch_geometric is not installed")
+    model, counts = adapted("igsp", kind), {"first": 3, "second": 3}
+    for pruned in (False, True):
+        counts = prune(model, SHARES) if pruned else counts
+        expected = 0
+        for name, experts in counts.items():
+            layer = mixtures(model)[name]
+            fan_in = layer.base_layer.weight[0].numel() * getattr(layer.base_layer, "groups", 1)
+            out = layer.slices["default"].chosen
+            expected += experts * 2 * (fan_in + out) + experts * (fan_in + 1)
+        assert sum(p.numel() for p in trainable(model).values()) == expected
+    assert counts == {"first": 2, "second": 1}
+
+
+def test_measured_shares_are_the_mean_of_the_router_over_all_tokens():
+    model, batches = mixture(), [example("Linear"), 2 * example("Linear")[:3]]
+    shares = measure(model.train(), batches, lambda tuned, x: tuned(x))
+    assert model.training
+    layer, x = model.base_model.model.first, torch.cat(batches)
+    router = layer.igsp_router["default"], layer.igsp_bias["default"]
+    torch.testing.assert_close(shares["first"], F.linear(x, *router).softmax(-1).mean(0))
+    assert not layer.watched
+
+
+def test_pruning_removes_experts_and_gives_their_shares_to_the_others():
+    model, x = mixture(), example("Linear")
+    layer = model.base_model.model.first
+    a, b = layer.igsp_A["default"].detach(), layer.igsp_B["default"].detach()
+    router = layer.igsp_router["default"].detach(), layer.igsp_bias["default"].detach()
+    assert prune(model, SHARES) == {"first": 2, "second": 1}
+    share = F.linear(x, *router)[:, [0, 2]].softmax(-1).repeat_interleave(2, -1)
+    rows = [0, 1, 4, 5]
+    expected = 8 * (share * (x @ a[rows].mT)) @ b[:, rows].mT
+    torch.testing.assert_close(layer(x) - layer.base_layer(x), expected)
+    assert all(p.requires_grad for p in trainable(model).values())
+
+
+def test_closing_lets_an_optimiser_go_on_and_compacting_then_changes_nothing():
+    model, x = mixture().train(), example("Linear")
+    optimizer = torch.optim.AdamW(trainable(model).values(), lr=0.01, weight_decay=0.1)
+    layer = model.base_model.model.first
+    for step in range(4):
+        if step == 2:
+            close_rare(mixtures(model), SHARES, 0.1)
+        optimizer.zero_grad()
+        model(x).square().mean().backward()
+        optimizer.step()
+    assert not layer.igsp_A["default"].grad[2:4].any()
+    assert not layer.igsp_router["default"].grad[1].any()
+    before, count = model(x), len(trainable(model))
+    assert prune(model, {n: torch.ones(3) for n in SHARES}) == {"first": 2, "second": 1}
+    torch.testing.assert_close(model(x), before)
+    assert len(trainable(model)) == count
+    assert all(p.isfinite().all() for p in trainable(model).values())
+
+
+def test_the_file_holds_no_pruned_expert_and_loading_restores_the_structure(tmp_path):
+    model, x = mixture(), example("Linear")
+    prune(model, SHARES)
+    model.save_pretrained(tmp_path)
+    state = load_file(tmp_path / "adapter_model.safetensors")
+    sizes = {key.removeprefix("base_model.model."): tuple(v.shape) for key, v in state.items()}
+    assert sizes["first.igsp_A"] == (4, 12)
+    assert sizes["second.igsp_B"] == (9, 2)
+    assert sizes["second.igsp_bias"] == (1,)
+    assert torch.equal(PeftModel.from_pretrained(bare("Linear"), tmp_path).eval()(x), model(x))
+
+
+def test_scionwood_saves_and_loads_what_is_left(tmp_path):
+    settings = IgspConfig(r=2, experts=3)
+    model = unsettle(attach(bare("Linear"), settings, targets="first|second")).eval()
+    prune(model, SHARES)
+    save_adapter(model, tmp_path)
+    loaded = load_adapter(bare("Linear"), tmp_path, trainable=True)
+    assert torch.equal(loaded.eval()(example("Linear")), model(example("Linear")))
+    assert loaded.peft_config["default"].kept == {"first": 2, "second": 1}
+    assert get_peft_model_state_dict(loaded).keys() == get_peft_model_state_dict(model).keys()
+
+
+def test_new_experts_change_nothing_but_the_shares():
+    model, x = mixture(), example("Linear")
+    before = model(x)
+    assert expand(model, 2, bias=-1e9) == {"first": 5, "second": 5}
+    torch.testing.assert_close(model(x), before)
+    unsettle(model)(x).square().mean().backward()
+    assert all(p.grad is not None for p in trainable(model).values())
+
+
+def test_a_pruned_adapter_beside_a_whole_one_keeps_its_size():
+    model, x = mixture(), example("Linear")
+    model.add_adapter("b", config("igsp", "Linear"))
+    prune(model, SHARES)
+    before = model(x)
+    model.set_adapter("b")
+    assert mixtures(model, "b")["first"].experts("b") == 3
+    assert torch.equal(model(x), bare("Linear")(x))
+    model.set_adapter("default")
+    assert torch.equal(model(x), before)
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda: IgspConfig(experts=1), "2 experts or more"),
+        (lambda: IgspConfig(kept={"first": 0}), "keeps 1 expert"),
+        (lambda: prune(mixture(), SHARES, threshold=1.5), "a share"),
+        (lambda: prune(mixture(), {**SHARES, "second": torch.ones(2)}), "has 3 experts"),
+        (lambda: prune(mixture(), {}), "no shares"),
+        (lambda: prune(adapted("disel", "Linear"), SHARES), "no mixture"),
+        (lambda: measure(mixture(), [], lambda tuned, x: tuned(x)), "no input went through"),
+    ],
+)
+def test_what_cannot_be_is_refused(made, said):
+    with pytest.raises(AdapterError, match=said):
+        made()
+
+
+def test_a_file_of_other_sizes_than_its_config_says_is_refused(tmp_path):
+    model = mixture()
+    prune(model, SHARES)
+    model.peft_config["default"].kept = {"first": 3, "second": 1}
+    model.save_pretrained(tmp_path)
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        PeftModel.from_pretrained(bare("Linear"), tmp_path)
+    with pytest.warns(UserWarning, match=r"no scionwood\.json"), pytest.raises(AdapterError):
+        load_adapter(bare("Linear"), tmp_path)
+
+
+def test_a_wrapped_model_is_needed_only_for_its_config():
+    model = get_peft_model(bare("Linear"), config("igsp", "Linear"))
+    assert mixtures(model).keys() == mixtures(model.get_base_model()).keys()

@@ -1,0 +1,86 @@
+"""Where a prefix cannot be read, PEML says so; LoRA alone goes anywhere."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn as nn
+from attention_model import Attentive, numbers
+from method_layers import bare, example
+from peft import get_peft_model
+
+from scionwood import AdapterError
+from scionwood_methods.peft import PemlConfig
+
+
+class Windows(nn.Module):
+    """Its attention sees windows of 2 tokens, but q is projected before they are cut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.num_heads = 2
+        self.q_proj, self.o_proj = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.o_proj(self.q_proj(x).unflatten(1, (-1, 2)))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"prefix": 1}, "2 tokens or more"),
+        ({"prefix": -2}, "2 tokens or more"),
+        ({"width": 0}, "1 feature or more"),
+        ({"network": "cnn"}, "identity, linear"),
+        ({"roles": {"x": "z"}}, "q, k, v, o or qkv"),
+    ],
+)
+def test_an_option_that_fits_no_attention_is_refused(options, said):
+    with pytest.raises(AdapterError, match=said):
+        PemlConfig(**options)
+
+
+@pytest.mark.parametrize("targets", [["q_proj", "v_proj"], ["o_proj"], ["gate"]])
+def test_a_prefix_that_is_asked_for_needs_both_ends_of_an_attention(targets):
+    with pytest.raises(AdapterError, match="no attention has both"):
+        get_peft_model(Attentive(), PemlConfig(prefix=4, num_heads=4, target_modules=targets))
+    model = get_peft_model(Attentive(), PemlConfig(target_modules=targets))
+    assert not any("peml_gate" in name for name in model.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "number of its heads is not known"),
+        ({"num_heads": 5}, "12 features cannot be split among 5 heads"),
+        ({"num_heads": 4, "num_kv_heads": 3}, "with 4 heads of size 3"),
+    ],
+)
+def test_heads_that_are_unknown_or_do_not_fit_are_refused(options, said):
+    with pytest.raises(AdapterError, match=said):
+        get_peft_model(Attentive(), PemlConfig(target_modules=["q_proj", "o_proj"], **options))
+
+
+def test_an_output_of_other_tokens_than_the_query_is_refused():
+    config = PemlConfig(prefix=4, target_modules=["q_proj", "o_proj"])
+    model = get_peft_model(Windows(), config)
+    with pytest.raises(AdapterError, match=r"q has tokens \(1, 6\), the output \(1, 3, 2\)"):
+        model(torch.zeros(1, 6, 4))
+
+
+def test_an_output_projection_that_runs_alone_is_refused():
+    config = PemlConfig(target_modules=["q_proj", "o_proj"], num_heads=4, prefix=4)
+    model = get_peft_model(Attentive(), config)
+    model(numbers())
+    with pytest.raises(AdapterError, match="without its projection of q"):
+        model.base_model.model.layers[0].o_proj(numbers())
+
+
+def test_layers_outside_of_attention_have_lora_alone():
+    config = PemlConfig(r=3, target_modules=["first", "second"])
+    model = get_peft_model(bare("Linear"), config)
+    assert {name.split(".")[-2] for name, p in model.named_parameters() if p.requires_grad} == {
+        "peml_A",
+        "peml_B",
+    }
+    assert torch.equal(model(example("Linear")), bare("Linear")(example("Linear")))

@@ -1,0 +1,114 @@
+"""The search for PEML's prefix network: two splits, two optimisers, one operation in the end."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import torch
+from attention_model import numbers
+from method_layers import adapted, trainable, unsettle
+from peft import PeftModel
+from prefix_models import base, config, prefixed
+from safetensors.torch import load_file
+
+from scionwood import AdapterError
+from scionwood_methods.prefix import OPERATIONS
+from scionwood_methods.prefix_search import discretise, search
+
+
+def batches(count, seed):
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(2, 5, 12, generator=generator) for _ in range(count)]
+
+
+def loss(model, x):
+    return (model(x) - x.sum(-1, keepdim=True)).square().mean()
+
+
+@torch.no_grad()
+def mean(model, split):
+    return sum(float(loss(model, x)) for x in split) / len(split)
+
+
+def network_of(model):
+    return model.base_model.model.layers[0].o_proj.peml_network["default"]
+
+
+def test_alpha_moves_by_the_second_split_and_the_weights_by_the_first():
+    model = unsettle(prefixed("plain", network="search"))
+    network, seen = network_of(model), []
+
+    def noting(tuned, x):
+        before = network.alpha.detach().clone(), network.embeddings.detach().clone()
+        seen.append((float(x[0, 0, 0]), *before))
+        return loss(tuned, x)
+
+    train, valid = batches(3, 0), batches(3, 1)
+    steps = list(search(model, train, valid, noting))
+    first = [float(x[0, 0, 0]) for pair in zip(valid, train, strict=True) for x in pair]
+    assert [each[0] for each in seen] == first
+    for number, (before, after) in enumerate(pairwise(seen)):
+        of_alpha = number % 2 == 0
+        assert torch.equal(before[1], after[1]) != of_alpha
+        assert torch.equal(before[2], after[2]) == of_alpha
+    assert len(steps) == 3
+    assert steps[-1].keys() == OPERATIONS.keys()
+    assert sum(steps[-1].values()) == pytest.approx(1)
+    assert len(set(steps[-1].values())) > 1
+
+
+def test_the_search_lowers_the_loss_of_both_splits():
+    model = prefixed("plain", network="search")
+    train, valid = batches(4, 0), batches(4, 1)
+    start = mean(model, train), mean(model, valid)
+    for _ in search(model, train * 10, valid * 10, loss, lr=1e-2):
+        pass
+    assert mean(model, train) < 0.9 * start[0]
+    assert mean(model, valid) < start[1]
+
+
+@pytest.mark.parametrize("chosen", OPERATIONS)
+def test_what_was_found_is_kept_alone_and_loads_without_a_search(chosen, tmp_path):
+    model, x = unsettle(prefixed("plain", network="search")).eval(), numbers()
+    with torch.no_grad():
+        network_of(model).alpha.fill_(-1e3)[list(OPERATIONS).index(chosen)] = 0.0
+    before = model(x)
+    assert discretise(model, restart=False) == chosen
+    assert torch.equal(model(x), before)
+    assert model.peft_config["default"].network == chosen
+    model.save_pretrained(tmp_path)
+    keys = load_file(tmp_path / "adapter_model.safetensors")
+    assert not any("alpha" in key for key in keys)
+    assert {key.split("operations.")[1].split(".")[0] for key in keys if "operations" in key} <= {
+        chosen
+    }
+    assert torch.equal(PeftModel.from_pretrained(base("plain"), tmp_path).eval()(x), before)
+
+
+def test_training_with_the_operation_alone_starts_from_the_identity():
+    model, x = prefixed("plain", network="search"), numbers()
+    for _ in search(model, batches(2, 0), batches(2, 1), loss):
+        pass
+    assert not torch.equal(model(x), base("plain")(x))
+    discretise(model)
+    assert torch.equal(model.eval()(x), base("plain")(x))
+    unsettle(model).train()(x).square().mean().backward()
+    assert all(p.grad is not None and p.grad.any() for p in trainable(model).values())
+
+
+def test_a_search_that_was_cut_is_saved_with_its_weights(tmp_path):
+    model, x = unsettle(prefixed("plain", network="search")).eval(), numbers()
+    model.save_pretrained(tmp_path)
+    again = PeftModel.from_pretrained(base("plain"), tmp_path, is_trainable=True).eval()
+    assert torch.equal(again(x), model(x))
+    assert network_of(again).shares() == network_of(model).shares()
+    discretise(again)
+
+
+@pytest.mark.parametrize("run", [discretise, lambda m: next(search(m, [0], [0], loss))])
+def test_without_a_search_there_is_nothing_to_find(run):
+    for model in (prefixed("plain"), adapted("peml", "Linear"), adapted("disel", "Linear")):
+        with pytest.raises(AdapterError, match="still to be found"):
+            run(model)
+    assert config("plain").network == "mlp"
