@@ -1,0 +1,60 @@
+"""Readers and writers of crash files; `open_series` and `write_series` choose by suffix."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from scionwood_crash.mesh import CrashSeries
+    from scionwood_crash.readers.base import CrashReader
+
+
+def open_reader(
+    path: Path, *, units: str | None = None, thickness: float | None = None
+) -> CrashReader:
+    """The reader of a file, by its suffix or else its content; see `open_series`."""
+    from scionwood_crash.readers.dispatch import reader_of
+
+    return reader_of(path)(path, units=units, thickness=thickness)
+
+
+def open_series(
+    path: Path, *, units: str | None = None, thickness: float | None = None
+) -> CrashSeries:
+    """Open a crash simulation, or a mesh, which is a series of one state.
+
+    Args:
+        path: d3plot, a keyword deck, PVD, VTU, VTP, Zarr, or what meshio reads (VTK, Abaqus,
+            Nastran, MED).
+        units: such as `mm, ms, kg`; where null what the file says, else unknown.
+        thickness: of every shell that has none in the file; where null that is an error.
+
+    Returns:
+        A series whose states are read when they are asked for.
+
+    Raises:
+        ReadError: it is of no known format, or damaged.
+    """
+    return open_reader(path, units=units, thickness=thickness).series()
+
+
+def write_series(
+    path: Path, series: CrashSeries, *, overwrite: bool = False, progress: bool = False
+) -> None:
+    """Write a series in the format of its suffix: `.pvd`, `.vtu`, `.vtp`, `.zarr`, or d3plot.
+
+    Args:
+        path: a name that ends in `d3plot` gives a d3plot file.
+        series: with its states; one is in memory at a time, except in d3plot.
+        overwrite: replace what is there.
+        progress: show a bar.
+
+    Raises:
+        OutputExistsError: `path` exists and `overwrite` is false.
+        WriteError: no format has that suffix, or the disk is full.
+    """
+    from scionwood_crash.readers.dispatch import write
+
+    write(path, series, overwrite=overwrite, progress=progress)

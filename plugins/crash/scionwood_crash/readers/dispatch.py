@@ -1,0 +1,116 @@
+"""Which reader opens a file, and which writer makes one."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scionwood import ReadError, WriteError
+from scionwood_crash.mesh import CrashSeries, Frame
+
+if TYPE_CHECKING:
+    from scionwood_crash.readers.base import CrashReader
+
+_HOMES = {
+    "keyword:KeywordReader": (".k", ".key", ".dyn"),
+    "vtk_series:VtkSeriesReader": (".pvd", ".vtu", ".vtp"),
+    "store:ZarrReader": (".zarr", ".zip"),
+    "meshes:MeshReader": (".vtk", ".inp", ".bdf", ".nas", ".fem", ".med"),
+    "dyna:DynaReader": (".d3plot",),
+}
+_WRITERS = {
+    ".pvd": "vtk_write:write_pvd",
+    ".vtu": "vtk_write:write_vtu",
+    ".vtp": "vtk_write:write_vtp",
+    ".zarr": "store:write_zarr",
+    ".zip": "store:write_zarr",
+    ".d3plot": "dyna_write:write_d3plot",
+}
+
+
+def reader_of(path: Path) -> type[CrashReader]:
+    """The reader for a file, by its suffix, or else its content.
+
+    Raises:
+        ReadError: no reader knows it.
+    """
+    path = Path(path)
+    suffix = _suffix(path)
+    by_suffix = (home for home, suffixes in _HOMES.items() if suffix in suffixes)
+    home = next(by_suffix, None) or _by_content(path)
+    if home is None:
+        known = ", ".join(suffix for suffixes in _HOMES.values() for suffix in suffixes)
+        rule = f"neither its suffix nor its content is of a known format: d3plot, {known}"
+        raise ReadError(str(path), rule, "Convert it to one of these, or correct the suffix")
+    found: type[CrashReader] = _load(home)
+    return found
+
+
+def write(path: Path, series: CrashSeries, *, overwrite: bool, progress: bool) -> None:
+    """See `readers.write_series`."""
+    from scionwood_crash.readers.globals_json import read_features, write_features
+
+    path = Path(path)
+    home = _WRITERS.get(_suffix(path))
+    if home is None:
+        rule = f"no format is written to the suffix {path.suffix!r}"
+        raise WriteError(str(path), rule, f"Choose one of {', '.join(_WRITERS)}")
+    if _suffix(path) == ".vtu" and len(series) != 1:
+        rule = f"a .vtu file holds one state, and the series has {len(series)}"
+        raise WriteError(str(path), rule, "Write it to a .pvd file")
+    shown = _shown(series, path.name) if progress else series
+    _load(home)(shown, path, overwrite=overwrite)
+    if series.features or read_features(path):
+        write_features(path.parent, {path.stem: series.features})
+
+
+def _suffix(path: Path) -> str:
+    """The suffix; that of a file whose name ends in `d3plot` as LS-DYNA's do is `.d3plot`."""
+    return ".d3plot" if path.name.lower().endswith("d3plot") else path.suffix.lower()
+
+
+def _by_content(path: Path) -> str | None:
+    if path.is_dir():
+        return "store:ZarrReader" if any(path.glob(".z*")) or any(path.glob("zarr*")) else None
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096)
+    except OSError as error:
+        rule = f"no crash file can be read there ({error.strerror})"
+        raise ReadError(str(path), rule, "Check the path") from error
+    if zipfile.is_zipfile(path):
+        return "store:ZarrReader"
+    if b"<VTKFile" in head:
+        return "vtk_series:VtkSeriesReader"
+    if head.lstrip().startswith((b"*", b"$")) and b"\0" not in head:
+        return "keyword:KeywordReader"
+    words = [int.from_bytes(head[at : at + size], "little") for at, size in ((44, 4), (88, 8))]
+    return "dyna:DynaReader" if 1 in words else None
+
+
+def _load(home: str) -> Any:
+    module, name = home.split(":")
+    return getattr(import_module(f"scionwood_crash.readers.{module}"), name)
+
+
+def _shown(series: CrashSeries, name: str) -> CrashSeries:
+    """The series, with a bar that moves as its states are read for the first time."""
+    from rich.progress import track
+
+    steps: Iterator[int] = iter(track(range(len(series)), f"writing {name}"))
+    seen = 0
+
+    def read(index: int) -> Frame:
+        nonlocal seen
+        if index >= seen:
+            next(steps)
+            seen = index + 1
+            if seen == len(series):
+                next(steps, None)  # ends the bar
+        return series.read(index)
+
+    return replace(series, read=read)

@@ -1,0 +1,230 @@
+"""LS-DYNA d3plot files, through lasso-python."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+
+from scionwood import PluginError, ReadError
+from scionwood_crash.mesh import Frame, ShellMesh
+from scionwood_crash.readers.base import CrashReader
+from scionwood_crash.readers.dyna_control import Control, check_mark, family
+from scionwood_crash.readers.folders import new_family
+from scionwood_crash.readers.sample import sample_series
+
+if TYPE_CHECKING:
+    from lasso.dyna import D3plot
+
+RIGID = 20
+"""The number of *MAT_RIGID."""
+
+_SHELL = {
+    "element_shell_thickness": "current_thickness",
+    "element_shell_internal_energy": "internal_energy",
+}
+_NODE = {"node_velocity": "velocity", "node_acceleration": "acceleration"}
+_LAYERS = {
+    "element_shell_effective_plastic_strain": "plastic_strain_layers",
+    "element_shell_stress": "stress_layers",
+}
+_ALIVE = "element_shell_is_alive"
+_STATE = ["timesteps", "node_displacement", *_SHELL, *_NODE, *_LAYERS, _ALIVE]
+
+
+@final
+class DynaReader(CrashReader):
+    """Reads d3plot files with all files of states beside them (`d3plot01`, `d3plot02` ...).
+
+    Shells alone are read; solids, beams and thick shells are left out. Fields on cells:
+    `plastic_strain` and `von_mises` (the largest of the integration points), all points in
+    `plastic_strain_layers` (element, layer) and `stress_layers` (element, 6 layer: xx yy zz xy yz
+    zx), `current_thickness`, `internal_energy`; on points: `velocity`, `acceleration`. Shells of a
+    rigid part have no such data in the file: their fields are 0.
+
+    Args:
+        path: the first file.
+        units: such as `mm, ms, kg`; the file does not say.
+        thickness: of shells for which the first state has none; without it, rigid shells get 0.
+
+    Shapes: positions, (node, xyz), of the file's precision.
+
+    Units: those of the model, which the user states.
+
+    Raises: ReadError, for a damaged or cut file, a missing state file, a file of a solver before
+        2011, particles, adaptive meshes, shells of 8 nodes, missing thickness, or NaN; PluginError
+        where lasso-python is not installed.
+
+    Source: LSTC, "LS-DYNA Database Binary Output Files"; lasso-python 2.
+    """
+
+    suffixes = (".d3plot",)
+    format = "d3plot (dyna)"
+
+    @classmethod
+    def write_sample(cls, path: Path) -> None:
+        """A small mesh of three parts, one rigid, with triangles and deleted shells, seeded."""
+        from scionwood_crash.readers.dyna_write import write_d3plot
+
+        write_d3plot(sample_series(), path, overwrite=True, states_per_file=0)
+
+    def _open(self) -> tuple[ShellMesh, np.ndarray]:
+        control = Control.open(self.path)
+        self._family = family(self.path)
+        for file in self._family[1:] or [self.path]:
+            check_mark(file, control.word)
+        data = lasso_d3plot()(str(self.path), state_array_filter=["timesteps"])
+        arrays = data.arrays
+        self._count, self._shells = control.values["numnp"], control.values["nel4"]
+        cells = self._array(arrays, "element_shell_node_indexes", (self._shells, 4))
+        points = self._array(arrays, "node_coordinates", (self._count, 3))
+        self.dtype = points.dtype.name
+        parts = self._array(arrays, "element_shell_part_indexes", (self._shells,))
+        numbers = self._of_parts(arrays.get("part_ids"), parts, parts + 1)
+        kinds = self._of_parts(arrays.get("part_material_type"), parts, np.zeros_like(parts))
+        self._reduced = np.flatnonzero(kinds != RIGID)
+        times = np.asarray(arrays.get("timesteps", []), np.float64)
+        self._times = len(times)
+        mesh = ShellMesh.build(
+            points,
+            cells,
+            0.0,
+            part_ids=numbers,
+            node_ids=self._array(arrays, "node_ids", (self._count,)),
+            element_ids=self._array(arrays, "element_shell_ids", (self._shells,)),
+            units=self._units(None),
+            rigid_parts=frozenset(np.unique(numbers[kinds == RIGID]).tolist()),
+        )
+        return self._with_thickness(mesh, self._initial()), times
+
+    def _of_parts(
+        self, values: np.ndarray | None, parts: np.ndarray, default: np.ndarray
+    ) -> np.ndarray:
+        """(element,): the value of each element's part; the default without a list of parts."""
+        if values is None or not len(parts):
+            return default
+        if not 0 <= parts.min() <= parts.max() < len(values):
+            rule = "d3plot: shells are of parts that the file does not list"
+            raise ReadError(str(self.path), rule, "Damaged? Copy it again")
+        return np.asarray(values[parts])
+
+    def _initial(self) -> np.ndarray:
+        """(element,): the thickness of the first state, 0 where it has none."""
+        arrays = self._state(0) if self._times else {}
+        if "element_shell_thickness" in arrays:
+            return self._on_all(arrays["element_shell_thickness"][0]).astype(np.float64)
+        return np.zeros(self._shells)
+
+    def _frame(self, index: int) -> Frame:
+        arrays = self._state(index)
+        positions = self._array(arrays, "node_displacement", (1, self._count, 3))[0]
+        alive = np.ones(self._shells, bool)
+        if _ALIVE in arrays:
+            alive = arrays[_ALIVE][0] != 0
+        on_cells = {
+            label: self._on_all(arrays[name][0]) for name, label in _SHELL.items() if name in arrays
+        }
+        for name, label in _LAYERS.items():
+            if name in arrays and arrays[name].shape[2]:
+                values = self._on_all(arrays[name][0])
+                on_cells |= _summary(label, values)
+                on_cells[label] = values.reshape(len(values), -1)
+        on_points = {label: arrays[name][0] for name, label in _NODE.items() if name in arrays}
+        # The file holds positions; in double precision the difference of two floats is exact.
+        moved = positions.astype(np.float64) - self.mesh.points
+        return Frame(moved, alive, on_cells, on_points)
+
+    def _state(self, index: int) -> dict[str, np.ndarray]:
+        # Negative, since lasso takes {0} for no filter at all.
+        wanted = {index - self._times}
+        data = lasso_d3plot()(str(self.path), state_array_filter=_STATE, state_filter=wanted)
+        return dict(data.arrays)
+
+    def _on_all(self, values: np.ndarray) -> np.ndarray:
+        """Values of deformable shells, with 0 for rigid ones."""
+        whole = np.zeros((self._shells, *values.shape[1:]), values.dtype)
+        whole[self._reduced] = values
+        return whole
+
+    def _array(self, arrays: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        # lasso logs what it cannot read, and goes on.
+        found = arrays.get(name)
+        if found is None or found.shape != shape:
+            rule = f"d3plot: {name} cannot be read"
+            raise ReadError(str(self.path), rule, "Damaged? Copy it again")
+        return np.asarray(found)
+
+    def _replace(self, target: Path, states: Iterator[np.ndarray], overwrite: bool) -> None:
+        with new_family(target, overwrite) as place:
+            for file in self._family:
+                (place / file.name).write_bytes(file.read_bytes())
+            for (file, start), values in zip(self._places(), states, strict=True):
+                with (place / file.name).open("r+b") as copy:
+                    copy.seek(start)
+                    copy.write(values.astype("<" + values.dtype.str[1:]).tobytes())
+            for file in self._family:
+                name = target.name + file.name.removeprefix(self.path.name)
+                os.rename(place / file.name, place / f"new-{name}")
+
+    def _places(self) -> Iterator[tuple[Path, int]]:
+        """Where the positions of each state begin."""
+        data = lasso_d3plot()(str(self.path), state_array_filter=["timesteps"])
+        # lasso has no public name for where a state lies; a test guards these two.
+        size = int(data._compute_n_bytes_per_state())
+        data._buffer = _buffer(self.path)
+        skip = (1 + int(data.header.n_global_vars)) * int(data.header.wordsize)
+        for info in data._collect_file_infos(size):
+            for number in range(int(info.n_states)):
+                yield Path(info.filepath), int(info.start) + number * size + skip
+
+
+def _summary(label: str, layers: np.ndarray) -> dict[str, np.ndarray]:
+    """The largest value over the layers."""
+    if label == "plastic_strain_layers":
+        return {"plastic_strain": layers.max(1)}
+    x, y, z, xy, yz, zx = np.moveaxis(layers, -1, 0)
+    normal = (x - y) ** 2 + (y - z) ** 2 + (z - x) ** 2
+    mises = np.sqrt(0.5 * normal + 3 * (xy**2 + yz**2 + zx**2))
+    return {"von_mises": mises.max(1)}
+
+
+def lasso_d3plot() -> type[D3plot]:
+    """The class of lasso-python, imported when it is needed.
+
+    Raises:
+        PluginError: lasso-python is not installed.
+    """
+    try:
+        from lasso.dyna import D3plot
+    except ImportError as error:
+        rule = "d3plot files need lasso-python, which is not installed"
+        raise PluginError("crash/dyna", rule, "pip install 'scionwood-crash[dyna]'") from error
+    return _checked(D3plot)
+
+
+@cache
+def _checked(plain: type[D3plot]) -> type[D3plot]:
+    @final
+    class Checked(plain):  # type: ignore[misc,unused-ignore]
+        """Refuses states that lie outside of their file before lasso allocates room for them."""
+
+        def _collect_file_infos(self, size_per_state: int) -> list[Any]:
+            if size_per_state < self.header.wordsize:
+                raise ValueError(f"a state of {size_per_state} bytes")
+            found: list[Any] = super()._collect_file_infos(size_per_state)
+            for info in found:
+                if not 0 <= info.start <= info.start + info.length <= info.filesize:
+                    raise ValueError(f"states of {info.length} bytes in {info.filesize}")
+            return found
+
+    return Checked
+
+
+def _buffer(path: Path) -> Any:
+    from lasso.io.binary_buffer import BinaryBuffer
+
+    return BinaryBuffer(str(path))

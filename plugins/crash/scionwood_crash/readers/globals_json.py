@@ -1,0 +1,54 @@
+"""Numbers of whole runs, in PhysicsNeMo's `global_features.json`: by run, then by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from scionwood import ReadError, atomic_path
+
+NAME = "global_features.json"
+
+
+def read_features(path: Path) -> dict[str, float]:
+    """The numbers of a run, from the JSON file beside its data; none where there is no file.
+
+    Args:
+        path: of the run's data; its stem is the run's key.
+
+    Raises:
+        ReadError: the JSON file is damaged, or a number is none.
+    """
+    file = path.with_name(NAME)
+    if not file.is_file():
+        return {}
+    try:
+        run = json.loads(file.read_text()).get(path.stem, {})
+        return {str(name): float(value) for name, value in run.items()}
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
+        rule = f"it is no JSON of numbers by run and name ({error})"
+        raise ReadError(str(file), rule, "Such as {'run1': {'velocity_x': 10}}") from error
+
+
+def write_features(folder: Path, runs: Mapping[str, Mapping[str, float]]) -> Path:
+    """Write the numbers of runs, beside those that the file has already.
+
+    Args:
+        folder: of the runs' data.
+        runs: numbers by run and name; a run without any is taken out.
+
+    Raises:
+        ReadError: the file is there and is no JSON.
+    """
+    file = Path(folder) / NAME
+    known: dict[str, Mapping[str, float]] = {}
+    if file.is_file():
+        try:
+            known = dict(json.loads(file.read_text()))
+        except (ValueError, TypeError) as error:
+            raise ReadError(str(file), f"it is no JSON ({error})", "Repair or remove it") from error
+    known = {run: numbers for run, numbers in {**known, **runs}.items() if numbers}
+    with atomic_path(file) as part:
+        part.write_text(json.dumps(known, indent=1, sort_keys=True))
+    return file

@@ -1,0 +1,145 @@
+"""LS-DYNA keyword decks, as a mesh before the impact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import final
+
+import numpy as np
+
+from scionwood import ReadError, WriteError, atomic_path
+from scionwood_crash.mesh import Frame, ShellMesh
+from scionwood_crash.readers.base import CrashReader
+from scionwood_crash.readers.deck import Deck, Node, read_deck
+from scionwood_crash.readers.sample import sample_series
+
+
+@final
+class KeywordReader(CrashReader):
+    """Reads nodes, shells, parts and thickness of keyword decks: a series of one state.
+
+    Standard, I10 and long formats, and commas; *ELEMENT_SHELL with THICKNESS, BETA, MCID, OFFSET;
+    *INCLUDE of files in the deck's folder and below. Solids, beams and particles are left out,
+    and so are parameters and transformed includes, which are errors. A shell's thickness is the
+    mean over its corners: of its own card, else of its part's section, else `thickness`.
+
+    Args:
+        path: the deck.
+        units: such as `mm, ms, kg`; decks do not say.
+        thickness: of shells that have none in the deck.
+
+    Shapes: positions, (node, xyz) float64; nodes that no shell names are kept.
+
+    Units: those of the model, which the user states.
+
+    Raises: ReadError, for a deck that is cut (no *END), has a node twice, a shell without nodes,
+        no shells, parameters, an include outside of its folder, or missing thickness.
+
+    Source: LSTC, "LS-DYNA Keyword User's Manual", volume I.
+    """
+
+    suffixes = (".k", ".key", ".dyn")
+    format = "keyword deck (.k)"
+
+    @classmethod
+    def write_sample(cls, path: Path) -> None:
+        """A strip of three parts, one rigid, with triangles, in the standard format."""
+        mesh = sample_series().mesh
+        lines = ["*KEYWORD", "*NODE"]
+        for number, (x, y, z) in zip(mesh.node_ids, mesh.points.tolist(), strict=True):
+            lines.append(f"{number:8d}{x:16.8f}{y:16.8f}{z:16.8f}")
+        for number in np.unique(mesh.part_ids):
+            chosen = mesh.part_ids == number
+            material = 1 if number in mesh.rigid_parts else 2
+            lines += ["*PART", f"part {number}", f"{number:10d}{number:10d}{material:10d}"]
+            thick = "".join(f"{mesh.thickness[chosen][0]:10.3f}" for _ in range(4))
+            lines += ["*SECTION_SHELL", f"{number:10d}{2:10d}", thick, "*ELEMENT_SHELL"]
+            for index in np.flatnonzero(chosen):
+                nodes = mesh.node_ids[mesh.cells[index]]
+                row = [mesh.element_ids[index], number, *nodes]
+                lines.append("".join(f"{value:8d}" for value in row))
+        lines += ["*MAT_RIGID", f"{1:10d}{7.85e-6:10.2e}{210.0:10.1f}{0.3:10.1f}", "*END", ""]
+        path.write_text("\n".join(lines))
+
+    def _open(self) -> tuple[ShellMesh, np.ndarray]:
+        deck = self._deck = read_deck(self.path)
+        if not deck.nodes:
+            raise ReadError(str(self.path), f"{self.format}: it has no *NODE", "Name the main deck")
+        numbers = np.array([node.number for node in deck.nodes], np.int64)
+        shells = deck.shells
+        if not shells and deck.others:
+            rule = f"{self.format}: it has no shells, but {', '.join(sorted(deck.others))}"
+            raise ReadError(str(self.path), rule, "Only thin shells are read")
+        cells = self._cells(numbers, [nodes for _, _, nodes, _ in shells])
+        parts = np.array([part for _, part, _, _ in shells], np.int64)
+        mesh = ShellMesh.build(
+            np.array([node.xyz for node in deck.nodes]),
+            cells,
+            0.0,
+            part_ids=parts,
+            node_ids=numbers,
+            element_ids=np.array([number for number, _, _, _ in shells], np.int64),
+            units=self._units(None),
+            rigid_parts=frozenset(
+                part for part in np.unique(parts).tolist() if deck.materials.get(part) in deck.rigid
+            ),
+        )
+        own = np.array([thickness for _, _, _, thickness in shells])
+        return self._with_thickness(mesh, np.where(own > 0, own, _of_parts(deck, parts))), np.zeros(
+            1
+        )
+
+    def _frame(self, index: int) -> Frame:
+        still = np.zeros_like(self.mesh.points)
+        return Frame(still, np.ones(len(self.mesh.cells), bool))
+
+    def _cells(self, numbers: np.ndarray, shells: list[tuple[int, ...]]) -> np.ndarray:
+        """Indices of the nodes; a triangle has 0 for its last node, or the third one again."""
+        nodes = np.array(shells, np.int64).reshape(-1, 4)
+        nodes[:, 3] = np.where(nodes[:, 3] == 0, nodes[:, 2], nodes[:, 3])
+        order = np.argsort(numbers)
+        places = np.searchsorted(numbers, nodes, sorter=order)
+        found = order[np.minimum(places, len(numbers) - 1)]
+        return np.where(numbers[found] == nodes, found, -1)
+
+    def _replace(self, target: Path, states: Iterator[np.ndarray], overwrite: bool) -> None:
+        if any(node.file != self.path for node in self._deck.nodes):
+            rule = "its nodes are in includes, which are not rewritten"
+            raise WriteError(str(self.path), rule, "Write the deck out as one file")
+        with atomic_path(target, overwrite=overwrite) as part:
+            (after,) = list(states)
+            lines = self.path.read_bytes().decode("latin-1").split("\n")
+            for node, xyz in zip(self._deck.nodes, after.tolist(), strict=True):
+                if tuple(xyz) != node.xyz:
+                    lines[node.line] = _rewritten(lines[node.line], node, xyz)
+            part.write_bytes("\n".join(lines).encode("latin-1"))
+
+
+def _of_parts(deck: Deck, parts: np.ndarray) -> np.ndarray:
+    """(element,): the thickness of each element's section, or 0."""
+    names, places = np.unique(parts, return_inverse=True)
+    known = [deck.thickness.get(deck.sections.get(part, -1), 0.0) for part in names.tolist()]
+    return np.array(known)[places] if known else np.empty(0)
+
+
+def _rewritten(line: str, node: Node, xyz: list[float]) -> str:
+    if not node.widths:
+        fields = line.split(",")
+        fields[1:4] = [repr(value) for value in xyz]
+        return ",".join(fields)
+    at = node.widths[0]
+    text = line[:at].ljust(at)
+    for width, value in zip(node.widths[1:], xyz, strict=True):
+        text += _fitted(value, width)
+    return text + line[sum(node.widths) :]
+
+
+def _fitted(value: float, width: int) -> str:
+    """A number in so many columns, rounded only where it does not fit."""
+    text = repr(value)
+    digits = 17
+    while len(text) > width:
+        digits -= 1
+        text = f"{value:.{digits}g}"
+    return text.rjust(width)

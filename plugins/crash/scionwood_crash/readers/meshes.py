@@ -1,0 +1,143 @@
+"""Meshes of other programs, through meshio: VTK, Abaqus, Nastran, MED."""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, final
+
+import meshio
+import numpy as np
+
+from scionwood import ReadError, atomic_path
+from scionwood_crash.mesh import Frame, ShellMesh
+from scionwood_crash.readers.base import CrashReader
+from scionwood_crash.readers.sample import sample_series
+
+_MODULES = {
+    ".vtk": "vtk",
+    ".inp": "abaqus",
+    ".bdf": "nastran",
+    ".nas": "nastran",
+    ".fem": "nastran",
+    ".med": "med",
+}
+_SHELLS = {"triangle": 3, "quad": 4}
+_OTHERS = ("vertex", "line", "tetra", "hexahedron", "wedge", "pyramid")
+_PARTS = ("part_id", "nastran:ref", "cell_tags")
+
+
+@final
+class MeshReader(CrashReader):
+    """Reads legacy VTK, Abaqus (.inp), Nastran (.bdf, .nas, .fem) and MED: a series of one state.
+
+    A part is `part_id`, Nastran's property or MED's family; else the first element set, counted
+    from 1. meshio gives neither the analyst's numbers, so nodes and elements count from 1, nor
+    the thickness of Abaqus and Nastran; a cut Abaqus or Nastran file may go unnoticed where its
+    last line is whole.
+
+    Args:
+        path: the file.
+        units: such as `mm, ms, kg`; these formats do not say.
+        thickness: where the file has no field `thickness` on cells.
+
+    Shapes: positions, (node, xyz) float64.
+
+    Units: those of the model, which the user states.
+
+    Raises: ReadError, for a damaged file, elements with midside nodes, no shells, or missing
+        thickness.
+
+    Source: meshio 5.3.
+    """
+
+    suffixes = tuple(_MODULES)
+    format = "mesh (.vtk, .inp, .bdf, .med)"
+
+    @classmethod
+    def write_sample(cls, path: Path) -> None:
+        """A strip of three parts with triangles."""
+        mesh = sample_series().mesh
+        quads = ~mesh.triangles
+        cells = [("quad", mesh.cells[quads]), ("triangle", mesh.cells[~quads, :3])]
+        data = {
+            "thickness": [mesh.thickness[quads], mesh.thickness[~quads]],
+            "part_id": [mesh.part_ids[quads], mesh.part_ids[~quads]],
+        }
+        found = meshio.Mesh(mesh.points.astype(np.float64), cells, cell_data=data)
+        _module(path).write(str(path), found)
+
+    def _open(self) -> tuple[ShellMesh, np.ndarray]:
+        if not self.path.is_file():
+            raise FileNotFoundError(self.path)
+        found = self._found = _module(self.path).read(str(self.path))
+        kept = [number for number, block in enumerate(found.cells) if self._is_shell(block.type)]
+        parts = [np.asarray(found.cells[number].data, np.int64) for number in kept]
+        cells = np.concatenate(
+            [np.empty((0, 4), np.int64)]
+            + [part if part.shape[1] == 4 else part[:, [0, 1, 2, 2]] for part in parts]
+        )
+        points = np.zeros((len(found.points), 3))
+        points[:, : found.points.shape[1]] = found.points
+        thickness = self._on_cells(("thickness",), kept, np.zeros(len(cells)))
+        mesh = ShellMesh.build(
+            points,
+            cells,
+            0.0,
+            part_ids=self._on_cells(_PARTS, kept, self._sets(kept)),
+            units=self._units(None),
+        )
+        return self._with_thickness(mesh, thickness), np.zeros(1)
+
+    def _frame(self, index: int) -> Frame:
+        alive = np.ones(len(self.mesh.cells), bool)
+        return Frame(np.zeros_like(self.mesh.points), alive)
+
+    def _is_shell(self, kind: str) -> bool:
+        if kind not in _SHELLS and kind not in _OTHERS:
+            rule = f"{self.format}: elements {kind!r} are not read"
+            raise ReadError(
+                str(self.path), rule, "Export triangles and quads without midside nodes"
+            )
+        if kind in _OTHERS:
+            text = f"{self.path.name}: {kind} elements are left out"
+            warnings.warn(text, stacklevel=2)
+        return kind in _SHELLS
+
+    def _on_cells(self, names: tuple[str, ...], kept: list[int], default: np.ndarray) -> np.ndarray:
+        for name in names:
+            if name in self._found.cell_data and kept:
+                values = self._found.cell_data[name]
+                return np.concatenate([np.asarray(values[number]).ravel() for number in kept])
+        return default
+
+    def _sets(self, kept: list[int]) -> np.ndarray:
+        """(element,): the first element set of each, counted from 1."""
+        blocks = [np.zeros(len(self._found.cells[number].data), np.int64) for number in kept]
+        for count, chosen in enumerate(self._found.cell_sets.values(), 1):
+            for values, number in zip(blocks, kept, strict=True):
+                members = np.asarray(chosen[number] if len(chosen) > number else [], np.int64)
+                values[members] = np.where(values[members] == 0, count, values[members])
+        whole = np.concatenate([np.empty(0, np.int64), *blocks])
+        return np.where(whole == 0, 1, whole)
+
+    def _replace(self, target: Path, states: Iterator[np.ndarray], overwrite: bool) -> None:
+        with atomic_path(target, overwrite=overwrite) as part:
+            (after,) = list(states)
+            if np.array_equal(after, self.mesh.points):
+                shutil.copyfile(self.path, part)
+                return
+            moved = self._found.copy()
+            moved.points = after[:, : self._found.points.shape[1]]
+            _module(self.path).write(str(part), moved)
+
+
+def _module(path: Path) -> Any:
+    # By module, since meshio.read prints and exits where a file is damaged.
+    name = _MODULES.get(path.suffix.lower())
+    if name is None:
+        rule = f"{path.suffix or 'no suffix'} is none of the mesh formats"
+        raise ReadError(str(path), rule, f"They end in: {', '.join(_MODULES)}")
+    return getattr(meshio, name)

@@ -1,0 +1,283 @@
+"""Zarr stores in PhysicsNeMo's layout, folders or packed into one zip file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import zarr
+from zarr.storage import LocalStore, ZipStore
+
+from scionwood import ReadError, atomic_path
+from scionwood_crash.mesh import CrashSeries, Frame, ShellMesh
+from scionwood_crash.readers.base import CrashReader, writing
+from scionwood_crash.readers.folders import atomic_folder
+from scionwood_crash.readers.sample import sample_series
+
+OWN = "mesh_connectivity_"
+"""PhysicsNeMo skips arrays that begin so; every other one must be (node,)."""
+
+_FIELD = f"{OWN}field_"
+_POINT = f"{OWN}point_"
+
+
+@final
+class ZarrReader(CrashReader):
+    """Reads `mesh_pos` (state, node, xyz), `edges` (edge, 2), `thickness` (node).
+
+    Cells are read from `mesh_connectivity_flat` and `_offsets`, as PhysicsNeMo-Curator writes
+    them; a store without them gives a mesh of edges alone. Other arrays on nodes are fields that
+    do not change. A store without times has its states counted from 0, with a warning. In a
+    process that was forked after the reader was made it refuses to read, since Zarr can hang
+    there: start workers with `spawn` or `forkserver`.
+
+    Args:
+        path: a folder, or a zip file of one.
+        units: such as `mm, ms, kg`; where null what the store says, else unknown.
+        thickness: where the store has none.
+
+    Shapes: positions, (node, xyz) float64.
+
+    Units: those of the store's attribute `units`.
+
+    Raises: ReadError, for a damaged store, other shapes, lost chunks, NaN, or a forked process.
+
+    Source: NVIDIA PhysicsNeMo, examples/structural_mechanics/crash/zarr_reader.py.
+    """
+
+    suffixes = (".zip", ".zarr")
+    format = "Zarr"
+
+    @classmethod
+    def write_sample(cls, path: Path) -> None:
+        """A small mesh of two parts that bends, seeded."""
+        write_zarr(sample_series(), path, overwrite=True)
+
+    def _open(self) -> tuple[ShellMesh, np.ndarray]:
+        self._process = os.getpid()
+        with self._group() as group:
+            shape = group["mesh_pos"].shape
+            if len(shape) != 3 or shape[2] != 3:
+                rule = f"Zarr: mesh_pos is {shape}, not (states, nodes, 3)"
+                raise ReadError(str(self.path), rule, "See PhysicsNeMo's crash example")
+            self._nodes, names = shape[1], set(group.keys())
+            mesh = self._mesh(group, names)
+            self._static = {
+                name: self._array(group, name, (self._nodes,))
+                for name in sorted(names - {"mesh_pos", "edges"})
+                if not name.startswith(OWN) and (name != "thickness" or mesh.edges is not None)
+            }
+            return mesh, self._times(group, shape[0])
+
+    def _mesh(self, group: Any, names: set[str]) -> ShellMesh:
+        edges = None
+        cells = np.empty((0, 4), np.int64)
+        if f"{OWN}flat" in names:
+            cells = self._cells(np.asarray(group[f"{OWN}flat"]), np.asarray(group[f"{OWN}offsets"]))
+        else:
+            edges = np.asarray(group["edges"]).astype(np.int64).reshape(-1, 2)
+        first = f"{OWN}initial_coordinates"
+        points = group[first][:] if first in names else group["mesh_pos"][0]
+
+        def own(name: str, size: int) -> np.ndarray | None:
+            return self._array(group, OWN + name, (size,)) if OWN + name in names else None
+
+        mesh = ShellMesh.build(
+            np.asarray(points),
+            cells,
+            0.0,
+            part_ids=own("part_id", len(cells)),
+            node_ids=own("node_id", self._nodes),
+            element_ids=own("element_id", len(cells)),
+            units=self._units(group.attrs.get("units")),
+            rigid_parts=frozenset(int(part) for part in group.attrs.get("rigid_parts", [])),
+        )
+        if edges is not None:
+            return ShellMesh(**{**vars(mesh), "edges": edges})
+        thickness = own("thickness", len(cells))
+        if thickness is None:
+            thickness = np.zeros(len(cells))
+            inside = 0 <= cells.min(initial=0) <= cells.max(initial=0) < self._nodes
+            if "thickness" in names and inside:
+                thickness = self._array(group, "thickness", (self._nodes,))[cells].mean(1)
+        return self._with_thickness(mesh, thickness)
+
+    def _cells(self, flat: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+        sizes = np.diff(offsets)
+        fits = len(offsets) and offsets[0] == 0 and offsets[-1] == len(flat)
+        if not fits or not np.isin(sizes, (3, 4)).all():
+            rule = "Zarr: its cells are not all of three or four nodes"
+            raise ReadError(str(self.path), rule, "Only shells are read")
+        at = offsets[:-1, None] + np.minimum(np.arange(4), sizes[:, None] - 1)
+        return np.asarray(flat[at].astype(np.int64)).reshape(-1, 4)
+
+    def _times(self, group: Any, states: int) -> np.ndarray:
+        times = group.attrs.get("times")
+        if times is None:
+            warnings.warn(f"{self.path.name} has no times: states count from 0", stacklevel=2)
+            return np.arange(float(states))
+        found = np.asarray(times, np.float64)
+        if found.shape != (states,):
+            rule = f"Zarr: it has {found.size} times and {states} states"
+            raise ReadError(str(self.path), rule, "Damaged? Copy it again")
+        return found
+
+    def _frame(self, index: int) -> Frame:
+        with self._group() as group:
+            moved = self._position(group, index).astype(np.float64) - self.mesh.points
+            names = list(group.keys())
+            alive = np.ones(len(self.mesh.cells), bool)
+            if f"{OWN}alive" in names:
+                alive = np.asarray(group[f"{OWN}alive"][index]) != 0
+            on_cells = {
+                n.removeprefix(_FIELD): np.asarray(group[n][index])
+                for n in names
+                if n.startswith(_FIELD)
+            }
+            on_points = {
+                n.removeprefix(_POINT): np.asarray(group[n][index])
+                for n in names
+                if n.startswith(_POINT)
+            }
+        return Frame(moved, alive, on_cells, {**self._static, **on_points})
+
+    def _stored(self, index: int) -> np.ndarray:
+        self.read(index)  # checked
+        with self._group() as group:
+            return self._position(group, index)
+
+    def _position(self, group: Any, index: int) -> np.ndarray:
+        return np.asarray(group["mesh_pos"][index])
+
+    def _array(self, group: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        if group[name].shape != shape:
+            rule = f"Zarr: {name} is {group[name].shape}, not {shape}"
+            raise ReadError(str(self.path), rule, "Damaged? Copy it again")
+        return np.asarray(group[name][:])
+
+    @contextmanager
+    def _group(self) -> Iterator[Any]:
+        if self._process != os.getpid():
+            rule = "this Zarr reader was made before the process was forked, and could hang"
+            raise ReadError(str(self.path), rule, "Start workers with spawn or forkserver")
+        if not self.path.exists():
+            raise FileNotFoundError(self.path)
+        folder = self.path.is_dir()
+        store: Any = (
+            LocalStore(self.path, read_only=True) if folder else ZipStore(self.path, mode="r")
+        )
+        try:
+            yield zarr.open_group(store, mode="r")
+        finally:
+            store.close()
+
+    def _replace(self, target: Path, states: Iterator[np.ndarray], overwrite: bool) -> None:
+        series = self.series()
+
+        def read(index: int) -> Frame:
+            frame = series.read(index)
+            fields = {k: v for k, v in frame.point_fields.items() if k not in self._static}
+            moved = next(states)
+            return Frame(moved, frame.alive, frame.cell_fields, fields)
+
+        changed = CrashSeries(series.mesh, series.times, read, self.path)
+        _write(changed, target, overwrite, extra=self._static, positions=True)
+
+
+def write_zarr(series: CrashSeries, target: Path, *, overwrite: bool = False) -> None:
+    """Write Zarr v2 in PhysicsNeMo's layout; packed into one file where the name ends in `.zip`.
+
+    Beside `mesh_pos`, `edges`, `thickness` (the mean on nodes) and the cells it keeps numbers,
+    parts, thickness, deletion and fields on elements in arrays that PhysicsNeMo skips.
+
+    Args:
+        series: with its states; one is in memory at a time.
+        target: a folder, or a zip file.
+        overwrite: replace what is there.
+
+    Raises:
+        OutputExistsError: `target` exists and `overwrite` is false.
+        WriteError: the disk is full.
+
+    Source: NVIDIA PhysicsNeMo, examples/structural_mechanics/crash/zarr_reader.py.
+    """
+    _write(series, Path(target), overwrite, extra={}, positions=False)
+
+
+def _write(
+    series: CrashSeries,
+    target: Path,
+    overwrite: bool,
+    *,
+    extra: dict[str, np.ndarray],
+    positions: bool,
+) -> None:
+    with writing(target):
+        if target.suffix != ".zip":
+            with atomic_folder(target, overwrite=overwrite) as folder:
+                _fill(zarr.open_group(folder, mode="w", zarr_format=2), series, extra, positions)
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            atomic_path(target, overwrite=overwrite) as part,
+            tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as place,
+        ):
+            _fill(zarr.open_group(place, mode="w", zarr_format=2), series, extra, positions)
+            _pack(Path(place), part)
+
+
+def _fill(group: Any, series: CrashSeries, extra: dict[str, np.ndarray], positions: bool) -> None:
+    mesh = series.mesh
+    real = np.ones_like(mesh.cells, bool)
+    real[:, 3] = ~mesh.triangles
+    fixed = {
+        "edges": mesh.sides(),
+        "thickness": mesh.node_mean(mesh.thickness),
+        f"{OWN}flat": mesh.cells[real],
+        f"{OWN}offsets": np.concatenate([[0], np.cumsum(real.sum(1))]),
+        f"{OWN}initial_coordinates": mesh.points,
+        f"{OWN}node_id": mesh.node_ids,
+        f"{OWN}element_id": mesh.element_ids,
+        f"{OWN}part_id": mesh.part_ids,
+        f"{OWN}thickness": mesh.thickness,
+        **extra,
+    }
+    if mesh.edges is not None:
+        fixed = {name: values for name, values in fixed.items() if values.size}
+        del fixed[f"{OWN}offsets"]
+    for name, values in fixed.items():
+        group.create_array(name, data=np.asarray(values), chunks=values.shape)
+    group.attrs["times"] = [float(time) for time in series.times]
+    group.attrs["units"] = str(series.mesh.units)
+    group.attrs["rigid_parts"] = sorted(mesh.rigid_parts)
+    for index, frame in enumerate(series):
+        moved = frame.displacement if positions else mesh.points + frame.displacement
+        values = {"mesh_pos": moved, f"{OWN}alive": frame.alive.astype(np.uint8)}
+        values |= {_FIELD + name: field for name, field in frame.cell_fields.items()}
+        values |= {_POINT + name: field for name, field in frame.point_fields.items()}
+        for name, state in values.items():
+            if not state.size:
+                continue
+            if index == 0:
+                shape = (len(series), *state.shape)
+                # A lost chunk is then found out.
+                fill = np.nan if state.dtype.kind == "f" else 0
+                group.create_array(
+                    name, shape=shape, chunks=(1, *state.shape), dtype=state.dtype, fill_value=fill
+                )
+            group[name][index] = state
+
+
+def _pack(folder: Path, target: Path) -> None:
+    with zipfile.ZipFile(target, "w") as file:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():  # dated 1980: equal content, equal bytes
+                info = zipfile.ZipInfo(path.relative_to(folder).as_posix())
+                file.writestr(info, path.read_bytes())

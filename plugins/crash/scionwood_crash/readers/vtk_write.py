@@ -1,0 +1,174 @@
+"""Write a series for ParaView (PVD + VTU), or in PhysicsNeMo's layout of VTP."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+
+from scionwood import atomic_path
+from scionwood_crash.mesh import CrashSeries, Frame, ShellMesh
+from scionwood_crash.readers.base import writing
+from scionwood_crash.readers.folders import atomic_folder, check_target
+from scionwood_crash.readers.vtk_encode import write_grid
+
+STATIC = ("part_id", "element_id", "thickness", "alive")
+"""Arrays on cells that are no fields."""
+
+
+def frames_folder(target: Path) -> Path:
+    """Where the states of a PVD file lie."""
+    return target.with_name(f"{target.stem}.frames")
+
+
+def write_pvd(series: CrashSeries, target: Path, *, overwrite: bool = False) -> None:
+    """Write one VTU file a state, and the PVD file that lists them.
+
+    The points of a state are deformed; `initial_coordinates` and `displacement` are beside them.
+    Fields on cells stay on cells. One state is in memory at a time. ParaView opens it from any
+    folder, since the list names its files relative to itself.
+
+    Args:
+        series: with its states.
+        target: the `.pvd` file; the states go to the folder `<stem>.frames` beside it.
+        overwrite: replace what is there.
+
+    Raises:
+        OutputExistsError: `target` or the folder exists and `overwrite` is false.
+        WriteError: the disk is full.
+    """
+    target = Path(target)
+    folder = frames_folder(target)
+    check_target(target, overwrite)
+    with (
+        writing(target),
+        atomic_path(target, overwrite=overwrite) as listed,
+        atomic_folder(folder, overwrite=overwrite) as place,
+    ):
+        names = []
+        for index, (time, frame) in enumerate(zip(series.times, series, strict=True)):
+            names.append(f"{index:04d}.vtu")
+            _write_vtu(series.mesh, float(time), frame, place / names[-1])
+        files = [quoteattr(f"{folder.name}/{name}") for name in names]
+        entries = (
+            f'<DataSet timestep="{float(time)!r}" part="0" file={file}/>'
+            for time, file in zip(series.times, files, strict=True)
+        )
+        lines = ['<?xml version="1.0"?>', '<VTKFile type="Collection" version="0.1">']
+        lines += ["<Collection>", *entries, "</Collection>", "</VTKFile>", ""]
+        listed.write_text("\n".join(lines))
+
+
+def write_vtu(series: CrashSeries, target: Path, *, overwrite: bool = False) -> None:
+    """Write the only state of a series.
+
+    Args:
+        series: of one state.
+        target: the `.vtu` file.
+        overwrite: replace what is there.
+
+    Raises:
+        OutputExistsError: `target` exists and `overwrite` is false.
+        WriteError: the disk is full.
+    """
+    target = Path(target)
+    with writing(target), atomic_path(target, overwrite=overwrite) as part:
+        _write_vtu(series.mesh, float(series.times[0]), series.read(0), part)
+
+
+def write_vtp(series: CrashSeries, target: Path, *, overwrite: bool = False) -> None:
+    """Write a whole series as one VTP file in PhysicsNeMo's layout.
+
+    Arrays on points `displacement_t0.005`, one a state, and likewise `<field>_t0.005` of fields
+    on points and on cells; `thickness` on cells, and their mean on points, which PhysicsNeMo reads.
+
+    Args:
+        series: with its states.
+        target: the `.vtp` file.
+        overwrite: replace what is there.
+
+    Raises:
+        OutputExistsError: `target` exists and `overwrite` is false.
+        WriteError: the disk is full.
+
+    Source: NVIDIA PhysicsNeMo, examples/structural_mechanics/crash/vtp_reader.py.
+    """
+    target, mesh = Path(target), series.mesh
+    labels = time_labels(series.times)
+
+    def on_points() -> Iterator[tuple[str, np.ndarray]]:
+        yield "node_id", mesh.node_ids
+        yield "thickness", mesh.node_mean(mesh.thickness)
+        for label, frame in zip(labels, series, strict=True):
+            yield f"displacement_t{label}", frame.displacement
+            yield from ((f"{name}_t{label}", values) for name, values in frame.point_fields.items())
+
+    def on_cells() -> Iterator[tuple[str, np.ndarray]]:
+        yield from _fixed(mesh)
+        for label, frame in zip(labels, series, strict=True):
+            yield f"alive_t{label}", frame.alive
+            yield from ((f"{name}_t{label}", values) for name, values in frame.cell_fields.items())
+
+    fields = [*_about(mesh), ("times", np.asarray(series.times, np.float64))]
+    with writing(target), atomic_path(target, overwrite=overwrite) as part, part.open("wb") as file:
+        write_grid(file, mesh.points, mesh.cells, on_points(), on_cells(), fields, poly=True)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def time_labels(times: np.ndarray) -> list[str]:
+    """Times for the names of arrays, such that PhysicsNeMo finds all of them in their order.
+
+    Its reader takes `t0.ddd` alone where there is one such name, so either all are of that form or
+    none is.
+    """
+    short = [f"{time:.3f}" for time in times]
+    exact = np.allclose([float(text) for text in short], times, rtol=0, atol=1e-9)
+    if exact and all(text.startswith("0.") for text in short) and len(set(short)) == len(short):
+        return short
+    places = 6
+    while len({f"{time:.{places}f}" for time in times}) < len(times):
+        places += 3
+    return [f"{time:.{places}f}" for time in times]
+
+
+def with_displacement(series: CrashSeries, states: Iterator[np.ndarray]) -> CrashSeries:
+    """The series with other displacements, to be read once and in order."""
+
+    def read(index: int) -> Frame:
+        frame = series.read(index)
+        return replace(frame, displacement=next(states).astype(frame.displacement.dtype))
+
+    return replace(series, read=read)
+
+
+def _write_vtu(mesh: ShellMesh, time: float, frame: Frame, target: Path) -> None:
+    on_points = {
+        "node_id": mesh.node_ids,
+        "initial_coordinates": mesh.points,
+        "displacement": frame.displacement,
+        **frame.point_fields,
+    }
+    on_cells = {**dict(_fixed(mesh)), "alive": frame.alive, **frame.cell_fields}
+    fields = [*_about(mesh), ("TimeValue", np.array([time]))]
+    moved = mesh.points + frame.displacement
+    with target.open("wb") as file:
+        write_grid(file, moved, mesh.cells, on_points.items(), on_cells.items(), fields)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _fixed(mesh: ShellMesh) -> Iterator[tuple[str, np.ndarray]]:
+    yield "part_id", mesh.part_ids
+    yield "element_id", mesh.element_ids
+    yield "thickness", mesh.thickness
+
+
+def _about(mesh: ShellMesh) -> Iterator[tuple[str, np.ndarray | str]]:
+    yield "units", str(mesh.units)
+    if mesh.rigid_parts:
+        yield "rigid_parts", np.array(sorted(mesh.rigid_parts), np.int64)

@@ -1,0 +1,199 @@
+"""Keyword decks: real ones parse to their counts; every format of a card; damage is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import lsdyna_mesh_reader
+import numpy as np
+import pytest
+
+from scionwood import ReadError, WriteError
+from scionwood_crash.readers.keyword import KeywordReader
+
+EXAMPLES = Path(lsdyna_mesh_reader.__file__).parent / "examples"
+NODES = "*NODE\n1,0,0,0\n2,10,0,0\n3,10,10,0\n4,0,10,0\n"
+SHELL = "*ELEMENT_SHELL\n7,3,1,2,3,4\n"
+PART = "*PART\nfloor\n3,5,6\n*SECTION_SHELL\n5,2\n1.25,1.25,1.25,1.25\n"
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def deck(tmp_path: Path) -> Write:
+    def write(*parts: str, name: str = "deck.k", end: str = "*END\n") -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("*KEYWORD\n" + "".join(parts) + end)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("name", "nodes", "shells", "triangles", "parts", "thickness"),
+    [
+        ("wheel.k", 11825, 11553, 0, 1, 2.5),
+        ("bird.k", 5185, 960, 0, 1, 0.003),
+        ("EXP_SC_JOINT_SCREW.key", 4576, 4000, 28, 8, 2.0),
+        ("bracket.k", 1972, 1865, 54, 1, 2.5),
+        ("birdball.k", 1281, 100, 0, 1, 0.02),
+    ],
+)
+def test_real_decks_parse_to_their_counts(
+    name: str, nodes: int, shells: int, triangles: int, parts: int, thickness: float
+) -> None:
+    mesh = KeywordReader(EXAMPLES / name).mesh
+    assert (len(mesh.points), len(mesh.cells)) == (nodes, shells)
+    assert int(mesh.triangles.sum()) == triangles
+    assert len(np.unique(mesh.part_ids)) == parts
+    assert mesh.thickness == pytest.approx(np.full(shells, thickness))
+
+
+@pytest.mark.parametrize("name", ["wheel.k", "bird.k", "bracket.k"])
+def test_an_independent_parser_reads_the_same(name: str) -> None:
+    mesh, other = KeywordReader(EXAMPLES / name).mesh, lsdyna_mesh_reader.Deck(str(EXAMPLES / name))
+    (nodes,), (shells,) = other.node_sections, other.element_shell_sections
+    assert np.array_equal(mesh.node_ids, nodes.nid)
+    assert np.allclose(mesh.points, nodes.coordinates, rtol=1e-12, atol=0)
+    assert np.array_equal(mesh.element_ids, shells.eid)
+    assert np.array_equal(mesh.part_ids, shells.pid)
+    named = [shells.node_ids[at : at + 4] for at in shells.node_id_offsets[:-1]]
+    assert np.array_equal(mesh.node_ids[mesh.cells[:, :3]], [row[:3] for row in named])
+
+
+def test_a_deck_of_solids_alone_says_what_it_has() -> None:
+    with pytest.raises(ReadError, match=r"no shells, but ELEMENT_TSHELL"):
+        KeywordReader(EXAMPLES / "ex_13_thick_shell_elform_2.k")
+
+
+def test_every_format_of_a_card_gives_the_same_mesh(deck: Write) -> None:
+    rows = [(1, 0.0, 0.0, 0.0), (2, 10.0, 0.0, 0.5), (3, 10.0, 10.0, 0.0), (4, 0.0, 10.0, 0.0)]
+    shell = (7, 3, 1, 2, 3, 4)
+
+    def text(form: str, node: int, xyz: int, width: int) -> str:
+        nodes = "".join(
+            f"{n:{node}d}" + "".join(f"{v:{xyz}.6f}" for v in values) + "\n" for n, *values in rows
+        )
+        cells = "".join(f"{value:{width}d}" for value in shell)
+        return f"*NODE{form}\n{nodes}*ELEMENT_SHELL{form}\n{cells}\n"
+
+    meshes = [
+        KeywordReader(deck(text(form, *widths), PART, name=f"{index}.k")).mesh
+        for index, (form, widths) in enumerate(
+            {"": (8, 16, 8), " %": (10, 16, 10), "+": (20, 20, 20)}.items()
+        )
+    ]
+    commas = "*NODE\n" + "".join(",".join(map(str, row)) + "\n" for row in rows)
+    meshes.append(KeywordReader(deck(commas, SHELL, PART, name="csv.k")).mesh)
+    for mesh in meshes:
+        assert np.array_equal(mesh.points, meshes[0].points)
+        assert (mesh.element_ids.tolist(), mesh.part_ids.tolist()) == ([7], [3])
+        assert mesh.cells.tolist() == [[0, 1, 2, 3]]
+
+
+def test_triangles_have_no_fourth_node_or_the_third_again(deck: Write) -> None:
+    path = deck(NODES, "*ELEMENT_SHELL\n1,3,1,2,3,0\n2,3,1,3,4,4\n", PART)
+    assert KeywordReader(path).mesh.cells.tolist() == [[0, 1, 2, 2], [0, 2, 3, 3]]
+
+
+def test_an_elements_own_thickness_comes_before_its_sections(deck: Write) -> None:
+    own = "*ELEMENT_SHELL_THICKNESS\n8,3,1,2,3,4\n2.0,2.0,3.0,3.0,0.0\n"
+    mesh = KeywordReader(deck(NODES, SHELL, own, PART)).mesh
+    assert mesh.thickness.tolist() == [1.25, 2.5]
+
+
+def test_titles_and_composites_of_sections_are_stepped_over(deck: Write) -> None:
+    section = "*SECTION_SHELL_TITLE\nroof\n4,2,1.0,3,0,0,1\n9,9,9,9\n0,90,0\nfloor\n5,2\n0.8\n"
+    part = "*PART\nfloor\n3,5,6\n"
+    assert KeywordReader(deck(NODES, SHELL, part, section)).mesh.thickness.tolist() == [0.8]
+
+
+def test_parts_of_rigid_materials_are_rigid(deck: Write) -> None:
+    rigid = "*MAT_RIGID_TITLE\ndummy\n6,7.8e-6,210,0.3\n"
+    assert KeywordReader(deck(NODES, SHELL, PART, rigid)).mesh.rigid_parts == {3}
+    assert not KeywordReader(deck(NODES, SHELL, PART)).mesh.rigid_parts
+
+
+def test_includes_in_the_folder_are_followed(deck: Write) -> None:
+    deck(NODES, name="sub/nodes.k")
+    mesh = KeywordReader(deck("*INCLUDE\nsub/nodes.k\n", SHELL, PART)).mesh
+    assert len(mesh.points) == 4
+
+
+@pytest.mark.parametrize(
+    ("include", "rule"),
+    [
+        ("*INCLUDE\n../secret.k\n", "outside of the deck's folder"),
+        ("*INCLUDE\n/etc/hostname\n", "outside of the deck's folder"),
+        ("*INCLUDE\nnone.k\n", "is not there"),
+        ("*INCLUDE\ndeck.k\n", "includes itself"),
+        ("*INCLUDE_TRANSFORM\nnodes.k\n", r"\*INCLUDE_TRANSFORM is not followed"),
+    ],
+)
+def test_other_includes_are_refused(deck: Write, include: str, rule: str) -> None:
+    with pytest.raises(ReadError, match=rule):
+        KeywordReader(deck(include, NODES, SHELL, PART))
+
+
+@pytest.mark.parametrize(
+    ("parts", "rule"),
+    [
+        ((NODES, SHELL), "1 of 1 shells have no thickness"),
+        ((NODES, "1,0,0,1\n", SHELL, PART), "node 1 is there 2 times"),
+        ((NODES, SHELL, "7,3,1,2,3,4\n", PART), "element 7 is there 2 times"),
+        ((NODES, "*ELEMENT_SHELL\n7,3,1,2,3,99\n", PART), "element 7 names a node that does not"),
+        ((NODES, "*ELEMENT_SHELL\n7,3,1,2,2,2\n", PART), "element 7 has fewer than three nodes"),
+        ((NODES, "*ELEMENT_SHELL\n7,3,1,2,4,3\n", PART), "element 7 has crossed sides"),
+        ((NODES, "5,20,0,0\n*ELEMENT_SHELL\n7,3,1,2,5,5\n", PART), "element 7 has no area"),
+        ((NODES, "5,nan,0,0\n", SHELL, PART), "node 5 has a coordinate that is NaN"),
+        ((NODES, "5,&x,0,0\n", SHELL, PART), r"'&x' for a number.*Parameters"),
+        ((NODES, "*ELEMENT_SHELL_COMPOSITE\n7,3,1,2,3,4\n", PART), "COMPOSITE is not read"),
+        ((SHELL, PART), r"it has no \*NODE"),
+    ],
+)
+def test_bad_decks_are_named(deck: Write, parts: tuple[str, ...], rule: str) -> None:
+    with pytest.raises(ReadError, match=rule):
+        KeywordReader(deck(*parts))
+
+
+def test_a_deck_without_its_end_is_cut(deck: Write) -> None:
+    with pytest.raises(ReadError, match=r"\*END is missing"):
+        KeywordReader(deck(NODES, SHELL, PART, end=""))
+
+
+def test_the_user_states_units_and_a_thickness_for_what_has_none(deck: Write) -> None:
+    reader = KeywordReader(deck(NODES, SHELL), units="ton, mm, s", thickness=1.5)
+    assert str(reader.mesh.units) == "mm, s, t"
+    assert reader.mesh.thickness.tolist() == [1.5]
+    with pytest.raises(ReadError, match="one length, one time and one mass"):
+        KeywordReader(deck(NODES, SHELL), units="mm, mm, s")
+    with pytest.raises(ReadError, match="a thickness is positive"):
+        KeywordReader(deck(NODES, SHELL), thickness=-1.0)
+
+
+def test_rewriting_changes_the_columns_of_moved_nodes_alone(tmp_path: Path) -> None:
+    target = tmp_path / "moved.k"
+    source = EXAMPLES / "bracket.k"
+
+    def move(record: object) -> np.ndarray:
+        after = record.data.copy()  # type: ignore[attr-defined]
+        after[5, 2] += 0.5
+        return after
+
+    KeywordReader(source).rewrite(target, move)
+    before, after = (p.read_bytes().split(b"\n") for p in (source, target))
+    changed = [i for i, (x, y) in enumerate(zip(before, after, strict=True)) if x != y]
+    assert len(changed) == 1
+    expected = KeywordReader(source).mesh.points
+    expected[5, 2] += 0.5
+    assert KeywordReader(target).mesh.points == pytest.approx(expected, abs=1e-9)
+
+
+def test_nodes_in_includes_are_not_rewritten(deck: Write, tmp_path: Path) -> None:
+    deck(NODES, name="nodes.k")
+    path = deck("*INCLUDE\nnodes.k\n", SHELL, PART)
+    with pytest.raises(WriteError, match="includes"):
+        KeywordReader(path).rewrite(tmp_path / "out.k", lambda record: record.data)
+    assert not (tmp_path / "out.k").exists()
