@@ -5,10 +5,10 @@
 The base is a perceptron trained on scikit-learn's 8 x 8 digits. The tasks show it the digits
 rotated by 90, 180 and 270 degrees, and with their pixels permuted in two ways; all share its ten
 outputs. Arms: LoRA trained on and on (naive), peft's OSF merged after each task, LoRA with online
-EWC, ACE-LoRA and SeqLoRA (the last two are reconstructions), and, as a bound, LoRA on all tasks at
-once. Each arm's learning rate and strength are those of the best average accuracy on a validation
-part with seed 100; then seeds 0, 1 and 2 on the test part. Writes benchmarks/results/continual.csv,
-about three minutes on one core.
+EWC, ACE-LoRA and SeqLoRA, iGSP with four experts of rank 2 a task (the last three are
+reconstructions), and, as a bound, LoRA on all tasks at once. Each arm's learning rate and strength
+are those of the best average accuracy on a validation part with seed 100; then seeds 0, 1 and 2 on
+the test part. Writes benchmarks/results/continual.csv, about three minutes on one core.
 """
 
 from __future__ import annotations
@@ -38,15 +38,18 @@ from scionwood_methods.continual import (
     ContinualController,
     ContinualMethod,
     Ewc,
+    Igsp,
     SeqLora,
     average_accuracy,
     backward_transfer,
     forgetting,
 )
+from scionwood_methods.igsp import IgspConfig
 
 RESULTS = Path(__file__).parent / "results" / "continual.csv"
 TARGETS = ["0", "2", "4"]
 RANK, BATCH, TUNING = 8, 32, 100
+EXPERTS, WARM = 4, 20
 Data = tuple[Tensor, Tensor]
 Task = dict[str, Data]
 Row = dict[str, object]
@@ -62,19 +65,22 @@ def controllers(strength: float) -> dict[str, Callable[[], ContinualMethod]]:
         "ewc": lambda: Ewc(losses, strength=strength),
         "ace_lora_edit": lambda: AceLora(rank=16, strength=strength, threshold=0.0),
         "seqlora_bilevel": SeqLora,
+        "igsp": lambda: Igsp(warm=WARM, candidates=EXPERTS, strength=strength),
     }
 
 
-RATES = [3e-3, 1e-2, 3e-2]
+RATES = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2]
+STRENGTHS = [0.1, 1.0, 10.0, 100.0]
 GRIDS: dict[str, list[tuple[float, float]]] = {
     "naive LoRA": [(lr, 0.0) for lr in RATES],
-    "peft OSF": [(lr, 0.0) for lr in (1e-3, *RATES[:2])],
-    "ewc": list(itertools.product(RATES[:2], (0.1, 1.0, 10.0))),
-    "ace_lora_edit": list(itertools.product(RATES[:2], (0.1, 1.0, 10.0))),
+    "peft OSF": [(lr, 0.0) for lr in RATES],
+    "ewc": list(itertools.product(RATES, STRENGTHS)),
+    "ace_lora_edit": list(itertools.product(RATES, STRENGTHS)),
     "seqlora_bilevel": [(lr, 0.0) for lr in RATES],
+    "igsp": list(itertools.product(RATES, STRENGTHS)),
     "joint LoRA (bound)": [(lr, 0.0) for lr in RATES],
 }
-"""Learning rates and strengths by arm."""
+"""Learning rates and strengths by arm; every arm has the same rates."""
 
 
 def digits() -> Task:
@@ -129,9 +135,12 @@ def train(model: nn.Module, data: Data, lr: float, steps: int) -> None:
         optimizer.step()
 
 
-def learn(controller: ContinualController, name: str, data: Data, lr: float, steps: int) -> None:
+def learn(controller: ContinualController, name: str, data: Data, lr: float, steps: int) -> int:
+    """Learn a task; the number of parameters that learn it."""
     model = controller.model
+    before = count(model)
     controller.begin(name)
+    trained = count(model) - before or before  # those of iGSP's earlier tasks stand
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=lr)
     for batch in stream(data, steps):
         optimizer.zero_grad()
@@ -140,6 +149,7 @@ def learn(controller: ContinualController, name: str, data: Data, lr: float, ste
         optimizer.step()
         controller.stepped()
     controller.end(stream(data, 8))
+    return trained
 
 
 @torch.no_grad()
@@ -147,8 +157,13 @@ def accuracy(model: nn.Module, data: Data) -> float:
     return float((model(data[0]).argmax(1) == data[1]).float().mean())
 
 
-def lora(model: nn.Module) -> PeftModel:
-    return get_peft_model(model, LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=TARGETS))
+def adapted(model: nn.Module, arm: str) -> PeftModel:
+    if arm == "igsp":
+        r = RANK // EXPERTS
+        config: Any = IgspConfig(r=r, alpha=2 * r, experts=EXPERTS, target_modules=TARGETS)
+    else:
+        config = LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=TARGETS)
+    return get_peft_model(model, config)
 
 
 def sequence(
@@ -159,7 +174,7 @@ def sequence(
     todo, found, trained = tasks(seed), [], 0
     made = controllers(strength).get(arm)
     if arm != "peft OSF":
-        model = lora(model)
+        model = adapted(model, arm)
     controller = ContinualController(model, made()) if made else None
     if arm.startswith("joint"):
         parts = [task["train"] for task in todo]
@@ -177,10 +192,11 @@ def sequence(
             share = (number + 1) / (len(todo) + 1)
             model = get_peft_model(model, OSFConfig(target_modules=TARGETS, effective_rank=share))
         if controller is not None:
-            learn(controller, str(number), task["train"], lr, steps)
+            own = learn(controller, str(number), task["train"], lr, steps)
         else:
+            own = count(model)
             train(model, task["train"], lr, steps)
-        trained = max(trained, count(model))
+        trained = max(trained, own)
         if arm == "peft OSF":
             model = model.merge_and_unload()
         found.append([accuracy(model, each[part]) for each in todo])
@@ -243,6 +259,14 @@ def machine() -> Row:
     }
 
 
+def others(path: Path, arms: Sequence[str]) -> list[Row]:
+    """The rows of a file that are not measured now."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return [dict(row) for row in csv.DictReader(file) if row["arm"] not in arms]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
@@ -254,7 +278,8 @@ def main() -> None:
     rows = [
         row for arm in options.arms for row in measure(arm, range(options.seeds), options.steps)
     ]
-    rows = [row | machine() for row in rows]
+    rows = [*others(options.out, options.arms), *(row | machine() for row in rows)]
+    rows.sort(key=lambda row: list(GRIDS).index(str(row["arm"])))
     with atomic_path(options.out) as part, part.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()

@@ -27,6 +27,7 @@ _HOMES = {
     ),
     "scionwood.discovery": ("plugins", "find", "load", "refresh"),
     "scionwood.files": ("atomic_path",),
+    "scionwood.recipe": ("resolve",),
     "scionwood.adapters": (
         "attach",
         "save_adapter",
@@ -39,7 +40,15 @@ _HOMES = {
         "peft_method",
     ),
     "scionwood.kernels": ("lora_linear", "lora_conv", "kernel_report"),
-    "scionwood.training": ("Task", "DataLoader", "fit", "test", "load_run", "FrozenPrefix"),
+    "scionwood.training": (
+        "Task",
+        "DataLoader",
+        "build",
+        "fit",
+        "test",
+        "load_run",
+        "FrozenPrefix",
+    ),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

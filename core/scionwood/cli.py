@@ -187,10 +187,12 @@ def _plugin_command(plugin: str, command: str = "", *rest: str) -> int:
         problem = discovery.find(plugin).problem
         raise PluginError(f"{plugin!r}", f"no command, and as a plugin {problem}", near)
     record = discovery.record(plugin)
+    if command in {"", "-h", "--help"}:
+        names = ", ".join(name.replace("_", "-") for name in record.commands)
+        print(f"{record.name}: {record.summary}\ncommands: {names}")
+        return 0
+    command = command.replace("-", "_")  # a shell's habit; a component's name is an identifier
     if command not in record.commands:
-        if command in {"", "-h", "--help"}:
-            print(f"{record.name}: {record.summary}\ncommands: {', '.join(record.commands)}")
-            return 0
         discovery.load("commands", f"{plugin}/{command}")
     from scionwood.recipe import parse_command
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -119,6 +119,8 @@ def resolve(source: str | Path, overrides: Sequence[str] = (), *, smoke: bool = 
 def parse_command(function: Callable[..., None], prog: str, argv: Sequence[str]) -> dict[str, Any]:
     """Read a command line by a function's signature: positional parameters first, then options.
 
+    A positional parameter that is a list takes one word or more.
+
     Returns:
         The arguments by name. Help and usage errors exit as argparse does, with 0 and 2.
     """
@@ -143,6 +145,8 @@ def parse_command(function: Callable[..., None], prog: str, argv: Sequence[str])
             told = "" if default is None else f" (default: {default})"
             kind |= {"default": default, "help": text + told}
         if parameter.kind is not parameter.KEYWORD_ONLY:
+            if get_origin(hints[name]) is list:
+                kind |= {"type": get_args(hints[name])[0], "nargs": "+"}
             parser.add_argument(name, **kind)
             continue
         needed = parameter.default is parameter.empty

@@ -230,3 +230,19 @@ def test_a_signature_is_a_command_line(capsys):
     with pytest.raises(SystemExit):
         parse_command(clean, "scionwood x clean", ["--help"])
     assert "how much, in dB" in capsys.readouterr().out
+
+
+def test_a_positional_list_takes_one_word_or_more(capsys):
+    def join(parts: list[Path], *, order: list[str] | None = None) -> None:
+        """Join files.
+
+        Args:
+            parts: what to read.
+            order: of the parts.
+        """
+
+    found = parse_command(join, "scionwood x join", ["a.sgy", "b.sgy", "--order", "[b, a]"])
+    assert found == {"parts": [Path("a.sgy"), Path("b.sgy")], "order": ["b", "a"]}
+    with pytest.raises(SystemExit):
+        parse_command(join, "scionwood x join", [])
+    assert "parts" in capsys.readouterr().err

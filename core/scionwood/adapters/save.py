@@ -42,7 +42,7 @@ def save_adapter(
         model: with adapters.
         folder: is made where it is missing.
         base: free entries about the base (architecture, weights, licence).
-        name: of the adapter; the active one where None.
+        name: of the adapter; the active one where None, or the one that trains among several.
 
     Raises:
         AdapterError: there is no such adapter, or it is merged into the base.
@@ -83,15 +83,16 @@ def adapter_state(model: PeftModel, name: str | None = None) -> dict[str, torch.
 
 
 def active_adapter(model: PeftModel) -> str:
-    """The name of the one active adapter.
+    """The name of the one active adapter, or of the one that trains among several.
 
     Raises:
-        AdapterError: several are active, so that one must be named.
+        AdapterError: several are active and not one of them trains, so that one must be named.
     """
     active: list[str] = list(model.active_adapters)
-    if len(active) != 1:
+    found = active if len(active) == 1 else [name for name in active if _trains(model, name)]
+    if len(found) != 1:
         raise AdapterError(f"active adapters {active}", "one must be chosen", "Give its name")
-    return active[0]
+    return found[0]
 
 
 def config_record(config: PeftConfig) -> dict[str, Any]:
@@ -132,6 +133,15 @@ def adapted(model: PeftModel, name: str) -> list[str]:
         for module, layer in tuner_layers(model).items()
         if name in layer._all_available_adapter_names() and not hasattr(layer, "parameter_name")
     ]
+
+
+def _trains(model: PeftModel, name: str) -> bool:
+    return any(
+        parameter.requires_grad
+        for layer in tuner_layers(model).values()
+        for key, parameter in layer.named_parameters()
+        if name in key.split(".") and not key.startswith("base_layer.")
+    )
 
 
 def _write_json(path: Path, record: dict[str, Any]) -> None:

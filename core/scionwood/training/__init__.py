@@ -8,6 +8,7 @@ from typing import Any
 _HOME = {
     "Task": "task",
     "DataLoader": "loader",
+    "build": "run",
     "fit": "run",
     "test": "run",
     "load_run": "run",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch import seed_everything
+from lightning.pytorch.callbacks import Callback
 from torch import nn
 
 from scionwood.adapters import attach, freeze, load_adapter, load_head, remembered_hash, unfreeze
@@ -30,7 +32,14 @@ from scionwood.training.task import Task
 from scionwood.training.trainer import make_trainer, quiet
 
 
-def fit(recipe: Recipe, *, run_dir: Path | None = None, resume: Path | None = None) -> Path:
+def fit(
+    recipe: Recipe,
+    *,
+    run_dir: Path | None = None,
+    resume: Path | None = None,
+    backbone: nn.Module | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> Path:
     """Train by a recipe and write the run folder.
 
     `adapter/` and the head's file hold the weights of the best validation by the task's monitor,
@@ -41,6 +50,8 @@ def fit(recipe: Recipe, *, run_dir: Path | None = None, resume: Path | None = No
         run_dir: the run folder; by default `runs/NAME-TIME`.
         resume: the folder of a run to continue; on a CPU its losses are then those of a run that
             was never interrupted, bit for bit.
+        backbone: with an adapter, to train on instead of the recipe's own; see `build`.
+        callbacks: of Lightning, beside those of the recipe.
 
     Returns:
         The run folder.
@@ -53,12 +64,12 @@ def fit(recipe: Recipe, *, run_dir: Path | None = None, resume: Path | None = No
     refuse_unsafe_torch()
     folder = run_folder(recipe.name, run_dir, resume)
     seed_everything(recipe.seed, workers=True, verbose=False)
-    task, data = build(recipe)
+    task, data = build(recipe, backbone)
     start = folder / LAST if resume and (folder / LAST).exists() else None
     step = _check_start(task, start) if start else 0
     stopped = None
     with quiet(), shared(folder):
-        trainer = make_trainer(recipe.trainer, folder, task, step)
+        trainer = make_trainer(recipe.trainer, folder, task, step, callbacks)
         if trainer.is_global_zero:
             _tidy(folder, recipe, fresh=start is None)
         try:
@@ -72,17 +83,27 @@ def fit(recipe: Recipe, *, run_dir: Path | None = None, resume: Path | None = No
     return folder
 
 
-def test(run_dir: Path) -> dict[str, float]:
+def test(run_dir: Path, recipe: Recipe | None = None) -> dict[str, float]:  # noqa: PT028
     """Measure a finished run on its test split.
+
+    Args:
+        run_dir: the run folder.
+        recipe: another one, to measure the run by its task on its test split.
 
     Returns:
         The task's losses and metrics, `test_loss` and so on, averaged over samples.
 
     Raises:
-        TrainingError: the folder is no finished run.
+        TrainingError: the folder is no finished run, or the other recipe has another backbone.
     """
-    recipe = resolve(run_dir / RECIPE)
-    task = load_run(run_dir)
+    own, task = resolve(run_dir / RECIPE), load_run(run_dir)
+    if recipe is None:
+        recipe = own
+    elif recipe.backbone != own.backbone:
+        rule = f"its backbone is not that of the run {run_dir}"
+        raise TrainingError(f"recipe {recipe.name}", rule, "Name the same, with the same options")
+    else:
+        task = recipe.task.build(task.backbone).requires_grad_(False).eval()
     with quiet():
         trainer = L.Trainer(
             accelerator=recipe.trainer.get("accelerator", "auto"),
@@ -128,9 +149,15 @@ def load_run(run_dir: Path, device: str | torch.device = "cpu") -> Task:
     return task.requires_grad_(False).eval().to(device)
 
 
-def build(recipe: Recipe) -> tuple[Task, L.LightningDataModule]:
-    """The task of a recipe with its adapter attached, and its data."""
-    backbone = _prepare(recipe.backbone.build(), recipe)
+def build(recipe: Recipe, backbone: nn.Module | None = None) -> tuple[Task, L.LightningDataModule]:
+    """The task of a recipe with its adapter attached, and its data.
+
+    Args:
+        recipe: what to build.
+        backbone: with an adapter, such as that of a task before, instead of the recipe's own.
+    """
+    if backbone is None:
+        backbone = _prepare(recipe.backbone.build(), recipe)
     _fuse(backbone, recipe)
     task: Task = recipe.task.build(backbone)
     task.base_sha256 = remembered_hash(backbone)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,7 +30,13 @@ _EXPECTED = (
 )
 
 
-def make_trainer(options: Mapping[str, Any], folder: Path, task: Task, step: int = 0) -> L.Trainer:
+def make_trainer(
+    options: Mapping[str, Any],
+    folder: Path,
+    task: Task,
+    step: int = 0,
+    callbacks: Sequence[Callback] = (),
+) -> L.Trainer:
     """A trainer that writes into a run folder.
 
     Args:
@@ -38,6 +44,7 @@ def make_trainer(options: Mapping[str, Any], folder: Path, task: Task, step: int
         folder: the run folder.
         task: for its monitor and mode; it is told its `max_steps`.
         step: optimiser steps taken before a resume; later TensorBoard events are dropped.
+        callbacks: beside those that the options name.
     """
     built = build_trainer_options(options, monitor=task.monitor, mode=task.mode)
     bar = built.pop("enable_progress_bar", True) and sys.stdout.isatty()
@@ -51,7 +58,7 @@ def make_trainer(options: Mapping[str, Any], folder: Path, task: Task, step: int
     built.setdefault("enable_model_summary", False)
     return L.Trainer(
         **built,
-        callbacks=[*core, *named],
+        callbacks=[*core, *callbacks, *named],
         logger=_loggers(names, folder, step),
         enable_progress_bar=bar,
         default_root_dir=folder,

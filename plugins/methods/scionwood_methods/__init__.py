@@ -7,6 +7,9 @@ from scionwood import Plugin
 plugin = Plugin(
     name="methods",
     summary="Recent adapter methods for any torch model, composition and continual learning",
+    backbones={"unir": "scionwood_methods.verifiable.backbone:unir"},
+    data={"digit_strings": "scionwood_methods.verifiable.prompts:DigitStrings"},
+    tasks={"grpo": "scionwood_methods.verifiable.task:VerifiableReward"},
     adapters={
         "disel": "scionwood_methods.disel:DiselConfig",
         "smoa": "scionwood_methods.smoa:SmoaConfig",
@@ -15,6 +18,12 @@ plugin = Plugin(
         "partial": "scionwood_methods.partial:PartialConfig",
         "p2d_heads": "scionwood_methods.head_slices:HeadSliceConfig",
         "hellora": "scionwood_methods.experts:HelloraConfig",
+        "peml": "scionwood_methods.peml:PemlConfig",
+        "igsp": "scionwood_methods.igsp:IgspConfig",
     },
-    commands={"diagnose": "scionwood_methods.diagnose:diagnose"},
+    commands={
+        "diagnose": "scionwood_methods.diagnose:diagnose",
+        "sequence": "scionwood_methods.continual.command:sequence",
+    },
+    recipes="scionwood_methods.recipes",
 )

@@ -77,6 +77,7 @@ class LogitFusion(nn.Module):
         temperature: float = 0.0,
         eos_token_id: int | None = None,
         generator: torch.Generator | None = None,
+        base_only: bool = False,
     ) -> Tensor:
         """Continue prompts of one length.
 
@@ -86,6 +87,7 @@ class LogitFusion(nn.Module):
             temperature: of the sampling; 0 takes the most probable token.
             eos_token_id: ends a sequence, and fills what follows in it.
             generator: of the samples; torch's own where None.
+            base_only: leave the reasoners out, to compare.
 
         Returns:
             (batch, token + new) int64, the prompts included.
@@ -94,7 +96,7 @@ class LogitFusion(nn.Module):
         found, fresh = input_ids, input_ids
         done = torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
         for _ in range(max_new_tokens):
-            logits = self._fused(fresh, caches)[:, -1]
+            logits = self._fused(fresh, caches, base_only)[:, -1]
             fresh = _pick(logits, temperature, generator)
             if eos_token_id is not None:
                 fresh = torch.where(done[:, None], eos_token_id, fresh)
@@ -104,9 +106,13 @@ class LogitFusion(nn.Module):
                 break
         return found
 
-    def _fused(self, input_ids: Tensor, caches: list[Any] | None) -> Tensor:
+    def _fused(
+        self, input_ids: Tensor, caches: list[Any] | None, base_only: bool = False
+    ) -> Tensor:
         with torch.no_grad():
             total = self._logits(self.base, input_ids, caches, 0)
+        if base_only:
+            return total
         for index, (reasoner, weight) in enumerate(zip(self.reasoners, self.weights, strict=True)):
             total = total + weight * self._logits(reasoner, input_ids, caches, 1 + index)
         return total

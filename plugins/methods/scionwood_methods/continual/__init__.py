@@ -1,4 +1,4 @@
-"""Sequences of tasks on one adapter: the controller, three methods and the metrics.
+"""Sequences of tasks on one adapter: the controller, four methods and the metrics.
 
 Names are imported when they are first used, so that a plain loop needs no Lightning.
 """
@@ -13,7 +13,10 @@ _HOMES = {
     "callback": ("ContinualCallback",),
     "controller": ("ContinualController", "ContinualMethod"),
     "ewc": ("Ewc",),
+    "igsp": ("Igsp",),
+    "methods": ("METHODS", "make_method"),
     "metrics": ("average_accuracy", "backward_transfer", "forgetting"),
+    "naive": ("Naive",),
     "seqlora": ("SeqLora",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -25,10 +25,20 @@ class ContinualCallback(Callback):
         controller: over the model that the module trains, shared by the callbacks of all tasks.
         task: the task's name.
         batches: how many batches of training data the method may look at when the task ends.
+        remember: end the task with the training. Where the best weights are put back afterwards, as
+            by `scionwood.fit`, leave it to a call of `controller.end` after that.
     """
 
-    def __init__(self, controller: ContinualController, task: str, *, batches: int = 16) -> None:
+    def __init__(
+        self,
+        controller: ContinualController,
+        task: str,
+        *,
+        batches: int = 16,
+        remember: bool = True,
+    ) -> None:
         self.controller, self.task, self.batches = controller, task, batches
+        self.remember = remember
         self._batch: Any = None
         self._steps = 0
 
@@ -68,8 +78,10 @@ class ContinualCallback(Callback):
             self.controller.stepped()
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Remember the task."""
+        """Remember the task, unless that is left to the caller."""
         self._batch = None
+        if not self.remember:
+            return
         with torch.enable_grad():
             self.controller.end(islice(self._moved(trainer, pl_module), self.batches))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from copy import copy
 from typing import Any
 
@@ -13,6 +14,9 @@ from torch import Tensor
 
 from scionwood import AdapterError
 from scionwood_methods.support import is_convolution, is_linear
+
+SUM = "sum"
+"""The name of the adapter that stands for several."""
 
 
 def lora_layers(model: PeftModel, adapter: str) -> dict[str, Any]:
@@ -96,6 +100,55 @@ def add_frozen(model: PeftModel, name: str, like: str, rank: int | None = None) 
     for layer in lora_layers(model, name).values():
         b, a = matrices(layer, name)
         fill(layer, name, torch.zeros_like(b), torch.zeros_like(a))
+
+
+@contextmanager
+def summed(model: PeftModel) -> Iterator[str]:
+    """One LoRA, for a while, that changes the weights as all active ones do together.
+
+    Adapters that change nothing are left out of it. The model is the same afterwards.
+
+    Args:
+        model: with active adapters.
+
+    Yields:
+        The name of the sum; that of the adapter itself where one is active.
+
+    Raises:
+        AdapterError: see `lora_layers`, where several are active.
+    """
+    active = list(model.active_adapters)
+    if len(active) == 1:
+        yield active[0]
+        return
+    layers = {name: lora_layers(model, name) for name in active}
+    alive = [n for n in active if any(matrices(each, n)[0].any() for each in layers[n].values())]
+    alive = alive or active[:1]
+    ranks = [max(len(matrices(each, n)[1]) for each in layers[n].values()) for n in alive]
+    flags = [(p, p.requires_grad) for p in model.parameters()]
+    add_frozen(model, SUM, active[0], sum(ranks))
+    model.base_model.set_adapter(active)
+    for name, layer in lora_layers(model, SUM).items():
+        _fill_sum(layer, [n for n in alive if name in layers[n]])
+    try:
+        yield SUM
+    finally:
+        model.base_model.delete_adapter(SUM)
+        model.base_model.set_adapter(active)
+        for parameter, flag in flags:
+            parameter.requires_grad_(flag)
+
+
+@torch.no_grad()
+def _fill_sum(layer: Any, names: list[str]) -> None:
+    """Stack the factors of some adapters into those of the sum, their scales in B."""
+    whole_b, whole_a = matrices(layer, SUM)
+    at = 0
+    for name in names:
+        b, a = matrices(layer, name)
+        whole_b[:, at : at + len(a)] = layer.scaling[name] * b
+        whole_a[at : at + len(a)] = a
+        at += len(a)
 
 
 def restart(layers: Iterable[Any], adapter: str) -> None:

@@ -1,0 +1,87 @@
+"""The continual-learning methods by name, made from plain options."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any, final
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+from scionwood import RecipeError, Task
+from scionwood_methods.continual.controller import ContinualMethod
+
+METHODS: Mapping[str, str] = {
+    "naive": "scionwood_methods.continual.naive:Naive",
+    "ewc": "scionwood_methods.continual.ewc:Ewc",
+    "ace_lora_edit": "scionwood_methods.continual.ace:AceLora",
+    "seqlora_bilevel": "scionwood_methods.continual.seqlora:SeqLora",
+    "igsp": "scionwood_methods.continual.igsp:Igsp",
+}
+"""Name to class. A positional parameter is the loss of each sample; the others are options."""
+
+_NOT_PLAIN = ("adapter", "consistency")
+"""Parameters that are no options: the one adapter of a sequence, and a function."""
+
+Losses = Callable[[nn.Module, Any], Tensor]
+
+
+def make_method(name: str, options: Mapping[str, Any], losses: Losses) -> ContinualMethod:
+    """A method with its options.
+
+    Args:
+        name: of `METHODS`.
+        options: keyword arguments of its class.
+        losses: `(model, batch) -> (n,)`, for the methods that ask for it.
+
+    Raises:
+        RecipeError: there is no such method, or it has no such option.
+        AdapterError: an option is out of its range.
+    """
+    if name not in METHODS:
+        raise RecipeError(f"method {name!r}", "it is not known", f"Known: {', '.join(METHODS)}")
+    module, _, attribute = METHODS[name].partition(":")
+    kind = getattr(import_module(module), attribute)
+    parameters = inspect.signature(kind).parameters.values()
+    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in _NOT_PLAIN]
+    for key in options:
+        if key not in known:
+            remedy = f"Known: {', '.join(known) or 'none'}"
+            raise RecipeError(f"method {name!r}: option {key!r}", "it is not known", remedy)
+    injected = [losses for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    made: ContinualMethod = kind(*injected, **options)
+    return made
+
+
+@final
+class SampleLosses:
+    """The loss of a task for each sample, taken as its negative log-likelihood.
+
+    Every tensor of a batch whose first length is the batch's is cut into samples, and the task is
+    asked for the loss of each.
+
+    Attributes:
+        task: over the model that learns; set it before the first call.
+    """
+
+    def __init__(self) -> None:
+        self.task: Task | None = None
+
+    def __call__(self, model: nn.Module, batch: Any) -> Tensor:
+        """The losses (n,) of a batch of n samples."""
+        assert self.task is not None, "no task yet"
+        count = self.task.batch_size(batch)
+        samples = [_sample(batch, index, count) for index in range(count)]
+        return torch.stack([self.task.losses(sample)["loss"] for sample in samples])
+
+
+def _sample(batch: Any, index: int, count: int) -> Any:
+    def cut(leaf: Any) -> Any:
+        whole = not isinstance(leaf, Tensor) or not leaf.ndim or len(leaf) != count
+        return leaf if whole else leaf[index : index + 1]
+
+    return tree_map(cut, batch)

@@ -1,0 +1,113 @@
+"""The scores of a sequence of tasks: what is kept of them, printed, written and drawn."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scionwood import TrainingError, atomic_path
+from scionwood_methods.continual.metrics import average_accuracy, backward_transfer, forgetting
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+RECORD = "sequence.json"
+
+
+@dataclass
+class Scores:
+    """How well each task is done after each task.
+
+    Attributes:
+        method: the continual-learning method.
+        options: of the method.
+        score: the value that is measured on the test split, such as `test_loss`.
+        higher: whether more of it is better.
+        tasks: the names of the tasks that were learnt, in order.
+        rows: after each of them, the score on every task of the sequence.
+    """
+
+    method: str
+    options: dict[str, Any]
+    score: str
+    higher: bool
+    tasks: list[str] = field(default_factory=list)
+    rows: list[list[float]] = field(default_factory=list)
+
+    def summary(self) -> dict[str, float]:
+        """Average, backward transfer and forgetting after the last task, in the score's units.
+
+        Backward transfer is below zero and forgetting above it where earlier tasks became worse,
+        whether more or less of the score is better.
+        """
+        sign = 1.0 if self.higher else -1.0
+        square = [[sign * value for value in row[: len(self.rows)]] for row in self.rows]
+        found = {"average": sign * average_accuracy(square)}
+        if len(square) > 1:
+            found["backward_transfer"] = backward_transfer(square)
+            found["forgetting"] = forgetting(square)
+        return found
+
+    def lines(self, names: Sequence[str]) -> list[list[str]]:
+        """A heading, and a line for each task that was learnt.
+
+        Args:
+            names: of all tasks of the sequence.
+        """
+        table = [[self.score, *names]]
+        for task, row in zip(self.tasks, self.rows, strict=True):
+            table.append([f"after {task}", *(f"{value:.6g}" for value in row)])
+        return table
+
+    def write(self, folder: Path, names: Sequence[str]) -> None:
+        """Write scores.csv, summary.csv, figures/scores.png and, last, the record."""
+        _write_csv(folder / "scores.csv", self.lines(names))
+        values = {key: f"{value:.6g}" for key, value in self.summary().items()}
+        _write_csv(folder / "summary.csv", [["measure", "value"], *map(list, values.items())])
+        with atomic_path(folder / "figures" / "scores.png") as part:
+            self.draw(names).savefig(part, dpi=120)
+        with atomic_path(folder / RECORD) as part:
+            part.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    def draw(self, names: Sequence[str]) -> Figure:
+        """The matrix as a picture: a row after each task, a column for each task."""
+        from matplotlib.figure import Figure
+
+        wide, high = len(names), len(self.rows)
+        figure = Figure(figsize=(2.5 + 1.1 * wide, 1.8 + 0.6 * high), layout="constrained")
+        axis = figure.subplots()
+        colours = "viridis" if self.higher else "viridis_r"
+        image = axis.imshow(self.rows, cmap=colours, aspect="auto")
+        for i, row in enumerate(self.rows):
+            for j, value in enumerate(row):
+                axis.text(j, i, f"{value:.3g}", ha="center", va="center", color="white").set_bbox(
+                    {"facecolor": "black", "alpha": 0.4, "linewidth": 0}
+                )
+        axis.set_xticks(range(wide), names, rotation=20, ha="right")
+        axis.set_yticks(range(high), self.tasks)
+        axis.set(xlabel="task that is tested", ylabel="after task", title=self.method)
+        figure.colorbar(image, label=self.score)
+        return figure
+
+
+def read_scores(folder: Path) -> Scores:
+    """What `Scores.write` left.
+
+    Raises:
+        TrainingError: the record is missing or damaged.
+    """
+    path = folder / RECORD
+    try:
+        return Scores(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        rule = f"it is no record of a sequence ({type(error).__name__})"
+        raise TrainingError(str(path), rule, "Start the sequence anew in another folder") from error
+
+
+def _write_csv(path: Path, lines: Sequence[Sequence[str]]) -> None:
+    with atomic_path(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(lines)

@@ -1,0 +1,110 @@
+"""Make the weights of the tiny base: a language model that puts digits in one of three orders.
+
+`python -m scionwood_methods.verifiable.pretrain` repeats what made the file that ships, in about
+half a minute of one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from transformers import LlamaForCausalLM
+
+from scionwood import atomic_path
+from scionwood_methods.verifiable.prompts import ORDERS, Order, answer, strings
+from scionwood_methods.verifiable.tiny import BASE, WEIGHTS, encode, tiny_model
+
+LENGTH, BATCH, RATE = 5, 128, 3e-3
+
+
+def lines(digits: Sequence[str], orders: Sequence[Order]) -> Tensor:
+    """Texts such as `31425=12345.` as tokens, (n, 2 length + 2) int64.
+
+    Args:
+        digits: of the prompts.
+        orders: of the answers.
+    """
+    pairs = zip(digits, orders, strict=True)
+    return torch.tensor([encode(f"{each}={answer(each, order)}.") for each, order in pairs])
+
+
+def pretrain(
+    *, steps: int, seed: int = 0, report: Callable[[int, float], None] | None = None
+) -> LlamaForCausalLM:
+    """Train the base on texts whose order is drawn anew for each: nothing in a prompt tells it.
+
+    The loss is the cross entropy of the answer's tokens, at best ln(3) / 6 nats a token.
+
+    Args:
+        steps: optimiser steps (AdamW, one cycle), 128 texts each.
+        seed: seeds weights and texts.
+        report: is told the step and its loss, nats a token.
+    """
+    model = tiny_model(BASE, seed).train()
+    generator = torch.Generator().manual_seed(seed)
+    pool = strings(LENGTH, pretraining=True)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.01)
+    cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, steps, pct_start=0.1)
+    for step in range(steps):
+        orders = torch.randint(len(ORDERS), (BATCH,), generator=generator).tolist()
+        picks = torch.randint(len(pool), (BATCH,), generator=generator).tolist()
+        texts = lines([pool[pick] for pick in picks], [ORDERS[order] for order in orders])
+        logits = model(input_ids=texts[:, :-1], use_cache=False).logits[:, LENGTH:]
+        loss = F.cross_entropy(logits.flatten(0, 1), texts[:, LENGTH + 1 :].flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        cycle.step()
+        if report is not None:
+            report(step, loss.item())
+    return model.eval()
+
+
+@torch.no_grad()
+def shares(model: LlamaForCausalLM, *, count: int = 1000, seed: int = 0) -> dict[Order, float]:
+    """How often a sampled answer is right by each order, on strings that were held out.
+
+    Args:
+        model: the base.
+        count: of prompts.
+        seed: of the samples.
+    """
+    digits = strings(LENGTH, pretraining=False)[:count]
+    texts = {order: lines(digits, [order] * count) for order in ORDERS}
+    made = texts[ORDERS[0]][:, : LENGTH + 1]
+    generator = torch.Generator().manual_seed(seed)
+    while made.shape[1] < 2 * LENGTH + 2:
+        chances = model(input_ids=made, use_cache=False).logits[:, -1].softmax(-1)
+        made = torch.cat([made, torch.multinomial(chances, 1, generator=generator)], 1)
+    return {order: (made == text).all(1).float().mean().item() for order, text in texts.items()}
+
+
+def main() -> None:
+    """Train, write the weights, and say how often each order comes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "weights")
+    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+
+    def report(step: int, loss: float) -> None:
+        if step % 100 == 0 or step + 1 == options.steps:
+            print(f"step {step}: {loss:.4f} nats a token", flush=True)
+
+    model = pretrain(steps=options.steps, seed=options.seed, report=report)
+    state = {name: value.half().contiguous() for name, value in model.state_dict().items()}
+    with atomic_path(options.out / WEIGHTS) as part:
+        save_file(state, part, metadata={"format": "pt"})
+    for order, share in shares(model).items():
+        print(f"{order}: {share:.3f} of the samples")
+
+
+if __name__ == "__main__":
+    main()
