@@ -1,0 +1,73 @@
+"""Penalty contact of the mesh with a rigid plane or cylinder, with Coulomb friction.
+
+The mesh touches with its outer face, half a thickness from the mid-surface.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scionwood_crash.solver.compiled import compiled, inlined
+
+STICK = 0.25  # share of a node's slip that friction may take away in a step, so that it holds
+
+
+@inlined
+def _gap(x, i, cylinder, point, axis, radius, normal):
+    """Distance of the mid-surface at node i, mm; fills the normal towards the mesh."""
+    rx, ry, rz = x[i, 0] - point[0], x[i, 1] - point[1], x[i, 2] - point[2]
+    along = rx * axis[0] + ry * axis[1] + rz * axis[2]
+    if not cylinder:
+        normal[:] = axis
+        return along
+    rx, ry, rz = rx - along * axis[0], ry - along * axis[1], rz - along * axis[2]
+    distance = np.sqrt(rx * rx + ry * ry + rz * rz)
+    normal[0], normal[1], normal[2] = rx / distance, ry / distance, rz / distance
+    return distance - radius
+
+
+@inlined
+def _friction(dt, v, i, velocity, normal, push, friction, mass, f, total):
+    """Pull node i against its slip; returns the energy that a step dissipates."""
+    sx, sy, sz = v[i, 0] - velocity[0], v[i, 1] - velocity[1], v[i, 2] - velocity[2]
+    across = sx * normal[0] + sy * normal[1] + sz * normal[2]
+    sx, sy, sz = sx - across * normal[0], sy - across * normal[1], sz - across * normal[2]
+    speed = np.sqrt(sx * sx + sy * sy + sz * sz)
+    if speed == 0.0:
+        return 0.0
+    pull = min(friction * push, STICK * mass[i] * speed / dt)
+    scale = pull / speed
+    f[i, 0], f[i, 1], f[i, 2] = f[i, 0] - scale * sx, f[i, 1] - scale * sy, f[i, 2] - scale * sz
+    total[0], total[1], total[2] = (
+        total[0] - scale * sx,
+        total[1] - scale * sy,
+        total[2] - scale * sz,
+    )
+    return pull * speed * dt
+
+
+@compiled
+def add_rigid_contact(
+    dt, x, v, half, stiffness, mass, cylinder, point, axis, radius, friction, velocity, f, total
+):
+    """Add contact forces to `f` (N, 3) kN; returns the stored and the dissipated energy, J.
+
+    Args: step `dt` ms; `half` thickness (N) mm; `stiffness` (N) kN/mm; `mass` (N) kg; whether a
+    `cylinder`, its `point`, `axis` and `radius` mm; Coulomb's `friction`; its `velocity` mm/ms;
+    `total` (3) is filled with the force on the mesh, kN.
+    """
+    stored, lost = 0.0, 0.0
+    normal = np.empty(3)
+    total[:] = 0.0
+    for i in range(x.shape[0]):
+        depth = half[i] - _gap(x, i, cylinder, point, axis, radius, normal)
+        if depth <= 0.0:
+            continue
+        push = stiffness[i] * depth
+        stored += 0.5 * push * depth
+        for k in range(3):
+            f[i, k] += push * normal[k]
+            total[k] += push * normal[k]
+        if friction > 0.0:
+            lost += _friction(dt, v, i, velocity, normal, push, friction, mass, f, total)
+    return stored, lost

@@ -1,0 +1,199 @@
+"""Contact of a mesh with itself: penalty between nodes and the closest points of elements.
+
+Candidates come from a hash grid and are kept until a node has moved half a skin (Verlet's list).
+A node is pushed along the line to the closest point of an element, which gets the opposite force
+through its shape functions: momentum is conserved, and the force is the gradient of a potential.
+Friction acts at mid-surfaces, a thickness apart, and so leaves a small couple. Edges that cross
+each other without a node near are not seen.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scionwood_crash.solver.compiled import compiled, inlined
+
+STICK = 0.25  # share of a slip that friction may take away in a step, so that it holds
+
+
+@inlined
+def _bucket(i, j, k, count):
+    return ((i * 73856093) ^ (j * 19349663) ^ (k * 83492791)) % count
+
+
+@inlined
+def _fill(x, size, cells, head, following):
+    """Chain the nodes of each bucket of the grid, whose cells are `size` mm wide."""
+    head[:] = -1
+    for i in range(x.shape[0]):
+        for k in range(3):
+            cells[i, k] = int(np.floor(x[i, k] / size))
+        slot = _bucket(cells[i, 0], cells[i, 1], cells[i, 2], head.shape[0])
+        following[i] = head[slot]
+        head[slot] = i
+
+
+@inlined
+def _is_near(x, i, quads, e, low, high):
+    for k in range(3):
+        if x[i, k] < low[k] or x[i, k] > high[k]:
+            return False
+    return quads[e, 0] != i and quads[e, 1] != i and quads[e, 2] != i and quads[e, 3] != i
+
+
+@inlined
+def _collect(x, quads, e, a, b, c, low, high, cells, head, following, pairs, count):
+    """Add the nodes of cell a, b, c that are near element e."""
+    i = head[_bucket(a, b, c, head.shape[0])]
+    while i >= 0:
+        same = cells[i, 0] == a and cells[i, 1] == b and cells[i, 2] == c
+        if same and _is_near(x, i, quads, e, low, high):
+            if count < pairs.shape[0]:
+                pairs[count, 0], pairs[count, 1] = i, e
+            count += 1
+        i = following[i]
+    return count
+
+
+@compiled
+def find_pairs(x, quads, reach, size, pairs):
+    """Fill `pairs` (M, 2) with nodes that may come within `reach` (E) mm of elements.
+
+    Returns their number, which is above M where `pairs` is too short for them.
+    """
+    n = x.shape[0]
+    cells = np.empty((n, 3), np.int64)
+    head, following = np.empty(2 * n + 1, np.int64), np.empty(n, np.int64)
+    _fill(x, size, cells, head, following)
+    low, high = np.empty(3), np.empty(3)
+    first, last = np.empty(3, np.int64), np.empty(3, np.int64)
+    count = 0
+    for e in range(quads.shape[0]):
+        for k in range(3):
+            p, q, r, s = x[quads[e, 0], k], x[quads[e, 1], k], x[quads[e, 2], k], x[quads[e, 3], k]
+            low[k] = min(min(p, q), min(r, s)) - reach[e]
+            high[k] = max(max(p, q), max(r, s)) + reach[e]
+            first[k], last[k] = int(np.floor(low[k] / size)), int(np.floor(high[k] / size))
+        shape = (last[0] - first[0] + 1, last[1] - first[1] + 1, last[2] - first[2] + 1)
+        for a, b, c in np.ndindex(shape):
+            a, b, c = a + first[0], b + first[1], c + first[2]
+            count = _collect(x, quads, e, a, b, c, low, high, cells, head, following, pairs, count)
+    return count
+
+
+@inlined
+def _shape(s, t, shape):
+    shape[0], shape[1] = 0.25 * (1 - s) * (1 - t), 0.25 * (1 + s) * (1 - t)
+    shape[2], shape[3] = 0.25 * (1 + s) * (1 + t), 0.25 * (1 - s) * (1 + t)
+
+
+@inlined
+def _closest(x, i, quads, e, shape, away):
+    """Distance of node i from element e; fills its shape functions there and the direction."""
+    s, t = 0.0, 0.0
+    for turn in range(12):
+        # In turn along either side, held inside the element.
+        ahead, square = 0.0, 0.0
+        _shape(s, t, shape)
+        for k in range(3):
+            p, q, r, u = x[quads[e, 0], k], x[quads[e, 1], k], x[quads[e, 2], k], x[quads[e, 3], k]
+            if turn % 2 == 0:
+                side = 0.25 * ((1 - t) * (q - p) + (1 + t) * (r - u))
+            else:
+                side = 0.25 * ((1 - s) * (u - p) + (1 + s) * (r - q))
+            away[k] = x[i, k] - shape[0] * p - shape[1] * q - shape[2] * r - shape[3] * u
+            ahead, square = ahead + away[k] * side, square + side * side
+        if turn % 2 == 0:
+            s = min(max(s + ahead / square, -1.0), 1.0)
+        else:
+            t = min(max(t + ahead / square, -1.0), 1.0)
+    _shape(s, t, shape)
+    distance = 0.0
+    for k in range(3):
+        away[k] = x[i, k]
+        for n in range(4):
+            away[k] -= shape[n] * x[quads[e, n], k]
+        distance += away[k] * away[k]
+    distance = np.sqrt(distance)
+    for k in range(3):
+        away[k] /= distance
+    return distance
+
+
+@inlined
+def _is_far(x, i, quads, e, touch):
+    """Whether node i is surely further than `touch` mm from element e: it is off its plane."""
+    p, q, r, s = quads[e, 0], quads[e, 1], quads[e, 2], quads[e, 3]
+    ax, ay, az = x[r, 0] - x[p, 0], x[r, 1] - x[p, 1], x[r, 2] - x[p, 2]
+    bx, by, bz = x[s, 0] - x[q, 0], x[s, 1] - x[q, 1], x[s, 2] - x[q, 2]
+    nx, ny, nz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+    norm = np.sqrt(nx * nx + ny * ny + nz * nz)
+    off = (x[i, 0] - x[p, 0]) * nx + (x[i, 1] - x[p, 1]) * ny + (x[i, 2] - x[p, 2]) * nz
+    warp = (x[q, 0] - x[p, 0]) * nx + (x[q, 1] - x[p, 1]) * ny + (x[q, 2] - x[p, 2]) * nz
+    return abs(off - 0.5 * warp) > touch * norm + 0.5 * abs(warp)
+
+
+@inlined
+def _slip_force(dt, v, i, quads, e, shape, away, push, friction, mass, force):
+    """Add friction to the `force` on node i; returns the energy that a step dissipates."""
+    slip = np.empty(3)
+    across, speed = 0.0, 0.0
+    for k in range(3):
+        slip[k] = v[i, k]
+        for n in range(4):
+            slip[k] -= shape[n] * v[quads[e, n], k]
+        across += slip[k] * away[k]
+    for k in range(3):
+        slip[k] -= across * away[k]
+        speed += slip[k] * slip[k]
+    speed = np.sqrt(speed)
+    if speed == 0.0:
+        return 0.0
+    pull = min(friction * push, STICK * mass * speed / dt)
+    for k in range(3):
+        force[k] -= pull * slip[k] / speed
+    return pull * speed * dt
+
+
+@compiled
+def add_self_contact(dt, x, v, quads, pairs, count, half, thickness, mass, scale, friction, f):
+    """Add forces of the first `count` pairs to `f` (N, 3) kN; returns stored and lost energy, J.
+
+    Args: step `dt` ms; `half` thickness (N) of nodes and `thickness` (E) of elements, mm; `mass`
+    (N) kg, whose product with `scale` (1/ms2) is the stiffness; Coulomb's `friction`.
+    """
+    stored, lost = 0.0, 0.0
+    shape, away, force = np.empty(4), np.empty(3), np.empty(3)
+    for each in range(count):
+        i, e = pairs[each, 0], pairs[each, 1]
+        touch = half[i] + 0.5 * thickness[e]
+        if _is_far(x, i, quads, e, touch):
+            continue
+        depth = touch - _closest(x, i, quads, e, shape, away)
+        if depth <= 0.0:
+            continue
+        lightest = mass[i]
+        for n in range(4):
+            lightest = min(lightest, mass[quads[e, n]])
+        push = scale * lightest * depth
+        stored += 0.5 * push * depth
+        force[:] = push * away
+        if friction > 0.0:
+            lost += _slip_force(dt, v, i, quads, e, shape, away, push, friction, lightest, force)
+        for k in range(3):
+            f[i, k] += force[k]
+            for n in range(4):
+                f[quads[e, n], k] -= shape[n] * force[k]
+    return stored, lost
+
+
+@compiled
+def largest_move(x, before):
+    """The longest way, mm, from `before` to `x` (N, 3)."""
+    largest = 0.0
+    for i in range(x.shape[0]):
+        square = 0.0
+        for k in range(3):
+            square += (x[i, k] - before[i, k]) ** 2
+        largest = max(largest, square)
+    return np.sqrt(largest)
