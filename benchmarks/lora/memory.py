@@ -58,6 +58,12 @@ def kept(setup: Setup, variant: Variant, device: str) -> int:
     """Bytes that the forward pass of a variant keeps."""
     model = prepare(setup, variant).to(device)
     x = torch.randn(setup.shape, device=device).to(variant.regime.base)
+    with torch.autocast(device, torch.bfloat16, enabled=variant.regime.autocast):
+        return kept_by(model, x)
+
+
+def kept_by(model: nn.Module, x: Tensor) -> int:
+    """Bytes that a forward pass keeps."""
     sizes: dict[int, tuple[Tensor, int]] = {}  # tensors, so that no address is used twice
     known = {_address(t) for t in [x, *model.parameters(), *model.buffers()]}
 
@@ -66,12 +72,9 @@ def kept(setup: Setup, variant: Variant, device: str) -> int:
             sizes[_address(tensor)] = tensor, tensor.untyped_storage().nbytes()
         return tensor
 
-    with (
-        torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),
-        torch.autocast(device, torch.bfloat16, enabled=variant.regime.autocast),
-    ):
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         output = model(x)
-    assert output.requires_grad, f"{variant.arm} keeps nothing: nothing is differentiated"
+    assert output.requires_grad, "nothing is kept: nothing is differentiated"
     return sum(size for _, size in sizes.values())
 
 

@@ -98,12 +98,14 @@ def test_evaluate_prints_errors_by_field_and_horizon(
     assert pde("evaluate", burgers, burgers, "--as-json", "--figures", figures) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [(row["field"], row["horizon"]) for row in rows] == [
-        (name, "1") for name in ("u_x", "u_y", "u_z")
+        (name, "1") for name in ("u_x", "u_y", "u_z", "enstrophy u")
     ]
-    assert all(row["vrmse"] == row["nrmse"] == row["conserved"] == 0 for row in rows)
-    assert all(0.01 < row[PERSISTENCE] < 1 for row in rows)
+    *fields, enstrophy = rows
+    assert all(row["vrmse"] == row["nrmse"] == row["conserved"] == 0 for row in fields)
+    assert enstrophy["nrmse"] == 0
+    assert all(0.01 < row[PERSISTENCE] < 1 for row in fields)
     names = {path.name for path in figures.iterdir()}
-    assert names >= {"slices.png", "error_growth.png", "spectrum_u_x.png", "rollout.gif"}
+    assert names == {"slices.png", "error_growth.png", "spectra.png", "rollout.gif"}
 
 
 def test_evaluate_refuses_other_simulations(
@@ -115,19 +117,50 @@ def test_evaluate_refuses_other_simulations(
     assert "samples are 1; the true states have 2" in capsys.readouterr().err
     assert pde("evaluate", burgers, burgers, "--given", "4") == 2
     assert "leave none" in capsys.readouterr().err
+    late = tmp_path / "late.zarr"
+    assert pde("simulate", late, *SMALL, "--interval", "0.013") == 0
+    assert pde("evaluate", late, burgers) == 2
+    assert "the predicted state at time 0.013" in capsys.readouterr().err
 
 
-def test_a_trained_run_rolls_out(
-    burgers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that steps by two of the states of `burgers`."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    assert main(["fit", "pde/dynamics", "--smoke", "--run-dir", str(folder)]) == 0
+    return folder
+
+
+def test_a_trained_run_rolls_out_by_its_own_steps(
+    run: Path, burgers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run, predicted = tmp_path / "run", tmp_path / "predicted.zarr"
-    assert main(["fit", "pde/dynamics", "--smoke", "--run-dir", str(run)]) == 0
-    assert pde("convert", burgers, tmp_path / "cache") == 0
-    options = ("--run", run, "--statistics", tmp_path / "cache")
-    assert pde("rollout", burgers, predicted, *options) == 0
+    predicted = tmp_path / "predicted.zarr"
+    assert pde("rollout", burgers, predicted, "--run", run) == 0
     found, wanted = (open_reader(path).to_xarray() for path in (predicted, burgers))
     np.testing.assert_array_equal(found.values[:, 0], wanted.values[:, 0])
-    assert found.shape == wanted.shape
+    np.testing.assert_allclose(found.time, wanted.time[::2])
     capsys.readouterr()
     assert pde("evaluate", predicted, burgers) == 0
     assert capsys.readouterr().out.split()[:3] == ["field", "horizon", "vrmse"]
+
+
+def test_a_cache_may_normalise_in_place_of_the_run(
+    run: Path, burgers: Path, tmp_path: Path
+) -> None:
+    assert pde("convert", burgers, tmp_path / "cache") == 0
+    names = ("own.zarr", "cached.zarr")
+    options: list[tuple[object, ...]] = [(), ("--statistics", tmp_path / "cache")]
+    for name, more in zip(names, options, strict=True):
+        assert pde("rollout", burgers, tmp_path / name, "--run", run, *more) == 0
+    own, cached = (open_reader(tmp_path / name).to_xarray() for name in names)
+    assert not np.array_equal(own[:, 1], cached[:, 1])
+    np.testing.assert_allclose(own[:, 1], cached[:, 1], atol=1.0)
+
+
+def test_fields_that_a_run_was_not_trained_on_are_named(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "gray_scott.zarr"
+    assert pde("simulate", other, "--equation", "gray_scott", *SMALL) == 0
+    assert pde("rollout", other, tmp_path / "predicted.zarr", "--run", run) == 2
+    assert "no field 'u_x'" in capsys.readouterr().err

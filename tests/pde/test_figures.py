@@ -22,14 +22,24 @@ def test_slices_show_the_middle_plane_upright_in_the_colours_of_the_first(
 ) -> None:
     figure = slices({"true": states, "predicted": 0.1 * states}, sample=1, time=2)
     first, second = (
-        next(axes for axes in figure.axes if axes.get_title() == f"{title}: u_y").images[0]
+        next(axes for axes in figure.axes if axes.get_title() == f"u_y, {title}").images[0]
         for title in ("true", "predicted")
     )
     np.testing.assert_array_equal(first.get_array(), states.values[1, 2, 1, :, :, 1].T)
     assert first.get_clim() == second.get_clim()
     assert first.get_extent() == [-0.25, 1.75, -0.25, 1.25]  # cells around their points
-    assert figure.get_suptitle() == "sample 1, time 0.2 s"
+    assert figure.get_suptitle() == "sample 1, time 0.2 s, middle of z"
     figure.draw_without_rendering()
+
+
+def test_of_two_sources_their_difference_is_shown_in_its_own_colours(states: xr.DataArray) -> None:
+    figure = slices({"true": states, "predicted": 0.9 * states}, sample=1, time=2)
+    (image,) = next(a for a in figure.axes if a.get_title() == "u_y, predicted - true").images
+    wanted = -0.1 * states.values[1, 2, 1, :, :, 1].T
+    np.testing.assert_allclose(image.get_array(), wanted, rtol=1e-5)
+    low, high = image.get_clim()
+    assert low == -high
+    assert high == pytest.approx(np.abs(wanted).max(), rel=0.1)
 
 
 @pytest.mark.parametrize("axes", ["z", "yz"])
@@ -42,25 +52,34 @@ def test_a_constant_field_can_be_drawn(states: xr.DataArray) -> None:
     slices({"true": xr.zeros_like(states)}).draw_without_rendering()
 
 
-def test_spectra_leave_out_the_mean(states: xr.DataArray) -> None:
-    figure = spectra(np.arange(4.0), {"a": np.array([9.0, 3, 2, 0])}, unit="m", field="u_x")
-    (line,) = figure.axes[0].lines
+def test_spectra_leave_out_the_mean() -> None:
+    lines = {"true": np.array([9.0, 3, 2, 0]), "predicted": np.array([9.0, 3, 1e-20, 1])}
+    figure = spectra(np.arange(4.0), {"u_x": lines, "p": lines}, unit="m")
+    assert [axes.get_title() for axes in figure.axes] == ["u_x", "p"]
+    line, _ = figure.axes[0].lines
     assert line.get_xdata().tolist() == [1, 2, 3]
     assert line.get_ydata()[:2].tolist() == [3, 2]
     assert figure.axes[0].get_xlabel() == "wavenumber (rad/m)"
+    assert figure.axes[0].get_ylim()[0] == pytest.approx(3e-10)  # what is fainter is rounding
 
 
 def test_errors_grow_from_step_1_with_the_horizons_behind() -> None:
-    figure = error_growth({"u_x": np.linspace(0.1, 2, 13)})
+    samples = np.linspace(0.1, 2, 13) * np.array([[1.0], [3.0]])
+    figure = error_growth({"u_x": samples}, beside={"persistence": np.ones(13)})
     axes = figure.axes[0]
-    assert axes.lines[0].get_xdata().tolist() == list(range(1, 14))
+    mean, beside = axes.lines[:2]
+    assert mean.get_xdata().tolist() == list(range(1, 14))
+    np.testing.assert_allclose(mean.get_ydata(), np.linspace(0.2, 4, 13))
+    assert [beside.get_label(), *beside.get_ydata()] == ["persistence", *[1.0] * 13]
     spans = [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in axes.patches]
     assert spans == [(0.5, 1.5), (6.5, 12.5)]
+    assert [text.get_text() for text in axes.texts] == ["1", "6:12"]
+    figure.draw_without_rendering()
 
 
 def test_an_animation_has_a_frame_a_time(states: xr.DataArray, tmp_path: Path) -> None:
     target = tmp_path / "rollout.gif"
-    animate({"true": states, "predicted": 0.5 * states}, target)
+    animate({"true": states, "predicted": 0.5 * states}, target, notes=["given", "far"])
     with Image.open(target) as film:
         assert film.format == "GIF"
         assert film.n_frames == 3

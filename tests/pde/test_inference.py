@@ -11,9 +11,10 @@ from torch import Tensor
 from scionwood import ReadError, RecipeError, WriteError
 from scionwood_pde.backbones import tadpole
 from scionwood_pde.cache import convert
-from scionwood_pde.inference import cached_moments, decode, encode, first_moments, rollout
+from scionwood_pde.inference import decode, encode, normaliser_for, rollout, steps_of
+from scionwood_pde.normaliser import Normaliser
 from scionwood_pde.readers.opening import open_reader
-from scionwood_pde.readers.states import from_simulation
+from scionwood_pde.readers.states import from_simulation, layout_of
 from scionwood_pde.readers.write import write_zarr
 from scionwood_pde.solvers import simulate
 
@@ -36,7 +37,8 @@ def test_latents_decode_to_what_the_model_restores(states: xr.DataArray, tmp_pat
     assert found.dims == states.dims
     xr.testing.assert_equal(found.drop_vars(()).time, states.time)
     state = torch.from_numpy(states.values[1, 2])[None]
-    mean, std = state.mean((2, 3, 4), keepdim=True), state.std((2, 3, 4), keepdim=True)
+    axes = (2, 3, 4)
+    mean, std = state.mean(axes, keepdim=True), state.std(axes, correction=0, keepdim=True)
     with torch.no_grad():
         wanted = model((state - mean) / std) * std + mean
     np.testing.assert_allclose(found.values[1, 2], wanted[0], rtol=1e-4, atol=1e-5)
@@ -51,7 +53,7 @@ def test_another_model_does_not_decode(states: xr.DataArray, tmp_path: Path) -> 
 
 
 def test_a_rollout_starts_from_the_first_state(states: xr.DataArray) -> None:
-    found = rollout(shifted, states, 4, moments=first_moments(states))
+    found = rollout(shifted, states, 4, normaliser=normaliser_for(None, states))
     assert found.dims == states.dims
     for step in range(5):
         wanted = np.roll(states.values[:, 0], step, axis=2)
@@ -69,26 +71,69 @@ def test_models_see_normalised_fields(states: xr.DataArray, tmp_path: Path) -> N
     write_zarr(100 * states.astype(np.float32) + 7, tmp_path / "states.zarr")
     reader = open_reader(tmp_path / "states.zarr")
     scaled = reader.to_xarray()
-    rollout(keep, scaled, 1, moments=first_moments(scaled))
+    rollout(keep, scaled, 1, normaliser=normaliser_for(None, scaled))
     assert torch.cat(seen).mean((0, 2, 3, 4)).abs().max() < 1e-5
-    np.testing.assert_allclose(torch.cat(seen).std((0, 2, 3, 4)), 1, rtol=1e-5)
-    mean, deviation = cached_moments(convert([reader], tmp_path / "cache"), scaled)
+    np.testing.assert_allclose(torch.cat(seen).std((0, 2, 3, 4)), 1, rtol=1e-3)
+    convert([reader], tmp_path / "cache")
+    found = normaliser_for(None, scaled, tmp_path / "cache")
     wanted = scaled.values.mean((0, 1, 3, 4, 5)), scaled.values.std((0, 1, 3, 4, 5))
-    np.testing.assert_allclose(mean.flatten(), wanted[0], rtol=1e-4)
-    np.testing.assert_allclose(deviation.flatten(), wanted[1], rtol=1e-4)
+    np.testing.assert_allclose(found.mean, wanted[0], rtol=1e-4)
+    np.testing.assert_allclose(found.std, wanted[1], rtol=1e-4)
+
+
+def of_run(states: xr.DataArray, interval: float | None) -> Normaliser:
+    names = [str(name) for name in states.channel.values]
+    return Normaliser(tuple(names), (0.0,) * 3, (2.0,) * 3, interval, "T")
+
+
+def test_a_run_normalises_as_it_was_trained(states: xr.DataArray) -> None:
+    order = ["u_z", "u_x"]
+    kept = Normaliser(("u_x", "u_y", "u_z"), (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), 0.02, "T")
+    found = normaliser_for(kept, states.sel(channel=order))
+    assert (found.fields, found.mean, found.std) == (("u_z", "u_x"), (3, 1), (6, 4))
+    with pytest.raises(RecipeError, match="field 'w': the run was trained on u_x, u_y, u_z"):
+        normaliser_for(kept, states.assign_coords(channel=["u_x", "u_y", "w"]))
+
+
+@pytest.mark.parametrize(("interval", "steps"), [(0.02, 2), (0.04, 1), (None, 2)])
+def test_a_rollout_has_the_steps_of_the_run(
+    states: xr.DataArray, interval: float | None, steps: int
+) -> None:
+    scale = of_run(states, interval)
+    count = steps_of(layout_of(states), scale, None)
+    found = rollout(shifted, states, count, normaliser=scale)
+    wanted = [(interval or 0.02) * step for step in range(steps + 1)]
+    assert found.time.values.tolist() == pytest.approx(wanted)
+
+
+def test_times_that_no_step_leads_to_are_refused(states: xr.DataArray) -> None:
+    scale = of_run(states, 0.03)
+    with pytest.raises(RecipeError, match=r"times 0.02 T apart: the run steps by 0.03 T"):
+        steps_of(layout_of(states), scale, None)
+    assert steps_of(layout_of(states), scale, 5) == 5
+
+
+def test_latents_keep_what_normalised_them(states: xr.DataArray, tmp_path: Path) -> None:
+    model = tadpole(size="tiny").eval()
+    encode(model, states, tmp_path / "latents", normaliser=of_run(states, None))
+    found = decode(model, tmp_path / "latents")
+    state = torch.from_numpy(states.values[1, 2])[None]
+    with torch.no_grad():
+        wanted = 2 * model(state / 2)
+    np.testing.assert_allclose(found.values[1, 2], wanted[0], rtol=1e-4, atol=1e-5)
 
 
 def test_a_constant_field_stays(states: xr.DataArray) -> None:
     constant = xr.full_like(states, 3.0)
-    found = rollout(shifted, constant, 2, moments=first_moments(constant))
+    found = rollout(shifted, constant, 2, normaliser=normaliser_for(None, constant))
     np.testing.assert_array_equal(found.values, 3)
 
 
 def test_a_rollout_that_blows_up_is_stopped(states: xr.DataArray) -> None:
     with pytest.raises(WriteError, match="step 3 of sample 0 is not finite"):
-        rollout(lambda x: x * 1e15, states, 9, moments=first_moments(states))
+        rollout(lambda x: x * 1e15, states, 9, normaliser=normaliser_for(None, states))
 
 
 def test_one_time_does_not_say_how_far_the_next_is(states: xr.DataArray) -> None:
-    with pytest.raises(RecipeError, match="one time"):
-        rollout(shifted, states[:, :1], 2, moments=first_moments(states))
+    with pytest.raises(RecipeError, match="how far the next one is"):
+        rollout(shifted, states[:, :1], 2, normaliser=normaliser_for(None, states))

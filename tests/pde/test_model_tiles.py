@@ -9,6 +9,8 @@ from torch.nn import functional as F
 
 from scionwood_pde.backbones import tadpole
 from scionwood_pde.model import Tiling
+from scionwood_pde.online.preprocess import normalised
+from scionwood_pde.solvers import simulate
 
 KERNEL = torch.randn(2, 2, 3, 3, 3, generator=torch.Generator().manual_seed(5))
 
@@ -89,6 +91,33 @@ def test_what_a_tile_keeps_comes_from_the_network_on_the_tile_with_its_halo() ->
     with torch.no_grad():
         middle = tadpole(tile=48, halo=16).eval().encode(x).mean[..., 1, 1, 1]
         torch.testing.assert_close(middle, tadpole().eval().encode(x).mean[..., 1, 1, 1])
+
+
+def seam_ratio(error: Tensor, step: int) -> float:
+    """The error within two voxels of the faces of tiles over that of the rest, root mean squares.
+
+    Args:
+        error: (batch, field, side, side, side), periodic.
+        step: voxels between faces.
+    """
+    places = torch.arange(error.shape[-1]) % step
+    near = (places < 2) | (places >= step - 2)
+    faces = near[:, None, None] | near[:, None] | near
+    square = error.square()
+    return float((square[..., faces].mean() / square[..., ~faces].mean()).sqrt())
+
+
+def test_with_a_halo_the_error_at_the_faces_of_tiles_is_that_of_the_interior() -> None:
+    run = simulate("burgers", 48, 3, 4, 0.02, 1, torch.Generator().manual_seed(0))
+    x = normalised(run.fields[0, -1, 0])[None]
+    ratios, errors = {}, {}
+    for tile, halo in ((16, 0), (48, 16)):
+        model = tadpole(weights="shipped", tile=tile, halo=halo, boundary="periodic", at_once=4)
+        with torch.no_grad():
+            error = model.eval()(x) - x
+        ratios[halo], errors[halo] = seam_ratio(error, 16), error.square().mean()
+    assert ratios[16] <= 1.2 < ratios[0]
+    assert errors[16] < errors[0]
 
 
 def test_the_number_of_tiles_at_once_changes_nothing() -> None:

@@ -8,7 +8,8 @@ import torch
 
 import scionwood_pde.pretrain as script
 from scionwood_pde.backbones import tadpole
-from scionwood_pde.pretrain import EQUATIONS, near_linear, pretrain, reconstruction_error
+from scionwood_pde.pretrain import EQUATIONS, HELD_OUT, pretrain, reconstruction_error
+from scionwood_pde.principal import near_linear
 
 WEIGHTS = Path(script.__file__).parent / "weights"
 
@@ -19,7 +20,9 @@ def test_what_ships_is_small_and_described() -> None:
 
 
 def test_two_runs_of_the_script_agree() -> None:
-    once, again, other = (pretrain(steps=1, batch=1, seed=s).state_dict() for s in (3, 3, 4))
+    once, again, other = (
+        pretrain(steps=1, batch=1, measured=32, seed=s).state_dict() for s in (3, 3, 4)
+    )
     assert all(torch.equal(value, again[name]) for name, value in once.items())
     assert any(not torch.equal(value, other[name]) for name, value in once.items())
 
@@ -27,9 +30,8 @@ def test_two_runs_of_the_script_agree() -> None:
 def test_shipped_weights_reconstruct_fields_that_they_have_not_seen() -> None:
     shipped, random = tadpole(weights="shipped"), tadpole()
     near_linear(random, torch.Generator().manual_seed(0))
-    held_out = ("navier_stokes", "gray_scott")
-    assert not set(held_out) & set(EQUATIONS)
-    known = reconstruction_error(shipped, held_out, per_equation=2)
-    unknown = reconstruction_error(random, held_out, per_equation=2)
-    for name in held_out:
-        assert known[name] < 0.8 < unknown[name]
+    assert not set(HELD_OUT) & set(EQUATIONS)
+    known = reconstruction_error(shipped, HELD_OUT, per_equation=2)
+    unknown = reconstruction_error(random, HELD_OUT[:1], per_equation=2)
+    assert max(known.values()) < 0.2
+    assert min(unknown.values()) > 0.8

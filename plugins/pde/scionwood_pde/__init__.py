@@ -22,6 +22,7 @@ plugin = Plugin(
     data={
         "online": "scionwood_pde.data:OnlineFields",
         "trajectories": "scionwood_pde.trajectories:Trajectories",
+        "files": "scionwood_pde.files:Files",
     },
     tasks={
         "autoencode": "scionwood_pde.tasks:Autoencode",

@@ -7,8 +7,8 @@ are and holds statistics of each channel.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -20,6 +20,7 @@ from scionwood_pde.readers.base import StatesReader, reading, writing
 from scionwood_pde.readers.card import from_card, to_card
 from scionwood_pde.readers.folders import atomic_folder
 from scionwood_pde.readers.layout import Layout
+from scionwood_pde.statistics import Statistics, Sums
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -30,41 +31,22 @@ _FORMAT = "cache of states"
 
 
 @final
-@dataclass(frozen=True)
-class Statistics:
-    """Of one channel over all samples, times and points, in its unit.
-
-    Args:
-        mean: the mean.
-        std: the standard deviation.
-        minimum: the smallest value.
-        maximum: the largest value.
-        change: root mean square of the change from one time to the next; None of a single time.
-    """
-
-    mean: float
-    std: float
-    minimum: float
-    maximum: float
-    change: float | None
-
-
-@final
 class Cache:
     """States on disk that are read without decoding; safe with workers of every kind.
 
     Args:
         folder: that `convert` wrote.
+        fields: names of the channels that `frames` gives, in that order; all where null.
 
     Attributes:
         layout: what the states are.
         statistics: of each channel, by its name.
 
     Raises:
-        ReadError: the folder is no cache, or damaged.
+        ReadError: the folder is no cache, damaged, or lacks a field.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, fields: Sequence[str] | None = None) -> None:
         self.folder = Path(folder)
         with reading(self.folder, _FORMAT):
             card = json.loads((self.folder / CARD).read_text("utf-8"))
@@ -78,6 +60,9 @@ class Cache:
         if found != wanted or self.states.dtype != self.layout.dtype:
             rule = f"{STATES} of this {_FORMAT} has shape {found}; {CARD} says {wanted}"
             raise ReadError(str(self.folder), rule, "Convert the data again")
+        names = [channel.name for channel in self.layout.channels]
+        self.layout = self.layout.selected(self.folder, fields)
+        self._rows = [names.index(channel.name) for channel in self.layout.channels]
 
     @cached_property
     def states(self) -> np.ndarray:
@@ -86,9 +71,30 @@ class Cache:
 
     def to_xarray(self) -> xr.DataArray:
         """The states with their coordinates and units, read where they are used."""
-        from scionwood_pde.readers.states import labelled
+        from scionwood_pde.readers.states import lazy_states
 
-        return labelled(self.states, self.layout)
+        return lazy_states(self)
+
+    def frames(
+        self,
+        places: Iterable[tuple[int, int]],
+        window: Sequence[slice] | None = None,
+        channels: Sequence[int] | None = None,
+    ) -> Iterator[np.ndarray]:
+        """The same part of many states, as `StatesReader.frames` gives it.
+
+        Args:
+            places: sample and time of each.
+            window: one slice along each axis of space; all where null.
+            channels: their indices; all where null.
+
+        Yields:
+            (channel, x, y, z), views of the cache where whole channels follow one another.
+        """
+        rows = self._rows if channels is None else [self._rows[i] for i in channels]
+        whole = rows == list(range(len(self.states[0, 0])))
+        for place in places:
+            yield self.states[(*place, slice(None) if whole else rows, *(window or ()))]
 
     def __getstate__(self) -> dict[str, Any]:
         # An array that is mapped would be sent to a worker value by value.
@@ -124,7 +130,7 @@ def convert(
         states = np.lib.format.open_memmap(
             part / STATES, "w+", dtype=layout.dtype, shape=_shape(layout)
         )
-        sums = _Sums(len(layout.channels))
+        sums = Sums(len(layout.channels))
         first = 0
         for reader in readers:
             places = list(np.ndindex(reader.layout.samples, len(layout.times)))
@@ -135,7 +141,8 @@ def convert(
                 states[sample, time] = state
             first += reader.layout.samples
         states.flush()
-        statistics = {name: asdict(each) for name, each in sums.statistics(layout).items()}
+        pairs = zip(layout.channels, sums.statistics(), strict=True)
+        statistics = {channel.name: asdict(found) for channel, found in pairs}
         card = {"version": VERSION, **to_card(layout), "statistics": statistics}
         (part / CARD).write_text(json.dumps(card, indent=1), "utf-8")
     return Cache(folder)
@@ -171,43 +178,3 @@ def _compared(first: Layout, other: Layout) -> dict[str, tuple[Any, Any]]:
         "sides": tuple(each.sides for each in both),
         "times": tuple(each.times.round(9).tolist() for each in both),
     }
-
-
-@final
-class _Sums:
-    """Statistics state by state, combined as Chan, Golub and LeVeque (1979) do, in float64."""
-
-    def __init__(self, channels: int) -> None:
-        self.count, self.steps = 0, 0
-        self.mean, self.squares, self.changes = np.zeros((3, channels))
-        self.minimum, self.maximum = np.full(channels, np.inf), np.full(channels, -np.inf)
-
-    def add(self, state: np.ndarray, before: np.ndarray | None) -> None:
-        values = state.reshape(len(state), -1).astype(np.float64)
-        points = values.shape[1]
-        mean = values.mean(1)
-        total, shift = self.count + points, mean - self.mean
-        spread = ((values - mean[:, None]) ** 2).sum(1)
-        self.squares += spread + shift**2 * self.count * points / total
-        self.mean += shift * points / total
-        self.count = total
-        self.minimum = np.minimum(self.minimum, values.min(1))
-        self.maximum = np.maximum(self.maximum, values.max(1))
-        if before is not None:
-            steps = values - before.reshape(len(state), -1)
-            self.changes += (steps**2).sum(1)
-            self.steps += points
-
-    def statistics(self, layout: Layout) -> dict[str, Statistics]:
-        deviation = np.sqrt(self.squares / self.count)
-        change = np.sqrt(self.changes / self.steps) if self.steps else None
-        return {
-            channel.name: Statistics(
-                float(self.mean[i]),
-                float(deviation[i]),
-                float(self.minimum[i]),
-                float(self.maximum[i]),
-                None if change is None else float(change[i]),
-            )
-            for i, channel in enumerate(layout.channels)
-        }

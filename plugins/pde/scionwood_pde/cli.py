@@ -122,7 +122,8 @@ def encode(
     Args:
         states: the file to read: Zarr, NetCDF, HDF5 of The Well or PDEBench.
         latents: the folder to write.
-        run: the run folder of an autoencoder that `scionwood fit` wrote; else the plain model.
+        run: the run folder of an autoencoder that `scionwood fit` wrote, whose normaliser is taken
+            where it has one; else the plain model.
         size: of the plain model.
         weights: of the plain model; see `scionwood show pde/tadpole`.
         tile: of the plain model, voxels; the whole domain where null.
@@ -139,11 +140,16 @@ def encode(
         WriteError: the folder cannot be written whole.
     """
     from scionwood_pde import inference
+    from scionwood_pde.normaliser import Normaliser
     from scionwood_pde.readers.opening import open_reader
 
-    with open_reader(Path(states), fields=fields) as reader:
+    scale = None if run is None else Normaliser.read(Path(run))
+    with open_reader(Path(states), fields=fields or (scale and scale.fields)) as reader:
+        if scale is not None:
+            scale = scale.of_fields([channel.name for channel in reader.layout.channels])
         model = _coder(run, size, weights, tile, halo)
-        inference.encode(model, reader.to_xarray(), latents, device=device, overwrite=force)
+        options: Any = {"normaliser": scale, "device": device, "overwrite": force}
+        inference.encode(model, reader.to_xarray(), Path(latents), **options)
 
 
 def decode(
@@ -202,11 +208,11 @@ def rollout(
     Args:
         states: the file with the first states: Zarr, NetCDF, HDF5 of The Well or PDEBench.
         predicted: the file to write; its suffix chooses the format, see `simulate`.
-        run: the run folder of `pde/dynamics` that `scionwood fit` wrote.
-        statistics: a cache of the data that the run was trained on, whose means and standard
-            deviations normalise the fields; those of all first states of the file where null.
+        run: the run folder of `pde/dynamics` that `scionwood fit` wrote; what normalised its
+            training data, and how far it steps, are read there.
+        statistics: a cache whose means and standard deviations normalise the fields instead.
         steps: how many to predict; as many as `states` has after the first where null.
-        fields: the channels, in the order of the training; all where null.
+        fields: the channels, in the order of the training; those of the run where null.
         device: where to compute, such as cpu or cuda.
         force: replace the file if it exists.
 
@@ -219,21 +225,18 @@ def rollout(
     """
     from scionwood import load_run
     from scionwood_pde import inference
-    from scionwood_pde.cache import Cache
+    from scionwood_pde.normaliser import Normaliser
     from scionwood_pde.readers.opening import open_reader
     from scionwood_pde.readers.write import writer_for
 
     write = writer_for(predicted)
-    with open_reader(Path(states), fields=fields) as reader:
+    kept = Normaliser.read(Path(run))
+    with open_reader(Path(states), fields=fields or (kept and kept.fields)) as reader:
         source = reader.to_xarray()
-        count = source.sizes["time"] - 1 if steps is None else steps
-        if count < 1:
-            raise RecipeError(f"steps {count}", "a rollout has one or more", "Give --steps")
-        moments = inference.first_moments(source)
-        if statistics is not None:
-            moments = inference.cached_moments(Cache(Path(statistics)), source)
+        scale = inference.normaliser_for(kept, source, statistics)
+        count = inference.steps_of(reader.layout, scale, steps)
         step = load_run(Path(run), device).backbone
-        found = inference.rollout(step, source, count, moments=moments, device=device)
+        found = inference.rollout(step, source, count, normaliser=scale, device=device)
     write(found, Path(predicted), overwrite=force)
 
 
@@ -261,7 +264,7 @@ def evaluate(
 
     Raises:
         ReadError: a file is damaged, or lacks a field.
-        RecipeError: the two differ in samples, channels, sides or times.
+        RecipeError: the two differ in samples, channels or sides, or the truth lacks a time.
         OutputExistsError: the folder of figures exists and `force` is false.
     """
     from scionwood_pde import evaluate as measure
@@ -271,9 +274,11 @@ def evaluate(
         here = stack.enter_context(open_reader(Path(predicted), fields=fields))
         names = [channel.name for channel in here.layout.channels]
         there = stack.enter_context(open_reader(Path(true), fields=names))
-        found, wanted = here.to_xarray(), there.to_xarray()
+        found = here.to_xarray()
+        wanted = measure.at_times_of(found, there.to_xarray())
         errors = measure.errors(found, wanted, given=given)
         rows = measure.table(errors, names)
+        rows += measure.enstrophy_rows(measure.enstrophy_errors(found, wanted, given=given))
         if figures is not None:
             measure.draw(found, wanted, errors, Path(figures), overwrite=force)
     print(json.dumps(rows, indent=1) if as_json else measure.text(rows))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from matplotlib.animation import FuncAnimation, PillowWriter
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 from scionwood import atomic_path
 from scionwood_pde.metrics import WINDOWS
@@ -20,13 +21,19 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 DASHES = ("-", "--", ":", "-.")
 PERCENTILE = 99.5
+FAINTEST = 1e-10
+"""Of the largest value of a spectrum: in single precision what is below it is rounding."""
+
+SMALLEST = 1e-12
+"""The least end of a scale of colours, which has a length."""
 
 
 def slices(states: Mapping[str, xr.DataArray], *, sample: int = 0, time: int = -1) -> Figure:
     """The middle plane of each channel: a row a source, the colours those of the first one.
 
     Args:
-        states: title -> states; all have the channels and axes of the first.
+        states: title -> states; all have the channels and axes of the first. Of two, a third row
+            shows the second less the first, in colours of its own.
         sample: which one.
         time: which one, the last by default.
 
@@ -35,72 +42,96 @@ def slices(states: Mapping[str, xr.DataArray], *, sample: int = 0, time: int = -
     """
     first = next(iter(states.values()))
     channels = first.sizes["channel"]
-    figure = Figure(figsize=(3.2 * channels + 0.4, 2.8 * len(states)), layout="constrained")
-    grid = figure.subplots(len(states), channels, squeeze=False)
+    rows = len(states) + (len(states) == 2)
+    figure = Figure(figsize=(3.4 * channels + 0.6, 2.9 * rows + 0.5), layout="constrained")
+    grid = figure.subplots(rows, channels, squeeze=False, sharex=True, sharey=True)
     for column in range(channels):
-        limits = _limits(_plane(first, sample, time, column).values)
-        for row, (title, source) in enumerate(states.items()):
-            axes, plane = grid[row, column], _plane(source, sample, time, column)
+        planes = _planes(states, sample, time, column)
+        for row, (title, (plane, limits)) in enumerate(planes.items()):
+            axes = grid[row, column]
             image = _draw(axes, plane, limits)
-            axes.set_title(f"{title}: {_label(source, column)}", parse_math=False)
-        bar = figure.colorbar(image, ax=list(grid[:, column]), extend="both", shrink=0.8)
-        bar.set_label(str(first.coords["unit"].values[column]), parse_math=False)
-    when = float(first.coords["time"].values[time])
-    figure.suptitle(f"sample {sample}, time {when:g} {first.coords['time'].attrs['units']}")
+            axes.label_outer()
+            axes.set_title(f"{_label(first, column)}, {title}", parse_math=False)
+            bar = figure.colorbar(image, ax=axes, extend="both", fraction=0.05)
+            bar.set_label(str(first.coords["unit"].values[column]), parse_math=False)
+    when = f"time {first.coords['time'].values[time]:g} {first.coords['time'].attrs['units']}"
+    place = ["middle of z"] if "z" in first.dims else []
+    figure.suptitle(", ".join([f"sample {sample}", when, *place]))
     return figure
 
 
 def spectra(
-    wavenumbers: np.ndarray, power: Mapping[str, np.ndarray], *, unit: str = "L", field: str = ""
+    wavenumbers: np.ndarray, power: Mapping[str, Mapping[str, np.ndarray]], *, unit: str = "L"
 ) -> Figure:
     """Spectra over wavenumbers, both logarithmic; the mean, which is no wave, is left out.
 
     Args:
         wavenumbers: (shell,), radians over the unit of length.
-        power: label -> (shell,).
+        power: field -> label -> (shell,); the axis ends at `FAINTEST` of a field's largest value.
         unit: of length.
-        field: what the spectra are of.
 
     Returns:
-        The figure.
+        The figure, a panel a field.
     """
-    figure = Figure(figsize=(5.2, 4), layout="constrained")
-    axes = figure.subplots()
-    for i, (label, values) in enumerate(power.items()):
-        shown = np.where(values[1:] > 0, values[1:], np.nan)  # no logarithm of nothing
-        colour, dashes = COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)]
-        axes.loglog(wavenumbers[1:], shown, dashes, color=colour, label=label)
-    axes.set(xlabel=f"wavenumber (rad/{unit})", ylabel="half the variance a shell", title=field)
-    axes.grid(alpha=0.3)
-    axes.legend()
+    figure = Figure(figsize=(3.6 * len(power) + 0.8, 3.6), layout="constrained")
+    row = figure.subplots(1, len(power), squeeze=False, sharey=True)[0]
+    for axes, (field, lines) in zip(row, power.items(), strict=True):
+        for i, (label, values) in enumerate(lines.items()):
+            shown = np.where(values[1:] > 0, values[1:], np.nan)  # no logarithm of nothing
+            colour, dashes = COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)]
+            axes.loglog(wavenumbers[1:], shown, dashes, color=colour, label=label)
+        axes.set(xlabel=f"wavenumber (rad/{unit})")
+        axes.set_title(field, parse_math=False)
+        axes.grid(alpha=0.3)
+    top = max(values[1:].max() for lines in power.values() for values in lines.values())
+    low, _ = row[0].get_ylim()
+    row[0].set(ylabel="half the variance a shell", ylim=(max(low, FAINTEST * top), None))
+    row[0].legend()
     return figure
 
 
-def error_growth(errors: Mapping[str, np.ndarray], *, measure: str = "VRMSE") -> Figure:
+def error_growth(
+    errors: Mapping[str, np.ndarray],
+    *,
+    beside: Mapping[str, np.ndarray] | None = None,
+    measure: str = "VRMSE",
+) -> Figure:
     """An error over the steps of a rollout, with the horizons that are reported.
 
     Args:
-        errors: label -> (step,), from the first predicted step.
+        errors: label -> (sample, step), from the first predicted step: the mean over samples is
+            drawn, and behind it the range.
+        beside: label -> (step,) of what the prediction is compared with, in grey.
         measure: what is drawn; of VRMSE the line at 1 is the prediction of the mean.
 
     Returns:
         The figure.
     """
-    figure = Figure(figsize=(5.2, 4), layout="constrained")
+    figure = Figure(figsize=(6.4, 4), layout="constrained")
     axes = figure.subplots()
-    steps = max(map(len, errors.values()))
+    count = max(values.shape[1] for values in errors.values())
+    steps = np.arange(1, count + 1)
     for i, (label, values) in enumerate(errors.items()):
-        steps_of = np.arange(1, len(values) + 1)
         colour, dashes = COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)]
-        axes.plot(steps_of, values, dashes, color=colour, label=label, marker=".")
-    for first, last in WINDOWS.values():
-        if first < steps:
-            axes.axvspan(first + 0.5, min(last, steps) + 0.5, color="0.5", alpha=0.12, linewidth=0)
+        axes.plot(steps, values.mean(0), dashes, color=colour, label=label, marker=".")
+        axes.fill_between(steps, values.min(0), values.max(0), color=colour, alpha=0.15, lw=0)
+    for i, (label, values) in enumerate((beside or {}).items()):
+        axes.plot(steps, values, DASHES[i % len(DASHES)], color="0.45", label=label)
+    top = axes.get_xaxis_transform()
+    for name, (first, last) in WINDOWS.items():
+        if first < count:
+            end = min(last, count) + 0.5
+            axes.axvspan(first + 0.5, end, color="0.5", alpha=0.12, linewidth=0)
+            axes.text((first + 0.5 + end) / 2, 1.01, name, transform=top, ha="center", size=8)
     if measure == "VRMSE":
         axes.axhline(1, color="0.3", linewidth=0.8)
     axes.set(xlabel="step", ylabel=measure, yscale="log")
-    axes.grid(alpha=0.3)
-    axes.legend()
+    axes.yaxis.set_minor_locator(LogLocator(subs=(2, 3, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("{x:g}")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3, which="both")
+    figure.legend(loc="outside right upper")
     return figure
 
 
@@ -111,41 +142,61 @@ def animate(
     channel: int = 0,
     sample: int = 0,
     fps: int = 8,
+    notes: Sequence[str] = (),
     overwrite: bool = False,
 ) -> None:
     """Write the middle plane of a channel over time as a GIF, sources side by side.
 
     Args:
-        states: title -> states of equal times.
+        states: title -> states of equal times; of two, a third panel shows the second less the
+            first, in colours of its own.
         target: the file, `.gif`.
         channel: which one.
         sample: which one.
         fps: frames a second.
+        notes: what is said of each time, beside it.
         overwrite: replace what is there.
 
     Raises:
         OutputExistsError: `target` exists and `overwrite` is false.
     """
     first = next(iter(states.values()))
-    planes = {title: _plane(source, sample, None, channel) for title, source in states.items()}
-    limits = _limits(planes[next(iter(planes))].values)
-    figure = Figure(figsize=(3.2 * len(states) + 0.6, 3.2), dpi=80, layout="constrained")
-    row = figure.subplots(1, len(states), squeeze=False)[0]
+    planes = _planes(states, sample, None, channel)
+    figure = Figure(figsize=(3.4 * len(planes) + 0.4, 3.2), dpi=80, layout="constrained")
+    row = figure.subplots(1, len(planes), squeeze=False, sharey=True)[0]
     images = []
-    for axes, (title, plane) in zip(row, planes.items(), strict=True):
+    for axes, (title, (plane, limits)) in zip(row, planes.items(), strict=True):
         images.append(_draw(axes, plane.isel(time=0), limits))
-        axes.set_title(f"{title}: {_label(first, channel)}", parse_math=False)
+        axes.label_outer()
+        axes.set_title(f"{_label(first, channel)}, {title}", parse_math=False)
+        figure.colorbar(images[-1], ax=axes, extend="both", fraction=0.05)
     times, unit = first.coords["time"].values, first.coords["time"].attrs["units"]
 
     def show(number: int) -> list[AxesImage]:
-        for image, plane in zip(images, planes.values(), strict=True):
+        for image, (plane, _) in zip(images, planes.values(), strict=True):
             image.set_array(_upright(plane.isel(time=number)))
-        figure.suptitle(f"time {times[number]:g} {unit}")
+        figure.suptitle(", ".join([f"time {times[number]:g} {unit}", *notes[number : number + 1]]))
         return images
 
     with atomic_path(Path(target), overwrite=overwrite) as part:
         film = FuncAnimation(figure, show, frames=len(times))
         film.save(part, writer=PillowWriter(fps=fps))
+
+
+def _planes(
+    states: Mapping[str, xr.DataArray], sample: int, time: int | None, channel: int
+) -> dict[str, tuple[xr.DataArray, tuple[float, float]]]:
+    """The plane of each source with its limits; and of two their difference."""
+    planes = {title: _plane(source, sample, time, channel) for title, source in states.items()}
+    titles = list(planes)
+    limits = _limits(planes[titles[0]].values)
+    found = {title: (plane, limits) for title, plane in planes.items()}
+    if len(titles) == 2:
+        first, second = planes.values()
+        difference = first.copy(data=second.values - first.values)
+        largest = max(float(np.percentile(np.abs(difference), PERCENTILE)), SMALLEST)
+        found[f"{titles[1]} - {titles[0]}"] = difference, (-largest, largest)
+    return found
 
 
 def _plane(states: xr.DataArray, sample: int, time: int | None, channel: int) -> xr.DataArray:

@@ -1,7 +1,7 @@
 """Apply a model to files of states: to latents and back, and from a first state to later ones.
 
 Models see fields of about zero mean and unit variance. For latents, mean and standard deviation
-are those of each state, as in the online training; a rollout takes those of its training data.
+are those of each state, as in the online training, or those of the run; a rollout takes the run's.
 """
 
 from __future__ import annotations
@@ -19,21 +19,28 @@ from torch import Tensor
 
 from scionwood import RecipeError, WriteError
 from scionwood_pde.cache import Cache
+from scionwood_pde.normaliser import Normaliser
 from scionwood_pde.readers.base import reading, writing
 from scionwood_pde.readers.card import from_card, to_card
 from scionwood_pde.readers.folders import atomic_folder
 from scionwood_pde.readers.layout import Layout
 from scionwood_pde.readers.states import labelled, layout_of
 
-SMALLEST = 1e-6
-"""Of a standard deviation over the mean square: below it a field is constant."""
+CLOSE = 1e-3
+"""Times of a file and steps of a run may differ by this share."""
 
 _FORMAT = "latents"
 
 
 @torch.no_grad()
 def encode(
-    model: Any, states: xr.DataArray, target: Path, *, device: str = "cpu", overwrite: bool = False
+    model: Any,
+    states: xr.DataArray,
+    target: Path,
+    *,
+    normaliser: Normaliser | None = None,
+    device: str = "cpu",
+    overwrite: bool = False,
 ) -> None:
     """Write the means of the latents of states, as Zarr v3.
 
@@ -44,6 +51,7 @@ def encode(
         model: with `encode` and a `card`, such as Tadpole.
         states: as `readers.states` defines them, in three dimensions.
         target: the folder to write.
+        normaliser: of the fields; each state's own mean and deviation where None.
         device: where to compute.
         overwrite: replace what is there.
 
@@ -66,8 +74,8 @@ def encode(
         latents: Any = None
         for sample, time in np.ndindex(shape):
             state = _tensor(states[sample, time], device)
-            mean, deviation = moments_of(state)
-            z = fitting(lambda x: model.encode(x).mean, (state - mean) / deviation)
+            scale = normaliser or _of_states(states[sample, time : time + 1])
+            z = fitting(lambda x: model.encode(x).mean, scale.apply(state))
             if latents is None:
                 latents = group.create_array(
                     "latents",
@@ -76,8 +84,8 @@ def encode(
                     dtype=np.float32,
                 )
             latents[sample, time] = z[0].cpu().numpy()
-            for array, values in zip(moments, (mean, deviation), strict=True):
-                array[sample, time] = values.flatten().cpu().numpy()
+            for array, values in zip(moments, (scale.mean, scale.std), strict=True):
+                array[sample, time] = np.asarray(values, np.float32)
 
 
 @torch.no_grad()
@@ -123,7 +131,7 @@ def rollout(
     states: xr.DataArray,
     n_steps: int,
     *,
-    moments: tuple[Tensor, Tensor],
+    normaliser: Normaliser,
     device: str = "cpu",
 ) -> xr.DataArray:
     """Predict states one after another, each from the one before.
@@ -132,80 +140,78 @@ def rollout(
         step: (1, channel, *space), normalised, to the next state.
         states: the first state of each sample is the start.
         n_steps: how many to predict.
-        moments: mean and standard deviation that normalise each field, (1, channel, 1, ...).
+        normaliser: of the fields; its interval is the time of a step, or that between the states
+            where it has none.
         device: where to compute.
 
     Returns:
-        The start and the predictions, in memory; times beyond those of `states` go on evenly.
+        The start and the predictions, in memory.
 
     Raises:
         RecipeError: the sides do not fit the model, or the step in time is unknown.
         WriteError: a prediction is not finite.
     """
     layout = layout_of(states)
-    times = _times(layout, n_steps)
+    times = _times(layout, n_steps, normaliser.interval)
     shape = (layout.samples, n_steps + 1, len(layout.channels), *layout.sides)
-    mean, deviation = (each.to(device) for each in moments)
     found = np.empty(shape, layout.dtype)
     for sample in range(layout.samples):
         found[sample, 0] = states[sample, 0].values
-        state = (_tensor(states[sample, 0], device) - mean) / deviation
+        state = normaliser.apply(_tensor(states[sample, 0], device))
         for time in range(1, n_steps + 1):
             state = fitting(step, state)
             if not bool(state.isfinite().all()):
                 rule = f"step {time} of sample {sample} is not finite"
                 raise WriteError("rollout", rule, "Take fewer steps, or train longer")
-            found[sample, time] = (state * deviation + mean)[0].cpu().numpy()
+            found[sample, time] = normaliser.undo(state)[0].cpu().numpy()
     return labelled(found, replace(layout, times=times))
 
 
-def first_moments(states: xr.DataArray) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each field over the first states of all samples.
+def normaliser_for(
+    kept: Normaliser | None, states: xr.DataArray, statistics: Path | None = None
+) -> Normaliser:
+    """What normalises states for a run.
 
     Args:
+        kept: by the run; where None, that of the first states of all samples.
         states: as `readers.states` defines them.
-
-    Returns:
-        Both (1, channel, 1, ...).
-    """
-    first = [_tensor(states[sample, 0], "cpu") for sample in range(states.sizes["sample"])]
-    return moments_of(torch.cat(first, dim=2))  # samples side by side along x
-
-
-def cached_moments(cache: Cache, states: xr.DataArray) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of the fields of a cache, in the order of states.
-
-    Args:
-        cache: of the data that a model was trained on.
-        states: whose channels are looked up.
-
-    Returns:
-        Both (1, channel, 1, ...).
+        statistics: a cache, whose means and standard deviations are taken instead.
 
     Raises:
-        ReadError: the cache has no such field.
+        RecipeError: the run was not trained on one of the fields.
+        ReadError: the cache is damaged, or lacks one.
     """
     names = [str(name) for name in states.coords["channel"].values]
-    chosen = cache.layout.selected(cache.folder, names).channels
-    values = [[getattr(cache.statistics[c.name], key) for c in chosen] for key in ("mean", "std")]
-    mean, deviation = torch.tensor(values).reshape(2, 1, len(names), *[1] * (states.ndim - 3))
-    return mean, deviation
+    found = _of_states(states[:, 0]) if kept is None else kept.of_fields(names)
+    if statistics is None:
+        return found
+    cache = Cache(Path(statistics), fields=names)
+    other = Normaliser.chosen(names, [cache.statistics[name] for name in names])
+    return replace(other, interval=found.interval, time_unit=found.time_unit)
 
 
-def moments_of(state: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation over space; the latter is 1 of a constant field.
+def steps_of(layout: Layout, normaliser: Normaliser, steps: int | None) -> int:
+    """How many steps to predict.
 
     Args:
-        state: (1, channel, *space).
+        layout: of the file with the first states.
+        normaliser: of the run, with the time of a step where it is known.
+        steps: what was asked for; as many as the file has after the first where None.
 
-    Returns:
-        Both (1, channel, 1, ...).
+    Raises:
+        RecipeError: none, or the file's times are not those of the run's steps.
     """
-    space = tuple(range(2, state.ndim))
-    mean, deviation = state.mean(space, keepdim=True), state.std(space, keepdim=True)
-    size = state.square().mean(space, keepdim=True).sqrt()
-    constant = deviation <= SMALLEST * size
-    return mean, torch.where(constant, torch.ones_like(deviation), deviation)
+    every, own = 1.0, float(np.diff(layout.times[:2]).sum())
+    if normaliser.interval is not None and own and steps is None:
+        every = normaliser.interval / own
+        if every < 0.5 or abs(every - round(every)) > CLOSE * every:
+            value = f"times {own:g} {layout.units['time']} apart"
+            rule = f"the run steps by {normaliser.interval:g} {normaliser.time_unit}"
+            raise RecipeError(value, rule, "Say how many with --steps, or simulate such times")
+    count = (len(layout.times) - 1) // round(every) if steps is None else steps
+    if count < 1:
+        raise RecipeError(f"{count} steps", "a rollout has one or more", "Give --steps")
+    return count
 
 
 def fitting(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -225,14 +231,22 @@ def _tensor(state: xr.DataArray, device: str) -> Tensor:
     return torch.from_numpy(values)[None].to(device)
 
 
-def _times(layout: Layout, n_steps: int) -> np.ndarray:
-    known = layout.times[: n_steps + 1]
-    missing = n_steps + 1 - len(known)
-    if missing and len(known) < 2:
-        rule = "a file of one time does not say how far the next one is"
+def _of_states(states: xr.DataArray) -> Normaliser:
+    """Of states (any, channel, *space)."""
+    names = [str(name) for name in states.coords["channel"].values]
+    return Normaliser.of(names, (state.values for state in states))
+
+
+def _times(layout: Layout, n_steps: int, interval: float | None) -> np.ndarray:
+    """Those of the start and the predictions; beyond those of the file they go on evenly."""
+    if interval is None and len(layout.times) < 2:
+        rule = "neither the file nor the run says how far the next one is"
         raise RecipeError(f"{n_steps} steps", rule, "Give a file of two times or more")
-    more = known[-1] + np.arange(1, missing + 1) * (known[-1] - known[-2]) if missing else known[:0]
-    return np.concatenate([known, more])
+    if interval is not None:
+        return layout.times[0] + interval * np.arange(n_steps + 1)
+    known = layout.times[: n_steps + 1]
+    more = np.arange(1, n_steps + 2 - len(known)) * (layout.times[-1] - layout.times[-2])
+    return np.concatenate([known, known[-1] + more])
 
 
 def _check_model(source: Path, made: dict[str, Any], own: dict[str, Any]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC
 from itertools import islice
+from pathlib import Path
 from typing import Any, Literal, cast, final
 
 import torch
@@ -13,12 +15,47 @@ from scionwood_pde.adversarial import Critic, adversarial_loss
 from scionwood_pde.data import OnlineFields
 from scionwood_pde.metrics import spectrum, vrmse
 from scionwood_pde.model import Tadpole, TadpoleFlow
+from scionwood_pde.normaliser import Normaliser
 
 Schedule = Literal["constant", "cosine"]
+FAINTEST = 1e-4
+"""Of the largest value of a spectrum: what is fainter is below the error of an autoencoder."""
+
+
+class StatesTask(Task, ABC):
+    """A task on normalised states; the run keeps what normalised them.
+
+    Args:
+        backbone: its adapter attached.
+        lr: learning rate.
+        weight_decay: decoupled weight decay.
+        warmup_steps: steps over which the rate rises from zero.
+        schedule: a constant rate, or half a cosine down to zero.
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        *,
+        lr: float = 1e-3,
+        weight_decay: float = 0.0,
+        warmup_steps: int = 10,
+        schedule: Schedule = "cosine",
+    ) -> None:
+        super().__init__(
+            backbone, lr=lr, weight_decay=weight_decay, warmup_steps=warmup_steps, schedule=schedule
+        )
+
+    def on_fit_start(self) -> None:
+        """Write the data's normaliser into the run folder, where they have one for all states."""
+        data = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
+        found: Normaliser | None = getattr(data, "normaliser", None)
+        if found is not None and self.trainer.is_global_zero:
+            found.write(Path(self.trainer.default_root_dir))
 
 
 @final
-class Autoencode(Task):
+class Autoencode(StatesTask):
     """Reconstruct states from their latents: mean squared error, divergence, and a critic.
 
     The loss is `|x' - x|^2 + kl KL + w A`. In training x' is decoded from a draw of the latents,
@@ -91,7 +128,7 @@ class Autoencode(Task):
 
 
 @final
-class Dynamics(Task):
+class Dynamics(StatesTask):
     """Predict the next state from a state, directly; the loss is the mean squared error.
 
     Shapes: `state` and `next` of a batch: (batch, field, x, y, z), float32.
@@ -108,19 +145,6 @@ class Dynamics(Task):
         schedule: a constant rate, or half a cosine down to zero.
     """
 
-    def __init__(
-        self,
-        backbone: nn.Module,
-        *,
-        lr: float = 1e-3,
-        weight_decay: float = 0.0,
-        warmup_steps: int = 10,
-        schedule: Schedule = "cosine",
-    ) -> None:
-        super().__init__(
-            backbone, lr=lr, weight_decay=weight_decay, warmup_steps=warmup_steps, schedule=schedule
-        )
-
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """The mean squared error of the next state."""
         return {"loss": (self.backbone(batch["state"]) - batch["next"]).square().mean()}
@@ -135,7 +159,7 @@ class Dynamics(Task):
 
 
 @final
-class Generate(Task):
+class Generate(StatesTask):
     """Make states from noise: flow matching between noise and the latents' means.
 
     The latents' shift and scale are measured on the training split before the first step, and
@@ -198,13 +222,16 @@ class Generate(Task):
     def metrics(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """How far the spectra of as many generated states are from the batch's, in decades.
 
-        The mean over fields and shells of `|log10 (E' / E)|`, each E a mean over the batch.
+        The mean over fields and shells of `|log10 (E' / E)|`, each E a mean over the batch; of
+        shells with `FAINTEST` of a field's largest E or more, and without the mean.
         """
         x = batch["state"]
         made = self.backbone(self._noise(x))[..., : x.shape[2], : x.shape[3], : x.shape[4]]
         lengths = [side / x.shape[2] for side in x.shape[2:]]
-        given, true = (spectrum(states, lengths)[1].mean(0) for states in (made, x))
-        return {"spectral_distance": (given / true).log10().abs().mean(), "std": made.std()}
+        given, true = (spectrum(states, lengths)[1].mean(0)[:, 1:] for states in (made, x))
+        heard = true >= FAINTEST * true.amax(1, keepdim=True)
+        distance = (given / true).log10().abs()[heard].mean()
+        return {"spectral_distance": distance, "std": made.std()}
 
     def _noise(self, x: Tensor) -> Tensor:
         """Unit noise of the shape of the latents of states, from torch's global generator."""

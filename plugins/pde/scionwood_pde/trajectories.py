@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, final
 
 import lightning as L
@@ -12,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from scionwood import DataLoader, RecipeError
+from scionwood_pde.normaliser import Normaliser
 from scionwood_pde.online import BRANCHES
 from scionwood_pde.solvers import simulate
 from scionwood_pde.solvers.equation import Equation
@@ -91,12 +93,16 @@ class Trajectories(L.LightningDataModule):
         """Batches of the test split."""
         return DataLoader(self._pairs("test"), self.batch_size)
 
+    @cached_property
+    def normaliser(self) -> Normaliser:
+        """Of the fields of the training split."""
+        dt = self.interval * self.equation.INTERVAL
+        states = self._simulated("train").flatten(0, 1).numpy()
+        return Normaliser.of(self.equation.channels(3), states, dt, "T")
+
     def trajectories(self, split: str) -> Tensor:
         """All trajectories of a split, normalised: (sample, time, field, x, y, z) float32."""
-        train = self._simulated("train")
-        axes = (0, 1, 3, 4, 5)
-        mean, std = train.mean(axes, keepdim=True), train.std(axes, keepdim=True)
-        return (self._simulated(split) - mean) / std
+        return self.normaliser.apply(self._simulated(split))
 
     def _pairs(self, split: str) -> Dataset[dict[str, Tensor]]:
         return _Pairs(self.trajectories(split))

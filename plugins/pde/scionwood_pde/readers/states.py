@@ -20,13 +20,14 @@ from scionwood import ReadError
 from scionwood_pde.readers.layout import AXES, Channel, Layout
 
 if TYPE_CHECKING:
+    from scionwood_pde.cache import Cache
     from scionwood_pde.readers.base import StatesReader
     from scionwood_pde.solvers import Simulation
 
 LEADING = ("sample", "time", "channel")
 
 
-def lazy_states(reader: StatesReader) -> xr.DataArray:
+def lazy_states(reader: StatesReader | Cache) -> xr.DataArray:
     """The states of a file, read where they are asked for."""
     return labelled(indexing.LazilyIndexedArray(_Lazy(reader)), reader.layout)
 
@@ -122,7 +123,7 @@ def attributes(layout: Layout, axis: str) -> dict[str, Any]:
 class _Lazy(xr.backends.BackendArray):
     """Reads windows of states as xarray asks for them."""
 
-    def __init__(self, reader: StatesReader) -> None:
+    def __init__(self, reader: StatesReader | Cache) -> None:
         layout = reader.layout
         self.reader = reader
         counts = (layout.samples, len(layout.times), len(layout.channels))

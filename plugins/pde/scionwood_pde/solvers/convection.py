@@ -77,10 +77,6 @@ class Burgers(Convective):
     INTERVAL: ClassVar[float] = 0.02
     diffusivity: Coefficient = 1e-2
 
-    def linear(self, grid: Grid) -> Tensor:
-        """See `Semilinear.linear`."""
-        return symbol_scale(self.diffusivity, grid) * grid.sum_of_derivatives(2)
-
 
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -150,11 +146,6 @@ class KuramotoSivashinskyConservative(Convective):
     second_order: Coefficient = 1.0
     fourth_order: Coefficient = 1.0
 
-    def linear(self, grid: Grid) -> Tensor:
-        """See `Semilinear.linear`."""
-        growth = symbol_scale(self.second_order, grid) * grid.sum_of_derivatives(2)
-        return -growth - symbol_scale(self.fourth_order, grid) * grid.sum_of_derivatives(4)
-
 
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -181,8 +172,3 @@ class KortewegDeVries(Convective):
     convection: Coefficient = 6.0
     dispersivity: Coefficient = 1.0
     hyper_diffusivity: Coefficient = 1e-2
-
-    def linear(self, grid: Grid) -> Tensor:
-        """See `Semilinear.linear`."""
-        waves = symbol_scale(self.dispersivity, grid) * grid.sum_of_derivatives(3)
-        return -waves - symbol_scale(self.hyper_diffusivity, grid) * grid.sum_of_derivatives(4)

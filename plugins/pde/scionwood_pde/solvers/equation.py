@@ -136,9 +136,17 @@ class Semilinear(Equation):
     DEGREE: ClassVar[int] = 2
     """Of N as a polynomial, which sets the de-aliasing: 2 keeps 2/3 of the modes, 3 keeps 1/2."""
 
-    @abstractmethod
     def linear(self, grid: Grid) -> Tensor:
-        """L, broadcasts to (batch, channel, *modes); float64, or complex128 for odd orders; 1/T."""
+        """L, broadcasts to (batch, channel, *modes); float64, or complex128 for odd orders; 1/T.
+
+        Here the sum of the linear terms that `PARAMETERS` names.
+        """
+        parts = [
+            part.term.sign * symbol_scale(getattr(self, name), grid) * _derivatives(part.term, grid)
+            for name, part in self.PARAMETERS.items()
+            if part.term is not None and part.term.kind == "linear"
+        ]
+        return sum(parts, start=torch.zeros((), dtype=torch.float64, device=grid.device))
 
     @abstractmethod
     def nonlinear(self, grid: Grid) -> Nonlinear | None:
@@ -164,6 +172,11 @@ class Semilinear(Equation):
                 "Raise n_points or shrink length"
             )
         return SCHEMES[order](linear, nonlinear, dt, grid.dtype)
+
+
+def _derivatives(term: Term, grid: Grid) -> Tensor | float:
+    """The symbol of `sum_i d^order / dx_i^order`; of order 0 that of the field itself."""
+    return grid.sum_of_derivatives(term.order) if term.order else 1.0
 
 
 def symbol_scale(value: Coefficient, grid: Grid) -> Tensor:

@@ -51,10 +51,6 @@ class Advection(Linear):
     INTERVAL: ClassVar[float] = 0.02
     speed: Coefficient = 1.0
 
-    def linear(self, grid: Grid) -> Tensor:
-        """See `Semilinear.linear`."""
-        return -symbol_scale(self.speed, grid) * grid.sum_of_derivatives(1)
-
 
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -70,10 +66,6 @@ class Diffusion(Linear):
     }
     INTERVAL: ClassVar[float] = 0.05
     diffusivity: Coefficient = 3e-3
-
-    def linear(self, grid: Grid) -> Tensor:
-        """See `Semilinear.linear`."""
-        return symbol_scale(self.diffusivity, grid) * grid.sum_of_derivatives(2)
 
 
 @final
@@ -94,11 +86,6 @@ class AdvectionDiffusion(Linear):
     speed: Coefficient = 1.0
     diffusivity: Coefficient = 3e-3
 
-    def linear(self, grid: Grid) -> Tensor:
-        """See `Semilinear.linear`."""
-        moved = Advection(speed=self.speed).linear(grid)
-        return moved + Diffusion(diffusivity=self.diffusivity).linear(grid)
-
 
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -114,10 +101,6 @@ class Dispersion(Linear):
     }
     INTERVAL: ClassVar[float] = 0.05
     dispersivity: Coefficient = 1e-4
-
-    def linear(self, grid: Grid) -> Tensor:
-        """See `Semilinear.linear`."""
-        return symbol_scale(self.dispersivity, grid) * grid.sum_of_derivatives(3)
 
 
 @final

@@ -55,11 +55,6 @@ class FisherKPP(OneSubstance):
     diffusivity: Coefficient = 5e-3
     reactivity: Coefficient = 1.0
 
-    def linear(self, grid: Grid) -> Tensor:
-        """See `Semilinear.linear`."""
-        spread = symbol_scale(self.diffusivity, grid) * grid.sum_of_derivatives(2)
-        return spread + symbol_scale(self.reactivity, grid)
-
     def nonlinear(self, grid: Grid) -> Nonlinear | None:
         """See `Semilinear.nonlinear`."""
         rate = field_scale(self.reactivity, grid)

@@ -1,0 +1,63 @@
+"""What the recipes of the PDE plugin reach at their full length, on their test splits.
+
+    python benchmarks/pde_recipes.py                   # three seeds: about half an hour on one core
+    python benchmarks/pde_recipes.py --seeds 0 --only dynamics
+
+A seed is that of the recipe and that of its data, so that simulations differ too. Runs that are
+finished in the folder of runs are measured and not repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import torch
+from lora.timing import Row, machine, write
+
+from scionwood import fit, resolve, test
+
+RESULTS = Path(__file__).parent / "results" / "pde_recipes.csv"
+RECIPES = ("autoencode", "dynamics", "generate")
+
+
+def measured(name: str, seed: int, folder: Path) -> list[Row]:
+    """The numbers of a run's test split; it is trained first where it is not there."""
+    if not (folder / "README.md").is_file():
+        fit(resolve(f"pde/{name}", [f"seed={seed}", f"data.seed={seed}"]), run_dir=folder)
+    return [
+        {
+            "device": "cpu",
+            "recipe": name,
+            "seed": seed,
+            "measure": measure,
+            "value": f"{value:.5g}",
+            **machine("cpu"),
+        }
+        for measure, value in test(folder).items()
+    ]
+
+
+def main() -> None:
+    """Train, measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--only", nargs="*", choices=RECIPES, default=list(RECIPES))
+    parser.add_argument("--runs", type=Path, help="folder of the runs; a temporary one")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as place:
+        for seed in options.seeds:
+            for name in options.only:
+                found = measured(name, seed, (options.runs or Path(place)) / f"{name}-{seed}")
+                for row in found:
+                    print(*list(row.values())[1:5], sep="\t", flush=True)
+                rows += found
+                write(options.results, rows, "cpu")  # what is done stays if it is stopped
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""Where pretraining starts: principal components of blocks of voxels, written into the weights.
+
+Each convolution of stride 2 takes blocks of 2^3 cells to their principal components, each
+upsampling takes components back to blocks, and all that is not linear starts at zero. A model that
+starts so reconstructs smooth fields before it has learnt anything; from torch's own initial
+values, tens of thousands of steps would go into finding what an eigenvalue problem gives at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from scionwood_pde.model import Coder
+from scionwood_pde.model.decoder import Decoder
+from scionwood_pde.model.encoder import Encoder
+
+CORNERS = 8
+"""Cells of a block of 2^3."""
+
+LOG_VARIANCE = -9.0
+"""Of the latents to begin with, whose means have unit variance."""
+
+CONSTANT = 8.0
+"""Of two channels, plus and minus, before the decoder's LayerNorm. They outweigh the signal, so
+that what it divides by is nearly a constant, and amplitudes pass."""
+
+
+HALVINGS = (
+    "conv_encoder.downsampling_layers.0",
+    "conv_encoder.downsampling_layers.1",
+    "transformer_encoder.downsamples.0.body.0",
+    "transformer_encoder.downsamples.1.body.0",
+)
+"""The encoder's convolutions of stride 2, the finest first."""
+
+
+@torch.no_grad()
+def principal_start(model: Coder, cubes: Tensor, generator: torch.Generator) -> None:
+    """Start a model as the principal components of cubes, level by level.
+
+    Channels beyond those start with random kernels in and zeros out: they do nothing yet, and
+    receive gradients.
+
+    Args:
+        model: changed in place.
+        cubes: (cube, 1, x, y, z) of unit variance, sides multiples of 16; a few hundred.
+        generator: of the random kernels.
+    """
+    near_linear(model, generator)
+    levels, deviations = _start_encoder(model.encoder, cubes)
+    _start_decoder(model.decoder, levels, deviations)
+
+
+@torch.no_grad()
+def near_linear(model: Coder, generator: torch.Generator) -> None:
+    """Start a model as a chain of convolutions that keep the size of a signal.
+
+    With torch's own initial values the branches outweigh what they are added to, and the first
+    hundreds of steps teach nothing. Here branches start at zero.
+
+    Args:
+        model: changed in place.
+        generator: of the kernels.
+    """
+    for name, module in model.named_modules():
+        if name.endswith(("conv_2", "mlp.fc2")):
+            nn.init.zeros_(module.weight)
+        elif name.endswith("attn.qkv"):
+            nn.init.zeros_(module.weight[2 * len(module.weight) // 3 :])
+        elif isinstance(module, nn.Conv3d) and not name.endswith("conv_1"):
+            std = module.weight[0].numel() ** -0.5
+            nn.init.normal_(module.weight, std=std, generator=generator)
+        if isinstance(module, nn.Conv3d) and module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def components(maps: Tensor, most: int) -> Tensor:
+    """The principal components of blocks of 2^3 cells, the largest first.
+
+    Args:
+        maps: (sample, channel, x, y, z), even sides; their means count as signal.
+        most: how many are kept at most.
+
+    Returns:
+        (component, corner, channel), orthonormal; corner 4 i + 2 j + k is the cell (i, j, k).
+    """
+    x = maps
+    for axis in (2, 4, 6):
+        x = x.unflatten(axis, (-1, 2))
+    blocks = x.permute(0, 2, 4, 6, 3, 5, 7, 1).flatten(4).flatten(0, 3).double()
+    _, vectors = torch.linalg.eigh(blocks.T @ blocks)
+    return vectors.flip(1)[:, :most].T.unflatten(1, (CORNERS, -1)).to(maps.dtype)
+
+
+def _start_encoder(encoder: Encoder, cubes: Tensor) -> tuple[list[Tensor], Tensor]:
+    """Components from the finest level on, and the standard deviations of the coarsest."""
+    _pass(encoder.conv_encoder.feature_embed, [0], 1.0)
+    levels, maps = [], cubes
+    for halving in (_conv(encoder, name) for name in HALVINGS):
+        rows = components(maps, halving.out_channels)
+        kernel = rows.unflatten(1, (2, 2, 2)).movedim(4, 1) * CORNERS**-0.5
+        # Of a kernel's three places, the last two are the block; the first is its neighbour.
+        halving.weight[: len(rows)] = 0
+        halving.weight[: len(rows), : maps.shape[1], 1:, 1:, 1:] = kernel
+        maps = F.conv3d(maps, kernel, stride=2)
+        levels.append(rows)
+    deviations = maps.square().mean((0, 2, 3, 4)).sqrt()
+    mean, logvar = encoder.to_latent.weight.chunk(2)
+    mean[:, :, 0, 0, 0] = torch.diag(1 / deviations)
+    logvar.zero_()
+    assert encoder.to_latent.bias is not None
+    nn.init.constant_(encoder.to_latent.bias[len(mean) :], LOG_VARIANCE)
+    return levels, deviations
+
+
+def _start_decoder(decoder: Decoder, levels: Sequence[Tensor], deviations: Tensor) -> None:
+    """Each level back from its components; the coarsest come with unit variance."""
+    known, scales = len(deviations), deviations
+    for number, rows in enumerate(reversed(levels[2:])):
+        body = f"transformer_decoder.upsamples.{number}.body"
+        first, last = (_conv(decoder, f"{body}.{part}") for part in (0, 2))
+        kept = min(first.out_channels // CORNERS, rows.shape[2])
+        first.weight.zero_()
+        first.weight[: CORNERS * kept, :known, 1, 1, 1] = _back(rows, known, kept) * scales
+        _pass(last, range(kept), 1.0)
+        known, scales = kept, torch.ones(())
+    _pass_layer_norm(decoder, known)
+    for number, rows in enumerate(reversed(levels[:2])):
+        weight = _conv(decoder, f"conv_decoder.upsampling_layers.{number}.linear_conv").weight
+        kept = rows.shape[2]
+        weight[: CORNERS * kept] = 0
+        weight[: CORNERS * kept, :known, 0, 0, 0] = _back(rows, known, kept)
+        known = kept
+    last = decoder.conv_decoder.decompress
+    last.weight.zero_()
+    _pass(last, [0], 1.0)
+
+
+def _pass_layer_norm(decoder: Decoder, known: int) -> None:
+    """Let the known channels through the LayerNorm with their amplitudes."""
+    out = decoder.transformer_decoder.final_layer.out_proj
+    width = out.out_channels
+    empty, plus, minus = width - 3, width - 2, width - 1
+    _conv(decoder, "transformer_decoder.upsamples.1.body.2").weight[empty:] = 0
+    bias = decoder.get_parameter("transformer_decoder.decoder_levels.1.blocks.1.mlp.fc2.bias")
+    bias[plus], bias[minus] = CONSTANT, -CONSTANT
+    divisor = CONSTANT * (2 / width) ** 0.5
+    _pass(out, range(known), divisor)
+    out.weight[:known, empty, 1, 1, 1] = -divisor  # gives back the mean that was subtracted
+
+
+def _conv(root: nn.Module, name: str) -> nn.Conv3d:
+    found = root.get_submodule(name)
+    assert isinstance(found, nn.Conv3d)
+    return found
+
+
+def _pass(conv: nn.Conv3d, channels: Sequence[int], scale: float) -> None:
+    """Let channels through a convolution of kernel 3^3 as they are, times a scale."""
+    for channel in channels:
+        conv.weight[channel] = 0
+        conv.weight[channel, channel, 1, 1, 1] = scale
+
+
+def _back(rows: Tensor, known: int, kept: int) -> Tensor:
+    """From components to the cells of a block, (8 * channel, component), before the shuffle."""
+    return CORNERS**0.5 * rows[:known, :, :kept].permute(2, 1, 0).flatten(0, 1)

@@ -1,0 +1,78 @@
+"""The report of a prediction: by scale, by enstrophy, at the times that were predicted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from scionwood import RecipeError
+from scionwood_pde.evaluate import (
+    SCALES,
+    at_times_of,
+    enstrophy_errors,
+    enstrophy_rows,
+    errors,
+    table,
+    text,
+)
+from scionwood_pde.readers.states import from_simulation
+from scionwood_pde.solvers import simulate
+
+
+@pytest.fixture(scope="module")
+def states() -> xr.DataArray:
+    """(sample 2, time 4, channel 3, 16, 16, 16) of Burgers' equation."""
+    return from_simulation(simulate("burgers", 16, 3, 3, 0.02, 2, torch.Generator().manual_seed(0)))
+
+
+def with_wave(states: xr.DataArray, number: int) -> xr.DataArray:
+    """The states with a wave along x added that has so many periods."""
+    return states + 0.1 * np.sin(2 * np.pi * number * states.coords["x"]).astype(np.float32)
+
+
+@pytest.mark.parametrize(("number", "scale"), [(1, 0), (3, 1), (7, 2)])
+def test_an_error_shows_at_its_own_scale(states: xr.DataArray, number: int, scale: int) -> None:
+    found = errors(with_wave(states, number).transpose(*states.dims), states)
+    parts = torch.stack([found[name] for name in SCALES])
+    torch.testing.assert_close(parts.square().sum(0), found["vrmse"].square(), rtol=2e-3, atol=0.0)
+    assert (parts[scale] > 0.99 * found["vrmse"]).all()
+
+
+def test_the_scales_of_a_box_that_is_no_cube_are_left_out(states: xr.DataArray) -> None:
+    half = states.isel(x=slice(8))
+    assert not set(SCALES) & errors(half, half).keys()
+
+
+def test_twice_the_velocity_has_four_times_the_enstrophy(states: xr.DataArray) -> None:
+    found = enstrophy_errors(2 * states, states)
+    assert list(found) == ["u"]
+    torch.testing.assert_close(found["u"], torch.full((2, 3, 1), 3.0, dtype=torch.float64))
+    assert enstrophy_rows(found) == [
+        {"field": "enstrophy u", "horizon": "1", "nrmse": pytest.approx(3)}
+    ]
+
+
+def test_enstrophy_needs_a_whole_vector_in_a_periodic_box(states: xr.DataArray) -> None:
+    part = states.isel(channel=[0, 1])
+    assert not enstrophy_errors(part, part)
+    walls = states.copy()
+    walls.coords["y"].attrs["boundary"] = "wall"
+    assert not enstrophy_errors(walls, walls)
+
+
+def test_the_truth_is_taken_at_the_predicted_times(states: xr.DataArray) -> None:
+    second = states[:, ::2]
+    xr.testing.assert_equal(at_times_of(second, states), second)
+    with pytest.raises(RecipeError, match=r"state at time 0.02: the nearest true one is at 0\. "):
+        at_times_of(states, second)
+
+
+def test_the_report_has_a_line_for_each_row(states: xr.DataArray) -> None:
+    rows = table(errors(states, states), ["u_x", "u_y", "u_z"])
+    rows += enstrophy_rows(enstrophy_errors(states, states))
+    lines = text(rows).splitlines()
+    assert len(lines) == 5
+    assert lines[0].split()[:4] == ["field", "horizon", "vrmse", "nrmse"]
+    assert lines[-1].split() == ["enstrophy", "u", "1", "0"]

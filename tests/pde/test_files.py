@@ -1,0 +1,232 @@
+"""Training from files: crops and pairs, normalised, whole trajectories to a split, with workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from torch import Tensor
+
+from scionwood import ReadError, RecipeError, fit, load_run
+from scionwood.recipe import resolve
+from scionwood_pde.cache import convert
+from scionwood_pde.files import Files
+from scionwood_pde.normaliser import Normaliser
+from scionwood_pde.readers.opening import open_reader
+from scionwood_pde.readers.states import from_simulation
+from scionwood_pde.readers.write import write_netcdf, write_well, write_zarr
+from scionwood_pde.solvers import simulate
+
+SMALL = {"measured": 0, "batch_size": 2}
+
+
+@pytest.fixture(scope="module")
+def states() -> xr.DataArray:
+    """(sample 6, time 4, channel 3, 16, 16, 16) of Burgers' equation."""
+    return from_simulation(simulate("burgers", 16, 3, 3, 0.02, 6, torch.Generator().manual_seed(0)))
+
+
+@pytest.fixture(scope="module")
+def store(states: xr.DataArray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "burgers.zarr"
+    write_zarr(states, path)
+    return path
+
+
+def as_cache(states: xr.DataArray, path: Path) -> None:
+    write_zarr(states, path.with_suffix(".source.zarr"))
+    convert([open_reader(path.with_suffix(".source.zarr"))], path)
+
+
+FORMATS: dict[str, Callable[[xr.DataArray, Path], None]] = {
+    "states.zarr": write_zarr,
+    "states.hdf5": write_well,
+    "states.nc": write_netcdf,
+    "cache": as_cache,
+}
+
+
+def everything(data: Files, split: str) -> dict[str, Tensor]:
+    batches = list(getattr(data, f"{split}_dataloader")())
+    return {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_gives_the_same_pairs(name: str, states: xr.DataArray, tmp_path: Path) -> None:
+    FORMATS[name](states, tmp_path / name)
+    data = Files(files=[str(tmp_path / name)], fields=["u_z", "u_x"], **SMALL)
+    (trajectory,) = data.split["test"]
+    found = everything(data, "test")
+    wanted = torch.from_numpy(states.values[trajectory.sample][:, [2, 0]])
+    torch.testing.assert_close(data.normaliser.undo(found["state"]), wanted[:-1])
+    torch.testing.assert_close(data.normaliser.undo(found["next"]), wanted[1:])
+
+
+def test_fields_are_normalised_by_the_training_split_alone(
+    store: Path, states: xr.DataArray
+) -> None:
+    data = Files(files=[str(store)], **SMALL)
+    values = states.values[[t.sample for t in data.split["train"]]]
+    np.testing.assert_allclose(data.normaliser.mean, values.mean((0, 1, 3, 4, 5)), atol=1e-6)
+    np.testing.assert_allclose(data.normaliser.std, values.std((0, 1, 3, 4, 5)), rtol=1e-5)
+    assert data.normaliser.fields == ("u_x", "u_y", "u_z")
+    assert data.normaliser.interval == pytest.approx(0.02)
+
+
+def test_a_few_states_give_nearly_the_same_statistics(store: Path) -> None:
+    some, all_of_them = (Files(files=[str(store)], measured=n).normaliser for n in (8, 0))
+    assert some != all_of_them
+    np.testing.assert_allclose(some.std, all_of_them.std, rtol=0.2)
+
+
+def test_a_trajectory_is_in_one_split(store: Path) -> None:
+    data = Files(files=[str(store)], val_share=0.34, test_share=0.01, **SMALL)
+    sizes = {split: len(found) for split, found in data.split.items()}
+    assert sizes == {"train": 3, "val": 2, "test": 1}
+    together = [t for found in data.split.values() for t in found]
+    assert len(set(together)) == 6
+    assert data.split == Files(files=[str(store)], val_share=0.34, test_share=0.01).split
+    others = [Files(files=[str(store)], seed=seed).split for seed in range(5)]
+    assert any(other["test"] != others[0]["test"] for other in others)
+
+
+def test_files_of_their_own_make_a_split(states: xr.DataArray, tmp_path: Path) -> None:
+    for i, name in enumerate(("a_train", "b_train", "val", "test")):
+        write_well(states[i : i + 1], tmp_path / f"{name}.hdf5")
+    data = Files(
+        files=[str(tmp_path / "*_train.hdf5")],
+        val_files=[str(tmp_path / "val.hdf5")],
+        test_files=[str(tmp_path / "test.hdf5")],
+    )
+    assert {split: [t.source for t in found] for split, found in data.split.items()} == {
+        "train": [0, 1],
+        "val": [2],
+        "test": [3],
+    }
+
+
+def test_a_stride_pairs_states_further_apart(store: Path, states: xr.DataArray) -> None:
+    data = Files(files=[str(store)], time_stride=3, **SMALL)
+    found = everything(data, "test")
+    (trajectory,) = data.split["test"]
+    wanted = torch.from_numpy(states.values[trajectory.sample, 3:])
+    torch.testing.assert_close(data.normaliser.undo(found["next"]), wanted)
+    assert data.normaliser.interval == pytest.approx(0.06)
+    alone = everything(Files(files=[str(store)], time_stride=0, **SMALL), "test")
+    assert alone.keys() == {"state"}
+    assert len(alone["state"]) == 4
+
+
+def test_crops_move_in_training_and_stay_in_validation(store: Path) -> None:
+    data = Files(files=[str(store)], crop=8, **SMALL)
+    loader = data.train_dataloader()
+    loader.sampler.set_epoch(0)
+    first = next(iter(loader))["state"]
+    loader.sampler.set_epoch(1)
+    second = {digest for batch in loader for digest in batch["state"].sum((1, 2, 3, 4)).tolist()}
+    assert first.shape == (2, 3, 8, 8, 8)
+    assert not second & set(first.sum((1, 2, 3, 4)).tolist())
+    torch.testing.assert_close(everything(data, "val"), everything(data, "val"))
+
+
+def test_a_crop_of_a_pair_is_at_one_place(store: Path, states: xr.DataArray) -> None:
+    """Where fields stand still, both states of a pair are the same."""
+    still = Files(files=[str(store)], crop=8, **SMALL)
+    dataset: Any = still.train_dataloader().dataset.inner
+    numbers = dataset.sources[0]
+
+    class Still:
+        layout = numbers.layout
+
+        def frames(self, places: Any, window: Any) -> Any:
+            (sample, _), *rest = places
+            return numbers.frames([(sample, 0)] * (1 + len(rest)), window)
+
+    dataset.sources = [Still()]
+    sample = dataset[0]
+    assert torch.equal(sample["state"], sample["next"])
+
+
+def test_workers_read_what_the_trainer_reads(store: Path) -> None:
+    options: dict[str, Any] = {"files": [str(store)], "crop": 8, **SMALL}
+    alone, helped = (Files(workers=workers, **options) for workers in (0, 1))
+    assert helped.train_dataloader().multiprocessing_context is not None
+    for mine, theirs in zip(alone.train_dataloader(), helped.train_dataloader(), strict=True):
+        assert torch.equal(mine["next"], theirs["next"])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("start", ["forkserver", "spawn"])
+@pytest.mark.parametrize("name", FORMATS)
+def test_four_workers_end_three_epochs(
+    name: str, start: Any, states: xr.DataArray, tmp_path: Path
+) -> None:
+    FORMATS[name](states, tmp_path / name)
+    options: dict[str, Any] = {"files": [str(tmp_path / name)], "crop": 8, **SMALL}
+    data = Files(workers=4, start=start, **options)
+    assert data.normaliser.std[0] > 0  # it was measured: Zarr's threads run by now
+    loader = data.train_dataloader()
+    seen = []
+    for epoch in range(3):
+        loader.sampler.set_epoch(epoch)
+        seen.append(torch.cat([batch["state"] for batch in loader]).sum())
+    assert len({float(x) for x in seen}) == 3
+
+
+def test_files_that_differ_are_refused(states: xr.DataArray, tmp_path: Path) -> None:
+    write_zarr(states, tmp_path / "a.zarr")
+    faults = {
+        "fields": states.assign_coords(channel=["v_x", "v_y", "v_z"]),
+        "units": states.assign_coords(unit=("channel", ["m/s"] * 3)),
+        "steps": states[:, ::2],
+    }
+    for what, other in faults.items():
+        write_zarr(other, tmp_path / "b.zarr", overwrite=True)
+        with pytest.raises(ReadError, match=rf"b.zarr: its {what} are .*those of the first"):
+            Files(files=[str(tmp_path / "[ab].zarr")])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"files": []}, "files: none"),
+        ({"files": ["nothing/*.h5"]}, "train: nothing/.*no file is there"),
+        ({"time_stride": -1}, "time_stride: -1"),
+        ({"time_stride": 4}, "a file has 4 times"),
+        ({"crop": 17}, r"crop: 17: 2 or more, and no more than the sides \(16, 16, 16\)"),
+        ({"crop": 1}, "crop: 1: 2 or more"),
+        ({"val_share": 0.9, "test_share": 0.4}, "6 trajectories in files"),
+    ],
+)
+def test_what_does_not_fit_is_refused(options: dict[str, Any], message: str, store: Path) -> None:
+    with pytest.raises(RecipeError, match=message):
+        Files(**{"files": [str(store)], **options})
+
+
+def test_a_file_in_two_splits_is_refused(store: Path) -> None:
+    with pytest.raises(RecipeError, match="in train and in val: a file is in one split"):
+        Files(files=[str(store)], val_files=[str(store.parent / "*.zarr")])
+
+
+def test_planes_are_refused(states: xr.DataArray, tmp_path: Path) -> None:
+    write_zarr(states.isel(z=0).drop_vars("z"), tmp_path / "plane.zarr")
+    with pytest.raises(RecipeError, match="axes x, y: the model is one of three dimensions"):
+        Files(files=[str(tmp_path / "plane.zarr")])
+
+
+@pytest.mark.parametrize("name", ["autoencode", "dynamics"])
+def test_a_recipe_trains_on_files_and_keeps_what_normalised_them(
+    name: str, store: Path, tmp_path: Path
+) -> None:
+    options = [f"data={{name: pde/files, files: ['{store}'], crop: 16}}"]
+    recipe = resolve(f"pde/{name}", [*options, "trainer.max_steps=1", "backbone.tile=16"])
+    run = fit(recipe, run_dir=tmp_path / "run")
+    kept = Normaliser.read(run)
+    assert kept == Files(files=[str(store)], crop=16).normaliser
+    assert load_run(run).backbone is not None
