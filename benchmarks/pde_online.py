@@ -1,0 +1,108 @@
+"""How long training waits for the simulations of the online loop, and how fast they come.
+
+    python benchmarks/pde_online.py            # about a minute on two cores
+    python benchmarks/pde_online.py --quick --out /tmp/online.csv    # does it run?
+
+The shipped Tadpole trains with LoRA on cubes of 32^3 that are simulated meanwhile, with and without
+a worker process. The waiting share is the loop's own: the time until a simulation is there over all
+time since the cache was full, by the clock. The solver's speed is that of one core, by CPU time, of
+frames and of cubes that are cut from them. Writes benchmarks/results/pde_online.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+from itertools import islice
+from pathlib import Path
+from statistics import median
+
+import torch
+from lora.timing import Row, machine
+from peft import LoraConfig
+
+from scionwood import atomic_path, attach
+from scionwood_pde.backbones import tadpole
+from scionwood_pde.data import OnlineFields
+
+RESULTS = Path(__file__).parent / "results" / "pde_online.csv"
+CROP, BATCH, CAPACITY = 32, 4, 32
+SETTINGS = [(32, 0), (32, 1), (48, 0), (48, 1)]
+"""Points an axis of a simulation, and workers."""
+
+
+def loop_of(points: int, workers: int, reuse: int) -> OnlineFields:
+    return OnlineFields(
+        n_points=points,
+        crop=CROP,
+        workers=workers,
+        reuse=reuse,
+        capacity=CAPACITY,
+        batch_size=BATCH,
+    )
+
+
+def solver(points: int, simulations: int) -> Row:
+    """Frames and cubes that one core makes in a second, all equations in turns."""
+    data = loop_of(points, 0, 1)
+    simulator = data.simulator("train")
+    simulator(0)  # the first plans its transforms
+    frames, cubes, start = 0, 0, time.process_time()
+    for index in range(simulations):
+        made = simulator(index)
+        frames += len(made.fields)
+        cubes += len(data.cropper(made, simulator.generator(index, 1)))
+    spent = time.process_time() - start
+    return {"frames_per_s": f"{frames / spent:.0f}", "cubes_per_s": f"{cubes / spent:.0f}"}
+
+
+def training(points: int, workers: int, reuse: int, steps: int) -> Row:
+    """Steps of training, and what the loop counted meanwhile."""
+    model = attach(tadpole(weights="shipped"), LoraConfig(r=8), targets="conv")
+    learns = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(learns, lr=1e-3)
+    data, times = loop_of(points, workers, reuse), []
+    try:
+        data.loop.draw()  # fills the cache
+        for batch in islice(data.train_dataloader(), steps):
+            start = time.process_time()
+            optimizer.zero_grad()
+            (model(batch["state"]) - batch["state"]).square().mean().backward()
+            optimizer.step()
+            times.append(time.process_time() - start)
+        found = data.loop.statistics()
+    finally:
+        data.loop.close()
+    return {
+        "step_ms": f"{1e3 * median(times):.0f}",
+        "waiting_share": f"{found['waiting_share']:.4f}",
+        "simulated": int(found["simulated"]),
+        "rejected": int(found["rejected"]),
+        "drawn_per_cube": f"{found['samples_per_simulated']:.2f}",
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=24)
+    parser.add_argument("--quick", action="store_true", help="two steps")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    steps = 2 if options.quick else options.steps
+    torch.set_num_threads(1)
+    rows: list[Row] = []
+    for points, workers in SETTINGS:
+        for reuse in (1, 4):
+            row: Row = {"points": points, "crop": CROP, "workers": workers, "reuse": reuse}
+            row |= {"batch": BATCH, "steps": steps, **training(points, workers, reuse, steps)}
+            rows.append(row | solver(points, 2 if options.quick else 16) | machine("cpu"))
+            print(*rows[-1].values(), flush=True)
+    with atomic_path(options.out) as part, part.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,254 @@
+"""What each adapter makes of the shipped Tadpole on equations that its weights have not seen.
+
+    python benchmarks/pde_transfer.py --equations Gray-Scott     # about 45 minutes on one core
+    python benchmarks/pde_transfer.py --quick --out /tmp/transfer.csv    # does it run?
+
+Two tasks: to restore states (the autoencoder), and to predict the next one (Tadpole-DFT), in one
+step and in rollouts of 30. Every arm gets the same steps, batches and data. Its learning rate is,
+of three, that of the lowest error on the validation split of seed 100 after half the steps; then
+seeds 0, 1 and 2 on the test split. Trajectories are simulated once a seed and kept in memory.
+Training multiplies in bfloat16, evaluation in float32. Writes benchmarks/results/pde_transfer.csv
+after each arm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple, final
+
+import torch
+from lora.timing import Row, machine
+from peft import IA3Config, LoraConfig, PeftConfig
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+
+from scionwood import atomic_path, attach
+from scionwood_pde.adapters.balanced import BalancedLoraConfig
+from scionwood_pde.backbones import tadpole, tadpole_dynamics
+from scionwood_pde.metrics import by_window, spectrum, vrmse
+from scionwood_pde.model import Tadpole, TadpoleDynamics
+from scionwood_pde.online.preprocess import normalised
+from scionwood_pde.principal import principal_start
+from scionwood_pde.trajectories import Trajectories
+
+RESULTS = Path(__file__).parent / "results" / "pde_transfer.csv"
+TASKS = ("dynamics", "reconstruction")
+SIDE, FRAMES, BATCH, RANK, TUNING = 32, 31, 2, 4, 100
+EVERY = 6
+"""Of the frames of a test trajectory, so many apart are scored singly."""
+
+
+@final
+class Case(NamedTuple):
+    """An equation, and how its trajectories are sampled."""
+
+    equation: str
+    fields: int
+    interval: float
+    substeps: int
+
+
+CASES = {
+    "Gray-Scott": Case("gray_scott", 2, 2.0, 2),
+    "Kolmogorov flow": Case("kolmogorov_flow", 3, 2.0, 4),
+    "Navier-Stokes": Case("navier_stokes", 3, 2.0, 4),
+}
+METHODS: Mapping[str, Callable[[], PeftConfig]] = {
+    "LoRA (peft)": lambda: LoraConfig(r=RANK, lora_alpha=RANK),
+    "LoRA (balanced)": lambda: BalancedLoraConfig(r=RANK),
+    "DoRA": lambda: LoraConfig(r=RANK, lora_alpha=RANK, use_dora=True),
+    "IA3": lambda: IA3Config(feedforward_modules=[]),
+}
+FULL, FROZEN, SCRATCH, PRINCIPAL = "full", "frozen", "scratch", "scratch, principal start"
+RATES: Mapping[str, tuple[float, ...]] = {
+    "LoRA (peft)": (3e-4, 1e-3, 3e-3),
+    FULL: (3e-5, 1e-4, 3e-4),
+    SCRATCH: (3e-4, 1e-3, 3e-3),
+    FROZEN: (1e-3, 3e-3, 1e-2),
+    "LoRA (balanced)": (3e-4, 1e-3, 3e-3),
+    "IA3": (1e-3, 3e-3, 1e-2),
+    PRINCIPAL: (3e-5, 1e-4, 3e-4),
+    "DoRA": (3e-4, 1e-3, 3e-3),
+}
+"""The learning rates that an arm is offered."""
+
+
+@cache
+def data(name: str, seed: int) -> dict[str, Tensor]:
+    """Normalised trajectories (sample, time, field, x, y, z) of each split."""
+    case = CASES[name]
+    made = Trajectories(
+        equation=case.equation,
+        n_points=SIDE,
+        n_frames=FRAMES,
+        interval=case.interval,
+        substeps=case.substeps,
+        n_train=8,
+        n_val=2,
+        n_test=4,
+        seed=seed,
+    )
+    return {split: made.trajectories(split) for split in ("train", "val", "test")}
+
+
+def network(task: str, arm: str, fields: int, states: Tensor, seed: int) -> nn.Module:
+    """The network of an arm, of which what trains requires gradients."""
+    weights = "none" if arm in (SCRATCH, PRINCIPAL) else "shipped"
+    options: dict[str, Any] = {"weights": weights, "init_seed": seed, "boundary": "periodic"}
+    made: Tadpole | TadpoleDynamics
+    if task == "reconstruction":
+        made = tadpole(tile=SIDE, **options)
+    else:
+        made = tadpole_dynamics(fields=fields, tile=SIDE, **options)
+    if arm == PRINCIPAL:
+        cubes = torch.stack([normalised(u) for u in states.flatten(0, 2) if u.std() > 0])
+        principal_start(made, cubes, torch.Generator().manual_seed(seed))
+    if arm in METHODS:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return attach(made, METHODS[arm](), targets="all")
+    if arm == FROZEN:
+        made.requires_grad_(False)
+        for part in (made.latent, made.skips) if task == "dynamics" else (last_layer(made),):
+            part.requires_grad_(True)
+    return made
+
+
+def last_layer(model: Tadpole) -> nn.Module:
+    """Of the decoder: what trains where the rest is frozen and there is no head."""
+    return model.decoder.conv_decoder.decompress
+
+
+def batches(states: Tensor, steps: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Random states and the next ones, the same for every arm."""
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(steps):
+        sample = torch.randint(len(states), (BATCH,), generator=generator)
+        at = torch.randint(states.shape[1] - 1, (BATCH,), generator=generator)
+        yield states[sample, at], states[sample, at + 1]
+
+
+def train(task: str, net: nn.Module, states: Tensor, lr: float, steps: int, seed: int) -> None:
+    """AdamW, a tenth of the steps of warm-up, then half a cosine; mean squared error."""
+    learns = [p for p in net.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(learns, lr=lr, weight_decay=0.0)
+    warm = max(1, steps // 10)
+
+    def rate(step: int) -> float:
+        return min(1.0, (step + 1) / warm) * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+    net.train()
+    for state, after in batches(states, steps, seed):
+        with torch.autocast("cpu", torch.bfloat16):
+            found = net(state)
+        loss = (found.float() - (state if task == "reconstruction" else after)).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(learns, 1.0)
+        optimizer.step()
+        schedule.step()
+    net.eval()
+
+
+@torch.no_grad()
+def error(task: str, net: nn.Module, states: Tensor) -> float:
+    """The mean VRMSE of single frames, restored, or predicted from the frame before."""
+    given, after = states[:, :-1:EVERY], states[:, 1::EVERY]
+    found = torch.stack([net(each) for each in given.unbind(1)], 1)
+    return float(vrmse(found, given if task == "reconstruction" else after).mean())
+
+
+@torch.no_grad()
+def rollout(net: nn.Module, states: Tensor) -> Row:
+    """VRMSE and the distance of spectra in decades by horizon, from the first frame on."""
+    frames = [states[:, 0]]
+    for _ in range(states.shape[1] - 1):
+        frames.append(net(frames[-1]))
+    found, true = torch.stack(frames[1:], 1), states[:, 1:]
+    energies = [spectrum(each, (1.0, 1.0, 1.0))[1][..., 1:] for each in (found, true)]
+    apart = (energies[0] / energies[1]).log10().abs().mean(-1)
+    values = {"vrmse": by_window(vrmse(found, true)), "spectra": by_window(apart)}
+    return {
+        f"{measure}_{window}": f"{float(value.mean()):.4g}"
+        for measure, windows in values.items()
+        for window, value in windows.items()
+    }
+
+
+def run(name: str, task: str, arm: str, seed: int, lr: float, steps: int, split: str) -> Row:
+    """Train once and score on a split."""
+    held, case = data(name, seed), CASES[name]
+    states, start = held[split], time.process_time()
+    net = network(task, arm, case.fields, held["train"], seed).eval()
+    before = error(task, net, states)
+    train(task, net, held["train"], lr, steps, seed)
+    spent = time.process_time() - start
+    trained, total = (
+        sum(p.numel() for p in net.parameters() if p.requires_grad or every) for every in (0, 1)
+    )
+    row: Row = {"equation": name, "task": task, "arm": arm, "seed": seed, "lr": lr, "steps": steps}
+    row |= {"trained": trained, "parameters": total, "cpu_seconds": f"{spent:.0f}"}
+    row |= {"before": f"{before:.5f}", "vrmse": f"{error(task, net, states):.5f}"}
+    if task == "dynamics" and split == "test":
+        still = vrmse(states[:, :-1:EVERY], states[:, 1::EVERY]).mean()
+        row |= {"persistence": f"{float(still):.5f}", **rollout(net, states)}
+    return row
+
+
+def measure(name: str, task: str, arm: str, seeds: int, steps: int) -> list[Row]:
+    """One row a seed, at the rate that is best on the validation split of another seed."""
+    half = max(1, steps // 2)
+    tried = {lr: run(name, task, arm, TUNING, lr, half, "val")["vrmse"] for lr in RATES[arm]}
+    lr = min(tried, key=lambda rate: float(str(tried[rate])))
+    print(name, task, arm, tried, flush=True)
+    rows = [run(name, task, arm, seed, lr, steps, "test") for seed in range(seeds)]
+    for row in rows:
+        print(*row.values(), flush=True)
+    return [row | machine("cpu") for row in rows]
+
+
+def write(path: Path, rows: list[Row]) -> None:
+    """Write the CSV whole or not at all; rows of other equations, tasks and arms stay."""
+    keys = ("equation", "task", "arm")
+    new = {tuple(row[key] for key in keys) for row in rows}
+    if path.exists():
+        with path.open(newline="") as file:
+            old: list[Row] = [*csv.DictReader(file)]
+        rows = [*(row for row in old if tuple(row[key] for key in keys) not in new), *rows]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    with atomic_path(path) as part, part.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--equations", nargs="*", default=list(CASES), choices=list(CASES))
+    parser.add_argument("--tasks", nargs="*", default=list(TASKS), choices=TASKS)
+    parser.add_argument("--arms", nargs="*", default=list(RATES), choices=list(RATES))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--quick", action="store_true", help="two steps, one seed")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    seeds, steps = (1, 2) if options.quick else (options.seeds, options.steps)
+    torch.set_num_threads(1)
+    todo = [(n, t, a) for n in options.equations for t in options.tasks for a in options.arms]
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn()) as progress:
+        bar = progress.add_task("arms", total=len(todo))
+        for name, task, arm in todo:
+            write(options.out, measure(name, task, arm, seeds, steps))
+            progress.advance(bar)
+
+
+if __name__ == "__main__":
+    main()
