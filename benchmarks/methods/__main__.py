@@ -1,0 +1,103 @@
+"""Adapter methods on one vision, one mesh, one 3D-field and one language task.
+
+    python benchmarks/methods                       # what is not in results/ yet; then the report
+    python benchmarks/methods --tasks vision mesh   # two halves can run side by side
+    python benchmarks/methods --report              # the CSV, docs/study.md and its figure only
+
+A method is a folder `experiments/<task>/<method>/<name>` with the `adapter_config.json` of peft
+and, over the defaults, `training_params.json`: the layout of peft's method comparison. Add a folder
+and run again. About forty minutes of one core for everything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler announces itself otherwise
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import torch
+from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+
+from methods import plane, report
+from methods.arms import Experiment, experiments, register
+from methods.run import Bench, done
+from methods.tasks import PLACES, make
+
+HERE = Path(__file__).parent
+NOISE = (
+    ".*is_gradient_checkpointing",  # transformers warns of its own attribute when peft looks at it
+    "Sparse invariant checks",  # of torch, for peft's SHiRA
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tasks", nargs="*", default=list(PLACES), choices=list(PLACES))
+    parser.add_argument("--methods", nargs="*", help="folders' names; all by default")
+    parser.add_argument("--results", type=Path, default=HERE / "results")
+    parser.add_argument("--report", action="store_true", help="measure nothing")
+    parser.add_argument("--quick", action="store_true", help="tiny: does it run?")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    for message in NOISE:
+        warnings.filterwarnings("ignore", message)
+    wanted = chosen(options.tasks, options.methods)
+    if options.quick:
+        wanted = [each.shortened() for each in wanted]
+    for task in [] if options.report else options.tasks:
+        todo = [e for e in wanted if e.task == task and not done(e, options.results)]
+        if todo:
+            measure(task, todo, options.results, options.quick)
+    if not options.quick:
+        report.write(report.collect(options.results))
+        plane.draw(report.read(), report.FIGURE)
+
+
+def chosen(tasks: list[str], methods: list[str] | None) -> list[Experiment]:
+    """The experiments that can run here; what has no experiment yet is named."""
+    known, everything = register(), experiments()
+    for name, kind in known.items():
+        if not any(e.adapter and e.adapter["peft_type"] == kind for e in everything):
+            print(f"methods/{name} ({kind}) has no folder in experiments/ yet")
+    return [
+        each
+        for each in everything
+        if each.task in tasks and (not methods or each.method in methods) and installed(each)
+    ]
+
+
+def installed(experiment: Experiment) -> bool:
+    """Whether peft and the plugins have the method; says so if not."""
+    kind = (experiment.adapter or {}).get("peft_type")
+    if kind is None or kind in PEFT_TYPE_TO_CONFIG_MAPPING:
+        return True
+    print(f"{experiment.key}: no installed plugin has the method {kind}")
+    return False
+
+
+def measure(name: str, todo: list[Experiment], results: Path, quick: bool) -> None:
+    """Run experiments of a task, and say what came out and how long the rest will take."""
+    start = time.monotonic()
+    task = make(name, quick=quick)
+    (reference,) = (
+        e for e in experiments() if e.task == name and e.key == f"{name}/{task.reference}"
+    )
+    bench = Bench(task, reference)
+    print(f"{name}: before {bench.before}, {time.monotonic() - start:.0f} s", flush=True)
+    start = time.monotonic()
+    for number, experiment in enumerate(todo, 1):
+        rows = [report.row(record) for record in bench.run(experiment, results)]
+        left = (time.monotonic() - start) / number * (len(todo) - number)
+        for row in rows:
+            shown = {key: row[key] for key in report.SHOWN if row[key] != ""}
+            print(f"[{number}/{len(todo)}, {left:.0f} s left] {experiment.key} {shown}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

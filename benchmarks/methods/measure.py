@@ -1,0 +1,65 @@
+"""What an adapter costs: memory of a step, its time over LoRA's, and bytes on disk."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lora.timing import compared, measure
+from peft import PeftModel
+from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile
+
+from scionwood import save_adapter
+
+Step = Callable[[], object]
+
+
+def memory(step: Step, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, int]:
+    """Bytes that live at once in a training step at the most, and what of them stays between steps.
+
+    `stays`: weights, buffers and the optimiser's state. `peak`: beside these the most that torch's
+    allocator has given out and not got back at any moment of the step, activations, gradients
+    and whatever a method computes in passing; from its own record of every allocation.
+    """
+    step()  # the optimiser makes its state
+    optimizer.zero_grad()
+    state = [v for each in optimizer.state.values() for v in each.values() if isinstance(v, Tensor)]
+    known = {
+        t.untyped_storage().data_ptr(): t for t in [*model.parameters(), *model.buffers(), *state]
+    }
+    stays = sum(tensor.untyped_storage().nbytes() for tensor in known.values())
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
+        step()
+    events = record.profiler.kineto_results.events()  # type: ignore[union-attr]
+    live = peak = 0
+    for event in sorted(events, key=lambda each: each.start_ns()):
+        live += event.nbytes() if event.name() == "[memory]" else 0
+        peak = max(peak, live)
+    return {"stays": stays, "peak": stays + peak}
+
+
+def step_times(step: Step, reference: Step, rounds: int) -> dict[str, Any]:
+    """CPU seconds of a step, and over those of the reference, in turns."""
+    arms = {"this": {"step": step}, "reference": {"step": reference}}
+    times = measure(arms, "cpu", rounds)
+    found = compared(*(np.array(times[name]["step"]) for name in arms))
+    return {
+        "step_ms": float(str(found["median_ms"])),
+        "step_over_lora": float(str(found["times_ours"])),
+        "step_ci_low": float(str(found["ci_low"])),
+        "step_ci_high": float(str(found["ci_high"])),
+    }
+
+
+def file_size(model: nn.Module) -> int:
+    """Bytes of the tensors' file, as in peft's comparison; without an adapter, of what trains."""
+    if not isinstance(model, PeftModel):
+        return sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
+    with tempfile.TemporaryDirectory() as folder:
+        save_adapter(model, Path(folder))
+        return (Path(folder) / "adapter_model.safetensors").stat().st_size
