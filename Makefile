@@ -42,6 +42,12 @@ bench: $(DONE)
 	$(BIN)/python benchmarks/lora_kernels.py
 	$(BIN)/python benchmarks/prefix_cache.py
 	$(BIN)/python benchmarks/continual.py
+	$(BIN)/python benchmarks/crash_edge.py
+	$(BIN)/python benchmarks/crash_suite.py
+	$(BIN)/python benchmarks/unir.py
+	$(BIN)/python benchmarks/methods
+	$(BIN)/python benchmarks/pde_online.py
+	$(BIN)/python benchmarks/pde_transfer.py --equations Gray-Scott
 	$(BIN)/python benchmarks/tables.py
 
 # From a noisy SEG-Y file to a denoised one: train, simulate, denoise, compare; then foreign noise, with

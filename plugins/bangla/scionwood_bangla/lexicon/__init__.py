@@ -1,0 +1,34 @@
+"""Verb forms and pronouns of Bangla with all their readings."""
+
+from __future__ import annotations
+
+from scionwood_bangla.lexicon.paradigm import LEVELS as LEVELS
+from scionwood_bangla.lexicon.paradigm import SUBJECTS as SUBJECTS
+from scionwood_bangla.lexicon.paradigm import TENSES as TENSES
+from scionwood_bangla.lexicon.paradigm import Reading as Reading
+from scionwood_bangla.lexicon.paradigm import forms as forms
+from scionwood_bangla.lexicon.paradigm import inflect as inflect
+from scionwood_bangla.lexicon.paradigm import verb_names as verb_names
+from scionwood_bangla.lexicon.pronouns import Pronoun as Pronoun
+from scionwood_bangla.lexicon.pronouns import pronoun_for as pronoun_for
+from scionwood_bangla.lexicon.pronouns import pronouns as pronouns
+from scionwood_bangla.lexicon.words import never_verbs, stripped
+
+
+def readings(word: str) -> tuple[Reading, ...]:
+    """All verb readings of a normalised word, clitics taken off; none for other words."""
+    if word in never_verbs():
+        return ()
+    for form in (word, *stripped(word)):
+        if form in forms():
+            named = all(r.tense == "verbal_noun" and r.verb in never_verbs() for r in forms()[form])
+            return () if named or form in never_verbs() else forms()[form]
+    return ()
+
+
+def pronoun_of(word: str) -> Pronoun | None:
+    """The pronoun that a normalised word is, its emphatic clitic taken off."""
+    for form in (word, *stripped(word)):
+        if form in pronouns():
+            return pronouns()[form]
+    return None

@@ -1,0 +1,118 @@
+"""Words that share their spelling with a verb form, and words that steer the checker."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from scionwood_bangla.normalise import normalise
+
+# These are never verbs where they stand: their verb readings are dropped.
+_NEVER_VERBS = """
+কেন যেন তবে পর কাছ ছাড়া থেকে চেয়ে দিয়ে নিয়ে পরে ধরে হয়তো মানে পরা পার পারা ভরা আসল ছোট ভুল বোন
+হার কাটা মাথা কমা লাগা সরা চলা খোলা ঢাকা বাড়ি পাকা হারা মরা বাঁধ মেলা সন সও হল হত খেত কম সাজা ভর
+বাজে ভাবে চলতি  শেখ ফের বানান পাঠান চালান হাসি মিলে নামে ডাকে সাজে জেরে জোরে পাশে
+"""
+
+# Nouns and other words that a verb form may be: only a place where a verb stands decides.
+_HOMOGRAPHS = """
+কর খান দিন যান গান পান চান মান জান বল চল ধর ভাব নাম ডাক হাস লেখা পড়া দেখা বলে করে আসলে হলে বলতে পাস খাস নাও
+দাও তোল মার থাক রাখি বলি কাট পড় বস মর চড় সর গড় ঘট লড় খেল ফেল বেচ জেত শোন বোঝ খোল ওঠ ঘোর খোঁজ পোড় ভোল ছাড় থাম
+সাজ জাগ লাগ বাড় আন আয় যা খা পা চা গা দে নে হ শো ধো যাক হাট বাজান সাজান জানা খাওয়া এলো হন কমান বসান শোনা নয় ধরুন
+পারি মারি সারি পারো ধার শুক নিন নিই যাই ছাড়ো লুকা দেখা বাজা বানা থামা মেটা করা হোক
+"""
+
+# Discourse words in verb form, which address nobody in particular.
+_PARENTHETIC = "ধরুন ধরো ধর যাক হোক আসুক বলুক মানে"
+
+_SUFFIXES = ("নি", "ই", "ও", "না", "তো")
+
+
+@cache
+def never_verbs() -> frozenset[str]:
+    """Words whose verb readings are dropped."""
+    return _words(_NEVER_VERBS)
+
+
+@cache
+def homographs() -> frozenset[str]:
+    """Words that may be a verb form or something else."""
+    return _words(_HOMOGRAPHS)
+
+
+@cache
+def conjunctions() -> frozenset[str]:
+    """Words that join clauses, or join two subjects."""
+    return _words("এবং আর ও কিংবা অথবা বা কিন্তু অথচ কারণ তাই নইলে নতুবা নয়তো যদিও তবু তবুও সুতরাং অতএব")
+
+
+@cache
+def joining() -> frozenset[str]:
+    """The conjunctions that make one subject of two."""
+    return _words("ও আর এবং কিংবা অথবা বা")
+
+
+@cache
+def particles() -> frozenset[str]:
+    """What may follow the verb at the end of its clause."""
+    return _words("না নি কি তো নাকি কিন্তু যে গো রে হে না-কি বটে আর কেন")
+
+
+@cache
+def interjections() -> frozenset[str]:
+    """What stands before a comma at the head of a sentence and calls nobody."""
+    return _words(
+        """হ্যাঁ হাঁ না আচ্ছা ঠিক আছে ধন্যবাদ আহা ওহ বাহ হায় জি জ্বি দুঃখিত তাহলে তবে কিন্তু আর এবং তাই
+        আজ কাল এখন তখন তারপর অবশ্যই নিশ্চয়ই সত্যি দয়া করে প্লিজ শুভেচ্ছা ইতি সুতরাং অতএব আমি আমরা
+        শোনো শোন শুনুন দেখো দেখ দেখুন বলো বলুন চলো চলুন যাক শুভ সকাল সন্ধ্যা রাত্রি নমস্কার সালাম আদাব"""
+    )
+
+
+@cache
+def polite_calls() -> frozenset[str]:
+    """Words of address that demand the polite level."""
+    return _words("""জনাব জনাবা মহোদয় মহোদয়া স্যার ম্যাডাম মহাশয় মহাশয়া মান্যবর মাননীয় মাননীয়া হুজুর মহামান্য""")
+
+
+@cache
+def blessers() -> frozenset[str]:
+    """Who is wished to act: a third person with the imperative."""
+    return _words("ঈশ্বর আল্লাহ আল্লাহতায়ালা খোদা ভগবান প্রভু সৃষ্টিকর্তা বিধাতা পরমেশ্বর ঠাকুর মা-কালী")
+
+
+@cache
+def pointed_at() -> frozenset[str]:
+    """Nouns that turn the pronoun `se` before them into 'that'."""
+    return _words(
+        """কথা সময় দিন জন্য ক্ষেত্রে বিষয় বিষয়ে রাত রাতে বার বছর দেশ দেশে যুগ যুগে কাজ ব্যাপার ব্যাপারে
+        অনুযায়ী হিসেবে হিসাবে কারণে দিক দিকে গল্প চিঠি পথ পথে খবর সুযোগ বই রকম ভাবে যাত্রা যাত্রায়"""
+    )
+
+
+@cache
+def postpositions() -> frozenset[str]:
+    """What may follow a pronoun that is then no subject: 'without you', 'from you'."""
+    return _words("ছাড়া বিনা থেকে ব্যতীত সম্পর্কে")
+
+
+@cache
+def others() -> frozenset[str]:
+    """Third persons that begin a clause of their own after a comma."""
+    return _words(
+        """সবাই সকলে কেউ লোকে মানুষ মা বাবা দাদা দিদি ভাই বোন কাকা চাচা মামা দাদু নানা ছেলেরা মেয়েরা
+        বন্ধুরা লোকেরা ছাত্ররা শিক্ষকরা শিক্ষকেরা ছেলেটি মেয়েটি ছেলে মেয়ে বৃষ্টি সব সবকিছু"""
+    )
+
+
+@cache
+def parenthetic() -> frozenset[str]:
+    """Verb forms that may be mere discourse words."""
+    return _words(_PARENTHETIC)
+
+
+def stripped(word: str) -> list[str]:
+    """The word without each of the clitics (emphatic, negative) that it may end with."""
+    return [word[: -len(s)] for s in _SUFFIXES if word.endswith(s) and len(word) > len(s) + 1]
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(normalise(text).split())

@@ -1,0 +1,289 @@
+"""Ways to adapt a frozen two-tower model to few shots, all with one set of hyper-parameters."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, final
+
+import torch
+from peft import LoraConfig
+from torch import Tensor, nn
+
+from scionwood import attach, parameter_groups
+from scionwood_biomed.anchors import PLAIN, Prompts
+from scionwood_biomed.clip.model import ClipBackbone
+from scionwood_biomed.cocoop import ConditionalContext
+from scionwood_biomed.dual_anchor.config import DualAnchorConfig
+from scionwood_biomed.probe import linear_probe
+from scionwood_biomed.tasks import FewShot, prompts
+from scionwood_biomed.wording import TEMPLATE
+
+
+@final
+class Shots(NamedTuple):
+    """What a method may learn from.
+
+    Attributes:
+        image: (image, 3, size, size) float32, 0 to 1.
+        label: (image,) int64.
+        classes: names.
+        experts: sentences by class, or None.
+    """
+
+    image: Tensor
+    label: Tensor
+    classes: list[str]
+    experts: Prompts | None = None
+
+
+@final
+@dataclass(frozen=True)
+class Settings:
+    """The one set of hyper-parameters, for every method and data set.
+
+    Attributes:
+        steps: of the optimizer.
+        batch_size: images a step.
+        lr: of AdamW, half a cosine down to zero.
+        weight_decay: decoupled.
+        rank: of LoRA.
+    """
+
+    steps: int = 100
+    batch_size: int = 16
+    lr: float = 2e-3
+    weight_decay: float = 1e-4
+    rank: int = 4
+
+
+DEFAULTS = Settings()
+
+
+class Arm(ABC):
+    """A method on one backbone of its own.
+
+    Args:
+        backbone: the frozen towers, changed in place.
+        settings: the hyper-parameters.
+    """
+
+    def __init__(self, backbone: ClipBackbone, settings: Settings) -> None:
+        self.backbone, self.settings = backbone.eval().requires_grad_(False), settings
+
+    @abstractmethod
+    def fit(self, shots: Shots, seed: int) -> None:
+        """Learn from shots."""
+
+    @abstractmethod
+    def probabilities(self, image: Tensor, texts: Sequence[str]) -> Tensor:
+        """(batch, text), for images against the prompts of classes."""
+
+    def trainable(self) -> int:
+        """Trained parameters."""
+        return 0
+
+
+@final
+class ZeroShot(Arm):
+    """The frozen towers."""
+
+    def fit(self, shots: Shots, seed: int) -> None:
+        """Nothing is learned."""
+
+    @torch.no_grad()
+    def probabilities(self, image: Tensor, texts: Sequence[str]) -> Tensor:
+        """See `Arm.probabilities`."""
+        return self.backbone(image, self.backbone.tokenize(texts)).softmax(-1)
+
+
+@final
+class LinearProbe(Arm):
+    """A softmax regression on image features that starts at the texts; prompts no longer matter.
+
+    Of other classes than those of its shots it knows nothing, and answers zero-shot.
+    """
+
+    weight: Tensor | None = None
+
+    @torch.no_grad()
+    def fit(self, shots: Shots, seed: int) -> None:
+        """See `probe.linear_probe`."""
+        tower = self.backbone
+        scale = tower.clip.logit_scale.exp()
+        text = tower.text_features(tower.tokenize(prompts(TEMPLATE, shots.classes)))
+        weight = linear_probe(tower.image_features(shots.image), shots.label, scale * text)
+        self.weight, self.classes = weight, len(shots.classes)
+
+    @torch.no_grad()
+    def probabilities(self, image: Tensor, texts: Sequence[str]) -> Tensor:
+        """See `Arm.probabilities`; the order of texts is that of the classes."""
+        if self.weight is None or len(texts) != self.classes:
+            return self.backbone(image, self.backbone.tokenize(texts)).softmax(-1)
+        return (self.backbone.image_features(image) @ self.weight.T).softmax(-1)
+
+    def trainable(self) -> int:
+        """Trained parameters."""
+        return 0 if self.weight is None else self.weight.numel()
+
+
+@final
+@dataclass(frozen=True)
+class Recipe:
+    """How an adapter arm differs from the others.
+
+    Attributes:
+        config: makes the adapter's options.
+        targets: a preset of the backbone.
+        anchors: options of `FewShot` for them.
+        augment: draw the wording of every step from plain sentences.
+    """
+
+    config: Callable[[Settings], Any]
+    targets: str
+    anchors: Mapping[str, Any] = field(default_factory=dict)
+    augment: bool = False
+
+
+NONE = {"expert_weight": 0.0, "low_weight": 0.0}
+
+
+def _context(_: Settings) -> Any:
+    return DualAnchorConfig(prompts=0, fusion=[], template=TEMPLATE)
+
+
+def _lora(settings: Settings) -> Any:
+    return LoraConfig(r=settings.rank, lora_alpha=2 * settings.rank)
+
+
+def _dual(_: Settings) -> Any:
+    return DualAnchorConfig(template=TEMPLATE)
+
+
+ADAPTED = {
+    "coop": Recipe(_context, "context", NONE),
+    "kgcoop": Recipe(_context, "context", {"expert_weight": 8.0, "low_weight": 0.0}),
+    "lora": Recipe(_lora, "attention", NONE),
+    "prompt_augmentation": Recipe(_lora, "vision", NONE, augment=True),
+    "dual_anchor": Recipe(_dual, "dual"),
+}
+"""CoOp starts at the template's words; KgCoOp adds its pull, of the published weight, towards
+sentences that nobody trained; prompt augmentation is LoRA on the vision tower under varied
+sentences, whose texts stay frozen."""
+
+
+@final
+class Adapted(Arm):
+    """An adapter and the task `biomed/few_shot`, trained in a plain loop.
+
+    Args:
+        backbone: the frozen towers, changed in place.
+        settings: the hyper-parameters.
+        recipe: what is special about the method.
+    """
+
+    def __init__(self, backbone: ClipBackbone, settings: Settings, recipe: Recipe) -> None:
+        super().__init__(backbone, settings)
+        self.recipe = recipe
+
+    def fit(self, shots: Shots, seed: int) -> None:
+        """Attach and train."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            config = self.recipe.config(self.settings)
+            self.model = attach(self.backbone, config, targets=self.recipe.targets)
+            self.task = FewShot(self.model, template=TEMPLATE, **self.recipe.anchors)
+            self.task.experts = shots.experts
+            self.task.remember(shots.image, shots.label, len(shots.classes))
+            self.task.train()
+            train(self.model, self._loss, shots, self.settings)
+        self.task.eval()
+
+    @torch.no_grad()
+    def probabilities(self, image: Tensor, texts: Sequence[str]) -> Tensor:
+        """See `Arm.probabilities`."""
+        return self.task.predict({"image": image, "texts": list(texts)})
+
+    def trainable(self) -> int:
+        """Trained parameters."""
+        return sum(p.numel() for p in self.model.parameters() if p.requires_grad)
+
+    def _loss(self, batch: dict[str, Any], step: int) -> Tensor:
+        if self.recipe.augment:
+            sentence = PLAIN[step % len(PLAIN)]
+            batch["texts"] = [sentence.format(name) for name in batch["classes"]]
+        return self.task.losses(batch)["loss"]
+
+
+@final
+class CoCoOp(Arm):
+    """CoOp with offsets that also depend on the image, through a small network."""
+
+    def fit(self, shots: Shots, seed: int) -> None:
+        """Train the offsets and the network."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.context = ConditionalContext(self.backbone, TEMPLATE)
+            texts = prompts(TEMPLATE, shots.classes)
+
+            def loss(batch: dict[str, Any], _: int) -> Tensor:
+                logits = self.context.logits(self.backbone, batch["image"], texts)
+                return nn.functional.cross_entropy(logits, batch["label"])
+
+            train(self.context, loss, shots, self.settings)
+
+    @torch.no_grad()
+    def probabilities(self, image: Tensor, texts: Sequence[str]) -> Tensor:
+        """See `Arm.probabilities`."""
+        return self.context.logits(self.backbone, image, list(texts)).softmax(-1)
+
+    def trainable(self) -> int:
+        """Trained parameters."""
+        return sum(p.numel() for p in self.context.parameters())
+
+
+METHODS = ("zero_shot", "linear_probe", "coop", "cocoop", "kgcoop", "lora", "prompt_augmentation",
+           "dual_anchor")  # fmt: skip
+
+
+def arm(method: str, backbone: ClipBackbone, settings: Settings) -> Arm:
+    """The method of that name, of `METHODS`, on a backbone."""
+    if method in ADAPTED:
+        return Adapted(backbone, settings, ADAPTED[method])
+    plain: dict[str, type[Arm]] = {
+        "zero_shot": ZeroShot,
+        "linear_probe": LinearProbe,
+        "cocoop": CoCoOp,
+    }
+    return plain[method](backbone, settings)
+
+
+def train(
+    model: nn.Module,
+    loss: Callable[[dict[str, Any], int], Tensor],
+    shots: Shots,
+    settings: Settings,
+) -> None:
+    """AdamW with half a cosine over random batches of the shots; gradients of norm 1 at most."""
+    groups = parameter_groups(model, settings.lr, settings.weight_decay)
+    optimizer = torch.optim.AdamW(groups, lr=settings.lr, weight_decay=settings.weight_decay)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(settings.steps, 1))
+    trained = [p for p in model.parameters() if p.requires_grad]
+    for step, batch in enumerate(_batches(shots, settings)):
+        optimizer.zero_grad()
+        loss(batch, step).backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
+        schedule.step()
+
+
+def _batches(shots: Shots, settings: Settings) -> Iterator[dict[str, Any]]:
+    order = torch.zeros(0, dtype=torch.long)
+    for _ in range(settings.steps):
+        if len(order) < min(settings.batch_size, len(shots.label)):
+            order = torch.cat([order, torch.randperm(len(shots.label))])
+        at, order = order[: settings.batch_size], order[settings.batch_size :]
+        at = at.to(shots.image.device)
+        image, label = shots.image[at], shots.label[at]
+        yield {"image": image, "label": label, "classes": shots.classes}

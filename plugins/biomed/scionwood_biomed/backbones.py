@@ -1,0 +1,38 @@
+"""The backbone that recipes name."""
+
+from __future__ import annotations
+
+from scionwood_biomed.clip.load import load
+from scionwood_biomed.clip.model import ClipBackbone
+
+
+def clip(*, model: str = "tiny", weights: str | None = None, init_seed: int = 0) -> ClipBackbone:
+    """A two-tower model of open_clip: BiomedCLIP, OpenAI's CLIP, SigLIP and their kin.
+
+    BiomedCLIP: `model: microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224`, or the folder
+    into which it was downloaded. A folder is loaded without the network, if the names
+    `hf_model_name` and `hf_tokenizer_name` in its `open_clip_config.json` are folders too.
+
+    Args:
+        model: `tiny` (random, of BiomedCLIP's shape), a folder, a name on the hub, or an
+            architecture of open_clip.
+        weights: of an architecture: a tag of open_clip, or a file; null for random ones.
+        init_seed: seeds random weights.
+
+    Shapes: image (batch, 3, size, size) float32 and tokens (text, token) int64 to (batch, text).
+
+    Units: images from 0 black to 1 white; logits, whose softmax over texts is a probability.
+
+    Raises:
+        WeightsError: nothing can be loaded by this name.
+
+    Source: Radford et al. 2021, arXiv:2103.00020; Zhang et al. 2023, arXiv:2303.00915 (BiomedCLIP);
+        Ilharco et al. 2021 (open_clip).
+    """
+    origin = "random, seeded" if model == "tiny" else (weights or "as the model has them")
+    card = {
+        "architecture": f"open_clip, {model.rstrip('/').rpartition('/')[2]}",
+        "weights": origin,
+        "licence": "none (random weights)" if model == "tiny" else "see the model's own card",
+    }
+    return ClipBackbone(load(model, weights=weights, seed=init_seed), card)

@@ -1,0 +1,1 @@
+"""Readers of medical image formats."""

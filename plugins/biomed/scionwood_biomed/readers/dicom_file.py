@@ -1,0 +1,286 @@
+"""One DICOM file: its header without identity, its pixels in modality units, a changed copy."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.pixels import apply_modality_lut, convert_color_space, pixel_array
+from pydicom.uid import (
+    CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    generate_uid,
+)
+
+from scionwood import ReadError, WriteError
+from scionwood_biomed.readers.bounds import INFLATED, check_inflated, reading
+
+_COLOUR = ("RGB", "PALETTE COLOR", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
+_TAGS = ["PixelData", "FloatPixelData", "DoubleFloatPixelData"]
+
+
+@final
+@dataclass(frozen=True)
+class DicomFile:
+    """The header of a file with an image, without anything that identifies a person.
+
+    Attributes:
+        path: the file.
+        subject: a keyed hash of PatientID, or None where that is empty.
+        series: a hash of study and series, so that no UID leaves the file.
+        shape: frames, rows, columns, channels.
+        geometry: a frame each: the rows' and columns' directions (6,) and the position (3,), mm in
+            the patient's coordinates (LPS), or None where the file does not say.
+        order: acquisition and instance number, which sort slices without a position.
+        header: Modality, PhotometricInterpretation, window, and what else `display` needs.
+    """
+
+    path: Path
+    subject: str | None
+    series: str
+    shape: tuple[int, int, int, int]
+    geometry: tuple[tuple[np.ndarray, np.ndarray] | None, ...]
+    order: tuple[int, int]
+    header: Dataset
+
+    def values(self, frames: Sequence[int]) -> np.ndarray:
+        """Frames in modality units.
+
+        Args:
+            frames: their indices in the file.
+
+        Returns:
+            (frame, row, column, channel) float32.
+
+        Raises:
+            ReadError: the pixels are damaged, or need a decoder that is not installed.
+        """
+        with reading(self.path, "DICOM"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom's remarks on odd but readable headers
+            dataset = pydicom.dcmread(self.path)
+            stored = pixel_array(dataset).reshape((*self.shape[:3], -1))
+            if self.header.PhotometricInterpretation == "PALETTE COLOR":
+                stored = pydicom.pixels.apply_color_lut(stored[..., 0], dataset)[..., :3]
+                depth = dataset.RedPaletteColorLookupTableDescriptor[2]
+                return (stored[list(frames)] / (2**depth - 1)).astype(np.float32)
+            if self.shape[3] == 3:
+                return _rgb(stored, dataset)[list(frames)]
+            return np.stack([_modality(stored[i], dataset, i) for i in frames]).astype(np.float32)
+
+    def copy_with(self, target: Path, after: np.ndarray, *, changed: bool) -> None:
+        """Write the file to `target` with new values.
+
+        Args:
+            target: where to write.
+            after: (frame, row, column, channel), in modality units, in the file's order.
+            changed: whether any value differs; else the bytes are copied.
+
+        Raises:
+            WriteError: the values have no unique stored ones.
+        """
+        if not changed:
+            target.write_bytes(self.path.read_bytes())
+            return
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dataset = pydicom.dcmread(self.path)
+        if self.shape[3] != 1 or "ModalityLUTSequence" in dataset or "PixelData" not in dataset:
+            rule = "it has colour, a lookup table or float pixels, whose inverse is not unique"
+            raise WriteError(str(self.path), rule, "Write the result as NIfTI")
+        if dataset.file_meta.TransferSyntaxUID.is_compressed:
+            dataset.decompress(generate_instance_uid=False)
+        slopes = np.array([_rescale(dataset, i) for i in range(self.shape[0])])
+        stored = (after[..., 0] - slopes[:, 1, None, None]) / slopes[:, 0, None, None]
+        kind = np.dtype(
+            f"{'i' if dataset.PixelRepresentation else 'u'}{dataset.BitsAllocated // 8}"
+        )
+        bits, signed = dataset.BitsStored, int(dataset.PixelRepresentation)
+        low, high = -signed * (1 << (bits - 1)), (1 << (bits - signed)) - 1
+        dataset.PixelData = (
+            np.clip(np.rint(stored), low, high)
+            .astype(kind.newbyteorder("<" if dataset.original_encoding[1] else ">"))
+            .tobytes()
+        )
+        dataset.save_as(target)
+
+
+def open_file(path: Path, salt: str) -> DicomFile:
+    """Read a header.
+
+    Args:
+        path: the file.
+        salt: of the hash of PatientID.
+
+    Raises:
+        ReadError: it is no DICOM file, has no image, or declares more pixels than it can hold.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        meta = pydicom.filereader.read_file_meta_info(path)
+        if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+            start = 144 + meta.FileMetaInformationGroupLength  # preamble, prefix, group length
+            check_inflated(path, "DICOM", skip=start, window=-15)
+        header = pydicom.dcmread(path, defer_size=4096, specific_tags=None)
+        kinds = [tag for tag in _TAGS if tag in header]
+        shape = _shape(path, header, bool(kinds))
+        _check_size(path, header, shape, kinds[0])
+        return _file(path, header, shape, salt)
+
+
+def write_sample(path: Path) -> None:
+    """Write an axial CT slice of a cylinder of water with a rod of bone, 32 x 32, 12 bits."""
+    y, x = np.mgrid[-1:1:32j, -1:1:32j]
+    hu = np.full((32, 32), -1000.0)
+    hu[x**2 + y**2 < 0.8] = 0
+    hu[(x - 0.3) ** 2 + y**2 < 0.05] = 700
+    uids = [generate_uid(entropy_srcs=[f"scionwood sample {i}"]) for i in range(3)]
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID, dataset.SOPInstanceUID = CTImageStorage, uids[0]
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = uids[1:]
+    dataset.Modality, dataset.PatientID, dataset.InstanceNumber = "CT", "phantom", 1
+    dataset.ImageOrientationPatient, dataset.ImagePositionPatient = [1, 0, 0, 0, 1, 0], [0, 0, 5]
+    dataset.PixelSpacing = [1.0, 1.0]
+    dataset.Rows = dataset.Columns = 32
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 12, 11
+    dataset.PixelRepresentation, dataset.RescaleSlope, dataset.RescaleIntercept = 0, 1, -1024
+    dataset.WindowCenter, dataset.WindowWidth = 40, 400
+    dataset.PixelData = (hu + 1024).astype("<u2").tobytes()
+    dataset.save_as(path, enforce_file_format=True)
+
+
+def _file(path: Path, header: Dataset, shape: tuple[int, int, int, int], salt: str) -> DicomFile:
+    identity = str(header.get("PatientID", "") or "").strip()
+    uid = f"{header.get('StudyInstanceUID', '')}/{header.get('SeriesInstanceUID', path)}"
+    return DicomFile(
+        path,
+        _hash(identity, salt) if identity else None,
+        _hash(f"{identity}/{uid}", salt),
+        shape,
+        tuple(_geometry(header, frame) for frame in range(shape[0])),
+        (_integer(header, "AcquisitionNumber"), _integer(header, "InstanceNumber")),
+        _without_identity(header),
+    )
+
+
+def frame_item(dataset: Dataset, frame: int, sequence: str) -> Dataset | None:
+    """The item of a functional group, of the frame itself or shared by all frames."""
+    for groups, index in (
+        ("PerFrameFunctionalGroupsSequence", frame),
+        ("SharedFunctionalGroupsSequence", 0),
+    ):
+        items = dataset.get(groups)
+        if items and index < len(items) and items[index].get(sequence):
+            found: Dataset = items[index][sequence][0]
+            return found
+    return None
+
+
+def _shape(path: Path, header: Dataset, image: bool) -> tuple[int, int, int, int]:
+    if not image or not {"Rows", "Columns"} <= set(header.dir()):
+        rule = f"DICOM: it holds no image ({header.get('Modality', 'no modality')})"
+        raise ReadError(str(path), rule, "Name an image")
+    frames = header.get("NumberOfFrames") or 1
+    colour = str(header.get("PhotometricInterpretation", "")) in _COLOUR
+    shape = (int(frames), int(header.Rows), int(header.Columns), 3 if colour else 1)
+    if min(shape) < 1:
+        raise ReadError(str(path), f"DICOM: it declares {shape[:3]} pixels", "Check the header")
+    return shape
+
+
+def _check_size(path: Path, header: Dataset, shape: tuple[int, int, int, int], tag: str) -> None:
+    """Refuse pixels that the file cannot hold, before any memory is asked for them."""
+    syntax = header.file_meta.get("TransferSyntaxUID")
+    if syntax is None:
+        rule = "DICOM: it does not say its transfer syntax"
+        raise ReadError(str(path), rule, "Export it again with file meta information")
+    samples = int(header.get("SamplesPerPixel", 1))
+    bits = {"PixelData": int(header.get("BitsAllocated", 16)), "FloatPixelData": 32}.get(tag, 64)
+    needed = int(np.prod(shape[:3], dtype=object)) * samples * bits // 8
+    if header.get("PhotometricInterpretation") == "YBR_FULL_422":
+        needed = needed * 2 // 3
+    deflated = syntax == DeflatedExplicitVRLittleEndian
+    inside = INFLATED if deflated else path.stat().st_size
+    if not syntax.is_encapsulated and needed > inside:
+        rule = f"DICOM: it declares {needed:,} bytes of pixels and has {inside:,} in all"
+        raise ReadError(str(path), rule, "Copy it again: it is cut, or its header is wrong")
+
+
+def _rgb(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
+    """Colour as (frame, row, column, 3), 0 to 1; pydicom's decoders give RGB but for native YBR."""
+    name = str(dataset.PhotometricInterpretation)
+    if name.startswith("YBR_FULL") and not dataset.file_meta.TransferSyntaxUID.is_compressed:
+        stored = convert_color_space(stored, name, "RGB")
+    return (stored / (2.0 ** int(dataset.BitsStored) - 1)).astype(np.float32)
+
+
+def _modality(stored: np.ndarray, dataset: Dataset, frame: int) -> np.ndarray:
+    """One frame (row, column, 1) through its LUT, or its slope and intercept."""
+    if "ModalityLUTSequence" in dataset:
+        return np.asarray(apply_modality_lut(stored, dataset))
+    slope, intercept = _rescale(dataset, frame)
+    return stored.astype(np.float64) * slope + intercept
+
+
+def _rescale(dataset: Dataset, frame: int) -> tuple[float, float]:
+    """Slope and intercept of a frame; 1 and 0 where the file has none."""
+    item = frame_item(dataset, frame, "PixelValueTransformationSequence") or dataset
+    slope = item.get("RescaleSlope")
+    intercept = item.get("RescaleIntercept")
+    return (1.0 if slope in (None, "", 0) else float(slope)), float(intercept or 0)
+
+
+def _geometry(header: Dataset, frame: int) -> tuple[np.ndarray, np.ndarray] | None:
+    plane = frame_item(header, frame, "PlaneOrientationSequence") or header
+    place = frame_item(header, frame, "PlanePositionSequence") or header
+    axes, position = plane.get("ImageOrientationPatient"), place.get("ImagePositionPatient")
+    if not axes or not position or len(axes) != 6 or len(position) != 3:
+        return None
+    return np.array(axes, float), np.array(position, float)
+
+
+def _integer(header: Dataset, name: str) -> int:
+    value = header.get(name)
+    return int(value) if value not in (None, "") else 0
+
+
+def _hash(text: str, salt: str) -> str:
+    return hashlib.blake2b(text.encode(), key=salt.encode()[:64], digest_size=8).hexdigest()
+
+
+def _without_identity(header: Dataset) -> Dataset:
+    """What display and units need, and nothing else."""
+    kept = Dataset()
+    for name in KEPT:
+        if name in header:
+            kept[name] = header[name]
+    return kept
+
+
+KEPT = (
+    "Modality",
+    "SOPClassUID",
+    "PhotometricInterpretation",
+    "RescaleType",
+    "WindowCenter",
+    "WindowWidth",
+    "VOILUTFunction",
+    "VOILUTSequence",
+    "PixelSpacing",
+    "SliceThickness",
+    "BodyPartExamined",
+    "BurnedInAnnotation",
+    "BitsStored",
+    "PixelRepresentation",
+    "SharedFunctionalGroupsSequence",
+)

@@ -1,0 +1,118 @@
+"""Slices that belong together, in the order in which they lie in the body."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import numpy as np
+
+from scionwood_biomed.readers.dicom_file import DicomFile, frame_item
+
+_UNITS = {"CT": "HU"}
+
+
+@final
+@dataclass(frozen=True)
+class Part:
+    """Frames of one file that belong to a series."""
+
+    file: DicomFile
+    frames: Sequence[int]
+
+
+@final
+@dataclass(frozen=True)
+class Series:
+    """Slices of one patient, study, series, size and orientation.
+
+    Attributes:
+        parts: the files, whose frames one after another are the unsorted slices.
+        order: (slice,): what sorts them.
+        positions: (slice,): along the normal, mm, ascending; or 0, 1, 2 ... where unknown.
+    """
+
+    parts: Sequence[Part]
+    order: np.ndarray
+    positions: np.ndarray
+
+    @property
+    def first(self) -> DicomFile:
+        """The file whose header speaks for all."""
+        return self.parts[0].file
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Slices, rows, columns, channels."""
+        return (len(self.order), *self.first.shape[1:])
+
+    @property
+    def unit(self) -> str:
+        """Of the values: HU for CT, RescaleType where the file states one."""
+        header = self.first.header
+        item = frame_item(header, 0, "PixelValueTransformationSequence") or header
+        stated = str(item.get("RescaleType", "") or "")
+        if stated in ("", "US"):  # US is DICOM's "unspecified"
+            return _UNITS.get(str(header.get("Modality", "")), "unknown")
+        return stated
+
+    @property
+    def files(self) -> list[Path]:
+        """The files it was read from."""
+        return [part.file.path for part in self.parts]
+
+    def key(self, index: int) -> dict[str, int | str]:
+        """What identifies it without naming a person."""
+        header = self.first.header
+        found: dict[str, int | str] = {
+            "series": index,
+            "modality": str(header.get("Modality", "unknown")),
+            "photometric": str(header.get("PhotometricInterpretation", "unknown")),
+        }
+        if self.first.subject is not None:
+            found["subject"] = self.first.subject
+        return found
+
+
+def group(files: Iterable[DicomFile]) -> list[Series]:
+    """Sort frames into series.
+
+    Args:
+        files: with their headers read.
+
+    Returns:
+        Series in the order in which their first file comes.
+    """
+    found: dict[tuple[object, ...], list[tuple[DicomFile, int]]] = defaultdict(list)
+    for file in files:
+        photometric = str(file.header.get("PhotometricInterpretation", ""))
+        for frame, geometry in enumerate(file.geometry):
+            # Rounded to a hundredth, so that noise in the cosines does not split a series.
+            axes = None if geometry is None else tuple(np.round(geometry[0], 2) + 0.0)
+            found[(file.series, file.shape[1:], photometric, axes)].append((file, frame))
+    return [_series(slices) for slices in found.values()]
+
+
+def _series(slices: list[tuple[DicomFile, int]]) -> Series:
+    keys = [_place(file, frame) for file, frame in slices]
+    order = np.array(sorted(range(len(slices)), key=keys.__getitem__))
+    places = np.array([key[0] for key in keys])
+    known = slices[0][0].geometry[slices[0][1]] is not None
+    positions = places[order] if known else np.arange(len(order), dtype=float)
+    parts: dict[Path, Part] = {}
+    for file, frame in slices:
+        before = parts[file.path].frames if file.path in parts else ()
+        parts[file.path] = Part(file, (*before, frame))
+    return Series(tuple(parts.values()), order, positions)
+
+
+def _place(file: DicomFile, frame: int) -> tuple[float, int, int, int]:
+    geometry = file.geometry[frame]
+    along = 0.0
+    if geometry is not None:
+        axes, position = geometry
+        along = round(float(np.cross(axes[:3], axes[3:]) @ position), 4)
+    return (along, *file.order, frame)

@@ -1,0 +1,34 @@
+"""Mask-Morph Graph U-Net: the deformation of thin-walled parts in a crash, on their own meshes."""
+
+from __future__ import annotations
+
+from scionwood import Plugin
+
+plugin = Plugin(
+    name="crash",
+    summary="Predict how thin-walled parts deform in a crash: graph networks on shell meshes, "
+    "readers of their files, a solver that makes the data",
+    backbones={
+        "mask_morph_unet": "scionwood_crash.backbones:mask_morph_unet",
+        "meshgraphnet": "scionwood_crash.backbones:meshgraphnet",
+        "transolver": "scionwood_crash.backbones:transolver",
+    },
+    readers={
+        "dyna": "scionwood_crash.readers.dyna:DynaReader",
+        "keyword": "scionwood_crash.readers.keyword:KeywordReader",
+        "mesh": "scionwood_crash.readers.meshes:MeshReader",
+        "vtk_series": "scionwood_crash.readers.vtk_series:VtkSeriesReader",
+        "zarr": "scionwood_crash.readers.store:ZarrReader",
+    },
+    data={
+        "suite": "scionwood_crash.suite_data:SuiteParts",
+        "files": "scionwood_crash.file_data:FileParts",
+    },
+    tasks={"displacement": "scionwood_crash.tasks:Displacement"},
+    commands={
+        "simulate": "scionwood_crash.suite.cli:simulate",
+        "predict": "scionwood_crash.cli:predict",
+        "evaluate": "scionwood_crash.cli:evaluate",
+    },
+    recipes="scionwood_crash.recipes",
+)

@@ -1,0 +1,113 @@
+"""The commands `scionwood crash predict | evaluate`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+
+def predict(
+    mesh: Path,
+    target: Path,
+    *,
+    run: Path,
+    held: Literal["field", "ends", "low", "high"] = "field",
+    direction: tuple[float, float, float] = (0.0, 0.0, -1.0),
+    impactor: Literal["plane", "cylinder"] = "cylinder",
+    speed: float = 7.0,
+    mass: float = 25.0,
+    radius: float = 90.0,
+    yield_stress: float = 0.35,
+    duration: float = 10.0,
+    units: str | None = None,
+    thickness: float | None = None,
+    fallback: Literal["refuse", "project"] = "refuse",
+    device: str = "cpu",
+    force: bool = False,
+) -> None:
+    """Predict how a part deforms, and write the history for ParaView or another program.
+
+    What the file says of the impact and the material is taken before these options. A file with as
+    many states as the network predicts gives its times too.
+
+    Args:
+        mesh: a deck, a mesh or a simulation in any format that is read.
+        target: the file to write: `.pvd`, `.vtp`, `.zarr`, or a name that ends in `d3plot`.
+        run: the run folder of `crash/displacement` that `scionwood fit` wrote.
+        held: nodes that cannot move: of the file's field `held`, or both ends of the longest axis,
+            or its lower or upper one.
+        direction: in which the impactor moves.
+        impactor: what hits the part, in its middle.
+        speed: m/s.
+        mass: kg.
+        radius: of a cylinder, mm.
+        yield_stress: of the sheet, GPa.
+        duration: of the history, ms.
+        units: of a file that does not say, such as `mm, ms, kg`.
+        thickness: of shells that have none in the file.
+        fallback: what happens to a part without two ends: an error, or a projection onto its axes.
+        device: where to compute, such as cpu or cuda.
+        force: replace the target if it exists.
+
+    Raises:
+        ReadError: the file is damaged, the part has no two ends, or nobody says what is held.
+        AdapterFileError: the run's adapter is damaged, or made for another base.
+        TrainingError: the folder is no finished run.
+        OutputExistsError: the target exists and `force` is false.
+        WriteError: the target cannot be written whole.
+    """
+    from scionwood_crash.inference import Predictor
+    from scionwood_crash.readers import open_series, write_series
+    from scionwood_crash.series import Setup
+
+    setup = Setup(direction, impactor, speed, mass, radius, yield_stress, duration, held)
+    series = open_series(Path(mesh), units=units, thickness=thickness)
+    predictor = Predictor(Path(run), fallback=fallback, device=device)
+    found = predictor.on_series(series, setup)
+    write_series(Path(target), found, overwrite=force)
+    print(f"{target}: {len(found)} states of {len(found.mesh.points)} nodes")
+    print(predictor.verdict)
+
+
+def evaluate(
+    predicted: Path,
+    true: Path,
+    *,
+    direction: tuple[float, float, float] | None = None,
+    probes: list[int] | None = None,
+    figures: Path | None = None,
+    as_json: bool = False,
+    force: bool = False,
+) -> None:
+    """Print mean Euclidean distance and maximum intrusion by time, and where it is.
+
+    Where both files have plastic strain, the energy that the sheet takes up is beside them.
+
+    Args:
+        predicted: a file that `predict` wrote, or any simulation of the same mesh and times.
+        true: what came about.
+        direction: of the impact; that of the true file's features, or else (0, 0, -1), where null.
+        probes: node numbers of the file, whose motion is given too, with its derivatives.
+        figures: also draw the deformed shapes, the curves and an animation into this folder.
+        as_json: print JSON.
+        force: replace figures that are there.
+
+    Raises:
+        ReadError: a file is damaged.
+        RecipeError: the two differ in nodes or times, or there is no such probe.
+        OutputExistsError: a figure exists and `force` is false.
+    """
+    import numpy as np
+
+    from scionwood_crash import evaluate as measure
+    from scionwood_crash.readers import open_series
+
+    given, wanted = open_series(Path(predicted)), open_series(Path(true))
+    defaults = zip("xyz", (0.0, 0.0, -1.0), strict=True)
+    stated = [wanted.features.get(f"impactor_direction_{axis}", value) for axis, value in defaults]
+    errors = measure.compare(given, wanted, np.array(direction or stated), probes or [])
+    if figures is not None:
+        measure.draw(given, wanted, errors, Path(figures), overwrite=force)
+    length = wanted.mesh.units.length
+    print(json.dumps(errors, indent=1) if as_json else measure.text(errors, length))

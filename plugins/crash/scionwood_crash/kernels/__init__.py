@@ -1,0 +1,9 @@
+"""Fused operators; each has a reference in plain torch, which is its definition."""
+
+from __future__ import annotations
+
+from scionwood_crash.kernels.edge_specific import edge_specific
+from scionwood_crash.kernels.operators import edge_block, report
+from scionwood_crash.kernels.reference import Weights
+
+__all__ = ["Weights", "edge_block", "edge_specific", "report"]

@@ -1,0 +1,66 @@
+"""The definition of the edge block in plain torch, differentiable by autograd.
+
+Shapes, with S sources, R targets, E edges and width H:
+
+    source: (S, H), target: (R, H), edge: (E, H), of one floating dtype.
+    src, dst: (E,) int64, the ends of each edge; dst does not fall.
+    share: (E,), what each edge counts in the sum.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+EPS = 1e-5
+"""Of the layer norm."""
+
+
+@final
+class Weights(NamedTuple):
+    """The parameters of a block: two layers and a norm. Each matrix is (H, H), each vector (H,)."""
+
+    source: Tensor
+    target: Tensor
+    edge: Tensor
+    bias: Tensor
+    second: Tensor
+    second_bias: Tensor
+    scale: Tensor
+    shift: Tensor
+
+
+def edge_block(
+    source: Tensor,
+    target: Tensor,
+    edge: Tensor,
+    src: Tensor,
+    dst: Tensor,
+    share: Tensor,
+    weights: Weights,
+) -> tuple[Tensor, Tensor]:
+    """`e' = e + norm(W2 silu(W1 [source, target, e] + b1) + b2)`, and the sums of `share e'`.
+
+    Source: the edge update of MeshGraphNets, Pfaff et al. 2021, arXiv:2010.03409.
+
+    Args:
+        source: see the module's list.
+        target: likewise.
+        edge: likewise.
+        src: likewise.
+        dst: likewise.
+        share: likewise.
+        weights: of the block.
+
+    Returns:
+        e' (E, H), and the sums over the edges of each target (R, H).
+    """
+    joined = torch.cat([source[src], target[dst], edge], 1)
+    first = torch.cat([weights.source, weights.target, weights.edge], 1)
+    z = F.linear(F.silu(F.linear(joined, first, weights.bias)), weights.second, weights.second_bias)
+    out = edge + F.layer_norm(z, z.shape[1:], weights.scale, weights.shift, EPS)
+    total = torch.zeros_like(target).index_add(0, dst, share[:, None] * out)
+    return out, total

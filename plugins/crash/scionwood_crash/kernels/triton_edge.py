@@ -1,0 +1,189 @@
+"""The edge block in Triton: one pass over the edges, sums by target without atomic additions.
+
+A program takes a block of targets, whose edges lie behind each other, and goes through them tile by
+tile: what belongs to nodes was multiplied before and is gathered, both layers and the norm stay in
+registers, and the tile's share of the sums is a product with a matrix of zeros and ones. So a
+result is the same in every run. Nothing is kept for the backward pass but the inputs: it computes
+the layers anew, its products are the library's, and its sums by source are those of edges in the
+order of their sources.
+"""
+# mypy: ignore-errors
+# The bodies are Triton's language, which mypy does not know.
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from scionwood_crash.kernels import plain
+from scionwood_crash.kernels.reference import EPS
+
+TARGETS, EDGES = 16, 32
+"""Targets of a program, and edges of a tile."""
+WIDEST = 128
+"""The largest width: both matrices of a block stay on the chip."""
+INTERPRETED = tl.constexpr(triton.knobs.runtime.interpret)
+
+
+def edge_block(
+    source: Tensor,
+    target: Tensor,
+    edge: Tensor,
+    src: Tensor,
+    dst: Tensor,
+    share: Tensor,
+    by_source: Tensor,
+    by_target: Tensor,
+    by_edge: Tensor,
+    bias: Tensor,
+    second: Tensor,
+    second_bias: Tensor,
+    scale: Tensor,
+    shift: Tensor,
+) -> tuple[Tensor, ...]:
+    """See `plain.edge_block`; nothing is kept for backward. A wider block goes to `plain`."""
+    weights = (by_source, by_target, by_edge, bias, second, second_bias, scale, shift)
+    if edge.shape[1] > WIDEST or not len(edge):
+        return plain.edge_block(source, target, edge, src, dst, share, *weights)
+    at_source, at_target = F.linear(source, by_source), F.linear(target, by_target, bias)
+    edge = edge.contiguous()
+    out, total = torch.empty_like(edge), torch.empty_like(target)
+    start = starts(dst, len(target))
+    width = edge.shape[1]
+    with torch.cuda.device_of(edge):
+        _forward[(triton.cdiv(len(target), TARGETS),)](
+            at_source, at_target, edge, src, dst, share, start, by_edge.contiguous(),
+            second.contiguous(), second_bias, scale, shift, out, total, len(target), width,
+            EPS=EPS, WIDTH=padded(width), TARGETS=TARGETS, EDGES=EDGES, num_warps=4,
+        )  # fmt: skip
+    none, moment = edge.new_empty(0, width), edge.new_empty(0, 1)
+    return out, total, none, torch.empty_like(none), moment, torch.empty_like(moment)
+
+
+def edge_block_backward(grad: Tensor, grad_total: Tensor, *rest: Any) -> tuple[Tensor, ...]:
+    """See `plain.edge_block_backward`; the layers are computed anew."""
+    source, target, edge, src, dst, share, *weights = rest[:14]
+    hidden, by_weights = rest[14], rest[18]
+    if len(hidden) or not len(edge):
+        return plain.edge_block_backward(grad, grad_total, *rest)
+    by_source, by_target, by_edge, bias, second, second_bias, scale, shift = weights
+    hidden = F.linear(edge, by_edge)
+    hidden += F.linear(source, by_source)[src]
+    hidden += F.linear(target, by_target, bias)[dst]
+    active = F.silu(hidden)
+    z = F.linear(active, second, second_bias)
+    by_out = grad_total[dst].mul_(share[:, None]).add_(grad)
+    _, mean, rstd = torch.native_layer_norm(z, z.shape[1:], scale, shift, EPS)
+    by_z, d_scale, d_shift = torch.ops.aten.native_layer_norm_backward(
+        by_out, z, z.shape[1:], mean, rstd, scale, shift, [True, by_weights, by_weights]
+    )
+    by_hidden = torch.ops.aten.silu_backward(by_z @ second, hidden)
+    at_target = sum_by_target(by_hidden, dst, len(target))
+    order = torch.argsort(src, stable=True)
+    at_source = sum_by_target(by_hidden[order], src[order], len(source))
+    found = (at_source @ by_source, at_target @ by_target, by_out.addmm_(by_hidden, by_edge))
+    if not by_weights:
+        return *found, *(scale.new_empty(0) for _ in range(8))
+    nodes = (at_source.t() @ source, at_target.t() @ target, by_hidden.t() @ edge)
+    return *found, *nodes, at_target.sum(0), by_z.t() @ active, by_z.sum(0), d_scale, d_shift
+
+
+def sum_by_target(values: Tensor, dst: Tensor, count: int) -> Tensor:
+    """Sums of rows (E, H) that are sorted by target, (count, H), the same in every run."""
+    width = values.shape[1]
+    total = values.new_empty(count, width)
+    with torch.cuda.device_of(values):
+        _sum[(triton.cdiv(count, TARGETS),)](
+            values.contiguous(), dst, starts(dst, count), total, count, width,
+            WIDTH=padded(width), TARGETS=TARGETS, EDGES=EDGES, num_warps=4,
+        )  # fmt: skip
+    return total
+
+
+def starts(dst: Tensor, count: int) -> Tensor:
+    """The first edge of each target, and behind the last one their number: (count + 1,)."""
+    return torch.searchsorted(dst, torch.arange(count + 1, device=dst.device))
+
+
+def padded(width: int) -> int:
+    """The power of two that holds a width, and at least what a matrix unit takes."""
+    return max(16, triton.next_power_of_2(width))
+
+
+@triton.jit
+def _dot(a, b, total):
+    """`total + a b`; float32 operands are not rounded to TF32."""
+    if INTERPRETED:  # the interpreter multiplies bfloat16 as if its bits were integers
+        a, b = a.to(tl.float32), b.to(tl.float32)
+    return tl.dot(a, b, total, input_precision="ieee")
+
+
+@triton.jit
+def _forward(
+    at_source, at_target, edge, src, dst, share, start, by_edge, second, second_bias, scale, shift,
+    out, total, count, width,
+    EPS: tl.constexpr, WIDTH: tl.constexpr, TARGETS: tl.constexpr, EDGES: tl.constexpr,
+):  # fmt: skip
+    first = tl.program_id(0) * TARGETS
+    targets, columns = first + tl.arange(0, TARGETS), tl.arange(0, WIDTH)
+    inside, known = columns < width, targets < count
+    square = columns[:, None] * width + columns[None, :]
+    both = inside[:, None] & inside[None, :]
+    w_edge = tl.trans(tl.load(by_edge + square, both, 0.0))
+    w_second = tl.trans(tl.load(second + square, both, 0.0))
+    b_second = tl.load(second_bias + columns, inside, 0.0).to(tl.float32)
+    gain = tl.load(scale + columns, inside, 0.0).to(tl.float32)
+    lift = tl.load(shift + columns, inside, 0.0).to(tl.float32)
+    sums = tl.zeros((TARGETS, WIDTH), tl.float32)
+    begin, end = tl.load(start + first), tl.load(start + tl.minimum(first + TARGETS, count))
+    for at in range(begin, end, EDGES):
+        rows = at + tl.arange(0, EDGES).to(tl.int64)
+        there = rows < end
+        mask = there[:, None] & inside[None, :]
+        place = rows[:, None] * width + columns[None, :]
+        ours = tl.load(edge + place, mask, 0.0)
+        here, goal = tl.load(src + rows, there, 0), tl.load(dst + rows, there, -1)
+        hidden = tl.load(at_source + here[:, None] * width + columns[None, :], mask, 0.0)
+        hidden = hidden.to(tl.float32)
+        hidden += tl.load(at_target + goal[:, None] * width + columns[None, :], mask, 0.0)
+        hidden = _dot(ours, w_edge, hidden)
+        active = (hidden * tl.sigmoid(hidden)).to(edge.dtype.element_ty)
+        z = _dot(active, w_second, tl.zeros((EDGES, WIDTH), tl.float32)) + b_second[None, :]
+        z = tl.where(inside[None, :], z, 0.0)
+        centred = tl.where(inside[None, :], z - tl.sum(z, 1)[:, None] / width, 0.0)
+        deviation = tl.sqrt(tl.sum(centred * centred, 1) / width + EPS)
+        result = centred / deviation[:, None] * gain[None, :] + lift[None, :]
+        result = tl.where(mask, result + ours.to(tl.float32), 0.0)
+        tl.store(out + place, result.to(out.dtype.element_ty), mask)
+        counted = result * tl.load(share + rows, there, 0.0).to(tl.float32)[:, None]
+        belongs = (targets[:, None] == goal[None, :]).to(tl.float32)
+        sums = _dot(belongs, counted, sums)
+    place = targets[:, None].to(tl.int64) * width + columns[None, :]
+    tl.store(total + place, sums.to(total.dtype.element_ty), known[:, None] & inside[None, :])
+
+
+@triton.jit
+def _sum(
+    values, dst, start, total, count, width,
+    WIDTH: tl.constexpr, TARGETS: tl.constexpr, EDGES: tl.constexpr,
+):  # fmt: skip
+    first = tl.program_id(0) * TARGETS
+    targets, columns = first + tl.arange(0, TARGETS), tl.arange(0, WIDTH)
+    inside, known = columns < width, targets < count
+    sums = tl.zeros((TARGETS, WIDTH), tl.float32)
+    begin, end = tl.load(start + first), tl.load(start + tl.minimum(first + TARGETS, count))
+    for at in range(begin, end, EDGES):
+        rows = at + tl.arange(0, EDGES).to(tl.int64)
+        there = rows < end
+        place = rows[:, None] * width + columns[None, :]
+        ours = tl.load(values + place, there[:, None] & inside[None, :], 0.0).to(tl.float32)
+        goal = tl.load(dst + rows, there, -1)
+        belongs = (targets[:, None] == goal[None, :]).to(tl.float32)
+        sums = _dot(belongs, ours, sums)
+    place = targets[:, None].to(tl.int64) * width + columns[None, :]
+    tl.store(total + place, sums.to(total.dtype.element_ty), known[:, None] & inside[None, :])

@@ -1,0 +1,121 @@
+"""The layers of the networks: perceptrons, updates of graphs, and layers that belong to edges."""
+
+from __future__ import annotations
+
+import math
+from typing import final
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from scionwood_crash.kernels import Weights, edge_block, edge_specific
+
+
+@final
+class Perceptron(nn.Module):
+    """`W2 silu(W1 x)`, and a norm unless it is left out."""
+
+    def __init__(self, width_in: int, width: int, width_out: int, *, norm: bool = True) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(width_in, width), nn.Linear(width, width_out)
+        self.norm = nn.LayerNorm(width_out) if norm else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (..., in) to (..., out)."""
+        y: Tensor = self.norm(self.last(F.silu(self.first(x))))
+        return y
+
+
+@final
+class GraphBlock(nn.Module):
+    """Edges learn of their ends, then targets of their edges; weights are shared by all edges.
+
+    Source: the processor of MeshGraphNets, Pfaff et al. 2021, arXiv:2010.03409.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.source = nn.Linear(width, width, bias=False)
+        self.target = nn.Linear(width, width, bias=False)
+        self.edge, self.second = nn.Linear(width, width), nn.Linear(width, width)
+        self.norm = nn.LayerNorm(width)
+        self.node = Perceptron(2 * width, width, width)
+
+    def forward(
+        self, source: Tensor, target: Tensor, edge: Tensor, ends: Tensor, share: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Update targets and edges.
+
+        Args:
+            source: (S, width).
+            target: (R, width).
+            edge: (E, width).
+            ends: (2, E) int64, sources and targets, sorted by target.
+            share: (E,), what an edge counts.
+
+        Returns:
+            The targets and the edges, of the same shapes.
+        """
+        edge, total = self._edges(source, target, edge, ends, share)
+        return target + self.node(torch.cat([target, total], 1)), edge
+
+    def _edges(
+        self, source: Tensor, target: Tensor, edge: Tensor, ends: Tensor, share: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        if self._plain() and not torch.is_autocast_enabled(edge.device.type):
+            weights = Weights(
+                self.source.weight,
+                self.target.weight,
+                self.edge.weight,
+                self.edge.bias,
+                self.second.weight,
+                self.second.bias,
+                self.norm.weight,
+                self.norm.bias,
+            )
+            return edge_block(source, target, edge, ends[0], ends[1], share, weights)
+        # An adapter is on a layer, or the dtype changes on the way: layer by layer.
+        hidden = self.edge(edge) + self.source(source)[ends[0]] + self.target(target)[ends[1]]
+        edge = edge + self.norm(self.second(F.silu(hidden)))
+        total = torch.zeros_like(target, dtype=edge.dtype)
+        return edge, total.index_add(0, ends[1], edge * share[:, None].to(edge.dtype))
+
+    def _plain(self) -> bool:
+        return all(
+            type(layer) is nn.Linear for layer in (self.source, self.target, self.edge, self.second)
+        )
+
+
+@final
+class EdgeSpecific(nn.Module):
+    """A matrix for every connection between two coarse levels, a bias for every target, a norm.
+
+    Most of the network's weights are here. `weight` is (edge, in, out), so that peft's
+    `target_parameters` gives each edge a low-rank update of its own.
+
+    Source: MAgNET, Deshpande et al. 2024, arXiv:2211.00713; here with a silu and a norm.
+    """
+
+    sources: Tensor
+
+    def __init__(self, sources: np.ndarray, width: int) -> None:
+        super().__init__()
+        targets, degree = sources.shape
+        self.register_buffer("sources", torch.from_numpy(sources).long(), persistent=False)
+        bound = math.sqrt(1 / (degree * width))
+        self.weight = nn.Parameter(torch.randn(targets * degree, width, width) * bound)
+        self.bias = nn.Parameter(torch.zeros(targets, width))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, source, width) to (batch, target, width)."""
+        y: Tensor = self.norm(F.silu(edge_specific(x, self.weight, self.sources) + self.bias))
+        return y
+
+
+def vectors(source: Tensor, target: Tensor, ends: Tensor) -> Tensor:
+    """From source to target and how long, (E, 4): of positions (S, 3), (R, 3) and ends (2, E)."""
+    step = target[ends[1]] - source[ends[0]]
+    return torch.cat([step, step.norm(dim=1, keepdim=True)], 1)

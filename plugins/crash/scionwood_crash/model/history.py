@@ -1,0 +1,116 @@
+"""From the state of a node, or a cell, to what happens to it over time."""
+
+from __future__ import annotations
+
+from typing import Literal, final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from scionwood_crash.model.blocks import Perceptron
+from scionwood_crash.model.graph import CONDITIONS, DIRECTION, REACH, CrashGraph, free_flight
+
+History = Literal["one_shot", "recurrent"]
+SMALL = 0.1
+"""Scale of the last layer's initial weights: at first a part hardly moves."""
+
+
+@final
+class OneShot(nn.Module):
+    """All frames at once."""
+
+    def __init__(self, width: int, frames: int) -> None:
+        super().__init__()
+        self.frames = frames
+        self.perceptron = Perceptron(width, 2 * width, 3 * (frames - 1), norm=False)
+        _shrink(self.perceptron.last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, width) to displacements (N, frames, 3); the first frame is at rest."""
+        steps = self.perceptron(x).reshape(len(x), self.frames - 1, 3)
+        return F.pad(steps, (0, 0, 1, 0))
+
+
+@final
+class Recurrent(nn.Module):
+    """Frame after frame, each the step from the one before: a gated recurrent unit in every node.
+
+    Source: the unit is that of Cho et al. 2014, arXiv:1406.1078; its place is a reconstruction.
+    """
+
+    def __init__(self, width: int, frames: int) -> None:
+        super().__init__()
+        self.frames = frames
+        self.unit = nn.GRUCell(3, width)
+        self.step = nn.Linear(width, 3)
+        _shrink(self.step)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, width) to displacements (N, frames, 3); the first frame is at rest."""
+        found = [x.new_zeros(len(x), 3)]
+        for _ in range(self.frames - 1):
+            x = self.unit(found[-1], x)
+            found.append(found[-1] + self.step(x))
+        return torch.stack(found, 1)
+
+
+@final
+class Contact(nn.Module):
+    """Nothing is passed by what hits it: nodes in its way move at least as far as it does.
+
+    The travel of the impactor is predicted from the part's mean state and its numbers, never faster
+    than it came. A node that it reaches after a way g is moved along its direction by the travel
+    less g at least. So the dent has the impactor's shape, and its depth is a matter of one number a
+    frame. This is the project's own addition.
+
+    Args:
+        width: of the states of nodes.
+        frames: states of a history.
+    """
+
+    def __init__(self, width: int, frames: int) -> None:
+        super().__init__()
+        self.perceptron = Perceptron(width + CONDITIONS, 2 * width, frames - 1, norm=False)
+
+    def forward(self, moved: Tensor, x: Tensor, graph: CrashGraph) -> Tensor:
+        """Map displacements (N, frames, 3) of nodes with states (N, width) to the same shape."""
+        direction = graph.condition[:, DIRECTION][graph.batch]
+        along = torch.einsum("ntk,nk->nt", moved, direction)
+        ahead = self.travel(x, graph)[graph.batch] - graph.features[:, REACH, None]
+        return moved + F.relu(ahead - along)[..., None] * direction[:, None]
+
+    def travel(self, x: Tensor, graph: CrashGraph) -> Tensor:
+        """From the first contact on, (part, frames), in 100 mm."""
+        parts = len(graph.condition)
+        count = torch.bincount(graph.batch, minlength=parts)[:, None]
+        mean = x.new_zeros(parts, x.shape[1]).index_add(0, graph.batch, x) / count
+        speed = self.perceptron(torch.cat([mean, graph.condition], 1)) + 1  # of the first, at first
+        free = free_flight(graph.condition)[:, None] / speed.shape[1]
+        return F.pad((free * torch.tanh(speed)).cumsum(1), (1, 0))
+
+
+@final
+class PlasticStrain(nn.Module):
+    """The plastic strain of cells, which never falls."""
+
+    def __init__(self, width: int, frames: int) -> None:
+        super().__init__()
+        self.frames = frames
+        self.perceptron = Perceptron(width, width, frames - 1, norm=False)
+
+    def forward(self, x: Tensor, cells: Tensor) -> Tensor:
+        """Map nodes (N, width) and cells (C, 4) to (C, frames), 0 in the first frame."""
+        growth = F.softplus(self.perceptron(x[cells].mean(1)) - 4)  # about 0.02 a frame at first
+        return F.pad(growth.cumsum(1), (1, 0))
+
+
+def make_history(kind: History, width: int, frames: int) -> OneShot | Recurrent:
+    """The decoder of a kind."""
+    return OneShot(width, frames) if kind == "one_shot" else Recurrent(width, frames)
+
+
+@torch.no_grad()
+def _shrink(layer: nn.Linear) -> None:
+    layer.weight.mul_(SMALL)
+    layer.bias.zero_()

@@ -1,0 +1,59 @@
+"""A baseline: MeshGraphNet, whose updates stay on the mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, final
+
+from torch import Tensor, nn
+
+from scionwood_crash.model.blocks import GraphBlock, Perceptron, vectors
+from scionwood_crash.model.graph import CrashGraph
+from scionwood_crash.model.history import History
+from scionwood_crash.model.network import INPUTS, LINEAR, Network
+from scionwood_crash.model.presets import Size
+
+
+@final
+class MeshGraphNet(Network):
+    """A number of updates on the mesh, one after the other.
+
+    Source: Pfaff et al. 2021, arXiv:2010.03409, with all frames at once instead of a rollout.
+
+    Args:
+        size: the dimensions; of them the width.
+        blocks: updates.
+        frames: states of a history, the first one at rest.
+        history: how they come about.
+        plastic: also predict the plastic strain of cells.
+        contact: keep nodes ahead of the impactor; see `history.Contact`.
+        card: entries for the model card.
+    """
+
+    adapter_targets: ClassVar[Mapping[str, str]] = {"linear": LINEAR}
+
+    def __init__(
+        self,
+        size: Size,
+        *,
+        blocks: int,
+        frames: int,
+        history: History = "one_shot",
+        plastic: bool = False,
+        contact: bool = True,
+        card: Mapping[str, str] | None = None,
+    ) -> None:
+        options = {"plastic": plastic, "contact": contact}
+        super().__init__(size, frames=frames, history=history, card=card, **options)
+        self.encode = Perceptron(INPUTS, size.width, size.width)
+        self.embed = nn.Linear(4, size.width)
+        self.blocks = nn.ModuleList([GraphBlock(size.width) for _ in range(blocks)])
+
+    def states(self, graph: CrashGraph) -> Tensor:
+        """The state of every node, (N, width)."""
+        x = self.encode(self.inputs(graph, graph.features))
+        edge = self.embed(vectors(graph.position, graph.position, graph.edges))
+        ones = x.new_ones(len(edge))
+        for block in self.blocks:
+            x, edge = block(x, x, edge, graph.edges, ones)
+        return x

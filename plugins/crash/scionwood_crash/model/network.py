@@ -1,0 +1,116 @@
+"""What all networks of this plugin share: the form of input and output, nodes that cannot move."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from scionwood import RecipeError
+from scionwood_crash.model.graph import CONDITIONS, NODE_FEATURES, CrashGraph
+from scionwood_crash.model.history import Contact, History, PlasticStrain, make_history
+from scionwood_crash.model.novelty import Novelty
+from scionwood_crash.model.presets import Size
+
+INPUTS = NODE_FEATURES + CONDITIONS
+
+
+class Network(nn.Module, ABC):
+    """A state for every node, and what it says of displacement and plastic strain.
+
+    Args:
+        size: the dimensions.
+        frames: states of a history, the first one at rest.
+        history: how they come about.
+        plastic: also predict the plastic strain of cells.
+        contact: keep nodes ahead of the impactor; see `history.Contact`.
+        card: entries for the model card.
+    """
+
+    adapter_targets: ClassVar[Mapping[str, str]]
+    head = ("decode", "novelty")
+
+    def __init__(
+        self,
+        size: Size,
+        *,
+        frames: int,
+        history: History = "one_shot",
+        plastic: bool = False,
+        contact: bool = True,
+        card: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__()
+        self.size, self.frames, self.plastic = size, frames, plastic
+        self.contact = contact
+        self.card = dict(card or {})
+        self.levels = [len(level) for level in size.template().levels]
+        decode: dict[str, nn.Module] = {"displacement": make_history(history, size.width, frames)}
+        if contact:
+            decode["contact"] = Contact(size.width, frames)
+        if plastic:
+            decode["plastic"] = PlasticStrain(size.width, frames)
+        self.decode = nn.ModuleDict(decode)
+        self.novelty = Novelty(self.levels[0])
+
+    @abstractmethod
+    def states(self, graph: CrashGraph) -> Tensor:
+        """The state of every node, (N, width)."""
+
+    def forward(
+        self,
+        features: Tensor,
+        condition: Tensor,
+        position: Tensor,
+        edges: Tensor,
+        near: Tensor,
+        share: Tensor,
+        coarse: Tensor,
+        batch: Tensor,
+        cells: Tensor,
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Predict the histories of the nodes of one or more parts.
+
+        The arguments are the fields of a `CrashGraph`.
+
+        Returns:
+            Displacements (N, frames, 3) in 100 mm, in the axes of each part, exactly zero at nodes
+            that are held; with the plastic strain (C, frames) behind it where that was asked for.
+
+        Raises:
+            RecipeError: the coarse nodes are those of another size.
+        """
+        graph = CrashGraph(features, condition, position, edges, near, share, coarse, batch, cells)
+        self._check(graph)
+        x = self.states(graph)
+        moved = self.decode["displacement"](x)
+        if self.contact:
+            moved = self.decode["contact"](moved, x, graph)
+        moved = torch.where(graph.held[:, None, None], 0.0, moved)
+        if not self.plastic:
+            return moved
+        return moved, self.decode["plastic"](x, cells)
+
+    def example_input(self) -> tuple[Tensor, ...]:
+        """A profile with a hole of its boundary's own size, from the suite's own encoder."""
+        from scionwood_crash.encode import example_graph
+
+        return example_graph(self.size)
+
+    def _check(self, graph: CrashGraph) -> None:
+        found, wanted = len(graph.coarse), len(graph.condition) * sum(self.levels)
+        if found != wanted:
+            rule = f"this size has {sum(self.levels)} coarse nodes a part, which makes {wanted}"
+            remedy = "Give `size` of the data the value of `size` of the backbone"
+            raise RecipeError(f"graph with {found} coarse nodes", rule, remedy)
+
+    def inputs(self, graph: CrashGraph, features: Tensor) -> Tensor:
+        """Features of nodes with those of their part, (N, 28)."""
+        return torch.cat([features, graph.condition[graph.batch]], 1)
+
+
+LINEAR = r"(.*\.)?(source|target|edge|second|first|last|embed|pool_edge|unpool_edge)"
+"""The linear layers of perceptrons and graph blocks."""

@@ -1,0 +1,116 @@
+"""A baseline: attention between slices of the mesh, as in Transolver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from scionwood_crash.model.blocks import Perceptron
+from scionwood_crash.model.graph import CrashGraph
+from scionwood_crash.model.history import History
+from scionwood_crash.model.network import INPUTS, Network
+from scionwood_crash.model.presets import Size
+
+
+@final
+class PhysicsAttention(nn.Module):
+    """Nodes are gathered in slices by learned weights; slices attend to each other.
+
+    Source: Wu et al. 2024, arXiv:2402.02366, equations 1 to 3; parts of a batch stay apart.
+    """
+
+    def __init__(self, width: int, heads: int, slices: int) -> None:
+        super().__init__()
+        self.heads, self.slices = heads, slices
+        self.value, self.query = nn.Linear(width, width), nn.Linear(width, heads * slices)
+        self.qkv = nn.Linear(width // heads, 3 * (width // heads), bias=False)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, batch: Tensor, parts: int) -> Tensor:
+        """Map (N, width) to the same shape; batch (N,) says the part of each node."""
+        n, width = x.shape
+        weights = self.query(x).reshape(n, self.heads, self.slices).softmax(-1)
+        value = self.value(x).reshape(n, self.heads, -1)
+        share = torch.einsum("nhs,nhc->nhsc", weights, value).flatten(1)
+        total = x.new_zeros(parts, share.shape[1]).index_add(0, batch, share)
+        mass = x.new_zeros(parts, self.heads * self.slices).index_add(0, batch, weights.flatten(1))
+        token = total.reshape(parts, self.heads, self.slices, -1)
+        token = token / (mass.reshape(parts, self.heads, self.slices, 1) + 1e-5)
+        q, k, v = self.qkv(token).chunk(3, -1)
+        token = F.scaled_dot_product_attention(q, k, v)
+        back = torch.einsum("nhs,nhsc->nhc", weights, token[batch])
+        y: Tensor = self.out(back.reshape(n, width))
+        return y
+
+
+@final
+class TransolverBlock(nn.Module):
+    """Attention between slices, then a perceptron, each with a norm before and added."""
+
+    def __init__(self, width: int, heads: int, slices: int) -> None:
+        super().__init__()
+        self.attend = PhysicsAttention(width, heads, slices)
+        self.norm, self.norm_mlp = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.mlp = Perceptron(width, 2 * width, width, norm=False)
+
+    def forward(self, x: Tensor, batch: Tensor, parts: int) -> Tensor:
+        """Map (N, width) to the same shape."""
+        x = x + self.attend(self.norm(x), batch, parts)
+        y: Tensor = x + self.mlp(self.norm_mlp(x))
+        return y
+
+
+@final
+class Transolver(Network):
+    """Attention between slices of the mesh; it sees positions, and no edges.
+
+    Source: Wu et al. 2024, arXiv:2402.02366, with all frames at once.
+
+    Args:
+        size: the dimensions; of them the width.
+        blocks: layers.
+        heads: of the attention.
+        slices: of each head.
+        frames: states of a history, the first one at rest.
+        history: how they come about.
+        plastic: also predict the plastic strain of cells.
+        contact: keep nodes ahead of the impactor; see `history.Contact`.
+        card: entries for the model card.
+    """
+
+    adapter_targets: ClassVar[Mapping[str, str]] = {
+        "linear": r".*\.(value|query|qkv|out|first|last)",
+        "attention": r".*\.(value|query|qkv|out)",
+    }
+
+    def __init__(
+        self,
+        size: Size,
+        *,
+        blocks: int,
+        heads: int = 4,
+        slices: int = 16,
+        frames: int,
+        history: History = "one_shot",
+        plastic: bool = False,
+        contact: bool = True,
+        card: Mapping[str, str] | None = None,
+    ) -> None:
+        options = {"plastic": plastic, "contact": contact}
+        super().__init__(size, frames=frames, history=history, card=card, **options)
+        width = size.width
+        self.encode = Perceptron(INPUTS + 3, width, width)
+        self.blocks = nn.ModuleList([TransolverBlock(width, heads, slices) for _ in range(blocks)])
+        self.norm = nn.LayerNorm(width)
+
+    def states(self, graph: CrashGraph) -> Tensor:
+        """The state of every node, (N, width)."""
+        x = self.encode(torch.cat([self.inputs(graph, graph.features), graph.position], 1))
+        for block in self.blocks:
+            x = block(x, graph.batch, len(graph.condition))
+        y: Tensor = self.norm(x)
+        return y

@@ -1,0 +1,174 @@
+"""Mask-Morph Graph U-Net: shared updates on the mesh, matrices of their own between coarse levels.
+
+Reconstruction: of arXiv:2605.15231 the abstract and a reader's notes were at hand, not the text.
+From these are the fixed coarse hierarchy that is morphed onto each part, layers of edges between
+its levels, masking in supervised training, and what is frozen in a transfer; features, widths,
+levels and the rule for fine to coarse edges are this project's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor, nn
+
+from scionwood import RecipeError
+from scionwood_crash.model.blocks import EdgeSpecific, GraphBlock, Perceptron, vectors
+from scionwood_crash.model.graph import CONDITIONS, NODE_FEATURES, CrashGraph
+from scionwood_crash.model.history import History
+from scionwood_crash.model.network import INPUTS, LINEAR, Network
+from scionwood_crash.model.presets import Size
+
+
+@final
+class Mask(nn.Module):
+    """In training, the features of some nodes give way to a token that is learned."""
+
+    def __init__(self, ratio: float, width: int) -> None:
+        super().__init__()
+        self.ratio = ratio
+        self.token = nn.Parameter(torch.zeros(width))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (N, width) to the same shape; in evaluation nothing is masked."""
+        if not self.training or not self.ratio:
+            return features
+        hidden = torch.rand(len(features), 1, device=features.device) < self.ratio
+        return torch.where(hidden, self.token.to(features.dtype), features)
+
+
+@final
+class Level(nn.Module):
+    """The updates on one coarse level; its edges are the same for every part."""
+
+    ends: Tensor
+
+    def __init__(self, ends: Tensor, nodes: int, width: int, blocks: int) -> None:
+        super().__init__()
+        self.register_buffer("ends", ends, persistent=False)
+        self.nodes = nodes
+        self.embed = nn.Linear(4, width)
+        self.blocks = nn.ModuleList([GraphBlock(width) for _ in range(blocks)])
+
+    def forward(self, x: Tensor, position: Tensor) -> Tensor:
+        """Map states (batch, node, width) at positions (batch, node, 3) to the same shape."""
+        batch = len(x)
+        ends = torch.cat([self.ends + at * self.nodes for at in range(batch)], 1)
+        flat, places = x.flatten(0, 1), position.flatten(0, 1)
+        edge, share = self.embed(vectors(places, places, ends)), flat.new_ones(ends.shape[1])
+        for block in self.blocks:
+            flat, edge = block(flat, flat, edge, ends, share)
+        return flat.reshape(x.shape)
+
+
+@final
+class MaskMorphUNet(Network):
+    """Fine updates, coarse levels down and up, fine updates.
+
+    Args:
+        size: the dimensions.
+        frames: states of a history, the first one at rest.
+        history: how they come about.
+        plastic: also predict the plastic strain of cells.
+        contact: keep nodes ahead of the impactor; see `history.Contact`.
+        mask: the share of nodes whose features are masked in training.
+        card: entries for the model card.
+
+    Raises:
+        RecipeError: `mask` is no share below 1.
+    """
+
+    adapter_targets: ClassVar[Mapping[str, str]] = {
+        "linear": LINEAR,
+        "frozen-edge": "encode|encode_coarse|embed|pool_edge|pool|unpool_edge|unpool"
+        r"|(before|after|descent|ascent)\.\d+",
+        "edge": r"(down|up)\.\d+",
+    }
+
+    def __init__(
+        self,
+        size: Size,
+        *,
+        frames: int,
+        history: History = "one_shot",
+        plastic: bool = False,
+        contact: bool = True,
+        mask: float = 0.0,
+        card: Mapping[str, str] | None = None,
+    ) -> None:
+        options = {"plastic": plastic, "contact": contact}
+        super().__init__(size, frames=frames, history=history, card=card, **options)
+        if not 0 <= mask < 1:
+            raise RecipeError(f"mask: {mask}", "a share of nodes, 0 <= mask < 1", "Such as 0.15")
+        width, template = size.width, size.template()
+        self.mask = Mask(mask, NODE_FEATURES)
+        self.encode = Perceptron(INPUTS, width, width)
+        self.encode_coarse = Perceptron(3 + CONDITIONS, width, width)
+        self.embed = nn.Linear(4, width)
+        self.before, self.after = (_blocks(width, size.fine) for _ in range(2))
+        self.pool_edge, self.pool = nn.Linear(4, width), GraphBlock(width)
+        self.unpool_edge, self.unpool = nn.Linear(4, width), GraphBlock(width)
+        sides = list(zip(map(torch.from_numpy, template.edges), self.levels, strict=True))
+        self.descent = nn.ModuleList([Level(*side, width, size.coarse) for side in sides])
+        self.ascent = nn.ModuleList([Level(*side, width, size.coarse) for side in sides[:-1]])
+        self.down = nn.ModuleList([EdgeSpecific(way.sources, width) for way in template.down])
+        self.up = nn.ModuleList([EdgeSpecific(way.sources, width) for way in template.up])
+
+    def states(self, graph: CrashGraph) -> Tensor:
+        """The state of every node, (N, width)."""
+        x = self.encode(self.inputs(graph, self.mask(graph.features)))
+        edge = self.embed(vectors(graph.position, graph.position, graph.edges))
+        ones = x.new_ones(len(edge))
+        for block in self.before:
+            x, edge = block(x, x, edge, graph.edges, ones)
+        x = self._through(graph, x)
+        for block in self.after:
+            x, edge = block(x, x, edge, graph.edges, ones)
+        return x
+
+    def _through(self, graph: CrashGraph, x: Tensor) -> Tensor:
+        """To the coarse levels and back to the nodes."""
+        batch = len(graph.condition)
+        places = graph.coarse.reshape(batch, -1, 3)
+        levels = list(places.split(self.levels, 1))
+        first = levels[0].flatten(0, 1)
+        own = graph.condition.repeat_interleave(self.levels[0], 0)
+        coarse = self.encode_coarse(torch.cat([first, own], 1))
+        ends, share = _to_coarse(graph, len(coarse))
+        edge = self.pool_edge(vectors(graph.position, first, ends))
+        coarse, _ = self.pool(x, coarse, edge, ends, share)
+        coarse = self._coarse(coarse.reshape(batch, self.levels[0], -1), levels).flatten(0, 1)
+        ends = torch.stack([graph.near.reshape(-1), _rows(graph.near)])
+        edge = self.unpool_edge(vectors(first, graph.position, ends))
+        x, _ = self.unpool(coarse, x, edge, ends, graph.share.reshape(-1))
+        return x
+
+    def _coarse(self, x: Tensor, places: list[Tensor]) -> Tensor:
+        kept = []
+        for level, place, way in zip(self.descent, places, [*self.down, None], strict=True):
+            x = level(x, place)
+            kept.append(x)
+            x = x if way is None else way(x)
+        ways = list(zip(self.ascent, places, self.up, kept, strict=False))
+        for level, place, way, skip in reversed(ways):
+            x = level(skip + way(x), place)
+        return x
+
+
+def _blocks(width: int, count: int) -> nn.ModuleList:
+    return nn.ModuleList([GraphBlock(width) for _ in range(count)])
+
+
+def _rows(near: Tensor) -> Tensor:
+    return torch.arange(len(near), device=near.device).repeat_interleave(near.shape[1])
+
+
+def _to_coarse(graph: CrashGraph, count: int) -> tuple[Tensor, Tensor]:
+    """The edges from nodes to coarse nodes, sorted by target, and shares with sums of 1."""
+    order = torch.argsort(graph.near.reshape(-1), stable=True)
+    ends = torch.stack([_rows(graph.near)[order], graph.near.reshape(-1)[order]])
+    share = graph.share.reshape(-1)[order]
+    total = share.new_zeros(count).index_add(0, ends[1], share)
+    return ends, share / total.clamp_min(1e-12)[ends[1]]

@@ -1,0 +1,217 @@
+"""Coordinates u along and v around a part, by mean-value coordinates with its features pinned."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, final
+
+import numpy as np
+import scipy.sparse as sp
+import scipy.sparse.linalg as sla
+
+from scionwood import ReadError
+from scionwood_crash.morph.frame import Frame
+from scionwood_crash.morph.surface import Surface
+
+END = 0.5
+"""Boundary nodes within so many mean edges from an extreme of the axis are an end."""
+SHARP = 25.0
+"""Degrees between two cells from which their common edge may be a crease."""
+ROUND = 2.0
+"""And so many times the median of the edges along the part: a round tube has facets, no creases."""
+SPAN = 0.6
+"""A crease that covers less of u than this is a bead or a dent, and is not pinned."""
+NEAR = 0.04
+"""Creases whose mean v differ by less are one, interrupted by a hole."""
+ANCHOR = 1e-4
+"""How strongly v of a tube without creases is drawn to the angle, relative to its smoothness."""
+
+Section = Literal["open", "closed"]
+Fallback = Literal["refuse", "project"]
+
+
+@final
+class Parametrisation(NamedTuple):
+    """Coordinates of the nodes of a part.
+
+    Attributes:
+        uv: (node, 2); u from 0 to 1 towards the impact, v from 0 to 1 across an open section, and
+            around a closed one, where it is periodic and 0 at the seam.
+        section: whether v is periodic.
+        creases: how many were pinned.
+        method: `features`, or `project` where the part has no two ends.
+    """
+
+    uv: np.ndarray
+    section: Section
+    creases: int
+    method: Literal["features", "project"]
+
+    def flipped(self, surface: Surface) -> float:
+        """The share of triangles whose image in (u, v) is turned over, of cells of one sense."""
+        corner = self.unwrapped(surface.halves)
+        left, right = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
+        area = left[:, 0] * right[:, 1] - left[:, 1] * right[:, 0]
+        return float((area * np.sign(area.sum()) < -1e-12).mean())
+
+    def unwrapped(self, triangles: np.ndarray) -> np.ndarray:
+        """(triangle, 3, 2): the corners, those beyond the seam on the side of the first one."""
+        corner = self.uv[triangles].copy()
+        if self.section == "closed":
+            corner[..., 1] -= np.round(corner[..., 1] - corner[:, :1, 1])
+        return corner
+
+
+def parametrise(
+    surface: Surface, frame: Frame, *, fallback: Fallback = "refuse"
+) -> Parametrisation:
+    """Lay coordinates onto a part that has two ends: a profile, open or closed.
+
+    u is 0 and 1 on the ends. An open section has v of 0 and 1 on its side edges; a closed one is
+    cut at a seam on the side away from the impactor, which needs no edge of the mesh to follow it.
+    Creases from end to end have constant v. Everything between is in the mean of its neighbours, by
+    mean-value weights; holes are free boundaries.
+
+    Args:
+        surface: of the part.
+        frame: its axes; v begins opposite to the second one.
+        fallback: what happens to a part without two ends: an error, or a projection onto its axes.
+
+    Raises:
+        ReadError: the part has no two ends, and `fallback` is `refuse`.
+    """
+    x = frame.inward(surface.points)
+    ends = _ends(surface, x[:, 0])
+    if ends is None:
+        if fallback == "refuse":
+            rule = "a part has two ends, open or closed, at the extremes of its longest axis"
+            remedy = "Cut it into profiles, or allow the projection: --fallback project"
+            raise ReadError("mesh without two ends", rule, remedy)
+        return _projected(x)
+    low, high, joined = ends
+    u = _solve(surface.laplacian, np.concatenate([low, high]), np.repeat([0.0, 1.0], _sizes(ends)))
+    v, creases = _across(surface, x, u, ends) if joined else _around(surface, x, u)
+    return Parametrisation(
+        np.column_stack([u, v]), "open" if joined else "closed", creases, "features"
+    )
+
+
+def _ends(surface: Surface, along: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool] | None:
+    """The nodes of both ends, and whether one boundary joins them, as that of an open section."""
+    tolerance = END * surface.spacing
+    for rim in surface.rims[:1]:
+        low = rim[along[rim] < along.min() + tolerance]
+        high = rim[along[rim] > along.max() - tolerance]
+        if len(low) > 1 and len(high) > 1:
+            return low, high, True
+    rims = [rim for rim in surface.rims if len(rim) > 2]
+    if len(rims) < 2:
+        return None
+    rims.sort(key=lambda rim: along[rim].mean())
+    low, high = rims[0], rims[-1]
+    length = float(np.ptp(along))
+    if along[low].mean() > along.min() + 0.2 * length:
+        return None
+    if along[high].mean() < along.max() - 0.2 * length:
+        return None
+    return low, high, False
+
+
+def _across(
+    surface: Surface, x: np.ndarray, u: np.ndarray, ends: tuple[np.ndarray, np.ndarray, bool]
+) -> tuple[np.ndarray, int]:
+    """V of an open section, and its creases."""
+    rim = surface.rims[0]
+    pairs, counts, _ = surface.edges
+    edges = pairs[counts == 1]
+    inner = edges[np.isin(edges, rim).all(1)]
+    at_end = np.isin(inner, ends[0]).all(1) | np.isin(inner, ends[1]).all(1)
+    sides = surface.chains(inner[~at_end])[:2]
+    if len(sides) < 2:
+        raise ReadError("mesh with one side edge", "an open section has two", "Check its boundary")
+    sides.sort(key=lambda side: x[side, 2].mean())
+    nodes, values = np.concatenate(sides), np.repeat([0.0, 1.0], [len(side) for side in sides])
+    first = _solve(surface.laplacian, nodes, values)
+    groups = _creases(surface, u, first, nodes, np.ptp(x[:, 0]))
+    pinned = [(group, (i + 1) / (len(groups) + 1)) for i, group in enumerate(groups)]
+    nodes = np.concatenate([nodes, *(group for group, _ in pinned)])
+    values = np.concatenate([values, *(np.full(len(group), v) for group, v in pinned)])
+    return _solve(surface.laplacian, nodes, values), len(groups)
+
+
+def _around(surface: Surface, x: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, int]:
+    """V of a closed section in [0, 1), and its creases."""
+    angle = _angle(surface, x, u)
+    rows, columns, weights = surface.weights
+    jumps = np.round(angle[rows] - angle[columns])  # whole turns between a node and a neighbour
+    total = np.maximum(np.bincount(rows, weights, len(u)), 1e-300)
+    right = np.bincount(rows, weights * jumps, len(u)) / total
+    eye = sp.eye(len(u), format="csr")
+    v = sla.spsolve((surface.laplacian + ANCHOR * eye).tocsc(), right + ANCHOR * angle)
+    groups = _creases(surface, u, v % 1.0, np.empty(0, int), np.ptp(x[:, 0]))
+    if not groups:
+        return v % 1.0, 0
+    nodes = np.concatenate(groups)
+    values = np.concatenate(
+        [np.full(len(g), (i + 0.5) / len(groups)) for i, g in enumerate(groups)]
+    )
+    values += np.round(v[nodes] - values)  # a node's own v may lie beyond the seam
+    return _solve(surface.laplacian, nodes, values, right) % 1.0, len(groups)
+
+
+def _angle(surface: Surface, x: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """Turns in [0, 1) about the line of the sections' centres, from the side off the impactor."""
+    powers = np.vander(u, 4)
+    root = np.sqrt(surface.node_areas)[:, None]
+    fit, *_ = np.linalg.lstsq(powers * root, x[:, 1:] * root, rcond=None)
+    y, z = (x[:, 1:] - powers @ fit).T
+    return np.asarray(np.arctan2(-z, -y) / (2 * np.pi) % 1.0)
+
+
+def _creases(
+    surface: Surface, u: np.ndarray, v: np.ndarray, taken: np.ndarray, reach: float
+) -> list[np.ndarray]:
+    """The nodes of each crease that runs from end to end, in the order of v."""
+    pairs, angle = surface.bends
+    step = np.abs(np.diff(u[pairs], axis=1)[:, 0])
+    length = np.linalg.norm(np.diff(surface.points[pairs], axis=1)[:, 0], axis=1)
+    along = step * reach > 0.5 * length
+    if not along.any():
+        return []
+    sharp = along & (angle > max(SHARP, ROUND * float(np.median(angle[along]))))
+    chains = [chain[~np.isin(chain, taken)] for chain in surface.chains(pairs[sharp])]
+    chains = [chain for chain in chains if len(chain)]
+    groups: list[np.ndarray] = []
+    for chain in sorted(chains, key=lambda nodes: _middle(v[nodes])):
+        if groups and _middle(v[chain]) - _middle(v[groups[-1]]) < NEAR:
+            groups[-1] = np.concatenate([groups[-1], chain])
+        else:
+            groups.append(chain)
+    return [group for group in groups if np.ptp(u[group]) > SPAN]
+
+
+def _middle(v: np.ndarray) -> float:
+    """The mean of v, of nodes on both sides of the seam too."""
+    return float(np.angle(np.exp(2j * np.pi * v).mean()) / (2 * np.pi) % 1.0)
+
+
+def _solve(
+    laplacian: sp.csr_matrix, nodes: np.ndarray, values: np.ndarray, right: np.ndarray | None = None
+) -> np.ndarray:
+    """The values of all nodes, given those of some, in the mean of their neighbours elsewhere."""
+    found = np.zeros(laplacian.shape[0])
+    found[nodes] = values
+    free = np.ones(len(found), bool)
+    free[nodes] = False
+    load = -(laplacian @ found) + (0 if right is None else right)
+    found[free] = sla.spsolve(laplacian[free][:, free].tocsc(), load[free])
+    return found
+
+
+def _projected(x: np.ndarray) -> Parametrisation:
+    """Coordinates along the first and the third axis."""
+    low, size = x.min(0), np.maximum(np.ptp(x, axis=0), 1e-300)
+    return Parametrisation(((x - low) / size)[:, [0, 2]], "open", 0, "project")
+
+
+def _sizes(ends: tuple[np.ndarray, np.ndarray, bool]) -> list[int]:
+    return [len(ends[0]), len(ends[1])]

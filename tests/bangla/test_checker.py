@@ -1,0 +1,150 @@
+"""Agreement, mixing and register, with what the checker must leave alone."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+import scionwood_bangla
+from scionwood import RecipeError
+from scionwood_bangla.checker import check_text
+from scionwood_bangla.labelled import measure_letters, measure_sentences, sentences
+from scionwood_bangla.normalise import normalise
+
+
+def found(text: str, *register: str) -> list[tuple[str, str]]:
+    return [(f.rule, f.word) for f in check_text(text, register or None).faults]
+
+
+def n(*pairs: tuple[str, str]) -> list[tuple[str, str]]:
+    return [(rule, normalise(word)) for rule, word in pairs]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("আপনি কেমন আছ?", n(("agreement", "আছ"))),
+        ("কেমন আছ আপনি?", n(("agreement", "আছ"))),
+        ("আপনি কাল কী বললে?", n(("agreement", "বললে"))),
+        ("তিনি এই বইটি পড়ে।", n(("agreement", "পড়ে"))),
+        ("তারা বক্তৃতা দিয়েছেন।", n(("chandrabindu", "দিয়েছেন"))),
+        ("আপনাকে ধন্যবাদ। তোমার কথা মনে থাকবে।", n(("mixing", "তোমার"))),
+        ("আপনার চিঠি পেয়েছি। কবে আসছ?", n(("addressee", "আসছ"))),
+        ("জনাব, তোমার কাছে আমার নিবেদন আছে।", n(("vocative", "তোমার"))),
+    ],
+)
+def test_a_fault_is_found_and_named(text, wanted):
+    assert found(text) == wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "তিনি বইটি পড়েন। তুমি পড়ো।",  # the polite second person and the honoured third share forms
+        "আপনি বললে আমি যাব।",  # a conditional is no past of `tumi`
+        "আপনি যেতে চান।",  # nor an infinitive its habitual past
+        "আপনি বই পড়ে ঘুমান।",  # nor a participle the present of `se`
+        'তিনি বললেন, "তুমি বসো।" আপনি তখন কোথায় ছিলেন?',
+        "শিক্ষক বললেন, তোমরা বসো। আপনি কি শুনেছেন?",
+        "স্যার, আপনি বসুন। রহিম, তুমি চা আনো।",
+        "তোমার মা কেমন আছেন?",
+        "ঈশ্বর তোমার মঙ্গল করুন।",
+        "তুমি ও তোমার বাবা কাল আসবেন।",
+        "সে কথা আপনি বলেছেন।",
+        "মা: তুই কোথায়?\nশিক্ষক: আপনি কে?",
+    ],
+)
+def test_what_is_right_is_left_alone(text):
+    assert found(text) == []
+
+
+def test_a_suggestion_is_the_same_tense_at_the_right_level():
+    (fault,) = check_text("আপনি কোথায় গিয়েছিলে?").faults
+    assert fault.suggestions == (normalise("গিয়েছিলেন"),)
+    (fault,) = check_text("আপনাকে ধন্যবাদ। আপনি ভালো। তোমাকে দেখব।").faults
+    assert fault.suggestions == ("আপনাকে",)
+
+
+def test_positions_count_in_the_normalised_text():
+    result = check_text("আপনি ক\u09c7\u09beথায় গিয়\u09c7ছ?")
+    (fault,) = result.faults
+    assert result.text[fault.start : fault.end] == fault.word
+
+
+def test_without_a_subject_an_ambiguous_verb_is_reported_and_not_guessed():
+    result = check_text("তুমি এসেছিলে। বইটি নিয়ে গেছেন।")
+    assert [item.word for item in result.undecided] == ["গেছেন"]
+    assert result.faults == []
+
+
+@pytest.mark.parametrize(
+    ("register", "rules"),
+    [
+        (("apni",), []),
+        (("tumi", "apni"), []),
+        (("tumi",), ["over_formal", "over_formal"]),
+        (("tui", "tumi"), ["over_formal", "over_formal"]),
+    ],
+)
+def test_the_register_is_a_set(register, rules):
+    text = "আপনি বসুন। আপনার বই নিন।"
+    assert [rule for rule, _ in found(text, *register)] == rules
+
+
+def test_a_level_below_those_asked_for_is_a_fault_of_register():
+    assert found("তোর বই কোথায়?", "tumi", "apni") == n(("register", "তোর"))
+
+
+@pytest.mark.parametrize("register", [("vous",), ()])
+def test_a_register_that_is_none_is_refused(register):
+    with pytest.raises(RecipeError, match="level"):
+        check_text("আপনি বসুন।", register)
+
+
+def test_a_line_of_a_hundred_thousand_characters_takes_linear_work():
+    # Counted rather than timed: every verb is judged once, and none twice.
+    line = "আপনি রোজ বই পড়েন, তিনি গান শোনেন এবং আমি একা ঘরে থাকি " * 2500
+    assert len(line) > 100_000
+    result = check_text(line)
+    assert result.judged == result.agreeing == 7500
+    assert result.faults == []
+
+
+def test_a_word_of_a_hundred_thousand_letters_is_one_word():
+    assert check_text("ক" * 100_000).faults == []
+    assert check_text("আপনি " + "ক" * 100_000 + " আছ।").judged == 1
+
+
+def test_checking_no_text_finds_nothing():
+    for text in ("", "   \n", "...", "123", "hello"):
+        assert check_text(text).faults == []
+
+
+@pytest.mark.parametrize("half", ["dev", "test"])
+def test_the_labelled_sentences_are_judged_well(half):
+    scores = measure_sentences(half)
+    assert scores["precision"] >= 0.95
+    assert scores["recall"] >= 0.90
+    assert scores["false_positives_trap"] <= 0.05
+    assert 0 < scores["abstention"] < 0.5
+
+
+def test_there_are_a_hundred_sentences_of_each_kind_and_no_two_are_alike():
+    for label in ("right", "wrong", "trap"):
+        assert sum(item.label == label for item in sentences()) >= 100
+    assert len({item.text for item in sentences()}) == len(sentences())
+
+
+@pytest.mark.parametrize("half", ["dev", "test"])
+def test_the_parts_of_labelled_letters_are_found(half):
+    assert measure_letters(half)["f1"] >= 0.95
+
+
+def test_the_package_spells_bangla_in_the_normal_form():
+    # A composed yya in a table would match no normalised word, and nothing would say so.
+    folder = Path(scionwood_bangla.__file__).parent
+    for path in [*folder.rglob("*.py"), *folder.rglob("*.tsv"), *folder.rglob("*.jsonl")]:
+        text = path.read_text("utf-8")
+        assert unicodedata.is_normalized("NFC", text), path

@@ -1,0 +1,11 @@
+"""The plugin passes the conformance kit."""
+
+from __future__ import annotations
+
+from scionwood.testing import parametrize_with_checks
+from scionwood_bangla import plugin
+
+
+@parametrize_with_checks(plugin)
+def test_conformance(check):
+    check(plugin)

@@ -1,0 +1,91 @@
+"""Scores that cannot be had by being polite to everybody."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from scionwood import ReadError
+from scionwood_bangla.checker.scores import SCORES, Row, score_texts
+from scionwood_bangla.corpus import read_corpus
+
+TEXTS = {
+    "tui": "তুই কেমন আছিস? তোর বই পেয়েছি।",
+    "tumi": "তুমি কেমন আছ? তোমার বই পেয়েছি।",
+    "apni": "আপনি কেমন আছেন? আপনার বই পেয়েছি।",
+}
+LEVELS = [frozenset({level}) for level in TEXTS for _ in range(30)]
+
+
+def value(rows: list[Row], score: str, register: str = "all") -> Row:
+    (row,) = (r for r in rows if r.score == score and r.register == register)
+    return row
+
+
+def test_always_polite_is_consistent_and_mostly_wrong():
+    rows = score_texts([TEXTS["apni"]] * 90, LEVELS)
+    assert value(rows, "consistent").value == 1.0
+    assert value(rows, "register_match").value == pytest.approx(0.33, abs=0.01)
+    assert value(rows, "over_formal").value == pytest.approx(0.67, abs=0.01)
+    assert value(rows, "register_match", "apni").value == 1.0
+    assert value(rows, "over_formal", "tui").value == 1.0
+
+
+def test_the_right_level_scores_one():
+    rows = score_texts([TEXTS[next(iter(level))] for level in LEVELS], LEVELS)
+    assert value(rows, "register_match").value == 1.0
+    assert value(rows, "over_formal").value == 0.0
+    assert value(rows, "agreement").value == 1.0
+
+
+def test_a_set_of_levels_accepts_each_of_them():
+    both = [frozenset({"tumi", "apni"})] * 2
+    rows = score_texts([TEXTS["tumi"], TEXTS["apni"]], both)
+    assert value(rows, "register_match", "tumi,apni").value == 1.0
+
+
+def test_intervals_hold_the_value_and_come_from_the_seed():
+    texts = [TEXTS["apni"]] * 90
+    rows = score_texts(texts, LEVELS, seed=1)
+    match = value(rows, "register_match")
+    assert 0.2 < match.low < match.value < match.high < 0.5
+    assert score_texts(texts, LEVELS, seed=1)[:3] == rows[:3]
+    assert {row.score for row in rows} == set(SCORES)
+
+
+def test_mixing_counts_as_neither_consistent_nor_a_match():
+    rows = score_texts(["আপনার বই তোমার কাছে।"], [frozenset({"apni"})])
+    assert value(rows, "pronoun_mixing").value == 1.0
+    assert value(rows, "consistent").value == value(rows, "register_match").value == 0.0
+
+
+def test_a_corpus_is_read_from_json_lines(tmp_path):
+    path = tmp_path / "corpus.jsonl"
+    records = [
+        {"text": TEXTS["apni"], "register": "apni"},
+        {"completion": TEXTS["tui"], "register": ["tui", "tumi"]},
+    ]
+    path.write_text("\n".join(json.dumps(r) for r in records) + "\n\n", "utf-8")
+    texts, registers = read_corpus(path)
+    assert texts == [TEXTS["apni"], TEXTS["tui"]]
+    assert registers == [{"apni"}, {"tui", "tumi"}]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("{", "no JSON"),
+        ("[]", "no object"),
+        ('{"register": "apni"}', "no text"),
+        ('{"completion": "  ", "register": "apni"}', "empty"),
+        ('{"text": "x"}', "register None"),
+        ('{"text": "x", "register": "vous"}', "vous"),
+        ("", "no texts"),
+    ],
+)
+def test_a_bad_line_is_named(tmp_path, line, reason):
+    path = tmp_path / "corpus.jsonl"
+    path.write_text(line, "utf-8")
+    with pytest.raises(ReadError, match=reason):
+        read_corpus(path)

@@ -1,0 +1,67 @@
+"""What a file holds instead of Bangla is named."""
+
+from __future__ import annotations
+
+import pytest
+
+from scionwood import ReadError
+from scionwood_bangla.normalise import normalise
+from scionwood_bangla.text import is_bijoy, mixed_words, read_text, require_bangla, script_shares
+
+BANGLA = "আপনি কেমন আছেন? আমি ভালো আছি।"
+# "I go to school. How are you? He and I do that." as Bijoy's keyboard writes it
+BIJOY = "Avwg ¯‹z‡j hvB| Avcwb †Kgb Av‡Qb? Avwg Ges †m GKwU KvR K‡i|"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "no text"),
+        (" \n\t", "no text"),
+        (BANGLA.encode().decode("latin-1"), "mojibake"),
+        (BANGLA.encode().decode("cp1252", "replace"), "mojibake"),
+        (BIJOY, "Bijoy"),
+        ("This is a letter in English about values and views.", "most are Latin"),
+        ("आप कैसे हैं? मैं ठीक हूँ।", "most are Devanagari"),
+        ("كيف حالك؟", "most are Arabic"),
+        ("12345", "no letters"),
+        ("মই ভাল আছো, তুমি কেনে আছা ৰাম", "Assamese"),
+    ],
+)
+def test_other_texts_are_refused_by_name(text, reason):
+    with pytest.raises(ReadError, match=reason):
+        require_bangla(text, "letter.txt")
+
+
+def test_english_is_not_taken_for_bijoy():
+    assert not is_bijoy("We view every wave with vivid interest; I vow to survive.")
+    assert is_bijoy(BIJOY)
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [(BANGLA.encode("utf-16"), "UTF-16"), (b"\xe0\xa6", "byte 0 is not UTF-8"), (b"", "no text")],
+)
+def test_a_file_in_another_encoding_is_refused(tmp_path, raw, reason):
+    path = tmp_path / "letter.txt"
+    path.write_bytes(raw)
+    with pytest.raises(ReadError, match=reason) as caught:
+        read_text(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ReadError, match=r"absent\.txt"):
+        read_text(tmp_path / "absent.txt")
+
+
+def test_a_mark_of_byte_order_is_no_text(tmp_path):
+    path = tmp_path / "letter.txt"
+    path.write_bytes(b"\xef\xbb\xbf" + BANGLA.encode())
+    assert read_text(path) == normalise(BANGLA)
+
+
+def test_latin_words_are_counted_and_mixed_words_listed():
+    assert require_bangla(BANGLA + " OK", "x")
+    assert 0 < script_shares(BANGLA + " OK")["LATIN"] < 0.2
+    assert mixed_words("আমi কেমন ok") == ["আমi"]

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+import torch
+
+from scionwood import AdapterError, WeightsError, attach
+from scionwood.testing.offline import offline
+from scionwood_biomed.backbones import clip
+from scionwood_biomed.dual_anchor.config import DualAnchorConfig
+
+from .towers import OPENAI, SIGLIP, write_model
+
+
+def test_a_folder_of_biomedclips_shape_loads_without_the_network(biomedclip, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with offline() as tried:
+        model = clip(model=str(biomedclip))
+    assert tried == []
+    assert model.context_length == 256
+    assert model.mean == pytest.approx((0.48145466, 0.4578275, 0.40821073))
+    assert model.std == pytest.approx((0.26862954, 0.26130258, 0.27577711))
+
+
+def test_a_folder_gives_the_weights_that_are_in_it(biomedclip, images):
+    first, second = clip(model=str(biomedclip)), clip(model="tiny")
+    tokens = first.tokenize(["a photo of a cyst", "tissue"])
+    with torch.no_grad():
+        assert torch.equal(first(images[:2], tokens), second(images[:2], tokens))
+
+
+@pytest.mark.parametrize("absent", ["vocab.txt", "config.json"])
+def test_a_missing_text_tower_or_tokenizer_names_both_keys(biomedclip, tmp_path, absent):
+    folder = shutil.copytree(biomedclip, tmp_path / "model")
+    (folder / absent).unlink()
+    with pytest.raises(WeightsError) as caught:
+        clip(model=str(folder))
+    assert "text_cfg.hf_model_name" in str(caught.value)
+    assert "text_cfg.hf_tokenizer_name" in str(caught.value)
+
+
+def test_a_name_of_the_hub_without_the_network_says_which_keys_to_edit(
+    biomedclip, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # no retries
+    folder = shutil.copytree(biomedclip, tmp_path / "model")
+    path = folder / "open_clip_config.json"
+    record = json.loads(path.read_text())
+    record["model_cfg"]["text_cfg"]["hf_model_name"] = "nobody/has-such-a-model"
+    path.write_text(json.dumps(record))
+    with offline(), pytest.raises(WeightsError, match="hf_model_name"):
+        clip(model=str(folder))
+
+
+def test_a_folder_without_a_config_is_refused(tmp_path):
+    with pytest.raises(WeightsError, match=r"open_clip_config\.json"):
+        clip(model=str(tmp_path))
+
+
+def test_images_of_another_size_are_refused():
+    model = clip()
+    with pytest.raises(AdapterError, match="64 x 64"):
+        model(torch.rand(1, 3, 32, 32), model.tokenize(["a cyst"]))
+
+
+def test_padding_that_is_cut_changes_no_text(images):
+    model = clip().eval()
+    short = model.tokenize(["a photo of a cyst"])
+    whole = model.tokenizer(["a photo of a cyst"])
+    assert short.shape[1] < whole.shape[1] == 256
+    with torch.no_grad():
+        gap = model.text_features(short) - model.text_features(whole)
+    assert gap.abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("config", [OPENAI, SIGLIP], ids=["openai", "siglip"])
+def test_dual_anchors_go_onto_the_other_towers_of_open_clip(tmp_path, config):
+    model = clip(model=str(write_model(tmp_path / "model", config))).eval()
+    example = model.example_input()
+    with torch.no_grad():
+        before = model(*example)
+        tuned = attach(model, DualAnchorConfig(), targets="dual").eval()
+        assert (tuned(*example) - before).abs().max() <= 1e-5
+        for parameter in tuned.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.1)
+        assert (tuned(*example) - before).abs().max() > 1e-3

@@ -1,0 +1,218 @@
+"""DICOM: units, order, windows, privacy, and files that are damaged or hostile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
+
+from scionwood import ReadError, WriteError
+from scionwood_biomed.readers.dicom import DicomReader
+from scionwood_biomed.readers.display import to_display, window_values
+
+SMALL = Path(str(get_testdata_file("CT_small.dcm")))
+OTHERS = SMALL.parent
+
+UNREADABLE = {
+    "badVR.dcm": "'1A'",
+    "MR_truncated.dcm": "it declares 8,192 bytes of pixels|less than expected",
+    "JPGExtended.dcm": "JPEG Extended",
+    "no_meta.dcm": "File Meta Information",
+    "rtplan.dcm": "no image",
+    "waveform_ecg.dcm": "no image",
+    "test-SR.dcm": "no image",
+}
+
+
+def slices(folder, positions, **changes):
+    """One file a position, named and numbered against their order in the body."""
+    for number, z in enumerate(positions):
+        path = folder / f"{99 - number}.dcm"
+        DicomReader.write_sample(path)
+        dataset = pydicom.dcmread(path)
+        dataset.ImagePositionPatient = [0, 0, z]
+        dataset.InstanceNumber = len(positions) - number
+        pixels = np.full((32, 32), 1024 + round(10 * z), "<u2")
+        dataset.PixelData = pixels.tobytes()
+        for name, value in changes.items():
+            setattr(dataset, name, value)
+        dataset.save_as(path)
+    return folder
+
+
+def edited(tmp_path, edit):
+    path = tmp_path / "edited.dcm"
+    DicomReader.write_sample(path)
+    dataset = pydicom.dcmread(path)
+    edit(dataset)
+    dataset.save_as(path)
+    return path
+
+
+def test_ct_comes_in_hounsfield_units():
+    with DicomReader(SMALL) as reader:
+        (record,) = reader
+    assert (record.data.min(), record.data.max(), np.median(record.data)) == (-896, 1167, 2)
+    assert reader.units["data"] == "HU"
+
+
+def test_a_window_maps_its_edges_to_black_and_white():
+    shown = window_values(np.array([-500, -160, 40, 240, 900.0]), 40, 400)
+    assert shown.tolist() == [0, 0, 0.5, 1, 1]
+
+
+def test_a_window_in_hu_is_refused_outside_of_ct():
+    reader = DicomReader(OTHERS / "MR_small.dcm")
+    with pytest.raises(ReadError, match="this is MR"):
+        to_display(reader.read(0).data, reader.series[0].first.header, "lung")
+
+
+def test_monochrome1_is_shown_inverted(tmp_path):
+    path = edited(tmp_path, lambda d: setattr(d, "PhotometricInterpretation", "MONOCHROME1"))
+    inverted, plain = DicomReader(path), tmp_path / "plain.dcm"
+    DicomReader.write_sample(plain)
+    straight = DicomReader(plain)
+    np.testing.assert_allclose(
+        to_display(inverted.read(0).data, inverted.series[0].first.header),
+        1 - to_display(straight.read(0).data, straight.series[0].first.header),
+        atol=1e-6,
+    )
+
+
+def test_slices_are_sorted_along_the_normal_whatever_their_numbers_say(tmp_path):
+    (record,) = DicomReader(slices(tmp_path, [7.5, -5, 2.5, 0]))
+    assert record.coords["slice"].tolist() == [-5, 0, 2.5, 7.5]
+    assert record.data[:, 0, 0, 0].tolist() == [-50, 0, 25, 75]
+
+
+def test_another_patient_orientation_or_series_is_another_record(tmp_path):
+    for name, changes in {
+        "a": {},
+        "b": {"PatientID": "another"},
+        "c": {"ImageOrientationPatient": [0, 1, 0, 0, 0, -1]},
+        "d": {"SeriesInstanceUID": "1.2.3"},
+    }.items():
+        (tmp_path / name).mkdir()
+        slices(tmp_path / name, [0, 5], **changes)
+    records = list(DicomReader(tmp_path))
+    assert [record.data.shape for record in records] == [(2, 32, 32, 1)] * 4
+    assert len({record.key["subject"] for record in records}) == 2
+
+
+def test_enhanced_multi_frame_files_use_the_position_and_slope_of_each_frame(tmp_path):
+    def frames(dataset):
+        dataset.NumberOfFrames = 2
+        dataset.PixelData *= 2
+        groups = []
+        for z, slope in ((3, 2.0), (1, 1.0)):
+            place, values, item = Dataset(), Dataset(), Dataset()
+            place.ImagePositionPatient = [0, 0, z]
+            values.RescaleSlope, values.RescaleIntercept = slope, -1024
+            values.RescaleType = "HU"
+            item.PlanePositionSequence = Sequence([place])
+            item.PixelValueTransformationSequence = Sequence([values])
+            groups.append(item)
+        dataset.PerFrameFunctionalGroupsSequence = Sequence(groups)
+
+    (record,) = DicomReader(edited(tmp_path, frames))
+    assert record.coords["slice"].tolist() == [1, 3]
+    np.testing.assert_allclose(record.data[1] + 1024, 2 * (record.data[0] + 1024))
+
+
+def test_no_field_that_identifies_a_person_leaves_the_reader():
+    dataset = pydicom.dcmread(SMALL)
+    reader = DicomReader(SMALL)
+    (record,) = reader
+    told = f"{record.key} {reader.series} {reader.units}"
+    for name in ("PatientID", "PatientName", "StudyInstanceUID", "SeriesInstanceUID"):
+        assert str(dataset.get(name)) not in told
+    assert "InstitutionName" not in reader.series[0].first.header
+
+
+def test_a_subject_is_the_same_under_one_salt_and_another_under_another():
+    first, second, salted = (
+        DicomReader(SMALL, salt=salt).read(0).key["subject"] for salt in ("", "", "pepper")
+    )
+    assert first == second != salted
+
+
+def test_without_a_patient_there_is_no_subject(tmp_path):
+    path = edited(tmp_path, lambda dataset: setattr(dataset, "PatientID", " "))
+    assert "subject" not in DicomReader(path).read(0).key
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_what_cannot_be_read_is_named_with_the_reason(name):
+    with pytest.raises(ReadError, match=f"{name}.*({UNREADABLE[name]})"):
+        list(DicomReader(OTHERS / name))
+
+
+def test_a_folder_lists_what_it_leaves_out(tmp_path):
+    slices(tmp_path, [0, 1])
+    (tmp_path / "notes.txt").write_text("scanned on a Tuesday")
+    reader = DicomReader(tmp_path)
+    assert len(reader) == 1
+    assert [path.name for path in reader.skipped] == ["notes.txt"]
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    with pytest.raises(ReadError, match="no DICOM image"):
+        DicomReader(tmp_path)
+
+
+def test_more_pixels_than_the_file_holds_are_refused_before_they_are_allocated(tmp_path):
+    def huge(dataset):
+        dataset.Rows = dataset.Columns = dataset.NumberOfFrames = 65535
+
+    with pytest.raises(ReadError, match="bytes of pixels"):
+        DicomReader(edited(tmp_path, huge))
+
+
+def test_a_deflated_bomb_is_refused_without_being_inflated(tmp_path, monkeypatch):
+    monkeypatch.setattr("scionwood_biomed.readers.bounds.INFLATED", 1 << 20)
+
+    def bomb(dataset):
+        dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+        dataset.PixelData = bytes(1 << 22)
+
+    with pytest.raises(ReadError, match="inflates to more than"):
+        DicomReader(edited(tmp_path, bomb))
+
+
+def test_a_deflated_file_is_read():
+    path = OTHERS / "image_dfl.dcm"
+    assert path.stat().st_size < 512 * 512
+    assert DicomReader(path).read(0).data.shape == (1, 512, 512, 1)
+
+
+def test_deeply_nested_sequences_are_refused(tmp_path):
+    path = edited(tmp_path, lambda dataset: None)
+    head = path.read_bytes()
+    tag = b"\x08\x00\x40\x11SQ\x00\x00\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
+    path.write_bytes(head[: head.index(b"\x08\x00\x60\x00CS")] + 3000 * tag)
+    with pytest.raises(ReadError, match="nested too deeply"):
+        DicomReader(path)
+
+
+def test_values_that_did_not_change_keep_their_bytes_and_changed_ones_are_rounded(tmp_path):
+    target = tmp_path / "out.dcm"
+    DicomReader(SMALL).rewrite(target, lambda record: record.data)
+    assert target.read_bytes() == SMALL.read_bytes()
+    DicomReader(SMALL).rewrite(target, lambda record: record.data + 0.6, overwrite=True)
+    np.testing.assert_array_equal(
+        DicomReader(target).read(0).data, DicomReader(SMALL).read(0).data + 1
+    )
+    assert pydicom.dcmread(target).file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+
+
+def test_colour_cannot_be_rewritten(tmp_path):
+    reader = DicomReader(OTHERS / "examples_rgb_color.dcm")
+    with pytest.raises(WriteError, match="colour"):
+        reader.rewrite(tmp_path / "out.dcm", lambda record: 1 - record.data)
+    assert not (tmp_path / "out.dcm").exists()

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from peft import LoraConfig
+
+from scionwood import AdapterError, attach, load_adapter, merge, report, save_adapter
+from scionwood_biomed.arms import DEFAULTS, Shots, train
+from scionwood_biomed.backbones import clip
+from scionwood_biomed.data import Phantoms
+from scionwood_biomed.dual_anchor.config import DualAnchorConfig
+from scionwood_biomed.dual_anchor.layers import PromptLayer
+from scionwood_biomed.figures import fused_attention
+from scionwood_biomed.tasks import FewShot
+
+from .sizes import biomedclip_sized
+
+CLASSES = ["cyst", "lesion", "liver", "tissue", "tumour"]
+
+
+def perturbed(model):
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
+    return model
+
+
+@pytest.fixture
+def tokens():
+    return clip().tokenize([f"a photo of a {name}" for name in CLASSES])
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """The task after 50 steps on two shots of each class."""
+    data = Phantoms(subjects=24, images=2, shots=2)
+    image, label = (torch.stack(x) for x in zip(*_pairs(data), strict=True))
+    shots = Shots(image, label, data.names())
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = attach(clip(), DualAnchorConfig(), targets="dual")
+        task = FewShot(model).train()
+        settings = replace(DEFAULTS, steps=50, batch_size=8, lr=1e-2)
+        train(model, lambda batch, _: task.losses(batch)["loss"], shots, settings)
+    return task.eval(), shots
+
+
+def _pairs(data):
+    names = data.names()
+    for item in data.splits()["train"]:
+        yield data.tensor(item), torch.tensor(names.index(item.label))
+
+
+def test_a_fresh_adapter_leaves_the_logits_of_32_images_and_5_classes(images, tokens):
+    model = clip().eval()
+    with torch.no_grad():
+        before = model(images, tokens)
+        after = attach(model, DualAnchorConfig(), targets="dual").eval()(images, tokens)
+    assert before.shape == (32, 5)
+    assert (after - before).abs().max() <= 1e-6
+
+
+def test_unloading_restores_the_logits_bit_for_bit(images, tokens):
+    model = clip().eval()
+    with torch.no_grad():
+        before = model(images, tokens)
+        tuned = perturbed(attach(model, DualAnchorConfig(), targets="dual")).eval()
+        assert not torch.allclose(tuned(images, tokens), before, atol=1e-3)
+        assert torch.equal(tuned.unload()(images, tokens), before)
+
+
+def test_disabling_restores_them_too(images, tokens):
+    tuned = perturbed(attach(clip(), DualAnchorConfig(), targets="dual")).eval()
+    with torch.no_grad(), tuned.disable_adapter():
+        assert torch.equal(tuned(images, tokens), clip().eval()(images, tokens))
+
+
+def test_merging_is_refused_since_no_weight_equals_tokens():
+    with pytest.raises(AdapterError, match="no one weight"):
+        merge(attach(clip(), DualAnchorConfig(), targets="dual"))
+
+
+def test_the_folder_alone_restores_the_adapter(images, tokens, tmp_path):
+    tuned = perturbed(attach(clip(), DualAnchorConfig(template="a ct of"), targets="dual")).eval()
+    save_adapter(tuned, tmp_path)
+    again = load_adapter(clip(), tmp_path)
+    with torch.no_grad():
+        assert (again(images, tokens) - tuned(images, tokens)).abs().max() <= 1e-6
+
+
+def test_at_most_one_percent_of_a_biomedclip_trains_and_the_file_stays_small():
+    model, total = biomedclip_sized()
+    counts = report(model)
+    trains = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    assert total == 195_902_721
+    assert counts.trainable_adapter == trains <= 0.01 * total
+    assert f"trainable {trains:,} " in str(counts)
+    assert 4 * trains <= 8 * 2**20  # bytes of float32
+
+
+def test_the_count_that_is_printed_is_the_sum_of_what_trains():
+    tuned = attach(clip(), DualAnchorConfig(), targets="dual")
+    trains = sum(p.numel() for p in tuned.parameters() if p.requires_grad)
+    assert str(report(tuned)).startswith(f"trainable {trains:,} (adapter {trains:,}, head 0)")
+
+
+def test_the_fused_context_sees_the_image(trained, images):
+    task, shots = trained
+    fused = [_fused(task, image) for image in (images[:1], shots.image[:1])]
+    for first, second in zip(*fused, strict=True):
+        assert (first - second).norm() / first.norm() >= 1e-2
+
+
+def test_visual_prompts_differ_from_each_other(trained, images):
+    task, _ = trained
+    layers = [layer for layer in task.backbone.modules() if isinstance(layer, PromptLayer)]
+    seen = []
+    for layer in layers:
+        if layer.dual_anchor_fusion:
+            layer.dual_anchor_fusion["default"].register_forward_hook(
+                lambda _, given, __: seen.append(given[1])
+            )
+    with torch.no_grad():
+        task.backbone.image_features(images[:1])
+    for prompts in seen:
+        assert (prompts[0, 0] - prompts[0, 1]).abs().max() > 1e-3
+
+
+def test_labels_change_no_logit_in_evaluation(trained):
+    task, shots = trained
+    batch = {"image": shots.image, "classes": shots.classes}
+    with torch.no_grad():
+        first = task.predict({**batch, "label": shots.label})
+        second = task.predict({**batch, "label": shots.label.flip(0)})
+    assert torch.equal(first, second)
+
+
+def test_attention_of_the_fused_tokens_is_a_share_of_each_patch(trained, images):
+    task, _ = trained
+    found = fused_attention(task.backbone, images[:2])
+    assert found.shape == (2, 16)
+    assert (found >= 0).all()
+    assert (found.sum(1) <= 1).all()
+
+
+def test_lora_goes_onto_both_towers():
+    tuned = attach(clip(), LoraConfig(r=2), targets="attention")
+    adapted = [name for name, p in tuned.named_parameters() if p.requires_grad]
+    assert any(".visual." in name for name in adapted)
+    assert any(".text." in name for name in adapted)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"width": 10, "heads": 4}, "divide"),
+        ({"prompts": -1}, "0 or more"),
+        ({"fusion": [-1]}, "0"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, said):
+    with pytest.raises(AdapterError, match=said):
+        DualAnchorConfig(**options)
+
+
+def test_a_fusion_beyond_the_last_block_is_refused():
+    with pytest.raises(AdapterError, match="6 blocks"):
+        attach(clip(), DualAnchorConfig(fusion=[6]), targets="dual")
+
+
+def test_modules_without_tokens_are_refused():
+    with pytest.raises(AdapterError, match="attn_mask"):
+        attach(clip(), DualAnchorConfig(), targets=r"clip\.visual\.trunk\.norm")
+
+
+def _fused(task, image):
+    """The fused context tokens of each fusion."""
+    seen = []
+    hooks = [
+        fusion.register_forward_hook(lambda _, __, out: seen.append(out[1]))
+        for layer in task.backbone.modules()
+        if isinstance(layer, PromptLayer)
+        for fusion in layer.dual_anchor_fusion.values()
+    ]
+    with torch.no_grad():
+        task.backbone.image_features(image)
+    for hook in hooks:
+        hook.remove()
+    assert len(seen) == 2
+    return seen

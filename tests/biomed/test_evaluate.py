@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from scionwood import OutputExistsError, RecipeError
+from scionwood.cli import main
+from scionwood_biomed.anchors import confidence, prototypes, read_prompts
+from scionwood_biomed.arms import METHODS, Settings
+from scionwood_biomed.audit import audit
+from scionwood_biomed.backbones import clip
+from scionwood_biomed.data import Images, Phantoms
+from scionwood_biomed.evaluate import Plan, evaluate, summary, text, write
+from scionwood_biomed.metrics import calibration_error, reliability
+from scionwood_biomed.phantoms import CLASSES, phantom, phantom_items
+from scionwood_biomed.probe import linear_probe
+from scionwood_biomed.wording import WORDINGS, worded
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Every method, base to novel, one shot, two steps, two seeds."""
+    plan = Plan(shots=(1,), seeds=(0, 1), settings=Settings(steps=2), novel=True)
+    return evaluate(plan, Phantoms(subjects=24, images=1), clip)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two slices of each of 24 subjects as PNG files, `class/subject-slice.png`."""
+    root = tmp_path_factory.mktemp("slices")
+    for item in phantom_items(24, 2):
+        path = root / item.label / f"{item.subject}-{item.path.name}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray((phantom(item, 0) * 255).astype(np.uint8)).save(path)
+    return root
+
+
+def test_every_method_is_measured_on_every_seed(rows):
+    assert {(row["method"], row["seed"]) for row in rows} == {
+        (m, s) for m in METHODS for s in (0, 1)
+    }
+    for row in rows:
+        assert 0 <= row["wording_worst"] <= row["wording_mean"] <= 1
+        assert 0 <= row["ece"] <= 1
+
+
+def test_the_harmonic_mean_is_taken_for_each_seed(rows):
+    for row in rows:
+        base, novel = row["accuracy"], row["novel"]
+        assert row["harmonic"] == pytest.approx(2 * base * novel / max(base + novel, 1e-12))
+    assert "taken for each seed, then averaged" in text(rows)
+
+
+def test_the_table_has_mean_and_spread_over_seeds(rows):
+    line = next(line for line in summary(rows) if line["method"] == "lora")
+    values = [row["accuracy"] for row in rows if row["method"] == "lora"]
+    assert line["accuracy"] == pytest.approx(np.mean(values))
+    assert line["accuracy_std"] == pytest.approx(np.std(values))
+
+
+def test_a_linear_probe_answers_alike_to_every_wording(rows):
+    for row in rows:
+        if row["method"] == "linear_probe":
+            assert row["wording_worst"] == row["wording_mean"] == row["accuracy"]
+
+
+def test_results_are_written_once(rows, tmp_path):
+    write(rows, tmp_path, overwrite=False)
+    with (tmp_path / "results.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == len(rows)
+    assert (tmp_path / "shots.png").stat().st_size > 1000
+    with pytest.raises(OutputExistsError):
+        write(rows, tmp_path, overwrite=False)
+
+
+def test_a_side_of_one_class_is_refused(folder):
+    data = Images(source=folder, subject=r"(\d+)-", size=64)
+    three = [item for item in data.items() if item.label != CLASSES[0]]
+    data._items = three
+    with pytest.raises(RecipeError, match="4 classes or more"):
+        evaluate(Plan(methods=("zero_shot",), novel=True), data, clip)
+
+
+def test_an_unknown_method_is_refused():
+    with pytest.raises(RecipeError, match="zero_shot"):
+        Plan(methods=("tip_adapter",))
+
+
+def test_the_command_compares_methods(folder, tmp_path, capsys):
+    arguments = ["--source", str(folder), "--subject", r"(\d+)-", "--methods", '["zero_shot"]']
+    arguments += [
+        "--shots",
+        "[1]",
+        "--seeds",
+        "1",
+        "--out",
+        str(tmp_path / "out"),
+        "--as_json",
+        "true",
+    ]
+    assert main(["biomed", "evaluate", *arguments]) == 0
+    (line,) = json.loads(capsys.readouterr().out)
+    assert line["method"] == "zero_shot"
+    assert (tmp_path / "out" / "results.csv").is_file()
+
+
+def test_an_audit_shows_the_leak_of_splits_by_image(folder):
+    for path in sorted(folder.rglob("*-1.png")):  # the second slice becomes the first one again
+        path.write_bytes(path.with_name(path.name.replace("-1", "-0")).read_bytes())
+    found = audit(Images(source=folder, subject=r"(\d+)-", size=64), clip())
+    assert found["images"] == 48
+    assert found["by_image"]["shared_subjects"] > 0
+    assert found["by_image"]["duplicates"] > 0
+    assert found["by_subject"]["shared_subjects"] == found["by_subject"]["duplicates"] == 0
+    assert found["by_image"]["probe_accuracy"] > found["by_subject"]["probe_accuracy"] + 0.2
+
+
+def test_audit_splits_prints_both_ways(folder, capsys):
+    arguments = [str(folder), "--subject", r"(\d+)-", "--as-json"]
+    assert main(["biomed", "audit-splits", *arguments]) == 0
+    assert json.loads(capsys.readouterr().out)["subjects"] == 24
+
+
+def test_a_run_classifies_a_picture_and_abstains_below_a_confidence(folder, tmp_path, capsys):
+    run = tmp_path / "run"
+    small = ["--smoke", "--trainer.max_steps", "1", "--trainer.accelerator", "cpu"]
+    assert main(["fit", "biomed/few_shot", "--run-dir", str(run), *small]) == 0
+    picture = next(folder.rglob("*.png"))
+    capsys.readouterr()
+    assert main(["biomed", "classify", str(picture), "--run", str(run), "--confidence", "0"]) == 0
+    said = capsys.readouterr().out
+    assert all(name in said for name in CLASSES)
+    assert "Research use only" in said
+    assert main(["biomed", "classify", str(picture), "--run", str(run), "--confidence", "1"]) == 0
+    assert "no answer" in capsys.readouterr().out
+
+
+def test_the_probe_without_shots_of_weight_stays_at_the_texts():
+    start = torch.eye(3)
+    features = torch.tensor([[0.0, 1.0, 0.0]])
+    held = linear_probe(features, torch.tensor([0]), start, decay=1e6)
+    assert (held - start).abs().max() < 1e-5
+    free = linear_probe(features, torch.tensor([0]), start, decay=1e-3)
+    assert (features @ free.T).argmax() == 0
+
+
+def test_calibration_error_is_the_mean_gap_of_the_bins():
+    sure = torch.tensor([[0.95, 0.05], [0.95, 0.05], [0.65, 0.35], [0.35, 0.65]])
+    label = torch.tensor([0, 1, 0, 1])
+    # bin 0.9: confidence 0.95, accuracy 0.5; bin 0.6: confidence 0.65, accuracy 1
+    assert calibration_error(sure, label) == pytest.approx(0.5 * 0.45 + 0.5 * 0.35)
+    assert reliability(sure, label).images.tolist() == [0, 0, 0, 0, 0, 0, 2, 0, 0, 2]
+
+
+def test_confidence_is_one_for_a_sure_answer_and_zero_for_none():
+    found = confidence(torch.tensor([[100.0, 0, 0], [1.0, 1, 1]]))
+    assert found.tolist() == pytest.approx([1.0, 0.0], abs=1e-6)
+
+
+def test_prototypes_are_means_of_the_shots_and_say_which_are_missing():
+    features = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+    means, known = prototypes(features, torch.tensor([0, 1, 1]), 3)
+    assert means.tolist() == [[1, 0], [0, 1], [0, 0]]
+    assert known.tolist() == [True, True, False]
+
+
+def test_expert_prompts_read_alike_from_json_and_csv(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps({"cyst": ["a round one", "a dark one"]}))
+    (tmp_path / "a.csv").write_text("class,prompt\ncyst,a round one\ncyst,a dark one\n")
+    assert read_prompts(tmp_path / "a.json") == read_prompts(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("family", list(WORDINGS))
+def test_wordings_keep_one_prompt_a_class(family):
+    found = worded(family, ["liver cyst", "calcified lesion"], {"liver cyst": "hepatic cyst"})
+    assert len(set(found)) == 2
+    assert ("hepatic" in found[0]) == (family == "synonym")

@@ -1,0 +1,103 @@
+"""NIfTI: orientation, scaling, and files that are damaged or hostile."""
+
+from __future__ import annotations
+
+import gzip
+from itertools import product
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from scionwood import ReadError
+from scionwood_biomed.readers.nifti import NiftiReader
+
+
+def saved(path, values, affine, dtype=None):
+    nib.save(nib.Nifti1Image(values, affine, dtype=dtype), path)
+    return path
+
+
+@pytest.mark.parametrize("codes", ["LAS", "LPS", "RAS", "PIR", "SLA"])
+def test_every_orientation_becomes_ras_with_its_corners_where_they_were(codes, tmp_path):
+    values = np.arange(24, dtype="f4").reshape(2, 3, 4)
+    turn = nib.orientations.inv_ornt_aff(nib.orientations.axcodes2ornt(codes), values.shape)
+    affine = np.diag([1.5, 2, 3, 1]) @ turn
+    affine[:3, 3] += (-20, 4, 7)
+    (record,) = reader = NiftiReader(saved(tmp_path / "a.nii", values, affine))
+    assert "".join(nib.aff2axcodes(reader.affine)) == "RAS"
+    assert all((np.diff(record.coords[axis]) > 0).all() for axis in reader.dims)
+    for corner in product(*((0, n - 1) for n in values.shape)):
+        world = affine @ (*corner, 1)
+        there = np.linalg.inv(reader.affine) @ world
+        at = tuple(int(i) for i in np.rint(there[:3]))
+        assert np.abs(there[:3] - at).max() < 1e-4
+        assert record.data[at] == values[corner]
+
+
+def test_slope_and_intercept_are_applied(tmp_path):
+    path = saved(tmp_path / "a.nii", np.arange(8, dtype="i2").reshape(2, 2, 2), np.eye(4))
+    raw = bytearray(path.read_bytes())
+    raw[112:120] = np.array([0.5, 10], "<f4").tobytes()  # scl_slope, scl_inter
+    path.write_bytes(raw)
+    data = NiftiReader(path).read(0).data
+    assert data.ravel().tolist() == [10, 10.5, 11, 11.5, 12, 12.5, 13, 13.5]
+
+
+def test_a_series_has_one_record_a_time(tmp_path):
+    values = np.random.default_rng(0).normal(size=(3, 4, 5, 6)).astype("f4")
+    reader = NiftiReader(saved(tmp_path / "a.nii.gz", values, np.diag([-1, 1, 1, 1.0])))
+    assert len(reader) == 6
+    for time, record in enumerate(reader):
+        assert record.key == {"time": time}
+        np.testing.assert_array_equal(record.data, values[::-1, :, :, time])
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_rewriting_keeps_the_header_and_the_orientation(suffix, tmp_path):
+    path, target = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
+    values = np.arange(60, dtype="i2").reshape(3, 4, 5)
+    saved(path, values, np.diag([-1, -2, 3, 1.0]))
+    NiftiReader(path).rewrite(target, lambda record: 2 * record.data)
+    found = nib.load(target)
+    np.testing.assert_array_equal(np.asarray(found.dataobj), 2 * values)
+    assert found.header == nib.load(path).header
+
+
+@pytest.mark.parametrize("dtype", ["c8", [("R", "u1"), ("G", "u1"), ("B", "u1")]])
+def test_values_that_are_no_real_numbers_are_refused(dtype, tmp_path):
+    saved(tmp_path / "a.nii", np.zeros((2, 2, 2), dtype), np.eye(4))
+    with pytest.raises(ReadError, match="neither integers nor real"):
+        NiftiReader(tmp_path / "a.nii")
+
+
+def test_other_formats_of_nibabel_are_named(tmp_path):
+    nib.save(nib.MGHImage(np.zeros((2, 2, 2), "f4"), np.eye(4)), tmp_path / "a.mgz")
+    with pytest.raises(ReadError, match="no NIfTI"):
+        NiftiReader(tmp_path / "a.mgz")
+
+
+def test_a_bomb_is_refused_without_being_inflated(tmp_path, monkeypatch):
+    monkeypatch.setattr("scionwood_biomed.readers.bounds.INFLATED", 1 << 20)
+    saved(tmp_path / "a.nii.gz", np.zeros((128, 128, 128), "f4"), np.eye(4))
+    with pytest.raises(ReadError, match="inflates to more than"):
+        NiftiReader(tmp_path / "a.nii.gz")
+
+
+def test_declared_sizes_are_checked_before_memory_is_asked_for(tmp_path):
+    path = saved(tmp_path / "a.nii", np.zeros((4, 4, 4), "f4"), np.eye(4))
+    raw = bytearray(path.read_bytes())
+    raw[42:48] = np.array([30000] * 3, "<i2").tobytes()
+    path.write_bytes(raw)
+    with pytest.raises(ReadError, match="more than `largest`"):
+        NiftiReader(path)
+    with pytest.raises(ReadError, match="it is cut"):
+        NiftiReader(path, largest=1 << 60)
+
+
+def test_a_cut_archive_is_refused(tmp_path):
+    path = saved(tmp_path / "a.nii.gz", np.random.default_rng(0).normal(size=(9, 9, 9)), np.eye(4))
+    whole = gzip.decompress(path.read_bytes())
+    path.write_bytes(gzip.compress(whole[: len(whole) // 2]))
+    with pytest.raises(ReadError, match="NIfTI"):
+        NiftiReader(path).read(0)

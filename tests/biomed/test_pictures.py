@@ -1,0 +1,70 @@
+"""Pictures, and one picture of any image file."""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+import pytest
+from PIL import Image
+
+from scionwood import ReadError, WriteError
+from scionwood_biomed.readers.dicom import DicomReader
+from scionwood_biomed.readers.opening import read_picture, subject_of
+from scionwood_biomed.readers.pictures import PictureReader
+
+
+def test_sixteen_bits_are_kept(tmp_path):
+    values = np.arange(64, dtype=np.uint16).reshape(8, 8) * 1000
+    Image.fromarray(values).save(tmp_path / "a.png")
+    (record,) = PictureReader(tmp_path / "a.png")
+    np.testing.assert_allclose(record.data[..., 0] * 65535, values, atol=0.01)
+    PictureReader(tmp_path / "a.png").rewrite(tmp_path / "b.png", lambda record: 1 - record.data)
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "b.png")), 65535 - values)
+
+
+def test_a_picture_stands_upright_as_its_camera_says(tmp_path):
+    image = Image.new("L", (4, 2))
+    image.putpixel((0, 0), 255)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    image.save(tmp_path / "a.png", exif=exif)
+    (record,) = PictureReader(tmp_path / "a.png")
+    assert record.data.shape == (4, 2, 1)
+    assert record.data[0, 1, 0] == 1
+
+
+def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path):
+    Image.new("1", (5000, 5000)).save(tmp_path / "a.png")
+    with pytest.raises(ReadError, match=r"5000 x 5000 are more than"):
+        PictureReader(tmp_path / "a.png", pixels=1_000_000)
+
+
+def test_jpeg_is_not_rewritten_with_other_values(tmp_path):
+    Image.new("L", (8, 8), 100).save(tmp_path / "a.jpg")
+    with pytest.raises(WriteError, match="JPEG loses values"):
+        PictureReader(tmp_path / "a.jpg").rewrite(tmp_path / "b.jpg", lambda r: 1 - r.data)
+    assert not (tmp_path / "b.jpg").exists()
+
+
+def test_an_axial_slice_is_seen_from_the_feet_with_the_face_up(tmp_path):
+    volume = np.zeros((5, 6, 3), "f4")  # RAS
+    volume[4, 5, 1] = 1  # right, front
+    nib.save(nib.Nifti1Image(volume, np.eye(4)), tmp_path / "a.nii")
+    picture = read_picture(tmp_path / "a.nii")
+    assert picture.shape == (6, 5, 3)
+    assert (picture[0, 0] == 1).all()
+
+
+def test_of_a_dicom_file_the_window_of_ct_can_be_chosen(tmp_path):
+    DicomReader.write_sample(tmp_path / "a.dcm")
+    soft, bone = (read_picture(tmp_path / "a.dcm", window=w) for w in ("soft_tissue", "bone"))
+    assert soft.shape == bone.shape == (32, 32, 3)
+    assert soft[16, 8, 0] == pytest.approx(0.4)  # water at centre 40, width 400
+    assert bone[16, 8, 0] == pytest.approx(500 / 1800)
+
+
+def test_what_no_reader_knows_is_refused(tmp_path):
+    (tmp_path / "a.txt").write_text("hello")
+    with pytest.raises(ReadError, match="no reader knows"):
+        read_picture(tmp_path / "a.txt")
+    assert subject_of(tmp_path / "a.png") is None

@@ -1,0 +1,134 @@
+"""Nobody is in two parts, and what a split by image hides can be seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from scionwood import ReadError, RecipeError
+from scionwood_biomed.items import Item, read_items
+from scionwood_biomed.readers.dicom import DicomReader
+from scionwood_biomed.splits import (
+    base_and_novel,
+    harmonic_mean,
+    overlap,
+    shots,
+    split_by_image,
+    split_by_subject,
+)
+
+
+def cohort(seed, people=30, images=6):
+    """Each person has one to six images, some of two classes."""
+    rng = np.random.default_rng(seed)
+    return [
+        Item(Path(f"{person}-{i}.png"), "abc"[(person + (rng.random() < 0.1)) % 3], f"p{person}")
+        for person in range(people)
+        for i in range(rng.integers(1, images))
+    ]
+
+
+def test_over_a_thousand_seeds_no_subject_is_in_two_parts_and_no_image_is_lost():
+    items = cohort(0)
+    for seed in range(1000):
+        parts = split_by_subject(items, seed=seed)
+        people = [{item.subject for item in part} for part in parts.values()]
+        assert sum(map(len, people)) == len(set.union(*people)) == 30
+        assert sum(map(len, parts.values())) == len(items)
+
+
+def test_every_class_is_in_every_part():
+    for part in split_by_subject(cohort(1)).values():
+        assert {item.label for item in part} == set("abc")
+
+
+def test_a_seed_repeats_a_split_and_another_gives_another():
+    first, same, other = (split_by_subject(cohort(2), seed=seed) for seed in (5, 5, 6))
+    assert first == same != other
+
+
+def test_a_class_whose_subjects_all_have_another_class_too_can_be_split():
+    both = [Item(Path(f"{i}{c}"), c, f"p{i}") for i in range(6) for c in "ab"]
+    parts = split_by_subject(both)
+    assert all({item.label for item in part} == {"a", "b"} for part in parts.values())
+
+
+def test_too_few_subjects_are_refused():
+    with pytest.raises(RecipeError, match=r"class 'a'.*2 subjects"):
+        split_by_subject([Item(Path(str(i)), "a", f"p{i % 2}") for i in range(9)])
+
+
+def test_a_split_by_image_shares_subjects(tmp_path):
+    items = [Item(tmp_path / f"{i}", "a", f"p{i % 5}") for i in range(50)]
+    for item in items:
+        item.path.write_bytes(item.path.name[-1:].encode())
+    parts = split_by_image(items)
+    found = overlap(parts["train"], parts["test"])
+    assert found.share == 1.0
+    assert found.subjects == len({item.subject for item in parts["test"]})
+    assert found.duplicates > 0
+    apart = split_by_subject(items)
+    assert overlap(apart["train"], apart["test"])[:2] == (0, 0.0)
+
+
+def test_shots_come_from_as_many_subjects_as_there_are():
+    items = [Item(Path(f"{p}-{i}"), "a", f"p{p}") for p in range(4) for i in range(10)]
+    assert len({item.subject for item in shots(items, 4, seed=3)}) == 4
+    with pytest.raises(RecipeError, match="41 shots"):
+        shots(items, 41)
+
+
+def test_one_novel_class_is_no_test():
+    assert base_and_novel(list("abcde")) == (["a", "b", "c"], ["d", "e"])
+    with pytest.raises(RecipeError, match="any answer is right"):
+        base_and_novel(list("abc"))
+    assert harmonic_mean(0.5, 1.0) == pytest.approx(2 / 3)
+    assert harmonic_mean(0.0, 0.0) == 0.0
+
+
+def picture(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", (4, 4)).save(path)
+
+
+def test_a_table_names_images_classes_and_subjects(tmp_path):
+    picture(tmp_path / "scans" / "1.png")
+    (tmp_path / "items.csv").write_text("path,label,subject\nscans/1.png,cyst,p1\n")
+    assert read_items(tmp_path / "items.csv") == [Item(tmp_path / "scans/1.png", "cyst", "p1")]
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "said"),
+    [
+        ("path,label\n1.png,cyst\n", RecipeError, "no column subject"),
+        ("path,label,subject\n1.png,cyst,\n", RecipeError, "line 2 has no subject"),
+        ("path,label,subject\n1.png,,p1\n", RecipeError, "line 2 has no label"),
+        ("path,label,subject\n2.png,cyst,p1\n", ReadError, "line 2 of items.csv"),
+        ("path,label,subject\n", ReadError, "no image"),
+    ],
+)
+def test_a_table_that_leaves_something_out_is_refused(text, error, said, tmp_path):
+    picture(tmp_path / "1.png")
+    (tmp_path / "items.csv").write_text(text)
+    with pytest.raises(error, match=said):
+        read_items(tmp_path / "items.csv")
+
+
+def test_in_folders_the_subject_is_in_the_path_or_in_the_dicom_file(tmp_path):
+    picture(tmp_path / "cyst" / "p7_left.png")
+    (tmp_path / "tumour").mkdir()
+    DicomReader.write_sample(tmp_path / "tumour" / "a.dcm")
+    with pytest.raises(RecipeError, match=r"p7_left.png.*whose image"):
+        read_items(tmp_path)
+    (tmp_path / "cyst" / "p7_left.png").rename(tmp_path / "p7_left.png")
+    (item,) = read_items(tmp_path)
+    assert item.label == "tumour"
+    assert item.subject
+    picture(tmp_path / "cyst" / "p7_left.png")
+    (tmp_path / "tumour" / "a.dcm").unlink()
+    assert [i.subject for i in read_items(tmp_path, subject=r"^(p\d+)_")] == ["p7"]
+    with pytest.raises(RecipeError, match="one group"):
+        read_items(tmp_path, subject=r"p\d+")

@@ -1,0 +1,57 @@
+"""Fixtures of the crash tests: designs of the suite on coarse meshes, and small simulations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scionwood_crash.part import Part
+from scionwood_crash.suite.families import FAMILIES
+from scionwood_crash.suite_data import SuiteParts
+
+
+@pytest.fixture(autouse=True)
+def _threads(_one_thread: None) -> None:
+    """Every test runs on one thread."""
+
+
+@pytest.fixture(scope="session")
+def part() -> Callable[..., Part]:
+    """A design of a family, not simulated: (family, seed, element size, frames)."""
+
+    def make(family: str, seed: int = 0, size: float = 15.0, frames: int = 3) -> Part:
+        made = FAMILIES[family](np.random.default_rng(seed), size)
+        shell = made.shell
+        times = np.linspace(0, made.duration, frames)
+        material = shell.materials[0]
+        return Part(
+            shell.nodes,
+            shell.quads,
+            shell.thickness,
+            shell.held,
+            material,
+            made.impactor,
+            times,
+            family=family,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> SuiteParts:
+    """Coarse hats and boxes, a few frames of half a millisecond, in a folder."""
+    folder: Path = tmp_path_factory.mktemp("suite")
+    return SuiteParts(
+        families=["hat", "box"],
+        n_train=2,
+        n_val=1,
+        n_test=1,
+        element_size=50.0,
+        duration=0.5,
+        frames=3,
+        folder=folder,
+    )

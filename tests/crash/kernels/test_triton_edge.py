@@ -1,0 +1,103 @@
+"""The Triton kernels without a device: interpreted, compiled for one, and where there is no Triton.
+
+Triton reads its environment when it is imported, so each of these is a process of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+NO_TRITON = """
+import sys
+sys.modules["triton"] = None
+import torch
+from scionwood_crash.kernels import report
+print(report("cpu"))
+print(report(torch.device("cuda", 1)))
+print(torch._C._dispatch_has_kernel_for_dispatch_key("scionwood_crash::edge_block", "CUDA"))
+"""
+
+COMPILE = r"""
+import re, sys, scionwood_crash.kernels
+print("triton" in sys.modules)
+import torch, triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from scionwood_crash.kernels import triton_edge as kernels
+
+def check(kernel, dtype, width):
+    constants = {"WIDTH": width, "TARGETS": kernels.TARGETS, "EDGES": kernels.EDGES}
+    if "EPS" in kernel.arg_names:
+        constants["EPS"] = 1e-5
+    types = dict.fromkeys(kernel.arg_names, "*" + dtype)
+    types |= dict.fromkeys(("src", "dst", "start"), "*i64")
+    types |= dict.fromkeys(("count", "width"), "i32")
+    types |= dict.fromkeys(constants, "constexpr")
+    types = {name: types[name] for name in kernel.arg_names}
+    source = ASTSource(fn=kernel, signature=types, constexprs=constants)
+    target = GPUTarget("cuda", 90, 32)
+    found = triton.compile(source, target=target, options={"num_warps": 4})
+    atomic = re.search(r"\b(atom|red)\.", found.asm["ptx"]) is not None
+    print(kernel.__name__, len(found.asm["cubin"]) > 0, found.metadata.shared, atomic)
+
+for dtype, width in (("fp32", 32), ("bf16", 64)):
+    check(kernels._forward, dtype, width)
+    check(kernels._sum, dtype, width)
+"""
+
+
+def python(code: str, **environment: str) -> list[str]:
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout.splitlines()
+
+
+def test_interpreted_the_kernels_are_the_reference() -> None:
+    """Some twenty cases, each a forward and a backward; see `interpreted.py`."""
+    pytest.importorskip("triton")
+    command = [sys.executable, "-m", "pytest", "-q", "--noconftest", "-p", "no:cacheprovider"]
+    run = subprocess.run(
+        [*command, str(HERE / "interpreted.py")],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"},
+    )
+    assert run.returncode == 0, run.stdout[-8000:] + run.stderr[-2000:]
+    passed = re.search(r"(\d+) passed", run.stdout)
+    assert passed
+    assert int(passed[1]) > 20
+
+
+def test_the_kernels_compile_for_a_device_that_is_not_here(tmp_path: Path) -> None:
+    """For compute capability 9.0: they fit its shared memory, and add nothing atomically."""
+    pytest.importorskip("triton")
+    # Set, or Triton 3.9 warns that this default will change.
+    out = python(COMPILE, TRITON_CACHE_DIR=str(tmp_path), TRITON_DEFAULT_FP_FUSION="1")
+    imported, *lines = out
+    assert imported == "False", "triton takes a second to import: only when it is used"
+    compiled = [line.split() for line in lines]
+    assert [line[0] for line in compiled] == ["_forward", "_sum"] * 2
+    for _, built, shared, atomic in compiled:
+        assert (built, atomic) == ("True", "False")
+        assert int(shared) <= 227 * 1024
+
+
+def test_without_triton_the_package_works_and_says_what_it_uses() -> None:
+    assert python(NO_TRITON) == [
+        "edge_block on cpu: plain",
+        "edge_block on cuda: plain (triton is not installed)",
+        "False",
+    ]

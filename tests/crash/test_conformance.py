@@ -1,0 +1,12 @@
+"""The plugin passes the conformance kit."""
+
+from __future__ import annotations
+
+from scionwood.testing import parametrize_with_checks
+from scionwood.testing.rules import Check
+from scionwood_crash import plugin
+
+
+@parametrize_with_checks(plugin)
+def test_conformance(check: Check) -> None:
+    check(plugin)

@@ -1,0 +1,124 @@
+"""A fixed grid on any part: on its surface, along its features, whatever its nodes are called."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from scionwood import ReadError
+from scionwood_crash.model import SIZES
+from scionwood_crash.morph import Surface, Template, canonical_frame, parametrise, place
+from scionwood_crash.part import Part
+
+TEMPLATE = SIZES["small"].template()
+FAMILIES = ("hat", "bumper", "tube", "box")
+Make = Callable[..., Part]
+
+
+def laid(part: Part) -> tuple:
+    surface = Surface(part.points, part.cells)
+    impact = np.asarray(part.impactor.point)
+    frame = canonical_frame(surface, impact, np.asarray(part.impactor.direction))
+    return surface, frame, parametrise(surface, frame)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("seed", range(3))
+def test_coarse_nodes_lie_on_the_surface_and_hardly_a_triangle_is_turned(
+    part: Make, family: str, seed: int
+) -> None:
+    surface, _, coordinates = laid(part(family, seed, 10.0))
+    assert coordinates.flipped(surface) < 1e-3
+    found = place(TEMPLATE.levels[0], surface, coordinates)
+    assert (found.weights >= 0).all()
+    np.testing.assert_allclose(found.weights.sum(1), 1, atol=1e-12)
+    again = place(coordinates.uv[:50], surface, coordinates).at(surface.points)
+    length = np.ptp(surface.points, axis=0).max()
+    np.testing.assert_allclose(again, surface.points[:50], atol=1e-6 * length)
+
+
+@pytest.mark.parametrize(
+    ("family", "section", "creases"),
+    [("hat", "open", 4), ("bumper", "closed", 4), ("box", "closed", 4), ("tube", "closed", 0)],
+)
+def test_sections_are_told_apart_and_creases_pinned(
+    part: Make, family: str, section: str, creases: int
+) -> None:
+    surface, frame, coordinates = laid(part(family, 1, 10.0))
+    assert (coordinates.section, coordinates.creases) == (section, creases)
+    along = frame.inward(surface.points)[:, 0]
+    np.testing.assert_allclose(coordinates.uv[along == along.min(), 0], 0, atol=1e-9)
+    if creases:
+        pairs, angle = surface.bends
+        step = np.abs(np.diff(coordinates.uv[pairs[angle > 60]], axis=1))[:, 0]
+        v = step[step[:, 0] > 0.5 * np.median(step[:, 0]), 1]
+        assert np.median(np.minimum(v, 1 - v)) < 1e-9, "v is constant along a crease"
+
+
+def test_the_closed_grid_meets_itself_at_the_seam(part: Make) -> None:
+    surface, _, coordinates = laid(part("bumper", 0, 10.0))
+    points = np.array([[0.5, 0.0], [0.5, 1.0 - 1e-9]])
+    first, last = place(points, surface, coordinates).at(surface.points)
+    assert np.linalg.norm(first - last) < 1e-3
+
+
+def test_a_grid_node_in_a_hole_goes_to_the_nearest_node(part: Make) -> None:
+    whole = part("hat", 3, 10.0)
+    _, frame, coordinates = laid(whole)
+    centre = coordinates.uv[whole.cells].mean(1)
+    inside = np.hypot(*((centre - [0.5, 0.5]) * [1, 0.3]).T) < 0.06
+    assert inside.any()
+    cells = whole.cells[~inside]
+    used, cells = np.unique(cells, return_inverse=True)
+    holed = Surface(whole.points[used], cells.reshape(-1, 4))
+    coordinates = parametrise(holed, frame)
+    found = place(np.array([[0.5, 0.5], [0.1, 0.5]]), holed, coordinates)
+    assert found.snapped.tolist() == [True, False]
+    assert np.isfinite(found.at(holed.points)).all()
+
+
+def test_four_thousand_nodes_take_less_than_a_fifth_of_a_second(part: Make) -> None:
+    fine = part("hat", 0, 5.5)
+    assert len(fine.points) > 3000
+    spent = []
+    for _ in range(2):
+        start = time.process_time()
+        surface, _, coordinates = laid(fine)
+        place(TEMPLATE.levels[0], surface, coordinates)
+        spent.append(time.process_time() - start)
+    assert min(spent) < 2.0, "ten times what it takes"
+
+
+def test_a_part_without_two_ends_is_refused_or_projected(part: Make) -> None:
+    tube = part("tube", 0, 15.0)
+    points = tube.points - tube.points.mean(0)
+    ring = points.copy()
+    angle = 2 * np.pi * (points[:, 0] - points[:, 0].min()) / (np.ptp(points[:, 0]) * 1.05)
+    radius = 200 + points[:, 1]
+    ring[:, 0], ring[:, 1] = radius * np.cos(angle), radius * np.sin(angle)
+    surface = Surface(ring, tube.cells)
+    frame = canonical_frame(surface, np.array([0.0, 0, 100]), np.array([0.0, 0, -1]))
+    with pytest.raises(ReadError, match="two ends"):
+        parametrise(surface, frame)
+    assert parametrise(surface, frame, fallback="project").method == "project"
+
+
+def test_meshes_that_are_no_part_are_refused(part: Make) -> None:
+    hat = part("hat")
+    with pytest.raises(ReadError, match="no shell"):
+        Surface(hat.points, np.zeros((0, 4)))
+    with pytest.raises(ReadError, match="belong to no shell"):
+        Surface(np.concatenate([hat.points, hat.points[:1]]), hat.cells)
+    two = np.concatenate([hat.points, hat.points + 1000])
+    with pytest.raises(ReadError, match="do not touch"):
+        Surface(two, np.concatenate([hat.cells, hat.cells + len(hat.points)]))
+
+
+def test_the_template_gives_every_node_as_many_sources() -> None:
+    template = Template(((7, 6), (4, 3)), degree=5)
+    assert [way.sources.shape for way in (*template.down, *template.up)] == [(12, 5), (42, 5)]
+    assert len(np.unique(template.edges[0], axis=1).T) == template.edges[0].shape[1]
+    assert (np.diff(template.edges[0][1]) >= 0).all(), "sorted by target"
