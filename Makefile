@@ -44,7 +44,9 @@ bench: $(DONE)
 	$(BIN)/python benchmarks/continual.py
 	$(BIN)/python benchmarks/crash_edge.py
 	$(BIN)/python benchmarks/crash_suite.py
+	$(BIN)/python benchmarks/crash_tables.py
 	$(BIN)/python benchmarks/unir.py
+	$(BIN)/python benchmarks/bangla.py
 	$(BIN)/python benchmarks/methods
 	$(BIN)/python benchmarks/pde_online.py
 	$(BIN)/python benchmarks/pde_transfer.py --equations Gray-Scott

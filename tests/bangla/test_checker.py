@@ -54,6 +54,11 @@ def test_a_fault_is_found_and_named(text, wanted):
         "তুমি ও তোমার বাবা কাল আসবেন।",
         "সে কথা আপনি বলেছেন।",
         "মা: তুই কোথায়?\nশিক্ষক: আপনি কে?",
+        "তুমি চলে গেলে আমি একা।",  # a participle leads a conditional, which ends the sentence
+        "তুমি পানি খাও।",  # "water" is no negated verb
+        "আপনি কেনো এসেছেন?",  # "why" in another spelling is no imperative of "buy"
+        "সাঁতার শেখা তোমার দরকার।",  # a verbal noun is no order to an intimate
+        "আপনি কি সেই বই পড়েছেন?",  # "that" is no "he"
     ],
 )
 def test_what_is_right_is_left_alone(text):

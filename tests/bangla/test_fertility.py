@@ -36,7 +36,6 @@ def test_a_trained_tokenizer_takes_few_tokens_a_word(folder):
 
 
 def test_bytes_alone_are_warned_of(tmp_path):
-    pytest.importorskip("tiktoken")
     path = tmp_path / "bytes.json"
     vocab = [{"rank": i, "token_bytes": base64.b64encode(bytes([i])).decode()} for i in range(256)]
     config = {"default_vocab_size": 300, "default_num_special_tokens": 44, "pattern": r"\S+|\s"}
@@ -48,7 +47,6 @@ def test_bytes_alone_are_warned_of(tmp_path):
 
 
 def test_words_of_wordfreq_are_bangla_with_frequencies():
-    pytest.importorskip("wordfreq")
     words = words_of_wordfreq()
     assert len(words) == 216_175
     assert max(words, key=words.__getitem__) in {"না", "ও", "করে", "এই", "এবং"}

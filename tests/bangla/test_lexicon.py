@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import wordfreq
 
 from scionwood_bangla.lexicon import (
     SUBJECTS,
@@ -16,8 +17,6 @@ from scionwood_bangla.lexicon import (
 )
 from scionwood_bangla.lexicon.words import homographs, never_verbs
 from scionwood_bangla.normalise import normalise
-
-wordfreq = pytest.importorskip("wordfreq")
 
 
 def subjects(word: str) -> set[str | None]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
+import wordfreq
 from hypothesis import given
 from hypothesis import strategies as st
 
 from scionwood_bangla import checker, text
 from scionwood_bangla.lexicon import paradigm
 from scionwood_bangla.normalise import normalise
-
-wordfreq = pytest.importorskip("wordfreq")
 
 TABLE = {
     "yya as one character": ("\u09df", "\u09af\u09bc"),

@@ -87,3 +87,14 @@ def test_dual_anchors_go_onto_the_other_towers_of_open_clip(tmp_path, config):
             if parameter.requires_grad:
                 parameter.add_(0.1)
         assert (tuned(*example) - before).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("config", [OPENAI, SIGLIP], ids=["openai", "siglip"])
+def test_dual_anchors_with_lora_go_onto_both_of_the_other_towers(tmp_path, config):
+    model = clip(model=str(write_model(tmp_path / "model", config))).eval()
+    example = model.example_input()
+    before = model(*example)
+    tuned = attach(model, DualAnchorConfig(rank=2), targets="dual-lora").eval()
+    assert (tuned(*example) - before).abs().max() <= 1e-5
+    lora = [n for n, p in tuned.named_parameters() if p.requires_grad and "lora" in n]
+    assert {".visual." in name for name in lora} == {True, False}

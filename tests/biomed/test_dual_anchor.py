@@ -154,6 +154,49 @@ def test_lora_goes_onto_both_towers():
     assert any(".text." in name for name in adapted)
 
 
+def test_lora_and_dual_anchors_are_one_adapter_where_a_rank_is_given(images, tokens, tmp_path):
+    model = clip().eval()
+    with torch.no_grad():
+        before = model(images, tokens)
+        tuned = attach(model, DualAnchorConfig(rank=2), targets="dual-lora").eval()
+        assert (tuned(images, tokens) - before).abs().max() <= 1e-6
+    adapted = [name for name, p in tuned.named_parameters() if p.requires_grad and "lora" in name]
+    assert any(".visual." in name for name in adapted)
+    assert any(".text." in name for name in adapted)
+    save_adapter(perturbed(tuned), tmp_path)
+    with torch.no_grad():
+        moved = tuned(images, tokens)
+        assert (load_adapter(clip(), tmp_path)(images, tokens) - moved).abs().max() <= 1e-6
+        assert torch.equal(tuned.unload()(images, tokens), before)
+
+
+def test_every_part_of_the_joint_adapter_learns(images, tokens):
+    tuned = perturbed(attach(clip(), DualAnchorConfig(rank=2), targets="dual-lora"))
+    tuned(images[:2], tokens).square().mean().backward()
+    for name, parameter in tuned.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None, name
+            assert parameter.grad.any(), name
+
+
+def test_low_rank_updates_of_a_block_equal_its_changed_weight(images):
+    tuned = perturbed(
+        attach(clip(), DualAnchorConfig(rank=2, prompts=0, fusion=[]), targets="dual")
+    )
+    layer = tuned.base_model.model.clip.visual.trunk.blocks[0]
+    tokens = torch.rand(2, 5, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        found = layer(tokens)
+        a, b = (part["default"] for part in (_named(layer, "A"), _named(layer, "B")))
+        layer.base_layer.attn.qkv.weight += 2 * b @ a
+        assert (layer.base_layer(tokens) - found).abs().max() < 1e-5
+
+
+def test_blocks_of_the_text_tower_need_a_rank():
+    with pytest.raises(AdapterError, match="need a rank"):
+        attach(clip(), DualAnchorConfig(), targets="dual-lora")
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -175,6 +218,10 @@ def test_a_fusion_beyond_the_last_block_is_refused():
 def test_modules_without_tokens_are_refused():
     with pytest.raises(AdapterError, match="attn_mask"):
         attach(clip(), DualAnchorConfig(), targets=r"clip\.visual\.trunk\.norm")
+
+
+def _named(layer, factor):
+    return {name: getattr(part, factor)[0] for name, part in layer.dual_anchor_lora.items()}
 
 
 def _fused(task, image):

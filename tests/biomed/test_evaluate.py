@@ -93,16 +93,7 @@ def test_an_unknown_method_is_refused():
 
 def test_the_command_compares_methods(folder, tmp_path, capsys):
     arguments = ["--source", str(folder), "--subject", r"(\d+)-", "--methods", '["zero_shot"]']
-    arguments += [
-        "--shots",
-        "[1]",
-        "--seeds",
-        "1",
-        "--out",
-        str(tmp_path / "out"),
-        "--as_json",
-        "true",
-    ]
+    arguments += ["--shots", "[1]", "--seeds", "1", "--out", str(tmp_path / "out"), "--as-json"]
     assert main(["biomed", "evaluate", *arguments]) == 0
     (line,) = json.loads(capsys.readouterr().out)
     assert line["method"] == "zero_shot"

@@ -50,13 +50,14 @@ def score(corpus: Path, *, seed: int = 0, json: bool = False) -> None:
     Raises:
         ReadError: no such file, or a line without text or register.
     """
+    from rich.console import Console
     from rich.progress import Progress
 
     from scionwood_bangla.checker.scores import score_texts
     from scionwood_bangla.corpus import read_corpus
 
     texts, registers = read_corpus(Path(corpus))
-    with Progress(transient=True) as progress:
+    with Progress(console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("texts", total=len(texts))
         rows = score_texts(
             texts, registers, seed=seed, progress=lambda n: progress.update(bar, completed=n)
@@ -82,7 +83,7 @@ def evaluate_checker(
         json: print JSON.
 
     Raises:
-        ReadError: never; the labelled texts are part of the package.
+        SystemExit: an unknown half; the labelled texts themselves are part of the package.
     """
     from scionwood_bangla import labelled
 

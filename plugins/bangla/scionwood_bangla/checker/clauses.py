@@ -10,7 +10,7 @@ from scionwood_bangla.lexicon import Pronoun, Reading, pronoun_of, readings
 from scionwood_bangla.lexicon.words import (
     blessers,
     conjunctions,
-    homographs,
+    is_homograph,
     joining,
     parenthetic,
     particles,
@@ -41,6 +41,11 @@ class Word:
     final: bool = True
     pause: str = ""
     subjects: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether it can also be a participle, an infinitive or a verbal noun."""
+        return any(reading.subject is None for reading in self.readings)
 
     @property
     def text(self) -> str:
@@ -83,9 +88,11 @@ def role(words: list[Word], i: int, *, led: bool) -> Role:
         return "other"
     if word.text in parenthetic() and not (led and word.last):
         return "other"
-    if word.text in homographs() and not _stands_as_verb(word, before, led):
+    if is_homograph(word.text) and not _stands_as_verb(word, before, led):
         return "unclear" if word.final else "other"
-    if any(reading.subject is None for reading in word.readings) and not word.last:
+    after = words[i + 1] if i + 1 < len(words) else None
+    leads = after is not None and bool(after.readings) and not after.pause  # "having gone, ..."
+    if word.ambiguous and (leads or not word.last or not word.final):
         return "not_finite"
     return "finite"
 
@@ -111,8 +118,8 @@ def _look_ahead(words: list[Word], marks: list[str]) -> None:
         if word.text in conjunctions() and word.text not in _SOFT:
             later = False
         word.last, word.final = not later, final
-        surely = word.subjects and not any(r.subject is None for r in word.readings)
-        if surely and (word.text not in homographs() or final):
+        surely = word.subjects and not word.ambiguous
+        if surely and (final or not is_homograph(word.text)):
             later = True
         joins = word.text in conjunctions()
         final = (final and word.text in particles()) or joins

@@ -91,7 +91,7 @@ class Findings:
         evidence: of the levels of address.
         judged: finite verbs that were compared with a subject that is written.
         agreeing: how many of those agree with it.
-        verbs: finite verbs, judged or not.
+        verbs: finite verbs, and words that may be one, judged or not.
         literary: verb forms and pronouns of the written style alone.
         colloquial: finite verb forms of the spoken style alone.
     """

@@ -33,7 +33,7 @@ _PATTERNS = {
     rf"|(?:\S+,\s*)?{_DIGIT}{{1,2}}(?:ই|শে|লা|রা|ঠা)?\s+(?:{_MONTHS})(?=[\s,।]|$).*)$",
     "subject": r"বিষয়\s*[:ঃ-].*$",
     "salutation": r"(?:(?:জনাব|জনাবা|মহোদয়|মহোদয়া|মহাশয়|মহাশয়া|মান্যবর|মাননীয় মহোদয়|স্যার|ম্যাডাম)"
-    r"(?:\s+\S+)?\s*[,;।!]?|(?:প্রিয়|শ্রদ্ধেয়|শ্রদ্ধেয়া|স্নেহের|প্রিয়তম|প্রিয়তমা|কল্যাণীয়|কল্যাণীয়া"
+    r"(?:\s*/\s*\S+)?(?:\s+\S+)?\s*[,;।!]?|(?:প্রিয়|শ্রদ্ধেয়|শ্রদ্ধেয়া|স্নেহের|প্রিয়তম|প্রিয়তমা|কল্যাণীয়|কল্যাণীয়া"
     r"|পূজনীয়|পূজনীয়া|আদরের|শ্রীচরণেষু)(?:\s+[^\s।]+){0,3}\s*[,;!]?)$",
     "closing": r"(?:বিনীত|নিবেদক|নিবেদিকা|ইতি|ধন্যবাদান্তে|শুভেচ্ছান্তে|আপনার একান্ত|আপনার বিশ্বস্ত|একান্ত বাধ্যগত"
     r"|তোমার স্নেহের|তোমার বন্ধু|তোর বন্ধু|ভালোবাসান্তে|শ্রদ্ধান্তে)(?!\s+\S+\s+\S+\s+\S+\s+\S+\s+\S+).*$",
@@ -128,7 +128,9 @@ def _part_of(line: str, found: dict[str, Part]) -> str:
     for name, pattern in _COMPILED.items():
         if pattern.match(line):
             return name
-    least = 30 if found.keys() & {"salutation", "subject"} else 60  # an address is shorter
+    if "salutation" in found:
+        return "body" if len(line) > 30 else ""
+    least = 30 if "subject" in found else 60  # an address is shorter
     return "body" if found and len(line) > least and line.endswith(("।", "?", "!")) else ""
 
 

@@ -92,7 +92,7 @@ def _counts(text: str, register: frozenset[str]) -> list[tuple[float, float]]:
         (free.agreeing, free.judged),
         (consistent and free.levels <= register, 1),
         (over, 1),
-        (len(free.undecided), max(free.verbs, len(free.undecided))),
+        (len(free.undecided), free.verbs),
         (structure_score(free.text) if letter else 0, letter),
     ]
 

@@ -87,6 +87,7 @@ class SubjectTracker:
         if kind == "not_finite" and _changes_subject(word):
             state.subject = None
         if kind == "unclear":
+            self.findings.verbs += 1
             self._abstain(word, "it may be another word than a verb")
         if kind != "finite":
             return
@@ -94,6 +95,8 @@ class SubjectTracker:
         self._note_style(word)
         if state.subject is not None and not _elliptic(word, state):
             self._judge(word, state.subject)
+        elif word.ambiguous:
+            self._abstain(word, "it may be no finite verb")
         elif word.subjects <= set(LEVELS) or is_order(word, words):
             self._note_verb(word, addressee)
         elif word.subjects & set(LEVELS):
@@ -171,8 +174,7 @@ def _changes_subject(word: Word) -> bool:
 
 
 def _elliptic(word: Word, state: _State) -> bool:
-    ambiguous = any(reading.subject is None for reading in word.readings)
-    return ambiguous and state.loose is not None
+    return word.ambiguous and state.loose is not None
 
 
 def _is_other_subject(words: list[Word], i: int) -> bool:

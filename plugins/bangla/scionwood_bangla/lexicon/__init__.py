@@ -28,7 +28,9 @@ def readings(word: str) -> tuple[Reading, ...]:
 
 def pronoun_of(word: str) -> Pronoun | None:
     """The pronoun that a normalised word is, its emphatic clitic taken off."""
-    for form in (word, *stripped(word)):
+    if word == "সেই":
+        return None  # 'that', hardly ever 'he himself'
+    for form in (word, word.removesuffix("ই"), word.removesuffix("ও")):
         if form in pronouns():
             return pronouns()[form]
     return None

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 
+from scionwood_bangla.lexicon.paradigm import forms
 from scionwood_bangla.normalise import normalise
 
 # These are never verbs where they stand: their verb readings are dropped.
 _NEVER_VERBS = """
+পানি ঘটনা ভাবনা করোনা খেলনা আয়না ঢাকনা শুকনা খানা পাওনা পাবনা দেনা ধোনি খানি বুনো ছোটো ছুটি ছুটিতে হাসিতে বাড়িতে হারে মানব
+লিখিত মিলিত মেল সরল কেনো সস হলি মরিস বাড়িও হারিস
 কেন যেন তবে পর কাছ ছাড়া থেকে চেয়ে দিয়ে নিয়ে পরে ধরে হয়তো মানে পরা পার পারা ভরা আসল ছোট ভুল বোন
 হার কাটা মাথা কমা লাগা সরা চলা খোলা ঢাকা বাড়ি পাকা হারা মরা বাঁধ মেলা সন সও হল হত খেত কম সাজা ভর
 বাজে ভাবে চলতি  শেখ ফের বানান পাঠান চালান হাসি মিলে নামে ডাকে সাজে জেরে জোরে পাশে
@@ -18,6 +21,7 @@ _HOMOGRAPHS = """
 কর খান দিন যান গান পান চান মান জান বল চল ধর ভাব নাম ডাক হাস লেখা পড়া দেখা বলে করে আসলে হলে বলতে পাস খাস নাও
 দাও তোল মার থাক রাখি বলি কাট পড় বস মর চড় সর গড় ঘট লড় খেল ফেল বেচ জেত শোন বোঝ খোল ওঠ ঘোর খোঁজ পোড় ভোল ছাড় থাম
 সাজ জাগ লাগ বাড় আন আয় যা খা পা চা গা দে নে হ শো ধো যাক হাট বাজান সাজান জানা খাওয়া এলো হন কমান বসান শোনা নয় ধরুন
+ফেরা বসা নামা ওঠা বাঁচা শেখা বোঝা বেড়া চালা দাঁড়া নাচ চেন হবি চিনি সই মানি পাক দিক তুলো দেখান কমে মরে
 পারি মারি সারি পারো ধার শুক নিন নিই যাই ছাড়ো লুকা দেখা বাজা বানা থামা মেটা করা হোক
 """
 
@@ -37,6 +41,12 @@ def never_verbs() -> frozenset[str]:
 def homographs() -> frozenset[str]:
     """Words that may be a verb form or something else."""
     return _words(_HOMOGRAPHS)
+
+
+def is_homograph(word: str) -> bool:
+    """Whether a normalised word may be something else than a verb, clitics taken off."""
+    bare = stripped(word) if word not in forms() else []
+    return any(form in homographs() for form in (word, *bare))
 
 
 @cache

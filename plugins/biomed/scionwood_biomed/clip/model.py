@@ -14,6 +14,7 @@ from scionwood_biomed.clip.load import Loaded
 
 BLOCKS = r"clip\.visual\.(trunk\.blocks|transformer\.resblocks)\.\d+"
 WORDS = r"clip\.(text\.)?(token_embedding|transformer\.embeddings\.word_embeddings)"
+TEXT_BLOCKS = r"clip\.(text\.)?transformer\.(encoder\.layer|resblocks)\.\d+"
 ATTENTION = r"clip\..*\.(qkv|query|value|attn|q_proj|v_proj)"
 
 
@@ -121,6 +122,8 @@ def _presets(model: nn.Module, names: list[str]) -> dict[str, str]:
         "dual": f"{BLOCKS}|{WORDS}",
         "vision": r"clip\.visual\..*\.(qkv|query|value|attn)",
         "context": WORDS,
+        "text_blocks": TEXT_BLOCKS,
+        "dual-lora": f"{BLOCKS}|{WORDS}|{TEXT_BLOCKS}",
     }
     kept = {}
     for preset, pattern in offers.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, final
 
@@ -47,7 +48,15 @@ class DualAnchorModel(BaseTuner):  # type: ignore[misc]  # peft is untyped
         found = {n: m for n, m in modules.items() if self._check_target_module_exists(config, n)}
         bare = {n: getattr(m, "base_layer", m) for n, m in found.items()}
         words = [m for m in bare.values() if isinstance(m, nn.Embedding)]
-        blocks = [name for name, m in bare.items() if not isinstance(m, nn.Embedding)]
+        self._of_text = set(_text_blocks(model, list(bare)))
+        if self._of_text and not config.rank:
+            rule = "prompts go into the vision tower, and blocks of the text tower need a rank"
+            raise AdapterError(f"dual_anchor on {min(self._of_text)}", rule, "Give rank, such as 4")
+        blocks = [
+            name
+            for name, m in bare.items()
+            if not isinstance(m, nn.Embedding) and name not in self._of_text
+        ]
         if len(words) > 1:
             raise AdapterError("dual_anchor on two embeddings", "the text has one", "Target one")
         self._text = words[0].embedding_dim if words else None
@@ -69,8 +78,11 @@ class DualAnchorModel(BaseTuner):  # type: ignore[misc]  # peft is untyped
         parameter_name: str | None = None,
     ) -> None:
         known = isinstance(target, DualAnchorLayer)
-        layer: Any = target if known else _layer(target, current_key)
-        if isinstance(layer, ContextLayer):
+        of_text = current_key in self._of_text
+        layer: Any = target if known else _layer(target, current_key, of_text)
+        if of_text:
+            layer.add_low_rank(adapter_name, peft_config)
+        elif isinstance(layer, ContextLayer):
             layer.add(adapter_name, peft_config)
             self._contexts.append(layer)
         else:
@@ -120,6 +132,8 @@ class DualAnchorConfig(PeftConfig):  # type: ignore[misc]  # peft is untyped
         template: the words before the class, whose embeddings are the text context at first.
         context: tokens of the template; found where null, and kept in the saved config.
         context_start: where they begin in a prompt.
+        rank: of LoRA on queries and values inside the targeted blocks; 0 for none. With the preset
+            `dual-lora` it is on both towers.
 
     Raises:
         AdapterError: an option is out of range.
@@ -137,14 +151,20 @@ class DualAnchorConfig(PeftConfig):  # type: ignore[misc]  # peft is untyped
     template: str = "a photo of a"
     context: list[int] | None = None
     context_start: int = 1
+    rank: int = 0
     target_modules: list[str] | str | None = None
     modules_to_save: list[str] | None = field(default=None, metadata={"help": "trained whole"})
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.prompts < 0 or self.width < 1 or self.heads < 1 or self.width % self.heads:
+        if (
+            min(self.prompts, self.rank) < 0
+            or self.width < 1
+            or self.heads < 1
+            or self.width % self.heads
+        ):
             value = f"prompts={self.prompts}, width={self.width}, heads={self.heads}"
-            rule = "prompts are 0 or more, and heads divide the width"
+            rule = "prompts and rank are 0 or more, and heads divide the width"
             raise AdapterError(value, rule, "Such as 4, 64 and 4")
         if self.context_start < 0 or any(index < 0 for index in self.fusion or ()):
             value = f"context_start={self.context_start}, fusion={self.fusion}"
@@ -173,11 +193,16 @@ def _template(model: Any, template: str) -> tuple[int, list[int]]:
     return found
 
 
-def _layer(target: nn.Module, key: str) -> DualAnchorLayer:
+def _text_blocks(model: Any, names: list[str]) -> list[str]:
+    pattern = getattr(model, "adapter_targets", {}).get("text_blocks", "(?!)")
+    return [name for name in names if re.fullmatch(pattern, name)]
+
+
+def _layer(target: nn.Module, key: str, of_text: bool) -> DualAnchorLayer:
     if isinstance(target, nn.Embedding):
         return ContextLayer(target)
     layer = PromptLayer(target)
-    if width_of(target) and (layer.attends or isinstance(target, nn.Linear)):
+    if of_text or (width_of(target) and (layer.attends or isinstance(target, nn.Linear))):
         return layer
     rule = (
         "prompts go into blocks whose forward takes attn_mask and whose first norm is a LayerNorm"

@@ -9,9 +9,11 @@ from typing import Any, final
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional as F
 
 from scionwood_biomed.dual_anchor.fusion import Fusion
+from scionwood_biomed.dual_anchor.low_rank import LowRank
 
 CLOSED = 1e-12
 """The weight of a prompt in attention beside that of a token, before training."""
@@ -104,23 +106,26 @@ class PromptLayer(DualAnchorLayer):
     The prompts p are appended to the tokens x. Their columns of the attention logits get `log g`,
     so that their weights are those of tokens times g, a learned gate that is closed (1e-12) at
     first. The block's outputs for the prompts have seen the image; they go into the fusion, and not
-    into the next block, which has prompts of its own.
+    into the next block, which has prompts of its own. With a rank the block's own projections get
+    low-rank updates; in the text tower there is nothing else.
     """
 
     dual_anchor_prompts: Any
     dual_anchor_gate: Any
     dual_anchor_fusion: Any
+    dual_anchor_lora: Any
     adapter_layer_names = (
         "dual_anchor_prompts",
         "dual_anchor_gate",
         "dual_anchor_fusion",
+        "dual_anchor_lora",
     )
     other_param_names = ("configs", "contexts")
 
     def __init__(self, base: nn.Module) -> None:
         super().__init__(base)
         self.dual_anchor_prompts, self.dual_anchor_gate = nn.ParameterDict(), nn.ParameterDict()
-        self.dual_anchor_fusion = nn.ModuleDict()
+        self.dual_anchor_fusion, self.dual_anchor_lora = nn.ModuleDict(), nn.ModuleDict()
         self.contexts: dict[str, list[ContextLayer]] = {}
         self.attends = "attn_mask" in inspect.signature(base.forward).parameters
 
@@ -146,14 +151,20 @@ class PromptLayer(DualAnchorLayer):
         if fused:
             fusion = Fusion(width_out(self.base_layer), text, config.width, config.heads)
             self.dual_anchor_fusion[name] = fusion
+        self.add_low_rank(name, config)
+
+    def add_low_rank(self, name: str, config: Any) -> None:
+        """Add an adapter's updates of the block's own weights, if it has a rank."""
+        self.configs[name] = config
+        if config.rank:
+            self.dual_anchor_lora[name] = LowRank(self.base_layer, config.rank)
         self._move_adapter_to_device_of_base_layer(name)
 
-    def forward(self, x: Tensor, *rest: Any, **options: Any) -> Tensor:
+    def forward(self, x: Tensor, *rest: Any, **options: Any) -> Any:
         """(batch, token, width), or (batch, width) as one token each, to the same."""
         names = [name for name in self.acting() if name in self.dual_anchor_prompts]
         if not names:
-            plain: Tensor = self.base_layer(x, *rest, **options)
-            return plain
+            return self._block(x, *rest, **options)
         tokens = x if x.ndim == 3 else x.unsqueeze(1)
         image, prompts = self._run(tokens, names, rest, options)
         for name, own in zip(names, prompts, strict=True):
@@ -167,6 +178,23 @@ class PromptLayer(DualAnchorLayer):
         layers = self.contexts[name]
         return layers[0].context(name) if layers else None
 
+    def get_weight_dtype(self) -> torch.dtype:
+        """The dtype of the block's weights, which open_clip's text tower asks for."""
+        found: torch.dtype = self.base_layer.get_weight_dtype()
+        return found
+
+    def _block(self, x: Tensor, *rest: Any, **options: Any) -> Any:
+        """The block with its low-rank updates."""
+        names = [name for name in self.acting() if name in self.dual_anchor_lora]
+        if not names:
+            return self.base_layer(x, *rest, **options)
+        weights: dict[str, Tensor] = {}
+        for name in names:
+            for key, change in self.dual_anchor_lora[name].changes().items():
+                weight = weights.get(key, self.base_layer.get_parameter(key))
+                weights[key] = weight + change.to(weight.dtype)
+        return functional_call(self.base_layer, weights, (x, *rest), options)
+
     def _run(
         self, tokens: Tensor, names: list[str], rest: tuple[Any, ...], options: dict[str, Any]
     ) -> tuple[Tensor, list[Tensor]]:
@@ -176,7 +204,7 @@ class PromptLayer(DualAnchorLayer):
         if self.attends:
             sizes = [len(prompts) for prompts in own]
             options["attn_mask"] = self._mask(tokens.shape[1], names, sizes).to(tokens.dtype)
-        out = self.base_layer(torch.cat([tokens, added], 1), *rest, **options)
+        out = self._block(torch.cat([tokens, added], 1), *rest, **options)
         image, *prompts = out.split([tokens.shape[1], *map(len, own)], 1)
         return image, prompts
 
