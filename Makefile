@@ -33,7 +33,7 @@ wheels: $(DONE)
 	rm -rf dist
 	for folder in . $(FIELDS); do $(BIN)/python -m build --wheel --no-isolation --outdir dist $$folder; done
 
-# Every table of results anew: about two hours on two cores. Each script also runs alone.
+# Every table of results anew: about four hours on two cores. Each script also runs alone.
 bench: $(DONE)
 	$(BIN)/python benchmarks/seismic_accuracy.py
 	$(BIN)/python benchmarks/seismic_tta.py
@@ -48,8 +48,12 @@ bench: $(DONE)
 	$(BIN)/python benchmarks/unir.py
 	$(BIN)/python benchmarks/bangla.py
 	$(BIN)/python benchmarks/methods
+	$(BIN)/python benchmarks/pde_data.py
+	$(BIN)/python benchmarks/pde_memory.py
+	$(BIN)/python benchmarks/pde_recipes.py
 	$(BIN)/python benchmarks/pde_online.py
 	$(BIN)/python benchmarks/pde_transfer.py --equations Gray-Scott
+	$(BIN)/python benchmarks/pde_tables.py
 	$(BIN)/python benchmarks/tables.py
 
 # From a noisy SEG-Y file to a denoised one: train, simulate, denoise, compare; then foreign noise, with

@@ -20,8 +20,8 @@ import os
 import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from statistics import mean
@@ -62,23 +62,15 @@ Row = dict[str, Any]
 Split = dict[str, list[Encoded]]
 
 
-@dataclass(frozen=True)
-class Arm:
-    """A network that is pretrained, and on which grids."""
-
-    build: Callable[..., nn.Module]
-    options: dict[str, Any]
-    coarse: str = "morph"
-
-
-ARMS = {
-    "Mask-Morph U-Net": Arm(mask_morph_unet, {"mask": 0.15}),
-    "fixed grids": Arm(mask_morph_unet, {"mask": 0.15}, "fixed"),
-    "no mask": Arm(mask_morph_unet, {"mask": 0.0}),
-    "mask 0.4": Arm(mask_morph_unet, {"mask": 0.4}),
-    "MeshGraphNet": Arm(meshgraphnet, {"blocks": 6}),
-    "Transolver": Arm(transolver, {"blocks": 3}),
+ARMS: dict[str, tuple[Callable[..., nn.Module], Row, str]] = {
+    "Mask-Morph U-Net": (mask_morph_unet, {"mask": 0.15}, "morph"),
+    "fixed grids": (mask_morph_unet, {"mask": 0.15}, "fixed"),
+    "no mask": (mask_morph_unet, {"mask": 0.0}, "morph"),
+    "mask 0.4": (mask_morph_unet, {"mask": 0.4}, "morph"),
+    "MeshGraphNet": (meshgraphnet, {"blocks": 6}, "morph"),
+    "Transolver": (transolver, {"blocks": 3}, "morph"),
 }
+"""What is pretrained: the network, its options, and its grids."""
 CLASSICAL = ("POD + GP", "POD + kNN", "mean history")
 UNADAPTED = "pretrained, not adapted"
 RATES = {"full": 1e-3, "frozen-edge": 2e-3, "lora": 5e-3, "lora-edge": 5e-3, "scratch": 3e-3}
@@ -189,9 +181,9 @@ def pretraining(arm: str, seed: int, work: Path) -> list[Row]:
             given = [pod(part, kind) for part, kind in zip(each, kinds[name], strict=True)]
             rows.append({"part": name, **scored(given, each)})
     else:
-        chosen = ARMS[arm]
-        data = encoded(found, chosen.coarse)
-        model = chosen.build(size=SIZE, init_seed=seed, **chosen.options)
+        build, options, coarse = ARMS[arm]
+        data = encoded(found, coarse)
+        model = build(size=SIZE, init_seed=seed, **options)
         train(model, data["train"], 3e-3, STEPS, seed)
         about = {"trained": sum(p.numel() for p in model.parameters()), "steps": STEPS}
         if arm == "Mask-Morph U-Net":
@@ -199,12 +191,9 @@ def pretraining(arm: str, seed: int, work: Path) -> list[Row]:
             save_file(model.state_dict(), work / f"pretrained-{seed}.safetensors")
         predict = by_network(model)
         rows = [{"part": name, **errors(predict, each)} for name, each in data.items()]
-    spent = round(time.process_time() - start, 1)
-    return [
-        {"stage": "pretraining", "arm": arm, "shots": "", "seed": seed, **row, **about}
-        | {"cpu_seconds": spent}
-        for row in rows
-    ]
+    about["cpu_seconds"] = round(time.process_time() - start, 1)
+    kind = {"stage": "pretraining", "arm": arm, "shots": "", "seed": seed}
+    return [{**kind, **row, **about} for row in rows]
 
 
 def scored(given: list[Tensor], data: list[Encoded]) -> dict[str, float]:
@@ -246,25 +235,24 @@ def transfer(arm: str, shots: int, seed: int, work: Path) -> list[Row]:
         total = sum(p.numel() for p in model.parameters())
         about = {"trained": trained, "share": round(trained / total, 4), "steps": TUNING}
         scores = errors(by_network(model), data["test"])
-    spent = round(time.process_time() - start, 1)
-    row = {"stage": "transfer", "arm": arm, "shots": shots, "seed": seed, "part": "test"}
-    return [{**row, **scores, **about, "cpu_seconds": spent}]
+    about["cpu_seconds"] = round(time.process_time() - start, 1)
+    kind = {"stage": "transfer", "arm": arm, "shots": shots, "seed": seed, "part": "test"}
+    return [{**kind, **scores, **about}]
 
 
 def jobs(seeds: Sequence[int]) -> list[tuple[str, Callable[[Path], list[Row]]]]:
     """Everything to compute, by name; a transfer comes after the pretraining of its seed."""
-    found: list[tuple[str, Callable[[Path], list[Row]]]] = []
-    for seed in seeds:
-        for arm in (*ARMS, *CLASSICAL):
-            found.append(
-                (f"pretraining {arm} {seed}", lambda w, a=arm, s=seed: pretraining(a, s, w))
-            )
-    for seed in seeds:
-        for shots in SHOTS:
-            for arm in (UNADAPTED, *RATES, *CLASSICAL):
-                name = f"transfer {arm} {shots} {seed}"
-                found.append((name, lambda w, a=arm, n=shots, s=seed: transfer(a, n, s, w)))
-    return found
+    first = [
+        (f"pretraining {arm} {seed}", partial(pretraining, arm, seed))
+        for seed in seeds
+        for arm in (*ARMS, *CLASSICAL)
+    ]
+    return first + [
+        (f"transfer {arm} {shots} {seed}", partial(transfer, arm, shots, seed))
+        for seed in seeds
+        for shots in SHOTS
+        for arm in (UNADAPTED, *RATES, *CLASSICAL)
+    ]
 
 
 def compute(seeds: Sequence[int], work: Path, only: str) -> list[Row]:

@@ -20,7 +20,6 @@ PAGES = [
     ROOT / page
     for page in (
         "README.md",
-        "plugins/crash/README.md",
         "plugins/seismic/README.md",
         "docs/kernels.md",
         "docs/methods.md",
@@ -221,53 +220,6 @@ def unir() -> str:
     return _table(head, lines)
 
 
-def crash_pretraining() -> str:
-    """Errors on training parts, on parts like them, and on longer ones."""
-    rows = [row for row in _read("crash_suite") if row["stage"] == "pretraining"]
-    lines = []
-    for arm in dict.fromkeys(row["arm"] for row in rows):
-        cells = []
-        for part in ("train", "test", "beyond"):
-            found = [row for row in rows if (row["arm"], row["part"]) == (arm, part)]
-            for name, form in (("med_share", ".1f"), ("intrusion_error", ".1f")):
-                cells.append(_spread([float(row[name]) for row in found], form))
-            if part == "test":
-                cells.append(_spread([100 * float(row["rel_l2"]) for row in found], ".2f"))
-        lines.append([arm, *cells])
-    errors = [f"{part}: {name}" for part in ("train", "test") for name in ("MED", "intrusion")]
-    head = ["arm", *errors, "test: positions", "longer: MED", "longer: intrusion"]
-    return _table(head, lines)
-
-
-def crash_transfer() -> str:
-    """Errors on an unseen family after so many simulations."""
-    rows = [row for row in _read("crash_suite") if row["stage"] == "transfer"]
-    lines = []
-    shots = list(dict.fromkeys(row["shots"] for row in rows))
-    for arm in dict.fromkeys(row["arm"] for row in rows):
-        found = [row for row in rows if row["arm"] == arm]
-        cells = [
-            _spread([float(row[name]) for row in found if row["shots"] == count], ".1f")
-            for count in shots
-            for name in ("med_share", "intrusion_error")
-        ]
-        share = found[0]["share"]
-        trained = f"{int(found[0]['trained']):,} ({float(share):.1%})" if share else ""
-        lines.append([arm, trained, *cells])
-    head = [f"{n} simulations: {name}" for n in shots for name in ("MED", "intrusion")]
-    return _table(["arm", "trained", *head], lines)
-
-
-def crash_edge() -> str:
-    """Forward and backward of the edge block and of the edge-specific layer: peers over ours."""
-    rows = [row for row in _read("crash_edge") if row["rival"] != "ours"]
-    lines = [
-        [row["operator"], row["shape"], row["pass"], row["rival"], _interval(row), row["error"]]
-        for row in rows
-    ]
-    return _table(["operator", "shape", "pass", "rival", "times ours", "error"], lines)
-
-
 TABLES: dict[str, Callable[[], str]] = {
     "accuracy": accuracy,
     "peft": peft,
@@ -280,9 +232,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "lora_memory": lora_memory,
     "prefix_cache": prefix_cache,
     "continual": continual,
-    "crash_pretraining": crash_pretraining,
-    "crash_transfer": crash_transfer,
-    "crash_edge": crash_edge,
     "unir": unir,
 }
 

@@ -204,6 +204,25 @@ def test_predict_and_evaluate_from_the_command_line(
     }
 
 
+@pytest.mark.parametrize(
+    ("deck", "part", "points"),
+    [("wheel.k", None, 11825), ("bird.k", None, 5185), ("EXP_SC_JOINT_SCREW.key", 1000000, 4576)],
+)
+def test_real_decks_are_predicted_on(
+    run: Path, tmp_path: Path, deck: str, part: int | None, points: int
+) -> None:
+    """They are no profiles, so they are projected; what comes out has their nodes and is finite."""
+    decks = Path(pytest.importorskip("lsdyna_mesh_reader").__file__).parent / "examples"
+    options = ["--held", "low", "--thickness", "1", "--fallback", "project", "--run", str(run)]
+    options += [] if part is None else ["--part", str(part)]
+    out = tmp_path / "out.zarr"
+    assert cli.main(["crash", "predict", str(decks / deck), str(out), *options]) == 0
+    found = open_series(out).displacement()
+    assert found.shape == (3, points, 3)
+    assert np.isfinite(found).all()
+    assert found.any()
+
+
 def test_evaluating_twice_keeps_the_figures(
     suite: SuiteParts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

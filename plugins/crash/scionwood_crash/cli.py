@@ -12,6 +12,7 @@ def predict(
     target: Path,
     *,
     run: Path,
+    part: int | None = None,
     held: Literal["field", "ends", "low", "high"] = "field",
     direction: tuple[float, float, float] = (0.0, 0.0, -1.0),
     impactor: Literal["plane", "cylinder"] = "cylinder",
@@ -35,6 +36,7 @@ def predict(
         mesh: a deck, a mesh or a simulation in any format that is read.
         target: the file to write: `.pvd`, `.vtp`, `.zarr`, or a name that ends in `d3plot`.
         run: the run folder of `crash/displacement` that `scionwood fit` wrote.
+        part: of the file, by its number; all shells where null, which then hang together.
         held: nodes that cannot move: of the file's field `held`, or both ends of the longest axis,
             or its lower or upper one.
         direction: in which the impactor moves.
@@ -51,7 +53,8 @@ def predict(
         force: replace the target if it exists.
 
     Raises:
-        ReadError: the file is damaged, the part has no two ends, or nobody says what is held.
+        ReadError: the file is damaged or has no such part, the part has no two ends, or nobody says
+            what is held.
         AdapterFileError: the run's adapter is damaged, or made for another base.
         TrainingError: the folder is no finished run.
         OutputExistsError: the target exists and `force` is false.
@@ -59,10 +62,11 @@ def predict(
     """
     from scionwood_crash.inference import Predictor
     from scionwood_crash.readers import open_series, write_series
-    from scionwood_crash.series import Setup
+    from scionwood_crash.series import Setup, only_part
 
     setup = Setup(direction, impactor, speed, mass, radius, yield_stress, duration, held)
     series = open_series(Path(mesh), units=units, thickness=thickness)
+    series = series if part is None else only_part(series, part)
     predictor = Predictor(Path(run), fallback=fallback, device=device)
     found = predictor.on_series(series, setup)
     write_series(Path(target), found, overwrite=force)

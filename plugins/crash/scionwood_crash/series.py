@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, final
 
 import numpy as np
 
 from scionwood import ReadError
-from scionwood_crash.mesh import CrashSeries, ShellMesh
+from scionwood_crash.mesh import CrashSeries, Frame, ShellMesh
 from scionwood_crash.part import Part, unit
 from scionwood_crash.solver.model import Impactor, Material
 from scionwood_crash.units import LENGTHS, MASSES, TIMES, Units
@@ -86,6 +86,32 @@ def features(part: Part) -> dict[str, float]:
         for letter, value in zip("xyz", getattr(hit, name), strict=True):
             found[f"impactor_{name}_{letter}"] = float(value)
     return found
+
+
+def only_part(series: CrashSeries, part: int) -> CrashSeries:
+    """A series with the shells of one part; all points stay.
+
+    Args:
+        series: of any number of parts.
+        part: its number in the file.
+
+    Raises:
+        ReadError: there is no such part.
+    """
+    mesh = series.mesh
+    mine = mesh.part_ids == part
+    if not mine.any():
+        known = ", ".join(map(str, np.unique(mesh.part_ids)[:12]))
+        raise ReadError(f"part {part}", f"the shells are of the parts {known}", "Choose one")
+
+    def read(index: int) -> Frame:
+        frame = series.read(index)
+        fields = {name: values[mine] for name, values in frame.cell_fields.items()}
+        return replace(frame, alive=frame.alive[mine], cell_fields=fields)
+
+    own = {"cells": mesh.cells[mine], "element_ids": mesh.element_ids[mine]}
+    own |= {"part_ids": mesh.part_ids[mine], "thickness": mesh.thickness[mine]}
+    return replace(series, mesh=replace(mesh, **own), read=read)
 
 
 def from_series(

@@ -43,6 +43,8 @@ class Units:
             ReadError: it does not name one length, one time and one mass.
         """
         words = [word for word in re.split(r"[\s,;/]+", text.strip().lower()) if word]
+        if set(words) == {"unknown"}:  # as written of a model whose units nobody stated
+            return cls()
         found = [_SAME.get(word, word) for word in words]
         kinds = [[word for word in found if word in kind] for kind in (LENGTHS, TIMES, MASSES)]
         if len(found) != 3 or any(len(kind) != 1 for kind in kinds):
