@@ -82,11 +82,14 @@ def test_a_wrong_reference_names_the_nearest_right_one(distribution, reference, 
 
 
 def test_a_plugin_that_an_extra_offers_comes_with_its_pip_command(monkeypatch):
-    lines = ['scionwood-crash==0.1.0; extra == "crash"', 'tensorboard>=2; extra == "tensorboard"']
+    lines = [
+        'scionwood-hydrology==0.1.0; extra == "hydrology"',
+        'tensorboard>=2; extra == "tensorboard"',
+    ]
     monkeypatch.setattr(discovery, "requires", lambda name: lines)
-    assert discovery.extras() == ("crash",)
-    with pytest.raises(PluginError, match=r"pip install 'scionwood\[crash\]'"):
-        load("tasks", "crash/intrusion")
+    assert discovery.extras() == ("hydrology",)
+    with pytest.raises(PluginError, match=r"pip install 'scionwood\[hydrology\]'"):
+        load("tasks", "hydrology/runoff")
 
 
 def test_the_extras_of_this_distribution_are_read_from_its_metadata():

@@ -92,6 +92,7 @@ def test_a_model_on_the_meta_device_is_filled_from_a_file(method, tmp_path):
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch's own
 @pytest.mark.parametrize("method", plugin.adapters)
 def test_it_compiles_without_a_break_in_the_graph(method):
+    torch.compiler.reset()  # the tests before count as recompilations of the same code
     model, x = unsettle(adapted(method, "Linear")), example("Linear")
     compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
     found = []

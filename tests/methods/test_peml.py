@@ -166,6 +166,7 @@ def test_activation_checkpointing_gives_the_same_gradients():
 
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch's own
 def test_it_compiles_without_a_break_in_the_graph():
+    torch.compiler.reset()  # the tests before count as recompilations of the same code
     model, x = unsettle(prefixed("plain")), numbers()
     found = []
     for run in (model, torch.compile(model, backend="aot_eager", fullgraph=True)):

@@ -140,7 +140,7 @@ def _faces(
     axes.add_collection3d(faces)
     low, high = bounds
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
-    axes.set_box_aspect(np.maximum(high - low, 1e-3))
+    axes.set_box_aspect(np.maximum(high - low, 1e-3), zoom=1.4)
     axes.set_axis_off()
     return faces
 
