@@ -38,7 +38,7 @@ def tensors(run):
     return [state[key] for key in sorted(state)]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", plugin.adapters)
 def test_two_processes_find_the_gradients_that_one_finds(method, tmp_path):
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["two_processes"])  # what takes long is imported once

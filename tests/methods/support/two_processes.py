@@ -4,25 +4,45 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from attention_model import numbers
+from attention_model import Attentive, numbers
 from method_layers import adapted, example, trainable, unsettle
+from peft import get_peft_model
 from prefix_models import prefixed
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+
+from scionwood_methods.head_scores import head_targets
+from scionwood_methods.peft import HeadSliceConfig, PartialConfig
 
 ROWS = 4
 """Rows of the batch that each process has."""
 
 
+def with_heads() -> nn.Module:
+    """One head of each block, whose groups of k and v train with it."""
+    base, heads = Attentive(), {"layers.0": [1], "layers.1": [2]}
+    grouped = {"num_heads": 4, "num_kv_heads": 2, "target_modules": head_targets(base, heads)}
+    return get_peft_model(base, HeadSliceConfig(heads=heads, **grouped))
+
+
+ATTENTION: dict[str, Callable[[], nn.Module]] = {
+    "peml": lambda: prefixed("plain"),
+    "p2d_heads": with_heads,
+    "partial": lambda: get_peft_model(Attentive(), PartialConfig(target_modules=["norm", "conv"])),
+}
+"""Models of the methods that want more than a layer."""
+
+
 def model_and_batch(method: str) -> tuple[nn.Module, Tensor]:
     """The adapted model and the whole batch, the same in every process."""
     torch.manual_seed(4)
-    if method == "peml":
-        return unsettle(prefixed("plain")), torch.cat([numbers() * k for k in range(1, ROWS + 1)])
+    if method in ATTENTION:
+        return unsettle(ATTENTION[method]()), torch.cat([numbers() * k for k in range(1, ROWS + 1)])
     x = example("Linear")
     return unsettle(adapted(method, "Linear")), torch.cat([x, -x[: 2 * ROWS - len(x)]])
 
