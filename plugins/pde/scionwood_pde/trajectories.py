@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cached_property
 from typing import Any, final
 
@@ -41,7 +41,8 @@ class Trajectories(L.LightningDataModule):
 
     Args:
         equation: a name of `solvers.EQUATIONS`.
-        parameters: of the equation, in its units; those left out are drawn for each trajectory.
+        parameters: numbers of the equation, in its units, such as `viscosity` or `forcing_mode`.
+            Of those that have a range, what is left out is drawn for each trajectory.
         n_points: points an axis, a multiple of 16.
         n_frames: frames of a trajectory, from its initial state on; one pair less.
         skip: frames left out at the beginning.
@@ -156,8 +157,9 @@ def _checked(name: str, parameters: Mapping[str, float]) -> tuple[Equation, dict
         found.check(3, 1)
     except ValueError as error:
         raise RecipeError(str(error)) from error
-    unknown = [key for key in parameters if key not in found.PARAMETERS]
+    known = sorted(f.name for f in fields(found) if isinstance(f.default, float | int))
+    unknown = [key for key in parameters if key not in known]
     if unknown:
-        rule = f"{name} has the parameters {', '.join(sorted(found.PARAMETERS))}"
+        rule = f"{name} has the parameters {', '.join(known)}"
         raise RecipeError(f"parameters: {unknown[0]}", rule, "Correct the name")
     return found, dict(parameters)
