@@ -86,7 +86,7 @@ def test_a_wheel_carries_its_recipes_and_names_no_path(wheels, path):
     with zipfile.ZipFile(next(wheels.glob(f"scionwood_{field}-*.whl"))) as wheel:
         names = wheel.namelist()
         metadata = next(name for name in names if name.endswith("METADATA"))
-        assert b"file:" not in wheel.read(metadata)
+        assert b"file://" not in wheel.read(metadata)
     for recipe in (ROOT / "configs" / field).glob("*.yaml"):
         assert f"scionwood_{field}/recipes/{recipe.name}" in names
 

@@ -98,6 +98,8 @@ def wrap(model: nn.Module, config: PeftConfig, name: str, names: list[str]) -> P
         with warnings.catch_warnings():
             # since 0.21 peft finds an adapter's tensors by structure, whatever letters it has
             warnings.filterwarnings("ignore", "Adapter name .* should not be contained")
+            # peft asks transformers by the name that this one is giving up
+            warnings.filterwarnings("ignore", ".is_gradient_checkpointing. is deprecated")
             return _peft(model, config, name)
     except Exception as error:  # peft raises of every kind; what it says is kept
         raise AdapterError(

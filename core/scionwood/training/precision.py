@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from torch import nn
+
+from scionwood.errors import TrainingError
 
 
 def native_precision(accelerator: str = "auto") -> str:
@@ -24,6 +27,33 @@ def native_precision(accelerator: str = "auto") -> str:
         return (
             "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
         )
-    ask = getattr(torch.cpu, "get_capabilities", dict)  # torch before 2.10 cannot tell
-    found: Mapping[str, bool] = ask() if accelerator in ("auto", "cpu") else {}
+    found = _cpu() if accelerator in ("auto", "cpu") else {}
     return "bf16-mixed" if found.get("avx512_bf16") or found.get("amx_bf16") else "32-true"
+
+
+def refuse_wrong_gradients(model: nn.Module, precision: str, device: torch.device) -> None:
+    """Refuse bfloat16 where 3D convolutions get wrong gradients in it.
+
+    On a CPU with AVX512-BF16 and without AMX, gradients of kernels of 3^3 over fields of 2^3 cells
+    hold whatever was in memory (oneDNN of torch 2.13; measured here).
+
+    Args:
+        model: what trains.
+        precision: as Lightning's, such as bf16-mixed.
+        device: where it trains.
+
+    Raises:
+        TrainingError: it is such a CPU, and a 3D convolution trains.
+    """
+    found = _cpu()
+    if device.type != "cpu" or "bf16" not in precision or found.get("amx_bf16"):
+        return
+    volumes = [m for m in model.modules() if isinstance(m, nn.Conv3d)]
+    if found.get("avx512_bf16") and any(p.requires_grad for m in volumes for p in m.parameters()):
+        rule = "3D convolutions get wrong gradients in bfloat16 on this CPU"
+        raise TrainingError(f"trainer.precision {precision}", rule, "Set it to 32-true")
+
+
+def _cpu() -> Mapping[str, bool]:
+    ask = getattr(torch.cpu, "get_capabilities", dict)  # torch before 2.10 cannot tell
+    return ask()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,15 @@ from lightning.pytorch import seed_everything
 from lightning.pytorch.callbacks import Callback
 from torch import nn
 
-from scionwood.adapters import attach, freeze, load_adapter, load_head, remembered_hash, unfreeze
+from scionwood.adapters import (
+    attach,
+    freeze,
+    load_adapter,
+    load_head,
+    remembered_hash,
+    report,
+    unfreeze,
+)
 from scionwood.errors import AdapterError, TrainingError
 from scionwood.files import atomic_path
 from scionwood.kernels import enable
@@ -27,6 +36,7 @@ from scionwood.training.disk import writing
 from scionwood.training.export import export
 from scionwood.training.folder import ADAPTER, HEAD, RECIPE, run_folder, shared
 from scionwood.training.points import StopRequested
+from scionwood.training.precision import refuse_wrong_gradients
 from scionwood.training.state import check_state
 from scionwood.training.task import Task
 from scionwood.training.trainer import make_trainer, quiet
@@ -70,8 +80,10 @@ def fit(
     stopped = None
     with quiet(), shared(folder):
         trainer = make_trainer(recipe.trainer, folder, task, step, callbacks)
+        refuse_wrong_gradients(task, trainer.precision, trainer.strategy.root_device)
         if trainer.is_global_zero:
             _tidy(folder, recipe, fresh=start is None)
+            print(report(task.backbone), file=sys.stderr)
         try:
             trainer.fit(task, datamodule=data, ckpt_path=start, weights_only=True)
         except StopRequested as signal:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
+from scionwood import TrainingError
 from scionwood.recipe import resolve
-from scionwood.training.precision import native_precision
+from scionwood.training.precision import native_precision, refuse_wrong_gradients
 
 RECIPE = "toy/regress"
 
@@ -36,3 +38,27 @@ def test_a_recipe_that_says_auto_is_resolved_to_what_the_machine_has(toy_plugin)
     assert said.kernels == "off"
     assert f"precision: {here}" in said.dump()
     assert resolve(RECIPE).trainer["precision"] == "32-true"
+
+
+AVX512, AMX = {"avx512_bf16": True}, {"avx512_bf16": True, "amx_bf16": True}
+
+
+@pytest.mark.parametrize(
+    ("found", "precision", "layer"),
+    [
+        (AMX, "bf16-mixed", nn.Conv3d(2, 2, 3)),
+        (AVX512, "32-true", nn.Conv3d(2, 2, 3)),
+        (AVX512, "bf16-mixed", nn.Conv2d(2, 2, 3)),
+        (AVX512, "bf16-mixed", nn.Conv3d(2, 2, 3).requires_grad_(False)),
+    ],
+)
+def test_bfloat16_serves_where_gradients_are_right(monkeypatch, found, precision, layer):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)
+    refuse_wrong_gradients(nn.Sequential(layer), precision, torch.device("cpu"))
+
+
+def test_bfloat16_is_refused_where_the_gradients_of_volumes_are_wrong(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: AVX512)
+    model = nn.Sequential(nn.Conv3d(2, 2, 3))
+    with pytest.raises(TrainingError, match="32-true"):
+        refuse_wrong_gradients(model, "bf16-mixed", torch.device("cpu"))

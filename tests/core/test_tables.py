@@ -1,0 +1,15 @@
+"""The tables of the pages are those of the measurements."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_table_is_shown_and_is_that_of_the_measurements() -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "tables"), "--check"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout + found.stderr
