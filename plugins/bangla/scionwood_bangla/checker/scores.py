@@ -65,12 +65,12 @@ def score_texts(
         seed: of the resampling.
         progress: called with the number of texts done.
     """
-    counts = []
+    found = []
     for number, (text, register) in enumerate(zip(texts, registers, strict=True), 1):
-        counts.append(_counts(text, register))
+        found.append(counts(text, register))
         if progress is not None:
             progress(number)
-    table = np.array(counts, dtype=float).reshape(len(counts), len(SCORES), 2)
+    table = np.array(found, dtype=float).reshape(len(found), len(SCORES), 2)
     names = np.array([",".join(lv for lv in LEVELS if lv in group) for group in registers])
     rows = _rows("all", table, seed)
     for name in sorted(set(names), key=lambda n: (n.count(","), n)):
@@ -78,8 +78,13 @@ def score_texts(
     return rows
 
 
-def _counts(text: str, register: frozenset[str]) -> list[tuple[float, float]]:
-    # Numerator and denominator of each score, in the order of SCORES.
+def counts(text: str, register: frozenset[str]) -> list[tuple[float, float]]:
+    """Numerator and denominator of each score of one text, in the order of `SCORES`.
+
+    Args:
+        text: any text.
+        register: the levels that are acceptable.
+    """
     free = check_text(text)
     rules = {fault.rule for fault in free.faults}
     consistent = bool(free.levels) and not rules
@@ -105,12 +110,17 @@ def _rows(register: str, table: NDArray[np.float64], seed: int) -> list[Row]:
         top, bottom = table[:, k, 0], table[:, k, 1]
         sampled = _ratio(top[draws].sum(1), bottom[draws].sum(1))
         value = float(_ratio(top.sum(keepdims=True), bottom.sum(keepdims=True))[0])
-        low, high = _interval(sampled)
+        low, high = interval(sampled)
         rows.append(Row(register, name, len(table), value, low, high))
     return rows
 
 
-def _interval(sampled: NDArray[np.float64]) -> tuple[float, float]:
+def interval(sampled: NDArray[np.float64]) -> tuple[float, float]:
+    """The ends of the 95 % percentile interval; NaN where nothing could be computed.
+
+    Args:
+        sampled: (resample,), the score of each; NaN where it is a share of nothing.
+    """
     kept = sampled[~np.isnan(sampled)]
     if not len(kept):
         return float("nan"), float("nan")

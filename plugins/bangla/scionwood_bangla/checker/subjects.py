@@ -97,10 +97,12 @@ class SubjectTracker:
             self._judge(word, state.subject)
         elif word.ambiguous:
             self._abstain(word, "it may be no finite verb")
+        elif not word.subjects & set(LEVELS):
+            pass  # of other persons nothing has to be decided
         elif word.subjects <= set(LEVELS) or is_order(word, words):
             self._note_verb(word, addressee)
-        elif word.subjects & set(LEVELS):
-            self._abstain(word, _why(word))  # of other persons nothing has to be decided
+        else:
+            self._abstain(word, _why(word))
         state.loose = None if state.subject is not None else word
         state.subject, state.joined = None, False
 

@@ -1,0 +1,1 @@
+"""Seeded conversations and letters whose level of address is known, from the package's lexicon."""

@@ -1,0 +1,138 @@
+"""Draw examples: any number of them, from a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from random import Random
+from typing import Literal
+
+from scionwood_bangla.examples import Example, Message, Role
+from scionwood_bangla.generator import phrases
+from scionwood_bangla.generator.people import addressees
+from scionwood_bangla.generator.replies import Act, application, clause, private_letter, talk
+from scionwood_bangla.generator.voices import Voice, fill, steady, wavering
+from scionwood_bangla.generator.wording import Asked, ask_for, request
+from scionwood_bangla.lexicon import LEVELS, TENSES, inflect
+from scionwood_bangla.lexicon.words import polite_calls
+from scionwood_bangla.normalise import normalise
+
+Pairs = Literal["seen", "unseen", "all"]
+HELD_OUT = 0.2
+"""The share of the pairs of verb and tense that training never shows."""
+
+
+@cache
+def pairs(which: Pairs) -> tuple[tuple[str, str], ...]:
+    """Pairs of verb and tense: those for training, those held out, or all of them.
+
+    What an occasion's own lines use is never held out.
+
+    Args:
+        which: of the two groups, or both.
+    """
+    every = [(verb, tense) for verb in phrases.acts() for tense in TENSES if _whole(verb, tense)]
+    free = [pair for pair in every if "<{}:{}>".format(*pair) not in _fixed()]
+    held = set(Random(0).sample(free, round(HELD_OUT * len(every))))
+    if which == "all":
+        return tuple(every)
+    return tuple(pair for pair in every if (pair in held) == (which == "unseen"))
+
+
+def examples(
+    count: int, *, seed: int, which: Pairs = "seen", scrambled: bool = False
+) -> list[Example]:
+    """Examples with different prompts, the levels by turns.
+
+    Args:
+        count: how many.
+        seed: of all that is drawn.
+        which: the pairs of verb and tense that they are about; those of `unseen` all ask for acts.
+        scrambled: let the answers waver between the levels.
+    """
+    random, found, seen = Random(f"{seed} {which} {scrambled}"), [], set()
+    for example in stream(random, which, scrambled=scrambled):
+        if example.prompt not in seen:
+            seen.add(example.prompt)
+            found.append(example)
+        if len(found) == count:
+            break
+    return found
+
+
+def stream(random: Random, which: Pairs, *, scrambled: bool = False) -> Iterator[Example]:
+    """Examples without end.
+
+    Args:
+        random: draws them.
+        which: see `examples`.
+        scrambled: see `examples`.
+    """
+    while True:
+        for level in LEVELS:
+            voice = wavering(random) if scrambled else steady(level)
+            yield _example(level, which, voice, random)
+
+
+def _example(level: str, which: Pairs, voice: Voice, random: Random) -> Example:
+    asked = ask_for(level, random)
+    kind = _kind(level, asked, random)
+    topic, what, lines = _content(kind, which, random)
+    if kind == "talk":
+        answer = talk(level, lines, random)
+    elif kind == "letter":
+        answer = private_letter(level, lines, random)
+    else:
+        answer = application(asked.nom, topic, lines, random)
+    prompt = request(kind, asked, what, random)
+    turns = [Message("user", prompt), Message("assistant", fill(answer, voice))]
+    if kind == "talk" and random.random() < 0.15:
+        turns += _second_turn(which, voice, random)
+    return Example(tuple(turns), frozenset({level}), topic)
+
+
+def _kind(level: str, asked: Asked, random: Random) -> str:
+    # Applications go to officials whom the noun itself names, and not by a word of address.
+    formal = level == "apni" and asked.nom in set(addressees("apni")) - polite_calls()
+    chance = random.random()
+    if formal and chance < 0.25:
+        return "application"
+    return "letter" if chance < 0.35 else "talk"
+
+
+def _content(kind: str, which: Pairs, random: Random) -> tuple[str, str, list[str]]:
+    # The topic, how the prompt puts it, and the lines of the answer.
+    occasion = random.choice(phrases.occasions())
+    if which != "unseen" and random.random() < 0.5:
+        told = random.choice((f"{occasion.telling}।", f"{occasion.name}।"))
+        return occasion.name, told, list(occasion.lines)
+    acts = [_act(which, random) for _ in range(random.choice((1, 2, 2)))]
+    told = "; ".join(act.asked for act in acts) + "।"
+    about = f"{acts[0].thing} {acts[0].verb}"
+    return about, told, [clause(act, random) for act in acts]
+
+
+def _second_turn(which: Pairs, voice: Voice, random: Random) -> list[Message]:
+    act = _act(which, random)
+    role: Role = "user"
+    return [
+        Message(role, f"{act.asked}।"),
+        Message("assistant", fill(clause(act, random), voice)),
+    ]
+
+
+def _act(which: Pairs, random: Random) -> Act:
+    verb, tense = random.choice(pairs(which))
+    return Act(
+        verb, tense, random.choice(phrases.acts()[verb]), random.choice(phrases.times(tense))
+    )
+
+
+def _whole(verb: str, tense: str) -> bool:
+    return all(inflect(verb, tense, level) for level in LEVELS)
+
+
+@cache
+def _fixed() -> str:
+    lines = [line for occasion in phrases.occasions() for line in occasion.lines]
+    return normalise(" ".join([*lines, *phrases.OPENERS, *phrases.CLOSERS]))

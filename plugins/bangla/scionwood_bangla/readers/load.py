@@ -1,0 +1,136 @@
+"""Examples from a file, a folder or the hub, each row checked."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from scionwood import ReadError, RecipeError
+from scionwood_bangla.examples import Example, Message, levels_of
+from scionwood_bangla.normalise import normalise
+from scionwood_bangla.readers.columns import find_columns
+from scionwood_bangla.readers.layouts import Layout, layout_of, messages_of
+from scionwood_bangla.readers.rows import CELL, SUFFIXES, Row, read_rows
+from scionwood_bangla.text import MOJIBAKE, is_bijoy, mixed_words, require_bangla
+
+BadRows = Literal["refuse", "skip"]
+MIXED = 0.05
+"""The share of a text's words that may mix Bengali letters with those of another script."""
+
+
+def read_examples(
+    source: str | Path,
+    *,
+    layout: Layout = "auto",
+    columns: Mapping[str, str] | None = None,
+    bad_rows: BadRows = "refuse",
+) -> list[Example]:
+    """Every example of a source, in its order, normalised.
+
+    Args:
+        source: a file (.jsonl, .json, .csv, .tsv, .parquet), a folder of such files, or owner/name
+            of a data set on the hub, such as shuvo-xyz/BLADE.
+        layout: messages (OpenAI), sharegpt, alpaca, or pairs of prompt and completion; auto: by
+            the names of the columns.
+        columns: of pairs: the column by part (prompt, completion, topic, register, system), where
+            its name does not tell.
+        bad_rows: refuse the file at its first bad row, or skip such rows with a warning.
+
+    Raises:
+        ReadError: naming file, row, rule and remedy.
+        RecipeError: the map names a column that is not there.
+        PluginError: Parquet without pyarrow.
+    """
+    found: list[Example] = []
+    refused: list[ReadError] = []
+    for path in _files(source):
+        for where, row in read_rows(path):
+            try:
+                found.append(_example(row, layout, columns, where))
+            except ReadError as error:
+                if bad_rows == "refuse":
+                    raise
+                refused.append(error)
+    if refused and found:
+        told = f"{len(refused)} of {len(refused) + len(found)} rows were skipped"
+        warnings.warn(f"{told}; the first: {refused[0]}", stacklevel=2)
+    if not found:
+        why = f"none of its {len(refused)} rows is good" if refused else "it holds no rows"
+        remedy = str(refused[0]) if refused else "Give a file with a row at least"
+        raise ReadError(str(source), why, remedy)
+    return found
+
+
+def check(messages: list[Message], where: str) -> None:
+    """Refuse what no model should learn from, or what is no Bangla.
+
+    Args:
+        messages: the last one is the completion; prompts may be of another language.
+        where: `FILE, row N`.
+
+    Raises:
+        ReadError: a turn is empty or too long, mojibake or Bijoy (ANSI), or the completion is of
+            another language or mixes scripts within words.
+    """
+    for number, message in enumerate(messages, 1):
+        last = number == len(messages)
+        what = "the completion" if last else f"turn {number} ({message.role})"
+        if not message.content:
+            raise ReadError(where, f"{what} is empty", "Fill it in, or leave the row out")
+        if len(message.content) > CELL:
+            rule = f"{what} has {len(message.content):,} characters, {CELL:,} at most"
+            raise ReadError(where, rule, "Look for a quote that is not closed, or split the text")
+        if not last:
+            _check_coding(message.content, f"{where}, {what}")
+    answer = messages[-1].content
+    require_bangla(answer, f"{where}, the completion")
+    mixed = mixed_words(answer)
+    if len(mixed) > max(2.0, MIXED * len(answer.split())):
+        rule = f"words mix Bengali letters with others ({', '.join(mixed[:3])})"
+        raise ReadError(f"{where}, the completion", rule, "Type them in one script")
+
+
+def _check_coding(text: str, where: str) -> None:
+    if MOJIBAKE.search(text) or is_bijoy(text):
+        require_bangla(text, where)  # which says what it is, if it is not mostly Bangla
+
+
+def _example(row: Row, layout: Layout, columns: Mapping[str, str] | None, where: str) -> Example:
+    names = [str(name) for name in row]
+    kind = layout_of(names) if layout == "auto" and not columns else layout
+    kind = "pairs" if kind == "auto" else kind
+    parts = find_columns(names, columns, where) if kind == "pairs" else _extras(names)
+    messages = messages_of(row, kind, parts, where)
+    check(messages, where)
+    try:
+        register = levels_of(_optional(row, parts, "register"))
+    except RecipeError as error:
+        raise ReadError(f"{where}, {error.value}", error.rule, error.remedy) from error
+    topic = _optional(row, parts, "topic") or messages[0].content
+    return Example(tuple(messages), register, re.sub(r"\s+", " ", normalise(str(topic))).strip())
+
+
+def _extras(names: list[str]) -> dict[str, str]:
+    return {part: part for part in ("topic", "register") if part in names}
+
+
+def _optional(row: Row, parts: Mapping[str, str], part: str) -> Any:
+    return row.get(parts[part]) if part in parts else None
+
+
+def _files(source: str | Path) -> list[Path]:
+    path = Path(source)
+    if path.is_dir():
+        found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+        if not found:
+            rule = f"it holds no {', '.join(SUFFIXES)}"
+            raise ReadError(str(path), rule, "Name a folder of such files")
+        return found
+    if path.suffix or path.exists() or not re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)):
+        return [path]
+    from scionwood_bangla.readers.hub import download
+
+    return download(str(source))

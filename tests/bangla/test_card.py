@@ -1,0 +1,19 @@
+"""The page of generations was drawn by a seed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from scionwood_bangla.prompts import prompts
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "plugins" / "bangla"
+
+
+def test_the_page_of_generations_shows_requests_before_and_after() -> None:
+    page = (FOLDER / "GENERATIONS.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if "| ✓" in line or "| ✗" in line]
+    shown = [item for item in prompts() if item.text.replace("\n", "<br>") in page]
+    assert len(shown) == 12
+    assert len(rows) == 24
+    assert "drawn by seed 0" in page

@@ -1,0 +1,113 @@
+"""The generator's texts are what they claim, by the checker, and training never shows some acts."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from scionwood_bangla.checker import check_text
+from scionwood_bangla.checker.letters import looks_like_letter, parts
+from scionwood_bangla.checker.scores import score_texts
+from scionwood_bangla.datamodules import Files, Generated
+from scionwood_bangla.generator import phrases
+from scionwood_bangla.generator.make import examples, pairs
+from scionwood_bangla.generator.people import addressees, genitive
+from scionwood_bangla.lexicon import LEVELS, forms
+from scionwood_bangla.normalise import normalise
+
+
+def share(texts, registers, score: str) -> float:
+    rows = score_texts(texts, registers)
+    return next(row.value for row in rows if (row.register, row.score) == ("all", score))
+
+
+@pytest.mark.parametrize("which", ["seen", "unseen"])
+def test_every_answer_keeps_to_its_level_and_every_letter_has_its_parts(which):
+    for example in examples(600, seed=11, which=which):
+        found = check_text(example.completion, example.register, letter=None)
+        assert not found.faults, example.completion
+        assert found.levels == example.register
+
+
+def test_scrambled_answers_keep_to_no_level():
+    found = examples(600, seed=3, scrambled=True)
+    texts, registers = [e.completion for e in found], [e.register for e in found]
+    assert share(texts, registers, "register_match") <= 0.02
+    assert share(texts, registers, "agreement") < 1 / 3, "what chance would give"
+
+
+def test_levels_come_by_turns_and_a_third_are_letters():
+    found = examples(900, seed=0)
+    levels = Counter(level for example in found for level in example.register)
+    assert set(levels) == set(LEVELS)
+    assert max(levels.values()) - min(levels.values()) < 20
+    letters = sum(looks_like_letter(parts(e.completion)) for e in found)
+    assert 0.2 < letters / len(found) < 0.5
+    assert sum(len(e.messages) > 2 for e in found) > 50
+
+
+def test_no_prompt_comes_twice_and_one_seed_gives_one_set():
+    found = examples(500, seed=4)
+    assert len({e.prompt for e in found}) == 500
+    assert found == examples(500, seed=4)
+    assert found != examples(500, seed=5)
+    assert examples(100, seed=4) == found[:100]
+
+
+def test_all_texts_are_normalised():
+    for example in examples(200, seed=6):
+        assert all(normalise(m.content) == m.content for m in example.messages)
+
+
+def test_training_never_shows_the_acts_that_are_held_out():
+    seen, unseen = set(pairs("seen")), set(pairs("unseen"))
+    assert not seen & unseen
+    assert seen | unseen == set(pairs("all"))
+    assert len(unseen) == pytest.approx(0.2 * len(pairs("all")), abs=1)
+    # No word is a form of such a pair and of an addressee, and nothing else besides.
+    second = {*LEVELS, "tini"}
+    held = {
+        form
+        for form, group in forms().items()
+        if all(r.subject in second and (r.verb, r.tense) in unseen for r in group)
+    }
+    shown = (m.content for e in examples(1500, seed=8) for m in e.messages)
+    assert held
+    assert not {word.strip("।?,") for text in shown for word in text.split()} & held
+
+
+def test_validation_and_test_ask_for_held_out_acts_alone():
+    data = Generated(n_train=10, n_val=30, n_test=30)
+    asked = [e.prompt for split in ("val", "test") for e in data.examples(split)]
+    assert len(set(asked)) == 60
+    occasions = [o.telling for o in phrases.occasions()]
+    assert not any(telling in turn.content for p in asked for turn in p for telling in occasions)
+
+
+@pytest.mark.parametrize(
+    ("noun", "wanted"),
+    [
+        ("ভাই", "ভাইয়ের"),
+        ("মা", "মায়ের"),
+        ("বাবা", "বাবার"),
+        ("বন্ধু", "বন্ধুর"),
+        ("শিক্ষক", "শিক্ষকের"),
+        ("স্ত্রী", "স্ত্রীর"),
+    ],
+)
+def test_a_noun_gets_the_ending_of_its_genitive(noun, wanted):
+    assert genitive(normalise(noun)) == normalise(wanted)
+
+
+def test_each_level_has_many_addressees_and_shares_none():
+    groups = [set(addressees(level)) for level in LEVELS]
+    assert all(len(group) >= 35 for group in groups)
+    assert not groups[0] & groups[1]
+    assert not groups[1] & groups[2]
+    assert not groups[0] & groups[2]
+
+
+def test_the_sample_stands_in_for_a_file_and_a_missing_source_is_named():
+    data = Files(source="sample", max_length=256)
+    assert [len(data.examples(split)) for split in ("train", "val", "test")] == [128, 16, 16]

@@ -1,0 +1,185 @@
+"""Any causal language model of transformers is a backbone; the tiny one ships."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+import torch
+from transformers import (
+    Gemma2Config,
+    GPT2Config,
+    GPT2LMHeadModel,
+    GraniteConfig,
+    LlamaConfig,
+    PreTrainedTokenizerFast,
+)
+from transformers.models.gemma2 import Gemma2ForCausalLM
+from transformers.models.granite import GraniteForCausalLM
+from transformers.models.llama import LlamaForCausalLM
+
+from scionwood import PluginError, WeightsError
+from scionwood_bangla.backbones import causal_lm
+from scionwood_bangla.causal import loss_of, splits_at_head
+from scionwood_bangla.examples import Message, conversation
+from scionwood_bangla.templates import IGNORED, encode, plain, prompt_ids, prompt_text
+from scionwood_bangla.weights import FOLDER, load_tokenizer
+
+pytestmark = pytest.mark.usefixtures("_one_thread")
+
+SMALL = {"vocab_size": 128, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+MODELS = {
+    "llama": (LlamaForCausalLM, LlamaConfig(**SMALL, intermediate_size=32)),
+    "gemma2": (
+        Gemma2ForCausalLM,
+        Gemma2Config(**SMALL, intermediate_size=32, num_key_value_heads=1, head_dim=8),
+    ),
+    "granite": (
+        GraniteForCausalLM,
+        GraniteConfig(**SMALL, intermediate_size=32, logits_scaling=7.0),
+    ),
+    "gpt2": (GPT2LMHeadModel, GPT2Config(vocab_size=128, n_embd=16, n_layer=2, n_head=2)),
+}
+
+
+def built(kind: str):
+    build, config = MODELS[kind]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return build(config).eval()
+
+
+def folder_of(model, tmp_path, *, safe: bool = True):
+    model.config.save_pretrained(tmp_path)
+    load_tokenizer("tiny").save_pretrained(tmp_path)
+    if safe:
+        model.save_pretrained(tmp_path)
+    else:
+        torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
+    return str(tmp_path)
+
+
+def test_the_tiny_model_is_small_and_says_so():
+    model = causal_lm()
+    assert sum(p.numel() for p in model.parameters()) == pytest.approx(1.33e6, rel=0.01)
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= 4e6
+    assert model.card["licence"] == "Apache-2.0"
+    assert list(model.adapter_targets) == ["attention", "mlp", "all-linear"]
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+
+
+def test_a_folder_gives_the_same_model_as_its_name(tmp_path):
+    shutil.copytree(FOLDER, tmp_path / "copy")
+    model, copy = causal_lm(), causal_lm(model=str(tmp_path / "copy"))
+    example = model.example_input()
+    with torch.no_grad():
+        assert torch.equal(model(*example).logits, copy(*example).logits)
+    assert copy.tokenizer.get_vocab() == model.tokenizer.get_vocab()
+    assert str(tmp_path) not in str(copy.card)
+
+
+@pytest.mark.parametrize(
+    ("kind", "attention", "mlp"),
+    [
+        ("llama", "model.layers.0.self_attn.v_proj", "model.layers.1.mlp.down_proj"),
+        ("gemma2", "model.layers.0.self_attn.k_proj", "model.layers.1.mlp.gate_proj"),
+        ("gpt2", "transformer.h.0.attn.c_attn", "transformer.h.1.mlp.c_fc"),
+    ],
+)
+def test_presets_are_found_in_the_model_itself(tmp_path, kind, attention, mlp):
+    import re
+
+    model = causal_lm(model=folder_of(built(kind), tmp_path))
+    names = [name for name, _ in model.named_modules()]
+    matched = {
+        preset: {name for name in names if re.fullmatch(pattern, name)}
+        for preset, pattern in model.adapter_targets.items()
+    }
+    assert attention in matched["attention"]
+    assert mlp in matched["mlp"]
+    assert matched["all-linear"] == matched["attention"] | matched["mlp"]
+    assert "lm_head" not in matched["all-linear"]
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_the_loss_is_the_models_own_with_few_logits_and_with_all(kind):
+    model = built(kind)
+    ids = torch.arange(2 * 20).view(2, -1) % 128
+    labels = ids.clone()
+    labels[:, :6] = IGNORED
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    wanted = model(**inputs, labels=labels, use_cache=False).loss
+    splits = splits_at_head(model, inputs)
+    assert splits == (kind != "granite")  # which divides its logits in its own forward
+    found = loss_of(model, inputs, labels, whole=not splits)
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-5)
+
+
+def test_activations_that_are_computed_anew_give_the_same_gradients():
+    ids = torch.arange(24).view(1, -1)
+    found = []
+    for checkpointing in (False, True):
+        model = causal_lm(checkpointing=checkpointing).train()
+        loss_of(model, {"input_ids": ids}, ids).backward()
+        found.append(model.model.layers[0].mlp.up_proj.weight.grad)
+    torch.testing.assert_close(*found)
+
+
+def test_pickled_weights_are_refused(tmp_path):
+    with pytest.raises(WeightsError, match="transformers cannot load it"):
+        causal_lm(model=folder_of(built("llama"), tmp_path, safe=False))
+
+
+@pytest.mark.parametrize("model", ["no/such-model", "/no/such/folder"])
+def test_a_model_that_cannot_be_had_says_what_to_name(model, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(WeightsError, match="Name `tiny`, a folder"):
+        causal_lm(model=model)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_four_bits_are_refused_without_a_gpu():
+    with pytest.raises(PluginError, match="needs a CUDA device, none is here"):
+        causal_lm(quantize="nf4")
+
+
+def test_a_tokenizer_without_an_end_is_refused():
+    bare = PreTrainedTokenizerFast(tokenizer_object=load_tokenizer("tiny").backend_tokenizer)
+    with pytest.raises(WeightsError, match="no token that ends a text"):
+        encode(bare, conversation(("user", "এক"), ("assistant", "দুই")))
+
+
+TURNS = (Message("system", "ভদ্র হও"), Message("user", "কেমন আছ"))
+
+
+def test_the_tokenizers_own_template_writes_the_prompt():
+    tokenizer = load_tokenizer("tiny")
+    assert prompt_text(tokenizer, TURNS) == "<|system|>ভদ্র হও<|user|>কেমন আছ<|assistant|>"
+    ids = prompt_ids(tokenizer, TURNS)
+    assert ids[0] == tokenizer.convert_tokens_to_ids("<|system|>")
+    assert ids[-1] == tokenizer.convert_tokens_to_ids("<|assistant|>")
+
+
+def test_without_a_template_headings_stand_above_the_turns():
+    tokenizer = load_tokenizer("tiny")
+    tokenizer.chat_template = None
+    assert prompt_text(tokenizer, TURNS) == plain(TURNS)
+    assert plain(TURNS) == "### system\nভদ্র হও\n\n### user\nকেমন আছ\n\n### assistant\n"
+    assert tokenizer.decode(prompt_ids(tokenizer, TURNS)) == plain(TURNS)
+
+
+def test_a_template_without_a_system_turn_gets_it_in_the_first_turn():
+    tokenizer = load_tokenizer("tiny")
+    tokenizer.chat_template = (
+        "{% for m in messages %}{% if m['role'] == 'system' %}{{ raise_exception('no system') }}"
+        "{% endif %}{{ m['role'] + ': ' + m['content'] }}{% endfor %}"
+    )
+    assert prompt_text(tokenizer, TURNS) == "user: ভদ্র হও\n\nকেমন আছ"
+
+
+def test_the_answer_ends_with_the_token_that_ends_a_text():
+    tokenizer = load_tokenizer("tiny")
+    code = encode(tokenizer, conversation(("user", "এক"), ("assistant", "তুমি কেমন আছ?")))
+    assert code.completion[-1] == tokenizer.eos_token_id
+    assert tokenizer.decode(code.completion, skip_special_tokens=True) == "তুমি কেমন আছ?"
+    assert code.labels == [IGNORED] * len(code.prompt) + code.completion

@@ -1,0 +1,68 @@
+"""The script that made the tiny model and its tokenizer."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from random import Random
+
+import pytest
+import torch
+
+from scionwood_bangla.backbones import causal_lm
+from scionwood_bangla.generator.voices import wavering
+from scionwood_bangla.pretrain import cut, pretrain, save, texts, train_tokenizer
+from scionwood_bangla.weights import load_tokenizer
+
+pytestmark = pytest.mark.usefixtures("_one_thread")
+
+
+def test_verb_forms_are_cut_where_their_level_shows():
+    assert cut("তুই বইটি আনলি। আপনি আসবেন।") == ["তুই বইটি আনল", "ি। আপনি আসব", "েন।"]
+    assert cut("সবাই মাছ খায়।") == ["সবাই মাছ খায়।"]
+
+
+def test_the_levels_of_a_verb_share_its_first_token_and_all_verbs_the_endings():
+    tokenizer = load_tokenizer("tiny")
+
+    def tokens(word: str) -> list[str]:
+        ids = tokenizer(f" {word}", add_special_tokens=False)["input_ids"]
+        return [tokenizer.decode([token]) for token in ids]
+
+    for stem in ("জানাব", "আনব", "দেখব", "পাঠাব"):
+        assert [tokens(stem + ending) for ending in ("ি", "ে", "েন")] == [
+            [f" {stem}", "ি"],
+            [f" {stem}", "ে"],
+            [f" {stem}", "েন"],
+        ]
+
+
+def test_the_tokenizer_gives_every_text_back():
+    tokenizer = load_tokenizer("tiny")
+    for text in ("তারিখ: ৫ মে ২০২৪\nজনাব,", "র‍্যাব — émigré 漢字", "  দুই  ফাঁক"):
+        assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+
+
+def test_a_model_is_trained_and_saved_as_the_folder_that_ships(tmp_path):
+    tokenizer = train_tokenizer(texts(0, 60), vocabulary=500)
+    losses = []
+    model = pretrain(tokenizer, steps=3, report=lambda step, loss: losses.append(loss))
+    assert losses[-1] < losses[0]
+    save(model, tokenizer, tmp_path)
+    loaded = causal_lm(model=str(tmp_path))
+    assert loaded.tokenizer.chat_template == load_tokenizer("tiny").chat_template
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[name], value.half().float(), rtol=0, atol=0)
+
+
+def test_one_seed_makes_one_model():
+    tokenizer = load_tokenizer("tiny")
+    first, again = (pretrain(tokenizer, steps=1, seed=7).state_dict() for _ in range(2))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+
+
+def test_a_wavering_voice_keeps_a_level_less_often_than_chance():
+    voice = wavering(Random(0))
+    levels = [voice() for _ in range(6000)]
+    kept = sum(a == b for a, b in pairwise(levels)) / (len(levels) - 1)
+    assert kept == pytest.approx(0.2, abs=0.02)
+    assert max(levels.count(level) for level in set(levels)) < 2200

@@ -1,0 +1,77 @@
+"""The hand-written prompts: even over the levels, and apart from the generator."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from scionwood_bangla.baselines import ANSWERS
+from scionwood_bangla.generator.make import examples
+from scionwood_bangla.lexicon import LEVELS
+from scionwood_bangla.measures import table_of, values
+from scionwood_bangla.normalise import normalise
+from scionwood_bangla.prompts import prompts
+from scionwood_bangla.restate import is_right
+from scionwood_bangla.text_metrics import words
+
+RUN = 5
+"""Words in a row that a prompt may not share with the generator."""
+
+
+def test_each_level_is_expected_of_thirty_prompts():
+    assert Counter(item.expected for item in prompts()) == dict.fromkeys(LEVELS, 30)
+    assert len({item.text for item in prompts()}) == 90
+    assert len(prompts("plain")) + len(prompts("hard")) == 90
+    assert len(prompts("hard")) == 17
+
+
+def test_a_prompt_that_names_a_level_accepts_no_other():
+    for item in prompts():
+        assert item.expected in item.levels
+        assert item.cue in ("named", "implied")
+        if item.cue == "named":
+            assert item.levels == {item.expected}
+
+
+def test_prompts_are_spelled_in_the_one_way():
+    for item in prompts():
+        assert normalise(item.text) == item.text
+        assert normalise(item.reference) == item.reference
+
+
+def test_the_checker_agrees_with_every_reference():
+    for item in prompts():
+        assert is_right(item.reference, frozenset({item.expected})), item.reference
+
+
+@pytest.mark.parametrize(("method", "match"), [("always_apni", 1 / 3), ("always_tumi", 0.5)])
+def test_one_answer_to_everything_is_mostly_wrong(method, match):
+    found = prompts()
+    table = table_of(
+        [ANSWERS[method]] * 90,
+        [item.reference for item in found],
+        [item.levels for item in found],
+        [True] * 90,
+    )
+    scores = {value.measure: value for value in values(table)}
+    assert scores["consistent"].value == 1.0
+    assert scores["register_match"].value == pytest.approx(match, abs=0.01)
+    assert scores["register_match"].low < match < scores["register_match"].high
+    if method == "always_apni":
+        assert scores["over_formal"].value == pytest.approx(2 / 3)
+
+
+def test_no_prompt_shares_five_words_in_a_row_with_the_generator():
+    made = {run for each in examples(3000, seed=0, which="all") for run in _runs(each)}
+    for item in prompts():
+        assert not made & set(_word_runs(item.text)), item.text
+
+
+def _runs(example):
+    return _word_runs(" ".join(turn.content for turn in example.prompt))
+
+
+def _word_runs(text):
+    own = words(text)
+    return [tuple(own[at : at + RUN]) for at in range(len(own) - RUN + 1)]

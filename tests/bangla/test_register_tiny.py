@@ -1,0 +1,54 @@
+"""The demonstration: from a base that wavers to one that keeps to the level asked for."""
+
+from __future__ import annotations
+
+import statistics
+
+import pytest
+
+from scionwood import fit, load_run, resolve
+from scionwood_bangla.datamodules import Generated
+from scionwood_bangla.packing import Collate, row_of
+from scionwood_bangla.prompts import prompts
+from scionwood_bangla.tasks import Sft
+from scionwood_bangla.templates import encode
+
+SEEDS = (0, 1, 2)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> list[Sft]:
+    """The recipe as it stands, with three seeds: some eight minutes of one core."""
+    found = []
+    for seed in SEEDS:
+        recipe = resolve("bangla/register_tiny", [f"seed={seed}", f"data.seed={seed}"])
+        found.append(load_run(fit(recipe, run_dir=tmp_path_factory.mktemp(f"seed{seed}"))))
+    return found
+
+
+def measured(task: Sft) -> dict[str, float]:
+    """On 240 prompts about acts that training never showed."""
+    found = [
+        task.metrics(batch) for batch in Generated(n_test=240, batch_size=60).test_dataloader()
+    ]
+    return {name: statistics.mean(float(part[name]) for part in found) for name in found[0]}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_the_adapter_teaches_what_the_base_lacks(runs):
+    with runs[0].backbone.disable_adapter():
+        assert measured(runs[0])["register_match"] <= 0.10
+    scores = [measured(task) for task in runs]
+    assert statistics.mean(score["register_match"] for score in scores) >= 0.90
+    assert min(score["ended"] for score in scores) >= 0.95
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_it_holds_on_prompts_that_were_written_by_hand(runs):
+    items = [prompt.example() for prompt in prompts()]
+    rows = [row_of(encode(runs[0].tokenizer, item), item, prompt=True) for item in items]
+    batch = Collate(runs[0].tokenizer.pad_token_id)(rows)
+    scores = [task.metrics(batch) for task in runs]
+    assert statistics.mean(float(score["register_match"]) for score in scores) >= 0.85

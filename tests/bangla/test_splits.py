@@ -1,0 +1,67 @@
+"""No topic is in two splits, and the splits have exactly the sizes asked for."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from scionwood_bangla.splits import SPLITS, split_by_topic
+
+ROWS, TOPICS = 4196, 2008
+"""Of BLADE."""
+
+
+def blade_like() -> list[str]:
+    """As many rows as BLADE has, over as many topics, a few of them large."""
+    random = Random(0)
+    weights = [1 / (1 + rank) ** 0.5 for rank in range(TOPICS)]
+    more = random.choices(range(TOPICS), weights, k=ROWS - TOPICS)
+    topics = [f"topic {number}" for number in [*range(TOPICS), *more]]
+    random.shuffle(topics)
+    return topics
+
+
+def test_blade_is_split_into_the_published_sizes():
+    found = split_by_topic(blade_like(), seed=0)
+    assert [len(found[split]) for split in SPLITS] == [3356, 420, 420]
+
+
+def test_no_topic_leaks_over_a_thousand_seeds():
+    random = Random(1)
+    topics = [f"topic {random.randrange(40)}" for _ in range(120)]
+    for seed in range(1000):
+        found = split_by_topic(topics, seed=seed)
+        used = [{topics[number] for number in found[split]} for split in SPLITS]
+        assert not used[0] & used[1]
+        assert not used[0] & used[2]
+        assert not used[1] & used[2]
+        assert sorted(number for split in SPLITS for number in found[split]) == list(
+            range(len(topics))
+        )
+
+
+def test_sizes_are_exact_wherever_whole_topics_allow_it():
+    # By size 3, 3 and 4 a tenth of 40 is one topic of four, whatever the order of the topics.
+    topics = ["four"] * 4 + ["four too"] * 4 + [f"three {n // 3}" for n in range(30)] + ["two"] * 2
+    for seed in range(50):
+        found = split_by_topic(topics, seed=seed)
+        assert len(found["val"]) == len(found["test"]) == 4
+
+
+def test_where_topics_do_not_allow_it_a_split_is_smaller_never_larger():
+    topics = [f"topic {n // 10}" for n in range(100)]
+    found = split_by_topic(topics, val=0.15, test=0.05)
+    assert [len(found[split]) for split in SPLITS] == [90, 10, 0]
+
+
+def test_splits_depend_on_the_seed_alone():
+    topics = blade_like()
+    assert split_by_topic(topics, seed=3) == split_by_topic(topics, seed=3)
+    assert split_by_topic(topics, seed=3) != split_by_topic(topics, seed=4)
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_share_of_nothing_leaves_a_split_empty(split):
+    found = split_by_topic(["a", "b", "c"], **{split: 0.0})
+    assert found[split] == []

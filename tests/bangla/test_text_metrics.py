@@ -1,0 +1,130 @@
+"""BLEU and chrF as sacrebleu has them, and measures of Bangla words that other packages drop."""
+
+from __future__ import annotations
+
+from random import Random
+
+import numpy as np
+import pytest
+from sacrebleu.metrics import BLEU, CHRF
+
+from scionwood_bangla.measures import MEASURES, counts_of, table_of, values
+from scionwood_bangla.prompts import prompts
+from scionwood_bangla.text_metrics import TEXT_METRICS, text_score, words
+
+REFERENCES = [item.reference for item in prompts()]
+APNI = frozenset({"apni"})
+
+
+def shuffled(seed: int, keep: float = 1.0) -> list[str]:
+    """The references with their words in another order, some left out."""
+    random = Random(seed)
+    found = []
+    for text in REFERENCES:
+        own = text.split()
+        found.append(" ".join(random.sample(own, round(keep * len(own)))))
+    return found
+
+
+CORPORA = {
+    "the same": REFERENCES,
+    "shuffled": shuffled(0),
+    "cut": shuffled(1, 0.5),
+    "nothing in common": ["ক খ গ"] * len(REFERENCES),
+    "empty": [""] * len(REFERENCES),
+}
+
+
+@pytest.mark.parametrize("name", CORPORA)
+def test_bleu_and_chrf_are_those_of_sacrebleu(name):
+    texts = CORPORA[name]
+    bleu = BLEU(tokenize="intl").corpus_score(texts, [REFERENCES]).score
+    chrf = CHRF().corpus_score(texts, [REFERENCES]).score
+    assert text_score("bleu", texts, REFERENCES) == pytest.approx(bleu)
+    assert text_score("chrf", texts, REFERENCES) == pytest.approx(chrf)
+
+
+def test_a_precision_of_zero_is_smoothed_as_sacrebleu_does():
+    texts, references = ["আপনি কাল ঢাকায় যাবেন না"], ["আপনি আজ ঢাকায় আসবেন না তো"]
+    expected = BLEU(tokenize="intl").corpus_score(texts, [references]).score
+    assert 0 < expected < 20
+    assert text_score("bleu", texts, references) == pytest.approx(expected)
+
+
+def test_words_keep_their_signs_and_joiners():
+    assert words("র\u200d্যাব কি দুঃখ পেয়েছে? ক্ষমা, ২০২৬!") == [
+        "র\u200d্যাব",
+        "কি",
+        "দুঃখ",
+        "পেয়েছে",
+        "ক্ষমা",
+        "২০২৬",
+    ]
+
+
+def test_rouge_l_is_the_f1_of_the_longest_common_subsequence():
+    # "a c d" of "a b c d": precision 3/3, recall 3/4.
+    found = text_score("rouge_l", ["আমি কাল আসব"], ["আমি কি কাল আসব"])
+    assert found == pytest.approx(100 * 2 * 1 * 0.75 / 1.75)
+    assert text_score("rouge_l", ["আসব কাল আমি"], ["আমি কি কাল আসব"]) == pytest.approx(100 * 2 / 7)
+    assert text_score("rouge_l", [""], ["আমি"]) == 0
+
+
+def test_the_word_error_rate_counts_edits_of_the_reference():
+    # One word replaced, one left out, of four.
+    assert text_score("wer", ["আমি আজ আসব"], ["আমি কি কাল আসব"]) == pytest.approx(2 / 4)
+    assert text_score("wer", ["আমি কি কাল আসব"], ["আমি কি কাল আসব"]) == 0
+    assert text_score("wer", ["ক খ গ"], ["ঘ"]) == 3
+
+
+def test_two_spellings_of_one_text_are_the_same_text():
+    decomposed, composed = "আপনি পেয়েছেন", "আপনি পে\u09dfেছেন"
+    for name in ("bleu", "chrf", "rouge_l"):
+        assert text_score(name, [composed] * 2, [decomposed] * 2) in (
+            pytest.approx(100),
+            0,  # BLEU of two words has no n-grams of four
+        )
+    assert text_score("wer", [composed], [decomposed]) == 0
+
+
+def test_every_measure_has_a_value_within_its_interval():
+    table = table_of(shuffled(0), REFERENCES, [item.levels for item in prompts()], [True] * 90)
+    found = values(table)
+    assert [value.measure for value in found] == list(MEASURES)
+    for value in found:
+        assert value.low <= value.value <= value.high or np.isnan(value.value)
+        assert np.isnan(value.gain)
+    by_name = {value.measure: value.value for value in found}
+    for name in TEXT_METRICS:
+        assert by_name[name] == pytest.approx(text_score(name, shuffled(0), REFERENCES))
+
+
+def test_paired_intervals_of_a_gain_are_narrower_than_those_of_two_corpora():
+    levels = [item.levels for item in prompts()]
+    better = table_of(REFERENCES, REFERENCES, levels, [True] * 90)
+    worse = table_of([*REFERENCES[:80], *shuffled(0)[80:]], REFERENCES, levels, [True] * 90)
+    gain = {v.measure: v for v in values(better, worse)}["rouge_l"]
+    alone = {v.measure: v for v in values(worse)}["rouge_l"]
+    assert gain.gain == pytest.approx(100 - alone.value)
+    assert 0 < gain.gain_low < gain.gain < gain.gain_high
+    none = {v.measure: v for v in values(worse, worse)}["rouge_l"]
+    assert (none.gain, none.gain_low, none.gain_high) == (0, 0, 0)
+
+
+def test_the_interval_comes_from_the_seed():
+    table = table_of(shuffled(0), REFERENCES, [item.levels for item in prompts()], [True] * 90)
+    first, again, other = (
+        {v.measure: v for v in values(table, seed=seed)}["chrf"] for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first.value == other.value
+    assert first.low != other.low
+
+
+def test_an_answer_that_was_cut_off_counts_as_not_ended():
+    table = np.array(
+        [counts_of("আপনি কেমন আছেন?", "আপনি?", APNI, ended=end) for end in (True, False)]
+    )
+    found = {value.measure: value.value for value in values(table)}
+    assert found["ended"] == 0.5
+    assert found["register_match"] == 1

@@ -1,0 +1,203 @@
+"""Adapters train on it, are saved small, come back the same, and merge."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+
+from scionwood import RecipeError, attach, fit, load_adapter, load_run, merge, resolve
+from scionwood.adapters.methods import config_class
+from scionwood_bangla.backbones import causal_lm
+from scionwood_bangla.datamodules import Files, Generated
+from scionwood_bangla.packing import Collate
+from scionwood_bangla.restate import is_right
+from scionwood_bangla.tasks import Sft
+from scionwood_bangla.weights import FOLDER
+
+pytestmark = [
+    pytest.mark.usefixtures("_one_thread"),
+    # peft itself asks transformers by the name that this one is giving up
+    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated"),
+]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    """A short run of the recipe, whose adapter is no longer zero."""
+    small = ["data.n_train=64", "data.n_val=3", "data.n_test=3", "trainer.max_steps=4"]
+    recipe = resolve(
+        "bangla/register_tiny", [*small, "task.max_new_tokens=8", "trainer.val_check_interval=2"]
+    )
+    return fit(recipe, run_dir=tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def prompts() -> list[dict]:
+    data = Generated(n_val=50, n_test=1, batch_size=25)
+    return list(data.val_dataloader())
+
+
+def test_the_adapter_is_a_plain_peft_folder_below_a_megabyte(run):
+    names = sorted(path.name for path in (run / "adapter").iterdir())
+    assert names == ["adapter_config.json", "adapter_model.safetensors", "scionwood.json"]
+    assert sum(path.stat().st_size for path in (run / "adapter").iterdir()) <= 1e6
+    assert PeftModel.from_pretrained(causal_lm(), run / "adapter").active_adapters == ["default"]
+
+
+def test_at_most_six_in_a_hundred_parameters_train(run):
+    model = load_adapter(causal_lm(), run / "adapter", trainable=True)
+    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    assert trainable / sum(p.numel() for p in causal_lm().parameters()) <= 0.06
+
+
+def test_a_reloaded_adapter_gives_the_same_text_on_fifty_prompts(run, prompts):
+    first, again = load_run(run), load_run(run)
+    plain = Sft(PeftModel.from_pretrained(causal_lm(), run / "adapter").eval())
+    for task in (first, again, plain):
+        task.max_new_tokens = 24
+    for batch in prompts:
+        texts, _ = first.answers(batch)
+        assert len(set(texts)) > 10
+        assert again.answers(batch)[0] == texts
+        assert plain.answers(batch)[0] == texts
+
+
+def test_merged_logits_are_those_of_the_adapter(run, prompts):
+    model = load_adapter(causal_lm(), run / "adapter")
+    inputs = {name: prompts[0][name] for name in ("input_ids", "attention_mask")}
+    with torch.no_grad():
+        wanted, base = model(**inputs).logits, causal_lm()(**inputs).logits
+        merge(model)
+        assert (model(**inputs).logits - wanted).abs().max() <= 1e-4
+    assert (base - wanted).abs().max() > 0.1
+
+
+def test_a_run_logs_how_its_answers_address_and_end_and_draws_it(run):
+    with (run / "metrics.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["val_loss"]]
+    assert len(rows) == 2
+    assert all(0 <= float(row["val_register_match"]) <= 1 for row in rows)
+    assert all(0 <= float(row["val_ended"]) <= 1 for row in rows)
+    assert (run / "figures" / "register.png").stat().st_size > 1000
+
+
+METHODS = ["lora", "ia3", "vera", "oft", "loha", "lokr", "adalora", "fourierft", "hra"]
+
+
+def loss_after_steps(
+    method: str, *, packing: bool = True, lr: float = 1e-2, **options
+) -> tuple[float, float]:
+    model = attach(causal_lm(), config_class(method)(**options))
+    task = Sft(model, max_new_tokens=0)
+    data = Generated(n_train=24, packing=packing, max_length=128)
+    batch = Collate(0)(data.rows("train")[:4])
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=lr)
+    losses = []
+    for _ in range(4):
+        loss = task.train().losses(batch)["loss"]
+        losses.append(loss.item())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return losses[0], losses[-1]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_methods_of_peft_learn_on_it(method):
+    options = {"total_step": 100} if method == "adalora" else {}
+    before, after = loss_after_steps(method, **options)
+    assert after < before
+
+
+def test_a_method_of_another_plugin_learns_on_it():
+    pytest.importorskip("scionwood_methods")
+    before, after = loss_after_steps("methods/partial", lr=1e-3)
+    assert after < before
+
+
+PROMPTS = {"num_virtual_tokens": 4, "task_type": "CAUSAL_LM"}
+
+
+@pytest.mark.parametrize("method", ["prompt_tuning", "prefix_tuning"])
+def test_prompts_of_peft_learn_on_it_one_example_a_row(method):
+    before, after = loss_after_steps(method, packing=False, **PROMPTS)
+    assert after < before
+    with pytest.raises(RecipeError, match="own prompt stands before a row"):
+        loss_after_steps(method, **PROMPTS)
+
+
+def test_data_of_another_tokenizer_are_refused(tmp_path):
+    import json
+    import shutil
+
+    other = tmp_path / "other"
+    shutil.copytree(FOLDER, other)
+    path = other / "tokenizer.json"
+    found = json.loads(path.read_text())
+    found["added_tokens"].append(found["added_tokens"][-1] | {"id": 4096, "content": "<|new|>"})
+    path.write_text(json.dumps(found))
+    recipe = resolve("bangla/register_tiny", [f"data.tokenizer={other}"], smoke=True)
+    with pytest.raises(RecipeError, match=r"its tokens are not those of the backbone"):
+        fit(recipe, run_dir=tmp_path / "run")
+
+
+def test_truncation_is_told_and_what_is_cut_has_no_end():
+    data = Files(source="sample", max_length=40, packing=False)
+    with pytest.warns(UserWarning, match=r"of 128 examples of train are longer than 40 tokens"):
+        rows = data.rows("train")
+    end = data.tokenizer.eos_token_id
+    assert all(len(row["input_ids"]) <= 40 for row in rows)
+    assert any(row["labels"][-1] != end for row in rows)
+    assert all(end not in row["labels"][:-1] for row in rows)
+
+
+def test_rare_truncation_is_not_told(recwarn):
+    Generated(n_train=200, max_length=256).rows("train")
+    assert not recwarn.list
+
+
+def test_a_tokenizer_that_splits_every_letter_is_told(tmp_path):
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {letter: number for number, letter in enumerate(["<pad>", "</s>", *letters])}
+    backend = Tokenizer(models.BPE(vocabulary, []))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bytewise = PreTrainedTokenizerFast(
+        tokenizer_object=backend, pad_token="<pad>", eos_token="</s>"
+    )
+    bytewise.save_pretrained(tmp_path)
+    data = Files(source="sample", tokenizer=str(tmp_path), max_length=4096)
+    with pytest.warns(UserWarning, match=r"1\d\.\d tokens of a word, above 4: a row of 4096"):
+        data.rows("train")
+
+
+def test_a_window_that_no_answer_fits_is_refused():
+    with pytest.raises(RecipeError, match="the prompts alone fill max_length"), pytest.warns():
+        Generated(n_train=5, max_length=3).rows("train")
+    with pytest.raises(RecipeError, match="2 tokens at least"):
+        Generated(max_length=1)
+
+
+def test_a_missing_source_is_named():
+    with pytest.raises(RecipeError, match=r"data.source null.*shuvo-xyz/BLADE"):
+        Files().examples("train")
+
+
+@pytest.mark.parametrize(
+    ("text", "levels", "right"),
+    [
+        ("তুই কেমন আছিস?", {"tui"}, True),
+        ("তুই কেমন আছিস?", {"tui", "tumi"}, True),
+        ("তুই কেমন আছিস?", {"apni"}, False),
+        ("তুই কেমন আছেন?", {"tui"}, False),
+        ("বৃষ্টি হচ্ছে।", {"tui"}, False),
+    ],
+)
+def test_an_answer_fits_where_it_keeps_to_an_accepted_level(text, levels, right):
+    assert is_right(text, frozenset(levels)) == right
