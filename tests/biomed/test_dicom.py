@@ -62,6 +62,16 @@ def test_ct_comes_in_hounsfield_units():
     assert reader.units["data"] == "HU"
 
 
+def test_ct_in_a_soft_tissue_window_is_black_below_and_white_above():
+    reader = DicomReader(SMALL)
+    values = reader.read(0).data
+    shown = to_display(values, reader.series[0].first.header, "soft_tissue")
+    assert (shown[values <= -160] == 0).all()
+    assert (shown[values >= 240] == 1).all()
+    inside = (values > -160) & (values < 240)
+    np.testing.assert_allclose(shown[inside], (values[inside] + 160) / 400, atol=1e-6)
+
+
 def test_a_window_maps_its_edges_to_black_and_white():
     shown = window_values(np.array([-500, -160, 40, 240, 900.0]), 40, 400)
     assert shown.tolist() == [0, 0, 0.5, 1, 1]

@@ -16,17 +16,23 @@ from scionwood_biomed.audit import audit
 from scionwood_biomed.backbones import clip
 from scionwood_biomed.data import Images, Phantoms
 from scionwood_biomed.evaluate import Plan, evaluate, summary, text, write
+from scionwood_biomed.gallery import Gallery
 from scionwood_biomed.metrics import calibration_error, reliability
 from scionwood_biomed.phantoms import CLASSES, phantom, phantom_items
 from scionwood_biomed.probe import linear_probe
-from scionwood_biomed.wording import WORDINGS, worded
+from scionwood_biomed.wording import UNSEEN, WORDINGS, worded
 
 
 @pytest.fixture(scope="module")
-def rows():
+def gallery():
+    return Gallery(1)
+
+
+@pytest.fixture(scope="module")
+def rows(gallery):
     """Every method, base to novel, one shot, two steps, two seeds."""
     plan = Plan(shots=(1,), seeds=(0, 1), settings=Settings(steps=2), novel=True)
-    return evaluate(plan, Phantoms(subjects=24, images=1), clip)
+    return evaluate(plan, Phantoms(subjects=24, images=1), clip, gallery=gallery)
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +73,22 @@ def test_a_linear_probe_answers_alike_to_every_wording(rows):
     for row in rows:
         if row["method"] == "linear_probe":
             assert row["wording_worst"] == row["wording_mean"] == row["accuracy"]
+
+
+def test_the_mean_and_the_worst_are_over_wordings_that_no_method_saw(rows):
+    for row in rows:
+        values = [row[f"wording_{family}"] for family in UNSEEN]
+        assert row["wording_worst"] == min(values)
+        assert row["wording_mean"] == pytest.approx(np.mean(values))
+        assert row["wording_spread"] == pytest.approx(np.std(values))
+
+
+def test_figures_show_shots_wordings_reliability_and_attention(rows, gallery, tmp_path):
+    assert set(gallery.answers) == set(METHODS)
+    assert set(gallery.draw(rows)) == {"shots", "wordings", "reliability", "attention"}
+    write(rows, tmp_path, overwrite=False, gallery=gallery)
+    for name in ("shots", "wordings", "reliability", "attention"):
+        assert (tmp_path / f"{name}.png").stat().st_size > 1000
 
 
 def test_results_are_written_once(rows, tmp_path):
@@ -168,6 +190,9 @@ def test_expert_prompts_read_alike_from_json_and_csv(tmp_path):
 
 @pytest.mark.parametrize("family", list(WORDINGS))
 def test_wordings_keep_one_prompt_a_class(family):
-    found = worded(family, ["liver cyst", "calcified lesion"], {"liver cyst": "hepatic cyst"})
+    others = {"synonym": {"liver cyst": "hepatic cyst"}, "abbreviation": {"liver cyst": "LC"}}
+    found = worded(family, ["liver cyst", "calcified lesion"], others)
     assert len(set(found)) == 2
     assert ("hepatic" in found[0]) == (family == "synonym")
+    assert ("LC" in found[0]) == (family == "abbreviation")
+    assert ("cal les" in found[1]) == (family == "abbreviation")

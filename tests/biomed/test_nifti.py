@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from itertools import product
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -33,6 +34,22 @@ def test_every_orientation_becomes_ras_with_its_corners_where_they_were(codes, t
         at = tuple(int(i) for i in np.rint(there[:3]))
         assert np.abs(there[:3] - at).max() < 1e-4
         assert record.data[at] == values[corner]
+
+
+@pytest.mark.parametrize("name", ["example4d.nii.gz", "anatomical.nii"])
+def test_real_files_in_las_become_ras_with_their_corners_where_they_were(name):
+    path = Path(nib.__file__).parent / "tests" / "data" / name
+    stored = nib.load(path)
+    assert "".join(nib.aff2axcodes(stored.affine)) == "LAS"
+    (record, *_) = reader = NiftiReader(path)
+    assert "".join(nib.aff2axcodes(reader.affine)) == "RAS"
+    first = stored.get_fdata()[..., 0] if stored.ndim == 4 else stored.get_fdata()
+    for corner in product(*((0, n - 1) for n in first.shape)):
+        world = stored.affine @ (*corner, 1)
+        at = (np.linalg.inv(reader.affine) @ world)[:3]
+        place = tuple(int(i) for i in np.rint(at))
+        assert np.abs(reader.affine @ (*place, 1) - world).max() < 1e-4  # mm
+        assert record.data[place] == pytest.approx(first[corner])
 
 
 def test_slope_and_intercept_are_applied(tmp_path):

@@ -1,4 +1,4 @@
-"""Adapt medical vision-language models to few labelled images, with readers of DICOM and NIfTI."""
+"""Adapt medical vision-language models to few labelled images, with readers of their formats."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from scionwood import Plugin
 
 plugin = Plugin(
     name="biomed",
-    summary="Medical images: adapt BiomedCLIP with few labels; readers of DICOM and NIfTI with "
-    "their units, orientation and privacy",
+    summary="Medical images: adapt BiomedCLIP with few labels; readers of DICOM, NIfTI, slides and "
+    "archives with their units, orientation and privacy",
     backbones={"clip": "scionwood_biomed.backbones:clip"},
     readers={
         "dicom": "scionwood_biomed.readers.dicom:DicomReader",
         "nifti": "scionwood_biomed.readers.nifti:NiftiReader",
         "picture": "scionwood_biomed.readers.pictures:PictureReader",
+        "slide": "scionwood_biomed.readers.slides:SlideReader",
+        "medmnist": "scionwood_biomed.readers.medmnist:MedMnistReader",
+        "shard": "scionwood_biomed.readers.shards:ShardReader",
     },
     data={
         "phantoms": "scionwood_biomed.data:Phantoms",

@@ -12,7 +12,7 @@ from peft import LoraConfig
 from torch import Tensor, nn
 
 from scionwood import attach, parameter_groups
-from scionwood_biomed.anchors import PLAIN, Prompts
+from scionwood_biomed.anchors import Prompts
 from scionwood_biomed.clip.model import ClipBackbone
 from scionwood_biomed.cocoop import ConditionalContext
 from scionwood_biomed.dual_anchor.config import DualAnchorConfig
@@ -76,9 +76,16 @@ class Arm(ABC):
     def fit(self, shots: Shots, seed: int) -> None:
         """Learn from shots."""
 
-    @abstractmethod
-    def probabilities(self, image: Tensor, texts: Sequence[str]) -> Tensor:
-        """(batch, text), for images against the prompts of classes."""
+    @torch.no_grad()
+    def features(self, image: Tensor) -> Tensor:
+        """(batch, feature) of images, which no text changes."""
+        return self.backbone.image_features(image)
+
+    @torch.no_grad()
+    def probabilities(self, features: Tensor, texts: Sequence[str]) -> Tensor:
+        """(batch, text), for features of images against the prompts of classes."""
+        text = self.backbone.text_features(self.backbone.tokenize(texts))
+        return self.backbone.logits(features, text).softmax(-1)
 
     def trainable(self) -> int:
         """Trained parameters."""
@@ -91,11 +98,6 @@ class ZeroShot(Arm):
 
     def fit(self, shots: Shots, seed: int) -> None:
         """Nothing is learned."""
-
-    @torch.no_grad()
-    def probabilities(self, image: Tensor, texts: Sequence[str]) -> Tensor:
-        """See `Arm.probabilities`."""
-        return self.backbone(image, self.backbone.tokenize(texts)).softmax(-1)
 
 
 @final
@@ -117,11 +119,11 @@ class LinearProbe(Arm):
         self.weight, self.classes = weight, len(shots.classes)
 
     @torch.no_grad()
-    def probabilities(self, image: Tensor, texts: Sequence[str]) -> Tensor:
+    def probabilities(self, features: Tensor, texts: Sequence[str]) -> Tensor:
         """See `Arm.probabilities`; the order of texts is that of the classes."""
         if self.weight is None or len(texts) != self.classes:
-            return self.backbone(image, self.backbone.tokenize(texts)).softmax(-1)
-        return (self.backbone.image_features(image) @ self.weight.T).softmax(-1)
+            return super().probabilities(features, texts)
+        return (features @ self.weight.T).softmax(-1)
 
     def trainable(self) -> int:
         """Trained parameters."""
@@ -136,14 +138,12 @@ class Recipe:
     Attributes:
         config: makes the adapter's options.
         targets: a preset of the backbone.
-        anchors: options of `FewShot` for them.
-        augment: draw the wording of every step from plain sentences.
+        options: of `FewShot`.
     """
 
     config: Callable[[Settings], Any]
     targets: str
-    anchors: Mapping[str, Any] = field(default_factory=dict)
-    augment: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 NONE = {"expert_weight": 0.0, "low_weight": 0.0}
@@ -165,12 +165,13 @@ ADAPTED = {
     "coop": Recipe(_context, "context", NONE),
     "kgcoop": Recipe(_context, "context", {"expert_weight": 8.0, "low_weight": 0.0}),
     "lora": Recipe(_lora, "attention", NONE),
-    "prompt_augmentation": Recipe(_lora, "vision", NONE, augment=True),
-    "dual_anchor": Recipe(_dual, "dual"),
+    "single_template": Recipe(_lora, "vision", NONE),
+    "prompt_augmentation": Recipe(_lora, "vision", {**NONE, "varied": True}),
+    "dual_anchor": Recipe(_dual, "dual", {"varied": True}),
 }
 """CoOp starts at the template's words; KgCoOp adds its pull, of the published weight, towards
-sentences that nobody trained; prompt augmentation is LoRA on the vision tower under varied
-sentences, whose texts stay frozen."""
+sentences that nobody trained; single template and prompt augmentation are LoRA on the vision tower
+whose texts stay frozen, under one sentence and under varied ones."""
 
 
 @final
@@ -193,27 +194,16 @@ class Adapted(Arm):
             torch.manual_seed(seed)
             config = self.recipe.config(self.settings)
             self.model = attach(self.backbone, config, targets=self.recipe.targets)
-            self.task = FewShot(self.model, template=TEMPLATE, **self.recipe.anchors)
+            self.task = FewShot(self.model, template=TEMPLATE, **self.recipe.options)
             self.task.experts = shots.experts
             self.task.remember(shots.image, shots.label, len(shots.classes))
             self.task.train()
-            train(self.model, self._loss, shots, self.settings)
+            train(self.model, lambda b, _: self.task.losses(b)["loss"], shots, self.settings)
         self.task.eval()
-
-    @torch.no_grad()
-    def probabilities(self, image: Tensor, texts: Sequence[str]) -> Tensor:
-        """See `Arm.probabilities`."""
-        return self.task.predict({"image": image, "texts": list(texts)})
 
     def trainable(self) -> int:
         """Trained parameters."""
         return sum(p.numel() for p in self.model.parameters() if p.requires_grad)
-
-    def _loss(self, batch: dict[str, Any], step: int) -> Tensor:
-        if self.recipe.augment:
-            sentence = PLAIN[step % len(PLAIN)]
-            batch["texts"] = [sentence.format(name) for name in batch["classes"]]
-        return self.task.losses(batch)["loss"]
 
 
 @final
@@ -228,23 +218,26 @@ class CoCoOp(Arm):
             texts = prompts(TEMPLATE, shots.classes)
 
             def loss(batch: dict[str, Any], _: int) -> Tensor:
-                logits = self.context.logits(self.backbone, batch["image"], texts)
+                features = self.backbone.image_features(batch["image"])
+                logits = self.context.logits(self.backbone, features, texts)
                 return nn.functional.cross_entropy(logits, batch["label"])
 
-            train(self.context, loss, shots, self.settings)
+            heads = [self.backbone.get_submodule(name) for name in self.backbone.head]
+            self.learned = nn.ModuleList([self.context, *heads]).requires_grad_(True)
+            train(self.learned, loss, shots, self.settings)
 
     @torch.no_grad()
-    def probabilities(self, image: Tensor, texts: Sequence[str]) -> Tensor:
+    def probabilities(self, features: Tensor, texts: Sequence[str]) -> Tensor:
         """See `Arm.probabilities`."""
-        return self.context.logits(self.backbone, image, list(texts)).softmax(-1)
+        return self.context.logits(self.backbone, features, list(texts)).softmax(-1)
 
     def trainable(self) -> int:
         """Trained parameters."""
-        return sum(p.numel() for p in self.context.parameters())
+        return sum(p.numel() for p in self.learned.parameters())
 
 
-METHODS = ("zero_shot", "linear_probe", "coop", "cocoop", "kgcoop", "lora", "prompt_augmentation",
-           "dual_anchor")  # fmt: skip
+METHODS = ("zero_shot", "linear_probe", "single_template", "prompt_augmentation", "coop", "cocoop",
+           "kgcoop", "lora", "dual_anchor")  # fmt: skip
 
 
 def arm(method: str, backbone: ClipBackbone, settings: Settings) -> Arm:

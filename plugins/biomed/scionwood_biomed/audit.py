@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from scionwood import RecipeError
+from scionwood_biomed.archives import UNKNOWN
 from scionwood_biomed.clip.model import ClipBackbone
 from scionwood_biomed.data import ImageData
 from scionwood_biomed.items import Item, labels
@@ -15,6 +16,8 @@ from scionwood_biomed.probe import cross_validated
 from scionwood_biomed.splits import overlap, split_by_image, split_by_subject
 
 AT_ONCE = 64
+SHARES = (0.75, 0.0, 0.25)
+"""Training and test: two subjects of a class are enough."""
 
 
 def audit(data: ImageData, backbone: ClipBackbone, *, folds: int = 5, seed: int = 0) -> Any:
@@ -32,10 +35,13 @@ def audit(data: ImageData, backbone: ClipBackbone, *, folds: int = 5, seed: int 
         probe on frozen features under cross-validation that way.
 
     Raises:
-        RecipeError: there is one class, or fewer subjects than folds.
+        RecipeError: there is one class, fewer subjects than folds, or subjects that nobody knows.
     """
     items = data.items()
     names, subjects = labels(items), {item.subject for item in items}
+    if any(subject.startswith(f"{UNKNOWN} ") for subject in subjects):
+        rule = "nobody knows the subjects of these images, so nobody knows what they hide"
+        raise RecipeError("audit", rule, "Audit data with subjects")
     if len(names) < 2 or len(subjects) < folds:
         rule = f"{len(names)} classes and {len(subjects)} subjects; 2 and {folds} are needed"
         raise RecipeError("audit", rule, "Add images, or take fewer folds")
@@ -55,8 +61,8 @@ def audit(data: ImageData, backbone: ClipBackbone, *, folds: int = 5, seed: int 
         "folds": folds,
     }
     for name, deal in (("by_image", split_by_image), ("by_subject", split_by_subject)):
-        split = deal(items, seed=seed)
-        shared = overlap(split["train"], split["test"])
+        split = deal(items, shares=SHARES, seed=seed)
+        shared = overlap(split["train"], split["test"], data.digest)
         found[name] = {
             "shared_subjects": shared.subjects,
             "share_of_test": shared.share,

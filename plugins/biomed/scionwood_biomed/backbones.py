@@ -6,7 +6,13 @@ from scionwood_biomed.clip.load import load
 from scionwood_biomed.clip.model import ClipBackbone
 
 
-def clip(*, model: str = "tiny", weights: str | None = None, init_seed: int = 0) -> ClipBackbone:
+def clip(
+    *,
+    model: str = "tiny",
+    weights: str | None = None,
+    train_projection: bool = False,
+    init_seed: int = 0,
+) -> ClipBackbone:
     """A two-tower model of open_clip: BiomedCLIP, OpenAI's CLIP, SigLIP and their kin.
 
     BiomedCLIP: `model: microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224`, or the folder
@@ -17,6 +23,8 @@ def clip(*, model: str = "tiny", weights: str | None = None, init_seed: int = 0)
         model: `tiny` (random, of BiomedCLIP's shape), a folder, a name on the hub, or an
             architecture of open_clip.
         weights: of an architecture: a tag of open_clip, or a file; null for random ones.
+        train_projection: train the layer from image features to the space of texts beside the
+            adapter: for towers that nobody has trained together.
         init_seed: seeds random weights.
 
     Shapes: image (batch, 3, size, size) float32 and tokens (text, token) int64 to (batch, text).
@@ -25,6 +33,7 @@ def clip(*, model: str = "tiny", weights: str | None = None, init_seed: int = 0)
 
     Raises:
         WeightsError: nothing can be loaded by this name.
+        AdapterError: the projection should train, and the vision tower has none.
 
     Source: Radford et al. 2021, arXiv:2103.00020; Zhang et al. 2023, arXiv:2303.00915 (BiomedCLIP);
         Ilharco et al. 2021 (open_clip).
@@ -35,4 +44,5 @@ def clip(*, model: str = "tiny", weights: str | None = None, init_seed: int = 0)
         "weights": origin,
         "licence": "none (random weights)" if model == "tiny" else "see the model's own card",
     }
-    return ClipBackbone(load(model, weights=weights, seed=init_seed), card)
+    loaded = load(model, weights=weights, seed=init_seed)
+    return ClipBackbone(loaded, card, train_projection=train_projection)

@@ -18,36 +18,51 @@ def classify(
     run: Path,
     confidence: float = 0.5,
     classes: list[str] | None = None,
-    window: Window = "file",
+    window: Window | None = None,
+    views: int = 32,
+    mpp: float | None = None,
     device: str = "cpu",
     as_json: bool = False,
 ) -> None:
     """Print the probability of each class of an image; research use only.
 
-    Below a confidence there is no answer. Of a volume the slice in the middle is taken.
+    Below a confidence there is no answer. Of a volume the probabilities are the mean over its
+    slices with tissue, of a whole slide over its tiles with tissue; of a series of NIfTI volumes
+    the first is taken.
 
     Args:
-        image: a DICOM, NIfTI or picture file, or a folder of one DICOM series.
+        image: a DICOM, NIfTI or picture file, a whole slide, or a folder of one DICOM series.
         run: the run folder of `biomed/few_shot` that `scionwood fit` wrote.
         confidence: the least probability of an answer, 0 to 1.
         classes: names of classes; those of the run's data where null.
-        window: of CT.
+        window: of CT; the one of the run's data where null.
+        views: the most slices or tiles, at even distances among those with tissue.
+        mpp: of whole slides, micrometres a pixel; that of the run's data where null.
         device: where to compute, such as cpu or cuda.
         as_json: print JSON.
 
     Raises:
         ReadError: the file is damaged or of an unknown format.
-        RecipeError: the confidence is no probability.
+        RecipeError: the confidence is no probability, or there are no views.
         TrainingError: the folder is no finished run.
         AdapterFileError: the run's adapter is damaged, or made for another base.
     """
     from scionwood_biomed.inference import NOTICE, Classifier, text
-    from scionwood_biomed.readers.opening import read_picture
+    from scionwood_biomed.readers.opening import read_views
 
     if not 0 <= confidence <= 1:
         raise RecipeError(f"confidence={confidence}", "it is a probability", "Such as 0.8")
-    picture = read_picture(Path(image), window=window)
-    answer = Classifier(Path(run), classes=classes, device=device).classify(picture, confidence)
+    if views < 1:
+        raise RecipeError(f"views={views}", "it is 1 or more", "Such as 32")
+    network = Classifier(Path(run), classes=classes, device=device)
+    seen = read_views(
+        Path(image),
+        window=window or network.window,
+        mpp=network.mpp if mpp is None else mpp,
+        size=network.size,
+        most=views,
+    )
+    answer = network.classify(seen, confidence)
     record = {**answer._asdict(), "confidence": confidence, "notice": NOTICE}
     print(json.dumps(record, indent=1) if as_json else text(answer, confidence))
 
@@ -59,6 +74,7 @@ def evaluate(
     window: Window = "file",
     model: str = "tiny",
     weights: str | None = None,
+    train_projection: bool = False,
     methods: list[str] | None = None,
     shots: list[int] | None = None,
     seeds: int = 3,
@@ -66,6 +82,7 @@ def evaluate(
     base_to_novel: bool = False,
     experts: Path | None = None,
     synonyms: Path | None = None,
+    abbreviations: Path | None = None,
     out: Path | None = None,
     as_json: bool = False,
     force: bool = False,
@@ -75,20 +92,26 @@ def evaluate(
     All methods have the same hyper-parameters, shots and seeds; splits are by subject.
 
     Args:
-        source: a table `.csv` or a folder of images; made-up slices where null.
-        subject: of folders, an expression with one group that finds the subject in a path.
+        source: a table `.csv`, a folder of images, a MedMNIST archive or shards, as for
+            `biomed/images`; made-up slices where null.
+        subject: of folders, an expression with one group that finds the subject in a path;
+            `unknown` takes MedMNIST's own splits.
         window: of CT.
         model: `tiny`, a folder, a name on the hub, or an architecture of open_clip.
         weights: of an architecture: a tag of open_clip, or a file.
-        methods: of zero_shot, linear_probe, coop, cocoop, kgcoop, lora, prompt_augmentation and
-            dual_anchor; all where null.
+        train_projection: every method also trains the layer from image features to the space of
+            texts, for towers that nobody has trained together.
+        methods: of zero_shot, linear_probe, single_template, prompt_augmentation, coop, cocoop,
+            kgcoop, lora and dual_anchor; all where null.
         shots: numbers of images of each class; 1, 2, 4, 8 and 16 where null.
         seeds: how many, from 0.
         steps: of training.
         base_to_novel: train on the first half of the classes, and report the others too.
         experts: a file of expert prompts by class, JSON or CSV.
         synonyms: a JSON file with another name of each class, for that wording.
-        out: write results.csv and a figure into this folder.
+        abbreviations: the same for that wording; the first letters of the words where null.
+        out: write results.csv and figures into this folder: accuracy over shots, wordings,
+            reliability, and the attention of fused tokens.
         as_json: print JSON.
         force: replace files that are there.
 
@@ -102,8 +125,14 @@ def evaluate(
     from scionwood_biomed.anchors import read_prompts
     from scionwood_biomed.arms import METHODS, Settings
     from scionwood_biomed.backbones import clip
+    from scionwood_biomed.clip.model import ClipBackbone
+    from scionwood_biomed.gallery import Gallery
 
-    named = None if synonyms is None else read_prompts(Path(synonyms))
+    others = {
+        family: {name: words[0] for name, words in read_prompts(Path(path)).items()}
+        for family, path in (("synonym", synonyms), ("abbreviation", abbreviations))
+        if path is not None
+    }
     plan = measure.Plan(
         methods or METHODS,
         shots or (1, 2, 4, 8, 16),
@@ -111,17 +140,18 @@ def evaluate(
         Settings(steps=steps),
         base_to_novel,
         None if experts is None else read_prompts(Path(experts)),
-        None if named is None else {name: others[0] for name, others in named.items()},
+        others,
     )
     if out is not None and not force:
         _check_free(Path(out))
-    backbone = clip(model=model, weights=weights)
-    data = _data(source, subject, window, backbone.size)
-    rows = measure.evaluate(
-        plan, data, lambda: clip(model=model, weights=weights), progress=_progress
-    )
+
+    def build() -> ClipBackbone:
+        return clip(model=model, weights=weights, train_projection=train_projection)
+
+    data, gallery = _data(source, subject, window, build().size), Gallery(max(plan.shots))
+    rows = measure.evaluate(plan, data, build, progress=_progress, gallery=gallery)
     if out is not None:
-        measure.write(rows, Path(out), overwrite=force)
+        measure.write(rows, Path(out), overwrite=force, gallery=gallery)
     print(json.dumps(measure.summary(rows), indent=1) if as_json else measure.text(rows))
 
 
@@ -138,7 +168,7 @@ def audit_splits(
     """Show what splits by image would hide: shared subjects, duplicates, a probe that looks better.
 
     Args:
-        source: a table `.csv` or a folder of images.
+        source: a table `.csv`, a folder of images or shards, as for `biomed/images`.
         subject: of folders, an expression with one group that finds the subject in a path.
         window: of CT.
         model: whose frozen vision tower makes the features: `tiny`, a folder, or a name.
@@ -236,7 +266,8 @@ def _check_free(folder: Path) -> None:
     """Refuse before the work what could not be written after it."""
     from scionwood import OutputExistsError
 
-    for name in ("results.csv", "shots.png"):
+    names = ("results.csv", "shots.png", "wordings.png", "reliability.png", "attention.png")
+    for name in names:
         if (folder / name).exists():
             raise OutputExistsError(str(folder / name), "it exists already", "Give --force")
 

@@ -20,7 +20,7 @@ class ConditionalContext(nn.Module):
         backbone: the frozen towers.
         template: the words before the class, where the offsets start from.
 
-    Shapes: images (batch, 3, size, size) and n texts to logits (batch, n).
+    Shapes: features of images (batch, feature) and n texts to logits (batch, n).
 
     Raises:
         AdapterError: the text tower has no embedding of words.
@@ -47,10 +47,8 @@ class ConditionalContext(nn.Module):
         nn.init.zeros_(self.wide.weight)
         nn.init.zeros_(self.wide.bias)
 
-    def logits(self, backbone: ClipBackbone, image: Tensor, texts: list[str]) -> Tensor:
-        """(batch, text): each image against texts of its own."""
-        with torch.no_grad():
-            features = backbone.image_features(image)
+    def logits(self, backbone: ClipBackbone, features: Tensor, texts: list[str]) -> Tensor:
+        """(batch, text): the features of each image against texts of its own."""
         own = self.offsets + self.wide(F.relu(self.narrow(features)))[:, None]
         tokens = backbone.tokenize(texts)
         repeated = own.repeat_interleave(len(tokens), 0)
@@ -62,7 +60,7 @@ class ConditionalContext(nn.Module):
 
         hook = self._embedding[0].register_forward_hook(move)
         try:
-            text = backbone.text_features(tokens.repeat(len(image), 1))
+            text = backbone.text_features(tokens.repeat(len(features), 1))
         finally:
             hook.remove()
-        return backbone.logits(features, text.unflatten(0, (len(image), len(tokens))))
+        return backbone.logits(features, text.unflatten(0, (len(features), len(tokens))))

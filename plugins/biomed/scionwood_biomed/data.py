@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,11 +16,12 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from scionwood import DataLoader, RecipeError
+from scionwood_biomed.archives import Archives
 from scionwood_biomed.items import Item, labels, read_items
 from scionwood_biomed.phantoms import phantom, phantom_items
 from scionwood_biomed.readers.display import Window
 from scionwood_biomed.readers.opening import read_picture
-from scionwood_biomed.splits import base_and_novel, shots, split_by_subject
+from scionwood_biomed.splits import base_and_novel, deal, digest_of_file, shots
 
 Side = Literal["all", "base", "novel"]
 
@@ -58,9 +60,9 @@ class ImageData(L.LightningDataModule, ABC):
         """(row, column, 3) float32, 0 to 1, of any size."""
 
     def splits(self) -> dict[str, list[Item]]:
-        """The images by split; of the training split, the shots."""
+        """The images by split, as the source gives it or by subject; of training, the shots."""
         if not self._splits:
-            found = split_by_subject(self._chosen(), seed=self.seed)
+            found = deal(self._chosen(), seed=self.seed)
             if self.shots is not None:
                 found["train"] = shots(found["train"], self.shots, seed=self.seed)
             self._splits = found
@@ -73,6 +75,12 @@ class ImageData(L.LightningDataModule, ABC):
     def tensor(self, item: Item) -> Tensor:
         """(3, size, size) float32, 0 to 1: the picture, resized to the shorter side and cropped."""
         return fitted(self.picture(item), self.size)
+
+    def digest(self, item: Item) -> bytes:
+        """What equal images have in common: a hash of the file, or of one picture among many."""
+        if item.part is None:
+            return digest_of_file(item)
+        return hashlib.blake2b(self.picture(item).tobytes(), digest_size=16).digest()
 
     def train_dataloader(self) -> DataLoader:
         """Batches of the shots, in another order each epoch."""
@@ -147,23 +155,30 @@ class Phantoms(ImageData):
 
 @final
 class Images(ImageData):
-    """Your images: a table with path, label and subject, or a folder with a folder a class.
+    """Your images: a table, a folder with a folder a class, whole slides, MedMNIST, or shards.
 
     Shapes: as `Phantoms`.
 
     Units: as `Phantoms`; of CT the window that is asked for.
 
     Raises:
-        RecipeError: no source is given, an image has no subject, or a class has too few.
-        ReadError: a file is missing or damaged.
+        RecipeError: no source is given, an image has no subject, a label has no name, or a class
+            has too few.
+        ReadError: a file is missing, damaged, hostile or too large.
 
     Source: the protocol of few-shot adaptation by subject; see `splits.split_by_subject`.
 
     Args:
-        source: a table `.csv`, or a folder.
-        subject: of folders, an expression with one group that finds the subject in a path; DICOM
-            needs none.
+        source: a table `.csv`, a folder, a MedMNIST archive `.npz`, a shard `.tar`, or a folder of
+            shards.
+        subject: of folders, an expression with one group that finds the subject in a path, of
+            shards in a sample's name; DICOM needs none. `unknown` takes MedMNIST's own splits,
+            since it does not say whose image one is.
         window: of CT, see `readers.display`.
+        class_names: the classes in the order of their numbers, where a file has numbers only.
+        slices: of three-dimensional MedMNIST: the one in the middle, or all.
+        mpp: of whole slides, micrometres a pixel of a tile.
+        tiles: the most tiles of a slide, at even distances among those with tissue; null for all.
         shots: K, training images of each class; null for all of them.
         classes: all, or one side of base to novel.
         size: pixels a side, those of the backbone.
@@ -177,6 +192,10 @@ class Images(ImageData):
         source: str | Path | None = None,
         subject: str | None = None,
         window: Window = "file",
+        class_names: list[str] | None = None,
+        slices: Literal["middle", "all"] = "middle",
+        mpp: float = 0.5,
+        tiles: int | None = 64,
         shots: int | None = 16,
         classes: Side = "all",
         size: int = 224,
@@ -185,6 +204,9 @@ class Images(ImageData):
     ) -> None:
         super().__init__(shots=shots, classes=classes, size=size, batch_size=batch_size, seed=seed)
         self.source, self.subject, self.window = source, subject, window
+        self._archives = Archives(
+            class_names=class_names, slices=slices, mpp=mpp, tiles=tiles, size=size
+        )
         self._items: list[Item] = []
 
     def items(self) -> list[Item]:
@@ -193,11 +215,15 @@ class Images(ImageData):
             rule = "a table or a folder of images"
             raise RecipeError("data.source null", rule, "Give it, or use the data biomed/phantoms")
         if not self._items:
-            self._items = read_items(Path(self.source), subject=self.subject)
+            self._items = read_items(
+                Path(self.source), subject=self.subject, archives=self._archives
+            )
         return self._items
 
     def picture(self, item: Item) -> np.ndarray:
-        """See `readers.opening.read_picture`."""
+        """See `readers.opening.read_picture`, and `archives` for files with many pictures."""
+        if item.part is not None:
+            return self._archives.picture(item.path, item.part)
         return read_picture(item.path, window=self.window)
 
 

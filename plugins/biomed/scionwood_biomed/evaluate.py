@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -17,11 +17,12 @@ from scionwood_biomed.anchors import Prompts
 from scionwood_biomed.arms import DEFAULTS, METHODS, Arm, Settings, Shots, arm
 from scionwood_biomed.clip.model import ClipBackbone
 from scionwood_biomed.data import ImageData
+from scionwood_biomed.gallery import Answers, Gallery
 from scionwood_biomed.items import Item
 from scionwood_biomed.metrics import calibration_error
-from scionwood_biomed.splits import base_and_novel, harmonic_mean, split_by_subject
+from scionwood_biomed.splits import base_and_novel, deal, harmonic_mean
 from scionwood_biomed.splits import shots as draw
-from scionwood_biomed.wording import TEMPLATE, WORDINGS, worded
+from scionwood_biomed.wording import TEMPLATE, UNSEEN, WORDINGS, Others, worded
 
 Row = dict[str, Any]
 """One method, K and seed: `method`, `shots`, `seed`, `accuracy`, ..."""
@@ -42,7 +43,7 @@ class Plan:
         settings: the hyper-parameters of all methods.
         novel: train on half of the classes and report the others too.
         experts: sentences by class, or None.
-        synonyms: other names of classes, or None.
+        others: synonyms and abbreviations of classes, or None.
     """
 
     methods: Sequence[str] = METHODS
@@ -51,7 +52,7 @@ class Plan:
     settings: Settings = DEFAULTS
     novel: bool = False
     experts: Prompts | None = None
-    synonyms: Mapping[str, str] | None = None
+    others: Others | None = None
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.methods) - set(METHODS)):
@@ -68,37 +69,22 @@ class Plan:
                         yield seed, count, method
 
 
-@final
-class Answers(NamedTuple):
-    """Predictions on the test images.
-
-    Attributes:
-        probabilities: (image, class).
-        label: (image,) int64.
-    """
-
-    probabilities: Tensor
-    label: Tensor
-
-    def accuracy(self) -> float:
-        """The share of right answers."""
-        return float((self.probabilities.argmax(-1) == self.label).float().mean())
-
-
 def evaluate(
     plan: Plan,
     data: ImageData,
     build: Callable[[], ClipBackbone],
     *,
     progress: Callable[[Iterator[Any], int], Iterator[Any]] | None = None,
+    gallery: Gallery | None = None,
 ) -> list[Row]:
-    """Train and measure every method; splits are by subject.
+    """Train and measure every method; splits are those of the source, or by subject.
 
     Args:
         plan: what is compared.
         data: the images; its own shots, classes and seed do not count.
         build: makes a fresh backbone.
         progress: shows how far it is, given the runs and their number.
+        gallery: keeps what figures show.
 
     Returns:
         A row a run.
@@ -108,16 +94,22 @@ def evaluate(
     """
     runs = list(plan.runs())
     shown = iter(runs) if progress is None else progress(iter(runs), len(runs))
-    return [_run(plan, data, build(), *run) for run in shown]
+    return [_run(plan, data, build(), gallery, *run) for run in shown]
 
 
 def _run(
-    plan: Plan, data: ImageData, backbone: ClipBackbone, seed: int, count: int, method: str
+    plan: Plan,
+    data: ImageData,
+    backbone: ClipBackbone,
+    gallery: Gallery | None,
+    seed: int,
+    count: int,
+    method: str,
 ) -> Row:
     items = data.items()
     classes = sorted({item.label for item in items})
     base, novel = base_and_novel(classes) if plan.novel else (classes, [])
-    parts = split_by_subject(items, seed=seed)
+    parts = deal(items, seed=seed)
     given = draw(_only(parts["train"], base), count, seed=seed)
     image, label = _tensors(data, given, base)
     chosen = arm(method, backbone, plan.settings)
@@ -125,7 +117,11 @@ def _run(
     row: Row = {"method": method, "shots": count, "seed": seed}
     if method == "zero_shot":
         row["shots"] = 0
-    row |= _measured(plan, chosen, data, _only(parts["test"], base), base)
+    test = _only(parts["test"], base)
+    measured, answers = _measured(plan, chosen, data, test, base)
+    row |= measured
+    if gallery is not None:
+        gallery.take(row, backbone, answers, data.tensor(test[0])[None])
     row["trainable"] = chosen.trainable()
     if novel:
         row["novel"] = _answers(chosen, data, _only(parts["test"], novel), novel)[0].accuracy()
@@ -135,21 +131,23 @@ def _run(
 
 def _measured(
     plan: Plan, chosen: Arm, data: ImageData, items: list[Item], classes: list[str]
-) -> Row:
-    """Accuracy and calibration with the trained wording, and accuracy with the others."""
+) -> tuple[Row, Answers]:
+    """Accuracy and calibration with every method's wording, and accuracy with the others."""
     families = list(WORDINGS)
-    texts = [worded(family, classes, plan.synonyms) for family in families]
+    texts = [worded(family, classes, plan.others) for family in families]
     answers = _answers(chosen, data, items, classes, texts)
     by_wording = {f: a.accuracy() for f, a in zip(families, answers, strict=True)}
     first = answers[0]
-    others = [by_wording[family] for family in families[1:]]
-    return {
+    others = [by_wording[family] for family in UNSEEN]
+    row = {
         "accuracy": first.accuracy(),
         "ece": calibration_error(first.probabilities, first.label),
         "wording_mean": float(np.mean(others)),
         "wording_worst": min(others),
+        "wording_spread": float(np.std(others)),
         **{f"wording_{family}": by_wording[family] for family in families[1:]},
     }
+    return row, first
 
 
 def _answers(
@@ -161,9 +159,10 @@ def _answers(
 ) -> list[Answers]:
     """Predictions for each list of prompts."""
     image, label = _tensors(data, items, classes)
+    features = [chosen.features(part) for part in image.split(AT_ONCE)]
     found = []
     for prompts in texts or [[f"{TEMPLATE} {name}" for name in classes]]:
-        parts = [chosen.probabilities(part, prompts) for part in image.split(AT_ONCE)]
+        parts = [chosen.probabilities(part, prompts) for part in features]
         found.append(Answers(torch.cat(parts).cpu(), label))
     return found
 
@@ -177,7 +176,8 @@ def _tensors(data: ImageData, items: list[Item], classes: list[str]) -> tuple[Te
     return image, torch.tensor([classes.index(item.label) for item in items])
 
 
-COLUMNS = ("accuracy", "wording_mean", "wording_worst", "ece", "novel", "harmonic")
+COLUMNS = ("accuracy", "wording_mean", "wording_worst", "wording_spread", "ece", "novel",
+           "harmonic")  # fmt: skip
 
 
 def summary(rows: Sequence[Row]) -> list[Row]:
@@ -211,14 +211,20 @@ def text(rows: Sequence[Row]) -> str:
     return "\n".join(table)
 
 
-def write(rows: Sequence[Row], folder: Path, *, overwrite: bool) -> None:
-    """Write `results.csv`, and `shots.png` with accuracy over shots, into a folder.
+def write(
+    rows: Sequence[Row], folder: Path, *, overwrite: bool, gallery: Gallery | None = None
+) -> None:
+    """Write `results.csv`, and figures as `.png`, into a folder.
+
+    Args:
+        rows: of all runs.
+        folder: where to write.
+        overwrite: replace files that are there.
+        gallery: what the figures show beside the rows; without it there are fewer.
 
     Raises:
         OutputExistsError: a file exists and `overwrite` is false.
     """
-    from scionwood_biomed.figures import over_shots
-
     folder = Path(folder)
     columns = list(dict.fromkeys(key for row in rows for key in row))
     with (
@@ -228,11 +234,7 @@ def write(rows: Sequence[Row], folder: Path, *, overwrite: bool) -> None:
         table = csv.DictWriter(file, columns)
         table.writeheader()
         table.writerows(rows)
-    counts = sorted({row["shots"] for row in rows} - {0}) or [1]
-    lines: dict[str, dict[int, list[float]]] = {}
-    for row in rows:
-        for count in counts if row["shots"] == 0 else [row["shots"]]:
-            by_shots = lines.setdefault(row["method"], {})
-            by_shots.setdefault(count, []).append(row["accuracy"])
-    with atomic_path(folder / "shots.png", overwrite=overwrite) as part:
-        over_shots(lines).savefig(part, dpi=120, format="png")
+    gallery = gallery or Gallery(max(row["shots"] for row in rows))
+    for name, figure in gallery.draw(rows).items():
+        with atomic_path(folder / f"{name}.png", overwrite=overwrite) as part:
+            figure.savefig(part, dpi=120, format="png")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from scionwood_biomed.dual_anchor.layers import PromptLayer
@@ -15,6 +16,9 @@ from scionwood_biomed.metrics import calibration_error, reliability
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 """Told apart by the colour blind too (Okabe and Ito)."""
+
+PANELS = 5
+"""Reliability diagrams in a row."""
 
 
 def reliability_diagram(probabilities: Tensor, label: Tensor) -> Figure:
@@ -40,6 +44,61 @@ def reliability_diagram(probabilities: Tensor, label: Tensor) -> Figure:
     return figure
 
 
+def reliability_diagrams(answers: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
+    """Accuracy over confidence of several methods, each with its calibration error.
+
+    Args:
+        answers: method -> (image, class) probabilities and (image,) int64 labels.
+    """
+    rows = -(-len(answers) // PANELS)
+    figure = Figure(figsize=(2.2 * PANELS, 2.4 * rows), layout="constrained")
+    panels = figure.subplots(rows, PANELS, sharex=True, sharey=True, squeeze=False).ravel()
+    for panel, (method, (probabilities, label)) in zip(panels, answers.items(), strict=False):
+        found = reliability(probabilities, label)
+        width = 1 / len(found.images)
+        edges = np.linspace(0, 1, len(found.images) + 1)[:-1]
+        panel.bar(edges, found.accuracy.nan_to_num(0).numpy(), width, align="edge",
+                  color=COLOURS[5], edgecolor="white")  # fmt: skip
+        panel.plot([0, 1], [0, 1], color="0.4", linestyle="--")
+        error = calibration_error(probabilities, label)
+        panel.set_title(f"{method.replace('_', ' ')}: {error:.3f}", fontsize=8)
+        panel.set(xlim=(0, 1), ylim=(0, 1))
+    for panel in panels[len(answers) :]:
+        panel.set_axis_off()
+    figure.supxlabel("confidence", fontsize=9)
+    figure.supylabel("accuracy", fontsize=9)
+    figure.suptitle("expected calibration errors", fontsize=10)
+    return figure
+
+
+def wordings(accuracy: Mapping[str, Mapping[str, float]], shots: int) -> Figure:
+    """A table of accuracies by method and wording; the worst wording of a method is framed.
+
+    Args:
+        accuracy: method -> family -> 0 to 1.
+        shots: K, for the title.
+    """
+    methods, families = list(accuracy), list(next(iter(accuracy.values())))
+    values = np.array([[accuracy[method][family] for family in families] for method in methods])
+    size = (1.8 + 0.75 * len(families), 1.4 + 0.32 * len(methods))
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(values, cmap="viridis", vmin=0, vmax=1, aspect="auto")
+    middle = 0.6  # above it viridis is bright
+    for (row, column), value in np.ndenumerate(values):
+        colour = "black" if value > middle else "white"
+        axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=8)
+    for row, column in enumerate(values.argmin(1)):
+        axes.add_patch(
+            Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, color="#D55E00", lw=2)
+        )
+    named = [family.replace("_", " ") for family in families]
+    axes.set_xticks(range(len(families)), named, rotation=40, ha="right", fontsize=8)
+    axes.set_yticks(range(len(methods)), [m.replace("_", " ") for m in methods], fontsize=8)
+    axes.set_title(f"accuracy by wording, {shots} shots; the worst is framed", fontsize=9)
+    return figure
+
+
 def over_shots(results: Mapping[str, Mapping[int, Sequence[float]]]) -> Figure:
     """Accuracy over shots, the mean and the standard deviation over seeds.
 
@@ -52,8 +111,9 @@ def over_shots(results: Mapping[str, Mapping[int, Sequence[float]]]) -> Figure:
         shots = sorted(by_shots)
         means = np.array([np.mean(by_shots[k]) for k in shots])
         spread = np.array([np.std(by_shots[k]) for k in shots])
-        colour = COLOURS[at % len(COLOURS)]
-        axes.plot(shots, means, color=colour, marker="o", markersize=4, label=method)
+        colour, line = COLOURS[at % len(COLOURS)], "--" if at >= len(COLOURS) else "-"
+        name = method.replace("_", " ")
+        axes.plot(shots, means, line, color=colour, marker="o", markersize=4, label=name)
         axes.fill_between(shots, means - spread, means + spread, color=colour, alpha=0.15)
     axes.set_xscale("log", base=2)
     ticks = sorted({k for by_shots in results.values() for k in by_shots})

@@ -171,7 +171,7 @@ def inspect(path: Path) -> Findings:
             found.overlays += 1
         elif _identifies(element):
             found.identity.append(where)
-    found.burned_in = _burned_in(dataset)
+    found.burned_in = burned_in(dataset)
     return found
 
 
@@ -205,11 +205,7 @@ def deidentify(path: Path, target: Path, *, salt: str, overwrite: bool = False) 
     subject = _digest(str(dataset.get("PatientID", "")), salt)[:16]
     _clean(dataset, salt)
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.get("SOPInstanceUID", "")
-    for name in (
-        "SourceApplicationEntityTitle",
-        "PrivateInformation",
-        "PrivateInformationCreatorUID",
-    ):
+    for name in _META:
         if name in dataset.file_meta:
             delattr(dataset.file_meta, name)
     dataset.PatientID = dataset.PatientName = subject
@@ -231,6 +227,25 @@ def remapped(uid: str, salt: str) -> UID:
         A UID of the form `2.25.` and a number of up to 128 bits (ITU-T X.667).
     """
     return UID(f"2.25.{int(_digest(uid, salt)[:32], 16)}")
+
+
+def burned_in(dataset: Dataset) -> str:
+    """Why text may be written into the pixels; empty where nothing speaks for it.
+
+    Args:
+        dataset: of a file, or the header that a reader kept of it.
+    """
+    said = str(dataset.get("BurnedInAnnotation", "")).upper()
+    if said == "YES":
+        return "the file says that text is burned in"
+    if said == "NO":
+        return ""
+    modality = str(dataset.get("Modality", ""))
+    if dataset.get("SOPClassUID") == SecondaryCaptureImageStorage:
+        return "a secondary capture, which does not say that it is free of text"
+    if modality in _BURNED:
+        return f"{modality} images often carry text, and the file does not say that it has none"
+    return ""
 
 
 def _load(path: Path) -> Dataset:
@@ -264,20 +279,6 @@ def _identifies(element: DataElement) -> bool:
 
 def _is_overlay(element: DataElement) -> bool:
     return any(low <= element.tag.group <= high for low, high in _OVERLAYS)
-
-
-def _burned_in(dataset: Dataset) -> str:
-    said = str(dataset.get("BurnedInAnnotation", "")).upper()
-    if said == "YES":
-        return "the file says that text is burned in"
-    if said == "NO":
-        return ""
-    modality = str(dataset.get("Modality", ""))
-    if dataset.get("SOPClassUID") == SecondaryCaptureImageStorage:
-        return "a secondary capture, which does not say that it is free of text"
-    if modality in _BURNED:
-        return f"{modality} images often carry text, and the file does not say that it has none"
-    return ""
 
 
 def _clean(dataset: Dataset, salt: str) -> None:

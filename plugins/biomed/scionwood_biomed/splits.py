@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, final
 
 import numpy as np
@@ -22,7 +22,7 @@ class Overlap(NamedTuple):
     Attributes:
         subjects: those with images in both.
         share: of the second part's images, those whose subject is in the first, 0 to 1.
-        duplicates: images of the second part whose file is byte for byte in the first.
+        duplicates: images of the second part that are, byte for byte, in the first.
     """
 
     subjects: int
@@ -66,6 +66,30 @@ def split_by_subject(
         name: [item for item in items if part_of[item.subject] == part]
         for part, name in enumerate(PARTS)
     }
+
+
+def deal(items: Sequence[Item], *, seed: int = 0) -> dict[str, list[Item]]:
+    """The splits that the source gives, or by subject where it gives none.
+
+    Args:
+        items: with subjects.
+        seed: of `split_by_subject`.
+
+    Raises:
+        RecipeError: some items have a split and others none, it is not train, val or test, or a
+            subject is in two.
+    """
+    if all(item.split is None for item in items):
+        return split_by_subject(items, seed=seed)
+    of: dict[str, str | None] = {}
+    for item in items:
+        if item.split not in PARTS:
+            rule = f"split {item.split!r} is none of {', '.join(PARTS)}"
+            raise RecipeError(str(item.path), rule, "Give every image one, or none at all")
+        if of.setdefault(item.subject, item.split) != item.split:
+            rule = f"subject {item.subject!r} is in {of[item.subject]} and in {item.split}"
+            raise RecipeError(str(item.path), rule, "Put all images of a subject into one split")
+    return {name: [item for item in items if item.split == name] for name in PARTS}
 
 
 def split_by_image(
@@ -124,15 +148,30 @@ def harmonic_mean(base: float, novel: float) -> float:
     return 2 * base * novel / (base + novel) if base + novel else 0.0
 
 
-def overlap(first: Sequence[Item], second: Sequence[Item]) -> Overlap:
-    """What the second part has of the first."""
+def digest_of_file(item: Item) -> bytes:
+    """A hash of an item's file."""
+    return hashlib.blake2b(item.path.read_bytes(), digest_size=16).digest()
+
+
+def overlap(
+    first: Sequence[Item],
+    second: Sequence[Item],
+    digest: Callable[[Item], bytes] = digest_of_file,
+) -> Overlap:
+    """What the second part has of the first.
+
+    Args:
+        first: items.
+        second: items.
+        digest: what two items have in common that are the same image.
+    """
     subjects = {item.subject for item in first}
     shared = [item for item in second if item.subject in subjects]
-    known = {_digest(item) for item in first}
+    known = {digest(item) for item in first}
     return Overlap(
         len({item.subject for item in shared}),
         len(shared) / max(len(second), 1),
-        sum(_digest(item) in known for item in second),
+        sum(digest(item) in known for item in second),
     )
 
 
@@ -161,7 +200,3 @@ def _round_robin(items: Sequence[Item], rng: np.random.Generator) -> list[Item]:
         placed.append((turns[item.subject], len(placed), item))
         turns[item.subject] += 1
     return [item for *_, item in sorted(placed, key=lambda entry: entry[:2])]
-
-
-def _digest(item: Item) -> bytes:
-    return hashlib.blake2b(item.path.read_bytes(), digest_size=16).digest()

@@ -59,6 +59,7 @@ class FewShot(Task):
         low: what the low anchor is.
         low_weight: of the low anchor.
         adaptive: weigh anchors by the confidence of the prediction.
+        varied: in training, draw a class's sentence from the template's and the expert prompts.
         lr: learning rate.
         weight_decay: decoupled weight decay.
         warmup_steps: steps over which the rate rises from zero.
@@ -75,6 +76,7 @@ class FewShot(Task):
         low: Low = "both",
         low_weight: float = 1.0,
         adaptive: bool = False,
+        varied: bool = False,
         lr: float = 2e-3,
         weight_decay: float = 1e-4,
         warmup_steps: int = 10,
@@ -84,10 +86,12 @@ class FewShot(Task):
             backbone, lr=lr, weight_decay=weight_decay, warmup_steps=warmup_steps, schedule=schedule
         )
         self.template, self.low, self.adaptive = template, low, adaptive
+        self.varied = varied
         self.expert_weight, self.low_weight = expert_weight, low_weight
         self.experts: Prompts | None = None if experts is None else read_prompts(Path(experts))
         self._texts: dict[tuple[str, ...], tuple[Tensor, Tensor]] = {}
         self._shots: tuple[Tensor, Tensor] | None = None
+        self._frozen: dict[str, Tensor] = {}
 
     @property
     def towers(self) -> Any:
@@ -96,6 +100,7 @@ class FewShot(Task):
 
     def on_fit_start(self) -> None:
         """See all training shots once, for the prototypes of the low anchor."""
+        self._frozen = {}
         loader = getattr(self.trainer, "datamodule", None)
         if loader is None or self.low == "classname" or self.low_weight == 0:
             return
@@ -122,7 +127,7 @@ class FewShot(Task):
         loss = F.cross_entropy(logits, batch["label"])
         if not self.training or not (self.expert_weight or self.low_weight):
             return {"loss": loss}
-        high, low = self.anchors(batch, text, logits)
+        high, low = self.anchors(batch, image, text, logits)
         total = loss + self.expert_weight * high + self.low_weight * low
         return {"loss": total, "classes": loss, "expert": high, "low": low}
 
@@ -145,11 +150,12 @@ class FewShot(Task):
 
     def features(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
         """(batch, feature) of the images and (class, feature) of the texts, of length 1."""
-        texts = batch.get("texts") or prompts(self.template, batch["classes"])
-        tokens = self.towers.tokenize(texts)
-        return self.towers.image_features(batch["image"]), self.towers.text_features(tokens)
+        texts = batch.get("texts") or self._sentences(batch["classes"])
+        return self.towers.image_features(batch["image"]), self._text_features(texts)
 
-    def anchors(self, batch: dict[str, Any], text: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
+    def anchors(
+        self, batch: dict[str, Any], image: Tensor, text: Tensor, logits: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """How far the texts are from the high and the low anchor."""
         label, all_known = batch["label"], torch.ones(len(text), device=text.device)
         weight = confidence(logits) if self.adaptive else torch.ones_like(logits[:, 0])
@@ -159,7 +165,7 @@ class FewShot(Task):
         if self.low != "prototype":
             lows.append(pull(text, plain, label, weight, all_known))
         if self.low != "classname":
-            means, known = self._prototypes(batch)
+            means, known = self._prototypes(batch, image)
             lows.append(pull(text, means, label, weight, known))
         return high, torch.stack(lows).mean()
 
@@ -180,12 +186,38 @@ class FewShot(Task):
         expert, plain = self._texts[classes]
         return expert.to(self.device), plain.to(self.device)
 
-    def _prototypes(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
-        """Those of all shots; outside a run, those of the batch."""
-        if self._shots is None:
-            features = self.frozen_features(batch["image"])
-            return prototypes(features, batch["label"], len(batch["classes"]))
-        return self._shots
+    def _text_features(self, texts: Sequence[str]) -> Tensor:
+        """(text, feature); in training once for each text, where the text tower is frozen."""
+        if not self.training or _texts_move(self.backbone):
+            features: Tensor = self.towers.text_features(self.towers.tokenize(texts))
+            return features
+        if new := [text for text in dict.fromkeys(texts) if text not in self._frozen]:
+            with torch.no_grad(), _evaluating(self.backbone):
+                found = self.towers.text_features(self.towers.tokenize(new))
+            self._frozen |= dict(zip(new, found, strict=True))
+        return torch.stack([self._frozen[text] for text in texts])
+
+    def _sentences(self, classes: Sequence[str]) -> list[str]:
+        """What stands for each class in a step."""
+        plain = prompts(self.template, classes)
+        if not (self.training and self.varied):
+            return plain
+        sentences = [
+            [one, *more] for one, more in zip(plain, prompts_of(classes, self.experts), strict=True)
+        ]
+        return [own[int(torch.randint(len(own), ()))] for own in sentences]
+
+    def _prototypes(self, batch: dict[str, Any], image: Tensor) -> tuple[Tensor, Tensor]:
+        """Those of all shots; outside a run, or where the projection trains, of the batch."""
+        if self._shots is not None and not self._moves:
+            return self._shots
+        features = image.detach() if self._moves else self.frozen_features(batch["image"])
+        return prototypes(features, batch["label"], len(batch["classes"]))
+
+    @property
+    def _moves(self) -> bool:
+        """Whether the space of image features moves, so that earlier prototypes mean nothing."""
+        return bool(self.towers.head)
 
 
 def prompts(template: str, classes: Sequence[str]) -> list[str]:
@@ -198,10 +230,23 @@ def _without_adapter(backbone: Any) -> Iterator[None]:
     if not hasattr(backbone, "disable_adapter"):
         yield
         return
-    training = backbone.training
-    with backbone.disable_adapter():
-        backbone.eval()
-        try:
-            yield
-        finally:
-            backbone.train(training)
+    with backbone.disable_adapter(), _evaluating(backbone):
+        yield
+
+
+@contextmanager
+def _evaluating(backbone: nn.Module) -> Iterator[None]:
+    """Every module, and then each in its mode of before: frozen norms stay in evaluation."""
+    modes = [(module, module.training) for module in backbone.modules()]
+    backbone.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def _texts_move(backbone: nn.Module) -> bool:
+    """Whether something beside the vision tower trains."""
+    named = backbone.named_parameters()
+    return any(p.requires_grad and ".visual." not in name for name, p in named)

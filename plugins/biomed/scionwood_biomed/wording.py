@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from scionwood_biomed.anchors import PLAIN
+
 TEMPLATE = "a photo of a"
+
+SEEN = (f"{TEMPLATE} {{}}", *PLAIN)
+"""The sentences that a method may see in training; the first one is every method's."""
+
+Others = Mapping[str, Mapping[str, str]]
+"""By family, `synonym` or `abbreviation`: other names of classes."""
 
 
 def _typo(name: str) -> str:
@@ -18,8 +26,7 @@ def _short(name: str) -> str:
     return " ".join(word[:3] for word in name.split())
 
 
-WORDINGS: Mapping[str, Callable[[str], str]] = {
-    "template": lambda name: f"{TEMPLATE} {name}",
+UNSEEN: Mapping[str, Callable[[str], str]] = {
     "swap": lambda name: f"{' '.join(reversed(name.split()))}, {TEMPLATE}",
     "typo": lambda name: f"{TEMPLATE} {_typo(name)}",
     "case": lambda name: f"{TEMPLATE} {name}".upper(),
@@ -27,16 +34,29 @@ WORDINGS: Mapping[str, Callable[[str], str]] = {
     "synonym": lambda name: f"a picture showing {name}",
     "empty": lambda name: name,
 }
-"""By family: the prompt of a class; the first one is what methods train with."""
+"""By family: the prompt of a class, as no method was trained with it."""
+
+WORDINGS: Mapping[str, Callable[[str], str]] = {
+    "template": SEEN[0].format,
+    **{f"sentence_{at}": sentence.format for at, sentence in enumerate(SEEN[1:], start=1)},
+    **UNSEEN,
+}
+"""By family: the prompt of a class, those of training first."""
 
 
-def worded(family: str, classes: Sequence[str], synonyms: Mapping[str, str] | None) -> list[str]:
+def worded(family: str, classes: Sequence[str], others: Others | None = None) -> list[str]:
     """The prompts of classes in a family of wordings.
 
     Args:
         family: of `WORDINGS`.
         classes: names.
-        synonyms: other names of classes, for the family `synonym`.
+        others: other names of classes, which stand in `synonym` for the name, and in
+            `abbreviation` for its first letters.
     """
-    named = [(synonyms or {}).get(name, name) if family == "synonym" else name for name in classes]
-    return [WORDINGS[family](name) for name in named]
+    given = (others or {}).get(family, {})
+    if family == "abbreviation":
+        return [
+            f"{TEMPLATE} {given[name]}" if name in given else WORDINGS[family](name)
+            for name in classes
+        ]
+    return [WORDINGS[family](given.get(name, name)) for name in classes]

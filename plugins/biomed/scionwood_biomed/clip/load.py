@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from scionwood import WeightsError
+from scionwood_biomed.clip.cells import CellTower, has_cells
 from scionwood_biomed.clip.tiny import write_tiny
 
 CONFIG = "open_clip_config.json"
@@ -70,7 +71,10 @@ def _of_folder(folder: Path) -> Loaded:
     text, name = _text_config(folder), f"local-dir:{folder}"
     try:
         options: dict[str, Any] = {"text_cfg": text} if text else {}
-        model = open_clip.create_model(name, pretrained_text=False, **options)
+        # Without its weights a model would be random, and open_clip would only log it.
+        model = open_clip.create_model(
+            name, pretrained_text=False, require_pretrained=True, **options
+        )
         return _loaded(model, open_clip.get_tokenizer(name))
     except Exception as error:  # of open_clip, transformers, timm or safetensors
         raise _refused(folder, f"open_clip cannot load it ({_first_line(error)})", text) from error
@@ -108,7 +112,13 @@ def _of_name(name: str, weights: str | None) -> Loaded:
 
     full = f"hf-hub:{name}" if "/" in name and ":" not in name else name
     try:
-        model = open_clip.create_model(full, pretrained=weights)
+        hub = full.startswith("hf-hub:")  # whose weights are those of both towers
+        model = open_clip.create_model(
+            full,
+            pretrained=weights,
+            pretrained_text=not hub,
+            require_pretrained=hub or weights is not None,
+        )
         return _loaded(model, open_clip.get_tokenizer(full))
     except Exception as error:  # of open_clip, the hub, or the network
         remedy = "Give the path of a folder that was downloaded, an architecture, or `tiny`"
@@ -121,6 +131,8 @@ def _loaded(model: Any, tokenizer: Any) -> Loaded:
     prepared = model.visual.preprocess_cfg
     size = prepared["size"]
     side = int(size if isinstance(size, int) else size[0])
+    if has_cells(model.visual):
+        model.visual = CellTower(model.visual)
     return Loaded(model.eval(), tokenizer, tuple(prepared["mean"]), tuple(prepared["std"]), side)
 
 

@@ -12,10 +12,10 @@ from torch.nn import functional as F
 from scionwood import AdapterError
 from scionwood_biomed.clip.load import Loaded
 
-BLOCKS = r"clip\.visual\.(trunk\.blocks|transformer\.resblocks)\.\d+"
+BLOCKS = r"clip\.visual\.((trunk\.blocks|transformer\.resblocks)\.\d+|mix)"
 WORDS = r"clip\.(text\.)?(token_embedding|transformer\.embeddings\.word_embeddings)"
 TEXT_BLOCKS = r"clip\.(text\.)?transformer\.(encoder\.layer|resblocks)\.\d+"
-ATTENTION = r"clip\..*\.(qkv|query|value|attn|q_proj|v_proj)"
+ATTENTION = r"clip\..*\.(qkv|query|value|attn|q_proj|v_proj)|clip\.visual\.mix"
 
 
 @final
@@ -25,15 +25,22 @@ class ClipBackbone(nn.Module):
     Args:
         loaded: the towers.
         card: texts about them.
+        train_projection: let the projection of image features train beside an adapter.
+
+    Raises:
+        AdapterError: it should train, and the vision tower has none that is a module.
 
     Attributes:
         size: pixels a side of an image.
         context_length: the most tokens of a text.
     """
 
-    def __init__(self, loaded: Loaded, card: dict[str, str]) -> None:
+    def __init__(
+        self, loaded: Loaded, card: dict[str, str], *, train_projection: bool = False
+    ) -> None:
         super().__init__()
         self.clip: Any = loaded.model
+        self.head = (_projection(self),) if train_projection else ()
         self.size, self.card = loaded.size, card
         self.mean, self.std = loaded.mean, loaded.std
         self._mean: Tensor
@@ -120,7 +127,7 @@ def _presets(model: nn.Module, names: list[str]) -> dict[str, str]:
     offers = {
         "attention": ATTENTION,
         "dual": f"{BLOCKS}|{WORDS}",
-        "vision": r"clip\.visual\..*\.(qkv|query|value|attn)",
+        "vision": r"clip\.visual\.(.*\.(qkv|query|value|attn)|mix)",
         "context": WORDS,
         "text_blocks": TEXT_BLOCKS,
         "dual-lora": f"{BLOCKS}|{WORDS}|{TEXT_BLOCKS}",
@@ -133,6 +140,15 @@ def _presets(model: nn.Module, names: list[str]) -> dict[str, str]:
         if found:
             kept[preset] = "|".join(re.escape(name) for name in found)
     return kept
+
+
+def _projection(model: ClipBackbone) -> str:
+    """The name of the module behind the vision tower's pooling."""
+    found = getattr(model.clip.visual, "head", None)
+    if not isinstance(found, nn.Module) or not list(found.parameters()):
+        rule = "its vision tower has no module that projects into the space of texts"
+        raise AdapterError("train_projection on this model", rule, "Leave it out")
+    return "clip.visual.head"
 
 
 def _adaptable(module: nn.Module) -> bool:

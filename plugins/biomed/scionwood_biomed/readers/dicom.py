@@ -84,12 +84,19 @@ class DicomReader(Reader):
             ReadError: its pixels are damaged, too many, or need a decoder that is not installed.
         """
         series = self.series[index]
-        needed = 4 * int(np.prod(series.shape))
+        # A file is decoded whole, also where this series has a few of its frames.
+        shapes = [series.shape, *(part.file.shape for part in series.parts)]
+        needed = 4 * max(int(np.prod(shape, dtype=object)) for shape in shapes)
         if needed > self.largest:
             rule = f"series {index} of {series.shape} needs {needed:,} bytes, more than `largest`"
             raise ReadError(str(self.path), f"DICOM: {rule}", "Raise `largest`, or split the files")
-        data = np.concatenate([part.file.values(part.frames) for part in series.parts])
-        return Record(series.key(index), data[series.order], {"slice": series.positions})
+        data, start = np.empty(series.shape, np.float32), 0
+        place = np.argsort(series.order)
+        for part in series.parts:
+            stop = start + len(part.frames)
+            data[place[start:stop]] = part.file.values(part.frames)
+            start = stop
+        return Record(series.key(index), data, {"slice": series.positions})
 
     def rewrite(
         self, target: Path, function: Callable[[Record], np.ndarray], *, overwrite: bool = False

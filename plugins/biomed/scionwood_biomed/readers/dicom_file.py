@@ -73,7 +73,7 @@ class DicomFile:
                 return (stored[list(frames)] / (2**depth - 1)).astype(np.float32)
             if self.shape[3] == 3:
                 return _rgb(stored, dataset)[list(frames)]
-            return np.stack([_modality(stored[i], dataset, i) for i in frames]).astype(np.float32)
+            return np.stack([_modality(stored[i], dataset, i) for i in frames])
 
     def copy_with(self, target: Path, after: np.ndarray, *, changed: bool) -> None:
         """Write the file to `target` with new values.
@@ -164,8 +164,8 @@ def _file(path: Path, header: Dataset, shape: tuple[int, int, int, int], salt: s
     uid = f"{header.get('StudyInstanceUID', '')}/{header.get('SeriesInstanceUID', path)}"
     return DicomFile(
         path,
-        _hash(identity, salt) if identity else None,
-        _hash(f"{identity}/{uid}", salt),
+        pseudonym(identity, salt) if identity else None,
+        pseudonym(f"{identity}/{uid}", salt),
         shape,
         tuple(_geometry(header, frame) for frame in range(shape[0])),
         (_integer(header, "AcquisitionNumber"), _integer(header, "InstanceNumber")),
@@ -227,9 +227,9 @@ def _rgb(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
 def _modality(stored: np.ndarray, dataset: Dataset, frame: int) -> np.ndarray:
     """One frame (row, column, 1) through its LUT, or its slope and intercept."""
     if "ModalityLUTSequence" in dataset:
-        return np.asarray(apply_modality_lut(stored, dataset))
+        return np.asarray(apply_modality_lut(stored, dataset), dtype=np.float32)
     slope, intercept = _rescale(dataset, frame)
-    return stored.astype(np.float64) * slope + intercept
+    return (stored.astype(np.float64) * slope + intercept).astype(np.float32)
 
 
 def _rescale(dataset: Dataset, frame: int) -> tuple[float, float]:
@@ -254,7 +254,8 @@ def _integer(header: Dataset, name: str) -> int:
     return int(value) if value not in (None, "") else 0
 
 
-def _hash(text: str, salt: str) -> str:
+def pseudonym(text: str, salt: str) -> str:
+    """What stands for an identity: a keyed hash, the same under the same salt."""
     return hashlib.blake2b(text.encode(), key=salt.encode()[:64], digest_size=8).hexdigest()
 
 

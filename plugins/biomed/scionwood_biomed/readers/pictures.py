@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import ClassVar, final
+from typing import IO, ClassVar, final
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -15,7 +15,9 @@ from scionwood_biomed.readers.bounds import reading
 PIXELS = 100_000_000
 """The most pixels of a picture, unless the reader is told otherwise."""
 
-_LOSSLESS = ("PNG", "TIFF")
+KIND = "picture (.png, .jpg, .tif)"
+LOSSLESS = ("PNG", "TIFF")
+"""Formats of Pillow that give back the values that were written."""
 
 
 @final
@@ -42,19 +44,15 @@ class PictureReader(Reader):
 
     def __init__(self, path: Path, *, pixels: int = PIXELS) -> None:
         self.path, self.pixels = Path(path), pixels
-        with reading(self.path, "picture (.png, .jpg, .tif)"), Image.open(self.path) as image:
-            width, height = image.size
-            if width * height > pixels:
-                rule = f"picture: {width} x {height} are more than {pixels:,} pixels"
-                raise ReadError(str(path), rule, "Read it as a whole slide, or raise `pixels`")
+        with reading(self.path, KIND), Image.open(self.path) as image:
+            _check(image, self.path, pixels)
             self.format, self.mode = image.format, image.mode
 
     def __len__(self) -> int:
         return 1
 
     def __iter__(self) -> Iterator[Record]:
-        with reading(self.path, "picture (.png, .jpg, .tif)"), Image.open(self.path) as image:
-            yield Record({"picture": 0}, _values(ImageOps.exif_transpose(image)))
+        yield Record({"picture": 0}, decoded(self.path.open("rb"), self.path, self.pixels))
 
     def rewrite(
         self, target: Path, function: Callable[[Record], np.ndarray], *, overwrite: bool = False
@@ -71,13 +69,13 @@ class PictureReader(Reader):
             rule = f"the data came back as {after.shape}, it was {record.data.shape}"
             raise WriteError(str(self.path), rule, "A function must keep the shape")
         changed = bool((after != record.data).any())
-        if changed and self.format not in _LOSSLESS:
+        if changed and self.format not in LOSSLESS:
             raise WriteError(
                 str(self.path), f"{self.format} loses values", "Convert it to PNG first"
             )
         with atomic_path(Path(target), overwrite=overwrite) as part:
             if changed:
-                _picture(after, self.mode).save(part, self.format)
+                encoded(after, self.mode).save(part, self.format)
             else:
                 part.write_bytes(self.path.read_bytes())
 
@@ -85,7 +83,46 @@ class PictureReader(Reader):
     def write_sample(cls, path: Path) -> None:
         """Write 16 x 12 pixels of a gradient in two colours."""
         y, x = np.mgrid[0:1:16j, 0:1:12j]
-        _picture(np.stack([x, y, 0 * x], -1), "RGB").save(path)
+        encoded(np.stack([x, y, 0 * x], -1), "RGB").save(path)
+
+
+def decoded(file: IO[bytes], path: Path, pixels: int = PIXELS) -> np.ndarray:
+    """The picture in an open file, bounded before it is decoded; the file is closed.
+
+    Args:
+        file: at the start of the picture.
+        path: what an error names.
+        pixels: the most that it may have.
+
+    Returns:
+        (row, column, channel) float32, 0 black to 1 white.
+
+    Raises:
+        ReadError: no picture, damaged, cut, or with more pixels.
+    """
+    with file, reading(path, KIND), Image.open(file) as image:
+        _check(image, path, pixels)
+        return _values(ImageOps.exif_transpose(image))
+
+
+def encoded(values: np.ndarray, mode: str) -> Image.Image:
+    """A picture of these values, rounded to the bits of its mode.
+
+    Args:
+        values: (row, column, channel), 0 to 1.
+        mode: of Pillow; those with `I` have 16 bits.
+    """
+    if mode.startswith("I"):
+        return Image.fromarray(np.rint(values[..., 0].clip(0, 1) * 65535).astype(np.uint16))
+    levels = np.rint(values.clip(0, 1) * 255).astype(np.uint8)
+    return Image.fromarray(levels[..., 0] if levels.shape[-1] == 1 else levels)
+
+
+def _check(image: Image.Image, path: Path, pixels: int) -> None:
+    width, height = image.size
+    if width * height > pixels:
+        rule = f"picture: {width} x {height} are more than {pixels:,} pixels"
+        raise ReadError(str(path), rule, "Read it as a whole slide, or raise `pixels`")
 
 
 def _values(image: Image.Image) -> np.ndarray:
@@ -94,10 +131,3 @@ def _values(image: Image.Image) -> np.ndarray:
     grey = image.mode in ("1", "L", "LA", "F")
     values = np.asarray(image.convert("L" if grey else "RGB"), dtype=np.float32) / 255
     return values[..., None] if grey else values
-
-
-def _picture(values: np.ndarray, mode: str) -> Image.Image:
-    if mode.startswith("I"):
-        return Image.fromarray(np.rint(values[..., 0].clip(0, 1) * 65535).astype(np.uint16))
-    levels = np.rint(values.clip(0, 1) * 255).astype(np.uint8)
-    return Image.fromarray(levels[..., 0] if levels.shape[-1] == 1 else levels)

@@ -1,0 +1,228 @@
+"""Few-shot methods on real images and pretrained towers, and what splits by image would hide.
+
+    pip install 'scionwood-biomed[bench]'
+    python benchmarks/biomed.py     # about half an hour of one core
+
+The towers are those of biomed_towers.py, the images those of biomed_images.py. Nine classes of
+slices of the MNI template are learned from K = 1, 2, 4, 8 and 16 shots with three seeds and tested
+in other slabs under eleven wordings of the prompts; then the first five classes, with the other
+four as novel ones. The audit is what `scionwood biomed audit-splits` prints of crops of five
+modalities. One set of hyper-parameters, the plugin's defaults. A result that lies in the folder is
+not computed again. Writes biomed.csv and biomed_leakage.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import csv
+import hashlib
+import json
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple, final
+
+import torch
+from biomed_images import write_modalities, write_slices
+from biomed_towers import write_towers
+from rich.progress import track
+from torch import Tensor, nn
+
+from scionwood import atomic_path
+from scionwood_biomed.anchors import read_prompts
+from scionwood_biomed.arms import DEFAULTS, METHODS
+from scionwood_biomed.backbones import clip
+from scionwood_biomed.clip.model import ClipBackbone
+from scionwood_biomed.data import Images
+from scionwood_biomed.evaluate import Plan, evaluate
+
+RESULTS = Path(__file__).parent / "results"
+SHOTS, SEEDS = (2, 8, 1, 4, 16), (0, 1, 2)
+NOVEL_SHOTS = 16
+FIRST = ("single_template", "dual_anchor", "prompt_augmentation", "zero_shot", "linear_probe")
+SLOW, SLOW_SHOTS = "cocoop", (2,)
+"""A text for each image and class: ten times the time of any other method."""
+PACKAGES = ("torch", "transformers", "timm", "open_clip_torch", "peft")
+Row = dict[str, Any]
+
+
+@final
+class Job(NamedTuple):
+    """One run.
+
+    Attributes:
+        part: `few-shot`, or `base-to-novel`.
+        shots: K.
+        seed: of shots and training.
+        method: of `arms.METHODS`.
+    """
+
+    part: str
+    shots: int
+    seed: int
+    method: str
+
+
+@final
+class Kept(nn.Module):
+    """A frozen trunk that computes the features of an image once; images are known by content.
+
+    Args:
+        trunk: a module without gradients, in evaluation mode.
+    """
+
+    def __init__(self, trunk: nn.Module) -> None:
+        super().__init__()
+        self.trunk = trunk.eval().requires_grad_(False)
+        self.features: dict[bytes, Tensor] = {}
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(batch, 3, size, size) to what the trunk makes of it."""
+        return torch.stack([self._one(each) for each in image])
+
+    @torch.no_grad()
+    def _one(self, image: Tensor) -> Tensor:
+        key = hashlib.blake2b(image.numpy().tobytes(), digest_size=16).digest()
+        if key not in self.features:
+            self.trunk.eval()
+            self.features[key] = self.trunk(image[None])[0]
+        return self.features[key]
+
+
+@final
+class Towers:
+    """Makes fresh backbones that share one frozen trunk.
+
+    Args:
+        folder: of `write_towers`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.first = clip(model=str(folder), train_projection=True)
+        self.trunk = Kept(self.first.clip.visual.trunk)
+        self.first.clip.visual.trunk = self.trunk
+
+    def __call__(self) -> ClipBackbone:
+        """A copy with weights of its own, but for the trunk."""
+        return copy.deepcopy(self.first, {id(self.trunk): self.trunk})
+
+
+def jobs() -> Iterator[Job]:
+    """Every run, those that the criteria ask for first."""
+    late = [method for method in METHODS if method not in (*FIRST, SLOW)]
+    for shots in SHOTS:
+        some = [m for m in (*FIRST, *late) if m != "zero_shot" or shots == SHOTS[0]]
+        yield from (Job("few-shot", shots, seed, method) for method in some for seed in SEEDS)
+        if shots == SHOTS[1]:
+            methods = (*FIRST, *late)
+            yield from (Job("base-to-novel", NOVEL_SHOTS, s, m) for m in methods for s in SEEDS)
+    yield from (Job("few-shot", shots, seed, SLOW) for shots in SLOW_SHOTS for seed in SEEDS)
+
+
+def run(job: Job, folder: Path, towers: Towers, steps: int) -> Row:
+    """Train and measure one method."""
+    words = {"synonym": "synonyms", "abbreviation": "abbreviations"}
+    others = {
+        family: {name: w[0] for name, w in read_prompts(folder / f"{file}.json").items()}
+        for family, file in words.items()
+    }
+    plan = Plan(
+        (job.method,),
+        (job.shots,),
+        (job.seed,),
+        replace(DEFAULTS, steps=steps),
+        novel=job.part == "base-to-novel",
+        others=others,
+    )
+    data = Images(source=folder / "slices.csv", size=towers.first.size)
+    (row,) = evaluate(plan, data, towers)
+    return {"part": job.part, **row}
+
+
+def leakage(folder: Path, model: Path) -> list[Row]:
+    """What the command prints of the crops, a row for each way to split."""
+    command = ["biomed", "audit-splits", str(folder / "modalities.csv"), "--model", str(model)]
+    found = subprocess.run(
+        [sys.executable, "-m", "scionwood.cli", *command, "--as-json"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    audit = json.loads(found.stdout)
+    common = {name: audit[name] for name in ("images", "subjects", "classes", "folds")}
+    return [{"split": way, **common, **audit[way]} for way in ("by_image", "by_subject")]
+
+
+def provenance() -> Row:
+    """What the figures were measured with."""
+    versions = {name: version(name) for name in PACKAGES}
+    today = datetime.now(UTC).date().isoformat()
+    return {**versions, "python": platform.python_version(), "date": today}
+
+
+def write(path: Path, rows: Sequence[Row]) -> None:
+    """Write the CSV whole or not at all."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+        table.writeheader()
+        table.writerows({k: _short(v) for k, v in row.items()} for row in rows)
+
+
+def _short(value: Any) -> Any:
+    return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def quick(work: Path) -> list[Job]:
+    """Few slices, and the runs that show whether everything works."""
+    if not (work / "slices.csv").exists():
+        write_slices(work, slices=2)
+    methods = ("zero_shot", "single_template", "dual_anchor")
+    return [Job("few-shot", 1, 0, m) for m in methods] + [Job("base-to-novel", 1, 0, "lora")]
+
+
+def whole(work: Path) -> list[Job]:
+    """All slices, all runs."""
+    if not (work / "slices.csv").exists():
+        write_slices(work)
+    return list(jobs())
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", type=Path, default=Path("runs/biomed-benchmark"))
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--quick", action="store_true", help="two steps, few runs, no audit")
+    options = parser.parse_args(arguments)
+    work: Path = options.work
+    work.mkdir(parents=True, exist_ok=True)
+    model = work / "towers"
+    if not (model / "open_clip_model.safetensors").exists():
+        write_towers(model)
+    planned = quick(work) if options.quick else whole(work)
+    towers, rows = Towers(model), []
+    for job in track(planned, "biomed"):
+        path = work / "rows" / f"{'--'.join(map(str, job))}.json"
+        if not path.exists():
+            row = run(job, work, towers, 2 if options.quick else DEFAULTS.steps)
+            path.parent.mkdir(exist_ok=True)
+            with atomic_path(path) as part:
+                part.write_text(json.dumps({**row, **provenance()}))
+        rows.append(json.loads(path.read_text()))
+        write(options.results / "biomed.csv", rows)
+    if not options.quick:
+        if not (work / "modalities.csv").exists():
+            write_modalities(work)
+        audit = [{**row, **provenance()} for row in leakage(work, model)]
+        write(options.results / "biomed_leakage.csv", audit)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,219 @@
+"""Tables of real medical images that packages carry, for the benchmarks of the biomed plugin.
+
+    python benchmarks/biomed_images.py FOLDER
+
+Writes pictures and two tables with the columns that `scionwood biomed` takes: `slices.csv`, slices
+of the MNI template and of its tissue maps, with the splits given; and `modalities.csv`, crops of
+images of five modalities from pydicom, pydicom-data, nilearn, nibabel and scikit-image.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple, final
+
+import numpy as np
+from PIL import Image
+
+from scionwood_biomed.readers.display import Window
+from scionwood_biomed.readers.nifti import NiftiReader
+from scionwood_biomed.readers.opening import read_picture
+
+MAPS = {"t1": "T1-weighted MRI", "gm": "grey matter map", "wm": "white matter map"}
+PLANES = ("sagittal", "coronal", "axial")
+SLABS = {
+    "sagittal": {"train": (0.22, 0.34), "test": (0.38, 0.50)},
+    "coronal": {"train": (0.25, 0.45), "test": (0.55, 0.75)},
+    "axial": {"train": (0.25, 0.45), "test": (0.55, 0.75)},
+}
+"""Of the field, from the left, behind or below. Sagittal slabs are in one hemisphere: the template
+is symmetric, and a slice of the other one would be the mirror image of a training slice."""
+SYNONYMS = {
+    "T1-weighted MRI": "anatomical magnetic resonance image",
+    "grey matter map": "cortical gray tissue probability image",
+    "white matter map": "myelinated white tissue probability image",
+    "sagittal": "side view",
+    "coronal": "frontal view",
+    "axial": "horizontal view",
+}
+SHORT = {
+    "T1-weighted MRI": "T1w MR",
+    "grey matter map": "GM prob",
+    "white matter map": "WM prob",
+    "sagittal": "sag",
+    "coronal": "cor",
+    "axial": "ax",
+}
+
+CROPS = 8
+"""Of each image of `modalities.csv`."""
+SIDE = 224
+
+
+@final
+class Source(NamedTuple):
+    """One image.
+
+    Attributes:
+        label: its modality.
+        subject: whose it is.
+        picture: (row, column, 3) float32, 0 to 1.
+    """
+
+    label: str
+    subject: str
+    picture: np.ndarray
+
+
+def write_slices(folder: Path, *, slices: int = 20) -> Path:
+    """Slices of the MNI 2009a template: 9 classes, three planes of a T1 image and two tissue maps.
+
+    Args:
+        folder: gets the pictures and the table.
+        slices: of each slab.
+
+    Returns:
+        The table; beside it are `synonyms.json` and `abbreviations.json`.
+    """
+    rows = []
+    for short, kind in MAPS.items():
+        volume = _mni(short)
+        for axis, plane in enumerate(PLANES):
+            for split, (low, high) in SLABS[plane].items():
+                places = np.linspace(low, high, slices) * volume.shape[axis]
+                for place in places.round().astype(int):
+                    picture = np.rot90(np.take(volume, place, axis=axis))
+                    name = f"{short}-{plane}-{place}.png"
+                    _save(folder / name, _square(picture))
+                    subject = f"{plane} {split} slab"
+                    rows.append((name, f"{plane} {kind}", subject, split))
+    for name, words in (("synonyms", SYNONYMS), ("abbreviations", SHORT)):
+        other = {f"{p} {k}": [_reworded(words, p, k)] for k in MAPS.values() for p in PLANES}
+        (folder / f"{name}.json").write_text(json.dumps(other, indent=1))
+    return _table(folder / "slices.csv", ("path", "label", "subject", "split"), rows)
+
+
+def write_modalities(folder: Path, *, seed: int = 0) -> Path:
+    """Crops of images of five modalities; a subject's images and crops have its name.
+
+    Args:
+        folder: gets the pictures and the table.
+        seed: of the crops.
+    """
+    rng, rows = np.random.default_rng(seed), []
+    for number, source in enumerate(sources()):
+        height, width = source.picture.shape[:2]
+        for crop in range(CROPS):
+            side = int(min(height, width) * rng.uniform(0.5, 0.95))
+            top = int(rng.integers(0, height - side + 1))
+            left = int(rng.integers(0, width - side + 1))
+            name = f"{source.label.replace(' ', '-')}-{number:02d}-{crop}.png"
+            _save(folder / name, source.picture[top : top + side, left : left + side])
+            rows.append((name, source.label, f"{source.label} {source.subject}"))
+    return _table(folder / "modalities.csv", ("path", "label", "subject"), rows)
+
+
+def sources() -> Iterator[Source]:
+    """The images of all modalities."""
+    for label, named in DICOM.items():
+        for subject, (package, name) in named.items():
+            path = _path(package, "data", *FOLDERS[package], name)
+            window: Window = "soft_tissue" if label == "CT" else "file"
+            yield Source(label, subject, read_picture(path, window=window))
+    volume = _mni("t1")
+    for axis in range(3):
+        middle = np.rot90(np.take(volume, volume.shape[axis] // 2, axis=axis))
+        yield Source("MR", "MNI", _colour(middle))
+    for subject in ("anatomical.nii", "example4d.nii.gz"):
+        yield Source("MR", subject, read_picture(_path("nibabel", "tests", "data", subject)))
+    for subject in ("retina.jpg", "microaneurysms.png"):
+        yield Source("fundus", subject, read_picture(_path("skimage", "data", subject)))
+
+
+PYDICOM, MORE = "pydicom", "data_store"
+FOLDERS = {PYDICOM: ("test_files",), MORE: ()}
+DICOM = {
+    "CT": {
+        "1CT1": (PYDICOM, "CT_small.dcm"),
+        "CQ500-310": (MORE, "693_UNCI.dcm"),
+        "supplemental": (MORE, "eCT_Supplemental.dcm"),
+        "pancreas": (MORE, "explicit_VR-UN.dcm"),
+        "neck": (MORE, "bad_sequence.dcm"),
+        "head": (PYDICOM, "J2K_pixelrep_mismatch.dcm"),
+    },
+    "MR": {
+        "4MR1": (PYDICOM, "MR_small.dcm"),
+        "5MR2": (MORE, "MR2_UNCI.dcm"),
+        "abdomen": (MORE, "MR-SIEMENS-DICOM-WithOverlays.dcm"),
+        "head": (MORE, "emri_small.dcm"),
+    },
+    "X-ray": {"9RG1": (MORE, "RG1_UNCI.dcm"), "11RG3": (MORE, "RG3_UNCI.dcm")},
+    "ultrasound": {
+        "SonoSite": (MORE, "color3d_jpeg_baseline.dcm"),
+        "Philips": (MORE, "OBXXXX1A.dcm"),
+        "GE": (MORE, "US1_UNCI.dcm"),
+        "ALOKA": (MORE, "gdcm-US-ALOKA-16.dcm"),
+        "Philips 2": (MORE, "JPGLosslessP14SV1_1s_1f_8b.dcm"),
+        "Acme": (MORE, "color-pl.dcm"),
+    },
+}
+"""By modality and subject: a package and its file."""
+
+
+def _path(package: str, *parts: str) -> Path:
+    return Path(str(files(package))).joinpath(*parts)
+
+
+def _mni(short: str) -> np.ndarray:
+    """(x, y, z) from left, behind and below, float32, 0 to 1."""
+    name = f"mni_icbm152_{short}_tal_nlin_sym_09a_converted.nii.gz"
+    data = NiftiReader(_path("nilearn", "datasets", "data", name)).read(0).data
+    volume: np.ndarray = np.asarray(data, np.float32).reshape(data.shape[:3])
+    return volume / volume.max()
+
+
+def _square(picture: np.ndarray) -> np.ndarray:
+    """With black at the sides, so that no part of the head is cut off."""
+    side = max(picture.shape)
+    before = [(side - n) // 2 for n in picture.shape]
+    around = [(b, side - n - b) for b, n in zip(before, picture.shape, strict=True)]
+    return _colour(np.pad(picture, around))
+
+
+def _colour(picture: np.ndarray) -> np.ndarray:
+    return np.repeat(picture[..., None], 3, -1)
+
+
+def _save(path: Path, picture: np.ndarray) -> None:
+    values = (np.clip(picture, 0, 1) * 255).round().astype(np.uint8)
+    Image.fromarray(values).resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(path)
+
+
+def _reworded(words: dict[str, str], plane: str, kind: str) -> str:
+    joint = " of an " if words is SYNONYMS else " "
+    return f"{words[plane]}{joint}{words[kind]}"
+
+
+def _table(path: Path, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(head)
+        table.writerows(rows)
+    return path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
+    folder.mkdir(parents=True, exist_ok=True)
+    print(write_slices(folder), write_modalities(folder), sep="\n")
+
+
+if __name__ == "__main__":
+    main()

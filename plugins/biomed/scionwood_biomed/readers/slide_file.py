@@ -1,0 +1,166 @@
+"""A whole-slide file: its levels, regions of them, and a pyramid written anew."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from scionwood import ReadError
+
+KIND = "slide (.svs, .ndpi, .tiff)"
+
+CHUNK = 256 << 20
+"""Bytes that one stored tile or strip may decode to."""
+
+OVERVIEW = 16
+"""Pixels a side that a tile has at least, where its tissue is looked at."""
+
+_TILE = 256
+
+
+@final
+@dataclass(frozen=True)
+class Level:
+    """One resolution of a slide.
+
+    Attributes:
+        index: 0 for the finest.
+        size: pixels, x and y.
+        mpp: micrometres a pixel, x and y.
+    """
+
+    index: int
+    size: tuple[int, int]
+    mpp: tuple[float, float]
+
+
+@final
+class SlideFile:
+    """A slide that is opened for each read, so that workers share no file handle.
+
+    Args:
+        path: the file.
+        scanned_mpp: micrometres a pixel of the finest level, in place of what the file says.
+
+    Attributes:
+        levels: from the finest to the coarsest.
+
+    Raises:
+        ReadError: it is no slide of RGB with 8 bits, says no size of a pixel, or stores tiles that
+            decode to more than `CHUNK` bytes.
+    """
+
+    def __init__(self, path: Path, scanned_mpp: float | None) -> None:
+        self.path = path
+        with _opened(path) as slide:
+            self._check(slide)
+            stated = [slide.properties.get(f"tiffslide.mpp-{axis}") for axis in "xy"]
+            known = [float(scanned_mpp or m or 0) for m in stated]
+            if not all(0 < m < 1e6 for m in known):
+                rule = "slide: it does not say how large a pixel is"
+                raise ReadError(str(path), rule, "Give `scanned_mpp`, in micrometres")
+            width, height = slide.dimensions
+            self.levels = [
+                Level(index, (w, h), (known[0] * width / w, known[1] * height / h))
+                for index, (w, h) in enumerate(slide.level_dimensions)
+            ]
+
+    def region(self, level: Level, corner: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
+        """Pixels of a level.
+
+        Args:
+            level: one of `levels`.
+            corner: x and y of the upper left corner, in pixels of the finest level.
+            size: x and y, in pixels of the level.
+
+        Returns:
+            (y, x, 3) uint8; black where the slide ends before.
+        """
+        with _opened(self.path) as slide:
+            found: np.ndarray = slide.read_region(corner, level.index, size, as_array=True)
+        return np.ascontiguousarray(found)
+
+    def overview(self, tile: tuple[int, int]) -> Level:
+        """The coarsest level in which a tile of that size still has `OVERVIEW` pixels a side."""
+        width, height = self.levels[0].size
+        enough = [
+            level
+            for level in self.levels
+            if min(tile[0] * level.size[0] / width, tile[1] * level.size[1] / height) >= OVERVIEW
+        ]
+        return enough[-1] if enough else self.levels[0]
+
+    def _check(self, slide: Any) -> None:
+        """Refuse pixels that are no RGB, and stored tiles that decode to gigabytes."""
+        series = slide.ts_tifffile.series[slide.properties["tiffslide.series-index"]]
+        for level in series.levels:
+            page = level.keyframe
+            if page.dtype != np.uint8 or page.samplesperpixel != 3:
+                rule = f"slide: its pixels are {page.dtype} in {page.samplesperpixel} channels"
+                raise ReadError(str(self.path), rule, "RGB with 8 bits is read")
+            needed = int(np.prod(page.chunks, dtype=object))
+            if needed > CHUNK:
+                rule = f"slide: it stores tiles that decode to {needed:,} bytes"
+                raise ReadError(str(self.path), rule, "Write it again in tiles of 256 x 256")
+
+
+def write_pyramid(path: Path, pixels: np.ndarray, mpp: tuple[float, float]) -> None:
+    """Write a tiled, lossless TIFF whose levels halve until one tile holds the coarsest.
+
+    Args:
+        path: where to write.
+        pixels: (y, x, 3) uint8, the finest level.
+        mpp: micrometres a pixel of it, x and y.
+
+    Raises:
+        ReadError: the extra `slides` is not installed.
+    """
+    tifffile = _library(path, "tifffile")
+    levels = [pixels]
+    while max(levels[-1].shape[:2]) > _TILE:
+        levels.append(_halved(levels[-1]))
+    options = {"tile": (_TILE, _TILE), "photometric": "rgb", "compression": "zlib"}
+    with path.open("wb") as file, tifffile.TiffWriter(file, bigtiff=True) as writer:
+        for index, level in enumerate(levels):
+            writer.write(
+                level,
+                subifds=len(levels) - 1 if index == 0 else None,
+                subfiletype=int(index > 0),
+                resolution=tuple(1e4 / (m * 2**index) for m in mpp),
+                resolutionunit="CENTIMETER",
+                metadata=None,
+                software=False,
+                **options,
+            )
+
+
+def _halved(pixels: np.ndarray) -> np.ndarray:
+    rows, columns = (n // 2 * 2 for n in pixels.shape[:2])
+    quads = pixels[:rows, :columns].reshape(rows // 2, 2, columns // 2, 2, 3)
+    return np.rint(quads.mean((1, 3))).astype(np.uint8)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    tiffslide = _library(path, "tiffslide")
+    # OME-XML can name other files, which would be opened: it is not looked at.
+    with path.open("rb") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with tiffslide.TiffSlide(file, tifffile_options={"is_ome": False}) as slide:
+            yield slide
+
+
+def _library(path: Path, name: str) -> Any:
+    from importlib import import_module
+
+    try:
+        return import_module(name)
+    except ImportError as error:
+        rule = f"slides are read by {name}, which is not installed"
+        raise ReadError(str(path), rule, "pip install 'scionwood-biomed[slides]'") from error

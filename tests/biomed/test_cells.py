@@ -1,0 +1,77 @@
+"""A convolutional vision tower, whose cells are tokens, and a projection that trains."""
+
+from __future__ import annotations
+
+import open_clip
+import pytest
+import torch
+from peft import LoraConfig
+
+from scionwood import AdapterError, attach
+from scionwood_biomed.arms import Settings, Shots, arm
+from scionwood_biomed.backbones import clip
+from scionwood_biomed.clip.tiny import write_tiny
+from scionwood_biomed.dual_anchor.config import DualAnchorConfig
+from scionwood_biomed.figures import fused_attention
+
+from .towers import OPENAI, write_model
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A small random model with an EfficientNet."""
+    path = tmp_path_factory.mktemp("efficient")
+    write_tiny(path, timm_model_name="tf_efficientnet_lite0", timm_pool="avg")
+    return path
+
+
+@pytest.fixture
+def towers(folder):
+    return clip(model=str(folder), train_projection=True).eval()
+
+
+def test_the_last_convolution_on_cells_computes_what_open_clip_computes(folder, towers, images):
+    text = {"hf_model_name": str(folder), "hf_tokenizer_name": str(folder)}
+    text |= {"hf_proj_type": "mlp", "hf_pooler_type": "cls_last_hidden_state_pooler"}
+    text |= {"context_length": 256, "hf_model_pretrained": False}
+    plain = open_clip.create_model(f"local-dir:{folder}", pretrained_text=False, text_cfg=text)
+    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (towers.mean, towers.std))
+    with torch.no_grad():
+        wanted = plain.eval().encode_image((images[:4] - mean) / std)
+        found = towers.image_features(images[:4])
+    assert (found - torch.nn.functional.normalize(wanted, dim=-1)).abs().max() < 1e-5
+
+
+def test_dual_anchors_on_cells_start_at_zero_shot_and_look_at_them(towers, images):
+    tokens = towers.tokenize(["a photo of a cyst", "tissue"])
+    with torch.no_grad():
+        before = towers(images[:2], tokens)
+        tuned = attach(towers, DualAnchorConfig(), targets="dual").eval()
+        assert (tuned(images[:2], tokens) - before).abs().max() < 1e-5
+    assert fused_attention(tuned, images[:2]).shape == (2, 4)
+
+
+def test_the_projection_trains_beside_the_adapter_and_nothing_else(towers):
+    tuned = attach(towers, LoraConfig(r=2), targets="vision")
+    trains = {name for name, p in tuned.named_parameters() if p.requires_grad}
+    assert any("visual.head.proj" in name for name in trains)
+    assert all("lora_" in name or "visual.head" in name for name in trains)
+
+
+def test_without_the_option_the_projection_stays(folder):
+    assert clip(model=str(folder)).head == ()
+
+
+def test_a_tower_without_a_projection_is_refused(tmp_path):
+    model = write_model(tmp_path / "model", OPENAI)
+    with pytest.raises(AdapterError, match="train_projection"):
+        clip(model=str(model), train_projection=True)
+
+
+@pytest.mark.parametrize("method", ["cocoop", "single_template", "dual_anchor"])
+def test_every_method_trains_the_projection(towers, images, method):
+    before = towers.clip.visual.head.proj.weight.detach().clone()
+    chosen = arm(method, towers, Settings(steps=2, batch_size=4))
+    chosen.fit(Shots(images[:4], torch.tensor([0, 0, 1, 1]), ["cyst", "lesion"]), 0)
+    assert not torch.equal(chosen.backbone.clip.visual.head.proj.weight, before)
+    assert chosen.trainable() > before.numel()

@@ -1,0 +1,54 @@
+"""Hostile files are named with the reason, in a process with little memory to spare."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from scionwood.testing.child import run_python
+
+from .hostile import WRITERS, write_all
+
+REASONS = {
+    "deflated.dcm": "inflates to more than",
+    "declared.dcm": "bytes of pixels and has",
+    "compressed.dcm": "more than `largest`",
+    "nested.dcm": "nested too deeply",
+    "bomb.nii.gz": "inflates to more than",
+    "declared.nii": "more than `largest`",
+    "wide.png": "picture",
+    "large.png": "13000 x 13000 are more than",
+    "archive.npz": "12,000,000,000 bytes, more than `largest`",
+    "extended.tar": "extended header claims",
+    "names.tar": "nested too deeply",
+    "picture.tar": "1.png",
+    "json.tar": "nested too deeply",
+    "tiles.svs": "decode to",
+}
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hostile")
+    write_all(folder)
+    script = Path(__file__).with_name("hostile.py")
+    status, out, err = run_python([str(script), str(folder)])
+    assert status == 0, err
+    return json.loads(out.splitlines()[-1])
+
+
+def test_every_kind_has_a_reason():
+    assert set(REASONS) == set(WRITERS)
+
+
+@pytest.mark.parametrize("name", REASONS)
+def test_it_is_named_with_the_reason(name, opened):
+    assert name in opened["found"][name]
+    assert REASONS[name] in opened["found"][name]
+
+
+def test_memory_stays_small(opened):
+    """What they declare is 4 MB to 17 GB each; what is taken is the buffers of the readers."""
+    assert opened["kilobytes"] < 128 * 1024

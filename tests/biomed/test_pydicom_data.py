@@ -1,0 +1,77 @@
+"""The images of pydicom-data: radiographs, CT, MR, ultrasound and colour of many makers.
+
+`make install` installs the package; it is 34 MB, and none of it is in this repository.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.pixels import apply_modality_lut
+
+from scionwood import ReadError
+from scionwood_biomed.readers.dicom import DicomReader
+from scionwood_biomed.readers.display import to_display
+
+FOUND = find_spec("data_store")
+pytestmark = pytest.mark.skipif(
+    FOUND is None, reason="pydicom-data is not installed: `make install` installs it"
+)
+FOLDER = Path(str(FOUND.origin)).parent / "data" if FOUND else Path()
+CINE = "color3d_jpeg_baseline.dcm"
+"""120 frames of 640 x 480 in JPEG, which take as long as all the others."""
+
+NAMED = {
+    "OT-PAL-8-face.dcm": "File Meta Information",
+    "emri_small_jpeg_2k_lossless_too_short.dcm": "holds no image",
+}
+
+
+def decoded(path):
+    """The shapes of its series, or the reason why there are none."""
+    try:
+        records = list(DicomReader(path))
+    except ReadError as error:
+        return str(error)
+    assert all(np.isfinite(record.data).all() for record in records)
+    return [record.data.shape for record in records]
+
+
+def test_all_files_decode_but_two_that_are_named_with_the_reason():
+    files = sorted(path for path in FOLDER.iterdir() if path.name != CINE)
+    assert len(files) == 67
+    found = {path.name: decoded(path) for path in files}
+    refused = {name: said for name, said in found.items() if isinstance(said, str)}
+    assert refused.keys() == NAMED.keys()
+    for name, said in refused.items():
+        assert name in said
+        assert NAMED[name] in said
+
+
+@pytest.mark.slow
+def test_a_cine_in_colour_decodes_frame_by_frame():
+    assert decoded(FOLDER / CINE) == [(120, 480, 640, 3)]
+
+
+@pytest.mark.parametrize("name", ["RG1_UNCR.dcm", "RG3_UNCR.dcm"])
+def test_radiographs_in_monochrome1_are_shown_inverted(name):
+    dataset = pydicom.dcmread(FOLDER / name)
+    assert dataset.PhotometricInterpretation == "MONOCHROME1"
+    reader = DicomReader(FOLDER / name)
+    (record,) = reader
+    shown = to_display(record.data, reader.series[0].first.header)[0, ..., 0]
+    stored = apply_modality_lut(dataset.pixel_array, dataset)
+    window = (stored - float(dataset.WindowCenter)) / float(dataset.WindowWidth) + 0.5
+    np.testing.assert_allclose(shown, 1 - window.clip(0, 1), atol=1e-5)
+    assert shown[stored == stored.max()].max() < 0.12 < 0.8 < shown[stored == stored.min()].min()
+
+
+def test_a_radiograph_reads_alike_from_two_transfer_syntaxes():
+    plain, lossless = (
+        DicomReader(FOLDER / f"RG3_{end}.dcm").read(0).data for end in ("UNCR", "J2KR")
+    )
+    np.testing.assert_array_equal(plain, lossless)

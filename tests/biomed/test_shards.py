@@ -1,0 +1,174 @@
+"""WebDataset shards: what is read in place, and what a hostile archive does not get."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+import tarfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from scionwood import ReadError, RecipeError, WriteError
+from scionwood_biomed.data import Images
+from scionwood_biomed.readers.shards import ShardReader
+from scionwood_biomed.readers.tar_index import HEADER
+
+
+def picture(level, kind="PNG"):
+    content = io.BytesIO()
+    Image.new("RGB", (12, 16), (level, 0, 0)).save(content, kind)
+    return content.getvalue()
+
+
+def shard(path, members):
+    """An archive of (name, content) or of whole TarInfos."""
+    with tarfile.open(path, "w") as archive:
+        for member in members:
+            if isinstance(member, tarfile.TarInfo):
+                archive.addfile(member)
+                continue
+            info = tarfile.TarInfo(member[0])
+            info.size = len(member[1])
+            archive.addfile(info, io.BytesIO(member[1]))
+    return path
+
+
+def note(**values):
+    return json.dumps(values).encode()
+
+
+def samples(patients, first=0):
+    """Two samples of each patient, whose class is that of the patient."""
+    for patient in patients:
+        for number in range(2):
+            key = f"scans/{first + 2 * patient + number:05d}"
+            yield f"{key}.png", picture(10 * patient + number)
+            yield f"{key}.json", note(label=("cyst", "tumour")[patient % 2], subject=f"p{patient}")
+
+
+def test_samples_are_pictures_with_class_and_a_hash_of_the_subject(tmp_path):
+    reader = ShardReader(shard(tmp_path / "a.tar", samples(range(2))), salt="pepper")
+    assert reader.keys == [f"scans/{n:05d}" for n in range(4)]
+    assert reader.labels == ["cyst", "cyst", "tumour", "tumour"]
+    assert len(set(reader.subjects)) == 2
+    assert "p0" not in reader.subjects
+    for record, level in zip(reader, (0, 1, 10, 11), strict=True):
+        assert record.data.shape == (16, 12, 3)
+        assert np.rint(255 * record.data[0, 0, 0]) == level
+
+
+def test_a_folder_of_shards_is_split_by_subject(tmp_path):
+    shard(tmp_path / "s-0.tar", samples(range(6)))
+    shard(tmp_path / "s-1.tar", samples(range(6, 12)))
+    data = Images(source=tmp_path, size=32, shots=2)
+    parts = data.splits()
+    owners = [{item.subject for item in items} for items in parts.values()]
+    assert sum(map(len, owners)) == len(set.union(*owners))
+    assert {len(items) for items in parts.values()} == {4}
+    assert next(iter(data.train_dataloader()))["image"].shape == (4, 3, 32, 32)
+
+
+def test_the_class_may_be_text_and_the_subject_in_the_name(tmp_path):
+    members = [("p7_1.jpg", picture(9, "JPEG")), ("p7_1.cls", b"cyst\n")]
+    source = shard(tmp_path / "a.tar", members)
+    with pytest.raises(RecipeError, match="p7_1 has no subject"):
+        Images(source=source).items()
+    (item,) = Images(source=source, subject=r"^(p\d+)_").items()
+    assert (item.label, item.subject, item.part) == ("cyst", "p7", 0)
+
+
+def test_a_number_for_a_class_needs_a_name(tmp_path):
+    members = [("1.png", picture(9)), ("1.cls", b"1"), ("1.json", note(subject="p"))]
+    source = shard(tmp_path / "a.tar", members)
+    with pytest.raises(RecipeError, match="class_names"):
+        Images(source=source).items()
+    assert Images(source=source, class_names=["cyst", "tumour"]).names() == ["tumour"]
+
+
+def test_shards_that_know_no_subject_cannot_be_split(tmp_path):
+    source = shard(tmp_path / "a.tar", [("1.png", picture(9)), ("1.cls", b"cyst")])
+    with pytest.raises(RecipeError, match="splits of their own"):
+        Images(source=source, subject="unknown").items()
+
+
+def test_a_pickle_is_never_opened(tmp_path):
+    witness = tmp_path / "ran"
+
+    class Trap:
+        def __reduce__(self):
+            return os.mkdir, (str(witness),)
+
+    members = [("1.png", picture(9)), ("1.pyd", pickle.dumps(Trap())), ("1.cls", b"cyst")]
+    reader = ShardReader(shard(tmp_path / "a.tar", members))
+    assert [record.key for record in reader] == [{"sample": 0, "label": "cyst"}]
+    assert not witness.exists()
+
+
+def test_other_pictures_are_written_beside_the_same_notes(tmp_path):
+    source = shard(tmp_path / "a.tar", samples(range(1)))
+    ShardReader(source).rewrite(tmp_path / "b.tar", lambda record: 1 - record.data)
+    found = ShardReader(tmp_path / "b.tar")
+    assert found.labels == ["cyst", "cyst"]
+    assert [np.rint(255 * record.data[0, 0, 0]) for record in found] == [255, 254]
+
+
+def test_jpeg_is_not_rewritten_with_other_values(tmp_path):
+    source = shard(tmp_path / "a.tar", [("1.jpg", picture(9, "JPEG"))])
+    with pytest.raises(WriteError, match="JPEG loses values"):
+        ShardReader(source).rewrite(tmp_path / "b.tar", lambda record: 1 - record.data)
+
+
+def member(name, kind=tarfile.REGTYPE, link="", size=0):
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname, info.size = kind, link, size
+    return info
+
+
+HOSTILE = {
+    "symlink": (member("1.png", tarfile.SYMTYPE, "/etc/passwd"), "is a link"),
+    "hard link": (member("1.png", tarfile.LNKTYPE, "0.png"), "is a link"),
+    "device": (member("1.png", tarfile.CHRTYPE), "a device"),
+    "parent": (("../1.png", picture(1)), "leaves the folder"),
+    "absolute": (("/1.png", picture(1)), "leaves the folder"),
+    "huge": (member("1.png", size=1 << 40), "more than `largest`"),
+    "cut": (member("1.png", size=1 << 20), "it is cut"),
+    "twice": (("0.png", picture(1)), "0.png twice"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_members_are_named_with_the_reason(name, tmp_path):
+    bad, said = HOSTILE[name]
+    source = shard(tmp_path / "a.tar", [("0.png", picture(1)), bad])
+    with pytest.raises(ReadError, match=said):
+        ShardReader(source)
+
+
+def test_an_extended_header_of_megabytes_is_not_read(tmp_path):
+    long = tarfile.TarInfo("n" * 2 * HEADER + ".png")
+    source = tmp_path / "a.tar"
+    with tarfile.open(source, "w", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(long)
+    with pytest.raises(ReadError, match="extended header claims"):
+        ShardReader(source)
+
+
+def test_a_damaged_header_in_the_middle_does_not_end_the_shard_quietly(tmp_path):
+    source = shard(tmp_path / "a.tar", samples(range(3)))
+    raw = bytearray(source.read_bytes())
+    at = raw.index(b"scans/00002.png")
+    raw[at : at + 4] = b"XXXX"  # its checksum does not fit any more
+    source.write_bytes(raw)
+    with pytest.raises(ReadError, match="neither a header nor the end"):
+        ShardReader(source)
+
+
+def test_a_compressed_shard_is_refused(tmp_path):
+    with tarfile.open(tmp_path / "a.tar", "w:gz") as archive:
+        archive.addfile(member("1.png"))
+    with pytest.raises(ReadError, match="shard"):
+        ShardReader(tmp_path / "a.tar")

@@ -1,0 +1,212 @@
+"""Whole slides: the scale of a tile, where there is tissue, and splits by patient."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+
+from scionwood import ReadError, RecipeError, WriteError
+from scionwood_biomed.data import Images
+from scionwood_biomed.readers.opening import is_slide, read_views
+from scionwood_biomed.readers.slides import SlideReader
+from scionwood_biomed.readers.tissue import saturated
+
+GLASS, STAIN = (242, 240, 241), (180, 90, 150)
+
+
+def slide(path, pixels=None, mpp=0.5, levels=3, compression="deflate", size=1024, **options):
+    """A pyramid whose left half is stained; each level has half of the pixels of the one before."""
+    if pixels is None:
+        pixels = np.full((size, size, 3), GLASS, np.uint8)
+        pixels[:, : size // 2] = STAIN
+    common = {
+        "tile": (256, 256),
+        "photometric": "rgb",
+        "compression": compression,
+        "resolutionunit": "CENTIMETER" if mpp else "NONE",
+    } | options
+    with tifffile.TiffWriter(path, bigtiff=True) as writer:
+        for level in range(levels):
+            writer.write(
+                pixels[:: 2**level, :: 2**level],
+                subifds=levels - 1 if level == 0 else None,
+                subfiletype=int(level > 0),
+                resolution=(1e4 / mpp / 2**level,) * 2 if mpp else None,
+                **common,
+            )
+    return path
+
+
+def bars(period, size=2048):
+    """Stained bars whose period is known in pixels of the finest level."""
+    dark = (np.arange(size) // (period // 2)) % 2 == 0
+    pixels = np.full((size, size, 3), STAIN, np.uint8)
+    pixels[:, dark] = (100, 30, 120)
+    return pixels
+
+
+@pytest.mark.parametrize("mpp", [0.5, 0.7, 1.0, 1.3, 2.0])
+def test_a_tile_has_the_scale_that_is_asked_for_within_one_percent(mpp, tmp_path):
+    # 128 pixels of 0.5 um: 64 um a period.
+    reader = SlideReader(slide(tmp_path / "a.tiff", bars(128)), mpp=mpp, size=224)
+    record = reader.read(0)
+    assert record.data.shape == (224, 224, 3)
+    line = record.data[112, :, 0]
+    edges = np.flatnonzero((line[1:] > 0.55) != (line[:-1] > 0.55)) + 1.0
+    um = 32 * (len(edges) - 1) / (edges[-1] - edges[0])
+    # Edges are known to a pixel; over the whole tile that is less than one percent.
+    assert um == pytest.approx(mpp, rel=0.01 + 1 / (edges[-1] - edges[0]))
+    step = np.diff(record.coords["column"])
+    np.testing.assert_allclose(step, mpp, rtol=0.01)
+
+
+def test_the_coarsest_level_that_is_fine_enough_is_read(tmp_path):
+    pixels = np.full((1024, 1024, 3), STAIN, np.uint8)
+    path = tmp_path / "a.tiff"
+    common = {"tile": (256, 256), "photometric": "rgb", "resolutionunit": "CENTIMETER"}
+    with tifffile.TiffWriter(path) as writer:
+        for level in range(3):  # the levels say which one they are
+            mine = pixels[:: 2**level, :: 2**level].copy()
+            mine[..., 1] = 10 * level
+            writer.write(
+                mine,
+                subifds=2 if level == 0 else None,
+                subfiletype=int(level > 0),
+                resolution=(2e4 / 2**level,) * 2,
+                **common,
+            )
+    for mpp, level in ((0.5, 0), (0.9, 0), (1.0, 1), (1.9, 1), (2.0, 2)):
+        tile = SlideReader(path, mpp=mpp, size=64).read(0).data
+        assert np.rint(255 * tile[..., 1]).max() == 10 * level
+
+
+def test_only_tiles_with_tissue_are_read(tmp_path):
+    reader = SlideReader(slide(tmp_path / "a.tiff"), mpp=0.5, size=128)
+    assert sorted(set(reader.places[:, 0])) == [0, 128, 256, 384]
+    assert len(reader) == 4 * 8
+    everything = SlideReader(tmp_path / "a.tiff", mpp=0.5, size=128, tissue=0)
+    assert len(everything) == 8 * 8
+
+
+def test_grey_and_black_are_no_tissue():
+    pixels = np.array([[[240, 240, 240], [0, 0, 0], STAIN, [200, 190, 195]]], np.uint8)
+    assert saturated(pixels, 0.06).tolist() == [[False, False, True, False]]
+
+
+def test_glass_alone_is_refused(tmp_path):
+    path = slide(tmp_path / "a.tiff", np.full((512, 512, 3), GLASS, np.uint8))
+    with pytest.raises(ReadError, match="has tissue"):
+        SlideReader(path)
+
+
+def test_nothing_is_scaled_up(tmp_path):
+    with pytest.raises(ReadError, match=r"0\.5 um a pixel, and 0\.25 are wanted"):
+        SlideReader(slide(tmp_path / "a.tiff"), mpp=0.25)
+
+
+def test_the_size_of_a_pixel_can_be_given_where_the_file_is_silent(tmp_path):
+    path = slide(tmp_path / "a.tiff", mpp=None)
+    with pytest.raises(ReadError, match="how large a pixel is"):
+        SlideReader(path)
+    assert SlideReader(path, scanned_mpp=0.25, mpp=1.0, size=64).level_mpp[1] == (0.5, 0.5)
+
+
+def test_an_aperio_slide_says_its_own_scale(tmp_path):
+    text = "Aperio Image Library v11.2.1\r\n1024x1024 [0,0] |AppMag = 20|MPP = 0.4990"
+    path = slide(tmp_path / "a.svs", mpp=None, levels=1, description=text, metadata=None)
+    assert SlideReader(path, mpp=1.0, size=64).level_mpp[0] == (0.499, 0.499)
+
+
+def test_a_changed_slide_is_a_pyramid_again(tmp_path):
+    path = slide(tmp_path / "a.tiff", levels=2)
+    reader = SlideReader(path, mpp=None, size=128)
+    reader.rewrite(tmp_path / "b.tiff", lambda record: np.flip(record.data, -1))
+    found = SlideReader(tmp_path / "b.tiff", mpp=None, size=128)
+    assert found.level_mpp == [(0.5, 0.5), (1.0, 1.0), (2.0, 2.0)]
+    np.testing.assert_array_equal(found.places, reader.places)
+    np.testing.assert_array_equal(found.read(5).data, np.flip(reader.read(5).data, -1))
+    with pytest.raises(WriteError, match="mpp=None"):
+        SlideReader(path, mpp=1.0, size=128).rewrite(tmp_path / "c.tiff", lambda r: 1 - r.data)
+
+
+def test_slides_are_split_by_patient_and_give_so_many_tiles(tmp_path):
+    rows = ["path,label,subject"]
+    for patient in range(6):
+        name = f"{patient}.tiff"
+        slide(tmp_path / name, size=512, levels=1)
+        rows.append(f"{name},{('benign', 'malignant')[patient % 2]},p{patient}")
+    (tmp_path / "slides.csv").write_text("\n".join(rows) + "\n")
+    data = Images(source=tmp_path / "slides.csv", mpp=0.5, tiles=3, size=64, shots=None)
+    parts = data.splits()
+    assert {name: len(items) for name, items in parts.items()} == {"train": 6, "val": 6, "test": 6}
+    owners = [{item.subject for item in items} for items in parts.values()]
+    assert sum(map(len, owners)) == 6
+    image = next(iter(data.test_dataloader()))["image"]
+    np.testing.assert_allclose(image[:, :, 32, 32], np.tile(np.array(STAIN) / 255, (6, 1)), 0.01)
+
+
+def test_slides_in_folders_need_a_subject_like_any_picture(tmp_path):
+    (tmp_path / "benign").mkdir()
+    slide(tmp_path / "benign" / "p3_a.tiff", size=512, levels=1)
+    with pytest.raises(RecipeError, match="whose image"):
+        Images(source=tmp_path).items()
+    items = Images(source=tmp_path, subject=r"(p\d+)_", tiles=4, size=64).items()
+    assert [item.subject for item in items] == ["p3"] * 4
+    assert len({item.part for item in items}) == 4
+
+
+def test_tiled_files_are_slides_and_others_are_pictures(tmp_path):
+    tifffile.imwrite(tmp_path / "picture.tif", np.zeros((64, 64, 3), np.uint8), photometric="rgb")
+    assert not is_slide(tmp_path / "picture.tif")
+    assert is_slide(slide(tmp_path / "slide.tif", size=256, levels=1))
+    assert is_slide(tmp_path / "any.svs")
+    assert not is_slide(tmp_path / "any.png")
+
+
+def test_of_a_slide_so_many_tiles_are_looked_at(tmp_path):
+    views = list(read_views(slide(tmp_path / "a.tiff"), mpp=0.5, size=64, most=5))
+    assert [view.shape for view in views] == [(64, 64, 3)] * 5
+
+
+def test_tiles_that_decode_to_gigabytes_are_refused(tmp_path):
+    path = slide(tmp_path / "a.tiff", size=256, levels=1)
+    with tifffile.TiffFile(path, mode="r+") as file:
+        for name in ("TileWidth", "TileLength", "ImageWidth", "ImageLength"):
+            file.pages[0].tags[name].overwrite(1 << 15)
+    with pytest.raises(ReadError, match="decode to 3,221,225,472 bytes"):
+        SlideReader(path)
+
+
+def test_pixels_that_are_not_rgb_are_refused(tmp_path):
+    grey = np.zeros((256, 256), np.uint16)
+    path = tmp_path / "a.tiff"
+    tifffile.imwrite(path, grey, tile=(256, 256), resolution=(2e4, 2e4), resolutionunit=3)
+    with pytest.raises(ReadError, match="uint16 in 1 channels"):
+        SlideReader(path)
+
+
+def test_other_files_that_a_slide_names_are_not_opened(tmp_path):
+    """OME-XML may spread an image over files; a name in it would be a way to read any file."""
+    options = {"tile": (256, 256), "photometric": "rgb", "metadata": {"axes": "YXS"}, "ome": True}
+    for name, colour in (("a", STAIN), ("b", (10, 90, 20))):
+        pixels = np.full((512, 512, 3), colour, np.uint8)
+        tifffile.imwrite(tmp_path / f"{name}.ome.tif", pixels, **options)
+    with tifffile.TiffFile(tmp_path / "a.ome.tif", mode="r+") as file:
+        tag = file.pages[0].tags["ImageDescription"]
+        other = f'><UUID FileName="{tmp_path}/b.ome.tif">urn:uuid:1</UUID></TiffData>'
+        tag.overwrite(tag.value.replace('PlaneCount="1"/>', f'PlaneCount="1"{other}').encode())
+    reader = SlideReader(tmp_path / "a.ome.tif", scanned_mpp=0.5)
+    assert np.rint(255 * reader.read(0).data[0, 0]).tolist() == list(STAIN)
+
+
+def test_without_its_library_a_slide_says_what_to_install(tmp_path, monkeypatch):
+    path = slide(tmp_path / "a.tiff", size=256, levels=1)
+    monkeypatch.setitem(sys.modules, "tiffslide", None)
+    with pytest.raises(ImportError):
+        importlib.import_module("tiffslide")
+    with pytest.raises(ReadError, match=r"scionwood-biomed\[slides\]"):
+        SlideReader(path)
