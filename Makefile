@@ -44,17 +44,18 @@ bench: $(DONE)
 	$(BIN)/python benchmarks/continual.py
 	$(BIN)/python benchmarks/crash_edge.py
 	$(BIN)/python benchmarks/crash_suite.py
-	$(BIN)/python benchmarks/crash_tables.py
+	$(BIN)/python benchmarks/crash_predict.py
 	$(BIN)/python benchmarks/unir.py
 	$(BIN)/python benchmarks/bangla.py
+	$(BIN)/python benchmarks/biomed.py
+	$(BIN)/python benchmarks/bangla_generation.py
 	$(BIN)/python benchmarks/methods
 	$(BIN)/python benchmarks/pde_data.py
 	$(BIN)/python benchmarks/pde_memory.py
 	$(BIN)/python benchmarks/pde_recipes.py
 	$(BIN)/python benchmarks/pde_online.py
-	$(BIN)/python benchmarks/pde_transfer.py --equations Gray-Scott
-	$(BIN)/python benchmarks/pde_tables.py
-	$(BIN)/python benchmarks/tables.py
+	$(BIN)/python benchmarks/pde_transfer.py
+	$(BIN)/python benchmarks/tables
 
 # From a noisy SEG-Y file to a denoised one: train, simulate, denoise, compare; then foreign noise, with
 # the adapter fitted to each gather.

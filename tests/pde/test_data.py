@@ -55,7 +55,9 @@ def test_frames_at_the_beginning_are_skipped() -> None:
 def test_any_number_of_an_equation_can_be_set() -> None:
     options = {"equation": "kolmogorov_flow", **SMALL, "n_frames": 2, "interval": 20.0}
     ends = [
-        Trajectories(parameters={"forcing": 5.0, "viscosity": 0.05, "forcing_mode": mode}, **options)
+        Trajectories(
+            parameters={"forcing": 5.0, "viscosity": 0.05, "forcing_mode": mode}, **options
+        )
         for mode in (1, 3)
     ]
     profiles = [made.trajectories("test")[0, -1, 0].mean((0, 2)) for made in ends]

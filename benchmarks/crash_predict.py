@@ -1,0 +1,155 @@
+"""How long a prediction takes: a hat of about 2,000 nodes, 21 frames, the shipped network.
+
+    python benchmarks/crash_predict.py
+
+One thread: CPU times, and wall times, which other work on the machine lengthens (its load is beside
+them): medians over rounds, and the least. What is timed is what `scionwood crash predict` does
+between reading and writing: morphing the grids and encoding the part, then the network. Beside it
+the simulation of the same part with the project's solver, once, after its compilation. Checked: the
+prediction of one and of two threads is the same to 1e-5 of the largest value, clamped nodes stay at
+zero. Writes benchmarks/results/crash_predict.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import platform
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from rich.progress import track
+
+from scionwood import atomic_path
+from scionwood_crash.backbones import mask_morph_unet
+from scionwood_crash.encode import Encoded, Encoder, outward
+from scionwood_crash.model import SIZES
+from scionwood_crash.part import Part
+from scionwood_crash.solver.explicit import Options
+from scionwood_crash.solver.solve import solve
+from scionwood_crash.suite.families import Design, hat
+
+RESULTS = Path(__file__).parent / "results" / "crash_predict.csv"
+MESH, FINE = 9.2, 6.4
+"""mm, which makes about 2,000 nodes, and 4,000 for the morphing alone."""
+FRAMES = 21
+
+
+def design(size: float = MESH) -> Design:
+    return hat(np.random.default_rng(4), size)
+
+
+def part(made: Design) -> Part:
+    shell = made.shell
+    times = np.linspace(0, made.duration, FRAMES)
+    given = (shell.nodes, shell.quads, shell.thickness, shell.held, shell.materials[0])
+    return Part(*given, made.impactor, times, family="hat")
+
+
+def simulation(made: Design, duration: float) -> float:
+    """CPU seconds; a short one first compiles the solver."""
+    options = Options(friction=made.impactor.friction)
+    start = time.process_time()
+    solve(made.shell, made.impactor, duration=duration, n_frames=FRAMES, options=options)
+    return time.process_time() - start
+
+
+def measure(run: Callable[[], Any], rounds: int, clock: Callable[[], float]) -> list[float]:
+    run()
+    found = []
+    for _ in range(rounds):
+        start = clock()
+        run()
+        found.append(clock() - start)
+    return found
+
+
+def rows(rounds: int) -> list[dict[str, Any]]:
+    made, fine = design(), part(design(FINE))
+    given = part(made)
+    model, encoder = (
+        mask_morph_unet(size="small", weights="shipped").eval(),
+        Encoder(SIZES["small"]),
+    )
+    encoded = encoder.encode(given)
+
+    @torch.no_grad()
+    def network(found: Encoded = encoded) -> np.ndarray:
+        return outward(model(*found.graph), found.frame)
+
+    stages: dict[str, Callable[[], Any]] = {
+        "morph and encode": lambda: encoder.encode(given),
+        "network": network,
+        "prediction": lambda: network(encoder.encode(given)),
+        "morph and encode, twice the nodes": lambda: encoder.encode(fine),
+    }
+    found: list[dict[str, Any]] = []
+    torch.set_num_threads(1)
+    for kind, clock in track([("CPU", time.process_time), ("wall", time.perf_counter)], "timing"):
+        for name, run in stages.items():
+            times = measure(run, rounds, clock)
+            row = {"stage": name, "time": kind}
+            found.append(row | {"median_s": median(times), "least_s": min(times)})
+    first = network()
+    torch.set_num_threads(2)
+    check(first, network(), given)
+    simulation(made, 0.05)
+    seconds = simulation(made, made.duration)
+    row = {"stage": "simulation", "time": "CPU"}
+    found.append(row | {"median_s": seconds, "least_s": seconds})
+    ours = found[2]["median_s"]
+    for row in found:
+        row["times_prediction"] = f"{row['median_s'] / ours:.2f}" if row["time"] == "CPU" else ""
+        row |= {name: f"{row[name]:.3f}" for name in ("median_s", "least_s")}
+        nodes = len(fine.points if "twice" in row["stage"] else given.points)
+        row |= {"nodes": nodes, "frames": FRAMES, "rounds": rounds}
+    return found
+
+
+def check(first: np.ndarray, second: np.ndarray, given: Part) -> None:
+    """Two thread counts agree, and what is held stays."""
+    largest = np.abs(first).max()
+    np.testing.assert_allclose(second, first, rtol=0, atol=1e-5 * largest)
+    assert largest > 1
+    assert not first[:, given.held].any()
+
+
+def processor() -> str:
+    """Its name, where the system tells."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.is_file() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    machine = {
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+    table = [row | machine for row in rows(options.rounds)]
+    with atomic_path(options.output) as path, path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(table[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(table)
+    for row in table:
+        print(*row.values(), sep="\t")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""Few-shot methods on images, wordings, new classes, and what splits hide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from text import Row, Tables, read, spread, table
+
+WORDED = ("2", "8")
+"""Numbers of shots of the table of wordings."""
+BASELINE, OURS = "single_template", "dual_anchor"
+
+
+def biomed_leakage() -> str:
+    """What training and test share, and what a probe seems to reach, by the way of splitting."""
+    names = {
+        "shared_subjects": "subjects in training and test",
+        "share_of_test": "share of test images of these",
+        "probe_accuracy": "linear probe, 5-fold accuracy",
+    }
+    rows = {row["split"]: row for row in read("biomed_leakage")}
+    lines = [
+        [title, *(_number(rows[way][name]) for way in ("by_image", "by_subject"))]
+        for name, title in names.items()
+    ]
+    return table(["", "split by image", "split by subject"], lines)
+
+
+def biomed_few_shot() -> str:
+    """Accuracy by method and shots, with the wording of training."""
+    rows = _rows("few-shot")
+    counts = sorted({int(row["shots"]) for row in rows} - {0})
+    lines = []
+    for method in _methods(rows):
+        mine = [row for row in rows if row["method"] == method]
+        cells = [
+            _over(mine if method == "zero_shot" else _with(mine, str(count)), "accuracy")
+            for count in counts
+        ]
+        lines.append([_name(method), f"{int(mine[0]['trainable']):,}", *cells])
+    return table(["method", "trained", *(f"K = {count}" for count in counts)], lines)
+
+
+def biomed_wordings() -> str:
+    """Accuracy under other wordings and calibration, and what is gained on a single template."""
+    columns = ("accuracy", "wording_mean", "wording_worst", "wording_spread", "ece")
+    lines = []
+    for count in WORDED:
+        rows = [r for r in _rows("few-shot") if r["shots"] in ("0", count)]
+        for method in _methods(rows):
+            mine = [row for row in rows if row["method"] == method]
+            lines.append([count, _name(method), *(_over(mine, name) for name in columns)])
+        lines.append([count, "*dual anchor minus single template*", *_gains(rows, columns)])
+    head = ["trained wording", "six others: mean", "worst", "spread", "ECE"]
+    return table(["K", "method", *head], lines)
+
+
+def biomed_novel() -> str:
+    """Accuracy on the classes of training, on the others, and the harmonic mean."""
+    rows = _rows("base-to-novel")
+    columns = ("accuracy", "novel", "harmonic")
+    lines = []
+    for method in _methods(rows):
+        mine = [row for row in rows if row["method"] == method]
+        lines.append([_name(method), *(_over(mine, name) for name in columns)])
+    return table(["method", "base", "novel", "harmonic mean"], lines)
+
+
+def _rows(part: str) -> list[Row]:
+    return [row for row in read("biomed") if row["part"] == part]
+
+
+def _with(rows: Sequence[Row], shots: str) -> list[Row]:
+    return [row for row in rows if row["shots"] == shots]
+
+
+def _methods(rows: Sequence[Row]) -> list[str]:
+    """In the order of `arms.METHODS`."""
+    from scionwood_biomed.arms import METHODS
+
+    return sorted({row["method"] for row in rows}, key=METHODS.index)
+
+
+def _name(method: str) -> str:
+    return method.replace("_", " ")
+
+
+def _over(rows: Sequence[Row], name: str) -> str:
+    return spread([float(row[name]) for row in rows], ".3f")
+
+
+def _gains(rows: Sequence[Row], columns: Sequence[str]) -> list[str]:
+    """Differences for each seed, whose shots are the same."""
+    seeds = sorted({row["seed"] for row in rows})
+
+    def of(method: str, seed: str, name: str) -> float:
+        (value,) = (r[name] for r in rows if (r["method"], r["seed"]) == (method, seed))
+        return float(value)
+
+    return [
+        spread([of(OURS, s, name) - of(BASELINE, s, name) for s in seeds], "+.3f")
+        for name in columns
+    ]
+
+
+def _number(value: str) -> str:
+    return value if value.isdigit() else f"{float(value):.3f}"
+
+
+TABLES: Tables = {
+    "biomed_leakage": biomed_leakage,
+    "biomed_few_shot": biomed_few_shot,
+    "biomed_wordings": biomed_wordings,
+    "biomed_novel": biomed_novel,
+}

@@ -1,0 +1,74 @@
+"""Fused adapters and the prefix cache."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from text import Row, Tables, interval, read, table
+
+RIVALS = ("frozen", "full fine-tuning", "peft", "peft, bf16 adapters")
+LAYER_RIVALS = (*RIVALS, "peft, compiled", "addmm by hand", "ours, dropout", "peft, dropout")
+STEP_RIVALS = (*RIVALS, "ours, float32")
+KEPT = (*RIVALS, "ours")
+
+
+def lora_layer() -> str:
+    """Forward and backward of one layer: peers over ours, and our error over eager's."""
+    rows = [r for r in read("lora_layer") if r["note"] or r["pass"] == "forward+backward"]
+    keys, lines = ("device", "dtype", "layer", "rank"), []
+    for key, found in _grouped(rows, *keys):
+        times = [interval(found.get(name)) for name in LAYER_RIVALS]
+        ours = found["ours"]
+        lines.append([*key, f"{float(ours['median_ms']):.1f}", *times, ours["error_over_eager"]])
+    return table([*keys, "ours, ms", *LAYER_RIVALS, "error over eager's"], lines)
+
+
+def lora_step() -> str:
+    """A training step: peers over ours."""
+    rows = [row for row in read("lora_step") if row["pass"] == "step"]
+    keys, lines = ("device", "model", "regime", "targets"), []
+    for key, found in _grouped(rows, *keys):
+        times = [interval(found.get(name)) for name in STEP_RIVALS]
+        lines.append([*key, f"{float(found['ours']['median_ms']):.0f}", *times])
+    return table([*keys, "ours, ms", *STEP_RIVALS], lines)
+
+
+def lora_memory() -> str:
+    """MiB kept for the backward pass."""
+    keys, lines = ("device", "model", "regime", "targets", "dropout"), []
+    for key, found in _grouped(read("lora_memory"), *keys):
+        sizes = [f"{float(found[n]['mib']):.1f}" if n in found else "" for n in KEPT]
+        lines.append([*key, *sizes, found["ours"]["over_frozen"]])
+    return table([*keys, *KEPT, "ours over frozen"], lines)
+
+
+def prefix_cache() -> str:
+    """A step with the last blocks adapted, and the features of the others kept."""
+    lines = [
+        [
+            row["rival"],
+            row["median_s"],
+            f"{row['times_faster']} ({row['ci_low']} to {row['ci_high']})",
+            row["bytes_a_sample"],
+            row["gradient_error"],
+        ]
+        for row in read("prefix_cache")
+    ]
+    head = ["ViT-S/16, last 4 blocks, batch 8", "step, s", "times faster", "bytes a sample"]
+    return table([*head, "gradient's error"], lines)
+
+
+def _grouped(rows: Sequence[Row], *keys: str) -> list[tuple[tuple[str, ...], dict[str, Row]]]:
+    """Rows by arm for every combination of the keys' values, in the order of the file."""
+    groups: dict[tuple[str, ...], dict[str, Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[key] for key in keys), {})[row["arm"]] = row
+    return list(groups.items())
+
+
+TABLES: Tables = {
+    "lora_layer": lora_layer,
+    "lora_step": lora_step,
+    "lora_memory": lora_memory,
+    "prefix_cache": prefix_cache,
+}

@@ -1,0 +1,104 @@
+"""Fields of PDEs: recipes, data, memory, times, transfer, the online loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from text import Row, Tables, interval, read, spread, table
+
+PRESETS = {"all-linear": "linear layers", "conv": "convolutions", "all": "all layers"}
+
+
+def data() -> str:
+    """Rates of reading, values that differ, memory, workers."""
+    rows, lines = read("pde_data"), []
+    for source in dict.fromkeys(row["source"] for row in rows):
+        found = {row["measure"]: row for row in rows if row["source"] == source}
+        cells = [_first(found, part) for part in ("crops", "unequal", "memory", "4 workers")]
+        lines.append([source, *cells])
+    head = ["random 64^3 crops, GB/s", "values unequal", "memory grown, MB"]
+    return table(["source", *head, "3 epochs, 4 workers, pairs/s"], lines)
+
+
+def memory() -> str:
+    """What is kept for the backward pass over full fine-tuning, and peft's time over ours."""
+    rows, lines = read("pde_memory"), []
+    kept = [row for row in rows if row["mib"]]
+    for targets, title in PRESETS.items():
+        for cubes in dict.fromkeys(row["cubes"] for row in kept):
+            found = {r["arm"]: r for r in kept if (r["targets"], r["cubes"]) == (targets, cubes)}
+            sizes = [f"{r['mib']} ({r['over_full']})" for r in (found["peft"], found["ours"])]
+            (full,) = (r["mib"] for r in kept if r["cubes"] == cubes and not r["targets"])
+            lines.append([title, found["ours"]["trained"], cubes, full, *sizes])
+    return table(["LoRA on", "trained", "cubes", "full, MiB", "peft (of full)", "ours"], lines)
+
+
+def times() -> str:
+    """Forward and backward: peers over ours."""
+    rows, lines = [row for row in read("pde_memory") if row["times_ours"]], []
+    for targets, title in PRESETS.items():
+        found = {row["arm"]: row for row in rows if row["targets"] == targets}
+        peers = ("peft", "full fine-tuning", "ours, compiled")
+        cells = [interval(found.get(name)) for name in peers]
+        ours = found["ours"]
+        time = f"{float(ours['median_ms']):.0f}"
+        lines.append([title, ours["cubes"], time, *cells, ours["gradient_distance"]])
+    head = ["LoRA on", "cubes", "ours, ms", "peft over ours", "full fine-tuning over ours"]
+    head += ["ours compiled over ours"]
+    return table([*head, "gradients from peft's"], lines)
+
+
+def transfer() -> str:
+    """What trains and what it reaches on equations that the weights have not seen, over seeds."""
+    rows, lines = read("pde_transfer"), []
+    for key in dict.fromkeys((r["equation"], r["task"], r["arm"]) for r in rows):
+        found = [row for row in rows if (row["equation"], row["task"], row["arm"]) == key]
+        first = found[0]
+        share = int(first["trained"]) / int(first["parameters"])
+        line = [*key, f"{int(first['trained']):,} ({share:.1%})", first["lr"]]
+        for name in ("before", "vrmse", "persistence"):
+            line.append(_over_seeds(found, name))
+        lines.append(line)
+    head = ["equation", "task", "what trains", "parameters", "rate", "VRMSE before", "after"]
+    return table([*head, "persistence"], lines)
+
+
+def rollouts() -> str:
+    """Errors and distances of spectra by horizon, over seeds."""
+    rows, lines = [r for r in read("pde_transfer") if r["task"] == "dynamics"], []
+    columns = [f"{m}_{h}" for m in ("vrmse", "spectra") for h in ("1", "6:12", "13:30")]
+    for key in dict.fromkeys((r["equation"], r["arm"]) for r in rows):
+        found = [row for row in rows if (row["equation"], row["arm"]) == key]
+        lines.append([*key, *(_over_seeds(found, name, ".2f") for name in columns)])
+    head = [f"{m}, {h}" for m in ("VRMSE", "spectra") for h in ("step 1", "6:12", "13:30")]
+    return table(["equation", "what trains", *head], lines)
+
+
+def online() -> str:
+    """How fast the solvers are, and how long training waits for them."""
+    lines = []
+    for row in read("pde_online"):
+        share = f"{float(row['waiting_share']):.1%}"
+        settings = [row[name] for name in ("points", "workers", "reuse")]
+        lines.append([*settings, row["frames_per_s"], row["cubes_per_s"], row["step_ms"], share])
+    head = ["points", "workers", "mean uses of a cube", "frames/s", "cubes/s", "a step, ms"]
+    return table([*head, "waiting"], lines)
+
+
+def _first(rows: dict[str, Row], part: str) -> str:
+    return next((row["median"] for measure, row in rows.items() if part in measure), "")
+
+
+def _over_seeds(rows: Sequence[Row], name: str, form: str = ".3f") -> str:
+    """Mean and standard deviation; empty where the measure does not apply."""
+    return spread([float(row[name]) for row in rows if row.get(name)], form)
+
+
+TABLES: Tables = {
+    "pde_data": data,
+    "pde_memory": memory,
+    "pde_times": times,
+    "pde_transfer": transfer,
+    "pde_rollouts": rollouts,
+    "pde_online": online,
+}

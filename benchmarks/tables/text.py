@@ -1,0 +1,54 @@
+"""Tables of results as the text of a page: read, format, and put between marks."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+
+RESULTS = Path(__file__).parents[1] / "results"
+MARK = re.compile(r"(<!-- table: ([a-z_]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+Row = dict[str, str]
+Tables = Mapping[str, Callable[[], str]]
+
+
+def read(name: str) -> list[Row]:
+    """The rows of a file of results."""
+    with (RESULTS / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def spread(values: Sequence[float], form: str) -> str:
+    """Mean and standard deviation over seeds; one value alone; nothing where there is none."""
+    if len(values) < 2:
+        return "".join(f"{value:{form}}" for value in values)
+    return f"{mean(values):{form}} ± {stdev(values):{form.lstrip('+z')}}"
+
+
+def interval(row: Row | None) -> str:
+    """A ratio and its 95 % interval; nothing where the arm did not run."""
+    if row is None or not row["times_ours"]:
+        return ""
+    middle, low, high = (float(row[name]) for name in ("times_ours", "ci_low", "ci_high"))
+    return f"{middle:.2f} ({low:.2f} to {high:.2f})"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Lines of Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def fill(text: str, tables: Tables) -> str:
+    """A page with every table between `<!-- table: NAME -->` and `<!-- end -->` made anew.
+
+    Args:
+        text: of the page.
+        tables: by name; a mark of another name is left alone.
+    """
+    return MARK.sub(
+        lambda found: found[1] + tables[found[2]]() + found[3] if found[2] in tables else found[0],
+        text,
+    )
