@@ -87,10 +87,11 @@ def test_the_loss_counts_parts_and_not_nodes(batch: dict) -> None:
     graph, true = batch["graph"], batch["displacement"]
     alone = []
     predicted = task.predict(batch)[0].detach()
+    direction = graph.condition[:, 12:15]
     for at in range(len(graph.condition)):
         mine = graph.batch == at
-        gap = (predicted - true)[mine].square().sum()
-        alone.append(gap / true[mine].square().sum())
+        gap = (predicted - true)[mine].norm(dim=-1).mean()
+        alone.append(gap / (true[mine] @ direction[at]).max())
     assert task.losses(batch)["loss"].item() == pytest.approx(float(torch.stack(alone).mean()))
     assert task.batch_size(batch) == 4
 
@@ -201,7 +202,11 @@ def test_predict_and_evaluate_from_the_command_line(
         "deformed.gif",
         "intrusion.png",
         "error.png",
+        f"probe-{errors['intrusion_node'][0]}.png",
+        "report.html",
     }
+    assert str(round(errors["med"], 4))[:4] in (figures / "report.html").read_text()
+    assert "distance" in errors["familiarity"], "what the network said of the part is in its file"
 
 
 @pytest.mark.parametrize(

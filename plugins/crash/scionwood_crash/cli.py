@@ -84,16 +84,19 @@ def evaluate(
     as_json: bool = False,
     force: bool = False,
 ) -> None:
-    """Print mean Euclidean distance and maximum intrusion by time, and where it is.
+    """Print mean Euclidean distance and maximum intrusion by time, and where it is; or report them.
 
-    Where both files have plastic strain, the energy that the sheet takes up is beside them.
+    Where both files have plastic strain, an estimate of the energy that the sheet absorbs is beside
+    them. The report is one HTML page, `report.html`, with tables, figures and an animation inside.
 
     Args:
         predicted: a file that `predict` wrote, or any simulation of the same mesh and times.
         true: what came about.
         direction: of the impact; that of the true file's features, or else (0, 0, -1), where null.
-        probes: node numbers of the file, whose motion is given too, with its derivatives.
-        figures: also draw the deformed shapes, the curves and an animation into this folder.
+        probes: node numbers of the file, whose displacement, velocity and acceleration are given
+            too; the node of the true maximum intrusion where null.
+        figures: a folder for the report and its figures: the deformed shapes coloured by error,
+            curves over time, the motion of probes, an animation.
         as_json: print JSON.
         force: replace figures that are there.
 
@@ -106,12 +109,13 @@ def evaluate(
 
     from scionwood_crash import evaluate as measure
     from scionwood_crash.readers import open_series
+    from scionwood_crash.report import write_report
 
     given, wanted = open_series(Path(predicted)), open_series(Path(true))
     defaults = zip("xyz", (0.0, 0.0, -1.0), strict=True)
     stated = [wanted.features.get(f"impactor_direction_{axis}", value) for axis, value in defaults]
     errors = measure.compare(given, wanted, np.array(direction or stated), probes or [])
     if figures is not None:
-        measure.draw(given, wanted, errors, Path(figures), overwrite=force)
+        write_report(given, wanted, errors, Path(figures), overwrite=force)
     length = wanted.mesh.units.length
     print(json.dumps(errors, indent=1) if as_json else measure.text(errors, length))

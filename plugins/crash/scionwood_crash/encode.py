@@ -20,6 +20,7 @@ from scionwood_crash.morph import Frame, Surface, canonical_frame, parametrise, 
 from scionwood_crash.morph.parametrise import Fallback
 from scionwood_crash.part import Part, gaps, unit
 from scionwood_crash.solver.model import Impactor, Material
+from scionwood_crash.strength import HEAVIEST, strength
 
 LENGTH = 100.0
 """The unit of length inside the networks, mm."""
@@ -178,7 +179,8 @@ def _condition(part: Part, surface: Surface, frame: Frame, gap: np.ndarray) -> n
     hit, sheet = part.impactor, part.material
     inside = frame.inward(part.points)
     length, height, width = np.ptp(inside, axis=0)
-    mass = min(hit.mass, 1e4)
+    mass = min(hit.mass, HEAVIEST)
+    touched = frame.inward(_touched(part, gap))
     mean = float(surface.areas @ part.thickness / surface.areas.sum())
     found = [
         hit.kind == "cylinder",
@@ -194,8 +196,9 @@ def _condition(part: Part, surface: Surface, frame: Frame, gap: np.ndarray) -> n
         math.log(max(height, 1.0) / 60),
         math.log(max(width, 1.0) / 100),
         *frame.turned(unit(np.array(hit.direction, np.float64))),
-        *frame.inward(_touched(part, gap)) / LENGTH,
+        *touched / LENGTH,
         math.log(part.duration / 10),
+        *strength(part, surface, frame, touched),
     ]
     if len(found) != CONDITIONS:
         raise AssertionError(f"{len(found)} conditions")

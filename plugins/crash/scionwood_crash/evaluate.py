@@ -1,16 +1,15 @@
-"""A prediction beside the truth, both as series: errors by time, and figures."""
+"""A prediction beside the truth, both as series: errors by time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from scionwood import RecipeError, atomic_path
-from scionwood_crash.figures import animate, deformed, over_time
+from scionwood import RecipeError
+from scionwood_crash.inference import DISTANCE, LIMIT, verdict
 from scionwood_crash.mesh import CrashSeries
 from scionwood_crash.outputs import absorbed_energy, probe
 from scionwood_crash.part import unit
@@ -35,36 +34,57 @@ def compare(
 
     Returns:
         By time: `med`, the mean Euclidean distance of nodes; `intrusion_true` and
-        `intrusion_predicted`, the largest displacement along the impact. Of the whole: `med`,
-        `intrusion_error` in percent, `intrusion_node` (true and predicted), `rel_l2` of positions
-        from the centre; the motion of each of `probes`; by time `energy_true` and
-        `energy_predicted`, J, where both have plastic strain.
+        `intrusion_predicted`, the largest displacement along the impact; where both have plastic
+        strain `energy_true` and `energy_predicted`, J. Of the whole: `med`, `med_share` over the
+        true maximum intrusion in percent, `intrusion_error` in percent, `intrusion_node` (true and
+        predicted), `rel_l2` of positions from the centre; the motion of each of `probes`, or of the
+        node of the true maximum intrusion where there are none and three states or more;
+        `familiar` and `familiarity`, what the network said of the part.
 
     Raises:
         RecipeError: the two differ in nodes or times, or there is no such probe.
     """
+    _check_alike(predicted, true)
+    given, wanted = predicted.displacement(), true.displacement()
+    along = unit(np.asarray(direction, np.float64))
+    depths = [each @ along for each in (wanted, given)]
+    found = _intrusions(depths, true.mesh.node_ids)
+    default = found["intrusion_node"][:1] if len(true) > 2 else []
+    by_time = {
+        "med": np.linalg.norm(given - wanted, axis=2).mean(1).tolist(),
+        "intrusion_true": depths[0].max(1).tolist(),
+        "intrusion_predicted": depths[1].max(1).tolist(),
+        **_energies(predicted, true),
+    }
+    med = float(np.mean(by_time["med"]))
+    place = true.mesh.points - true.mesh.points.mean(0) + wanted
+    return {
+        "times": true.times.tolist(),
+        "direction": along.tolist(),
+        "by_time": by_time,
+        "med": med,
+        "med_share": 100 * med / max(abs(found["intrusion_true"]), 1e-9),
+        **found,
+        "rel_l2": float(np.sqrt(np.square(given - wanted).sum() / np.square(place).sum())),
+        "probes": {str(e): _probed(true, (wanted, given), e) for e in probes or default},
+        **_familiarity(predicted.features),
+    }
+
+
+def _check_alike(predicted: CrashSeries, true: CrashSeries) -> None:
     shapes = [(len(each.mesh.points), len(each.times)) for each in (predicted, true)]
     if shapes[0] != shapes[1] or not np.allclose(predicted.times, true.times, rtol=1e-3, atol=1e-6):
         rule = f"{shapes[0]} nodes and states, and the truth {shapes[1]}; equal times are needed"
         raise RecipeError("predicted series", rule, "Predict on the mesh and times of the truth")
-    given, wanted = predicted.displacement(), true.displacement()
-    gap = np.linalg.norm(given - wanted, axis=2)
-    place = true.mesh.points - true.mesh.points.mean(0) + wanted
-    along = unit(np.asarray(direction, np.float64))
-    depths = [each @ along for each in (wanted, given)]
-    return {
-        "times": true.times.tolist(),
-        "by_time": {
-            "med": gap.mean(1).tolist(),
-            "intrusion_true": depths[0].max(1).tolist(),
-            "intrusion_predicted": depths[1].max(1).tolist(),
-            **_energies(predicted, true),
-        },
-        "med": float(gap.mean()),
-        **_intrusions(depths, true.mesh.node_ids),
-        "rel_l2": float(np.sqrt(np.square(given - wanted).sum() / np.square(place).sum())),
-        "probes": {str(each): _probed(true, (wanted, given), each) for each in probes},
-    }
+
+
+def _familiarity(features: Mapping[str, float]) -> Errors:
+    """What `predict` noted: whether the part was like those of the training."""
+    if DISTANCE not in features:
+        return {"familiar": True, "familiarity": "How new this part is was not measured."}
+    distance, limit = features[DISTANCE], features[LIMIT]
+    text = verdict(distance, limit)
+    return {"familiar": distance <= limit, "familiarity": text}
 
 
 def _intrusions(depths: Sequence[np.ndarray], numbers: np.ndarray) -> Errors:
@@ -111,42 +131,10 @@ def text(errors: Errors, unit_of_length: str) -> str:
     rows += [" ".join(f"{value:>16.4g}" for value in row) for row in zip(*columns, strict=True)]
     true, given = errors["intrusion_node"]
     rows += [
-        f"MED {errors['med']:.4g}, relative L2 of positions {errors['rel_l2']:.3g}",
+        f"MED {errors['med']:.4g}, {errors['med_share']:.2f} % of the maximum intrusion; "
+        f"relative L2 of positions {errors['rel_l2']:.3g}",
         f"maximum intrusion {errors['intrusion_predicted']:.4g} at node {given}, true "
         f"{errors['intrusion_true']:.4g} at node {true}: off by {errors['intrusion_error']:.2f} %",
     ]
+    rows.append(str(errors["familiarity"]))
     return "\n".join(rows)
-
-
-def draw(
-    predicted: CrashSeries, true: CrashSeries, errors: Errors, folder: Path, *, overwrite: bool
-) -> None:
-    """Write the deformed shape, the curves and an animation into a folder.
-
-    Args:
-        predicted: of the same mesh and times.
-        true: what came about.
-        errors: of `compare`.
-        folder: made where it is missing.
-        overwrite: replace files that are there.
-
-    Raises:
-        OutputExistsError: a file exists and `overwrite` is false.
-    """
-    mesh, times = true.mesh, np.asarray(errors["times"])
-    last = [each.read(len(times) - 1).displacement for each in (true, predicted)]
-    by_time = {name: np.asarray(values) for name, values in errors["by_time"].items()}
-    lines = {"true": by_time["intrusion_true"], "predicted": by_time["intrusion_predicted"]}
-    length, time = mesh.units.length, mesh.units.time
-    figures = {
-        "deformed": deformed(mesh.points, mesh.cells, *last, title=f"at {times[-1]:g} {time}"),
-        "intrusion": over_time(times, lines, label=f"maximum intrusion, {length}", unit=time),
-        "error": over_time(
-            times, {"MED": by_time["med"]}, label=f"mean distance, {length}", unit=time
-        ),
-    }
-    for name, figure in figures.items():
-        with atomic_path(folder / f"{name}.png", overwrite=overwrite) as part:
-            figure.savefig(part, dpi=120)
-    histories = {"true": true.displacement(), "predicted": predicted.displacement()}
-    animate(mesh.points, mesh.cells, histories, folder / "deformed.gif", overwrite=overwrite)

@@ -29,6 +29,7 @@ def deformed(
     predicted: np.ndarray,
     *,
     title: str = "",
+    unit: str = "mm",
 ) -> Figure:
     """The true and the predicted shape side by side, coloured by the distance between them.
 
@@ -38,6 +39,7 @@ def deformed(
         true: (node, 3), displacements in mm.
         predicted: (node, 3), mm.
         title: above both.
+        unit: of length.
 
     Returns:
         The figure.
@@ -50,7 +52,8 @@ def deformed(
         shape = points + moved
         faces = _faces(axes, shape, cells, error, scale, (shape.min(0), shape.max(0)))
         axes.set_title(name)
-    figure.colorbar(faces, ax=figure.axes, shrink=0.7, label="distance to the true position, mm")
+    label = f"distance to the true position, {unit}"
+    figure.colorbar(faces, ax=figure.axes, shrink=0.7, label=label)
     figure.suptitle(title, parse_math=False)
     return figure
 
@@ -121,6 +124,39 @@ def over_time(
     axes.grid(alpha=0.3)
     if len(values) > 1:
         axes.legend()
+    return figure
+
+
+def motions(
+    times: np.ndarray,
+    found: Mapping[str, Mapping[str, np.ndarray]],
+    *,
+    length: str = "mm",
+    time: str = "ms",
+) -> Figure:
+    """Displacement, velocity and acceleration of a node over time, below each other.
+
+    Args:
+        times: (frame,).
+        found: name -> `displacement`, `velocity` and `acceleration`, (frame,) each.
+        length: the unit of displacements.
+        time: the unit of time.
+
+    Returns:
+        The figure.
+    """
+    units = {"displacement": length, "velocity": f"{length}/{time}"}
+    units["acceleration"] = f"{length}/{time}²"
+    figure = Figure(figsize=(5.6, 6.4), layout="constrained")
+    every = figure.subplots(3, 1, sharex=True)
+    for axes, (quantity, unit) in zip(every, units.items(), strict=True):
+        for at, (name, values) in enumerate(found.items()):
+            style = "--" if name == "predicted" else "-"
+            axes.plot(times, values[quantity], style, color=COLOURS[at], label=name, marker=".")
+        axes.set_ylabel(f"{quantity}, {unit}")
+        axes.grid(alpha=0.3)
+    every[-1].set_xlabel(f"time ({time})")
+    every[-1].legend()
     return figure
 
 

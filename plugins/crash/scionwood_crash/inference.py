@@ -12,10 +12,12 @@ import torch
 from scionwood import RecipeError, load_run
 from scionwood_crash.encode import Encoder, outward
 from scionwood_crash.mesh import CrashSeries
-from scionwood_crash.model import CrashGraph
 from scionwood_crash.morph.parametrise import Fallback
 from scionwood_crash.part import Part
 from scionwood_crash.series import STRAIN, Setup, from_series
+
+DISTANCE, LIMIT = "novelty_distance", "novelty_limit"
+"""Features of a predicted series: how far the part is from the training's, and what is usual."""
 
 
 @final
@@ -28,7 +30,8 @@ class Predictor:
         device: where to compute.
 
     Attributes:
-        verdict: whether the last part was like those of the training.
+        distance: of the last part from those of the training.
+        limit: that 99 % of the training parts are within; 0 where it was not measured.
 
     Raises:
         TrainingError: the folder is no finished run.
@@ -38,7 +41,8 @@ class Predictor:
         self.task: Any = load_run(run, device)
         size, self.frames = self.task.backbone.size, int(self.task.backbone.frames)
         self.encoder, self.device = Encoder(size, fallback=fallback), device
-        self.verdict = ""
+        self.distance = 0.0
+        self.limit = float(self.task.backbone.novelty.limit)
 
     @torch.no_grad()
     def predict(self, part: Part) -> Part:
@@ -54,7 +58,7 @@ class Predictor:
             rule = f"the network predicts {self.frames} states, and the part has {len(part.times)}"
             raise RecipeError(f"part {part.name!r}", rule, "Give a mesh alone, or as many states")
         found = self.encoder.encode(part)
-        self.verdict = self._verdict(found.graph)
+        self.distance = float(self.task.backbone.novelty.cpu().of(found.graph))
         graph = [tensor.to(self.device) for tensor in found.graph]
         moved, strain = self.task.predict({"graph": graph})
         return replace(
@@ -62,16 +66,6 @@ class Predictor:
             displacement=outward(moved, found.frame),
             plastic_strain=None if strain is None else strain.T.double().cpu().numpy(),
         )
-
-    def _verdict(self, graph: CrashGraph) -> str:
-        """Whether the part is within the limit that 99 % of the training parts are within."""
-        novelty = self.task.backbone.novelty
-        limit, found = float(novelty.limit), float(novelty.cpu().of(graph))
-        if not limit:
-            return "how new this part is was not measured: the network was not trained in this run"
-        if found <= limit:
-            return f"like the training parts: distance {found:.2f}, limit {limit:.2f}"
-        return f"UNLIKE the training parts: distance {found:.2f}, limit {limit:.2f}"
 
     def on_series(self, series: CrashSeries, setup: Setup) -> CrashSeries:
         """A prediction on the mesh of a series, at its times if it has as many states.
@@ -83,10 +77,30 @@ class Predictor:
         alike = len(series) == self.frames
         given = series if alike else replace(series, times=series.times[:1])
         part = self.predict(from_series(given, setup, frames=self.frames))
-        return _on_mesh(series, part)
+        measured = {DISTANCE: self.distance, LIMIT: self.limit} if self.limit else {}
+        return _on_mesh(series, part, measured)
+
+    @property
+    def verdict(self) -> str:
+        """Whether the last part was like those of the training."""
+        return verdict(self.distance, self.limit)
 
 
-def _on_mesh(series: CrashSeries, part: Part) -> CrashSeries:
+def verdict(distance: float, limit: float) -> str:
+    """Whether a part is within the limit that 99 % of the training parts are within.
+
+    Args:
+        distance: of the part; see `model.novelty`.
+        limit: 0 where it was not measured.
+    """
+    if not limit:
+        return "how new this part is was not measured: the network was not trained in this run"
+    if distance <= limit:
+        return f"like the training parts: distance {distance:.2f}, limit {limit:.2f}"
+    return f"UNLIKE the training parts: distance {distance:.2f}, limit {limit:.2f}"
+
+
+def _on_mesh(series: CrashSeries, part: Part, measured: dict[str, float]) -> CrashSeries:
     """A part's history on all points of a mesh, in its units; points without a shell stay."""
     from scionwood_crash.series import _factors
 
@@ -97,5 +111,5 @@ def _on_mesh(series: CrashSeries, part: Part) -> CrashSeries:
     moved[:, np.unique(mesh.cells)] = part.displacement / length
     strain = {} if part.plastic_strain is None else {STRAIN: part.plastic_strain}
     return CrashSeries.from_arrays(
-        mesh, part.times / time, moved, cell_fields=strain, features=series.features
+        mesh, part.times / time, moved, cell_fields=strain, features={**series.features, **measured}
     )

@@ -9,20 +9,6 @@ from scionwood_crash.encode import LENGTH
 from scionwood_crash.model.graph import DIRECTION, CrashGraph
 
 
-def relative_error(predicted: Tensor, true: Tensor, batch: Tensor, parts: int) -> Tensor:
-    """The squared error of each part over its mean square, (parts,).
-
-    Args:
-        predicted: (N, T, 3).
-        true: (N, T, 3).
-        batch: (N,), the part of each node.
-        parts: how many there are.
-    """
-    wrong = _by_part((predicted - true).square().sum((1, 2)), batch, parts)
-    scale = _by_part(true.square().sum((1, 2)), batch, parts)
-    return wrong / scale.clamp_min(1e-12)
-
-
 def distances(predicted: Tensor, true: Tensor, batch: Tensor, parts: int) -> Tensor:
     """The mean Euclidean distance (MED) of each part at each time, (parts, T), in mm.
 
@@ -51,8 +37,20 @@ def intrusion(displacement: Tensor, graph: CrashGraph) -> Tensor:
     return low.scatter_reduce(0, index, along, "amax")
 
 
+def distance_loss(predicted: Tensor, true: Tensor, graph: CrashGraph) -> Tensor:
+    """The MED over the true maximum intrusion, (parts,).
+
+    Args:
+        predicted: (N, T, 3), in 100 mm.
+        true: (N, T, 3), in 100 mm.
+        graph: of these nodes.
+    """
+    by_time = distances(predicted, true, graph.batch, len(graph.condition))
+    return by_time.mean(1) / _deepest(intrusion(true, graph))
+
+
 def intrusion_loss(predicted: Tensor, true: Tensor, graph: CrashGraph) -> Tensor:
-    """The squared error of the intrusion over time over its mean square, (parts,).
+    """The error of the intrusion, mean over time, over the true maximum, (parts,).
 
     Args:
         predicted: (N, T, 3), in 100 mm.
@@ -60,7 +58,7 @@ def intrusion_loss(predicted: Tensor, true: Tensor, graph: CrashGraph) -> Tensor
         graph: of these nodes.
     """
     given, wanted = (intrusion(each, graph) for each in (predicted, true))
-    return (given - wanted).square().sum(1) / wanted.square().sum(1).clamp_min(1e-6)
+    return (given - wanted).abs().mean(1) / _deepest(wanted)
 
 
 def position_error(predicted: Tensor, true: Tensor, graph: CrashGraph) -> Tensor:
@@ -90,8 +88,7 @@ def measure(predicted: Tensor, true: Tensor, graph: CrashGraph) -> dict[str, Ten
         graph: of these nodes.
     """
     by_time = distances(predicted, true, graph.batch, len(graph.condition))
-    given, wanted = (intrusion(each, graph).amax(1) for each in (predicted, true))
-    wanted = wanted.clamp_min(1e-6)
+    given, wanted = (_deepest(intrusion(each, graph)) for each in (predicted, true))
     return {
         "med": by_time.mean(1),
         "med_last": by_time[:, -1],
@@ -103,3 +100,8 @@ def measure(predicted: Tensor, true: Tensor, graph: CrashGraph) -> dict[str, Ten
 
 def _by_part(values: Tensor, batch: Tensor, parts: int) -> Tensor:
     return values.new_zeros(parts, *values.shape[1:]).index_add(0, batch, values)
+
+
+def _deepest(depth: Tensor) -> Tensor:
+    """Over time, (parts,); at least a nanometre."""
+    return depth.amax(1).clamp_min(1e-6)

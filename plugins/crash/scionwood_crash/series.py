@@ -11,7 +11,7 @@ import numpy as np
 from scionwood import ReadError
 from scionwood_crash.mesh import CrashSeries, Frame, ShellMesh
 from scionwood_crash.part import Part, unit
-from scionwood_crash.solver.model import Impactor, Material
+from scionwood_crash.solver.model import COLUMNS, Impactor, Material
 from scionwood_crash.units import LENGTHS, MASSES, TIMES, Units
 
 OURS = Units("mm", "ms", "kg")
@@ -21,7 +21,6 @@ STRAIN = "plastic_strain"
 
 Hold = Literal["field", "ends", "low", "high"]
 Vector = tuple[float, float, float]
-_SHEET = ("young", "poisson", "density", "yield_stress", "hardening", "exponent", "rate")
 
 
 @final
@@ -78,7 +77,7 @@ def to_series(part: Part) -> CrashSeries:
 def features(part: Part) -> dict[str, float]:
     """What hits a part, and of what it is, as numbers by name."""
     hit = part.impactor
-    found = {f"material_{name}": float(getattr(part.material, name)) for name in _SHEET}
+    found = {f"material_{name}": float(getattr(part.material, name)) for name in COLUMNS}
     found["impactor_cylinder"] = float(hit.kind == "cylinder")
     for name in ("speed", "mass", "radius", "friction"):
         found[f"impactor_{name}"] = float(getattr(hit, name))
@@ -194,7 +193,7 @@ def _material(
     scales["density"] = mass / length**3
     given = {
         name: found[f"material_{name}"] * scales.get(name, 1.0)
-        for name in _SHEET
+        for name in COLUMNS
         if f"material_{name}" in found
     }
     return Material(**{"yield_stress": setup.yield_stress, **given})

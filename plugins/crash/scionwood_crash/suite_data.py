@@ -16,7 +16,7 @@ from scionwood_crash.encode import Coarse
 from scionwood_crash.model import SizeName
 from scionwood_crash.part import Part
 from scionwood_crash.solver.explicit import Options
-from scionwood_crash.solver.model import Impactor, Material
+from scionwood_crash.solver.model import COLUMNS, Impactor, Material
 from scionwood_crash.solver.solve import solve
 from scionwood_crash.suite.families import FAMILIES, design
 from scionwood_crash.suite.record import SUFFIX, Simulation
@@ -138,8 +138,7 @@ def to_part(found: Simulation) -> Part:
     Args:
         found: of one material.
     """
-    names = ("young", "poisson", "density", "yield_stress", "hardening", "exponent")
-    material = Material(**dict(zip(names, map(float, found.materials[0]), strict=False)))
+    material = Material(**dict(zip(COLUMNS, map(float, found.materials[0]), strict=True)))
     given: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in found.impactor.items()

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scionwood import Task
-from scionwood_crash.metrics import intrusion_loss, measure, relative_error
+from scionwood_crash.metrics import distance_loss, intrusion_loss, measure
 from scionwood_crash.model import CrashGraph
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ Schedule = Literal["constant", "cosine"]
 
 @final
 class Displacement(Task):
-    """Predict how a part deforms; the loss is each part's squared error over its mean square.
+    """Predict how a part deforms; the loss is what is reported: MED over the maximum intrusion.
 
-    That of the maximum intrusion over time is added with a weight, and that of the plastic strain
+    The error of the intrusion over time is added with a weight, and that of the plastic strain
     where it is predicted. Every part counts the same, however many nodes it has and however far
     they move.
 
@@ -35,7 +35,7 @@ class Displacement(Task):
 
     Args:
         backbone: a network of this plugin, its adapter attached.
-        intrusion_weight: of the relative squared error of the maximum intrusion over time.
+        intrusion_weight: of the error of the intrusion over the largest one, mean over time.
         strain_weight: of the squared error of the plastic strain.
         lr: learning rate.
         weight_decay: decoupled weight decay.
@@ -72,7 +72,7 @@ class Displacement(Task):
         """The loss and its parts, means over the parts of the batch."""
         moved, strain = self.predict(batch)
         graph, true = batch["graph"], batch["displacement"]
-        wrong = relative_error(moved, true, graph.batch, len(graph.condition)).mean()
+        wrong = distance_loss(moved, true, graph).mean()
         depth = intrusion_loss(moved, true, graph).mean()
         found = {
             "loss": wrong + self.intrusion_weight * depth,

@@ -11,9 +11,8 @@ from torch import Tensor
 NODE_FEATURES = 9
 """Thickness, held, the normal (3), the vector from the point of impact (3), the gap."""
 
-CONDITIONS = 19
-"""Numbers of a whole part; see `scionwood_crash.encode`."""
-
+CONDITIONS = 27
+"""Numbers of a whole part; see `scionwood_crash.encode` and, for the last 8, `.strength`."""
 
 REACH = 8
 """The column of the gap: how far the impactor moves from its first contact to a node, 100 mm."""
@@ -31,7 +30,7 @@ class CrashGraph(NamedTuple):
 
     Attributes:
         features: (N, 9) float32, of nodes.
-        condition: (B, 19) float32, of parts.
+        condition: (B, 27) float32, of parts.
         position: (N, 3) float32.
         edges: (2, E) int64, sources and targets; sorted by target.
         near: (N, k) int64, the nearest coarse nodes of the finest level.

@@ -14,6 +14,8 @@ from scionwood_crash.model.graph import CONDITIONS, DIRECTION, REACH, CrashGraph
 History = Literal["one_shot", "recurrent"]
 SMALL = 0.1
 """Scale of the last layer's initial weights: at first a part hardly moves."""
+GAIN, REST = 5.0, 0.1
+"""The unit of the decoder's displacements: so many travels, and so many 100 mm."""
 
 
 @final
@@ -62,7 +64,8 @@ class Contact(nn.Module):
     The travel of the impactor is predicted from the part's mean state and its numbers, never faster
     than it came. A node that it reaches after a way g is moved along its direction by the travel
     less g at least. So the dent has the impactor's shape, and its depth is a matter of one number a
-    frame. This is the project's own addition.
+    frame. The decoder's displacements are in units of the travel, so that deep and shallow dents
+    are learned alike. This is the project's own addition.
 
     Args:
         width: of the states of nodes.
@@ -75,9 +78,11 @@ class Contact(nn.Module):
 
     def forward(self, moved: Tensor, x: Tensor, graph: CrashGraph) -> Tensor:
         """Map displacements (N, frames, 3) of nodes with states (N, width) to the same shape."""
+        travel = self.travel(x, graph)[graph.batch]
+        moved = moved * (GAIN * travel + REST)[..., None]
         direction = graph.condition[:, DIRECTION][graph.batch]
         along = torch.einsum("ntk,nk->nt", moved, direction)
-        ahead = self.travel(x, graph)[graph.batch] - graph.features[:, REACH, None]
+        ahead = travel - graph.features[:, REACH, None]
         return moved + F.relu(ahead - along)[..., None] * direction[:, None]
 
     def travel(self, x: Tensor, graph: CrashGraph) -> Tensor:

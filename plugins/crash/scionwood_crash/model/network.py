@@ -108,7 +108,7 @@ class Network(nn.Module, ABC):
             raise RecipeError(f"graph with {found} coarse nodes", rule, remedy)
 
     def inputs(self, graph: CrashGraph, features: Tensor) -> Tensor:
-        """Features of nodes with those of their part, (N, 28)."""
+        """Features of nodes with those of their part, (N, 36)."""
         return torch.cat([features, graph.condition[graph.batch]], 1)
 
 

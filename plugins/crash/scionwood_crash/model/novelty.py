@@ -12,7 +12,9 @@ from scionwood_crash.model.graph import CONDITIONS, CrashGraph
 MODES = 12
 """Principal directions that are kept; the rest counts as a residual."""
 QUANTILE = 0.99
-"""Of the training parts, so many are within the limit."""
+"""Of the training parts, each measured by the others, so many are within the limit."""
+FOLDS = 5
+"""The parts are measured in so many groups, each by the others."""
 FLOOR = 0.05
 """The least deviation of a number: what hardly varies in training decides nothing alone."""
 
@@ -55,24 +57,32 @@ class Novelty(nn.Module):
             graphs: of one part or more each.
         """
         x = torch.cat([self._numbers(graph) for graph in graphs])
+        group = torch.arange(len(x), device=x.device) % min(FOLDS, len(x))
+        apart = []
+        for one in group.unique() if len(x) > 1 else ():
+            self._measure(x[group != one])
+            apart.append(self(*_pair(x[group == one])))
+        self._measure(x)
+        self.limit.copy_(torch.quantile(torch.cat(apart or [self(*_pair(x))]), QUANTILE))
+
+    def _measure(self, x: Tensor) -> None:
         self.mean.copy_(x.mean(0))
         self.scale.copy_(x.std(0, correction=0).clamp_min(FLOOR))
         standard = (x - self.mean) / self.scale
         _, values, modes = torch.linalg.svd(standard, full_matrices=False)
-        kept = min(MODES, max(1, len(x) - 2))
+        kept = min(MODES, max(1, len(x) // 3))
         self.basis.zero_()
         self.basis[:, :kept] = modes[:kept].T
         self.spread.fill_(1.0)
         self.spread[:kept] = (values[:kept] / len(x) ** 0.5).clamp_min(1e-3)
         left = standard - standard @ self.basis @ self.basis.T
         self.rest.copy_(left.square().sum(1).mean().sqrt().clamp_min(1e-3))
-        self.limit.copy_(torch.quantile(self(*_pair(x)), QUANTILE))
 
     def forward(self, condition: Tensor, shape: Tensor) -> Tensor:
         """The distance of each part, (part,); about 1 for training parts.
 
         Args:
-            condition: (part, 19).
+            condition: (part, 27).
             shape: (part, 3 * node), positions on the finest grid, in 100 mm.
         """
         standard = (torch.cat([condition, shape], 1) - self.mean) / self.scale

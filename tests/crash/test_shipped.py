@@ -1,0 +1,22 @@
+"""The network that is shipped: it predicts a part that it has not seen, and knows its kind."""
+
+from __future__ import annotations
+
+import torch
+
+from scionwood_crash.backbones import mask_morph_unet
+from scionwood_crash.encode import Encoder
+from scionwood_crash.metrics import measure
+from scionwood_crash.model import SIZES
+from scionwood_crash.suite_data import SuiteParts
+
+
+@torch.no_grad()
+def test_the_shipped_network_predicts_a_new_tube() -> None:
+    model = mask_morph_unet(size="small", weights="shipped").eval()
+    data = SuiteParts(families=["tube"], n_train=1, n_val=0, n_test=0, element_size=15.0, seed=9)
+    encoded = Encoder(SIZES["small"]).encode(data.parts("train")[0])
+    found = measure(model(*encoded.graph), encoded.displacement, encoded.graph)
+    assert float(found["med_share"]) < 5, "percent of the maximum intrusion"
+    assert float(found["intrusion_error"]) < 15, "percent"
+    assert float(model.novelty.of(encoded.graph)) < 1.5 * float(model.novelty.limit)

@@ -1,0 +1,71 @@
+"""The strength of a part against its impact: what elementary plasticity says of simple sections."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from scionwood_crash.encode import Encoder
+from scionwood_crash.model import SIZES
+from scionwood_crash.model.graph import CONDITIONS
+from scionwood_crash.part import Part
+from scionwood_crash.solver.model import Impactor, Material
+from scionwood_crash.strength import NUMBERS
+from scionwood_crash.suite.geometry import sweep
+
+AREA, BEND, SHORT, FAR, FLOW, REACH, DENT, MASS = range(NUMBERS)
+UNITS = {AREA: 400.0, BEND: 8000.0, SHORT: 200.0, FAR: 300.0, FLOW: 0.6}
+"""What each logarithm is relative to."""
+
+
+def round_tube(diameter: float = 40.0, thickness: float = 2.0) -> Part:
+    """600 mm long, held at both ends, hit at a third of its length."""
+    angle = 2 * np.pi * np.arange(32) / 32
+    circle = np.c_[np.cos(angle), np.sin(angle)] * diameter / 2
+    nodes, quads = sweep(
+        np.array([np.c_[np.full(32, x), circle] for x in np.arange(0, 601, 15.0)]), closed=True
+    )
+    held = (nodes[:, 0] == 0) | (nodes[:, 0] == 600)
+    hit = Impactor("cylinder", (200, 0, 121), (0, 1, 0), (0, 0, -1), 7.0, 25.0, 100.0)
+    sheet, times = Material(yield_stress=0.5, hardening=0.0), np.linspace(0, 10, 3)
+    return Part(nodes, quads, np.full(len(quads), thickness), held, sheet, hit, times)
+
+
+def numbers(part: Part) -> np.ndarray:
+    condition = Encoder(SIZES["tiny"]).encode(part).graph.condition[0].numpy()
+    assert len(condition) == CONDITIONS
+    return np.asarray(condition[-NUMBERS:], np.float64)
+
+
+def test_a_round_tube_has_the_area_and_the_plastic_modulus_of_the_textbook() -> None:
+    found = numbers(round_tube())
+    values = {name: math.exp(found[name]) * unit for name, unit in UNITS.items()}
+    assert values[AREA] == pytest.approx(math.pi * 40 * 2, rel=0.01)
+    walls = math.pi * 40 * 2**2 / 4
+    assert values[BEND] == pytest.approx(40**2 * 2 + walls, rel=0.01), "D^2 t, and the walls' own"
+    assert values[SHORT] == pytest.approx(200, abs=3)
+    assert values[FAR] == pytest.approx(400, abs=3)
+    assert values[FLOW] == pytest.approx(0.5)
+
+
+def test_the_reach_is_the_energy_over_the_collapse_force() -> None:
+    part, found = round_tube(), numbers(round_tube())
+    force = 0.5 * math.exp(found[BEND]) * 8000 * (1 / 200 + 1 / 400)
+    assert math.exp(found[REACH]) * 20 == pytest.approx(25 * 7**2 / 2 / force, rel=0.02)
+    faster = numbers(replace(part, impactor=replace(part.impactor, speed=14.0)))
+    np.testing.assert_allclose((faster - found)[[REACH, DENT]], math.log(4), rtol=1e-5)
+    np.testing.assert_allclose((faster - found)[[AREA, BEND, FLOW, MASS]], 0, atol=1e-6)
+    harder = numbers(replace(part, material=Material(yield_stress=1.0, hardening=0.0)))
+    np.testing.assert_allclose(
+        (harder - found)[[FLOW, REACH, DENT]], np.log([2, 0.5, 0.5]), rtol=1e-5
+    )
+
+
+def test_a_part_that_is_held_at_one_end_or_nowhere_has_numbers() -> None:
+    part = round_tube()
+    one = numbers(replace(part, held=part.points[:, 0] == 0))
+    assert math.exp(one[FAR]) * 300 == pytest.approx(600, rel=0.01), "its length"
+    assert np.isfinite(numbers(replace(part, held=np.zeros(len(part.points), bool)))).all()
