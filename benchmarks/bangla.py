@@ -76,6 +76,9 @@ def coverage(words: dict[str, float]) -> Iterator[Score]:
     for name, subjects in groups.items():
         made = {form for verb in common for form in usual(verb, subjects)}
         yield "wordfreq", name, len(made & listed.keys()) / len(made)
+    cells = [inflect(verb, t, s)[:1] for verb in common for t in TENSES for s in SUBJECTS]
+    filled = [cell[0] for cell in cells if cell]
+    yield "wordfreq", "cells", sum(form in listed for form in filled) / len(filled)
     yield "lexicon", "forms", len(forms())
     yield "lexicon", "verbs", len(verb_names())
 
