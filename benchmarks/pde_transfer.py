@@ -75,7 +75,7 @@ RATES: Mapping[str, tuple[float, ...]] = {
     "LoRA (peft)": (3e-3,),
     FULL: (1e-4, 3e-4),
     SCRATCH: (1e-3, 3e-3),
-    FROZEN: (1e-4, 1e-3, 3e-3),
+    FROZEN: (3e-3,),
     "IA3": (1e-2,),
     "DoRA": (3e-3,),
     "LoRA (balanced)": (3e-3,),

@@ -275,4 +275,5 @@ def child(kind: str, *arguments: str) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     child(*sys.argv[1:])
