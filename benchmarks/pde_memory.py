@@ -1,6 +1,6 @@
 """What fine-tuning Tadpole keeps for the backward pass, and how long it takes, beside peft.
 
-    python benchmarks/pde_memory.py            # about six minutes on one core
+    python benchmarks/pde_memory.py            # about four minutes on one core
     python benchmarks/pde_memory.py --quick    # size tiny: does it run?
 
 Bytes are those of the tensors that autograd saves, each storage once, parameters and the batch not
@@ -37,7 +37,6 @@ class Arm(NamedTuple):
     title: str
     targets: str = ""
     fused: bool = False
-    compiled: bool = False
 
 
 PRESETS = ("all-linear", "conv", "all")
@@ -46,8 +45,6 @@ ARMS = (
     FULL,
     *(Arm(title, targets, title == "ours") for targets in PRESETS for title in ("peft", "ours")),
 )
-COMPILED = Arm("ours, compiled", "all", fused=True, compiled=True)
-"""By torch.compile, timed alone: what it keeps is the compiler's choice."""
 
 
 def model_of(size: str, arm: Arm) -> nn.Module:
@@ -63,8 +60,7 @@ def model_of(size: str, arm: Arm) -> nn.Module:
             parameter.data.copy_(0.02 * torch.randn(parameter.shape, generator=generator))
     if arm.fused:
         kernels.enable(adapted)
-    ready: nn.Module = adapted.train()
-    return torch.compile(ready) if arm.compiled else ready
+    return adapted.train()
 
 
 def memory_rows(size: str, shapes: list[tuple[int, int]]) -> Iterator[Row]:
@@ -86,7 +82,7 @@ def memory_rows(size: str, shapes: list[tuple[int, int]]) -> Iterator[Row]:
 def time_rows(size: str, side: int, batch: int, rounds: int) -> Iterator[Row]:
     """Forward and backward: peers over ours of the same preset."""
     x = cubes(side, batch)
-    steps = {arm: Step(model_of(size, arm), x) for arm in (*ARMS, COMPILED)}
+    steps = {arm: Step(model_of(size, arm), x) for arm in ARMS}
     for step in steps.values():
         step.run()  # the warm-up, whose gradients are compared
     far = {arm: _distance(steps, arm) for arm in ARMS if arm.fused}
@@ -116,7 +112,7 @@ class Step:
         (self.model(self.x) - self.x).square().mean().backward()
 
     def gradients(self) -> dict[str, Tensor]:
-        parameters = getattr(self.model, "_orig_mod", self.model).named_parameters()
+        parameters = self.model.named_parameters()
         return {name: p.grad.double() for name, p in parameters if p.grad is not None}
 
 

@@ -38,13 +38,11 @@ def times() -> str:
     rows, lines = [row for row in read("pde_memory") if row["times_ours"]], []
     for targets, title in PRESETS.items():
         found = {row["arm"]: row for row in rows if row["targets"] == targets}
-        peers = ("peft", "full fine-tuning", "ours, compiled")
-        cells = [interval(found.get(name)) for name in peers]
+        cells = [interval(found[name]) for name in ("peft", "full fine-tuning")]
         ours = found["ours"]
         time = f"{float(ours['median_ms']):.0f}"
         lines.append([title, ours["cubes"], time, *cells, ours["gradient_distance"]])
     head = ["LoRA on", "cubes", "ours, ms", "peft over ours", "full fine-tuning over ours"]
-    head += ["ours compiled over ours"]
     return table([*head, "gradients from peft's"], lines)
 
 
