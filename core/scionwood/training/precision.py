@@ -34,9 +34,6 @@ def native_precision(accelerator: str = "auto") -> str:
 def refuse_wrong_gradients(model: nn.Module, precision: str, device: torch.device) -> None:
     """Refuse bfloat16 where 3D convolutions get wrong gradients in it.
 
-    On a CPU with AVX512-BF16 and without AMX, gradients of kernels of 3^3 over fields of 2^3 cells
-    hold whatever was in memory (oneDNN of torch 2.13; measured here).
-
     Args:
         model: what trains.
         precision: as Lightning's, such as bf16-mixed.
@@ -45,13 +42,22 @@ def refuse_wrong_gradients(model: nn.Module, precision: str, device: torch.devic
     Raises:
         TrainingError: it is such a CPU, and a 3D convolution trains.
     """
-    found = _cpu()
-    if device.type != "cpu" or "bf16" not in precision or found.get("amx_bf16"):
+    if "bf16" not in precision or not volumes_fail_in_bfloat16(device):
         return
     volumes = [m for m in model.modules() if isinstance(m, nn.Conv3d)]
-    if found.get("avx512_bf16") and any(p.requires_grad for m in volumes for p in m.parameters()):
+    if any(p.requires_grad for m in volumes for p in m.parameters()):
         rule = "3D convolutions get wrong gradients in bfloat16 on this CPU"
         raise TrainingError(f"trainer.precision {precision}", rule, "Set it to 32-true")
+
+
+def volumes_fail_in_bfloat16(device: torch.device) -> bool:
+    """Whether gradients of 3D convolutions are wrong in bfloat16.
+
+    On a CPU with AVX512-BF16 and without AMX, gradients of kernels of 3^3 over fields of 2^3 cells
+    hold whatever was in memory (oneDNN of torch 2.13; measured here).
+    """
+    found = _cpu()
+    return bool(device.type == "cpu" and found.get("avx512_bf16") and not found.get("amx_bf16"))
 
 
 def _cpu() -> Mapping[str, bool]:
