@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple, final
 
 import torch
@@ -49,6 +49,7 @@ class Settings:
         lr: of AdamW, half a cosine down to zero.
         weight_decay: decoupled.
         rank: of LoRA.
+        varied: dual anchors learn under varied sentences, as prompt augmentation does.
     """
 
     steps: int = 100
@@ -56,6 +57,7 @@ class Settings:
     lr: float = 2e-3
     weight_decay: float = 1e-4
     rank: int = 4
+    varied: bool = True
 
 
 DEFAULTS = Settings()
@@ -138,15 +140,28 @@ class Recipe:
     Attributes:
         config: makes the adapter's options.
         targets: a preset of the backbone.
-        options: of `FewShot`.
+        options: makes those of `FewShot`.
     """
 
     config: Callable[[Settings], Any]
     targets: str
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Callable[[Settings], Mapping[str, Any]]
 
 
-NONE = {"expert_weight": 0.0, "low_weight": 0.0}
+def _none(_: Settings) -> Mapping[str, Any]:
+    return {"expert_weight": 0.0, "low_weight": 0.0}
+
+
+def _pulled(_: Settings) -> Mapping[str, Any]:
+    return {"expert_weight": 8.0, "low_weight": 0.0}
+
+
+def _augmented(settings: Settings) -> Mapping[str, Any]:
+    return {**_none(settings), "varied": True}
+
+
+def _anchored(settings: Settings) -> Mapping[str, Any]:
+    return {"varied": settings.varied}
 
 
 def _context(_: Settings) -> Any:
@@ -162,12 +177,12 @@ def _dual(_: Settings) -> Any:
 
 
 ADAPTED = {
-    "coop": Recipe(_context, "context", NONE),
-    "kgcoop": Recipe(_context, "context", {"expert_weight": 8.0, "low_weight": 0.0}),
-    "lora": Recipe(_lora, "attention", NONE),
-    "single_template": Recipe(_lora, "vision", NONE),
-    "prompt_augmentation": Recipe(_lora, "vision", {**NONE, "varied": True}),
-    "dual_anchor": Recipe(_dual, "dual", {"varied": True}),
+    "coop": Recipe(_context, "context", _none),
+    "kgcoop": Recipe(_context, "context", _pulled),
+    "lora": Recipe(_lora, "attention", _none),
+    "single_template": Recipe(_lora, "vision", _none),
+    "prompt_augmentation": Recipe(_lora, "vision", _augmented),
+    "dual_anchor": Recipe(_dual, "dual", _anchored),
 }
 """CoOp starts at the template's words; KgCoOp adds its pull, of the published weight, towards
 sentences that nobody trained; single template and prompt augmentation are LoRA on the vision tower
@@ -194,7 +209,7 @@ class Adapted(Arm):
             torch.manual_seed(seed)
             config = self.recipe.config(self.settings)
             self.model = attach(self.backbone, config, targets=self.recipe.targets)
-            self.task = FewShot(self.model, template=TEMPLATE, **self.recipe.options)
+            self.task = FewShot(self.model, template=TEMPLATE, **self.recipe.options(self.settings))
             self.task.experts = shots.experts
             self.task.remember(shots.image, shots.label, len(shots.classes))
             self.task.train()
