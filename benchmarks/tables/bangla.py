@@ -6,7 +6,11 @@ from collections.abc import Sequence
 
 from text import Row, Tables, read, spread, table
 
-SUITES = {"unseen_verb_tense": "unseen", "handwritten": "by hand"}
+SUITES = {
+    "unseen_verb_tense": "unseen",
+    "handwritten": "by hand",
+    "handwritten_dev": "by hand, in sight",
+}
 
 
 def bangla_methods() -> str:

@@ -19,11 +19,16 @@ RUN = 5
 """Words in a row that a prompt may not share with the generator."""
 
 
-def test_each_level_is_expected_of_thirty_prompts():
-    assert Counter(item.expected for item in prompts()) == dict.fromkeys(LEVELS, 30)
-    assert len({item.text for item in prompts()}) == 90
-    assert len(prompts("plain")) + len(prompts("hard")) == 90
-    assert len(prompts("hard")) == 17
+@pytest.mark.parametrize(("half", "count", "hard"), [("dev", 90, 17), ("test", 60, 9)])
+def test_each_level_is_expected_of_as_many_prompts(half, count, hard):
+    found = prompts(half=half)
+    assert Counter(item.expected for item in found) == dict.fromkeys(LEVELS, count // 3)
+    assert len({item.text for item in found}) == count
+    assert len(prompts("hard", half)) == hard == count - len(prompts("plain", half))
+
+
+def test_no_prompt_stands_in_both_halves():
+    assert len({item.text for item in prompts()}) == 150
 
 
 def test_a_prompt_that_names_a_level_accepts_no_other():
@@ -47,7 +52,7 @@ def test_the_checker_agrees_with_every_reference():
 
 @pytest.mark.parametrize(("method", "match"), [("always_apni", 1 / 3), ("always_tumi", 0.5)])
 def test_one_answer_to_everything_is_mostly_wrong(method, match):
-    found = prompts()
+    found = prompts(half="dev")
     table = table_of(
         [ANSWERS[method]] * 90,
         [item.reference for item in found],

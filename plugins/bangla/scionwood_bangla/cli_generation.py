@@ -150,7 +150,7 @@ def evaluate(
     kinds = {"greedy": (False,), "sampled": (True,), "both": (False, True)}[decoding]
     options = (temperature, top_p, max_new_tokens, batch_size, seed)
     plan = measure.Plan(chosen, [Decoding(kind, *options) for kind in kinds], given, seed)
-    suites = [measure.handwritten(), *_suites(data, unseen, seed)]
+    suites = [measure.handwritten(), measure.handwritten("dev"), *_suites(data, unseen, seed)]
     total = len(plan.runs()) * sum(len(suite.items) for suite in suites)
     writer = Writer.of_run(Path(run), device)
     with Progress(console=Console(stderr=True), transient=True) as progress:

@@ -15,7 +15,7 @@ from scionwood_bangla.examples import Example
 from scionwood_bangla.generation import Answer, Decoding, Writer
 from scionwood_bangla.lexicon import LEVELS
 from scionwood_bangla.measures import table_of, values
-from scionwood_bangla.prompts import prompts
+from scionwood_bangla.prompts import Half, prompts
 from scionwood_bangla.restate import is_right
 from scionwood_bangla.text_metrics import Counts
 
@@ -101,13 +101,17 @@ class Evaluation:
     suites: dict[str, Suite] = field(default_factory=dict)
 
 
-def handwritten() -> Suite:
-    """The prompts of the package that were written by hand, by expected level and difficulty."""
+def handwritten(half: Half = "test") -> Suite:
+    """Prompts of the package that were written by hand, by expected level and difficulty.
+
+    Args:
+        half: `dev` was looked at while generator and recipes were made, `test` was not.
+    """
     items = []
-    for prompt in prompts():
+    for prompt in prompts(half=half):
         groups = (prompt.expected, "hard" if prompt.hard else "plain", prompt.cue)
         items.append(Item(prompt.example(), prompt.expected, groups))
-    return Suite("handwritten", items)
+    return Suite("handwritten" if half == "test" else f"handwritten_{half}", items)
 
 
 def held_out(examples: Sequence[Example], name: str = "held_out") -> Suite:

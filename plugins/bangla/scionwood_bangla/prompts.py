@@ -10,6 +10,7 @@ from typing import Any, Literal
 from scionwood_bangla.examples import Example, Message
 
 Part = Literal["all", "plain", "hard"]
+Half = Literal["all", "dev", "test"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Prompt:
         cue: `named` where the request names the level, `implied` where the situation asks for it.
         situation: who speaks to whom, in a word.
         hard: a letter, a dialogue or a longer text, and not a sentence or two.
+        half: `dev` was looked at while generator and recipes were made, `test` was written after.
         reference: an answer, by the same writer.
     """
 
@@ -32,6 +34,7 @@ class Prompt:
     cue: str
     situation: str
     hard: bool
+    half: str
     reference: str
 
     def example(self) -> Example:
@@ -40,15 +43,17 @@ class Prompt:
         return Example(asked, self.levels, self.situation)
 
 
-def prompts(part: Part = "all") -> list[Prompt]:
+def prompts(part: Part = "all", half: Half = "all") -> list[Prompt]:
     """The prompts of the package in their order.
 
     Args:
         part: all of them, those for a sentence or two (`plain`), or the others (`hard`).
+        half: `dev`, `test` or `all`.
     """
     text = (files("scionwood_bangla") / "data" / "prompts.jsonl").read_text("utf-8")
     found = [_prompt(json.loads(line)) for line in text.splitlines()]
-    return [item for item in found if part == "all" or item.hard == (part == "hard")]
+    wanted = [item for item in found if part == "all" or item.hard == (part == "hard")]
+    return [item for item in wanted if half in ("all", item.half)]
 
 
 def _prompt(record: dict[str, Any]) -> Prompt:
@@ -60,5 +65,6 @@ def _prompt(record: dict[str, Any]) -> Prompt:
         record["cue"],
         record["situation"],
         record["hard"],
+        record["half"],
         record["reference"],
     )
