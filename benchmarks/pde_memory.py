@@ -1,6 +1,6 @@
 """What fine-tuning Tadpole keeps for the backward pass, and how long it takes, beside peft.
 
-    python benchmarks/pde_memory.py            # about four minutes on one core
+    python benchmarks/pde_memory.py            # about fifteen minutes on one core
     python benchmarks/pde_memory.py --quick    # size tiny: does it run?
 
 Bytes are those of the tensors that autograd saves, each storage once, parameters and the batch not
@@ -37,6 +37,7 @@ class Arm(NamedTuple):
     title: str
     targets: str = ""
     fused: bool = False
+    compiled: bool = False
 
 
 PRESETS = ("all-linear", "conv", "all")
@@ -45,6 +46,10 @@ ARMS = (
     FULL,
     *(Arm(title, targets, title == "ours") for targets in PRESETS for title in ("peft", "ours")),
 )
+
+
+COMPILED = Arm("ours, compiled", "all", True, True)
+"""For one shape: for any, inductor of torch 2.13 fails on the backward pass."""
 
 
 def model_of(size: str, arm: Arm) -> nn.Module:
@@ -82,10 +87,10 @@ def memory_rows(size: str, shapes: list[tuple[int, int]]) -> Iterator[Row]:
 def time_rows(size: str, side: int, batch: int, rounds: int) -> Iterator[Row]:
     """Forward and backward: peers over ours of the same preset."""
     x = cubes(side, batch)
-    steps = {arm: Step(model_of(size, arm), x) for arm in ARMS}
+    steps = {arm: Step(model_of(size, arm), x, compiled=arm.compiled) for arm in (*ARMS, COMPILED)}
     for step in steps.values():
         step.run()  # the warm-up, whose gradients are compared
-    far = {arm: _distance(steps, arm) for arm in ARMS if arm.fused}
+    far = {arm: _distance(steps, arm) for arm in steps if arm.fused}
     phases: dict[Arm, Phases] = {arm: {"step": step.run} for arm, step in steps.items()}
     times = measure(phases, "cpu", rounds, 0.0)
     for arm, step in steps.items():
@@ -104,12 +109,13 @@ def time_rows(size: str, side: int, batch: int, rounds: int) -> Iterator[Row]:
 class Step:
     """Forward and backward on one batch."""
 
-    def __init__(self, model: nn.Module, x: Tensor) -> None:
+    def __init__(self, model: nn.Module, x: Tensor, *, compiled: bool = False) -> None:
         self.model, self.x = model, x
+        self.call = torch.compile(model, dynamic=False) if compiled else model
 
     def run(self) -> None:
         self.model.zero_grad()
-        (self.model(self.x) - self.x).square().mean().backward()
+        (self.call(self.x) - self.x).square().mean().backward()
 
     def gradients(self) -> dict[str, Tensor]:
         parameters = self.model.named_parameters()

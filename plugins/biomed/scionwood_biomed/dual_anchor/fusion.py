@@ -94,7 +94,8 @@ class Fusion(nn.Module):
 
     def _context(self, context: Tensor, batch: int) -> Tensor:
         narrow: Tensor = self.down_text(_normed(context))
-        return narrow.expand(batch, -1, -1)
+        # Torch multiplies strided tokens in another order where weights require gradients.
+        return narrow.expand(batch, -1, -1).contiguous()
 
 
 def _linear(inside: int, out: int) -> nn.Linear:
