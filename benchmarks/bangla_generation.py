@@ -15,15 +15,13 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
-import platform
 import tempfile
 import time
-from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
+from lora.timing import Row, machine
 
 from scionwood import atomic_path, fit, resolve
 from scionwood_bangla.baselines import METHODS, draw_shots
@@ -50,7 +48,6 @@ addressed, without a fault, at acceptable levels alone; …: cut off after {toke
 hardly ever fit what is asked: a model of this size, trained on made-up texts for minutes, learns
 the level of address and little else.
 """
-Row = dict[str, object]
 
 
 def measure(
@@ -98,21 +95,11 @@ def write_page(found: Evaluation, seed: int, count: int) -> None:
         part.write_text("\n".join(parts), encoding="utf-8")
 
 
-def machine() -> Row:
-    """What the figures were measured with."""
-    return {
-        "load": round(os.getloadavg()[0], 1),
-        **{name: version(name) for name in ("torch", "peft", "transformers", "sacrebleu")},
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "date": date.today().isoformat(),
-    }
-
-
 def write(rows: list[Row], path: Path) -> None:
     """Write the CSV whole or not at all; rows of recipes that were not measured stay."""
     measured = {row["recipe"] for row in rows}
-    rows = [row | machine() for row in rows]
+    with_what = machine("cpu") | {name: version(name) for name in ("transformers", "sacrebleu")}
+    rows = [row | with_what for row in rows]
     if path.exists():
         with path.open(newline="", encoding="utf-8") as file:
             rows += [dict(row) for row in csv.DictReader(file) if row["recipe"] not in measured]
