@@ -47,6 +47,7 @@ bench: $(DONE)
 	$(BIN)/python benchmarks/crash_predict.py
 	$(BIN)/python benchmarks/unir.py
 	$(BIN)/python benchmarks/bangla.py
+	$(BIN)/python benchmarks/biomed_tuning.py
 	$(BIN)/python benchmarks/biomed.py
 	$(BIN)/python benchmarks/bangla_generation.py
 	$(BIN)/python benchmarks/methods

@@ -1,14 +1,14 @@
 """Few-shot methods on real images and pretrained towers, and what splits by image would hide.
 
     pip install 'scionwood-biomed[bench]'
-    python benchmarks/biomed.py     # about half an hour of one core
+    python benchmarks/biomed.py     # about an hour of one core
 
 The towers are those of biomed_towers.py, the images those of biomed_images.py. Nine classes of
 slices of the MNI template are learned from K = 1, 2, 4, 8 and 16 shots with three seeds and tested
 in other slabs under eleven wordings of the prompts; then the first five classes, with the other
 four as novel ones. The audit is what `scionwood biomed audit-splits` prints of crops of five
-modalities. One set of hyper-parameters, the plugin's defaults. A result that lies in the folder is
-not computed again. Writes biomed.csv and biomed_leakage.csv.
+modalities. One set of hyper-parameters, the plugin's defaults, which biomed_tuning.py chose. A
+result that lies in the folder is not computed again. Writes biomed.csv and biomed_leakage.csv.
 """
 
 from __future__ import annotations
@@ -45,7 +45,14 @@ from scionwood_biomed.evaluate import Plan, evaluate
 RESULTS = Path(__file__).parent / "results"
 SHOTS, SEEDS = (2, 8, 1, 4, 16), (0, 1, 2)
 NOVEL_SHOTS = 16
-FIRST = ("single_template", "dual_anchor", "prompt_augmentation", "zero_shot", "linear_probe")
+FIRST = (
+    "single_template",
+    "dual_anchor",
+    "dual_anchor_lora",
+    "prompt_augmentation",
+    "zero_shot",
+    "linear_probe",
+)
 SLOW, SLOW_SHOTS = "cocoop", (2,)
 """A text for each image and class: ten times the time of any other method."""
 PACKAGES = ("torch", "transformers", "timm", "open_clip_torch", "peft")

@@ -8,7 +8,9 @@ from text import Row, Tables, read, spread, table
 
 WORDED = ("2", "8")
 """Numbers of shots of the table of wordings."""
-BASELINE, OURS = "single_template", "dual_anchor"
+FLAGS = ("True", "False")
+"""Whether dual anchors learn under varied sentences."""
+BASELINE, OURS, BOTH = "single_template", "dual_anchor", "dual_anchor_lora"
 
 
 def biomed_leakage() -> str:
@@ -50,7 +52,9 @@ def biomed_wordings() -> str:
         for method in _methods(rows):
             mine = [row for row in rows if row["method"] == method]
             lines.append([count, _name(method), *(_over(mine, name) for name in columns)])
-        lines.append([count, "*dual anchor minus single template*", *_gains(rows, columns)])
+        for ours in (OURS, BOTH):
+            title = f"*{_name(ours)} minus single template*"
+            lines.append([count, title, *_gains(rows, columns, ours)])
     head = ["trained wording", "six others: mean", "worst", "spread", "ECE"]
     return table(["K", "method", *head], lines)
 
@@ -64,6 +68,26 @@ def biomed_novel() -> str:
         mine = [row for row in rows if row["method"] == method]
         lines.append([_name(method), *(_over(mine, name) for name in columns)])
     return table(["method", "base", "novel", "harmonic mean"], lines)
+
+
+def biomed_tuning() -> str:
+    """Accuracy on held-out slices of the training slabs, by rate and steps, over methods."""
+    rows, lines = read("biomed_tuning"), []
+    for lr, steps in dict.fromkeys((row["lr"], row["steps"]) for row in rows):
+        mine = [row for row in rows if (row["lr"], row["steps"]) == (lr, steps)]
+        varied = [row for row in mine if row["varied"] == "True"]
+        dual = {v: [r for r in mine if (r["method"], r["varied"]) == (OURS, v)] for v in FLAGS}
+        some = (varied, *dual.values())
+        cells = [f"{_score(each):.3f}" for each in some]
+        lines.append([f"{float(lr):g}", steps, *cells])
+    head = [f"{OURS.replace('_', ' ')}, {how}" for how in ("varied sentences", "one sentence")]
+    return table(["rate", "steps", "all methods", *head], lines)
+
+
+def _score(rows: Sequence[Row]) -> float:
+    """The mean of the accuracy under the wording of training and of that under the six others."""
+    found = [(float(row["accuracy"]) + float(row["wording_mean"])) / 2 for row in rows]
+    return sum(found) / len(found)
 
 
 def _rows(part: str) -> list[Row]:
@@ -89,7 +113,7 @@ def _over(rows: Sequence[Row], name: str) -> str:
     return spread([float(row[name]) for row in rows], ".3f")
 
 
-def _gains(rows: Sequence[Row], columns: Sequence[str]) -> list[str]:
+def _gains(rows: Sequence[Row], columns: Sequence[str], ours: str) -> list[str]:
     """Differences for each seed, whose shots are the same."""
     seeds = sorted({row["seed"] for row in rows})
 
@@ -98,7 +122,7 @@ def _gains(rows: Sequence[Row], columns: Sequence[str]) -> list[str]:
         return float(value)
 
     return [
-        spread([of(OURS, s, name) - of(BASELINE, s, name) for s in seeds], "+.3f")
+        spread([of(ours, s, name) - of(BASELINE, s, name) for s in seeds], "+.3f")
         for name in columns
     ]
 
@@ -112,4 +136,5 @@ TABLES: Tables = {
     "biomed_few_shot": biomed_few_shot,
     "biomed_wordings": biomed_wordings,
     "biomed_novel": biomed_novel,
+    "biomed_tuning": biomed_tuning,
 }

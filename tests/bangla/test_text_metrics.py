@@ -14,6 +14,7 @@ from scionwood_bangla.text_metrics import TEXT_METRICS, text_score, words
 
 BY_HAND = prompts(half="dev")
 REFERENCES = [item.reference for item in BY_HAND]
+ENDED = [True] * len(BY_HAND)
 APNI = frozenset({"apni"})
 
 
@@ -89,7 +90,7 @@ def test_two_spellings_of_one_text_are_the_same_text():
 
 
 def test_every_measure_has_a_value_within_its_interval():
-    table = table_of(shuffled(0), REFERENCES, [item.levels for item in BY_HAND], [True] * len(BY_HAND))
+    table = table_of(shuffled(0), REFERENCES, [item.levels for item in BY_HAND], ENDED)
     found = values(table)
     assert [value.measure for value in found] == list(MEASURES)
     for value in found:
@@ -102,8 +103,8 @@ def test_every_measure_has_a_value_within_its_interval():
 
 def test_paired_intervals_of_a_gain_are_narrower_than_those_of_two_corpora():
     levels = [item.levels for item in BY_HAND]
-    better = table_of(REFERENCES, REFERENCES, levels, [True] * len(BY_HAND))
-    worse = table_of([*REFERENCES[:80], *shuffled(0)[80:]], REFERENCES, levels, [True] * len(BY_HAND))
+    better = table_of(REFERENCES, REFERENCES, levels, ENDED)
+    worse = table_of([*REFERENCES[:80], *shuffled(0)[80:]], REFERENCES, levels, ENDED)
     gain = {v.measure: v for v in values(better, worse)}["rouge_l"]
     alone = {v.measure: v for v in values(worse)}["rouge_l"]
     assert gain.gain == pytest.approx(100 - alone.value)
@@ -113,7 +114,7 @@ def test_paired_intervals_of_a_gain_are_narrower_than_those_of_two_corpora():
 
 
 def test_the_interval_comes_from_the_seed():
-    table = table_of(shuffled(0), REFERENCES, [item.levels for item in BY_HAND], [True] * len(BY_HAND))
+    table = table_of(shuffled(0), REFERENCES, [item.levels for item in BY_HAND], ENDED)
     first, again, other = (
         {v.measure: v for v in values(table, seed=seed)}["chrf"] for seed in (1, 1, 2)
     )

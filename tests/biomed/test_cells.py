@@ -68,7 +68,7 @@ def test_a_tower_without_a_projection_is_refused(tmp_path):
         clip(model=str(model), train_projection=True)
 
 
-@pytest.mark.parametrize("method", ["cocoop", "single_template", "dual_anchor"])
+@pytest.mark.parametrize("method", ["cocoop", "single_template", "dual_anchor", "dual_anchor_lora"])
 def test_every_method_trains_the_projection(towers, images, method):
     before = towers.clip.visual.head.proj.weight.detach().clone()
     chosen = arm(method, towers, Settings(steps=2, batch_size=4))

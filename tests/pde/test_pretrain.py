@@ -20,7 +20,7 @@ def test_what_ships_is_small_and_described() -> None:
 
 
 def test_two_runs_of_the_script_agree() -> None:
-    """Up to rounding, which on some CPUs goes by where tensors lie in memory, after a step of Adam."""
+    """Up to rounding, which on some CPUs goes by where tensors lie in memory."""
     x = torch.randn(2, 1, 32, 32, 32, generator=torch.Generator().manual_seed(0))
     once, again, other = (
         pretrain(steps=1, batch=1, measured=32, seed=s).eval()(x).detach() for s in (3, 3, 4)
