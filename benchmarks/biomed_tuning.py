@@ -7,7 +7,8 @@ and the last ones are answered for; a few between them are left out, and test sl
 Every method but CoCoOp runs with every setting and two seeds. What is chosen is the setting with
 the highest mean, over methods and seeds, of the accuracy under the wording of training and under
 the six others; then whether dual anchors learn under varied sentences, by the same measure of
-theirs alone. Writes biomed_tuning.csv.
+theirs alone; then, with two shots and four seeds, how heavy their anchors are, with and without
+LoRA. Writes biomed_tuning.csv.
 """
 
 from __future__ import annotations
@@ -31,12 +32,15 @@ from scionwood_biomed.data import Images
 from scionwood_biomed.evaluate import Plan, evaluate
 
 RATES, STEPS, VARIED = (1e-3, 2e-3, 4e-3), (50, 100), (True, False)
+ANCHORS = (1.0, 0.25, 0.0625)
 SHOTS, SEEDS = 4, (0, 1)
+FEW, MORE_SEEDS = 2, (0, 1, 2, 3)
 LEARNED, ASKED = 0.5, 0.3
 """Of a training slab: the first slices, and the last."""
 TRAINED = [m for m in METHODS if m not in ("zero_shot", "linear_probe", SLOW)]
 """The linear probe has no setting of these."""
 ANCHORED = "dual_anchor"
+BOTH = ["dual_anchor", "dual_anchor_lora"]
 
 
 def tuning_table(folder: Path) -> Path:
@@ -71,11 +75,13 @@ def settings() -> list[tuple[Settings, list[str]]]:
     return found
 
 
+def score(rows: Sequence[Row]) -> float:
+    """The mean of the accuracy under the wording of training and of that under the six others."""
+    return mean((float(r["accuracy"]) + float(r["wording_mean"])) / 2 for r in rows)
+
+
 def chosen(rows: Sequence[Row]) -> tuple[float, int, bool]:
     """Rate, steps, and whether dual anchors learn under varied sentences."""
-
-    def score(some: list[Row]) -> float:
-        return mean((float(r["accuracy"]) + float(r["wording_mean"])) / 2 for r in some)
 
     def of(lr: float, steps: int, varied: bool, methods: Sequence[str]) -> list[Row]:
         wanted = (f"{lr:g}", str(steps), str(varied))
@@ -84,11 +90,18 @@ def chosen(rows: Sequence[Row]) -> tuple[float, int, bool]:
             for r in rows
             if (f"{float(r['lr']):g}", str(r["steps"]), str(r["varied"])) == wanted
             and r["method"] in methods
+            and str(r["shots"]) == str(SHOTS)
         ]
 
     lr, steps = max(product(RATES, STEPS), key=lambda pair: score(of(*pair, True, TRAINED)))
     varied = max(VARIED, key=lambda value: score(of(lr, steps, value, [ANCHORED])))
     return lr, steps, varied
+
+
+def heaviness(rows: Sequence[Row]) -> float:
+    """The weight of anchors with the best mean over both kinds of dual anchors and seeds."""
+    few = [row for row in rows if str(row["shots"]) == str(FEW)]
+    return max(ANCHORS, key=lambda value: score([r for r in few if float(r["anchors"]) == value]))
 
 
 def main() -> None:
@@ -105,12 +118,21 @@ def main() -> None:
     towers = Towers(work / "towers")
     data = Images(source=tuning_table(work), size=towers.first.size)
     rows: list[Row] = []
-    for setting, methods in track(settings(), "settings"):
-        found = evaluate(Plan(methods, (SHOTS,), SEEDS, setting), data, towers)
-        about = {"lr": setting.lr, "steps": setting.steps, "varied": setting.varied}
-        rows += [{**about, **row, **provenance()} for row in found]
+
+    def run(setting: Settings, methods: Sequence[str], shots: int, seeds: Sequence[int]) -> None:
+        found = evaluate(Plan(methods, (shots,), seeds, setting), data, towers)
+        names = ("lr", "steps", "varied", "anchors")
+        about = {name: getattr(setting, name) for name in names}
+        rows.extend({**about, **row, **provenance()} for row in found)
         write(options.results / "biomed_tuning.csv", rows)
-    print("chosen: lr {:g}, {} steps, varied {}".format(*chosen(rows)))
+
+    for setting, methods in track(settings(), "settings"):
+        run(setting, methods, SHOTS, SEEDS)
+    lr, steps, varied = chosen(rows)
+    best = replace(DEFAULTS, lr=lr, steps=steps, varied=varied)
+    for anchors in track(ANCHORS, "anchors"):
+        run(replace(best, anchors=anchors), BOTH, FEW, MORE_SEEDS)
+    print(f"chosen: lr {lr:g}, {steps} steps, varied {varied}, anchors {heaviness(rows):g}")
 
 
 if __name__ == "__main__":

@@ -52,6 +52,7 @@ class Settings:
         weight_decay: decoupled.
         rank: of LoRA.
         varied: dual anchors learn under varied sentences, as prompt augmentation does.
+        anchors: of dual anchors, the weight of the low anchor, and half of that of the high one.
     """
 
     steps: int = 100
@@ -60,6 +61,7 @@ class Settings:
     weight_decay: float = 1e-4
     rank: int = 4
     varied: bool = True
+    anchors: float = 1.0
 
 
 DEFAULTS = Settings()
@@ -163,7 +165,8 @@ def _augmented(settings: Settings) -> Mapping[str, Any]:
 
 
 def _anchored(settings: Settings) -> Mapping[str, Any]:
-    return {"varied": settings.varied}
+    weights = {"expert_weight": 2 * settings.anchors, "low_weight": settings.anchors}
+    return {**weights, "varied": settings.varied}
 
 
 def _context(_: Settings) -> Any:
