@@ -71,7 +71,8 @@ def settings() -> list[tuple[Settings, list[str]]]:
     found = []
     for lr, steps, varied in product(RATES, STEPS, VARIED):
         methods = TRAINED if varied else [ANCHORED]
-        found.append((replace(DEFAULTS, lr=lr, steps=steps, varied=varied), methods))
+        setting = Settings(lr=lr, steps=steps, varied=varied, anchors=ANCHORS[0])
+        found.append((setting, methods))
     return found
 
 

@@ -72,7 +72,7 @@ def biomed_novel() -> str:
 
 def biomed_tuning() -> str:
     """Accuracy on held-out slices of the training slabs, by rate and steps, over methods."""
-    rows, lines = read("biomed_tuning"), []
+    rows, lines = _with(read("biomed_tuning"), "4"), []
     for lr, steps in dict.fromkeys((row["lr"], row["steps"]) for row in rows):
         mine = [row for row in rows if (row["lr"], row["steps"]) == (lr, steps)]
         varied = [row for row in mine if row["varied"] == "True"]
@@ -82,6 +82,22 @@ def biomed_tuning() -> str:
         lines.append([f"{float(lr):g}", steps, *cells])
     head = [f"{OURS.replace('_', ' ')}, {how}" for how in ("varied sentences", "one sentence")]
     return table(["rate", "steps", "all methods", *head], lines)
+
+
+def biomed_anchors() -> str:
+    """The same at two shots, by the weight of anchors."""
+    rows, lines = _with(read("biomed_tuning"), "2"), []
+    columns = ("accuracy", "wording_mean", "wording_worst")
+    for weight in dict.fromkeys(row["anchors"] for row in rows):
+        mine = [row for row in rows if row["anchors"] == weight]
+        cells = [f"{_score(mine):.3f}"]
+        for method in (OURS, BOTH):
+            own = [row for row in mine if row["method"] == method]
+            cells += [f"{sum(float(row[name]) for row in own) / len(own):.3f}" for name in columns]
+        lines.append([f"{float(weight):g}", *cells])
+    short = ("accuracy", "other wordings", "worst")
+    head = [f"{_name(method)}: {name}" for method in (OURS, BOTH) for name in short]
+    return table(["anchors", "chosen by", *head], lines)
 
 
 def _score(rows: Sequence[Row]) -> float:
@@ -137,4 +153,5 @@ TABLES: Tables = {
     "biomed_wordings": biomed_wordings,
     "biomed_novel": biomed_novel,
     "biomed_tuning": biomed_tuning,
+    "biomed_anchors": biomed_anchors,
 }

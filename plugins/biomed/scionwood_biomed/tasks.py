@@ -77,7 +77,7 @@ class FewShot(Task):
         low_weight: float = 1.0,
         adaptive: bool = False,
         varied: bool = False,
-        lr: float = 4e-3,
+        lr: float = 2e-3,
         weight_decay: float = 1e-4,
         warmup_steps: int = 10,
         schedule: Literal["constant", "cosine"] = "cosine",
