@@ -48,6 +48,7 @@ _HOMES = {
         "test",
         "load_run",
         "FrozenPrefix",
+        "volumes_fail_in_bfloat16",
     ),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

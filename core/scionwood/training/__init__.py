@@ -14,6 +14,7 @@ _HOME = {
     "load_run": "run",
     "FrozenPrefix": "prefix.cache",
     "PrefixCache": "prefix.callback",
+    "volumes_fail_in_bfloat16": "precision",
 }
 
 __all__ = sorted(_HOME)

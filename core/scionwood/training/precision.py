@@ -54,7 +54,11 @@ def volumes_fail_in_bfloat16(device: torch.device) -> bool:
     """Whether gradients of 3D convolutions are wrong in bfloat16.
 
     On a CPU with AVX512-BF16 and without AMX, gradients of kernels of 3^3 over fields of 2^3 cells
-    hold whatever was in memory (oneDNN of torch 2.13; measured here).
+    hold whatever was in memory (oneDNN of torch 2.13; measured here). Where a plugin trains in a
+    loop of its own, it computes in float32 then; `fit` refuses such a precision.
+
+    Args:
+        device: where it trains.
     """
     found = _cpu()
     return bool(device.type == "cpu" and found.get("avx512_bf16") and not found.get("amx_bf16"))

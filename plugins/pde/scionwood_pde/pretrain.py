@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from scionwood.training.precision import volumes_fail_in_bfloat16
+from scionwood import volumes_fail_in_bfloat16
 from scionwood_pde.backbones import tadpole
 from scionwood_pde.model import Tadpole
 from scionwood_pde.online import Cropper, Here, OnlineLoop, Schedule, Simulator
