@@ -33,7 +33,7 @@ wheels: $(DONE)
 	rm -rf dist
 	for folder in . $(FIELDS); do $(BIN)/python -m build --wheel --no-isolation --outdir dist $$folder; done
 
-# Every table of results anew: about four hours on two cores. Each script also runs alone.
+# Every table of results anew: about eight hours on two cores. Each script also runs alone.
 bench: $(DONE)
 	$(BIN)/python benchmarks/seismic_accuracy.py
 	$(BIN)/python benchmarks/seismic_tta.py

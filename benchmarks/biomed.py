@@ -36,7 +36,8 @@ from torch import Tensor, nn
 
 from scionwood import atomic_path
 from scionwood_biomed.anchors import read_prompts
-from scionwood_biomed.arms import DEFAULTS, METHODS
+from scionwood_biomed.arm_recipes import DEFAULTS
+from scionwood_biomed.arms import METHODS
 from scionwood_biomed.backbones import clip
 from scionwood_biomed.clip.model import ClipBackbone
 from scionwood_biomed.data import Images

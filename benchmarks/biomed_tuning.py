@@ -1,6 +1,6 @@
 """Choose the one set of hyper-parameters of `biomed.py` on training shots alone.
 
-    python benchmarks/biomed_tuning.py     # about a quarter of an hour of one core
+    python benchmarks/biomed_tuning.py     # about half an hour of one core
 
 Of every training slab of `biomed_images.py` the first slices are learned from, four of each class,
 and the last ones are answered for; a few between them are left out, and test slabs are never read.
@@ -27,7 +27,8 @@ from biomed_images import write_slices
 from biomed_towers import write_towers
 from rich.progress import track
 
-from scionwood_biomed.arms import DEFAULTS, METHODS, Settings
+from scionwood_biomed.arm_recipes import DEFAULTS, Settings
+from scionwood_biomed.arms import METHODS
 from scionwood_biomed.data import Images
 from scionwood_biomed.evaluate import Plan, evaluate
 
@@ -59,10 +60,7 @@ def tuning_table(folder: Path) -> Path:
         for name, some in parts.items():
             kept += [{**r, "split": name, "subject": f"{r['subject']}, {name}"} for r in some]
     path = folder / "tuning.csv"
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, list(rows[0]))
-        table.writeheader()
-        table.writerows(kept)
+    write(path, kept)
     return path
 
 

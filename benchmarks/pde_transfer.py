@@ -1,14 +1,14 @@
 """What each adapter makes of the shipped Tadpole on flows that its weights have not seen.
 
-    python benchmarks/pde_transfer.py            # about an hour and a half on one core
+    python benchmarks/pde_transfer.py            # about three hours on one core
     python benchmarks/pde_transfer.py --quick --out /tmp/transfer.csv    # does it run?
 
 Two tasks: to restore states (the autoencoder), of a Kolmogorov flow of 8 waves; and to predict the
 next one (Tadpole-DFT), of a Kolmogorov flow of 4 waves, in one step and in rollouts of 30. Every
 arm of a task gets the same steps, batches and data. Of two learning rates it takes that of the
 lower error on the validation split of seed 100 after 100 steps; then seeds 0, 1 and 2 on the test
-split. Trajectories are simulated once a seed. Writes
-benchmarks/results/pde_transfer.csv after each arm.
+split. Trajectories are simulated once a seed. Writes benchmarks/results/pde_transfer.csv after each
+arm.
 """
 
 from __future__ import annotations

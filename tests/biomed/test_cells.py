@@ -8,7 +8,8 @@ import torch
 from peft import LoraConfig
 
 from scionwood import AdapterError, attach
-from scionwood_biomed.arms import Settings, Shots, arm
+from scionwood_biomed.arm_recipes import Settings
+from scionwood_biomed.arms import Shots, arm
 from scionwood_biomed.backbones import clip
 from scionwood_biomed.clip.tiny import write_tiny
 from scionwood_biomed.dual_anchor.config import DualAnchorConfig

@@ -7,7 +7,8 @@ import torch
 from peft import LoraConfig
 
 from scionwood import AdapterError, attach, load_adapter, merge, report, save_adapter
-from scionwood_biomed.arms import DEFAULTS, Shots, train
+from scionwood_biomed.arm_recipes import DEFAULTS
+from scionwood_biomed.arms import Shots, train
 from scionwood_biomed.backbones import clip
 from scionwood_biomed.data import Phantoms
 from scionwood_biomed.dual_anchor.config import DualAnchorConfig

@@ -11,7 +11,8 @@ from PIL import Image
 from scionwood import OutputExistsError, RecipeError
 from scionwood.cli import main
 from scionwood_biomed.anchors import confidence, prototypes, read_prompts
-from scionwood_biomed.arms import METHODS, Settings
+from scionwood_biomed.arm_recipes import Settings
+from scionwood_biomed.arms import METHODS
 from scionwood_biomed.audit import audit
 from scionwood_biomed.backbones import clip
 from scionwood_biomed.data import Images, Phantoms

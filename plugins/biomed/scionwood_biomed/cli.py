@@ -123,7 +123,8 @@ def evaluate(
     """
     from scionwood_biomed import evaluate as measure
     from scionwood_biomed.anchors import read_prompts
-    from scionwood_biomed.arms import METHODS, Settings
+    from scionwood_biomed.arm_recipes import Settings
+    from scionwood_biomed.arms import METHODS
     from scionwood_biomed.backbones import clip
     from scionwood_biomed.clip.model import ClipBackbone
     from scionwood_biomed.gallery import Gallery

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from scionwood import RecipeError, atomic_path
 from scionwood_biomed.anchors import Prompts
-from scionwood_biomed.arms import DEFAULTS, METHODS, Arm, Settings, Shots, arm
+from scionwood_biomed.arm_recipes import DEFAULTS, Settings
+from scionwood_biomed.arms import METHODS, Arm, Shots, arm
 from scionwood_biomed.clip.model import ClipBackbone
 from scionwood_biomed.data import ImageData
 from scionwood_biomed.gallery import Answers, Gallery
