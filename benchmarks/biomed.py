@@ -48,6 +48,8 @@ SHOTS, SEEDS = (2, 8, 1, 4, 16), (0, 1, 2)
 NOVEL_SHOTS = 16
 FIRST = (
     "single_template",
+    "single_template_kept",
+    "dual_anchor_loss",
     "dual_anchor",
     "dual_anchor_lora",
     "prompt_augmentation",

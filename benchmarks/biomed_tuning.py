@@ -8,7 +8,8 @@ Every method but CoCoOp runs with every setting and two seeds. What is chosen is
 the highest mean, over methods and seeds, of the accuracy under the wording of training and under
 the six others; then whether dual anchors learn under varied sentences, by the same measure of
 theirs alone; then, with two shots and four seeds, how heavy their anchors are, with and without
-LoRA. Writes biomed_tuning.csv.
+LoRA; then, likewise, the weight of anchors that are kept for inference, of which there are none
+before. Writes biomed_tuning.csv.
 """
 
 from __future__ import annotations
@@ -34,12 +35,14 @@ from scionwood_biomed.evaluate import Plan, evaluate
 
 RATES, STEPS, VARIED = (1e-3, 2e-3, 4e-3), (50, 100), (True, False)
 ANCHORS = (1.0, 0.25, 0.0625)
+KEEP = (0.0, 0.25, 0.5, 0.75)
 SHOTS, SEEDS = 4, (0, 1)
 FEW, MORE_SEEDS = 2, (0, 1, 2, 3)
 LEARNED, ASKED = 0.5, 0.3
 """Of a training slab: the first slices, and the last."""
-TRAINED = [m for m in METHODS if m not in ("zero_shot", "linear_probe", SLOW)]
-"""The linear probe has no setting of these."""
+LEFT_OUT = ("zero_shot", "linear_probe", "single_template_kept", "dual_anchor_loss", SLOW)
+TRAINED = [m for m in METHODS if m not in LEFT_OUT]
+"""The linear probe has no setting of these; without kept anchors two more are others' doubles."""
 ANCHORED = "dual_anchor"
 BOTH = ["dual_anchor", "dual_anchor_lora"]
 
@@ -69,7 +72,7 @@ def settings() -> list[tuple[Settings, list[str]]]:
     found = []
     for lr, steps, varied in product(RATES, STEPS, VARIED):
         methods = TRAINED if varied else [ANCHORED]
-        setting = Settings(lr=lr, steps=steps, varied=varied, anchors=ANCHORS[0])
+        setting = Settings(lr=lr, steps=steps, varied=varied, anchors=ANCHORS[0], keep=0.0)
         found.append((setting, methods))
     return found
 
@@ -97,10 +100,9 @@ def chosen(rows: Sequence[Row]) -> tuple[float, int, bool]:
     return lr, steps, varied
 
 
-def heaviness(rows: Sequence[Row]) -> float:
-    """The weight of anchors with the best mean over both kinds of dual anchors and seeds."""
-    few = [row for row in rows if str(row["shots"]) == str(FEW)]
-    return max(ANCHORS, key=lambda value: score([r for r in few if float(r["anchors"]) == value]))
+def best(rows: Sequence[Row], name: str, values: Sequence[float]) -> float:
+    """Of an option, the value with the best mean over both kinds of dual anchors and seeds."""
+    return max(values, key=lambda value: score([r for r in rows if float(r[name]) == value]))
 
 
 def main() -> None:
@@ -120,7 +122,7 @@ def main() -> None:
 
     def run(setting: Settings, methods: Sequence[str], shots: int, seeds: Sequence[int]) -> None:
         found = evaluate(Plan(methods, (shots,), seeds, setting), data, towers)
-        names = ("lr", "steps", "varied", "anchors")
+        names = ("lr", "steps", "varied", "anchors", "keep")
         about = {name: getattr(setting, name) for name in names}
         rows.extend({**about, **row, **provenance()} for row in found)
         write(options.results / "biomed_tuning.csv", rows)
@@ -128,10 +130,15 @@ def main() -> None:
     for setting, methods in track(settings(), "settings"):
         run(setting, methods, SHOTS, SEEDS)
     lr, steps, varied = chosen(rows)
-    best = replace(DEFAULTS, lr=lr, steps=steps, varied=varied)
+    chose = replace(DEFAULTS, lr=lr, steps=steps, varied=varied, keep=0.0)
     for anchors in track(ANCHORS, "anchors"):
-        run(replace(best, anchors=anchors), BOTH, FEW, MORE_SEEDS)
-    print(f"chosen: lr {lr:g}, {steps} steps, varied {varied}, anchors {heaviness(rows):g}")
+        run(replace(chose, anchors=anchors), BOTH, FEW, MORE_SEEDS)
+    few = [row for row in rows if row["shots"] == FEW]
+    chose = replace(chose, anchors=best(few, "anchors", ANCHORS))
+    for keep in track(KEEP[1:], "kept anchors"):
+        run(replace(chose, keep=keep), BOTH, FEW, MORE_SEEDS)
+    few = [r for r in rows if r["shots"] == FEW and r["anchors"] == chose.anchors]
+    print(f"chosen: {replace(chose, keep=best(few, 'keep', KEEP))}")
 
 
 if __name__ == "__main__":

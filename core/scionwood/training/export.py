@@ -31,6 +31,7 @@ def export(task: Task, trainer: L.Trainer, folder: Path, recipe: Recipe) -> None
     """
     counts = str(report(task.backbone))  # before anything that frees sharded weights
     step = _load_chosen(task, folder)
+    task.before_export(trainer)
     bare = backbone(task.backbone)
     base = {str(k): str(v) for k, v in getattr(bare, "card", {}).items()}
     if bare is not task.backbone:

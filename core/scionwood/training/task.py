@@ -74,6 +74,12 @@ class Task(L.LightningModule, ABC):
         """Figures of a batch by name, for `figures/` and the report."""
         return {}
 
+    def before_export(self, trainer: L.Trainer) -> None:
+        """Called once a run is over, its chosen weights loaded and nothing of them written yet.
+
+        What an adapter keeps of the training data is taken here. Every process calls it.
+        """
+
     def batch_size(self, batch: Any) -> int:
         """How many samples a batch holds; by default the first length of its first tensor."""
         tensors = [t for t in _leaves(batch) if isinstance(t, Tensor) and t.ndim]

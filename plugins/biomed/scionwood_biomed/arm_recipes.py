@@ -27,6 +27,7 @@ class Settings:
         rank: of LoRA.
         varied: dual anchors learn under varied sentences, as prompt augmentation does.
         anchors: of dual anchors, the weight of the low anchor, and half of that of the high one.
+        keep: the weight in inference of anchors that are kept.
     """
 
     steps: int = 100
@@ -36,6 +37,7 @@ class Settings:
     rank: int = 4
     varied: bool = True
     anchors: float = 0.0625
+    keep: float = 0.5
 
 
 DEFAULTS = Settings()
@@ -50,11 +52,13 @@ class Recipe:
         config: makes the adapter's options.
         targets: a preset of the backbone.
         options: makes those of `FewShot`.
+        keeps: the anchors of its classes steady its answers.
     """
 
     config: Callable[[Settings], Any]
     targets: str
     options: Callable[[Settings], Mapping[str, Any]]
+    keeps: bool = False
 
 
 def _none(_: Settings) -> Mapping[str, Any]:
@@ -95,11 +99,14 @@ ADAPTED = {
     "kgcoop": Recipe(_context, "context", _pulled),
     "lora": Recipe(_lora, "attention", _none),
     "single_template": Recipe(_lora, "vision", _none),
+    "single_template_kept": Recipe(_lora, "vision", _none, keeps=True),
     "prompt_augmentation": Recipe(_lora, "vision", _augmented),
-    "dual_anchor": Recipe(_dual, "dual", _anchored),
-    "dual_anchor_lora": Recipe(_dual_lora, "dual-lora", _anchored),
+    "dual_anchor_loss": Recipe(_dual, "dual", _anchored),
+    "dual_anchor": Recipe(_dual, "dual", _anchored, keeps=True),
+    "dual_anchor_lora": Recipe(_dual_lora, "dual-lora", _anchored, keeps=True),
 }
 """CoOp starts at the template's words; KgCoOp adds its pull, of the published weight, towards
 sentences that nobody trained; single template and prompt augmentation are LoRA on the vision tower
 whose texts stay frozen, under one sentence and under varied ones; dual anchors with LoRA update the
-projections of both towers too, in one adapter."""
+projections of both towers too, in one adapter. Where anchors are kept they take part in inference;
+`dual_anchor_loss` has them in training only, as the paper does."""

@@ -14,6 +14,7 @@ from scionwood_biomed.anchors import Prompts
 from scionwood_biomed.arm_recipes import ADAPTED, Recipe, Settings
 from scionwood_biomed.clip.model import ClipBackbone
 from scionwood_biomed.cocoop import ConditionalContext
+from scionwood_biomed.dual_anchor.kept import towards
 from scionwood_biomed.probe import linear_probe
 from scionwood_biomed.tasks import FewShot, prompts
 from scionwood_biomed.wording import TEMPLATE
@@ -57,10 +58,16 @@ class Arm(ABC):
         return self.backbone.image_features(image)
 
     @torch.no_grad()
-    def probabilities(self, features: Tensor, texts: Sequence[str]) -> Tensor:
-        """(batch, text), for features of images against the prompts of classes."""
-        text = self.backbone.text_features(self.backbone.tokenize(texts))
+    def probabilities(
+        self, features: Tensor, texts: Sequence[str], classes: Sequence[str]
+    ) -> Tensor:
+        """(batch, class), for features of images against a prompt of each class."""
+        text = self.texts(texts, classes)
         return self.backbone.logits(features, text).softmax(-1)
+
+    def texts(self, texts: Sequence[str], classes: Sequence[str]) -> Tensor:
+        """(class, feature) of prompts."""
+        return self.backbone.text_features(self.backbone.tokenize(texts))
 
     def trainable(self) -> int:
         """Trained parameters."""
@@ -91,13 +98,15 @@ class LinearProbe(Arm):
         scale = tower.clip.logit_scale.exp()
         text = tower.text_features(tower.tokenize(prompts(TEMPLATE, shots.classes)))
         weight = linear_probe(tower.image_features(shots.image), shots.label, scale * text)
-        self.weight, self.classes = weight, len(shots.classes)
+        self.weight, self.classes = weight, shots.classes
 
     @torch.no_grad()
-    def probabilities(self, features: Tensor, texts: Sequence[str]) -> Tensor:
-        """See `Arm.probabilities`; the order of texts is that of the classes."""
-        if self.weight is None or len(texts) != self.classes:
-            return super().probabilities(features, texts)
+    def probabilities(
+        self, features: Tensor, texts: Sequence[str], classes: Sequence[str]
+    ) -> Tensor:
+        """See `Arm.probabilities`."""
+        if self.weight is None or list(classes) != self.classes:
+            return super().probabilities(features, texts, classes)
         return (features @ self.weight.T).softmax(-1)
 
     def trainable(self) -> int:
@@ -131,6 +140,16 @@ class Adapted(Arm):
             self.task.train()
             train(self.model, lambda b, _: self.task.losses(b)["loss"], shots, self.settings)
         self.task.eval()
+        if self.recipe.keeps:
+            self.kept = shots.classes
+            self.anchors = self.task.settled(shots.image, shots.label, shots.classes)
+
+    def texts(self, texts: Sequence[str], classes: Sequence[str]) -> Tensor:
+        """See `Arm.texts`; those of kept anchors are moved towards them."""
+        plain = super().texts(texts, classes)
+        if not self.recipe.keeps:
+            return plain
+        return towards(plain, classes, self.kept, self.anchors, self.settings.keep)
 
     def trainable(self) -> int:
         """Trained parameters."""
@@ -158,7 +177,7 @@ class CoCoOp(Arm):
             train(self.learned, loss, shots, self.settings)
 
     @torch.no_grad()
-    def probabilities(self, features: Tensor, texts: Sequence[str]) -> Tensor:
+    def probabilities(self, features: Tensor, texts: Sequence[str], classes: Sequence[str]) -> Tensor:
         """See `Arm.probabilities`."""
         return self.context.logits(self.backbone, features, list(texts)).softmax(-1)
 
@@ -167,8 +186,9 @@ class CoCoOp(Arm):
         return sum(p.numel() for p in self.learned.parameters())
 
 
-METHODS = ("zero_shot", "linear_probe", "single_template", "prompt_augmentation", "coop", "cocoop",
-           "kgcoop", "lora", "dual_anchor", "dual_anchor_lora")  # fmt: skip
+METHODS = ("zero_shot", "linear_probe", "single_template", "single_template_kept",
+           "prompt_augmentation", "coop", "cocoop", "kgcoop", "lora", "dual_anchor_loss",
+           "dual_anchor", "dual_anchor_lora")  # fmt: skip
 
 
 def arm(method: str, backbone: ClipBackbone, settings: Settings) -> Arm:

@@ -101,8 +101,10 @@ def evaluate(
         weights: of an architecture: a tag of open_clip, or a file.
         train_projection: every method also trains the layer from image features to the space of
             texts, for towers that nobody has trained together.
-        methods: of zero_shot, linear_probe, single_template, prompt_augmentation, coop, cocoop,
-            kgcoop, lora and dual_anchor; all where null.
+        methods: of zero_shot, linear_probe, single_template, single_template_kept,
+            prompt_augmentation, coop, cocoop, kgcoop, lora, dual_anchor_loss, dual_anchor and
+            dual_anchor_lora; all where null. Those with `_loss` have anchors in training only,
+            those with `_kept` in inference only.
         shots: numbers of images of each class; 1, 2, 4, 8 and 16 where null.
         seeds: how many, from 0.
         steps: of training.

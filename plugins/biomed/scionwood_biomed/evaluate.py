@@ -163,7 +163,7 @@ def _answers(
     features = [chosen.features(part) for part in image.split(AT_ONCE)]
     found = []
     for prompts in texts or [[f"{TEMPLATE} {name}" for name in classes]]:
-        parts = [chosen.probabilities(part, prompts) for part in features]
+        parts = [chosen.probabilities(part, prompts, classes) for part in features]
         found.append(Answers(torch.cat(parts).cpu(), label))
     return found
 

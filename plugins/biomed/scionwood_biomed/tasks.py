@@ -21,8 +21,10 @@ from scionwood_biomed.anchors import (
     pull,
     read_prompts,
 )
+from scionwood_biomed.dual_anchor.kept import keep, keeps, steadied
 
 if TYPE_CHECKING:
+    import lightning as L
     from matplotlib.figure import Figure
 
 SEEN = 64
@@ -38,7 +40,8 @@ class FewShot(Task):
     The high anchor of a class is the mean of its expert prompts, the low one its bare name or the
     mean of its training shots; all of them as the frozen towers see them. A step adds
     `expert_weight E[w (1 - cos(t, high))] + low_weight E[w (1 - cos(t, low))]` over its images,
-    w = 1, or `1 - H / log C` of the prediction. Validation and test have no anchors.
+    w = 1, or `1 - H / log C` of the prediction. Validation has no anchors. When a run is over, a
+    dual-anchor adapter keeps those of its classes (`settled`), and `predict` uses them.
 
     Shapes: a batch holds `image` (batch, 3, size, size) float32, `label` (batch,) int64 and
         `classes`, the names; `texts` where they stand for the classes instead of template and name.
@@ -101,13 +104,44 @@ class FewShot(Task):
     def on_fit_start(self) -> None:
         """See all training shots once, for the prototypes of the low anchor."""
         self._frozen = {}
-        loader = getattr(self.trainer, "datamodule", None)
-        if loader is None or self.low == "classname" or self.low_weight == 0:
+        data = getattr(self.trainer, "datamodule", None)
+        if data is None or self.low == "classname" or self.low_weight == 0:
             return
-        batches = list(loader.train_dataloader())
-        images, labels = ([batch[key] for batch in batches] for key in ("image", "label"))
-        classes = len(batches[0]["classes"])
-        self.remember(torch.cat(images), torch.cat(labels), classes)
+        image, label, classes = _all_shots(data)
+        self.remember(image, label, len(classes))
+
+    def before_export(self, trainer: L.Trainer) -> None:
+        """Let the adapter keep the anchors of its classes."""
+        data = getattr(trainer, "datamodule", None)
+        if data is not None and keeps(self.backbone):
+            image, label, classes = _all_shots(data)
+            keep(self.backbone, classes, self.settled(image, label, classes))
+
+    @torch.no_grad()
+    def settled(self, image: Tensor, label: Tensor, classes: Sequence[str]) -> Tensor:
+        """What an adapter keeps: the mean of both anchors, as the trained towers see them.
+
+        The high anchor is the mean of all sentences that stand for a class in training; the low one
+        is the mean of its images, or with `low: classname` its bare name. A class without images
+        has the high one alone.
+
+        Args:
+            image: (image, 3, size, size) float32, 0 to 1.
+            label: (image,) int64.
+            classes: names.
+
+        Returns:
+            (class, feature) of length 1.
+        """
+        with _evaluating(self.backbone):
+            high = mean_text(self.towers, self._every_sentence(classes))
+            if self.low == "classname":
+                low = mean_text(self.towers, [[name] for name in classes])
+            else:
+                parts = image.split(SEEN)
+                seen = [self.towers.image_features(part.to(self.device)) for part in parts]
+                low, _ = prototypes(torch.cat(seen), label.to(self.device), len(classes))
+        return F.normalize(high + low, dim=-1)
 
     def remember(self, image: Tensor, label: Tensor, classes: int) -> None:
         """Take the prototypes of the low anchor from these shots.
@@ -145,6 +179,7 @@ class FewShot(Task):
     def predict(self, batch: dict[str, Any]) -> Tensor:
         """(batch, class), probabilities."""
         image, text = self.features(batch)
+        text = steadied(self.backbone, batch["classes"], text)
         probabilities: Tensor = self.towers.logits(image, text).softmax(-1)
         return probabilities
 
@@ -202,10 +237,13 @@ class FewShot(Task):
         plain = prompts(self.template, classes)
         if not (self.training and self.varied):
             return plain
-        sentences = [
-            [one, *more] for one, more in zip(plain, prompts_of(classes, self.experts), strict=True)
-        ]
+        sentences = self._every_sentence(classes)
         return [own[int(torch.randint(len(own), ()))] for own in sentences]
+
+    def _every_sentence(self, classes: Sequence[str]) -> list[list[str]]:
+        """For each class the template's sentence and the expert prompts."""
+        plain, experts = prompts(self.template, classes), prompts_of(classes, self.experts)
+        return [[one, *more] for one, more in zip(plain, experts, strict=True)]
 
     def _prototypes(self, batch: dict[str, Any], image: Tensor) -> tuple[Tensor, Tensor]:
         """Those of all shots; outside a run, or where the projection trains, of the batch."""
@@ -218,6 +256,13 @@ class FewShot(Task):
     def _moves(self) -> bool:
         """Whether the space of image features moves, so that earlier prototypes mean nothing."""
         return bool(self.towers.head)
+
+
+def _all_shots(data: Any) -> tuple[Tensor, Tensor, list[str]]:
+    """Images, labels and names of classes of the training split."""
+    batches = list(data.train_dataloader())
+    image, label = (torch.cat([batch[key] for batch in batches]) for key in ("image", "label"))
+    return image, label, list(batches[0]["classes"])
 
 
 def prompts(template: str, classes: Sequence[str]) -> list[str]:

@@ -120,6 +120,10 @@ class DualAnchorConfig(PeftConfig):  # type: ignore[misc]  # peft is untyped
     Trainable parameters: of a block prompts * D + 1; of a fusion 2 D w + D_t w + 6 w^2 + D + w; of
     the text context k D_t. With BiomedCLIP (D = D_t = 768) 0.39 M of 196 M.
 
+    After training it keeps an anchor of each class that it learned (`kept.keep`), which nothing
+    trains: in inference the text of that class becomes `(1 - keep) t + keep a`, of length 1, so
+    that an answer hangs less on how a prompt is worded.
+
     Shapes: tokens of images (batch, token, D) float; of the context (k, D_t), k the tokens of the
         template.
 
@@ -134,13 +138,17 @@ class DualAnchorConfig(PeftConfig):  # type: ignore[misc]  # peft is untyped
         context_start: where they begin in a prompt.
         rank: of LoRA on queries and values inside the targeted blocks; 0 for none. With the preset
             `dual-lora` it is on both towers.
+        keep: the weight of kept anchors in inference, from 0 to 1.
+        kept: the classes with an anchor, in order; found in training.
+        features: width of an anchor.
 
     Raises:
         AdapterError: an option is out of range.
 
     Source: a reconstruction of BiomedAP (arXiv:2605.15736) from its abstract, its figures and its
         released code, whose prompts hold zeros and whose fusion never sees the image; the gates,
-        the bottleneck and the order of the two attentions are this project's. Inserted prompts:
+        the bottleneck, the order of the two attentions and kept anchors are this project's (the
+        latter after Tip-Adapter, Zhang et al. 2022, arXiv:2207.09519). Inserted prompts:
         Jia et al. 2022, arXiv:2203.12119. Text context: Zhou et al. 2022, arXiv:2109.01134.
     """
 
@@ -152,6 +160,9 @@ class DualAnchorConfig(PeftConfig):  # type: ignore[misc]  # peft is untyped
     context: list[int] | None = None
     context_start: int = 1
     rank: int = 0
+    keep: float = 0.5
+    kept: list[str] | None = None
+    features: int = 0
     target_modules: list[str] | str | None = None
     modules_to_save: list[str] | None = field(default=None, metadata={"help": "trained whole"})
 
@@ -166,6 +177,8 @@ class DualAnchorConfig(PeftConfig):  # type: ignore[misc]  # peft is untyped
             value = f"prompts={self.prompts}, width={self.width}, heads={self.heads}"
             rule = "prompts and rank are 0 or more, and heads divide the width"
             raise AdapterError(value, rule, "Such as 4, 64 and 4")
+        if not 0 <= self.keep <= 1:
+            raise AdapterError(f"keep={self.keep}", "a weight is from 0 to 1", "0 keeps none")
         if self.context_start < 0 or any(index < 0 for index in self.fusion or ()):
             value = f"context_start={self.context_start}, fusion={self.fusion}"
             raise AdapterError(value, "places are counted from 0")

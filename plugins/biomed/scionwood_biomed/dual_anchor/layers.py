@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, final
 
 import torch
+from peft.tuners._buffer_dict import BufferDict
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -65,21 +66,27 @@ class ContextLayer(DualAnchorLayer):
     """The embedding of words; those at the place of the template are moved by learned offsets.
 
     The offsets are zero at first. With the template `a photo of a`, four tokens of the text context
-    are the embeddings of these words plus the offsets, wherever they are read.
+    are the embeddings of these words plus the offsets, wherever they are read. The anchors of
+    classes that an adapter keeps lie here too, and change nothing that this layer computes.
     """
 
     dual_anchor_context: Any
+    dual_anchor_kept: Any
     adapter_layer_names = ("dual_anchor_context",)
+    other_param_names = ("configs", "dual_anchor_kept")
 
     def __init__(self, base: nn.Module) -> None:
         super().__init__(base)
         self.dual_anchor_context = nn.ParameterDict()
+        self.dual_anchor_kept = BufferDict(persistent=True)
 
     def add(self, name: str, config: Any) -> None:
         """Add an adapter's offsets."""
         width = self.base_layer.weight.shape[1]
         self.configs[name] = config
         self.dual_anchor_context[name] = nn.Parameter(torch.zeros(len(config.context), width))
+        if config.kept:
+            self.dual_anchor_kept[name] = torch.zeros(len(config.kept), config.features)
         self._move_adapter_to_device_of_base_layer(name)
 
     def context(self, name: str) -> Tensor:
