@@ -44,8 +44,9 @@ def canonical_frame(surface: Surface, impact: np.ndarray, direction: np.ndarray)
 
     The first axis is the longest principal axis of the area, towards the point of impact. The
     second one is where the impactor comes from, at right angles to the first; for an impact along
-    the axis it is the widest direction of the section. Where symmetry leaves a sign open, the third
-    moment of the area decides.
+    the axis it is the axis of the section towards the side that is touched first, so that parts
+    that are hit alike lie alike, or the widest one where the touch is central. Where symmetry
+    leaves a sign open, the third moment of the area decides.
 
     Args:
         surface: of the part.
@@ -62,27 +63,37 @@ def canonical_frame(surface: Surface, impact: np.ndarray, direction: np.ndarray)
     came = -direction / np.linalg.norm(direction)
     across = came - (came @ along) * along
     if np.linalg.norm(across) < AXIAL:
-        across = _section_axis(x, weights, along, length)
+        aside = impact - origin
+        across = _section_axis(x, weights, along, length, aside - (aside @ along) * along)
     across = across / np.linalg.norm(across)
     return Frame(origin, np.stack([along, across, np.cross(along, across)]))
 
 
 def _section_axis(
-    x: np.ndarray, weights: np.ndarray, along: np.ndarray, length: float
+    x: np.ndarray, weights: np.ndarray, along: np.ndarray, length: float, aside: np.ndarray
 ) -> np.ndarray:
-    """The widest direction of the section; of a square one, the normal of one of its sides."""
+    """The axis of the section nearest to `aside`; where that is nothing, the widest one.
+
+    The axes of a square section are the normals of its sides.
+    """
     basis = np.linalg.svd(along[None])[2][1:]
     y = x @ basis.T
     values, vectors = np.linalg.eigh((y * weights[:, None]).T @ y)
-    if values[1] > 1.02 * values[0]:
-        axis = vectors[:, 1] @ basis
-        return _signed(axis, x, weights, length, 0.0)
-    z = y[:, 0] + 1j * y[:, 1]
-    phase = np.angle(weights @ z**4) / 4  # of a corner
-    turns = phase + np.pi / 4 + np.pi / 2 * np.arange(4)
-    axes = np.stack([np.cos(turns), np.sin(turns)], 1) @ basis
-    skew = [weights @ (x @ axis) ** 3 for axis in axes]
-    return np.asarray(axes[int(np.argmax(skew))])
+    oblong = values[1] > 1.02 * values[0]
+    if oblong:
+        axes = np.concatenate([vectors.T, -vectors.T]) @ basis
+    else:
+        z = y[:, 0] + 1j * y[:, 1]
+        phase = np.angle(weights @ z**4) / 4  # of a corner
+        turns = phase + np.pi / 4 + np.pi / 2 * np.arange(4)
+        axes = np.stack([np.cos(turns), np.sin(turns)], 1) @ basis
+    if (axes @ aside).max() > FLAT * length:
+        chosen = axes[int(np.argmax(axes @ aside))]
+    elif oblong:
+        chosen = _signed(axes[1], x, weights, length, 0.0)
+    else:
+        chosen = axes[int(np.argmax([weights @ (x @ axis) ** 3 for axis in axes]))]
+    return np.asarray(chosen)
 
 
 def _signed(
