@@ -11,7 +11,7 @@ lower error on the validation split of seed 100 after 100 steps; then seeds 0, 1
 split. Trajectories are simulated once a seed. Writes benchmarks/results/pde_transfer.csv after each
 arm.
 
-Flows, steps, ranks and rates were chosen with results of seeds 0, 1, 2 and 100 in sight. `--confirm`
+Flows, steps, ranks and rates were chosen with seeds 0, 1, 2 and 100 in sight. `--confirm`
 runs LoRA, full fine-tuning and random weights again with seeds 3, 4 and 5, with which nothing was
 ever chosen, at the rates that pde_transfer.csv has. Writes benchmarks/results/pde_confirmation.csv.
 """

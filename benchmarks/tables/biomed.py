@@ -11,6 +11,7 @@ WORDED = ("2", "8")
 FLAGS = ("True", "False")
 """Whether dual anchors learn under varied sentences."""
 BASELINE, OURS, BOTH = "single_template", "dual_anchor", "dual_anchor_lora"
+COMPARED = ("dual_anchor_loss", OURS, BOTH, "single_template_kept")
 
 
 def biomed_leakage() -> str:
@@ -52,7 +53,7 @@ def biomed_wordings() -> str:
         for method in _methods(rows):
             mine = [row for row in rows if row["method"] == method]
             lines.append([count, _name(method), *(_over(mine, name) for name in columns)])
-        for ours in (OURS, BOTH):
+        for ours in COMPARED:
             title = f"*{_name(ours)} minus single template*"
             lines.append([count, title, *_gains(rows, columns, ours)])
     head = ["trained wording", "six others: mean", "worst", "spread", "ECE"]
@@ -85,11 +86,23 @@ def biomed_tuning() -> str:
 
 
 def biomed_anchors() -> str:
-    """The same at two shots, by the weight of anchors."""
-    rows, lines = _with(read("biomed_tuning"), "2"), []
+    """The same at two shots, by the weight of anchors in training; none are kept."""
+    rows = [r for r in _with(read("biomed_tuning"), "2") if float(r["keep"]) == 0]
+    return _by_weight(rows, "anchors", "anchors")
+
+
+def biomed_kept() -> str:
+    """The same, by the weight of anchors in inference."""
+    rows = _with(read("biomed_tuning"), "2")
+    light = min(rows, key=lambda row: float(row["anchors"]))["anchors"]
+    return _by_weight([r for r in rows if r["anchors"] == light], "keep", "kept anchors")
+
+
+def _by_weight(rows: Sequence[Row], option: str, title: str) -> str:
+    lines = []
     columns = ("accuracy", "wording_mean", "wording_worst")
-    for weight in dict.fromkeys(row["anchors"] for row in rows):
-        mine = [row for row in rows if row["anchors"] == weight]
+    for weight in dict.fromkeys(row[option] for row in rows):
+        mine = [row for row in rows if row[option] == weight]
         cells = [f"{_score(mine):.3f}"]
         for method in (OURS, BOTH):
             own = [row for row in mine if row["method"] == method]
@@ -97,7 +110,7 @@ def biomed_anchors() -> str:
         lines.append([f"{float(weight):g}", *cells])
     short = ("accuracy", "other wordings", "worst")
     head = [f"{_name(method)}: {name}" for method in (OURS, BOTH) for name in short]
-    return table(["anchors", "chosen by", *head], lines)
+    return table([title, "chosen by", *head], lines)
 
 
 def _score(rows: Sequence[Row]) -> float:
@@ -154,4 +167,5 @@ TABLES: Tables = {
     "biomed_novel": biomed_novel,
     "biomed_tuning": biomed_tuning,
     "biomed_anchors": biomed_anchors,
+    "biomed_kept": biomed_kept,
 }

@@ -50,7 +50,16 @@ def times() -> str:
 
 def transfer() -> str:
     """What trains and what it reaches on equations that the weights have not seen, over seeds."""
-    rows, lines = read("pde_transfer"), []
+    return _reached(read("pde_transfer"))
+
+
+def confirmation() -> str:
+    """The same with seeds that nothing was chosen with."""
+    return _reached(read("pde_confirmation"))
+
+
+def _reached(rows: Sequence[Row]) -> str:
+    lines = []
     for key in dict.fromkeys((r["equation"], r["task"], r["arm"]) for r in rows):
         found = [row for row in rows if (row["equation"], row["task"], row["arm"]) == key]
         first = found[0]
@@ -99,6 +108,7 @@ TABLES: Tables = {
     "pde_memory": memory,
     "pde_times": times,
     "pde_transfer": transfer,
+    "pde_confirmation": confirmation,
     "pde_rollouts": rollouts,
     "pde_online": online,
 }

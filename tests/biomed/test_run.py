@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file
 
 from scionwood import RecipeError, build, resolve
 from scionwood.cli import main
@@ -64,6 +65,17 @@ def test_the_count_that_is_printed_and_on_the_card_is_the_sum_of_what_trains(run
     (printed,) = {found for text in texts for found in re.findall(r"trainable ([\d,]+)", text)}
     assert f"trainable {printed}" in said
     assert int(printed.replace(",", "")) == trains > 0
+
+
+def test_the_adapter_keeps_the_anchors_of_its_classes(run):
+    folder, _ = run
+    config = json.loads((folder / "adapter" / "adapter_config.json").read_text())
+    tensors = load_file(folder / "adapter" / "adapter_model.safetensors")
+    (anchors,) = (value for name, value in tensors.items() if "dual_anchor_kept" in name)
+    data = resolve(folder / "recipe.yaml").data.build()
+    assert config["kept"] == list(data.names())
+    assert anchors.shape == (len(config["kept"]), config["features"])
+    torch.testing.assert_close(anchors.norm(dim=-1), torch.ones(len(anchors)))
 
 
 def test_the_file_of_the_adapter_has_megabytes_at_most(run):

@@ -10,7 +10,7 @@ import pytest
 from scionwood import ReadError
 from scionwood_crash.model import SIZES
 from scionwood_crash.morph import Surface, Template, canonical_frame, parametrise, place
-from scionwood_crash.part import Part
+from scionwood_crash.part import Part, gaps
 
 TEMPLATE = SIZES["small"].template()
 FAMILIES = ("hat", "bumper", "tube", "box")
@@ -55,6 +55,22 @@ def test_sections_are_told_apart_and_creases_pinned(
         step = np.abs(np.diff(coordinates.uv[pairs[angle > 60]], axis=1))[:, 0]
         v = step[step[:, 0] > 0.5 * np.median(step[:, 0]), 1]
         assert np.median(np.minimum(v, 1 - v)) < 1e-9, "v is constant along a crease"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_box_and_its_mirror_image_lie_alike(part: Make, seed: int) -> None:
+    whole = part("box", seed, 10.0)
+    axis = np.array(whole.impactor.axis)
+    surface = Surface(whole.points, whole.cells)
+    reached = gaps(whole)
+    impact = whole.points[np.argmin(reached)]
+    frame = canonical_frame(surface, impact, np.asarray(whole.impactor.direction))
+    assert frame.turned(impact - frame.origin)[1] > abs(frame.turned(impact - frame.origin)[2]) / 2
+    turned = np.diag([-1.0, 1.0, 1.0])
+    mirrored = Surface(whole.points @ turned, whole.cells[:, ::-1])
+    other = canonical_frame(mirrored, impact @ turned, np.asarray(whole.impactor.direction))
+    np.testing.assert_allclose(other.axes[:2] @ turned, frame.axes[:2], atol=1e-9)
+    assert abs(axis[0]) > 0, "it is tilted"
 
 
 def test_the_closed_grid_meets_itself_at_the_seam(part: Make) -> None:

@@ -37,7 +37,7 @@ class Settings:
     rank: int = 4
     varied: bool = True
     anchors: float = 0.0625
-    keep: float = 0.5
+    keep: float = 0.25
 
 
 DEFAULTS = Settings()

@@ -160,7 +160,7 @@ class DualAnchorConfig(PeftConfig):  # type: ignore[misc]  # peft is untyped
     context: list[int] | None = None
     context_start: int = 1
     rank: int = 0
-    keep: float = 0.5
+    keep: float = 0.25
     kept: list[str] | None = None
     features: int = 0
     target_modules: list[str] | str | None = None
