@@ -46,6 +46,8 @@ RESULTS = Path(__file__).parent / "results" / "pde_transfer.csv"
 CONFIRMED = RESULTS.with_name("pde_confirmation.csv")
 UNTOUCHED = (3, 4, 5)
 """Seeds that were never run before the settings were final."""
+JUDGED = ("LoRA (peft)", "full", "scratch")
+"""The arms that are compared with them."""
 TASKS = ("dynamics", "reconstruction")
 SIDE, FRAMES, BATCH = 32, 31, 2
 STEPS = {"dynamics": 200, "reconstruction": 250}
@@ -264,7 +266,7 @@ def write(path: Path, rows: list[Row]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tasks", nargs="*", default=list(TASKS), choices=TASKS)
-    parser.add_argument("--arms", nargs="*", default=list(RATES), choices=list(RATES))
+    parser.add_argument("--arms", nargs="*", choices=list(RATES))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="two steps, one seed")
     parser.add_argument("--confirm", action="store_true", help="untouched seeds, rates as found")
@@ -272,7 +274,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     named = [name for task in options.tasks for name, case in CASES.items() if case.task == task]
-    arms = ["LoRA (peft)", FULL, SCRATCH] if options.confirm else options.arms
+    arms = options.arms or (list(JUDGED) if options.confirm else list(RATES))
     todo = [(name, arm) for arm in arms for name in named]
     out = options.out or (CONFIRMED if options.confirm else RESULTS)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
