@@ -4,7 +4,7 @@
 
 Pretraining on hats, tubes and boxes; transfer to bumpers from 8 and 16 simulations. The longest
 parts of each family are kept out of training: they are what is out of distribution. All networks
-have one budget of steps, but two that have ten and fifty times as many: from the former, with seed
+have one budget of steps, but two that have ten and 33 times as many: from the former, with seed
 0, every transfer starts. Ablations are the grids that stay where they are on a reference part, and
 training without masks or with more of them; baselines are MeshGraphNet, Transolver, POD with a
 Gaussian process or nearest neighbours on the morphed grid, and the mean of the training histories.
@@ -46,12 +46,16 @@ RESULTS = Path(__file__).parent / "results" / "crash_suite.csv"
 STEPS, TUNING, BATCH = 480, 150, 4
 WEIGHT = 1.0
 """Of the intrusion in the loss, as in the task."""
+DECAY = 0.05
+"""Of AdamW; of 1e-4, 0.03, 0.1, 0.3 and 1 the second and third were best on boxes kept for it."""
+SCORED = 200
+"""So many training parts are scored, of all that there are."""
 METRICS = ("med", "med_share", "intrusion_error", "rel_l2")
 
 
 LONG, LONGEST = "Mask-Morph U-Net, long", "Mask-Morph U-Net, longest"
 """With seed 0 the former is what transfers start from, and what is shipped."""
-BUDGETS = {LONG: (4800, WEIGHT), LONGEST: (24000, 4.0)}
+BUDGETS = {LONG: (4800, WEIGHT), LONGEST: (16000, 4.0)}
 """Steps, and the weight of the intrusion; of all others `STEPS` and `WEIGHT`."""
 ARMS: dict[str, tuple[Callable[..., nn.Module], Row, str]] = {
     "Mask-Morph U-Net": (mask_morph_unet, {"mask": 0.15}, "morph"),
@@ -77,7 +81,7 @@ def train(
 ) -> list[float]:
     """AdamW with one rise and half a cosine; the losses."""
     wanted = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(wanted, lr=lr, weight_decay=1e-4, fused=True)
+    optimizer = torch.optim.AdamW(wanted, lr=lr, weight_decay=DECAY, fused=True)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, steps, pct_start=0.05)
     generator, losses = torch.Generator().manual_seed(seed), []
     torch.manual_seed(seed)
@@ -128,10 +132,13 @@ def pretraining(arm: str, seed: int, work: Path) -> list[Row]:
     """One row for each part of the split."""
     found = join([split(family, seed, work) for family in PRETRAINED])
     kinds = {name: [part.family for part in each] for name, each in found.items()}
+    stride = -(-len(found["train"]) // SCORED)
     start = time.process_time()
     if arm in CLASSICAL:
         data = encoded(found, "morph")
         pod = by_pod(arm, data["train"], kinds["train"])
+        data["train"] = data["train"][::stride]
+        kinds["train"] = kinds["train"][::stride]
         about: Row = {"trained": "", "steps": ""}
         rows = []
         for name, each in data.items():
@@ -147,6 +154,7 @@ def pretraining(arm: str, seed: int, work: Path) -> list[Row]:
         if arm in BUDGETS:
             model.novelty.fit([each.graph for each in data["train"]])
             save_file(model.state_dict(), work / f"{arm} {seed}.safetensors")
+        data["train"] = data["train"][::stride]
         predict = by_network(model)
         rows = [{"part": name, **errors(predict, each)} for name, each in data.items()]
     about["cpu_seconds"] = round(time.process_time() - start, 1)
