@@ -178,7 +178,7 @@ def adapted(arm: str, seed: int, work: Path) -> nn.Module:
     if arm == "frozen-edge":
         return attach(model, config_class("methods/partial")(), targets="frozen-edge")
     if arm == "lora":
-        return attach(model, LoraConfig(r=8, lora_alpha=16), targets="linear")
+        return attach(model, LoraConfig(r=6, lora_alpha=12), targets="linear")
     return attach(model, LoraConfig(r=1, lora_alpha=2, target_parameters=EDGES))
 
 

@@ -131,8 +131,8 @@ def test_visual_prompts_differ_from_each_other(trained, images):
             )
     with torch.no_grad():
         task.backbone.image_features(images[:1])
-    for prompts in seen:
-        assert (prompts[0, 0] - prompts[0, 1]).abs().max() > 1e-3
+    for own in seen:
+        assert (own[0, 0] - own[0, 1]).abs().max() > 1e-3
 
 
 def test_labels_change_no_logit_in_evaluation(trained):

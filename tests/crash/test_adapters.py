@@ -22,7 +22,7 @@ Make = Callable[..., Part]
 EDGES = ["down.0.weight", "down.1.weight", "up.0.weight", "up.1.weight"]
 ARMS: dict[str, tuple[Callable[[], Any], str | None, float]] = {
     "frozen-edge": (lambda: config_class("methods/partial")(), "frozen-edge", 0.2),
-    "lora": (lambda: LoraConfig(r=8, lora_alpha=16), "linear", 0.04),
+    "lora": (lambda: LoraConfig(r=6, lora_alpha=12), "linear", 0.02),
     "lora-edge": (lambda: LoraConfig(r=1, lora_alpha=2, target_parameters=EDGES), None, 0.08),
 }
 """The configuration, its targets, the largest share of weights that trains, decoder included."""

@@ -177,7 +177,9 @@ class CoCoOp(Arm):
             train(self.learned, loss, shots, self.settings)
 
     @torch.no_grad()
-    def probabilities(self, features: Tensor, texts: Sequence[str], classes: Sequence[str]) -> Tensor:
+    def probabilities(
+        self, features: Tensor, texts: Sequence[str], classes: Sequence[str]
+    ) -> Tensor:
         """See `Arm.probabilities`."""
         return self.context.logits(self.backbone, features, list(texts)).softmax(-1)
 

@@ -50,7 +50,7 @@ class Displacement(Task):
         intrusion_weight: float = 1.0,
         strain_weight: float = 1.0,
         lr: float = 3e-3,
-        weight_decay: float = 1e-4,
+        weight_decay: float = 5e-2,
         warmup_steps: int = 20,
         schedule: Schedule = "cosine",
     ) -> None:
