@@ -4,7 +4,7 @@
 
 Pretraining on hats, tubes and boxes; transfer to bumpers from 8 and 16 simulations. The longest
 parts of each family are kept out of training: they are what is out of distribution. All networks
-have one budget of steps, but two that have ten and 33 times as many: from the former, with seed
+have one budget of steps, but two that have ten and fifty times as many: from the former, with seed
 0, every transfer starts. Ablations are the grids that stay where they are on a reference part, and
 training without masks or with more of them; baselines are MeshGraphNet, Transolver, POD with a
 Gaussian process or nearest neighbours on the morphed grid, and the mean of the training histories.
@@ -55,8 +55,11 @@ METRICS = ("med", "med_share", "intrusion_error", "rel_l2")
 
 LONG, LONGEST = "Mask-Morph U-Net, long", "Mask-Morph U-Net, longest"
 """With seed 0 the former is what transfers start from, and what is shipped."""
-BUDGETS = {LONG: (4800, WEIGHT), LONGEST: (16000, 4.0)}
-"""Steps, and the weight of the intrusion; of all others `STEPS` and `WEIGHT`."""
+BUDGETS = {LONG: (4800, WEIGHT, DECAY), LONGEST: (24000, 4.0, 0.01)}
+"""Steps, the weight of the intrusion, and weight decay; of all others `STEPS`, `WEIGHT`, `DECAY`.
+
+With 0.05 the longest one had 3.1 % on its training parts, above the aim for the test, so it got less.
+"""
 ARMS: dict[str, tuple[Callable[..., nn.Module], Row, str]] = {
     "Mask-Morph U-Net": (mask_morph_unet, {"mask": 0.15}, "morph"),
     "fixed grids": (mask_morph_unet, {"mask": 0.15}, "fixed"),
@@ -77,11 +80,17 @@ COLLATE = Collate([len(level) for level in SIZES[SIZE].template().levels])
 
 
 def train(
-    model: nn.Module, data: list[Encoded], lr: float, steps: int, seed: int, weight: float = WEIGHT
+    model: nn.Module,
+    data: list[Encoded],
+    lr: float,
+    steps: int,
+    seed: int,
+    weight: float = WEIGHT,
+    decay: float = DECAY,
 ) -> list[float]:
     """AdamW with one rise and half a cosine; the losses."""
     wanted = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(wanted, lr=lr, weight_decay=DECAY, fused=True)
+    optimizer = torch.optim.AdamW(wanted, lr=lr, weight_decay=decay, fused=True)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, steps, pct_start=0.05)
     generator, losses = torch.Generator().manual_seed(seed), []
     torch.manual_seed(seed)
@@ -148,8 +157,8 @@ def pretraining(arm: str, seed: int, work: Path) -> list[Row]:
         build, options, coarse = ARMS[arm]
         data = encoded(found, coarse)
         model = build(size=SIZE, init_seed=seed, **options)
-        steps, weight = BUDGETS.get(arm, (STEPS, WEIGHT))
-        train(model, data["train"], 3e-3, steps, seed, weight)
+        steps, weight, decay = BUDGETS.get(arm, (STEPS, WEIGHT, DECAY))
+        train(model, data["train"], 3e-3, steps, seed, weight, decay)
         about = {"trained": sum(p.numel() for p in model.parameters()), "steps": steps}
         if arm in BUDGETS:
             model.novelty.fit([each.graph for each in data["train"]])
