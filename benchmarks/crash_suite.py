@@ -43,7 +43,7 @@ from scionwood_crash.metrics import distance_loss, intrusion_loss, measure
 from scionwood_crash.model import SIZES
 
 RESULTS = Path(__file__).parent / "results" / "crash_suite.csv"
-STEPS, TUNING, BATCH = 480, 150, 4
+STEPS, TUNING, BATCH = 480, 100, 4
 WEIGHT = 1.0
 """Of the intrusion in the loss, as in the task."""
 DECAY = 0.05
@@ -58,7 +58,7 @@ LONG, LONGEST = "Mask-Morph U-Net, long", "Mask-Morph U-Net, longest"
 BUDGETS = {LONG: (4800, WEIGHT, DECAY), LONGEST: (24000, 4.0, 0.01)}
 """Steps, the weight of the intrusion, and weight decay; of all others `STEPS`, `WEIGHT`, `DECAY`.
 
-With 0.05 the longest one had 3.1 % on its training parts, above the aim for the test, so it got less.
+With 0.05 the longest one had 3.1 % on its training parts, above the aim for the test.
 """
 ARMS: dict[str, tuple[Callable[..., nn.Module], Row, str]] = {
     "Mask-Morph U-Net": (mask_morph_unet, {"mask": 0.15}, "morph"),
@@ -72,7 +72,8 @@ ARMS: dict[str, tuple[Callable[..., nn.Module], Row, str]] = {
 """What is pretrained: the network, its options, and its grids."""
 CLASSICAL = ("POD + GP", "POD + kNN", "mean history")
 UNADAPTED = "pretrained, not adapted"
-RATES = {"full": 1e-3, "frozen-edge": 5e-3, "lora": 5e-3, "lora-edge": 5e-3, "scratch": 3e-3}
+RATES = {"full": 1e-3, "frozen-edge": 5e-3, "lora": 1e-2, "lora-edge": 5e-3, "scratch": 3e-3}
+"""Of transfers; these and `TUNING` were chosen on designs of the pool that a seed did not draw."""
 EDGES = ["down.0.weight", "down.1.weight", "up.0.weight", "up.1.weight"]
 
 
