@@ -121,6 +121,17 @@ def errors(predict: Callable[[Encoded], Tensor], data: list[Encoded]) -> dict[st
     return {name: mean(float(each[name]) for each in found) for name in METRICS}
 
 
+def by_family(
+    predict: Callable[[Encoded], Tensor], data: list[Encoded], kinds: list[str]
+) -> list[Row]:
+    """One row for each family of the test."""
+    return [
+        {"part": f"test, {family}", **errors(predict, own)}
+        for family in PRETRAINED
+        if (own := [each for each, kind in zip(data, kinds, strict=True) if kind == family])
+    ]
+
+
 def by_network(model: nn.Module) -> Callable[[Encoded], Tensor]:
     model.eval()
     return lambda each: model(*each.graph)
@@ -167,6 +178,8 @@ def pretraining(arm: str, seed: int, work: Path) -> list[Row]:
         data["train"] = data["train"][::stride]
         predict = by_network(model)
         rows = [{"part": name, **errors(predict, each)} for name, each in data.items()]
+        if arm in BUDGETS:
+            rows += by_family(predict, data["test"], kinds["test"])
     about["cpu_seconds"] = round(time.process_time() - start, 1)
     kind = {"stage": "pretraining", "arm": arm, "shots": "", "seed": seed}
     return [{**kind, **row, **about} for row in rows]

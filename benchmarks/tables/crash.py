@@ -5,6 +5,9 @@ from __future__ import annotations
 from text import Tables, interval, read, spread, table
 
 
+MEASURES = (("med_share", 1, ".1f"), ("intrusion_error", 1, ".1f"), ("rel_l2", 100, ".2f"))
+
+
 def crash_pretraining() -> str:
     """Errors on training parts, on parts like them, and on longer ones."""
     rows = [row for row in read("crash_suite") if row["stage"] == "pretraining"]
@@ -21,6 +24,20 @@ def crash_pretraining() -> str:
     errors = [f"{part}: {name}" for part in ("train", "test") for name in ("MED", "intrusion")]
     head = ["arm", "steps", *errors, "test: positions", "longer: MED", "longer: intrusion"]
     return table(head, lines)
+
+
+def crash_families() -> str:
+    """Errors of the networks of more steps on the test parts of each family."""
+    rows = [row for row in read("crash_suite") if row["part"].startswith("test, ")]
+    lines = []
+    for arm, part in dict.fromkeys((row["arm"], row["part"]) for row in rows):
+        found = [row for row in rows if (row["arm"], row["part"]) == (arm, part)]
+        cells = [
+            spread([float(row[name]) * scale for row in found], form)
+            for name, scale, form in MEASURES
+        ]
+        lines.append([arm, part.removeprefix("test, "), *cells])
+    return table(["arm", "family", "MED", "intrusion", "positions"], lines)
 
 
 def crash_transfer() -> str:
@@ -66,6 +83,7 @@ def crash_predict() -> str:
 
 TABLES: Tables = {
     "crash_pretraining": crash_pretraining,
+    "crash_families": crash_families,
     "crash_transfer": crash_transfer,
     "crash_edge": crash_edge,
     "crash_predict": crash_predict,
