@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from text import Tables, interval, read, spread, table
 
-
 MEASURES = (("med_share", 1, ".1f"), ("intrusion_error", 1, ".1f"), ("rel_l2", 100, ".2f"))
 
 
