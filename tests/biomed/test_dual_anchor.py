@@ -208,6 +208,10 @@ def test_blocks_of_the_text_tower_need_a_rank():
         ({"width": 10, "heads": 4}, "divide"),
         ({"prompts": -1}, "0 or more"),
         ({"fusion": [-1]}, "0"),
+        ({"keep": 1.5}, "from 0 to 1"),
+        ({"kept": ["cyst", "cyst"]}, "distinct"),
+        ({"kept": "cyst"}, "distinct"),
+        ({"kept": [1]}, "distinct"),
     ],
 )
 def test_options_out_of_range_are_refused(options, said):

@@ -60,7 +60,6 @@ def test_sections_are_told_apart_and_creases_pinned(
 @pytest.mark.parametrize("seed", range(6))
 def test_a_box_and_its_mirror_image_lie_alike(part: Make, seed: int) -> None:
     whole = part("box", seed, 10.0)
-    axis = np.array(whole.impactor.axis)
     surface = Surface(whole.points, whole.cells)
     reached = gaps(whole)
     impact = whole.points[np.argmin(reached)]
@@ -70,7 +69,6 @@ def test_a_box_and_its_mirror_image_lie_alike(part: Make, seed: int) -> None:
     mirrored = Surface(whole.points @ turned, whole.cells[:, ::-1])
     other = canonical_frame(mirrored, impact @ turned, np.asarray(whole.impactor.direction))
     np.testing.assert_allclose(other.axes[:2] @ turned, frame.axes[:2], atol=1e-9)
-    assert abs(axis[0]) > 0, "it is tilted"
 
 
 def test_the_closed_grid_meets_itself_at_the_seam(part: Make) -> None:

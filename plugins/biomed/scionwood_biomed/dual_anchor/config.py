@@ -179,9 +179,19 @@ class DualAnchorConfig(PeftConfig):  # type: ignore[misc]  # peft is untyped
             raise AdapterError(value, rule, "Such as 4, 64 and 4")
         if not 0 <= self.keep <= 1:
             raise AdapterError(f"keep={self.keep}", "a weight is from 0 to 1", "0 keeps none")
+        if self.kept is not None and not _distinct(self.kept):
+            rule = "kept anchors are known by distinct names of classes"
+            raise AdapterError(
+                f"kept={str(self.kept)[:80]}", rule, "Leave it out: training fills it"
+            )
         if self.context_start < 0 or any(index < 0 for index in self.fusion or ()):
             value = f"context_start={self.context_start}, fusion={self.fusion}"
             raise AdapterError(value, "places are counted from 0")
+
+
+def _distinct(names: Any) -> bool:
+    texts = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    return texts and len(set(names)) == len(names)
 
 
 def _fused(config: Any, blocks: list[str]) -> set[str]:
