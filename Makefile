@@ -56,6 +56,7 @@ bench: $(DONE)
 	$(BIN)/python benchmarks/pde_recipes.py
 	$(BIN)/python benchmarks/pde_online.py
 	$(BIN)/python benchmarks/pde_transfer.py
+	$(BIN)/python benchmarks/pde_transfer.py --confirm
 	$(BIN)/python benchmarks/tables
 
 # From a noisy SEG-Y file to a denoised one: train, simulate, denoise, compare; then foreign noise, with
