@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from text import Tables, interval, read, spread, table
 
-MEASURES = (("med_share", 1, ".1f"), ("intrusion_error", 1, ".1f"), ("rel_l2", 100, ".2f"))
+MEASURES = {
+    "MED": ("med_share", 1, ".1f"),
+    "intrusion": ("intrusion_error", 1, ".1f"),
+    "positions": ("rel_l2", 100, ".2f"),
+    "in the model": ("rel_l2_model", 100, ".2f"),
+}
+FIRST = ("MED", "intrusion")
+
+
+def errors(rows: list[dict[str, str]], names: Iterable[str] = MEASURES) -> list[str]:
+    """Mean and spread over the rows, one cell a measure, in percent."""
+    wanted = [MEASURES[name] for name in names]
+    return [spread([scale * float(row[key]) for row in rows], form) for key, scale, form in wanted]
 
 
 def crash_pretraining() -> str:
     """Errors on training parts, on parts like them, and on longer ones."""
     rows = [row for row in read("crash_suite") if row["stage"] == "pretraining"]
+    shown = {"train": FIRST, "test": tuple(MEASURES), "beyond": FIRST}
     lines = []
     for arm in dict.fromkeys(row["arm"] for row in rows):
-        cells = []
-        for part in ("train", "test", "beyond"):
-            found = [row for row in rows if (row["arm"], row["part"]) == (arm, part)]
-            for name, form in (("med_share", ".1f"), ("intrusion_error", ".1f")):
-                cells.append(spread([float(row[name]) for row in found], form))
-            if part == "test":
-                cells.append(spread([100 * float(row["rel_l2"]) for row in found], ".2f"))
-        lines.append([arm, found[0]["steps"], *cells])
-    errors = [f"{part}: {name}" for part in ("train", "test") for name in ("MED", "intrusion")]
-    head = ["arm", "steps", *errors, "test: positions", "longer: MED", "longer: intrusion"]
-    return table(head, lines)
+        own = {
+            part: [row for row in rows if (row["arm"], row["part"]) == (arm, part)]
+            for part in shown
+        }
+        cells = [cell for part, names in shown.items() for cell in errors(own[part], names)]
+        lines.append([arm, own["test"][0]["steps"], *cells])
+    named = {"train": "train", "test": "test", "beyond": "longer"}
+    head = [f"{named[part]}: {name}" for part, names in shown.items() for name in names]
+    return table(["arm", "steps", *head], lines)
 
 
 def crash_families() -> str:
@@ -31,12 +44,8 @@ def crash_families() -> str:
     lines = []
     for arm, part in dict.fromkeys((row["arm"], row["part"]) for row in rows):
         found = [row for row in rows if (row["arm"], row["part"]) == (arm, part)]
-        cells = [
-            spread([float(row[name]) * scale for row in found], form)
-            for name, scale, form in MEASURES
-        ]
-        lines.append([arm, part.removeprefix("test, "), *cells])
-    return table(["arm", "family", "MED", "intrusion", "positions"], lines)
+        lines.append([arm, part.removeprefix("test, "), *errors(found)])
+    return table(["arm", "family", *MEASURES], lines)
 
 
 def crash_transfer() -> str:
@@ -47,14 +56,14 @@ def crash_transfer() -> str:
     for arm in dict.fromkeys(row["arm"] for row in rows):
         found = [row for row in rows if row["arm"] == arm]
         cells = [
-            spread([float(row[name]) for row in found if row["shots"] == count], ".1f")
+            cell
             for count in shots
-            for name in ("med_share", "intrusion_error")
+            for cell in errors([row for row in found if row["shots"] == count], FIRST)
         ]
         share = found[0]["share"]
         trained = f"{int(found[0]['trained']):,} ({float(share):.1%})" if share else ""
         lines.append([arm, trained, *cells])
-    head = [f"{n} simulations: {name}" for n in shots for name in ("MED", "intrusion")]
+    head = [f"{n} simulations: {name}" for n in shots for name in FIRST]
     return table(["arm", "trained", *head], lines)
 
 
