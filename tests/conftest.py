@@ -5,9 +5,22 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Write pint's cache before the workers start.
+
+    DASCore imports it, and in a new environment two workers that write it at the same time can read
+    each other's half of a file.
+    """
+    if find_spec("pint") and not hasattr(config, "workerinput"):
+        from pint import UnitRegistry
+
+        UnitRegistry(cache_folder=":auto:")
 
 
 @pytest.fixture
