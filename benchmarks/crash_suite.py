@@ -23,11 +23,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from statistics import mean
 
 import numpy as np
 import torch
 from crash_suite_data import POOL, PRETRAINED, SHOTS, SIZE, UNSEEN, encoded, join, parts, split
+from crash_suite_training import COLLATE, Phase, by_network, errors, scored, train
 from lora.timing import Row, machine
 from peft import LoraConfig
 from rich.progress import track
@@ -38,114 +38,56 @@ from scionwood import atomic_path, attach
 from scionwood.adapters.methods import config_class
 from scionwood_crash.backbones import mask_morph_unet, meshgraphnet, transolver
 from scionwood_crash.baselines import Pod
-from scionwood_crash.data import Collate
-from scionwood_crash.encode import LENGTH, Encoded
-from scionwood_crash.metrics import distance_loss, intrusion_loss, measure, position_error
-from scionwood_crash.model import SIZES
+from scionwood_crash.encode import Coarse, Encoded
 
 RESULTS = Path(__file__).parent / "results" / "crash_suite.csv"
-STEPS, TUNING, BATCH = 480, 75, 4
-DECAY = 0.05
-"""Of AdamW; of 1e-4, 0.03, 0.1, 0.3 and 1 the second and third were best on boxes kept for it."""
+TUNING = 100
 SCORED = 200
 """So many training parts are scored, of all that there are."""
-METRICS = ("med", "med_share", "intrusion_error", "rel_l2", "rel_l2_model")
+
+
+UNMASKED, MASKED, MORE = (partial(mask_morph_unet, mask=share) for share in (0.0, 0.15, 0.4))
 
 
 @dataclass(frozen=True)
-class Phase:
-    """Of a training: AdamW with one rise and half a cosine.
+class Arm:
+    """What is pretrained: the network with its options, and its grids.
 
-    `weight` is that of the intrusion in the loss, as in the task, `positions` that of the relative
-    error of positions.
+    `phases` are those of the training, `one_in` of how many training designs one is used; of
+    networks that are `kept` the weights stay in the folder, and the test is scored by family.
     """
 
-    steps: int = STEPS
-    rate: float = 3e-3
-    weight: float = 1.0
-    positions: float = 0.0
-    decay: float = DECAY
+    build: Callable[..., nn.Module] = MASKED
+    coarse: Coarse = "morph"
+    phases: tuple[Phase, ...] = (Phase(),)
+    one_in: int = 1
+    kept: bool = False
 
 
 LONG, LONGEST = "Mask-Morph U-Net, long", "Mask-Morph U-Net, longest"
 """With seed 0 the former is what transfers start from, and what is shipped."""
-BUDGETS: dict[str, tuple[Phase, ...]] = {
-    LONG: (Phase(4800),),
-    LONGEST: (Phase(24000, weight=4.0, decay=0.01), Phase(6000, rate=1e-3, positions=3.0)),
+THOROUGH = (Phase(24000, weight=4.0, decay=0.01), Phase(6000, rate=1e-3, positions=3.0))
+"""The second was chosen by errors with seed 0, on training parts and with the test in sight."""
+FEW = partial(Arm, phases=(Phase(2400),), one_in=10)
+"""Where there is a gap between training and test, which masks might narrow."""
+ARMS = {
+    "Mask-Morph U-Net": Arm(),
+    "fixed grids": Arm(coarse="fixed"),
+    "no mask": Arm(UNMASKED),
+    "mask 0.4": Arm(MORE),
+    "MeshGraphNet": Arm(partial(meshgraphnet, blocks=6)),
+    "Transolver": Arm(partial(transolver, blocks=3)),
+    LONG: Arm(phases=(Phase(4800),), kept=True),
+    LONGEST: Arm(phases=THOROUGH, kept=True),
+    "few designs": FEW(),
+    "few designs, no mask": FEW(UNMASKED),
+    "few designs, mask 0.4": FEW(MORE),
 }
-"""Phases of the training; all other networks have one, as it is by default.
-
-The second one of the longest was chosen by its errors with seed 0, those on training parts first,
-those of the test in sight.
-"""
-FEW, FEWER = {"few designs": 0.15, "few designs, no mask": 0.0, "few designs, mask 0.4": 0.4}, 10
-"""Masks where there is a gap to narrow: one design in ten, and `Phase(2400)`."""
-BUDGETS |= dict.fromkeys(FEW, (Phase(2400),))
-ARMS: dict[str, tuple[Callable[..., nn.Module], Row, str]] = {
-    "Mask-Morph U-Net": (mask_morph_unet, {"mask": 0.15}, "morph"),
-    "fixed grids": (mask_morph_unet, {"mask": 0.15}, "fixed"),
-    "no mask": (mask_morph_unet, {"mask": 0.0}, "morph"),
-    "mask 0.4": (mask_morph_unet, {"mask": 0.4}, "morph"),
-    "MeshGraphNet": (meshgraphnet, {"blocks": 6}, "morph"),
-    "Transolver": (transolver, {"blocks": 3}, "morph"),
-    **dict.fromkeys((LONG, LONGEST), (mask_morph_unet, {"mask": 0.15}, "morph")),
-    **{name: (mask_morph_unet, {"mask": mask}, "morph") for name, mask in FEW.items()},
-}
-"""What is pretrained: the network, its options, and its grids."""
 CLASSICAL = ("POD + GP", "POD + kNN", "mean history")
 UNADAPTED = "pretrained, not adapted"
 RATES = {"full": 1e-3, "frozen-edge": 5e-3, "lora": 1e-2, "lora-edge": 5e-3, "scratch": 3e-3}
 """Of transfers; these and `TUNING` were chosen on designs of the pool that a seed did not draw."""
 EDGES = ["down.0.weight", "down.1.weight", "up.0.weight", "up.1.weight"]
-
-
-COLLATE = Collate([len(level) for level in SIZES[SIZE].template().levels])
-
-
-def train(model: nn.Module, data: list[Encoded], phase: Phase, seed: int) -> None:
-    """One phase."""
-    wanted = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(wanted, lr=phase.rate, weight_decay=phase.decay, fused=True)
-    scheduler = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, phase.rate, phase.steps, pct_start=0.05
-    )
-    generator = torch.Generator().manual_seed(seed)
-    torch.manual_seed(seed)
-    order: list[int] = []
-    model.train()
-    for _ in range(phase.steps):
-        if len(order) < BATCH:
-            order += torch.randperm(len(data), generator=generator).tolist()
-        batch = COLLATE([data[order.pop(0)] for _ in range(BATCH)])
-        graph, true = batch["graph"], batch["displacement"]
-        given = model(*graph)
-        loss = distance_loss(given, true, graph).mean()
-        loss = loss + phase.weight * intrusion_loss(given, true, graph).mean()
-        if phase.positions:
-            loss = loss + phase.positions * position_error(given, true, graph).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(wanted, 1.0)
-        optimizer.step()
-        scheduler.step()
-
-
-@torch.no_grad()
-def errors(predict: Callable[[Encoded], Tensor], data: list[Encoded]) -> dict[str, float]:
-    """Means over parts."""
-    found = []
-    for each in data:
-        given = predict(each)
-        ours = measure(given, each.displacement, each.graph)
-        found.append({**ours, "rel_l2_model": in_the_model(given, each)})
-    return {name: mean(float(each[name]) for each in found) for name in METRICS}
-
-
-def in_the_model(predicted: Tensor, part: Encoded) -> float:
-    """The relative L2 error of positions from the model's origin, as PhysicsNeMo's examples do."""
-    origin = torch.from_numpy(part.frame.axes @ part.frame.origin).float() / LENGTH
-    place = part.displacement + part.graph.position[:, None] + origin
-    return float((predicted - part.displacement).norm() / place.norm())
 
 
 def by_family(
@@ -157,11 +99,6 @@ def by_family(
         for family in PRETRAINED
         if (own := [each for each, kind in zip(data, kinds, strict=True) if kind == family])
     ]
-
-
-def by_network(model: nn.Module) -> Callable[[Encoded], Tensor]:
-    model.eval()
-    return lambda each: model(*each.graph)
 
 
 def by_pod(name: str, data: list[Encoded], kinds: list[str]) -> Callable[[Encoded, str], Tensor]:
@@ -179,8 +116,8 @@ def by_pod(name: str, data: list[Encoded], kinds: list[str]) -> Callable[[Encode
 def pretraining(arm: str, seed: int, work: Path) -> list[Row]:
     """One row for each part of the split."""
     found = join([split(family, seed, work) for family in PRETRAINED])
-    if arm in FEW:
-        found["train"] = found["train"][::FEWER]
+    if arm in ARMS:
+        found["train"] = found["train"][:: ARMS[arm].one_in]
     kinds = {name: [part.family for part in each] for name, each in found.items()}
     stride = -(-len(found["train"]) // SCORED)
     start = time.process_time()
@@ -195,30 +132,24 @@ def pretraining(arm: str, seed: int, work: Path) -> list[Row]:
             given = [pod(part, kind) for part, kind in zip(each, kinds[name], strict=True)]
             rows.append({"part": name, **scored(given, each)})
     else:
-        build, options, coarse = ARMS[arm]
-        data = encoded(found, coarse)
-        model = build(size=SIZE, init_seed=seed, **options)
-        phases = BUDGETS.get(arm, (Phase(),))
-        for phase in phases:
+        wanted = ARMS[arm]
+        data = encoded(found, wanted.coarse)
+        model = wanted.build(size=SIZE, init_seed=seed)
+        for phase in wanted.phases:
             train(model, data["train"], phase, seed)
-        steps = sum(phase.steps for phase in phases)
+        steps = sum(phase.steps for phase in wanted.phases)
         about = {"trained": sum(p.numel() for p in model.parameters()), "steps": steps}
-        if arm in (LONG, LONGEST):
+        if wanted.kept:
             model.novelty.fit([each.graph for each in data["train"]])
             save_file(model.state_dict(), work / f"{arm} {seed}.safetensors")
         data["train"] = data["train"][::stride]
         predict = by_network(model)
         rows = [{"part": name, **errors(predict, each)} for name, each in data.items()]
-        if arm in (LONG, LONGEST):
+        if wanted.kept:
             rows += by_family(predict, data["test"], kinds["test"])
     about["cpu_seconds"] = round(time.process_time() - start, 1)
     kind = {"stage": "pretraining", "arm": arm, "shots": "", "seed": seed}
     return [{**kind, **row, **about} for row in rows]
-
-
-def scored(given: list[Tensor], data: list[Encoded]) -> dict[str, float]:
-    found = iter(given)
-    return errors(lambda _: next(found), data)
 
 
 def adapted(arm: str, seed: int, work: Path) -> nn.Module:
@@ -227,6 +158,7 @@ def adapted(arm: str, seed: int, work: Path) -> nn.Module:
     if arm == "scratch":
         return model
     model.load_state_dict(load_file(work / f"{LONG} 0.safetensors"))
+    torch.manual_seed(seed)  # of the adapter's first weights
     if arm in ("full", UNADAPTED):
         return model
     if arm == "frozen-edge":

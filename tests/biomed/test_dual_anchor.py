@@ -1,26 +1,16 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
 from peft import LoraConfig
-from torch.nn import functional as F
 
 from scionwood import AdapterError, attach, load_adapter, merge, report, save_adapter
-from scionwood_biomed.arm_recipes import DEFAULTS
-from scionwood_biomed.arms import Shots, train
 from scionwood_biomed.backbones import clip
-from scionwood_biomed.data import Phantoms
 from scionwood_biomed.dual_anchor.config import DualAnchorConfig
-from scionwood_biomed.dual_anchor.kept import keep, keeps, steadied, towards
-from scionwood_biomed.dual_anchor.layers import ContextLayer, PromptLayer
+from scionwood_biomed.dual_anchor.layers import PromptLayer
 from scionwood_biomed.figures import fused_attention
-from scionwood_biomed.tasks import FewShot, prompts
 
 from .sizes import biomedclip_sized
-
-CLASSES = ["cyst", "lesion", "liver", "tissue", "tumour"]
 
 
 def perturbed(model):
@@ -30,32 +20,6 @@ def perturbed(model):
             if parameter.requires_grad:
                 parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
     return model
-
-
-@pytest.fixture
-def tokens():
-    return clip().tokenize([f"a photo of a {name}" for name in CLASSES])
-
-
-@pytest.fixture(scope="module")
-def trained():
-    """The task after 50 steps on two shots of each class."""
-    data = Phantoms(subjects=24, images=2, shots=2)
-    image, label = (torch.stack(x) for x in zip(*_pairs(data), strict=True))
-    shots = Shots(image, label, data.names())
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = attach(clip(), DualAnchorConfig(), targets="dual")
-        task = FewShot(model).train()
-        settings = replace(DEFAULTS, steps=50, batch_size=8, lr=1e-2)
-        train(model, lambda batch, _: task.losses(batch)["loss"], shots, settings)
-    return task.eval(), shots
-
-
-def _pairs(data):
-    names = data.names()
-    for item in data.splits()["train"]:
-        yield data.tensor(item), torch.tensor(names.index(item.label))
 
 
 def test_a_fresh_adapter_leaves_the_logits_of_32_images_and_5_classes(images, tokens):
@@ -248,54 +212,3 @@ def _fused(task, image):
         hook.remove()
     assert len(seen) == 2
     return seen
-
-
-def test_kept_anchors_move_the_texts_of_their_classes_alone(trained, tmp_path):
-    task, shots = trained
-    batch = {"image": shots.image[:4], "classes": shots.classes}
-    bare = task.predict(batch)
-    anchors = task.settled(shots.image, shots.label, shots.classes)
-    text = task.features(batch)[1]
-    moved = towards(text, shots.classes, shots.classes[1:], anchors[1:], 0.5)
-    assert moved[0].equal(text[0])
-    torch.testing.assert_close(moved[1:], F.normalize(text + anchors, dim=-1)[1:])
-    assert not moved.allclose(text)
-    keep(task.backbone, shots.classes, anchors)
-    try:
-        kept = task.predict(batch)
-        save_adapter(task.backbone, tmp_path)
-    finally:
-        _forget(task.backbone)
-    assert not kept.allclose(bare)
-    assert task.predict(batch).equal(bare)
-    loaded = FewShot(load_adapter(clip(), tmp_path)).eval()
-    torch.testing.assert_close(loaded.predict(batch), kept, atol=1e-6, rtol=0)
-    turned = {**batch, "classes": shots.classes[::-1]}
-    torch.testing.assert_close(loaded.predict(turned).flip(1), kept, atol=1e-6, rtol=0)
-
-
-def test_with_kept_anchors_the_wording_counts_for_less(trained):
-    task, shots = trained
-    anchors = task.settled(shots.image, shots.label, shots.classes)
-    said, other = (
-        task.features({"image": shots.image, "classes": shots.classes, "texts": texts})[1]
-        for texts in (prompts("a photo of a", shots.classes), [n[:3] for n in shots.classes])
-    )
-    apart = (said - other).norm(dim=-1)
-    classes = shots.classes
-    said, other = (towards(t, classes, classes, anchors, 0.5) for t in (said, other))
-    assert ((said - other).norm(dim=-1) < apart).all()
-
-
-def test_a_model_without_the_adapter_keeps_nothing(images, tokens):
-    model = clip()
-    text = model.text_features(tokens)
-    assert not keeps(model)
-    assert steadied(model, CLASSES, text) is text
-
-
-def _forget(model):
-    for layer in model.modules():
-        if isinstance(layer, ContextLayer):
-            layer.dual_anchor_kept.pop("default")
-            layer.configs["default"].kept, layer.configs["default"].features = None, 0
