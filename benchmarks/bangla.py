@@ -21,10 +21,10 @@ from lora.timing import Row, machine, write
 
 from scionwood import ReadError
 from scionwood_bangla.checker import check_text
-from scionwood_bangla.fertility import locate, measure, words_of_wordfreq
-from scionwood_bangla.labelled import measure_letters, measure_sentences
+from scionwood_bangla.evaluation.fertility import locate, measure, words_of_wordfreq
+from scionwood_bangla.evaluation.labelled import measure_letters, measure_sentences
 from scionwood_bangla.lexicon import SUBJECTS, TENSES, forms, inflect, readings, verb_names
-from scionwood_bangla.normalise import normalise
+from scionwood_bangla.text.normalise import normalise
 
 RESULTS = Path(__file__).parent / "results" / "bangla.csv"
 TOKENIZERS = (

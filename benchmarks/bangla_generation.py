@@ -24,13 +24,13 @@ import torch
 from lora.timing import Row, machine
 
 from scionwood import atomic_path, fit, resolve
-from scionwood_bangla.baselines import METHODS, draw_shots
-from scionwood_bangla.evaluate import Evaluation, Plan, evaluate, handwritten, held_out
-from scionwood_bangla.generation import Decoding, Writer
+from scionwood_bangla.cli.sources import training_examples
+from scionwood_bangla.evaluation.baselines import METHODS, draw_shots
+from scionwood_bangla.evaluation.compare import Evaluation, Plan, evaluate, handwritten, held_out
+from scionwood_bangla.evaluation.report import answers_table
 from scionwood_bangla.generator.make import examples
+from scionwood_bangla.inference import Decoding, Writer
 from scionwood_bangla.lexicon import LEVELS
-from scionwood_bangla.results import answers_table
-from scionwood_bangla.sources import training_examples
 
 RESULTS = Path(__file__).parent / "results" / "bangla_generation.csv"
 PAGE = Path(__file__).parents[1] / "plugins" / "bangla" / "GENERATIONS.md"

@@ -35,13 +35,13 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from scionwood import atomic_path
-from scionwood_biomed.anchors import read_prompts
-from scionwood_biomed.arm_recipes import DEFAULTS
-from scionwood_biomed.arms import METHODS
 from scionwood_biomed.backbones import clip
-from scionwood_biomed.clip.model import ClipBackbone
-from scionwood_biomed.data import Images
-from scionwood_biomed.evaluate import Plan, evaluate
+from scionwood_biomed.data.images import Images
+from scionwood_biomed.evaluation.compare import Plan, evaluate
+from scionwood_biomed.evaluation.methods import METHODS
+from scionwood_biomed.evaluation.settings import DEFAULTS
+from scionwood_biomed.model.model import ClipBackbone
+from scionwood_biomed.tasks.anchors import read_prompts
 
 RESULTS = Path(__file__).parent / "results"
 SHOTS, SEEDS = (2, 8, 1, 4, 16), (0, 1, 2)

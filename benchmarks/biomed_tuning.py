@@ -28,10 +28,10 @@ from biomed_images import write_slices
 from biomed_towers import write_towers
 from rich.progress import track
 
-from scionwood_biomed.arm_recipes import DEFAULTS, Settings
-from scionwood_biomed.arms import METHODS
-from scionwood_biomed.data import Images
-from scionwood_biomed.evaluate import Plan, evaluate
+from scionwood_biomed.data.images import Images
+from scionwood_biomed.evaluation.compare import Plan, evaluate
+from scionwood_biomed.evaluation.methods import METHODS
+from scionwood_biomed.evaluation.settings import DEFAULTS, Settings
 
 RATES, STEPS, VARIED = (1e-3, 2e-3, 4e-3), (50, 100), (True, False)
 ANCHORS = (1.0, 0.25, 0.0625)

@@ -44,7 +44,7 @@ from scionwood_methods.continual import (
     backward_transfer,
     forgetting,
 )
-from scionwood_methods.igsp import IgspConfig
+from scionwood_methods.igsp.tuner import IgspConfig
 
 RESULTS = Path(__file__).parent / "results" / "continual.csv"
 TARGETS = ["0", "2", "4"]

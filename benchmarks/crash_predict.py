@@ -29,9 +29,9 @@ from rich.progress import track
 
 from scionwood import atomic_path
 from scionwood_crash.backbones import mask_morph_unet
-from scionwood_crash.encode import Encoded, Encoder, outward
+from scionwood_crash.data.encode import Encoded, Encoder, outward
 from scionwood_crash.model import SIZES
-from scionwood_crash.part import Part
+from scionwood_crash.parts.part import Part
 from scionwood_crash.solver.explicit import Options
 from scionwood_crash.solver.solve import solve
 from scionwood_crash.suite.families import Design, hat

@@ -37,8 +37,8 @@ from torch import Tensor, nn
 from scionwood import atomic_path, attach
 from scionwood.adapters.methods import config_class
 from scionwood_crash.backbones import mask_morph_unet, meshgraphnet, transolver
-from scionwood_crash.baselines import Pod
-from scionwood_crash.encode import Coarse, Encoded
+from scionwood_crash.data.encode import Coarse, Encoded
+from scionwood_crash.evaluation.baselines import Pod
 
 RESULTS = Path(__file__).parent / "results" / "crash_suite.csv"
 TUNING = 100

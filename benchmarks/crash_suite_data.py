@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from scionwood_crash.encode import Encoded, Encoder
+from scionwood_crash.data.encode import Encoded, Encoder
+from scionwood_crash.data.suite import SuiteParts
 from scionwood_crash.model import SIZES
-from scionwood_crash.part import Part
-from scionwood_crash.suite_data import SuiteParts
+from scionwood_crash.parts.part import Part
 
 SIZE = "small"
 ELEMENTS = {"hat": 15.0, "tube": 15.0, "box": 10.0, "bumper": 15.0}

@@ -10,9 +10,14 @@ import torch
 from crash_suite_data import SIZE
 from torch import Tensor, nn
 
-from scionwood_crash.data import Collate
-from scionwood_crash.encode import LENGTH, Encoded
-from scionwood_crash.metrics import distance_loss, intrusion_loss, measure, position_error
+from scionwood_crash.data.encode import LENGTH, Encoded
+from scionwood_crash.data.parts import Collate
+from scionwood_crash.evaluation.metrics import (
+    distance_loss,
+    intrusion_loss,
+    measure,
+    position_error,
+)
 from scionwood_crash.model import SIZES
 
 STEPS, BATCH = 480, 4

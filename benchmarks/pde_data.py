@@ -26,13 +26,13 @@ import torch
 import xarray as xr
 from lora.timing import Row, machine, write
 
-from scionwood_pde.cache import convert
-from scionwood_pde.files import Files
+from scionwood_pde.data.files import Files
+from scionwood_pde.data.sources import open_source
+from scionwood_pde.readers.cache import convert
 from scionwood_pde.readers.layout import AXES, Channel, Layout
 from scionwood_pde.readers.opening import open_reader
 from scionwood_pde.readers.states import labelled
 from scionwood_pde.readers.write import write_netcdf, write_well, write_zarr
-from scionwood_pde.sources import open_source
 
 RESULTS = Path(__file__).parent / "results" / "pde_data.csv"
 WITH_WORKERS = ("cache", "Zarr", "HDF5 of The Well")

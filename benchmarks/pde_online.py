@@ -24,7 +24,7 @@ from peft import LoraConfig
 
 from scionwood import atomic_path, attach
 from scionwood_pde.backbones import tadpole
-from scionwood_pde.data import OnlineFields
+from scionwood_pde.data.online import OnlineFields
 
 RESULTS = Path(__file__).parent / "results" / "pde_online.csv"
 CROP, BATCH, CAPACITY = 32, 4, 32

@@ -37,11 +37,11 @@ from torch import Tensor, nn
 from scionwood import atomic_path, attach, kernels
 from scionwood_pde.adapters.balanced import BalancedLoraConfig
 from scionwood_pde.backbones import tadpole, tadpole_dynamics
-from scionwood_pde.metrics import by_window, spectrum, vrmse
+from scionwood_pde.data.trajectories import Trajectories
+from scionwood_pde.evaluation.metrics import by_window, spectrum, vrmse
 from scionwood_pde.model import Tadpole, TadpoleDynamics
+from scionwood_pde.model.principal import principal_start
 from scionwood_pde.online.preprocess import normalised
-from scionwood_pde.principal import principal_start
-from scionwood_pde.trajectories import Trajectories
 
 RESULTS = Path(__file__).parent / "results" / "pde_transfer.csv"
 CONFIRMED = RESULTS.with_name("pde_confirmation.csv")

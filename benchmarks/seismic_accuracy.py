@@ -28,10 +28,10 @@ import yaml
 from safetensors.torch import load_file
 
 from scionwood import atomic_path, load_run, report
-from scionwood_seismic import metrics
-from scionwood_seismic.classical import METHODS, bandpass, fx_ssa
-from scionwood_seismic.data import generator
-from scionwood_seismic.inference import denoise_array
+from scionwood_seismic.data.synthetic import generator
+from scionwood_seismic.evaluation import metrics
+from scionwood_seismic.evaluation.baselines import METHODS, bandpass, fx_ssa
+from scionwood_seismic.inference.arrays import denoise_array
 from scionwood_seismic.synth.mixture import corrupt
 from scionwood_seismic.synth.noise import NOISES
 from scionwood_seismic.synth.signal import SIGNALS, gather

@@ -42,7 +42,7 @@ def peak():
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024
 from scionwood import load_run
-from scionwood_seismic.pipeline import Outputs, denoise_file
+from scionwood_seismic.inference.files import Outputs, denoise_file
 noisy, clean, run = map(Path, sys.argv[1:])
 model = load_run(run)
 before = peak()

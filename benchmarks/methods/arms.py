@@ -15,10 +15,10 @@ from methods.tasks import Batch, Task
 from methods.training import train
 from scionwood import attach, load
 from scionwood_methods import plugin
-from scionwood_methods.calibration import calibrate
-from scionwood_methods.head_scores import head_targets, score_heads, select_heads
-from scionwood_methods.pruning import measure, prune
-from scionwood_methods.routes import count_routes, expert_targets, hot_experts
+from scionwood_methods.hellora.routes import count_routes, expert_targets, hot_experts
+from scionwood_methods.igsp.pruning import measure, prune
+from scionwood_methods.loft.calibration import calibrate
+from scionwood_methods.p2d_heads.scores import head_targets, score_heads, select_heads
 
 HERE = Path(__file__).parent
 ADAPTER, TRAINING = "adapter_config.json", "training_params.json"

@@ -10,10 +10,14 @@ from typing import Any
 import yaml
 
 from scionwood import discovery
-from scionwood.errors import RecipeError
+from scionwood.errors import PluginError, RecipeError
+from scionwood.plugin import Plugin
 
 LIMIT = 1_000_000
 """The most bytes that a recipe may have."""
+
+CHECKOUT_DEPTH = 3
+"""How many folders above a plugin's package `configs` may lie: plugins/NAME/scionwood_NAME."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -67,11 +71,36 @@ def locate(source: str | Path) -> tuple[str, Path]:
 
 def recipes(plugin: str) -> dict[str, Path]:
     """The recipes that a plugin carries, by name."""
-    package = discovery.record(plugin).recipes
-    if package is None:
-        return {}
-    found = {Path(str(item)).stem: Path(str(item)) for item in files(package).iterdir()}
-    return {name: path for name, path in sorted(found.items()) if path.suffix == ".yaml"}
+    folder = recipe_folder(discovery.record(plugin))
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))} if folder else {}
+
+
+def recipe_folder(plugin: Plugin) -> Path | None:
+    """Where a plugin's recipes lie: in its installed package, or in `configs/NAME` of a checkout.
+
+    A wheel carries the recipes in the package that the record names. A checkout has no such
+    package: its recipes lie at the top level, in `configs`, where people read them.
+
+    Returns:
+        The folder, or None where the record names no recipes.
+
+    Raises:
+        PluginError: the record names a package that is in neither place.
+    """
+    if plugin.recipes is None:
+        return None
+    try:
+        return Path(str(files(plugin.recipes)))
+    except ModuleNotFoundError as error:
+        package = Path(str(files(plugin.recipes.partition(".")[0])))
+        for parent in list(package.parents)[:CHECKOUT_DEPTH]:
+            if (folder := parent / "configs" / plugin.name).is_dir():
+                return folder
+        raise PluginError(
+            f"recipes of plugin {plugin.name!r}",
+            f"neither the package {plugin.recipes!r} nor a folder configs/{plugin.name} exists",
+            "Reinstall the plugin",
+        ) from error
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

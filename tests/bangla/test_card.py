@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scionwood_bangla.prompts import prompts
+from scionwood_bangla.evaluation.prompts import prompts
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "plugins" / "bangla"

@@ -10,8 +10,8 @@ import pytest
 import scionwood_bangla
 from scionwood import RecipeError
 from scionwood_bangla.checker import check_text
-from scionwood_bangla.labelled import measure_letters, measure_sentences, sentences
-from scionwood_bangla.normalise import normalise
+from scionwood_bangla.evaluation.labelled import measure_letters, measure_sentences, sentences
+from scionwood_bangla.text.normalise import normalise
 
 
 def found(text: str, *register: str) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ import pytest
 from tokenizers import Tokenizer, models
 
 from scionwood.cli import main
-from scionwood_bangla.normalise import normalise
+from scionwood_bangla.text.normalise import normalise
 
 LETTER = (
     "তারিখ: ১০ মার্চ ২০২৬\nবরাবর,\nপ্রধান শিক্ষক\nজনাব,\n"

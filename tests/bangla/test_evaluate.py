@@ -12,14 +12,14 @@ from peft import LoraConfig
 from scionwood import OutputExistsError, RecipeError, attach
 from scionwood.cli import main
 from scionwood_bangla.backbones import causal_lm
-from scionwood_bangla.baselines import ANSWERS, METHODS, ask, draw_shots, told
-from scionwood_bangla.evaluate import Plan, Suite, evaluate, handwritten, held_out
-from scionwood_bangla.examples import Message
-from scionwood_bangla.generation import Answer, Decoding, Writer
+from scionwood_bangla.evaluation.baselines import ANSWERS, METHODS, ask, draw_shots, told
+from scionwood_bangla.evaluation.compare import Plan, Suite, evaluate, handwritten, held_out
+from scionwood_bangla.evaluation.measures import MEASURES
+from scionwood_bangla.evaluation.report import answers_table, text, write
 from scionwood_bangla.generator.make import examples
+from scionwood_bangla.inference import Answer, Decoding, Writer
 from scionwood_bangla.lexicon import LEVELS
-from scionwood_bangla.measures import MEASURES
-from scionwood_bangla.results import answers_table, text, write
+from scionwood_bangla.text.examples import Message
 
 TRAINING = examples(60, seed=0)
 DECODINGS = (Decoding(max_new_tokens=8), Decoding(sampled=True, max_new_tokens=8))

@@ -9,7 +9,7 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from scionwood import ReadError
-from scionwood_bangla.fertility import locate, measure, words_of_text, words_of_wordfreq
+from scionwood_bangla.evaluation.fertility import locate, measure, words_of_text, words_of_wordfreq
 
 TEXT = "আপনি কেমন আছেন আমি ভালো আছি আপনি কি কাল আসবেন " * 20
 BYTES = "".join(chr(c) for c in range(256))

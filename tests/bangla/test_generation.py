@@ -11,11 +11,11 @@ from peft import LoraConfig
 from scionwood import RecipeError, TrainingError, attach, save_adapter
 from scionwood.cli import main
 from scionwood_bangla.backbones import causal_lm
-from scionwood_bangla.baselines import told
-from scionwood_bangla.examples import Message
-from scionwood_bangla.generation import Answer, Decoding, Writer
-from scionwood_bangla.prompts import prompts
-from scionwood_bangla.restate import faults_of
+from scionwood_bangla.data.restate import faults_of
+from scionwood_bangla.evaluation.baselines import told
+from scionwood_bangla.evaluation.prompts import prompts
+from scionwood_bangla.inference import Answer, Decoding, Writer
+from scionwood_bangla.text.examples import Message
 
 PROMPTS = [item.example().prompt for item in prompts("plain")[::12]]
 SHORT = Decoding(max_new_tokens=12)

@@ -9,12 +9,12 @@ import pytest
 from scionwood_bangla.checker import check_text
 from scionwood_bangla.checker.letters import looks_like_letter, parts
 from scionwood_bangla.checker.scores import score_texts
-from scionwood_bangla.datamodules import Files, Generated
+from scionwood_bangla.data.conversations import Files, Generated
 from scionwood_bangla.generator import phrases
 from scionwood_bangla.generator.make import examples, pairs
 from scionwood_bangla.generator.people import addressees, genitive
 from scionwood_bangla.lexicon import LEVELS, forms
-from scionwood_bangla.normalise import normalise
+from scionwood_bangla.text.normalise import normalise
 
 
 def share(texts, registers, score: str) -> float:

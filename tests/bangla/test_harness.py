@@ -6,10 +6,10 @@ import warnings
 
 import pytest
 
-from scionwood_bangla.harness import FOLDER
-from scionwood_bangla.harness.register import load, measure
-from scionwood_bangla.prompts import prompts
-from scionwood_bangla.weights import FOLDER as TINY
+from scionwood_bangla.evaluation.harness import FOLDER
+from scionwood_bangla.evaluation.harness.register import load, measure
+from scionwood_bangla.evaluation.prompts import prompts
+from scionwood_bangla.model.weights import FOLDER as TINY
 
 pytest.importorskip("lm_eval")
 

@@ -16,7 +16,7 @@ from scionwood_bangla.lexicon import (
     verb_names,
 )
 from scionwood_bangla.lexicon.words import homographs, never_verbs
-from scionwood_bangla.normalise import normalise
+from scionwood_bangla.text.normalise import normalise
 
 
 def subjects(word: str) -> set[str | None]:

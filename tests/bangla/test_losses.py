@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from scionwood_bangla.losses import completion_loss, fuses
-from scionwood_bangla.templates import IGNORED
+from scionwood_bangla.tasks.losses import completion_loss, fuses
+from scionwood_bangla.text.templates import IGNORED
 
 WIDTH, VOCABULARY = 16, 500
 

@@ -20,10 +20,10 @@ from transformers.models.llama import LlamaForCausalLM
 
 from scionwood import PluginError, WeightsError
 from scionwood_bangla.backbones import causal_lm
-from scionwood_bangla.causal import loss_of, splits_at_head
-from scionwood_bangla.examples import Message, conversation
-from scionwood_bangla.templates import IGNORED, encode, plain, prompt_ids, prompt_text
-from scionwood_bangla.weights import FOLDER, load_tokenizer
+from scionwood_bangla.model.weights import FOLDER, load_tokenizer
+from scionwood_bangla.tasks.causal import loss_of, splits_at_head
+from scionwood_bangla.text.examples import Message, conversation
+from scionwood_bangla.text.templates import IGNORED, encode, plain, prompt_ids, prompt_text
 
 pytestmark = pytest.mark.usefixtures("_one_thread")
 

@@ -9,9 +9,10 @@ import wordfreq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scionwood_bangla import checker, text
+from scionwood_bangla import checker
 from scionwood_bangla.lexicon import paradigm
-from scionwood_bangla.normalise import normalise
+from scionwood_bangla.text import reading as text
+from scionwood_bangla.text.normalise import normalise
 
 TABLE = {
     "yya as one character": ("\u09df", "\u09af\u09bc"),

@@ -10,12 +10,12 @@ from transformers import MambaConfig, MambaForCausalLM, MistralConfig, MistralFo
 
 from scionwood import RecipeError
 from scionwood_bangla.backbones import causal_lm
-from scionwood_bangla.causal import check_isolated
-from scionwood_bangla.datamodules import Generated
+from scionwood_bangla.data.conversations import Generated
+from scionwood_bangla.data.packing import Collate, joined, pack
 from scionwood_bangla.generator.make import examples
-from scionwood_bangla.packing import Collate, joined, pack
-from scionwood_bangla.templates import IGNORED, encode, end_of_text
-from scionwood_bangla.weights import load_tokenizer
+from scionwood_bangla.model.weights import load_tokenizer
+from scionwood_bangla.tasks.causal import check_isolated
+from scionwood_bangla.text.templates import IGNORED, encode, end_of_text
 
 pytestmark = pytest.mark.usefixtures("_one_thread")
 

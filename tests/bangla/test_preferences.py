@@ -13,19 +13,19 @@ from peft import LoraConfig
 from scionwood import ReadError, RecipeError, attach
 from scionwood.cli import main
 from scionwood_bangla.backbones import causal_lm
-from scionwood_bangla.dpo import RegisterPreference, answer_log_probabilities
-from scionwood_bangla.generation import Answer
-from scionwood_bangla.generator.make import examples
-from scionwood_bangla.lexicon import LEVELS
-from scionwood_bangla.normalise import normalise
-from scionwood_bangla.preference_data import Preferences
-from scionwood_bangla.preferences import (
+from scionwood_bangla.data.pairs import (
     from_examples,
     preferred,
     read_preferences,
     write_preferences,
 )
-from scionwood_bangla.restate import faults_of, is_right, restate, unsettle
+from scionwood_bangla.data.preferences import Preferences
+from scionwood_bangla.data.restate import faults_of, is_right, restate, unsettle
+from scionwood_bangla.generator.make import examples
+from scionwood_bangla.inference import Answer
+from scionwood_bangla.lexicon import LEVELS
+from scionwood_bangla.tasks.dpo import RegisterPreference, answer_log_probabilities
+from scionwood_bangla.text.normalise import normalise
 
 SAID = {
     "tui": normalise("তোকে ধন্যবাদ। তুই কি বইটা পড়েছিস? কাল আসিস।"),

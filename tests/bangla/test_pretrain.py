@@ -10,8 +10,8 @@ import torch
 
 from scionwood_bangla.backbones import causal_lm
 from scionwood_bangla.generator.voices import wavering
-from scionwood_bangla.pretrain import cut, pretrain, save, texts, train_tokenizer
-from scionwood_bangla.weights import load_tokenizer
+from scionwood_bangla.model.pretrain import cut, pretrain, save, texts, train_tokenizer
+from scionwood_bangla.model.weights import load_tokenizer
 
 pytestmark = pytest.mark.usefixtures("_one_thread")
 

@@ -6,14 +6,14 @@ from collections import Counter
 
 import pytest
 
-from scionwood_bangla.baselines import ANSWERS
+from scionwood_bangla.data.restate import is_right
+from scionwood_bangla.evaluation.baselines import ANSWERS
+from scionwood_bangla.evaluation.measures import table_of, values
+from scionwood_bangla.evaluation.prompts import prompts
+from scionwood_bangla.evaluation.text_metrics import words
 from scionwood_bangla.generator.make import examples
 from scionwood_bangla.lexicon import LEVELS
-from scionwood_bangla.measures import table_of, values
-from scionwood_bangla.normalise import normalise
-from scionwood_bangla.prompts import prompts
-from scionwood_bangla.restate import is_right
-from scionwood_bangla.text_metrics import words
+from scionwood_bangla.text.normalise import normalise
 
 RUN = 5
 """Words in a row that a prompt may not share with the generator."""

@@ -12,9 +12,9 @@ import pyarrow.parquet
 import pytest
 
 from scionwood import ReadError, RecipeError
-from scionwood_bangla.examples import Example, Message
-from scionwood_bangla.normalise import normalise
 from scionwood_bangla.readers.load import read_examples
+from scionwood_bangla.text.examples import Example, Message
+from scionwood_bangla.text.normalise import normalise
 
 TALKS = [
     ("ছুটির আবেদন লেখো", "মহোদয়, আমাকে দুই দিনের ছুটি দিন।", "ছুটি"),

@@ -7,11 +7,11 @@ import statistics
 import pytest
 
 from scionwood import fit, load_run, resolve
-from scionwood_bangla.datamodules import Generated
-from scionwood_bangla.packing import Collate, row_of
-from scionwood_bangla.prompts import prompts
-from scionwood_bangla.tasks import Sft
-from scionwood_bangla.templates import encode
+from scionwood_bangla.data.conversations import Generated
+from scionwood_bangla.data.packing import Collate, row_of
+from scionwood_bangla.evaluation.prompts import prompts
+from scionwood_bangla.tasks.sft import Sft
+from scionwood_bangla.text.templates import encode
 
 SEEDS = (0, 1, 2)
 

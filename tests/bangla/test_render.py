@@ -10,8 +10,8 @@ from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw, ImageFont, features
 
-from scionwood_bangla import render
-from scionwood_bangla.figures import register_match
+from scionwood_bangla.checker import render
+from scionwood_bangla.evaluation.figures import register_match
 from scionwood_bangla.lexicon import LEVELS
 
 CONJUNCTS = {"ক্ষ": "ক্ ষ", "ন্ত্র": "ন্ ত্ র", "জ্ঞ": "জ্ ঞ", "ম্প": "ম্ প"}

@@ -8,7 +8,7 @@ import pytest
 
 from scionwood import ReadError
 from scionwood_bangla.checker.scores import SCORES, Row, score_texts
-from scionwood_bangla.corpus import read_corpus
+from scionwood_bangla.evaluation.corpus import read_corpus
 
 TEXTS = {
     "tui": "তুই কেমন আছিস? তোর বই পেয়েছি।",

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from scionwood_bangla.splits import SPLITS, split_by_topic
+from scionwood_bangla.data.splits import SPLITS, split_by_topic
 
 ROWS, TOPICS = 4196, 2008
 """Of BLADE."""

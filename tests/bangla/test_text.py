@@ -5,8 +5,14 @@ from __future__ import annotations
 import pytest
 
 from scionwood import ReadError
-from scionwood_bangla.normalise import normalise
-from scionwood_bangla.text import is_bijoy, mixed_words, read_text, require_bangla, script_shares
+from scionwood_bangla.text.normalise import normalise
+from scionwood_bangla.text.reading import (
+    is_bijoy,
+    mixed_words,
+    read_text,
+    require_bangla,
+    script_shares,
+)
 
 BANGLA = "আপনি কেমন আছেন? আমি ভালো আছি।"
 # "I go to school. How are you? He and I do that." as Bijoy's keyboard writes it

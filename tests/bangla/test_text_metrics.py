@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from sacrebleu.metrics import BLEU, CHRF
 
-from scionwood_bangla.measures import MEASURES, counts_of, table_of, values
-from scionwood_bangla.prompts import prompts
-from scionwood_bangla.text_metrics import TEXT_METRICS, text_score, words
+from scionwood_bangla.evaluation.measures import MEASURES, counts_of, table_of, values
+from scionwood_bangla.evaluation.prompts import prompts
+from scionwood_bangla.evaluation.text_metrics import TEXT_METRICS, text_score, words
 
 BY_HAND = prompts(half="dev")
 REFERENCES = [item.reference for item in BY_HAND]

@@ -12,11 +12,11 @@ from peft import PeftModel
 from scionwood import RecipeError, attach, fit, load_adapter, load_run, merge, resolve
 from scionwood.adapters.methods import config_class
 from scionwood_bangla.backbones import causal_lm
-from scionwood_bangla.datamodules import Files, Generated
-from scionwood_bangla.packing import Collate
-from scionwood_bangla.restate import is_right
-from scionwood_bangla.tasks import Sft
-from scionwood_bangla.weights import FOLDER
+from scionwood_bangla.data.conversations import Files, Generated
+from scionwood_bangla.data.packing import Collate
+from scionwood_bangla.data.restate import is_right
+from scionwood_bangla.model.weights import FOLDER
+from scionwood_bangla.tasks.sft import Sft
 
 pytestmark = [
     pytest.mark.usefixtures("_one_thread"),

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from scionwood import attach
-from scionwood_biomed.arm_recipes import DEFAULTS
-from scionwood_biomed.arms import Shots, train
+from scionwood_biomed.adapters.dual_anchor.config import DualAnchorConfig
 from scionwood_biomed.backbones import clip
-from scionwood_biomed.clip.tiny import write_tiny
-from scionwood_biomed.data import Phantoms
-from scionwood_biomed.dual_anchor.config import DualAnchorConfig
-from scionwood_biomed.tasks import FewShot
+from scionwood_biomed.data.images import Phantoms
+from scionwood_biomed.evaluation.methods import Shots, train
+from scionwood_biomed.evaluation.settings import DEFAULTS
+from scionwood_biomed.model.tiny import write_tiny
+from scionwood_biomed.tasks.few_shot import FewShot
 
 
 @pytest.fixture(scope="session")

@@ -11,10 +11,10 @@ import open_clip
 import torch
 from peft import get_peft_model
 
-from scionwood_biomed.clip.load import Loaded
-from scionwood_biomed.clip.model import ClipBackbone
-from scionwood_biomed.clip.tiny import BERT
-from scionwood_biomed.dual_anchor.config import DualAnchorConfig
+from scionwood_biomed.adapters.dual_anchor.config import DualAnchorConfig
+from scionwood_biomed.model.load import Loaded
+from scionwood_biomed.model.model import ClipBackbone
+from scionwood_biomed.model.tiny import BERT
 
 PUBMEDBERT = {
     "vocab_size": 30522,

@@ -8,12 +8,12 @@ import torch
 from peft import LoraConfig
 
 from scionwood import AdapterError, attach
-from scionwood_biomed.arm_recipes import Settings
-from scionwood_biomed.arms import Shots, arm
+from scionwood_biomed.adapters.dual_anchor.config import DualAnchorConfig
 from scionwood_biomed.backbones import clip
-from scionwood_biomed.clip.tiny import write_tiny
-from scionwood_biomed.dual_anchor.config import DualAnchorConfig
-from scionwood_biomed.figures import fused_attention
+from scionwood_biomed.evaluation.figures import fused_attention
+from scionwood_biomed.evaluation.methods import Shots, arm
+from scionwood_biomed.evaluation.settings import Settings
+from scionwood_biomed.model.tiny import write_tiny
 
 from .towers import OPENAI, write_model
 

@@ -8,8 +8,8 @@ import torch
 
 from scionwood import AdapterError, WeightsError, attach
 from scionwood.testing.offline import offline
+from scionwood_biomed.adapters.dual_anchor.config import DualAnchorConfig
 from scionwood_biomed.backbones import clip
-from scionwood_biomed.dual_anchor.config import DualAnchorConfig
 
 from .towers import OPENAI, SIGLIP, write_model
 

@@ -5,10 +5,10 @@ import torch
 from peft import LoraConfig
 
 from scionwood import AdapterError, attach, load_adapter, merge, report, save_adapter
+from scionwood_biomed.adapters.dual_anchor.config import DualAnchorConfig
+from scionwood_biomed.adapters.dual_anchor.layers import PromptLayer
 from scionwood_biomed.backbones import clip
-from scionwood_biomed.dual_anchor.config import DualAnchorConfig
-from scionwood_biomed.dual_anchor.layers import PromptLayer
-from scionwood_biomed.figures import fused_attention
+from scionwood_biomed.evaluation.figures import fused_attention
 
 from .sizes import biomedclip_sized
 

@@ -10,18 +10,18 @@ from PIL import Image
 
 from scionwood import OutputExistsError, RecipeError
 from scionwood.cli import main
-from scionwood_biomed.anchors import confidence, prototypes, read_prompts
-from scionwood_biomed.arm_recipes import Settings
-from scionwood_biomed.arms import METHODS
-from scionwood_biomed.audit import audit
 from scionwood_biomed.backbones import clip
-from scionwood_biomed.data import Images, Phantoms
-from scionwood_biomed.evaluate import Plan, evaluate, summary, text, write
-from scionwood_biomed.gallery import Gallery
-from scionwood_biomed.metrics import calibration_error, reliability
-from scionwood_biomed.phantoms import CLASSES, phantom, phantom_items
-from scionwood_biomed.probe import linear_probe
-from scionwood_biomed.wording import UNSEEN, WORDINGS, worded
+from scionwood_biomed.data.images import Images, Phantoms
+from scionwood_biomed.data.phantoms import CLASSES, phantom, phantom_items
+from scionwood_biomed.evaluation.audit import audit
+from scionwood_biomed.evaluation.compare import Plan, evaluate, summary, text, write
+from scionwood_biomed.evaluation.gallery import Gallery
+from scionwood_biomed.evaluation.linear_probe import linear_probe
+from scionwood_biomed.evaluation.methods import METHODS
+from scionwood_biomed.evaluation.metrics import calibration_error, reliability
+from scionwood_biomed.evaluation.settings import Settings
+from scionwood_biomed.tasks.anchors import confidence, prototypes, read_prompts
+from scionwood_biomed.tasks.wording import UNSEEN, WORDINGS, worded
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from scionwood import RecipeError
-from scionwood_biomed.items import read_items
-from scionwood_biomed.splits import deal
+from scionwood_biomed.data.items import read_items
+from scionwood_biomed.data.splits import deal
 
 
 def table(folder, lines):

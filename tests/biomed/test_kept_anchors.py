@@ -6,10 +6,10 @@ import torch
 from torch.nn import functional as F
 
 from scionwood import load_adapter, save_adapter
+from scionwood_biomed.adapters.dual_anchor.kept import keep, keeps, steadied, towards
+from scionwood_biomed.adapters.dual_anchor.layers import ContextLayer
 from scionwood_biomed.backbones import clip
-from scionwood_biomed.dual_anchor.kept import keep, keeps, steadied, towards
-from scionwood_biomed.dual_anchor.layers import ContextLayer
-from scionwood_biomed.tasks import FewShot, prompts
+from scionwood_biomed.tasks.few_shot import FewShot, prompts
 
 
 def test_kept_anchors_move_the_texts_of_their_classes_alone(trained, tmp_path):

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from scionwood import ReadError, RecipeError
-from scionwood_biomed.audit import audit
 from scionwood_biomed.backbones import clip
-from scionwood_biomed.data import Images
+from scionwood_biomed.data.images import Images
+from scionwood_biomed.evaluation.audit import audit
 from scionwood_biomed.readers.medmnist import SPLITS, MedMnistReader
 
 

@@ -10,7 +10,7 @@ import pytest
 from scionwood import WeightsError
 from scionwood.testing.child import run_python
 from scionwood_biomed.backbones import clip
-from scionwood_biomed.clip.load import CONFIG
+from scionwood_biomed.model.load import CONFIG
 
 MODEL, TEXT = "hospital/biomedclip-shape", "hospital/bert-shape"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

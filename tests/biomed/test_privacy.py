@@ -9,8 +9,8 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from scionwood import OutputExistsError, ReadError
-from scionwood_biomed.privacy import IDENTITY, deidentify, inspect, remapped
 from scionwood_biomed.readers.dicom import DicomReader
+from scionwood_biomed.readers.dicom_identity import IDENTITY, deidentify, inspect, remapped
 
 SMALL = Path(str(get_testdata_file("CT_small.dcm")))
 

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from scionwood import RecipeError, build, resolve
 from scionwood.cli import main
-from scionwood_biomed.data import Images
+from scionwood_biomed.data.images import Images
 from scionwood_biomed.inference import NOTICE, Classifier
 from scionwood_biomed.readers.opening import read_picture, read_views
 from scionwood_biomed.readers.slides import SlideReader

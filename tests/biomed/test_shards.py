@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from scionwood import ReadError, RecipeError, WriteError
-from scionwood_biomed.data import Images
+from scionwood_biomed.data.images import Images
 from scionwood_biomed.readers.shards import ShardReader
 from scionwood_biomed.readers.tar_index import HEADER
 

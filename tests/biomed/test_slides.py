@@ -10,7 +10,7 @@ import pytest
 import tifffile
 
 from scionwood import ReadError, RecipeError, WriteError
-from scionwood_biomed.data import Images
+from scionwood_biomed.data.images import Images
 from scionwood_biomed.readers.opening import is_slide, read_views
 from scionwood_biomed.readers.slides import SlideReader
 from scionwood_biomed.readers.tissue import saturated

@@ -9,9 +9,8 @@ import pytest
 from PIL import Image
 
 from scionwood import ReadError, RecipeError
-from scionwood_biomed.items import Item, read_items
-from scionwood_biomed.readers.dicom import DicomReader
-from scionwood_biomed.splits import (
+from scionwood_biomed.data.items import Item, read_items
+from scionwood_biomed.data.splits import (
     base_and_novel,
     harmonic_mean,
     overlap,
@@ -19,6 +18,7 @@ from scionwood_biomed.splits import (
     split_by_image,
     split_by_subject,
 )
+from scionwood_biomed.readers.dicom import DicomReader
 
 
 def cohort(seed, people=30, images=6):

@@ -26,7 +26,7 @@ MAY = {
     "files": {"errors"},
     "discovery": {"errors", "plugin"},
     "survey": {"errors", "plugin", "discovery"},
-    "recipe_file": {"errors", "discovery"},
+    "recipe_file": {"errors", "plugin", "discovery"},
     "recipe": {"errors", "plugin", "discovery", "recipe_file"},
     "show": {"errors", "plugin", "discovery"},
     "new": {"errors", "plugin", "discovery", "files"},

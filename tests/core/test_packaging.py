@@ -44,15 +44,6 @@ def test_a_plugin_is_its_folder_and_one_extra(path):
     assert field in re.search(r"\[(.*)\]", extras["all"][0])[1].split(",")
 
 
-@pytest.mark.parametrize("path", PLUGINS, ids=NAMES)
-def test_recipes_lie_in_configs_and_are_linked_into_the_package(path):
-    link = path.parent / f"scionwood_{path.parent.name}" / "recipes"
-    if (ROOT / "configs" / path.parent.name).exists():
-        assert link.is_symlink()
-        assert link.resolve() == ROOT / "configs" / path.parent.name
-        assert not Path(link.readlink()).is_absolute()
-
-
 @pytest.mark.parametrize("path", [CORE, *PLUGINS], ids=["core", *NAMES])
 def test_every_bound_is_a_range_and_no_pin_of_others(path):
     for line in project(path)["dependencies"]:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scionwood_crash.part import Part
+from scionwood_crash.data.suite import SuiteParts
+from scionwood_crash.parts.part import Part
 from scionwood_crash.suite.families import FAMILIES
-from scionwood_crash.suite_data import SuiteParts
 
 
 @pytest.fixture(autouse=True)

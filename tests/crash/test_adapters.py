@@ -13,10 +13,10 @@ from peft import LoraConfig
 from scionwood import AdapterFileError, attach, load_adapter, merge, save_adapter
 from scionwood.adapters.methods import config_class
 from scionwood_crash.backbones import mask_morph_unet
-from scionwood_crash.encode import Encoder
-from scionwood_crash.metrics import distance_loss
+from scionwood_crash.data.encode import Encoder
+from scionwood_crash.evaluation.metrics import distance_loss
 from scionwood_crash.model import SIZES, CrashGraph
-from scionwood_crash.part import Part
+from scionwood_crash.parts.part import Part
 
 Make = Callable[..., Part]
 EDGES = ["down.0.weight", "down.1.weight", "up.0.weight", "up.1.weight"]

@@ -14,10 +14,10 @@ from scipy.spatial.transform import Rotation
 
 from scionwood import RecipeError, WeightsError, attach
 from scionwood_crash.backbones import mask_morph_unet, meshgraphnet, transolver
-from scionwood_crash.encode import Encoder, outward
+from scionwood_crash.data.encode import Encoder, outward
 from scionwood_crash.model import SIZES
 from scionwood_crash.model.graph import join
-from scionwood_crash.part import Part
+from scionwood_crash.parts.part import Part
 
 FAMILIES = ("hat", "bumper", "tube", "box")
 BACKBONES = {"unet": mask_morph_unet, "mgn": meshgraphnet, "transolver": transolver}

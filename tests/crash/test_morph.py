@@ -10,7 +10,7 @@ import pytest
 from scionwood import ReadError
 from scionwood_crash.model import SIZES
 from scionwood_crash.morph import Surface, Template, canonical_frame, parametrise, place
-from scionwood_crash.part import Part, gaps
+from scionwood_crash.parts.part import Part, gaps
 
 TEMPLATE = SIZES["small"].template()
 FAMILIES = ("hat", "bumper", "tube", "box")

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from scionwood import RecipeError
-from scionwood_crash.encode import Encoder
+from scionwood_crash.data.encode import Encoder
+from scionwood_crash.evaluation.probes import absorbed_energy, probe
 from scionwood_crash.model import SIZES
 from scionwood_crash.model.novelty import Novelty
-from scionwood_crash.outputs import absorbed_energy, probe
-from scionwood_crash.part import Part, gaps
+from scionwood_crash.parts.part import Part, gaps
 from scionwood_crash.solver.model import Material
 
 Make = Callable[..., Part]

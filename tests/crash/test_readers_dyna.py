@@ -14,7 +14,7 @@ import pytest
 from lasso.dyna import ArrayType, D3plot
 
 from scionwood import OutputExistsError, PluginError, ReadError
-from scionwood_crash.mesh import CrashSeries
+from scionwood_crash.parts.mesh import CrashSeries
 from scionwood_crash.readers.dyna import DynaReader
 from scionwood_crash.readers.dyna_write import write_d3plot
 from scionwood_crash.readers.sample import sample_series

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 
 from scionwood_crash.backbones import mask_morph_unet
-from scionwood_crash.encode import Encoder
-from scionwood_crash.metrics import measure
+from scionwood_crash.data.encode import Encoder
+from scionwood_crash.data.suite import SuiteParts
+from scionwood_crash.evaluation.metrics import measure
 from scionwood_crash.model import SIZES
-from scionwood_crash.suite_data import SuiteParts
 
 
 @torch.no_grad()

@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scionwood_crash.encode import Encoder
+from scionwood_crash.data.encode import Encoder
 from scionwood_crash.model import SIZES
 from scionwood_crash.model.graph import CONDITIONS
-from scionwood_crash.part import Part
+from scionwood_crash.parts.part import Part
+from scionwood_crash.parts.strength import NUMBERS
 from scionwood_crash.solver.model import Impactor, Material
-from scionwood_crash.strength import NUMBERS
 from scionwood_crash.suite.geometry import sweep
 
 AREA, BEND, SHORT, FAR, FLOW, REACH, DENT, MASS = range(NUMBERS)

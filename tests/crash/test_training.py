@@ -14,14 +14,14 @@ import torch
 from scionwood import OutputExistsError, ReadError, RecipeError, cli, fit
 from scionwood.recipe import resolve
 from scionwood_crash.backbones import mask_morph_unet
-from scionwood_crash.baselines import Pod
-from scionwood_crash.file_data import FileParts
-from scionwood_crash.metrics import distances, intrusion, measure
-from scionwood_crash.part import Part
+from scionwood_crash.data.files import FileParts
+from scionwood_crash.data.suite import SuiteParts
+from scionwood_crash.evaluation.baselines import Pod
+from scionwood_crash.evaluation.metrics import distances, intrusion, measure
+from scionwood_crash.parts.part import Part
+from scionwood_crash.parts.series import Setup, from_series, to_series
 from scionwood_crash.readers import open_series, write_series
-from scionwood_crash.series import Setup, from_series, to_series
-from scionwood_crash.suite_data import SuiteParts
-from scionwood_crash.tasks import Displacement
+from scionwood_crash.tasks.displacement import Displacement
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import pyvista
 import zarr
 
 from scionwood import OutputExistsError, WriteError
-from scionwood_crash.mesh import CrashSeries, Frame, ShellMesh
+from scionwood_crash.parts.mesh import CrashSeries, Frame, ShellMesh
 from scionwood_crash.readers import open_series, write_series
 from scionwood_crash.readers.sample import sample_series
 from scionwood_crash.readers.store import write_zarr

@@ -13,8 +13,8 @@ from peft import get_peft_model
 from scionwood import AdapterError, load_adapter, save_adapter
 from scionwood_methods.continual import ContinualCallback, ContinualController, Igsp, forgetting
 from scionwood_methods.continual.igsp import summary
-from scionwood_methods.igsp import IgspConfig
-from scionwood_methods.pruning import mixtures
+from scionwood_methods.igsp.pruning import mixtures
+from scionwood_methods.igsp.tuner import IgspConfig
 
 PARTS = ("igsp_A", "igsp_B", "igsp_router", "igsp_bias")
 

@@ -10,14 +10,14 @@ from transformers import LlamaConfig, LlamaModel
 
 from scionwood import AdapterError, OutputExistsError, attach
 from scionwood.cli import main
-from scionwood_methods.disel import DiselConfig
-from scionwood_methods.meanfield import (
+from scionwood_methods.diagnosis.meanfield import (
     attentions,
     cloud_drift,
     drift_by_depth,
     head_shift,
     head_shifts,
 )
+from scionwood_methods.disel import DiselConfig
 
 WIDTH, HEADS = 8, 2
 PEFT = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
@@ -196,7 +196,7 @@ def test_the_command_prints_a_table_and_draws_a_figure(tmp_path, capsys):
 
 
 def test_a_figure_is_not_replaced_unasked(tmp_path):
-    from scionwood_methods.diagnose import diagnose
+    from scionwood_methods.diagnosis.command import diagnose
 
     (tmp_path / "here.png").write_text("mine")
     with pytest.raises(OutputExistsError):

@@ -14,8 +14,9 @@ from method_layers import unsettle
 from peft import get_peft_model
 from prefix_models import config
 
-from scionwood_methods.calibration import calibrate
-from scionwood_methods.head_scores import head_targets
+from scionwood_methods.igsp.pruning import prune
+from scionwood_methods.loft.calibration import calibrate
+from scionwood_methods.p2d_heads.scores import head_targets
 from scionwood_methods.peft import (
     HeadSliceConfig,
     HelloraConfig,
@@ -23,8 +24,7 @@ from scionwood_methods.peft import (
     LoftConfig,
     PartialConfig,
 )
-from scionwood_methods.prefix_search import discretise
-from scionwood_methods.pruning import prune
+from scionwood_methods.peml.search import discretise
 
 SCRIPT = Path(__file__).parent / "support" / "fresh_cases.py"
 MIXTURE = "model.layers.1.mlp.experts"

@@ -10,7 +10,7 @@ from peft import PeftModel, get_peft_model, inject_adapter_in_model
 from peft.utils import get_peft_model_state_dict
 
 from scionwood import AdapterError, attach, load_adapter, report, save_adapter
-from scionwood_methods.partition import CHUNK, Partition, splitmix64
+from scionwood_methods.gpart.partition import CHUNK, Partition, splitmix64
 from scionwood_methods.peft import GpartConfig
 
 CPU = torch.device("cpu")

@@ -13,7 +13,7 @@ from peft import get_peft_model
 from scipy.stats import wasserstein_distance
 
 from scionwood import AdapterError, attach, load_adapter, merge, save_adapter, unmerge
-from scionwood_methods.head_scores import (
+from scionwood_methods.p2d_heads.scores import (
     head_targets,
     heads_off,
     score_heads,

@@ -10,8 +10,8 @@ from peft import PeftModel, get_peft_model, get_peft_model_state_dict
 from safetensors.torch import load_file
 
 from scionwood import AdapterError, attach, load_adapter, save_adapter
-from scionwood_methods.igsp import IgspConfig
-from scionwood_methods.pruning import close_rare, expand, measure, mixtures, prune
+from scionwood_methods.igsp.pruning import close_rare, expand, measure, mixtures, prune
+from scionwood_methods.igsp.tuner import IgspConfig
 
 SHARES = {"first": torch.tensor([0.5, 0.05, 0.45]), "second": torch.tensor([0.02, 0.02, 0.96])}
 

@@ -9,7 +9,7 @@ from method_layers import ADAPTED, available, bare, example, trainable, unsettle
 from peft import PsoftConfig, get_peft_model
 
 from scionwood import AdapterError, attach, load_adapter, save_adapter
-from scionwood_methods.calibration import OVERSAMPLING, calibrate
+from scionwood_methods.loft.calibration import OVERSAMPLING, calibrate
 from scionwood_methods.peft import LoftConfig
 
 SUPPORTS = ["principal", "gradient", "random", "coordinate"]

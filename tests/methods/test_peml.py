@@ -15,8 +15,8 @@ from prefix_models import CASES, answer, base, config, installed, prefixed, word
 from torch.utils.checkpoint import checkpoint
 
 from scionwood import attach, compose, load_adapter, save_adapter
-from scionwood_methods.peml import PemlLayer
-from scionwood_methods.prefix import OPERATIONS
+from scionwood_methods.peml.prefix import OPERATIONS
+from scionwood_methods.peml.tuner import PemlLayer
 
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is:FutureWarning")
 every_case = pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from prefix_models import base, config, prefixed
 from safetensors.torch import load_file
 
 from scionwood import AdapterError
-from scionwood_methods.prefix import OPERATIONS
-from scionwood_methods.prefix_search import discretise, search
+from scionwood_methods.peml.prefix import OPERATIONS
+from scionwood_methods.peml.search import discretise, search
 
 
 def batches(count, seed):

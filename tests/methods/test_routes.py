@@ -9,8 +9,8 @@ from expert_models import Listed, tokens, transformer
 from peft import get_peft_model
 
 from scionwood import AdapterError
+from scionwood_methods.hellora.routes import count_routes, expert_targets, hot_experts
 from scionwood_methods.peft import HelloraConfig
-from scionwood_methods.routes import count_routes, expert_targets, hot_experts
 
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated")
 FAMILIES = ["olmoe", "mixtral"]

@@ -8,7 +8,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from scionwood import AdapterError, TrainingError
-from scionwood_methods.unir import Grpo, LogitFusion, grpo_loss, train_grpo
+from scionwood_methods.verifiable.unir import Grpo, LogitFusion, grpo_loss, train_grpo
 
 WORDS, END = 12, 11
 

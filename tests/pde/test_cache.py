@@ -8,8 +8,8 @@ import pytest
 import xarray as xr
 
 from scionwood import OutputExistsError, ReadError
-from scionwood_pde.cache import Cache, convert
 from scionwood_pde.readers.base import StatesReader
+from scionwood_pde.readers.cache import Cache, convert
 from scionwood_pde.readers.opening import open_reader
 from scionwood_pde.readers.write import sample_states, write_netcdf, write_zarr
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from scionwood.cli import main
-from scionwood_pde.cache import Cache
-from scionwood_pde.evaluate import PERSISTENCE
+from scionwood_pde.evaluation.compare import PERSISTENCE
+from scionwood_pde.readers.cache import Cache
 from scionwood_pde.readers.opening import open_reader
 
 SMALL = ("--n-points", "16", "--n-steps", "3", "--n-samples", "2")

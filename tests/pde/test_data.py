@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from scionwood import RecipeError
-from scionwood_pde.data import OnlineFields
-from scionwood_pde.trajectories import Trajectories
+from scionwood_pde.data.online import OnlineFields
+from scionwood_pde.data.trajectories import Trajectories
 
 SMALL: dict[str, Any] = {"n_points": 16, "n_frames": 4, "n_train": 3, "n_val": 2, "n_test": 2}
 ONLINE: dict[str, Any] = {"n_points": 16, "crop": 16, "capacity": 4, "n_batches": 3, "n_val": 3}

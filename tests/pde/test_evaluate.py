@@ -8,7 +8,7 @@ import torch
 import xarray as xr
 
 from scionwood import RecipeError
-from scionwood_pde.evaluate import (
+from scionwood_pde.evaluation.compare import (
     SCALES,
     at_times_of,
     enstrophy_errors,

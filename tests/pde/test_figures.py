@@ -8,7 +8,7 @@ import xarray as xr
 from PIL import Image
 
 from scionwood import OutputExistsError
-from scionwood_pde.figures import animate, error_growth, slices, spectra
+from scionwood_pde.evaluation.figures import animate, error_growth, slices, spectra
 from scionwood_pde.readers.write import sample_states
 
 

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from scionwood import ReadError, RecipeError, fit, load_run
 from scionwood.recipe import resolve
-from scionwood_pde.cache import convert
-from scionwood_pde.files import Files
-from scionwood_pde.normaliser import Normaliser
+from scionwood_pde.data.files import Files
+from scionwood_pde.data.normaliser import Normaliser
+from scionwood_pde.readers.cache import convert
 from scionwood_pde.readers.opening import open_reader
 from scionwood_pde.readers.states import from_simulation
 from scionwood_pde.readers.write import write_netcdf, write_well, write_zarr

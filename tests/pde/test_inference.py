@@ -10,9 +10,9 @@ from torch import Tensor
 
 from scionwood import ReadError, RecipeError, WriteError
 from scionwood_pde.backbones import tadpole
-from scionwood_pde.cache import convert
+from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.inference import decode, encode, normaliser_for, rollout, steps_of
-from scionwood_pde.normaliser import Normaliser
+from scionwood_pde.readers.cache import convert
 from scionwood_pde.readers.opening import open_reader
 from scionwood_pde.readers.states import from_simulation, layout_of
 from scionwood_pde.readers.write import write_zarr

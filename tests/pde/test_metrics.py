@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from scionwood_pde.metrics import (
+from scionwood_pde.evaluation.metrics import (
     by_window,
     conserved_error,
     enstrophy,

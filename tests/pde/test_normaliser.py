@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from scionwood import ReadError
-from scionwood_pde.normaliser import FILE, Normaliser
+from scionwood_pde.data.normaliser import FILE, Normaliser
 
 STATES = np.random.default_rng(0).normal(7, 3, (5, 2, 4, 4, 4)).astype(np.float32)
 

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import torch
 
-import scionwood_pde.pretrain as script
+import scionwood_pde.model.pretrain as script
 from scionwood_pde.backbones import tadpole
-from scionwood_pde.pretrain import EQUATIONS, HELD_OUT, pretrain, reconstruction_error
-from scionwood_pde.principal import near_linear
+from scionwood_pde.model.pretrain import EQUATIONS, HELD_OUT, pretrain, reconstruction_error
+from scionwood_pde.model.principal import near_linear
 
 WEIGHTS = Path(script.__file__).parent / "weights"
 
 
 def test_what_ships_is_small_and_described() -> None:
     assert sum(path.stat().st_size for path in WEIGHTS.iterdir()) < 6e6
-    assert "scionwood_pde.pretrain" in (WEIGHTS / "README.md").read_text("utf-8")
+    assert "scionwood_pde.model.pretrain" in (WEIGHTS / "README.md").read_text("utf-8")
 
 
 def test_two_runs_of_the_script_agree() -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from scionwood_pde.backbones import tadpole
 from scionwood_pde.model import Tadpole
-from scionwood_pde.principal import HALVINGS, components, principal_start
+from scionwood_pde.model.principal import HALVINGS, components, principal_start
 from scionwood_pde.solvers.initial import TruncatedFourier
 from scionwood_pde.solvers.spectral import Grid
 

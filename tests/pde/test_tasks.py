@@ -15,10 +15,10 @@ from torch import Tensor
 from scionwood import Task, fit
 from scionwood.cli import main
 from scionwood.recipe import resolve
-from scionwood_pde.adversarial import Critic, adversarial_loss
 from scionwood_pde.backbones import tadpole, tadpole_dynamics, tadpole_flow
-from scionwood_pde.tasks import Autoencode, Dynamics, Generate
-from scionwood_pde.trajectories import Trajectories
+from scionwood_pde.data.trajectories import Trajectories
+from scionwood_pde.tasks.adversarial import Critic, adversarial_loss
+from scionwood_pde.tasks.states import Autoencode, Dynamics, Generate
 
 RECIPES = Path(__file__).parents[2] / "configs/pde"
 NAMES = ("autoencode", "dynamics", "generate")

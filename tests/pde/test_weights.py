@@ -12,7 +12,7 @@ from torch import Tensor
 
 from scionwood import WeightsError
 from scionwood_pde.backbones import tadpole
-from scionwood_pde.weights import save_weights
+from scionwood_pde.model.weights import save_weights
 
 ENCODER, DECODER = "tadpole_tiny_encoder.safetensors", "tadpole_tiny_decoder.safetensors"
 BIAS = "transformer_encoder.latent.blocks.0.attn.pos_emb_funct"

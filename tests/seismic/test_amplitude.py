@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from scionwood_seismic.denoiser import Denoiser
-from scionwood_seismic.pipeline import Outputs, denoise_file
+from scionwood_seismic.inference.files import Outputs, denoise_file
+from scionwood_seismic.inference.records import Denoiser
 from scionwood_seismic.readers.segy import SegyReader
 
 Write = Callable[..., Path]

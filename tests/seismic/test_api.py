@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from scionwood import RecipeError, Task, TrainingError, load_run
-from scionwood_seismic.adapt import Adaptation
 from scionwood_seismic.api import denoise
-from scionwood_seismic.inference import denoise_array
+from scionwood_seismic.inference.adaptation import Adaptation
+from scionwood_seismic.inference.arrays import denoise_array
 from scionwood_seismic.readers.sources import obspy
 
 

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from scionwood import RecipeError, TrainingError, fit, load_run
 from scionwood.recipe import Recipe, resolve
 from scionwood.training.run import build
-from scionwood_seismic.blind import REACH, Blind
-from scionwood_seismic.data import generator
-from scionwood_seismic.inference import denoise_array
+from scionwood_seismic.data.survey import Survey
+from scionwood_seismic.data.synthetic import generator
+from scionwood_seismic.inference.arrays import denoise_array
 from scionwood_seismic.readers.create import write_segy
-from scionwood_seismic.survey import Survey
 from scionwood_seismic.synth.mixture import corrupt
 from scionwood_seismic.synth.signal import gather
+from scionwood_seismic.tasks.blind import REACH, Blind
 
 Batch = dict[str, Tensor]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scionwood_seismic.classical import METHODS, bandpass, fk_threshold, fx_ssa
+from scionwood_seismic.evaluation.baselines import METHODS, bandpass, fk_threshold, fx_ssa
 from scionwood_seismic.synth.mixture import corrupt
 from scionwood_seismic.synth.signal import gather
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from scionwood import RecipeError
-from scionwood_seismic.data import SPLITS, SyntheticGathers
+from scionwood_seismic.data.synthetic import SPLITS, SyntheticGathers
 from scionwood_seismic.synth.noise import NOISES, UNSEEN
 
 

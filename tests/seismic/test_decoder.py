@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from scionwood_seismic.decoder import Decoder
+from scionwood_seismic.model.decoder import Decoder
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from peft import LoraConfig
 from torch import Tensor, nn
 
 from scionwood import attach
-from scionwood_seismic import metrics
 from scionwood_seismic.backbones import dinov3_unet
-from scionwood_seismic.data import SyntheticGathers
-from scionwood_seismic.denoise import Denoise
+from scionwood_seismic.data.synthetic import SyntheticGathers
+from scionwood_seismic.evaluation import metrics
+from scionwood_seismic.tasks.denoise import Denoise
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scionwood_seismic import display
-from scionwood_seismic.display import Geometry, Result, fk, mean_spectrum, thin
-from scionwood_seismic.figures import panels, quality
-from scionwood_seismic.measures import measure, similarity_map
-from scionwood_seismic.page import sheet_numbers
+from scionwood_seismic.evaluation import panels as display
+from scionwood_seismic.evaluation.figures import panels, quality
+from scionwood_seismic.evaluation.gather_qc import measure, similarity_map
+from scionwood_seismic.evaluation.panels import Geometry, Result, fk, mean_spectrum, thin
+from scionwood_seismic.evaluation.qc_page import sheet_numbers
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_large_gathers_are_thinned_for_display_and_the_title_says_so(
     monkeypatch: pytest.MonkeyPatch, noisy: np.ndarray
 ) -> None:
     monkeypatch.setattr(display, "LIMIT", 16)
-    monkeypatch.setattr("scionwood_seismic.figures.LIMIT", 16)
+    monkeypatch.setattr("scionwood_seismic.evaluation.figures.LIMIT", 16)
     noisy[11, 3] = -50
     figure = sheet(Result(noisy, 0.5 * noisy, Geometry(0.004)))
     assert "the strongest of each 2 x 2 block" in figure.get_suptitle()

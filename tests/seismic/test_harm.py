@@ -11,10 +11,10 @@ from torch import nn
 
 from scionwood import fit, load_run
 from scionwood.recipe import resolve
-from scionwood_seismic import metrics
-from scionwood_seismic.classical import bandpass, fx_ssa
-from scionwood_seismic.data import generator
-from scionwood_seismic.inference import denoise_array
+from scionwood_seismic.data.synthetic import generator
+from scionwood_seismic.evaluation import metrics
+from scionwood_seismic.evaluation.baselines import bandpass, fx_ssa
+from scionwood_seismic.inference.arrays import denoise_array
 from scionwood_seismic.synth.mixture import corrupt
 from scionwood_seismic.synth.noise import NOISES
 from scionwood_seismic.synth.signal import SIGNALS, gather

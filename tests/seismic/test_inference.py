@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from scionwood_seismic.backbones import dinov3_unet
-from scionwood_seismic.inference import denoise_array
-from scionwood_seismic.normalise import scale
+from scionwood_seismic.data.normalise import scale
+from scionwood_seismic.inference.arrays import denoise_array
 
 
 @pytest.fixture(scope="module")

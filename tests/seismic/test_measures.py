@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from scionwood_seismic import measures, metrics
-from scionwood_seismic.display import Geometry, Result
-from scionwood_seismic.measures import measure, similarity_map
+from scionwood_seismic.evaluation import gather_qc as measures
+from scionwood_seismic.evaluation import metrics
+from scionwood_seismic.evaluation.gather_qc import measure, similarity_map
+from scionwood_seismic.evaluation.panels import Geometry, Result
 
 
 @pytest.fixture

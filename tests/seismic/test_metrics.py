@@ -10,7 +10,7 @@ import scipy.stats
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from scionwood_seismic import metrics
+from scionwood_seismic.evaluation import metrics
 from scionwood_seismic.synth.signal import gather
 
 

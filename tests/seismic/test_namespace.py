@@ -25,7 +25,7 @@ def patch() -> dc.Patch:
 
 def test_dascore_finds_the_namespace_by_its_entry_point() -> None:
     (found,) = entry_points(group="dascore.patch_namespace", name="scionwood")
-    assert found.value == "scionwood_seismic.namespace:ScionwoodNamespace"
+    assert found.value == "scionwood_seismic.inference.patch_namespace:ScionwoodNamespace"
 
 
 def test_a_patch_denoises_itself_as_the_function_does(run: Path, patch: dc.Patch) -> None:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scionwood_seismic import normalise
-from scionwood_seismic.normalise import live, scale, scale_in_blocks
+from scionwood_seismic.data import normalise
+from scionwood_seismic.data.normalise import live, scale, scale_in_blocks
 
 
 @pytest.mark.parametrize("factor", [1e-30, 1e-9, 1e6, 1e30])

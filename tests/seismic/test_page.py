@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from scionwood_seismic.measures import Row
-from scionwood_seismic.page import Page, Picture, number, plain, render
+from scionwood_seismic.evaluation.gather_qc import Row
+from scionwood_seismic.evaluation.qc_page import Page, Picture, number, plain, render
 
 PNG = b"\x89PNG\r\n\x1a\nnot really"
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from scionwood import OutputExistsError, WriteError
-from scionwood_seismic.pipeline import Outputs, denoise_file
+from scionwood_seismic.inference.files import Outputs, denoise_file
 from scionwood_seismic.readers.segy import SegyReader
 
 Write = Callable[..., Path]
@@ -35,7 +35,7 @@ def test_a_sidecar_says_how_it_was_made(segy: Write, run: Path) -> None:
 
 
 def test_another_adapter_is_another_hash(segy: Write, run: Path, tmp_path: Path) -> None:
-    from scionwood_seismic.denoiser import hash_run
+    from scionwood_seismic.inference.records import hash_run
 
     other = tmp_path / "other"
     other.mkdir()

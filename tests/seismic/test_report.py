@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from scionwood import OutputExistsError, ReadError, WriteError
-from scionwood_seismic import report as module
-from scionwood_seismic.display import Geometry, Result
+from scionwood_seismic.evaluation import report as module
+from scionwood_seismic.evaluation.panels import Geometry, Result
+from scionwood_seismic.evaluation.report import qc_files, report
 from scionwood_seismic.readers import das
 from scionwood_seismic.readers.segy import SegyReader
-from scionwood_seismic.report import qc_files, report
 
 Write = Callable[..., Path]
 
@@ -88,7 +88,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         titles.append(title)
         return Figure(figsize=(1, 1))
 
-    monkeypatch.setattr("scionwood_seismic.figures.quality", quality)
+    monkeypatch.setattr("scionwood_seismic.evaluation.figures.quality", quality)
     return titles
 
 
@@ -154,7 +154,7 @@ def test_fibres_have_wavenumbers_in_cycles_per_metre(
         seen.append(result.geometry)
         return Figure(figsize=(1, 1))
 
-    monkeypatch.setattr("scionwood_seismic.figures.quality", quality)
+    monkeypatch.setattr("scionwood_seismic.evaluation.figures.quality", quality)
     das.DasReader.write_sample(tmp_path / "in.h5")
     with das.DasReader(tmp_path / "in.h5") as before:
         before.rewrite(tmp_path / "out.h5", lambda record: 0.5 * record.data)

@@ -21,7 +21,7 @@ import pytest
 
 from scionwood import Record, WriteError
 from scionwood.cli import main
-from scionwood_seismic.denoiser import Denoiser
+from scionwood_seismic.inference.records import Denoiser
 from scionwood_seismic.readers import partial
 from scionwood_seismic.readers.partial import partial_path
 from scionwood_seismic.readers.segy import SegyReader

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from scionwood import ReadError, RecipeError
-from scionwood_seismic.normalise import scale
+from scionwood_seismic.data.normalise import scale
+from scionwood_seismic.data.survey import Survey
+from scionwood_seismic.data.survey_source import Recent, find_files
 from scionwood_seismic.readers import segy as segy_module
 from scionwood_seismic.readers.create import write_segy
-from scionwood_seismic.survey import Survey
-from scionwood_seismic.survey_source import Recent, find_files
 
 DT = 0.004
 Batch = dict[str, torch.Tensor]

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from methods.tasks import Part, Scores, Task
 from scionwood_pde.backbones import tadpole
+from scionwood_pde.model.pretrain import EQUATIONS
 from scionwood_pde.online import Cropper, Simulator
-from scionwood_pde.pretrain import EQUATIONS
 
 SIDE, POINTS, BATCH = 32, 48, 2
 NEW = ("gray_scott",)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from scionwood import WeightsError
-from scionwood_bangla.weights import TINY, DTypes, Quantize, load_model, load_tokenizer
+from scionwood_bangla.model.weights import TINY, DTypes, Quantize, load_model, load_tokenizer
 
 ATTENTION = re.compile(r"attn|attention", re.IGNORECASE)
 MLP = re.compile(r"mlp|ffn|feed_forward|moe|experts", re.IGNORECASE)

@@ -18,11 +18,11 @@ plugin = Plugin(
         "shard": "scionwood_biomed.readers.shards:ShardReader",
     },
     data={
-        "phantoms": "scionwood_biomed.data:Phantoms",
-        "images": "scionwood_biomed.data:Images",
+        "phantoms": "scionwood_biomed.data.images:Phantoms",
+        "images": "scionwood_biomed.data.images:Images",
     },
-    tasks={"few_shot": "scionwood_biomed.tasks:FewShot"},
-    adapters={"dual_anchor": "scionwood_biomed.dual_anchor.config:DualAnchorConfig"},
+    tasks={"few_shot": "scionwood_biomed.tasks.few_shot:FewShot"},
+    adapters={"dual_anchor": "scionwood_biomed.adapters.dual_anchor.config:DualAnchorConfig"},
     commands={
         "classify": "scionwood_biomed.cli:classify",
         "evaluate": "scionwood_biomed.cli:evaluate",

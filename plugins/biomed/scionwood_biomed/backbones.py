@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from scionwood_biomed.clip.load import load
-from scionwood_biomed.clip.model import ClipBackbone
+from scionwood_biomed.model.load import load
+from scionwood_biomed.model.model import ClipBackbone
 
 
 def clip(

@@ -123,13 +123,13 @@ def evaluate(
         WeightsError: the model cannot be loaded.
         OutputExistsError: a result exists and `force` is false.
     """
-    from scionwood_biomed import evaluate as measure
-    from scionwood_biomed.anchors import read_prompts
-    from scionwood_biomed.arm_recipes import Settings
-    from scionwood_biomed.arms import METHODS
     from scionwood_biomed.backbones import clip
-    from scionwood_biomed.clip.model import ClipBackbone
-    from scionwood_biomed.gallery import Gallery
+    from scionwood_biomed.evaluation import compare as measure
+    from scionwood_biomed.evaluation.gallery import Gallery
+    from scionwood_biomed.evaluation.methods import METHODS
+    from scionwood_biomed.evaluation.settings import Settings
+    from scionwood_biomed.model.model import ClipBackbone
+    from scionwood_biomed.tasks.anchors import read_prompts
 
     others = {
         family: {name: words[0] for name, words in read_prompts(Path(path)).items()}
@@ -184,8 +184,8 @@ def audit_splits(
         RecipeError: an image has no subject, or there are too few.
         WeightsError: the model cannot be loaded.
     """
-    from scionwood_biomed.audit import audit, text
     from scionwood_biomed.backbones import clip
+    from scionwood_biomed.evaluation.audit import audit, text
 
     backbone = clip(model=model)
     found = audit(_data(source, subject, window, backbone.size), backbone, folds=folds, seed=seed)
@@ -206,8 +206,8 @@ def deidentify_check(path: Path, *, as_json: bool = False) -> None:
     """
     from dataclasses import asdict
 
-    from scionwood_biomed.privacy import inspect
     from scionwood_biomed.readers.dicom import DicomReader
+    from scionwood_biomed.readers.dicom_identity import inspect
 
     found = [inspect(file) for file in _files(Path(path), DicomReader.suffixes)]
     if as_json:
@@ -238,7 +238,7 @@ def deidentify(path: Path, target: Path, *, salt: str, force: bool = False) -> N
         ReadError: it is no DICOM image, damaged, or the salt is empty.
         OutputExistsError: the target exists and `force` is false.
     """
-    from scionwood_biomed import privacy
+    from scionwood_biomed.readers import dicom_identity as privacy
 
     found = privacy.deidentify(Path(path), Path(target), salt=salt, overwrite=force)
     print(f"{target}: without {len(found.identity)} fields and {found.private} private elements")
@@ -247,7 +247,7 @@ def deidentify(path: Path, target: Path, *, salt: str, force: bool = False) -> N
 
 
 def _data(source: Path | None, subject: str | None, window: Window, size: int) -> Any:
-    from scionwood_biomed.data import Images, Phantoms
+    from scionwood_biomed.data.images import Images, Phantoms
 
     if source is None:
         return Phantoms(size=size)

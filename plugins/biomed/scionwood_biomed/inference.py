@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from scionwood import load_run, resolve
-from scionwood_biomed.data import fitted
+from scionwood_biomed.data.images import fitted
 from scionwood_biomed.readers.display import Window
 
 AT_ONCE = 16

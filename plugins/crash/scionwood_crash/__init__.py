@@ -21,10 +21,10 @@ plugin = Plugin(
         "zarr": "scionwood_crash.readers.store:ZarrReader",
     },
     data={
-        "suite": "scionwood_crash.suite_data:SuiteParts",
-        "files": "scionwood_crash.file_data:FileParts",
+        "suite": "scionwood_crash.data.suite:SuiteParts",
+        "files": "scionwood_crash.data.files:FileParts",
     },
-    tasks={"displacement": "scionwood_crash.tasks:Displacement"},
+    tasks={"displacement": "scionwood_crash.tasks.displacement:Displacement"},
     commands={
         "simulate": "scionwood_crash.suite.cli:simulate",
         "predict": "scionwood_crash.cli:predict",

@@ -11,7 +11,7 @@ import torch
 from scionwood_crash.model import SIZES, MaskMorphUNet, MeshGraphNet, Size, SizeName, Transolver
 from scionwood_crash.model.history import History
 from scionwood_crash.model.network import Network
-from scionwood_crash.weights import load_weights
+from scionwood_crash.model.weights import load_weights
 
 Model = TypeVar("Model", bound=Network)
 

@@ -61,8 +61,8 @@ def predict(
         WriteError: the target cannot be written whole.
     """
     from scionwood_crash.inference import Predictor
+    from scionwood_crash.parts.series import Setup, only_part
     from scionwood_crash.readers import open_series, write_series
-    from scionwood_crash.series import Setup, only_part
 
     setup = Setup(direction, impactor, speed, mass, radius, yield_stress, duration, held)
     series = open_series(Path(mesh), units=units, thickness=thickness)
@@ -107,9 +107,9 @@ def evaluate(
     """
     import numpy as np
 
-    from scionwood_crash import evaluate as measure
+    from scionwood_crash.evaluation import compare as measure
+    from scionwood_crash.evaluation.report import write_report
     from scionwood_crash.readers import open_series
-    from scionwood_crash.report import write_report
 
     given, wanted = open_series(Path(predicted)), open_series(Path(true))
     defaults = zip("xyz", (0.0, 0.0, -1.0), strict=True)

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from scionwood import RecipeError, load_run
-from scionwood_crash.encode import Encoder, outward
-from scionwood_crash.mesh import CrashSeries
+from scionwood_crash.data.encode import Encoder, outward
 from scionwood_crash.morph.parametrise import Fallback
-from scionwood_crash.part import Part
-from scionwood_crash.series import STRAIN, Setup, from_series
+from scionwood_crash.parts.mesh import CrashSeries
+from scionwood_crash.parts.part import Part
+from scionwood_crash.parts.series import STRAIN, Setup, from_series
 
 DISTANCE, LIMIT = "novelty_distance", "novelty_limit"
 """Features of a predicted series: how far the part is from the training's, and what is usual."""
@@ -102,7 +102,7 @@ def verdict(distance: float, limit: float) -> str:
 
 def _on_mesh(series: CrashSeries, part: Part, measured: dict[str, float]) -> CrashSeries:
     """A part's history on all points of a mesh, in its units; points without a shell stay."""
-    from scionwood_crash.series import _factors
+    from scionwood_crash.parts.series import _factors
 
     mesh = series.mesh
     length, time, _ = _factors(mesh.units)

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from scionwood import AdapterError, AdapterFileError, atomic_path, compose
-from scionwood_methods.support import is_linear
+from scionwood_methods.shared.support import is_linear
 
 
 @final

@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from scionwood import AdapterError, lora_linear, peft_method
-from scionwood_methods.config import LowRankConfig
-from scionwood_methods.generated import convolve
-from scionwood_methods.layers import AdapterLayer, MethodTuner
-from scionwood_methods.support import CONVOLUTIONS, is_linear
+from scionwood_methods.shared.config import LowRankConfig
+from scionwood_methods.shared.generated import convolve
+from scionwood_methods.shared.layers import AdapterLayer, MethodTuner
+from scionwood_methods.shared.support import CONVOLUTIONS, is_linear
 
 
 @final

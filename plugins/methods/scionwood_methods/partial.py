@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.func import functional_call
 
 from scionwood import AdapterError, peft_method
-from scionwood_methods.layers import MethodTuner
-from scionwood_methods.modules import ModuleAdapter
+from scionwood_methods.shared.layers import MethodTuner
+from scionwood_methods.shared.modules import ModuleAdapter
 
 Stored = Literal["delta", "values"]
 

@@ -7,13 +7,13 @@ be registered before. Recipes and `scionwood.load_adapter` need no such import.
 from __future__ import annotations
 
 from scionwood_methods.disel import DiselConfig
-from scionwood_methods.experts import HelloraConfig
-from scionwood_methods.gpart import GpartConfig
-from scionwood_methods.head_slices import HeadSliceConfig
-from scionwood_methods.igsp import IgspConfig
-from scionwood_methods.loft import LoftConfig
+from scionwood_methods.gpart.tuner import GpartConfig
+from scionwood_methods.hellora.tuner import HelloraConfig
+from scionwood_methods.igsp.tuner import IgspConfig
+from scionwood_methods.loft.tuner import LoftConfig
+from scionwood_methods.p2d_heads.tuner import HeadSliceConfig
 from scionwood_methods.partial import PartialConfig
-from scionwood_methods.peml import PemlConfig
+from scionwood_methods.peml.tuner import PemlConfig
 from scionwood_methods.smoa import SmoaConfig
 
 __all__ = [

@@ -12,10 +12,10 @@ import torch.nn as nn
 from torch import Tensor
 
 from scionwood import AdapterError, peft_method
-from scionwood_methods.config import LowRankConfig
-from scionwood_methods.generated import Generated, through
-from scionwood_methods.layers import AdapterLayer, MethodTuner
-from scionwood_methods.support import is_linear
+from scionwood_methods.shared.config import LowRankConfig
+from scionwood_methods.shared.generated import Generated, through
+from scionwood_methods.shared.layers import AdapterLayer, MethodTuner
+from scionwood_methods.shared.support import is_linear
 
 
 @final

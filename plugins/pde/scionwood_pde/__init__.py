@@ -20,14 +20,14 @@ plugin = Plugin(
         "zarr": "scionwood_pde.readers.zarr_store:ZarrReader",
     },
     data={
-        "online": "scionwood_pde.data:OnlineFields",
-        "trajectories": "scionwood_pde.trajectories:Trajectories",
-        "files": "scionwood_pde.files:Files",
+        "online": "scionwood_pde.data.online:OnlineFields",
+        "trajectories": "scionwood_pde.data.trajectories:Trajectories",
+        "files": "scionwood_pde.data.files:Files",
     },
     tasks={
-        "autoencode": "scionwood_pde.tasks:Autoencode",
-        "dynamics": "scionwood_pde.tasks:Dynamics",
-        "generate": "scionwood_pde.tasks:Generate",
+        "autoencode": "scionwood_pde.tasks.states:Autoencode",
+        "dynamics": "scionwood_pde.tasks.states:Dynamics",
+        "generate": "scionwood_pde.tasks.states:Generate",
     },
     adapters={"balanced_lora": "scionwood_pde.adapters.balanced:BalancedLoraConfig"},
     commands={

@@ -21,7 +21,7 @@ from scionwood_pde.model import (
     TadpoleFlow,
     Tiling,
 )
-from scionwood_pde.weights import LICENCE, REMEDY, REPOSITORY, download, load_weights
+from scionwood_pde.model.weights import LICENCE, REMEDY, REPOSITORY, download, load_weights
 
 Model = TypeVar("Model", bound=Coder)
 SOURCE = "Tadpole, arXiv:2605.15284"

@@ -91,7 +91,7 @@ def convert(
         OutputExistsError: the folder exists and `force` is false.
         WriteError: the folder cannot be written whole.
     """
-    from scionwood_pde import cache as caches
+    from scionwood_pde.readers import cache as caches
     from scionwood_pde.readers.opening import open_reader
 
     if stride < 1:
@@ -140,7 +140,7 @@ def encode(
         WriteError: the folder cannot be written whole.
     """
     from scionwood_pde import inference
-    from scionwood_pde.normaliser import Normaliser
+    from scionwood_pde.data.normaliser import Normaliser
     from scionwood_pde.readers.opening import open_reader
 
     scale = None if run is None else Normaliser.read(Path(run))
@@ -225,7 +225,7 @@ def rollout(
     """
     from scionwood import load_run
     from scionwood_pde import inference
-    from scionwood_pde.normaliser import Normaliser
+    from scionwood_pde.data.normaliser import Normaliser
     from scionwood_pde.readers.opening import open_reader
     from scionwood_pde.readers.write import writer_for
 
@@ -267,7 +267,7 @@ def evaluate(
         RecipeError: the two differ in samples, channels or sides, or the truth lacks a time.
         OutputExistsError: the folder of figures exists and `force` is false.
     """
-    from scionwood_pde import evaluate as measure
+    from scionwood_pde.evaluation import compare as measure
     from scionwood_pde.readers.opening import open_reader
 
     with ExitStack() as stack:

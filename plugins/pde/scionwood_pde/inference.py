@@ -18,9 +18,9 @@ import zarr
 from torch import Tensor
 
 from scionwood import RecipeError, WriteError
-from scionwood_pde.cache import Cache
-from scionwood_pde.normaliser import Normaliser
+from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.readers.base import reading, writing
+from scionwood_pde.readers.cache import Cache
 from scionwood_pde.readers.card import from_card, to_card
 from scionwood_pde.readers.folders import atomic_folder
 from scionwood_pde.readers.layout import Layout

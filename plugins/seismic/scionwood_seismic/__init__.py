@@ -11,7 +11,7 @@ plugin = Plugin(
     backbones={
         "dinov3_unet": "scionwood_seismic.backbones:dinov3_unet",
         "dinov2_unet": "scionwood_seismic.backbones:dinov2_unet",
-        "conv_unet": "scionwood_seismic.conv_unet:conv_unet",
+        "conv_unet": "scionwood_seismic.model.conv_unet:conv_unet",
     },
     readers={
         "segy": "scionwood_seismic.readers.segy:SegyReader",
@@ -19,12 +19,12 @@ plugin = Plugin(
         "das": "scionwood_seismic.readers.das:DasReader",
     },
     data={
-        "synthetic": "scionwood_seismic.data:SyntheticGathers",
-        "survey": "scionwood_seismic.survey:Survey",
+        "synthetic": "scionwood_seismic.data.synthetic:SyntheticGathers",
+        "survey": "scionwood_seismic.data.survey:Survey",
     },
     tasks={
-        "denoise": "scionwood_seismic.denoise:Denoise",
-        "blind": "scionwood_seismic.blind:Blind",
+        "denoise": "scionwood_seismic.tasks.denoise:Denoise",
+        "blind": "scionwood_seismic.tasks.blind:Blind",
     },
     commands={
         "denoise": "scionwood_seismic.cli:denoise",

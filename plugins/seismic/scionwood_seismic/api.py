@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from scionwood import RecipeError, Task, load_run
-from scionwood_seismic.adapt import Adaptation, Adapter
-from scionwood_seismic.inference import denoise_array
-from scionwood_seismic.normalise import live
+from scionwood_seismic.data.normalise import live
+from scionwood_seismic.inference.adaptation import Adaptation, Adapter
+from scionwood_seismic.inference.arrays import denoise_array
 from scionwood_seismic.readers.grouping import Header, group
 
 if TYPE_CHECKING:

@@ -63,7 +63,7 @@ def denoise(
         RecipeError: the overlap does not fit the tile, there is no such device, or the noise
             window is missing or no window.
     """
-    from scionwood_seismic.pipeline import Outputs, denoise_file
+    from scionwood_seismic.inference.files import Outputs, denoise_file
 
     outputs = Outputs(Path(clean), save_noise, qc, force)
     with _terminable():
@@ -119,7 +119,7 @@ def simulate(
         OutputExistsError: an output exists and `force` is false.
         WriteError: an output cannot be written whole.
     """
-    from scionwood_seismic.pipeline import simulate_files
+    from scionwood_seismic.inference.files import simulate_files
 
     simulate_files(
         Path(noisy),
@@ -160,7 +160,7 @@ def compare(
         ReadError: a file is damaged, or the three differ in their gathers.
         OutputExistsError: the figure exists and `force` is false.
     """
-    from scionwood_seismic.comparison import compare_files
+    from scionwood_seismic.evaluation.comparison import compare_files
 
     compare_files(
         Path(reference),

@@ -12,7 +12,7 @@ from attention_model import Attentive, numbers
 from peft import PeftModel, get_peft_model
 from torch import Tensor
 
-from scionwood_methods.peml import PemlConfig
+from scionwood_methods.peml.tuner import PemlConfig
 
 
 class Attended(NamedTuple):

@@ -16,7 +16,7 @@ from prefix_models import prefixed
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from scionwood_methods.head_scores import head_targets
+from scionwood_methods.p2d_heads.scores import head_targets
 from scionwood_methods.peft import HeadSliceConfig, PartialConfig
 
 ROWS = 4

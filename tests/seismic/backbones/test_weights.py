@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import save_file
 
 from scionwood import WeightsError
-from scionwood_seismic.backbones import dinov2_unet, dinov3, dinov3_unet, load, tiny_encoder
-from scionwood_seismic.backbones.family import Family
+from scionwood_seismic.backbones import dinov2_unet, dinov3_unet, tiny_encoder
+from scionwood_seismic.model import dinov3, load
+from scionwood_seismic.model.family import Family
 
 META_LICENCE = "DINOv3 License (https://ai.meta.com/resources/models-and-libraries/dinov3-license)"
 
@@ -235,7 +236,7 @@ def test_the_licence_of_restricted_weights_is_said_once(
 def test_apache_weights_are_loaded_without_a_word(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, reduced: Any, denoiser: Any
 ) -> None:
-    from scionwood_seismic.backbones.dinov2 import VIT
+    from scionwood_seismic.model.dinov2 import VIT
 
     path = tmp_path / "dinov2.safetensors"
     save_file(denoiser(reduced(VIT), "small").encoder.state_dict(), path)

@@ -9,7 +9,7 @@ import pytest
 import segyio
 
 from scionwood import OutputExistsError, ReadError, Record, WriteError
-from scionwood_seismic.normalise import scale
+from scionwood_seismic.data.normalise import scale
 from scionwood_seismic.readers.segy import SegyReader
 
 Write = Callable[..., Path]

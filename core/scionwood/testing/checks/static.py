@@ -9,12 +9,12 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.metadata import entry_points
-from importlib.resources import files
 from typing import Any
 
 from scionwood.errors import PluginError
 from scionwood.plugin import API, GROUP, Plugin
 from scionwood.reader import Reader
+from scionwood.recipe_file import recipe_folder
 from scionwood.testing.child import last_line, run_python
 from scionwood.testing.rules import NothingToCheck, Problem, check
 
@@ -107,13 +107,11 @@ def component(reference: str) -> Any:
 
 def recipe_names(plugin: Plugin) -> list[str]:
     """The names of the recipes that a plugin carries, without reading them."""
-    if plugin.recipes is None:
-        return []
     try:
-        found = [item.name for item in files(plugin.recipes).iterdir()]
-    except (ModuleNotFoundError, FileNotFoundError, NotADirectoryError, PluginError):
+        folder = recipe_folder(plugin)
+    except (ModuleNotFoundError, PluginError):
         return []
-    return sorted(name.removesuffix(".yaml") for name in found if name.endswith(".yaml"))
+    return sorted(path.stem for path in folder.glob("*.yaml")) if folder else []
 
 
 def _homes(plugin: Plugin) -> list[str]:

@@ -15,7 +15,7 @@ from scionwood_bangla.checker.letters import structure_faults
 from scionwood_bangla.checker.subjects import SubjectTracker
 from scionwood_bangla.checker.tokens import sentences, tokenise
 from scionwood_bangla.lexicon import LEVELS
-from scionwood_bangla.normalise import normalise
+from scionwood_bangla.text.normalise import normalise
 
 
 def check_text(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from scionwood_bangla.checker.findings import Fault
-from scionwood_bangla.normalise import normalise
+from scionwood_bangla.text.normalise import normalise
 
 FIELDS = ("recipient", "date", "subject", "salutation", "body", "closing")
 """The parts in their order; a date may also stand first, and a private letter needs no recipient

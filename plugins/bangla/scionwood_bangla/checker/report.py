@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from scionwood_bangla.checker.findings import RULES, Findings
-from scionwood_bangla.text import mixed_words, script_shares
+from scionwood_bangla.text.reading import mixed_words, script_shares
 
 
 def as_text(findings: Findings) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from scionwood_bangla.lexicon import Reading, readings
-from scionwood_bangla.normalise import BENGALI, normalise
+from scionwood_bangla.text.normalise import BENGALI, normalise
 
 Kind = Literal["word", "end", "comma", "colon", "quote", "dash", "line"]
 

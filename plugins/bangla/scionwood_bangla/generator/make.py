@@ -7,7 +7,6 @@ from functools import cache
 from random import Random
 from typing import Literal
 
-from scionwood_bangla.examples import Example, Message, Role
 from scionwood_bangla.generator import phrases
 from scionwood_bangla.generator.people import addressees
 from scionwood_bangla.generator.replies import Act, application, clause, private_letter, talk
@@ -15,7 +14,8 @@ from scionwood_bangla.generator.voices import Voice, fill, steady, wavering
 from scionwood_bangla.generator.wording import Asked, ask_for, request
 from scionwood_bangla.lexicon import LEVELS, TENSES, inflect
 from scionwood_bangla.lexicon.words import polite_calls
-from scionwood_bangla.normalise import normalise
+from scionwood_bangla.text.examples import Example, Message, Role
+from scionwood_bangla.text.normalise import normalise
 
 Pairs = Literal["seen", "unseen", "all"]
 HELD_OUT = 0.2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from random import Random
 
-from scionwood_bangla.normalise import normalise
+from scionwood_bangla.text.normalise import normalise
 
 # The level that is usual; families differ, so that these are what the generator says, and no rule.
 _ADDRESSEES = {

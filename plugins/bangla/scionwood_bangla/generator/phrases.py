@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from scionwood_bangla.normalise import normalise
+from scionwood_bangla.text.normalise import normalise
 
 # A verbal noun, then what it is done to.
 _ACTS = """

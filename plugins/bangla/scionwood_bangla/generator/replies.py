@@ -8,7 +8,7 @@ from random import Random
 
 from scionwood_bangla.generator import phrases
 from scionwood_bangla.generator.people import full_name, given, place
-from scionwood_bangla.normalise import normalise
+from scionwood_bangla.text.normalise import normalise
 
 _MONTHS = """জানুয়ারি ফেব্রুয়ারি মার্চ এপ্রিল মে জুন জুলাই আগস্ট সেপ্টেম্বর অক্টোবর নভেম্বর ডিসেম্বর"""
 _BODIES = (

@@ -14,7 +14,7 @@ from scionwood_bangla.generator.people import (
     sender,
     titled,
 )
-from scionwood_bangla.normalise import normalise
+from scionwood_bangla.text.normalise import normalise
 
 _TALK = """
 {obj} বলো: {what}

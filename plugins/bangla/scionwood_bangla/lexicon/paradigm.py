@@ -8,7 +8,7 @@ from functools import cache
 from typing import Literal
 
 from scionwood_bangla.lexicon import verbs
-from scionwood_bangla.normalise import normalise
+from scionwood_bangla.text.normalise import normalise
 
 SUBJECTS = ("ami", "tui", "tumi", "apni", "se", "tini")
 """Whom a form agrees with: I; you (intimate, familiar, polite); he or she (plain, honoured)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from scionwood_bangla.normalise import normalise
+from scionwood_bangla.text.normalise import normalise
 
 CASES = ("nominative", "genitive", "objective", "plural", "plural_oblique")
 

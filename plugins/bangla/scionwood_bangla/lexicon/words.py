@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from scionwood_bangla.lexicon.paradigm import forms
-from scionwood_bangla.normalise import normalise
+from scionwood_bangla.text.normalise import normalise
 
 # These are never verbs where they stand: their verb readings are dropped.
 _NEVER_VERBS = """

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from scionwood import ReadError, RecipeError
-from scionwood_bangla.normalise import normalise
+from scionwood_bangla.text.normalise import normalise
 
 _NAMES = {
     "prompt": "prompt question instruction query input user request প্রম্পট প্রশ্ন নির্দেশ নির্দেশনা ইনপুট "

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from scionwood import ReadError
-from scionwood_bangla.examples import Message, Role
-from scionwood_bangla.normalise import normalise
+from scionwood_bangla.text.examples import Message, Role
+from scionwood_bangla.text.normalise import normalise
 
 Layout = Literal["auto", "messages", "sharegpt", "alpaca", "pairs"]
 

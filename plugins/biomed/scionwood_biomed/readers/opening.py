@@ -11,8 +11,8 @@ from typing import NamedTuple, final
 import numpy as np
 
 from scionwood import ReadError
-from scionwood_biomed.privacy import burned_in
 from scionwood_biomed.readers.dicom import DicomReader
+from scionwood_biomed.readers.dicom_identity import burned_in
 from scionwood_biomed.readers.display import Window, to_display
 from scionwood_biomed.readers.nifti import NiftiReader
 from scionwood_biomed.readers.pictures import PictureReader

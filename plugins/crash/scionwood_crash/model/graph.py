@@ -12,7 +12,7 @@ NODE_FEATURES = 9
 """Thickness, held, the normal (3), the vector from the point of impact (3), the gap."""
 
 CONDITIONS = 27
-"""Numbers of a whole part; see `scionwood_crash.encode` and, for the last 8, `.strength`."""
+"""Numbers of a whole part; see `scionwood_crash.data.encode` and, for the last 8, `.strength`."""
 
 REACH = 8
 """The column of the gap: how far the impactor moves from its first contact to a node, 100 mm."""
@@ -26,7 +26,7 @@ SPEED, DURATION = 1, 18
 class CrashGraph(NamedTuple):
     """B parts with N nodes, E directed edges, M coarse nodes and C cells in all.
 
-    Lengths are in units of 100 mm in the axes of each part; see `scionwood_crash.encode`.
+    Lengths are in units of 100 mm in the axes of each part; see `scionwood_crash.data.encode`.
 
     Attributes:
         features: (N, 9) float32, of nodes.

@@ -96,7 +96,7 @@ class Network(nn.Module, ABC):
 
     def example_input(self) -> tuple[Tensor, ...]:
         """A profile with a hole of its boundary's own size, from the suite's own encoder."""
-        from scionwood_crash.encode import example_graph
+        from scionwood_crash.data.encode import example_graph
 
         return example_graph(self.size)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from scionwood_crash.mesh import CrashSeries
+    from scionwood_crash.parts.mesh import CrashSeries
     from scionwood_crash.readers.base import CrashReader
 
 

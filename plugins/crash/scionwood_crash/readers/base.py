@@ -12,10 +12,10 @@ from typing import ClassVar
 import numpy as np
 
 from scionwood import Reader, ReadError, Record, ScionwoodError, WriteError
-from scionwood_crash.mesh import CrashSeries, Frame, ShellMesh
+from scionwood_crash.parts.mesh import CrashSeries, Frame, ShellMesh
+from scionwood_crash.parts.units import Units
 from scionwood_crash.readers.checks import fault
 from scionwood_crash.readers.globals_json import read_features
-from scionwood_crash.units import Units
 
 
 class CrashReader(Reader):

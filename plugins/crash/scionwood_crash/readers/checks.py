@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scionwood_crash.mesh import ShellMesh
+from scionwood_crash.parts.mesh import ShellMesh
 
 _FLAT = 1e-9  # a cell's area relative to its longest side squared, in double precision
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scionwood import ReadError, WriteError
-from scionwood_crash.mesh import CrashSeries, Frame
+from scionwood_crash.parts.mesh import CrashSeries, Frame
 
 if TYPE_CHECKING:
     from scionwood_crash.readers.base import CrashReader

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from scionwood import PluginError, ReadError
-from scionwood_crash.mesh import Frame, ShellMesh
+from scionwood_crash.parts.mesh import Frame, ShellMesh
 from scionwood_crash.readers.base import CrashReader
 from scionwood_crash.readers.dyna_control import Control, check_mark, family
 from scionwood_crash.readers.folders import new_family

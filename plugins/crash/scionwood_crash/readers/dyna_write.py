@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scionwood_crash.mesh import CrashSeries, Frame, ShellMesh
+from scionwood_crash.parts.mesh import CrashSeries, Frame, ShellMesh
 from scionwood_crash.readers.base import writing
 from scionwood_crash.readers.dyna import RIGID, lasso_d3plot
 from scionwood_crash.readers.folders import new_family

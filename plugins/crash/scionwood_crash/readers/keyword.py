@@ -9,7 +9,7 @@ from typing import final
 import numpy as np
 
 from scionwood import ReadError, WriteError, atomic_path
-from scionwood_crash.mesh import Frame, ShellMesh
+from scionwood_crash.parts.mesh import Frame, ShellMesh
 from scionwood_crash.readers.base import CrashReader
 from scionwood_crash.readers.deck import Deck, Node, read_deck
 from scionwood_crash.readers.sample import sample_series

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from scionwood_crash.mesh import CrashSeries, ShellMesh
-from scionwood_crash.units import Units
+from scionwood_crash.parts.mesh import CrashSeries, ShellMesh
+from scionwood_crash.parts.units import Units
 
 
 def sample_series(*, columns: int = 4, states: int = 3, seed: int = 0) -> CrashSeries:

@@ -16,7 +16,7 @@ import zarr
 from zarr.storage import LocalStore, ZipStore
 
 from scionwood import ReadError, atomic_path
-from scionwood_crash.mesh import CrashSeries, Frame, ShellMesh
+from scionwood_crash.parts.mesh import CrashSeries, Frame, ShellMesh
 from scionwood_crash.readers.base import CrashReader, writing
 from scionwood_crash.readers.folders import atomic_folder
 from scionwood_crash.readers.sample import sample_series

@@ -11,7 +11,7 @@ from typing import final
 import numpy as np
 
 from scionwood import ReadError, atomic_path
-from scionwood_crash.mesh import Frame, ShellMesh
+from scionwood_crash.parts.mesh import Frame, ShellMesh
 from scionwood_crash.readers import vtk_write
 from scionwood_crash.readers.base import CrashReader
 from scionwood_crash.readers.sample import sample_series

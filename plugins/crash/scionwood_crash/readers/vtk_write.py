@@ -11,7 +11,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from scionwood import atomic_path
-from scionwood_crash.mesh import CrashSeries, Frame, ShellMesh
+from scionwood_crash.parts.mesh import CrashSeries, Frame, ShellMesh
 from scionwood_crash.readers.base import writing
 from scionwood_crash.readers.folders import atomic_folder, check_target
 from scionwood_crash.readers.vtk_encode import write_grid

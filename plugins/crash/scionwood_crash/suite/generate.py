@@ -103,8 +103,8 @@ def _write(path: Path, found: Simulation, format: Format, overwrite: bool) -> No
     if format == "record":
         found.save(path, overwrite=overwrite)
         return
+    from scionwood_crash.data.suite import to_part
+    from scionwood_crash.parts.series import to_series
     from scionwood_crash.readers import write_series
-    from scionwood_crash.series import to_series
-    from scionwood_crash.suite_data import to_part
 
     write_series(path, to_series(to_part(found)), overwrite=overwrite)

@@ -13,7 +13,7 @@ from peft.tuners.lora import LoraLayer
 from torch import Tensor
 
 from scionwood import AdapterError
-from scionwood_methods.support import is_convolution, is_linear
+from scionwood_methods.shared.support import is_convolution, is_linear
 
 SUM = "sum"
 """The name of the adapter that stands for several."""

@@ -12,8 +12,15 @@ from torch import Tensor
 
 from scionwood import AdapterError
 from scionwood_methods.continual.controller import ContinualMethod
-from scionwood_methods.igsp import IgspLayer
-from scionwood_methods.pruning import close_rare, compact, expand, mean_shares, mixtures, watched
+from scionwood_methods.igsp.pruning import (
+    close_rare,
+    compact,
+    expand,
+    mean_shares,
+    mixtures,
+    watched,
+)
+from scionwood_methods.igsp.tuner import IgspLayer
 
 BUFFER = 32
 """Rows that are kept before they are summed up, as a multiple of the history's rank."""

@@ -10,8 +10,8 @@ import torch.nn as nn
 from torch import Tensor
 
 from scionwood import WeightsError
-from scionwood_methods.unir import LogitFusion
 from scionwood_methods.verifiable.tiny import CHARACTERS, REASONER, tiny_base, tiny_model
+from scionwood_methods.verifiable.unir import LogitFusion
 
 TINY = "tiny"
 """What names the pair that is here, instead of a folder or a repository."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
 from torch import Tensor, nn
 
 from scionwood import Task
-from scionwood_methods.unir import Grpo, LogitFusion, grpo_loss
+from scionwood_methods.verifiable.unir import Grpo, LogitFusion, grpo_loss
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

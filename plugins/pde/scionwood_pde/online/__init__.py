@@ -10,9 +10,9 @@ Source: the loop is that of Tadpole, arXiv:2605.15284, after the figure of its r
 reconstruction, since its code is not published.
 """
 
-from scionwood_pde.online.cache import ReuseCache
 from scionwood_pde.online.loop import OnlineLoop, Schedule
 from scionwood_pde.online.preprocess import Cropper
+from scionwood_pde.online.reservoir import ReuseCache
 from scionwood_pde.online.simulator import BRANCHES, Frames, Simulator
 from scionwood_pde.online.source import Here, SideStream, Source
 from scionwood_pde.online.workers import Workers

@@ -10,8 +10,8 @@ from typing import Any, final
 from torch import Tensor
 
 from scionwood import TrainingError
-from scionwood_pde.online.cache import Entry, Key, ReuseCache
 from scionwood_pde.online.preprocess import Cropper
+from scionwood_pde.online.reservoir import Entry, Key, ReuseCache
 from scionwood_pde.online.source import Source
 
 IN_VAIN = 100

@@ -20,8 +20,8 @@ from scionwood import ReadError
 from scionwood_pde.readers.layout import AXES, Channel, Layout
 
 if TYPE_CHECKING:
-    from scionwood_pde.cache import Cache
     from scionwood_pde.readers.base import StatesReader
+    from scionwood_pde.readers.cache import Cache
     from scionwood_pde.solvers import Simulation
 
 LEADING = ("sample", "time", "channel")

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, final
 import numpy as np
 
 from scionwood import ReadError, Record, ScionwoodError, WriteError
-from scionwood_seismic.normalise import scale_in_blocks
+from scionwood_seismic.data.normalise import scale_in_blocks
 from scionwood_seismic.readers.axis import interval, origin
 from scionwood_seismic.readers.base import SeismicReader
 from scionwood_seismic.readers.create import write_segy

@@ -1,0 +1,1 @@
+"""Data: conversations, preference pairs, packing and splits."""

@@ -1,0 +1,1 @@
+"""Metrics, labelled sets, baselines, figures and reports."""

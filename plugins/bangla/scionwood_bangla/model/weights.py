@@ -1,0 +1,130 @@
+"""Language models and tokenizers of transformers, by name; the one that ships is called `tiny`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from scionwood import PluginError, WeightsError
+
+TINY = "tiny"
+FOLDER = Path(__file__).parents[1] / "weights" / TINY
+"""The tiny model: config, weights in half precision, tokenizer with its chat template."""
+
+REMEDY = "Name `tiny`, a folder with config.json and model.safetensors, or owner/name on the hub"
+
+Quantize = Literal["none", "nf4"]
+DTypes = Literal["float32", "bfloat16", "float16"]
+
+
+def load_tokenizer(model: str = TINY, *, revision: str | None = None) -> Any:
+    """The tokenizer of a model.
+
+    Args:
+        model: `tiny`, a local folder, or owner/name on the hub.
+        revision: of a repository: a branch, tag or commit.
+
+    Raises:
+        WeightsError: it cannot be had.
+    """
+    from transformers import AutoTokenizer
+
+    place, options = _place(model, revision)
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(place, trust_remote_code=False, **options)
+    except (OSError, ValueError) as error:
+        raise _refused(f"tokenizer {_shown(model)!r}", error) from error
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_model(
+    model: str = TINY,
+    *,
+    revision: str | None = None,
+    quantize: Quantize = "none",
+    dtype: DTypes = "float32",
+) -> Any:
+    """A causal language model, in evaluation mode; torch's global generator is left alone.
+
+    Args:
+        model: `tiny`, a local folder, or owner/name on the hub; weights in safetensors only.
+        revision: of a repository: a branch, tag or commit.
+        quantize: nf4 loads linear layers in four bits.
+        dtype: of the weights that are not quantised.
+
+    Raises:
+        WeightsError: it cannot be had.
+        PluginError: nf4 without a CUDA device or without bitsandbytes.
+    """
+    from transformers import AutoModelForCausalLM
+
+    place, options = _place(model, revision)
+    kind = getattr(torch, dtype)
+    if quantize == "nf4":
+        options |= {"quantization_config": _nf4(kind), "device_map": {"": "cuda"}}
+    try:
+        with torch.random.fork_rng(devices=[]), _quiet(model == TINY):
+            return AutoModelForCausalLM.from_pretrained(
+                place, dtype=kind, use_safetensors=True, trust_remote_code=False, **options
+            ).eval()
+    except (OSError, ValueError) as error:
+        raise _refused(f"language model {_shown(model)!r}", error) from error
+
+
+def _nf4(dtype: torch.dtype) -> Any:
+    # Four-bit normal floats, with the scales quantised too: QLoRA, arXiv:2305.14314.
+    from importlib.util import find_spec
+
+    if not torch.cuda.is_available():
+        remedy = "Set `backbone.quantize: none`, or run where there is a GPU"
+        raise PluginError("quantize: nf4", "bitsandbytes needs a CUDA device, none is here", remedy)
+    if find_spec("bitsandbytes") is None:
+        remedy = "pip install 'scionwood-bangla[nf4]', or set `backbone.quantize: none`"
+        raise PluginError("quantize: nf4", "bitsandbytes is not installed", remedy)
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
+
+
+@contextmanager
+def _quiet(quiet: bool) -> Iterator[None]:
+    # A bar for what takes a hundredth of a second is only noise.
+    from transformers.utils import logging
+
+    if not quiet or not logging.is_progress_bar_enabled():
+        yield
+        return
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.enable_progress_bar()
+
+
+def _place(model: str, revision: str | None) -> tuple[str, dict[str, Any]]:
+    # Where transformers finds it, and which revision; a folder has none and needs no network.
+    if model == TINY:
+        return str(FOLDER), {"local_files_only": True}
+    if Path(model).is_dir():
+        return model, {"local_files_only": True}
+    return model, {"revision": revision or "main"}
+
+
+def _shown(model: str) -> str:
+    return Path(model).name if Path(model).is_dir() else model
+
+
+def _refused(what: str, error: Exception) -> WeightsError:
+    first = (str(error).splitlines() or [type(error).__name__])[0]
+    return WeightsError(what, f"transformers cannot load it ({first})", REMEDY)

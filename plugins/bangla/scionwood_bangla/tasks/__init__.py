@@ -1,0 +1,1 @@
+"""Tasks: supervised fine-tuning and preference optimisation."""

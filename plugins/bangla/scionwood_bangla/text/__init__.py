@@ -1,0 +1,1 @@
+"""Text: reading, normalisation, chat templates and examples."""

@@ -1,0 +1,236 @@
+"""What the adapter puts around a block of the vision tower, and around the embedding of words."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, final
+
+import torch
+from peft.tuners._buffer_dict import BufferDict
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from scionwood_biomed.adapters.dual_anchor.fusion import Fusion
+from scionwood_biomed.adapters.dual_anchor.low_rank import LowRank
+
+CLOSED = 1e-12
+"""The weight of a prompt in attention beside that of a token, before training."""
+
+NOT_MERGEABLE = "dual anchors add tokens, so that no one weight equals them"
+
+
+class DualAnchorLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]  # peft is untyped
+    """A frozen module and the parts of adapters by name.
+
+    Args:
+        base: the module.
+    """
+
+    adapter_layer_names: tuple[str, ...] = ()
+    other_param_names: tuple[str, ...] = ("configs",)
+
+    base_layer: Any
+    get_base_layer: Callable[[], Any]  # here and below: of peft, which is untyped
+    active_adapters: list[str]
+    _move_adapter_to_device_of_base_layer: Callable[[str], None]
+
+    def __init__(self, base: nn.Module) -> None:
+        super().__init__()
+        self.base_layer = base
+        self.configs: dict[str, Any] = {}
+        self._disable_adapters, self.merged_adapters = False, list[str]()
+
+    def acting(self) -> list[str]:
+        """The adapters that change what forward computes."""
+        if self.disable_adapters:
+            return []
+        return [name for name in self.active_adapters if name in self.configs]
+
+    def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
+        """Refuse.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError(NOT_MERGEABLE)
+
+    def unmerge(self) -> None:
+        """Do nothing: nothing is ever merged."""
+
+
+@final
+class ContextLayer(DualAnchorLayer):
+    """The embedding of words; those at the place of the template are moved by learned offsets.
+
+    The offsets are zero at first. With the template `a photo of a`, four tokens of the text context
+    are the embeddings of these words plus the offsets, wherever they are read. The anchors of
+    classes that an adapter keeps lie here too, and change nothing that this layer computes.
+    """
+
+    dual_anchor_context: Any
+    dual_anchor_kept: Any
+    adapter_layer_names = ("dual_anchor_context",)
+    other_param_names = ("configs", "dual_anchor_kept")
+
+    def __init__(self, base: nn.Module) -> None:
+        super().__init__(base)
+        self.dual_anchor_context = nn.ParameterDict()
+        self.dual_anchor_kept = BufferDict(persistent=True)
+
+    def add(self, name: str, config: Any) -> None:
+        """Add an adapter's offsets."""
+        width = self.base_layer.weight.shape[1]
+        self.configs[name] = config
+        self.dual_anchor_context[name] = nn.Parameter(torch.zeros(len(config.context), width))
+        if config.kept:
+            self.dual_anchor_kept[name] = torch.zeros(len(config.kept), config.features)
+        self._move_adapter_to_device_of_base_layer(name)
+
+    def context(self, name: str) -> Tensor:
+        """(k, width), the text context of an adapter."""
+        offsets: Tensor = self.dual_anchor_context[name]
+        words = torch.tensor(self.configs[name].context, device=offsets.device)
+        return F.embedding(words, self.base_layer.weight.detach()).to(offsets) + offsets
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(text, token) int64 to (text, token, width)."""
+        out: Tensor = self.base_layer(tokens)
+        for name in self.acting():
+            offsets, start = self.dual_anchor_context[name], self.configs[name].context_start
+            room = out.shape[1] - start
+            after = max(0, room - len(offsets))
+            out = out + F.pad(offsets[:room], (0, 0, start, after)).to(out.dtype)
+        return out
+
+
+@final
+class PromptLayer(DualAnchorLayer):
+    """A block of a transformer that also sees inserted prompts, and a fusion with the text.
+
+    The prompts p are appended to the tokens x. Their columns of the attention logits get `log g`,
+    so that their weights are those of tokens times g, a learned gate that is closed (1e-12) at
+    first. The block's outputs for the prompts have seen the image; they go into the fusion, and not
+    into the next block, which has prompts of its own. With a rank the block's own projections get
+    low-rank updates; in the text tower there is nothing else.
+    """
+
+    dual_anchor_prompts: Any
+    dual_anchor_gate: Any
+    dual_anchor_fusion: Any
+    dual_anchor_lora: Any
+    adapter_layer_names = (
+        "dual_anchor_prompts",
+        "dual_anchor_gate",
+        "dual_anchor_fusion",
+        "dual_anchor_lora",
+    )
+    other_param_names = ("configs", "contexts")
+
+    def __init__(self, base: nn.Module) -> None:
+        super().__init__(base)
+        self.dual_anchor_prompts, self.dual_anchor_gate = nn.ParameterDict(), nn.ParameterDict()
+        self.dual_anchor_fusion, self.dual_anchor_lora = nn.ModuleDict(), nn.ModuleDict()
+        self.contexts: dict[str, list[ContextLayer]] = {}
+        self.attends = "attn_mask" in inspect.signature(base.forward).parameters
+
+    def add(
+        self, name: str, config: Any, *, fused: bool, text: int | None, contexts: list[ContextLayer]
+    ) -> None:
+        """Add an adapter's prompts.
+
+        Args:
+            name: of the adapter.
+            config: of it.
+            fused: whether its prompts are fused with the text here.
+            text: width of the text context, if there is one.
+            contexts: gets the layer with the text context, which may come later.
+        """
+        width = width_of(self.base_layer)
+        self.configs[name], self.contexts[name] = config, contexts
+        if config.prompts:
+            prompts = torch.empty(config.prompts, width).uniform_(-1, 1)
+            self.dual_anchor_prompts[name] = nn.Parameter(prompts * (6 / (2 * width)) ** 0.5)
+            if self.attends:
+                self.dual_anchor_gate[name] = nn.Parameter(torch.full((1,), CLOSED))
+        if fused:
+            fusion = Fusion(width_out(self.base_layer), text, config.width, config.heads)
+            self.dual_anchor_fusion[name] = fusion
+        self.add_low_rank(name, config)
+
+    def add_low_rank(self, name: str, config: Any) -> None:
+        """Add an adapter's updates of the block's own weights, if it has a rank."""
+        self.configs[name] = config
+        if config.rank:
+            self.dual_anchor_lora[name] = LowRank(self.base_layer, config.rank)
+        self._move_adapter_to_device_of_base_layer(name)
+
+    def forward(self, x: Tensor, *rest: Any, **options: Any) -> Any:
+        """(batch, token, width), or (batch, width) as one token each, to the same."""
+        names = [name for name in self.acting() if name in self.dual_anchor_prompts]
+        if not names:
+            return self._block(x, *rest, **options)
+        tokens = x if x.ndim == 3 else x.unsqueeze(1)
+        image, prompts = self._run(tokens, names, rest, options)
+        for name, own in zip(names, prompts, strict=True):
+            if name in self.dual_anchor_fusion:
+                context = self.text_context(name)
+                image = image + self.dual_anchor_fusion[name](image, own, context)[0].to(image)
+        return image if x.ndim == 3 else image.squeeze(1)
+
+    def text_context(self, name: str) -> Tensor | None:
+        """(k, width), the tokens with which prompts are fused, the same for all images."""
+        layers = self.contexts[name]
+        return layers[0].context(name) if layers else None
+
+    def get_weight_dtype(self) -> torch.dtype:
+        """The dtype of the block's weights, which open_clip's text tower asks for."""
+        found: torch.dtype = self.base_layer.get_weight_dtype()
+        return found
+
+    def _block(self, x: Tensor, *rest: Any, **options: Any) -> Any:
+        """The block with its low-rank updates."""
+        names = [name for name in self.acting() if name in self.dual_anchor_lora]
+        if not names:
+            return self.base_layer(x, *rest, **options)
+        weights: dict[str, Tensor] = {}
+        for name in names:
+            for key, change in self.dual_anchor_lora[name].changes().items():
+                weight = weights.get(key, self.base_layer.get_parameter(key))
+                weights[key] = weight + change.to(weight.dtype)
+        return functional_call(self.base_layer, weights, (x, *rest), options)
+
+    def _run(
+        self, tokens: Tensor, names: list[str], rest: tuple[Any, ...], options: dict[str, Any]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The block's output for the tokens, and for the prompts of each adapter."""
+        own = [self.dual_anchor_prompts[name].to(tokens.dtype) for name in names]
+        added = torch.cat(own).expand(len(tokens), -1, -1)
+        if self.attends:
+            sizes = [len(prompts) for prompts in own]
+            options["attn_mask"] = self._mask(tokens.shape[1], names, sizes).to(tokens.dtype)
+        out = self._block(torch.cat([tokens, added], 1), *rest, **options)
+        image, *prompts = out.split([tokens.shape[1], *map(len, own)], 1)
+        return image, prompts
+
+    def _mask(self, tokens: int, names: list[str], sizes: list[int]) -> Tensor:
+        """(token, token), what is added to the attention logits."""
+        gates = [self.dual_anchor_gate[name].abs().clamp_min(CLOSED).log() for name in names]
+        row = torch.cat([gate.expand(size) for gate, size in zip(gates, sizes, strict=True)])
+        return F.pad(row, (tokens, 0)).expand(tokens + len(row), -1)
+
+
+def width_of(block: nn.Module) -> int:
+    """The width of the tokens that a block takes."""
+    if isinstance(block, nn.Linear):
+        return block.in_features
+    norms = (getattr(block, name, None) for name in ("norm1", "ln_1"))
+    shapes = [norm.normalized_shape[0] for norm in norms if isinstance(norm, nn.LayerNorm)]
+    return int(shapes[0]) if shapes else 0
+
+
+def width_out(block: nn.Module) -> int:
+    """The width of the tokens that a block gives."""
+    return block.out_features if isinstance(block, nn.Linear) else width_of(block)

@@ -1,0 +1,1 @@
+"""Data: images with labels, phantoms, and splits by subject."""

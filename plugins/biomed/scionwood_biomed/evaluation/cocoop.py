@@ -1,0 +1,66 @@
+"""CoCoOp: offsets of the text context that depend on the image."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from scionwood import AdapterError
+from scionwood_biomed.model.model import ClipBackbone
+
+
+@final
+class ConditionalContext(nn.Module):
+    """Offsets of the template's words: learned ones, and one that a network makes of the image.
+
+    Args:
+        backbone: the frozen towers.
+        template: the words before the class, where the offsets start from.
+
+    Shapes: features of images (batch, feature) and n texts to logits (batch, n).
+
+    Raises:
+        AdapterError: the text tower has no embedding of words.
+
+    Source: Zhou et al. 2022, arXiv:2203.05557, with a network of a sixteenth of the width; its last
+        layer starts at zero here, so that it starts at zero-shot.
+    """
+
+    def __init__(self, backbone: ClipBackbone, template: str) -> None:
+        super().__init__()
+        if "context" not in backbone.adapter_targets:
+            rule = "its text tower has no embedding of words that is known"
+            raise AdapterError("CoCoOp on this model", rule, "Use another method")
+        name = backbone.adapter_targets["context"].replace("\\", "")
+        embedding: Any = backbone.get_submodule(name)
+        self._embedding = [embedding]  # in a list, so that it is no part of this module
+        self.start, words = backbone.template_tokens(template)
+        width = embedding.weight.shape[1]
+        self.offsets = nn.Parameter(torch.zeros(len(words), width))
+        blank = torch.zeros(1, 3, backbone.size, backbone.size, device=embedding.weight.device)
+        features = int(backbone.image_features(blank).shape[1])
+        self.narrow = nn.Linear(features, max(features // 16, 1))
+        self.wide = nn.Linear(max(features // 16, 1), width)
+        nn.init.zeros_(self.wide.weight)
+        nn.init.zeros_(self.wide.bias)
+
+    def logits(self, backbone: ClipBackbone, features: Tensor, texts: list[str]) -> Tensor:
+        """(batch, text): the features of each image against texts of its own."""
+        own = self.offsets + self.wide(F.relu(self.narrow(features)))[:, None]
+        tokens = backbone.tokenize(texts)
+        repeated = own.repeat_interleave(len(tokens), 0)
+
+        def move(_: Any, __: Any, out: Tensor) -> Tensor:
+            room = out.shape[1] - self.start
+            after = max(0, room - repeated.shape[1])
+            return out + F.pad(repeated[:, :room], (0, 0, self.start, after))
+
+        hook = self._embedding[0].register_forward_hook(move)
+        try:
+            text = backbone.text_features(tokens.repeat(len(features), 1))
+        finally:
+            hook.remove()
+        return backbone.logits(features, text.unflatten(0, (len(features), len(tokens))))

@@ -1,0 +1,1 @@
+"""Tasks: few-shot classification and the wording of its prompts."""

@@ -1,0 +1,1 @@
+"""Data: parts from simulations, from files and from the generated suite."""

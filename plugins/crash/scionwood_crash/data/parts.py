@@ -1,0 +1,131 @@
+"""Parts in three splits, and batches of them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, final
+
+import lightning as L
+import torch
+from torch.utils.data import Dataset
+
+from scionwood import DataLoader, RecipeError
+from scionwood_crash.data.encode import Coarse, Encoded, Encoder
+from scionwood_crash.model import SIZES, SizeName
+from scionwood_crash.model.graph import join
+from scionwood_crash.morph.parametrise import Fallback
+from scionwood_crash.parts.part import Part
+
+
+class Parts(L.LightningDataModule, ABC):
+    """Parts in three splits, encoded once and held in memory.
+
+    Args:
+        size: of the backbone, whose coarse grids are laid onto the parts.
+        neighbours: coarse nodes that each node is connected with.
+        coarse: `morph`, or `fixed` for the ablation.
+        fallback: what happens to a part without two ends.
+        batch_size: parts a batch.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: SizeName = "tiny",
+        neighbours: int = 4,
+        coarse: Coarse = "morph",
+        fallback: Fallback = "refuse",
+        batch_size: int = 4,
+    ) -> None:
+        super().__init__()
+        self.size, self.neighbours = size, neighbours
+        self.coarse, self.fallback, self.batch_size = coarse, fallback, batch_size
+        self._held: dict[str, list[Encoded]] = {}
+
+    @abstractmethod
+    def parts(self, split: str) -> list[Part]:
+        """The parts of a split, with their displacements."""
+
+    def encoded(self, split: str) -> list[Encoded]:
+        """The parts of a split as tensors."""
+        if split not in self._held:
+            encoder = self.encoder()
+            self._held[split] = [encoder.encode(part) for part in self.parts(split)]
+        return self._held[split]
+
+    def encoder(self) -> Encoder:
+        """What encodes the parts; fixed grids are those of the first training part of a family."""
+        plain = Encoder(SIZES[self.size], neighbours=self.neighbours, fallback=self.fallback)
+        if self.coarse == "morph":
+            return plain
+        references = {}
+        for part in self.parts("train"):
+            if part.family not in references:
+                references[part.family] = plain.reference(part)
+        return Encoder(
+            SIZES[self.size],
+            neighbours=self.neighbours,
+            coarse="fixed",
+            fallback=self.fallback,
+            references=references,
+        )
+
+    def train_dataloader(self) -> DataLoader:
+        """Batches of the training split, in another order each epoch."""
+        return self._loader("train", shuffle=True)
+
+    def val_dataloader(self) -> DataLoader:
+        """Batches of the validation split."""
+        return self._loader("val")
+
+    def test_dataloader(self) -> DataLoader:
+        """Batches of the test split."""
+        return self._loader("test")
+
+    def _loader(self, split: str, *, shuffle: bool = False) -> DataLoader:
+        collate = Collate([len(level) for level in SIZES[self.size].template().levels])
+        dataset = _Encoded(self.encoded(split))
+        return DataLoader(dataset, self.batch_size, shuffle, collate_fn=collate)
+
+
+@final
+class Collate:
+    """Joins parts to a batch: `graph`, `displacement`, and `plastic_strain` where all have it.
+
+    Args:
+        levels: coarse nodes of a part by level.
+    """
+
+    def __init__(self, levels: Sequence[int]) -> None:
+        self.levels = list(levels)
+
+    def __call__(self, parts: Sequence[Encoded]) -> dict[str, Any]:
+        """A batch of parts, whose numbers of nodes may differ.
+
+        Raises:
+            RecipeError: their numbers of frames differ.
+        """
+        frames = sorted({part.displacement.shape[1] for part in parts})
+        if len(frames) > 1:
+            rule = f"one number of frames in a data set, not {frames}"
+            raise RecipeError("histories of a batch", rule, "Write all with the same frames")
+        batch: dict[str, Any] = {
+            "graph": join([part.graph for part in parts], self.levels),
+            "displacement": torch.cat([part.displacement for part in parts]),
+        }
+        if all(len(part.plastic_strain) for part in parts):
+            batch["plastic_strain"] = torch.cat([part.plastic_strain for part in parts])
+        return batch
+
+
+@final
+class _Encoded(Dataset[Encoded]):
+    def __init__(self, parts: list[Encoded]) -> None:
+        self.parts = parts
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def __getitem__(self, index: int) -> Encoded:
+        return self.parts[index]

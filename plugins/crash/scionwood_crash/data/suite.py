@@ -1,0 +1,158 @@
+"""Parts of the suite, simulated before the training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from rich.progress import track
+
+from scionwood import RecipeError
+from scionwood_crash.data.encode import Coarse
+from scionwood_crash.data.parts import Parts
+from scionwood_crash.model import SizeName
+from scionwood_crash.parts.part import Part
+from scionwood_crash.solver.explicit import Options
+from scionwood_crash.solver.model import COLUMNS, Impactor, Material
+from scionwood_crash.solver.solve import solve
+from scionwood_crash.suite.families import FAMILIES, design
+from scionwood_crash.suite.record import SUFFIX, Simulation
+from scionwood_crash.suite.simulate import record
+
+SPLITS = ("train", "val", "test")
+
+
+@final
+class SuiteParts(Parts):
+    """Parts of the reduced explicit-shell suite, simulated when they are first asked for.
+
+    A design follows from seed, family and number, so that splits are of different geometry. With a
+    folder, simulations that it holds are read, and new ones are kept there.
+
+    Shapes: a batch holds `graph`, a `CrashGraph`, `displacement` (N, T, 3) and `plastic_strain`
+        (C, T), float32.
+
+    Units: displacement in 100 mm, in the axes of each part.
+
+    Raises:
+        RecipeError: an unknown family, or no design.
+
+    Source: `scionwood_crash.suite`.
+
+    Args:
+        families: names of families.
+        n_train: designs for training, of each family.
+        n_val: designs for validation.
+        n_test: designs for the test.
+        element_size: mm; each family's own where null.
+        duration: of the simulations, ms; each family's own where null.
+        frames: states of each history.
+        folder: where simulations are read and kept; in memory only where null.
+        size: of the backbone, whose coarse grids are laid onto the parts.
+        neighbours: coarse nodes that each node is connected with.
+        coarse: `morph`, or `fixed` for the ablation.
+        batch_size: parts a batch.
+        seed: of everything.
+    """
+
+    def __init__(
+        self,
+        *,
+        families: Sequence[str] = tuple(FAMILIES),
+        n_train: int = 40,
+        n_val: int = 5,
+        n_test: int = 5,
+        element_size: float | None = None,
+        duration: float | None = None,
+        frames: int = 21,
+        folder: Path | None = None,
+        size: SizeName = "tiny",
+        neighbours: int = 4,
+        coarse: Coarse = "morph",
+        batch_size: int = 4,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(size=size, neighbours=neighbours, coarse=coarse, batch_size=batch_size)
+        unknown = sorted(set(families) - set(FAMILIES))
+        if unknown or not families:
+            rule = f"names of {', '.join(FAMILIES)}"
+            raise RecipeError(f"families: {list(families)}", rule, "Correct the name")
+        self.families, self.seed = tuple(families), seed
+        self.counts = dict(zip(SPLITS, (n_train, n_val, n_test), strict=True))
+        self.element_size, self.duration, self.frames = element_size, duration, frames
+        self.folder = None if folder is None else Path(folder)
+        self._parts: dict[str, list[Part]] = {}
+
+    def parts(self, split: str) -> list[Part]:
+        """The parts of a split, family after family."""
+        if split not in self._parts:
+            first = sum(self.counts[name] for name in SPLITS[: SPLITS.index(split)])
+            numbers = range(first, first + self.counts[split])
+            wanted = [(family, number) for family in self.families for number in numbers]
+            shown = track(wanted, f"simulating {split}", disable=not self._slow(wanted))
+            self._parts[split] = [to_part(self._simulation(*each)) for each in shown]
+        return self._parts[split]
+
+    def _slow(self, wanted: list[tuple[str, int]]) -> bool:
+        return not all((path := self._path(*each)) and path.is_file() for each in wanted)
+
+    def _simulation(self, family: str, number: int) -> Simulation:
+        path = self._path(family, number)
+        if path is not None and path.is_file():
+            return Simulation.load(path)
+        found = self._run(family, number)
+        if path is not None:
+            found.save(path)
+        return found
+
+    def _run(self, family: str, number: int) -> Simulation:
+        made = design(family, self.seed, number)
+        if self.element_size is not None:
+            random = np.random.default_rng([self.seed, list(FAMILIES).index(family), number])
+            made = FAMILIES[family](random, self.element_size)  # type: ignore[call-arg]
+        made = made if self.duration is None else replace(made, duration=self.duration)
+        options = Options(friction=made.impactor.friction)
+        found = solve(
+            made.shell,
+            made.impactor,
+            duration=made.duration,
+            n_frames=self.frames,
+            options=options,
+        )
+        return record(family, self.seed, number, made, found)
+
+    def _path(self, family: str, number: int) -> Path | None:
+        if self.folder is None:
+            return None
+        own = [self.element_size, self.duration, self.frames]
+        name = f"{number:04d}" if own == [None, None, 21] else "-".join(map(str, [number, *own]))
+        return self.folder / f"seed{self.seed}" / family / f"{name}{SUFFIX}"
+
+
+def to_part(found: Simulation) -> Part:
+    """A simulation of the suite as a part.
+
+    Args:
+        found: of one material.
+    """
+    material = Material(**dict(zip(COLUMNS, map(float, found.materials[0]), strict=True)))
+    given: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in found.impactor.items()
+    }
+    return Part(
+        found.nodes.astype(np.float64),
+        found.quads.astype(np.int64),
+        found.thickness.astype(np.float64),
+        found.held,
+        material,
+        Impactor(**given),
+        found.times,
+        found.displacement.astype(np.float64),
+        found.plastic_strain.astype(np.float64),
+        found.family,
+        f"{found.family}-{found.index}",
+    )

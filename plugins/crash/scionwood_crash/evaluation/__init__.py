@@ -1,0 +1,1 @@
+"""Metrics, baselines, probes, figures and reports."""

@@ -1,0 +1,205 @@
+"""Figures of deformed parts and of how far a prediction is from the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.animation import FuncAnimation, PillowWriter
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from mpl_toolkits.mplot3d.art3d import Poly3DCollection
+from torch import Tensor
+
+from scionwood import atomic_path
+from scionwood_crash.data.encode import LENGTH
+from scionwood_crash.evaluation.metrics import distances, intrusion
+from scionwood_crash.model.graph import CrashGraph
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+"""Of lines, told apart by the colour blind too (Okabe and Ito)."""
+
+
+def deformed(
+    points: np.ndarray,
+    cells: np.ndarray,
+    true: np.ndarray,
+    predicted: np.ndarray,
+    *,
+    title: str = "",
+    unit: str = "mm",
+) -> Figure:
+    """The true and the predicted shape side by side, coloured by the distance between them.
+
+    Args:
+        points: (node, 3), mm.
+        cells: (cell, 4).
+        true: (node, 3), displacements in mm.
+        predicted: (node, 3), mm.
+        title: above both.
+        unit: of length.
+
+    Returns:
+        The figure.
+    """
+    error = np.linalg.norm(predicted - true, axis=1)
+    scale = Normalize(0, max(float(error.max()), 1e-9))
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    for at, (name, moved) in enumerate({"true": true, "predicted": predicted}.items()):
+        axes: Any = figure.add_subplot(1, 2, at + 1, projection="3d")
+        shape = points + moved
+        faces = _faces(axes, shape, cells, error, scale, (shape.min(0), shape.max(0)))
+        axes.set_title(name)
+    label = f"distance to the true position, {unit}"
+    figure.colorbar(faces, ax=figure.axes, shrink=0.7, label=label)
+    figure.suptitle(title, parse_math=False)
+    return figure
+
+
+def animate(
+    points: np.ndarray,
+    cells: np.ndarray,
+    histories: Mapping[str, np.ndarray],
+    target: Path,
+    *,
+    fps: int = 8,
+    overwrite: bool = False,
+) -> None:
+    """Write deforming shapes side by side as a GIF, coloured by how far a node has moved.
+
+    Args:
+        points: (node, 3), mm.
+        cells: (cell, 4).
+        histories: title -> (frame, node, 3), mm; as many frames each.
+        target: the file, `.gif`.
+        fps: frames a second.
+        overwrite: replace what is there.
+
+    Raises:
+        OutputExistsError: `target` exists and `overwrite` is false.
+    """
+    most = max(float(np.linalg.norm(each, axis=2).max()) for each in histories.values())
+    figure = Figure(figsize=(4.5 * len(histories), 3.6), dpi=70)
+    shapes = np.concatenate([points + each[[0, -1]] for each in histories.values()])
+    bounds = shapes.min((0, 1)), shapes.max((0, 1))
+    faces = []
+    for at, title in enumerate(histories):
+        axes: Any = figure.add_subplot(1, len(histories), at + 1, projection="3d")
+        faces.append(_faces(axes, points, cells, np.zeros(len(points)), Normalize(0, most), bounds))
+        axes.set_title(title)
+
+    def show(frame: int) -> list[Poly3DCollection]:
+        for each, history in zip(faces, histories.values(), strict=True):
+            each.set_verts((points + history[frame])[cells])
+            each.set_array(np.linalg.norm(history[frame], axis=1)[cells].mean(1))
+        return faces
+
+    frames = len(next(iter(histories.values())))
+    with atomic_path(target, overwrite=overwrite) as part:
+        FuncAnimation(figure, show, frames=frames).save(part, writer=PillowWriter(fps=fps))
+
+
+def over_time(
+    times: np.ndarray, values: Mapping[str, np.ndarray], *, label: str, unit: str = "ms"
+) -> Figure:
+    """Lines over time.
+
+    Args:
+        times: (frame,).
+        values: name -> (frame,).
+        label: of the values.
+        unit: of time.
+
+    Returns:
+        The figure.
+    """
+    figure = Figure(figsize=(5.2, 3.6), layout="constrained")
+    axes = figure.subplots()
+    for at, (name, line) in enumerate(values.items()):
+        style = "--" if name == "predicted" else "-"
+        axes.plot(times, line, style, color=COLOURS[at % len(COLOURS)], label=name, marker=".")
+    axes.set(xlabel=f"time ({unit})", ylabel=label)
+    axes.grid(alpha=0.3)
+    if len(values) > 1:
+        axes.legend()
+    return figure
+
+
+def motions(
+    times: np.ndarray,
+    found: Mapping[str, Mapping[str, np.ndarray]],
+    *,
+    length: str = "mm",
+    time: str = "ms",
+) -> Figure:
+    """Displacement, velocity and acceleration of a node over time, below each other.
+
+    Args:
+        times: (frame,).
+        found: name -> `displacement`, `velocity` and `acceleration`, (frame,) each.
+        length: the unit of displacements.
+        time: the unit of time.
+
+    Returns:
+        The figure.
+    """
+    units = {"displacement": length, "velocity": f"{length}/{time}"}
+    units["acceleration"] = f"{length}/{time}²"
+    figure = Figure(figsize=(5.6, 6.4), layout="constrained")
+    every = figure.subplots(3, 1, sharex=True)
+    for axes, (quantity, unit) in zip(every, units.items(), strict=True):
+        for at, (name, values) in enumerate(found.items()):
+            style = "--" if name == "predicted" else "-"
+            axes.plot(times, values[quantity], style, color=COLOURS[at], label=name, marker=".")
+        axes.set_ylabel(f"{quantity}, {unit}")
+        axes.grid(alpha=0.3)
+    every[-1].set_xlabel(f"time ({time})")
+    every[-1].legend()
+    return figure
+
+
+def _faces(
+    axes: Any,
+    shape: np.ndarray,
+    cells: np.ndarray,
+    values: np.ndarray,
+    scale: Normalize,
+    bounds: tuple[np.ndarray, np.ndarray],
+) -> Poly3DCollection:
+    """The cells of a shape in space, coloured by values of nodes."""
+    faces = Poly3DCollection(shape[cells], edgecolor="0.4", linewidth=0.1)
+    faces.set_array(values[cells].mean(1))
+    faces.set_norm(scale)
+    faces.set_cmap("viridis")
+    axes.add_collection3d(faces)
+    low, high = bounds
+    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
+    axes.set_box_aspect(np.maximum(high - low, 1e-3), zoom=1.4)
+    axes.set_axis_off()
+    return faces
+
+
+def of_batch(predicted: Tensor, true: Tensor, graph: CrashGraph) -> dict[str, Figure]:
+    """Figures of the first part of a batch, in its own axes: shapes, intrusion, error over time.
+
+    Args:
+        predicted: (N, T, 3), in 100 mm.
+        true: (N, T, 3), in 100 mm.
+        graph: of these nodes.
+    """
+    predicted, mine = predicted.detach(), graph.batch == 0
+    count = int(mine.sum())
+    cells = graph.cells[(graph.cells < count).all(1)].cpu().numpy()
+    points = LENGTH * graph.position[mine].double().cpu().numpy()
+    last = [LENGTH * each[mine][:, -1].double().cpu().numpy() for each in (true, predicted)]
+    depth = [intrusion(each, graph)[0].cpu().numpy() for each in (true, predicted)]
+    by_time = distances(predicted, true, graph.batch, len(graph.condition))[0].cpu().numpy()
+    frames = np.arange(len(by_time))
+    lines = {"true": depth[0], "predicted": depth[1]}
+    return {
+        "deformed": deformed(points, cells, *last, title="last frame"),
+        "intrusion": over_time(frames, lines, label="maximum intrusion, mm", unit="frame"),
+        "error": over_time(frames, {"MED": by_time}, label="mean distance, mm", unit="frame"),
+    }

@@ -1,0 +1,1 @@
+"""A thin-walled part: its mesh, time series, units and strength."""

@@ -1,0 +1,226 @@
+"""The common form of a crash simulation: a shell mesh, and its states one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import final
+
+import numpy as np
+
+from scionwood import ReadError
+from scionwood_crash.parts.units import UNKNOWN, Units
+
+
+@final
+@dataclass(frozen=True)
+class ShellMesh:
+    """Nodes and shell elements before the impact.
+
+    Attributes:
+        points: (node, 3) float, initial coordinates X0, in `units.length`.
+        cells: (element, 4) int64, indices of `points`; a triangle repeats its last node.
+        node_ids: (node,) int64, the numbers that the analyst gave.
+        element_ids: (element,) int64.
+        part_ids: (element,) int64, the part of each element.
+        thickness: (element,) float64, initial, in `units.length`.
+        units: of every number here and in the states.
+        rigid_parts: parts of rigid material, whose elements have no strain or stress.
+        edges: (edge, 2) int64 where a file holds the graph alone, without cells; else None.
+    """
+
+    points: np.ndarray
+    cells: np.ndarray
+    node_ids: np.ndarray
+    element_ids: np.ndarray
+    part_ids: np.ndarray
+    thickness: np.ndarray
+    units: Units = UNKNOWN
+    rigid_parts: frozenset[int] = frozenset()
+    edges: np.ndarray | None = None
+
+    @classmethod
+    def build(
+        cls,
+        points: np.ndarray,
+        cells: np.ndarray,
+        thickness: np.ndarray | float,
+        *,
+        part_ids: np.ndarray | None = None,
+        node_ids: np.ndarray | None = None,
+        element_ids: np.ndarray | None = None,
+        units: Units = UNKNOWN,
+        rigid_parts: frozenset[int] = frozenset(),
+    ) -> ShellMesh:
+        """A mesh whose nodes and elements count from 1 and are of part 1 where nothing is said.
+
+        Args:
+            points: (node, 3).
+            cells: (element, 4), or (element, 3) of triangles.
+            thickness: of every element, or one for all.
+            part_ids: (element,).
+            node_ids: (node,).
+            element_ids: (element,).
+            units: of every number.
+            rigid_parts: parts of rigid material.
+        """
+        cells = np.asarray(cells, np.int64)
+        if cells.ndim == 2 and cells.shape[1] == 3:
+            cells = np.concatenate([cells, cells[:, -1:]], 1)
+        n, e = len(points), len(cells)
+        return cls(
+            np.asarray(points),
+            cells,
+            np.arange(1, n + 1) if node_ids is None else np.asarray(node_ids, np.int64),
+            np.arange(1, e + 1) if element_ids is None else np.asarray(element_ids, np.int64),
+            np.ones(e, np.int64) if part_ids is None else np.asarray(part_ids, np.int64),
+            np.broadcast_to(np.asarray(thickness, np.float64), (e,)).copy(),
+            units,
+            rigid_parts,
+        )
+
+    @property
+    def triangles(self) -> np.ndarray:
+        """(element,) bool: which cells have three nodes."""
+        return np.asarray(self.cells[:, 2] == self.cells[:, 3])
+
+    @property
+    def rigid(self) -> np.ndarray:
+        """(element,) bool: which cells are of a rigid part."""
+        return np.isin(self.part_ids, sorted(self.rigid_parts))
+
+    def sides(self) -> np.ndarray:
+        """(side, 2) int64: every side of a cell once, the lower node first, sorted."""
+        if self.edges is not None:
+            return self.edges
+        pairs = np.stack([self.cells, np.roll(self.cells, -1, 1)], -1).reshape(-1, 2)
+        pairs = np.sort(pairs[pairs[:, 0] != pairs[:, 1]], 1)
+        return np.unique(pairs, axis=0)
+
+    def node_mean(self, values: np.ndarray) -> np.ndarray:
+        """(node,) float64: the mean over a node's cells of (element,) values; 0 without cells."""
+        real = np.ones_like(self.cells, bool)
+        real[:, 3] = ~self.triangles
+        weights = np.broadcast_to(np.asarray(values, np.float64)[:, None], self.cells.shape)[real]
+        nodes = self.cells[real]
+        total = np.bincount(nodes, weights, len(self.points))
+        return np.asarray(total / np.maximum(np.bincount(nodes, minlength=len(self.points)), 1))
+
+
+@final
+@dataclass(frozen=True)
+class Frame:
+    """One state.
+
+    Attributes:
+        displacement: (node, 3) float, position minus initial position, in `units.length`.
+        alive: (element,) bool; a deleted element is False.
+        cell_fields: (element,) or (element, component) float, such as `plastic_strain`.
+        point_fields: (node,) or (node, component) float, such as `velocity`.
+    """
+
+    displacement: np.ndarray
+    alive: np.ndarray
+    cell_fields: Mapping[str, np.ndarray] = field(default_factory=dict)
+    point_fields: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@final
+@dataclass(frozen=True)
+class CrashSeries:
+    """A mesh and its states, which are read when they are asked for, one at a time.
+
+    Attributes:
+        mesh: before the impact.
+        times: (state,) float64, increasing, in `mesh.units.time`.
+        read: the state of an index.
+        path: where it came from.
+        features: numbers of the whole run, such as the impact velocity.
+    """
+
+    mesh: ShellMesh
+    times: np.ndarray
+    read: Callable[[int], Frame]
+    path: Path | None = None
+    features: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        mesh: ShellMesh,
+        times: np.ndarray,
+        displacement: np.ndarray,
+        *,
+        cell_fields: Mapping[str, np.ndarray] | None = None,
+        point_fields: Mapping[str, np.ndarray] | None = None,
+        alive: np.ndarray | None = None,
+        features: Mapping[str, float] | None = None,
+    ) -> CrashSeries:
+        """A series that is in memory.
+
+        Args:
+            mesh: before the impact.
+            times: (state,).
+            displacement: (state, node, 3).
+            cell_fields: (state, element) or (state, element, component) by name.
+            point_fields: (state, node) or (state, node, component) by name.
+            alive: (state, element) bool; all where null.
+            features: numbers of the whole run.
+
+        Raises:
+            ReadError: an array does not have the sizes of the mesh and the times.
+        """
+        times = np.asarray(times, np.float64)
+        on_cells, on_points = dict(cell_fields or {}), dict(point_fields or {})
+        living = np.ones((len(times), len(mesh.cells)), bool) if alive is None else alive
+        nodes, elements = (len(times), len(mesh.points)), (len(times), len(mesh.cells))
+        _check_shape("displacement", displacement, (*nodes, 3))
+        for name, values in {**on_cells, "alive": living}.items():
+            _check_shape(name, values[..., 0] if np.ndim(values) == 3 else values, elements)
+        for name, values in on_points.items():
+            _check_shape(name, values[..., 0] if np.ndim(values) == 3 else values, nodes)
+
+        def read(index: int) -> Frame:
+            return Frame(
+                displacement[index],
+                living[index],
+                {name: values[index] for name, values in on_cells.items()},
+                {name: values[index] for name, values in on_points.items()},
+            )
+
+        return cls(mesh, times, read, features=dict(features or {}))
+
+    def __len__(self) -> int:
+        """The number of states."""
+        return len(self.times)
+
+    def __iter__(self) -> Iterator[Frame]:
+        """The states in the order of time, read as they are asked for."""
+        return (self.read(index) for index in range(len(self)))
+
+    def displacement(self) -> np.ndarray:
+        """(state, node, 3): all of it in memory."""
+        return np.stack([frame.displacement for frame in self])
+
+    def alive(self) -> np.ndarray:
+        """(state, element) bool: all of it in memory."""
+        return np.stack([frame.alive for frame in self])
+
+    def cell_field(self, name: str) -> np.ndarray:
+        """(state, element) or (state, element, component): all of it in memory.
+
+        Raises:
+            ReadError: there is no such field.
+        """
+        known = sorted(self.read(0).cell_fields)
+        if name not in known:
+            rule = f"a field on cells is one of {', '.join(known) or 'none'}"
+            raise ReadError(f"{self.path or 'series'}, field {name!r}", rule, "Name one of them")
+        return np.stack([frame.cell_fields[name] for frame in self])
+
+
+def _check_shape(name: str, values: np.ndarray, shape: tuple[int, ...]) -> None:
+    if np.shape(values) != shape:
+        rule = f"its sizes are {shape}, of states, nodes or elements"
+        raise ReadError(f"{name} {np.shape(values)}", rule, "Give one value for each of them")

@@ -1,0 +1,1 @@
+"""Tasks: the displacement of every node over time."""

@@ -1,0 +1,1 @@
+"""What a mean-field calculation says about an adapter before it trains."""

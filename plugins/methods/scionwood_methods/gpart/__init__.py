@@ -1,0 +1,1 @@
+"""GPart: one trainable vector that a random partition spreads over all weights."""

@@ -1,0 +1,1 @@
+"""HELLoRA: low-rank adapters for the experts that tokens reach most often."""

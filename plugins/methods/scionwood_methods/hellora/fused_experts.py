@@ -1,0 +1,154 @@
+"""Fused experts, as transformers holds them since version 5, with factors for some of them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, final
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
+
+from scionwood import AdapterError
+from scionwood_methods.shared.config import LowRankConfig
+from scionwood_methods.shared.modules import ModuleAdapter
+
+FUSED = ("gate_up_proj", "down_proj")
+"""The weights of fused experts in transformers: (experts, 2 width, in) and (experts, in, width)."""
+
+
+@final
+class Factors(nn.Module):
+    """A (experts, r, in) and B (experts, out, r) of one fused weight, for some of its experts.
+
+    Args:
+        shape: of the weight, (experts, out, in).
+        experts: the ones that have factors, ascending.
+        r: the rank.
+    """
+
+    index: Tensor
+
+    def __init__(self, shape: torch.Size, experts: list[int], r: int) -> None:
+        super().__init__()
+        _, out, width = shape
+        self.experts = experts
+        self.A = nn.Parameter(torch.empty(len(experts), r, width))
+        self.B = nn.Parameter(torch.zeros(len(experts), out, r))
+        self.register_buffer("index", torch.tensor(experts, dtype=torch.int32))
+        for each in self.A.data:
+            nn.init.kaiming_uniform_(each, a=math.sqrt(5))
+
+    def change(self, expert: int, x: Tensor) -> Tensor:
+        """`B A x` of one expert for x (tokens, in)."""
+        k = self.experts.index(expert)
+        return F.linear(F.linear(x, self.A[k].to(x.dtype)), self.B[k].to(x.dtype))
+
+    def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *rest: Any) -> None:
+        found = state.get(prefix + "index")
+        if found is not None and found.tolist() != self.experts:
+            rule = f"the config has the experts {self.experts}"
+            raise AdapterError(f"tensor {prefix}index {found.tolist()}", rule, "Use its own config")
+        super()._load_from_state_dict(state, prefix, *rest)
+
+
+@final
+class ExpertsLayer(ModuleAdapter):
+    """Fused experts of which some have factors: `W_e + s B_e A_e` for both weights of an expert e.
+
+    The base computes the other experts as ever: it is handed the tokens that were sent to them,
+    each with one expert. Those with factors run here on their own tokens, so that no change of a
+    weight is formed and no other expert pays for it.
+    """
+
+    hellora_factors: Any
+    adapter_layer_names = ("hellora_factors",)
+    other_param_names = ("scaling", "dropout")
+
+    def __init__(self, base: nn.Module) -> None:
+        super().__init__(base)
+        self.hellora_factors, self.dropout = nn.ModuleDict(), nn.ModuleDict()
+        self.scaling: dict[str, float] = {}
+
+    def add(self, name: str, config: LowRankConfig, experts: list[int]) -> None:
+        """Add an adapter on some experts that changes nothing yet."""
+        parts = {key: getattr(self.base_layer, key) for key in FUSED}
+        made = {key: Factors(p.shape, experts, config.r) for key, p in parts.items()}
+        self.hellora_factors[name] = nn.ModuleDict(made)
+        self.dropout[name] = nn.Dropout(config.dropout)
+        self.scaling[name] = config.scale
+        if not any(p.is_meta for p in self.hellora_factors[name].parameters()):
+            like = parts[FUSED[0]]
+            self.hellora_factors[name].to(like.device, like.dtype)
+
+    def forward(self, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor) -> Tensor:
+        """Run the experts.
+
+        Args:
+            hidden_states: (tokens, in).
+            top_k_index: (tokens, k), int64, the experts of each token.
+            top_k_weights: (tokens, k), their weights.
+
+        Returns:
+            (tokens, in).
+        """
+        if self.disable_adapters and self.merged:
+            self.unmerge()
+        names = self.acting()
+        if not names:
+            out: Tensor = self.base_layer(hidden_states, top_k_index, top_k_weights)
+            return out
+        own = sorted({e for name in names for e in self._factors(name, FUSED[0]).experts})
+        tokens, parts = [], []
+        for expert in own:
+            token, place = (top_k_index == expert).nonzero(as_tuple=True)
+            weight = top_k_weights[token, place, None]
+            parts.append(self._expert(expert, hidden_states[token], names) * weight)
+            tokens.append(token)
+        rest = torch.isin(top_k_index, top_k_index.new_tensor(own), invert=True)
+        token, place = rest.nonzero(as_tuple=True)
+        if len(token):
+            pairs = top_k_index[token, place, None], top_k_weights[token, place, None]
+            parts.append(self.base_layer(hidden_states[token], *pairs))
+            tokens.append(token)
+        done = torch.cat([part.to(hidden_states.dtype) for part in parts])
+        return torch.zeros_like(hidden_states).index_add(0, torch.cat(tokens), done)
+
+    def values(self, names: list[str]) -> dict[str, Tensor]:
+        """See `ModuleAdapter.values`."""
+        found = {}
+        for key in FUSED:
+            total = self.base_layer.get_parameter(key).detach()
+            kind = total.dtype
+            for name in names:
+                part = self._factors(name, key)
+                wide = torch.promote_types(part.A.dtype, torch.float32)
+                change = self.scaling[name] * (part.B.to(wide) @ part.A.to(wide))
+                total = total.to(wide).index_add(0, part.index, change)
+            found[key] = total.to(kind)
+        return found
+
+    def _expert(self, expert: int, x: Tensor, names: list[str]) -> Tensor:
+        """One expert with its factors on its own tokens (tokens, in)."""
+        first, last = FUSED
+        inner = self.base_layer._apply_gate(self._run(first, expert, x, names))
+        return self._run(last, expert, inner, names)
+
+    def _run(self, key: str, expert: int, x: Tensor, names: list[str]) -> Tensor:
+        y = F.linear(x, getattr(self.base_layer, key)[expert])
+        for name in names:
+            part = self._factors(name, key)
+            if expert in part.experts:
+                y = y + self.scaling[name] * part.change(expert, self.dropout[name](x))
+        return y
+
+    def _factors(self, name: str, key: str) -> Factors:
+        part: Factors = self.hellora_factors[name][key]
+        return part
+
+
+def is_fused(module: Any) -> bool:
+    """Whether a module holds all experts in 3-D weights, as transformers does since version 5."""
+    weights = [getattr(module, key, None) for key in FUSED]
+    return all(isinstance(weight, Tensor) and weight.dim() == 3 for weight in weights)

@@ -1,0 +1,145 @@
+"""HELLoRA: LoRA on the most used experts of each mixture, and on the layers around them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import torch.nn as nn
+
+from scionwood import AdapterError, peft_method
+from scionwood_methods.hellora.fused_experts import ExpertsLayer, is_fused
+from scionwood_methods.hellora.low_rank import LowRankLayer
+from scionwood_methods.shared.config import LowRankConfig
+from scionwood_methods.shared.layers import MethodTuner
+from scionwood_methods.shared.support import check_supported
+
+
+@final
+class HelloraLayer(LowRankLayer):
+    """LoRA on a plain layer."""
+
+    hellora_A: Any
+    hellora_B: Any
+    adapter_layer_names = ("hellora_A", "hellora_B")
+
+
+@final
+class HelloraModel(MethodTuner):
+    """The tuner of HELLoRA."""
+
+    prefix = "hellora_"
+    tuner_layer_cls = (HelloraLayer, ExpertsLayer)
+
+    def _create_and_replace(
+        self,
+        config: Any,
+        adapter_name: str,
+        target: nn.Module,
+        target_name: str,
+        parent: nn.Module,
+        current_key: str,
+        parameter_name: str | None = None,
+    ) -> None:
+        known = isinstance(target, self.tuner_layer_cls)
+        layer = target if known else _wrapped(target, current_key)
+        if isinstance(layer, ExpertsLayer):
+            layer.add(adapter_name, config, _hot(layer.base_layer, config, current_key))
+        else:
+            _check_hot(config, current_key)
+            self.fill(layer, config, adapter_name, current_key)
+        if not known:
+            self._replace_module(parent, target_name, layer, target)
+
+    def _replace_module(
+        self, parent: nn.Module, child_name: str, new_module: nn.Module, child: nn.Module
+    ) -> None:
+        # peft's own expects an attribute `weight`; devices were settled when the adapter was made
+        setattr(parent, child_name, new_module)
+
+
+@peft_method("hellora", tuner=HelloraModel)
+@final
+@dataclass
+class HelloraConfig(LowRankConfig):
+    """Hot-expert LoRA: in each mixture of experts only the most used ones have factors.
+
+    Count the routes with `scionwood_methods.hellora.routes.count_routes` on a tenth of the
+    task's data and take `hot_experts` of them. Fused experts of transformers
+    are targeted by their module (`...mlp.experts`), experts in a list by their layers, see
+    `expert_targets`; attention and other plain layers among the targets have plain LoRA.
+
+    Trainable parameters of fused experts of width w: hot experts * r * (2 in + 3 w), of gate and up
+    in one. Of a plain layer: r (in + out).
+
+    Shapes: hidden states (tokens, in); A (hot, r, in), B (hot, out, r). Plain: x (..., in).
+
+    Args:
+        experts: the hot experts by the name of their module; None for all experts.
+
+    Source: arXiv 2605.18795, equations and protocol from notes of the paper.
+    """
+
+    experts: dict[str, list[int]] | None = None
+
+
+def hot_block(name: str, experts: Mapping[str, Sequence[int]]) -> str | None:
+    """The mixture with hot experts that a layer of a listed expert lies in.
+
+    Args:
+        name: of the layer, `<mixture>.<number>.<layer>`.
+        experts: hot experts by the name of the mixture.
+    """
+    return next((block for block in experts if name.startswith(f"{block}.")), None)
+
+
+def _wrapped(target: nn.Module, key: str) -> HelloraLayer | ExpertsLayer:
+    """A target in the wrapper of its kind.
+
+    Raises:
+        AdapterError: it has none.
+    """
+    if not is_fused(target):
+        check_supported("hellora", key, target)
+        return HelloraLayer(target)
+    marks = ("is_transposed", "has_bias", "has_post_expert_norm", "_is_expert_parallel")
+    wrong = [mark for mark in marks if getattr(target, mark, False)]
+    if wrong or not hasattr(target, "_apply_gate"):
+        rule = "its layout is not that of (experts, out, in) weights with a gate and no more"
+        found = f"hellora on {key} ({type(target).__name__}{': ' if wrong else ''}"
+        remedy = "Target its attention, or use peft's lora with target_parameters"
+        raise AdapterError(f"{found}{', '.join(wrong)})", rule, remedy)
+    return ExpertsLayer(target)
+
+
+def _hot(base: Any, config: HelloraConfig, key: str) -> list[int]:
+    """The experts of a fused module that have factors, ascending.
+
+    Raises:
+        AdapterError: the config names none of them, or some that are not there.
+    """
+    count = len(base.down_proj)
+    if config.experts is None:
+        return list(range(count))
+    chosen = config.experts.get(key, [])
+    if not chosen or len(set(chosen)) < len(chosen) or set(chosen) - set(range(count)):
+        rule = f"each is a number from 0 to {count - 1} that occurs once, and there is one"
+        remedy = "Take `experts` and the targets from scionwood_methods.hellora.routes"
+        raise AdapterError(f"experts {chosen} of {key}", rule, remedy)
+    return sorted(chosen)
+
+
+def _check_hot(config: HelloraConfig, key: str) -> None:
+    """Refuse a layer of a listed expert that is not hot.
+
+    Raises:
+        AdapterError: naming the layer.
+    """
+    block = hot_block(key, config.experts or {})
+    if config.experts is None or block is None:
+        return
+    number = key.removeprefix(f"{block}.").partition(".")[0]
+    if number not in map(str, config.experts[block]):
+        remedy = "Take the targets from scionwood_methods.hellora.routes.expert_targets"
+        raise AdapterError(f"hellora on {key}", f"expert {number} is not hot", remedy)

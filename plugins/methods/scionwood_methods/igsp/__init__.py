@@ -1,0 +1,1 @@
+"""iGSP: a low-rank subspace grown and pruned task by task."""

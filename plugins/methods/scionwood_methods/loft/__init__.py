@@ -1,0 +1,1 @@
+"""LOFT: orthogonal fine-tuning in a low-rank subspace."""

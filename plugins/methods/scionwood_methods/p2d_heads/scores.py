@@ -1,0 +1,224 @@
+"""Which heads and which examples P2D trains on: scores of both, and the selections."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, TypeVar
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+
+from scionwood import AdapterError
+from scionwood_methods.p2d_heads.tuner import (
+    ROLES,
+    Heads,
+    HeadSliceConfig,
+    HeadSliceLayer,
+    Place,
+    block_of,
+)
+
+Example = TypeVar("Example")
+
+
+def wasserstein(p: Tensor, q: Tensor) -> Tensor:
+    """The Wasserstein-1 distance of distributions on the same points, evenly spread over [0, 1].
+
+    Args:
+        p: (..., points), each row adds up to 1.
+        q: as p.
+
+    Returns:
+        (...): the area between the cumulative distributions.
+    """
+    gap = (p - q).cumsum(-1)[..., :-1].abs()
+    return gap.sum(-1) / max(p.shape[-1] - 1, 1)
+
+
+def score_heads(
+    model: nn.Module, *, num_heads: int, num_kv_heads: int | None = None
+) -> dict[str, Tensor]:
+    """How far a short run has moved each head: W1 of the softmaxed weights before and after.
+
+    A head's weights are its rows of q, then those of its group of k and of v, in one vector.
+
+    Args:
+        model: with an active p2d_heads adapter that trained whole layers.
+        num_heads: of each block.
+        num_kv_heads: of k and v; None for as many as num_heads.
+
+    Returns:
+        By the name of the block, (num_heads,) float64 without unit.
+
+    Raises:
+        AdapterError: the model has no such adapter on projections q, k or v.
+
+    Source: arXiv 2505.18799 (ALPS), with k and v taken from the head's group.
+    """
+    keys = num_heads if num_kv_heads is None else num_kv_heads
+    rows: dict[str, dict[str, list[Tensor]]] = {}
+    for name, layer, adapter in _layers(model):
+        block, _, last = name.rpartition(".")
+        role = _roles(model, adapter).get(last, "")
+        if role in ("", "o"):
+            continue
+        before = layer.base_weight().double()
+        after = before + layer.get_delta_weight(adapter).double()
+        pieces = [_of_heads(each, role, num_heads, keys) for each in (before, after)]
+        rows.setdefault(block, {})[role] = pieces
+    if not rows:
+        rule = "it has no active p2d_heads adapter on projections q, k or v"
+        raise AdapterError(type(model).__name__, rule, "Train one first, without `heads`")
+    return {block: _moved(parts) for block, parts in rows.items()}
+
+
+def select_heads(scores: Mapping[str, Tensor], share: float) -> Heads:
+    """The heads with the highest scores over all blocks.
+
+    Args:
+        scores: see `score_heads`.
+        share: of all heads, 0 < share <= 1; at least one head is taken.
+
+    Returns:
+        By block, ascending; blocks without any are left out.
+
+    Raises:
+        AdapterError: the share is none.
+    """
+    _check_share("share", share)
+    ranked = [(float(s), block, h) for block, each in scores.items() for h, s in enumerate(each)]
+    ranked.sort(key=lambda entry: -entry[0])
+    heads: Heads = {}
+    for _, block, head in ranked[: max(1, round(share * len(ranked)))]:
+        heads.setdefault(block, []).append(head)
+    return {block: sorted(heads[block]) for block in scores if block in heads}
+
+
+def head_targets(model: nn.Module, heads: Heads, roles: Mapping[str, str] = ROLES) -> list[str]:
+    """The projections of the blocks with chosen heads, for `target_modules`.
+
+    Args:
+        model: the bare backbone.
+        heads: by block.
+        roles: see `HeadSliceConfig`.
+    """
+    return [
+        name
+        for name, _ in model.named_modules()
+        if name.rpartition(".")[2] in roles and block_of(name, heads) is not None
+    ]
+
+
+@torch.no_grad()
+def select_data(
+    model: nn.Module,
+    examples: Sequence[Example],
+    budget: float,
+    loss: Callable[[nn.Module, Example, bool], Tensor],
+) -> list[int]:
+    """The examples from which the chosen heads gain most when they see demonstrations.
+
+    `drop = (l(x) - l(x | demonstrations)) / l(x)` with all heads, less the same with the output of
+    the chosen heads set to zero: what is left is the heads' own part. A reconstruction.
+
+    Args:
+        model: with an active p2d_heads adapter whose heads are chosen, on projections o too.
+        examples: to choose from.
+        budget: the share to take, 0 < budget <= 1; at least one example is taken.
+        loss: `(model, example, demonstrated) -> ()`, a positive loss per token, such as the
+            negative log-likelihood, with the task's demonstrations before the example or without.
+
+    Returns:
+        Indices into `examples`, the best first.
+
+    Raises:
+        AdapterError: no heads are chosen, the budget is none, or a loss is not positive.
+    """
+    _check_share("budget", budget)
+    scores = []
+    for number, example in enumerate(examples):
+        with_heads = _drop(model, example, number, loss)
+        with heads_off(model):
+            scores.append(with_heads - _drop(model, example, number, loss))
+    order = sorted(range(len(scores)), key=lambda number: -scores[number])
+    return order[: max(1, round(budget * len(order)))]
+
+
+@contextmanager
+def heads_off(model: nn.Module) -> Iterator[None]:
+    """Set the chosen heads' outputs to zero, where the projections o read them.
+
+    Args:
+        model: with an active p2d_heads adapter whose heads are chosen.
+
+    Raises:
+        AdapterError: it has none on a projection o.
+    """
+    found = [(layer, adapter) for _, layer, adapter in _layers(model)]
+    readers = [(layer, adapter) for layer, adapter in found if layer.places[adapter].role == "o"]
+    if not readers:
+        rule = "no active p2d_heads adapter with chosen heads is on a projection o"
+        raise AdapterError(type(model).__name__, rule, "Target o too, and give `heads`")
+    hooks = [
+        layer.register_forward_pre_hook(partial(_silence, layer.columns[adapter]))
+        for layer, adapter in readers
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _silence(columns: Any, _: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    x, *rest = inputs
+    return columns.add(x, -columns.take(x, -1), -1), *rest
+
+
+def _drop(
+    model: nn.Module,
+    example: Example,
+    number: int,
+    loss: Callable[[nn.Module, Example, bool], Tensor],
+) -> float:
+    plain, shown = (float(loss(model, example, demonstrated)) for demonstrated in (False, True))
+    if not (plain > 0 and math.isfinite(plain) and math.isfinite(shown)):
+        rule = "a loss is positive and finite"
+        raise AdapterError(f"losses {plain} and {shown} of example {number}", rule, "Check it")
+    return (plain - shown) / plain
+
+
+def _layers(model: nn.Module) -> Iterator[tuple[str, HeadSliceLayer, str]]:
+    for name, layer in model.named_modules():
+        for adapter in layer.acting() if isinstance(layer, HeadSliceLayer) else ():
+            yield name.removeprefix("base_model.model."), layer, adapter
+
+
+def _roles(model: Any, adapter: str) -> dict[str, str]:
+    config: HeadSliceConfig = model.peft_config[adapter]
+    return config.roles
+
+
+def _of_heads(weight: Tensor, role: str, queries: int, keys: int) -> Tensor:
+    """(queries, weights of the head) of a projection."""
+    place, parts = Place(role, tuple(range(queries)), queries, keys), []
+    for letter in role:
+        rows = torch.cat([weight[a:b] for a, b in place.ranges(len(weight), letter)])
+        split = rows.unflatten(0, (queries if letter == "q" else keys, -1)).flatten(1)
+        parts.append(split if letter == "q" else split.repeat_interleave(queries // keys, 0))
+    return torch.cat(parts, 1)
+
+
+def _moved(parts: Mapping[str, Sequence[Tensor]]) -> Tensor:
+    ordered = [parts[role] for role in ("qkv", "q", "k", "v") if role in parts]
+    before, after = (torch.cat(each, 1) for each in zip(*ordered, strict=True))
+    return wasserstein(before.softmax(-1), after.softmax(-1))
+
+
+def _check_share(name: str, share: float) -> None:
+    if not 0 < share <= 1:
+        raise AdapterError(f"{name}={share}", "it is a share, above 0 and at most 1")

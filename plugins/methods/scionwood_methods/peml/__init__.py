@@ -1,0 +1,1 @@
+"""PEML: prefixes beside low-rank weights."""

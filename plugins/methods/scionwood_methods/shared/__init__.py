@@ -1,0 +1,1 @@
+"""What several methods use: layers, configurations and checks."""

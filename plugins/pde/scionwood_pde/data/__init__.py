@@ -1,0 +1,1 @@
+"""Data: fields from solvers, trajectories and files, and their normalisation."""

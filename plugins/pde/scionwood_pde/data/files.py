@@ -1,0 +1,196 @@
+"""Training data of files: crops of their states, or pairs of a state and a later one."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Literal, final
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from scionwood import DataLoader, RecipeError
+from scionwood_pde.data.normaliser import Normaliser
+from scionwood_pde.data.sources import Source, Trajectory, check_fits, open_sources, shared_out
+
+
+@final
+class Files(L.LightningDataModule):
+    """States of files: crops of them, or pairs of a state and a later one.
+
+    A trajectory is in one split only. Every place of a training crop is drawn anew; those of the
+    other splits stay. Files are opened for each read and closed after it; workers are never forked,
+    since Zarr can hang there.
+
+    Shapes: a batch holds `state`, (batch, field, x, y, z) float32, and `next`, of the same shape,
+        where `time_stride` is not 0.
+
+    Units: each field less its mean and over its standard deviation in the training split; the run
+        keeps both.
+
+    Raises:
+        RecipeError: no files, files in two splits, too few trajectories or times, a crop that does
+            not fit.
+        ReadError: a file is damaged, lacks a field, holds NaN, or differs from the first in fields,
+            units or steps.
+
+    Source: the formats are those of the readers, `scionwood show pde`.
+
+    Args:
+        files: paths or patterns: Zarr, NetCDF, HDF5 of The Well or PDEBench, or caches, which
+            `scionwood pde convert` writes and which are read the fastest.
+        val_files: of the validation split; where empty, trajectories of `files`.
+        test_files: of the test split; where empty, trajectories of `files`.
+        fields: names of the channels, in the order in which the model sees them; all where null.
+        crop: side of a cube at a random place, voxels; the whole domain where null.
+        time_stride: times from a state to its `next`; 0 gives states alone.
+        val_share: the share of trajectories for validation, one at least; see `val_files`.
+        test_share: the share of trajectories for the test, one at least; see `test_files`.
+        measured: states of the training split, evenly spread, from which mean and standard
+            deviation are taken; 0 for all.
+        batch_size: samples a batch.
+        workers: processes that read; with 0 the trainer does.
+        start: how workers start.
+        seed: of the split and of the crops for validation and test.
+    """
+
+    def __init__(
+        self,
+        *,
+        files: Sequence[str] = (),
+        val_files: Sequence[str] = (),
+        test_files: Sequence[str] = (),
+        fields: Sequence[str] | None = None,
+        crop: int | None = None,
+        time_stride: int = 1,
+        val_share: float = 0.1,
+        test_share: float = 0.1,
+        measured: int = 64,
+        batch_size: int = 4,
+        workers: int = 0,
+        start: Literal["forkserver", "spawn"] = "forkserver",
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if time_stride < 0 or measured < 0:
+            value = f"time_stride: {time_stride}, measured: {measured}"
+            raise RecipeError(value, "neither is negative", "Give 0 or more")
+        given = {"train": files, "val": val_files, "test": test_files}
+        self.sources, whole = open_sources(given, fields)
+        check_fits(self.sources, crop, time_stride)
+        self.split = shared_out(whole, {"val": val_share, "test": test_share}, seed)
+        self.crop, self.stride, self.measured = crop, time_stride, measured
+        self.batch_size, self.workers, self.method = batch_size, workers, start
+        self.seed = seed
+
+    def train_dataloader(self) -> DataLoader:
+        """Batches of the training split, in another order each epoch."""
+        return self._loader("train")
+
+    def val_dataloader(self) -> DataLoader:
+        """Batches of the validation split."""
+        return self._loader("val")
+
+    def test_dataloader(self) -> DataLoader:
+        """Batches of the test split."""
+        return self._loader("test")
+
+    @cached_property
+    def normaliser(self) -> Normaliser:
+        """Of the fields of the training split."""
+        layout = self.sources[0].layout
+        interval = self.stride * float(layout.times[1] - layout.times[0]) if self.stride else None
+        names = [channel.name for channel in layout.channels]
+        return Normaliser.of(names, self._some_states(), interval, layout.units["time"])
+
+    def _some_states(self) -> Iterator[np.ndarray]:
+        places = [
+            (place.source, place.sample, time)
+            for place in self.split["train"]
+            for time in range(len(self.sources[place.source].layout.times))
+        ]
+        count = min(self.measured or len(places), len(places))
+        for i in np.linspace(0, len(places) - 1, count).round().astype(int):
+            source, sample, time = places[i]
+            yield from self.sources[source].frames([(sample, time)])
+
+    def _loader(self, split: str) -> DataLoader:
+        train = split == "train"
+        windows = Windows(
+            self.sources,
+            self.split[split],
+            self.normaliser,
+            crop=self.crop,
+            stride=self.stride,
+            seed=None if train else self.seed,
+        )
+        if self.workers and self.method == "forkserver":
+            # Imported once, by the server: workers start afresh with each epoch.
+            multiprocessing.get_context("forkserver").set_forkserver_preload([__name__])
+        return DataLoader(
+            windows,
+            self.batch_size,
+            shuffle=train,
+            num_workers=self.workers,
+            multiprocessing_context=self.method if self.workers else None,
+        )
+
+
+@final
+class Windows(Dataset[dict[str, Tensor]]):
+    """What `Files` gives of a split: one sample a trajectory and time.
+
+    Args:
+        sources: that are open to reads.
+        trajectories: of the split.
+        normaliser: of the fields.
+        crop: see `Files`.
+        stride: see `Files`.
+        seed: of the places of crops; drawn from torch's global generator where None.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        trajectories: Sequence[Trajectory],
+        normaliser: Normaliser,
+        *,
+        crop: int | None,
+        stride: int,
+        seed: int | None,
+    ) -> None:
+        self.sources, self.normaliser = sources, normaliser
+        self.crop, self.stride, self.seed = crop, stride, seed
+        self.places = [
+            (trajectory, time)
+            for trajectory in trajectories
+            for time in range(len(sources[trajectory.source].layout.times) - stride)
+        ]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        (number, sample), time = self.places[index]
+        source = self.sources[number]
+        times = [time, time + self.stride] if self.stride else [time]
+        frames = source.frames([(sample, t) for t in times], self._window(source, index))
+        tensors = [torch.from_numpy(np.array(frame, np.float32)) for frame in frames]
+        names = ("state", "next")[: len(tensors)]
+        return dict(zip(names, map(self.normaliser.apply, tensors), strict=True))
+
+    def _window(self, source: Source, index: int) -> list[slice] | None:
+        if self.crop is None:
+            return None
+        generator = torch.default_generator
+        if self.seed is not None:
+            generator = torch.Generator().manual_seed((self.seed << 32) + index)
+        starts = [
+            int(torch.randint(side - self.crop + 1, (), generator=generator))
+            for side in source.layout.sides
+        ]
+        return [slice(start, start + self.crop) for start in starts]

@@ -1,0 +1,1 @@
+"""Tasks: states, dynamics and generation."""

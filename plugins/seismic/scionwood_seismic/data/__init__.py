@@ -1,0 +1,1 @@
+"""Data: synthetic gathers and surveys, and how samples are scaled."""

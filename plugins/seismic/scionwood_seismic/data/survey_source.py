@@ -1,0 +1,162 @@
+"""Where the gathers of a survey come from: field files, or a simulation."""
+
+from __future__ import annotations
+
+import glob
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, Literal, TypeVar, final
+
+import numpy as np
+
+from scionwood import Reader, ReadError, RecipeError, load
+from scionwood_seismic import plugin
+from scionwood_seismic.data.normalise import live, scale
+from scionwood_seismic.data.synthetic import generator
+from scionwood_seismic.readers.base import SeismicReader
+from scionwood_seismic.readers.opening import open_reader
+from scionwood_seismic.readers.segy import Gather, SegyReader
+from scionwood_seismic.synth.mixture import corrupt
+from scionwood_seismic.synth.signal import gather as draw_gather
+
+SIMULATED_GATHERS, SIMULATED_NOISE, SIMULATED_DT = 30, ("erratic", "fading"), 0.002
+
+OPEN_FILES = 8
+"""How many files each process holds open."""
+
+SHORTEST_WINDOW = 16
+"""The fewest samples in which noise can be told, samples."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class SurveyGather:
+    """Live traces (trace, time), divided by their scale; the first `quiet` samples are noise."""
+
+    noisy: np.ndarray
+    clean: np.ndarray | None
+    quiet: int
+
+
+class Source(ABC):
+    """Where gathers come from.
+
+    Attributes:
+        groups: the records that must stay in one split, by their indices.
+    """
+
+    groups: list[list[int]]
+
+    @abstractmethod
+    def read(self, index: int) -> SurveyGather:
+        """One record."""
+
+
+@final
+class SimulatedSurvey(Source):
+    """A survey of one noise regime, with a signal-free start, and its clean truth."""
+
+    def __init__(self, shape: tuple[int, int], noise_window: float, seed: int) -> None:
+        self.shape, self.seed = shape, seed
+        self.groups = [[i] for i in range(SIMULATED_GATHERS)]
+        self.quiet = _quiet(noise_window, SIMULATED_DT, None, "the simulated survey")
+
+    def read(self, index: int) -> SurveyGather:
+        """One gather, drawn."""
+        rng = generator(self.seed, "simulate", index)
+        signal = draw_gather(rng, (2 * self.shape[0], self.shape[1]), dt=SIMULATED_DT)
+        clean = np.pad(signal, ((0, 0), (self.quiet, 0)))
+        kind = SIMULATED_NOISE[index % len(SIMULATED_NOISE)]
+        noisy = corrupt(rng, clean, kind, rng.uniform(-3, 3), dt=SIMULATED_DT)
+        unit = scale(noisy)
+        return SurveyGather(noisy / unit, clean / unit, self.quiet)
+
+
+@final
+class FieldFiles(Source):
+    """The gathers of files, opened on first use, so that each worker opens its own."""
+
+    def __init__(
+        self, files: list[Path], gather: Gather | Literal["none"], noise_window: float
+    ) -> None:
+        self.files, self.noise_window = files, noise_window
+        self.key: Gather | None = None if gather == "none" else gather
+        self._open: Recent[SeismicReader] = Recent(OPEN_FILES, SeismicReader.close)
+        self.places: list[tuple[int, int]] = []
+        self.groups = []
+        for number, file in enumerate(files):
+            with open_reader(file, gather=self.key) as reader:
+                indices = [len(self.places) + place for place in range(len(reader))]
+                self.places += [(number, place) for place in range(len(reader))]
+                self.groups += [indices] if _in_parts(reader) else [[i] for i in indices]
+
+    def read(self, index: int) -> SurveyGather:
+        """One gather, read.
+
+        Raises:
+            ReadError: its file is damaged.
+            RecipeError: the noise window does not fit it.
+        """
+        number, place = self.places[index]
+        file = self.files[number]
+        reader = self._open.get(number, lambda: open_reader(file, gather=self.key))
+        data = reader.read(place).data
+        signal = data[live(data)].astype(np.float32)
+        quiet = _quiet(self.noise_window, reader.dt, data.shape[1], str(file))
+        return SurveyGather(signal / np.float32(scale(signal)), None, quiet)
+
+
+def _in_parts(reader: Reader) -> bool:
+    """Whether several records share a gather, even some of its traces."""
+    return isinstance(reader, SegyReader) and len(reader) != len(reader.gather_lengths)
+
+
+def find_files(path: str) -> list[Path]:
+    """The files that a path, a folder or a glob names, sorted.
+
+    Raises:
+        ReadError: there is none.
+    """
+    where = Path(path)
+    found = [where] if where.is_file() else [Path(name) for name in glob.glob(path, recursive=True)]
+    if where.is_dir():
+        readers = [load("readers", f"{plugin.name}/{name}") for name in plugin.readers]
+        known = {suffix for reader in readers for suffix in reader.suffixes}
+        found = [file for file in where.iterdir() if file.suffix.lower() in known]
+    files = sorted(file for file in found if file.is_file())
+    if not files:
+        raise ReadError(path, "no seismic file is there", "Give data.path a file, folder or glob")
+    return files
+
+
+@final
+class Recent(Generic[T]):
+    """The few values used last; `drop` is called with those that fall out."""
+
+    def __init__(self, size: int, drop: Callable[[T], None] | None = None) -> None:
+        self.size, self.drop = size, drop
+        self.values: OrderedDict[int, T] = OrderedDict()
+
+    def get(self, key: int, make: Callable[[], T]) -> T:
+        """The value of a key, made where it is not there, after one has made room."""
+        if key not in self.values and len(self.values) >= self.size:
+            dropped = self.values.popitem(last=False)[1]
+            if self.drop is not None:
+                self.drop(dropped)
+        if key not in self.values:
+            self.values[key] = make()
+        self.values.move_to_end(key)
+        return self.values[key]
+
+
+def _quiet(noise_window: float, dt: float, samples: int | None, where: str) -> int:
+    """The noise window in samples."""
+    quiet = round(noise_window / dt)
+    if noise_window and not SHORTEST_WINDOW <= quiet < (samples or np.inf):
+        rule = f"it is {quiet} samples of {where}; from {SHORTEST_WINDOW} to fewer than a record's"
+        raise RecipeError(f"noise_window {noise_window} s", rule, "Change data.noise_window")
+    return quiet

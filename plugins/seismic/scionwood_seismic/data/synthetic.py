@@ -1,0 +1,189 @@
+"""Training data without a download: gathers and noise drawn from a seed, one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, final
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from scionwood import DataLoader, RecipeError
+from scionwood_seismic.data.normalise import scale
+from scionwood_seismic.synth.mixture import average_gauge, corrupt
+from scionwood_seismic.synth.noise import NOISES, UNSEEN
+from scionwood_seismic.synth.signal import SIGNALS, gather
+
+SPLITS = ("train", "val", "test", "simulate", "pretrain")
+"""Each split draws from its own branch of the seed, so that no sample is in two of them."""
+
+KNOWN = (*NOISES, *UNSEEN)
+"""Every noise class."""
+
+
+def generator(seed: int, split: str, index: int) -> np.random.Generator:
+    """The random numbers of one sample, the same in whichever process they are drawn."""
+    branch = np.random.SeedSequence(seed, spawn_key=(SPLITS.index(split), index))
+    return np.random.default_rng(branch)
+
+
+@final
+class SyntheticGathers(L.LightningDataModule):
+    """Pairs of a noisy and a clean gather, generated as they are asked for.
+
+    A sample depends on the seed, its split and its index alone.
+
+    Shapes: a batch holds `noisy` and `clean`, (batch, 1, trace, time) float32, and `noise`,
+    (batch,), the index of each gather's class in the split's noises; `dt` is (batch,), s.
+
+    Units: both gathers are divided by the noisy one's `normalise.scale`.
+
+    Args:
+        n_traces: traces a gather.
+        n_samples: samples a trace.
+        dt: the sample interval, s.
+        dx: the distance between traces, m.
+        signals: kinds of gather: reflection, vsp, microseismic.
+        noises: noise classes; by default all.
+        lowest_snr: of the noisy gather, dB.
+        highest_snr: of the noisy gather, dB; each gather's is uniform between the two.
+        clean_share: the share of training gathers without noise, which a denoiser must learn to
+            leave alone.
+        quiet: how long each gather has noise only before its first arrivals, s.
+        test_noises: noise classes of the test split; by default those of `noises`.
+        test_signals: kinds of gather of the test split; by default those of `signals`.
+        gauge: traces that the fibre's gauge length averages over; 1 for point sensors.
+        batch_size: gathers a batch.
+        n_train: gathers an epoch.
+        n_val: gathers for validation.
+        n_test: gathers for the test.
+        num_workers: processes that generate; 0 generates in the training process.
+        seed: seeds all three splits.
+
+    Raises:
+        RecipeError: a kind of gather or noise that does not exist.
+
+    Source: textbook moveout and published descriptions of noise, named in `scionwood_seismic.synth`
+    beside what they describe; the ranges are this project's own choice.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_traces: int = 128,
+        n_samples: int = 128,
+        dt: float = 0.002,
+        dx: float = 12.5,
+        signals: Sequence[str] = SIGNALS,
+        noises: Sequence[str] = tuple(NOISES),
+        lowest_snr: float = -8.0,
+        highest_snr: float = 8.0,
+        clean_share: float = 0.1,
+        quiet: float = 0.0,
+        test_noises: Sequence[str] | None = None,
+        test_signals: Sequence[str] | None = None,
+        gauge: int = 1,
+        batch_size: int = 8,
+        n_train: int = 4000,
+        n_val: int = 40,
+        n_test: int = 100,
+        num_workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        check_names("signals", signals, SIGNALS)
+        check_names("noises", noises, KNOWN)
+        check_names("test_signals", test_signals or signals, SIGNALS)
+        check_names("test_noises", test_noises or noises, KNOWN)
+        check_quiet(quiet, n_samples * dt)
+        self.shape, self.dt, self.dx = (n_traces, n_samples), dt, dx
+        self.signals, self.noises = tuple(signals), tuple(noises)
+        self.test_signals = tuple(test_signals or signals)
+        self.test_noises, self.quiet = tuple(test_noises or noises), round(quiet / dt)
+        self.snr, self.gauge, self.clean_share = (lowest_snr, highest_snr), gauge, clean_share
+        self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
+        self.lengths = {"train": n_train, "val": n_val, "test": n_test}
+
+    def train_dataloader(self) -> DataLoader:
+        """Batches of the training split."""
+        return self._loader("train")
+
+    def val_dataloader(self) -> DataLoader:
+        """Batches of the validation split."""
+        return self._loader("val")
+
+    def test_dataloader(self) -> DataLoader:
+        """Batches of the test split."""
+        return self._loader("test")
+
+    def sample(self, split: str, index: int) -> dict[str, Tensor]:
+        """One pair, (1, trace, time) each, and its noise class; the noise classes take turns."""
+        rng = generator(self.seed, split, index)
+        test = split == "test"
+        noises, signals = (
+            (self.test_noises, self.test_signals) if test else (self.noises, self.signals)
+        )
+        which = index % len(noises)
+        clean = self._clean(rng, str(rng.choice(signals)))
+        snr = rng.uniform(*self.snr)
+        noisy = corrupt(rng, clean, noises[which], snr, dt=self.dt, dx=self.dx)
+        if split == "train" and rng.random() < self.clean_share:
+            noisy = clean
+        noisy, clean = (average_gauge(x, self.gauge) for x in (noisy, clean))
+        unit = scale(noisy)
+        return {
+            "noisy": torch.from_numpy((noisy / unit)[None].astype(np.float32)),
+            "clean": torch.from_numpy((clean / unit)[None].astype(np.float32)),
+            "noise": torch.tensor(which),
+            "dt": torch.tensor(self.dt),
+        }
+
+    def _clean(self, rng: np.random.Generator, kind: str) -> np.ndarray:
+        traces, samples = self.shape
+        events = gather(rng, (traces, samples - self.quiet), dt=self.dt, dx=self.dx, kind=kind)
+        return np.pad(events, ((0, 0), (self.quiet, 0)))
+
+    def _loader(self, split: str) -> DataLoader:
+        return DataLoader(
+            _Split(self, split),
+            batch_size=self.batch_size,
+            num_workers=self.num_workers,
+            drop_last=split == "train",
+        )
+
+
+class _Split(Dataset[dict[str, Tensor]]):
+    def __init__(self, gathers: SyntheticGathers, split: str) -> None:
+        self.gathers, self.split = gathers, split
+
+    def __len__(self) -> int:
+        return self.gathers.lengths[self.split]
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        return self.gathers.sample(self.split, index)
+
+
+def check_names(option: str, given: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse an empty list and unknown names.
+
+    Raises:
+        RecipeError: naming the first that is unknown.
+    """
+    unknown: list[Any] = [name for name in given if name not in known]
+    if unknown or not given:
+        value = f"{option}: {unknown[0] if unknown else 'nothing'}"
+        raise RecipeError(value, f"one or more of {', '.join(known)}", "Correct the name")
+
+
+def check_quiet(quiet: float, length: float) -> None:
+    """Refuse a lead-in without signal that leaves no time for arrivals.
+
+    Raises:
+        RecipeError: `quiet` is negative, or as long as the record; both in s.
+    """
+    if not 0 <= quiet < length:
+        rule = f"at least 0 and less than the record's {length:g} s"
+        raise RecipeError(f"quiet: {quiet}", rule, "Such as a tenth of the record")

@@ -1,0 +1,1 @@
+"""Metrics, classical baselines, figures and reports."""

@@ -1,0 +1,1 @@
+"""A trained denoiser applied to arrays, records and files."""

@@ -1,0 +1,272 @@
+"""Test-time adaptation: fit the LoRA to one gather's own noise, use it, and put it back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal, final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from scionwood import AdapterError
+from scionwood_seismic.data.normalise import live, scale
+from scionwood_seismic.evaluation import metrics
+from scionwood_seismic.inference.arrays import denoise_array
+from scionwood_seismic.kernels import moments
+
+Objective = Literal["matched", "kurtosis"]
+
+Reference = tuple[float, float | None]
+"""Excess kurtosis and natural logarithm of the standard deviation; None: do not match it."""
+
+GAUSSIAN = 3.0
+"""Excess kurtosis above which noise is too unlike Gaussian noise for `kurtosis` to be right."""
+
+HEAVY = 30.0
+"""Excess kurtosis above which a few bursts decide the moments of a window, so that they tell little
+of the rest; adapting to erratic noise all the same lost up to 3 dB."""
+
+
+@final
+@dataclass(frozen=True)
+class Adaptation:
+    """How to adapt to one gather.
+
+    `matched` moves the kurtosis and the standard deviation of what is removed to those of a window
+    without signal. `kurtosis` moves the kurtosis of what is removed to 0, the value of Gaussian
+    noise; it needs no window. That is how the abstract of arXiv 2605.10953 can be read, whose
+    formula could not be: a reconstruction. On erratic noise it is wrong, and then it is refused.
+
+    Attributes:
+        objective: what is matched.
+        window: from and to which time there is no signal, s; `matched` needs it.
+        steps: of Adam.
+        lr: learning rate.
+        anchor: weight of the relative squared change of the result.
+        enough: no adaptation where the objective is below this to begin with.
+        tolerance: by how much the leakage may rise; where it rises more, the adaptation is rolled
+            back. Leakage is the mean local similarity of the result and what is removed, less that
+            inside the window, where it comes from noise that is left.
+        tiles: the most tiles that are adapted on, spread over the gather.
+    """
+
+    objective: Objective = "matched"
+    window: tuple[float, float] | None = None
+    steps: int = 30
+    lr: float = 1e-2
+    anchor: float = 0.1
+    enough: float = 0.02
+    tolerance: float = 0.2
+    tiles: int = 4
+
+
+@final
+@dataclass(frozen=True)
+class Outcome:
+    """What adapting to a gather did.
+
+    Attributes:
+        verdict: adapted, matched already, refused or rolled back, and why.
+        steps: the step whose weights were used; 0 for those of the run.
+        before: the objective at first.
+        after: the objective with the weights that were used.
+        leakage: see `Adaptation.tolerance`, before and after.
+    """
+
+    verdict: str
+    steps: int = 0
+    before: float = 0.0
+    after: float = 0.0
+    leakage: tuple[float, float] = (0.0, 0.0)
+
+
+@final
+class Adapter:
+    """Adapts a denoiser to one gather after the other; each begins with the run's own weights.
+
+    Only LoRA weights change, and they are put back bit for bit.
+
+    Args:
+        model: a denoiser with a LoRA; see `denoise_array`.
+        options: how to adapt.
+
+    Raises:
+        AdapterError: the model has no LoRA.
+    """
+
+    def __init__(self, model: nn.Module, options: Adaptation) -> None:
+        self.model, self.options = model, options
+        self._lora = [p for name, p in model.named_parameters() if "lora_" in name]
+        if not self._lora:
+            rule = "test-time adaptation changes a LoRA, and this run has none"
+            raise AdapterError("adapter", rule, "Train with `adapter: {name: lora}`")
+
+    def denoise(
+        self,
+        data: np.ndarray,
+        time: np.ndarray,
+        *,
+        tile: int = 256,
+        overlap: int = 64,
+        unit: float | None = None,
+        progress: Callable[[float], None] = lambda share: None,
+    ) -> tuple[np.ndarray, Outcome]:
+        """Denoise one gather after adapting to it.
+
+        The objective is `(s(k) - s(k0))^2 + (ln d - ln d0)^2` with `s(k) = sign(k) ln(1 + |k|)`,
+        k and d the excess kurtosis and the standard deviation of what is removed, and k0, d0 those
+        of the window; to it comes `anchor` times the relative squared change of the result.
+
+        Args:
+            data: (trace, time), any unit.
+            time: of each sample, s.
+            tile: see `denoise_array`.
+            overlap: see `denoise_array`.
+            unit: see `denoise_array`.
+            progress: see `denoise_array`.
+
+        Returns:
+            The denoised gather, and what was done.
+        """
+        signal = data[live(data)]
+        outcome = Outcome("refused: no live trace")
+        with self._episode():
+            if signal.size:
+                unit = unit or scale(signal)
+                with torch.inference_mode(False), torch.enable_grad():
+                    outcome = self._fit(signal / unit, time, tile)
+            result = denoise_array(
+                self.model,
+                data,
+                tile=tile,
+                overlap=overlap,
+                unit=unit,
+                progress=progress,
+            )
+        return result, outcome
+
+    @contextmanager
+    def _episode(self) -> Iterator[None]:
+        """Put the weights back, whatever happens."""
+        kept = [p.detach().clone() for p in self._lora]
+        flags = [p.requires_grad for p in self._lora]
+        try:
+            yield
+        finally:
+            self._put(kept)
+            for p, flag in zip(self._lora, flags, strict=True):
+                p.requires_grad_(flag)
+                p.grad = None
+
+    def _put(self, values: list[Tensor]) -> None:
+        with torch.no_grad():
+            for p, value in zip(self._lora, values, strict=True):
+                p.copy_(value)
+
+    def _fit(self, data: np.ndarray, time: np.ndarray, tile: int) -> Outcome:
+        """Adapt to (trace, time) of about unit amplitude; leaves the weights to use in place."""
+        device = self._lora[0].device
+        reference, obstacle = self._reference(data, time)
+        if obstacle:
+            return Outcome(f"refused: {obstacle}")
+        x = torch.from_numpy(_tiles(data, tile, self.options.tiles)).to(device)
+        inside = np.broadcast_to(self._window(time), data.shape)
+        quiet = torch.from_numpy(_tiles(inside, tile, self.options.tiles)).to(device) > 0
+        with torch.no_grad():
+            first = self.model(x)
+            before = float(_mismatch(x - first, reference))
+        leak = _leak(x, first, quiet)
+        if before < self.options.enough:
+            return Outcome("matched already", 0, before, before, (leak, leak))
+        kept = [p.detach().clone() for p in self._lora]
+        step, after, values = self._descend(x, first, reference, before)
+        self._put(values)
+        with torch.no_grad():
+            leaked = _leak(x, self.model(x), quiet)
+        if step == 0 or leaked > leak + self.options.tolerance:
+            self._put(kept)
+            why = "no step was better" if step == 0 else "more signal would have leaked"
+            return Outcome(f"rolled back: {why}", 0, before, before, (leak, leaked))
+        return Outcome("adapted", step, before, after, (leak, leaked))
+
+    def _window(self, time: np.ndarray) -> np.ndarray:
+        """Which samples lie in the noise window; none without one."""
+        if self.options.window is None:
+            return np.zeros(time.shape, bool)
+        first, last = self.options.window
+        return (time >= first) & (time < last)
+
+    def _descend(
+        self, x: Tensor, first: Tensor, reference: Reference, before: float
+    ) -> tuple[int, float, list[Tensor]]:
+        """The best step, its objective and its weights."""
+        best = (0, before, [p.detach().clone() for p in self._lora])
+        for p in self._lora:
+            p.requires_grad_(True)
+        optimizer = torch.optim.Adam(self._lora, lr=self.options.lr)
+        energy = first.square().sum()
+        for step in range(self.options.steps + 1):
+            y = self.model(x)
+            mismatch = _mismatch(x - y, reference)
+            if (value := mismatch.item()) < best[1]:
+                best = (step, value, [p.detach().clone() for p in self._lora])
+            if step == self.options.steps:
+                break
+            loss = mismatch + self.options.anchor * (y - first).square().sum() / energy
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        return best
+
+    def _reference(self, data: np.ndarray, time: np.ndarray) -> tuple[Reference, str]:
+        """The moments to match, and what stands against adapting, if anything does."""
+        window = self.options.window
+        noise = data if window is None else data[:, self._window(time)]
+        if noise.shape[1] < 8:
+            return (0.0, None), "the noise window holds fewer than 8 samples"
+        found = moments(torch.from_numpy(noise))
+        kurtosis, log_std = float(found.kurtosis), float(found.log_std)
+        if self.options.objective == "matched":
+            if window is None:
+                return (0.0, None), "`matched` needs a noise window"
+            obstacle = f"kurtosis {kurtosis:.0f} of the noise window: bursts decide its moments"
+            return (kurtosis, log_std), obstacle if kurtosis > HEAVY else ""
+        where = "noise window" if window else "gather"
+        obstacle = f"kurtosis {kurtosis:.1f} of the {where}: the noise is not Gaussian"
+        return (0.0, None), obstacle if kurtosis > GAUSSIAN else ""
+
+
+def _mismatch(removed: Tensor, reference: Reference) -> Tensor:
+    found = moments(removed.flatten(), dims=(-1,))
+    total = (_compress(found.kurtosis) - _compress(torch.tensor(reference[0]))).square()
+    if reference[1] is not None:
+        total = total + (found.log_std - reference[1]).square()
+    return total
+
+
+def _compress(kurtosis: Tensor) -> Tensor:
+    """`sign(k) ln(1 + |k|)`: spikes give kurtoses in the hundreds."""
+    return kurtosis.sign() * torch.log1p(kurtosis.abs())
+
+
+def _leak(noisy: Tensor, estimate: Tensor, quiet: Tensor) -> float:
+    similarity = metrics.local_similarity(estimate, noisy - estimate)
+    if not quiet.any() or quiet.all():
+        return float(similarity.mean())
+    return float(similarity[~quiet].mean() - similarity[quiet].mean())
+
+
+def _tiles(data: np.ndarray, tile: int, most: int) -> np.ndarray:
+    """Up to `most` tiles, (tile, 1, trace, time) float32, spread evenly over the gather."""
+    size = [min(tile, length) for length in data.shape]
+    starts = [
+        np.linspace(0, length - n, max(1, round(length / n))).astype(int)
+        for length, n in zip(data.shape, size, strict=True)
+    ]
+    corners = [(i, j) for i in starts[0] for j in starts[1]]
+    chosen = {corners[k] for k in np.linspace(0, len(corners) - 1, most).astype(int)}
+    views = [data[i : i + size[0], j : j + size[1]] for i, j in sorted(chosen)]
+    return np.stack(views)[:, None].astype(np.float32)

@@ -1,0 +1,116 @@
+"""Denoise a gather of any size: one scale a gather, overlapping tiles, a smooth blend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import nn
+
+from scionwood_seismic.data.normalise import live, scale
+
+
+def denoise_array(
+    model: nn.Module,
+    data: np.ndarray,
+    *,
+    tile: int = 256,
+    overlap: int = 64,
+    batch: int = 4,
+    unit: float | None = None,
+    progress: Callable[[float], None] = lambda share: None,
+) -> np.ndarray:
+    """Denoise one gather, amplitudes kept: `f(a x) = a f(x)` for a > 0, up to rounding.
+
+    The gather is divided by one number and multiplied by it again, so that tiles agree where they
+    meet. Traces that are constant or hold a value that is not finite come back bit for bit as they
+    are, and the model does not see them.
+
+    Args:
+        model: maps (batch, 1, trace, time) of about unit amplitude to the same.
+        data: (trace, time), any unit.
+        tile: the tile's size along both axes.
+        overlap: how far neighbouring tiles overlap; less than `tile`.
+        batch: tiles a forward pass.
+        unit: the amplitude to divide by, where `data` is a part of a gather; else its own.
+        progress: called with the share of the gather that each step finished, in (0, 1].
+
+    Returns:
+        (trace, time) float32, in the unit of `data`.
+    """
+    result = data.astype(np.float32)
+    alive = live(data)
+    signal = data if alive.all() else data[alive]
+    if signal.size == 0:
+        progress(1.0)
+        return result
+    unit = unit or scale(signal)
+    # In float64, since a unit such as 1e-40 is none in float32; the arrays themselves are large.
+    scaled = np.empty(signal.shape, np.float32)
+    np.divide(signal, unit, out=scaled, dtype=np.float64, casting="same_kind")
+    blended = _blend(model, scaled, tile, overlap, batch, progress)
+    np.multiply(blended, unit, out=blended, dtype=np.float64, casting="same_kind")
+    result[alive] = blended
+    return result
+
+
+@torch.inference_mode()
+def _blend(
+    model: nn.Module,
+    data: np.ndarray,
+    tile: int,
+    overlap: int,
+    batch: int,
+    progress: Callable[[float], None],
+) -> np.ndarray:
+    """The weighted mean of overlapping tiles, float32."""
+    device = next(model.parameters()).device
+    size = min(tile, data.shape[0]), min(tile, data.shape[1])
+    starts = [_starts(length, tile, overlap) for length in data.shape]
+    flanks = [_window(n, full, overlap) for n, full in zip(size, data.shape, strict=True)]
+    window = np.outer(*flanks).astype(np.float32)
+    corners = [(i, j) for i in starts[0] for j in starts[1]]
+    total = np.zeros(data.shape, np.float32)
+    for some in _chunks(corners, batch):
+        views = [(slice(i, i + size[0]), slice(j, j + size[1])) for i, j in some]
+        stack = torch.from_numpy(np.stack([data[view] for view in views])[:, None]).to(device)
+        for view, part in zip(views, model(stack)[:, 0].float().cpu().numpy(), strict=True):
+            total[view] += window * part
+        progress(len(some) / len(corners))
+    # Tiles are a grid, so the sum of their windows is an outer product too.
+    across, along = (
+        _sum(flank, at, length)
+        for flank, at, length in zip(flanks, starts, data.shape, strict=True)
+    )
+    total /= across[:, None]
+    total /= along
+    return total
+
+
+def _sum(flank: np.ndarray, starts: list[int], length: int) -> np.ndarray:
+    """The weights of all tiles along one axis."""
+    total = np.zeros(length, np.float32)
+    for at in starts:
+        total[at : at + len(flank)] += flank
+    return total
+
+
+def _starts(length: int, tile: int, overlap: int) -> list[int]:
+    """Where tiles begin; the last one ends with the data."""
+    last = max(0, length - tile)
+    return [*range(0, last, tile - overlap), last]
+
+
+def _window(size: int, length: int, overlap: int) -> np.ndarray:
+    """Hann flanks over the overlap, never zero; flat where one tile covers all."""
+    weights = np.ones(size)
+    if size < length:
+        flank = np.hanning(2 * overlap + 2)[1 : overlap + 1]
+        weights[:overlap] *= flank
+        weights[-overlap:] *= flank[::-1]
+    return weights
+
+
+def _chunks(items: list[tuple[int, int]], size: int) -> Iterator[list[tuple[int, int]]]:
+    return (items[i : i + size] for i in range(0, len(items), size))

@@ -1,0 +1,1 @@
+"""Networks: vision transformers, decoders and how their weights load."""

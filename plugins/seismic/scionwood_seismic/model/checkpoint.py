@@ -1,0 +1,86 @@
+"""Read a weights file in any of the layouts in which it is handed out, and load it strictly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+
+from scionwood import WeightsError
+from scionwood_seismic.model.family import Family
+from scionwood_seismic.model.layouts import from_transformers, without_zero_biases
+
+WRAPPERS = ("state_dict", "model")
+"""Keys under which training scripts put the weights."""
+
+LONGEST = 240
+"""Characters of a reason; a wrong file may lack hundreds of keys."""
+
+
+def load_checkpoint(encoder: nn.Module, path: Path, family: Family, size: str) -> dict[str, str]:
+    """Load weights from a `.safetensors` file, or from a file of torch that holds tensors only.
+
+    Args:
+        encoder: is changed in place; it has one input channel, the file one or three.
+        path: of the file.
+        family: of the encoder.
+        size: of the encoder.
+
+    Returns:
+        The metadata of the file; empty for a file of torch.
+
+    Raises:
+        WeightsError: the file is unreadable, holds more than tensors, or has other weights.
+    """
+    try:
+        state, facts = _read(path)
+        state = without_zero_biases(from_transformers(state), encoder)
+        state = family.to_timm(state, encoder)
+        _sum_channels(state, f"{family.stem}.weight")
+        encoder.load_state_dict(state)
+        _check_finite(encoder)
+    except Exception as error:  # a hostile file can break its reader in any way
+        rule = f"cannot load {family.sizes[size]} of size {size!r} ({_reason(error)})"
+        raise WeightsError(str(path), rule, family.remedy(size)) from error
+    return facts
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    if path.suffix == ".safetensors":
+        with safe_open(path, framework="pt") as file:
+            names = file.keys()
+            return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
+    content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    for key in WRAPPERS:
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict) or not all(isinstance(x, Tensor) for x in content.values()):
+        raise ValueError("it is no dictionary of tensors")
+    return dict(content), {}
+
+
+def _sum_channels(state: dict[str, Tensor], name: str) -> None:
+    """Sum three input channels, which is what a gather repeated three times would see."""
+    weight = state[name]
+    if weight.ndim == 4 and weight.shape[1] == 3:
+        state[name] = weight.float().sum(1, keepdim=True)
+
+
+def _check_finite(encoder: nn.Module) -> None:
+    for name, parameter in encoder.named_parameters():
+        if not parameter.isfinite().all():
+            raise ValueError(f"{name} holds NaN or infinity")
+
+
+def _reason(error: Exception) -> str:
+    """One line: of a failed `load_state_dict`, which has hundreds, the one that says most."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].startswith("Error(s) in loading"):
+        lines = [line for line in lines if line.startswith("size mismatch")] or lines[1:]
+    first = lines[0] if lines else type(error).__name__
+    if isinstance(error, KeyError):
+        first = f"it has no {first}"
+    return first if len(first) <= LONGEST else f"{first[:LONGEST]}..."

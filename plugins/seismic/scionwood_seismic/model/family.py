@@ -1,0 +1,78 @@
+"""What is known of a family of pretrained encoders: sizes, licence, layout of its files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, final
+
+from torch import Tensor
+
+from scionwood_seismic.model.unet import DenoisingUNet
+
+
+@final
+@dataclass(frozen=True)
+class Licence:
+    """The licence of pretrained weights.
+
+    Attributes:
+        name: as its text calls it.
+        url: of its text.
+        restricted: it asks more of a user than Apache-2.0 does, so loading the weights says so.
+    """
+
+    name: str
+    url: str
+    restricted: bool
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.url})"
+
+
+APACHE = Licence("Apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0", restricted=False)
+
+
+@final
+@dataclass(frozen=True)
+class Family:
+    """Encoders of one architecture in several sizes.
+
+    Attributes:
+        title: for the card.
+        network: encoder -> the denoiser around it.
+        sizes: our name of each size, and timm's.
+        tags: timm's names of the published weights; the first is the default.
+        licence: of the published weights.
+        source: the paper.
+        stem: the first convolution, whose three input channels are summed to one.
+        layer_scale: timm's option for the initial LayerScale.
+        to_timm: (state dict, model) -> the state dict in timm's names, from those of upstream.
+        tiny: options that shrink `sizes["tiny"]`; empty where there is no such size.
+        shipped: the file in this package with weights of size `tiny`; empty where there is none.
+        always: further options of timm.
+    """
+
+    title: str
+    network: Callable[..., DenoisingUNet]
+    sizes: Mapping[str, str]
+    tags: tuple[str, ...]
+    licence: Licence
+    source: str
+    stem: str
+    layer_scale: str
+    to_timm: Callable[[dict[str, Tensor], Any], dict[str, Tensor]]
+    tiny: Mapping[str, int] = field(default_factory=dict)
+    shipped: str = ""
+    always: Mapping[str, Any] = field(default_factory=dict)
+
+    def remedy(self, size: str) -> str:
+        """What to do where the weights of a size cannot be had."""
+        if size == "tiny":
+            choices = "`none`, `shipped`" if self.shipped else "`none`"
+            return f"Give `weights` {choices} or the path of a file with weights of size 'tiny'"
+        return (
+            f"Give `weights` the path of a file with the weights of {self.sizes[size]} "
+            "(.safetensors or .pth), which Meta and the Hugging Face hub give out under the "
+            f"{self.licence}; or `weights: none`"
+        )

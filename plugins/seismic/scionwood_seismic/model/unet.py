@@ -1,0 +1,201 @@
+"""Networks of an encoder and the decoder: how each kind of encoder gives maps of stride 16."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, final
+
+import torch
+from timm.layers import LayerNorm2d
+from timm.models.convnext import ConvNeXt
+from timm.models.eva import Eva
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from scionwood_seismic.model.decoder import Decoder
+
+STRIDE = 16
+"""Samples between two columns of the maps that the decoder takes."""
+
+LEVELS = 4
+"""Maps that the decoder takes."""
+
+COMMON = 128
+"""Channels that each map of a ConvNeXt is projected to."""
+
+VIT_ATTENTION, VIT_MLP = r"attn\.(qkv|proj)", r"mlp\.(fc1|fc1_g|fc1_x|fc2)"
+VIT_TARGETS = {
+    # Anchored at the blocks, since a bare `proj` would also hit the patch embedding.
+    "attention": rf"encoder\.blocks\.\d+\.{VIT_ATTENTION}",
+    "mlp": rf"encoder\.blocks\.\d+\.{VIT_MLP}",
+    "all-linear": rf"encoder\.blocks\.\d+\.({VIT_ATTENTION}|{VIT_MLP})",
+}
+CONVNEXT_MLP = r"encoder\.stages\.\d+\.blocks\.\d+\.mlp\.(fc1|fc2)"
+# No preset for the depthwise convolutions: LoRA in peft demands a rank that is a multiple of their
+# groups (96 and more), and cannot merge them.
+CONVNEXT_TARGETS = {"mlp": CONVNEXT_MLP, "all-linear": CONVNEXT_MLP}
+
+
+class DenoisingUNet(nn.Module, ABC):
+    """An encoder's maps of four depths and a convolutional detail path give a denoised gather.
+
+    Args:
+        encoder: with one input channel.
+        decoder: what turns the encoder's maps into a gather.
+        targets: presets, patterns of the encoder's layers that an adapter may go to.
+        head: the modules that train beside an adapter.
+        card: entries for the model card.
+    """
+
+    multiple: ClassVar[int]
+    """Gathers are padded to a multiple of this."""
+
+    encoder: Any  # of timm, whose methods a Module does not promise
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: Decoder,
+        *,
+        targets: Mapping[str, str],
+        head: tuple[str, ...],
+        card: Mapping[str, str],
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster on CPUs
+        self.decoder = decoder
+        self.adapter_targets, self.head, self.card = dict(targets), head, dict(card)
+
+    @abstractmethod
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """Four maps (batch, channel, trace / 16, time / 16) of a padded gather."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Denoise gathers of any size.
+
+        Args:
+            x: (batch, 1, trace, time), of about unit amplitude; see `normalise.scale`.
+
+        Returns:
+            The same shape and units.
+        """
+        traces, times = x.shape[-2:]
+        pad = (0, -times % self.multiple, 0, -traces % self.multiple)
+        x = F.pad(x, pad, mode="replicate")
+        denoised: Tensor = self.decoder(x, self.maps(x))
+        return denoised[..., :traces, :times]
+
+    def example_input(self) -> tuple[Tensor, ...]:
+        """Two gathers of 32 traces and 48 samples."""
+        return (torch.randn(2, 1, 32, 48, generator=torch.Generator().manual_seed(0)),)
+
+
+@final
+class ViTUNet(DenoisingUNet):
+    """A Vision Transformer, whose blocks all have maps of one size.
+
+    Args:
+        encoder: a ViT with one input channel. Where its patch is not 16 samples long, the gather
+            is resampled for it so that its maps are of stride 16 all the same.
+        trained_stem: the encoder's weights are random, so its patch embedding trains with the head.
+        width: channels of the decoder at half resolution.
+        scales: strides of the decoder's own path, 2, 4 and 8, or fewer: then the encoder must
+            see what is coarser.
+        predict: what the decoder models, "noise" or "clean".
+        card: entries for the model card.
+    """
+
+    multiple = STRIDE
+
+    def __init__(
+        self,
+        encoder: Eva | VisionTransformer,
+        *,
+        trained_stem: bool,
+        width: int,
+        scales: int,
+        predict: str,
+        card: Mapping[str, str],
+    ) -> None:
+        super().__init__(
+            encoder,
+            Decoder(encoder.embed_dim, LEVELS, width=width, scales=scales, predict=predict),
+            targets=VIT_TARGETS,
+            head=("decoder", "encoder.patch_embed") if trained_stem else ("decoder",),
+            card=card,
+        )
+        depth = len(encoder.blocks)
+        self._depths = [(i + 1) * depth // LEVELS - 1 for i in range(LEVELS)]
+        self._patch: int = encoder.patch_embed.patch_size[0]
+
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """The maps after a quarter, half, three quarters and all of the blocks, normalised."""
+        if self._patch != STRIDE:
+            size = [length // STRIDE * self._patch for length in x.shape[-2:]]
+            x = F.interpolate(x, size, mode="bilinear", align_corners=False, antialias=True)
+        found: list[Tensor] = self.encoder.forward_intermediates(
+            x, indices=self._depths, norm=True, intermediates_only=True
+        )
+        return found
+
+
+@final
+class ConvNeXtUNet(DenoisingUNet):
+    """A ConvNeXt, whose four stages have strides 4, 8, 16 and 32.
+
+    Maps finer than stride 16 are averaged, the coarser one is repeated; then each is normalised and
+    projected to a common number of channels, by layers that belong to the head.
+
+    Args:
+        encoder: a ConvNeXt with one input channel; its classifier is taken off.
+        trained_stem: the encoder's weights are random, so its stem trains with the head.
+        width: channels of the decoder at half resolution.
+        scales: strides of the decoder's own path, 2, 4 and 8, or fewer: then the encoder must
+            see what is coarser.
+        predict: what the decoder models, "noise" or "clean".
+        card: entries for the model card.
+    """
+
+    multiple = 32
+
+    def __init__(
+        self,
+        encoder: ConvNeXt,
+        *,
+        trained_stem: bool,
+        width: int,
+        scales: int,
+        predict: str,
+        card: Mapping[str, str],
+    ) -> None:
+        super().__init__(
+            encoder,
+            Decoder(COMMON, LEVELS, width=width, scales=scales, predict=predict),
+            targets=CONVNEXT_TARGETS,
+            head=("decoder", "project", *(("encoder.stem",) if trained_stem else ())),
+            card=card,
+        )
+        # Nothing reads the classifier's norm, so nothing would train it.
+        self.encoder.head = nn.Identity()
+        widths = [stage["num_chs"] for stage in self.encoder.feature_info]
+        self.project = nn.ModuleList(
+            nn.Sequential(LayerNorm2d(each), nn.Conv2d(each, COMMON, 1)) for each in widths
+        )
+
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """The map of each stage, resampled to stride 16 and projected."""
+        stages = self.encoder.forward_intermediates(x, indices=LEVELS, intermediates_only=True)
+        width = x.shape[-1] // STRIDE
+        return [
+            project(_resampled(stage, width))
+            for project, stage in zip(self.project, stages, strict=True)
+        ]
+
+
+def _resampled(stage: Tensor, width: int) -> Tensor:
+    if stage.shape[-1] > width:
+        return F.avg_pool2d(stage, stage.shape[-1] // width)
+    return F.interpolate(stage, scale_factor=width / stage.shape[-1], mode="nearest")

@@ -1,0 +1,1 @@
+"""Tasks: denoising, blind adaptation, and where training starts."""
