@@ -22,7 +22,11 @@ import seismic
 from text import MARK, fill
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("plugins/*/*.md"))]
+PLACES = ("docs/*.md", "docs/results/*.md", "plugins/*/*.md")
+PAGES = [
+    ROOT / "README.md",
+    *(page for place in PLACES for page in sorted(ROOT.glob(place))),
+]
 FIELDS = (bangla, biomed, crash, kernels, methods, pde, seismic)
 TABLES = {name: make for field in FIELDS for name, make in field.TABLES.items()}
 
