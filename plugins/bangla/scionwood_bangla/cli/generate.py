@@ -58,7 +58,7 @@ def generate(
     """
     from scionwood_bangla.checker import check_text
     from scionwood_bangla.checker.report import as_json, as_text
-    from scionwood_bangla.data.restate import faults_of
+    from scionwood_bangla.checker.restate import faults_of
     from scionwood_bangla.evaluation.baselines import told
     from scionwood_bangla.inference import Decoding
     from scionwood_bangla.text.examples import Message

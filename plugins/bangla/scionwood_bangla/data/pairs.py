@@ -10,7 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from scionwood import ReadError, atomic_path
-from scionwood_bangla.data.restate import faults_of, is_right, restate, unsettle
+from scionwood_bangla.checker.restate import faults_of, is_right, restate, unsettle
 from scionwood_bangla.lexicon import LEVELS
 from scionwood_bangla.text.examples import Example, Message, levels_of
 from scionwood_bangla.text.normalise import normalise

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from scionwood import RecipeError
-from scionwood_bangla.data.restate import is_right
+from scionwood_bangla.checker.restate import is_right
 from scionwood_bangla.evaluation.baselines import ANSWERS, METHODS, WITH_ADAPTER, ask
 from scionwood_bangla.evaluation.measures import table_of, values
 from scionwood_bangla.evaluation.prompts import Half, prompts

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from scionwood_bangla.checker.render import NOTE, can_draw, family
+from scionwood_bangla.evaluation.fonts import NOTE, can_draw, family
 from scionwood_bangla.lexicon import LEVELS
 
 COLOURS = {"tui": "#E69F00", "tumi": "#56B4E9", "apni": "#009E73"}

@@ -121,4 +121,4 @@ def misses(half: Half = "all") -> Iterator[tuple[str, Sentence]]:
 
 
 def _data(name: str) -> str:
-    return (files("scionwood_bangla") / "data" / name).read_text("utf-8")
+    return (files("scionwood_bangla.evaluation") / name).read_text("utf-8")

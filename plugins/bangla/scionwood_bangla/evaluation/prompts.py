@@ -50,7 +50,7 @@ def prompts(part: Part = "all", half: Half = "all") -> list[Prompt]:
         part: all of them, those for a sentence or two (`plain`), or the others (`hard`).
         half: `dev`, `test` or `all`.
     """
-    text = (files("scionwood_bangla") / "data" / "prompts.jsonl").read_text("utf-8")
+    text = (files("scionwood_bangla.evaluation") / "prompts.jsonl").read_text("utf-8")
     found = [_prompt(json.loads(line)) for line in text.splitlines()]
     wanted = [item for item in found if part == "all" or item.hard == (part == "hard")]
     return [item for item in wanted if half in ("all", item.half)]

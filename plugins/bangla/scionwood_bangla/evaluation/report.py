@@ -12,9 +12,9 @@ from random import Random
 from typing import Any
 
 from scionwood import OutputExistsError, atomic_path
-from scionwood_bangla.checker.render import page, table
 from scionwood_bangla.evaluation.baselines import METHODS
 from scionwood_bangla.evaluation.compare import Evaluation, Row, right
+from scionwood_bangla.evaluation.fonts import page, table
 from scionwood_bangla.evaluation.measures import MEASURES
 
 NAMES = ("evaluation.csv", "evaluation.json", "evaluation.png", "evaluation.html")

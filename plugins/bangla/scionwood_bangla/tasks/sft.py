@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from scionwood import RecipeError, Task
-from scionwood_bangla.data.restate import is_right
+from scionwood_bangla.checker.restate import is_right
 from scionwood_bangla.tasks.causal import check_isolated, inner, loss_of, splits_at_head
 
 if TYPE_CHECKING:

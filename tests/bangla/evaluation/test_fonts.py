@@ -10,7 +10,7 @@ from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw, ImageFont, features
 
-from scionwood_bangla.checker import render
+from scionwood_bangla.evaluation import fonts
 from scionwood_bangla.evaluation.figures import register_match
 from scionwood_bangla.lexicon import LEVELS
 
@@ -36,7 +36,7 @@ def rows(suite="handwritten"):
 
 
 def test_the_font_of_the_package_has_every_bangla_letter_of_the_labels():
-    path = render.font_path()
+    path = fonts.font_path()
     assert path is not None
     letters = FT2Font(path).get_charmap()
     assert {ord(letter) for letter in "তুই তুমি আপনি ক্ষ র‍্য।০১২৩৪৫৬৭৮৯"} <= {*letters, 0x200D}
@@ -44,8 +44,8 @@ def test_the_font_of_the_package_has_every_bangla_letter_of_the_labels():
 
 @pytest.mark.parametrize("conjunct", CONJUNCTS)
 def test_matplotlib_joins_a_conjunct_into_one_glyph(conjunct):
-    assert render.can_draw()
-    font = FT2Font(render.font_path())
+    assert fonts.can_draw()
+    font = FT2Font(fonts.font_path())
     font.set_size(48, 72)
     font.set_text(conjunct)
     assert font.get_num_glyphs() == 1
@@ -56,10 +56,10 @@ def test_matplotlib_joins_a_conjunct_into_one_glyph(conjunct):
 
 @pytest.mark.skipif(not features.check("raqm"), reason="this Pillow was built without raqm")
 def test_a_conjunct_is_shaped_as_harfbuzz_shapes_it():
-    shaped = ImageFont.truetype(str(render.font_path()), 48, layout_engine=ImageFont.Layout.RAQM)
-    plain = ImageFont.truetype(str(render.font_path()), 48, layout_engine=ImageFont.Layout.BASIC)
+    shaped = ImageFont.truetype(str(fonts.font_path()), 48, layout_engine=ImageFont.Layout.RAQM)
+    plain = ImageFont.truetype(str(fonts.font_path()), 48, layout_engine=ImageFont.Layout.BASIC)
     assert shaped.getlength("ক্ষ") < 0.9 * plain.getlength("ক্ষ")
-    font = FT2Font(render.font_path())
+    font = FT2Font(fonts.font_path())
     font.set_size(48, 72)
     font.set_text("ক্ষ")
     assert font.get_width_height()[0] / 64 == pytest.approx(shaped.getlength("ক্ষ"), rel=0.1)
@@ -67,7 +67,7 @@ def test_a_conjunct_is_shaped_as_harfbuzz_shapes_it():
 
 def test_a_vowel_sign_stands_before_its_letter():
     # The sign of ki is written on the left of ka, though its code follows it.
-    font = ImageFont.truetype(str(render.font_path()), 60, layout_engine=ImageFont.Layout.RAQM)
+    font = ImageFont.truetype(str(fonts.font_path()), 60, layout_engine=ImageFont.Layout.RAQM)
     pictures = []
     for text in ("কি", "ক"):
         image = Image.new("L", (120, 100))
@@ -82,12 +82,12 @@ def test_a_figure_draws_bangla_without_a_missing_glyph(tmp_path):
         warnings.simplefilter("error")
         register_match([*rows(), *rows("unseen")]).savefig(tmp_path / "match.png", dpi=60)
     assert (tmp_path / "match.png").stat().st_size > 5000
-    assert render.family() in font_manager.fontManager.get_font_names()
+    assert fonts.family() in font_manager.fontManager.get_font_names()
 
 
 def test_without_a_font_labels_are_latin_and_the_figure_says_why(monkeypatch, tmp_path):
-    monkeypatch.setattr(render, "font_path", lambda: None)
-    assert render.family() is None
+    monkeypatch.setattr(fonts, "font_path", lambda: None)
+    assert fonts.family() is None
     figure = register_match(rows())
     figure.savefig(tmp_path / "match.png", dpi=60)
     texts = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
@@ -96,7 +96,7 @@ def test_without_a_font_labels_are_latin_and_the_figure_says_why(monkeypatch, tm
 
 
 def test_a_page_brings_its_font_and_escapes_what_it_shows():
-    found = render.page("ক < খ", [render.table(("a", "b"), [("<b>", "-0.5 [1, 2]")])])
+    found = fonts.page("ক < খ", [fonts.table(("a", "b"), [("<b>", "-0.5 [1, 2]")])])
     assert "@font-face" in found
     assert "Noto Sans Bengali" in found
     assert "<h1>ক &lt; খ</h1>" in found

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from scionwood_bangla.data.restate import is_right
+from scionwood_bangla.checker.restate import is_right
 from scionwood_bangla.evaluation.baselines import ANSWERS
 from scionwood_bangla.evaluation.measures import table_of, values
 from scionwood_bangla.evaluation.prompts import prompts

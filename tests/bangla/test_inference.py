@@ -11,7 +11,7 @@ from peft import LoraConfig
 from scionwood import RecipeError, TrainingError, attach, save_adapter
 from scionwood.cli import main
 from scionwood_bangla.backbones import causal_lm
-from scionwood_bangla.data.restate import faults_of
+from scionwood_bangla.checker.restate import faults_of
 from scionwood_bangla.evaluation.baselines import told
 from scionwood_bangla.evaluation.prompts import prompts
 from scionwood_bangla.inference import Answer, Decoding, Writer

@@ -12,9 +12,9 @@ from peft import PeftModel
 from scionwood import RecipeError, attach, fit, load_adapter, load_run, merge, resolve
 from scionwood.adapters.methods import config_class
 from scionwood_bangla.backbones import causal_lm
+from scionwood_bangla.checker.restate import is_right
 from scionwood_bangla.data.conversations import Files, Generated
 from scionwood_bangla.data.packing import Collate
-from scionwood_bangla.data.restate import is_right
 from scionwood_bangla.model.weights import FOLDER
 from scionwood_bangla.tasks.sft import Sft
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from scionwood_bangla.evaluation.prompts import prompts
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "plugins" / "bangla"
 
 

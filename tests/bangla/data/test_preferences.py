@@ -13,6 +13,7 @@ from peft import LoraConfig
 from scionwood import ReadError, RecipeError, attach
 from scionwood.cli import main
 from scionwood_bangla.backbones import causal_lm
+from scionwood_bangla.checker.restate import faults_of, is_right, restate, unsettle
 from scionwood_bangla.data.pairs import (
     from_examples,
     preferred,
@@ -20,7 +21,6 @@ from scionwood_bangla.data.pairs import (
     write_preferences,
 )
 from scionwood_bangla.data.preferences import Preferences
-from scionwood_bangla.data.restate import faults_of, is_right, restate, unsettle
 from scionwood_bangla.generator.make import examples
 from scionwood_bangla.inference import Answer
 from scionwood_bangla.lexicon import LEVELS
