@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sysconfig
-from functools import cache, lru_cache
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
@@ -74,9 +74,17 @@ def choose(device: str, dtype: torch.dtype, rows: int, width: int, rank: int) ->
     raise AssertionError(f"the table of {device} ends without a rule for every shape")
 
 
-@cache
 def obstacle() -> str:
-    """Why Triton cannot serve here, or "": its first launch builds a C extension of Python."""
+    """Return why Triton cannot run kernels on CUDA here, or an empty string if it can.
+
+    The first launch of a Triton kernel builds a C extension of Python. It therefore needs a C
+    compiler and Python's headers. A missing GPU is not a reason: the device of the tensors decides.
+
+    Example:
+        >>> from scionwood.kernels import obstacle
+        >>> isinstance(obstacle(), str)
+        True
+    """
     if find_spec("triton") is None:
         return "triton is not installed: pip install 'scionwood[gpu]'"
     if not (os.environ.get("CC") or which("gcc") or which("clang")):

@@ -1,0 +1,125 @@
+"""The public names are lazy at run time and typed for a type checker.
+
+The stubs use `from module import name as name`, which every type checker reads as a re-export. Only
+mypy runs here.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+CORE = Path(import_module("scionwood").__file__).parent
+PACKAGES = ["scionwood", "scionwood.adapters", "scionwood.kernels", "scionwood.training"]
+
+PROGRAM = """\
+import scionwood
+import scionwood.adapters
+import scionwood.kernels
+import scionwood.training
+
+reveal_type(scionwood.fit)
+reveal_type(scionwood.attach)
+reveal_type(scionwood.adapters.report)
+reveal_type(scionwood.kernels.lora_linear)
+reveal_type(scionwood.kernels.obstacle)
+reveal_type(scionwood.training.Task)
+scionwood.fit("x", no_such_option=3)
+scionwood.no_such_name
+"""
+
+SETTINGS = """\
+[mypy]
+python_version = 3.11
+strict = True
+[mypy-torch.*,lightning.*,peft.*,torchdata.*,safetensors.*,transformers.*,jsonargparse.*]
+follow_imports = skip
+ignore_missing_imports = True
+[mypy-numpy.*,matplotlib.*,rich.*,yaml.*,tensorboard.*]
+follow_imports = skip
+ignore_missing_imports = True
+"""
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory) -> list[str]:
+    """The lines that mypy prints for the program above."""
+    folder = tmp_path_factory.mktemp("typing")
+    (folder / "program.py").write_text(PROGRAM)
+    (folder / "mypy.ini").write_text(SETTINGS)
+    mypy = [sys.executable, "-m", "mypy", "--cache-dir", "cache", "program.py"]
+    run = subprocess.run(mypy, cwd=folder, capture_output=True, text=True)
+    assert run.returncode == 1, run.stdout + run.stderr
+    return run.stdout.splitlines()
+
+
+def revealed(checked: list[str]) -> list[str]:
+    return re.findall(r'Revealed type is "(.*)"', "\n".join(checked))
+
+
+def test_functions_and_classes_have_types(checked):
+    types = revealed(checked)
+    assert len(types) == 6
+    for text in types:
+        assert text.startswith(("def (", "Overload(")), text
+
+
+def test_the_arguments_of_fit_are_known(checked):
+    assert "recipe" in revealed(checked)[0]
+    errors = [line for line in checked if "no_such_option" in line]
+    assert len(errors) == 1, checked
+    assert 'Unexpected keyword argument "no_such_option" for "fit"' in errors[0]
+
+
+def test_an_unknown_name_is_an_error(checked):
+    assert any('has no attribute "no_such_name"' in line for line in checked)
+
+
+def stub(package: str) -> dict[str, str]:
+    """The names in a package's stub, each with the module that it is imported from."""
+    file = Path(import_module(package).__file__).with_suffix(".pyi")
+    return {
+        alias.name: statement.module
+        for statement in ast.parse(file.read_text("utf-8")).body
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+    }
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_name_of_a_stub_resolves_at_run_time(package):
+    module = import_module(package)
+    homes = stub(package)
+    assert set(module.__all__) <= set(homes) <= set(dir(module))
+    for name, home in homes.items():
+        value = getattr(module, name)
+        if home == package:
+            assert value is import_module(f"{package}.{name}")
+        else:
+            assert value is getattr(import_module(home), name)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_public_name_is_also_the_name_of_a_module(package):
+    """Python sets the attribute of a package when it imports a module of the same name."""
+    folder = Path(import_module(package).__file__).parent
+    for name in import_module(package).__all__:
+        assert not (folder / f"{name}.py").exists(), f"{package}.{name}"
+        assert not (folder / name).exists(), f"{package}.{name}"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_an_unknown_attribute_is_refused_at_run_time(package):
+    with pytest.raises(AttributeError, match="no attribute 'no_such_name'"):
+        _ = import_module(package).no_such_name
+
+
+def test_submodules_resolve_without_an_import():
+    program = "import scionwood; assert scionwood.kernels.obstacle is scionwood.obstacle"
+    subprocess.run([sys.executable, "-c", program], check=True)
