@@ -1,12 +1,11 @@
 """Adapter methods on one vision, one mesh, one 3D-field and one language task.
 
-    python benchmarks/methods                       # what is not in results/ yet; then the report
+    python benchmarks/methods                       # what the table lacks; then the report
     python benchmarks/methods --tasks vision mesh   # two halves can run side by side
-    python benchmarks/methods --report              # the CSV, docs/study.md and its figure only
+    python benchmarks/methods --report              # docs/study.md and its figure only
 
-A method is a folder `experiments/<task>/<method>/<name>` with the `adapter_config.json` of peft
-and, over the defaults, `training_params.json`: the layout of peft's method comparison. Add a folder
-and run again. About forty minutes of one core for everything.
+The experiments stand in `experiments.yaml`, the results in `benchmarks/results/methods.csv`. Add an
+experiment and run again. Everything takes about forty minutes of one core.
 """
 
 from __future__ import annotations
@@ -25,11 +24,10 @@ import torch
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
 from methods import plane, report
-from methods.arms import Experiment, experiments, register
+from methods.experiments import Experiment, experiments, register
 from methods.run import Bench, done
 from methods.tasks import PLACES, make
 
-HERE = Path(__file__).parent
 NOISE = (
     ".*is_gradient_checkpointing",  # transformers warns of its own attribute when peft looks at it
     "Sparse invariant checks",  # of torch, for peft's SHiRA
@@ -39,8 +37,8 @@ NOISE = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tasks", nargs="*", default=list(PLACES), choices=list(PLACES))
-    parser.add_argument("--methods", nargs="*", help="folders' names; all by default")
-    parser.add_argument("--results", type=Path, default=HERE / "results")
+    parser.add_argument("--methods", nargs="*", help="names of methods; all by default")
+    parser.add_argument("--results", type=Path, default=report.CSV)
     parser.add_argument("--report", action="store_true", help="measure nothing")
     parser.add_argument("--quick", action="store_true", help="tiny: does it run?")
     options = parser.parse_args()
@@ -50,12 +48,13 @@ def main() -> None:
     wanted = chosen(options.tasks, options.methods)
     if options.quick:
         wanted = [each.shortened() for each in wanted]
+    rows = report.read(options.results) if options.results.exists() else []
     for task in [] if options.report else options.tasks:
-        todo = [e for e in wanted if e.task == task and not done(e, options.results)]
+        todo = [e for e in wanted if e.task == task and not done(e, rows)]
         if todo:
             measure(task, todo, options.results, options.quick)
     if not options.quick:
-        report.write(report.collect(options.results))
+        report.write_page()
         plane.draw(report.read(), report.FIGURE)
 
 
@@ -64,7 +63,7 @@ def chosen(tasks: list[str], methods: list[str] | None) -> list[Experiment]:
     known, everything = register(), experiments()
     for name, kind in known.items():
         if not any(e.adapter and e.adapter["peft_type"] == kind for e in everything):
-            print(f"methods/{name} ({kind}) has no folder in experiments/ yet")
+            print(f"methods/{name} ({kind}) has no experiment yet")
     return [
         each
         for each in everything
@@ -92,7 +91,8 @@ def measure(name: str, todo: list[Experiment], results: Path, quick: bool) -> No
     print(f"{name}: before {bench.before}, {time.monotonic() - start:.0f} s", flush=True)
     start = time.monotonic()
     for number, experiment in enumerate(todo, 1):
-        rows = [report.row(record) for record in bench.run(experiment, results)]
+        rows = bench.run(experiment)
+        report.merge(rows, results)
         left = (time.monotonic() - start) / number * (len(todo) - number)
         for row in rows:
             shown = {key: row[key] for key in report.SHOWN if row[key] != ""}

@@ -1,9 +1,8 @@
-"""The CSV of all runs, and the page and the figure made of it."""
+"""The table of all runs, and the page that shows it."""
 
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -19,80 +18,47 @@ PAGE = HERE.parents[1] / "docs" / "study.md"
 FIGURE = PAGE.parent / "figures" / "methods_plane.png"
 MARK = re.compile(r"(<!-- study: ([a-z_]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 METRICS = {
-    "vision": ("test accuracy", "accuracy", True),
-    "mesh": ("test relative RMSE", "relative RMSE", False),
-    "field": ("test vrmse", "VRMSE", False),
-    "language": ("test loss", "nats a character", False),
+    "vision": ("accuracy", "accuracy", True),
+    "mesh": ("relative RMSE", "relative RMSE", False),
+    "field": ("vrmse", "VRMSE", False),
+    "language": ("loss", "nats a character", False),
 }
-"""Of each task: the score's key, its name, and whether higher is better."""
+"""For each task: the key of its score, the score's name, and whether higher is better."""
 UNTOUCHED = "frozen/untouched"
 SHOWN = ("score", "forgetting", "trained", "peak", "step_over_lora", "lr", "error")
 Row = dict[str, Any]
 
 
-def row(record: dict[str, Any]) -> Row:
-    """One run as a line of the CSV; what was not measured is empty."""
-    run, train, meta = record["run_info"], record["train_info"], record["meta_info"]
-    task, method, name = run["experiment_name"].split("/")
-    found = (train["metrics"] or [{}])[-1]
-    before = meta["model_info"]["base"]
-    key, metric, _ = METRICS[task]
-    line = {
-        "task": task,
-        "method": method,
-        "name": name,
-        "seed": run["train_config"]["seed"] if found else "",
-        "status": train["status"],
-        "metric": metric,
-        "score": found.get(key),
-        "score_before": before["new"][key.removeprefix("test ")],
-        "forgetting": found.get("forgetting"),
-        "base_loss_before": before["base"]["loss"],
-        "base_loss": found.get("base loss"),
-        "base_accuracy_before": before["base"].get("accuracy"),
-        "base_accuracy": found.get("base accuracy"),
-        "trained": train["num_trainable_params"],
-        "total": train["num_total_params"],
-        "file_size": train["file_size"],
-        "peak": train["memory_max"],
-        "between_steps": train["memory_between_steps"],
-        **{k: train[k] for k in ("step_ms", "step_over_lora", "step_ci_low", "step_ci_high")},
-        "train_time": train["train_time"],
-        "steps": found.get("step"),
-        "lr": run["train_config"]["lr"],
-        "grid": " ".join(f"{lr:g}" for lr in run["train_config"]["lr_grid"]),
-        "error": run["error_msg"],
-        **meta["package_info"],
-        "python": meta["system_info"]["python"],
-        "machine": meta["system_info"]["processor"],
-        "date": run["created_at"][:10],
-    }
-    return {k: _plain(value) for k, value in line.items()}
+def merge(rows: Sequence[Row], path: Path = CSV) -> None:
+    """Write rows into the table; the former rows of the same experiments go.
 
-
-def _plain(value: Any) -> Any:
-    if value is None:
-        return ""
-    return float(f"{value:.6g}") if isinstance(value, float) else value
-
-
-def collect(results: Path) -> list[Row]:
-    """All runs, in the order of the experiments."""
-    return [row(json.loads(path.read_text("utf-8"))) for path in sorted(results.glob("*.json"))]
-
-
-def write(rows: Sequence[Row]) -> None:
-    """The CSV, and the tables of the page."""
-    with atomic_path(CSV) as part, part.open("w", newline="", encoding="utf-8") as file:
+    Args:
+        rows: of whole experiments, one row for each seed.
+        path: the table, made if it does not exist.
+    """
+    new = {experiment(row) for row in rows}
+    kept = [row for row in read(path) if experiment(row) not in new] if path.exists() else []
+    table = sorted([*kept, *rows], key=lambda row: (*experiment(row), str(row["seed"])))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(table)
+
+
+def experiment(row: Row) -> tuple[str, str, str]:
+    """Task, method and variant of a row."""
+    return row["task"], row["method"], row["name"]
+
+
+def write_page() -> None:
+    """Write the tables of the page."""
     PAGE.write_text(fill(PAGE.read_text("utf-8"), read()), encoding="utf-8")
 
 
-def read() -> list[Row]:
-    """The CSV, every value a string."""
-    with CSV.open(newline="", encoding="utf-8") as file:
+def read(path: Path = CSV) -> list[Row]:
+    """Return the rows of a table, every value a string."""
+    with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -100,11 +66,11 @@ def fill(text: str, rows: Sequence[Row]) -> str:
     """A page with every table made anew."""
     made = {task: partial(scores, rows, task) for task in METRICS}
     made |= {"refused": partial(refused, rows), "costs": partial(costs, rows)}
-    return MARK.sub(lambda found: found[1] + made[found[2]]() + found[3], text)
+    return MARK.sub(lambda mark: mark[1] + made[mark[2]]() + mark[3], text)
 
 
 def scores(rows: Sequence[Row], task: str) -> str:
-    """What each experiment of a task reaches and forgets, the best score first."""
+    """Return the table of scores and forgetting of a task, the best score first."""
     _, metric, higher = METRICS[task]
     groups = measured(rows, task)
     front = pareto({n: g for n, g in groups.items() if n != UNTOUCHED}, higher)

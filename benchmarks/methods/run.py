@@ -1,15 +1,13 @@
-"""One experiment: a learning rate, then seeds, each with its scores and costs, as JSON files."""
+"""One experiment: choose a learning rate, then measure scores and costs with several seeds."""
 
 from __future__ import annotations
 
-import json
 import math
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, final
 
 import torch
@@ -17,47 +15,46 @@ from lora.timing import processor
 from torch import nn
 
 from methods import measure
-from methods.arms import Experiment, prepare
-from methods.tasks import Batch, Scores, Task
+from methods.experiments import Experiment, prepare
+from methods.report import METRICS, Row
+from methods.report import experiment as named
+from methods.tasks import Batch, Task
 from methods.training import stepper, train
-from scionwood import AdapterError, atomic_path, parameter_groups, report
+from scionwood import AdapterError, parameter_groups, report
 
 PACKAGES = ("torch", "peft", "transformers", "timm", "torch-geometric", "scikit-learn", "scipy")
-Json = dict[str, Any]
 
 
 @final
 class Bench:
-    """A task with what is known of its base, and the step that others are timed against."""
+    """A task, the scores of its untouched base, and the step that others are timed against."""
 
     def __init__(self, task: Task, reference: Experiment) -> None:
         self.task, self.reference = task, reference
         model = task.model()
         self.before = {what: task.evaluate(model, what, "test") for what in ("base", "new")}
 
-    def run(self, experiment: Experiment, results: Path) -> list[Json]:
-        """Run an experiment whole, and write one file for each seed; one file if it is refused."""
+    def run(self, experiment: Experiment) -> list[Row]:
+        """Run an experiment; return one row for each seed, or one row if it is refused."""
         grid = experiment.training["lr_grid"]
         try:
             trials = {lr: self.trial(experiment, lr) for lr in grid}
         except AdapterError as error:
-            return [_write(results, self.record(experiment, 0, {}, {}, error=str(error)))]
+            return [self.row(experiment, status="refused", error=str(error))]
         lr = min(grid, key=lambda each: trials[each])
-        costs = self.costs(experiment, lr)
+        common = {"trials": " ".join(f"{rate:g}:{value:.6g}" for rate, value in trials.items())}
+        common |= self.costs(experiment, lr)
         return [
-            _write(
-                results,
-                self.record(experiment, seed, self.seed(experiment, seed, lr), costs, trials),
-            )
+            self.row(experiment, **common, **self.scores(experiment, seed, lr))
             for seed in range(experiment.training["seeds"])
         ]
 
     def trial(self, experiment: Experiment, lr: float) -> float:
-        """What a learning rate reaches on the validation part, lower is better; NaN is worst."""
+        """Return a learning rate's score on the validation part: lower is better, NaN is worst."""
         model, *_ = self.trained(experiment, experiment.training["tuning_seed"], lr)
-        found = self.task.evaluate(model, "new", "valid")[self.task.metric]
-        found = -found if self.task.higher else found
-        return found if math.isfinite(found) else math.inf
+        score = self.task.evaluate(model, "new", "valid")[self.task.metric]
+        score = -score if self.task.higher else score
+        return score if math.isfinite(score) else math.inf
 
     def trained(
         self, experiment: Experiment, seed: int, lr: float
@@ -70,30 +67,35 @@ class Bench:
         losses = train(model, self.task, batches[used:], lr, experiment.training)
         return model, losses, time.process_time() - start
 
-    def seed(self, experiment: Experiment, seed: int, lr: float) -> Json:
-        """Scores on the test parts after training with a seed."""
+    def scores(self, experiment: Experiment, seed: int, lr: float) -> Row:
+        """Return the columns of one seed: scores on the test parts after training, and sizes."""
         model, losses, seconds = self.trained(experiment, seed, lr)
-        after = {what: self.task.evaluate(model, what, "test") for what in ("base", "new")}
-        counts = report(model)
-        trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        new, base = (self.task.evaluate(model, part, "test") for part in ("new", "base"))
+        last = losses[-20:]
         return {
+            "seed": seed,
             "lr": lr,
-            "losses": losses,
-            "seconds": seconds,
-            "after": after,
-            "trained": trained,
-            "total": counts.total,
+            "score": new[METRICS[experiment.task][0]],
+            "forgetting": base["loss"] - self.before["base"]["loss"],
+            "base_loss": base["loss"],
+            "base_accuracy": base.get("accuracy"),
+            "trained": sum(p.numel() for p in model.parameters() if p.requires_grad),
+            "total": report(model).total,
             "file_size": measure.file_size(model),
+            "train_time": seconds,
+            "train_loss": sum(last) / len(last) if last else None,
+            "steps": len(losses),
         }
 
-    def costs(self, experiment: Experiment, lr: float) -> Json:
-        """Memory and time of a step, in turns with the reference's; empty if nothing trains."""
+    def costs(self, experiment: Experiment, lr: float) -> Row:
+        """Return memory and time of a step, timed in turns with the reference; empty if frozen."""
         if experiment.training["trains"] == "nothing":
             return {}
         step, model, optimizer = self._step(experiment, lr)
-        found: Json = measure.memory(step, model, optimizer)
+        memory = measure.memory(step, model, optimizer)
         reference, *_ = self._step(self.reference, lr)
-        return found | measure.step_times(step, reference, experiment.training["rounds"])
+        times = measure.step_times(step, reference, experiment.training["rounds"])
+        return {"peak": memory["peak"], "between_steps": memory["stays"], **times}
 
     def _step(self, experiment: Experiment, lr: float) -> tuple[Any, nn.Module, Any]:
         torch.manual_seed(0)
@@ -103,101 +105,51 @@ class Bench:
         step, optimizer = stepper(model, self.task, groups, experiment.training)
         return lambda: step(batches[0]), model, optimizer
 
-    def record(
-        self,
-        experiment: Experiment,
-        seed: int,
-        found: Json,
-        costs: Json,
-        trials: Mapping[float, float] | None = None,
-        error: str = "",
-    ) -> Json:
-        """The keys of peft's method comparison, and ours beside them."""
-        losses = found.get("losses", [])
-        return {
-            "run_info": {
-                "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-                "experiment_name": experiment.key,
-                "task": experiment.task,
-                "train_config": {**experiment.training, "seed": seed, "lr": found.get("lr")},
-                "lr_trials": {f"{lr:g}": score for lr, score in (trials or {}).items()},
-                "peft_config": experiment.adapter,
-                "error_msg": error,
-            },
-            "train_info": {
-                "accelerator_memory_reserved_avg": None,
-                "accelerator_memory_max": None,
-                "accelerator_memory_reserved_99th": None,
-                "memory_max": costs.get("peak"),
-                "memory_between_steps": costs.get("stays"),
-                "train_time": found.get("seconds"),
-                **{key: costs.get(key) for key in STEP_KEYS},
-                "file_size": found.get("file_size"),
-                "num_trainable_params": found.get("trained"),
-                "num_total_params": found.get("total"),
-                "status": "refused" if error else "success",
-                "metrics": [self._metrics(found["after"], losses)] if found else [],
-            },
-            "meta_info": {
-                "model_info": {"base": self.before},
-                "package_info": {f"{name}-version": version(name) for name in PACKAGES},
-                "system_info": {
-                    "system": platform.system(),
-                    "machine": platform.machine(),
-                    "processor": processor("cpu"),
-                    "accelerator": None,
-                    "python": platform.python_version(),
-                    "threads": torch.get_num_threads(),
-                },
-                "pytorch_info": torch.__version__,
-            },
+    def row(self, experiment: Experiment, *, status: str = "success", **columns: Any) -> Row:
+        """Return a row of the table; what was not measured is empty."""
+        key, metric, _ = METRICS[experiment.task]
+        row = dict.fromkeys(COLUMNS) | {
+            "task": experiment.task,
+            "method": experiment.method,
+            "name": experiment.name,
+            "status": status,
+            "metric": metric,
+            "score_before": self.before["new"][key],
+            "base_loss_before": self.before["base"]["loss"],
+            "base_accuracy_before": self.before["base"].get("accuracy"),
+            "grid": " ".join(f"{lr:g}" for lr in experiment.training["lr_grid"]),
+            "settings": experiment.settings,
+            "python": platform.python_version(),
+            "machine": processor("cpu"),
+            "date": datetime.now(UTC).date().isoformat(),
         }
-
-    def _metrics(self, after: Mapping[str, Scores], losses: list[float]) -> Json:
-        last = losses[-20:]
-        base = {f"base {name}": value for name, value in after["base"].items()}
-        return {
-            "step": len(losses),
-            **{f"test {name}": value for name, value in after["new"].items()},
-            "train loss": sum(last) / len(last) if last else None,
-            "forgetting": after["base"]["loss"] - self.before["base"]["loss"],
-            **base,
-        }
+        row |= {f"{name}-version": version(name) for name in PACKAGES} | columns
+        return {name: _plain(value) for name, value in row.items()}
 
 
-STEP_KEYS = ("step_ms", "step_over_lora", "step_ci_low", "step_ci_high")
+COLUMNS = (
+    *("task", "method", "name", "seed", "status", "metric", "score", "score_before"),
+    *("forgetting", "base_loss_before", "base_loss", "base_accuracy_before", "base_accuracy"),
+    *("trained", "total", "file_size", "peak", "between_steps"),
+    *("step_ms", "step_over_lora", "step_ci_low", "step_ci_high"),
+    *("train_time", "train_loss", "steps", "lr", "grid", "trials", "settings", "error"),
+    *(f"{name}-version" for name in PACKAGES),
+    *("python", "machine", "date"),
+)
+"""The columns of the table, in order."""
 
 
-def done(experiment: Experiment, results: Path) -> bool:
-    """Whether all files of an experiment are there, and of the same settings."""
-    first = _read(results, experiment, 0)
-    if first is None:
+def done(experiment: Experiment, rows: Sequence[Row]) -> bool:
+    """Whether the table holds every seed of an experiment, measured with the same settings."""
+    own = [
+        row for row in rows if named(row) == (experiment.task, experiment.method, experiment.name)
+    ]
+    if not own or any(row["settings"] != experiment.settings for row in own):
         return False
-    if first["train_info"]["status"] == "refused":
-        return True
-    seeds = range(1, experiment.training["seeds"])
-    return all(_read(results, experiment, seed) is not None for seed in seeds)
+    return own[0]["status"] == "refused" or len(own) == experiment.training["seeds"]
 
 
-def _read(results: Path, experiment: Experiment, seed: int) -> Json | None:
-    """A file, unless it is missing or was made with other settings."""
-    path = _place(results, experiment.key, seed)
-    if not path.exists():
-        return None
-    record: Json = json.loads(path.read_text("utf-8"))
-    run = record["run_info"]
-    settings = {k: v for k, v in run["train_config"].items() if k not in ("seed", "lr")}
-    same = run["peft_config"] == experiment.adapter and settings == experiment.training
-    return record if same else None
-
-
-def _place(results: Path, key: str, seed: int) -> Path:
-    return results / f"{key.replace('/', '--')}--seed{seed}.json"
-
-
-def _write(results: Path, record: Json) -> Json:
-    run = record["run_info"]
-    results.mkdir(parents=True, exist_ok=True)
-    with atomic_path(_place(results, run["experiment_name"], run["train_config"]["seed"])) as part:
-        part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    return record
+def _plain(value: Any) -> Any:
+    if value is None:
+        return ""
+    return float(f"{value:.6g}") if isinstance(value, float) else value

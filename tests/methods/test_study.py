@@ -1,27 +1,32 @@
-"""The study runs, says what is refused, repeats nothing, and its page is that of its results."""
+"""The study runs, reports refusals, repeats no measurement, and its page shows the table."""
 
 from __future__ import annotations
 
+import csv
 import importlib.util
-import json
 import math
 import re
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 STUDY = ROOT / "benchmarks" / "methods"
 TASKS = ("vision", "mesh", "field", "language")
+NUMBERS = (
+    *("score", "forgetting", "base_loss", "base_loss_before", "trained", "total", "file_size"),
+    *("peak", "between_steps", "step_ms", "step_over_lora", "step_ci_low", "step_ci_high"),
+    *("train_time", "train_loss", "steps", "lr"),
+)
 
 
-def run(results: Path, *options: str) -> str:
+def run(table: Path, *options: str) -> str:
     """Run the study, tiny, with LoRA and full fine-tuning."""
-    command = [sys.executable, str(STUDY), "--quick", "--results", str(results), *options]
+    command = [sys.executable, str(STUDY), "--quick", "--results", str(table), *options]
     command += ["--methods", "lora", "full-finetuning"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -29,10 +34,10 @@ def run(results: Path, *options: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("results")
-    run(folder)
-    return folder
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    table = tmp_path_factory.mktemp("study") / "results.csv"
+    run(table)
+    return table
 
 
 @pytest.fixture(scope="module")
@@ -45,60 +50,59 @@ def report() -> ModuleType:
     return module
 
 
-def records(folder: Path, task: str, method: str) -> list[dict[str, Any]]:
-    return [json.loads(path.read_text()) for path in sorted(folder.glob(f"{task}--{method}--*"))]
+def measured(table: Path, task: str, method: str) -> list[dict[str, str]]:
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [row for row in rows if (row["task"], row["method"]) == (task, method)]
 
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("method", ["lora", "full-finetuning"])
-def test_a_method_of_each_task_is_measured_whole(folder, task, method):
-    (found,) = (r for r in records(folder, task, method) if r["train_info"]["status"] == "success")
-    info, last = found["train_info"], found["train_info"]["metrics"][-1]
-    assert last["step"] == found["run_info"]["train_config"]["max_steps"]
-    assert all(math.isfinite(last[key]) for key in ("test loss", "base loss", "forgetting"))
-    assert last["forgetting"] == pytest.approx(
-        last["base loss"] - found["meta_info"]["model_info"]["base"]["base"]["loss"]
+def test_a_row_holds_scores_costs_and_sizes(table, task, method):
+    (row,) = (row for row in measured(table, task, method) if row["status"] == "success")
+    value = {key: float(row[key]) for key in row if row[key] and key in NUMBERS}
+    assert set(value) == set(NUMBERS)
+    assert all(map(math.isfinite, value.values()))
+    assert value["steps"] == 6
+    assert value["forgetting"] == pytest.approx(
+        value["base_loss"] - value["base_loss_before"], abs=1e-5
     )
-    assert 0 < info["num_trainable_params"] <= info["num_total_params"]
-    assert info["file_size"] >= 4 * info["num_trainable_params"]
-    assert info["memory_max"] > info["memory_between_steps"] > 4 * info["num_total_params"]
-    assert info["step_ci_low"] <= info["step_over_lora"] <= info["step_ci_high"]
+    assert 0 < value["trained"] <= value["total"]
+    assert value["file_size"] >= 4 * value["trained"]
+    assert value["peak"] > value["between_steps"] > 4 * value["total"]
+    assert value["step_ci_low"] <= value["step_over_lora"] <= value["step_ci_high"]
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_lora_trains_less_than_everything(folder, task):
-    lora, full = (records(folder, task, m)[-1] for m in ("lora", "full-finetuning"))
-    share = [r["train_info"]["num_trainable_params"] for r in (lora, full)]
-    assert share[1] > 5 * share[0]
-    assert lora["train_info"]["memory_between_steps"] < full["train_info"]["memory_between_steps"]
+def test_lora_trains_less_than_full_fine_tuning(table, task):
+    lora, full = (measured(table, task, name)[-1] for name in ("lora", "full-finetuning"))
+    assert int(full["trained"]) > 5 * int(lora["trained"])
+    assert int(lora["between_steps"]) < int(full["between_steps"])
 
 
-def test_a_refused_layer_is_a_row_with_its_reason(folder):
-    refused = [r for r in records(folder, "mesh", "lora") if r["train_info"]["status"] == "refused"]
-    (found,) = refused
-    assert found["run_info"]["experiment_name"] == "mesh/lora/r4"
-    assert (
-        "Target module Linear(144, 48, bias=True) is not supported"
-        in (found["run_info"]["error_msg"])
+def test_a_refused_experiment_is_a_row_with_its_reason(table):
+    (row,) = (row for row in measured(table, "mesh", "lora") if row["status"] == "refused")
+    assert row["name"] == "r4"
+    assert "Target module Linear(144, 48, bias=True) is not supported" in row["error"]
+    assert row["score"] == row["seed"] == ""
+
+
+def test_only_missing_or_changed_experiments_are_measured(table):
+    before = measured(table, "vision", "full-finetuning"), measured(table, "vision", "lora")
+    text = table.read_text()
+    table.write_text(
+        "".join(line for line in text.splitlines(True) if "vision,lora,r4," not in line)
     )
-    assert found["train_info"]["metrics"] == []
+    printed = run(table)
+    names = set(re.findall(r"^\[\d+/\d+, .* left\] (\S+)", printed, re.M))
+    assert names == {"vision/lora/r4"}
+    full, lora = measured(table, "vision", "full-finetuning"), measured(table, "vision", "lora")
+    assert full == before[0]
+    for column in ("score", "forgetting", "train_loss", "trained", "settings"):
+        assert lora[0][column] == before[1][0][column]
 
 
-def test_what_is_done_is_not_repeated_and_what_is_missing_is(folder):
-    before = {path: path.read_text() for path in folder.iterdir()}
-    lost = folder / "vision--lora--r4--seed0.json"
-    lost.unlink()
-    said = run(folder)
-    assert set(re.findall(r"^\[\d+/\d+, .* left\] (\S+)", said, re.M)) == {"vision/lora/r4"}
-    assert {path: path.read_text() for path in before if path != lost} == {
-        path: text for path, text in before.items() if path != lost
-    }
-    again, first = json.loads(lost.read_text()), json.loads(before[lost])
-    for each in (again, first):
-        assert each["train_info"]["metrics"] == first["train_info"]["metrics"]
-
-
-def test_nothing_is_beaten_by_the_front_in_both(report):
+def test_the_pareto_front_holds_what_no_other_beats_in_both_scores(report):
     def group(score: float, forgetting: float) -> list[dict[str, str]]:
         return [{"score": str(score), "forgetting": str(forgetting)}]
 
@@ -107,18 +111,19 @@ def test_nothing_is_beaten_by_the_front_in_both(report):
     assert report.pareto(groups, higher=False) == {"b", "c"}
 
 
-def test_the_page_is_that_of_the_results(report):
+def test_the_page_shows_the_results(report):
     text = report.PAGE.read_text("utf-8")
     assert report.fill(text, report.read()) == text, "run python benchmarks/methods --report"
     shown = set(re.findall(r"<!-- study: ([a-z_]+) -->", text))
     assert shown == {*report.METRICS, "refused", "costs"}
 
 
-def test_every_row_was_measured_with_three_seeds_and_an_experiment_of_the_folder(report):
+def test_every_experiment_of_the_table_has_three_seeds_and_an_entry(report):
     rows = report.read()
+    experiments = yaml.safe_load((STUDY / "experiments.yaml").read_text("utf-8"))
     for task in TASKS:
         for name, group in report.measured(rows, task).items():
             assert {row["seed"] for row in group} == {"0", "1", "2"}, name
-            assert (STUDY / "experiments" / task / name).is_dir()
+            assert name in experiments[task]["experiments"]
     for row in rows:
         assert bool(row["error"]) == (row["status"] == "refused")

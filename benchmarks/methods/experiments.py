@@ -1,0 +1,156 @@
+"""The experiments of the study, and the model that each one trains."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, final
+
+import yaml
+from peft import get_peft_config
+from torch import nn
+
+from methods.tasks import Batch, Task
+from methods.training import train
+from scionwood import attach, load
+from scionwood_methods import plugin
+from scionwood_methods.hellora.routes import count_routes, expert_targets, hot_experts
+from scionwood_methods.igsp.pruning import measure, prune
+from scionwood_methods.loft.calibration import calibrate
+from scionwood_methods.p2d_heads.scores import head_targets, score_heads, select_heads
+
+FILE = Path(__file__).parent / "experiments.yaml"
+
+
+@final
+@dataclass(frozen=True)
+class Experiment:
+    """One entry of `experiments.yaml`.
+
+    Args:
+        task: name of the task.
+        method: `lora`, `disel` ...
+        name: of the variant.
+        adapter: the `adapter_config.json` of peft; None if no adapter trains.
+        training: the default settings, overridden by those of the task and of the experiment.
+    """
+
+    task: str
+    method: str
+    name: str
+    adapter: Mapping[str, Any] | None
+    training: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        return f"{self.task}/{self.method}/{self.name}"
+
+    @property
+    def settings(self) -> str:
+        """A hash of everything that the results depend on."""
+        text = json.dumps([self.adapter, self.training], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def shortened(self) -> Experiment:
+        """The same experiment with six steps, one learning rate and one seed."""
+        less = {"max_steps": 6, "seeds": 1, "lr_grid": self.training["lr_grid"][:1], "rounds": 2}
+        return replace(self, training={**self.training, **less})
+
+
+def experiments() -> list[Experiment]:
+    """All experiments, in the order of the file."""
+    tasks = yaml.safe_load(FILE.read_text("utf-8"))
+    defaults = tasks.pop("defaults")
+    return [
+        Experiment(
+            task,
+            *key.split("/"),
+            adapter=entry.get("adapter"),
+            training=defaults | body["training"] | entry.get("training", {}),
+        )
+        for task, body in tasks.items()
+        for key, entry in body["experiments"].items()
+    ]
+
+
+def register() -> dict[str, str]:
+    """Register the plugin's methods with peft, and return the `peft_type` of each by its name."""
+    configs = {name: load("adapters", f"{plugin.name}/{name}") for name in plugin.adapters}
+    return {name: str(config().peft_type.value) for name, config in configs.items()}
+
+
+def prepare(
+    experiment: Experiment, task: Task, batches: list[Batch], lr: float
+) -> tuple[nn.Module, int]:
+    """Return the model that an experiment trains, and how many batches its method has used.
+
+    Raises:
+        AdapterError: the method refuses the model.
+    """
+    model = task.model(**experiment.training["model"])
+    if experiment.adapter is None:
+        trains = experiment.training["trains"]
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(
+                trains == "all" or (trains == "head" and name.startswith(task.head))
+            )
+        return model, 0
+    config = get_peft_config(dict(experiment.adapter))
+    ask = experiment.training["preparation"]
+    if not ask:
+        return attach(model, config), 0
+    some = batches[: ask["batches"]]
+    return PREPARATIONS[ask["name"]](model, config, task, some, lr, experiment.training), len(some)
+
+
+def _calibrated(
+    model: nn.Module, config: Any, task: Task, batches: list[Batch], lr: float, training: Any
+) -> nn.Module:
+    """LOFT: the supports from gradients of some batches, each of which runs twice."""
+    tuned = attach(model, config)
+    calibrate(tuned, batches[::2], task.loss)
+    return tuned
+
+
+def _best_heads(
+    model: nn.Module, config: Any, task: Task, batches: list[Batch], lr: float, training: Any
+) -> nn.Module:
+    """P2D: a short run on whole projections, after which some heads are chosen."""
+    probe = attach(model, replace(config, heads=None))
+    train(probe, task, batches, lr, training)
+    sizes = {"num_heads": config.num_heads, "num_kv_heads": config.num_kv_heads}
+    heads = select_heads(score_heads(probe, **sizes), training["preparation"]["share"])
+    fresh = task.model()
+    return attach(fresh, replace(config, heads=heads, target_modules=head_targets(fresh, heads)))
+
+
+def _hot(
+    model: nn.Module, config: Any, task: Task, batches: list[Batch], lr: float, training: Any
+) -> nn.Module:
+    """HELLoRA: the experts that some batches use most, besides the config's own targets."""
+    hot = hot_experts(count_routes(model, batches, task.loss), training["preparation"]["experts"])
+    named = "|".join(name.replace(".", r"\.") for name in expert_targets(model, hot))
+    pattern = f"{config.target_modules}|{named}"
+    return attach(model, replace(config, experts=hot, target_modules=pattern))
+
+
+def _pruned(
+    model: nn.Module, config: Any, task: Task, batches: list[Batch], lr: float, training: Any
+) -> nn.Module:
+    """IGSP: a first part of the training, after which experts that few inputs use are dropped."""
+    tuned = attach(model, config)
+    train(tuned, task, batches, lr, training)
+    prune(tuned, measure(tuned, batches, task.loss), threshold=training["preparation"]["threshold"])
+    return tuned
+
+
+PREPARATIONS: dict[str, Callable[..., nn.Module]] = {
+    "calibrate": _calibrated,
+    "heads": _best_heads,
+    "experts": _hot,
+    "routes": _pruned,
+}
+"""What a method does before it trains. Its batches count as steps."""
