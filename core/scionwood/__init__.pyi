@@ -10,6 +10,7 @@ from scionwood.adapters import peft_method as peft_method
 from scionwood.adapters import report as report
 from scionwood.adapters import save_adapter as save_adapter
 from scionwood.adapters import unmerge as unmerge
+from scionwood.command import renamed as renamed
 from scionwood.discovery import find as find
 from scionwood.discovery import load as load
 from scionwood.discovery import plugins as plugins
@@ -33,6 +34,7 @@ from scionwood.plugin import Plugin as Plugin
 from scionwood.reader import Reader as Reader
 from scionwood.reader import Record as Record
 from scionwood.recipe import resolve as resolve
+from scionwood.terminal import print_table as print_table
 from scionwood.training import DataLoader as DataLoader
 from scionwood.training import FrozenPrefix as FrozenPrefix
 from scionwood.training import Task as Task

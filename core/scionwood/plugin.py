@@ -40,6 +40,8 @@ class Plugin:
         adapters: a `peft.PeftConfig` subclass that carries its tuner class.
         commands: functions whose signature is the command line of `scionwood <plugin> <command>`.
         recipes: the package that holds the recipes (`*.yaml`).
+        rooms: the folders of the field's own world at the package's root, such as `("synth",)`;
+            the other rooms have the names of the plan in `docs/architecture.md`.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Plugin:
     adapters: Mapping[str, str] = field(default_factory=dict)
     commands: Mapping[str, str] = field(default_factory=dict)
     recipes: str | None = None
+    rooms: tuple[str, ...] = ()
 
     def components(self) -> list[tuple[str, str, str]]:
         """Every component as `(kind, name, "module:attribute")`."""

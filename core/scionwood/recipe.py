@@ -7,10 +7,12 @@ signatures become the schema. All use of jsonargparse is in this file.
 from __future__ import annotations
 
 import inspect
+import re
 from argparse import ArgumentError, HelpFormatter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from enum import Enum
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -119,7 +121,8 @@ def resolve(source: str | Path, overrides: Sequence[str] = (), *, smoke: bool = 
 def parse_command(function: Callable[..., None], prog: str, argv: Sequence[str]) -> dict[str, Any]:
     """Read a command line by a function's signature: positional parameters first, then options.
 
-    A positional parameter that is a list takes one word or more.
+    A positional parameter may have a default. One that is a list takes one word or more. Options
+    that the function's `scionwood.renamed` names are read under their new names.
 
     Returns:
         The arguments by name. Help and usage errors exit as argparse does, with 0 and 2.
@@ -127,31 +130,56 @@ def parse_command(function: Callable[..., None], prog: str, argv: Sequence[str])
     from docstring_parser import parse
     from jsonargparse import ArgumentParser
 
+    from scionwood.command import former_spellings, modernise
+
     _deny_imports(function)
     doc = parse(inspect.getdoc(function) or "")
-    helps = {item.arg_name: item.description for item in doc.params}
+    helps = {item.arg_name: item.description or "" for item in doc.params}
     parser = ArgumentParser(
         prog=prog,
         description=doc.short_description,
         formatter_class=HelpFormatter,
     )
+    parameters = inspect.signature(function).parameters
     hints = get_type_hints(function)
-    for name, parameter in inspect.signature(function).parameters.items():
-        text, default = helps.get(name) or "", parameter.default
-        kind: dict[str, Any] = {"type": hints[name], "help": text}
-        if hints[name] is bool:
-            kind = {"action": "store_true", "help": text}
-        elif default is not parameter.empty:
-            told = "" if default is None else f" (default: {default})"
-            kind |= {"default": default, "help": text + told}
-        if parameter.kind is not parameter.KEYWORD_ONLY:
-            if get_origin(hints[name]) is list:
-                kind |= {"type": get_args(hints[name])[0], "nargs": "+"}
-            parser.add_argument(name, **kind)
+    positional = {p.name for p in parameters.values() if p.kind is not p.KEYWORD_ONLY}
+    words, given = modernise(argv, former_spellings(function), positional=positional, prog=prog)
+    for name, parameter in parameters.items():
+        kind = _argument(hints[name], parameter.default, helps.get(name, ""))
+        if name in positional - given.keys():
+            parser.add_argument(name, **_positional(hints[name], parameter.default, kind))
             continue
         needed = parameter.default is parameter.empty
         parser.add_argument(f"--{name.replace('_', '-')}", required=needed, **kind)
-    return _instances(parser, parser.parse_args(list(argv)))
+        if name in given:
+            words = [f"--{name.replace('_', '-')}", *given[name], *words]
+    _refuse_unknown_options(parser, words, parameters)
+    return _instances(parser, parser.parse_args(words))
+
+
+def _refuse_unknown_options(parser: Any, words: Sequence[str], names: Iterable[str]) -> None:
+    known = ["--help", *(f"--{name.replace('_', '-')}" for name in names)]
+    for word in takewhile(lambda word: word != "--", words):
+        option = re.match(r"--[^=.+]*", word)  # jsonargparse also takes --option.key and --option+
+        if option and option[0] not in known:
+            remedy = discovery.did_you_mean(option[0], known) or f"Known: {', '.join(known)}"
+            parser.error(f"unrecognized option {option[0]}. {remedy}")
+
+
+def _argument(hint: Any, default: Any, text: str) -> dict[str, Any]:
+    if hint is bool:
+        return {"action": "store_true", "help": text}
+    if default is inspect.Parameter.empty:
+        return {"type": hint, "help": text}
+    told = "" if default is None else f" (default: {default})"
+    return {"type": hint, "default": default, "help": text + told}
+
+
+def _positional(hint: Any, default: Any, kind: dict[str, Any]) -> dict[str, Any]:
+    optional = default is not inspect.Parameter.empty
+    if get_origin(hint) is list:
+        return kind | {"type": get_args(hint)[0], "nargs": "*" if optional else "+"}
+    return kind | ({"nargs": "?"} if optional else {})
 
 
 def options_of(component: Callable[..., Any]) -> list[inspect.Parameter]:

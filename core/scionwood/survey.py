@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from scionwood import discovery
 from scionwood.discovery import Found
@@ -92,11 +93,16 @@ def _collect(name: str, child: int, read: int, deadline: float, timeout: float) 
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if answer:
         found = json.loads(answer)
-        record = Plugin(**found["plugin"]) if found["plugin"] else None
+        record = _record(found["plugin"])
         return Found(name, tuple(found["distributions"]), record, found["problem"])
     owners = tuple(sorted({discovery.owner(point) for point in discovery.entries()[name]}))
     what = f"hangs at import (over {timeout:g} s)" if status < 0 else "ends its process at import"
     return Found(name, owners, problem=f"{what}. Run: scionwood plugins --doctor")
+
+
+def _record(fields: dict[str, Any] | None) -> Plugin | None:
+    # JSON has no tuples.
+    return None if fields is None else Plugin(**fields | {"rooms": tuple(fields["rooms"])})
 
 
 def _examine(name: str, timeout: float) -> Diagnosis:

@@ -1,0 +1,78 @@
+"""Tables for people: through rich on a terminal, plain aligned text in a file or a pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Iterable, Sequence
+
+Cell = str | int | float | None
+
+
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Cell]],
+    *,
+    title: str = "",
+    numeric: Collection[str] = (),
+) -> None:
+    """Print a table on stdout.
+
+    On a terminal the table fits the width of the window, and long cells are wrapped. Elsewhere it
+    is plain text: columns are padded with spaces and separated by two, and nothing is cut.
+
+    Args:
+        columns: the headings.
+        rows: one cell for each column. None is an empty cell, a float has six significant digits.
+        title: a line above the table.
+        numeric: the columns that are aligned to the right.
+
+    Raises:
+        ValueError: a row has more or fewer cells than there are columns, or `numeric` names a
+            column that does not exist.
+    """
+    texts = [[_text(cell) for cell in row] for row in rows]
+    _check(columns, texts, numeric)
+    if sys.stdout.isatty():
+        _print_rich(columns, texts, title, numeric)
+        return
+    widths = [max(map(len, column)) for column in zip(columns, *texts, strict=True)]
+    lines = [title] if title else []
+    for row in (columns, *texts):
+        cells = (
+            cell.rjust(width) if name in numeric else cell.ljust(width)
+            for name, cell, width in zip(columns, row, widths, strict=True)
+        )
+        lines.append("  ".join(cells).rstrip())
+    print("\n".join(lines))
+
+
+def _print_rich(
+    columns: Sequence[str], rows: list[list[str]], title: str, numeric: Collection[str]
+) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
+    for name in columns:
+        table.add_column(name, justify="right" if name in numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console().print(table)
+
+
+def _text(cell: Cell) -> str:
+    if cell is None:
+        return ""
+    return f"{cell:.6g}" if isinstance(cell, float) else str(cell)
+
+
+def _check(columns: Sequence[str], rows: list[list[str]], numeric: Collection[str]) -> None:
+    for row in rows:
+        if len(row) != len(columns):
+            rule = f"a row has one cell for each of the columns {', '.join(columns)}"
+            raise ValueError(f"a row of {len(row)} cells: {rule}. Fill empty cells with None")
+    if unknown := sorted(set(numeric) - set(columns)):
+        rule = f"numeric columns are among {', '.join(columns)}"
+        raise ValueError(f"numeric {unknown}: {rule}. Correct the name")
