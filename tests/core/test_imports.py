@@ -1,10 +1,12 @@
-"""The rules of direction, read from the imports themselves."""
+"""The rules of direction, read from the imports themselves. One test for each rule."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,67 +16,71 @@ import scionwood
 CORE = Path(scionwood.__file__).parent
 ROOT = CORE.parents[1]
 FIELDS = [path for path in sorted(ROOT.glob("plugins/*/scionwood_*")) if path.is_dir()]
+PACKAGES = [CORE, *FIELDS]
 HEAVY = ("torch", "lightning", "peft", "numpy", "transformers", "matplotlib")
 LIGHT = ("__init__", "errors", "plugin", "discovery", "cli", "survey", "recipe_file", "show", "new")
+BASE = {"errors", "lazy"}
 
-# What each room of the core may import at the head of a module; inside a function, anything
-# of the core but `testing`, which only the command that runs it may name.
+# What each room of the core may import at the head of a module. Inside a function a room may
+# import anything of the core but `testing`, which only the command that runs it may name.
 MAY = {
+    "lazy": set(),
     "errors": set(),
     "plugin": set(),
+    "terminal": {"errors"},
+    "command": {"errors", "terminal"},
     "reader": {"errors"},
     "files": {"errors"},
+    "archives": {"errors", "files"},
+    "pages": {"errors", "files"},
     "discovery": {"errors", "plugin"},
     "survey": {"errors", "plugin", "discovery"},
     "recipe_file": {"errors", "plugin", "discovery"},
-    "recipe": {"errors", "plugin", "discovery", "recipe_file"},
-    "show": {"errors", "plugin", "discovery"},
+    "recipe": {"errors", "plugin", "discovery", "recipe_file", "command"},
+    "show": {"errors", "plugin", "discovery", "terminal"},
     "new": {"errors", "plugin", "discovery", "files"},
-    "cli": {"errors", "plugin", "discovery"},
-    "kernels": {"errors"},
-    "adapters": {"errors", "plugin", "discovery", "files", "kernels"},
-    "training": {"errors", "plugin", "discovery", "files", "recipe", "adapters", "kernels"},
-    "testing": {
-        "errors",
-        "plugin",
-        "discovery",
-        "reader",
-        "recipe",
-        "recipe_file",
-        "cli",
-        "adapters",
-        "training",
-        "files",
-    },
+    "cli": {"errors", "plugin", "discovery", "command", "terminal"},
+    "kernels": BASE,
+    "adapters": BASE | {"plugin", "discovery", "files", "kernels"},
+    "training": BASE
+    | {"plugin", "discovery", "files", "archives", "pages", "terminal"}
+    | {"recipe", "recipe_file", "adapters", "kernels"},
+    "testing": BASE
+    | {"plugin", "discovery", "reader", "recipe", "recipe_file", "command", "terminal"}
+    | {"adapters", "training", "files"},
 }
+ONLY = {"peft": {"adapters", "testing"}, "triton": {"kernels"}, "jsonargparse": {"recipe"}}
 
 
-def modules(folder: Path) -> list[Path]:
-    return [path for path in sorted(folder.rglob("*.py")) if "template" not in path.parts]
+@cache
+def modules(folder: Path) -> tuple[Path, ...]:
+    return tuple(path for path in sorted(folder.rglob("*.py")) if "template" not in path.parts)
 
 
-def imports(path: Path, *, everywhere: bool) -> set[str]:
-    """Dotted names that a module imports: at its head, or anywhere in it."""
+@cache
+def imports(path: Path, *, everywhere: bool) -> frozenset[str]:
+    """The dotted names that a module imports: at its head, or anywhere in it."""
     tree = ast.parse(path.read_text("utf-8"))
-    head = [n for n in tree.body if not _type_checking(n)]
-    nodes = ast.walk(tree) if everywhere else [m for n in head for m in _shallow(n)]
-    found: set[str] = set()
+    head = [node for node in tree.body if not _is_type_checking(node)]
+    nodes = ast.walk(tree) if everywhere else [inner for node in head for inner in _shallow(node)]
+    names: set[str] = set()
     for node in nodes:
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: write imports in full"
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(names)
 
 
-def _shallow(node: ast.AST) -> list[ast.AST]:
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return []
-    return [node, *(m for child in ast.iter_child_nodes(node) for m in _shallow(child))]
+def _shallow(node: ast.AST) -> Iterator[ast.AST]:
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield node
+        for child in ast.iter_child_nodes(node):
+            yield from _shallow(child)
 
 
-def _type_checking(node: ast.AST) -> bool:
+def _is_type_checking(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
 
 
@@ -82,58 +88,148 @@ def room(path: Path) -> str:
     return path.relative_to(CORE).with_suffix("").parts[0]
 
 
-def relative(paths: list[Path]) -> list[str]:
-    return [str(path.relative_to(ROOT)) for path in paths]
+def shown(path: Path) -> str:
+    return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("path", modules(CORE), ids=relative(modules(CORE)))
-def test_the_core_is_layered_and_names_no_plugin(path):
-    here = room(path)
-    for name in imports(path, everywhere=False):
-        if name.startswith("scionwood.") and here != "__init__":
-            there = name.split(".")[1]
-            assert there in MAY[here] | {here, "__version__"} | set(scionwood._HOME), (
-                f"{here} imports {name}"
-            )
-    for name in imports(path, everywhere=True):
-        assert not name.startswith("scionwood_"), f"the core imports the plugin {name}"
-        if name.startswith("scionwood.testing"):
-            assert here in {"testing", "cli"}, f"{here} imports testing"
-        if name.split(".")[0] == "peft":
-            assert here in {"adapters", "testing"}, f"only adapters knows peft, not {here}"
-        if name.split(".")[0] == "triton":
-            assert here == "kernels", f"only kernels knows Triton, not {here}"
-        if name.split(".")[0] == "jsonargparse":
-            assert here == "recipe", f"only recipe knows jsonargparse, not {here}"
+def test_each_room_of_the_core_imports_only_the_rooms_below_it():
+    faults = [
+        f"{shown(path)} imports {name}"
+        for path in modules(CORE)
+        for name in imports(path, everywhere=False)
+        if name.startswith("scionwood.") and room(path) != "__init__"
+        if name.split(".")[1]
+        not in MAY[room(path)] | {room(path), "__version__"} | set(scionwood.__all__)
+    ]
+    assert not faults
 
 
-@pytest.mark.parametrize("path", modules(CORE), ids=relative(modules(CORE)))
-def test_the_core_mentions_no_field_by_name(path):
-    code = path.read_text("utf-8")
-    tree = ast.parse(code)
-    doc = {
-        id(n.body[0].value)
-        for n in ast.walk(tree)
-        if isinstance(n, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(n)
-    }
+def test_only_its_room_knows_a_library():
+    faults = [
+        f"{shown(path)} imports {name}"
+        for path in modules(CORE)
+        for name in imports(path, everywhere=True)
+        if room(path) not in ONLY.get(name.split(".")[0], {room(path)})
+    ]
+    assert not faults
+
+
+def test_only_the_command_line_imports_the_kit():
+    faults = [
+        f"{shown(path)} imports {name}"
+        for path in modules(CORE)
+        for name in imports(path, everywhere=True)
+        if name.startswith("scionwood.testing") and room(path) not in {"testing", "cli"}
+    ]
+    assert not faults
+
+
+def test_the_core_imports_no_plugin_and_names_none():
     fields = {folder.parent.name for folder in FIELDS}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in doc:
-            assert node.value not in fields, f"{path} special-cases {node.value!r}"
+    faults = []
+    for path in modules(CORE):
+        tree = ast.parse(path.read_text("utf-8"))
+        faults += [name for name in imports(path, everywhere=True) if "scionwood_" in name]
+        docstrings = {
+            id(node.body[0].value)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+            and ast.get_docstring(node)
+        }
+        faults += [
+            f"{shown(path)}:{node.lineno} names the plugin {node.value!r}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant) and id(node) not in docstrings
+            if isinstance(node.value, str) and node.value in fields
+        ]
+    assert not faults
 
 
-PLUGIN_FILES = [path for folder in FIELDS for path in modules(folder)]
+def test_a_plugin_imports_public_names_of_the_core_and_no_other_plugin():
+    faults = []
+    for folder in FIELDS:
+        for path in modules(folder):
+            for name in imports(path, everywhere=True):
+                top, _, rest = name.partition(".")
+                private = top == "scionwood" and not (
+                    rest in scionwood.__all__ or rest.startswith("testing")
+                )
+                foreign = top.startswith("scionwood_") and top != folder.name
+                faults += [f"{shown(path)} imports {name}"] if private or foreign else []
+    assert not faults
 
 
-@pytest.mark.parametrize("path", PLUGIN_FILES, ids=relative(PLUGIN_FILES))
-def test_a_plugin_imports_public_names_only_and_no_other_plugin(path):
-    own = next(part for part in path.parts if part.startswith("scionwood_"))
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
+def test_no_modules_import_each_other_in_a_circle(package):
+    """Imports inside functions and under TYPE_CHECKING count too."""
+    graph = {dotted(path, package): needs(path, package) for path in modules(package)}
+    assert circles(graph) == []
+
+
+def dotted(path: Path, package: Path) -> str:
+    parts = path.relative_to(package.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def needs(path: Path, package: Path) -> set[str]:
+    """The modules of its own package that a module imports.
+
+    A package that only lists its modules' names lazily imports none of them; a name that is
+    imported from it counts as an import of the module that defines it.
+    """
+    known = {dotted(other, package) for other in modules(package)}
+    own = dotted(path, package)
+    names = set()
     for name in imports(path, everywhere=True):
-        top, _, rest = name.partition(".")
-        if top == "scionwood":
-            public = rest in scionwood.__all__ or rest.startswith("testing")
-            assert public, f"{path} imports {name}, which is not public"
-        assert not top.startswith("scionwood_") or top == own, f"{path} imports {name}"
+        name = homes().get(name, name)
+        while name and name not in known:
+            name = name.rpartition(".")[0]
+        names |= {name} if name and name != own else set()
+    return names
+
+
+@cache
+def homes() -> dict[str, str]:
+    """Where the public names of the core are defined, from its stubs."""
+    table = {}
+    for stub in sorted(CORE.rglob("__init__.pyi")):
+        package = ".".join(stub.parent.relative_to(CORE.parent).parts)
+        for node in ast.parse(stub.read_text("utf-8")).body:
+            if isinstance(node, ast.ImportFrom):
+                table |= {f"{package}.{a.name}": f"{node.module}.{a.name}" for a in node.names}
+    return {name: table.get(home, home) for name, home in table.items()}
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """The groups of modules that reach each other (Tarjan's strongly connected components)."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    groups: list[list[str]] = []
+
+    def visit(node: str) -> None:
+        index[node] = low[node] = len(index)
+        stack.append(node)
+        for other in sorted(graph[node]):
+            if other not in index:
+                visit(other)
+                low[node] = min(low[node], low[other])
+            elif other in stack:
+                low[node] = min(low[node], index[other])
+        if low[node] == index[node]:
+            group = stack[stack.index(node) :]
+            del stack[stack.index(node) :]
+            if len(group) > 1:
+                groups.append(sorted(group))
+
+    for node in sorted(graph):
+        if node not in index:
+            visit(node)
+    return groups
+
+
+def test_a_circle_is_seen():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
 
 
 def test_the_light_side_imports_nothing_heavy():
