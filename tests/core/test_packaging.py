@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -71,11 +72,44 @@ def wheels(tmp_path_factory) -> Path:
     return folder
 
 
+def test_the_repository_holds_no_symbolic_links():
+    listed = subprocess.run(["git", "ls-files", "-s"], cwd=ROOT, capture_output=True, text=True)
+    modes = [line.split()[0] for line in listed.stdout.splitlines()]
+    assert modes
+    assert "120000" not in modes
+
+
+def test_a_clone_without_symlinks_reads_every_recipe(tmp_path):
+    """As git clones on Windows. The clone's own packages are imported, with its own recipes."""
+    clone = tmp_path / "clone"
+    command = ["git", "clone", "-q", "-c", "core.symlinks=false", ROOT, clone]
+    subprocess.run(command, check=True)
+    packages = [clone / "core", *(clone / "plugins" / name for name in NAMES)]
+    code = (
+        "import sys\n"
+        "from scionwood.recipe import resolve\n"
+        "from scionwood.recipe_file import locate, recipes\n"
+        "for plugin in sys.argv[1:]:\n"
+        "    for name in recipes(plugin):\n"
+        "        resolve(f'{plugin}/{name}')\n"
+        "        print(locate(f'{plugin}/{name}')[1])\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, *NAMES],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, packages))},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    assert set(run.stdout.split()) == set(map(str, clone.glob("configs/*/*.yaml")))
+
+
 @pytest.mark.parametrize("path", PLUGINS, ids=NAMES)
-def test_a_wheel_carries_its_recipes_and_names_no_path(wheels, path):
+def test_a_wheel_carries_its_recipes_and_type_marker_and_names_no_path(wheels, path):
     field = path.parent.name
     with zipfile.ZipFile(next(wheels.glob(f"scionwood_{field}-*.whl"))) as wheel:
         names = wheel.namelist()
+        assert f"scionwood_{field}/py.typed" in names
         metadata = next(name for name in names if name.endswith("METADATA"))
         assert b"file://" not in wheel.read(metadata)
     for recipe in (ROOT / "configs" / field).glob("*.yaml"):
@@ -94,14 +128,14 @@ def test_the_cores_wheel_carries_the_template_and_the_type_marker(wheels):
 
 
 def foreign_requirements(wheels: Path) -> list[str]:
-    """What the wheels need from others, without extras but those that name our plugins."""
-    found = []
+    """Return what the wheels need from other projects, without extras."""
+    needed: list[str] = []
     for path in wheels.glob("*.whl"):
         with zipfile.ZipFile(path) as wheel:
             name = next(n for n in wheel.namelist() if n.endswith("METADATA"))
             lines = message_from_bytes(wheel.read(name)).get_all("Requires-Dist") or []
-        found += [ln for ln in lines if "extra ==" not in ln and not ln.startswith("scionwood")]
-    return found
+        needed += [ln for ln in lines if "extra ==" not in ln and not ln.startswith("scionwood")]
+    return needed
 
 
 @pytest.mark.slow
