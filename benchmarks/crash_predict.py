@@ -33,7 +33,7 @@ from scionwood_crash.data.encode import Encoded, Encoder, outward
 from scionwood_crash.model import SIZES
 from scionwood_crash.parts.part import Part
 from scionwood_crash.solver.explicit import Options
-from scionwood_crash.solver.solve import solve
+from scionwood_crash.solver.run import solve
 from scionwood_crash.suite.families import Design, hat
 
 RESULTS = Path(__file__).parent / "results" / "crash_predict.csv"

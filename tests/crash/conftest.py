@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from scionwood import fit
+from scionwood.recipe import resolve
 from scionwood_crash.data.suite import SuiteParts
 from scionwood_crash.parts.part import Part
 from scionwood_crash.suite.families import FAMILIES
@@ -55,3 +58,16 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> SuiteParts:
         frames=3,
         folder=folder,
     )
+
+
+@pytest.fixture(scope="session")
+def batch(suite: SuiteParts) -> dict[str, Any]:
+    """The first batch of the training split: four parts."""
+    return next(iter(suite.train_dataloader()))
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder of two training steps."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    return fit(resolve("crash/pretrain", smoke=True), run_dir=folder)

@@ -16,7 +16,7 @@ plugin = Plugin(
     readers={
         "dyna": "scionwood_crash.readers.dyna:DynaReader",
         "keyword": "scionwood_crash.readers.keyword:KeywordReader",
-        "mesh": "scionwood_crash.readers.meshes:MeshReader",
+        "mesh": "scionwood_crash.readers.meshio:MeshReader",
         "vtk_series": "scionwood_crash.readers.vtk_series:VtkSeriesReader",
         "zarr": "scionwood_crash.readers.store:ZarrReader",
     },
@@ -26,7 +26,7 @@ plugin = Plugin(
     },
     tasks={"displacement": "scionwood_crash.tasks.displacement:Displacement"},
     commands={
-        "simulate": "scionwood_crash.suite.cli:simulate",
+        "simulate": "scionwood_crash.cli:simulate",
         "predict": "scionwood_crash.cli:predict",
         "evaluate": "scionwood_crash.cli:evaluate",
     },

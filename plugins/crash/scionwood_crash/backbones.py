@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import torch
 
+from scionwood_crash.data.encode import example_graph
 from scionwood_crash.model import SIZES, MaskMorphUNet, MeshGraphNet, Size, SizeName, Transolver
 from scionwood_crash.model.history import History
 from scionwood_crash.model.network import Network
@@ -178,4 +180,6 @@ def _built(
     card["licence"] = "none (random weights)" if str(weights) == "none" else licence
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(init_seed)
-        return make(SIZES[size], card)
+        model = make(SIZES[size], card)
+    model.example_input = partial(example_graph, SIZES[size])
+    return model

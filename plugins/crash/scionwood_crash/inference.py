@@ -14,7 +14,7 @@ from scionwood_crash.data.encode import Encoder, outward
 from scionwood_crash.morph.parametrise import Fallback
 from scionwood_crash.parts.mesh import CrashSeries
 from scionwood_crash.parts.part import Part
-from scionwood_crash.parts.series import STRAIN, Setup, from_series
+from scionwood_crash.parts.series import STRAIN, Setup, factors, from_series
 
 DISTANCE, LIMIT = "novelty_distance", "novelty_limit"
 """Features of a predicted series: how far the part is from the training's, and what is usual."""
@@ -37,8 +37,10 @@ class Predictor:
         TrainingError: the folder is no finished run.
     """
 
-    def __init__(self, run: Path, *, fallback: Fallback = "refuse", device: str = "cpu") -> None:
-        self.task: Any = load_run(run, device)
+    def __init__(
+        self, run: str | Path, *, fallback: Fallback = "refuse", device: str = "cpu"
+    ) -> None:
+        self.task: Any = load_run(Path(run), device)
         size, self.frames = self.task.backbone.size, int(self.task.backbone.frames)
         self.encoder, self.device = Encoder(size, fallback=fallback), device
         self.distance = 0.0
@@ -102,10 +104,8 @@ def verdict(distance: float, limit: float) -> str:
 
 def _on_mesh(series: CrashSeries, part: Part, measured: dict[str, float]) -> CrashSeries:
     """A part's history on all points of a mesh, in its units; points without a shell stay."""
-    from scionwood_crash.parts.series import _factors
-
     mesh = series.mesh
-    length, time, _ = _factors(mesh.units)
+    length, time, _ = factors(mesh.units)
     assert part.displacement is not None
     moved = np.zeros((len(part.times), len(mesh.points), 3))
     moved[:, np.unique(mesh.cells)] = part.displacement / length

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 import numpy as np
 from rich.progress import track
@@ -16,10 +16,9 @@ from scionwood_crash.data.parts import Parts
 from scionwood_crash.model import SizeName
 from scionwood_crash.parts.part import Part
 from scionwood_crash.solver.explicit import Options
-from scionwood_crash.solver.model import COLUMNS, Impactor, Material
-from scionwood_crash.solver.solve import solve
+from scionwood_crash.solver.run import solve
 from scionwood_crash.suite.families import FAMILIES, design
-from scionwood_crash.suite.record import SUFFIX, Simulation
+from scionwood_crash.suite.record import SUFFIX, Simulation, to_part
 from scionwood_crash.suite.simulate import record
 
 SPLITS = ("train", "val", "test")
@@ -130,29 +129,3 @@ class SuiteParts(Parts):
         own = [self.element_size, self.duration, self.frames]
         name = f"{number:04d}" if own == [None, None, 21] else "-".join(map(str, [number, *own]))
         return self.folder / f"seed{self.seed}" / family / f"{name}{SUFFIX}"
-
-
-def to_part(found: Simulation) -> Part:
-    """A simulation of the suite as a part.
-
-    Args:
-        found: of one material.
-    """
-    material = Material(**dict(zip(COLUMNS, map(float, found.materials[0]), strict=True)))
-    given: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in found.impactor.items()
-    }
-    return Part(
-        found.nodes.astype(np.float64),
-        found.quads.astype(np.int64),
-        found.thickness.astype(np.float64),
-        found.held,
-        material,
-        Impactor(**given),
-        found.times,
-        found.displacement.astype(np.float64),
-        found.plastic_strain.astype(np.float64),
-        found.family,
-        f"{found.family}-{found.index}",
-    )

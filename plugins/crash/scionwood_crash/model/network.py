@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import torch
@@ -31,6 +31,9 @@ class Network(nn.Module, ABC):
     """
 
     adapter_targets: ClassVar[Mapping[str, str]]
+    example_input: Callable[[], tuple[Tensor, ...]]
+    """Returns a small input; the factories of `scionwood_crash.backbones` set it."""
+
     head = ("decode", "novelty")
 
     def __init__(
@@ -93,12 +96,6 @@ class Network(nn.Module, ABC):
         if not self.plastic:
             return moved
         return moved, self.decode["plastic"](x, cells)
-
-    def example_input(self) -> tuple[Tensor, ...]:
-        """A profile with a hole of its boundary's own size, from the suite's own encoder."""
-        from scionwood_crash.data.encode import example_graph
-
-        return example_graph(self.size)
 
     def _check(self, graph: CrashGraph) -> None:
         found, wanted = len(graph.coarse), len(graph.condition) * sum(self.levels)

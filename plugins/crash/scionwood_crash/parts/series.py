@@ -135,7 +135,7 @@ def from_series(
     """
     setup = setup or Setup()
     mesh = series.mesh
-    length, time, mass = _factors(mesh.units)
+    length, time, mass = factors(mesh.units)
     used = np.unique(mesh.cells)
     number = np.zeros(len(mesh.points), np.int64)
     number[used] = np.arange(len(used))
@@ -160,7 +160,7 @@ def from_series(
     )
 
 
-def _factors(units: Units) -> tuple[float, float, float]:
+def factors(units: Units) -> tuple[float, float, float]:
     """From a file's units to mm, ms and kg; 1 where they are unknown."""
     if not units.known:
         return 1.0, 1.0, 1.0

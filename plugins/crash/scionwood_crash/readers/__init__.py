@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from scionwood_crash.parts.mesh import CrashSeries
     from scionwood_crash.readers.base import CrashReader
 
 
 def open_reader(
-    path: Path, *, units: str | None = None, thickness: float | None = None
+    path: str | Path, *, units: str | None = None, thickness: float | None = None
 ) -> CrashReader:
     """The reader of a file, by its suffix or else its content; see `open_series`."""
     from scionwood_crash.readers.dispatch import reader_of
 
-    return reader_of(path)(path, units=units, thickness=thickness)
+    return reader_of(Path(path))(Path(path), units=units, thickness=thickness)
 
 
 def open_series(
-    path: Path, *, units: str | None = None, thickness: float | None = None
+    path: str | Path, *, units: str | None = None, thickness: float | None = None
 ) -> CrashSeries:
     """Open a crash simulation, or a mesh, which is a series of one state.
 
@@ -41,7 +40,7 @@ def open_series(
 
 
 def write_series(
-    path: Path, series: CrashSeries, *, overwrite: bool = False, progress: bool = False
+    path: str | Path, series: CrashSeries, *, overwrite: bool = False, progress: bool = False
 ) -> None:
     """Write a series in the format of its suffix: `.pvd`, `.vtu`, `.vtp`, `.zarr`, or d3plot.
 
@@ -57,4 +56,4 @@ def write_series(
     """
     from scionwood_crash.readers.dispatch import write
 
-    write(path, series, overwrite=overwrite, progress=progress)
+    write(Path(path), series, overwrite=overwrite, progress=progress)

@@ -19,7 +19,7 @@ _HOMES = {
     "keyword:KeywordReader": (".k", ".key", ".dyn"),
     "vtk_series:VtkSeriesReader": (".pvd", ".vtu", ".vtp"),
     "store:ZarrReader": (".zarr", ".zip"),
-    "meshes:MeshReader": (".vtk", ".inp", ".bdf", ".nas", ".fem", ".med"),
+    "meshio:MeshReader": (".vtk", ".inp", ".bdf", ".nas", ".fem", ".med"),
     "dyna:DynaReader": (".d3plot",),
 }
 _WRITERS = {

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 import numpy as np
 
-from scionwood import PluginError, ReadError
+from scionwood import ReadError
 from scionwood_crash.parts.mesh import Frame, ShellMesh
 from scionwood_crash.readers.base import CrashReader
 from scionwood_crash.readers.dyna_control import Control, check_mark, family
 from scionwood_crash.readers.folders import new_family
+from scionwood_crash.readers.lasso import RIGID, buffer, lasso_d3plot
 from scionwood_crash.readers.sample import sample_series
-
-if TYPE_CHECKING:
-    from lasso.dyna import D3plot
-
-RIGID = 20
-"""The number of *MAT_RIGID."""
 
 _SHELL = {
     "element_shell_thickness": "current_thickness",
@@ -175,7 +169,7 @@ class DynaReader(CrashReader):
         data = lasso_d3plot()(str(self.path), state_array_filter=["timesteps"])
         # lasso has no public name for where a state lies; a test guards these two.
         size = int(data._compute_n_bytes_per_state())
-        data._buffer = _buffer(self.path)
+        data._buffer = buffer(self.path)
         skip = (1 + int(data.header.n_global_vars)) * int(data.header.wordsize)
         for info in data._collect_file_infos(size):
             for number in range(int(info.n_states)):
@@ -190,41 +184,3 @@ def _summary(label: str, layers: np.ndarray) -> dict[str, np.ndarray]:
     normal = (x - y) ** 2 + (y - z) ** 2 + (z - x) ** 2
     mises = np.sqrt(0.5 * normal + 3 * (xy**2 + yz**2 + zx**2))
     return {"von_mises": mises.max(1)}
-
-
-def lasso_d3plot() -> type[D3plot]:
-    """The class of lasso-python, imported when it is needed.
-
-    Raises:
-        PluginError: lasso-python is not installed.
-    """
-    try:
-        from lasso.dyna import D3plot
-    except ImportError as error:
-        rule = "d3plot files need lasso-python, which is not installed"
-        raise PluginError("crash/dyna", rule, "pip install 'scionwood-crash[dyna]'") from error
-    return _checked(D3plot)
-
-
-@cache
-def _checked(plain: type[D3plot]) -> type[D3plot]:
-    @final
-    class Checked(plain):  # type: ignore[misc,unused-ignore]
-        """Refuses states that lie outside of their file before lasso allocates room for them."""
-
-        def _collect_file_infos(self, size_per_state: int) -> list[Any]:
-            if size_per_state < self.header.wordsize:
-                raise ValueError(f"a state of {size_per_state} bytes")
-            found: list[Any] = super()._collect_file_infos(size_per_state)
-            for info in found:
-                if not 0 <= info.start <= info.start + info.length <= info.filesize:
-                    raise ValueError(f"states of {info.length} bytes in {info.filesize}")
-            return found
-
-    return Checked
-
-
-def _buffer(path: Path) -> Any:
-    from lasso.io.binary_buffer import BinaryBuffer
-
-    return BinaryBuffer(str(path))

@@ -11,8 +11,8 @@ import numpy as np
 
 from scionwood_crash.parts.mesh import CrashSeries, Frame, ShellMesh
 from scionwood_crash.readers.base import writing
-from scionwood_crash.readers.dyna import RIGID, lasso_d3plot
 from scionwood_crash.readers.folders import new_family
+from scionwood_crash.readers.lasso import RIGID, lasso_d3plot
 
 if TYPE_CHECKING:
     from lasso.dyna import D3plot

@@ -5,5 +5,5 @@ contact with one rigid plane or cylinder and of the mesh with itself, and a ledg
 Units: mm, ms, kg; hence kN, GPa, J, m/s. It has no failure, thinning, triangles or welds, no
 contact of edges with edges, no bending correction of warped elements, and an impactor never turns.
 
-`solve.solve(shell, impactor, duration=...)` runs one; `model` says what it takes.
+`run.solve(shell, impactor, duration=...)` runs one; `model` says what it takes.
 """

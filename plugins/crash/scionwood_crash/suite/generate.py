@@ -13,8 +13,10 @@ from typing import Literal, final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from scionwood_crash.parts.series import to_series
+from scionwood_crash.readers import write_series
 from scionwood_crash.solver.explicit import SimulationError
-from scionwood_crash.suite.record import SUFFIX, Simulation
+from scionwood_crash.suite.record import SUFFIX, Simulation, to_part
 from scionwood_crash.suite.simulate import simulate
 
 Format = Literal["vtu", "d3plot", "record"]
@@ -103,8 +105,4 @@ def _write(path: Path, found: Simulation, format: Format, overwrite: bool) -> No
     if format == "record":
         found.save(path, overwrite=overwrite)
         return
-    from scionwood_crash.data.suite import to_part
-    from scionwood_crash.parts.series import to_series
-    from scionwood_crash.readers import write_series
-
     write_series(path, to_series(to_part(found)), overwrite=overwrite)

@@ -15,6 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from scionwood import ReadError, atomic_path
+from scionwood_crash.parts.part import Part
+from scionwood_crash.solver.model import COLUMNS, Impactor, Material
 
 VERSION = "1"
 SUFFIX = ".safetensors"
@@ -97,6 +99,32 @@ class Simulation:
 
 
 ARRAYS = tuple(each.name for each in fields(Simulation) if each.type == "np.ndarray")
+
+
+def to_part(found: Simulation) -> Part:
+    """A simulation of the suite as a part.
+
+    Args:
+        found: of one material.
+    """
+    material = Material(**dict(zip(COLUMNS, map(float, found.materials[0]), strict=True)))
+    given: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in found.impactor.items()
+    }
+    return Part(
+        found.nodes.astype(np.float64),
+        found.quads.astype(np.int64),
+        found.thickness.astype(np.float64),
+        found.held,
+        material,
+        Impactor(**given),
+        found.times,
+        found.displacement.astype(np.float64),
+        found.plastic_strain.astype(np.float64),
+        found.family,
+        f"{found.family}-{found.index}",
+    )
 
 
 @contextmanager

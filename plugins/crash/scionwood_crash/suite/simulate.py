@@ -7,7 +7,7 @@ from dataclasses import asdict
 import numpy as np
 
 from scionwood_crash.solver.explicit import Options
-from scionwood_crash.solver.solve import Result, solve
+from scionwood_crash.solver.run import Result, solve
 from scionwood_crash.suite.families import Design, design
 from scionwood_crash.suite.record import Simulation
 

@@ -14,7 +14,7 @@ import zarr
 from scionwood import ReadError
 from scionwood_crash.readers import open_reader, open_series, write_series
 from scionwood_crash.readers.dispatch import reader_of
-from scionwood_crash.readers.meshes import MeshReader
+from scionwood_crash.readers.meshio import MeshReader
 from scionwood_crash.readers.sample import sample_series
 from scionwood_crash.readers.store import ZarrReader
 from scionwood_crash.readers.vtk_series import VtkSeriesReader

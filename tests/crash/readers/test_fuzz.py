@@ -14,7 +14,7 @@ from scionwood import ReadError
 from scionwood_crash.readers.base import CrashReader
 from scionwood_crash.readers.dyna import DynaReader
 from scionwood_crash.readers.keyword import KeywordReader
-from scionwood_crash.readers.meshes import MeshReader
+from scionwood_crash.readers.meshio import MeshReader
 from scionwood_crash.readers.store import ZarrReader
 from scionwood_crash.readers.vtk_series import VtkSeriesReader
 

@@ -10,7 +10,7 @@ import pytest
 from scionwood import RecipeError
 from scionwood_crash.solver.explicit import Explicit, Options
 from scionwood_crash.solver.model import Impactor, Material, Shell
-from scionwood_crash.solver.solve import Result, solve
+from scionwood_crash.solver.run import Result, solve
 from scionwood_crash.suite.families import FAMILIES
 from scionwood_crash.suite.geometry import polyline, sweep
 

@@ -7,7 +7,7 @@ import pytest
 
 from scionwood_crash.solver.explicit import Explicit, Options
 from scionwood_crash.solver.model import Impactor, Material, Shell
-from scionwood_crash.solver.solve import solve
+from scionwood_crash.solver.run import solve
 from scionwood_crash.suite.geometry import sweep
 
 ELASTIC = Material(yield_stress=1e3)

@@ -1,0 +1,26 @@
+"""Parts in the user's own files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scionwood import ReadError
+from scionwood_crash.data.files import FileParts
+from scionwood_crash.data.suite import SuiteParts
+from scionwood_crash.parts.series import to_series
+from scionwood_crash.readers import write_series
+
+
+def test_files_are_split_by_the_seed(suite: SuiteParts, tmp_path: Path) -> None:
+    every = [*suite.parts("train"), *suite.parts("val")]
+    for at, part in enumerate(every):
+        write_series(tmp_path / f"{at}.zarr", to_series(part))
+    data = FileParts(files=str(tmp_path / "*.zarr"), batch_size=2)
+    names = {split: {part.name for part in data.parts(split)} for split in ("train", "val", "test")}
+    assert sorted(len(each) for each in names.values()) == [1, 1, len(every) - 2]
+    assert len(set.union(*names.values())) == len(every)
+    assert len(next(iter(data.train_dataloader()))["graph"].condition) == 2
+    with pytest.raises(ReadError, match="are held out"):
+        FileParts(files=str(tmp_path / "*.pvd")).parts("train")

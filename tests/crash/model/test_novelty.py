@@ -1,0 +1,42 @@
+"""The flag of parts that differ from the training parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from scionwood_crash.data.encode import Encoder
+from scionwood_crash.model import SIZES
+from scionwood_crash.model.novelty import Novelty
+from scionwood_crash.parts.part import Part
+
+Make = Callable[..., Part]
+
+
+def test_separates_an_unseen_family_from_new_parts_of_known_families(part: Make) -> None:
+    """The area under the ROC curve is at least 0.9."""
+    encoder = Encoder(SIZES["tiny"])
+
+    def graphs(families: tuple[str, ...], seeds: range) -> list:
+        return [encoder.encode(part(f, seed, 18.0)).graph for f in families for seed in seeds]
+
+    known = ("hat", "tube", "box")
+    novelty = Novelty(42)
+    assert not float(novelty.limit), "not measured"
+    novelty.fit(graphs(known, range(25)))
+    near = torch.cat([novelty.of(graph) for graph in graphs(known, range(100, 108))])
+    far = torch.cat([novelty.of(graph) for graph in graphs(("bumper",), range(20))])
+    auroc = (far[:, None] > near[None]).double().mean()
+    assert float(auroc) > 0.9
+    assert float((near <= novelty.limit).double().mean()) > 0.8
+
+
+def test_sixteen_parts_suffice_to_recognise_their_family(part: Make) -> None:
+    """This holds on a finer mesh too. The limit comes from cross-validation over the 16 parts."""
+    encoder, novelty = Encoder(SIZES["tiny"]), Novelty(42)
+    novelty.fit([encoder.encode(part("bumper", seed, 20.0)).graph for seed in range(16)])
+    new = [encoder.encode(part("bumper", seed, 12.0)).graph for seed in range(50, 60)]
+    far = [encoder.encode(part("hat", seed, 20.0)).graph for seed in range(5)]
+    assert sum(float(novelty.of(graph)) <= float(novelty.limit) for graph in new) >= 8
+    assert all(float(novelty.of(graph)) > float(novelty.limit) for graph in far)

@@ -1,0 +1,36 @@
+"""The displacement task: its losses and its figures."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from scionwood_crash.backbones import mask_morph_unet
+from scionwood_crash.tasks.displacement import Displacement
+
+
+def test_the_loss_weights_every_part_equally(batch: dict) -> None:
+    task = Displacement(mask_morph_unet(frames=3), intrusion_weight=0.0)
+    graph, true = batch["graph"], batch["displacement"]
+    alone = []
+    predicted = task.predict(batch)[0].detach()
+    direction = graph.condition[:, 12:15]
+    for at in range(len(graph.condition)):
+        mine = graph.batch == at
+        gap = (predicted - true)[mine].norm(dim=-1).mean()
+        alone.append(gap / (true[mine] @ direction[at]).max())
+    assert task.losses(batch)["loss"].item() == pytest.approx(float(torch.stack(alone).mean()))
+    assert task.batch_size(batch) == 4
+
+
+def test_the_loss_includes_the_plastic_strain(batch: dict) -> None:
+    task = Displacement(mask_morph_unet(frames=3, plastic=True), strain_weight=2.0)
+    losses = task.losses(batch)
+    total = losses["displacement"] + losses["intrusion"] + 2 * losses["strain"]
+    assert losses["loss"].item() == pytest.approx(total.item())
+
+
+def test_draws_the_first_part_of_a_batch(batch: dict) -> None:
+    figures = Displacement(mask_morph_unet(frames=3).eval()).draw(batch)
+    assert set(figures) == {"deformed", "intrusion", "error"}
+    assert len(figures["deformed"].axes) == 3

@@ -1,0 +1,122 @@
+"""The commands: simulate, predict, evaluate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scionwood import OutputExistsError, RecipeError, cli
+from scionwood.cli import main
+from scionwood_crash.cli import evaluate
+from scionwood_crash.data.suite import SuiteParts
+from scionwood_crash.parts.part import Part
+from scionwood_crash.parts.series import to_series
+from scionwood_crash.readers import open_series, write_series
+from scionwood_crash.suite.record import Simulation
+from scionwood_crash.suite.simulate import simulate
+
+
+def crash(*options: object) -> int:
+    return main(["crash", "simulate", *map(str, options)])
+
+
+def test_simulate_writes_a_file_and_then_skips_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--out", tmp_path, "--family", "tube", "--seed", 2, "--n", 1, "--format", "record")
+    assert crash(*options) == 0
+    assert "1 simulated, 0 were there, 0 failed" in capsys.readouterr().out
+    made = Simulation.load(tmp_path / "tube-2-0000.safetensors")
+    assert crash(*options) == 0
+    assert "0 simulated, 1 were there, 0 failed" in capsys.readouterr().out
+    assert made.displacement.shape == (21, len(made.nodes), 3)
+    assert made.plastic_strain.shape == (21, len(made.quads))
+    assert 5 < np.abs(made.displacement).max() < 200
+    assert not made.displacement[:, made.held].any()
+
+
+@pytest.mark.parametrize("options", [("--family", "door"), ("--n", 0), ("--workers", 0)])
+def test_simulate_refuses_bad_options(options: tuple[object, ...], tmp_path: Path) -> None:
+    assert crash("--out", tmp_path / "out", *options) == 2
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("format", "suffix"), [("vtu", ".pvd"), ("d3plot", ".d3plot")])
+def test_simulate_writes_files_that_hold_the_simulation(
+    format: str, suffix: str, tmp_path: Path
+) -> None:
+    assert crash("--out", tmp_path, "--family", "tube", "--n", 1, "--format", format) == 0
+    series, wanted = open_series(tmp_path / f"tube-0-0000{suffix}"), simulate("tube", 0, 0)
+    np.testing.assert_allclose(series.displacement(), wanted.displacement, atol=1e-4)
+    np.testing.assert_allclose(series.times, wanted.times, rtol=1e-6)
+    np.testing.assert_array_equal(series.mesh.cells, wanted.quads)
+
+
+def test_predict_and_evaluate_from_the_command_line(
+    suite: SuiteParts, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    part: Part = suite.parts("test")[0]
+    true, out = tmp_path / "true.vtp", tmp_path / "out.pvd"
+    write_series(true, to_series(part))
+    command = ["crash", "predict", str(true), str(out), "--run", str(run)]
+    assert cli.main(command) == 0
+    predicted = open_series(out)
+    assert predicted.displacement().shape == part.displacement.shape
+    np.testing.assert_allclose(predicted.times, part.times)
+    assert not predicted.displacement()[:, part.held].any()
+    assert cli.main(command) == 2, "the target is there already"
+    capsys.readouterr()
+    figures = tmp_path / "figures"
+    options = ["--figures", str(figures), "--as-json"]
+    assert cli.main(["crash", "evaluate", str(out), str(true), *options]) == 0
+    errors = json.loads(capsys.readouterr().out)
+    assert len(errors["by_time"]["med"]) == 3
+    assert errors["by_time"]["med"][0] == pytest.approx(0, abs=1e-6)
+    assert {path.name for path in figures.iterdir()} == {
+        "deformed.png",
+        "deformed.gif",
+        "intrusion.png",
+        "error.png",
+        f"probe-{errors['intrusion_node'][0]}.png",
+        "report.html",
+    }
+    assert str(round(errors["med"], 4))[:4] in (figures / "report.html").read_text()
+    assert "distance" in errors["familiarity"], "what the network said of the part is in its file"
+
+
+@pytest.mark.parametrize(
+    ("deck", "part", "points"),
+    [("wheel.k", None, 11825), ("bird.k", None, 5185), ("EXP_SC_JOINT_SCREW.key", 1000000, 4576)],
+)
+def test_predicts_on_real_decks(
+    run: Path, tmp_path: Path, deck: str, part: int | None, points: int
+) -> None:
+    """These parts are not profiles, so their grid is projected."""
+    decks = Path(pytest.importorskip("lsdyna_mesh_reader").__file__).parent / "examples"
+    options = ["--held", "low", "--thickness", "1", "--fallback", "project", "--run", str(run)]
+    options += [] if part is None else ["--part", str(part)]
+    out = tmp_path / "out.zarr"
+    assert cli.main(["crash", "predict", str(decks / deck), str(out), *options]) == 0
+    moved = open_series(out).displacement()
+    assert moved.shape == (3, points, 3)
+    assert np.isfinite(moved).all()
+    assert moved.any()
+
+
+def test_evaluating_twice_keeps_the_figures(
+    suite: SuiteParts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    true = tmp_path / "true.vtp"
+    write_series(true, to_series(suite.parts("test")[0]))
+    evaluate(true, true, figures=tmp_path / "figures")
+    assert "off by 0.00 %" in capsys.readouterr().out
+    with pytest.raises(OutputExistsError):
+        evaluate(true, true, figures=tmp_path / "figures")
+    other = tmp_path / "other.vtp"
+    write_series(other, to_series(suite.parts("train")[0]))
+    with pytest.raises(RecipeError, match="nodes and states"):
+        evaluate(other, true)
