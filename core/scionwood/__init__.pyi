@@ -25,7 +25,11 @@ from scionwood.errors import ScionwoodError as ScionwoodError
 from scionwood.errors import TrainingError as TrainingError
 from scionwood.errors import WeightsError as WeightsError
 from scionwood.errors import WriteError as WriteError
+from scionwood.files import atomic_folder as atomic_folder
 from scionwood.files import atomic_path as atomic_path
+from scionwood.files import check_target as check_target
+from scionwood.files import reading as reading
+from scionwood.files import writing as writing
 from scionwood.kernels import kernel_report as kernel_report
 from scionwood.kernels import lora_conv as lora_conv
 from scionwood.kernels import lora_linear as lora_linear

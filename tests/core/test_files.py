@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -11,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from scionwood.errors import OutputExistsError
-from scionwood.files import atomic_path
+from scionwood.errors import OutputExistsError, ReadError, WriteError
+from scionwood.files import atomic_folder, atomic_path, reading, writing
 
 
 def test_a_file_appears_whole_with_ordinary_permissions(tmp_path: Path) -> None:
@@ -71,3 +72,121 @@ def test_a_killed_writer_leaves_old_or_new(tmp_path: Path) -> None:
         data = target.read_bytes()
         assert len(data) == 10**5
         assert len(set(data)) == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "Free space"),
+        (errno.EDQUOT, "quota"),
+        (errno.ENOTDIR, "A part of the path is a file"),
+        (errno.EACCES, "may write"),
+        (errno.EROFS, "read-only"),
+        (errno.ENAMETOOLONG, "shorter name"),
+        (errno.EISDIR, "folder has this name"),
+        (errno.ENOENT, "does not exist"),
+        (errno.EMFILE, "ulimit"),
+        (errno.EXDEV, "Check the path and the disk"),
+    ],
+)
+def test_each_kind_of_write_error_has_its_own_remedy(number: int, remedy: str) -> None:
+    with (
+        pytest.raises(WriteError, match=rf"a\.h5.*cannot be written \(.*\)\. .*{remedy}"),
+        writing("a.h5"),
+    ):
+        raise OSError(number, os.strerror(number))
+
+
+def test_recognises_a_full_disk_by_the_text_that_a_library_repeats() -> None:
+    with pytest.raises(WriteError, match="Free space"), writing("a.h5"):
+        raise OSError("Can't write data (error message = 'No space left on device')")
+
+
+def test_a_parent_that_is_a_file_is_not_answered_with_free_space(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    target = tmp_path / "taken" / "out.txt"
+    with pytest.raises(WriteError, match="file") as caught, writing(target), atomic_path(target):
+        pytest.fail("the block must not run")
+    assert "Free" not in str(caught.value)
+
+
+def test_writing_lets_errors_of_scionwood_pass_and_adds_the_next_step() -> None:
+    with pytest.raises(OutputExistsError, match=r"^a: b$"), writing("x"):
+        raise OutputExistsError("a", "b")
+    with pytest.raises(WriteError, match=r"Resume\.$"), writing("x", then="Resume."):
+        raise OSError(errno.ENOSPC, "full")
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ValueError("bad\n  magic"), r"not a readable HDF5 file \(bad magic\)"),
+        (KeyError("velocity"), "it has no 'velocity'"),
+        (SystemExit(1), "not a readable HDF5 file"),
+        (RecursionError("deep"), "nested too deeply"),
+        (MemoryError(), "more data than memory holds"),
+        (IsADirectoryError(errno.EISDIR, "Is a directory"), "it is a folder.*Name a file"),
+        (PermissionError(errno.EACCES, "denied"), "may not be read.*permission"),
+        (OSError(errno.EMFILE, "many"), "ulimit"),
+    ],
+)
+def test_any_error_while_reading_names_file_reason_and_remedy(
+    error: BaseException, text: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.h5"
+    path.touch()
+    with pytest.raises(ReadError, match=rf"a\.h5: .*{text}"), reading(path, "HDF5"):
+        raise error
+
+
+def test_a_missing_file_is_told_from_a_missing_companion(tmp_path: Path) -> None:
+    path = tmp_path / "a.pvd"
+    with pytest.raises(ReadError, match="there is no such file"), reading(path, "PVD"):
+        path.open()
+    path.touch()
+    with pytest.raises(ReadError, match="a file that it refers to"), reading(path, "PVD"):
+        (tmp_path / "b.vtu").open()
+
+
+def test_reading_lets_known_errors_pass() -> None:
+    with pytest.raises(IndexError), reading("a", "HDF5", passing=(IndexError,)):
+        raise IndexError
+    with pytest.raises(ImportError), reading("a", "HDF5"):
+        raise ImportError
+    with pytest.raises(ReadError, match=r"^b$"), reading("a", "HDF5"):
+        raise ReadError("b")
+
+
+def test_a_folder_appears_whole_and_replaces_the_old_one(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "run"
+    for text in ("old", "new"):
+        with atomic_folder(target, overwrite=True) as part:
+            (part / "inner").mkdir()
+            (part / "inner" / "a.txt").write_text(text)
+        assert (target / "inner" / "a.txt").read_text() == text
+    assert os.listdir(target.parent) == ["run"]
+
+
+def test_an_error_leaves_the_old_folder_and_no_debris(tmp_path: Path) -> None:
+    target = tmp_path / "run"
+    target.mkdir()
+    (target / "old").touch()
+
+    def fail_halfway() -> None:
+        with atomic_folder(target, overwrite=True) as part:
+            (part / "half").touch()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail_halfway()
+    with pytest.raises(OutputExistsError, match="--force"), atomic_folder(target):
+        pytest.fail("the block must not run")
+    assert os.listdir(tmp_path) == ["run"]
+    assert os.listdir(target) == ["old"]
+
+
+def test_a_long_name_leaves_room_for_the_temporary_one(tmp_path: Path) -> None:
+    target = tmp_path / ("n" * 250)
+    with atomic_path(target) as part:
+        part.write_text("whole")
+    assert target.read_text() == "whole"
