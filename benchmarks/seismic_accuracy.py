@@ -34,7 +34,7 @@ from scionwood_seismic.evaluation.baselines import METHODS, bandpass, fx_ssa
 from scionwood_seismic.inference.arrays import denoise_array
 from scionwood_seismic.synth.mixture import corrupt
 from scionwood_seismic.synth.noise import NOISES
-from scionwood_seismic.synth.signal import SIGNALS, gather
+from scionwood_seismic.synth.signal import SIGNALS, draw_gather
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "seismic_accuracy.csv"
@@ -110,7 +110,7 @@ def held_out(seed: int, each: int) -> list[tuple[str, np.ndarray, np.ndarray]]:
         rng = generator(1000 + seed, "test", i)
         kind = [*NOISES, "none"][i % (len(NOISES) + 1)]
         shown = "reflection" if kind != "none" else SIGNALS[i % 3]
-        clean = gather(rng, SHAPE, kind=shown)
+        clean = draw_gather(rng, SHAPE, kind=shown)
         noisy = clean if kind == "none" else corrupt(rng, clean, kind, 0.0)
         pairs.append((kind, noisy, clean))
     return pairs

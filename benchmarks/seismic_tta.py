@@ -27,7 +27,7 @@ from scionwood_seismic.inference.adaptation import Adaptation, Adapter, Objectiv
 from scionwood_seismic.inference.arrays import denoise_array
 from scionwood_seismic.synth.mixture import corrupt
 from scionwood_seismic.synth.noise import UNSEEN
-from scionwood_seismic.synth.signal import gather
+from scionwood_seismic.synth.signal import draw_gather
 
 RESULTS = Path(__file__).parent / "results" / "seismic_tta.csv"
 DT, QUIET, SHAPE = 0.002, 64, (192, 256)
@@ -37,7 +37,7 @@ def shifted(index: int, kinds: list[str]) -> tuple[str, str, np.ndarray, np.ndar
     """Noise class, geology, noisy and clean gather."""
     rng = generator(2000, "test", index)
     kind, geology = kinds[index % len(kinds)], ("vsp", "microseismic")[index // len(kinds) % 2]
-    events = gather(rng, (SHAPE[0], SHAPE[1] - QUIET), dt=DT, dx=6.0, kind=geology)
+    events = draw_gather(rng, (SHAPE[0], SHAPE[1] - QUIET), dt=DT, dx=6.0, kind=geology)
     clean = np.pad(events, ((0, 0), (QUIET, 0)))
     return kind, geology, corrupt(rng, clean, kind, rng.uniform(-8, 2), dt=DT, dx=6.0), clean
 

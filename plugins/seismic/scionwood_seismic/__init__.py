@@ -11,7 +11,7 @@ plugin = Plugin(
     backbones={
         "dinov3_unet": "scionwood_seismic.backbones:dinov3_unet",
         "dinov2_unet": "scionwood_seismic.backbones:dinov2_unet",
-        "conv_unet": "scionwood_seismic.model.conv_unet:conv_unet",
+        "conv_unet": "scionwood_seismic.backbones:conv_unet",
     },
     readers={
         "segy": "scionwood_seismic.readers.segy:SegyReader",

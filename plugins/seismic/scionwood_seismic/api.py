@@ -1,35 +1,52 @@
-"""Denoise what is in memory: NumPy arrays, ObsPy streams and traces, DASCore patches."""
+"""The Python interface of the plugin: denoise, simulate, read and measure gathers.
+
+Example: train for two steps on the tiny test settings, and denoise an array.
+
+    >>> import numpy as np
+    >>> from scionwood import fit
+    >>> from scionwood.recipe import resolve
+    >>> from scionwood_seismic import api
+    >>> run = fit(resolve("seismic/denoise", smoke=True))
+    >>> noisy = np.random.default_rng(0).standard_normal((96, 250))  # (trace, time)
+    >>> clean = api.denoise(noisy, run)
+    >>> clean.shape
+    (96, 250)
+"""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Literal, TypeVar, overload
 
 import numpy as np
 
-from scionwood import RecipeError, Task, load_run
-from scionwood_seismic.data.normalise import live
-from scionwood_seismic.inference.adaptation import Adaptation, Adapter
-from scionwood_seismic.inference.arrays import denoise_array
-from scionwood_seismic.readers.grouping import Header, group
+from scionwood import Task
+from scionwood_seismic.inference.adaptation import Adaptation
+from scionwood_seismic.inference.objects import denoise_object
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # each function imports what it needs: arrays need no library of a file format
     from dascore import Patch
     from obspy import Stream, Trace
 
-Clean = Callable[[np.ndarray, float], np.ndarray]
-"""(trace, time) and the sample interval in s -> the denoised gather."""
+    from scionwood_seismic.readers.base import SeismicReader
+    from scionwood_seismic.readers.segy import Gather
 
-_BLOCK = 2048  # the most traces of a gather, as the readers have it
+__all__ = [
+    "Adaptation",
+    "denoise",
+    "denoise_file",
+    "open_file",
+    "quality",
+    "simulate",
+]
+
+Object = TypeVar("Object", "Stream", "Trace", "Patch")
 
 
 @overload
 def denoise(
     data: np.ndarray,
-    run: Path | str | Task,
+    run: str | Path | Task,
     *,
     dt: float | None = None,
     device: str = "cpu",
@@ -41,202 +58,238 @@ def denoise(
 
 @overload
 def denoise(
-    data: Stream,
-    run: Path | str | Task,
+    data: Object,
+    run: str | Path | Task,
     *,
     dt: None = None,
     device: str = "cpu",
     tile: int = 256,
     overlap: int = 64,
     tta: Adaptation | None = None,
-) -> Stream: ...
-
-
-# Without type information of ObsPy and DASCore, mypy cannot tell these apart.
-@overload
-def denoise(  # type: ignore[overload-cannot-match]
-    data: Trace,
-    run: Path | str | Task,
-    *,
-    dt: None = None,
-    device: str = "cpu",
-    tile: int = 256,
-    overlap: int = 64,
-    tta: Adaptation | None = None,
-) -> Trace: ...
-
-
-@overload
-def denoise(  # type: ignore[overload-cannot-match]
-    data: Patch,
-    run: Path | str | Task,
-    *,
-    dt: None = None,
-    device: str = "cpu",
-    tile: int = 256,
-    overlap: int = 64,
-    tta: Adaptation | None = None,
-) -> Patch: ...
+) -> Object: ...
 
 
 def denoise(
-    data: Any,
-    run: Path | str | Task,
+    data: np.ndarray | Stream | Trace | Patch,
+    run: str | Path | Task,
     *,
     dt: float | None = None,
     device: str = "cpu",
     tile: int = 256,
     overlap: int = 64,
     tta: Adaptation | None = None,
-) -> Any:
-    """Denoise gathers that are in memory; what is given stays as it is.
+) -> np.ndarray | Stream | Trace | Patch:
+    """Denoise gathers that are in memory. The input is not modified.
 
-    Nothing is resampled, detrended or filled. Traces that are constant or hold a value that is
-    not finite come back as they are. Integers become float32, floats keep their type.
+    Samples are neither resampled nor detrended, and gaps are not filled. A trace that is constant
+    or contains a non-finite value is returned unchanged. Integers become float32; floats keep
+    their type.
 
-    A stream's traces of one length and sampling interval that start together, within half a
-    sample, are one gather; another trace is a gather of its own, and so is each segment between
-    the gaps of a masked one. Stream and trace get a note in `stats.processing`, a patch one in its
-    history.
+    Traces of a stream form one gather if they have the same length and sample interval and start
+    within half a sample of each other. Every other trace is a gather of its own, and so is each
+    segment between the gaps of a masked trace. A stream or trace gets a note in
+    `stats.processing`, a patch gets one in its history.
 
     Args:
         data: an array, (trace, time) or (time,); an ObsPy stream or trace; a DASCore patch with
-            `time` and one more axis, in any order.
-        run: a run folder with an adapter of the denoising task, or the task that `load_run` made.
-        dt: the sample interval of an array, s; streams, traces and patches carry their own. The
-            model works on samples: only `tta` needs it.
-        device: where to compute; a loaded task stays where it is.
+            `time` and one other axis, in any order.
+        run: the folder of a run of the denoising task, or the task that `load_run` returns.
+        dt: the sample interval of an array, s. Streams, traces and patches carry their own. The
+            model works on samples, so only `tta` needs the interval.
+        device: where to compute. A loaded task stays where it is.
         tile: size of the tiles, traces and samples.
-        overlap: how far tiles overlap.
-        tta: how to adapt to each gather first, its window counted from the first sample; by
-            default as the run's recipe says.
+        overlap: overlap of neighbouring tiles, traces and samples.
+        tta: how to adapt to each gather before it is denoised; the noise window counts from the
+            first sample. By default the recipe of the run decides.
 
     Returns:
-        As `data`, of its shape and in its unit.
+        An object of the type, shape and unit of `data`.
 
     Raises:
-        AdapterError: `tta` with a run that has no LoRA.
-        RecipeError: another kind of data, a `dt` that is no interval or belongs to no array, or
-            an overlap that does not fit the tile.
-        TrainingError: `run` is no finished run.
-        AdapterFileError: the run's adapter is damaged, or made for another base.
+        AdapterError: `tta` is given and the run has no LoRA.
+        RecipeError: `data` is of another type, `dt` is not positive or is given for an object
+            that carries its own, or the overlap does not fit the tile.
+        TrainingError: `run` is not the folder of a finished run.
+        AdapterFileError: the adapter of the run is damaged, or belongs to another base model.
+
+    Example:
+        >>> from obspy import Trace
+        >>> denoise(Trace(noisy[0], {"delta": 0.004}), run).stats.npts
+        250
     """
-    work = _dispatch(data)
-    _check(data, dt, tile, overlap)
-    task = run if isinstance(run, Task) else load_run(Path(run), device=device)
-    tta = tta or getattr(task, "adaptation", None)  # tasks other than `denoise` have none
-    if tta is not None and tta.window and dt is None and work is None:
-        rule = f"the noise window {tta.window} is in s, and an array has no sample interval"
-        raise RecipeError("dt", rule, "Give dt, in s")
-    adapter = None if tta is None else Adapter(task.backbone, tta)
-
-    def clean(gather: np.ndarray, dt: float) -> np.ndarray:
-        if adapter is None:
-            found = denoise_array(task.backbone, gather, tile=tile, overlap=overlap)
-        else:
-            time = dt * np.arange(gather.shape[1])
-            found, _ = adapter.denoise(gather, time, tile=tile, overlap=overlap)
-        result = found.astype(_float(gather.dtype))
-        dead = ~live(gather)
-        result[dead] = gather[dead]
-        return result
-
-    return _array(data, dt or 1.0, clean) if work is None else work(data, clean)
+    denoised: np.ndarray | Stream | Trace | Patch = denoise_object(
+        data, run, dt=dt, device=device, tile=tile, overlap=overlap, tta=tta
+    )
+    return denoised
 
 
-def _dispatch(data: Any) -> Callable[[Any, Clean], Any] | None:
-    """What takes the gathers of an object apart; None for an array, which needs nothing."""
-    if isinstance(data, np.ndarray):
-        return None
-    kinds = {
-        ("obspy", "Stream"): _stream,
-        ("obspy", "Trace"): _trace,
-        ("dascore", "Patch"): _patch,
-    }
-    for (module, name), work in kinds.items():
-        # What was never imported, `data` cannot be.
-        kind = getattr(sys.modules.get(module), name, None)
-        if kind is not None and isinstance(data, kind):
-            return work
-    rule = "only arrays, ObsPy streams and traces, and DASCore patches are denoised"
-    raise RecipeError(f"data of type {type(data).__name__}", rule, "Give its samples as an array")
+def denoise_file(
+    noisy: str | Path,
+    clean: str | Path,
+    run: str | Path,
+    *,
+    gather: Gather | None = "fldr",
+    vertical: Literal["time", "depth"] = "time",
+    noise: str | Path | None = None,
+    qc: str | Path | None = None,
+    force: bool = False,
+    resume: bool = False,
+    tta: Literal["recipe", "none", "matched", "kurtosis"] = "recipe",
+    noise_window: tuple[float, float] | None = None,
+    device: str = "cpu",
+    tile: int = 256,
+    overlap: int = 64,
+) -> None:
+    """Denoise a file, as `scionwood seismic denoise` does.
+
+    Args:
+        noisy: the file to read: SEG-Y or another format that has a reader.
+        clean: the file to write, in the same format. It appears complete or not at all.
+        run: the folder of a run of the denoising task.
+        gather: the SEG-Y trace header whose value identifies a gather; None if the file is one
+            gather.
+        vertical: whether the samples of a SEG-Y file are in time or in depth.
+        noise: also write the removed noise to this file, in the same format.
+        qc: also write a quality-control image and page; give the name of either.
+        force: replace existing outputs.
+        resume: continue a run that was stopped, with the same options.
+        tta: how to adapt to each gather; `recipe` follows the recipe of the run.
+        noise_window: start and end of the signal-free window, s (m in a depth file).
+        device: where to compute.
+        tile: size of the tiles, traces and samples.
+        overlap: overlap of neighbouring tiles, traces and samples.
+
+    Raises:
+        ReadError: the file is damaged, or no reader knows its format.
+        OutputExistsError: an output exists and `force` is false.
+        WriteError: an output cannot be written, or the stopped run had other options.
+        AdapterFileError: the adapter of the run is damaged, or belongs to another base model.
+        AdapterError: adaptation is requested and the run has no LoRA.
+        RecipeError: an option is invalid.
+
+    Example:
+        >>> simulate("noisy.sgy", "reference.sgy", shape=(2, 48, 96))
+        >>> denoise_file("noisy.sgy", "clean.sgy", run)  # doctest: +ELLIPSIS
+        denoising ...
+    """
+    from scionwood_seismic.inference import files
+
+    outputs = files.Outputs(
+        Path(clean),
+        noise=None if noise is None else Path(noise),
+        qc=None if qc is None else Path(qc),
+        force=force,
+    )
+    files.denoise_file(
+        Path(noisy),
+        outputs,
+        Path(run),
+        gather=gather,
+        vertical=vertical,
+        device=device,
+        tile=(tile, overlap),
+        resume=resume,
+        tta=tta,
+        noise_window=noise_window,
+    )
 
 
-def _check(data: Any, dt: float | None, tile: int, overlap: int) -> None:
-    if not 0 < overlap <= tile // 2:
-        rule = "tiles overlap by at least 1 and at most half their size"
-        raise RecipeError(f"tile {tile}, overlap {overlap}", rule, "Such as 256 and 64")
-    if dt is not None and not isinstance(data, np.ndarray):
-        rule = f"a {type(data).__name__} carries its own sample interval"
-        raise RecipeError(f"dt {dt}", rule, "Leave dt out")
-    if dt is not None and not 0 < dt < float("inf"):
-        raise RecipeError(f"dt {dt}", "a sample interval is positive, in s", "Such as 0.002")
+def simulate(
+    noisy: str | Path,
+    reference: str | Path,
+    *,
+    shape: tuple[int, int, int] = (20, 256, 256),
+    noise: str = "all",
+    snr: float = 0.0,
+    dt: float = 0.002,
+    dx: float = 12.5,
+    quiet: float = 0.0,
+    seed: int = 0,
+    force: bool = False,
+) -> None:
+    """Write simulated gathers as two SEG-Y files, one with noise and one without.
+
+    Args:
+        noisy: the file of the noisy gathers.
+        reference: the file of the noise-free gathers.
+        shape: (gather, trace, time).
+        noise: names of noise classes, separated by commas; `all` for those of the recipes.
+        snr: signal-to-noise ratio of each gather, dB.
+        dt: the sample interval, s.
+        dx: the distance between traces, m.
+        quiet: length of the signal-free start of each gather, s.
+        seed: seed of signal and noise.
+        force: replace existing outputs.
+
+    Raises:
+        RecipeError: a noise class is unknown, or `quiet` leaves no time for arrivals.
+        OutputExistsError: an output exists and `force` is false.
+        WriteError: an output cannot be written.
+
+    Example:
+        >>> simulate("shots.sgy", "shots_reference.sgy", shape=(1, 24, 48), noise="swell")
+        >>> len(open_file("shots.sgy", gather="fldr"))
+        1
+    """
+    from scionwood_seismic.data.simulation import simulate_files
+
+    simulate_files(
+        Path(noisy),
+        Path(reference),
+        seed=seed,
+        noises=noise,
+        snr=snr,
+        shape=shape,
+        dt=dt,
+        dx=dx,
+        quiet=quiet,
+        overwrite=force,
+    )
 
 
-def _array(data: np.ndarray, dt: float, clean: Clean) -> np.ndarray:
-    if data.ndim not in (1, 2) or data.dtype.kind not in "iuf" or np.ma.isMaskedArray(data):
-        rule = "an array is (trace, time) or (time,), of real numbers and without a mask"
-        raise RecipeError(f"array {data.shape} {data.dtype}", rule, "Give one gather at a time")
-    return clean(np.atleast_2d(data), dt).reshape(data.shape)
+def open_file(path: str | Path, *, gather: Gather | None = None) -> SeismicReader:
+    """Open a seismic file with the reader of its format; iterating yields its gathers.
+
+    Args:
+        path: the file.
+        gather: the SEG-Y trace header whose value identifies a gather; None if the file is one
+            gather. The other formats define their gathers themselves.
+
+    Returns:
+        The reader. Records have `data`, (trace, time) float32, and `coords`.
+
+    Raises:
+        ReadError: no reader knows the format, or the file is damaged.
+
+    Example:
+        >>> simulate("two.sgy", "two_reference.sgy", shape=(2, 24, 48))
+        >>> [record.data.shape for record in open_file("two.sgy", gather="fldr")]
+        [(24, 48), (24, 48)]
+    """
+    from scionwood_seismic.readers.opening import open_reader
+
+    return open_reader(Path(path), gather=gather)
 
 
-def _stream(stream: Any, clean: Clean) -> Any:
-    """A new stream, each gather of it denoised as one."""
-    result = stream.copy()
-    parts = [(i, span) for i, trace in enumerate(stream) for span in _spans(trace.data)]
-    headers = [_header(stream[i], span, stream[0]) for i, span in parts]
-    outputs = [trace.data.astype(_float(trace.data.dtype)) for trace in stream]
-    for members in group(headers, _BLOCK):
-        rows = [parts[m] for m in members]
-        gather = np.stack([np.ma.getdata(stream[i].data)[span] for i, span in rows])
-        found = clean(gather, headers[members[0]].dt)
-        for (i, span), row in zip(rows, found, strict=True):
-            outputs[i][span] = row
-    for trace, samples in zip(result, outputs, strict=True):
-        trace.data = samples
-        trace.stats.processing = [*trace.stats.get("processing", []), _note()]
-    return result
+def quality(
+    noisy: np.ndarray, denoised: np.ndarray, reference: np.ndarray | None = None
+) -> dict[str, float]:
+    """Measure how much was removed from a gather, and how much of that resembles signal.
 
+    Args:
+        noisy: (trace, time), the input.
+        denoised: the same shape and unit.
+        reference: the noise-free gather, if there is one.
 
-def _trace(trace: Any, clean: Clean) -> Any:
-    from obspy import Stream
+    Returns:
+        Measure -> value; see `scionwood_seismic.evaluation.gather_qc.measure`. With `reference`
+        also `SNR, reference` in dB and its like. Empty if no trace is live.
 
-    return _stream(Stream([trace]), clean)[0]
+    Example:
+        >>> round(quality(noisy, 0.5 * noisy)["energy removed"], 3)
+        0.25
+    """
+    from scionwood_seismic.evaluation.gather_qc import measure
+    from scionwood_seismic.evaluation.panels import Geometry, Result
 
-
-def _patch(patch: Any, clean: Clean) -> Any:
-    """A new patch; its axes are found by name and keep their order."""
-    if len(patch.dims) != 2 or "time" not in patch.dims:
-        rule = "a patch has time and one more axis"
-        raise RecipeError(f"patch of {patch.dims}", rule, "Select with patch.select first")
-    data = np.asarray(patch.data)
-    back = patch.dims[0] == "time"
-    step = patch.get_coord("time").step
-    dt = float(step / np.timedelta64(1, "ns")) / 1e9 if isinstance(step, np.timedelta64) else 1.0
-    found = clean(data.T if back else data, dt)
-    history = patch.attrs.history
-    entries = (history,) if isinstance(history, str) else tuple(history)
-    denoised = patch.new(data=found.T if back else found)
-    return denoised.update_attrs(history=(*entries, _note()))
-
-
-def _spans(samples: np.ndarray) -> list[slice]:
-    """The segments between gaps."""
-    if not samples.size:
-        return []
-    return list(np.ma.notmasked_contiguous(np.ma.atleast_1d(samples)))
-
-
-def _header(trace: Any, span: slice, first: Any) -> Header:
-    name = trace.id if trace.id.strip(".") else ""
-    start = float(trace.stats.starttime - first.stats.starttime)
-    dt = float(trace.stats.delta)
-    return Header(name, span.stop - span.start, dt, start + span.start * dt)
-
-
-def _float(dtype: np.dtype) -> np.dtype:
-    return dtype if dtype.kind == "f" else np.dtype(np.float32)
-
-
-def _note() -> str:
-    return f"Scionwood {version('scionwood')}: denoise"
+    return dict(measure(Result(noisy, denoised, Geometry(), reference)).values)

@@ -119,7 +119,7 @@ def simulate(
         OutputExistsError: an output exists and `force` is false.
         WriteError: an output cannot be written whole.
     """
-    from scionwood_seismic.inference.files import simulate_files
+    from scionwood_seismic.data.simulation import simulate_files
 
     simulate_files(
         Path(noisy),

@@ -5,14 +5,14 @@ import pytest
 
 from scionwood_seismic.synth.mixture import average_gauge, corrupt
 from scionwood_seismic.synth.noise import NOISES
-from scionwood_seismic.synth.signal import gather
+from scionwood_seismic.synth.signal import draw_gather
 
 
 @pytest.mark.parametrize("kind", NOISES)
 @pytest.mark.parametrize("snr", [-8.0, 0.0, 8.0])
 def test_noise_is_added_at_the_ratio_asked_for(kind: str, snr: float) -> None:
     rng = np.random.default_rng(5)
-    clean = gather(rng, (64, 96)) * 1e-6  # strain rates are small numbers
+    clean = draw_gather(rng, (64, 96)) * 1e-6  # strain rates are small numbers
     error = corrupt(rng, clean, kind, snr) - clean
     ratio = 10 * np.log10((clean.astype(float) ** 2).sum() / (error.astype(float) ** 2).sum())
     assert ratio == pytest.approx(snr, abs=0.01)

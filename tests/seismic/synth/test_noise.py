@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from scionwood_seismic.synth.noise import NOISES, UNSEEN, channel_gain
-from scionwood_seismic.synth.signal import gather
+from scionwood_seismic.synth.signal import draw_gather
 
 DT, DX, SHAPE = 0.002, 12.5, (96, 256)
 ALL = {**NOISES, **UNSEEN}
@@ -82,7 +82,7 @@ def test_ground_roll_is_slower_than_reflections() -> None:
         return float(power[slow].sum() / power.sum())
 
     assert slow_share(draw("ground_roll")) > 0.6
-    assert slow_share(gather(np.random.default_rng(0), SHAPE, dt=DT, dx=DX)) < 0.3
+    assert slow_share(draw_gather(np.random.default_rng(0), SHAPE, dt=DT, dx=DX)) < 0.3
 
 
 def test_ringing_stands_at_the_harmonics_of_a_cable() -> None:

@@ -3,13 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scionwood_seismic.synth.signal import SIGNALS, gather, ricker
+from scionwood_seismic.synth.signal import SIGNALS, draw_gather, ricker
 
 
 @pytest.mark.parametrize("kind", SIGNALS)
 @pytest.mark.parametrize("seed", range(8))
 def test_a_gather_has_unit_amplitude_and_the_shape_asked_for(kind: str, seed: int) -> None:
-    data = gather(np.random.default_rng(seed), (40, 56), kind=kind)
+    data = draw_gather(np.random.default_rng(seed), (40, 56), kind=kind)
     assert (data.shape, data.dtype) == ((40, 56), np.float32)
     assert data.std() == pytest.approx(1, rel=1e-4)
 
@@ -22,6 +22,6 @@ def test_the_wavelet_peaks_at_its_frequency() -> None:
 @pytest.mark.parametrize("kind", SIGNALS)
 def test_signal_lies_below_120_hz(kind: str) -> None:
     """So that a denoiser may learn that what lies above is noise."""
-    power = np.abs(np.fft.rfft(gather(np.random.default_rng(3), (64, 256), kind=kind))) ** 2
+    power = np.abs(np.fft.rfft(draw_gather(np.random.default_rng(3), (64, 256), kind=kind))) ** 2
     above = np.fft.rfftfreq(256, 0.002) > 120
     assert power[:, above].sum() < 0.01 * power.sum()

@@ -20,7 +20,7 @@ from scionwood_seismic.readers.base import SeismicReader
 from scionwood_seismic.readers.opening import open_reader
 from scionwood_seismic.readers.segy import Gather, SegyReader
 from scionwood_seismic.synth.mixture import corrupt
-from scionwood_seismic.synth.signal import gather as draw_gather
+from scionwood_seismic.synth.signal import draw_gather
 
 SIMULATED_GATHERS, SIMULATED_NOISE, SIMULATED_DT = 30, ("erratic", "fading"), 0.002
 

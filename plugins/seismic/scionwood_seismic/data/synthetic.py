@@ -15,7 +15,7 @@ from scionwood import DataLoader, RecipeError
 from scionwood_seismic.data.normalise import scale
 from scionwood_seismic.synth.mixture import average_gauge, corrupt
 from scionwood_seismic.synth.noise import NOISES, UNSEEN
-from scionwood_seismic.synth.signal import SIGNALS, gather
+from scionwood_seismic.synth.signal import SIGNALS, draw_gather
 
 SPLITS = ("train", "val", "test", "simulate", "pretrain")
 """Each split draws from its own branch of the seed, so that no sample is in two of them."""
@@ -143,7 +143,7 @@ class SyntheticGathers(L.LightningDataModule):
 
     def _clean(self, rng: np.random.Generator, kind: str) -> np.ndarray:
         traces, samples = self.shape
-        events = gather(rng, (traces, samples - self.quiet), dt=self.dt, dx=self.dx, kind=kind)
+        events = draw_gather(rng, (traces, samples - self.quiet), dt=self.dt, dx=self.dx, kind=kind)
         return np.pad(events, ((0, 0), (self.quiet, 0)))
 
     def _loader(self, split: str) -> DataLoader:
@@ -187,3 +187,14 @@ def check_quiet(quiet: float, length: float) -> None:
     if not 0 <= quiet < length:
         rule = f"at least 0 and less than the record's {length:g} s"
         raise RecipeError(f"quiet: {quiet}", rule, "Such as a tenth of the record")
+
+
+def noise_classes(names: str) -> list[str]:
+    """The classes that a comma-separated list names; `all` for every class.
+
+    Raises:
+        RecipeError: one does not exist.
+    """
+    kinds = list(NOISES) if names == "all" else [name.strip() for name in names.split(",")]
+    check_names("noise", kinds, KNOWN)
+    return kinds

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from scionwood import ReadError
+from scionwood_seismic.data.synthetic import noise_classes
 from scionwood_seismic.evaluation import metrics
 from scionwood_seismic.evaluation.baselines import METHODS
-from scionwood_seismic.evaluation.report import report, save_figure
-from scionwood_seismic.inference.files import noise_classes
+from scionwood_seismic.evaluation.report import report_quality, save_figure
 from scionwood_seismic.readers.segy import SegyReader
 
 OURS = "scionwood"
@@ -51,9 +51,9 @@ def compare_files(
     console.print(_snr_table(scores, kinds))
     console.print(_leakage_table(leaks))
     if figure is not None:
-        from scionwood_seismic.evaluation.figures import panels
+        from scionwood_seismic.evaluation.figures import draw_panels
 
-        save_figure(panels(shown, dt=dt), figure, overwrite=force)
+        save_figure(draw_panels(shown, dt=dt), figure, overwrite=force)
         console.print(f"figure: {figure}")
     if qc is not None:
         with (
@@ -61,7 +61,7 @@ def compare_files(
             SegyReader(denoised, gather="fldr") as after,
             SegyReader(reference, gather="fldr") as truth,
         ):
-            report(before, after, denoised, console, qc=qc, force=force, reference=truth)
+            report_quality(before, after, denoised, console, qc=qc, force=force, reference=truth)
 
 
 def _triples(*paths: Path) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, float]]:

@@ -32,7 +32,7 @@ LINES = {"input": ("#aaaaaa", "-"), "denoised": ("#0072B2", "-"), "removed": ("#
 """Colours and dashes of the spectra, which differ for the colour blind too (Okabe and Ito)."""
 
 
-def panels(gathers: Mapping[str, np.ndarray], *, dt: float | None = None) -> Figure:
+def draw_panels(gathers: Mapping[str, np.ndarray], *, dt: float | None = None) -> Figure:
     """Gathers side by side at equal gain, that of the first; its dead traces are grey in all.
 
     Args:
@@ -50,7 +50,7 @@ def panels(gathers: Mapping[str, np.ndarray], *, dt: float | None = None) -> Fig
     return figure
 
 
-def quality(
+def draw_qc_sheet(
     result: Result,
     similarity: np.ndarray,
     numbers: Mapping[str, str],

@@ -37,7 +37,7 @@ def qc_files(qc: Path) -> tuple[Path, Path]:
     return qc, qc.with_suffix(".html")
 
 
-def report(
+def report_quality(
     before: SeismicReader,
     after: SeismicReader,
     path: Path,
@@ -219,7 +219,7 @@ def _pictures(
     facts: Mapping[str, str],
 ) -> list[Picture]:
     """Draw the worst, the median and the best gather, and save the worst one's figure."""
-    from scionwood_seismic.evaluation.figures import quality
+    from scionwood_seismic.evaluation.figures import draw_qc_sheet
 
     ranked = sorted(rows, key=Row.leak, reverse=True)
     places = {len(ranked) // 2: "median", len(ranked) - 1: "best", 0: "worst"}
@@ -232,7 +232,7 @@ def _pictures(
         heading = f"{facts['result']}: gather {index + 1} ({name})"
         heading += f", {title} of {len(rows)} by local similarity" if len(rows) > 1 else ""
         numbers = sheet_numbers(found[index])
-        figure = quality(
+        figure = draw_qc_sheet(
             result, similarity_map(result), numbers, title=plain(heading), footer=plain(footer)
         )
         pictures.append((place, Picture(heading, _png(figure))))

@@ -14,19 +14,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from scionwood import OutputExistsError, RecipeError, Task, WriteError, atomic_path, load_run
-from scionwood_seismic.data.synthetic import KNOWN, check_names, check_quiet, generator
-from scionwood_seismic.evaluation.report import qc_files, report
+from scionwood_seismic.evaluation.report import qc_files, report_quality
 from scionwood_seismic.inference.adaptation import Adaptation
+from scionwood_seismic.inference.arrays import check_tile
 from scionwood_seismic.inference.records import Denoiser, work_identity
 from scionwood_seismic.readers.axis import Vertical
 from scionwood_seismic.readers.base import SeismicReader
-from scionwood_seismic.readers.create import write_segy
 from scionwood_seismic.readers.opening import open_reader
 from scionwood_seismic.readers.partial import partial_path
 from scionwood_seismic.readers.segy import Gather, SegyReader
-from scionwood_seismic.synth.mixture import corrupt
-from scionwood_seismic.synth.noise import NOISES
-from scionwood_seismic.synth.signal import gather as draw_gather
 
 Tta = Literal["recipe", "none", "matched", "kurtosis"]
 
@@ -110,9 +106,7 @@ def denoise_file(
         ReadError, WriteError, OutputExistsError, AdapterFileError: see `SegyReader`, `load_run`.
         RecipeError: the overlap does not fit the tile, or there is no such device.
     """
-    if not 0 < tile[1] <= tile[0] // 2:
-        rule = "tiles overlap by at least 1 and at most half their size"
-        raise RecipeError(f"tile {tile[0]}, overlap {tile[1]}", rule, "Such as 256 and 64")
+    check_tile(*tile)
     if not resume:
         outputs.check()
     console = Console()
@@ -136,50 +130,9 @@ def denoise_file(
             if outputs.noise is not None and not (done and outputs.noise.exists()):
                 _save_difference(reader, after, outputs)
             force, notes = outputs.force or done, {name: str(x) for name, x in options.items()}
-            report(reader, after, outputs.clean, console, qc=outputs.qc, force=force, notes=notes)
-
-
-def simulate_files(
-    noisy: Path,
-    reference: Path,
-    *,
-    seed: int,
-    noises: str,
-    snr: float,
-    shape: tuple[int, int, int],
-    dt: float,
-    dx: float,
-    quiet: float,
-    overwrite: bool,
-) -> None:
-    """Write generated gathers (gather, trace, time) with noise and without; see `cli.simulate`.
-
-    Raises:
-        RecipeError: an unknown noise class, or no time left for arrivals.
-        OutputExistsError, WriteError: see `write_segy`.
-    """
-    kinds, lead = noise_classes(noises), round(quiet / dt)
-    check_quiet(quiet, shape[2] * dt)
-    Outputs(noisy, reference, force=overwrite).check()
-    clean, dirty = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    for i in range(shape[0]):
-        rng = generator(seed, "simulate", i)
-        events = draw_gather(rng, (shape[1], shape[2] - lead), dt=dt, dx=dx)
-        clean[i] = np.pad(events, ((0, 0), (lead, 0)))
-        dirty[i] = corrupt(rng, clean[i], kinds[i % len(kinds)], snr, dt=dt, dx=dx)
-    write_segy(reference, clean, dt=dt, overwrite=overwrite)
-    write_segy(noisy, dirty, dt=dt, overwrite=overwrite)
-
-
-def noise_classes(names: str) -> list[str]:
-    """The classes that a comma-separated list names; `all` for every class.
-
-    Raises:
-        RecipeError: one does not exist.
-    """
-    kinds = list(NOISES) if names == "all" else [name.strip() for name in names.split(",")]
-    check_names("noise", kinds, KNOWN)
-    return kinds
+            report_quality(
+                reader, after, outputs.clean, console, qc=outputs.qc, force=force, notes=notes
+            )
 
 
 def _adaptation(task: Task, tta: Tta, window: tuple[float, float] | None) -> Adaptation | None:

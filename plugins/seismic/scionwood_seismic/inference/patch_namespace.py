@@ -24,9 +24,9 @@ def denoise(
     tta: Adaptation | None = None,
 ) -> Patch:
     """Denoise a patch; see `scionwood_seismic.api.denoise`."""
-    from scionwood_seismic import api
+    from scionwood_seismic.inference.objects import denoise_object
 
-    return api.denoise(patch, run, device=device, tile=tile, overlap=overlap, tta=tta)
+    return denoise_object(patch, run, device=device, tile=tile, overlap=overlap, tta=tta)
 
 
 @final

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from scionwood import WeightsError
 from scionwood_seismic.model.family import Family
-from scionwood_seismic.model.layouts import from_transformers, without_zero_biases
+from scionwood_seismic.model.state_dicts import from_transformers, without_zero_biases
 
 WRAPPERS = ("state_dict", "model")
 """Keys under which training scripts put the weights."""

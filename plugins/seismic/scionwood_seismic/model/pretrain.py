@@ -21,12 +21,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from scionwood import atomic_path
-from scionwood_seismic.backbones import PATCH, tiny_encoder
 from scionwood_seismic.data.normalise import scale
 from scionwood_seismic.data.synthetic import generator
+from scionwood_seismic.model.dinov3 import PATCH, tiny_encoder
 from scionwood_seismic.synth.mixture import corrupt
 from scionwood_seismic.synth.noise import NOISES
-from scionwood_seismic.synth.signal import SIGNALS, gather
+from scionwood_seismic.synth.signal import SIGNALS, draw_gather
 
 SIZE = 128
 MASKED = 0.5
@@ -86,7 +86,7 @@ def image(seed: int, index: int) -> Tensor:
     if kind == "texture":
         data = texture(rng, shape)
     else:
-        data = gather(rng, shape, dt=dt, dx=dx, kind=str(rng.choice(SIGNALS)))
+        data = draw_gather(rng, shape, dt=dt, dx=dx, kind=str(rng.choice(SIGNALS)))
         if kind == "noisy":
             snr = float(rng.uniform(-10, 15))
             data = corrupt(rng, data, str(rng.choice(list(NOISES))), snr, dt=dt, dx=dx)

@@ -15,7 +15,7 @@ import numpy as np
 from scionwood import ReadError, WriteError
 from scionwood_seismic.readers.flat import Samples, sac_samples, seg2_samples, su_samples
 from scionwood_seismic.readers.grouping import Header
-from scionwood_seismic.readers.records import walk
+from scionwood_seismic.readers.miniseed import walk
 
 with warnings.catch_warnings():  # ObsPy lists its plugins by an interface that Python deprecates
     warnings.filterwarnings("ignore", "SelectableGroups", DeprecationWarning)

@@ -19,7 +19,7 @@ from scionwood_seismic.readers.base import (
 )
 from scionwood_seismic.readers.flat import SAC_HEADER, sac_order, su_samples
 from scionwood_seismic.readers.grouping import group
-from scionwood_seismic.readers.records import HEADER
+from scionwood_seismic.readers.miniseed import HEADER
 from scionwood_seismic.readers.sources import Format, Put, obspy, open_source
 
 _SUFFIXES: dict[str, Format] = {

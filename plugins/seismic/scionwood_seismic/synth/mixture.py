@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scionwood_seismic.synth import noise as noises
+from scionwood_seismic.synth.noise import NOISES, UNSEEN, channel_gain
 
 
 def corrupt(
@@ -32,9 +32,9 @@ def corrupt(
     Returns:
         (trace, time) float32, in the units of `clean`.
     """
-    draw = noises.NOISES.get(kind) or noises.UNSEEN[kind]
+    draw = NOISES.get(kind) or UNSEEN[kind]
     noise = draw(rng, clean.shape, dt, dx)
-    lost = clean * (noises.channel_gain(noise) - 1) if kind == "fading" else np.zeros_like(clean)
+    lost = clean * (channel_gain(noise) - 1) if kind == "fading" else np.zeros_like(clean)
     return clean + lost + _scale(lost, noise, _energy(clean) / 10 ** (snr / 10)) * noise
 
 

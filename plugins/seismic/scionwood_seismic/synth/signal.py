@@ -32,7 +32,7 @@ def ricker(frequency: float, dt: float, length: float = 0.128) -> np.ndarray:
     return (1 - 2 * a) * np.exp(-a)
 
 
-def gather(
+def draw_gather(
     rng: np.random.Generator,
     shape: tuple[int, int],
     *,

@@ -153,13 +153,13 @@ class Blind(Task):
 
     def draw(self, batch: dict[str, Tensor]) -> dict[str, Figure]:
         """The batch's first gather: input, denoised and removed."""
-        from scionwood_seismic.evaluation.figures import panels
+        from scionwood_seismic.evaluation.figures import draw_panels
 
         noisy = batch["noisy"][:1]
         with torch.no_grad():
             estimate = self(noisy).float()
         shown = {"input": noisy, "denoised": estimate, "removed": noisy - estimate}
-        return {"denoised": panels({name: x[0, 0].cpu().numpy() for name, x in shown.items()})}
+        return {"denoised": draw_panels({name: x[0, 0].cpu().numpy() for name, x in shown.items()})}
 
     @torch.no_grad()
     def started(self, noisy: Tensor) -> Tensor:

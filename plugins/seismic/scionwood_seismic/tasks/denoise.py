@@ -126,7 +126,7 @@ class Denoise(Task):
 
     def draw(self, batch: dict[str, Tensor]) -> dict[str, Figure]:
         """The batch's first gather: input, denoised, removed, and the noise that was added."""
-        from scionwood_seismic.evaluation.figures import panels
+        from scionwood_seismic.evaluation.figures import draw_panels
 
         noisy, clean = batch["noisy"][:1], batch["clean"][:1]
         with torch.no_grad():
@@ -137,4 +137,4 @@ class Denoise(Task):
             "removed": noisy - estimate,
             "true noise": noisy - clean,
         }
-        return {"denoised": panels({name: x[0, 0].cpu().numpy() for name, x in shown.items()})}
+        return {"denoised": draw_panels({name: x[0, 0].cpu().numpy() for name, x in shown.items()})}

@@ -16,7 +16,7 @@ from scionwood_seismic.data.synthetic import generator
 from scionwood_seismic.inference.adaptation import Adaptation, Adapter
 from scionwood_seismic.inference.arrays import denoise_array
 from scionwood_seismic.synth.mixture import corrupt
-from scionwood_seismic.synth.signal import gather
+from scionwood_seismic.synth.signal import draw_gather
 
 DT, QUIET, SHAPE = 0.002, 24, (48, 88)
 TIME = DT * np.arange(SHAPE[1])
@@ -33,7 +33,7 @@ def model(run: Path) -> nn.Module:
 def record(noise: str = "ambient", index: int = 0) -> np.ndarray:
     """A noisy gather that begins with noise alone."""
     rng = generator(7, "test", index)
-    events = gather(rng, (SHAPE[0], SHAPE[1] - QUIET), kind="vsp")
+    events = draw_gather(rng, (SHAPE[0], SHAPE[1] - QUIET), kind="vsp")
     return corrupt(rng, np.pad(events, ((0, 0), (QUIET, 0))), noise, 0.0)
 
 

@@ -5,8 +5,8 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scionwood_seismic.evaluation import panels as display
-from scionwood_seismic.evaluation.figures import panels, quality
+from scionwood_seismic.evaluation import panels
+from scionwood_seismic.evaluation.figures import draw_panels, draw_qc_sheet
 from scionwood_seismic.evaluation.gather_qc import measure, similarity_map
 from scionwood_seismic.evaluation.panels import Geometry, Result, fk, mean_spectrum, thin
 from scionwood_seismic.evaluation.qc_page import sheet_numbers
@@ -18,7 +18,7 @@ def noisy() -> np.ndarray:
 
 
 def sheet(result: Result, **texts: str) -> Figure:
-    return quality(result, similarity_map(result), sheet_numbers(measure(result)), **texts)
+    return draw_qc_sheet(result, similarity_map(result), sheet_numbers(measure(result)), **texts)
 
 
 def axes_of(figure: Figure, start: str) -> Axes:
@@ -31,7 +31,7 @@ def everything(figure: Figure) -> str:
 
 
 def test_panels_have_time_down_and_one_symmetric_gain(noisy: np.ndarray) -> None:
-    figure = panels({"input": noisy, "removed": 0.1 * noisy}, dt=0.004)
+    figure = draw_panels({"input": noisy, "removed": 0.1 * noisy}, dt=0.004)
     first, second = (axes_of(figure, name).images[0] for name in ("input", "removed"))
     np.testing.assert_array_equal(first.get_array(), noisy.T)
     low, high = first.get_clim()
@@ -42,7 +42,7 @@ def test_panels_have_time_down_and_one_symmetric_gain(noisy: np.ndarray) -> None
 
 
 def test_silence_can_be_drawn(noisy: np.ndarray) -> None:
-    panels({"input": 0 * noisy}).draw_without_rendering()
+    draw_panels({"input": 0 * noisy}).draw_without_rendering()
 
 
 def test_the_sheet_shows_gathers_spectra_and_leakage(noisy: np.ndarray) -> None:
@@ -97,7 +97,7 @@ def test_dead_traces_are_grey_in_every_panel(noisy: np.ndarray) -> None:
 
 
 def test_few_traces_are_drawn_as_wiggles_too(noisy: np.ndarray) -> None:
-    drawn = {n: panels({"input": np.tile(noisy, (3, 1))[:n]}, dt=0.004) for n in (59, 60)}
+    drawn = {n: draw_panels({"input": np.tile(noisy, (3, 1))[:n]}, dt=0.004) for n in (59, 60)}
     assert len(drawn[59].axes[0].lines) == 59
     assert len(drawn[60].axes[0].lines) == 0
     x, y = drawn[59].axes[0].lines[2].get_data()
@@ -108,7 +108,7 @@ def test_few_traces_are_drawn_as_wiggles_too(noisy: np.ndarray) -> None:
 def test_large_gathers_are_thinned_for_display_and_the_title_says_so(
     monkeypatch: pytest.MonkeyPatch, noisy: np.ndarray
 ) -> None:
-    monkeypatch.setattr(display, "LIMIT", 16)
+    monkeypatch.setattr(panels, "LIMIT", 16)
     monkeypatch.setattr("scionwood_seismic.evaluation.figures.LIMIT", 16)
     noisy[11, 3] = -50
     figure = sheet(Result(noisy, 0.5 * noisy, Geometry(0.004)))

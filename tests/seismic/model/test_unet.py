@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from scionwood_seismic.backbones import DenoisingUNet, dinov2_unet, dinov3_unet
+from scionwood_seismic.backbones import dinov2_unet, dinov3_unet
+from scionwood_seismic.model.unet import DenoisingUNet
 
 
 @pytest.fixture

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from scionwood_seismic.evaluation import gather_qc as measures
-from scionwood_seismic.evaluation import metrics
+from scionwood_seismic.evaluation import gather_qc, metrics
 from scionwood_seismic.evaluation.gather_qc import measure, similarity_map
 from scionwood_seismic.evaluation.panels import Geometry, Result
 
@@ -84,7 +83,7 @@ def test_large_gathers_are_measured_in_blocks(
     monkeypatch: pytest.MonkeyPatch, result: Result
 ) -> None:
     whole, shown = measure(result).values, similarity_map(result)
-    monkeypatch.setattr(measures, "PIECE", 24 * 80)
+    monkeypatch.setattr(gather_qc, "PIECE", 24 * 80)
     blocks = measure(result).values
     for label in whole:
         loose = "imilarity" in label or "SSIM" in label

@@ -17,7 +17,7 @@ from scionwood_seismic.evaluation.baselines import bandpass, fx_ssa
 from scionwood_seismic.inference.arrays import denoise_array
 from scionwood_seismic.synth.mixture import corrupt
 from scionwood_seismic.synth.noise import NOISES
-from scionwood_seismic.synth.signal import SIGNALS, gather
+from scionwood_seismic.synth.signal import SIGNALS, draw_gather
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -35,7 +35,7 @@ def pairs() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Two gathers of each noise class at 0 dB, of a seed that no recipe has."""
     for index in range(2 * len(NOISES)):
         rng, kind = generator(3000, "test", index), list(NOISES)[index % len(NOISES)]
-        clean = gather(rng, SHAPE)
+        clean = draw_gather(rng, SHAPE)
         yield kind, corrupt(rng, clean, kind, 0.0), clean
 
 
@@ -55,7 +55,7 @@ def test_no_class_comes_out_below_its_input_and_amplitudes_are_kept(model: nn.Mo
 def test_a_gather_without_noise_comes_back(model: nn.Module) -> None:
     found = []
     for index in range(12):
-        clean = gather(generator(3001, "test", index), SHAPE, kind=SIGNALS[index % 3])
+        clean = draw_gather(generator(3001, "test", index), SHAPE, kind=SIGNALS[index % 3])
         found.append(snr(clean, denoise_array(model, clean)))
     assert np.mean(found) >= 20, found
 

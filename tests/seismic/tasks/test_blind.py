@@ -18,7 +18,7 @@ from scionwood_seismic.data.synthetic import generator
 from scionwood_seismic.inference.arrays import denoise_array
 from scionwood_seismic.readers.create import write_segy
 from scionwood_seismic.synth.mixture import corrupt
-from scionwood_seismic.synth.signal import gather
+from scionwood_seismic.synth.signal import draw_gather
 from scionwood_seismic.tasks.blind import REACH, Blind
 
 Batch = dict[str, Tensor]
@@ -233,7 +233,7 @@ def test_adapting_raises_the_snr_of_held_out_gathers(
     clean, noisy = np.zeros((2, 20, 96, 192), np.float32)
     for i in range(20):
         rng = generator(7, "simulate", i)
-        clean[i, :, 64:] = gather(rng, (96, 128))
+        clean[i, :, 64:] = draw_gather(rng, (96, 128))
         noisy[i] = corrupt(rng, clean[i], kind, 0.0)
     survey = tmp_path / "survey.sgy"
     write_segy(survey, noisy, dt=0.002)

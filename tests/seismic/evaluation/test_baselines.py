@@ -5,7 +5,7 @@ import pytest
 
 from scionwood_seismic.evaluation.baselines import METHODS, bandpass, fk_threshold, fx_ssa
 from scionwood_seismic.synth.mixture import corrupt
-from scionwood_seismic.synth.signal import gather
+from scionwood_seismic.synth.signal import draw_gather
 
 DT = 0.002
 
@@ -52,7 +52,7 @@ def test_white_noise_at_0_db_sets_the_bar() -> None:
     scores: dict[str, list[float]] = {name: [] for name in METHODS}
     for seed in range(4):
         rng = np.random.default_rng(seed)
-        clean = gather(rng, (256, 256)).astype(float)
+        clean = draw_gather(rng, (256, 256)).astype(float)
         noisy = corrupt(rng, clean, "white", 0.0)
         for name, method in METHODS.items():
             scores[name].append(snr(clean, method(noisy, DT)))

@@ -11,7 +11,7 @@ from scionwood.cli import main
 from scionwood_seismic.readers.create import write_segy
 from scionwood_seismic.readers.segy import SegyReader
 
-WINDOW = Path(__file__).parents[3] / "shared/data/seismic/forge0723.bin"
+WINDOW = Path(__file__).parents[4] / "shared/data/seismic/forge0723.bin"
 
 
 @pytest.fixture

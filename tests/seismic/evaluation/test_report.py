@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from scionwood import OutputExistsError, ReadError, WriteError
-from scionwood_seismic.evaluation import report as module
+from scionwood_seismic.evaluation import report
 from scionwood_seismic.evaluation.panels import Geometry, Result
-from scionwood_seismic.evaluation.report import qc_files, report
+from scionwood_seismic.evaluation.report import qc_files, report_quality
 from scionwood_seismic.readers import das
 from scionwood_seismic.readers.segy import SegyReader
 
@@ -40,7 +40,7 @@ def run(
     readers = [SegyReader(path, gather="fldr") for path in paths]
     truth = readers[2] if reference else None
     notes = {"adapter": "runs/<a>"}
-    report(*readers[:2], clean, console, qc=qc, force=force, reference=truth, notes=notes)
+    report_quality(*readers[:2], clean, console, qc=qc, force=force, reference=truth, notes=notes)
     for reader in readers:
         reader.close()
     return console.export_text()
@@ -84,11 +84,11 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Titles of the sheets, which are not rendered: that takes a second each."""
     titles: list[str] = []
 
-    def quality(*_: object, title: str, footer: str) -> Figure:
+    def draw(*_: object, title: str, footer: str) -> Figure:
         titles.append(title)
         return Figure(figsize=(1, 1))
 
-    monkeypatch.setattr("scionwood_seismic.evaluation.figures.quality", quality)
+    monkeypatch.setattr("scionwood_seismic.evaluation.figures.draw_qc_sheet", draw)
     return titles
 
 
@@ -122,7 +122,7 @@ def test_of_two_gathers_one_is_the_worst_and_one_the_best(
 def test_long_files_are_measured_on_an_even_choice(
     segy: Write, console: Console, tmp_path: Path, drawn: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST", 3)
+    monkeypatch.setattr(report, "MOST", 3)
     data = np.random.default_rng(0).standard_normal((7, 4, 40)).astype(np.float32)
     run(console, segy(data=data), segy("clean.sgy", 0.5 * data), qc=tmp_path / "qc.png")
     page = (tmp_path / "qc.html").read_text(encoding="utf-8")
@@ -150,17 +150,17 @@ def test_fibres_have_wavenumbers_in_cycles_per_metre(
 ) -> None:
     seen: list[Geometry] = []
 
-    def quality(result: Result, *_: object, **__: str) -> Figure:
+    def draw(result: Result, *_: object, **__: str) -> Figure:
         seen.append(result.geometry)
         return Figure(figsize=(1, 1))
 
-    monkeypatch.setattr("scionwood_seismic.evaluation.figures.quality", quality)
+    monkeypatch.setattr("scionwood_seismic.evaluation.figures.draw_qc_sheet", draw)
     das.DasReader.write_sample(tmp_path / "in.h5")
     with das.DasReader(tmp_path / "in.h5") as before:
         before.rewrite(tmp_path / "out.h5", lambda record: 0.5 * record.data)
         distance = next(iter(before)).coords["distance"]
         with das.DasReader(tmp_path / "out.h5") as after:
-            report(before, after, tmp_path / "out.h5", console, qc=tmp_path / "qc.png")
+            report_quality(before, after, tmp_path / "out.h5", console, qc=tmp_path / "qc.png")
         assert seen[0].dx == pytest.approx(distance[1] - distance[0])
         assert seen[0].dt == pytest.approx(before.dt)
 
@@ -195,7 +195,7 @@ def test_a_source_that_was_open_when_its_result_replaced_it_is_compared(
     with SegyReader(path, gather="fldr") as before:
         result.replace(path)
         with SegyReader(path, gather="fldr") as after:
-            report(before, after, path, console)
+            report_quality(before, after, path, console)
     assert "energy removed 0.25," in console.export_text()
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from scionwood_seismic.backbones import DenoisingUNet
 from scionwood_seismic.model import dinov2, dinov3
 from scionwood_seismic.model.family import Family
 from scionwood_seismic.model.load import build
+from scionwood_seismic.model.unet import DenoisingUNet
 
 FAMILIES = (dinov3.VIT, dinov3.CONVNEXT, dinov2.VIT)
 SIZES = [(family, size) for family in FAMILIES for size in family.sizes]

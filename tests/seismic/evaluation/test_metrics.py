@@ -11,12 +11,12 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from scionwood_seismic.evaluation import metrics
-from scionwood_seismic.synth.signal import gather
+from scionwood_seismic.synth.signal import draw_gather
 
 
 @pytest.fixture
 def clean() -> torch.Tensor:
-    return torch.from_numpy(gather(np.random.default_rng(1), (96, 128))).double()
+    return torch.from_numpy(draw_gather(np.random.default_rng(1), (96, 128))).double()
 
 
 @pytest.fixture

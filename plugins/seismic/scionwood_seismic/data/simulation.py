@@ -1,0 +1,47 @@
+"""Write a simulated survey as SEG-Y files: noisy gathers, and the same gathers without noise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from scionwood import OutputExistsError
+from scionwood_seismic.data.synthetic import check_quiet, generator, noise_classes
+from scionwood_seismic.readers.create import write_segy
+from scionwood_seismic.synth.mixture import corrupt
+from scionwood_seismic.synth.signal import draw_gather
+
+
+def simulate_files(
+    noisy: Path,
+    reference: Path,
+    *,
+    seed: int,
+    noises: str,
+    snr: float,
+    shape: tuple[int, int, int],
+    dt: float,
+    dx: float,
+    quiet: float,
+    overwrite: bool,
+) -> None:
+    """Write generated gathers (gather, trace, time) with noise and without; see `cli.simulate`.
+
+    Raises:
+        RecipeError: an unknown noise class, or no time left for arrivals.
+        OutputExistsError, WriteError: see `write_segy`.
+    """
+    kinds, lead = noise_classes(noises), round(quiet / dt)
+    check_quiet(quiet, shape[2] * dt)
+    for path in (noisy, reference):
+        if path.exists() and not overwrite:
+            raise OutputExistsError(str(path), "it exists already", "Give --force to replace it")
+    clean, dirty = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    for i in range(shape[0]):
+        rng = generator(seed, "simulate", i)
+        events = draw_gather(rng, (shape[1], shape[2] - lead), dt=dt, dx=dx)
+        clean[i] = np.pad(events, ((0, 0), (lead, 0)))
+        dirty[i] = corrupt(rng, clean[i], kinds[i % len(kinds)], snr, dt=dt, dx=dx)
+    write_segy(reference, clean, dt=dt, overwrite=overwrite)
+    write_segy(noisy, dirty, dt=dt, overwrite=overwrite)
