@@ -27,8 +27,8 @@ import xarray as xr
 from lora.timing import Row, machine, write
 
 from scionwood_pde.data.files import Files
-from scionwood_pde.data.sources import open_source
-from scionwood_pde.readers.cache import convert
+from scionwood_pde.data.splits import open_source
+from scionwood_pde.readers.cache import write_cache
 from scionwood_pde.readers.layout import AXES, Channel, Layout
 from scionwood_pde.readers.opening import open_reader
 from scionwood_pde.readers.states import labelled
@@ -84,7 +84,7 @@ def written(states: xr.DataArray, folder: Path) -> dict[str, Path]:
     write_zarr(states, paths["Zarr"])
     write_well(states, paths["HDF5 of The Well"])
     write_netcdf(states, paths["NetCDF"])
-    convert([open_reader(paths["Zarr"])], paths["cache"])
+    write_cache([open_reader(paths["Zarr"])], paths["cache"])
     with h5py.File(paths["HDF5 of PDEBench"], "w") as file:
         for i, axis in enumerate(AXES):
             file[f"V{axis}"] = states.values[:, :, i]
@@ -164,7 +164,7 @@ def memory_rows(scale: Scale, folder: Path) -> Iterator[Row]:
         for i in range(scale.files):
             path = folder / f"{name.split()[0]}-{i}{'.zarr' if name != 'HDF5 of The Well' else ''}"
             if writer is None:
-                convert([open_reader(folder / f"Zarr-{i}.zarr")], path)
+                write_cache([open_reader(folder / f"Zarr-{i}.zarr")], path)
             else:
                 writer(states_of(1, 2, side, i), path)
             sources.append(open_source(path))

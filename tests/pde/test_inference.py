@@ -12,7 +12,7 @@ from scionwood import ReadError, RecipeError, WriteError
 from scionwood_pde.backbones import tadpole
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.inference import decode, encode, normaliser_for, rollout, steps_of
-from scionwood_pde.readers.cache import convert
+from scionwood_pde.readers.cache import write_cache
 from scionwood_pde.readers.opening import open_reader
 from scionwood_pde.readers.states import from_simulation, layout_of
 from scionwood_pde.readers.write import write_zarr
@@ -74,7 +74,7 @@ def test_models_see_normalised_fields(states: xr.DataArray, tmp_path: Path) -> N
     rollout(keep, scaled, 1, normaliser=normaliser_for(None, scaled))
     assert torch.cat(seen).mean((0, 2, 3, 4)).abs().max() < 1e-5
     np.testing.assert_allclose(torch.cat(seen).std((0, 2, 3, 4)), 1, rtol=1e-3)
-    convert([reader], tmp_path / "cache")
+    write_cache([reader], tmp_path / "cache")
     found = normaliser_for(None, scaled, tmp_path / "cache")
     wanted = scaled.values.mean((0, 1, 3, 4, 5)), scaled.values.std((0, 1, 3, 4, 5))
     np.testing.assert_allclose(found.mean, wanted[0], rtol=1e-4)

@@ -168,7 +168,7 @@ def rollout(
 
 
 def normaliser_for(
-    kept: Normaliser | None, states: xr.DataArray, statistics: Path | None = None
+    kept: Normaliser | None, states: xr.DataArray, statistics: str | Path | None = None
 ) -> Normaliser:
     """What normalises states for a run.
 

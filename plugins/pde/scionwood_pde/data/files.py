@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from scionwood import DataLoader, RecipeError
 from scionwood_pde.data.normaliser import Normaliser
-from scionwood_pde.data.sources import Source, Trajectory, check_fits, open_sources, shared_out
+from scionwood_pde.data.splits import Source, Trajectory, check_fits, open_sources, shared_out
 
 
 @final

@@ -101,19 +101,19 @@ class Normaliser:
         mean, std = (tuple(values[i] for i in rows) for values in (self.mean, self.std))
         return replace(self, fields=tuple(fields), mean=mean, std=std)
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: str | Path) -> None:
         """Write it into a run folder."""
-        with atomic_path(folder / FILE) as part:
+        with atomic_path(Path(folder) / FILE) as part:
             part.write_text(json.dumps(asdict(self), indent=1) + "\n", "utf-8")
 
     @classmethod
-    def read(cls, folder: Path) -> Self | None:
+    def read(cls, folder: str | Path) -> Self | None:
         """That of a run folder; None where the run has none.
 
         Raises:
             ReadError: the file is damaged.
         """
-        path = folder / FILE
+        path = Path(folder) / FILE
         if not path.exists():
             return None
         try:

@@ -17,7 +17,7 @@ from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.online import BRANCHES
 from scionwood_pde.solvers import simulate
 from scionwood_pde.solvers.equation import Equation
-from scionwood_pde.solvers.registry import equation as by_name
+from scionwood_pde.solvers.registry import equation_class
 
 ROUNDS = 10
 """How often a split is filled up after trajectories were rejected."""
@@ -153,7 +153,7 @@ def _checked(name: str, parameters: Mapping[str, float]) -> tuple[Equation, dict
         RecipeError: either is unknown.
     """
     try:
-        found = by_name(name)()
+        found = equation_class(name)()
         found.check(3, 1)
     except ValueError as error:
         raise RecipeError(str(error)) from error

@@ -17,8 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from scionwood import volumes_fail_in_bfloat16
-from scionwood_pde.backbones import tadpole
-from scionwood_pde.model import Tadpole
+from scionwood_pde.model import SIZES, Tadpole
 from scionwood_pde.model.principal import principal_start
 from scionwood_pde.model.weights import save_weights
 from scionwood_pde.online import Cropper, Here, OnlineLoop, Schedule, Simulator
@@ -72,7 +71,9 @@ def pretrain(
     Source: Tadpole, arXiv:2605.15284, in small; the start is this project's.
     """
     cubes = online_cubes(seed, measured)
-    model = tadpole(size="tiny", init_seed=seed).train()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = Tadpole(SIZES["tiny"]).train()
     principal_start(model, _drawn(cubes, measured), torch.Generator().manual_seed(seed))
     noise = torch.Generator().manual_seed(seed)
     fast = not volumes_fail_in_bfloat16(torch.device("cpu"))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from scionwood_pde.solvers import simulate
-from scionwood_pde.solvers.registry import equation
+from scionwood_pde.solvers.registry import equation_class
 
 BRANCHES = ("train", "val", "test", "pretrain")
 """Each draws from its own branch of the seed, so that no simulation is in two of them."""
@@ -67,7 +67,7 @@ class Simulator:
         if not self.equations:
             raise ValueError("equations=(): there is nothing to simulate. Name one at least")
         for name in self.equations:
-            equation(name)().check(3, 1)
+            equation_class(name)().check(3, 1)
         if self.branch not in BRANCHES:
             raise ValueError(f"branch={self.branch!r}: choose one of {', '.join(BRANCHES)}")
 
@@ -79,7 +79,7 @@ class Simulator:
             self.n_points,
             3,
             self.n_frames,
-            self.interval * equation(name).INTERVAL,
+            self.interval * equation_class(name).INTERVAL,
             1,
             self.generator(index, 0),
             self.substeps,

@@ -6,15 +6,14 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+import xarray as xr
 
 from scionwood import Reader, ReadError, Record, ScionwoodError, WriteError
 from scionwood_pde.readers.layout import Channel, Layout
-
-if TYPE_CHECKING:
-    import xarray as xr
+from scionwood_pde.readers.states import lazy_states
 
 
 class StatesReader(Reader):
@@ -39,7 +38,7 @@ class StatesReader(Reader):
         self.path = Path(path)
         with self._session() as variables:
             layout = self._layout(variables)
-            layout.check(self.path)
+            layout.check_stored(self.path)
         self.layout = layout.selected(self.path, fields)
         self.dims = ("channel", *layout.axes)
         self.dtype = layout.dtype.name
@@ -130,8 +129,6 @@ class StatesReader(Reader):
 
     def to_xarray(self) -> xr.DataArray:
         """All states, (sample, time, channel, x, y, z), read where they are asked for."""
-        from scionwood_pde.readers.states import lazy_states
-
         return lazy_states(self)
 
     def rewrite(

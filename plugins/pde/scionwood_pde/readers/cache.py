@@ -11,19 +11,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 import numpy as np
+import xarray as xr
 
 from scionwood import ReadError
 from scionwood_pde.readers.base import StatesReader, reading, writing
 from scionwood_pde.readers.card import from_card, to_card
 from scionwood_pde.readers.folders import atomic_folder
 from scionwood_pde.readers.layout import Layout
+from scionwood_pde.readers.states import lazy_states
 from scionwood_pde.readers.statistics import Statistics, Sums
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 STATES, CARD = "states.npy", "cache.json"
 VERSION = 1
@@ -54,7 +53,7 @@ class Cache:
                 rule = f"this {_FORMAT} is of version {card['version']}; {VERSION} is read"
                 raise ReadError(str(self.folder), rule, "Convert the data again")
             self.layout = from_card(card)
-            self.layout.check(self.folder)
+            self.layout.check_stored(self.folder)
             self.statistics = {n: Statistics(**each) for n, each in card["statistics"].items()}
             found, wanted = self.states.shape, _shape(self.layout)
         if found != wanted or self.states.dtype != self.layout.dtype:
@@ -71,8 +70,6 @@ class Cache:
 
     def to_xarray(self) -> xr.DataArray:
         """The states with their coordinates and units, read where they are used."""
-        from scionwood_pde.readers.states import lazy_states
-
         return lazy_states(self)
 
     def frames(
@@ -101,7 +98,7 @@ class Cache:
         return {name: value for name, value in self.__dict__.items() if name != "states"}
 
 
-def convert(
+def write_cache(
     readers: Sequence[StatesReader], folder: Path, *, stride: int = 1, overwrite: bool = False
 ) -> Cache:
     """Convert files to a cache, one state in memory at a time.

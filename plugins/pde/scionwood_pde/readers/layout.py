@@ -108,12 +108,20 @@ class Layout:
                 raise ReadError(str(path), rule, "Choose of these")
         return replace(self, channels=tuple(known[name] for name in fields))
 
-    def check(self, path: Path) -> None:
-        """Refuse what no regular grid of states is.
+    def check_stored(self, path: Path) -> None:
+        """Check the layout, and that a file is large enough to hold one state.
 
         Raises:
-            ReadError: no channel or time, a side of 1, mixed units, irregular points, or a state
-                that is larger than the file can hold.
+            ReadError: see `check`; or one state is larger than the file can hold.
+        """
+        self.check(path)
+        check_size(path, (len(self.channels), *self.sides), self.dtype)
+
+    def check(self, path: Path) -> None:
+        """Check that the layout describes states on a regular grid.
+
+        Raises:
+            ReadError: no channel or time, a side of 1, mixed units, or irregular points.
         """
         if not self.channels or not self.samples or not len(self.times):
             counts = f"{len(self.channels)} fields, {self.samples} samples, {len(self.times)} times"
@@ -129,7 +137,6 @@ class Layout:
             vectors[re.sub(r"_[xyz]+$", "", channel.name)][channel.name] = channel.unit
         for units in vectors.values():
             _check_units(path, units, "components of a vector")
-        check_size(path, (len(self.channels), *self.sides), self.dtype)
 
 
 def check_size(path: Path, shape: Sequence[int], dtype: np.dtype) -> None:

@@ -15,7 +15,7 @@ from scionwood_pde.readers.well import WellReader
 from scionwood_pde.readers.zarr_store import ZarrReader
 
 
-def open_reader(path: Path, *, fields: Sequence[str] | None = None) -> StatesReader:
+def open_reader(path: str | Path, *, fields: Sequence[str] | None = None) -> StatesReader:
     """Open a file with the reader that its content asks for.
 
     Args:

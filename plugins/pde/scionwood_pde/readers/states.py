@@ -8,9 +8,9 @@ attribute `units`; an axis of space also has the attributes `spacing` and `bound
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Protocol, final
 
 import numpy as np
 import xarray as xr
@@ -20,16 +20,30 @@ from scionwood import ReadError
 from scionwood_pde.readers.layout import AXES, Channel, Layout
 
 if TYPE_CHECKING:
-    from scionwood_pde.readers.base import StatesReader
-    from scionwood_pde.readers.cache import Cache
     from scionwood_pde.solvers import Simulation
 
 LEADING = ("sample", "time", "channel")
 
 
-def lazy_states(reader: StatesReader | Cache) -> xr.DataArray:
-    """The states of a file, read where they are asked for."""
-    return labelled(indexing.LazilyIndexedArray(_Lazy(reader)), reader.layout)
+class FrameSource(Protocol):
+    """A source from which windows of states can be read, such as a reader or a cache."""
+
+    @property
+    def layout(self) -> Layout:
+        """The contents of the source."""
+
+    def frames(
+        self,
+        places: Iterable[tuple[int, int]],
+        window: Sequence[slice] | None = None,
+        channels: Sequence[int] | None = None,
+    ) -> Iterator[np.ndarray]:
+        """Yield one window, (channel, x, y, z), for each pair of a sample and a time."""
+
+
+def lazy_states(source: FrameSource) -> xr.DataArray:
+    """Return the states of a source as an array that reads a value when it is used."""
+    return labelled(indexing.LazilyIndexedArray(_Lazy(source)), source.layout)
 
 
 def labelled(data: Any, layout: Layout) -> xr.DataArray:
@@ -121,11 +135,11 @@ def attributes(layout: Layout, axis: str) -> dict[str, Any]:
 
 @final
 class _Lazy(xr.backends.BackendArray):
-    """Reads windows of states as xarray asks for them."""
+    """An array of xarray that reads windows of states when they are indexed."""
 
-    def __init__(self, reader: StatesReader | Cache) -> None:
-        layout = reader.layout
-        self.reader = reader
+    def __init__(self, source: FrameSource) -> None:
+        layout = source.layout
+        self.source = source
         counts = (layout.samples, len(layout.times), len(layout.channels))
         self.shape, self.dtype = (*counts, *layout.sides), layout.dtype
 
@@ -140,7 +154,7 @@ class _Lazy(xr.backends.BackendArray):
         )
         window = whole[3:]
         places = [(sample, time) for sample in samples for time in times]
-        frames = list(self.reader.frames(places, window, channels))
+        frames = list(self.source.frames(places, window, channels))
         sides = [len(range(*k.indices(n))) for k, n in zip(window, self.shape[3:], strict=True)]
         data = np.array(frames, self.dtype).reshape(len(samples), len(times), len(channels), *sides)
         return data[tuple(slice(None) if isinstance(k, slice) else 0 for k in key)]

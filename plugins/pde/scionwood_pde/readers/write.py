@@ -234,7 +234,7 @@ def sample_states() -> xr.DataArray:
     return labelled(data, layout)
 
 
-def writer_for(target: Path) -> Writer:
+def writer_for(target: str | Path) -> Writer:
     """The writer that a file's suffix asks for.
 
     Raises:

@@ -22,7 +22,7 @@ from typing import Any, final
 from torch import Tensor
 
 from scionwood_pde.solvers.equation import Coefficient, Equation, Term
-from scionwood_pde.solvers.registry import equation as by_name
+from scionwood_pde.solvers.registry import equation_class
 
 APEBENCH: Mapping[str, Mapping[str, float]] = {
     "advection": {"speed": -4.0},
@@ -157,7 +157,7 @@ def _built(
     name: str, length: float, given: Mapping[str, float], factor: Callable[[Term], float]
 ) -> Equation:
     """The equation whose physical coefficients times their factors are those given."""
-    kind = by_name(name)
+    kind = equation_class(name)
     terms = _terms(kind)
     values: dict[str, Any] = {}
     for key, value in given.items():

@@ -43,7 +43,7 @@ EQUATIONS: Mapping[str, type[Equation]] = {
 """Name -> class: `PARAMETERS` holds ranges, `channels(dims)` names, its fields configure it."""
 
 
-def equation(name: str) -> type[Equation]:
+def equation_class(name: str) -> type[Equation]:
     """The class of an equation.
 
     Raises:

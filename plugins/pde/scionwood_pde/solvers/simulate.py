@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from scionwood_pde.solvers.equation import Equation
-from scionwood_pde.solvers.registry import equation as by_name
+from scionwood_pde.solvers.registry import equation_class
 from scionwood_pde.solvers.spectral import Grid
 
 
@@ -78,7 +78,7 @@ def simulate(
         ValueError: a size, shape, name or order that does not fit.
     """
     if isinstance(equation, str):
-        equation = by_name(equation)().drawn(generator, batch)
+        equation = equation_class(equation)().drawn(generator, batch)
     equation.check(dims, batch)
     for name, value in (("n_steps", n_steps), ("batch", batch), ("substeps", substeps), ("dt", dt)):
         if not value > 0:

@@ -13,7 +13,7 @@ from scionwood_pde.evaluation.compare import PERSISTENCE
 from scionwood_pde.readers.cache import Cache
 from scionwood_pde.readers.opening import open_reader
 
-SMALL = ("--n-points", "16", "--n-steps", "3", "--n-samples", "2")
+SMALL = ("--n-points", "16", "--n-steps", "3", "--n", "2")
 
 
 def pde(command: str, *options: object) -> int:
@@ -33,7 +33,7 @@ def test_simulate_writes_the_format_of_the_suffix(
 ) -> None:
     target = tmp_path / name
     assert pde("simulate", target, *SMALL) == 0
-    assert "2 of 2 samples held, 4 states each" in capsys.readouterr().out
+    assert "2 of 2 samples are finite, with 4 states each" in capsys.readouterr().out
     found, wanted = (open_reader(path).to_xarray() for path in (target, burgers))
     np.testing.assert_array_equal(found.values, wanted.values)  # a seed gives one file
     assert found.unit.values.tolist() == ["U"] * 3
@@ -85,7 +85,7 @@ def test_a_grid_that_is_too_small_for_the_model_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small = tmp_path / "small.zarr"
-    assert pde("simulate", small, "--n-points", "8", "--n-steps", "1", "--n-samples", "1") == 0
+    assert pde("simulate", small, "--n-points", "8", "--n-steps", "1", "--n", "1") == 0
     assert pde("encode", small, tmp_path / "latents", "--weights", "none") == 2
     assert "a state of shape (3, 8, 8, 8)" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["small.zarr"]
@@ -95,7 +95,7 @@ def test_evaluate_prints_errors_by_field_and_horizon(
     burgers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     figures = tmp_path / "figures"
-    assert pde("evaluate", burgers, burgers, "--as-json", "--figures", figures) == 0
+    assert pde("evaluate", burgers, burgers, "--json", "--figures", figures) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [(row["field"], row["horizon"]) for row in rows] == [
         (name, "1") for name in ("u_x", "u_y", "u_z", "enstrophy u")
@@ -112,7 +112,7 @@ def test_evaluate_refuses_other_simulations(
     burgers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = tmp_path / "other.zarr"
-    assert pde("simulate", other, "--n-points", "16", "--n-steps", "2", "--n-samples", "1") == 0
+    assert pde("simulate", other, "--n-points", "16", "--n-steps", "2", "--n", "1") == 0
     assert pde("evaluate", other, burgers) == 2
     assert "samples are 1; the true states have 2" in capsys.readouterr().err
     assert pde("evaluate", burgers, burgers, "--given", "4") == 2

@@ -20,7 +20,7 @@ from scionwood_pde.data.trajectories import Trajectories
 from scionwood_pde.tasks.adversarial import Critic, adversarial_loss
 from scionwood_pde.tasks.states import Autoencode, Dynamics, Generate
 
-RECIPES = Path(__file__).parents[2] / "configs/pde"
+RECIPES = Path(__file__).parents[3] / "configs/pde"
 NAMES = ("autoencode", "dynamics", "generate")
 
 

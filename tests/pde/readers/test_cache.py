@@ -9,7 +9,7 @@ import xarray as xr
 
 from scionwood import OutputExistsError, ReadError
 from scionwood_pde.readers.base import StatesReader
-from scionwood_pde.readers.cache import Cache, convert
+from scionwood_pde.readers.cache import Cache, write_cache
 from scionwood_pde.readers.opening import open_reader
 from scionwood_pde.readers.write import sample_states, write_netcdf, write_zarr
 
@@ -30,7 +30,7 @@ def test_a_cache_holds_the_states_of_all_files(
 ) -> None:
     write_netcdf(2 * states.astype(np.float32), tmp_path / "more.nc")
     other = open_reader(tmp_path / "more.nc", fields=["u_x", "u_y", "u_z", "density"])
-    cache = convert([reader, other], tmp_path / "cache")
+    cache = write_cache([reader, other], tmp_path / "cache")
     assert isinstance(cache.states, np.memmap)
     np.testing.assert_array_equal(cache.states, np.concatenate([states, 2 * states]))
     again = Cache(tmp_path / "cache")
@@ -41,7 +41,7 @@ def test_a_cache_holds_the_states_of_all_files(
 def test_statistics_are_those_of_each_channel(
     reader: StatesReader, states: xr.DataArray, tmp_path: Path
 ) -> None:
-    cache = convert([reader], tmp_path / "cache")
+    cache = write_cache([reader], tmp_path / "cache")
     assert list(cache.statistics) == ["u_x", "u_y", "u_z", "density"]
     for i, found in enumerate(cache.statistics.values()):
         values = states.values[:, :, i].astype(np.float64)
@@ -54,10 +54,10 @@ def test_statistics_are_those_of_each_channel(
 def test_a_stride_keeps_every_second_time(
     reader: StatesReader, states: xr.DataArray, tmp_path: Path
 ) -> None:
-    cache = convert([reader], tmp_path / "cache", stride=2)
+    cache = write_cache([reader], tmp_path / "cache", stride=2)
     np.testing.assert_array_equal(cache.states, states.values[:, ::2])
     assert cache.layout.times.tolist() == pytest.approx([0, 0.2])
-    alone = convert([reader], tmp_path / "alone", stride=3)
+    alone = write_cache([reader], tmp_path / "alone", stride=3)
     assert alone.statistics["u_x"].change is None
 
 
@@ -67,28 +67,28 @@ def test_files_of_other_units_are_refused(
     states.coords["unit"] = ("channel", ["cm/s"] * 3 + ["kg/m^3"])
     write_zarr(states, tmp_path / "other.zarr")
     with pytest.raises(ReadError, match=r"other.zarr: its units are .*cm/s"):
-        convert([reader, open_reader(tmp_path / "other.zarr")], tmp_path / "cache")
+        write_cache([reader, open_reader(tmp_path / "other.zarr")], tmp_path / "cache")
 
 
 def test_nan_leaves_no_cache(states: xr.DataArray, tmp_path: Path) -> None:
     states[1, 2, 0, 0, 0, 0] = np.nan
     write_netcdf(states, tmp_path / "states.nc")
     with pytest.raises(ReadError, match="NaN"):
-        convert([open_reader(tmp_path / "states.nc")], tmp_path / "cache")
+        write_cache([open_reader(tmp_path / "states.nc")], tmp_path / "cache")
     assert [path.name for path in tmp_path.iterdir()] == ["states.nc"]
 
 
 def test_a_cache_that_exists_is_kept_unless_overwritten(
     reader: StatesReader, tmp_path: Path
 ) -> None:
-    convert([reader], tmp_path / "cache")
+    write_cache([reader], tmp_path / "cache")
     with pytest.raises(OutputExistsError):
-        convert([reader], tmp_path / "cache", stride=2)
-    assert convert([reader], tmp_path / "cache", stride=2, overwrite=True).states.shape[1] == 2
+        write_cache([reader], tmp_path / "cache", stride=2)
+    assert write_cache([reader], tmp_path / "cache", stride=2, overwrite=True).states.shape[1] == 2
 
 
 def test_damage_is_named(reader: StatesReader, tmp_path: Path) -> None:
-    folder = convert([reader], tmp_path / "cache").folder
+    folder = write_cache([reader], tmp_path / "cache").folder
     whole = (folder / "states.npy").read_bytes()
     (folder / "states.npy").write_bytes(whole[:-100])
     with pytest.raises(ReadError, match="no readable cache"):
@@ -101,7 +101,7 @@ def test_damage_is_named(reader: StatesReader, tmp_path: Path) -> None:
 
 
 def test_a_worker_gets_the_place_and_not_the_values(reader: StatesReader, tmp_path: Path) -> None:
-    cache = convert([reader], tmp_path / "cache")
+    cache = write_cache([reader], tmp_path / "cache")
     copy: Cache = pickle.loads(pickle.dumps(cache))
     assert "states" not in copy.__dict__
     np.testing.assert_array_equal(copy.states, cache.states)
@@ -109,6 +109,6 @@ def test_a_worker_gets_the_place_and_not_the_values(reader: StatesReader, tmp_pa
 
 def test_a_cache_needs_a_reader_and_a_stride(reader: StatesReader, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="0 readers"):
-        convert([], tmp_path / "cache")
+        write_cache([], tmp_path / "cache")
     with pytest.raises(ValueError, match="stride 0"):
-        convert([reader], tmp_path / "cache", stride=0)
+        write_cache([reader], tmp_path / "cache", stride=0)

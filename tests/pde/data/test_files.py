@@ -16,7 +16,7 @@ from scionwood import ReadError, RecipeError, fit, load_run
 from scionwood.recipe import resolve
 from scionwood_pde.data.files import Files
 from scionwood_pde.data.normaliser import Normaliser
-from scionwood_pde.readers.cache import convert
+from scionwood_pde.readers.cache import write_cache
 from scionwood_pde.readers.opening import open_reader
 from scionwood_pde.readers.states import from_simulation
 from scionwood_pde.readers.write import write_netcdf, write_well, write_zarr
@@ -40,7 +40,7 @@ def store(states: xr.DataArray, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 def as_cache(states: xr.DataArray, path: Path) -> None:
     write_zarr(states, path.with_suffix(".source.zarr"))
-    convert([open_reader(path.with_suffix(".source.zarr"))], path)
+    write_cache([open_reader(path.with_suffix(".source.zarr"))], path)
 
 
 FORMATS: dict[str, Callable[[xr.DataArray, Path], None]] = {

@@ -1,0 +1,50 @@
+"""The examples in the docstrings of the Python interface run, and it takes arrays and paths."""
+
+from __future__ import annotations
+
+import doctest
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scionwood import ReadError, RecipeError
+from scionwood_pde import api
+
+EXAMPLES = {
+    test.name.rpartition(".")[2]: test
+    for test in doctest.DocTestFinder().find(api)
+    if test.examples
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert not doctest.DocTestRunner().run(EXAMPLES[name]).failed
+
+
+def test_every_function_has_an_example() -> None:
+    functions = {"simulate", "open_states", "write_states", "convert", "encode", "decode"}
+    assert functions | {"evaluate"} == EXAMPLES.keys()
+
+
+def test_arrays_and_files_of_the_same_states_compare_alike(tmp_path: Path) -> None:
+    states = api.simulate(n=1, n_points=16, n_steps=2)
+    api.write_states(states, str(tmp_path / "states.zarr"))
+    rows = api.evaluate(states * np.float32(1.1), states, fields=["u_z", "u_x"])
+    assert [row["field"] for row in rows] == ["u_z", "u_x"]
+    assert rows == api.evaluate(
+        states * np.float32(1.1), tmp_path / "states.zarr", fields=["u_z", "u_x"]
+    )
+
+
+def test_refuses_a_channel_that_the_states_lack() -> None:
+    states = api.simulate(n=1, n_points=16, n_steps=2)
+    with pytest.raises(ReadError, match="no field 'pressure'"):
+        api.evaluate(states, states, fields=["pressure"])
+
+
+def test_refuses_an_unknown_equation() -> None:
+    with pytest.raises(RecipeError, match="no equation has this name"):
+        api.simulate("heat")
