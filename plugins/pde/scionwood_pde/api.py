@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 import torch
 import xarray as xr
@@ -338,8 +338,7 @@ def _autoencoder(
 ) -> Coder:
     """Return the autoencoder of a run, or a model without an adapter."""
     if run is not None:
-        backbone: Coder = load_run(Path(run)).backbone
-        return backbone
+        return cast(Coder, load_run(Path(run)).backbone)
     try:
         return tadpole(size=size, weights=weights, tile=tile, halo=halo)
     except ValueError as error:

@@ -93,7 +93,7 @@ def convert(
     from scionwood_pde import api
 
     made = api.convert(states, cache, stride=stride, fields=fields, overwrite=force)
-    rows = [
+    rows: list[Mapping[str, str | float]] = [
         {
             "field": channel.name,
             "mean": made.statistics[channel.name].mean,

@@ -243,7 +243,8 @@ def _times(layout: Layout, n_steps: int, interval: float | None) -> np.ndarray:
         rule = "neither the file nor the run says how far the next one is"
         raise RecipeError(f"{n_steps} steps", rule, "Give a file of two times or more")
     if interval is not None:
-        return layout.times[0] + interval * np.arange(n_steps + 1)
+        times: np.ndarray = layout.times[0] + interval * np.arange(n_steps + 1)
+        return times
     known = layout.times[: n_steps + 1]
     more = np.arange(1, n_steps + 2 - len(known)) * (layout.times[-1] - layout.times[-2])
     return np.concatenate([known, known[-1] + more])

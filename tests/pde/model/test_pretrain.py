@@ -11,7 +11,7 @@ from scionwood_pde.backbones import tadpole
 from scionwood_pde.model.pretrain import EQUATIONS, HELD_OUT, pretrain, reconstruction_error
 from scionwood_pde.model.principal import near_linear
 
-WEIGHTS = Path(script.__file__).parent / "weights"
+WEIGHTS = Path(script.__file__).parents[1] / "weights"
 
 
 def test_what_ships_is_small_and_described() -> None:

@@ -75,7 +75,8 @@ class BalancedLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]  # peft is
     def get_delta_weight(self, name: str) -> Tensor:
         """What an adapter adds to the weight, of the weight's shape."""
         product = self.balanced_B[name] @ self.balanced_A[name]
-        return self.scaling[name] * product.view(self.get_base_layer().weight.shape)
+        delta: Tensor = product.view(self.get_base_layer().weight.shape)
+        return self.scaling[name] * delta
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
         """Add adapters to the base's weight."""

@@ -132,7 +132,7 @@ def spectral_error(predicted: Tensor, true: Tensor, bins: int = 3) -> Tensor:
     places = torch.bucketize(
         _wavenumbers(sides, [1.0] * len(sides)).float(), edges.cpu(), right=True
     )
-    power = torch.fft.fftn(error, dim=space, norm="forward").abs().square().flatten(3)
+    power: Tensor = torch.fft.fftn(error, dim=space, norm="forward").abs().square().flatten(3)
     summed = power.new_zeros(*power.shape[:3], bins + 1)
     summed.index_add_(-1, (places - 1).flatten().to(error.device), power)
     return summed[..., :bins]
@@ -212,4 +212,7 @@ def _derivative(x: Tensor, axis: int, spacing: float) -> Tensor:
         k[-1] = 0  # the highest mode has no sine on the grid
     shape = [1] * x.ndim
     shape[axis] = -1
-    return torch.fft.irfft(1j * k.reshape(shape) * torch.fft.rfft(x, dim=axis), side, dim=axis)
+    slope: Tensor = torch.fft.irfft(
+        1j * k.reshape(shape) * torch.fft.rfft(x, dim=axis), side, dim=axis
+    )
+    return slope

@@ -51,7 +51,7 @@ class PositionBias(nn.Module):
     def forward(self) -> Tensor:
         """The bias, (1, heads, 64, 64), between 0 and 16."""
         values = self.cpb_mlp(self.relative_coords_table).flatten(0, -2)
-        bias = values[self.relative_position_index].permute(2, 0, 1)
+        bias: Tensor = values[self.relative_position_index].permute(2, 0, 1)
         return 16 * bias.sigmoid().unsqueeze(0)
 
 
@@ -154,7 +154,7 @@ class Stage(nn.Module):
 def _to_windows(x: Tensor) -> Tensor:
     """(batch, channel, x, y, z) -> (batch * window, cell, channel)."""
     for axis in (2, 4, 6):
-        x = x.unflatten(axis, (-1, WINDOW))
+        x = torch.unflatten(x, axis, (-1, WINDOW))
     return x.permute(0, 2, 4, 6, 3, 5, 7, 1).flatten(4, 6).flatten(0, 3)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import final
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -28,7 +29,8 @@ class ResidualBlock(nn.Module):
         """Map (batch, channel, x, y, z) to the same shape."""
         y = self.conv_1(F.gelu(self.gn_1(x)))
         y = self.conv_2(F.gelu(self.gn_2(y)))
-        return x + y
+        total: Tensor = x + y
+        return total
 
 
 @final
@@ -41,7 +43,7 @@ class Shuffle(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, 8 c, x, y, z) to (batch, c, 2x, 2y, 2z)."""
         n, _, *sides = x.shape
-        parts = x.unflatten(1, (-1, 2, 2, 2)).permute(0, 1, 5, 2, 6, 3, 7, 4)
+        parts = torch.unflatten(x, 1, (-1, 2, 2, 2)).permute(0, 1, 5, 2, 6, 3, 7, 4)
         return parts.reshape(n, -1, *(2 * side for side in sides))
 
 

@@ -119,7 +119,7 @@ class Coder(nn.Module, ABC):
         self, function: Callable[..., tuple[Tensor, ...]], *inputs: Tensor
     ) -> tuple[Tensor, ...]:
         """Call a function on `at_once` tiles at a time, and join what it returns."""
-        parts = zip(*(tensor.split(self.at_once or len(tensor)) for tensor in inputs), strict=True)
+        parts = zip(*(torch.split(x, self.at_once or len(x)) for x in inputs), strict=True)
         columns = zip(*(function(*part) for part in parts), strict=True)
         return tuple(torch.cat(column) for column in columns)
 
@@ -137,12 +137,12 @@ class Coder(nn.Module, ABC):
 
 def fields_apart(x: Tensor, channels: int) -> Tensor:
     """(batch, field * channel, ...) -> (batch * field, channel, ...)."""
-    return x.unflatten(1, (-1, channels)).flatten(0, 1)
+    return torch.unflatten(x, 1, (-1, channels)).flatten(0, 1)
 
 
 def fields_together(x: Tensor, fields: int) -> Tensor:
     """(batch * field, channel, ...) -> (batch, field * channel, ...)."""
-    return x.unflatten(0, (-1, fields)).flatten(1, 2)
+    return torch.unflatten(x, 0, (-1, fields)).flatten(1, 2)
 
 
 def check_fields(x: Tensor, fields: int) -> None:

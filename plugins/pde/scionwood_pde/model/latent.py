@@ -99,7 +99,7 @@ class LatentTransformer(nn.Module):
         x = torch.cat([x, self.cls_token.expand(n, -1, -1)], dim=1)
         for layer in self.layers:
             x = layer(x, condition)
-        return self.out_proj(x[:, :-1]).transpose(1, 2).unflatten(2, sides)
+        return torch.unflatten(self.out_proj(x[:, :-1]).transpose(1, 2), 2, sides)
 
 
 def waves(position: Tensor, channels: int) -> Tensor:

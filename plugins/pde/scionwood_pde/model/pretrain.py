@@ -88,7 +88,7 @@ def pretrain(
             restored = model.decode(z, x.shape[2:])
         error = (restored.float() - x).square().mean()
         optimizer.zero_grad()
-        (error + KL_WEIGHT * latents.kl().float().mean()).backward()
+        torch.autograd.backward(error + KL_WEIGHT * latents.kl().float().mean())
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         rate.step()

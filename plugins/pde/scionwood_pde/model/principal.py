@@ -90,10 +90,11 @@ def components(maps: Tensor, most: int) -> Tensor:
     """
     x = maps
     for axis in (2, 4, 6):
-        x = x.unflatten(axis, (-1, 2))
+        x = torch.unflatten(x, axis, (-1, 2))
     blocks = x.permute(0, 2, 4, 6, 3, 5, 7, 1).flatten(4).flatten(0, 3).double()
     _, vectors = torch.linalg.eigh(blocks.T @ blocks)
-    return vectors.flip(1)[:, :most].T.unflatten(1, (CORNERS, -1)).to(maps.dtype)
+    largest = vectors.flip(1)[:, :most].T
+    return torch.unflatten(largest, 1, (CORNERS, -1)).to(maps.dtype)
 
 
 def _start_encoder(encoder: Encoder, cubes: Tensor) -> tuple[list[Tensor], Tensor]:
@@ -102,7 +103,7 @@ def _start_encoder(encoder: Encoder, cubes: Tensor) -> tuple[list[Tensor], Tenso
     levels, maps = [], cubes
     for halving in (_conv(encoder, name) for name in HALVINGS):
         rows = components(maps, halving.out_channels)
-        kernel = rows.unflatten(1, (2, 2, 2)).movedim(4, 1) * CORNERS**-0.5
+        kernel = torch.unflatten(rows, 1, (2, 2, 2)).movedim(4, 1) * CORNERS**-0.5
         # Of a kernel's three places, the last two are the block; the first is its neighbour.
         halving.weight[: len(rows)] = 0
         halving.weight[: len(rows), : maps.shape[1], 1:, 1:, 1:] = kernel
@@ -168,4 +169,6 @@ def _pass(conv: nn.Conv3d, channels: Sequence[int], scale: float) -> None:
 
 def _back(rows: Tensor, known: int, kept: int) -> Tensor:
     """From components to the cells of a block, (8 * channel, component), before the shuffle."""
-    return CORNERS**0.5 * rows[:known, :, :kept].permute(2, 1, 0).flatten(0, 1)
+    cells: Tensor = rows[:known, :, :kept].permute(2, 1, 0).flatten(0, 1)
+    scale: float = CORNERS**0.5
+    return scale * cells

@@ -155,7 +155,7 @@ class Layout:
         """
         for axis, step in enumerate(self.steps, start=2):
             tiles = tiles.narrow(axis, self.halo, step)
-        x = tiles.unflatten(0, (-1, *self.counts)).permute(0, 4, 1, 5, 2, 6, 3, 7)
+        x = torch.unflatten(tiles, 0, (-1, *self.counts)).permute(0, 4, 1, 5, 2, 6, 3, 7)
         for axis, side in enumerate(self.sides, start=2):
             x = x.flatten(axis, axis + 1).narrow(axis, 0, side)
         return x

@@ -66,7 +66,8 @@ class Cache:
     @cached_property
     def states(self) -> np.ndarray:
         """(sample, time, channel, x, y, z), read-only; slices of it read the disk when used."""
-        return np.load(self.folder / STATES, mmap_mode="r")
+        states: np.ndarray = np.load(self.folder / STATES, mmap_mode="r")
+        return states
 
     def to_xarray(self) -> xr.DataArray:
         """The states with their coordinates and units, read where they are used."""

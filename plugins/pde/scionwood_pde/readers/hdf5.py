@@ -85,4 +85,5 @@ def line(path: Path, dataset: h5py.Dataset) -> np.ndarray:
         rule = f"coordinate {dataset.name} has shape {dataset.shape}; it has one axis"
         raise ReadError(str(path), rule, "Give each grid, or each series of times, its own file")
     check_size(path, dataset.shape, dataset.dtype)
-    return dataset[()].astype(np.float64)
+    values: np.ndarray = dataset[()].astype(np.float64)
+    return values

@@ -149,4 +149,4 @@ def _turn_2d(u: Tensor, omega: Tensor) -> Tensor:
 
 
 def _turn_3d(u: Tensor, omega: Tensor) -> Tensor:
-    return torch.linalg.cross(u, omega, dim=1)
+    return torch.cross(u, omega, dim=1)

@@ -101,10 +101,11 @@ class Grid:
             float64 for an even order, complex128 for an odd one; broadcasts to (*modes).
         """
         mode = self.modes[axis]
-        power = (2 * pi / self.length * mode) ** order * (-1) ** (order // 2)
+        power: Tensor = (2 * pi / self.length * mode) ** order * (-1) ** (order // 2)
         if order % 2 == 0:
             return power
-        return 1j * power * (2 * mode.abs() != self.n_points)
+        odd: Tensor = 1j * power * (2 * mode.abs() != self.n_points)
+        return odd
 
     def sum_of_derivatives(self, order: int) -> Tensor:
         """The symbol of `sum_i d^order / dx_i^order`: for order 4 this is not the biharmonic.
@@ -146,11 +147,13 @@ class Grid:
 
     def forward(self, field: Tensor) -> Tensor:
         """The spectrum of a real field: (..., *space) to (..., *modes)."""
-        return torch.fft.rfftn(field, dim=self.axes, norm="forward")
+        spectrum: Tensor = torch.fft.rfftn(field, dim=self.axes, norm="forward")
+        return spectrum
 
     def inverse(self, spectrum: Tensor) -> Tensor:
         """The real field of a spectrum: (..., *modes) to (..., *space)."""
-        return torch.fft.irfftn(spectrum, s=self.shape, dim=self.axes, norm="forward")
+        field: Tensor = torch.fft.irfftn(spectrum, s=self.shape, dim=self.axes, norm="forward")
+        return field
 
     @cached_property
     def _projection(self) -> tuple[Tensor, ...]:
