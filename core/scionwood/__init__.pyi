@@ -10,6 +10,13 @@ from scionwood.adapters import peft_method as peft_method
 from scionwood.adapters import report as report
 from scionwood.adapters import save_adapter as save_adapter
 from scionwood.adapters import unmerge as unmerge
+from scionwood.archives.packing import atomic_folder_or_zip as atomic_folder_or_zip
+from scionwood.archives.packing import pack as pack
+from scionwood.archives.packing import unpacked as unpacked
+from scionwood.archives.streams import check_inflated as check_inflated
+from scionwood.archives.tars import TarMember as TarMember
+from scionwood.archives.tars import tar_members as tar_members
+from scionwood.archives.zips import check_zip as check_zip
 from scionwood.command import renamed as renamed
 from scionwood.discovery import find as find
 from scionwood.discovery import load as load

@@ -71,7 +71,9 @@ def reading(
     """
     try:
         yield
-    except (ScionwoodError, ImportError, *passing):
+    except (ScionwoodError, ImportError):
+        raise
+    except passing:
         raise
     except SystemExit as error:  # meshio exits on some damaged files
         if type(error) is not SystemExit:  # a signal asks the program to stop
@@ -97,7 +99,7 @@ def writing(target: str | Path, *, then: str = "") -> Iterator[None]:
     except ScionwoodError:
         raise
     except OSError as error:
-        number = error.errno if error.errno in _WRITE else _named(error)
+        number = _number(error)
         remedy = _WRITE.get(number, "Check the path and the disk")
         rule = f"it cannot be written ({error.strerror or _reason(error)})"
         raise WriteError(str(target), rule, f"{remedy}. {then}" if then else remedy) from error
@@ -216,8 +218,8 @@ def _diagnosis(path: Path, kind: str, error: BaseException) -> tuple[str, str]:
             return "there is no such file", "Check the path"
         rule = f"{kind}: a file that it refers to is missing ({_reason(error)})"
         return rule, "Keep the files of a data set together, or copy it again"
-    if isinstance(error, OSError) and error.errno in _READ:
-        return _READ[error.errno]
+    if isinstance(error, OSError) and (known := _READ.get(error.errno or 0)):
+        return known
     if isinstance(error, RecursionError):
         rule = f"{kind}: its content is nested too deeply"
         return rule, "Such a file is damaged or hostile: ask for another"
@@ -240,8 +242,10 @@ def _reason(error: BaseException) -> str:
     return f"it has no {text}" if isinstance(error, KeyError) else text
 
 
-def _named(error: OSError) -> int:
-    """The number of an error whose library repeats the system's text alone; 0 if it does not."""
+def _number(error: OSError) -> int:
+    """Return errno; if a library only repeats the system's text, the number of that text, or 0."""
+    if error.errno is not None and error.errno in _WRITE:
+        return error.errno
     text = str(error)
     return next((number for number in _WRITE if os.strerror(number) in text), 0)
 

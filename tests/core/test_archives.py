@@ -1,0 +1,308 @@
+"""Archives of strangers: bombs, names that leave the folder and links are refused."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import shutil
+import stat
+import struct
+import subprocess
+import sys
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scionwood import OutputExistsError, ReadError
+from scionwood.archives import zips
+from scionwood.archives.packing import atomic_folder_or_zip, pack, unpacked
+from scionwood.archives.streams import GZIP, check_inflated
+from scionwood.archives.tars import HEADER, tar_members
+from scionwood.archives.zips import check_zip
+
+MIB = 1 << 20
+Entry = tuple[str | zipfile.ZipInfo, bytes]
+
+
+def written(path: Path, *entries: Entry, deflate: bool = True) -> Path:
+    kind = zipfile.ZIP_DEFLATED if deflate else zipfile.ZIP_STORED
+    with zipfile.ZipFile(path, "w", kind) as archive:
+        for name, content in entries:
+            archive.writestr(name, content, kind)
+    return path
+
+
+@pytest.fixture(scope="module")
+def bomb(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An archive of less than 0.75 MB that inflates to 600 MiB."""
+    path = tmp_path_factory.mktemp("bomb") / "waves.zarr.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(10):
+            with archive.open(f"pressure/c/{number}", "w") as file:
+                for _ in range(60):
+                    file.write(bytes(MIB))
+    assert path.stat().st_size < 750_000
+    return path
+
+
+def patched(path: Path, *, claim: int) -> Path:
+    """Write another uncompressed size into both headers of the first entry."""
+    data = bytearray(path.read_bytes())
+    data[22:26] = struct.pack("<I", claim)
+    central = data.rindex(b"PK\x01\x02")
+    data[central + 24 : central + 28] = struct.pack("<I", claim)
+    path.write_bytes(data)
+    return path
+
+
+OPEN = """
+import sys, tempfile
+from pathlib import Path
+from scionwood import ReadError, {name}
+
+def peak():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM"))
+
+import zipfile
+before = peak()
+try:
+    {call}
+except ReadError as error:
+    print(peak() - before, error)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the peak from /proc")
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("check_zip", "check_zip(sys.argv[1], 'Zarr')"),
+        ("unpacked", "unpacked(sys.argv[1], sys.argv[2]).__enter__()"),
+    ],
+)
+@pytest.mark.parametrize("lying", [False, True])
+def test_a_bomb_is_refused_before_64_mb_are_in_memory_or_on_disk(
+    name: str, call: str, lying: bool, bomb: Path, tmp_path: Path
+) -> None:
+    path = Path(shutil.copy(bomb, tmp_path))
+    if lying:
+        patched(path, claim=100)
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    run = subprocess.run(
+        [sys.executable, "-c", OPEN.format(name=name, call=call), str(path), str(beside)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    growth, _, message = run.stdout.partition(" ")
+    assert int(growth) < 64 * MIB
+    assert "waves.zarr.zip" in message
+    assert list(beside.iterdir()) == []
+
+
+def test_a_bomb_says_its_size_and_the_remedy(bomb: Path) -> None:
+    with pytest.raises(ReadError, match=r"inflate to 629,145,600, more than 200 times.*trust"):
+        check_zip(bomb, "Zarr")
+
+
+def test_content_that_is_more_or_less_than_its_header_claims_is_refused(tmp_path: Path) -> None:
+    for claim, text in (
+        (10, "claims 10 bytes and inflates to more"),
+        (10_000, "inflates to 5,000"),
+    ):
+        path = patched(written(tmp_path / "a.zip", ("a", bytes(5000))), claim=claim)
+        with pytest.raises(ReadError, match=text):
+            check_zip(path, "Zarr")
+
+
+def test_large_archives_of_data_that_do_not_compress_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zips, "FREE", 1000)
+    noise = os.urandom(100_000)
+    check_zip(written(tmp_path / "a.zip", ("a", noise)), "Zarr")
+    check_zip(written(tmp_path / "b.zip", ("a", bytes(MIB)), deflate=False), "Zarr")
+
+
+def linked() -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo("link")
+    info.create_system, info.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+    return info
+
+
+@pytest.mark.parametrize(
+    ("entries", "text"),
+    [
+        ([("../up", b"")], "leaves the folder"),
+        ([("a/../../up", b"")], "leaves the folder"),
+        ([("/etc/passwd", b"")], "leaves the folder"),
+        ([("C:/boot.ini", b"")], "leaves the folder"),
+        ([("a\\b", b"")], "a backslash"),
+        ([(linked(), b"/etc/passwd")], "is a link"),
+        ([("a", b"1"), ("./a", b"2")], "is there twice"),
+        ([("a", b"1"), ("a/b", b"2")], "a parent of entry 'a/b' is a file"),
+    ],
+)
+def test_names_that_leave_the_folder_links_and_repeats_are_refused(
+    entries: list[Entry], text: str, tmp_path: Path
+) -> None:
+    path = written(tmp_path / "a.zip", *entries)
+    with pytest.raises(ReadError, match=rf"a\.zip: Zarr: .*{text}"), unpacked(path, kind="Zarr"):
+        pytest.fail("the block must not run")
+
+
+def test_encrypted_entries_and_other_compressions_are_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.zip", ("a", b"text"), deflate=False)
+    data = bytearray(path.read_bytes())
+    data[data.rindex(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(data)
+    with pytest.raises(ReadError, match="is encrypted"):
+        check_zip(path, "npz")
+    with zipfile.ZipFile(tmp_path / "b.zip", "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("a", b"text")
+    with pytest.raises(ReadError, match="by method 12"):
+        check_zip(tmp_path / "b.zip", "npz")
+
+
+def test_entries_that_share_bytes_are_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.zip", ("a", b"1" * 99), ("b", b"2" * 99), deflate=False)
+    data = bytearray(path.read_bytes())
+    last = data.rindex(b"PK\x01\x02")
+    data[last + 42 : last + 46] = bytes(4)
+    path.write_bytes(data)
+    with pytest.raises(ReadError, match="overlaps"):
+        check_zip(path, "Zarr")
+
+
+def test_the_number_of_entries_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zips, "ENTRIES", 1)
+    with pytest.raises(ReadError, match="2 entries, more than 1"):
+        check_zip(written(tmp_path / "a.zip", ("a", b""), ("b", b"")), "Zarr")
+
+
+def test_a_file_that_is_not_an_archive_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(b"PK nonsense")
+    with pytest.raises(ReadError, match=r"a\.zip: it is not a readable Zarr file"):
+        check_zip(tmp_path / "a.zip", "Zarr")
+    with pytest.raises(ReadError, match="there is no such file"):
+        check_zip(tmp_path / "b.zip", "Zarr")
+
+
+def test_zarr_may_repeat_an_entry_and_the_last_one_counts(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="Duplicate"):
+        path = written(tmp_path / "a.zip", ("a", b"1"), ("a", b"2"))
+    with unpacked(path, allow_repeats=True) as folder:
+        assert (folder / "a").read_bytes() == b"2"
+
+
+def test_an_archive_that_changed_is_checked_again(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.zip", ("a", b"1"))
+    check_zip(path, "Zarr")
+    written(path, ("../a", b"12345"))
+    with pytest.raises(ReadError, match="leaves the folder"):
+        check_zip(path, "Zarr")
+
+
+def test_a_packed_folder_unpacks_to_the_same_files_and_bytes(tmp_path: Path) -> None:
+    with atomic_folder_or_zip(tmp_path / "a.zip") as folder:
+        (folder / "deep").mkdir()
+        (folder / "deep" / "a").write_bytes(b"1" * 1000)
+        (folder / "b").write_bytes(b"")
+    with unpacked(tmp_path / "a.zip", tmp_path) as folder:
+        assert folder.parent.parent == tmp_path
+        assert (folder / "deep" / "a").read_bytes() == b"1" * 1000
+        pack(folder, tmp_path / "b.zip")
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+    with pytest.raises(OutputExistsError), atomic_folder_or_zip(tmp_path / "a.zip"):
+        pytest.fail("the block must not run")
+    assert sorted(os.listdir(tmp_path)) == ["a.zip", "b.zip"]
+
+
+def test_packing_like_another_archive_keeps_order_and_compression(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.zip", ("z", b"1" * 1000), ("a", b"2"))
+    with unpacked(path) as folder:
+        pack(folder, tmp_path / "b.zip", like=path)
+    with zipfile.ZipFile(tmp_path / "b.zip") as archive:
+        assert archive.namelist() == ["z", "a"]
+        assert archive.getinfo("z").compress_size < 100
+
+
+def test_a_folder_is_copied_and_its_links_are_refused(tmp_path: Path) -> None:
+    source = tmp_path / "a.zarr"
+    source.mkdir()
+    (source / "a").write_text("1")
+    with unpacked(source) as folder:
+        (folder / "a").write_text("2")
+    assert (source / "a").read_text() == "1"
+    (source / "b").symlink_to(tmp_path)
+    with pytest.raises(ReadError, match="b is a link"), unpacked(source):
+        pytest.fail("the block must not run")
+
+
+@pytest.mark.parametrize(
+    ("encode", "options"),
+    [
+        (gzip.compress, {"window": GZIP}),
+        (lambda data: b"head" + zlib.compress(data, wbits=-15), {"skip": 4, "window": -15}),
+        (lambda data: gzip.compress(b"") + bytes(9) + gzip.compress(data), {"window": GZIP}),
+    ],
+)
+def test_a_stream_that_inflates_too_far_is_refused(
+    encode: Callable[[bytes], bytes], options: dict[str, int], tmp_path: Path
+) -> None:
+    path = tmp_path / "a.nii.gz"
+    path.write_bytes(encode(bytes(5 * MIB)))
+    check_inflated(path, "NIfTI", **options)
+    with pytest.raises(ReadError, match="NIfTI: it inflates to more than 1,048,576 bytes"):
+        check_inflated(path, "NIfTI", largest=MIB, **options)
+
+
+def test_a_damaged_stream_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.gz").write_bytes(gzip.compress(b"text")[:10] + b"\xff" * 50)
+    with pytest.raises(ReadError, match="not a readable NIfTI file"):
+        check_inflated(tmp_path / "a.gz", "NIfTI", window=GZIP)
+
+
+def tarred(path: Path, *members: tarfile.TarInfo, content: bytes = b"") -> Path:
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
+        for info in members:
+            info.size = len(content) if info.isreg() else 0
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+def test_the_members_of_a_tar_archive_are_found_in_place(tmp_path: Path) -> None:
+    path = tarred(tmp_path / "a.tar", tarfile.TarInfo("a.png"), content=b"pixels")
+    (member,) = tar_members(path, "shard", largest=100)
+    assert member.name == "a.png"
+    assert path.read_bytes()[member.offset :][: member.size] == b"pixels"
+
+
+def test_tar_members_that_are_not_small_plain_files_are_refused(tmp_path: Path) -> None:
+    link = tarfile.TarInfo("link")
+    link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+    for info, text in (
+        (link, "is a link"),
+        (tarfile.TarInfo("../up"), "leaves the folder"),
+        (tarfile.TarInfo("large"), "more than `largest`"),
+    ):
+        path = tarred(tmp_path / "a.tar", info, content=bytes(200))
+        with pytest.raises(ReadError, match=f"shard: member .*{text}"):
+            list(tar_members(path, "shard", largest=100))
+
+
+def test_a_tar_archive_that_is_cut_or_has_a_huge_header_is_refused(tmp_path: Path) -> None:
+    path = tarred(tmp_path / "a.tar", tarfile.TarInfo("a"), content=bytes(600))
+    path.write_bytes(path.read_bytes()[: 512 + 1024])
+    with pytest.raises(ReadError, match="neither a header nor the end"):
+        list(tar_members(path, "shard", largest=1000))
+    path = tarred(tmp_path / "b.tar", tarfile.TarInfo("n" * (HEADER + 1)))
+    with pytest.raises(tarfile.ReadError, match="claims"):
+        list(tar_members(path, "shard", largest=1000))
