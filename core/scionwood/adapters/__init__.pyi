@@ -1,9 +1,9 @@
 from scionwood.adapters.attaching import attach as attach
-from scionwood.adapters.files import load_head as load_head
-from scionwood.adapters.files import save_head as save_head
 from scionwood.adapters.head import eval_frozen_norms as eval_frozen_norms
 from scionwood.adapters.head import freeze as freeze
 from scionwood.adapters.head import unfreeze as unfreeze
+from scionwood.adapters.head_file import load_head as load_head
+from scionwood.adapters.head_file import save_head as save_head
 from scionwood.adapters.identity import base_hash as base_hash
 from scionwood.adapters.identity import remembered_hash as remembered_hash
 from scionwood.adapters.load import load_adapter as load_adapter

@@ -1,8 +1,10 @@
-"""Put an adapter on any `nn.Module` through peft, and refuse what peft would take silently."""
+"""Put an adapter on any `nn.Module` through peft, and refuse what peft would accept silently."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -19,7 +21,7 @@ from scionwood.adapters.targets import settle
 from scionwood.errors import AdapterError
 
 REWRITES = ("pissa", "olora", "corda", "loftq", "lora_ga")
-"""Values of `init_lora_weights` that subtract the adapter from the base's weights."""
+"""Values of `init_lora_weights` with which peft subtracts the adapter from the base weights."""
 
 
 def attach(
@@ -30,28 +32,33 @@ def attach(
     example: tuple[torch.Tensor, ...] | None = None,
     name: str = "default",
 ) -> PeftModel:
-    """Freeze a model and put an adapter on it; adapter and head train, nothing else.
+    """Freeze a model and put an adapter on it, so that only the adapter and the head train.
 
-    The model is changed in place. Where this raises, it is as it was before.
+    The function changes the model in place. If it raises an error, it restores the model first.
 
     Args:
-        model: the backbone, or a model with adapters to which another is added.
-        config: of the method; its targets are replaced by the explicit names of the modules.
-        targets: a preset of `model.adapter_targets`, a pattern over whole module names, or
-            `all-linear`; None for the config's own targets, or else the first preset.
-        example: a small input for `forward`; where None, `model.example_input()` if there is one.
-            It is run once to find wrapped layers that the model never calls.
-        name: of the adapter, for `compose` and for several adapters side by side.
+        model: The backbone, or a model with adapters that gets another one.
+        config: The peft config of the method. Its targets are replaced by the explicit names of the
+            modules.
+        targets: A preset of `model.adapter_targets`, a pattern over whole module names, or
+            `all-linear`. `None` means the targets of the config, or the first preset if the config
+            has none.
+        example: A small input for `forward`. `None` means `model.example_input()` if the model has
+            this method. The model runs once on it, to detect wrapped layers that are never called.
+        name: The name of the adapter, needed if a model has several.
+
+    Returns:
+        The model inside a `PeftModel`.
 
     Raises:
-        AdapterError: nothing matches, a layer's type is not supported, a wrapped layer is dead (its
-            weight is used without it), or the method would change the base.
+        AdapterError: No module matches the targets, peft does not support the type of a layer, a
+            wrapped layer is dead (the model reads its weight without calling it), or the method
+            would change the base.
     """
     check_frozen_base(config)
     names = settle(model, config, targets)
     own = remembered_hash(model)
-    with restored_on_error(model):
-        tuned = wrap(model, config, name, names)
+    with wrapped(model, config, name, names) as tuned:
         object.__setattr__(tuned, ATTRIBUTE, own)
         train_head(tuned)
         check_alive(tuned, name, example)
@@ -59,10 +66,10 @@ def attach(
 
 
 def check_frozen_base(config: PeftConfig) -> None:
-    """Refuse the options with which peft changes the base itself.
+    """Refuse the options with which peft changes the weights of the base.
 
     Raises:
-        AdapterError: naming the option.
+        AdapterError: The config has such an option. The message names it.
     """
     bias = getattr(config, "bias", "none") or "none"
     if bias != "none":
@@ -75,33 +82,49 @@ def check_frozen_base(config: PeftConfig) -> None:
     if isinstance(init, str) and init.lower().startswith(REWRITES):
         raise AdapterError(
             f"init_lora_weights={init!r}",
-            "it rewrites the base's weights, so that the adapter fits no other copy of them",
+            "it rewrites the weights of the base, so that the adapter fits no other copy of them",
             "Use True, 'gaussian', 'orthogonal' or 'mica'",
         )
     for option in ("layer_replication", "kasa_config"):
         if getattr(config, option, None):
-            raise AdapterError(
-                option, "it changes the base itself, which stays frozen", "Leave it out"
-            )
+            raise AdapterError(option, "it changes the base, which stays frozen", "Leave it out")
+
+
+@contextmanager
+def wrapped(
+    model: nn.Module, config: PeftConfig, name: str, names: list[str]
+) -> Iterator[PeftModel]:
+    """Wrap the layers of a model, and restore the model if the wrapping or the block fails.
+
+    Arguments and errors are those of `wrap`.
+    """
+    with restored_on_error(model):
+        yield wrap(model, config, name, names)
 
 
 def wrap(model: nn.Module, config: PeftConfig, name: str, names: list[str]) -> PeftModel:
-    """Let peft wrap the layers; its errors become ones that name the layer.
+    """Wrap the layers of a model with peft, and translate its errors into ones that name the layer.
+
+    Args:
+        model: The backbone, or a model with adapters.
+        config: The peft config, its targets already resolved to names.
+        name: The name of the adapter.
+        names: The names of the modules that the config targets.
 
     Raises:
-        AdapterError: with peft's own error behind it.
+        AdapterError: peft refuses the config or a layer. Its own error is the cause.
     """
     method = config.peft_type.value.lower()
     if not is_tuner(config.peft_type.value) or method in LANGUAGE_ONLY:
         _check_language_model(model, method)
     try:
         with warnings.catch_warnings():
-            # since 0.21 peft finds an adapter's tensors by structure, whatever letters it has
+            # Since 0.21 peft identifies tensors by structure, so any adapter name is safe.
             warnings.filterwarnings("ignore", "Adapter name .* should not be contained")
-            # peft asks transformers by the name that this one is giving up
+            # peft still uses a name that transformers deprecates.
             warnings.filterwarnings("ignore", ".is_gradient_checkpointing. is deprecated")
             return _peft(model, config, name)
-    except Exception as error:  # peft raises of every kind; what it says is kept
+    except Exception as error:  # peft raises errors of many types
         raise AdapterError(
             f"{method} on {_culprit(model, names)}",
             f"peft refuses it: {_first_line(error)}",
@@ -118,7 +141,7 @@ def _peft(model: nn.Module, config: PeftConfig, name: str) -> PeftModel:
 
 
 def _culprit(model: nn.Module, names: list[str]) -> str:
-    """The first module that should have been wrapped and was not."""
+    """Name the first module that peft should have wrapped and did not."""
     for name in names:
         module: Any = backbone(model).get_submodule(name)
         if not isinstance(module, BaseTunerLayer):

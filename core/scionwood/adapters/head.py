@@ -1,4 +1,4 @@
-"""What trains without an adapter: the head, nothing else (`freeze`), or all of it (`unfreeze`)."""
+"""The head of a backbone: the part that trains beside the adapter, or alone, or not at all."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ _WHOLE = "_scionwood_whole_is_head"
 
 
 def backbone(model: nn.Module) -> nn.Module:
-    """The backbone inside a model with adapters, or the model itself."""
+    """Return the backbone inside a model with adapters, or the model itself."""
     return model.get_base_model() if isinstance(model, PeftModel) else model
 
 
 def head_names(model: nn.Module) -> tuple[str, ...]:
-    """The names of the head's modules, relative to the backbone; `("",)` is all of it.
+    """Return the names of the modules of the head, relative to the backbone.
+
+    The backbone declares them in its attribute `head`. The result `("",)` means the whole model.
 
     Raises:
-        AdapterError: the backbone names a module that it does not have.
+        AdapterError: The backbone declares a module that it does not have.
     """
     base = backbone(model)
     if getattr(base, _WHOLE, False):
         return ("",)
     declared = getattr(base, "head", ())
-    # A module that happens to be called `head`, as in timm, declares nothing.
+    # In timm, `head` is a module and not a list of names; it declares nothing here.
     names: tuple[str, ...] = () if isinstance(declared, nn.Module) else tuple(declared)
     for name in names:
         try:
@@ -39,32 +41,38 @@ def head_names(model: nn.Module) -> tuple[str, ...]:
 
 
 def in_head(name: str, head: tuple[str, ...]) -> bool:
-    """Whether a module or tensor of the backbone belongs to the head."""
+    """Return whether a module or tensor of the backbone belongs to the head."""
     return any(part in ("", name) or name.startswith(f"{part}.") for part in head)
 
 
 def freeze(model: nn.Module) -> None:
-    """Freeze the backbone but for its head: the baseline without an adapter."""
+    """Freeze the backbone except its head: the baseline without an adapter."""
     head = head_names(model)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(in_head(name, head))
 
 
 def unfreeze(model: nn.Module) -> None:
-    """Train everything: the baseline of full fine-tuning, in which the whole model is the head."""
+    """Make all parameters trainable: the baseline of full fine-tuning.
+
+    The whole model then counts as the head.
+    """
     setattr(model, _WHOLE, True)
     model.requires_grad_(True)
 
 
 def train_head(model: nn.Module) -> None:
-    """Make the head of a model with adapters trainable; its other parameters stay as they are."""
+    """Make the head of a model with adapters trainable and leave its other parameters alone."""
     base, head = backbone(model), head_names(model)
     for name in head:
         base.get_submodule(name).requires_grad_(True)
 
 
 def head_state(model: nn.Module) -> dict[str, torch.Tensor]:
-    """The head's parameters and buffers by their names in the backbone; views, not copies."""
+    """Return the parameters and buffers of the head by their names in the backbone.
+
+    The tensors are views and not copies.
+    """
     head = head_names(model)
     state = backbone(model).state_dict() if head else {}
     return {
@@ -75,10 +83,10 @@ def head_state(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def eval_frozen_norms(model: nn.Module) -> None:
-    """Keep the running statistics of the frozen base fixed; call it after `model.train()`.
+    """Put the normalisation layers of the frozen base into eval mode; call after `model.train()`.
 
-    A frozen BatchNorm in training mode would still move its mean and variance, so that the base
-    would no longer be the one that the adapter was made for. Norms in the head go on.
+    A frozen BatchNorm in training mode still updates its running mean and variance. The base would
+    then differ from the one that the adapter was made for. Norms in the head stay in training mode.
     """
     head = head_names(model)
     for name, module in backbone(model).named_modules():

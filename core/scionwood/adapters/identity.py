@@ -1,4 +1,4 @@
-"""The identity of a base: a hash of its weights, so that an adapter is never put on another one."""
+"""A hash of the base weights, so that an adapter is never loaded on another base."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from peft.utils.save_and_load import get_base_model_state_dict
 from scionwood.adapters.head import backbone, head_names, in_head
 
 ATTRIBUTE = "_scionwood_base"
-"""Where a model with adapters remembers the hash of its base, taken before anything was wrapped."""
+"""The attribute in which a model with adapters stores the hash of its base before wrapping."""
 
 
 def remembered_hash(model: nn.Module) -> str:
-    """The base's hash: as remembered since the adapter was attached, or else computed now."""
+    """Return the hash stored when the first adapter was attached, or compute it now."""
     remembered: str | None = getattr(model, ATTRIBUTE, None)
     return remembered or base_hash(model)
 
 
 def base_hash(model: nn.Module) -> str:
-    """SHA-256 over names, dtypes, shapes and bytes of the base's parameters and saved buffers.
+    """Return the SHA-256 over names, dtypes, shapes and bytes of the base's saved tensors.
 
-    Neither adapters nor the head count, so that attaching and training leave the hash as it is. A
-    base that was loaded in another dtype is another base.
+    These are its parameters and persistent buffers. Adapters and the head are left out, so that
+    attaching and training do not change the hash. The same weights in another dtype give another
+    hash.
 
     Returns:
         64 hexadecimal digits.
@@ -43,10 +44,12 @@ def base_hash(model: nn.Module) -> str:
 
 
 def _base_state(model: nn.Module) -> dict[str, torch.Tensor]:
-    """The base's tensors by the names that they have without adapters."""
+    """Return the tensors of the base by the names that they have without adapters."""
     if not isinstance(model, PeftModel):
         return model.state_dict()
-    if model.active_peft_config.is_adaption_prompt:  # wraps under names that peft's walk misses
+    if (
+        model.active_peft_config.is_adaption_prompt
+    ):  # peft's own function misses the names of its wrappers
         with model.disable_adapter():
             return dict(backbone(model).state_dict())
     return dict(get_base_model_state_dict(model))

@@ -1,4 +1,4 @@
-"""Adapter methods by name: peft's own in lower case, and `plugin/name` for a plugin's."""
+"""Adapter methods by name: peft's in lower case, those of plugins as `plugin/name`."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from scionwood.adapters.peft_types import BUILT_IN
 from scionwood.errors import AdapterError, PluginError
 
 LANGUAGE_ONLY = frozenset({"poly", "shadow", "xlora"})
-"""Methods that need a transformers model, though peft builds them as tuners."""
+"""Methods that need a transformers model although peft builds them as tuners."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a method comes from.
+    """The source of a method.
 
     Attributes:
-        method: its name in a recipe, `lora` or `plugin/name`.
-        plugin: the plugin's name, or None for peft's own and for what no plugin registers.
-        distribution: "name version" of the distribution that provides the plugin.
+        method: The name in a recipe, `lora` or `plugin/name`.
+        plugin: The name of the plugin. `None` if the method is peft's or no plugin lists it.
+        distribution: "name version" of the distribution that provides the plugin, or `None`.
     """
 
     method: str
@@ -35,40 +35,43 @@ class Origin:
 
 
 def methods() -> list[str]:
-    """Every method that works on any `nn.Module`: peft's, then the installed plugins'."""
+    """List the methods that work on any `nn.Module`: those of peft, then those of plugins."""
     own = [kind.lower() for kind in BUILT_IN if is_tuner(kind)]
     return sorted(set(own) - LANGUAGE_ONLY) + [f"{p}/{n}" for p, n, _, _ in _from_plugins()]
 
 
 def is_tuner(kind: str) -> bool:
-    """Whether a `peft_type` wraps layers, unlike the prompts for language models."""
+    """Return whether a `peft_type` wraps layers; prompt methods for language models do not."""
     tuner = PEFT_TYPE_TO_TUNER_MAPPING.get(kind)
     return isinstance(tuner, type) and issubclass(tuner, BaseTuner)
 
 
 def config_class(name: str) -> type[PeftConfig]:
-    """The config class of a method; prompt methods for language models are found here too.
+    """Return the config class of a method, prompt methods for language models included.
 
     Args:
-        name: `lora`, or `plugin/name`.
+        name: The name in a recipe, such as `lora` or `plugin/name`.
 
     Raises:
-        AdapterError: no such method; a plugin that is missing is named with its pip command.
+        AdapterError: No such method exists. If its plugin is missing, the message has the pip
+            command that installs it.
     """
     if "/" in name:
         return _plugin_class(name)
     kind = name.upper()
     if name.islower() and kind in BUILT_IN and kind in PEFT_TYPE_TO_CONFIG_MAPPING:
-        found: type[PeftConfig] = PEFT_TYPE_TO_CONFIG_MAPPING[kind]
-        return found
+        config: type[PeftConfig] = PEFT_TYPE_TO_CONFIG_MAPPING[kind]
+        return config
     known = methods()
     close = discovery.did_you_mean(name.lower(), [*known, *(n.lower() for n in BUILT_IN)])
     remedy = close or f"Known: {', '.join(known)}"
-    raise AdapterError(f"adapter method {name!r}", "peft and the plugins have no such one", remedy)
+    raise AdapterError(
+        f"adapter method {name!r}", "neither peft nor a plugin has this method", remedy
+    )
 
 
 def origin(config: PeftConfig) -> Origin:
-    """Where the method of a config comes from."""
+    """Return where the method of a config comes from."""
     kind = str(config.peft_type.value)
     if kind in BUILT_IN:
         return Origin(kind.lower())
@@ -80,31 +83,32 @@ def origin(config: PeftConfig) -> Origin:
 
 def _plugin_class(name: str) -> type[PeftConfig]:
     try:
-        found: type[PeftConfig] = discovery.load("adapters", name)
+        config: type[PeftConfig] = discovery.load("adapters", name)
     except PluginError as error:
         raise AdapterError(
             f"adapter method {name!r}", f"{error.value}: {error.rule}", error.remedy
         ) from error
-    if not any(found is known for known in PEFT_TYPE_TO_CONFIG_MAPPING.values()):
+    if not any(config is known for known in PEFT_TYPE_TO_CONFIG_MAPPING.values()):
         raise AdapterError(
             f"adapter method {name!r}",
-            f"{found!r} is no config class under @scionwood.peft_method",
-            "Ask the plugin's authors",
+            f"{config!r} is not a config class decorated with @scionwood.peft_method",
+            "Report it to the authors of the plugin",
         )
-    return found
+    return config
 
 
 def _from_plugins() -> list[tuple[str, str, str, str]]:
+    """List plugin, method, reference and distributions of each method that a plugin registers."""
     return [
-        (found.name, name, reference, ", ".join(found.distributions))
-        for found in discovery.plugins()
-        if found.plugin is not None
-        for name, reference in found.plugin.adapters.items()
+        (entry.name, name, reference, ", ".join(entry.distributions))
+        for entry in discovery.plugins()
+        if entry.plugin is not None
+        for name, reference in entry.plugin.adapters.items()
     ]
 
 
 def _loaded(reference: str) -> Any:
-    """What a reference names, without importing a plugin that nobody uses."""
+    """Return the object that a reference names, or `None` if its module is not imported yet."""
     module, _, attribute = reference.partition(":")
     if module not in sys.modules:
         return None

@@ -1,4 +1,4 @@
-"""peft's wrappers inside a model: which modules they are and which tensors belong to an adapter."""
+"""The wrappers of peft inside a model, and the tensors that belong to an adapter."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from scionwood.adapters.head import backbone
 
 
 def tuner_layers(model: nn.Module) -> dict[str, BaseTunerLayer]:
-    """The outermost wrapped layers by their names in the backbone."""
-    found: dict[str, BaseTunerLayer] = {}
+    """Return the outermost wrapped layers by their names in the backbone."""
+    layers: dict[str, BaseTunerLayer] = {}
     for name, module in backbone(model).named_modules():
-        inside = any(name.startswith(f"{outer}.") for outer in found)
+        inside = any(name.startswith(f"{outer}.") for outer in layers)
         if isinstance(module, BaseTunerLayer) and not inside:
-            found[name] = module
-    return found
+            layers[name] = module
+    return layers
 
 
 def adapter_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
-    """The parameters that adapters brought, by name, trainable or not; each once."""
+    """Return the parameters that adapters added, by name, trainable or not, each once."""
     if not isinstance(model, PeftModel):
         return {}
     base = _base_ids(model)
@@ -35,9 +35,9 @@ def adapter_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def _base_ids(model: PeftModel) -> set[int]:
-    """The parameters of the backbone as it was before peft wrapped it.
+    """Return the ids of the parameters that the backbone had before peft wrapped it.
 
-    peft's own list is by name and detached; the same walk over live parameters keeps identities.
+    peft offers only detached tensors by name. This function keeps the identities instead.
     """
     if model.active_peft_config.is_prompt_learning:
         return {id(p) for p in model.base_model.parameters()}
@@ -51,33 +51,33 @@ def _base_ids(model: PeftModel) -> set[int]:
 
 
 def _around(module: nn.Module, kept: str) -> Iterator[nn.Parameter]:
-    """The parameters of a wrapper, less those of the module that it wraps."""
+    """Yield the parameters of a wrapper without those of the module that it wraps."""
     wrapped = {id(p) for p in getattr(module, kept).parameters()}
     return (p for p in module.parameters() if id(p) not in wrapped)
 
 
 def whole(value: torch.Tensor) -> torch.Tensor:
-    """A tensor as it goes into a file: on the CPU, a copy, gathered where it is sharded."""
+    """Return a contiguous copy of a tensor on the CPU, gathered first if it is sharded."""
     gathered = value.full_tensor() if hasattr(value, "full_tensor") else value
     return gathered.detach().cpu().contiguous().clone()
 
 
 def writes() -> bool:
-    """Whether this process writes files: the only one, or the first of a distributed run."""
+    """Return whether this process writes files: the only one, or rank 0 of a distributed run."""
     return not (dist.is_available() and dist.is_initialized()) or dist.get_rank() == 0
 
 
 @contextmanager
 def restored_on_error(model: nn.Module) -> Iterator[None]:
-    """Put the module tree and the gradient flags back if the block raises.
+    """Restore the module tree and the gradient flags if the block raises an error.
 
-    peft wraps layers one by one, and an error in the third leaves two wrapped. Values are not
-    restored: nothing in the block may change them.
+    peft wraps layers one by one, so that an error at the third leaves two wrapped. The values of
+    parameters are not restored, and the block must not change them.
     """
     tree: list[tuple[Any, dict[str, Any]]] = [
-        (held, dict(held))
+        (children, dict(children))
         for module in model.modules()
-        for held in (module._modules, module._parameters, module._buffers)
+        for children in (module._modules, module._parameters, module._buffers)
     ]
     flags = [(p, p.requires_grad) for p in model.parameters()]
     own = vars(backbone(model))
@@ -85,14 +85,14 @@ def restored_on_error(model: nn.Module) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        for held, before in tree:
-            held.clear()
-            held.update(before)
+        for children, before in tree:
+            children.clear()
+            children.update(before)
         for parameter, flag in flags:
             parameter.requires_grad_(flag)
         known = own.pop("peft_config", None)
         if configs is not None:
             known.clear()
             known.update(configs)
-            own["peft_config"] = known  # the same object as before: the tuner holds it too
+            own["peft_config"] = known  # the same object as before, which the tuner shares
         raise

@@ -1,8 +1,8 @@
-"""Which modules an adapter goes to: presets and patterns, resolved once to explicit names.
+"""Resolve the targets of an adapter, presets and patterns, to the names of modules.
 
-A pattern may come from a stranger's recipe or adapter, and Python's `re` can be made to run for
-years. `check_pattern` bounds the number of ways in which a pattern can be tried on the names of a
-model, and refuses it where the bound is too high: nothing is matched before.
+A pattern may come from a stranger's recipe or adapter, and some patterns keep Python's `re` busy
+for years. `check_pattern` bounds the number of ways to try a pattern on the names of a model. It
+refuses the pattern if the bound is too high. Every pattern is checked before it is matched.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ LENGTH = 512
 """The longest pattern, in characters."""
 
 TRIES = 5e7
-"""The most ways to try one pattern on all names; a second or two of Python's `re`."""
+"""The largest number of ways to try one pattern on all names; about two seconds of `re`."""
 
 NARROWING = ("exclude_modules", "layers_to_transform")
-"""Options that take modules away from what the targets match."""
+"""Options that exclude modules from those that the targets match."""
 
 PATTERNS = ("target_modules", "exclude_modules", "feedforward_modules")
-"""Options that peft matches against whole names where they are a string."""
+"""Options that peft matches against whole names if their value is a string."""
 
 _LITERAL = re.compile(r"(?:[\w|]|\\[.-])*")
 _REPEATED_GROUP = re.compile(r"\)\s*[*+{]")
@@ -43,19 +43,20 @@ _OPTIONAL = re.compile(r"(?<![(*+?}\\])\?")
 def check_pattern(
     pattern: str, option: str, names: Sequence[str], *, prefixed: bool = False
 ) -> None:
-    """Accept a pattern only if it cannot hang on these names.
+    """Check that a pattern cannot run for long on these names.
 
-    With L the longest name, k repeats are tried in at most L^k / k! ways, an optional part in 2,
-    and g groups with p bars in (p + 1)^g. A repeated group has no such bound.
+    Let L be the length of the longest name. Then k repeats can be tried in at most L^k / k! ways,
+    an optional part in 2 ways, and g groups with p bars in (p + 1)^g ways. A repeated group has no
+    such bound and is refused.
 
     Args:
-        pattern: a regular expression.
-        option: its name, for the error.
-        names: the module names that it will be matched against.
-        prefixed: peft puts `.*` before it.
+        pattern: A regular expression.
+        option: The name of the option that holds it, for the error.
+        names: The names of modules that it will be matched against.
+        prefixed: Whether peft puts `.*` before the pattern.
 
     Raises:
-        AdapterError: it does not compile, is too long, or could run for long.
+        AdapterError: The pattern does not compile, is too long, or could run for long.
     """
     if _LITERAL.fullmatch(pattern):
         return
@@ -74,14 +75,14 @@ def check_pattern(
     try:
         re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
-        raise AdapterError(shown, f"is no regular expression ({error})", remedy) from error
+        raise AdapterError(shown, f"is not a regular expression ({error})", remedy) from error
 
 
 def check_patterns(config: PeftConfig, names: Sequence[str]) -> None:
     """Check every option of a config that peft uses as a pattern.
 
     Raises:
-        AdapterError: naming the option.
+        AdapterError: A pattern could run for long. The message names the option.
     """
     for option in PATTERNS:
         value = getattr(config, option, None)
@@ -94,32 +95,44 @@ def check_patterns(config: PeftConfig, names: Sequence[str]) -> None:
 
 
 def _patterns(value: Any, option: str) -> list[str]:
-    """The strings of a list, the keys of a mapping, or the one string."""
-    found = [value] if isinstance(value, str) else [str(item) for item in value or ()]
-    if len(found) > 1024:
-        raise AdapterError(f"{option} with {len(found)} entries", "at most 1024 are allowed")
-    return found
+    """List the strings of a list, the keys of a mapping, or the one string."""
+    patterns = [value] if isinstance(value, str) else [str(item) for item in value or ()]
+    if len(patterns) > 1024:
+        raise AdapterError(f"{option} with {len(patterns)} entries", "at most 1024 are allowed")
+    return patterns
 
 
-def settle(model: nn.Module, config: PeftConfig, targets: str | None) -> list[str]:
-    """Resolve what a config targets and write literal names back in place of a pattern.
+def settle(
+    model: nn.Module,
+    config: PeftConfig,
+    targets: str | None = None,
+    *,
+    listed: list[str] | None = None,
+) -> list[str]:
+    """Resolve the targets of a config, and write the names of the modules in place of a pattern.
 
     Afterwards neither peft nor a reader of the saved file runs the pattern.
 
     Args:
-        model: the bare backbone, or a model that has adapters already.
-        config: changed in place; one of a prompt method is left alone.
-        targets: a preset of `model.adapter_targets`, a pattern over whole module names,
-            `all-linear`, or None for the config's own targets or else the first preset.
+        model: The bare backbone, or a model with adapters.
+        config: The config, changed in place. The config of a prompt method is left alone.
+        targets: A preset of `model.adapter_targets`, a pattern over whole module names, or
+            `all-linear`. `None` means the targets of the config, or the first preset if the config
+            has none.
+        listed: The names that the targets must resolve to, as a saved adapter lists them. No
+            pattern of the config then selects modules. `None` means no such list.
 
     Returns:
-        The names of the modules, in the model's order.
+        The names of the modules in the order of the model.
 
     Raises:
-        AdapterError: nothing matches; near names and types are listed.
+        AdapterError: No module matches; the message lists similar names and types. Or the config
+            selects other modules than the listed ones.
     """
     if not is_tuner(config.peft_type.value):
         return []
+    if listed is not None:
+        return _settle_listed(model, config, listed)
     model = backbone(model)
     _choose(model, config, targets)
     names = module_names(model)
@@ -136,17 +149,32 @@ def settle(model: nn.Module, config: PeftConfig, targets: str | None) -> list[st
     return chosen
 
 
+def _settle_listed(model: nn.Module, config: PeftConfig, listed: list[str]) -> list[str]:
+    names = module_names(model)
+    if foreign := sorted(set(listed) - set(names)):
+        raise AdapterError(f"module {foreign[0][:200]!r}", "the base has no such module")
+    if isinstance(config.target_modules, str):
+        config.target_modules = literal(listed)
+    check_patterns(config, names)
+    if config.target_modules is not None:
+        chosen = matched(config, names)
+        if chosen != listed:
+            raise AdapterError(f"modules {listed[:3]}", f"the config adapts others: {chosen[:3]}")
+        pin(config, chosen, model)
+    return listed
+
+
 def matched(config: PeftConfig, names: Sequence[str]) -> list[str]:
-    """The names that peft would adapt; `check_patterns` comes before."""
+    """Return the names that peft would adapt; call `check_patterns` first."""
     tuner = PEFT_TYPE_TO_TUNER_MAPPING[config.peft_type]
     return [name for name in names if tuner._check_target_module_exists(config, name)]
 
 
 def pin(config: PeftConfig, chosen: list[str], model: nn.Module) -> None:
-    """Turn the patterns of a config into the names that they match.
+    """Replace the patterns of a config by the names that they match.
 
-    A list stays, since it is no pattern and Lily groups its layers by its entries, unless peft
-    would adapt a module of the head by it too.
+    A list of targets stays, since it is not a pattern and the method Lily groups its layers by its
+    entries. It is replaced too if peft would adapt a module of the head through it.
     """
     forward = getattr(config, "feedforward_modules", None)
     if isinstance(forward, str):
@@ -161,12 +189,15 @@ def pin(config: PeftConfig, chosen: list[str], model: nn.Module) -> None:
 
 
 def literal(names: Iterable[str]) -> str:
-    """A pattern that matches these names and no other."""
+    """Return a pattern that matches these names and no other."""
     return "|".join(re.escape(name) for name in names)
 
 
 def module_names(model: nn.Module) -> list[str]:
-    """The names that an adapter may target: all but the root, the head and what adapters added."""
+    """List the modules that an adapter may target.
+
+    These are all modules except the root, the head and those that adapters added.
+    """
     head = head_names(model)
     inside = tuple(f"{name}." for name in tuner_layers(model))
     return [
@@ -195,6 +226,7 @@ def _linear(model: nn.Module) -> list[str]:
 
 
 def _nothing(model: nn.Module, wanted: Any, names: list[str], narrowed: list[str]) -> AdapterError:
+    """Return the error for targets that match no module, with similar names as the remedy."""
     shown = wanted if isinstance(wanted, str) else ", ".join(sorted(wanted))
     words = re.split(r"[\\.()|*+?^$\[\]\s]+", shown)
     tails = {name.rpartition(".")[2]: name for name in names}
@@ -206,12 +238,12 @@ def _nothing(model: nn.Module, wanted: Any, names: list[str], narrowed: list[str
         f"targets {shown!r}",
         f"no module of {type(model).__name__} has such a name"
         + (f", given {' and '.join(narrowed)}" if narrowed else ""),
-        f"Near: {types}. Presets: {presets}. A pattern must match the whole name",
+        f"Similar: {types}. Presets: {presets}. A pattern must match the whole name",
     )
 
 
 def _kinds(model: nn.Module, names: list[str]) -> list[str]:
-    """One example of each type of layer that has weights."""
+    """List one example of each type of layer that has weights."""
     seen: dict[str, str] = {}
     for name in names:
         module = model.get_submodule(name)

@@ -1,4 +1,8 @@
-"""Read files that others made: bounded, regular, inside their folder, and checked before use."""
+"""Read JSON and safetensors files that a stranger may have made.
+
+Every read is bounded. A file must be a regular file inside its folder, and its content is checked
+before it is used.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +22,13 @@ from safetensors.torch import load_file
 from scionwood.errors import AdapterFileError
 
 JSON_BYTES = 4 << 20
+"""The largest accepted JSON file."""
 HEADER_BYTES = 16 << 20
+"""The largest accepted header of a safetensors file."""
 DEPTH = 16
+"""The deepest accepted nesting of JSON."""
 LARGEST = 1e6
-"""The largest magnitude of a weight; trained adapters stay orders of magnitude below."""
+"""The largest accepted magnitude of a weight; trained adapters stay far below."""
 
 DTYPES = {
     "F64": torch.float64,
@@ -39,88 +46,97 @@ DTYPES = {
 
 @dataclass(frozen=True)
 class Spec:
-    """What the header of a safetensors file, or a model, says of one tensor."""
+    """The dtype and shape of a tensor, from the header of a safetensors file or from a model."""
 
     dtype: torch.dtype
     shape: tuple[int, ...]
 
     @property
     def bytes(self) -> int:
-        """The size of the values."""
+        """The size of the values in bytes."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
 def regular_file(folder: Path, name: str) -> Path:
-    """The path of a regular file that lies inside `folder`, links followed.
+    """Return the path of a file after checking that it is a regular file inside `folder`.
 
     Raises:
-        AdapterFileError: it is missing, no regular file, or a link that leaves the folder.
+        AdapterFileError: The file is missing, is not a regular file, or is a link that leaves the
+            folder.
     """
     path = folder / name
     try:
         real, mode = path.resolve(strict=True), os.stat(path).st_mode
-    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
         raise AdapterFileError(str(path), f"cannot be read ({error})") from error
     if not real.is_relative_to(folder.resolve()):
         raise AdapterFileError(
-            str(path), f"is a link out of its folder, to {real}", "Copy the file"
+            str(path), f"is a link out of its folder, to {real}", "Copy the file into the folder"
         )
     if not stat.S_ISREG(mode):
-        raise AdapterFileError(str(path), "is no regular file")
+        raise AdapterFileError(str(path), "is not a regular file")
     return path
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object of bounded size and depth, no key twice, all numbers finite.
+    """Read a JSON object of bounded size and depth, with unique keys and finite numbers.
 
     Raises:
-        AdapterFileError: it is none.
+        AdapterFileError: The file is too large or breaks one of these rules.
     """
     if path.stat().st_size > JSON_BYTES:
-        raise AdapterFileError(str(path), f"larger than {JSON_BYTES >> 20} MiB")
+        raise AdapterFileError(str(path), f"is larger than {JSON_BYTES >> 20} MiB")
     return parse_json(path.read_bytes(), str(path))
 
 
 def parse_json(data: bytes, where: str) -> dict[str, Any]:
-    """`read_json` for bytes that were read already."""
+    """Parse bytes under the rules of `read_json`.
+
+    Args:
+        data: UTF-8 text.
+        where: The name of the source, for the error.
+
+    Raises:
+        AdapterFileError: The bytes break a rule.
+    """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
+        record = dict(pairs)
+        if len(record) != len(pairs):
             raise ValueError("a key occurs twice")
-        return found
+        return record
 
     def refuse(word: str) -> None:
-        raise ValueError(f"{word} is no JSON number")
+        raise ValueError(f"{word} is not a JSON number")
 
     try:
         value = json.loads(data.decode("utf-8"), object_pairs_hook=unique, parse_constant=refuse)
         if _depth(value) > DEPTH:
             raise ValueError(f"nested deeper than {DEPTH}")
     except (ValueError, RecursionError) as error:
-        raise AdapterFileError(where, f"is no acceptable JSON ({error})") from error
+        raise AdapterFileError(where, f"is not acceptable JSON ({error})") from error
     if not isinstance(value, dict):
-        raise AdapterFileError(where, "is no JSON object")
+        raise AdapterFileError(where, "is not a JSON object")
     return value
 
 
 def read_header(path: Path) -> dict[str, Spec]:
-    """Names, dtypes and shapes of a safetensors file, from its header alone.
+    """Read names, dtypes and shapes of a safetensors file from its header alone.
 
     Raises:
-        AdapterFileError: the header is too large, is damaged, or does not describe the file: gaps,
-            overlaps, repeated names, a length that is not the file's.
+        AdapterFileError: The header is too large or damaged, or it does not describe the file:
+            tensors overlap or leave gaps, a name occurs twice, or the length is wrong.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > min(HEADER_BYTES, size - 8):
-            raise AdapterFileError(str(path), f"a header of {length} bytes in a file of {size}")
+            raise AdapterFileError(str(path), f"claims a header of {length} bytes in {size}")
         record = parse_json(file.read(length), f"{path} (header)")
     record.pop("__metadata__", None)
-    found, ranges = {}, []
+    specs, ranges = {}, []
     for name, entry in record.items():
-        found[name], begin, end = _entry(path, name, entry)
+        specs[name], begin, end = _entry(path, name, entry)
         ranges.append((begin, end))
     expected = 0
     for begin, end in sorted(ranges):
@@ -128,22 +144,33 @@ def read_header(path: Path) -> dict[str, Spec]:
             raise AdapterFileError(str(path), "its tensors overlap or leave gaps")
         expected = end
     if expected != size - 8 - length:
-        raise AdapterFileError(str(path), f"{size - 8 - length} bytes of data, not {expected}")
-    return found
+        raise AdapterFileError(str(path), f"has {size - 8 - length} bytes of data, not {expected}")
+    return specs
 
 
-def check_specs(path: Path, found: Mapping[str, Spec], wanted: Mapping[str, Spec]) -> None:
-    """Demand exactly the wanted tensors: no other, none missing, each of its kind and shape.
+def specs_of(tensors: Mapping[str, torch.Tensor]) -> dict[str, Spec]:
+    """Return dtype and shape of each tensor."""
+    return {name: Spec(value.dtype, tuple(value.shape)) for name, value in tensors.items()}
+
+
+def check_specs(path: Path, specs: Mapping[str, Spec], wanted: Mapping[str, Spec]) -> None:
+    """Check that a file has exactly the wanted tensors, each with its shape and kind of number.
+
+    Args:
+        path: The file, for the error.
+        specs: The tensors of the file.
+        wanted: The tensors that the model needs.
 
     Raises:
-        AdapterFileError: naming the first tensors at fault.
+        AdapterFileError: Tensors are foreign, missing, or of another shape or kind. The message
+            names the first ones.
     """
-    if foreign := sorted(set(found) - set(wanted)):
-        raise AdapterFileError(str(path), f"holds foreign tensors: {_some(foreign)}")
-    if missing := sorted(set(wanted) - set(found)):
+    if foreign := sorted(set(specs) - set(wanted)):
+        raise AdapterFileError(str(path), f"has foreign tensors: {_some(foreign)}")
+    if missing := sorted(set(wanted) - set(specs)):
         raise AdapterFileError(str(path), f"lacks tensors: {_some(missing)}")
     for name, want in wanted.items():
-        have = found[name]
+        have = specs[name]
         if have.shape != want.shape:
             raise AdapterFileError(
                 f"{path}: {name}", f"has shape {have.shape}, the model needs {want.shape}"
@@ -153,24 +180,29 @@ def check_specs(path: Path, found: Mapping[str, Spec], wanted: Mapping[str, Spec
 
 
 def read_tensors(path: Path, specs: Mapping[str, Spec]) -> dict[str, torch.Tensor]:
-    """The tensors of a file whose header was checked; every value finite and bounded.
+    """Read the tensors of a file whose header was checked.
+
+    Args:
+        path: The safetensors file.
+        specs: Its tensors, from `read_header`.
 
     Raises:
-        AdapterFileError: a value is not finite or too large, or the file changed meanwhile.
+        AdapterFileError: A value is not finite or larger than `LARGEST`, or the file has changed
+            since its header was read.
     """
     try:
         tensors: dict[str, torch.Tensor] = load_file(path)
     except SafetensorError as error:
         raise AdapterFileError(str(path), f"is damaged ({error})") from error
-    if {k: Spec(v.dtype, tuple(v.shape)) for k, v in tensors.items()} != dict(specs):
+    if specs_of(tensors) != dict(specs):
         raise AdapterFileError(str(path), "changed while it was read")
     for name, value in tensors.items():
         if value.numel() == 0 or not value.is_floating_point():
             continue
         if not bool(torch.isfinite(value).all()):
-            raise AdapterFileError(f"{path}: {name}", "holds values that are not finite")
+            raise AdapterFileError(f"{path}: {name}", "has values that are not finite")
         if float(value.abs().max()) > LARGEST:
-            raise AdapterFileError(f"{path}: {name}", f"holds values beyond {LARGEST:g}")
+            raise AdapterFileError(f"{path}: {name}", f"has values beyond {LARGEST:g}")
     return tensors
 
 

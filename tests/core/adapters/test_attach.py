@@ -135,8 +135,8 @@ def test_unsupported_layers_are_refused_by_name(layer: nn.Module, config: LoraCo
     ("options", "says"),
     [
         ({"bias": "all"}, "stays frozen"),
-        ({"init_lora_weights": "pissa"}, "rewrites the base"),
-        ({"init_lora_weights": "olora"}, "rewrites the base"),
+        ({"init_lora_weights": "pissa"}, "rewrites the weights of the base"),
+        ({"init_lora_weights": "olora"}, "rewrites the weights of the base"),
         ({"layer_replication": [(0, 2)]}, "layer_replication"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Save and load the head: what trains beside the adapter, buffers of norms included."""
+"""Save and load the head: the tensors that train beside the adapter, buffers of norms included."""
 
 from __future__ import annotations
 
@@ -11,21 +11,27 @@ from safetensors.torch import save_file
 from scionwood.adapters.head import head_state
 from scionwood.adapters.modules import whole, writes
 from scionwood.adapters.untrusted import (
-    Spec,
     check_specs,
     read_header,
     read_tensors,
     regular_file,
+    specs_of,
 )
 from scionwood.errors import AdapterError
 from scionwood.files import atomic_path
 
 
-def save_head(model: nn.Module, path: Path) -> None:
-    """Write the head's parameters and buffers as safetensors; every rank calls it, one writes.
+def save_head(model: nn.Module, path: str | Path) -> None:
+    """Write the parameters and buffers of the head as safetensors.
+
+    In a distributed run every rank calls this function, and rank 0 writes.
+
+    Args:
+        model: A backbone that declares a head, with or without adapters.
+        path: The file to write; an existing file is replaced.
 
     Raises:
-        AdapterError: the model has no head.
+        AdapterError: The model has no head.
     """
     state = {name: whole(value) for name, value in _state(model).items()}
     if not writes():
@@ -34,19 +40,25 @@ def save_head(model: nn.Module, path: Path) -> None:
         save_file(state, part, metadata={"format": "pt"})
 
 
-def load_head(model: nn.Module, path: Path) -> None:
-    """Load a head into a model of the same head; all is checked before a value changes.
+def load_head(model: nn.Module, path: str | Path) -> None:
+    """Load a head into a model that has the same head.
+
+    All tensors of the file are checked before any value of the model changes.
+
+    Args:
+        model: A backbone that declares a head, with or without adapters.
+        path: A file written by `save_head`.
 
     Raises:
-        AdapterError: the model has no head.
-        AdapterFileError: the file holds other tensors, other shapes, or values that are not finite.
+        AdapterError: The model has no head.
+        AdapterFileError: The file has other tensors, other shapes, or values that are not finite.
     """
     path = Path(path)
     state = _state(model)
     path = regular_file(path.parent, path.name)
-    found = read_header(path)
-    check_specs(path, found, {k: Spec(v.dtype, tuple(v.shape)) for k, v in state.items()})
-    tensors = read_tensors(path, found)
+    specs = read_header(path)
+    check_specs(path, specs, specs_of(state))
+    tensors = read_tensors(path, specs)
     with torch.no_grad():
         for name, value in state.items():
             value.copy_(tensors[name])

@@ -1,4 +1,8 @@
-"""Turn a stranger's `adapter_config.json` and `scionwood.json` into a config that does no harm."""
+"""Read the folder of a saved adapter without trusting it.
+
+`adapter_config.json` and `scionwood.json` become a config that holds harmless options only. Of the
+tensors, only the header of the file is read here.
+"""
 
 from __future__ import annotations
 
@@ -16,26 +20,26 @@ from scionwood.adapters.methods import config_class
 from scionwood.adapters.peft_types import BUILT_IN
 from scionwood.adapters.save import CONFIG, FORMAT, MANIFEST, TENSORS
 from scionwood.adapters.targets import PATTERNS
-from scionwood.adapters.untrusted import LARGEST, read_json, regular_file
+from scionwood.adapters.untrusted import LARGEST, Spec, read_header, read_json, regular_file
 from scionwood.errors import AdapterError, AdapterFileError
 
 IGNORED = frozenset(
     {
-        "auto_mapping",  # names a class and a module, for peft's Auto classes alone
+        "auto_mapping",  # names a class and a module, which only the Auto classes of peft use
         "base_model_name_or_path",
         "revision",
         "runtime_config",
         "megatron_core",
         "inference_mode",
         "peft_version",
-        # how values are made before training; the file brings the values
+        # initial values before training; the file has the trained values
         "eva_config",
         "corda_config",
         "lora_ga_config",
         "loftq_config",
     }
 )
-"""Options that say nothing about the function that a saved adapter computes."""
+"""Options without influence on what a saved adapter computes; they are dropped."""
 
 REFUSED = frozenset(
     {
@@ -46,19 +50,19 @@ REFUSED = frozenset(
         "tokenizer_kwargs",
     }
 )
-"""Options with which a file could reach out of its folder."""
+"""Options with which a file could reach outside its folder; they must be empty."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What `scionwood.json` says, its types checked.
+    """The content of `scionwood.json` after a check of its types.
 
     Attributes:
-        method: `lora` or `plugin/name`.
-        peft_type: as in the config.
-        distribution: what brings the plugin, as the file claims.
-        sha256: of the base.
-        modules: the adapted modules in order.
+        method: The name of the method, `lora` or `plugin/name`.
+        peft_type: The type of the method in peft, as in the config.
+        distribution: The distribution that provides the plugin, as the file claims.
+        sha256: The hash of the base, see `base_hash`.
+        modules: The names of the adapted modules in order.
     """
 
     method: str
@@ -68,12 +72,40 @@ class Manifest:
     modules: list[str]
 
 
-def read_manifest(folder: Path) -> Manifest | None:
-    """`scionwood.json`, or None where the folder is plain peft.
+@dataclass(frozen=True)
+class SavedAdapter:
+    """An adapter on disk whose files were checked by themselves, not yet against a model.
+
+    Attributes:
+        folder: The folder.
+        manifest: The content of `scionwood.json`, or `None` if plain peft wrote the folder.
+        config: A peft config without harmful options.
+        path: The file of the tensors.
+        specs: The tensors that the header of this file announces.
+    """
+
+    folder: Path
+    manifest: Manifest | None
+    config: PeftConfig
+    path: Path
+    specs: dict[str, Spec]
+
+
+def read_folder(folder: Path) -> SavedAdapter:
+    """Read and check the files of a saved adapter, except the values of its tensors.
 
     Raises:
-        AdapterFileError: it is damaged, or of a newer format.
+        AdapterFileError: A file is missing, damaged or of a newer format, or it asks for something
+            that could do harm.
     """
+    manifest = _read_manifest(folder)
+    config = _read_config(folder, manifest)
+    path = _tensors_path(folder)
+    return SavedAdapter(folder, manifest, config, path, read_header(path))
+
+
+def _read_manifest(folder: Path) -> Manifest | None:
+    """Read `scionwood.json`, or return `None` if the folder has none."""
     if not (folder / MANIFEST).exists() and not (folder / MANIFEST).is_symlink():
         return None
     path = regular_file(folder, MANIFEST)
@@ -93,15 +125,18 @@ def read_manifest(folder: Path) -> Manifest | None:
             known = re.match(r"[A-Za-z0-9._-]{1,80}", claimed)
             return Manifest(method, kind, known[0] if known else "", sha256, modules)
         case _:
-            raise AdapterFileError(str(path), "lacks method, peft_type, base.sha256 or modules")
+            raise AdapterFileError(
+                str(path),
+                "method, peft_type, base.sha256 or modules is missing or of a wrong type",
+            )
 
 
-def read_config(folder: Path, manifest: Manifest | None) -> PeftConfig:
-    """A config made of the harmless options of a file.
+def _read_config(folder: Path, manifest: Manifest | None) -> PeftConfig:
+    """Build a config from the harmless options of `adapter_config.json`.
 
     Raises:
-        AdapterFileError: the method is unknown or its plugin missing, an option is unknown, reaches
-            out of the folder, or has a value without bounds.
+        AdapterFileError: The method is unknown or its plugin is missing. Or an option is unknown,
+            reaches outside the folder, or has a value that is out of bounds.
     """
     path = regular_file(folder, CONFIG)
     record = read_json(path)
@@ -121,17 +156,13 @@ def read_config(folder: Path, manifest: Manifest | None) -> PeftConfig:
         _check_option(path, key, value)
     try:
         config: PeftConfig = cls(**options, inference_mode=True)
-    except Exception as error:  # peft checks its options with errors of every kind
+    except Exception as error:  # peft raises errors of many types
         raise AdapterFileError(str(path), f"{type(error).__name__}: {error}") from error
     return config
 
 
-def tensors_path(folder: Path) -> Path:
-    """The path of the tensors, which must be safetensors.
-
-    Raises:
-        AdapterFileError: there are none; a pickle is never opened.
-    """
+def _tensors_path(folder: Path) -> Path:
+    """Return the path of the tensors. They must be safetensors; a pickle is never opened."""
     if not (folder / TENSORS).exists() and (folder / "adapter_model.bin").exists():
         raise AdapterFileError(
             str(folder / "adapter_model.bin"),
@@ -143,17 +174,17 @@ def tensors_path(folder: Path) -> Path:
 
 def _class(path: Path, kind: str, manifest: Manifest | None) -> type[PeftConfig]:
     if kind == "XLORA":
-        raise AdapterFileError(f"{path}: {kind}", "such an adapter loads other models")
+        raise AdapterFileError(f"{path}: {kind}", "an adapter of this type loads other models")
     wanted: type[PeftConfig] | None = None
     if manifest is not None and "/" in manifest.method and kind not in BUILT_IN:
         wanted = _plugin_class(path, manifest)  # its import registers the type
     known: type[PeftConfig] | None = PEFT_TYPE_TO_CONFIG_MAPPING.get(kind)
     if wanted is not None and wanted is not known:
-        raise AdapterFileError(f"{path}: peft_type {kind[:80]!r}", "is of another method")
+        raise AdapterFileError(f"{path}: peft_type {kind[:80]!r}", "belongs to another method")
     if known is None:
         raise AdapterFileError(
             f"{path}: peft_type {kind[:80]!r}",
-            "neither peft nor an imported module has such a method",
+            "neither peft nor an imported module has this method",
             "Import the module that registers it with scionwood.peft_method",
         )
     return known
@@ -172,14 +203,14 @@ def _plugin_class(path: Path, manifest: Manifest) -> type[PeftConfig]:
 
 def _check_option(path: Path, key: str, value: Any) -> None:
     if (key in REFUSED and value) or (key == "shadow_model" and value != "mirror"):
-        raise AdapterFileError(f"{path}: {key}", "a saved adapter may not ask for this")
+        raise AdapterFileError(f"{path}: {key}", "a saved adapter may not set this option")
     for item in _leaves(value):
         if isinstance(item, str) and len(item) > 512 and key not in PATTERNS:
-            raise AdapterFileError(f"{path}: {key}", "a text has at most 512 characters")
+            raise AdapterFileError(f"{path}: {key}", "the text has more than 512 characters")
         if not isinstance(item, int | float) or "seed" in key or "prng" in key:
             continue
         if not abs(item) <= (1 << 40 if isinstance(item, int) and "alpha" not in key else LARGEST):
-            raise AdapterFileError(f"{path}: {key}={item!r:.40}", "is out of all bounds")
+            raise AdapterFileError(f"{path}: {key}={item!r:.40}", "is out of bounds")
 
 
 def _leaves(value: Any) -> list[Any]:

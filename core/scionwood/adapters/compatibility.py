@@ -1,0 +1,245 @@
+"""Check a saved adapter against the model that it is to be loaded into.
+
+The wanted names and shapes of the tensors come from a copy of the model that the file cannot touch.
+Whole numbers need a check of their own, since they index into weights and some methods use them
+unchecked.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn as nn
+from peft import PeftConfig
+from peft.utils import get_peft_model_state_dict
+
+from scionwood.adapters.attaching import check_frozen_base, wrap
+from scionwood.adapters.folder import SavedAdapter
+from scionwood.adapters.head import backbone
+from scionwood.adapters.identity import remembered_hash
+from scionwood.adapters.modules import tuner_layers
+from scionwood.adapters.targets import settle
+from scionwood.adapters.untrusted import check_specs, read_tensors, specs_of
+from scionwood.errors import AdapterError, AdapterFileError
+
+SPARE = 64 << 20
+"""Bytes that an adapter may always allocate, however small its base is."""
+
+NO_SIZES = ("seed", "prng", "alpha", "step", "warmup", "interval", "tinit", "tfinal", "deltaT")
+"""Parts of the names of options whose whole numbers are not sizes."""
+
+_PREFIX = "base_model.model."
+
+
+@dataclass(frozen=True)
+class CheckedAdapter:
+    """An adapter that fits a model and is safe to load into it.
+
+    Attributes:
+        config: The peft config, which holds names of modules and no pattern of the file.
+        modules: The names of the modules that the adapter wraps.
+        tensors: The values by the names in the file; finite, bounded, of the right shapes.
+        base_hash: The hash of the base.
+    """
+
+    config: PeftConfig
+    modules: list[str]
+    tensors: dict[str, torch.Tensor]
+    base_hash: str
+
+
+def check_against(model: nn.Module, saved: SavedAdapter) -> CheckedAdapter:
+    """Check that a saved adapter fits a model, then read its tensors.
+
+    Args:
+        model: The backbone, or a model with adapters; it is not changed.
+        saved: The adapter's files.
+
+    Raises:
+        AdapterError: The adapter was made for another base, changes the base, would allocate too
+            much memory, or has tensors that do not fit.
+    """
+    config = saved.config
+    identity = _check_base(model, saved)
+    check_frozen_base(config)
+    listed = saved.manifest.modules if saved.manifest is not None else None
+    names = settle(model, config, listed=listed)
+    check_rank(config, model, names)
+    wanted = blueprint(model, config, names)
+    check_specs(saved.path, saved.specs, specs_of(wanted))
+    tensors = read_tensors(saved.path, saved.specs)
+    check_indices(tensors, wanted, model, config)
+    return CheckedAdapter(config, names, tensors, identity)
+
+
+def _check_base(model: nn.Module, saved: SavedAdapter) -> str:
+    identity = remembered_hash(model)
+    if saved.manifest is None:
+        warnings.warn(
+            f"{saved.folder} has no scionwood.json: whether it was made for this base is not known",
+            stacklevel=4,  # the caller of load_adapter
+        )
+    elif saved.manifest.sha256 != identity:
+        raise AdapterFileError(
+            str(saved.folder),
+            f"made for the base {saved.manifest.sha256[:64]}, this one is {identity}",
+            "Build the backbone with the weights, size and dtype that it was trained with",
+        )
+    return identity
+
+
+def check_rank(config: PeftConfig, model: nn.Module, names: list[str]) -> None:
+    """Bound the memory that the sizes in a config can make peft allocate.
+
+    The bound is `SPARE` plus four times the bytes of the base.
+
+    Raises:
+        AdapterError: A size exceeds the bound. The message names the option.
+    """
+    sizes = [p.shape for n in names for p in backbone(model).get_submodule(n).parameters()]
+    width = sum(sum(shape) for shape in sizes)
+    widest = max((max(shape, default=1) for shape in sizes), default=1)
+    budget = SPARE + 4 * sum(p.numel() * p.element_size() for p in model.parameters())
+    for option, size in sizes_in(config):
+        is_rank = option in ("r", "mini_r", "init_r", "hybrid_r") or "rank" in option
+        each = width if is_rank else 1
+        if (is_rank and size < 0) or (size > widest and 8 * size * each > budget):
+            raise AdapterError(
+                f"{option}={size}",
+                f"would allocate {8 * size * each:,} bytes; this base allows {budget:,}",
+            )
+
+
+def sizes_in(config: PeftConfig) -> list[tuple[str, int]]:
+    """List the whole numbers of a config that may be sizes, those of `_pattern` options included.
+
+    Returns:
+        Pairs of option and number.
+    """
+    sizes = []
+    for option, value in vars(config).items():
+        inner = value.values() if option.endswith("_pattern") and value else [value]
+        sized = not any(word in option for word in NO_SIZES)
+        sizes += [(option, n) for n in inner if type(n) is int and sized]
+    return sizes
+
+
+def blueprint(model: nn.Module, config: PeftConfig, names: list[str]) -> dict[str, torch.Tensor]:
+    """Return the tensors that a saved adapter of this config has for this model.
+
+    They come from a copy of the model on the meta device, where a tensor of any size needs no
+    memory. A few methods read values while they are built. For those the copy is real, and
+    `check_rank` has bounded what they allocate.
+
+    Raises:
+        AdapterError: peft cannot build the adapter.
+    """
+    config = copy.deepcopy(config)
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        warnings.simplefilter("ignore")  # the same warnings follow when the adapter is built
+        try:
+            with torch.device("meta"):
+                tuned = wrap(skeleton(model, meta=True), copy.deepcopy(config), "default", names)
+                return dict(get_peft_model_state_dict(tuned, save_embedding_layers=False))
+        except NotImplementedError:  # values were read while the tensors got their names
+            pass
+        except AdapterError as error:
+            if not isinstance(error.__cause__, RuntimeError):  # covers NotImplementedError too
+                raise
+        tuned = wrap(skeleton(model, meta=False), config, "default", names)
+        return dict(get_peft_model_state_dict(tuned, save_embedding_layers=False))
+
+
+def skeleton(model: nn.Module, *, meta: bool) -> nn.Module:
+    """Copy the backbone without its adapters.
+
+    Args:
+        model: The backbone, or a model with adapters.
+        meta: Whether the tensors of the copy are on the meta device, without values.
+
+    Raises:
+        AdapterError: The backbone has an attribute that cannot be copied.
+    """
+    memo: dict[int, object] = {}
+    for module in model.modules() if meta else ():
+        values = [*module._parameters.values(), *module._buffers.values(), *vars(module).values()]
+        for value in values:
+            if isinstance(value, torch.Tensor):
+                memo[id(value)] = _hollow(value)
+    try:
+        copied = copy.deepcopy(model, memo)
+    except (TypeError, RuntimeError) as error:
+        raise AdapterError(
+            type(backbone(model)).__name__, f"cannot be copied ({error})", "Make it deep-copyable"
+        ) from error
+    if not tuner_layers(copied):
+        return backbone(copied)
+    bare: nn.Module = copied.base_model.unload()  # type: ignore[operator, union-attr]
+    return bare
+
+
+def _hollow(value: torch.Tensor) -> torch.Tensor:
+    empty = torch.empty_like(value, device="meta", requires_grad=False)
+    return nn.Parameter(empty, value.requires_grad) if isinstance(value, nn.Parameter) else empty
+
+
+def check_indices(
+    tensors: Mapping[str, torch.Tensor],
+    wanted: Mapping[str, torch.Tensor],
+    model: nn.Module,
+    config: PeftConfig,
+) -> None:
+    """Check that each whole number in `tensors` is a valid index.
+
+    Args:
+        tensors: The tensors of a file, their shapes checked.
+        wanted: The values that the method itself creates, see `blueprint`.
+        model: The backbone.
+        config: The config of the adapter.
+
+    Raises:
+        AdapterError: An index is out of range. The message names the tensor.
+    """
+    for key, value in tensors.items():
+        if value.is_floating_point() or value.numel() == 0:
+            continue
+        limit = _limit(key, wanted, model, config)
+        if bool((value.long() < 0).any()) or bool((value.long() >= limit).any()):
+            raise AdapterError(key, f"has an index that is not in [0, {limit.tolist()})")
+
+
+def _limit(
+    key: str, wanted: Mapping[str, torch.Tensor], model: nn.Module, config: PeftConfig
+) -> torch.Tensor:
+    """Return the exclusive upper bound, in a shape that broadcasts over the tensor."""
+    if key.endswith("num_batches_tracked"):  # of a norm in modules_to_save
+        return torch.tensor(1 << 62)
+    if "unilora_indices" in key:
+        return torch.tensor(config.theta_d_length)
+    if key.endswith("_topk_indices"):
+        return torch.tensor(config.num_vectors)
+    if "frod_s_" in key:
+        size = wanted[key.replace("frod_s_indices", "frod_s_size")].reshape(-1, 1)
+        return size if "indices" in key else size.reshape(-1) + 1
+    shape = _weight_shape(key, model)
+    if key.endswith("shira_indices"):
+        return torch.tensor(shape[:2]).reshape(2, 1)
+    return torch.tensor(shape.numel())
+
+
+def _weight_shape(key: str, model: nn.Module) -> torch.Size:
+    """Return the shape of the weight that a tensor belongs to, or the largest shape of the model.
+
+    The largest shape is the fallback if the module has no weight.
+    """
+    module, rest = backbone(model), key.removeprefix(_PREFIX).split(".")
+    while rest and isinstance(child := module._modules.get(rest[0]), nn.Module):
+        module, rest = child, rest[1:]
+    weight = getattr(module, "weight", None)
+    if isinstance(weight, torch.Tensor):
+        return weight.shape
+    return max((p.shape for p in model.parameters()), key=torch.Size.numel)
