@@ -11,4 +11,3 @@ from scionwood.lazy import attach_stub
 __version__ = "0.1.0"
 
 __getattr__, __dir__, __all__ = attach_stub(__name__, __file__)
-_HOME = __all__

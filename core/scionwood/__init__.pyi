@@ -41,6 +41,12 @@ from scionwood.kernels import kernel_report as kernel_report
 from scionwood.kernels import lora_conv as lora_conv
 from scionwood.kernels import lora_linear as lora_linear
 from scionwood.kernels import obstacle as obstacle
+from scionwood.pages import Figure as Figure
+from scionwood.pages import Page as Page
+from scionwood.pages import Section as Section
+from scionwood.pages import Table as Table
+from scionwood.pages import readable as readable
+from scionwood.pages import render as render
 from scionwood.plugin import Plugin as Plugin
 from scionwood.reader import Reader as Reader
 from scionwood.reader import Record as Record
@@ -55,4 +61,5 @@ from scionwood.training import load_run as load_run
 from scionwood.training import test as test
 from scionwood.training import volumes_fail_in_bfloat16 as volumes_fail_in_bfloat16
 
+__all__: list[str]
 __version__: str

@@ -7,3 +7,5 @@ from scionwood.training.run import fit as fit
 from scionwood.training.run import load_run as load_run
 from scionwood.training.run import test as test
 from scionwood.training.task import Task as Task
+
+__all__: list[str]
