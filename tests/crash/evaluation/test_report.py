@@ -12,7 +12,7 @@ import pytest
 from scionwood import OutputExistsError
 from scionwood_crash.cli import evaluate
 from scionwood_crash.data.suite import SuiteParts
-from scionwood_crash.inference import DISTANCE, LIMIT
+from scionwood_crash.model.novelty import DISTANCE, LIMIT
 from scionwood_crash.parts.mesh import CrashSeries
 from scionwood_crash.parts.series import to_series
 from scionwood_crash.readers import open_series, write_series

@@ -98,6 +98,6 @@ def test_the_kernels_compile_for_a_device_that_is_not_here(tmp_path: Path) -> No
 def test_without_triton_the_package_works_and_says_what_it_uses() -> None:
     assert python(NO_TRITON) == [
         "edge_block on cpu: plain",
-        "edge_block on cuda: plain (triton is not installed)",
+        "edge_block on cuda: plain (triton is not installed: pip install 'scionwood[gpu]')",
         "False",
     ]

@@ -47,7 +47,7 @@ def test_hats_may_have_a_hole_in_their_crown() -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_trigger_bead_of_a_box_lies_at_the_first_fold(seed: int) -> None:
-    """In the mesh, the walls normal to y are deepest about half a fold wavelength from the front."""
+    """The walls normal to y are deepest about half a fold wavelength from the front."""
     made = FAMILIES["box"](np.random.default_rng(seed), 2.5)
     p, nodes = made.parameters, made.shell.nodes
     straight = p["height"] / 2 * (1 - p["taper"] * nodes[:, 2] / p["length"])

@@ -86,10 +86,10 @@ class Pod:
         distance, near = cKDTree(part.graph.position.numpy()).query(coarse, 4)
         weights = 1 / np.maximum(distance, 1e-6)
         weights /= weights.sum(1, keepdims=True)
-        return np.einsum("nk,nktd->ntd", weights, part.displacement.numpy()[near])
+        return np.asarray(np.einsum("nk,nktd->ntd", weights, part.displacement.numpy()[near]))
 
     def _standard(self, x: np.ndarray) -> np.ndarray:
-        return np.clip((x - self.centre) / self.scale, -5, 5)
+        return np.asarray(np.clip((x - self.centre) / self.scale, -5, 5))
 
     def _knn(self, x: np.ndarray) -> np.ndarray:
         count = min(self.neighbours, len(self.x))

@@ -10,7 +10,7 @@ import numpy as np
 
 from scionwood import RecipeError
 from scionwood_crash.evaluation.probes import absorbed_energy, probe
-from scionwood_crash.inference import DISTANCE, LIMIT, verdict
+from scionwood_crash.model.novelty import DISTANCE, LIMIT, verdict
 from scionwood_crash.parts.mesh import CrashSeries
 from scionwood_crash.parts.part import unit
 from scionwood_crash.parts.series import STRAIN, Setup, from_series

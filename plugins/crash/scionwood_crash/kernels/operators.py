@@ -1,47 +1,33 @@
-"""The edge block as one operator, `scionwood_crash::edge_block`, by device.
+"""The edge block as one operator, `scionwood_crash::edge_block`, with one implementation a device.
 
-`TABLE` lists the implementation for each kind of device; torch's dispatcher takes the one of the
-tensors' device. The autograd function is outside of the operators, which costs less.
+`TABLE` lists the implementation for each kind of device. The dispatcher of torch chooses by the
+device of the tensors. The autograd function is outside the operators, which costs less.
 """
 
 from __future__ import annotations
 
-import os
-import sysconfig
 from collections.abc import Callable
 from importlib import import_module
-from importlib.util import find_spec
-from pathlib import Path
-from shutil import which
 from typing import Any, final
 
 import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
+from scionwood import obstacle
 from scionwood_crash.kernels.reference import Weights
 
-
-def _obstacle() -> str:
-    """Why Triton cannot serve CUDA here: its first launch builds a small C extension of Python."""
-    if find_spec("triton") is None:
-        return "triton is not installed"
-    if not (os.environ.get("CC") or which("gcc") or which("clang")):
-        return "triton needs a C compiler, gcc or clang"
-    header = Path(sysconfig.get_config_var("INCLUDEPY"), "Python.h")
-    return "" if header.is_file() else f"triton needs Python's headers, {header}"
-
-
-OBSTACLE = _obstacle()
+OBSTACLE = obstacle()
 
 TABLE = {
-    "CompositeExplicitAutograd": "plain",  # the CPU, and every device without a line of its own
+    "CompositeExplicitAutograd": "plain",  # the CPU, and every device that has no entry of its own
     **({} if OBSTACLE else {"CUDA": "triton_edge"}),
 }
-"""The module that serves a dispatch key."""
+"""The module that implements the operator, by dispatch key."""
 
 _GRAPH = "Tensor source, Tensor target, Tensor edge, Tensor src, Tensor dst, Tensor share"
 _WEIGHTS = ", ".join(f"Tensor {name}" for name in ("ws", "wt", "we", "b", "w2", "b2", "g", "h"))
+_TORCH: Any = torch.library  # its functions have no types
 
 
 def edge_block(
@@ -53,33 +39,37 @@ def edge_block(
     share: Tensor,
     weights: Weights,
 ) -> tuple[Tensor, Tensor]:
-    """The update of edges and its sums by target, differentiable once; see `reference`.
+    """Update edges and sum them by target; `reference.edge_block` is the definition.
+
+    The result can be differentiated once.
 
     Args:
-        source: (S, H).
-        target: (R, H).
-        edge: (E, H).
-        src: (E,) int64.
-        dst: (E,) int64, which does not fall.
-        share: (E,), without gradient.
-        weights: of the block.
+        source: (S, H), states of the source nodes.
+        target: (R, H), states of the target nodes.
+        edge: (E, H), states of the edges.
+        src: (E,) int64, the source of each edge.
+        dst: (E,) int64, the target of each edge, in non-decreasing order.
+        share: (E,), the weight of each edge in the sum; it gets no gradient.
+        weights: parameters of the block.
 
     Returns:
-        The edges (E, H) and the sums (R, H).
+        The updated edges (E, H) and the sums (R, H).
 
     Raises:
-        ValueError: widths that differ, or an edge without ends.
+        ValueError: the widths differ, or `src`, `dst` and `edge` differ in length.
     """
     width = edge.shape[1]
     if not source.shape[1] == target.shape[1] == width or not len(src) == len(dst) == len(edge):
         shapes = [tuple(each.shape) for each in (source, target, edge, src, dst)]
         raise ValueError(f"source, target, edge, src and dst {shapes}: give one width, one length")
-    found: tuple[Tensor, Tensor] = _EdgeBlock.apply(source, target, edge, src, dst, share, *weights)
-    return found
+    result: tuple[Tensor, Tensor] = _EdgeBlock.apply(  # type: ignore[no-untyped-call]  # torch's
+        source, target, edge, src, dst, share, *weights
+    )
+    return result
 
 
 def report(device: torch.device | str = "cpu") -> str:
-    """Which implementation updates the edges on a device, and why."""
+    """Return which implementation updates the edges on a device, and why."""
     kind = torch.device(device).type
     module = TABLE.get(kind.upper(), "plain")
     reason = f" ({OBSTACLE})" if kind == "cuda" and OBSTACLE else ""
@@ -98,16 +88,16 @@ class _EdgeBlock(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor, grad_total: Tensor) -> tuple[Tensor | None, ...]:
         by_weights = any(ctx.needs_input_grad[6:])
-        found = torch.ops.scionwood_crash.edge_block_backward(
+        gradients = torch.ops.scionwood_crash.edge_block_backward(
             grad, grad_total, *ctx.saved_tensors, by_weights
         )
-        all_of = [*found[:3], None, None, None, *found[3:]]
-        wanted = zip(all_of, ctx.needs_input_grad, strict=True)
-        return tuple(each if needed else None for each, needed in wanted)
+        every = [*gradients[:3], None, None, None, *gradients[3:]]
+        pairs = zip(every, ctx.needs_input_grad, strict=True)
+        return tuple(each if needed else None for each, needed in pairs)
 
 
 def _implementation(module: str, function: str) -> Callable[..., Any]:
-    """The function, imported when it is first called: triton takes a second."""
+    """Return a function that imports its module on the first call: triton takes a second."""
 
     def call(*args: Any) -> Any:
         return getattr(import_module(f"scionwood_crash.kernels.{module}"), function)(*args)
@@ -115,34 +105,36 @@ def _implementation(module: str, function: str) -> Callable[..., Any]:
     return call
 
 
-def _register() -> torch.library.Library:
-    library = torch.library.Library("scionwood_crash", "FRAGMENT")
+def _register() -> Any:
+    library = _TORCH.Library("scionwood_crash", "FRAGMENT")
     six, eleven = (", ".join(["Tensor"] * count) for count in (6, 11))
     library.define(f"edge_block({_GRAPH}, {_WEIGHTS}) -> ({six})")
     kept = "Tensor hidden, Tensor z, Tensor mean, Tensor rstd, bool by_weights"
-    given = f"Tensor grad, Tensor grad_total, {_GRAPH}, {_WEIGHTS}, {kept}"
-    library.define(f"edge_block_backward({given}) -> ({eleven})")
+    arguments = f"Tensor grad, Tensor grad_total, {_GRAPH}, {_WEIGHTS}, {kept}"
+    library.define(f"edge_block_backward({arguments}) -> ({eleven})")
     for key, module in TABLE.items():
         for function in ("edge_block", "edge_block_backward"):
             library.impl(function, _implementation(module, function), key)
+    _TORCH.register_fake("scionwood_crash::edge_block", _fake_forward, lib=library)
+    _TORCH.register_fake("scionwood_crash::edge_block_backward", _fake_backward, lib=library)
     return library
 
 
-_LIBRARY = _register()  # the registrations live as long as this object
-
-
-@torch.library.register_fake("scionwood_crash::edge_block", lib=_LIBRARY)
-def _(source: Tensor, target: Tensor, edge: Tensor, *_: Tensor) -> tuple[Tensor, ...]:
+def _fake_forward(source: Tensor, target: Tensor, edge: Tensor, *_: Tensor) -> tuple[Tensor, ...]:
     kept = 0 if edge.device.type == "cuda" and "CUDA" in TABLE else len(edge)
     hidden, moment = edge.new_empty(kept, edge.shape[1]), edge.new_empty(kept, 1)
     rest = (hidden, torch.empty_like(hidden), moment, torch.empty_like(moment))
     return torch.empty_like(edge), torch.empty_like(target), *rest
 
 
-@torch.library.register_fake("scionwood_crash::edge_block_backward", lib=_LIBRARY)
-def _(grad: Tensor, grad_total: Tensor, source: Tensor, target: Tensor, *rest: Any) -> Any:
+def _fake_backward(
+    grad: Tensor, grad_total: Tensor, source: Tensor, target: Tensor, *rest: Any
+) -> tuple[Tensor, ...]:
     edge, weights, by_weights = rest[0], rest[4:12], rest[-1]
-    found = [torch.empty_like(each) for each in (source, target, edge)]
+    gradients = [torch.empty_like(each) for each in (source, target, edge)]
     if by_weights:
-        return (*found, *(torch.empty_like(each) for each in weights))
-    return (*found, *(edge.new_empty(0) for _ in weights))
+        return (*gradients, *(torch.empty_like(each) for each in weights))
+    return (*gradients, *(edge.new_empty(0) for _ in weights))
+
+
+_LIBRARY = _register()  # the registrations last as long as this object

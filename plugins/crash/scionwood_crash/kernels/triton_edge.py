@@ -7,8 +7,6 @@ result is the same in every run. Nothing is kept for the backward pass but the i
 the layers anew, its products are the library's, and its sums by source are those of edges in the
 order of their sources.
 """
-# mypy: ignore-errors
-# The bodies are Triton's language, which mypy does not know.
 
 from __future__ import annotations
 
@@ -27,6 +25,7 @@ TARGETS, EDGES = 16, 32
 """Targets of a program, and edges of a tile."""
 WIDEST = 128
 """The largest width: both matrices of a block stay on the chip."""
+_device_of: Any = torch.cuda.device_of  # torch leaves it untyped
 INTERPRETED = tl.constexpr(triton.knobs.runtime.interpret)
 
 
@@ -55,7 +54,7 @@ def edge_block(
     out, total = torch.empty_like(edge), torch.empty_like(target)
     start = starts(dst, len(target))
     width = edge.shape[1]
-    with torch.cuda.device_of(edge):
+    with _device_of(edge):
         _forward[(triton.cdiv(len(target), TARGETS),)](
             at_source, at_target, edge, src, dst, share, start, by_edge.contiguous(),
             second.contiguous(), second_bias, scale, shift, out, total, len(target), width,
@@ -97,7 +96,7 @@ def sum_by_target(values: Tensor, dst: Tensor, count: int) -> Tensor:
     """Sums of rows (E, H) that are sorted by target, (count, H), the same in every run."""
     width = values.shape[1]
     total = values.new_empty(count, width)
-    with torch.cuda.device_of(values):
+    with _device_of(values):
         _sum[(triton.cdiv(count, TARGETS),)](
             values.contiguous(), dst, starts(dst, count), total, count, width,
             WIDTH=padded(width), TARGETS=TARGETS, EDGES=EDGES, num_warps=4,
@@ -112,23 +111,40 @@ def starts(dst: Tensor, count: int) -> Tensor:
 
 def padded(width: int) -> int:
     """The power of two that holds a width, and at least what a matrix unit takes."""
-    return max(16, triton.next_power_of_2(width))
+    return max(16, int(triton.next_power_of_2(width)))
 
 
-@triton.jit
-def _dot(a, b, total):
+@triton.jit  # type: ignore[untyped-decorator]  # triton has no types
+def _dot(a: tl.tensor, b: tl.tensor, total: tl.tensor) -> tl.tensor:
     """`total + a b`; float32 operands are not rounded to TF32."""
     if INTERPRETED:  # the interpreter multiplies bfloat16 as if its bits were integers
         a, b = a.to(tl.float32), b.to(tl.float32)
     return tl.dot(a, b, total, input_precision="ieee")
 
 
-@triton.jit
+@triton.jit  # type: ignore[untyped-decorator]  # triton has no types
 def _forward(
-    at_source, at_target, edge, src, dst, share, start, by_edge, second, second_bias, scale, shift,
-    out, total, count, width,
-    EPS: tl.constexpr, WIDTH: tl.constexpr, TARGETS: tl.constexpr, EDGES: tl.constexpr,
-):  # fmt: skip
+    at_source: tl.tensor,
+    at_target: tl.tensor,
+    edge: tl.tensor,
+    src: tl.tensor,
+    dst: tl.tensor,
+    share: tl.tensor,
+    start: tl.tensor,
+    by_edge: tl.tensor,
+    second: tl.tensor,
+    second_bias: tl.tensor,
+    scale: tl.tensor,
+    shift: tl.tensor,
+    out: tl.tensor,
+    total: tl.tensor,
+    count: tl.tensor,
+    width: tl.tensor,
+    EPS: tl.constexpr,
+    WIDTH: tl.constexpr,
+    TARGETS: tl.constexpr,
+    EDGES: tl.constexpr,
+) -> None:
     first = tl.program_id(0) * TARGETS
     targets, columns = first + tl.arange(0, TARGETS), tl.arange(0, WIDTH)
     inside, known = columns < width, targets < count
@@ -167,11 +183,18 @@ def _forward(
     tl.store(total + place, sums.to(total.dtype.element_ty), known[:, None] & inside[None, :])
 
 
-@triton.jit
+@triton.jit  # type: ignore[untyped-decorator]  # triton has no types
 def _sum(
-    values, dst, start, total, count, width,
-    WIDTH: tl.constexpr, TARGETS: tl.constexpr, EDGES: tl.constexpr,
-):  # fmt: skip
+    values: tl.tensor,
+    dst: tl.tensor,
+    start: tl.tensor,
+    total: tl.tensor,
+    count: tl.tensor,
+    width: tl.tensor,
+    WIDTH: tl.constexpr,
+    TARGETS: tl.constexpr,
+    EDGES: tl.constexpr,
+) -> None:
     first = tl.program_id(0) * TARGETS
     targets, columns = first + tl.arange(0, TARGETS), tl.arange(0, WIDTH)
     inside, known = columns < width, targets < count

@@ -51,7 +51,7 @@ class MeshGraphNet(Network):
 
     def states(self, graph: CrashGraph) -> Tensor:
         """The state of every node, (N, width)."""
-        x = self.encode(self.inputs(graph, graph.features))
+        x: Tensor = self.encode(self.inputs(graph, graph.features))
         edge = self.embed(vectors(graph.position, graph.position, graph.edges))
         ones = x.new_ones(len(edge))
         for block in self.blocks:

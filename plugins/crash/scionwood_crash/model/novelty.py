@@ -1,4 +1,4 @@
-"""Whether a part is like those that a network was trained on: a distance, fitted to them."""
+"""Whether a part is like the parts that a network was trained on: a distance fitted to them."""
 
 from __future__ import annotations
 
@@ -12,23 +12,27 @@ from scionwood_crash.model.graph import CONDITIONS, CrashGraph
 MODES = 12
 """Principal directions that are kept; the rest counts as a residual."""
 QUANTILE = 0.99
-"""Of the training parts, each measured by the others, so many are within the limit."""
+"""The limit is this quantile of the cross-validated distances of the training parts."""
 FOLDS = 5
-"""The parts are measured in so many groups, each by the others."""
+"""Folds of the cross-validation that sets the limit."""
 FLOOR = 0.05
-"""The least deviation of a number: what hardly varies in training decides nothing alone."""
+"""Smallest standard deviation; a feature that hardly varies in training must not decide alone."""
+DISTANCE, LIMIT = "novelty_distance", "novelty_limit"
+"""Features of a predicted series: the distance of the part, and the limit of the network."""
 
 
 @final
 class Novelty(nn.Module):
-    """The Mahalanobis distance of a part's numbers and shape from the training parts.
+    """Mahalanobis distance of a part's condition and shape from the training parts.
 
-    The shape is where the morphed grid lies in the part's own axes, so that any meshes compare.
+    The shape is the position of the morphed grid in the part's own axes, so that any two meshes
+    can be compared.
 
-    Source: Lee et al. 2018, arXiv:1807.03888, on what the network is given instead of its states.
+    Source: Lee et al. 2018, arXiv:1807.03888; applied to the inputs of the network instead of its
+        hidden states.
 
     Args:
-        nodes: of the finest grid.
+        nodes: nodes of the finest grid.
     """
 
     mean: Tensor
@@ -47,25 +51,26 @@ class Novelty(nn.Module):
         self.register_buffer("basis", torch.zeros(size, MODES))
         self.register_buffer("spread", torch.ones(MODES))
         self.register_buffer("rest", torch.ones(()))
-        self.register_buffer("limit", torch.zeros(()))  # not measured yet
+        self.register_buffer("limit", torch.zeros(()))  # 0: not measured yet
 
     @torch.no_grad()
     def fit(self, graphs: list[CrashGraph]) -> None:
-        """Measure the training parts.
+        """Fit the distance and its limit to the training parts.
 
         Args:
-            graphs: of one part or more each.
+            graphs: one or more parts each.
         """
-        x = torch.cat([self._numbers(graph) for graph in graphs])
-        group = torch.arange(len(x), device=x.device) % min(FOLDS, len(x))
-        apart = []
-        for one in group.unique() if len(x) > 1 else ():
-            self._measure(x[group != one])
-            apart.append(self(*_pair(x[group == one])))
-        self._measure(x)
-        self.limit.copy_(torch.quantile(torch.cat(apart or [self(*_pair(x))]), QUANTILE))
+        x = torch.cat([self._vectors(graph) for graph in graphs])
+        folds = min(FOLDS, len(x))
+        fold = torch.arange(len(x), device=x.device) % folds
+        distances = []
+        for at in range(folds) if len(x) > 1 else ():
+            self._fit(x[fold != at])
+            distances.append(self(*_pair(x[fold == at])))
+        self._fit(x)
+        self.limit.copy_(torch.quantile(torch.cat(distances or [self(*_pair(x))]), QUANTILE))
 
-    def _measure(self, x: Tensor) -> None:
+    def _fit(self, x: Tensor) -> None:
         self.mean.copy_(x.mean(0))
         self.scale.copy_(x.std(0, correction=0).clamp_min(FLOOR))
         standard = (x - self.mean) / self.scale
@@ -75,30 +80,45 @@ class Novelty(nn.Module):
         self.basis[:, :kept] = modes[:kept].T
         self.spread.fill_(1.0)
         self.spread[:kept] = (values[:kept] / len(x) ** 0.5).clamp_min(1e-3)
-        left = standard - standard @ self.basis @ self.basis.T
-        self.rest.copy_(left.square().sum(1).mean().sqrt().clamp_min(1e-3))
+        residual = standard - standard @ self.basis @ self.basis.T
+        self.rest.copy_(residual.square().sum(1).mean().sqrt().clamp_min(1e-3))
 
     def forward(self, condition: Tensor, shape: Tensor) -> Tensor:
-        """The distance of each part, (part,); about 1 for training parts.
+        """Return the distance of each part, (part,); it is about 1 for training parts.
 
         Args:
             condition: (part, 27).
-            shape: (part, 3 * node), positions on the finest grid, in 100 mm.
+            shape: (part, 3 * node), positions of the finest grid, in 100 mm.
         """
         standard = (torch.cat([condition, shape], 1) - self.mean) / self.scale
         inside = standard @ self.basis
-        left = standard - inside @ self.basis.T
+        residual = standard - inside @ self.basis.T
         own = (inside / self.spread).square().mean(1)
-        return ((own + left.square().sum(1) / self.rest.square()) / 2).sqrt()
+        return ((own + residual.square().sum(1) / self.rest.square()) / 2).sqrt()
 
     def of(self, graph: CrashGraph) -> Tensor:
-        """The distance of each part of a graph, (part,)."""
-        return self(*_pair(self._numbers(graph)))
+        """Return the distance of each part of a graph, (part,)."""
+        distance: Tensor = self(*_pair(self._vectors(graph)))
+        return distance
 
-    def _numbers(self, graph: CrashGraph) -> Tensor:
+    def _vectors(self, graph: CrashGraph) -> Tensor:
         parts = len(graph.condition)
         shape = graph.coarse.reshape(parts, -1, 3)[:, : self.nodes].reshape(parts, -1)
         return torch.cat([graph.condition, shape], 1)
+
+
+def verdict(distance: float, limit: float) -> str:
+    """Return a sentence on whether a part is like the training parts.
+
+    Args:
+        distance: novelty of the part; see `Novelty`.
+        limit: novelty that 99 % of the training parts do not exceed; 0 if it was not measured.
+    """
+    if not limit:
+        return "the novelty of this part was not measured: the network was not trained in this run"
+    if distance <= limit:
+        return f"like the training parts: distance {distance:.2f}, limit {limit:.2f}"
+    return f"UNLIKE the training parts: distance {distance:.2f}, limit {limit:.2f}"
 
 
 def _pair(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -118,7 +118,7 @@ class MaskMorphUNet(Network):
 
     def states(self, graph: CrashGraph) -> Tensor:
         """The state of every node, (N, width)."""
-        x = self.encode(self.inputs(graph, self.mask(graph.features)))
+        x: Tensor = self.encode(self.inputs(graph, self.mask(graph.features)))
         edge = self.embed(vectors(graph.position, graph.position, graph.edges))
         ones = x.new_ones(len(edge))
         for block in self.before:
@@ -132,7 +132,7 @@ class MaskMorphUNet(Network):
         """To the coarse levels and back to the nodes."""
         batch = len(graph.condition)
         places = graph.coarse.reshape(batch, -1, 3)
-        levels = list(places.split(self.levels, 1))
+        levels = list(torch.split(places, self.levels, 1))
         first = levels[0].flatten(0, 1)
         own = graph.condition.repeat_interleave(self.levels[0], 0)
         coarse = self.encode_coarse(torch.cat([first, own], 1))

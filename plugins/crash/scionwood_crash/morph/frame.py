@@ -28,15 +28,15 @@ class Frame(NamedTuple):
 
     def inward(self, points: np.ndarray) -> np.ndarray:
         """Points (..., 3) in the part's axes."""
-        return (points - self.origin) @ self.axes.T
+        return np.asarray((points - self.origin) @ self.axes.T)
 
     def turned(self, vectors: np.ndarray) -> np.ndarray:
         """Vectors (..., 3) in the part's axes."""
-        return vectors @ self.axes.T
+        return np.asarray(vectors @ self.axes.T)
 
     def outward(self, vectors: np.ndarray) -> np.ndarray:
         """Vectors (..., 3) of the part's axes in those of the model."""
-        return vectors @ self.axes
+        return np.asarray(vectors @ self.axes)
 
 
 def canonical_frame(surface: Surface, impact: np.ndarray, direction: np.ndarray) -> Frame:

@@ -58,7 +58,7 @@ class Parametrisation(NamedTuple):
         corner = self.uv[triangles].copy()
         if self.section == "closed":
             corner[..., 1] -= np.round(corner[..., 1] - corner[:, :1, 1])
-        return corner
+        return np.asarray(corner)
 
 
 def parametrise(

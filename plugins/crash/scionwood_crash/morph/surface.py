@@ -73,12 +73,12 @@ class Surface:
     @cached_property
     def areas(self) -> np.ndarray:
         """(cell,), square length."""
-        return np.linalg.norm(self._crossed, axis=1) / 2
+        return np.asarray(np.linalg.norm(self._crossed, axis=1) / 2)
 
     @cached_property
     def normals(self) -> np.ndarray:
         """(cell, 3), unit length."""
-        return self._crossed / np.maximum(2 * self.areas, 1e-300)[:, None]
+        return np.asarray(self._crossed / np.maximum(2 * self.areas, 1e-300)[:, None])
 
     @cached_property
     def node_areas(self) -> np.ndarray:

@@ -174,7 +174,7 @@ def _held(series: CrashSeries, setup: Setup, points: np.ndarray, used: np.ndarra
             rule = f"the file has no field {HELD!r} on its points"
             remedy = "Say which nodes are held: --held ends, low or high"
             raise ReadError(f"{series.path or 'series'}", rule, remedy)
-        return np.asarray(fields[HELD])[used] > 0.5
+        return np.asarray(fields[HELD][used] > 0.5)
     centred = points - points.mean(0)
     axis = np.linalg.svd(centred, full_matrices=False)[2][0]
     axis = axis * np.sign(axis[np.argmax(np.abs(axis))])

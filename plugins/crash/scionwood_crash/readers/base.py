@@ -105,7 +105,7 @@ class CrashReader(Reader):
         """The states in the order of time, read as they are asked for."""
         for index, time in enumerate(self.times):
             values = self._stored(index)
-            key = {"state": index, "time": f"{time:g}"}
+            key: dict[str, int | str] = {"state": index, "time": f"{time:g}"}
             yield Record(key, values.astype(self.dtype), {"xyz": np.array(["x", "y", "z"])})
 
     def rewrite(

@@ -59,7 +59,7 @@ class VtkMesh:
         if not len(ends):
             return np.empty((0, 4), np.int64)
         at = (ends - sizes)[:, None] + np.minimum(np.arange(4), sizes[:, None] - 1)
-        return nodes[at].astype(np.int64)
+        return np.asarray(nodes[at], np.int64)
 
     def on_points(self, name: str) -> np.ndarray:
         """(node,) or (node, component)."""
@@ -71,7 +71,7 @@ class VtkMesh:
         if self.file.kind == "PolyData":
             others = self.file.count("NumberOfVerts") + self.file.count("NumberOfLines")
         values = self.file.array("CellData", name, others + len(self._ends))
-        return values[others:][self._shells]
+        return np.asarray(values[others:][self._shells])
 
     def has(self, section: str, name: str) -> bool:
         """Whether a section has an array."""

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from numba import njit
+
+Array = np.ndarray[Any, Any]
+"""An array argument of a kernel; the docstrings give its shape and unit."""
 
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:

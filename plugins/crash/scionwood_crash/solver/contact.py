@@ -7,27 +7,40 @@ from __future__ import annotations
 
 import numpy as np
 
-from scionwood_crash.solver.compiled import compiled, inlined
+from scionwood_crash.solver.compiled import Array, compiled, inlined
 
 STICK = 0.25  # share of a node's slip that friction may take away in a step, so that it holds
 
 
 @inlined
-def _gap(x, i, cylinder, point, axis, radius, normal):
+def _gap(
+    x: Array, i: int, cylinder: bool, point: Array, axis: Array, radius: float, normal: Array
+) -> float:
     """Distance of the mid-surface at node i, mm; fills the normal towards the mesh."""
     rx, ry, rz = x[i, 0] - point[0], x[i, 1] - point[1], x[i, 2] - point[2]
-    along = rx * axis[0] + ry * axis[1] + rz * axis[2]
+    along: float = rx * axis[0] + ry * axis[1] + rz * axis[2]
     if not cylinder:
         normal[:] = axis
         return along
     rx, ry, rz = rx - along * axis[0], ry - along * axis[1], rz - along * axis[2]
-    distance = np.sqrt(rx * rx + ry * ry + rz * rz)
+    distance: float = np.sqrt(rx * rx + ry * ry + rz * rz)
     normal[0], normal[1], normal[2] = rx / distance, ry / distance, rz / distance
     return distance - radius
 
 
 @inlined
-def _friction(dt, v, i, velocity, normal, push, friction, mass, f, total):
+def _friction(
+    dt: float,
+    v: Array,
+    i: int,
+    velocity: Array,
+    normal: Array,
+    push: float,
+    friction: float,
+    mass: Array,
+    f: Array,
+    total: Array,
+) -> float:
     """Pull node i against its slip; returns the energy that a step dissipates."""
     sx, sy, sz = v[i, 0] - velocity[0], v[i, 1] - velocity[1], v[i, 2] - velocity[2]
     across = sx * normal[0] + sy * normal[1] + sz * normal[2]
@@ -43,13 +56,27 @@ def _friction(dt, v, i, velocity, normal, push, friction, mass, f, total):
         total[1] - scale * sy,
         total[2] - scale * sz,
     )
-    return pull * speed * dt
+    lost: float = pull * speed * dt
+    return lost
 
 
 @compiled
 def add_rigid_contact(
-    dt, x, v, half, stiffness, mass, cylinder, point, axis, radius, friction, velocity, f, total
-):
+    dt: float,
+    x: Array,
+    v: Array,
+    half: Array,
+    stiffness: Array,
+    mass: Array,
+    cylinder: bool,
+    point: Array,
+    axis: Array,
+    radius: float,
+    friction: float,
+    velocity: Array,
+    f: Array,
+    total: Array,
+) -> tuple[float, float]:
     """Add contact forces to `f` (N, 3) kN; returns the stored and the dissipated energy, J.
 
     Args: step `dt` ms; `half` thickness (N) mm; `stiffness` (N) kN/mm; `mass` (N) kg; whether a

@@ -12,13 +12,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from scionwood_crash.solver.compiled import compiled, inlined
+from scionwood_crash.solver.compiled import Array, compiled, inlined
 
 SHEAR = 5.0 / 6.0  # correction of the transverse shear stiffness
 
 
 @inlined
-def _axes(ax, ay, az, bx, by, bz, sx, sy, sz):
+def _axes(
+    ax: float,
+    ay: float,
+    az: float,
+    bx: float,
+    by: float,
+    bz: float,
+    sx: float,
+    sy: float,
+    sz: float,
+) -> tuple[float, ...]:
     """Unit vectors: e1 along the first side, e2, and e3 normal to the diagonals a and b."""
     nx, ny, nz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
     scale = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz)
@@ -31,14 +41,16 @@ def _axes(ax, ay, az, bx, by, bz, sx, sy, sz):
 
 
 @inlined
-def _differences(field, i, j, k, m, c):
+def _differences(
+    field: Array, i: int, j: int, k: int, m: int, c: int
+) -> tuple[float, float, float]:
     """Of component c: along both diagonals, and the sum with alternating signs."""
     f0, f1, f2, f3 = field[i, c], field[j, c], field[k, c], field[m, c]
     return f0 - f2, f1 - f3, f0 - f1 + f2 - f3
 
 
 @compiled
-def turn_frames(x, quads, frame, shape, area):
+def turn_frames(x: Array, quads: Array, frame: Array, shape: Array, area: Array) -> None:
     """Fill the elements' axes and shapes.
 
     `frame` (E, 3, 3) has e1, e2, e3 as rows. `shape` (E, 7): gradients along e1 of nodes 1 and 2,
@@ -65,7 +77,22 @@ def turn_frames(x, quads, frame, shape, area):
 
 
 @inlined
-def _local_gradient(field, i, j, k, m, r0, r1, r2, b0, b1, c0, c1, hx, hy):
+def _local_gradient(
+    field: Array,
+    i: int,
+    j: int,
+    k: int,
+    m: int,
+    r0: float,
+    r1: float,
+    r2: float,
+    b0: float,
+    b1: float,
+    c0: float,
+    c1: float,
+    hx: float,
+    hy: float,
+) -> tuple[float, float, float]:
     """Along one axis r: the gradients along e1 and e2, and the hourglass part, of a nodal field."""
     ax, bx, hx_ = _differences(field, i, j, k, m, 0)
     ay, by, hy_ = _differences(field, i, j, k, m, 1)
@@ -76,7 +103,9 @@ def _local_gradient(field, i, j, k, m, r0, r1, r2, b0, b1, c0, c1, hx, hy):
 
 
 @compiled
-def strain_rates(dt, v, w, quads, frame, shape, rate):
+def strain_rates(
+    dt: float, v: Array, w: Array, quads: Array, frame: Array, shape: Array, rate: Array
+) -> None:
     """Fill the velocity strains `rate` (E, 13) at the end of a step of `dt` ms.
 
     Membrane xx, yy, xy (1/ms), curvature xx, yy, xy (1/(mm ms)), transverse shear xz, yz (1/ms),
@@ -112,7 +141,17 @@ def strain_rates(dt, v, w, quads, frame, shape, rate):
 
 
 @compiled
-def update_hourglass(dt, control, young, shear, thickness, shape, area, rate, resultant):
+def update_hourglass(
+    dt: float,
+    control: float,
+    young: Array,
+    shear: Array,
+    thickness: Array,
+    shape: Array,
+    area: Array,
+    rate: Array,
+    resultant: Array,
+) -> float:
     """Add a step of `dt` ms to the hourglass forces `resultant[:, 8:]`; returns their work, J.
 
     Args: `control` the coefficient, `young` and `shear` moduli (E) GPa, `thickness` (E) mm.
@@ -133,7 +172,9 @@ def update_hourglass(dt, control, young, shear, thickness, shape, area, rate, re
 
 
 @inlined
-def _scatter(f, i, j, k, m, c, a, b, h, mean):
+def _scatter(
+    f: Array, i: int, j: int, k: int, m: int, c: int, a: float, b: float, h: float, mean: float
+) -> None:
     """Take the forces of one element from component c: those of the diagonals are opposite."""
     f[i, c] -= a + h + mean
     f[k, c] -= h - a + mean
@@ -142,7 +183,9 @@ def _scatter(f, i, j, k, m, c, a, b, h, mean):
 
 
 @compiled
-def subtract_internal_forces(quads, frame, shape, area, resultant, f, m):
+def subtract_internal_forces(
+    quads: Array, frame: Array, shape: Array, area: Array, resultant: Array, f: Array, m: Array
+) -> None:
     """Subtract the elements' forces from `f` (N, 3) kN and `m` (N, 3) kN mm.
 
     `resultant` (E, 13): membrane kN/mm, moments kN, transverse shear kN/mm, hourglass.
@@ -173,7 +216,7 @@ def subtract_internal_forces(quads, frame, shape, area, resultant, f, m):
 
 
 @compiled
-def stable_step(x, quads, wave):
+def stable_step(x: Array, quads: Array, wave: Array) -> float:
     """The longest stable time step, ms: 2 / w of the stiffest membrane motion of any element.
 
     `w^2 = 4 c^2 b`, with the wave speed `wave` (E) mm/ms and `b` the larger eigenvalue of the

@@ -237,4 +237,4 @@ class Explicit:
 
 def _unit(vector: tuple[float, float, float]) -> np.ndarray:
     array = np.array(vector, float)
-    return array / np.linalg.norm(array)
+    return np.asarray(array / np.linalg.norm(array))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scionwood_crash.solver.compiled import compiled, inlined
+from scionwood_crash.solver.compiled import Array, compiled, inlined
 from scionwood_crash.solver.model import COLUMNS
 
 SHEAR = 5.0 / 6.0  # correction of the transverse shear stiffness
@@ -21,7 +21,18 @@ XX, YY, XY, PLASTIC, FLOW, SPEED = range(6)  # of the state of a point
 
 
 @inlined
-def _multiplier(p2, d2, plastic, flow, factor, kp, kd, a, b, n):
+def _multiplier(
+    p2: float,
+    d2: float,
+    plastic: float,
+    flow: float,
+    factor: float,
+    kp: float,
+    kd: float,
+    a: float,
+    b: float,
+    n: float,
+) -> tuple[float, float, float]:
     """Newton for the multiplier that brings the stress to the surface, the strain and flow there.
 
     `flow` is without the `factor` of the rate, before and after.
@@ -47,7 +58,20 @@ def _multiplier(p2, d2, plastic, flow, factor, kp, kd, a, b, n):
 
 
 @inlined
-def _return(sx, sy, sxy, plastic, flow, factor, stiffness, poisson, shear, a, b, n):
+def _return(
+    sx: float,
+    sy: float,
+    sxy: float,
+    plastic: float,
+    flow: float,
+    factor: float,
+    stiffness: float,
+    poisson: float,
+    shear: float,
+    a: float,
+    b: float,
+    n: float,
+) -> tuple[float, float, float, float, float]:
     """Stress, plastic strain and flow stress that an elastic trial stress relaxes to."""
     p, d = sx + sy, sy - sx
     p2, d2 = p * p * (1.0 / 6.0), 0.5 * d * d + 2.0 * sxy * sxy
@@ -61,15 +85,26 @@ def _return(sx, sy, sxy, plastic, flow, factor, stiffness, poisson, shear, a, b,
 
 
 @inlined
-def _rate_factor(speed, d, q):
+def _rate_factor(speed: float, d: float, q: float) -> float:
     """Cowper and Symonds' factor at a plastic strain rate, 1/ms."""
     if d == 0.0 or speed < 1e-9:
         return 1.0
-    return 1.0 + (speed / d) ** (1.0 / q)
+    factor: float = 1.0 + (speed / d) ** (1.0 / q)
+    return factor
 
 
 @compiled
-def update_stress(dt, rate, thickness, part, materials, points, weights, state, resultant):
+def update_stress(
+    dt: float,
+    rate: Array,
+    thickness: Array,
+    part: Array,
+    materials: Array,
+    points: Array,
+    weights: Array,
+    state: Array,
+    resultant: Array,
+) -> None:
     """Move the points' stresses on by a step of `dt` ms.
 
     Args: `rate` (E, 13) of `strain_rates`; `thickness` (E) mm; `part` (E) which row of `materials`
@@ -109,7 +144,7 @@ def update_stress(dt, rate, thickness, part, materials, points, weights, state, 
 
 
 @compiled
-def half_power(area, rate, resultant):
+def half_power(area: Array, rate: Array, resultant: Array) -> float:
     """Half the power of the stresses, kW: of the work that a step does on them, half at each end.
 
     Args: `area` (E) mm2, `rate` (E, 13), `resultant` (E, 13).

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from scionwood_crash.solver.compiled import compiled
+from scionwood_crash.solver.compiled import Array, compiled
 
 
 @compiled
-def lump(x, quads, thickness, density, mass, inertia, half):
+def lump(
+    x: Array,
+    quads: Array,
+    thickness: Array,
+    density: Array,
+    mass: Array,
+    inertia: Array,
+    half: Array,
+) -> None:
     """Fill mass (N) kg, rotational inertia (N) kg mm2 and half thickness (N) mm of the nodes.
 
     A quarter of each element goes to each corner. The inertia is that of an area, not of the
@@ -30,7 +38,9 @@ def lump(x, quads, thickness, density, mass, inertia, half):
 
 
 @compiled
-def accelerate(dt, f, m, mass, inertia, held, v, w):
+def accelerate(
+    dt: float, f: Array, m: Array, mass: Array, inertia: Array, held: Array, v: Array, w: Array
+) -> tuple[float, float]:
     """Move velocities over a step; returns kinetic energy and the work that held nodes got, J.
 
     The energy is that of the mean of the velocities before and after, hence at the time of the

@@ -11,18 +11,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from scionwood_crash.solver.compiled import compiled, inlined
+from scionwood_crash.solver.compiled import Array, compiled, inlined
 
 STICK = 0.25  # share of a slip that friction may take away in a step, so that it holds
 
 
 @inlined
-def _bucket(i, j, k, count):
+def _bucket(i: int, j: int, k: int, count: int) -> int:
     return ((i * 73856093) ^ (j * 19349663) ^ (k * 83492791)) % count
 
 
 @inlined
-def _fill(x, size, cells, head, following):
+def _fill(x: Array, size: float, cells: Array, head: Array, following: Array) -> None:
     """Chain the nodes of each bucket of the grid, whose cells are `size` mm wide."""
     head[:] = -1
     for i in range(x.shape[0]):
@@ -34,15 +34,31 @@ def _fill(x, size, cells, head, following):
 
 
 @inlined
-def _is_near(x, i, quads, e, low, high):
+def _is_near(x: Array, i: int, quads: Array, e: int, low: Array, high: Array) -> bool:
     for k in range(3):
         if x[i, k] < low[k] or x[i, k] > high[k]:
             return False
-    return quads[e, 0] != i and quads[e, 1] != i and quads[e, 2] != i and quads[e, 3] != i
+    p, q, r, s = quads[e, 0], quads[e, 1], quads[e, 2], quads[e, 3]
+    apart: bool = p != i and q != i and r != i and s != i
+    return apart
 
 
 @inlined
-def _collect(x, quads, e, a, b, c, low, high, cells, head, following, pairs, count):
+def _collect(
+    x: Array,
+    quads: Array,
+    e: int,
+    a: int,
+    b: int,
+    c: int,
+    low: Array,
+    high: Array,
+    cells: Array,
+    head: Array,
+    following: Array,
+    pairs: Array,
+    count: int,
+) -> int:
     """Add the nodes of cell a, b, c that are near element e."""
     i = head[_bucket(a, b, c, head.shape[0])]
     while i >= 0:
@@ -56,7 +72,7 @@ def _collect(x, quads, e, a, b, c, low, high, cells, head, following, pairs, cou
 
 
 @compiled
-def find_pairs(x, quads, reach, size, pairs):
+def find_pairs(x: Array, quads: Array, reach: Array, size: float, pairs: Array) -> int:
     """Fill `pairs` (M, 2) with nodes that may come within `reach` (E) mm of elements.
 
     Returns their number, which is above M where `pairs` is too short for them.
@@ -82,13 +98,13 @@ def find_pairs(x, quads, reach, size, pairs):
 
 
 @inlined
-def _shape(s, t, shape):
+def _shape(s: float, t: float, shape: Array) -> None:
     shape[0], shape[1] = 0.25 * (1 - s) * (1 - t), 0.25 * (1 + s) * (1 - t)
     shape[2], shape[3] = 0.25 * (1 + s) * (1 + t), 0.25 * (1 - s) * (1 + t)
 
 
 @inlined
-def _closest(x, i, quads, e, shape, away):
+def _closest(x: Array, i: int, quads: Array, e: int, shape: Array, away: Array) -> float:
     """Distance of node i from element e; fills its shape functions there and the direction."""
     s, t = 0.0, 0.0
     for turn in range(12):
@@ -108,20 +124,20 @@ def _closest(x, i, quads, e, shape, away):
         else:
             t = min(max(t + ahead / square, -1.0), 1.0)
     _shape(s, t, shape)
-    distance = 0.0
+    square = 0.0
     for k in range(3):
         away[k] = x[i, k]
         for n in range(4):
             away[k] -= shape[n] * x[quads[e, n], k]
-        distance += away[k] * away[k]
-    distance = np.sqrt(distance)
+        square += away[k] * away[k]
+    distance: float = np.sqrt(square)
     for k in range(3):
         away[k] /= distance
     return distance
 
 
 @inlined
-def _is_far(x, i, quads, e, touch):
+def _is_far(x: Array, i: int, quads: Array, e: int, touch: float) -> bool:
     """Whether node i is surely further than `touch` mm from element e: it is off its plane."""
     p, q, r, s = quads[e, 0], quads[e, 1], quads[e, 2], quads[e, 3]
     ax, ay, az = x[r, 0] - x[p, 0], x[r, 1] - x[p, 1], x[r, 2] - x[p, 2]
@@ -130,11 +146,24 @@ def _is_far(x, i, quads, e, touch):
     norm = np.sqrt(nx * nx + ny * ny + nz * nz)
     off = (x[i, 0] - x[p, 0]) * nx + (x[i, 1] - x[p, 1]) * ny + (x[i, 2] - x[p, 2]) * nz
     warp = (x[q, 0] - x[p, 0]) * nx + (x[q, 1] - x[p, 1]) * ny + (x[q, 2] - x[p, 2]) * nz
-    return abs(off - 0.5 * warp) > touch * norm + 0.5 * abs(warp)
+    far: bool = abs(off - 0.5 * warp) > touch * norm + 0.5 * abs(warp)
+    return far
 
 
 @inlined
-def _slip_force(dt, v, i, quads, e, shape, away, push, friction, mass, force):
+def _slip_force(
+    dt: float,
+    v: Array,
+    i: int,
+    quads: Array,
+    e: int,
+    shape: Array,
+    away: Array,
+    push: float,
+    friction: float,
+    mass: float,
+    force: Array,
+) -> float:
     """Add friction to the `force` on node i; returns the energy that a step dissipates."""
     slip = np.empty(3)
     across, speed = 0.0, 0.0
@@ -152,11 +181,25 @@ def _slip_force(dt, v, i, quads, e, shape, away, push, friction, mass, force):
     pull = min(friction * push, STICK * mass * speed / dt)
     for k in range(3):
         force[k] -= pull * slip[k] / speed
-    return pull * speed * dt
+    lost: float = pull * speed * dt
+    return lost
 
 
 @compiled
-def add_self_contact(dt, x, v, quads, pairs, count, half, thickness, mass, scale, friction, f):
+def add_self_contact(
+    dt: float,
+    x: Array,
+    v: Array,
+    quads: Array,
+    pairs: Array,
+    count: int,
+    half: Array,
+    thickness: Array,
+    mass: Array,
+    scale: float,
+    friction: float,
+    f: Array,
+) -> tuple[float, float]:
     """Add forces of the first `count` pairs to `f` (N, 3) kN; returns stored and lost energy, J.
 
     Args: step `dt` ms; `half` thickness (N) of nodes and `thickness` (E) of elements, mm; `mass`
@@ -188,7 +231,7 @@ def add_self_contact(dt, x, v, quads, pairs, count, half, thickness, mass, scale
 
 
 @compiled
-def largest_move(x, before):
+def largest_move(x: Array, before: Array) -> float:
     """The longest way, mm, from `before` to `x` (N, 3)."""
     largest = 0.0
     for i in range(x.shape[0]):
@@ -196,4 +239,5 @@ def largest_move(x, before):
         for k in range(3):
             square += (x[i, k] - before[i, k]) ** 2
         largest = max(largest, square)
-    return np.sqrt(largest)
+    distance: float = np.sqrt(largest)
+    return distance

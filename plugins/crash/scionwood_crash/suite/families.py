@@ -52,7 +52,7 @@ def half_wave(side: float, thickness: float) -> float:
 
     Source: Wierzbicki and Abramowicz, J. Appl. Mech. 50 (1983) 727-734: `0.983 b^(2/3) t^(1/3)`.
     """
-    return 0.983 * side ** (2 / 3) * thickness ** (1 / 3)
+    return float(0.983 * side ** (2 / 3) * thickness ** (1 / 3))
 
 
 def _design(
