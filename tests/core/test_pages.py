@@ -1,0 +1,132 @@
+"""A page is one file: it loads nothing, runs nothing, and shows any text as text."""
+
+from __future__ import annotations
+
+import base64
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from scionwood.pages import Figure, Page, Part, Section, Table, render
+
+PNG = b"\x89PNG pixels"
+VOID = {"meta", "img"}
+
+
+class Checked(HTMLParser):
+    """Collects tags and text, and checks that every tag is closed in order."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += f"{data}\n"
+
+    def of(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+FULL = Page(
+    "Denoising",
+    [
+        "A paragraph.\nA second line.",
+        {"SNR": "in dB"},
+        Section("Numbers", [Table(("method", "SNR"), [("LoRA", "9.1")], "A note.", "A title")]),
+        Section("Outer", [Section("Inner", [Figure("A caption", PNG)])]),
+    ],
+    warning="Two traces are missing.",
+    notes=["How to read it."],
+    facts={"torch": "2.9"},
+)
+
+
+def test_everything_appears_in_order() -> None:
+    text = Checked(render(FULL)).text
+    parts = "Denoising|Two traces|A paragraph|in dB|Numbers|A title|LoRA|9.1|A note|Outer|Inner"
+    parts += "|A caption|How to read it|2.9|Written 20"
+    places = [text.index(part) for part in parts.split("|")]
+    assert places == sorted(places)
+    headings = [tag for tag, _ in Checked(render(FULL)).tags if re.fullmatch(r"h\d", tag)]
+    assert headings == ["h1", "h2", "h2", "h3"]
+
+
+def test_the_page_needs_no_other_file_and_forbids_scripts() -> None:
+    page = Checked(render(FULL))
+    policies = [tag.get("content") for tag in page.of("meta") if tag.get("http-equiv")]
+    assert policies == [
+        "default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'"
+    ]
+    (image,) = page.of("img")
+    assert image["src"] == f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
+    assert image["alt"] == "A caption"
+    assert page.of("script") == page.of("link") == []
+    assert not re.search(r"https?:|@import", render(FULL))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "<script>alert(1)</script>",
+        {"<script>": "<b>"},
+        Table(("<script>",), [('"><script>',)], "<script>", "<script>"),
+        Figure('"><script>', PNG, media='"><script>', alternative='"><script>'),
+        Section("<script>", ["<script>"]),
+    ],
+)
+def test_any_text_is_escaped(part: Part) -> None:
+    page = render(Page("<script>", [part], "<script>", ["<script>"], {"<script>": "<script>"}))
+    assert Checked(page).of("script") == []
+
+
+def test_hidden_characters_are_shown_and_joiners_of_bangla_are_kept() -> None:
+    page = render(Page("a\udcff\x1b\u202eb", ["ক\u09cd\u200dষ"]))
+    assert r"a\udcff\x1b\u202eb" in page
+    assert "ক\u09cd\u200dষ" in page
+    page.encode("utf-8")
+
+
+def test_columns_of_numbers_are_aligned_to_the_right() -> None:
+    rows = [("1st run", "9.1", "-0.2 [-0.3, -0.1]", "-"), ("other", "-", "1e3", "")]
+    page = Checked(render(Page("t", [Table(("name", "SNR", "gain", "none"), rows)])))
+    assert [tag.get("class") for tag in page.of("td")] == [None, "number", "number", None] * 2
+
+
+def test_a_row_of_the_wrong_length_is_refused() -> None:
+    with pytest.raises((IndexError, ValueError)):
+        render(Page("t", [Table(("a", "b"), [("1",)])]))
+
+
+def test_a_font_is_embedded_and_names_cannot_leave_the_style() -> None:
+    page = render(Page("t", [], language="bn", fonts=["Noto Sans'}</style>"], font=b"ttf"))
+    assert "font-family:Embedded;src:url(data:font/ttf;base64,dHRm)" in page
+    assert "16px/1.5 Embedded,'Noto Sansstyle',system-ui" in page
+    assert Checked(page).of("html") == [{"lang": "bn"}]
+
+
+def test_an_undated_page_is_the_same_at_any_time() -> None:
+    page = render(Page("t", ["text"], dated=False))
+    assert "<footer>" not in page
+    assert page == render(Page("t", ["text"], dated=False))
+
+
+def test_the_page_follows_a_dark_screen_and_fits_a_narrow_one() -> None:
+    page = render(FULL)
+    assert "color-scheme:light dark" in page
+    assert "prefers-color-scheme:dark" in page
+    assert 'name="viewport"' in page
+    assert '<div class="wide"><table>' in page
