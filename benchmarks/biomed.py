@@ -40,7 +40,7 @@ from scionwood_biomed.data.images import Images
 from scionwood_biomed.evaluation.compare import Plan, evaluate
 from scionwood_biomed.evaluation.methods import METHODS
 from scionwood_biomed.evaluation.settings import DEFAULTS
-from scionwood_biomed.model.model import ClipBackbone
+from scionwood_biomed.model.towers import ClipBackbone
 from scionwood_biomed.tasks.anchors import read_prompts
 
 RESULTS = Path(__file__).parent / "results"
@@ -70,7 +70,7 @@ class Job(NamedTuple):
         part: `few-shot`, or `base-to-novel`.
         shots: K.
         seed: of shots and training.
-        method: of `arms.METHODS`.
+        method: one of `methods.METHODS`.
     """
 
     part: str
@@ -159,7 +159,7 @@ def leakage(folder: Path, model: Path) -> list[Row]:
     """What the command prints of the crops, a row for each way to split."""
     command = ["biomed", "audit-splits", str(folder / "modalities.csv"), "--model", str(model)]
     found = subprocess.run(
-        [sys.executable, "-m", "scionwood.cli", *command, "--as-json"],
+        [sys.executable, "-m", "scionwood.cli", *command, "--json"],
         check=True,
         capture_output=True,
         text=True,

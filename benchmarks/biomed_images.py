@@ -20,9 +20,9 @@ from typing import NamedTuple, final
 import numpy as np
 from PIL import Image
 
-from scionwood_biomed.readers.display import Window
 from scionwood_biomed.readers.nifti import NiftiReader
 from scionwood_biomed.readers.opening import read_picture
+from scionwood_biomed.readers.windows import Window
 
 MAPS = {"t1": "T1-weighted MRI", "gm": "grey matter map", "wm": "white matter map"}
 PLANES = ("sagittal", "coronal", "axial")

@@ -128,7 +128,7 @@ def _with(rows: Sequence[Row], shots: str) -> list[Row]:
 
 
 def _methods(rows: Sequence[Row]) -> list[str]:
-    """In the order of `arms.METHODS`."""
+    """In the order one of `methods.METHODS`."""
     from scionwood_biomed.evaluation.methods import METHODS
 
     return sorted({row["method"] for row in rows}, key=METHODS.index)

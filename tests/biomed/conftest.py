@@ -1,18 +1,25 @@
 from __future__ import annotations
 
+import contextlib
+import io
+import logging
 from dataclasses import replace
 
 import pytest
 import torch
+import yaml
 
-from scionwood import attach
+from scionwood import attach, resolve
+from scionwood.cli import main
 from scionwood_biomed.adapters.dual_anchor.config import DualAnchorConfig
 from scionwood_biomed.backbones import clip
-from scionwood_biomed.data.images import Phantoms
+from scionwood_biomed.data.phantoms import Phantoms
 from scionwood_biomed.evaluation.methods import Shots, train
 from scionwood_biomed.evaluation.settings import DEFAULTS
 from scionwood_biomed.model.tiny import write_tiny
 from scionwood_biomed.tasks.few_shot import FewShot
+
+from .scans import PATIENTS, write_cohort
 
 
 @pytest.fixture(scope="session")
@@ -46,8 +53,38 @@ def trained():
         model = attach(clip(), DualAnchorConfig(), targets="dual")
         task = FewShot(model).train()
         settings = replace(DEFAULTS, steps=50, batch_size=8, lr=1e-2)
-        train(model, lambda batch, _: task.losses(batch)["loss"], shots, settings)
+        train(model, lambda batch: task.losses(batch)["loss"], shots, settings)
     return task.eval(), shots
+
+
+@pytest.fixture(scope="session")
+def cohort(tmp_path_factory):
+    return write_cohort(tmp_path_factory.mktemp("hospital"), PATIENTS)
+
+
+@pytest.fixture(scope="session")
+def run(cohort, tmp_path_factory):
+    """The folder of a run of two steps, and everything that it printed."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    recipe = yaml.safe_load(resolve("biomed/few_shot", []).dump())
+    recipe["data"] = {"name": "biomed/images", "source": str(cohort), "size": 64, "shots": 2}
+    recipe["data"]["window"] = "soft_tissue"
+    recipe["trainer"] = {"max_steps": 2, "accelerator": "cpu"}
+    recipe.pop("smoke", None)
+    path = folder.parent / "recipe.yaml"
+    path.write_text(yaml.safe_dump(recipe))
+    said = io.StringIO()
+    handler = logging.StreamHandler(said)
+    names = ("", "scionwood", "lightning", "lightning.pytorch", "lightning.fabric")
+    for name in names:
+        logging.getLogger(name).addHandler(handler)
+    try:
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            assert main(["fit", str(path), "--run", str(folder)]) == 0
+    finally:
+        for name in names:
+            logging.getLogger(name).removeHandler(handler)
+    return folder, said.getvalue()
 
 
 def _pairs(data):

@@ -9,6 +9,7 @@ import pydicom
 from scionwood_biomed.readers.dicom import DicomReader
 
 BONE, WATER, AIR = 700, 0, -1000
+PATIENTS = [f"MRN{7041100 + 13 * number}" for number in range(12)]
 
 
 def body(inside, size=64, radius=0.8):

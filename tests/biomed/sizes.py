@@ -13,8 +13,8 @@ from peft import get_peft_model
 
 from scionwood_biomed.adapters.dual_anchor.config import DualAnchorConfig
 from scionwood_biomed.model.load import Loaded
-from scionwood_biomed.model.model import ClipBackbone
 from scionwood_biomed.model.tiny import BERT
+from scionwood_biomed.model.towers import ClipBackbone
 
 PUBMEDBERT = {
     "vocab_size": 30522,

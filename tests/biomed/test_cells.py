@@ -11,11 +11,11 @@ from scionwood import AdapterError, attach
 from scionwood_biomed.adapters.dual_anchor.config import DualAnchorConfig
 from scionwood_biomed.backbones import clip
 from scionwood_biomed.evaluation.figures import fused_attention
-from scionwood_biomed.evaluation.methods import Shots, arm
+from scionwood_biomed.evaluation.methods import Shots, make_method
 from scionwood_biomed.evaluation.settings import Settings
 from scionwood_biomed.model.tiny import write_tiny
 
-from .towers import OPENAI, write_model
+from .models import OPENAI, write_model
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_a_tower_without_a_projection_is_refused(tmp_path):
 @pytest.mark.parametrize("method", ["cocoop", "single_template", "dual_anchor", "dual_anchor_lora"])
 def test_every_method_trains_the_projection(towers, images, method):
     before = towers.clip.visual.head.proj.weight.detach().clone()
-    chosen = arm(method, towers, Settings(steps=2, batch_size=4))
+    chosen = make_method(method, towers, Settings(steps=2, batch_size=4))
     chosen.fit(Shots(images[:4], torch.tensor([0, 0, 1, 1]), ["cyst", "lesion"]), 0)
     assert not torch.equal(chosen.backbone.clip.visual.head.proj.weight, before)
     assert chosen.trainable() > before.numel()

@@ -3,8 +3,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scionwood_biomed.data.images import Phantoms, fitted
-from scionwood_biomed.data.phantoms import CLASSES, FIELD, PIXELS, WINDOW, phantom, phantom_items
+from scionwood_biomed.data.base import fitted
+from scionwood_biomed.data.phantoms import (
+    CLASSES,
+    FIELD,
+    PIXELS,
+    WINDOW,
+    Phantoms,
+    phantom,
+    phantom_items,
+)
 
 
 def hounsfield(item):

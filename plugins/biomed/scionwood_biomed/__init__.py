@@ -18,7 +18,7 @@ plugin = Plugin(
         "shard": "scionwood_biomed.readers.shards:ShardReader",
     },
     data={
-        "phantoms": "scionwood_biomed.data.images:Phantoms",
+        "phantoms": "scionwood_biomed.data.phantoms:Phantoms",
         "images": "scionwood_biomed.data.images:Images",
     },
     tasks={"few_shot": "scionwood_biomed.tasks.few_shot:FewShot"},

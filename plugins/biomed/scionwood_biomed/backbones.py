@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scionwood_biomed.model.load import load
-from scionwood_biomed.model.model import ClipBackbone
+from scionwood_biomed.model.towers import ClipBackbone
 
 
 def clip(

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
+from json import dumps
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING
 
-from scionwood import RecipeError
+from scionwood import OutputExistsError, ReadError, print_table, renamed
+from scionwood_biomed.readers.windows import Window
 
-Window = Literal["file", "range", "soft_tissue", "brain", "lung", "bone"]
+if TYPE_CHECKING:
+    from scionwood_biomed.data.base import ImageData
+    from scionwood_biomed.evaluation.compare import Plan, Run
+    from scionwood_biomed.inference import Answer
+    from scionwood_biomed.readers.dicom_identity import Findings
 
 
+@renamed(as_json="json")
 def classify(
     image: Path,
     *,
@@ -22,54 +28,55 @@ def classify(
     views: int = 32,
     mpp: float | None = None,
     device: str = "cpu",
-    as_json: bool = False,
+    json: bool = False,
 ) -> None:
     """Print the probability of each class of an image; research use only.
 
-    Below a confidence there is no answer. Of a volume the probabilities are the mean over its
-    slices with tissue, of a whole slide over its tiles with tissue; of a series of NIfTI volumes
-    the first is taken.
+    No class is named below the confidence. The probabilities of a volume are the mean over its
+    slices with tissue, those of a whole slide the mean over its tiles with tissue. A NIfTI series
+    is represented by its first volume.
 
     Args:
         image: a DICOM, NIfTI or picture file, a whole slide, or a folder of one DICOM series.
-        run: the run folder of `biomed/few_shot` that `scionwood fit` wrote.
-        confidence: the least probability of an answer, 0 to 1.
-        classes: names of classes; those of the run's data where null.
-        window: of CT; the one of the run's data where null.
-        views: the most slices or tiles, at even distances among those with tissue.
-        mpp: of whole slides, micrometres a pixel; that of the run's data where null.
-        device: where to compute, such as cpu or cuda.
-        as_json: print JSON.
+        run: run folder of `biomed/few_shot`, as written by `scionwood fit`.
+        confidence: lowest probability at which a class is named, 0 to 1.
+        classes: class names; by default those of the run's data.
+        window: CT window; by default that of the run's data.
+        views: maximum number of slices or tiles, evenly spaced over those with tissue.
+        mpp: pixel size of slide tiles in micrometres; by default that of the run's data.
+        device: device of the computation, such as cpu or cuda.
+        json: print JSON.
 
     Raises:
-        ReadError: the file is damaged or of an unknown format.
-        RecipeError: the confidence is no probability, or there are no views.
-        TrainingError: the folder is no finished run.
-        AdapterFileError: the run's adapter is damaged, or made for another base.
+        ReadError: the file is damaged or its format is unknown.
+        RecipeError: the confidence is not a probability, or `views` is below 1.
+        TrainingError: the folder does not hold a finished run.
+        AdapterFileError: the run's adapter is damaged, or belongs to another base model.
     """
-    from scionwood_biomed.inference import NOTICE, Classifier, text
-    from scionwood_biomed.readers.opening import read_views
+    from scionwood_biomed.api import classify as classify_image
+    from scionwood_biomed.inference import NOTICE
 
-    if not 0 <= confidence <= 1:
-        raise RecipeError(f"confidence={confidence}", "it is a probability", "Such as 0.8")
-    if views < 1:
-        raise RecipeError(f"views={views}", "it is 1 or more", "Such as 32")
-    network = Classifier(Path(run), classes=classes, device=device)
-    seen = read_views(
-        Path(image),
-        window=window or network.window,
-        mpp=network.mpp if mpp is None else mpp,
-        size=network.size,
-        most=views,
+    answer = classify_image(
+        image,
+        run,
+        confidence=confidence,
+        classes=classes,
+        window=window,
+        views=views,
+        mpp=mpp,
+        device=device,
     )
-    answer = network.classify(seen, confidence)
-    record = {**answer._asdict(), "confidence": confidence, "notice": NOTICE}
-    print(json.dumps(record, indent=1) if as_json else text(answer, confidence))
+    if json:
+        print(dumps({**answer._asdict(), "confidence": confidence, "notice": NOTICE}, indent=1))
+    else:
+        _print_answer(answer, confidence, NOTICE)
 
 
+@renamed(as_json="json", source="images", out="target")
 def evaluate(
+    images: Path | None = None,
+    target: Path | None = None,
     *,
-    source: Path | None = None,
     subject: str | None = None,
     window: Window = "file",
     model: str = "tiny",
@@ -83,39 +90,39 @@ def evaluate(
     experts: Path | None = None,
     synonyms: Path | None = None,
     abbreviations: Path | None = None,
-    out: Path | None = None,
-    as_json: bool = False,
+    json: bool = False,
     force: bool = False,
 ) -> None:
-    """Compare methods of adaptation: accuracy, other wordings of prompts, calibration.
+    """Compare methods of adaptation by accuracy, sensitivity to wording, and calibration.
 
-    All methods have the same hyper-parameters, shots and seeds; splits are by subject.
+    All methods use the same hyper-parameters, shots and seeds. Splits are by subject.
 
     Args:
-        source: a table `.csv`, a folder of images, a MedMNIST archive or shards, as for
-            `biomed/images`; made-up slices where null.
-        subject: of folders, an expression with one group that finds the subject in a path;
-            `unknown` takes MedMNIST's own splits.
-        window: of CT.
+        images: a table `.csv`, a folder of images, a MedMNIST archive or shards, as for
+            `biomed/images`; by default synthetic slices.
+        target: folder for results.csv and the figures: accuracy over shots, accuracy by wording,
+            reliability, and attention of the text context.
+        subject: for folders, a regular expression with one group that extracts the subject from a
+            path; `unknown` uses MedMNIST's own splits.
+        window: CT window.
         model: `tiny`, a folder, a name on the hub, or an architecture of open_clip.
-        weights: of an architecture: a tag of open_clip, or a file.
-        train_projection: every method also trains the layer from image features to the space of
-            texts, for towers that nobody has trained together.
-        methods: of zero_shot, linear_probe, single_template, single_template_kept,
+        weights: weights of an architecture: a tag of open_clip, or a file.
+        train_projection: also train the layer from image features to the space of texts, in every
+            method; for towers that were not trained together.
+        methods: any of zero_shot, linear_probe, single_template, single_template_kept,
             prompt_augmentation, coop, cocoop, kgcoop, lora, dual_anchor_loss, dual_anchor and
-            dual_anchor_lora; all where null. Those with `_loss` have anchors in training only,
-            those with `_kept` in inference only.
-        shots: numbers of images of each class; 1, 2, 4, 8 and 16 where null.
-        seeds: how many, from 0.
-        steps: of training.
-        base_to_novel: train on the first half of the classes, and report the others too.
+            dual_anchor_lora; by default all. `_loss` means anchors in training only, `_kept` means
+            anchors in inference only.
+        shots: numbers of images per class; by default 1, 2, 4, 8 and 16.
+        seeds: number of seeds, from 0.
+        steps: training steps.
+        base_to_novel: train on the first half of the classes, and report the other half too.
         experts: a file of expert prompts by class, JSON or CSV.
-        synonyms: a JSON file with another name of each class, for that wording.
-        abbreviations: the same for that wording; the first letters of the words where null.
-        out: write results.csv and figures into this folder: accuracy over shots, wordings,
-            reliability, and the attention of fused tokens.
-        as_json: print JSON.
-        force: replace files that are there.
+        synonyms: a JSON file with another name of each class, for the wording `synonym`.
+        abbreviations: a JSON file with a short name of each class, for the wording `abbreviation`;
+            by default the first letters of the words.
+        json: print JSON.
+        force: replace existing files.
 
     Raises:
         ReadError: a file is damaged.
@@ -124,130 +131,171 @@ def evaluate(
         OutputExistsError: a result exists and `force` is false.
     """
     from scionwood_biomed.backbones import clip
-    from scionwood_biomed.evaluation import compare as measure
+    from scionwood_biomed.evaluation import compare
     from scionwood_biomed.evaluation.gallery import Gallery
-    from scionwood_biomed.evaluation.methods import METHODS
-    from scionwood_biomed.evaluation.settings import Settings
-    from scionwood_biomed.model.model import ClipBackbone
-    from scionwood_biomed.tasks.anchors import read_prompts
+    from scionwood_biomed.model.towers import ClipBackbone
 
-    others = {
-        family: {name: words[0] for name, words in read_prompts(Path(path)).items()}
-        for family, path in (("synonym", synonyms), ("abbreviation", abbreviations))
-        if path is not None
-    }
-    plan = measure.Plan(
-        methods or METHODS,
-        shots or (1, 2, 4, 8, 16),
-        range(seeds),
-        Settings(steps=steps),
-        base_to_novel,
-        None if experts is None else read_prompts(Path(experts)),
-        others,
-    )
-    if out is not None and not force:
-        _check_free(Path(out))
+    plan = _plan(methods, shots, seeds, steps, base_to_novel, experts, synonyms, abbreviations)
+    if target is not None and not force:
+        _check_free(target)
 
     def build() -> ClipBackbone:
         return clip(model=model, weights=weights, train_projection=train_projection)
 
-    data, gallery = _data(source, subject, window, build().size), Gallery(max(plan.shots))
-    rows = measure.evaluate(plan, data, build, progress=_progress, gallery=gallery)
-    if out is not None:
-        measure.write(rows, Path(out), overwrite=force, gallery=gallery)
-    print(json.dumps(measure.summary(rows), indent=1) if as_json else measure.text(rows))
+    data, gallery = _data(images, subject, window, build().size), Gallery(max(plan.shots))
+    rows = compare.evaluate(plan, data, build, progress=_progress, gallery=gallery)
+    if target is not None:
+        compare.write(rows, target, overwrite=force, gallery=gallery)
+    if json:
+        print(dumps(compare.summary(rows), indent=1))
+    else:
+        compare.print_summary(rows)
 
 
+@renamed(as_json="json")
 def audit_splits(
-    source: Path,
+    images: Path,
     *,
     subject: str | None = None,
     window: Window = "file",
     model: str = "tiny",
     folds: int = 5,
     seed: int = 0,
-    as_json: bool = False,
+    json: bool = False,
 ) -> None:
-    """Show what splits by image would hide: shared subjects, duplicates, a probe that looks better.
+    """Show what a split by image hides: shared subjects, duplicates, an optimistic accuracy.
 
     Args:
-        source: a table `.csv`, a folder of images or shards, as for `biomed/images`.
-        subject: of folders, an expression with one group that finds the subject in a path.
-        window: of CT.
-        model: whose frozen vision tower makes the features: `tiny`, a folder, or a name.
-        folds: of the cross-validation.
-        seed: of splits and folds.
-        as_json: print JSON.
+        images: a table `.csv`, a folder of images or shards, as for `biomed/images`.
+        subject: for folders, a regular expression with one group that extracts the subject from a
+            path.
+        window: CT window.
+        model: the model whose frozen vision tower computes the features: `tiny`, a folder, or a
+            name on the hub.
+        folds: number of cross-validation folds.
+        seed: seed of the splits and the folds.
+        json: print JSON.
 
     Raises:
         ReadError: a file is damaged.
-        RecipeError: an image has no subject, or there are too few.
+        RecipeError: an image has no subject, or there are too few subjects.
         WeightsError: the model cannot be loaded.
     """
     from scionwood_biomed.backbones import clip
-    from scionwood_biomed.evaluation.audit import audit, text
+    from scionwood_biomed.evaluation.audit import audit, print_audit
 
     backbone = clip(model=model)
-    found = audit(_data(source, subject, window, backbone.size), backbone, folds=folds, seed=seed)
-    print(json.dumps(found, indent=1) if as_json else text(found))
+    result = audit(_data(images, subject, window, backbone.size), backbone, folds=folds, seed=seed)
+    if json:
+        print(dumps(result, indent=1))
+    else:
+        print_audit(result)
 
 
-def deidentify_check(path: Path, *, as_json: bool = False) -> None:
-    """List what a DICOM file says of a person, and whether text may be in its pixels.
+@renamed(as_json="json")
+def deidentify_check(path: Path, *, json: bool = False) -> None:
+    """List the elements of DICOM files that identify a person, and whether pixels may hold text.
 
-    Nothing is changed, and no value is printed.
+    The files are not changed, and no value is printed.
 
     Args:
         path: a DICOM file, or a folder that is searched with its subfolders.
-        as_json: print JSON.
+        json: print JSON.
 
     Raises:
-        ReadError: there is no DICOM file, or it is damaged.
+        ReadError: there is no DICOM file, or one is damaged.
     """
     from dataclasses import asdict
 
     from scionwood_biomed.readers.dicom import DicomReader
     from scionwood_biomed.readers.dicom_identity import inspect
 
-    found = [inspect(file) for file in _files(Path(path), DicomReader.suffixes)]
-    if as_json:
-        print(json.dumps([{**asdict(each), "path": str(each.path)} for each in found], indent=1))
-        return
-    for each in found:
-        print(f"{each.path}: {'nothing found' if each.clean else ''}".rstrip())
-        for where in each.identity:
-            print(f"  {where}")
-        if each.private:
-            print(f"  {each.private} private elements")
-        if each.overlays:
-            print(f"  {each.overlays} elements of overlays or curves")
-        if each.burned_in:
-            print(f"  text in the pixels: {each.burned_in}")
+    results = [inspect(file) for file in _files(path, DicomReader.suffixes)]
+    if json:
+        print(dumps([{**asdict(each), "path": str(each.path)} for each in results], indent=1))
+    else:
+        _print_findings(results)
 
 
 def deidentify(path: Path, target: Path, *, salt: str, force: bool = False) -> None:
-    """Write a copy of a DICOM file without what identifies a person; pixels are not touched.
+    """Write a copy of a DICOM file without identifying elements; the pixels are not changed.
 
     Args:
         path: a DICOM file.
-        target: where to write.
-        salt: of the hashes that stand for PatientID and UIDs; keep it as secret as the data.
+        target: file to write.
+        salt: key of the hashes that replace PatientID and UIDs; keep it as secret as the data.
         force: replace the target if it exists.
 
     Raises:
-        ReadError: it is no DICOM image, damaged, or the salt is empty.
+        ReadError: the file is not a DICOM image, is damaged, or the salt is empty.
         OutputExistsError: the target exists and `force` is false.
     """
-    from scionwood_biomed.readers import dicom_identity as privacy
+    from scionwood_biomed.readers.dicom_identity import deidentify as write_copy
 
-    found = privacy.deidentify(Path(path), Path(target), salt=salt, overwrite=force)
-    print(f"{target}: without {len(found.identity)} fields and {found.private} private elements")
-    if found.burned_in:
-        print(f"Look at the pixels, which stay as they are: {found.burned_in}")
+    before = write_copy(path, target, salt=salt, overwrite=force)
+    print(f"{target}: removed {len(before.identity)} fields, {before.private} private elements")
+    if before.burned_in:
+        print(f"Look at the pixels, which were not changed: {before.burned_in}")
 
 
-def _data(source: Path | None, subject: str | None, window: Window, size: int) -> Any:
-    from scionwood_biomed.data.images import Images, Phantoms
+def _print_answer(answer: Answer, confidence: float, notice: str) -> None:
+    ranked = sorted(answer.probabilities.items(), key=lambda pair: -pair[1])
+    rows = [(f"{value:.4f}", name) for name, value in ranked]
+    print_table(("probability", "class"), rows, numeric=("probability",))
+    if answer.views > 1:
+        print(f"mean of {answer.views} views")
+    print(answer.label or f"no answer: no class reaches {confidence:g}")
+    print(notice)
+
+
+def _print_findings(results: list[Findings]) -> None:
+    rows: list[tuple[str, str]] = []
+    for each in results:
+        lines = list(each.identity)
+        if each.private:
+            lines.append(f"{each.private} private elements")
+        if each.overlays:
+            lines.append(f"{each.overlays} elements of overlays or curves")
+        if each.burned_in:
+            lines.append(f"text in the pixels: {each.burned_in}")
+        rows += [(str(each.path), line) for line in lines or ["nothing that identifies a person"]]
+    print_table(("file", "content"), rows)
+
+
+def _plan(
+    methods: list[str] | None,
+    shots: list[int] | None,
+    seeds: int,
+    steps: int,
+    base_to_novel: bool,
+    experts: Path | None,
+    synonyms: Path | None,
+    abbreviations: Path | None,
+) -> Plan:
+    from scionwood_biomed.evaluation.compare import Plan
+    from scionwood_biomed.evaluation.methods import METHODS
+    from scionwood_biomed.evaluation.settings import Settings
+    from scionwood_biomed.tasks.anchors import read_prompts
+
+    others = {
+        family: {name: words[0] for name, words in read_prompts(path).items()}
+        for family, path in (("synonym", synonyms), ("abbreviation", abbreviations))
+        if path is not None
+    }
+    return Plan(
+        methods or METHODS,
+        shots or (1, 2, 4, 8, 16),
+        range(seeds),
+        Settings(steps=steps),
+        base_to_novel,
+        None if experts is None else read_prompts(experts),
+        others,
+    )
+
+
+def _data(source: Path | None, subject: str | None, window: Window, size: int) -> ImageData:
+    from scionwood_biomed.data.images import Images
+    from scionwood_biomed.data.phantoms import Phantoms
 
     if source is None:
         return Phantoms(size=size)
@@ -255,27 +303,24 @@ def _data(source: Path | None, subject: str | None, window: Window, size: int) -
 
 
 def _files(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    from scionwood import ReadError
-
     if not path.is_dir():
         return [path]
-    found = sorted(file for file in path.rglob("*") if file.name.lower().endswith(suffixes))
-    if not found:
-        raise ReadError(str(path), "no DICOM file is there", f"Its name ends in {suffixes[0]}")
-    return found
+    files = sorted(file for file in path.rglob("*") if file.name.lower().endswith(suffixes))
+    if not files:
+        rule = f"the folder has no DICOM file ({' or '.join(suffixes)})"
+        raise ReadError(str(path), rule, "Give another folder, or name a file")
+    return files
 
 
 def _check_free(folder: Path) -> None:
-    """Refuse before the work what could not be written after it."""
-    from scionwood import OutputExistsError
-
+    """Refuse existing results before the work starts."""
     names = ("results.csv", "shots.png", "wordings.png", "reliability.png", "attention.png")
     for name in names:
         if (folder / name).exists():
             raise OutputExistsError(str(folder / name), "it exists already", "Give --force")
 
 
-def _progress(runs: Iterator[Any], total: int) -> Iterator[Any]:
+def _progress(runs: Iterator[Run], total: int) -> Iterator[Run]:
     from rich.console import Console
     from rich.progress import track
 

@@ -1,33 +1,48 @@
-"""The class of an image with the network of a run."""
+"""Classify the images in files with the network of a run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import NamedTuple, final
 
 import numpy as np
 import torch
 
-from scionwood import load_run, resolve
-from scionwood_biomed.data.images import fitted
-from scionwood_biomed.readers.display import Window
+from scionwood import RecipeError, TrainingError, load_run, resolve
+from scionwood_biomed.data.base import ImageData, fitted
+from scionwood_biomed.readers.opening import read_views
+from scionwood_biomed.readers.windows import Window
+from scionwood_biomed.tasks.few_shot import FewShot
 
-AT_ONCE = 16
-"""Views that are looked at together."""
+BATCH = 16
+"""Views per forward pass."""
 
-NOTICE = "Research use only: this is no medical device and no diagnosis."
+NOTICE = "Research use only: this is not a medical device and not a diagnosis."
+
+
+def check_options(confidence: float, views: int) -> None:
+    """Refuse a confidence that is not a probability, and a number of views below 1.
+
+    Raises:
+        RecipeError: naming the value and the rule.
+    """
+    if not 0 <= confidence <= 1:
+        rule = "a confidence is a probability from 0 to 1"
+        raise RecipeError(f"confidence={confidence}", rule, "Give a value such as 0.8")
+    if views < 1:
+        raise RecipeError(f"views={views}", "it must be 1 or more", "Give a value such as 32")
 
 
 @final
 class Answer(NamedTuple):
-    """What a network says of an image.
+    """The classification of one image.
 
     Attributes:
-        probabilities: by class, the mean over the views.
-        label: the most probable class; None where its probability is below the threshold.
-        views: how many pictures of the image were looked at.
+        probabilities: probability of each class, averaged over the views.
+        label: the most probable class, or `None` if its probability is below the threshold.
+        views: number of pictures of the image that were classified.
     """
 
     probabilities: dict[str, float]
@@ -37,74 +52,104 @@ class Answer(NamedTuple):
 
 @final
 class Classifier:
-    """The network of a run of `biomed/few_shot`.
+    """The trained network of a run of `biomed/few_shot`.
 
     Args:
         run: the run folder.
-        classes: names; those of the run's data where None.
-        device: where to compute.
+        classes: class names; `None` means the classes of the run's data.
+        device: device of the computation, such as `cpu` or `cuda`.
 
     Attributes:
-        window: of CT, in which the run's data was shown.
-        mpp: of whole slides, micrometres a pixel of the run's data.
+        window: CT window in which the run's training images were shown.
+        mpp: pixel size of the run's slide tiles, in micrometres.
 
     Raises:
-        TrainingError: the folder is no finished run.
-        AdapterFileError: the adapter is damaged, or made for another base.
+        TrainingError: the folder does not hold a finished run of this task.
+        AdapterFileError: the adapter is damaged, or belongs to another base model.
     """
 
     def __init__(
-        self, run: Path, *, classes: Sequence[str] | None = None, device: str = "cpu"
+        self, run: str | Path, *, classes: Sequence[str] | None = None, device: str = "cpu"
     ) -> None:
-        self.task: Any = load_run(Path(run), device)
+        task = load_run(Path(run), device)
+        if not isinstance(task, FewShot):
+            raise TrainingError(
+                str(run),
+                f"its task is {type(task).__name__}, and images are classified by biomed/few_shot",
+                "Give the folder of another run",
+            )
+        self.task = task
         data = resolve(Path(run) / "recipe.yaml").data
         self.window: Window = data.options.get("window", "file")
         self.mpp: float = data.options.get("mpp", 0.5)
         if classes is None:
-            classes = data.build().names()
+            images: ImageData = data.build()
+            classes = images.names()
         self.classes, self.device = list(classes), device
 
     @property
     def size(self) -> int:
-        """Pixels a side of what the network sees."""
-        return int(self.task.backbone.size)
+        """Side of the network's input image in pixels."""
+        return self.task.towers.size
 
     def classify(self, views: Iterable[np.ndarray], confidence: float) -> Answer:
-        """Probabilities, and a class where one of them is high enough.
+        """Average the class probabilities over the views of one image.
 
-        Each view has probabilities of its own, and the answer is their mean: a slice that shows
-        nothing of a finding weighs as much as one that does, so that a volume's confidence is
-        rarely that of its clearest slice.
+        Every view has the same weight. A slice that shows nothing of a finding counts as much as
+        one that does, so the probability of a volume is usually lower than that of its clearest
+        slice.
 
         Args:
-            views: (row, column, 3) float32, 0 to 1, each; see `readers.opening.read_views`.
-            confidence: the threshold, 0 to 1.
+            views: pictures, each (row, column, 3) float32 from 0 to 1, as from `read_views`.
+            confidence: lowest probability at which a class is named, 0 to 1.
 
         Raises:
             ValueError: there is no view.
         """
-        coming = iter(views)
-        batches = iter(lambda: list(islice(coming, AT_ONCE)), [])
+        remaining = iter(views)
+        batches = iter(lambda: list(islice(remaining, BATCH)), [])
         parts = [self._probabilities(batch) for batch in batches]
         if not parts:
-            raise ValueError("views: none is given. Give one at least")
-        every = torch.cat(parts)
-        found = every.mean(0).tolist()
-        best = max(range(len(found)), key=found.__getitem__)
-        label = self.classes[best] if found[best] >= confidence else None
-        return Answer(dict(zip(self.classes, found, strict=True)), label, len(every))
+            raise ValueError("views: the sequence is empty. Give at least one view")
+        by_view = torch.cat(parts)
+        means = by_view.mean(0).tolist()
+        best = max(range(len(means)), key=means.__getitem__)
+        label = self.classes[best] if means[best] >= confidence else None
+        return Answer(dict(zip(self.classes, means, strict=True)), label, len(by_view))
+
+    def classify_file(
+        self,
+        path: str | Path,
+        *,
+        confidence: float = 0.5,
+        window: Window | None = None,
+        views: int = 32,
+        mpp: float | None = None,
+    ) -> Answer:
+        """Classify the image in a file; see `readers.opening.read_views` for its views.
+
+        Args:
+            path: a DICOM, NIfTI or picture file, a whole slide, or a folder of one DICOM series.
+            confidence: lowest probability at which a class is named, 0 to 1.
+            window: CT window; `None` means the window of the run's data.
+            views: maximum number of slices or tiles.
+            mpp: pixel size of slide tiles in micrometres; `None` means that of the run's data.
+
+        Raises:
+            ReadError: the file is damaged or its format is unknown.
+            RecipeError: `confidence` is not a probability, or `views` is below 1.
+        """
+        check_options(confidence, views)
+        pictures = read_views(
+            Path(path),
+            window=window or self.window,
+            mpp=self.mpp if mpp is None else mpp,
+            size=self.size,
+            most=views,
+        )
+        return self.classify(pictures, confidence)
 
     @torch.no_grad()
     def _probabilities(self, views: Sequence[np.ndarray]) -> torch.Tensor:
         image = torch.stack([fitted(view, self.size) for view in views]).to(self.device)
-        found: torch.Tensor = self.task.predict({"image": image, "classes": self.classes})
-        return found.double().cpu()
-
-
-def text(answer: Answer, confidence: float) -> str:
-    """An answer as lines for a terminal."""
-    ranked = sorted(answer.probabilities.items(), key=lambda pair: -pair[1])
-    lines = [f"{value:8.4f}  {name}" for name, value in ranked]
-    said = answer.label or f"no answer: no class reaches {confidence:g}"
-    seen = [f"mean of {answer.views} views"] if answer.views > 1 else []
-    return "\n".join([*lines, *seen, said, NOTICE])
+        return self.task.predict({"image": image, "classes": self.classes}).double().cpu()

@@ -1,1 +1,1 @@
-"""Data: images with labels, phantoms, and splits by subject."""
+"""Labelled images, synthetic phantoms, and splits by subject."""

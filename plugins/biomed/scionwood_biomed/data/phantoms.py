@@ -1,4 +1,4 @@
-"""Made-up CT slices of the liver, with and without a lesion, by subject; they need no file."""
+"""Synthetic CT slices of the liver, with and without a lesion; they need no file."""
 
 from __future__ import annotations
 
@@ -7,29 +7,30 @@ from typing import NamedTuple, final
 
 import numpy as np
 
+from scionwood_biomed.data.base import ImageData, Side
 from scionwood_biomed.data.items import Item
 
 CLASSES = ("calcified lesion", "liver cyst", "normal liver", "rim enhancing lesion")
-"""In alphabetical order, as `items.labels` numbers them."""
+"""Class names in alphabetical order, the order of `items.labels`."""
 
 PIXELS = 64
 FIELD = 360.0
-"""Side of the picture, mm."""
+"""Field of view: side of a slice, in mm."""
 
 WINDOW = (40.0, 400.0)
-"""Level and width in HU: soft tissue."""
+"""Soft-tissue window: level and width in HU."""
 
 
 @final
 class Body(NamedTuple):
-    """What is the same in all slices of a subject; lengths in mm, values in HU.
+    """Properties that all slices of a subject share; lengths in mm, values in HU.
 
     Attributes:
-        axes: half axes of the body, left-right and front-back.
-        liver: mean of the liver in the portal-venous phase.
-        fat: thickness under the skin.
-        noise: standard deviation of the reconstruction.
-        lesion: HU of the lesion's inside and of its rim.
+        axes: semi-axes of the body, left-right and anterior-posterior.
+        liver: mean attenuation of the liver in the portal-venous phase.
+        fat: thickness of the subcutaneous fat.
+        noise: standard deviation of the image noise.
+        lesion: attenuation of the core of the lesion and of its rim.
     """
 
     axes: tuple[float, float]
@@ -39,12 +40,57 @@ class Body(NamedTuple):
     lesion: tuple[float, float]
 
 
-def phantom_items(subjects: int, images: int) -> list[Item]:
-    """Subjects whose classes take turns, with some slices of each.
+@final
+class Phantoms(ImageData):
+    """Synthetic CT slices of the liver in four classes, with any number of subjects.
+
+    Shapes: a batch holds `image` (batch, 3, size, size) float32, `label` (batch,) int64 and
+        `classes`, the class names.
+
+    Units: image from 0 to 1, which is a soft-tissue window (-160 to 240 HU).
+
+    Source: this project's own model: ellipses with the attenuation of tissues in the portal-venous
+        phase, and noise with the spectrum of filtered back-projection.
 
     Args:
-        subjects: of all classes together.
-        images: slices of each.
+        subjects: number of subjects over all classes.
+        images: slices per subject.
+        shots: K, the number of training images per class; `None` means all of them.
+        classes: all classes, or only the base or the novel ones of a base-to-novel experiment.
+        size: side of an image in pixels; it must be the size that the backbone takes.
+        batch_size: images per batch.
+        seed: seed of the subjects, of the splits and of the shots.
+    """
+
+    def __init__(
+        self,
+        *,
+        subjects: int = 80,
+        images: int = 2,
+        shots: int | None = 16,
+        classes: Side = "all",
+        size: int = 64,
+        batch_size: int = 16,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(shots=shots, classes=classes, size=size, batch_size=batch_size, seed=seed)
+        self.subjects, self.images = subjects, images
+
+    def items(self) -> list[Item]:
+        """Return every slice."""
+        return phantom_items(self.subjects, self.images)
+
+    def picture(self, item: Item) -> np.ndarray:
+        """Return the pixels of a slice; see `phantom`."""
+        return phantom(item, self.seed)
+
+
+def phantom_items(subjects: int, images: int) -> list[Item]:
+    """List the slices of synthetic subjects; consecutive subjects cycle through the classes.
+
+    Args:
+        subjects: number of subjects over all classes.
+        images: slices per subject.
     """
     return [
         Item(Path(f"subject{subject:04d}") / str(index), CLASSES[subject % 4], f"{subject:04d}")
@@ -54,14 +100,14 @@ def phantom_items(subjects: int, images: int) -> list[Item]:
 
 
 def phantom(item: Item, seed: int) -> np.ndarray:
-    """The slice of an item.
+    """Draw the slice of an item.
 
     Args:
-        item: of `phantom_items`.
-        seed: of all subjects.
+        item: one item of `phantom_items`.
+        seed: seed of all subjects.
 
     Returns:
-        (64, 64, 3) float32, a soft-tissue window from 0 to 1.
+        (64, 64, 3) float32; the soft-tissue window maps to 0 to 1.
     """
     owner = np.random.default_rng((seed, int(item.subject)))
     body = _body(item.label, owner)
@@ -84,7 +130,7 @@ def _body(label: str, rng: np.random.Generator) -> Body:
 
 
 def _slice(body: Body, label: str, rng: np.random.Generator) -> np.ndarray:
-    """HU without noise: air, fat, muscle, spine, spleen, liver, and the lesion in it."""
+    """Return noise-free HU of air, fat, muscle, spine, spleen, liver and its lesion."""
     side = np.linspace(-FIELD / 2, FIELD / 2, PIXELS)
     y, x = np.meshgrid(side, side, indexing="ij")
     a, b = body.axes
@@ -109,12 +155,12 @@ def _slice(body: Body, label: str, rng: np.random.Generator) -> np.ndarray:
 
 
 def _inside(x: np.ndarray, y: np.ndarray, u: float, v: float, a: float, b: float) -> np.ndarray:
-    found: np.ndarray = ((x - u) / a) ** 2 + ((y - v) / b) ** 2 <= 1
-    return found
+    inside: np.ndarray = ((x - u) / a) ** 2 + ((y - v) / b) ** 2 <= 1
+    return inside
 
 
 def _grain(rng: np.random.Generator) -> np.ndarray:
-    """Noise of unit variance with the ramp-like spectrum of filtered back-projection."""
+    """Return noise of unit variance with the ramp-like spectrum of filtered back-projection."""
     frequency = np.fft.fftfreq(PIXELS)
     radius = np.hypot(*np.meshgrid(frequency, frequency))
     shaped = np.fft.fft2(rng.standard_normal((PIXELS, PIXELS))) * radius * np.exp(-4 * radius**2)

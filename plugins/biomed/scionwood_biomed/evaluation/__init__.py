@@ -1,1 +1,1 @@
-"""Metrics, baselines, figures and audits."""
+"""Comparison of few-shot methods: metrics, baselines, figures, and audits of splits."""

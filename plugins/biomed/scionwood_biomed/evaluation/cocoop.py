@@ -1,4 +1,4 @@
-"""CoCoOp: offsets of the text context that depend on the image."""
+"""The conditional context of CoCoOp: learned offsets of the text context, one set per image."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from scionwood import AdapterError
-from scionwood_biomed.model.model import ClipBackbone
+from scionwood_biomed.model.towers import ClipBackbone
 
 
 @final
 class ConditionalContext(nn.Module):
-    """Offsets of the template's words: learned ones, and one that a network makes of the image.
+    """Offsets of the template's words: a learned part, and a part computed from the image.
 
     Args:
-        backbone: the frozen towers.
-        template: the words before the class, where the offsets start from.
+        backbone: the frozen two-tower model.
+        template: the words before the class name; the offsets are added to their embeddings.
 
-    Shapes: features of images (batch, feature) and n texts to logits (batch, n).
+    Shapes: image features (batch, feature) and n texts to logits (batch, n).
 
     Raises:
-        AdapterError: the text tower has no embedding of words.
+        AdapterError: the word embedding of the text tower is not known.
 
-    Source: Zhou et al. 2022, arXiv:2203.05557, with a network of a sixteenth of the width; its last
-        layer starts at zero here, so that it starts at zero-shot.
+    Source: Zhou et al. 2022, arXiv:2203.05557, with a meta-network of one sixteenth of the width.
+        Reconstruction: its last layer starts at zero here, so that training starts at zero-shot.
     """
 
     def __init__(self, backbone: ClipBackbone, template: str) -> None:
         super().__init__()
         if "context" not in backbone.adapter_targets:
-            rule = "its text tower has no embedding of words that is known"
+            rule = "the word embedding of its text tower is not known"
             raise AdapterError("CoCoOp on this model", rule, "Use another method")
         name = backbone.adapter_targets["context"].replace("\\", "")
         embedding: Any = backbone.get_submodule(name)
-        self._embedding = [embedding]  # in a list, so that it is no part of this module
+        self._embedding = [embedding]  # in a list, so that it does not become a submodule
         self.start, words = backbone.template_tokens(template)
         width = embedding.weight.shape[1]
         self.offsets = nn.Parameter(torch.zeros(len(words), width))
@@ -48,17 +48,23 @@ class ConditionalContext(nn.Module):
         nn.init.zeros_(self.wide.bias)
 
     def logits(self, backbone: ClipBackbone, features: Tensor, texts: list[str]) -> Tensor:
-        """(batch, text): the features of each image against texts of its own."""
+        """Return (batch, text): each image against texts with its own offsets.
+
+        Args:
+            backbone: the frozen two-tower model.
+            features: (batch, feature), of unit length.
+            texts: one prompt per class.
+        """
         own = self.offsets + self.wide(F.relu(self.narrow(features)))[:, None]
         tokens = backbone.tokenize(texts)
         repeated = own.repeat_interleave(len(tokens), 0)
 
-        def move(_: Any, __: Any, out: Tensor) -> Tensor:
+        def add_offsets(_: Any, __: Any, out: Tensor) -> Tensor:
             room = out.shape[1] - self.start
             after = max(0, room - repeated.shape[1])
             return out + F.pad(repeated[:, :room], (0, 0, self.start, after))
 
-        hook = self._embedding[0].register_forward_hook(move)
+        hook = self._embedding[0].register_forward_hook(add_offsets)
         try:
             text = backbone.text_features(tokens.repeat(len(features), 1))
         finally:

@@ -1,4 +1,4 @@
-"""Every method on the same shots and seeds: accuracy, wording, calibration, base to novel."""
+"""Compare methods on the same shots and seeds: accuracy, wording, calibration, base to novel."""
 
 from __future__ import annotations
 
@@ -12,39 +12,45 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scionwood import RecipeError, atomic_path
-from scionwood_biomed.data.images import ImageData
+from scionwood import RecipeError, atomic_path, print_table
+from scionwood_biomed.data.base import ImageData
 from scionwood_biomed.data.items import Item
 from scionwood_biomed.data.splits import base_and_novel, deal, harmonic_mean
 from scionwood_biomed.data.splits import shots as draw
 from scionwood_biomed.evaluation.gallery import Answers, Gallery
-from scionwood_biomed.evaluation.methods import METHODS, Arm, Shots, arm
+from scionwood_biomed.evaluation.methods import METHODS, Method, Shots, make_method
 from scionwood_biomed.evaluation.metrics import calibration_error
 from scionwood_biomed.evaluation.settings import DEFAULTS, Settings
-from scionwood_biomed.model.model import ClipBackbone
+from scionwood_biomed.model.towers import ClipBackbone
 from scionwood_biomed.tasks.anchors import Prompts
-from scionwood_biomed.tasks.wording import TEMPLATE, UNSEEN, WORDINGS, Others, worded
+from scionwood_biomed.tasks.wording import TEMPLATE, UNSEEN, WORDINGS, OtherNames, worded
 
 Row = dict[str, Any]
-"""One method, K and seed: `method`, `shots`, `seed`, `accuracy`, ..."""
+"""The result of one method, K and seed: `method`, `shots`, `seed`, `accuracy`, ..."""
 
-AT_ONCE = 64
+Run = tuple[int, int, str]
+"""Seed, number of shots K, and method."""
+
+BATCH = 64
 HARMONIC = "harmonic mean of base and novel accuracy, taken for each seed, then averaged"
 
 
 @final
 @dataclass(frozen=True)
 class Plan:
-    """What is compared.
+    """A comparison of methods.
 
     Attributes:
-        methods: of `arms.METHODS`.
+        methods: names from `methods.METHODS`.
         shots: numbers of shots K.
-        seeds: of splits, shots and training.
+        seeds: seeds of splits, shots and training.
         settings: the hyper-parameters of all methods.
-        novel: train on half of the classes and report the others too.
-        experts: sentences by class, or None.
-        others: synonyms and abbreviations of classes, or None.
+        novel: whether to train on half of the classes and to report the other half too.
+        experts: expert sentences by class, or `None`.
+        others: synonyms and abbreviations of class names, or `None`.
+
+    Raises:
+        RecipeError: a method is unknown, a number of shots is below 1, or a list is empty.
     """
 
     methods: Sequence[str] = METHODS
@@ -53,16 +59,18 @@ class Plan:
     settings: Settings = DEFAULTS
     novel: bool = False
     experts: Prompts | None = None
-    others: Others | None = None
+    others: OtherNames | None = None
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.methods) - set(METHODS)):
-            raise RecipeError(f"method {unknown[0]!r}", f"one of {', '.join(METHODS)}")
+            rule = f"it must be one of {', '.join(METHODS)}"
+            raise RecipeError(f"method {unknown[0]!r}", rule)
         if not self.shots or min(self.shots) < 1 or not self.seeds:
-            raise RecipeError(f"shots {list(self.shots)}", "one number or more, each 1 or more")
+            rule = "at least one number of shots and one seed are needed, each number 1 or more"
+            raise RecipeError(f"shots {list(self.shots)}, seeds {list(self.seeds)}", rule)
 
-    def runs(self) -> Iterator[tuple[int, int, str]]:
-        """Seed, K and method of every run; what learns nothing runs once a seed."""
+    def runs(self) -> Iterator[Run]:
+        """Yield the seed, K and method of every run; zero-shot runs once per seed."""
         for seed in self.seeds:
             for count in self.shots:
                 for method in self.methods:
@@ -75,23 +83,24 @@ def evaluate(
     data: ImageData,
     build: Callable[[], ClipBackbone],
     *,
-    progress: Callable[[Iterator[Any], int], Iterator[Any]] | None = None,
+    progress: Callable[[Iterator[Run], int], Iterator[Run]] | None = None,
     gallery: Gallery | None = None,
 ) -> list[Row]:
     """Train and measure every method; splits are those of the source, or by subject.
 
     Args:
-        plan: what is compared.
-        data: the images; its own shots, classes and seed do not count.
-        build: makes a fresh backbone.
-        progress: shows how far it is, given the runs and their number.
-        gallery: keeps what figures show.
+        plan: the comparison.
+        data: the images. Its own shots, classes and seed are ignored.
+        build: builds a fresh backbone.
+        progress: wraps the iterator of runs to show progress; it also gets the number of runs.
+        gallery: collects what the figures show.
 
     Returns:
-        A row a run.
+        One row per run.
 
     Raises:
-        RecipeError: a class has too few subjects or images, or a side of base to novel one class.
+        RecipeError: a class has too few subjects or images, or there are fewer than four classes
+            for base to novel.
     """
     runs = list(plan.runs())
     shown = iter(runs) if progress is None else progress(iter(runs), len(runs))
@@ -105,7 +114,7 @@ def _run(
     gallery: Gallery | None,
     seed: int,
     count: int,
-    method: str,
+    name: str,
 ) -> Row:
     items = data.items()
     classes = sorted({item.label for item in items})
@@ -113,59 +122,57 @@ def _run(
     parts = deal(items, seed=seed)
     given = draw(_only(parts["train"], base), count, seed=seed)
     image, label = _tensors(data, given, base)
-    chosen = arm(method, backbone, plan.settings)
-    chosen.fit(Shots(image, label, base, plan.experts), seed)
-    row: Row = {"method": method, "shots": count, "seed": seed}
-    if method == "zero_shot":
-        row["shots"] = 0
+    method = make_method(name, backbone, plan.settings)
+    method.fit(Shots(image, label, base, plan.experts), seed)
+    row: Row = {"method": name, "shots": 0 if name == "zero_shot" else count, "seed": seed}
     test = _only(parts["test"], base)
-    measured, answers = _measured(plan, chosen, data, test, base)
-    row |= measured
+    measures, answers = _measure(plan, method, data, test, base)
+    row |= measures
     if gallery is not None:
         gallery.take(row, backbone, answers, data.tensor(test[0])[None])
-    row["trainable"] = chosen.trainable()
+    row["trainable"] = method.trainable()
     if novel:
-        row["novel"] = _answers(chosen, data, _only(parts["test"], novel), novel)[0].accuracy()
+        row["novel"] = _answers(method, data, _only(parts["test"], novel), novel)[0].accuracy()
         row["harmonic"] = harmonic_mean(row["accuracy"], row["novel"])
     return row
 
 
-def _measured(
-    plan: Plan, chosen: Arm, data: ImageData, items: list[Item], classes: list[str]
+def _measure(
+    plan: Plan, method: Method, data: ImageData, items: list[Item], classes: list[str]
 ) -> tuple[Row, Answers]:
-    """Accuracy and calibration with every method's wording, and accuracy with the others."""
+    """Return accuracy and calibration with the training template, and accuracy with others."""
     families = list(WORDINGS)
     texts = [worded(family, classes, plan.others) for family in families]
-    answers = _answers(chosen, data, items, classes, texts)
+    answers = _answers(method, data, items, classes, texts)
     by_wording = {f: a.accuracy() for f, a in zip(families, answers, strict=True)}
     first = answers[0]
-    others = [by_wording[family] for family in UNSEEN]
+    unseen = [by_wording[family] for family in UNSEEN]
     row = {
         "accuracy": first.accuracy(),
         "ece": calibration_error(first.probabilities, first.label),
-        "wording_mean": float(np.mean(others)),
-        "wording_worst": min(others),
-        "wording_spread": float(np.std(others)),
+        "wording_mean": float(np.mean(unseen)),
+        "wording_worst": min(unseen),
+        "wording_spread": float(np.std(unseen)),
         **{f"wording_{family}": by_wording[family] for family in families[1:]},
     }
     return row, first
 
 
 def _answers(
-    chosen: Arm,
+    method: Method,
     data: ImageData,
     items: list[Item],
     classes: list[str],
     texts: Sequence[Sequence[str]] | None = None,
 ) -> list[Answers]:
-    """Predictions for each list of prompts."""
+    """Return the predictions for each list of prompts."""
     image, label = _tensors(data, items, classes)
-    features = [chosen.features(part) for part in image.split(AT_ONCE)]
-    found = []
+    features = [method.features(part) for part in image.split(BATCH)]
+    answers = []
     for prompts in texts or [[f"{TEMPLATE} {name}" for name in classes]]:
-        parts = [chosen.probabilities(part, prompts, classes) for part in features]
-        found.append(Answers(torch.cat(parts).cpu(), label))
-    return found
+        parts = [method.probabilities(part, prompts, classes) for part in features]
+        answers.append(Answers(torch.cat(parts).cpu(), label))
+    return answers
 
 
 def _only(items: Sequence[Item], classes: Sequence[str]) -> list[Item]:
@@ -182,49 +189,54 @@ COLUMNS = ("accuracy", "wording_mean", "wording_worst", "wording_spread", "ece",
 
 
 def summary(rows: Sequence[Row]) -> list[Row]:
-    """Mean and standard deviation over seeds, a row for each method and K."""
+    """Return the mean and standard deviation over seeds, one row per method and K."""
     keys = dict.fromkeys((row["shots"], row["method"]) for row in rows)
-    found = []
+    lines = []
     for count, method in sorted(keys, key=lambda key: (key[0], METHODS.index(key[1]))):
         mine = [row for row in rows if (row["shots"], row["method"]) == (count, method)]
         line: Row = {"shots": count, "method": method, "trainable": mine[0]["trainable"]}
         for column in (c for c in COLUMNS if c in mine[0]):
             values = [row[column] for row in mine]
             line[column], line[f"{column}_std"] = float(np.mean(values)), float(np.std(values))
-        found.append(line)
-    return found
+        lines.append(line)
+    return lines
 
 
-def text(rows: Sequence[Row]) -> str:
-    """The summary as a table for a terminal."""
+def print_summary(rows: Sequence[Row]) -> None:
+    """Print the summary as a table, with notes on how it was computed."""
     lines = summary(rows)
     columns = [column for column in COLUMNS if column in lines[0]]
-    head = f"{'shots':>5} {'method':<20}{'trainable':>10}" + "".join(f"{c:>17}" for c in columns)
-    table = [head]
-    for line in lines:
-        cells = [f"{line[c]:.3f} +- {line[f'{c}_std']:.3f}" for c in columns]
-        start = f"{line['shots']:>5} {line['method']:<20}{line['trainable']:>10,}"
-        table.append(start + "".join(f"{cell:>17}" for cell in cells))
+    table = [
+        [
+            line["shots"],
+            line["method"],
+            f"{line['trainable']:,}",
+            *(f"{line[c]:.3f} +- {line[f'{c}_std']:.3f}" for c in columns),
+        ]
+        for line in lines
+    ]
+    head = ["shots", "method", "trainable", *columns]
+    print_table(head, table, numeric=[name for name in head if name != "method"])
     seeds = len({row["seed"] for row in rows})
-    table.append(f"mean +- standard deviation over {seeds} seeds; splits by subject")
+    print(f"mean +- standard deviation over {seeds} seeds; splits by subject")
     if "harmonic" in columns:
-        table.append(f"harmonic: {HARMONIC}")
-    return "\n".join(table)
+        print(f"harmonic: {HARMONIC}")
 
 
 def write(
-    rows: Sequence[Row], folder: Path, *, overwrite: bool, gallery: Gallery | None = None
+    rows: Sequence[Row], folder: str | Path, *, overwrite: bool, gallery: Gallery | None = None
 ) -> None:
-    """Write `results.csv`, and figures as `.png`, into a folder.
+    """Write `results.csv` and the figures, as PNG files, into a folder.
 
     Args:
-        rows: of all runs.
+        rows: the rows of all runs.
         folder: where to write.
-        overwrite: replace files that are there.
-        gallery: what the figures show beside the rows; without it there are fewer.
+        overwrite: replace existing files.
+        gallery: what was collected for the figures; without it there are fewer figures.
 
     Raises:
         OutputExistsError: a file exists and `overwrite` is false.
+        WriteError: the folder cannot be written.
     """
     folder = Path(folder)
     columns = list(dict.fromkeys(key for row in rows for key in row))

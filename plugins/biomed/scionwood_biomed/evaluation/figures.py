@@ -1,4 +1,4 @@
-"""Figures: reliability, accuracy over shots, and where the fused tokens look."""
+"""Figures: reliability, accuracy over shots, accuracy by wording, and attention maps."""
 
 from __future__ import annotations
 
@@ -15,49 +15,49 @@ from scionwood_biomed.adapters.dual_anchor.layers import PromptLayer
 from scionwood_biomed.evaluation.metrics import calibration_error, reliability
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
-"""Told apart by the colour blind too (Okabe and Ito)."""
+"""Safe for colour-blind readers (Okabe and Ito)."""
 
 PANELS = 5
-"""Reliability diagrams in a row."""
+"""Reliability diagrams per row."""
 
 
 def reliability_diagram(probabilities: Tensor, label: Tensor) -> Figure:
-    """How often predictions of a confidence are right, and how many there are.
+    """Draw accuracy over confidence, and the number of predictions in each bin.
 
     Args:
         probabilities: (image, class).
         label: (image,) int64.
     """
-    found = reliability(probabilities, label)
-    edges = np.linspace(0, 1, len(found.images) + 1)
+    binned = reliability(probabilities, label)
+    edges = np.linspace(0, 1, len(binned.images) + 1)
     figure = Figure(figsize=(4.2, 4.6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    above.bar(edges[:-1], found.accuracy.nan_to_num(0).numpy(), 1 / len(found.images), align="edge",
+    above.bar(edges[:-1], binned.accuracy.nan_to_num(0).numpy(), 1 / len(edges[:-1]), align="edge",
               color=COLOURS[5], edgecolor="white")  # fmt: skip
     above.plot([0, 1], [0, 1], color="0.4", linestyle="--", label="calibrated")
     above.set(ylabel="accuracy", ylim=(0, 1), xlim=(0, 1))
     above.set_title(f"expected calibration error {calibration_error(probabilities, label):.3f}")
     above.legend()
-    below.bar(edges[:-1], found.images.numpy(), 1 / len(found.images), align="edge", color="0.6",
+    below.bar(edges[:-1], binned.images.numpy(), 1 / len(edges[:-1]), align="edge", color="0.6",
               edgecolor="white")  # fmt: skip
     below.set(xlabel="confidence", ylabel="images")
     return figure
 
 
 def reliability_diagrams(answers: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
-    """Accuracy over confidence of several methods, each with its calibration error.
+    """Draw accuracy over confidence for several methods, each with its calibration error.
 
     Args:
-        answers: method -> (image, class) probabilities and (image,) int64 labels.
+        answers: by method, (image, class) probabilities and (image,) int64 labels.
     """
     rows = -(-len(answers) // PANELS)
     figure = Figure(figsize=(2.2 * PANELS, 2.4 * rows), layout="constrained")
     panels = figure.subplots(rows, PANELS, sharex=True, sharey=True, squeeze=False).ravel()
     for panel, (method, (probabilities, label)) in zip(panels, answers.items(), strict=False):
-        found = reliability(probabilities, label)
-        width = 1 / len(found.images)
-        edges = np.linspace(0, 1, len(found.images) + 1)[:-1]
-        panel.bar(edges, found.accuracy.nan_to_num(0).numpy(), width, align="edge",
+        binned = reliability(probabilities, label)
+        width = 1 / len(binned.images)
+        edges = np.linspace(0, 1, len(binned.images) + 1)[:-1]
+        panel.bar(edges, binned.accuracy.nan_to_num(0).numpy(), width, align="edge",
                   color=COLOURS[5], edgecolor="white")  # fmt: skip
         panel.plot([0, 1], [0, 1], color="0.4", linestyle="--")
         error = calibration_error(probabilities, label)
@@ -72,11 +72,11 @@ def reliability_diagrams(answers: Mapping[str, tuple[Tensor, Tensor]]) -> Figure
 
 
 def wordings(accuracy: Mapping[str, Mapping[str, float]], shots: int) -> Figure:
-    """A table of accuracies by method and wording; the worst wording of a method is framed.
+    """Draw a table of accuracies by method and wording; each method's worst wording is framed.
 
     Args:
-        accuracy: method -> family -> 0 to 1.
-        shots: K, for the title.
+        accuracy: accuracy from 0 to 1, by method and family of wordings.
+        shots: K, shown in the title.
     """
     methods, families = list(accuracy), list(next(iter(accuracy.values())))
     values = np.array([[accuracy[method][family] for family in families] for method in methods])
@@ -100,10 +100,10 @@ def wordings(accuracy: Mapping[str, Mapping[str, float]], shots: int) -> Figure:
 
 
 def over_shots(results: Mapping[str, Mapping[int, Sequence[float]]]) -> Figure:
-    """Accuracy over shots, the mean and the standard deviation over seeds.
+    """Draw accuracy over shots, with the mean and the standard deviation over seeds.
 
     Args:
-        results: method -> K -> accuracies, one a seed.
+        results: accuracies by method and K, one per seed.
     """
     figure = Figure(figsize=(5.4, 3.8), layout="constrained")
     axes = figure.subplots()
@@ -118,18 +118,18 @@ def over_shots(results: Mapping[str, Mapping[int, Sequence[float]]]) -> Figure:
     axes.set_xscale("log", base=2)
     ticks = sorted({k for by_shots in results.values() for k in by_shots})
     axes.set_xticks(ticks, [str(k) for k in ticks])
-    axes.set(xlabel="shots of each class", ylabel="accuracy")
+    axes.set(xlabel="shots per class", ylabel="accuracy")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     return figure
 
 
 def attention_map(image: Tensor, weights: Tensor) -> Figure:
-    """An image, and how much the text context looks at each part of it.
+    """Draw an image beside the attention of the text context to its patches.
 
     Args:
         image: (3, row, column), 0 to 1.
-        weights: (patch,), of a square of patches, row by row.
+        weights: (patch,), attention to a square grid of patches in row-major order.
     """
     side = round(len(weights) ** 0.5)
     rows, columns = image.shape[-2:]
@@ -150,9 +150,14 @@ def attention_map(image: Tensor, weights: Tensor) -> Figure:
 
 @torch.no_grad()
 def fused_attention(backbone: Any, image: Tensor) -> Tensor | None:
-    """(batch, patch), how much the fused text context looks at each patch in the last fusion.
+    """Return the attention of the text context to image patches in the last fusion.
 
-    None where the model has no fusion with a text.
+    Args:
+        backbone: the model with a dual-anchor adapter.
+        image: (batch, 3, size, size), 0 to 1.
+
+    Returns:
+        (batch, patch), or `None` if the model does not fuse images with a text.
     """
     fusions = [
         fusion
@@ -171,16 +176,21 @@ def fused_attention(backbone: Any, image: Tensor) -> Tensor | None:
         backbone.image_features(image)
     finally:
         hook.remove()
-    found = seen[-1].mean(1)
-    patches = int(found.shape[-1] ** 0.5) ** 2
-    return found[:, found.shape[-1] - patches :]  # without class and register tokens
+    attention = seen[-1].mean(1)
+    patches = int(attention.shape[-1] ** 0.5) ** 2
+    return attention[:, attention.shape[-1] - patches :]  # without class and register tokens
 
 
 @torch.no_grad()
 def of_batch(task: Any, batch: dict[str, Any]) -> dict[str, Figure]:
-    """The reliability of a batch, and the attention on its first image where there is a fusion."""
+    """Draw the reliability of a batch, and the attention on its first image if there is a fusion.
+
+    Args:
+        task: the task `biomed/few_shot`.
+        batch: `image`, `label` and `classes`; see `FewShot`.
+    """
     figures = {"reliability": reliability_diagram(task.predict(batch), batch["label"])}
-    found = fused_attention(task.backbone, batch["image"][:1])
-    if found is not None:
-        figures["attention"] = attention_map(batch["image"][0], found[0])
+    attention = fused_attention(task.backbone, batch["image"][:1])
+    if attention is not None:
+        figures["attention"] = attention_map(batch["image"][0], attention[0])
     return figures

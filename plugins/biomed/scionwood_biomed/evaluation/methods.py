@@ -1,4 +1,4 @@
-"""Ways to adapt a frozen two-tower model to few shots, all with one set of hyper-parameters."""
+"""Methods that adapt a frozen two-tower model to few shots, with one set of hyper-parameters."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from scionwood import attach, parameter_groups
 from scionwood_biomed.adapters.dual_anchor.kept import towards
 from scionwood_biomed.evaluation.cocoop import ConditionalContext
 from scionwood_biomed.evaluation.linear_probe import linear_probe
-from scionwood_biomed.evaluation.settings import ADAPTED, Recipe, Settings
-from scionwood_biomed.model.model import ClipBackbone
+from scionwood_biomed.evaluation.settings import VARIANTS, AdapterVariant, Settings
+from scionwood_biomed.model.towers import ClipBackbone
 from scionwood_biomed.tasks.anchors import Prompts
 from scionwood_biomed.tasks.few_shot import FewShot, prompts
 from scionwood_biomed.tasks.wording import TEMPLATE
@@ -22,13 +22,13 @@ from scionwood_biomed.tasks.wording import TEMPLATE
 
 @final
 class Shots(NamedTuple):
-    """What a method may learn from.
+    """The training data of a method.
 
     Attributes:
         image: (image, 3, size, size) float32, 0 to 1.
         label: (image,) int64.
-        classes: names.
-        experts: sentences by class, or None.
+        classes: class names.
+        experts: expert sentences by class, or `None`.
     """
 
     image: Tensor
@@ -37,11 +37,11 @@ class Shots(NamedTuple):
     experts: Prompts | None = None
 
 
-class Arm(ABC):
-    """A method on one backbone of its own.
+class Method(ABC):
+    """A method of adaptation, applied to a backbone of its own.
 
     Args:
-        backbone: the frozen towers, changed in place.
+        backbone: the two-tower model, which is frozen and changed in place.
         settings: the hyper-parameters.
     """
 
@@ -50,50 +50,57 @@ class Arm(ABC):
 
     @abstractmethod
     def fit(self, shots: Shots, seed: int) -> None:
-        """Learn from shots."""
+        """Train on the shots."""
 
     @torch.no_grad()
     def features(self, image: Tensor) -> Tensor:
-        """(batch, feature) of images, which no text changes."""
+        """Return the image features (batch, feature), which do not depend on any text."""
         return self.backbone.image_features(image)
 
     @torch.no_grad()
     def probabilities(
         self, features: Tensor, texts: Sequence[str], classes: Sequence[str]
     ) -> Tensor:
-        """(batch, class), for features of images against a prompt of each class."""
+        """Return (batch, class), the class probabilities of images.
+
+        Args:
+            features: (batch, feature), from `features`.
+            texts: one prompt per class.
+            classes: class names.
+        """
         text = self.texts(texts, classes)
         return self.backbone.logits(features, text).softmax(-1)
 
     def texts(self, texts: Sequence[str], classes: Sequence[str]) -> Tensor:
-        """(class, feature) of prompts."""
+        """Return the text features (class, feature) of one prompt per class."""
         return self.backbone.text_features(self.backbone.tokenize(texts))
 
     def trainable(self) -> int:
-        """Trained parameters."""
+        """Return the number of trained parameters."""
         return 0
 
 
 @final
-class ZeroShot(Arm):
-    """The frozen towers."""
+class ZeroShot(Method):
+    """The frozen two-tower model."""
 
     def fit(self, shots: Shots, seed: int) -> None:
-        """Nothing is learned."""
+        """Do nothing: zero-shot classification has no training."""
 
 
 @final
-class LinearProbe(Arm):
-    """A softmax regression on image features that starts at the texts; prompts no longer matter.
+class LinearProbe(Method):
+    """A softmax regression on image features that starts at the text features of the classes.
 
-    Of other classes than those of its shots it knows nothing, and answers zero-shot.
+    After training, prompts no longer matter. Classes that differ from those of the shots are
+    classified zero-shot.
     """
 
     weight: Tensor | None = None
 
     @torch.no_grad()
     def fit(self, shots: Shots, seed: int) -> None:
-        """See `probe.linear_probe`."""
+        """Fit the regression; see `linear_probe`."""
         tower = self.backbone
         scale = tower.clip.logit_scale.exp()
         text = tower.text_features(tower.tokenize(prompts(TEMPLATE, shots.classes)))
@@ -104,61 +111,61 @@ class LinearProbe(Arm):
     def probabilities(
         self, features: Tensor, texts: Sequence[str], classes: Sequence[str]
     ) -> Tensor:
-        """See `Arm.probabilities`."""
+        """Return (batch, class); see `Method.probabilities`."""
         if self.weight is None or list(classes) != self.classes:
             return super().probabilities(features, texts, classes)
         return (features @ self.weight.T).softmax(-1)
 
     def trainable(self) -> int:
-        """Trained parameters."""
+        """Return the number of trained parameters."""
         return 0 if self.weight is None else self.weight.numel()
 
 
 @final
-class Adapted(Arm):
-    """An adapter and the task `biomed/few_shot`, trained in a plain loop.
+class Adapted(Method):
+    """An adapter trained with the losses of the task `biomed/few_shot`.
 
     Args:
-        backbone: the frozen towers, changed in place.
+        backbone: the two-tower model, which is frozen and changed in place.
         settings: the hyper-parameters.
-        recipe: what is special about the method.
+        variant: the adapter and its losses.
     """
 
-    def __init__(self, backbone: ClipBackbone, settings: Settings, recipe: Recipe) -> None:
+    def __init__(self, backbone: ClipBackbone, settings: Settings, variant: AdapterVariant) -> None:
         super().__init__(backbone, settings)
-        self.recipe = recipe
+        self.variant = variant
 
     def fit(self, shots: Shots, seed: int) -> None:
-        """Attach and train."""
+        """Attach the adapter and train it."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            config = self.recipe.config(self.settings)
-            self.model = attach(self.backbone, config, targets=self.recipe.targets)
-            self.task = FewShot(self.model, template=TEMPLATE, **self.recipe.options(self.settings))
+            config = self.variant.config(self.settings)
+            self.model = attach(self.backbone, config, targets=self.variant.targets)
+            self.task = FewShot(self.model, template=TEMPLATE, **self.variant.losses(self.settings))
             self.task.experts = shots.experts
             self.task.remember(shots.image, shots.label, len(shots.classes))
             self.task.train()
-            train(self.model, lambda b, _: self.task.losses(b)["loss"], shots, self.settings)
+            train(self.model, lambda batch: self.task.losses(batch)["loss"], shots, self.settings)
         self.task.eval()
-        if self.recipe.keeps:
+        if self.variant.keeps_anchors:
             self.kept = shots.classes
             self.anchors = self.task.settled(shots.image, shots.label, shots.classes)
 
     def texts(self, texts: Sequence[str], classes: Sequence[str]) -> Tensor:
-        """See `Arm.texts`; those of kept anchors are moved towards them."""
+        """Return the text features (class, feature), moved towards the kept anchors if any."""
         plain = super().texts(texts, classes)
-        if not self.recipe.keeps:
+        if not self.variant.keeps_anchors:
             return plain
         return towards(plain, classes, self.kept, self.anchors, self.settings.keep)
 
     def trainable(self) -> int:
-        """Trained parameters."""
+        """Return the number of trained parameters."""
         return sum(p.numel() for p in self.model.parameters() if p.requires_grad)
 
 
 @final
-class CoCoOp(Arm):
-    """CoOp with offsets that also depend on the image, through a small network."""
+class CoCoOp(Method):
+    """CoOp whose offsets also depend on the image, through a small network."""
 
     def fit(self, shots: Shots, seed: int) -> None:
         """Train the offsets and the network."""
@@ -167,7 +174,7 @@ class CoCoOp(Arm):
             self.context = ConditionalContext(self.backbone, TEMPLATE)
             texts = prompts(TEMPLATE, shots.classes)
 
-            def loss(batch: dict[str, Any], _: int) -> Tensor:
+            def loss(batch: dict[str, Any]) -> Tensor:
                 features = self.backbone.image_features(batch["image"])
                 logits = self.context.logits(self.backbone, features, texts)
                 return nn.functional.cross_entropy(logits, batch["label"])
@@ -180,11 +187,11 @@ class CoCoOp(Arm):
     def probabilities(
         self, features: Tensor, texts: Sequence[str], classes: Sequence[str]
     ) -> Tensor:
-        """See `Arm.probabilities`."""
+        """Return (batch, class); see `Method.probabilities`."""
         return self.context.logits(self.backbone, features, list(texts)).softmax(-1)
 
     def trainable(self) -> int:
-        """Trained parameters."""
+        """Return the number of trained parameters."""
         return sum(p.numel() for p in self.learned.parameters())
 
 
@@ -193,32 +200,42 @@ METHODS = ("zero_shot", "linear_probe", "single_template", "single_template_kept
            "dual_anchor", "dual_anchor_lora")  # fmt: skip
 
 
-def arm(method: str, backbone: ClipBackbone, settings: Settings) -> Arm:
-    """The method of that name, of `METHODS`, on a backbone."""
-    if method in ADAPTED:
-        return Adapted(backbone, settings, ADAPTED[method])
-    plain: dict[str, type[Arm]] = {
+def make_method(name: str, backbone: ClipBackbone, settings: Settings) -> Method:
+    """Build a method.
+
+    Args:
+        name: one of `METHODS`.
+        backbone: the two-tower model, which is frozen and changed in place.
+        settings: the hyper-parameters.
+    """
+    if name in VARIANTS:
+        return Adapted(backbone, settings, VARIANTS[name])
+    others: dict[str, type[Method]] = {
         "zero_shot": ZeroShot,
         "linear_probe": LinearProbe,
         "cocoop": CoCoOp,
     }
-    return plain[method](backbone, settings)
+    return others[name](backbone, settings)
 
 
 def train(
-    model: nn.Module,
-    loss: Callable[[dict[str, Any], int], Tensor],
-    shots: Shots,
-    settings: Settings,
+    model: nn.Module, loss: Callable[[dict[str, Any]], Tensor], shots: Shots, settings: Settings
 ) -> None:
-    """AdamW with half a cosine over random batches of the shots; gradients of norm 1 at most."""
+    """Train on random batches of the shots: AdamW, half a cosine, gradient norm at most 1.
+
+    Args:
+        model: the module whose parameters that require gradients are trained.
+        loss: returns the scalar loss of a batch with the keys `image`, `label` and `classes`.
+        shots: the training data.
+        settings: the hyper-parameters.
+    """
     groups = parameter_groups(model, settings.lr, settings.weight_decay)
     optimizer = torch.optim.AdamW(groups, lr=settings.lr, weight_decay=settings.weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(settings.steps, 1))
     trained = [p for p in model.parameters() if p.requires_grad]
-    for step, batch in enumerate(_batches(shots, settings)):
+    for batch in _batches(shots, settings):
         optimizer.zero_grad()
-        loss(batch, step).backward()  # type: ignore[no-untyped-call]
+        loss(batch).backward()
         nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         schedule.step()
@@ -229,7 +246,7 @@ def _batches(shots: Shots, settings: Settings) -> Iterator[dict[str, Any]]:
     for _ in range(settings.steps):
         if len(order) < min(settings.batch_size, len(shots.label)):
             order = torch.cat([order, torch.randperm(len(shots.label))])
-        at, order = order[: settings.batch_size], order[settings.batch_size :]
-        at = at.to(shots.image.device)
-        image, label = shots.image[at], shots.label[at]
+        chosen, order = order[: settings.batch_size], order[settings.batch_size :]
+        chosen = chosen.to(shots.image.device)
+        image, label = shots.image[chosen], shots.label[chosen]
         yield {"image": image, "label": label, "classes": shots.classes}

@@ -1,4 +1,4 @@
-"""How good predictions are, and how well they know it."""
+"""Calibration of predicted probabilities."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ BINS = 10
 
 @final
 class Reliability(NamedTuple):
-    """Predictions in bins of confidence.
+    """Predictions grouped by their confidence.
 
     Attributes:
-        confidence: (bin,), its mean; NaN where a bin is empty.
-        accuracy: (bin,), the share that is right.
-        images: (bin,), how many there are.
+        confidence: (bin,), mean confidence; NaN if the bin is empty.
+        accuracy: (bin,), share of correct predictions; NaN if the bin is empty.
+        images: (bin,), number of predictions.
     """
 
     confidence: Tensor
@@ -26,34 +26,34 @@ class Reliability(NamedTuple):
 
 
 def reliability(probabilities: Tensor, label: Tensor, bins: int = BINS) -> Reliability:
-    """How often predictions of a confidence are right.
+    """Group predictions into bins of confidence.
 
     Args:
         probabilities: (image, class).
         label: (image,) int64.
-        bins: of equal width from 0 to 1.
+        bins: number of bins of equal width from 0 to 1.
     """
     sure, answer = probabilities.detach().double().cpu().max(-1)
     right = (answer == label.cpu()).double()
-    where = (sure * bins).long().clamp(0, bins - 1)
-    count = torch.bincount(where, minlength=bins).double()
-    means = [torch.bincount(where, value, minlength=bins) / count for value in (sure, right)]
+    index = (sure * bins).long().clamp(0, bins - 1)
+    count = torch.bincount(index, minlength=bins).double()
+    means = [torch.bincount(index, value, minlength=bins) / count for value in (sure, right)]
     return Reliability(means[0], means[1], count)
 
 
 def calibration_error(probabilities: Tensor, label: Tensor, bins: int = BINS) -> float:
-    """Expected calibration error: the mean distance of confidence and accuracy over predictions.
+    """Return the expected calibration error: the mean gap between confidence and accuracy.
 
     Args:
         probabilities: (image, class).
         label: (image,) int64.
-        bins: of equal width from 0 to 1.
+        bins: number of bins of equal width from 0 to 1.
 
     Returns:
-        0 to 1.
+        A value from 0 to 1.
 
     Source: Naeini et al. 2015; Guo et al. 2017, arXiv:1706.04599, equation 3.
     """
-    found = reliability(probabilities, label, bins)
-    gaps = (found.confidence - found.accuracy).abs().nan_to_num(0.0)
-    return float((gaps * found.images).sum() / found.images.sum().clamp_min(1))
+    binned = reliability(probabilities, label, bins)
+    gaps = (binned.confidence - binned.accuracy).abs().nan_to_num(0.0)
+    return float((gaps * binned.images).sum() / binned.images.sum().clamp_min(1))

@@ -1,12 +1,12 @@
-"""The settings of all methods, and how the adapters among them differ."""
+"""The hyper-parameters that all methods share, and the variants of adapters among the methods."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, final
+from typing import TypedDict, final
 
-from peft import LoraConfig
+from peft import LoraConfig, PeftConfig
 
 from scionwood_biomed.adapters.dual_anchor.config import DualAnchorConfig
 from scionwood_biomed.tasks.wording import TEMPLATE
@@ -15,19 +15,20 @@ from scionwood_biomed.tasks.wording import TEMPLATE
 @final
 @dataclass(frozen=True)
 class Settings:
-    """The one set of hyper-parameters, for every method and data set.
+    """One set of hyper-parameters for every method and data set.
 
-    All but batch, decay and rank were chosen on training slices (`benchmarks/biomed_tuning.py`).
+    All values except batch size, weight decay and rank were chosen on training slices by
+    `benchmarks/biomed_tuning.py`.
 
     Attributes:
-        steps: of the optimizer.
-        batch_size: images a step.
-        lr: of AdamW, half a cosine down to zero.
-        weight_decay: decoupled.
-        rank: of LoRA.
-        varied: dual anchors learn under varied sentences, as prompt augmentation does.
-        anchors: of dual anchors, the weight of the low anchor, and half of that of the high one.
-        keep: the weight in inference of anchors that are kept.
+        steps: optimiser steps.
+        batch_size: images per step.
+        lr: initial learning rate of AdamW, which falls to zero along half a cosine.
+        weight_decay: decoupled weight decay.
+        rank: rank of LoRA.
+        varied: train dual anchors under varied sentences, as prompt augmentation does.
+        anchors: weight of the low anchor of dual anchors, and half the weight of the high anchor.
+        keep: weight of kept anchors during inference.
     """
 
     steps: int = 100
@@ -44,69 +45,84 @@ DEFAULTS = Settings()
 
 
 @final
+class Losses(TypedDict, total=False):
+    """Options of `FewShot` in which the adapter variants differ."""
+
+    expert_weight: float
+    low_weight: float
+    varied: bool
+
+
+@final
 @dataclass(frozen=True)
-class Recipe:
-    """How an adapter arm differs from the others.
+class AdapterVariant:
+    """One adapter method of the comparison.
 
     Attributes:
-        config: makes the adapter's options.
-        targets: a preset of the backbone.
-        options: makes those of `FewShot`.
-        keeps: the anchors of its classes steady its answers.
+        config: builds the configuration of the adapter.
+        targets: the backbone's preset of targeted modules.
+        losses: builds the options of `FewShot`.
+        keeps_anchors: whether the anchors of the classes take part in inference.
     """
 
-    config: Callable[[Settings], Any]
+    config: Callable[[Settings], PeftConfig]
     targets: str
-    options: Callable[[Settings], Mapping[str, Any]]
-    keeps: bool = False
+    losses: Callable[[Settings], Losses]
+    keeps_anchors: bool = False
 
 
-def _none(_: Settings) -> Mapping[str, Any]:
+def _plain(_: Settings) -> Losses:
     return {"expert_weight": 0.0, "low_weight": 0.0}
 
 
-def _pulled(_: Settings) -> Mapping[str, Any]:
+def _kgcoop(_: Settings) -> Losses:
     return {"expert_weight": 8.0, "low_weight": 0.0}
 
 
-def _augmented(settings: Settings) -> Mapping[str, Any]:
-    return {**_none(settings), "varied": True}
+def _augmented(settings: Settings) -> Losses:
+    return {**_plain(settings), "varied": True}
 
 
-def _anchored(settings: Settings) -> Mapping[str, Any]:
-    weights = {"expert_weight": 2 * settings.anchors, "low_weight": settings.anchors}
-    return {**weights, "varied": settings.varied}
+def _anchored(settings: Settings) -> Losses:
+    return {
+        "expert_weight": 2 * settings.anchors,
+        "low_weight": settings.anchors,
+        "varied": settings.varied,
+    }
 
 
-def _context(_: Settings) -> Any:
+def _context(_: Settings) -> PeftConfig:
     return DualAnchorConfig(prompts=0, fusion=[], template=TEMPLATE)
 
 
-def _lora(settings: Settings) -> Any:
+def _lora(settings: Settings) -> PeftConfig:
     return LoraConfig(r=settings.rank, lora_alpha=2 * settings.rank)
 
 
-def _dual(_: Settings) -> Any:
+def _dual(_: Settings) -> PeftConfig:
     return DualAnchorConfig(template=TEMPLATE)
 
 
-def _dual_lora(settings: Settings) -> Any:
+def _dual_lora(settings: Settings) -> PeftConfig:
     return DualAnchorConfig(template=TEMPLATE, rank=settings.rank)
 
 
-ADAPTED = {
-    "coop": Recipe(_context, "context", _none),
-    "kgcoop": Recipe(_context, "context", _pulled),
-    "lora": Recipe(_lora, "attention", _none),
-    "single_template": Recipe(_lora, "vision", _none),
-    "single_template_kept": Recipe(_lora, "vision", _none, keeps=True),
-    "prompt_augmentation": Recipe(_lora, "vision", _augmented),
-    "dual_anchor_loss": Recipe(_dual, "dual", _anchored),
-    "dual_anchor": Recipe(_dual, "dual", _anchored, keeps=True),
-    "dual_anchor_lora": Recipe(_dual_lora, "dual-lora", _anchored, keeps=True),
+VARIANTS = {
+    "coop": AdapterVariant(_context, "context", _plain),
+    "kgcoop": AdapterVariant(_context, "context", _kgcoop),
+    "lora": AdapterVariant(_lora, "attention", _plain),
+    "single_template": AdapterVariant(_lora, "vision", _plain),
+    "single_template_kept": AdapterVariant(_lora, "vision", _plain, keeps_anchors=True),
+    "prompt_augmentation": AdapterVariant(_lora, "vision", _augmented),
+    "dual_anchor_loss": AdapterVariant(_dual, "dual", _anchored),
+    "dual_anchor": AdapterVariant(_dual, "dual", _anchored, keeps_anchors=True),
+    "dual_anchor_lora": AdapterVariant(_dual_lora, "dual-lora", _anchored, keeps_anchors=True),
 }
-"""CoOp starts at the template's words; KgCoOp adds its pull, of the published weight, towards
-sentences that nobody trained; single template and prompt augmentation are LoRA on the vision tower
-whose texts stay frozen, under one sentence and under varied ones; dual anchors with LoRA update the
-projections of both towers too, in one adapter. Where anchors are kept they take part in inference;
-`dual_anchor_loss` has them in training only, as the paper does."""
+"""By name of the method: its adapter and losses.
+
+CoOp starts at the template's words. KgCoOp adds a pull towards plain sentences, with the published
+weight of 8. `single_template` and `prompt_augmentation` are LoRA on the vision tower with a frozen
+text tower; the first trains under one sentence, the second under varied ones. `dual_anchor_lora`
+also updates the projections of both towers, in one adapter. Methods that keep anchors use them
+during inference; `dual_anchor_loss` uses anchors in training only, as the paper does.
+"""

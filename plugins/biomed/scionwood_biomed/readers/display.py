@@ -1,8 +1,8 @@
-"""From modality units to what a radiologist sees: a VOI window, and black as black."""
+"""Convert modality units to displayed grey levels: VOI window and photometric inversion."""
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -10,25 +10,16 @@ from pydicom.pixels import apply_voi
 
 from scionwood import ReadError
 from scionwood_biomed.readers.dicom_file import frame_item
-
-Window = Literal["file", "range", "soft_tissue", "brain", "lung", "bone"]
-
-WINDOWS: dict[str, tuple[float, float]] = {
-    "soft_tissue": (40, 400),
-    "brain": (40, 80),
-    "lung": (-600, 1500),
-    "bone": (400, 1800),
-}
-"""Centre and width in HU, as radiology uses them on CT."""
+from scionwood_biomed.readers.windows import WINDOWS, Window
 
 
 def window_values(values: np.ndarray, center: float, width: float) -> np.ndarray:
     """Map `center - width / 2` to 0 and `center + width / 2` to 1, and clip.
 
     Args:
-        values: of any shape, in modality units.
-        center: of the window, in the same units.
-        width: of the window, above 0.
+        values: array of any shape, in modality units.
+        center: centre of the window, in the same units.
+        width: width of the window in the same units, above 0.
 
     Returns:
         float32, 0 to 1.
@@ -39,29 +30,29 @@ def window_values(values: np.ndarray, center: float, width: float) -> np.ndarray
     Source: the function LINEAR_EXACT of DICOM PS3.3 C.11.2.1.3.2.
     """
     if width <= 0:
-        raise ReadError(f"window width {width}", "it is above 0", "Choose another window")
+        raise ReadError(f"window width {width}", "it must be above 0", "Choose another window")
     return np.clip((values - center) / width + 0.5, 0, 1).astype(np.float32)
 
 
 def to_display(values: np.ndarray, header: Dataset, window: Window = "file") -> np.ndarray:
-    """Values as they are shown, 0 black to 1 white.
+    """Convert values to displayed grey levels, 0 is black and 1 is white.
 
     Args:
-        values: (..., row, column, channel), in modality units; RGB stays as it is.
-        header: of the file, as `DicomFile.header`.
-        window: a name of `WINDOWS` (CT only); `file`: the file's first window or VOI table, or the
-            range where it has none; `range`: from the least to the greatest value.
+        values: (..., row, column, channel), in modality units; RGB is returned unchanged.
+        header: header of the file, as in `DicomFile.header`.
+        window: a name of `WINDOWS` (CT only), `file` or `range`. `file` is the first window or the
+            VOI lookup table of the file, or the range of the values if the file has neither.
 
     Returns:
-        float32 of the same shape; MONOCHROME1, whose least value is white, is inverted last.
+        float32 of the same shape. MONOCHROME1, whose smallest value is white, is inverted last.
 
     Raises:
-        ReadError: a window in HU is asked of something else than CT.
+        ReadError: the window is unknown, or it is in HU and the image is not CT.
 
-    Source: the order of DICOM PS3.4 N.2: modality, VOI, presentation.
+    Source: DICOM PS3.4 N.2 for the order of modality, VOI and presentation transformations.
     """
     if window not in get_args(Window):
-        raise ReadError(f"window {window!r}", f"it is one of {', '.join(get_args(Window))}")
+        raise ReadError(f"window {window!r}", f"it must be one of {', '.join(get_args(Window))}")
     if values.shape[-1] == 3:
         return values.astype(np.float32)
     shown = _voi(values, header, window)
@@ -71,7 +62,8 @@ def to_display(values: np.ndarray, header: Dataset, window: Window = "file") -> 
 def _voi(values: np.ndarray, header: Dataset, window: Window) -> np.ndarray:
     if window in WINDOWS:
         if header.get("Modality") != "CT":
-            rule = f"it is in HU, and this is {header.get('Modality', 'of no stated modality')}"
+            modality = header.get("Modality", "an image that states no modality")
+            rule = f"it is in HU, and this is {modality}"
             raise ReadError(f"window {window!r}", rule, "Use 'file' or 'range'")
         return window_values(values, *WINDOWS[window])
     item = frame_item(header, 0, "FrameVOILUTSequence") or header

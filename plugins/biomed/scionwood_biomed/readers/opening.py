@@ -1,4 +1,4 @@
-"""Open a medical image with the reader of its format, and make pictures of it."""
+"""Open a medical image with the reader of its format, and turn it into pictures."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ import numpy as np
 from scionwood import ReadError
 from scionwood_biomed.readers.dicom import DicomReader
 from scionwood_biomed.readers.dicom_identity import burned_in
-from scionwood_biomed.readers.display import Window, to_display
+from scionwood_biomed.readers.display import to_display
 from scionwood_biomed.readers.nifti import NiftiReader
 from scionwood_biomed.readers.pictures import PictureReader
 from scionwood_biomed.readers.slides import SlideReader
 from scionwood_biomed.readers.tiff_tags import is_tiled
 from scionwood_biomed.readers.tissue import slices_with_tissue
+from scionwood_biomed.readers.windows import Window
 
 
 @final
 class _Stack(NamedTuple):
-    """A file as slices: (slice, row, column, channel) in its units, and what shows one of them."""
+    """A file as slices: (slice, row, column, channel) in its units, and how to display one."""
 
     values: np.ndarray
     show: Callable[[np.ndarray], np.ndarray]
@@ -35,14 +36,18 @@ READERS = (DicomReader, NiftiReader, PictureReader, SlideReader)
 SUFFIXES: tuple[str, ...] = tuple(
     dict.fromkeys(end for reader in READERS for end in reader.suffixes)
 )
-"""What is taken for an image in a folder."""
+"""File endings that count as images in a folder."""
 
 
 def subject_of(path: Path, salt: str = "") -> str | None:
-    """Whose image it is, where the file itself says so: a hash of DICOM's PatientID.
+    """Return the subject that a DICOM file states, as a keyed hash of PatientID; else `None`.
+
+    Args:
+        path: any file.
+        salt: key of the hash.
 
     Raises:
-        ReadError: it is a damaged DICOM file.
+        ReadError: the file is a damaged DICOM file.
     """
     if not path.name.lower().endswith(DicomReader.suffixes):
         return None
@@ -50,55 +55,56 @@ def subject_of(path: Path, salt: str = "") -> str | None:
 
 
 def is_slide(path: Path) -> bool:
-    """Whether a file is a whole slide: by its ending, and of a TIFF by its tiles."""
+    """Return whether a file is a whole slide, judged by its ending; a TIFF must be tiled."""
     name = path.name.lower()
     if name.endswith(PictureReader.suffixes):
         return name.endswith(SlideReader.suffixes) and is_tiled(path)
     return name.endswith(SlideReader.suffixes)
 
 
-def read_picture(path: Path, *, window: Window = "file") -> np.ndarray:
-    """One picture of an image file, as a model of pictures wants it.
+def read_picture(path: str | Path, *, window: Window = "file") -> np.ndarray:
+    """Read one picture from an image file, ready for a model of RGB pictures.
 
-    Of a volume it is the slice in the middle: of DICOM along the normal, of NIfTI the axial one,
-    seen from the feet, the patient's left on the right. Where text may be burned into the pixels,
-    as in ultrasound and secondary captures, a warning says so.
+    A volume gives its middle slice. For DICOM that is the middle along the normal of the slices.
+    For NIfTI it is the middle axial slice, seen from the feet with the patient's left on the right.
+    A warning is issued if text may be burned into the pixels, as in ultrasound and in secondary
+    captures.
 
     Args:
         path: a DICOM, NIfTI or picture file, or a folder of one DICOM series.
-        window: of CT, see `display.to_display`.
+        window: CT window; see `display.to_display`.
 
     Returns:
-        (row, column, 3) float32, 0 black to 1 white.
+        (row, column, 3) float32, 0 is black and 1 is white.
 
     Raises:
-        ReadError: the format is not known, or the file is damaged.
+        ReadError: the format is unknown, or the file is damaged.
     """
     stack = _stack(Path(path), window)
     return coloured(stack.show(stack.values[len(stack.values) // 2]))
 
 
 def read_views(
-    path: Path, *, window: Window = "file", mpp: float = 0.5, size: int = 224, most: int = 32
+    path: str | Path, *, window: Window = "file", mpp: float = 0.5, size: int = 224, most: int = 32
 ) -> Iterator[np.ndarray]:
-    """The pictures of an image file that an answer is made of.
+    """Read all the pictures of an image file that a classifier should see.
 
-    Of a volume they are its slices with tissue (see `tissue.slices_with_tissue`), each shown as in
-    `read_picture`; of a whole slide its tiles with tissue; if there are more than `most`, so many
-    of them at even distances. Of a picture it is the picture.
+    A volume gives its slices with tissue (see `tissue.slices_with_tissue`), each displayed as in
+    `read_picture`. A whole slide gives its tiles with tissue. If there are more than `most`, they
+    are sampled at even distances. A picture file gives that one picture.
 
     Args:
         path: a DICOM, NIfTI or picture file, a whole slide, or a folder of one DICOM series.
-        window: of CT, see `display.to_display`.
-        mpp: of slides, micrometres a pixel.
-        size: of slides, pixels a side of a tile.
-        most: the most pictures.
+        window: CT window; see `display.to_display`.
+        mpp: pixel size of slide tiles, in micrometres.
+        size: side of a slide tile in pixels.
+        most: maximum number of pictures.
 
     Yields:
-        (row, column, 3) float32, 0 black to 1 white.
+        (row, column, 3) float32, 0 is black and 1 is white.
 
     Raises:
-        ReadError: the format is not known, or the file is damaged.
+        ReadError: the format is unknown, or the file is damaged.
     """
     path = Path(path)
     if is_slide(path):
@@ -113,14 +119,14 @@ def read_views(
 
 
 def spread(count: int, most: int | None) -> list[int]:
-    """At most so many indices below `count`, at even distances; all of them for None."""
+    """Return at most `most` indices below `count`, evenly spaced; all of them for `None`."""
     if most is None or count <= most:
         return list(range(count))
     return [int(n) for n in (np.arange(most) + 0.5) * count / most]
 
 
 def coloured(values: np.ndarray) -> np.ndarray:
-    """(row, column, 1 or 3) to (row, column, 3)."""
+    """Repeat a grey channel: (row, column, 1 or 3) to (row, column, 3)."""
     return np.repeat(values, 3, -1) if values.shape[-1] == 1 else values
 
 
@@ -134,18 +140,19 @@ def _stack(path: Path, window: Window) -> _Stack:
     if name.endswith(PictureReader.suffixes):
         (record,) = PictureReader(path)
         return _Stack(record.data[None], lambda values: values, hounsfield=False)
-    raise ReadError(str(path), "no reader knows this ending", f"Use one of {', '.join(SUFFIXES)}")
+    remedy = f"Use one of {', '.join(SUFFIXES)}"
+    raise ReadError(str(path), "no reader knows this file ending", remedy)
 
 
 def _dicom(path: Path, window: Window) -> _Stack:
     reader = DicomReader(path)
     if len(reader) != 1:
-        rule = f"DICOM: it holds {len(reader)} series"
-        raise ReadError(str(path), rule, "Name the folder or file of one of them")
+        rule = f"DICOM: it holds {len(reader)} series, and one is expected"
+        raise ReadError(str(path), rule, "Give the folder or a file of one series")
     series = reader.series[0]
     risk = burned_in(series.first.header)
     if risk:
-        # Without the file's name, so that it is said once, and not once a file.
+        # The message omits the file's name, so that Python shows it once and not for every file.
         warnings.warn(f"{risk}: a network can read it, so look at the pixels", stacklevel=4)
     show = partial(to_display, header=series.first.header, window=window)
     return _Stack(reader.read(0).data, show, hounsfield=series.unit == "HU")

@@ -1,1 +1,1 @@
-"""Tasks: few-shot classification and the wording of its prompts."""
+"""The few-shot classification task, its anchors, and the wordings of its prompts."""

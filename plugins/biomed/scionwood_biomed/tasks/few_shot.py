@@ -1,11 +1,11 @@
-"""What is learned: the class of an image from its likeness to texts, from few shots."""
+"""Few-shot classification: an image gets the class whose text is most similar to it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, final
+from typing import TYPE_CHECKING, Any, Literal, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from scionwood import Task
 from scionwood_biomed.adapters.dual_anchor.kept import keep, keeps, steadied
+from scionwood_biomed.model.towers import ClipBackbone
 from scionwood_biomed.tasks.anchors import (
     Prompts,
     confidence,
@@ -27,46 +28,49 @@ if TYPE_CHECKING:
     import lightning as L
     from matplotlib.figure import Figure
 
-SEEN = 64
-"""Images at a time where prototypes are made."""
+BATCH = 64
+"""Images per forward pass when prototypes are computed."""
 
 Low = Literal["classname", "prototype", "both"]
 
 
 @final
 class FewShot(Task):
-    """Cross-entropy over the classes' texts, which two anchors hold in place.
+    """Cross-entropy over the similarities of images and class texts, regularised by two anchors.
 
-    The high anchor of a class is the mean of its expert prompts, the low one its bare name or the
-    mean of its training shots; all of them as the frozen towers see them. A step adds
-    `expert_weight E[w (1 - cos(t, high))] + low_weight E[w (1 - cos(t, low))]` over its images,
-    w = 1, or `1 - H / log C` of the prediction. Validation has no anchors. When a run is over, a
-    dual-anchor adapter keeps those of its classes (`settled`), and `predict` uses them.
+    The high anchor of a class is the mean text feature of its expert prompts. The low anchor is the
+    feature of its bare name, the mean image feature of its training shots, or both. Anchors are
+    computed by the frozen towers, without the adapter. A training step adds
+    `expert_weight E[w (1 - cos(t, high))] + low_weight E[w (1 - cos(t, low))]` over its images.
+    The weight w is 1, or `1 - H / log C` of the prediction if `adaptive`. Validation adds no
+    anchors. When a run ends, a dual-anchor adapter stores the anchors of its classes (`settled`),
+    and `predict` uses them.
 
     Shapes: a batch holds `image` (batch, 3, size, size) float32, `label` (batch,) int64 and
-        `classes`, the names; `texts` where they stand for the classes instead of template and name.
+        `classes`, the class names. The optional `texts`, one prompt per class, replaces the prompts
+        that are made of template and name.
 
-    Units: images from 0 black to 1 white; accuracy and calibration error from 0 to 1.
+    Units: images from 0 (black) to 1 (white); accuracy and calibration error from 0 to 1.
 
     Raises:
         ReadError: the file of expert prompts is damaged.
 
-    Source: a reconstruction of BiomedAP (arXiv:2605.15736), whose released code has neither
-        prototypes nor an entropy term and other weights for each data set; here they are fixed.
+    Source: a reconstruction of BiomedAP (arXiv:2605.15736). Its released code has neither
+        prototypes nor an entropy term, and other weights for each data set; here they are fixed.
 
     Args:
-        backbone: `biomed/clip`, its adapter attached.
-        template: the words before a class's name; those of the adapter.
-        experts: a file of expert prompts by class, JSON or CSV; null: four plain sentences.
-        expert_weight: of the high anchor.
-        low: what the low anchor is.
-        low_weight: of the low anchor.
-        adaptive: weigh anchors by the confidence of the prediction.
-        varied: in training, draw a class's sentence from the template's and the expert prompts.
+        backbone: `biomed/clip` with its adapter attached.
+        template: the words before a class name; use the template of the adapter.
+        experts: a file of expert prompts by class, JSON or CSV; `None` means four plain sentences.
+        expert_weight: weight of the high anchor.
+        low: the low anchor: the class name, the prototype of the shots, or both.
+        low_weight: weight of the low anchor.
+        adaptive: weight the anchors by the confidence of the prediction.
+        varied: in training, draw each class's sentence from the template and the expert prompts.
         lr: learning rate.
         weight_decay: decoupled weight decay.
-        warmup_steps: steps over which the rate rises from zero.
-        schedule: a constant rate, or half a cosine down to zero.
+        warmup_steps: optimiser steps over which the learning rate rises linearly from zero.
+        schedule: what follows: a constant rate, or half a cosine down to zero at the last step.
     """
 
     def __init__(
@@ -97,12 +101,12 @@ class FewShot(Task):
         self._frozen: dict[str, Tensor] = {}
 
     @property
-    def towers(self) -> Any:
-        """The backbone's own methods, which an adapter passes on."""
-        return self.backbone
+    def towers(self) -> ClipBackbone:
+        """The backbone; the wrapper of an adapter forwards its methods."""
+        return cast(ClipBackbone, self.backbone)
 
     def on_fit_start(self) -> None:
-        """See all training shots once, for the prototypes of the low anchor."""
+        """Compute the prototypes of the low anchor from all training shots."""
         self._frozen = {}
         data = getattr(self.trainer, "datamodule", None)
         if data is None or self.low == "classname" or self.low_weight == 0:
@@ -111,7 +115,7 @@ class FewShot(Task):
         self.remember(image, label, len(classes))
 
     def before_export(self, trainer: L.Trainer) -> None:
-        """Let the adapter keep the anchors of its classes."""
+        """Store the anchors of the classes in the adapter."""
         data = getattr(trainer, "datamodule", None)
         if data is not None and keeps(self.backbone):
             image, label, classes = _all_shots(data)
@@ -119,43 +123,43 @@ class FewShot(Task):
 
     @torch.no_grad()
     def settled(self, image: Tensor, label: Tensor, classes: Sequence[str]) -> Tensor:
-        """What an adapter keeps: the mean of both anchors, as the trained towers see them.
+        """Return the anchors that an adapter keeps: the mean of both, from the trained towers.
 
-        The high anchor is the mean of all sentences that stand for a class in training; the low one
-        is the mean of its images, or with `low: classname` its bare name. A class without images
-        has the high one alone.
+        The high anchor is the mean of all sentences of a class in training. The low anchor is the
+        mean of its images, or its bare name if `low` is `classname`. A class without images has the
+        high anchor alone.
 
         Args:
             image: (image, 3, size, size) float32, 0 to 1.
             label: (image,) int64.
-            classes: names.
+            classes: class names.
 
         Returns:
-            (class, feature) of length 1.
+            (class, feature) of unit length.
         """
         with _evaluating(self.backbone):
             high = mean_text(self.towers, self._every_sentence(classes))
             if self.low == "classname":
                 low = mean_text(self.towers, [[name] for name in classes])
             else:
-                parts = image.split(SEEN)
+                parts = image.split(BATCH)
                 seen = [self.towers.image_features(part.to(self.device)) for part in parts]
                 low, _ = prototypes(torch.cat(seen), label.to(self.device), len(classes))
         return F.normalize(high + low, dim=-1)
 
     def remember(self, image: Tensor, label: Tensor, classes: int) -> None:
-        """Take the prototypes of the low anchor from these shots.
+        """Compute and store the prototypes of the low anchor.
 
         Args:
             image: (image, 3, size, size) float32, 0 to 1.
             label: (image,) int64.
-            classes: their number.
+            classes: number of classes.
         """
-        parts = [self.frozen_features(part.to(self.device)) for part in image.split(SEEN)]
+        parts = [self.frozen_features(part.to(self.device)) for part in image.split(BATCH)]
         self._shots = prototypes(torch.cat(parts), label.to(self.device), classes)
 
     def losses(self, batch: dict[str, Any]) -> dict[str, Tensor]:
-        """The cross-entropy; in training with the anchors."""
+        """Return the cross-entropy; in training, also the anchor losses and their weighted sum."""
         image, text = self.features(batch)
         logits = self.towers.logits(image, text)
         loss = F.cross_entropy(logits, batch["label"])
@@ -166,32 +170,39 @@ class FewShot(Task):
         return {"loss": total, "classes": loss, "expert": high, "low": low}
 
     def metrics(self, batch: dict[str, Any]) -> dict[str, Tensor]:
-        """The share of right answers."""
+        """Return the accuracy of a batch."""
         right = self.predict(batch).argmax(-1) == batch["label"]
         return {"accuracy": right.float().mean()}
 
     def draw(self, batch: dict[str, Any]) -> dict[str, Figure]:
-        """The reliability of a batch's predictions, and where the fused tokens look."""
+        """Draw the reliability of a batch's predictions, and the attention of the text context."""
         from scionwood_biomed.evaluation.figures import of_batch
 
         return of_batch(self, batch)
 
     def predict(self, batch: dict[str, Any]) -> Tensor:
-        """(batch, class), probabilities."""
+        """Return the class probabilities, (batch, class)."""
         image, text = self.features(batch)
         text = steadied(self.backbone, batch["classes"], text)
         probabilities: Tensor = self.towers.logits(image, text).softmax(-1)
         return probabilities
 
     def features(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
-        """(batch, feature) of the images and (class, feature) of the texts, of length 1."""
+        """Return image features (batch, feature) and text features (class, feature), normalised."""
         texts = batch.get("texts") or self._sentences(batch["classes"])
         return self.towers.image_features(batch["image"]), self._text_features(texts)
 
     def anchors(
         self, batch: dict[str, Any], image: Tensor, text: Tensor, logits: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """How far the texts are from the high and the low anchor."""
+        """Return the losses of the high and the low anchor, two scalars.
+
+        Args:
+            batch: `label` and `classes`, and `image` if prototypes are computed from the batch.
+            image: (batch, feature), of unit length.
+            text: (class, feature), of unit length.
+            logits: (batch, class).
+        """
         label, all_known = batch["label"], torch.ones(len(text), device=text.device)
         weight = confidence(logits) if self.adaptive else torch.ones_like(logits[:, 0])
         expert, plain = self._frozen_texts(tuple(batch["classes"]))
@@ -206,13 +217,12 @@ class FewShot(Task):
 
     @torch.no_grad()
     def frozen_features(self, image: Tensor) -> Tensor:
-        """(batch, feature) of the images, without the adapter."""
+        """Return the image features (batch, feature) without the adapter."""
         with _without_adapter(self.backbone):
-            features: Tensor = self.towers.image_features(image)
-        return features
+            return self.towers.image_features(image)
 
     def _frozen_texts(self, classes: tuple[str, ...]) -> tuple[Tensor, Tensor]:
-        """(class, feature) of the expert prompts and of the bare names, without the adapter."""
+        """Return the (class, feature) anchors of expert prompts and bare names, no adapter."""
         if classes not in self._texts:
             with _without_adapter(self.backbone):
                 expert = mean_text(self.towers, prompts_of(classes, self.experts))
@@ -222,18 +232,17 @@ class FewShot(Task):
         return expert.to(self.device), plain.to(self.device)
 
     def _text_features(self, texts: Sequence[str]) -> Tensor:
-        """(text, feature); in training once for each text, where the text tower is frozen."""
-        if not self.training or _texts_move(self.backbone):
-            features: Tensor = self.towers.text_features(self.towers.tokenize(texts))
-            return features
+        """Return (text, feature); in training a frozen text tower computes each text once."""
+        if not self.training or _trains_text(self.backbone):
+            return self.towers.text_features(self.towers.tokenize(texts))
         if new := [text for text in dict.fromkeys(texts) if text not in self._frozen]:
             with torch.no_grad(), _evaluating(self.backbone):
-                found = self.towers.text_features(self.towers.tokenize(new))
-            self._frozen |= dict(zip(new, found, strict=True))
+                features = self.towers.text_features(self.towers.tokenize(new))
+            self._frozen |= dict(zip(new, features, strict=True))
         return torch.stack([self._frozen[text] for text in texts])
 
     def _sentences(self, classes: Sequence[str]) -> list[str]:
-        """What stands for each class in a step."""
+        """Return the sentence of each class for one step."""
         plain = prompts(self.template, classes)
         if not (self.training and self.varied):
             return plain
@@ -241,37 +250,39 @@ class FewShot(Task):
         return [own[int(torch.randint(len(own), ()))] for own in sentences]
 
     def _every_sentence(self, classes: Sequence[str]) -> list[list[str]]:
-        """For each class the template's sentence and the expert prompts."""
+        """Return the template's sentence and the expert prompts of each class."""
         plain, experts = prompts(self.template, classes), prompts_of(classes, self.experts)
         return [[one, *more] for one, more in zip(plain, experts, strict=True)]
 
     def _prototypes(self, batch: dict[str, Any], image: Tensor) -> tuple[Tensor, Tensor]:
-        """Those of all shots; outside a run, or where the projection trains, of the batch."""
-        if self._shots is not None and not self._moves:
+        """Return the prototypes of all shots; of the batch if none are stored or they change."""
+        trains = self._trains_projection
+        if self._shots is not None and not trains:
             return self._shots
-        features = image.detach() if self._moves else self.frozen_features(batch["image"])
+        features = image.detach() if trains else self.frozen_features(batch["image"])
         return prototypes(features, batch["label"], len(batch["classes"]))
 
     @property
-    def _moves(self) -> bool:
-        """Whether the space of image features moves, so that earlier prototypes mean nothing."""
+    def _trains_projection(self) -> bool:
+        """Whether the space of image features changes, so that stored prototypes are stale."""
         return bool(self.towers.head)
 
 
 def _all_shots(data: Any) -> tuple[Tensor, Tensor, list[str]]:
-    """Images, labels and names of classes of the training split."""
+    """Return images, labels and class names of the training split."""
     batches = list(data.train_dataloader())
     image, label = (torch.cat([batch[key] for batch in batches]) for key in ("image", "label"))
     return image, label, list(batches[0]["classes"])
 
 
 def prompts(template: str, classes: Sequence[str]) -> list[str]:
-    """What stands for each class: the template's words and its name."""
+    """Return one prompt per class: the template's words and the class name."""
     return [f"{template} {name}".strip() for name in classes]
 
 
 @contextmanager
 def _without_adapter(backbone: Any) -> Iterator[None]:
+    """Disable the adapter, if there is one, and switch to evaluation mode."""
     if not hasattr(backbone, "disable_adapter"):
         yield
         return
@@ -281,7 +292,7 @@ def _without_adapter(backbone: Any) -> Iterator[None]:
 
 @contextmanager
 def _evaluating(backbone: nn.Module) -> Iterator[None]:
-    """Every module, and then each in its mode of before: frozen norms stay in evaluation."""
+    """Switch all modules to evaluation mode, then restore the previous mode of each."""
     modes = [(module, module.training) for module in backbone.modules()]
     backbone.eval()
     try:
@@ -291,7 +302,7 @@ def _evaluating(backbone: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-def _texts_move(backbone: nn.Module) -> bool:
-    """Whether something beside the vision tower trains."""
+def _trains_text(backbone: nn.Module) -> bool:
+    """Return whether parameters outside the vision tower are trained."""
     named = backbone.named_parameters()
     return any(p.requires_grad and ".visual." not in name for name, p in named)

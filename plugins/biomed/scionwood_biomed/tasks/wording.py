@@ -1,4 +1,4 @@
-"""The same class in other words: how much an answer hangs on the wording of its prompt."""
+"""Other wordings of the same class, to measure how much an answer depends on its prompt."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from scionwood_biomed.tasks.anchors import PLAIN
 TEMPLATE = "a photo of a"
 
 SEEN = (f"{TEMPLATE} {{}}", *PLAIN)
-"""The sentences that a method may see in training; the first one is every method's."""
+"""The sentences that a method may see in training. Every method sees the first one."""
 
-Others = Mapping[str, Mapping[str, str]]
-"""By family, `synonym` or `abbreviation`: other names of classes."""
+OtherNames = Mapping[str, Mapping[str, str]]
+"""Other names of classes by family (`synonym` or `abbreviation`) and by class name."""
 
 
 def _typo(name: str) -> str:
-    """Two letters of every word of four or more change places."""
+    """Swap the second and third letter of every word of four letters or more."""
     words = [w[:1] + w[2] + w[1] + w[3:] if len(w) > 3 else w for w in name.split()]
     return " ".join(words)
 
 
 def _short(name: str) -> str:
-    """The first three letters of every word."""
+    """Keep the first three letters of every word."""
     return " ".join(word[:3] for word in name.split())
 
 
@@ -34,24 +34,24 @@ UNSEEN: Mapping[str, Callable[[str], str]] = {
     "synonym": lambda name: f"a picture showing {name}",
     "empty": lambda name: name,
 }
-"""By family: the prompt of a class, as no method was trained with it."""
+"""By family: how a class name becomes a prompt that no method was trained with."""
 
 WORDINGS: Mapping[str, Callable[[str], str]] = {
     "template": SEEN[0].format,
     **{f"sentence_{at}": sentence.format for at, sentence in enumerate(SEEN[1:], start=1)},
     **UNSEEN,
 }
-"""By family: the prompt of a class, those of training first."""
+"""By family: how a class name becomes a prompt. The wordings of training come first."""
 
 
-def worded(family: str, classes: Sequence[str], others: Others | None = None) -> list[str]:
-    """The prompts of classes in a family of wordings.
+def worded(family: str, classes: Sequence[str], others: OtherNames | None = None) -> list[str]:
+    """Return one prompt per class in a family of wordings.
 
     Args:
-        family: of `WORDINGS`.
-        classes: names.
-        others: other names of classes, which stand in `synonym` for the name, and in
-            `abbreviation` for its first letters.
+        family: a key of `WORDINGS`.
+        classes: class names.
+        others: other names of classes. In the family `synonym` they replace the class name, in
+            `abbreviation` they replace its first letters.
     """
     given = (others or {}).get(family, {})
     if family == "abbreviation":

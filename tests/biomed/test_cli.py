@@ -26,7 +26,7 @@ def test_a_copy_without_identity_passes_the_check_but_for_its_hashes(tmp_path, c
     target = tmp_path / "clean.dcm"
     assert main(["biomed", "deidentify", str(SMALL), str(target), "--salt", "secret"]) == 0
     capsys.readouterr()
-    assert main(["biomed", "deidentify-check", str(target), "--as-json"]) == 0
+    assert main(["biomed", "deidentify-check", str(target), "--json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)
     assert found["private"] == 0
     assert "InstitutionName" not in found["identity"]

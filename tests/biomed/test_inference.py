@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import logging
 import re
 
 import numpy as np
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file
 
 from scionwood import RecipeError, build, resolve
@@ -21,40 +17,9 @@ from scionwood_biomed.inference import NOTICE, Classifier
 from scionwood_biomed.readers.opening import read_picture, read_views
 from scionwood_biomed.readers.slides import SlideReader
 
-from .scans import BONE, air, body, write_cohort, write_series, write_slice, write_volume
+from .scans import BONE, PATIENTS, air, body, write_series, write_slice, write_volume
 
-PATIENTS = [f"MRN{7041100 + 13 * number}" for number in range(12)]
 SCAN = [air(), air(), *(body(BONE, radius=r) for r in (0.5, 0.7, 0.8, 0.8, 0.6)), air()]
-
-
-@pytest.fixture(scope="module")
-def cohort(tmp_path_factory):
-    return write_cohort(tmp_path_factory.mktemp("hospital"), PATIENTS)
-
-
-@pytest.fixture(scope="module")
-def run(cohort, tmp_path_factory):
-    """The folder of a run of two steps, and all that it said."""
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    recipe = yaml.safe_load(resolve("biomed/few_shot", []).dump())
-    recipe["data"] = {"name": "biomed/images", "source": str(cohort), "size": 64, "shots": 2}
-    recipe["data"]["window"] = "soft_tissue"
-    recipe["trainer"] = {"max_steps": 2, "accelerator": "cpu"}
-    recipe.pop("smoke", None)
-    path = folder.parent / "recipe.yaml"
-    path.write_text(yaml.safe_dump(recipe))
-    said = io.StringIO()
-    handler = logging.StreamHandler(said)
-    names = ("", "scionwood", "lightning", "lightning.pytorch", "lightning.fabric")
-    for name in names:
-        logging.getLogger(name).addHandler(handler)
-    try:
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            assert main(["fit", str(path), "--run-dir", str(folder)]) == 0
-    finally:
-        for name in names:
-            logging.getLogger(name).removeHandler(handler)
-    return folder, said.getvalue()
 
 
 def test_the_count_that_is_printed_and_on_the_card_is_the_sum_of_what_trains(run):
@@ -111,7 +76,7 @@ def test_no_batch_names_a_patient(cohort):
 
 def answer(capsys, *arguments):
     capsys.readouterr()
-    assert main(["biomed", "classify", *map(str, arguments), "--as-json"]) == 0
+    assert main(["biomed", "classify", *map(str, arguments), "--json"]) == 0
     return json.loads(capsys.readouterr().out)
 
 
@@ -184,7 +149,7 @@ def test_below_the_confidence_there_is_no_answer(run, tmp_path, capsys):
 
 
 def test_an_answer_needs_a_view(run):
-    with pytest.raises(ValueError, match="Give one"):
+    with pytest.raises(ValueError, match="at least one view"):
         Classifier(run[0]).classify([], 0.5)
 
 

@@ -11,7 +11,7 @@ from scionwood.testing.offline import offline
 from scionwood_biomed.adapters.dual_anchor.config import DualAnchorConfig
 from scionwood_biomed.backbones import clip
 
-from .towers import OPENAI, SIGLIP, write_model
+from .models import OPENAI, SIGLIP, write_model
 
 
 def test_a_folder_of_biomedclips_shape_loads_without_the_network(biomedclip, monkeypatch):

@@ -11,10 +11,10 @@ from PIL import Image
 from scionwood import OutputExistsError, RecipeError
 from scionwood.cli import main
 from scionwood_biomed.backbones import clip
-from scionwood_biomed.data.images import Images, Phantoms
-from scionwood_biomed.data.phantoms import CLASSES, phantom, phantom_items
+from scionwood_biomed.data.images import Images
+from scionwood_biomed.data.phantoms import CLASSES, Phantoms, phantom, phantom_items
 from scionwood_biomed.evaluation.audit import audit
-from scionwood_biomed.evaluation.compare import Plan, evaluate, summary, text, write
+from scionwood_biomed.evaluation.compare import Plan, evaluate, print_summary, summary, write
 from scionwood_biomed.evaluation.gallery import Gallery
 from scionwood_biomed.evaluation.linear_probe import linear_probe
 from scionwood_biomed.evaluation.methods import METHODS
@@ -56,11 +56,12 @@ def test_every_method_is_measured_on_every_seed(rows):
         assert 0 <= row["ece"] <= 1
 
 
-def test_the_harmonic_mean_is_taken_for_each_seed(rows):
+def test_the_harmonic_mean_is_taken_for_each_seed(rows, capsys):
     for row in rows:
         base, novel = row["accuracy"], row["novel"]
         assert row["harmonic"] == pytest.approx(2 * base * novel / max(base + novel, 1e-12))
-    assert "taken for each seed, then averaged" in text(rows)
+    print_summary(rows)
+    assert "taken for each seed, then averaged" in capsys.readouterr().out
 
 
 def test_the_table_has_mean_and_spread_over_seeds(rows):
@@ -115,12 +116,20 @@ def test_an_unknown_method_is_refused():
 
 
 def test_the_command_compares_methods(folder, tmp_path, capsys):
-    arguments = ["--source", str(folder), "--subject", r"(\d+)-", "--methods", '["zero_shot"]']
-    arguments += ["--shots", "[1]", "--seeds", "1", "--out", str(tmp_path / "out"), "--as-json"]
-    assert main(["biomed", "evaluate", *arguments]) == 0
-    (line,) = json.loads(capsys.readouterr().out)
+    paths = [str(folder), str(tmp_path / "new")]
+    options = ["--subject", r"(\d+)-", "--methods", '["zero_shot"]', "--shots", "[1]"]
+    options += ["--seeds", "1"]
+    assert main(["biomed", "evaluate", *paths, *options, "--json"]) == 0
+    captured = capsys.readouterr()
+    (line,) = json.loads(captured.out)
     assert line["method"] == "zero_shot"
-    assert (tmp_path / "out" / "results.csv").is_file()
+    assert (tmp_path / "new" / "results.csv").is_file()
+    former = ["--source", paths[0], "--out", str(tmp_path / "old"), "--as-json"]
+    assert main(["biomed", "evaluate", *former, *options]) == 0
+    renamed = capsys.readouterr()
+    assert json.loads(renamed.out) == [line]
+    assert "--as-json is now --json" in renamed.err
+    assert (tmp_path / "old" / "results.csv").is_file()
 
 
 def test_an_audit_shows_the_leak_of_splits_by_image(folder):
@@ -135,7 +144,7 @@ def test_an_audit_shows_the_leak_of_splits_by_image(folder):
 
 
 def test_audit_splits_prints_both_ways(folder, capsys):
-    arguments = [str(folder), "--subject", r"(\d+)-", "--as-json"]
+    arguments = [str(folder), "--subject", r"(\d+)-", "--json"]
     assert main(["biomed", "audit-splits", *arguments]) == 0
     assert json.loads(capsys.readouterr().out)["subjects"] == 24
 
@@ -143,7 +152,7 @@ def test_audit_splits_prints_both_ways(folder, capsys):
 def test_a_run_classifies_a_picture_and_abstains_below_a_confidence(folder, tmp_path, capsys):
     run = tmp_path / "run"
     small = ["--smoke", "--trainer.max_steps", "1", "--trainer.accelerator", "cpu"]
-    assert main(["fit", "biomed/few_shot", "--run-dir", str(run), *small]) == 0
+    assert main(["fit", "biomed/few_shot", "--run", str(run), *small]) == 0
     picture = next(folder.rglob("*.png"))
     capsys.readouterr()
     assert main(["biomed", "classify", str(picture), "--run", str(run), "--confidence", "0"]) == 0
@@ -157,8 +166,8 @@ def test_a_run_classifies_a_picture_and_abstains_below_a_confidence(folder, tmp_
 def test_the_probe_without_shots_of_weight_stays_at_the_texts():
     start = torch.eye(3)
     features = torch.tensor([[0.0, 1.0, 0.0]])
-    held = linear_probe(features, torch.tensor([0]), start, decay=1e6)
-    assert (held - start).abs().max() < 1e-5
+    fixed = linear_probe(features, torch.tensor([0]), start, decay=1e6)
+    assert (fixed - start).abs().max() < 1e-5
     free = linear_probe(features, torch.tensor([0]), start, decay=1e-3)
     assert (features @ free.T).argmax() == 0
 

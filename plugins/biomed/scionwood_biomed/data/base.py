@@ -1,0 +1,156 @@
+"""What every data component of this plugin shares: few shots per class, three splits by subject."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Literal, final
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from scionwood import DataLoader
+from scionwood_biomed.data.items import Item, labels
+from scionwood_biomed.data.splits import base_and_novel, deal, shots
+
+Side = Literal["all", "base", "novel"]
+
+
+class ImageData(L.LightningDataModule, ABC):
+    """Images of several classes, split so that each subject is in one split only.
+
+    Args:
+        shots: K, the number of training images per class; `None` means all of them.
+        classes: all classes, or only the base or the novel ones of a base-to-novel experiment.
+        size: side of an image in pixels; it must be the size that the backbone takes.
+        batch_size: images per batch.
+        seed: seed of the splits and of the shots.
+    """
+
+    def __init__(
+        self,
+        *,
+        shots: int | None = 16,
+        classes: Side = "all",
+        size: int = 224,
+        batch_size: int = 16,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.shots, self.side, self.size = shots, classes, size
+        self.batch_size, self.seed = batch_size, seed
+        self._splits: dict[str, list[Item]] = {}
+
+    @abstractmethod
+    def items(self) -> list[Item]:
+        """Return every image of the data set."""
+
+    @abstractmethod
+    def picture(self, item: Item) -> np.ndarray:
+        """Return the pixels of an image: (row, column, 3) float32 from 0 to 1, of any size."""
+
+    def splits(self) -> dict[str, list[Item]]:
+        """Return the images of `train`, `val` and `test`; `train` holds the shots only."""
+        if not self._splits:
+            splits = deal(self._chosen(), seed=self.seed)
+            if self.shots is not None:
+                splits["train"] = shots(splits["train"], self.shots, seed=self.seed)
+            self._splits = splits
+        return self._splits
+
+    def names(self) -> list[str]:
+        """Return the class names; the index of a name is the label in a batch."""
+        return labels(self._chosen())
+
+    def tensor(self, item: Item) -> Tensor:
+        """Return the image as (3, size, size) float32 from 0 to 1, resized and centre-cropped."""
+        return fitted(self.picture(item), self.size)
+
+    def digest(self, item: Item) -> bytes:
+        """Return a hash of the pixels, which equal images share."""
+        return hashlib.blake2b(self.picture(item).tobytes(), digest_size=16).digest()
+
+    def train_dataloader(self) -> DataLoader:
+        """Return batches of the shots, reshuffled every epoch."""
+        return self._loader("train", shuffle=True)
+
+    def val_dataloader(self) -> DataLoader:
+        """Return batches of the validation split."""
+        return self._loader("val")
+
+    def test_dataloader(self) -> DataLoader:
+        """Return batches of the test split."""
+        return self._loader("test")
+
+    def _chosen(self) -> list[Item]:
+        items = self.items()
+        if self.side == "all":
+            return items
+        base, novel = base_and_novel(labels(items))
+        wanted = base if self.side == "base" else novel
+        return [item for item in items if item.label in wanted]
+
+    def _loader(self, split: str, *, shuffle: bool = False) -> DataLoader:
+        names = self.names()
+        dataset = _Pictures(self, self.splits()[split], names)
+        return DataLoader(dataset, self.batch_size, shuffle, collate_fn=Collate(names))
+
+
+@final
+class Collate:
+    """Joins images to a batch with the keys `image`, `label` and `classes`.
+
+    Args:
+        classes: the class names.
+    """
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        self.classes = list(classes)
+
+    def __call__(self, pairs: Sequence[tuple[Tensor, int]]) -> dict[str, Any]:
+        """Return a batch of (3, size, size) images with their labels."""
+        images, numbers = zip(*pairs, strict=True)
+        return {
+            "image": torch.stack(images),
+            "label": torch.tensor(numbers),
+            "classes": self.classes,
+        }
+
+
+def fitted(picture: np.ndarray, size: int) -> Tensor:
+    """Resize the shorter side of a picture to `size` and crop the centre square.
+
+    Args:
+        picture: (row, column, 3) float32, 0 to 1.
+        size: side of the square in pixels.
+
+    Returns:
+        (3, size, size) float32, 0 to 1.
+    """
+    image = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]
+    rows, columns = image.shape[-2:]
+    scale = size / min(rows, columns)
+    shape = [max(size, round(rows * scale)), max(size, round(columns * scale))]
+    if shape != [rows, columns]:
+        image = F.interpolate(image, shape, mode="bicubic", antialias=True).clamp(0, 1)
+    top, left = (shape[0] - size) // 2, (shape[1] - size) // 2
+    return image[0, :, top : top + size, left : left + size].contiguous()
+
+
+@final
+class _Pictures(Dataset[tuple[Tensor, int]]):
+    def __init__(self, data: ImageData, items: list[Item], names: list[str]) -> None:
+        self.data, self.items = data, items
+        self.numbers = {name: number for number, name in enumerate(names)}
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        item = self.items[index]
+        return self.data.tensor(item), self.numbers[item.label]
