@@ -22,7 +22,7 @@ def read(path: Path) -> np.ndarray:
 
 
 def denoise(noisy: Path, clean: Path, run: Path, *options: str) -> int:
-    command = ["seismic", "denoise", str(noisy), str(clean), "--adapter", str(run), *options]
+    command = ["seismic", "denoise", str(noisy), str(clean), "--run", str(run), *options]
     return main(command)
 
 
@@ -41,8 +41,8 @@ def test_denoise_keeps_headers_and_dead_traces(
     assert qc.read_bytes().startswith(b"\x89PNG")
 
 
-def test_gathers_are_denoised_apart(segy: Write, gathers: np.ndarray, run: Path) -> None:
-    """A gather comes out the same whatever is beside it."""
+def test_gathers_are_denoised_independently(segy: Write, gathers: np.ndarray, run: Path) -> None:
+    """The result for a gather does not depend on the other gathers of the file."""
     pair, alone = segy(data=gathers * [[[1]], [[1e4]]]), segy("alone.sgy", data=gathers[:1])
     outputs = [path.with_name(f"{path.stem}_clean.sgy") for path in (pair, alone)]
     for path, output in zip((pair, alone), outputs, strict=True):
@@ -50,14 +50,14 @@ def test_gathers_are_denoised_apart(segy: Write, gathers: np.ndarray, run: Path)
     np.testing.assert_array_equal(read(outputs[0])[:24], read(outputs[1]))
 
 
-def test_a_file_without_live_traces_comes_back(segy: Write, run: Path) -> None:
+def test_copies_a_file_without_live_traces(segy: Write, run: Path) -> None:
     noisy = segy(data=np.zeros((1, 4, 40)))
     clean = noisy.with_name("clean.sgy")
     assert denoise(noisy, clean, run, "--qc", str(noisy.with_name("qc.png"))) == 0
     assert clean.read_bytes() == noisy.read_bytes()
 
 
-def test_outputs_that_exist_are_kept_unless_forced(
+def test_keeps_existing_outputs_without_force(
     segy: Write, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     noisy = segy()
@@ -82,7 +82,7 @@ def test_a_file_may_replace_itself(segy: Write, run: Path) -> None:
     assert noisy.read_bytes() == clean.read_bytes()
 
 
-def test_a_damaged_file_writes_nothing(
+def test_writes_nothing_for_a_damaged_file(
     segy: Write, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     noisy = segy()
@@ -92,7 +92,7 @@ def test_a_damaged_file_writes_nothing(
     assert not noisy.with_name("clean.sgy").exists()
 
 
-def test_a_full_disk_writes_nothing(
+def test_writes_nothing_on_a_full_disk(
     segy: Write, run: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     noisy = segy(data=np.ones((2, 100, 200)))
@@ -101,7 +101,7 @@ def test_a_full_disk_writes_nothing(
     assert list(small_disk.iterdir()) == []
 
 
-def test_an_adapter_of_another_base_is_refused(
+def test_refuses_an_adapter_of_another_base_model(
     segy: Write, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = shutil.copytree(run, tmp_path / "other")
@@ -113,7 +113,7 @@ def test_an_adapter_of_another_base_is_refused(
     assert not noisy.with_name("clean.sgy").exists()
 
 
-def test_a_folder_that_is_no_run_is_refused(
+def test_refuses_a_folder_that_is_not_a_run(
     segy: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     noisy = segy()
@@ -121,7 +121,7 @@ def test_a_folder_that_is_no_run_is_refused(
     assert "nowhere" in capsys.readouterr().err
 
 
-def test_tiles_that_cannot_blend_are_refused(
+def test_refuses_an_overlap_that_does_not_fit_the_tile(
     segy: Write, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     noisy = segy()
@@ -130,7 +130,7 @@ def test_tiles_that_cannot_blend_are_refused(
     assert "tile 64, overlap 40: tiles overlap by at least 1" in capsys.readouterr().err
 
 
-def test_a_device_that_is_not_there_is_refused(
+def test_refuses_a_device_that_does_not_exist(
     segy: Write, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     noisy = segy()
@@ -144,16 +144,16 @@ class TestSimulateAndCompare:
         return [str(tmp_path / name) for name in ("reference.sgy", "noisy.sgy", "clean.sgy")]
 
     def simulate(self, files: list[str], *options: str) -> int:
-        size = ["--n-gathers", "4", "--n-traces", "48", "--n-samples", "64"]
-        return main(["seismic", "simulate", files[1], "--reference", files[0], *size, *options])
+        size = ["--n", "4", "--n-traces", "48", "--n-samples", "64"]
+        return main(["seismic", "simulate", files[1], files[0], *size, *options])
 
-    def test_simulated_files_have_the_snr_asked_for(self, files: list[str]) -> None:
+    def test_simulated_files_have_the_requested_snr(self, files: list[str]) -> None:
         assert self.simulate(files, "--snr", "6", "--noise", "white,swell") == 0
         clean, noisy = read(Path(files[0])), read(Path(files[1]))
         ratio = 10 * np.log10((clean**2).sum() / ((noisy - clean) ** 2).sum())
         assert ratio == pytest.approx(6, abs=0.01)
 
-    def test_the_seed_decides(self, files: list[str]) -> None:
+    def test_the_seed_determines_the_files(self, files: list[str]) -> None:
         drawn = []
         for seed in ("0", "0", "1"):
             assert self.simulate(files, "--seed", seed, "--force") == 0
@@ -161,7 +161,7 @@ class TestSimulateAndCompare:
         np.testing.assert_array_equal(drawn[0], drawn[1])
         assert (drawn[0] != drawn[2]).any()
 
-    def test_neither_file_is_replaced_unasked(
+    def test_replaces_neither_file_without_force(
         self, files: list[str], capsys: pytest.CaptureFixture[str]
     ) -> None:
         Path(files[0]).write_text("mine")
@@ -169,27 +169,27 @@ class TestSimulateAndCompare:
         assert "reference.sgy: it exists already" in capsys.readouterr().err
         assert not Path(files[1]).exists()
 
-    def test_an_unknown_noise_is_refused(
+    def test_refuses_an_unknown_noise_class(
         self, files: list[str], capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert self.simulate(files, "--noise", "white,purple") == 2
         assert "noise: purple: one or more of white, band" in capsys.readouterr().err
 
-    def test_the_table_sets_ours_beside_the_others(
+    def test_the_table_compares_all_methods(
         self, files: list[str], run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         kinds = ["--noise", "white,swell"]
         assert self.simulate(files, *kinds) == 0
         assert denoise(Path(files[1]), Path(files[2]), run) == 0
-        figure = tmp_path / "figure.png"
+        figures = tmp_path / "figures"
         capsys.readouterr()
-        assert main(["seismic", "compare", *files, *kinds, "--figure", str(figure)]) == 0
+        assert main(["seismic", "compare", *files, *kinds, "--figures", str(figures)]) == 0
         table = capsys.readouterr().out
         for word in ("identity", "band-pass", "f-k", "f-x SSA", "white", "swell", "mean"):
             assert word in table
-        assert figure.read_bytes().startswith(b"\x89PNG")
+        assert (figures / "denoised.png").read_bytes().startswith(b"\x89PNG")
 
-    def test_files_that_do_not_belong_together_are_refused(
+    def test_refuses_files_of_different_simulations(
         self, files: list[str], segy: Write, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert self.simulate(files) == 0
@@ -197,7 +197,7 @@ class TestSimulateAndCompare:
         assert "(gathers, traces, samples) differ" in capsys.readouterr().err
 
 
-def test_the_lora_is_fitted_to_each_gather_where_that_is_asked_for(
+def test_adapts_the_lora_to_each_gather_on_request(
     segy: Write, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     noisy = segy()
@@ -221,7 +221,7 @@ def test_the_lora_is_fitted_to_each_gather_where_that_is_asked_for(
         (("--noise-window", "0.3:0.2"), "two times in s"),
     ],
 )
-def test_a_missing_or_senseless_noise_window_is_refused(
+def test_refuses_a_missing_or_invalid_noise_window(
     segy: Write, run: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], rule: str
 ) -> None:
     noisy = segy()
@@ -230,11 +230,28 @@ def test_a_missing_or_senseless_noise_window_is_refused(
     assert not noisy.with_name("out.sgy").exists()
 
 
-def test_simulated_gathers_may_begin_with_noise_alone(tmp_path: Path) -> None:
+def test_simulated_gathers_may_start_without_signal(tmp_path: Path) -> None:
     noisy, reference = tmp_path / "noisy.sgy", tmp_path / "reference.sgy"
-    command = ["seismic", "simulate", str(noisy), "--reference", str(reference), "--quiet", "0.02"]
-    size = ["--n-gathers", "2", "--n-traces", "16", "--n-samples", "32", "--noise", "scattered"]
+    command = ["seismic", "simulate", str(noisy), str(reference), "--quiet", "0.02"]
+    size = ["--n", "2", "--n-traces", "16", "--n-samples", "32", "--noise", "scattered"]
     assert main([*command, *size]) == 0
     assert not read(reference)[:, :10].any()
     assert read(reference)[:, 10:].any()
     assert read(noisy)[:, :10].all()
+
+
+def test_former_spellings_work_and_name_the_new_ones(
+    segy: Write, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noisy, reference, clean = (tmp_path / f"{name}.sgy" for name in ("noisy", "clean", "denoised"))
+    size = ["--n-gathers", "2", "--n-traces", "32", "--n-samples", "48"]
+    assert main(["seismic", "simulate", str(noisy), "--reference", str(reference), *size]) == 0
+    warning = capsys.readouterr().err
+    assert "--n-gathers is now --n." in warning
+    assert main(["seismic", "denoise", str(noisy), str(clean), "--adapter", str(run)]) == 0
+    assert "--run" in capsys.readouterr().err
+    files = map(str, (reference, noisy, clean))
+    figure = tmp_path / "figure.png"
+    assert main(["seismic", "compare", *files, "--figure", str(figure)]) == 0
+    assert "--figures" in capsys.readouterr().err
+    assert figure.read_bytes().startswith(b"\x89PNG")

@@ -80,7 +80,7 @@ def test_a_survey_is_adapted_to_and_denoised_from_the_command_line(
     command = ["fit", "seismic/adapt_to_survey", "--smoke", "--run-dir", str(adapted), *own]
     assert main(command) == 0
     assert "val_loss" in (adapted / "metrics.csv").read_text("utf-8")
-    assert main(["seismic", "denoise", str(survey), str(clean), "--adapter", str(adapted)]) == 0
+    assert main(["seismic", "denoise", str(survey), str(clean), "--run", str(adapted)]) == 0
     with SegyReader(survey) as before, SegyReader(clean) as after:
         noisy, denoised = before.read(0).data, after.read(0).data
     assert 0 < np.square(denoised).sum() < np.square(noisy).sum()

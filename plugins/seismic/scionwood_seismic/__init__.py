@@ -32,4 +32,5 @@ plugin = Plugin(
         "compare": "scionwood_seismic.cli:compare",
     },
     recipes="scionwood_seismic.recipes",
+    rooms=("synth",),
 )

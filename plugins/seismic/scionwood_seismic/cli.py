@@ -1,4 +1,4 @@
-"""The commands `scionwood seismic denoise | simulate | compare`; a signature is its options."""
+"""The commands `scionwood seismic denoise | simulate | compare`. Signatures define the options."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from pathlib import Path
 from types import FrameType
 from typing import Literal
 
-from scionwood import RecipeError
+from scionwood import RecipeError, renamed
 
 
+@renamed(adapter="run")
 def denoise(
     noisy: Path,
     clean: Path,
     *,
-    adapter: Path,
+    run: Path,
     gather: Literal["fldr", "ep", "cdp", "offset", "iline", "xline", "none"] = "fldr",
     vertical: Literal["time", "depth"] = "time",
     force: bool = False,
@@ -30,38 +31,40 @@ def denoise(
     tile: int = 256,
     overlap: int = 64,
 ) -> None:
-    """Denoise a file with a trained run; all headers keep their bytes.
+    """Denoise a file with a trained run; the headers are copied byte for byte.
 
-    A run that was stopped or killed leaves a hidden file `.NAME.part` beside `clean`, never a half
-    `clean`. The same command with `--resume` goes on with it, and the result is the same as that
-    of a run that was never stopped. `NAME.json` beside `clean` says how it was made.
+    A run that is stopped leaves the hidden file `.NAME.part` beside `clean`, never an incomplete
+    `clean`. The same command with `--resume` continues it, and the result is identical to that of
+    a run that was not stopped. `NAME.json` beside `clean` records how the file was made.
 
     Args:
         noisy: the file to read, SEG-Y or another format that has a reader.
-        clean: the file to write, in the same format; it appears whole or not at all.
-        adapter: the run folder that `scionwood fit` wrote.
-        gather: the trace header of SEG-Y that tells gathers apart; `none`: the file is one gather.
-        vertical: whether the samples of a SEG-Y file follow time or depth.
-        force: replace outputs that exist, and what a killed run left.
-        resume: go on where a killed run stopped, with the same options; or begin.
-        qc: also draw gathers, their spectra and their leakage into this image, with a page.
-        save_noise: also write what was removed, in the same format.
-        tta: adapt the LoRA to each gather first: `matched` to the noise of a window, `kurtosis`
-            to Gaussian noise, `none`; or as the run's recipe says.
-        noise_window: from and to which time gathers have no signal, s (m in a depth file), such
-            as 0:0.2; SEG-Y counts with its recording delay, others from the first sample.
+        clean: the file to write, in the same format; it appears complete or not at all.
+        run: the run folder that `scionwood fit` wrote.
+        gather: the SEG-Y trace header whose value identifies a gather; `none`: the file is one
+            gather.
+        vertical: whether the samples of a SEG-Y file are in time or in depth.
+        force: replace existing outputs, and discard what a stopped run left.
+        resume: continue a stopped run with the same options; without one, start.
+        qc: also draw gathers, spectra and leakage into this image, and write a page beside it.
+        save_noise: also write the removed noise to this file, in the same format.
+        tta: adapt the LoRA to each gather first: `matched` to the noise in a window, `kurtosis`
+            to Gaussian noise, `none`; `recipe` follows the recipe of the run.
+        noise_window: start and end of the window without signal, s (m in a depth file), such as
+            0:0.2. SEG-Y times include the recording delay; other formats count from the first
+            sample.
         device: where to compute, such as cpu or cuda.
         tile: size of the tiles, traces and samples.
-        overlap: how far tiles overlap.
+        overlap: overlap of neighbouring tiles, traces and samples.
 
     Raises:
-        ReadError: the noisy file is damaged, or no reader knows it.
+        ReadError: the noisy file is damaged, or no reader knows its format.
         OutputExistsError: an output exists and `force` is false.
-        WriteError: an output cannot be written whole, or the killed run had other options.
-        AdapterFileError: the run's adapter is damaged, or made for another base.
-        AdapterError: the run has no LoRA to adapt.
-        RecipeError: the overlap does not fit the tile, there is no such device, or the noise
-            window is missing or no window.
+        WriteError: an output cannot be written, or the stopped run had other options.
+        AdapterFileError: the adapter of the run is damaged, or belongs to another base model.
+        AdapterError: adaptation is requested and the run has no LoRA.
+        RecipeError: the overlap does not fit the tile, the device does not exist, or the noise
+            window is missing or invalid.
     """
     from scionwood_seismic.inference.files import Outputs, denoise_file
 
@@ -70,7 +73,7 @@ def denoise(
         denoise_file(
             Path(noisy),
             outputs,
-            adapter,
+            run,
             gather=None if gather == "none" else gather,
             vertical=vertical,
             device=device,
@@ -81,14 +84,15 @@ def denoise(
         )
 
 
+@renamed(reference="clean", n_gathers="n")
 def simulate(
     noisy: Path,
+    clean: Path,
     *,
-    reference: Path,
     seed: int = 0,
     noise: str = "all",
     snr: float = 0.0,
-    n_gathers: int = 20,
+    n: int = 20,
     n_traces: int = 256,
     n_samples: int = 256,
     dt: float = 0.002,
@@ -96,38 +100,39 @@ def simulate(
     quiet: float = 0.0,
     force: bool = False,
 ) -> None:
-    """Write a noisy SEG-Y file and its clean reference, for trying a denoiser on.
+    """Write simulated SEG-Y files, noisy and noise-free, to try a denoiser on.
 
-    The gathers are reflections, and none of them is in any training, validation or test split.
+    The gathers contain reflections. None of them is in a training, validation or test split.
 
     Args:
-        noisy: the SEG-Y file to write, one shot a gather.
-        reference: the SEG-Y file of the clean gathers.
-        seed: seeds signal and noise.
-        noise: classes by comma, which the gathers take in turns; `all` for those of the recipes.
+        noisy: the SEG-Y file of the noisy gathers, one gather per shot.
+        clean: the SEG-Y file of the noise-free gathers, the reference for `compare`.
+        seed: seed of signal and noise.
+        noise: noise classes, separated by commas, which the gathers use in turn; `all`: the
+            classes that the recipes train on.
         snr: signal-to-noise ratio of each gather, dB.
-        n_gathers: shots in the file.
-        n_traces: traces a gather.
-        n_samples: samples a trace.
+        n: number of gathers.
+        n_traces: traces per gather.
+        n_samples: samples per trace.
         dt: the sample interval, s.
         dx: the distance between traces, m.
-        quiet: how long each gather has noise only before its first arrivals, s.
-        force: replace outputs that exist.
+        quiet: length of the signal-free start of each gather, s.
+        force: replace existing outputs.
 
     Raises:
-        RecipeError: an unknown noise class, or no time left for arrivals.
+        RecipeError: a noise class is unknown, or `quiet` leaves no time for arrivals.
         OutputExistsError: an output exists and `force` is false.
-        WriteError: an output cannot be written whole.
+        WriteError: an output cannot be written.
     """
     from scionwood_seismic.data.simulation import simulate_files
 
     simulate_files(
         Path(noisy),
-        Path(reference),
+        Path(clean),
         seed=seed,
         noises=noise,
         snr=snr,
-        shape=(n_gathers, n_traces, n_samples),
+        shape=(n, n_traces, n_samples),
         dt=dt,
         dx=dx,
         quiet=quiet,
@@ -135,30 +140,34 @@ def simulate(
     )
 
 
+@renamed(figure="figures")
 def compare(
     reference: Path,
     noisy: Path,
     denoised: Path,
     *,
     noise: str = "all",
-    figure: Path | None = None,
+    figures: Path | None = None,
     qc: Path | None = None,
     force: bool = False,
 ) -> None:
-    """Print how a denoised file compares with doing nothing and with classical filters.
+    """Compare a denoised file with the unprocessed input and with classical filters.
 
     Args:
-        reference: the clean SEG-Y file that `simulate` wrote.
-        noisy: the noisy one.
-        denoised: what `denoise` made of it.
-        noise: the classes that were given to `simulate`; gathers are averaged by class.
-        figure: also draw the middle class's gather: input, denoised, removed, and the truth.
+        reference: the noise-free SEG-Y file that `simulate` wrote.
+        noisy: the noisy SEG-Y file.
+        denoised: the result of `denoise`.
+        noise: the noise classes that were given to `simulate`; scores are averaged by class.
+        figures: also draw a gather into `denoised.png` in this folder: input, denoised, removed
+            and reference.
         qc: also write a QC image and page with the reference and the error, as `denoise` does.
-        force: replace figures that exist.
+        force: replace existing figures.
 
     Raises:
-        ReadError: a file is damaged, or the three differ in their gathers.
-        OutputExistsError: the figure exists and `force` is false.
+        ReadError: a file is damaged, or the three files differ in their gathers.
+        RecipeError: a noise class is unknown.
+        OutputExistsError: a figure exists and `force` is false.
+        WriteError: a figure cannot be written.
     """
     from scionwood_seismic.evaluation.comparison import compare_files
 
@@ -167,14 +176,14 @@ def compare(
         Path(noisy),
         Path(denoised),
         noises=noise,
-        figure=figure,
+        figures=figures,
         qc=qc,
         force=force,
     )
 
 
 def _window(text: str) -> tuple[float, float]:
-    """Two times, `0:0.2`."""
+    """Parse two times such as `0:0.2`."""
     try:
         first, last = (float(part) for part in text.split(":"))
     except ValueError:
@@ -187,12 +196,12 @@ def _window(text: str) -> tuple[float, float]:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Let SIGTERM, which queue systems send, end a run as Ctrl-C does: with its state on disk."""
+    """Let SIGTERM, which queue systems send, end a run as Ctrl-C does, with its state on disk."""
 
     def leave(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    if threading.current_thread() is not threading.main_thread():  # which alone may set handlers
+    if threading.current_thread() is not threading.main_thread():  # only it may set handlers
         yield
         return
     before = signal.signal(signal.SIGTERM, leave)

@@ -29,7 +29,7 @@ def test_a_real_das_window_goes_through(
     window: Path, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clean, qc = window.with_name("clean.sgy"), window.with_name("qc.png")
-    command = ["seismic", "denoise", str(window), str(clean), "--adapter", str(run)]
+    command = ["seismic", "denoise", str(window), str(clean), "--run", str(run)]
     assert main([*command, "--qc", str(qc)]) == 0
     with SegyReader(window) as before, SegyReader(clean) as after:
         noisy, denoised = next(iter(before)).data, next(iter(after)).data

@@ -232,7 +232,7 @@ def test_a_plain_function_leaves_nothing_and_cannot_be_resumed(
 def stopped(source: Path, run: Path, tmp_path: Path) -> list[str]:
     """A denoising that got a SIGTERM, and its command."""
     target = tmp_path / "clean.sgy"
-    command = ["seismic", "denoise", str(source), str(target), "--adapter", str(run)]
+    command = ["seismic", "denoise", str(source), str(target), "--run", str(run)]
     child = start("main", *command)
     stop_when_begun(child, target, signal.SIGTERM)
     assert child.returncode == 128 + signal.SIGTERM

@@ -1,1 +1,1 @@
-"""Data: synthetic gathers and surveys, and how samples are scaled."""
+"""Training data: synthetic gathers, a user's own survey, simulated files, and amplitude scaling."""

@@ -1,4 +1,4 @@
-"""One amplitude scale a gather: a model sees unit amplitudes, and the file keeps its own."""
+"""The amplitude scale of a gather: the model sees unit amplitudes, and the file keeps its unit."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ from collections.abc import Iterable
 
 import numpy as np
 
-ENOUGH = 1 << 22  # samples; a quantile of more of them is no better, and slow
+ENOUGH = 1 << 22  # samples; more of them make the quantile slower but not better
 
 
 def scale(gather: np.ndarray) -> float:
-    """The RMS amplitude after clipping at the 99th percentile of the magnitudes.
+    """Return the RMS amplitude after clipping at the 99th percentile of the magnitudes.
 
-    The clipping keeps a few bursts from making all else small. It is proportional to the
-    amplitudes, `scale(a x) = |a| scale(x)`, which is what makes a denoiser that divides and
-    multiplies by it proportional too. Of a gather of more than 4 Mi samples, every n-th trace is
-    measured.
+    Clipping keeps a few bursts from making everything else small. The scale is proportional to the
+    amplitudes, `scale(a x) = |a| scale(x)`. A denoiser that divides by it and multiplies by it is
+    therefore proportional too. In a gather of more than 4 Mi samples, every n-th trace is measured.
 
     Args:
         gather: (trace, time), finite, any unit.
 
     Returns:
-        A positive number in that unit; 1 for a gather of zeros.
+        A positive number in the unit of `gather`; 1 for a gather of zeros.
     """
     step = max(1, -(-gather.size // ENOUGH))
     magnitude = np.abs(gather[::step].astype(np.float64))
@@ -32,28 +31,28 @@ def scale(gather: np.ndarray) -> float:
 
 
 def scale_in_blocks(blocks: Iterable[np.ndarray]) -> float:
-    """The scale of a gather that is too long for memory, over evenly chosen live traces.
+    """Return the scale of a gather that does not fit in memory, from evenly spaced live traces.
 
     Args:
-        blocks: (trace, time) each, any unit.
+        blocks: the gather in pieces, (trace, time) each, any unit.
 
     Returns:
-        See `scale`; at most 8 Mi samples are held beside a block.
+        See `scale`. At most 8 Mi samples are in memory, besides one block.
     """
     kept: list[np.ndarray] = []
-    step, seen, held = 1, 0, 0
+    step, seen, size = 1, 0, 0
     for block in blocks:
         rows = block[live(block)]
         kept.append(rows[-seen % step :: step])
         seen += len(rows)
-        held += kept[-1].size
-        while held > 2 * ENOUGH and sum(map(len, kept)) > 1:
+        size += kept[-1].size
+        while size > 2 * ENOUGH and sum(map(len, kept)) > 1:
             kept = [np.concatenate(kept)[::2]]
-            step, held = 2 * step, kept[0].size
+            step, size = 2 * step, kept[0].size
     return scale(np.concatenate(kept)) if kept else 1.0
 
 
 def live(gather: np.ndarray) -> np.ndarray:
-    """Which traces carry a signal: finite in all samples, and not constant. (trace,) bool."""
-    finite = np.isfinite(gather).all(axis=1)
+    """Return which traces are live, (trace,) bool: all samples finite, and not all equal."""
+    finite: np.ndarray = np.isfinite(gather).all(axis=1)
     return finite & (gather != gather[:, :1]).any(axis=1)

@@ -26,11 +26,24 @@ def simulate_files(
     quiet: float,
     overwrite: bool,
 ) -> None:
-    """Write generated gathers (gather, trace, time) with noise and without; see `cli.simulate`.
+    """Write simulated gathers to two SEG-Y files, with noise and without.
+
+    Args:
+        noisy: the file of the noisy gathers.
+        reference: the file of the noise-free gathers.
+        seed: seed of signal and noise.
+        noises: noise classes, separated by commas; `all` for those that the recipes train on.
+        snr: signal-to-noise ratio of each gather, dB.
+        shape: (gather, trace, time).
+        dt: the sample interval, s.
+        dx: the distance between traces, m.
+        quiet: length of the signal-free start of each gather, s.
+        overwrite: replace existing files.
 
     Raises:
-        RecipeError: an unknown noise class, or no time left for arrivals.
-        OutputExistsError, WriteError: see `write_segy`.
+        RecipeError: a noise class is unknown, or `quiet` leaves no time for arrivals.
+        OutputExistsError: a file exists and `overwrite` is false.
+        WriteError: a file cannot be written.
     """
     kinds, lead = noise_classes(noises), round(quiet / dt)
     check_quiet(quiet, shape[2] * dt)

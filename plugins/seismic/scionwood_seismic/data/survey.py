@@ -1,4 +1,4 @@
-"""A user's own survey as training data: random patches of noisy gathers, without clean labels."""
+"""A user's own survey as training data: random patches of noisy gathers, without references."""
 
 from __future__ import annotations
 
@@ -24,46 +24,47 @@ from scionwood_seismic.data.synthetic import generator
 from scionwood_seismic.readers.segy import Gather
 
 TRIES = 50
-"""Gathers that are tried before a survey counts as having none large enough."""
+"""Gathers that are tried before the survey is refused because none is large enough."""
 
 
 @final
 class Survey(L.LightningDataModule):
-    """Patches of the gathers of field files, for training without clean labels.
+    """Patches of the gathers of field files, for training without noise-free references.
 
-    Each gather, whole, is for training, validation or test; a file with gathers that are read in
-    parts is so as a whole. Traces that are dead or hold a value that is not finite are passed over,
-    as when denoising, and so are gathers too small for a patch. Each process that reads keeps at
-    most `cache` gathers, or parts, in memory.
+    A gather belongs to one split: training, validation or test. If the gathers of a file are read
+    in parts, the whole file belongs to one split. Dead traces and traces with non-finite values are
+    skipped, as in denoising, and so are gathers that are smaller than a patch. Each reading
+    process keeps at most `cache` gathers, or parts of gathers, in memory.
 
-    Shapes: a batch holds `noisy`, (batch, 1, trace, time) float32. With a noise window it also
-    holds `noise_only`, the same shape, from the signal-free start of the same gathers (mirrored
-    in time where the window is shorter than a patch); of the simulated survey also `clean`.
+    Shapes: a batch contains `noisy`, (batch, 1, trace, time) float32. With a noise window it also
+    contains `noise_only`, of the same shape, from the signal-free start of the same gathers; a
+    window that is shorter than a patch is mirrored in time. The simulated survey adds `clean`.
 
     Units: amplitudes divided by `normalise.scale` of the whole gather.
 
     Args:
         path: a file, a folder (its files with a suffix that a reader knows), or a glob such as
-            `survey/*.sgy`; `simulated` for a small survey that is drawn from the seed.
-        gather: the SEG-Y trace header that tells gathers apart; `none`: each file is a gather.
-        n_traces: traces a patch.
-        n_samples: samples a patch.
-        noise_window: how much of each record, from its first sample on, is free of signal, s; 0 for
-            unknown. Patches begin behind it where the record is long enough.
-        held_out: the share of gathers that only validate, and the share that only test.
-        batch_size: patches a batch.
-        n_train: patches an epoch; each epoch draws other ones.
-        n_val: patches for validation, the same each time.
-        n_test: patches for the test.
-        cache: gathers kept in memory.
-        num_workers: processes that read; 0 reads in the training process.
-        seed: decides the split and the patches.
+            `survey/*.sgy`; `simulated` generates a small survey from the seed.
+        gather: the SEG-Y trace header whose value identifies a gather; `none`: each file is one
+            gather.
+        n_traces: traces per patch.
+        n_samples: samples per trace of a patch.
+        noise_window: length of the signal-free start of each record, s; 0 if it is not known.
+            Patches begin after it if the record is long enough.
+        held_out: the share of gathers in the validation split, and the share in the test split.
+        batch_size: patches per batch.
+        n_train: patches per epoch; every epoch draws new ones.
+        n_val: patches in the validation split, the same ones every time.
+        n_test: patches in the test split.
+        cache: gathers that are kept in memory.
+        num_workers: processes that read; 0 uses the training process.
+        seed: seed of the splits and the patches.
 
     Raises:
-        ReadError: there is no file, one is damaged, or no gather is large enough for a patch.
-        RecipeError: too few gathers to split, or a noise window that does not fit the records.
+        ReadError: there is no file, a file is damaged, or no gather is large enough for a patch.
+        RecipeError: there are too few gathers to split, or the noise window does not fit a record.
 
-    Source: this project's own; the simulated survey is that of `scionwood_seismic.synth`.
+    Source: this project. The simulated survey comes from `scionwood_seismic.synth`.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class Survey(L.LightningDataModule):
     ) -> None:
         super().__init__()
         if cache < 1:
-            raise RecipeError(f"data.cache {cache}", "at least one gather is in memory", "Raise it")
+            raise RecipeError(f"data.cache {cache}", "at least one gather is kept", "Raise it")
         self.path, self.gather, self.noise_window = path, gather, noise_window
         self.shape, self.held_out = (n_traces, n_samples), held_out
         self.kept: Recent[SurveyGather] = Recent(cache)
@@ -93,33 +94,34 @@ class Survey(L.LightningDataModule):
         self.lengths = {"train": n_train, "val": n_val, "test": n_test}
 
     def setup(self, stage: str) -> None:
-        """Find the files and split their gathers, so that faults show before training."""
+        """Find the files and split their gathers, so that errors appear before training."""
         _ = self.splits
 
     def train_dataloader(self) -> DataLoader:
-        """Batches of the training split."""
+        """Return the batches of the training split."""
         return self._loader("train")
 
     def val_dataloader(self) -> DataLoader:
-        """Batches of the validation split."""
+        """Return the batches of the validation split."""
         return self._loader("val")
 
     def test_dataloader(self) -> DataLoader:
-        """Batches of the test split."""
+        """Return the batches of the test split."""
         return self._loader("test")
 
     @cached_property
     def splits(self) -> dict[str, list[int]]:
-        """The records of each split, by their place in the survey."""
+        """Split name -> indices of its records."""
         groups = self._source.groups
         n = len(groups)
-        held = max(1, round(self.held_out * n))
-        if n < 2 * held + 1:
+        share = max(1, round(self.held_out * n))
+        if n < 2 * share + 1:
             rule = f"{n} gathers cannot be split into training, validation and test"
             remedy = "Give more files, another data.gather, or a lower data.held_out"
             raise RecipeError(f"survey {self.path}", rule, remedy)
         order = np.random.default_rng(self.seed).permutation(n)
-        parts = dict(zip(("val", "test", "train"), np.split(order, [held, 2 * held]), strict=True))
+        pieces = np.split(order, [share, 2 * share])
+        parts = dict(zip(("val", "test", "train"), pieces, strict=True))
         return {split: [i for g in part for i in groups[g]] for split, part in parts.items()}
 
     @cached_property
@@ -150,7 +152,7 @@ class _Patches(Dataset[dict[str, Tensor]]):
         return self.length
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        # torch's generator is set by the loader from seed, epoch and index.
+        # The loader seeds torch's generator from seed, epoch and index.
         rng = (
             np.random.default_rng(int(torch.randint(2**62, ())))
             if self.split == "train"
@@ -182,4 +184,5 @@ class _Patches(Dataset[dict[str, Tensor]]):
         window = gather.noisy[first : first + traces, : gather.quiet]
         window = np.pad(window, ((0, 0), (0, max(0, samples - gather.quiet))), mode="reflect")
         start = rng.integers(window.shape[1] - samples + 1)
-        return window[:, start : start + samples] * rng.choice([-1.0, 1.0])
+        noise: np.ndarray = window[:, start : start + samples] * rng.choice([-1.0, 1.0])
+        return noise

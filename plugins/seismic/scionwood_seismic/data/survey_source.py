@@ -1,4 +1,4 @@
-"""Where the gathers of a survey come from: field files, or a simulation."""
+"""Sources of the gathers of a survey: field files, or a simulation."""
 
 from __future__ import annotations
 
@@ -25,17 +25,23 @@ from scionwood_seismic.synth.signal import draw_gather
 SIMULATED_GATHERS, SIMULATED_NOISE, SIMULATED_DT = 30, ("erratic", "fading"), 0.002
 
 OPEN_FILES = 8
-"""How many files each process holds open."""
+"""Files that each process keeps open."""
 
 SHORTEST_WINDOW = 16
-"""The fewest samples in which noise can be told, samples."""
+"""The shortest noise window, samples."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class SurveyGather:
-    """Live traces (trace, time), divided by their scale; the first `quiet` samples are noise."""
+    """The live traces of a gather, divided by their scale.
+
+    Attributes:
+        noisy: (trace, time).
+        clean: the reference, of the same shape; None for field records.
+        quiet: length of the signal-free start, samples.
+    """
 
     noisy: np.ndarray
     clean: np.ndarray | None
@@ -43,22 +49,22 @@ class SurveyGather:
 
 
 class Source(ABC):
-    """Where gathers come from.
+    """A source of gathers.
 
     Attributes:
-        groups: the records that must stay in one split, by their indices.
+        groups: the indices of records that must stay in one split.
     """
 
     groups: list[list[int]]
 
     @abstractmethod
     def read(self, index: int) -> SurveyGather:
-        """One record."""
+        """Return one record."""
 
 
 @final
 class SimulatedSurvey(Source):
-    """A survey of one noise regime, with a signal-free start, and its clean truth."""
+    """A simulated survey with two noise classes, a signal-free start and a noise-free reference."""
 
     def __init__(self, shape: tuple[int, int], noise_window: float, seed: int) -> None:
         self.shape, self.seed = shape, seed
@@ -66,7 +72,7 @@ class SimulatedSurvey(Source):
         self.quiet = _quiet(noise_window, SIMULATED_DT, None, "the simulated survey")
 
     def read(self, index: int) -> SurveyGather:
-        """One gather, drawn."""
+        """Generate one gather."""
         rng = generator(self.seed, "simulate", index)
         signal = draw_gather(rng, (2 * self.shape[0], self.shape[1]), dt=SIMULATED_DT)
         clean = np.pad(signal, ((0, 0), (self.quiet, 0)))
@@ -78,7 +84,7 @@ class SimulatedSurvey(Source):
 
 @final
 class FieldFiles(Source):
-    """The gathers of files, opened on first use, so that each worker opens its own."""
+    """The gathers of files. Files are opened on first use, so that each worker opens its own."""
 
     def __init__(
         self, files: list[Path], gather: Gather | Literal["none"], noise_window: float
@@ -95,11 +101,11 @@ class FieldFiles(Source):
                 self.groups += [indices] if _in_parts(reader) else [[i] for i in indices]
 
     def read(self, index: int) -> SurveyGather:
-        """One gather, read.
+        """Read one gather.
 
         Raises:
-            ReadError: its file is damaged.
-            RecipeError: the noise window does not fit it.
+            ReadError: the file is damaged.
+            RecipeError: the noise window does not fit the record.
         """
         number, place = self.places[index]
         file = self.files[number]
@@ -111,23 +117,26 @@ class FieldFiles(Source):
 
 
 def _in_parts(reader: Reader) -> bool:
-    """Whether several records share a gather, even some of its traces."""
+    """Return whether a gather is split over several records, which share some of its traces."""
     return isinstance(reader, SegyReader) and len(reader) != len(reader.gather_lengths)
 
 
 def find_files(path: str) -> list[Path]:
-    """The files that a path, a folder or a glob names, sorted.
+    """Return the files that a path, a folder or a glob names, sorted.
 
     Raises:
-        ReadError: there is none.
+        ReadError: there is no such file.
     """
     where = Path(path)
-    found = [where] if where.is_file() else [Path(name) for name in glob.glob(path, recursive=True)]
-    if where.is_dir():
+    if where.is_file():
+        candidates = [where]
+    elif where.is_dir():
         readers = [load("readers", f"{plugin.name}/{name}") for name in plugin.readers]
         known = {suffix for reader in readers for suffix in reader.suffixes}
-        found = [file for file in where.iterdir() if file.suffix.lower() in known]
-    files = sorted(file for file in found if file.is_file())
+        candidates = [file for file in where.iterdir() if file.suffix.lower() in known]
+    else:
+        candidates = [Path(name) for name in glob.glob(path, recursive=True)]
+    files = sorted(file for file in candidates if file.is_file())
     if not files:
         raise ReadError(path, "no seismic file is there", "Give data.path a file, folder or glob")
     return files
@@ -135,14 +144,19 @@ def find_files(path: str) -> list[Path]:
 
 @final
 class Recent(Generic[T]):
-    """The few values used last; `drop` is called with those that fall out."""
+    """A cache of the values used last.
+
+    Args:
+        size: how many values are kept.
+        drop: called with each value that leaves the cache.
+    """
 
     def __init__(self, size: int, drop: Callable[[T], None] | None = None) -> None:
         self.size, self.drop = size, drop
         self.values: OrderedDict[int, T] = OrderedDict()
 
     def get(self, key: int, make: Callable[[], T]) -> T:
-        """The value of a key, made where it is not there, after one has made room."""
+        """Return the value of a key; a missing value is made after the oldest one has left."""
         if key not in self.values and len(self.values) >= self.size:
             dropped = self.values.popitem(last=False)[1]
             if self.drop is not None:
@@ -154,9 +168,11 @@ class Recent(Generic[T]):
 
 
 def _quiet(noise_window: float, dt: float, samples: int | None, where: str) -> int:
-    """The noise window in samples."""
+    """Return the length of the noise window, samples."""
     quiet = round(noise_window / dt)
     if noise_window and not SHORTEST_WINDOW <= quiet < (samples or np.inf):
-        rule = f"it is {quiet} samples of {where}; from {SHORTEST_WINDOW} to fewer than a record's"
+        rule = (
+            f"it is {quiet} samples of {where}; at least {SHORTEST_WINDOW} must fit a record"
+        )
         raise RecipeError(f"noise_window {noise_window} s", rule, "Change data.noise_window")
     return quiet

@@ -1,4 +1,4 @@
-"""Training data without a download: gathers and noise drawn from a seed, one by one."""
+"""Synthetic training data: gathers and noise drawn from a seed, without a download."""
 
 from __future__ import annotations
 
@@ -18,56 +18,56 @@ from scionwood_seismic.synth.noise import NOISES, UNSEEN
 from scionwood_seismic.synth.signal import SIGNALS, draw_gather
 
 SPLITS = ("train", "val", "test", "simulate", "pretrain")
-"""Each split draws from its own branch of the seed, so that no sample is in two of them."""
+"""Each split has its own branch of the seed, so that no two splits share a sample."""
 
 KNOWN = (*NOISES, *UNSEEN)
 """Every noise class."""
 
 
 def generator(seed: int, split: str, index: int) -> np.random.Generator:
-    """The random numbers of one sample, the same in whichever process they are drawn."""
+    """Return the random number generator of one sample; it does not depend on the process."""
     branch = np.random.SeedSequence(seed, spawn_key=(SPLITS.index(split), index))
     return np.random.default_rng(branch)
 
 
 @final
 class SyntheticGathers(L.LightningDataModule):
-    """Pairs of a noisy and a clean gather, generated as they are asked for.
+    """Pairs of a noisy and a clean gather, generated on demand.
 
-    A sample depends on the seed, its split and its index alone.
+    A sample depends only on the seed, the split and the index.
 
-    Shapes: a batch holds `noisy` and `clean`, (batch, 1, trace, time) float32, and `noise`,
-    (batch,), the index of each gather's class in the split's noises; `dt` is (batch,), s.
+    Shapes: a batch contains `noisy` and `clean`, (batch, 1, trace, time) float32; `noise`,
+    (batch,), the index of each gather's noise class; and `dt`, (batch,), s.
 
-    Units: both gathers are divided by the noisy one's `normalise.scale`.
+    Units: both gathers are divided by `normalise.scale` of the noisy one.
 
     Args:
-        n_traces: traces a gather.
-        n_samples: samples a trace.
+        n_traces: traces per gather.
+        n_samples: samples per trace.
         dt: the sample interval, s.
         dx: the distance between traces, m.
         signals: kinds of gather: reflection, vsp, microseismic.
-        noises: noise classes; by default all.
-        lowest_snr: of the noisy gather, dB.
-        highest_snr: of the noisy gather, dB; each gather's is uniform between the two.
-        clean_share: the share of training gathers without noise, which a denoiser must learn to
-            leave alone.
-        quiet: how long each gather has noise only before its first arrivals, s.
+        noises: noise classes; by default those that the recipes train on.
+        lowest_snr: the lowest SNR of a noisy gather, dB.
+        highest_snr: the highest SNR, dB. The SNR of each gather is uniform between the two.
+        clean_share: the share of training gathers without noise. From them the denoiser learns to
+            leave a clean gather unchanged.
+        quiet: length of the signal-free start of each gather, s.
         test_noises: noise classes of the test split; by default those of `noises`.
         test_signals: kinds of gather of the test split; by default those of `signals`.
-        gauge: traces that the fibre's gauge length averages over; 1 for point sensors.
-        batch_size: gathers a batch.
-        n_train: gathers an epoch.
-        n_val: gathers for validation.
-        n_test: gathers for the test.
-        num_workers: processes that generate; 0 generates in the training process.
-        seed: seeds all three splits.
+        gauge: the number of traces that the gauge length of a fibre covers; 1 for point sensors.
+        batch_size: gathers per batch.
+        n_train: gathers per epoch.
+        n_val: gathers in the validation split.
+        n_test: gathers in the test split.
+        num_workers: processes that generate gathers; 0 uses the training process.
+        seed: seed of all three splits.
 
     Raises:
-        RecipeError: a kind of gather or noise that does not exist.
+        RecipeError: a kind of gather or a noise class is unknown.
 
-    Source: textbook moveout and published descriptions of noise, named in `scionwood_seismic.synth`
-    beside what they describe; the ranges are this project's own choice.
+    Source: `scionwood_seismic.synth` names a source for each moveout and noise class. The
+    parameter ranges are a choice of this project.
     """
 
     def __init__(
@@ -108,19 +108,19 @@ class SyntheticGathers(L.LightningDataModule):
         self.lengths = {"train": n_train, "val": n_val, "test": n_test}
 
     def train_dataloader(self) -> DataLoader:
-        """Batches of the training split."""
+        """Return the batches of the training split."""
         return self._loader("train")
 
     def val_dataloader(self) -> DataLoader:
-        """Batches of the validation split."""
+        """Return the batches of the validation split."""
         return self._loader("val")
 
     def test_dataloader(self) -> DataLoader:
-        """Batches of the test split."""
+        """Return the batches of the test split."""
         return self._loader("test")
 
     def sample(self, split: str, index: int) -> dict[str, Tensor]:
-        """One pair, (1, trace, time) each, and its noise class; the noise classes take turns."""
+        """Return one pair, (1, trace, time) each, and its noise class; classes alternate."""
         rng = generator(self.seed, split, index)
         test = split == "test"
         noises, signals = (
@@ -170,7 +170,7 @@ def check_names(option: str, given: Sequence[str], known: Sequence[str]) -> None
     """Refuse an empty list and unknown names.
 
     Raises:
-        RecipeError: naming the first that is unknown.
+        RecipeError: the list is empty, or a name in it is unknown.
     """
     unknown: list[Any] = [name for name in given if name not in known]
     if unknown or not given:
@@ -179,10 +179,14 @@ def check_names(option: str, given: Sequence[str], known: Sequence[str]) -> None
 
 
 def check_quiet(quiet: float, length: float) -> None:
-    """Refuse a lead-in without signal that leaves no time for arrivals.
+    """Refuse a signal-free start that leaves no time for arrivals.
+
+    Args:
+        quiet: length of the signal-free start, s.
+        length: length of the record, s.
 
     Raises:
-        RecipeError: `quiet` is negative, or as long as the record; both in s.
+        RecipeError: `quiet` is negative, or not shorter than the record.
     """
     if not 0 <= quiet < length:
         rule = f"at least 0 and less than the record's {length:g} s"
@@ -190,10 +194,10 @@ def check_quiet(quiet: float, length: float) -> None:
 
 
 def noise_classes(names: str) -> list[str]:
-    """The classes that a comma-separated list names; `all` for every class.
+    """Return the classes in a comma-separated list; `all` means those that the recipes train on.
 
     Raises:
-        RecipeError: one does not exist.
+        RecipeError: a name is unknown.
     """
     kinds = list(NOISES) if names == "all" else [name.strip() for name in names.split(",")]
     check_names("noise", kinds, KNOWN)

@@ -1,4 +1,4 @@
-"""A denoised file beside its reference, beside doing nothing, and beside classical filters."""
+"""Compare a denoised file with its reference, with the unprocessed input and with filters."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.console import Console
-from rich.table import Table
 
-from scionwood import ReadError
+from scionwood import ReadError, print_table
 from scionwood_seismic.data.synthetic import noise_classes
 from scionwood_seismic.evaluation import metrics
 from scionwood_seismic.evaluation.baselines import METHODS
@@ -18,6 +17,7 @@ from scionwood_seismic.evaluation.report import report_quality, save_figure
 from scionwood_seismic.readers.segy import SegyReader
 
 OURS = "scionwood"
+FIGURE = "denoised.png"
 
 
 def compare_files(
@@ -26,16 +26,25 @@ def compare_files(
     denoised: Path,
     *,
     noises: str = "all",
-    figure: Path | None = None,
+    figures: Path | None = None,
     qc: Path | None = None,
     force: bool = False,
 ) -> None:
-    """Print the SNR table by noise class and the leakage table by method; see `cli.compare`.
+    """Print the SNR by noise class and the leakage by method; see `cli.compare`.
+
+    Args:
+        reference: the noise-free file.
+        noisy: the noisy file.
+        denoised: the denoised file.
+        noises: noise classes, separated by commas.
+        figures: the folder for the figure, or the figure itself if it ends in `.png`.
+        qc: the QC image or page.
+        force: replace existing figures.
 
     Raises:
-        ReadError: a file is damaged, or the three differ in their gathers.
-        RecipeError: an unknown noise class.
-        OutputExistsError, WriteError: the figure cannot be written.
+        ReadError: a file is damaged, or the three files differ in their gathers.
+        RecipeError: a noise class is unknown.
+        OutputExistsError, WriteError: a figure exists or cannot be written.
     """
     kinds = noise_classes(noises)
     scores: list[dict[str, float]] = []
@@ -46,22 +55,27 @@ def compare_files(
         scores.append({name: _snr(clean, result) for name, result in results.items()})
         leaks.append({name: _leakage(clean, dirty, x) for name, x in results.items()})
         if not shown or i == len(kinds) // 2:
-            shown = {"input": dirty, "denoised": ours, "removed": dirty - ours, "truth": clean}
-    console = Console(width=110)
-    console.print(_snr_table(scores, kinds))
-    console.print(_leakage_table(leaks))
-    if figure is not None:
+            shown = {"input": dirty, "denoised": ours, "removed": dirty - ours, "reference": clean}
+    _print_snr(scores, kinds)
+    _print_leakage(leaks)
+    if figures is not None:
         from scionwood_seismic.evaluation.figures import draw_panels
 
-        save_figure(draw_panels(shown, dt=dt), figure, overwrite=force)
-        console.print(f"figure: {figure}")
+        # The former option --figure named the image; it works for one more version.
+        path = figures if figures.suffix.lower() == ".png" else figures / FIGURE
+        save_figure(draw_panels(shown, dt=dt), path, overwrite=force)
+        print(f"figure: {path}")
     if qc is not None:
-        with (
-            SegyReader(noisy, gather="fldr") as before,
-            SegyReader(denoised, gather="fldr") as after,
-            SegyReader(reference, gather="fldr") as truth,
-        ):
-            report_quality(before, after, denoised, console, qc=qc, force=force, reference=truth)
+        _report(noisy, denoised, reference, qc, force)
+
+
+def _report(noisy: Path, denoised: Path, reference: Path, qc: Path, force: bool) -> None:
+    with (
+        SegyReader(noisy, gather="fldr") as before,
+        SegyReader(denoised, gather="fldr") as after,
+        SegyReader(reference, gather="fldr") as clean,
+    ):
+        report_quality(before, after, denoised, Console(), qc=qc, force=force, reference=clean)
 
 
 def _triples(*paths: Path) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, float]]:
@@ -91,24 +105,20 @@ def _tensors(*arrays: np.ndarray) -> list[torch.Tensor]:
     return [torch.from_numpy(np.ascontiguousarray(x, dtype=np.float64)) for x in arrays]
 
 
-def _snr_table(scores: list[dict[str, float]], kinds: list[str]) -> Table:
-    table = Table("noise", title="SNR against the reference, dB (identity: the input)")
-    for name in scores[0]:
-        table.add_column(name, justify="right")
+def _print_snr(scores: list[dict[str, float]], kinds: list[str]) -> None:
+    names = list(scores[0])
     present = kinds[: len(scores)]
-    for k, kind in enumerate(present):
-        table.add_row(kind, *_means(scores[k :: len(kinds)]), end_section=k == len(present) - 1)
-    table.add_row("mean", *_means(scores), style="bold")
-    return table
+    rows = [[kind, *_means(scores[k :: len(kinds)])] for k, kind in enumerate(present)]
+    rows.append(["mean", *_means(scores)])
+    title = "SNR against the reference, dB (identity: the unprocessed input)"
+    print_table(["noise", *names], rows, title=title, numeric=names)
 
 
-def _leakage_table(leaks: list[dict[str, dict[str, float]]]) -> Table:
-    table = Table("method", title="What was removed, mean over gathers (low similarity: no signal)")
-    for name in leaks[0][OURS]:
-        table.add_column(name, justify="right")
-    for method in leaks[0]:
-        table.add_row(method, *_means([leak[method] for leak in leaks], digits=3))
-    return table
+def _print_leakage(leaks: list[dict[str, dict[str, float]]]) -> None:
+    measures = list(leaks[0][OURS])
+    rows = [[name, *_means([leak[name] for leak in leaks], digits=3)] for name in leaks[0]]
+    title = "What was removed, mean over gathers (low similarity: little signal was removed)"
+    print_table(["method", *measures], rows, title=title, numeric=measures)
 
 
 def _means(rows: list[dict[str, float]], digits: int = 1) -> list[str]:

@@ -1,1 +1,1 @@
-"""Synthetic gathers from a seed: signal, noise classes, and their mixture at a given SNR."""
+"""Synthetic gathers drawn from a seed: signal, noise classes, and mixtures at a given SNR."""

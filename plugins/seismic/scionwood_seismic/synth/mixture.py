@@ -1,4 +1,4 @@
-"""Mix signal and noise at a given signal-to-noise ratio, as an interrogator would record them."""
+"""Mix signal and noise at a given signal-to-noise ratio, and average over a gauge length."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def corrupt(
     dt: float = 0.002,
     dx: float = 12.5,
 ) -> np.ndarray:
-    """Add noise of one class so that the error's energy is that of `snr`.
+    """Add noise of one class, scaled so that the result has the given SNR.
 
-    `10 log10(|clean|^2 / |noisy - clean|^2) = snr`. Fading also lowers the gain of some channels;
-    that loss counts as error.
+    The SNR is `10 log10(|clean|^2 / |noisy - clean|^2)`. Fading also lowers the gain of some
+    channels; that loss counts as part of the error.
 
     Args:
-        rng: the source of all randomness.
+        rng: the random number generator.
         clean: (trace, time) float32.
         kind: a key of `NOISES` or `UNSEEN`.
         snr: the signal-to-noise ratio, dB.
@@ -35,25 +35,33 @@ def corrupt(
     draw = NOISES.get(kind) or UNSEEN[kind]
     noise = draw(rng, clean.shape, dt, dx)
     lost = clean * (channel_gain(noise) - 1) if kind == "fading" else np.zeros_like(clean)
-    return clean + lost + _scale(lost, noise, _energy(clean) / 10 ** (snr / 10)) * noise
+    noisy: np.ndarray = clean + lost
+    return noisy + _scale(lost, noise, _energy(clean) / 10 ** (snr / 10)) * noise
 
 
 def average_gauge(gather: np.ndarray, gauge: int) -> np.ndarray:
-    """The running mean over `gauge` traces that a fibre of that gauge length records.
+    """Average over `gauge` neighbouring traces, as a fibre with that gauge length does.
 
-    Shapes: (trace, time) float32 in and out; a gauge of 1 changes nothing. Source: Dean et al.,
-    2017, doi 10.1111/1365-2478.12419.
+    Args:
+        gather: (trace, time) float32.
+        gauge: the gauge length, traces; 1 changes nothing.
+
+    Returns:
+        (trace, time) float32.
+
+    Source: Dean et al., 2017, doi 10.1111/1365-2478.12419.
     """
     if gauge == 1:
         return gather
     padded = np.pad(gather, ((gauge // 2, gauge - 1 - gauge // 2), (0, 0)), mode="edge")
-    return np.lib.stride_tricks.sliding_window_view(padded, gauge, axis=0).mean(-1)
+    averaged: np.ndarray = np.lib.stride_tricks.sliding_window_view(padded, gauge, axis=0).mean(-1)
+    return averaged
 
 
 def _scale(lost: np.ndarray, noise: np.ndarray, target: float) -> float:
-    """The positive a with |lost + a noise|^2 = target; 0 where the loss alone exceeds it."""
+    """Return the positive a with |lost + a noise|^2 = target; 0 if the loss alone exceeds it."""
     a, b, c = _energy(noise), 2 * float((lost * noise).sum()), _energy(lost) - target
-    return max(0.0, (-b + np.sqrt(max(0.0, b * b - 4 * a * c))) / (2 * a))
+    return float(max(0.0, (-b + np.sqrt(max(0.0, b * b - 4 * a * c))) / (2 * a)))
 
 
 def _energy(x: np.ndarray) -> float:

@@ -1,10 +1,10 @@
-"""Noise: the classes that land, marine and fibre-optic (DAS) records suffer from.
+"""Noise classes of land, marine and fibre-optic (DAS) records.
 
-Every class is a function `(rng, shape, dt, dx) -> (trace, time)` of unit standard deviation. The
-shapes follow published descriptions; the ranges are this project's own choice. Swell and ground
-roll: Yilmaz, Seismic Data Analysis, 2001, chapters 1 and 6. Common-mode stripes and erratic
-channels: as public DAS records show them. Ringing of a wireline cable: Henninges et al., 2021,
-doi 10.5194/se-12-521-2021.
+Each class is a function `(rng, shape, dt, dx) -> (trace, time)` float32 of unit standard deviation;
+`dt` is in s, `dx` in m. The shapes follow published descriptions, and the ranges are a choice of
+this project. Swell and ground roll follow Yilmaz, Seismic Data Analysis, 2001, chapters 1 and 6.
+Common-mode stripes and erratic channels resemble those in public DAS records. The ringing of a
+wireline cable follows Henninges et al., 2021, doi 10.5194/se-12-521-2021.
 """
 
 from __future__ import annotations
@@ -20,31 +20,32 @@ Noise = Callable[[np.random.Generator, tuple[int, int], float, float], np.ndarra
 def shaped(
     rng: np.random.Generator, shape: tuple[int, int], dt: float, low: float, high: float
 ) -> np.ndarray:
-    """Gaussian noise with a zero-phase band-pass from `low` to `high` Hz along time.
+    """Draw Gaussian noise with a zero-phase band-pass from `low` to `high` Hz along time.
 
-    The response is that of a fourth-order Butterworth filter run forwards and backwards; an edge
-    of 0 is left out. Shapes: (trace, time) float32.
+    The response is that of a fourth-order Butterworth filter run forwards and backwards. With
+    `low` 0 the filter is a low-pass. The result is (trace, time) float32.
     """
     white = rng.standard_normal(shape, dtype=np.float32)
     f = fft.rfftfreq(shape[1], dt)
     gain = 1 / (1 + (f / high) ** 8)
     if low > 0:
         gain = gain * (1 - 1 / (1 + (f / low) ** 8))
-    return fft.irfft(fft.rfft(white) * gain.astype(np.float32), shape[1])
+    filtered: np.ndarray = fft.irfft(fft.rfft(white) * gain.astype(np.float32), shape[1])
+    return filtered
 
 
 def white(rng: np.random.Generator, shape: tuple[int, int], dt: float, dx: float) -> np.ndarray:
-    """Independent Gaussian samples."""
+    """Draw independent Gaussian samples."""
     return rng.standard_normal(shape, dtype=np.float32)
 
 
 def band(rng: np.random.Generator, shape: tuple[int, int], dt: float, dx: float) -> np.ndarray:
-    """Gaussian noise in the signal's own band, 5 to 80 Hz."""
+    """Draw Gaussian noise in the band of the signal, 5 to 80 Hz."""
     return _unit(shaped(rng, shape, dt, 5, 80))
 
 
 def erratic(rng: np.random.Generator, shape: tuple[int, int], dt: float, dx: float) -> np.ndarray:
-    """A few bad traces (2 %, 5 to 15 times stronger) and isolated spikes (0.3 %)."""
+    """Draw a few bad traces (2 %, 5 to 15 times stronger) and isolated spikes (0.3 %)."""
     noise = 0.3 * white(rng, shape, dt, dx)
     bad = rng.choice(shape[0], int(0.02 * shape[0]) + 1, replace=False)
     noise[bad] += rng.uniform(5, 15, (len(bad), 1)) * rng.standard_normal((len(bad), shape[1]))
@@ -57,13 +58,13 @@ def erratic(rng: np.random.Generator, shape: tuple[int, int], dt: float, dx: flo
 def common_mode(
     rng: np.random.Generator, shape: tuple[int, int], dt: float, dx: float
 ) -> np.ndarray:
-    """Stripes: one series below 60 Hz on all channels at once, as from a shaken interrogator."""
+    """Draw one series below 60 Hz that all channels share, as when an interrogator vibrates."""
     stripe = _unit(shaped(rng, (1, shape[1]), dt, 0, 60))
     return _unit(0.3 * white(rng, shape, dt, dx) + 1.5 * stripe)
 
 
 def swell(rng: np.random.Generator, shape: tuple[int, int], dt: float, dx: float) -> np.ndarray:
-    """Clusters of traces with strong noise below 12 Hz, as from waves along a streamer."""
+    """Draw clusters of traces with strong noise below 12 Hz, as from waves along a streamer."""
     noise = 0.3 * white(rng, shape, dt, dx)
     for _ in range(max(1, round(shape[0] * 6 / 256))):
         centre, half = int(rng.integers(shape[0])), int(rng.integers(3, 12))
@@ -76,7 +77,7 @@ def swell(rng: np.random.Generator, shape: tuple[int, int], dt: float, dx: float
 def ground_roll(
     rng: np.random.Generator, shape: tuple[int, int], dt: float, dx: float
 ) -> np.ndarray:
-    """Dispersive surface waves, 18 Hz falling to 6 Hz, 250 to 500 m/s; the source is in view."""
+    """Draw dispersive surface waves, 18 Hz falling to 6 Hz, 250 to 500 m/s, source in view."""
     x = (np.arange(shape[0]) - rng.integers(0, shape[0])) * dx
     far = np.abs(x) / np.abs(x).max()
     v = rng.uniform(250, 500, (3, 1))
@@ -93,9 +94,9 @@ def ground_roll(
 
 
 def fading(rng: np.random.Generator, shape: tuple[int, int], dt: float, dx: float) -> np.ndarray:
-    """Bursts on the channels (about 5 %) whose optical signal fades.
+    """Draw bursts on the channels (about 5 %) whose optical signal fades.
 
-    The same channels lose signal, see `channel_gain`. Shapes: (trace, time) float32.
+    The same channels also lose signal; see `channel_gain`.
     """
     noise = 0.3 * white(rng, shape, dt, dx)
     lost = rng.choice(shape[0], max(1, round(0.05 * shape[0])), replace=False)
@@ -106,16 +107,17 @@ def fading(rng: np.random.Generator, shape: tuple[int, int], dt: float, dx: floa
 
 
 def channel_gain(noise: np.ndarray) -> np.ndarray:
-    """What is left of the signal on each channel of `fading` noise, (trace, 1) in (0, 1].
+    """Return the share of the signal that each channel of `fading` noise keeps, (trace, 1).
 
-    The louder a channel's noise is against the median channel, the less light carries its signal.
+    The values lie in (0, 1]. The stronger the noise of a channel is relative to the median
+    channel, the less light carries its signal.
     """
     loudness = np.sqrt((noise**2).mean(axis=1, keepdims=True))
     return np.minimum(1, 1.5 * np.median(loudness) / (loudness + 1e-12)).astype(np.float32)
 
 
 def ringing(rng: np.random.Generator, shape: tuple[int, int], dt: float, dx: float) -> np.ndarray:
-    """A loose cable section that rings: standing waves of one length, bouncing at 3 to 5 km/s."""
+    """Draw standing waves on loose cable sections, with a wave speed of 3 to 5 km/s."""
     noise = 0.2 * white(rng, shape, dt, dx)
     t = np.arange(shape[1]) * dt
     for _ in range(rng.integers(1, 4)):
@@ -135,7 +137,7 @@ def ringing(rng: np.random.Generator, shape: tuple[int, int], dt: float, dx: flo
 def checkerboard(
     rng: np.random.Generator, shape: tuple[int, int], dt: float, dx: float
 ) -> np.ndarray:
-    """A pattern that alternates along traces and time, as from a digitiser's interference."""
+    """Draw a pattern that alternates along traces and time, as from digitiser interference."""
     period, f = rng.uniform(4, 20), rng.uniform(10, 60)
     along = np.sin(2 * np.pi * np.arange(shape[0]) / period + rng.uniform(0, 2 * np.pi))
     in_time = np.sin(2 * np.pi * f * np.arange(shape[1]) * dt + rng.uniform(0, 2 * np.pi))
@@ -146,7 +148,7 @@ def checkerboard(
 def long_period(
     rng: np.random.Generator, shape: tuple[int, int], dt: float, dx: float
 ) -> np.ndarray:
-    """Slow drift (below 4 Hz) that changes smoothly along the fibre, as from temperature."""
+    """Draw a drift below 4 Hz that changes smoothly along the fibre, as from temperature."""
     drift = shaped(rng, shape, dt, 0, 4)
     along = np.hanning(33)[None, :]
     size = fft.next_fast_len(shape[0] + 32, real=True)
@@ -157,14 +159,14 @@ def long_period(
 
 
 def ambient(rng: np.random.Generator, shape: tuple[int, int], dt: float, dx: float) -> np.ndarray:
-    """Wind and ocean: power falls with frequency, and neighbouring traces share it."""
+    """Draw wind and ocean noise: power falls with frequency, and neighbouring traces share it."""
     spectrum = fft.fft2(rng.standard_normal(shape, dtype=np.float32))
     f = np.abs(fft.fftfreq(shape[1]))[None] + 0.01
     return _unit(fft.ifft2(spectrum * f**-0.7 * _near(shape[0], 0.15)).real)
 
 
 def scattered(rng: np.random.Generator, shape: tuple[int, int], dt: float, dx: float) -> np.ndarray:
-    """Random noise in the signal's band, 5 to 60 Hz, that a few neighbouring traces share."""
+    """Draw noise in the band of the signal, 5 to 60 Hz, that a few neighbouring traces share."""
     spectrum = fft.fft(shaped(rng, shape, dt, 5, 60), axis=0)
     return _unit(fft.ifft(spectrum * _near(shape[0], 0.12), axis=0).real)
 
@@ -181,16 +183,18 @@ NOISES: Mapping[str, Noise] = {
     "checkerboard": checkerboard,
     "long_period": long_period,
 }
-"""Every noise class that the recipes train on, by name."""
+"""Name -> noise class, for the classes that the recipes train on."""
 
 UNSEEN: Mapping[str, Noise] = {"ambient": ambient, "scattered": scattered}
-"""Classes that no recipe trains on: what a model meets when the survey is another one."""
+"""Name -> noise class, for the classes that no recipe trains on; they stand for a new survey."""
 
 
 def _near(traces: int, width: float) -> np.ndarray:
-    """A Gaussian low-pass along traces, (trace, 1), of this width in cycles a trace."""
-    return np.exp(-((fft.fftfreq(traces) / width) ** 2))[:, None].astype(np.float32)
+    """Return a Gaussian low-pass along traces, (trace, 1); `width` is in cycles per trace."""
+    response: np.ndarray = np.exp(-((fft.fftfreq(traces) / width) ** 2))[:, None].astype(np.float32)
+    return response
 
 
 def _unit(x: np.ndarray) -> np.ndarray:
-    return (x / (x.std() + 1e-12)).astype(np.float32)
+    normalised: np.ndarray = (x / (x.std() + 1e-12)).astype(np.float32)
+    return normalised

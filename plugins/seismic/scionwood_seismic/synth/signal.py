@@ -1,8 +1,8 @@
-"""Signal: seismic events with moveout, amplitude variation along the spread, and a Ricker wavelet.
+"""Signal: events with moveout, amplitudes that vary along the spread, and a Ricker wavelet.
 
-The parameter ranges are this project's own choice; the shapes of the moveout are textbook (Yilmaz,
-Seismic Data Analysis, 2001, chapter 3; for microseismic arrivals on a straight fibre, Karrenbach et
-al., 2019, doi 10.1190/geo2017-0396.1).
+The moveout curves follow Yilmaz, Seismic Data Analysis, 2001, chapter 3. Microseismic arrivals on a
+straight fibre follow Karrenbach et al., 2019, doi 10.1190/geo2017-0396.1. The parameter ranges are
+a choice of this project.
 """
 
 from __future__ import annotations
@@ -11,25 +11,26 @@ import numpy as np
 from scipy import fft
 
 SIGNALS = ("reflection", "vsp", "microseismic")
-"""The kinds of gather: a shot gather, a vertical seismic profile, a passive record."""
+"""The kinds of gather: a shot gather, a vertical seismic profile and a passive record."""
 
 
 def ricker(frequency: float, dt: float, length: float = 0.128) -> np.ndarray:
-    """The zero-phase Ricker wavelet, `(1 - 2a) exp(-a)` with `a = (pi f t)^2`.
+    """Return the zero-phase Ricker wavelet, `(1 - 2a) exp(-a)` with `a = (pi f t)^2`.
 
     Args:
         frequency: the peak frequency f, Hz.
         dt: the sample interval, s.
-        length: the wavelet's support, s.
+        length: the support of the wavelet, s.
 
     Returns:
-        (time,) float64, its peak of 1 in the middle.
+        (time,) float64; the peak, 1, is in the middle.
 
     Source: Ricker, N., 1953, Geophysics 18(1), 10-40.
     """
     half = round(length / dt / 2)
     a = (np.pi * frequency * dt * np.arange(-half, half + 1)) ** 2
-    return (1 - 2 * a) * np.exp(-a)
+    wavelet: np.ndarray = (1 - 2 * a) * np.exp(-a)
+    return wavelet
 
 
 def draw_gather(
@@ -40,10 +41,10 @@ def draw_gather(
     dx: float = 12.5,
     kind: str = "reflection",
 ) -> np.ndarray:
-    """Draw one noise-free gather of unit standard deviation.
+    """Draw a noise-free gather of unit standard deviation.
 
     Args:
-        rng: the source of all randomness.
+        rng: the random number generator.
         shape: (trace, time).
         dt: the sample interval, s.
         dx: the distance between traces, m.
@@ -56,13 +57,14 @@ def draw_gather(
     times, amplitudes = moveout(rng, shape, dt, dx)
     spikes = _place(times / dt, amplitudes, shape)
     traces = _convolve(spikes, ricker(rng.uniform(15, 45), dt))
-    return (traces / (traces.std() + 1e-12)).astype(np.float32)
+    normalised: np.ndarray = (traces / (traces.std() + 1e-12)).astype(np.float32)
+    return normalised
 
 
 def _reflections(
     rng: np.random.Generator, shape: tuple[int, int], dt: float, dx: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Arrival times (event, trace) in s and amplitudes of hyperbolic, linear and dipping events."""
+    """Return times (event, trace), s, and amplitudes of hyperbolic, linear and dipping events."""
     n = rng.integers(4, 13)
     x = (np.arange(shape[0]) - rng.integers(0, shape[0])) * dx
     t0 = rng.uniform(0.05, 0.95, (n, 1)) * shape[1] * dt
@@ -79,7 +81,7 @@ def _reflections(
 def _vsp(
     rng: np.random.Generator, shape: tuple[int, int], dt: float, dx: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A down-going first arrival with multiples and up-going reflections; v grows with depth."""
+    """Return a down-going arrival with multiples, and reflections; velocity grows with depth."""
     v0, gradient = rng.uniform(1500, 3000), rng.uniform(0.2, 1.2)
     z = np.arange(shape[0]) * dx + rng.uniform(0, 500)
     vertical = np.log1p(gradient * z / v0) / gradient  # one-way time for v = v0 + gradient z
@@ -97,7 +99,7 @@ def _vsp(
 def _microseismic(
     rng: np.random.Generator, shape: tuple[int, int], dt: float, dx: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """P and S arrivals of 1 to 3 small events near a straight fibre, with a polarity flip."""
+    """Return P and S arrivals of 1 to 3 events near a straight fibre; polarity may flip."""
     n = rng.integers(1, 4)
     x = np.arange(shape[0]) * dx
     apex = rng.uniform(0, x[-1], (n, 1))
@@ -114,7 +116,7 @@ def _microseismic(
 
 
 def _place(samples: np.ndarray, amplitudes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Spikes at fractional sample positions (event, trace), split over the two neighbours."""
+    """Place spikes at fractional sample positions (event, trace), shared by two neighbours."""
     left = np.floor(samples).astype(np.int64)
     right_share = samples - left
     trace = np.broadcast_to(np.arange(shape[0]), left.shape)
@@ -128,8 +130,9 @@ def _place(samples: np.ndarray, amplitudes: np.ndarray, shape: tuple[int, int]) 
 
 
 def _convolve(spikes: np.ndarray, wavelet: np.ndarray) -> np.ndarray:
-    """Convolve each trace with a wavelet centred on its middle sample."""
+    """Convolve each trace with a wavelet whose time zero is its middle sample."""
     n, half = spikes.shape[1], len(wavelet) // 2
     size = fft.next_fast_len(n + len(wavelet) - 1, real=True)
     spectrum = fft.rfft(spikes.astype(np.float32), size) * fft.rfft(wavelet, size)
-    return fft.irfft(spectrum, size)[:, half : half + n]
+    traces: np.ndarray = fft.irfft(spectrum, size)[:, half : half + n]
+    return traces
