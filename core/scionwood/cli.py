@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import re
+import select
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,32 +17,53 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scionwood import __version__, discovery
+from scionwood.command import modernise
 from scionwood.errors import PluginError, RecipeError, ScionwoodError
-from scionwood.plugin import KINDS
+from scionwood.terminal import print_status, print_table
 
 if TYPE_CHECKING:
-    from scionwood.discovery import Found
     from scionwood.testing import Outcome
 
 EPILOG = """\
-scionwood PLUGIN COMMAND ...     a plugin's own command; `scionwood plugins` names them
-scionwood PLUGIN COMMAND --help  what it takes
+scionwood PLUGIN                 the commands of a plugin; `scionwood plugins` names the plugins
+scionwood PLUGIN COMMAND --help  what a command takes
 """
+
+CLOSED_PIPE = 141
+"""The exit code if nobody reads the output any more: 128 + SIGPIPE, as shells report it."""
+
+_FORMER = {"fit": {"run_dir": "run"}, "new": {"into": "folder"}}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line.
 
+    Args:
+        argv: the words after `scionwood`; by default those of this process.
+
     Returns:
-        The exit code: 0 done, 1 a check failed, 2 an error that the message explains, 130 Ctrl-C.
+        The exit code: 0 done, 1 a check failed, 2 an error that the message explains, 130 Ctrl-C,
+        141 the reader of the output has gone (`scionwood show NAME | head`).
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        if arguments and not arguments[0].startswith("-") and arguments[0] not in _COMMANDS:
-            return _plugin_command(*arguments)
-        parsed, rest = _parser().parse_known_args(arguments)
-        if rest and not parsed.overrides:
-            _parser().error(f"unrecognized arguments: {' '.join(rest)}")
+        try:
+            return _run(list(sys.argv[1:] if argv is None else argv))
+        finally:
+            sys.stdout.flush()  # now, so that a closed pipe does not show at the process's end
+    except BrokenPipeError:
+        if not _stdout_has_no_reader():
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED_PIPE
+
+
+def _run(words: list[str]) -> int:
+    try:
+        if words and not words[0].startswith("-") and words[0] not in _COMMANDS:
+            return _plugin_command(*words)
+        words = _present(words)
+        parsed, rest = _parser().parse_known_args(words)
+        _refuse_unknown_options(parsed, rest)
         return int(_COMMANDS[parsed.command](parsed, rest))
     except ScionwoodError as error:
         print(f"scionwood: {error}", file=sys.stderr)
@@ -47,6 +71,41 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("scionwood: interrupted", file=sys.stderr)
         return 130
+
+
+def _stdout_has_no_reader() -> bool:
+    # Another broken pipe, such as that of a worker process, is an error like any other.
+    if not hasattr(select, "poll"):  # Windows, where this is not to be told apart
+        return True
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _present(words: list[str]) -> list[str]:
+    if not words or words[0] not in _FORMER:
+        return words
+    kept, given = modernise(
+        words, _FORMER[words[0]], positional={"folder"}, prog=f"scionwood {words[0]}"
+    )
+    return [*kept, *given.values()]
+
+
+def _refuse_unknown_options(parsed: argparse.Namespace, rest: list[str]) -> None:
+    if not rest:
+        return
+    known = re.findall(r"--[\w-]+", parsed.parser.format_help())
+    if not parsed.overrides:
+        near = discovery.did_you_mean(rest[0], known)
+        parsed.parser.error(f"unrecognized arguments: {' '.join(rest)}. {near}".strip())
+    from scionwood.recipe import TOP
+
+    for word in rest:
+        option = word.partition("=")[0]
+        if option.startswith("--") and "." not in option and option[2:] not in TOP:
+            near = discovery.did_you_mean(option, [*known, *(f"--{key}" for key in TOP)])
+            rule = "neither an option nor a key of a recipe"
+            raise RecipeError(f"unknown option {option!r}", rule, near or "See: --help")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -62,12 +121,12 @@ def _parser() -> argparse.ArgumentParser:
     def add(name: str, text: str, overrides: bool = False) -> argparse.ArgumentParser:
         usage = f"scionwood {name} ... [--task.lr 3e-4 ...]" if overrides else None
         command = commands.add_parser(name, help=text, description=text, usage=usage)
-        command.set_defaults(overrides=overrides)
+        command.set_defaults(overrides=overrides, parser=command)
         return command
 
     command = add("plugins", "list the plugins and what each adds")
     command.add_argument("--json", action="store_true", help="print JSON")
-    command.add_argument("--doctor", action="store_true", help="import every component apart")
+    command.add_argument("--doctor", action="store_true", help="import every component by itself")
     command = add("show", "print what a plugin or a component takes, with its documentation")
     command.add_argument("name", help="seismic, or seismic/denoise")
     command = add("recipe", "print a recipe with every default written out", overrides=True)
@@ -75,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--source", action="store_true", help="print the file with its comments")
     command = add("fit", "train by a recipe; any of its keys can be overridden", overrides=True)
     command.add_argument("recipe", nargs="?", help="seismic/denoise, or a .yaml file")
-    command.add_argument("--run-dir", type=Path, help="the run folder (default: runs/NAME-TIME)")
+    command.add_argument("--run", type=Path, help="the run folder (default: runs/NAME-TIME)")
     command.add_argument("--resume", type=Path, metavar="RUN", help="continue a run that stopped")
     command.add_argument("--smoke", action="store_true", help="a few steps at the smallest size")
     command = add("test", "measure a finished run on the test split")
@@ -84,37 +143,37 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("plugin", help="its name")
     command = add("new", "start a plugin that passes its checks as it stands")
     command.add_argument("name", help="lower case, as in hydrology")
-    command.add_argument("--into", type=Path, default=Path(), help="the folder to write in")
+    command.add_argument(
+        "folder", nargs="?", type=Path, default=Path(), help="where to write (default: here)"
+    )
     return parser
 
 
 def _plugins(arguments: argparse.Namespace, _: list[str]) -> int:
-    from scionwood.survey import doctor, survey
+    from scionwood.show import overview
+    from scionwood.survey import survey
 
     if arguments.doctor:
-        diagnoses = doctor()
-        for diagnosis in diagnoses:
-            verdict = "; ".join(diagnosis.faults) or "every component can be imported"
-            print(f"{'x' if diagnosis.faults else '*'} {diagnosis.name:12} {verdict}")
-        return int(any(diagnosis.faults for diagnosis in diagnoses))
-    found = survey()
+        return _doctor()
+    entries = survey()
     if arguments.json:
-        print(json.dumps([asdict(item) for item in found], indent=2))
+        print(json.dumps([asdict(entry) for entry in entries], indent=2))
         return 0
-    for item in found:
-        print(_line(item))
-    if missing := [name for name in discovery.extras() if name not in {f.name for f in found}]:
+    print_table(("plugin", "version", "what it brings"), map(overview, entries))
+    installed = {entry.name for entry in entries}
+    if missing := [name for name in discovery.extras() if name not in installed]:
         print(f"not installed: {', '.join(missing)}. Try: pip install 'scionwood[{missing[0]}]'")
     return 0
 
 
-def _line(found: Found) -> str:
-    head = f"{found.name:12} {', '.join(found.distributions):28}"
-    if found.plugin is None:
-        return f"x {head} {found.problem}"
-    kinds = {kind: getattr(found.plugin, kind) for kind in KINDS}
-    adds = "  ".join(f"{kind}: {', '.join(names)}" for kind, names in kinds.items() if names)
-    return f"* {head} {adds}"
+def _doctor() -> int:
+    from scionwood.survey import doctor
+
+    diagnoses = doctor()
+    for diagnosis in diagnoses:
+        verdict = "; ".join(diagnosis.faults) or "every component can be imported"
+        print_status(not diagnosis.faults, f"{diagnosis.name:12} {verdict}")
+    return int(any(diagnosis.faults for diagnosis in diagnoses))
 
 
 def _show(arguments: argparse.Namespace, _: list[str]) -> int:
@@ -147,27 +206,26 @@ def _fit(arguments: argparse.Namespace, overrides: list[str]) -> int:
     recipe = resolve(source, _joined(overrides), smoke=arguments.smoke)
     from scionwood.training import fit
 
-    print(fit(recipe, run_dir=arguments.run_dir, resume=name))
+    print(fit(recipe, run_dir=arguments.run, resume=name))
     return 0
 
 
 def _test(arguments: argparse.Namespace, _: list[str]) -> int:
     from scionwood.training import test
 
-    for name, value in test(arguments.run).items():
-        print(f"{name:24} {value:.6g}")
+    print_table(("metric", "value"), list(test(arguments.run).items()), numeric=("value",))
     return 0
 
 
 def _check(arguments: argparse.Namespace, _: list[str]) -> int:
     from scionwood.testing import run_checks
 
-    def say(outcome: Outcome) -> None:
-        mark = {"passed": "*", "failed": "x", "nothing": "-"}[outcome.status]
+    def report(outcome: Outcome) -> None:
+        state = {"passed": True, "failed": False, "nothing": None}[outcome.status]
         reason = outcome.reason.replace("\n", "\n  ")
-        print(f"{mark} {outcome.check:38} {outcome.seconds:6.1f} s  {reason}".rstrip(), flush=True)
+        print_status(state, f"{outcome.check:38} {outcome.seconds:6.1f} s  {reason}".rstrip())
 
-    outcomes = run_checks(discovery.record(arguments.plugin), say)
+    outcomes = run_checks(discovery.record(arguments.plugin), report)
     failed = sum(outcome.failed for outcome in outcomes)
     print(f"{len(outcomes) - failed} of {len(outcomes)} checks hold")
     return int(failed > 0)
@@ -176,27 +234,29 @@ def _check(arguments: argparse.Namespace, _: list[str]) -> int:
 def _new(arguments: argparse.Namespace, _: list[str]) -> int:
     from scionwood.new import render
 
-    folder = render(arguments.name, arguments.into)
+    folder = render(arguments.name, arguments.folder)
     print(f"{folder}\npip install -e {folder}\nscionwood check {arguments.name}")
     return 0
 
 
 def _plugin_command(plugin: str, command: str = "", *rest: str) -> int:
-    if plugin not in discovery.entries():
-        near = discovery.did_you_mean(plugin, [*_COMMANDS, *discovery.entries()])
-        problem = discovery.find(plugin).problem
-        raise PluginError(f"{plugin!r}", f"no command, and as a plugin {problem}", near)
+    known = [*discovery.entries(), *discovery.extras()]
+    if plugin not in known and not discovery.is_off(plugin):
+        installed = ", ".join(discovery.entries()) or "none"
+        rule = f"neither a command nor a plugin (installed: {installed})"
+        near = discovery.did_you_mean(plugin, [*_COMMANDS, *known])
+        raise PluginError(f"{plugin!r}", rule, near or "See: scionwood --help")
     record = discovery.record(plugin)
     if command in {"", "-h", "--help"}:
-        names = ", ".join(name.replace("_", "-") for name in record.commands)
-        print(f"{record.name}: {record.summary}\ncommands: {names}")
+        from scionwood.show import command_summaries
+
+        print(f"{record.name}: {record.summary}\n")
+        print_table(("command", "what it does"), command_summaries(record))
         return 0
     command = command.replace("-", "_")  # a shell's habit; a component's name is an identifier
-    if command not in record.commands:
-        discovery.load("commands", f"{plugin}/{command}")
+    function = discovery.load("commands", f"{plugin}/{command}")
     from scionwood.recipe import parse_command
 
-    function = discovery.load("commands", f"{plugin}/{command}")
     function(**parse_command(function, f"scionwood {plugin} {command}", rest))
     return 0
 

@@ -51,7 +51,7 @@ def modernise(
     *,
     positional: Collection[str] = (),
     prog: str = "scionwood",
-) -> tuple[list[str], dict[str, list[str]]]:
+) -> tuple[list[str], dict[str, str]]:
     """Replace former options in a command line, with one warning on stderr for each.
 
     Args:
@@ -61,11 +61,11 @@ def modernise(
         prog: the command, which the warning names.
 
     Returns:
-        The words with present options, and the words that belong to positional parameters by
-        parameter (one word each, none if the value was left out).
+        The words with present options, and the values of positional parameters by parameter. An
+        option whose value was left out stays among the words, where it is an error.
     """
     kept: list[str] = []
-    given: dict[str, list[str]] = {}
+    given: dict[str, str] = {}
     warned: set[str] = set()
     queue = list(words)
     while queue:
@@ -83,9 +83,10 @@ def modernise(
             warned.add(option)
         if new not in positional:
             kept.append(f"--{new.replace('_', '-')}{equals}{value}")
+        elif equals or queue:
+            given[new] = value if equals else queue.pop(0)
         else:
-            given[new] = [value] if equals else queue[:1]
-            queue = queue if equals else queue[1:]
+            kept.append(word)
     return kept, given
 
 

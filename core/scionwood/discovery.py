@@ -1,4 +1,7 @@
-"""Find plugins by entry point and load their components; a fault in one stops no other."""
+"""Find plugins by entry point and load their components.
+
+A fault in one plugin does not stop the others.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +19,18 @@ from scionwood.errors import PluginError
 from scionwood.plugin import API, GROUP, KINDS, Plugin
 
 DISABLE = "SCIONWOOD_DISABLE"
-"""The environment variable that switches plugins off: their names, by comma, or `*` for all."""
+"""The environment variable that switches plugins off: names separated by commas, or `*`."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """What discovery knows of one plugin; a problem is a value, not an exception.
+class PluginEntry:
+    """A plugin as it is installed. A problem is a value, not an exception.
 
     Attributes:
-        name: the entry point's name.
+        name: the name of the entry point.
         distributions: "name version" of each distribution that provides it.
-        plugin: the record, or None where there is a problem.
-        problem: what is wrong and what to do about it; empty where nothing is.
+        plugin: the record, or None if there is a problem.
+        problem: what is wrong and what to do about it; empty if nothing is wrong.
     """
 
     name: str
@@ -38,45 +41,41 @@ class Found:
 
 @cache
 def entries() -> dict[str, tuple[EntryPoint, ...]]:
-    """Every entry point of the group by name, less those that `SCIONWOOD_DISABLE` names."""
-    found: dict[str, tuple[EntryPoint, ...]] = {}
-    for entry in entry_points(group=GROUP):
-        if not _is_off(entry.name):
-            found[entry.name] = (*found.get(entry.name, ()), entry)
-    return dict(sorted(found.items()))
+    """Return the entry points of the group by name, without those that are switched off."""
+    by_name: dict[str, tuple[EntryPoint, ...]] = {}
+    for point in entry_points(group=GROUP):
+        if not is_off(point.name):
+            by_name[point.name] = (*by_name.get(point.name, ()), point)
+    return dict(sorted(by_name.items()))
 
 
 @cache
-def find(name: str) -> Found:
+def find(name: str) -> PluginEntry:
     """Find one plugin and import its record.
 
-    Never raises for what a plugin does wrong, `SystemExit` included; only Ctrl-C passes through.
+    A fault of the plugin, `SystemExit` included, becomes `PluginEntry.problem`. Only Ctrl-C is
+    raised.
     """
     points = entries().get(name, ())
     owners = tuple(sorted({owner(point) for point in points}))
     if not points:
-        return Found(name, (), problem=_missing(name))
+        return PluginEntry(name, (), problem=_missing(name))
     if len({point.value for point in points}) > 1:
-        return Found(
-            name,
-            owners,
-            problem=f"two distributions provide it ({', '.join(owners)}). Uninstall one",
-        )
+        problem = f"two distributions provide it ({', '.join(owners)}). Uninstall one"
+        return PluginEntry(name, owners, problem=problem)
     try:
         plugin = points[0].load()
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # third-party code at import: anything can happen, and is named
-        return Found(name, owners, problem=f"{type(error).__name__}: {error}")
-    return (
-        Found(name, owners, None, problem)
-        if (problem := _wrong(name, plugin))
-        else Found(name, owners, plugin)
-    )
+    except BaseException as error:  # code of others at import may raise anything
+        return PluginEntry(name, owners, problem=f"{type(error).__name__}: {error}")
+    if problem := _wrong(name, plugin):
+        return PluginEntry(name, owners, problem=problem)
+    return PluginEntry(name, owners, plugin)
 
 
-def plugins() -> list[Found]:
-    """Every plugin that is installed and not switched off, the broken ones too, by name."""
+def plugins() -> list[PluginEntry]:
+    """Return every plugin that is installed and not switched off, by name, broken ones included."""
     return [find(name) for name in entries()]
 
 
@@ -106,22 +105,26 @@ def load(kind: str, reference: str) -> Any:
 
 
 def record(name: str) -> Plugin:
-    """The record of a plugin that must work.
+    """Return the record of a plugin.
 
     Raises:
-        PluginError: with the problem that discovery found.
+        PluginError: the plugin is missing or broken.
     """
-    found = find(name)
-    if found.plugin is None:
-        raise PluginError(f"plugin {name!r}", found.problem)
-    return found.plugin
+    entry = find(name)
+    if entry.plugin is None:
+        raise PluginError(f"plugin {name!r}", entry.problem)
+    return entry.plugin
 
 
 def resolve(label: str, reference: str) -> Any:
-    """Import what `"module:attribute"` names.
+    """Import the object that `"module:attribute"` names.
+
+    Args:
+        label: the name of the component, for the error message.
+        reference: the module and the attribute.
 
     Raises:
-        PluginError: naming `label`, with the import's own error behind it.
+        PluginError: the import failed; the message names `label` and the error of the import.
     """
     module, _, attribute = reference.partition(":")
     try:
@@ -134,42 +137,41 @@ def resolve(label: str, reference: str) -> Any:
 
 
 def refresh() -> None:
-    """Forget what was found, so that a plugin installed meanwhile is seen (in a notebook, say)."""
+    """Look for plugins again, so that one installed since the start is seen (in a notebook)."""
     entries.cache_clear()
     find.cache_clear()
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`Did you mean 'denoise'?`, or nothing where no known word is close."""
+    """Return `Did you mean 'denoise'?`, or an empty text if no known word is close."""
     close = get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f"Did you mean {close[0]!r}?" if close else ""
 
 
 def extras() -> tuple[str, ...]:
-    """The plugins that the core's own extras offer, read from its metadata."""
+    """Return the plugins that the extras of the core offer, read from its metadata."""
     try:
         lines = requires("scionwood") or []
     except PackageNotFoundError:
         return ()
-    found = (
-        fullmatch(r"""scionwood-([\w-]+)\s*[=<>!~(].*extra\s*==\s*["'](.+)["'].*""", x)
-        for x in lines
-    )
-    return tuple(sorted({m[1].replace("-", "_") for m in found if m and m[1] == m[2]}))
+    pattern = r"""scionwood-([\w-]+)\s*[=<>!~(].*extra\s*==\s*["'](.+)["'].*"""
+    matches = (fullmatch(pattern, line) for line in lines)
+    return tuple(sorted({m[1].replace("-", "_") for m in matches if m and m[1] == m[2]}))
 
 
 def owner(point: EntryPoint) -> str:
-    """`name version` of the distribution behind an entry point."""
+    """Return "name version" of the distribution that has an entry point."""
     return f"{point.dist.name} {point.dist.version}" if point.dist else "unknown"
 
 
-def _is_off(name: str) -> bool:
+def is_off(name: str) -> bool:
+    """Return whether `SCIONWOOD_DISABLE` switches a plugin off."""
     off = {word.strip() for word in os.environ.get(DISABLE, "").split(",")}
     return name in off or "*" in off
 
 
 def _missing(name: str) -> str:
-    if _is_off(name):
+    if is_off(name):
         return f"switched off by {DISABLE}. Unset it to use the plugin"
     installed = f"(installed: {', '.join(entries()) or 'none'})"
     if name in extras():
@@ -192,7 +194,7 @@ def _wrong(name: str, plugin: object) -> str:
 
 
 def _suggest(kind: str, name: str) -> str:
-    known = [f"{f.name}/{c}" for f in plugins() if f.plugin for c in getattr(f.plugin, kind)]
-    return did_you_mean(name, known) or next(
-        (f"Did you mean {k!r}?" for k in known if k.endswith(f"/{name}")), ""
-    )
+    records = [entry.plugin for entry in plugins() if entry.plugin]
+    known = [f"{record.name}/{part}" for record in records for part in getattr(record, kind)]
+    same = [f"Did you mean {full!r}?" for full in known if full.endswith(f"/{name}")]
+    return did_you_mean(name, known) or next(iter(same), "")

@@ -19,6 +19,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import yaml
 
 from scionwood import discovery
+from scionwood.command import former_spellings, modernise
 from scionwood.errors import RecipeError
 from scionwood.recipe_file import locate, read_yaml, set_dotted, split_override
 
@@ -130,8 +131,6 @@ def parse_command(function: Callable[..., None], prog: str, argv: Sequence[str])
     from docstring_parser import parse
     from jsonargparse import ArgumentParser
 
-    from scionwood.command import former_spellings, modernise
-
     _deny_imports(function)
     doc = parse(inspect.getdoc(function) or "")
     helps = {item.arg_name: item.description or "" for item in doc.params}
@@ -152,7 +151,7 @@ def parse_command(function: Callable[..., None], prog: str, argv: Sequence[str])
         needed = parameter.default is parameter.empty
         parser.add_argument(f"--{name.replace('_', '-')}", required=needed, **kind)
         if name in given:
-            words = [f"--{name.replace('_', '-')}", *given[name], *words]
+            words = [f"--{name.replace('_', '-')}={given[name]}", *words]
     _refuse_unknown_options(parser, words, parameters)
     return _instances(parser, parser.parse_args(words))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -76,31 +76,41 @@ def recipes(plugin: str) -> dict[str, Path]:
 
 
 def recipe_folder(plugin: Plugin) -> Path | None:
-    """Where a plugin's recipes lie: in its installed package, or in `configs/NAME` of a checkout.
+    """Return the folder of a plugin's recipes.
 
-    A wheel carries the recipes in the package that the record names. A checkout has no such
-    package: its recipes lie at the top level, in `configs`, where people read them.
+    A wheel carries the recipes inside the package that the record names. A checkout has no such
+    package: there the recipes are in `configs/NAME` at the top level.
 
     Returns:
-        The folder, or None where the record names no recipes.
+        The folder, or None if the record names no recipes.
 
     Raises:
-        PluginError: the record names a package that is in neither place.
+        PluginError: neither the package nor the folder exists.
     """
     if plugin.recipes is None:
         return None
+    top = plugin.recipes.partition(".")[0]
+    if folder := _package_folder(plugin.recipes):
+        return folder
+    package = _package_folder(top)
+    for parent in list(package.parents)[:CHECKOUT_DEPTH] if package else []:
+        if (folder := parent / "configs" / plugin.name).is_dir():
+            return folder
+    raise PluginError(
+        f"recipes of plugin {plugin.name!r}",
+        f"neither the package {plugin.recipes!r} nor a folder configs/{plugin.name} exists",
+        "Reinstall the plugin",
+    )
+
+
+def _package_folder(name: str) -> Path | None:
+    # Not importlib.resources: a folder of recipes needs no __init__.py.
     try:
-        return Path(str(files(plugin.recipes)))
-    except ModuleNotFoundError as error:
-        package = Path(str(files(plugin.recipes.partition(".")[0])))
-        for parent in list(package.parents)[:CHECKOUT_DEPTH]:
-            if (folder := parent / "configs" / plugin.name).is_dir():
-                return folder
-        raise PluginError(
-            f"recipes of plugin {plugin.name!r}",
-            f"neither the package {plugin.recipes!r} nor a folder configs/{plugin.name} exists",
-            "Reinstall the plugin",
-        ) from error
+        spec = find_spec(name)
+    except ModuleNotFoundError:  # the package above it
+        return None
+    places = spec.submodule_search_locations if spec else None
+    return Path(next(iter(places))) if places else None
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What `scionwood show` prints: a plugin's components, or one component's options and help."""
+"""Descriptions of plugins, commands and components, as the command line prints them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import inspect
 from typing import Any
 
 from scionwood import discovery
+from scionwood.discovery import PluginEntry
 from scionwood.errors import PluginError
 from scionwood.plugin import KINDS, Plugin
 
 
 def describe(name: str) -> str:
-    """A plugin (`seismic`) or every component and recipe of one name (`seismic/denoise`).
+    """Describe a plugin (`seismic`), or the components and the recipe of a name.
+
+    Args:
+        name: a plugin, or `plugin/component` such as `seismic/denoise`.
 
     Raises:
-        PluginError: nothing has that name; the nearest that exists is named.
+        PluginError: nothing has that name. The message gives the nearest name that exists.
     """
     owner, slash, part = name.partition("/")
     plugin = discovery.record(owner)
@@ -32,6 +36,29 @@ def describe(name: str) -> str:
         remedy = discovery.did_you_mean(part, known) or f"It has: {', '.join(sorted(known))}"
         raise PluginError(f"plugin {owner!r}", f"nothing is named {part!r}", remedy)
     return "\n\n".join(blocks)
+
+
+def overview(entry: PluginEntry) -> tuple[str, str, str]:
+    """Return the name of a plugin, its version, and one line for each kind that it brings."""
+    version = ", ".join(entry.distributions).removeprefix(f"scionwood-{entry.name} ")
+    if entry.plugin is None:
+        return entry.name, version, f"cannot be used: {entry.problem}"
+    kinds = {kind: getattr(entry.plugin, kind) for kind in KINDS}
+    lines = (f"{kind}: {', '.join(names)}" for kind, names in kinds.items() if names)
+    return entry.name, version, "\n".join(lines)
+
+
+def command_summaries(plugin: Plugin) -> list[tuple[str, str]]:
+    """Return each command of a plugin with the first sentence of its documentation."""
+    return [(name.replace("_", "-"), _summary(f"{plugin.name}/{name}")) for name in plugin.commands]
+
+
+def _summary(command: str) -> str:
+    try:
+        doc = inspect.getdoc(discovery.load("commands", command)) or ""
+    except PluginError as error:
+        return f"cannot be used: {error}"
+    return doc.partition("\n\n")[0].replace("\n", " ")
 
 
 def _plugin(plugin: Plugin) -> str:

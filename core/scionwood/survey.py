@@ -1,4 +1,4 @@
-"""Look at every plugin without trusting it: each import happens in a child process."""
+"""List and examine the plugins without trusting them: each import runs in a child process."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from scionwood import discovery
-from scionwood.discovery import Found
+from scionwood.discovery import PluginEntry
 from scionwood.plugin import Plugin
 
 _IMPORT_ALL = """
 import json, sys
 from scionwood import discovery
-found = discovery.find(sys.argv[1])
-faults = [] if found.plugin else [found.problem]
-for kind, name, reference in found.plugin.components() if found.plugin else ():
+entry = discovery.find(sys.argv[1])
+faults = [] if entry.plugin else [entry.problem]
+for kind, name, reference in entry.plugin.components() if entry.plugin else ():
     try:
         discovery.resolve(f"{kind} {name}", reference)
     except Exception as error:
@@ -30,10 +30,11 @@ print("\\n" + json.dumps(faults))
 """
 
 
-def survey(timeout: float = 1.0) -> list[Found]:
-    """What `discovery.plugins` finds, even where a plugin hangs or ends its process at import.
+def survey(timeout: float = 1.0) -> list[PluginEntry]:
+    """Return what `discovery.plugins` returns, even if a plugin hangs or ends its process.
 
-    Each record is imported in a forked child, all at once; where there is no fork (Windows), here.
+    Each record is imported in a forked child, all at the same time. Without fork (on Windows) it
+    is imported in this process.
 
     Args:
         timeout: seconds that the slowest plugin may take.
@@ -47,7 +48,13 @@ def survey(timeout: float = 1.0) -> list[Found]:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What the doctor found: no faults means that every component can be imported."""
+    """What is wrong with a plugin.
+
+    Attributes:
+        name: the plugin.
+        faults: one text a fault; empty if every component can be imported.
+        seconds: the time of the imports.
+    """
 
     name: str
     faults: tuple[str, ...]
@@ -69,7 +76,7 @@ def _fork(name: str) -> tuple[int, int]:
     if child:
         os.close(write)
         return child, read
-    # The child: it reports and leaves, whatever the plugin does, and runs no exit handlers.
+    # The child reports and leaves, whatever the plugin does. It runs no exit handlers.
     try:
         null = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
@@ -79,7 +86,7 @@ def _fork(name: str) -> tuple[int, int]:
         os._exit(0)
 
 
-def _collect(name: str, child: int, read: int, deadline: float, timeout: float) -> Found:
+def _collect(name: str, child: int, read: int, deadline: float, timeout: float) -> PluginEntry:
     answer = b""
     while select.select([read], [], [], max(0.0, deadline - time.monotonic()))[0]:
         part = os.read(read, 65536)
@@ -92,12 +99,12 @@ def _collect(name: str, child: int, read: int, deadline: float, timeout: float) 
     os.close(read)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if answer:
-        found = json.loads(answer)
-        record = _record(found["plugin"])
-        return Found(name, tuple(found["distributions"]), record, found["problem"])
+        entry = json.loads(answer)
+        record = _record(entry["plugin"])
+        return PluginEntry(name, tuple(entry["distributions"]), record, entry["problem"])
     owners = tuple(sorted({discovery.owner(point) for point in discovery.entries()[name]}))
     what = f"hangs at import (over {timeout:g} s)" if status < 0 else "ends its process at import"
-    return Found(name, owners, problem=f"{what}. Run: scionwood plugins --doctor")
+    return PluginEntry(name, owners, problem=f"{what}. Run: scionwood plugins --doctor")
 
 
 def _record(fields: dict[str, Any] | None) -> Plugin | None:

@@ -1,4 +1,4 @@
-"""Tables for people: through rich on a terminal, plain aligned text in a file or a pipe."""
+"""Output for people: through rich on a terminal, plain text in a file or a pipe."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def print_table(
     """Print a table on stdout.
 
     On a terminal the table fits the width of the window, and long cells are wrapped. Elsewhere it
-    is plain text: columns are padded with spaces and separated by two, and nothing is cut.
+    is plain text with one line a row: columns are padded with spaces and separated by two, nothing
+    is cut, and a line break inside a cell becomes a semicolon.
 
     Args:
         columns: the headings.
@@ -35,6 +36,7 @@ def print_table(
     if sys.stdout.isatty():
         _print_rich(columns, texts, title, numeric)
         return
+    texts = [[cell.replace("\n", "; ") for cell in row] for row in texts]
     widths = [max(map(len, column)) for column in zip(columns, *texts, strict=True)]
     lines = [title] if title else []
     for row in (columns, *texts):
@@ -44,6 +46,23 @@ def print_table(
         )
         lines.append("  ".join(cells).rstrip())
     print("\n".join(lines))
+
+
+def print_status(good: bool | None, text: str) -> None:
+    """Print one line of a list of results at once: a mark, which a terminal colours, and a text.
+
+    Args:
+        good: the mark is `*` if true, `x` if false, `-` if None (neither).
+        text: the line after the mark.
+    """
+    mark, style = {True: ("*", "green"), False: ("x", "bold red"), None: ("-", "dim")}[good]
+    if not sys.stdout.isatty():
+        print(f"{mark} {text}", flush=True)
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    Console().print(Text.assemble((mark, style), f" {text}"))
 
 
 def _print_rich(

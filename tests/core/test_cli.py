@@ -8,21 +8,29 @@ import sys
 
 import pytest
 
-from scionwood.cli import main
+from scionwood.cli import CLOSED_PIPE, main
 
 PLUGIN = '''
 from __future__ import annotations
 from pathlib import Path
 from typing import Literal
-from scionwood import Plugin, ReadError
+from scionwood import Plugin, ReadError, renamed
 plugin = Plugin(
     name="sea",
     summary="waves",
-    commands={"clean": "fake_sea:clean", "stop": "fake_sea:stop"},
+    commands={
+        "clean": "fake_sea:clean",
+        "stop": "fake_sea:stop",
+        "lost": "fake_sea:lost",
+        "many_words": "fake_sea:many_words",
+    },
     backbones={"net": "fake_sea:net"},
 )
+@renamed(strength="level")
 def clean(source: Path, *, level: float = 0.5, dry_run: bool = False) -> None:
     """Clean a file.
+
+    More about it.
 
     Args:
         source: what to read.
@@ -35,6 +43,10 @@ def clean(source: Path, *, level: float = 0.5, dry_run: bool = False) -> None:
 def stop() -> None:
     """Stop."""
     raise KeyboardInterrupt
+def many_words() -> None:
+    """Print more than a pipe holds."""
+    for _ in range(100_000):
+        print("a line of words")
 def net(*, width: int = 4, mode: Literal["a", "b"] = "a"):
     """A net.
 
@@ -67,10 +79,13 @@ def test_ctrl_c_ends_with_130(sea):
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["see", "clean"], "Did you mean 'sea'"),
+        (["sae", "clean"], "Did you mean 'sea'"),
         (["sea", "claen"], "no command 'claen'. Did you mean 'clean'"),
         (["fti", "toy/regress"], "Did you mean 'fit'"),
+        (["zzz"], "neither a command nor a plugin"),
         (["fit"], "needs a recipe"),
+        (["fit", "toy/regress", "--smke"], "unknown option '--smke'"),
+        (["fit", "toy/regress", "--smke"], "Did you mean '--smoke'"),
         (["fit", "toy/regres"], "Did you mean 'regress'"),
         (["fit", "toy/regress", "--task.lrr", "1"], "unknown key 'lrr'"),
         (["fit", "toy/regress", "--resume", "runs/x"], "carries its own recipe"),
@@ -79,21 +94,50 @@ def test_ctrl_c_ends_with_130(sea):
         (["check", "absent"], "unknown"),
     ],
 )
-def test_a_slip_is_answered_with_the_nearest_right_word(sea, capsys, argv, words):
+def test_suggests_the_nearest_right_word_once(sea, capsys, argv, words):
     assert main(argv) == 2
+    message = capsys.readouterr().err
+    assert words in message
+    assert message.count("Did you mean") <= 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["plugins", "--jsn"], "--jsn. Did you mean '--json'"),
+        (["sea", "clean", "a.sgy", "--levle", "2"], "--levle. Did you mean '--level'"),
+        (["sea", "clean", "a.sgy", "--zzz"], "Known: --help, --source, --level, --dry-run"),
+    ],
+)
+def test_refuses_an_unknown_option_of_a_command(sea, capsys, argv, words):
+    with pytest.raises(SystemExit) as caught:
+        main(argv)
+    assert caught.value.code == 2
     assert words in capsys.readouterr().err
 
 
-def test_an_unknown_option_of_a_command_is_refused(capsys):
-    with pytest.raises(SystemExit) as caught:
-        main(["plugins", "--jsn"])
-    assert caught.value.code == 2
-    assert "--jsn" in capsys.readouterr().err
+def test_a_former_option_works_and_warns(sea, capsys):
+    assert main(["sea", "clean", "a.sgy", "--strength", "2"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == "a.sgy 2.0 False\n"
+    assert printed.err.startswith("scionwood sea clean: --strength is now --level.")
 
 
-def test_help_of_a_plugin_and_of_its_command(sea, capsys):
+def test_the_former_options_of_the_core_work_and_warn(tmp_path, capsys):
+    assert main(["fit", "toy/absent", "--run-dir", "x"]) == 2
+    assert "scionwood fit: --run-dir is now --run." in capsys.readouterr().err
+    assert main(["new", "hydrology", "--into", str(tmp_path)]) == 0
+    assert "--into is now the positional argument folder" in capsys.readouterr().err
+    assert (tmp_path / "hydrology" / "pyproject.toml").is_file()
+
+
+def test_a_plugin_lists_its_commands_with_a_sentence_each(sea, capsys):
     assert main(["sea"]) == 0
-    assert "clean, stop" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "sea: waves"
+    assert "clean       Clean a file." in lines
+    assert "many-words  Print more than a pipe holds." in lines
+    assert any(line.startswith("lost") and "cannot be used" in line for line in lines)
     with pytest.raises(SystemExit):
         main(["sea", "clean", "--help"])
     assert "how much, in dB" in capsys.readouterr().out
@@ -112,18 +156,20 @@ def test_plugins_lists_the_healthy_and_the_broken(sea, distribution, capsys):
     distribution("bad", "raise SystemExit")
     main(["plugins"])
     lines = capsys.readouterr().out.splitlines()
-    assert any(line.startswith("* sea") and "commands: clean, stop" in line for line in lines)
-    assert any(line.startswith("x bad") and "SystemExit" in line for line in lines)
+    assert lines[0].split() == ["plugin", "version", "what", "it", "brings"]
+    assert any(line.startswith("sea ") and "commands: clean, stop" in line for line in lines)
+    assert any(line.startswith("bad ") and "cannot be used: SystemExit" in line for line in lines)
     main(["plugins", "--json"])
     listed = {item["name"]: item for item in json.loads(capsys.readouterr().out)}
     assert listed["bad"]["plugin"] is None
 
 
-def test_the_doctor_fails_where_a_component_cannot_be_imported(alone, sea, distribution, capsys):
+def test_the_doctor_fails_if_a_component_cannot_be_imported(alone, sea, distribution, capsys):
     distribution("bad", "import absent")
+    distribution("well", "from scionwood import Plugin; plugin = Plugin('well')")
     assert main(["plugins", "--doctor"]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert any(line.startswith("* sea") for line in lines)
+    assert any(line.startswith("* well") for line in lines)
     assert any(line.startswith("x bad") and "absent" in line for line in lines)
 
 
@@ -134,6 +180,30 @@ def test_recipe_prints_what_fit_would_run(capsys):
     assert "seed: 5" in printed
     assert main(["recipe", "toy/regress", "--source"]) == 0
     assert "#" in capsys.readouterr().out  # the comments are there
+
+
+@pytest.mark.parametrize("command", [["show", "toy/regress"], ["sea", "many-words"]])
+def test_a_closed_pipe_ends_quietly(sea, command):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scionwood.cli", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    process.stdout.close()  # as `head` does; here before the first line is written
+    assert process.stderr.read() == b""
+    assert process.wait(timeout=60) == CLOSED_PIPE
+    process.stderr.close()
+
+
+def test_another_broken_pipe_is_an_error(monkeypatch, tmp_path):
+    def fail(*_):
+        raise BrokenPipeError("a worker has gone")
+
+    monkeypatch.setattr("scionwood.cli._run", fail)
+    with (tmp_path / "out").open("w") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        with pytest.raises(BrokenPipeError, match="worker"):
+            main(["plugins"])
 
 
 def test_the_installed_script_runs():

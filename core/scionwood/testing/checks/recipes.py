@@ -15,16 +15,14 @@ import lightning as L
 import torch
 import yaml
 
-from scionwood import cli
 from scionwood.errors import RecipeError, ScionwoodError
 from scionwood.plugin import Plugin
 from scionwood.recipe import Recipe, resolve
 from scionwood.testing.cases import RecipeCase, cases, seeded
 from scionwood.testing.checks.data import first_batch, seed_everything
 from scionwood.testing.checks.static import recipe_names
-from scionwood.testing.child import last_line
 from scionwood.testing.rules import NothingToCheck, Problem, check
-from scionwood.training.run import build
+from scionwood.training.run import build, fit
 from scionwood.training.trainer import quiet
 
 STEPS = 30
@@ -73,11 +71,8 @@ def check_recipes_parse_strictly(plugin: Plugin) -> Iterator[Problem]:
 def check_recipes_run(plugin: Plugin) -> Iterator[Problem]:
     """`scionwood fit NAME --smoke` takes two CPU steps and leaves a run with finite losses."""
     for name in _required_names(plugin):
-        said = StringIO()
         with TemporaryDirectory() as folder, chdir(folder), seed_everything(0):
-            with redirect_stdout(said), redirect_stderr(said):
-                code = cli.main(_fit_command(name))
-            fault = _run_fault(Path(folder) / "run") if code == 0 else last_line(said.getvalue())
+            fault = _smoke_fault(name, Path("run"))
         if fault:
             rule = "a recipe trains two steps on the CPU at its smoke size"
             remedy = f"Try: scionwood fit {name} --smoke --trainer.max_steps 2"
@@ -139,9 +134,15 @@ def _misspelt(path: Path, dumped: str, slot: str) -> str:
     return f"{meant}x is accepted"
 
 
-def _fit_command(name: str) -> list[str]:
-    small = ["--trainer.max_steps", "2", "--trainer.accelerator", "cpu"]
-    return ["fit", name, "--smoke", "--run-dir", "run", *small]
+def _smoke_fault(name: str, run: Path) -> str:
+    output = StringIO()
+    try:
+        with redirect_stdout(output), redirect_stderr(output):
+            small = ("trainer.max_steps=2", "trainer.accelerator=cpu")
+            fit(resolve(name, small, smoke=True), run_dir=run)
+    except ScionwoodError as error:
+        return str(error)
+    return _run_fault(run)
 
 
 def _run_fault(run: Path) -> str:

@@ -1,0 +1,88 @@
+"""Former options: each works for one version, also if its parameter is positional now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scionwood import renamed
+from scionwood.recipe import parse_command
+
+
+@renamed(adapter="run", model_dir="run", as_json="json", out="target")
+def clean(
+    source: Path, target: Path | None = None, *, run: Path = Path("runs"), json: bool = False
+) -> None:
+    """Clean a file.
+
+    Args:
+        source: the input.
+        target: the output.
+        run: the run folder.
+        json: print JSON.
+    """
+
+
+def parse(*words: str) -> dict[str, Any]:
+    return parse_command(clean, "scionwood x clean", words)
+
+
+BOTH = {"source": Path("a"), "target": Path("b"), "run": Path("r"), "json": True}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("a", "b", "--run", "r", "--json"),
+        ("a", "b", "--adapter", "r", "--as-json"),
+        ("a", "--out", "b", "--adapter=r", "--as_json"),
+        ("--as-json", "--out=b", "--model-dir", "r", "a"),
+        ("--out=b", "--run=r", "--json", "--", "a"),
+    ],
+)
+def test_former_options_are_read_as_the_present_parameters(words: tuple[str, ...]) -> None:
+    assert parse(*words) == BOTH
+
+
+def test_a_warning_names_the_present_spelling_once(capsys: pytest.CaptureFixture[str]) -> None:
+    parse("a", "--adapter", "r", "--adapter", "s", "--out", "b")
+    lines = capsys.readouterr().err.splitlines()
+    ending = "The old spelling works in this version only"
+    assert lines == [
+        f"scionwood x clean: --adapter is now --run. {ending}",
+        f"scionwood x clean: --out is now the positional argument target. {ending}",
+    ]
+
+
+def test_present_spellings_do_not_warn(capsys: pytest.CaptureFixture[str]) -> None:
+    parse("a", "b", "--run", "r", "--json")
+    parse("a", "--", "--adapter")  # after `--` every word is a positional argument
+    assert capsys.readouterr().err == ""
+
+
+def test_a_positional_parameter_may_have_a_default() -> None:
+    assert parse("a")["target"] is None
+
+
+def test_a_former_option_without_its_value_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse("a", "--out")
+    assert "unrecognized option --out" in capsys.readouterr().err
+
+
+def test_help_shows_the_present_spellings_only(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse("--help")
+    text = capsys.readouterr().out
+    assert "--run" in text
+    assert "--adapter" not in text
+
+
+@pytest.mark.parametrize("spellings", [{"adapter": "runs"}, {"json": "run"}])
+def test_refuses_a_name_that_does_not_fit_the_signature(spellings: dict[str, str]) -> None:
+    def command(*, run: Path, json: bool = False) -> None: ...
+
+    with pytest.raises(ValueError, match="must be a parameter of command"):
+        renamed(**spellings)(command)

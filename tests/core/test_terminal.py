@@ -1,0 +1,76 @@
+"""Tables and lists of results: fitted to a terminal, complete in a file or a pipe."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+from scionwood import print_table
+from scionwood.terminal import print_status
+
+LONG = "a " * 100
+
+
+def test_a_pipe_gets_every_character_aligned(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [("snr", 12.3456789), ("name", None), ("text", f"{LONG}end"), ("two\nlines", 7)]
+    print_table(("metric", "value"), rows, title="Results", numeric=("metric",))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == ["Results", "    metric  value", "       snr  12.3457"]
+    assert lines[3] == "      name"
+    assert lines[4].endswith(f"{LONG}end")
+    assert lines[5] == "two; lines  7"
+
+
+def test_a_table_without_rows_has_its_heading(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("a", "b"), [])
+    assert capsys.readouterr().out == "a  b\n"
+
+
+def on_a_terminal(code: str, width: int) -> str:
+    master, slave = pty.openpty()
+    environment = {**os.environ, "COLUMNS": str(width), "TERM": "xterm"}
+    environment.pop("NO_COLOR", None)
+    with subprocess.Popen([sys.executable, "-c", code], stdout=slave, env=environment):
+        os.close(slave)
+        text = b""
+        try:
+            while part := os.read(master, 4096):
+                text += part
+        except OSError:  # the end of a pseudo-terminal on Linux
+            pass
+    os.close(master)
+    return text.decode()
+
+
+def test_a_terminal_gets_a_table_of_its_width_with_colours() -> None:
+    code = "from scionwood import print_table\n"
+    code += f"print_table(('name', 'text'), [('[bold]', {LONG!r})])"
+    printed = on_a_terminal(code, 40)
+    assert "\x1b[1m" in printed
+    assert "[bold]" in printed  # text is never read as markup
+    plain = [line for line in printed.splitlines() if "a a" in line]
+    assert len(plain) > 4
+    assert max(map(len, plain)) <= 40
+
+
+def test_marks_are_coloured_on_a_terminal_only(capsys: pytest.CaptureFixture[str]) -> None:
+    for good in (True, False, None):
+        print_status(good, "check")
+    assert capsys.readouterr().out == "* check\nx check\n- check\n"
+    code = "from scionwood.terminal import print_status; print_status(False, 'check')"
+    assert "\x1b[1;31mx\x1b[0m check" in on_a_terminal(code, 40)
+
+
+@pytest.mark.parametrize(
+    ("row", "numeric", "message"),
+    [(("1",), (), "one cell for each"), (("1", "2"), ("c",), "numeric columns are among a, b")],
+)
+def test_refuses_a_row_or_a_column_that_does_not_fit(
+    row: tuple[str, ...], numeric: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        print_table(("a", "b"), [row], numeric=numeric)

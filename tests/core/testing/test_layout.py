@@ -1,0 +1,107 @@
+"""The layout check: what the plan of a plugin does not know is named with where it belongs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scionwood import Plugin
+from scionwood.testing import CheckFailure, NothingToCheck
+from scionwood.testing.checks.layout import ROOMS, check_layout
+
+
+def test_a_sound_plugin_passes(sample: Any) -> None:
+    check_layout(sample.plugin())
+
+
+@pytest.mark.parametrize(
+    ("file", "place"),
+    [
+        ("metrics.py", "It belongs in evaluation/"),
+        ("figures.py", "It belongs in evaluation/"),
+        ("baselines.py", "It belongs in evaluation/"),
+        ("datamodule.py", "It belongs in data/"),
+        ("networks.py", "It belongs in model/"),
+        ("cli_extra.py", "It belongs in cli/"),
+        ("page.py", "use scionwood.Page"),
+        ("archives.py", "use scionwood.unpacked"),
+        ("folders.py", "use scionwood.reading"),
+        ("evaluations.py", "Did you mean 'evaluation'"),
+        ("rainfall.py", r'Move it into a room of the plan, or declare rooms=\("rainfall",\)'),
+        ("table.csv", r"sample/table.csv: the root of a plugin's package"),
+    ],
+)
+def test_a_file_at_the_root_is_named_with_its_place(sample: Any, file: str, place: str) -> None:
+    sample.add(file, "")
+    with pytest.raises(CheckFailure, match=place):
+        check_layout(sample.plugin())
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS))
+def test_a_room_of_the_plan_may_be_a_folder(sample: Any, room: str) -> None:
+    folder = sample.root / sample.package / room
+    if not folder.with_suffix(".py").exists():
+        folder.mkdir(exist_ok=True)
+        (folder / "one.py").write_text("")
+        check_layout(sample.plugin())
+
+
+def test_a_component_of_the_record_belongs_in_the_room_of_its_kind(sample: Any) -> None:
+    sample.add("nash.py", "class Response: ...\n")
+    plugin = replace(sample.plugin(), tasks={"respond": "scionwood_sample.nash:Response"})
+    with pytest.raises(CheckFailure, match=r"under `tasks`: it belongs in tasks/"):
+        check_layout(plugin)
+
+
+def test_a_field_declares_the_folders_of_its_own_world(sample: Any) -> None:
+    (sample.root / sample.package / "basins").mkdir()
+    sample.add("basins/rivers.py", "")
+    plugin = sample.plugin()
+    with pytest.raises(CheckFailure, match="basins"):
+        check_layout(plugin)
+    check_layout(replace(plugin, rooms=("basins",)))
+
+
+def test_rooms_cannot_excuse_what_has_a_place_or_does_not_exist(sample: Any) -> None:
+    sample.add("metrics.py", "")
+    with pytest.raises(CheckFailure) as caught:
+        check_layout(replace(sample.plugin(), rooms=("metrics", "lakes")))
+    values = [problem.value for problem in caught.value.problems]
+    assert values == ["scionwood_sample/metrics.py", "rooms 'lakes': there is none"]
+
+
+def test_a_method_has_a_module_or_a_folder_of_its_own(sample: Any) -> None:
+    sample.only_method()
+    check_layout(sample.plugin())
+
+
+def test_an_empty_folder_and_a_cache_are_no_rooms(sample: Any) -> None:
+    package: Path = sample.root / sample.package
+    (package / "__pycache__").mkdir(exist_ok=True)
+    (package / "old" / "__pycache__").mkdir(parents=True)
+    (package / "old" / "__pycache__" / "x.pyc").write_bytes(b"")
+    check_layout(sample.plugin())
+
+
+def test_names_that_differ_by_an_ending_are_refused(sample: Any) -> None:
+    folder = sample.root / sample.package / "inference"
+    folder.mkdir()
+    for name in ("denoise", "denoiser"):
+        (folder / f"{name}.py").write_text("")
+    with pytest.raises(CheckFailure, match=r"inference: denoise and denoiser: no two names"):
+        check_layout(sample.plugin())
+
+
+@pytest.mark.parametrize("name", ["Recipe", "Task"])
+def test_a_class_with_a_name_of_the_core_is_refused(sample: Any, name: str) -> None:
+    sample.add("api.py", f"class {name}: ...\n")
+    with pytest.raises(CheckFailure, match=f"api.py: class {name}: no class has the name"):
+        check_layout(sample.plugin())
+
+
+def test_a_plugin_without_a_package_has_no_layout() -> None:
+    with pytest.raises(NothingToCheck):
+        check_layout(Plugin("flat", tasks={"sum": "math:fsum"}))
