@@ -46,7 +46,7 @@ def test_simulate_writes_the_format_of_the_suffix(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("states.mat",), "suffix is none of .zarr"),
+        (("states.mat",), "suffix is not one of .zarr"),
         (("states.zarr", "--equation", "navier"), "no equation has this name"),
         (("states.zarr", "--n-points", "2"), "at least 4"),
         (("states.zarr", "--interval", "1e6", "--equation", "burgers", *SMALL), "0 of 2 samples"),

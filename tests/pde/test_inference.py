@@ -48,7 +48,7 @@ def test_another_model_does_not_decode(states: xr.DataArray, tmp_path: Path) -> 
     encode(tadpole(size="tiny"), states[:1, :1], tmp_path / "latents")
     with pytest.raises(RecipeError, match=r"another model \(tiles: whole domain"):
         decode(tadpole(size="tiny", tile=16), tmp_path / "latents")
-    with pytest.raises(ReadError, match="no such file"):
+    with pytest.raises(ReadError, match="latents: a file that it refers to is missing"):
         decode(tadpole(size="tiny"), tmp_path)
 
 

@@ -6,8 +6,8 @@ from scionwood import Plugin
 
 plugin = Plugin(
     name="pde",
-    summary="Adapt Tadpole, a foundation model for fields of three-dimensional PDEs: compress "
-    "them, predict their next state, generate new ones",
+    summary="Adapt Tadpole, a foundation model for three-dimensional PDEs: compress fields, "
+    "predict the next state, generate new states",
     backbones={
         "tadpole": "scionwood_pde.backbones:tadpole",
         "tadpole_dynamics": "scionwood_pde.backbones:tadpole_dynamics",
@@ -39,4 +39,5 @@ plugin = Plugin(
         "evaluate": "scionwood_pde.cli:evaluate",
     },
     recipes="scionwood_pde.recipes",
+    rooms=("solvers", "online"),
 )

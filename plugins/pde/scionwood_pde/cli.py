@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from scionwood import print_table, renamed
 
+
+@renamed(n_samples="n")
 def simulate(
     target: Path,
     *,
@@ -242,6 +245,7 @@ def rollout(
     write(made, predicted, overwrite=force)
 
 
+@renamed(as_json="json")
 def evaluate(
     predicted: Path,
     reference: Path,
@@ -282,6 +286,11 @@ def _print_rows(rows: Sequence[Mapping[str, str | float]], as_json: bool) -> Non
     if as_json:
         print(json_module.dumps(rows, indent=1))
         return
-    from scionwood_pde.evaluation import compare
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    numeric = [name for name in columns if any(isinstance(row.get(name), float) for row in rows)]
+    cells = [[_rounded(row.get(name)) for name in columns] for row in rows]
+    print_table(columns, cells, numeric=numeric)
 
-    print(compare.text(rows))
+
+def _rounded(value: str | float | None) -> str | None:
+    return f"{value:.4g}" if isinstance(value, float) else value

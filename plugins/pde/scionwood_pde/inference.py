@@ -17,12 +17,10 @@ import xarray as xr
 import zarr
 from torch import Tensor
 
-from scionwood import RecipeError, WriteError
+from scionwood import RecipeError, WriteError, atomic_folder, reading, writing
 from scionwood_pde.data.normaliser import Normaliser
-from scionwood_pde.readers.base import reading, writing
 from scionwood_pde.readers.cache import Cache
 from scionwood_pde.readers.card import from_card, to_card
-from scionwood_pde.readers.folders import atomic_folder
 from scionwood_pde.readers.layout import Layout
 from scionwood_pde.readers.states import labelled, layout_of
 

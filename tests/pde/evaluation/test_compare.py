@@ -14,8 +14,6 @@ from scionwood_pde.evaluation.compare import (
     enstrophy_errors,
     enstrophy_rows,
     errors,
-    table,
-    text,
 )
 from scionwood_pde.readers.states import from_simulation
 from scionwood_pde.solvers import simulate
@@ -67,12 +65,3 @@ def test_the_truth_is_taken_at_the_predicted_times(states: xr.DataArray) -> None
     xr.testing.assert_equal(at_times_of(second, states), second)
     with pytest.raises(RecipeError, match=r"state at time 0.02: the nearest true one is at 0\. "):
         at_times_of(states, second)
-
-
-def test_the_report_has_a_line_for_each_row(states: xr.DataArray) -> None:
-    rows = table(errors(states, states), ["u_x", "u_y", "u_z"])
-    rows += enstrophy_rows(enstrophy_errors(states, states))
-    lines = text(rows).splitlines()
-    assert len(lines) == 5
-    assert lines[0].split()[:4] == ["field", "horizon", "vrmse", "nrmse"]
-    assert lines[-1].split() == ["enstrophy", "u", "1", "0"]

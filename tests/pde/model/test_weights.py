@@ -118,7 +118,7 @@ def test_a_file_of_other_tensors_is_refused(folder: Path, how: Change, message: 
 @pytest.mark.parametrize("content", [b"", b"no weights at all", b"\x10" + bytes(7) + b"{" * 16])
 def test_what_is_no_safetensors_file_is_refused(folder: Path, content: bytes) -> None:
     (folder / DECODER).write_bytes(content)
-    with pytest.raises(WeightsError, match=f"{DECODER}.*no readable safetensors file"):
+    with pytest.raises(WeightsError, match=f"{DECODER}.*not a readable safetensors file"):
         tadpole(weights=folder)
 
 
@@ -126,7 +126,7 @@ def test_what_is_no_safetensors_file_is_refused(folder: Path, content: bytes) ->
 def test_a_truncated_file_is_refused(folder: Path, share: float) -> None:
     path = folder / DECODER
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    with pytest.raises(WeightsError, match="no readable safetensors file"):
+    with pytest.raises(WeightsError, match="not a readable safetensors file"):
         tadpole(weights=folder)
 
 

@@ -157,7 +157,7 @@ CHANGES: dict[str, tuple[Callable[[xr.Dataset], xr.Dataset], str]] = {
         lambda data: data.assign(u_y=data.u_y.assign_attrs(units="cm/s")),
         "mixed units: .*u_y in cm/s",
     ),
-    "other dims": (lambda data: data.rename(x="lon", y="lat"), "has dims"),
+    "other dims": (lambda data: data.rename(x="lon", y="lat"), "its dims are"),
     "one dim more": (lambda data: data.expand_dims(member=2), "'member'.*known are"),
     "irregular points": (
         lambda data: data.assign_coords(x=[0.0, 0.5, 1.0, 9.0]),
@@ -191,7 +191,7 @@ def test_nan_and_infinity_are_found_where_they_are(netcdf: Write, value: float) 
 def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("Dear colleague")
-    with pytest.raises(ReadError, match="no readable HDF5"):
+    with pytest.raises(ReadError, match="not a readable HDF5"):
         open_reader(path)
     with pytest.raises(ReadError, match="no such file"):
         open_reader(tmp_path / "nothing")

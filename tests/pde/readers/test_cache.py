@@ -91,7 +91,7 @@ def test_damage_is_named(reader: StatesReader, tmp_path: Path) -> None:
     folder = write_cache([reader], tmp_path / "cache").folder
     whole = (folder / "states.npy").read_bytes()
     (folder / "states.npy").write_bytes(whole[:-100])
-    with pytest.raises(ReadError, match="no readable cache"):
+    with pytest.raises(ReadError, match="not a readable cache"):
         Cache(folder)
     np.save(folder / "states.npy", np.zeros((2, 3, 4), np.float32))
     with pytest.raises(ReadError, match="has shape"):

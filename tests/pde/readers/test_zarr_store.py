@@ -5,6 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tracemalloc
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +107,31 @@ def test_readers_work_in_spawned_workers(store: Path, states: xr.DataArray) -> N
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         for reader in readers:
             np.testing.assert_array_equal(pool.apply(reader.state, (1, 2)), states.values[1, 2])
+
+
+def test_refuses_a_zip_bomb_before_it_is_inflated(tmp_path: Path) -> None:
+    bomb = tmp_path / "bomb.zarr.zip"
+    with (
+        zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("u/c/0", "w") as entry,
+    ):
+        for _ in range(128):
+            entry.write(bytes(1 << 20))
+    assert bomb.stat().st_size < 1 << 20
+    tracemalloc.start()
+    with pytest.raises(ReadError, match=r"bomb\.zarr\.zip: .*inflate"):
+        open_reader(bomb)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 16 << 20
+    assert [path.name for path in tmp_path.iterdir()] == [bomb.name]
+
+
+def test_refuses_an_archive_whose_entries_leave_its_folder(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "slip.zarr.zip", "w") as archive:
+        archive.writestr("../outside", b"")
+    with pytest.raises(ReadError, match="leaves the folder"):
+        open_reader(tmp_path / "slip.zarr.zip")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from scionwood import RecipeError
+from scionwood import RecipeError, atomic_folder, writing
 from scionwood_pde.evaluation.metrics import (
     EPSILON,
     by_window,
@@ -22,7 +22,6 @@ from scionwood_pde.evaluation.metrics import (
     spectrum,
     vrmse,
 )
-from scionwood_pde.readers.folders import atomic_folder
 from scionwood_pde.readers.layout import Layout
 from scionwood_pde.readers.states import layout_of
 
@@ -150,18 +149,6 @@ def table(values: Mapping[str, Tensor], channels: list[str]) -> list[dict[str, s
     return rows
 
 
-def text(rows: Sequence[Mapping[str, str | float]]) -> str:
-    """Rows of `table` as lines, under a line of titles."""
-    cells = [[*rows[0]], *([_shown(row.get(name, "")) for name in rows[0]] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = (" ".join(map(str.rjust, line, widths)).rstrip() for line in cells)
-    return "\n".join(lines)
-
-
-def _shown(value: str | float) -> str:
-    return value if isinstance(value, str) else f"{value:.4g}"
-
-
 def draw(
     predicted: xr.DataArray,
     true: xr.DataArray,
@@ -195,7 +182,7 @@ def draw(
         "error_growth": figures.error_growth(growth, beside=still),
         "spectra": _spectra(both),
     }
-    with atomic_folder(Path(folder), overwrite=overwrite) as part:
+    with writing(folder), atomic_folder(folder, overwrite=overwrite) as part:
         for title, figure in drawn.items():
             figure.savefig(part / f"{title}.png", dpi=120)
         figures.animate(both, part / "rollout.gif", notes=notes)

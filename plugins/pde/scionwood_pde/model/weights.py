@@ -130,7 +130,7 @@ def _read(path: Path, module: nn.Module) -> dict[str, Tensor]:
     except WeightsError:  # an OSError too
         raise
     except (SafetensorError, OSError) as error:
-        rule = f"is no readable safetensors file ({error})"
+        rule = f"it is not a readable safetensors file ({error})"
         raise WeightsError(str(path), rule, "Download it again") from error
     _check_values(path, found, own)
     # The buffers that follow from the architecture are ours.

@@ -1,4 +1,4 @@
-"""What every reader of states offers beyond the core's contract."""
+"""The reader of states: what every format offers beyond the contract of `scionwood.Reader`."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from typing import Any, ClassVar
 import numpy as np
 import xarray as xr
 
-from scionwood import Reader, ReadError, Record, ScionwoodError, WriteError
+from scionwood import Reader, ReadError, Record, WriteError, reading, writing
 from scionwood_pde.readers.layout import Channel, Layout
 from scionwood_pde.readers.states import lazy_states
 
 
 class StatesReader(Reader):
-    """A reader whose records are states, (channel, x, y, z); fewer axes where space has fewer.
+    """A reader whose records are states, (channel, x, y, z), or fewer space axes.
 
-    No file stays open between reads, so that a reader can be sent to workers.
+    The file is closed between reads, so that a reader can be sent to a worker process.
 
     Args:
         path: the file.
-        fields: names of the channels to read, in that order; all where null.
+        fields: names of the channels to read, in the order wanted. `None` means all channels.
 
     Attributes:
-        layout: what the file holds.
+        layout: samples, times, grid and channels of the file.
     """
 
     format: ClassVar[str]
-    """In error messages."""
+    """The name of the format in error messages."""
 
     layout: Layout
 
-    def __init__(self, path: Path, *, fields: Sequence[str] | None = None) -> None:
+    def __init__(self, path: str | Path, *, fields: Sequence[str] | None = None) -> None:
         self.path = Path(path)
         with self._session() as variables:
             layout = self._layout(variables)
@@ -47,35 +47,39 @@ class StatesReader(Reader):
 
     @abstractmethod
     def _open(self) -> AbstractContextManager[Mapping[str, Any]]:
-        """The file's arrays by name."""
+        """Open the file and return its arrays by name."""
 
     @abstractmethod
     def _layout(self, variables: Mapping[str, Any]) -> Layout:
-        """What an open file holds."""
+        """Return the layout of an open file."""
 
     @abstractmethod
     def _copy(self, target: Path, overwrite: bool) -> AbstractContextManager[Path]:
-        """A copy of the file to change, which becomes `target` if the block ends well."""
+        """Return a copy of the file to edit, which becomes `target` if the block succeeds."""
 
     @abstractmethod
     def _editable(self, copy: Path) -> AbstractContextManager[Mapping[str, Any]]:
-        """The arrays of a copy, to be written to."""
+        """Open a copy for writing and return its arrays by name."""
 
     def __len__(self) -> int:
-        """The number of states: times of all samples."""
+        """Return the number of states, which is samples times times."""
         return self.layout.samples * len(self.layout.times)
 
     def __iter__(self) -> Iterator[Record]:
-        """The states of the first sample in the order of time, then those of the next."""
+        """Yield the states of the first sample in the order of time, then those of the next."""
         with self._session() as variables:
             for index in range(len(self)):
                 yield self._record(variables, index)
 
     def read(self, index: int) -> Record:
-        """The state of that index, from 0, without reading those before it.
+        """Return one state without reading those before it.
+
+        Args:
+            index: from 0 to `len(self) - 1`; samples in order, and within each the times.
 
         Raises:
-            ReadError: the file is damaged, or holds NaN there.
+            ReadError: the file is damaged, or holds NaN or infinity in this state.
+            IndexError: there is no such state.
         """
         with self._session() as variables:
             return self._record(variables, index)
@@ -87,22 +91,22 @@ class StatesReader(Reader):
         window: Sequence[slice] | None = None,
         channels: Sequence[int] | None = None,
     ) -> np.ndarray:
-        """A part of a state.
+        """Return a part of one state.
 
         Args:
-            sample: its index.
-            time: its index.
-            window: one slice with a positive step along each axis of space; all where null.
-            channels: their indices; all where null.
+            sample: index of the sample.
+            time: index of the time.
+            window: a slice with a positive step for each space axis. `None` means the whole grid.
+            channels: indices of channels. `None` means all channels.
 
         Returns:
             (channel, x, y, z) in the file's precision.
 
         Raises:
-            ReadError: the file is damaged, or holds NaN there.
+            ReadError: the file is damaged, or holds NaN or infinity in this part.
         """
-        (found,) = self.frames([(sample, time)], window, channels)
-        return found
+        (frame,) = self.frames([(sample, time)], window, channels)
+        return frame
 
     def frames(
         self,
@@ -110,10 +114,10 @@ class StatesReader(Reader):
         window: Sequence[slice] | None = None,
         channels: Sequence[int] | None = None,
     ) -> Iterator[np.ndarray]:
-        """The same part of many states; the file is opened once.
+        """Yield the same part of many states; the file is opened once.
 
         Args:
-            places: sample and time of each.
+            places: pairs of a sample index and a time index.
             window: see `state`.
             channels: see `state`.
 
@@ -121,20 +125,29 @@ class StatesReader(Reader):
             (channel, x, y, z) in the file's precision.
 
         Raises:
-            ReadError: the file is damaged, or holds NaN there.
+            ReadError: the file is damaged, or holds NaN or infinity in such a part.
         """
         with self._session() as variables:
             for place in places:
                 yield self._values(variables, place, window, channels)
 
     def to_xarray(self) -> xr.DataArray:
-        """All states, (sample, time, channel, x, y, z), read where they are asked for."""
+        """Return all states, (sample, time, channel, x, y, z), read when they are used."""
         return lazy_states(self)
 
     def rewrite(
-        self, target: Path, function: Callable[[Record], np.ndarray], *, overwrite: bool = False
+        self,
+        target: str | Path,
+        function: Callable[[Record], np.ndarray],
+        *,
+        overwrite: bool = False,
     ) -> None:
-        """As in the core; a value that stays the same keeps its bytes.
+        """Write a copy of the file with new values; values that stay equal keep their bytes.
+
+        Args:
+            target: the file to write.
+            function: maps a record to its new data, of the same shape.
+            overwrite: replace an existing file.
 
         Raises:
             OutputExistsError: `target` exists and `overwrite` is false.
@@ -148,7 +161,7 @@ class StatesReader(Reader):
 
     @contextmanager
     def _session(self) -> Iterator[Mapping[str, Any]]:
-        with reading(self.path, self.format), self._open() as variables:
+        with reading(self.path, self.format, passing=(IndexError,)), self._open() as variables:
             yield variables
 
     def _record(self, variables: Mapping[str, Any], index: int) -> Record:
@@ -198,36 +211,10 @@ class StatesReader(Reader):
                 array[place] = raw
 
 
-@contextmanager
-def reading(path: Path, kind: str) -> Iterator[None]:
-    """Turn what a library says of a damaged file into a ReadError."""
-    try:
-        yield
-    except (ScionwoodError, IndexError):
-        raise
-    except FileNotFoundError as error:
-        raise ReadError(str(path), "no such file is there", "Check the path") from error
-    except Exception as error:  # libraries raise OSError, KeyError, RuntimeError ... of damage
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        rule = f"it is no readable {kind} file ({reason})"
-        raise ReadError(str(path), rule, "Copy it again, or name the right format") from error
-
-
-@contextmanager
-def writing(target: Path) -> Iterator[None]:
-    """Turn what the disk says into a WriteError."""
-    try:
-        yield
-    except ScionwoodError:
-        raise
-    except OSError as error:
-        raise WriteError(str(target), f"it cannot be written ({error})", "Free space") from error
-
-
 def _changed(
     path: Path, record: Record, function: Callable[[Record], np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What a function makes of a record, and which values it changed."""
+    """Return the new data of a record, and a mask of the values that changed."""
     before = record.data.copy()  # the function may work in place
     after = np.asarray(function(record))
     if after.shape != before.shape:

@@ -1,7 +1,7 @@
-"""A cache of states that is read as fast as memory: one channel-first array, mapped from disk.
+"""A cache of states that is read at the speed of memory: one array, mapped from disk.
 
-A folder with `states.npy`, (sample, time, channel, x, y, z), and `cache.json`, which says what they
-are and holds statistics of each channel.
+The folder holds `states.npy`, (sample, time, channel, x, y, z), and `cache.json`, which has the
+layout and the statistics of each channel.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from typing import Any, final
 import numpy as np
 import xarray as xr
 
-from scionwood import ReadError
-from scionwood_pde.readers.base import StatesReader, reading, writing
+from scionwood import ReadError, atomic_folder, reading, writing
+from scionwood_pde.readers.base import StatesReader
 from scionwood_pde.readers.card import from_card, to_card
-from scionwood_pde.readers.folders import atomic_folder
 from scionwood_pde.readers.layout import Layout
 from scionwood_pde.readers.states import lazy_states
 from scionwood_pde.readers.statistics import Statistics, Sums
@@ -31,33 +30,35 @@ _FORMAT = "cache of states"
 
 @final
 class Cache:
-    """States on disk that are read without decoding; safe with workers of every kind.
+    """States on disk that are read without decoding, in any process.
 
     Args:
-        folder: that `convert` wrote.
-        fields: names of the channels that `frames` gives, in that order; all where null.
+        folder: the folder that `write_cache` wrote.
+        fields: names of the channels that `frames` yields, in the order wanted. `None` means all
+            channels.
 
     Attributes:
-        layout: what the states are.
-        statistics: of each channel, by its name.
+        layout: samples, times, grid and channels.
+        statistics: statistics of each channel, by its name.
 
     Raises:
-        ReadError: the folder is no cache, damaged, or lacks a field.
+        ReadError: the folder is not a cache, is damaged, or lacks a field.
     """
 
-    def __init__(self, folder: Path, *, fields: Sequence[str] | None = None) -> None:
+    def __init__(self, folder: str | Path, *, fields: Sequence[str] | None = None) -> None:
         self.folder = Path(folder)
-        with reading(self.folder, _FORMAT):
+        with reading(self.folder / CARD, _FORMAT):
             card = json.loads((self.folder / CARD).read_text("utf-8"))
             if card["version"] != VERSION:
-                rule = f"this {_FORMAT} is of version {card['version']}; {VERSION} is read"
+                rule = f"this {_FORMAT} has version {card['version']}; this release reads {VERSION}"
                 raise ReadError(str(self.folder), rule, "Convert the data again")
             self.layout = from_card(card)
             self.layout.check_stored(self.folder)
             self.statistics = {n: Statistics(**each) for n, each in card["statistics"].items()}
-            found, wanted = self.states.shape, _shape(self.layout)
-        if found != wanted or self.states.dtype != self.layout.dtype:
-            rule = f"{STATES} of this {_FORMAT} has shape {found}; {CARD} says {wanted}"
+        with reading(self.folder / STATES, _FORMAT):
+            shape, declared = self.states.shape, _shape(self.layout)
+        if shape != declared or self.states.dtype != self.layout.dtype:
+            rule = f"{STATES} of this {_FORMAT} has shape {shape}; {CARD} says {declared}"
             raise ReadError(str(self.folder), rule, "Convert the data again")
         names = [channel.name for channel in self.layout.channels]
         self.layout = self.layout.selected(self.folder, fields)
@@ -65,12 +66,12 @@ class Cache:
 
     @cached_property
     def states(self) -> np.ndarray:
-        """(sample, time, channel, x, y, z), read-only; slices of it read the disk when used."""
+        """The array (sample, time, channel, x, y, z), read-only and read when it is used."""
         states: np.ndarray = np.load(self.folder / STATES, mmap_mode="r")
         return states
 
     def to_xarray(self) -> xr.DataArray:
-        """The states with their coordinates and units, read where they are used."""
+        """Return the states with their coordinates and units, read when they are used."""
         return lazy_states(self)
 
     def frames(
@@ -79,15 +80,15 @@ class Cache:
         window: Sequence[slice] | None = None,
         channels: Sequence[int] | None = None,
     ) -> Iterator[np.ndarray]:
-        """The same part of many states, as `StatesReader.frames` gives it.
+        """Yield the same part of many states, as `StatesReader.frames` does.
 
         Args:
-            places: sample and time of each.
-            window: one slice along each axis of space; all where null.
-            channels: their indices; all where null.
+            places: pairs of a sample index and a time index.
+            window: a slice for each space axis. `None` means the whole grid.
+            channels: indices of channels. `None` means all channels.
 
         Yields:
-            (channel, x, y, z), views of the cache where whole channels follow one another.
+            (channel, x, y, z): a view of the cache if all channels are read in their order.
         """
         rows = self._rows if channels is None else [self._rows[i] for i in channels]
         whole = rows == list(range(len(self.states[0, 0])))
@@ -95,20 +96,24 @@ class Cache:
             yield self.states[(*place, slice(None) if whole else rows, *(window or ()))]
 
     def __getstate__(self) -> dict[str, Any]:
-        # An array that is mapped would be sent to a worker value by value.
+        # Pickling a mapped array would copy all its values to the worker.
         return {name: value for name, value in self.__dict__.items() if name != "states"}
 
 
 def write_cache(
-    readers: Sequence[StatesReader], folder: Path, *, stride: int = 1, overwrite: bool = False
+    readers: Sequence[StatesReader],
+    folder: str | Path,
+    *,
+    stride: int = 1,
+    overwrite: bool = False,
 ) -> Cache:
-    """Convert files to a cache, one state in memory at a time.
+    """Convert files to a cache with one state in memory at a time.
 
     Args:
-        readers: of files that differ in their samples alone, which follow one another.
-        folder: to write; it appears whole or not at all.
-        stride: keep every so many times, from the first.
-        overwrite: replace what is there.
+        readers: readers of files that differ only in their samples; these are concatenated.
+        folder: the folder to write; it appears complete or not at all.
+        stride: keep every `stride`-th time, starting with the first.
+        overwrite: replace an existing folder.
 
     Returns:
         The cache.
@@ -117,14 +122,14 @@ def write_cache(
         ReadError: a file is damaged, holds NaN, or differs from the first in more than samples.
         OutputExistsError: `folder` exists and `overwrite` is false.
         WriteError: the disk is full.
-        ValueError: no reader, or no stride.
+        ValueError: there is no reader, or the stride is not positive.
     """
     if not readers or stride < 1:
         raise ValueError(
             f"{len(readers)} readers, stride {stride}: a cache takes one of each or more. Add them"
         )
     layout = _joined(readers, stride)
-    with writing(folder), atomic_folder(Path(folder), overwrite=overwrite) as part:
+    with writing(folder), atomic_folder(folder, overwrite=overwrite) as part:
         states = np.lib.format.open_memmap(
             part / STATES, "w+", dtype=layout.dtype, shape=_shape(layout)
         )
@@ -132,15 +137,15 @@ def write_cache(
         first = 0
         for reader in readers:
             places = list(np.ndindex(reader.layout.samples, len(layout.times)))
-            found = reader.frames((own, time * stride) for own, time in places)
-            for (own, time), state in zip(places, found, strict=True):
+            frames = reader.frames((own, time * stride) for own, time in places)
+            for (own, time), state in zip(places, frames, strict=True):
                 sample = first + own
                 sums.add(state, states[sample, time - 1] if time else None)
                 states[sample, time] = state
             first += reader.layout.samples
         states.flush()
         pairs = zip(layout.channels, sums.statistics(), strict=True)
-        statistics = {channel.name: asdict(found) for channel, found in pairs}
+        statistics = {channel.name: asdict(each) for channel, each in pairs}
         card = {"version": VERSION, **to_card(layout), "statistics": statistics}
         (part / CARD).write_text(json.dumps(card, indent=1), "utf-8")
     return Cache(folder)
@@ -151,16 +156,16 @@ def _shape(layout: Layout) -> tuple[int, ...]:
 
 
 def _joined(readers: Sequence[StatesReader], stride: int) -> Layout:
-    """The layout of all samples.
+    """Return the layout of the concatenated samples.
 
     Raises:
-        ReadError: naming the file that differs, and in what.
+        ReadError: a file differs from the first; the message names it and the difference.
     """
     first = readers[0].layout
     for reader in readers[1:]:
-        for name, (wanted, found) in _compared(first, reader.layout).items():
-            if wanted != found:
-                rule = f"its {name} are {found}; those of {readers[0].path.name} are {wanted}"
+        for name, (wanted, given) in _compared(first, reader.layout).items():
+            if wanted != given:
+                rule = f"its {name} are {given}; those of {readers[0].path.name} are {wanted}"
                 raise ReadError(str(reader.path), rule, "Put it in a cache of its own")
     samples = sum(reader.layout.samples for reader in readers)
     dtype = np.result_type(*(reader.layout.dtype for reader in readers))
@@ -168,6 +173,7 @@ def _joined(readers: Sequence[StatesReader], stride: int) -> Layout:
 
 
 def _compared(first: Layout, other: Layout) -> dict[str, tuple[Any, Any]]:
+    """Return each property that must agree, of both layouts."""
     both = (first, other)
     return {
         "channels": tuple([c.name for c in each.channels] for each in both),

@@ -1,4 +1,4 @@
-"""A layout as plain values, which JSON and attributes hold."""
+"""A layout as plain values that JSON can hold."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scionwood_pde.readers.layout import Channel, Layout
 
 
 def to_card(layout: Layout) -> dict[str, Any]:
-    """A layout as numbers, text, lists and dicts."""
+    """Return a layout as numbers, strings, lists and dicts."""
     return {
         "samples": layout.samples,
         "times": layout.times.tolist(),
@@ -24,7 +24,7 @@ def to_card(layout: Layout) -> dict[str, Any]:
 
 
 def from_card(card: Mapping[str, Any]) -> Layout:
-    """The layout of a card.
+    """Return the layout that `to_card` turned into plain values.
 
     Raises:
         KeyError: a value is missing.

@@ -1,4 +1,4 @@
-"""HDF5 files: what is refused before anything is read from them."""
+"""HDF5 files, and the checks before anything is read from them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REMEDY = "Copy the data into one file first"
 
 
 class Hdf5Reader(StatesReader, ABC):
-    """A reader of HDF5 files, opened for each read and closed after it."""
+    """A reader of HDF5 files, which are opened for each read and closed after it."""
 
     @contextmanager
     def _open(self) -> Iterator[Mapping[str, Any]]:
@@ -41,49 +41,49 @@ class Hdf5Reader(StatesReader, ABC):
 
 
 def check_links(path: Path, file: h5py.File) -> None:
-    """Refuse a file that takes data from other files, which a stranger's file may name freely.
+    """Check that a file takes no data from other files; a hostile file could name any of yours.
 
     Raises:
-        ReadError: an external link, external storage, or a virtual dataset.
+        ReadError: the file has an external link, external storage, or a virtual dataset.
     """
 
     def look_at_link(name: str, link: Any) -> str | None:
         if isinstance(link, h5py.ExternalLink):
-            return f"HDF5 link {name!r} leads to the file {link.filename!r}"
+            return f"HDF5 link {name!r} points to the file {link.filename!r}"
         return None
 
     def look_at_object(name: str, item: Any) -> str | None:
         if isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
-            return f"HDF5 dataset {name!r} lies in other files"
+            return f"HDF5 dataset {name!r} is stored in other files"
         return None
 
-    # What a visitor returns ends the visit; an error that it raises h5py does not pass on.
+    # A visitor ends the visit by returning a value; h5py loses an exception that it raises.
     rule = file.visititems_links(look_at_link) or file.visititems(look_at_object)
     if rule:
         raise ReadError(str(path), rule, REMEDY)
 
 
 def check_stored(path: Path, dataset: h5py.Dataset) -> None:
-    """Refuse a dataset whose values were never written, or not all of them.
+    """Check that all values of a dataset were written.
 
     Raises:
-        ReadError: naming how much is there.
+        ReadError: values are missing; the message says how many bytes are stored.
     """
     stored, filters = dataset.id.get_storage_size(), dataset.id.get_create_plist().get_nfilters()
     if not stored or (not filters and stored < dataset.size * dataset.dtype.itemsize):
         rule = f"HDF5 dataset {dataset.name} {dataset.shape} has {stored} bytes stored"
-        raise ReadError(str(path), rule, "The simulation that wrote it did not end: run it again")
+        raise ReadError(str(path), rule, "Its simulation was interrupted: run it again")
 
 
 def line(path: Path, dataset: h5py.Dataset) -> np.ndarray:
-    """The values of a coordinate, float64.
+    """Return the values of a coordinate, (point,) float64.
 
     Raises:
-        ReadError: it has more than one axis, or cannot be that long.
+        ReadError: the dataset has more than one axis, or its declared length is impossible.
     """
     if dataset.ndim != 1:
-        rule = f"coordinate {dataset.name} has shape {dataset.shape}; it has one axis"
-        raise ReadError(str(path), rule, "Give each grid, or each series of times, its own file")
+        rule = f"coordinate {dataset.name} has shape {dataset.shape}; a coordinate has one axis"
+        raise ReadError(str(path), rule, "Put each grid and each series of times into its own file")
     check_size(path, dataset.shape, dataset.dtype)
     values: np.ndarray = dataset[()].astype(np.float64)
     return values

@@ -1,4 +1,4 @@
-"""Files whose arrays have named dims, which xarray opens: NetCDF and Zarr."""
+"""Files whose arrays have named dims and which xarray opens: NetCDF and Zarr."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from scionwood_pde.readers.base import StatesReader
 from scionwood_pde.readers.layout import AXES, ORDER, UNKNOWN, Channel, Layout, check_size, native
 
 OPTIONS: Mapping[str, Any] = {
-    "chunks": None,  # numpy: dask takes four times as long for a crop
+    "chunks": None,  # numpy arrays: dask takes four times as long for a crop
     "cache": False,
     "decode_times": False,
-    "create_default_indexes": False,  # these would be read before their size is checked
+    "create_default_indexes": False,  # indexes would be read before their size is checked
 }
-"""For xarray.open_dataset."""
+"""Options of `xarray.open_dataset`."""
 
 KNOWN = ("sample", "time", "channel", *AXES)
 
 
 class LabelledReader(StatesReader, ABC):
-    """A reader of files with named dims: each variable over all axes of space is a field."""
+    """A reader of files with named dims: each variable over all space axes is a field."""
 
     @abstractmethod
     def _dataset(self) -> AbstractContextManager[xr.Dataset]:
-        """The file as xarray opens it, with `OPTIONS`."""
+        """Open the file with xarray and `OPTIONS`."""
 
     @contextmanager
     def _open(self) -> Iterator[Mapping[str, Any]]:
         with self._dataset() as dataset:
-            found = {str(name): each for name, each in dataset.variables.items()}
-            first = [str(n) for n in np.atleast_1d(dataset.attrs.get(ORDER, [])) if n in found]
-            # A folder lists its arrays in any order.
-            rest = sorted(found.keys() - set(first))
-            yield {name: found[name] for name in [*first, *rest]}
+            variables = {str(name): each for name, each in dataset.variables.items()}
+            listed = np.atleast_1d(dataset.attrs.get(ORDER, []))
+            first = [str(name) for name in listed if name in variables]
+            rest = sorted(variables.keys() - set(first))  # a folder lists arrays in any order
+            yield {name: variables[name] for name in [*first, *rest]}
 
     def _layout(self, variables: Mapping[str, Any]) -> Layout:
         sizes = {str(dim): n for each in variables.values() for dim, n in each.sizes.items()}
@@ -51,7 +51,7 @@ class LabelledReader(StatesReader, ABC):
         }
         if not fields or axes != AXES[: len(axes)]:
             dims = {name: each.dims for name, each in variables.items()}
-            rule = f"no {self.format} variable has dims {KNOWN}, or fewer; it has {dims}"
+            rule = f"no {self.format} variable has the dims {KNOWN}, or fewer; its dims are {dims}"
             raise ReadError(str(self.path), rule, "Rename its dims")
         points = {axis: self._points(variables, axis, sizes[axis]) for axis in axes}
         channels = [c for name, each in fields.items() for c in self._channels(name, each)]
@@ -80,16 +80,17 @@ class LabelledReader(StatesReader, ABC):
         ]
 
     def _points(self, variables: Mapping[str, Any], axis: str, size: int) -> np.ndarray:
-        """A coordinate, or counts where there is none."""
+        """Return a coordinate, or 0, 1, 2 ... if the file has none."""
         if axis not in variables:
             return np.arange(size, dtype=np.float64)
         variable = variables[axis]
         check_size(self.path, variable.shape, variable.dtype)
         if variable.dims != (axis,):
-            rule = f"coordinate {axis} has dims {variable.dims}; it has ({axis!r},)"
+            rule = f"coordinate {axis} has dims {variable.dims}; they must be ({axis!r},)"
             raise ReadError(str(self.path), rule, "Resample onto a regular grid")
         return np.asarray(variable.values, np.float64)
 
     def _attribute(self, variables: Mapping[str, Any], axis: str, name: str) -> str:
-        found = variables.get(axis)
-        return UNKNOWN if found is None else str(found.attrs.get(name, UNKNOWN))
+        """Return an attribute of a coordinate, or `unknown`."""
+        coordinate = variables.get(axis)
+        return UNKNOWN if coordinate is None else str(coordinate.attrs.get(name, UNKNOWN))

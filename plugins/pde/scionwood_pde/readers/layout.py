@@ -1,4 +1,4 @@
-"""What a file of states holds, and where: samples, times, space, channels, units, boundaries."""
+"""The layout of a file of states: samples, times, grid, channels, units and boundaries."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scionwood import ReadError
 AXES = ("x", "y", "z")
 UNKNOWN = "unknown"
 ORDER = "channels"
-"""The attribute of files with named variables that lists them in order."""
+"""The attribute in which a file lists the order of its variables."""
 
 _LARGE = 1 << 30
 _RATIO = 1100  # deflate shrinks by 1032 at most
@@ -26,13 +26,13 @@ _IRREGULAR = 0.01
 @final
 @dataclass(frozen=True)
 class Channel:
-    """A scalar field, or a component of a vector or tensor, and where the file keeps it.
+    """A scalar field, or one component of a vector or tensor, and its place in the file.
 
     Args:
-        name: of the channel.
-        unit: of its values.
-        variable: the file's array that holds it.
-        axes: of that array, in its order: `sample`, `time`, `x`, `y`, `z`, or the index of the
+        name: name of the channel.
+        unit: unit of its values.
+        variable: name of the file's array that holds it.
+        axes: axes of that array in order: `sample`, `time`, `x`, `y`, `z`, or the index of the
             channel along an axis of components.
     """
 
@@ -42,33 +42,32 @@ class Channel:
     axes: tuple[str | int, ...]
 
     def index(self, sample: int, time: int, window: Sequence[slice]) -> tuple[int | slice, ...]:
-        """Where in the array a window of a state is."""
+        """Return the index of a window of one state in the file's array."""
         places: dict[str, int | slice] = {"sample": sample, "time": time}
         places.update(zip(AXES, window, strict=False))
         return tuple(axis if isinstance(axis, int) else places[axis] for axis in self.axes)
 
     def arrange(self, values: np.ndarray, axes: Sequence[str]) -> np.ndarray:
-        """A view of what was read with its axes in order; one of size 1 where it lacks one."""
-        found = [axis for axis in self.axes if axis in AXES]
-        order = [found.index(axis) for axis in axes if axis in found]
-        shown = values.transpose(order)
-        return shown[tuple(slice(None) if axis in found else None for axis in axes)]
+        """Return a view with the given space axes in order; a missing axis gets size 1."""
+        stored = [axis for axis in self.axes if axis in AXES]
+        ordered = values.transpose([stored.index(axis) for axis in axes if axis in stored])
+        return ordered[tuple(slice(None) if axis in stored else None for axis in axes)]
 
 
 @final
 @dataclass(frozen=True)
 class Layout:
-    """All that is known of a file before a state is read.
+    """All information about a file that is known before a state is read.
 
     Args:
-        samples: the number of trajectories.
+        samples: number of trajectories.
         times: (time,) float64, in the unit of `time`.
-        coords: one array a space axis, float64, in the unit of that axis.
-        channels: in their order.
-        units: of `time` and of each space axis.
-        boundary: of each space axis: `periodic`, `wall`, `open`, two of them joined by `/`, or
-            `unknown`.
-        dtype: float32 or float64, which holds every channel exactly where the file has floats.
+        coords: points of each space axis, float64, in the unit of that axis.
+        channels: the channels in their order.
+        units: unit of `time` and of each space axis.
+        boundary: boundary condition of each space axis: `periodic`, `wall`, `open`, two of them
+            joined by `/`, or `unknown`.
+        dtype: float32 or float64; it holds the floating-point values of all channels exactly.
     """
 
     samples: int
@@ -81,20 +80,20 @@ class Layout:
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """The space axes, in order."""
+        """Names of the space axes in order."""
         return tuple(self.coords)
 
     @property
     def sides(self) -> tuple[int, ...]:
-        """Points along each space axis."""
+        """Number of points along each space axis."""
         return tuple(len(values) for values in self.coords.values())
 
     def spacing(self) -> dict[str, float]:
-        """The distance between points along each axis, in its unit."""
+        """Return the distance between points along each space axis, in its unit."""
         return {a: float(x[-1] - x[0]) / (len(x) - 1) for a, x in self.coords.items()}
 
     def selected(self, path: Path, fields: Sequence[str] | None) -> Self:
-        """This layout with the channels of those names alone, in that order.
+        """Return this layout with only the named channels, in that order.
 
         Raises:
             ReadError: the file has no such field.
@@ -105,7 +104,7 @@ class Layout:
         for name in fields:
             if name not in known:
                 rule = f"it has no field {name!r}; it has {', '.join(known)}"
-                raise ReadError(str(path), rule, "Choose of these")
+                raise ReadError(str(path), rule, "Choose one of these")
         return replace(self, channels=tuple(known[name] for name in fields))
 
     def check_stored(self, path: Path) -> None:
@@ -140,10 +139,10 @@ class Layout:
 
 
 def check_size(path: Path, shape: Sequence[int], dtype: np.dtype) -> None:
-    """Refuse a declared size that the file cannot hold, before memory is asked for.
+    """Check a declared size before memory is allocated for it.
 
     Raises:
-        ReadError: it takes more than 1 GiB and 1100 times the file.
+        ReadError: the size is above 1 GiB and above 1100 times the file.
     """
     declared = int(np.prod([int(side) for side in shape], dtype=object)) * dtype.itemsize
     if declared > _LARGE and declared > _RATIO * stored_bytes(path):
@@ -152,7 +151,7 @@ def check_size(path: Path, shape: Sequence[int], dtype: np.dtype) -> None:
 
 
 def stored_bytes(path: Path) -> int:
-    """The size of a file, or of all files of a folder."""
+    """Return the size in bytes of a file, or of all files in a folder."""
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
 
@@ -167,10 +166,10 @@ def _check_regular(path: Path, axis: str, values: np.ndarray) -> None:
 
 def _check_units(path: Path, units: Mapping[str, str], what: str) -> None:
     if len(set(units.values())) > 1:
-        found = ", ".join(f"{name} in {unit}" for name, unit in units.items())
-        raise ReadError(str(path), f"{what} have mixed units: {found}", "Convert them to one")
+        listed = ", ".join(f"{name} in {unit}" for name, unit in units.items())
+        raise ReadError(str(path), f"{what} have mixed units: {listed}", "Convert them to one")
 
 
 def native(dtypes: Sequence[np.dtype]) -> np.dtype:
-    """The precision that holds them all: float32 or float64."""
+    """Return the precision that holds all of them: float32 or float64."""
     return np.result_type(np.float32, *dtypes).newbyteorder("=")

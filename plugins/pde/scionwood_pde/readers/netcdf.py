@@ -1,4 +1,4 @@
-"""NetCDF-4 files, which are HDF5 below."""
+"""NetCDF-4 files, which are HDF5 files underneath."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ from scionwood_pde.readers.write import sample_states, write_netcdf
 
 @final
 class NetCDFReader(LabelledReader, Hdf5Reader):
-    """Reads NetCDF-4 files whose fields have dims `sample`, `time`, `channel`, `x`, `y`, `z`.
+    """A reader of NetCDF-4 files with named dims.
 
-    The dims may have any order; a missing `sample` or `time` has size 1.
+    The dims of a field are `sample`, `time`, `channel`, `x`, `y`, `z`. They may
+    have any order; a missing `sample` or `time` has size 1.
 
     Args:
         path: the file.
-        fields: names of the channels to read, in that order; all where null.
+        fields: names of the channels to read, in the order wanted. `None` means all.
 
-    Shapes: (channel, x, y, z) of the file's precision; fewer axes where the file has fewer.
+    Shapes: (channel, x, y, z) in the file's precision; fewer space axes if the file has fewer.
 
-    Units: attributes `units` of variables and coordinates; else `unknown`.
+    Units: the attributes `units` of variables and coordinates, or `unknown`.
 
-    Raises: ReadError, for a damaged file, external links, a missing field, other dims, a side of 1,
-        mixed units, or NaN.
+    Raises: ReadError: the file is damaged, has external links, lacks a field, has other dims, a
+        side of 1 or mixed units, or holds NaN.
 
     Source: NetCDF-4, https://docs.unidata.ucar.edu/netcdf-c/current/file_format_specifications.html
     """
@@ -40,7 +41,7 @@ class NetCDFReader(LabelledReader, Hdf5Reader):
 
     @classmethod
     def write_sample(cls, path: Path) -> None:
-        """Two short trajectories of a velocity and a density, seeded."""
+        """Write two short seeded trajectories of a velocity and a density."""
         write_netcdf(sample_states(), path)
 
     @contextmanager

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import h5py
 
-from scionwood_pde.readers.base import StatesReader, reading
+from scionwood import reading
+from scionwood_pde.readers.base import StatesReader
 from scionwood_pde.readers.netcdf import NetCDFReader
 from scionwood_pde.readers.pdebench import FIELDS, PDEBenchReader
 from scionwood_pde.readers.well import WellReader
@@ -16,14 +17,14 @@ from scionwood_pde.readers.zarr_store import ZarrReader
 
 
 def open_reader(path: str | Path, *, fields: Sequence[str] | None = None) -> StatesReader:
-    """Open a file with the reader that its content asks for.
+    """Open a file with the reader that fits its content.
 
     Args:
         path: a file, or a folder of Zarr.
-        fields: names of the channels to read, in that order; all where null.
+        fields: names of the channels to read, in the order wanted. `None` means all channels.
 
     Raises:
-        ReadError: it is of no known format, or damaged.
+        ReadError: the format is unknown, or the file is damaged.
     """
     path = Path(path)
     if path.is_dir() or (path.is_file() and zipfile.is_zipfile(path)):
@@ -33,9 +34,10 @@ def open_reader(path: str | Path, *, fields: Sequence[str] | None = None) -> Sta
 
 
 def _by_content(file: h5py.File) -> type[StatesReader]:
+    """Return the reader of an HDF5 file."""
     if "dimensions" in file:
         return WellReader
-    # A field of NetCDF may have a name of PDEBench's, but its axes are scales with names.
+    # A NetCDF field may have the name of a PDEBench field, but its axes are named scales.
     fields = [file[name] for name in FIELDS if name in file]
     if fields and not any(len(dim) for field in fields for dim in field.dims):
         return PDEBenchReader

@@ -1,4 +1,4 @@
-"""HDF5 files of PDEBench: one dataset a field, (sample, time, x, y, z), and flat coordinates."""
+"""HDF5 files of PDEBench: one dataset for each field, (sample, time, x, y, z), and coordinates."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ NAMES = {"Vx": "V_x", "Vy": "V_y", "Vz": "V_z"}
 
 @final
 class PDEBenchReader(Hdf5Reader):
-    """Reads HDF5 files of PDEBench: `density`, `pressure`, `Vx`, `Vy`, `Vz`, or `tensor`.
+    """A reader of HDF5 files of PDEBench: `density`, `pressure`, `Vx`, `Vy`, `Vz`, or `tensor`.
 
     Args:
         path: the file.
-        fields: names of the channels to read, in that order; all where null. Components of
-            velocity are called V_x, V_y, V_z.
+        fields: names of the channels to read, in the order wanted. `None` means all. The
+            components of velocity are called V_x, V_y, V_z.
 
-    Shapes: (channel, x, y, z) of the file's precision; fewer axes where the file has fewer.
+    Shapes: (channel, x, y, z) in the file's precision; fewer space axes if the file has fewer.
 
-    Units: unknown, the files do not say.
+    Units: `unknown`, since the files do not state them.
 
-    Raises: ReadError, for a damaged file, external links, a missing field, axes that do not fit, a
-        side of 1, or NaN.
+    Raises: ReadError: the file is damaged, has external links, lacks a field, has axes that do not
+        fit or a side of 1, or holds NaN.
 
     Source: https://github.com/pdebench/PDEBench; Takamoto et al. 2022, arXiv:2210.07182.
     """
@@ -42,7 +42,7 @@ class PDEBenchReader(Hdf5Reader):
 
     @classmethod
     def write_sample(cls, path: Path) -> None:
-        """Two short trajectories of a density and a velocity, seeded."""
+        """Write two short seeded trajectories of a density and a velocity."""
         states = sample_states().transpose("channel", "sample", "time", ...).values
         with atomic_path(path) as part, h5py.File(part, "w") as file:
             for name, values in zip(("Vx", "Vy", "Vz", "density"), states, strict=True):
@@ -52,25 +52,25 @@ class PDEBenchReader(Hdf5Reader):
             file["t-coordinate"] = 0.05 * np.arange(states.shape[2] + 1)
 
     def _layout(self, variables: Mapping[str, Any]) -> Layout:
-        found = {name: variables[name] for name in FIELDS if name in variables}
-        if not found:
-            rule = f"it is no PDEBench HDF5 file: it has none of {', '.join(FIELDS)}"
+        fields = {name: variables[name] for name in FIELDS if name in variables}
+        if not fields:
+            rule = f"it is not a PDEBench HDF5 file: it has none of {', '.join(FIELDS)}"
             raise ReadError(str(self.path), rule, "Name the right format")
-        shapes = {name: dataset.shape for name, dataset in found.items()}
+        shapes = {name: dataset.shape for name, dataset in fields.items()}
         shape = next(iter(shapes.values()))
         if len(set(shapes.values())) > 1 or not 3 <= len(shape) <= 5:
-            rule = f"its fields have shapes {shapes}; all are (sample, time, x, y, z) alike"
+            rule = f"its fields have shapes {shapes}; all must have one (sample, time, x, y, z)"
             raise ReadError(str(self.path), rule, "Give another file")
         axes = AXES[: len(shape) - 2]
-        # Files of compressible flow list the end of the last interval too.
+        # Files of compressible flow also list the end of the last interval.
         times = self._line(variables, "t", shape[1])
         coords = {a: self._line(variables, a, n) for a, n in zip(axes, shape[2:], strict=True)}
         channels = []
-        for name, dataset in found.items():
+        for name, dataset in fields.items():
             check_stored(self.path, dataset)
             own = NAMES.get(name, name)
             channels.append(Channel(own, UNKNOWN, name, ("sample", "time", *axes)))
-        dtype = native([dataset.dtype for dataset in found.values()])
+        dtype = native([dataset.dtype for dataset in fields.values()])
         units = dict.fromkeys(("time", *axes), UNKNOWN)
         boundary = dict.fromkeys(axes, UNKNOWN)
         return Layout(shape[0], times, coords, tuple(channels), units, boundary, dtype)

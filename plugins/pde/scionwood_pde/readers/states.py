@@ -1,9 +1,9 @@
-"""States as an xarray.DataArray: the form in which this plugin takes and gives them.
+"""States as an `xarray.DataArray`, the form in which this plugin takes and returns them.
 
-Dims: `sample`, `time`, `channel`, then `x`, `y`, `z` (fewer where space has fewer). Coordinates:
-`channel` holds names, `unit` (channel) their units, `time`, `x`, `y`, `z` their points with the
-attribute `units`; an axis of space also has the attributes `spacing` and `boundary` (`periodic`,
-`wall`, `open`, `unknown`).
+The dims are `sample`, `time`, `channel`, then `x`, `y`, `z` (or `x`, `y`; or `x`). The coordinate
+`channel` holds the names of the channels, and `unit`, along `channel`, their units. The coordinates
+`time`, `x`, `y`, `z` hold points and have the attribute `units`. Space axes also have the
+attributes `spacing` and `boundary` (`periodic`, `wall`, `open` or `unknown`).
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ def lazy_states(source: FrameSource) -> xr.DataArray:
 
 
 def labelled(data: Any, layout: Layout) -> xr.DataArray:
-    """States with their coordinates, units, spacing and boundary conditions.
+    """Return states with their coordinates, units, spacing and boundary conditions.
 
     Args:
         data: (sample, time, channel, *space).
-        layout: what they are.
+        layout: the layout of the data.
     """
     coords: dict[str, Any] = {
         "channel": [channel.name for channel in layout.channels],
@@ -63,15 +63,15 @@ def labelled(data: Any, layout: Layout) -> xr.DataArray:
 
 
 def layout_of(states: xr.DataArray) -> Layout:
-    """What states are, checked.
+    """Return the layout of states after checking it.
 
     Raises:
-        ReadError: dims, coordinates or units are not those of the contract.
+        ReadError: the dims, coordinates or units do not follow the conventions of this module.
     """
     name = Path(str(states.name or "states"))
     axes = tuple(str(dim) for dim in states.dims[len(LEADING) :])
     if tuple(states.dims[: len(LEADING)]) != LEADING or axes not in (AXES[:1], AXES[:2], AXES):
-        rule = f"dims are {states.dims}; they are {(*LEADING, *AXES)}, or fewer axes of space"
+        rule = f"dims are {states.dims}; they must be {(*LEADING, *AXES)}, or fewer space axes"
         raise ReadError(str(name), rule, "Transpose, rename or expand them")
     lacking = [key for key in ("channel", "unit", "time", *axes) if key not in states.coords]
     if lacking:
@@ -90,14 +90,14 @@ def layout_of(states: xr.DataArray) -> Layout:
     )
     for axis in ("time", *axes):
         if "units" not in states.coords[axis].attrs:
-            remedy = "Where unknown, say 'unknown'"
+            remedy = "Set it; use 'unknown' if it is not known"
             raise ReadError(str(name), f"coordinate {axis} has no attribute units", remedy)
     layout.check(name)
     return layout
 
 
 def from_simulation(run: Simulation) -> xr.DataArray:
-    """The valid samples of a simulation; L, T and U are the units of its equation.
+    """Return the valid samples of a simulation, in the units L, T and U of its equation.
 
     Raises:
         ValueError: no sample is valid.
@@ -126,7 +126,7 @@ def from_simulation(run: Simulation) -> xr.DataArray:
 
 
 def attributes(layout: Layout, axis: str) -> dict[str, Any]:
-    """What a coordinate says beside its points: units, and for space spacing and boundary."""
+    """Return the attributes of a coordinate: units, and for space also spacing and boundary."""
     if axis == "time":
         return {"units": layout.units[axis]}
     spacing = layout.spacing()[axis]

@@ -1,4 +1,4 @@
-"""Statistics of fields, gathered state by state, so that data need not fit into memory."""
+"""Statistics of fields, accumulated state by state, so that data need not fit into memory."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 @final
 @dataclass(frozen=True)
 class Statistics:
-    """Of one channel over all samples, times and points, in its unit.
+    """Statistics of one channel over all samples, times and points, in its unit.
 
     Args:
         mean: the mean.
         std: the standard deviation.
         minimum: the smallest value.
         maximum: the largest value.
-        change: root mean square of the change from one time to the next; None of a single time.
+        change: root mean square change from one time to the next; `None` for a single time.
     """
 
     mean: float
@@ -30,12 +30,12 @@ class Statistics:
 
 @final
 class Sums:
-    """Statistics of states that come one by one, in float64.
+    """Running statistics of a series of states, in float64.
 
     Args:
-        channels: of each state.
+        channels: number of channels of each state.
 
-    Source: the combination of Chan, Golub and LeVeque (1979).
+    Source: the pairwise update of Chan, Golub and LeVeque (1979).
     """
 
     def __init__(self, channels: int) -> None:
@@ -44,11 +44,11 @@ class Sums:
         self.minimum, self.maximum = np.full(channels, np.inf), np.full(channels, -np.inf)
 
     def add(self, state: np.ndarray, before: np.ndarray | None = None) -> None:
-        """Count a state in.
+        """Add a state.
 
         Args:
             state: (channel, *space).
-            before: the state one time earlier, if there is one.
+            before: the state one time earlier, or `None` for the first time.
         """
         values = state.reshape(len(state), -1).astype(np.float64)
         points = values.shape[1]
@@ -66,7 +66,7 @@ class Sums:
             self.steps += points
 
     def statistics(self) -> list[Statistics]:
-        """Of each channel; at least one state was added."""
+        """Return the statistics of each channel; at least one state must have been added."""
         deviation = np.sqrt(self.squares / self.count)
         change = np.sqrt(self.changes / self.steps) if self.steps else None
         return [

@@ -1,4 +1,4 @@
-"""HDF5 files of The Well: fields in groups by their tensor order, components last."""
+"""HDF5 files of The Well: fields grouped by tensor order, with the components last."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from scionwood_pde.readers.layout import AXES, UNKNOWN, Channel, Layout, native
 from scionwood_pde.readers.write import sample_states, write_well
 
 GROUPS = ("t0_fields", "t1_fields", "t2_fields")
-"""Scalars, vectors, tensors of second order."""
+"""Scalars, vectors, and second-order tensors."""
 
 
 @final
 class WellReader(Hdf5Reader):
-    """Reads HDF5 files of The Well; components of `velocity` are `velocity_x` and so on.
+    """A reader of HDF5 files of The Well; `velocity` becomes `velocity_x` and so on.
 
     Args:
         path: the file.
-        fields: names of the channels to read, in that order; all where null.
+        fields: names of the channels to read, in the order wanted. `None` means all.
 
-    Shapes: (channel, x, y, z) of the file's precision; fewer axes where the file has fewer.
+    Shapes: (channel, x, y, z) in the file's precision; fewer space axes if the file has fewer.
 
-    Units: attributes `units`, which The Well's own files lack: then `unknown`.
+    Units: the attributes `units`, or `unknown`; The Well's own files have no units.
 
-    Raises: ReadError, for a damaged file, external links, a missing field, axes that do not fit, a
-        side of 1, mixed units, or NaN.
+    Raises: ReadError: the file is damaged, has external links, lacks a field, has axes that do not
+        fit, a side of 1 or mixed units, or holds NaN.
 
     Source: https://github.com/PolymathicAI/the_well, docs/data_format.md.
     """
@@ -42,15 +42,15 @@ class WellReader(Hdf5Reader):
 
     @classmethod
     def write_sample(cls, path: Path) -> None:
-        """Two short trajectories of a velocity and a pressure, seeded."""
+        """Write two short seeded trajectories of a velocity and a density."""
         write_well(sample_states(), path)
 
     def _layout(self, variables: Any) -> Layout:
         if "dimensions" not in variables:
-            rule = "it is no Well HDF5 file: it has no group 'dimensions'"
+            rule = "it is not a Well HDF5 file: it has no group 'dimensions'"
             raise ReadError(str(self.path), rule, "Name the right format")
         if variables.attrs.get("grid_type", "cartesian") != "cartesian":
-            rule = f"its grid is {variables.attrs['grid_type']}; a regular one is cartesian"
+            rule = f"its grid is {variables.attrs['grid_type']}; only cartesian grids are read"
             raise ReadError(str(self.path), rule, "Resample it onto a regular grid")
         places = variables["dimensions"]
         axes = tuple(axis for axis in AXES if axis in places)
@@ -69,14 +69,14 @@ class WellReader(Hdf5Reader):
     def _channels(
         self, name: str, dataset: h5py.Dataset, order: int, sizes: Mapping[str, int]
     ) -> list[Channel]:
-        """The components of a field; axes along which it does not vary are not stored."""
+        """Return the components of a field; axes along which it is constant are not stored."""
         space = [axis for axis in sizes if axis in AXES]
         varies = [dataset.attrs.get(f"{axis}_varying", True) for axis in ("sample", "time")]
         varies += list(dataset.attrs.get("dim_varying", [True] * len(space)))
         own = [axis for axis, varying in zip(sizes, varies, strict=True) if varying]
         wanted = (*(sizes[axis] for axis in own), *[len(space)] * order)
         if dataset.shape != wanted:
-            rule = f"field {name!r} has shape {dataset.shape}; axes {own} make it {wanted}"
+            rule = f"field {name!r} has shape {dataset.shape}; its axes {own} require {wanted}"
             raise ReadError(str(self.path), rule, f"Correct the attributes of {dataset.name}")
         check_stored(self.path, dataset)
         unit = str(dataset.attrs.get("units", UNKNOWN))

@@ -1,4 +1,4 @@
-"""Write states as Zarr v3, NetCDF-4 or HDF5 of The Well; a file appears whole or not at all."""
+"""Write states as Zarr v3, NetCDF-4 or HDF5 of The Well; a file appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -11,51 +11,51 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from scionwood import RecipeError, atomic_path
-from scionwood_pde.readers.base import writing
-from scionwood_pde.readers.folders import atomic_folder_or_zip
+from scionwood import RecipeError, atomic_folder_or_zip, atomic_path, writing
 from scionwood_pde.readers.layout import AXES, ORDER, Channel, Layout
 from scionwood_pde.readers.states import attributes, labelled, layout_of
 
 
 class Writer(Protocol):
-    """Writes states to a file."""
+    """A function that writes states to a file."""
 
-    def __call__(self, states: xr.DataArray, target: Path, *, overwrite: bool = False) -> None:
+    def __call__(
+        self, states: xr.DataArray, target: str | Path, *, overwrite: bool = False
+    ) -> None:
         """See `write_zarr`."""
 
 
 CHUNK = 64
-"""Points along a side of a chunk: the crop that the published model was trained on."""
+"""Points along a side of a chunk; the published model was trained on crops of this side."""
 
 SHARD = 256
-"""Points along a side of a file of chunks, at most; it bounds the number of files."""
+"""Most points along a side of a file of chunks; it bounds the number of files."""
 
 
 def write_zarr(
     states: xr.DataArray,
-    target: Path,
+    target: str | Path,
     *,
     overwrite: bool = False,
     chunk: int = CHUNK,
     shard: int = SHARD,
 ) -> None:
-    """Write Zarr v3, one array a channel; packed into one file where the name ends in `.zip`.
+    """Write Zarr v3 with one array for each channel.
 
     Args:
-        states: as `readers.states` defines them; they may be lazy.
-        target: a folder, or a zip file.
-        overwrite: replace what is there.
-        chunk: points along a side of a chunk; a read of aligned chunks is the fastest.
-        shard: points along a side of a file, rounded up to whole chunks.
+        states: states as `readers.states` defines them; they may be lazy.
+        target: a folder, or a file `.zip`, into which the folder is packed.
+        overwrite: replace an existing target.
+        chunk: points along a side of a chunk; reads of aligned chunks are the fastest.
+        shard: points along a side of a file of chunks, rounded up to whole chunks.
 
     Raises:
-        ReadError: the states are not of the contract.
+        ReadError: the states do not follow the conventions of `readers.states`.
         OutputExistsError: `target` exists and `overwrite` is false.
         WriteError: the disk is full.
     """
     layout, target = layout_of(states), Path(target)
-    with writing(target), atomic_folder_or_zip(target, overwrite) as folder:
+    with writing(target), atomic_folder_or_zip(target, overwrite=overwrite) as folder:
         group = zarr.open_group(folder, mode="w", zarr_format=3)
         group.attrs[ORDER] = [channel.name for channel in layout.channels]
         for axis, points in {"time": layout.times, **layout.coords}.items():
@@ -80,21 +80,21 @@ def write_zarr(
                 dtype=layout.dtype,
                 dimension_names=("sample", "time", *layout.axes),
                 attributes={"units": channel.unit},
-                fill_value=np.nan,  # a lost chunk is then found out
+                fill_value=np.nan,  # so that a lost chunk is noticed
             )
             _copy_states(states, channel, array, layout)
 
 
-def write_netcdf(states: xr.DataArray, target: Path, *, overwrite: bool = False) -> None:
-    """Write NetCDF-4, one variable a channel.
+def write_netcdf(states: xr.DataArray, target: str | Path, *, overwrite: bool = False) -> None:
+    """Write NetCDF-4 with one variable for each channel.
 
     Args:
-        states: as `readers.states` defines them.
+        states: states as `readers.states` defines them.
         target: the file.
-        overwrite: replace what is there.
+        overwrite: replace an existing file.
 
     Raises:
-        ReadError: the states are not of the contract.
+        ReadError: the states do not follow the conventions of `readers.states`.
         OutputExistsError: `target` exists and `overwrite` is false.
         WriteError: the disk is full.
     """
@@ -107,16 +107,16 @@ def write_netcdf(states: xr.DataArray, target: Path, *, overwrite: bool = False)
         dataset.to_netcdf(part, engine="h5netcdf")
 
 
-def write_well(states: xr.DataArray, target: Path, *, overwrite: bool = False) -> None:
+def write_well(states: xr.DataArray, target: str | Path, *, overwrite: bool = False) -> None:
     """Write HDF5 of The Well; `u_x`, `u_y`, `u_z` become the vector `u`.
 
     Args:
-        states: as `readers.states` defines them; they may be lazy.
+        states: states as `readers.states` defines them; they may be lazy.
         target: the file.
-        overwrite: replace what is there.
+        overwrite: replace an existing file.
 
     Raises:
-        ReadError: the states are not of the contract.
+        ReadError: the states do not follow the conventions of `readers.states`.
         OutputExistsError: `target` exists and `overwrite` is false.
         WriteError: the disk is full.
 
@@ -133,10 +133,10 @@ def write_well(states: xr.DataArray, target: Path, *, overwrite: bool = False) -
         fields[1] = _vectors(layout)
         used = {channel.name for parts in fields[1].values() for channel in parts}
         fields[0] = {c.name: (c,) for c in layout.channels if c.name not in used}
-        for order, found in enumerate(fields):
+        for order, named in enumerate(fields):
             group = file.create_group(f"t{order}_fields")
-            group.attrs["field_names"] = list(found)
-            for name, parts in found.items():
+            group.attrs["field_names"] = list(named)
+            for name, parts in named.items():
                 _write_field(group, name, parts, states, layout)
 
 
@@ -189,13 +189,13 @@ def _write_field(
 
 
 def _vectors(layout: Layout) -> dict[str, tuple[Channel, ...]]:
-    """Channels that make a vector: one for each axis of space, of one name."""
+    """Return the channels that form a vector: one name with a component for each space axis."""
     known = {channel.name: channel for channel in layout.channels}
     stems = dict.fromkeys(name[:-2] for name in known if name[-2:] == "_x" and name[:-2])
-    found = {stem: [f"{stem}_{axis}" for axis in layout.axes] for stem in stems}
+    components = {stem: [f"{stem}_{axis}" for axis in layout.axes] for stem in stems}
     return {
         stem: tuple(known[name] for name in names)
-        for stem, names in found.items()
+        for stem, names in components.items()
         if known.keys() >= set(names) and stem not in known
     }
 
@@ -216,7 +216,7 @@ def _copy_states(
 
 
 def sample_states() -> xr.DataArray:
-    """Two short trajectories of a velocity and a density on a small box, seeded."""
+    """Return two short seeded trajectories of a velocity and a density on a small box."""
     axes, sides = AXES, (4, 3, 2)
     units = {"time": "s", **dict.fromkeys(axes, "m")}
     named: Mapping[str, str] = {"u_x": "m/s", "u_y": "m/s", "u_z": "m/s", "density": "kg/m^3"}
@@ -235,14 +235,14 @@ def sample_states() -> xr.DataArray:
 
 
 def writer_for(target: str | Path) -> Writer:
-    """The writer that a file's suffix asks for.
+    """Return the writer for a file's suffix.
 
     Raises:
-        RecipeError: none does.
+        RecipeError: the suffix is unknown.
     """
     writer = WRITERS.get(Path(target).suffix.lower())
     if writer is None:
-        rule = f"its suffix is none of {', '.join(WRITERS)}"
+        rule = f"its suffix is not one of {', '.join(WRITERS)}"
         raise RecipeError(str(target), rule, "Choose a format by the suffix")
     return writer
 
@@ -253,4 +253,4 @@ WRITERS: Mapping[str, Writer] = {
     ".hdf5": write_well,
     ".nc": write_netcdf,
 }
-"""By the suffix of what they write."""
+"""Writers by the suffix of the file."""

@@ -1,4 +1,4 @@
-"""Zarr stores, of version 3 and of 2: folders, or packed into one zip file."""
+"""Zarr stores of versions 3 and 2: folders, or folders packed into one zip file."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ import xarray as xr
 import zarr
 from zarr.storage import LocalStore, ZipStore
 
-from scionwood import ReadError, atomic_path
-from scionwood_pde.readers.folders import atomic_folder, pack, unpacked
+from scionwood import ReadError, atomic_folder, atomic_path, check_zip, pack, unpacked
 from scionwood_pde.readers.labelled import OPTIONS, LabelledReader
 from scionwood_pde.readers.write import sample_states, write_zarr
 
 
 @final
 class ZarrReader(LabelledReader):
-    """Reads Zarr stores whose fields have dims `sample`, `time`, `channel`, `x`, `y`, `z`.
+    """A reader of Zarr stores with named dims.
 
-    The dims may have any order; a missing `sample` or `time` has size 1. In a process that was
-    forked after the reader was made it refuses to read, since Zarr can hang there: start workers
-    with `spawn` or `forkserver`.
+    The dims of a field are `sample`, `time`, `channel`, `x`, `y`, `z`. They may
+    have any order; a missing `sample` or `time` has size 1. The reader refuses to read in a process
+    that was forked after the reader was created, because Zarr can hang there. Start workers with
+    `spawn` or `forkserver`.
 
     Args:
         path: a folder, or a zip file of one.
-        fields: names of the channels to read, in that order; all where null.
+        fields: names of the channels to read, in the order wanted. `None` means all.
 
-    Shapes: (channel, x, y, z) of the file's precision; fewer axes where the file has fewer.
+    Shapes: (channel, x, y, z) in the file's precision; fewer space axes if the file has fewer.
 
-    Units: attributes `units` of arrays and coordinates; else `unknown`.
+    Units: the attributes `units` of arrays and coordinates, or `unknown`.
 
-    Raises: ReadError, for a damaged store, a missing field, other dims, a side of 1, mixed units,
-        NaN (as chunks are that were lost), or a forked process.
+    Raises: ReadError: the store is damaged, lacks a field, has other dims, a side of 1 or mixed
+        units, or holds NaN (which lost chunks become); or the process was forked.
 
     Source: Zarr 3, https://zarr-specs.readthedocs.io/en/latest/v3/core/index.html
     """
@@ -45,7 +45,7 @@ class ZarrReader(LabelledReader):
 
     @classmethod
     def write_sample(cls, path: Path) -> None:
-        """Two short trajectories of a velocity and a density, seeded."""
+        """Write two short seeded trajectories of a velocity and a density."""
         write_zarr(sample_states(), path)
 
     @contextmanager
@@ -53,10 +53,12 @@ class ZarrReader(LabelledReader):
         self._check_process()
         if not self.path.exists():
             raise FileNotFoundError(self.path)
-        folder = self.path.is_dir()
-        store: Any = (
-            LocalStore(self.path, read_only=True) if folder else ZipStore(self.path, mode="r")
-        )
+        store: Any
+        if self.path.is_dir():
+            store = LocalStore(self.path, read_only=True)
+        else:
+            check_zip(self.path, self.format, allow_repeats=True)  # as Zarr itself writes them
+            store = ZipStore(self.path, mode="r")
         try:
             with xr.open_dataset(store, engine="zarr", consolidated=False, **OPTIONS) as dataset:
                 yield dataset
@@ -68,13 +70,13 @@ class ZarrReader(LabelledReader):
         if self.path.is_dir():
             with atomic_folder(target, overwrite=overwrite) as place:
                 place.rmdir()
-                with unpacked(self.path, target.parent) as folder:
+                with unpacked(self.path, target.parent, kind=self.format) as folder:
                     yield folder
                     folder.rename(place)
             return
         with (
             atomic_path(target, overwrite=overwrite) as part,
-            unpacked(self.path, target.parent) as folder,
+            unpacked(self.path, target.parent, kind=self.format, allow_repeats=True) as folder,
         ):
             yield folder
             pack(folder, part, like=self.path)
@@ -87,7 +89,7 @@ class ZarrReader(LabelledReader):
     def _check_process(self) -> None:
         made = self.__dict__.setdefault("_process", os.getpid())
         if made != os.getpid():
-            rule = "this Zarr reader was made before the process was forked, and could hang"
+            rule = "this Zarr reader was created before the process was forked, and could hang"
             raise ReadError(str(self.path), rule, "Start workers with spawn or forkserver")
 
     def __getstate__(self) -> dict[str, Any]:
