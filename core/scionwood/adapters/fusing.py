@@ -1,7 +1,8 @@
-"""Give the LoRA layers of a live peft model a fused forward, and take it away again.
+"""Switch the LoRA layers of a peft model to a fused forward, and back.
 
-A layer keeps its identity, parameters, state dict and every operation of peft: only its class
-becomes a subclass whose forward calls a fused operator, and peft's own where that cannot serve.
+Only the class of a layer changes: it becomes a subclass whose forward calls a fused operator, or
+the forward of peft if the operator does not support the layer. The layer object, its parameters,
+its state dict and every operation of peft stay.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from scionwood.kernels.dispatch import choose
 from scionwood.kernels.linear import lora_linear
 from scionwood.kernels.origin import produces, remember
 
-HOOKED = "a hook on the base layer or on a factor would be passed over"
+HOOKED = "a hook on the base layer or on a factor would not run"
 MANY_ROWS = 1 << 14
-"""The number of tokens that a report assumes."""
+"""The number of tokens that `kernel_report` assumes."""
 
 
 @final
 class FusedLinear(lora.Linear):  # type: ignore[misc]
-    """peft's LoRA linear layer with the operator `lora_linear`."""
+    """The LoRA linear layer of peft with the operator `lora_linear`."""
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """See `lora.Linear.forward`."""
@@ -41,7 +42,7 @@ class FusedLinear(lora.Linear):  # type: ignore[misc]
 
 
 class _FusedConv:
-    """The forward and the change of weights that the convolutions share."""
+    """The methods that the fused convolutions share."""
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """See `lora._ConvNd.forward`."""
@@ -63,7 +64,7 @@ class _FusedConv:
         )
 
     def get_delta_weight(self, adapter: str) -> Tensor:
-        """See `lora._ConvNd.get_delta_weight`, which fails for a kernel of 1 x 1 x 1."""
+        """See `lora._ConvNd.get_delta_weight`, which fails for a 1 x 1 x 1 kernel."""
         a, b = self.lora_A[adapter].weight, self.lora_B[adapter].weight  # type: ignore[attr-defined]
         base = self.base_layer  # type: ignore[attr-defined]
         delta = merged_delta(a.float(), b.float(), base.weight.shape, base.groups)
@@ -72,17 +73,17 @@ class _FusedConv:
 
 @final
 class FusedConv1d(_FusedConv, lora.Conv1d):  # type: ignore[misc]
-    """peft's LoRA of a 1-D convolution, in weight space."""
+    """The LoRA 1-D convolution of peft, computed in weight space."""
 
 
 @final
 class FusedConv2d(_FusedConv, lora.Conv2d):  # type: ignore[misc]
-    """peft's LoRA of a 2-D convolution, in weight space."""
+    """The LoRA 2-D convolution of peft, computed in weight space."""
 
 
 @final
 class FusedConv3d(_FusedConv, lora.Conv3d):  # type: ignore[misc]
-    """peft's LoRA of a 3-D convolution, in weight space."""
+    """The LoRA 3-D convolution of peft, computed in weight space."""
 
 
 _FUSED = {
@@ -96,17 +97,17 @@ _PLAIN = {fused: plain for plain, fused in _FUSED.items()}
 
 @final
 class Row(NamedTuple):
-    """What runs in one adapter layer."""
+    """The implementation that runs in one adapter layer."""
 
     layer: str
     implementation: str
-    """`addmm`, `triton`, `weight-space`, or `peft` for peft's own forward."""
+    """`addmm`, `triton`, `weight-space`, or `peft` for the forward of peft."""
     why: str
 
 
 @final
 class KernelReport(tuple[Row, ...]):
-    """A row for each adapter layer of a model; `print` shows a table."""
+    """One row for each adapter layer of a model; `print` shows a table."""
 
     def __str__(self) -> str:
         if not self:
@@ -116,16 +117,17 @@ class KernelReport(tuple[Row, ...]):
 
 
 def enable(model: nn.Module) -> KernelReport:
-    """Give the LoRA layers of a model a fused forward, in place; call it again after new layers.
+    """Switch the LoRA layers of a model to a fused forward, in place.
 
     The state dict and all operations of peft stay: merge, several adapters, disable, set_adapter.
-    Where the fused form cannot serve, a layer runs peft's own forward; the report says why.
+    If the fused operator does not support a layer, the layer runs the forward of peft, and the
+    report gives the reason. Call the function again after adding layers.
 
     Args:
-        model: a `PeftModel`, or any module that holds peft's layers.
+        model: A `PeftModel`, or any module that contains layers of peft.
 
     Returns:
-        See `kernel_report`.
+        The report of `kernel_report`.
     """
     _swap(model, _FUSED)
     linear = any(type(layer) is FusedLinear for _, layer in _layers(model))
@@ -136,7 +138,7 @@ def enable(model: nn.Module) -> KernelReport:
 
 
 def disable(model: nn.Module) -> None:
-    """Give all layers peft's own forward again."""
+    """Switch all layers back to the forward of peft."""
     _swap(model, _PLAIN)
     for module in model.modules():
         for key in [key for key, hook in module._forward_hooks.items() if hook is remember]:
@@ -145,7 +147,7 @@ def disable(model: nn.Module) -> None:
 
 @contextmanager
 def fused_classes(model: nn.Module) -> Iterator[None]:
-    """Let plain layers be fused ones for a while: these merge kernels that peft's own cannot."""
+    """Use the fused classes inside the block; they can merge kernels that those of peft cannot."""
     changed = _swap(model, _FUSED)
     try:
         yield
@@ -155,7 +157,10 @@ def fused_classes(model: nn.Module) -> Iterator[None]:
 
 
 def kernel_report(model: nn.Module) -> KernelReport:
-    """What runs in each adapter layer for a training step of many tokens, and why."""
+    """Report which implementation runs in each adapter layer for a training step, and why.
+
+    The report assumes a step of many tokens.
+    """
     return KernelReport(Row(name, *_status(layer)) for name, layer in _layers(model))
 
 
@@ -178,16 +183,16 @@ def _status(layer: Any) -> tuple[str, str]:
 
 
 def obstacle(layer: Any) -> str:
-    """Why peft's own forward must run in a layer; empty where the fused one can."""
-    parts = layer._modules  # much faster than attributes, and this runs in every forward
+    """Return why a layer must run the forward of peft, or an empty string if it need not."""
+    parts = layer._modules  # much faster than attributes; this runs in every forward
     base, names = parts["base_layer"], _active(layer)
     if layer.lora_variant and any(name in layer.lora_variant for name in names):
-        return "a variant of LoRA (DoRA and its like) has its own forward"
+        return "a variant of LoRA, such as DoRA, has its own forward"
     linear = type(layer) is FusedLinear
     if linear and type(base).forward is not nn.Linear.forward:
-        return f"the base {type(base).__name__} is no nn.Linear"
+        return f"the base {type(base).__name__} is not an nn.Linear"
     if linear and base.weight.requires_grad:
-        return "the base weight is trained: its gradient needs the input anyway"
+        return "the base weight trains: its gradient needs the input anyway"
     if not linear and (reason := conv_obstacle(base)):
         return reason
     if _hooked(base):
@@ -198,9 +203,9 @@ def obstacle(layer: Any) -> str:
             return HOOKED
         dropout = dropout or _dropout(layer, name) > 0
     if dropout and not linear:
-        return "dropout on the adapter's way cannot be folded into a kernel"
+        return "dropout before the adapter cannot be folded into a kernel"
     if len(names) > 1 and dropout:
-        return "several adapters with dropout draw a mask each"
+        return "several adapters with dropout need a mask each"
     if len(names) > 1 and getattr(base, "groups", 1) > 1:
         return "several adapters on a grouped convolution"
     return ""
@@ -241,7 +246,10 @@ def _hooked(module: nn.Module) -> bool:
 
 
 def _factors(layer: Any) -> tuple[Tensor, Tensor, Tensor | None, float]:
-    """A, B, bias and scaling of the active adapters; several are one of the sum of their ranks."""
+    """Return A, B, bias and scaling of the active adapters.
+
+    Several adapters are combined into one whose rank is the sum of their ranks.
+    """
     names = _active(layer)
     down, up = layer._modules["lora_A"]._modules, layer._modules["lora_B"]._modules
     bias, scaling = layer._modules["base_layer"].bias, layer.scaling

@@ -18,7 +18,7 @@ from scionwood.adapters.untrusted import (
     specs_of,
 )
 from scionwood.errors import AdapterError
-from scionwood.files import atomic_path
+from scionwood.files import atomic_path, writing
 
 
 def save_head(model: nn.Module, path: str | Path) -> None:
@@ -32,11 +32,12 @@ def save_head(model: nn.Module, path: str | Path) -> None:
 
     Raises:
         AdapterError: The model has no head.
+        WriteError: The disk is full or not writable. The previous file stays.
     """
     state = {name: whole(value) for name, value in _state(model).items()}
     if not writes():
         return
-    with atomic_path(Path(path)) as part:
+    with writing(path), atomic_path(path) as part:
         save_file(state, part, metadata={"format": "pt"})
 
 

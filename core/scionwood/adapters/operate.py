@@ -1,4 +1,4 @@
-"""Merge adapters into the base and take them out again; run several at once with weights."""
+"""Merge adapters into the base, undo it, and run several adapters at once with weights."""
 
 from __future__ import annotations
 
@@ -21,13 +21,16 @@ _KEPT = "_scionwood_kept"
 
 
 def merge(model: PeftModel) -> None:
-    """Add the active adapters to the base's weights, so that inference costs nothing extra.
+    """Add the active adapters to the weights of the base, so that inference has no extra cost.
 
-    The weights are kept aside for `unmerge`, which takes the memory of the adapted layers again.
+    A copy of the old weights is kept for `unmerge`. It needs as much memory as the adapted layers.
+
+    Args:
+        model: A model with adapters, changed in place.
 
     Raises:
-        AdapterError: the method cannot be merged (its change depends on the input), the result is
-            not finite, or adapters are merged already; the base is as it was.
+        AdapterError: The method cannot be merged because its change depends on the input, the
+            result is not finite, or adapters are merged already. The base is left as it was.
     """
     layers = _layers(model)
     if any(layer.merged for layer in layers.values()):
@@ -51,15 +54,18 @@ def merge(model: PeftModel) -> None:
 
 
 def unmerge(model: PeftModel) -> None:
-    """Take merged adapters out of the base, whose weights are then the old ones bit for bit.
+    """Remove merged adapters from the base, and restore its old weights bit for bit.
+
+    Args:
+        model: A model with merged adapters, changed in place.
 
     Raises:
-        AdapterError: nothing is merged.
+        AdapterError: No adapter is merged.
     """
     if not any(layer.merged for layer in _layers(model).values()):
         raise AdapterError("the model", "no adapter is merged into it")
     with fused_classes(model), warnings.catch_warnings(), suppress(NotImplementedError):
-        # Some methods undo themselves inexactly, or not at all; the weights come from the copies.
+        # Some methods cannot undo a merge exactly, so the weights come from the copies.
         warnings.simplefilter("ignore")
         model.base_model.unmerge_adapter()
     _restore(model)
@@ -69,20 +75,20 @@ def unmerge(model: PeftModel) -> None:
 def compose(
     model: PeftModel, weights: Mapping[str, float], *, mode: Literal["sum", "mean"] = "sum"
 ) -> Iterator[PeftModel]:
-    """Run several adapters at once, each layer's changes added with weights.
+    """Run several adapters at once, with a weighted sum of their changes in each layer.
 
-    A layer returns `base(x) + sum_k w_k (adapted_k(x) - base(x))`. For LoRA this equals peft's
-    `add_weighted_adapter(combination_type="cat")`; it also serves adapters whose change depends on
-    the input. A layer runs its base once more for each adapter.
+    Inside the `with` block, a layer returns `base(x) + sum_k w_k (adapted_k(x) - base(x))`. For
+    LoRA this equals `add_weighted_adapter(combination_type="cat")` of peft. It also works for
+    adapters whose change depends on the input. A layer runs its base once more for each adapter.
 
     Args:
-        model: with the adapters loaded under their names.
-        weights: by the adapter's name.
+        model: A model with several adapters.
+        weights: The weight of each adapter by its name.
         mode: `mean` divides the weights by their sum.
 
     Raises:
-        AdapterError: an adapter is missing or merged, brings whole modules of its own or is a
-            prompt, or the weights of a mean add up to zero.
+        AdapterError: An adapter is missing or merged, has copies of whole modules or is a prompt,
+            or the weights are empty or, for a mean, add up to zero.
     """
     shares = _shares(model, weights, mode)
     layers = _layers(model)
@@ -96,14 +102,15 @@ def compose(
 
 
 def allocate(model: nn.Module, step: int) -> None:
-    """Let a method that shares its rank out during training do so (AdaLoRA, AdaMSS).
+    """Let a method that redistributes its rank during training do so (AdaLoRA, AdaMSS).
 
-    Call it after each optimiser step, while the gradients are there; other methods ignore it. What
-    such a method remembers between steps is not in a checkpoint, so its resumption is not exact.
+    Call it after each optimiser step, before the gradients are cleared. Other methods ignore it.
+    Checkpoints do not contain the state that such a method keeps between steps, so that a resumed
+    run is not exact.
 
     Args:
-        model: with or without adapters.
-        step: optimiser steps taken.
+        model: A model with or without adapters.
+        step: The number of optimiser steps so far.
     """
     tuner = model.base_model if isinstance(model, PeftModel) else None
     update = getattr(tuner, "update_and_allocate", None)
@@ -120,11 +127,14 @@ def _shares(model: PeftModel, weights: Mapping[str, float], mode: str) -> dict[s
     for module in model.modules():
         if isinstance(module, AuxiliaryTrainingWrapper):
             raise AdapterError(
-                "modules_to_save", "copies of whole modules cannot be added up", "Merge them apart"
+                "modules_to_save",
+                "copies of modules cannot be added",
+                "Run them one by one",
             )
     total = sum(weights.values()) if mode == "mean" else 1.0
     if not weights or total == 0:
-        raise AdapterError(f"weights {dict(weights)}", "they must not be empty or add up to zero")
+        rule = "they must not be empty or, for a mean, add up to zero"
+        raise AdapterError(f"weights {dict(weights)}", rule)
     return {name: weight / total for name, weight in weights.items()}
 
 
@@ -148,7 +158,7 @@ def _composed(
 
 @contextmanager
 def _only(parts: list[BaseTunerLayer], name: str | None) -> Iterator[None]:
-    """Let one adapter act, or none, without touching which parameters train."""
+    """Activate one adapter, or no adapter if `name` is `None`; `requires_grad` stays as it is."""
     before = [(part, part._active_adapter, part._disable_adapters) for part in parts]
     for part in parts:
         part._active_adapter, part._disable_adapters = [name] if name else [], name is None
@@ -160,7 +170,7 @@ def _only(parts: list[BaseTunerLayer], name: str | None) -> Iterator[None]:
 
 
 def _add(total: Any, weight: float, adapted: Any, base: Any) -> Any:
-    """`total + weight (adapted - base)` for a tensor, or for each tensor of a tuple."""
+    """Return `total + weight (adapted - base)` for a tensor, or for each tensor of a tuple."""
     if isinstance(total, tuple):
         return tuple(_add(*each) for each in zip(total, [weight] * len(total), adapted, base))  # noqa: B905
     if isinstance(total, torch.Tensor):
@@ -176,7 +186,7 @@ def _layers(model: PeftModel) -> dict[str, BaseTunerLayer]:
 
 
 def _base_tensors(layer: BaseTunerLayer) -> dict[str, torch.Tensor]:
-    """The tensors of the module inside a wrapper, less those of adapters nested in it."""
+    """Return the tensors of the module inside a wrapper, without those of nested adapters."""
     inner = {
         id(p)
         for part in layer.base_layer.modules()

@@ -1,7 +1,8 @@
-"""Open peft's closed enum of methods to third parties; the one file that touches that enum.
+"""Register adapter methods of third parties with peft.
 
-peft looks a method up by a member of `PeftType`. The private attributes of `enum.Enum` set here are
-those of Python 3.11 to 3.14; a test guards them for each version of peft and Python.
+peft looks up a method by a member of the enum `PeftType`, which is closed. This is the only file
+that extends it. It sets private attributes of `enum.Enum` as they are in Python 3.11 to 3.14. A
+test checks them for each version of peft and Python.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from scionwood.errors import AdapterError
 Config = TypeVar("Config", bound=type)
 
 BUILT_IN = frozenset(PeftType.__members__)
-"""The types that peft brings itself."""
+"""The types that peft defines itself."""
 
 
 def extend_enum(name: str) -> PeftType:
-    """The member `name` of `PeftType`, added where it is new; a second call changes nothing."""
+    """Return the member `name` of `PeftType`, and add it first if it does not exist."""
     if name in PeftType.__members__:
         return PeftType[name]
     member: Any = str.__new__(PeftType, name)
@@ -45,16 +46,17 @@ def peft_method(name: str, *, tuner: type[BaseTuner]) -> Callable[[Config], Conf
     """Decorate a config class so that peft knows its method; put it above `@dataclass`.
 
     The config class may define `parameter_groups(self) -> Mapping[str, Mapping[str, float]]`, which
-    `scionwood.parameter_groups` reads: `{"disel_gate": {"lr_scale": 5.0, "weight_decay": 0.0}}` for
-    the parameters held under one of the layer's `adapter_layer_names`.
+    `scionwood.parameter_groups` reads. Its keys are names of `adapter_layer_names` of the layer,
+    for example `{"disel_gate": {"lr_scale": 5.0, "weight_decay": 0.0}}`.
 
     Args:
-        name: lower case; the upper-case form is the `peft_type` in saved files.
-        tuner: a `BaseTuner` whose `prefix` no other method uses.
+        name: The name of the method in lower case. Its upper-case form is the `peft_type` in saved
+            files.
+        tuner: A `BaseTuner` whose `prefix` no other method uses.
 
     Raises:
-        AdapterError: the class is no dataclass on `PeftConfig` with `target_modules`, or the name
-            or the prefix is taken by another method.
+        AdapterError: The class is not a dataclass on `PeftConfig` with the field `target_modules`,
+            or another method has the same name or prefix.
     """
 
     def register(config: Config) -> Config:
@@ -77,7 +79,7 @@ def peft_method(name: str, *, tuner: type[BaseTuner]) -> Callable[[Config], Conf
 
 def _check(name: str, config: type, tuner: type[BaseTuner]) -> None:
     if not name.isidentifier() or not name.islower() or name.endswith("_"):
-        raise AdapterError(f"adapter method {name!r}", "a name is lower case, like 'disel'")
+        raise AdapterError(f"adapter method {name!r}", "a name is in lower case, such as 'disel'")
     fields = {field.name for field in dataclasses.fields(config)} if _is_config(config) else set()
     if "target_modules" not in fields:
         raise AdapterError(

@@ -1,7 +1,7 @@
-"""Find dead targets: wrapped layers that the model's forward goes around.
+"""Detect dead targets: wrapped layers that the forward pass of the model bypasses.
 
-timm's `EvaAttention` with a q/k/v bias calls `F.linear(x, self.qkv.weight, bias)`: the wrapper is
-in place, is never called, and its adapter would never learn.
+For example, `EvaAttention` of timm with a q/k/v bias calls `F.linear(x, self.qkv.weight, bias)`.
+The wrapper of `qkv` is then never called, and its adapter would never learn.
 """
 
 from __future__ import annotations
@@ -21,12 +21,17 @@ from scionwood.errors import AdapterError
 def check_alive(
     model: PeftModel, adapter: str, example: tuple[torch.Tensor, ...] | None = None
 ) -> None:
-    """Run the model once and demand that each wrapped layer is called and gets a gradient.
+    """Run the model once, and check that each wrapped layer is called and gets a gradient.
 
-    Without an example, and without `example_input()` of the backbone, nothing can be checked.
+    The check is skipped if there is no example and the backbone has no `example_input()`.
+
+    Args:
+        model: A model with adapters.
+        adapter: The name of the adapter.
+        example: A small input for `forward`. `None` means `example_input()` of the backbone.
 
     Raises:
-        AdapterError: naming the dead layers.
+        AdapterError: Layers are dead, and the message names them. Or the forward pass fails.
     """
     base = backbone(model)
     if example is None:
@@ -40,7 +45,7 @@ def check_alive(
     hooks = [x.register_forward_hook(partial(_note, called, n)) for n, x in layers.items()]
     modes = [(module, module.training) for module in model.modules()]
     try:
-        model.eval()  # statistics of norms and the dropout's random numbers stay as they are
+        model.eval()  # no update of running statistics, no dropout
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
             output = _run(model, [value.to(device) for value in example])
             silent = _without_gradient(model, adapter, output)
@@ -54,8 +59,8 @@ def check_alive(
             f"dead targets {', '.join(dead)}",
             "the model's forward never calls these layers or no gradient reaches them, so that an "
             "adapter there learns nothing",
-            f"Target other layers than {type(base.get_submodule(dead[0]).base_layer).__name__} "
-            "there, or change the backbone to call them as modules",
+            f"Target another layer than {type(base.get_submodule(dead[0]).base_layer).__name__} "
+            "there, or change the backbone so that it calls these layers as modules",
         )
 
 
@@ -75,7 +80,7 @@ def _run(model: PeftModel, example: list[torch.Tensor]) -> Any:
 
 
 def _without_gradient(model: PeftModel, adapter: str, output: Any) -> set[str]:
-    """The wrapped layers none of whose trainable tensors is part of the output's graph."""
+    """Return the wrapped layers of which no trainable tensor influences the output."""
     total = sum(
         (value.abs().sum() for value in _tensors(output) if value.requires_grad),
         torch.zeros(()),
@@ -101,7 +106,7 @@ def _without_gradient(model: PeftModel, adapter: str, output: Any) -> set[str]:
 
 
 def _tensors(output: Any) -> Iterator[torch.Tensor]:
-    """Every floating tensor in a nested output."""
+    """Yield every floating-point or complex tensor of a nested output."""
     if isinstance(output, torch.Tensor):
         if output.is_floating_point() or output.is_complex():
             yield output

@@ -1,4 +1,4 @@
-"""How much of a model trains, and how an optimiser should treat it."""
+"""Count the parameters that train, and group them for an optimiser."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ OPTIONS = frozenset({"lr_scale", "weight_decay"})
 
 @dataclass(frozen=True)
 class Report:
-    """Counts of parameters; a shared tensor counts once.
+    """Numbers of parameters; a shared tensor counts once.
 
     Attributes:
-        trainable_adapter: those of adapters that train.
-        trainable_head: those outside adapters that train.
-        total: all, adapters and head included.
-        base: `total` less adapters and head; these never train.
+        trainable_adapter: The trainable parameters of adapters.
+        trainable_head: The trainable parameters outside adapters.
+        total: All parameters, adapters and head included.
+        base: `total` without adapters and head; these parameters never train.
     """
 
     trainable_adapter: int
@@ -34,7 +34,7 @@ class Report:
 
     @property
     def share(self) -> float:
-        """The trainable parameters over all."""
+        """The number of trainable parameters divided by `total`."""
         trainable = self.trainable_adapter + self.trainable_head
         return trainable / self.total if self.total else 0.0
 
@@ -48,7 +48,11 @@ class Report:
 
 
 def report(model: nn.Module) -> Report:
-    """Count what trains in a model, with or without adapters."""
+    """Count the parameters of a model and those that train.
+
+    Args:
+        model: A model with or without adapters.
+    """
     adapter = {id(p) for p in adapter_parameters(model).values()}
     head = _head_ids(model)
     everything = list(model.parameters())
@@ -64,27 +68,27 @@ def report(model: nn.Module) -> Report:
 def parameter_groups(
     model: nn.Module, lr: float, weight_decay: float = 0.0
 ) -> list[dict[str, Any]]:
-    """Groups for a torch optimiser: what the method asks for, then the rest, then the head.
+    """Group the trainable parameters of a model for a torch optimiser.
 
-    A method asks through `parameter_groups(self)` of its config class: `{"gate": {"lr_scale": 5.0,
-    "weight_decay": 0.0}}` gives the parameters held under the layer attribute `gate` five times
-    the learning rate and no decay.
+    The groups of the method come first, then the rest of the adapter, then the head. A method
+    defines groups by `parameter_groups(self)` of its config class. For example, `{"gate":
+    {"lr_scale": 5.0, "weight_decay": 0.0}}` gives the parameters below the layer attribute `gate`
+    five times the learning rate and no weight decay.
 
     Args:
-        model: with or without adapters; only parameters that require a gradient are grouped.
-        lr: the base learning rate.
-        weight_decay: for all parameters for which the method says nothing else.
+        model: A model with or without adapters. Parameters that need no gradient are left out.
+        lr: The learning rate.
+        weight_decay: The weight decay of the groups for which the method does not define one.
 
     Returns:
         Dictionaries with `params`, `lr`, `weight_decay` and `name`.
 
     Raises:
-        AdapterError: the method asks for an attribute that no parameter is held under, or for an
-            option that does not exist.
+        AdapterError: The method names an attribute without parameters, or an unknown option.
     """
     adapter = {n: p for n, p in adapter_parameters(model).items() if p.requires_grad}
     own = {id(p) for p in adapter.values()}
-    groups = [(word, _held_under(word, adapter), rule) for word, rule in _rules(model).items()]
+    groups = [(word, _below(word, adapter), rule) for word, rule in _rules(model).items()]
     asked = {id(p) for _, members, _ in groups for p in members}
     rest = [p for p in adapter.values() if id(p) not in asked]
     head = [p for p in model.parameters() if p.requires_grad and id(p) not in own]
@@ -100,10 +104,12 @@ def parameter_groups(
     ]
 
 
-def _held_under(word: str, adapter: Mapping[str, nn.Parameter]) -> list[nn.Parameter]:
+def _below(word: str, adapter: Mapping[str, nn.Parameter]) -> list[nn.Parameter]:
     members = [p for name, p in adapter.items() if word in name.split(".")]
     if not members:
-        raise AdapterError(f"parameter group {word!r}", "no parameter is held under this name")
+        raise AdapterError(
+            f"parameter group {word!r}", "no parameter is below an attribute of this name"
+        )
     return members
 
 

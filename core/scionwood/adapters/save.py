@@ -1,4 +1,8 @@
-"""Save an adapter as a plain peft folder, with `scionwood.json` beside it for what peft forgets."""
+"""Save an adapter as a folder that plain peft opens, with `scionwood.json` beside its files.
+
+`scionwood.json` records what peft does not: the hash of the base, the adapted modules, the method's
+plugin and the versions.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ from scionwood.adapters.identity import remembered_hash
 from scionwood.adapters.methods import origin
 from scionwood.adapters.modules import tuner_layers, whole, writes
 from scionwood.errors import AdapterError
-from scionwood.files import atomic_path
+from scionwood.files import atomic_path, writing
 
 CONFIG, TENSORS, MANIFEST = "adapter_config.json", "adapter_model.safetensors", "scionwood.json"
 FORMAT = 1
@@ -27,47 +31,56 @@ FORMAT = 1
 
 def save_adapter(
     model: PeftModel,
-    folder: Path,
+    folder: str | Path,
     *,
     base: Mapping[str, str] | None = None,
     name: str | None = None,
 ) -> None:
-    """Write one adapter; plain `peft.PeftModel.from_pretrained(backbone, folder)` opens it.
+    """Write one adapter as a folder that `peft.PeftModel.from_pretrained(backbone, folder)` opens.
 
-    Each file is replaced whole, the tensors last: saving again during a run changes only them, so
-    that the folder is valid at any moment. In a distributed run every rank calls this, since
-    sharded tensors are gathered; the first rank writes.
+    Each file is replaced as a whole, the tensors last. Saving again during a run changes the
+    tensors only, so that the folder is valid at any moment. In a distributed run every rank calls
+    this function, since sharded tensors are gathered, and rank 0 writes.
 
     Args:
-        model: with adapters.
-        folder: is made where it is missing.
-        base: free entries about the base (architecture, weights, licence).
-        name: of the adapter; the active one where None, or the one that trains among several.
+        model: A model with adapters.
+        folder: The folder; it is created if it is missing.
+        base: Free entries about the base, such as architecture, weights and licence.
+        name: The name of the adapter. `None` means the active one, or the one that trains if
+            several are active.
 
     Raises:
-        AdapterError: there is no such adapter, or it is merged into the base.
-        OSError: the disk is full or not writable; the old file stays.
+        AdapterError: The model has no such adapter, or it is merged into the base.
+        WriteError: The disk is full or not writable. The previous files stay.
     """
     name = name or active_adapter(model)
     state = adapter_state(model, name)
     if not writes():
         return
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    config = model.peft_config[name]
-    _write_json(folder / CONFIG, config_record(config))
-    _write_json(folder / MANIFEST, manifest(model, name, dict(base or {})))
-    with atomic_path(folder / TENSORS) as path:
-        save_file(state, path, metadata={"format": "pt"})
+    records = {
+        CONFIG: config_record(model.peft_config[name]),
+        MANIFEST: manifest(model, name, dict(base or {})),
+    }
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, record in records.items():
+            _write_json(folder / file, record)
+        with atomic_path(folder / TENSORS) as path:
+            save_file(state, path, metadata={"format": "pt"})
 
 
 def adapter_state(model: PeftModel, name: str | None = None) -> dict[str, torch.Tensor]:
-    """The tensors of one adapter by the names that a peft file has for them, on the CPU.
+    """Return the tensors of one adapter on the CPU, by the names that a file of peft uses.
 
-    Sharded tensors are gathered, which every rank has to call for. Shared tensors are copied.
+    Sharded tensors are gathered, so every rank must call this function. Shared tensors are copied.
+
+    Args:
+        model: A model with adapters.
+        name: The name of the adapter, as in `save_adapter`.
 
     Raises:
-        AdapterError: there is no such adapter, or it is merged into the base.
+        AdapterError: The model has no such adapter, or it is merged into the base.
     """
     name = name or active_adapter(model)
     if name not in model.peft_config:
@@ -76,27 +89,28 @@ def adapter_state(model: PeftModel, name: str | None = None) -> dict[str, torch.
     if any(name in layer.merged_adapters for layer in tuner_layers(model).values()):
         raise AdapterError(f"adapter {name!r}", "it is merged into the base", "Unmerge it first")
     with warnings.catch_warnings():
-        # AdaLoRA may leave a layer no rank at all, which peft takes for a shard.
+        # AdaLoRA may prune a layer to rank 0, which peft mistakes for a shard.
         warnings.filterwarnings("ignore", message=".*tensor.s. have invalid shape")
         state = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
     return {key: whole(value) for key, value in state.items()}
 
 
 def active_adapter(model: PeftModel) -> str:
-    """The name of the one active adapter, or of the one that trains among several.
+    """Return the name of the active adapter, or of the one that trains if several are active.
 
     Raises:
-        AdapterError: several are active and not one of them trains, so that one must be named.
+        AdapterError: Several are active and not exactly one of them trains, so the caller must name
+            one.
     """
     active: list[str] = list(model.active_adapters)
-    found = active if len(active) == 1 else [name for name in active if _trains(model, name)]
-    if len(found) != 1:
+    candidates = active if len(active) == 1 else [name for name in active if _trains(model, name)]
+    if len(candidates) != 1:
         raise AdapterError(f"active adapters {active}", "one must be chosen", "Give its name")
-    return found[0]
+    return candidates[0]
 
 
 def config_record(config: PeftConfig) -> dict[str, Any]:
-    """What goes into `adapter_config.json`: no path, no module name of this machine."""
+    """Return the content of `adapter_config.json`, without any path or module of this machine."""
     record = {
         key: sorted(value) if isinstance(value, set) else value
         for key, value in config.to_dict().items()
@@ -107,7 +121,7 @@ def config_record(config: PeftConfig) -> dict[str, Any]:
 
 
 def manifest(model: PeftModel, name: str, base: dict[str, str]) -> dict[str, Any]:
-    """What goes into `scionwood.json`."""
+    """Return the content of `scionwood.json`."""
     config = model.peft_config[name]
     source = origin(config)
     return {
@@ -124,9 +138,10 @@ def manifest(model: PeftModel, name: str, base: dict[str, str]) -> dict[str, Any
 
 
 def adapted(model: PeftModel, name: str) -> list[str]:
-    """The modules that one adapter is on, in the model's order, which is part of its state.
+    """List the modules that an adapter wraps, in the order of the model.
 
-    Parameters that are targeted by themselves (`target_parameters`) are no modules.
+    The order is part of the state of some methods. Parameters that the config targets directly
+    (`target_parameters`) are not modules and are left out.
     """
     return [
         module

@@ -120,7 +120,7 @@ def test_wrong_parameter_groups_are_refused() -> None:
 
     model = attach(Net(), Odd(r=2))
     Odd.asks = {"lora_C": {"lr_scale": 2.0}}
-    with pytest.raises(AdapterError, match="no parameter is held under this name"):
+    with pytest.raises(AdapterError, match="no parameter is below an attribute of this name"):
         parameter_groups(model, 0.1)
     Odd.asks = {"lora_B": {"lr": 2.0}}
     with pytest.raises(AdapterError, match=r"unknown option lr\. Known: lr_scale, weight_decay"):

@@ -23,7 +23,7 @@ from scionwood.adapters import (
     save_adapter,
     save_head,
 )
-from scionwood.errors import AdapterError, AdapterFileError
+from scionwood.errors import AdapterError, AdapterFileError, WriteError
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_a_full_disk_leaves_the_old_adapter(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(WriteError, match="No space left.*Free space"):
         save_adapter(model, tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
