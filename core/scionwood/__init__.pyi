@@ -54,12 +54,17 @@ from scionwood.recipe import resolve as resolve
 from scionwood.terminal import print_table as print_table
 from scionwood.training import DataLoader as DataLoader
 from scionwood.training import FrozenPrefix as FrozenPrefix
+from scionwood.training import Optimiser as Optimiser
 from scionwood.training import Task as Task
 from scionwood.training import build as build
 from scionwood.training import fit as fit
 from scionwood.training import load_run as load_run
+from scionwood.training import load_weights as load_weights
+from scionwood.training import minimise as minimise
+from scionwood.training import read_weights as read_weights
 from scionwood.training import test as test
 from scionwood.training import volumes_fail_in_bfloat16 as volumes_fail_in_bfloat16
+from scionwood.training import warm_cosine as warm_cosine
 
 __all__: list[str]
 __version__: str

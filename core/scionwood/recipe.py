@@ -223,7 +223,9 @@ def validate(
     found = found if isinstance(found, dict) else vars(found)
     if is_dataclass(component):  # peft's own defaults are left to peft; it saves them all itself
         return {key: value for key, value in found.items() if key in options}
-    return found
+    # jsonargparse sees no defaults behind `**options: Unpack[...]`; the signature has them.
+    defaults = {p.name: p.default for p in options_of(component) if p.default is not p.empty}
+    return defaults | found
 
 
 def _slot(where: str, raw: Mapping[str, Any], key: str, kind: str) -> Slot:

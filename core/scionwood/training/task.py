@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from inspect import Parameter, Signature, signature
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypedDict, Unpack
 
 import lightning as L
 import torch
@@ -20,47 +21,89 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+class Optimiser(TypedDict, total=False):
+    """The options that every task has; `Task` documents them."""
+
+    lr: float
+    weight_decay: float
+    warmup_steps: int
+    schedule: Literal["constant", "cosine"]
+
+
+_OPTIMISER = {
+    "lr": "float",
+    "weight_decay": "float",
+    "warmup_steps": "int",
+    "schedule": "Literal['constant', 'cosine']",
+}
+
+
 class Task(L.LightningModule, ABC):
     """A backbone with an adapter, and the losses that train it.
 
     The optimiser is AdamW (Loshchilov and Hutter 2019) over `parameter_groups`. Everything
     that trains should lie in the backbone: only that is written to `adapter/` and the head's file.
 
+    A subclass passes the options of the optimiser on, and states its own defaults::
+
+        class Denoise(Task):
+            defaults = {"lr": 4e-3, "schedule": "cosine"}
+
+            def __init__(
+                self, backbone: nn.Module, *, p: int = 1, **optimiser: Unpack[Optimiser]
+            ) -> None:
+                super().__init__(backbone, **optimiser)
+
+    A recipe then takes `lr`, `weight_decay`, `warmup_steps` and `schedule` beside `p`.
+
     Args:
-        backbone: the network, its adapter attached.
+        backbone: the network with its adapter attached.
         lr: learning rate of the adapter and the head.
         weight_decay: decoupled weight decay.
         warmup_steps: optimiser steps over which the rate rises linearly from zero.
         schedule: what follows: a constant rate, or half a cosine down to zero at the last step.
 
     Attributes:
+        defaults: the options that differ from those of the base class; complete in a class.
         monitor: the logged value by which the best checkpoint is chosen.
         mode: whether that value should be small or large.
-        max_steps: the optimiser steps that the run will take at most; -1 for no limit.
+        max_steps: the most optimiser steps of the run; -1 means no limit.
         sharded: whether the backbone's weights are spread over processes.
     """
 
+    defaults: ClassVar[Optimiser] = {
+        "lr": 1e-3,
+        "weight_decay": 0.0,
+        "warmup_steps": 0,
+        "schedule": "constant",
+    }
+    __signature__: ClassVar[Signature]
     monitor: ClassVar[str] = "val_loss"
     mode: ClassVar[Literal["min", "max"]] = "min"
 
-    def __init__(
-        self,
-        backbone: nn.Module,
-        *,
-        lr: float = 1e-3,
-        weight_decay: float = 0.0,
-        warmup_steps: int = 0,
-        schedule: Literal["constant", "cosine"] = "constant",
-    ) -> None:
+    def __init__(self, backbone: nn.Module, **optimiser: Unpack[Optimiser]) -> None:
         super().__init__()
+        if unknown := optimiser.keys() - _OPTIMISER.keys():
+            name = type(self).__name__
+            raise TypeError(f"{name} got an unexpected keyword argument {min(unknown)!r}")
+        options: Optimiser = {**self.defaults, **optimiser}
         self.backbone = backbone
-        self.lr, self.weight_decay = lr, weight_decay
-        self.warmup_steps, self.schedule = warmup_steps, schedule
+        self.lr, self.weight_decay = options["lr"], options["weight_decay"]
+        self.warmup_steps, self.schedule = options["warmup_steps"], options["schedule"]
         # Checkpoints hold no frozen weights; `on_load_checkpoint` checks the keys exactly.
         self.strict_loading = False
         self.max_steps = -1
         self.base_sha256 = ""
         self.sharded = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Complete `defaults`, and name the optimiser's options in the signature of the class."""
+        super().__init_subclass__(**options)
+        inherited = next(base for base in cls.__mro__[1:] if issubclass(base, Task)).defaults
+        own: Optimiser = vars(cls).get("defaults", {})
+        cls.defaults = inherited.copy()
+        cls.defaults.update(own)
+        cls.__signature__ = _expanded(cls)
 
     @abstractmethod
     def losses(self, batch: Any) -> dict[str, Tensor]:
@@ -187,3 +230,17 @@ def _leaves(batch: Any) -> list[Any]:
     from torch.utils._pytree import tree_leaves
 
     return list(tree_leaves(batch))
+
+
+def _expanded(task: type[Task]) -> Signature:
+    """Return the signature of a task; `**optimiser` becomes one parameter for each option."""
+    _, *own = signature(task.__init__).parameters.values()
+    named = {parameter.name for parameter in own}
+    if not any(parameter.kind is Parameter.VAR_KEYWORD for parameter in own):
+        return Signature(own)
+    more = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=task.defaults[name], annotation=kind)  # type: ignore[literal-required]
+        for name, kind in _OPTIMISER.items()
+        if name not in named
+    ]
+    return Signature([p for p in own if p.kind is not Parameter.VAR_KEYWORD] + more)

@@ -4,15 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, ClassVar, Unpack
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from scionwood import Task
-from scionwood.errors import TrainingError
+from scionwood import Optimiser, Task
+from scionwood.errors import RecipeError, TrainingError
+from scionwood.recipe import options_of, validate
+from scionwood.show import _option
 from scionwood.training.metrics import read_metrics
 from scionwood.training.shard import blocks, shard
+
+
+class Weighted(Task):
+    """A task with an option and defaults of its own."""
+
+    defaults: ClassVar[Optimiser] = {"lr": 4e-3, "schedule": "cosine"}
+
+    def __init__(
+        self, backbone: nn.Module, *, power: int = 2, **optimiser: Unpack[Optimiser]
+    ) -> None:
+        super().__init__(backbone, **optimiser)
+        self.power = power
+
+    def losses(self, batch: Tensor) -> dict[str, Tensor]:
+        return {"loss": (self.backbone(batch) ** self.power).mean()}
+
+
+class Slower(Weighted):
+    """A task that changes one default of its base."""
+
+    defaults: ClassVar[Optimiser] = {"lr": 1e-5}
 
 
 class Scaled(Task):
@@ -66,3 +90,41 @@ def test_blocks_are_the_innermost_repeated_modules_that_train() -> None:
 def test_a_sharded_task_must_not_train_outside_its_backbone() -> None:
     with pytest.raises(TrainingError, match="parameter scale"):
         shard(Scaled(nn.Linear(2, 1)), None)
+
+
+def test_a_recipe_takes_the_options_of_the_optimiser_with_the_defaults_of_the_task() -> None:
+    options = {"power": 2, "lr": 4e-3, "weight_decay": 0.0, "warmup_steps": 0}
+    assert validate("task", Weighted, {}) == {**options, "schedule": "cosine"}
+    assert validate("task", Slower, {})["lr"] == 1e-5
+    given = validate("task", Slower, {"warmup_steps": 3, "power": 4})
+    task = Slower(nn.Linear(2, 1), **given)
+    assert (task.lr, task.weight_decay, task.warmup_steps) == (1e-5, 0.0, 3)
+    assert (task.schedule, task.power) == ("cosine", 4)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"warmup_step": 3}, "unknown key 'warmup_step'.*warmup_steps"),
+        ({"lr": "fast"}, "lr.*float"),
+        ({"schedule": "linear"}, "schedule.*cosine"),
+    ],
+)
+def test_a_recipe_checks_the_options_of_the_optimiser(options: dict[str, Any], text: str) -> None:
+    with pytest.raises(RecipeError, match=f"(?s){text}"):
+        validate("task", Weighted, options)
+
+
+def test_help_shows_each_option_with_its_type_and_default() -> None:
+    assert [_option(parameter) for parameter in options_of(Weighted)] == [
+        "power: int = 2",
+        "lr: float = 0.004",
+        "weight_decay: float = 0.0",
+        "warmup_steps: int = 0",
+        "schedule: Literal['constant', 'cosine'] = 'cosine'",
+    ]
+
+
+def test_an_option_that_no_task_has_is_refused_in_python_too() -> None:
+    with pytest.raises(TypeError, match="Weighted got an unexpected keyword argument 'speed'"):
+        Weighted(nn.Linear(2, 1), speed=1)  # type: ignore[call-arg]

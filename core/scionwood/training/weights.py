@@ -1,0 +1,107 @@
+"""Load pretrained weights strictly: exactly the tensors of the module, and finite values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from safetensors import safe_open
+from torch import Tensor, nn
+
+from scionwood.errors import ReadError, WeightsError
+from scionwood.files import reading
+
+SHOWN = 3
+"""Names in an error; a wrong file may lack hundreds."""
+
+REMEDY = "Give a safetensors file of the same architecture and size"
+
+
+def load_weights(
+    module: nn.Module,
+    path: str | Path,
+    *,
+    optional: Callable[[str], bool] | None = None,
+    remedy: str = REMEDY,
+) -> None:
+    """Load a safetensors file into a module; the dtype of the module stays.
+
+    Args:
+        module: is changed in place, or left as it was if this raises.
+        path: a safetensors file whose tensors have the names and shapes of `module.state_dict()`.
+        optional: tells which names the file may lack; the module's own values stay there. `None`
+            means that the file must hold all.
+        remedy: what the reader can do about a wrong file, for the message.
+
+    Raises:
+        WeightsError: there is no such file, it is not a safetensors file, it has other names or
+            shapes, or values that are not finite.
+
+    Example:
+        load_weights(model, "weights/tiny.safetensors")
+    """
+    own = module.state_dict()
+    module.load_state_dict(own | read_weights(path, own, optional=optional, remedy=remedy))
+
+
+def read_weights(
+    path: str | Path,
+    wanted: Mapping[str, Tensor],
+    *,
+    optional: Callable[[str], bool] | None = None,
+    remedy: str = REMEDY,
+) -> dict[str, Tensor]:
+    """Read the tensors of a safetensors file after its names and shapes have been checked.
+
+    Args:
+        path: the file.
+        wanted: a tensor of the right shape for each name, such as a module's `state_dict()`.
+        optional: see `load_weights`.
+        remedy: see `load_weights`.
+
+    Returns:
+        The tensors by name in the dtype of the file, on the CPU.
+
+    Raises:
+        WeightsError: see `load_weights`.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(str(path), "there is no such weights file", remedy)
+    try:
+        with reading(path, "safetensors"), safe_open(path, framework="pt") as file:
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            if rule := _difference(shapes, wanted, optional):
+                raise WeightsError(str(path), rule, remedy)
+            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in shapes}
+    except ReadError as error:
+        raise WeightsError(str(path), error.rule, remedy) from error
+    for name, value in tensors.items():
+        if value.is_floating_point() != wanted[name].is_floating_point():
+            raise WeightsError(str(path), f"{name} holds values of type {value.dtype}", remedy)
+        if not value.isfinite().all():
+            raise WeightsError(str(path), f"{name} holds NaN or infinity", remedy)
+    return tensors
+
+
+def _difference(
+    shapes: Mapping[str, tuple[int, ...]],
+    wanted: Mapping[str, Tensor],
+    optional: Callable[[str], bool] | None,
+) -> str:
+    missing = [n for n in wanted if n not in shapes and not (optional and optional(n))]
+    unexpected = [name for name in shapes if name not in wanted]
+    wrong = [
+        f"{name} {shape} for {tuple(wanted[name].shape)}"
+        for name, shape in shapes.items()
+        if name in wanted and shape != tuple(wanted[name].shape)
+    ]
+    for what, names in (("lacks", missing), ("also has", unexpected), ("has shapes", wrong)):
+        if names:
+            return f"it is of another model or size: it {what} {_shown(names)}"
+    return ""
+
+
+def _shown(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

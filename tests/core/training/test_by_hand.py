@@ -1,0 +1,115 @@
+"""The loop of AdamW outside Lightning takes the same steps as a loop written by hand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
+
+from scionwood import TrainingError, minimise, warm_cosine
+
+STEPS = 12
+
+
+def rows(step: int) -> Tensor:
+    return torch.randn(8, 3, generator=torch.Generator().manual_seed(step))
+
+
+def model() -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
+
+
+def loss_of(network: nn.Module) -> Callable[[int], Tensor]:
+    return lambda step: (network(rows(step)) - 1).square().mean()
+
+
+def former_rate(step: int) -> float:
+    warm = min(200, STEPS // 10 + 1)
+    done = max(0, step - warm) / max(1, STEPS - warm)
+    return min(1.0, (step + 1) / warm) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+SCHEDULES: dict[str, tuple[Callable[[Optimizer], LRScheduler], Any]] = {
+    "warm-up": (lambda o: LambdaLR(o, former_rate), warm_cosine(STEPS)),
+    "one cycle": (lambda o: OneCycleLR(o, 1e-2, STEPS, pct_start=0.1),) * 2,
+    "cosine": (lambda o: CosineAnnealingLR(o, STEPS),) * 2,
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_it_takes_the_steps_of_a_loop_written_by_hand(name: str) -> None:
+    by_hand, ours = SCHEDULES[name]
+    expected, network = model(), model()
+    options: dict[str, Any] = {"lr": 1e-2, "weight_decay": 0.05, "betas": (0.9, 0.95)}
+    optimizer = AdamW(expected.parameters(), **options)
+    scheduler, losses = by_hand(optimizer), []
+    for step in range(STEPS):
+        value = loss_of(expected)(step)
+        optimizer.zero_grad()
+        value.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(expected.parameters(), 0.1)
+        optimizer.step()
+        scheduler.step()
+        losses.append(value.item())
+    made = minimise(
+        loss_of(network), network.parameters(), steps=STEPS, schedule=ours, clip=0.1, **options
+    )
+    assert made == losses
+    for after, wanted in zip(network.parameters(), expected.parameters(), strict=True):
+        assert torch.equal(after, wanted)
+
+
+def test_groups_keep_their_own_rate() -> None:
+    network = model()
+    before = [p.detach().clone() for p in network.parameters()]
+    still, moved = list(network.parameters())[:2], list(network.parameters())[2:]
+    groups: list[dict[str, Any]] = [{"params": still, "lr": 0.0}, {"params": moved}]
+    minimise(loss_of(network), groups, steps=1, lr=1e-2)
+    changed = [
+        not torch.equal(after, p) for after, p in zip(network.parameters(), before, strict=True)
+    ]
+    assert changed == [False, False, True, True]
+
+
+def test_it_ends_with_the_data_and_reports_each_step() -> None:
+    network, seen = model(), []
+
+    def loss(step: int) -> Tensor | None:
+        return loss_of(network)(step) if step < 3 else None
+
+    losses = minimise(
+        loss,
+        network.parameters(),
+        steps=10,
+        lr=1e-3,
+        report=lambda step, value: seen.append((step, value)),
+    )
+    assert seen == list(enumerate(losses))
+    assert len(losses) == 3
+
+
+def test_progress_without_a_terminal_is_a_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    network = model()
+    minimise(loss_of(network), network.parameters(), steps=60, lr=1e-3, label="pretraining")
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 20
+    assert lines[-1].startswith("pretraining: step 60 of 60, loss ")
+    assert lines[-1].endswith(", 0.0 min left")
+
+
+def test_it_refuses_nothing_to_train_and_a_loss_that_is_not_finite() -> None:
+    network = model()
+    with pytest.raises(TrainingError, match="nothing to train"):
+        minimise(loss_of(network), [], steps=1, lr=1e-3)
+    with pytest.raises(TrainingError, match="step 0: the loss is nan"):
+        minimise(
+            lambda step: loss_of(network)(step) * math.nan, network.parameters(), steps=1, lr=1e-3
+        )

@@ -1,0 +1,66 @@
+"""Pretrained weights are loaded strictly, or the module stays as it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from scionwood import WeightsError, load_weights, read_weights
+
+
+def saved(path: Path, **tensors: Tensor) -> Path:
+    save_file(tensors, path)
+    return path
+
+
+def test_loads_any_precision_into_that_of_the_module(tmp_path: Path) -> None:
+    module = nn.Linear(2, 1)
+    path = saved(tmp_path / "a.safetensors", weight=torch.ones(1, 2).half(), bias=torch.zeros(1))
+    load_weights(module, str(path))
+    assert module.weight.dtype is torch.float32
+    assert torch.equal(module.weight, torch.ones(1, 2))
+
+
+@pytest.mark.parametrize(
+    ("tensors", "text"),
+    [
+        ({"weight": torch.ones(1, 2)}, "lacks bias"),
+        (
+            {"weight": torch.ones(1, 2), "bias": torch.ones(1), "scale": torch.ones(1)},
+            "also has scale",
+        ),
+        ({"weight": torch.ones(2, 2), "bias": torch.ones(1)}, r"weight \(2, 2\) for \(1, 2\)"),
+        ({"weight": torch.full((1, 2), torch.nan), "bias": torch.ones(1)}, "weight holds NaN"),
+        ({"weight": torch.ones(1, 2, dtype=torch.int64), "bias": torch.ones(1)}, "type torch.int"),
+    ],
+)
+def test_other_names_shapes_and_values_are_refused(
+    tensors: dict[str, Tensor], text: str, tmp_path: Path
+) -> None:
+    module = nn.Linear(2, 1)
+    before = module.weight.detach().clone()
+    path = saved(tmp_path / "a.safetensors", **tensors)
+    with pytest.raises(WeightsError, match=rf"a\.safetensors: .*{text}.*Choose"):
+        load_weights(module, path, remedy="Choose another size")
+    assert torch.equal(module.weight, before)
+
+
+def test_optional_names_keep_the_values_of_the_module(tmp_path: Path) -> None:
+    module = nn.Linear(2, 1)
+    before = module.bias.detach().clone()
+    path = saved(tmp_path / "a.safetensors", weight=torch.ones(1, 2))
+    load_weights(module, path, optional=lambda name: name == "bias")
+    assert torch.equal(module.bias, before)
+    assert set(read_weights(path, module.state_dict(), optional=lambda n: True)) == {"weight"}
+
+
+def test_a_missing_or_damaged_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="there is no such weights file"):
+        load_weights(nn.Linear(2, 1), tmp_path / "none.safetensors")
+    (tmp_path / "a.safetensors").write_bytes(b"nonsense")
+    with pytest.raises(WeightsError, match="not a readable safetensors file"):
+        load_weights(nn.Linear(2, 1), tmp_path / "a.safetensors")
