@@ -4,7 +4,7 @@
     python benchmarks/lora_kernels.py --device cuda
 
 Writes lora_layer.csv (one layer: time and accuracy), lora_step.csv (training steps of a ViT) and
-lora_memory.csv (bytes kept for backward) into benchmarks/results. All arms have equal weights and
+lora_memory.csv (bytes kept for backward) into benchmarks/results. All forms have equal weights and
 inputs; rounds are interleaved; a ratio is the median over rounds of peer / ours with a bootstrapped
 95 % interval. Every gradient is checked in the same run: none zero, all as peft's.
 """
@@ -25,11 +25,11 @@ PARTS = ("layer", "step", "memory")
 
 def collect(rows: Iterable[Row]) -> list[Row]:
     """Print rows as they come."""
-    found = []
+    kept = []
     for row in rows:
         print(*row.values(), sep="\t", flush=True)
-        found.append(row)
-    return found
+        kept.append(row)
+    return kept
 
 
 def main() -> None:

@@ -94,10 +94,10 @@ def steps(model: nn.Module, batches: list[Tensor], labels: Tensor) -> Callable[[
 def gradient_error(model: nn.Module, reference: nn.Module) -> float:
     """The largest relative difference over the trained tensors, none of which has none."""
     pairs = zip(model.parameters(), reference.parameters(), strict=True)
-    found = [(p.grad, q.grad) for p, q in pairs if q.requires_grad]
-    assert len(found) == 8
-    assert all(g is not None and g.norm() > 0 for pair in found for g in pair)
-    return max(float((a - b).norm() / b.norm()) for a, b in found)
+    gradients = [(p.grad, q.grad) for p, q in pairs if q.requires_grad]
+    assert len(gradients) == 8
+    assert all(g is not None and g.norm() > 0 for pair in gradients for g in pair)
+    return max(float((a - b).norm() / b.norm()) for a, b in gradients)
 
 
 def measure(runs: dict[str, Callable[[int], None]], rounds: int) -> dict[str, list[float]]:

@@ -19,8 +19,8 @@ WINDOW = 3.0  # seconds of energy; the counter moves ten times a second
 
 
 def faster(setup: Setup, variants: Sequence[Variant]) -> dict[Variant, Phases]:
-    """The arms on a bfloat16 base again with compiled blocks and, if small, as CUDA graphs."""
-    found: dict[Variant, Phases] = {}
+    """The forms on a bfloat16 base again with compiled blocks and, if small, as CUDA graphs."""
+    phases: dict[Variant, Phases] = {}
     for variant in variants:
         if variant.regime.base != torch.bfloat16:
             continue
@@ -29,11 +29,11 @@ def faster(setup: Setup, variants: Sequence[Variant]) -> dict[Variant, Phases]:
             for module in step.model.modules():
                 if isinstance(module, Block):
                     module.compile()
-            found[variant._replace(arm=f"{variant.arm}, compiled blocks")] = step.phases()
+            phases[variant._replace(form=f"{variant.form}, compiled blocks")] = step.phases()
         if setup.small:
             replay = graph(Step(setup, variant, "cuda").run)
-            found[variant._replace(arm=f"{variant.arm}, CUDA graph")] = {REPLAY: replay}
-    return found
+            phases[variant._replace(form=f"{variant.form}, CUDA graph")] = {REPLAY: replay}
+    return phases
 
 
 def graph(run: Callable[[], None]) -> Callable[[], None]:
@@ -68,10 +68,10 @@ def beside(run: Callable[[], None]) -> Row:
 
 def launches(run: Callable[[], None]) -> int:
     """Kernels of a step."""
-    with profile(activities=[ProfilerActivity.CUDA]) as found:
+    with profile(activities=[ProfilerActivity.CUDA]) as trace:
         run()
         torch.cuda.synchronize()
-    kernels = (event for event in found.events() if event.device_type.name == "CUDA")
+    kernels = (event for event in trace.events() if event.device_type.name == "CUDA")
     return sum(not event.name.startswith(("Memcpy", "Memset")) for event in kernels)
 
 

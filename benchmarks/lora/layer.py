@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from lora.arms import Arm, Case, arms, errors, no_compiler
+from lora.forms import Case, Form, errors, forms, no_compiler
 from lora.roofline import Rates, limits
 from lora.timing import Row, compared, machine, measure, total
 
@@ -61,11 +61,11 @@ def cases(device: str, quick: bool) -> list[tuple[Case, str]]:
         return [(case, "--quick") for case in (linear(32, 24, 48, 4), conv(4, 4, 2))]
     missing = no_compiler(device)
     elsewhere = missing or ("at one shape only on a CPU" if device == "cpu" else "")
-    found = [
+    cases = [
         (linear(*shape), missing if shape == COMPILED_ON_CPU else elsewhere)
         for shape in LINEAR[device]
     ]
-    return [*found, (conv(64, 16, 8), elsewhere)]
+    return [*cases, (conv(64, 16, 8), elsewhere)]
 
 
 def rows(device: str, rounds: int, quick: bool, rates: Rates | None) -> Iterator[Row]:
@@ -73,10 +73,10 @@ def rows(device: str, rounds: int, quick: bool, rates: Rates | None) -> Iterator
     reached: Row = rates.columns() if rates else {}
     for dtype in DTYPES[device]:
         for case, compiled in cases(device, quick):
-            found = arms(case, dtype, device, compiled)
-            wrong = errors(case, dtype, device, found)
-            running = {name: arm for name, arm in found.items() if isinstance(arm, Arm)}
-            phases = {name: arm.phases() for name, arm in running.items()}
+            named = forms(case, dtype, device, compiled)
+            wrong = errors(case, dtype, device, named)
+            running = {name: form for name, form in named.items() if isinstance(form, Form)}
+            phases = {name: form.phases() for name, form in running.items()}
             times = measure(phases, device, rounds, 0.0 if quick else 0.2)
             about: Row = {
                 "device": device,
@@ -85,25 +85,25 @@ def rows(device: str, rounds: int, quick: bool, rates: Rates | None) -> Iterator
                 "rank": case.rank,
             }
             bound = limits(case, dtype, rates) if rates and case.limit else {}
-            for name, arm in found.items():
-                row = {"arm": name, "rounds": rounds, **reached, **machine(device)}
-                if isinstance(arm, str):
-                    yield about | row | {"note": arm}
+            for name, form in named.items():
+                row = {"form": name, "rounds": rounds, **reached, **machine(device)}
+                if isinstance(form, str):
+                    yield about | row | {"note": form}
                     continue
                 for each, columns in _passes(times[name], times["ours"], bound).items():
                     yield about | {"pass": each} | columns | _accuracy(wrong, name) | row
-            del found, running, phases
+            del named, running, phases
 
 
 def _passes(times: dict, ours: dict, bound: dict[str, float]) -> dict[str, Row]:
-    found = {}
+    ratios = {}
     for name, phases in PASSES.items():
         mine, reference = total(times, phases), total(ours, phases)
         row = compared(mine, reference)
         limit = sum(bound.get(phase, 0.0) for phase in phases)
         share = limit / (float(row["median_ms"]) / 1e3) if limit else None
-        found[name] = row | {"of_limit": "" if share is None else f"{share:.3f}"}
-    return found
+        ratios[name] = row | {"of_limit": "" if share is None else f"{share:.3f}"}
+    return ratios
 
 
 def _accuracy(wrong: dict[str, tuple[float, float]], name: str) -> Row:

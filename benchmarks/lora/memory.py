@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from lora.arms import DROPOUT
+from lora.forms import DROPOUT
 from lora.models import (
     CONVNET,
     REGIMES,
@@ -32,23 +32,23 @@ def rows(device: str, quick: bool) -> Iterator[Row]:
 
 def _setup(setup: Setup, device: str) -> Iterator[Row]:
     for regime in REGIMES:
-        floor = {v.arm: kept(setup, v, device) for v in floors(regime)}
+        floor = {v.form: kept(setup, v, device) for v in floors(regime)}
         for targets in setup.targets:
             for dropout in (0.0, DROPOUT):
                 if dropout and setup.targets.keys() == {"conv"}:
                     continue  # dropout of channels: peft's own forward runs
                 several = list(adapters(regime, targets, dropout))
-                found = floor | {v.arm: kept(setup, v, device) for v in several}
-                for arm, size in found.items():
+                sizes = floor | {v.form: kept(setup, v, device) for v in several}
+                for form, size in sizes.items():
                     yield {
                         "device": device,
                         "model": setup.title,
                         "regime": regime.name,
                         "targets": targets,
                         "dropout": dropout,
-                        "arm": arm,
+                        "form": form,
                         "mib": f"{size / 2**20:.2f}",
-                        "times_ours": f"{size / found['ours']:.3f}",
+                        "times_ours": f"{size / sizes['ours']:.3f}",
                         "over_frozen": f"{size / floor['frozen']:.3f}",
                         **machine(device),
                     }

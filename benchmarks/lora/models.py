@@ -47,7 +47,7 @@ class Setup(NamedTuple):
     stem: str
     """The module whose output the frozen floor differentiates by."""
     head: str = ""
-    """The module that trains whole, in every arm."""
+    """The module that trains whole, in every form."""
     small: bool = False
     """Whether a GPU waits for launches."""
 
@@ -90,7 +90,7 @@ TINY_CONVNET = convnet(4, 4, 1)
 class Variant(NamedTuple):
     """What trains, in which form."""
 
-    arm: str
+    form: str
     regime: Regime
     targets: str = ""
     dropout: float = 0.0
@@ -107,8 +107,8 @@ def floors(regime: Regime) -> list[Variant]:
 def adapters(regime: Regime, targets: str, dropout: float = 0.0) -> Iterator[Variant]:
     """peft and ours, with its default adapters and, on a bfloat16 base, with bfloat16 ones."""
     for wide in (True, False) if regime.base != torch.float32 else (True,):
-        for arm, fused in (("peft", False), ("ours", True)):
-            name = arm if wide else f"{arm}, bf16 adapters"
+        for form, fused in (("peft", False), ("ours", True)):
+            name = form if wide else f"{form}, bf16 adapters"
             yield Variant(name, regime, targets, dropout, fused, wide)
 
 
@@ -116,7 +116,7 @@ def prepare(setup: Setup, variant: Variant) -> nn.Module:
     """The network, ready to train; factors B are random, so that no gradient is zero."""
     torch.manual_seed(0)
     model = setup.build().to(variant.regime.base).train()
-    if variant.arm == "full fine-tuning":
+    if variant.form == "full fine-tuning":
         return model
     if not variant.targets:
         for name, parameter in model.named_parameters():

@@ -6,7 +6,7 @@ from typing import NamedTuple, final
 
 import torch
 
-from lora.arms import Case
+from lora.forms import Case
 from lora.timing import Row, timed
 
 EDGE = 8192  # of the matrices whose product is timed

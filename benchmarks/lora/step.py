@@ -42,19 +42,19 @@ def _setup(setup: Setup, device: str, rounds: int) -> Iterator[Row]:
         for targets in setup.targets:
             ours = Variant("ours", regime, targets, fused=True)
             plain = Variant("ours", REGIMES[0], targets, fused=True)
-            peers = {v.arm: v for v in phases if v.regime == regime and v.targets in ("", targets)}
+            peers = {v.form: v for v in phases if v.regime == regime and v.targets in ("", targets)}
             if regime != REGIMES[0]:
                 peers["ours, float32"] = plain
-            for arm, variant in peers.items():
+            for form, variant in peers.items():
                 for name, columns in _compare(times[variant], times[ours]).items():
                     yield {
                         **about,
                         "regime": regime.name,
                         "targets": targets,
                         "pass": name,
-                        "arm": arm,
+                        "form": form,
                         **columns,
-                        "gradient_distance": far.get(variant, "") if arm == variant.arm else "",
+                        "gradient_distance": far.get(variant, "") if form == variant.form else "",
                         "rounds": rounds,
                         **(beside.get(variant, {}) if name == "step" else {}),
                         **machine(device),
@@ -62,8 +62,8 @@ def _setup(setup: Setup, device: str, rounds: int) -> Iterator[Row]:
 
 
 def _compare(times: Mapping[str, list[float]], ours: Mapping[str, list[float]]) -> dict[str, Row]:
-    found = {name: (total(times, p), total(ours, p)) for name, p in PASSES.items()}
-    return {name: compared(*pair) for name, pair in found.items() if pair[0].size}
+    totals = {name: (total(times, p), total(ours, p)) for name, p in PASSES.items()}
+    return {name: compared(*pair) for name, pair in totals.items() if pair[0].size}
 
 
 def _check(gradients: dict[Variant, dict[str, Tensor]]) -> dict[Variant, str]:
@@ -72,16 +72,16 @@ def _check(gradients: dict[Variant, dict[str, Tensor]]) -> dict[Variant, str]:
     Raises:
         AssertionError: a gradient is missing or zero, or too far from peft's.
     """
-    found = {}
+    distances = {}
     for variant, mine in gradients.items():
-        assert mine, f"{variant.arm}: no gradient"
+        assert mine, f"{variant.form}: no gradient"
         for name, value in mine.items():
-            assert value.norm() > 0, f"{variant.arm}: the gradient of {name} is zero"
+            assert value.norm() > 0, f"{variant.form}: the gradient of {name} is zero"
         if not variant.fused:
             continue
-        peer = gradients[variant._replace(arm=variant.arm.replace("ours", "peft"), fused=False)]
-        assert peer.keys() == mine.keys(), f"{variant.arm}: other parameters learn than peft's"
+        peer = gradients[variant._replace(form=variant.form.replace("ours", "peft"), fused=False)]
+        assert peer.keys() == mine.keys(), f"{variant.form}: other parameters learn than peft's"
         far = max(float((mine[n] - peer[n]).norm() / peer[n].norm()) for n in mine)
-        assert far < TOLERANCE[variant.regime.name], f"{variant.arm}: {far:.1e} from peft's"
-        found[variant] = f"{far:.1e}"
-    return found
+        assert far < TOLERANCE[variant.regime.name], f"{variant.form}: {far:.1e} from peft's"
+        distances[variant] = f"{far:.1e}"
+    return distances

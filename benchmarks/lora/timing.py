@@ -18,33 +18,33 @@ import torch
 from scionwood import atomic_path
 
 Phases = Mapping[str, Callable[[], object]]
-"""What an arm does, in this order; each part is timed by itself."""
+"""What an form does, in this order; each part is timed by itself."""
 Times = dict[Hashable, dict[str, list[float]]]
-"""Seconds by arm, phase and round."""
+"""Seconds by form, phase and round."""
 Row = dict[str, object]
 SHORTEST = 0.01  # seconds that one reading lasts at least
 
 
-def measure(arms: Mapping[Hashable, Phases], device: str, rounds: int, warm: float = 0.2) -> Times:
-    """Rounds in the order A B C, C B A, A B C ..., after a warm-up of `warm` seconds for each arm.
+def measure(forms: Mapping[Hashable, Phases], device: str, rounds: int, warm: float = 0.2) -> Times:
+    """Rounds in the order A B C, C B A, A B C ..., after a warm-up of `warm` seconds for each form.
 
     A time is that of the process's CPU on a CPU, so that other processes matter little, and that
     between CUDA events on CUDA.
 
     Args:
-        arms: phases by arm.
+        forms: phases by form.
         device: `cpu` or `cuda`.
-        rounds: readings of each arm.
-        warm: 0 where the arms have run before.
+        rounds: readings of each form.
+        warm: 0 where the forms have run before.
 
     Returns:
         Seconds for each call.
     """
-    repeats = {name: _warm_up(phases, device, warm) for name, phases in arms.items()}
-    times: Times = {name: {phase: [] for phase in phases} for name, phases in arms.items()}
+    repeats = {name: _warm_up(phases, device, warm) for name, phases in forms.items()}
+    times: Times = {name: {phase: [] for phase in phases} for name, phases in forms.items()}
     for turn in range(rounds):
-        for name in list(arms)[:: -1 if turn % 2 else 1]:
-            for phase, spent in timed(arms[name], device, repeats[name]).items():
+        for name in list(forms)[:: -1 if turn % 2 else 1]:
+            for phase, spent in timed(forms[name], device, repeats[name]).items():
                 times[name][phase].append(spent)
     return times
 
@@ -67,7 +67,7 @@ def timed(phases: Phases, device: str, repeats: int) -> dict[str, float]:
 
 
 def total(times: Mapping[str, Sequence[float]], phases: Iterable[str]) -> np.ndarray:
-    """Seconds by round of those of the phases that an arm has; empty where it has none."""
+    """Seconds by round of those of the phases that an form has; empty where it has none."""
     return np.sum([times[phase] for phase in phases if phase in times], 0, initial=0.0)
 
 

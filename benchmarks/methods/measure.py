@@ -45,14 +45,14 @@ def memory(step: Step, model: nn.Module, optimizer: torch.optim.Optimizer) -> di
 
 def step_times(step: Step, reference: Step, rounds: int) -> dict[str, Any]:
     """CPU seconds of a step, and over those of the reference, in turns."""
-    arms = {"this": {"step": step}, "reference": {"step": reference}}
-    times = measure(arms, "cpu", rounds)
-    found = compared(*(np.array(times[name]["step"]) for name in arms))
+    forms = {"this": {"step": step}, "reference": {"step": reference}}
+    times = measure(forms, "cpu", rounds)
+    times_over = compared(*(np.array(times[name]["step"]) for name in forms))
     return {
-        "step_ms": float(str(found["median_ms"])),
-        "step_over_lora": float(str(found["times_ours"])),
-        "step_ci_low": float(str(found["ci_low"])),
-        "step_ci_high": float(str(found["ci_high"])),
+        "step_ms": float(str(times_over["median_ms"])),
+        "step_over_lora": float(str(times_over["times_ours"])),
+        "step_ci_low": float(str(times_over["ci_low"])),
+        "step_ci_high": float(str(times_over["ci_high"])),
     }
 
 

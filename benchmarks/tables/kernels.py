@@ -16,9 +16,9 @@ def lora_layer() -> str:
     """Forward and backward of one layer: peers over ours, and our error over eager's."""
     rows = [r for r in read("lora_layer") if r["note"] or r["pass"] == "forward+backward"]
     keys, lines = ("device", "dtype", "layer", "rank"), []
-    for key, found in _grouped(rows, *keys):
-        times = [interval(found.get(name)) for name in LAYER_RIVALS]
-        ours = found["ours"]
+    for key, named in _grouped(rows, *keys):
+        times = [interval(named.get(name)) for name in LAYER_RIVALS]
+        ours = named["ours"]
         lines.append([*key, f"{float(ours['median_ms']):.1f}", *times, ours["error_over_eager"]])
     return table([*keys, "ours, ms", *LAYER_RIVALS, "error over eager's"], lines)
 
@@ -27,18 +27,18 @@ def lora_step() -> str:
     """A training step: peers over ours."""
     rows = [row for row in read("lora_step") if row["pass"] == "step"]
     keys, lines = ("device", "model", "regime", "targets"), []
-    for key, found in _grouped(rows, *keys):
-        times = [interval(found.get(name)) for name in STEP_RIVALS]
-        lines.append([*key, f"{float(found['ours']['median_ms']):.0f}", *times])
+    for key, named in _grouped(rows, *keys):
+        times = [interval(named.get(name)) for name in STEP_RIVALS]
+        lines.append([*key, f"{float(named['ours']['median_ms']):.0f}", *times])
     return table([*keys, "ours, ms", *STEP_RIVALS], lines)
 
 
 def lora_memory() -> str:
     """MiB kept for the backward pass."""
     keys, lines = ("device", "model", "regime", "targets", "dropout"), []
-    for key, found in _grouped(read("lora_memory"), *keys):
-        sizes = [f"{float(found[n]['mib']):.1f}" if n in found else "" for n in KEPT]
-        lines.append([*key, *sizes, found["ours"]["over_frozen"]])
+    for key, named in _grouped(read("lora_memory"), *keys):
+        sizes = [f"{float(named[n]['mib']):.1f}" if n in named else "" for n in KEPT]
+        lines.append([*key, *sizes, named["ours"]["over_frozen"]])
     return table([*keys, *KEPT, "ours over frozen"], lines)
 
 
@@ -59,10 +59,10 @@ def prefix_cache() -> str:
 
 
 def _grouped(rows: Sequence[Row], *keys: str) -> list[tuple[tuple[str, ...], dict[str, Row]]]:
-    """Rows by arm for every combination of the keys' values, in the order of the file."""
+    """Rows by form for every combination of the keys' values, in the order of the file."""
     groups: dict[tuple[str, ...], dict[str, Row]] = {}
     for row in rows:
-        groups.setdefault(tuple(row[key] for key in keys), {})[row["arm"]] = row
+        groups.setdefault(tuple(row[key] for key in keys), {})[row["form"]] = row
     return list(groups.items())
 
 

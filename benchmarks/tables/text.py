@@ -28,7 +28,7 @@ def spread(values: Sequence[float], form: str) -> str:
 
 
 def interval(row: Row | None) -> str:
-    """A ratio and its 95 % interval; nothing where the arm did not run."""
+    """Return a ratio and its 95 % interval; empty if the row or the ratio is missing."""
     if row is None or not row["times_ours"]:
         return ""
     middle, low, high = (float(row[name]) for name in ("times_ours", "ci_low", "ci_high"))
@@ -49,6 +49,6 @@ def fill(text: str, tables: Tables) -> str:
         tables: by name; a mark of another name is left alone.
     """
     return MARK.sub(
-        lambda found: found[1] + tables[found[2]]() + found[3] if found[2] in tables else found[0],
+        lambda mark: mark[1] + tables[mark[2]]() + mark[3] if mark[2] in tables else mark[0],
         text,
     )

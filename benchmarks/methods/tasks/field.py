@@ -57,9 +57,9 @@ def _cubes(
 ) -> Tensor:
     """All cubes of some simulations, (cube, 1, side, side, side), each of unit variance."""
     simulator, crop = Simulator(equations, points, seed=0, branch=branch), Cropper(side)
-    found: list[Tensor] = []
+    cubes: list[Tensor] = []
     for index in range(simulations):
         frames = simulator(index)
         if frames.valid:
-            found += crop(frames, simulator.generator(index, 1))
-    return torch.stack(found)
+            cubes += crop(frames, simulator.generator(index, 1))
+    return torch.stack(cubes)

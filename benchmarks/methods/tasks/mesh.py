@@ -107,8 +107,8 @@ class Plates(Task):
 
     def layers(self, model: nn.Module, layers: str = "torch_geometric") -> nn.Module:
         """`torch`: torch's own linear layers with the same weights, which give the same outputs."""
-        found = [(n, m) for n, m in model.named_modules() if isinstance(m, Linear)]
-        for name, module in found if layers == "torch" else ():
+        layers_of_model = [(n, m) for n, m in model.named_modules() if isinstance(m, Linear)]
+        for name, module in layers_of_model if layers == "torch" else ():
             plain = nn.Linear(module.in_channels, module.out_channels)
             plain.load_state_dict(module.state_dict())
             parent, _, last = name.rpartition(".")
@@ -149,7 +149,7 @@ def plate(generator: np.random.Generator, fibres: bool) -> Graph:
     conductivity = _conductivity(generator, fibres)
     heat = _heat(generator, points)
     cold = points[:, 0] < 1e-9
-    found = HEAT * solve(points, triangles, conductivity, heat, cold)
+    temperatures = HEAT * solve(points, triangles, conductivity, heat, cold)
     sides = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
     index = np.unique(np.concatenate([sides, sides[:, ::-1]]), axis=0).T
     along = points[index[1]] - points[index[0]]
@@ -157,7 +157,7 @@ def plate(generator: np.random.Generator, fibres: bool) -> Graph:
     material = np.tile(conductivity[[0, 0, 1], [0, 1, 1]], (len(points), 1))
     nodes = np.concatenate([heat[:, None], cold[:, None], material], 1)
     edges = np.concatenate([along, length], 1) / length.mean()
-    arrays: Any = (torch.tensor(a, dtype=torch.float32) for a in (nodes, edges, found))
+    arrays: Any = (torch.tensor(a, dtype=torch.float32) for a in (nodes, edges, temperatures))
     nodes, edges, target = arrays
     return Graph(nodes, edges, torch.tensor(index, dtype=torch.int64), target)
 
@@ -201,9 +201,9 @@ def solve(
 
     free = ~cold
     system, load = assembled(stiff + LOSS_TO_AIR * mass), assembled(mass) @ heat
-    found = np.zeros(len(points))
-    found[free] = spsolve(system[free][:, free].tocsc(), load[free])
-    return found
+    solution = np.zeros(len(points))
+    solution[free] = spsolve(system[free][:, free].tocsc(), load[free])
+    return solution
 
 
 def _conductivity(generator: np.random.Generator, fibres: bool) -> np.ndarray:

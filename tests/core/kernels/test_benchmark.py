@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parents[3] / "benchmarks" / "lora_kernels.py"
-ABOUT = {"device", "arm", "times_ours", "machine", "threads", "load", "torch", "peft", "date"}
+ABOUT = {"device", "form", "times_ours", "machine", "threads", "load", "torch", "peft", "date"}
 COLUMNS = {
     "layer": {"dtype", "layer", "rank", "pass", "median_ms", "ci_low", "ci_high", "of_limit"}
     | {"error", "error_over_eager", "rounds", "note"},
@@ -29,7 +29,7 @@ def read(path: Path) -> list[dict[str, str]]:
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, str]]]:
     folder = tmp_path_factory.mktemp("results")
-    (folder / "lora_memory.csv").write_text("device,arm\ncuda,ours\n")
+    (folder / "lora_memory.csv").write_text("device,form\ncuda,ours\n")
     command = [sys.executable, "-W", "error", SCRIPT, "--quick", "--output", folder]
     command += ["--rounds", 2, "--step-rounds", 2]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
@@ -61,16 +61,16 @@ def test_every_row_has_a_finite_ratio_or_says_why_not(tables, name):
 
 def test_ours_is_compared_with_itself_as_one(tables):
     for name in COLUMNS:
-        ours = [float(row["times_ours"]) for row in measured(tables[name]) if row["arm"] == "ours"]
+        ours = [float(row["times_ours"]) for row in measured(tables[name]) if row["form"] == "ours"]
         assert ours
         assert set(ours) == {1.0}
 
 
 def test_an_implementation_without_its_device_gives_its_reason(tables):
-    (reason,) = {row["note"] for row in tables["layer"] if row["arm"] == "ours: triton"}
+    (reason,) = {row["note"] for row in tables["layer"] if row["form"] == "ours: triton"}
     assert reason == "triton needs a GPU"
 
 
 def test_rows_of_another_device_stay(tables):
     others = [row for row in tables["memory"] if row["device"] == "cuda"]
-    assert [row["arm"] for row in others] == ["ours"]
+    assert [row["form"] for row in others] == ["ours"]

@@ -38,7 +38,7 @@ class Case(NamedTuple):
 
 
 @final
-class Arm:
+class Form:
     """A layer to run forward and backward, and what the last run left."""
 
     def __init__(self, run: Callable[[Tensor], Tensor], x: Tensor, grad: Tensor, learns: dict):
@@ -58,8 +58,8 @@ class Arm:
 
     def backward(self) -> None:
         with self.around():
-            found = torch.autograd.grad(self.output, list(self.inputs.values()), self.grad)
-        self.results = {"y": self.output.detach(), **dict(zip(self.inputs, found, strict=True))}
+            gradients = torch.autograd.grad(self.output, list(self.inputs.values()), self.grad)
+        self.results = {"y": self.output.detach(), **dict(zip(self.inputs, gradients, strict=True))}
         self.output = self.results["y"]
 
     def once(self) -> dict[str, Tensor]:
@@ -102,7 +102,7 @@ def forced(device: str, name: str) -> Iterator[None]:
         dispatch.TABLE.update(before)
 
 
-def arms(case: Case, dtype: torch.dtype, device: str, compiled: str) -> dict[str, Arm | str]:
+def forms(case: Case, dtype: torch.dtype, device: str, compiled: str) -> dict[str, Form | str]:
     """Every form of a layer; a string says why one does not run.
 
     Args:
@@ -113,38 +113,38 @@ def arms(case: Case, dtype: torch.dtype, device: str, compiled: str) -> dict[str
     """
     bench = _Bench(case, dtype, device)
     low = dtype != torch.float32
-    found: dict[str, Arm | str] = {
+    named: dict[str, Form | str] = {
         "frozen": bench.plain(learns=False),
         "ours": bench.lora(fused=True),
         "peft": bench.lora(),
         "full fine-tuning": bench.plain(learns=True),
     }
     if low:
-        found["ours, bf16 adapters"] = bench.lora(fused=True, wide=False)
-        found["peft, bf16 adapters"] = bench.lora(wide=False)
-    found["peft, compiled"] = compiled or bench.compiled()
+        named["ours, bf16 adapters"] = bench.lora(fused=True, wide=False)
+        named["peft, bf16 adapters"] = bench.lora(wide=False)
+    named["peft, compiled"] = compiled or bench.compiled()
     if case.limit is not None:
-        found |= {f"ours: {name}": bench.forced(name) for name in ("addmm", "triton")}
-        found["addmm by hand"] = bench.by_hand()
-        found["ours, dropout"] = bench.lora(fused=True, dropout=DROPOUT)
-        found["peft, dropout"] = bench.lora(dropout=DROPOUT)
-    return found
+        named |= {f"ours: {name}": bench.forced(name) for name in ("addmm", "triton")}
+        named["addmm by hand"] = bench.by_hand()
+        named["ours, dropout"] = bench.lora(fused=True, dropout=DROPOUT)
+        named["peft, dropout"] = bench.lora(dropout=DROPOUT)
+    return named
 
 
-def errors(case: Case, dtype: torch.dtype, device: str, found: dict[str, Arm | str]) -> dict:
-    """Check every arm, and say how far it is from float64, absolutely and against eager's.
+def errors(case: Case, dtype: torch.dtype, device: str, named: dict[str, Form | str]) -> dict:
+    """Check every form, and say how far it is from float64, absolutely and against eager's.
 
     Raises:
         AssertionError: a gradient is zero, far from peft's, or ours is worse than eager's by 10 %.
     """
     truth = _Bench(case, dtype, device).exact().once()
     eager_name = "peft" if dtype == torch.float32 else "peft, bf16 adapters"
-    eager = found[eager_name].once()
+    eager = named[eager_name].once()
     result = {}
-    for name, arm in found.items():
-        if isinstance(arm, str):
+    for name, form in named.items():
+        if isinstance(form, str):
             continue
-        given = arm.once()
+        given = form.once()
         for what, value in given.items():
             assert value.norm() > 0, f"{case.name}, {name}: the gradient of {what} is zero"
         if "dropout" in name or "a" not in given:
@@ -171,7 +171,7 @@ def _distance(value: Tensor, truth: Tensor) -> float:
 
 @final
 class _Bench:
-    """Equal weights and inputs for all arms; the factors are exact in the dtype."""
+    """Equal weights and inputs for all forms; the factors are exact in the dtype."""
 
     def __init__(self, case: Case, dtype: torch.dtype, device: str) -> None:
         self.case, self.dtype, self.device = case, dtype, device
@@ -197,7 +197,7 @@ class _Bench:
         layer = model.base_model.model.layer
         return layer, [layer.lora_A["default"].weight, layer.lora_B["default"].weight]
 
-    def lora(self, fused: bool = False, wide: bool = True, dropout: float = 0.0) -> Arm:
+    def lora(self, fused: bool = False, wide: bool = True, dropout: float = 0.0) -> Form:
         """peft's layer, as it is or with our kernels; wide adapters are float32."""
         layer, factors = self._net(dropout, wide)
         learns = dict(zip("ab", factors, strict=True))
@@ -205,34 +205,34 @@ class _Bench:
             factor.data.copy_(self.factors[name])
         if fused:
             enable(layer)
-        return Arm(layer, self.x, self.grad, learns)
+        return Form(layer, self.x, self.grad, learns)
 
-    def plain(self, learns: bool) -> Arm:
+    def plain(self, learns: bool) -> Form:
         """The base alone, frozen or trained."""
         layer = copy.deepcopy(self.base).requires_grad_(learns)
-        return Arm(layer, self.x, self.grad, dict(layer.named_parameters()) if learns else {})
+        return Form(layer, self.x, self.grad, dict(layer.named_parameters()) if learns else {})
 
-    def exact(self) -> Arm:
+    def exact(self) -> Form:
         """peft's layer in float64, from the same values."""
-        arm = self.lora()
+        form = self.lora()
         x, grad = self.x.detach().double().requires_grad_(), self.grad.double()
-        layer = arm.run.double()
-        return Arm(layer, x, grad, {k: v for k, v in arm.inputs.items() if k != "x"})
+        layer = form.run.double()
+        return Form(layer, x, grad, {k: v for k, v in form.inputs.items() if k != "x"})
 
-    def compiled(self) -> Arm:
+    def compiled(self) -> Form:
         """peft's layer under torch.compile, with adapters in the base's dtype."""
-        arm = self.lora(wide=False)
-        arm.run = torch.compile(arm.run)
-        return arm
+        form = self.lora(wide=False)
+        form.run = torch.compile(form.run)
+        return form
 
-    def by_hand(self) -> Arm:
+    def by_hand(self) -> Form:
         """The function of this file, with adapters in the base's dtype."""
-        arm = self.lora(wide=False)
-        base, (a, b) = arm.run.base_layer, (arm.inputs[name] for name in "ab")
-        arm.run = lambda x: ByHand.apply(x, base.weight, base.bias, a, b, SCALING)
-        return arm
+        form = self.lora(wide=False)
+        base, (a, b) = form.run.base_layer, (form.inputs[name] for name in "ab")
+        form.run = lambda x: ByHand.apply(x, base.weight, base.bias, a, b, SCALING)
+        return form
 
-    def forced(self, name: str) -> Arm | str:
+    def forced(self, name: str) -> Form | str:
         """Ours with one implementation, where it can run."""
         m, k, n = self.case.limit
         if name == "triton" and self.device != "cuda":
@@ -241,14 +241,14 @@ class _Bench:
             choice = dispatch.choose(self.device, self.dtype, m, max(k, n), self.case.rank)
         if choice.implementation != name:
             return choice.why
-        arm = self.lora(fused=True)
-        arm.around = lambda: forced(self.device, name)
-        return arm
+        form = self.lora(fused=True)
+        form.around = lambda: forced(self.device, name)
+        return form
 
 
 def no_compiler(device: str) -> str:
     """Why torch.compile cannot run here, or ""."""
     if device == "cuda":
         return dispatch.obstacle()
-    found = os.environ.get("CXX") or which("g++") or which("clang++")
-    return "" if found else "torch.compile needs a C++ compiler"
+    compiler = os.environ.get("CXX") or which("g++") or which("clang++")
+    return "" if compiler else "torch.compile needs a C++ compiler"
