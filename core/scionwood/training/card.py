@@ -1,34 +1,40 @@
-"""The run's card (README.md) and its report (report.html, one file without outside links)."""
+"""The run's card (README.md) and its report (report.html, a page that needs no other file)."""
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
+from typing import TypeAlias, final
 
 from scionwood.adapters.save import MANIFEST
 from scionwood.files import atomic_path
+from scionwood.pages import Figure, Page, Section, render
 from scionwood.recipe import Recipe
 from scionwood.training.folder import ADAPTER
 
-LIMITS = "Measured on the validation split of the data above, with one seed; nothing else is known."
+LIMITS = (
+    "Measured with one seed on the validation split of the data above. Nothing else was tested."
+)
+
+Body: TypeAlias = str | Mapping[str, str]
+"""A paragraph, or terms and their values."""
 
 
+@final
 @dataclass(frozen=True)
 class Card:
-    """What a card says.
+    """The content of a run's card.
 
     Attributes:
-        recipe: of the run.
-        base: what the backbone says of itself: architecture, weights, licence, source, limits.
-        counts: how much trains, with the denominator.
+        recipe: the recipe of the run.
+        base: the facts that the backbone states: architecture, weights, licence, source, limits.
+        counts: how many parameters train, with the total.
         step: the optimiser steps behind the exported weights.
-        goal: what chose them, "val_loss, min".
-        rows: of metrics.csv.
-        figures: names of the pictures in `figures/`.
+        goal: the logged value that chose them, "val_loss, min".
+        rows: the rows of metrics.csv.
+        figures: names of the images in `figures/`.
     """
 
     recipe: Recipe
@@ -40,35 +46,38 @@ class Card:
     figures: Sequence[str]
 
     def metrics(self) -> dict[str, float]:
-        """The validation of the exported weights; empty where there was none."""
-        found = [row for row in self.rows if int(row["step"]) == self.step]
-        return {k: float(v) for row in found for k, v in row.items() if k.startswith("val_")}
+        """Return the validation of the exported weights; empty if there was no validation."""
+        rows = [row for row in self.rows if int(row["step"]) == self.step]
+        return {k: float(v) for row in rows for k, v in row.items() if k.startswith("val_")}
 
 
 def write_card(folder: Path, card: Card) -> None:
-    """Write README.md and report.html."""
+    """Write README.md and report.html into a run folder, whose figures are there already."""
     sections = _sections(folder, card)
-    text = [f"# {card.recipe.name}", *(f"## {title}\n\n{body}" for title, body in sections.items())]
-    pictures = {name: (folder / "figures" / f"{name}.png").read_bytes() for name in card.figures}
+    text = [f"# {card.recipe.name}", *(f"## {k}\n\n{_markdown(v)}" for k, v in sections.items())]
+    images = {name: (folder / "figures" / f"{name}.png").read_bytes() for name in card.figures}
+    parts = [Section(title, [body]) for title, body in sections.items()]
+    figures = Section("Figures", [Figure(name, png) for name, png in images.items()])
     with atomic_path(folder / "README.md") as part:
         part.write_text("\n\n".join(text) + "\n", encoding="utf-8")
     with atomic_path(folder / "report.html") as part:
-        part.write_text(_html(card.recipe.name, sections, pictures), encoding="utf-8")
+        page = Page(card.recipe.name, [*parts, figures], dated=False)
+        part.write_text(render(page), encoding="utf-8")
 
 
-def _sections(folder: Path, card: Card) -> dict[str, str]:
+def _sections(folder: Path, card: Card) -> dict[str, Body]:
     recipe, base = card.recipe, card.base
-    known = {key: value for key, value in base.items() if key not in ("licence", "limits")}
+    facts = {key: value for key, value in base.items() if key not in ("licence", "limits")}
+    options = {key: str(value) for key, value in recipe.data.options.items()}
     return {
         "What it is": f"{recipe.adapter.name} on {recipe.backbone.name} for {recipe.task.name}, "
         f"seed {recipe.seed}, exported after step {card.step} (chosen by {card.goal}).",
-        "Base": _bullets({**known, "SHA-256 of the base's weights": _base_hash(folder)}),
-        "Data": _bullets({"name": recipe.data.name, **recipe.data.options}),
-        "Metric": _bullets({k: f"{v:.6g}" for k, v in card.metrics().items()})
-        or "Nothing was validated.",
+        "Base": {**facts, "SHA-256 of the base's weights": _base_hash(folder)},
+        "Data": {"name": recipe.data.name, **options},
+        "Metric": {k: f"{v:.6g}" for k, v in card.metrics().items()} or "Nothing was validated.",
         "Size": card.counts,
         "Limits": base.get("limits", LIMITS),
-        "Licence": base.get("licence", "The backbone states none."),
+        "Licence": base.get("licence", "The backbone states no licence."),
         "Use": f"`scionwood test {folder.name}`, or `scionwood.load_run(path)` in Python. "
         "`adapter/` is a plain peft folder; `recipe.yaml` repeats the run.",
     }
@@ -77,21 +86,11 @@ def _sections(folder: Path, card: Card) -> dict[str, str]:
 def _base_hash(folder: Path) -> str:
     path = folder / ADAPTER / MANIFEST
     if not path.is_file():
-        return "none: a baseline without adapter"
+        return "none, since the run is a baseline without an adapter"
     return str(json.loads(path.read_text(encoding="utf-8"))["base"]["sha256"])
 
 
-def _bullets(values: Mapping[str, object]) -> str:
-    return "\n".join(f"- {key}: {value}" for key, value in values.items())
-
-
-def _html(title: str, sections: Mapping[str, str], pictures: Mapping[str, bytes]) -> str:
-    parts = [f"<h2>{escape(k)}</h2><pre>{escape(v)}</pre>" for k, v in sections.items()]
-    for name, png in pictures.items():
-        data = base64.b64encode(png).decode()
-        image = f'<img alt="{escape(name)}" src="data:image/png;base64,{data}">'
-        parts.append(f"<figure>{image}<figcaption>{escape(name)}</figcaption></figure>")
-    style = "body{font:16px sans-serif;max-width:60em;margin:2em auto}pre{white-space:pre-wrap}"
-    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{style}</style>'
-    body = f"<h1>{escape(title)}</h1>{''.join(parts)}"
-    return f'<!doctype html><html lang="en"><head>{head}</head><body>{body}</body></html>\n'
+def _markdown(body: Body) -> str:
+    if isinstance(body, str):
+        return body
+    return "\n".join(f"- {key}: {value}" for key, value in body.items())

@@ -12,13 +12,14 @@ import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from scionwood.errors import TrainingError
-from scionwood.files import atomic_path
-from scionwood.training.disk import writing
+from scionwood.files import atomic_path, writing
 
 LAST = "checkpoints/last.ckpt"
 """The checkpoint to resume from, inside the run folder."""
 BEST = "checkpoints/best.ckpt"
 """The weights with the best validation, inside the run folder."""
+RESUME = "Then resume from the last checkpoint, which is whole"
+"""The remedy after a failed write in a run."""
 UNSAFE = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 
 
@@ -41,7 +42,7 @@ class SafeCheckpointIO(CheckpointIO):
         buffer = io.BytesIO()  # first, since torch hides the errno of a failed write
         torch.save(checkpoint, buffer)
         with (
-            writing(f"checkpoint {path}"),
+            writing(f"checkpoint {path}", then=RESUME),
             atomic_path(Path(path)) as part,
             buffer.getbuffer() as view,
             part.open("wb") as file,

@@ -11,8 +11,8 @@ from typing import Any, final
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-from scionwood.files import atomic_path
-from scionwood.training.disk import writing
+from scionwood.files import atomic_path, writing
+from scionwood.training.checkpoint import RESUME
 
 NAME = "metrics.csv"
 
@@ -96,7 +96,7 @@ class MetricsFile(Callback):
     def _append(self, row: Mapping[str, Any]) -> None:
         if self._file:
             line = ",".join(str(row.get(key, "")) for key in self._columns) + "\n"
-            with writing(str(self._path)):
+            with writing(self._path, then=RESUME):
                 self._file.write(line.encode())
             self._rows += 1
 
@@ -106,7 +106,7 @@ class MetricsFile(Callback):
         writer = csv.DictWriter(text, self._columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        with writing(str(self._path)), atomic_path(self._path) as part:
+        with writing(self._path, then=RESUME), atomic_path(self._path) as part:
             part.write_text(text.getvalue(), encoding="utf-8")
         self._file = io.FileIO(self._path, "a")  # no buffer that a full disk could leave behind
 

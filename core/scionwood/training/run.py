@@ -1,4 +1,4 @@
-"""Fit, test and reload a recipe; a run folder is all that is needed to use or repeat it."""
+"""Fit, test and load a recipe; a run folder is all that is needed to use or repeat it."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from scionwood.adapters import (
     unfreeze,
 )
 from scionwood.errors import AdapterError, TrainingError
-from scionwood.files import atomic_path
+from scionwood.files import atomic_path, writing
 from scionwood.kernels import enable
 from scionwood.recipe import Recipe, resolve
 from scionwood.training.checkpoint import (
     LAST,
+    RESUME,
     clean_debris,
     read_checkpoint,
     refuse_unsafe_torch,
 )
-from scionwood.training.disk import writing
 from scionwood.training.export import export
 from scionwood.training.folder import ADAPTER, HEAD, RECIPE, run_folder, shared
 from scionwood.training.points import StopRequested
@@ -43,36 +43,41 @@ from scionwood.training.trainer import make_trainer, quiet
 
 
 def fit(
-    recipe: Recipe,
+    recipe: Recipe | str | Path,
     *,
-    run_dir: Path | None = None,
-    resume: Path | None = None,
+    run_dir: str | Path | None = None,
+    resume: str | Path | None = None,
     backbone: nn.Module | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> Path:
     """Train by a recipe and write the run folder.
 
     `adapter/` and the head's file hold the weights of the best validation by the task's monitor,
-    or the last ones where nothing was validated. A signal to stop leaves them too, and exits.
+    or the last weights if nothing was validated. A signal to stop writes them too, then exits.
 
     Args:
-        recipe: what to train.
-        run_dir: the run folder; by default `runs/NAME-TIME`.
-        resume: the folder of a run to continue; on a CPU its losses are then those of a run that
-            was never interrupted, bit for bit.
-        backbone: with an adapter, to train on instead of the recipe's own; see `build`.
-        callbacks: of Lightning, beside those of the recipe.
+        recipe: a recipe, its YAML file, or a plugin's recipe by name, `seismic/denoise`.
+        run_dir: the run folder; `None` means `runs/NAME-TIME`.
+        resume: the folder of a run to continue. On a CPU its losses are bit for bit those of a run
+            that was never interrupted.
+        backbone: a backbone with an adapter, which replaces that of the recipe; see `build`.
+        callbacks: callbacks of Lightning, in addition to those of the recipe.
 
     Returns:
         The run folder.
 
     Raises:
+        RecipeError: the recipe does not exist, or is not valid.
         TrainingError: a value is not finite, or the checkpoint does not fit.
         WriteError: the disk is full; the last checkpoint is whole.
         SystemExit: after SIGTERM or Ctrl-C, with 128 + the signal's number.
+
+    Example:
+        run = scionwood.fit("seismic/denoise", run_dir="runs/first")
     """
     refuse_unsafe_torch()
-    folder = run_folder(recipe.name, run_dir, resume)
+    recipe = _resolved(recipe)
+    folder = run_folder(recipe.name, _path(run_dir), _path(resume))
     seed_everything(recipe.seed, workers=True, verbose=False)
     task, data = build(recipe, backbone)
     start = folder / LAST if resume and (folder / LAST).exists() else None
@@ -88,33 +93,36 @@ def fit(
             trainer.fit(task, datamodule=data, ckpt_path=start, weights_only=True)
         except StopRequested as signal:
             stopped = signal
-        with writing(f"results in {folder}"):
+        with writing(f"results in {folder}", then=RESUME):
             export(task, trainer, folder, recipe)
     if stopped is not None:
         raise stopped
     return folder
 
 
-def test(run_dir: Path, recipe: Recipe | None = None) -> dict[str, float]:  # noqa: PT028
+def test(run_dir: str | Path, recipe: Recipe | str | Path | None = None) -> dict[str, float]:  # noqa: PT028
     """Measure a finished run on its test split.
 
     Args:
         run_dir: the run folder.
-        recipe: another one, to measure the run by its task on its test split.
+        recipe: another recipe, whose task and test split measure the run; `None` means its own.
 
     Returns:
         The task's losses and metrics, `test_loss` and so on, averaged over samples.
 
     Raises:
-        TrainingError: the folder is no finished run, or the other recipe has another backbone.
+        TrainingError: the run is not finished, or the other recipe has another backbone.
+
+    Example:
+        scionwood.test("runs/first")["test_loss"]
     """
+    run_dir = Path(run_dir)
     own, task = resolve(run_dir / RECIPE), load_run(run_dir)
-    if recipe is None:
-        recipe = own
-    elif recipe.backbone != own.backbone:
+    recipe = own if recipe is None else _resolved(recipe)
+    if recipe.backbone != own.backbone:
         rule = f"its backbone is not that of the run {run_dir}"
         raise TrainingError(f"recipe {recipe.name}", rule, "Name the same, with the same options")
-    else:
+    if recipe is not own:
         task = recipe.task.build(task.backbone).requires_grad_(False).eval()
     with quiet():
         trainer = L.Trainer(
@@ -127,24 +135,28 @@ def test(run_dir: Path, recipe: Recipe | None = None) -> dict[str, float]:  # no
             enable_progress_bar=False,
             default_root_dir=run_dir,
         )
-        (found,) = trainer.test(task, datamodule=recipe.data.build(), verbose=False)
-    return dict(found)
+        (metrics,) = trainer.test(task, datamodule=recipe.data.build(), verbose=False)
+    return dict(metrics)
 
 
-def load_run(run_dir: Path, device: str | torch.device = "cpu") -> Task:
+def load_run(run_dir: str | Path, device: str | torch.device = "cpu") -> Task:
     """Rebuild a run's task with its adapter and head, for inference.
 
     Args:
-        run_dir: the run folder; the adapter is checked against the base's hash.
-        device: where to put it.
+        run_dir: the run folder. The adapter is checked against the hash of the base.
+        device: the device of the result.
 
     Returns:
         The task in evaluation mode; nothing in it requires a gradient.
 
     Raises:
-        TrainingError: the folder is no finished run.
+        TrainingError: the folder does not hold a finished run.
         AdapterFileError: a file is damaged, or was made for another base.
+
+    Example:
+        task = scionwood.load_run("runs/first", device="cuda")
     """
+    run_dir = Path(run_dir)
     if not (run_dir / ADAPTER).is_dir() and not (run_dir / HEAD).is_file():
         rule = f"it has neither {ADAPTER}/ nor {HEAD}"
         raise TrainingError(f"run {run_dir}", rule, f"Finish it: scionwood fit --resume {run_dir}")
@@ -161,13 +173,23 @@ def load_run(run_dir: Path, device: str | torch.device = "cpu") -> Task:
     return task.requires_grad_(False).eval().to(device)
 
 
-def build(recipe: Recipe, backbone: nn.Module | None = None) -> tuple[Task, L.LightningDataModule]:
-    """The task of a recipe with its adapter attached, and its data.
+def build(
+    recipe: Recipe | str | Path, backbone: nn.Module | None = None
+) -> tuple[Task, L.LightningDataModule]:
+    """Build the task of a recipe with its adapter attached, and its data.
 
     Args:
-        recipe: what to build.
-        backbone: with an adapter, such as that of a task before, instead of the recipe's own.
+        recipe: a recipe, its YAML file, or a plugin's recipe by name.
+        backbone: a backbone with an adapter, such as that of a previous task; `None` means that of
+            the recipe.
+
+    Returns:
+        The task in training mode, and the data module.
+
+    Raises:
+        RecipeError: the recipe does not exist, or is not valid.
     """
+    recipe = _resolved(recipe)
     if backbone is None:
         backbone = _prepare(recipe.backbone.build(), recipe)
     _fuse(backbone, recipe)
@@ -176,21 +198,29 @@ def build(recipe: Recipe, backbone: nn.Module | None = None) -> tuple[Task, L.Li
     return task.train(), recipe.data.build()
 
 
+def _resolved(recipe: Recipe | str | Path) -> Recipe:
+    return recipe if isinstance(recipe, Recipe) else resolve(recipe)
+
+
+def _path(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path)
+
+
 def _tidy(folder: Path, recipe: Recipe, *, fresh: bool) -> None:
     clean_debris(folder, fresh=fresh)
-    with writing(f"recipe in {folder}"), atomic_path(folder / RECIPE) as part:
+    with writing(folder / RECIPE), atomic_path(folder / RECIPE) as part:
         part.write_text(recipe.dump(), encoding="utf-8")
 
 
 def _check_start(task: Task, start: Path) -> int:
     # Here and not only in the task's hook: a sharded strategy loads before the hook is called.
-    found = read_checkpoint(start)
-    if (base := found.get("base_sha256")) != task.base_sha256:
+    checkpoint = read_checkpoint(start)
+    if (base := checkpoint.get("base_sha256")) != task.base_sha256:
         rule = f"it was trained on the base {base}, this one is {task.base_sha256}"
         remedy = "Build the backbone with the weights, size and seed that it was trained with"
         raise TrainingError(f"checkpoint {start}", rule, remedy)
-    check_state(task, found["state_dict"])
-    return int(found["global_step"])
+    check_state(task, checkpoint["state_dict"])
+    return int(checkpoint["global_step"])
 
 
 def _fuse(backbone: nn.Module, recipe: Recipe) -> None:

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from inspect import Parameter, Signature, signature
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypedDict, Unpack, get_type_hints
 
 import lightning as L
 import torch
@@ -30,12 +30,7 @@ class Optimiser(TypedDict, total=False):
     schedule: Literal["constant", "cosine"]
 
 
-_OPTIMISER = {
-    "lr": "float",
-    "weight_decay": "float",
-    "warmup_steps": "int",
-    "schedule": "Literal['constant', 'cosine']",
-}
+_OPTIMISER = get_type_hints(Optimiser)
 
 
 class Task(L.LightningModule, ABC):
@@ -47,7 +42,7 @@ class Task(L.LightningModule, ABC):
     A subclass passes the options of the optimiser on, and states its own defaults::
 
         class Denoise(Task):
-            defaults = {"lr": 4e-3, "schedule": "cosine"}
+            defaults: ClassVar[Optimiser] = {"lr": 4e-3, "schedule": "cosine"}
 
             def __init__(
                 self, backbone: nn.Module, *, p: int = 1, **optimiser: Unpack[Optimiser]

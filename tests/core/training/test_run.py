@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from scionwood import load_run
+from scionwood import Task, load_run
 from scionwood import test as measure
 from scionwood.errors import AdapterError, OutputExistsError, TrainingError
 from scionwood.recipe import resolve
@@ -37,9 +37,9 @@ def test_the_folder_is_complete(toy_fit: Fit) -> None:
         *("adapter/scionwood.json", "checkpoints/last.ckpt", "checkpoints/best.ckpt"),
         *("figures/metrics.png", "figures/prediction.png"),
     }
-    found = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
-    events = {name for name in found if name.startswith("tensorboard/")}
-    assert found - events == expected
+    files = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
+    events = {name for name in files if name.startswith("tensorboard/")}
+    assert files - events == expected
     assert any("tfevents" in name for name in events)
 
 
@@ -75,11 +75,24 @@ def test_the_adapter_folder_is_plain_peft(toy_fit: Fit) -> None:
 
 def test_the_test_split_is_measured(toy_fit: Fit) -> None:
     run = toy_fit("trainer.max_steps=2")
-    found = measure(run)
+    metrics = measure(run)
     task, data = load_run(run), resolve(run / "recipe.yaml").data.build()
     error = task.backbone(data.held_out.x) - data.held_out.y
-    assert found["test_loss"] == pytest.approx(float(error.square().mean()), rel=1e-5)
-    assert found.keys() == {"test_loss", "test_mae", "test_worst"}
+    assert metrics["test_loss"] == pytest.approx(float(error.square().mean()), rel=1e-5)
+    assert metrics.keys() == {"test_loss", "test_mae", "test_worst"}
+
+
+def test_recipes_and_folders_may_be_given_as_text(tmp_path: Path) -> None:
+    path = tmp_path / "short.yaml"
+    recipe = resolve("toy/regress", ["trainer.max_steps=1", "trainer.logger=csv"])
+    path.write_text(recipe.dump(), encoding="utf-8")
+    run = fit(str(path), run_dir=str(tmp_path / "run"))
+    assert run == tmp_path / "run"
+    assert fit(path, resume=str(run)) == run
+    assert measure(str(run)) == measure(run, str(path))
+    assert isinstance(load_run(str(run)), Task)
+    task, _ = build("toy/regress")
+    assert task.training
 
 
 def test_the_recipe_in_the_folder_repeats_the_run(toy_fit: Fit, tmp_path: Path) -> None:

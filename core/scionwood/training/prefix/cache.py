@@ -89,7 +89,7 @@ class FrozenPrefix:
         dataset: Dataset[Any] | None = None,
         *,
         blocks: Sequence[str] | None = None,
-        folder: Path | None = None,
+        folder: str | Path | None = None,
         budget: int = 4 * 2**30,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -99,7 +99,8 @@ class FrozenPrefix:
         if dataset is not None:
             rules.refuse_random_data(dataset)
         self.samples = len(dataset) if hasattr(dataset, "__len__") else 0  # type: ignore[arg-type]
-        self._folder, self._budget, self._dtype = folder, budget, dtype
+        self._folder = None if folder is None else Path(folder)
+        self._budget, self._dtype = budget, dtype
         self._moving = rules.moving_parameters(model)
         self._last = list(self.blocks.values())[-1]
         self.hits = self.misses = 0

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scionwood.errors import TrainingError
-from scionwood.training.disk import writing
+from scionwood.files import writing
 
 Bytes: TypeAlias = NDArray[np.uint8]
 

@@ -143,7 +143,7 @@ def test_a_full_disk_is_named_and_the_rows_before_it_are_whole(disk) -> None:
     keys = [n.to_bytes(KEY, "big") for n in range(40)]
     values = np.zeros((40, 4000), np.uint8)
     rows = FileRows(folder, 4000, 10**6)
-    with pytest.raises(WriteError, match=r"features in .*could not be written \(No space"):
+    with pytest.raises(WriteError, match=r"features in .*cannot be written \(No space"):
         rows.write(keys, values)
     rows.close()
     again = FileRows(folder, 4000, 10**6)
