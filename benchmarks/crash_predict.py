@@ -49,7 +49,7 @@ def design(size: float = MESH) -> Design:
 def part(made: Design) -> Part:
     shell = made.shell
     times = np.linspace(0, made.duration, FRAMES)
-    given = (shell.nodes, shell.quads, shell.thickness, shell.held, shell.materials[0])
+    given = (shell.nodes, shell.quads, shell.thickness, shell.clamped, shell.materials[0])
     return Part(*given, made.impactor, times, family="hat")
 
 
@@ -114,11 +114,11 @@ def rows(rounds: int) -> list[dict[str, Any]]:
 
 
 def check(first: np.ndarray, second: np.ndarray, given: Part) -> None:
-    """Two thread counts agree, and what is held stays."""
+    """Two thread counts agree, and what is clamped stays."""
     largest = np.abs(first).max()
     np.testing.assert_allclose(second, first, rtol=0, atol=1e-5 * largest)
     assert largest > 1
-    assert not first[:, given.held].any()
+    assert not first[:, given.clamped].any()
 
 
 def processor() -> str:

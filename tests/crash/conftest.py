@@ -34,7 +34,7 @@ def part() -> Callable[..., Part]:
             shell.nodes,
             shell.quads,
             shell.thickness,
-            shell.held,
+            shell.clamped,
             material,
             made.impactor,
             times,

@@ -1,65 +1,73 @@
-"""The commands `scionwood crash simulate | predict | evaluate`."""
+"""The commands `scionwood crash simulate`, `predict` and `evaluate`."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+from scionwood import renamed
+
+if TYPE_CHECKING:
+    from scionwood_crash.evaluation.compare import Errors
+    from scionwood_crash.parts.mesh import CrashSeries
 
 Format = Literal["vtu", "d3plot", "record"]
+Vector = tuple[float, float, float]
 
 
+@renamed(out="target", workers="jobs")
 def simulate(
+    target: Path,
     *,
-    out: Path,
     family: str = "box",
     n: int = 4,
     seed: int = 0,
     format: Format = "vtu",
-    workers: int = 2,
+    jobs: int = 2,
     force: bool = False,
 ) -> None:
-    """Simulate crashes of random thin-walled parts with the reduced explicit-shell solver.
+    """Simulate crashes of random thin-walled parts with the reduced explicit shell solver.
 
-    Each takes a few seconds on one core. Files that are there are skipped, so that a run which was
-    stopped goes on where it was; a design depends on seed, family and its number alone.
+    One simulation takes a few seconds on one core. Existing files are skipped, so an interrupted
+    run can be resumed. A design depends only on the seed, the family and its number.
 
     Args:
-        out: the folder to write to.
+        target: the folder to write to.
         family: hat, bumper, tube or box.
-        n: how many designs.
-        seed: of the designs.
-        format: `vtu` is a PVD file with a VTU file for each state, `d3plot` LS-DYNA's, and
-            `record` all that the solver gives, as safetensors.
-        workers: processes.
-        force: simulate again what is there.
+        n: number of designs.
+        seed: seed of the designs.
+        format: `vtu` writes a PVD file with one VTU file per state, `d3plot` the format of LS-DYNA,
+            and `record` all results of the solver as safetensors.
+        jobs: number of parallel processes.
+        force: repeat simulations whose file exists.
 
     Raises:
-        RecipeError: no such family, or less than one design or worker.
-        WriteError: the disk is full.
+        RecipeError: the family is unknown, or `n` or `jobs` is less than 1.
+        WriteError: a file cannot be written.
     """
     from scionwood import RecipeError
     from scionwood_crash.suite.families import FAMILIES
     from scionwood_crash.suite.generate import generate
 
     if family not in FAMILIES:
-        known = ", ".join(FAMILIES)
-        raise RecipeError(f"family {family!r}", "there is none of this name", f"Choose: {known}")
-    if n < 1 or workers < 1:
-        rule = "a suite has one or more of each"
-        raise RecipeError(f"{n} designs, {workers} workers", rule, "Correct --n or --workers")
-    counts = generate(Path(out), family, n, seed, format, workers=workers, overwrite=force)
-    print(f"{out}: {counts.made} simulated, {counts.skipped} were there, {counts.failed} failed")
+        rule = "the suite has no family of this name"
+        raise RecipeError(f"family {family!r}", rule, f"Choose one of: {', '.join(FAMILIES)}")
+    if n < 1 or jobs < 1:
+        rule = "both must be at least 1"
+        raise RecipeError(f"{n} designs, {jobs} processes", rule, "Correct --n or --jobs")
+    counts = generate(Path(target), family, n, seed, format, jobs=jobs, overwrite=force)
+    print(f"{target}: {counts.made} simulated, {counts.skipped} skipped, {counts.failed} failed")
 
 
+@renamed(held="clamped")
 def predict(
     mesh: Path,
     target: Path,
     *,
     run: Path,
     part: int | None = None,
-    held: Literal["field", "ends", "low", "high"] = "field",
-    direction: tuple[float, float, float] = (0.0, 0.0, -1.0),
+    clamped: Literal["field", "ends", "low", "high"] = "field",
+    direction: Vector = (0.0, 0.0, -1.0),
     impactor: Literal["plane", "cylinder"] = "cylinder",
     speed: float = 7.0,
     mass: float = 25.0,
@@ -72,90 +80,111 @@ def predict(
     device: str = "cpu",
     force: bool = False,
 ) -> None:
-    """Predict how a part deforms, and write the history for ParaView or another program.
+    """Predict how a part deforms, and write the states for ParaView or another program.
 
-    What the file says of the impact and the material is taken before these options. A file with as
-    many states as the network predicts gives its times too.
+    Impact and material that the file states take precedence over these options. If the file has as
+    many states as the network predicts, the prediction has its times.
 
     Args:
-        mesh: a deck, a mesh or a simulation in any format that is read.
+        mesh: a keyword deck, a mesh or a simulation, in any format that can be read.
         target: the file to write: `.pvd`, `.vtp`, `.zarr`, or a name that ends in `d3plot`.
         run: the run folder of `crash/displacement` that `scionwood fit` wrote.
-        part: of the file, by its number; all shells where null, which then hang together.
-        held: nodes that cannot move: of the file's field `held`, or both ends of the longest axis,
-            or its lower or upper one.
-        direction: in which the impactor moves.
-        impactor: what hits the part, in its middle.
-        speed: m/s.
-        mass: kg.
-        radius: of a cylinder, mm.
-        yield_stress: of the sheet, GPa.
-        duration: of the history, ms.
-        units: of a file that does not say, such as `mm, ms, kg`.
-        thickness: of shells that have none in the file.
-        fallback: what happens to a part without two ends: an error, or a projection onto its axes.
+        part: number of the part in the file. None means all shells, which must then be connected.
+        clamped: which nodes cannot move: those of the file's point field `held`, or those at both
+            ends of the longest axis, or at its lower or upper end.
+        direction: direction in which the impactor moves.
+        impactor: shape of the impactor, which hits the middle of the part.
+        speed: speed of the impactor, m/s.
+        mass: mass of the impactor, kg.
+        radius: radius of a cylinder, mm.
+        yield_stress: yield stress of the sheet, GPa.
+        duration: duration of the prediction, ms.
+        units: units of a file that does not state them, such as `mm, ms, kg`.
+        thickness: thickness of shells that have none in the file.
+        fallback: `refuse` a part without two ends, or `project` the grid onto its axes.
         device: where to compute, such as cpu or cuda.
         force: replace the target if it exists.
 
     Raises:
-        ReadError: the file is damaged or has no such part, the part has no two ends, or nobody says
-            what is held.
-        AdapterFileError: the run's adapter is damaged, or made for another base.
-        TrainingError: the folder is no finished run.
+        ReadError: the file is damaged or has no such part, the part has no two ends, or the clamped
+            nodes are unknown.
+        AdapterFileError: the run's adapter is damaged, or belongs to another base.
+        TrainingError: the folder is not a finished run.
         OutputExistsError: the target exists and `force` is false.
-        WriteError: the target cannot be written whole.
+        WriteError: the target cannot be written.
     """
     from scionwood_crash.inference import Predictor
     from scionwood_crash.parts.series import Setup, only_part
     from scionwood_crash.readers import open_series, write_series
 
-    setup = Setup(direction, impactor, speed, mass, radius, yield_stress, duration, held)
-    series = open_series(Path(mesh), units=units, thickness=thickness)
+    setup = Setup(direction, impactor, speed, mass, radius, yield_stress, duration, clamped)
+    series = open_series(mesh, units=units, thickness=thickness)
     series = series if part is None else only_part(series, part)
-    predictor = Predictor(Path(run), fallback=fallback, device=device)
-    found = predictor.on_series(series, setup)
-    write_series(Path(target), found, overwrite=force)
-    print(f"{target}: {len(found)} states of {len(found.mesh.points)} nodes")
+    predictor = Predictor(run, fallback=fallback, device=device)
+    predicted = predictor.on_series(series, setup)
+    write_series(target, predicted, overwrite=force)
+    print(f"{target}: {len(predicted)} states of {len(predicted.mesh.points)} nodes")
     print(predictor.verdict)
 
 
+@renamed(as_json="json")
 def evaluate(
     predicted: Path,
-    true: Path,
+    simulated: Path,
     *,
-    direction: tuple[float, float, float] | None = None,
+    direction: Vector | None = None,
     probes: list[int] | None = None,
     figures: Path | None = None,
-    as_json: bool = False,
+    json: bool = False,
     force: bool = False,
 ) -> None:
-    """Print mean Euclidean distance and maximum intrusion by time, and where it is; or report them.
+    """Compare a prediction with a simulation: mean Euclidean distance and maximum intrusion.
 
-    Where both files have plastic strain, an estimate of the energy that the sheet absorbs is beside
-    them. The report is one HTML page, `report.html`, with tables, figures and an animation inside.
+    If both files have plastic strain, the table also estimates the energy that the sheet absorbs.
+    With `--figures` the command also writes `report.html`: one page with the tables, the figures
+    and an animation.
 
     Args:
-        predicted: a file that `predict` wrote, or any simulation of the same mesh and times.
-        true: what came about.
-        direction: of the impact; that of the true file's features, or else (0, 0, -1), where null.
-        probes: node numbers of the file, whose displacement, velocity and acceleration are given
-            too; the node of the true maximum intrusion where null.
-        figures: a folder for the report and its figures: the deformed shapes coloured by error,
-            curves over time, the motion of probes, an animation.
-        as_json: print JSON.
-        force: replace figures that are there.
+        predicted: a file that `predict` wrote, or any simulation with the same mesh and times.
+        simulated: the reference.
+        direction: direction of the impact. None takes that of the reference file, or (0, 0, -1).
+        probes: numbers of nodes whose displacement, velocity and acceleration are compared. None
+            means the node of the maximum intrusion of the reference.
+        figures: a folder for the report and its figures: deformed shapes coloured by the error,
+            curves over time, the motion of the probes, an animation.
+        json: print JSON.
+        force: replace figures that exist.
 
     Raises:
         ReadError: a file is damaged.
-        RecipeError: the two differ in nodes or times, or there is no such probe.
+        RecipeError: nodes or times differ, or a probe does not exist.
         OutputExistsError: a figure exists and `force` is false.
+        WriteError: the folder cannot be written.
     """
     from scionwood_crash import api
-    from scionwood_crash.evaluation.compare import text
 
-    given, reference = api.read(predicted), api.read(true)
+    given, reference = api.read(predicted), api.read(simulated)
     errors = api.evaluate(given, reference, direction=direction, probes=probes or [])
     if figures is not None:
         api.report(given, reference, errors, figures, overwrite=force)
-    length = reference.mesh.units.length
-    print(json.dumps(errors, indent=1) if as_json else text(errors, length))
+    if json:
+        from json import dumps
+
+        print(dumps(errors, indent=1))
+        return
+    _print_errors(reference, errors)
+
+
+def _print_errors(reference: CrashSeries, errors: Errors) -> None:
+    from scionwood import print_table
+    from scionwood_crash.evaluation.compare import summary_rows, time_columns, time_rows
+
+    units = reference.mesh.units
+    columns = time_columns(errors)
+    title = f"By time (times in {units.time}, lengths in {units.length}, energies in J)"
+    print_table(columns, time_rows(errors), title=title, numeric=columns)
+    print()
+    columns = ["", "simulated", "predicted", "error"]
+    print_table(columns, summary_rows(reference, errors), numeric=columns[1:])
+    print()
+    print(errors["familiarity"])

@@ -70,7 +70,7 @@ def test_renumbered_nodes_get_the_same_predictions(part: Make, family: str) -> N
     order = np.random.default_rng(0).permutation(len(still.points))
     number = np.argsort(order)
     other = replace(
-        still, points=still.points[order], cells=number[still.cells], held=still.held[order]
+        still, points=still.points[order], cells=number[still.cells], clamped=still.clamped[order]
     )
     ours, theirs = (encoder.encode(each) for each in (other, still))
     found, expected = model(*ours.graph), model(*theirs.graph)[torch.from_numpy(order)]
@@ -83,11 +83,11 @@ def test_clamped_nodes_and_the_first_frame_stay_at_zero(part: Make, history: Any
     model = mask_morph_unet(frames=3, history=history, plastic=True).eval()
     encoded = Encoder(SIZES["tiny"]).encode(part("hat"))
     moved, strain = model(*encoded.graph)
-    held = encoded.graph.held
-    assert held.any()
-    assert not moved[held].any()
+    clamped = encoded.graph.clamped
+    assert clamped.any()
+    assert not moved[clamped].any()
     assert not moved[:, 0].any()
-    assert moved[~held][:, 1:].all()
+    assert moved[~clamped][:, 1:].all()
     assert strain.shape == (len(encoded.graph.cells), 3)
     assert (strain.diff(dim=1) > 0).all(), "plastic strain never falls"
 

@@ -20,7 +20,7 @@ def test_a_part_is_unchanged_by_writing_and_reading(suite: SuiteParts, tmp_path:
     part = suite.parts("test")[0]
     write_series(tmp_path / "part.vtp", to_series(part))
     again = from_series(open_series(tmp_path / "part.vtp"))
-    for name in ("points", "cells", "held", "times", "thickness"):
+    for name in ("points", "cells", "clamped", "times", "thickness"):
         np.testing.assert_allclose(getattr(again, name), getattr(part, name), atol=1e-6)
     np.testing.assert_allclose(again.displacement, part.displacement, atol=1e-5)
     assert again.impactor.kind == part.impactor.kind
@@ -32,11 +32,11 @@ def test_a_mesh_without_clamped_nodes_needs_an_option(suite: SuiteParts, tmp_pat
     part = suite.parts("test")[0]
     series = to_series(part)
     bare = replace(series, times=series.times[:1], features={}, read=_bare(series))
-    with pytest.raises(ReadError, match="--held"):
+    with pytest.raises(ReadError, match="--clamped"):
         from_series(bare, frames=3)
-    part_of_mesh = from_series(bare, Setup(held="ends", speed=5.0), frames=3)
+    part_of_mesh = from_series(bare, Setup(clamped="ends", speed=5.0), frames=3)
     assert part_of_mesh.displacement is None
-    assert (part_of_mesh.held == part.held).all()
+    assert (part_of_mesh.clamped == part.clamped).all()
     assert part_of_mesh.impactor.speed == 5.0
 
 

@@ -22,16 +22,16 @@ UNITS = {AREA: 400.0, BEND: 8000.0, SHORT: 200.0, FAR: 300.0, FLOW: 0.6}
 
 
 def round_tube(diameter: float = 40.0, thickness: float = 2.0) -> Part:
-    """600 mm long, held at both ends, hit at a third of its length."""
+    """600 mm long, clamped at both ends, hit at a third of its length."""
     angle = 2 * np.pi * np.arange(32) / 32
     circle = np.c_[np.cos(angle), np.sin(angle)] * diameter / 2
     nodes, quads = sweep(
         np.array([np.c_[np.full(32, x), circle] for x in np.arange(0, 601, 15.0)]), closed=True
     )
-    held = (nodes[:, 0] == 0) | (nodes[:, 0] == 600)
+    clamped = (nodes[:, 0] == 0) | (nodes[:, 0] == 600)
     hit = Impactor("cylinder", (200, 0, 121), (0, 1, 0), (0, 0, -1), 7.0, 25.0, 100.0)
     sheet, times = Material(yield_stress=0.5, hardening=0.0), np.linspace(0, 10, 3)
-    return Part(nodes, quads, np.full(len(quads), thickness), held, sheet, hit, times)
+    return Part(nodes, quads, np.full(len(quads), thickness), clamped, sheet, hit, times)
 
 
 def numbers(part: Part) -> np.ndarray:
@@ -66,6 +66,6 @@ def test_the_reach_is_the_energy_over_the_collapse_force() -> None:
 
 def test_a_part_that_is_held_at_one_end_or_nowhere_has_numbers() -> None:
     part = round_tube()
-    one = numbers(replace(part, held=part.points[:, 0] == 0))
+    one = numbers(replace(part, clamped=part.points[:, 0] == 0))
     assert math.exp(one[FAR]) * 300 == pytest.approx(600, rel=0.01), "its length"
-    assert np.isfinite(numbers(replace(part, held=np.zeros(len(part.points), bool)))).all()
+    assert np.isfinite(numbers(replace(part, clamped=np.zeros(len(part.points), bool)))).all()

@@ -93,11 +93,11 @@ def test_friction_holds_what_would_slip_slower_than_it_can_stop() -> None:
 
 
 def test_a_cylinder_stops_at_the_face_of_a_sheet() -> None:
-    """It dents a held sheet and is thrown back; its loss of energy is what the sheet took."""
+    """It dents a clamped sheet and is thrown back; its loss of energy is what the sheet took."""
     x = np.linspace(-30, 30, 13)
     nodes, quads = sweep(np.array([np.c_[np.full(13, a), x, 0 * x] for a in x]), closed=False)
     edge = (np.abs(nodes[:, :2]) > 29.9).any(1)
-    shell = Shell(nodes, quads, np.full(len(quads), 1.5), held=edge)
+    shell = Shell(nodes, quads, np.full(len(quads), 1.5), clamped=edge)
     pole = Impactor("cylinder", (0, 0, 21), (0, 1, 0), (0, 0, -1), 5.0, 2.0, 20.0, 0.1)
     result = solve(shell, pole, duration=3.0, n_frames=7)
     assert result.speed[-1] < 0

@@ -25,7 +25,7 @@ def plate(length: float, width: float, nx: int, ny: int) -> tuple[np.ndarray, np
 
 
 def test_a_cantilever_vibrates_at_the_frequency_of_a_beam() -> None:
-    """Euler and Bernoulli's, since a strip this narrow bends freely across (a plate strip held
+    """Euler and Bernoulli's, since a strip this narrow bends freely across (a plate strip clamped
     straight across would be 1 / sqrt(1 - nu^2), 4.8 %, above it); within 3 %."""
     length, width, t = 200.0, 20.0, 4.0
     nodes, quads = plate(length, width, 20, 2)
@@ -33,7 +33,7 @@ def test_a_cantilever_vibrates_at_the_frequency_of_a_beam() -> None:
     mode = np.cosh(k * s) - np.cos(k * s) - 0.7341 * (np.sinh(k * s) - np.sin(k * s))
     velocity = 0.05 * mode[:, None] * [0, 0, 1]
     thickness = np.full(len(quads), t)
-    shell = Shell(nodes, quads, thickness, (ELASTIC,), held=s < 1e-9, velocity=velocity)
+    shell = Shell(nodes, quads, thickness, (ELASTIC,), clamped=s < 1e-9, velocity=velocity)
     run, times, tip = Explicit(shell, options=ALONE), [], []
     while run.time < 27:
         run.step()
@@ -82,8 +82,8 @@ def stretched(speed: float, material: Material) -> Explicit:
     """One element, pulled at both ends to 5 % at a constant speed."""
     nodes, quads = plate(10, 10, 1, 1)
     velocity = (nodes - 5) * [speed / 5, 0, 0]
-    held = np.ones(len(nodes), bool)
-    shell = Shell(nodes, quads, np.ones(1), (material,), held=held, velocity=velocity)
+    clamped = np.ones(len(nodes), bool)
+    shell = Shell(nodes, quads, np.ones(1), (material,), clamped=clamped, velocity=velocity)
     run = Explicit(shell, options=ALONE)
     while run.time < 0.25 / speed:
         run.step()
@@ -123,7 +123,7 @@ def test_a_crash_keeps_its_energy_and_gives_the_same_bits_again() -> None:
     assert first.hourglass_share() < 0.1
     np.testing.assert_array_equal(first.displacement, second.displacement)
     np.testing.assert_array_equal(first.energy, second.energy)
-    assert not first.displacement[:, made.shell.held].any()
+    assert not first.displacement[:, made.shell.clamped].any()
     lost = made.impactor.mass * (made.impactor.speed - first.speed[-1])
     steps = np.diff(first.history_times)
     assert np.sum(first.force[1:] * steps) == pytest.approx(lost, rel=1e-9)
@@ -139,7 +139,7 @@ def square_tube(size: float) -> Shell:
         sections.append(np.c_[section, np.full(len(section), z)])
     nodes, quads = sweep(np.array(sections), closed=True)
     plastic = Material(yield_stress=0.3, hardening=0.0)
-    return Shell(nodes, quads, np.full(len(quads), 1.5), (plastic,), held=nodes[:, 2] < 1e-6)
+    return Shell(nodes, quads, np.full(len(quads), 1.5), (plastic,), clamped=nodes[:, 2] < 1e-6)
 
 
 THEORY = 52.22 * 0.3 * 1.5**2 / 4 * (60 / 1.5) ** (1 / 3)

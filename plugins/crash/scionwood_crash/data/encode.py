@@ -153,9 +153,9 @@ def example_graph(size: Size) -> CrashGraph:
     hit = Impactor(
         "cylinder", (50.0, 0.0, 66.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0), 7.0, 20.0, 40.0
     )
-    held = np.isin(points[:, 0], along[[0, -1]])
+    clamped = np.isin(points[:, 0], along[[0, -1]])
     thickness = np.full(len(cells), 1.5)
-    part = Part(points, cells, thickness, held, Material(), hit, np.linspace(0, 10, 3))
+    part = Part(points, cells, thickness, clamped, Material(), hit, np.linspace(0, 10, 3))
     return Encoder(size).encode(part).graph
 
 
@@ -171,7 +171,7 @@ def _features(part: Part, surface: Surface, frame: Frame, gap: np.ndarray) -> np
     thickness = surface.to_nodes(part.thickness[:, None])
     away = frame.turned(part.points - _touched(part, gap)) / LENGTH
     reach = np.minimum(gap - gap.min(), FAR)[:, None] / LENGTH
-    return np.concatenate([thickness, part.held[:, None], normals, away, reach], 1)
+    return np.concatenate([thickness, part.clamped[:, None], normals, away, reach], 1)
 
 
 def _condition(part: Part, surface: Surface, frame: Frame, gap: np.ndarray) -> np.ndarray:

@@ -86,7 +86,7 @@ class FileParts(Parts):
         )
         self.files, self.options = files, {"units": units, "thickness": thickness}
         self.setup_of_impact = Setup(
-            direction, impactor, speed, mass, radius, yield_stress, held=held
+            direction, impactor, speed, mass, radius, yield_stress, clamped=held
         )
         self.counts, self.seed = {"val": n_val, "test": n_test}, seed
 

@@ -19,7 +19,7 @@ from scionwood_crash.parts.part import Part
 
 
 class Parts(L.LightningDataModule, ABC):
-    """Parts in three splits, encoded once and held in memory.
+    """Parts in three splits, encoded once and clamped in memory.
 
     Args:
         size: of the backbone, whose coarse grids are laid onto the parts.

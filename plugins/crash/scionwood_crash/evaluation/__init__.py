@@ -1,1 +1,1 @@
-"""Metrics, baselines, probes, figures and reports."""
+"""Error measures, baselines, probes, figures and the report of a prediction."""

@@ -71,13 +71,13 @@ class Pod:
         return self
 
     def predict(self, part: Encoded) -> np.ndarray:
-        """Displacements of the nodes of a part, (N, T, 3) in 100 mm; held ones stay."""
+        """Displacements of the nodes of a part, (N, T, 3) in 100 mm; clamped ones stay."""
         x = self._standard(_numbers(part)[None])
         found = self._gp(x) if self.regression == "gp" else self._knn(x)
         history = (self.mean + (found * self.spread) @ self.modes).reshape(self.shape)
         near, share = part.graph.near.numpy(), part.graph.share.numpy()
         moved = np.einsum("nk,nktd->ntd", share, history[near])
-        moved[part.graph.held.numpy()] = 0
+        moved[part.graph.clamped.numpy()] = 0
         return np.asarray(moved)
 
     def _on_coarse(self, part: Encoded) -> np.ndarray:

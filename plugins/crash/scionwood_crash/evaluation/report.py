@@ -1,78 +1,79 @@
-"""A prediction beside the truth as figures, an animation, and a page that holds them all."""
+"""The report of a prediction: figures, an animation, and one page that holds them all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import track
 
-from scionwood import atomic_path
+from scionwood import Figure as Picture
+from scionwood import Page, Section, Table, atomic_path, render, writing
+from scionwood_crash.evaluation.compare import Errors, summary_rows, time_columns, time_rows
 from scionwood_crash.evaluation.figures import animate, deformed, motions, over_time
-from scionwood_crash.page import Page, Table, render
 from scionwood_crash.parts.mesh import CrashSeries
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-Errors = dict[str, Any]
 REPORT = "report.html"
 CAPTIONS = {
     "deformed": "Deformed shapes at the last state, coloured by the distance between them",
-    "animation": "The deformation over time, coloured by how far a node has moved",
+    "animation": "Deformation over time, coloured by the displacement of the nodes",
     "intrusion": "Maximum intrusion",
     "error": "Mean Euclidean distance of nodes",
-    "energy": "Absorbed energy, an estimate",
+    "energy": "Absorbed energy (estimate)",
 }
 NOTES = (
     "Intrusion is the largest displacement of a node along the impact. MED is the mean Euclidean "
-    "distance between predicted and true positions of nodes.",
-    "Velocities and accelerations of probes are differences of second order between states: "
-    "states that are far apart smooth them.",
+    "distance between the predicted and the simulated positions of the nodes.",
+    "Velocities and accelerations of probes are second-order differences between states. Widely "
+    "spaced states smooth them.",
 )
 ENERGY = (
-    "The energy that the sheet absorbs is an estimate: plastic work of the largest strain through "
-    "the thickness at the flow stress of slow deformation. It is too high where a sheet bends, and "
-    "leaves out the rise of the stress with the rate."
+    "The absorbed energy is an estimate: the plastic work of the largest strain through the "
+    "thickness, at the quasi-static flow stress. It is too high in regions that bend, and it "
+    "neglects the strain-rate effect."
 )
+_NAMES = {"true": "simulated", "predicted": "predicted"}
 
 
 def write_report(
-    predicted: CrashSeries, true: CrashSeries, errors: Errors, folder: Path, *, overwrite: bool
+    predicted: CrashSeries, simulated: CrashSeries, errors: Errors, folder: Path, *, overwrite: bool
 ) -> None:
     """Write the figures, an animation and `report.html` into a folder.
 
     Args:
-        predicted: of the same mesh and times.
-        true: what came about.
-        errors: of `evaluate.compare`.
-        folder: made where it is missing.
-        overwrite: replace files that are there.
+        predicted: the prediction, with the mesh and the times of `simulated`.
+        simulated: the reference.
+        errors: the result of `evaluation.compare.compare`.
+        folder: the target folder; it is created if it is missing.
+        overwrite: replace files that exist.
 
     Raises:
         OutputExistsError: a file exists and `overwrite` is false.
-        WriteError: the folder cannot be written to.
+        WriteError: the folder cannot be written.
     """
-    jobs = _figures(predicted, true, errors)
-    pictures: dict[str, tuple[str, bytes]] = {}
+    jobs = _figures(predicted, simulated, errors)
+    pictures: list[Picture] = []
     console = Console(stderr=True)
-    for name in track([*jobs, "animation"], "drawing", console=console, transient=True):
-        caption = CAPTIONS.get(name, name.replace("probe-", "Motion of node "))
-        if name == "animation":
-            target, media = folder / "deformed.gif", "image/gif"
-            histories = {"true": true.displacement(), "predicted": predicted.displacement()}
-            mesh = true.mesh
-            animate(mesh.points, mesh.cells, histories, target, overwrite=overwrite)
-        else:
-            target, media = folder / f"{name}.png", "image/png"
-            _save(jobs[name](), target, overwrite)
-        pictures[caption] = media, target.read_bytes()
-    with atomic_path(folder / REPORT, overwrite=overwrite) as part:
-        part.write_text(render(_page(predicted, true, errors, pictures)), encoding="utf-8")
+    with writing(folder):
+        for name in track([*jobs, "animation"], "drawing", console=console, transient=True):
+            caption = CAPTIONS.get(name, name.replace("probe-", "Motion of node "))
+            if name == "animation":
+                target, media = folder / "deformed.gif", "image/gif"
+                series = {"simulated": simulated, "predicted": predicted}
+                histories = {label: each.displacement() for label, each in series.items()}
+                mesh = simulated.mesh
+                animate(mesh.points, mesh.cells, histories, target, overwrite=overwrite)
+            else:
+                target, media = folder / f"{name}.png", "image/png"
+                _save(jobs[name](), target, overwrite)
+            pictures.append(Picture(caption, target.read_bytes(), media))
+        with atomic_path(folder / REPORT, overwrite=overwrite) as part:
+            page = _page(simulated, errors, pictures)
+            part.write_text(render(page), encoding="utf-8")
 
 
 def _save(figure: Figure, target: Path, overwrite: bool) -> None:
@@ -83,21 +84,22 @@ def _save(figure: Figure, target: Path, overwrite: bool) -> None:
 
 
 def _figures(
-    predicted: CrashSeries, true: CrashSeries, errors: Errors
+    predicted: CrashSeries, simulated: CrashSeries, errors: Errors
 ) -> dict[str, Callable[[], Figure]]:
-    """What to draw, by name."""
-    mesh, times = true.mesh, np.asarray(errors["times"])
+    """Return functions that draw the figures, by name."""
+    mesh, times = simulated.mesh, np.asarray(errors["times"])
     length, time = mesh.units.length, mesh.units.time
     by_time = {name: np.asarray(values) for name, values in errors["by_time"].items()}
-    last = [each.read(len(times) - 1).displacement for each in (true, predicted)]
+    last = [each.read(len(times) - 1).displacement for each in (simulated, predicted)]
 
     def lines(kind: str, label: str) -> Callable[[], Figure]:
-        values = {name: by_time[f"{kind}_{name}"] for name in ("true", "predicted")}
+        values = {shown: by_time[f"{kind}_{name}"] for name, shown in _NAMES.items()}
         return lambda: over_time(times, values, label=label, unit=time)
 
     def motion(number: str) -> Callable[[], Figure]:
-        found = {name: _along(each, errors) for name, each in errors["probes"][number].items()}
-        return lambda: motions(times, found, length=length, time=time)
+        probes = errors["probes"][number]
+        shown = {_NAMES[name]: _along(each, errors) for name, each in probes.items()}
+        return lambda: motions(times, shown, length=length, time=time)
 
     title = f"at {times[-1]:.4g} {time}"
     jobs: dict[str, Callable[[], Figure]] = {
@@ -113,57 +115,27 @@ def _figures(
 
 
 def _along(motion: Mapping[str, list[list[float]]], errors: Errors) -> dict[str, np.ndarray]:
-    """Components of a probe's motion along the impact."""
+    """Return the components of a probe's motion along the impact."""
     direction = np.asarray(errors["direction"])
     return {name: np.asarray(values) @ direction for name, values in motion.items()}
 
 
-def _page(
-    predicted: CrashSeries,
-    true: CrashSeries,
-    errors: Errors,
-    pictures: Mapping[str, tuple[str, bytes]],
-) -> Page:
-    mesh = true.mesh
-    length, time = mesh.units.length, mesh.units.time
-    names = ["time", *errors["by_time"]]
-    columns = [errors["times"], *errors["by_time"].values()]
-    rows = [[f"{value:.4g}" for value in row] for row in zip(*columns, strict=True)]
-    units = f"Times in {time}, lengths in {length}, energies in J."
-    tables = {
-        "Summary": Table(("", "true", "predicted", "error"), _summary(true, errors)),
-        "By time": Table([name.replace("_", " ") for name in names], rows, units),
-    }
+def _page(simulated: CrashSeries, errors: Errors, pictures: Sequence[Picture]) -> Page:
+    mesh = simulated.mesh
+    units = f"Times in {mesh.units.time}, lengths in {mesh.units.length}, energies in J."
+    head = ("", "simulated", "predicted", "error")
+    summary = Section("Summary", [Table(head, summary_rows(simulated, errors))])
+    by_time = Section("By time", [Table(time_columns(errors), time_rows(errors), units)])
     notes = NOTES if "energy_true" not in errors["by_time"] else (*NOTES, ENERGY)
-    of_mesh = (
-        f"{len(mesh.points)} nodes, {len(mesh.cells)} shells, {len(true)} states; units "
+    about = (
+        f"{len(mesh.points)} nodes, {len(mesh.cells)} shells, {len(simulated)} states; units "
         f"{mesh.units}; impact along ({', '.join(f'{x:.3g}' for x in errors['direction'])})."
     )
     familiar, text = errors["familiar"], str(errors["familiarity"])
-    name = true.path.name if true.path else "part"
+    name = simulated.path.name if simulated.path else "part"
     return Page(
         f"Crash prediction: {name}",
-        "" if familiar else text,
-        tables,
-        pictures,
-        (of_mesh, *((text,) if familiar else ()), *notes),
+        [summary, *pictures, by_time],
+        warning="" if familiar else text,
+        notes=(about, *((text,) if familiar else ()), *notes),
     )
-
-
-def _summary(true: CrashSeries, errors: Errors) -> list[tuple[str, ...]]:
-    length = true.mesh.units.length
-    depths = [f"{errors[f'intrusion_{name}']:.4g}" for name in ("true", "predicted")]
-    nodes = [_place(true, number) for number in errors["intrusion_node"]]
-    return [
-        (f"maximum intrusion, {length}", *depths, f"{errors['intrusion_error']:.2f} %"),
-        ("where it is", *nodes, ""),
-        (f"MED, {length}", "", "", f"{errors['med']:.4g}"),
-        ("MED over the true maximum intrusion", "", "", f"{errors['med_share']:.2f} %"),
-        ("relative L2 of positions", "", "", f"{errors['rel_l2']:.3g}"),
-    ]
-
-
-def _place(series: CrashSeries, number: int) -> str:
-    """A node with where it was at first."""
-    at = series.mesh.points[int(np.flatnonzero(series.mesh.node_ids == number)[0])]
-    return f"node {number} at ({', '.join(f'{x:.4g}' for x in at)})"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 NODE_FEATURES = 9
-"""Thickness, held, the normal (3), the vector from the point of impact (3), the gap."""
+"""Thickness, clamped, the normal (3), the vector from the point of impact (3), the gap."""
 
 CONDITIONS = 27
 """Numbers of a whole part; see `scionwood_crash.data.encode` and, for the last 8, `.strength`."""
@@ -51,7 +51,7 @@ class CrashGraph(NamedTuple):
     cells: Tensor
 
     @property
-    def held(self) -> Tensor:
+    def clamped(self) -> Tensor:
         """(N,) bool: the nodes that cannot move."""
         return self.features[:, 1] > 0.5
 

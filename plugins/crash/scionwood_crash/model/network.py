@@ -80,8 +80,8 @@ class Network(nn.Module, ABC):
         The arguments are the fields of a `CrashGraph`.
 
         Returns:
-            Displacements (N, frames, 3) in 100 mm, in the axes of each part, exactly zero at nodes
-            that are held; with the plastic strain (C, frames) behind it where that was asked for.
+            Displacements (N, frames, 3) in 100 mm, in the axes of each part, exactly zero at clamped
+            nodes. With `plastic`, a pair: these and the plastic strain (C, frames).
 
         Raises:
             RecipeError: the coarse nodes are those of another size.
@@ -92,7 +92,7 @@ class Network(nn.Module, ABC):
         moved = self.decode["displacement"](x)
         if self.contact:
             moved = self.decode["contact"](moved, x, graph)
-        moved = torch.where(graph.held[:, None, None], 0.0, moved)
+        moved = torch.where(graph.clamped[:, None, None], 0.0, moved)
         if not self.plastic:
             return moved
         return moved, self.decode["plastic"](x, cells)

@@ -1,1 +1,1 @@
-"""A thin-walled part: its mesh, time series, units and strength."""
+"""Thin-walled parts: shell meshes, time series, units, and the features of their strength."""

@@ -1,4 +1,4 @@
-"""The common form of a crash simulation: a shell mesh, and its states one after the other."""
+"""The common form of crash simulations: a shell mesh, and its states over time."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class ShellMesh:
     Attributes:
         points: (node, 3) float, initial coordinates X0, in `units.length`.
         cells: (element, 4) int64, indices of `points`; a triangle repeats its last node.
-        node_ids: (node,) int64, the numbers that the analyst gave.
-        element_ids: (element,) int64.
+        node_ids: (node,) int64, node numbers of the model.
+        element_ids: (element,) int64, element numbers of the model.
         part_ids: (element,) int64, the part of each element.
         thickness: (element,) float64, initial, in `units.length`.
-        units: of every number here and in the states.
+        units: units of every number here and in the states.
         rigid_parts: parts of rigid material, whose elements have no strain or stress.
-        edges: (edge, 2) int64 where a file holds the graph alone, without cells; else None.
+        edges: (edge, 2) int64, if a file holds only the graph without cells; otherwise `None`.
     """
 
     points: np.ndarray
@@ -53,16 +53,16 @@ class ShellMesh:
         units: Units = UNKNOWN,
         rigid_parts: frozenset[int] = frozenset(),
     ) -> ShellMesh:
-        """A mesh whose nodes and elements count from 1 and are of part 1 where nothing is said.
+        """Build a mesh; numbers and parts that are not given get defaults.
 
         Args:
             points: (node, 3).
-            cells: (element, 4), or (element, 3) of triangles.
-            thickness: of every element, or one for all.
-            part_ids: (element,).
-            node_ids: (node,).
-            element_ids: (element,).
-            units: of every number.
+            cells: (element, 4), or (element, 3) for triangles.
+            thickness: one value, or one for each element.
+            part_ids: (element,); `None` means part 1.
+            node_ids: (node,); `None` counts from 1.
+            element_ids: (element,); `None` counts from 1.
+            units: units of every number.
             rigid_parts: parts of rigid material.
         """
         cells = np.asarray(cells, np.int64)
@@ -87,11 +87,11 @@ class ShellMesh:
 
     @property
     def rigid(self) -> np.ndarray:
-        """(element,) bool: which cells are of a rigid part."""
+        """(element,) bool: which cells belong to a rigid part."""
         return np.isin(self.part_ids, sorted(self.rigid_parts))
 
     def sides(self) -> np.ndarray:
-        """(side, 2) int64: every side of a cell once, the lower node first, sorted."""
+        """Return every side of a cell once, (side, 2) int64, lower node first, sorted."""
         if self.edges is not None:
             return self.edges
         pairs = np.stack([self.cells, np.roll(self.cells, -1, 1)], -1).reshape(-1, 2)
@@ -99,7 +99,7 @@ class ShellMesh:
         return np.unique(pairs, axis=0)
 
     def node_mean(self, values: np.ndarray) -> np.ndarray:
-        """(node,) float64: the mean over a node's cells of (element,) values; 0 without cells."""
+        """Return the mean of (element,) values over each node's cells, (node,); 0 without cells."""
         real = np.ones_like(self.cells, bool)
         real[:, 3] = ~self.triangles
         weights = np.broadcast_to(np.asarray(values, np.float64)[:, None], self.cells.shape)[real]
@@ -111,11 +111,11 @@ class ShellMesh:
 @final
 @dataclass(frozen=True)
 class Frame:
-    """One state.
+    """One state of a simulation.
 
     Attributes:
         displacement: (node, 3) float, position minus initial position, in `units.length`.
-        alive: (element,) bool; a deleted element is False.
+        alive: (element,) bool; False for a deleted element.
         cell_fields: (element,) or (element, component) float, such as `plastic_strain`.
         point_fields: (node,) or (node, component) float, such as `velocity`.
     """
@@ -129,13 +129,13 @@ class Frame:
 @final
 @dataclass(frozen=True)
 class CrashSeries:
-    """A mesh and its states, which are read when they are asked for, one at a time.
+    """A mesh and its states, which are read on demand, one at a time.
 
     Attributes:
         mesh: before the impact.
         times: (state,) float64, increasing, in `mesh.units.time`.
-        read: the state of an index.
-        path: where it came from.
+        read: returns the state of an index.
+        path: file of origin.
         features: numbers of the whole run, such as the impact velocity.
     """
 
@@ -157,7 +157,7 @@ class CrashSeries:
         alive: np.ndarray | None = None,
         features: Mapping[str, float] | None = None,
     ) -> CrashSeries:
-        """A series that is in memory.
+        """Return a series that is held in memory.
 
         Args:
             mesh: before the impact.
@@ -165,11 +165,11 @@ class CrashSeries:
             displacement: (state, node, 3).
             cell_fields: (state, element) or (state, element, component) by name.
             point_fields: (state, node) or (state, node, component) by name.
-            alive: (state, element) bool; all where null.
+            alive: (state, element) bool; `None` means that all elements are alive.
             features: numbers of the whole run.
 
         Raises:
-            ReadError: an array does not have the sizes of the mesh and the times.
+            ReadError: an array does not match the mesh and the times.
         """
         times = np.asarray(times, np.float64)
         on_cells, on_points = dict(cell_fields or {}), dict(point_fields or {})
@@ -192,35 +192,35 @@ class CrashSeries:
         return cls(mesh, times, read, features=dict(features or {}))
 
     def __len__(self) -> int:
-        """The number of states."""
+        """Return the number of states."""
         return len(self.times)
 
     def __iter__(self) -> Iterator[Frame]:
-        """The states in the order of time, read as they are asked for."""
+        """Iterate over the states in the order of time, and read each on demand."""
         return (self.read(index) for index in range(len(self)))
 
     def displacement(self) -> np.ndarray:
-        """(state, node, 3): all of it in memory."""
+        """Return all displacements, (state, node, 3)."""
         return np.stack([frame.displacement for frame in self])
 
     def alive(self) -> np.ndarray:
-        """(state, element) bool: all of it in memory."""
+        """Return which elements are alive, (state, element) bool."""
         return np.stack([frame.alive for frame in self])
 
     def cell_field(self, name: str) -> np.ndarray:
-        """(state, element) or (state, element, component): all of it in memory.
+        """Return a cell field, (state, element) or (state, element, component).
 
         Raises:
-            ReadError: there is no such field.
+            ReadError: the field does not exist.
         """
         known = sorted(self.read(0).cell_fields)
         if name not in known:
-            rule = f"a field on cells is one of {', '.join(known) or 'none'}"
+            rule = f"the cell fields are {', '.join(known) or 'none'}"
             raise ReadError(f"{self.path or 'series'}, field {name!r}", rule, "Name one of them")
         return np.stack([frame.cell_fields[name] for frame in self])
 
 
 def _check_shape(name: str, values: np.ndarray, shape: tuple[int, ...]) -> None:
     if np.shape(values) != shape:
-        rule = f"its sizes are {shape}, of states, nodes or elements"
+        rule = f"it must be {shape} to match the states and the mesh"
         raise ReadError(f"{name} {np.shape(values)}", rule, "Give one value for each of them")

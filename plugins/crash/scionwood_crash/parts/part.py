@@ -1,4 +1,4 @@
-"""A part, what hits it, and what happened to it: the form that the networks are trained on.
+"""A part, its impactor and its history: the form that the networks are trained on.
 
 Units: mm, ms, kg; hence kN, GPa, J, m/s.
 """
@@ -20,26 +20,26 @@ class Part:
     """A shell part under an impact.
 
     Attributes:
-        points: (node, 3), mm.
-        cells: (cell, 4) node numbers; a triangle repeats its last node.
+        points: (node, 3), initial positions, mm.
+        cells: (cell, 4), node numbers; a triangle repeats its last node.
         thickness: (cell,), mm.
-        held: (node,) bool: nodes that cannot move.
-        material: of the sheet.
-        impactor: what hits it.
+        clamped: (node,) bool, nodes that cannot move.
+        material: material of the sheet.
+        impactor: the rigid body that hits the part.
         times: (frame,), ms, from 0.
-        displacement: (frame, node, 3), mm; None where nothing is known yet.
-        plastic_strain: (frame, cell); None where it is not known.
-        family: what kind of part it is.
-        name: of the simulation.
+        displacement: (frame, node, 3), mm; `None` if it is not known.
+        plastic_strain: (frame, cell); `None` if it is not known.
+        family: kind of part.
+        name: name of the simulation.
 
     Raises:
-        ReadError: sizes that do not fit each other, a value that is not finite, or no node is held.
+        ReadError: the shapes do not match, or a value is not finite.
     """
 
     points: np.ndarray
     cells: np.ndarray
     thickness: np.ndarray
-    held: np.ndarray
+    clamped: np.ndarray
     material: Material
     impactor: Impactor
     times: np.ndarray
@@ -50,41 +50,43 @@ class Part:
 
     def __post_init__(self) -> None:
         n, c, t = len(self.points), len(self.cells), len(self.times)
-        wanted = {
+        shapes = {
             "points": (n, 3),
             "cells": (c, 4),
             "thickness": (c,),
-            "held": (n,),
+            "clamped": (n,),
             "displacement": (t, n, 3),
             "plastic_strain": (t, c),
         }
-        for name, shape in wanted.items():
+        for name, shape in shapes.items():
             value = getattr(self, name)
             if value is None:
                 continue
             if np.shape(value) != shape:
-                rule = f"{shape} fits {n} nodes, {c} cells and {t} frames"
+                rule = f"it must be {shape} for {n} nodes, {c} cells and {t} frames"
                 raise ReadError(f"{self.name or 'part'}: {name} {np.shape(value)}", rule)
             if not np.isfinite(value).all():
                 remedy = "Run the simulation again, or leave it out"
-                raise ReadError(f"{self.name or 'part'}: {name}", "NaN or infinity in it", remedy)
+                raise ReadError(
+                    f"{self.name or 'part'}: {name}", "it holds NaN or infinity", remedy
+                )
 
     @property
     def duration(self) -> float:
-        """Of the history, ms."""
+        """The duration of the history, ms."""
         return float(self.times[-1] - self.times[0])
 
 
 def gaps(part: Part) -> np.ndarray:
-    """(node,): how far the impactor moves until it reaches each node, mm.
+    """Return how far the impactor moves until it reaches each node, (node,), mm.
 
-    A node that a cylinder would pass is as far as the cylinder's axis.
+    For a node beside the path of a cylinder, the distance to the plane of the cylinder's axis.
     """
-    hit = part.impactor
-    away = part.points - np.asarray(hit.point)
-    direction = unit(np.asarray(hit.direction, np.float64))
-    axis = unit(np.asarray(hit.axis, np.float64))
-    if hit.kind == "plane":
+    impactor = part.impactor
+    away = part.points - np.asarray(impactor.point)
+    direction = unit(np.asarray(impactor.direction, np.float64))
+    axis = unit(np.asarray(impactor.axis, np.float64))
+    if impactor.kind == "plane":
         slope = float(direction @ axis)
         return np.asarray(away @ axis / slope if slope else away @ direction)
     flat = direction - (direction @ axis) * axis
@@ -92,9 +94,9 @@ def gaps(part: Part) -> np.ndarray:
     speed = float(np.linalg.norm(flat))
     ahead = across @ flat / speed
     beside = np.linalg.norm(across - np.outer(ahead, flat / speed), axis=1)
-    return np.asarray((ahead - np.sqrt(np.maximum(hit.radius**2 - beside**2, 0))) / speed)
+    return np.asarray((ahead - np.sqrt(np.maximum(impactor.radius**2 - beside**2, 0))) / speed)
 
 
 def unit(vector: np.ndarray) -> np.ndarray:
-    """The vector over its length."""
+    """Return the vector divided by its length."""
     return np.asarray(vector / np.linalg.norm(vector))

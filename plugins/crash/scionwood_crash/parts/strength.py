@@ -1,8 +1,8 @@
-"""How strong a part is against its impact, from elementary plasticity: numbers for the networks.
+"""Features of a part's strength against its impact, from elementary plasticity.
 
-A beam with the plastic moment M, held a and b away from where it is hit, collapses under the force
-`M (1 / a + 1 / b)`; the impactor's energy over that force is how far it goes. What is left to learn
-needs fewer simulations.
+A beam with the plastic moment M, clamped at the distances a and b from the impact, collapses under
+the force `M (1 / a + 1 / b)`. The impactor's energy divided by this force estimates its travel.
+With these features the networks need fewer simulations.
 """
 
 from __future__ import annotations
@@ -15,36 +15,37 @@ from scionwood_crash.morph import Frame, Surface
 from scionwood_crash.parts.part import Part, unit
 
 NUMBERS = 8
-"""How many numbers there are."""
+"""Number of features."""
 NEAR = 0.08
-"""The section is a mean around the impact with this standard deviation, of the part's length."""
+"""The section is a weighted mean around the impact; standard deviation over the part's length."""
 STRAIN = 0.05
-"""Plastic strain at which the flow stress is taken."""
+"""Plastic strain at which the flow stress is evaluated."""
 HEAVIEST = 1e4
-"""kg; a heavier impactor counts as this one."""
+"""kg; the mass of a heavier impactor is clipped to this value."""
 LEAST = 5.0
-"""mm; nearer to the impact no node counts as held."""
+"""mm; smallest distance between the impact and a clamped node."""
 
 
 def strength(part: Part, surface: Surface, frame: Frame, touched: np.ndarray) -> list[float]:
-    """Logarithms, about 0 and of about unit size for the parts of the suite.
+    """Return eight logarithms, about 0 and of about unit size for the parts of the suite.
 
-    Of the section around the impact its area, and its plastic moment over the flow stress; the
-    shorter and the longer way to held nodes; the flow stress; the impactor's energy over the
-    collapse force of the beam, and over that of the wall alone; its mass over that of the part.
+    They are, in order: the area of the section at the impact; its plastic modulus; the shorter and
+    the longer distance to clamped nodes; the flow stress; the impactor's energy over the collapse
+    force of the beam; the same over that of the walls alone; and the impactor's mass over the
+    mass of the part.
 
     Args:
         part: in mm, ms, kg.
-        surface: of its mesh.
-        frame: its axes.
+        surface: surface of its mesh.
+        frame: axes of the part.
         touched: (3,), the point of impact in these axes, mm.
     """
-    sheet, hit = part.material, part.impactor
-    mass = min(hit.mass, HEAVIEST)
-    energy = max(mass * hit.speed**2 / 2, 1e-3)
+    sheet, impactor = part.material, part.impactor
+    mass = min(impactor.mass, HEAVIEST)
+    energy = max(mass * impactor.speed**2 / 2, 1e-3)
     flow = sheet.yield_stress + sheet.hardening * STRAIN**sheet.exponent
     area, bend, wall = _section(part, surface, frame, float(touched[0]))
-    short, far = _ways(part, frame, float(touched[0]))
+    short, far = _distances(part, frame, float(touched[0]))
     weight = sheet.density * float(surface.areas @ part.thickness)
     return [
         math.log(area / 400),
@@ -59,7 +60,7 @@ def strength(part: Part, surface: Surface, frame: Frame, touched: np.ndarray) ->
 
 
 def _section(part: Part, surface: Surface, frame: Frame, at: float) -> tuple[float, float, float]:
-    """Area, mm2, plastic modulus along the impact, mm3, and what of it is the walls' own."""
+    """Return area, mm2, plastic modulus along the impact, mm3, and the walls' share of it."""
     x = frame.inward(part.points)
     middle = x[part.cells].mean(1)
     low, high = float(x[:, 0].min()), float(x[:, 0].max())
@@ -74,10 +75,13 @@ def _section(part: Part, surface: Surface, frame: Frame, at: float) -> tuple[flo
     return float(metal.sum()), moment + own, own
 
 
-def _ways(part: Part, frame: Frame, at: float) -> tuple[float, float]:
-    """The shorter and the longer way along the part to held nodes, mm; its length if none are."""
+def _distances(part: Part, frame: Frame, at: float) -> tuple[float, float]:
+    """Return the shorter and the longer distance along the part to clamped nodes, mm.
+
+    On a side without clamped nodes it is the length of the part.
+    """
     x = frame.inward(part.points)[:, 0]
-    away = x[part.held] - at
+    away = x[part.clamped] - at
     length = max(float(np.ptp(x)), LEAST)
     sides = [side[side > 0] for side in (away, -away)]
     low, high = sorted(max(float(side.min()), LEAST) if len(side) else length for side in sides)

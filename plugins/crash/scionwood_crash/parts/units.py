@@ -23,7 +23,7 @@ _SAME = {"ton": "t", "tonne": "t", "tonnes": "t", "µs": "us", "sec": "s", "inch
 @final
 @dataclass(frozen=True)
 class Units:
-    """A consistent set; `unknown` where neither the file nor the user states it.
+    """A consistent set of units; `unknown` if neither the file nor the user states it.
 
     Attributes:
         length: such as `mm`.
@@ -37,17 +37,17 @@ class Units:
 
     @classmethod
     def parse(cls, text: str) -> Units:
-        """Units from text such as `mm, ms, kg`, in any order.
+        """Read units from text such as `mm, ms, kg`, in any order.
 
         Raises:
-            ReadError: it does not name one length, one time and one mass.
+            ReadError: the text does not name one length, one time and one mass.
         """
         words = [word for word in re.split(r"[\s,;/]+", text.strip().lower()) if word]
-        if set(words) == {"unknown"}:  # as written of a model whose units nobody stated
+        if set(words) == {"unknown"}:  # the text that is written for a model without units
             return cls()
-        found = [_SAME.get(word, word) for word in words]
-        kinds = [[word for word in found if word in kind] for kind in (LENGTHS, TIMES, MASSES)]
-        if len(found) != 3 or any(len(kind) != 1 for kind in kinds):
+        names = [_SAME.get(word, word) for word in words]
+        kinds = [[name for name in names if name in kind] for kind in (LENGTHS, TIMES, MASSES)]
+        if len(names) != 3 or any(len(kind) != 1 for kind in kinds):
             known = ", ".join([*LENGTHS, *TIMES, *MASSES])
             rule = f"units are one length, one time and one mass of: {known}"
             raise ReadError(f"units {text!r}", rule, "Such as 'mm, ms, kg'")
@@ -55,7 +55,7 @@ class Units:
 
     @property
     def known(self) -> bool:
-        """Whether they are stated."""
+        """Whether the units are stated."""
         return self.length in LENGTHS
 
     def __str__(self) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from scionwood import Reader, ReadError, Record, ScionwoodError, WriteError
+from scionwood import Reader, ReadError, Record, WriteError, reading, writing
 from scionwood_crash.parts.mesh import CrashSeries, Frame, ShellMesh
 from scionwood_crash.parts.units import Units
 from scionwood_crash.readers.checks import fault
@@ -159,40 +158,6 @@ class CrashReader(Reader):
             raise ReadError(str(self.path), rule, remedy)
         filled = np.where(missing, self._default or 0.0, found)
         return replace(mesh, thickness=filled.astype(np.float64))
-
-
-@contextmanager
-def reading(path: Path, kind: str) -> Iterator[None]:
-    """Turn what a library says of a damaged file into a ReadError."""
-    try:
-        yield
-    except (ScionwoodError, IndexError) as error:
-        if isinstance(error, ScionwoodError):
-            raise
-        raise _unreadable(path, kind, error) from error
-    except FileNotFoundError as error:
-        raise ReadError(str(path), "no such file is there", "Check the path") from error
-    except ImportError:
-        raise
-    except (Exception, SystemExit) as error:  # damage raises anything; meshio even exits
-        raise _unreadable(path, kind, error) from error
-
-
-@contextmanager
-def writing(target: Path) -> Iterator[None]:
-    """Turn what the disk says into a WriteError."""
-    try:
-        yield
-    except ScionwoodError:
-        raise
-    except OSError as error:
-        raise WriteError(str(target), f"it cannot be written ({error})", "Free space") from error
-
-
-def _unreadable(path: Path, kind: str, error: BaseException) -> ReadError:
-    reason = (str(error).splitlines() or [""])[0] or type(error).__name__
-    rule = f"it is no readable {kind} file ({reason[:200]})"
-    return ReadError(str(path), rule, "Copy it again, or name the right format")
 
 
 def _checked_default(path: Path, thickness: float | None) -> float | None:

@@ -13,7 +13,7 @@ from scionwood import ReadError
 from scionwood_crash.parts.mesh import Frame, ShellMesh
 from scionwood_crash.readers.base import CrashReader
 from scionwood_crash.readers.dyna_control import Control, check_mark, family
-from scionwood_crash.readers.folders import new_family
+from scionwood_crash.readers.dyna_write import new_family, write_d3plot
 from scionwood_crash.readers.lasso import RIGID, buffer, lasso_d3plot
 from scionwood_crash.readers.sample import sample_series
 
@@ -62,8 +62,6 @@ class DynaReader(CrashReader):
     @classmethod
     def write_sample(cls, path: Path) -> None:
         """A small mesh of three parts, one rigid, with triangles and deleted shells, seeded."""
-        from scionwood_crash.readers.dyna_write import write_d3plot
-
         write_d3plot(sample_series(), path, overwrite=True, states_per_file=0)
 
     def _open(self) -> tuple[ShellMesh, np.ndarray]:

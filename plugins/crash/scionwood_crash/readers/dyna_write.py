@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import re
 import struct
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scionwood import check_target, writing
 from scionwood_crash.parts.mesh import CrashSeries, Frame, ShellMesh
-from scionwood_crash.readers.base import writing
-from scionwood_crash.readers.folders import new_family
 from scionwood_crash.readers.lasso import RIGID, lasso_d3plot
 
 if TYPE_CHECKING:
@@ -67,6 +70,35 @@ def write_d3plot(
                 _close(place / _name(target, number - 1), number > 1)
             _append(file, state)
         _close(file, True)
+
+
+@contextmanager
+def new_family(target: Path, overwrite: bool) -> Iterator[Path]:
+    """Yield a folder for files `new-<name>`, which get their names together, `target` the last.
+
+    Files of an older family, `<target>01` and on, make way.
+
+    Raises:
+        OutputExistsError: one of them or `target` exists and `overwrite` is false.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    pattern = re.compile(re.escape(target.name) + r"\d+")
+    old = [item for item in target.parent.iterdir() if pattern.fullmatch(item.name)]
+    for item in (target, *old):
+        check_target(item, overwrite)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as place:
+        yield Path(place)
+        for item in old:
+            item.unlink()
+        # The shortest name is the first file's: without it there is no family.
+        for item in sorted(Path(place).glob("new-*"), reverse=True):
+            _sync(item)
+            os.replace(item, target.with_name(item.name.removeprefix("new-")))
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _name(target: Path, number: int) -> str:

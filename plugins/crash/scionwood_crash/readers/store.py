@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import warnings
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +13,9 @@ import numpy as np
 import zarr
 from zarr.storage import LocalStore, ZipStore
 
-from scionwood import ReadError, atomic_path
+from scionwood import ReadError, atomic_folder_or_zip, check_zip, writing
 from scionwood_crash.parts.mesh import CrashSeries, Frame, ShellMesh
-from scionwood_crash.readers.base import CrashReader, writing
-from scionwood_crash.readers.folders import atomic_folder
+from scionwood_crash.readers.base import CrashReader
 from scionwood_crash.readers.sample import sample_series
 
 OWN = "mesh_connectivity_"
@@ -169,10 +166,12 @@ class ZarrReader(CrashReader):
             raise ReadError(str(self.path), rule, "Start workers with spawn or forkserver")
         if not self.path.exists():
             raise FileNotFoundError(self.path)
-        folder = self.path.is_dir()
-        store: Any = (
-            LocalStore(self.path, read_only=True) if folder else ZipStore(self.path, mode="r")
-        )
+        store: LocalStore | ZipStore
+        if self.path.is_dir():
+            store = LocalStore(self.path, read_only=True)
+        else:
+            check_zip(self.path, self.format, allow_repeats=True)
+            store = ZipStore(self.path, mode="r")
         try:
             yield zarr.open_group(store, mode="r")
         finally:
@@ -219,18 +218,8 @@ def _write(
     extra: dict[str, np.ndarray],
     positions: bool,
 ) -> None:
-    with writing(target):
-        if target.suffix != ".zip":
-            with atomic_folder(target, overwrite=overwrite) as folder:
-                _fill(zarr.open_group(folder, mode="w", zarr_format=2), series, extra, positions)
-            return
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with (
-            atomic_path(target, overwrite=overwrite) as part,
-            tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as place,
-        ):
-            _fill(zarr.open_group(place, mode="w", zarr_format=2), series, extra, positions)
-            _pack(Path(place), part)
+    with writing(target), atomic_folder_or_zip(target, overwrite=overwrite) as folder:
+        _fill(zarr.open_group(folder, mode="w", zarr_format=2), series, extra, positions)
 
 
 def _fill(group: Any, series: CrashSeries, extra: dict[str, np.ndarray], positions: bool) -> None:
@@ -273,11 +262,3 @@ def _fill(group: Any, series: CrashSeries, extra: dict[str, np.ndarray], positio
                     name, shape=shape, chunks=(1, *state.shape), dtype=state.dtype, fill_value=fill
                 )
             group[name][index] = state
-
-
-def _pack(folder: Path, target: Path) -> None:
-    with zipfile.ZipFile(target, "w") as file:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():  # dated 1980: equal content, equal bytes
-                info = zipfile.ZipInfo(path.relative_to(folder).as_posix())
-                file.writestr(info, path.read_bytes())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +9,8 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
-from scionwood import atomic_path
+from scionwood import atomic_folder, atomic_path, check_target, writing
 from scionwood_crash.parts.mesh import CrashSeries, Frame, ShellMesh
-from scionwood_crash.readers.base import writing
-from scionwood_crash.readers.folders import atomic_folder, check_target
 from scionwood_crash.readers.vtk_encode import write_grid
 
 STATIC = ("part_id", "element_id", "thickness", "alive")
@@ -116,8 +113,6 @@ def write_vtp(series: CrashSeries, target: Path, *, overwrite: bool = False) -> 
     fields = [*_about(mesh), ("times", np.asarray(series.times, np.float64))]
     with writing(target), atomic_path(target, overwrite=overwrite) as part, part.open("wb") as file:
         write_grid(file, mesh.points, mesh.cells, on_points(), on_cells(), fields, poly=True)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def time_labels(times: np.ndarray) -> list[str]:
@@ -158,8 +153,6 @@ def _write_vtu(mesh: ShellMesh, time: float, frame: Frame, target: Path) -> None
     moved = mesh.points + frame.displacement
     with target.open("wb") as file:
         write_grid(file, moved, mesh.cells, on_points.items(), on_cells.items(), fields)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _fixed(mesh: ShellMesh) -> Iterator[tuple[str, np.ndarray]]:

@@ -93,7 +93,7 @@ class Explicit:
         self.options = options or Options()
         n, e = len(shell.nodes), len(shell.quads)
         self.x, self.v, self.w = shell.nodes.copy(), shell.velocity.copy(), shell.spin.copy()
-        self.w[shell.held] = 0.0
+        self.w[shell.clamped] = 0.0
         self._allocate(n, e)
         self.time, self.travel, self.reaction = 0.0, 0.0, 0.0
         self.speed = impactor.speed if impactor else 0.0
@@ -110,7 +110,7 @@ class Explicit:
         self._first = self.dt = self._stable_step()
         self._stiffness = PENALTY * self.mass / self.dt**2
         self._measure(0.0)
-        bodies = (self.mass, self.inertia, shell.held, self.v, self.w)
+        bodies = (self.mass, self.inertia, shell.clamped, self.v, self.w)
         self.energy.kinetic, _ = motion.accelerate(self.dt, self.f, self.m, *bodies)
         self._steps = 0
 
@@ -146,7 +146,7 @@ class Explicit:
         self._deform()
         stored = self._touch_impactor() + self._touch_itself()
         self.energy.contact = stored
-        bodies = (self.mass, self.inertia, self.shell.held, self.v, self.w)
+        bodies = (self.mass, self.inertia, self.shell.clamped, self.v, self.w)
         kinetic, work = motion.accelerate(self.dt, self.f, self.m, *bodies)
         self.energy.kinetic, self.energy.external = kinetic, self.energy.external + work
         self.time += self.dt

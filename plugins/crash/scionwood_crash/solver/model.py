@@ -79,7 +79,7 @@ class Shell:
         thickness: (E) mm.
         materials: of the parts.
         part: (E) which material; all the first where None.
-        held: (N) nodes that keep their first velocity and do not turn; none where None.
+        clamped: (N) nodes that keep their first velocity and do not turn; none where None.
         velocity: (N, 3) mm/ms at the start; zero where None.
         spin: (N, 3) 1/ms at the start; zero where None.
 
@@ -93,7 +93,7 @@ class Shell:
     thickness: np.ndarray
     materials: tuple[Material, ...] = (Material(),)
     part: np.ndarray = None  # type: ignore[assignment]
-    held: np.ndarray = None  # type: ignore[assignment]
+    clamped: np.ndarray = None  # type: ignore[assignment]
     velocity: np.ndarray = None  # type: ignore[assignment]
     spin: np.ndarray = None  # type: ignore[assignment]
     table: np.ndarray = field(init=False)  # materials (P, 8), in the order of `COLUMNS`
@@ -105,7 +105,7 @@ class Shell:
             "quads": ((e, 4), np.int64),
             "thickness": ((e,), np.float64),
             "part": ((e,), np.int64),
-            "held": ((n,), np.bool_),
+            "clamped": ((n,), np.bool_),
             "velocity": ((n, 3), np.float64),
             "spin": ((n, 3), np.float64),
         }

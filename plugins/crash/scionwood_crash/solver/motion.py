@@ -39,18 +39,18 @@ def lump(
 
 @compiled
 def accelerate(
-    dt: float, f: Array, m: Array, mass: Array, inertia: Array, held: Array, v: Array, w: Array
+    dt: float, f: Array, m: Array, mass: Array, inertia: Array, clamped: Array, v: Array, w: Array
 ) -> tuple[float, float]:
-    """Move velocities over a step; returns kinetic energy and the work that held nodes got, J.
+    """Move velocities over a step; returns kinetic energy and the work that clamped nodes got, J.
 
     The energy is that of the mean of the velocities before and after, hence at the time of the
     forces. Args: step `dt` ms; `f` (N, 3) kN, `m` (N, 3) kN mm; `mass` (N) kg, `inertia` (N)
-    kg mm2; `held` (N); `v` (N, 3) mm/ms and `w` (N, 3) 1/ms, which change.
+    kg mm2; `clamped` (N); `v` (N, 3) mm/ms and `w` (N, 3) 1/ms, which change.
     """
     kinetic, work = 0.0, 0.0
     for i in range(mass.shape[0]):
         for k in range(3):
-            if held[i]:
+            if clamped[i]:
                 kinetic += 0.5 * mass[i] * v[i, k] ** 2
                 work -= f[i, k] * v[i, k] * dt
                 continue

@@ -108,7 +108,7 @@ def _closest(x: Array, i: int, quads: Array, e: int, shape: Array, away: Array) 
     """Distance of node i from element e; fills its shape functions there and the direction."""
     s, t = 0.0, 0.0
     for turn in range(12):
-        # In turn along either side, held inside the element.
+        # In turn along either side, clamped inside the element.
         ahead, square = 0.0, 0.0
         _shape(s, t, shape)
         for k in range(3):

@@ -1,1 +1,1 @@
-"""A reduced explicit-shell crash suite: four families of thin-walled parts, made by code."""
+"""The reduced explicit-shell crash suite: four families of random thin-walled parts."""

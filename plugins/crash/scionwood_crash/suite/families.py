@@ -1,4 +1,4 @@
-"""The four families: a design, its mesh and what hits it, from a random generator.
+"""The four families: the mesh and the impactor of a random design.
 
 The impactor moves along -z. Units: mm, ms, kg, kN, GPa.
 """
@@ -18,7 +18,7 @@ from scionwood_crash.suite.geometry import cut, elements_along, polyline, sweep
 DOWN = (0.0, 0.0, -1.0)
 ACROSS = (0.0, 1.0, 0.0)
 FRICTION = 0.15
-GAP = 0.2  # mm between the part and what hits it, at the start
+GAP = 0.2  # initial gap between part and impactor, mm
 
 
 @final
@@ -27,8 +27,10 @@ class Design:
     """One member of a family.
 
     Args:
-        shell: the mesh. impactor: what hits it. duration: ms.
-        parameters: what was drawn; lengths mm, stresses GPa, speed m/s, mass kg.
+        shell: the mesh.
+        impactor: the rigid body that hits it.
+        duration: duration of the simulation, ms.
+        parameters: the random parameters: lengths in mm, stresses in GPa, speed in m/s, mass in kg.
     """
 
     shell: Shell
@@ -42,13 +44,17 @@ def _draw(rng: np.random.Generator, **ranges: tuple[float, float]) -> dict[str, 
 
 
 def _material(p: dict[str, float]) -> Material:
-    # Rate: the values usual for a mildly sensitive sheet metal, 6500 1/s and 4.
+    # Cowper-Symonds parameters of a mildly rate-sensitive sheet: D = 6500 1/s, q = 4.
     hardening = (p["yield_stress"], p["hardening"], p["exponent"])
     return Material(210.0, 0.3, 7.85e-6, *hardening, rate=6.5, rate_exponent=4.0)
 
 
 def half_wave(side: float, thickness: float) -> float:
-    """Half of the length of a fold of a square tube, mm, from its side and sheet in mm.
+    """Return half of the fold wavelength of a square tube, mm.
+
+    Args:
+        side: side length b of the tube, mm.
+        thickness: thickness t of the sheet, mm.
 
     Source: Wierzbicki and Abramowicz, J. Appl. Mech. 50 (1983) 727-734: `0.983 b^(2/3) t^(1/3)`.
     """
@@ -58,22 +64,22 @@ def half_wave(side: float, thickness: float) -> float:
 def _design(
     nodes: np.ndarray,
     quads: np.ndarray,
-    held: np.ndarray,
+    clamped: np.ndarray,
     impactor: Impactor,
     duration: float,
     p: dict[str, float],
 ) -> Design:
     thickness = np.full(len(quads), p["thickness"])
-    shell = Shell(nodes, quads, thickness, materials=(_material(p),), held=held)
+    shell = Shell(nodes, quads, thickness, materials=(_material(p),), clamped=clamped)
     return Design(shell, impactor, duration, p)
 
 
 def _pole(nodes: np.ndarray, p: dict[str, float]) -> Impactor:
-    """A cylinder along y that starts just above the mesh."""
+    """Return a cylinder along y that starts just above the mesh."""
     at, radius = p["offset"] * p["length"], p["radius"]
     near = nodes[np.abs(nodes[:, 0] - at) < radius]
     drop = np.sqrt(radius**2 - (near[:, 0] - at) ** 2)
-    # The lowest centre at which no node is nearer than the radius and half a thickness.
+    # The lowest axis at which every node is at least the radius and half a thickness away.
     height = float((near[:, 2] + drop).max() + p["thickness"] / 2 + GAP)
     return Impactor(
         "cylinder", (at, 0.0, height), ACROSS, DOWN, p["speed"], p["mass"], radius, FRICTION
@@ -81,7 +87,7 @@ def _pole(nodes: np.ndarray, p: dict[str, float]) -> Impactor:
 
 
 def hat(rng: np.random.Generator, size: float = 10.0) -> Design:
-    """A hat-section beam, held at both ends, and a pole across its crown."""
+    """Draw a hat-section beam that is clamped at both ends and hit by a pole across its crown."""
     p = _draw(
         rng,
         length=(500, 800),
@@ -121,12 +127,12 @@ def hat(rng: np.random.Generator, size: float = 10.0) -> Design:
     on_crown = (around >= sum(counts[:2])) & (around < sum(counts[:3]))
     away = np.hypot(centre[:, 0] - p["hole_at"] * p["length"], centre[:, 1])
     nodes, quads = cut(nodes, quads, on_crown & (away < p["hole"]))
-    held = (nodes[:, 0] < 1e-6) | (nodes[:, 0] > p["length"] - 1e-6)
-    return _design(nodes, quads, held, _pole(nodes, p), 10.0, p)
+    clamped = (nodes[:, 0] < 1e-6) | (nodes[:, 0] > p["length"] - 1e-6)
+    return _design(nodes, quads, clamped, _pole(nodes, p), 10.0, p)
 
 
 def bumper(rng: np.random.Generator, size: float = 10.0) -> Design:
-    """A closed bumper beam, bowed outwards, held at two mounts behind it, and a pole."""
+    """Draw a closed, bowed bumper beam that is clamped at two mounts and hit by a pole."""
     p = _draw(
         rng,
         length=(550, 750),
@@ -147,7 +153,7 @@ def bumper(rng: np.random.Generator, size: float = 10.0) -> Design:
     counts = [elements_along(p[side], size, 2) for side in ("height", "depth")] * 2
     sections = []
     for u in np.linspace(0, 1, elements_along(p["length"], size) + 1):
-        end = (2 * u - 1) ** 2  # the ends are slimmer than the middle
+        end = (2 * u - 1) ** 2  # the ends are flatter than the middle
         y, z = p["height"] / 2, p["depth"] * (1 - p["taper"] * end)
         section = polyline(np.array([(-y, 0), (y, 0), (y, z), (-y, z)]), counts, closed=True)
         lift = p["bow"] * (1 - end)
@@ -158,12 +164,12 @@ def bumper(rng: np.random.Generator, size: float = 10.0) -> Design:
     around = np.arange(len(nodes)) % sum(counts)
     share = nodes[:, 0] / p["length"]
     on_mount = np.abs(np.minimum(share, 1 - share) - p["mount"]) < 35 / p["length"]
-    held = on_mount & (around <= counts[0])
-    return _design(nodes, quads, held, _pole(nodes, p), 12.0, p)
+    clamped = on_mount & (around <= counts[0])
+    return _design(nodes, quads, clamped, _pole(nodes, p), 12.0, p)
 
 
 def tube(rng: np.random.Generator, size: float = 10.0) -> Design:
-    """A door tube of high-strength steel, held at both ends, and a pole."""
+    """Draw a door beam: a high-strength tube, clamped at both ends and hit by a pole."""
     p = _draw(
         rng,
         length=(600, 850),
@@ -188,16 +194,16 @@ def tube(rng: np.random.Generator, size: float = 10.0) -> Design:
         x = np.full(around, u * p["length"])
         sections.append(np.c_[x, y, z + p["bow"] * 4 * u * (1 - u)])
     nodes, quads = sweep(np.array(sections), closed=True)
-    held = (nodes[:, 0] < 1e-6) | (nodes[:, 0] > p["length"] - 1e-6)
-    return _design(nodes, quads, held, _pole(nodes, p), 12.0, p)
+    clamped = (nodes[:, 0] < 1e-6) | (nodes[:, 0] > p["length"] - 1e-6)
+    return _design(nodes, quads, clamped, _pole(nodes, p), 12.0, p)
 
 
 def box(rng: np.random.Generator, size: float = 7.5) -> Design:
-    """A crash box, held at its base and crushed along its axis by a plane; a bead starts folds.
+    """Draw a crash box that is clamped at its base and crushed along its axis by a plane.
 
-    The bead lies where the first fold forms, about half of its length from the front. Farther back,
-    from 1.2 to 2 such lengths on, a box goes over to another way of folding, and its crush changes
-    by up to a third.
+    A trigger bead initiates the first fold. It lies about half a fold wavelength from the front,
+    where this fold forms. If it lies 1.2 to 2 half wavelengths from the front, the box switches to
+    another folding mode, and its crush distance changes by up to a third.
     """
     p = _draw(
         rng,
@@ -226,7 +232,7 @@ def box(rng: np.random.Generator, size: float = 7.5) -> Design:
         corners = np.array([(-x, -y), (x, -y), (x, y), (-x, y)])
         section = polyline(corners, counts, closed=True)
         bead = p["bead"] * np.exp(-(((p["length"] - p["bead_at"] - z) / 8) ** 2))
-        # In on one pair of walls and out on the other, none at the corners: as folds form.
+        # Inward on one pair of walls, outward on the other, zero at the corners: as folds form.
         inward = bead * np.cos(np.pi / 2 * section[:, 0] / x) / y
         outward = bead * np.cos(np.pi / 2 * section[:, 1] / y) / x
         section = section * np.c_[1 + outward, 1 - inward]
@@ -250,12 +256,13 @@ FAMILIES: dict[str, Callable[[np.random.Generator], Design]] = {
 
 
 def design(family: str, seed: int, index: int) -> Design:
-    """The design number `index` of a family; it does not depend on how many there are.
+    """Return design number `index` of a family; it does not depend on the number of designs.
 
     Raises:
-        RecipeError: no such family.
+        RecipeError: the family is unknown.
     """
     if family not in FAMILIES:
-        raise RecipeError(f"family {family!r}", "there is none of this name", f"{list(FAMILIES)}")
+        rule = "the suite has no family of this name"
+        raise RecipeError(f"family {family!r}", rule, f"Choose one of: {', '.join(FAMILIES)}")
     number = list(FAMILIES).index(family)
     return FAMILIES[family](np.random.default_rng([seed, number, index]))

@@ -1,4 +1,4 @@
-"""Simulate many designs in processes, and write each when it is done."""
+"""Simulate many designs in parallel processes, and write each file when its simulation is done."""
 
 from __future__ import annotations
 
@@ -26,83 +26,83 @@ SUFFIXES: dict[Format, str] = {"vtu": ".pvd", "d3plot": ".d3plot", "record": SUF
 @final
 @dataclass
 class Counts:
-    """How many designs were simulated, were there already, and went out of bounds."""
+    """Numbers of designs that were simulated, skipped because their file exists, and failed."""
 
     made: int = 0
     skipped: int = 0
     failed: int = 0
 
 
-def target(out: Path, family: str, seed: int, index: int, format: Format) -> Path:
-    """The file of one design."""
-    return out / f"{family}-{seed}-{index:04d}{SUFFIXES[format]}"
+def path_of(folder: Path, family: str, seed: int, index: int, format: Format) -> Path:
+    """Return the file of one design."""
+    return folder / f"{family}-{seed}-{index:04d}{SUFFIXES[format]}"
 
 
 def generate(
-    out: Path,
+    folder: Path,
     family: str,
     n: int,
     seed: int,
     format: Format,
     *,
-    workers: int = 2,
+    jobs: int = 2,
     overwrite: bool = False,
 ) -> Counts:
-    """Simulate the first `n` designs of a family that are not in `out`.
+    """Simulate the first `n` designs of a family whose files do not exist yet.
 
     Args:
-        out: folder to write to.
-        family: of the suite.
-        n: designs.
-        seed: of the designs.
-        format: of the files.
-        workers: processes.
-        overwrite: simulate what is there too.
+        folder: the target folder.
+        family: name of the family.
+        n: number of designs.
+        seed: seed of the designs.
+        format: format of the files.
+        jobs: number of parallel processes.
+        overwrite: simulate designs whose file exists, too.
 
     Returns:
-        What was done. A simulation that went out of bounds is left out, and its reason printed.
+        The counts. A simulation that diverged is left out, and its reason is printed on stderr.
 
     Raises:
-        WriteError: the disk is full.
+        WriteError: a file cannot be written.
     """
-    name = partial(target, out, family, seed, format=format)
-    wanted = [index for index in range(n) if overwrite or not name(index).exists()]
-    counts = Counts(skipped=n - len(wanted))
+    path = partial(path_of, folder, family, seed, format=format)
+    missing = [index for index in range(n) if overwrite or not path(index).exists()]
+    counts = Counts(skipped=n - len(missing))
     columns = (TextColumn(f"{family}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not wanted) as bar:
-        shown = bar.track(_simulated(family, seed, wanted, workers), total=len(wanted))
-        for index, found in shown:
-            if isinstance(found, SimulationError):
-                console.print(f"{name(index).name}: {found}", highlight=False)
+    with Progress(*columns, console=console, disable=not missing) as bar:
+        results = _simulated(family, seed, missing, jobs)
+        for index, result in bar.track(results, total=len(missing)):
+            if isinstance(result, SimulationError):
+                console.print(f"{path(index).name}: {result}", highlight=False)
                 counts.failed += 1
                 continue
-            _write(name(index), found, format, overwrite)
+            _write(path(index), result, format, overwrite)
             counts.made += 1
     return counts
 
 
 def _simulated(
-    family: str, seed: int, wanted: list[int], workers: int
+    family: str, seed: int, indices: list[int], jobs: int
 ) -> Iterator[tuple[int, Simulation | SimulationError]]:
-    """Each simulation when it is done, or what went wrong in it."""
-    if not wanted:
+    """Yield each simulation when it is done, or the error that stopped it."""
+    if not indices:
         return
-    with ProcessPoolExecutor(min(workers, len(wanted)), get_context("spawn")) as pool:
-        jobs = {pool.submit(simulate, family, seed, index): index for index in wanted}
+    with ProcessPoolExecutor(min(jobs, len(indices)), get_context("spawn")) as pool:
+        futures = {pool.submit(simulate, family, seed, index): index for index in indices}
         try:
-            for job in as_completed(jobs):
-                fault = job.exception()
+            for future in as_completed(futures):
+                fault = future.exception()
                 if isinstance(fault, SimulationError):
-                    yield jobs.pop(job), fault
+                    yield futures.pop(future), fault
                     continue
-                yield jobs.pop(job), job.result()
+                yield futures.pop(future), future.result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _write(path: Path, found: Simulation, format: Format, overwrite: bool) -> None:
+def _write(path: Path, simulation: Simulation, format: Format, overwrite: bool) -> None:
     if format == "record":
-        found.save(path, overwrite=overwrite)
-        return
-    write_series(path, to_series(to_part(found)), overwrite=overwrite)
+        simulation.save(path, overwrite=overwrite)
+    else:
+        write_series(path, to_series(to_part(simulation)), overwrite=overwrite)

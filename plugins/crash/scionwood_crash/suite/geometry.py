@@ -1,4 +1,4 @@
-"""Quadrilateral meshes of parts with an open or closed section along a path. Lengths in mm."""
+"""Quadrilateral meshes of parts whose open or closed section is swept along a path; mm."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import numpy as np
 
 
 def polyline(corners: np.ndarray, counts: list[int], *, closed: bool) -> np.ndarray:
-    """Points along straight sides.
+    """Return points along the straight sides of a section.
 
     Args:
-        corners: (C, 2) mm.
-        counts: elements on each side; one more side, back to the first corner, where `closed`.
-        closed: whether the section is.
+        corners: (C, 2), mm.
+        counts: elements on each side. A closed section has one more side, back to the first corner.
+        closed: whether the section is closed.
 
     Returns:
-        (P, 2) mm; the last corner is left out where closed.
+        (P, 2), mm. A closed section does not repeat its first corner.
     """
     ends = np.roll(corners, -1, 0) if closed else corners[1:]
     sides = [
@@ -28,11 +28,11 @@ def sweep(sections: np.ndarray, *, closed: bool) -> tuple[np.ndarray, np.ndarray
     """Join sections to a mesh.
 
     Args:
-        sections: (S, P, 3) mm, P points on each of S sections.
+        sections: (S, P, 3), P points on each of S sections, mm.
         closed: join the last point of a section to its first.
 
     Returns:
-        Nodes (S * P, 3) mm, and quads (E, 4).
+        Nodes (S * P, 3), mm, and quads (E, 4).
     """
     count, around, _ = sections.shape
     index = np.arange(count * around).reshape(count, around)
@@ -42,20 +42,20 @@ def sweep(sections: np.ndarray, *, closed: bool) -> tuple[np.ndarray, np.ndarray
 
 
 def cut(nodes: np.ndarray, quads: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Leave out elements, and the nodes that only they had.
+    """Remove elements, and the nodes that no other element uses.
 
     Args:
-        nodes: (N, 3) mm.
+        nodes: (N, 3), mm.
         quads: (E, 4).
-        inside: (E) which to leave out.
+        inside: (E), the elements to remove.
 
     Returns:
-        Nodes and quads that are left.
+        The remaining nodes and quads.
     """
     used, kept = np.unique(quads[~inside], return_inverse=True)
     return nodes[used], kept.reshape(-1, 4)
 
 
 def elements_along(length: float, size: float, least: int = 1) -> int:
-    """How many elements of about `size` fit in `length`."""
+    """Return how many elements of about `size` fit in `length`; at least `least`."""
     return max(least, round(length / size))

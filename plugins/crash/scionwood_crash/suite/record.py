@@ -1,53 +1,54 @@
-"""A simulation as arrays, and its file: safetensors, with the rest as JSON in the header."""
+"""A simulation as arrays, and its file: safetensors with the rest as JSON in the header."""
 
 from __future__ import annotations
 
 import json
-import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from scionwood import ReadError, atomic_path
+from scionwood import ReadError, atomic_path, reading
 from scionwood_crash.parts.part import Part
 from scionwood_crash.solver.model import COLUMNS, Impactor, Material
 
 VERSION = "1"
 SUFFIX = ".safetensors"
 _FORMAT = "crash simulation"
+_STORED = {"clamped": "held"}
+"""Names of arrays in the file, if they differ from the attributes."""
 
 
 @final
 @dataclass(frozen=True)
 class Simulation:
-    """A crash of one part. N nodes, E elements, P materials, T frames, H samples of the history.
+    """A crash of one part, with N nodes, E elements, P materials, T frames and H history samples.
 
     Units: mm, ms, kg, kN, GPa, J, m/s.
 
     Args:
-        family: of the suite. seed: of the suite. index: within the family.
-        nodes: (N, 3) float32 mm, before.
-        quads: (E, 4) int32.
-        part: (E) int32, which material.
-        thickness: (E) float32 mm.
+        family: name of the family.
+        seed: seed of the suite.
+        index: number of the design within the family.
+        nodes: (N, 3) float32, initial positions, mm.
+        quads: (E, 4) int32, node numbers of the elements.
+        part: (E) int32, the material of each element.
+        thickness: (E) float32, mm.
         materials: (P, 8) float64, in the order of `solver.model.COLUMNS`.
-        held: (N) bool: clamped.
-        times: (T) float64 ms.
-        displacement: (T, N, 3) float32 mm.
-        plastic_strain: (T, E) float32, effective, the largest through the thickness.
-        history_times: (H) float64 ms.
-        force: (H) on the impactor against its direction, kN: the mean since the sample before.
-        travel: (H) of the impactor along its direction, mm.
-        speed: (H) of the impactor, m/s.
-        energy: (H, 7) J: internal, kinetic, impactor, hourglass, contact, friction, external.
+        clamped: (N) bool, the nodes that cannot move.
+        times: (T) float64, ms.
+        displacement: (T, N, 3) float32, mm.
+        plastic_strain: (T, E) float32, effective, the largest value through the thickness.
+        history_times: (H) float64, ms.
+        force: (H), force on the impactor against its direction, kN; mean since the last sample.
+        travel: (H), travel of the impactor along its direction, mm.
+        speed: (H), speed of the impactor, m/s.
+        energy: (H, 7), J: internal, kinetic, impactor, hourglass, contact, friction, external.
         impactor: kind, point, axis, direction, speed, mass, radius and friction.
-        parameters: what the design was drawn from.
+        parameters: the random parameters of the design.
     """
 
     family: str
@@ -58,7 +59,7 @@ class Simulation:
     part: np.ndarray
     thickness: np.ndarray
     materials: np.ndarray
-    held: np.ndarray
+    clamped: np.ndarray
     times: np.ndarray
     displacement: np.ndarray
     plastic_strain: np.ndarray
@@ -70,69 +71,60 @@ class Simulation:
     impactor: dict[str, Any]
     parameters: dict[str, float]
 
-    def save(self, path: Path, *, overwrite: bool = False) -> None:
-        """Write the file, whole or not at all.
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write the file completely or not at all.
 
         Raises:
             OutputExistsError: `path` exists and `overwrite` is false.
         """
-        given = {each.name: getattr(self, each.name) for each in fields(self)}
-        arrays = {name: np.ascontiguousarray(given.pop(name)) for name in ARRAYS}
-        header = {"format": _FORMAT, "version": VERSION, "record": json.dumps(given)}
-        with atomic_path(Path(path), overwrite=overwrite) as part:
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        arrays = {
+            _STORED.get(name, name): np.ascontiguousarray(values.pop(name)) for name in ARRAYS
+        }
+        header = {"format": _FORMAT, "version": VERSION, "record": json.dumps(values)}
+        with atomic_path(path, overwrite=overwrite) as part:
             save_file(arrays, part, metadata=header)
 
     @classmethod
-    def load(cls, path: Path) -> Simulation:
+    def load(cls, path: str | Path) -> Simulation:
         """Read a file that `save` wrote.
 
         Raises:
-            ReadError: the file is damaged, or holds something else.
+            ReadError: the file is damaged, or has another content.
         """
-        with _reading(Path(path)), safe_open(path, framework="numpy") as file:
+        with reading(path, _FORMAT), safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
             if (header.get("format"), header.get("version")) != (_FORMAT, VERSION):
-                rule = f"it is no {_FORMAT} of version {VERSION}"
+                rule = f"it is not a {_FORMAT} of version {VERSION}"
                 raise ReadError(str(path), rule, "Simulate again with `scionwood crash simulate`")
-            arrays = {name: file.get_tensor(name) for name in ARRAYS}
+            arrays = {name: file.get_tensor(_STORED.get(name, name)) for name in ARRAYS}
             return cls(**arrays, **json.loads(header["record"]))
 
 
 ARRAYS = tuple(each.name for each in fields(Simulation) if each.type == "np.ndarray")
 
 
-def to_part(found: Simulation) -> Part:
-    """A simulation of the suite as a part.
+def to_part(simulation: Simulation) -> Part:
+    """Return a simulation of the suite as a part.
 
     Args:
-        found: of one material.
+        simulation: has one material.
     """
-    material = Material(**dict(zip(COLUMNS, map(float, found.materials[0]), strict=True)))
-    given: dict[str, Any] = {
+    material = Material(**dict(zip(COLUMNS, map(float, simulation.materials[0]), strict=True)))
+    impactor: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
-        for name, value in found.impactor.items()
+        for name, value in simulation.impactor.items()
     }
     return Part(
-        found.nodes.astype(np.float64),
-        found.quads.astype(np.int64),
-        found.thickness.astype(np.float64),
-        found.held,
+        simulation.nodes.astype(np.float64),
+        simulation.quads.astype(np.int64),
+        simulation.thickness.astype(np.float64),
+        simulation.clamped,
         material,
-        Impactor(**given),
-        found.times,
-        found.displacement.astype(np.float64),
-        found.plastic_strain.astype(np.float64),
-        found.family,
-        f"{found.family}-{found.index}",
+        Impactor(**impactor),
+        simulation.times,
+        simulation.displacement.astype(np.float64),
+        simulation.plastic_strain.astype(np.float64),
+        simulation.family,
+        f"{simulation.family}-{simulation.index}",
     )
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    faults = (SafetensorError, OSError, KeyError, TypeError, ValueError, struct.error)
-    try:
-        yield
-    except ReadError:
-        raise
-    except faults as error:
-        raise ReadError(str(path), f"no {_FORMAT} can be read from it: {error}", "") from error

@@ -1,4 +1,4 @@
-"""From a design to a record."""
+"""Simulate a design, and collect the result as a record."""
 
 from __future__ import annotations
 
@@ -15,23 +15,26 @@ FRAMES = 21
 
 
 def simulate(family: str, seed: int, index: int) -> Simulation:
-    """Simulate one member of a family; the same numbers give the same bits.
+    """Simulate one design of a family; the same arguments give the same bits.
 
     Raises:
-        RecipeError: no such family.
-        SimulationError: the simulation went out of bounds.
+        RecipeError: the family is unknown.
+        SimulationError: the simulation diverged.
     """
-    made = design(family, seed, index)
-    options = Options(friction=made.impactor.friction)
+    chosen = design(family, seed, index)
     result = solve(
-        made.shell, made.impactor, duration=made.duration, n_frames=FRAMES, options=options
+        chosen.shell,
+        chosen.impactor,
+        duration=chosen.duration,
+        n_frames=FRAMES,
+        options=Options(friction=chosen.impactor.friction),
     )
-    return record(family, seed, index, made, result)
+    return record(family, seed, index, chosen, result)
 
 
-def record(family: str, seed: int, index: int, made: Design, result: Result) -> Simulation:
-    """The arrays that a file keeps; fields of nodes and elements in single precision."""
-    shell = made.shell
+def record(family: str, seed: int, index: int, chosen: Design, result: Result) -> Simulation:
+    """Return the record of a simulation; fields of nodes and elements in single precision."""
+    shell = chosen.shell
     return Simulation(
         family=family,
         seed=seed,
@@ -41,7 +44,7 @@ def record(family: str, seed: int, index: int, made: Design, result: Result) -> 
         part=shell.part.astype(np.int32),
         thickness=shell.thickness.astype(np.float32),
         materials=shell.table,
-        held=shell.held,
+        clamped=shell.clamped,
         times=result.times,
         displacement=result.displacement.astype(np.float32),
         plastic_strain=result.plastic_strain.astype(np.float32),
@@ -50,6 +53,6 @@ def record(family: str, seed: int, index: int, made: Design, result: Result) -> 
         travel=result.travel,
         speed=result.speed,
         energy=result.energy,
-        impactor=asdict(made.impactor),
-        parameters=made.parameters,
+        impactor=asdict(chosen.impactor),
+        parameters=chosen.parameters,
     )
