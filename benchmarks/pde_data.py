@@ -1,13 +1,13 @@
-"""How fast and how faithfully states are read for training, how memory grows, how workers end.
+"""Measure how states are read for training: speed, correctness, memory growth, and workers.
 
     python benchmarks/pde_data.py            # about two minutes on one core
-    python benchmarks/pde_data.py --quick    # does it run?
+    python benchmarks/pde_data.py --quick    # to see that it runs
 
 One set of states, (1, 12, 3, 128, 128, 128) float32, is written in every format. Random 64^3 crops
-of one channel are read by one process from files that are in the page cache, in interleaved rounds,
-and each crop is compared with what was written. Rates are those of the process's CPU time, so that
-others on the machine matter little. `numpy.memmap` and h5py by hand are without any code of ours.
-Workers read pairs of crops for three epochs, by the clock, which includes starting them.
+of one channel are read by one process from files in the page cache, in interleaved rounds. Each
+crop is compared with the values that were written. Rates use the CPU time of the process, so that
+other load on the machine matters little. `numpy.memmap` and h5py by hand use no code of this
+project. Workers read pairs of crops for three epochs, measured by the clock, start included.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from scionwood_pde.readers.write import write_netcdf, write_well, write_zarr
 RESULTS = Path(__file__).parent / "results" / "pde_data.csv"
 WITH_WORKERS = ("cache", "Zarr", "HDF5 of The Well")
 Crop = Callable[[int, int, list[slice]], np.ndarray]
-"""Time, channel and window to a crop."""
+"""A function from time, channel and window to a crop."""
 
 
 class Scale(NamedTuple):
-    """How much is read."""
+    """The amount of data that is read."""
 
     side: int = 128
     times: int = 12
@@ -56,7 +56,7 @@ QUICK = Scale(side=16, times=3, crop=8, crops=2, rounds=2, files=3, reads=12)
 
 
 def states_of(samples: int, times: int, side: int, seed: int = 0) -> xr.DataArray:
-    """A velocity of random numbers, which do not compress."""
+    """Return a velocity of random numbers, which do not compress."""
     rng = np.random.default_rng(seed)
     values = rng.standard_normal((samples, times, 3, side, side, side), np.float32)
     dims = ("sample", "time", *AXES)
@@ -73,7 +73,7 @@ def states_of(samples: int, times: int, side: int, seed: int = 0) -> xr.DataArra
 
 
 def written(states: xr.DataArray, folder: Path) -> dict[str, Path]:
-    """The states in every format."""
+    """Write the states in every format; return the paths."""
     paths = {
         "cache": folder / "cache",
         "Zarr": folder / "states.zarr",
@@ -94,18 +94,18 @@ def written(states: xr.DataArray, folder: Path) -> dict[str, Path]:
 
 
 def ways(paths: dict[str, Path]) -> dict[str, Crop]:
-    """How a crop is read: by every source of ours, and by hand."""
-    found: dict[str, Crop] = {name: _ours(path) for name, path in paths.items()}
+    """Return the ways to read a crop: with each format of this plugin, and by hand."""
+    crops: dict[str, Crop] = {name: _ours(path) for name, path in paths.items()}
     mapped = np.load(paths["cache"] / "states.npy", mmap_mode="r")
-    found["numpy.memmap by hand"] = lambda t, c, window: np.array(mapped[(0, t, c, *window)])
+    crops["numpy.memmap by hand"] = lambda t, c, window: np.array(mapped[(0, t, c, *window)])
 
     def by_h5py(t: int, c: int, window: list[slice]) -> np.ndarray:
         with h5py.File(paths["HDF5 of The Well"]) as file:
             part: np.ndarray = file["t1_fields/velocity"][(0, t, *window, c)]
         return part
 
-    found["h5py by hand, The Well"] = by_h5py
-    return found
+    crops["h5py by hand, The Well"] = by_h5py
+    return crops
 
 
 def _ours(path: Path) -> Crop:
@@ -119,7 +119,7 @@ def _ours(path: Path) -> Crop:
 
 
 def speed_rows(scale: Scale, folder: Path) -> Iterator[Row]:
-    """The rate in CPU time, system's included, and how many values differ from what was written."""
+    """Yield the rate in CPU time, including the system's, and the number of wrong values."""
     states = states_of(1, scale.times, scale.side)
     tools = ways(written(states, folder))
     places = _places(scale)
@@ -142,12 +142,12 @@ def speed_rows(scale: Scale, folder: Path) -> Iterator[Row]:
 
 def _places(scale: Scale) -> list[tuple[int, int, list[slice]]]:
     rng = np.random.default_rng(1)
-    found = []
+    places = []
     for _ in range(scale.crops):
         starts = rng.integers(0, scale.side - scale.crop + 1, 3).tolist()
         window = [slice(start, start + scale.crop) for start in starts]
-        found.append((int(rng.integers(scale.times)), int(rng.integers(3)), window))
-    return found
+        places.append((int(rng.integers(scale.times)), int(rng.integers(3)), window))
+    return places
 
 
 def _unequal(part: np.ndarray, states: xr.DataArray, place: Any) -> int:
@@ -156,7 +156,7 @@ def _unequal(part: np.ndarray, states: xr.DataArray, place: Any) -> int:
 
 
 def memory_rows(scale: Scale, folder: Path) -> Iterator[Row]:
-    """Growth of the resident memory over many reads across many files, after a read of each."""
+    """Yield the growth of resident memory over many reads of many files, after one read of each."""
     side = max(16, scale.crop // 2)
     kinds: dict[str, Any] = {"Zarr": write_zarr, "HDF5 of The Well": write_well, "cache": None}
     for name, writer in kinds.items():
@@ -182,13 +182,13 @@ def memory_rows(scale: Scale, folder: Path) -> Iterator[Row]:
 
 
 def _resident() -> int:
-    """Bytes that are not those of mapped files, which the system takes back when it needs them."""
+    """Return the anonymous bytes; the system can reclaim those of mapped files at any time."""
     fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return 1024 * int(fields["RssAnon"].split()[0])
 
 
 def worker_rows(scale: Scale, folder: Path) -> Iterator[Row]:
-    """Crops a second of three epochs with four workers, starting them included."""
+    """Yield crops per second over three epochs with four workers, including their start."""
     for name, path in written(states_of(8, 4, scale.crop), folder).items():
         for workers in (0, 4) if name in WITH_WORKERS else ():
             data = Files(files=[str(path)], crop=scale.crop // 2, workers=workers, measured=4)
@@ -219,8 +219,10 @@ def _row(measure: str, source: str, values: list[float], unit: str) -> Row:
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="little: does it run?")
-    parser.add_argument("--folder", type=Path, help="where the files go; a temporary one")
+    parser.add_argument("--quick", action="store_true", help="little data, to see that it runs")
+    parser.add_argument(
+        "--folder", type=Path, help="where the files are written; by default a temporary folder"
+    )
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     torch.set_num_threads(1)

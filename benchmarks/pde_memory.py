@@ -1,12 +1,12 @@
-"""What fine-tuning Tadpole keeps for the backward pass, and how long it takes, beside peft.
+"""The memory that fine-tuning Tadpole keeps for the backward pass, and its time, against peft.
 
     python benchmarks/pde_memory.py            # about fifteen minutes on one core
-    python benchmarks/pde_memory.py --quick    # size tiny: does it run?
+    python benchmarks/pde_memory.py --quick    # size tiny, to see that it runs
 
-Bytes are those of the tensors that autograd saves, each storage once, parameters and the batch not
-counted. They grow with the number of voxels: eight cubes of 32^3 have as many as a published tile.
-Times are those of the process's CPU for forward and backward, in interleaved rounds; every gradient
-is compared with peft's in the same run.
+Memory is the size of the tensors that autograd saves. Each storage counts once; parameters and the
+batch do not count. It grows with the number of voxels: eight cubes of 32^3 have as many as a
+published tile. Times are CPU times of forward and backward passes, in interleaved rounds. Every
+gradient is compared with peft's in the same run.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from scionwood_pde.backbones import tadpole
 
 RESULTS = Path(__file__).parent / "results" / "pde_memory.csv"
 RANK = 32
-TOLERANCE = 1e-3  # of a gradient from peft's, relative, after all layers of rounding between them
+TOLERANCE = 1e-3  # relative difference of a gradient from peft's, after the rounding of all layers
 
 
-class Arm(NamedTuple):
-    """What trains, in which form."""
+class Variant(NamedTuple):
+    """What is trained, and in which implementation."""
 
     title: str
     targets: str = ""
@@ -41,65 +41,72 @@ class Arm(NamedTuple):
 
 
 PRESETS = ("all-linear", "conv", "all")
-FULL = Arm("full fine-tuning")
-ARMS = (
+FULL = Variant("full fine-tuning")
+VARIANTS = (
     FULL,
-    *(Arm(title, targets, title == "ours") for targets in PRESETS for title in ("peft", "ours")),
+    *(
+        Variant(title, targets, title == "ours")
+        for targets in PRESETS
+        for title in ("peft", "ours")
+    ),
 )
 
 
-COMPILED = Arm("ours, compiled", "all", True, True)
-"""For one shape: for any, inductor of torch 2.13 fails on the backward pass."""
+COMPILED = Variant("ours, compiled", "all", True, True)
+"""For one shape; for arbitrary shapes, inductor of torch 2.13 fails on the backward pass."""
 
 
-def model_of(size: str, arm: Arm) -> nn.Module:
-    """The autoencoder, ready to train; factors B are random, so that no gradient is zero."""
+def model_of(size: str, variant: Variant) -> nn.Module:
+    """Return the autoencoder, ready to train; factors B are random, so that no gradient is zero."""
     torch.manual_seed(0)  # of the factors A
     model = tadpole(size=size)
-    if not arm.targets:
+    if not variant.targets:
         return model.train()
-    adapted = scionwood.attach(model, LoraConfig(r=RANK, lora_alpha=RANK), targets=arm.targets)
+    adapted = scionwood.attach(model, LoraConfig(r=RANK, lora_alpha=RANK), targets=variant.targets)
     generator = torch.Generator().manual_seed(1)
     for name, parameter in adapted.named_parameters():
         if "lora_B" in name:
             parameter.data.copy_(0.02 * torch.randn(parameter.shape, generator=generator))
-    if arm.fused:
+    if variant.fused:
         kernels.enable(adapted)
     return adapted.train()
 
 
 def memory_rows(size: str, shapes: list[tuple[int, int]]) -> Iterator[Row]:
-    """MiB kept, over those of full fine-tuning."""
+    """Yield the MiB kept, also relative to full fine-tuning."""
     for side, batch in shapes:
         x, full = cubes(side, batch), 0
-        for arm in ARMS:
-            model = model_of(size, arm)
-            found = kept_by(model, x)
-            full = full or found
+        for variant in VARIANTS:
+            model = model_of(size, variant)
+            kept = kept_by(model, x)
+            full = full or kept
             yield {
-                **_about(size, side, batch, arm, model),
-                "mib": f"{found / 2**20:.1f}",
-                "over_full": f"{found / full:.3f}",
+                **_about(size, side, batch, variant, model),
+                "mib": f"{kept / 2**20:.1f}",
+                "over_full": f"{kept / full:.3f}",
                 **machine("cpu"),
             }
 
 
 def time_rows(size: str, side: int, batch: int, rounds: int) -> Iterator[Row]:
-    """Forward and backward: peers over ours of the same preset."""
+    """Yield times of forward and backward passes, relative to ours of the same preset."""
     x = cubes(side, batch)
-    steps = {arm: Step(model_of(size, arm), x, compiled=arm.compiled) for arm in (*ARMS, COMPILED)}
+    steps = {
+        variant: Step(model_of(size, variant), x, compiled=variant.compiled)
+        for variant in (*VARIANTS, COMPILED)
+    }
     for step in steps.values():
         step.run()  # the warm-up, whose gradients are compared
-    far = {arm: _distance(steps, arm) for arm in steps if arm.fused}
-    phases: dict[Arm, Phases] = {arm: {"step": step.run} for arm, step in steps.items()}
+    far = {variant: _distance(steps, variant) for variant in steps if variant.fused}
+    phases: dict[Variant, Phases] = {variant: {"step": step.run} for variant, step in steps.items()}
     times = measure(phases, "cpu", rounds, 0.0)
-    for arm, step in steps.items():
-        for targets in [arm.targets] if arm.targets else PRESETS:
-            ours = total(times[Arm("ours", targets, True)], ["step"])
+    for variant, step in steps.items():
+        for targets in [variant.targets] if variant.targets else PRESETS:
+            ours = total(times[Variant("ours", targets, True)], ["step"])
             yield {
-                **_about(size, side, batch, arm._replace(targets=targets), step.model),
-                **compared(total(times[arm], ["step"]), ours),
-                "gradient_distance": far.get(arm, ""),
+                **_about(size, side, batch, variant._replace(targets=targets), step.model),
+                **compared(total(times[variant], ["step"]), ours),
+                "gradient_distance": far.get(variant, ""),
                 "rounds": rounds,
                 **machine("cpu"),
             }
@@ -107,7 +114,7 @@ def time_rows(size: str, side: int, batch: int, rounds: int) -> Iterator[Row]:
 
 @final
 class Step:
-    """Forward and backward on one batch."""
+    """A forward and a backward pass on one batch."""
 
     def __init__(self, model: nn.Module, x: Tensor, *, compiled: bool = False) -> None:
         self.model, self.x = model, x
@@ -123,33 +130,33 @@ class Step:
 
 
 def cubes(side: int, batch: int) -> Tensor:
-    """A seeded batch of one field."""
+    """Return a seeded batch of one field."""
     generator = torch.Generator().manual_seed(3)
     return torch.randn(batch, 1, side, side, side, generator=generator)
 
 
-def _distance(steps: dict[Arm, Step], arm: Arm) -> str:
-    """The largest distance of ours from peft's, relative, over the parameters.
+def _distance(steps: dict[Variant, Step], variant: Variant) -> str:
+    """Return the largest relative difference of our gradients from peft's.
 
     Raises:
         AssertionError: a gradient is missing or zero, or too far from peft's.
     """
-    mine, peer = steps[arm].gradients(), steps[Arm("peft", arm.targets)].gradients()
-    assert mine.keys() == peer.keys(), f"{arm}: other parameters learn than peft's"
-    assert all(value.norm() > 0 for value in mine.values()), f"{arm}: a gradient is zero"
+    mine, peer = steps[variant].gradients(), steps[Variant("peft", variant.targets)].gradients()
+    assert mine.keys() == peer.keys(), f"{variant}: other parameters have gradients than with peft"
+    assert all(value.norm() > 0 for value in mine.values()), f"{variant}: a gradient is zero"
     far = max(float((mine[name] - peer[name]).norm() / peer[name].norm()) for name in mine)
-    assert far < TOLERANCE, f"{arm}: {far:.1e} from peft's"
+    assert far < TOLERANCE, f"{variant}: {far:.1e} from peft's"
     return f"{far:.1e}"
 
 
-def _about(size: str, side: int, batch: int, arm: Arm, model: nn.Module) -> Row:
+def _about(size: str, side: int, batch: int, variant: Variant, model: nn.Module) -> Row:
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     return {
         "device": "cpu",
         "size": size,
         "cubes": f"{batch} x {side}^3",
-        "targets": arm.targets,
-        "arm": arm.title,
+        "targets": variant.targets,
+        "method": variant.title,
         "trained": trained,
     }
 
@@ -157,7 +164,7 @@ def _about(size: str, side: int, batch: int, arm: Arm, model: nn.Module) -> Row:
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="size tiny: does it run?")
+    parser.add_argument("--quick", action="store_true", help="size tiny, to see that it runs")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()

@@ -1,12 +1,13 @@
-"""How long training waits for the simulations of the online loop, and how fast they come.
+"""Measure how long training waits for the online loop, and how fast the loop simulates.
 
     python benchmarks/pde_online.py            # about a minute on two cores
-    python benchmarks/pde_online.py --quick --out /tmp/online.csv    # does it run?
+    python benchmarks/pde_online.py --quick --out /tmp/online.csv    # to see that it runs
 
-The shipped Tadpole trains with LoRA on cubes of 32^3 that are simulated meanwhile, with and without
-a worker process. The waiting share is the loop's own: the time until a simulation is there over all
-time since the cache was full, by the clock. The solver's speed is that of one core, by CPU time, of
-frames and of cubes that are cut from them. Writes benchmarks/results/pde_online.csv.
+The shipped Tadpole trains with LoRA on cubes of 32^3 that are simulated during the training, with
+and without a worker process. The loop reports the waiting share: the time spent waiting for
+simulations over all time since the cache was full, by the clock. The solver's speed is measured on
+one core in CPU time, for frames and for the cubes cut from them. Writes
+benchmarks/results/pde_online.csv.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from scionwood_pde.data.online import OnlineFields
 RESULTS = Path(__file__).parent / "results" / "pde_online.csv"
 CROP, BATCH, CAPACITY = 32, 4, 32
 SETTINGS = [(32, 0), (32, 1), (48, 0), (48, 1)]
-"""Points an axis of a simulation, and workers."""
+"""Grid points along an axis, and workers."""
 
 
 def loop_of(points: int, workers: int, reuse: int) -> OnlineFields:
@@ -44,10 +45,10 @@ def loop_of(points: int, workers: int, reuse: int) -> OnlineFields:
 
 
 def solver(points: int, simulations: int) -> Row:
-    """Frames and cubes that one core makes in a second, all equations in turns."""
+    """Return the frames and cubes that one core makes per second, with all equations in turn."""
     data = loop_of(points, 0, 1)
     simulator = data.simulator("train")
-    simulator(0)  # the first plans its transforms
+    simulator(0)  # the first call plans its transforms
     frames, cubes, start = 0, 0, time.process_time()
     for index in range(simulations):
         made = simulator(index)
@@ -58,7 +59,7 @@ def solver(points: int, simulations: int) -> Row:
 
 
 def training(points: int, workers: int, reuse: int, steps: int) -> Row:
-    """Steps of training, and what the loop counted meanwhile."""
+    """Return the time of training steps, and the statistics of the loop."""
     model = attach(tadpole(weights="shipped"), LoraConfig(r=8), targets="conv")
     learns = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(learns, lr=1e-3)
@@ -71,15 +72,15 @@ def training(points: int, workers: int, reuse: int, steps: int) -> Row:
             (model(batch["state"]) - batch["state"]).square().mean().backward()
             optimizer.step()
             times.append(time.process_time() - start)
-        found = data.loop.statistics()
+        statistics = data.loop.statistics()
     finally:
         data.loop.close()
     return {
         "step_ms": f"{1e3 * median(times):.0f}",
-        "waiting_share": f"{found['waiting_share']:.4f}",
-        "simulated": int(found["simulated"]),
-        "rejected": int(found["rejected"]),
-        "drawn_per_cube": f"{found['samples_per_simulated']:.2f}",
+        "waiting_share": f"{statistics['waiting_share']:.4f}",
+        "simulated": int(statistics["simulated"]),
+        "rejected": int(statistics["rejected"]),
+        "drawn_per_cube": f"{statistics['samples_per_simulated']:.2f}",
     }
 
 

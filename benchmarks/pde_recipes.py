@@ -1,10 +1,10 @@
-"""What the recipes of the PDE plugin reach at their full length, on their test splits.
+"""Train the recipes of the pde plugin at full length, and evaluate them on their test splits.
 
     python benchmarks/pde_recipes.py                   # three seeds: about half an hour on one core
     python benchmarks/pde_recipes.py --seeds 0 --only dynamics
 
-A seed is that of the recipe and that of its data, so that simulations differ too. Runs that are
-finished in the folder of runs are measured and not repeated.
+A seed is the seed of the recipe and of its data, so that simulations differ too. Finished runs in
+the folder of runs are evaluated and not repeated.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ RECIPES = ("autoencode", "dynamics", "generate")
 
 
 def measured(name: str, seed: int, folder: Path) -> list[Row]:
-    """The numbers of a run's test split; it is trained first where it is not there."""
+    """Return the results on the test split of a run, which is trained first if it is missing."""
     if not (folder / "README.md").is_file():
         fit(resolve(f"pde/{name}", [f"seed={seed}", f"data.seed={seed}"]), run_dir=folder)
     return [
@@ -44,7 +44,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--only", nargs="*", choices=RECIPES, default=list(RECIPES))
-    parser.add_argument("--runs", type=Path, help="folder of the runs; a temporary one")
+    parser.add_argument(
+        "--runs", type=Path, help="folder of the runs; by default a temporary folder"
+    )
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -52,11 +54,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         for seed in options.seeds:
             for name in options.only:
-                found = measured(name, seed, (options.runs or Path(place)) / f"{name}-{seed}")
-                for row in found:
+                results = measured(name, seed, (options.runs or Path(place)) / f"{name}-{seed}")
+                for row in results:
                     print(*list(row.values())[1:5], sep="\t", flush=True)
-                rows += found
-                write(options.results, rows, "cpu")  # what is done stays if it is stopped
+                rows += results
+                write(
+                    options.results, rows, "cpu"
+                )  # so that an interrupted benchmark keeps its rows
 
 
 if __name__ == "__main__":

@@ -1,20 +1,22 @@
-"""What each adapter makes of the shipped Tadpole on flows that its weights have not seen.
+"""Adapt the shipped Tadpole to flows that its weights have not seen, with several methods.
 
     python benchmarks/pde_transfer.py            # about three hours on one core
     python benchmarks/pde_transfer.py --confirm  # then, on other seeds; fifteen minutes
-    python benchmarks/pde_transfer.py --quick --out /tmp/transfer.csv    # does it run?
+    python benchmarks/pde_transfer.py --quick --out /tmp/transfer.csv    # to see that it runs
 
-Two tasks: to restore states (the autoencoder), of a Kolmogorov flow of 8 waves; and to predict the
-next one (Tadpole-DFT), of a Kolmogorov flow of 4 waves, in one step and in rollouts of 30. Every
-arm of a task gets the same steps, batches and data. Of two learning rates it takes that of the
-lower error on the validation split of seed 100 after 100 steps; then seeds 0, 1 and 2 on the test
-split. Trajectories are simulated once a seed. Writes benchmarks/results/pde_transfer.csv after each
-arm.
+There are two tasks. The first is to reconstruct states of a Kolmogorov flow of 8 waves with the
+autoencoder. The second is to predict the next state of a Kolmogorov flow of 4 waves with the
+dynamics network, in one step and in rollouts of 30. All methods of a task get the same steps,
+batches and data. Of two learning rates, a method takes the one with the lower error on the
+validation split of seed 100 after 100 steps. It then runs with seeds 0, 1 and 2 on the test split.
+Trajectories are simulated once for each seed. Writes benchmarks/results/pde_transfer.csv after each
+method.
 
-Flows, steps, ranks and rates were chosen with seeds 0, 1, 2 and 100 in sight. `--confirm`
-runs LoRA, full fine-tuning and random weights again with seeds 3, 4 and 5, with which nothing was
-ever chosen, at the rates that pde_transfer.csv has; the reconstruction alone, since with seed 3 too
-few trajectories of the other flow are finite. Writes benchmarks/results/pde_confirmation.csv.
+Flows, steps, ranks and rates were chosen after results of seeds 0, 1, 2 and 100 had been seen.
+`--confirm` repeats LoRA, full fine-tuning and random weights with seeds 3, 4 and 5, which were not
+used to choose anything, at the rates in pde_transfer.csv. It repeats the reconstruction only, since
+with seed 3 too few trajectories of the other flow are finite. Writes
+benchmarks/results/pde_confirmation.csv.
 """
 
 from __future__ import annotations
@@ -46,22 +48,22 @@ from scionwood_pde.online.preprocess import normalised
 RESULTS = Path(__file__).parent / "results" / "pde_transfer.csv"
 CONFIRMED = RESULTS.with_name("pde_confirmation.csv")
 UNTOUCHED = (3, 4, 5)
-"""Seeds that were never run before the settings were final."""
+"""Seeds that were not run before the settings were final."""
 JUDGED = ("LoRA (peft)", "full", "scratch")
-"""The arms that are compared with them."""
+"""The methods that `--confirm` compares."""
 TASKS = ("dynamics", "reconstruction")
 SIDE, FRAMES, BATCH = 32, 31, 2
 STEPS = {"dynamics": 200, "reconstruction": 250}
 RANK = {"dynamics": 4, "reconstruction": 12}
-"""At most a fifth of the weights train, the head of dynamics included."""
+"""At most a fifth of the weights are trained, including the head of the dynamics network."""
 TUNING_SEED, TUNING_STEPS = 100, 100
 EVERY = 6
-"""Of the frames of a test trajectory, so many apart are scored singly."""
+"""Single frames of a test trajectory are scored at this distance."""
 
 
 @final
 class Case(NamedTuple):
-    """A flow, how its trajectories are sampled, and what is learned from them."""
+    """A flow, the sampling of its trajectories, and the task."""
 
     task: str
     waves: int
@@ -92,12 +94,12 @@ RATES: Mapping[str, tuple[float, ...]] = {
     "LoRA (balanced)": (1e-3, 3e-3),
     PRINCIPAL: (1e-5, 1e-4),
 }
-"""The learning rates that an arm is offered."""
+"""The learning rates that a method is offered."""
 
 
 @cache
 def made(name: str, seed: int) -> Trajectories:
-    """The trajectories of a case, simulated when a split is first asked for."""
+    """Return the trajectories of a case, which are simulated when a split is first used."""
     case = CASES[name]
     return Trajectories(
         equation="kolmogorov_flow",
@@ -115,29 +117,29 @@ def made(name: str, seed: int) -> Trajectories:
 
 
 def data(name: str, seed: int, split: str) -> Tensor:
-    """Normalised trajectories of a split, (sample, time, field, x, y, z)."""
+    """Return the normalised trajectories of a split, (sample, time, field, x, y, z)."""
     return made(name, seed).trajectories(split)
 
 
-def network(task: str, arm: str, states: Tensor, seed: int) -> nn.Module:
-    """The network of an arm, of which what trains requires gradients."""
-    weights = "none" if arm in (SCRATCH, PRINCIPAL) else "shipped"
+def network(task: str, method: str, states: Tensor, seed: int) -> nn.Module:
+    """Return the network of a method; the parameters that it trains require gradients."""
+    weights = "none" if method in (SCRATCH, PRINCIPAL) else "shipped"
     options: dict[str, Any] = {"weights": weights, "init_seed": seed, "boundary": "periodic"}
     built: Tadpole | TadpoleDynamics
     if task == "reconstruction":
         built = tadpole(tile=SIDE, **options)
     else:
         built = tadpole_dynamics(fields=FIELDS, tile=SIDE, **options)
-    if arm == PRINCIPAL:
+    if method == PRINCIPAL:
         cubes = torch.stack([normalised(u) for u in states.flatten(0, 2) if u.std() > 0])
         principal_start(built, cubes, torch.Generator().manual_seed(seed))
-    if arm in METHODS:
+    if method in METHODS:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            tuned = attach(built, METHODS[arm](RANK[task]), targets="all")
+            tuned = attach(built, METHODS[method](RANK[task]), targets="all")
         kernels.enable(tuned)
         return tuned
-    if arm == FROZEN:
+    if method == FROZEN:
         built.requires_grad_(False)
         for part in (built.latent, built.skips) if task == "dynamics" else (last_layer(built),):
             part.requires_grad_(True)
@@ -145,12 +147,12 @@ def network(task: str, arm: str, states: Tensor, seed: int) -> nn.Module:
 
 
 def last_layer(model: Tadpole) -> nn.Module:
-    """Of the decoder: what trains where the rest is frozen and there is no head."""
+    """Return the last layer of the decoder, which `frozen` trains if there is no head."""
     return model.decoder.conv_decoder.decompress
 
 
 def batches(states: Tensor, steps: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Random states and the next ones, the same for every arm."""
+    """Yield random states and the states after them, the same for every method."""
     generator = torch.Generator().manual_seed(seed)
     for _ in range(steps):
         sample = torch.randint(len(states), (BATCH,), generator=generator)
@@ -159,7 +161,7 @@ def batches(states: Tensor, steps: int, seed: int) -> Iterator[tuple[Tensor, Ten
 
 
 def train(task: str, net: nn.Module, states: Tensor, lr: float, steps: int, seed: int) -> None:
-    """AdamW, a tenth of the steps of warm-up, then half a cosine; mean squared error."""
+    """Train with AdamW on mean squared error; a tenth of the steps is warm-up, then a cosine."""
     learns = [p for p in net.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(learns, lr=lr, weight_decay=0.0)
     warm = max(1, steps // 10)
@@ -182,22 +184,22 @@ def train(task: str, net: nn.Module, states: Tensor, lr: float, steps: int, seed
 
 @torch.no_grad()
 def error(task: str, net: nn.Module, states: Tensor) -> float:
-    """The mean VRMSE of single frames, restored, or predicted from the frame before."""
+    """Return the mean VRMSE of single frames, reconstructed or predicted from the previous one."""
     given, after = states[:, :-1:EVERY], states[:, 1::EVERY]
-    found = torch.stack([net(each) for each in given.unbind(1)], 1)
-    return float(vrmse(found, given if task == "reconstruction" else after).mean())
+    predicted = torch.stack([net(each) for each in given.unbind(1)], 1)
+    return float(vrmse(predicted, given if task == "reconstruction" else after).mean())
 
 
 @torch.no_grad()
 def rollout(net: nn.Module, states: Tensor) -> Row:
-    """VRMSE and the distance of spectra in decades by horizon, from the first frame on."""
+    """Return VRMSE and the distance between spectra in decades, by horizon of the rollout."""
     frames = [states[:, 0]]
     for _ in range(states.shape[1] - 1):
         frames.append(net(frames[-1]))
-    found, true = torch.stack(frames[1:], 1), states[:, 1:]
-    energies = [spectrum(each, (1.0, 1.0, 1.0))[1][..., 1:] for each in (found, true)]
+    predicted, reference = torch.stack(frames[1:], 1), states[:, 1:]
+    energies = [spectrum(each, (1.0, 1.0, 1.0))[1][..., 1:] for each in (predicted, reference)]
     apart = (energies[0] / energies[1]).log10().abs().mean(-1)
-    values = {"vrmse": by_window(vrmse(found, true)), "spectra": by_window(apart)}
+    values = {"vrmse": by_window(vrmse(predicted, reference)), "spectra": by_window(apart)}
     return {
         f"{measure}_{window}": f"{float(value.mean()):.4g}"
         for measure, windows in values.items()
@@ -205,18 +207,25 @@ def rollout(net: nn.Module, states: Tensor) -> Row:
     }
 
 
-def run(name: str, arm: str, seed: int, lr: float, steps: int, split: str) -> Row:
-    """Train once and score on a split."""
+def run(name: str, method: str, seed: int, lr: float, steps: int, split: str) -> Row:
+    """Train once, and evaluate on a split."""
     task, learned, states = CASES[name].task, data(name, seed, "train"), data(name, seed, split)
     start = time.process_time()
-    net = network(task, arm, learned, seed).eval()
+    net = network(task, method, learned, seed).eval()
     before = error(task, net, states)
     train(task, net, learned, lr, steps, seed)
     spent = time.process_time() - start
     trained, total = (
         sum(p.numel() for p in net.parameters() if p.requires_grad or every) for every in (0, 1)
     )
-    row: Row = {"equation": name, "task": task, "arm": arm, "seed": seed, "lr": lr, "steps": steps}
+    row: Row = {
+        "equation": name,
+        "task": task,
+        "method": method,
+        "seed": seed,
+        "lr": lr,
+        "steps": steps,
+    }
     row |= {"trained": trained, "parameters": total, "cpu_seconds": f"{spent:.0f}"}
     row |= {"before": f"{before:.5f}", "vrmse": f"{error(task, net, states):.5f}"}
     if task == "dynamics" and split == "test":
@@ -225,33 +234,33 @@ def run(name: str, arm: str, seed: int, lr: float, steps: int, split: str) -> Ro
     return row
 
 
-def measure(name: str, arm: str, seeds: int, steps: int) -> list[Row]:
-    """One row a seed, at the rate that is best on the validation split of another seed."""
+def measure(name: str, method: str, seeds: int, steps: int) -> list[Row]:
+    """Return one row for each seed, at the rate that is best on the validation split of another."""
     few = min(steps, TUNING_STEPS)
-    tried = {r: run(name, arm, TUNING_SEED, r, few, "val")["vrmse"] for r in RATES[arm]}
+    tried = {r: run(name, method, TUNING_SEED, r, few, "val")["vrmse"] for r in RATES[method]}
     lr = min(tried, key=lambda rate: float(str(tried[rate])))
-    print(name, arm, tried, flush=True)
+    print(name, method, tried, flush=True)
     rows = []
     for seed in range(seeds):
-        rows.append(run(name, arm, seed, lr, steps, "test") | machine("cpu"))
+        rows.append(run(name, method, seed, lr, steps, "test") | machine("cpu"))
         print(*rows[-1].values(), flush=True)
     return rows
 
 
-def confirm(name: str, arm: str) -> list[Row]:
-    """One row for each untouched seed, at the rate that the arm has in the results."""
+def confirm(name: str, method: str) -> list[Row]:
+    """Return one row for each untouched seed, at the rate that the results have for the method."""
     with RESULTS.open(newline="") as file:
-        found = {(row["equation"], row["arm"]): float(row["lr"]) for row in csv.DictReader(file)}
+        rates = {(row["equation"], row["method"]): float(row["lr"]) for row in csv.DictReader(file)}
     steps, rows = STEPS[CASES[name].task], []
     for seed in UNTOUCHED:
-        rows.append(run(name, arm, seed, found[name, arm], steps, "test") | machine("cpu"))
+        rows.append(run(name, method, seed, rates[name, method], steps, "test") | machine("cpu"))
         print(*rows[-1].values(), flush=True)
     return rows
 
 
 def write(path: Path, rows: list[Row]) -> None:
-    """Write the CSV whole or not at all; rows of other equations, tasks and arms stay."""
-    keys = ("equation", "task", "arm")
+    """Write the CSV completely or not at all; rows of other equations, tasks and methods stay."""
+    keys = ("equation", "task", "method")
     new = {tuple(row[key] for key in keys) for row in rows}
     if path.exists():
         with path.open(newline="") as file:
@@ -267,25 +276,27 @@ def write(path: Path, rows: list[Row]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tasks", nargs="*", default=list(TASKS), choices=TASKS)
-    parser.add_argument("--arms", nargs="*", choices=list(RATES))
+    parser.add_argument("--methods", nargs="*", choices=list(RATES))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="two steps, one seed")
-    parser.add_argument("--confirm", action="store_true", help="untouched seeds, rates as found")
+    parser.add_argument(
+        "--confirm", action="store_true", help="untouched seeds, rates of the results"
+    )
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
     tasks = ["reconstruction"] if options.confirm else options.tasks
     named = [name for task in tasks for name, case in CASES.items() if case.task == task]
-    arms = options.arms or (list(JUDGED) if options.confirm else list(RATES))
-    todo = [(name, arm) for arm in arms for name in named]
+    methods = options.methods or (list(JUDGED) if options.confirm else list(RATES))
+    todo = [(name, method) for method in methods for name in named]
     out = options.out or (CONFIRMED if options.confirm else RESULTS)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn()) as progress:
-        bar = progress.add_task("arms", total=len(todo))
-        for name, arm in todo:
+        bar = progress.add_task("methods", total=len(todo))
+        for name, method in todo:
             seeds, steps = (1, 2) if options.quick else (options.seeds, STEPS[CASES[name].task])
-            found = confirm(name, arm) if options.confirm else measure(name, arm, seeds, steps)
-            write(out, found)
+            rows = confirm(name, method) if options.confirm else measure(name, method, seeds, steps)
+            write(out, rows)
             progress.advance(bar)
 
 

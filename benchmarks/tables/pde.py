@@ -1,4 +1,4 @@
-"""Fields of PDEs: recipes, data, memory, times, transfer, the online loop."""
+"""Tables of the pde plugin: data, memory, times, transfer, rollouts, the online loop."""
 
 from __future__ import annotations
 
@@ -10,37 +10,39 @@ PRESETS = {"all-linear": "linear layers", "conv": "convolutions", "all": "all la
 
 
 def data() -> str:
-    """Rates of reading, values that differ, memory, workers."""
+    """Return the rate of reading, wrong values, memory growth, and the rate with workers."""
     rows, lines = read("pde_data"), []
     for source in dict.fromkeys(row["source"] for row in rows):
-        found = {row["measure"]: row for row in rows if row["source"] == source}
-        cells = [_first(found, part) for part in ("crops", "unequal", "memory", "4 workers")]
+        measures = {row["measure"]: row for row in rows if row["source"] == source}
+        cells = [_first(measures, part) for part in ("crops", "unequal", "memory", "4 workers")]
         lines.append([source, *cells])
     head = ["random 64^3 crops, GB/s", "values unequal", "memory grown, MB"]
     return table(["source", *head, "3 epochs, 4 workers, pairs/s"], lines)
 
 
 def memory() -> str:
-    """What is kept for the backward pass over full fine-tuning, and peft's time over ours."""
+    """Return the memory kept for the backward pass, also relative to full fine-tuning."""
     rows, lines = read("pde_memory"), []
     kept = [row for row in rows if row["mib"]]
     for targets, title in PRESETS.items():
         for cubes in dict.fromkeys(row["cubes"] for row in kept):
-            found = {r["arm"]: r for r in kept if (r["targets"], r["cubes"]) == (targets, cubes)}
-            sizes = [f"{r['mib']} ({r['over_full']})" for r in (found["peft"], found["ours"])]
+            chosen = [r for r in kept if (r["targets"], r["cubes"]) == (targets, cubes)]
+            by_method = {r["method"]: r for r in chosen}
+            pair = (by_method["peft"], by_method["ours"])
+            sizes = [f"{r['mib']} ({r['over_full']})" for r in pair]
             (full,) = (r["mib"] for r in kept if r["cubes"] == cubes and not r["targets"])
-            lines.append([title, found["ours"]["trained"], cubes, full, *sizes])
+            lines.append([title, by_method["ours"]["trained"], cubes, full, *sizes])
     return table(["LoRA on", "trained", "cubes", "full, MiB", "peft (of full)", "ours"], lines)
 
 
 def times() -> str:
-    """Forward and backward: peers over ours."""
+    """Return the time of forward and backward passes of other methods relative to ours."""
     rows, lines = [row for row in read("pde_memory") if row["times_ours"]], []
     for targets, title in PRESETS.items():
-        found = {row["arm"]: row for row in rows if row["targets"] == targets}
+        by_method = {row["method"]: row for row in rows if row["targets"] == targets}
         others = ("peft", "full fine-tuning", "ours, compiled")
-        cells = [interval(found[name]) if name in found else "" for name in others]
-        ours = found["ours"]
+        cells = [interval(by_method[name]) if name in by_method else "" for name in others]
+        ours = by_method["ours"]
         time = f"{float(ours['median_ms']):.0f}"
         lines.append([title, ours["cubes"], time, *cells, ours["gradient_distance"]])
     head = ["LoRA on", "cubes", "ours, ms", "peft over ours", "full fine-tuning over ours"]
@@ -49,42 +51,42 @@ def times() -> str:
 
 
 def transfer() -> str:
-    """What trains and what it reaches on equations that the weights have not seen, over seeds."""
+    """Return the error of each method on equations that the weights have not seen, over seeds."""
     return _reached(read("pde_transfer"))
 
 
 def confirmation() -> str:
-    """The same with seeds that nothing was chosen with."""
+    """Return the errors with seeds that were not used to choose settings."""
     return _reached(read("pde_confirmation"))
 
 
 def _reached(rows: Sequence[Row]) -> str:
     lines = []
-    for key in dict.fromkeys((r["equation"], r["task"], r["arm"]) for r in rows):
-        found = [row for row in rows if (row["equation"], row["task"], row["arm"]) == key]
-        first = found[0]
+    for key in dict.fromkeys((r["equation"], r["task"], r["method"]) for r in rows):
+        runs = [row for row in rows if (row["equation"], row["task"], row["method"]) == key]
+        first = runs[0]
         share = int(first["trained"]) / int(first["parameters"])
         line = [*key, f"{int(first['trained']):,} ({share:.1%})", first["lr"]]
         for name in ("before", "vrmse", "persistence"):
-            line.append(_over_seeds(found, name))
+            line.append(_over_seeds(runs, name))
         lines.append(line)
-    head = ["equation", "task", "what trains", "parameters", "rate", "VRMSE before", "after"]
+    head = ["equation", "task", "method", "parameters", "rate", "VRMSE before", "after"]
     return table([*head, "persistence"], lines)
 
 
 def rollouts() -> str:
-    """Errors and distances of spectra by horizon, over seeds."""
+    """Return errors and distances between spectra by horizon, over seeds."""
     rows, lines = [r for r in read("pde_transfer") if r["task"] == "dynamics"], []
     columns = [f"{m}_{h}" for m in ("vrmse", "spectra") for h in ("1", "6:12", "13:30")]
-    for key in dict.fromkeys((r["equation"], r["arm"]) for r in rows):
-        found = [row for row in rows if (row["equation"], row["arm"]) == key]
-        lines.append([*key, *(_over_seeds(found, name, ".2f") for name in columns)])
+    for key in dict.fromkeys((r["equation"], r["method"]) for r in rows):
+        runs = [row for row in rows if (row["equation"], row["method"]) == key]
+        lines.append([*key, *(_over_seeds(runs, name, ".2f") for name in columns)])
     head = [f"{m}, {h}" for m in ("VRMSE", "spectra") for h in ("step 1", "6:12", "13:30")]
-    return table(["equation", "what trains", *head], lines)
+    return table(["equation", "method", *head], lines)
 
 
 def online() -> str:
-    """How fast the solvers are, and how long training waits for them."""
+    """Return the speed of the solvers, and how long training waits for them."""
     lines = []
     for row in read("pde_online"):
         share = f"{float(row['waiting_share']):.1%}"
@@ -99,7 +101,7 @@ def _first(rows: dict[str, Row], part: str) -> str:
 
 
 def _over_seeds(rows: Sequence[Row], name: str, form: str = ".3f") -> str:
-    """Mean and standard deviation; empty where the measure does not apply."""
+    """Return the mean and standard deviation, or nothing if no row has the measure."""
     return spread([float(row[name]) for row in rows if row.get(name)], form)
 
 
