@@ -96,7 +96,7 @@ def test_single_traces_as_gathers_get_a_note(
 ) -> None:
     noisy = segy(data=np.random.default_rng(0).standard_normal((12, 1, 40)))
     denoise_file(noisy, Outputs(noisy.with_name("clean.sgy")), run)
-    assert "single trace; --gather" in capsys.readouterr().out.replace("\n", " ")
+    assert "single trace; choose another header" in capsys.readouterr().out.replace("\n", " ")
     denoise_file(noisy, Outputs(noisy.with_name("whole.sgy")), run, gather=None)
     assert "single trace" not in capsys.readouterr().out
 

@@ -179,12 +179,12 @@ class TestAStalePartial:
     @pytest.mark.parametrize("text", ["", "[1]", '{"done": "x", "work": {}}'])
     def test_with_a_damaged_journal_is_refused(self, source: Path, target: Path, text: str) -> None:
         partial_path(target).with_name(".out.sgy.part.json").write_text(text)
-        with pytest.raises(WriteError, match=r"no journal of a run.*--force"):
+        with pytest.raises(WriteError, match=r"not a journal of a run.*--force"):
             finish(source, target, 12, Work(WORK), resume=True)
 
     def test_that_was_cut_is_refused(self, source: Path, target: Path) -> None:
         os.truncate(partial_path(target), 5000)
-        with pytest.raises(WriteError, match="size that was reserved"):
+        with pytest.raises(WriteError, match="reserved size"):
             finish(source, target, 12, Work(WORK), resume=True)
 
     def test_that_is_being_written_is_refused(self, source: Path, target: Path) -> None:
@@ -244,7 +244,7 @@ def test_the_command_goes_on_after_a_sigterm(
     stopped: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(stopped) == 2
-    assert "--resume goes on with it" in capsys.readouterr().err
+    assert "--resume continues it" in capsys.readouterr().err
     assert main([*stopped, "--resume", "--tile", "128"]) == 2
     assert "tile: then 256, now 128" in capsys.readouterr().err
     assert main([*stopped, "--resume"]) == 0

@@ -30,9 +30,9 @@ BAD: dict[str, tuple[Damage, str]] = {
     "unknown extended headers": (lambda raw: with_field(raw, 3505, -1), r"-1 extended headers"),
     "fixed point with gain": (lambda raw: with_field(raw, 3225, 4), r"format 4.*only 1, 2.*IEEE"),
     "a code of the future": (lambda raw: with_field(raw, 3225, 14), r"format 14 is not supported"),
-    "two headers a trace": (
+    "two headers per trace": (
         lambda raw: with_field(with_field(raw, 3501, 0x0200), 3509, 1),
-        r"more than one header a trace",
+        r"more than one header per trace",
     ),
 }
 
@@ -50,9 +50,9 @@ def test_a_bad_file_is_refused_by_name_with_rule_and_remedy(
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ReadError, match=r"none\.sgy.*No such file"):
+    with pytest.raises(ReadError, match=r"none\.sgy.*no such file"):
         read_layout(tmp_path / "none.sgy")
-    with pytest.raises(ReadError, match="directory"):
+    with pytest.raises(ReadError, match="it is a folder"):
         read_layout(tmp_path)
 
 

@@ -171,8 +171,6 @@ def _quiet(noise_window: float, dt: float, samples: int | None, where: str) -> i
     """Return the length of the noise window, samples."""
     quiet = round(noise_window / dt)
     if noise_window and not SHORTEST_WINDOW <= quiet < (samples or np.inf):
-        rule = (
-            f"it is {quiet} samples of {where}; at least {SHORTEST_WINDOW} must fit a record"
-        )
+        rule = f"it is {quiet} samples of {where}; at least {SHORTEST_WINDOW} must fit a record"
         raise RecipeError(f"noise_window {noise_window} s", rule, "Change data.noise_window")
     return quiet

@@ -1,1 +1,1 @@
-"""Metrics, classical baselines, figures and reports."""
+"""Metrics, classical baselines, figures, and quality-control reports."""

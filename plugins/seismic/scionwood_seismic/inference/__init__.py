@@ -1,1 +1,1 @@
-"""A trained denoiser applied to arrays, records and files."""
+"""Apply a trained denoiser to arrays, in-memory objects, records and files."""

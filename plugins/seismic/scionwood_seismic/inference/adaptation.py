@@ -1,4 +1,4 @@
-"""Test-time adaptation: fit the LoRA to one gather's own noise, use it, and put it back."""
+"""Test-time adaptation: fit the LoRA to the noise of one gather, use it, and restore it."""
 
 from __future__ import annotations
 
@@ -20,37 +20,39 @@ from scionwood_seismic.kernels import moments
 Objective = Literal["matched", "kurtosis"]
 
 Reference = tuple[float, float | None]
-"""Excess kurtosis and natural logarithm of the standard deviation; None: do not match it."""
+"""Excess kurtosis and natural logarithm of the standard deviation; None: it is not matched."""
 
 GAUSSIAN = 3.0
-"""Excess kurtosis above which noise is too unlike Gaussian noise for `kurtosis` to be right."""
+"""Excess kurtosis above which noise is not Gaussian enough for the objective `kurtosis`."""
 
 HEAVY = 30.0
-"""Excess kurtosis above which a few bursts decide the moments of a window, so that they tell little
-of the rest; adapting to erratic noise all the same lost up to 3 dB."""
+"""Excess kurtosis above which a few bursts dominate the moments of a noise window.
+
+In an experiment, adaptation to such erratic noise lost up to 3 dB.
+"""
 
 
 @final
 @dataclass(frozen=True)
 class Adaptation:
-    """How to adapt to one gather.
+    """The options of the adaptation to one gather.
 
-    `matched` moves the kurtosis and the standard deviation of what is removed to those of a window
-    without signal. `kurtosis` moves the kurtosis of what is removed to 0, the value of Gaussian
-    noise; it needs no window. That is how the abstract of arXiv 2605.10953 can be read, whose
-    formula could not be: a reconstruction. On erratic noise it is wrong, and then it is refused.
+    `matched` moves the kurtosis and the standard deviation of the removed part to those of a
+    window without signal. `kurtosis` moves the kurtosis of the removed part to 0, the value of
+    Gaussian noise, and needs no window. The latter is a reconstruction: only the abstract of arXiv
+    2605.10953 was available, not its formula. It does not suit erratic noise and refuses it.
 
     Attributes:
         objective: what is matched.
-        window: from and to which time there is no signal, s; `matched` needs it.
-        steps: of Adam.
+        window: start and end of the window without signal, s; `matched` needs it.
+        steps: optimiser steps (Adam).
         lr: learning rate.
         anchor: weight of the relative squared change of the result.
-        enough: no adaptation where the objective is below this to begin with.
-        tolerance: by how much the leakage may rise; where it rises more, the adaptation is rolled
-            back. Leakage is the mean local similarity of the result and what is removed, less that
-            inside the window, where it comes from noise that is left.
-        tiles: the most tiles that are adapted on, spread over the gather.
+        enough: if the objective is below this value at first, nothing is adapted.
+        tolerance: by how much the leakage may rise before the adaptation is rolled back. Leakage is
+            the mean local similarity of the denoised and the removed part, minus the mean inside
+            the window, which comes from residual noise.
+        tiles: the largest number of tiles to adapt on; they are spread over the gather.
     """
 
     objective: Objective = "matched"
@@ -66,14 +68,14 @@ class Adaptation:
 @final
 @dataclass(frozen=True)
 class Outcome:
-    """What adapting to a gather did.
+    """The outcome of the adaptation to a gather.
 
     Attributes:
-        verdict: adapted, matched already, refused or rolled back, and why.
-        steps: the step whose weights were used; 0 for those of the run.
-        before: the objective at first.
+        verdict: adapted, matched already, refused or rolled back, with the reason.
+        steps: the step whose weights were used; 0 means the weights of the run.
+        before: the objective before the adaptation.
         after: the objective with the weights that were used.
-        leakage: see `Adaptation.tolerance`, before and after.
+        leakage: the leakage before and after; see `Adaptation.tolerance`.
     """
 
     verdict: str
@@ -85,13 +87,13 @@ class Outcome:
 
 @final
 class Adapter:
-    """Adapts a denoiser to one gather after the other; each begins with the run's own weights.
+    """Adapt a denoiser to one gather after another, each time from the weights of the run.
 
-    Only LoRA weights change, and they are put back bit for bit.
+    Only LoRA weights change, and they are restored bit for bit.
 
     Args:
         model: a denoiser with a LoRA; see `denoise_array`.
-        options: how to adapt.
+        options: the options of the adaptation.
 
     Raises:
         AdapterError: the model has no LoRA.
@@ -114,22 +116,23 @@ class Adapter:
         unit: float | None = None,
         progress: Callable[[float], None] = lambda share: None,
     ) -> tuple[np.ndarray, Outcome]:
-        """Denoise one gather after adapting to it.
+        """Adapt to one gather and denoise it.
 
-        The objective is `(s(k) - s(k0))^2 + (ln d - ln d0)^2` with `s(k) = sign(k) ln(1 + |k|)`,
-        k and d the excess kurtosis and the standard deviation of what is removed, and k0, d0 those
-        of the window; to it comes `anchor` times the relative squared change of the result.
+        The objective is `(s(k) - s(k0))^2 + (ln d - ln d0)^2` with `s(k) = sign(k) ln(1 + |k|)`.
+        Here k and d are the excess kurtosis and the standard deviation of the removed part, and k0
+        and d0 are those of the window. The loss adds `anchor` times the relative squared change of
+        the result.
 
         Args:
             data: (trace, time), any unit.
-            time: of each sample, s.
+            time: the time of each sample, s.
             tile: see `denoise_array`.
             overlap: see `denoise_array`.
             unit: see `denoise_array`.
             progress: see `denoise_array`.
 
         Returns:
-            The denoised gather, and what was done.
+            The denoised gather, (trace, time) float32, and the outcome of the adaptation.
         """
         signal = data[live(data)]
         outcome = Outcome("refused: no live trace")
@@ -150,7 +153,7 @@ class Adapter:
 
     @contextmanager
     def _episode(self) -> Iterator[None]:
-        """Put the weights back, whatever happens."""
+        """Restore the weights at the end, also after an error."""
         kept = [p.detach().clone() for p in self._lora]
         flags = [p.requires_grad for p in self._lora]
         try:
@@ -167,11 +170,11 @@ class Adapter:
                 p.copy_(value)
 
     def _fit(self, data: np.ndarray, time: np.ndarray, tile: int) -> Outcome:
-        """Adapt to (trace, time) of about unit amplitude; leaves the weights to use in place."""
+        """Adapt to (trace, time) of about unit amplitude; the model then has the chosen weights."""
         device = self._lora[0].device
-        reference, obstacle = self._reference(data, time)
-        if obstacle:
-            return Outcome(f"refused: {obstacle}")
+        reference, problem = self._reference(data, time)
+        if problem:
+            return Outcome(f"refused: {problem}")
         x = torch.from_numpy(_tiles(data, tile, self.options.tiles)).to(device)
         inside = np.broadcast_to(self._window(time), data.shape)
         quiet = torch.from_numpy(_tiles(inside, tile, self.options.tiles)).to(device) > 0
@@ -193,7 +196,7 @@ class Adapter:
         return Outcome("adapted", step, before, after, (leak, leaked))
 
     def _window(self, time: np.ndarray) -> np.ndarray:
-        """Which samples lie in the noise window; none without one."""
+        """Return which samples lie in the noise window; without a window, none do."""
         if self.options.window is None:
             return np.zeros(time.shape, bool)
         first, last = self.options.window
@@ -202,7 +205,7 @@ class Adapter:
     def _descend(
         self, x: Tensor, first: Tensor, reference: Reference, before: float
     ) -> tuple[int, float, list[Tensor]]:
-        """The best step, its objective and its weights."""
+        """Return the best step, its objective and its weights."""
         best = (0, before, [p.detach().clone() for p in self._lora])
         for p in self._lora:
             p.requires_grad_(True)
@@ -222,33 +225,33 @@ class Adapter:
         return best
 
     def _reference(self, data: np.ndarray, time: np.ndarray) -> tuple[Reference, str]:
-        """The moments to match, and what stands against adapting, if anything does."""
+        """Return the moments to match, and why adaptation is impossible; empty if it is not."""
         window = self.options.window
         noise = data if window is None else data[:, self._window(time)]
         if noise.shape[1] < 8:
             return (0.0, None), "the noise window holds fewer than 8 samples"
-        found = moments(torch.from_numpy(noise))
-        kurtosis, log_std = float(found.kurtosis), float(found.log_std)
+        values = moments(torch.from_numpy(noise))
+        kurtosis, log_std = float(values.kurtosis), float(values.log_std)
         if self.options.objective == "matched":
             if window is None:
                 return (0.0, None), "`matched` needs a noise window"
-            obstacle = f"kurtosis {kurtosis:.0f} of the noise window: bursts decide its moments"
-            return (kurtosis, log_std), obstacle if kurtosis > HEAVY else ""
+            problem = f"kurtosis {kurtosis:.0f} of the noise window: bursts decide its moments"
+            return (kurtosis, log_std), problem if kurtosis > HEAVY else ""
         where = "noise window" if window else "gather"
-        obstacle = f"kurtosis {kurtosis:.1f} of the {where}: the noise is not Gaussian"
-        return (0.0, None), obstacle if kurtosis > GAUSSIAN else ""
+        problem = f"kurtosis {kurtosis:.1f} of the {where}: the noise is not Gaussian"
+        return (0.0, None), problem if kurtosis > GAUSSIAN else ""
 
 
 def _mismatch(removed: Tensor, reference: Reference) -> Tensor:
-    found = moments(removed.flatten(), dims=(-1,))
-    total = (_compress(found.kurtosis) - _compress(torch.tensor(reference[0]))).square()
+    values = moments(removed.flatten(), dims=(-1,))
+    total = (_compress(values.kurtosis) - _compress(torch.tensor(reference[0]))).square()
     if reference[1] is not None:
-        total = total + (found.log_std - reference[1]).square()
+        total = total + (values.log_std - reference[1]).square()
     return total
 
 
 def _compress(kurtosis: Tensor) -> Tensor:
-    """`sign(k) ln(1 + |k|)`: spikes give kurtoses in the hundreds."""
+    """Return `sign(k) ln(1 + |k|)`, because spikes give kurtoses in the hundreds."""
     return kurtosis.sign() * torch.log1p(kurtosis.abs())
 
 
@@ -260,7 +263,7 @@ def _leak(noisy: Tensor, estimate: Tensor, quiet: Tensor) -> float:
 
 
 def _tiles(data: np.ndarray, tile: int, most: int) -> np.ndarray:
-    """Up to `most` tiles, (tile, 1, trace, time) float32, spread evenly over the gather."""
+    """Return up to `most` tiles, (tile, 1, trace, time) float32, spread evenly over the gather."""
     size = [min(tile, length) for length in data.shape]
     starts = [
         np.linspace(0, length - n, max(1, round(length / n))).astype(int)

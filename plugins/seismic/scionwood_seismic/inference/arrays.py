@@ -1,4 +1,4 @@
-"""Denoise a gather of any size: one scale a gather, overlapping tiles, a smooth blend."""
+"""Denoise a gather of any size with one amplitude scale and overlapping, blended tiles."""
 
 from __future__ import annotations
 
@@ -22,20 +22,21 @@ def denoise_array(
     unit: float | None = None,
     progress: Callable[[float], None] = lambda share: None,
 ) -> np.ndarray:
-    """Denoise one gather, amplitudes kept: `f(a x) = a f(x)` for a > 0, up to rounding.
+    """Denoise one gather and preserve amplitudes: `f(a x) = a f(x)` for a > 0, up to rounding.
 
-    The gather is divided by one number and multiplied by it again, so that tiles agree where they
-    meet. Traces that are constant or hold a value that is not finite come back bit for bit as they
-    are, and the model does not see them.
+    The whole gather is divided by one number and multiplied by it again, so that neighbouring tiles
+    agree. Traces that are constant or contain a non-finite value are returned bit for bit, and the
+    model does not see them.
 
     Args:
-        model: maps (batch, 1, trace, time) of about unit amplitude to the same.
+        model: maps (batch, 1, trace, time) of about unit amplitude to the same shape and units.
         data: (trace, time), any unit.
-        tile: the tile's size along both axes.
-        overlap: how far neighbouring tiles overlap; less than `tile`.
-        batch: tiles a forward pass.
-        unit: the amplitude to divide by, where `data` is a part of a gather; else its own.
-        progress: called with the share of the gather that each step finished, in (0, 1].
+        tile: size of the tiles along both axes.
+        overlap: overlap of neighbouring tiles, smaller than `tile`.
+        batch: tiles per forward pass.
+        unit: the amplitude to divide by, if `data` is a part of a gather. By default it is
+            `normalise.scale` of `data`.
+        progress: called with the share of the gather that each step finishes, in (0, 1].
 
     Returns:
         (trace, time) float32, in the unit of `data`.
@@ -47,7 +48,7 @@ def denoise_array(
         progress(1.0)
         return result
     unit = unit or scale(signal)
-    # In float64, since a unit such as 1e-40 is none in float32; the arrays themselves are large.
+    # The division runs in float64, because 1e-40 is not a normal float32; the array stays float32.
     scaled = np.empty(signal.shape, np.float32)
     np.divide(signal, unit, out=scaled, dtype=np.float64, casting="same_kind")
     blended = _blend(model, scaled, tile, overlap, batch, progress)
@@ -76,7 +77,7 @@ def _blend(
     batch: int,
     progress: Callable[[float], None],
 ) -> np.ndarray:
-    """The weighted mean of overlapping tiles, float32."""
+    """Return the weighted mean of overlapping tiles, float32."""
     device = next(model.parameters()).device
     size = min(tile, data.shape[0]), min(tile, data.shape[1])
     starts = [_starts(length, tile, overlap) for length in data.shape]
@@ -90,7 +91,7 @@ def _blend(
         for view, part in zip(views, model(stack)[:, 0].float().cpu().numpy(), strict=True):
             total[view] += window * part
         progress(len(some) / len(corners))
-    # Tiles are a grid, so the sum of their windows is an outer product too.
+    # Tiles form a grid, so the sum of their windows is an outer product too.
     across, along = (
         _sum(flank, at, length)
         for flank, at, length in zip(flanks, starts, data.shape, strict=True)
@@ -101,7 +102,7 @@ def _blend(
 
 
 def _sum(flank: np.ndarray, starts: list[int], length: int) -> np.ndarray:
-    """The weights of all tiles along one axis."""
+    """Return the sum of the weights of all tiles along one axis."""
     total = np.zeros(length, np.float32)
     for at in starts:
         total[at : at + len(flank)] += flank
@@ -109,13 +110,13 @@ def _sum(flank: np.ndarray, starts: list[int], length: int) -> np.ndarray:
 
 
 def _starts(length: int, tile: int, overlap: int) -> list[int]:
-    """Where tiles begin; the last one ends with the data."""
+    """Return where tiles start; the last one ends with the data."""
     last = max(0, length - tile)
     return [*range(0, last, tile - overlap), last]
 
 
 def _window(size: int, length: int, overlap: int) -> np.ndarray:
-    """Hann flanks over the overlap, never zero; flat where one tile covers all."""
+    """Return weights with Hann flanks over the overlap, never zero; 1 if one tile covers all."""
     weights = np.ones(size)
     if size < length:
         flank = np.hanning(2 * overlap + 2)[1 : overlap + 1]

@@ -1,4 +1,4 @@
-"""Files in, files out: denoise with a trained run, or simulate SEG-Y to try that on."""
+"""Denoise a file with a trained run, with a progress bar, a sidecar and a quality report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from scionwood import OutputExistsError, RecipeError, Task, WriteError, atomic_path, load_run
+from scionwood import RecipeError, Task, WriteError, atomic_path, check_target, load_run, writing
 from scionwood_seismic.evaluation.report import qc_files, report_quality
 from scionwood_seismic.inference.adaptation import Adaptation
 from scionwood_seismic.inference.arrays import check_tile
@@ -29,13 +29,13 @@ Tta = Literal["recipe", "none", "matched", "kurtosis"]
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where results go, and whether to replace what is there.
+    """The output files, and whether they may replace existing ones.
 
     Attributes:
-        clean: the denoised file; `NAME.json` beside it says how it was made.
-        noise: what was removed, as a file of the same format.
+        clean: the denoised file; `NAME.json` beside it records how it was made.
+        noise: the removed noise, a file of the same format.
         qc: the QC figure or page.
-        force: replace what exists.
+        force: replace existing files.
     """
 
     clean: Path
@@ -45,29 +45,27 @@ class Outputs:
 
     @property
     def sidecar(self) -> Path:
-        """The file that says how `clean` was made."""
+        """The file that records how `clean` was made."""
         return self.clean.with_name(self.clean.name + ".json")
 
     def check(self) -> None:
-        """Fail before the work, not after it.
+        """Refuse existing outputs before the work starts.
 
         Raises:
-            OutputExistsError: one of them exists and `force` is false.
+            OutputExistsError: an output exists and `force` is false.
         """
         qc = () if self.qc is None else qc_files(self.qc)
         for path in (self.clean, self.sidecar, self.noise, *qc):
-            if path is not None and path.exists() and not self.force:
-                raise OutputExistsError(
-                    str(path), "it exists already", "Give --force to replace it"
-                )
+            if path is not None:
+                check_target(path, self.force)
 
     def finished(self, work: Mapping[str, Any]) -> bool:
-        """Whether `clean` is there and is the result of this very work."""
+        """Return whether `clean` exists and its sidecar records exactly this work."""
         try:
-            found = json.loads(self.sidecar.read_text(encoding="utf-8"))
+            record = json.loads(self.sidecar.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return False
-        return self.clean.exists() and isinstance(found, dict) and found.get("work") == work
+        return self.clean.exists() and isinstance(record, dict) and record.get("work") == work
 
 
 def denoise_file(
@@ -85,26 +83,27 @@ def denoise_file(
 ) -> None:
     """Denoise a file gather by gather, with a progress bar, and print the leakage.
 
-    Beside the result a file `NAME.json` says from what and how it was made. Each output appears
-    whole or not at all; what a killed run leaves is finished with `resume`, and where the denoised
-    file is there already, only what is missing beside it is made.
+    The file `NAME.json` beside the result records the source and the options. Each output appears
+    complete or not at all. With `resume`, the work of a stopped run is completed; if the denoised
+    file is already complete, only the missing other outputs are written.
 
     Args:
         source: the noisy file.
-        outputs: where results go.
-        run: a run folder with an adapter of the denoising task.
-        gather: the header key of a gather, or None where the file is one gather; for SEG-Y.
-        vertical: what the samples of a SEG-Y file follow; other formats say it themselves.
+        outputs: the output files.
+        run: the folder of a run of the denoising task.
+        gather: for SEG-Y, the trace header whose value identifies a gather; None if the file is
+            one gather.
+        vertical: whether the samples of a SEG-Y file are in time or in depth.
         device: where to compute.
         tile: size and overlap of the tiles, traces and samples.
-        resume: go on where a killed run of the same work stopped.
-        tta: how to adapt to each gather; `recipe`: as the run's recipe says.
-        noise_window: from and to which time gathers have no signal, s.
+        resume: continue a stopped run of the same work.
+        tta: how to adapt to each gather; `recipe` follows the recipe of the run.
+        noise_window: start and end of the window without signal, s.
 
     Raises:
-        AdapterError: the run has no LoRA to adapt.
+        AdapterError: adaptation is requested and the run has no LoRA.
         ReadError, WriteError, OutputExistsError, AdapterFileError: see `SegyReader`, `load_run`.
-        RecipeError: the overlap does not fit the tile, or there is no such device.
+        RecipeError: the overlap does not fit the tile, or the device does not exist.
     """
     check_tile(*tile)
     if not resume:
@@ -122,8 +121,8 @@ def denoise_file(
             _advise(reader, console)
             denoiser = Denoiser(task.backbone, tile=tile, identity=options, adaptation=adaptation)
             _rewrite(reader, outputs, denoiser, console, resume)
-            found = {"gathers": _count(reader), "adaptation": dict(denoiser.verdicts)}
-            _save_json(outputs.sidecar, {"work": work, **found})
+            counts = {"gathers": _count(reader), "adaptation": dict(denoiser.verdicts)}
+            _save_json(outputs.sidecar, {"work": work, **counts})
             for verdict, count in denoiser.verdicts.most_common():
                 console.print(f"{verdict}: {count} gathers", highlight=False)
         with _open(outputs.clean, gather, vertical) as after:
@@ -136,8 +135,8 @@ def denoise_file(
 
 
 def _adaptation(task: Task, tta: Tta, window: tuple[float, float] | None) -> Adaptation | None:
-    """What the command asks for; what it leaves open is as in the run's recipe."""
-    own: Adaptation | None = getattr(task, "adaptation", None)  # other tasks have none
+    """Return the requested adaptation; options that are not given come from the run's recipe."""
+    own: Adaptation | None = getattr(task, "adaptation", None)  # only the task `denoise` has it
     if tta == "recipe":
         return own if own is None or window is None else replace(own, window=window)
     if tta == "none":
@@ -145,7 +144,7 @@ def _adaptation(task: Task, tta: Tta, window: tuple[float, float] | None) -> Ada
     chosen = replace(own or Adaptation(), objective=tta)
     chosen = chosen if window is None else replace(chosen, window=window)
     if tta == "matched" and chosen.window is None:
-        rule = "`matched` compares with a window that holds no signal"
+        rule = "`matched` compares with a window that contains no signal"
         raise RecipeError("tta matched", rule, "Give it, in s: --noise-window 0:0.2")
     return chosen
 
@@ -153,29 +152,29 @@ def _adaptation(task: Task, tta: Tta, window: tuple[float, float] | None) -> Ada
 def _usable(device: str) -> torch.device:
     try:
         return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as error:  # torch's own, by backend
+    except (RuntimeError, AssertionError) as error:  # which one depends on the backend of torch
         first = str(error).splitlines()[0]
         raise RecipeError(f"device {device!r}", first, "Such as cpu, cuda or cuda:1") from error
 
 
 def _open(path: Path, gather: Gather | None, vertical: Vertical) -> SeismicReader:
-    if vertical == "depth":  # the other formats say what their axes are
+    if vertical == "depth":  # only SEG-Y files do not record what their vertical axis is
         return SegyReader(path, gather=gather, vertical=vertical)
     return open_reader(path, gather=gather)
 
 
 def _keep_noisy(reader: SeismicReader, outputs: Outputs) -> None:
-    """Refuse to lose the noise: only an open SEG-Y file can still be read when it is replaced."""
+    """Refuse to replace a file whose noise is still to be computed; an open SEG-Y file survives."""
     if outputs.noise is None or isinstance(reader, SegyReader) or not outputs.clean.exists():
         return
     if reader.path.samefile(outputs.clean):
-        rule = "it would replace the noisy file, from which the noise is then taken"
+        rule = "it would replace the noisy file, which is needed to compute the noise"
         raise WriteError(str(outputs.clean), rule, "Give the denoised file another name")
 
 
 def _facts(source: Path) -> dict[str, Any]:
-    found = source.stat()
-    return {"name": source.name, "bytes": found.st_size, "modified_ns": found.st_mtime_ns}
+    status = source.stat()
+    return {"name": source.name, "bytes": status.st_size, "modified_ns": status.st_mtime_ns}
 
 
 def _count(reader: SeismicReader) -> int:
@@ -183,15 +182,15 @@ def _count(reader: SeismicReader) -> int:
 
 
 def _advise(reader: SeismicReader, console: Console) -> None:
-    """Say so where a file is cut into gathers that leave a denoiser nothing to work with."""
+    """Print a note if most gathers have a single trace, which gives a denoiser no context."""
     if (
         isinstance(reader, SegyReader)
         and reader.traces > 1
         and np.median(reader.gather_lengths) < 2
     ):
         console.print(
-            f"note: most gathers by {reader.gather} have a single trace; "
-            "--gather takes another header, or none: the file is one gather"
+            f"note: most gathers by {reader.gather} have a single trace; choose another header "
+            "with --gather, or --gather none to treat the file as one gather"
         )
 
 
@@ -222,7 +221,7 @@ def _rewrite(
             reader.rewrite(outputs.clean, denoiser, overwrite=outputs.force, resume=resume)
         except (KeyboardInterrupt, SystemExit):
             if partial_path(outputs.clean).exists():
-                console.print("stopped; the same command with --resume goes on from here")
+                console.print("stopped; the same command with --resume continues from here")
             raise
 
 
@@ -235,9 +234,5 @@ def _save_difference(reader: SeismicReader, after: SeismicReader, outputs: Outpu
 
 
 def _save_json(path: Path, content: Mapping[str, Any]) -> None:
-    try:
-        with atomic_path(path) as part:
-            part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        rule = f"cannot be written ({error.strerror})"
-        raise WriteError(str(path), rule, "Free some space") from error
+    with writing(path), atomic_path(path) as part:
+        part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

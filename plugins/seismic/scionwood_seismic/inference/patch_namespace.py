@@ -1,9 +1,9 @@
-"""`patch.scionwood.denoise(...)` on the patches of DASCore, which finds this by entry point."""
+"""`patch.scionwood.denoise(...)` for DASCore patches; DASCore loads it through an entry point."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from dascore.utils.namespace import PatchNameSpace
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 def denoise(
     patch: Patch,
-    run: Path | str | Task,
+    run: str | Path | Task,
     *,
     device: str = "cpu",
     tile: int = 256,
     overlap: int = 64,
     tta: Adaptation | None = None,
-) -> Patch:
-    """Denoise a patch; see `scionwood_seismic.api.denoise`."""
+) -> Any:
+    """Denoise a patch and return a new one; see `scionwood_seismic.api.denoise`."""
     from scionwood_seismic.inference.objects import denoise_object
 
     return denoise_object(patch, run, device=device, tile=tile, overlap=overlap, tta=tta)
@@ -31,7 +31,7 @@ def denoise(
 
 @final
 class ScionwoodNamespace(PatchNameSpace):  # type: ignore[misc]
-    """The methods under `patch.scionwood`; DASCore passes them the patch."""
+    """The methods of `patch.scionwood`; DASCore passes the patch as their first argument."""
 
     name: ClassVar[str] = "scionwood"
 

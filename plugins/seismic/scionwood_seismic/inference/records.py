@@ -1,4 +1,4 @@
-"""What denoises the records of a file: made from a trained run, handed to a reader."""
+"""Denoise the records of a file: a callable that a reader applies to each record."""
 
 from __future__ import annotations
 
@@ -26,13 +26,15 @@ class Denoiser:
     Args:
         model: see `denoise_array`.
         tile: size and overlap of the tiles, traces and samples.
-        identity: what the result depends on beside the file, so that a killed run can be resumed.
-        adaptation: how to adapt to each record first, or None.
-        unit: the amplitude of the gather of a record that is only a part of it, else None.
-        progress: called with the traces that each step finished, which may be a fraction.
+        identity: everything that the result depends on besides the file; a stopped run is resumed
+            only if it is equal.
+        adaptation: how to adapt to each record first; None: do not adapt.
+        unit: returns the amplitude of the whole gather if a record is only a part of one, and None
+            otherwise.
+        progress: called with the number of traces that each step finishes, which may be a fraction.
 
     Attributes:
-        verdicts: how often adapting ended how.
+        verdicts: outcome of the adaptation -> number of records.
     """
 
     def __init__(
@@ -77,13 +79,13 @@ class Denoiser:
 def work_identity(
     run: Path, *, tile: tuple[int, int], device: str, adaptation: Adaptation | None = None
 ) -> dict[str, Any]:
-    """What a denoised file depends on beside its source: version, run, options.
+    """Return everything that a denoised file depends on besides its source, as JSON values.
 
     Args:
         run: the run folder; its recipe and its weights are hashed.
         tile: size and overlap of the tiles.
-        device: where it is computed; another one rounds otherwise.
-        adaptation: how each gather is adapted to, or None.
+        device: where the work runs; another device rounds differently.
+        adaptation: how the model adapts to each gather; None: it does not.
     """
     return {
         "scionwood": version("scionwood"),
@@ -96,7 +98,7 @@ def work_identity(
 
 
 def hash_run(run: Path) -> str:
-    """SHA-256 over the recipe and all weights of a run folder."""
+    """Return the SHA-256 over the recipe and all weights of a run folder, hexadecimal."""
     total = hashlib.sha256()
     for path in sorted([run / "recipe.yaml", *run.rglob("*.safetensors")]):
         total.update(path.relative_to(run).as_posix().encode())

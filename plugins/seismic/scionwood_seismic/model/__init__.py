@@ -1,1 +1,1 @@
-"""Networks: vision transformers, decoders and how their weights load."""
+"""Networks: encoders, decoders, and the loading of their weights."""

@@ -1,1 +1,1 @@
-"""Readers of seismic files."""
+"""Readers and writers of seismic and fibre-optic (DAS) files."""

@@ -1,4 +1,4 @@
-"""What every seismic reader offers beyond the core's contract, and how samples are stored again."""
+"""The interface of seismic readers beyond the core's contract, and the encoding of samples."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from scionwood import OutputExistsError, Reader, Record, WriteError
+from scionwood import Reader, Record, WriteError
 from scionwood_seismic.readers.samples import integer_limits
 
 
@@ -19,9 +19,9 @@ class SeismicReader(Reader):
 
     Attributes:
         path: the file.
-        dt: the sample interval, s; m where `vertical` is depth.
-        traces: the traces of the whole file.
-        vertical: whether the samples follow time or depth.
+        dt: the sample interval, s; m if `vertical` is "depth".
+        traces: number of traces in the file.
+        vertical: whether the samples are in time or in depth.
     """
 
     path: Path
@@ -30,48 +30,60 @@ class SeismicReader(Reader):
     vertical: Literal["time", "depth"] = "time"
 
     def __iter__(self) -> Iterator[Record]:
-        """The records in the file's order, read as they are asked for."""
+        """Yield the records in the order of the file, each read on demand."""
         return (self.read(i) for i in range(len(self)))
 
     @abstractmethod
     def read(self, index: int) -> Record:
-        """The record of that index, from 0, without reading those before it."""
+        """Read the record of an index, from 0, without reading the records before it."""
 
     @abstractmethod
     def rewrite(
         self,
-        target: Path,
+        target: str | Path,
         function: Callable[[Record], np.ndarray],
         *,
         overwrite: bool = False,
         resume: bool = False,
     ) -> None:
-        """As in the core; `resume` goes on where a killed run of the same work stopped.
+        """Write a copy of the file with the data of each record replaced by `function(record)`.
+
+        Args:
+            target: the file to write; it appears complete or not at all.
+            function: maps a record to data of the same shape.
+            overwrite: replace an existing file.
+            resume: continue a stopped run of the same work.
 
         Raises:
             OutputExistsError: `target` exists and `overwrite` is false.
-            WriteError: the disk is full, the data's shape changed, or the format cannot resume.
+            WriteError: the file cannot be written, the shape of the data changed, or the format
+                cannot be resumed.
         """
 
 
-def check_target(target: Path, *, overwrite: bool, resume: bool) -> None:
-    """What a reader that cannot resume checks before it works.
+def refuse_resume(target: Path, resume: bool) -> None:
+    """Refuse to resume, in a reader that cannot.
 
     Raises:
-        OutputExistsError: `target` exists and `overwrite` is false.
-        WriteError: `resume` was asked for.
+        WriteError: `resume` is true.
     """
     if resume:
-        rule = "files of this format are written in one go and cannot be resumed"
+        rule = "files of this format are written in one pass and cannot be resumed"
         raise WriteError(str(target), rule, "Start again without resume")
-    if target.exists() and not overwrite:
-        raise OutputExistsError(str(target), "it exists already", "Give --force to replace it")
 
 
 def changed_data(
     path: Path, record: Record, function: Callable[[Record], np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What the function makes of a record, and which samples it changed; both (trace, time).
+    """Apply the function to a record.
+
+    Args:
+        path: the name of the file, for errors.
+        record: the record.
+        function: maps a record to data of the same shape.
+
+    Returns:
+        The new data, and which samples changed; both (trace, time).
 
     Raises:
         WriteError: the shape changed.
@@ -81,16 +93,22 @@ def changed_data(
     if after.shape != before.shape:
         rule = f"record {dict(record.key)} came back as {after.shape}, it was {before.shape}"
         raise WriteError(str(path), rule, "A function must keep the shape")
-    return after, ~((after == before) | (np.isnan(after) & np.isnan(before)))
+    same: np.ndarray = (after == before) | (np.isnan(after) & np.isnan(before))
+    return after, ~same
 
 
 def encode(data: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, int]:
-    """The samples in the file's type, and how many were outside its range.
+    """Convert samples to the type of the file. Integers are rounded and clipped to their range.
 
-    Integers are rounded and clipped to their range.
+    Args:
+        data: the samples, any shape.
+        dtype: the type of the file.
+
+    Returns:
+        The samples in that type, and the number of samples that were outside its range.
 
     Raises:
-        WriteError: NaN, which no integer is.
+        WriteError: a sample is NaN and the type is an integer.
     """
     if not np.issubdtype(dtype, np.integer):
         return data.astype(dtype), 0
@@ -103,12 +121,12 @@ def encode(data: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, int]:
 
 
 def warn_rounded(path: Path, dtype: np.dtype, clipped: int) -> None:
-    """Say that integers were rounded, and how many clipped; silent for floats."""
+    """Warn that integers were rounded, and how many were clipped; floats need no warning."""
     if np.issubdtype(dtype, np.integer):
         text = f"{path.name} stores {kind(dtype)}: samples were rounded, {clipped} clipped"
         warnings.warn(text, stacklevel=3)
 
 
 def kind(dtype: np.dtype) -> str:
-    """The type in words, such as 16 bit integers."""
+    """Return the name of an integer type, such as 16 bit integers."""
     return f"{dtype.itemsize * 8} bit integers"

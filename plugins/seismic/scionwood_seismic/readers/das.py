@@ -1,4 +1,4 @@
-"""Fibre-optic (DAS) files of every maker that DASCore reads."""
+"""Fibre-optic (DAS) files in every format that DASCore reads."""
 
 from __future__ import annotations
 
@@ -11,50 +11,50 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
-from scionwood import ReadError, Record, ScionwoodError, WriteError, atomic_path
+from scionwood import ReadError, Record, WriteError, atomic_path, check_target, writing
 from scionwood_seismic.readers.base import (
     SeismicReader,
     changed_data,
-    check_target,
+    refuse_resume,
     warn_rounded,
 )
 from scionwood_seismic.readers.das_format import TDMS, ask, das_format, is_hdf5, start
 
-_UNEVEN = 0.01  # how far a sample interval may be from the median one, as its share
+_UNEVEN = 0.01  # the largest relative deviation of a sample interval from the median
 
 Store = Callable[[Path, np.ndarray, np.ndarray], int]
 
 
 @final
 class DasReader(SeismicReader):
-    """Read DAS files of every format that DASCore reads, and write results into a copy.
+    """Read DAS files in every format that DASCore reads, and write results into a copy.
 
-    A patch is a record; axes are found by name, whatever their order in the file. Results are
-    written by overwriting samples in a copy of the file, HDF5 or TDMS, so that all else stays;
-    so do the margins of overlapping blocks, which are not read. One patch is in memory where the
-    times of patches tell them apart, and a copy of it while it is written.
+    Each patch is a record. Axes are identified by name, in any order. Results overwrite samples in
+    a copy of the file, HDF5 or TDMS, so that everything else keeps its bytes. The margins of
+    overlapping blocks are not read and also stay as they are. If the patches differ in time, one
+    patch is in memory, plus a copy of it during writing.
 
-    Files in which pickled objects could run code are refused, and so are pickled patches.
+    Pickled patches are refused, and so are files in which a pickled object could run code.
 
     Args:
         path: the file.
 
-    Shapes: a record's data is (distance, time), float32; the first axis has the name that the
-    file gives it, such as channel or depth.
+    Shapes: the data of a record is (distance, time), float32. The first axis has its name from the
+    file, such as channel or depth.
 
-    Units: time in s, from the patch's first sample, whose date is in the record's key; distance
-    and data as the file states them. `dt` is that of the first patch.
+    Units: time in s from the first sample of the patch, whose date is in the key of the record;
+    distance and data have the units of the file. `dt` is that of the first patch.
 
     Raises:
-        ReadError: DASCore is not installed, does not know the format or finds it damaged; a patch
-            is not (distance, time) by name, or its time is not evenly sampled.
+        ReadError: DASCore is not installed, does not know the format or reports damage; a patch
+            has no axis `time` or more than two axes, or its time is not evenly sampled.
 
-    Source: DASCore, which reads the formats.
+    Source: DASCore reads the formats.
     """
 
     suffixes: ClassVar[tuple[str, ...]] = (".h5", ".hdf5", ".tdms")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._format = das_format(self.path)
         self._patches = self._scan()
@@ -72,12 +72,12 @@ class DasReader(SeismicReader):
         return len(self._patches)
 
     def read(self, index: int) -> Record:
-        """The record of that index, from 0."""
+        """Read the record of an index, from 0."""
         return self._record(index, self._load(index))
 
     def rewrite(
         self,
-        target: Path,
+        target: str | Path,
         function: Callable[[Record], np.ndarray],
         *,
         overwrite: bool = False,
@@ -89,28 +89,23 @@ class DasReader(SeismicReader):
 
         Raises:
             OutputExistsError: `target` exists and `overwrite` is false.
-            WriteError: the disk is full or not writable, the shape changed, `resume` was asked
-                for, or the samples' place in the file is not certain: the format is neither HDF5
-                nor TDMS, or DASCore computed the values.
+            WriteError: the file cannot be written, the shape changed, `resume` is true, or the
+                position of the samples is uncertain: the format is neither HDF5 nor TDMS, or
+                DASCore computed the values.
         """
         target = Path(target)
-        check_target(target, overwrite=overwrite, resume=resume)
-        try:
-            with atomic_path(target, overwrite=overwrite) as part:
-                shutil.copyfile(self.path, part)
-                dtype, clipped = self._overwrite(part, function)
-        except ScionwoodError:
-            raise
-        except OSError as error:
-            reason = error.strerror or str(error)
-            remedy = f"It needs {self.path.stat().st_size:,} bytes in a folder that you may write"
-            raise WriteError(str(target), f"cannot be written ({reason})", remedy) from error
+        refuse_resume(target, resume)
+        check_target(target, overwrite)
+        size = f"It needs {self.path.stat().st_size:,} bytes"
+        with writing(target, then=size), atomic_path(target, overwrite=overwrite) as part:
+            shutil.copyfile(self.path, part)
+            dtype, clipped = self._overwrite(part, function)
         if dtype is not None:
             warn_rounded(self.path, dtype, clipped)
 
     @classmethod
     def write_sample(cls, path: Path) -> None:
-        """Write one patch of 12 channels every 5 m, 64 samples at 4 ms, as DASDAE."""
+        """Write a DASDAE file: one patch of 12 channels every 5 m, 64 samples at 4 ms."""
         import dascore as dc
 
         t = np.arange(64) * 0.004
@@ -124,16 +119,16 @@ class DasReader(SeismicReader):
     def _overwrite(
         self, part: Path, function: Callable[[Record], np.ndarray]
     ) -> tuple[np.dtype | None, int]:
-        """The type of what was stored, or None where nothing was; how many values were clipped."""
+        """Return the type of the stored samples (None: none changed), and how many were clipped."""
         stored, clipped = None, 0
         taken: set[str] = set()
         for i in range(len(self._patches)):
             patch = self._load(i)
-            dtype, store = self._store(patch, taken)  # before the work, not after it
+            dtype, store = self._store(patch, taken)  # an error must appear before the long work
             after, changed = changed_data(self.path, self._record(i, patch), function)
             if changed.any():
-                back = patch.dims.index("time") == 0
-                after, changed = (after.T, changed.T) if back else (after, changed)
+                time_first = patch.dims.index("time") == 0
+                after, changed = (after.T, changed.T) if time_first else (after, changed)
                 clipped += store(part, after, changed)
                 stored = dtype
         return stored, clipped
@@ -174,43 +169,44 @@ class DasReader(SeismicReader):
         return Record(key, data.astype(np.float32), coords)
 
     def _scan(self) -> Sequence[Any]:
-        """DASCore's summaries of the patches; no samples are read."""
+        """Return DASCore's summaries of the patches, without reading samples."""
         import dascore as dc
 
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Failed to scan", UserWarning)
-            found = ask(self.path, self._format[0], partial(dc.scan, self.path, *self._format))
-        if not found:  # reading says why, or does what scanning cannot
+            scan = partial(dc.scan, self.path, *self._format)
+            summaries: Sequence[Any] = ask(self.path, self._format[0], scan)
+        if not summaries:  # reading may succeed if scanning fails, or it reports the reason
             read = partial(dc.read, self.path, *self._format)
-            found = ask(self.path, self._format[0], lambda: [patch.attrs for patch in read()])
-        if not found:
+            summaries = ask(self.path, self._format[0], lambda: [patch.attrs for patch in read()])
+        if not summaries:
             rule = f"{self._format[0]} DAS file without a patch"
             raise ReadError(str(self.path), rule, "Export it again with its data")
-        if len({_other(self.path, summary) for summary in found}) > 1:
+        if len({_other(self.path, summary) for summary in summaries}) > 1:
             raise ReadError(str(self.path), "DAS patches with several axes", "Split the file")
-        return found
+        return summaries
 
     def _load(self, i: int) -> Any:
         """Read one patch.
 
         Raises:
-            ReadError: DASCore finds it damaged, or no longer there.
+            ReadError: DASCore reports damage, or the patch is no longer in the file.
         """
         import dascore as dc
 
         read = partial(dc.read, self.path, *self._format)
         if len(self._patches) > 1:
-            found = self._windowed(i, read)
-            if found is not None:
-                return found
+            patch = self._windowed(i, read)
+            if patch is not None:
+                return patch
         patches = ask(self.path, self._format[0], lambda: list(read()))
         if len(patches) != len(self._patches):
-            rule = f"patch {i} of the DAS file is not read back"
+            rule = f"patch {i} is no longer in the DAS file"
             raise ReadError(str(self.path), rule, "Did the file change? Open it again")
         return patches[i]
 
     def _windowed(self, i: int, read: Callable[..., Any]) -> Any | None:
-        """One patch of several, without the others where their times differ; None if unclear."""
+        """Read one patch of several by its time span; None if that does not identify it."""
         wanted = self._patches[i]
         span = wanted.coords["time"].min, wanted.coords["time"].max
         patches = ask(self.path, self._format[0], lambda: list(read(time=span)))
@@ -224,13 +220,14 @@ class DasReader(SeismicReader):
         coord = self._patches[i].coords[self.dims[0]]
         if coord.step:
             return round((coord.max - coord.min) / coord.step) + 1
-        return int(self._load(i).coord_shapes[self.dims[0]][0])
+        shapes: Mapping[str, Sequence[int]] = self._load(i).coord_shapes
+        return int(shapes[self.dims[0]][0])
 
     def _interval(self, i: int, patch: Any | None) -> float:
-        """The sample interval of a patch, s.
+        """Return the sample interval of a patch, s.
 
         Raises:
-            ReadError: time is not evenly sampled.
+            ReadError: the time axis is not evenly sampled.
         """
         step = self._patches[i].coords["time"].step
         if step:
@@ -245,7 +242,7 @@ class DasReader(SeismicReader):
 
 
 def _other(path: Path, summary: Any) -> str:
-    """The name of the axis that is not time."""
+    """Return the name of the axis that is not time."""
     dims = summary.dim_tuple
     if len(dims) != 2 or "time" not in dims:
         rule = f"a DAS patch with the axes {', '.join(dims)}, not distance and time"
@@ -254,7 +251,7 @@ def _other(path: Path, summary: Any) -> str:
 
 
 def _identity(attrs: Any) -> tuple[Any, ...]:
-    """What tells the patches of a file apart."""
+    """Return what distinguishes the patches of a file."""
     ranges = tuple(str((attrs.coords[d].min, attrs.coords[d].max)) for d in attrs.dim_tuple)
     return attrs.dim_tuple, attrs.tag, ranges
 

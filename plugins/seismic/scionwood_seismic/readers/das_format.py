@@ -1,4 +1,4 @@
-"""What DASCore makes of a file, asked so that nothing in the file is run as code."""
+"""Ask DASCore for the format of a file without running code that the file contains."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from scionwood import ReadError
+from scionwood import ReadError, reading
 
 HDF5, TDMS = b"\x89HDF\r\n\x1a\n", b"TDSm"
 
@@ -15,18 +15,18 @@ T = TypeVar("T")
 
 
 def das_format(path: Path) -> tuple[str, str]:
-    """DASCore's name and version of a file's format.
+    """Return DASCore's name and version of the format of a file.
 
     Raises:
-        ReadError: DASCore is not installed, does not know the format or finds it damaged; or the
-            file holds pickles.
+        ReadError: DASCore is not installed, does not know the format or reports damage, or the
+            file contains pickles.
     """
     try:
         import dascore as dc
     except ImportError as error:
         rule = "DAS files are read by DASCore, which is not installed"
         raise ReadError(str(path), rule, "pip install 'scionwood-seismic[das]'") from error
-    if b"dascore.core" in start(path):  # DASCore would unpickle it to find out
+    if b"dascore.core" in start(path):  # DASCore would unpickle it to identify the format
         rule = "a pickled DAS patch can run code when it is read"
         raise ReadError(str(path), rule, "Write it as DASDAE instead")
     if is_hdf5(path):
@@ -35,40 +35,36 @@ def das_format(path: Path) -> tuple[str, str]:
         check_safe(path)
     name, version = ask(path, "DAS (.h5)", partial(dc.get_format, path))
     if name.lower() in ("pickle", "segy"):
-        raise ReadError(str(path), f"{name} is no DAS format", "Open it with `open_reader`")
+        raise ReadError(str(path), f"{name} is not a DAS format", "Open it with `open_reader`")
     return name, version
 
 
 def ask(path: Path, name: str, question: Callable[[], T]) -> T:
-    """The answer of DASCore about a file of the format `name`.
+    """Return the answer of DASCore to a question about a file of the format `name`.
 
     Raises:
-        ReadError: DASCore has none.
+        ReadError: DASCore raises an exception.
     """
     try:
         return question()
-    except Exception as error:  # DASCore's readers raise whatever damage makes them raise
+    except Exception as error:  # on damaged files the readers of DASCore raise any exception
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         rule = f"DASCore cannot read it as {name} DAS data ({first})"
         raise ReadError(str(path), rule, "Is it another format, or cut short?") from error
 
 
 def start(path: Path) -> bytes:
-    """The first bytes of a file.
+    """Return the first 512 bytes of a file.
 
     Raises:
-        ReadError: it is not there or not readable.
+        ReadError: the file does not exist or cannot be read.
     """
-    try:
-        with path.open("rb") as file:
-            return file.read(512)
-    except OSError as error:
-        rule = f"no DAS file can be read there ({error.strerror})"
-        raise ReadError(str(path), rule, "Check the path") from error
+    with reading(path, "DAS"), path.open("rb") as file:
+        return file.read(512)
 
 
 def is_hdf5(path: Path) -> bool:
-    """Whether it is HDF5, wherever in the file that begins."""
+    """Return whether a file is HDF5; its signature may follow a user block."""
     import h5py
 
-    return bool(h5py.is_hdf5(path))  # its mark may follow a block of the user's own
+    return bool(h5py.is_hdf5(path))

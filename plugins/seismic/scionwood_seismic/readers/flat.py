@@ -1,4 +1,4 @@
-"""Where the samples of SU, SAC and SEG-2 files lie: they are read and overwritten in place.
+"""Locate the samples of SU, SAC and SEG-2 files, which are read and overwritten in place.
 
 Sources: the SU trace header is that of SEG-Y revision 1, bytes 109-118; the SAC header is words
 of four bytes, see the SAC manual, "Data file format"; SEG-2 is Pullan, 1990, "Recommended
@@ -22,13 +22,13 @@ _SEG2_TYPES = {1: "i2", 2: "i4", 4: "f4", 5: "f8"}
 
 @dataclass(frozen=True)
 class Samples:
-    """The samples of one trace.
+    """The location of the samples of one trace.
 
     Attributes:
-        offset: where they begin, bytes.
-        count: how many.
-        dtype: their type with its byte order, or None where no numpy type is theirs.
-        dt: the sample interval, s; 0 where ObsPy reads it.
+        offset: position of the first sample, bytes.
+        count: number of samples.
+        dtype: their type with its byte order; None if NumPy has no such type.
+        dt: the sample interval, s; 0 if ObsPy reads it.
         delay: the time of the first sample after the shot, s.
     """
 
@@ -40,23 +40,24 @@ class Samples:
 
 
 def su_samples(path: Path) -> list[Samples]:
-    """Walk the traces of an SU file, in the byte order in which they fill it to the last byte.
+    """Locate the traces of an SU file, in the byte order in which they end with the file.
 
     Raises:
-        ReadError: they fill it in neither order.
+        ReadError: the traces do not end with the file in either byte order.
     """
     raw = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.empty(0, np.uint8)
     for order in "<>":
-        found = _walk(raw, order)
-        if found:
-            return found
-    rule = "no SU: its trace headers (bytes 115-118) do not lead from trace to trace to the end"
+        traces = _walk(raw, order)
+        if traces:
+            return traces
+    rule = "not SU: its trace headers (bytes 115-118) do not lead from trace to trace to the end"
     raise ReadError(str(path), rule, "Cut short, or another format? Copy it again")
 
 
 def _walk(raw: np.ndarray, order: str) -> list[Samples]:
-    """The traces, or none where a header makes no sense in this byte order."""
-    at, found = 0, []
+    """Return the traces; an empty list if a header is invalid in this byte order."""
+    at = 0
+    traces: list[Samples] = []
     while at + TRACE_HEADER < len(raw):
         header = raw[at : at + TRACE_HEADER].tobytes()
         (delay,) = struct.unpack_from(order + "h", header, 108)
@@ -64,13 +65,13 @@ def _walk(raw: np.ndarray, order: str) -> list[Samples]:
         if count == 0 or interval == 0:
             return []
         start = at + TRACE_HEADER
-        found.append(Samples(start, count, np.dtype(order + "f4"), interval / 1e6, delay / 1e3))
+        traces.append(Samples(start, count, np.dtype(order + "f4"), interval / 1e6, delay / 1e3))
         at = start + 4 * count
-    return found if at == len(raw) else []
+    return traces if at == len(raw) else []
 
 
 def sac_order(head: bytes) -> str:
-    """The byte order of a binary SAC header, or nothing where it is none."""
+    """Return the byte order of a binary SAC header; empty if it is not one."""
     if len(head) < SAC_HEADER:
         return ""
     for order in "<>":
@@ -81,21 +82,21 @@ def sac_order(head: bytes) -> str:
 
 
 def sac_samples(path: Path) -> list[Samples]:
-    """The samples of a binary SAC file, versions 6 and 7.
+    """Locate the samples of a binary SAC file, version 6 or 7.
 
     Raises:
-        ReadError: no SAC, truncated, or not an evenly sampled time series.
+        ReadError: the file is not SAC, is truncated, or is not an evenly sampled time series.
     """
     with path.open("rb") as file:
         head = file.read(SAC_HEADER)
     order = sac_order(head)
     if not order:
-        raise ReadError(str(path), "no binary SAC: its header has no version 6 or 7", "Check it")
+        raise ReadError(str(path), "not binary SAC: its header has no version 6 or 7", "Check it")
     version, npts, kind, even = (
         struct.unpack_from(order + "i", head, 4 * word)[0] for word in (76, 79, 85, 105)
     )
     if kind not in (1, SAC_UNDEFINED) or even != 1:
-        rule = "SAC, but no evenly sampled time series (IFTYPE ITIME, LEVEN true)"
+        rule = "SAC, but not an evenly sampled time series (IFTYPE ITIME, LEVEN true)"
         raise ReadError(str(path), rule, "Only time series are denoised")
     wanted = SAC_HEADER + 4 * npts + (SAC_FOOTER if version == 7 else 0)
     if path.stat().st_size != wanted:
@@ -105,7 +106,7 @@ def sac_samples(path: Path) -> list[Samples]:
 
 
 def seg2_samples(path: Path) -> list[Samples]:
-    """The samples of a SEG-2 file, from its trace pointers and trace descriptor blocks.
+    """Locate the samples of a SEG-2 file through its trace pointers and descriptor blocks.
 
     Raises:
         ReadError: a pointer or a length leads past the end of the file.

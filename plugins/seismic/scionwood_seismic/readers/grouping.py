@@ -1,4 +1,4 @@
-"""Which traces of a stream form one gather."""
+"""Group the traces of a stream into gathers."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Header:
-    """What grouping looks at.
+    """The properties of a trace that decide its gather.
 
     Attributes:
-        name: the channel; empty where the format has no names.
-        samples: how many.
+        name: the channel; empty if the format has no channel names.
+        samples: number of samples.
         dt: the sample interval, s.
-        start: when the first sample was taken, s from any origin that the traces share.
+        start: time of the first sample, s, from an origin that all traces share.
     """
 
     name: str
@@ -36,24 +36,28 @@ class _Group:
 
 
 def group(headers: Sequence[Header], block: int) -> list[list[int]]:
-    """The gathers of a stream, as indices in its order; each trace is in one of them.
+    """Assign each trace of a stream to one gather.
 
-    Traces of one length and sampling interval that start together, within half a sample, belong
-    together. Segments of one channel never do, so that what follows a gap is a gather of its own.
+    Traces form a gather if they have the same length and sample interval and start within half a
+    sample of each other. Two segments of one channel never share a gather, so the segment after a
+    gap starts a new one.
 
     Args:
-        headers: of the traces.
-        block: the most traces of a gather.
+        headers: the headers of the traces.
+        block: the largest number of traces in a gather.
+
+    Returns:
+        The trace indices of each gather, in the order of the stream.
     """
     groups: list[_Group] = []
     alike: dict[tuple[int, float], list[_Group]] = {}
     for i, header in enumerate(headers):
         candidates = alike.setdefault((header.samples, header.dt), [])
-        found = next((g for g in candidates if g.takes(header, block)), None)
-        if found is None:
-            found = _Group(header)
-            candidates.append(found)
-            groups.append(found)
-        found.members.append(i)
-        found.names.add(header.name)
+        match = next((g for g in candidates if g.takes(header, block)), None)
+        if match is None:
+            match = _Group(header)
+            candidates.append(match)
+            groups.append(match)
+        match.members.append(i)
+        match.names.add(header.name)
     return [g.members for g in groups]

@@ -1,7 +1,7 @@
-"""HDF5 files of DAS makers: is a file safe to hand on, and where in it do a patch's values lie.
+"""HDF5 files of DAS interrogators: check that a file is safe, and locate the values of a patch.
 
-Libraries below DASCore unpickle attributes and objects of HDF5 files, which can run code that
-someone else wrote. Files with pickles of more than plain values are refused before that.
+Libraries that DASCore uses unpickle attributes and objects of HDF5 files, which can run code from
+the file. Files with pickles of anything but plain values are therefore refused first.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import final
 import h5py
 import numpy as np
 
-from scionwood import ReadError, WriteError
+from scionwood import ReadError, WriteError, reading
 from scionwood_seismic.readers.base import encode
 
 _PLAIN = {
@@ -27,28 +27,23 @@ _PLAIN = {
     ("numpy._core.multiarray", "_reconstruct"),
     ("_codecs", "encode"),
 }
-"""What the pickles of DASDAE files build: numbers, times, text."""
+"""What the pickles of DASDAE files contain: numbers, times and text."""
 
 _INDIRECT = {"STACK_GLOBAL", "EXT1", "EXT2", "EXT4", "NEWOBJ", "NEWOBJ_EX", "OBJ"}
 _NAME = re.compile(r"[\w.]+")
 _NAMING = re.compile(rb"[ci][\w.]+\r?\n[\w.]+\r?\n|[\x82\x83\x84\x93]")
-_SLAB = 1 << 22  # values compared at a time
+_SLAB = 1 << 22  # values that are compared at a time
 
 
 def check_safe(path: Path) -> None:
-    """Refuse an HDF5 file whose attributes or objects would run code when they are read.
+    """Refuse an HDF5 file whose attributes or objects can run code when they are read.
 
     Raises:
-        ReadError: it holds such a pickle, or it is damaged.
+        ReadError: the file contains such a pickle, or is damaged.
     """
-    try:
-        with h5py.File(path) as file:
-            _check_object(path, "/", file)
-            file.visititems(lambda name, item: _check_object(path, name, item))
-    except ReadError:
-        raise
-    except Exception as error:  # h5py raises OSError, KeyError, RuntimeError ... of damage
-        raise ReadError(str(path), f"damaged HDF5 ({error})", "Copy it again") from error
+    with reading(path, "HDF5"), h5py.File(path) as file:
+        _check_object(path, "/", file)
+        file.visititems(lambda name, item: _check_object(path, name, item))
 
 
 def _check_object(path: Path, name: str, item: h5py.Group | h5py.Dataset) -> None:
@@ -58,16 +53,16 @@ def _check_object(path: Path, name: str, item: h5py.Group | h5py.Dataset) -> Non
         if isinstance(text, bytes) and text.rstrip(b"\0").endswith(b".") and not plain(text):
             rule = f"attribute {key} of {name} is a pickle that may run code"
             raise ReadError(str(path), rule, "Ask for a file in another format")
-        if key == "PSEUDOATOM" and b"object" in np.bytes_(value):
+        if key == "PSEUDOATOM" and b"object" in bytes(np.bytes_(value)):
             rule = f"{name} holds pickled objects, which may run code"
             raise ReadError(str(path), rule, "Ask for a file in another format")
 
 
 def plain(value: bytes) -> bool:
-    """Whether bytes are no pickle, or one that builds nothing but plain values.
+    """Return whether bytes are not a pickle, or a pickle of plain values only.
 
-    The pickle is read as text, never run. An operation that can name a class through the stack is
-    refused whatever it names; PyTables does not write it.
+    The pickle is parsed but not executed. An operation that can name a class through the stack is
+    refused in every case; PyTables does not write such operations.
     """
     try:
         for operation, argument, _ in pickletools.genops(value):
@@ -76,12 +71,12 @@ def plain(value: bytes) -> bool:
             if operation.name in ("GLOBAL", "INST"):
                 names = str(argument).split(" ", 1)
                 if not all(_NAME.fullmatch(name) for name in names):
-                    break  # a sentence: unpickling it fails here
+                    break  # a sentence, on which unpickling fails
                 if tuple(names) not in _PLAIN:
                     return False
-    except Exception:  # genops raises ValueError and more
-        # Most likely a sentence. But PyTables tries again with other encodings, and unpickling
-        # may know what genops does not: so nothing in it may look like the name of a class.
+    except Exception:  # genops raises ValueError and others
+        # Most likely a sentence. But PyTables tries other encodings, and unpickling may accept
+        # what genops does not, so nothing in the bytes may look like the name of a class.
         return not _NAMING.search(value)
     return True
 
@@ -89,14 +84,14 @@ def plain(value: bytes) -> bool:
 @final
 @dataclass(frozen=True)
 class Place:
-    """The dataset that holds the values of a patch.
+    """The dataset that contains the values of a patch.
 
     Attributes:
         name: its path in the file.
-        axes: the patch's axes in the dataset's order.
-        dtype: the dataset's type.
-        rows: which rows of each block are the patch's, where blocks overlap; else None.
-        scale: the patch's values are the dataset's times this.
+        axes: the axes of the patch in the order of the dataset.
+        dtype: the type of the dataset.
+        rows: if blocks overlap, the rows of each block that belong to the patch; otherwise None.
+        scale: the values of the patch are the values of the dataset times this factor.
     """
 
     name: str
@@ -111,17 +106,17 @@ def find(path: Path, data: np.ndarray, taken: set[str], patches: int) -> Place:
 
     Args:
         path: the file.
-        data: the patch's values, any two axes.
+        data: the values of the patch, with two axes in any order.
         taken: datasets that belong to earlier patches.
-        patches: how many patches the file has; so many datasets may be equal.
+        patches: number of patches in the file; at most as many datasets may be equal.
 
     Raises:
-        WriteError: no dataset holds these values, or too many do.
+        WriteError: no dataset contains these values, or too many do.
     """
     places: list[Place] = []
 
     def look(name: str, item: h5py.Group | h5py.Dataset) -> None:
-        # Only what is stored in this file: a link or a view would change another file.
+        # Only data stored in this file: writing to a link or a view would change another file.
         if not isinstance(item, h5py.Dataset) or item.is_virtual or item.external:
             return
         if item.dtype.kind in "if" and name not in taken:
@@ -132,7 +127,7 @@ def find(path: Path, data: np.ndarray, taken: set[str], patches: int) -> Place:
         file.visititems(look)
     places = [place for place in places if place.scale == 1.0] or places
     if not places:
-        rule = "no dataset of this HDF5 file holds the values as they were read"
+        rule = "no dataset of this HDF5 file contains the values as they were read"
         raise WriteError(str(path), rule, "Write the result as DASDAE with DASCore")
     if len(places) > patches:
         names = ", ".join(place.name for place in places)
@@ -142,23 +137,23 @@ def find(path: Path, data: np.ndarray, taken: set[str], patches: int) -> Place:
 
 
 def overwrite(path: Path, place: Place, data: np.ndarray, changed: np.ndarray) -> int:
-    """Store the samples of a patch that changed; the others keep their bytes.
+    """Store the changed samples of a patch; the others keep their bytes.
 
     Args:
-        path: the file, a copy.
-        place: where `find` found them.
-        data: the new values, the patch's axes.
+        path: the copy of the file.
+        place: the result of `find`.
+        data: the new values, with the axes of the patch.
         changed: which of them to store.
 
     Returns:
-        How many were outside the range of the dataset's type.
+        The number of samples outside the range of the type of the dataset.
     """
     with h5py.File(path, "r+") as file:
         dataset = file[place.name]
         values, mask = data.transpose(place.axes), changed.transpose(place.axes)
         raw = dataset[()] if place.rows is None else dataset[:, place.rows]
         encoded, clipped = encode(values[mask] / place.scale, dataset.dtype)
-        raw.reshape(values.shape)[mask] = encoded  # a view: what was read is contiguous
+        raw.reshape(values.shape)[mask] = encoded  # reshape gives a view, since raw is contiguous
         dataset[() if place.rows is None else (slice(None), place.rows)] = raw
     return clipped
 
@@ -176,7 +171,7 @@ def _match(dataset: h5py.Dataset, name: str, data: np.ndarray) -> Place | None:
 
 
 def _match_blocks(dataset: h5py.Dataset, name: str, data: np.ndarray) -> Place | None:
-    """Blocks (block, time, distance) that overlap in time, each read without its margins."""
+    """Match blocks (block, time, distance) that overlap in time; their margins are not read."""
     blocks, length, width = dataset.shape
     for axes in ((0, 1), (1, 0)):
         values = data.transpose(axes)
@@ -184,9 +179,9 @@ def _match_blocks(dataset: h5py.Dataset, name: str, data: np.ndarray) -> Place |
         if values.shape[1] != width or rest or not 0 < count <= length:
             continue
         candidates = [slice(start, start + count) for start in range(length - count + 1)]
-        found = [rows for rows in candidates if _equal_blocks(dataset, rows, values)]
-        if len(found) == 1:
-            return Place(name, axes, dataset.dtype, found[0])
+        matches = [rows for rows in candidates if _equal_blocks(dataset, rows, values)]
+        if len(matches) == 1:
+            return Place(name, axes, dataset.dtype, matches[0])
     return None
 
 
@@ -198,7 +193,7 @@ def _equal_blocks(dataset: h5py.Dataset, rows: slice, values: np.ndarray) -> boo
 
 
 def _scale(dataset: h5py.Dataset, values: np.ndarray) -> float:
-    """The factor between stored and read values, taken where they are largest; 0 for none."""
+    """Return the factor from stored to read values, at the largest one; 0 if there is none."""
     if not values.size:
         return 0.0
     flat = np.abs(np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0))

@@ -1,4 +1,4 @@
-"""Which traces of a SEG-Y file form a gather, and in which parts a long gather is read."""
+"""The gathers of a SEG-Y file: which traces form them, and the parts of long gathers."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import NamedTuple, final
 
 import numpy as np
 
-from scionwood import ReadError
+from scionwood import ReadError, reading
 from scionwood_seismic.readers.layout import TRACE_HEADER, Layout
 
-CHUNK = 4 << 20  # bytes a read of the header scan
-SPARSE = 64 << 10  # bytes a trace from which single headers are read instead of all
+CHUNK = 4 << 20  # bytes per read in the header scan
+SPARSE = 64 << 10  # bytes; for longer traces only the headers are read, not the samples
 
 
 class Part(NamedTuple):
-    """One record: gather number, its part, and the range of the gather's traces it covers."""
+    """One record: a gather, a part of it, and the range of the gather's traces in that part."""
 
     gather: int
     number: int
@@ -27,18 +27,18 @@ class Part(NamedTuple):
 
 @final
 class Gathers:
-    """The gathers of a file in the order of their first traces; arrays, whatever their number.
+    """The gathers of a file in the order of their first traces, stored as arrays.
 
     Attributes:
         names: the header value of each gather.
-        lengths: traces of each gather.
-        overlap: traces that a part shares with the next of the same gather.
+        lengths: number of traces of each gather.
+        overlap: number of traces that consecutive parts of a gather share.
 
     Args:
-        values: the header value of each trace, (trace,), or None where the file is one gather.
-        traces: traces of the file.
-        block: the most traces of a part.
-        overlap: traces that a part shares with the next of the same gather.
+        values: the header value of each trace, (trace,); None if the file is one gather.
+        traces: number of traces in the file.
+        block: the largest number of traces in a part.
+        overlap: number of traces that consecutive parts of a gather share.
     """
 
     def __init__(self, values: np.ndarray | None, traces: int, block: int, overlap: int) -> None:
@@ -53,7 +53,7 @@ class Gathers:
             starts, ends = np.r_[0, edges], np.r_[edges, traces]
             seen = np.argsort(order[starts], kind="stable")
             self.names = ranked[starts][seen].astype(np.int64)
-            # Laid out gather by gather in file order, so that a part is one slice.
+            # Gather by gather, each in file order, so that a part is one slice.
             lengths = (ends - starts)[seen]
             self._starts = np.r_[0, np.cumsum(lengths)]
             shift = np.repeat(starts[seen] - self._starts[:-1], lengths)
@@ -65,11 +65,11 @@ class Gathers:
         self._ends = np.cumsum(counts)
 
     def __len__(self) -> int:
-        """The number of parts."""
+        """Return the number of parts."""
         return int(self._ends[-1])
 
     def part(self, index: int) -> Part:
-        """The part of that index."""
+        """Return the part of an index."""
         gather = int(np.searchsorted(self._ends, index, side="right"))
         number = index - (int(self._ends[gather - 1]) if gather else 0)
         length = int(self._starts[gather + 1] - self._starts[gather])
@@ -77,27 +77,27 @@ class Gathers:
         return Part(gather, number, first, min(first + self._step + self.overlap, length))
 
     def is_last(self, index: int) -> bool:
-        """Whether no part of the same gather follows."""
-        return index + 1 == self._ends[self.part(index).gather]
+        """Return whether a part is the last one of its gather."""
+        return index + 1 == int(self._ends[self.part(index).gather])
 
     def before(self, index: int) -> int:
-        """How many traces lie ahead of a part, gather by gather."""
+        """Return the number of traces before a part, counted gather by gather."""
         part = self.part(index) if index < len(self) else None
         return int(self._starts[part.gather] + part.first if part else self._starts[-1])
 
     def traces(self, part: Part) -> np.ndarray:
-        """The file's trace numbers of a part, from 0, ascending."""
+        """Return the trace numbers of a part in the file, from 0, ascending."""
         start = int(self._starts[part.gather])
         if self._order is None:
             return np.arange(start + part.first, start + part.last)
         return self._order[start + part.first : start + part.last]
 
     def find(self, name: int) -> int:
-        """The gather of that name."""
+        """Return the index of the gather with a header value."""
         return int(self._sorter[np.searchsorted(self.names, name, sorter=self._sorter)])
 
     def blocks(self, gather: int, size: int) -> list[np.ndarray]:
-        """The trace numbers of a gather in pieces of a size, none twice."""
+        """Return the trace numbers of a gather in disjoint pieces of a size."""
         start, end = int(self._starts[gather]), int(self._starts[gather + 1])
         edges = range(0, end - start, size)
         return [self.traces(Part(gather, 0, at, min(at + size, end - start))) for at in edges]
@@ -106,21 +106,21 @@ class Gathers:
 def header_words(
     path: Path, file: int, layout: Layout, fields: Mapping[str, tuple[int, str]]
 ) -> dict[str, np.ndarray]:
-    """Read header fields of all traces; memory is that of the result and a few MiB.
+    """Read header fields of all traces, with a few MiB of memory besides the result.
 
     Args:
-        path: the file's name, for errors.
+        path: the name of the file, for errors.
         file: its descriptor.
-        layout: where its traces are.
-        fields: name -> first byte in the trace header, counted from 1, and type without order.
+        layout: the layout of its traces.
+        fields: name -> first byte in the trace header, counted from 1, and type without byte order.
 
     Returns:
-        (trace,) for each field, in the machine's byte order.
+        Name -> values, (trace,), in native byte order.
 
     Raises:
         ReadError: the file ends early.
     """
-    found = {name: np.empty(layout.traces, kind) for name, (_, kind) in fields.items()}
+    values = {name: np.empty(layout.traces, kind) for name, (_, kind) in fields.items()}
     if layout.stride >= SPARSE:
         buffer = np.empty((1, TRACE_HEADER), np.uint8)
     else:
@@ -131,32 +131,27 @@ def header_words(
         for name, (byte, kind) in fields.items():
             size = np.dtype(kind).itemsize
             words = np.ascontiguousarray(rows[:, byte - 1 : byte - 1 + size])
-            found[name][at : at + len(rows)] = words.view(layout.order + kind)[:, 0]
-    return found
+            values[name][at : at + len(rows)] = words.view(layout.order + kind)[:, 0]
+    return values
 
 
 def read_into(path: Path, file: int, target: np.ndarray, offset: int) -> None:
-    """Fill a contiguous array of bytes from an offset.
+    """Fill a contiguous array with the bytes from an offset.
 
     Raises:
-        ReadError: the file ends early or the device fails.
+        ReadError: the file ends early, or the device reports an error.
     """
     view = target.data.cast("B")
-    try:
+    with reading(path, "SEG-Y"):
         while view.nbytes:
             count = os.preadv(file, [view], offset)
             if count == 0:
                 raise ReadError(str(path), "the SEG-Y file became shorter", "Copy it again")
             view, offset = view[count:], offset + count
-    except ReadError:
-        raise
-    except OSError as error:
-        rule = f"the SEG-Y file cannot be read ({error.strerror})"
-        raise ReadError(str(path), rule, "Check the disk, and copy it again") from error
 
 
 def runs(traces: np.ndarray) -> Iterator[tuple[int, slice]]:
-    """The first trace of each run of neighbours, and the rows that it fills."""
+    """Yield the first trace of each run of consecutive traces, and the rows of the run."""
     edges = np.flatnonzero(np.diff(traces) != 1) + 1
     for first, last in zip([0, *edges.tolist()], [*edges.tolist(), len(traces)], strict=True):
         yield int(traces[first]), slice(first, last)

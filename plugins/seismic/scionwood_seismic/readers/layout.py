@@ -1,4 +1,4 @@
-"""What a SEG-Y file claims about itself, checked against its size before anything trusts it.
+"""The headers of a SEG-Y file, checked against the size of the file before they are used.
 
 Source: SEG Technical Standards Committee, SEG-Y revision 1, 2002, sections 4 and 5, and SEG-Y
 revision 2, 2017, for the fields that extend it.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from scionwood import ReadError
+from scionwood import ReadError, reading
 from scionwood_seismic.readers.samples import FORMATS
 
 TEXT, BINARY, TRACE_HEADER = 3200, 400, 240
@@ -21,19 +21,19 @@ Endian = Literal["big", "little"]
 
 @dataclass(frozen=True)
 class Layout:
-    """The layout of a SEG-Y file whose traces all have one length.
+    """The layout of a SEG-Y file whose traces all have the same length.
 
     Attributes:
         endian: the byte order of headers and samples.
         format: the sample format code, a key of `FORMATS`.
-        samples: samples a trace.
-        traces: how many traces the file holds.
+        samples: samples per trace.
+        traces: number of traces in the file.
         interval: the sample interval of the binary header, microseconds or thousandths of a length;
-            0 where it is not given.
-        start: where the first trace header begins, bytes.
+            0 if the header does not give it.
+        start: position of the first trace header, bytes.
         revision: the major revision of the standard that the file names.
-        feet: lengths are in feet.
-        size: the whole file, bytes.
+        feet: whether lengths are in feet.
+        size: size of the file, bytes.
     """
 
     endian: Endian
@@ -48,12 +48,12 @@ class Layout:
 
     @property
     def stride(self) -> int:
-        """Bytes from one trace header to the next."""
+        """The distance from one trace header to the next, bytes."""
         return TRACE_HEADER + self.samples * FORMATS[self.format].size
 
     @property
     def order(self) -> Literal["<", ">"]:
-        """The byte order as numpy and struct write it."""
+        """The byte order in the notation of numpy and struct."""
         return ">" if self.endian == "big" else "<"
 
 
@@ -61,15 +61,11 @@ def read_layout(path: Path) -> Layout:
     """Read and check the headers of a file.
 
     Raises:
-        ReadError: naming the file, the rule that it breaks, and the remedy.
+        ReadError: the file cannot be read, or its headers break a rule of the standard.
     """
-    try:
+    with reading(path, "SEG-Y"), path.open("rb") as file:
         size = path.stat().st_size
-        with path.open("rb") as file:
-            head = file.read(TEXT + BINARY)
-    except OSError as error:
-        rule = f"no SEG-Y file can be read there ({error.strerror})"
-        raise ReadError(str(path), rule, "Check the path") from error
+        head = file.read(TEXT + BINARY)
     if len(head) < TEXT + BINARY:
         rule = f"SEG-Y begins with {TEXT + BINARY} bytes of headers, this has {size}"
         raise ReadError(str(path), rule, "Is it a SEG-Y file, copied whole?")
@@ -80,9 +76,9 @@ def read_layout(path: Path) -> Layout:
     extended = struct.unpack_from(order + "h", head, 3504)[0]
     if samples <= 0 or extended < 0:
         rule = f"the binary header gives {samples} samples a trace and {extended} extended headers"
-        raise ReadError(str(path), rule, "Both must be known; rewrite the file with fixed lengths")
+        raise ReadError(str(path), rule, "Rewrite the file with traces of one fixed length")
     if revision >= 2 and struct.unpack_from(order + "i", head, 3506)[0] > 0:
-        rule = "the SEG-Y file has more than one header a trace (bytes 3507-3510)"
+        rule = "the SEG-Y file has more than one header per trace (bytes 3507-3510)"
         raise ReadError(str(path), rule, "Export it with 240-byte trace headers")
     start = TEXT + BINARY + extended * TEXT
     stride = TRACE_HEADER + samples * FORMATS[code].size
@@ -106,13 +102,13 @@ def _format(path: Path, head: bytes) -> tuple[Endian, int]:
 
 
 def _revision(head: bytes) -> int:
-    """The major revision, byte 3501; some write it as one 16 bit number, as 0, 1."""
+    """Return the major revision, byte 3501; some programs store a 16 bit number instead."""
     major = head[3500] or head[3501]
     return major if major <= 2 else 0
 
 
 def _lengths(head: bytes, order: str, revision: int) -> tuple[float, int, int]:
-    """Interval, samples a trace, and how many trailing text records follow the last trace."""
+    """Return interval, samples per trace, and the number of text records after the last trace."""
     interval, samples = (struct.unpack_from(order + "H", head, at)[0] for at in (3216, 3220))
     if revision < 2:
         return float(interval), samples, 0

@@ -1,6 +1,6 @@
-"""The records of a miniSEED file: whether the last one is whole, and what repacking them loses.
+"""The records of a miniSEED file: whether the last one is complete, and what repacking loses.
 
-Source: FDSN, "SEED Reference Manual", version 2.4, chapter 8: the fixed section of a data header
+Source: FDSN, "SEED Reference Manual", version 2.4, chapter 8. The fixed section of a data header
 has 48 bytes, and a chain of blockettes follows.
 """
 
@@ -15,12 +15,12 @@ from scionwood import ReadError
 
 HEADER = re.compile(rb"[0-9 \0]{6}[DRQMVAST][ \0*]")
 _FIXED = 48
-_KEPT = {100, 1000}  # the sampling rate, and how a record is packed
+_KEPT = {100, 1000}  # the blockettes of the sampling rate and of the packing
 
 
 @dataclass(frozen=True)
 class Extras:
-    """What the records hold beyond their samples.
+    """The contents of records that repacking loses.
 
     Attributes:
         blockettes: the types of blockettes that are not written again.
@@ -36,7 +36,7 @@ class Extras:
 
 
 def walk(path: Path) -> Extras:
-    """Follow the records as far as each says how long it is.
+    """Visit the records, as long as each one states its length.
 
     Raises:
         ReadError: the file ends within a record.
@@ -46,7 +46,7 @@ def walk(path: Path) -> Extras:
     while at + _FIXED <= len(raw) and HEADER.match(raw, at):
         chain, exponent = _blockettes(raw, at)
         if not exponent:
-            break  # old SEED: its records do not say how long they are
+            break  # old SEED, whose records do not state their length
         if at + 2**exponent > len(raw):
             rule = f"miniSEED (.mseed) ends {len(raw) - at} bytes into a record of {2**exponent}"
             raise ReadError(str(path), rule, "Cut short? Copy it again")
@@ -57,16 +57,16 @@ def walk(path: Path) -> Extras:
 
 
 def _blockettes(raw: bytes, start: int) -> tuple[set[int], int]:
-    """The types in a record's chain, and the record's length as a power of two; 0 for unknown."""
+    """Return the blockette types of a record, and log2 of its length; 0 if that is unknown."""
     (year,) = struct.unpack_from(">H", raw, start + 20)
     order = ">" if 1900 <= year <= 2100 else "<"
     (follows,) = struct.unpack_from(order + "H", raw, start + 46)
-    found, exponent = set[int](), 0
+    kinds, exponent = set[int](), 0
     before = 0
     while follows > before and start + follows + 8 <= len(raw):
         kind, after = struct.unpack_from(order + "HH", raw, start + follows)
-        found.add(kind)
+        kinds.add(kind)
         if kind == 1000:
             exponent = raw[start + follows + 6]
         before, follows = follows, after
-    return found, exponent if 7 <= exponent <= 20 else 0
+    return kinds, exponent if 7 <= exponent <= 20 else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from scionwood import ReadError
+from scionwood import ReadError, reading
 from scionwood_seismic.readers.base import SeismicReader
 from scionwood_seismic.readers.das import DasReader
 from scionwood_seismic.readers.das_format import HDF5, TDMS
@@ -14,20 +14,20 @@ from scionwood_seismic.readers.samples import FORMATS
 from scionwood_seismic.readers.segy import Gather, SegyReader
 from scionwood_seismic.readers.streams import StreamReader, stream_format
 
-_LETTERS = (b"C", b"\xc3")  # what a textual header begins with, in ASCII and in EBCDIC
+_LETTERS = (b"C", b"\xc3")  # the first letter of a textual header, in ASCII and in EBCDIC
 _OTHER_DAS = (".bsl", ".das", ".jld2", ".mtx", ".raw", ".sor")
-"""Files that DASCore knows and that have neither the mark of HDF5 nor that of TDMS."""
+"""Suffixes of DASCore formats that are neither HDF5 nor TDMS."""
 
 _KNOWN = "SEG-Y, miniSEED, SAC, SU, SEG-2, and the DAS formats of DASCore (HDF5, TDMS and others)"
 
 
-def open_reader(path: Path, *, gather: Gather | None = None) -> SeismicReader:
-    """Open a file with the reader that its content asks for, or else its suffix.
+def open_reader(path: str | Path, *, gather: Gather | None = None) -> SeismicReader:
+    """Open a file with the reader that matches its content, or otherwise its suffix.
 
     Args:
         path: the file.
-        gather: the header key that tells gathers apart; of SEG-Y only, others group by
-            themselves.
+        gather: for SEG-Y, the trace header whose value identifies a gather. The other formats
+            define their gathers themselves.
 
     Raises:
         ReadError: no reader knows the format, or the file is damaged.
@@ -41,7 +41,7 @@ def open_reader(path: Path, *, gather: Gather | None = None) -> SeismicReader:
 
 
 def _by_content(path: Path) -> type[SegyReader | StreamReader | DasReader] | None:
-    try:
+    with reading(path, "seismic"):
         with path.open("rb") as file:
             head = file.read(TEXT + BINARY)
         if head.startswith((HDF5, TDMS)):
@@ -49,13 +49,10 @@ def _by_content(path: Path) -> type[SegyReader | StreamReader | DasReader] | Non
         if _is_segy(head):
             return SegyReader
         return StreamReader if stream_format(path) else None
-    except OSError as error:
-        rule = f"no seismic file can be read there ({error.strerror})"
-        raise ReadError(str(path), rule, "Check the path") from error
 
 
 def _is_segy(head: bytes) -> bool:
-    """A textual header, and a sample format and count that make sense in one byte order."""
+    """Return whether there is a textual header, and a valid format and count in a byte order."""
     if len(head) < TEXT + BINARY or not head.startswith(_LETTERS):
         return False
     for order in "<>":
@@ -66,7 +63,7 @@ def _is_segy(head: bytes) -> bool:
 
 
 def _by_suffix(path: Path) -> type[SegyReader | StreamReader | DasReader] | None:
-    """The reader that says what is wrong with a file whose content says nothing."""
+    """Return the reader of a suffix; it explains what is wrong with content that is unknown."""
     suffix = path.suffix.lower()
     for reader in (SegyReader, StreamReader, DasReader):
         if suffix in reader.suffixes:

@@ -1,4 +1,4 @@
-"""An output that a killed run leaves behind under another name, and that a later run finishes."""
+"""A resumable output file: a stopped run leaves it under another name, a later run completes it."""
 
 from __future__ import annotations
 
@@ -13,48 +13,48 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, final, runtime_checkable
 
-from scionwood import OutputExistsError, ScionwoodError, WriteError, atomic_path
+from scionwood import ScionwoodError, WriteError, atomic_path, check_target
 
 INTERVAL = 5.0  # s between two journal entries, each of which waits for the disk
 
-PIECE = 256 << 10  # bytes a write; megabytes at once took three times the system time, measured
+PIECE = 256 << 10  # bytes per write; in a measurement, larger writes took 3 times the system time
 
 
 @runtime_checkable
 class NamedWork(Protocol):
-    """A function of records that says which work it does, so that the work can be resumed.
+    """A function of records that describes its work, so that the work can be resumed.
 
     Attributes:
-        identity: all that the result depends on beside the file; JSON values.
+        identity: everything that the result depends on besides the file; JSON values.
     """
 
     identity: Mapping[str, Any]
 
 
 def partial_path(target: Path) -> Path:
-    """Where the unfinished `target` is: `.NAME.part` beside it; its journal adds `.json`."""
+    """Return the path of the unfinished `target`, `.NAME.part` beside it."""
     return target.with_name(f".{target.name}.part")
 
 
 @final
 class Partial:
-    """The unfinished file, of its final size, and the journal of what is done.
+    """An unfinished file of its final size, and a journal of the completed units.
 
-    The file gets its final name, after an fsync, when the `with` block ends well. A process that is
-    killed leaves file and journal. So does an interruption, or an error of named work that is not
-    about data or disk (such as memory that a model does not get). All other errors remove both.
-    The journal says how many units were on disk when it was written.
+    When the `with` block ends without an error, the file is synced and gets its final name. A
+    killed process leaves the file and the journal. An interruption leaves them too, and so does an
+    error of named work that concerns neither the data nor the disk, such as a lack of memory. All
+    other errors remove both. The journal records how many units were on the disk at that time.
 
     Args:
         target: the final name.
-        size: bytes of the whole file, which are reserved at once.
-        identity: what the work is; None for work without a name, which keeps no journal.
-        overwrite: replace `target`, and a partial file that is there.
-        resume: go on with a partial file if there is one.
+        size: size of the complete file, bytes; it is reserved at once.
+        identity: what the work is; None for unnamed work, which has no journal.
+        overwrite: replace `target` and an existing partial file.
+        resume: continue with a partial file if there is one.
 
     Raises:
         OutputExistsError: `target` exists and `overwrite` is false.
-        WriteError: a partial file is in the way, does not fit, or is being written; no space.
+        WriteError: a partial file exists, belongs to other work, or is being written.
     """
 
     def __init__(
@@ -70,19 +70,18 @@ class Partial:
         self.journal = self.path.with_name(self.path.name + ".json")
         self.size, self.done, self._written = size, 0, time.monotonic()
         self._identity = None if identity is None else json.loads(json.dumps(identity))
-        if target.exists() and not overwrite:
-            raise OutputExistsError(str(target), "it exists already", "Give --force to replace it")
+        check_target(target, overwrite)
         if resume and identity is None:
             raise WriteError(str(target), "work without a name cannot be resumed", "Do not resume")
         target.parent.mkdir(parents=True, exist_ok=True)
-        found = self.path.exists() and self.journal.exists()
-        if found and not resume and not overwrite:
+        unfinished = self.path.exists() and self.journal.exists()
+        if unfinished and not resume and not overwrite:
             rule = f"an unfinished run left {self.path.name}"
-            raise WriteError(str(target), rule, "--resume goes on with it, --force starts again")
+            raise WriteError(str(target), rule, "--resume continues it, --force starts again")
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             self._lock()
-            if found and resume:
+            if unfinished and resume:
                 self.done = self._resumed()
             else:
                 self._begin()
@@ -97,13 +96,13 @@ class Partial:
             data, offset = data[count:], offset + count
 
     def record(self, done: int) -> None:
-        """Note that so many units are written; now and then, make that last."""
+        """Note the number of completed units; every `INTERVAL` seconds, also in the journal."""
         self.done = done
         if time.monotonic() - self._written >= INTERVAL:
             self.flush()
 
     def flush(self) -> None:
-        """Bring what was written to the disk, and then the journal that says so."""
+        """Sync the file to the disk, and then write the journal."""
         if self._identity is not None:
             os.fsync(self._file)
             self._write_journal()
@@ -143,7 +142,7 @@ class Partial:
         self._forget()
 
     def _forget(self) -> None:
-        """Take the journal away, and what a kill left of one that was being written."""
+        """Remove the journal, and the remains of one that was being written during a kill."""
         self.journal.unlink(missing_ok=True)
         for debris in self.journal.parent.glob(f".{escape(self.journal.stem)}-*.json"):
             debris.unlink(missing_ok=True)
@@ -169,7 +168,7 @@ class Partial:
             raise
 
     def _reserve(self) -> None:
-        """Take the space, so that a disk that is too small says so now, and not after hours."""
+        """Reserve the space, so that a disk that is too small fails at once, not after hours."""
         os.ftruncate(self._file, 0)
         try:
             if hasattr(os, "posix_fallocate"):
@@ -185,7 +184,7 @@ class Partial:
             entry = json.loads(self.journal.read_text(encoding="utf-8"))
             done, identity = int(entry["done"]), dict(entry["work"])
         except (ValueError, KeyError, TypeError) as error:
-            raise WriteError(str(self.journal), "it is no journal of a run", remedy) from error
+            raise WriteError(str(self.journal), "it is not a journal of a run", remedy) from error
         assert self._identity is not None
         changed = sorted(
             key
@@ -198,7 +197,7 @@ class Partial:
             )
             raise WriteError(str(self.target), f"the unfinished run differs ({shown})", remedy)
         if done < 0 or os.fstat(self._file).st_size != self.size:
-            raise WriteError(str(self.path), "it is not of the size that was reserved", remedy)
+            raise WriteError(str(self.path), "it does not have the reserved size", remedy)
         return done
 
     def _write_journal(self) -> None:

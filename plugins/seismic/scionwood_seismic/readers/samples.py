@@ -1,7 +1,7 @@
-"""The sample formats of SEG-Y, decoded to float32 and encoded again with numpy.
+"""Decode the sample formats of SEG-Y to float32, and encode them again, with numpy.
 
-Source: SEG-Y revision 2, SEG, 2017, table 3 (format codes); IBM floats are sign, 7 bits of a power
-of 16 with an excess of 64, and a fraction of 24 bits.
+Source: SEG-Y revision 2, SEG, 2017, table 3 (format codes). An IBM float has a sign bit, a 7 bit
+exponent of 16 with a bias of 64, and a fraction of 24 bits.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ Kind = Literal["ibm", "ieee", "integer"]
 
 @dataclass(frozen=True)
 class SampleFormat:
-    """One format code.
+    """One sample format.
 
     Attributes:
-        name: what it is called.
-        size: bytes a sample.
-        kind: how the bits are meant.
-        native: the numpy type, without byte order, that holds a sample; for 3 bytes the next wider.
+        name: its name in messages.
+        size: bytes per sample.
+        kind: the encoding of the bits.
+        native: the numpy type of a sample, without byte order; for 3 bytes the next wider one.
     """
 
     name: str
@@ -46,7 +46,7 @@ FORMATS = {
     15: SampleFormat("unsigned 24 bit integers", 3, "integer", "u4"),
     16: SampleFormat("unsigned 8 bit integers", 1, "integer", "u1"),
 }
-"""Format code of bytes 3225-3226 -> format. Code 4, fixed point with gain, is obsolete."""
+"""Format code (bytes 3225-3226) -> format. Code 4, fixed point with gain, is obsolete."""
 
 IEEE = 5
 
@@ -56,7 +56,7 @@ _IBM_UNIT = np.array(
 
 
 def decode(raw: np.ndarray, code: int, order: str) -> np.ndarray:
-    """Read samples.
+    """Decode samples.
 
     Args:
         raw: (trace, byte) uint8, its rows contiguous.
@@ -64,7 +64,7 @@ def decode(raw: np.ndarray, code: int, order: str) -> np.ndarray:
         order: the byte order, `>` or `<`.
 
     Returns:
-        (trace, time) float32; values beyond its range become infinite.
+        (trace, time) float32; values outside its range become infinite.
     """
     form = FORMATS[code]
     if form.size == 3:
@@ -74,22 +74,23 @@ def decode(raw: np.ndarray, code: int, order: str) -> np.ndarray:
         if form.kind != "ibm":
             return stored.astype(np.float32)
         bits = stored.astype(np.uint32)
-        return (_IBM_UNIT[bits >> 24] * (bits & 0xFFFFFF)).astype(np.float32)
+        values: np.ndarray = (_IBM_UNIT[bits >> 24] * (bits & 0xFFFFFF)).astype(np.float32)
+        return values
 
 
 def encode(data: np.ndarray, code: int, order: str) -> tuple[np.ndarray, int]:
-    """Write samples; integers are rounded, and what is out of range becomes the nearest value.
+    """Encode samples. Integers are rounded; a value out of range becomes the nearest valid one.
 
     Args:
-        data: (trace, time) float32 or float64; finite or infinite unless the format is IEEE.
+        data: (trace, time) float32 or float64; without NaN unless the format is IEEE.
         code: a key of `FORMATS`.
         order: the byte order, `>` or `<`.
 
     Returns:
-        (trace, byte) uint8, and how many samples were out of range.
+        (trace, byte) uint8, and the number of samples that were out of range.
 
     Raises:
-        ValueError: the format has no NaN, and the data has.
+        ValueError: the data contains NaN and the format cannot represent it.
     """
     form = FORMATS[code]
     if form.kind != "ieee" and np.isnan(data).any():
@@ -118,36 +119,36 @@ def encode(data: np.ndarray, code: int, order: str) -> tuple[np.ndarray, int]:
 def overwrite_changed(
     raw: np.ndarray, before: np.ndarray, after: np.ndarray, code: int, order: str
 ) -> int:
-    """Encode the samples that changed into `raw`; the others keep their bits.
+    """Encode the changed samples into `raw`; the others keep their bits.
 
     Args:
-        raw: (trace, byte) uint8, its rows contiguous; changed in place.
-        before: (trace, time) float32, what `decode` made of it.
-        after: (trace, time) float32 or float64, what shall be there.
+        raw: (trace, byte) uint8, its rows contiguous; modified in place.
+        before: (trace, time) float32, the decoded content of `raw`.
+        after: (trace, time) float32 or float64, the new content.
         code: a key of `FORMATS`.
         order: the byte order, `>` or `<`.
 
     Returns:
-        How many samples were out of range.
+        The number of samples that were out of range.
 
     Raises:
         ValueError: see `encode`.
     """
     if code == IEEE and after.dtype == np.float32:
-        raw.view(order + "f4")[...] = after  # a swap of bytes at most: what is equal stays equal
+        raw.view(order + "f4")[...] = after  # at most a byte swap: equal samples keep their bits
         return 0
     same = _same(after, before)
     if same.all():
         return 0
     new, lost = encode(np.where(same, 0, after), code, order)
     size = FORMATS[code].size
-    unit = f"V{size}" if size == 3 else f"u{size}"  # numpy copies the latter much faster
+    unit = f"V{size}" if size == 3 else f"u{size}"  # numpy copies unsigned integers faster
     np.copyto(raw.view(unit), new.view(unit), where=~same)
     return lost
 
 
 def _three_bytes(raw: np.ndarray, form: SampleFormat, order: str) -> np.ndarray:
-    """Fill the upper three bytes of four, so that the shift down extends the sign."""
+    """Place three bytes in the upper part of four, so that a right shift extends the sign."""
     wide = np.zeros((len(raw), raw.shape[1] // 3, 4), np.uint8)
     upper = slice(0, 3) if order == ">" else slice(1, 4)
     wide[..., upper] = raw.reshape(len(raw), -1, 3)
@@ -155,9 +156,9 @@ def _three_bytes(raw: np.ndarray, form: SampleFormat, order: str) -> np.ndarray:
 
 
 def integer_limits(bits: int, *, signed: bool) -> tuple[float, float]:
-    """The range of an integer type, as doubles that are inside it."""
+    """Return the range of an integer type, as doubles inside it."""
     low, high = (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1) if signed else (0.0, 2.0**bits - 1)
-    # A double next to 2^63 or 2^64 rounds up to it, which the integer cannot hold.
+    # The double nearest to 2^63 - 1 or 2^64 - 1 is one too large for the integer.
     return low, high if bits < 54 else float(np.nextafter(high, 0))
 
 
@@ -178,7 +179,10 @@ def _to_ibm(data: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def _same(after: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """Which samples came back as they were."""
-    if after.dtype == before.dtype:  # by their bits, so that NaN equals itself
-        return np.ascontiguousarray(after).view(np.uint32) == before.view(np.uint32)
-    return (after == before) | (np.isnan(after) & np.isnan(before))
+    """Return which samples did not change."""
+    same: np.ndarray
+    if after.dtype == before.dtype:  # compare bits, so that NaN equals itself
+        same = np.ascontiguousarray(after).view(np.uint32) == before.view(np.uint32)
+    else:
+        same = (after == before) | (np.isnan(after) & np.isnan(before))
+    return same

@@ -1,4 +1,4 @@
-"""SEG-Y: gathers read one at a time, and written back beside every header byte as it was."""
+"""SEG-Y: read gathers one at a time, and write results back with every header byte unchanged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, final
 
 import numpy as np
 
-from scionwood import ReadError, Record, ScionwoodError, WriteError
+from scionwood import ReadError, Record, WriteError, writing
 from scionwood_seismic.data.normalise import scale_in_blocks
 from scionwood_seismic.readers.axis import interval, origin
 from scionwood_seismic.readers.base import SeismicReader
@@ -22,47 +22,47 @@ from scionwood_seismic.readers.partial import NamedWork, Partial
 from scionwood_seismic.readers.samples import FORMATS, decode, overwrite_changed
 
 KEYS = {"fldr": 9, "ep": 17, "cdp": 21, "offset": 37, "iline": 189, "xline": 193}
-"""Header key of a gather -> its byte in the trace header."""
+"""Name of a trace header -> its first byte, counted from 1."""
 
 Gather = Literal["fldr", "ep", "cdp", "offset", "iline", "xline"]
 
 OVERLAP = 64  # traces that two parts of a long gather share
-LARGEST = 1 << 24  # samples of a part
-CHUNK = 1 << 20  # samples decoded or encoded at once
+LARGEST = 1 << 24  # samples in a part
+CHUNK = 1 << 20  # samples that are decoded or encoded at once
 
 
 @final
 class SegyReader(SeismicReader):
-    """Read a SEG-Y file gather by gather, and write results beside its headers.
+    """Read a SEG-Y file gather by gather, and write results into a copy with the same headers.
 
-    All sample formats of revisions 0 to 2 but the obsolete fixed point with gain are read, in
-    either byte order: IBM and IEEE floats, doubles, and integers of 8 to 64 bits with and without
-    sign. Traces must have one length.
+    The reader supports both byte orders and all sample formats of revisions 0 to 2 except the
+    obsolete fixed point with gain: IBM and IEEE floats, doubles, and signed and unsigned integers
+    of 8 to 64 bits. All traces must have the same length.
 
-    A gather of more than `block` traces comes in parts with the same key, so that memory is
-    bounded. Parts overlap by 64 traces, over which `rewrite` fades from one result to the next, so
-    that no seam is left; `unit` gives all of them one amplitude.
+    A gather of more than `block` traces is read in parts with the same key, which bounds memory.
+    Consecutive parts share 64 traces, over which `rewrite` blends their results without a seam.
+    `unit` gives all parts one amplitude.
 
-    Whether the vertical axis is time or depth is in no header that can be relied on, so it is an
-    option. In a depth file the sample interval is taken for metres (or feet, where the binary
-    header says so) below 250, which the standard asks for, and for thousandths of them from there
-    on, which is what most programs write.
+    No reliable header states whether the vertical axis is time or depth, so it is an option. In a
+    depth file, an interval below 250 is in metres (or feet, if the binary header says so), as the
+    standard requires. From 250 on it is in thousandths of them, as most programs write it.
 
     Args:
         path: the file.
-        gather: the trace header that says which traces belong together, wherever in the file they
-            are: `fldr` (shot), `ep`, `cdp`, `offset`, `iline`, `xline`; or None: the file is one
-            gather, whose parts are called blocks.
-        block: the most traces of one record; by default as many as have 16 Mi samples.
-        vertical: what the samples follow.
+        gather: the trace header whose value identifies a gather; its traces may lie anywhere in the
+            file. One of `fldr` (shot), `ep`, `cdp`, `offset`, `iline`, `xline`. None: the file is
+            one gather, whose parts are called blocks.
+        block: the largest number of traces in a record; by default that of 16 Mi samples.
+        vertical: whether the samples are in time or in depth.
 
-    Shapes: a record's data is (trace, time), or (trace, depth), float32.
+    Shapes: the data of a record is (trace, time) or (trace, depth), float32.
 
-    Units: time in s, from the recording delay of the gather's first trace, or depth in m; the
-    samples' unit is not in the file.
+    Units: time in s, from the recording delay of the first trace of the gather, or depth in m. The
+    file does not state the unit of the samples.
 
     Raises:
-        ReadError: the file is truncated, empty, no SEG-Y, or of an unsupported sample format.
+        ReadError: the file is missing, truncated, empty or not SEG-Y, or its sample format is not
+            supported.
 
     Source: SEG-Y revision 1, SEG, 2002, and revision 2, 2017.
     """
@@ -71,7 +71,7 @@ class SegyReader(SeismicReader):
 
     def __init__(
         self,
-        path: Path,
+        path: str | Path,
         *,
         gather: Gather | None = None,
         block: int | None = None,
@@ -103,39 +103,40 @@ class SegyReader(SeismicReader):
 
     @property
     def gather_lengths(self) -> np.ndarray:
-        """Traces of each gather, (gather,)."""
+        """The number of traces of each gather, (gather,)."""
         return self._gathers.lengths
 
     @property
     def traces_read(self) -> int:
-        """Traces of all records; those that two parts share count twice."""
+        """The number of traces in all records; traces in two parts count twice."""
         shared = self._gathers.overlap * (len(self) - len(self.gather_lengths))
         return self.traces + shared
 
     def read(self, index: int) -> Record:
-        """The record of that index, from 0."""
+        """Read the record of an index, from 0."""
         raw = self._raw(self._gathers.traces(self._gathers.part(index)))
         return self._record(index, raw, self._decode(raw))
 
     def unit(self, record: Record) -> float | None:
-        """The amplitude of a record's whole gather where the record is a part of it, else None.
+        """Return the amplitude of the whole gather if a record is only a part of it.
 
-        It is `normalise.scale` of up to some millions of samples of live traces, evenly chosen.
+        The amplitude is `normalise.scale` of evenly spaced live traces, up to some millions of
+        samples. If the record is a whole gather, the result is None.
         """
         if len(self) == len(self._gathers.lengths):
             return None
-        gather = self._gathers.find(record.key[self.gather]) if self.gather else 0
+        gather = self._gathers.find(int(record.key[self.gather])) if self.gather else 0
         if self._gathers.lengths[gather] <= self._block:
             return None
         if self._unit is None or self._unit[0] != gather:
             blocks = self._gathers.blocks(gather, self._block)
-            read = (self._decode(self._raw(traces)) for traces in blocks)
-            self._unit = gather, scale_in_blocks(read)
+            pieces = (self._decode(self._raw(traces)) for traces in blocks)
+            self._unit = gather, scale_in_blocks(pieces)
         return self._unit[1]
 
     def rewrite(
         self,
-        target: Path,
+        target: str | Path,
         function: Callable[[Record], np.ndarray],
         *,
         overwrite: bool = False,
@@ -143,29 +144,24 @@ class SegyReader(SeismicReader):
     ) -> None:
         """Write the file to `target` with the samples that `function` changed.
 
-        Every header byte survives, and so does every sample that comes back as it was. Integers are
-        rounded and clipped to their range, with a warning.
+        Every header byte and every unchanged sample keeps its bits. Integers are rounded and
+        clipped to their range, with a warning.
 
-        Where `function` has an `identity` (see `partial.NamedWork`), a killed run can be resumed;
-        its result is the same, byte for byte, as that of a run that was not killed.
+        If `function` has an `identity` (see `partial.NamedWork`), a killed run can be resumed. The
+        result is then byte for byte that of a run that was not killed.
 
         Raises:
             OutputExistsError: `target` exists and `overwrite` is false.
-            WriteError: the disk is full or not writable, the shape changed, the samples' format has
-                no NaN, or the unfinished run is of other work.
+            WriteError: the file cannot be written, the shape changed, the result contains NaN and
+                the sample format cannot, or the unfinished run is of other work.
         """
         identity = self._identity(function.identity) if isinstance(function, NamedWork) else None
-        try:
-            with Partial(
-                Path(target), self.layout.size, identity, overwrite=overwrite, resume=resume
-            ) as part:
-                clipped = self._write(part, function)
-        except ScionwoodError:
-            raise
-        except OSError as error:
-            reason = error.strerror or str(error)
-            remedy = f"It needs {self.layout.size:,} bytes in a folder that you may write"
-            raise WriteError(str(target), f"cannot be written ({reason})", remedy) from error
+        size = self.layout.size
+        with (
+            writing(target, then=f"It needs {size:,} bytes"),
+            Partial(Path(target), size, identity, overwrite=overwrite, resume=resume) as part,
+        ):
+            clipped = self._write(part, function)
         form = FORMATS[self.layout.format]
         if form.kind == "integer" or clipped:
             how = "samples were rounded, " if form.kind == "integer" else ""
@@ -174,7 +170,7 @@ class SegyReader(SeismicReader):
 
     @classmethod
     def write_sample(cls, path: Path) -> None:
-        """Write two shots of 12 traces, 64 samples at 4 ms."""
+        """Write two shots of 12 traces with 64 samples at 4 ms."""
         t = np.arange(64) * 0.004
         arrivals = 0.05 + 0.008 * np.arange(12)[:, None] + 0.02 * np.arange(2)[:, None, None]
         write_segy(path, np.exp(-(((t - arrivals) / 0.008) ** 2)), dt=0.004)
@@ -186,13 +182,13 @@ class SegyReader(SeismicReader):
         self._file = -1
 
     def _write(self, part: Partial, function: Callable[[Record], np.ndarray]) -> int:
-        """Write what is not in `part` yet; the number of samples that were clipped."""
+        """Write what is not yet in `part`, and return the number of clipped samples."""
         if part.done == 0:
             self._copy_ends(part)
         clipped, first = 0, part.done
         tail: np.ndarray | None = None
         if 0 < first < len(self) and self._gathers.part(first).number:
-            first -= 1  # the results fade from the part before, whose end is needed again
+            first -= 1  # the blend needs the end of the previous part again
         self.resumed = self._gathers.before(first)
         for i in range(first, len(self)):
             traces = self._gathers.traces(self._gathers.part(i))
@@ -200,7 +196,7 @@ class SegyReader(SeismicReader):
             before = self._decode(raw)
             after = self._result(function, self._record(i, raw, before.copy()), before)
             if tail is not None:
-                after = np.concatenate([_faded(tail, after[: len(tail)]), after[len(tail) :]])
+                after = np.concatenate([_blended(tail, after[: len(tail)]), after[len(tail) :]])
             end = len(after) - (0 if self._gathers.is_last(i) else self._gathers.overlap)
             tail = after[end:].copy() if end < len(after) else None
             if i >= part.done:
@@ -220,7 +216,7 @@ class SegyReader(SeismicReader):
         return after if after.dtype in (np.float32, np.float64) else after.astype(np.float64)
 
     def _encode(self, raw: np.ndarray, before: np.ndarray, after: np.ndarray) -> int:
-        """Put the samples that changed into `raw`; the number of them that were clipped."""
+        """Encode the changed samples into `raw`, and return the number of clipped ones."""
         code, order, clipped = self.layout.format, self.layout.order, 0
         try:
             for rows in self._chunks(len(raw)):
@@ -232,7 +228,7 @@ class SegyReader(SeismicReader):
         return clipped
 
     def _copy_ends(self, part: Partial) -> None:
-        """The headers before the first trace, and what follows the last one."""
+        """Copy the headers before the first trace, and the bytes after the last one."""
         end = self._offset(self.traces)
         for first, last in ((0, self.layout.start), (end, self.layout.size)):
             ends = np.empty(last - first, np.uint8)
@@ -240,13 +236,13 @@ class SegyReader(SeismicReader):
             part.write(ends.data, first)
 
     def _identity(self, work: Mapping[str, Any]) -> dict[str, Any]:
-        """The work with the source that it is done on, and how that is read."""
+        """Return the work together with its source and the way it is read."""
         head = np.empty(self.layout.start, np.uint8)
         read_into(self.path, self._file, head, 0)
-        found = os.fstat(self._file)
+        status = os.fstat(self._file)
         source = {
-            "bytes": found.st_size,
-            "modified": found.st_mtime_ns,
+            "bytes": status.st_size,
+            "modified": status.st_mtime_ns,
             "headers": hashlib.sha256(head.data).hexdigest(),
         }
         reading = {"gather": self.gather, "block": self._block, "vertical": self.vertical}
@@ -261,7 +257,7 @@ class SegyReader(SeismicReader):
         return Record({self.gather or "block": name}, data, coords)
 
     def _raw(self, traces: np.ndarray) -> np.ndarray:
-        """Headers and samples as they are in the file, (trace, byte)."""
+        """Read headers and samples as stored, (trace, byte) uint8."""
         raw = np.empty((len(traces), self.layout.stride), np.uint8)
         for first, rows in runs(traces):
             read_into(self.path, self._file, raw[rows], self._offset(first))
@@ -274,7 +270,7 @@ class SegyReader(SeismicReader):
         return data
 
     def _chunks(self, count: int) -> Iterator[slice]:
-        """Rows of about a million samples, which stay in the processor's cache."""
+        """Yield rows of about a million samples, which fit in the cache of the processor."""
         step = max(1, CHUNK // self.layout.samples)
         return (slice(at, min(at + step, count)) for at in range(0, count, step))
 
@@ -282,15 +278,15 @@ class SegyReader(SeismicReader):
         return self.layout.start + trace * self.layout.stride
 
     def _check_lengths(self, counts: np.ndarray) -> None:
-        found = set(np.unique(counts).tolist())
-        if found - {0, self.layout.samples & 0xFFFF}:
-            rule = f"trace headers give {sorted(found)} samples, the file header "
+        lengths = set(np.unique(counts).tolist())
+        if lengths - {0, self.layout.samples & 0xFFFF}:
+            rule = f"trace headers give {sorted(lengths)} samples, the file header "
             rule += f"{self.layout.samples}"
             raise ReadError(str(self.path), rule, "All traces must have one length; resample them")
 
 
-def _faded(old: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """From one result to another over the traces that both have; what agrees stays as it is."""
+def _blended(old: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """Blend two results over the traces that they share; equal samples keep their bits."""
     weight = np.hanning(2 * len(old) + 2)[1 : len(old) + 1, None].astype(old.dtype)
     with np.errstate(invalid="ignore"):
         return np.where(old == new, old, old + weight * (new - old))

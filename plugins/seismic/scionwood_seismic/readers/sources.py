@@ -1,4 +1,4 @@
-"""The traces of a stream file, whatever its format: their headers, their samples, a way back."""
+"""A common interface to the traces of stream files: their headers, samples, and storage."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scionwood_seismic.readers.flat import Samples, sac_samples, seg2_samples, s
 from scionwood_seismic.readers.grouping import Header
 from scionwood_seismic.readers.miniseed import walk
 
-with warnings.catch_warnings():  # ObsPy lists its plugins by an interface that Python deprecates
+with warnings.catch_warnings():  # ObsPy lists its plugins through an interface that is deprecated
     warnings.filterwarnings("ignore", "SelectableGroups", DeprecationWarning)
     import obspy
 
@@ -26,7 +26,7 @@ Put = Callable[[int, np.ndarray], None]
 
 _DAMAGE = ("Last record", "Not a SEED record", "Unexpected end of file")
 _HARMLESS = ("Sample spacing read from SAC", "Many companies use custom", "Non-zero value found")
-"""Remarks of ObsPy on files that are in order: SEG-2 delays are read here, not there."""
+"""Warnings of ObsPy about valid files. SEG-2 delays, for example, are read by this module."""
 
 _ENCODINGS: dict[str, np.dtype] = {
     "INT16": np.dtype("i2"),
@@ -36,15 +36,15 @@ _ENCODINGS: dict[str, np.dtype] = {
     "STEIM1": np.dtype("i4"),
     "STEIM2": np.dtype("i4"),
 }
-"""Encodings that ObsPy writes, and the samples that it packs into them."""
+"""Encoding that ObsPy writes -> the type of the samples that it packs."""
 
 
 class Source(ABC):
-    """The traces of one file, in its order.
+    """The traces of one file, in the order of the file.
 
     Attributes:
-        headers: what grouping needs.
-        starts: the absolute time of each first sample, ISO 8601; empty where it is not known.
+        headers: the header of each trace, for grouping.
+        starts: the absolute time of each first sample, ISO 8601; empty if it is not known.
         delays: the time of each first sample after the shot, s.
     """
 
@@ -54,26 +54,26 @@ class Source(ABC):
 
     @abstractmethod
     def raw(self, i: int) -> np.ndarray:
-        """The samples of a trace, (time,), as ObsPy or the file has them."""
+        """Return the samples of a trace, (time,), as stored."""
 
     @abstractmethod
     def dtype(self, i: int) -> np.dtype:
-        """The type in which the file stores them.
+        """Return the type in which the file stores the samples of a trace.
 
         Raises:
-            WriteError: nothing here writes that type.
+            WriteError: that type cannot be written.
         """
 
     @abstractmethod
     def writing(self, part: Path) -> Any:
-        """A context manager around work on `part`, a copy of the file; it gives a `Put`."""
+        """Return a context manager that yields a `Put`, which stores samples in `part`, a copy."""
 
 
 def open_source(path: Path, form: Format) -> Source:
-    """Open a file whose format is known.
+    """Open a file of a known format.
 
     Raises:
-        ReadError: it is damaged, or has no traces with samples.
+        ReadError: the file is damaged, or no trace has samples.
     """
     source: Source = _MiniSeed(path) if form == "MSEED" else _Flat(path, form)
     if not source.headers:
@@ -84,7 +84,7 @@ def open_source(path: Path, form: Format) -> Source:
 
 @final
 class _Flat(Source):
-    """SU, SAC, SEG-2: samples lie in the file as numpy has them."""
+    """SU, SAC and SEG-2, whose samples are stored as NumPy arrays."""
 
     def __init__(self, path: Path, form: Format) -> None:
         self.path, self.form = path, form
@@ -100,7 +100,7 @@ class _Flat(Source):
         self.starts = [str(trace.stats.starttime) for trace in stream]
         if form == "SEG2":
             self.delays = [float(trace.stats.seg2.get("DELAY", 0)) for trace in stream]
-        # Packed samples have no place of their own; only then does the stream stay.
+        # The stream is kept only for packed samples, which NumPy cannot read from the file.
         self._stream = stream if any(s.dtype is None for s in self._samples) else None
 
     def raw(self, i: int) -> np.ndarray:
@@ -108,8 +108,7 @@ class _Flat(Source):
         if samples.dtype is None:
             assert self._stream is not None
             return np.asarray(self._stream[i].data)
-        found = np.fromfile(self.path, samples.dtype, samples.count, offset=samples.offset)
-        return found
+        return np.fromfile(self.path, samples.dtype, samples.count, offset=samples.offset)
 
     def dtype(self, i: int) -> np.dtype:
         dtype = self._samples[i].dtype
@@ -131,7 +130,7 @@ class _Flat(Source):
 
 @final
 class _MiniSeed(Source):
-    """miniSEED: records are unpacked by ObsPy, and packed again where samples changed."""
+    """miniSEED, which ObsPy unpacks, and packs again if samples changed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -143,7 +142,7 @@ class _MiniSeed(Source):
         self._stream = [t for t in usable if t.data.dtype.kind in "if"]
         if len(self._stream) < len(stream):
             left = len(stream) - len(self._stream)
-            text = f"{path.name}: {left} traces without numbers (logs, empty) are left out"
+            text = f"{path.name}: {left} traces without numbers (logs, empty) are skipped"
             warnings.warn(text, stacklevel=5)
         self.headers = [_header(trace, self._stream[0]) for trace in self._stream]
         self.starts = [str(trace.stats.starttime) for trace in self._stream]
@@ -181,7 +180,7 @@ class _MiniSeed(Source):
         packed = io.BytesIO()
         try:
             trace.write(packed, format="MSEED")
-        except Exception as error:  # ObsPy's own classes, of libmseed's messages
+        except Exception as error:  # classes of ObsPy, made from messages of libmseed
             first = str(error).strip().splitlines()[0]
             rule = f"{trace.id} cannot be packed as {trace.stats.mseed.encoding} ({first})"
             raise WriteError(str(self.path), rule, "Convert the file to FLOAT32") from error
@@ -190,22 +189,22 @@ class _MiniSeed(Source):
 
 def _header(trace: Any, first: Any) -> Header:
     stats = trace.stats
-    name = "" if stats._format == "SEG2" else trace.id  # SEG-2 knows no channels
+    name = "" if stats._format == "SEG2" else trace.id  # SEG-2 has no channel names
     start = float(stats.starttime - first.stats.starttime)
     return Header(name, int(stats.npts), float(stats.delta), start)
 
 
 def _read(path: Path, form: Format) -> Any:
-    """The file as ObsPy has it; damage that ObsPy reports as a warning is an error here.
+    """Read a file with ObsPy; damage that ObsPy reports as a warning is an error here.
 
     Raises:
-        ReadError: damage.
+        ReadError: the file is damaged.
     """
     with warnings.catch_warnings(record=True) as remarks:
         warnings.simplefilter("always")
         try:
             stream = obspy.read(str(path), format=form, headonly=form == "SAC")
-        except Exception as error:  # whatever ObsPy raises of a damaged file, bare Exception too
+        except Exception as error:  # on damaged files ObsPy raises any class, also Exception
             raise _damaged(path, form, error.__cause__ or error) from error
     for text in dict.fromkeys(str(remark.message) for remark in remarks):
         if any(mark in text for mark in _DAMAGE):

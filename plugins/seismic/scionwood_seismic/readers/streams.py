@@ -9,12 +9,12 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from scionwood import ReadError, Record, ScionwoodError, WriteError, atomic_path
+from scionwood import ReadError, Record, atomic_path, check_target, reading, writing
 from scionwood_seismic.readers.base import (
     SeismicReader,
     changed_data,
-    check_target,
     encode,
+    refuse_resume,
     warn_rounded,
 )
 from scionwood_seismic.readers.flat import SAC_HEADER, sac_order, su_samples
@@ -33,7 +33,7 @@ _SUFFIXES: dict[str, Format] = {
 
 
 def stream_format(path: Path) -> Format | None:
-    """The stream format that a file's content has, or None.
+    """Return the stream format of the content of a file, or None.
 
     Raises:
         OSError: the file cannot be read.
@@ -48,7 +48,7 @@ def stream_format(path: Path) -> Format | None:
         return "SAC"
     try:
         return "SU" if su_samples(path) else None
-    except ReadError:  # SU has no mark of its own: a file is SU where its traces fit
+    except ReadError:  # SU has no signature: a file is SU if its traces end with the file
         return None
 
 
@@ -56,25 +56,28 @@ def stream_format(path: Path) -> Format | None:
 class StreamReader(SeismicReader):
     """Read miniSEED, SAC, SU or SEG-2 as gathers, and write results back in the same format.
 
-    Traces of one length and sampling interval that start together are one gather; one channel is
-    a gather of one trace. What follows a gap is a gather of its own: nothing is filled,
-    interpolated or merged. SU and SAC are read a gather at a time, miniSEED and SEG-2 whole.
+    Traces form a gather if they have the same length and sample interval and start together; a
+    single channel is a gather of one trace. The segment after a gap is a gather of its own, since
+    gaps are neither filled nor interpolated. SU and SAC are read one gather at a time, miniSEED and
+    SEG-2 as a whole.
 
-    SU, SAC and SEG-2 are written by overwriting samples in a copy, so that every header keeps its
-    bytes. miniSEED is packed anew, trace by trace, with the trace's encoding, record length, byte
-    order and quality; flags of records and blockettes other than 1000 are lost, with a warning.
+    For SU, SAC and SEG-2, results overwrite samples in a copy, so that every header keeps its
+    bytes. miniSEED is packed again trace by trace, with the encoding, record length, byte order
+    and quality of the trace. Flags of records and blockettes other than 1000 are lost, with a
+    warning.
 
     Args:
-        path: the file; its content says which format it is.
-        block: the most traces of one gather; longer ones are read in parts of this size.
+        path: the file; its content identifies the format.
+        block: the largest number of traces in a gather; longer gathers are read in parts.
 
-    Shapes: a record's data is (trace, time), float32.
+    Shapes: the data of a record is (trace, time), float32.
 
-    Units: time in s, from the recording delay where the format has one and else from the gather's
-    first sample; the samples' unit is not in the file. `dt` is that of the first gather.
+    Units: time in s, from the recording delay if the format has one, and otherwise from the first
+    sample of the gather. The file does not state the unit of the samples. `dt` is that of the first
+    gather.
 
     Raises:
-        ReadError: none of the formats, damaged, or its samples are no numbers.
+        ReadError: the file has none of the formats, is damaged, or has no numeric samples.
 
     Source: SEED Reference Manual, version 2.4, for miniSEED, which ObsPy reads; SEG-Y revision 1
     for SU; the SAC manual; Pullan, 1990, for SEG-2.
@@ -84,7 +87,7 @@ class StreamReader(SeismicReader):
     dims = ("trace", "time")
     units: Mapping[str, str] = {"trace": "1", "time": "s", "data": "unknown"}
 
-    def __init__(self, path: Path, *, block: int = 2048) -> None:
+    def __init__(self, path: str | Path, *, block: int = 2048) -> None:
         self.path = Path(path)
         self.format = _known_format(self.path)
         self._source = open_source(self.path, self.format)
@@ -96,12 +99,12 @@ class StreamReader(SeismicReader):
         return len(self._groups)
 
     def read(self, index: int) -> Record:
-        """The record of that index, from 0."""
+        """Read the record of an index, from 0."""
         return self._record(index)
 
     def rewrite(
         self,
-        target: Path,
+        target: str | Path,
         function: Callable[[Record], np.ndarray],
         *,
         overwrite: bool = False,
@@ -109,36 +112,31 @@ class StreamReader(SeismicReader):
     ) -> None:
         """Write a copy of the file to `target`, with the samples that `function` changed.
 
-        A file in which nothing changed keeps its bytes. Integers are rounded and clipped to their
-        range, with a warning.
+        A file without changes keeps its bytes. Integers are rounded and clipped to their range,
+        with a warning.
 
         Raises:
             OutputExistsError: `target` exists and `overwrite` is false.
-            WriteError: the disk is full or not writable, the shape changed, `resume` was asked
-                for, or the format's samples cannot be written (20 bit SEG-2, full SEED, and
-                miniSEED encodings of the 1980s).
+            WriteError: the file cannot be written, the shape changed, `resume` is true, or the
+                samples of the format cannot be written (20 bit SEG-2, full SEED, and miniSEED
+                encodings of the 1980s).
         """
         target = Path(target)
-        check_target(target, overwrite=overwrite, resume=resume)
+        refuse_resume(target, resume)
+        check_target(target, overwrite)
         for i in range(self.traces):
-            self._source.dtype(i)  # before the work, not after it
-        try:
-            with atomic_path(target, overwrite=overwrite) as part:
-                shutil.copyfile(self.path, part)
-                with self._source.writing(part) as put:
-                    clipped = [self._rewrite(i, function, put) for i in range(len(self))]
-        except ScionwoodError:
-            raise
-        except OSError as error:
-            reason = error.strerror or str(error)
-            remedy = f"It needs {self.path.stat().st_size:,} bytes in a folder that you may write"
-            raise WriteError(str(target), f"cannot be written ({reason})", remedy) from error
+            self._source.dtype(i)  # an error must appear before the long work
+        size = f"It needs {self.path.stat().st_size:,} bytes"
+        with writing(target, then=size), atomic_path(target, overwrite=overwrite) as part:
+            shutil.copyfile(self.path, part)
+            with self._source.writing(part) as put:
+                clipped = [self._rewrite(i, function, put) for i in range(len(self))]
         if any(lost is not None for lost in clipped):
             warn_rounded(self.path, self._source.dtype(0), sum(lost or 0 for lost in clipped))
 
     @classmethod
     def write_sample(cls, path: Path) -> None:
-        """Write three channels of 400 samples at 100 Hz as miniSEED, 32 bit floats."""
+        """Write a miniSEED file: three channels of 400 samples at 100 Hz, 32 bit floats."""
         t = np.arange(400) * 0.01
         arrivals = 1 + 0.1 * np.arange(3)[:, None]
         data = np.exp(-(((t - arrivals) / 0.05) ** 2)).astype(np.float32)
@@ -162,7 +160,7 @@ class StreamReader(SeismicReader):
         return Record(key, data, {"trace": np.array(members), "time": time})
 
     def _rewrite(self, i: int, function: Callable[[Record], np.ndarray], put: Put) -> int | None:
-        """How many samples were clipped, or None where nothing changed."""
+        """Rewrite a gather; return how many samples were clipped, None if none changed."""
         after, changed = changed_data(self.path, self._record(i), function)
         if not changed.any():
             return None
@@ -177,17 +175,14 @@ class StreamReader(SeismicReader):
 
 
 def _known_format(path: Path) -> Format:
-    """The format of the content; of damaged content that of the suffix, whose reader says why.
+    """Return the format of the content, or of the suffix if the content is damaged.
 
     Raises:
-        ReadError: there is no such file, or it has none of the formats.
+        ReadError: the file does not exist, or has none of the formats.
     """
-    try:
-        found = stream_format(path) or _SUFFIXES.get(path.suffix.lower())
-    except OSError as error:
-        rule = f"no stream file can be read there ({error.strerror})"
-        raise ReadError(str(path), rule, "Check the path") from error
-    if found is None:
+    with reading(path, "stream"):
+        form = stream_format(path) or _SUFFIXES.get(path.suffix.lower())
+    if form is None:
         rule = "none of the stream formats miniSEED, SAC, SU, SEG-2"
         raise ReadError(str(path), rule, "Is it another format under this name?")
-    return found
+    return form

@@ -1,7 +1,7 @@
 """Overwrite the samples of a TDMS file in place.
 
-Source: National Instruments, "TDMS File Format Internal Structure": the lead-in of a segment has
-28 bytes, and its flags say whether the channels' samples are interleaved.
+Source: National Instruments, "TDMS File Format Internal Structure". The lead-in of a segment has
+28 bytes, and its flags state whether the samples of the channels are interleaved.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _REMEDY = "Write the result as DASDAE with DASCore"
 
 @dataclass(frozen=True)
 class Chunk:
-    """Samples of all channels that lie together in the file.
+    """A contiguous block of samples of all channels.
 
     Attributes:
-        offset: where they begin, bytes.
-        first: the number of the first sample.
-        count: how many samples a channel has here.
+        offset: position of the block in the file, bytes.
+        first: index of its first sample in time.
+        count: samples per channel in the block.
         interleaved: whether samples alternate between channels.
     """
 
@@ -41,12 +41,12 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Layout:
-    """All samples of a file whose channels are alike.
+    """The samples of a file whose channels have the same length and type.
 
     Attributes:
-        dtype: their type.
-        channels: how many channels.
-        chunks: in the order of time.
+        dtype: the type of the samples.
+        channels: number of channels.
+        chunks: the blocks, in the order of time.
     """
 
     dtype: np.dtype
@@ -55,15 +55,16 @@ class Layout:
 
 
 def find(path: Path, data: np.ndarray, time_axis: int) -> Layout:
-    """Find the samples of the patch that a TDMS file holds.
+    """Locate the samples of the patch in a TDMS file.
 
     Args:
         path: the file.
-        data: the patch's values, two axes.
-        time_axis: which of them is time.
+        data: the values of the patch, with two axes.
+        time_axis: the index of the time axis.
 
     Raises:
-        WriteError: the file's samples are not laid out alike, or are not the patch's values.
+        WriteError: the channels differ in length or type, or the samples are not the values of
+            the patch.
     """
     values = np.moveaxis(data, time_axis, 0)
     try:
@@ -83,7 +84,7 @@ def find(path: Path, data: np.ndarray, time_axis: int) -> Layout:
 def overwrite(
     path: Path, layout: Layout, data: np.ndarray, changed: np.ndarray, time_axis: int
 ) -> int:
-    """Store the samples that changed; see `hdf5.overwrite`."""
+    """Store the changed samples; see `hdf5.overwrite`."""
     values, mask = np.moveaxis(data, time_axis, 0), np.moveaxis(changed, time_axis, 0)
     raw, clipped = np.memmap(path, np.uint8, "r+"), 0
     for chunk in layout.chunks:
@@ -96,7 +97,7 @@ def overwrite(
 
 
 def _view(raw: np.ndarray, layout: Layout, chunk: Chunk) -> np.ndarray:
-    """The samples of a chunk in place, (time, channel)."""
+    """Return a view of the samples of a chunk, (time, channel)."""
     size = chunk.count * layout.channels * layout.dtype.itemsize
     samples = raw[chunk.offset : chunk.offset + size].view(layout.dtype)
     if chunk.interleaved:
@@ -119,14 +120,14 @@ def _layout(path: Path) -> Layout:
     for offset, size, flags in segments:
         count, rest = divmod(size, row)
         if rest:
-            raise ValueError("a segment ends amid its samples")
+            raise ValueError("a segment ends within a row of samples")
         chunks.append(Chunk(offset, first, count, bool(flags & _INTERLEAVED)))
         first += count
     return Layout(dtype, len(channels), tuple(chunks))
 
 
 def _segments(path: Path) -> Iterator[tuple[int, int, int]]:
-    """Where each segment's samples begin, how many bytes they have, and its flags."""
+    """Yield the position of the samples of each segment, their size in bytes, and its flags."""
     end = path.stat().st_size
     at = 0
     with path.open("rb") as file:

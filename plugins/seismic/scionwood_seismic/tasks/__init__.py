@@ -1,1 +1,1 @@
-"""Tasks: denoising, blind adaptation, and where training starts."""
+"""Training tasks: denoising from pairs, and adaptation to a survey without references."""
