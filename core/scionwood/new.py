@@ -38,7 +38,7 @@ def render(name: str, into: Path) -> Path:
     _validate(name)
     target = into / name
     if target.exists():
-        remedy = "Choose another name, or another folder with --into"
+        remedy = "Choose another name, or another folder as the second word"
         raise OutputExistsError(str(target), "the folder of a new plugin must not exist", remedy)
     words = {
         "name": name,

@@ -6,11 +6,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scionwood import OutputExistsError, PluginError, cli
 from scionwood.new import RESERVED, render
+from scionwood.testing import CHECKS
+
+CLI = ("-m", "scionwood.cli")
 
 
 def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -25,6 +29,10 @@ def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedP
     )
 
 
+def at(folder: Path) -> dict[str, Any]:
+    return {"cwd": folder, "PYTHONPATH": str(folder / "hydrology")}
+
+
 def test_a_rendered_plugin_installs_and_passes_its_checks(tmp_path: Path) -> None:
     made = run("-m", "scionwood.cli", "new", "hydrology", cwd=tmp_path)
     assert made.stdout.splitlines()[1:] == ["pip install -e hydrology", "scionwood check hydrology"]
@@ -34,8 +42,29 @@ def test_a_rendered_plugin_installs_and_passes_its_checks(tmp_path: Path) -> Non
     site = str(tmp_path / "site")
     checked = run("-m", "scionwood.cli", "check", "hydrology", cwd=tmp_path, PYTHONPATH=site)
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert "25 of 25 checks hold" in checked.stdout
-    assert "\n- " not in checked.stdout  # a check without a subject would hold for nothing
+    assert f"{len(CHECKS)} of {len(CHECKS)} checks hold" in checked.stdout
+    assert "\n- " not in checked.stdout  # a check without a subject proves nothing
+
+
+def test_the_rendered_command_and_api_predict(tmp_path: Path) -> None:
+    package = render("hydrology", tmp_path) / "scionwood_hydrology"
+    info = package.parent / "scionwood_hydrology-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: scionwood-hydrology\nVersion: 0\n")
+    (info / "entry_points.txt").write_text(
+        "[scionwood.plugins]\nhydrology = scionwood_hydrology:plugin\n"
+    )
+    run(*CLI, "fit", "hydrology/reservoir", "--smoke", "--run", "run", **at(tmp_path))
+    (tmp_path / "a.csv").write_text("time [h],forcing [mm/h],response [mm/h]\n0,5.0,0\n1,0.0,0\n")
+    done = run(*CLI, "hydrology", "predict", "a.csv", "b.csv", "--run", "run", **at(tmp_path))
+    assert done.returncode == 0, done.stderr
+    header, *rows = (tmp_path / "b.csv").read_text().splitlines()
+    assert header == "time [h],forcing [mm/h],response [mm/h]"
+    assert [row.rpartition(",")[0] for row in rows] == ["0,5.0", "1,0.0"]
+    code = "import numpy as np; from scionwood_hydrology.api import predict\n"
+    code += "print(*map(float, predict(np.array([5.0, 0.0]), 'run')), sep='\\n')"
+    printed = run("-c", code, **at(tmp_path)).stdout.split()
+    assert printed == [row.rpartition(",")[2] for row in rows]
 
 
 @pytest.mark.parametrize("name", ["hydrology", "my_optics"])
@@ -47,11 +76,14 @@ def test_a_rendered_plugin_is_clean_code_under_its_own_name(tmp_path: Path, name
         "README.md",
         "pyproject.toml",
         f"{package}/__init__.py",
+        f"{package}/api.py",
         f"{package}/backbones.py",
+        f"{package}/cli.py",
         f"{package}/data.py",
+        f"{package}/py.typed",
         f"{package}/readers.py",
         f"{package}/recipes/reservoir.yaml",
-        f"{package}/task.py",
+        f"{package}/tasks.py",
         "tests/test_conformance.py",
     ]
     text = "".join(p.read_text() for p in folder.rglob("*") if p.is_file())

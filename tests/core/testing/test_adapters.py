@@ -92,7 +92,7 @@ def test_an_adapter_that_is_not_the_identity_at_first_is_caught(sample: Any) -> 
     ],
 )
 def test_a_task_that_changes_what_trains_is_caught(sample: Any, new: str, message: str) -> None:
-    sample.change("task.py", INIT, new)
+    sample.change("tasks.py", INIT, new)
     with pytest.raises(CheckFailure, match=message):
         check_only_adapter_trains(sample.plugin())
 
@@ -121,7 +121,7 @@ def test_a_tensor_that_is_cut_off_in_training_is_caught(sample: Any) -> None:
     ("factor", "message"), [("0.0", "a gradient of zeros"), ("float('inf')", "NaN or infinity")]
 )
 def test_gradients_are_finite_and_not_zero(sample: Any, factor: str, message: str) -> None:
-    sample.change("task.py", '{"loss": ', f'{{"loss": {factor} * ')
+    sample.change("tasks.py", '{"loss": ', f'{{"loss": {factor} * ')
     with pytest.raises(CheckFailure, match=message):
         check_trainable_tensors_get_gradients(sample.plugin())
 

@@ -28,9 +28,9 @@ def test_a_sound_plugin_passes(sample: Any) -> None:
     [
         ("backbones.py", "    Shapes: (batch, time, 1) float32 -> (batch", "`Shapes:`"),
         ("readers.py", "    Units: from the header", "reader.*`Units:`"),
-        ("readers.py", "    Raises:\n        ReadError: not such a file", "`Raises:`"),
+        ("readers.py", "    Raises:\n        ReadError: the file is not", "`Raises:`"),
         ("data.py", "    Source: J. E. Nash", "data 'reservoirs'.*`Source:`"),
-        ("task.py", "    Source: J. E. Nash", "tasks 'respond'.*`Source:`"),
+        ("tasks.py", "    Source: J. E. Nash", "tasks 'respond'.*`Source:`"),
     ],
 )
 def test_each_label_is_missed(sample: Any, file: str, old: str, message: str) -> None:
@@ -46,7 +46,7 @@ def test_a_function_that_raises_says_so(sample: Any) -> None:
 
 
 def test_a_docstring_of_the_base_class_is_not_its_own(sample: Any) -> None:
-    sample.change("task.py", 'class Respond(Task):\n    """', 'class Respond(Task):\n    _ = """')
+    sample.change("tasks.py", 'class Respond(Task):\n    """', 'class Respond(Task):\n    _ = """')
     with pytest.raises(CheckFailure, match="tasks 'respond': a component has a docstring"):
         check_docstrings(sample.plugin())
 
@@ -69,7 +69,7 @@ def test_signatures_are_schemas(sample: Any, old: str, new: str, message: str) -
 
 def test_a_task_takes_its_backbone_alone_by_position(sample: Any) -> None:
     sample.change(
-        "task.py",
+        "tasks.py",
         "        *,\n        scale: float = 5.0,",
         "        scale: float = 5.0,\n        *,",
     )

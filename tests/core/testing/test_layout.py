@@ -40,13 +40,16 @@ def test_a_file_at_the_root_is_named_with_its_place(sample: Any, file: str, plac
         check_layout(sample.plugin())
 
 
-@pytest.mark.parametrize("room", sorted(ROOMS))
-def test_a_room_of_the_plan_may_be_a_folder(sample: Any, room: str) -> None:
-    folder = sample.root / sample.package / room
-    if not folder.with_suffix(".py").exists():
-        folder.mkdir(exist_ok=True)
-        (folder / "one.py").write_text("")
-        check_layout(sample.plugin())
+@pytest.mark.parametrize("room", ["adapters", "evaluation", "inference", "kernels", "model"])
+def test_a_room_of_the_plan_may_be_a_module_or_a_folder(sample: Any, room: str) -> None:
+    assert room in ROOMS
+    module = sample.root / sample.package / f"{room}.py"
+    module.write_text("")
+    check_layout(sample.plugin())
+    module.unlink()
+    module.with_suffix("").mkdir()
+    (module.with_suffix("") / "one.py").write_text("")
+    check_layout(sample.plugin())
 
 
 def test_a_component_of_the_record_belongs_in_the_room_of_its_kind(sample: Any) -> None:

@@ -68,8 +68,12 @@ def test_a_reader_that_drops_a_line_that_is_cut_is_caught(sample: Any) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("(OSError, UnicodeDecodeError)", "OSError", "random file: it raises UnicodeDecodeError"),
-        ("(OSError, UnicodeDecodeError)", "UnicodeDecodeError", "missing file.*FileNotFoundError"),
+        (
+            '"CSV series")',
+            '"CSV series", passing=(UnicodeError,))',
+            "random file: it raises Unicode",
+        ),
+        ('"CSV series")', '"CSV series", passing=(OSError,))', "missing file.*FileNotFoundError"),
         ("if None in columns or", "if False and", "text file: it raises"),
         ("{self.path}", "the file", "does not name the file"),
         ("CSV series", "thing", "does not name the format"),

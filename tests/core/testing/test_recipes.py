@@ -87,14 +87,16 @@ def test_a_core_that_gives_no_hint_is_caught(sample: Any, monkeypatch: pytest.Mo
 def test_a_recipe_that_does_not_run_is_caught(
     sample: Any, old: str, new: str, message: str
 ) -> None:
-    sample.change("task.py", old, new)
-    sample.change("task.py", "from scionwood import Task", "from scionwood import Task, WriteError")
+    sample.change("tasks.py", old, new)
+    sample.change(
+        "tasks.py", "from scionwood import Task", "from scionwood import Task, WriteError"
+    )
     with pytest.raises(CheckFailure, match=message):
         check_recipes_run(sample.plugin())
 
 
 def test_an_error_of_the_task_keeps_its_traceback(sample: Any) -> None:
-    sample.change("task.py", LOSS, 'raise ValueError("boom")')
+    sample.change("tasks.py", LOSS, 'raise ValueError("boom")')
     with pytest.raises(ValueError, match="boom"):
         check_recipes_run(sample.plugin())
 
@@ -104,6 +106,6 @@ def test_a_loss_that_rises_is_caught(sample: Any) -> None:
         LOSS.replace("return ", "loss = ")
         + '["loss"]\n        return {"loss": 2 * loss.detach() - loss}'
     )
-    sample.change("task.py", LOSS, rising)
+    sample.change("tasks.py", LOSS, rising)
     with pytest.raises(CheckFailure, match="the loss of the first batch falls in 30 steps"):
         check_loss_falls(sample.plugin())
