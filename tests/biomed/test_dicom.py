@@ -185,7 +185,7 @@ def test_more_pixels_than_the_file_holds_are_refused_before_they_are_allocated(t
 
 
 def test_a_deflated_bomb_is_refused_without_being_inflated(tmp_path, monkeypatch):
-    monkeypatch.setattr("scionwood_biomed.readers.bounds.INFLATED", 1 << 20)
+    monkeypatch.setattr("scionwood_biomed.readers.limits.INFLATED", 1 << 20)
 
     def bomb(dataset):
         dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian

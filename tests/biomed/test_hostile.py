@@ -19,7 +19,7 @@ REASONS = {
     "bomb.nii.gz": "inflates to more than",
     "declared.nii": "more than `largest`",
     "wide.png": "picture",
-    "large.png": "13000 x 13000 are more than",
+    "large.png": "13000 x 13000 is more than",
     "archive.npz": "12,000,000,000 bytes, more than `largest`",
     "extended.tar": "extended header claims",
     "names.tar": "nested too deeply",

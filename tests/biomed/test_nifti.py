@@ -90,12 +90,12 @@ def test_values_that_are_no_real_numbers_are_refused(dtype, tmp_path):
 
 def test_other_formats_of_nibabel_are_named(tmp_path):
     nib.save(nib.MGHImage(np.zeros((2, 2, 2), "f4"), np.eye(4)), tmp_path / "a.mgz")
-    with pytest.raises(ReadError, match="no NIfTI"):
+    with pytest.raises(ReadError, match="not a NIfTI"):
         NiftiReader(tmp_path / "a.mgz")
 
 
 def test_a_bomb_is_refused_without_being_inflated(tmp_path, monkeypatch):
-    monkeypatch.setattr("scionwood_biomed.readers.bounds.INFLATED", 1 << 20)
+    monkeypatch.setattr("scionwood_biomed.readers.limits.INFLATED", 1 << 20)
     saved(tmp_path / "a.nii.gz", np.zeros((128, 128, 128), "f4"), np.eye(4))
     with pytest.raises(ReadError, match="inflates to more than"):
         NiftiReader(tmp_path / "a.nii.gz")
@@ -108,7 +108,7 @@ def test_declared_sizes_are_checked_before_memory_is_asked_for(tmp_path):
     path.write_bytes(raw)
     with pytest.raises(ReadError, match="more than `largest`"):
         NiftiReader(path)
-    with pytest.raises(ReadError, match="it is cut"):
+    with pytest.raises(ReadError, match="it is truncated"):
         NiftiReader(path, largest=1 << 60)
 
 

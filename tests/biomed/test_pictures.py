@@ -35,13 +35,13 @@ def test_a_picture_stands_upright_as_its_camera_says(tmp_path):
 
 def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path):
     Image.new("1", (5000, 5000)).save(tmp_path / "a.png")
-    with pytest.raises(ReadError, match=r"5000 x 5000 are more than"):
+    with pytest.raises(ReadError, match=r"5000 x 5000 is more than"):
         PictureReader(tmp_path / "a.png", pixels=1_000_000)
 
 
 def test_jpeg_is_not_rewritten_with_other_values(tmp_path):
     Image.new("L", (8, 8), 100).save(tmp_path / "a.jpg")
-    with pytest.raises(WriteError, match="JPEG loses values"):
+    with pytest.raises(WriteError, match="JPEG is lossy"):
         PictureReader(tmp_path / "a.jpg").rewrite(tmp_path / "b.jpg", lambda r: 1 - r.data)
     assert not (tmp_path / "b.jpg").exists()
 

@@ -104,13 +104,13 @@ def test_glass_alone_is_refused(tmp_path):
 
 
 def test_nothing_is_scaled_up(tmp_path):
-    with pytest.raises(ReadError, match=r"0\.5 um a pixel, and 0\.25 are wanted"):
+    with pytest.raises(ReadError, match=r"pixels have 0\.5 um, and 0\.25 um are requested"):
         SlideReader(slide(tmp_path / "a.tiff"), mpp=0.25)
 
 
 def test_the_size_of_a_pixel_can_be_given_where_the_file_is_silent(tmp_path):
     path = slide(tmp_path / "a.tiff", mpp=None)
-    with pytest.raises(ReadError, match="how large a pixel is"):
+    with pytest.raises(ReadError, match="does not state its pixel size"):
         SlideReader(path)
     assert SlideReader(path, scanned_mpp=0.25, mpp=1.0, size=64).level_mpp[1] == (0.5, 0.5)
 

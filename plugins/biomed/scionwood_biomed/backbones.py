@@ -1,4 +1,4 @@
-"""The backbone that recipes name."""
+"""The backbone `biomed/clip`."""
 
 from __future__ import annotations
 
@@ -13,32 +13,33 @@ def clip(
     train_projection: bool = False,
     init_seed: int = 0,
 ) -> ClipBackbone:
-    """A two-tower model of open_clip: BiomedCLIP, OpenAI's CLIP, SigLIP and their kin.
+    """Load a two-tower model of open_clip, such as BiomedCLIP, OpenAI's CLIP or SigLIP.
 
-    BiomedCLIP: `model: microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224`, or the folder
-    into which it was downloaded. A folder is loaded without the network, if the names
-    `hf_model_name` and `hf_tokenizer_name` in its `open_clip_config.json` are folders too.
+    For BiomedCLIP use `model: microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224`, or the
+    folder into which it was downloaded. A folder is loaded without the network if `hf_model_name`
+    and `hf_tokenizer_name` in its `open_clip_config.json` are folders too.
 
     Args:
-        model: `tiny` (random, of BiomedCLIP's shape), a folder, a name on the hub, or an
-            architecture of open_clip.
-        weights: of an architecture: a tag of open_clip, or a file; null for random ones.
-        train_projection: train the layer from image features to the space of texts beside the
-            adapter: for towers that nobody has trained together.
-        init_seed: seeds random weights.
+        model: `tiny` (random weights, the architecture of BiomedCLIP), a folder, a name on the hub,
+            or an architecture of open_clip.
+        weights: weights of an architecture: a tag of open_clip, or a file; `None` means random.
+        train_projection: also train the layer from image features to the space of texts, beside
+            the adapter; for towers that were not trained together.
+        init_seed: seed of random weights.
 
     Shapes: image (batch, 3, size, size) float32 and tokens (text, token) int64 to (batch, text).
 
-    Units: images from 0 black to 1 white; logits, whose softmax over texts is a probability.
+    Units: images from 0 (black) to 1 (white); the result is logits, whose softmax over the texts
+        gives probabilities.
 
     Raises:
-        WeightsError: nothing can be loaded by this name.
+        WeightsError: no model can be loaded by this name.
         AdapterError: the projection should train, and the vision tower has none.
 
     Source: Radford et al. 2021, arXiv:2103.00020; Zhang et al. 2023, arXiv:2303.00915 (BiomedCLIP);
         Ilharco et al. 2021 (open_clip).
     """
-    origin = "random, seeded" if model == "tiny" else (weights or "as the model has them")
+    origin = "random, seeded" if model == "tiny" else (weights or "those of the model")
     card = {
         "architecture": f"open_clip, {model.rstrip('/').rpartition('/')[2]}",
         "weights": origin,

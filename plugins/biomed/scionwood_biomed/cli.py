@@ -7,7 +7,7 @@ from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scionwood import OutputExistsError, ReadError, print_table, renamed
+from scionwood import ReadError, check_target, print_table, renamed
 from scionwood_biomed.readers.windows import Window
 
 if TYPE_CHECKING:
@@ -316,8 +316,7 @@ def _check_free(folder: Path) -> None:
     """Refuse existing results before the work starts."""
     names = ("results.csv", "shots.png", "wordings.png", "reliability.png", "attention.png")
     for name in names:
-        if (folder / name).exists():
-            raise OutputExistsError(str(folder / name), "it exists already", "Give --force")
+        check_target(folder / name, overwrite=False)
 
 
 def _progress(runs: Iterator[Run], total: int) -> Iterator[Run]:

@@ -164,5 +164,6 @@ def _grain(rng: np.random.Generator) -> np.ndarray:
     frequency = np.fft.fftfreq(PIXELS)
     radius = np.hypot(*np.meshgrid(frequency, frequency))
     shaped = np.fft.fft2(rng.standard_normal((PIXELS, PIXELS))) * radius * np.exp(-4 * radius**2)
-    grain = np.fft.ifft2(shaped).real
-    return grain / grain.std()
+    grain: np.ndarray = np.fft.ifft2(shaped).real
+    grain /= grain.std()
+    return grain

@@ -69,4 +69,4 @@ class ConditionalContext(nn.Module):
             text = backbone.text_features(tokens.repeat(len(features), 1))
         finally:
             hook.remove()
-        return backbone.logits(features, text.unflatten(0, (len(features), len(tokens))))
+        return backbone.logits(features, text.reshape(len(features), len(tokens), -1))

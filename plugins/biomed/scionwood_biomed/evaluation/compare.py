@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scionwood import RecipeError, atomic_path, print_table
+from scionwood import RecipeError, atomic_path, print_table, writing
 from scionwood_biomed.data.base import ImageData
 from scionwood_biomed.data.items import Item
 from scionwood_biomed.data.splits import base_and_novel, deal, harmonic_mean
@@ -167,7 +167,7 @@ def _answers(
 ) -> list[Answers]:
     """Return the predictions for each list of prompts."""
     image, label = _tensors(data, items, classes)
-    features = [method.features(part) for part in image.split(BATCH)]
+    features = [method.features(part) for part in torch.split(image, BATCH)]
     answers = []
     for prompts in texts or [[f"{TEMPLATE} {name}" for name in classes]]:
         parts = [method.probabilities(part, prompts, classes) for part in features]
@@ -241,6 +241,7 @@ def write(
     folder = Path(folder)
     columns = list(dict.fromkeys(key for row in rows for key in row))
     with (
+        writing(folder),
         atomic_path(folder / "results.csv", overwrite=overwrite) as part,
         part.open("w", newline="", encoding="utf-8") as file,
     ):
@@ -249,5 +250,6 @@ def write(
         table.writerows(rows)
     gallery = gallery or Gallery(max(row["shots"] for row in rows))
     for name, figure in gallery.draw(rows).items():
-        with atomic_path(folder / f"{name}.png", overwrite=overwrite) as part:
+        path = folder / f"{name}.png"
+        with writing(path), atomic_path(path, overwrite=overwrite) as part:
             figure.savefig(part, dpi=120, format="png")

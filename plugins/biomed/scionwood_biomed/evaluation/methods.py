@@ -8,8 +8,9 @@ from typing import Any, NamedTuple, final
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from scionwood import attach, parameter_groups
+from scionwood import attach, minimise, parameter_groups
 from scionwood_biomed.adapters.dual_anchor.kept import towards
 from scionwood_biomed.evaluation.cocoop import ConditionalContext
 from scionwood_biomed.evaluation.linear_probe import linear_probe
@@ -229,16 +230,17 @@ def train(
         shots: the training data.
         settings: the hyper-parameters.
     """
-    groups = parameter_groups(model, settings.lr, settings.weight_decay)
-    optimizer = torch.optim.AdamW(groups, lr=settings.lr, weight_decay=settings.weight_decay)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(settings.steps, 1))
-    trained = [p for p in model.parameters() if p.requires_grad]
-    for batch in _batches(shots, settings):
-        optimizer.zero_grad()
-        loss(batch).backward()
-        nn.utils.clip_grad_norm_(trained, 1.0)
-        optimizer.step()
-        schedule.step()
+    batches = _batches(shots, settings)
+    minimise(
+        lambda _: loss(next(batches)),
+        parameter_groups(model, settings.lr, settings.weight_decay),
+        steps=settings.steps,
+        lr=settings.lr,
+        weight_decay=settings.weight_decay,
+        schedule=lambda optimizer: CosineAnnealingLR(optimizer, max(settings.steps, 1)),
+        clip=1.0,
+        clipped=[p for p in model.parameters() if p.requires_grad],
+    )
 
 
 def _batches(shots: Shots, settings: Settings) -> Iterator[dict[str, Any]]:

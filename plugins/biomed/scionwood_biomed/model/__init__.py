@@ -1,1 +1,1 @@
-"""Two-tower models of open_clip as backbones."""
+"""Two-tower models of open_clip."""

@@ -1,4 +1,4 @@
-"""A convolutional vision tower whose last layer sees the cells of its feature map as tokens."""
+"""A convolutional vision tower whose last layer treats the cells of its feature map as tokens."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 @final
 class CellTower(nn.Module):
-    """The vision tower of open_clip with a timm EfficientNet, its last convolution on tokens.
+    """A vision tower of open_clip with a timm EfficientNet; its last convolution works on tokens.
 
-    A 1 x 1 convolution is a linear layer on each cell of the feature map, with the batch norm of a
-    frozen tower folded into it. The features are the same up to rounding, and what needs tokens
-    finds them: low-rank updates, prompts and fusions go onto `mix`.
+    A 1 x 1 convolution is a linear layer on each cell of the feature map. The batch norm of the
+    frozen tower is folded into it. The features are equal up to rounding. Adapters that need tokens
+    (low-rank updates, prompts and fusions) are attached to `mix`.
 
     Args:
-        tower: `open_clip`'s, with a `trunk` and a `head`.
+        tower: the vision tower of `open_clip`, with a `trunk` and a `head`.
 
     Shapes: image (batch, 3, size, size) to (batch, feature).
     """
@@ -30,26 +30,26 @@ class CellTower(nn.Module):
         self.head = tower.head
 
     def forward(self, image: Tensor) -> Tensor:
-        """The mean over cells, projected."""
+        """Return the projected mean over the cells."""
         cells = self.trunk(image).flatten(2).transpose(1, 2)
         projected: Tensor = self.head(self.act(self.mix(cells)).mean(1))
         return projected
 
 
 def has_cells(tower: Any) -> bool:
-    """Whether it is a tower of which `CellTower` makes another that computes the same."""
+    """Return whether `CellTower` can replace a vision tower without changing its features."""
     from timm.models.efficientnet import EfficientNet
 
     trunk = getattr(tower, "trunk", None)
     if not isinstance(trunk, EfficientNet):
         return False
     pool: Any = trunk.global_pool
-    return trunk.conv_head.kernel_size == (1, 1) and pool.pool_type == "avg"
+    return bool(trunk.conv_head.kernel_size == (1, 1) and pool.pool_type == "avg")
 
 
 @torch.no_grad()
 def _folded(convolution: Any, norm: Any) -> nn.Linear:
-    """A 1 x 1 convolution and the norm behind it, with its running statistics."""
+    """Fold a batch norm, with its running statistics, into the 1 x 1 convolution before it."""
     scale = norm.weight / (norm.running_var + norm.eps).sqrt()
     layer = nn.Linear(convolution.in_channels, convolution.out_channels)
     layer.weight.copy_(convolution.weight[..., 0, 0] * scale[:, None])

@@ -1,4 +1,4 @@
-"""Models of open_clip from a name, the hub, or a folder, and their tokenizers."""
+"""Load a model of open_clip and its tokenizer from a folder, the hub, or an architecture."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from scionwood_biomed.model.tiny import write_tiny
 
 CONFIG = "open_clip_config.json"
 VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model")
-"""One of these a tokenizer needs; without any, transformers makes an empty one, and no error."""
+"""A tokenizer needs one of these files; without any, transformers silently builds an empty one."""
 
 
 @final
 @dataclass(frozen=True)
 class Loaded:
-    """A model and what its inputs need.
+    """A model and the preprocessing of its inputs.
 
     Attributes:
-        model: the two towers.
-        tokenizer: texts to (text, token) int64.
-        mean: of each channel.
-        std: of each channel.
-        size: pixels a side.
+        model: the two-tower model.
+        tokenizer: converts texts to (text, token) int64.
+        mean: mean of each channel, for images from 0 to 1.
+        std: standard deviation of each channel.
+        size: side of an image in pixels.
     """
 
     model: nn.Module
@@ -42,19 +42,19 @@ class Loaded:
 
 
 def load(model: str, *, weights: str | None = None, seed: int = 0) -> Loaded:
-    """Load a model; the global generator stays as it was.
+    """Load a model without changing the state of the global random generator.
 
     Args:
-        model: `tiny`; a folder with `open_clip_config.json`; `hf-hub:NAME` or a name with a slash,
-            of the hub; or an architecture of open_clip such as `ViT-B-16`.
-        weights: of an architecture: a tag or a file of open_clip; None for random ones.
-        seed: of random weights.
+        model: `tiny`; a folder with `open_clip_config.json`; a name on the hub (`hf-hub:NAME`, or
+            a name with a slash); or an architecture of open_clip such as `ViT-B-16`.
+        weights: weights of an architecture: a tag or a file of open_clip; `None` means random.
+        seed: seed of random weights.
 
     Raises:
-        WeightsError: nothing can be loaded by this name; what to change is in the message.
+        WeightsError: no model can be loaded by this name; the message says what to change.
     """
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # remarks of open_clip and timm on their own configs
+        warnings.simplefilter("ignore")  # open_clip and timm warn about their own configs
         torch.manual_seed(seed)
         if model == "tiny":
             with tempfile.TemporaryDirectory() as folder:
@@ -71,17 +71,17 @@ def _of_folder(folder: Path) -> Loaded:
     text, name = _text_config(folder), f"local-dir:{folder}"
     try:
         options: dict[str, Any] = {"text_cfg": text} if text else {}
-        # Without its weights a model would be random, and open_clip would only log it.
+        # Without this, open_clip would only log missing weights and return a random model.
         model = open_clip.create_model(
             name, pretrained_text=False, require_pretrained=True, **options
         )
         return _loaded(model, open_clip.get_tokenizer(name))
-    except Exception as error:  # of open_clip, transformers, timm or safetensors
+    except Exception as error:  # raised by open_clip, transformers, timm or safetensors
         raise _refused(folder, f"open_clip cannot load it ({_first_line(error)})", text) from error
 
 
 def _text_config(folder: Path) -> dict[str, Any]:
-    """The text tower's config, its names found in the folder; empty without one of transformers."""
+    """Return the config of a transformers text tower with local names; empty for other towers."""
     path = folder / CONFIG
     try:
         text: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["model_cfg"]["text_cfg"]
@@ -89,7 +89,7 @@ def _text_config(folder: Path) -> dict[str, Any]:
         rule = f"it has no readable {CONFIG} with model_cfg.text_cfg ({_first_line(error)})"
         raise WeightsError(str(folder), rule, "Download the whole folder of the model") from error
     if text.get("hf_tokenizer_name") and not any((folder / v).is_file() for v in VOCABULARIES):
-        rule = f"the tokenizer has no vocabulary there ({', '.join(VOCABULARIES)})"
+        rule = f"it has no vocabulary of the tokenizer ({', '.join(VOCABULARIES)})"
         raise _refused(folder, rule, text)
     if "hf_model_name" not in text:
         return {}
@@ -103,7 +103,9 @@ def _text_config(folder: Path) -> dict[str, Any]:
 
 def _refused(folder: Path, rule: str, text: dict[str, Any]) -> WeightsError:
     keys = "`model_cfg.text_cfg.hf_model_name` and `model_cfg.text_cfg.hf_tokenizer_name`"
-    remedy = f"Set {keys} in {CONFIG} to a folder with config.json and the vocabulary ('.': this)"
+    remedy = (
+        f"Set {keys} in {CONFIG} to a folder with config.json and the vocabulary ('.' is this one)"
+    )
     return WeightsError(str(folder), rule, remedy if text else "Copy it again")
 
 
@@ -112,7 +114,7 @@ def _of_name(name: str, weights: str | None) -> Loaded:
 
     full = f"hf-hub:{name}" if "/" in name and ":" not in name else name
     try:
-        hub = full.startswith("hf-hub:")  # whose weights are those of both towers
+        hub = full.startswith("hf-hub:")  # its weights include both towers
         model = open_clip.create_model(
             full,
             pretrained=weights,
@@ -120,7 +122,7 @@ def _of_name(name: str, weights: str | None) -> Loaded:
             require_pretrained=hub or weights is not None,
         )
         return _loaded(model, open_clip.get_tokenizer(full))
-    except Exception as error:  # of open_clip, the hub, or the network
+    except Exception as error:  # raised by open_clip, the hub, or the network
         remedy = "Give the path of a folder that was downloaded, an architecture, or `tiny`"
         raise WeightsError(
             name, f"open_clip cannot load it ({_first_line(error)})", remedy

@@ -1,4 +1,4 @@
-"""A small model with the towers of BiomedCLIP, written as the folder that open_clip loads."""
+"""A small random model with the architecture of BiomedCLIP, as a folder for open_clip."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ WORDS = (
     "calcified tumour tumor disease showing shows ct mr mri us axial abdomen abdominal patient "
     "bright dark round wall rim enhancing fluid smooth solid healthy tissue study"
 )
-"""What the tokenizer knows as whole words, by spaces; others fall into letters."""
+"""Words that the tokenizer knows, separated by spaces; other words are split into letters."""
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-"""Of the channels of a picture from 0 to 1, as CLIP and BiomedCLIP have them."""
+"""Channel means and standard deviations of CLIP and BiomedCLIP, for pictures from 0 to 1."""
 
 VISION: dict[str, Any] = {
     "timm_model_name": "test_vit",
@@ -43,12 +43,13 @@ BERT: dict[str, Any] = {
 
 
 def write_tiny(folder: Path, *, seed: int = 0, **vision: Any) -> None:
-    """Write a model of a vision transformer and a BERT with random weights, and its tokenizer.
+    """Write a random model of a vision transformer and a BERT, with its tokenizer.
 
     Args:
-        folder: exists; gets `open_clip_config.json`, weights, `config.json` and a vocabulary.
-        seed: of the weights.
-        vision: changes to the vision tower, such as `timm_model_name`.
+        folder: an existing folder. The function writes `open_clip_config.json`, the weights,
+            `config.json` and a vocabulary into it.
+        seed: seed of the weights.
+        vision: changes to the config of the vision tower, such as `timm_model_name`.
     """
     import open_clip
 
@@ -82,7 +83,7 @@ def write_tiny(folder: Path, *, seed: int = 0, **vision: Any) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without open_clip's remark that there are no weights yet."""
+    """Suppress the message of open_clip that there are no weights yet."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,7 +1,8 @@
-"""Two towers as one module: how alike images and texts are."""
+"""A two-tower model as one module that computes the similarity of images and texts."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, final
 
@@ -20,19 +21,19 @@ ATTENTION = r"clip\..*\.(qkv|query|value|attn|q_proj|v_proj)|clip\.visual\.mix"
 
 @final
 class ClipBackbone(nn.Module):
-    """Logits of images against texts, `s v . t + b` with normalised v and t.
+    """Logits of images against texts, `s v . t + b`, with normalised features v and t.
 
     Args:
-        loaded: the towers.
-        card: texts about them.
-        train_projection: let the projection of image features train beside an adapter.
+        loaded: the two-tower model with its preprocessing.
+        card: entries for the adapter card.
+        train_projection: also train the projection of image features beside an adapter.
 
     Raises:
-        AdapterError: it should train, and the vision tower has none that is a module.
+        AdapterError: the projection should train, and the vision tower has no such module.
 
     Attributes:
-        size: pixels a side of an image.
-        context_length: the most tokens of a text.
+        size: side of an image in pixels.
+        context_length: maximum number of tokens of a text.
     """
 
     def __init__(
@@ -54,10 +55,10 @@ class ClipBackbone(nn.Module):
         self.adapter_targets = _presets(self, names)
 
     def forward(self, image: Tensor, tokens: Tensor) -> Tensor:
-        """The logits.
+        """Return the logits.
 
         Args:
-            image: (batch, 3, size, size) float32, 0 black to 1 white.
+            image: (batch, 3, size, size) float32, from 0 (black) to 1 (white).
             tokens: (text, token) int64.
 
         Returns:
@@ -66,26 +67,39 @@ class ClipBackbone(nn.Module):
         return self.logits(self.image_features(image), self.text_features(tokens))
 
     def image_features(self, image: Tensor) -> Tensor:
-        """(batch, 3, size, size), 0 to 1, to (batch, feature) of length 1."""
+        """Return the normalised image features, (batch, feature).
+
+        Args:
+            image: (batch, 3, size, size) float32, from 0 (black) to 1 (white).
+
+        Raises:
+            AdapterError: the image has another size.
+        """
         if image.shape[-2:] != (self.size, self.size):
             rule = f"the tower takes {self.size} x {self.size}"
-            raise AdapterError(f"images of {tuple(image.shape[-2:])}", rule, "Set data.size to it")
+            remedy = f"Set data.size to {self.size}"
+            raise AdapterError(f"images of {tuple(image.shape[-2:])}", rule, remedy)
         features: Tensor = self.clip.encode_image((image - self._mean) / self._std)
         return F.normalize(features, dim=-1)
 
     def text_features(self, tokens: Tensor) -> Tensor:
-        """(text, token) to (text, feature) of length 1."""
+        """Return the normalised text features, (text, feature), of tokens (text, token) int64."""
         return F.normalize(self.clip.encode_text(tokens), dim=-1)
 
     def logits(self, image: Tensor, text: Tensor) -> Tensor:
-        """(batch, feature) and (text, feature), or (batch, text, feature), to (batch, text)."""
-        alike = image @ text.T if text.ndim == 2 else (image[:, None] * text).sum(-1)
+        """Return the logits, (batch, text).
+
+        Args:
+            image: (batch, feature), normalised.
+            text: (text, feature), or (batch, text, feature) with own texts per image, normalised.
+        """
+        similarity = image @ text.T if text.ndim == 2 else (image[:, None] * text).sum(-1)
         bias = getattr(self.clip, "logit_bias", None)
-        scaled: Tensor = self.clip.logit_scale.exp() * alike
+        scaled: Tensor = self.clip.logit_scale.exp() * similarity
         return scaled if bias is None else scaled + bias
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
-        """Texts to (text, token) int64 on the device; BERT's padding is cut to the longest."""
+        """Return (text, token) int64 on the device; BERT's padding is cut to the longest text."""
         tokens: Tensor = self.tokenizer(list(texts))
         config = getattr(getattr(self.clip, "text", None), "config", None)
         if config is not None and getattr(config, "pad_token_id", None) is not None:
@@ -94,10 +108,10 @@ class ClipBackbone(nn.Module):
         return tokens.to(self._mean.device)
 
     def template_tokens(self, template: str) -> tuple[int, list[int]]:
-        """Where the words of a template begin in a prompt, and their tokens.
+        """Return the position of the template's first token in a prompt, and the tokens.
 
         Args:
-            template: the words before the class, such as `a photo of a`.
+            template: the words before the class name, such as `a photo of a`.
         """
         first, second = self.tokenizer(["a", "x"])
         start = int(first[0] == second[0])
@@ -109,21 +123,19 @@ class ClipBackbone(nn.Module):
         return start, with_words[start : start + length].tolist()
 
     def example_input(self) -> tuple[Tensor, ...]:
-        """Two images of noise and the prompts of three classes."""
+        """Return two noise images and the prompts of three classes."""
         tokens = self.tokenize(["a photo of a cyst", "a photo of a lesion", "a photo of tissue"])
         return torch.rand(2, 3, self.size, self.size), tokens
 
 
 def _follows(with_words: Tensor, without: Tensor, start: int, length: int) -> bool:
-    """Whether the text goes on after `length` words as the one without them begins."""
+    """Return whether, after `length` tokens, the text continues like the text without them."""
     rest = with_words[start + length : start + length + 2]
     return bool((rest == without[start : start + 2]).all())
 
 
 def _presets(model: nn.Module, names: list[str]) -> dict[str, str]:
-    """What each kind of target is called in this model, as patterns that match."""
-    import re
-
+    """Return the presets of targets that match modules of this model, as regular expressions."""
     offers = {
         "attention": ATTENTION,
         "dual": f"{BLOCKS}|{WORDS}",
@@ -132,21 +144,21 @@ def _presets(model: nn.Module, names: list[str]) -> dict[str, str]:
         "text_blocks": TEXT_BLOCKS,
         "dual-lora": f"{BLOCKS}|{WORDS}|{TEXT_BLOCKS}",
     }
-    kept = {}
+    presets = {}
     for preset, pattern in offers.items():
-        found = [name for name in names if re.fullmatch(pattern, name)]
+        matches = [name for name in names if re.fullmatch(pattern, name)]
         if preset in ("attention", "vision"):
-            found = [n for n in found if _adaptable(model.get_submodule(n))]
-        if found:
-            kept[preset] = "|".join(re.escape(name) for name in found)
-    return kept
+            matches = [name for name in matches if _adaptable(model.get_submodule(name))]
+        if matches:
+            presets[preset] = "|".join(re.escape(name) for name in matches)
+    return presets
 
 
 def _projection(model: ClipBackbone) -> str:
-    """The name of the module behind the vision tower's pooling."""
-    found = getattr(model.clip.visual, "head", None)
-    if not isinstance(found, nn.Module) or not list(found.parameters()):
-        rule = "its vision tower has no module that projects into the space of texts"
+    """Return the name of the projection behind the pooling of the vision tower."""
+    head = getattr(model.clip.visual, "head", None)
+    if not isinstance(head, nn.Module) or not list(head.parameters()):
+        rule = "its vision tower has no projection module with parameters"
         raise AdapterError("train_projection on this model", rule, "Leave it out")
     return "clip.visual.head"
 

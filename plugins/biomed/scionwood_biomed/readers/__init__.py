@@ -1,1 +1,1 @@
-"""Readers of medical image formats."""
+"""Readers of DICOM, NIfTI, pictures, whole slides, MedMNIST archives and shards."""

@@ -1,4 +1,4 @@
-"""Files that hold many pictures: what is in them, and a picture of each part."""
+"""Files that hold many pictures: list the pictures of a file, and read one of them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from scionwood_biomed.readers.shards import ShardReader
 from scionwood_biomed.readers.slides import SlideReader
 
 LABELLED = (*MedMnistReader.suffixes, *ShardReader.suffixes)
-"""Endings of files that say the classes of their pictures themselves."""
+"""Endings of files that state the classes of their pictures."""
 
 UNKNOWN = "unknown"
-"""What `subject` is where nobody can know whose an image is, and the file brings its own splits."""
+"""Value of `subject` for a file that records no subjects and has splits of its own."""
 
 Many: TypeAlias = MedMnistReader | ShardReader | SlideReader
 
@@ -30,11 +30,11 @@ class Part(NamedTuple):
     """One picture in a file.
 
     Attributes:
-        number: the record of its reader.
-        label: its class; None where the file does not say, as slides do not.
-        subject: whose it is; None where the file does not say.
-        name: of the sample in the file, empty where it has none.
-        split: train, val or test, where the file says so.
+        number: index of the record in the file's reader.
+        label: class name; `None` if the file does not state it, as for slides.
+        subject: the subject; `None` if the file does not state it.
+        name: name of the sample in the file; empty if it has none.
+        split: `train`, `val` or `test`; `None` if the file does not state it.
     """
 
     number: int
@@ -46,14 +46,14 @@ class Part(NamedTuple):
 
 @final
 class Archives:
-    """Opens files with many pictures, each once.
+    """Opens files that hold many pictures; each file is opened once.
 
     Args:
-        class_names: of labels that are numbers, in their order.
-        slices: of three-dimensional MedMNIST: the one in the middle, or all.
-        mpp: of slides, micrometres a pixel.
-        tiles: the most tiles of a slide, at even distances among those with tissue; None for all.
-        size: of slides, pixels a side of a tile.
+        class_names: class names in the order of the label numbers.
+        slices: slices of a three-dimensional MedMNIST volume: the middle one, or all.
+        mpp: pixel size of slide tiles, in micrometres.
+        tiles: maximum number of tiles per slide, evenly spaced over its tissue; `None` means all.
+        size: side of a slide tile in pixels.
     """
 
     def __init__(
@@ -70,34 +70,34 @@ class Archives:
         self._readers: dict[Path, Many] = {}
 
     def holds(self, path: Path) -> bool:
-        """Whether a file is one of those with many pictures."""
+        """Return whether a file holds many pictures."""
         return path.name.lower().endswith(LABELLED) or is_slide(path)
 
     def reader(self, path: Path) -> Many:
-        """The reader of a file.
+        """Return the reader of a file.
 
         Raises:
-            ReadError: it is damaged, hostile or too large.
+            ReadError: the file is damaged, hostile or too large.
         """
         if path not in self._readers:
             self._readers[path] = self._open(path)
         return self._readers[path]
 
     def picture(self, path: Path, index: int) -> np.ndarray:
-        """(row, column, 3) float32, 0 to 1, of one part."""
+        """Read one picture of a file: (row, column, 3) float32, 0 to 1."""
         return coloured(self.reader(path).read(index).data)
 
     def parts(self, path: Path, *, subject: str | None = None) -> Iterator[Part]:
-        """What is in a file.
+        """List the pictures of a file.
 
         Args:
             path: the file.
-            subject: `UNKNOWN` to take the splits of a file that knows no subjects.
+            subject: `UNKNOWN` accepts a file that records no subjects, with its own splits.
 
         Raises:
-            ReadError: it is damaged, hostile or too large.
-            RecipeError: its labels are numbers that nobody named, or it knows no subjects and
-                nobody said that this is known.
+            ReadError: the file is damaged, hostile or too large.
+            RecipeError: labels are numbers without names, or the file records no subjects and
+                `subject` is not `UNKNOWN`.
         """
         reader = self.reader(path)
         if isinstance(reader, MedMnistReader):
@@ -120,26 +120,26 @@ class Archives:
 
     def _medmnist(self, path: Path, reader: MedMnistReader, subject: str | None) -> Iterator[Part]:
         if subject != UNKNOWN:
-            rule = "MedMNIST does not say whose image one is, and splits are by subject"
-            remedy = f"Give `subject: {UNKNOWN}` to take the file's own splits as they are"
+            rule = "MedMNIST does not record subjects, and splits are by subject"
+            remedy = f"Give `subject: {UNKNOWN}` to use the file's own splits"
             raise RecipeError(str(path), rule, remedy)
         warnings.warn(
-            f"{path.name} does not say whose image one is: its own splits are taken, and a person "
-            "may be in two of them",
+            f"{path.name} does not record subjects: its own splits are used, and a person may be "
+            "in two of them",
             stacklevel=4,
         )
         for index, (label, split) in enumerate(zip(reader.labels, reader.splits, strict=True)):
-            # Slices of one volume are one subject; which volumes belong together, nobody knows.
+            # Slices of one volume are one subject; which volumes share a subject is not known.
             owner = f"{UNKNOWN} {split} {reader.image(index)}"
             yield Part(index, self._name(path, str(label)), owner, split=split)
 
     def _name(self, path: Path, label: str | None) -> str | None:
-        """A class by name; where the file has a number, the name that belongs to it."""
+        """Return the class name of a label, which may be a number."""
         if label is None or not label.isdecimal():
             return label
         names = self.class_names or names_of(path)
         if names is None or int(label) >= len(names):
-            rule = f"label {label} is a number that has no name, and a prompt needs one"
-            remedy = "Give `class_names` in the order of the numbers, or MedMNIST's own file name"
+            rule = f"label {label} is a number without a name, and a prompt needs a name"
+            remedy = "Give `class_names` in the order of the numbers, or keep MedMNIST's file name"
             raise RecipeError(str(path), rule, remedy)
         return names[int(label)]

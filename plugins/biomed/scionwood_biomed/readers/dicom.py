@@ -1,4 +1,4 @@
-"""DICOM: a file or a folder of files becomes series, each sorted along the normal of its slices."""
+"""DICOM: group files into series, and sort each series along the normal of its slices."""
 
 from __future__ import annotations
 
@@ -8,44 +8,47 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from scionwood import Reader, ReadError, Record, WriteError, atomic_path
-from scionwood_biomed.readers.bounds import LARGEST, reading
+from scionwood import Reader, ReadError, Record, WriteError, atomic_path, reading, writing
+from scionwood_biomed.readers.changes import new_data
 from scionwood_biomed.readers.dicom_file import DicomFile, open_file, write_sample
 from scionwood_biomed.readers.dicom_series import Series, group
+from scionwood_biomed.readers.limits import LARGEST
 
 
 @final
 class DicomReader(Reader):
     """Read DICOM images series by series, in the units of their modality.
 
-    Stored values go through the modality LUT or rescale slope and intercept (of each frame, where
-    frames have their own), and no further: CT comes in HU. `display.to_display` applies the VOI
-    window and inverts MONOCHROME1. Files without an image (structured reports, plans, waveforms)
-    in a folder are left out and listed in `skipped`; a single file without one is refused.
+    The reader applies the modality LUT, or the rescale slope and intercept, per frame if frames
+    have their own. CT is therefore in HU. It does not apply the VOI window and does not invert
+    MONOCHROME1; `display.to_display` does both. In a folder, files without an image (structured
+    reports, plans, waveforms) are skipped and listed in `skipped`. A single file without an image
+    is refused.
 
-    Files are grouped by patient, study, series, size and orientation, and slices sorted by their
-    position along the normal, not by InstanceNumber, which scanners are free to choose.
+    Files are grouped by patient, study, series, size and orientation. Slices are sorted by their
+    position along the normal and not by InstanceNumber, which scanners are free to choose.
 
-    No field that identifies a person is in a record. Its `subject` is a keyed hash of PatientID,
-    the same for all files of a patient under one `salt`, so that splits by subject are possible; it
-    is missing where PatientID is, and what splits by subject then refuses the data.
+    Records hold no field that identifies a person. Their `subject` is a keyed hash of PatientID. It
+    is the same for all files of a patient under one `salt`, which makes splits by subject possible.
+    A file without PatientID gives no subject, and splits by subject then refuse the data.
 
     Args:
         path: a file, or a folder that is searched with all its subfolders.
-        salt: of the hash of PatientID; keep it as secret as the data.
-        largest: the most bytes that one series may take in memory.
+        salt: key of the hash of PatientID; keep it as secret as the data.
+        largest: maximum number of bytes that one series may take in memory.
 
     Attributes:
-        skipped: files of the folder that hold no image or cannot be read, with the reason.
+        skipped: files of the folder without a readable image, with the reason.
 
-    Shapes: a record's data is (slice, row, column, channel), float32; one channel, or three (RGB).
+    Shapes: a record's data is (slice, row, column, channel) float32 with one channel, or three for
+        RGB.
 
-    Units: slices in mm along their normal where the position is known, else by index; data in HU
-        (CT), else in the units that the file states, else unknown.
+    Units: slice in mm along the normal if the position is known, else an index; data in HU for CT,
+        else in the unit that the file states, else unknown.
 
     Raises:
-        ReadError: no DICOM, damaged, too large, compressed in a way that no installed decoder
-            knows, or without an image.
+        ReadError: the file is not DICOM, is damaged or too large, has no image, or its compression
+            needs a decoder that is not installed.
 
     Source: DICOM PS3.3 C.7.6.2 (image plane), C.7.6.16 (multi-frame), C.11.1 (modality LUT).
     """
@@ -53,13 +56,13 @@ class DicomReader(Reader):
     suffixes: ClassVar[tuple[str, ...]] = (".dcm", ".dicom")
     dims = ("slice", "row", "column", "channel")
 
-    def __init__(self, path: Path, *, salt: str = "", largest: int = LARGEST) -> None:
+    def __init__(self, path: str | Path, *, salt: str = "", largest: int = LARGEST) -> None:
         self.path, self.largest = Path(path), largest
         self.skipped: dict[Path, str] = {}
         files = list(self._files(salt))
         if not files:
-            rule = "no DICOM image is there"
-            raise ReadError(str(path), rule, "Name a file or a folder of images")
+            rule = "it has no DICOM image"
+            raise ReadError(str(path), rule, "Give a file or a folder of images")
         self.series: list[Series] = group(files)
         units = dict.fromkeys(series.unit for series in self.series)
         self.units: Mapping[str, str] = {
@@ -78,13 +81,14 @@ class DicomReader(Reader):
             yield self.read(index)
 
     def read(self, index: int) -> Record:
-        """The series of that index, from 0.
+        """Read a series by its index, from 0.
 
         Raises:
-            ReadError: its pixels are damaged, too many, or need a decoder that is not installed.
+            ReadError: its pixels are damaged, exceed `largest` bytes, or need a decoder that is not
+                installed.
         """
         series = self.series[index]
-        # A file is decoded whole, also where this series has a few of its frames.
+        # A file is decoded whole, even if this series has only a few of its frames.
         shapes = [series.shape, *(part.file.shape for part in series.parts)]
         needed = 4 * max(int(np.prod(shape, dtype=object)) for shape in shapes)
         if needed > self.largest:
@@ -99,38 +103,39 @@ class DicomReader(Reader):
         return Record(series.key(index), data, {"slice": series.positions})
 
     def rewrite(
-        self, target: Path, function: Callable[[Record], np.ndarray], *, overwrite: bool = False
+        self,
+        target: str | Path,
+        function: Callable[[Record], np.ndarray],
+        *,
+        overwrite: bool = False,
     ) -> None:
-        """Write a copy of a single file whose pixels `function` changed; all else keeps its bytes.
+        """Write a copy of a single file with pixels changed by `function`; the rest is unchanged.
 
-        Values return to stored ones by the inverse of slope and intercept, rounded and clipped.
-        Without a change the file is copied. Changed compressed pixels are written uncompressed.
+        Values are converted back by the inverse of slope and intercept, rounded and clipped. If no
+        value changes, the file is copied byte by byte. Changed compressed pixels are written
+        uncompressed.
+
+        Args:
+            target: file to write.
+            function: returns the new data of a record, in the same shape.
+            overwrite: replace `target` if it exists.
 
         Raises:
             OutputExistsError: `target` exists and `overwrite` is false.
-            WriteError: this is a folder, the disk is full, the shape changed, or the file has a
-                lookup table or colour, whose inverse is not unique.
+            WriteError: this reader holds a folder, the target cannot be written, the shape changed,
+                or the file has colour or a lookup table, whose inverse is not unique.
         """
         if self.path.is_dir() or len(self.series) != 1:
-            raise WriteError(str(self.path), "it is a folder of series", "Rewrite file by file")
+            rule = "it is a folder or has several series"
+            raise WriteError(str(self.path), rule, "Rewrite each file by itself")
         (series,) = self.series
-        before = self.read(0)
-        after = np.asarray(function(Record(before.key, before.data.copy(), before.coords)))
-        if after.shape != before.data.shape:
-            rule = f"the data came back as {after.shape}, it was {before.data.shape}"
-            raise WriteError(str(self.path), rule, "A function must keep the shape")
-        frames = np.empty_like(after)
-        frames[series.order] = after
-        try:
-            with atomic_path(Path(target), overwrite=overwrite) as part:
-                series.parts[0].file.copy_with(
-                    part, frames, changed=bool((after != before.data).any())
-                )
-        except WriteError:
-            raise
-        except OSError as error:
-            rule = f"cannot be written ({error.strerror or error})"
-            raise WriteError(str(target), rule, "Choose a folder with free space") from error
+        after = new_data(self.path, self.read(0), function)
+        frames: np.ndarray | None = None
+        if after is not None:
+            frames = np.empty_like(after)
+            frames[series.order] = after
+        with writing(target), atomic_path(target, overwrite=overwrite) as part:
+            series.parts[0].file.copy_with(part, frames)
 
     @classmethod
     def write_sample(cls, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""One DICOM file: its header without identity, its pixels in modality units, a changed copy."""
+"""One DICOM file: a header without identity, pixels in modality units, and a changed copy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import final
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.pixels import apply_modality_lut, convert_color_space, pixel_array
+from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, convert_color_space
+from pydicom.pixels.utils import pixel_array
 from pydicom.uid import (
     CTImageStorage,
     DeflatedExplicitVRLittleEndian,
@@ -20,8 +21,8 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from scionwood import ReadError, WriteError
-from scionwood_biomed.readers.bounds import INFLATED, check_inflated, reading
+from scionwood import ReadError, WriteError, check_inflated, reading
+from scionwood_biomed.readers import limits
 
 _COLOUR = ("RGB", "PALETTE COLOR", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
 _TAGS = ["PixelData", "FloatPixelData", "DoubleFloatPixelData"]
@@ -30,17 +31,17 @@ _TAGS = ["PixelData", "FloatPixelData", "DoubleFloatPixelData"]
 @final
 @dataclass(frozen=True)
 class DicomFile:
-    """The header of a file with an image, without anything that identifies a person.
+    """The header of an image file, without anything that identifies a person.
 
     Attributes:
         path: the file.
-        subject: a keyed hash of PatientID, or None where that is empty.
+        subject: a keyed hash of PatientID, or `None` if PatientID is empty.
         series: a hash of study and series, so that no UID leaves the file.
-        shape: frames, rows, columns, channels.
-        geometry: a frame each: the rows' and columns' directions (6,) and the position (3,), mm in
-            the patient's coordinates (LPS), or None where the file does not say.
+        shape: number of frames, rows, columns and channels.
+        geometry: one entry per frame: the directions of rows and columns (6,) and the position (3,)
+            in mm, in the patient's coordinates (LPS); `None` if the file does not state them.
         order: acquisition and instance number, which sort slices without a position.
-        header: Modality, PhotometricInterpretation, window, and what else `display` needs.
+        header: Modality, PhotometricInterpretation, the window, and what else `display` needs.
     """
 
     path: Path
@@ -52,10 +53,10 @@ class DicomFile:
     header: Dataset
 
     def values(self, frames: Sequence[int]) -> np.ndarray:
-        """Frames in modality units.
+        """Read frames in modality units.
 
         Args:
-            frames: their indices in the file.
+            frames: indices of the frames in the file.
 
         Returns:
             (frame, row, column, channel) float32.
@@ -64,29 +65,30 @@ class DicomFile:
             ReadError: the pixels are damaged, or need a decoder that is not installed.
         """
         with reading(self.path, "DICOM"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pydicom's remarks on odd but readable headers
+            warnings.simplefilter("ignore")  # pydicom warns about odd but readable headers
             dataset = pydicom.dcmread(self.path)
             stored = pixel_array(dataset).reshape((*self.shape[:3], -1))
             if self.header.PhotometricInterpretation == "PALETTE COLOR":
-                stored = pydicom.pixels.apply_color_lut(stored[..., 0], dataset)[..., :3]
+                stored = apply_color_lut(stored[..., 0], dataset)[..., :3]
                 depth = dataset.RedPaletteColorLookupTableDescriptor[2]
-                return (stored[list(frames)] / (2**depth - 1)).astype(np.float32)
+                coloured: np.ndarray = stored[list(frames)] / (2**depth - 1)
+                return coloured.astype(np.float32)
             if self.shape[3] == 3:
                 return _rgb(stored, dataset)[list(frames)]
             return np.stack([_modality(stored[i], dataset, i) for i in frames])
 
-    def copy_with(self, target: Path, after: np.ndarray, *, changed: bool) -> None:
-        """Write the file to `target` with new values.
+    def copy_with(self, target: Path, after: np.ndarray | None) -> None:
+        """Write a copy of the file with new values.
 
         Args:
-            target: where to write.
-            after: (frame, row, column, channel), in modality units, in the file's order.
-            changed: whether any value differs; else the bytes are copied.
+            target: file to write.
+            after: (frame, row, column, channel), in modality units, in the order of the file;
+                `None` copies the bytes.
 
         Raises:
-            WriteError: the values have no unique stored ones.
+            WriteError: the stored values cannot be recovered uniquely from modality units.
         """
-        if not changed:
+        if after is None:
             target.write_bytes(self.path.read_bytes())
             return
         with warnings.catch_warnings():
@@ -113,21 +115,21 @@ class DicomFile:
 
 
 def open_file(path: Path, salt: str) -> DicomFile:
-    """Read a header.
+    """Read the header of a file and check the declared sizes against the file.
 
     Args:
         path: the file.
-        salt: of the hash of PatientID.
+        salt: key of the hash of PatientID.
 
     Raises:
-        ReadError: it is no DICOM file, has no image, or declares more pixels than it can hold.
+        ReadError: the file has no image, or declares more pixels than it can hold.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         meta = pydicom.filereader.read_file_meta_info(path)
         if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
             start = 144 + meta.FileMetaInformationGroupLength  # preamble, prefix, group length
-            check_inflated(path, "DICOM", skip=start, window=-15)
+            check_inflated(path, "DICOM", skip=start, window=-15, largest=limits.INFLATED)
         header = pydicom.dcmread(path, defer_size=4096, specific_tags=None)
         kinds = [tag for tag in _TAGS if tag in header]
         shape = _shape(path, header, bool(kinds))
@@ -174,22 +176,28 @@ def _file(path: Path, header: Dataset, shape: tuple[int, int, int, int], salt: s
 
 
 def frame_item(dataset: Dataset, frame: int, sequence: str) -> Dataset | None:
-    """The item of a functional group, of the frame itself or shared by all frames."""
+    """Return the item of a functional group, of the frame itself or shared by all frames.
+
+    Args:
+        dataset: a file's header.
+        frame: index of the frame.
+        sequence: keyword of the functional group.
+    """
     for groups, index in (
         ("PerFrameFunctionalGroupsSequence", frame),
         ("SharedFunctionalGroupsSequence", 0),
     ):
         items = dataset.get(groups)
         if items and index < len(items) and items[index].get(sequence):
-            found: Dataset = items[index][sequence][0]
-            return found
+            item: Dataset = items[index][sequence][0]
+            return item
     return None
 
 
 def _shape(path: Path, header: Dataset, image: bool) -> tuple[int, int, int, int]:
     if not image or not {"Rows", "Columns"} <= set(header.dir()):
         rule = f"DICOM: it holds no image ({header.get('Modality', 'no modality')})"
-        raise ReadError(str(path), rule, "Name an image")
+        raise ReadError(str(path), rule, "Give an image file")
     frames = header.get("NumberOfFrames") or 1
     colour = str(header.get("PhotometricInterpretation", "")) in _COLOUR
     shape = (int(frames), int(header.Rows), int(header.Columns), 3 if colour else 1)
@@ -199,10 +207,10 @@ def _shape(path: Path, header: Dataset, image: bool) -> tuple[int, int, int, int
 
 
 def _check_size(path: Path, header: Dataset, shape: tuple[int, int, int, int], tag: str) -> None:
-    """Refuse pixels that the file cannot hold, before any memory is asked for them."""
+    """Refuse pixel data that the file cannot hold, before memory is allocated for it."""
     syntax = header.file_meta.get("TransferSyntaxUID")
     if syntax is None:
-        rule = "DICOM: it does not say its transfer syntax"
+        rule = "DICOM: it does not state its transfer syntax"
         raise ReadError(str(path), rule, "Export it again with file meta information")
     samples = int(header.get("SamplesPerPixel", 1))
     bits = {"PixelData": int(header.get("BitsAllocated", 16)), "FloatPixelData": 32}.get(tag, 64)
@@ -210,14 +218,14 @@ def _check_size(path: Path, header: Dataset, shape: tuple[int, int, int, int], t
     if header.get("PhotometricInterpretation") == "YBR_FULL_422":
         needed = needed * 2 // 3
     deflated = syntax == DeflatedExplicitVRLittleEndian
-    inside = INFLATED if deflated else path.stat().st_size
+    inside = limits.INFLATED if deflated else path.stat().st_size
     if not syntax.is_encapsulated and needed > inside:
-        rule = f"DICOM: it declares {needed:,} bytes of pixels and has {inside:,} in all"
+        rule = f"DICOM: it declares {needed:,} bytes of pixels and has {inside:,} bytes in all"
         raise ReadError(str(path), rule, "Copy it again: it is cut, or its header is wrong")
 
 
 def _rgb(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
-    """Colour as (frame, row, column, 3), 0 to 1; pydicom's decoders give RGB but for native YBR."""
+    """Return RGB (frame, row, column, 3) from 0 to 1; pydicom leaves native YBR unconverted."""
     name = str(dataset.PhotometricInterpretation)
     if name.startswith("YBR_FULL") and not dataset.file_meta.TransferSyntaxUID.is_compressed:
         stored = convert_color_space(stored, name, "RGB")
@@ -225,7 +233,7 @@ def _rgb(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
 
 
 def _modality(stored: np.ndarray, dataset: Dataset, frame: int) -> np.ndarray:
-    """One frame (row, column, 1) through its LUT, or its slope and intercept."""
+    """Apply the modality LUT, or slope and intercept, to one frame (row, column, 1)."""
     if "ModalityLUTSequence" in dataset:
         return np.asarray(apply_modality_lut(stored, dataset), dtype=np.float32)
     slope, intercept = _rescale(dataset, frame)
@@ -233,7 +241,7 @@ def _modality(stored: np.ndarray, dataset: Dataset, frame: int) -> np.ndarray:
 
 
 def _rescale(dataset: Dataset, frame: int) -> tuple[float, float]:
-    """Slope and intercept of a frame; 1 and 0 where the file has none."""
+    """Return the slope and intercept of a frame; 1 and 0 if the file states none."""
     item = frame_item(dataset, frame, "PixelValueTransformationSequence") or dataset
     slope = item.get("RescaleSlope")
     intercept = item.get("RescaleIntercept")
@@ -255,12 +263,12 @@ def _integer(header: Dataset, name: str) -> int:
 
 
 def pseudonym(text: str, salt: str) -> str:
-    """What stands for an identity: a keyed hash, the same under the same salt."""
+    """Return a keyed hash that replaces an identity; equal texts and salts give equal hashes."""
     return hashlib.blake2b(text.encode(), key=salt.encode()[:64], digest_size=8).hexdigest()
 
 
 def _without_identity(header: Dataset) -> Dataset:
-    """What display and units need, and nothing else."""
+    """Return the elements that display and units need, and nothing else."""
     kept = Dataset()
     for name in KEPT:
         if name in header:

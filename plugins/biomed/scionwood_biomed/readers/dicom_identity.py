@@ -1,4 +1,4 @@
-"""What in a DICOM file says who somebody is, and a copy without it."""
+"""List the elements of a DICOM file that identify a person, and write a copy without them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, SecondaryCaptureImageStorage
 
-from scionwood import OutputExistsError, ReadError, atomic_path
-from scionwood_biomed.readers.bounds import reading
+from scionwood import ReadError, atomic_path, check_target, reading, writing
 from scionwood_biomed.readers.dicom_file import open_file
 
 IDENTITY = frozenset(
@@ -113,10 +112,10 @@ IDENTITY = frozenset(
         "VisitComments",
     ]
 )
-"""Keywords that the basic profile removes or empties, beside all names, dates, times and UIDs."""
+"""Keywords that the basic profile removes or empties, besides names, dates, times and UIDs."""
 
 _BURNED = {"US", "SC", "ES", "XC", "GM", "OT", "XA", "RF", "NM", "ECG"}
-"""Modalities whose devices commonly write names into the pixels."""
+"""Modalities whose devices often write names into the pixels."""
 
 _OVERLAYS = (0x5000, 0x50FF), (0x6000, 0x60FF)
 """Groups of curves and overlays, which may hold drawn text."""
@@ -124,20 +123,20 @@ _OVERLAYS = (0x5000, 0x50FF), (0x6000, 0x60FF)
 _META = "SourceApplicationEntityTitle", "PrivateInformation", "PrivateInformationCreatorUID"
 
 _STANDARD = "1.2.840.10008."
-"""UIDs that DICOM itself defines name kinds of things, never persons."""
+"""Prefix of the UIDs that DICOM defines; they name kinds of things, never persons."""
 
 
 @final
 @dataclass
 class Findings:
-    """What was found in a file.
+    """The identifying content of a file.
 
     Attributes:
         path: the file.
-        identity: keywords of elements that are filled and say who or when, with their place.
-        private: the number of private elements, whose meaning nobody else knows.
-        overlays: elements of curves and overlays.
-        burned_in: why text may be written into the pixels; empty where nothing speaks for it.
+        identity: paths of the filled elements that tell who or when, such as `PatientID`.
+        private: number of private elements, whose meaning only the vendor knows.
+        overlays: number of elements of curves and overlays.
+        burned_in: why the pixels may contain text; empty if nothing suggests it.
     """
 
     path: Path
@@ -148,60 +147,66 @@ class Findings:
 
     @property
     def clean(self) -> bool:
-        """Whether nothing was found."""
+        """Whether the file has no identifying content."""
         return not (self.identity or self.private or self.overlays or self.burned_in)
 
 
-def inspect(path: Path) -> Findings:
-    """List what a file says of a person; nothing is changed, and no value is told.
+def inspect(path: str | Path) -> Findings:
+    """List the elements of a file that identify a person; no value is returned.
 
     Args:
         path: a DICOM file.
 
     Raises:
-        ReadError: it is no DICOM image, or damaged.
+        ReadError: the file is not a DICOM image, or is damaged.
 
-    Source: the basic profile of DICOM PS3.15 Annex E, as far as `IDENTITY` lists it.
+    Source: the basic profile of DICOM PS3.15 Annex E, limited to the keywords of `IDENTITY`.
     """
-    dataset, found = _load(path), Findings(Path(path))
-    for where, element in _elements(dataset):
+    path = Path(path)
+    dataset, findings = _load(path), Findings(path)
+    for place, element in _elements(dataset):
         if element.tag.is_private:
-            found.private += 1
+            findings.private += 1
         elif _is_overlay(element):
-            found.overlays += 1
+            findings.overlays += 1
         elif _identifies(element):
-            found.identity.append(where)
-    found.burned_in = burned_in(dataset)
-    return found
+            findings.identity.append(place)
+    findings.burned_in = burned_in(dataset)
+    return findings
 
 
-def deidentify(path: Path, target: Path, *, salt: str, overwrite: bool = False) -> Findings:
-    """Write a copy without private elements and without what identifies a person.
+def deidentify(
+    path: str | Path, target: str | Path, *, salt: str, overwrite: bool = False
+) -> Findings:
+    """Write a copy without private elements and without elements that identify a person.
 
-    Names, dates, times and the keywords of `IDENTITY` go; UIDs become others, the same for the same
-    UID and salt, so that slices of a series stay together; PatientID and PatientName become a keyed
-    hash. Pixels are not touched: text in them stays, and the findings say where it is likely.
+    Names, dates, times and the keywords of `IDENTITY` are removed. UIDs are replaced; equal UIDs
+    and salts give equal replacements, so that the slices of a series stay together. PatientID and
+    PatientName become a keyed hash. The pixels are not changed: text in them stays, and the
+    findings say if it is likely.
 
     Args:
         path: a DICOM file.
-        target: where to write.
-        salt: of the hashes; keep it as secret as the data.
+        target: file to write.
+        salt: key of the hashes; keep it as secret as the data.
         overwrite: replace `target` if it exists.
 
     Returns:
-        What was found in the file before.
+        The identifying content of the original file.
 
     Raises:
-        ReadError: it is no DICOM image, damaged, or the salt is empty.
+        ReadError: the file is not a DICOM image, is damaged, or the salt is empty.
         OutputExistsError: `target` exists and `overwrite` is false.
+        WriteError: the target cannot be written.
 
-    Source: the basic profile of DICOM PS3.15 Annex E, as far as `IDENTITY` lists it.
+    Source: the basic profile of DICOM PS3.15 Annex E, limited to the keywords of `IDENTITY`.
     """
     if not salt:
-        raise ReadError("an empty salt", "its hashes could be tried out", "Give a secret one")
-    if Path(target).exists() and not overwrite:
-        raise OutputExistsError(str(target), "it exists already", "Choose another name")
-    found, dataset = inspect(path), _load(path)
+        rule = "hashes without a secret can be reversed by trial"
+        raise ReadError("an empty salt", rule, "Give a secret salt")
+    path, target = Path(path), Path(target)
+    check_target(target, overwrite)
+    findings, dataset = inspect(path), _load(path)
     subject = _digest(str(dataset.get("PatientID", "")), salt)[:16]
     _clean(dataset, salt)
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.get("SOPInstanceUID", "")
@@ -211,49 +216,49 @@ def deidentify(path: Path, target: Path, *, salt: str, overwrite: bool = False) 
     dataset.PatientID = dataset.PatientName = subject
     dataset.PatientIdentityRemoved = "YES"
     dataset.DeidentificationMethod = "Scionwood: a subset of the PS3.15 basic profile"
-    with atomic_path(Path(target), overwrite=overwrite) as part:
+    with writing(target), atomic_path(target, overwrite=overwrite) as part:
         dataset.save_as(part)
-    return found
+    return findings
 
 
 def remapped(uid: str, salt: str) -> UID:
-    """Another UID for this one, the same under the same salt.
+    """Return the replacement of a UID; equal UIDs and salts give equal replacements.
 
     Args:
-        uid: any.
-        salt: of the hash.
+        uid: any UID.
+        salt: key of the hash.
 
     Returns:
-        A UID of the form `2.25.` and a number of up to 128 bits (ITU-T X.667).
+        A UID of the form `2.25.` followed by a number of at most 128 bits (ITU-T X.667).
     """
     return UID(f"2.25.{int(_digest(uid, salt)[:32], 16)}")
 
 
 def burned_in(dataset: Dataset) -> str:
-    """Why text may be written into the pixels; empty where nothing speaks for it.
+    """Return why the pixels may contain text; empty if nothing suggests it.
 
     Args:
-        dataset: of a file, or the header that a reader kept of it.
+        dataset: the elements of a file, or the header that a reader kept.
     """
-    said = str(dataset.get("BurnedInAnnotation", "")).upper()
-    if said == "YES":
-        return "the file says that text is burned in"
-    if said == "NO":
+    stated = str(dataset.get("BurnedInAnnotation", "")).upper()
+    if stated == "YES":
+        return "the file states that text is burned in"
+    if stated == "NO":
         return ""
     modality = str(dataset.get("Modality", ""))
     if dataset.get("SOPClassUID") == SecondaryCaptureImageStorage:
-        return "a secondary capture, which does not say that it is free of text"
+        return "a secondary capture that does not state that it is free of text"
     if modality in _BURNED:
-        return f"{modality} images often carry text, and the file does not say that it has none"
+        return f"{modality} images often contain text, and the file does not state that it has none"
     return ""
 
 
 def _load(path: Path) -> Dataset:
-    with reading(Path(path), "DICOM"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom's remarks on odd but readable headers
-        open_file(Path(path), "")  # its checks of sizes
+    with reading(path, "DICOM"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom warns about odd but readable headers
+        open_file(path, "")  # checks the declared sizes
         dataset = pydicom.dcmread(path)
-        dataset.walk(lambda *_: None)  # decodes every element, so that damage shows here
+        dataset.walk(lambda *_: None)  # decodes every element, so that damage is noticed here
     return dataset
 
 
@@ -261,11 +266,11 @@ def _elements(dataset: Dataset, prefix: str = "") -> Iterator[tuple[str, DataEle
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for element in dataset:
-            where = prefix + (element.keyword or str(element.tag))
-            yield where, element
+            place = prefix + (element.keyword or str(element.tag))
+            yield place, element
             if element.VR == "SQ":
                 for index, item in enumerate(element.value):
-                    yield from _elements(item, f"{where}[{index}].")
+                    yield from _elements(item, f"{place}[{index}].")
 
 
 def _identifies(element: DataElement) -> bool:

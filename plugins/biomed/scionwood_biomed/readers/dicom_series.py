@@ -1,4 +1,4 @@
-"""Slices that belong together, in the order in which they lie in the body."""
+"""Group slices into series, and sort them by their position in the body."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _UNITS = {"CT": "HU"}
 @final
 @dataclass(frozen=True)
 class Part:
-    """Frames of one file that belong to a series."""
+    """The frames of one file that belong to a series."""
 
     file: DicomFile
     frames: Sequence[int]
@@ -30,9 +30,9 @@ class Series:
     """Slices of one patient, study, series, size and orientation.
 
     Attributes:
-        parts: the files, whose frames one after another are the unsorted slices.
-        order: (slice,): what sorts them.
-        positions: (slice,): along the normal, mm, ascending; or 0, 1, 2 ... where unknown.
+        parts: the files; their frames, one file after another, are the unsorted slices.
+        order: (slice,), the indices that sort the slices.
+        positions: (slice,), ascending positions along the normal in mm; 0, 1, 2 ... if unknown.
     """
 
     parts: Sequence[Part]
@@ -41,17 +41,17 @@ class Series:
 
     @property
     def first(self) -> DicomFile:
-        """The file whose header speaks for all."""
+        """The first file, whose header describes the series."""
         return self.parts[0].file
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Slices, rows, columns, channels."""
+        """Number of slices, rows, columns and channels."""
         return (len(self.order), *self.first.shape[1:])
 
     @property
     def unit(self) -> str:
-        """Of the values: HU for CT, RescaleType where the file states one."""
+        """Unit of the values: RescaleType if the file states it, else HU for CT, else unknown."""
         header = self.first.header
         item = frame_item(header, 0, "PixelValueTransformationSequence") or header
         stated = str(item.get("RescaleType", "") or "")
@@ -61,39 +61,39 @@ class Series:
 
     @property
     def files(self) -> list[Path]:
-        """The files it was read from."""
+        """The files of the series."""
         return [part.file.path for part in self.parts]
 
     def key(self, index: int) -> dict[str, int | str]:
-        """What identifies it without naming a person."""
+        """Return what identifies the series without naming a person."""
         header = self.first.header
-        found: dict[str, int | str] = {
+        key: dict[str, int | str] = {
             "series": index,
             "modality": str(header.get("Modality", "unknown")),
             "photometric": str(header.get("PhotometricInterpretation", "unknown")),
         }
         if self.first.subject is not None:
-            found["subject"] = self.first.subject
-        return found
+            key["subject"] = self.first.subject
+        return key
 
 
 def group(files: Iterable[DicomFile]) -> list[Series]:
-    """Sort frames into series.
+    """Group the frames of files into series.
 
     Args:
-        files: with their headers read.
+        files: the headers of the files.
 
     Returns:
-        Series in the order in which their first file comes.
+        The series, in the order of their first files.
     """
-    found: dict[tuple[object, ...], list[tuple[DicomFile, int]]] = defaultdict(list)
+    groups: dict[tuple[object, ...], list[tuple[DicomFile, int]]] = defaultdict(list)
     for file in files:
         photometric = str(file.header.get("PhotometricInterpretation", ""))
         for frame, geometry in enumerate(file.geometry):
-            # Rounded to a hundredth, so that noise in the cosines does not split a series.
+            # Rounded to 0.01, so that noise in the direction cosines does not split a series.
             axes = None if geometry is None else tuple(np.round(geometry[0], 2) + 0.0)
-            found[(file.series, file.shape[1:], photometric, axes)].append((file, frame))
-    return [_series(slices) for slices in found.values()]
+            groups[(file.series, file.shape[1:], photometric, axes)].append((file, frame))
+    return [_series(slices) for slices in groups.values()]
 
 
 def _series(slices: list[tuple[DicomFile, int]]) -> Series:

@@ -6,7 +6,7 @@ from typing import get_args
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.pixels import apply_voi
+from pydicom.pixels.processing import apply_voi
 
 from scionwood import ReadError
 from scionwood_biomed.readers.dicom_file import frame_item

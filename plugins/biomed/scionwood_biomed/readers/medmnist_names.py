@@ -1,4 +1,4 @@
-"""What the numbers of MedMNIST's labels mean, which its archives do not say."""
+"""Class names of the MedMNIST data sets; their archives hold numbers only."""
 
 from __future__ import annotations
 
@@ -90,9 +90,16 @@ NAMES: dict[str, tuple[str, ...]] = {
     ),
     "vesselmnist3d": ("healthy vessel", "aneurysm"),
 }
-"""Classes in the order of their numbers, after MedMNIST 3.0's `info.py`, as words of a prompt."""
+"""Class names in the order of their numbers: `info.py` of MedMNIST 3.0, worded for prompts."""
 
 
 def names_of(path: Path) -> tuple[str, ...] | None:
-    """The classes of an archive that keeps its name, such as `dermamnist_224.npz`."""
+    """Return the class names of an archive by its file name, such as `dermamnist_224.npz`.
+
+    Args:
+        path: the archive.
+
+    Returns:
+        The names in the order of their numbers, or `None` if the file name is unknown.
+    """
     return NAMES.get(re.sub(r"_\d+$", "", path.stem))

@@ -1,4 +1,4 @@
-"""Arrays of an .npz archive whose declared sizes are checked before any memory is asked for."""
+"""Arrays of an .npz archive; their declared sizes are checked before memory is allocated."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0
 @final
 @dataclass(frozen=True)
 class Declared:
-    """What the header of an array says.
+    """The header of an array.
 
     Attributes:
-        name: of the array, without `.npy`.
-        shape: of the array.
-        dtype: of its values.
+        name: name of the array, without `.npy`.
+        shape: shape of the array.
+        dtype: type of its values.
     """
 
     name: str
@@ -32,21 +32,24 @@ class Declared:
 
     @property
     def nbytes(self) -> int:
-        """Bytes in memory."""
+        """Size of the array in memory, in bytes."""
         return int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
 
 
 def declared(path: Path) -> dict[str, Declared]:
-    """The arrays of an archive, by name; only their headers are read.
+    """Read the headers of the arrays in an archive.
 
     Args:
         path: the `.npz` file.
 
+    Returns:
+        The headers by name of the array.
+
     Raises:
-        ReadError: an array holds Python objects (a pickle), or declares another size than the
-            archive has for it.
+        ReadError: an array holds Python objects (a pickle), or its declared size differs from its
+            size in the archive.
     """
-    found = {}
+    headers = {}
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
             if not info.filename.endswith(".npy"):
@@ -55,29 +58,29 @@ def declared(path: Path) -> dict[str, Declared]:
                 name = info.filename.removesuffix(".npy")
                 array = Declared(name, *_header(path, name, file))
                 _check(path, array, info.file_size - file.tell())
-            found[name] = array
-    return found
+            headers[name] = array
+    return headers
 
 
 def read_array(path: Path, name: str) -> np.ndarray:
-    """One array whose declaration was looked at; pickles are refused.
+    """Read one array whose header was checked by `declared`; pickles are refused.
 
     Args:
         path: the `.npz` file.
-        name: of the array.
+        name: name of the array.
     """
     with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
-        found: np.ndarray = npy.read_array(file, allow_pickle=False)
-    return found
+        array: np.ndarray = npy.read_array(file, allow_pickle=False)
+    return array
 
 
 def write_changed(source: Path, target: Path, changed: dict[str, np.ndarray]) -> None:
-    """Copy an archive with some of its arrays replaced; names, order and compression stay.
+    """Copy an archive with some arrays replaced; names, order and compression are kept.
 
     Args:
         source: the `.npz` file.
-        target: where to write.
-        changed: arrays by name.
+        target: file to write.
+        changed: new arrays by name.
     """
     with zipfile.ZipFile(source) as before, zipfile.ZipFile(target, "w") as after:
         for info in before.infolist():
@@ -96,7 +99,7 @@ def write_changed(source: Path, target: Path, changed: dict[str, np.ndarray]) ->
 def _header(path: Path, name: str, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
     version = npy.read_magic(file)
     if version not in _HEADERS:
-        rule = f"npz: array {name!r} has the header of version {version}"
+        rule = f"npz: array {name!r} has a header of the unknown version {version}"
         raise ReadError(str(path), rule, "Write it again with numpy.savez")
     shape, _, dtype = _HEADERS[version](file)
     if dtype.hasobject:
@@ -108,4 +111,4 @@ def _header(path: Path, name: str, file: IO[bytes]) -> tuple[tuple[int, ...], np
 def _check(path: Path, array: Declared, inside: int) -> None:
     if min(array.shape, default=0) < 0 or array.nbytes != inside:
         rule = f"npz: {array.name!r} declares {array.nbytes:,} bytes, the archive has {inside:,}"
-        raise ReadError(str(path), rule, "Copy it again: it is cut, or its header is wrong")
+        raise ReadError(str(path), rule, "Copy it again: it is truncated, or its header is wrong")

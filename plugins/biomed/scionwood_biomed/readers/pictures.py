@@ -1,4 +1,4 @@
-"""PNG, JPEG and TIFF pictures, bounded before they are decoded."""
+"""PNG, JPEG and TIFF pictures; the number of pixels is checked before decoding."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from typing import IO, ClassVar, final
 import numpy as np
 from PIL import Image, ImageOps
 
-from scionwood import Reader, ReadError, Record, WriteError, atomic_path
-from scionwood_biomed.readers.bounds import reading
+from scionwood import Reader, ReadError, Record, WriteError, atomic_path, reading, writing
+from scionwood_biomed.readers.changes import new_data
 
 PIXELS = 100_000_000
-"""The most pixels of a picture, unless the reader is told otherwise."""
+"""Maximum number of pixels of a picture, unless the reader is told otherwise."""
 
 KIND = "picture (.png, .jpg, .tif)"
 LOSSLESS = ("PNG", "TIFF")
-"""Formats of Pillow that give back the values that were written."""
+"""Pillow's names of the lossless formats."""
 
 
 @final
 class PictureReader(Reader):
-    """Read one picture: grey as one channel, colour as three, 8 or 16 bits, upright after EXIF.
+    """Read one picture of 8 or 16 bits: one channel for grey, three for colour, EXIF applied.
 
     Args:
         path: the file.
-        pixels: the most that it may have.
+        pixels: maximum number of pixels.
 
     Shapes: (row, column, channel) float32.
 
-    Units: 0 black to 1 white.
+    Units: data from 0 (black) to 1 (white).
 
     Raises:
-        ReadError: no picture, damaged, cut, or with more pixels.
+        ReadError: the file is not a picture, is damaged or truncated, or has too many pixels.
 
-    Source: the formats as Pillow reads them.
+    Source: the formats that Pillow reads, https://pillow.readthedocs.io
     """
 
     suffixes: ClassVar[tuple[str, ...]] = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
     dims = ("row", "column", "channel")
     units: Mapping[str, str] = {"row": "1", "column": "1", "channel": "1", "data": "1"}
 
-    def __init__(self, path: Path, *, pixels: int = PIXELS) -> None:
+    def __init__(self, path: str | Path, *, pixels: int = PIXELS) -> None:
         self.path, self.pixels = Path(path), pixels
         with reading(self.path, KIND), Image.open(self.path) as image:
             _check(image, self.path, pixels)
@@ -55,26 +55,31 @@ class PictureReader(Reader):
         yield Record({"picture": 0}, decoded(self.path.open("rb"), self.path, self.pixels))
 
     def rewrite(
-        self, target: Path, function: Callable[[Record], np.ndarray], *, overwrite: bool = False
+        self,
+        target: str | Path,
+        function: Callable[[Record], np.ndarray],
+        *,
+        overwrite: bool = False,
     ) -> None:
-        """Write the picture with other values, rounded to its bits.
+        """Write a copy of the picture with new values, rounded to its bit depth.
+
+        Args:
+            target: file to write.
+            function: returns the new data of a record, in the same shape.
+            overwrite: replace `target` if it exists.
 
         Raises:
             OutputExistsError: `target` exists and `overwrite` is false.
-            WriteError: the shape changed, or the values of a format that loses some.
+            WriteError: the target cannot be written, the shape changed, or the values of a lossy
+                format changed.
         """
         (record,) = self
-        after = np.asarray(function(Record(record.key, record.data.copy())))
-        if after.shape != record.data.shape:
-            rule = f"the data came back as {after.shape}, it was {record.data.shape}"
-            raise WriteError(str(self.path), rule, "A function must keep the shape")
-        changed = bool((after != record.data).any())
-        if changed and self.format not in LOSSLESS:
-            raise WriteError(
-                str(self.path), f"{self.format} loses values", "Convert it to PNG first"
-            )
-        with atomic_path(Path(target), overwrite=overwrite) as part:
-            if changed:
+        after = new_data(self.path, record, function)
+        if after is not None and self.format not in LOSSLESS:
+            rule = f"{self.format} is lossy and cannot store the new values exactly"
+            raise WriteError(str(self.path), rule, "Convert the file to PNG first")
+        with writing(target), atomic_path(target, overwrite=overwrite) as part:
+            if after is not None:
                 encoded(after, self.mode).save(part, self.format)
             else:
                 part.write_bytes(self.path.read_bytes())
@@ -87,18 +92,18 @@ class PictureReader(Reader):
 
 
 def decoded(file: IO[bytes], path: Path, pixels: int = PIXELS) -> np.ndarray:
-    """The picture in an open file, bounded before it is decoded; the file is closed.
+    """Decode the picture in an open file after a check of its size, and close the file.
 
     Args:
-        file: at the start of the picture.
-        path: what an error names.
-        pixels: the most that it may have.
+        file: an open file, positioned at the start of the picture.
+        path: the path that an error names.
+        pixels: maximum number of pixels.
 
     Returns:
-        (row, column, channel) float32, 0 black to 1 white.
+        (row, column, channel) float32, 0 is black and 1 is white.
 
     Raises:
-        ReadError: no picture, damaged, cut, or with more pixels.
+        ReadError: the file is not a picture, is damaged or truncated, or has too many pixels.
     """
     with file, reading(path, KIND), Image.open(file) as image:
         _check(image, path, pixels)
@@ -106,11 +111,11 @@ def decoded(file: IO[bytes], path: Path, pixels: int = PIXELS) -> np.ndarray:
 
 
 def encoded(values: np.ndarray, mode: str) -> Image.Image:
-    """A picture of these values, rounded to the bits of its mode.
+    """Convert values to a picture, rounded to the bit depth of its mode.
 
     Args:
         values: (row, column, channel), 0 to 1.
-        mode: of Pillow; those with `I` have 16 bits.
+        mode: Pillow's mode; a mode that starts with `I` has 16 bits.
     """
     if mode.startswith("I"):
         return Image.fromarray(np.rint(values[..., 0].clip(0, 1) * 65535).astype(np.uint16))
@@ -121,7 +126,7 @@ def encoded(values: np.ndarray, mode: str) -> Image.Image:
 def _check(image: Image.Image, path: Path, pixels: int) -> None:
     width, height = image.size
     if width * height > pixels:
-        rule = f"picture: {width} x {height} are more than {pixels:,} pixels"
+        rule = f"picture: {width} x {height} is more than {pixels:,} pixels"
         raise ReadError(str(path), rule, "Read it as a whole slide, or raise `pixels`")
 
 

@@ -8,48 +8,64 @@ import re
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, ClassVar, final
+from typing import IO, Any, ClassVar, TypeAlias, final
 
 import numpy as np
 from PIL import Image
 
-from scionwood import Reader, ReadError, Record, WriteError, atomic_path
-from scionwood_biomed.readers.bounds import reading
+from scionwood import (
+    Reader,
+    ReadError,
+    Record,
+    TarMember,
+    WriteError,
+    atomic_path,
+    reading,
+    tar_members,
+    writing,
+)
+from scionwood_biomed.readers.changes import new_data
 from scionwood_biomed.readers.dicom_file import pseudonym
 from scionwood_biomed.readers.pictures import LOSSLESS, PictureReader, decoded, encoded
-from scionwood_biomed.readers.tar_index import Member, Sample, index_samples
 
 KIND = "WebDataset shard (.tar)"
 PICTURES = tuple(suffix[1:] for suffix in PictureReader.suffixes)
 BYTES = 64 << 20
-"""The most that one member may have, unless the reader is told otherwise."""
+"""Maximum size of one member in bytes, unless the reader is told otherwise."""
+
+Sample: TypeAlias = dict[str, TarMember]
+"""The members of one sample by their ending, in lower case and without a dot."""
+
+_KEY = re.compile(r"((?:.*/)?[^/.]+)\.([^/]+)")
+"""A sample's name ends at the first dot of the file name, as in WebDataset."""
 
 
 @final
 class ShardReader(Reader):
     """Read the samples of a WebDataset shard: `key.png` beside `key.json` or `key.cls`.
 
-    The class is `label` of the JSON or the text of `.cls`; whose image it is, `subject` of the
-    JSON, kept as a keyed hash. Other members, pickles among them, are never opened, and nothing is
-    ever extracted. The archive is walked once, header after header; then samples are read in place.
+    The class is the text of `.cls` or `label` of the JSON. The subject is `subject` of the JSON,
+    kept as a keyed hash. Other members, such as pickles, are never opened, and nothing is
+    extracted. The headers of the archive are read once; samples are then read in place.
 
     Args:
         path: the file, uncompressed.
-        salt: of the hash of the subject; keep it as secret as the data.
-        largest: the most bytes of one member.
+        salt: key of the hash of the subject; keep it as secret as the data.
+        largest: maximum size of one member in bytes.
 
     Attributes:
         keys: (record,), the names of the samples.
-        labels: (record,), the class of each, None where none is stated.
-        subjects: (record,), a hash of each one's subject, None where none is stated.
+        labels: (record,), the class of each sample, `None` if not stated.
+        subjects: (record,), a hash of each sample's subject, `None` if not stated.
 
-    Shapes: (row, column, channel) float32; one channel, or three.
+    Shapes: (row, column, channel) float32 with one channel, or three.
 
-    Units: 0 black to 1 white.
+    Units: data from 0 (black) to 1 (white).
 
     Raises:
-        ReadError: no tar archive, cut, compressed, damaged, with links, devices, sparse members,
-            absolute names or names with `..`, or with a member that is too large.
+        ReadError: the file is not a tar archive, is compressed, truncated or damaged, holds links,
+            devices, sparse members, absolute names or names with `..`, repeats a name, or has a
+            member that is too large.
 
     Source: the WebDataset format, https://github.com/webdataset/webdataset
     """
@@ -58,14 +74,14 @@ class ShardReader(Reader):
     dims = ("row", "column", "channel")
     units: Mapping[str, str] = {"row": "1", "column": "1", "channel": "1", "data": "1"}
 
-    def __init__(self, path: Path, *, salt: str = "", largest: int = BYTES) -> None:
+    def __init__(self, path: str | Path, *, salt: str = "", largest: int = BYTES) -> None:
         self.path, self.largest = Path(path), largest
         with reading(self.path, KIND):
-            found = index_samples(self.path, largest)
-            self._samples = {k: s for k, s in found.items() if any(e in s for e in PICTURES)}
+            samples = _index(self.path, largest)
+            self._samples = {k: s for k, s in samples.items() if any(e in s for e in PICTURES)}
             if not self._samples:
-                rule = f"shard: none of its {len(found)} samples has a picture"
-                raise ReadError(str(path), rule, f"Pictures end in {', '.join(PICTURES)}")
+                rule = f"shard: none of its {len(samples)} samples has a picture"
+                raise ReadError(str(path), rule, f"Store pictures as {', '.join(PICTURES)}")
             self.keys = list(self._samples)
             notes = [self._notes(sample) for sample in self._samples.values()]
         self.labels = [_text(note.get("label")) for note in notes]
@@ -80,7 +96,7 @@ class ShardReader(Reader):
             yield self.read(index)
 
     def read(self, index: int) -> Record:
-        """The sample of that index, from 0.
+        """Read a sample by its index, from 0.
 
         Raises:
             ReadError: its picture is damaged, or has too many pixels.
@@ -96,24 +112,33 @@ class ShardReader(Reader):
             return Record(key, decoded(content, Path(f"{self.path}/{member.name}")))
 
     def rewrite(
-        self, target: Path, function: Callable[[Record], np.ndarray], *, overwrite: bool = False
+        self,
+        target: str | Path,
+        function: Callable[[Record], np.ndarray],
+        *,
+        overwrite: bool = False,
     ) -> None:
-        """Write the shard with other pictures, rounded to their bits; other members stay.
+        """Write a copy of the shard with new pictures, rounded to their bit depth.
+
+        Other members are copied.
+
+        Args:
+            target: file to write.
+            function: returns the new data of a record, in the same shape.
+            overwrite: replace `target` if it exists.
 
         Raises:
             OutputExistsError: `target` exists and `overwrite` is false.
-            WriteError: the shape changed, or the values of a format that loses some.
+            WriteError: the target cannot be written, the shape changed, or the values of a lossy
+                format changed.
         """
         changed: dict[str, bytes] = {}
         for index, record in enumerate(self):
-            after = np.asarray(function(Record(record.key, record.data.copy())))
-            if after.shape != record.data.shape:
-                rule = f"the data came back as {after.shape}, it was {record.data.shape}"
-                raise WriteError(str(self.path), rule, "A function must keep the shape")
-            if (after != record.data).any():
+            after = new_data(self.path, record, function)
+            if after is not None:
                 member = self._picture(index)
                 changed[member.name] = self._encoded(member, after)
-        with atomic_path(Path(target), overwrite=overwrite) as part:
+        with writing(target), atomic_path(target, overwrite=overwrite) as part:
             if changed:
                 _copy(self.path, part, changed)
             else:
@@ -121,7 +146,7 @@ class ShardReader(Reader):
 
     @classmethod
     def write_sample(cls, path: Path) -> None:
-        """Write two pictures of 16 x 12 with a class and a subject each."""
+        """Write two pictures of 16 x 12 pixels, each with a class and a subject."""
         y, x = np.mgrid[0:1:16j, 0:1:12j]
         with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as archive:
             for number, label in enumerate(("cyst", "tumour")):
@@ -132,51 +157,65 @@ class ShardReader(Reader):
                     _add(archive, tarfile.TarInfo(f"{number:06d}.{end}"), content)
 
     def _notes(self, sample: Sample) -> dict[str, Any]:
-        """Label and subject of a sample, as far as it states them."""
-        found: dict[str, Any] = {}
+        """Return the label and the subject of a sample, if it states them."""
+        notes: dict[str, Any] = {}
         if "cls" in sample:
-            found["label"] = self._bytes(sample["cls"]).decode("utf-8").strip()
+            notes["label"] = self._bytes(sample["cls"]).decode("utf-8").strip()
         if "json" in sample:
             stated = json.loads(self._bytes(sample["json"]))
             if not isinstance(stated, dict):
-                rule = f"shard: {sample['json'].name} is no JSON object"
-                raise ReadError(str(self.path), rule, 'Such as {"label": "cyst", "subject": "p1"}')
-            found |= {name: stated[name] for name in ("label", "subject") if name in stated}
-        return found
+                rule = f"shard: {sample['json'].name} is not a JSON object"
+                remedy = 'Write an object such as {"label": "cyst", "subject": "p1"}'
+                raise ReadError(str(self.path), rule, remedy)
+            notes |= {name: stated[name] for name in ("label", "subject") if name in stated}
+        return notes
 
-    def _picture(self, index: int) -> Member:
+    def _picture(self, index: int) -> TarMember:
         if not 0 <= index < len(self):
             raise IndexError(f"sample {index}: {self.path.name} has {len(self)}. Choose one")
         sample = self._samples[self.keys[index]]
         return next(sample[end] for end in PICTURES if end in sample)
 
-    def _bytes(self, member: Member) -> bytes:
-        # Opened each time: workers that share a file handle would move it under each other.
+    def _bytes(self, member: TarMember) -> bytes:
+        # The file is opened each time, because worker processes must not share a file position.
         with self.path.open("rb") as file:
             file.seek(member.offset)
             return file.read(member.size)
 
-    def _encoded(self, member: Member, values: np.ndarray) -> bytes:
+    def _encoded(self, member: TarMember, values: np.ndarray) -> bytes:
         with Image.open(io.BytesIO(self._bytes(member))) as image:
             kind, mode = str(image.format), image.mode
         if kind not in LOSSLESS:
-            raise WriteError(
-                f"{self.path}/{member.name}", f"{kind} loses values", "Convert it to PNG first"
-            )
+            rule = f"{kind} is lossy and cannot store the new values exactly"
+            raise WriteError(f"{self.path}/{member.name}", rule, "Convert it to PNG first")
         content = io.BytesIO()
         encoded(values, mode).save(content, kind)
         return content.getvalue()
 
 
+def _index(path: Path, largest: int) -> dict[str, Sample]:
+    """Group the members of an archive by sample."""
+    samples: dict[str, Sample] = {}
+    for member in tar_members(path, "shard", largest=largest):
+        match = _KEY.fullmatch(member.name)
+        if match is None:
+            continue
+        sample, end = samples.setdefault(match[1], {}), match[2].lower()
+        if end in sample:
+            raise ReadError(str(path), f"shard: it has {member.name} twice", "Write it again")
+        sample[end] = member
+    return samples
+
+
 def _text(value: Any) -> str | None:
-    """A label or a subject as text; None where it is empty or neither text nor an integer."""
+    """Return a label or subject as text; `None` if it is empty, or neither text nor an integer."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
     return re.sub(r"\s+", " ", str(value)).strip() or None
 
 
 def _copy(source: Path, target: Path, changed: Mapping[str, bytes]) -> None:
-    """Copy an archive, with other content under some names."""
+    """Copy an archive, with new content under some names."""
     with tarfile.open(source, "r:") as before, tarfile.open(target, "w") as after:
         for info in before:
             old = before.extractfile(info)

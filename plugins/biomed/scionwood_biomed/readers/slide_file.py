@@ -1,4 +1,4 @@
-"""A whole-slide file: its levels, regions of them, and a pyramid written anew."""
+"""A whole-slide file: its levels, regions of a level, and how to write a pyramid."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from scionwood import ReadError
 KIND = "slide (.svs, .ndpi, .tiff)"
 
 CHUNK = 256 << 20
-"""Bytes that one stored tile or strip may decode to."""
+"""Maximum number of bytes that one stored tile or strip may decode to."""
 
 OVERVIEW = 16
-"""Pixels a side that a tile has at least, where its tissue is looked at."""
+"""Smallest side of a tile, in pixels of the level in which its tissue is measured."""
 
 _TILE = 256
 
@@ -30,9 +30,9 @@ class Level:
     """One resolution of a slide.
 
     Attributes:
-        index: 0 for the finest.
-        size: pixels, x and y.
-        mpp: micrometres a pixel, x and y.
+        index: index of the level, 0 for the finest.
+        size: pixels in x and y.
+        mpp: pixel size in micrometres, x and y.
     """
 
     index: int
@@ -42,17 +42,17 @@ class Level:
 
 @final
 class SlideFile:
-    """A slide that is opened for each read, so that workers share no file handle.
+    """A slide; the file is opened for each read, so that workers do not share a handle.
 
     Args:
         path: the file.
-        scanned_mpp: micrometres a pixel of the finest level, in place of what the file says.
+        scanned_mpp: pixel size of the finest level in micrometres, instead of the stated one.
 
     Attributes:
-        levels: from the finest to the coarsest.
+        levels: the levels, from the finest to the coarsest.
 
     Raises:
-        ReadError: it is no slide of RGB with 8 bits, says no size of a pixel, or stores tiles that
+        ReadError: the pixels are not RGB of 8 bits, the pixel size is unknown, or the stored tiles
             decode to more than `CHUNK` bytes.
     """
 
@@ -63,7 +63,7 @@ class SlideFile:
             stated = [slide.properties.get(f"tiffslide.mpp-{axis}") for axis in "xy"]
             known = [float(scanned_mpp or m or 0) for m in stated]
             if not all(0 < m < 1e6 for m in known):
-                rule = "slide: it does not say how large a pixel is"
+                rule = "slide: it does not state its pixel size"
                 raise ReadError(str(path), rule, "Give `scanned_mpp`, in micrometres")
             width, height = slide.dimensions
             self.levels = [
@@ -72,7 +72,7 @@ class SlideFile:
             ]
 
     def region(self, level: Level, corner: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
-        """Pixels of a level.
+        """Read the pixels of a region.
 
         Args:
             level: one of `levels`.
@@ -80,14 +80,18 @@ class SlideFile:
             size: x and y, in pixels of the level.
 
         Returns:
-            (y, x, 3) uint8; black where the slide ends before.
+            (y, x, 3) uint8; black outside the slide.
         """
         with _opened(self.path) as slide:
-            found: np.ndarray = slide.read_region(corner, level.index, size, as_array=True)
-        return np.ascontiguousarray(found)
+            pixels: np.ndarray = slide.read_region(corner, level.index, size, as_array=True)
+        return np.ascontiguousarray(pixels)
 
     def overview(self, tile: tuple[int, int]) -> Level:
-        """The coarsest level in which a tile of that size still has `OVERVIEW` pixels a side."""
+        """Return the coarsest level in which a tile still has `OVERVIEW` pixels per side.
+
+        Args:
+            tile: sides of a tile, x and y, in pixels of the finest level.
+        """
         width, height = self.levels[0].size
         enough = [
             level
@@ -97,26 +101,26 @@ class SlideFile:
         return enough[-1] if enough else self.levels[0]
 
     def _check(self, slide: Any) -> None:
-        """Refuse pixels that are no RGB, and stored tiles that decode to gigabytes."""
+        """Refuse pixels that are not RGB, and stored tiles that decode to gigabytes."""
         series = slide.ts_tifffile.series[slide.properties["tiffslide.series-index"]]
         for level in series.levels:
             page = level.keyframe
             if page.dtype != np.uint8 or page.samplesperpixel != 3:
                 rule = f"slide: its pixels are {page.dtype} in {page.samplesperpixel} channels"
-                raise ReadError(str(self.path), rule, "RGB with 8 bits is read")
+                raise ReadError(str(self.path), rule, "Convert it to RGB of 8 bits")
             needed = int(np.prod(page.chunks, dtype=object))
             if needed > CHUNK:
-                rule = f"slide: it stores tiles that decode to {needed:,} bytes"
-                raise ReadError(str(self.path), rule, "Write it again in tiles of 256 x 256")
+                rule = f"slide: its stored tiles decode to {needed:,} bytes"
+                raise ReadError(str(self.path), rule, "Write it again with tiles of 256 x 256")
 
 
 def write_pyramid(path: Path, pixels: np.ndarray, mpp: tuple[float, float]) -> None:
-    """Write a tiled, lossless TIFF whose levels halve until one tile holds the coarsest.
+    """Write a tiled lossless TIFF; each level halves the previous one until it fits one tile.
 
     Args:
-        path: where to write.
+        path: file to write.
         pixels: (y, x, 3) uint8, the finest level.
-        mpp: micrometres a pixel of it, x and y.
+        mpp: pixel size of the finest level in micrometres, x and y.
 
     Raises:
         ReadError: the extra `slides` is not installed.
@@ -143,13 +147,14 @@ def write_pyramid(path: Path, pixels: np.ndarray, mpp: tuple[float, float]) -> N
 def _halved(pixels: np.ndarray) -> np.ndarray:
     rows, columns = (n // 2 * 2 for n in pixels.shape[:2])
     quads = pixels[:rows, :columns].reshape(rows // 2, 2, columns // 2, 2, 3)
-    return np.rint(quads.mean((1, 3))).astype(np.uint8)
+    halved: np.ndarray = np.rint(quads.mean((1, 3))).astype(np.uint8)
+    return halved
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     tiffslide = _library(path, "tiffslide")
-    # OME-XML can name other files, which would be opened: it is not looked at.
+    # OME-XML is ignored, because it can name other files, which would then be opened.
     with path.open("rb") as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with tiffslide.TiffSlide(file, tifffile_options={"is_ome": False}) as slide:
@@ -162,5 +167,5 @@ def _library(path: Path, name: str) -> Any:
     try:
         return import_module(name)
     except ImportError as error:
-        rule = f"slides are read by {name}, which is not installed"
+        rule = f"slides need the package {name}, which is not installed"
         raise ReadError(str(path), rule, "pip install 'scionwood-biomed[slides]'") from error

@@ -1,4 +1,4 @@
-"""Whole-slide images: square tiles of tissue at a wanted size of a pixel."""
+"""Whole-slide images: square tiles of tissue at a chosen pixel size."""
 
 from __future__ import annotations
 
@@ -8,46 +8,49 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from scionwood import Reader, ReadError, Record, WriteError, atomic_path
-from scionwood_biomed.readers.bounds import LARGEST, reading
+from scionwood import Reader, ReadError, Record, WriteError, atomic_path, reading, writing
+from scionwood_biomed.readers.changes import new_data
+from scionwood_biomed.readers.limits import LARGEST
 from scionwood_biomed.readers.slide_file import KIND, Level, SlideFile, write_pyramid
 from scionwood_biomed.readers.tissue import tissue_of_strip
 
 
 @final
 class SlideReader(Reader):
-    """Read a slide's tiles with tissue, row by row, at a scale that is asked for in micrometres.
+    """Read the tiles of a slide that show tissue, row by row, at a pixel size in micrometres.
 
-    The grid of tiles begins at the upper left corner, without overlap; tiles that would reach
-    beyond the slide are left out. A tile is read from the coarsest level that is fine enough, and
-    averaged down to `size`: its scale is within 0.5 / `size` of `mpp`. Nothing is ever scaled up.
-    A tile has tissue where the saturation (HSV) of enough of its pixels is above a threshold:
-    glass is grey, stains are coloured. Labels and overview photographs, which may show a name, are
-    not read.
+    The grid of tiles starts at the upper left corner, without overlap. Tiles that would reach
+    beyond the slide are left out. A tile is read from the coarsest level that is fine enough and
+    averaged down to `size`, so its pixel size is within 0.5 / `size` of `mpp`. Tiles are never
+    upsampled. A pixel counts as tissue if its saturation (HSV) is above a threshold, because glass
+    is grey and stains are coloured. Labels and overview photographs, which may show a name, are not
+    read.
 
     Args:
-        path: the file, a TIFF of Aperio, Hamamatsu, Leica, Philips, Ventana, or a generic one.
-        mpp: micrometres a pixel of a tile; null for those of the finest level.
-        size: pixels a side of a tile.
-        saturation: above which a pixel is tissue, 0 to 1.
-        tissue: the least share of tissue of a tile, 0 to 1; 0 for all tiles.
-        scanned_mpp: of the finest level, where the file does not say it, or says it wrongly.
-        largest: the most bytes that the pixels behind one tile may take.
+        path: the file, a TIFF of Aperio, Hamamatsu, Leica, Philips or Ventana, or a generic one.
+        mpp: pixel size of a tile in micrometres; `None` means that of the finest level.
+        size: side of a tile in pixels.
+        saturation: saturation above which a pixel counts as tissue, 0 to 1.
+        tissue: smallest share of tissue in a tile, 0 to 1; 0 gives all tiles.
+        scanned_mpp: pixel size of the finest level, if the file does not state it or is wrong.
+        largest: maximum number of bytes of the stored pixels of one tile.
 
     Attributes:
         places: (tile, 2), x and y of the upper left corners in pixels of the finest level.
-        level_mpp: micrometres a pixel of each level, x and y.
+        level_mpp: pixel size of each level in micrometres, x and y.
 
     Shapes: (row, column, channel) float32, size x size x 3.
 
-    Units: 0 black to 1 white; rows and columns in um from the slide's upper left corner.
+    Units: data from 0 (black) to 1 (white); rows and columns in um from the upper left corner of
+        the slide.
 
     Raises:
-        ReadError: no such slide, damaged, coarser than `mpp`, of other pixels than RGB of 8 bits,
-            without a size of a pixel, too large, or the extra `slides` is not installed.
+        ReadError: the file is not such a slide, is damaged, too large or coarser than `mpp`, its
+            pixels are not RGB of 8 bits, its pixel size is unknown, or the extra `slides` is not
+            installed.
 
     Source: tiffslide, https://github.com/Bayer-Group/tiffslide; the tissue mask by saturation is
-        that of Lu et al. 2021, arXiv:2004.09666 (CLAM), with a fixed threshold.
+        from Lu et al. 2021, arXiv:2004.09666 (CLAM), with a fixed threshold.
     """
 
     suffixes: ClassVar[tuple[str, ...]] = (".svs", ".ndpi", ".scn", ".bif", ".tif", ".tiff")
@@ -56,7 +59,7 @@ class SlideReader(Reader):
 
     def __init__(
         self,
-        path: Path,
+        path: str | Path,
         *,
         mpp: float | None = 0.5,
         size: int = 224,
@@ -72,17 +75,17 @@ class SlideReader(Reader):
             finest = self.level_mpp[0]
             self.mpp = (mpp, mpp) if mpp is not None else finest
             self._level = self._choose()
-            # Sides of a tile in pixels of the level and of the finest level, x and y.
+            # Sides of a tile, x and y, in pixels of the chosen level and of the finest level.
             self._read = self._sides(self._level.mpp)
             self._step = self._sides(finest)
             needed = int(np.prod(self._read)) * 3
             if needed > largest:
                 rule = f"slide: a tile at {self.mpp[0]:g} um needs {needed:,} bytes"
-                raise ReadError(str(path), rule, "Ask for finer tiles, or raise `largest`")
+                raise ReadError(str(path), rule, "Lower `mpp`, or raise `largest`")
             self.places = self._grid(saturation, tissue)
         if not len(self.places):
             rule = f"slide: no tile of {size} x {size} at {self.mpp[0]:g} um has tissue"
-            raise ReadError(str(path), rule, "Lower `tissue` or `saturation`, or take finer tiles")
+            raise ReadError(str(path), rule, "Lower `tissue`, `saturation` or `mpp`")
 
     def __len__(self) -> int:
         return len(self.places)
@@ -92,7 +95,7 @@ class SlideReader(Reader):
             yield self.read(index)
 
     def read(self, index: int) -> Record:
-        """The tile of that index, from 0.
+        """Read a tile by its index, from 0.
 
         Raises:
             ReadError: its pixels are damaged.
@@ -112,27 +115,34 @@ class SlideReader(Reader):
         return Record({"tile": index, "x": x, "y": y}, data.astype(np.float32) / 255, coords)
 
     def rewrite(
-        self, target: Path, function: Callable[[Record], np.ndarray], *, overwrite: bool = False
+        self,
+        target: str | Path,
+        function: Callable[[Record], np.ndarray],
+        *,
+        overwrite: bool = False,
     ) -> None:
-        """Write a slide with other tiles, rounded to bytes: a pyramid of the changed finest level.
+        """Write a slide with new tiles, rounded to bytes, as a pyramid of the changed finest level.
 
-        That takes tiles at the finest level's own scale; ask for `mpp=None`, or the same number.
-        Pixels outside of the tiles stay; the maker's notes, the label and the overview do not.
+        The tiles must have the pixel size of the finest level: open the slide with `mpp=None` or
+        with that number. Pixels outside the tiles are kept. The vendor's metadata, the label and
+        the overview are not.
+
+        Args:
+            target: file to write.
+            function: returns the new data of a record, in the same shape.
+            overwrite: replace `target` if it exists.
 
         Raises:
             OutputExistsError: `target` exists and `overwrite` is false.
-            WriteError: the shape changed, the tiles are of another scale, the slide does not fit
-                into `largest` bytes, or the disk is full.
+            WriteError: the target cannot be written, the shape changed, the tiles have another
+                pixel size, or the slide does not fit into `largest` bytes.
         """
         changed: list[tuple[int, np.ndarray]] = []
         for index, record in enumerate(self):
-            after = np.asarray(function(Record(record.key, record.data.copy(), record.coords)))
-            if after.shape != record.data.shape:
-                rule = f"the data came back as {after.shape}, it was {record.data.shape}"
-                raise WriteError(str(self.path), rule, "A function must keep the shape")
-            if (after != record.data).any():
+            after = new_data(self.path, record, function)
+            if after is not None:
                 changed.append((index, np.rint(after.clip(0, 1) * 255).astype(np.uint8)))
-        with atomic_path(Path(target), overwrite=overwrite) as part:
+        with writing(target), atomic_path(target, overwrite=overwrite) as part:
             if not changed:
                 part.write_bytes(self.path.read_bytes())
                 return
@@ -140,7 +150,7 @@ class SlideReader(Reader):
 
     @classmethod
     def write_sample(cls, path: Path) -> None:
-        """Write 512 x 512 pixels of 0.5 um, half of them stained, in two levels."""
+        """Write a slide of 512 x 512 pixels of 0.5 um, half of it stained, in two levels."""
         rng = np.random.default_rng(0)
         pixels = np.full((512, 512, 3), 240, np.uint8)
         pixels[:, :256] = (170, 90, 150)
@@ -148,7 +158,7 @@ class SlideReader(Reader):
         write_pyramid(path, pixels, (0.5, 0.5))
 
     def _choose(self) -> Level:
-        """The coarsest level that is at least as fine as wanted, in both directions."""
+        """Return the coarsest level that is at least as fine as requested in both directions."""
         tolerance = 1 + 0.5 / self.size
         fine = [
             level
@@ -157,8 +167,8 @@ class SlideReader(Reader):
         ]
         if not fine:
             has = self.level_mpp[0][0]
-            rule = f"slide: it has {has:g} um a pixel, and {self.mpp[0]:g} are wanted"
-            raise ReadError(str(self.path), rule, "Ask for a coarser `mpp`: nothing is scaled up")
+            rule = f"slide: its pixels have {has:g} um, and {self.mpp[0]:g} um are requested"
+            raise ReadError(str(self.path), rule, "Raise `mpp`: tiles are never upsampled")
         return fine[-1]
 
     def _sides(self, mpp: tuple[float, float]) -> tuple[int, int]:
@@ -166,26 +176,27 @@ class SlideReader(Reader):
         return x, y
 
     def _grid(self, saturation: float, tissue: float) -> np.ndarray:
-        """Corners of the tiles with enough tissue, looked at in a coarse level."""
+        """Return the corners of the tiles with enough tissue, measured in a coarse level."""
         width, height = self._file.levels[0].size
         columns, rows = width // self._step[0], height // self._step[1]
         level = self._file.overview(self._step)
-        found = []
+        corners = []
         for row in range(rows):
             y = row * self._step[1]
             shares = tissue_of_strip(
                 self._file, level, y, self._step, columns, saturation, self.largest
             )
-            found += [(c * self._step[0], y) for c in range(columns) if shares[c] >= tissue]
-        return np.array(found, dtype=int).reshape(-1, 2)
+            corners += [(c * self._step[0], y) for c in range(columns) if shares[c] >= tissue]
+        return np.array(corners, dtype=int).reshape(-1, 2)
 
     def _changed(self, tiles: list[tuple[int, np.ndarray]]) -> np.ndarray:
         finest = self._file.levels[0]
         if self._step != (self.size, self.size):
-            rule = f"its finest level has {finest.mpp[0]:g} um a pixel, the tiles {self.mpp[0]:g}"
-            raise WriteError(str(self.path), rule, "Open it with mpp=None to write it")
+            rule = f"its finest pixels have {finest.mpp[0]:g} um, those of tiles {self.mpp[0]:g} um"
+            raise WriteError(str(self.path), rule, "Open it with mpp=None to rewrite it")
         if int(np.prod(finest.size)) * 3 > self.largest:
-            raise WriteError(str(self.path), "it does not fit into `largest`", "Raise it")
+            rule = "it does not fit into `largest` bytes"
+            raise WriteError(str(self.path), rule, "Raise `largest`")
         pixels = self._file.region(finest, (0, 0), finest.size)
         for index, values in tiles:
             x, y = self.places[index]
@@ -194,7 +205,7 @@ class SlideReader(Reader):
 
 
 def _resized(values: np.ndarray, size: int) -> np.ndarray:
-    """(row, column, 3) uint8 averaged down to size x size."""
+    """Average (row, column, 3) uint8 down to size x size pixels."""
     from PIL import Image
 
     if values.shape[:2] == (size, size):

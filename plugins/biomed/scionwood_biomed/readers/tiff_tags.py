@@ -1,4 +1,4 @@
-"""Whether a TIFF stores tiles, read from its first directory alone."""
+"""Find out whether a TIFF stores tiles; only its first directory is read."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 _TILE_WIDTH = 322
 _MOST = 4096
-"""Entries of a directory that are looked at; a real one has some dozens."""
+"""Maximum number of directory entries that are read; real files have a few dozen."""
 
 
 def is_tiled(path: Path) -> bool:
-    """Whether the first image of a TIFF is stored in tiles, as whole slides are.
+    """Return whether the first image of a TIFF is stored in tiles, as whole slides are.
 
     Args:
-        path: any file; what is no TIFF has no tiles.
+        path: any file; the answer is false for a file that is not a TIFF.
 
     Source: TIFF 6.0, sections 2 and 15; BigTIFF.
     """
@@ -31,7 +31,7 @@ def is_tiled(path: Path) -> bool:
             )
             directory = file.read(min(count, _MOST) * entry)
     except (OSError, KeyError, struct.error, OverflowError):
-        return False  # the reader that opens it says what is wrong
+        return False  # the reader that opens the file reports what is wrong
     tags = (
         struct.unpack_from(f"{order}H", directory, at)[0]
         for at in range(0, len(directory) - entry + 1, entry)

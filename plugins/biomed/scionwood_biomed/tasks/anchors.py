@@ -80,7 +80,7 @@ def mean_text(backbone: ClipBackbone, prompts: Sequence[Sequence[str]]) -> Tenso
     """Return (class, feature): the normalised mean text feature of each class's sentences."""
     flat = [sentence for sentences in prompts for sentence in sentences]
     features = backbone.text_features(backbone.tokenize(flat))
-    parts = features.split([len(sentences) for sentences in prompts])
+    parts = torch.split(features, [len(sentences) for sentences in prompts])
     return F.normalize(torch.stack([part.mean(0) for part in parts]), dim=-1)
 
 

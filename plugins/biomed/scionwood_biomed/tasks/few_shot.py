@@ -142,7 +142,7 @@ class FewShot(Task):
             if self.low == "classname":
                 low = mean_text(self.towers, [[name] for name in classes])
             else:
-                parts = image.split(BATCH)
+                parts = torch.split(image, BATCH)
                 seen = [self.towers.image_features(part.to(self.device)) for part in parts]
                 low, _ = prototypes(torch.cat(seen), label.to(self.device), len(classes))
         return F.normalize(high + low, dim=-1)
@@ -155,7 +155,7 @@ class FewShot(Task):
             label: (image,) int64.
             classes: number of classes.
         """
-        parts = [self.frozen_features(part.to(self.device)) for part in image.split(BATCH)]
+        parts = [self.frozen_features(part.to(self.device)) for part in torch.split(image, BATCH)]
         self._shots = prototypes(torch.cat(parts), label.to(self.device), classes)
 
     def losses(self, batch: dict[str, Any]) -> dict[str, Tensor]:
