@@ -1,7 +1,8 @@
-"""The LoRA linear operator in as few library GEMMs as can be: any device, and the CPU's choice.
+"""The LoRA linear operator in a minimal number of library GEMMs, for any device.
 
-Products are accumulated into the output by the GEMM itself (`addmm_`), so no tensor of the output's
-size is made besides the output. Scalings go to tensors of rank width.
+On a CPU it is the fastest implementation. The GEMM itself adds each product to the output
+(`addmm_`), so that no other tensor of the size of the output is allocated. Scale factors are
+applied to tensors of rank width.
 """
 
 from __future__ import annotations
@@ -49,29 +50,31 @@ def lora_linear_backward(
     p: float,
     needs_x: bool,
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]:
-    """The loss's derivatives by x, a, b and gate_bias.
+    """Return the gradients of the loss with respect to x, a, b and gate_bias.
 
-    With `dh = s dY B` and `dz` its image under the gate: `dX = dY W + dropout(dz A)`,
-    `dA = dz^T dropout(x)`, `dB = s dY^T h`.
+    Let `dh = s dY B`, and let `dz` be `dh` after the derivative of the gate. Then
+    `dX = dY W + dropout(dz A)`, `dA = dz^T dropout(x)` and `dB = s dY^T h`.
 
     Args:
-        grad: (m, n), the derivative by y.
-        x: (m, k), the operator's input; None where neither a nor b needs a derivative.
-        weight: (n, k), as the rest in the forward operator.
-        a: (r or 2r, k).
+        grad: (m, n), the gradient with respect to y.
+        x: (m, k), the input of the operator. `None` if neither a nor b needs a gradient.
+        weight: (n, k), as in the forward operator, like the remaining arguments.
+        a: (r, k), or (2r, k) with a gate.
         b: (n, r).
-        z: (m, r or 2r), as the forward operator returned it; None as x, unless there is a gate.
-        gate_bias: (r,).
-        seed: () int32.
-        scaling: s.
-        p: the probability of dropout.
-        needs_x: whether x needs a derivative.
+        z: (m, r), or (m, 2r) with a gate, as the forward operator returned it. `None` if x is
+            `None` and there is no gate.
+        gate_bias: (r,), or `None` without a gate.
+        seed: () int32, or `None` without dropout.
+        scaling: The factor s.
+        p: The probability of dropout.
+        needs_x: Whether x needs a gradient.
 
     Returns:
-        By x, of its dtype; by a, b and gate_bias in float32 (float64 for float64). None where x
-        needs no derivative, where x is None, or where there is no gate.
+        The gradient of x in its dtype, and those of a, b and gate_bias in float32 (float64 for
+        float64). The first is `None` if `needs_x` is false, the others if x is `None`, and the last
+        without a gate.
     """
-    dh = F.linear(grad, b.t().contiguous()).mul_(scaling)  # in float32 up to twice as fast as mm
+    dh = F.linear(grad, b.t().contiguous()).mul_(scaling)  # in float32 up to 2 times as fast as mm
     dz, d_gate = (dh, None) if gate_bias is None or z is None else _through_gate(dh, z, gate_bias)
     kept = None if seed is None else mask.keep(seed, (len(grad), weight.shape[1]), p)
     dx = _by_x(grad, weight, dz, a, kept, p) if needs_x else None
@@ -79,7 +82,7 @@ def lora_linear_backward(
         return dx, None, None, None
     seen = x if kept is None else x * kept
     da = torch.mm(dz.t(), seen)
-    db = torch.mm(gated(z, gate_bias).t(), grad)  # likewise up to six times
+    db = torch.mm(gated(z, gate_bias).t(), grad)  # up to 6 times as fast
     if grad.dtype in LOW:
         da, db = da.float(), db.float()
     if seed is not None:
@@ -88,7 +91,7 @@ def lora_linear_backward(
 
 
 def wide(dtype: torch.dtype) -> torch.dtype:
-    """The dtype of the adapters' gradients."""
+    """Return the dtype of the gradients of adapters."""
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 

@@ -1,9 +1,9 @@
-"""The LoRA linear operator as one GEMM with an augmented sum: y = [x | h] [W | s B]^T + bias.
+"""The LoRA linear operator as one augmented GEMM: y = [x | h] [W | s B]^T + bias.
 
-A candidate for benchmarks, not in the dispatch table. The GEMM is the library's at full speed and
-no pass over y is added, but x is copied beside h: two passes over x. That pays only where n is
-well above k, or where the producer of x writes rows with r spare columns, which spares the copy.
-[W | s B] is a copy of n (k + r) entries at each call.
+It is a candidate for benchmarks and not in the dispatch table. The GEMM of the library runs at full
+speed without another pass over y. However, the operator copies x beside h, which costs two passes
+over x. It is faster only if n is much larger than k, or if the producer of x leaves r spare
+columns, so that no copy is needed. Each call also copies [W | s B], which has n (k + r) entries.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from scionwood.kernels import addmm, mask
 from scionwood.kernels.reference import gated
 
 ALIGNED = 8
-"""Columns are filled up to a multiple: rows of 16-bit floats then start at every 16 bytes."""
+"""The number of columns is padded to a multiple, so that 16-bit rows start at 16 bytes."""
 
 lora_linear_backward = addmm.lora_linear_backward
 

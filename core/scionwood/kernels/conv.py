@@ -1,15 +1,17 @@
 """LoRA for convolutions in weight space: one convolution forward, low rank backward.
 
-LoRA (Hu et al. 2021, arXiv:2106.09685, section 4.1) for a kernel W adds s * (B o A), where A is a
-convolution to r channels and B one of size 1 from them, so that B o A is a kernel of W's shape,
-the matrix product of B and A with A's axes after the first taken as one. Running A and B as two
-layers, as peft does, keeps volumes of r and of all output channels for the backward pass. Here
-the forward pass is one convolution with W' = W + s * B A, and the backward pass keeps x and the
-parameters and computes the rest again:
+LoRA (Hu et al. 2021, arXiv:2106.09685, section 4.1) adds s * (B o A) to a kernel W. A is a
+convolution to r channels, and B is a convolution of size 1 from these channels. B o A is therefore
+a kernel of the shape of W: the matrix product of B and A, with all axes of A after the first
+flattened.
+
+peft runs A and B as two layers, which keeps volumes of r and of all output channels for the
+backward pass. Here the forward pass is one convolution with W' = W + s * B A. The backward pass
+needs x and the parameters only, and computes the rest again:
 
     dx = W'^T * dy    dh = s B^T dy    dA = dh * x    h = A * x    dB = s dy h^T
 
-torch.compile may choose to keep W' instead of computing it twice.
+torch.compile may decide to keep W' instead of computing it twice.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from torch.nn import functional
 from scionwood.errors import AdapterError
 
 MERGED = (torch.float32, torch.float64)
-"""Where W' is formed. In half precision W + s B A loses a small change: there A and B run apart."""
+"""The dtypes in which W' is formed. In half precision, W + s B A would lose a small change."""
 
 SUPPORTED = (*MERGED, torch.bfloat16, torch.float16)
 PLAIN = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -44,32 +46,34 @@ def lora_conv(
     dilation: int | Sequence[int],
     groups: int,
 ) -> Tensor:
-    """Convolve with W + s * (B o A) of a frozen W, in one, two or three dimensions.
+    """Convolve with W + s * (B o A) for a frozen W, in one, two or three dimensions.
 
-    With a float32 or float64 weight and one group, the merged kernel is formed, again in the
-    backward pass. With half precision, or in autocast, and with groups > 1, A and B run as
-    convolutions of their own, in the weight's precision (in autocast: of autocast); their r-channel
-    volume is computed again and not kept. peft's A sees all input channels whatever the groups
-    are, so that no grouped kernel holds B o A. A is dilated as W is, which peft forgets.
+    If the weight is float32 or float64 and there is one group, the operator forms the merged kernel
+    W' in the forward pass and again in the backward pass. In half precision, under autocast, or
+    with several groups, A and B run as separate convolutions. They use the dtype of the weight, or
+    that of autocast. The volume of r channels between them is computed again in the backward pass.
+
+    The lora_A of peft reads all input channels even if the convolution has groups, so that no
+    grouped kernel can represent B o A. A has the dilation of W here, which peft ignores.
 
     Args:
         x: (batch, in, *size), or (in, *size) without a batch.
         weight: (out, in / groups, *kernel), frozen.
-        bias: (out,) or None; it may be trained.
-        a: (r, in, *kernel), peft's lora_A.
-        b: (out, r / groups, 1, ...), peft's lora_B, of the dtype of `a`.
-        scaling: s, without unit.
-        stride: as in torch.nn.Conv2d.
-        padding: zeros on each side, "valid" or "same", as in torch.nn.Conv2d.
-        dilation: as in torch.nn.Conv2d.
-        groups: as in torch.nn.Conv2d.
+        bias: (out,) or `None`. It may require a gradient.
+        a: (r, in, *kernel), lora_A of peft.
+        b: (out, r / groups, 1, ...), lora_B of peft, with the dtype of `a`.
+        scaling: The factor s, without unit.
+        stride: As in torch.nn.Conv2d.
+        padding: Zeros on each side, "valid" or "same", as in torch.nn.Conv2d.
+        dilation: As in torch.nn.Conv2d.
+        groups: As in torch.nn.Conv2d.
 
     Returns:
-        (batch, out, *size'), or (out, *size'), differentiable once.
+        (batch, out, *size'), or (out, *size') without a batch; differentiable once.
 
     Raises:
-        AdapterError: the weight requires a gradient, the factors do not fit it, or the padding
-            is unknown or impossible. It is a ValueError.
+        AdapterError: The weight requires a gradient, the factors do not fit it, or the padding is
+            unknown or impossible. It is a ValueError.
     """
     if weight.requires_grad:
         rule = "lora_conv gives the base kernel no gradient"
@@ -79,7 +83,7 @@ def lora_conv(
     device, cast = x.device.type, None
     if torch.is_autocast_enabled(device) and x.dtype != torch.float64:
         cast = torch.get_autocast_dtype(device)
-        x = x.to(cast)  # outside of the Function, which then keeps the small copy as torch does
+        x = x.to(cast)  # outside the Function, so that autograd keeps the smaller copy
     batched = x if x.dim() == weight.dim() else x.unsqueeze(0)
     y: Tensor = _LoraConv.apply(  # type: ignore[no-untyped-call]  # torch leaves it untyped
         batched, weight, bias, a, b, scaling, geometry, cast
@@ -88,22 +92,23 @@ def lora_conv(
 
 
 def merged_delta(a: Tensor, b: Tensor, weight_shape: Sequence[int], groups: int) -> Tensor:
-    """The kernel B o A of any size, to be scaled and added to the weight when merging.
+    """Return the kernel B o A, which merging scales and adds to the weight.
 
     Args:
-        a: (r, in, *kernel), peft's lora_A.
-        b: (out, r, 1, ...), peft's lora_B.
+        a: (r, in, *kernel), lora_A of peft.
+        b: (out, r, 1, ...), lora_B of peft.
         weight_shape: (out, in, *kernel).
-        groups: of the base convolution; only 1 can be merged.
+        groups: The groups of the base convolution; only 1 can be merged.
 
     Returns:
-        weight_shape, in float32 or float64, so that the sum with the weight is rounded once.
+        A tensor of `weight_shape` in float32 or float64, so that the sum with the weight is rounded
+        only once.
 
     Raises:
-        AdapterError: there are several groups, or the factors do not fit.
+        AdapterError: There are several groups, or the factors do not fit.
     """
     if groups != 1:
-        rule = "peft's lora_A reads all input channels, which a grouped kernel cannot hold"
+        rule = "lora_A of peft reads all input channels, which a grouped kernel cannot represent"
         raise AdapterError(f"groups={groups}", rule, "Keep the adapter unmerged")
     _check_factors(a, b, weight_shape, groups)
     dtype = torch.promote_types(a.dtype, torch.float32)
@@ -111,27 +116,27 @@ def merged_delta(a: Tensor, b: Tensor, weight_shape: Sequence[int], groups: int)
 
 
 def why_not(layer: nn.Module) -> str:
-    """Why a base layer cannot be computed by `lora_conv`; empty where it can.
+    """Return why `lora_conv` does not support a base layer, or an empty string if it does.
 
     Args:
-        layer: what an adapter wraps.
+        layer: The layer that an adapter wraps.
 
     Returns:
         The reason, as a phrase for a report.
     """
-    # A subclass may compute something else: parametrised, lazy, standardised or quantised layers.
+    # Subclasses may compute something else: parametrised, lazy, standardised or quantised layers.
     if not isinstance(layer, PLAIN) or type(layer) not in PLAIN or "forward" in vars(layer):
         return f"not a plain Conv1d, Conv2d or Conv3d: {type(layer).__name__}"
     weight = layer.weight
     if type(weight) is not nn.Parameter or weight.dtype not in SUPPORTED:
         return f"a weight that is a {type(weight).__name__} of {weight.dtype}"
     if weight.requires_grad:
-        return "a trained weight"
+        return "a weight that trains"
     if layer.padding_mode != "zeros":
         return f"padding_mode {layer.padding_mode!r}, not zeros"
     dilated = any(d > 1 < k for d, k in zip(layer.dilation, layer.kernel_size, strict=True))
-    if dilated and (layer.padding == "same" or max(layer.stride) > 1):  # elsewhere peft fails
-        return "a dilation that peft's lora_A ignores, so that peft computes something else"
+    if dilated and (layer.padding == "same" or max(layer.stride) > 1):  # in other cases peft fails
+        return "a dilation, which lora_A of peft ignores, so that peft computes something else"
     hooks = (layer._forward_hooks, layer._forward_pre_hooks)
     backward = (layer._backward_hooks, layer._backward_pre_hooks)
     return "hooks, which run only when the layer is called" if any((*hooks, *backward)) else ""
@@ -146,20 +151,20 @@ def _check_factors(a: Tensor, b: Tensor, weight_shape: Sequence[int], groups: in
             f"a {tuple(a.shape)} and b {tuple(b.shape)}",
             f"a weight {tuple(weight_shape)} in {groups} group(s) takes a (r, "
             f"{', '.join(map(str, seen))}) and b ({out}, r / {groups}, 1, ...)",
-            "Pass peft's lora_A and lora_B of this layer",
+            "Pass lora_A and lora_B of this layer of peft",
         )
     if a.dtype != b.dtype:
-        raise AdapterError(f"a is {a.dtype}, b {b.dtype}", "they share one dtype", "Convert one")
+        raise AdapterError(f"a is {a.dtype}, b {b.dtype}", "they need one dtype", "Convert one")
 
 
 @final
 class _Geometry(NamedTuple):
-    """How a kernel moves, with an entry for each axis of the volume."""
+    """The parameters of a convolution, with one entry for each axis of the volume."""
 
     stride: tuple[int, ...]
     padding: tuple[int, ...]
     dilation: tuple[int, ...]
-    extra: tuple[int, ...]  # zeros more at the end: "same" with an odd total
+    extra: tuple[int, ...]  # more zeros at the end, for "same" with an odd total
     groups: int
 
     def pad(self, x: Tensor) -> Tensor:
@@ -173,7 +178,7 @@ class _Geometry(NamedTuple):
         return x
 
     def point(self) -> _Geometry:
-        """That of B, a kernel of size 1."""
+        """Return the geometry of B, a kernel of size 1."""
         n = len(self.stride)
         return _Geometry((1,) * n, (0,) * n, (1,) * n, (0,) * n, self.groups)
 
@@ -192,8 +197,8 @@ def _geometry(
         half, odd = tuple(t // 2 for t in total), tuple(t % 2 for t in total)
         return _Geometry(steps, half, spread, odd, groups)
     if isinstance(padding, str) and padding != "valid":
-        rule = "a name of a padding is 'valid', or 'same' with stride 1"
-        raise AdapterError(f"padding {padding!r}, stride {steps}", rule, "Pass numbers of zeros")
+        rule = "a named padding is 'valid', or 'same' with stride 1"
+        raise AdapterError(f"padding {padding!r}, stride {steps}", rule, "Pass the number of zeros")
     zeros = _each(0 if isinstance(padding, str) else padding, n)
     return _Geometry(steps, zeros, spread, (0,) * n, groups)
 
@@ -211,7 +216,7 @@ def _conv(x: Tensor, kernel: Tensor, bias: Tensor | None, how: _Geometry) -> Ten
 def _gradients(
     dy: Tensor, x: Tensor, kernel: Tensor, how: _Geometry, of_x: bool, of_kernel: bool
 ) -> tuple[Tensor | None, Tensor | None]:
-    """The gradients of `_conv` to x and to the kernel, each where it is asked for."""
+    """Return the gradients of `_conv` with respect to x and the kernel, or `None` for each."""
     still, (stride, padding, dilation, _, groups) = [0] * len(how.stride), how
     mask = [of_x, of_kernel, False]
     dx, dkernel, _ = torch.ops.aten.convolution_backward(
@@ -223,7 +228,7 @@ def _gradients(
 def _kernels(
     weight: Tensor, a: Tensor, b: Tensor, scaling: float, groups: int, cast: torch.dtype | None
 ) -> tuple[Tensor, Tensor, Tensor, bool]:
-    """W' or W, A and B in the dtypes that they work in, and whether the first is W'."""
+    """Return W' or W, A and B in their working dtypes, and whether the first is W'."""
     weight = weight.to(cast or weight.dtype)
     merged = groups == 1 and weight.dtype in MERGED
     a, b = a.to(weight.dtype), b.to(weight.dtype)
@@ -235,7 +240,7 @@ def _kernels(
 
 @final
 class _LoraConv(torch.autograd.Function):
-    """`lora_conv` of a batch; `how` is the scaling, the geometry and autocast's dtype or None."""
+    """`lora_conv` for a batch; `how` has the scaling, the geometry and the autocast dtype."""
 
     @staticmethod
     def forward(
@@ -260,10 +265,10 @@ class _LoraConv(torch.autograd.Function):
         scaling, geometry, cast = ctx.how
         of_x, _, of_bias, of_a, of_b = ctx.needs_input_grad[:5]
         dx = da = db = dbias = None
-        with torch.autocast(dy.device.type, enabled=False):  # as forward left it, not as it is now
+        with torch.autocast(dy.device.type, enabled=False):  # the dtypes of the forward pass
             kernel, low_a, low_b, merged = _kernels(weight, a, b, scaling, geometry.groups, cast)
             x = geometry.pad(_sized(dy, ctx.size) if x is None else x)
-            through = of_x and not merged  # then dx needs a part of its own from A and B
+            through = of_x and not merged  # dx then has a second part, from A and B
             if of_x:
                 dx, _ = _gradients(dy, x, kernel, geometry, True, False)
             low = (low_a, low_b, scaling, geometry)
@@ -279,9 +284,10 @@ class _LoraConv(torch.autograd.Function):
 def _low_rank(
     dy: Tensor, x: Tensor, a: Tensor, b: Tensor, scaling: float, how: _Geometry, *wanted: bool
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """The gradients of s B * (A * x) to x, A and B, each where it is wanted.
+    """Return the gradients of s B * (A * x) with respect to x, A and B, or `None` for each.
 
-    The scaling goes to the volumes of r channels: on the small gradients it would round once more.
+    The scaling is applied to the volumes of r channels. On the small gradients it would cause one
+    more rounding.
     """
     of_x, of_a, of_b = wanted
     if not any(wanted):
@@ -295,5 +301,5 @@ def _low_rank(
 
 
 def _sized(like: Tensor, size: Sequence[int]) -> Tensor:
-    """A tensor without memory, of which only the shape is read."""
+    """Return a tensor of one stored element, of which only the shape is used."""
     return like.new_empty(1).expand(*size)

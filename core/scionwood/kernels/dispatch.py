@@ -1,4 +1,4 @@
-"""Which implementation serves a LoRA linear layer: a table by device and shape, no trial."""
+"""Choose the implementation of a LoRA linear layer from a table by device and shape."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ Implementation = Literal["addmm", "triton"]
 
 @final
 class Rule(NamedTuple):
-    """A line of the table: the first whose bounds hold is taken."""
+    """A row of the table. The first row whose bounds are met decides."""
 
     implementation: Implementation
     rows: int
-    """The least number of tokens, m."""
+    """The smallest number of tokens, m."""
     width: int
     """The largest max(k, n)."""
     rank: int
-    """The largest number of rows of A, a gate's included."""
+    """The largest number of rows of A, those of a gate included."""
     why: str
 
 
 TABLE: dict[str, tuple[Rule, ...]] = {
-    # Bytes decide on a GPU: the fused passes pay where the layer is narrow and tokens are many.
-    # Arithmetic, until measured on a card: below 512 rows a tile of the fused GEMM is half empty,
-    # and beyond width 8192 the two spared passes are under 3 % of the layer.
+    # Memory traffic decides on a GPU: fusing helps if the layer is narrow and tokens are many.
+    # The bounds are computed and not yet measured on a card. Below 512 rows, a tile of the fused
+    # GEMM is half empty. Beyond width 8192, the two passes saved are under 3 % of the layer.
     "cuda": (
         Rule("triton", 512, 8192, 256, "rank-r work fused into the GEMM's epilogue"),
         Rule("addmm", 0, 2**31, 2**31, "few rows, a wide layer or a high rank"),
@@ -44,7 +44,7 @@ LOW = (torch.float16, torch.bfloat16)
 
 @final
 class Choice(NamedTuple):
-    """An implementation and why."""
+    """An implementation and the reason for it."""
 
     implementation: Implementation
     why: str
@@ -52,14 +52,14 @@ class Choice(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def choose(device: str, dtype: torch.dtype, rows: int, width: int, rank: int) -> Choice:
-    """The implementation for a layer.
+    """Return the implementation for a layer.
 
     Args:
-        device: `cpu`, `cuda` ...
-        dtype: of the computation.
-        rows: tokens, m.
-        width: max(k, n).
-        rank: rows of A.
+        device: The type of the device, such as `cpu` or `cuda`.
+        dtype: The dtype of the computation.
+        rows: The number of tokens, m.
+        width: max(k, n) of a weight (n, k).
+        rank: The number of rows of A.
     """
     for rule in TABLE.get(device, ELSEWHERE):
         if rows < rule.rows or width > rule.width or rank > rule.rank:
@@ -67,11 +67,11 @@ def choose(device: str, dtype: torch.dtype, rows: int, width: int, rank: int) ->
         if rule.implementation != "triton":
             return Choice(rule.implementation, rule.why)
         if dtype not in LOW:
-            return Choice("addmm", f"{dtype} keeps to the library's GEMMs")
+            return Choice("addmm", f"{dtype} uses the GEMMs of the library")
         if reason := obstacle():
             return Choice("addmm", reason)
         return Choice("triton", rule.why)
-    raise AssertionError(f"the table of {device} ends without a rule for every shape")
+    raise AssertionError(f"the table of {device} has no row for some shapes")
 
 
 def obstacle() -> str:

@@ -1,4 +1,4 @@
-"""The LoRA linear family as one differentiable operator that keeps as little as can be."""
+"""LoRA linear layers as one differentiable operator that keeps little for the backward pass."""
 
 from __future__ import annotations
 
@@ -23,32 +23,33 @@ def lora_linear(
     gate: tuple[Tensor, Tensor | None] | None = None,
     dropout: float = 0.0,
 ) -> Tensor:
-    """`y = x W^T + bias + s B (gate(A dropout(x)))`, W frozen: LoRA (arXiv 2106.09685) and its kin.
+    """Compute `y = x W^T + bias + s B (gate(A dropout(x)))` with a frozen weight W.
 
-    With a gate it is DISeL (arXiv 2605.19028): the rank activations are multiplied by
-    `sigmoid(W_g dropout(x) + b_g)`. Under autocast, and where the adapter has another dtype than x,
-    it computes in the autocast dtype or in that of x; gradients have the parameters' own dtypes.
+    Without a gate this is LoRA (arXiv 2106.09685). With a gate it is DISeL (arXiv 2605.19028): the
+    rank activations are multiplied by `sigmoid(W_g dropout(x) + b_g)`. The computation uses the
+    autocast dtype, or the dtype of x without autocast. Gradients have the dtypes of their
+    parameters.
 
-    For the backward pass it keeps z = A x (m x r) and x. Where x is the output of a module under
-    the hook `origin.remember`, it keeps that module's input instead, which is kept anyway. The mask
-    of the dropout is computed again from a seed of 4 bytes.
+    For the backward pass the operator keeps z = A x of shape (m, r), and x. If x is the output of a
+    module with the hook `origin.remember`, it keeps the input of that module instead of x, which
+    the module keeps in any case. The dropout mask is computed again from a seed of 4 bytes.
 
     Args:
-        x: (..., k) float.
+        x: (..., k), floating point.
         weight: (n, k), without gradient.
-        bias: (n,).
+        bias: (n,) or `None`.
         a: (r, k).
         b: (n, r).
-        scaling: s, for instance `alpha / r`, or `alpha / sqrt(r)` of rsLoRA.
-        gate: W_g (r, k) and b_g (r,).
-        dropout: the probability that an entry of x is dropped on the way to the adapter. Give 0
-            outside training.
+        scaling: The factor s, for instance `alpha / r`, or `alpha / sqrt(r)` for rsLoRA.
+        gate: W_g (r, k) and b_g (r,), or `None` for no gate.
+        dropout: The probability that an entry of x is dropped before the adapter. Pass 0 outside
+            training.
 
     Returns:
-        (..., n), of the dtype of the computation.
+        (..., n), in the dtype of the computation.
 
     Raises:
-        ValueError: the weight requires a gradient, shapes do not fit, or dropout is outside [0, 1).
+        ValueError: The weight requires a gradient, shapes do not fit, or dropout is outside [0, 1).
     """
     _check(x, weight, a, b, gate)
     seed = mask.new_seed(x.device) if dropout and mask.threshold(dropout) else None
@@ -57,7 +58,7 @@ def lora_linear(
         a = torch.cat((a, gate[0]))
         gate_bias = a.new_zeros(b.shape[1]) if gate[1] is None else gate[1]
     call = _Call(_dtype(x), scaling, dropout, origin_of(x))
-    # Out here: a view that the function returned could not be changed in place afterwards.
+    # Reshaped out here, since a view returned by the Function could not be changed in place.
     rows = x if x.dim() == 2 else x.reshape(-1, x.shape[-1])
     y: Tensor = _LoraLinear.apply(  # type: ignore[no-untyped-call]  # torch leaves it untyped
         rows, weight, bias, a, b, gate_bias, seed, call
@@ -70,7 +71,7 @@ def _check(
 ) -> None:
     if weight.requires_grad:
         raise ValueError(
-            "weight requires a gradient: this operator is for a frozen base. Freeze it"
+            "weight requires a gradient: this operator needs a frozen base. Freeze the weight"
         )
     (n, k), r = weight.shape, a.shape[0]
     if x.shape[-1] != k or a.shape[1] != k or b.shape != (n, r):
@@ -88,7 +89,7 @@ def _dtype(x: Tensor) -> torch.dtype:
 
 @final
 class _Call(NamedTuple):
-    """What a call is, besides its tensors."""
+    """The arguments of a call that are not tensors."""
 
     dtype: torch.dtype
     scaling: float
@@ -127,7 +128,7 @@ class _LoraLinear(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-        if torch.is_autocast_enabled(grad.device.type):  # the precision is that of the forward pass
+        if torch.is_autocast_enabled(grad.device.type):  # the forward pass chose the dtypes
             with torch.autocast(grad.device.type, enabled=False):
                 return _backward(ctx, grad)
         return _backward(ctx, grad)
@@ -160,5 +161,5 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
 
 
 def _to(tensor: Any, dtype: torch.dtype) -> Any:
-    """A tensor of the dtype; a call of `Tensor.to` that changes nothing costs a microsecond."""
+    """Convert a tensor; a call of `Tensor.to` costs a microsecond even if nothing changes."""
     return tensor if tensor is None or tensor.dtype is dtype else tensor.to(dtype)

@@ -1,8 +1,8 @@
 """The dropout mask as a pure function of a seed and a position, so that it is never stored.
 
-Every implementation computes the same bits: a 32-bit hash of the position's half, from which an
-even position takes the low 16 bits and an odd one the high 16. An entry is dropped where its bits
-are below `threshold(p)`; the probability is so rounded to a multiple of 2^-16.
+Every implementation computes the same bits. Two neighbouring positions share the 32-bit hash of
+half the position: the even one takes its low 16 bits, the odd one its high 16 bits. An entry is
+dropped if its bits are below `threshold(p)`, so the probability is rounded to a multiple of 2^-16.
 """
 
 from __future__ import annotations
@@ -11,26 +11,29 @@ import torch
 from torch import Tensor
 
 GOLDEN, FIRST, SECOND = 0x9E3779B9, 0x85EBCA6B, 0xC2B2AE35
-"""2^32 over the golden ratio, and the multipliers of MurmurHash3's finaliser (public domain)."""
+"""2^32 divided by the golden ratio, and the multipliers of MurmurHash3 (public domain)."""
 RANGE = 1 << 16
 CHUNK = 1 << 16
-"""Hashes computed at a time, so that the passes over them stay in the cache of a CPU."""
+"""The number of hashes computed at a time, so that they fit in the cache of a CPU."""
 
 
 def new_seed(device: torch.device) -> Tensor:
-    """A seed from the device's global generator, as a tensor: reading it would stall a GPU.
+    """Draw a seed from the global generator of a device.
 
     Returns:
-        () int32.
+        () int32. It is a tensor, since reading its value would stall a GPU.
     """
     return torch.randint(-(2**31), 2**31, (), dtype=torch.int32, device=device)
 
 
 def threshold(p: float) -> int:
-    """The number of 16-bit values that drop an entry, for a probability in [0, 1).
+    """Return how many of the 2^16 values of 16 bits drop an entry.
+
+    Args:
+        p: The probability that an entry is dropped, in [0, 1).
 
     Raises:
-        ValueError: p is outside.
+        ValueError: p is outside [0, 1).
     """
     if not 0 <= p < 1:
         raise ValueError(f"dropout {p}: a probability lies in [0, 1). Choose another")
@@ -38,15 +41,15 @@ def threshold(p: float) -> int:
 
 
 def keep(seed: Tensor, shape: torch.Size | tuple[int, ...], p: float) -> Tensor:
-    """Which entries of an array survive, by their position in row-major order.
+    """Return which entries of an array dropout keeps, by their position in row-major order.
 
     Args:
         seed: () int32.
-        shape: of the array.
-        p: the probability that an entry is dropped.
+        shape: The shape of the array.
+        p: The probability that an entry is dropped.
 
     Returns:
-        `shape` bool, on the seed's device.
+        A bool tensor of `shape` on the device of the seed.
     """
     count = 1
     for size in shape:
@@ -62,20 +65,20 @@ def keep(seed: Tensor, shape: torch.Size | tuple[int, ...], p: float) -> Tensor:
 
 
 def masked(x: Tensor, seed: Tensor, p: float) -> Tensor:
-    """Put the dropped entries of x at 0.
+    """Set the dropped entries of x to 0.
 
-    Survivors keep their size: the caller, who has smaller tensors at hand, multiplies by `growth`.
+    The other entries keep their values. The caller multiplies a smaller tensor by `growth` instead.
     """
     return x * keep(seed, x.shape, p)
 
 
 def growth(p: float) -> float:
-    """What survivors are multiplied by, so that the expectation stays: 1 / (1 - p)."""
+    """Return the factor 1 / (1 - p) for kept entries, which preserves the expectation."""
     return 1 / (1 - threshold(p) / RANGE)
 
 
 def _bits(seed: Tensor, start: int, end: int) -> Tensor:
-    """The 16-bit values of words start to end, each less 2^15: comparisons then are signed."""
+    """Return the 16-bit values of words start to end, minus 2^15 for signed comparisons."""
     word = torch.arange(start, end, dtype=torch.int32, device=seed.device)
     word.mul_(_signed(GOLDEN)).bitwise_xor_(seed)
     word.bitwise_xor_(_right(word, 16)).mul_(_signed(FIRST))
@@ -85,7 +88,7 @@ def _bits(seed: Tensor, start: int, end: int) -> Tensor:
 
 
 def _right(word: Tensor, by: int) -> Tensor:
-    """A shift that brings in zeros; torch's own copies the sign."""
+    """Shift right and fill with zeros; the shift of torch copies the sign."""
     return (word >> by).bitwise_and_((1 << (32 - by)) - 1)
 
 

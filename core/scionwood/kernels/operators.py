@@ -1,7 +1,7 @@
-"""The operators `scionwood::lora_linear` and `lora_linear_backward`, known to torch's dispatcher.
+"""The operators `scionwood::lora_linear` and `lora_linear_backward` for the dispatcher of torch.
 
-They compute and do not differentiate: the autograd function is outside (`linear`), which costs
-half of what a differentiable custom operator does. torch.compile sees them as one node each.
+They are not differentiable. The autograd function in `linear` calls them, which takes half the time
+of a differentiable custom operator. torch.compile sees each as one node.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FORWARD = f"Tensor x, Tensor weight, Tensor? bias, Tensor a, Tensor b, {_FACTOR
 _BACKWARD = f"Tensor grad, Tensor? x, Tensor weight, Tensor a, Tensor b, Tensor? z, {_FACTORS}"
 
 LIBRARY: Any = torch.library.Library("scionwood", "FRAGMENT")  # type: ignore[no-untyped-call]
-"""The registrations live as long as this object."""
+"""The object that owns the registrations."""
 
 LIBRARY.define(f"lora_linear({_FORWARD}) -> (Tensor, Tensor)")
 LIBRARY.define(
@@ -33,17 +33,17 @@ LIBRARY.define(
 
 
 def forward(x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, *rest: Any) -> Any:
-    """The operator for real tensors: a direct call, which costs less than the dispatcher's."""
+    """Run the forward operator by a direct call, which is faster than the dispatcher."""
     return _module(x, weight, a).lora_linear(x, weight, bias, a, *rest)
 
 
 def backward(grad: Tensor, x: Tensor | None, weight: Tensor, a: Tensor, *rest: Any) -> Any:
-    """As `forward`, for `lora_linear_backward`."""
+    """Run the backward operator by a direct call."""
     return _module(grad, weight, a).lora_linear_backward(grad, x, weight, a, *rest)
 
 
 def traced(tensor: Tensor) -> bool:
-    """Whether something watches, to which the operator must be one node: a compiler, a mode."""
+    """Return whether a compiler or a dispatch mode must see the operator as one node."""
     return (
         torch.compiler.is_compiling()
         or is_in_torch_dispatch_mode()
@@ -58,16 +58,16 @@ def _module(rows: Tensor, weight: Tensor, a: Tensor) -> Any:
     choice = choose(device, rows.dtype, rows.shape[0], max(weight.shape), a.shape[0])
     if choice.implementation == "addmm":
         return addmm
-    return import_module("scionwood.kernels.triton_lora")  # triton takes a second to import
+    return import_module("scionwood.kernels.triton_lora")  # importing triton takes a second
 
 
 def _backward(grad: Tensor, *rest: Any) -> Any:
     # A node of a graph returns tensors, and compiled code relies on their strides.
     return tuple(
         grad.new_empty(0, dtype=grad.dtype if at == 0 else wide(grad.dtype))
-        if found is None
-        else found.contiguous()
-        for at, found in enumerate(backward(grad, *rest))
+        if gradient is None
+        else gradient.contiguous()
+        for at, gradient in enumerate(backward(grad, *rest))
     )
 
 
@@ -108,13 +108,13 @@ torch.library.register_fake("scionwood::lora_linear_backward", _backward_shapes,
 
 @register_flop_formula(torch.ops.scionwood.lora_linear)
 def _(x: Any, weight: Any, bias: Any, a: Any, b: Any, *_: Any, **__: Any) -> int:
-    """Multiplications and additions of the three products; shapes are those of the tensors."""
+    """Count multiplications and additions of the three products; arguments are shapes."""
     (m, k), n, r = x, weight[0], b[1]
     return int(2 * m * (k * n + k * a[0] + r * n))
 
 
 @register_flop_formula(torch.ops.scionwood.lora_linear_backward)
 def _(grad: Any, x: Any, weight: Any, a: Any, b: Any, *_: Any, **__: Any) -> int:
-    """All products, as where every input needs a derivative."""
+    """Count all products, as if every input needed a gradient."""
     (m, n), k, r = grad, weight[1], b[1]
     return int(2 * m * (k * n + 2 * k * a[0] + 2 * r * n))

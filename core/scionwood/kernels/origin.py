@@ -1,8 +1,9 @@
-"""Where a layer's input can be computed again from, so that it need not be kept.
+"""Record how to compute the input of a layer again, so that it need not be kept.
 
-A norm and an activation keep their own input for the backward pass. A linear layer behind one then
-needs no copy of its output: it keeps the same input, which costs nothing, and runs the module once
-more in the backward pass. `remember` is a forward hook that writes the origin on the output.
+A normalisation layer or an activation keeps its own input for the backward pass. A linear layer
+behind it can keep the same input instead of its own, which needs no extra memory. In the backward
+pass it runs the module in front of it again. The forward hook `remember` marks the output of that
+module.
 """
 
 from __future__ import annotations
@@ -24,28 +25,28 @@ KINDS = (
     nn.Hardswish,
     nn.Softplus,
 )
-"""Modules that keep their input and give the same output twice. ReLU keeps its output: no gain."""
+"""Modules that keep their input and are deterministic. ReLU keeps its output, so no gain."""
 ALSO = {"transformers.activations": ("GELUActivation", "SiLUActivation", "MishActivation")}
-"""The same, by module and name, from libraries that are not imported here."""
+"""Such modules of libraries that are not imported here, by module and class name."""
 
 _TAG = "_scionwood_origin"
 
 
 @final
 class Origin(NamedTuple):
-    """A module and the tensors that it used, as they were then."""
+    """A module, the tensors that it used and the autocast state at that time."""
 
     module: nn.Module
     tensors: dict[str, Tensor]
-    """Its parameters by name, and the input under the empty name."""
+    """The parameters by name, and the input under the empty name."""
     output_version: int
     autocast: tuple[str, torch.dtype, bool]
 
     def again(self, tensors: tuple[Tensor, ...]) -> Tensor:
-        """The output once more.
+        """Compute the output again.
 
         Args:
-            tensors: the values of `tensors`, as autograd kept them: it refuses changed ones.
+            tensors: The values of `tensors` as autograd saved them; it refuses changed ones.
         """
         device, dtype, enabled = self.autocast
         *parameters, source = tensors
@@ -57,7 +58,7 @@ class Origin(NamedTuple):
 
 
 def produces(module: nn.Module) -> bool:
-    """Whether a module's output can be computed again from what it keeps anyway."""
+    """Return whether the output of a module can be computed again from what it keeps."""
     if getattr(module, "inplace", False):  # it writes over its input
         return False
     names = ALSO.get(type(module).__module__, ())
@@ -65,9 +66,9 @@ def produces(module: nn.Module) -> bool:
 
 
 def remember(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-    """Write the origin on the output: a forward hook.
+    """Store the origin in the output tensor; this is a forward hook.
 
-    Under torch.compile nothing is written, since the compiler itself decides what to keep.
+    Under torch.compile nothing is stored, since the compiler decides what to keep.
     """
     if torch.compiler.is_compiling() or not output.requires_grad or len(inputs) != 1:
         return
@@ -79,8 +80,8 @@ def remember(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
 
 
 def origin_of(x: Tensor) -> Origin | None:
-    """The origin of a tensor that was not changed since; None where none is known."""
+    """Return the origin of a tensor, or `None` if it is unknown or the tensor has changed."""
     if torch.compiler.is_compiling():
         return None
-    found: Origin | None = getattr(x, _TAG, None)
-    return found if found is not None and found.output_version == x._version else None
+    origin: Origin | None = getattr(x, _TAG, None)
+    return origin if origin is not None and origin.output_version == x._version else None

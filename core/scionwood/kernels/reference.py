@@ -1,4 +1,4 @@
-"""The LoRA linear operator in plain torch, differentiable by autograd: the definition."""
+"""The definition of the LoRA linear operator in plain torch, differentiable by autograd."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ def lora_linear(
     scaling: float,
     p: float,
 ) -> tuple[Tensor, Tensor]:
-    """`y = x W^T + bias + s h B^T` with `h = z` or, gated, `h = z_1 * sigmoid(z_2 + gate_bias)`.
+    """Compute `y = x W^T + bias + s h B^T` with `z = dropout(x) A^T`.
 
-    `z = dropout(x) A^T`; gated, A holds the r rows of the adapter and then the r of the gate.
+    Without a gate, `h = z`. With a gate, `h = z_1 * sigmoid(z_2 + gate_bias)`, and A has the r rows
+    of the adapter followed by the r rows of the gate.
 
     Args:
-        x: (m, k), any floating dtype, which the other tensors share.
+        x: (m, k), of any floating dtype; the other tensors have the same dtype.
         weight: (n, k).
-        bias: (n,).
-        a: (r, k), or (2r, k) where a gate is given.
+        bias: (n,) or `None`.
+        a: (r, k), or (2r, k) with a gate.
         b: (n, r).
-        gate_bias: (r,).
-        seed: () int32, of the mask; needed where p > 0.
-        scaling: s.
-        p: the probability of dropout.
+        gate_bias: (r,), or `None` without a gate.
+        seed: () int32, the seed of the mask, or `None` without dropout.
+        scaling: The factor s.
+        p: The probability of dropout.
 
     Returns:
         y (m, n), and z (m, r or 2r), which the backward pass needs.
@@ -43,7 +44,7 @@ def lora_linear(
 
 
 def gated(z: Tensor, gate_bias: Tensor | None) -> Tensor:
-    """The rank activations h of z; see `lora_linear`."""
+    """Return the rank activations h for z; see `lora_linear`."""
     if gate_bias is None:
         return z
     value, gate = z.chunk(2, -1)

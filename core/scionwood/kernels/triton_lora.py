@@ -1,9 +1,10 @@
-"""The LoRA linear operator in Triton: the graph split, three passes beyond the frozen layer.
+"""The LoRA linear operator in Triton, with three passes more than the frozen layer.
 
-Forward, one reads x (`down`, to z), and the layer's own product starts its sum from the rank-r
-part. Backward, one reads dY (`through_b`, to dh and dB), one reads x (`over_rows`, to dA), and the
-layer's own product starts from the rank-r part again. Above rank `JOINT`, dh and dB take a read of
-dY each, since their shares would weigh more than that. Higher ranks go by tiles of `Plan.rank`.
+In the forward pass, `down` reads x and computes z. The product of the layer then starts its sum
+from the part of rank r. In the backward pass, `through_b` reads dY and computes dh and dB, and
+`over_rows` reads x and computes dA. The product of the layer starts from the part of rank r again.
+Above rank `JOINT`, dh and dB read dY once each, since partial sums would cost more than this read.
+Higher ranks are processed in tiles of `Plan.rank`.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from scionwood.kernels.triton_plan import SMALLEST, Plan, Tile, groups, parts, p
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32)
 JOINT = 32
-"""The largest rank for which dh and dB are made in one read of dY."""
+"""The largest rank for which one read of dY computes both dh and dB."""
 BLOCK = 1024
-"""Entries that a program of `through_gate` takes."""
+"""The number of entries for each program of `through_gate`."""
 
 
 @final
 class _Drop(NamedTuple):
-    """A dropout as the kernels take it; without a seed there is none."""
+    """The dropout arguments of the kernels; no seed means no dropout."""
 
     seed: Tensor | None = None
     limit: int = 0
@@ -48,7 +49,8 @@ def lora_linear(
     """See `reference.lora_linear`; `cut` replaces the plan of the table.
 
     Raises:
-        ValueError: the dtype is not 16 or 32 bits wide, or a mask has more than 2^32 positions.
+        ValueError: The dtype is not a float of 16 or 32 bits, or the mask has more than 2^32
+            positions.
     """
     _check(x, weight, seed)
     if not len(x):
@@ -75,7 +77,7 @@ def lora_linear_backward(
     needs_x: bool,
     cut: Plan | None = None,
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]:
-    """See `addmm.lora_linear_backward`; `cut` and errors as in `lora_linear`."""
+    """See `addmm.lora_linear_backward`; `cut` and errors are those of `lora_linear`."""
     _check(grad, weight, seed)
     if not len(grad) or (x is None and not needs_x):
         return addmm.lora_linear_backward(
@@ -97,10 +99,10 @@ def lora_linear_backward(
 def _check(rows: Tensor, weight: Tensor, seed: Tensor | None) -> None:
     if rows.dtype not in DTYPES:
         names = ", ".join(str(dtype) for dtype in DTYPES)
-        raise ValueError(f"{rows.dtype}: the Triton kernels take {names}. Use `addmm`")
+        raise ValueError(f"{rows.dtype}: the Triton kernels need {names}. Use `addmm`")
     if seed is not None and len(rows) * weight.shape[1] > 2**32:
         shape = (len(rows), weight.shape[1])
-        raise ValueError(f"x {shape}: a mask has at most 2^32 positions. Give fewer rows at a time")
+        raise ValueError(f"x {shape}: a mask has at most 2^32 positions. Pass fewer rows at a time")
 
 
 def _rows(tensor: Tensor) -> Tensor:
@@ -126,7 +128,7 @@ def _planned(rows: Tensor, weight: Tensor, a: Tensor) -> Plan:
 def _down(
     wide: Tensor, factor: Tensor, dtype: torch.dtype, drop: _Drop, scale: float, cut: Plan
 ) -> Tensor:
-    """`scale drop(wide) factor^T`: wide (m, n), factor (rank, n); returns (m, rank)."""
+    """Return `scale drop(wide) factor^T`, (m, rank), of wide (m, n) and factor (rank, n)."""
     (m, n), rank, tile = wide.shape, len(factor), cut.down
     width = min(cut.rank, power(rank))
     out = wide.new_empty((m, rank), dtype=dtype)
@@ -151,7 +153,10 @@ def _product(
     bias: Tensor | None = None,
     gate_bias: Tensor | None = None,
 ) -> Tensor:
-    """`left right + bias + drop(scale h factor)`: left (m, d), right (d, n), factor (rank, n)."""
+    """Return `left right + bias + drop(scale h factor)`, (m, n).
+
+    Shapes: left (m, d), right (d, n), factor (rank, n).
+    """
     (m, depth), (rank, n) = left.shape, factor.shape
     width = min(width, power(rank))
     out = left.new_empty((m, n))
@@ -168,7 +173,7 @@ def _product(
 def _by_b(
     grad: Tensor, b: Tensor, z: Tensor | None, gate_bias: Tensor | None, scaling: float, cut: Plan
 ) -> tuple[Tensor, Tensor | None]:
-    """The shares of dh, (shares, m, rank), and dB, (n, rank), None where z is None."""
+    """Return the partial sums of dh, (shares, m, rank), and dB, (n, rank) or `None` without z."""
     if z is not None and b.shape[1] <= JOINT:
         return _through_b(grad, b, z, gate_bias, scaling, cut)
     dh = _down(grad, b.t(), torch.float32, _Drop(), scaling, cut)[None]
@@ -180,7 +185,7 @@ def _by_b(
 def _through_b(
     grad: Tensor, b: Tensor, z: Tensor, gate_bias: Tensor | None, scaling: float, cut: Plan
 ) -> tuple[Tensor, Tensor]:
-    """As `_by_b`, in one read of dY."""
+    """Do the same as `_by_b` in one read of dY."""
     (m, n), rank, tile = grad.shape, b.shape[1], cut.through_b
     across = parts(n, tile.columns)
     count, steps = groups(m, tile, across)
@@ -197,7 +202,10 @@ def _through_b(
 def _over_rows(
     wide: Tensor, low: Tensor, gate_bias: Tensor | None, drop: _Drop, scale: float, cut: Plan
 ) -> Tensor:
-    """`scale h^T drop(wide)`: wide (m, n), low (m, rank) or, gated, (m, 2 rank); (rank, n)."""
+    """Return `scale h^T drop(wide)`, (rank, n).
+
+    Shapes: wide (m, n), low (m, rank), or (m, 2 rank) with a gate.
+    """
     (m, n), tile = wide.shape, cut.over_rows
     rank = low.shape[1] if gate_bias is None else len(gate_bias)
     width = min(cut.rank, power(rank))
@@ -216,7 +224,7 @@ def _over_rows(
 def _through_gate(
     dh: Tensor, z: Tensor | None, gate_bias: Tensor | None, dtype: torch.dtype
 ) -> Tensor:
-    """dz, (m, rank) or, gated, (m, 2 rank), of the shares of dh."""
+    """Return dz, (m, rank), or (m, 2 rank) with a gate, from the partial sums of dh."""
     shares, m, rank = dh.shape
     dz = dh.new_empty((m, rank if gate_bias is None else 2 * rank), dtype=dtype)
     tiles.through_gate[(parts(m * rank, BLOCK),)](

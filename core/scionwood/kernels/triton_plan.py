@@ -1,7 +1,7 @@
-"""Which tiles the Triton kernels of the LoRA linear operator work on: a table by shape, no tuning.
+"""Choose the tiles of the Triton kernels from a table by shape, without autotuning.
 
-Results do not change between runs or with what ran before. The table is for NVIDIA cards from
-compute capability 8.0 on and is arithmetic, until measured; `configs` lists what can be measured.
+Results are therefore the same in every run. The table is for NVIDIA cards of compute capability 8.0
+or later. Its entries are computed and not yet measured; `configs` lists alternatives to measure.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from typing import NamedTuple, final
 import torch
 
 PROGRAMS = 264
-"""Programs that a launch aims at: two for each multiprocessor of an H100."""
+"""The number of programs wanted in a launch: two for each multiprocessor of an H100."""
 SMALLEST = 99 * 1024
-"""Bytes of shared memory that one program may have on every card from compute capability 8.0 on."""
+"""Bytes of shared memory for one program on every card of compute capability 8.0 or later."""
 
 
 @final
 class Tile(NamedTuple):
-    """What a program works on at a time, in elements, and how it is compiled."""
+    """The elements that a program processes at a time, and the options of its compilation."""
 
     rows: int
     columns: int
     depth: int
-    """Of the sum in `product`; the other kernels have no use for it."""
+    """The depth of the sum in `product`; the other kernels ignore it."""
     warps: int
     stages: int
 
@@ -34,7 +34,7 @@ class Plan(NamedTuple):
     """The tiles of each kernel."""
 
     rank: int
-    """The largest tile of rank width; higher ranks take several."""
+    """The largest tile of rank width; higher ranks need several tiles."""
     up: Tile
     """`product` of the forward pass."""
     dx: Tile
@@ -50,7 +50,7 @@ PRODUCT = (
     Tile(64, 128, 64, 4, 3),
     Tile(64, 64, 64, 4, 4),
 )
-"""Largest first: the first that fits and gives every multiprocessor its share of tiles is taken."""
+"""From large to small. The first that fits and gives enough tiles for all programs is used."""
 CONFIGS: dict[str, tuple[Tile, ...]] = {
     "up": (
         *PRODUCT,
@@ -68,21 +68,21 @@ CONFIGS: dict[str, tuple[Tile, ...]] = {
         Tile(r, c, 0, w, 3) for r in (32, 64, 128) for c in (64, 128) for w in (4, 8)
     ),
 }
-"""Candidates by kernel, for 16-bit floats."""
+"""The candidates of each kernel for 16-bit floats."""
 CONFIGS["dx"] = CONFIGS["up"]
 
 
 @cache
 def plan(dtype: torch.dtype, m: int, n: int, k: int, rank: int, shared: int = SMALLEST) -> Plan:
-    """The tiles for a layer, by its shape alone.
+    """Return the tiles for a layer, which depend on its dtype and shape only.
 
     Args:
-        dtype: of the computation.
-        m: tokens, at least 1.
-        n: outputs.
-        k: inputs.
-        rank: rows of A.
-        shared: bytes of shared memory that a program may have.
+        dtype: The dtype of the computation.
+        m: The number of tokens, at least 1.
+        n: The number of outputs.
+        k: The number of inputs.
+        rank: The number of rows of A.
+        shared: The bytes of shared memory for one program.
     """
     if dtype == torch.float32:  # without tensor cores larger tiles do not fit in the registers
         layer, low = Tile(64, 64, 32, 4, 2), Tile(32, 32, 0, 4, 2)
@@ -103,7 +103,7 @@ def plan(dtype: torch.dtype, m: int, n: int, k: int, rank: int, shared: int = SM
 def configs(
     dtype: torch.dtype, m: int, n: int, k: int, rank: int, shared: int = SMALLEST
 ) -> list[tuple[str, Plan]]:
-    """Plans to measure: `plan`'s own with one kernel's tile replaced, and that kernel's name."""
+    """List plans to measure: `plan` with the tile of one kernel replaced, and its name."""
     start = plan(dtype, m, n, k, rank, shared)._asdict()
     return [
         (kernel, Plan(**{**start, kernel: tile}))
@@ -113,15 +113,15 @@ def configs(
 
 
 def groups(m: int, tile: Tile, others: int) -> tuple[int, int]:
-    """How sums over tokens are cut so that the programs fill a card.
+    """Divide a sum over tokens into groups so that the programs fill a card.
 
     Args:
-        m: tokens.
-        tile: of the kernel.
-        others: programs of each group.
+        m: The number of tokens.
+        tile: The tile of the kernel.
+        others: The number of programs of each group.
 
     Returns:
-        The number of groups, and the tiles of rows that each has.
+        The number of groups, and the number of tiles of rows in each group.
     """
     row_tiles = parts(m, tile.rows)
     steps = parts(row_tiles, max(1, PROGRAMS // others))
@@ -129,12 +129,12 @@ def groups(m: int, tile: Tile, others: int) -> tuple[int, int]:
 
 
 def parts(size: int, part: int) -> int:
-    """How many parts of a size cover another."""
+    """Return how many parts cover a size."""
     return -(-size // part)
 
 
 def power(size: int) -> int:
-    """The power of two that holds a size, and at least what a matrix unit takes."""
+    """Return the smallest power of two that is at least a size and 16, as a matrix unit needs."""
     return max(16, 1 << (size - 1).bit_length())
 
 

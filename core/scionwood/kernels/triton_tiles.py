@@ -1,8 +1,8 @@
-"""The Triton kernels of the LoRA linear operator; `triton_lora` launches them.
+"""The Triton kernels of the LoRA linear operator, which `triton_lora` launches.
 
-Names follow `addmm`. A "low" tensor has the width of the rank: z, h or dz. Sums are in float32.
-Every kernel takes ragged shapes; rows are int64 in addresses, since rows times width may exceed
-2^31. Nothing is added atomically, so a result is the same in every run.
+Names are those of `addmm`. A "low" tensor has the width of the rank: z, h or dz. Sums are in
+float32. Shapes need not be multiples of the tiles. Row numbers are int64 in addresses, since rows
+times width may exceed 2^31. No sum is atomic, so that a result is the same in every run.
 """
 # mypy: ignore-errors
 # The bodies are Triton's language, which mypy does not know.
@@ -15,12 +15,12 @@ from scionwood.kernels import mask
 GOLDEN, FIRST, SECOND = (tl.constexpr(v) for v in (mask.GOLDEN, mask.FIRST, mask.SECOND))
 INTERPRETED = tl.constexpr(triton.knobs.runtime.interpret)
 GROUP = tl.constexpr(8)
-"""Tiles of rows that run side by side in `product`, so that the cache keeps their operands."""
+"""Tiles of rows that run together in `product`, so that their operands stay in the cache."""
 
 
 @triton.jit
 def _dot(a, b, total):
-    """`total + a b`; float32 operands are not rounded to TF32."""
+    """Return `total + a b`; float32 operands are not rounded to TF32."""
     if INTERPRETED:  # the interpreter multiplies bfloat16 as if its bits were integers
         a, b = a.to(tl.float32), b.to(tl.float32)
     return tl.dot(a, b, total, input_precision="ieee")
@@ -49,8 +49,8 @@ def _hash(seed, word):
 
 @triton.jit
 def _keep(seed, limit, rows, start, width, COLUMNS: tl.constexpr, PAIRS: tl.constexpr):
-    """`mask.keep` of rows and of the columns from start, which is even, of an array of a width."""
-    if PAIRS:  # the width is even: both positions of a word are in one row, one hash serves them
+    """Return `mask.keep` for some rows and for the columns from `start`, which is even."""
+    if PAIRS:  # the width is even, so that both positions of a word are in one row
         words = start // 2 + tl.arange(0, COLUMNS // 2)
         bits = _hash(seed, rows.to(tl.uint32)[:, None] * (width // 2) + words[None, :])
         bits = tl.interleave(bits & 0xFFFF, bits >> 16)
@@ -64,7 +64,7 @@ def _keep(seed, limit, rows, start, width, COLUMNS: tl.constexpr, PAIRS: tl.cons
 
 @triton.jit
 def _activations(low, stride, gate_bias, rows, ranks, m, rank):
-    """Take h of z, or the tensor itself where there is no gate."""
+    """Return h for z, or the tensor itself without a gate."""
     h = _tile(low, rows, stride, ranks, 1, m, rank)
     if gate_bias is not None:
         logit = _tile(low + rank, rows, stride, ranks, 1, m, rank).to(tl.float32)
@@ -78,7 +78,10 @@ def down(
     wide, factor, out, seed, wide_row, factor_rank, factor_column, m, n, rank, limit, scale,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, RANK: tl.constexpr, PAIRS: tl.constexpr,
 ):  # fmt: skip
-    """`out = scale drop(wide) factor^T`: wide (m, n), factor (rank, n), out (m, rank)."""
+    """Compute `out = scale drop(wide) factor^T`.
+
+    Shapes: wide (m, n), factor (rank, n), out (m, rank).
+    """
     tiles = tl.cdiv(rank, RANK)
     rows = tl.program_id(0) // tiles * ROWS + tl.arange(0, ROWS)
     ranks = tl.program_id(0) % tiles * RANK + tl.arange(0, RANK)
@@ -101,9 +104,9 @@ def product(
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr, RANK: tl.constexpr,
     PAIRS: tl.constexpr,
 ):  # fmt: skip
-    """`out = left right + bias + drop(scale h factor)`: left (m, depth), right (depth, n).
+    """Compute `out = left right + bias + drop(scale h factor)`: left (m, depth), right (depth, n).
 
-    The sum starts from the product of rank width, so the mask needs no second accumulator.
+    The sum starts from the product of rank width, so that the mask needs no second accumulator.
     """
     across = tl.cdiv(n, COLUMNS)
     row, column = tl.program_id(0) // across, tl.program_id(0) % across
@@ -135,10 +138,10 @@ def through_b(
     grad, low, b, gate_bias, dh, db, grad_row, low_row, b_row, b_rank, m, n, rank, steps, scale,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, RANK: tl.constexpr,
 ):  # fmt: skip
-    """Of one read of dY: `dh = scale dY B` by tiles of columns, `dB = scale dY^T h` by groups.
+    """Compute `dh = scale dY B` and `dB = scale dY^T h` in one read of dY.
 
-    The shares are float32: dh (column tiles, m, rank), db (groups of rows, n, rank). A group has
-    `steps` tiles of rows; the rank fits in one tile.
+    Both are partial sums in float32: dh (tiles of columns, m, rank), db (groups of rows, n, rank).
+    A group has `steps` tiles of rows. The rank fits in one tile.
     """
     column, group = tl.program_id(0).to(tl.int64), tl.program_id(1)
     columns, ranks = column * COLUMNS + tl.arange(0, COLUMNS), tl.arange(0, RANK)
@@ -160,9 +163,9 @@ def over_rows(
     wide, low, gate_bias, out, seed, wide_row, low_row, m, n, rank, steps, limit, scale,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, RANK: tl.constexpr, PAIRS: tl.constexpr,
 ):  # fmt: skip
-    """`out = scale drop(wide)^T h`, a sum over rows in groups as in `through_b`.
+    """Compute `out = scale drop(wide)^T h`, a sum over rows in groups as in `through_b`.
 
-    Wide is (m, n) and out (groups, rank, n).
+    Shapes: wide (m, n), out (groups, rank, n).
     """
     tiles = tl.cdiv(rank, RANK)
     start, group = tl.program_id(0) // tiles * COLUMNS, tl.program_id(1)
@@ -182,7 +185,7 @@ def over_rows(
 
 @triton.jit
 def through_gate(dh, low, gate_bias, dz, size, rank, shares, BLOCK: tl.constexpr):
-    """Make dz of the shares of dh, added in order: dh (shares, m, rank), with size m times rank."""
+    """Compute dz from the partial sums of dh, (shares, m, rank), added in order; size = m rank."""
     at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     inside = at < size
     total = tl.zeros((BLOCK,), tl.float32)
@@ -193,7 +196,7 @@ def through_gate(dh, low, gate_bias, dz, size, rank, shares, BLOCK: tl.constexpr
         tl.store(dz + at, total.to(dz.dtype.element_ty), inside)
     else:
         column = at % rank
-        at = at // rank * 2 * rank + column  # of the value; its logit is a rank further
+        at = at // rank * 2 * rank + column  # of the value; its logit is `rank` further
         value = tl.load(low + at, inside, 0.0).to(tl.float32)
         logit = tl.load(low + at + rank, inside, 0.0).to(tl.float32)
         gate = tl.sigmoid(logit + tl.load(gate_bias + column).to(tl.float32))

@@ -1,4 +1,4 @@
-"""Fixtures of the adapter tests; `support/` is importable here and in the processes they start."""
+"""Fixtures of the adapter tests; tests and their subprocesses can import from `support/`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,6 @@ def _same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def gated(distribution: Callable[..., Path]) -> str:
-    """The adapter method of an installed plugin: its name in a recipe."""
+    """Install a plugin with an adapter method, and return its name in a recipe."""
     distribution("gated", (SUPPORT / "gated_method.py").read_text(), dist="gated-peft")
     return "gated/lowrank"

@@ -1,4 +1,4 @@
-"""Attach: targets by preset and pattern, and refusal of all that peft would take silently."""
+"""Attach: targets by preset and pattern, and errors for what peft would accept silently."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_pattern_must_match_the_whole_name() -> None:
     assert not isinstance(model.get_base_model().patch_embed.proj, BaseTunerLayer)
 
 
-def test_zero_matches_list_near_names_and_types() -> None:
+def test_targets_without_a_match_list_similar_names_and_types() -> None:
     with pytest.raises(AdapterError) as caught:
         attach(Net(), LoraConfig(r=2), targets=r"layers\.\d+\.fc3")
     text = str(caught.value)
@@ -61,14 +61,14 @@ def test_zero_matches_list_near_names_and_types() -> None:
     assert "Presets: mlp, norms" in text
 
 
-def test_a_name_inside_another_is_not_adapted_too() -> None:
+def test_a_name_does_not_match_inside_another_name() -> None:
     net = nn.ModuleDict({"fc": nn.Linear(4, 4), "deep": nn.ModuleDict({"fc": nn.Linear(4, 4)})})
     model = attach(net, LoraConfig(r=2), targets="fc")
     assert adapted(model, "default") == ["fc"]
 
 
 class Bypass(nn.Module):
-    """Uses the weight of one of its layers without calling the layer, as timm's EvaAttention."""
+    """A module that uses the weight of a layer without calling it, as EvaAttention of timm does."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class Bypass(nn.Module):
         return {"y": self.alive(x), "z": self.cut(x).detach()}
 
 
-def test_dead_targets_are_refused_by_name() -> None:
+def test_names_dead_targets() -> None:
     example = (torch.ones(2, 4),)
     for targets, dead in [("dead|alive|cut", "dead, cut"), ("dead", "dead"), ("cut", "cut")]:
         with pytest.raises(AdapterError, match=f"dead targets {dead}:"):
@@ -87,7 +87,7 @@ def test_dead_targets_are_refused_by_name() -> None:
     attach(Bypass(), LoraConfig(r=2), targets="alive", example=example)
 
 
-def test_timm_eva_attention_with_qkv_bias_is_refused_by_name() -> None:
+def test_names_the_dead_target_in_eva_attention_of_timm() -> None:
     vit = timm.create_model("vit_small_patch16_dinov3_qkvb", img_size=32, depth=1)
     with pytest.raises(AdapterError, match=r"blocks\.0\.attn\.qkv"):
         attach(
@@ -98,7 +98,7 @@ def test_timm_eva_attention_with_qkv_bias_is_refused_by_name() -> None:
         )
 
 
-def test_the_probe_leaves_statistics_random_numbers_and_modes_alone() -> None:
+def test_the_check_for_dead_targets_does_not_change_statistics_or_modes() -> None:
     net = Net().train()
     before, state = copy.deepcopy(net.state_dict()), torch.get_rng_state()
     torch.manual_seed(3)
@@ -108,7 +108,7 @@ def test_the_probe_leaves_statistics_random_numbers_and_modes_alone() -> None:
     torch.set_rng_state(state)
 
 
-def test_an_example_that_does_not_run_is_named() -> None:
+def test_refuses_an_example_input_that_does_not_run() -> None:
     with pytest.raises(AdapterError, match="Net on its example input: forward failed"):
         attach(Net(), LoraConfig(r=2), example=(torch.ones(2, 3),))
 
@@ -122,7 +122,7 @@ def test_an_example_that_does_not_run_is_named() -> None:
         (nn.Conv1d(4, 4, 3), OFTConfig(oft_block_size=2)),
     ],
 )
-def test_unsupported_layers_are_refused_by_name(layer: nn.Module, config: LoraConfig) -> None:
+def test_names_unsupported_layers(layer: nn.Module, config: LoraConfig) -> None:
     net = nn.ModuleDict({"fine": nn.Linear(4, 4), "odd": layer})
     with pytest.raises(AdapterError, match=rf"odd \({type(layer).__name__}\)"):
         attach(net, config, targets="fine|odd")
@@ -140,12 +140,12 @@ def test_unsupported_layers_are_refused_by_name(layer: nn.Module, config: LoraCo
         ({"layer_replication": [(0, 2)]}, "layer_replication"),
     ],
 )
-def test_options_that_change_the_base_are_refused(options: dict, says: str) -> None:
+def test_refuses_options_that_change_the_base(options: dict, says: str) -> None:
     with pytest.raises(AdapterError, match=says):
         attach(Net(), LoraConfig(r=2, **options))
 
 
-def test_a_prompt_needs_a_language_model() -> None:
+def test_a_prompt_method_needs_a_language_model() -> None:
     config = PromptTuningConfig(num_virtual_tokens=2, task_type="CAUSAL_LM")
     with pytest.raises(AdapterError, match="language model"):
         attach(Net(), config)
@@ -158,7 +158,7 @@ def test_feedforward_patterns_of_ia3_become_names() -> None:
     assert model.get_base_model().blocks[0].fc2.is_feedforward
 
 
-def test_attach_is_the_identity_and_trains_adapter_and_head_only() -> None:
+def test_attach_keeps_the_output_and_trains_only_adapter_and_head() -> None:
     net, x = Net().eval(), Net().example_input()[0]
     before = net(x)
     model = attach(net, LoraConfig(r=2)).eval()
@@ -174,6 +174,6 @@ def test_bfloat16_bases_keep_float32_adapters() -> None:
     assert model.get_base_model().blocks[0].fc1.lora_A["default"].weight.dtype == torch.float32
 
 
-def test_any_module_takes_modules_to_save_and_they_count_as_adapter() -> None:
+def test_modules_to_save_work_on_any_module_and_count_as_adapter() -> None:
     model = attach(Net(), LoraConfig(r=2, modules_to_save=["stem.0"]))
     assert report(model).trainable_adapter == 4 * 2 * 48 + 16 * 17

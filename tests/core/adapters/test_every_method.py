@@ -1,4 +1,4 @@
-"""Every method of peft: attached, trained for a step, saved, loaded, and opened by peft alone."""
+"""Every method of peft: attached, changed, saved, loaded, and opened by peft alone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from scionwood.adapters import (
 )
 from scionwood.adapters.methods import config_class, methods
 
-# Each method warns in its own way of its own options; they are peft's words to the user.
+# Many methods of peft warn about their own options.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 PLAIN = [name for name in methods() if "/" not in name]
@@ -48,7 +48,7 @@ def make(method: str) -> PeftModel:
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One folder for each method; nothing on the way may touch the network."""
+    """Save one folder for each method, without network access."""
     root = tmp_path_factory.mktemp("methods")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", lambda *_: pytest.fail("network"))
@@ -67,19 +67,19 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def verdicts(saved: Path) -> dict[str, bool]:
-    """What one process that never imports scionwood finds in all the folders."""
+    """Open all folders in one process that never imports scionwood."""
     script = Path(__file__).parent / "support" / "open_with_peft.py"
     done = subprocess.run(
         [sys.executable, script, saved], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    found: dict[str, bool] = json.loads(done.stdout.splitlines()[-1])
-    assert found.pop("scionwood was imported") is False
-    return found
+    answers: dict[str, bool] = json.loads(done.stdout.splitlines()[-1])
+    assert answers.pop("scionwood was imported") is False
+    return answers
 
 
 @pytest.mark.parametrize("method", [*PLAIN, *LANGUAGE])
-def test_peft_alone_opens_the_folder_and_answers_the_same(
+def test_peft_alone_opens_the_folder_with_the_same_output(
     method: str, verdicts: dict[str, bool]
 ) -> None:
     needs(method)
@@ -87,7 +87,7 @@ def test_peft_alone_opens_the_folder_and_answers_the_same(
 
 
 @pytest.mark.parametrize("method", [*PLAIN, *LANGUAGE])
-def test_load_adapter_answers_the_same(method: str, saved: Path) -> None:
+def test_load_adapter_gives_the_same_output(method: str, saved: Path) -> None:
     needs(method)
     model = language_model() if method in LANGUAGE else Net()
     if method not in LANGUAGE:
@@ -98,7 +98,7 @@ def test_load_adapter_answers_the_same(method: str, saved: Path) -> None:
 
 
 @pytest.mark.parametrize("method", [*PLAIN, *LANGUAGE])
-def test_the_base_is_the_same_before_and_after(method: str) -> None:
+def test_attaching_does_not_change_the_base(method: str) -> None:
     fresh = language_model() if method in LANGUAGE else Net()
     assert base_hash(make(method)) == base_hash(fresh)
 
@@ -114,7 +114,7 @@ def test_only_adapter_and_head_train(method: str) -> None:
             assert parameter.requires_grad == name.startswith("decoder."), name
 
 
-def test_a_saved_folder_holds_three_files_and_no_model_card(saved: Path) -> None:
+def test_a_saved_folder_has_three_files_and_no_model_card(saved: Path) -> None:
     names = {path.name for path in (saved / "lora").iterdir()}
     assert names - {"head.safetensors", "answer.pt"} == {
         "adapter_config.json",

@@ -1,4 +1,4 @@
-"""What fused layers keep for the backward pass, in bytes, which are exact."""
+"""The exact number of bytes that fused layers keep for the backward pass."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def vit(*, p=0.0, tune=True, default=True):
 
 
 def kept_mib(model, *, start=False):
-    """Bytes kept for the backward pass: storages once, without parameters and the input."""
+    """Return the MiB kept for the backward pass, without parameters and the input."""
     x = torch.randn(8, 3, 224, 224, dtype=torch.bfloat16).requires_grad_(start)
     known = [x, *model.parameters(), *model.buffers()]
     skip = {t.untyped_storage().data_ptr() for t in known}
@@ -31,7 +31,7 @@ def kept_mib(model, *, start=False):
     def pack(tensor):
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in skip:
-            seen[storage.data_ptr()] = storage  # alive, so that its address stays its own
+            seen[storage.data_ptr()] = storage  # a reference, so that its address is not reused
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
@@ -41,7 +41,7 @@ def kept_mib(model, *, start=False):
     return total / 2**20
 
 
-def test_all_linear_layers_of_a_vit_keep_at_most_five_percent_more_than_the_frozen_one():
+def test_a_vit_with_fused_layers_keeps_at_most_5_percent_more_than_frozen():
     floor = kept_mib(vit(tune=False), start=True)
     plain, dropout = vit(), vit(p=0.1)
     enable(plain)
@@ -49,5 +49,5 @@ def test_all_linear_layers_of_a_vit_keep_at_most_five_percent_more_than_the_froz
     ours, with_dropout = kept_mib(plain), kept_mib(dropout)
     assert ours <= 1.05 * floor
     assert ours <= 149
-    assert with_dropout - ours < 0.001  # a seed of four bytes a layer
+    assert with_dropout - ours < 0.001  # a seed of four bytes for each layer
     assert kept_mib(vit(default=False)) > 1.5 * ours

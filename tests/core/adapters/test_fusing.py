@@ -1,4 +1,4 @@
-"""Fused forwards in live peft models: same results, same files, same operations, less memory."""
+"""Fused forwards in peft models: same results, same files, same operations, less memory."""
 
 from __future__ import annotations
 
@@ -63,21 +63,21 @@ def assert_equal_to_peft(model, tolerance=2e-6):
     [{}, {"use_rslora": True}, {"bias": "all"}, {"bias": "lora_only"}, {"r": 40}],
     ids=["lora", "rslora", "biases", "adapted biases", "rank above width"],
 )
-def test_results_and_gradients_are_pefts(options):
+def test_results_and_gradients_equal_those_of_peft(options):
     model = tuned(**options)
     report = enable(model)
     assert [row.implementation for row in report] == ["weight-space"] * 4 + ["addmm"] * 2
     assert_equal_to_peft(model)
 
 
-def test_a_bias_of_the_adapter_is_served():
+def test_supports_a_bias_of_the_adapter():
     model = tuned(target_modules=["up"], lora_bias=True)
     assert [row.implementation for row in enable(model)] == ["addmm"]
     nn.init.normal_(model.base_model.model.up.lora_B["default"].bias)
     assert_equal_to_peft(model)
 
 
-def test_the_state_dict_and_the_adapters_file_are_unchanged():
+def test_state_dict_and_adapter_file_do_not_change():
     model = tuned()
     before = {k: v.clone() for k, v in model.state_dict().items()}
     own = get_peft_model_state_dict(model).keys()
@@ -88,7 +88,7 @@ def test_the_state_dict_and_the_adapters_file_are_unchanged():
     assert get_peft_model_state_dict(model).keys() == own
 
 
-def test_enabling_twice_and_disabling_leaves_nothing_behind():
+def test_disabling_undoes_enabling():
     model = tuned()
     classes = [type(module) for module in model.modules()]
     enable(model)
@@ -117,7 +117,7 @@ def test_several_adapters_switching_and_disabling():
     assert_equal_to_peft(model)
 
 
-def test_merging_equals_running_also_for_a_kernel_of_one():
+def test_merging_keeps_the_output_also_for_a_kernel_of_size_one():
     model = tuned()
     enable(model)
     model.eval()
@@ -132,7 +132,7 @@ def test_merging_equals_running_also_for_a_kernel_of_one():
         torch.testing.assert_close(y, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_scionwood_merges_a_kernel_of_one_whether_or_not_kernels_are_on():
+def test_merges_a_kernel_of_size_one_with_kernels_off():
     model = tuned(target_modules=["point"])
     model.eval()
     with torch.no_grad():
@@ -146,7 +146,7 @@ def test_scionwood_merges_a_kernel_of_one_whether_or_not_kernels_are_on():
     assert [row.why for row in kernel_report(model)] == ["kernels are off: kernels.enable(model)"]
 
 
-def test_each_sample_may_choose_its_adapter_through_pefts_own_forward():
+def test_adapters_chosen_per_sample_use_the_forward_of_peft():
     model = tuned(target_modules=["up", "down"])
     enable(model)
     model.eval()
@@ -157,14 +157,14 @@ def test_each_sample_may_choose_its_adapter_through_pefts_own_forward():
         torch.testing.assert_close(mixed[1:], model(batch()[1:]))
 
 
-def test_a_model_that_peft_does_not_wrap_is_served_too():
+def test_supports_a_model_with_injected_layers():
     model = inject_adapter_in_model(LoraConfig(r=2, target_modules=["up"]), Net())
     fill(model)
     assert [tuple(row)[:2] for row in enable(model)] == [("up", "addmm")]
     assert_equal_to_peft(model)
 
 
-def test_a_model_with_kernels_is_copied_and_written_as_any_other():
+def test_a_model_with_kernels_can_be_copied_and_pickled():
     model = tuned()
     enable(model)
     file = io.BytesIO()
@@ -180,14 +180,14 @@ def test_a_model_with_kernels_is_copied_and_written_as_any_other():
     [
         (lambda m: tuned(use_dora=True, target_modules=["up"]), "variant"),
         (lambda m: tuned(lora_dropout=0.1, target_modules=["image"]), "dropout"),
-        (lambda m: m.get_submodule("up").base_layer.weight.requires_grad_(True), "trained"),
+        (lambda m: m.get_submodule("up").base_layer.weight.requires_grad_(True), "weight trains"),
         (lambda m: m.get_submodule("up").lora_A["default"].register_forward_hook(print), "hook"),
         (lambda m: get_peft_model(Net(), IA3Config(target_modules=["up"], feedforward_modules=[])),
          "no fused form"),
     ],
-    ids=["dora", "dropout on a convolution", "trained base", "hook", "another method"],
+    ids=["dora", "dropout on a convolution", "trainable base", "hook", "another method"],
 )  # fmt: skip
-def test_where_pefts_own_forward_runs_the_report_says_why(change, reason):
+def test_reports_why_the_forward_of_peft_runs(change, reason):
     model = tuned(target_modules=["up"])
     changed = change(model.base_model.model)
     if not isinstance(changed, nn.Module) or isinstance(changed, nn.Parameter):
@@ -198,7 +198,7 @@ def test_where_pefts_own_forward_runs_the_report_says_why(change, reason):
     assert row.layer in str(kernel_report(changed))
 
 
-def test_a_report_before_enabling_says_how_to():
+def test_a_report_before_enabling_says_how_to_enable():
     assert all("kernels.enable(model)" in row.why for row in kernel_report(tuned()))
     assert str(kernel_report(Net())) == "no adapter layers"
 
@@ -206,7 +206,7 @@ def test_a_report_before_enabling_says_how_to():
 @pytest.mark.skipif(which("g++") is None, reason="torch.compile needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inside torch.compile itself
 @pytest.mark.parametrize(("amp", "backend"), [(False, "inductor"), (True, "aot_eager")])
-def test_the_whole_step_compiles_as_one_graph(amp, backend):
+def test_a_training_step_compiles_as_one_graph(amp, backend):
     model = tuned()
     enable(model)
     compiled = torch.compile(model, fullgraph=True, backend=backend)
@@ -216,7 +216,7 @@ def test_the_whole_step_compiles_as_one_graph(amp, backend):
     assert {n.removeprefix("_orig_mod.") for n in grads} == set(theirs)
 
 
-def test_an_input_that_was_changed_in_place_is_not_recomputed():
+def test_does_not_recompute_an_input_that_was_changed_in_place():
     class Shifted(Net):
         def forward(self, x):
             x = x.flatten(2).mean(-1, keepdim=True).expand(-1, -1, 4).reshape(2, 8)
@@ -231,14 +231,14 @@ def test_an_input_that_was_changed_in_place_is_not_recomputed():
     assert_equal_to_peft(model)
 
 
-def test_an_activation_that_writes_over_its_input_is_not_run_again():
+def test_does_not_rerun_an_activation_that_overwrites_its_input():
     model = tuned(target_modules=["up", "down"])
     model.base_model.model.act = nn.SiLU(inplace=True)
     enable(model)
     assert_equal_to_peft(model)
 
 
-def test_a_norm_that_changes_before_the_backward_pass_is_an_error():
+def test_refuses_a_norm_that_changed_before_the_backward_pass():
     model = tuned(target_modules=["up"])
     enable(model)
     y = model(batch().requires_grad_())
@@ -265,7 +265,7 @@ def curve(*, fused, p=0.0):
     return losses
 
 
-def test_two_hundred_steps_lose_as_pefts_do():
+def test_losses_of_200_steps_equal_those_of_peft():
     ours, theirs = curve(fused=True), curve(fused=False)
     assert ours[-1] < 0.8 * ours[0]
     assert ours == pytest.approx(theirs, rel=1e-3)

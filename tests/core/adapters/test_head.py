@@ -1,4 +1,4 @@
-"""The head trains and travels beside the adapter; baselines train it alone or train everything."""
+"""The head trains and is saved beside the adapter; baselines train it alone or train everything."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BASE = 12 * 16 + 16 * 17 + 32 + 2 * (32 + 16 * 32 + 32 + 32 * 16 + 16)
 LORA = 4 * 4 * (16 + 32)
 
 
-def test_a_head_travels_with_the_buffers_of_its_norms(tmp_path: Path) -> None:
+def test_a_saved_head_includes_the_buffers_of_its_norms(tmp_path: Path) -> None:
     model = attach(Net(), LoraConfig(r=2))
     model.get_base_model().decoder[1].running_mean += 1
     save_head(model, tmp_path / "head.safetensors")
@@ -44,7 +44,7 @@ def test_a_head_travels_with_the_buffers_of_its_norms(tmp_path: Path) -> None:
     assert all(torch.equal(v, wanted[k]) for k, v in other.decoder.state_dict().items())
 
 
-def test_frozen_trains_the_head_alone() -> None:
+def test_freeze_trains_only_the_head() -> None:
     net = Net()
     freeze(net)
     counts = report(net)
@@ -53,7 +53,7 @@ def test_frozen_trains_the_head_alone() -> None:
     assert [group["name"] for group in parameter_groups(net, 0.1)] == ["head"]
 
 
-def test_full_trains_all_and_saves_all_as_the_head(tmp_path: Path) -> None:
+def test_unfreeze_trains_everything_and_saves_it_as_the_head(tmp_path: Path) -> None:
     net = Net()
     unfreeze(net)
     assert report(net).trainable_head == report(net).total == BASE + HEAD
@@ -65,7 +65,7 @@ def test_full_trains_all_and_saves_all_as_the_head(tmp_path: Path) -> None:
     assert all(torch.equal(v, other.state_dict()[k]) for k, v in net.state_dict().items())
 
 
-def test_the_report_spells_its_denominator_out() -> None:
+def test_the_report_states_its_denominator() -> None:
     counts = report(attach(Net(), LoraConfig(r=4)))
     assert (counts.trainable_adapter, counts.trainable_head) == (LORA, HEAD)
     assert (counts.base, counts.total) == (BASE, BASE + LORA + HEAD)
@@ -74,7 +74,7 @@ def test_the_report_spells_its_denominator_out() -> None:
     assert str(counts) == f"{text}{counts.share:.2%} of base {BASE:,} + adapter + head"
 
 
-def test_statistics_of_frozen_norms_stay_and_those_of_the_head_move() -> None:
+def test_running_statistics_change_in_the_head_only() -> None:
     model = attach(Net(), LoraConfig(r=2)).train()
     eval_frozen_norms(model)
     model(torch.randn(8, 16))
@@ -84,7 +84,7 @@ def test_statistics_of_frozen_norms_stay_and_those_of_the_head_move() -> None:
     model.eval()
 
 
-def test_in_full_fine_tuning_every_norm_moves() -> None:
+def test_running_statistics_change_everywhere_in_full_fine_tuning() -> None:
     net = Net().train()
     unfreeze(net)
     eval_frozen_norms(net)
@@ -92,36 +92,36 @@ def test_in_full_fine_tuning_every_norm_moves() -> None:
     assert not torch.equal(net.stem[1].running_mean, Net().stem[1].running_mean)
 
 
-def test_a_module_called_head_is_not_a_declaration() -> None:
+def test_a_module_named_head_does_not_declare_a_head() -> None:
     vit = timm.create_model("vit_tiny_patch16_224", img_size=32, depth=1)
     model = attach(vit, LoraConfig(r=2), targets=r"blocks\.0\.attn\.qkv")
     assert report(model).trainable_head == 0
 
 
-def test_a_head_that_does_not_exist_is_named() -> None:
+def test_names_a_head_that_does_not_exist() -> None:
     net = Net()
     net.head = ("decodr",)
     with pytest.raises(AdapterError, match="head 'decodr' of Net"):
         attach(net, LoraConfig(r=2))
 
 
-def test_without_a_head_there_is_nothing_to_save(tmp_path: Path) -> None:
+def test_refuses_to_save_a_head_if_there_is_none(tmp_path: Path) -> None:
     with pytest.raises(AdapterError, match="declares none"):
         save_head(nn.Linear(2, 2), tmp_path / "head.safetensors")
     assert not list(tmp_path.iterdir())
 
 
-def test_wrong_parameter_groups_are_refused() -> None:
+def test_refuses_wrong_parameter_groups() -> None:
     class Odd(LoraConfig):
-        asks: ClassVar[dict] = {}
+        groups: ClassVar[dict] = {}
 
         def parameter_groups(self) -> dict:
-            return self.asks
+            return self.groups
 
     model = attach(Net(), Odd(r=2))
-    Odd.asks = {"lora_C": {"lr_scale": 2.0}}
+    Odd.groups = {"lora_C": {"lr_scale": 2.0}}
     with pytest.raises(AdapterError, match="no parameter is below an attribute of this name"):
         parameter_groups(model, 0.1)
-    Odd.asks = {"lora_B": {"lr": 2.0}}
+    Odd.groups = {"lora_B": {"lr": 2.0}}
     with pytest.raises(AdapterError, match=r"unknown option lr\. Known: lr_scale, weight_decay"):
         parameter_groups(model, 0.1)

@@ -1,4 +1,4 @@
-"""Adapters made to harm: each is refused by a typed error before anything reaches the model."""
+"""Hostile adapters: each is refused with a typed error before the model changes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def everything(model: torch.nn.Module) -> list[Any]:
 
 @pytest.mark.filterwarnings("ignore:.*has no scionwood.json")
 @pytest.mark.parametrize("case", CASES)
-def test_refused_before_anything_reaches_the_model(
+def test_refuses_a_hostile_folder_before_the_model_changes(
     case: str, folder: Path, net: Net, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     CASES[case](folder)
@@ -58,11 +58,11 @@ def test_refused_before_anything_reaches_the_model(
     assert len(str(caught.value)) < 1500
 
 
-def test_the_untouched_folder_loads(folder: Path, net: Net) -> None:
+def test_loads_the_unchanged_folder(folder: Path, net: Net) -> None:
     load_adapter(net, folder)
 
 
-def test_a_module_named_by_auto_mapping_is_not_imported(
+def test_does_not_import_a_module_named_by_auto_mapping(
     folder: Path, net: Net, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder.parent / "evil_module.py").write_text("raise SystemExit('imported')")
@@ -84,12 +84,10 @@ INDICES = {
 }
 
 
-@pytest.mark.filterwarnings("ignore")  # FRoD and VB-LoRA warn of their own ways
+@pytest.mark.filterwarnings("ignore")  # FRoD and VB-LoRA warn about their options
 @pytest.mark.parametrize("value", [-1, 10_000])
 @pytest.mark.parametrize("key", INDICES)
-def test_indices_that_do_not_exist_are_refused(
-    key: str, value: int, tmp_path: Path, net: Net
-) -> None:
+def test_refuses_indices_out_of_range(key: str, value: int, tmp_path: Path, net: Net) -> None:
     save_adapter(attach(Net(), INDICES[key], targets="mlp"), tmp_path)
     load_adapter(Net(), tmp_path)
     state = load_file(tmp_path / TENSORS)
@@ -109,7 +107,7 @@ HEADS: dict[str, Callable[[dict[str, torch.Tensor]], Any]] = {
 
 
 @pytest.mark.parametrize("case", HEADS)
-def test_a_hostile_head_changes_nothing(case: str, tmp_path: Path, net: Net) -> None:
+def test_a_hostile_head_does_not_change_the_model(case: str, tmp_path: Path, net: Net) -> None:
     save_head(Net(seed=1), tmp_path / "head.safetensors")
     state = load_file(tmp_path / "head.safetensors")
     HEADS[case](state)

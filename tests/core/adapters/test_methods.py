@@ -1,4 +1,4 @@
-"""Methods by name, and those of third parties: registered, trained, saved, loaded elsewhere."""
+"""Methods by name, and methods of third parties: registered, trained, saved and loaded."""
 
 from __future__ import annotations
 
@@ -62,22 +62,22 @@ def test_a_misspelt_method_gets_a_suggestion() -> None:
         config_class("lorra")
 
 
-def test_a_plugins_method_is_listed_and_known_by_its_origin(gated: str) -> None:
+def test_lists_the_method_of_a_plugin_with_its_origin(gated: str) -> None:
     assert gated in methods()
     source = origin(config_class(gated)())
     assert (source.method, source.plugin) == ("gated/lowrank", "gated")
     assert source.distribution == "gated-peft 1.0"
 
 
-def test_a_missing_plugin_is_named_with_its_pip_command() -> None:
+def test_names_a_missing_plugin() -> None:
     with pytest.raises(AdapterError, match="plugin 'nowhere'"):
         config_class("nowhere/method")
 
 
-def test_a_plugins_adapter_that_is_no_method_is_refused(distribution: Callable[..., Path]) -> None:
+def test_refuses_a_plugin_entry_that_is_not_a_method(distribution: Callable[..., Path]) -> None:
     code = "from scionwood import Plugin\nplugin = Plugin(name='odd', adapters={'x': 'json:dumps'})"
     distribution("odd", code)
-    with pytest.raises(AdapterError, match="no config class"):
+    with pytest.raises(AdapterError, match="is not a config class"):
         config_class("odd/x")
 
 
@@ -100,7 +100,7 @@ def refusal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(caught.value)
 
 
-def test_without_its_plugin_the_error_says_what_to_install(
+def test_a_missing_plugin_is_named_with_its_pip_command(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = refusal(folder, monkeypatch)
@@ -108,7 +108,7 @@ def test_without_its_plugin_the_error_says_what_to_install(
     assert "pip install gated-peft" in text
 
 
-def test_a_hostile_distribution_name_is_not_printed_as_a_command(
+def test_does_not_print_a_hostile_distribution_name_as_a_command(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manifest = json.loads((folder / "scionwood.json").read_text())
@@ -117,15 +117,15 @@ def test_a_hostile_distribution_name_is_not_printed_as_a_command(
     assert "rm -rf" not in refusal(folder, monkeypatch)
 
 
-def test_a_claimed_method_of_another_type_is_refused(folder: Path) -> None:
+def test_refuses_a_method_with_the_type_of_another(folder: Path) -> None:
     for name in ("scionwood.json", "adapter_config.json"):
         record = {**json.loads((folder / name).read_text()), "peft_type": "EVIL"}
         (folder / name).write_text(json.dumps(record))
-    with pytest.raises(AdapterFileError, match="'EVIL': is of another method"):
+    with pytest.raises(AdapterFileError, match="'EVIL': belongs to another method"):
         load_adapter(Net(), folder)
 
 
-def test_a_method_may_ask_for_its_own_learning_rate(gated: str) -> None:
+def test_a_method_can_set_its_own_learning_rate(gated: str) -> None:
     model = attach(Net(), config_class(gated)(gate_lr_scale=5.0))
     groups = {g["name"]: g for g in parameter_groups(model, lr=0.1, weight_decay=0.01)}
     assert list(groups) == ["gated_gate", "adapter", "head"]
@@ -136,7 +136,7 @@ def test_a_method_may_ask_for_its_own_learning_rate(gated: str) -> None:
     torch.optim.AdamW(list(groups.values()))
 
 
-def test_an_input_dependent_adapter_cannot_be_merged_and_says_so(gated: str) -> None:
+def test_refuses_to_merge_an_input_dependent_adapter(gated: str) -> None:
     model = unsettle(attach(Net(), config_class(gated)())).eval()
     before = answer("gated", model)
     with pytest.raises(AdapterError, match="'gated': cannot be merged"):
@@ -144,12 +144,12 @@ def test_an_input_dependent_adapter_cannot_be_merged_and_says_so(gated: str) -> 
     assert torch.equal(answer("gated", model), before)
 
 
-def test_an_unsupported_layer_of_a_third_party_is_named(gated: str) -> None:
+def test_names_a_layer_that_a_third_party_does_not_support(gated: str) -> None:
     with pytest.raises(AdapterError, match=r"blocks\.0\.norm \(LayerNorm\)"):
         attach(Net(), config_class(gated)(), targets="norms")
 
 
-def test_the_enum_takes_a_member_once_and_acts_like_peft_s_own() -> None:
+def test_an_added_enum_member_behaves_like_those_of_peft() -> None:
     first = extend_enum("SCION_TEST")
     assert extend_enum("SCION_TEST") is first is PeftType.SCION_TEST is PeftType("SCION_TEST")
     assert list(PeftType).count(first) == 1
@@ -160,12 +160,12 @@ def test_the_enum_takes_a_member_once_and_acts_like_peft_s_own() -> None:
     assert repr(first) == "<PeftType.SCION_TEST: 'SCION_TEST'>"
 
 
-def test_peft_s_own_members_are_untouched() -> None:
+def test_the_members_of_peft_do_not_change() -> None:
     assert set(PeftType.__members__) >= BUILT_IN
     assert PeftType("LORA") is PeftType.LORA
 
 
-def test_a_method_registers_again_but_not_over_another(gated: str) -> None:
+def test_a_method_can_be_registered_again_but_not_replaced(gated: str) -> None:
     cls = config_class(gated)
     tuner = type("Other", (), {"prefix": "other_"})
     assert peft_method("gated", tuner=type("Same", (), {"prefix": "gated_"}))(cls) is cls
@@ -187,7 +187,7 @@ def another() -> type[PeftConfig]:
     return AnotherConfig
 
 
-def test_a_config_that_is_no_dataclass_is_refused() -> None:
+def test_refuses_a_config_that_is_not_a_dataclass() -> None:
     class Bare(PeftConfig):
         target_modules = None
 

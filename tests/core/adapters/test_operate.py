@@ -1,4 +1,4 @@
-"""Merge and unmerge are exact; several adapters run at once with weights."""
+"""Merge and unmerge are exact; compose runs several adapters with weights."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CONFIGS: dict[str, Callable[[], PeftConfig]] = {
 
 
 def two(make: Callable[[], PeftConfig]) -> nn.Module:
-    """One model with the adapters a and b, and a head that is as it was."""
+    """Return a model with the adapters a and b and an unchanged head."""
     model = attach(Net(), make(), targets="mlp", name="a")
     attach(model, make(), targets="mlp", name="b")
     generator = torch.Generator().manual_seed(1)
@@ -36,7 +36,7 @@ def two(make: Callable[[], PeftConfig]) -> nn.Module:
 
 
 @pytest.mark.parametrize("method", CONFIGS)
-def test_merged_answers_the_same_and_unmerged_is_bit_for_bit_the_base(method: str) -> None:
+def test_merge_keeps_the_output_and_unmerge_restores_the_base_exactly(method: str) -> None:
     model = unsettle(attach(Net(), CONFIGS[method](), targets="mlp")).eval()
     wanted = answer(method, model)
     merge(model)
@@ -46,7 +46,7 @@ def test_merged_answers_the_same_and_unmerged_is_bit_for_bit_the_base(method: st
     assert torch.equal(answer(method, model), wanted)
 
 
-def test_merging_twice_or_unmerging_nothing_is_refused() -> None:
+def test_refuses_to_merge_twice_or_to_unmerge_nothing() -> None:
     model = attach(Net(), LoraConfig(r=2))
     with pytest.raises(AdapterError, match="no adapter is merged"):
         unmerge(model)
@@ -55,7 +55,7 @@ def test_merging_twice_or_unmerging_nothing_is_refused() -> None:
         merge(model)
 
 
-def test_a_merge_that_is_not_finite_leaves_the_base() -> None:
+def test_a_merge_that_is_not_finite_does_not_change_the_base() -> None:
     model = attach(Net(), LoraConfig(r=2))
     layer = model.get_base_model().blocks[1].fc2
     layer.lora_B["default"].weight.data.fill_(float("nan"))
@@ -64,7 +64,7 @@ def test_a_merge_that_is_not_finite_leaves_the_base() -> None:
     assert base_hash(model) == base_hash(Net())
 
 
-def test_composed_lora_equals_peft_s_cat() -> None:
+def test_composed_lora_equals_cat_of_peft() -> None:
     model = two(CONFIGS["lora"])
     with compose(model, {"a": 1.0, "b": 0.5}):
         ours = answer("lora", model)
@@ -74,7 +74,7 @@ def test_composed_lora_equals_peft_s_cat() -> None:
 
 
 @pytest.mark.parametrize("method", CONFIGS)
-def test_one_adapter_of_weight_one_is_that_adapter(method: str) -> None:
+def test_one_adapter_of_weight_one_equals_this_adapter(method: str) -> None:
     model = two(CONFIGS[method])
     model.set_adapter("a")
     wanted = answer(method, model)
@@ -97,7 +97,7 @@ def test_input_dependent_adapters_compose_layer_by_layer(gated: str) -> None:
     assert alone["b"].abs().max() > 1e-3
 
 
-def test_the_mean_divides_by_the_weights_and_zero_weights_give_the_base() -> None:
+def test_a_mean_divides_by_the_weights_and_zero_weights_give_the_base() -> None:
     model = two(CONFIGS["lora"])
     with compose(model, {"a": 2.0, "b": 2.0}, mode="mean"):
         mean = answer("lora", model)
@@ -109,7 +109,7 @@ def test_the_mean_divides_by_the_weights_and_zero_weights_give_the_base() -> Non
         assert torch.equal(answer("lora", model), zero)
 
 
-def test_the_model_is_as_before_after_an_error_inside() -> None:
+def test_restores_the_model_after_an_error_in_the_block() -> None:
     model = two(CONFIGS["lora"])
     before = answer("lora", model)
     flags = [p.requires_grad for p in model.parameters()]
@@ -127,12 +127,12 @@ def test_the_model_is_as_before_after_an_error_inside() -> None:
         ({"a": 1.0, "b": -1.0}, "mean", "add up to zero"),
     ],
 )
-def test_wrong_weights_are_refused(weights: dict[str, float], mode: str, says: str) -> None:
+def test_refuses_wrong_weights(weights: dict[str, float], mode: str, says: str) -> None:
     with pytest.raises(AdapterError, match=says), compose(two(CONFIGS["lora"]), weights, mode=mode):
         pass
 
 
-def test_copies_of_whole_modules_cannot_be_composed() -> None:
+def test_refuses_to_compose_copies_of_modules() -> None:
     model = attach(Net(), LoraConfig(r=2, modules_to_save=["stem"]))
-    with pytest.raises(AdapterError, match="cannot be added up"), compose(model, {"default": 1.0}):
+    with pytest.raises(AdapterError, match="cannot be added"), compose(model, {"default": 1.0}):
         pass

@@ -1,4 +1,4 @@
-"""Save and load: what a folder says, what a base is, what plain peft folders may do."""
+"""Save and load: the files of a folder, the identity of a base, and folders of plain peft."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def model() -> nn.Module:
     return unsettle(attach(Net(), LoraConfig(r=4), targets="mlp")).eval()
 
 
-def test_a_folder_says_what_it_needs(model: nn.Module, tmp_path: Path) -> None:
+def test_a_folder_records_what_it_needs(model: nn.Module, tmp_path: Path) -> None:
     save_adapter(model, tmp_path, base={"architecture": "Net", "licence": "Apache-2.0"})
     manifest = json.loads((tmp_path / "scionwood.json").read_text())
     assert manifest["base"] == {
@@ -55,7 +55,7 @@ def test_saving_twice_gives_the_same_bytes(model: nn.Module, tmp_path: Path) -> 
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
-def test_a_full_disk_leaves_the_old_adapter(
+def test_a_full_disk_does_not_damage_the_old_adapter(
     model: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_adapter(model, tmp_path)
@@ -66,21 +66,21 @@ def test_a_full_disk_leaves_the_old_adapter(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(WriteError, match="No space left.*Free space"):
+    with pytest.raises(WriteError, match=r"No space left.*Free space"):
         save_adapter(model, tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_loaded_is_frozen_and_in_eval_mode_unless_it_is_to_train_on(
+def test_a_loaded_adapter_is_frozen_and_in_eval_mode_unless_trainable(
     model: nn.Module, tmp_path: Path
 ) -> None:
     save_adapter(model, tmp_path)
     frozen = load_adapter(Net(), tmp_path)
     assert not frozen.training
     assert not any(p.requires_grad for p in frozen.parameters())
-    going = load_adapter(Net().train(), tmp_path, trainable=True)
+    training = load_adapter(Net().train(), tmp_path, trainable=True)
     wanted = {n for n, p in model.named_parameters() if p.requires_grad}
-    assert {n for n, p in going.named_parameters() if p.requires_grad} == wanted
+    assert {n for n, p in training.named_parameters() if p.requires_grad} == wanted
 
 
 def test_loading_draws_no_random_numbers(model: nn.Module, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_loading_draws_no_random_numbers(model: nn.Module, tmp_path: Path) -> No
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_wrong_base_is_refused_with_both_hashes(model: nn.Module, tmp_path: Path) -> None:
+def test_refuses_a_wrong_base_and_names_both_hashes(model: nn.Module, tmp_path: Path) -> None:
     save_adapter(model, tmp_path)
     other = Net(seed=1)
     with pytest.raises(AdapterFileError) as caught:
@@ -99,7 +99,7 @@ def test_a_wrong_base_is_refused_with_both_hashes(model: nn.Module, tmp_path: Pa
     assert base_hash(other) in str(caught.value)
 
 
-def test_training_and_merging_leave_the_identity(model: nn.Module) -> None:
+def test_training_does_not_change_the_hash_of_the_base(model: nn.Module) -> None:
     assert base_hash(model) == base_hash(Net())
     optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
     answer("lora", model.eval()).square().sum().backward()
@@ -116,13 +116,13 @@ def test_training_and_merging_leave_the_identity(model: nn.Module) -> None:
         lambda net: setattr(net.stem, "2", nn.Linear(1, 1)),
     ],
 )
-def test_another_value_statistic_dtype_or_tensor_is_another_base(change: object) -> None:
+def test_the_hash_depends_on_values_statistics_dtypes_and_tensors(change: object) -> None:
     net = Net()
     change(net)
     assert base_hash(net) != base_hash(Net())
 
 
-def test_the_head_is_no_part_of_the_identity() -> None:
+def test_the_hash_does_not_depend_on_the_head() -> None:
     net = Net()
     net.decoder[0].weight.data.zero_()
     assert base_hash(net) == base_hash(Net())
@@ -137,9 +137,9 @@ def test_a_plain_peft_folder_loads_with_a_warning(tmp_path: Path) -> None:
     assert torch.equal(answer("lora", ours), answer("lora", theirs))
 
 
-def test_seeded_projections_that_are_not_saved_come_back(tmp_path: Path) -> None:
+def test_rebuilds_seeded_projections_that_are_not_saved(tmp_path: Path) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # peft advises to save the projections
+        warnings.simplefilter("ignore")  # peft recommends saving the projections
         config = VeraConfig(r=4, save_projection=False)
         model = unsettle(attach(Net(), config, targets="mlp")).eval()
         save_adapter(model, tmp_path)
@@ -160,7 +160,7 @@ class Experts(nn.Module):
         return torch.einsum("bi,eio->beo", x, self.weight)
 
 
-def test_parameters_that_are_targeted_by_themselves_travel_too(tmp_path: Path) -> None:
+def test_saves_and_loads_parameters_that_are_direct_targets(tmp_path: Path) -> None:
     def make() -> nn.Module:
         return nn.Sequential(Experts(), nn.Flatten())
 
@@ -173,7 +173,7 @@ def test_parameters_that_are_targeted_by_themselves_travel_too(tmp_path: Path) -
     assert not torch.equal(model(x), make()(x))
 
 
-def test_modules_to_save_travel_with_the_adapter(tmp_path: Path) -> None:
+def test_saves_and_loads_modules_to_save(tmp_path: Path) -> None:
     config = LoraConfig(r=2, modules_to_save=["stem"])
     model = unsettle(attach(Net(), config, targets="mlp")).eval()
     for parameter in model.get_base_model().decoder.parameters():
@@ -189,7 +189,7 @@ def test_modules_to_save_travel_with_the_adapter(tmp_path: Path) -> None:
     assert base_hash(again) == base_hash(Net())
 
 
-def test_a_second_adapter_goes_beside_the_first(model: nn.Module, tmp_path: Path) -> None:
+def test_loads_a_second_adapter_beside_the_first(model: nn.Module, tmp_path: Path) -> None:
     save_adapter(model, tmp_path / "a")
     other = unsettle(unsettle(attach(Net(), LoraConfig(r=2), targets="all-linear"))).eval()
     save_adapter(other, tmp_path / "b")
@@ -202,7 +202,7 @@ def test_a_second_adapter_goes_beside_the_first(model: nn.Module, tmp_path: Path
         assert all(torch.equal(state[key], wanted[key]) for key in state)
 
 
-def test_a_refused_second_adapter_leaves_the_first(model: nn.Module, tmp_path: Path) -> None:
+def test_a_refused_second_adapter_keeps_the_first(model: nn.Module, tmp_path: Path) -> None:
     save_adapter(model, tmp_path / "a")
     save_adapter(model, tmp_path / "b")
     config = json.loads((tmp_path / "b" / "adapter_config.json").read_text())
@@ -215,14 +215,14 @@ def test_a_refused_second_adapter_leaves_the_first(model: nn.Module, tmp_path: P
     assert torch.equal(answer("lora", one), before)
 
 
-def test_a_merged_adapter_is_not_saved(model: nn.Module, tmp_path: Path) -> None:
+def test_refuses_to_save_a_merged_adapter(model: nn.Module, tmp_path: Path) -> None:
     merge(model)
     with pytest.raises(AdapterError, match="Unmerge it first"):
         save_adapter(model, tmp_path)
     assert not list(tmp_path.iterdir())
 
 
-def test_tied_weights_count_once_under_each_name(tmp_path: Path) -> None:
+def test_tied_weights_are_adapted_under_each_name(tmp_path: Path) -> None:
     net = nn.ModuleDict({"a": nn.Linear(4, 4), "b": nn.Linear(4, 4)})
     net["b"].weight = net["a"].weight
     model = attach(net, LoraConfig(r=2), targets="a|b")

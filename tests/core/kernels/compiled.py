@@ -1,6 +1,6 @@
-"""Compile the Triton kernels for a device that need not be here; `test_triton.py` runs this file.
+"""Compile the Triton kernels without the device; `test_triton.py` runs this file.
 
-Argument: the compute capability, 80 or 90. Prints a line of JSON for each compilation.
+The argument is the compute capability, 80 or 90. Each compilation prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ OPERANDS = ("wide", "factor", "out", "left", "right", "low", "b", "grad", "dz")
 POINTERS = (*OPERANDS, "bias", "gate_bias", "dh", "db")
 OPTIONAL = ("seed", "bias", "gate_bias")
 ANY = ("rank", "steps", "shares", "limit", "low_row", "factor_rank", "factor_column")
-"""Numbers that need not be multiples of 16, as the others are taken to be."""
+"""Arguments that need not be multiples of 16; the others are assumed to be."""
 
 
 def compile_for(capability, kernel, dtype, tile, constants):
-    """Compile with the constants, and with all that is left of its numbers as in a usual layer."""
+    """Compile a kernel with constants; its other arguments are those of a usual layer."""
     types = dict.fromkeys(kernel.arg_names, "i32") | {"scale": "fp32", "seed": "*i32"}
     types |= {name: f"*{NAMES[dtype]}" for name in POINTERS if name in types}
     types |= {name: "*fp32" for name in FLOAT32.get(kernel.__name__, ())}
@@ -40,15 +40,15 @@ def compile_for(capability, kernel, dtype, tile, constants):
     }
     source = ASTSource(fn=kernel, signature=types, constexprs=constants, attrs=aligned)
     options = {"num_warps": tile.warps, "num_stages": tile.stages}
-    found = triton.compile(source, target=GPUTarget("cuda", capability, 32), options=options)
-    ptx = found.asm["ptx"]
+    compiled = triton.compile(source, target=GPUTarget("cuda", capability, 32), options=options)
+    ptx = compiled.asm["ptx"]
     unit = next((name for name in ("wgmma", "mma.sync") if name in ptx), "none")
-    line = {"kernel": kernel.__name__, "shared": found.metadata.shared, "unit": unit}
-    print(json.dumps(line | {"tf32": "tf32" in ptx, "bytes": len(found.asm["cubin"])}))
+    line = {"kernel": kernel.__name__, "shared": compiled.metadata.shared, "unit": unit}
+    print(json.dumps(line | {"tf32": "tf32" in ptx, "bytes": len(compiled.asm["cubin"])}))
 
 
 def compile_all(capability, dtype, full, ones):
-    """Every kernel: with mask, bias and gate or without; with every number that can be 1 at 1."""
+    """Compile every kernel with or without mask, bias and gate, or with all sizes equal to 1."""
     m, n, k, r = (1, 1, 1, 1) if ones else (12608, 2304, 768, 16)
     cut = plan(dtype, m, n, k, 2 * r if full else r, SHARED[capability])
     launches = [

@@ -1,7 +1,7 @@
-"""The Triton kernels on a CPU, by Triton's interpreter; `test_triton.py` runs this file.
+"""Run the Triton kernels on a CPU in the interpreter of Triton; `test_triton.py` runs this file.
 
-TRITON_INTERPRET=1 must be set before anything imports triton, hence a process of its own. Values
-are compared with the reference in float64, its derivatives by autograd.
+TRITON_INTERPRET=1 must be set before triton is imported, so this file needs its own process. Values
+and gradients are compared with those of the reference in float64.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from scionwood.kernels.triton_plan import Plan, Tile
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 NEAR = {torch.float32: 4, torch.float16: 1, torch.bfloat16: 2}
-"""Errors allowed, in roundings of the sum of all terms' sizes; a bfloat16 is cut, not rounded."""
+"""Allowed errors, in units of rounding of the sum of absolute terms; bfloat16 is truncated."""
 PLANS = {
     "table": None,
     "16": Plan(16, *(Tile(16, 16, 16, 4, 2),) * 5),
@@ -50,7 +50,7 @@ class Case(NamedTuple):
 
 
 def cases():
-    """Every combination of switches, with drawn shapes: small, ragged, and of high rank."""
+    """Yield every combination of switches with random shapes: small, ragged, and of high rank."""
     rng = random.Random(0)
     switches = [
         (p, gate, bias, learns, layout)
@@ -79,7 +79,7 @@ CASES = list(cases())
 
 
 def draw(case):
-    """The operands x, weight, bias, a, b, gate_bias; the mask's seed; the derivative by y."""
+    """Draw x, weight, bias, a, b and gate_bias, the seed of the mask, and the gradient of y."""
     generator = torch.Generator().manual_seed(case.seed)
 
     def tensor(*shape):
@@ -106,7 +106,7 @@ def draw(case):
 
 
 def differentiated(forward, operands, grad):
-    """What a forward gives, and its derivatives by x, a, b and, where there is one, the gate."""
+    """Return the outputs of a forward function, and the gradients of x, a, b and the gate."""
     operands = [None if t is None else t.double().requires_grad_() for t in operands]
     y, z = forward(*operands)
     wanted = [operands[at] for at in (0, 3, 4, 5) if operands[at] is not None]
@@ -114,7 +114,7 @@ def differentiated(forward, operands, grad):
 
 
 def bounds(operands, seed, p, grad):
-    """The same of the sizes of all terms, of which errors are a share."""
+    """Return the same values with absolute terms, the scale of the allowed errors."""
 
     def forward(x, weight, bias, a, b, gate_bias):
         dropped = x if seed is None else mask.masked(x, seed, p) * mask.growth(p)
@@ -131,7 +131,7 @@ def bounds(operands, seed, p, grad):
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_values_and_derivatives_are_those_of_the_reference(case):
+def test_values_and_gradients_equal_the_reference(case):
     operands, seed, grad = draw(case)
     x, weight, _, a, b, gate_bias = operands
     rest, cut = (seed, 0.7, case.p), PLANS[case.plan]
@@ -139,24 +139,24 @@ def test_values_and_derivatives_are_those_of_the_reference(case):
     y, z = triton_lora.lora_linear(*operands, *rest, cut)
     learns, needs_x = case.learns != "x", case.learns != "factors"
     kept = z if learns or case.gate else None
-    found = triton_lora.lora_linear_backward(
+    gradients = triton_lora.lora_linear_backward(
         grad, x if learns else None, weight, a, b, kept, gate_bias, *rest, needs_x, cut
     )
     given = [needs_x, learns, learns, learns and case.gate]
-    assert [derivative is not None for derivative in found] == given
-    found = (y, z, *found[: 4 if case.gate else 3])
+    assert [gradient is not None for gradient in gradients] == given
+    results = (y, z, *gradients[: 4 if case.gate else 3])
     dtypes = (*(case.dtype,) * 3, *(torch.float32,) * 3)
     unit = NEAR[case.dtype] * torch.finfo(case.dtype).eps
     for one, dtype, right, size in zip(
-        found, dtypes, expected, bounds(operands, seed, case.p, grad), strict=False
+        results, dtypes, expected, bounds(operands, seed, case.p, grad), strict=False
     ):
         if one is not None:
             assert (one.dtype, one.shape) == (dtype, right.shape)
             assert ((one.double() - right).abs() <= unit * size).all()
 
 
-def greatest_that_keeps(seed):
-    """The greatest probability at which the first entry of an array survives."""
+def largest_that_keeps(seed):
+    """Return the largest probability at which dropout keeps the first entry of an array."""
     first = bisect_left(
         range(1, mask.RANGE), True, key=lambda t: not mask.keep(seed, (1,), t / mask.RANGE)
     )
@@ -166,10 +166,10 @@ def greatest_that_keeps(seed):
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("p", [0.1, 0.5, None], ids=str)
 @pytest.mark.parametrize(("m", "k", "plan"), [(19, 33, "32"), (20, 34, "16"), (1, 1, "table")])
-def test_each_kernel_drops_the_very_entries_of_the_mask(dtype, p, m, k, plan):
-    """With unit matrices, what each kernel returns is dropout of a matrix without zeros."""
+def test_each_kernel_drops_the_entries_of_the_mask(dtype, p, m, k, plan):
+    """With identity matrices, each kernel returns the dropout of a matrix without zeros."""
     seed = torch.tensor(-5 * m - k, dtype=torch.int32)
-    p = p or greatest_that_keeps(seed)
+    p = p or largest_that_keeps(seed)
     kept, cut = mask.keep(seed, (m, k), p), PLANS[plan]
     x, unit = torch.ones(m, k, dtype=dtype), torch.eye(m, dtype=dtype)
     weight, factor = torch.zeros(m, k, dtype=dtype), torch.eye(k, dtype=dtype)
@@ -177,7 +177,7 @@ def test_each_kernel_drops_the_very_entries_of_the_mask(dtype, p, m, k, plan):
     _, z = triton_lora.lora_linear(x, weight, None, factor, b, None, seed, 1.0, p, cut)
     assert torch.equal(z != 0, kept)
     ones = torch.ones(m, k, dtype=dtype)
-    # dz = dY B is the unit matrix, so dX = dropout(A) and dA = dropout(x)
+    # dz = dY B is the identity matrix, so dX = dropout(A) and dA = dropout(x)
     dx, da, *_ = triton_lora.lora_linear_backward(
         unit, x, weight, ones, unit, torch.ones(m, m, dtype=dtype), None, seed, 1.0, p, True, cut
     )
@@ -198,8 +198,8 @@ def test_two_runs_give_the_same_bits_float32():
     assert all(torch.equal(one, two) for one, two in zip(run(), run(), strict=True))
 
 
-def test_rows_may_lie_further_apart_than_32_bits_count_float16():
-    """Of 6 GiB only the pages of three rows are ever touched."""
+def test_rows_may_be_more_than_2_to_the_31_elements_apart_float16():
+    """Only the pages of three rows out of 6 GiB are used."""
     far = torch.empty(2 * 2**30 + 16, dtype=torch.float16).as_strided((3, 16), (2**30, 1))
     near = torch.randn(3, 16, generator=torch.Generator().manual_seed(0)).half()
     far.copy_(near)

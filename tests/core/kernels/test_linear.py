@@ -1,4 +1,4 @@
-"""The LoRA linear operator against its definition, in every flag, dtype and shape."""
+"""Compare the LoRA linear operator with its definition for all flags, dtypes and shapes."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def definition(t, *, gated=False, p=0.0, scaling=0.7):
 def gradients(function, t, cotangent, **flags):
     learned = {name: v for name, v in t.items() if v is not None and v.requires_grad}
     y = function(t, **flags)
-    found = torch.autograd.grad(y, learned.values(), cotangent, allow_unused=True)
-    return y, dict(zip(learned, found, strict=True))
+    values = torch.autograd.grad(y, learned.values(), cotangent, allow_unused=True)
+    return y, dict(zip(learned, values, strict=True))
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -71,7 +71,7 @@ def gradients(function, t, cotangent, **flags):
     bias=st.booleans(),
     batched=st.booleans(),
 )
-def test_it_is_the_definition_for_any_shape_and_flags(m, k, n, r, gated, p, frozen, bias, batched):
+def test_equals_the_definition_for_any_shape_and_flags(m, k, n, r, gated, p, frozen, bias, batched):
     t = tensors(m, k, n, r)
     for name in frozen:
         t[name] = t[name].detach()
@@ -116,7 +116,7 @@ def test_opcheck(gated, p, dtype):
 
 
 def eager(t, scaling=0.7):
-    """What peft computes, with an adapter of the base's dtype."""
+    """Compute as peft does, with an adapter in the dtype of the base."""
     return F.linear(t["x"], t["weight"], t["bias"]) + F.linear(F.linear(t["x"], t["a"]), t["b"]) * (
         scaling
     )
@@ -124,25 +124,26 @@ def eager(t, scaling=0.7):
 
 @pytest.mark.parametrize("dtype", [torch.float32, *LOW])
 @pytest.mark.parametrize(("k", "n", "r"), [(384, 1152, 8), (192, 64, 64), (64, 192, 16)])
-def test_the_error_against_float64_is_at_most_that_of_eager(dtype, k, n, r):
+def test_the_error_relative_to_float64_is_at_most_that_of_eager(dtype, k, n, r):
     t = tensors(256, k, n, r, dtype)
     exact = {name: value.detach().double().requires_grad_() for name, value in t.items()}
     exact["weight"].requires_grad_(False)
     cotangent = torch.randn(256, n, generator=torch.Generator().manual_seed(1), dtype=dtype)
     y, ours = gradients(operator, t, cotangent)
     y_eager, theirs = gradients(lambda t: eager(t), t, cotangent)
-    y_exact, truth = gradients(definition, exact, cotangent.double())
+    y_exact, exact_gradients = gradients(definition, exact, cotangent.double())
 
-    def error(value, true):
-        return ((value.double() - true).norm() / true.norm()).item()
+    def error(value, reference):
+        return ((value.double() - reference).norm() / reference.norm()).item()
 
     assert error(y, y_exact) <= 1.1 * error(y_eager, y_exact)
     for name in ("x", "a", "b"):
-        assert error(ours[name], truth[name]) <= 1.1 * error(theirs[name], truth[name]), name
+        limit = 1.1 * error(theirs[name], exact_gradients[name])
+        assert error(ours[name], exact_gradients[name]) <= limit, name
 
 
 @pytest.mark.parametrize("dtype", LOW)
-def test_autocast_computes_low_and_keeps_the_dtypes_of_gradients(dtype):
+def test_autocast_uses_low_precision_and_keeps_the_dtypes_of_gradients(dtype):
     t = tensors(16, dtype=torch.float32)
     low = {k: v.detach().to(dtype).requires_grad_(v.requires_grad) for k, v in t.items()}
     cotangent = torch.randn(16, 32, generator=torch.Generator().manual_seed(1)).to(dtype)
@@ -160,7 +161,7 @@ def test_autocast_computes_low_and_keeps_the_dtypes_of_gradients(dtype):
         torch.testing.assert_close(value, theirs[name].float(), rtol=0.02, atol=0.02)
 
 
-def test_an_adapter_of_float32_on_a_base_of_bfloat16_learns_in_float32():
+def test_a_float32_adapter_on_a_bfloat16_base_has_float32_gradients():
     t = tensors(16, dtype=torch.bfloat16)
     for name in ("a", "b"):
         t[name] = t[name].detach().float().requires_grad_()
@@ -169,22 +170,22 @@ def test_an_adapter_of_float32_on_a_base_of_bfloat16_learns_in_float32():
     assert {ours["a"].dtype, ours["b"].dtype} == {torch.float32}
 
 
-def test_a_backward_pass_in_autocast_has_the_precision_of_its_forward_pass():
+def test_the_backward_pass_uses_the_dtypes_of_the_forward_pass():
     t = tensors(16, dtype=torch.float32)
     expected = torch.autograd.grad(operator(t).sum(), [t["x"], t["a"], t["b"]])
     loss = operator(t).sum()
     with torch.autocast("cpu", torch.bfloat16):
-        found = torch.autograd.grad(loss, [t["x"], t["a"], t["b"]])
-    assert all(torch.equal(u, v) for u, v in zip(found, expected, strict=True))
+        gradients = torch.autograd.grad(loss, [t["x"], t["a"], t["b"]])
+    assert all(torch.equal(u, v) for u, v in zip(gradients, expected, strict=True))
 
 
-def test_float64_is_left_alone_by_autocast():
+def test_autocast_leaves_float64_alone():
     t = tensors()
     with torch.autocast("cpu", torch.bfloat16):
         assert operator(t).dtype == torch.float64
 
 
-def test_dropout_adds_four_bytes_to_what_is_kept():
+def test_dropout_keeps_four_more_bytes():
     kept = [kept_bytes(p) for p in (0.0, 0.5)]
     assert kept[1] - kept[0] == 4
 
@@ -204,7 +205,7 @@ def kept_bytes(p):
     return sum(sizes)
 
 
-def test_rows_of_a_wider_array_need_no_copy_to_be_right():
+def test_rows_of_a_wider_array():
     t = tensors()
     wide = torch.randn(7, 40, dtype=torch.float64)
     t["x"] = wide[:, 8:32].requires_grad_()
@@ -212,13 +213,13 @@ def test_rows_of_a_wider_array_need_no_copy_to_be_right():
 
 
 @pytest.mark.parametrize("shape", [(6, 24), (2, 3, 24)])
-def test_what_comes_after_may_change_the_output_in_place(shape):
+def test_the_output_may_be_changed_in_place(shape):
     t = tensors(6)
     t["x"] = t["x"].detach().view(shape).requires_grad_()
     learned = [t["x"], t["a"], t["b"], t["bias"]]
-    found = torch.autograd.grad(operator(t).relu_().square().sum(), learned)
+    values = torch.autograd.grad(operator(t).relu_().square().sum(), learned)
     expected = torch.autograd.grad(operator(t).relu().square().sum(), learned)
-    for u, v in zip(found, expected, strict=True):
+    for u, v in zip(values, expected, strict=True):
         torch.testing.assert_close(u, v)
 
 
@@ -236,14 +237,14 @@ def test_checkpointing_draws_the_same_mask_again():
     assert all(torch.equal(u, v) for u, v in zip(plain, again, strict=True))
 
 
-def test_operations_are_counted():
+def test_counts_operations():
     t = tensors(7, 24, 32, 4)
     with FlopCounterMode(display=False) as counter:
         operator(t)
     assert counter.get_total_flops() == 2 * 7 * (24 * 32 + 24 * 4 + 4 * 32)
 
 
-def test_a_weight_that_trains_and_shapes_that_do_not_fit_are_refused():
+def test_refuses_a_trainable_weight_and_shapes_that_do_not_fit():
     t = tensors()
     with pytest.raises(ValueError, match="frozen base"):
         lora_linear(t["x"], t["weight"].clone().requires_grad_(), None, t["a"], t["b"])
@@ -253,11 +254,11 @@ def test_a_weight_that_trains_and_shapes_that_do_not_fit_are_refused():
         lora_linear(t["x"], t["weight"], None, t["a"], t["b"], gate=(t["b"], None))
 
 
-def test_the_table_ends_with_a_rule_for_every_shape():
+def test_the_table_covers_every_shape():
     for device in (*TABLE, "cpu", "mps"):
         assert choose(device, torch.bfloat16, 0, 10**6, 10**4).implementation == "addmm"
 
 
-def test_few_rows_and_float32_stay_with_the_library_on_a_gpu():
+def test_few_rows_and_float32_use_the_library_on_a_gpu():
     assert choose("cuda", torch.bfloat16, 100, 768, 8).implementation == "addmm"
     assert choose("cuda", torch.float32, 10**5, 768, 8).implementation == "addmm"

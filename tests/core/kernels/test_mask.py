@@ -13,7 +13,7 @@ def seed(value: int) -> torch.Tensor:
 
 
 def scalar_bits(word: int, value: int) -> int:
-    """The hash as its definition reads, in Python's integers."""
+    """Compute the hash by its definition with Python integers."""
     h = (word * mask.GOLDEN % 2**32) ^ (value % 2**32)
     h = (h ^ (h >> 16)) * mask.FIRST % 2**32
     h = (h ^ (h >> 13)) * mask.SECOND % 2**32
@@ -21,7 +21,7 @@ def scalar_bits(word: int, value: int) -> int:
 
 
 @pytest.mark.parametrize("value", [0, 1, -7, 2**31 - 1, -(2**31)])
-def test_the_bits_are_those_of_the_definition(value):
+def test_the_bits_equal_the_definition(value):
     kept = mask.keep(seed(value), (3, 5), 0.3).flatten().tolist()
     words = [scalar_bits(i // 2, value) >> 16 * (i % 2) & 0xFFFF for i in range(15)]
     assert kept == [word >= mask.threshold(0.3) for word in words]
@@ -50,14 +50,14 @@ def test_two_seeds_are_uncorrelated_and_one_seed_repeats():
     assert abs(agreement) < 4
 
 
-def test_a_long_array_is_the_same_in_chunks():
+def test_chunks_do_not_change_a_long_array():
     count = 2 * mask.CHUNK + 11
     assert torch.equal(
         mask.keep(seed(5), (2 * count,), 0.2)[:count], mask.keep(seed(5), (count,), 0.2)
     )
 
 
-def test_survivors_grow_so_that_the_mean_stays():
+def test_scaling_the_kept_entries_preserves_the_mean():
     ones = torch.ones(1000, 1000)
     mean = (mask.masked(ones, seed(9), 0.25) * mask.growth(0.25)).mean()
     assert mean == pytest.approx(1, abs=4 * (0.25 / 0.75) ** 0.5 / 1000)
@@ -71,7 +71,7 @@ def test_seeds_come_from_the_global_generator():
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.0, float("nan")])
-def test_a_probability_outside_is_refused(p):
+def test_refuses_a_probability_outside_the_range(p):
     with pytest.raises(ValueError, match="lies in"):
         mask.threshold(p)
 

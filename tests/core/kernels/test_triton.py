@@ -1,7 +1,7 @@
-"""The Triton kernels without a device: interpreted, compiled for one; and on one where it is here.
+"""The Triton kernels: interpreted, compiled without a device, and run on a device if there is one.
 
-Triton reads its environment when it is imported, so interpreter and compiler are processes of
-their own. What a plan promises is plain arithmetic.
+Triton reads its environment when it is imported, so interpreter and compiler run in their own
+processes. The properties of a plan are plain arithmetic.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def python(*arguments: str, **environment: str) -> str:
 
 @pytest.mark.usefixtures("triton")
 @pytest.mark.parametrize("dtype", ["float32", "float16 and not bfloat16", "bfloat16"])
-def test_interpreted_the_kernels_are_the_reference(dtype):
-    """Over two hundred cases for each dtype, forward and backward; see `interpreted.py`."""
+def test_interpreted_kernels_equal_the_reference(dtype):
+    """More than 200 cases for each dtype, forward and backward; see `interpreted.py`."""
     plain = ("-m", "pytest", "-q", "--noconftest", "-p", "no:cacheprovider")
     out = python(*plain, str(HERE / "interpreted.py"), "-k", dtype, TRITON_INTERPRET="1")
     passed = re.search(r"(\d+) passed", out)
@@ -71,22 +71,22 @@ def test_interpreted_the_kernels_are_the_reference(dtype):
 @pytest.mark.parametrize(
     ("capability", "unit", "shared"), [(80, "mma.sync", SMALLEST), (90, "wgmma", LARGE)]
 )
-def test_the_kernels_compile_for_a_device_that_is_not_here(capability, unit, shared, tmp_path):
-    """They fit in its memory and use its matrix unit, but not where float32 would be rounded."""
-    # Set, or Triton 3.9 warns that this default will change.
+def test_kernels_compile_without_the_device(capability, unit, shared, tmp_path):
+    """They fit in its memory and use its matrix unit, except for float32, which is not rounded."""
+    # Triton 3.9 warns that this default will change unless it is set.
     environment = {"TRITON_CACHE_DIR": str(tmp_path), "TRITON_DEFAULT_FP_FUSION": "1"}
     out = python(str(HERE / "compiled.py"), str(capability), **environment)
-    found = [json.loads(line) for line in out.splitlines()]
+    lines = [json.loads(line) for line in out.splitlines()]
     names = ["down", "product", "product", "through_b", "over_rows", "through_gate"]
-    assert [line["kernel"] for line in found] == 3 * names
-    assert all(line["bytes"] > 0 and line["shared"] <= shared for line in found)
-    assert not any(line["tf32"] for line in found)
-    assert [line["unit"] for line in found[:6] if line["kernel"] == "product"] == [unit] * 2
-    assert all(line["unit"] == "none" for line in found[12:])
+    assert [line["kernel"] for line in lines] == 3 * names
+    assert all(line["bytes"] > 0 and line["shared"] <= shared for line in lines)
+    assert not any(line["tf32"] for line in lines)
+    assert [line["unit"] for line in lines[:6] if line["kernel"] == "product"] == [unit] * 2
+    assert all(line["unit"] == "none" for line in lines[12:])
 
 
 @pytest.mark.usefixtures("triton")
-def test_what_the_kernels_cannot_compute_is_refused():
+def test_refuses_dtypes_and_sizes_that_the_kernels_do_not_support():
     from scionwood.kernels import triton_lora
 
     x = torch.empty(2**17, 2**16, dtype=torch.float16, device="meta")
@@ -100,16 +100,16 @@ def test_what_the_kernels_cannot_compute_is_refused():
 
 class TestPlan:
     @given(m=sizes, n=sizes, k=sizes, rank=st.integers(1, 512), low=st.booleans())
-    def test_tiles_are_powers_of_two_that_a_matrix_unit_takes(self, m, n, k, rank, low):
-        found = plan(torch.bfloat16 if low else torch.float32, m, n, k, rank)
-        assert found.rank == min(power(rank), 64 if low else 32)
-        for tile in found[1:]:
+    def test_tiles_are_powers_of_two_that_a_matrix_unit_supports(self, m, n, k, rank, low):
+        tiles = plan(torch.bfloat16 if low else torch.float32, m, n, k, rank)
+        assert tiles.rank == min(power(rank), 64 if low else 32)
+        for tile in tiles[1:]:
             lengths = (tile.rows, tile.columns, tile.depth or 16)
             assert all(length >= 16 and length & (length - 1) == 0 for length in lengths)
-        assert found.up.rows < max(32, 2 * m)
-        assert found.dx.columns < max(32, 2 * k)
+        assert tiles.up.rows < max(32, 2 * m)
+        assert tiles.dx.columns < max(32, 2 * k)
 
-    def test_a_large_layer_has_large_tiles_where_the_card_has_the_memory(self):
+    def test_a_large_layer_has_large_tiles_if_the_card_has_the_memory(self):
         assert plan(torch.bfloat16, 12608, 2304, 768, 8, LARGE).up == Tile(128, 256, 64, 8, 3)
         assert plan(torch.bfloat16, 12608, 2304, 768, 8).up == Tile(128, 128, 64, 8, 3)
         assert plan(torch.bfloat16, 1576, 1152, 384, 8, LARGE).up == Tile(64, 64, 64, 4, 4)
@@ -122,8 +122,8 @@ class TestPlan:
 
     @pytest.mark.parametrize(("m", "n", "k"), LAYERS)
     @pytest.mark.parametrize("rank", [8, 16])
-    def test_shares_of_sums_are_small_against_what_is_read(self, m, n, k, rank):
-        """Beside one read of dY and x in 16 bits: at most a third of it written in float32."""
+    def test_partial_sums_are_small_compared_with_the_reads(self, m, n, k, rank):
+        """The float32 writes are at most a third of one read of dY and x in 16 bits."""
         cut = plan(torch.bfloat16, m, n, k, rank, LARGE)
         across = parts(n, cut.through_b.columns)
         count, _ = groups(m, cut.through_b, across)
@@ -131,14 +131,14 @@ class TestPlan:
         count, _ = groups(m, cut.over_rows, parts(k, cut.over_rows.columns))
         assert 4 * rank * count * k < 2 * m * k / 3
 
-    def test_configs_try_each_tile_of_each_kernel_alone(self):
+    def test_configs_change_one_tile_of_one_kernel_at_a_time(self):
         shape = (torch.bfloat16, 12608, 2304, 768, 16, LARGE)
-        start, found = plan(*shape), configs(*shape)
+        start, alternatives = plan(*shape), configs(*shape)
         assert set(CONFIGS) == set(Plan._fields) - {"rank"}
-        assert len(found) == sum(map(len, CONFIGS.values())) == len(set(found))
-        for kernel, candidate in found:
+        assert len(alternatives) == sum(map(len, CONFIGS.values())) == len(set(alternatives))
+        for kernel, candidate in alternatives:
             assert candidate._replace(**{kernel: getattr(start, kernel)}) == start
-        assert start in [candidate for _, candidate in found]
+        assert start in [candidate for _, candidate in alternatives]
 
 
 def layer(m, k, n, r, gated, dtype, device="cpu"):
@@ -156,17 +156,17 @@ def layer(m, k, n, r, gated, dtype, device="cpu"):
 @pytest.mark.parametrize("gated", [False, True])
 @pytest.mark.parametrize("p", [0.0, 0.3])
 @pytest.mark.parametrize("r", [3, 8])
-def test_the_augmented_product_is_the_reference(gated, p, r):
+def test_the_augmented_product_equals_the_reference(gated, p, r):
     operands = layer(11, 13, 17, r, gated, torch.float64)
     rest = (torch.tensor(5, dtype=torch.int32) if p else None, 0.7, p)
-    found = augmented.lora_linear(*operands, *rest)
-    torch.testing.assert_close(found, reference.lora_linear(*operands, *rest))
+    results = augmented.lora_linear(*operands, *rest)
+    torch.testing.assert_close(results, reference.lora_linear(*operands, *rest))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 class TestOnADevice:
     @pytest.fixture(autouse=True)
-    def _served(self):
+    def _triton_runs(self):
         if reason := dispatch.obstacle():
             pytest.skip(reason)
 
@@ -174,7 +174,7 @@ class TestOnADevice:
     @pytest.mark.parametrize("p", [0.0, 0.1])
     @pytest.mark.parametrize("gated", [False, True])
     @pytest.mark.parametrize(("m", "k", "n", "r"), [(12608, 768, 2304, 8), (1571, 1021, 389, 64)])
-    def test_errors_are_those_of_the_librarys_products(self, dtype, p, gated, m, k, n, r):
+    def test_errors_are_at_most_those_of_library_products(self, dtype, p, gated, m, k, n, r):
         from scionwood.kernels import triton_lora
 
         operands = layer(m, k, n, r, gated, dtype, "cuda")
@@ -193,15 +193,15 @@ class TestOnADevice:
             allowed = 1.1 * (other - right).abs().max() + torch.finfo(dtype).eps * right.abs().max()
             assert (one - right).abs().max() <= allowed
 
-    def test_the_operator_trains_through_them(self):
+    def test_the_operator_trains_with_them(self):
         x, weight, bias, a, b, _ = layer(2048, 768, 768, 8, False, torch.bfloat16, "cuda")
         learned = [t.requires_grad_() for t in (x, a, b)]
         torch.manual_seed(1)
         y = lora_linear(x, weight, bias, a, b, scaling=0.7, dropout=0.1)
-        found = torch.autograd.grad(y.float().square().mean(), learned)
+        gradients = torch.autograd.grad(y.float().square().mean(), learned)
         torch.manual_seed(1)
         seed = mask.new_seed(x.device)
         right, _ = reference.lora_linear(x, weight, bias, a, b, None, seed, 0.7, 0.1)
         expected = torch.autograd.grad(right.float().square().mean(), learned)
-        for one, other in zip(found, expected, strict=True):
+        for one, other in zip(gradients, expected, strict=True):
             assert (one - other).abs().max() < 0.03 * other.abs().max()

@@ -1,4 +1,4 @@
-"""Small seeded backbones, and options with which each method of peft fits them; no scionwood."""
+"""Small seeded backbones, and options of each method of peft that fit them; no scionwood."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ OPTIONS: dict[str, dict] = {
     "vblora": {"vector_length": 8, "num_vectors": 16},
     "waveft": {"n_frequency": 20},
 }
-"""What the defaults of a method need on `Net`, whose layers are small."""
+"""The options that a method needs on `Net`, whose layers are small."""
 
 LANGUAGE: dict[str, dict] = {
     "prompt_tuning": {"num_virtual_tokens": 3},
@@ -95,7 +95,7 @@ LANGUAGE: dict[str, dict] = {
 
 
 def answer(method: str, model: nn.Module) -> torch.Tensor:
-    """What a model with an adapter of this method says to a fixed input."""
+    """Return the output of a model with an adapter of this method for a fixed input."""
     if method in LANGUAGE:
         ids = torch.arange(10).reshape(2, 5)
         by_task = method in ("multitask_prompt_tuning", "poly")
@@ -108,7 +108,7 @@ def answer(method: str, model: nn.Module) -> torch.Tensor:
 
 
 def unsettle(model: nn.Module) -> nn.Module:
-    """Give every trainable tensor a value that training could have given it."""
+    """Change every trainable tensor slightly, as training would."""
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():

@@ -1,4 +1,4 @@
-"""Ways to harm a saved LoRA adapter of `adapter_nets.Net`: each case changes one valid folder."""
+"""Hostile versions of a saved LoRA adapter of `adapter_nets.Net`: each case changes a folder."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def option(**values: Any) -> Harm:
 
 
 def plain(**values: Any) -> Harm:
-    """Set options of the config in a folder that is plain peft, without scionwood.json."""
+    """Set options of the config in a folder of plain peft, without scionwood.json."""
 
     def harm(folder: Path) -> None:
         (folder / MANIFEST).unlink()
@@ -34,7 +34,7 @@ def plain(**values: Any) -> Harm:
 
 
 def other(**values: Any) -> Harm:
-    """A plain peft folder with another config altogether."""
+    """Replace the config in a folder of plain peft."""
 
     def harm(folder: Path) -> None:
         (folder / MANIFEST).unlink()
@@ -63,7 +63,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def raw_option(key: str, literal: str) -> Harm:
-    """Set an option to what json.dumps would not write."""
+    """Set an option to text that json.dumps would not write."""
 
     def harm(folder: Path) -> None:
         content = json.dumps({**json.loads((folder / CONFIG).read_text()), key: "@"})
@@ -73,7 +73,7 @@ def raw_option(key: str, literal: str) -> Harm:
 
 
 def tensors(change: Callable[[dict[str, torch.Tensor]], Any]) -> Harm:
-    """Change the tensors and write them well formed."""
+    """Change the tensors and write a valid file."""
 
     def harm(folder: Path) -> None:
         state = load_file(folder / TENSORS)
@@ -173,7 +173,7 @@ CASES: dict[str, Harm] = {
     "an adapter on another module": tensors(
         lambda s: s.update({KEY.replace("blocks.0.fc1", "stem.0"): torch.ones(4, 16)})
     ),
-    "a name of no module": tensors(lambda s: s.update({"x": torch.ones(1)})),
+    "a name without a module": tensors(lambda s: s.update({"x": torch.ones(1)})),
     "a tensor is missing": tensors(lambda s: s.pop(KEY)),
     "no tensors": tensors(lambda s: s.clear()),
     "another rank": tensors(lambda s: s.update({KEY: torch.ones(5, 16)})),
@@ -190,7 +190,7 @@ CASES: dict[str, Harm] = {
     "seven bytes": text(TENSORS, b"1234567"),
     "a header of 200 MB": huge,
     "a header of 2^63 bytes": endless,
-    "a header that is no JSON": header(lambda r: "{nonsense"),
+    "a header that is not JSON": header(lambda r: "{nonsense"),
     "a header that is a list": header(lambda r: "[]"),
     "a deep header": header(lambda r: "[" * 100_000),
     "a name twice": header(repeat_name),
@@ -253,7 +253,7 @@ CASES: dict[str, Harm] = {
     "a hanging layers pattern": plain(
         target_modules=["fc1"], layers_to_transform=[0], layers_pattern=REDOS
     ),
-    "a pattern that is none": plain(target_modules="blocks.(((("),
+    "an invalid pattern": plain(target_modules="blocks.(((("),
     "a pattern of a megabyte": plain(target_modules="a" * (1 << 20) + "("),
     "ten thousand patterns": option(rank_pattern={f"m{i}.*": 4 for i in range(10_000)}),
     "a pattern that matches nothing": plain(target_modules="nothing"),
@@ -278,7 +278,7 @@ CASES: dict[str, Harm] = {
     "a deep option": raw_option("alpha_pattern", '{"a":' * 50 + "1" + "}" * 50),
     "a JSON of 5 MB": text(CONFIG, b" " * (5 << 20)),
     "a key twice": text(CONFIG, '{"peft_type": "LORA", "peft_type": "EVIL"}'),
-    "no UTF-8": text(CONFIG, b"\xff\xfe{}"),
+    "not UTF-8": text(CONFIG, b"\xff\xfe{}"),
     "a number of a million digits": raw_option("r", "1" * 10**6),
     "a config that is empty": text(CONFIG, b""),
     # the file system

@@ -1,4 +1,4 @@
-"""Open every folder under argv[1] with peft alone; say whether the answers are the saved ones."""
+"""Open every folder in argv[1] with peft alone, and compare the outputs with the saved ones."""
 
 from __future__ import annotations
 
