@@ -55,7 +55,7 @@ def test_the_sheet_shows_gathers_spectra_and_leakage(noisy: np.ndarray) -> None:
 
 
 def test_a_reference_adds_itself_and_the_error(noisy: np.ndarray) -> None:
-    figure = sheet(Result(noisy, 0.5 * noisy, Geometry(0.004), truth=0.25 * noisy))
+    figure = sheet(Result(noisy, 0.5 * noisy, Geometry(0.004), reference=0.25 * noisy))
     error = axes_of(figure, "error").images[0]
     np.testing.assert_allclose(error.get_array(), 0.25 * noisy.T)
     clips = {axes_of(figure, name).images[0].get_clim() for name in ("input", "reference", "error")}

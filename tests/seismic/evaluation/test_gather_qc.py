@@ -14,9 +14,9 @@ from scionwood_seismic.evaluation.panels import Geometry, Result
 @pytest.fixture
 def result() -> Result:
     rng = np.random.default_rng(0)
-    truth = np.sin(np.arange(80) / 4 + np.zeros((48, 1))).astype(np.float32)
-    noisy = truth + rng.standard_normal(truth.shape).astype(np.float32)
-    return Result(noisy, 0.6 * truth + 0.2 * noisy, Geometry(0.004), truth)
+    reference = np.sin(np.arange(80) / 4 + np.zeros((48, 1))).astype(np.float32)
+    noisy = reference + rng.standard_normal(reference.shape).astype(np.float32)
+    return Result(noisy, 0.6 * reference + 0.2 * noisy, Geometry(0.004), reference)
 
 
 def test_they_are_those_of_the_metrics(result: Result) -> None:
@@ -29,7 +29,7 @@ def test_they_are_those_of_the_metrics(result: Result) -> None:
         ("kurtosis removed", "kurtosis"),
     ):
         assert values[ours] == pytest.approx(leak[theirs], rel=1e-5)
-    clean, estimate = (torch.from_numpy(x).double() for x in (result.truth, result.clean))
+    clean, estimate = (torch.from_numpy(x).double() for x in (result.reference, result.clean))
     for ours, function in (
         ("SNR, reference", metrics.snr),
         ("PSNR, reference", metrics.psnr),
@@ -40,8 +40,8 @@ def test_they_are_those_of_the_metrics(result: Result) -> None:
 
 
 def test_doing_nothing_leaks_nothing_and_gains_nothing(result: Result) -> None:
-    nothing = measure(Result(result.noisy, result.noisy, Geometry(), result.truth))
-    assert nothing.values == pytest.approx(measure(result).idle, nan_ok=True)
+    nothing = measure(Result(result.noisy, result.noisy, Geometry(), result.reference))
+    assert nothing.values == pytest.approx(measure(result).unprocessed, nan_ok=True)
     assert nothing.leak() == 0
     assert nothing.values["correlation"] == nothing.values["amplitude ratio"] == 1
     assert math.isnan(nothing.values["kurtosis removed"])
@@ -50,19 +50,21 @@ def test_doing_nothing_leaks_nothing_and_gains_nothing(result: Result) -> None:
 
 def test_units_do_not_matter(result: Result) -> None:
     for unit in (1e-12, 1e12):
-        scaled = Result(unit * result.noisy, unit * result.clean, Geometry(), unit * result.truth)
+        scaled = Result(
+            unit * result.noisy, unit * result.clean, Geometry(), unit * result.reference
+        )
         assert measure(scaled).values == pytest.approx(measure(result).values, rel=1e-4)
 
 
 def test_dead_and_broken_traces_are_counted_and_left_out(result: Result) -> None:
-    noisy, clean, truth = (
-        np.concatenate([x, x[:3]]) for x in (result.noisy, result.clean, result.truth)
+    noisy, clean, reference = (
+        np.concatenate([x, x[:3]]) for x in (result.noisy, result.clean, result.reference)
     )
     noisy[48], noisy[49, 3], clean[50, 3] = 7, np.nan, np.inf
-    row = measure(Result(noisy, clean, Geometry(), truth))
+    row = measure(Result(noisy, clean, Geometry(), reference))
     assert (row.traces, row.dead, row.broken) == (51, 2, 1)
     assert row.values == pytest.approx(measure(result).values, rel=1e-6)
-    shown = similarity_map(Result(noisy, clean, Geometry(), truth))
+    shown = similarity_map(Result(noisy, clean, Geometry(), reference))
     assert np.isnan(shown[48:]).all()
     assert np.isfinite(shown[:48]).all()
 

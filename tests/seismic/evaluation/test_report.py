@@ -38,9 +38,10 @@ def run(
 ) -> str:
     paths = [noisy, clean] + ([reference] if reference else [])
     readers = [SegyReader(path, gather="fldr") for path in paths]
-    truth = readers[2] if reference else None
+    clean_reader = readers[2] if reference else None
     notes = {"adapter": "runs/<a>"}
-    report_quality(*readers[:2], clean, console, qc=qc, force=force, reference=truth, notes=notes)
+    options = {"qc": qc, "force": force, "reference": clean_reader, "notes": notes}
+    report_quality(*readers[:2], clean, console, **options)
     for reader in readers:
         reader.close()
     return console.export_text()
@@ -126,7 +127,7 @@ def test_long_files_are_measured_on_an_even_choice(
     data = np.random.default_rng(0).standard_normal((7, 4, 40)).astype(np.float32)
     run(console, segy(data=data), segy("clean.sgy", 0.5 * data), qc=tmp_path / "qc.png")
     page = (tmp_path / "qc.html").read_text(encoding="utf-8")
-    assert "3 evenly chosen of 7 gathers" in page
+    assert "3 evenly spaced gathers of 7" in page
     assert {f"fldr {n}" in page for n in (100, 103, 106)} == {True}
     assert "fldr 101" not in page
 
@@ -141,8 +142,8 @@ def test_a_reference_adds_fidelity(
     assert "SNR, reference 0," in text
     page = (tmp_path / "qc.html").read_text(encoding="utf-8")
     cells = page.partition(">SNR, reference</td>")[2].split("</td>")
-    idle, median = (cell.rpartition(">")[2] for cell in cells[:2])
-    assert (float(idle), float(median)) == (pytest.approx(-9.54), 0)
+    unprocessed, median = (cell.rpartition(">")[2] for cell in cells[:2])
+    assert (float(unprocessed), float(median)) == (pytest.approx(-9.54), 0)
 
 
 def test_fibres_have_wavenumbers_in_cycles_per_metre(
@@ -239,6 +240,6 @@ def test_a_full_disk_leaves_no_half_page(
 ) -> None:
     (small_disk / "mine").write_bytes(bytes(60 << 10))  # the image still fits, the page does not
     paths = segy(), segy("clean.sgy", 0.5 * gathers)
-    with pytest.raises(WriteError, match=r"qc\.html: the page cannot be written \(No space left"):
+    with pytest.raises(WriteError, match=r"qc\.html: it cannot be written \(No space left"):
         run(console, *paths, qc=small_disk / "qc.png")
     assert {path.name for path in small_disk.iterdir()} == {"mine", "qc.png"}

@@ -83,7 +83,7 @@ def test_an_unknown_file_is_refused_with_what_can_be_read(tmp_path: Path, name: 
 
 def test_a_file_that_is_not_there_is_a_read_error(tmp_path: Path) -> None:
     for path in (tmp_path / "none.sgy", tmp_path):
-        with pytest.raises(ReadError, match="there is no such file|it is a folder"):
+        with pytest.raises(ReadError, match=r"there is no such file|it is a folder"):
             open_reader(path)
 
 

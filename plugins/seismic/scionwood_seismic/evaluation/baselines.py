@@ -1,4 +1,4 @@
-"""What people use without a model, for the table beside it: filters and rank reduction."""
+"""Classical denoising methods, for comparison: filters, thresholding and rank reduction."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from skimage.restoration import denoise_tv_chambolle
 
 
 def identity(data: np.ndarray, dt: float) -> np.ndarray:
-    """The gather itself: what doing nothing scores."""
+    """Return the gather unchanged: the unprocessed input."""
     return data
 
 
 def bandpass(data: np.ndarray, dt: float, *, low: float = 8, high: float = 70) -> np.ndarray:
-    """A fourth-order Butterworth band-pass along time, run both ways so that it shifts nothing.
+    """Apply a zero-phase fourth-order Butterworth band-pass along time.
+
+    The filter runs forwards and backwards.
 
     Args:
         data: (trace, time).
@@ -27,24 +29,26 @@ def bandpass(data: np.ndarray, dt: float, *, low: float = 8, high: float = 70) -
     Returns:
         (trace, time).
 
-    Source: Butterworth, S., 1930, Experimental Wireless 7, 536-541; run as in obspy and scipy.
+    Source: Butterworth, S., 1930, Experimental Wireless 7, 536-541; the filter is SciPy's.
     """
     sections = butter(4, [low, min(high, 0.45 / dt)], btype="band", fs=1 / dt, output="sos")
-    return sosfiltfilt(sections, data, axis=1, padlen=min(27, data.shape[1] - 1))
+    padding = min(27, data.shape[1] - 1)
+    filtered: np.ndarray = sosfiltfilt(sections, data, axis=1, padlen=padding)
+    return filtered
 
 
 def fk_threshold(data: np.ndarray, dt: float, *, keep: float = 0.05) -> np.ndarray:
-    """Keep the largest coefficients of the f-k spectrum and drop the others.
+    """Keep the largest coefficients of the f-k spectrum and set the others to zero.
 
     Args:
         data: (trace, time).
-        dt: unused; the sample interval, s.
-        keep: the share of coefficients that stays.
+        dt: the sample interval, s; not used.
+        keep: the share of coefficients that are kept.
 
     Returns:
         (trace, time).
 
-    Source: hard thresholding, Donoho and Johnstone, 1994, Biometrika 81(3), here in f-k.
+    Source: hard thresholding, Donoho and Johnstone, 1994, Biometrika 81(3), here in the f-k domain.
     """
     spectrum = np.fft.fft2(data)
     magnitude = np.abs(spectrum)
@@ -55,16 +59,16 @@ def fk_threshold(data: np.ndarray, dt: float, *, keep: float = 0.05) -> np.ndarr
 def fx_ssa(
     data: np.ndarray, dt: float, *, rank: int = 6, window: int = 64, highest: float = 90
 ) -> np.ndarray:
-    """Rank reduction of f-x Hankel matrices in overlapping windows (Cadzow filtering, SSA).
+    """Reduce the rank of f-x Hankel matrices in overlapping windows (Cadzow filtering, SSA).
 
-    A few linear events across a window give, at each frequency, a Hankel matrix of that rank.
+    At each frequency, k linear events in a window give a Hankel matrix of rank k.
 
     Args:
         data: (trace, time).
         dt: the sample interval, s.
-        rank: how many events a window may hold.
-        window: traces a window; neighbours overlap by half.
-        highest: the last frequency that is kept, Hz.
+        rank: the number of events in a window.
+        window: traces per window; neighbouring windows overlap by half.
+        highest: the highest frequency that is kept, Hz.
 
     Returns:
         (trace, time).
@@ -90,38 +94,40 @@ def fx_ssa(
 
 
 def bandpass_ssa(data: np.ndarray, dt: float) -> np.ndarray:
-    """Band-pass, then f-x SSA: what a processor would run first. Shapes and sources as in both."""
+    """Apply the band-pass, and then f-x SSA. See `bandpass` and `fx_ssa`."""
     return fx_ssa(bandpass(data, dt), dt)
 
 
 def trace_median(data: np.ndarray, dt: float, *, width: int = 5) -> np.ndarray:
-    """The running median over `width` neighbouring traces, sample by sample.
+    """Apply a running median over `width` neighbouring traces.
 
     Args:
         data: (trace, time).
-        dt: unused; the sample interval, s.
-        width: traces.
+        dt: the sample interval, s; not used.
+        width: length of the median, traces.
 
     Returns:
         (trace, time).
 
     Source: Bednar, 1983, Geophysics 48(12), 1598-1610.
     """
-    return median_filter(data, (width, 1))
+    filtered: np.ndarray = median_filter(data, (width, 1))
+    return filtered
 
 
 def common_mode(data: np.ndarray, dt: float) -> np.ndarray:
-    """Subtract the median over all traces at each sample. (trace, time) to the same."""
-    return data - np.median(data, axis=0, keepdims=True)
+    """Subtract the median over all traces from each sample. Shapes: (trace, time) in and out."""
+    stripes: np.ndarray = np.median(data, axis=0, keepdims=True)
+    return data - stripes
 
 
 def total_variation(data: np.ndarray, dt: float, *, weight: float = 1.0) -> np.ndarray:
-    """Total-variation denoising, after division by the standard deviation of the signal.
+    """Apply total-variation denoising, after division by the standard deviation of the signal.
 
     Args:
         data: (trace, time).
-        dt: unused; the sample interval, s.
-        weight: larger removes more; 1 is best at an SNR of 0 dB.
+        dt: the sample interval, s; not used.
+        weight: strength; larger values remove more. 1 is best at an SNR of 0 dB.
 
     Returns:
         (trace, time).
@@ -129,7 +135,8 @@ def total_variation(data: np.ndarray, dt: float, *, weight: float = 1.0) -> np.n
     Source: Chambolle, 2004, J. Math. Imaging and Vision 20, 89-97, as in scikit-image.
     """
     unit = float(np.std(data)) / np.sqrt(2) or 1.0  # at 0 dB half of the power is signal
-    return unit * denoise_tv_chambolle(data / unit, weight=weight)
+    smooth: np.ndarray = denoise_tv_chambolle(data / unit, weight=weight)  # type: ignore[no-untyped-call]  # scikit-image has no types
+    return unit * smooth
 
 
 METHODS: Mapping[str, Callable[[np.ndarray, float], np.ndarray]] = {
@@ -142,11 +149,11 @@ METHODS: Mapping[str, Callable[[np.ndarray, float], np.ndarray]] = {
     "TV": total_variation,
     "common-mode": common_mode,
 }
-"""The rows of the comparison table: a gather (trace, time) and dt in s give a gather."""
+"""Name -> method, for the comparison table. Each takes (trace, time) and dt in s."""
 
 
 def _reduce(rows: np.ndarray, rank: int) -> np.ndarray:
-    """Reduce each row's Hankel matrix and average its anti-diagonals. (frequency, trace)."""
+    """Reduce the rank of the Hankel matrix of each row, (frequency, trace), and average it back."""
     n = rows.shape[1]
     height = n // 2 + 1
     at = np.arange(height)[:, None] + np.arange(n - height + 1)

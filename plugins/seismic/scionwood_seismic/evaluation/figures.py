@@ -1,4 +1,4 @@
-"""Figures as geophysicists read them: time down, traces across, one symmetric gain for all."""
+"""Figures of gathers: time runs downwards, traces across, and all panels have one gain."""
 
 from __future__ import annotations
 
@@ -26,21 +26,18 @@ from scionwood_seismic.evaluation.panels import (
 )
 
 WIGGLES = 60
-"""Gathers of fewer traces also show each trace as a line."""
+"""In gathers with fewer traces, each trace is also drawn as a line."""
 
 LINES = {"input": ("#aaaaaa", "-"), "denoised": ("#0072B2", "-"), "removed": ("#D55E00", "--")}
-"""Colours and dashes of the spectra, which differ for the colour blind too (Okabe and Ito)."""
+"""Colours and line styles of the spectra (Okabe and Ito), distinct for colour-blind readers too."""
 
 
 def draw_panels(gathers: Mapping[str, np.ndarray], *, dt: float | None = None) -> Figure:
-    """Gathers side by side at equal gain, that of the first; its dead traces are grey in all.
+    """Draw gathers side by side with the gain of the first, whose dead traces are grey in all.
 
     Args:
         gathers: title -> (trace, time).
-        dt: the sample interval, s; without it the time axis counts samples.
-
-    Returns:
-        The figure.
+        dt: the sample interval, s; if None, the time axis counts samples.
     """
     figure = Figure(figsize=(3.2 * len(gathers) + 0.6, 4.2), layout="constrained")
     _row(figure, gathers, Geometry(dt))
@@ -58,20 +55,17 @@ def draw_qc_sheet(
     title: str = "",
     footer: str = "",
 ) -> Figure:
-    """The QC sheet of a gather: gathers, f-k spectra, mean spectra, where signal was removed.
+    """Draw the QC sheet of a gather: panels, f-k and mean spectra, local similarity, measures.
 
-    Of gathers of more than `LIMIT` traces or samples the strongest sample of each block is drawn,
-    so that no burst disappears; the title says so.
+    In gathers of more than `LIMIT` traces or samples, the strongest sample of each block is drawn,
+    so that no burst disappears. The title then contains a note.
 
     Args:
-        result: the gather; it has a live trace.
-        similarity: (trace, time), of denoised and removed; NaN in dead traces.
+        result: the gather, with at least one live trace.
+        similarity: (trace, time), local similarity of denoised and removed; NaN in dead traces.
         numbers: label -> value, written beside the figures.
-        title: what the gather is, any text.
-        footer: where it comes from, any text.
-
-    Returns:
-        The figure.
+        title: the name of the gather, any text.
+        footer: the origin of the gather, any text.
     """
     figure = Figure(figsize=(15, 12.5), layout="constrained")
     grid = figure.add_gridspec(3, 1, height_ratios=(1.25, 1, 1))
@@ -84,7 +78,7 @@ def draw_qc_sheet(
     _numbers(table, numbers)
     note = thinned(result.noisy.shape)
     heading = f"{title}\n{note}" if title and note else title + note
-    figure.suptitle(_wrapped(heading, 130), parse_math=False)  # a file's name may hold a $
+    figure.suptitle(_wrapped(heading, 130), parse_math=False)  # a file name may contain a $
     small = _wrapped(footer, 220)
     figure.supxlabel(small, x=0.01, ha="left", fontsize=8, color="0.35", parse_math=False)
     return figure
@@ -113,9 +107,9 @@ def _gather(axes: Axes, data: np.ndarray, gain: float, geometry: Geometry) -> Ax
         vmin=-gain,
         vmax=gain,
         extent=_extent(data, geometry),
-        interpolation_stage="data",  # else red and blue mix to a purple that no amplitude has
+        interpolation_stage="data",  # otherwise red and blue mix to a purple outside the colour map
     )
-    axes.set_facecolor("0.65")  # dead traces; an image leaves what is masked transparent
+    axes.set_facecolor("0.65")  # shows through the transparent dead traces
     if traces < WIGGLES:
         _, _, bottom, top = image.get_extent()
         down = top + (bottom - top) * (np.arange(shown.shape[1]) + 0.5) / shown.shape[1]
@@ -127,14 +121,14 @@ def _gather(axes: Axes, data: np.ndarray, gain: float, geometry: Geometry) -> Ax
 
 
 def _extent(data: np.ndarray, geometry: Geometry) -> tuple[float, float, float, float]:
-    """Trace i, from 1, and sample j are in the middle of their cells."""
+    """Return the extent of an image whose traces, from 1, and samples are cell centres."""
     step = geometry.dt or 1.0
     top = geometry.start - step / 2
     return 0.5, data.shape[0] + 0.5, top + step * data.shape[1], top
 
 
 def _fk_row(figure: SubFigure, result: Result) -> None:
-    """The f-k spectra of input, denoised and removed, in dB below the input's maximum."""
+    """Draw the f-k spectra of input, denoised and removed, in dB below the maximum of the input."""
     geometry = result.geometry
     alive = live(result.noisy)
     names = ("input", "denoised", "removed")
@@ -172,7 +166,7 @@ def _spectra(axes: Axes, result: Result) -> None:
     frequency = np.fft.rfftfreq(result.noisy.shape[1], result.geometry.dt or 1.0)
     for name, (colour, dashes) in LINES.items():
         decibels = 20 * np.log10(np.maximum(means[name] / top, 1e-6))
-        width = 4 if name == "input" else 1.3  # it is seen where another line covers it
+        width = 4 if name == "input" else 1.3  # a wide line stays visible below another one
         axes.plot(frequency, decibels, dashes, color=colour, linewidth=width, label=name)
     axes.set(title="mean amplitude spectrum", xlabel=result.geometry.rate, ylabel="dB")
     axes.set_xlim(0, frequency[-1] or 1)
@@ -206,7 +200,7 @@ def _numbers(axes: Axes, numbers: Mapping[str, str]) -> None:
 
 
 def _wrapped(text: str, width: int) -> str:
-    """Lines of bounded length; a character that the font does not have becomes a question mark."""
+    """Wrap a text; a character that the font lacks becomes a question mark."""
     known = get_font(findfont(FontProperties())).get_charmap()
     lines = [part for line in text.splitlines() for part in wrap(line, width)]
     return "\n".join("".join(c if ord(c) in known else "?" for c in line) for line in lines)

@@ -1,4 +1,4 @@
-"""The numbers of one gather's QC, in bounded memory: what was removed, and how true the rest is."""
+"""Quality-control measures of one gather, in bounded memory: leakage, and fidelity if possible."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from scionwood_seismic.evaluation import metrics
 from scionwood_seismic.evaluation.panels import Result
 
 PIECE = 1 << 20
-"""The most samples that are measured at once; larger gathers are measured in blocks of traces."""
+"""The largest number of samples measured at once; larger gathers are split by traces."""
 
 
 @final
 @dataclass(frozen=True)
 class Row:
-    """What was measured of one gather.
+    """The measures of one gather.
 
     Attributes:
-        index: its place in the file, from 0.
+        index: its index in the file, from 0.
         name: its key in the file.
-        traces: how many it has.
-        dead: those that are constant or not finite in the input; they are not measured.
-        broken: those that are not finite in the output only; they are not measured either.
-        values: label -> number; empty where no trace is left to measure.
-        idle: what doing nothing would have scored, by the same labels.
+        traces: number of traces.
+        dead: number of traces that are constant or not finite in the input; they are not measured.
+        broken: number of traces that are not finite in the output only; they are not measured.
+        values: measure -> value; empty if there is no trace to measure.
+        unprocessed: measure -> value of the unprocessed input.
     """
 
     index: int
@@ -40,28 +40,28 @@ class Row:
     dead: int
     broken: int
     values: Mapping[str, float]
-    idle: Mapping[str, float]
+    unprocessed: Mapping[str, float]
 
     def leak(self) -> float:
-        """The mean local similarity of the denoised and the removed part, by which rows rank."""
+        """Return the mean local similarity of the denoised and the removed part; it ranks rows."""
         return self.values["local similarity"]
 
 
 def measure(result: Result, index: int = 0, name: str = "") -> Row:
     """Measure a gather on its live traces.
 
-    `correlation` is `sum(x y) / sqrt(sum(x^2) sum(y^2))` of input x and denoised y, `amplitude
-    ratio` the RMS of y over that of x; the others are those of
-    `scionwood_seismic.evaluation.metrics`, and those that end in `reference` need one. In a gather
-    of more than `PIECE` samples, local similarity and MS-SSIM are means over blocks of traces.
+    With input x and denoised y, `correlation` is `sum(x y) / sqrt(sum(x^2) sum(y^2))`, and
+    `amplitude ratio` is the RMS of y over the RMS of x. `scionwood_seismic.evaluation.metrics`
+    defines the other measures; those that end in `reference` need one. In a gather of more than
+    `PIECE` samples, local similarity and MS-SSIM are means over blocks of traces.
 
     Args:
-        result: the gather before and after.
-        index: its place in the file, from 0.
+        result: the gather before and after denoising.
+        index: its index in the file, from 0.
         name: its key in the file.
 
     Returns:
-        The row. Numbers that are not defined, such as the kurtosis of nothing removed, are NaN.
+        The measures. Undefined values, such as a kurtosis if nothing was removed, are NaN.
     """
     alive = live(result.noisy)
     used = _used(result)
@@ -70,20 +70,21 @@ def measure(result: Result, index: int = 0, name: str = "") -> Row:
         for key, value in _sums(*piece).items():
             sums[key] = sums.get(key, 0.0) + value
     dead, broken = int((~alive).sum()), int((alive & ~used).sum())
-    values, idle = (_leaks(sums), dict(_IDLE)) if sums else ({}, {})
-    if sums and result.truth is not None:
-        truth = result.truth[used]
-        peak = (float(truth.max()) - float(truth.min())) / _unit(result, used)
+    values, unprocessed = (_leaks(sums), dict(_UNPROCESSED)) if sums else ({}, {})
+    if sums and result.reference is not None:
+        reference = result.reference[used]
+        peak = (float(reference.max()) - float(reference.min())) / _unit(result, used)
         values |= _fidelity(sums, "error", "ssim", sums["yy"], peak)
-        idle |= _fidelity(sums, "noise", "ssim idle", sums["xx"], peak)
-    return Row(index, name, len(alive), dead, broken, values, idle)
+        unprocessed |= _fidelity(sums, "noise", "ssim noise", sums["xx"], peak)
+    return Row(index, name, len(alive), dead, broken, values, unprocessed)
 
 
 def similarity_map(result: Result) -> np.ndarray:
-    """The local similarity of what was kept and what was removed; NaN where nothing is measured.
+    """Return the local similarity of the denoised and the removed part of a gather.
 
     Returns:
-        (trace, time) float32 in [0, 1]; blocks of traces on their own where the gather is large.
+        (trace, time) float32 in [0, 1]; NaN in traces that are not measured. In a large gather,
+        each block of traces is measured separately.
     """
     used = _used(result)
     shown = np.full(result.noisy.shape, np.nan, dtype=np.float32)
@@ -94,7 +95,7 @@ def similarity_map(result: Result) -> np.ndarray:
     return shown
 
 
-_IDLE = {
+_UNPROCESSED = {
     "local similarity": 0.0,
     "energy removed": 0.0,
     "MS-SSIM-R": 0.0,
@@ -105,9 +106,9 @@ _IDLE = {
 
 
 def _used(result: Result) -> np.ndarray:
-    """The live traces that are finite in the other files as well. (trace,) bool."""
-    used = live(result.noisy) & np.isfinite(result.clean).all(axis=1)
-    return used if result.truth is None else used & np.isfinite(result.truth).all(axis=1)
+    """Return which traces are live in the input and finite in the other gathers, (trace,) bool."""
+    used: np.ndarray = live(result.noisy) & np.isfinite(result.clean).all(axis=1)
+    return used if result.reference is None else used & np.isfinite(result.reference).all(axis=1)
 
 
 def _unit(result: Result, used: np.ndarray) -> float:
@@ -115,23 +116,23 @@ def _unit(result: Result, used: np.ndarray) -> float:
 
 
 def _pieces(result: Result, used: np.ndarray) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
-    """Input, denoised and truth of some traces, float64, at a unit that squares safely."""
+    """Yield input, denoised and reference of some traces, float64, scaled to a safe range."""
     places = np.flatnonzero(used)
     if len(places) == 0:
         return
     unit = _unit(result, used)
     count = math.ceil(result.noisy[used].size / PIECE)
     for some in np.array_split(places, min(count, len(places))):
-        truth = None if result.truth is None else _tensor(result.truth[some], unit)
-        yield _tensor(result.noisy[some], unit), _tensor(result.clean[some], unit), truth
+        reference = None if result.reference is None else _tensor(result.reference[some], unit)
+        yield _tensor(result.noisy[some], unit), _tensor(result.clean[some], unit), reference
 
 
 def _tensor(data: np.ndarray, unit: float) -> Tensor:
     return torch.from_numpy(data.astype(np.float64) / unit)
 
 
-def _sums(x: Tensor, y: Tensor, truth: Tensor | None) -> dict[str, float]:
-    """What adds up over the blocks of a gather."""
+def _sums(x: Tensor, y: Tensor, reference: Tensor | None) -> dict[str, float]:
+    """Return the sums that add up over the blocks of a gather."""
     r = x - y
     sums = {
         "count": x.new_tensor(x.numel()),
@@ -145,20 +146,20 @@ def _sums(x: Tensor, y: Tensor, truth: Tensor | None) -> dict[str, float]:
         "similarity": metrics.local_similarity(y, r).sum(),
         "ssim removed": metrics.ms_ssim_residual(x, y) * x.numel(),
     }
-    if truth is not None:
+    if reference is not None:
         sums |= {
-            "truth": truth.square().sum(),
-            "error": (truth - y).square().sum(),
-            "noise": (truth - x).square().sum(),
-            "ssim": metrics.ms_ssim(truth, y) * x.numel(),
-            "ssim idle": metrics.ms_ssim(truth, x) * x.numel(),
+            "reference": reference.square().sum(),
+            "error": (reference - y).square().sum(),
+            "noise": (reference - x).square().sum(),
+            "ssim": metrics.ms_ssim(reference, y) * x.numel(),
+            "ssim noise": metrics.ms_ssim(reference, x) * x.numel(),
         }
     return {key: float(value) for key, value in sums.items()}
 
 
 def _leaks(sums: Mapping[str, float]) -> dict[str, float]:
     if sums["r2"] == 0:
-        return dict(_IDLE)
+        return dict(_UNPROCESSED)
     n = sums["count"]
     return {
         "local similarity": sums["similarity"] / n,
@@ -175,15 +176,15 @@ def _fidelity(
 ) -> dict[str, float]:
     n = sums["count"]
     return {
-        "SNR, reference": _decibels(sums["truth"], sums[error]),
+        "SNR, reference": _decibels(sums["reference"], sums[error]),
         "PSNR, reference": _decibels(peak**2, sums[error] / n),
         "MS-SSIM, reference": sums[ssim] / n,
-        "amplitude ratio, reference": math.sqrt(_over(energy, sums["truth"])),
+        "amplitude ratio, reference": math.sqrt(_over(energy, sums["reference"])),
     }
 
 
 def _kurtosis(n: float, r1: float, r2: float, r3: float, r4: float) -> float:
-    """Excess kurtosis from sums of powers; float64 holds them where the mean is not far from 0."""
+    """Return the excess kurtosis from sums of powers; float64 suffices if the mean is near 0."""
     m, s2, s3, s4 = r1 / n, r2 / n, r3 / n, r4 / n
     variance = s2 - m * m
     fourth = s4 - 4 * m * s3 + 6 * m * m * s2 - 3 * m**4

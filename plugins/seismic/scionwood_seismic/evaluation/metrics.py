@@ -1,7 +1,7 @@
-"""How good is a denoised gather: fidelity where the truth is known, leakage where it is not.
+"""Metrics of a denoised gather: fidelity if a reference is known, and leakage in any case.
 
-Leakage is signal in what was removed. It needs no clean reference, but it proves nothing alone:
-doing nothing leaks nothing. Read it beside the share of the energy that was removed.
+Leakage is signal in the removed part. Measuring it needs no reference. Low leakage alone proves
+nothing, since the unprocessed input has none; read it together with the energy removed.
 """
 
 from __future__ import annotations
@@ -20,40 +20,43 @@ SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
 def snr(clean: Tensor, estimate: Tensor) -> Tensor:
-    """`10 log10(|s|^2 / |s - e|^2)` for each gather, dB.
+    """Return the SNR `10 log10(|s|^2 / |s - e|^2)` of each gather, dB.
 
     Args:
         clean: (..., trace, time), s.
         estimate: the same shape, e.
 
     Returns:
-        (...), dB; infinite where the two are equal.
+        (...), dB; infinite if the two are equal.
     """
     energy = clean.square().sum((-2, -1))
     return 10 * torch.log10(energy / (clean - estimate).square().sum((-2, -1)))
 
 
 def psnr(clean: Tensor, estimate: Tensor) -> Tensor:
-    """`10 log10(R^2 / MSE)`, R the clean gather's peak-to-peak amplitude, dB. Shapes as `snr`."""
+    """Return `10 log10(R^2 / MSE)`, dB, with R the peak-to-peak amplitude of `clean`.
+
+    Shapes are those of `snr`.
+    """
     error = (clean - estimate).square().mean((-2, -1))
     return 10 * torch.log10(_range(clean).square() / error)
 
 
 def ms_ssim(clean: Tensor, estimate: Tensor, *, window: int = 11, sigma: float = 1.5) -> Tensor:
-    """Multi-scale structural similarity of each gather, 1 for equal ones; differentiable.
+    """Return the multi-scale structural similarity of each gather; it is differentiable.
 
-    A gather too small for five scales uses as many as keep `window` samples, their weights scaled
-    to sum to 1; one smaller than the window narrows the window. The dynamic range is the
-    peak-to-peak amplitude of `clean`.
+    A small gather uses fewer than five scales, so that the coarsest one has at least `window`
+    samples; the weights are then rescaled to sum to 1. A gather smaller than the window reduces the
+    window. The dynamic range is the peak-to-peak amplitude of `clean`.
 
     Args:
         clean: (..., trace, time).
         estimate: the same shape.
-        window: the Gaussian window's size, samples.
-        sigma: its standard deviation, samples.
+        window: size of the Gaussian window, samples.
+        sigma: standard deviation of the window, samples.
 
     Returns:
-        (...), at most 1.
+        (...), 1 for equal gathers and less otherwise.
 
     Source: Wang, Simoncelli and Bovik, 2003, doi 10.1109/ACSSC.2003.1292216, equation 7.
     """
@@ -74,43 +77,45 @@ def ms_ssim(clean: Tensor, estimate: Tensor, *, window: int = 11, sigma: float =
 
 
 def ms_ssim_residual(noisy: Tensor, estimate: Tensor) -> Tensor:
-    """MS-SSIM-R: the likeness of what was removed to the input; lower leaks less. Shapes as `snr`.
+    """Return MS-SSIM-R, the similarity of the removed part and the input; lower means less leakage.
 
-    It also rises with the share of the input that is noise, so compare methods on one gather only.
+    The value also rises with the share of noise in the input, so compare methods on the same gather
+    only. Shapes are those of `snr`.
     """
     return ms_ssim(noisy, noisy - estimate)
 
 
 def amplitude_ratio(clean: Tensor, estimate: Tensor) -> Tensor:
-    """RMS of the estimate over that of the clean gather, ideally 1. Shapes as `snr`."""
+    """Return RMS(estimate) over RMS(clean), ideally 1. Shapes are those of `snr`."""
     power = estimate.square().mean((-2, -1)) / clean.square().mean((-2, -1))
     return power.sqrt()
 
 
 def kurtosis(x: Tensor) -> Tensor:
-    """Excess kurtosis `E[z^4] - 3` of each gather, 0 for Gaussian samples and for constant ones.
+    """Return the excess kurtosis `E[z^4] - 3` of each gather.
 
-    Of what was removed it says how unlike white noise that is: signal, spikes and bursts raise it.
+    It is 0 for Gaussian and for constant samples. For the removed part it measures the deviation
+    from Gaussian noise: signal, spikes and bursts raise it.
 
     Args:
         x: (..., trace, time).
 
     Returns:
-        (...), float32 or, for float64, float64; see `kernels.moments` for its gradient.
+        (...), float64 for float64 and float32 otherwise; see `kernels.moments` for the gradient.
     """
     return kernels.kurtosis(x, (-2, -1))
 
 
 def leakage(noisy: np.ndarray, estimate: np.ndarray) -> dict[str, float]:
-    """The measures that need no clean reference, for one gather.
+    """Return the measures of one gather that need no reference.
 
     Args:
-        noisy: (trace, time), the input.
+        noisy: the input, (trace, time).
         estimate: the denoised gather.
 
     Returns:
-        `energy removed` (share of the input's), `local similarity` (mean), `MS-SSIM-R`, `kurtosis`
-        of what was removed; all of them 0 where nothing was removed.
+        `energy removed` (share of that of the input), `local similarity` (mean), `MS-SSIM-R`, and
+        `kurtosis` of the removed part. All of them are 0 if nothing was removed.
     """
     unit = float(np.sqrt(np.mean(np.square(noisy, dtype=np.float64)))) or 1.0
     x, y = (torch.from_numpy(np.asarray(a, dtype=np.float64) / unit) for a in (noisy, estimate))
@@ -126,21 +131,23 @@ def leakage(noisy: np.ndarray, estimate: np.ndarray) -> dict[str, float]:
 
 
 def local_similarity(first: Tensor, second: Tensor, *, radius: int = 8, steps: int = 20) -> Tensor:
-    """Local similarity of two gathers, about 0 where unrelated and 1 where proportional.
+    """Return the local similarity of two gathers, near 0 if unrelated and 1 if proportional.
 
-    The local ratios `c1 = argmin |b - c a|^2` and `c2 = argmin |a - c b|^2`, each kept smooth by
-    shaping regularisation with a triangle smoother, give `sqrt(|c1 c2|)` (Fomel, 2007, Geophysics
-    72(3), A29, equations 6 to 9, doi 10.1190/1.2437573). Between the denoised and the removed part
-    it shows leakage (Chen and Fomel, 2015, doi 10.1190/geo2014-0227.1).
+    The similarity is `sqrt(|c1 c2|)`, with the local ratios `c1 = argmin |b - c a|^2` and
+    `c2 = argmin |a - c b|^2`. Shaping regularisation with a triangle smoother keeps them smooth.
+    Between the denoised and the removed part it shows leakage.
 
     Args:
-        first: (..., trace, time), a.
-        second: the same shape, b.
-        radius: of the triangle smoother along both axes, samples.
-        steps: of conjugate gradients.
+        first: a, (..., trace, time).
+        second: b, the same shape.
+        radius: radius of the triangle smoother along both axes, samples.
+        steps: steps of conjugate gradients.
 
     Returns:
         (..., trace, time) in [0, 1].
+
+    Source: Fomel, 2007, Geophysics 72(3), A29, equations 6 to 9, doi 10.1190/1.2437573; for
+    leakage, Chen and Fomel, 2015, doi 10.1190/geo2014-0227.1.
     """
     a, b = first.double(), second.double()
     c1 = _smooth_ratio(a, b, radius, steps)
@@ -153,7 +160,7 @@ def _range(x: Tensor) -> Tensor:
 
 
 def _ssim_terms(x: Tensor, y: Tensor, window: int, sigma: float) -> tuple[Tensor, Tensor]:
-    """Luminance and contrast-structure at unit range (Wang et al., 2003, equations 1 to 3)."""
+    """Return luminance and contrast-structure at unit range (Wang et al., 2003, eq. 1 to 3)."""
     k1, k2 = 0.01**2, 0.03**2
     rows, columns = (_gaussian(n, window, sigma).to(x) for n in x.shape[-2:])
     stack = torch.stack([x, y, x * x, y * y, x * y])
@@ -164,9 +171,9 @@ def _ssim_terms(x: Tensor, y: Tensor, window: int, sigma: float) -> tuple[Tensor
 
 
 def _gaussian(n: int, window: int, sigma: float) -> Tensor:
-    """The (n - window + 1, n) matrix of a Gaussian filter without padding.
+    """Return the (n - window + 1, n) matrix of a Gaussian filter without padding.
 
-    A product with a band matrix is several times faster on a CPU than a one-channel convolution.
+    On a CPU, multiplying by a band matrix is several times faster than a one-channel convolution.
     """
     k = torch.exp(-((torch.arange(window) - window // 2) ** 2) / (2 * sigma**2))
     offset = torch.arange(n)[None] - torch.arange(n - window + 1)[:, None]
@@ -180,9 +187,10 @@ def _halve(x: Tensor) -> Tensor:
 
 
 def _smooth(x: Tensor, radius: int) -> Tensor:
-    """A triangle smoother along both axes that reflects at the ends; as a matrix it is symmetric.
+    """Apply a triangle smoother along both axes with reflection at the ends; it is symmetric.
 
-    Two running means, each the difference of two cumulative sums, so that the radius costs nothing.
+    It consists of two running means. Each is the difference of two cumulative sums, so the cost
+    does not depend on the radius.
     """
     for axis in (-2, -1):
         n = x.shape[axis]
@@ -196,7 +204,7 @@ def _smooth(x: Tensor, radius: int) -> Tensor:
 
 
 def _smooth_ratio(a: Tensor, b: Tensor, radius: int, steps: int) -> Tensor:
-    """`c = H [l I + H (a^2 - l) H]^-1 H (a b)`, l the mean of a^2, by conjugate gradients."""
+    """Return `c = H [l I + H (a^2 - l) H]^-1 H (a b)`, l = mean(a^2), by conjugate gradients."""
     tiny = torch.finfo(a.dtype).tiny
     level = _mean(a * a).clamp_min(tiny)
     c = torch.zeros_like(a)

@@ -1,4 +1,4 @@
-"""A gather before and after, and what is drawn of it: clip, spectra, as many samples as fit."""
+"""A gather before and after denoising, and the data of its figures: clip, spectra, thinning."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from scipy.fft import rfft, rfft2
 from scipy.signal.windows import tukey
 
 PERCENTILE = 98
-"""The clip of all gathers: this percentile of the input's magnitudes, which no burst moves."""
+"""All gathers are clipped at this percentile of the magnitudes of the input."""
 
 LIMIT = 2000
 """Gathers of more traces or samples are thinned for display."""
 
 SPECTRUM = 4096
-"""The most traces, and samples, of the part of a gather that an f-k spectrum is made of."""
+"""The largest number of traces, and of samples, in an f-k spectrum."""
 
 
 @final
 @dataclass(frozen=True)
 class Geometry:
-    """What the axes of a gather mean.
+    """The axes of a gather.
 
     Attributes:
-        dt: the sample interval, s; m where `vertical` is depth; None where it is not known.
-        start: the first sample's time or depth.
-        vertical: whether the samples follow time or depth.
-        dx: the distance between traces, m; None where it is not known or not constant.
-        unit: of the amplitudes, empty where it is not known.
+        dt: the sample interval, s; m if `vertical` is "depth"; None if it is not known.
+        start: the time or depth of the first sample.
+        vertical: whether the samples are in time or in depth.
+        dx: the distance between traces, m; None if it is not known or not constant.
+        unit: the unit of the amplitudes; empty if it is not known.
     """
 
     dt: float | None = None
@@ -48,7 +48,7 @@ class Geometry:
 
     @property
     def rate(self) -> str:
-        """The label of the spectra's axis along the samples."""
+        """The label of the frequency axis."""
         if self.dt is None:
             return "frequency (cycles/sample)"
         depth = self.vertical == "depth"
@@ -58,39 +58,40 @@ class Geometry:
 @final
 @dataclass(frozen=True)
 class Result:
-    """One gather before and after, and the truth where there is one.
+    """One gather before and after denoising, with its reference if there is one.
 
     Attributes:
-        noisy: (trace, time).
-        clean: the denoised gather, the same shape and unit.
-        geometry: what the axes mean.
-        truth: the reference without noise.
+        noisy: the input, (trace, time).
+        clean: the denoised gather, of the same shape and unit.
+        geometry: the axes.
+        reference: the gather without noise, or None.
     """
 
     noisy: np.ndarray
     clean: np.ndarray
     geometry: Geometry
-    truth: np.ndarray | None = None
+    reference: np.ndarray | None = None
 
     @property
     def removed(self) -> np.ndarray:
-        """The input less the denoised gather."""
-        with np.errstate(invalid="ignore"):  # an infinite sample less itself
-            return self.noisy - self.clean
+        """The input minus the denoised gather."""
+        with np.errstate(invalid="ignore"):  # infinity minus infinity
+            difference: np.ndarray = self.noisy - self.clean
+            return difference
 
     def panels(self) -> dict[str, np.ndarray]:
-        """Title -> gather, in the order in which they are drawn."""
+        """Return title -> gather, in drawing order."""
         shown = {"input": self.noisy, "denoised": self.clean, "removed": self.removed}
-        if self.truth is not None:
+        if self.reference is not None:
             shown |= {
-                "reference": self.truth,
-                "error (denoised - reference)": self.clean - self.truth,
+                "reference": self.reference,
+                "error (denoised - reference)": self.clean - self.reference,
             }
         return shown
 
 
 def clip(data: np.ndarray) -> float:
-    """The clip, from at most about a million samples spread over the gather."""
+    """Return the clip, estimated from at most about a million samples of the gather."""
     if data.size == 0:
         return 1.0
     step = max(1, int(np.sqrt(data.size / 1e6)))
@@ -98,15 +99,15 @@ def clip(data: np.ndarray) -> float:
 
 
 def fk(data: np.ndarray) -> np.ndarray:
-    """The amplitude spectrum over wavenumber and frequency, of at most `SPECTRUM`^2 samples.
+    """Return the amplitude spectrum of the middle `SPECTRUM` x `SPECTRUM` samples.
 
-    The edges are tapered (Tukey, 10 %), since a cut event smears along both axes.
+    The edges are tapered (Tukey, 10 %), because truncated events smear along both axes.
 
     Args:
-        data: (trace, time); samples that are not finite count as 0.
+        data: (trace, time); non-finite samples count as 0.
 
     Returns:
-        (wavenumber, frequency): wavenumbers ascend and zero is in the middle, frequencies from 0.
+        (wavenumber, frequency). Wavenumbers ascend with zero in the middle; frequencies start at 0.
     """
     middle = tuple(
         slice(max(0, (n - SPECTRUM) // 2), max(0, (n - SPECTRUM) // 2) + SPECTRUM)
@@ -120,7 +121,7 @@ def fk(data: np.ndarray) -> np.ndarray:
 
 
 def mean_spectrum(data: np.ndarray) -> np.ndarray:
-    """Over the traces, some at a time. (trace, time) -> (frequency,)."""
+    """Return the mean amplitude spectrum over traces, (frequency,), of a gather (trace, time)."""
     total = np.zeros(data.shape[1] // 2 + 1)
     for start in range(0, len(data), 256):
         part = np.nan_to_num(data[start : start + 256], nan=0.0, posinf=0.0, neginf=0.0)
@@ -129,14 +130,14 @@ def mean_spectrum(data: np.ndarray) -> np.ndarray:
 
 
 def thin(data: np.ndarray, limit: int) -> np.ndarray:
-    """At most `limit` values along each axis, each the largest of its block, sign kept.
+    """Reduce data to at most `limit` values per axis; each is the strongest sample of its block.
 
     Args:
-        data: (a, b); NaN is drawn only where all of a block is.
-        limit: the most values along an axis.
+        data: (a, b). NaN values are ignored unless the whole block is NaN.
+        limit: the largest number of values along an axis.
 
     Returns:
-        `data` itself where it is small enough.
+        The strongest samples with their signs; `data` itself if it is small enough.
     """
     for axis in (0, 1):
         data = _strongest(data, axis, -(-data.shape[axis] // limit))
@@ -156,7 +157,7 @@ def _strongest(data: np.ndarray, axis: int, block: int) -> np.ndarray:
 
 
 def thinned(shape: Sequence[int]) -> str:
-    """What a title says of a gather of this shape, (trace, time); empty where all is drawn."""
+    """Return a note for the title of a thinned gather; empty if all samples are drawn."""
     across, down = (-(-n // LIMIT) for n in shape)
     if across == down == 1:
         return ""

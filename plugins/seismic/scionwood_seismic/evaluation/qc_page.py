@@ -1,69 +1,45 @@
-"""The QC page: one HTML file that needs nothing else, for a browser, a mail or a printer."""
+"""The quality-control (QC) page: one HTML file with measures, explanations and figures."""
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from html import escape
 from statistics import median
 from typing import final
 
+from scionwood import Figure, Page, Section, Table, render
 from scionwood_seismic.evaluation.gather_qc import Row
 
 READING: Mapping[str, str] = {
-    "local similarity": "Of denoised and removed, mean. Lower leaks less; high values are signal "
-    "in the removed panel.",
-    "energy removed": "Share of the input's. Says how much was done, not whether it was right.",
-    "MS-SSIM-R": "Likeness of removed and input. Lower leaks less, but it rises with the share of "
-    "noise: compare methods on one gather only.",
-    "kurtosis removed": "Excess over Gaussian noise. Spikes and bursts raise it, and so does "
-    "signal.",
-    "correlation": "Of input and denoised. Falls as more is removed, noise or signal.",
-    "amplitude ratio": "RMS, denoised over input. With noise in the input it must fall below 1.",
-    "SNR, reference": "dB. Must exceed that of doing nothing.",
-    "PSNR, reference": "dB. Must exceed that of doing nothing.",
-    "MS-SSIM, reference": "1 for equal gathers. Must exceed that of doing nothing.",
-    "amplitude ratio, reference": "RMS, denoised over reference. Away from 1, amplitudes are not "
-    "kept.",
+    "local similarity": "Mean over the gather, between the denoised and the removed part. Lower "
+    "values mean less leakage; high values show signal in the removed part.",
+    "energy removed": "Share of the energy of the input. It measures how much was removed, not "
+    "whether that was noise.",
+    "MS-SSIM-R": "Similarity of the removed part and the input. Lower values mean less leakage. The "
+    "value rises with the noise level, so compare methods on the same gather only.",
+    "kurtosis removed": "Excess kurtosis, 0 for Gaussian noise. Spikes, bursts and signal raise "
+    "it.",
+    "correlation": "Between input and denoised. It falls as more is removed, noise or signal.",
+    "amplitude ratio": "RMS of denoised over RMS of input. Removing noise makes it less than 1.",
+    "SNR, reference": "dB. It must exceed the value of the unprocessed input.",
+    "PSNR, reference": "dB. It must exceed the value of the unprocessed input.",
+    "MS-SSIM, reference": "1 for equal gathers. It must exceed the value of the unprocessed input.",
+    "amplitude ratio, reference": "RMS of denoised over RMS of reference. Values other than 1 mean "
+    "that amplitudes changed.",
 }
-"""What to look for in each number."""
+"""Measure -> how to read it."""
 
-LOOK = (
-    ("removed", "Events in it are lost signal: reflections, first arrivals, diffractions."),
-    ("f-k", "A dip that is bright in removed and dark in denoised was taken for noise."),
-    ("spectrum", "Where removed meets input, nothing is left at that frequency."),
-    ("local similarity", "Bright shapes that follow events are signal that was removed."),
-    ("doing nothing", "It leaks nothing and scores perfectly there, so read leakage and energy "
-    "removed together."),
-    ("grey", "Traces that are dead or not finite; nothing is measured on them."),
-)  # fmt: skip
-"""What to look for in the figures."""
-
-STYLE = """
-:root{color-scheme:light}
-body{font:15px/1.45 system-ui,sans-serif;color:#1a1a1a;background:#fff;margin:2rem auto;
-max-width:75rem;padding:0 1rem}
-h1{font-size:1.5rem;overflow-wrap:anywhere}h2{font-size:1.15rem;margin-top:2rem;
-break-after:avoid}
-table{border-collapse:collapse;width:100%}thead{display:table-header-group}
-th,td{padding:.25rem .6rem;border-bottom:1px solid #ddd;text-align:right;vertical-align:top;
-font-variant-numeric:tabular-nums}
-th{background:#f2f4f7}td.text,th.text{text-align:left}.key{white-space:nowrap}.hint{width:45%}
-tr{break-inside:avoid}figure{margin:1.5rem 0;break-inside:avoid}
-img{max-width:100%;height:auto}figcaption{font-weight:600;overflow-wrap:anywhere}
-dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1rem}dt{font-weight:600}
-dd{margin:0;overflow-wrap:anywhere}
-.wide{overflow-x:auto;font-size:.85rem}
-.warning{border-left:4px solid #b00020;padding:.4rem .8rem;background:#fdecef}
-footer{break-inside:avoid;margin-top:2rem;border-top:1px solid #ddd;color:#555;font-size:.85rem}
-@page{margin:12mm}
-@media print{body{margin:0;max-width:none;font-size:8.5pt}th,td{padding:.12rem .35rem}
-th{print-color-adjust:exact}
-img{max-height:240mm}.wide{font-size:7pt;overflow:visible}.wide th,.wide td{padding:.15rem .2rem}}
-"""
+LOOK: Mapping[str, str] = {
+    "removed": "Events in this panel are lost signal: reflections, first arrivals, diffractions.",
+    "f-k": "A dip that is bright in removed and dark in denoised was treated as noise.",
+    "spectrum": "At frequencies where removed reaches the input, nothing is left.",
+    "local similarity": "Bright shapes that follow events are signal that was removed.",
+    "unprocessed": "The unprocessed input has no leakage at all. Read leakage together with the "
+    "energy removed.",
+    "grey": "Traces that are dead or not finite; they are not measured.",
+}
+"""Part of the figures -> what to look for."""
 
 
 @final
@@ -72,8 +48,8 @@ class Picture:
     """A figure of the page.
 
     Attributes:
-        title: its caption, any text.
-        png: the image.
+        title: the caption, any text.
+        png: the image, PNG bytes.
     """
 
     title: str
@@ -82,15 +58,15 @@ class Picture:
 
 @final
 @dataclass(frozen=True)
-class Page:
-    """What a page shows.
+class QcPage:
+    """The content of a QC page.
 
     Attributes:
-        title: of the page, any text.
-        rows: the gathers that were measured, one of them live.
-        gathers: how many the file has.
+        title: the title, any text.
+        rows: the measured gathers; at least one has values.
+        gathers: number of gathers in the file.
         pictures: the figures, in order.
-        facts: the footer: label -> any text.
+        facts: label -> text, for the footer.
     """
 
     title: str
@@ -100,125 +76,83 @@ class Page:
     facts: Mapping[str, str]
 
 
-def render(page: Page) -> str:
-    """The page as HTML, its images inside; it loads nothing and runs no script."""
-    live = [row for row in page.rows if row.values]
-    title = f"Denoising QC: {_safe(page.title)}"
-    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-    head = (
-        '<meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{STYLE}</style>"
+def render_qc(page: QcPage) -> str:
+    """Return the page as HTML. It contains its images, loads nothing and runs no script."""
+    measured = [row for row in page.rows if row.values]
+    figures = [Figure(plain(picture.title), picture.png) for picture in page.pictures]
+    return render(
+        Page(
+            f"Denoising QC: {plain(page.title)}",
+            [
+                Section("Measures", [_extent(page, measured), _summary(measured)]),
+                Section("What to look for", [LOOK]),
+                Section("Gathers", figures),
+                Section("All measured gathers", [_order(page), _gathers(page.rows, measured)]),
+            ],
+            warning=_warning(page.rows),
+            facts={plain(name): plain(text) for name, text in page.facts.items()},
+        )
     )
-    body = [
-        f"<h1>{title}</h1>",
-        _warning(page.rows),
-        f"<h2>Numbers</h2><p>{_extent(page, live)}</p>",
-        _summary(live),
-        f"<h2>What to look for</h2>{_definitions(dict(LOOK))}",
-        f"<h2>Gathers</h2>{''.join(map(_figure, page.pictures))}",
-        f"<h2>Gather by gather</h2><p>{_order(page)}</p>",
-        f'<div class="wide">{_gathers(page.rows, live)}</div>',
-        f"<footer>{_definitions({**page.facts, 'written': _now()})}</footer>",
-    ]
-    document = f"<head>{head}</head><body>{''.join(body)}</body>"
-    return f'<!doctype html><html lang="en">{document}</html>\n'
 
 
 def number(value: float) -> str:
-    """Three digits, without rounding errors near zero; `-` where the number is not defined."""
+    """Return three significant digits, without rounding errors near zero; `-` if undefined."""
     return "-" if math.isnan(value) else f"{round(value, 5):z.3g}"
 
 
 def plain(text: str) -> str:
-    """Any file name as text that can be printed: no line breaks, no half characters."""
+    """Return any text, such as a file name, with line breaks and invalid characters escaped."""
     whole = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in whole)
 
 
 def sheet_numbers(row: Row) -> dict[str, str]:
-    """What stands beside the figures of a gather: each number, and what doing nothing scores."""
-    lines = {"": "denoised (doing nothing)"}
+    """Return the text beside the figures of a gather: measure -> value (unprocessed value)."""
+    lines = {"": "denoised (unprocessed)"}
     for label, value in row.values.items():
-        lines[label] = f"{number(value)} ({number(row.idle[label])})"
+        lines[label] = f"{number(value)} ({number(row.unprocessed[label])})"
     dead = f"{row.dead} dead" + (f", {row.broken} broken" if row.broken else "")
     return lines | {"traces": f"{row.traces}, {dead}"}
 
 
-def _summary(live: Sequence[Row]) -> str:
-    heads = ("", "doing nothing", "denoised, median", "lowest", "highest", "how to read it")
-    body = []
+def _summary(measured: Sequence[Row]) -> Table:
+    head = ("measure", "unprocessed", "denoised, median", "lowest", "highest", "how to read it")
+    rows = []
     for label, hint in READING.items():
-        if label not in live[0].values:
+        if label not in measured[0].values:
             continue
-        values = [row.values[label] for row in live if not math.isnan(row.values[label])]
+        values = [row.values[label] for row in measured if not math.isnan(row.values[label])]
         ends = [median(values), min(values), max(values)] if values else [math.nan] * 3
-        idle = median(row.idle[label] for row in live)
-        cells = [label, *map(number, (idle, *ends)), hint]
-        body.append(_cells(cells, {0: "text key", 5: "text hint"}))
-    return _table(_cells(heads, {0: "text", 5: "text"}, tag="th"), body)
+        unprocessed = median(row.unprocessed[label] for row in measured)
+        rows.append((label, *map(number, (unprocessed, *ends)), hint))
+    return Table(head, rows)
 
 
-def _gathers(rows: Sequence[Row], live: Sequence[Row]) -> str:
-    labels = list(live[0].values)
-    heads = ("gather", "key", "traces", "dead", *labels)
-    ranked = sorted(live, key=Row.leak, reverse=True)
+def _gathers(rows: Sequence[Row], measured: Sequence[Row]) -> Table:
+    labels = list(measured[0].values)
+    ranked = sorted(measured, key=Row.leak, reverse=True)
     body = []
     for row in [*ranked, *(row for row in rows if not row.values)]:
         numbers = [number(row.values.get(label, math.nan)) for label in labels]
-        first = (str(row.index + 1), row.name, str(row.traces), str(row.dead + row.broken))
-        body.append(_cells((*first, *numbers), {1: "text key"}))
-    return _table(_cells(heads, {1: "text"}, tag="th"), body)
-
-
-def _table(head: str, body: Sequence[str]) -> str:
-    return f"<table><thead>{head}</thead><tbody>{''.join(body)}</tbody></table>"
-
-
-def _cells(values: Sequence[str], classes: Mapping[int, str], *, tag: str = "td") -> str:
-    cells = (
-        f'<{tag} class="{classes.get(i, "")}">{_safe(value)}</{tag}>'
-        for i, value in enumerate(values)
-    )
-    return f"<tr>{''.join(cells)}</tr>"
-
-
-def _figure(picture: Picture) -> str:
-    data = base64.b64encode(picture.png).decode("ascii")
-    title = _safe(picture.title)
-    image = f'<img alt="{title}" src="data:image/png;base64,{data}">'
-    return f"<figure><figcaption>{title}</figcaption>{image}</figure>"
-
-
-def _definitions(items: Mapping[str, str]) -> str:
-    return (
-        f"<dl>{''.join(f'<dt>{_safe(k)}</dt><dd>{_safe(v)}</dd>' for k, v in items.items())}</dl>"
-    )
+        dead = str(row.dead + row.broken)
+        body.append((str(row.index + 1), plain(row.name), str(row.traces), dead, *numbers))
+    return Table(("gather", "key", "traces", "dead", *labels), body)
 
 
 def _warning(rows: Sequence[Row]) -> str:
     broken = sum(row.broken for row in rows)
     text = f"{broken} live traces are not finite in the output. They are not measured."
-    return f'<p class="warning">{text}</p>' if broken else ""
+    return text if broken else ""
 
 
-def _extent(page: Page, live: Sequence[Row]) -> str:
-    measured, dead = len(page.rows), len(page.rows) - len(live)
-    text = f"Measured on {measured} of {page.gathers} gathers"
-    text += ", evenly chosen." if measured < page.gathers else "."
+def _extent(page: QcPage, measured: Sequence[Row]) -> str:
+    count, dead = len(page.rows), len(page.rows) - len(measured)
+    text = f"Measured on {count} of {page.gathers} gathers"
+    text += ", evenly spaced." if count < page.gathers else "."
     return f"{text} {dead} of them have no trace to measure." if dead else text
 
 
-def _order(page: Page) -> str:
+def _order(page: QcPage) -> str:
     some = len(page.rows) < page.gathers
-    text = f"{len(page.rows)} evenly chosen of {page.gathers} gathers" if some else "All gathers"
+    text = f"{len(page.rows)} evenly spaced gathers of {page.gathers}" if some else "All gathers"
     return f"{text}, the highest local similarity first. Dead traces are not measured."
-
-
-def _safe(text: str) -> str:
-    return escape(plain(text))
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,4 +1,4 @@
-"""What a run of the denoiser reports: numbers on the console; a QC figure and page on request."""
+"""Report the quality of a denoised file: measures on the console, and a QC figure and page."""
 
 from __future__ import annotations
 
@@ -12,10 +12,17 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from scionwood import OutputExistsError, ReadError, Record, WriteError, atomic_path
+from scionwood import ReadError, Record, WriteError, atomic_path, check_target, writing
 from scionwood_seismic.evaluation.gather_qc import Row, measure, similarity_map
 from scionwood_seismic.evaluation.panels import Geometry, Result
-from scionwood_seismic.evaluation.qc_page import Page, Picture, number, plain, render, sheet_numbers
+from scionwood_seismic.evaluation.qc_page import (
+    Picture,
+    QcPage,
+    number,
+    plain,
+    render_qc,
+    sheet_numbers,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,14 +30,14 @@ if TYPE_CHECKING:
     from scionwood_seismic.readers.base import SeismicReader
 
 MOST = 200
-"""Files of more gathers are measured on this many, evenly chosen."""
+"""In files with more gathers, this many evenly spaced ones are measured."""
 
 
 def qc_files(qc: Path) -> tuple[Path, Path]:
-    """The figure and the page that a `--qc` option names; they lie beside each other.
+    """Return the paths of the QC figure and the QC page, which lie side by side.
 
     Args:
-        qc: a name that ends in .html or in an image's suffix.
+        qc: either path; it ends in .html or in the suffix of an image format.
     """
     if qc.suffix.lower() in (".html", ".htm"):
         return qc.with_suffix(".png"), qc
@@ -48,35 +55,36 @@ def report_quality(
     reference: SeismicReader | None = None,
     notes: Mapping[str, str] | None = None,
 ) -> None:
-    """Print the first gather's leakage; where QC is asked for, measure the file and draw it.
+    """Print the leakage of the first gather; with `qc`, measure the whole file and draw it.
 
-    The figure shows the gather of the highest local similarity, the page also the median and the
-    best one, and a row for each gather, or for `MOST`. At most one gather a file is in memory.
+    The figure shows the gather with the highest local similarity. The page also shows the median
+    and the best gather, and lists up to `MOST` gathers. One gather per file is in memory.
 
     Args:
         before: the noisy file.
         after: the denoised file.
-        path: its name.
+        path: the path of the denoised file.
         console: where to print.
-        qc: the image or the page to write; the other one is written beside it.
-        force: replace those that exist.
-        reference: the file without noise, where there is one.
-        notes: what the footer says of the run, such as the adapter and its options.
+        qc: the figure or the page to write; the other one is written beside it.
+        force: replace existing files.
+        reference: the noise-free file, if there is one.
+        notes: label -> text for the footer, such as the adapter and its options.
 
     Raises:
         ReadError: the files differ in their gathers.
-        OutputExistsError, WriteError: the image or the page exists, or cannot be written.
+        OutputExistsError, WriteError: the figure or the page exists, or cannot be written.
     """
     files = () if qc is None else qc_files(qc)
-    _check_free(files, force)
+    for file in files:
+        check_target(file, force)
     readers = (before, after) if reference is None else (before, after, reference)
     rows = _rows(readers, _spread(len(before), MOST if files else 1), console)
     say(console, f"{path}: {len(before)} gathers, {before.traces} traces")
     live = [row for row in rows if row.values]
     if not live:
-        say(console, "no live trace in what was looked at: nothing to measure or to draw")
+        say(console, "no live trace in the measured gathers: there is nothing to draw")
     elif _replaced(before, after, live):
-        say(console, "the source was replaced by its result: nothing to compare that with")
+        say(console, "the source was replaced by its result: there is nothing to compare")
     else:
         _print(live, console)
         if files:
@@ -94,53 +102,33 @@ def _draw(
     """Write the figure and the page."""
     figure, page = files
     pictures = _pictures(readers, [row for row in rows if row.values], figure, force, facts)
-    text = render(Page(facts["result"], rows, len(readers[0]), pictures, facts))
-    _save_page(text, page, overwrite=force)
+    text = render_qc(QcPage(facts["result"], rows, len(readers[0]), pictures, facts))
+    with writing(f"the page {page}"), atomic_path(page, overwrite=force) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def save_figure(figure: Figure, path: Path, *, overwrite: bool) -> None:
-    """Write an image, whole or not at all.
+    """Write a figure; it appears complete or not at all.
 
     Raises:
-        OutputExistsError: it exists and `overwrite` is false.
-        WriteError: the folder or the disk does not take it, or the suffix is no image's.
+        OutputExistsError: the file exists and `overwrite` is false.
+        WriteError: the file cannot be written, or its suffix is not that of an image format.
     """
     try:
-        with atomic_path(path, overwrite=overwrite) as part:
+        with writing(path), atomic_path(path, overwrite=overwrite) as part:
             figure.savefig(part, dpi=110)
-    except OutputExistsError:
-        raise
-    except (OSError, ValueError) as error:
-        raise WriteError(
-            str(path), f"the figure cannot be written ({error})", "Try a .png"
-        ) from error
+    except ValueError as error:  # matplotlib does not know the suffix
+        rule = f"the figure cannot be written ({error})"
+        raise WriteError(str(path), rule, "Try a .png") from error
 
 
 def say(console: Console, text: str) -> None:
-    """Print a line in which a file's name may hold anything, brackets too."""
+    """Print a line of plain text; a file name in it may contain any character."""
     console.print(plain(text), markup=False, soft_wrap=True)
 
 
-def _save_page(text: str, path: Path, *, overwrite: bool) -> None:
-    try:
-        with atomic_path(path, overwrite=overwrite) as part:
-            part.write_text(text, encoding="utf-8")
-    except OutputExistsError:
-        raise
-    except OSError as error:
-        reason = error.strerror or str(error)
-        rule = f"the page cannot be written ({reason})"
-        raise WriteError(str(path), rule, "Choose a folder with some free megabytes") from error
-
-
-def _check_free(files: tuple[Path, ...], force: bool) -> None:
-    for file in files:
-        if file.exists() and not force:
-            raise OutputExistsError(str(file), "it exists already", "Give --force to replace it")
-
-
 def _spread(count: int, most: int) -> list[int]:
-    """At most so many of the indices below `count`, at even distances, the first and the last."""
+    """Return at most `most` evenly spaced indices below `count`, with the first and the last."""
     return sorted({round(i) for i in np.linspace(0, count - 1, min(count, most)).tolist()})
 
 
@@ -156,25 +144,25 @@ def _rows(readers: tuple[SeismicReader, ...], chosen: list[int], console: Consol
 def _results(
     readers: tuple[SeismicReader, ...], chosen: list[int]
 ) -> Iterator[tuple[int, str, Result]]:
-    """The chosen gathers of all files."""
+    """Yield the chosen gathers of all files: index, key and gather."""
     _agree(readers, [len(reader) for reader in readers])
     for index in chosen:
         records = [reader.read(index) for reader in readers]
         _agree(readers, [record.data.shape for record in records])
         name = ", ".join(f"{key} {value}" for key, value in records[0].key.items())
-        noisy, clean, *truth = (record.data for record in records)
-        yield index, name, Result(noisy, clean, _geometry(readers[0], records[0]), *truth)
+        noisy, clean, *reference = (record.data for record in records)
+        yield index, name, Result(noisy, clean, _geometry(readers[0], records[0]), *reference)
 
 
 def _agree(readers: tuple[SeismicReader, ...], sizes: list[object]) -> None:
     if any(size != sizes[0] for size in sizes):
         names = ", ".join(reader.path.name for reader in readers)
         rule = f"the files differ in their gathers ({', '.join(map(str, sizes))})"
-        raise ReadError(names, rule, "Compare a file with what was made of it, grouped alike")
+        raise ReadError(names, rule, "Compare a file with its own result, with the same gathers")
 
 
 def _replaced(before: SeismicReader, after: SeismicReader, rows: list[Row]) -> bool:
-    """Whether both read one file; a reader that held the old one open still shows a difference."""
+    """Return whether both readers see the result: one path, and no difference in the samples."""
     same = before.path.resolve() == after.path.resolve()
     return same and all(row.values["energy removed"] == 0 for row in rows)
 
@@ -195,7 +183,7 @@ def _geometry(reader: SeismicReader, record: Record) -> Geometry:
 
 
 def _print(rows: list[Row], console: Console) -> None:
-    """The first gather's numbers and, where there are more, the worst one's."""
+    """Print the measures of the first gather and, if there are several, of the worst one."""
     ranked = sorted(rows, key=Row.leak)
     shown = {"first gather": rows[0]} | ({"worst gather": ranked[-1]} if len(rows) > 1 else {})
     for title, row in shown.items():
@@ -218,20 +206,20 @@ def _pictures(
     force: bool,
     facts: Mapping[str, str],
 ) -> list[Picture]:
-    """Draw the worst, the median and the best gather, and save the worst one's figure."""
+    """Draw the worst, the median and the best gather, and save the figure of the worst one."""
     from scionwood_seismic.evaluation.figures import draw_qc_sheet
 
     ranked = sorted(rows, key=Row.leak, reverse=True)
     places = {len(ranked) // 2: "median", len(ranked) - 1: "best", 0: "worst"}
     titles = {ranked[place].index: (place, title) for place, title in places.items()}
-    found = {row.index: row for row in rows}
+    by_index = {row.index: row for row in rows}
     footer = "   ".join(f"{label}: {value}" for label, value in facts.items())
     pictures = []
     for index, name, result in _results(readers, sorted(titles)):
         place, title = titles[index]
         heading = f"{facts['result']}: gather {index + 1} ({name})"
         heading += f", {title} of {len(rows)} by local similarity" if len(rows) > 1 else ""
-        numbers = sheet_numbers(found[index])
+        numbers = sheet_numbers(by_index[index])
         figure = draw_qc_sheet(
             result, similarity_map(result), numbers, title=plain(heading), footer=plain(footer)
         )
@@ -243,6 +231,6 @@ def _pictures(
 
 def _png(figure: Figure) -> bytes:
     buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=90)  # a mail must carry three of them
-    figure.set_layout_engine("none")  # it has its layout; a second save need not find it again
+    figure.savefig(buffer, format="png", dpi=90)  # the page contains three and must stay small
+    figure.set_layout_engine("none")  # a second save can reuse the layout
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""Read a weights file in any of the layouts in which it is handed out, and load it strictly."""
+"""Load the weights of an encoder strictly from any layout in which they are published."""
 
 from __future__ import annotations
 
@@ -14,27 +14,31 @@ from scionwood_seismic.model.family import Family
 from scionwood_seismic.model.state_dicts import from_transformers, without_zero_biases
 
 WRAPPERS = ("state_dict", "model")
-"""Keys under which training scripts put the weights."""
+"""Keys under which training scripts store the weights."""
 
 LONGEST = 240
-"""Characters of a reason; a wrong file may lack hundreds of keys."""
+"""The longest reason in an error, characters; a wrong file may lack hundreds of keys."""
 
 
-def load_checkpoint(encoder: nn.Module, path: Path, family: Family, size: str) -> dict[str, str]:
-    """Load weights from a `.safetensors` file, or from a file of torch that holds tensors only.
+def load_checkpoint(
+    encoder: nn.Module, path: str | Path, family: Family, size: str
+) -> dict[str, str]:
+    """Load weights from a `.safetensors` file, or from a PyTorch file that contains only tensors.
 
     Args:
-        encoder: is changed in place; it has one input channel, the file one or three.
-        path: of the file.
-        family: of the encoder.
-        size: of the encoder.
+        encoder: the encoder, modified in place. It has one input channel, the file one or three.
+        path: the file.
+        family: the family of the encoder.
+        size: the size of the encoder.
 
     Returns:
-        The metadata of the file; empty for a file of torch.
+        The metadata of the file; empty for a PyTorch file.
 
     Raises:
-        WeightsError: the file is unreadable, holds more than tensors, or has other weights.
+        WeightsError: the file is unreadable, contains other objects than tensors, or does not fit
+            the encoder.
     """
+    path = Path(path)
     try:
         state, facts = _read(path)
         state = without_zero_biases(from_transformers(state), encoder)
@@ -42,7 +46,7 @@ def load_checkpoint(encoder: nn.Module, path: Path, family: Family, size: str) -
         _sum_channels(state, f"{family.stem}.weight")
         encoder.load_state_dict(state)
         _check_finite(encoder)
-    except Exception as error:  # a hostile file can break its reader in any way
+    except Exception as error:  # a hostile file may raise any exception
         rule = f"cannot load {family.sizes[size]} of size {size!r} ({_reason(error)})"
         raise WeightsError(str(path), rule, family.remedy(size)) from error
     return facts
@@ -58,12 +62,12 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
     if not isinstance(content, dict) or not all(isinstance(x, Tensor) for x in content.values()):
-        raise ValueError("it is no dictionary of tensors")
+        raise ValueError("it is not a dictionary of tensors")
     return dict(content), {}
 
 
 def _sum_channels(state: dict[str, Tensor], name: str) -> None:
-    """Sum three input channels, which is what a gather repeated three times would see."""
+    """Sum the weights of three input channels, as if the gather were repeated three times."""
     weight = state[name]
     if weight.ndim == 4 and weight.shape[1] == 3:
         state[name] = weight.float().sum(1, keepdim=True)
@@ -76,7 +80,7 @@ def _check_finite(encoder: nn.Module) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """One line: of a failed `load_state_dict`, which has hundreds, the one that says most."""
+    """Return one line; for `load_state_dict`, which reports hundreds, the most informative one."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if len(lines) > 1 and lines[0].startswith("Error(s) in loading"):
         lines = [line for line in lines if line.startswith("size mismatch")] or lines[1:]

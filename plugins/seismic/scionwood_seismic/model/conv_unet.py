@@ -1,4 +1,4 @@
-"""The peer: a plain convolutional U-Net, trained from scratch, for the tables beside ours."""
+"""A plain convolutional U-Net, trained from scratch, for comparison."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class ConvUNet(nn.Module):
     """A residual U-Net with five levels and group normalisation.
 
     Args:
-        width: channels at full resolution; each level has twice as many as the one above.
+        width: channels at full resolution; they double at each level.
     """
 
     def __init__(self, width: int) -> None:
@@ -34,7 +34,7 @@ class ConvUNet(nn.Module):
         }
 
     def forward(self, x: Tensor) -> Tensor:
-        """Denoise (batch, 1, trace, time) of about unit amplitude, any size."""
+        """Denoise (batch, 1, trace, time) of about unit amplitude and any size."""
         traces, times = x.shape[-2:]
         h = F.pad(x, (0, -times % STRIDE, 0, -traces % STRIDE), mode="replicate")
         skips = []
@@ -43,21 +43,22 @@ class ConvUNet(nn.Module):
             skips.append(h)
         for grow, block, skip in zip(self.grow, self.up, skips[-2::-1], strict=True):
             h = block(torch.cat([grow(h), skip], 1))
-        return x - self.out(h)[..., :traces, :times]
+        noise: Tensor = self.out(h)[..., :traces, :times]
+        return x - noise
 
     def example_input(self) -> tuple[Tensor, ...]:
-        """Two gathers of 32 traces and 48 samples."""
+        """Return two gathers of 32 traces and 48 samples."""
         return (torch.randn(2, 1, 32, 48, generator=torch.Generator().manual_seed(0)),)
 
 
 def conv_unet(*, width: int = 14, init_seed: int = 0) -> ConvUNet:
-    """A convolutional U-Net with random weights; train it with `adapter: full`.
+    """Build a convolutional U-Net with random weights; train it with `adapter: full`.
 
     Args:
-        width: channels at full resolution; 14 gives about the parameters of `size: tiny`.
-        init_seed: seeds the weights.
+        width: channels at full resolution; 14 gives about as many parameters as `size: tiny`.
+        init_seed: seed of the weights.
 
-    Shapes: (batch, 1, trace, time) to the same, float32; any size.
+    Shapes: (batch, 1, trace, time) float32 in and out, of any size.
 
     Units: amplitudes divided by `normalise.scale`, in and out.
 
@@ -67,7 +68,8 @@ def conv_unet(*, width: int = 14, init_seed: int = 0) -> ConvUNet:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(init_seed)
         network = ConvUNet(width)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in the stubs
+    return network
 
 
 def _block(inputs: int, outputs: int) -> nn.Sequential:

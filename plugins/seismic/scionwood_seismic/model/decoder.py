@@ -1,4 +1,4 @@
-"""The denoiser's decoder: ViT maps from several depths, and a convolutional path for detail."""
+"""The decoder of the denoiser: ViT maps from several depths, and a convolutional path."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from torch.nn import functional as F
 class Decoder(nn.Module):
     """Turn a gather and ViT feature maps of stride 16 into a denoised gather.
 
-    A patch of 16 x 16 samples is longer than a wavelet, so the ViT alone cannot place an event to
-    the sample. A convolutional pyramid (strides 2, 4, 8) carries the detail past it, as in a U-Net
-    (Ronneberger et al., 2015) whose bottom is the ViT. Two choices are our own. The pyramid also
-    sees the median over traces, in which a noise common to all channels stands alone. And the
-    last layer gives three numbers for each sample: a gate, so that a burst many times stronger than
-    the signal is closed off rather than subtracted, a share of that median, and a value.
+    A patch of 16 x 16 samples is longer than a wavelet, so the ViT alone cannot locate an event to
+    the sample. A convolutional pyramid with strides 2, 4 and 8 provides the detail, as in a U-Net
+    (Ronneberger et al., 2015) with the ViT at the bottom.
+
+    Two choices are specific to this decoder. The pyramid also receives the median over traces,
+    which isolates noise that is common to all channels. The last layer predicts three values per
+    sample: a gate, a share of that median, and a correction. The gate can suppress a burst that is
+    much stronger than the signal, where subtraction would be inaccurate.
 
     Args:
         embed_dim: channels of each ViT map.
-        levels: how many ViT maps are given.
+        levels: number of ViT maps.
         width: channels at stride 2; strides 4 and 8 have 1.5 and 2 times as many.
-        scales: how many of these strides there are. With fewer, what is coarser is the ViT's alone.
-        predict: "noise" gates and corrects the removed part, "clean" the kept part.
+        scales: number of strides of the pyramid. Coarser information comes only from the ViT.
+        predict: "noise" models the removed part, "clean" the kept part.
     """
 
     def __init__(
@@ -49,13 +51,13 @@ class Decoder(nn.Module):
         self.grow = nn.ModuleList(nn.Conv2d(i, o, 1) for i, o in pairs)
         self.up = nn.ModuleList(_Block(each) for each in coarse)
         self.out = nn.Conv2d(width, 12, 3, padding=1)
-        nn.init.normal_(self.out.weight, std=0.01)  # begins near "half of it is noise"
+        nn.init.normal_(self.out.weight, std=0.01)  # at first, about half of the input is removed
 
     def forward(self, x: Tensor, maps: Sequence[Tensor]) -> Tensor:
-        """Denoise.
+        """Denoise gathers.
 
         Args:
-            x: (batch, 1, trace, time), sizes that are multiples of 16.
+            x: (batch, 1, trace, time); both sizes are multiples of 16.
             maps: `levels` tensors (batch, embed_dim, trace / 16, time / 16).
 
         Returns:
@@ -71,13 +73,13 @@ class Decoder(nn.Module):
         h = self.context(torch.cat(list(maps), 1))
         for grow, block, skip in zip(self.grow, self.up, reversed(skips), strict=True):
             h = block(F.interpolate(grow(h), skip.shape[-2:], mode="nearest") + skip)
-        gate, share, value = F.pixel_shuffle(self.out(h), 2).split(1, dim=1)
-        part = torch.sigmoid(gate) * x + share * stripe + value
+        gate, share, value = torch.split(F.pixel_shuffle(self.out(h), 2), 1, dim=1)
+        part: Tensor = torch.sigmoid(gate) * x + share * stripe + value
         return x - part if self.predict == "noise" else part
 
 
 class _Block(nn.Module):
-    """Two convolutions around a residual connection; no normalisation, so amplitudes survive."""
+    """Two convolutions with a residual connection; without normalisation amplitudes are kept."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -85,4 +87,5 @@ class _Block(nn.Module):
         self.second = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(F.gelu(self.first(F.gelu(x))))
+        change: Tensor = self.second(F.gelu(self.first(F.gelu(x))))
+        return x + change

@@ -15,7 +15,7 @@ VIT = Family(
     title="DINOv2 ViT",
     network=ViTUNet,
     sizes={
-        "tiny": "vit_small_patch14_dinov2",  # its architecture, with the dimensions of `tiny`
+        "tiny": "vit_small_patch14_dinov2",  # this architecture with the dimensions in `tiny`
         "small": "vit_small_patch14_dinov2",
         "base": "vit_base_patch14_dinov2",
         "large": "vit_large_patch14_dinov2",
@@ -56,30 +56,30 @@ def dinov2_unet(
     width: int = 32,
     scales: int = 3,
 ) -> DenoisingUNet:
-    """A DINOv2 ViT with a denoising U-Net decoder.
+    """Build a DINOv2 ViT with a denoising U-Net decoder.
 
-    Its patches are 14 samples long: the ViT sees the gather resampled by 14 / 16, the decoder the
-    gather itself. Meta's weights are under Apache-2.0.
+    The patches of the ViT are 14 samples long. The ViT therefore sees the gather resampled by
+    14 / 16, while the decoder sees the gather itself. Meta's weights are under Apache-2.0.
 
     Args:
-        size: of the ViT, `*_reg4` with four register tokens; `tiny` (128 channels, 6 blocks) is
-            for CPUs, and Meta has no weights for it.
-        weights: `none` (random, and then the patch embedding trains with the decoder), `hub`
+        size: the size of the ViT; `*_reg4` has four register tokens. `tiny` (128 channels, 6
+            blocks) is for CPUs, and Meta publishes no weights for it.
+        weights: `none` (random weights; the patch embedding then trains with the decoder), `hub`
             (timm's copy on the Hugging Face hub), or the path of a `.safetensors` or `.pth` file.
-        init_seed: seeds all random weights.
-        predict: whether the decoder models what to remove or what to keep; it returns the latter.
+        init_seed: seed of all random weights.
+        predict: whether the decoder models the removed part (`noise`) or the kept part (`clean`).
         width: channels of the decoder at half resolution.
-        scales: strides of the decoder's own path, 2, 4 and 8, or fewer: then the encoder must
-            see what is coarser.
+        scales: number of strides of the decoder's pyramid (2, 4, 8). Coarser information comes
+            only from the encoder.
 
-    Shapes: (batch, 1, trace, time) to the same, float32; any size, padded to multiples of 16.
+    Shapes: (batch, 1, trace, time) float32 in and out, of any size; padded to multiples of 16.
 
     Units: amplitudes divided by `normalise.scale`, in and out.
 
     Raises:
-        WeightsError: the weights are not there, unreadable, or of another size.
+        WeightsError: the weights are missing, unreadable, or of another size.
 
-    Source: Oquab et al., 2023, DINOv2, arXiv 2304.07193; the ViT is timm's.
+    Source: Oquab et al., 2023, DINOv2, arXiv 2304.07193; the ViT comes from timm.
     """
     return build(
         VIT, size, weights=weights, init_seed=init_seed, predict=predict, width=width, scales=scales

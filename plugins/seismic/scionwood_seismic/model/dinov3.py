@@ -23,7 +23,7 @@ VIT = Family(
     title="DINOv3 ViT",
     network=ViTUNet,
     sizes={
-        "tiny": "vit_small_patch16_dinov3",  # its architecture, with the dimensions of TINY
+        "tiny": "vit_small_patch16_dinov3",  # this architecture with the dimensions in TINY
         "small": "vit_small_patch16_dinov3",
         "small_plus": "vit_small_plus_patch16_dinov3",
         "base": "vit_base_patch16_dinov3",
@@ -85,33 +85,34 @@ def dinov3_unet(
     width: int = 32,
     scales: int = 3,
 ) -> DenoisingUNet:
-    """A DINOv3 ViT or ConvNeXt with a denoising U-Net decoder.
+    """Build a DINOv3 ViT or ConvNeXt with a denoising U-Net decoder.
 
-    Meta's weights are under the DINOv3 License, which also binds what derives from them; this
-    package ships none of them. The `*_qkvb` sizes read `attn.qkv` past its module, so that an
-    adapter there is refused; use `targets: mlp` with them. A ConvNeXt has no attention: `mlp`.
+    Meta's weights are under the DINOv3 License, which also applies to derived weights; this package
+    contains none of them. An adapter on `attn.qkv` of a `*_qkvb` size is refused, because timm
+    reads the weight without calling the module; use `targets: mlp`. A ConvNeXt has no attention, so
+    it also needs `targets: mlp`.
 
     Args:
-        size: of the ViT, or `convnext_*`; `tiny` (128 channels, 6 blocks) is for CPUs, and Meta
-            has no weights for it.
-        weights: `none` (random, and then the stem trains with the decoder), `shipped` (only for
-            `tiny`: pretrained on generated gathers, Apache-2.0), `hub` or `hub:sat493m` (timm's
+        size: the size of the ViT, or `convnext_*`. `tiny` (128 channels, 6 blocks) is for CPUs, and
+            Meta publishes no weights for it.
+        weights: `none` (random weights; the stem then trains with the decoder), `shipped` (only for
+            `tiny`: pretrained on synthetic gathers, Apache-2.0), `hub` or `hub:sat493m` (timm's
             copy on the Hugging Face hub), or the path of a `.safetensors` or `.pth` file.
-        init_seed: seeds all random weights.
-        predict: whether the decoder models what to remove or what to keep; it returns the latter.
+        init_seed: seed of all random weights.
+        predict: whether the decoder models the removed part (`noise`) or the kept part (`clean`).
         width: channels of the decoder at half resolution.
-        scales: strides of the decoder's own path, 2, 4 and 8, or fewer: then the encoder must
-            see what is coarser.
+        scales: number of strides of the decoder's pyramid (2, 4, 8). Coarser information comes
+            only from the encoder.
 
-    Shapes: (batch, 1, trace, time) to the same, float32; any size, padded to multiples of 16, or
+    Shapes: (batch, 1, trace, time) float32 in and out, of any size; padded to multiples of 16, or
         of 32 for a ConvNeXt.
 
     Units: amplitudes divided by `normalise.scale`, in and out.
 
     Raises:
-        WeightsError: the weights are not there, unreadable, or of another size.
+        WeightsError: the weights are missing, unreadable, or of another size.
 
-    Source: Simeoni et al., 2025, DINOv3, arXiv 2508.10104; the encoders are timm's.
+    Source: Simeoni et al., 2025, DINOv3, arXiv 2508.10104; the encoders come from timm.
     """
     family = CONVNEXT if size in CONVNEXT.sizes else VIT
     return build(
@@ -126,7 +127,7 @@ def dinov3_unet(
 
 
 def tiny_encoder() -> Eva:
-    """The ViT of size `tiny` with random weights, drawn from torch's global generator."""
+    """Build the ViT of size `tiny` with random weights from torch's global generator."""
     encoder = create_encoder(VIT, "tiny")
     assert isinstance(encoder, Eva)
     return encoder

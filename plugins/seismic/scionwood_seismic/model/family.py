@@ -1,4 +1,4 @@
-"""What is known of a family of pretrained encoders: sizes, licence, layout of its files."""
+"""Families of pretrained encoders: sizes, licence and file layout."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Licence:
     """The licence of pretrained weights.
 
     Attributes:
-        name: as its text calls it.
-        url: of its text.
-        restricted: it asks more of a user than Apache-2.0 does, so loading the weights says so.
+        name: the name of the licence.
+        url: the address of its text.
+        restricted: whether it has more conditions than Apache-2.0; loading then logs a warning.
     """
 
     name: str
@@ -39,17 +39,17 @@ class Family:
     """Encoders of one architecture in several sizes.
 
     Attributes:
-        title: for the card.
-        network: encoder -> the denoiser around it.
-        sizes: our name of each size, and timm's.
+        title: the name for the card.
+        network: encoder -> the denoiser that contains it.
+        sizes: name of each size in this plugin -> name in timm.
         tags: timm's names of the published weights; the first is the default.
-        licence: of the published weights.
+        licence: the licence of the published weights.
         source: the paper.
         stem: the first convolution, whose three input channels are summed to one.
         layer_scale: timm's option for the initial LayerScale.
-        to_timm: (state dict, model) -> the state dict in timm's names, from those of upstream.
-        tiny: options that shrink `sizes["tiny"]`; empty where there is no such size.
-        shipped: the file in this package with weights of size `tiny`; empty where there is none.
+        to_timm: (state dict with the original names, model) -> state dict with timm's names.
+        tiny: options that reduce `sizes["tiny"]`; empty if there is no such size.
+        shipped: the file in this package with weights of size `tiny`; empty if there is none.
         always: further options of timm.
     """
 
@@ -67,12 +67,12 @@ class Family:
     always: Mapping[str, Any] = field(default_factory=dict)
 
     def remedy(self, size: str) -> str:
-        """What to do where the weights of a size cannot be had."""
+        """Return advice for the case that the weights of a size are not available."""
         if size == "tiny":
             choices = "`none`, `shipped`" if self.shipped else "`none`"
             return f"Give `weights` {choices} or the path of a file with weights of size 'tiny'"
         return (
             f"Give `weights` the path of a file with the weights of {self.sizes[size]} "
-            "(.safetensors or .pth), which Meta and the Hugging Face hub give out under the "
+            "(.safetensors or .pth), which Meta and the Hugging Face hub publish under the "
             f"{self.licence}; or `weights: none`"
         )

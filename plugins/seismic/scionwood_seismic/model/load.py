@@ -1,4 +1,4 @@
-"""Build a denoiser: its encoder with random, shipped, downloaded or local weights."""
+"""Build a denoiser whose encoder has random, shipped, downloaded or local weights."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def build(
     width: int,
     scales: int = 3,
 ) -> DenoisingUNet:
-    """A denoiser around an encoder of this family.
+    """Build a denoiser with an encoder of a family; see `dinov3_unet` for the arguments.
 
     Raises:
-        WeightsError: the weights are not there, unreadable, or of another size.
+        WeightsError: the weights are missing, unreadable, or of another size.
     """
     random = str(weights) == "none"
     with torch.random.fork_rng(devices=[]):
@@ -54,8 +54,15 @@ def build(
 
 
 def create_encoder(family: Family, size: str, *, tag: str = "") -> nn.Module:
-    """An encoder with one input channel: random, from torch's global generator, or of a tag."""
-    # LayerScale starts at 1e-5 or less; among random weights it would silence every adapter.
+    """Build an encoder with one input channel.
+
+    Args:
+        family: the family of the encoder.
+        size: the size of the encoder.
+        tag: timm's name of the pretrained weights; empty: random weights from torch's global
+            generator.
+    """
+    # LayerScale starts at 1e-5 or less; with random weights, adapters would then have no effect.
     options = {family.layer_scale: 1.0, **family.always, **(family.tiny if size == "tiny" else {})}
     encoder: nn.Module = timm.create_model(
         f"{family.sizes[size]}.{tag}" if tag else family.sizes[size],
@@ -68,7 +75,7 @@ def create_encoder(family: Family, size: str, *, tag: str = "") -> nn.Module:
 
 
 def _pretrained(family: Family, size: str, weights: str) -> tuple[nn.Module, dict[str, str]]:
-    """The encoder, and what the card says of its weights."""
+    """Return the encoder, and the entries of the card about its weights."""
     if weights == "shipped":
         return _shipped(family, size)
     kind, _, tag = weights.partition(":")
@@ -77,7 +84,7 @@ def _pretrained(family: Family, size: str, weights: str) -> tuple[nn.Module, dic
     else:
         encoder, origin = _from_file(family, size, weights)
     if size == "tiny":
-        return encoder, _card(origin, "not known: that of the weights file")
+        return encoder, _card(origin, "unknown: that of the weights file")
     if family.licence.restricted:
         _announce(family.licence)
     return encoder, _card(origin, str(family.licence))
@@ -112,7 +119,7 @@ def _from_hub(family: Family, size: str, weights: str, tag: str) -> tuple[nn.Mod
     name = f"{family.sizes[size]}.{tag}"
     try:
         return create_encoder(family, size, tag=tag), f"hf.co/timm/{name}"
-    except Exception as error:  # of timm, of the hub, of its HTTP library; what it says is kept
+    except Exception as error:  # timm, the hub and its HTTP library raise classes of their own
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise WeightsError(weights, f"cannot load {name} ({first})", family.remedy(size)) from error
 
@@ -132,7 +139,7 @@ def _card(origin: str, licence: str = "none (random weights)") -> dict[str, str]
 
 @cache
 def _announce(licence: Licence) -> None:
-    """Once a process, since every adapter that is made with the weights is bound as well."""
+    """Log the licence once per process; it also applies to adapters made with the weights."""
     _log.warning(
-        "The pretrained weights are under the %s, and so is what derives from them", licence
+        "The pretrained weights are under the %s, which also applies to derived weights", licence
     )

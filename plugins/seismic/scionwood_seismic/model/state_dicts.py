@@ -1,4 +1,4 @@
-"""Layouts of DINOv3 ViT weights that timm does not read, turned into Meta's own."""
+"""Convert state dicts of DINOv3 ViTs that timm does not read into Meta's layout."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from timm.models.eva import Eva
 from torch import Tensor, nn
 
 ROOT = "embeddings.patch_embeddings.weight"
-"""A key that only files of transformers have."""
+"""A key that only files of the library transformers have."""
 
 RENAMED = {
     r"^(model\.)?layer\.": "blocks.",
@@ -26,15 +26,16 @@ PART = re.compile(r"(.*)attention\.([qkv])_proj\.(weight|bias)")
 
 
 def from_transformers(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Rename what the DINOv3 ViT of transformers saves; its q, k and v become one tensor.
+    """Convert the state dict of a DINOv3 ViT of transformers; q, k and v become one tensor.
 
-    A state dict of another layout comes back as it is. The key has no bias, which counts as zero.
+    A state dict of another layout is returned unchanged. The key projection has no bias, so zeros
+    take its place.
     """
     if ROOT not in state:
         return state
     gated = any("gate_proj" in key for key in state)
     renamed = {**RENAMED, **(GATED_MLP if gated else PLAIN_MLP)}
-    found: dict[str, Tensor] = {}
+    converted: dict[str, Tensor] = {}
     parts: dict[str, dict[str, Tensor]] = {}
     for key, value in state.items():
         for pattern, name in renamed.items():
@@ -43,20 +44,20 @@ def from_transformers(state: dict[str, Tensor]) -> dict[str, Tensor]:
             block, letter, kind = part.groups()
             parts.setdefault(f"{block}attn.qkv.{kind}", {})[letter] = value
         else:
-            found[key] = value
+            converted[key] = value
     for key, three in parts.items():
         absent = torch.zeros_like(three["v"])
-        found[key] = torch.cat([three.get(letter, absent) for letter in "qkv"])
-    return found
+        converted[key] = torch.cat([three.get(letter, absent) for letter in "qkv"])
+    return converted
 
 
 def without_zero_biases(state: dict[str, Tensor], encoder: nn.Module) -> dict[str, Tensor]:
-    """Drop biases of q, k and v that are zero, for an encoder of a size that has none.
+    """Drop zero biases of q, k and v if the encoder has no such biases.
 
-    Meta's files hold such biases; the key's is masked, whatever its value.
+    Meta's files contain them. The bias of the key is masked, so its value does not matter.
 
     Raises:
-        ValueError: a bias is not zero, so that the encoder would compute something else.
+        ValueError: a bias is not zero, so the encoder would give other results.
     """
     if not isinstance(encoder, Eva) or "blocks.0.attn.q_bias" in dict(encoder.named_parameters()):
         return state

@@ -1,4 +1,4 @@
-"""Networks of an encoder and the decoder: how each kind of encoder gives maps of stride 16."""
+"""Denoising networks: an encoder that provides feature maps of stride 16, and a decoder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, final
 
 import torch
-from timm.layers import LayerNorm2d
+from timm.layers.norm import LayerNorm2d
 from timm.models.convnext import ConvNeXt
 from timm.models.eva import Eva
 from timm.models.vision_transformer import VisionTransformer
@@ -17,42 +17,42 @@ from torch.nn import functional as F
 from scionwood_seismic.model.decoder import Decoder
 
 STRIDE = 16
-"""Samples between two columns of the maps that the decoder takes."""
+"""Stride of the feature maps for the decoder, samples."""
 
 LEVELS = 4
-"""Maps that the decoder takes."""
+"""Number of feature maps for the decoder."""
 
 COMMON = 128
-"""Channels that each map of a ConvNeXt is projected to."""
+"""Number of channels to which each map of a ConvNeXt is projected."""
 
 VIT_ATTENTION, VIT_MLP = r"attn\.(qkv|proj)", r"mlp\.(fc1|fc1_g|fc1_x|fc2)"
 VIT_TARGETS = {
-    # Anchored at the blocks, since a bare `proj` would also hit the patch embedding.
+    # The patterns start at the blocks, because `proj` alone also matches the patch embedding.
     "attention": rf"encoder\.blocks\.\d+\.{VIT_ATTENTION}",
     "mlp": rf"encoder\.blocks\.\d+\.{VIT_MLP}",
     "all-linear": rf"encoder\.blocks\.\d+\.({VIT_ATTENTION}|{VIT_MLP})",
 }
 CONVNEXT_MLP = r"encoder\.stages\.\d+\.blocks\.\d+\.mlp\.(fc1|fc2)"
-# No preset for the depthwise convolutions: LoRA in peft demands a rank that is a multiple of their
-# groups (96 and more), and cannot merge them.
+# There is no preset for the depthwise convolutions: LoRA in peft needs a rank that is a multiple of
+# their groups (96 and more), and cannot merge them.
 CONVNEXT_TARGETS = {"mlp": CONVNEXT_MLP, "all-linear": CONVNEXT_MLP}
 
 
 class DenoisingUNet(nn.Module, ABC):
-    """An encoder's maps of four depths and a convolutional detail path give a denoised gather.
+    """An encoder with feature maps from four depths, and a decoder with a convolutional path.
 
     Args:
-        encoder: with one input channel.
-        decoder: what turns the encoder's maps into a gather.
-        targets: presets, patterns of the encoder's layers that an adapter may go to.
-        head: the modules that train beside an adapter.
+        encoder: the encoder, with one input channel.
+        decoder: the decoder of the maps of the encoder.
+        targets: name of a preset -> pattern of the layers that an adapter modifies.
+        head: the names of modules that train together with an adapter.
         card: entries for the model card.
     """
 
     multiple: ClassVar[int]
-    """Gathers are padded to a multiple of this."""
+    """Gathers are padded to a multiple of this number."""
 
-    encoder: Any  # of timm, whose methods a Module does not promise
+    encoder: Any  # a model of timm, whose methods are not those of every Module
 
     def __init__(
         self,
@@ -71,13 +71,13 @@ class DenoisingUNet(nn.Module, ABC):
 
     @abstractmethod
     def maps(self, x: Tensor) -> list[Tensor]:
-        """Four maps (batch, channel, trace / 16, time / 16) of a padded gather."""
+        """Return four maps (batch, channel, trace / 16, time / 16) of a padded gather."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Denoise gathers of any size.
 
         Args:
-            x: (batch, 1, trace, time), of about unit amplitude; see `normalise.scale`.
+            x: (batch, 1, trace, time) of about unit amplitude; see `normalise.scale`.
 
         Returns:
             The same shape and units.
@@ -89,21 +89,20 @@ class DenoisingUNet(nn.Module, ABC):
         return denoised[..., :traces, :times]
 
     def example_input(self) -> tuple[Tensor, ...]:
-        """Two gathers of 32 traces and 48 samples."""
+        """Return two gathers of 32 traces and 48 samples."""
         return (torch.randn(2, 1, 32, 48, generator=torch.Generator().manual_seed(0)),)
 
 
 @final
 class ViTUNet(DenoisingUNet):
-    """A Vision Transformer, whose blocks all have maps of one size.
+    """A denoiser with a Vision Transformer, whose blocks all have maps of the same size.
 
     Args:
-        encoder: a ViT with one input channel. Where its patch is not 16 samples long, the gather
-            is resampled for it so that its maps are of stride 16 all the same.
-        trained_stem: the encoder's weights are random, so its patch embedding trains with the head.
+        encoder: a ViT with one input channel. If its patch is not 16 samples long, the gather is
+            resampled for it, so that its maps have stride 16.
+        trained_stem: whether the patch embedding trains with the head, as random weights require.
         width: channels of the decoder at half resolution.
-        scales: strides of the decoder's own path, 2, 4 and 8, or fewer: then the encoder must
-            see what is coarser.
+        scales: number of strides of the decoder's pyramid (2, 4, 8).
         predict: what the decoder models, "noise" or "clean".
         card: entries for the model card.
     """
@@ -132,29 +131,28 @@ class ViTUNet(DenoisingUNet):
         self._patch: int = encoder.patch_embed.patch_size[0]
 
     def maps(self, x: Tensor) -> list[Tensor]:
-        """The maps after a quarter, half, three quarters and all of the blocks, normalised."""
+        """Return the normalised maps after a quarter, a half, three quarters and all blocks."""
         if self._patch != STRIDE:
             size = [length // STRIDE * self._patch for length in x.shape[-2:]]
             x = F.interpolate(x, size, mode="bilinear", align_corners=False, antialias=True)
-        found: list[Tensor] = self.encoder.forward_intermediates(
+        maps: list[Tensor] = self.encoder.forward_intermediates(
             x, indices=self._depths, norm=True, intermediates_only=True
         )
-        return found
+        return maps
 
 
 @final
 class ConvNeXtUNet(DenoisingUNet):
-    """A ConvNeXt, whose four stages have strides 4, 8, 16 and 32.
+    """A denoiser with a ConvNeXt, whose four stages have strides 4, 8, 16 and 32.
 
-    Maps finer than stride 16 are averaged, the coarser one is repeated; then each is normalised and
-    projected to a common number of channels, by layers that belong to the head.
+    Maps finer than stride 16 are averaged, and the coarser one is repeated. Layers of the head then
+    normalise each map and project it to a common number of channels.
 
     Args:
-        encoder: a ConvNeXt with one input channel; its classifier is taken off.
-        trained_stem: the encoder's weights are random, so its stem trains with the head.
+        encoder: a ConvNeXt with one input channel; its classifier is removed.
+        trained_stem: whether the stem trains with the head, as random weights require.
         width: channels of the decoder at half resolution.
-        scales: strides of the decoder's own path, 2, 4 and 8, or fewer: then the encoder must
-            see what is coarser.
+        scales: number of strides of the decoder's pyramid (2, 4, 8).
         predict: what the decoder models, "noise" or "clean".
         card: entries for the model card.
     """
@@ -178,7 +176,7 @@ class ConvNeXtUNet(DenoisingUNet):
             head=("decoder", "project", *(("encoder.stem",) if trained_stem else ())),
             card=card,
         )
-        # Nothing reads the classifier's norm, so nothing would train it.
+        # The decoder does not use the classifier, so its norm would get no gradient.
         self.encoder.head = nn.Identity()
         widths = [stage["num_chs"] for stage in self.encoder.feature_info]
         self.project = nn.ModuleList(
@@ -186,7 +184,7 @@ class ConvNeXtUNet(DenoisingUNet):
         )
 
     def maps(self, x: Tensor) -> list[Tensor]:
-        """The map of each stage, resampled to stride 16 and projected."""
+        """Return the map of each stage, resampled to stride 16 and projected."""
         stages = self.encoder.forward_intermediates(x, indices=LEVELS, intermediates_only=True)
         width = x.shape[-1] // STRIDE
         return [
