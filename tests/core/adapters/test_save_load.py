@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -229,3 +233,21 @@ def test_tied_weights_are_adapted_under_each_name(tmp_path: Path) -> None:
     assert isinstance(model.get_base_model()["b"], BaseTunerLayer)
     save_adapter(model, tmp_path)
     assert len(load_file(tmp_path / "adapter_model.safetensors")) == 4
+
+
+def test_a_load_checks_then_builds_then_fills(
+    model: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_adapter(model, tmp_path)
+    steps = ["read_folder", "check_against", "wrapped", "set_peft_model_state_dict"]
+    loading = import_module("scionwood.adapters.load")
+    calls: list[str] = []
+
+    def record(step: str, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        calls.append(step)
+        return function(*args, **options)
+
+    for step in steps:
+        monkeypatch.setattr(loading, step, partial(record, step, getattr(loading, step)))
+    load_adapter(Net(), tmp_path)
+    assert calls == steps
