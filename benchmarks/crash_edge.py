@@ -1,11 +1,11 @@
-"""The edge block and the layers with a matrix an edge, against how they are usually written.
+"""Compare the edge block and the edge-specific layer with the usual ways to write them.
 
     python benchmarks/crash_edge.py
 
-Rounds are interleaved A B C C B A; a time is the median over rounds of the process's CPU time, a
-ratio the median over rounds of peer / ours, with a bootstrapped 95 % interval. Beside it stands the
-largest difference from the definition in float64, of values and gradients, relative to the largest
-value. Writes benchmarks/results/crash_edge.csv, about three minutes on one core.
+Rounds are interleaved A B C C B A. A time is the median CPU time of the process over rounds. A
+ratio is the median over rounds of alternative / ours, with a bootstrapped 95 % interval. The error
+is the largest difference from the definition in float64, of values and gradients, relative to the
+largest value. Writes benchmarks/results/crash_edge.csv, about three minutes on one core.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Block = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Weights]
 
 
 def grid(side: int) -> Tensor:
-    """The edges of a grid with diagonals, both ways, sorted by target: 78,804 for a side of 100."""
+    """Return the edges of a grid with diagonals in both directions, sorted by target."""
     at = torch.arange(side * side).view(side, side)
     pairs = [(at[:-1], at[1:]), (at[:, :-1], at[:, 1:])]
     pairs += [(at[:-1, :-1], at[1:, 1:]), (at[1:, :-1], at[:-1, 1:])]
@@ -46,7 +46,7 @@ def grid(side: int) -> Tensor:
 
 
 def block(side: int, width: int) -> Block:
-    """A block as in a MeshGraphNet: sources and targets are the same nodes."""
+    """Return the inputs of a block as in MeshGraphNet: sources and targets are the same nodes."""
     ends = grid(side)
     torch.manual_seed(0)
     shapes = [(width, width)] * 3 + [(width,), (width, width)] + [(width,)] * 3
@@ -65,7 +65,7 @@ def split(
     share: Tensor,
     w: Weights,
 ) -> tuple[Tensor, Tensor]:
-    """The first layer split, with autograd; edges sorted."""
+    """Compute the block with the first layer split, by autograd; edges are sorted."""
     hidden = F.linear(edge, w.edge, w.bias)
     hidden = hidden + F.linear(source, w.source)[src] + F.linear(target, w.target)[dst]
     z = F.linear(F.silu(hidden), w.second, w.second_bias)
@@ -74,14 +74,14 @@ def split(
 
 
 def shuffled(given: Block) -> Block:
-    """The same edges in no order, as a data loader gives them."""
+    """Return the same edges in random order, as a data loader gives them."""
     order = torch.randperm(len(given[2]), generator=torch.Generator().manual_seed(1))
     edge = given[2].detach()[order].requires_grad_()
     return *given[:2], edge, given[3][order], given[4][order], given[5], given[6]
 
 
 def step(run: Callable[..., Any], given: Block, backward: bool) -> Callable[[], Any]:
-    """Forward without a graph, or forward and backward to all inputs and weights."""
+    """Return a forward pass without autograd, or forward and backward to inputs and weights."""
     if not backward:
         return lambda: torch.no_grad()(run)(*given)
     grads = [torch.ones_like(given[2]), torch.ones_like(given[1])]
@@ -97,7 +97,7 @@ def seconds(run: Callable[[], Any], repeats: int) -> float:
 
 
 def measure(runs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
-    """Interleaved rounds of 20 ms or more for the slowest, after a warm-up."""
+    """Time interleaved rounds of at least 20 ms for the slowest, after a warm-up."""
     slowest = max(seconds(run, 2) for run in runs.values())
     repeats = max(1, int(0.01 / max(slowest, 1e-6)))
     times: dict[str, list[float]] = {name: [] for name in runs}
@@ -113,7 +113,7 @@ def measure(runs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[f
 def rows_of(
     about: dict[str, Any], runs: dict[str, Callable[[], Any]], rounds: int, wrong: dict[str, float]
 ) -> Iterator[dict[str, Any]]:
-    """One row a rival; the first one is ours."""
+    """Yield one row for each alternative; the first one is ours."""
     times = measure(runs, rounds)
     ours = np.array(times[next(iter(runs))])
     random = np.random.default_rng(0)
@@ -131,13 +131,13 @@ def rows_of(
         }
 
 
-def error(found: Any, true: Any) -> float:
-    pairs = zip(found, true, strict=True)
+def error(values: Any, reference: Any) -> float:
+    pairs = zip(values, reference, strict=True)
     return max(float((a.double() - b).abs().max() / b.abs().max()) for a, b in pairs)
 
 
 def wide(given: Block) -> Block:
-    """In float64."""
+    """Return the inputs in float64."""
     x, _, edge, src, dst, share, weights = given
     x, edge = (each.detach().double().requires_grad_() for each in (x, edge))
     doubled = Weights(*(each.detach().double().requires_grad_() for each in weights))
@@ -169,7 +169,7 @@ def blocks(rounds: int) -> Iterator[dict[str, Any]]:
 
 
 def layers(rounds: int) -> Iterator[dict[str, Any]]:
-    """400 targets of degree 6 and width 32, a matrix for every edge: 2.5 million weights."""
+    """Time 400 targets of degree 6 and width 32, with one matrix per edge: 2.5 million weights."""
     generator = torch.Generator().manual_seed(0)
     sources = torch.stack([torch.randperm(400, generator=generator)[:6] for _ in range(400)])
     weight = torch.randn(2400, 32, 32, generator=generator).div(14).requires_grad_()

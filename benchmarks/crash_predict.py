@@ -1,13 +1,15 @@
-"""How long a prediction takes: a hat of about 2,000 nodes, 21 frames, the shipped network.
+"""Measure the time of a prediction: a hat of about 2,000 nodes, 21 frames, the shipped network.
 
     python benchmarks/crash_predict.py
 
-One thread: CPU times, and wall times, which other work on the machine lengthens (its load is beside
-them): medians over rounds, and the least. What is timed is what `scionwood crash predict` does
-between reading and writing: morphing the grids and encoding the part, then the network. Beside it
-the simulation of the same part with the project's solver, once, after its compilation. Checked: the
-prediction of one and of two threads is the same to 1e-5 of the largest value, clamped nodes stay at
-zero. Writes benchmarks/results/crash_predict.csv.
+The benchmark times what `scionwood crash predict` does between reading and writing: it morphs the
+grids, encodes the part and runs the network. For comparison it simulates the same part once with
+the project's solver, after compilation.
+
+It reports medians and minima over rounds on one thread, as CPU time and as wall time. Other work on
+the machine lengthens the wall time, so the load is reported too. It also checks that one and two
+threads give the same prediction (1e-5 of the largest value), and that clamped nodes do not move.
+Writes benchmarks/results/crash_predict.csv.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ from scionwood_crash.suite.families import Design, hat
 
 RESULTS = Path(__file__).parent / "results" / "crash_predict.csv"
 MESH, FINE = 9.2, 6.4
-"""mm, which makes about 2,000 nodes, and 4,000 for the morphing alone."""
+"""Element sizes, mm, of about 2,000 nodes, and of 4,000 nodes for the morphing alone."""
 FRAMES = 21
 
 
@@ -54,7 +56,7 @@ def part(made: Design) -> Part:
 
 
 def simulation(made: Design, duration: float) -> float:
-    """CPU seconds; a short one first compiles the solver."""
+    """Return the CPU seconds of a simulation; a short one first compiles the solver."""
     options = Options(friction=made.impactor.friction)
     start = time.process_time()
     solve(made.shell, made.impactor, duration=duration, n_frames=FRAMES, options=options)
@@ -63,12 +65,12 @@ def simulation(made: Design, duration: float) -> float:
 
 def measure(run: Callable[[], Any], rounds: int, clock: Callable[[], float]) -> list[float]:
     run()
-    found = []
+    seconds = []
     for _ in range(rounds):
         start = clock()
         run()
-        found.append(clock() - start)
-    return found
+        seconds.append(clock() - start)
+    return seconds
 
 
 def rows(rounds: int) -> list[dict[str, Any]]:
@@ -81,8 +83,8 @@ def rows(rounds: int) -> list[dict[str, Any]]:
     encoded = encoder.encode(given)
 
     @torch.no_grad()
-    def network(found: Encoded = encoded) -> np.ndarray:
-        return outward(model(*found.graph), found.frame)
+    def network(part: Encoded = encoded) -> np.ndarray:
+        return outward(model(*part.graph), part.frame)
 
     stages: dict[str, Callable[[], Any]] = {
         "morph and encode": lambda: encoder.encode(given),
@@ -90,31 +92,31 @@ def rows(rounds: int) -> list[dict[str, Any]]:
         "prediction": lambda: network(encoder.encode(given)),
         "morph and encode, twice the nodes": lambda: encoder.encode(fine),
     }
-    found: list[dict[str, Any]] = []
+    table: list[dict[str, Any]] = []
     torch.set_num_threads(1)
     for kind, clock in track([("CPU", time.process_time), ("wall", time.perf_counter)], "timing"):
         for name, run in stages.items():
             times = measure(run, rounds, clock)
             row = {"stage": name, "time": kind}
-            found.append(row | {"median_s": median(times), "least_s": min(times)})
+            table.append(row | {"median_s": median(times), "least_s": min(times)})
     first = network()
     torch.set_num_threads(2)
     check(first, network(), given)
     simulation(made, 0.05)
     seconds = simulation(made, made.duration)
     row = {"stage": "simulation", "time": "CPU"}
-    found.append(row | {"median_s": seconds, "least_s": seconds})
-    ours = found[2]["median_s"]
-    for row in found:
+    table.append(row | {"median_s": seconds, "least_s": seconds})
+    ours = table[2]["median_s"]
+    for row in table:
         row["times_prediction"] = f"{row['median_s'] / ours:.2f}" if row["time"] == "CPU" else ""
         row |= {name: f"{row[name]:.3f}" for name in ("median_s", "least_s")}
         nodes = len(fine.points if "twice" in row["stage"] else given.points)
         row |= {"nodes": nodes, "frames": FRAMES, "rounds": rounds}
-    return found
+    return table
 
 
 def check(first: np.ndarray, second: np.ndarray, given: Part) -> None:
-    """Two thread counts agree, and what is clamped stays."""
+    """Check that both thread counts agree, and that clamped nodes do not move."""
     largest = np.abs(first).max()
     np.testing.assert_allclose(second, first, rtol=0, atol=1e-5 * largest)
     assert largest > 1
@@ -122,7 +124,7 @@ def check(first: np.ndarray, second: np.ndarray, given: Part) -> None:
 
 
 def processor() -> str:
-    """Its name, where the system tells."""
+    """Return the name of the processor, if the system knows it."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text().splitlines() if path.is_file() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]

@@ -1,16 +1,19 @@
-"""Mask-Morph Graph U-Net on the crash suite: in distribution, beyond it, and on an unseen family.
+"""Compare methods on the crash suite: in distribution, on longer parts, on an unseen family.
 
     python benchmarks/crash_suite.py --work crash-suite
 
-Pretraining on hats, tubes and boxes; transfer to bumpers from 8 and 16 simulations. The longest
-parts of each family are kept out of training: they are what is out of distribution. All networks
-have one budget of steps, but two that have ten and sixty times as many: from the former, with seed
-0, every transfer starts. Ablations are the grids that stay where they are on a reference part, and
-training without masks or with more of them; baselines are MeshGraphNet, Transolver, POD with a
-Gaussian process or nearest neighbours on the morphed grid, and the mean of the training histories.
-Three seeds: of split, weights and order in the pretraining, of draw, new weights and order in the
-transfer. A result that lies in the folder is not computed again, so that a run which was stopped
-goes on. Writes benchmarks/results/crash_suite.csv.
+Networks are pretrained on hats, tubes and boxes, and transferred to bumpers with 8 and 16
+simulations. The longest parts of each family are never trained on: they are the test out of
+distribution. All networks have the same number of steps, except for two trainings with ten and
+sixty times as many. Every transfer starts from the first of these, with seed 0.
+
+Ablations: grids that stay where they are on a reference part; no masks; more masks. Baselines:
+MeshGraphNet, Transolver, POD with a Gaussian process or nearest neighbours on the morphed grid, and
+the mean of the training histories. There are three seeds. In the pretraining a seed sets the split,
+the weights and the order; in the transfer the draw, new weights and the order.
+
+Results that exist in the folder are not computed again, so an interrupted run can be resumed.
+Writes benchmarks/results/crash_suite.csv.
 """
 
 from __future__ import annotations
@@ -43,18 +46,22 @@ from scionwood_crash.evaluation.baselines import Pod
 RESULTS = Path(__file__).parent / "results" / "crash_suite.csv"
 TUNING = 100
 SCORED = 200
-"""So many training parts are scored, of all that there are."""
+"""Number of training parts that are scored."""
 
 
 UNMASKED, MASKED, MORE = (partial(mask_morph_unet, mask=share) for share in (0.0, 0.15, 0.4))
 
 
 @dataclass(frozen=True)
-class Arm:
-    """What is pretrained: the network with its options, and its grids.
+class Variant:
+    """A network to pretrain.
 
-    `phases` are those of the training, `one_in` of how many training designs one is used; of
-    networks that are `kept` the weights stay in the folder, and the test is scored by family.
+    Args:
+        build: makes the network.
+        coarse: whether the grids are morphed onto each part.
+        phases: phases of the training.
+        one_in: every so-many-th training design is used.
+        kept: keep the weights in the folder, and score the test by family.
     """
 
     build: Callable[..., nn.Module] = MASKED
@@ -65,20 +72,20 @@ class Arm:
 
 
 LONG, LONGEST = "Mask-Morph U-Net, long", "Mask-Morph U-Net, longest"
-"""With seed 0 the former is what transfers start from, and what is shipped."""
+"""Transfers start from `LONG` with seed 0, which is also shipped with the plugin."""
 THOROUGH = (Phase(24000, weight=4.0, decay=0.01), Phase(6000, rate=1e-3, positions=3.0))
-"""The second was chosen by errors with seed 0, on training parts and with the test in sight."""
-FEW = partial(Arm, phases=(Phase(2400),), one_in=10)
-"""Where there is a gap between training and test, which masks might narrow."""
-ARMS = {
-    "Mask-Morph U-Net": Arm(),
-    "fixed grids": Arm(coarse="fixed"),
-    "no mask": Arm(UNMASKED),
-    "mask 0.4": Arm(MORE),
-    "MeshGraphNet": Arm(partial(meshgraphnet, blocks=6)),
-    "Transolver": Arm(partial(transolver, blocks=3)),
-    LONG: Arm(phases=(Phase(4800),), kept=True),
-    LONGEST: Arm(phases=THOROUGH, kept=True),
+"""The second phase was chosen by errors with seed 0 on training parts, and the test was known."""
+FEW = partial(Variant, phases=(Phase(2400),), one_in=10)
+"""With few designs there is a gap between training and test, which masks might narrow."""
+VARIANTS = {
+    "Mask-Morph U-Net": Variant(),
+    "fixed grids": Variant(coarse="fixed"),
+    "no mask": Variant(UNMASKED),
+    "mask 0.4": Variant(MORE),
+    "MeshGraphNet": Variant(partial(meshgraphnet, blocks=6)),
+    "Transolver": Variant(partial(transolver, blocks=3)),
+    LONG: Variant(phases=(Phase(4800),), kept=True),
+    LONGEST: Variant(phases=THOROUGH, kept=True),
     "few designs": FEW(),
     "few designs, no mask": FEW(UNMASKED),
     "few designs, mask 0.4": FEW(MORE),
@@ -86,14 +93,14 @@ ARMS = {
 CLASSICAL = ("POD + GP", "POD + kNN", "mean history")
 UNADAPTED = "pretrained, not adapted"
 RATES = {"full": 1e-3, "frozen-edge": 5e-3, "lora": 1e-2, "lora-edge": 5e-3, "scratch": 3e-3}
-"""Of transfers; these and `TUNING` were chosen on designs of the pool that a seed did not draw."""
+"""Learning rates of transfers; chosen, like `TUNING`, on designs that a seed did not draw."""
 EDGES = ["down.0.weight", "down.1.weight", "up.0.weight", "up.1.weight"]
 
 
 def by_family(
     predict: Callable[[Encoded], Tensor], data: list[Encoded], kinds: list[str]
 ) -> list[Row]:
-    """One row for each family of the test."""
+    """Return one row for each family of the test."""
     return [
         {"part": f"test, {family}", **errors(predict, own)}
         for family in PRETRAINED
@@ -102,7 +109,7 @@ def by_family(
 
 
 def by_pod(name: str, data: list[Encoded], kinds: list[str]) -> Callable[[Encoded, str], Tensor]:
-    """One regression a family, as engineers do it."""
+    """Fit one regression per family."""
     regression = "knn" if "kNN" in name else "gp"
     models = {}
     for kind in dict.fromkeys(kinds):
@@ -113,17 +120,17 @@ def by_pod(name: str, data: list[Encoded], kinds: list[str]) -> Callable[[Encode
     return lambda each, kind: torch.from_numpy(models[kind].predict(each)).float()
 
 
-def pretraining(arm: str, seed: int, work: Path) -> list[Row]:
-    """One row for each part of the split."""
-    found = join([split(family, seed, work) for family in PRETRAINED])
-    if arm in ARMS:
-        found["train"] = found["train"][:: ARMS[arm].one_in]
-    kinds = {name: [part.family for part in each] for name, each in found.items()}
-    stride = -(-len(found["train"]) // SCORED)
+def pretraining(method: str, seed: int, work: Path) -> list[Row]:
+    """Return one row for each part of the split."""
+    sets = join([split(family, seed, work) for family in PRETRAINED])
+    if method in VARIANTS:
+        sets["train"] = sets["train"][:: VARIANTS[method].one_in]
+    kinds = {name: [part.family for part in each] for name, each in sets.items()}
+    stride = -(-len(sets["train"]) // SCORED)
     start = time.process_time()
-    if arm in CLASSICAL:
-        data = encoded(found, "morph")
-        pod = by_pod(arm, data["train"], kinds["train"])
+    if method in CLASSICAL:
+        data = encoded(sets, "morph")
+        pod = by_pod(method, data["train"], kinds["train"])
         data["train"] = data["train"][::stride]
         kinds["train"] = kinds["train"][::stride]
         about: Row = {"trained": "", "steps": ""}
@@ -132,92 +139,92 @@ def pretraining(arm: str, seed: int, work: Path) -> list[Row]:
             given = [pod(part, kind) for part, kind in zip(each, kinds[name], strict=True)]
             rows.append({"part": name, **scored(given, each)})
     else:
-        wanted = ARMS[arm]
-        data = encoded(found, wanted.coarse)
-        model = wanted.build(size=SIZE, init_seed=seed)
-        for phase in wanted.phases:
+        variant = VARIANTS[method]
+        data = encoded(sets, variant.coarse)
+        model = variant.build(size=SIZE, init_seed=seed)
+        for phase in variant.phases:
             train(model, data["train"], phase, seed)
-        steps = sum(phase.steps for phase in wanted.phases)
+        steps = sum(phase.steps for phase in variant.phases)
         about = {"trained": sum(p.numel() for p in model.parameters()), "steps": steps}
-        if wanted.kept:
+        if variant.kept:
             model.novelty.fit([each.graph for each in data["train"]])
-            save_file(model.state_dict(), work / f"{arm} {seed}.safetensors")
+            save_file(model.state_dict(), work / f"{method} {seed}.safetensors")
         data["train"] = data["train"][::stride]
         predict = by_network(model)
         rows = [{"part": name, **errors(predict, each)} for name, each in data.items()]
-        if wanted.kept:
+        if variant.kept:
             rows += by_family(predict, data["test"], kinds["test"])
     about["cpu_seconds"] = round(time.process_time() - start, 1)
-    kind = {"stage": "pretraining", "arm": arm, "shots": "", "seed": seed}
+    kind = {"stage": "pretraining", "method": method, "shots": "", "seed": seed}
     return [{**kind, **row, **about} for row in rows]
 
 
-def adapted(arm: str, seed: int, work: Path) -> nn.Module:
-    """A network as an arm of the transfer begins."""
+def adapted(method: str, seed: int, work: Path) -> nn.Module:
+    """Return the network with which a method of the transfer starts."""
     model = mask_morph_unet(size=SIZE, init_seed=seed)
-    if arm == "scratch":
+    if method == "scratch":
         return model
     model.load_state_dict(load_file(work / f"{LONG} 0.safetensors"))
-    torch.manual_seed(seed)  # of the adapter's first weights
-    if arm in ("full", UNADAPTED):
+    torch.manual_seed(seed)  # for the initial weights of the adapter
+    if method in ("full", UNADAPTED):
         return model
-    if arm == "frozen-edge":
+    if method == "frozen-edge":
         return attach(model, config_class("methods/partial")(), targets="frozen-edge")
-    if arm == "lora":
+    if method == "lora":
         return attach(model, LoraConfig(r=6, lora_alpha=12), targets="linear")
     return attach(model, LoraConfig(r=1, lora_alpha=2, target_parameters=EDGES))
 
 
-def transfer(arm: str, shots: int, seed: int, work: Path) -> list[Row]:
-    """One row: the errors on bumpers that no arm was trained on."""
+def transfer(method: str, shots: int, seed: int, work: Path) -> list[Row]:
+    """Return one row: the errors on bumpers that no method was trained on."""
     every = parts(UNSEEN, work)
     drawn = np.random.default_rng([seed, 2]).permutation(POOL)[:shots]
-    found = {"train": [every[at] for at in drawn], "test": every[POOL:]}
-    data = encoded(found, "morph")
+    sets = {"train": [every[at] for at in drawn], "test": every[POOL:]}
+    data = encoded(sets, "morph")
     start = time.process_time()
     about: Row = {"trained": "", "share": "", "steps": ""}
-    if arm in CLASSICAL:
-        pod = by_pod(arm, data["train"], [UNSEEN] * shots)
+    if method in CLASSICAL:
+        pod = by_pod(method, data["train"], [UNSEEN] * shots)
         scores = scored([pod(each, UNSEEN) for each in data["test"]], data["test"])
     else:
-        model = adapted(arm, seed, work)
-        if arm != UNADAPTED:
-            train(model, data["train"], Phase(TUNING, RATES[arm]), seed)
+        model = adapted(method, seed, work)
+        if method != UNADAPTED:
+            train(model, data["train"], Phase(TUNING, RATES[method]), seed)
         trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
         total = sum(p.numel() for p in model.parameters())
         about = {"trained": trained, "share": round(trained / total, 4), "steps": TUNING}
         scores = errors(by_network(model), data["test"])
     about["cpu_seconds"] = round(time.process_time() - start, 1)
-    kind = {"stage": "transfer", "arm": arm, "shots": shots, "seed": seed, "part": "test"}
+    kind = {"stage": "transfer", "method": method, "shots": shots, "seed": seed, "part": "test"}
     return [{**kind, **scores, **about}]
 
 
 def jobs(seeds: Sequence[int]) -> list[tuple[str, Callable[[Path], list[Row]]]]:
-    """Everything to compute, by name; a transfer comes after the pretraining of its seed."""
+    """Return all computations by name; a transfer comes after the pretraining of its seed."""
     pretrained = {
-        f"pretraining {arm} {seed}": partial(pretraining, arm, seed)
-        for arm in (*ARMS, *CLASSICAL)
+        f"pretraining {method} {seed}": partial(pretraining, method, seed)
+        for method in (*VARIANTS, *CLASSICAL)
         for seed in seeds
     }
     transferred = {
-        f"transfer {arm} {shots} {seed}": partial(transfer, arm, shots, seed)
+        f"transfer {method} {shots} {seed}": partial(transfer, method, shots, seed)
         for shots in SHOTS
-        for arm in (UNADAPTED, *RATES, *CLASSICAL)
+        for method in (UNADAPTED, *RATES, *CLASSICAL)
         for seed in seeds
     }
     return [*pretrained.items(), *transferred.items()]
 
 
 def compute(seeds: Sequence[int], work: Path, only: Sequence[str]) -> list[Row]:
-    """The rows of all jobs that are done, after doing those whose name holds a word of `only`."""
+    """Compute jobs whose name contains a word of `only`; return the rows of all finished jobs."""
     every = dict(jobs(seeds))
     wanted = [name for word in only for name in every if word in name]
     for name in track(list(dict.fromkeys(wanted)), "computing"):
         path = work / f"{name}.json"
         if not path.is_file():
             with atomic_path(path) as part:
-                found = [row | machine("cpu") for row in every[name](work)]
-                part.write_text(json.dumps(found), encoding="utf-8")
+                rows = [row | machine("cpu") for row in every[name](work)]
+                part.write_text(json.dumps(rows), encoding="utf-8")
             print(name, path.read_text(), flush=True)
     done = [path for name in every if (path := work / f"{name}.json").is_file()]
     return [row for path in done for row in json.loads(path.read_text())]
@@ -228,7 +235,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--work", type=Path, default=Path("crash-suite"))
     parser.add_argument(
-        "--only", nargs="*", default=[""], help="jobs whose name holds one of these"
+        "--only", nargs="*", default=[""], help="jobs whose name contains one of these"
     )
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""The parts of `crash_suite.py`: simulated once, split by geometry, encoded once."""
+"""The parts of `crash_suite.py`, which are simulated and encoded once."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from scionwood_crash.parts.part import Part
 
 SIZE = "small"
 ELEMENTS = {"hat": 15.0, "tube": 15.0, "box": 10.0, "bumper": 15.0}
-"""mm; coarser than the suite's own, which takes three times as long."""
+"""mm; coarser than the suite's own sizes, which take three times as long."""
 PRETRAINED, UNSEEN = ("hat", "tube", "box"), "bumper"
 DESIGNS = {"hat": 600, "tube": 375, "box": 400, "bumper": 60}
 HELD_OUT = 10
-"""Of a family, one in so many is beyond, being among the longest; as many are tested."""
+"""One tenth of a family, the longest parts, is out of distribution; another tenth is the test."""
 POOL, SHOTS = 30, (16, 8)
-"""Of the unseen family: designs to draw from, and how many are drawn; the others are tested."""
+"""Unseen family: size of the pool, and numbers of designs drawn from it; the rest is the test."""
 ENCODER = Encoder(SIZES[SIZE])
 Split = dict[str, list[Encoded]]
 
 
 @cache
 def parts(family: str, folder: Path) -> list[Part]:
-    """The designs of a family, simulated unless the folder has them."""
+    """Return the designs of a family; those that the folder lacks are simulated."""
     options = {"element_size": ELEMENTS[family], "folder": folder, "n_train": DESIGNS[family]}
     return SuiteParts(families=[family], n_val=0, n_test=0, **options).parts("train")
 
 
 def length(part: Part) -> float:
-    """Of the longest principal axis, mm."""
+    """Return the length along the longest principal axis, mm."""
     x = part.points - part.points.mean(0)
     return float(np.ptp(x @ np.linalg.svd(x, full_matrices=False)[2][0]))
 
 
 def split(family: str, seed: int, folder: Path) -> dict[str, list[Part]]:
-    """Training, test, and what is beyond: the longest parts, the same for every seed."""
+    """Split a family into training, test and `beyond`, the longest parts for every seed."""
     ordered = sorted(parts(family, folder), key=length)
     kept = len(ordered) // HELD_OUT
     inside = ordered[:-kept]
@@ -49,23 +49,23 @@ def split(family: str, seed: int, folder: Path) -> dict[str, list[Part]]:
     return {"train": mixed[kept:], "test": mixed[:kept], "beyond": ordered[-kept:]}
 
 
-def encoded(found: dict[str, list[Part]], coarse: str) -> Split:
-    """The splits as tensors; fixed grids are those of the first training part of each family."""
+def encoded(sets: dict[str, list[Part]], coarse: str) -> Split:
+    """Return the splits as tensors; fixed grids come from each family's first training part."""
     if coarse == "morph":
-        return {name: [morphed(part) for part in each] for name, each in found.items()}
+        return {name: [morphed(part) for part in each] for name, each in sets.items()}
     references: dict[str, np.ndarray] = {}
-    for part in found["train"]:
+    for part in sets["train"]:
         if part.family not in references:
             references[part.family] = ENCODER.reference(part)
     encoder = Encoder(SIZES[SIZE], coarse="fixed", references=references)
-    return {name: [encoder.encode(part) for part in each] for name, each in found.items()}
+    return {name: [encoder.encode(part) for part in each] for name, each in sets.items()}
 
 
 KEPT: dict[str, Encoded] = {}
 
 
 def morphed(part: Part) -> Encoded:
-    """A part on its own grids, which are the same for every seed and arm: encoded once."""
+    """Encode a part on its own grids once, for all seeds and methods."""
     if part.name not in KEPT:
         KEPT[part.name] = ENCODER.encode(part)
     return KEPT[part.name]

@@ -1,4 +1,4 @@
-"""How the networks of `crash_suite.py` are trained, and how answers are scored."""
+"""Train the networks of `crash_suite.py`, and score their predictions."""
 
 from __future__ import annotations
 
@@ -22,17 +22,21 @@ from scionwood_crash.model import SIZES
 
 STEPS, BATCH = 480, 4
 DECAY = 0.05
-"""Of AdamW; of 1e-4, 0.03, 0.1, 0.3 and 1 the second and third were best on earlier boxes."""
+"""Weight decay; 0.03 and 0.1 were best of 1e-4, 0.03, 0.1, 0.3 and 1 on an earlier box family."""
 METRICS = ("med", "med_share", "intrusion_error", "rel_l2", "rel_l2_model")
 COLLATE = Collate([len(level) for level in SIZES[SIZE].template().levels])
 
 
 @dataclass(frozen=True)
 class Phase:
-    """Of a training: AdamW with one rise and half a cosine.
+    """A phase of a training: AdamW with one warm-up and half a cosine.
 
-    `weight` is that of the intrusion in the loss, as in the task, `positions` that of the relative
-    error of positions.
+    Args:
+        steps: optimiser steps.
+        rate: largest learning rate.
+        weight: weight of the intrusion in the loss, as in the task.
+        positions: weight of the relative error of positions in the loss.
+        decay: weight decay.
     """
 
     steps: int = STEPS
@@ -43,7 +47,7 @@ class Phase:
 
 
 def train(model: nn.Module, data: list[Encoded], phase: Phase, seed: int) -> None:
-    """One phase."""
+    """Train a model for one phase."""
     wanted = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(wanted, lr=phase.rate, weight_decay=phase.decay, fused=True)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
@@ -72,17 +76,17 @@ def train(model: nn.Module, data: list[Encoded], phase: Phase, seed: int) -> Non
 
 @torch.no_grad()
 def errors(predict: Callable[[Encoded], Tensor], data: list[Encoded]) -> dict[str, float]:
-    """Means over parts."""
-    found = []
+    """Return the mean errors over parts."""
+    scores = []
     for each in data:
         given = predict(each)
         ours = measure(given, each.displacement, each.graph)
-        found.append({**ours, "rel_l2_model": in_the_model(given, each)})
-    return {name: mean(float(each[name]) for each in found) for name in METRICS}
+        scores.append({**ours, "rel_l2_model": in_the_model(given, each)})
+    return {name: mean(float(each[name]) for each in scores) for name in METRICS}
 
 
 def in_the_model(predicted: Tensor, part: Encoded) -> float:
-    """The relative L2 error of positions from the model's origin, as PhysicsNeMo's examples do."""
+    """Return the relative L2 error of positions from the origin, as in PhysicsNeMo's examples."""
     origin = torch.from_numpy(part.frame.axes @ part.frame.origin).float() / LENGTH
     place = part.displacement + part.graph.position[:, None] + origin
     return float((predicted - part.displacement).norm() / place.norm())
@@ -94,5 +98,5 @@ def by_network(model: nn.Module) -> Callable[[Encoded], Tensor]:
 
 
 def scored(given: list[Tensor], data: list[Encoded]) -> dict[str, float]:
-    found = iter(given)
-    return errors(lambda _: next(found), data)
+    predictions = iter(given)
+    return errors(lambda _: next(predictions), data)

@@ -41,7 +41,7 @@ class Predictor:
     def __init__(
         self, run: str | Path, *, fallback: Fallback = "refuse", device: str = "cpu"
     ) -> None:
-        task = load_run(Path(run), device)
+        task = load_run(run, device)
         if not isinstance(task, Displacement):
             rule = f"it is a run of {type(task).__name__}, not of crash/displacement"
             raise TrainingError(f"run {run}", rule, "Name a run of crash/displacement")

@@ -1,4 +1,4 @@
-"""Figures of deformed parts and of how far a prediction is from the truth."""
+"""Figures of deformed parts and of the error of a prediction."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ from scionwood_crash.evaluation.metrics import distances, intrusion
 from scionwood_crash.model.graph import CrashGraph
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""Of lines, told apart by the colour blind too (Okabe and Ito)."""
+"""Colours of lines; colour-blind readers can distinguish them (Okabe and Ito)."""
 
 
 def deformed(
     points: np.ndarray,
     cells: np.ndarray,
-    true: np.ndarray,
+    simulated: np.ndarray,
     predicted: np.ndarray,
     *,
     title: str = "",
     unit: str = "mm",
 ) -> Figure:
-    """The true and the predicted shape side by side, coloured by the distance between them.
+    """Draw the simulated and the predicted shape side by side, coloured by their distance.
 
     Args:
-        points: (node, 3), mm.
-        cells: (cell, 4).
-        true: (node, 3), displacements in mm.
-        predicted: (node, 3), mm.
-        title: above both.
-        unit: of length.
+        points: (node, 3), initial positions.
+        cells: (cell, 4), node numbers.
+        simulated: (node, 3), displacements.
+        predicted: (node, 3), displacements.
+        title: title above both shapes.
+        unit: unit of length.
 
     Returns:
         The figure.
     """
-    error = np.linalg.norm(predicted - true, axis=1)
+    error = np.linalg.norm(predicted - simulated, axis=1)
     scale = Normalize(0, max(float(error.max()), 1e-9))
     figure = Figure(figsize=(10, 4.2), layout="constrained")
-    for at, (name, moved) in enumerate({"true": true, "predicted": predicted}.items()):
+    for at, (name, moved) in enumerate({"simulated": simulated, "predicted": predicted}.items()):
         axes: Any = figure.add_subplot(1, 2, at + 1, projection="3d")
         shape = points + moved
-        faces = _faces(axes, shape, cells, error, scale, (shape.min(0), shape.max(0)))
+        faces = draw_cells(axes, shape, cells, error, scale, (shape.min(0), shape.max(0)))
         axes.set_title(name)
-    label = f"distance to the true position, {unit}"
+    label = f"distance between both, {unit}"
     figure.colorbar(faces, ax=figure.axes, shrink=0.7, label=label)
     figure.suptitle(title, parse_math=False)
     return figure
@@ -67,15 +67,15 @@ def animate(
     fps: int = 8,
     overwrite: bool = False,
 ) -> None:
-    """Write deforming shapes side by side as a GIF, coloured by how far a node has moved.
+    """Write deforming shapes side by side as a GIF, coloured by the displacement of the nodes.
 
     Args:
-        points: (node, 3), mm.
-        cells: (cell, 4).
-        histories: title -> (frame, node, 3), mm; as many frames each.
+        points: (node, 3), initial positions.
+        cells: (cell, 4), node numbers.
+        histories: displacements (frame, node, 3) by title; all have the same number of frames.
         target: the file, `.gif`.
-        fps: frames a second.
-        overwrite: replace what is there.
+        fps: frames per second.
+        overwrite: replace an existing file.
 
     Raises:
         OutputExistsError: `target` exists and `overwrite` is false.
@@ -87,7 +87,9 @@ def animate(
     faces = []
     for at, title in enumerate(histories):
         axes: Any = figure.add_subplot(1, len(histories), at + 1, projection="3d")
-        faces.append(_faces(axes, points, cells, np.zeros(len(points)), Normalize(0, most), bounds))
+        faces.append(
+            draw_cells(axes, points, cells, np.zeros(len(points)), Normalize(0, most), bounds)
+        )
         axes.set_title(title)
 
     def show(frame: int) -> list[Poly3DCollection]:
@@ -104,13 +106,13 @@ def animate(
 def over_time(
     times: np.ndarray, values: Mapping[str, np.ndarray], *, label: str, unit: str = "ms"
 ) -> Figure:
-    """Lines over time.
+    """Draw lines over time.
 
     Args:
         times: (frame,).
-        values: name -> (frame,).
-        label: of the values.
-        unit: of time.
+        values: values (frame,) by the name of the line.
+        label: label of the values.
+        unit: unit of time.
 
     Returns:
         The figure.
@@ -129,18 +131,19 @@ def over_time(
 
 def motions(
     times: np.ndarray,
-    found: Mapping[str, Mapping[str, np.ndarray]],
+    histories: Mapping[str, Mapping[str, np.ndarray]],
     *,
     length: str = "mm",
     time: str = "ms",
 ) -> Figure:
-    """Displacement, velocity and acceleration of a node over time, below each other.
+    """Draw displacement, velocity and acceleration of a node over time in three panels.
 
     Args:
         times: (frame,).
-        found: name -> `displacement`, `velocity` and `acceleration`, (frame,) each.
-        length: the unit of displacements.
-        time: the unit of time.
+        histories: `displacement`, `velocity` and `acceleration`, (frame,) each, by the name of the
+            line.
+        length: unit of displacements.
+        time: unit of time.
 
     Returns:
         The figure.
@@ -150,7 +153,7 @@ def motions(
     figure = Figure(figsize=(5.6, 6.4), layout="constrained")
     every = figure.subplots(3, 1, sharex=True)
     for axes, (quantity, unit) in zip(every, units.items(), strict=True):
-        for at, (name, values) in enumerate(found.items()):
+        for at, (name, values) in enumerate(histories.items()):
             style = "--" if name == "predicted" else "-"
             axes.plot(times, values[quantity], style, color=COLOURS[at], label=name, marker=".")
         axes.set_ylabel(f"{quantity}, {unit}")
@@ -160,15 +163,27 @@ def motions(
     return figure
 
 
-def _faces(
+def draw_cells(
     axes: Any,
     shape: np.ndarray,
     cells: np.ndarray,
     values: np.ndarray,
     scale: Normalize,
     bounds: tuple[np.ndarray, np.ndarray],
+    *,
+    zoom: float = 1.4,
 ) -> Poly3DCollection:
-    """The cells of a shape in space, coloured by values of nodes."""
+    """Draw the cells of a shape in 3D axes, coloured by values of nodes.
+
+    Args:
+        axes: axes of Matplotlib with the projection `3d`.
+        shape: (node, 3), positions.
+        cells: (cell, 4), node numbers.
+        values: (node,).
+        scale: range of the colours.
+        bounds: lowest and highest corner of the view, (3,) each.
+        zoom: magnification of the view.
+    """
     faces = Poly3DCollection(shape[cells], edgecolor="0.4", linewidth=0.1)
     faces.set_array(values[cells].mean(1))
     faces.set_norm(scale)
@@ -176,28 +191,31 @@ def _faces(
     axes.add_collection3d(faces)
     low, high = bounds
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
-    axes.set_box_aspect(np.maximum(high - low, 1e-3), zoom=1.4)
+    axes.set_box_aspect(np.maximum(high - low, 1e-3), zoom=zoom)
     axes.set_axis_off()
     return faces
 
 
-def of_batch(predicted: Tensor, true: Tensor, graph: CrashGraph) -> dict[str, Figure]:
-    """Figures of the first part of a batch, in its own axes: shapes, intrusion, error over time.
+def of_batch(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> dict[str, Figure]:
+    """Draw the first part of a batch in its own axes: shapes, intrusion and error over time.
 
     Args:
-        predicted: (N, T, 3), in 100 mm.
-        true: (N, T, 3), in 100 mm.
-        graph: of these nodes.
+        predicted: (N, T, 3), displacements in 100 mm.
+        simulated: (N, T, 3), displacements in 100 mm.
+        graph: graph of these nodes.
+
+    Returns:
+        Figures by name: `deformed`, `intrusion` and `error`.
     """
     predicted, mine = predicted.detach(), graph.batch == 0
     count = int(mine.sum())
     cells = graph.cells[(graph.cells < count).all(1)].cpu().numpy()
     points = LENGTH * graph.position[mine].double().cpu().numpy()
-    last = [LENGTH * each[mine][:, -1].double().cpu().numpy() for each in (true, predicted)]
-    depth = [intrusion(each, graph)[0].cpu().numpy() for each in (true, predicted)]
-    by_time = distances(predicted, true, graph.batch, len(graph.condition))[0].cpu().numpy()
+    last = [LENGTH * each[mine][:, -1].double().cpu().numpy() for each in (simulated, predicted)]
+    depth = [intrusion(each, graph)[0].cpu().numpy() for each in (simulated, predicted)]
+    by_time = distances(predicted, simulated, graph.batch, len(graph.condition))[0].cpu().numpy()
     frames = np.arange(len(by_time))
-    lines = {"true": depth[0], "predicted": depth[1]}
+    lines = {"simulated": depth[0], "predicted": depth[1]}
     return {
         "deformed": deformed(points, cells, *last, title="last frame"),
         "intrusion": over_time(frames, lines, label="maximum intrusion, mm", unit="frame"),

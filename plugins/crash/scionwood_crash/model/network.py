@@ -80,8 +80,8 @@ class Network(nn.Module, ABC):
         The arguments are the fields of a `CrashGraph`.
 
         Returns:
-            Displacements (N, frames, 3) in 100 mm, in the axes of each part, exactly zero at clamped
-            nodes. With `plastic`, a pair: these and the plastic strain (C, frames).
+            Displacements (N, frames, 3) in 100 mm, in the axes of each part, exactly zero at
+            clamped nodes. With `plastic`, a pair: these and the plastic strain (C, frames).
 
         Raises:
             RecipeError: the coarse nodes are those of another size.
