@@ -9,7 +9,7 @@ class ScionwoodError(Exception):
     """The root of every error that Scionwood raises on purpose.
 
     Args:
-        value: what was found, with its name (a file, a key, a plugin).
+        value: the value at fault with its name, such as a file, a key or a plugin.
         rule: what is required instead.
         remedy: what the reader can do about it.
     """
@@ -45,15 +45,15 @@ class WeightsError(ScionwoodError, FileNotFoundError):
 
 
 class ReadError(ScionwoodError, OSError):
-    """A data file is damaged or is not of the format that it claims."""
+    """A data file is missing, damaged, or not of the format that it claims."""
 
 
 class WriteError(ScionwoodError, OSError):
-    """A result could not be written whole; nothing is left under its final name."""
+    """A result could not be written completely; nothing is left under its final name."""
 
 
 class OutputExistsError(WriteError, FileExistsError):
-    """The output is there already and nobody said to overwrite it."""
+    """The output exists already, and the caller did not ask to overwrite it."""
 
 
 class TrainingError(ScionwoodError, RuntimeError):

@@ -1,4 +1,4 @@
-"""The contract of a reader: open a file, yield its records, write back a changed copy."""
+"""The contract of a reader: open a file, yield its records, write a changed copy."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Record:
-    """One unit of a file that is processed whole: a gather, a mesh frame, a slice.
+    """One unit of a file that is processed as a whole: a gather, a mesh frame, a slice.
 
     Attributes:
-        key: what identifies it inside the file, `{"fldr": 1001}`.
-        data: the values; its axes are the reader's `dims`.
+        key: identifies the record in its file, such as `{"fldr": 1001}`.
+        data: the values; the axes are the reader's `dims`.
         coords: one array for each axis that has coordinates, in the reader's `units`.
     """
 
@@ -29,15 +29,15 @@ class Record:
 
 
 class Reader(ABC):
-    """Opens `path`, or raises `ReadError` that names the file, the rule and the remedy.
+    """Opens a file, or raises a `ReadError` that names the file, the rule and the remedy.
 
-    A subclass takes its path first and its configuration as keyword-only parameters, is usable in
-    a `with` statement, and keeps at most a record in memory.
+    A subclass takes its path first and its configuration as keyword-only parameters. It is usable
+    in a `with` statement, and keeps at most one record in memory.
 
     Attributes:
         suffixes: the file endings of the format, `(".sgy", ".segy")`.
         dims: the names of a record's axes, in order, `("trace", "time")`.
-        units: a unit for each axis and for `data` itself, `{"time": "s", "data": "unknown"}`.
+        units: a unit for each axis and for `data`, `{"time": "s", "data": "unknown"}`.
         dtype: the numpy dtype name of `Record.data`.
     """
 
@@ -48,23 +48,28 @@ class Reader(ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """The number of records."""
+        """Return the number of records."""
 
     @abstractmethod
     def __iter__(self) -> Iterator[Record]:
-        """The records in the file's order, read as they are asked for."""
+        """Yield the records in the order of the file; each is read when it is asked for."""
 
     @abstractmethod
     def rewrite(
         self, target: Path, function: Callable[[Record], np.ndarray], *, overwrite: bool = False
     ) -> None:
-        """Write a copy of the file to `target`, each record's data replaced by `function(record)`.
+        """Write a copy of the file in which `function(record)` replaces the data of each record.
 
-        All that is not data keeps its bytes. `target` appears whole or not at all.
+        Everything that is not data keeps its bytes. `target` appears completely or not at all.
+
+        Args:
+            target: the file to write.
+            function: takes a record and returns its new data, an array of the same shape.
+            overwrite: replace a file that exists.
 
         Raises:
             OutputExistsError: `target` exists and `overwrite` is false.
-            WriteError: the disk is full, or the data's shape changed.
+            WriteError: the disk is full, or a shape changed.
         """
 
     @classmethod
@@ -73,7 +78,7 @@ class Reader(ABC):
         """Write a small valid file, which the conformance kit reads and then damages."""
 
     def close(self) -> None:  # noqa: B027 - a reader without open handles has nothing to do
-        """Release what the reader holds open."""
+        """Close the files that the reader has open."""
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""Errors: value, rule, remedy; one tree; still themselves on the other side of a process."""
+"""Errors state value, rule and remedy, belong to one tree, and can be pickled."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def test_a_message_says_value_rule_and_remedy(kind):
 
 
 @pytest.mark.parametrize("kind", [k for k in KINDS if k is not errors.ScionwoodError])
-def test_every_error_is_also_a_builtin_that_callers_know(kind):
+def test_every_error_is_also_a_builtin_exception(kind):
     own = {errors.ScionwoodError, Exception, BaseException, object, *KINDS}
     assert set(kind.__mro__) - own
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_error_survives_the_way_to_another_process(kind):
+def test_an_error_keeps_its_parts_when_it_is_pickled(kind):
     again = pickle.loads(pickle.dumps(kind("a", "b", "c")))
     assert (type(again), str(again), again.remedy) == (kind, "a: b. c", "c")
 

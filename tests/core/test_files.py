@@ -1,4 +1,4 @@
-"""A file holds the old content or the new, never half."""
+"""Errors of files name the remedy; a file holds the old content or the new, never half."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_an_error_leaves_the_old_file_and_no_debris(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["result.txt"]
 
 
-def test_an_existing_file_is_kept_on_demand(tmp_path: Path) -> None:
+def test_an_existing_file_is_not_replaced_without_permission(tmp_path: Path) -> None:
     (tmp_path / "result.txt").write_text("old")
     with (
         pytest.raises(OutputExistsError, match=r"result\.txt"),

@@ -13,19 +13,19 @@ from lightning.pytorch.callbacks import RichProgressBar
 
 @final
 class RunBar(RichProgressBar):
-    """Lightning's bar for the epoch, and beside it how far the run is and how long it will take."""
+    """Lightning's bar for the epoch, with the steps of the whole run and the time left."""
 
     def __init__(self) -> None:
         super().__init__()
         self._began, self._from = time.monotonic(), 0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Start the clock, at a resumed run's step."""
+        """Start the clock at the step from which a run is resumed."""
         super().on_train_start(trainer, pl_module)
         self._began, self._from = time.monotonic(), trainer.global_step
 
     def get_metrics(self, trainer: L.Trainer, pl_module: Any) -> dict[str, Any]:
-        """What the task shows, then `step` as done/total and the time `left`."""
+        """Return the values that the task shows, then `step` as done/total and the time `left`."""
         shown = {k: v for k, v in super().get_metrics(trainer, pl_module).items() if k != "v_num"}
         total, done = pl_module.total_steps(), trainer.global_step
         if not math.isfinite(total):

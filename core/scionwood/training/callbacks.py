@@ -1,4 +1,4 @@
-"""What the core adds to every run: the NaN guard, and state that Lightning does not keep."""
+"""The callbacks of every run: the NaN guard, and state that Lightning does not save."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from scionwood.training.checkpoint import LAST
 class NanGuard(Callback):
     """Stop before an optimiser step whose losses or gradients are not finite.
 
-    The device is asked once a step. With float16 the gradient scaler skips such steps itself,
-    so that only the losses are looked at.
+    The device is synchronised once a step. With float16 the gradient scaler skips such steps
+    itself, so that only the losses are checked.
     """
 
     def __init__(self) -> None:
@@ -32,13 +32,13 @@ class NanGuard(Callback):
     def on_before_backward(
         self, trainer: L.Trainer, pl_module: L.LightningModule, loss: Tensor
     ) -> None:
-        """Remember the loss of a batch."""
+        """Store the loss of a batch."""
         self._losses.append(loss.detach())
 
     def on_before_optimizer_step(
         self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: torch.optim.Optimizer
     ) -> None:
-        """Look at the losses since the last step and at the gradients.
+        """Check the losses since the last step, and the gradients.
 
         Raises:
             TrainingError: naming the step and the last good checkpoint.
@@ -49,30 +49,29 @@ class NanGuard(Callback):
             bad = bad | ~_finite([p.grad for p in pl_module.parameters() if p.grad is not None])
         if trainer.strategy.reduce_boolean_decision(bool(bad), all=False):
             what = "gradient" if torch.isfinite(losses).all() else f"loss {losses.tolist()}"
-            raise _spoilt(trainer, what, trainer.global_step + 1)
+            raise _not_finite(trainer, what, trainer.global_step + 1)
 
 
 @final
 class RunState(Callback):
     """Save and restore the random generators of every process; stop after the task's `max_steps`.
 
-    Lightning's own `max_steps` switches its loops to another mode of resuming, in which a run that
-    stopped at the end of an epoch repeats the order of its first epoch. Stopping here also runs a
-    last validation.
+    With Lightning's own `max_steps` a run that stopped at the end of an epoch would repeat the
+    order of its first epoch when it is resumed. Stopping here also runs a last validation.
     """
 
     def __init__(self) -> None:
         self._restored: dict[str, Any] | None = None
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
-        """Ask to stop once all steps are taken."""
+        """Ask the trainer to stop when all steps have been taken."""
         if _steps_taken(trainer):
             trainer.should_stop = True
 
     def on_save_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Gather the states of all processes."""
+        """Gather the states of the generators of all processes."""
         states: list[Any] = [_random_state()] * trainer.world_size
         if trainer.world_size > 1:
             dist.all_gather_object(states, _random_state())
@@ -82,11 +81,11 @@ class RunState(Callback):
     def on_load_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Remember the states until training starts."""
+        """Keep the states until training starts."""
         self._restored = checkpoint.get("scionwood")
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Restore this process's state; processes that the checkpoint lacks keep their seed."""
+        """Restore the state of this process; a process without a saved state keeps its seed."""
         if self._restored is not None:
             states = self._restored["random"]
             if trainer.global_rank < len(states):
@@ -97,14 +96,14 @@ class RunState(Callback):
 
 
 def refuse_non_finite(trainer: L.Trainer) -> None:
-    """Keep spoilt weights out of the checkpoints.
+    """Refuse to save weights that are not finite.
 
     Raises:
         TrainingError: a trainable weight is not finite.
     """
     trained = [p.detach() for p in trainer.lightning_module.parameters() if p.requires_grad]
     if not trainer.strategy.reduce_boolean_decision(bool(_finite(trained))):
-        raise _spoilt(trainer, "weights", trainer.global_step)
+        raise _not_finite(trainer, "weights", trainer.global_step)
 
 
 def _steps_taken(trainer: L.Trainer) -> bool:
@@ -119,7 +118,7 @@ def _finite(tensors: list[Tensor]) -> Tensor:
     return torch.stack([torch.isfinite(t).all() for t in local]).all()
 
 
-def _spoilt(trainer: L.Trainer, what: str, step: int) -> TrainingError:
+def _not_finite(trainer: L.Trainer, what: str, step: int) -> TrainingError:
     last = Path(trainer.default_root_dir) / LAST
     good = f"The last good checkpoint is {last}" if last.exists() else "There is no checkpoint yet"
     return TrainingError(
@@ -130,7 +129,7 @@ def _spoilt(trainer: L.Trainer, what: str, step: int) -> TrainingError:
 
 
 def _random_state() -> dict[str, Any]:
-    numpy: Any = np.random.get_state()  # noqa: NPY002  # what tasks draw from is theirs to choose
+    numpy: Any = np.random.get_state()  # noqa: NPY002  # a task may draw from this generator
     kind, keys, position, has_gauss, gauss = numpy
     return {
         "python": random.getstate(),

@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, read without running what is in them."""
+"""Checkpoints: written completely or not at all, and read without running code in them."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ UNSAFE = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 
 @final
 class SafeCheckpointIO(CheckpointIO):
-    """Writes to a temporary file in the target's folder, fsync, rename; reads tensors only.
+    """Writes a temporary file in the target's folder, then renames it; reads tensors only.
 
-    Lightning's own stages in TMPDIR, which is often another file system than the run's: a kill
-    during that copy leaves half a checkpoint.
+    Lightning's own class writes to TMPDIR first, which is often on another file system. A process
+    that is killed during the copy from there leaves half a checkpoint.
     """
 
     def save_checkpoint(
@@ -37,9 +37,9 @@ class SafeCheckpointIO(CheckpointIO):
         """Write a checkpoint.
 
         Raises:
-            WriteError: the disk is full or forbids it; the previous checkpoint is untouched.
+            WriteError: the disk is full or not writable; the previous checkpoint is untouched.
         """
-        buffer = io.BytesIO()  # first, since torch hides the errno of a failed write
+        buffer = io.BytesIO()  # in memory first, because torch hides the errno of a failed write
         torch.save(checkpoint, buffer)
         with (
             writing(f"checkpoint {path}", then=RESUME),
@@ -52,7 +52,7 @@ class SafeCheckpointIO(CheckpointIO):
     def load_checkpoint(
         self, path: str | Path, map_location: Any | None = None, weights_only: bool | None = True
     ) -> dict[str, Any]:
-        """Read a checkpoint of this machine; `weights_only` is always on.
+        """Read a checkpoint from a local disk; `weights_only` is always on.
 
         Raises:
             TrainingError: a remote address, a damaged file, or one that holds more than tensors.
@@ -60,12 +60,12 @@ class SafeCheckpointIO(CheckpointIO):
         return read_checkpoint(path)
 
     def remove_checkpoint(self, path: str | Path) -> None:
-        """Remove a checkpoint if it is there."""
+        """Remove a checkpoint if it exists."""
         Path(path).unlink(missing_ok=True)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """The content of a checkpoint, on the CPU; only tensors and plain data are ever built.
+    """Read a checkpoint to the CPU; only tensors and plain data are created.
 
     Raises:
         TrainingError: a remote address, a damaged file, or one that holds more than tensors.
@@ -82,27 +82,27 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not zipfile.is_zipfile(path):
         raise damaged
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # hostile bytes raise of every kind; theirs is kept as the cause
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # hostile bytes can raise any exception; it is kept as the cause
         raise damaged from error
-    if not isinstance(found, dict) or "state_dict" not in found:
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise TrainingError(f"checkpoint {path}", "it has no state_dict", "Is this the right file?")
-    return found
+    return checkpoint
 
 
 def refuse_unsafe_torch() -> None:
-    """Refuse to start where the environment makes torch run the code in a checkpoint.
+    """Refuse to start if an environment variable makes torch run the code in a checkpoint.
 
     Raises:
         TrainingError: the variable is set.
     """
     if os.environ.get(UNSAFE):
-        rule = "it makes torch run whatever code a checkpoint holds"
+        rule = "it makes torch run any code that a checkpoint holds"
         raise TrainingError(f"environment variable {UNSAFE}", rule, f"Run: unset {UNSAFE}")
 
 
 def clean_debris(run: Path, *, fresh: bool) -> None:
-    """Remove what a killed write left; a fresh start also forgets the best weights of before."""
+    """Remove the temporary files of a killed process; a new start also removes `best.ckpt`."""
     if fresh:
         (run / BEST).unlink(missing_ok=True)
     for part in (run / LAST).parent.glob(".*.ckpt"):

@@ -1,4 +1,4 @@
-"""What a run leaves beside its checkpoints: adapter, head, figures, card and report."""
+"""Export a run: adapter, head, figures, card and report."""
 
 from __future__ import annotations
 
@@ -25,11 +25,17 @@ if TYPE_CHECKING:
 
 
 def export(task: Task, trainer: L.Trainer, folder: Path, recipe: Recipe) -> None:
-    """Write the best weights, or the last where nothing was validated, then figures and the card.
+    """Write the best weights, or the last ones without a validation, then figures and the card.
 
-    Every process calls this, since sharded weights are gathered; the first one writes.
+    Every process calls this, because sharded weights are gathered. Only the first one writes.
+
+    Args:
+        task: the trained task.
+        trainer: its trainer.
+        folder: the run folder.
+        recipe: the recipe of the run.
     """
-    counts = str(report(task.backbone))  # before anything that frees sharded weights
+    counts = str(report(task.backbone))  # first, since later calls free sharded weights
     step = _load_chosen(task, folder)
     task.before_export(trainer)
     bare = backbone(task.backbone)
@@ -53,16 +59,16 @@ def _load_chosen(task: Task, folder: Path) -> int:
     chosen = folder / BEST if (folder / BEST).exists() else folder / LAST
     if not chosen.exists():
         return 0
-    found = read_checkpoint(chosen)
+    checkpoint = read_checkpoint(chosen)
     options = StateDictOptions(full_state_dict=True, strict=False)
-    set_model_state_dict(task, found["state_dict"], options=options)
-    return int(found["global_step"])
+    set_model_state_dict(task, checkpoint["state_dict"], options=options)
+    return int(checkpoint["global_step"])
 
 
 @torch.no_grad()
 def _drawn(task: Task, trainer: L.Trainer) -> dict[str, Figure]:
     loaders = trainer.val_dataloaders
-    # A share of a sharded model cannot run alone.
+    # One process holds only a part of a sharded model, which cannot run alone.
     if task.sharded or not loaders:
         return {}
     batch: Any = next(iter(loaders[0] if isinstance(loaders, list) else loaders))

@@ -13,7 +13,7 @@ import torch.distributed as dist
 from scionwood.errors import OutputExistsError, TrainingError
 
 SHARED = "SCIONWOOD_RUN"
-"""The variable by which the first process tells those that it starts which folder is theirs."""
+"""The variable in which the first process names the run folder to those that it starts."""
 
 RECIPE = "recipe.yaml"
 ADAPTER = "adapter"
@@ -21,16 +21,16 @@ HEAD = "head.safetensors"
 
 
 def run_folder(name: str, run_dir: Path | None, resume: Path | None) -> Path:
-    """The folder of a run, made where it is missing.
+    """Return the folder of a run, created if it is missing.
 
     Args:
-        name: of the recipe, for a folder of its own under `runs/`.
-        run_dir: where a new run should go.
+        name: the name of the recipe, for a new folder under `runs/`.
+        run_dir: the folder of a new run; `None` means a new folder under `runs/`.
         resume: the folder of a run to continue.
 
     Raises:
-        OutputExistsError: a new run would go into the folder of another.
-        TrainingError: there is no run to resume, or several processes could not agree on a name.
+        OutputExistsError: `run_dir` holds another run.
+        TrainingError: `resume` holds no run, or several processes could not agree on a name.
     """
     if dist.is_available() and dist.is_initialized():
         box = [_choose(name, run_dir, resume) if dist.get_rank() == 0 else None]
@@ -43,7 +43,7 @@ def run_folder(name: str, run_dir: Path | None, resume: Path | None) -> Path:
 
 @contextmanager
 def shared(folder: Path) -> Iterator[None]:
-    """Name the folder to the processes that the trainer starts, and to no later ones."""
+    """Name the folder to the processes that the trainer starts inside the block."""
     if not _first():
         yield
         return
@@ -61,7 +61,7 @@ def _choose(name: str, run_dir: Path | None, resume: Path | None) -> Path:
         return resume.resolve()
     if run_dir is None:
         if any(int(os.environ.get(key, "1")) > 1 for key in ("WORLD_SIZE", "SLURM_NTASKS")):
-            rule = "processes that another launcher starts cannot agree on a name"
+            rule = "processes of another launcher cannot agree on a name"
             raise TrainingError("run folder", rule, "Choose it: --run-dir FOLDER")
         run_dir = _unused(
             Path("runs") / f"{name.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"

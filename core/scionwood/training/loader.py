@@ -1,4 +1,4 @@
-"""A data loader whose position and whose random draws can be restored exactly."""
+"""A data loader whose position and random draws can be restored exactly."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from torchdata.stateful_dataloader import StatefulDataLoader
 
 @final
 class DataLoader(StatefulDataLoader):  # type: ignore[misc]  # torchdata is untyped
-    """torchdata's StatefulDataLoader, whose order and draws depend on seed and epoch alone.
+    """torchdata's StatefulDataLoader with an order and draws that depend on seed and epoch alone.
 
-    A sample that draws random numbers (python, numpy or torch) draws the same ones in whichever
-    process and after whatever history it is read, so that a resumed run repeats an uninterrupted
-    one bit for bit, with workers and without. Across processes each reads its own share of a
-    common order. Workers start afresh with each epoch; a dataset must open its files on first
-    use, since a handle that is open when workers fork is shared by them.
+    A sample that draws random numbers (python, numpy or torch) draws the same ones in any process
+    and at any time. A resumed run therefore repeats an uninterrupted one bit for bit, with and
+    without workers. Several processes share one order, and each reads its own part of it. Workers
+    start again with each epoch. A dataset must open its files on first use, because workers that
+    fork would share a file handle that is open already.
 
     Args:
-        dataset: map-style; an iterable dataset needs `state_dict` of its own to be resumed.
-        batch_size: samples a batch, or None for a dataset that yields batches.
+        dataset: a map-style dataset. An iterable one needs its own `state_dict` to be resumed.
+        batch_size: samples in a batch; `None` for a dataset that yields batches.
         shuffle: whether each epoch has another order.
-        sampler: an order of your own, instead of `shuffle`. Draws differ between epochs only if it
+        sampler: an order of your own instead of `shuffle`. Draws differ between epochs only if it
             has `set_epoch` and `epoch`, like torch's DistributedSampler.
-        batch_sampler: batches of your own, instead of all of these.
+        batch_sampler: batches of your own instead of `batch_size`, `shuffle` and `sampler`.
         num_workers: processes that read ahead.
-        collate_fn: makes a batch of a list of samples.
+        collate_fn: makes a batch from a list of samples.
         drop_last: leave out a last batch that is not full.
         pin_memory: copy batches to page-locked memory, for CUDA.
         prefetch_factor: batches that each worker reads ahead.
         multiprocessing_context: how workers start: fork, forkserver or spawn.
-        seed: of the order and the draws; by default that of the recipe.
+        seed: seeds the order and the draws; `None` means the seed of the recipe.
     """
 
     def __init__(
@@ -78,12 +78,12 @@ class DataLoader(StatefulDataLoader):  # type: ignore[misc]  # torchdata is unty
                 pin_memory=pin_memory,
                 prefetch_factor=prefetch_factor,
                 multiprocessing_context=multiprocessing_context,
-                # Its own, so that starting an epoch draws nothing from the global generator.
+                # A generator of its own: an epoch must not draw from the global one.
                 generator=torch.Generator().manual_seed(self.seed),
             )
 
     def __iter__(self) -> Iterator[Any]:
-        # Lazily: Lightning asks for the iterator before it has told the sampler the epoch.
+        # A generator function, because Lightning sets the epoch after it asks for the iterator.
         if isinstance(self.dataset, _Seeded):
             self.dataset.epoch = _epoch(self.sampler, self.batch_sampler)
         yield from super().__iter__()
@@ -91,10 +91,10 @@ class DataLoader(StatefulDataLoader):  # type: ignore[misc]  # torchdata is unty
 
 @final
 class _Order(DistributedSampler[int]):
-    """An epoch's order, from its seed and number; each process takes its own share.
+    """The order of an epoch, from its seed and number; each process takes its own part.
 
-    As a DistributedSampler it is left in place by Lightning, whose own would replay the order of
-    epoch 0 after a resume.
+    Lightning keeps it because it is a DistributedSampler. Lightning's own sampler would replay the
+    order of epoch 0 after a resume.
     """
 
     def __init__(self, dataset: Dataset[Any], seed: int, shuffle: bool) -> None:
@@ -107,7 +107,7 @@ class _Order(DistributedSampler[int]):
 
 
 class _Position(Iterator[int]):
-    """A place in an order that torchdata can save and restore."""
+    """A position in an order, which torchdata can save and restore."""
 
     def __init__(self, order: Sequence[int]) -> None:
         self.order, self.done = order, 0
@@ -126,7 +126,7 @@ class _Position(Iterator[int]):
 
 
 class _Seeded(Dataset[Any]):
-    """A dataset whose random draws depend on seed, epoch and index, not on who reads it when."""
+    """A dataset whose random draws depend on seed, epoch and index alone."""
 
     def __init__(self, inner: Dataset[Any], seed: int) -> None:
         self.inner, self.seed, self.epoch = inner, seed, 0
@@ -164,5 +164,5 @@ def _draws(seed: int, epoch: int, index: Any) -> Iterator[None]:
 
 
 def _epoch(*samplers: Any) -> int:
-    found = (getattr(sampler, "epoch", None) for sampler in samplers)
-    return next((epoch for epoch in found if epoch is not None), 0)
+    epochs = (getattr(sampler, "epoch", None) for sampler in samplers)
+    return next((epoch for epoch in epochs if epoch is not None), 0)

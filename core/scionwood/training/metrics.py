@@ -1,4 +1,4 @@
-"""metrics.csv: one row a step and one a validation, written before the checkpoint of that step."""
+"""metrics.csv: a row for each step and each validation, written before that step's checkpoint."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ NAME = "metrics.csv"
 
 @final
 class MetricsFile(Callback):
-    """Write what a task logs, with `step` (optimiser steps taken) and `epoch`.
+    """Write the values that a task logs, with `step` (optimiser steps taken) and `epoch`.
 
-    It is a callback and not a logger since Lightning calls loggers after the checkpoint of a step
-    has been written: a run killed in between would lack that row when it is resumed. A checkpoint
-    knows how many rows there were; a resume drops the later ones, so that none appears twice.
+    It is a callback, because Lightning calls loggers after the checkpoint of a step is written: a
+    run that is killed in between would lack that row when it is resumed. A checkpoint stores the
+    number of rows. A resume drops later rows, so that none appears twice.
 
     Args:
         every_n_steps: optimiser steps between two rows of training.
@@ -37,15 +37,15 @@ class MetricsFile(Callback):
         self._rows = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """How many rows there are."""
+        """Return the number of rows."""
         return {"rows": self._rows}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the number of rows of the run that is resumed."""
+        """Set the number of rows to that of the run that is resumed."""
         self._rows = state_dict["rows"]
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Keep the rows that the checkpoint knows of; none for a new run."""
+        """Keep the rows that the checkpoint counts; a new run keeps none."""
         if not trainer.is_global_zero:
             return
         self._path = Path(trainer.default_root_dir) / NAME
@@ -67,7 +67,7 @@ class MetricsFile(Callback):
     def on_exception(
         self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
     ) -> None:
-        """Close the file; Lightning calls no `teardown` then."""
+        """Close the file; Lightning does not call `teardown` after an exception."""
         self._close()
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
@@ -80,7 +80,7 @@ class MetricsFile(Callback):
             self._file = None
 
     def _write(self, trainer: L.Trainer, *, validation: bool) -> None:
-        # Lightning keeps the values of the last validation among those of a step.
+        # Lightning keeps the values of the last validation with those of a step.
         values = {
             key: repr(float(value))
             for key, value in trainer.callback_metrics.items()
@@ -108,11 +108,13 @@ class MetricsFile(Callback):
         writer.writerows(rows)
         with writing(self._path, then=RESUME), atomic_path(self._path) as part:
             part.write_text(text.getvalue(), encoding="utf-8")
-        self._file = io.FileIO(self._path, "a")  # no buffer that a full disk could leave behind
+        self._file = io.FileIO(
+            self._path, "a"
+        )  # without a buffer, which a full disk could leave half written
 
 
 def read_metrics(path: Path) -> list[dict[str, str]]:
-    """The rows of a metrics file, each with the columns that it has; none if there is no file."""
+    """Return the rows of a metrics file without empty cells; an empty list if it does not exist."""
     if not path.is_file():
         return []
     with path.open(newline="") as file:

@@ -1,6 +1,6 @@
-"""What `trainer:` may say: plain values for lightning.Trainer, and classes by short names only.
+"""The options of a recipe's `trainer:` section: plain values, and classes by short names only.
 
-Checking imports nothing heavy: a test compares these tables with Lightning's signatures.
+Checking imports nothing heavy. A test compares these tables with Lightning's signatures.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from scionwood.errors import RecipeError
 
 @dataclass(frozen=True)
 class Named:
-    """A class that a recipe may name, and the options that it may give it."""
+    """A class that a recipe may name, and the options that the recipe may set."""
 
     reference: str
     options: frozenset[str]
@@ -135,12 +135,12 @@ def check_trainer(options: Mapping[str, Any]) -> None:
 def build_trainer_options(
     options: Mapping[str, Any], *, monitor: str = "val_loss", mode: str = "min"
 ) -> dict[str, Any]:
-    """Keyword arguments for lightning.Trainer; `logger` stays a list of short names.
+    """Return keyword arguments for lightning.Trainer; `logger` stays a list of short names.
 
     Args:
         options: a checked `trainer:` section.
-        monitor: what early stopping looks at unless it says so.
-        mode: whether that should be small or large.
+        monitor: the value that early stopping watches unless the section names another.
+        mode: whether that value should be small or large.
     """
     built = {key: value for key, value in options.items() if key in PLAIN | {"profiler"}}
     built["logger"] = _list(options, "logger") if "logger" in options else list(LOGGERS)

@@ -1,4 +1,4 @@
-"""The points of a run where it is saved, and where it stops when asked to."""
+"""The points at which a run is saved, and at which it stops when asked to."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class StopRequested(SystemExit):
 
 @final
 class RunCheckpoint(Checkpoint):
-    """Write `last.ckpt` where a resume is exact, and `best.ckpt` by the task's monitor.
+    """Write `last.ckpt` at points from which a resume is exact, and `best.ckpt` by the monitor.
 
     These points are: after an optimiser step that no validation follows, after a validation
-    within an epoch, and after an epoch; never amid accumulated gradients, which no checkpoint
-    holds. `best.ckpt` holds weights only.
+    within an epoch, and after an epoch. None lies between accumulated gradients, because a
+    checkpoint does not hold them. `best.ckpt` holds weights only.
 
     Args:
-        every_n_steps: optimiser steps between checkpoints, beside those after a validation.
+        every_n_steps: optimiser steps between checkpoints, in addition to those after a validation.
     """
 
     def __init__(self, *, every_n_steps: int = 100) -> None:
@@ -38,29 +38,29 @@ class RunCheckpoint(Checkpoint):
         self._saved_at: int | None = None
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Find the run folder."""
+        """Store the run folder."""
         self._run = Path(trainer.default_root_dir)
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Listen to signals."""
+        """Install the handlers of signals."""
         self.stop.install(trainer)
 
     def on_exception(
         self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
     ) -> None:
-        """Stop listening to signals; Lightning calls no `teardown` then."""
+        """Restore the handlers; Lightning does not call `teardown` after an exception."""
         self.stop.restore()
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Stop listening to signals."""
+        """Restore the handlers of signals."""
         self.stop.restore()
 
     def state_dict(self) -> dict[str, Any]:
-        """The best score so far."""
+        """Return the best score so far."""
         return {"best": self.best}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the best score of the run that is resumed."""
+        """Set the best score to that of the run that is resumed."""
         self.best = state_dict["best"]
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
@@ -68,7 +68,7 @@ class RunCheckpoint(Checkpoint):
         loop = trainer.fit_loop
         if trainer.is_last_batch or loop._should_accumulate():
             return
-        # Lightning's own question; a resume from before a due validation would skip it.
+        # Lightning's own test: a resume from before a validation that is due would skip it.
         fetcher = loop._data_fetcher
         if fetcher is not None and loop.epoch_loop._should_check_val_fx(fetcher):
             return

@@ -1,4 +1,4 @@
-"""The precision that a machine computes fastest in: what `precision: auto` of a recipe becomes."""
+"""Choose the precision of `precision: auto`: the one in which the machine is fastest."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from scionwood.errors import TrainingError
 
 
 def native_precision(accelerator: str = "auto") -> str:
-    """`bf16-mixed` where the hardware multiplies bfloat16, else `32-true`.
+    """Return `bf16-mixed` if the hardware multiplies bfloat16, else `32-true`.
 
-    On a CPU with AVX512-BF16 or AMX a step of a ViT-S takes about 0.6 of its time in float32;
-    without these, bfloat16 is emulated and slower. Weights, optimiser and sums stay in float32.
+    On a CPU with AVX512-BF16 or AMX a step of a ViT-S takes about 0.6 of its time in float32.
+    Other CPUs emulate bfloat16, which is slower. Weights, optimiser and sums stay in float32.
 
     Args:
-        accelerator: as Lightning's: `cpu`, `gpu`, `cuda`, `auto` ...
+        accelerator: a name of Lightning: `cpu`, `gpu`, `cuda`, `auto` ...
 
     Returns:
-        A value of `lightning.Trainer(precision=...)`.
+        A value for `lightning.Trainer(precision=...)`.
     """
     cuda = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     if cuda:
         return (
             "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
         )
-    found = _cpu() if accelerator in ("auto", "cpu") else {}
-    return "bf16-mixed" if found.get("avx512_bf16") or found.get("amx_bf16") else "32-true"
+    features = _cpu() if accelerator in ("auto", "cpu") else {}
+    return "bf16-mixed" if features.get("avx512_bf16") or features.get("amx_bf16") else "32-true"
 
 
 def refuse_wrong_gradients(model: nn.Module, precision: str, device: torch.device) -> None:
-    """Refuse bfloat16 where 3D convolutions get wrong gradients in it.
+    """Refuse to train 3D convolutions in bfloat16 on a CPU that computes wrong gradients.
 
     Args:
-        model: what trains.
-        precision: as Lightning's, such as bf16-mixed.
-        device: where it trains.
+        model: the model to train.
+        precision: a value of Lightning, such as bf16-mixed.
+        device: the device of the training.
 
     Raises:
-        TrainingError: it is such a CPU, and a 3D convolution trains.
+        TrainingError: the device is such a CPU, and a 3D convolution trains.
     """
     if "bf16" not in precision or not volumes_fail_in_bfloat16(device):
         return
@@ -51,19 +51,20 @@ def refuse_wrong_gradients(model: nn.Module, precision: str, device: torch.devic
 
 
 def volumes_fail_in_bfloat16(device: torch.device) -> bool:
-    """Whether gradients of 3D convolutions are wrong in bfloat16.
+    """Return whether gradients of 3D convolutions are wrong in bfloat16.
 
     On a CPU with AVX512-BF16 and without AMX, gradients of kernels of 3^3 over fields of 2^3 cells
-    hold whatever was in memory (oneDNN of torch 2.13; measured here). Where a plugin trains in a
-    loop of its own, it computes in float32 then; `fit` refuses such a precision.
+    hold uninitialised memory (oneDNN of torch 2.13; measured by this project). `fit` refuses that
+    precision. A training loop outside `fit` should compute in float32 there.
 
     Args:
-        device: where it trains.
+        device: the device of the training.
     """
-    found = _cpu()
-    return bool(device.type == "cpu" and found.get("avx512_bf16") and not found.get("amx_bf16"))
+    features = _cpu()
+    wrong = features.get("avx512_bf16") and not features.get("amx_bf16")
+    return bool(device.type == "cpu" and wrong)
 
 
 def _cpu() -> Mapping[str, bool]:
-    ask = getattr(torch.cpu, "get_capabilities", dict)  # torch before 2.10 cannot tell
+    ask = getattr(torch.cpu, "get_capabilities", dict)  # missing in torch before 2.10
     return ask()

@@ -15,12 +15,12 @@ from scionwood.errors import TrainingError
 
 @final
 class ShardedStrategy(ModelParallelStrategy):
-    """Every process holds a share of the weights and computes its own share of a batch.
+    """Each process holds a part of the weights and computes its own part of a batch.
 
-    Checkpoints are one ordinary file, gathered on the first process without the frozen weights.
+    A checkpoint is one ordinary file, gathered on the first process without the frozen weights.
 
     Args:
-        process_group_backend: gloo or nccl; by default what suits the device.
+        process_group_backend: gloo or nccl; `None` means the one for the device.
     """
 
     def __init__(self, *, process_group_backend: str | None = None) -> None:
@@ -36,7 +36,7 @@ class ShardedStrategy(ModelParallelStrategy):
         super().setup_environment()
 
     def lightning_module_state_dict(self) -> dict[str, Any]:
-        """What trains, whole, on the first process; gathering a large frozen base would not fit."""
+        """Gather the trainable weights on the first process; a large frozen base would not fit."""
         if self.model is None:
             return {}
         options = StateDictOptions(
@@ -48,12 +48,16 @@ class ShardedStrategy(ModelParallelStrategy):
 def shard(task: nn.Module, mesh: DeviceMesh) -> None:
     """Apply `fully_shard` to the backbone's repeated blocks and to the backbone itself.
 
-    A block is an element of an `nn.ModuleList` or `nn.Sequential` that holds something trainable,
-    the innermost one. The task must call the backbone itself, `self.backbone(x)`, as the weights
-    are gathered then.
+    A block is the innermost element of an `nn.ModuleList` or `nn.Sequential` that has trainable
+    parameters. The task must call the backbone itself, `self.backbone(x)`, because that call
+    gathers the weights.
+
+    Args:
+        task: the task; its `backbone` is changed in place.
+        mesh: the processes that share the weights.
 
     Raises:
-        TrainingError: something outside the backbone trains, whose gradient nobody would average.
+        TrainingError: a parameter outside the backbone trains; its gradient would not be averaged.
     """
     backbone = task.backbone
     if not isinstance(backbone, nn.Module):
@@ -69,12 +73,12 @@ def shard(task: nn.Module, mesh: DeviceMesh) -> None:
 
 
 def blocks(model: nn.Module) -> list[nn.Module]:
-    """The innermost repeated modules that hold something trainable, children before parents."""
-    found = [
+    """Return the innermost repeated modules with trainable parameters, children before parents."""
+    repeated = [
         child
         for parent in model.modules()
         if isinstance(parent, nn.ModuleList | nn.Sequential)
         for child in parent
         if any(p.requires_grad for p in child.parameters())
     ]
-    return [b for b in found if not any(o is not b and o in set(b.modules()) for o in found)]
+    return [b for b in repeated if not any(o is not b and o in set(b.modules()) for o in repeated)]

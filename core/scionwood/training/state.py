@@ -1,4 +1,4 @@
-"""Which entries of a state dict belong to what trains, and whether a checkpoint has just those."""
+"""The entries of a state dict that training changes, and the check of a checkpoint against them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from scionwood.errors import TrainingError
 
 
 def trained_keys(module: nn.Module) -> set[str]:
-    """The state-dict keys that training changes: trainable parameters and the buffers with them.
+    """Return the state-dict keys that training changes: trainable parameters and their buffers.
 
-    A buffer belongs to the nearest enclosing module that has parameters: the running statistics
-    of a trained head are kept, those of a frozen layer are not.
+    A buffer belongs to the nearest enclosing module that has parameters. The running statistics
+    of a trained head are included, those of a frozen layer are not.
     """
     parameters = dict(module.named_parameters(remove_duplicate=False))
     trained = {key for key, parameter in parameters.items() if parameter.requires_grad}
@@ -24,10 +24,14 @@ def trained_keys(module: nn.Module) -> set[str]:
 
 
 def check_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Check that a checkpoint holds what trains in this module, no more and no less.
+    """Check that a checkpoint holds exactly the entries that train in this module.
+
+    Args:
+        module: the task.
+        state: the state dict of the checkpoint.
 
     Raises:
-        TrainingError: naming the first keys that are missing, foreign or of another shape.
+        TrainingError: naming the first keys that are missing, unknown or of another shape.
     """
     own = module.state_dict()
     keys = trained_keys(module)
@@ -38,11 +42,12 @@ def check_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:
             key for key in keys & state.keys() if own[key].shape != state[key].shape
         ),
     }
-    found = "; ".join(f"{kind}: {', '.join(names[:3])}" for kind, names in wrong.items() if names)
-    if found:
+    lists = (f"{kind}: {', '.join(names[:3])}" for kind, names in wrong.items() if names)
+    differences = "; ".join(lists)
+    if differences:
         raise TrainingError(
-            f"checkpoint with keys {found}",
-            "it must hold exactly what trains in this model",
+            f"checkpoint with keys {differences}",
+            "it must hold exactly the entries that train in this model",
             "Resume with the recipe that wrote it, recipe.yaml in the run folder",
         )
 

@@ -1,4 +1,4 @@
-"""Stopping on a signal: note it, and stop where an exact checkpoint can be written."""
+"""Stop on a signal: record it, and stop at a point where an exact checkpoint can be written."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
 @final
 class StopSignals:
-    """SIGTERM and Ctrl-C ask training to save and stop; a second one stops at once.
+    """Handlers with which SIGTERM and Ctrl-C ask training to save and stop.
 
-    Under SLURM with automatic requeueing Lightning's own handlers stay, which save and requeue.
+    A second signal stops at once. Under SLURM with automatic requeueing Lightning's own handlers
+    stay, which save and requeue.
 
     Attributes:
-        received: the signal that asks to stop, or None.
+        received: the signal that asks to stop, or `None`.
     """
 
     def __init__(self) -> None:
@@ -26,7 +27,7 @@ class StopSignals:
         self._before: dict[signal.Signals, Any] = {}
 
     def install(self, trainer: L.Trainer) -> None:
-        """Listen from now on; Lightning's handler would stop where resume is not exact."""
+        """Install the handlers; Lightning's own would stop where a resume is not exact."""
         self.received = None
         place = getattr(trainer.strategy, "cluster_environment", None)
         requeues = isinstance(place, SLURMEnvironment) and place.auto_requeue
@@ -36,13 +37,13 @@ class StopSignals:
             self._before[number] = signal.signal(number, self._note)
 
     def restore(self) -> None:
-        """Put back the handlers that were there."""
+        """Put the previous handlers back."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
 
     def asked(self, trainer: L.Trainer) -> bool:
-        """Whether any of the processes that train together was asked to stop."""
+        """Return whether any of the processes that train together was asked to stop."""
         here = self.received is not None
         asked = trainer.strategy.reduce_boolean_decision(here, all=False)
         if asked and not here:

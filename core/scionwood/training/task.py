@@ -1,4 +1,4 @@
-"""What a field trains: losses over a backbone; the rest of training is the same for every field."""
+"""The base class of what a field trains: losses over a backbone and one optimiser for all."""
 
 from __future__ import annotations
 
@@ -102,29 +102,30 @@ class Task(L.LightningModule, ABC):
 
     @abstractmethod
     def losses(self, batch: Any) -> dict[str, Tensor]:
-        """The scalar `loss` of a batch, and any other scalars to log beside it."""
+        """Return the scalar `loss` of a batch, and any other scalars to log with it."""
 
     def metrics(self, batch: Any) -> dict[str, Tensor]:
-        """Scalars that only validation and test log."""
+        """Return scalars that only validation and test log."""
         return {}
 
     def draw(self, batch: Any) -> dict[str, Figure]:
-        """Figures of a batch by name, for `figures/` and the report."""
+        """Return figures of a batch by name, for `figures/` and the report."""
         return {}
 
     def before_export(self, trainer: L.Trainer) -> None:
-        """Called once a run is over, its chosen weights loaded and nothing of them written yet.
+        """Act at the end of a run, after its chosen weights are loaded and before they are written.
 
-        What an adapter keeps of the training data is taken here. Every process calls it.
+        An adapter that stores statistics of the training data computes them here. Every process
+        calls it.
         """
 
     def batch_size(self, batch: Any) -> int:
-        """How many samples a batch holds; by default the first length of its first tensor."""
+        """Return the samples in a batch; by default the first length of its first tensor."""
         tensors = [t for t in _leaves(batch) if isinstance(t, Tensor) and t.ndim]
         return len(tensors[0]) if tensors else 1
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """The loss of a batch, logged with its companions and the learning rate."""
+        """Return the loss of a batch; log it with the other scalars and the learning rate."""
         losses = self.losses(batch)
         size = self.batch_size(batch)
         self._log("train_", {k: v for k, v in losses.items() if k != "loss"}, size)
@@ -141,7 +142,7 @@ class Task(L.LightningModule, ABC):
         self._evaluate("test_", batch)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """AdamW over the adapter's and the head's groups, a linear warm-up, the schedule."""
+        """Return AdamW over the groups of adapter and head, with warm-up and schedule."""
         groups = parameter_groups(self.backbone, self.lr, self.weight_decay)
         groups += [{"params": own, "name": "task"}] if (own := self._own_parameters()) else []
         optimizer = torch.optim.AdamW(groups, lr=self.lr, weight_decay=self.weight_decay)
@@ -152,12 +153,12 @@ class Task(L.LightningModule, ABC):
         }
 
     def optimizer_step(self, *args: Any, **options: Any) -> None:
-        """Step; then let an adapter that shares its rank out during training do so."""
+        """Take a step; then let an adapter that distributes its rank during training do so."""
         super().optimizer_step(*args, **options)
         allocate(self.backbone, self.trainer.global_step)
 
     def configure_model(self) -> None:
-        """Shard the backbone where the strategy brought a device mesh (FSDP2)."""
+        """Shard the backbone if the strategy has a device mesh (FSDP2)."""
         if self.device_mesh is None or self.sharded:
             return
         from scionwood.training.shard import shard
@@ -166,7 +167,7 @@ class Task(L.LightningModule, ABC):
         self.sharded = True
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what trains, with the buffers that belong to it, and the hash of what does not."""
+        """Keep the trained entries with their buffers, and the hash of the frozen weights."""
         checkpoint["base_sha256"] = self.base_sha256
         keys = trained_keys(self)
         state = checkpoint["state_dict"]
@@ -178,18 +179,18 @@ class Task(L.LightningModule, ABC):
         Raises:
             TrainingError: naming the keys that differ.
         """
-        if "state_dict" in checkpoint:  # a sharded strategy has taken it out and loaded it
+        if "state_dict" in checkpoint:  # a sharded strategy has loaded and removed it
             check_state(self, checkpoint["state_dict"])
 
     def train(self, mode: bool = True) -> Self:
-        """Switch to training, but for the running statistics of frozen layers."""
+        """Switch to training mode, except for the running statistics of frozen layers."""
         super().train(mode)
         if mode:
             eval_frozen_norms(self.backbone)
         return self
 
     def total_steps(self) -> float:
-        """The optimiser steps of the whole run, as limited by steps or epochs; may be infinite."""
+        """Return the optimiser steps of the run, limited by steps or epochs; may be infinite."""
         by_epochs = self.trainer.estimated_stepping_batches
         return min(self.max_steps, by_epochs) if self.max_steps >= 0 else by_epochs
 
@@ -214,7 +215,7 @@ class Task(L.LightningModule, ABC):
         def cosine(step: int) -> float:
             if step <= warmup:
                 return (step + 1) / (warmup + 1)
-            # Asked late: asking Lightning before it has restored its loops would lose the position.
+            # Asked late: before Lightning has restored its loops, this would lose the position.
             done = min(1.0, (step - warmup) / max(1, self.total_steps() - warmup))
             return 0.5 * (1 + math.cos(math.pi * done))
 

@@ -1,4 +1,4 @@
-"""A lightning.Trainer for a run folder, with what every run has."""
+"""A lightning.Trainer for a run folder, with the callbacks of every run."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def make_trainer(
     step: int = 0,
     callbacks: Sequence[Callback] = (),
 ) -> L.Trainer:
-    """A trainer that writes into a run folder.
+    """Return a trainer that writes into a run folder.
 
     Args:
         options: a recipe's `trainer:` section.
         folder: the run folder.
-        task: for its monitor and mode; it is told its `max_steps`.
+        task: gives the monitor and the mode; its `max_steps` is set.
         step: optimiser steps taken before a resume; later TensorBoard events are dropped.
-        callbacks: beside those that the options name.
+        callbacks: callbacks in addition to those that the options name.
     """
     built = build_trainer_options(options, monitor=task.monitor, mode=task.mode)
     bar = built.pop("enable_progress_bar", True) and sys.stdout.isatty()
@@ -53,7 +53,7 @@ def make_trainer(
         built["max_epochs"] = -1
     rows = built.setdefault("log_every_n_steps", 1)
     core: list[Callback] = [MetricsFile(rows), NanGuard(), RunState()]
-    core += [RunBar()] if bar else []  # without a terminal it would fill a log with lines
+    core += [RunBar()] if bar else []  # without a terminal a bar would fill a log with lines
     names, named = built.pop("logger"), built.pop("callbacks")
     built.setdefault("enable_model_summary", False)
     return L.Trainer(
@@ -68,7 +68,7 @@ def make_trainer(
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep Lightning's advice to itself where it does not apply to a run."""
+    """Hide advice of Lightning that does not apply to a run."""
     loggers = [logging.getLogger(name) for name in _LOUD]
     before = [logger.level for logger in loggers]
     for logger in loggers:

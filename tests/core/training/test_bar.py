@@ -1,4 +1,4 @@
-"""The progress bar tells how far a run is and how long it will take, on a terminal only."""
+"""The progress bar shows the steps and the time left, on a terminal only."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ SCHEDULES: dict[str, tuple[Callable[[Optimizer], LRScheduler], Any]] = {
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_it_takes_the_steps_of_a_loop_written_by_hand(name: str) -> None:
+def test_takes_the_same_steps_as_a_loop_written_by_hand(name: str) -> None:
     by_hand, ours = SCHEDULES[name]
     expected, network = model(), model()
     options: dict[str, Any] = {"lr": 1e-2, "weight_decay": 0.05, "betas": (0.9, 0.95)}
@@ -67,7 +67,7 @@ def test_it_takes_the_steps_of_a_loop_written_by_hand(name: str) -> None:
         assert torch.equal(after, wanted)
 
 
-def test_groups_keep_their_own_rate() -> None:
+def test_groups_keep_their_own_learning_rate() -> None:
     network = model()
     before = [p.detach().clone() for p in network.parameters()]
     still, moved = list(network.parameters())[:2], list(network.parameters())[2:]
@@ -79,7 +79,7 @@ def test_groups_keep_their_own_rate() -> None:
     assert changed == [False, False, True, True]
 
 
-def test_it_ends_with_the_data_and_reports_each_step() -> None:
+def test_ends_with_the_data_and_reports_each_step() -> None:
     network, seen = model(), []
 
     def loss(step: int) -> Tensor | None:
@@ -105,7 +105,7 @@ def test_progress_without_a_terminal_is_a_few_lines(capsys: pytest.CaptureFixtur
     assert lines[-1].endswith(", 0.0 min left")
 
 
-def test_it_refuses_nothing_to_train_and_a_loss_that_is_not_finite() -> None:
+def test_refuses_an_empty_list_of_parameters_and_a_loss_that_is_not_finite() -> None:
     network = model()
     with pytest.raises(TrainingError, match="nothing to train"):
         minimise(loss_of(network), [], steps=1, lr=1e-3)

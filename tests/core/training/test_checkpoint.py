@@ -1,4 +1,4 @@
-"""Checkpoints are written whole or not at all, and read without running what is in them."""
+"""Checkpoints are written completely or not at all, and read without running code in them."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def small_disk(disk: Callable[[str], Path]) -> Path:
 def test_a_checkpoint_is_read_as_it_was_written(tmp_path: Path) -> None:
     state = {"state_dict": {"a": torch.arange(3)}, "epoch": 2}
     SafeCheckpointIO().save_checkpoint(state, tmp_path / "new" / "a.ckpt")
-    found = SafeCheckpointIO().load_checkpoint(tmp_path / "new" / "a.ckpt", weights_only=False)
-    assert found["epoch"] == 2
-    assert torch.equal(found["state_dict"]["a"], torch.arange(3))
+    checkpoint = SafeCheckpointIO().load_checkpoint(tmp_path / "new" / "a.ckpt", weights_only=False)
+    assert checkpoint["epoch"] == 2
+    assert torch.equal(checkpoint["state_dict"]["a"], torch.arange(3))
     assert os.listdir(tmp_path / "new") == ["a.ckpt"]
 
 
@@ -72,7 +72,7 @@ def test_a_remote_checkpoint_is_refused() -> None:
         SafeCheckpointIO().load_checkpoint("http://127.0.0.1:9/a.ckpt")
 
 
-def test_nothing_starts_where_torch_is_told_to_run_code(
+def test_nothing_starts_if_torch_is_set_to_run_code(
     toy_fit: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv(UNSAFE, "1")
@@ -90,7 +90,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(small_disk: Path) -> None:
     assert os.listdir(small_disk) == ["a.ckpt"]
 
 
-def test_a_run_on_a_full_disk_says_so_and_resumes_once_there_is_space(
+def test_a_run_on_a_full_disk_stops_with_a_remedy_and_resumes_later(
     toy_fit: Callable[..., Path], small_disk: Path
 ) -> None:
     every = "trainer.callbacks=[{name: checkpoint, every_n_steps: 1}]"
@@ -114,7 +114,7 @@ def test_a_checkpoint_holds_no_frozen_weights(toy_fit: Callable[..., Path]) -> N
     assert (run / LAST).stat().st_size < 4 * 256 * 256 * 4 / 8, "an eighth of the frozen blocks"
 
 
-def test_another_recipes_checkpoint_is_refused_by_name(toy_fit: Callable[..., Path]) -> None:
+def test_the_checkpoint_of_another_recipe_is_refused_by_name(toy_fit: Callable[..., Path]) -> None:
     run = toy_fit("trainer.max_steps=1")
     with pytest.raises(TrainingError, match=r"another shape: .*lora_A"):
         toy_fit("trainer.max_steps=2", "adapter.r=4", resume=run)

@@ -31,10 +31,10 @@ def test_gradients_and_adapter_equal_those_of_one_process(
     finish(start_pair(f"trainer.strategy={strategy}", *steps, "data.batch_size=8", run_dir=pair))
     one = toy_fit(*steps, "data.batch_size=16", name="one")
 
-    expected, found = gradients(one), gradients(pair)
-    assert len(expected) == len(found) == 6  # A and B of two blocks, the head's weight and bias
+    expected, summed = gradients(one), gradients(pair)
+    assert len(expected) == len(summed) == 6  # A and B of two blocks, the head's weight and bias
     assert max(float(g.abs().max()) for g in expected) > 1e-2
-    for left, right in zip(expected, found, strict=True):
+    for left, right in zip(expected, summed, strict=True):
         torch.testing.assert_close(right, left, rtol=0, atol=1e-6)
     for file in ("adapter/adapter_model.safetensors", "head.safetensors"):
         torch.testing.assert_close(load_file(pair / file), load_file(one / file), rtol=0, atol=1e-6)
@@ -53,7 +53,7 @@ def test_two_processes_resume_exactly(start_pair: StartPair, tmp_path: Path, str
         assert torch.equal(left, right)
 
 
-def test_processes_that_the_command_line_starts_share_one_folder(tmp_path: Path) -> None:
+def test_processes_started_by_the_command_line_share_one_folder(tmp_path: Path) -> None:
     options = ["--trainer.devices=2", "--trainer.max_steps=1", "--trainer.logger=csv"]
     command = [sys.executable, "-m", "scionwood.cli", "fit", "toy/regress", *options]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -1,4 +1,4 @@
-"""A run on a backbone that is there already, with callbacks of the caller, measured elsewhere."""
+"""A run on a given backbone, with callbacks of the caller, measured by another recipe."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def adapter(run: Path) -> dict[str, torch.Tensor]:
     return load_file(run / "adapter" / "adapter_model.safetensors")
 
 
-def test_a_given_backbone_goes_on_to_train(tmp_path: Path) -> None:
+def test_a_given_backbone_continues_to_train(tmp_path: Path) -> None:
     recipe, counting = resolve("toy/regress", SMALL), Counting()
     model = build(recipe)[0].backbone
     first = fit(recipe, run_dir=tmp_path / "first", backbone=model)
@@ -45,7 +45,7 @@ def test_a_given_backbone_goes_on_to_train(tmp_path: Path) -> None:
     assert adapter(second).keys() == adapter(alone).keys()
 
 
-def test_of_several_active_adapters_the_one_that_trains_is_written(tmp_path: Path) -> None:
+def test_only_the_adapter_that_trains_is_written_if_several_are_active(tmp_path: Path) -> None:
     recipe = resolve("toy/regress", SMALL)
     model = build(recipe)[0].backbone
     model.add_adapter("past", model.peft_config["default"])

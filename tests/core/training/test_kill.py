@@ -1,4 +1,4 @@
-"""Killed at any moment, a run leaves a whole checkpoint and resumes to the same end."""
+"""A run that is killed at any moment leaves a whole checkpoint and resumes to the same result."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _wait_for_progress(path: Path, process: ForkServerProcess) -> None:
 
 def _stamp(path: Path) -> tuple[int, int]:
     try:
-        found = path.stat()
+        state = path.stat()
     except FileNotFoundError:
         return (0, 0)
-    return (found.st_mtime_ns, found.st_size)
+    return (state.st_mtime_ns, state.st_size)

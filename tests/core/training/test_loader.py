@@ -85,13 +85,13 @@ def test_a_position_is_restored_in_its_epoch(workers: int) -> None:
     assert torch.equal(torch.cat([*head, *tail]), epoch(loader(), 7))
 
 
-def test_the_seed_is_by_default_that_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_seed_is_that_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PL_GLOBAL_SEED", "5")
     implicit = DataLoader(Dice(), 4, shuffle=True)
     assert torch.equal(epoch(implicit), epoch(DataLoader(Dice(), 4, shuffle=True, seed=5)))
 
 
-def test_a_sampler_of_ones_own_can_be_shared_out_by_lightning() -> None:
+def test_lightning_can_distribute_a_sampler_of_the_user() -> None:
     own = DataLoader(Dice(), 4, sampler=[9, 8, 7], drop_last=True, seed=6)
     share = DistributedSampler(own.dataset, num_replicas=2, rank=1, shuffle=False)
     shared = _update_dataloader(own, share)

@@ -1,4 +1,4 @@
-"""A value that is not finite stops the run before it spoils a weight."""
+"""A value that is not finite stops the run before it changes a weight."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ def test_a_nan_loss_names_the_step_and_the_last_good_checkpoint(
     assert str(again.value) == str(error.value)
 
 
-def test_a_nan_before_any_checkpoint_says_that_there_is_none(toy_fit: Callable[..., Path]) -> None:
+def test_a_nan_before_the_first_checkpoint_says_that_none_exists(
+    toy_fit: Callable[..., Path],
+) -> None:
     with pytest.raises(TrainingError, match=r"at step 1.*no checkpoint yet"):
         toy_fit("data.n=8", "data.nan_at=0")
 

@@ -1,4 +1,4 @@
-"""A recipe's `trainer:` names plain options and known classes, nothing else."""
+"""The `trainer:` section of a recipe names plain options and known classes only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scionwood.training.points import RunCheckpoint
 from scionwood.training.shard import ShardedStrategy
 
 
-def test_every_option_of_lightnings_trainer_is_taken_or_refused_with_a_reason() -> None:
+def test_every_option_of_lightning_trainer_is_accepted_or_refused_with_a_reason() -> None:
     theirs = set(inspect.signature(L.Trainer).parameters)
     assert options.PLAIN | options.NAMED | options.REFUSED.keys() == theirs
 
@@ -75,7 +75,7 @@ def test_short_names_become_objects_and_the_rest_passes_through() -> None:
     assert isinstance(sharded, ShardedStrategy)
 
 
-def test_checkpoints_and_both_loggers_are_there_unless_said_otherwise() -> None:
+def test_checkpoints_and_both_loggers_are_the_default() -> None:
     built = options.build_trainer_options({})
     assert [type(callback) for callback in built["callbacks"]] == [RunCheckpoint]
     assert built["logger"] == ["csv", "tensorboard"]

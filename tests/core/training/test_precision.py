@@ -1,4 +1,4 @@
-"""`precision: auto`: bfloat16 where the hardware multiplies it."""
+"""`precision: auto` means bfloat16 if the hardware multiplies it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RECIPE = "toy/regress"
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("features", "expected"),
     [
         ({"avx512_bf16": True}, "bf16-mixed"),
         ({"amx_bf16": True}, "bf16-mixed"),
@@ -22,8 +22,8 @@ RECIPE = "toy/regress"
         ({}, "32-true"),
     ],
 )
-def test_a_cpu_computes_in_bfloat16_where_it_has_the_unit(monkeypatch, found, expected):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)
+def test_a_cpu_with_a_bfloat16_unit_computes_in_bfloat16(monkeypatch, features, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: features)
     assert native_precision("cpu") == expected
 
 
@@ -31,7 +31,7 @@ def test_another_accelerator_keeps_float32():
     assert native_precision("mps") == "32-true"
 
 
-def test_a_recipe_that_says_auto_is_resolved_to_what_the_machine_has(toy_plugin):
+def test_auto_in_a_recipe_becomes_the_precision_of_the_machine(toy_plugin):
     here = native_precision("cpu")
     said = resolve(RECIPE, ["trainer.precision=auto", "kernels=off"])
     assert said.trainer["precision"] == here
@@ -44,7 +44,7 @@ AVX512, AMX = {"avx512_bf16": True}, {"avx512_bf16": True, "amx_bf16": True}
 
 
 @pytest.mark.parametrize(
-    ("found", "precision", "layer"),
+    ("features", "precision", "layer"),
     [
         (AMX, "bf16-mixed", nn.Conv3d(2, 2, 3)),
         (AVX512, "32-true", nn.Conv3d(2, 2, 3)),
@@ -52,12 +52,12 @@ AVX512, AMX = {"avx512_bf16": True}, {"avx512_bf16": True, "amx_bf16": True}
         (AVX512, "bf16-mixed", nn.Conv3d(2, 2, 3).requires_grad_(False)),
     ],
 )
-def test_bfloat16_serves_where_gradients_are_right(monkeypatch, found, precision, layer):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)
+def test_bfloat16_is_accepted_if_gradients_are_right(monkeypatch, features, precision, layer):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: features)
     refuse_wrong_gradients(nn.Sequential(layer), precision, torch.device("cpu"))
 
 
-def test_bfloat16_is_refused_where_the_gradients_of_volumes_are_wrong(monkeypatch):
+def test_bfloat16_is_refused_if_gradients_of_3d_convolutions_are_wrong(monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: AVX512)
     model = nn.Sequential(nn.Conv3d(2, 2, 3))
     with pytest.raises(TrainingError, match="32-true"):

@@ -1,4 +1,4 @@
-"""A resumed run is the uninterrupted run, bit for bit."""
+"""A resumed run equals the uninterrupted run bit for bit."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def crashing(slot: Slot, at: int) -> Slot:
 
 @pytest.mark.parametrize("every", [1, 100])
 @pytest.mark.parametrize("batch", [2, 4, 6, 9])
-def test_a_crash_amid_accumulated_gradients_changes_nothing(
+def test_a_crash_between_accumulated_gradients_changes_nothing(
     toy_fit: Callable[..., Path], tmp_path: Path, batch: int, every: int
 ) -> None:
     # Five batches an epoch: steps after batches 2, 4 and 5, a validation after batches 3 and 5.
@@ -86,7 +86,7 @@ def test_a_crash_amid_accumulated_gradients_changes_nothing(
     assert read_metrics(tmp_path / "cut" / "metrics.csv") == read_metrics(whole / "metrics.csv")
 
 
-def test_adapter_of_a_resumed_run_is_that_of_an_uninterrupted_one(
+def test_a_resumed_run_has_the_adapter_of_an_uninterrupted_one(
     toy_fit: Callable[..., Path],
 ) -> None:
     whole = toy_fit(*HARD, "trainer.max_epochs=3", name="whole")
@@ -96,7 +96,7 @@ def test_adapter_of_a_resumed_run_is_that_of_an_uninterrupted_one(
         assert (cut / file).read_bytes() == (whole / file).read_bytes(), file
 
 
-def test_early_stopping_goes_on_counting(toy_fit: Callable[..., Path]) -> None:
+def test_early_stopping_continues_to_count_after_a_resume(toy_fit: Callable[..., Path]) -> None:
     patience = "trainer.callbacks=[{name: early_stopping, patience: 2, min_delta: 10.0}]"
     whole = toy_fit("trainer.max_epochs=9", patience, name="whole")
     cut = toy_fit("trainer.max_epochs=2", patience, name="cut")
@@ -120,9 +120,9 @@ def _losses(run: Path) -> list[tuple[str, str]]:
 
 
 def _resumable(run: Path) -> dict[str, Any]:
-    found = read_checkpoint(run / LAST)
+    checkpoint = read_checkpoint(run / LAST)
     keys = ("state_dict", "optimizer_states", "lr_schedulers", "scionwood", "global_step")
-    return {key: found[key] for key in keys}
+    return {key: checkpoint[key] for key in keys}
 
 
 def assert_same(a: Any, b: Any) -> None:

@@ -48,7 +48,7 @@ def test_the_loss_falls(toy_fit: Fit) -> None:
     assert sum(losses[-8:]) < 0.6 * sum(losses[:8])
 
 
-def test_a_reloaded_run_predicts_what_the_trained_model_did(toy_fit: Fit) -> None:
+def test_a_loaded_run_predicts_the_same_as_the_trained_model(toy_fit: Fit) -> None:
     run = toy_fit("trainer.max_epochs=3")
     task = load_run(run)
     assert not task.training
@@ -120,7 +120,7 @@ def test_the_best_weights_are_exported(toy_fit: Fit) -> None:
     assert read_checkpoint(run / LAST)["global_step"] == 48
 
 
-def test_the_card_says_what_a_stranger_must_know(toy_fit: Fit) -> None:
+def test_the_card_states_base_data_metric_size_and_licence(toy_fit: Fit) -> None:
     run = toy_fit("seed=3")
     card = (run / "README.md").read_text()
     manifest = json.loads((run / "adapter" / "scionwood.json").read_text())
@@ -151,7 +151,7 @@ def test_baselines_without_an_adapter(toy_fit: Fit, name: str, trainable: int) -
         assert torch.equal(state[key], value)
 
 
-def test_a_new_run_never_goes_into_an_old_ones_folder(toy_fit: Fit) -> None:
+def test_a_new_run_never_uses_the_folder_of_another(toy_fit: Fit) -> None:
     toy_fit("trainer.max_steps=1")
     with pytest.raises(OutputExistsError, match="--resume"):
         toy_fit("trainer.max_steps=1")
@@ -168,7 +168,7 @@ def test_runs_are_named_after_recipe_and_time(
     assert re.fullmatch(r"toy-regress-\d{8}-\d{6}(-\d)?", first.name)
 
 
-def test_processes_of_another_launcher_must_be_told_the_folder(
+def test_processes_of_another_launcher_need_the_name_of_the_folder(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
@@ -195,7 +195,7 @@ def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
         fit(resolve("toy/regress"), resume=tmp_path)
 
 
-def test_accumulated_gradients_are_those_of_a_larger_batch(toy_fit: Fit) -> None:
+def test_accumulated_gradients_equal_those_of_a_larger_batch(toy_fit: Fit) -> None:
     small = toy_fit("data.batch_size=4", "trainer.accumulate_grad_batches=4", name="small")
     large = toy_fit("data.batch_size=16", name="large")
     for key, value in read_checkpoint(large / LAST)["state_dict"].items():
@@ -213,12 +213,12 @@ def test_bf16_mixed_computes_in_bf16_and_keeps_weights_in_float32(toy_fit: Fit) 
     }
 
 
-def test_rows_are_written_every_so_many_steps(toy_fit: Fit) -> None:
+def test_rows_are_written_every_n_steps(toy_fit: Fit) -> None:
     run = toy_fit("trainer.log_every_n_steps=3", "trainer.limit_val_batches=0")
     assert [row["step"] for row in read_metrics(run / "metrics.csv")] == ["3", "6", "9", "12", "15"]
 
 
-def test_another_bases_checkpoint_is_not_resumed(toy_fit: Fit) -> None:
+def test_a_checkpoint_of_another_base_is_not_resumed(toy_fit: Fit) -> None:
     run = toy_fit("trainer.max_steps=1")
     with pytest.raises(TrainingError, match=r"last\.ckpt: it was trained on the base"):
         toy_fit("trainer.max_steps=2", "backbone.init_seed=1", resume=run)
@@ -229,7 +229,7 @@ def test_options_that_the_method_refuses_together_are_named(toy_fit: Fit) -> Non
         toy_fit("adapter={name: adalora, targets: blocks}")
 
 
-def test_a_method_that_shares_its_rank_out_does_so(toy_fit: Fit) -> None:
+def test_a_method_that_distributes_its_rank_does_so(toy_fit: Fit) -> None:
     adalora = "adapter={name: adalora, init_r: 4, target_r: 1, tinit: 2, tfinal: 4, deltaT: 1}"
     run = toy_fit(
         adalora, "adapter.total_step=12", "adapter.targets=blocks", "trainer.max_steps=14"
@@ -250,7 +250,7 @@ def test_early_stopping_ends_a_run_that_no_longer_improves(toy_fit: Fit) -> None
     assert len(validations) == 3  # the first is the best, and two more do not beat it by 100
 
 
-def test_accumulated_gradients_step_as_one_large_batch_does(toy_fit: Fit) -> None:
+def test_a_step_with_accumulated_gradients_equals_one_with_a_large_batch(toy_fit: Fit) -> None:
     few = "trainer.max_steps=3"
     small = toy_fit(few, "data.batch_size=4", "trainer.accumulate_grad_batches=2", name="small")
     large = toy_fit(few, "data.batch_size=8", name="large")

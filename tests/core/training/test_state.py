@@ -1,4 +1,4 @@
-"""Which weights a checkpoint holds, and which checkpoints a model takes."""
+"""The weights that a checkpoint holds, and the checkpoints that a model accepts."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ def model() -> nn.Module:
     return nn.Sequential(base, head)
 
 
-def test_trainable_weights_and_the_buffers_with_them_are_kept(model: nn.Module) -> None:
+def test_trainable_weights_and_their_buffers_are_kept(model: nn.Module) -> None:
     statistics = {f"1.1.{name}" for name in ("running_mean", "running_var", "num_batches_tracked")}
     assert trained_keys(model) == {"1.0.weight", "1.0.bias"} | statistics
 
 
-def test_everything_is_kept_where_everything_trains(model: nn.Module) -> None:
+def test_everything_is_kept_if_everything_trains(model: nn.Module) -> None:
     assert trained_keys(model.requires_grad_(True)) == model.state_dict().keys()
 
 
-def test_a_checkpoint_of_what_trains_is_taken(model: nn.Module) -> None:
+def test_a_checkpoint_of_exactly_the_trained_entries_is_accepted(model: nn.Module) -> None:
     state = model.state_dict()
     check_state(model, {key: state[key] for key in trained_keys(model)})
 

@@ -68,7 +68,7 @@ def test_a_constant_rate_warms_up_too(toy_fit: Callable[..., Path]) -> None:
     assert rates == pytest.approx([0.25, 0.5, 0.5, 0.5])
 
 
-def test_what_trains_outside_the_backbone_is_optimised_too() -> None:
+def test_parameters_outside_the_backbone_are_optimised_too() -> None:
     task = Scaled(nn.Linear(2, 1))
     groups = task.configure_optimizers()["optimizer"].param_groups
     assert sum(len(group["params"]) for group in groups) == 3

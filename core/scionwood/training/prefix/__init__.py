@@ -1,1 +1,1 @@
-"""Keep the features of the frozen blocks before the first adapter, and skip those blocks."""
+"""Cache the features of the frozen blocks before the first adapter, and skip those blocks."""

@@ -1,4 +1,4 @@
-"""Run the frozen blocks before the first adapter once for each sample, and keep their features."""
+"""Run the frozen blocks before the first adapter once for each sample, and cache the result."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from scionwood.training.prefix.rows import Bytes, FileRows, MemoryRows, Rows
 
 @dataclass
 class _Call:
-    """One forward of the model: its samples, and what is known of them."""
+    """One forward pass of the model: its samples and the state of their features."""
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
@@ -51,35 +51,37 @@ class _Call:
 
 @final
 class FrozenPrefix:
-    """A cache of what the frozen blocks before the first adapter make of each sample.
+    """A cache of the output of the frozen blocks before the first adapter, one row per sample.
 
-    The model's own forward runs as before, but blocks whose output is known are skipped. A sample
-    is known by the content of the model's input (`sample_keys`), so that data, transforms and
-    random draws of any kind are followed: a wrong row cannot be served, an augmented sample is
-    merely another one. Nothing is kept before a forward with gradients has shown that nothing
-    trains, drops or mixes samples up to the end of the prefix, and the first batch that is recorded
-    and the first that is served are compared with the whole model, in training and in evaluation.
+    The model's own forward runs as usual, but blocks whose output is cached are skipped. The key of
+    a sample is the content of the model's input (`sample_keys`), which follows the data, transforms
+    and random draws of any kind. A wrong row cannot be returned, and an augmented sample is another
+    sample.
 
-    In a folder, the rows of a prefix lie under a hash of the weights, buffers, classes and settings
-    of the modules that run in it, of its blocks, layout and precision, and of torch's version.
+    Nothing is stored before a forward pass with gradients has shown that no module of the prefix
+    trains, drops values or mixes samples. The first batch that is stored and the first that is read
+    are compared with the whole model, in training and in evaluation.
+
+    In a folder, the rows lie under a hash of the prefix: weights, buffers, classes and settings of
+    its modules, blocks, layout, precision, and the version of torch.
 
     Args:
-        model: with its adapter, on the device and in the precision in which it trains.
-        dataset: what it trains on, if that can be read by index: a few samples are read twice, and
-            the budget is checked at the first step.
-        blocks: names of the blocks to skip; by default the frozen ones that lead a stack.
-        folder: where to keep the features for later runs; by default in memory.
+        model: the model with its adapter, on the device and in the precision of the training.
+        dataset: the training data, if they can be read by index. A few samples are then read
+            twice, and the budget is checked at the first step.
+        blocks: names of the blocks to skip; `None` means the frozen blocks that begin a stack.
+        folder: the folder in which to store the features for later runs; `None` means memory.
         budget: bytes that the features may take. Samples beyond it are computed every time.
-        dtype: in which to keep them; by default their own, which loses nothing.
+        dtype: the precision of the stored features; `None` means their own, which loses nothing.
 
     Attributes:
-        blocks: what is skipped, by name.
-        samples: how many the dataset has; 0 where that is not known.
-        hits: samples of training that were served.
-        misses: samples of training that were computed.
+        blocks: the blocks that are skipped, by name.
+        samples: the length of the dataset; 0 if it is not known.
+        hits: training samples whose features were read from the cache.
+        misses: training samples whose features were computed.
 
     Raises:
-        AdapterError: there is no frozen prefix, or its features are not the same every time.
+        AdapterError: there is no frozen prefix, or its features differ from call to call.
         TrainingError: the data are augmented at random, or the model is sharded.
     """
 
@@ -121,12 +123,12 @@ class FrozenPrefix:
         ]
 
     def __len__(self) -> int:
-        """How many samples are kept."""
+        """Return the number of samples in the cache."""
         return 0 if self._rows is None else len(self._rows)
 
     @property
     def row_bytes(self) -> int:
-        """Bytes that a sample takes; 0 before the first."""
+        """Bytes of a sample; 0 before the first one."""
         return 0 if self._layout is None else self._layout.width
 
     def __enter__(self) -> Self:
@@ -136,11 +138,11 @@ class FrozenPrefix:
         self.remove()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        # A copied model carries the same hooks, which leave it alone: it is not theirs.
+        # A copied model has the same hooks, which act on the original model only.
         return self
 
     def remove(self) -> None:
-        """Leave the model as it was, and give the memory back; files stay."""
+        """Restore the model and release the memory; files stay."""
         for handle in self._handles:
             handle.remove()
         self._restore()
@@ -172,7 +174,7 @@ class FrozenPrefix:
         if call is None or call.served or module is not self._last:
             return
         if call.rows is not None:
-            rule = "it runs more than once in a forward, so that it has no one output"
+            rule = "it runs more than once in a forward pass, so that it has several outputs"
             raise AdapterError(f"block {list(self.blocks)[-1]!r}", rule, "Name others (`blocks`)")
         if call.inspected:
             self._inspect(call, output)
@@ -199,7 +201,7 @@ class FrozenPrefix:
             self._rows.write(call.keys, call.rows)
 
     def _inspect(self, call: _Call, output: Any) -> None:
-        """Refuse a prefix whose features are not a function of its frozen weights and a sample."""
+        """Refuse a prefix whose features depend on more than its frozen weights and one sample."""
         self._restore()
         called = {id(module) for module in call.ran}
         ran = {name: m for name, m in self._base.named_modules() if id(m) in called}
@@ -208,8 +210,10 @@ class FrozenPrefix:
         rules.refuse_trained(output, self._moving)
         after = generators(self._device())
         if not all(map(torch.equal, call.random, after)):
-            rule = "it draws random numbers, so that features differ from time to time"
-            raise AdapterError("the frozen prefix", rule, "Switch its dropout off, or do not cache")
+            rule = "it draws random numbers, so that its features differ from call to call"
+            raise AdapterError(
+                "the frozen prefix", rule, "Switch its dropout off, or train without the cache"
+            )
         if not self._frozen:
             self._ran = {"": self._base, **ran}
             own = (p for m in self._ran.values() for p in m.parameters(recurse=False))
@@ -217,7 +221,7 @@ class FrozenPrefix:
             self._state = self._now()
 
     def _verify(self, call: _Call, layout: Layout, rows: Bytes) -> None:
-        """Refuse features with which the model is another, or that depend on other samples."""
+        """Refuse features that change the output of the model, or that depend on other samples."""
         train = [m for m in self._base.modules() if self._trains(m)]
         limit = tolerance({self._dtype, *layout.dtypes}, self._device())
         with undisturbed(self._base, self._device()):
@@ -226,21 +230,21 @@ class FrozenPrefix:
             with undisturbed(self._base, self._device()):
                 self._skip.start(layout.unpack(rows))
                 cached = observe(self._base, call.args, call.kwargs, train)
-        except Exception as error:  # the model's own, of any kind
+        except Exception as error:  # the model may raise any exception
             raise unlike(call.served, f"{type(error).__name__}: {error}") from error
         finally:
             self._skip.stop()
-        if (found := compare(live, cached)) > limit:
-            raise unlike(call.served, f"relative difference {found:.1e}")
+        if (difference := compare(live, cached)) > limit:
+            raise unlike(call.served, f"relative difference {difference:.1e}")
         if call.served or len(call.keys) == 1:
             return
         first, again = (floats(layout.unpack(x[:1])) for x in (rows, self._alone(call)))
         if compare(first, again) > limit:
             rule = "the features of a sample change with its neighbours in the batch"
-            raise AdapterError("the frozen prefix", rule, "Do without its cache")
+            raise AdapterError("the frozen prefix", rule, "Train without the cache")
 
     def _alone(self, call: _Call) -> Bytes:
-        """The features of a batch's first sample among copies of itself."""
+        """Return the features of the first sample of a batch among copies of itself."""
         args, kwargs = repeat_first((call.args, call.kwargs), len(call.keys))
         self._call = alone = _Call(args, kwargs, call.keys)
         try:
@@ -252,11 +256,11 @@ class FrozenPrefix:
         return alone.rows
 
     def _refuse_change(self) -> None:
-        """Refuse to go on with features of another device, precision or weights."""
+        """Refuse features of another device, precision or weights."""
         if (now := self._now()) != self._state:
             what = "weights" if now[0] == self._state[0] else f"{self._state[0]}, now {now[0]}"
             rule = "device, precision and frozen weights must stay as they were when it was filled"
-            remedy = "Remove the cache and make another"
+            remedy = "Remove the cache and make a new one"
             raise TrainingError(f"cache of the frozen prefix ({what})", rule, remedy)
 
     def _open(self, layout: Layout) -> Rows:
@@ -264,7 +268,7 @@ class FrozenPrefix:
             raise TrainingError(
                 f"a budget of {self._budget / 2**30:.3g} GiB for the frozen prefix",
                 f"{self.samples} samples take {needed / 2**30:.3g} GiB",
-                "Raise the budget, keep bfloat16, or do without the cache",
+                "Raise the budget, store bfloat16, or train without the cache",
             )
         if self._folder is None:
             return MemoryRows(layout.width, self._budget)
@@ -285,7 +289,7 @@ class FrozenPrefix:
         return any(id(p) in self._moving for p in module.parameters(recurse=False))
 
     def _now(self) -> tuple[str, int]:
-        """Where and in which precision the prefix runs, and how often its weights were written."""
+        """Return device and precision of the prefix, and the number of writes to its weights."""
         where = f"{self._device()} {self._frozen[0].dtype} {cast_dtype(self._device())}"
         return where, sum(parameter._version for parameter in self._frozen)
 

@@ -20,14 +20,15 @@ _DTYPES = {"own": None, "float32": torch.float32, "bfloat16": torch.bfloat16}
 class PrefixCache(Callback):
     """Skip the frozen blocks before the first adapter for samples that were seen before.
 
-    It serves the module's `backbone`, or the module itself where it has none, from the start of
+    It acts on the module's `backbone`, or on the module itself if it has none, from the start of
     training to its end, validation included.
 
     Args:
-        folder: where to keep the features for later runs; by default in memory.
-        budget_gb: GiB that the features may take, in each process.
-        dtype: in which to keep them: their own, float32, or bfloat16, which takes half and rounds.
-        blocks: names of the blocks to skip; by default the frozen ones that lead a stack.
+        folder: the folder in which to store the features for later runs; `None` means memory.
+        budget_gb: GiB that the features may take in each process.
+        dtype: the precision of the stored features: their own, float32, or bfloat16, which takes
+            half the space and rounds.
+        blocks: names of the blocks to skip; `None` means the frozen blocks that begin a stack.
 
     Raises:
         TrainingError: an unknown dtype.
@@ -48,10 +49,10 @@ class PrefixCache(Callback):
         self._prefix: FrozenPrefix | None = None
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Look at the model and at the data.
+        """Check the model and the data, and start the cache.
 
         Raises:
-            AdapterError: the model has no frozen prefix, or one whose features cannot be kept.
+            AdapterError: the model has no frozen prefix, or its features cannot be cached.
             TrainingError: the data are augmented at random, or the model is sharded.
         """
         model = getattr(pl_module, "backbone", pl_module)
@@ -66,27 +67,27 @@ class PrefixCache(Callback):
         )
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
-        """Look whether features are kept.
+        """Check that features are stored.
 
         Raises:
-            TrainingError: the first batch left none.
+            TrainingError: the first batch stored none.
         """
         if self._prefix is not None and not len(self._prefix):
             raise TrainingError(
                 f"cache of the frozen prefix of {type(pl_module).__name__}",
-                "a training step kept nothing: the backbone is not called as a whole, or its input "
-                "requires a gradient",
-                "Call `self.backbone(...)` in `losses`, or do without the cache",
+                "a training step stored nothing: the backbone is not called as a whole, or its "
+                "input requires a gradient",
+                "Call `self.backbone(...)` in `losses`, or train without the cache",
             )
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Give up, with a warning, where samples do not come again."""
+        """Switch the cache off with a warning if no sample comes a second time."""
         prefix = self._prefix
         if prefix is None or prefix.hits or not 0 < 2 * prefix.samples <= prefix.misses:
             return
         warnings.warn(
             f"not one of {prefix.misses} samples came a second time, so that the cache of the "
-            "frozen prefix is switched off: something changes them at random on their way",
+            "frozen prefix is switched off: something changes the samples at random",
             stacklevel=2,
         )
         self._remove()
@@ -94,11 +95,11 @@ class PrefixCache(Callback):
     def on_exception(
         self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
     ) -> None:
-        """Leave the model as it was."""
+        """Restore the model."""
         self._remove()
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Leave the model as it was."""
+        """Restore the model."""
         self._remove()
 
     def _remove(self) -> None:

@@ -1,4 +1,4 @@
-"""Skip blocks whose output is known, and compare the model so run to the model itself."""
+"""Skip blocks whose output is cached, and compare the result with that of the whole model."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from scionwood.errors import TrainingError
 
 _TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 _ACCELERATOR = 1e-3
-"""Where float32 products may be taken in TF32, by another kernel for another batch."""
+"""For devices that may multiply float32 in TF32, with another kernel for another batch size."""
 
 
 @final
 class Skip:
-    """Blocks that, while a skip lasts, return a given output instead of computing theirs.
+    """Blocks that return a given output between `start` and `stop` instead of computing it.
 
-    They are changed on the instance and only during a forward, so that a model can be copied and
+    They are changed on the instance and during a forward pass only. The model can be copied and
     saved at any other time.
     """
 
@@ -31,13 +31,13 @@ class Skip:
         self._own: list[tuple[nn.Module, Any]] = []
 
     def start(self, output: Any) -> None:
-        """Let every block return `output`, whatever it is given, so that the last one does."""
+        """Make every block return `output` for any input."""
         for block in self._blocks:
             self._own.append((block, vars(block).get("forward")))
             vars(block)["forward"] = lambda *_, **__: output
 
     def stop(self) -> None:
-        """Let the blocks compute again."""
+        """Make the blocks compute again."""
         while self._own:
             block, own = self._own.pop()
             del vars(block)["forward"]
@@ -45,34 +45,34 @@ class Skip:
 
 
 def tolerance(dtypes: set[torch.dtype | None], device: torch.device) -> float:
-    """The relative difference that rounding explains, by the coarsest dtype in use."""
+    """Return the relative difference that rounding explains in the coarsest dtype in use."""
     used = {*dtypes, cast_dtype(device)} - {None}
     least = _ACCELERATOR if device.type != "cpu" and torch.float64 not in used else 0.0
     return max([least, *(_TOLERANCE[dtype] for dtype in used if dtype in _TOLERANCE)])
 
 
 def cast_dtype(device: torch.device) -> torch.dtype | None:
-    """The dtype of autocast, where that is on."""
+    """Return the dtype of autocast, or `None` if autocast is off."""
     on = torch.is_autocast_enabled(device.type)
     return torch.get_autocast_dtype(device.type) if on else None
 
 
 def compare(a: list[Tensor], b: list[Tensor]) -> float:
-    """The largest relative difference, ||a - b|| / ||a||, over pairs; infinite if forms differ."""
+    """Return the largest ||a - b|| / ||a|| over pairs; infinite if shapes differ."""
     if [x.shape for x in a] != [x.shape for x in b]:
         return float("inf")
     return max([_difference(x.double(), y.double()) for x, y in zip(a, b, strict=True)], default=0)
 
 
 def observe(base: nn.Module, args: Any, kwargs: Any, watched: list[nn.Module]) -> list[Tensor]:
-    """What a model returns, and before it what some of its modules are given.
+    """Return the inputs of some modules of a model, and then the model's output.
 
     Args:
-        base: is run without the hooks on itself.
-        args: of `forward`.
-        kwargs: of `forward`.
-        watched: the modules that train: their input is what their gradients are made of, and it
-            tells more than the output of a head that starts at zero.
+        base: the model; it runs without the hooks on itself.
+        args: positional arguments of `forward`.
+        kwargs: keyword arguments of `forward`.
+        watched: the modules that train. Their gradients depend on their input, which says more than
+            the output of a head that starts at zero.
     """
     seen: list[Tensor] = []
 
@@ -89,14 +89,14 @@ def observe(base: nn.Module, args: Any, kwargs: Any, watched: list[nn.Module]) -
 
 
 def floats(nest: Any) -> list[Tensor]:
-    """The floating-point tensors of a nest."""
+    """Return the floating-point tensors of nested values."""
     leaves = tree_leaves(nest)
     return [leaf for leaf in leaves if isinstance(leaf, Tensor) and leaf.is_floating_point()]
 
 
 @contextmanager
 def undisturbed(base: nn.Module, device: torch.device) -> Iterator[None]:
-    """No gradients; random generators and buffers are afterwards as they were before."""
+    """Compute without gradients; restore random generators and buffers afterwards."""
     before = [(buffer, buffer.clone()) for buffer in base.buffers()]
     devices = [device] if device.type == "cuda" else []
     try:
@@ -109,13 +109,13 @@ def undisturbed(base: nn.Module, device: torch.device) -> Iterator[None]:
 
 
 def generators(device: torch.device) -> list[Tensor]:
-    """The states of torch's random generators."""
+    """Return the states of torch's random generators."""
     own = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
     return [torch.get_rng_state(), *own]
 
 
 def repeat_first(nest: Any, n: int) -> Any:
-    """A batch of n samples that all are its first."""
+    """Return a batch of n copies of the first sample."""
 
     def repeat(leaf: Any) -> Any:
         batch = isinstance(leaf, Tensor) and leaf.ndim and len(leaf) == n
@@ -124,18 +124,18 @@ def repeat_first(nest: Any, n: int) -> Any:
     return tree_map(repeat, nest)
 
 
-def unlike(served: bool, found: str) -> TrainingError:
-    """The error for features with which the model computes something else."""
+def unlike(served: bool, difference: str) -> TrainingError:
+    """Return the error for features that change the result of the model."""
     return TrainingError(
-        f"the {'served' if served else 'recorded'} features of the frozen prefix ({found})",
-        "with them the model must compute what it computes without",
-        "A model that also takes what earlier blocks return (skips) has no such prefix; features "
-        "that come from another program should be deleted",
+        f"the {'served' if served else 'recorded'} features of the frozen prefix ({difference})",
+        "the model must compute the same with and without them",
+        "A model that also uses outputs of earlier blocks (skip connections) has no such prefix. "
+        "Delete features that another program wrote",
     )
 
 
 def _difference(a: Tensor, b: Tensor) -> float:
-    same = (a == b) | (a.isnan() & b.isnan())  # infinities as well
+    same = (a == b) | (a.isnan() & b.isnan())  # infinities too
     error = float(torch.where(same, 0.0, a - b).norm())
     size = float(torch.where(a.isfinite(), a, 0.0).norm())
     if error == 0:

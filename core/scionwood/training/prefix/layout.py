@@ -1,4 +1,4 @@
-"""What a cached sample is called, and how a block's output becomes rows of bytes and back."""
+"""The keys of cached samples, and the conversion of a block's output to rows of bytes and back."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _PLAIN = (str, bytes, int, float, bool, type(None), torch.dtype, torch.device)
 @final
 @dataclass(frozen=True)
 class Layout:
-    """The form of a block's output: its nesting, and of each tensor the shape behind the batch.
+    """The form of a block's output: its nesting, and the shape of each tensor without the batch.
 
     Attributes:
-        tree: how the tensors are nested.
-        shapes: of a sample, for each tensor; None where the output holds a None.
-        dtypes: of the tensors.
-        stored: the dtype in which they are kept; None for their own.
-        device: where they belong.
+        tree: the nesting of the tensors.
+        shapes: the shape of one sample for each tensor; `None` if the output holds a `None`.
+        dtypes: the dtypes of the tensors.
+        stored: the dtype in which they are stored; `None` means their own.
+        device: the device of the output.
     """
 
     tree: TreeSpec
@@ -39,12 +39,12 @@ class Layout:
 
     @classmethod
     def of(cls, output: Any, n: int, stored: torch.dtype | None) -> Self:
-        """The layout of an output.
+        """Return the layout of an output.
 
         Args:
-            output: a floating-point tensor (batch, ...), or a nest of such tensors and None.
+            output: a floating-point tensor (batch, ...), or nested tensors of this kind and `None`.
             n: the length of the batch.
-            stored: the dtype in which it is to be kept; None for its own.
+            stored: the dtype in which to store it; `None` means its own.
 
         Raises:
             TrainingError: the output holds something else.
@@ -53,10 +53,10 @@ class Layout:
         for leaf in leaves:
             tensor = isinstance(leaf, Tensor) and leaf.is_floating_point() and leaf.ndim > 0
             if leaf is not None and not (tensor and len(leaf) == n):
-                found = tuple(leaf.shape) if isinstance(leaf, Tensor) else type(leaf).__name__
+                given = tuple(leaf.shape) if isinstance(leaf, Tensor) else type(leaf).__name__
                 rule = f"floating-point tensors whose first length is the batch's, {n}"
-                remedy = "End the prefix at another block (`blocks`), or do without its cache"
-                raise TrainingError(f"the frozen prefix returns {found}", rule, remedy)
+                remedy = "End the prefix at another block (`blocks`), or train without its cache"
+                raise TrainingError(f"the frozen prefix returns {given}", rule, remedy)
         tensors = [leaf for leaf in leaves if leaf is not None]
         if not tensors:
             raise TrainingError("the frozen prefix", "it returns no tensor", "End it elsewhere")
@@ -74,11 +74,11 @@ class Layout:
         return sum(size for _, _, size in self._parts())
 
     def describe(self) -> str:
-        """The layout in words, which do not depend on the process."""
+        """Return the layout as text that is the same in every process."""
         return f"{self.tree} {self.shapes} {self.dtypes} {self.stored} {self.device.type}"
 
     def pack(self, output: Any) -> Bytes:
-        """The samples of an output as bytes, a copy.
+        """Return the samples of an output as bytes, a copy.
 
         Returns:
             (sample, width) uint8.
@@ -91,7 +91,7 @@ class Layout:
         return torch.cat(parts, 1).numpy()
 
     def unpack(self, rows: Bytes) -> Any:
-        """An output of its samples' bytes, on the device and in the dtypes that it had."""
+        """Return the output that was packed, on its device and in its dtypes."""
         raw, start, leaves = torch.from_numpy(rows), 0, list[Tensor | None]()
         parts = iter(self._parts())
         for shape, own in zip(self.shapes, self.dtypes, strict=True):
@@ -105,43 +105,43 @@ class Layout:
         return tree_unflatten(leaves, self.tree)
 
     def _parts(self) -> list[tuple[tuple[int, ...], torch.dtype, int]]:
-        found = []
+        parts = []
         for shape, own in zip(self.shapes, self.dtypes, strict=True):
             if shape is not None and own is not None:
                 dtype = self.stored or own
-                found.append((shape, dtype, prod(shape) * dtype.itemsize))
-        return found
+                parts.append((shape, dtype, prod(shape) * dtype.itemsize))
+        return parts
 
 
 def batch_length(leaves: list[Any]) -> int:
-    """The first length of the first tensor of a model's input.
+    """Return the first length of the first tensor of a model's input.
 
     Raises:
-        TrainingError: there is none, or something in the input cannot be told by its content.
+        TrainingError: there is no tensor, or the input holds an object without a known content.
     """
     for leaf in leaves:
         if not isinstance(leaf, (Tensor, *_PLAIN)):
-            rule = "the model's input is tensors and plain values, so that a sample has a key"
-            remedy = "Give the model tensors, or do without the cache of its prefix"
+            rule = "the model's input must be tensors and plain values, so that a sample has a key"
+            remedy = "Give the model tensors, or train without the cache of its prefix"
             raise TrainingError(f"an input of type {type(leaf).__name__}", rule, remedy)
     lengths = [len(leaf) for leaf in leaves if isinstance(leaf, Tensor) and leaf.ndim]
     if not lengths or not lengths[0]:
-        rule = "one tensor at least, whose first length is the batch's"
-        raise TrainingError("the model's input", rule, "Do without the cache of its prefix")
+        rule = "it must hold a tensor whose first length is that of the batch"
+        raise TrainingError("the model's input", rule, "Train without the cache of its prefix")
     return lengths[0]
 
 
 def sample_keys(leaves: list[Any]) -> list[bytes]:
-    """The key of each sample of a batch: SHA-256 over all that the model is given for it.
+    """Return the key of each sample of a batch: the SHA-256 of everything the model gets for it.
 
-    A tensor whose first length is the batch's counts by its rows, everything else whole. The key
-    follows the data and every transform of it, and no index has to travel with a batch.
+    A tensor whose first length is that of the batch counts row by row, any other input as a whole.
+    The key follows the data and every transform, and a batch needs no indices.
 
     Args:
         leaves: the flattened arguments of `forward`, in order.
 
     Returns:
-        32 bytes a sample.
+        32 bytes for each sample.
     """
     n, common = batch_length(leaves), hashlib.sha256()
     rows: list[Bytes] = []
@@ -167,6 +167,6 @@ def sample_keys(leaves: list[Any]) -> list[bytes]:
 
 
 def raw_bytes(tensor: Tensor) -> Bytes:
-    """The bytes of a tensor in the order of its elements."""
+    """Return the bytes of a tensor in the order of its elements."""
     flat = tensor.detach().cpu().contiguous().reshape(-1)
     return np.asarray(flat.view(torch.uint8).numpy(), np.uint8)

@@ -1,4 +1,4 @@
-"""Where the features of a frozen prefix are kept: rows of one width by the key of their sample."""
+"""The storage of a frozen prefix's features: rows of one width by the key of their sample."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _SUM = 4
 
 
 class Rows(ABC):
-    """Rows of bytes by key, up to a budget; what comes after that is not kept, with one warning.
+    """Rows of bytes by key, up to a budget; later rows are not stored, with one warning.
 
     Args:
         width: bytes of a row.
         budget: bytes that all rows together may take.
 
     Raises:
-        TrainingError: not even one row fits into the budget.
+        TrainingError: one row is larger than the budget.
     """
 
     def __init__(self, width: int, budget: int) -> None:
@@ -43,32 +43,32 @@ class Rows(ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """How many rows are kept."""
+        """Return the number of rows."""
 
     @abstractmethod
     def __contains__(self, key: object) -> bool:
-        """Whether a row is kept for a key."""
+        """Return whether a key has a row."""
 
     def read(self, keys: Sequence[bytes]) -> Bytes | None:
-        """The rows of some keys, a copy; None where one of them is missing or damaged.
+        """Return a copy of the rows of some keys; `None` if one of them is missing or damaged.
 
         Returns:
             (key, width) uint8.
         """
         if not all(key in self for key in keys):
             return None
-        found = [row for key in keys if (row := self._get(key)) is not None]
-        return np.stack(found) if len(found) == len(keys) else None
+        known = [row for key in keys if (row := self._get(key)) is not None]
+        return np.stack(known) if len(known) == len(keys) else None
 
     def write(self, keys: Sequence[bytes], rows: Bytes) -> None:
-        """Keep rows, but those that are kept already.
+        """Store rows whose keys are new.
 
         Args:
             keys: one for each row.
             rows: (key, width) uint8.
 
         Raises:
-            WriteError: the disk is full or forbids it.
+            WriteError: the disk is full or not writable.
         """
         new = {key: row for key, row in zip(keys, rows, strict=True) if key not in self}
         room = max(0, self._capacity - len(self))
@@ -76,14 +76,14 @@ class Rows(ABC):
             self._told = True
             warnings.warn(
                 f"the cache of the frozen prefix is full with {self._capacity} samples; the others "
-                "are computed every time. Raise its budget, or keep bfloat16",
+                "are computed every time. Raise its budget, or store bfloat16",
                 stacklevel=2,
             )
         self._put(dict(list(new.items())[:room]))
 
     @abstractmethod
     def close(self) -> None:
-        """Give back what the rows hold."""
+        """Release the memory or the files."""
 
     @abstractmethod
     def _get(self, key: bytes) -> Bytes | None: ...
@@ -107,7 +107,7 @@ class MemoryRows(Rows):
         return key in self._rows
 
     def close(self) -> None:
-        """Forget the rows."""
+        """Remove the rows."""
         self._rows.clear()
 
     def _get(self, key: bytes) -> Bytes:
@@ -122,13 +122,13 @@ class FileRows(Rows):
     """Rows in the files `*.rows` of a folder, which processes and runs can share.
 
     A file is a sequence of records: key, row, and the CRC-32 of both, little-endian. Each process
-    appends to a file of its own, so that none waits for another. A record that a kill has cut off,
-    or whose sum is wrong, is not used: its sample is computed again.
+    appends to its own file, so that none waits for another. A record that is cut, or whose
+    checksum is wrong, is not used: its sample is computed again.
 
     Args:
-        folder: is made where it is missing; nothing but such rows, all of one width, lies there.
+        folder: a folder for rows of one width and nothing else; it is created if it is missing.
         width: bytes of a row.
-        budget: bytes that all rows of the folder together may take.
+        budget: bytes that all rows of the folder may take together.
     """
 
     def __init__(self, folder: Path, width: int, budget: int) -> None:
@@ -139,7 +139,7 @@ class FileRows(Rows):
         self._places: dict[bytes, list[tuple[BinaryIO, int]]] = {}
         with writing(f"features in {folder}"):
             folder.mkdir(parents=True, exist_ok=True)
-        for path in sorted(folder.glob("*.rows"), key=_written):  # of two records the newer counts
+        for path in sorted(folder.glob("*.rows"), key=_written):  # the newer of two records counts
             self._index(self._open(path))
 
     def __len__(self) -> int:
@@ -178,7 +178,7 @@ class FileRows(Rows):
             places.pop()
             warnings.warn(
                 f"{file.name}: the record at byte {at} is damaged, so that its sample is computed "
-                "again. Delete the file if that is said often",
+                "again. Delete the file if this warning comes often",
                 stacklevel=3,
             )
         del self._places[key]
@@ -208,7 +208,7 @@ def _checksum(body: bytes) -> bytes:
 
 
 def _write_all(file: BinaryIO, record: bytes) -> None:
-    # A full disk takes a part first and says so only at the next attempt.
+    # A full disk first writes a part, and reports the error at the next attempt only.
     view = memoryview(record)
     while view:
         view = view[file.write(view) :]

@@ -1,4 +1,4 @@
-"""What may be a frozen prefix: which blocks they are, and why their features cannot be kept."""
+"""The rules of a frozen prefix: its blocks, and why features cannot be cached."""
 
 from __future__ import annotations
 
@@ -29,29 +29,30 @@ _READS = 8
 
 
 def moving_parameters(model: nn.Module) -> dict[int, str]:
-    """Names by identity of the parameters that train or belong to an adapter."""
+    """Return the names of parameters that train or belong to an adapter, by their `id`."""
     adapters = {id(parameter) for parameter in adapter_parameters(model).values()}
     named = backbone(model).named_parameters()
     return {id(p): name for name, p in named if p.requires_grad or id(p) in adapters}
 
 
 def find_blocks(model: nn.Module, names: Sequence[str] | None = None) -> Blocks:
-    """The frozen blocks to skip, in the order in which they run.
+    """Return the frozen blocks to skip, in the order in which they run.
 
-    Without names they are the leading frozen children of a stack (`Sequential` or `ModuleList`),
-    and the whole stacks before it under one parent; among several such, those with most weights.
+    Without names these are the leading frozen children of a stack (`Sequential` or `ModuleList`),
+    and the whole stacks before it under one parent. Of several candidates, those with the most
+    weights are chosen.
 
     Args:
-        model: with its adapter.
-        names: of the blocks in the backbone.
+        model: the model with its adapter.
+        names: names of the blocks in the backbone.
 
     Raises:
-        AdapterError: there are none, or one of those named is missing, trains or has an adapter.
+        AdapterError: there is no such block, or a named one is missing, trains or has an adapter.
     """
     base, moving = backbone(model), moving_parameters(model)
     kind = type(base).__name__
     if not any(parameter.requires_grad for parameter in base.parameters()):
-        rule = "a prefix is what runs before the first layer that trains"
+        rule = "a prefix ends before the first layer that trains"
         raise AdapterError(f"{kind}: nothing trains", rule, "Attach an adapter first")
 
     def frozen(module: nn.Module) -> bool:
@@ -72,41 +73,43 @@ def find_blocks(model: nn.Module, names: Sequence[str] | None = None) -> Blocks:
 
 
 def refuse_model(base: nn.Module, blocks: Blocks) -> None:
-    """Refuse what can be seen before the model runs.
+    """Refuse a model for reasons that are known before it runs.
 
     Raises:
-        AdapterError: a block drops at random, or backward would run skipped blocks again.
+        AdapterError: a block drops values at random, or backward would run skipped blocks again.
         TrainingError: the weights are sharded.
     """
     for name, module in base.named_modules():
         if any(getattr(module, flag, False) is True for flag in _CHECKPOINTING):
             where = f"activation checkpointing in {name or type(base).__name__}"
-            rule = "backward would run blocks again, the skipped ones as well"
-            raise AdapterError(where, rule, "Switch it off, or do not cache")
+            rule = "backward would run all blocks again, including those that are skipped"
+            raise AdapterError(where, rule, "Switch it off, or train without the cache")
     if any(isinstance(parameter, DTensor) for parameter in base.parameters()):
         rule = "its weights are spread over processes"
-        raise TrainingError(f"prefix of {type(base).__name__}", rule, "Use ddp, or do not cache")
+        remedy = "Use ddp, or train without the cache"
+        raise TrainingError(f"prefix of {type(base).__name__}", rule, remedy)
     for name, block in blocks.items():
         refuse_dropout((f"{name}.{inner}".rstrip("."), m) for inner, m in block.named_modules())
 
 
 def refuse_dropout(modules: Iterable[tuple[str, nn.Module]]) -> None:
-    """Refuse modules of a prefix that drop at random.
+    """Refuse modules of a prefix that drop values at random.
 
     Raises:
         AdapterError: naming the first dropout or drop path with p > 0.
     """
     for name, module in modules:
         if share := _random_share(module):
-            rule = f"it drops at random (p={share:g}), so that features differ from time to time"
-            raise AdapterError(f"{name} in the frozen prefix", rule, "Set it to 0, or do not cache")
+            rule = f"it drops values at random (p={share:g}), so that its features differ each time"
+            remedy = "Set it to 0, or train without the cache"
+            raise AdapterError(f"{name} in the frozen prefix", rule, remedy)
 
 
 def refuse_statistics(modules: Iterable[tuple[str, nn.Module]]) -> None:
     """Refuse modules of a prefix that normalise by the batch.
 
     Raises:
-        AdapterError: naming the first that does, in the mode in which it is.
+        AdapterError: naming the first module that does so in its present mode.
     """
     for name, module in modules:
         running = getattr(module, "running_mean", None)
@@ -133,15 +136,15 @@ def refuse_trained(output: Any, moving: Mapping[int, str]) -> None:
         seen.add(node)
         if hasattr(node, "variable"):
             name = moving.get(id(node.variable), "a tensor outside the model")
-            rule = "it trains and runs before the end of the prefix, whose features it changes"
+            rule = "it trains and runs before the end of the prefix, so that features change"
             raise AdapterError(name, rule, "Freeze it, or end the prefix before it (`blocks`)")
         graph += [parent for parent, _ in node.next_functions]
 
 
 def refuse_random_data(dataset: Dataset[Any]) -> None:
-    """Read a few samples twice, with other random draws, and refuse data that differ.
+    """Read a few samples twice with other random draws, and refuse data that differ.
 
-    An iterable dataset cannot be read twice; its samples are still known by their content.
+    An iterable dataset cannot be read twice. Its samples still have keys from their content.
 
     Raises:
         TrainingError: naming the index that gave two samples.
@@ -156,18 +159,18 @@ def refuse_random_data(dataset: Dataset[Any]) -> None:
         if reads[0] != reads[1]:
             raise TrainingError(
                 f"sample {index} of {type(seeded.inner).__name__}",
-                "it was read twice and is not the same: the data are augmented at random",
-                "Switch the augmentation off, or do without the cache of the frozen prefix",
+                "it differs when it is read twice: the data are augmented at random",
+                "Switch the augmentation off, or train without the cache of the frozen prefix",
             )
 
 
 def identity(ran: Blocks, moving: Mapping[int, str], facts: Sequence[str]) -> str:
-    """The hash of a prefix: what computes its features, and further facts about them.
+    """Return the hash of a prefix over the modules that compute its features, and other facts.
 
     Args:
         ran: the modules that run in it by name, and the backbone itself under "".
-        moving: parameters that do not count, since they train behind it.
-        facts: in words.
+        moving: parameters that do not count, because they train after the prefix.
+        facts: further facts as text.
 
     Returns:
         64 hexadecimal digits, SHA-256.
@@ -186,7 +189,7 @@ def identity(ran: Blocks, moving: Mapping[int, str], facts: Sequence[str]) -> st
 
 
 def _named(base: nn.Module, names: Sequence[str], moving: Mapping[int, str]) -> Blocks:
-    modules, found = dict(base.named_modules()), Blocks()
+    modules, chosen = dict(base.named_modules()), Blocks()
     for name in names:
         if name not in modules:
             raise AdapterError(f"block {name!r}", f"{type(base).__name__} has none of that name")
@@ -194,19 +197,19 @@ def _named(base: nn.Module, names: Sequence[str], moving: Mapping[int, str]) -> 
         if train:
             rule = f"it trains or has an adapter ({train[0]})"
             raise AdapterError(f"block {name!r}", rule, "Name the frozen blocks before it")
-        found[name] = modules[name]
-    if not sum(map(_weights, found.values())):
+        chosen[name] = modules[name]
+    if not sum(map(_weights, chosen.values())):
         rule = "at least one block with weights"
         raise AdapterError(f"blocks={list(names)}", rule, "Name it, or leave `blocks` out")
-    return found
+    return chosen
 
 
 def _runs(prefix: str, module: nn.Module, frozen: Callable[[nn.Module], bool]) -> Iterator[Blocks]:
-    """Runs of leading frozen blocks: of the stacks under one parent together, then deeper ones."""
+    """Yield runs of leading frozen blocks: the stacks of one parent together, then deeper ones."""
     children = [(f"{prefix}{name}", child) for name, child in module.named_children()]
     if isinstance(module, _STACKS):
         yield dict(takewhile(lambda child: frozen(child[1]), children))
-        children = children[:1]  # what lies deeper in a later child does not run first
+        children = children[:1]  # modules inside a later child do not run first
     together = Blocks()
     for name, stack in ((n, c) for n, c in children if isinstance(c, _STACKS)):
         lead = dict(takewhile(lambda child: frozen(child[1]), _children(name, stack)))

@@ -1,4 +1,4 @@
-"""With the features of its frozen prefix cached, a model trains as it does without."""
+"""A model trains in the same way with and without the cache of its frozen prefix."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def train(task: Task, epochs: int = 3) -> list[float]:
     return losses
 
 
-def test_served_samples_give_the_same_gradients_and_skip_the_prefix() -> None:
+def test_cached_samples_give_the_same_gradients_and_skip_the_prefix() -> None:
     task = toy()
     expected = gradients(task, X[:8], Y[:8])
     assert len(expected) == 4, "two matrices of LoRA, weight and bias of the head"
@@ -71,37 +71,37 @@ def test_served_samples_give_the_same_gradients_and_skip_the_prefix() -> None:
         gradients(task, X[:8], Y[:8])
         gradients(task, X[:8], Y[:8])  # the first batch that is served is compared
         ran = computed(task.backbone)
-        found = gradients(task, X[:8], Y[:8])
+        cached = gradients(task, X[:8], Y[:8])
         assert ran == []
         assert (len(cache), cache.hits, cache.misses) == (8, 16, 8)
     for name, value in expected.items():
-        assert torch.equal(found[name], value), name
+        assert torch.equal(cached[name], value), name
 
 
-def test_shuffled_epochs_have_the_losses_that_they_have_without() -> None:
+def test_shuffled_epochs_have_the_same_losses_with_the_cache() -> None:
     expected = train(toy())
     task = toy()
     with FrozenPrefix(task.backbone) as cache:
-        found = train(task)
+        losses = train(task)
         assert (len(cache), cache.hits, cache.misses) == (64, 2 * 48, 48)
-    assert found == pytest.approx(expected, rel=1e-6)
+    assert losses == pytest.approx(expected, rel=1e-6)
     assert sum(expected[12:17]) < 0.9 * sum(expected[:5]), "it learns"
 
 
-def test_dropout_behind_the_prefix_draws_what_it_draws_without() -> None:
+def test_dropout_after_the_prefix_draws_the_same_numbers_with_the_cache() -> None:
     def losses(cached: bool) -> list[float]:
         task = toy("adapter.lora_dropout=0.5")
         cache = FrozenPrefix(task.backbone) if cached else None
         with isolate_rng():
             torch.manual_seed(1)
-            found = train(task)
+            losses = train(task)
         assert cache is None or cache.hits
-        return found
+        return losses
 
     assert losses(True) == pytest.approx(losses(False), rel=1e-6)
 
 
-def test_looking_leaves_the_running_statistics_of_a_trained_norm_alone() -> None:
+def test_the_check_does_not_change_running_statistics_of_a_trained_norm() -> None:
     def statistics(cached: bool) -> Tensor:
         torch.manual_seed(0)
         stack = nn.ModuleList([nn.Linear(8, 8), nn.Linear(8, 8)])
@@ -116,7 +116,7 @@ def test_looking_leaves_the_running_statistics_of_a_trained_norm_alone() -> None
     assert torch.equal(statistics(True), statistics(False))
 
 
-def test_a_sample_is_known_by_its_content_and_an_augmented_one_is_another() -> None:
+def test_the_key_of_a_sample_is_its_content_so_that_augmented_ones_differ() -> None:
     task = toy()
     with FrozenPrefix(task.backbone) as cache:
         for x in (X[:8], X[:8].flip(0), X[:8] + 1e-3, X[4:12]):
@@ -125,20 +125,20 @@ def test_a_sample_is_known_by_its_content_and_an_augmented_one_is_another() -> N
         assert (len(cache), cache.hits) == (20, 8)
 
 
-def test_bfloat16_takes_half_and_rounds() -> None:
+def test_bfloat16_takes_half_the_space_and_rounds() -> None:
     def bytes_and_output(dtype: torch.dtype | None) -> tuple[int, Tensor]:
         task = toy()
         with FrozenPrefix(task.backbone, dtype=dtype) as cache:
             output = [task.backbone(X[:8]) for _ in range(3)][-1]
             return cache.row_bytes, output
 
-    (exact, expected), (rounded, found) = (bytes_and_output(d) for d in (None, torch.bfloat16))
+    (exact, expected), (rounded, output) = (bytes_and_output(d) for d in (None, torch.bfloat16))
     assert rounded * 2 == exact
-    assert not torch.equal(found, expected)
-    assert torch.allclose(found, expected, atol=0.02)
+    assert not torch.equal(output, expected)
+    assert torch.allclose(output, expected, atol=0.02)
 
 
-def test_blocks_that_return_tuples_and_take_side_inputs_are_skipped_as_well() -> None:
+def test_blocks_that_return_tuples_and_take_side_inputs_are_skipped_too() -> None:
     class Block(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -175,10 +175,10 @@ def test_an_input_that_needs_a_gradient_is_computed() -> None:
     with FrozenPrefix(task.backbone) as cache:
         for _ in range(2):
             task.backbone(X[:8])
-        (found,) = torch.autograd.grad(task.backbone(x).sum(), x)
+        (gradient,) = torch.autograd.grad(task.backbone(x).sum(), x)
         assert cache.hits == 8
     assert expected.norm() > 0
-    assert torch.equal(found, expected)
+    assert torch.equal(gradient, expected)
 
 
 def test_only_the_head_trains_and_every_block_is_skipped() -> None:
@@ -235,7 +235,7 @@ def test_the_model_can_be_copied_fail_and_have_its_cache_removed(
     assert sum(hooks) == 1, "the one that fails"
 
 
-def test_a_full_cache_says_so_and_goes_on() -> None:
+def test_a_full_cache_warns_and_training_continues() -> None:
     task = toy()
     with FrozenPrefix(task.backbone, budget=10 * 64) as cache:
         task.backbone(X[:8])

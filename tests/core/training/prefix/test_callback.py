@@ -1,4 +1,4 @@
-"""A run with the callback learns what it learns without, and says why where it cannot."""
+"""A run with the cache ends with the same weights, or says why it cannot use the cache."""
 
 from __future__ import annotations
 
@@ -70,48 +70,53 @@ def hooks(task: Task) -> int:
 @pytest.mark.parametrize("workers", ["data.num_workers=0", "data.num_workers=1"])
 def test_a_run_ends_with_the_same_weights(workers: str) -> None:
     expected, _ = fit(None, workers)
-    found, task = fit(PrefixCache(), workers)
+    weights, task = fit(PrefixCache(), workers)
     for name, value in expected.items():
-        assert torch.allclose(found[name], value, rtol=1e-5, atol=1e-7), name
+        assert torch.allclose(weights[name], value, rtol=1e-5, atol=1e-7), name
     assert hooks(task) == 0, "the model is left as it was"
 
 
-def test_another_run_finds_the_features_of_the_first(tmp_path: Path) -> None:
+def test_a_second_run_uses_the_features_of_the_first(tmp_path: Path) -> None:
     expected, _ = fit(PrefixCache(folder=str(tmp_path)))
     (rows,) = tmp_path.rglob("*.rows")
     size = rows.stat().st_size
-    found, _ = fit(PrefixCache(folder=str(tmp_path), dtype="own"))
+    weights, _ = fit(PrefixCache(folder=str(tmp_path), dtype="own"))
     assert list(tmp_path.rglob("*.rows")) == [rows]
     assert rows.stat().st_size == size
-    assert all(torch.allclose(found[name], expected[name], rtol=1e-5) for name in expected)
+    assert all(torch.allclose(weights[name], expected[name], rtol=1e-5) for name in expected)
 
 
 @pytest.mark.parametrize(
     ("overrides", "ways", "error", "message"),
     [
         (["data.jitter=0.1"], {}, TrainingError, "of Rows.*augmented at random"),
-        (["backbone.dropout=0.1"], {}, AdapterError, r"blocks\.0\.dropout.*drops at random"),
+        (["backbone.dropout=0.1"], {}, AdapterError, r"blocks\.0\.dropout.*drops values at random"),
         (["adapter.targets=blocks"], {}, AdapterError, "no frozen prefix"),
-        ([], {"parts": True}, TrainingError, "kept nothing: the backbone is not called as a whole"),
+        (
+            [],
+            {"parts": True},
+            TrainingError,
+            "stored nothing: the backbone is not called as a whole",
+        ),
     ],
     ids=["data", "dropout", "targets", "parts"],
 )
-def test_what_cannot_be_cached_stops_the_run_at_once(
+def test_features_that_cannot_be_cached_stop_the_run_at_the_first_step(
     overrides: list[str], ways: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
         fit(PrefixCache(), *overrides, **ways)
 
 
-def test_a_task_that_changes_its_samples_is_warned_and_goes_on_without() -> None:
+def test_a_task_that_changes_its_samples_warns_and_trains_without_the_cache() -> None:
     expected, _ = fit(None, noise=0.1)
     with pytest.warns(UserWarning, match="not one of 128 samples came a second time"):
-        found, task = fit(PrefixCache(), noise=0.1)
-    assert all(torch.equal(found[name], expected[name]) for name in expected)
+        weights, task = fit(PrefixCache(), noise=0.1)
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
     assert hooks(task) == 0
 
 
-def test_an_unknown_dtype_is_refused_and_a_small_budget_named() -> None:
+def test_an_unknown_dtype_and_a_small_budget_are_refused() -> None:
     with pytest.raises(TrainingError, match=r"'int8'.*own, float32, bfloat16"):
         PrefixCache(dtype="int8")
     with pytest.raises(TrainingError, match=r"64 samples take .*Raise the budget"):

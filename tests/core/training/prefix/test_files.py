@@ -1,4 +1,4 @@
-"""Features in a folder serve later runs; a row that is wrong or damaged is never used."""
+"""Later runs use features in a folder; a wrong or damaged row is never used."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RECORD = KEY + WIDTH + 4
 
 
 class Block(nn.Module):
-    """A layer with a setting that is no weight."""
+    """A layer with a setting that is not a weight."""
 
     def __init__(self, gain: float) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ def files(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*.rows"))
 
 
-def test_a_later_run_is_served_after_one_batch(tmp_path: Path) -> None:
+def test_a_later_run_reads_the_cache_after_one_batch(tmp_path: Path) -> None:
     assert ran(tmp_path, X) == [32, 1]
     (file,) = files(tmp_path)
     assert file.stat().st_size == 32 * RECORD
@@ -69,13 +69,13 @@ def test_a_later_run_is_served_after_one_batch(tmp_path: Path) -> None:
     [net(seed=1), net(gain=0.5), net(frozen=1), net().double()],
     ids=["weights", "setting", "cut", "precision"],
 )
-def test_another_prefix_has_rows_of_its_own(tmp_path: Path, other: nn.Sequential) -> None:
+def test_another_prefix_has_its_own_rows(tmp_path: Path, other: nn.Sequential) -> None:
     ran(tmp_path, X)
     x = X.to(next(other.parameters()).dtype)
     assert ran(tmp_path, x, other) == [32, 2]
 
 
-def test_what_comes_behind_the_prefix_may_change(tmp_path: Path) -> None:
+def test_layers_after_the_prefix_may_change(tmp_path: Path) -> None:
     ran(tmp_path, X)
     model = net()
     model.add_module("3", Block(2.0))
@@ -88,7 +88,7 @@ def test_new_data_are_added_in_a_file_of_the_new_run(tmp_path: Path) -> None:
     assert [path.stat().st_size // RECORD for path in files(tmp_path)] == [16, 16]
 
 
-def test_what_a_kill_left_of_a_record_is_ignored(tmp_path: Path) -> None:
+def test_a_record_that_was_cut_is_ignored(tmp_path: Path) -> None:
     ran(tmp_path, X)
     (file,) = files(tmp_path)
     with file.open("r+b") as opened:
@@ -111,7 +111,7 @@ def test_a_damaged_record_is_computed_again(tmp_path: Path, at: int) -> None:
     assert ran(tmp_path, X) == [4, 1], "of two records the good one is read"
 
 
-def test_features_of_something_else_are_refused(tmp_path: Path) -> None:
+def test_features_of_another_program_are_refused(tmp_path: Path) -> None:
     ran(tmp_path, X)
     (file,) = files(tmp_path)
     keys = [file.read_bytes()[at * RECORD :][:KEY] for at in range(32)]
@@ -138,7 +138,7 @@ def test_rows_are_read_as_they_were_written_by_any_process(tmp_path: Path) -> No
         rows.close()
 
 
-def test_a_full_disk_is_named_and_the_rows_before_it_are_whole(disk) -> None:
+def test_a_full_disk_is_reported_and_earlier_rows_stay_readable(disk) -> None:
     folder = disk("64k")
     keys = [n.to_bytes(KEY, "big") for n in range(40)]
     values = np.zeros((40, 4000), np.uint8)

@@ -1,4 +1,4 @@
-"""What has no frozen prefix whose features could be kept is refused, with the reason."""
+"""A model whose features cannot be cached is refused with the reason."""
 
 from __future__ import annotations
 
@@ -86,13 +86,16 @@ STATIC: dict[str, tuple[Change, str]] = {
         r"Net: no frozen prefix.*\(as blocks\.0\.linear\.weight\).*last blocks",
     ),
     "nothing trains": (lambda net: net.requires_grad_(False), "Net: nothing trains.*Attach"),
-    "dropout": (extra(1, nn.Dropout(0.1)), r"blocks\.1\.extra.*drops at random \(p=0.1\).*to 0"),
+    "dropout": (
+        extra(1, nn.Dropout(0.1)),
+        r"blocks\.1\.extra.*drops values at random \(p=0.1\).*to 0",
+    ),
     "dropout of maps": (extra(2, nn.Dropout2d(0.2)), r"blocks\.2\.extra.*\(p=0.2\)"),
     "dropout of attention": (
         extra(0, nn.MultiheadAttention(6, 1, dropout=0.3)),
         r"blocks\.0\.extra.*\(p=0.3\)",
     ),
-    "drop path": (extra(1, DropPath()), r"blocks\.1\.extra.*drops at random"),
+    "drop path": (extra(1, DropPath()), r"blocks\.1\.extra.*drops values at random"),
     "activation checkpointing": (
         lambda net: vars(net.blocks[1]).update(grad_checkpointing=True),
         r"checkpointing in blocks\.1.*Switch it off",
@@ -104,7 +107,7 @@ RUNNING: dict[str, tuple[Change, str]] = {
     "trainable token": (trains("token"), "token: it trains and runs before"),
     "dropout before the blocks": (
         lambda net: setattr(net, "between", nn.Dropout(0.1)),
-        "between in the frozen prefix: it drops at random",
+        "between in the frozen prefix: it drops values at random",
     ),
     "dropout as a function": (has(between=F.dropout), "draws random numbers.*dropout off"),
     "statistics of the batch": (extra(1, nn.BatchNorm1d(5)), r"blocks\.1\.extra.*eval mode"),
@@ -114,7 +117,7 @@ RUNNING: dict[str, tuple[Change, str]] = {
     ),
     "neighbours": (has(between=lambda x: x - x.mean(0)), "change with its neighbours"),
     "a block twice": (has(repeat=True), r"'blocks\.2'.*more than once"),
-    "a skip": (has(skips=True), r"recorded features.*relative difference.*\(skips\)"),
+    "a skip": (has(skips=True), r"recorded features.*relative difference.*\(skip connections\)"),
 }
 
 
@@ -128,13 +131,17 @@ def changed(change: Change) -> Net:
 
 
 @pytest.mark.parametrize(("change", "message"), STATIC.values(), ids=STATIC)
-def test_what_can_be_seen_at_once_is_refused_at_once(change: Change, message: str) -> None:
+def test_faults_that_are_visible_without_a_forward_pass_are_refused_at_once(
+    change: Change, message: str
+) -> None:
     with pytest.raises(AdapterError, match=message):
         FrozenPrefix(changed(change))
 
 
 @pytest.mark.parametrize(("change", "message"), RUNNING.values(), ids=RUNNING)
-def test_what_a_forward_shows_is_refused_in_the_first_step(change: Change, message: str) -> None:
+def test_faults_that_a_forward_pass_shows_are_refused_in_the_first_step(
+    change: Change, message: str
+) -> None:
     net = changed(change)
     with FrozenPrefix(net) as cache:
         with torch.no_grad():
@@ -145,14 +152,14 @@ def test_what_a_forward_shows_is_refused_in_the_first_step(change: Change, messa
     assert not any("forward" in vars(block) for block in net.blocks)
 
 
-def test_a_skip_is_found_behind_a_head_that_starts_at_zero() -> None:
+def test_a_skip_connection_is_detected_before_a_head_that_starts_at_zero() -> None:
     net = changed(has(skips=True))
     nn.init.zeros_(net.head.requires_grad_(True).weight)
     with FrozenPrefix(net), pytest.raises(TrainingError, match="recorded features"):
         net(X)
 
 
-def test_frozen_statistics_and_dropout_of_nothing_are_no_obstacle() -> None:
+def test_frozen_statistics_and_dropout_with_p_of_zero_are_accepted() -> None:
     net = changed(lambda net: [extra(0, nn.BatchNorm1d(5))(net), extra(1, nn.Dropout(0.0))(net)])
     net.blocks[0].extra.eval()
     with FrozenPrefix(net) as cache:
@@ -170,13 +177,13 @@ def test_frozen_statistics_and_dropout_of_nothing_are_no_obstacle() -> None:
     ],
     ids=["missing", "trains", "none", "weightless"],
 )
-def test_blocks_told_by_name_are_checked(blocks: list[str], message: str) -> None:
+def test_blocks_given_by_name_are_checked(blocks: list[str], message: str) -> None:
     with pytest.raises(AdapterError, match=message):
         FrozenPrefix(Net(), blocks=blocks)
 
 
 @pytest.mark.parametrize("blocks", [["stem", "blocks.0"], ["blocks.1"]], ids=str)
-def test_blocks_told_by_name_are_skipped(blocks: list[str]) -> None:
+def test_blocks_given_by_name_are_skipped(blocks: list[str]) -> None:
     net = Net()
     with FrozenPrefix(net, blocks=blocks) as cache:
         assert torch.equal(net(X), net(X))
@@ -184,7 +191,7 @@ def test_blocks_told_by_name_are_skipped(blocks: list[str]) -> None:
 
 
 @pytest.mark.parametrize("given", [object(), [{1, 2}]], ids=["object", "set"])
-def test_an_input_that_has_no_content_to_go_by_is_refused(given: Any) -> None:
+def test_an_input_without_a_known_content_is_refused(given: Any) -> None:
     class Told(Net):
         def forward(self, x: Tensor, more: Any = None) -> Tensor:
             return super().forward(x)
@@ -217,7 +224,7 @@ def test_a_model_that_changes_after_the_cache_was_filled_is_refused(
     with FrozenPrefix(net):
         net(X), net(X)
         change(net)
-        with pytest.raises(TrainingError, match=r"must stay as they were.*make another"):
+        with pytest.raises(TrainingError, match=r"must stay as they were.*make a new one"):
             net(X.to(net.stem.weight.dtype))
 
 
@@ -232,7 +239,7 @@ def test_autocast_is_a_change_of_precision() -> None:
             net(X)
 
 
-def test_weights_that_are_spread_over_processes_are_refused() -> None:
+def test_sharded_weights_are_refused() -> None:
     dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
     try:
         net, mesh = Net(), init_device_mesh("cpu", (1,))
@@ -275,6 +282,6 @@ def test_data_that_are_augmented_at_random_are_refused(loaded: bool) -> None:
 
 
 @pytest.mark.parametrize("dataset", [Images(0.0), Stream(), []], ids=["same", "stream", "empty"])
-def test_other_data_are_taken(dataset: Any) -> None:
+def test_other_data_are_accepted(dataset: Any) -> None:
     with FrozenPrefix(Net(), dataset) as cache:
         assert cache.samples in {0, 40}

@@ -1,0 +1,44 @@
+"""The base of data components: three splits, each with its loader."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Literal, TypeAlias
+
+import lightning as L
+
+from scionwood.training.loader import DataLoader
+
+Split: TypeAlias = Literal["train", "val", "test"]
+
+
+class SplitData(L.LightningDataModule, ABC):
+    """Data in a training, a validation and a test split.
+
+    A subclass writes `loader`. Its keyword-only parameters are its configuration.
+
+    Example:
+        class Images(SplitData):
+            def __init__(self, *, batch_size: int = 8) -> None:
+                super().__init__()
+                self.batch_size = batch_size
+
+            def loader(self, split: Split) -> DataLoader:
+                return DataLoader(images(split), self.batch_size, shuffle=split == "train")
+    """
+
+    @abstractmethod
+    def loader(self, split: Split) -> DataLoader:
+        """Return the batches of a split; those of the training split in a new order each epoch."""
+
+    def train_dataloader(self) -> DataLoader:
+        """Return the batches of the training split."""
+        return self.loader("train")
+
+    def val_dataloader(self) -> DataLoader:
+        """Return the batches of the validation split."""
+        return self.loader("val")
+
+    def test_dataloader(self) -> DataLoader:
+        """Return the batches of the test split."""
+        return self.loader("test")
