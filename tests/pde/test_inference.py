@@ -135,5 +135,5 @@ def test_a_rollout_that_blows_up_is_stopped(states: xr.DataArray) -> None:
 
 
 def test_one_time_does_not_say_how_far_the_next_is(states: xr.DataArray) -> None:
-    with pytest.raises(RecipeError, match="how far the next one is"):
+    with pytest.raises(RecipeError, match="has the time of a step"):
         rollout(shifted, states[:, :1], 2, normaliser=normaliser_for(None, states))

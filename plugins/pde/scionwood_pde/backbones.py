@@ -1,4 +1,4 @@
-"""The backbones that recipes name: each builds a model and loads its weights."""
+"""The backbones that recipes name: each function builds a model and loads its weights."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from scionwood_pde.model import (
     TadpoleFlow,
     Tiling,
 )
-from scionwood_pde.model.weights import LICENCE, REMEDY, REPOSITORY, download, load_weights
+from scionwood_pde.model.weights import LICENCE, REMEDY, REPOSITORY, download, load_both
 
 Model = TypeVar("Model", bound=Coder)
 SOURCE = "Tadpole, arXiv:2605.15284"
 SHIPPED = "tiny"
-"""The size whose weights the package may carry; the authors publish the other ones."""
+"""The size whose weights the package ships; the authors publish the other sizes."""
 
 
 def tadpole(
@@ -39,26 +39,27 @@ def tadpole(
     boundary: Boundary = "edge",
     at_once: int = 0,
 ) -> Tadpole:
-    """Tadpole as an autoencoder: fields to latents of a 16th of the sides, and back.
+    """Build Tadpole as an autoencoder: fields to latents with a 16th of the sides, and back.
 
     Args:
-        size: `tiny` for CPUs, or a published one: `S`, `B` or `L`.
+        size: `tiny` for CPUs, or a published size: `S`, `B` or `L`.
         weights: `none` (random), `shipped` (`tiny` only), `hub` or `hub:REVISION` (the authors'
-            files), or a folder that holds `tadpole_SIZE_encoder.safetensors` and the decoder's.
-        init_seed: seeds random weights.
-        tile: voxels along each axis that the network sees at once, a multiple of 16; the whole
-            domain where null. Results depend on it: the published weights saw 64.
+            files), or a folder with `tadpole_SIZE_encoder.safetensors` and the decoder's file.
+        init_seed: seed of random weights.
+        tile: voxels along each axis that the network processes at once, a multiple of 16. `None`
+            means the whole domain. Results depend on it; the published weights were trained on 64.
         halo: voxels at each face of a tile that are computed and dropped, a multiple of 16.
-        boundary: what lies beyond the domain: its outermost values (`edge`), or its other side.
-        at_once: the most tiles that the network takes at once; 0 for no limit.
+        boundary: values beyond the domain: its outermost values (`edge`) or those of its opposite
+            side (`periodic`).
+        at_once: most tiles that the network processes at once; 0 means no limit.
 
-    Shapes: (batch, field, x, y, z) to the same, float32; any number of fields; sides of 16 voxels
-        and more, padded to multiples of 16.
+    Shapes: (batch, field, x, y, z) to the same, float32, for any number of fields. Sides of at
+        least 16 voxels are padded to multiples of 16.
 
-    Units: each field of about zero mean and unit variance, in and out.
+    Units: each field has about zero mean and unit variance, in and out.
 
     Raises:
-        WeightsError: the weights are not there, unreadable, or of another size.
+        WeightsError: the weights are missing, unreadable, or of another size.
         ValueError: tile and halo do not fit.
 
     Source: Tadpole, arXiv:2605.15284; the encoder and decoder are those of P3D, arXiv:2509.10186.
@@ -82,28 +83,29 @@ def tadpole_dynamics(
     boundary: Boundary = "edge",
     at_once: int = 0,
 ) -> TadpoleDynamics:
-    """Tadpole as a model of dynamics: a state to the next one; the autoencoder to begin with.
+    """Build Tadpole as a model of dynamics: a state to the next one.
 
-    Its head, a network over the latents of all fields and the scales of the skip connections,
-    trains beside the adapter and is saved with it.
+    The head is a network over the latents of all fields, and the scales of the skip connections.
+    It trains with the adapter and is saved with it. Before training, the model equals the
+    autoencoder.
 
     Args:
-        fields: variables of a state.
+        fields: number of fields of a state.
         size: see `tadpole`.
-        weights: of encoder and decoder; see `tadpole`.
-        init_seed: seeds random weights, those of the head among them.
-        tile: see `tadpole`; the network over the latents sees the whole domain.
+        weights: weights of the encoder and the decoder; see `tadpole`.
+        init_seed: seed of random weights, including those of the head.
+        tile: see `tadpole`; the network over the latents always sees the whole domain.
         halo: see `tadpole`.
         boundary: see `tadpole`.
         at_once: see `tadpole`.
 
-    Shapes: (batch, field, x, y, z) to the same, float32; sides of 16 voxels and more, padded to
+    Shapes: (batch, field, x, y, z) to the same, float32. Sides of at least 16 voxels are padded to
         multiples of 16.
 
-    Units: each field of about zero mean and unit variance, in and out.
+    Units: each field has about zero mean and unit variance, in and out.
 
     Raises:
-        WeightsError: the weights are not there, unreadable, or of another size.
+        WeightsError: the weights are missing, unreadable, or of another size.
         ValueError: tile and halo do not fit.
 
     Source: Tadpole, arXiv:2605.15284, and its published code; reconstruction.
@@ -128,18 +130,18 @@ def tadpole_flow(
     boundary: Boundary = "edge",
     at_once: int = 0,
 ) -> TadpoleFlow:
-    """A generator of states: flow matching between noise and Tadpole's latents.
+    """Build a generator of states: flow matching between noise and Tadpole's latents.
 
-    Its head, the network of the velocity, trains with `flow`; the adapter, if any, is on the
-    decoder.
+    The head is the network for the velocity, which trains with `flow`. An adapter can be attached
+    to the decoder.
 
     Args:
-        fields: variables of a state.
-        steps: of the integration from noise to data.
+        fields: number of fields of a state.
+        steps: integration steps from noise to data.
         size: see `tadpole`.
-        weights: of encoder and decoder; see `tadpole`.
-        init_seed: seeds random weights, those of the head among them.
-        tile: see `tadpole`; the network of the velocity sees the whole domain.
+        weights: weights of the encoder and the decoder; see `tadpole`.
+        init_seed: seed of random weights, including those of the head.
+        tile: see `tadpole`; the network for the velocity always sees the whole domain.
         halo: see `tadpole`.
         boundary: see `tadpole`.
         at_once: see `tadpole`.
@@ -147,10 +149,10 @@ def tadpole_flow(
     Shapes: noise (batch, field * latent channel, x / 16, y / 16, z / 16) to states
         (batch, field, x, y, z), float32.
 
-    Units: noise of unit variance; each field of about zero mean and unit variance.
+    Units: noise of unit variance; each field has about zero mean and unit variance.
 
     Raises:
-        WeightsError: the weights are not there, unreadable, or of another size.
+        WeightsError: the weights are missing, unreadable, or of another size.
         ValueError: tile and halo do not fit.
 
     Source: Lipman et al. 2023, arXiv:2210.02747; in the latents of Tadpole, arXiv:2605.15284.
@@ -167,7 +169,7 @@ def tadpole_flow(
 def _built(
     make: Callable[[Size, dict[str, str]], Model], name: SizeName, weights: str, init_seed: int
 ) -> Model:
-    """A model of a size with its weights; the global generator stays as it was."""
+    """Return a model of a size with its weights; the global random state does not change."""
     card = {"architecture": f"Tadpole, size {name}", **_origin(name, weights), "source": SOURCE}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(init_seed)
@@ -176,9 +178,9 @@ def _built(
     if kind == "shipped":
         _load_shipped(model, name)
     elif kind == "hub":
-        load_weights(model, name, download(name, revision or None))
+        load_both(model, name, download(name, revision or None))
     elif kind != "none":
-        load_weights(model, name, Path(weights))
+        load_both(model, name, Path(weights))
     return model
 
 
@@ -188,11 +190,11 @@ def _load_shipped(model: Coder, name: SizeName) -> None:
             f"weights 'shipped' of size {name!r}", f"only size {SHIPPED!r} is shipped", REMEDY
         )
     with as_file(files("scionwood_pde") / "weights") as folder:
-        load_weights(model, name, folder)
+        load_both(model, name, folder)
 
 
 def _origin(name: SizeName, weights: str) -> dict[str, str]:
-    """What the card says of the weights."""
+    """Return the entries of the card about the weights."""
     kind, _, revision = weights.partition(":")
     if kind == "none":
         return {"weights": "random, seeded", "licence": "none (random weights)"}

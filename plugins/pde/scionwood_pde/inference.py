@@ -1,7 +1,8 @@
-"""Apply a model to files of states: to latents and back, and from a first state to later ones.
+"""Apply a model to states: encode and decode them, and predict later states from a first one.
 
-Models see fields of about zero mean and unit variance. For latents, mean and standard deviation
-are those of each state, as in the online training, or those of the run; a rollout takes the run's.
+Models see fields with about zero mean and unit variance. Latents are normalised by the mean and the
+standard deviation of each state, as in the online training, or by those of the run. A rollout uses
+those of the run.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from scionwood_pde.readers.layout import Layout
 from scionwood_pde.readers.states import labelled, layout_of
 
 CLOSE = 1e-3
-"""Times of a file and steps of a run may differ by this share."""
+"""Largest relative difference between the times of a file and the steps of a run."""
 
 _FORMAT = "latents"
 
@@ -34,24 +35,24 @@ _FORMAT = "latents"
 def encode(
     model: Any,
     states: xr.DataArray,
-    target: Path,
+    target: str | Path,
     *,
     normaliser: Normaliser | None = None,
     device: str = "cpu",
     overwrite: bool = False,
 ) -> None:
-    """Write the means of the latents of states, as Zarr v3.
+    """Encode states, and write the means of their latents as Zarr v3.
 
-    The store holds `latents` (sample, time, latent, i, j, k), `mean` and `deviation` (sample, time,
-    channel) of what was encoded, and in its attributes what that was and by which model.
+    The store holds `latents` (sample, time, latent, i, j, k), and the `mean` and `deviation` that
+    normalised the states, (sample, time, channel). Its attributes describe states and model.
 
     Args:
-        model: with `encode` and a `card`, such as Tadpole.
-        states: as `readers.states` defines them, in three dimensions.
+        model: a model with `encode` and a `card`, such as Tadpole.
+        states: states as `readers.states` defines them, in three dimensions.
         target: the folder to write.
-        normaliser: of the fields; each state's own mean and deviation where None.
+        normaliser: the normaliser of the fields. `None` means the mean and deviation of each state.
         device: where to compute.
-        overwrite: replace what is there.
+        overwrite: replace an existing folder.
 
     Raises:
         RecipeError: the sides do not fit the model.
@@ -60,7 +61,7 @@ def encode(
     """
     layout = layout_of(states)
     model = model.to(device).eval()
-    with writing(target), atomic_folder(Path(target), overwrite=overwrite) as folder:
+    with writing(target), atomic_folder(target, overwrite=overwrite) as folder:
         group = zarr.open_group(folder, mode="w", zarr_format=3)
         group.attrs.update(states=to_card(layout), model=dict(model.card))
         shape = (layout.samples, len(layout.times))
@@ -87,11 +88,11 @@ def encode(
 
 
 @torch.no_grad()
-def decode(model: Any, source: Path, *, device: str = "cpu") -> xr.DataArray:
-    """States from latents that `encode` wrote.
+def decode(model: Any, source: str | Path, *, device: str = "cpu") -> xr.DataArray:
+    """Decode the latents that `encode` wrote.
 
     Args:
-        model: the one that encoded, with `decode` and a `card`.
+        model: the model that encoded them, with `decode` and a `card`.
         source: the folder.
         device: where to compute.
 
@@ -100,7 +101,7 @@ def decode(model: Any, source: Path, *, device: str = "cpu") -> xr.DataArray:
 
     Raises:
         ReadError: the folder holds no latents, or is damaged.
-        RecipeError: another model encoded them.
+        RecipeError: another model encoded the latents.
     """
     with reading(source, _FORMAT):
         group: Any = zarr.open_group(source, mode="r")
@@ -110,7 +111,7 @@ def decode(model: Any, source: Path, *, device: str = "cpu") -> xr.DataArray:
     _check_model(source, made, dict(model.card))
     model = model.to(device).eval()
     shape = (layout.samples, len(layout.times))
-    found = np.empty((*shape, len(layout.channels), *layout.sides), layout.dtype)
+    states = np.empty((*shape, len(layout.channels), *layout.sides), layout.dtype)
     for sample, time in np.ndindex(shape):
         with reading(source, _FORMAT):
             z, mean, deviation = (
@@ -119,8 +120,8 @@ def decode(model: Any, source: Path, *, device: str = "cpu") -> xr.DataArray:
             )
         state = model.decode(z[None], layout.sides)[0]
         state = state * deviation[:, None, None, None] + mean[:, None, None, None]
-        found[sample, time] = state.cpu().numpy()
-    return labelled(found, layout)
+        states[sample, time] = state.cpu().numpy()
+    return labelled(states, layout)
 
 
 @torch.no_grad()
@@ -132,72 +133,74 @@ def rollout(
     normaliser: Normaliser,
     device: str = "cpu",
 ) -> xr.DataArray:
-    """Predict states one after another, each from the one before.
+    """Predict states one after another, each from the previous one.
 
     Args:
-        step: (1, channel, *space), normalised, to the next state.
-        states: the first state of each sample is the start.
-        n_steps: how many to predict.
-        normaliser: of the fields; its interval is the time of a step, or that between the states
-            where it has none.
+        step: a function from a normalised state, (1, channel, *space), to the next one.
+        states: states whose first time is the start for each sample.
+        n_steps: number of steps to predict.
+        normaliser: the normaliser of the fields. Its interval is the time of a step; without one,
+            the time between `states` is.
         device: where to compute.
 
     Returns:
-        The start and the predictions, in memory.
+        The starts and the predictions, in memory.
 
     Raises:
-        RecipeError: the sides do not fit the model, or the step in time is unknown.
+        RecipeError: the sides do not fit the model, or the time of a step is unknown.
         WriteError: a prediction is not finite.
     """
     layout = layout_of(states)
     times = _times(layout, n_steps, normaliser.interval)
     shape = (layout.samples, n_steps + 1, len(layout.channels), *layout.sides)
-    found = np.empty(shape, layout.dtype)
+    predicted = np.empty(shape, layout.dtype)
     for sample in range(layout.samples):
-        found[sample, 0] = states[sample, 0].values
+        predicted[sample, 0] = states[sample, 0].values
         state = normaliser.apply(_tensor(states[sample, 0], device))
         for time in range(1, n_steps + 1):
             state = fitting(step, state)
             if not bool(state.isfinite().all()):
                 rule = f"step {time} of sample {sample} is not finite"
                 raise WriteError("rollout", rule, "Take fewer steps, or train longer")
-            found[sample, time] = normaliser.undo(state)[0].cpu().numpy()
-    return labelled(found, replace(layout, times=times))
+            predicted[sample, time] = normaliser.undo(state)[0].cpu().numpy()
+    return labelled(predicted, replace(layout, times=times))
 
 
 def normaliser_for(
     kept: Normaliser | None, states: xr.DataArray, statistics: str | Path | None = None
 ) -> Normaliser:
-    """What normalises states for a run.
+    """Return the normaliser with which a run is applied to states.
 
     Args:
-        kept: by the run; where None, that of the first states of all samples.
-        states: as `readers.states` defines them.
-        statistics: a cache, whose means and standard deviations are taken instead.
+        kept: the normaliser of the run. `None` means that of the first states of all samples.
+        states: states as `readers.states` defines them.
+        statistics: a cache whose means and standard deviations replace those of `kept`.
 
     Raises:
         RecipeError: the run was not trained on one of the fields.
-        ReadError: the cache is damaged, or lacks one.
+        ReadError: the cache is damaged, or lacks one of the fields.
     """
     names = [str(name) for name in states.coords["channel"].values]
-    found = _of_states(states[:, 0]) if kept is None else kept.of_fields(names)
+    own = _of_states(states[:, 0]) if kept is None else kept.of_fields(names)
     if statistics is None:
-        return found
+        return own
     cache = Cache(Path(statistics), fields=names)
     other = Normaliser.chosen(names, [cache.statistics[name] for name in names])
-    return replace(other, interval=found.interval, time_unit=found.time_unit)
+    return replace(other, interval=own.interval, time_unit=own.time_unit)
 
 
 def steps_of(layout: Layout, normaliser: Normaliser, steps: int | None) -> int:
-    """How many steps to predict.
+    """Return the number of steps to predict.
 
     Args:
-        layout: of the file with the first states.
-        normaliser: of the run, with the time of a step where it is known.
-        steps: what was asked for; as many as the file has after the first where None.
+        layout: layout of the file with the first states.
+        normaliser: normaliser of the run, with the time of a step if it is known.
+        steps: the number that was requested. `None` means as many as the file has after its first
+            time.
 
     Raises:
-        RecipeError: none, or the file's times are not those of the run's steps.
+        RecipeError: the number is not positive, or the times of the file do not fit the steps of
+            the run.
     """
     every, own = 1.0, float(np.diff(layout.times[:2]).sum())
     if normaliser.interval is not None and own and steps is None:
@@ -205,15 +208,15 @@ def steps_of(layout: Layout, normaliser: Normaliser, steps: int | None) -> int:
         if every < 0.5 or abs(every - round(every)) > CLOSE * every:
             value = f"times {own:g} {layout.units['time']} apart"
             rule = f"the run steps by {normaliser.interval:g} {normaliser.time_unit}"
-            raise RecipeError(value, rule, "Say how many with --steps, or simulate such times")
+            raise RecipeError(value, rule, "Set --steps, or simulate such times")
     count = (len(layout.times) - 1) // round(every) if steps is None else steps
     if count < 1:
-        raise RecipeError(f"{count} steps", "a rollout has one or more", "Give --steps")
+        raise RecipeError(f"{count} steps", "a rollout has one or more", "Set --steps")
     return count
 
 
 def fitting(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Call a model on a state; what it says of the state's shape is the user's to correct.
+    """Call a model on a state, and turn its `ValueError` about the shape into a `RecipeError`.
 
     Raises:
         RecipeError: the state does not fit the model.
@@ -230,16 +233,16 @@ def _tensor(state: xr.DataArray, device: str) -> Tensor:
 
 
 def _of_states(states: xr.DataArray) -> Normaliser:
-    """Of states (any, channel, *space)."""
+    """Return the normaliser of states (any, channel, *space)."""
     names = [str(name) for name in states.coords["channel"].values]
     return Normaliser.of(names, (state.values for state in states))
 
 
 def _times(layout: Layout, n_steps: int, interval: float | None) -> np.ndarray:
-    """Those of the start and the predictions; beyond those of the file they go on evenly."""
+    """Return the times of the start and the predictions, continued evenly beyond the file."""
     if interval is None and len(layout.times) < 2:
-        rule = "neither the file nor the run says how far the next one is"
-        raise RecipeError(f"{n_steps} steps", rule, "Give a file of two times or more")
+        rule = "neither the file nor the run has the time of a step"
+        raise RecipeError(f"{n_steps} steps", rule, "Use a file with two times or more")
     if interval is not None:
         times: np.ndarray = layout.times[0] + interval * np.arange(n_steps + 1)
         return times
@@ -248,9 +251,10 @@ def _times(layout: Layout, n_steps: int, interval: float | None) -> np.ndarray:
     return np.concatenate([known, known[-1] + more])
 
 
-def _check_model(source: Path, made: dict[str, Any], own: dict[str, Any]) -> None:
+def _check_model(source: str | Path, made: dict[str, Any], own: dict[str, Any]) -> None:
+    """Check that the card of the model equals the card stored with the latents."""
     differs = sorted(key for key in made.keys() | own.keys() if made.get(key) != own.get(key))
     if differs:
-        found = ", ".join(f"{key}: {made.get(key)} here, {own.get(key)} now" for key in differs)
-        rule = f"they were encoded by another model ({found})"
-        raise RecipeError(str(source), rule, "Give the run or the options of `encode`")
+        pairs = ", ".join(f"{key}: {made.get(key)} here, {own.get(key)} now" for key in differs)
+        rule = f"its latents were encoded by another model ({pairs})"
+        raise RecipeError(str(source), rule, "Use the run or the options of `encode`")

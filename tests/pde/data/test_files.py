@@ -196,11 +196,11 @@ def test_files_that_differ_are_refused(states: xr.DataArray, tmp_path: Path) -> 
     ("options", "message"),
     [
         ({"files": []}, "files: none"),
-        ({"files": ["nothing/*.h5"]}, "train: nothing/.*no file is there"),
+        ({"files": ["nothing/*.h5"]}, "train: nothing/.*no file has this name"),
         ({"time_stride": -1}, "time_stride: -1"),
-        ({"time_stride": 4}, "a file has 4 times"),
-        ({"crop": 17}, r"crop: 17: 2 or more, and no more than the sides \(16, 16, 16\)"),
-        ({"crop": 1}, "crop: 1: 2 or more"),
+        ({"time_stride": 4}, "a file has only 4 times"),
+        ({"crop": 17}, r"crop: 17: it is 2 or more, and at most the sides \(16, 16, 16\)"),
+        ({"crop": 1}, "crop: 1: it is 2 or more"),
         ({"val_share": 0.9, "test_share": 0.4}, "6 trajectories in files"),
     ],
 )
@@ -210,13 +210,13 @@ def test_what_does_not_fit_is_refused(options: dict[str, Any], message: str, sto
 
 
 def test_a_file_in_two_splits_is_refused(store: Path) -> None:
-    with pytest.raises(RecipeError, match="in train and in val: a file is in one split"):
+    with pytest.raises(RecipeError, match="in train and in val: a file belongs to one split"):
         Files(files=[str(store)], val_files=[str(store.parent / "*.zarr")])
 
 
 def test_planes_are_refused(states: xr.DataArray, tmp_path: Path) -> None:
     write_zarr(states.isel(z=0).drop_vars("z"), tmp_path / "plane.zarr")
-    with pytest.raises(RecipeError, match="axes x, y: the model is one of three dimensions"):
+    with pytest.raises(RecipeError, match="axes x, y: the model is three-dimensional"):
         Files(files=[str(tmp_path / "plane.zarr")])
 
 

@@ -39,9 +39,9 @@ def test_a_run_gives_back_what_was_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "no normaliser"),
-        ('{"fields": ["p"]}', "no normaliser"),
-        ('{"fields": ["p"], "mean": [0.0], "std": [0.0]}', "one positive deviation"),
+        ("{", "not a readable normaliser"),
+        ('{"fields": ["p"]}', "not a readable normaliser"),
+        ('{"fields": ["p"], "mean": [0.0], "std": [0.0]}', "one positive standard deviation"),
         ('{"fields": ["p"], "mean": [0.0, 1.0], "std": [1.0]}', "one mean"),
     ],
 )

@@ -106,7 +106,7 @@ def test_a_checkpoint_of_the_stream_continues_it() -> None:
         ({"crop": 24}, "a multiple of 16"),
         ({"crop": 64, "n_points": 32}, "no more than the 32 points"),
         ({"reuse": 9, "max_uses": 3}, "Lower reuse"),
-        ({"device": "cuda", "workers": 1}, "side stream"),
+        ({"device": "cuda", "workers": 1}, "a GPU simulates in the training"),
     ],
 )
 def test_online_fields_refuse_what_does_not_fit(options: dict[str, Any], message: str) -> None:

@@ -65,7 +65,7 @@ def test_letters_of_a_files_name_may_be_of_either_case(folder: Path) -> None:
 
 def test_two_files_that_differ_in_case_alone_are_refused(folder: Path) -> None:
     (folder / ENCODER.upper()).write_bytes((folder / ENCODER).read_bytes())
-    with pytest.raises(WeightsError, match="differ in case alone"):
+    with pytest.raises(WeightsError, match="differ only in case"):
         tadpole(weights=folder)
 
 
@@ -93,11 +93,11 @@ def test_buffers_that_follow_from_the_architecture_may_be_left_out(folder: Path)
         ),
         (
             lambda state: state.update({"to_latent.bias": torch.full((256,), torch.nan)}),
-            r"to_latent\.bias holds integers, NaN or infinity",
+            r"to_latent\.bias holds NaN or infinity",
         ),
         (
             lambda state: state.update({"to_latent.bias": torch.zeros(256, dtype=torch.int64)}),
-            r"to_latent\.bias holds integers",
+            r"to_latent\.bias holds values of type torch.int64",
         ),
         (
             lambda state: state.update(
@@ -132,14 +132,14 @@ def test_a_truncated_file_is_refused(folder: Path, share: float) -> None:
 
 def test_a_missing_file_or_folder_is_named(folder: Path) -> None:
     (folder / DECODER).unlink()
-    with pytest.raises(WeightsError, match=f"holds no {DECODER}.*Give `weights`"):
+    with pytest.raises(WeightsError, match=f"has no file {DECODER}.*Give `weights`"):
         tadpole(weights=folder)
     with pytest.raises(WeightsError, match="no such folder"):
         tadpole(weights=folder / "nowhere")
 
 
 def test_files_of_another_size_are_not_taken(folder: Path) -> None:
-    with pytest.raises(WeightsError, match=r"holds no tadpole_s_encoder\.safetensors"):
+    with pytest.raises(WeightsError, match=r"has no file tadpole_s_encoder\.safetensors"):
         tadpole(size="S", weights=folder)
     for name in (ENCODER, DECODER):
         (folder / name).rename(folder / name.replace("tiny", "s"))

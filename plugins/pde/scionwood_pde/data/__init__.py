@@ -1,1 +1,1 @@
-"""Data: fields from solvers, trajectories and files, and their normalisation."""
+"""Training data: fields simulated during the training, simulated trajectories, and files."""

@@ -1,4 +1,4 @@
-"""Training data of files: crops of their states, or pairs of a state and a later one."""
+"""Training data from files: crops of states, or pairs of a state and a later one."""
 
 from __future__ import annotations
 
@@ -22,40 +22,40 @@ from scionwood_pde.data.splits import Source, Trajectory, check_fits, open_sourc
 class Files(L.LightningDataModule):
     """States of files: crops of them, or pairs of a state and a later one.
 
-    A trajectory is in one split only. Every place of a training crop is drawn anew; those of the
-    other splits stay. Files are opened for each read and closed after it; workers are never forked,
-    since Zarr can hang there.
+    A trajectory belongs to one split only. Training crops get a new random place in every epoch;
+    the places of the other splits are fixed. A file is opened for each read and closed after it.
+    Workers are never forked, because Zarr can hang in a forked process.
 
-    Shapes: a batch holds `state`, (batch, field, x, y, z) float32, and `next`, of the same shape,
-        where `time_stride` is not 0.
+    Shapes: a batch holds `state`, (batch, field, x, y, z) float32, and, unless `time_stride` is 0,
+        `next` of the same shape.
 
-    Units: each field less its mean and over its standard deviation in the training split; the run
-        keeps both.
+    Units: from each field its mean is subtracted, and the difference is divided by its standard
+        deviation, both of the training split. The run keeps both.
 
     Raises:
-        RecipeError: no files, files in two splits, too few trajectories or times, a crop that does
-            not fit.
+        RecipeError: there are no files, a file is in two splits, there are too few trajectories or
+            times, or the crop does not fit.
         ReadError: a file is damaged, lacks a field, holds NaN, or differs from the first in fields,
             units or steps.
 
-    Source: the formats are those of the readers, `scionwood show pde`.
+    Source: the formats are those of the readers; see `scionwood show pde`.
 
     Args:
-        files: paths or patterns: Zarr, NetCDF, HDF5 of The Well or PDEBench, or caches, which
-            `scionwood pde convert` writes and which are read the fastest.
-        val_files: of the validation split; where empty, trajectories of `files`.
-        test_files: of the test split; where empty, trajectories of `files`.
-        fields: names of the channels, in the order in which the model sees them; all where null.
-        crop: side of a cube at a random place, voxels; the whole domain where null.
-        time_stride: times from a state to its `next`; 0 gives states alone.
-        val_share: the share of trajectories for validation, one at least; see `val_files`.
-        test_share: the share of trajectories for the test, one at least; see `test_files`.
-        measured: states of the training split, evenly spread, from which mean and standard
-            deviation are taken; 0 for all.
-        batch_size: samples a batch.
-        workers: processes that read; with 0 the trainer does.
-        start: how workers start.
-        seed: of the split and of the crops for validation and test.
+        files: paths or patterns of Zarr, NetCDF, HDF5 of The Well or PDEBench, or of caches, which
+            `scionwood pde convert` writes and which are the fastest to read.
+        val_files: files of the validation split. If empty, trajectories of `files` are used.
+        test_files: files of the test split. If empty, trajectories of `files` are used.
+        fields: names of the channels, in the order in which the model sees them. `None` means all.
+        crop: side of the cubes cut at random places, in voxels. `None` means the whole domain.
+        time_stride: number of times from a state to its `next`; 0 gives single states.
+        val_share: share of the trajectories for validation, at least one; see `val_files`.
+        test_share: share of the trajectories for the test, at least one; see `test_files`.
+        measured: number of evenly spread states of the training split from which mean and standard
+            deviation are computed; 0 means all.
+        batch_size: samples in a batch.
+        workers: processes that read; with 0, the training process reads.
+        start: how worker processes are started.
+        seed: seed of the split, and of the crops for validation and test.
     """
 
     def __init__(
@@ -88,26 +88,27 @@ class Files(L.LightningDataModule):
         self.seed = seed
 
     def train_dataloader(self) -> DataLoader:
-        """Batches of the training split, in another order each epoch."""
+        """Return the batches of the training split, in a new order in each epoch."""
         return self._loader("train")
 
     def val_dataloader(self) -> DataLoader:
-        """Batches of the validation split."""
+        """Return the batches of the validation split."""
         return self._loader("val")
 
     def test_dataloader(self) -> DataLoader:
-        """Batches of the test split."""
+        """Return the batches of the test split."""
         return self._loader("test")
 
     @cached_property
     def normaliser(self) -> Normaliser:
-        """Of the fields of the training split."""
+        """The normaliser of the fields, measured on the training split."""
         layout = self.sources[0].layout
         interval = self.stride * float(layout.times[1] - layout.times[0]) if self.stride else None
         names = [channel.name for channel in layout.channels]
         return Normaliser.of(names, self._some_states(), interval, layout.units["time"])
 
     def _some_states(self) -> Iterator[np.ndarray]:
+        """Yield evenly spread states of the training split."""
         places = [
             (place.source, place.sample, time)
             for place in self.split["train"]
@@ -129,7 +130,7 @@ class Files(L.LightningDataModule):
             seed=None if train else self.seed,
         )
         if self.workers and self.method == "forkserver":
-            # Imported once, by the server: workers start afresh with each epoch.
+            # The server imports this module once; workers start again in each epoch.
             multiprocessing.get_context("forkserver").set_forkserver_preload([__name__])
         return DataLoader(
             windows,
@@ -142,15 +143,15 @@ class Files(L.LightningDataModule):
 
 @final
 class Windows(Dataset[dict[str, Tensor]]):
-    """What `Files` gives of a split: one sample a trajectory and time.
+    """The samples of a split: one for each trajectory and time.
 
     Args:
-        sources: that are open to reads.
-        trajectories: of the split.
-        normaliser: of the fields.
-        crop: see `Files`.
-        stride: see `Files`.
-        seed: of the places of crops; drawn from torch's global generator where None.
+        sources: the files.
+        trajectories: the trajectories of the split.
+        normaliser: the normaliser of the fields.
+        crop: side of the cubes in voxels. `None` means the whole domain.
+        stride: number of times from a state to its `next`; 0 gives single states.
+        seed: seed of the places of crops. `None` means torch's global generator.
     """
 
     def __init__(
@@ -184,6 +185,7 @@ class Windows(Dataset[dict[str, Tensor]]):
         return dict(zip(names, map(self.normaliser.apply, tensors), strict=True))
 
     def _window(self, source: Source, index: int) -> list[slice] | None:
+        """Return the crop of a sample as one slice for each axis."""
         if self.crop is None:
             return None
         generator = torch.default_generator

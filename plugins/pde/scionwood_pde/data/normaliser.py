@@ -1,6 +1,6 @@
-"""What normalises the fields that a model sees: it is kept with the run, which needs it to be used.
+"""The normaliser of the fields that a model sees.
 
-A run folder holds it as `normaliser.json`.
+A run folder keeps it as `normaliser.json`, because the run cannot be applied without it.
 """
 
 from __future__ import annotations
@@ -15,25 +15,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scionwood import ReadError, RecipeError, atomic_path
+from scionwood import ReadError, RecipeError, atomic_path, reading
 from scionwood_pde.readers.statistics import Statistics, Sums
 
 FILE = "normaliser.json"
 SMALLEST = 1e-6
-"""Of a standard deviation over the root mean square: below it a field is constant."""
+"""Smallest ratio of standard deviation to root mean square; below it a field is constant."""
 
 
 @final
 @dataclass(frozen=True)
 class Normaliser:
-    """Mean and standard deviation of each field of the training data, and how far it steps.
+    """Mean and standard deviation of each field of the training data, and the time of a step.
 
     Args:
-        fields: their names, in the order in which the model sees them.
-        mean: of each, in its unit.
-        std: of each, in its unit; 1 of a constant field.
-        interval: the time from a state to the one that is learned; None where one state is.
-        time_unit: of the interval.
+        fields: names of the fields, in the order in which the model sees them.
+        mean: mean of each field, in its unit.
+        std: standard deviation of each field, in its unit; 1 for a constant field.
+        interval: time from a state to the state that is predicted. `None` if single states are
+            learned.
+        time_unit: unit of the interval.
     """
 
     fields: tuple[str, ...]
@@ -50,11 +51,11 @@ class Normaliser:
         interval: float | None = None,
         time_unit: str = "unknown",
     ) -> Self:
-        """Measure.
+        """Measure mean and standard deviation on states.
 
         Args:
             fields: names of the channels.
-            states: (channel, *space) each; one of them is in memory at a time.
+            states: states of shape (channel, *space); one of them is in memory at a time.
             interval: see the class.
             time_unit: see the class.
         """
@@ -71,44 +72,44 @@ class Normaliser:
         interval: float | None = None,
         time_unit: str = "unknown",
     ) -> Self:
-        """Take mean and standard deviation of statistics of as many fields."""
+        """Return a normaliser with the mean and standard deviation of given statistics."""
         std = [s.std if s.std > SMALLEST * np.hypot(s.mean, s.std) else 1.0 for s in statistics]
         return cls(
             tuple(fields), tuple(s.mean for s in statistics), tuple(std), interval, time_unit
         )
 
     def apply(self, states: Tensor) -> Tensor:
-        """Fields (..., field, x, y, z) in their units to zero mean and unit variance."""
+        """Normalise fields (..., field, x, y, z) in their units to zero mean and unit variance."""
         mean, std = self._moments(states)
         return (states - mean) / std
 
     def undo(self, states: Tensor) -> Tensor:
-        """Back to the fields' units."""
+        """Convert normalised fields back to their units."""
         mean, std = self._moments(states)
         return states * std + mean
 
     def of_fields(self, fields: Sequence[str]) -> Self:
-        """The normaliser of those fields alone, in that order.
+        """Return the normaliser of the given fields only, in that order.
 
         Raises:
-            RecipeError: one of them was not trained on.
+            RecipeError: the run was not trained on one of the fields.
         """
         unknown = [name for name in fields if name not in self.fields]
         if unknown:
             rule = f"the run was trained on {', '.join(self.fields)}"
-            raise RecipeError(f"field {unknown[0]!r}", rule, "Choose of these with --fields")
+            raise RecipeError(f"field {unknown[0]!r}", rule, "Choose some of these with --fields")
         rows = [self.fields.index(name) for name in fields]
         mean, std = (tuple(values[i] for i in rows) for values in (self.mean, self.std))
         return replace(self, fields=tuple(fields), mean=mean, std=std)
 
     def write(self, folder: str | Path) -> None:
-        """Write it into a run folder."""
+        """Write the normaliser into a run folder."""
         with atomic_path(Path(folder) / FILE) as part:
             part.write_text(json.dumps(asdict(self), indent=1) + "\n", "utf-8")
 
     @classmethod
     def read(cls, folder: str | Path) -> Self | None:
-        """That of a run folder; None where the run has none.
+        """Return the normaliser of a run folder, or `None` if the run has no normaliser.
 
         Raises:
             ReadError: the file is damaged.
@@ -116,19 +117,19 @@ class Normaliser:
         path = Path(folder) / FILE
         if not path.exists():
             return None
-        try:
+        with reading(path, "normaliser"):
             card = json.loads(path.read_text("utf-8"))
             card |= {name: tuple(card[name]) for name in ("fields", "mean", "std")}
-            found = cls(**card)
-            valid = len(found.fields) == len(found.mean) == len(found.std) and min(found.std) > 0
-        except (KeyError, TypeError, ValueError) as error:
-            raise ReadError(str(path), f"it is no normaliser ({error})", "Copy it again") from error
+            normaliser = cls(**card)
+            counts = {len(normaliser.fields), len(normaliser.mean), len(normaliser.std)}
+            valid = len(counts) == 1 and min(normaliser.std) > 0
         if not valid:
-            rule = "it has not one mean and one positive deviation a field"
+            rule = "each field needs one mean and one positive standard deviation"
             raise ReadError(str(path), rule, "Copy it again")
-        return found
+        return normaliser
 
     def _moments(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and standard deviation, each (field, 1, 1, 1)."""
         both = torch.tensor([self.mean, self.std], dtype=like.dtype, device=like.device)
         mean, std = both.view(2, -1, 1, 1, 1)
         return mean, std

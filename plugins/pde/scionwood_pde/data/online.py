@@ -1,4 +1,4 @@
-"""Training data without a download: simulated while training, or beforehand."""
+"""Training data that are simulated while the network trains."""
 
 from __future__ import annotations
 
@@ -33,45 +33,47 @@ FAMILIES = (
     "advection_diffusion",
     "wave",
 )
-"""What is simulated by default: of each kind of behaviour one."""
+"""The default equations: one for each kind of behaviour."""
 
 
 @final
 class OnlineFields(L.LightningDataModule):
     """Cubes of single fields, simulated while the network trains and never stored.
 
-    One seed gives one stream, with workers and without; a resumed run continues it. Validation
-    and test draw from branches of the seed of their own.
+    A seed determines the stream of cubes, with or without workers, and a resumed run continues it.
+    Validation and test use their own branches of the seed.
 
     Shapes: a batch holds `state`, (batch, 1, crop, crop, crop) float32.
 
     Units: each cube has zero mean and unit variance.
 
     Raises:
-        RecipeError: an unknown equation, sizes or bounds that do not fit, workers on a GPU.
+        RecipeError: an equation is unknown, sizes or bounds do not fit, or workers are combined
+            with a GPU.
 
     Source: the online learning of Tadpole, arXiv:2605.15284; see `scionwood_pde.online`.
 
     Args:
-        equations: names of `solvers.EQUATIONS`, which take turns.
-        n_points: points an axis of a simulation.
-        crop: side of a cube, voxels, a multiple of 16.
+        equations: names of `solvers.EQUATIONS`, which are simulated in turn.
+        n_points: grid points of a simulation along each axis.
+        crop: side of a cube in voxels, a multiple of 16.
         n_frames: frames of a simulation.
-        crops_per_frame: places at which each frame is cut; every field is cut at each.
-        interval: the time between frames over the equation's own.
-        substeps: time steps a frame.
+        crops_per_frame: places at which each frame is cut; every field is cut at each place.
+        interval: time between frames, relative to the equation's own.
+        substeps: time steps between two frames.
         capacity: cubes in the cache.
-        reuse: the mean number of uses of a cube.
-        max_uses: of a cube, at the most.
-        workers: processes that simulate ahead; with 0 the trainer simulates when it needs to.
+        reuse: mean number of uses of a cube.
+        max_uses: largest number of uses of a cube.
+        workers: processes that simulate ahead; with 0, the training process simulates on demand.
         depth: simulations that each worker keeps ready.
-        start: how workers start.
-        device: of the solver: cpu, or cuda for a side stream beside the training (workers: 0).
-        batch_size: cubes a batch.
-        n_batches: batches an epoch.
+        start: how worker processes are started.
+        device: device of the solver: cpu, or cuda for a side stream next to the training
+            (workers: 0).
+        batch_size: cubes in a batch.
+        n_batches: batches in an epoch.
         n_val: cubes for validation.
         n_test: cubes for the test.
-        seed: of everything.
+        seed: seed of all random numbers.
     """
 
     def __init__(
@@ -109,7 +111,7 @@ class OnlineFields(L.LightningDataModule):
         )
         self.device, self.workers, self.depth, self.method = device, workers, depth, start
         if device != "cpu" and workers:
-            rule = "workers simulate on the CPU, a GPU on a side stream of the training process"
+            rule = "workers use the CPU; a GPU simulates in the training process"
             raise RecipeError(f"device: {device} with workers: {workers}", rule, "Set one of them")
         if crop % 16 or not 16 <= crop <= n_points:
             rule = f"a multiple of 16, no more than the {n_points} points of n_points"
@@ -122,28 +124,28 @@ class OnlineFields(L.LightningDataModule):
         self.cropper = Cropper(crop, crops_per_frame)
         self.batch_size, self.n_batches = batch_size, n_batches
         self.lengths = {"val": n_val, "test": n_test}
-        self._held: dict[str, Dataset[dict[str, Tensor]]] = {}
+        self._fixed_splits: dict[str, Dataset[dict[str, Tensor]]] = {}
 
     def train_dataloader(self) -> DataLoader:
-        """Batches of the stream, which goes on from one epoch to the next."""
+        """Return the batches of the stream, which continues from one epoch to the next."""
         stream = _Stream(self.loop, self.batch_size * self.n_batches)
         return DataLoader(stream, batch_size=self.batch_size)
 
     def val_dataloader(self) -> DataLoader:
-        """Batches of the validation split."""
+        """Return the batches of the validation split."""
         return self._fixed("val")
 
     def test_dataloader(self) -> DataLoader:
-        """Batches of the test split."""
+        """Return the batches of the test split."""
         return self._fixed("test")
 
     @cached_property
     def loop(self) -> OnlineLoop:
-        """The stream of the training split; made late, when the process knows its rank."""
+        """The stream of the training split, created late, when the process knows its rank."""
         return OnlineLoop(self.source(), self.cropper, self.schedule)
 
     def source(self) -> Source:
-        """Where the training split's simulations come from."""
+        """Return the source of simulations for the training split."""
         ready = dist.is_available() and dist.is_initialized()
         rank = dist.get_rank() if ready else 0
         if self.device != "cpu":
@@ -154,23 +156,25 @@ class OnlineFields(L.LightningDataModule):
         return Workers(simulator, count=self.workers, depth=self.depth, method=self.method)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the stream is, for a checkpoint."""
+        """Return the state of the stream, for a checkpoint."""
         return self.loop.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where a checkpoint was written."""
+        """Continue from the state of a checkpoint."""
         self.loop.load_state_dict(state_dict)
 
     def teardown(self, stage: str) -> None:
-        """End the workers."""
+        """Stop the workers."""
         self.loop.close()
 
     def _fixed(self, split: str) -> DataLoader:
-        if split not in self._held:
+        """Return the batches of a split that is simulated once."""
+        if split not in self._fixed_splits:
             once = Schedule(capacity=1, reuse=1, max_uses=1)
             loop = OnlineLoop(Here(self.simulator(split)), self.cropper, once)
-            self._held[split] = Samples([{"state": next(loop)} for _ in range(self.lengths[split])])
-        return DataLoader(self._held[split], batch_size=self.batch_size)
+            samples = [{"state": next(loop)} for _ in range(self.lengths[split])]
+            self._fixed_splits[split] = Samples(samples)
+        return DataLoader(self._fixed_splits[split], batch_size=self.batch_size)
 
 
 @final
@@ -189,10 +193,10 @@ class Samples(Dataset[dict[str, Tensor]]):
 
 @final
 class _Stream(Dataset[dict[str, Tensor]]):
-    """An epoch of a loop: whatever is asked for, the loop's next sample is given.
+    """One epoch of a loop: any index returns the next sample of the loop.
 
-    It has a length, so that Lightning reads no batch ahead, and a checkpoint finds the loop where
-    the training is.
+    It has a length, so that Lightning reads no batch ahead. The loop is then in step with the
+    training when a checkpoint is written.
     """
 
     def __init__(self, loop: OnlineLoop, length: int) -> None:

@@ -1,4 +1,4 @@
-"""The files that a training reads: opened, compared with each other, and shared out to splits."""
+"""Open the files of a training, compare them, and divide their trajectories into splits."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from scionwood_pde.readers.opening import open_reader
 
 Source = StatesReader | Cache
 CLOSE = 1e-3
-"""Steps in time and space of two files may differ by this share."""
+"""Largest relative difference of the steps in time and space of two files."""
 
 
 class Trajectory(NamedTuple):
-    """A sample of a file."""
+    """A sample of a file: the indices of the file and of the sample in it."""
 
     source: int
     sample: int
@@ -33,10 +33,10 @@ def open_source(path: Path, fields: Sequence[str] | None = None) -> Source:
 
     Args:
         path: the file or folder.
-        fields: names of the channels, in that order; all where null.
+        fields: names of the channels, in the order wanted. `None` means all channels.
 
     Raises:
-        ReadError: it is damaged, of no known format, or lacks a field.
+        ReadError: the file is damaged, has an unknown format, or lacks a field.
     """
     if (path / CARD).is_file():
         return Cache(path, fields=fields)
@@ -49,116 +49,119 @@ def open_sources(
     """Open the files of all splits.
 
     Args:
-        given: paths and patterns of each split, those of `train` first.
-        fields: names of the channels, in that order; all where null.
+        given: paths and patterns for each split, with `train` first.
+        fields: names of the channels, in the order wanted. `None` means all channels.
 
     Returns:
-        The files, and the trajectories of each split in them.
+        The files, and the trajectories of each split.
 
     Raises:
-        RecipeError: no file for training, a pattern that no file matches, or a file named twice.
+        RecipeError: there is no file for training, no file matches a pattern, or a file is named
+            twice.
         ReadError: a file is damaged, or differs from the first.
     """
     sources: list[Source] = []
-    found: dict[str, list[Trajectory]] = {}
+    splits: dict[str, list[Trajectory]] = {}
     seen: dict[Path, str] = {}
     for split, patterns in given.items():
-        found[split] = []
+        splits[split] = []
         for path in _paths(split, patterns):
             before = seen.setdefault(path.resolve(), split)
             source = open_source(path, fields)
             if len(seen) == len(sources):
                 value = f"{path}, in {before} and in {split}"
-                raise RecipeError(value, "a file is in one split, once", "Name it once")
-            found[split] += [Trajectory(len(sources), i) for i in range(source.layout.samples)]
+                raise RecipeError(value, "a file belongs to one split, once", "Name it once")
+            splits[split] += [Trajectory(len(sources), i) for i in range(source.layout.samples)]
             sources.append(source)
             _check_alike(path, sources[0].layout, source.layout)
-    if not sources or not found["train"]:
-        raise RecipeError("files: none", "training needs one file or more", "Name them")
-    return sources, found
+    if not sources or not splits["train"]:
+        raise RecipeError("files: none", "training needs at least one file", "Name the files")
+    return sources, splits
 
 
 def shared_out(
     whole: Mapping[str, Sequence[Trajectory]], shares: Mapping[str, float], seed: int
 ) -> dict[str, list[Trajectory]]:
-    """Give a share of the training's trajectories to each split that has none of its own.
+    """Move a share of the training's trajectories to each split that has no files of its own.
 
     Args:
-        whole: trajectories of every split, as its files hold them.
-        shares: of each split but `train`; one trajectory at the least.
-        seed: of the choice.
+        whole: trajectories of every split, from its files.
+        shares: share of each split except `train`; at least one trajectory is moved.
+        seed: seed of the choice.
 
     Raises:
-        RecipeError: too few trajectories.
+        RecipeError: there are too few trajectories.
     """
     rest = list(whole["train"])
     order = torch.randperm(len(rest), generator=torch.Generator().manual_seed(seed)).tolist()
-    found = {split: list(own) for split, own in whole.items()}
-    lacking = [split for split in shares if not found[split]]
+    splits = {split: list(own) for split, own in whole.items()}
+    lacking = [split for split in shares if not splits[split]]
     for split in lacking:
         count = max(1, round(shares[split] * len(rest)))
-        found[split], order = sorted(rest[i] for i in order[:count]), order[count:]
-    if not order or not all(found.values()):
+        splits[split], order = sorted(rest[i] for i in order[:count]), order[count:]
+    if not order or not all(splits.values()):
         value = f"{len(rest)} trajectories in files"
-        rule = f"train, {' and '.join(lacking)} share them, and each trajectory is in one split"
+        rule = f"train, {' and '.join(lacking)} share them, and each needs at least one"
         raise RecipeError(value, rule, "Name more files, or val_files and test_files")
-    return found | {"train": sorted(rest[i] for i in order)}
+    return splits | {"train": sorted(rest[i] for i in order)}
 
 
 def check_fits(sources: Iterable[Source], crop: int | None, stride: int) -> None:
-    """Refuse files that a sample cannot be cut from.
+    """Check that samples can be cut from all files.
 
     Args:
         sources: the files.
-        crop: side of a cube, voxels; None for whole domains, which are of one shape then.
-        stride: times from a state to the next one.
+        crop: side of a cube in voxels. `None` means whole domains, which must have one shape.
+        stride: number of times from a state to the next one.
 
     Raises:
-        RecipeError: naming the shape that does not fit.
+        RecipeError: a shape does not fit; the message names it.
     """
     layouts = [source.layout for source in sources]
     for layout in layouts:
         if layout.axes != AXES:
             value = f"states with axes {', '.join(layout.axes)}"
-            raise RecipeError(value, "the model is one of three dimensions", "Take other files")
+            raise RecipeError(value, "the model is three-dimensional", "Use other files")
         if len(layout.times) <= stride:
             value = f"time_stride: {stride}"
-            raise RecipeError(value, f"a file has {len(layout.times)} times alone", "Lower it")
+            raise RecipeError(value, f"a file has only {len(layout.times)} times", "Lower it")
         if crop is not None and not 1 < crop <= min(layout.sides):
-            rule = f"2 or more, and no more than the sides {layout.sides} of every file"
-            raise RecipeError(f"crop: {crop}", rule, "Such as 32")
+            rule = f"it is 2 or more, and at most the sides {layout.sides} of every file"
+            raise RecipeError(f"crop: {crop}", rule, "Try 32")
     shapes = {layout.sides for layout in layouts}
     if crop is None and len(shapes) > 1:
         value = f"files of sides {', '.join(map(str, sorted(shapes)))}"
-        raise RecipeError(value, "whole domains of one batch are of one shape", "Give a crop")
+        raise RecipeError(value, "whole domains of one batch have one shape", "Set a crop")
 
 
 def _paths(split: str, patterns: Sequence[str]) -> list[Path]:
-    found: list[Path] = []
+    """Return the files of a split."""
+    files: list[Path] = []
     for pattern in patterns:
         paths = [pattern] if Path(pattern).exists() else sorted(glob(pattern))
         if not paths:
-            rule = "no file is there that it names or matches"
+            rule = "no file has this name or matches this pattern"
             raise RecipeError(f"{split}: {pattern}", rule, "Check the path, or run `pde simulate`")
-        found += map(Path, paths)
-    return found
+        files += map(Path, paths)
+    return files
 
 
 def _check_alike(path: Path, first: Layout, other: Layout) -> None:
-    """Refuse a file of other fields, units or steps than the first one's.
+    """Check that a file has the same fields, units and steps as the first one.
 
     Raises:
-        ReadError: naming what differs.
+        ReadError: the message names the difference.
     """
     for name, wanted in _described(first).items():
-        found = _described(other)[name]
-        same = np.allclose(wanted, found, rtol=CLOSE) if name == "steps" else wanted == found
+        given = _described(other)[name]
+        same = np.allclose(wanted, given, rtol=CLOSE) if name == "steps" else wanted == given
         if not same:
-            rule = f"its {name} are {found}; those of the first file are {wanted}"
+            rule = f"its {name} are {given}; those of the first file are {wanted}"
             raise ReadError(str(path), rule, "Train on it alone, or convert it")
 
 
 def _described(layout: Layout) -> dict[str, list[Any]]:
+    """Return the properties that all files of a training share."""
     return {
         "fields": [channel.name for channel in layout.channels],
         "units": [*layout.units.values(), *(channel.unit for channel in layout.channels)],

@@ -1,22 +1,20 @@
-"""Make the weights of size `tiny`: a variational autoencoder, trained by the online loop.
+"""Make the weights of size `tiny`: a variational autoencoder, trained with the online loop.
 
-`python -m scionwood_pde.model.pretrain` repeats what made the files that ship, in about four
-minutes of one core that multiplies in bfloat16, and in eight of another, or of one whose bfloat16
+`python -m scionwood_pde.model.pretrain` reproduces the shipped files. It takes about four minutes
+on one core that multiplies in bfloat16. It takes eight on other cores, and on those whose bfloat16
 is wrong.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from scionwood import volumes_fail_in_bfloat16
+from scionwood import minimise, volumes_fail_in_bfloat16, warm_cosine
 from scionwood_pde.model import SIZES, Tadpole
 from scionwood_pde.model.principal import principal_start
 from scionwood_pde.model.weights import save_weights
@@ -32,8 +30,8 @@ EQUATIONS = (
     "allen_cahn",
     "korteweg_de_vries",
 )
-"""What the shipped weights have seen. Navier-Stokes, Kolmogorov flow, Gray-Scott and the linear
-equations but two are held out, so that transfer can be measured."""
+"""The equations of the training. Navier-Stokes, Kolmogorov flow, Gray-Scott and most linear
+equations are left out, so that transfer can be measured."""
 
 HELD_OUT = ("navier_stokes", "kolmogorov_flow", "gray_scott")
 
@@ -49,26 +47,29 @@ def pretrain(
     lr: float = 6e-5,
     measured: int = 512,
     seed: int = 0,
-    report: Callable[[int, float, Tadpole], None] | None = None,
+    label: str = "",
+    report: Callable[[int, Tadpole], None] | None = None,
 ) -> Tadpole:
     """Train size `tiny` on cubes of 32^3 from simulations on 48^3 points.
 
-    The model starts as the principal components of the first cubes. The loss is the mean squared
-    error and 1e-6 of the divergence from the unit normal distribution, in nats a latent; there is
-    no adversarial term. Products are in bfloat16 where the CPU has them right, all else in float32.
+    The model starts from the principal components of the first cubes. The loss is the mean squared
+    error plus 1e-6 times the divergence from the unit normal distribution, in nats for each latent
+    value; there is no adversarial term. Products are computed in bfloat16 if the CPU computes them
+    correctly, everything else in float32.
 
     Args:
         steps: optimiser steps (AdamW, half a cosine).
-        batch: cubes a step.
-        lr: the highest learning rate.
-        measured: cubes that the start is made from.
-        seed: seeds weights, simulations and latents.
-        report: is told the step, its mean squared error and the model.
+        batch: cubes in a step.
+        lr: highest learning rate.
+        measured: number of cubes from which the start is computed.
+        seed: seed of weights, simulations and latents.
+        label: name of the progress display; empty shows none.
+        report: called with the step and the model after every step.
 
     Returns:
         The autoencoder.
 
-    Source: Tadpole, arXiv:2605.15284, in small; the start is this project's.
+    Source: Tadpole, arXiv:2605.15284, at a small scale; the start is this project's.
     """
     cubes = online_cubes(seed, measured)
     with torch.random.fork_rng(devices=[]):
@@ -77,28 +78,33 @@ def pretrain(
     principal_start(model, _drawn(cubes, measured), torch.Generator().manual_seed(seed))
     noise = torch.Generator().manual_seed(seed)
     fast = not volumes_fail_in_bfloat16(torch.device("cpu"))
-    parameters = [*model.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=lr, weight_decay=0.01, betas=(0.9, 0.99))
-    rate = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
-    for step in range(steps):
+
+    def loss(step: int) -> Tensor:
         x = _drawn(cubes, batch)
         with torch.autocast("cpu", torch.bfloat16, enabled=fast):
             latents = model.encode(x)
             z = latents.sample(torch.randn(latents.mean.shape, generator=noise))
             restored = model.decode(z, x.shape[2:])
         error = (restored.float() - x).square().mean()
-        optimizer.zero_grad()
-        torch.autograd.backward(error + KL_WEIGHT * latents.kl().float().mean())
-        nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        rate.step()
-        if report is not None:
-            report(step, error.item(), model)
+        return error + KL_WEIGHT * latents.kl().float().mean()
+
+    minimise(
+        loss,
+        model.parameters(),
+        steps=steps,
+        lr=lr,
+        weight_decay=0.01,
+        betas=(0.9, 0.99),
+        schedule=warm_cosine(steps),
+        clip=1.0,
+        label=label,
+        report=None if report is None else lambda step, _: report(step, model),
+    )
     return model.eval()
 
 
 def online_cubes(seed: int, capacity: int = 512) -> OnlineLoop:
-    """The stream of cubes (1, 32, 32, 32) that the pretraining sees, each twice on the average."""
+    """Return the stream of cubes (1, 32, 32, 32), each of which is used twice on average."""
     simulator = Simulator(EQUATIONS, POINTS, seed=seed, branch="pretrain")
     return OnlineLoop(Here(simulator), Cropper(SIDE), Schedule(capacity, reuse=2, max_uses=8))
 
@@ -107,28 +113,29 @@ def online_cubes(seed: int, capacity: int = 512) -> OnlineLoop:
 def reconstruction_error(
     model: Tadpole, equations: tuple[str, ...], *, per_equation: int = 8, seed: int = 1
 ) -> dict[str, float]:
-    """The error of reconstruction on simulations of the test branch, for each equation.
+    """Return the reconstruction error on simulations of the test branch, for each equation.
 
     Args:
-        model: whose latents' means are decoded.
-        equations: names.
-        per_equation: cubes of each.
-        seed: of the simulations.
+        model: the model; the means of its latents are decoded.
+        equations: names of equations.
+        per_equation: cubes of each equation.
+        seed: seed of the simulations.
 
     Returns:
-        Name to root mean square error over cubes of unit variance: 1 for predicting the mean.
+        The root mean square error by name, over cubes of unit variance. Predicting the mean gives
+        1.
     """
-    found = {}
+    errors = {}
     for name in equations:
         source = Here(Simulator((name,), POINTS, seed=seed, branch="test"))
         loop = OnlineLoop(source, Cropper(SIDE), Schedule(1, 1, 1))
         x = torch.stack([next(loop) for _ in range(per_equation)])
-        found[name] = float((model(x) - x).square().mean((1, 2, 3, 4)).sqrt().mean())
-    return found
+        errors[name] = float((model(x) - x).square().mean((1, 2, 3, 4)).sqrt().mean())
+    return errors
 
 
 def table(seen: dict[str, float], held_out: dict[str, float]) -> str:
-    """Errors by equation as Markdown, the lowest first: what the weights' README shows."""
+    """Return errors by equation as Markdown, the lowest first, for the README of the weights."""
     lines = ["| equation | in training | RMSE |", "|---|---|---|"]
     for errors, known in ((seen, "yes"), (held_out, "no")):
         for name, error in sorted(errors.items(), key=lambda item: item[1]):
@@ -137,36 +144,25 @@ def table(seen: dict[str, float], held_out: dict[str, float]) -> str:
 
 
 def main() -> None:
-    """Train, write the weights, and say how well they reconstruct."""
+    """Train, write the weights, and print their reconstruction errors."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "weights")
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--keep", type=int, default=0, help="write every so many steps, too")
+    parser.add_argument("--keep", type=int, default=0, help="also write after every so many steps")
     options = parser.parse_args()
-    began = time.monotonic()
 
-    def report(step: int, error: float, model: Tadpole) -> None:
-        done = step + 1
-        if done % 100 == 0 or done == options.steps:
-            left = (time.monotonic() - began) / done * (options.steps - done) / 60
-            print(f"step {done}: mean squared error {error:.5f}, {left:.0f} min left", flush=True)
-        if options.keep and done % options.keep == 0:
+    def keep(step: int, model: Tadpole) -> None:
+        if options.keep and (step + 1) % options.keep == 0:
             save_weights(model, "tiny", options.out, half=True)
 
-    model = pretrain(steps=options.steps, seed=options.seed, report=report)
+    model = pretrain(steps=options.steps, seed=options.seed, label="pretraining", report=keep)
     save_weights(model, "tiny", options.out, half=True)
     print(table(reconstruction_error(model, EQUATIONS), reconstruction_error(model, HELD_OUT)))
 
 
 def _drawn(cubes: OnlineLoop, count: int) -> Tensor:
     return torch.stack([next(cubes) for _ in range(count)])
-
-
-def _rate(step: int, steps: int) -> float:
-    warm = min(200, steps // 10 + 1)
-    done = max(0, step - warm) / max(1, steps - warm)
-    return min(1.0, (step + 1) / warm) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
 if __name__ == "__main__":

@@ -1,20 +1,18 @@
 """Weights in the layout of the published files: two safetensors files for each size.
 
-`tadpole_s_encoder.safetensors` and `tadpole_s_decoder.safetensors` hold bare names in float32. The
-letters of a file's name may be of either case.
+`tadpole_s_encoder.safetensors` and `tadpole_s_decoder.safetensors` hold the parameters in float32.
+Their names carry no prefix. The case of letters in a file's name does not matter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from scionwood import WeightsError, atomic_path
+from scionwood import WeightsError, atomic_path, read_weights
 from scionwood_pde.model.attention import PositionBias
 from scionwood_pde.model.coder import Coder
 
@@ -22,25 +20,23 @@ REPOSITORY = "thuerey-group/Tadpole"
 PUBLISHED = ("S", "B", "L")
 LICENCE = "Apache-2.0"
 PARTS = ("encoder", "decoder")
-SHOWN = 3
-"""Names in an error; a wrong file may lack two hundred."""
-
 COMPUTED = ("relative_coords_table", "relative_position_index", "relative_bias")
-"""Buffers of the attention that follow from the architecture; a file may leave them out."""
+"""Buffers of the attention that the architecture determines; a file may omit them."""
 
 REMEDY = "Give `weights` the folder of both files, `hub`, or `none`"
 
 
-def load_weights(model: Coder, size: str, folder: Path) -> None:
+def load_both(model: Coder, size: str, folder: Path) -> None:
     """Load both files of a size from a folder into a model.
 
     Args:
-        model: changed in place; left as it was where this raises.
-        size: in the files' names.
-        folder: that holds them.
+        model: the model; it is not changed if this raises.
+        size: the size in the names of the files.
+        folder: the folder that holds them.
 
     Raises:
-        WeightsError: a file is missing, no safetensors, or has other names, shapes or values.
+        WeightsError: a file is missing, is not a safetensors file, or has other names, shapes or
+            values.
     """
     paths = {part: find(folder, f"tadpole_{size}_{part}.safetensors") for part in PARTS}
     states = {part: _read(path, model.get_submodule(part)) for part, path in paths.items()}
@@ -49,12 +45,12 @@ def load_weights(model: Coder, size: str, folder: Path) -> None:
 
 
 def save_weights(model: Coder, size: str, folder: Path, *, half: bool = False) -> None:
-    """Write both files, as the published code reads them.
+    """Write both files in the form that the published code reads.
 
     Args:
-        model: without adapters, or after they were merged and unloaded.
-        size: in the files' names.
-        folder: made where it is missing.
+        model: a model without adapters, or with adapters merged and unloaded.
+        size: the size in the names of the files.
+        folder: the folder, created if it is missing.
         half: store half precision, which takes half the space.
 
     Raises:
@@ -73,17 +69,17 @@ def save_weights(model: Coder, size: str, folder: Path, *, half: bool = False) -
 
 
 def download(size: str, revision: str | None) -> Path:
-    """Both files of a size from the Hugging Face hub, in its cache.
+    """Download both files of a size from the Hugging Face hub into its cache.
 
     Args:
         size: S, B or L.
-        revision: a branch, tag or commit of the repository; its newest state where None.
+        revision: a branch, tag or commit of the repository. `None` means its newest state.
 
     Returns:
         The folder that holds them.
 
     Raises:
-        WeightsError: the hub cannot be reached, or does not have them.
+        WeightsError: the hub cannot be reached, or lacks the files.
     """
     from huggingface_hub import hf_hub_download, list_repo_files
 
@@ -96,7 +92,7 @@ def download(size: str, revision: str | None) -> Path:
         paths = [
             hf_hub_download(REPOSITORY, known.get(name, name), revision=revision) for name in wanted
         ]
-    except Exception as error:  # of the hub, of its HTTP library; what it says is kept
+    except Exception as error:  # from the hub or its HTTP library; the message is kept
         first = (str(error).splitlines() or [type(error).__name__])[0]
         rule = f"cannot load size {size!r} from hf.co/{REPOSITORY} ({first})"
         raise WeightsError("weights 'hub'", rule, REMEDY) from error
@@ -104,66 +100,35 @@ def download(size: str, revision: str | None) -> Path:
 
 
 def find(folder: Path, name: str) -> Path:
-    """The file of a name whose letters may be of either case.
+    """Return the file with a name, regardless of the case of its letters.
 
     Raises:
-        WeightsError: there is none, or two differ in case alone.
+        WeightsError: there is no such file, or two names differ only in case.
     """
     if not folder.is_dir():
         raise WeightsError(str(folder), "there is no such folder of weights", REMEDY)
-    found = [path for path in sorted(folder.iterdir()) if path.name.lower() == name.lower()]
-    if len(found) != 1:
-        several = ", ".join(path.name for path in found)
-        rule = f"{several} differ in case alone" if found else f"it holds no {name.lower()}"
+    matches = [path for path in sorted(folder.iterdir()) if path.name.lower() == name.lower()]
+    if len(matches) != 1:
+        several = ", ".join(path.name for path in matches)
+        rule = f"{several} differ only in case" if matches else f"it has no file {name.lower()}"
         raise WeightsError(str(folder), rule, REMEDY)
-    return found[0]
+    return matches[0]
 
 
 def _read(path: Path, module: nn.Module) -> dict[str, Tensor]:
-    """The state of a module from a file, checked before its tensors are read."""
+    """Return the state of a module from a file; the computed buffers stay those of the module.
+
+    Raises:
+        WeightsError: see `load_both`.
+    """
     own = module.state_dict()
-    try:
-        with safe_open(path, framework="pt") as file:
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-            _check_names(path, shapes, own)
-            found = {name: file.get_tensor(name) for name in shapes}
-    except WeightsError:  # an OSError too
-        raise
-    except (SafetensorError, OSError) as error:
-        rule = f"it is not a readable safetensors file ({error})"
-        raise WeightsError(str(path), rule, "Download it again") from error
-    _check_values(path, found, own)
-    # The buffers that follow from the architecture are ours.
-    return {name: own[name] if name.endswith(COMPUTED) else found[name] for name in own}
-
-
-def _check_names(
-    path: Path, shapes: Mapping[str, tuple[int, ...]], own: Mapping[str, Tensor]
-) -> None:
-    missing = [name for name in own if name not in shapes and not name.endswith(COMPUTED)]
-    unexpected = [name for name in shapes if name not in own]
-    wrong = [
-        f"{name} {shape} for {tuple(own[name].shape)}"
-        for name, shape in shapes.items()
-        if name in own and shape != tuple(own[name].shape)
-    ]
-    for what, names in (("lacks", missing), ("also has", unexpected), ("has shapes", wrong)):
-        if names:
-            more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-            rule = f"is of another model or size: it {what} {', '.join(names[:SHOWN])}{more}"
-            raise WeightsError(str(path), rule, "Give the size that the file is of")
-
-
-def _check_values(path: Path, found: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
-    for name, value in found.items():
-        if name.endswith(COMPUTED[:2]):
-            close = torch.allclose(value.float(), own[name].float(), atol=1e-2)
+    state = read_weights(path, own, optional=lambda name: name.endswith(COMPUTED), remedy=REMEDY)
+    for name, value in state.items():
+        ordered = not name.endswith(COMPUTED[:2])
+        if not ordered and not torch.allclose(value.float(), own[name].float(), atol=1e-2):
             rule = f"{name} orders the cells of a window in another way"
-        else:
-            close = value.is_floating_point() and bool(value.isfinite().all())
-            rule = f"{name} holds integers, NaN or infinity"
-        if not close:
-            raise WeightsError(str(path), rule, "Take the file from its authors again")
+            raise WeightsError(str(path), rule, "Download the file from its authors again")
+    return {name: own[name] if name.endswith(COMPUTED) else state[name] for name in own}
 
 
 def _biases(module: nn.Module) -> dict[str, PositionBias]:

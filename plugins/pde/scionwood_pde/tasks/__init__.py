@@ -1,1 +1,1 @@
-"""Tasks: states, dynamics and generation."""
+"""Tasks: autoencoding, dynamics and generation, and the adversarial loss of the first."""

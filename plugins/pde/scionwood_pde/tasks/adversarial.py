@@ -1,4 +1,4 @@
-"""A critic of patches, and its term in the loss of an autoencoder."""
+"""A critic of patches, and its adversarial term in the loss of an autoencoder."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from torch.nn import functional as F
 
 @final
 class Critic(nn.Module):
-    """Says of each patch of a field whether it is real: positive where it thinks so.
+    """A network that scores each patch of a field: positive if the patch looks real.
 
-    It trains beside the autoencoder and is not part of what a run saves.
+    It trains together with the autoencoder. A run does not save it.
 
     Args:
         width: channels after the first layer; they double twice.
@@ -34,7 +34,7 @@ class Critic(nn.Module):
 
 @final
 class _Reversed(torch.autograd.Function):
-    """The identity, whose gradient has the other sign and another size."""
+    """The identity, whose gradient is multiplied by a negative weight."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: float) -> Tensor:
@@ -47,16 +47,16 @@ class _Reversed(torch.autograd.Function):
 
 
 def adversarial_loss(critic: Critic, real: Tensor, made: Tensor, weight: float) -> Tensor:
-    """The critic's hinge loss, which the critic lowers and the autoencoder raises.
+    """Return the hinge loss of the critic, which the critic lowers and the autoencoder raises.
 
-    One optimiser serves both: the gradient changes its sign on the way to `made`, and takes on
-    the weight there. The critic itself learns with weight 1.
+    One optimiser serves both: the gradient changes its sign on its way to `made` and is multiplied
+    by the weight. The critic itself learns with weight 1.
 
     Args:
-        critic: of patches.
+        critic: the critic of patches.
         real: (batch, field, x, y, z).
-        made: of the same shape, with the gradients of the autoencoder.
-        weight: of the term for the autoencoder.
+        made: the reconstruction, of the same shape, connected to the autoencoder.
+        weight: weight of the term for the autoencoder.
 
     Returns:
         A scalar.
@@ -64,5 +64,5 @@ def adversarial_loss(critic: Critic, real: Tensor, made: Tensor, weight: float) 
     Source: the hinge loss is that of Lim and Ye 2017, arXiv:1705.02894; the reversed gradient is
         that of Ganin et al. 2016, arXiv:1505.07818.
     """
-    reversed_made: Tensor = _Reversed.apply(made, weight)  # type: ignore[no-untyped-call]  # torch has no type for it
+    reversed_made: Tensor = _Reversed.apply(made, weight)  # type: ignore[no-untyped-call]  # untyped in torch
     return F.relu(1 - critic(real)).mean() + F.relu(1 + critic(reversed_made)).mean()

@@ -1,83 +1,60 @@
-"""What is learned: to compress states, to predict the next one, to make new ones."""
+"""The tasks: reconstruct states from latents, predict the next state, generate states."""
 
 from __future__ import annotations
 
 from abc import ABC
 from itertools import islice
-from pathlib import Path
-from typing import Any, Literal, cast, final
+from typing import Any, ClassVar, Unpack, cast, final
 
 import torch
 from torch import Tensor, nn
 
-from scionwood import Task
+from scionwood import Optimiser, Task
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.data.online import OnlineFields
 from scionwood_pde.evaluation.metrics import spectrum, vrmse
 from scionwood_pde.model import Tadpole, TadpoleFlow
 from scionwood_pde.tasks.adversarial import Critic, adversarial_loss
 
-Schedule = Literal["constant", "cosine"]
 FAINTEST = 1e-4
-"""Of the largest value of a spectrum: what is fainter is below the error of an autoencoder."""
+"""Smallest value of a spectrum, relative to its largest, that an autoencoder can reconstruct."""
 
 
 class StatesTask(Task, ABC):
-    """A task on normalised states; the run keeps what normalised them.
+    """A task on normalised states, whose run keeps the normaliser."""
 
-    Args:
-        backbone: its adapter attached.
-        lr: learning rate.
-        weight_decay: decoupled weight decay.
-        warmup_steps: steps over which the rate rises from zero.
-        schedule: a constant rate, or half a cosine down to zero.
-    """
-
-    def __init__(
-        self,
-        backbone: nn.Module,
-        *,
-        lr: float = 1e-3,
-        weight_decay: float = 0.0,
-        warmup_steps: int = 10,
-        schedule: Schedule = "cosine",
-    ) -> None:
-        super().__init__(
-            backbone, lr=lr, weight_decay=weight_decay, warmup_steps=warmup_steps, schedule=schedule
-        )
+    defaults: ClassVar[Optimiser] = {"warmup_steps": 10, "schedule": "cosine"}
 
     def on_fit_start(self) -> None:
-        """Write the data's normaliser into the run folder, where they have one for all states."""
+        """Write the normaliser of the data into the run folder, if the data have one."""
         data = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
-        found: Normaliser | None = getattr(data, "normaliser", None)
-        if found is not None and self.trainer.is_global_zero:
-            found.write(Path(self.trainer.default_root_dir))
+        normaliser: Normaliser | None = getattr(data, "normaliser", None)
+        if normaliser is not None and self.trainer.is_global_zero:
+            normaliser.write(self.trainer.default_root_dir)
 
 
 @final
 class Autoencode(StatesTask):
-    """Reconstruct states from their latents: mean squared error, divergence, and a critic.
+    """Reconstruct states from their latents: squared error, divergence, and an optional critic.
 
-    The loss is `|x' - x|^2 + kl KL + w A`. In training x' is decoded from a draw of the latents,
-    otherwise from their means. A is the term of a critic that tells patches of x from those of
-    x'; it is left out where w is 0, and until the squared error of a batch is below the gate.
+    The loss is `|x' - x|^2 + kl KL + w A`. In training x' is decoded from a sample of the latents,
+    otherwise from their means. A is the adversarial term of a critic that distinguishes patches of
+    x from those of x'. It is zero if w is 0, and while the squared error of a batch is above the
+    gate.
 
-    Shapes: `state` of a batch, and its reconstruction: (batch, field, x, y, z), float32.
+    Shapes: `state` of a batch and its reconstruction are (batch, field, x, y, z), float32.
 
-    Units: each field of about zero mean and unit variance.
+    Units: each field has about zero mean and unit variance.
 
-    Source: Kingma and Welling 2014, arXiv:1312.6114; with these terms in Tadpole,
-        arXiv:2605.15284. The weight of the divergence is not published; it is this project's.
+    Source: Kingma and Welling 2014, arXiv:1312.6114; these terms are those of Tadpole,
+        arXiv:2605.15284. The weight of the divergence is not published; this project chose it.
 
     Args:
-        backbone: `pde/tadpole`, its adapter attached.
-        kl_weight: kl, of the divergence from the unit normal distribution, nats a latent value.
+        backbone: `pde/tadpole` with its adapter attached.
+        kl_weight: kl, the weight of the divergence from the unit normal distribution, in nats for
+            each latent value.
         adversarial_weight: w; the published one is at most 1e-4.
-        gate: the mean squared error below which the critic takes part.
-        lr: learning rate.
-        weight_decay: decoupled weight decay.
-        warmup_steps: steps over which the rate rises from zero.
-        schedule: a constant rate, or half a cosine down to zero.
+        gate: mean squared error below which the critic takes part.
     """
 
     def __init__(
@@ -87,19 +64,14 @@ class Autoencode(StatesTask):
         kl_weight: float = 1e-6,
         adversarial_weight: float = 0.0,
         gate: float = 1e-3,
-        lr: float = 1e-3,
-        weight_decay: float = 0.0,
-        warmup_steps: int = 10,
-        schedule: Schedule = "cosine",
+        **optimiser: Unpack[Optimiser],
     ) -> None:
-        super().__init__(
-            backbone, lr=lr, weight_decay=weight_decay, warmup_steps=warmup_steps, schedule=schedule
-        )
+        super().__init__(backbone, **optimiser)
         self.kl_weight, self.weight, self.gate = kl_weight, adversarial_weight, gate
         self.critic = Critic() if adversarial_weight else None
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The loss and its parts, for the key `state`."""
+        """Return the loss of `state` and its terms."""
         x, model = batch["state"], cast(Tadpole, self.backbone)
         latents = model.encode(x)
         z = latents.sample() if self.training else latents.mean
@@ -113,97 +85,80 @@ class Autoencode(StatesTask):
         return losses
 
     def metrics(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The VRMSE of what the latents' means restore, the mean over fields."""
+        """Return the VRMSE of reconstructions from the latents' means, averaged over fields."""
         x = batch["state"]
         return {"vrmse": _vrmse(self.backbone(x), x)}
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """The loss of a batch; where the data come from the online loop, its counts are logged."""
+        """Return the loss of a batch, and log the statistics of the online loop if data use it."""
         loss = super().training_step(batch, batch_idx)
         data = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
         if isinstance(data, OnlineFields):
-            found = {f"online_{name}": value for name, value in data.loop.statistics().items()}
-            self.log_dict(found, batch_size=1)
+            counts = {f"online_{name}": value for name, value in data.loop.statistics().items()}
+            self.log_dict(counts, batch_size=1)
         return loss
 
 
 @final
 class Dynamics(StatesTask):
-    """Predict the next state from a state, directly; the loss is the mean squared error.
+    """Predict the next state from a state in one pass; the loss is the mean squared error.
 
-    Shapes: `state` and `next` of a batch: (batch, field, x, y, z), float32.
+    Shapes: `state` and `next` of a batch are (batch, field, x, y, z), float32.
 
-    Units: each field of about zero mean and unit variance, the same for both.
+    Units: each field has about zero mean and unit variance, the same for both.
 
     Source: Tadpole, arXiv:2605.15284; VRMSE is that of The Well, arXiv:2412.00568.
 
     Args:
-        backbone: `pde/tadpole_dynamics`, its adapter attached.
-        lr: learning rate of the adapter and the head.
-        weight_decay: decoupled weight decay.
-        warmup_steps: steps over which the rate rises from zero.
-        schedule: a constant rate, or half a cosine down to zero.
+        backbone: `pde/tadpole_dynamics` with its adapter attached.
     """
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The mean squared error of the next state."""
+        """Return the mean squared error of the predicted next state."""
         return {"loss": (self.backbone(batch["state"]) - batch["next"]).square().mean()}
 
     def metrics(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """VRMSE, the mean over fields, and that of taking the state for the next one."""
-        state, true = batch["state"], batch["next"]
+        """Return VRMSE, averaged over fields, and that of persistence, which predicts no change."""
+        state, reference = batch["state"], batch["next"]
         return {
-            "vrmse": _vrmse(self.backbone(state), true),
-            "vrmse_persistence": _vrmse(state, true),
+            "vrmse": _vrmse(self.backbone(state), reference),
+            "vrmse_persistence": _vrmse(state, reference),
         }
 
 
 @final
 class Generate(StatesTask):
-    """Make states from noise: flow matching between noise and the latents' means.
+    """Generate states from noise: flow matching between noise and the means of the latents.
 
-    The latents' shift and scale are measured on the training split before the first step, and
-    saved with the head. Encoder and decoder stay as they are.
+    Shift and scale of the latents are measured on the training split before the first step, and
+    saved with the head. Encoder and decoder do not change.
 
-    Shapes: `state` of a batch: (batch, field, x, y, z), float32.
+    Shapes: `state` of a batch is (batch, field, x, y, z), float32.
 
-    Units: each field of about zero mean and unit variance.
+    Units: each field has about zero mean and unit variance.
 
     Source: Lipman et al. 2023, arXiv:2210.02747, equation 9; in the latents of Tadpole,
         arXiv:2605.15284.
 
     Args:
         backbone: `pde/tadpole_flow`.
-        measured: training batches on which shift and scale are measured.
-        lr: learning rate of the head.
-        weight_decay: decoupled weight decay.
-        warmup_steps: steps over which the rate rises from zero.
-        schedule: a constant rate, or half a cosine down to zero.
+        measured: number of training batches on which shift and scale are measured.
     """
 
     def __init__(
-        self,
-        backbone: nn.Module,
-        *,
-        measured: int = 16,
-        lr: float = 1e-3,
-        weight_decay: float = 0.0,
-        warmup_steps: int = 10,
-        schedule: Schedule = "cosine",
+        self, backbone: nn.Module, *, measured: int = 16, **optimiser: Unpack[Optimiser]
     ) -> None:
-        super().__init__(
-            backbone, lr=lr, weight_decay=weight_decay, warmup_steps=warmup_steps, schedule=schedule
-        )
+        super().__init__(backbone, **optimiser)
         self.measured = measured
 
     @property
     def model(self) -> TadpoleFlow:
-        """The backbone by its type; a wrapper of peft passes its methods on."""
+        """The backbone with its type; a wrapper of peft passes its methods on."""
         return cast(TadpoleFlow, self.backbone)
 
     @torch.no_grad()
     def on_train_start(self) -> None:
-        """Measure the latents; a resumed run has them from its checkpoint."""
+        """Measure the latents; a resumed run has their shift and scale from its checkpoint."""
         if self.trainer.global_step:
             return
         data = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
@@ -212,34 +167,34 @@ class Generate(StatesTask):
         self.model.standard.measure(torch.cat([self.model.encode(x).mean for x in states]))
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The mean squared error of the velocity at a time drawn uniformly."""
+        """Return the mean squared error of the velocity at uniformly drawn times."""
         x = batch["state"]
         noise = self._noise(x)
         t = torch.rand(len(x), device=x.device, dtype=x.dtype)
-        given, true = self.model.flow(x, noise, t)
-        return {"loss": (given - true).square().mean()}
+        predicted, reference = self.model.flow(x, noise, t)
+        return {"loss": (predicted - reference).square().mean()}
 
     def metrics(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """How far the spectra of as many generated states are from the batch's, in decades.
+        """Return the distance between spectra of generated states and of the batch, in decades.
 
-        The mean over fields and shells of `|log10 (E' / E)|`, each E a mean over the batch; of
-        shells with `FAINTEST` of a field's largest E or more, and without the mean.
+        It is the mean over fields and shells of `|log10 (E' / E)|`, where each E is a mean over the
+        batch. Shells below `FAINTEST` of a field's largest E do not count, nor does the mean.
         """
         x = batch["state"]
         made = self.backbone(self._noise(x))[..., : x.shape[2], : x.shape[3], : x.shape[4]]
         lengths = [side / x.shape[2] for side in x.shape[2:]]
-        given, true = (spectrum(states, lengths)[1].mean(0)[:, 1:] for states in (made, x))
-        heard = true >= FAINTEST * true.amax(1, keepdim=True)
-        distance = (given / true).log10().abs()[heard].mean()
+        energy, reference = (spectrum(states, lengths)[1].mean(0)[:, 1:] for states in (made, x))
+        counted = reference >= FAINTEST * reference.amax(1, keepdim=True)
+        distance = (energy / reference).log10().abs()[counted].mean()
         return {"spectral_distance": distance, "std": made.std()}
 
     def _noise(self, x: Tensor) -> Tensor:
-        """Unit noise of the shape of the latents of states, from torch's global generator."""
+        """Draw unit noise of the latents' shape from torch's global generator."""
         sides = self.model.layout(x).latent().sides
         channels = x.shape[1] * self.model.size.latent_channels
         return torch.randn(len(x), channels, *sides, device=x.device, dtype=x.dtype)
 
 
-def _vrmse(predicted: Tensor, true: Tensor) -> Tensor:
-    """The mean over samples and fields (batch, field, x, y, z) of the error by deviation."""
-    return vrmse(predicted.unsqueeze(1), true.unsqueeze(1)).mean()
+def _vrmse(predicted: Tensor, reference: Tensor) -> Tensor:
+    """Return the VRMSE of states (batch, field, x, y, z), averaged over samples and fields."""
+    return vrmse(predicted.unsqueeze(1), reference.unsqueeze(1)).mean()
