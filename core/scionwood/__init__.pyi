@@ -55,6 +55,8 @@ from scionwood.terminal import print_table as print_table
 from scionwood.training import DataLoader as DataLoader
 from scionwood.training import FrozenPrefix as FrozenPrefix
 from scionwood.training import Optimiser as Optimiser
+from scionwood.training import Split as Split
+from scionwood.training import SplitData as SplitData
 from scionwood.training import Task as Task
 from scionwood.training import build as build
 from scionwood.training import fit as fit
