@@ -74,9 +74,27 @@ def _plugin(plugin: Plugin) -> str:
 def _component(kind: str, name: str, component: Any) -> str:
     from scionwood.recipe import options_of
 
-    options = [f"  {_option(parameter)}" for parameter in options_of(component)]
+    inherited, options = _inherited(component), []
+    for parameter in options_of(component):
+        options.append(f"  {_option(parameter)}")
+        if parameter.name in inherited:
+            options.append(f"      {inherited[parameter.name]}")
     doc = inspect.getdoc(component) or "no documentation"
     return "\n".join([f"{KINDS[kind]} {name}", "", doc, "", "options:", *(options or ["  none"])])
+
+
+def _inherited(component: Any) -> dict[str, str]:
+    """Return what the base classes say of options that a class itself does not describe."""
+    from docstring_parser import parse
+
+    own, *bases = inspect.getmro(component) if inspect.isclass(component) else (component,)
+    described = {item.arg_name for item in parse(own.__doc__ or "").params}
+    texts: dict[str, str] = {}
+    for base in bases:
+        for item in parse(base.__doc__ or "").params:
+            if item.arg_name not in described:
+                texts.setdefault(item.arg_name, " ".join((item.description or "").split()))
+    return texts
 
 
 def _option(parameter: inspect.Parameter) -> str:

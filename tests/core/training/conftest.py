@@ -18,12 +18,12 @@ Start = Callable[..., ForkServerProcess]
 
 @pytest.fixture(autouse=True)
 def _threads(_one_thread: None) -> None:
-    """Every test runs on one thread, as do the processes that it is compared with."""
+    """Run every test on one thread, like the processes with which it is compared."""
 
 
 @pytest.fixture(scope="session")
 def warm(toy_plugin: None) -> ForkServerContext:
-    """A server that has imported what training needs once; each process is forked from it."""
+    """A server that has imported the modules of training; each process is forked from it."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["scionwood.training.run", "scionwood_toy.child"])
     return context
@@ -74,7 +74,7 @@ def start_pair(start: Start) -> Callable[..., list[ForkServerProcess]]:
 
 @pytest.fixture
 def toy_fit(tmp_path: Path) -> Callable[..., Path]:
-    """Fit the toy recipe with overrides in this process; returns the run folder."""
+    """Fit the toy recipe with overrides in this process, and return the run folder."""
 
     def run(*overrides: str, name: str = "run", resume: Path | None = None) -> Path:
         recipe = resolve("toy/regress", ["trainer.logger=csv", *overrides])

@@ -14,7 +14,7 @@ from scionwood.training.checkpoint import LAST, UNSAFE, SafeCheckpointIO, read_c
 
 
 class Bomb:
-    """A pickle that leaves a file behind when it is loaded unsafely."""
+    """A pickle that creates a file when it is loaded unsafely."""
 
     def __init__(self, trace: Path) -> None:
         self.trace = trace

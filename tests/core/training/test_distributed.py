@@ -71,7 +71,7 @@ def finish(pair: list[ForkServerProcess]) -> None:
 
 
 def gradients(run: Path) -> list[torch.Tensor]:
-    """The first moments of AdamW as gradients, in the order of the parameters' names."""
+    """Return the gradients from AdamW's first moments, in the order of the parameters' names."""
     state: dict[Any, Any] = read_checkpoint(run / LAST)["optimizer_states"][0]["state"]
     return [state[key]["exp_avg"] / (1 - BETA1) for key in sorted(state)]
 

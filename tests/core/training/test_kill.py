@@ -36,7 +36,7 @@ def test_ten_sigkills_leave_whole_checkpoints_and_the_same_result(
     for attempt in range(10):
         folder = {"resume": killed} if (killed / "recipe.yaml").exists() else {"run_dir": killed}
         process = start(*LONG, **folder)
-        # Three kills at any moment from the start on, the others while it trains and writes.
+        # Three kills at any moment after the start, the others while it trains and writes.
         if attempt in (2, 5, 8):
             time.sleep(dice.uniform(0.0, 0.4))
         else:

@@ -15,7 +15,7 @@ from scionwood import DataLoader
 
 
 class Dice(Dataset[torch.Tensor]):
-    """Index, then a draw of each generator."""
+    """A dataset that returns the index and a draw of each generator."""
 
     def __len__(self) -> int:
         return 10

@@ -29,7 +29,7 @@ class RootOfZero(Task):
 
 
 class Overflow(Task):
-    """A finite loss and a finite gradient, but a step after which a weight has overflowed."""
+    """A finite loss and a finite gradient, but a weight that overflows in the step."""
 
     def losses(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         return {"loss": self.backbone(batch[0]).mean()}

@@ -31,7 +31,7 @@ CASES = {
     "validating within epochs": (6, ["trainer.max_epochs=3", "trainer.val_check_interval=2"]),
     "not validating": (8, ["trainer.max_epochs=3", "trainer.limit_val_batches=0"]),
     "part of an epoch": (6, ["trainer.max_epochs=4", "trainer.limit_train_batches=3"]),
-    # Cut within the warm-up: past it a cosine depends on the number of steps that is planned.
+    # Stopped within the warm-up: after it, a cosine depends on the planned number of steps.
     "warm-up and cosine": (
         2,
         ["trainer.max_epochs=3", "task.schedule=cosine", "task.warmup_steps=3"],

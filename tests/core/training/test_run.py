@@ -104,7 +104,9 @@ def test_the_recipe_in_the_folder_repeats_the_run(toy_fit: Fit, tmp_path: Path) 
 
 
 def test_the_best_weights_are_exported(toy_fit: Fit) -> None:
-    run = toy_fit("trainer.max_epochs=6", "task.lr=0.3")  # too fast: the best is not the last
+    run = toy_fit(
+        "trainer.max_epochs=6", "task.lr=0.3"
+    )  # a high rate, so that the best weights are not the last
     losses = rows(run, "val_loss")
     best = read_checkpoint(run / BEST)
     assert best["global_step"] == 8 * (1 + losses.index(min(losses))) < 48
@@ -236,7 +238,7 @@ def test_a_method_that_distributes_its_rank_does_so(toy_fit: Fit) -> None:
     )
     tensors = load_file(run / "adapter" / "adapter_model.safetensors")
     ranks = [len(value) for name, value in tensors.items() if name.endswith("lora_E")]
-    assert sum(ranks) == 2  # one each on average, for two layers; it began with four each
+    assert sum(ranks) == 2  # one for each of two layers on average; each began with four
     losses = [
         float(row["val_loss"]) for row in read_metrics(run / "metrics.csv") if "val_loss" in row
     ]

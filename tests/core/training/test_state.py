@@ -12,7 +12,7 @@ from scionwood.training.state import check_state, trained_keys
 
 @pytest.fixture
 def model() -> nn.Module:
-    """A frozen base with statistics, and a head with a norm that has statistics but no weights."""
+    """A frozen base with running statistics, and a head whose norm has statistics only."""
     base = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)).requires_grad_(False)
     head = nn.Sequential(nn.Linear(4, 2), nn.BatchNorm1d(2, affine=False))
     return nn.Sequential(base, head)

@@ -24,14 +24,14 @@ Y = X.sum(1, keepdim=True).sin()
 
 
 def toy(*overrides: str) -> Task:
-    """Four residual blocks, LoRA on the last one, a head that trains."""
+    """Four residual blocks with LoRA on the last one, and a trainable head."""
     with isolate_rng():
         torch.manual_seed(0)
         return build(resolve("toy/regress", ["backbone.depth=4", LAST_BLOCK, *overrides]))[0]
 
 
 def computed(model: nn.Module) -> list[str]:
-    """The names of the frozen blocks that compute from now on, as they do."""
+    """A list to which each frozen block adds its name when it computes."""
     names: list[str] = []
     blocks = find_blocks(model)
     for name, block in blocks.items():
@@ -46,7 +46,7 @@ def gradients(task: Task, x: Tensor, y: Tensor) -> dict[str, Tensor]:
 
 
 def train(task: Task, epochs: int = 3) -> list[float]:
-    """Losses of shuffled batches, validation between the epochs."""
+    """Train on shuffled batches with a validation between epochs, and return the losses."""
     optimizer = torch.optim.AdamW([p for p in task.parameters() if p.requires_grad], 1e-2)
     order, losses = torch.Generator().manual_seed(0), []
     for _ in range(epochs):
@@ -69,7 +69,9 @@ def test_cached_samples_give_the_same_gradients_and_skip_the_prefix() -> None:
     with FrozenPrefix(task.backbone) as cache:
         assert list(cache.blocks) == ["blocks.0", "blocks.1", "blocks.2"]
         gradients(task, X[:8], Y[:8])
-        gradients(task, X[:8], Y[:8])  # the first batch that is served is compared
+        gradients(
+            task, X[:8], Y[:8]
+        )  # the first batch from the cache is compared with the whole model
         ran = computed(task.backbone)
         cached = gradients(task, X[:8], Y[:8])
         assert ran == []

@@ -22,7 +22,7 @@ TOY = ["backbone.depth=4", r"adapter.targets='blocks\.3\.linear'"]
 
 
 class Squared(Task):
-    """The toy's task, with ways of calling the backbone that a field may have."""
+    """The toy's task with different ways of calling the backbone."""
 
     noise = 0.0
     parts = False
@@ -44,7 +44,7 @@ class Squared(Task):
 def fit(
     cache: PrefixCache | None, *overrides: str, epochs: int = 3, **ways: Any
 ) -> tuple[dict[str, Tensor], Squared]:
-    """Train the toy; what trained, and the task."""
+    """Train the toy, and return the trained weights and the task."""
     L.seed_everything(0, verbose=False)
     built, data = build(resolve("toy/regress", [*TOY, *overrides]))
     task = Squared(built.backbone, lr=1e-2)

@@ -31,7 +31,7 @@ class Block(nn.Module):
 
 
 def net(seed: int = 0, gain: float = 1.0, frozen: int = 2) -> nn.Sequential:
-    """A stem and three blocks, the last of which trains."""
+    """A stem and three blocks; the last block trains."""
     with isolate_rng():
         torch.manual_seed(seed)
         model = nn.Sequential(nn.Linear(4, 6), *(Block(gain) for _ in range(3)))
@@ -41,7 +41,7 @@ def net(seed: int = 0, gain: float = 1.0, frozen: int = 2) -> nn.Sequential:
 
 
 def ran(folder: Path, x: Tensor, model: nn.Sequential | None = None) -> list[int]:
-    """Run batches of four twice; how many samples were computed, of how many prefixes rows lie."""
+    """Run batches of four twice; return the samples that were computed and the stored prefixes."""
     model = model or net()
     expected = [model(batch) for batch in x.split(4)]
     with FrozenPrefix(model, folder=folder) as cache:

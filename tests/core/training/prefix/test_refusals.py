@@ -22,7 +22,7 @@ X = torch.randn(4, 5, 6, generator=torch.Generator().manual_seed(0))
 
 
 class Block(nn.Module):
-    """A layer with places for what a prefix may not have. x: (batch, token, 6)."""
+    """A layer to which a test adds what a prefix must not have. x: (batch, token, 6)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Block(nn.Module):
 
 
 class Net(nn.Module):
-    """A stem, a token, four blocks of which the last one trains, a head. x: (batch, token, 6)."""
+    """A stem, a token, four blocks and a head; the last block trains. x: (batch, token, 6)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class Net(nn.Module):
 
 
 class DropPath(nn.Module):
-    """Named and used as in timm."""
+    """A layer with the name and the use that it has in timm."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -145,7 +145,7 @@ def test_faults_that_a_forward_pass_shows_are_refused_in_the_first_step(
     net = changed(change)
     with FrozenPrefix(net) as cache:
         with torch.no_grad():
-            net(X)  # proves nothing, and leaves nothing
+            net(X)  # checks and stores nothing
         with pytest.raises(ScionwoodError, match=message):
             net(X)
         assert len(cache) == 0
@@ -252,7 +252,7 @@ def test_sharded_weights_are_refused() -> None:
 
 
 class Images(Dataset[tuple[Tensor, str]]):
-    """Some of them flipped at random."""
+    """Rows of which some are flipped at random."""
 
     def __init__(self, share: float) -> None:
         self.share = share
@@ -266,7 +266,7 @@ class Images(Dataset[tuple[Tensor, str]]):
 
 
 class Stream(IterableDataset[Tensor]):
-    """It has no index, and needs none."""
+    """Rows that cannot be read by index."""
 
     def __iter__(self) -> Any:
         return iter(X)
