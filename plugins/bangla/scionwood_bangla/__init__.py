@@ -1,4 +1,4 @@
-"""Bangla: who is addressed how in letters and dialogues, and whether verbs agree with it."""
+"""Bangla: honorific levels of address in letters and dialogues, checked and taught to models."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from scionwood import Plugin
 
 plugin = Plugin(
     name="bangla",
-    summary="Bangla letters and dialogues: judge their levels of address, and teach them to models",
+    summary="Bangla letters and dialogues: check honorific levels, and teach them to models",
     backbones={"causal_lm": "scionwood_bangla.backbones:causal_lm"},
     data={
         "generated": "scionwood_bangla.data.conversations:Generated",
@@ -21,11 +21,12 @@ plugin = Plugin(
         "check": "scionwood_bangla.cli.check:check",
         "score": "scionwood_bangla.cli.check:score",
         "evaluate_checker": "scionwood_bangla.cli.check:evaluate_checker",
-        "tokenizers": "scionwood_bangla.cli.check:tokenizers",
+        "tokenizers": "scionwood_bangla.cli.tokenizers:tokenizers",
         "generate": "scionwood_bangla.cli.generate:generate",
         "evaluate": "scionwood_bangla.cli.generate:evaluate",
         "prefer": "scionwood_bangla.cli.prefer:prefer",
         "merge": "scionwood_bangla.cli.prefer:merge",
     },
     recipes="scionwood_bangla.recipes",
+    rooms=("checker", "generator", "lexicon", "text"),
 )

@@ -17,7 +17,7 @@ from scionwood_bangla.model.weights import TINY, DTypes, Quantize, load_model, l
 ATTENTION = re.compile(r"attn|attention", re.IGNORECASE)
 MLP = re.compile(r"mlp|ffn|feed_forward|moe|experts", re.IGNORECASE)
 LINEAR = ("Linear", "Conv1D", "Linear4bit")
-"""Types of layer that a preset may name; Conv1D is GPT-2's."""
+"""The layer types that a preset may contain. Conv1D is the linear layer of GPT-2."""
 
 
 def causal_lm(
@@ -28,28 +28,28 @@ def causal_lm(
     dtype: DTypes = "float32",
     checkpointing: bool = False,
 ) -> nn.Module:
-    """A causal language model of transformers with its tokenizer, as `model.tokenizer`.
+    """Load a causal language model of transformers with its tokenizer, as `model.tokenizer`.
 
-    Presets of targets are `attention`, `mlp` and `all-linear`, found in the model itself; the
-    output layer is in none of them.
+    The target presets `attention`, `mlp` and `all-linear` are derived from the model. They do not
+    contain the output layer.
 
     Args:
-        model: `tiny` (1.3 million parameters, ships with the package), a local folder, or
-            owner/name on the hub; weights in safetensors only, no code of the repository runs.
-        revision: of a repository: a branch, tag or commit.
-        quantize: nf4 loads linear layers in four bits; needs bitsandbytes and a CUDA device.
-        dtype: of the weights that are not quantised.
-        checkpointing: compute activations anew in the backward pass, which saves memory.
+        model: `tiny` (1.3 million parameters, part of the package), a local folder, or owner/name
+            on the hub. Only safetensors weights are loaded, and no code of a repository runs.
+        revision: a branch, tag or commit of a repository on the hub.
+        quantize: nf4 loads linear layers in four bits. It needs bitsandbytes and a CUDA device.
+        dtype: the type of the weights that are not quantised.
+        checkpointing: recompute activations in the backward pass, which saves memory.
 
     Shapes: input_ids (batch, token) int64 to logits (batch, token, vocabulary).
 
-    Units: logits without unit; nats after log-softmax.
+    Units: none for logits; nats after log-softmax.
 
     Raises:
-        WeightsError: the model cannot be had, or has no linear layers that an adapter could go to.
-        PluginError: nf4 without a CUDA device or without bitsandbytes.
+        WeightsError: the model cannot be loaded, or it has no linear layers for an adapter.
+        PluginError: nf4 needs a CUDA device or bitsandbytes, which is missing.
 
-    Source: the tiny model is ours, see `weights/README.md`; NF4 is that of QLoRA, arXiv:2305.14314.
+    Source: the tiny model is ours, see `weights/README.md`. NF4 is from QLoRA, arXiv:2305.14314.
     """
     loaded = load_model(model, revision=revision, quantize=quantize, dtype=dtype)
     loaded.tokenizer = load_tokenizer(model, revision=revision)
@@ -57,36 +57,36 @@ def causal_lm(
     loaded.card = _card(loaded, model, revision, quantize)
     loaded.example_input = partial(_example, loaded.config.vocab_size)
     if checkpointing:
-        # transformers 5.23 gave it another name
+        # transformers 5.23 renamed this method
         newest = getattr(loaded, "activation_checkpointing_enable", None)
         (newest or loaded.gradient_checkpointing_enable)({"use_reentrant": False})
-    found: nn.Module = loaded
-    return found
+    model_with_tokenizer: nn.Module = loaded
+    return model_with_tokenizer
 
 
 def presets(model: Any) -> dict[str, str]:
-    """Patterns for the linear layers of attention, of the networks between, and of both.
+    """Return the target presets of a model: regular expressions for its linear layers by name.
 
     Args:
-        model: a language model; its output layer is left out.
+        model: a language model. Its output layer is left out.
 
     Raises:
-        WeightsError: it has no linear layer.
+        WeightsError: the model has no linear layer.
     """
-    found = list(_linear(model))
-    if not found:
-        rule = f"{type(model).__name__} has no linear layers that an adapter could go to"
-        raise WeightsError("language model", rule, "Take a decoder of the usual kind")
+    tails = list(_linear(model))
+    if not tails:
+        rule = f"{type(model).__name__} has no linear layers for an adapter"
+        raise WeightsError("language model", rule, "Use a transformer decoder")
     groups = {
-        "attention": [tail for tail in found if ATTENTION.search(tail[0])],
-        "mlp": [tail for tail in found if MLP.search(tail[0])],
-        "all-linear": found,
+        "attention": [tail for tail in tails if ATTENTION.search(tail[0])],
+        "mlp": [tail for tail in tails if MLP.search(tail[0])],
+        "all-linear": tails,
     }
-    return {name: _pattern(tails) for name, tails in groups.items() if tails}
+    return {name: _pattern(group) for name, group in groups.items() if group}
 
 
 def _linear(model: Any) -> Iterator[tuple[str, str]]:
-    # Each kind of layer once, as the names of its parent and of itself.
+    # Each kind of layer once, as the name of its parent and its own name.
     seen = set()
     for name, module in model.named_modules():
         if type(module).__name__ not in LINEAR or module is model.get_output_embeddings():

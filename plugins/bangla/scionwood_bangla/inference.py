@@ -1,4 +1,4 @@
-"""Answers of a causal language model: in batches, greedy or sampled, and whether they ended."""
+"""Generate answers with a causal language model: in batches, greedy or sampled."""
 
 from __future__ import annotations
 
@@ -11,7 +11,17 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from scionwood import RecipeError, load_adapter, load_run, merge, resolve
+from scionwood import (
+    RecipeError,
+    atomic_folder,
+    check_target,
+    load_adapter,
+    load_run,
+    merge,
+    resolve,
+    writing,
+)
+from scionwood_bangla.backbones import causal_lm
 from scionwood_bangla.text.examples import Message
 from scionwood_bangla.text.normalise import normalise
 from scionwood_bangla.text.templates import end_of_text, prompt_ids
@@ -24,12 +34,15 @@ class Decoding:
     """How tokens are chosen.
 
     Attributes:
-        sampled: draw each token; otherwise take the most probable one.
-        temperature: divides the logits of samples.
-        top_p: samples come from the most probable tokens that together reach it.
-        max_new_tokens: after which an answer is cut off.
-        batch_size: prompts at once.
-        seed: of the samples.
+        sampled: sample each token. Otherwise take the most probable token.
+        temperature: the divisor of the logits of samples.
+        top_p: samples come from the most probable tokens that together reach this probability.
+        max_new_tokens: the length at which an answer is cut off.
+        batch_size: the number of prompts in a batch.
+        seed: the seed of the samples.
+
+    Raises:
+        RecipeError: an option is out of range.
     """
 
     sampled: bool = False
@@ -42,10 +55,11 @@ class Decoding:
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1 or self.batch_size < 1:
             sizes = f"max_new_tokens={self.max_new_tokens}, batch_size={self.batch_size}"
-            raise RecipeError(sizes, "each is 1 or more")
+            raise RecipeError(sizes, "both must be at least 1", "Give positive numbers")
         if self.temperature <= 0 or not 0 < self.top_p <= 1:
-            given = f"temperature={self.temperature}, top_p={self.top_p}"
-            raise RecipeError(given, "the first is above 0, the second above 0 and up to 1")
+            options = f"temperature={self.temperature}, top_p={self.top_p}"
+            rule = "temperature must be above 0, and top_p above 0 and at most 1"
+            raise RecipeError(options, rule, "Such as 0.8 and 0.95")
 
     @property
     def name(self) -> str:
@@ -55,11 +69,11 @@ class Decoding:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model wrote.
+    """An answer of a model.
 
     Attributes:
-        text: normalised, without special tokens.
-        ended: whether the model ended it, and not the limit of tokens.
+        text: the normalised text without special tokens.
+        ended: whether the model ended the answer itself, before the limit of tokens.
     """
 
     text: str
@@ -68,12 +82,13 @@ class Answer:
 
 @final
 class Writer:
-    """A language model with its tokenizer, and the same model without its adapter.
+    """Generates text with a language model, with or without its adapter.
 
     Args:
         model: a backbone of `bangla/causal_lm`, or any causal model of transformers or peft.
-        tokenizer: the model's own (`model.tokenizer`) where None.
-        base: builds the model without adapter where that cannot be switched off.
+        tokenizer: the tokenizer. `None` takes `model.tokenizer`.
+        base: a function that builds the model without its adapter. It is needed if the adapter
+            cannot be switched off.
     """
 
     def __init__(
@@ -84,47 +99,45 @@ class Writer:
         self._base = base
 
     @classmethod
-    def of_run(cls, run: Path, device: str = "cpu") -> Writer:
-        """The model of a run folder with what was trained.
+    def of_run(cls, run: str | Path, device: str = "cpu") -> Writer:
+        """Load the model of a run folder with its trained adapter.
 
         Args:
-            run: the folder that `scionwood fit` wrote, with a task of this plugin.
-            device: where to compute.
+            run: a folder that `scionwood fit` wrote, with a task of this plugin.
+            device: the device of the model.
 
         Raises:
-            TrainingError: the folder is no finished run.
-            AdapterFileError: the adapter is damaged, or made for another base.
+            TrainingError: the folder is not a finished run.
+            AdapterFileError: the adapter is damaged, or was made for another base.
         """
         backbone: Any = load_run(Path(run), device).backbone
         return cls(backbone, base=lambda: resolve(Path(run) / RECIPE).backbone.build().to(device))
 
     @classmethod
-    def of_adapter(cls, folder: Path, model: str, device: str = "cpu") -> Writer:
-        """A model with the adapter of a plain peft folder.
+    def of_adapter(cls, folder: str | Path, model: str, device: str = "cpu") -> Writer:
+        """Load a model with the adapter of a plain peft folder.
 
         Args:
-            folder: with adapter_config.json.
-            model: what `bangla/causal_lm` takes.
-            device: where to compute.
+            folder: the folder with adapter_config.json.
+            model: the base model: `tiny`, a local folder, or owner/name on the hub.
+            device: the device of the model.
 
         Raises:
-            WeightsError: the model cannot be had.
+            WeightsError: the model cannot be loaded.
             AdapterFileError: the adapter is damaged, or does not fit the model.
         """
-        from scionwood_bangla.backbones import causal_lm
-
         return cls(load_adapter(causal_lm(model=model), Path(folder)).to(device))
 
     @contextmanager
     def without_adapter(self) -> Iterator[Writer]:
-        """The base alone, for as long as the block lasts."""
+        """Yield a writer of the base model, without the adapter, for the block."""
         if hasattr(self.model, "disable_adapter"):
             with self.model.disable_adapter():
                 yield Writer(self.model, self.tokenizer)
         elif self._base is not None:
             yield Writer(self._base(), self.tokenizer)
         else:
-            yield self  # it never had one
+            yield self  # the model has no adapter
 
     @torch.no_grad()
     def write(
@@ -134,54 +147,58 @@ class Writer:
         *,
         progress: Callable[[int], None] | None = None,
     ) -> list[Answer]:
-        """An answer to each conversation.
+        """Generate an answer to each conversation.
 
-        Prompts are padded on their left, so that every answer begins where its prompt ends. The
-        same seed and batches give the same samples; torch's own generator is left alone.
+        Prompts are padded on the left, so that each answer begins where its prompt ends. The same
+        seed and batch size give the same samples. The global generator of torch is not changed.
 
         Args:
             prompts: the turns of each conversation, without the answer.
-            decoding: how; greedy where None.
+            decoding: how tokens are chosen. `None` means greedy decoding.
             progress: called with the number of answers done.
 
         Raises:
-            RecipeError: a prompt and its answer do not fit into the model's context.
+            RecipeError: a prompt and its answer exceed the context length of the model.
         """
         decoding = decoding or Decoding()
         ids = [prompt_ids(self.tokenizer, prompt) for prompt in prompts]
         self._check_lengths(ids, decoding)
-        found: list[Answer] = []
+        answers: list[Answer] = []
         with seeded(decoding.seed):
             for start in range(0, len(ids), decoding.batch_size):
-                found += self._batch(ids[start : start + decoding.batch_size], decoding)
+                answers += self._batch(ids[start : start + decoding.batch_size], decoding)
                 if progress is not None:
-                    progress(len(found))
-        return found
+                    progress(len(answers))
+        return answers
 
-    def save_merged(self, folder: Path) -> None:
-        """Write model and tokenizer with the adapter merged, as a plain folder of transformers.
+    def save_merged(self, folder: str | Path, *, overwrite: bool = False) -> None:
+        """Write the model with its adapter merged, and the tokenizer, as a folder of transformers.
 
-        The model is without its adapter afterwards, and answers as it did with it.
+        Afterwards this model has no adapter, and it answers as it did with the adapter.
 
         Args:
-            folder: to be written, whole or not at all.
+            folder: the new folder. It appears only if everything was written.
+            overwrite: replace a folder that exists.
 
         Raises:
-            AdapterError: the method cannot be merged.
-            OSError: the folder exists and is not empty, or the disk is full.
+            AdapterError: the adapter method cannot be merged.
+            OutputExistsError: the folder exists and `overwrite` is false.
+            WriteError: the folder cannot be written.
         """
+        check_target(folder, overwrite)
         if hasattr(self.model, "unload"):
             merge(self.model)
             self.model = self.model.unload()
-        part = folder.with_name(f".{folder.name}-part")
-        self.model.save_pretrained(part)
-        self.tokenizer.save_pretrained(part)
-        part.rename(folder)
+        with writing(folder), atomic_folder(folder, overwrite=overwrite) as part:
+            self.model.save_pretrained(part)
+            self.tokenizer.save_pretrained(part)
 
-    def stops(self) -> set[int]:
-        """The tokens that end an answer: the tokenizer's, and those of the model's settings."""
-        named = getattr(self.model.generation_config, "eos_token_id", None)
-        others = named if isinstance(named, list) else [] if named is None else [named]
+    def end_tokens(self) -> set[int]:
+        """Return the tokens that end an answer: of the tokenizer and of the model's config."""
+        configured = getattr(self.model.generation_config, "eos_token_id", None)
+        if configured is None:
+            configured = []
+        others = configured if isinstance(configured, list) else [configured]
         return {end_of_text(self.tokenizer), *others}
 
     def _batch(self, ids: list[list[int]], decoding: Decoding) -> list[Answer]:
@@ -191,41 +208,72 @@ class Writer:
         device = next(self.model.parameters()).device
         tokens = torch.tensor([[pad] * (width - len(row)) + row for row in ids], device=device)
         mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in ids])
-        drawn = {"temperature": decoding.temperature, "top_p": decoding.top_p, "top_k": 0}
-        config = GenerationConfig(
+        sampling = {"temperature": decoding.temperature, "top_p": decoding.top_p, "top_k": 0}
+        config = GenerationConfig(  # type: ignore[no-untyped-call]  # of transformers
             max_new_tokens=decoding.max_new_tokens,
             do_sample=decoding.sampled,
             pad_token_id=pad,
-            eos_token_id=sorted(self.stops()),
-            **(drawn if decoding.sampled else {}),
+            eos_token_id=sorted(self.end_tokens()),
+            **(sampling if decoding.sampled else {}),
         )
-        made = self.model.generate(
+        generated = self.model.generate(
             input_ids=tokens, attention_mask=mask.to(device), generation_config=config
         )
-        return [self._answer(row) for row in made[:, width:].cpu()]
+        return [self._answer(row) for row in generated[:, width:].cpu()]
 
     def _answer(self, row: Tensor) -> Answer:
-        stops = self.stops()
-        ends = [at for at, token in enumerate(row.tolist()) if token in stops]
-        kept = row[: ends[0]] if ends else row
-        text = self.tokenizer.decode(kept, skip_special_tokens=True)
+        end_tokens = self.end_tokens()
+        ends = [at for at, token in enumerate(row.tolist()) if token in end_tokens]
+        tokens = row[: ends[0]] if ends else row
+        text = self.tokenizer.decode(tokens, skip_special_tokens=True)
         return Answer(normalise(text).strip(), bool(ends))
 
     def _check_lengths(self, ids: list[list[int]], decoding: Decoding) -> None:
         context = getattr(self.model.config, "max_position_embeddings", None)
         longest = max(map(len, ids), default=0)
         if context is not None and longest + decoding.max_new_tokens > context:
-            rule = f"with {decoding.max_new_tokens} more they exceed the model's context, {context}"
-            remedy = "Shorten the prompt, take fewer shots, or lower max_new_tokens"
+            new = decoding.max_new_tokens
+            rule = f"with {new} new tokens it exceeds the context of the model, {context} tokens"
+            remedy = "Shorten the prompt, use fewer shots, or lower max_new_tokens"
             raise RecipeError(f"a prompt of {longest} tokens", rule, remedy)
+
+
+def load_writer(
+    run: str | Path | None = None,
+    peft: str | Path | None = None,
+    model: str = "tiny",
+    device: str = "cpu",
+) -> Writer:
+    """Load the model of a run, or a model with or without an adapter.
+
+    Args:
+        run: the run folder.
+        peft: a plain peft folder for `model`, instead of a run.
+        model: the model without a run: `tiny`, a local folder, or owner/name on the hub.
+        device: the device of the model.
+
+    Raises:
+        RecipeError: both `run` and `peft` are given.
+        TrainingError: the folder is not a finished run.
+        AdapterFileError: the adapter is damaged, or was made for another base.
+        WeightsError: the model cannot be loaded.
+    """
+    if run is not None and peft is not None:
+        rule = "only one of them can be given"
+        raise RecipeError(f"run={run}, peft={peft}", rule, "Leave one of them out")
+    if run is not None:
+        return Writer.of_run(run, device)
+    if peft is not None:
+        return Writer.of_adapter(peft, model, device)
+    return Writer(causal_lm(model=model).to(device))
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed torch for a block, and give the generators back as they were.
+    """Seed torch for a block, and restore its generators afterwards.
 
     Args:
-        seed: of the CPU's generator and of every CUDA device's.
+        seed: the seed of the CPU's generator and of every CUDA device's generator.
     """
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)

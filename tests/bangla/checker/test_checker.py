@@ -14,7 +14,7 @@ from scionwood_bangla.evaluation.labelled import measure_letters, measure_senten
 from scionwood_bangla.text.normalise import normalise
 
 
-def found(text: str, *register: str) -> list[tuple[str, str]]:
+def faults_in(text: str, *register: str) -> list[tuple[str, str]]:
     return [(f.rule, f.word) for f in check_text(text, register or None).faults]
 
 
@@ -35,8 +35,8 @@ def n(*pairs: tuple[str, str]) -> list[tuple[str, str]]:
         ("জনাব, তোমার কাছে আমার নিবেদন আছে।", n(("vocative", "তোমার"))),
     ],
 )
-def test_a_fault_is_found_and_named(text, wanted):
-    assert found(text) == wanted
+def test_reports_each_fault_with_its_rule(text, wanted):
+    assert faults_in(text) == wanted
 
 
 @pytest.mark.parametrize(
@@ -61,24 +61,24 @@ def test_a_fault_is_found_and_named(text, wanted):
         "আপনি কি সেই বই পড়েছেন?",  # "that" is no "he"
     ],
 )
-def test_what_is_right_is_left_alone(text):
-    assert found(text) == []
+def test_accepts_correct_sentences(text):
+    assert faults_in(text) == []
 
 
-def test_a_suggestion_is_the_same_tense_at_the_right_level():
+def test_suggests_the_same_tense_at_the_right_level():
     (fault,) = check_text("আপনি কোথায় গিয়েছিলে?").faults
     assert fault.suggestions == (normalise("গিয়েছিলেন"),)
     (fault,) = check_text("আপনাকে ধন্যবাদ। আপনি ভালো। তোমাকে দেখব।").faults
     assert fault.suggestions == ("আপনাকে",)
 
 
-def test_positions_count_in_the_normalised_text():
+def test_positions_refer_to_the_normalised_text():
     result = check_text("আপনি ক\u09c7\u09beথায় গিয়\u09c7ছ?")
     (fault,) = result.faults
     assert result.text[fault.start : fault.end] == fault.word
 
 
-def test_without_a_subject_an_ambiguous_verb_is_reported_and_not_guessed():
+def test_an_ambiguous_verb_without_a_subject_is_undecided():
     result = check_text("তুমি এসেছিলে। বইটি নিয়ে গেছেন।")
     assert [item.word for item in result.undecided] == ["গেছেন"]
     assert result.faults == []
@@ -93,22 +93,22 @@ def test_without_a_subject_an_ambiguous_verb_is_reported_and_not_guessed():
         (("tui", "tumi"), ["over_formal", "over_formal"]),
     ],
 )
-def test_the_register_is_a_set(register, rules):
+def test_a_register_can_accept_several_levels(register, rules):
     text = "আপনি বসুন। আপনার বই নিন।"
-    assert [rule for rule, _ in found(text, *register)] == rules
+    assert [rule for rule, _ in faults_in(text, *register)] == rules
 
 
-def test_a_level_below_those_asked_for_is_a_fault_of_register():
-    assert found("তোর বই কোথায়?", "tumi", "apni") == n(("register", "তোর"))
+def test_a_level_below_the_accepted_levels_is_a_fault():
+    assert faults_in("তোর বই কোথায়?", "tumi", "apni") == n(("register", "তোর"))
 
 
 @pytest.mark.parametrize("register", [("vous",), ()])
-def test_a_register_that_is_none_is_refused(register):
+def test_refuses_an_invalid_register(register):
     with pytest.raises(RecipeError, match="level"):
         check_text("আপনি বসুন।", register)
 
 
-def test_a_line_of_a_hundred_thousand_characters_takes_linear_work():
+def test_a_line_of_100_000_characters_takes_linear_work():
     # Counted rather than timed: every verb is judged once, and none twice.
     line = "আপনি রোজ বই পড়েন, তিনি গান শোনেন এবং আমি একা ঘরে থাকি " * 2500
     assert len(line) > 100_000
@@ -117,18 +117,18 @@ def test_a_line_of_a_hundred_thousand_characters_takes_linear_work():
     assert result.faults == []
 
 
-def test_a_word_of_a_hundred_thousand_letters_is_one_word():
+def test_a_word_of_100_000_letters_is_one_word():
     assert check_text("ক" * 100_000).faults == []
     assert check_text("আপনি " + "ক" * 100_000 + " আছ।").judged == 1
 
 
-def test_checking_no_text_finds_nothing():
+def test_a_text_without_bangla_words_has_no_faults():
     for text in ("", "   \n", "...", "123", "hello"):
         assert check_text(text).faults == []
 
 
 @pytest.mark.parametrize("half", ["dev", "test"])
-def test_the_labelled_sentences_are_judged_well(half):
+def test_scores_on_labelled_sentences(half):
     scores = measure_sentences(half)
     assert scores["precision"] >= 0.95
     assert scores["recall"] >= 0.90
@@ -136,18 +136,18 @@ def test_the_labelled_sentences_are_judged_well(half):
     assert 0 < scores["abstention"] < 0.5
 
 
-def test_there_are_a_hundred_sentences_of_each_kind_and_no_two_are_alike():
+def test_there_are_100_different_sentences_of_each_kind():
     for label in ("right", "wrong", "trap"):
         assert sum(item.label == label for item in sentences()) >= 100
     assert len({item.text for item in sentences()}) == len(sentences())
 
 
 @pytest.mark.parametrize("half", ["dev", "test"])
-def test_the_parts_of_labelled_letters_are_found(half):
+def test_scores_on_labelled_letters(half):
     assert measure_letters(half)["f1"] >= 0.95
 
 
-def test_the_package_spells_bangla_in_the_normal_form():
+def test_all_files_of_the_package_are_in_nfc():
     # A composed yya in a table would match no normalised word, and nothing would say so.
     folder = Path(scionwood_bangla.__file__).parent
     for path in [*folder.rglob("*.py"), *folder.rglob("*.tsv"), *folder.rglob("*.jsonl")]:

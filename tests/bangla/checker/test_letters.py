@@ -21,9 +21,9 @@ def without(text: str, start: str) -> str:
     return "".join(ln for ln in text.splitlines(keepends=True) if not ln.startswith(start))
 
 
-def test_each_part_is_found_on_its_line():
-    found = {name: part.line for name, part in parts(FORMAL).items()}
-    assert found == {
+def test_finds_each_part_on_its_line():
+    lines = {name: part.line for name, part in parts(FORMAL).items()}
+    assert lines == {
         "date": 0,
         "recipient": 1,
         "subject": 3,
@@ -33,33 +33,33 @@ def test_each_part_is_found_on_its_line():
     }
 
 
-def test_a_whole_letter_has_no_fault():
+def test_a_complete_letter_has_no_fault():
     assert reasons(FORMAL) == reasons(PRIVATE) == []
     assert structure_score(FORMAL) == structure_score(PRIVATE) == 1.0
 
 
-def test_a_private_letter_needs_no_recipient_and_no_subject():
+def test_a_private_letter_needs_neither_recipient_nor_subject():
     assert is_private(parts(PRIVATE))
     assert not is_private(parts(FORMAL))
 
 
-def test_a_missing_part_is_named():
+def test_names_a_missing_part():
     assert reasons(without(FORMAL, normalise("বিষয়"))) == ["the letter has no subject"]
     assert reasons(without(FORMAL, "তারিখ")) == ["the letter has no date"]
     assert structure_score(without(FORMAL, "তারিখ")) == 5 / 6
 
 
-def test_a_misplaced_part_is_named():
+def test_names_a_misplaced_part():
     lines = FORMAL.splitlines()
     lines[3], lines[4] = lines[4], lines[3]
-    assert reasons("\n".join(lines)) == ["the subject stands before the salutation"]
+    assert reasons("\n".join(lines)) == ["the subject must come before the salutation"]
 
 
-def test_a_date_may_stand_beside_the_signature():
+def test_the_date_may_be_beside_the_signature():
     first, rest = FORMAL.split("\n", 1)
     assert reasons(rest + first) == []
 
 
-def test_other_texts_are_no_letters_unless_said_so():
+def test_other_texts_are_not_checked_as_letters_by_default():
     assert reasons("আমি ভালো আছি।") == []
     assert "the letter has no salutation" in reasons("আমি ভালো আছি।", letter=True)

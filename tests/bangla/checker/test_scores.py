@@ -23,7 +23,7 @@ def value(rows: list[Row], score: str, register: str = "all") -> Row:
     return row
 
 
-def test_always_polite_is_consistent_and_mostly_wrong():
+def test_always_polite_answers_are_consistent_but_mostly_wrong():
     rows = score_texts([TEXTS["apni"]] * 90, LEVELS)
     assert value(rows, "consistent").value == 1.0
     assert value(rows, "register_match").value == pytest.approx(0.33, abs=0.01)
@@ -32,20 +32,20 @@ def test_always_polite_is_consistent_and_mostly_wrong():
     assert value(rows, "over_formal", "tui").value == 1.0
 
 
-def test_the_right_level_scores_one():
+def test_answers_at_the_right_level_score_one():
     rows = score_texts([TEXTS[next(iter(level))] for level in LEVELS], LEVELS)
     assert value(rows, "register_match").value == 1.0
     assert value(rows, "over_formal").value == 0.0
     assert value(rows, "agreement").value == 1.0
 
 
-def test_a_set_of_levels_accepts_each_of_them():
+def test_a_register_of_several_levels_accepts_each_of_them():
     both = [frozenset({"tumi", "apni"})] * 2
     rows = score_texts([TEXTS["tumi"], TEXTS["apni"]], both)
     assert value(rows, "register_match", "tumi,apni").value == 1.0
 
 
-def test_intervals_hold_the_value_and_come_from_the_seed():
+def test_intervals_contain_the_value_and_depend_on_the_seed():
     texts = [TEXTS["apni"]] * 90
     rows = score_texts(texts, LEVELS, seed=1)
     match = value(rows, "register_match")
@@ -54,13 +54,13 @@ def test_intervals_hold_the_value_and_come_from_the_seed():
     assert {row.score for row in rows} == set(SCORES)
 
 
-def test_mixing_counts_as_neither_consistent_nor_a_match():
+def test_a_text_that_mixes_levels_is_neither_consistent_nor_a_match():
     rows = score_texts(["আপনার বই তোমার কাছে।"], [frozenset({"apni"})])
     assert value(rows, "pronoun_mixing").value == 1.0
     assert value(rows, "consistent").value == value(rows, "register_match").value == 0.0
 
 
-def test_a_corpus_is_read_from_json_lines(tmp_path):
+def test_reads_a_corpus_from_json_lines(tmp_path):
     path = tmp_path / "corpus.jsonl"
     records = [
         {"text": TEXTS["apni"], "register": "apni"},
@@ -75,16 +75,16 @@ def test_a_corpus_is_read_from_json_lines(tmp_path):
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("{", "no JSON"),
-        ("[]", "no object"),
-        ('{"register": "apni"}', "no text"),
+        ("{", "not valid JSON"),
+        ("[]", "not a JSON object"),
+        ('{"register": "apni"}', "text is missing or empty"),
         ('{"completion": "  ", "register": "apni"}', "empty"),
         ('{"text": "x"}', "register None"),
         ('{"text": "x", "register": "vous"}', "vous"),
         ("", "no texts"),
     ],
 )
-def test_a_bad_line_is_named(tmp_path, line, reason):
+def test_names_an_invalid_line(tmp_path, line, reason):
     path = tmp_path / "corpus.jsonl"
     path.write_text(line, "utf-8")
     with pytest.raises(ReadError, match=reason):

@@ -36,22 +36,22 @@ def test_check_marks_each_fault_with_its_rule_and_a_suggestion(letter, capsys):
 
 def test_check_prints_json_whose_positions_fit_its_text(letter, capsys):
     assert main(["bangla", "check", str(letter), "--json", "--register", "apni"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    rules = [fault["rule"] for fault in found["faults"]]
+    record = json.loads(capsys.readouterr().out)
+    rules = [fault["rule"] for fault in record["faults"]]
     assert rules == ["structure", "agreement", "register"]
-    for fault in found["faults"][1:]:
-        assert found["text"][fault["start"] : fault["end"]] == fault["word"]
-    assert found["levels"] == ["apni", "tumi"]
+    for fault in record["faults"][1:]:
+        assert record["text"][fault["start"] : fault["end"]] == fault["word"]
+    assert record["levels"] == ["apni", "tumi"]
 
 
-def test_check_tells_the_literary_style(tmp_path, capsys):
+def test_check_reports_the_literary_style(tmp_path, capsys):
     path = tmp_path / "old.txt"
     path.write_text("তিনি কলিকাতায় গিয়াছেন।", "utf-8")
     assert main(["bangla", "check", str(path)]) == 0
     assert "the style is literary" in capsys.readouterr().out
 
 
-def test_check_refuses_what_is_no_bangla(tmp_path, capsys):
+def test_check_refuses_a_text_that_is_not_bangla(tmp_path, capsys):
     path = tmp_path / "letter.txt"
     path.write_text("Dear Sir, I am ill.", "utf-8")
     assert main(["bangla", "check", str(path)]) == 2
@@ -70,14 +70,14 @@ def test_score_prints_a_row_for_each_register(tmp_path, capsys):
     assert "over_formal" in capsys.readouterr().out
 
 
-def test_evaluate_checker_prints_what_the_checker_reaches(capsys):
+def test_evaluate_checker_prints_the_scores_of_the_checker(capsys):
     assert main(["bangla", "evaluate-checker", "--half", "all", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["sentences"]["sentences"] >= 300
-    assert found["sentences"]["precision"] >= 0.95
+    scores = json.loads(capsys.readouterr().out)
+    assert scores["sentences"]["sentences"] >= 300
+    assert scores["sentences"]["precision"] >= 0.95
 
 
-def test_tokenizers_prints_words_a_window_and_a_warning(letter, tmp_path, capsys):
+def test_tokenizers_prints_words_per_window_and_a_warning(letter, tmp_path, capsys):
     characters = sorted(set(normalise(LETTER)) | {" "})
     tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(characters)}, merges=[]))
     tokenizer.save(str(tmp_path / "tokenizer.json"))
@@ -85,5 +85,5 @@ def test_tokenizers_prints_words_a_window_and_a_warning(letter, tmp_path, capsys
     assert main(command) == 0
     out = capsys.readouterr().out
     assert "in 100 tokens" in out
-    assert "warning: above 4 tokens a word" in out
+    assert "above 4 tokens per word" in out
     assert main([*command[:-1], "0"]) == 2

@@ -1,4 +1,4 @@
-"""What is learned is the completion and its end, and packed examples do not see each other."""
+"""Only the completion and its end are learned, and packed examples do not affect each other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from transformers import MambaConfig, MambaForCausalLM, MistralConfig, MistralFo
 from scionwood import RecipeError
 from scionwood_bangla.backbones import causal_lm
 from scionwood_bangla.data.conversations import Generated
-from scionwood_bangla.data.packing import Collate, joined, pack
+from scionwood_bangla.data.packing import Collate, join, pack
 from scionwood_bangla.generator.make import examples
 from scionwood_bangla.model.weights import load_tokenizer
 from scionwood_bangla.tasks.causal import check_isolated
@@ -35,15 +35,15 @@ def learned(row: dict) -> list[int]:
 
 
 @pytest.mark.parametrize("packing", [True, False])
-def test_the_loss_is_on_the_completion_and_its_end_token_by_token(tokenizer, packing):
+def test_only_the_completion_and_its_end_are_learned(tokenizer, packing):
     data = Generated(n_train=60, packing=packing)
     wanted = []
     for example in data.examples("train"):
         ids = tokenizer(example.completion, add_special_tokens=False)["input_ids"]
         wanted.append([*ids, tokenizer.eos_token_id])
     rows = data.rows("train")
-    found = [label for row in rows for label in learned(row)]
-    assert sorted(found) == sorted(token for tokens in wanted for token in tokens)
+    labels_in_rows = [label for row in rows for label in learned(row)]
+    assert sorted(labels_in_rows) == sorted(token for tokens in wanted for token in tokens)
     for row in rows:
         ids, labels = row["input_ids"], row["labels"]
         assert ((labels == ids) | (labels == IGNORED)).all()
@@ -53,7 +53,7 @@ def test_the_loss_is_on_the_completion_and_its_end_token_by_token(tokenizer, pac
             assert ids[end - 1] == end_of_text(tokenizer)
 
 
-def test_a_batch_keeps_labels_in_their_places(tokenizer):
+def test_a_batch_keeps_the_labels_of_each_row(tokenizer):
     rows = Generated(n_train=30).rows("train")
     batch = Collate(tokenizer.pad_token_id)(rows)
     for i, row in enumerate(rows):
@@ -70,10 +70,10 @@ def encoded(tokenizer, count: int) -> list[dict]:
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
-def test_packed_logits_equal_those_of_each_example_alone(tokenizer, model, attention):
+def test_logits_of_a_packed_example_equal_its_logits_alone(tokenizer, model, attention):
     rows = encoded(tokenizer, 4)
     model.set_attn_implementation(attention)
-    batch = Collate(tokenizer.pad_token_id)([joined(rows), joined(rows[:2])])
+    batch = Collate(tokenizer.pad_token_id)([join(rows), join(rows[:2])])
     inputs = {name: batch[name] for name in ("input_ids", "position_ids")}
     with torch.no_grad():
         packed = model(**inputs, use_cache=False).logits
@@ -86,16 +86,16 @@ def test_packed_logits_equal_those_of_each_example_alone(tokenizer, model, atten
     model.set_attn_implementation("sdpa")
 
 
-def test_without_restarted_positions_examples_would_see_each_other(tokenizer, model):
+def test_without_restarted_positions_examples_affect_each_other(tokenizer, model):
     rows = encoded(tokenizer, 2)
-    row = joined(rows)
+    row = join(rows)
     with torch.no_grad():
         seeing = model(input_ids=row["input_ids"][None], use_cache=False).logits[0]
         alone = model(input_ids=rows[1]["input_ids"][None], use_cache=False).logits[0]
     assert (seeing[-len(alone) :] - alone).abs().max() > 0.1
 
 
-def test_a_recurrent_model_is_refused_packed_rows():
+def test_refuses_packed_rows_for_a_recurrent_model():
     config = MambaConfig(
         vocab_size=64, hidden_size=16, state_size=4, num_hidden_layers=1, expand=1, conv_kernel=2
     )
@@ -106,11 +106,11 @@ def test_a_recurrent_model_is_refused_packed_rows():
         "input_ids": torch.arange(12)[None],
         "position_ids": torch.tensor([[*range(6), *range(6)]]),
     }
-    with pytest.raises(RecipeError, match="see each other"):
+    with pytest.raises(RecipeError, match="does not separate packed examples"):
         check_isolated(model, inputs)
 
 
-def test_a_decoder_with_sliding_windows_keeps_examples_apart():
+def test_a_decoder_with_sliding_windows_separates_examples():
     config = MistralConfig(
         vocab_size=64,
         hidden_size=16,
@@ -127,7 +127,7 @@ def test_a_decoder_with_sliding_windows_keeps_examples_apart():
     check_isolated(model, {"input_ids": torch.arange(12)[None], "position_ids": positions})
 
 
-def test_rows_are_full_and_hold_each_example_once():
+def test_rows_are_full_and_contain_each_example_once():
     random = Random(0)
     lengths = [random.randint(5, 90) for _ in range(500)]
     rows = pack(lengths, 100)

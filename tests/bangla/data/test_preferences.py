@@ -13,10 +13,10 @@ from peft import LoraConfig
 from scionwood import ReadError, RecipeError, attach
 from scionwood.cli import main
 from scionwood_bangla.backbones import causal_lm
-from scionwood_bangla.checker.restate import faults_of, is_right, restate, unsettle
+from scionwood_bangla.checker.restate import count_faults, is_right, mix_levels, restate
 from scionwood_bangla.data.pairs import (
+    best_and_worst,
     from_examples,
-    preferred,
     read_preferences,
     write_preferences,
 )
@@ -37,31 +37,31 @@ APNI = frozenset({"apni"})
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("start", LEVELS)
-def test_a_text_is_restated_at_any_level(start, level):
-    found = restate(SAID[start], level)
-    assert found is not None
-    assert is_right(found, frozenset({level}))
-    assert [w for w in found.split() if w in SAID[start].split()]  # what addresses nobody stays
+def test_restates_a_text_at_any_level(start, level):
+    restated = restate(SAID[start], level)
+    assert restated is not None
+    assert is_right(restated, frozenset({level}))
+    assert [w for w in restated.split() if w in SAID[start].split()]  # what addresses nobody stays
     if start == level:
-        assert found == SAID[start]
+        assert restated == SAID[start]
 
 
-def test_a_respectful_call_admits_no_other_level():
+def test_a_respectful_vocative_allows_no_other_level():
     assert restate("স্যার, আপনি কি কাল আসবেন?", "tui") is None
     assert restate("বৃষ্টি হচ্ছে।", "tui") is None
 
 
-def test_unsettling_leaves_a_text_with_a_fault_and_its_other_words():
-    found = {unsettle(SAID["apni"], Random(seed)) for seed in range(8)}
-    assert len(found) > 3
-    for text in found:
+def test_mixing_levels_adds_a_fault_and_keeps_the_other_words():
+    texts = {mix_levels(SAID["apni"], Random(seed)) for seed in range(8)}
+    assert len(texts) > 3
+    for text in texts:
         assert text is not None
-        assert faults_of(text, frozenset(LEVELS)) > 0
+        assert count_faults(text, frozenset(LEVELS)) > 0
         assert "বইটা" in text
-    assert unsettle("বৃষ্টি হচ্ছে।", Random(0)) is None
+    assert mix_levels("বৃষ্টি হচ্ছে।", Random(0)) is None
 
 
-def test_pairs_of_examples_differ_in_address_alone():
+def test_pairs_of_examples_differ_only_in_address():
     pairs = from_examples(examples(45, seed=0), seed=0)
     assert len(pairs) > 40
     for pair in pairs:
@@ -71,26 +71,26 @@ def test_pairs_of_examples_differ_in_address_alone():
     assert from_examples(examples(45, seed=0), seed=0) == pairs
 
 
-def test_wrong_answers_make_no_pairs():
+def test_wrong_answers_do_not_make_pairs():
     scrambled = examples(60, seed=0, scrambled=True)
     right = [e for e in scrambled if is_right(e.completion, e.register)]
     assert len(from_examples(scrambled)) <= len(right) < 20
 
 
-def test_of_several_answers_the_right_one_that_ends_stands_against_the_worst():
+def test_pairs_the_correct_complete_answer_with_the_worst():
     (asked,) = [e for e in examples(6, seed=0) if e.register == APNI][:1]
     mixed, other = Answer("আপনি কি তোমার বই পড়েছিস?", True), Answer(SAID["tumi"], True)
     cut, right = Answer(SAID["apni"], False), Answer(SAID["apni"], True)
-    pair = preferred(asked, [mixed, cut, right, other])
+    pair = best_and_worst(asked, [mixed, cut, right, other])
     assert pair is not None
     assert pair.chosen == right.text
-    counts = [faults_of(answer.text, APNI) for answer in (mixed, other)]
-    assert faults_of(pair.rejected, APNI) == max(counts)
-    assert preferred(asked, [mixed, cut, other]) is None
-    assert preferred(asked, [right, cut]) is None
+    counts = [count_faults(answer.text, APNI) for answer in (mixed, other)]
+    assert count_faults(pair.rejected, APNI) == max(counts)
+    assert best_and_worst(asked, [mixed, cut, other]) is None
+    assert best_and_worst(asked, [right, cut]) is None
 
 
-def test_pairs_survive_a_file_and_so_do_those_of_trl(tmp_path):
+def test_reads_pairs_of_its_own_and_of_trl(tmp_path):
     pairs = from_examples(examples(12, seed=0))
     write_preferences(pairs, tmp_path / "pairs.jsonl")
     assert read_preferences(tmp_path / "pairs.jsonl") == pairs
@@ -108,15 +108,15 @@ def test_pairs_survive_a_file_and_so_do_those_of_trl(tmp_path):
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("{", "no pair"),
-        ("[]", "no pair"),
+        ("{", "not a pair"),
+        ("[]", "not a pair"),
         ('{"prompt": "ক", "chosen": "খ"}', "rejected"),
         ('{"prompt": "ক", "chosen": "খ", "rejected": "খ"}', "two different"),
         ('{"prompt": "ক", "chosen": "খ", "rejected": " "}', "two different"),
         ("", "no pairs"),
     ],
 )
-def test_a_bad_line_is_named(tmp_path, line, reason):
+def test_names_an_invalid_line(tmp_path, line, reason):
     path = tmp_path / "pairs.jsonl"
     path.write_text(line, "utf-8")
     with pytest.raises(ReadError, match=reason):
@@ -131,11 +131,11 @@ def test_no_request_is_in_two_splits(tmp_path):
     assert sum(map(len, parts)) == len(set.union(*parts)) == len({pair.prompt for pair in pairs})
     assert all(parts)
     write_preferences(pairs[:5], tmp_path / "few.jsonl")
-    with pytest.raises(RecipeError, match="10 or more"):
+    with pytest.raises(RecipeError, match="at least 10"):
         Preferences(source=tmp_path / "few.jsonl").splits()
 
 
-def test_a_batch_holds_the_chosen_answers_before_the_rejected_ones():
+def test_a_batch_has_the_chosen_before_the_rejected_answers():
     data = Preferences(n_train=8, n_val=2, n_test=2)
     pairs = data.splits()["train"]
     batch = data.collate(pairs)
@@ -149,16 +149,16 @@ def test_a_batch_holds_the_chosen_answers_before_the_rejected_ones():
         Preferences(n_train=8, n_val=2, n_test=2, max_length=8).collate(pairs)
 
 
-def test_an_answers_log_probability_is_the_sum_over_its_tokens():
+def test_the_log_probability_of_an_answer_is_the_sum_over_its_tokens():
     torch.manual_seed(0)
     logits, labels = (
         torch.randn(2, 5, 7),
         torch.tensor([[-100, -100, 3, 4, -100], [-100, 1, 2, 3, 4]]),
     )
-    found = answer_log_probabilities(logits, labels)
+    sums = answer_log_probabilities(logits, labels)
     table = logits.log_softmax(-1)
-    assert found[0] == pytest.approx(float(table[0, 1, 3] + table[0, 2, 4]), rel=1e-5)
-    assert found[1] == pytest.approx(float(sum(table[1, t, t + 1] for t in range(4))), rel=1e-5)
+    assert sums[0] == pytest.approx(float(table[0, 1, 3] + table[0, 2, 4]), rel=1e-5)
+    assert sums[1] == pytest.approx(float(sum(table[1, t, t + 1] for t in range(4))), rel=1e-5)
 
 
 @pytest.fixture(scope="module")
@@ -166,16 +166,16 @@ def task():
     return RegisterPreference(attach(causal_lm(), LoraConfig(r=4), targets="all-linear"), beta=0.2)
 
 
-def test_a_new_adapter_is_its_own_reference(task):
+def test_a_new_adapter_equals_the_reference(task):
     batch = Preferences(n_train=6, n_val=1, n_test=1).collate(
         Preferences(n_train=6, n_val=1, n_test=1).splits()["train"]
     )
-    found = task.losses(batch)
-    assert found["loss"].item() == pytest.approx(math.log(2))
-    assert found["margin"] == found["chosen_gain"] == found["rejected_gain"] == 0
+    losses = task.losses(batch)
+    assert losses["loss"].item() == pytest.approx(math.log(2))
+    assert losses["margin"] == losses["chosen_gain"] == losses["rejected_gain"] == 0
 
 
-def test_the_margin_grows_and_the_base_stays(task):
+def test_the_margin_grows_and_the_base_is_unchanged(task):
     data = Preferences(n_train=6, n_val=1, n_test=1)
     batch = data.collate(data.splits()["train"])
     frozen = {n: p.clone() for n, p in task.named_parameters() if not p.requires_grad}
@@ -183,21 +183,21 @@ def test_the_margin_grows_and_the_base_stays(task):
     optimizer = torch.optim.AdamW(trained, lr=5e-3)
     margins = []
     for _ in range(8):
-        found = task.losses(batch)
-        margins.append(float(found["margin"]))
+        losses = task.losses(batch)
+        margins.append(float(losses["margin"]))
         optimizer.zero_grad()
-        found["loss"].backward()
+        losses["loss"].backward()
         optimizer.step()
     assert margins[0] == 0
     assert margins[-1] > margins[4] > margins[1] > 0
-    assert found["accuracy"] > 0.9
-    assert found["chosen_gain"] > found["rejected_gain"]
+    assert losses["accuracy"] > 0.9
+    assert losses["chosen_gain"] > losses["rejected_gain"]
     now = dict(task.named_parameters())
     assert all(torch.equal(now[name], value) for name, value in frozen.items())
     assert all(p.requires_grad for p in trained)
 
 
-def test_without_an_adapter_there_is_no_reference():
+def test_refuses_a_backbone_without_an_adapter():
     with pytest.raises(RecipeError, match="no reference"):
         RegisterPreference(causal_lm())
     with pytest.raises(RecipeError, match="beta=0"):
@@ -207,7 +207,9 @@ def test_without_an_adapter_there_is_no_reference():
 def test_prefer_writes_pairs_of_samples_or_of_examples(tmp_path, capsys):
     target = tmp_path / "pairs.jsonl"
     assert main(["bangla", "prefer", str(target), "--requests", "12", "--samples", "0"]) == 0
-    assert "pairs of 12 requests" in capsys.readouterr().out
+    printed, warning = capsys.readouterr()
+    assert "pairs of 12 requests" in printed
+    assert "--requests is now --n" in warning
     assert len(read_preferences(target)) > 9
     assert main(["bangla", "prefer", str(target), "--samples", "0"]) == 2
     assert "exists already" in capsys.readouterr().err
@@ -215,7 +217,7 @@ def test_prefer_writes_pairs_of_samples_or_of_examples(tmp_path, capsys):
 
 def test_prefer_samples_a_model(tmp_path, capsys):
     target = tmp_path / "pairs.jsonl"
-    command = ["bangla", "prefer", str(target), "--requests", "4", "--samples", "12"]
+    command = ["bangla", "prefer", str(target), "--n", "4", "--samples", "12"]
     assert main([*command, "--max-new-tokens", "40"]) == 0
     assert "of 4 requests" in capsys.readouterr().out
     for pair in read_preferences(target):

@@ -23,45 +23,45 @@ def blade_like() -> list[str]:
 
 
 def test_blade_is_split_into_the_published_sizes():
-    found = split_by_topic(blade_like(), seed=0)
-    assert [len(found[split]) for split in SPLITS] == [3356, 420, 420]
+    splits = split_by_topic(blade_like(), seed=0)
+    assert [len(splits[split]) for split in SPLITS] == [3356, 420, 420]
 
 
 def test_no_topic_leaks_over_a_thousand_seeds():
     random = Random(1)
     topics = [f"topic {random.randrange(40)}" for _ in range(120)]
     for seed in range(1000):
-        found = split_by_topic(topics, seed=seed)
-        used = [{topics[number] for number in found[split]} for split in SPLITS]
+        splits = split_by_topic(topics, seed=seed)
+        used = [{topics[number] for number in splits[split]} for split in SPLITS]
         assert not used[0] & used[1]
         assert not used[0] & used[2]
         assert not used[1] & used[2]
-        assert sorted(number for split in SPLITS for number in found[split]) == list(
+        assert sorted(number for split in SPLITS for number in splits[split]) == list(
             range(len(topics))
         )
 
 
-def test_sizes_are_exact_wherever_whole_topics_allow_it():
+def test_sizes_are_exact_if_whole_topics_allow_it():
     # By size 3, 3 and 4 a tenth of 40 is one topic of four, whatever the order of the topics.
     topics = ["four"] * 4 + ["four too"] * 4 + [f"three {n // 3}" for n in range(30)] + ["two"] * 2
     for seed in range(50):
-        found = split_by_topic(topics, seed=seed)
-        assert len(found["val"]) == len(found["test"]) == 4
+        splits = split_by_topic(topics, seed=seed)
+        assert len(splits["val"]) == len(splits["test"]) == 4
 
 
-def test_where_topics_do_not_allow_it_a_split_is_smaller_never_larger():
+def test_otherwise_a_split_is_smaller_never_larger():
     topics = [f"topic {n // 10}" for n in range(100)]
-    found = split_by_topic(topics, val=0.15, test=0.05)
-    assert [len(found[split]) for split in SPLITS] == [90, 10, 0]
+    splits = split_by_topic(topics, val=0.15, test=0.05)
+    assert [len(splits[split]) for split in SPLITS] == [90, 10, 0]
 
 
-def test_splits_depend_on_the_seed_alone():
+def test_splits_depend_only_on_the_seed():
     topics = blade_like()
     assert split_by_topic(topics, seed=3) == split_by_topic(topics, seed=3)
     assert split_by_topic(topics, seed=3) != split_by_topic(topics, seed=4)
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
-def test_a_share_of_nothing_leaves_a_split_empty(split):
-    found = split_by_topic(["a", "b", "c"], **{split: 0.0})
-    assert found[split] == []
+def test_a_share_of_zero_gives_an_empty_split(split):
+    splits = split_by_topic(["a", "b", "c"], **{split: 0.0})
+    assert splits[split] == []

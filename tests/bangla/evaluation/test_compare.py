@@ -1,4 +1,4 @@
-"""One table for an adapter and the ways to ask its base, by level, with paired intervals."""
+"""One table for an adapter and the ways to prompt its base, by level, with paired intervals."""
 
 from __future__ import annotations
 
@@ -12,10 +12,16 @@ from peft import LoraConfig
 from scionwood import OutputExistsError, RecipeError, attach
 from scionwood.cli import main
 from scionwood_bangla.backbones import causal_lm
-from scionwood_bangla.evaluation.baselines import ANSWERS, METHODS, ask, draw_shots, told
-from scionwood_bangla.evaluation.compare import Plan, Suite, evaluate, handwritten, held_out
+from scionwood_bangla.evaluation.baselines import (
+    ANSWERS,
+    METHODS,
+    draw_shots,
+    prompt_for,
+    with_instructions,
+)
+from scionwood_bangla.evaluation.compare import Plan, Suite, compare, handwritten, held_out
 from scionwood_bangla.evaluation.measures import MEASURES
-from scionwood_bangla.evaluation.report import answers_table, text, write
+from scionwood_bangla.evaluation.report import SUMMARY_COLUMNS, answers_table, summary, write
 from scionwood_bangla.generator.make import examples
 from scionwood_bangla.inference import Answer, Decoding, Writer
 from scionwood_bangla.lexicon import LEVELS
@@ -35,16 +41,16 @@ def suites():
 
 
 @pytest.fixture(scope="module")
-def found(suites):
+def evaluation(suites):
     """Every method on both suites, greedy and sampled, with an adapter of random weights."""
     tuned = attach(causal_lm(), LoraConfig(r=2), targets="attention")
     with torch.no_grad():
         for weight in (p for p in tuned.parameters() if p.requires_grad):
             weight.fill_(0.05)
-    return evaluate(Writer(tuned), suites, Plan(decodings=DECODINGS, shots=TRAINING[:2]))
+    return compare(Writer(tuned), suites, Plan(decodings=DECODINGS, shots=TRAINING[:2]))
 
 
-def test_every_method_answers_every_prompt_greedily_and_by_samples(found, suites):
+def test_every_method_answers_every_prompt_greedily_and_by_samples(evaluation, suites):
     expected = {(suite.name, name, "") for suite in suites for name in ANSWERS}
     expected |= {
         (suite.name, name, decoding.name)
@@ -53,34 +59,37 @@ def test_every_method_answers_every_prompt_greedily_and_by_samples(found, suites
         if name not in ANSWERS
         for decoding in DECODINGS
     }
-    assert found.answers.keys() == expected
-    assert all(len(answers) == 6 for answers in found.answers.values())
-    adapter = found.answers["handwritten", "adapter", "greedy"]
-    assert adapter != found.answers["handwritten", "zero_shot", "greedy"]
+    assert evaluation.answers.keys() == expected
+    assert all(len(answers) == 6 for answers in evaluation.answers.values())
+    adapter = evaluation.answers["handwritten", "adapter", "greedy"]
+    assert adapter != evaluation.answers["handwritten", "zero_shot", "greedy"]
 
 
-def test_every_measure_has_a_row_for_each_level(found):
-    keys = {(r["suite"], r["method"], r["decoding"], r["group"], r["measure"]) for r in found.rows}
-    assert len(keys) == len(found.rows)
+def test_every_measure_has_a_row_for_each_level(evaluation):
+    keys = {
+        (r["suite"], r["method"], r["decoding"], r["group"], r["measure"]) for r in evaluation.rows
+    }
+    assert len(keys) == len(evaluation.rows)
     for name in MEASURES:
         for level in ("all", *LEVELS):
             assert ("handwritten", "adapter", "sampled", level, name) in keys
             assert ("held_out", "few_shot", "greedy", level, name) in keys
 
 
-def test_always_polite_is_right_at_its_own_level_alone(found):
+def test_always_polite_answers_match_only_their_own_level(evaluation):
     match = {
         row["group"]: row["value"]
-        for row in found.rows
+        for row in evaluation.rows
         if (row["suite"], row["method"], row["measure"])
         == ("held_out", "always_apni", "register_match")
     }
     assert match == {"all": pytest.approx(1 / 3), "tui": 0, "tumi": 0, "apni": 1}
 
 
-def test_gains_are_over_zero_shot_of_the_same_decoding(found):
+def test_gains_are_over_zero_shot_of_the_same_decoding(evaluation):
     table = {
-        (r["suite"], r["method"], r["decoding"], r["group"], r["measure"]): r for r in found.rows
+        (r["suite"], r["method"], r["decoding"], r["group"], r["measure"]): r
+        for r in evaluation.rows
     }
     for key, row in table.items():
         if key[1] == "zero_shot":
@@ -91,20 +100,20 @@ def test_gains_are_over_zero_shot_of_the_same_decoding(found):
         assert row["gain"] == pytest.approx(gain, nan_ok=True)
 
 
-def test_few_shot_shows_examples_and_format_prompting_names_the_level():
+def test_prompts_of_few_shot_and_format_prompting():
     item = handwritten().items[0]
-    shown = ask("few_shot", item.example, "apni", TRAINING[:2])
+    shown = prompt_for("few_shot", item.example, "apni", TRAINING[:2])
     assert shown[:2] == TRAINING[0].messages[:2]
     assert shown[-1] == item.example.prompt[-1]
-    (asked,) = ask("format_prompted", item.example, "tui")
+    (asked,) = prompt_for("format_prompted", item.example, "tui")
     assert asked.content.startswith(item.example.prompt[0].content)
     assert "সম্বোধন: তুই" in asked.content
-    assert ask("adapter", item.example, "tui") == item.example.prompt
-    with pytest.raises(RecipeError, match="no level"):
-        told((Message("user", "কেমন আছেন?"),), "vous")
+    assert prompt_for("adapter", item.example, "tui") == item.example.prompt
+    with pytest.raises(RecipeError, match="not a level"):
+        with_instructions((Message("user", "কেমন আছেন?"),), "vous")
 
 
-def test_shots_come_from_the_seed_and_are_even_over_the_levels():
+def test_shots_depend_on_the_seed_and_are_balanced_over_the_levels():
     shots = draw_shots(TRAINING, 6, seed=1)
     assert sorted(",".join(shot.register) for shot in shots) == sorted([*LEVELS, *LEVELS])
     assert draw_shots(TRAINING, 6, seed=1) == shots != draw_shots(TRAINING, 6, seed=2)
@@ -114,50 +123,53 @@ def test_shots_come_from_the_seed_and_are_even_over_the_levels():
 
 @pytest.mark.parametrize(
     ("options", "reason"),
-    [({"methods": ("chain_of_thought",)}, "zero_shot"), ({"methods": ("few_shot",)}, "to show")],
+    [
+        ({"methods": ("chain_of_thought",)}, "zero_shot"),
+        ({"methods": ("few_shot",)}, "needs examples"),
+    ],
 )
-def test_a_plan_that_cannot_be_is_refused(options, reason):
+def test_refuses_an_invalid_plan(options, reason):
     with pytest.raises(RecipeError, match=reason):
         Plan(**options)
 
 
-def test_results_are_written_once_as_table_page_and_figure(found, tmp_path):
-    write(found, tmp_path, {"run": "test"})
+def test_writes_the_results_as_table_page_and_figure(evaluation, tmp_path):
+    write(evaluation, tmp_path, {"run": "test"})
     with (tmp_path / "evaluation.csv").open(encoding="utf-8") as file:
-        assert len(list(csv.DictReader(file))) == len(found.rows)
+        assert len(list(csv.DictReader(file))) == len(evaluation.rows)
     record = json.loads((tmp_path / "evaluation.json").read_text("utf-8"))
     assert record["settings"] == {"run": "test"}
     assert (tmp_path / "evaluation.png").stat().st_size > 5000
     page = (tmp_path / "evaluation.html").read_text("utf-8")
     assert "@font-face" in page
-    assert found.suites["held_out"].items[0].example.prompt[-1].content in page
+    assert evaluation.suites["held_out"].items[0].example.prompt[-1].content in page
     with pytest.raises(OutputExistsError):
-        write(found, tmp_path, {})
+        write(evaluation, tmp_path, {})
 
 
-def test_the_printed_table_has_a_line_for_each_method_and_level(found):
-    shown = text(found.rows).splitlines()
-    line = next(line for line in shown if line.startswith("always_tumi") and " tumi " in line)
-    assert "1.00 [1.00, 1.00]" in line
-    assert "held_out" in shown
+def test_the_summary_has_a_row_for_each_method_and_level(evaluation):
+    tables = dict(summary(evaluation.rows))
+    assert list(tables) == ["handwritten", "held_out"]
+    row = next(r for r in tables["held_out"] if (r[0], r[2]) == ("always_tumi", "tumi"))
+    assert row[SUMMARY_COLUMNS.index("register_match")] == "1.00 [1.00, 1.00]"
 
 
-def test_the_answers_shown_are_drawn_by_a_seed(found):
+def test_the_answers_on_the_page_are_drawn_by_a_seed(evaluation):
     columns = [("zero_shot", "greedy"), ("adapter", "greedy")]
-    header, first = answers_table(found, "handwritten", columns, 3, seed=0)
+    header, first = answers_table(evaluation, "handwritten", columns, 3, seed=0)
     assert header == ["request", "levels", "zero_shot, greedy", "adapter, greedy"]
     assert len(first) == 3
-    assert answers_table(found, "handwritten", columns, 3, seed=0)[1] == first
-    assert answers_table(found, "handwritten", columns, 3, seed=3)[1] != first
+    assert answers_table(evaluation, "handwritten", columns, 3, seed=0)[1] == first
+    assert answers_table(evaluation, "handwritten", columns, 3, seed=3)[1] != first
     assert all(cell[0] in "✓✗" for row in first for cell in row[2:])
 
 
-def test_an_answer_without_end_is_marked(found, suites):
+def test_marks_an_answer_that_was_cut_off(evaluation, suites):
     key = ("handwritten", "adapter", "greedy")
-    before = found.answers[key]
-    found.answers[key] = [Answer("আপনি কেমন আছেন?", False)] * 6
-    rows = answers_table(found, "handwritten", [("adapter", "greedy")], 6, 0)[1]
-    found.answers[key] = before
+    before = evaluation.answers[key]
+    evaluation.answers[key] = [Answer("আপনি কেমন আছেন?", False)] * 6
+    rows = answers_table(evaluation, "handwritten", [("adapter", "greedy")], 6, 0)[1]
+    evaluation.answers[key] = before
     marks = {row[1]: row[2] for row in rows}
     assert marks["apni"] == "✓ আপনি কেমন আছেন? …"
     assert marks["tui"].startswith("✗")
@@ -172,21 +184,22 @@ def run(tmp_path_factory):
     return folder
 
 
-def test_a_run_is_evaluated_by_the_command(run, tmp_path, capsys):
-    command = ["bangla", "evaluate", "--run", str(run), "--unseen", "3", "--decoding", "greedy"]
+def test_evaluates_a_run(run, tmp_path, capsys):
+    command = ["bangla", "evaluate", "--run", str(run), "--n", "3", "--decoding", "greedy"]
     command += ["--methods", '["few_shot", "zero_shot", "adapter"]', "--max-new-tokens", "4"]
     assert main(command) == 0
     assert "unseen_verb_tense" in capsys.readouterr().out
     assert (run / "evaluation.html").is_file()
     assert main(command) == 2
     assert "exists already" in capsys.readouterr().err
-    assert main([*command, "--json", "--out", str(tmp_path / "again")]) == 0
+    command[command.index("--methods") + 1] = '["zero_shot"]'
+    assert main([*command, "--json", "--figures", str(tmp_path / "again")]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert {row["method"] for row in rows} == {"few_shot", "zero_shot", "adapter"}
-    assert all(row["gain"] is None for row in rows if row["method"] == "zero_shot")
+    assert {row["method"] for row in rows} == {"zero_shot"}
+    assert all(row["gain"] is None for row in rows)
 
 
-def test_a_run_is_evaluated_on_a_file_of_your_own(run, tmp_path, capsys):
+def test_evaluates_a_run_on_a_file_of_examples(run, tmp_path, capsys):
     lines = [{"prompt": "বন্ধুকে লেখো।", "completion": "তুমি কেমন আছ?", "register": "tumi"}]
     data = tmp_path / "mine.jsonl"
     data.write_text("\n".join(map(json.dumps, lines)), "utf-8")
@@ -194,7 +207,8 @@ def test_a_run_is_evaluated_on_a_file_of_your_own(run, tmp_path, capsys):
     command += ["--out", str(tmp_path)]
     command += ["--methods", '["always_tumi", "adapter"]', "--max-new-tokens", "4"]
     assert main([*command, "--decoding", "greedy"]) == 0
-    shown = capsys.readouterr().out
+    shown, warning = capsys.readouterr()
+    assert "--out is now --figures" in warning
     rows = json.loads(shown[shown.index("[\n") :])
     own = {r["value"] for r in rows if r["suite"] == "mine" and r["measure"] == "register_match"}
     assert 1.0 in own

@@ -25,25 +25,25 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_trained_tokenizer_takes_few_tokens_a_word(folder):
-    found = measure(folder, words_of_text(TEXT), 2048)
-    assert 1.0 <= found.tokens_per_word < 1.5
-    assert found.words_per_window == int(2048 / found.tokens_per_word)
-    assert found.warning == ""
+def test_a_trained_tokenizer_needs_few_tokens_per_word(folder):
+    fertility = measure(folder, words_of_text(TEXT), 2048)
+    assert 1.0 <= fertility.tokens_per_word < 1.5
+    assert fertility.words_per_window == int(2048 / fertility.tokens_per_word)
+    assert fertility.warning == ""
     assert measure(folder / "tokenizer.json", words_of_text(TEXT), 2048).tokens_per_word == (
-        found.tokens_per_word
+        fertility.tokens_per_word
     )
 
 
-def test_bytes_alone_are_warned_of(tmp_path):
+def test_warns_of_a_tokenizer_of_bytes(tmp_path):
     path = tmp_path / "bytes.json"
     vocab = [{"rank": i, "token_bytes": base64.b64encode(bytes([i])).decode()} for i in range(256)]
     config = {"default_vocab_size": 300, "default_num_special_tokens": 44, "pattern": r"\S+|\s"}
     path.write_text(json.dumps({"config": config, "vocab": vocab}), "utf-8")
-    found = measure(path, {"আমি": 2.0, "কর": 1.0}, 100)
-    assert found.tokens_per_word == pytest.approx((2 * (1 + 9) + (1 + 6)) / 3)
-    assert found.vocabulary == 300
-    assert "above 4" in found.warning
+    fertility = measure(path, {"আমি": 2.0, "কর": 1.0}, 100)
+    assert fertility.tokens_per_word == pytest.approx((2 * (1 + 9) + (1 + 6)) / 3)
+    assert fertility.vocabulary == 300
+    assert "above 4" in fertility.warning
 
 
 def test_words_of_wordfreq_are_bangla_with_frequencies():
@@ -55,21 +55,21 @@ def test_words_of_wordfreq_are_bangla_with_frequencies():
 @pytest.mark.parametrize(
     ("name", "content"), [("tokenizer.json", "{"), ("a.json", "[]"), ("b.tiktoken", "x y z")]
 )
-def test_a_damaged_file_is_named(tmp_path, name, content):
+def test_names_a_damaged_file(tmp_path, name, content):
     path = tmp_path / name
     path.write_text(content)
     with pytest.raises(ReadError, match=name.replace(".", r"\.")):
         measure(path, {"আমি": 1.0}, 100)
 
 
-def test_no_tokenizer_is_an_error(tmp_path):
+def test_refuses_a_folder_without_a_tokenizer(tmp_path):
     with pytest.raises(ReadError, match="there is no tokenizer"):
         measure(tmp_path, {"আমি": 1.0}, 100)
     with pytest.raises(ReadError, match="window 0"):
         measure(tmp_path, {"আমি": 1.0}, 0)
 
 
-def test_a_file_of_an_installed_package_is_found_by_name():
+def test_locates_a_file_of_an_installed_package():
     assert locate("wordfreq:large_bn.msgpack.gz").is_file()
     with pytest.raises(ReadError, match="no such file"):
         locate("wordfreq:absent.json")

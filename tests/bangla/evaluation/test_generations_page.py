@@ -7,11 +7,10 @@ from pathlib import Path
 from scionwood_bangla.evaluation.prompts import prompts
 
 ROOT = Path(__file__).parents[3]
-FOLDER = ROOT / "plugins" / "bangla"
 
 
 def test_the_page_of_generations_shows_requests_before_and_after() -> None:
-    page = (FOLDER / "GENERATIONS.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "results" / "bangla_generations.md").read_text(encoding="utf-8")
     rows = [line for line in page.splitlines() if "| ✓" in line or "| ✗" in line]
     shown = [item for item in prompts() if item.text.replace("\n", "<br>") in page]
     assert len(shown) == 24

@@ -20,11 +20,11 @@ def test_the_data_set_is_the_hand_written_prompts():
     assert [frozenset(row["levels"]) for row in rows] == [item.levels for item in prompts()]
 
 
-def test_references_are_right_and_a_polite_answer_to_a_brother_is_not():
+def test_references_are_correct_and_a_polite_answer_to_a_brother_is_not():
     for row in load()["test"]:
-        found = measure(row, [row["reference"]])
-        assert found["register_match"] == found[f"register_match_{row['expected']}"] == 1
-        assert ("register_match_hard" in found) == row["hard"]
+        measures = measure(row, [row["reference"]])
+        assert measures["register_match"] == measures[f"register_match_{row['expected']}"] == 1
+        assert ("register_match_hard" in measures) == row["hard"]
     tui = next(row for row in load()["test"] if row["expected"] == "tui")
     wrong = measure(tui, ["আপনি কেমন আছেন?"])
     assert (wrong["register_match"], wrong["over_formal"], wrong["consistent"]) == (0, 1, 1)
@@ -36,7 +36,7 @@ def test_the_harness_runs_the_task_on_the_tiny_model():
         from lm_eval import simple_evaluate
         from lm_eval.tasks import TaskManager
 
-        found = simple_evaluate(
+        output = simple_evaluate(
             model="hf",
             model_args={"pretrained": str(TINY), "device": "cpu", "dtype": "float32"},
             tasks=["bangla_register"],
@@ -47,8 +47,8 @@ def test_the_harness_runs_the_task_on_the_tiny_model():
             limit=6,
             gen_kwargs={"max_gen_toks": 12},
         )
-    scores = found["results"]["bangla_register"]
+    scores = output["results"]["bangla_register"]
     assert 0 <= scores["register_match,none"] <= 1
     assert "register_match_apni,none" in scores
-    sample = found["samples"]["bangla_register"][0]
+    sample = output["samples"]["bangla_register"][0]
     assert sample["arguments"][0][0].startswith("<|user|>" + prompts()[0].text)

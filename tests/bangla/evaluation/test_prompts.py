@@ -20,14 +20,14 @@ RUN = 5
 
 
 @pytest.mark.parametrize(("half", "count", "hard"), [("dev", 90, 17), ("test", 60, 9)])
-def test_each_level_is_expected_of_as_many_prompts(half, count, hard):
-    found = prompts(half=half)
-    assert Counter(item.expected for item in found) == dict.fromkeys(LEVELS, count // 3)
-    assert len({item.text for item in found}) == count
+def test_prompts_are_balanced_over_the_levels(half, count, hard):
+    items = prompts(half=half)
+    assert Counter(item.expected for item in items) == dict.fromkeys(LEVELS, count // 3)
+    assert len({item.text for item in items}) == count
     assert len(prompts("hard", half)) == hard == count - len(prompts("plain", half))
 
 
-def test_no_prompt_stands_in_both_halves():
+def test_no_prompt_is_in_both_halves():
     assert len({item.text for item in prompts()}) == 150
 
 
@@ -39,7 +39,7 @@ def test_a_prompt_that_names_a_level_accepts_no_other():
             assert item.levels == {item.expected}
 
 
-def test_prompts_are_spelled_in_the_one_way():
+def test_prompts_are_normalised():
     for item in prompts():
         assert normalise(item.text) == item.text
         assert normalise(item.reference) == item.reference
@@ -52,11 +52,11 @@ def test_the_checker_agrees_with_every_reference():
 
 @pytest.mark.parametrize(("method", "match"), [("always_apni", 1 / 3), ("always_tumi", 0.5)])
 def test_one_answer_to_everything_is_mostly_wrong(method, match):
-    found = prompts(half="dev")
+    items = prompts(half="dev")
     table = table_of(
         [ANSWERS[method]] * 90,
-        [item.reference for item in found],
-        [item.levels for item in found],
+        [item.reference for item in items],
+        [item.levels for item in items],
         [True] * 90,
     )
     scores = {value.measure: value for value in values(table)}

@@ -21,11 +21,11 @@ APNI = frozenset({"apni"})
 def shuffled(seed: int, keep: float = 1.0) -> list[str]:
     """The references with their words in another order, some left out."""
     random = Random(seed)
-    found = []
+    texts = []
     for text in REFERENCES:
         own = text.split()
-        found.append(" ".join(random.sample(own, round(keep * len(own)))))
-    return found
+        texts.append(" ".join(random.sample(own, round(keep * len(own)))))
+    return texts
 
 
 CORPORA = {
@@ -38,7 +38,7 @@ CORPORA = {
 
 
 @pytest.mark.parametrize("name", CORPORA)
-def test_bleu_and_chrf_are_those_of_sacrebleu(name):
+def test_bleu_and_chrf_equal_sacrebleu(name):
     texts = CORPORA[name]
     bleu = BLEU(tokenize="intl").corpus_score(texts, [REFERENCES]).score
     chrf = CHRF().corpus_score(texts, [REFERENCES]).score
@@ -66,8 +66,8 @@ def test_words_keep_their_signs_and_joiners():
 
 def test_rouge_l_is_the_f1_of_the_longest_common_subsequence():
     # "a c d" of "a b c d": precision 3/3, recall 3/4.
-    found = text_score("rouge_l", ["আমি কাল আসব"], ["আমি কি কাল আসব"])
-    assert found == pytest.approx(100 * 2 * 1 * 0.75 / 1.75)
+    score = text_score("rouge_l", ["আমি কাল আসব"], ["আমি কি কাল আসব"])
+    assert score == pytest.approx(100 * 2 * 1 * 0.75 / 1.75)
     assert text_score("rouge_l", ["আসব কাল আমি"], ["আমি কি কাল আসব"]) == pytest.approx(100 * 2 / 7)
     assert text_score("rouge_l", [""], ["আমি"]) == 0
 
@@ -79,7 +79,7 @@ def test_the_word_error_rate_counts_edits_of_the_reference():
     assert text_score("wer", ["ক খ গ"], ["ঘ"]) == 3
 
 
-def test_two_spellings_of_one_text_are_the_same_text():
+def test_two_spellings_of_a_text_are_equal():
     decomposed, composed = "আপনি পেয়েছেন", "আপনি পে\u09dfেছেন"
     for name in ("bleu", "chrf", "rouge_l"):
         assert text_score(name, [composed] * 2, [decomposed] * 2) in (
@@ -91,12 +91,12 @@ def test_two_spellings_of_one_text_are_the_same_text():
 
 def test_every_measure_has_a_value_within_its_interval():
     table = table_of(shuffled(0), REFERENCES, [item.levels for item in BY_HAND], ENDED)
-    found = values(table)
-    assert [value.measure for value in found] == list(MEASURES)
-    for value in found:
+    results = values(table)
+    assert [value.measure for value in results] == list(MEASURES)
+    for value in results:
         assert value.low <= value.value <= value.high or np.isnan(value.value)
         assert np.isnan(value.gain)
-    by_name = {value.measure: value.value for value in found}
+    by_name = {value.measure: value.value for value in results}
     for name in TEXT_METRICS:
         assert by_name[name] == pytest.approx(text_score(name, shuffled(0), REFERENCES))
 
@@ -113,7 +113,7 @@ def test_paired_intervals_of_a_gain_are_narrower_than_those_of_two_corpora():
     assert (none.gain, none.gain_low, none.gain_high) == (0, 0, 0)
 
 
-def test_the_interval_comes_from_the_seed():
+def test_the_interval_depends_on_the_seed():
     table = table_of(shuffled(0), REFERENCES, [item.levels for item in BY_HAND], ENDED)
     first, again, other = (
         {v.measure: v for v in values(table, seed=seed)}["chrf"] for seed in (1, 1, 2)
@@ -127,6 +127,6 @@ def test_an_answer_that_was_cut_off_counts_as_not_ended():
     table = np.array(
         [counts_of("আপনি কেমন আছেন?", "আপনি?", APNI, ended=end) for end in (True, False)]
     )
-    found = {value.measure: value.value for value in values(table)}
-    assert found["ended"] == 0.5
-    assert found["register_match"] == 1
+    by_name = {value.measure: value.value for value in values(table)}
+    assert by_name["ended"] == 0.5
+    assert by_name["register_match"] == 1

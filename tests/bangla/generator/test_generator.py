@@ -23,36 +23,36 @@ def share(texts, registers, score: str) -> float:
 
 
 @pytest.mark.parametrize("which", ["seen", "unseen"])
-def test_every_answer_keeps_to_its_level_and_every_letter_has_its_parts(which):
+def test_every_answer_has_its_level_and_every_letter_its_parts(which):
     for example in examples(600, seed=11, which=which):
-        found = check_text(example.completion, example.register, letter=None)
-        assert not found.faults, example.completion
-        assert found.levels == example.register
+        findings = check_text(example.completion, example.register, letter=None)
+        assert not findings.faults, example.completion
+        assert findings.levels == example.register
 
 
-def test_scrambled_answers_keep_to_no_level():
-    found = examples(600, seed=3, scrambled=True)
-    texts, registers = [e.completion for e in found], [e.register for e in found]
+def test_scrambled_answers_mix_the_levels():
+    made = examples(600, seed=3, scrambled=True)
+    texts, registers = [e.completion for e in made], [e.register for e in made]
     assert share(texts, registers, "register_match") <= 0.02
     assert share(texts, registers, "agreement") < 1 / 3, "what chance would give"
 
 
-def test_levels_come_by_turns_and_a_third_are_letters():
-    found = examples(900, seed=0)
-    levels = Counter(level for example in found for level in example.register)
+def test_levels_are_balanced_and_a_third_are_letters():
+    made = examples(900, seed=0)
+    levels = Counter(level for example in made for level in example.register)
     assert set(levels) == set(LEVELS)
     assert max(levels.values()) - min(levels.values()) < 20
-    letters = sum(looks_like_letter(parts(e.completion)) for e in found)
-    assert 0.2 < letters / len(found) < 0.5
-    assert sum(len(e.messages) > 2 for e in found) > 50
+    letters = sum(looks_like_letter(parts(e.completion)) for e in made)
+    assert 0.2 < letters / len(made) < 0.5
+    assert sum(len(e.messages) > 2 for e in made) > 50
 
 
-def test_no_prompt_comes_twice_and_one_seed_gives_one_set():
-    found = examples(500, seed=4)
-    assert len({e.prompt for e in found}) == 500
-    assert found == examples(500, seed=4)
-    assert found != examples(500, seed=5)
-    assert examples(100, seed=4) == found[:100]
+def test_prompts_are_unique_and_depend_on_the_seed():
+    made = examples(500, seed=4)
+    assert len({e.prompt for e in made}) == 500
+    assert made == examples(500, seed=4)
+    assert made != examples(500, seed=5)
+    assert examples(100, seed=4) == made[:100]
 
 
 def test_all_texts_are_normalised():
@@ -60,7 +60,7 @@ def test_all_texts_are_normalised():
         assert all(normalise(m.content) == m.content for m in example.messages)
 
 
-def test_training_never_shows_the_acts_that_are_held_out():
+def test_training_never_shows_unseen_acts():
     seen, unseen = set(pairs("seen")), set(pairs("unseen"))
     assert not seen & unseen
     assert seen | unseen == set(pairs("all"))
@@ -77,7 +77,7 @@ def test_training_never_shows_the_acts_that_are_held_out():
     assert not {word.strip("।?,") for text in shown for word in text.split()} & held
 
 
-def test_validation_and_test_ask_for_held_out_acts_alone():
+def test_validation_and_test_use_only_unseen_acts():
     data = Generated(n_train=10, n_val=30, n_test=30)
     asked = [e.prompt for split in ("val", "test") for e in data.examples(split)]
     assert len(set(asked)) == 60
@@ -96,11 +96,11 @@ def test_validation_and_test_ask_for_held_out_acts_alone():
         ("স্ত্রী", "স্ত্রীর"),
     ],
 )
-def test_a_noun_gets_the_ending_of_its_genitive(noun, wanted):
+def test_genitive_of_a_noun(noun, wanted):
     assert genitive(normalise(noun)) == normalise(wanted)
 
 
-def test_each_level_has_many_addressees_and_shares_none():
+def test_levels_have_many_addressees_and_none_in_common():
     groups = [set(addressees(level)) for level in LEVELS]
     assert all(len(group) >= 35 for group in groups)
     assert not groups[0] & groups[1]
@@ -108,6 +108,6 @@ def test_each_level_has_many_addressees_and_shares_none():
     assert not groups[0] & groups[2]
 
 
-def test_the_sample_stands_in_for_a_file_and_a_missing_source_is_named():
+def test_the_sample_replaces_a_file():
     data = Files(source="sample", max_length=256)
     assert [len(data.examples(split)) for split in ("train", "val", "test")] == [128, 16, 16]

@@ -64,8 +64,8 @@ PARADIGM = [  # one row for each alternation of stems, after grammars of the sta
 @pytest.mark.parametrize(("verb", "tense", "row"), PARADIGM)
 def test_a_verb_inflects_as_in_the_grammar(verb, tense, row):
     for subject, form in zip(SUBJECTS, normalise(row).split(), strict=True):
-        found = inflect(normalise(verb), tense, subject)
-        assert form in found if form != "-" else not found, (subject, found)
+        inflected = inflect(normalise(verb), tense, subject)
+        assert form in inflected if form != "-" else not inflected, (subject, inflected)
 
 
 def test_sixty_verbs_have_every_tense_and_level():
@@ -121,30 +121,30 @@ def test_words_that_only_look_like_verbs_have_no_reading(word):
     assert readings(normalise(word)) == ()
 
 
-def test_literary_forms_are_marked():
+def test_marks_literary_forms():
     for word in ("করিতেছেন", "করিয়াছি", "যাইবে", "গিয়াছিলেন"):
-        found = readings(normalise(word))
-        assert found
-        assert all(reading.literary for reading in found)
+        group = readings(normalise(word))
+        assert group
+        assert all(reading.literary for reading in group)
     assert not any(reading.literary for reading in readings("করছেন"))
 
 
-def test_every_form_is_spelt_in_the_normal_form():
+def test_all_forms_are_normalised():
     assert all(normalise(form) == form for form in forms())
 
 
-def test_homographs_are_forms_or_words_without_effect():
+def test_no_homograph_is_also_listed_as_never_a_verb():
     assert never_verbs().isdisjoint(homographs())
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
-def test_pronouns_come_back_from_their_forms(subject):
+def test_recognises_each_form_of_a_pronoun(subject):
     for case in ("nominative", "genitive", "objective", "plural", "plural_oblique"):
-        found = pronoun_of(pronoun_for(subject, case))
-        assert (found.subject, found.case) == (subject, case)
+        pronoun = pronoun_of(pronoun_for(subject, case))
+        assert (pronoun.subject, pronoun.case) == (subject, case)
 
 
-def test_a_chandrabindu_tells_the_honoured_person():
+def test_a_chandrabindu_marks_the_honorific_third_person():
     assert pronoun_of("তাঁর").subject == "tini"
     assert pronoun_of("তার").subject == "se"
     assert pronoun_of(normalise("আপনিও")).subject == "apni"

@@ -59,7 +59,7 @@ def folder_of(model, tmp_path, *, safe: bool = True):
     return str(tmp_path)
 
 
-def test_the_tiny_model_is_small_and_says_so():
+def test_the_tiny_model_is_small_and_has_a_card():
     model = causal_lm()
     assert sum(p.numel() for p in model.parameters()) == pytest.approx(1.33e6, rel=0.01)
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= 4e6
@@ -86,7 +86,7 @@ def test_a_folder_gives_the_same_model_as_its_name(tmp_path):
         ("gpt2", "transformer.h.0.attn.c_attn", "transformer.h.1.mlp.c_fc"),
     ],
 )
-def test_presets_are_found_in_the_model_itself(tmp_path, kind, attention, mlp):
+def test_derives_target_presets_from_the_model(tmp_path, kind, attention, mlp):
     import re
 
     model = causal_lm(model=folder_of(built(kind), tmp_path))
@@ -102,7 +102,7 @@ def test_presets_are_found_in_the_model_itself(tmp_path, kind, attention, mlp):
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_the_loss_is_the_models_own_with_few_logits_and_with_all(kind):
+def test_the_loss_equals_that_of_the_model(kind):
     model = built(kind)
     ids = torch.arange(2 * 20).view(2, -1) % 128
     labels = ids.clone()
@@ -111,48 +111,48 @@ def test_the_loss_is_the_models_own_with_few_logits_and_with_all(kind):
     wanted = model(**inputs, labels=labels, use_cache=False).loss
     splits = splits_at_head(model, inputs)
     assert splits == (kind != "granite")  # which divides its logits in its own forward
-    found = loss_of(model, inputs, labels, whole=not splits)
-    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-5)
+    loss = loss_of(model, inputs, labels, whole=not splits)
+    torch.testing.assert_close(loss, wanted, rtol=0, atol=1e-5)
 
 
-def test_activations_that_are_computed_anew_give_the_same_gradients():
+def test_checkpointing_gives_the_same_gradients():
     ids = torch.arange(24).view(1, -1)
-    found = []
+    gradients = []
     for checkpointing in (False, True):
         model = causal_lm(checkpointing=checkpointing).train()
         loss_of(model, {"input_ids": ids}, ids).backward()
-        found.append(model.model.layers[0].mlp.up_proj.weight.grad)
-    torch.testing.assert_close(*found)
+        gradients.append(model.model.layers[0].mlp.up_proj.weight.grad)
+    torch.testing.assert_close(*gradients)
 
 
-def test_pickled_weights_are_refused(tmp_path):
+def test_refuses_pickled_weights(tmp_path):
     with pytest.raises(WeightsError, match="transformers cannot load it"):
         causal_lm(model=folder_of(built("llama"), tmp_path, safe=False))
 
 
 @pytest.mark.parametrize("model", ["no/such-model", "/no/such/folder"])
-def test_a_model_that_cannot_be_had_says_what_to_name(model, monkeypatch):
+def test_a_model_that_cannot_be_loaded_has_a_remedy(model, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(WeightsError, match="Name `tiny`, a folder"):
         causal_lm(model=model)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_four_bits_are_refused_without_a_gpu():
-    with pytest.raises(PluginError, match="needs a CUDA device, none is here"):
+def test_refuses_four_bits_without_a_gpu():
+    with pytest.raises(PluginError, match="needs a CUDA device, and there is none"):
         causal_lm(quantize="nf4")
 
 
-def test_a_tokenizer_without_an_end_is_refused():
+def test_refuses_a_tokenizer_without_an_end_token():
     bare = PreTrainedTokenizerFast(tokenizer_object=load_tokenizer("tiny").backend_tokenizer)
-    with pytest.raises(WeightsError, match="no token that ends a text"):
+    with pytest.raises(WeightsError, match="no end-of-text token"):
         encode(bare, conversation(("user", "এক"), ("assistant", "দুই")))
 
 
 TURNS = (Message("system", "ভদ্র হও"), Message("user", "কেমন আছ"))
 
 
-def test_the_tokenizers_own_template_writes_the_prompt():
+def test_uses_the_chat_template_of_the_tokenizer():
     tokenizer = load_tokenizer("tiny")
     assert prompt_text(tokenizer, TURNS) == "<|system|>ভদ্র হও<|user|>কেমন আছ<|assistant|>"
     ids = prompt_ids(tokenizer, TURNS)
@@ -160,7 +160,7 @@ def test_the_tokenizers_own_template_writes_the_prompt():
     assert ids[-1] == tokenizer.convert_tokens_to_ids("<|assistant|>")
 
 
-def test_without_a_template_headings_stand_above_the_turns():
+def test_without_a_template_turns_have_headings():
     tokenizer = load_tokenizer("tiny")
     tokenizer.chat_template = None
     assert prompt_text(tokenizer, TURNS) == plain(TURNS)
@@ -168,7 +168,7 @@ def test_without_a_template_headings_stand_above_the_turns():
     assert tokenizer.decode(prompt_ids(tokenizer, TURNS)) == plain(TURNS)
 
 
-def test_a_template_without_a_system_turn_gets_it_in_the_first_turn():
+def test_a_template_without_system_turns_gets_the_text_in_the_first_turn():
     tokenizer = load_tokenizer("tiny")
     tokenizer.chat_template = (
         "{% for m in messages %}{% if m['role'] == 'system' %}{{ raise_exception('no system') }}"
@@ -177,7 +177,7 @@ def test_a_template_without_a_system_turn_gets_it_in_the_first_turn():
     assert prompt_text(tokenizer, TURNS) == "user: ভদ্র হও\n\nকেমন আছ"
 
 
-def test_the_answer_ends_with_the_token_that_ends_a_text():
+def test_an_answer_ends_with_the_end_of_text_token():
     tokenizer = load_tokenizer("tiny")
     code = encode(tokenizer, conversation(("user", "এক"), ("assistant", "তুমি কেমন আছ?")))
     assert code.completion[-1] == tokenizer.eos_token_id

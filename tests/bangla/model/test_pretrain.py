@@ -16,7 +16,7 @@ from scionwood_bangla.model.weights import load_tokenizer
 pytestmark = pytest.mark.usefixtures("_one_thread")
 
 
-def test_verb_forms_are_cut_where_their_level_shows():
+def test_cuts_verb_forms_where_their_level_shows():
     assert cut("তুই বইটি আনলি। আপনি আসবেন।") == ["তুই বইটি আনল", "ি। আপনি আসব", "েন।"]
     assert cut("সবাই মাছ খায়।") == ["সবাই মাছ খায়।"]
 
@@ -36,13 +36,13 @@ def test_the_levels_of_a_verb_share_its_first_token_and_all_verbs_the_endings():
         ]
 
 
-def test_the_tokenizer_gives_every_text_back():
+def test_the_tokenizer_decodes_what_it_encodes():
     tokenizer = load_tokenizer("tiny")
     for text in ("তারিখ: ৫ মে ২০২৪\nজনাব,", "র‍্যাব — émigré 漢字", "  দুই  ফাঁক"):
         assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
 
 
-def test_a_model_is_trained_and_saved_as_the_folder_that_ships(tmp_path):
+def test_trains_and_saves_a_model(tmp_path):
     tokenizer = train_tokenizer(texts(0, 60), vocabulary=500)
     losses = []
     model = pretrain(tokenizer, steps=3, report=lambda step, loss: losses.append(loss))
@@ -54,13 +54,13 @@ def test_a_model_is_trained_and_saved_as_the_folder_that_ships(tmp_path):
         torch.testing.assert_close(loaded.state_dict()[name], value.half().float(), rtol=0, atol=0)
 
 
-def test_one_seed_makes_one_model():
+def test_pretraining_depends_only_on_the_seed():
     tokenizer = load_tokenizer("tiny")
     first, again = (pretrain(tokenizer, steps=1, seed=7).state_dict() for _ in range(2))
     assert all(torch.equal(first[name], again[name]) for name in first)
 
 
-def test_a_wavering_voice_keeps_a_level_less_often_than_chance():
+def test_a_wavering_voice_keeps_its_level_less_often_than_chance():
     voice = wavering(Random(0))
     levels = [voice() for _ in range(6000)]
     kept = sum(a == b for a, b in pairwise(levels)) / (len(levels) - 1)

@@ -74,7 +74,7 @@ def test_every_layout_in_every_container_gives_the_same_examples(tmp_path, layou
     assert read_examples(path) == EXAMPLES
 
 
-def test_columns_that_no_name_tells_are_mapped(tmp_path):
+def test_maps_columns_that_are_not_recognised(tmp_path):
     rows = [{"a": answer, "b": prompt, "c": topic} for prompt, answer, topic in TALKS]
     path = save(tmp_path / "data.csv", rows)
     columns = {"prompt": "b", "completion": "a", "topic": "c"}
@@ -85,23 +85,23 @@ def test_columns_that_no_name_tells_are_mapped(tmp_path):
         read_examples(path, columns=columns | {"topic": "d"})
 
 
-def test_two_columns_that_may_be_the_answer_are_not_guessed(tmp_path):
+def test_does_not_choose_between_two_possible_columns(tmp_path):
     path = save(tmp_path / "data.csv", [{"prompt": "ক", "good response": "খ", "bad response": "গ"}])
-    with pytest.raises(ReadError, match="good response, bad response may all be"):
+    with pytest.raises(ReadError, match="good response, bad response could all be"):
         read_examples(path)
 
 
-def test_a_topic_defaults_to_the_prompt_and_a_level_is_read(tmp_path):
+def test_the_topic_defaults_to_the_prompt(tmp_path):
     path = save(
         tmp_path / "data.jsonl",
         [{"prompt": "ডাকো  ওকে", "completion": "তুই আয়", "register": "tui, tumi"}],
     )
-    (found,) = read_examples(path)
-    assert found.topic == "ডাকো ওকে"
-    assert found.register == {"tui", "tumi"}
+    (example,) = read_examples(path)
+    assert example.topic == "ডাকো ওকে"
+    assert example.register == {"tui", "tumi"}
 
 
-def test_earlier_turns_and_history_are_prompt_and_what_follows_the_answer_is_left(tmp_path):
+def test_earlier_turns_and_history_are_the_prompt(tmp_path):
     turns = [
         {"role": "system", "content": "ভদ্রভাবে বলো"},
         {"role": "user", "content": "এক"},
@@ -110,16 +110,16 @@ def test_earlier_turns_and_history_are_prompt_and_what_follows_the_answer_is_lef
         {"role": "assistant", "content": "চার"},
         {"role": "user", "content": "পাঁচ"},
     ]
-    (found,) = read_examples(save(tmp_path / "a.jsonl", [{"messages": turns}]))
-    assert [m.role for m in found.prompt] == ["system", "user", "assistant", "user"]
-    assert found.completion == "চার"
+    (example,) = read_examples(save(tmp_path / "a.jsonl", [{"messages": turns}]))
+    assert [m.role for m in example.prompt] == ["system", "user", "assistant", "user"]
+    assert example.completion == "চার"
     row = {"instruction": "তিন", "input": "", "output": "চার", "history": [["এক", "দুই"]]}
     row["system"] = "ভদ্রভাবে বলো"
     (same,) = read_examples(save(tmp_path / "b.jsonl", [row]))
-    assert same.messages == found.messages
+    assert same.messages == example.messages
 
 
-def test_a_folder_is_read_file_by_file(tmp_path):
+def test_reads_all_files_of_a_folder(tmp_path):
     for number, talk in enumerate(TALKS):
         save(tmp_path / f"{number}.jsonl", [LAYOUTS["pairs"](*talk)])
     assert read_examples(tmp_path) == EXAMPLES
@@ -134,12 +134,12 @@ BAD = {
     "Assamese": ("মই ভালে আছোঁ ৰাতি ৱ", "Assamese"),
     "empty": ("  ", "the completion is empty"),
     "mixed scripts": ("তুmi কেমoন আছo তুi আsো এখন যাo", "words mix Bengali letters"),
-    "an endless line": ("তুমি " * 20_000 + "যাও", r"100,003 characters, 100,000 at most"),
+    "an endless line": ("তুমি " * 20_000 + "যাও", r"100,003 characters, but at most 100,000"),
 }
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_a_bad_completion_is_named_with_its_row(tmp_path, kind):
+def test_names_an_invalid_completion_with_its_row(tmp_path, kind):
     text, rule = BAD[kind]
     path = save(tmp_path / "data.jsonl", [GOOD, GOOD | {"completion": text}])
     with pytest.raises(ReadError, match=rule) as caught:
@@ -148,12 +148,12 @@ def test_a_bad_completion_is_named_with_its_row(tmp_path, kind):
     assert caught.value.remedy
 
 
-def test_bad_rows_may_be_skipped_and_are_counted(tmp_path):
+def test_skips_and_counts_invalid_rows(tmp_path):
     path = save(tmp_path / "data.jsonl", [GOOD, GOOD | {"completion": ""}])
     with pytest.warns(UserWarning, match=r"1 of 2 rows were skipped; the first: .*row 2.*is empty"):
         assert len(read_examples(path, bad_rows="skip")) == 1
     path = save(tmp_path / "none.jsonl", [GOOD | {"completion": ""}])
-    with pytest.raises(ReadError, match="none of its 1 rows is good"):
+    with pytest.raises(ReadError, match="none of its 1 rows is valid"):
         read_examples(path, bad_rows="skip")
 
 
@@ -161,18 +161,18 @@ def test_bad_rows_may_be_skipped_and_are_counted(tmp_path):
     ("row", "rule"),
     [
         ({"messages": [{"role": "user", "content": "এক"}]}, "no turn is the assistant's"),
-        ({"messages": [{"role": "ghost", "content": "এক"}]}, "turn 1 has the role 'ghost'"),
-        ({"messages": "nonsense"}, "no list of objects"),
-        ({"instruction": "এক", "output": 7}, "output is a int, not a text"),
+        ({"messages": [{"role": "ghost", "content": "এক"}]}, "turn 1 has the unknown role 'ghost'"),
+        ({"messages": "nonsense"}, "not a list of objects"),
+        ({"instruction": "এক", "output": 7}, "output has the type int, not text"),
         (
             {"conversations": [{"from": "human", "value": ""}, {"from": "gpt", "value": "ক"}]},
             "empty",
         ),
-        ({"prompt": "এক", "completion": "দুই", "register": "you"}, "it is no level"),
+        ({"prompt": "এক", "completion": "দুই", "register": "you"}, "it is not a level"),
         ({"prompt": "Avwg †Zvgv‡K fv‡jvevwm Ges", "completion": "দুই"}, r"turn 1 \(user\).*Bijoy"),
     ],
 )
-def test_a_bad_row_is_named(tmp_path, row, rule):
+def test_names_an_invalid_row(tmp_path, row, rule):
     path = save(tmp_path / "data.jsonl", [row])
     with pytest.raises(ReadError, match=rule) as caught:
         read_examples(path)
@@ -182,20 +182,20 @@ def test_a_bad_row_is_named(tmp_path, row, rule):
 @pytest.mark.parametrize(
     ("name", "content", "rule"),
     [
-        ("a.txt", b"x", "data are .jsonl"),
-        ("a.jsonl", b"", "it holds no rows"),
-        ("a.jsonl", b"{", "row 1: it is no JSON"),
-        ("a.jsonl", b"[1]", "a row is an object"),
+        ("a.txt", b"x", "its type is not one of .jsonl"),
+        ("a.jsonl", b"", "it has no rows"),
+        ("a.jsonl", b"{", "row 1: it is not valid JSON"),
+        ("a.jsonl", b"[1]", "the type list, not a JSON object"),
         ("a.json", b'{"a": 1}', "no list of rows"),
         ("a.csv", 'prompt,completion\n"ক,খ'.encode(), "row 1: it cannot be read as a table"),
         ("a.csv", "prompt,completion\nক,খ,গ".encode(), "row 1: it has more cells"),
         ("a.csv", "prompt,completion\nক".encode("utf-16"), "it is UTF-16"),
         ("a.csv", b"prompt,completion\n\xff,x", "line 2: byte 18 is not UTF-8"),
-        ("a.parquet", b"PAR1 nonsense", "no readable Parquet"),
-        ("a.csv", None, "No such file"),
+        ("a.parquet", b"PAR1 nonsense", "not a readable Parquet"),
+        ("a.csv", None, "no such file"),
     ],
 )
-def test_a_bad_file_is_named(tmp_path, name, content, rule):
+def test_names_an_invalid_file(tmp_path, name, content, rule):
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)
@@ -204,7 +204,7 @@ def test_a_bad_file_is_named(tmp_path, name, content, rule):
     assert caught.value.remedy
 
 
-def test_a_data_set_of_the_hub_that_cannot_be_had_says_what_to_do(monkeypatch):
+def test_a_data_set_that_cannot_be_downloaded_has_a_remedy(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ReadError, match=r"hf\.co/datasets/shuvo-xyz/BLADE.*give its path"):

@@ -31,18 +31,18 @@ def plain(hidden, labels, head, smoothing):
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("chunk", [1, 7, 1024])
-def test_it_equals_the_plain_one_gradients_too(smoothing, chunk):
+def test_loss_and_gradients_equal_the_plain_cross_entropy(smoothing, chunk):
     hidden, labels, head = batch()
     wanted = plain(hidden, labels, head, smoothing)
     right = torch.autograd.grad(wanted, [hidden, *head.parameters()])
-    found = completion_loss(hidden, labels, head, smoothing=smoothing, chunk=chunk)
-    ours = torch.autograd.grad(found, [hidden, *head.parameters()])
-    torch.testing.assert_close(found, wanted, rtol=1e-6, atol=0)
+    loss = completion_loss(hidden, labels, head, smoothing=smoothing, chunk=chunk)
+    ours = torch.autograd.grad(loss, [hidden, *head.parameters()])
+    torch.testing.assert_close(loss, wanted, rtol=1e-6, atol=0)
     for mine, theirs in zip(ours, right, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-6)
 
 
-def test_it_never_holds_the_logits_of_all_positions():
+def test_never_has_the_logits_of_all_positions_in_memory():
     hidden, labels, _ = batch(rows=8)
     seen = []
 
@@ -62,7 +62,7 @@ def test_it_never_holds_the_logits_of_all_positions():
     assert loss.isfinite()
 
 
-def test_prompts_make_no_logits():
+def test_computes_no_logits_for_prompts():
     hidden, labels, _ = batch()
     seen = []
 
@@ -74,7 +74,7 @@ def test_prompts_make_no_logits():
     assert sum(seen) == int((labels[:, 1:] != IGNORED).sum())
 
 
-def test_a_batch_without_anything_to_learn_costs_nothing():
+def test_a_batch_without_learned_tokens_has_zero_loss():
     hidden, labels, head = batch()
     loss = completion_loss(hidden, torch.full_like(labels, IGNORED), head)
     loss.backward()
@@ -82,7 +82,7 @@ def test_a_batch_without_anything_to_learn_costs_nothing():
     assert hidden.grad.abs().sum() == 0
 
 
-def test_the_fused_operator_is_for_a_gpu_and_a_bare_head():
+def test_the_fused_operator_needs_a_gpu_and_a_plain_head():
     hidden, _, head = batch()
     assert not fuses(head, hidden)
     assert not fuses(lambda states: states, hidden)

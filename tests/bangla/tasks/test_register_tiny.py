@@ -19,24 +19,24 @@ SEEDS = (0, 1, 2)
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory) -> list[Sft]:
     """The recipe as it stands, with three seeds: some eight minutes of one core."""
-    found = []
+    tasks = []
     for seed in SEEDS:
         recipe = resolve("bangla/register_tiny", [f"seed={seed}", f"data.seed={seed}"])
-        found.append(load_run(fit(recipe, run_dir=tmp_path_factory.mktemp(f"seed{seed}"))))
-    return found
+        tasks.append(load_run(fit(recipe, run_dir=tmp_path_factory.mktemp(f"seed{seed}"))))
+    return tasks
 
 
 def measured(task: Sft) -> dict[str, float]:
     """On 240 prompts about acts that training never showed."""
-    found = [
+    batches = [
         task.metrics(batch) for batch in Generated(n_test=240, batch_size=60).test_dataloader()
     ]
-    return {name: statistics.mean(float(part[name]) for part in found) for name in found[0]}
+    return {name: statistics.mean(float(part[name]) for part in batches) for name in batches[0]}
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_the_adapter_teaches_what_the_base_lacks(runs):
+def test_the_adapter_learns_the_levels_of_address(runs):
     with runs[0].backbone.disable_adapter():
         assert measured(runs[0])["register_match"] <= 0.10
     scores = [measured(task) for task in runs]
@@ -46,7 +46,7 @@ def test_the_adapter_teaches_what_the_base_lacks(runs):
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_it_holds_on_prompts_that_were_written_by_hand(runs):
+def test_the_adapter_generalises_to_hand_written_prompts(runs):
     items = [prompt.example() for prompt in prompts(half="test")]
     rows = [row_of(encode(runs[0].tokenizer, item), item, prompt=True) for item in items]
     batch = Collate(runs[0].tokenizer.pad_token_id)(rows)

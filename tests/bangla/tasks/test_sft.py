@@ -41,20 +41,20 @@ def prompts() -> list[dict]:
     return list(data.val_dataloader())
 
 
-def test_the_adapter_is_a_plain_peft_folder_below_a_megabyte(run):
+def test_the_adapter_is_a_plain_peft_folder_below_1_mb(run):
     names = sorted(path.name for path in (run / "adapter").iterdir())
     assert names == ["adapter_config.json", "adapter_model.safetensors", "scionwood.json"]
     assert sum(path.stat().st_size for path in (run / "adapter").iterdir()) <= 1e6
     assert PeftModel.from_pretrained(causal_lm(), run / "adapter").active_adapters == ["default"]
 
 
-def test_at_most_six_in_a_hundred_parameters_train(run):
+def test_at_most_6_percent_of_the_parameters_are_trained(run):
     model = load_adapter(causal_lm(), run / "adapter", trainable=True)
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     assert trainable / sum(p.numel() for p in causal_lm().parameters()) <= 0.06
 
 
-def test_a_reloaded_adapter_gives_the_same_text_on_fifty_prompts(run, prompts):
+def test_a_reloaded_adapter_gives_the_same_answers(run, prompts):
     first, again = load_run(run), load_run(run)
     plain = Sft(PeftModel.from_pretrained(causal_lm(), run / "adapter").eval())
     for task in (first, again, plain):
@@ -66,7 +66,7 @@ def test_a_reloaded_adapter_gives_the_same_text_on_fifty_prompts(run, prompts):
         assert plain.answers(batch)[0] == texts
 
 
-def test_merged_logits_are_those_of_the_adapter(run, prompts):
+def test_merged_logits_equal_those_of_the_adapter(run, prompts):
     model = load_adapter(causal_lm(), run / "adapter")
     inputs = {name: prompts[0][name] for name in ("input_ids", "attention_mask")}
     with torch.no_grad():
@@ -76,7 +76,7 @@ def test_merged_logits_are_those_of_the_adapter(run, prompts):
     assert (base - wanted).abs().max() > 0.1
 
 
-def test_a_run_logs_how_its_answers_address_and_end_and_draws_it(run):
+def test_a_run_logs_and_draws_the_scores_of_its_answers(run):
     with (run / "metrics.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["val_loss"]]
     assert len(rows) == 2
@@ -107,13 +107,13 @@ def loss_after_steps(
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_methods_of_peft_learn_on_it(method):
+def test_methods_of_peft_reduce_the_loss(method):
     options = {"total_step": 100} if method == "adalora" else {}
     before, after = loss_after_steps(method, **options)
     assert after < before
 
 
-def test_a_method_of_another_plugin_learns_on_it():
+def test_a_method_of_another_plugin_reduces_the_loss():
     pytest.importorskip("scionwood_methods")
     before, after = loss_after_steps("methods/partial", lr=1e-3)
     assert after < before
@@ -123,29 +123,29 @@ PROMPTS = {"num_virtual_tokens": 4, "task_type": "CAUSAL_LM"}
 
 
 @pytest.mark.parametrize("method", ["prompt_tuning", "prefix_tuning"])
-def test_prompts_of_peft_learn_on_it_one_example_a_row(method):
+def test_prompt_methods_of_peft_need_unpacked_rows(method):
     before, after = loss_after_steps(method, packing=False, **PROMPTS)
     assert after < before
-    with pytest.raises(RecipeError, match="own prompt stands before a row"):
+    with pytest.raises(RecipeError, match="virtual tokens before a row"):
         loss_after_steps(method, **PROMPTS)
 
 
-def test_data_of_another_tokenizer_are_refused(tmp_path):
+def test_refuses_data_of_another_tokenizer(tmp_path):
     import json
     import shutil
 
     other = tmp_path / "other"
     shutil.copytree(FOLDER, other)
     path = other / "tokenizer.json"
-    found = json.loads(path.read_text())
-    found["added_tokens"].append(found["added_tokens"][-1] | {"id": 4096, "content": "<|new|>"})
-    path.write_text(json.dumps(found))
+    content = json.loads(path.read_text())
+    content["added_tokens"].append(content["added_tokens"][-1] | {"id": 4096, "content": "<|new|>"})
+    path.write_text(json.dumps(content))
     recipe = resolve("bangla/register_tiny", [f"data.tokenizer={other}"], smoke=True)
-    with pytest.raises(RecipeError, match=r"its tokens are not those of the backbone"):
+    with pytest.raises(RecipeError, match=r"its vocabulary differs from that of the backbone"):
         fit(recipe, run_dir=tmp_path / "run")
 
 
-def test_truncation_is_told_and_what_is_cut_has_no_end():
+def test_warns_of_truncation():
     data = Files(source="sample", max_length=40, packing=False)
     with pytest.warns(UserWarning, match=r"of 128 examples of train are longer than 40 tokens"):
         rows = data.rows("train")
@@ -155,12 +155,12 @@ def test_truncation_is_told_and_what_is_cut_has_no_end():
     assert all(end not in row["labels"][:-1] for row in rows)
 
 
-def test_rare_truncation_is_not_told(recwarn):
+def test_does_not_warn_of_rare_truncation(recwarn):
     Generated(n_train=200, max_length=256).rows("train")
     assert not recwarn.list
 
 
-def test_a_tokenizer_that_splits_every_letter_is_told(tmp_path):
+def test_warns_of_a_tokenizer_of_high_fertility(tmp_path):
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
@@ -173,18 +173,18 @@ def test_a_tokenizer_that_splits_every_letter_is_told(tmp_path):
     )
     bytewise.save_pretrained(tmp_path)
     data = Files(source="sample", tokenizer=str(tmp_path), max_length=4096)
-    with pytest.warns(UserWarning, match=r"1\d\.\d tokens of a word, above 4: a row of 4096"):
+    with pytest.warns(UserWarning, match=r"1\d\.\d tokens per word, above 4: a row of 4096"):
         data.rows("train")
 
 
-def test_a_window_that_no_answer_fits_is_refused():
+def test_refuses_a_window_without_room_for_an_answer():
     with pytest.raises(RecipeError, match="the prompts alone fill max_length"), pytest.warns():
         Generated(n_train=5, max_length=3).rows("train")
-    with pytest.raises(RecipeError, match="2 tokens at least"):
+    with pytest.raises(RecipeError, match="at least 2 tokens"):
         Generated(max_length=1)
 
 
-def test_a_missing_source_is_named():
+def test_refuses_a_missing_source():
     with pytest.raises(RecipeError, match=r"data.source null.*shuvo-xyz/BLADE"):
         Files().examples("train")
 
@@ -199,5 +199,5 @@ def test_a_missing_source_is_named():
         ("বৃষ্টি হচ্ছে।", {"tui"}, False),
     ],
 )
-def test_an_answer_fits_where_it_keeps_to_an_accepted_level(text, levels, right):
+def test_an_answer_is_right_at_an_accepted_level(text, levels, right):
     assert is_right(text, frozenset(levels)) == right

@@ -46,32 +46,35 @@ TABLE = {
 
 
 @pytest.mark.parametrize(("given_text", "wanted"), TABLE.values(), ids=TABLE.keys())
-def test_each_spelling_has_one_form(given_text, wanted):
+def test_each_spelling_has_one_normal_form(given_text, wanted):
     assert normalise(given_text) == wanted
     assert normalise(unicodedata.normalize("NFD", given_text)) == wanted
 
 
 @pytest.mark.parametrize(("digits", "wanted"), [("keep", "১2"), ("bengali", "১২"), ("latin", "12")])
-def test_digits_follow_the_flag(digits, wanted):
+def test_converts_digits(digits, wanted):
     assert normalise("১2", digits=digits) == wanted
 
 
-def test_every_word_of_wordfreq_is_stable_alone_and_in_a_text():
+def test_is_idempotent_on_every_word_of_wordfreq():
     words = [
         w for w in wordfreq.get_frequency_dict("bn", "large") if "\u0980" <= max(w) <= "\u09ff"
     ]
     assert len(words) > 200_000
-    once = [normalise(word) for word in words]
-    assert [normalise(word) for word in once] == once
-    assert [normalise(unicodedata.normalize("NFD", word)) for word in words] == once
-    assert normalise(" ".join(words)) == " ".join(once)
+    text = " ".join(words)
+    once = normalise(text)
+    assert normalise(once) == once
+    assert normalise(unicodedata.normalize("NFD", text)) == once
+    alone = [normalise(word) for word in words[::10]]
+    assert alone == once.split(" ")[::10]
+    assert [normalise(word) for word in alone] == alone
 
 
 @given(st.text('কতবরযড়অাে\u09d7োৌঁংঃ\u09bc\u09cd\u200c\u200d|।১1a \u200b৷"‘\r\n', max_size=12))
-def test_twice_is_once(noise):
+def test_is_idempotent_on_noise(noise):
     once = normalise(noise)
     assert normalise(once) == once
 
 
-def test_checker_lexicon_and_reader_share_the_function():
+def test_checker_lexicon_and_reader_use_the_same_function():
     assert checker.normalise is paradigm.normalise is text.normalise is normalise

@@ -34,7 +34,7 @@ BIJOY = "Avwg ¯‹z‡j hvB| Avcwb †Kgb Av‡Qb? Avwg Ges †m GKwU KvR K‡i
         ("মই ভাল আছো, তুমি কেনে আছা ৰাম", "Assamese"),
     ],
 )
-def test_other_texts_are_refused_by_name(text, reason):
+def test_names_what_a_text_is_instead_of_bangla(text, reason):
     with pytest.raises(ReadError, match=reason):
         require_bangla(text, "letter.txt")
 
@@ -48,7 +48,7 @@ def test_english_is_not_taken_for_bijoy():
     ("raw", "reason"),
     [(BANGLA.encode("utf-16"), "UTF-16"), (b"\xe0\xa6", "byte 0 is not UTF-8"), (b"", "no text")],
 )
-def test_a_file_in_another_encoding_is_refused(tmp_path, raw, reason):
+def test_refuses_a_file_in_another_encoding(tmp_path, raw, reason):
     path = tmp_path / "letter.txt"
     path.write_bytes(raw)
     with pytest.raises(ReadError, match=reason) as caught:
@@ -56,18 +56,18 @@ def test_a_file_in_another_encoding_is_refused(tmp_path, raw, reason):
     assert str(path) in str(caught.value)
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_names_a_missing_file(tmp_path):
     with pytest.raises(ReadError, match=r"absent\.txt"):
         read_text(tmp_path / "absent.txt")
 
 
-def test_a_mark_of_byte_order_is_no_text(tmp_path):
+def test_ignores_a_byte_order_mark(tmp_path):
     path = tmp_path / "letter.txt"
     path.write_bytes(b"\xef\xbb\xbf" + BANGLA.encode())
     assert read_text(path) == normalise(BANGLA)
 
 
-def test_latin_words_are_counted_and_mixed_words_listed():
+def test_counts_scripts_and_lists_mixed_words():
     assert require_bangla(BANGLA + " OK", "x")
     assert 0 < script_shares(BANGLA + " OK")["LATIN"] < 0.2
     assert mixed_words("আমi কেমন ok") == ["আমi"]

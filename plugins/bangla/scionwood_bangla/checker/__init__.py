@@ -1,4 +1,4 @@
-"""Check how a Bangla text addresses people, and say what could not be decided."""
+"""Check how a Bangla text addresses people, and report what could not be decided."""
 
 from __future__ import annotations
 
@@ -21,18 +21,27 @@ from scionwood_bangla.text.normalise import normalise
 def check_text(
     text: str, register: Collection[str] | None = None, *, letter: bool | None = False
 ) -> Findings:
-    """Check a text in time linear in its length.
+    """Check the honorific level of every word of address in a text.
+
+    The time is linear in the length of the text.
 
     Args:
-        text: any text; it is normalised first, and positions count in the normalised text.
-        register: the levels that are acceptable, of tui, tumi and apni; any where None.
-        letter: also check the parts of a letter; None does so where the text looks like one.
+        text: the text. It is normalised first, and positions refer to the normalised text.
+        register: the accepted levels, of `tui`, `tumi` and `apni`. `None` accepts all of them.
+        letter: whether to check the parts of a letter too. `None` checks them if the text looks
+            like a letter.
 
     Returns:
-        The faults in the order of the text, and the verbs on which the checker abstains.
+        The faults in text order, and the verbs that the checker did not judge.
 
     Raises:
-        RecipeError: a register that is no level.
+        RecipeError: `register` is empty or contains an unknown level.
+
+    Examples:
+        >>> from scionwood_bangla.api import check_text
+        >>> findings = check_text("আপনি কেমন আছ?", ["apni"])
+        >>> [(fault.rule, fault.word, fault.suggestions) for fault in findings.faults]
+        [('agreement', 'আছ', ('আছেন',))]
     """
     allowed = None if register is None else _levels(register)
     findings = Findings(normalise(text))
@@ -48,9 +57,10 @@ def check_text(
 
 
 def _levels(register: Collection[str]) -> frozenset[str]:
+    remedy = f"Use one or more of {', '.join(LEVELS)}"
     for level in register:
         if level not in LEVELS:
-            raise RecipeError(f"register {level!r}", "it is no level", f"Of {', '.join(LEVELS)}")
+            raise RecipeError(f"register {level!r}", "it is not a level of address", remedy)
     if not register:
-        raise RecipeError("register", "it names a level at least", f"Of {', '.join(LEVELS)}")
+        raise RecipeError("register ()", "it must name at least one level of address", remedy)
     return frozenset(register)

@@ -1,4 +1,4 @@
-"""Who is addressed, at which level, and which words fall out of it."""
+"""Determine who is addressed at which level, and find the words that deviate from it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Addressee = tuple[int | str, str]
 
 @final
 class Addressees:
-    """The person whom each voice addresses, as vocatives change it.
+    """The current addressee of each voice. A vocative changes it.
 
     Attributes:
-        polite: the addressees that a respectful word called.
+        polite: the addressees called by a respectful word, such as জনাব.
     """
 
     def __init__(self) -> None:
@@ -27,11 +27,11 @@ class Addressees:
         self._called: dict[int | str, str] = {}
 
     def of(self, words: list[Word], findings: Findings) -> Addressee:
-        """Whom a sentence addresses: the one that it calls, else the one addressed before.
+        """Return the addressee of a sentence: its vocative, or else the previous addressee.
 
         Args:
-            words: of the sentence.
-            findings: with the evidence of the sentences before.
+            words: the words of the sentence.
+            findings: the findings so far, with the evidence of the previous sentences.
         """
         voice = words[0].token.voice
         name = _vocative(words)
@@ -48,12 +48,12 @@ class Addressees:
 def address_faults(
     findings: Findings, polite: Iterable[Addressee], register: frozenset[str] | None
 ) -> list[Fault]:
-    """Words whose level differs from the one at which their addressee is addressed.
+    """Return a fault for each word whose level differs from the level of its addressee.
 
     Args:
-        findings: with all evidence.
-        polite: the addressees that a respectful word called.
-        register: the levels that are acceptable; any where None.
+        findings: the findings with all evidence.
+        polite: the addressees called by a respectful word.
+        register: the accepted levels. `None` accepts all levels.
     """
     groups: dict[Addressee, list[Evidence]] = {}
     for item in findings.evidence:
@@ -70,7 +70,7 @@ def address_faults(
 
 
 def _usual(items: list[Evidence]) -> str:
-    # The level of most words; of the first one where they are as many.
+    # The most frequent level. A tie goes to the level that occurs first.
     counts = Counter(level for item in items for level in sorted(item.levels))
     most = max(counts.values())
     return next(lv for item in items for lv in sorted(item.levels) if counts[lv] == most)
@@ -86,13 +86,13 @@ def _fault(
         rule: Rule = "over_formal" if over else "register"
         target = level if level in allowed else max(allowed, key=LEVELS.index)
         asked = " or ".join(lv for lv in LEVELS if lv in allowed)
-        return _made(item, rule, f"{_named(item)}, where {asked} is asked for", target)
+        return _made(item, rule, f"{_named(item)}, but {asked} is expected", target)
     if level in item.levels:
         return None
     if called:
-        return _made(item, "vocative", f"{_named(item)} after a respectful call", level)
+        return _made(item, "vocative", f"{_named(item)}, after a respectful vocative", level)
     rule = "mixing" if item.pronoun else "addressee"
-    return _made(item, rule, f"{_named(item)}, elsewhere the level is {level}", level)
+    return _made(item, rule, f"{_named(item)}, but elsewhere the level is {level}", level)
 
 
 def _made(item: Evidence, rule: Rule, reason: str, level: str) -> Fault:
@@ -105,7 +105,7 @@ def _named(item: Evidence) -> str:
 
 
 def _vocative(words: list[Word]) -> str:
-    # One or two words before the first comma, none of them a verb, a pronoun or a mere "yes".
+    # One or two words before the first comma. None of them is a verb, a pronoun or an interjection.
     for i, word in enumerate(words[1:3], 1):
         if word.pause == "comma":
             called = words[:i]

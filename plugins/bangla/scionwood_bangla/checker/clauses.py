@@ -1,4 +1,4 @@
-"""Which words of a sentence are finite verbs, and with which subjects they could agree."""
+"""Find the finite verbs of a sentence, and the subjects with which they could agree."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ _SOFT = joining()
 
 @dataclass
 class Word:
-    """A word of a sentence with what the lexicon says of it.
+    """A word of a sentence with its readings from the lexicon.
 
     Attributes:
-        token: where it stands.
-        pronoun: its reading as a personal pronoun.
-        readings: its readings as a verb.
-        last: no finite verb follows before the sentence or its main clause ends.
+        token: the token, with its position.
+        pronoun: the reading as a personal pronoun, or `None`.
+        readings: the readings as a verb form.
+        last: no finite verb follows in the sentence or in the main clause.
         final: only particles follow before the next pause.
-        pause: the kind of mark before it, if any.
+        pause: the kind of punctuation before the word, or an empty string.
+        subjects: the subjects with which its finite readings agree.
     """
 
     token: Token
@@ -44,17 +45,23 @@ class Word:
 
     @property
     def ambiguous(self) -> bool:
-        """Whether it can also be a participle, an infinitive or a verbal noun."""
+        """Whether the word can also be a participle, an infinitive or a verbal noun."""
         return any(reading.subject is None for reading in self.readings)
 
     @property
     def text(self) -> str:
-        """Its letters."""
+        """The text of the token."""
         return self.token.text
 
 
 def words_of(sentence: list[Token]) -> list[Word]:
-    """The words of a sentence, each knowing what follows it; two passes, so linear in time."""
+    """Return the words of a sentence, each with flags about the words that follow it.
+
+    Two passes over the tokens keep the time linear.
+
+    Args:
+        sentence: the tokens of the sentence, punctuation included.
+    """
     words, pause = [], ""
     marks: list[str] = []
     for token in sentence:
@@ -71,12 +78,12 @@ def words_of(sentence: list[Token]) -> list[Word]:
 
 
 def role(words: list[Word], i: int, *, led: bool) -> Role:
-    """What a word with verb readings does in its place.
+    """Return the role of a word with verb readings in its sentence.
 
     Args:
-        words: of the sentence.
-        i: which one.
-        led: a pronoun that wants a verb stands before it.
+        words: the words of the sentence.
+        i: the index of the word.
+        led: whether a subject pronoun that still needs its verb precedes the word.
     """
     word = words[i]
     before = words[i - 1] if i else None
@@ -98,16 +105,16 @@ def role(words: list[Word], i: int, *, led: bool) -> Role:
 
 
 def is_order(word: Word, words: list[Word]) -> bool:
-    """Whether a form is an imperative to the reader, and no wish about a third person."""
+    """Return whether a form is a command to the addressee, not a wish about a third person."""
     orders = all("imperative" in r.tense for r in word.readings if r.subject)
     return orders and not any(other.text in blessers() for other in words)
 
 
 def _word(token: Token, pause: str) -> Word:
     pronoun = pronoun_of(token.text)
-    found = () if pronoun else readings(token.text)
-    subjects = frozenset(r.subject for r in found if r.subject)
-    return Word(token, pronoun, found, pause=pause, subjects=subjects)
+    verb_readings = () if pronoun else readings(token.text)
+    subjects = frozenset(r.subject for r in verb_readings if r.subject)
+    return Word(token, pronoun, verb_readings, pause=pause, subjects=subjects)
 
 
 def _look_ahead(words: list[Word], marks: list[str]) -> None:
@@ -135,7 +142,7 @@ def _stands_as_verb(word: Word, before: Word | None, led: bool) -> bool:
 
 
 def _impersonal(word: Word, before: Word | None) -> bool:
-    # "It seems", "one has to", "it takes": verbs without a nominative.
+    # "It seems", "one has to", "it takes": impersonal verbs, which have no nominative subject.
     if "se" in word.subjects and any(reading.verb == "লাগা" for reading in word.readings):
         return True
     if before is None or not any(r.verb == "হওয়া" and r.subject == "se" for r in word.readings):

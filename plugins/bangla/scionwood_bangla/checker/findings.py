@@ -1,4 +1,4 @@
-"""What the checker finds: faults with a rule and a suggestion, and what it left undecided."""
+"""The results of a check: faults with rules and suggestions, and the undecided verbs."""
 
 from __future__ import annotations
 
@@ -17,28 +17,29 @@ Rule = Literal[
 ]
 
 RULES: dict[str, str] = {
-    "agreement": "a verb agrees with its subject in person and level",
-    "chandrabindu": "an honoured third person is written with a chandrabindu",
-    "mixing": "one person is addressed by pronouns of one level",
-    "addressee": "a verb without a subject keeps the level of the person addressed",
-    "vocative": "a respectful call demands the polite level",
-    "register": "the level is one of those asked for",
-    "over_formal": "the level is not above those asked for",
-    "structure": "a letter has its parts, in their order",
+    "agreement": "a verb agrees with its subject in person and honorific level",
+    "chandrabindu": "an honorific third-person pronoun is written with a chandrabindu",
+    "mixing": "all pronouns for one addressee have the same level",
+    "addressee": "a verb without a subject has the level of the addressee",
+    "vocative": "a respectful vocative requires the polite level",
+    "register": "the level is one of the accepted levels",
+    "over_formal": "the level is not above the accepted levels",
+    "structure": "a letter has all its parts in the standard order",
 }
+"""The meaning of each rule."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A place that breaks a rule.
+    """A passage that breaks a rule.
 
     Attributes:
         rule: a key of `RULES`.
-        start: first character in the normalised text.
-        end: the one behind the last.
-        word: what stands there.
-        reason: what is wrong, in a sentence.
-        suggestions: what could stand there instead, the usual form first.
+        start: the index of the first character in the normalised text.
+        end: the index after the last character.
+        word: the passage.
+        reason: what is wrong with it.
+        suggestions: replacements, the most usual form first.
     """
 
     rule: Rule
@@ -51,7 +52,14 @@ class Fault:
 
 @dataclass(frozen=True)
 class Undecided:
-    """A verb that was not judged, and why."""
+    """A verb that the checker did not judge.
+
+    Attributes:
+        start: the index of the first character in the normalised text.
+        end: the index after the last character.
+        word: the verb.
+        reason: why it was not judged.
+    """
 
     start: int
     end: int
@@ -61,15 +69,15 @@ class Undecided:
 
 @dataclass(frozen=True)
 class Evidence:
-    """A word that shows at which level somebody is addressed.
+    """A word that shows the level at which somebody is addressed.
 
     Attributes:
-        start: first character in the normalised text.
-        word: what stands there.
-        levels: the levels that it can have, of `LEVELS`.
-        addressee: who is addressed: the voice, and the name by which it calls.
-        suggestions: by level, what would stand there at that level.
-        pronoun: whether it is a pronoun, and not a verb.
+        start: the index of the first character in the normalised text.
+        word: the word.
+        levels: its possible levels, of `LEVELS`.
+        addressee: the voice that speaks, and the vocative by which it calls the addressee.
+        suggestions: the equivalent word by level.
+        pronoun: `True` for a pronoun, `False` for a verb.
     """
 
     start: int
@@ -82,18 +90,18 @@ class Evidence:
 
 @dataclass
 class Findings:
-    """All that was found in one text.
+    """All results for one text.
 
     Attributes:
-        text: normalised; every position counts in it.
-        faults: in the order of the text.
-        undecided: verbs on which the checker abstains.
-        evidence: of the levels of address.
-        judged: finite verbs that were compared with a subject that is written.
-        agreeing: how many of those agree with it.
-        verbs: finite verbs, and words that may be one, judged or not.
-        literary: verb forms and pronouns of the written style alone.
-        colloquial: finite verb forms of the spoken style alone.
+        text: the normalised text, to which all positions refer.
+        faults: the faults, in text order.
+        undecided: the verbs that the checker did not judge.
+        evidence: the words that show a level of address.
+        judged: the number of finite verbs that were compared with an explicit subject.
+        agreeing: the number of judged verbs that agree with their subject.
+        verbs: the number of finite verbs, judged or not, and of words that may be one.
+        literary: the number of pronouns and verb forms that only the literary style has.
+        colloquial: the number of finite verb forms that only the colloquial style has.
     """
 
     text: str
@@ -108,6 +116,6 @@ class Findings:
 
     @property
     def levels(self) -> frozenset[str]:
-        """Every level at which somebody is certainly addressed."""
-        found = (item.levels for item in self.evidence if len(item.levels) == 1)
-        return frozenset(level for group in found for level in group)
+        """The levels at which somebody is certainly addressed."""
+        certain = (item.levels for item in self.evidence if len(item.levels) == 1)
+        return frozenset(level for group in certain for level in group)

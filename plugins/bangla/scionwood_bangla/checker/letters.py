@@ -1,4 +1,4 @@
-"""The parts of a letter: which are there, on which line, and in which order."""
+"""Find the parts of a letter, and check that they are complete and in order."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from scionwood_bangla.checker.findings import Fault
 from scionwood_bangla.text.normalise import normalise
 
 FIELDS = ("recipient", "date", "subject", "salutation", "body", "closing")
-"""The parts in their order; a date may also stand first, and a private letter needs no recipient
-and no subject."""
+"""The parts in the standard order. A date may also come first. A private letter needs neither a
+recipient nor a subject."""
 
 _NAMES = {
     "recipient": "বরাবর",
@@ -46,10 +46,10 @@ class Part:
     """A part of a letter.
 
     Attributes:
-        name: of `FIELDS`.
-        line: its first line, from 0.
-        start: its first character.
-        text: that line.
+        name: one of `FIELDS`.
+        line: the number of its first line, from 0.
+        start: the index of its first character.
+        text: its first line.
     """
 
     name: str
@@ -59,97 +59,100 @@ class Part:
 
 
 def parts(text: str) -> dict[str, Part]:
-    """The parts that are there, by name, each where it first stands.
+    """Return the first occurrence of each part of a letter, by name.
 
-    The body is what follows the heads and stands before the closing: its first line that is no
-    other part and is a sentence.
+    The body starts at the first line that is a sentence and not another part.
 
     Args:
-        text: normalised.
+        text: the normalised text.
     """
-    found: dict[str, Part] = {}
+    present: dict[str, Part] = {}
     start = 0
     for number, line in enumerate(text.split("\n")):
-        name = _part_of(line.strip(), found)
-        if name and name not in found:
-            found[name] = Part(name, number, start, line)
+        name = _part_of(line.strip(), present)
+        if name and name not in present:
+            present[name] = Part(name, number, start, line)
         start += len(line) + 1
-    return found
+    return present
 
 
-def is_private(found: dict[str, Part]) -> bool:
-    """Whether the parts are those of a letter to a friend or relative."""
-    return "recipient" not in found and "subject" not in found
+def is_private(present: dict[str, Part]) -> bool:
+    """Return whether the parts are those of a letter to a friend or relative."""
+    return "recipient" not in present and "subject" not in present
 
 
-def looks_like_letter(found: dict[str, Part]) -> bool:
-    """Whether a text has so many parts of a letter that it must be one."""
-    return len(found.keys() - {"body"}) >= 2
+def looks_like_letter(present: dict[str, Part]) -> bool:
+    """Return whether a text has at least two parts of a letter besides the body."""
+    return len(present.keys() - {"body"}) >= 2
 
 
 def structure_faults(text: str, *, certain: bool) -> list[Fault]:
-    """Parts that a letter lacks, or that stand where they do not belong.
+    """Return a fault for each part of a letter that is missing or misplaced.
 
     Args:
-        text: normalised.
-        certain: it is a letter, whatever it looks like.
+        text: the normalised text.
+        certain: `True` if the text is known to be a letter. Otherwise a text that does not look
+            like a letter has no such faults.
     """
-    found = parts(text)
-    if not certain and not looks_like_letter(found):
+    present = parts(text)
+    if not certain and not looks_like_letter(present):
         return []
-    needed = [f for f in FIELDS if not (is_private(found) and f in ("recipient", "subject"))]
     faults = []
-    for name in needed:
-        if name not in found:
+    for name in _required(present):
+        if name not in present:
             reason = f"the letter has no {name}"
             hint = (normalise(_NAMES[name]),) if _NAMES[name] else ()
             faults.append(Fault("structure", 0, 0, "", reason, hint))
     return faults + [
         Fault("structure", part.start, part.start + len(part.text), part.text, reason)
-        for part, reason in _misplaced(found)
+        for part, reason in _misplaced(present)
     ]
 
 
 def structure_score(text: str) -> float:
-    """The share of the parts due that are there and in their place.
+    """Return the share of the required parts that are present and in their place.
 
     Args:
-        text: normalised.
+        text: the normalised text.
     """
-    found = parts(text)
-    due = [f for f in FIELDS if not (is_private(found) and f in ("recipient", "subject"))]
-    wrong = {part.name for part, _ in _misplaced(found)}
-    return sum(name in found and name not in wrong for name in due) / len(due)
+    present = parts(text)
+    required = _required(present)
+    wrong = {part.name for part, _ in _misplaced(present)}
+    return sum(name in present and name not in wrong for name in required) / len(required)
 
 
-def _part_of(line: str, found: dict[str, Part]) -> str:
+def _required(present: dict[str, Part]) -> list[str]:
+    return [f for f in FIELDS if not (is_private(present) and f in ("recipient", "subject"))]
+
+
+def _part_of(line: str, present: dict[str, Part]) -> str:
     if not line:
         return ""
     for name, pattern in _COMPILED.items():
         if pattern.match(line):
             return name
-    if "salutation" in found:
+    if "salutation" in present:
         return "body" if len(line) > 30 else ""
-    least = 30 if "subject" in found else 60  # an address is shorter
-    return "body" if found and len(line) > least and line.endswith(("।", "?", "!")) else ""
+    least = 30 if "subject" in present else 60  # an address is shorter
+    return "body" if present and len(line) > least and line.endswith(("।", "?", "!")) else ""
 
 
-def _misplaced(found: dict[str, Part]) -> list[tuple[Part, str]]:
-    # A part is misplaced where it stands behind one that it should stand before; the date may
-    # stand first, or last in a formal letter (beside the signature).
-    order = [name for name in FIELDS if name in found and name != "date"]
+def _misplaced(present: dict[str, Part]) -> list[tuple[Part, str]]:
+    # A part is misplaced if it comes after a part that it should precede. The date may come first,
+    # or last in a formal letter (beside the signature).
+    order = [name for name in FIELDS if name in present and name != "date"]
     wrong = []
     for before, after in pairwise(order):
-        if found[before].line > found[after].line:
-            wrong.append((found[before], f"the {before} stands before the {after}"))
-    date = found.get("date")
-    if date is not None and not _date_fits(date, found):
-        wrong.append((date, "the date stands at the head of the letter, or beside its signature"))
+        if present[before].line > present[after].line:
+            wrong.append((present[before], f"the {before} must come before the {after}"))
+    date = present.get("date")
+    if date is not None and not _date_fits(date, present):
+        wrong.append((date, "the date must be at the head of the letter or beside the signature"))
     return wrong
 
 
-def _date_fits(date: Part, found: dict[str, Part]) -> bool:
-    heads = [found[name].line for name in ("subject", "salutation", "body") if name in found]
-    closing = found.get("closing")
+def _date_fits(date: Part, present: dict[str, Part]) -> bool:
+    heads = [present[name].line for name in ("subject", "salutation", "body") if name in present]
+    closing = present.get("closing")
     signed = closing is not None and date.line > closing.line
     return signed or not heads or date.line < min(heads)

@@ -1,4 +1,4 @@
-"""Show what was found: the text with its faults marked, or JSON."""
+"""Show the result of a check as the text with its faults marked, or as JSON."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from scionwood_bangla.text.reading import mixed_words, script_shares
 
 
 def as_text(findings: Findings) -> str:
-    """The text with each fault in brackets and numbered, then the faults with rule and remedy.
+    """Return the text with numbered faults in brackets, then each fault with rule and suggestion.
 
     Args:
-        findings: of one text.
+        findings: the findings of one text.
     """
     faults = findings.faults
     pieces, at = [], 0
     for number, fault in enumerate(faults, 1):
         if fault.start < at or fault.end == fault.start:
-            continue  # what is missing has no place, and marks do not overlap
+            continue  # a missing part has no position, and marks do not overlap
         pieces += [findings.text[at : fault.start], f"[{fault.word}]({number})"]
         at = fault.end
     lines = ["".join([*pieces, findings.text[at:]]).rstrip("\n"), ""]
@@ -28,16 +28,16 @@ def as_text(findings: Findings) -> str:
         if fault.suggestions:
             lines.append(f"    suggestion: {', '.join(fault.suggestions)}")
     words = ", ".join(dict.fromkeys(item.word for item in findings.undecided))
-    told = f"undecided: {len(findings.undecided)} of {findings.verbs} verbs"
-    lines.append(f"{len(faults)} faults; {told}{f' ({words})' if words else ''}")
+    undecided = f"undecided: {len(findings.undecided)} of {findings.verbs} verbs"
+    lines.append(f"{len(faults)} faults; {undecided}{f' ({words})' if words else ''}")
     return "\n".join([*lines, *_notes(findings)])
 
 
 def as_json(findings: Findings) -> dict[str, Any]:
-    """The same for programs; positions count in `text`, which is normalised.
+    """Return the findings as values for JSON. Positions refer to `text`, which is normalised.
 
     Args:
-        findings: of one text.
+        findings: the findings of one text.
     """
     return {
         "text": findings.text,
@@ -54,10 +54,10 @@ def as_json(findings: Findings) -> dict[str, Any]:
 
 
 def style(findings: Findings) -> str:
-    """Literary (sadhu), colloquial (cholito), mixed, or unmarked.
+    """Return `literary` (sadhu bhasha), `colloquial` (cholito bhasha), `mixed` or `unmarked`.
 
     Args:
-        findings: of one text.
+        findings: the findings of one text.
     """
     if findings.literary and findings.colloquial:
         return "mixed"
@@ -68,11 +68,13 @@ def style(findings: Findings) -> str:
 
 def _notes(findings: Findings) -> list[str]:
     notes = []
-    if style(findings) in ("literary", "mixed"):
-        notes.append(f"note: the style is {style(findings)} (sadhu bhasha)")
+    if style(findings) == "literary":
+        notes.append("note: the style is literary (sadhu bhasha)")
+    if style(findings) == "mixed":
+        notes.append("note: the style is mixed, literary (sadhu bhasha) and colloquial")
     mixed = mixed_words(findings.text)
     if mixed:
-        notes.append(f"note: words of mixed scripts: {', '.join(mixed[:5])}")
+        notes.append(f"note: words that mix scripts: {', '.join(mixed[:5])}")
     latin = script_shares(findings.text).get("LATIN", 0.0)
     if latin > 0.05:
         notes.append(f"note: {latin:.0%} of the letters are Latin")

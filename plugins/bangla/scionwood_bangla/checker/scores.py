@@ -1,8 +1,8 @@
-"""Scores of a corpus by register, each with a bootstrap interval."""
+"""Score a corpus by register, with a bootstrap interval for each score."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,18 +13,18 @@ from scionwood_bangla.checker.letters import looks_like_letter, parts, structure
 from scionwood_bangla.lexicon import LEVELS
 
 RESAMPLES = 2000
-"""Bootstrap resamples of the texts."""
+"""The number of bootstrap resamples of the texts."""
 
 SCORES = {
-    "consistent": "texts that address one person at one level and agree with it",
-    "pronoun_mixing": "texts that address one person by pronouns of two levels",
-    "agreement": "verbs that agree, of those whose subject is written",
-    "register_match": "consistent texts whose level is one of those accepted",
-    "over_formal": "texts with a level above those accepted",
-    "abstention": "verbs on which the checker abstains",
-    "structure": "parts of letters that are there and in their place",
+    "consistent": "texts that address each person at one level, with verbs that agree",
+    "pronoun_mixing": "texts that address one person by pronouns of different levels",
+    "agreement": "verbs that agree with their subject, of all verbs with an explicit subject",
+    "register_match": "consistent texts whose level is accepted",
+    "over_formal": "texts with a level above the accepted levels",
+    "abstention": "verbs that the checker does not judge",
+    "structure": "parts of letters that are present and in their place",
 }
-"""What each score is a share of."""
+"""Each score is a share from 0 to 1 of these."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class Row:
     """A score of the texts of one register.
 
     Attributes:
-        register: the levels accepted, joined by commas, or `all`.
-        score: of `SCORES`.
-        texts: how many texts it is of.
-        value: the share, 0 to 1; NaN where it is a share of nothing.
-        low: lower end of the 95 % interval.
-        high: upper end.
+        register: the accepted levels, joined by commas, or `all`.
+        score: a key of `SCORES`.
+        texts: the number of texts.
+        value: the share, 0 to 1, or NaN if the denominator is zero.
+        low: the lower end of the 95 % interval.
+        high: the upper end of the 95 % interval.
     """
 
     register: str
@@ -50,27 +50,34 @@ class Row:
 
 def score_texts(
     texts: Sequence[str],
-    registers: Sequence[frozenset[str]],
+    registers: Sequence[Set[str]],
     *,
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> list[Row]:
-    """Every score over all texts, and over those of each register.
+    """Return every score over all texts, and over the texts of each register.
 
-    The interval is the percentile bootstrap over texts, which holds a text's verbs together.
+    The intervals come from the percentile bootstrap over texts, so the verbs of one text stay
+    together.
 
     Args:
         texts: the corpus.
-        registers: of each text, the levels that are acceptable.
-        seed: of the resampling.
+        registers: the accepted levels of each text.
+        seed: the seed of the resampling.
         progress: called with the number of texts done.
+
+    Examples:
+        >>> from scionwood_bangla.api import score_texts
+        >>> rows = score_texts(["আপনি কেমন আছেন?", "তুমি কেমন আছ?"], [{"apni"}, {"apni"}])
+        >>> [row.value for row in rows if (row.register, row.score) == ("all", "register_match")]
+        [0.5]
     """
-    found = []
+    per_text = []
     for number, (text, register) in enumerate(zip(texts, registers, strict=True), 1):
-        found.append(counts(text, register))
+        per_text.append(counts(text, register))
         if progress is not None:
             progress(number)
-    table = np.array(found, dtype=float).reshape(len(found), len(SCORES), 2)
+    table = np.array(per_text, dtype=float).reshape(len(per_text), len(SCORES), 2)
     names = np.array([",".join(lv for lv in LEVELS if lv in group) for group in registers])
     rows = _rows("all", table, seed)
     for name in sorted(set(names), key=lambda n: (n.count(","), n)):
@@ -78,12 +85,12 @@ def score_texts(
     return rows
 
 
-def counts(text: str, register: frozenset[str]) -> list[tuple[float, float]]:
-    """Numerator and denominator of each score of one text, in the order of `SCORES`.
+def counts(text: str, register: Set[str]) -> list[tuple[float, float]]:
+    """Return the numerator and denominator of each score of one text, in the order of `SCORES`.
 
     Args:
-        text: any text.
-        register: the levels that are acceptable.
+        text: the text.
+        register: the accepted levels.
     """
     free = check_text(text)
     rules = {fault.rule for fault in free.faults}
@@ -116,17 +123,19 @@ def _rows(register: str, table: NDArray[np.float64], seed: int) -> list[Row]:
 
 
 def interval(sampled: NDArray[np.float64]) -> tuple[float, float]:
-    """The ends of the 95 % percentile interval; NaN where nothing could be computed.
+    """Return the ends of the 95 % percentile interval, or NaN if every resample is NaN.
 
     Args:
-        sampled: (resample,), the score of each; NaN where it is a share of nothing.
+        sampled: (resample,), the score of each resample. It is NaN if the denominator is zero.
     """
-    kept = sampled[~np.isnan(sampled)]
-    if not len(kept):
+    finite = sampled[~np.isnan(sampled)]
+    if not len(finite):
         return float("nan"), float("nan")
-    low, high = np.percentile(kept, [2.5, 97.5])
+    low, high = np.percentile(finite, [2.5, 97.5])
     return float(low), float(high)
 
 
 def _ratio(top: NDArray[np.float64], bottom: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0)
+    ratios: NDArray[np.float64] = np.full(len(top), np.nan)
+    np.divide(top, bottom, out=ratios, where=bottom > 0)
+    return ratios

@@ -1,4 +1,4 @@
-"""Follow the subject through a sentence, and compare each finite verb with it."""
+"""Track the subject through a sentence, and compare each finite verb with it."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from scionwood_bangla.lexicon.words import joining, others, pointed_at, postposi
 
 @dataclass
 class _State:
-    subject: Word | None = None  # a pronoun that wants its verb
-    joined: bool = False  # the subject is "you and ...", whose level nobody can tell
-    loose: Word | None = None  # a verb that had no subject before it
+    subject: Word | None = None  # a pronoun that still needs its verb
+    joined: bool = False  # the subject is coordinated, "you and ...", and its level is unknown
+    loose: Word | None = None  # a verb without a subject before it
 
 
 @final
 class SubjectTracker:
-    """Judge the sentences of one text, one after the other.
+    """Checks the sentences of one text, one after the other.
 
     Args:
-        findings: receives faults, evidence and what stays undecided.
+        findings: receives the faults, the evidence and the undecided verbs.
     """
 
     def __init__(self, findings: Findings) -> None:
         self.findings = findings
 
     def read(self, words: list[Word], addressee: tuple[int | str, str]) -> None:
-        """Judge the verbs of a sentence and note how it addresses whom.
+        """Judge the verbs of a sentence, and record how it addresses its addressee.
 
         Args:
-            words: of the sentence, with their readings.
-            addressee: the voice, and the name that it last called.
+            words: the words of the sentence, with their readings.
+            addressee: the voice, and the vocative that it used last.
         """
         state = _State()
         for i, word in enumerate(words):
@@ -58,7 +58,7 @@ class SubjectTracker:
         self._note_pronoun(word, addressee)
         if not word.pronoun.nominative:
             if word.pause == "comma":
-                state.subject = None  # "you are my teacher, your ...": another subject follows
+                state.subject = None  # "you are my teacher, your ...": a new subject follows
             return
         if word.text == "সে" and after in pointed_at():
             return
@@ -73,7 +73,7 @@ class SubjectTracker:
         state.subject, state.loose = word, None
 
     def _conjunction(self, words: list[Word], i: int, state: _State) -> None:
-        # `ar` also means "any more": it joins two subjects only before another person.
+        # `ar` also means "any more". It joins two subjects only before another pronoun.
         if state.subject is None or state.subject is not words[i - 1] or i + 1 == len(words):
             return
         if words[i].text != "আর" or words[i + 1].pronoun is not None:
@@ -88,7 +88,7 @@ class SubjectTracker:
             state.subject = None
         if kind == "unclear":
             self.findings.verbs += 1
-            self._abstain(word, "it may be another word than a verb")
+            self._abstain(word, "it may not be a verb")
         if kind != "finite":
             return
         self.findings.verbs += 1
@@ -96,9 +96,9 @@ class SubjectTracker:
         if state.subject is not None and not _elliptic(word, state):
             self._judge(word, state.subject)
         elif word.ambiguous:
-            self._abstain(word, "it may be no finite verb")
+            self._abstain(word, "it may not be a finite verb")
         elif not word.subjects & set(LEVELS):
-            pass  # of other persons nothing has to be decided
+            pass  # first and third persons have no level of address
         elif word.subjects <= set(LEVELS) or is_order(word, words):
             self._note_verb(word, addressee)
         else:
@@ -131,14 +131,17 @@ class SubjectTracker:
         instead: dict[str, tuple[str, ...]] = {
             level: (pronoun_for(level, pronoun.case),) for level in LEVELS
         }
-        found = (word.token.start, word.text, frozenset({pronoun.subject}), addressee, instead)
-        self.findings.evidence.append(Evidence(*found))
+        level = frozenset({pronoun.subject})
+        self.findings.evidence.append(
+            Evidence(word.token.start, word.text, level, addressee, instead)
+        )
 
     def _note_verb(self, word: Word, addressee: tuple[int | str, str]) -> None:
         instead = {level: forms_for(word.readings, level) for level in LEVELS}
         levels = word.subjects & set(LEVELS)
-        found = (word.token.start, word.text, levels, addressee, instead)
-        self.findings.evidence.append(Evidence(*found, pronoun=False))
+        self.findings.evidence.append(
+            Evidence(word.token.start, word.text, levels, addressee, instead, pronoun=False)
+        )
 
     def _note_style(self, word: Word) -> None:
         styles = {reading.literary for reading in word.readings}
@@ -146,11 +149,11 @@ class SubjectTracker:
         self.findings.colloquial += styles == {False} and _has_literary_peer(word)
 
     def _withdraw(self, verb: Word) -> None:
-        # Its subject stands behind it, so what was said of it without one no longer holds.
-        found = self.findings
+        # Its subject follows it, so the record of a verb without a subject is removed.
+        undecided, evidence = self.findings.undecided, self.findings.evidence
         start = verb.token.start
-        found.undecided[-1:] = [item for item in found.undecided[-1:] if item.start != start]
-        found.evidence[-2:] = [item for item in found.evidence[-2:] if item.start != start]
+        undecided[-1:] = [item for item in undecided[-1:] if item.start != start]
+        evidence[-2:] = [item for item in evidence[-2:] if item.start != start]
 
     def _abstain(self, word: Word, reason: str) -> None:
         place = (word.token.start, word.token.end, word.text)
@@ -158,19 +161,19 @@ class SubjectTracker:
 
 
 def forms_for(readings: tuple[Reading, ...], subject: str) -> tuple[str, ...]:
-    """What the same verb would be with another subject, for each tense that the form may have.
+    """Return the forms of the same verb and tense for another subject.
 
     Args:
-        readings: of the form.
+        readings: the readings of the form. Each of its tenses gives a form.
         subject: one of `SUBJECTS`.
     """
     cells = dict.fromkeys((r.verb, r.tense) for r in readings if r.subject is not None)
-    found = (inflect(verb, tense, subject)[:1] for verb, tense in cells)
-    return tuple(dict.fromkeys(form for group in found for form in group))
+    forms = (inflect(verb, tense, subject)[:1] for verb, tense in cells)
+    return tuple(dict.fromkeys(form for group in forms for form in group))
 
 
 def _changes_subject(word: Word) -> bool:
-    # "If you say so, he comes": a conditional or an oblique verbal noun ends its own clause.
+    # "If you say so, he comes": a conditional or an oblique verbal noun ends its clause.
     tenses = {reading.tense for reading in word.readings if reading.subject is None}
     return bool(tenses & {"conditional", "verbal_noun"}) and not word.text.endswith("া")
 
@@ -189,4 +192,4 @@ def _has_literary_peer(word: Word) -> bool:
 
 
 def _why(word: Word) -> str:
-    return f"no subject is written; it fits {', '.join(sorted(word.subjects))}"
+    return f"it has no explicit subject and agrees with {', '.join(sorted(word.subjects))}"

@@ -1,4 +1,4 @@
-"""Words, marks and voices of a text: who speaks each word, in time linear in its length."""
+"""Split a text into words and punctuation, each with its speaker, in linear time."""
 
 from __future__ import annotations
 
@@ -21,20 +21,21 @@ _LABEL = re.compile(rf"^[ \t]*([{BENGALI}]+(?: [{BENGALI}]+)?)[ \t]*:(?!\d)", re
 _HEADINGS = frozenset(
     normalise(
         "বরাবর তারিখ বিষয় প্রাপক প্রেরক মাধ্যম সংযুক্তি স্থান ঠিকানা নাম শ্রেণি রোল নম্বর সূত্র"
-    ).split()  # a list would be ten lines of one word
+    ).split()  # a list would take ten lines
 )
 _SAYING = ("বলা", "জানানো", "জিজ্ঞেস", "জিজ্ঞাসা", "প্রশ্ন")
 
 
 @dataclass(frozen=True)
 class Token:
-    """A word or a mark.
+    """A word or a punctuation mark.
 
     Attributes:
-        text: as in the normalised text.
-        start: its first character there.
-        kind: what it is.
-        voice: who says it: 0 the writer, a name a speaker of a dialogue, a number a quotation.
+        text: the token as in the normalised text.
+        start: the index of its first character.
+        kind: the kind of token.
+        voice: the speaker: 0 for the writer, a name for a speaker of a dialogue, and another number
+            for a quotation.
     """
 
     text: str
@@ -44,15 +45,15 @@ class Token:
 
     @property
     def end(self) -> int:
-        """The character behind its last one."""
+        """The index after the last character."""
         return self.start + len(self.text)
 
 
 def tokenise(text: str) -> list[Token]:
-    """Words and marks in order, each with its voice.
+    """Return the words and punctuation marks of a text in order, each with its voice.
 
     Args:
-        text: normalised.
+        text: the normalised text.
     """
     labels = _speakers(text)
     voices = _Voices()
@@ -67,7 +68,7 @@ def tokenise(text: str) -> list[Token]:
 
 
 def sentences(tokens: list[Token]) -> list[list[Token]]:
-    """The tokens by sentence, those of a quotation apart from the sentence around it."""
+    """Group tokens by sentence. A quotation is separate from the sentence that contains it."""
     open_ones: dict[int | str, list[Token]] = {}
     done: list[list[Token]] = []
     for token in tokens:
@@ -84,16 +85,16 @@ def sentences(tokens: list[Token]) -> list[list[Token]]:
 
 
 def _speakers(text: str) -> dict[int, str]:
-    # Lines "Name: ..." by two speakers or more make a dialogue; headings of a letter do not.
-    found = {}
+    # Lines "Name: ..." of two or more speakers make a dialogue. Headings of a letter do not.
+    speakers = {}
     for match in _LABEL.finditer(text):
         if match[1].split()[0] not in _HEADINGS:
-            found[match.start(1)] = match[1]
-    return found if len(set(found.values())) > 1 else {}
+            speakers[match.start(1)] = match[1]
+    return speakers if len(set(speakers.values())) > 1 else {}
 
 
 class _Voices:
-    """Which voice speaks, as quotation marks open and close."""
+    """The current voice, which quotation marks and reported speech change."""
 
     def __init__(self) -> None:
         self.speaker: int | str = 0
@@ -107,7 +108,7 @@ class _Voices:
             self._quotes += self._open
             return self.speaker
         if kind == "line":
-            self._open = False  # an unpaired mark reaches no further than its paragraph
+            self._open = False  # an unpaired quotation mark ends with its paragraph
         if kind == "comma" or kind == "colon":
             return self._after_pause(before)
         voice = self._quotes if self._open or self._reported else self.speaker

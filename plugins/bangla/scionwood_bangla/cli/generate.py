@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from scionwood import RecipeError
-from scionwood_bangla.cli.sources import examples_of, training_examples, writer_of
+from scionwood import RecipeError, print_table, renamed
+from scionwood_bangla.cli.shared import load_examples, print_json, progress_bar
 
 if TYPE_CHECKING:
     from scionwood_bangla.evaluation.compare import Suite
@@ -15,11 +14,12 @@ if TYPE_CHECKING:
 Decodings = Literal["greedy", "sampled", "both"]
 
 
+@renamed(adapter="peft")
 def generate(
     prompt: str,
     *,
     run: Path | None = None,
-    adapter: Path | None = None,
+    peft: Path | None = None,
     model: str = "tiny",
     register: str | None = None,
     best_of: int = 1,
@@ -31,64 +31,65 @@ def generate(
     device: str = "cpu",
     json: bool = False,
 ) -> None:
-    """Print what a model answers, and what the checker of address says of it.
+    """Print the answer of a model, checked for faults of address.
 
     Args:
         prompt: the request, in Bangla.
         run: the run folder of a task of this plugin that `scionwood fit` wrote.
-        adapter: instead of a run, a plain peft folder that goes on `model`.
-        model: without a run: tiny, a local folder, or owner/name on the hub.
-        register: the level to ask for, tui, tumi or apni; the model is told it, and the checker
-            demands it. The model goes by the request alone where null.
-        best_of: sample so many answers and print the one with the fewest faults.
-        sampled: draw each token; otherwise take the most probable one.
-        temperature: of samples.
-        top_p: samples come from the most probable tokens that together reach it.
-        max_new_tokens: after which the answer is cut off.
-        seed: of the samples.
-        device: where to compute, such as cpu or cuda.
+        peft: a plain peft folder that goes on `model`, instead of a run.
+        model: the model without a run: tiny, a local folder, or owner/name on the hub.
+        register: the level to ask for: tui, tumi or apni. The prompt names it, and the checker
+            requires it. null leaves the level to the prompt.
+        best_of: the number of samples, of which the one with the fewest faults is printed.
+        sampled: sample each token instead of taking the most probable one.
+        temperature: the temperature of samples.
+        top_p: samples come from the most probable tokens that together reach this probability.
+        max_new_tokens: the length at which the answer is cut off.
+        seed: the seed of the samples.
+        device: the device, such as cpu or cuda.
         json: print JSON.
 
     Raises:
-        RecipeError: no such level, an option out of range, or a prompt that is too long.
-        ReadError: the prompt is no Bangla.
+        RecipeError: the level is unknown, an option is out of range, or the prompt is too long.
+        ReadError: the prompt is not Bangla.
         TrainingError: the run is not finished.
-        AdapterFileError: the adapter is damaged, or made for another base.
-        WeightsError: the model cannot be had.
+        AdapterFileError: the adapter is damaged, or was made for another base.
+        WeightsError: the model cannot be loaded.
     """
     from scionwood_bangla.checker import check_text
     from scionwood_bangla.checker.report import as_json, as_text
-    from scionwood_bangla.checker.restate import faults_of
-    from scionwood_bangla.evaluation.baselines import told
-    from scionwood_bangla.inference import Decoding
+    from scionwood_bangla.checker.restate import count_faults
+    from scionwood_bangla.evaluation.baselines import with_instructions
+    from scionwood_bangla.inference import Decoding, load_writer
     from scionwood_bangla.text.examples import Message
     from scionwood_bangla.text.reading import require_bangla
 
     if best_of < 1:
-        raise RecipeError(f"best_of={best_of}", "it is 1 or more")
+        raise RecipeError(f"best_of={best_of}", "it must be at least 1", "Give a positive number")
     turns: tuple[Message, ...] = (Message("user", require_bangla(prompt, "the prompt")),)
-    turns = turns if register is None else told(turns, register)
+    turns = turns if register is None else with_instructions(turns, register)
     decoding = Decoding(
         sampled or best_of > 1, temperature, top_p, max_new_tokens=max_new_tokens, seed=seed
     )
-    answers = writer_of(run, adapter, model, device).write([turns] * best_of, decoding)
+    answers = load_writer(run, peft, model, device).write([turns] * best_of, decoding)
     levels = frozenset([register] if register else ("tui", "tumi", "apni"))
-    best = min(answers, key=lambda each: (faults_of(each.text, levels), not each.ended))
-    found = check_text(best.text, levels, letter=None)
+    best = min(answers, key=lambda each: (count_faults(each.text, levels), not each.ended))
+    findings = check_text(best.text, levels, letter=None)
     if json:
-        print(_dump(as_json(found) | {"ended": best.ended, "samples": best_of}))
+        print_json(as_json(findings) | {"ended": best.ended, "samples": best_of})
         return
-    print(as_text(found))
-    print(f"levels: {', '.join(sorted(found.levels)) or 'nobody is addressed'}")
+    print(as_text(findings))
+    print(f"levels: {', '.join(sorted(findings.levels)) or 'nobody is addressed'}")
     if not best.ended:
         print(f"cut off after {max_new_tokens} tokens")
 
 
+@renamed(unseen="n", out="figures")
 def evaluate(
     *,
     run: Path,
     data: Path | None = None,
-    unseen: int = 240,
+    n: int = 240,
     methods: list[str] | None = None,
     decoding: Decodings = "both",
     shots: int = 3,
@@ -98,68 +99,68 @@ def evaluate(
     batch_size: int = 32,
     seed: int = 0,
     device: str = "cpu",
-    out: Path | None = None,
+    figures: Path | None = None,
     json: bool = False,
     force: bool = False,
 ) -> None:
-    """Compare a run with its base, asked in four ways: address, BLEU, chrF, ROUGE-L, by level.
+    """Compare a run with prompting its base: level of address, BLEU, chrF and ROUGE-L.
 
-    Answered are the prompts that were written by hand, and either a file of examples or made-up
-    requests about pairs of verb and tense that made-up training data never has. The table, with
-    95 % bootstrap intervals paired by prompt, goes into the run folder as CSV and JSON, with a
-    figure and a page that shows answers.
+    Each method answers the hand-written prompts, and either a file of examples or generated
+    requests about pairs of verb and tense that generated training data never shows. The results are
+    written as CSV and JSON with 95 % bootstrap intervals, paired by prompt, as a figure, and as a
+    page with answers.
 
     Args:
         run: the run folder of a task of this plugin that `scionwood fit` wrote.
-        data: examples of your own with a register each, in any format that is read, instead of the
-            made-up ones.
-        unseen: how many made-up requests; 0 for none.
-        methods: of always_apni, always_tumi, zero_shot, few_shot, format_prompted, adapter and
-            adapter_format_prompted; all where null.
+        data: a file of examples with a register each, in any supported format. null generates
+            requests.
+        n: the number of generated requests; 0 for none.
+        methods: any of always_apni, always_tumi, zero_shot, few_shot, format_prompted, adapter and
+            adapter_format_prompted. null means all of them.
         decoding: greedy, sampled or both.
-        shots: examples of the run's training split for few-shot prompting.
-        temperature: of samples.
-        top_p: samples come from the most probable tokens that together reach it.
-        max_new_tokens: after which an answer is cut off.
-        batch_size: prompts at once.
-        seed: of shots, samples, bootstrap, and the answers that the page shows.
-        device: where to compute, such as cpu or cuda.
-        out: another folder for the files.
+        shots: the number of examples of few-shot prompting, from the run's training split.
+        temperature: the temperature of samples.
+        top_p: samples come from the most probable tokens that together reach this probability.
+        max_new_tokens: the length at which an answer is cut off.
+        batch_size: the number of prompts in a batch.
+        seed: the seed of shots, samples, bootstrap and the answers on the page.
+        device: the device, such as cpu or cuda.
+        figures: the folder for the results. null means the run folder.
         json: print JSON.
-        force: replace files that are there.
+        force: replace existing files.
 
     Raises:
-        RecipeError: an unknown method, an option out of range, or a prompt that is too long.
+        RecipeError: a method is unknown, an option is out of range, or a prompt is too long.
         TrainingError: the run is not finished.
-        AdapterFileError: the adapter is damaged, or made for another base.
+        AdapterFileError: the adapter is damaged, or was made for another base.
         ReadError: the data cannot be read, or no example has a register.
         OutputExistsError: a file exists and `force` is false.
     """
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from scionwood_bangla.evaluation import compare as measure
-    from scionwood_bangla.evaluation import report as results
-    from scionwood_bangla.evaluation.baselines import METHODS, draw_shots
+    from scionwood_bangla.evaluation.baselines import METHODS, draw_shots, training_examples
+    from scionwood_bangla.evaluation.compare import Plan, compare, handwritten
+    from scionwood_bangla.evaluation.report import (
+        SUMMARY_COLUMNS,
+        check_targets,
+        clean,
+        summary,
+        write,
+    )
     from scionwood_bangla.inference import Decoding, Writer
 
-    folder = Path(run if out is None else out)
-    results.check_free(folder, overwrite=force)
+    folder = run if figures is None else figures
+    check_targets(folder, overwrite=force)
     chosen = tuple(methods or METHODS)
-    given = draw_shots(training_examples(Path(run)), shots, seed) if "few_shot" in chosen else []
+    examples = draw_shots(training_examples(run), shots, seed) if "few_shot" in chosen else []
     kinds = {"greedy": (False,), "sampled": (True,), "both": (False, True)}[decoding]
     options = (temperature, top_p, max_new_tokens, batch_size, seed)
-    plan = measure.Plan(chosen, [Decoding(kind, *options) for kind in kinds], given, seed)
-    suites = [measure.handwritten(), measure.handwritten("dev"), *_suites(data, unseen, seed)]
+    plan = Plan(chosen, [Decoding(kind, *options) for kind in kinds], examples, seed)
+    suites = [handwritten(), handwritten("dev"), *_suites(data, n, seed)]
+    writer = Writer.of_run(run, device)
     total = len(plan.runs()) * sum(len(suite.items) for suite in suites)
-    writer = Writer.of_run(Path(run), device)
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task("answers", total=total)
-        found = measure.evaluate(
-            writer, suites, plan, progress=lambda n: progress.update(bar, completed=n)
-        )
+    with progress_bar("answers", total) as progress:
+        evaluation = compare(writer, suites, plan, progress=progress)
     settings = {
-        "run": Path(run).resolve().name,
+        "run": run.resolve().name,
         "decoding": decoding,
         "shots": shots,
         "temperature": temperature,
@@ -168,20 +169,20 @@ def evaluate(
         "seed": seed,
         **{f"prompts, {suite.name}": len(suite.items) for suite in suites},
     }
-    paths = results.write(found, folder, settings, overwrite=force, seed=seed)
-    print(_dump(results.clean(found.rows)) if json else results.text(found.rows))
-    if not json:
-        print("\n".join(["", *map(str, paths)]))
+    paths = write(evaluation, folder, settings, overwrite=force, seed=seed)
+    if json:
+        print_json(clean(evaluation.rows))
+        return
+    for title, rows in summary(evaluation.rows):
+        print_table(SUMMARY_COLUMNS, rows, title=title, numeric=SUMMARY_COLUMNS[3:])
+        print()
+    print("\n".join(map(str, paths)))
 
 
-def _suites(data: Path | None, unseen: int, seed: int) -> list[Suite]:
+def _suites(data: Path | None, n: int, seed: int) -> list[Suite]:
     from scionwood_bangla.evaluation.compare import held_out
 
-    if data is None and unseen == 0:
+    if data is None and n == 0:
         return []
-    examples = examples_of(data, unseen, seed + 1000, "unseen")
-    return [held_out(examples, "unseen_verb_tense" if data is None else Path(data).stem)]
-
-
-def _dump(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=1)
+    examples = load_examples(data, n, seed + 1000, "unseen")
+    return [held_out(examples, "unseen_verb_tense" if data is None else data.stem)]

@@ -1,20 +1,22 @@
-"""The commands `scionwood bangla prefer | merge`."""
+"""The commands `scionwood bangla prefer | merge`, which prepare preference optimisation."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from scionwood_bangla.cli.sources import examples_of, writer_of
+from scionwood import ReadError, check_target, renamed
+from scionwood_bangla.cli.shared import load_examples, progress_bar
 
 
+@renamed(adapter="peft", requests="n")
 def prefer(
     target: Path,
     *,
     run: Path | None = None,
-    adapter: Path | None = None,
+    peft: Path | None = None,
     model: str = "tiny",
     data: Path | None = None,
-    requests: int = 300,
+    n: int = 300,
     samples: int = 8,
     temperature: float = 1.0,
     max_new_tokens: int = 120,
@@ -23,87 +25,78 @@ def prefer(
     device: str = "cpu",
     force: bool = False,
 ) -> None:
-    """Sample answers, let the checker rank them, and write pairs for `bangla/dpo_register`.
+    """Write pairs of a better and a worse answer for `bangla/dpo_register`.
 
-    A pair is the best answer, which has to be right and to end, and the worst, which has to be
-    wrong. With `samples` 0 no model is asked: the answers of the data stand against the same ones
-    at a wrong level or with mixed ones.
+    The checker ranks several samples of a model for each request. A pair is the best answer, which
+    must be correct and complete, and the worst answer, which must be wrong. With `samples` 0 no
+    model is used: the reference answers are paired with the same answers at a wrong level or at
+    mixed levels.
 
     Args:
         target: the file to write, JSON lines with prompt, chosen and rejected.
         run: the run folder of a task of this plugin.
-        adapter: instead of a run, a plain peft folder that goes on `model`.
-        model: without a run: tiny, a local folder, or owner/name on the hub.
-        data: examples with a register each, in any format that is read; made-up ones where null.
-        requests: how many made-up ones.
-        samples: answers of each request.
-        temperature: of the samples.
-        max_new_tokens: after which an answer is cut off.
-        batch_size: prompts at once.
-        seed: of requests and samples.
-        device: where to compute, such as cpu or cuda.
+        peft: a plain peft folder that goes on `model`, instead of a run.
+        model: the model without a run: tiny, a local folder, or owner/name on the hub.
+        data: a file of examples with a register each, in any supported format. null generates
+            examples.
+        n: the number of generated examples.
+        samples: the number of sampled answers per request.
+        temperature: the temperature of the samples.
+        max_new_tokens: the length at which an answer is cut off.
+        batch_size: the number of prompts in a batch.
+        seed: the seed of requests and samples.
+        device: the device, such as cpu or cuda.
         force: replace the target if it exists.
 
     Raises:
         RecipeError: an option is out of range.
-        ReadError: the data cannot be read, or no pair came out.
+        ReadError: the data cannot be read, or there is no pair.
         TrainingError: the run is not finished.
-        AdapterFileError: the adapter is damaged, or made for another base.
-        WeightsError: the model cannot be had.
+        AdapterFileError: the adapter is damaged, or was made for another base.
+        WeightsError: the model cannot be loaded.
         OutputExistsError: the target exists and `force` is false.
+        WriteError: the target cannot be written.
     """
-    from rich.console import Console
-    from rich.progress import Progress
+    from scionwood_bangla.data.pairs import from_examples, from_samples, write_preferences
+    from scionwood_bangla.inference import Decoding, load_writer
 
-    from scionwood import OutputExistsError, ReadError
-    from scionwood_bangla.data import pairs as preferences
-    from scionwood_bangla.inference import Decoding
-
-    if Path(target).exists() and not force:
-        raise OutputExistsError(str(target), "it exists already", "Give --force")
-    examples = examples_of(data, requests, seed, "seen")
+    check_target(target, force)
+    examples = load_examples(data, n, seed, "seen")
     if samples == 0:
-        pairs = preferences.from_examples(examples, seed=seed)
+        pairs = from_examples(examples, seed=seed)
     else:
         decoding = Decoding(True, temperature, 1.0, max_new_tokens, batch_size, seed)
-        writer = writer_of(run, adapter, model, device)
-        with Progress(console=Console(stderr=True), transient=True) as progress:
-            bar = progress.add_task("answers", total=len(examples) * samples)
-            pairs = preferences.from_samples(
-                writer,
-                examples,
-                decoding,
-                samples=samples,
-                progress=lambda n: progress.update(bar, completed=n),
-            )
+        writer = load_writer(run, peft, model, device)
+        with progress_bar("answers", len(examples) * samples) as progress:
+            pairs = from_samples(writer, examples, decoding, samples=samples, progress=progress)
     if not pairs:
-        rule = "no request had an answer that is right and one that is wrong"
-        raise ReadError(str(target), rule, "Sample more, or take a model that is trained further")
-    preferences.write_preferences(pairs, Path(target), overwrite=force)
+        rule = "no request has both a correct and a wrong answer"
+        raise ReadError(str(target), rule, "Draw more samples, or train the model further")
+    write_preferences(pairs, target, overwrite=force)
     print(f"{target}: {len(pairs)} pairs of {len(examples)} requests")
 
 
-def merge(target: Path, *, run: Path) -> None:
-    """Write the model of a run with its adapter merged, as a plain folder of transformers.
+def merge(target: Path, *, run: Path, force: bool = False) -> None:
+    """Merge the adapter of a run into its model, and write the model as a folder of transformers.
 
-    The folder serves as a model anywhere, and here as `backbone.model` and `data.tokenizer` of
-    another recipe, such as `bangla/dpo_register` after `bangla/blade_lora`.
+    Any tool that reads models of transformers can use the folder. Here it can be `backbone.model`
+    and `data.tokenizer` of another recipe, such as `bangla/dpo_register` after
+    `bangla/blade_lora`.
 
     Args:
-        target: the folder to write, which must not exist.
+        target: the folder to write.
         run: the run folder of a task of this plugin.
+        force: replace the folder if it exists.
 
     Raises:
-        OutputExistsError: the folder exists.
-        AdapterError: the run's method cannot be merged.
+        OutputExistsError: the folder exists and `force` is false.
+        AdapterError: the adapter method of the run cannot be merged.
         TrainingError: the run is not finished.
-        AdapterFileError: the adapter is damaged, or made for another base.
+        AdapterFileError: the adapter is damaged, or was made for another base.
+        WriteError: the folder cannot be written.
     """
-    from scionwood import OutputExistsError
     from scionwood_bangla.inference import Writer
 
-    target = Path(target)
-    if target.exists():
-        raise OutputExistsError(str(target), "it exists already", "Choose another name")
-    Writer.of_run(Path(run)).save_merged(target)
+    check_target(target, force)
+    Writer.of_run(run).save_merged(target, overwrite=force)
     print(f"{target}: use it as backbone.model and data.tokenizer")

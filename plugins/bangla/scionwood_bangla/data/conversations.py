@@ -1,4 +1,4 @@
-"""Conversations as batches of tokens, in three splits: made by the generator, or from files."""
+"""Data components for fine-tuning: conversations from the generator or from files, in batches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import lightning as L
 from torch.utils.data import Dataset
 
 from scionwood import DataLoader, RecipeError
-from scionwood_bangla.data.packing import Collate, Row, joined, pack, row_of
+from scionwood_bangla.data.packing import Collate, Row, join, pack, row_of
 from scionwood_bangla.data.splits import split_by_topic
 from scionwood_bangla.evaluation.fertility import WARN, words_of_text
 from scionwood_bangla.generator.make import examples
@@ -24,20 +24,23 @@ from scionwood_bangla.text.templates import Encoded, encode
 
 SAMPLE = "sample"
 TRUNCATED = 0.01
-"""The share of truncated rows above which there is a warning."""
+"""The share of truncated examples above which there is a warning."""
 
 Split = Literal["train", "val", "test"]
 
 
 class Conversations(L.LightningDataModule, ABC):
-    """Conversations whose last turn is learned.
+    """Conversations in three splits. A model learns to write the last turn of each.
 
     Args:
-        tokenizer: that of the backbone: `tiny`, a folder, or owner/name on the hub.
-        max_length: tokens of an example, and of a packed row.
-        packing: put several examples in a row, in training.
-        batch_size: rows a batch.
-        seed: of all that is drawn.
+        tokenizer: the tokenizer of the backbone: `tiny`, a folder, or owner/name on the hub.
+        max_length: the maximum number of tokens of an example, and of a packed row.
+        packing: whether to put several training examples into one row.
+        batch_size: the number of rows in a batch.
+        seed: the seed of all random choices.
+
+    Raises:
+        RecipeError: `max_length` is below 2.
     """
 
     def __init__(
@@ -51,71 +54,71 @@ class Conversations(L.LightningDataModule, ABC):
     ) -> None:
         super().__init__()
         if max_length < 2:
-            rule = "an example has 2 tokens at least"
-            raise RecipeError(f"max_length {max_length}", rule, "Give the model's window")
+            rule = "an example has at least 2 tokens"
+            raise RecipeError(f"max_length {max_length}", rule, "Give the model's context length")
         self.tokenizer_name, self.max_length, self.packing = tokenizer, max_length, packing
         self.batch_size, self.seed = batch_size, seed
 
     @abstractmethod
     def examples(self, split: Split) -> list[Example]:
-        """The examples of a split."""
+        """Return the examples of a split."""
 
     @cached_property
     def tokenizer(self) -> Any:
-        """Of transformers."""
+        """The tokenizer, of transformers."""
         return load_tokenizer(self.tokenizer_name)
 
     def train_dataloader(self) -> DataLoader:
-        """Rows for training, in another order each epoch."""
+        """Return batches for training, in a new order each epoch."""
         return self._loader("train")
 
     def val_dataloader(self) -> DataLoader:
-        """Rows of one example, with its prompt for generation."""
+        """Return batches for validation, one example per row, with its prompt for generation."""
         return self._loader("val")
 
     def test_dataloader(self) -> DataLoader:
-        """As for validation."""
+        """Return batches for the test, as for validation."""
         return self._loader("test")
 
     def rows(self, split: Split) -> list[Row]:
-        """The rows of a split, see `Collate`; in training packed, where asked for.
+        """Return the rows of a split, see `Collate`. Training rows are packed if `packing` is set.
 
         Args:
-            split: which one.
+            split: `train`, `val` or `test`.
 
         Raises:
-            RecipeError: the split has no example, or the prompts fill the window.
+            RecipeError: the split has no example, or no answer fits beside its prompt.
         """
-        found = self.examples(split)
-        coded = [encode(self.tokenizer, example) for example in found]
+        examples = self.examples(split)
+        codes = [encode(self.tokenizer, example) for example in examples]
         if split == "train":
-            _warn_of_fertility(found, coded, self.max_length)
-        pairs = self._fitted(found, coded, split)
+            _warn_of_fertility(examples, codes, self.max_length)
+        pairs = self._truncate(examples, codes, split)
         if split != "train":
             return [row_of(code, example, prompt=True) for example, code in pairs]
         rows = [row_of(code, example, prompt=False) for example, code in pairs]
         if not self.packing:
             return rows
         groups = pack([len(row["input_ids"]) for row in rows], self.max_length)
-        return [joined([rows[number] for number in group]) for group in groups]
+        return [join([rows[number] for number in group]) for group in groups]
 
-    def _fitted(
-        self, found: list[Example], coded: list[Encoded], split: str
+    def _truncate(
+        self, examples: list[Example], codes: list[Encoded], split: str
     ) -> list[tuple[Example, Encoded]]:
-        # What is cut has no end that could be learned; where no answer is left, the row goes.
-        cut = sum(len(code.input_ids) > self.max_length for code in coded)
-        if cut > TRUNCATED * len(coded):
-            told = f"{cut} of {len(coded)} examples of {split} are longer than {self.max_length}"
-            warnings.warn(f"{told} tokens and were cut; raise data.max_length", stacklevel=4)
-        kept = []
-        for example, code in zip(found, coded, strict=True):
+        # A truncated answer has no end token to learn. An example without room for an answer goes.
+        long = sum(len(code.input_ids) > self.max_length for code in codes)
+        if long > TRUNCATED * len(codes):
+            count = f"{long} of {len(codes)} examples of {split} are longer than {self.max_length}"
+            warnings.warn(f"{count} tokens and were truncated; raise data.max_length", stacklevel=4)
+        pairs = []
+        for example, code in zip(examples, codes, strict=True):
             room = self.max_length - len(code.prompt)
             if room > 0:
-                kept.append((example, Encoded(code.prompt, code.completion[:room])))
-        if not kept:
+                pairs.append((example, Encoded(code.prompt, code.completion[:room])))
+        if not pairs:
             rule = "there is no example, or the prompts alone fill max_length"
             raise RecipeError(f"{split} split", rule, "Give more data, or raise data.max_length")
-        return kept
+        return pairs
 
     def _loader(self, split: Split) -> DataLoader:
         collate = Collate(self.tokenizer.pad_token_id)
@@ -125,30 +128,31 @@ class Conversations(L.LightningDataModule, ABC):
 
 @final
 class Generated(Conversations):
-    """Made-up conversations and letters at three levels of address; no file, no download.
+    """Generated conversations and letters at three levels of address, without any file.
 
-    Validation and test ask for acts whose pair of verb and tense training never shows.
+    Validation and test use pairs of verb and tense that training never shows.
 
-    Shapes: a batch holds `input_ids` and `labels` (row, token) int64 with -100 where nothing is
-        learned, and `attention_mask`, or of packed rows `position_ids`. Of validation and test also
-        `prompt_ids` and `prompt_mask` (row, token), and `register`, the level by row.
+    Shapes: a batch has `input_ids` and `labels`, each (row, token) int64. Tokens that are not
+        learned have the label -100. Rows of one example have `attention_mask`, packed rows have
+        `position_ids`, each (row, token). Batches of validation and test also have `prompt_ids` and
+        `prompt_mask`, each (row, token), and `register`, the level of each row.
 
     Units: tokens.
 
     Raises:
-        WeightsError: the tokenizer cannot be had.
+        WeightsError: the tokenizer cannot be loaded.
 
-    Source: the package's lexicon and phrases; made here.
+    Source: the lexicon and the phrases of this package.
 
     Args:
-        n_train: examples for training.
-        n_val: examples for validation.
-        n_test: examples for the test.
-        tokenizer: that of the backbone: `tiny`, a folder, or owner/name on the hub.
-        max_length: tokens of an example, and of a packed row.
-        packing: put several examples in a row, in training.
-        batch_size: rows a batch.
-        seed: of all three splits.
+        n_train: the number of training examples.
+        n_val: the number of validation examples.
+        n_test: the number of test examples.
+        tokenizer: the tokenizer of the backbone: `tiny`, a folder, or owner/name on the hub.
+        max_length: the maximum number of tokens of an example, and of a packed row.
+        packing: whether to put several training examples into one row.
+        batch_size: the number of rows in a batch.
+        seed: the seed of all three splits.
     """
 
     def __init__(
@@ -173,43 +177,46 @@ class Generated(Conversations):
         self.counts = (n_train, n_val, n_test)
 
     def examples(self, split: Split) -> list[Example]:
-        """The examples of a split; no prompt is in two."""
+        """Return the examples of a split. No prompt is in two splits."""
         train, val, test = self.counts
         if split == "train":
             return examples(train, seed=self.seed, which="seen")
-        held_out = examples(val + test, seed=self.seed, which="unseen")
-        return held_out[:val] if split == "val" else held_out[val:]
+        unseen = examples(val + test, seed=self.seed, which="unseen")
+        return unseen[:val] if split == "val" else unseen[val:]
 
 
 @final
 class Files(Conversations):
-    """Your conversations, or BLADE: from a file, a folder or the hub, split by topic.
+    """Your own conversations, or BLADE, from a file, a folder or the hub, split by topic.
 
-    Shapes: as `Generated`; `register` is empty where a row names none.
+    Shapes: as in `Generated`. `register` is empty for a row without a register.
 
     Units: tokens.
 
     Raises:
-        RecipeError: no source is given.
-        ReadError: a row is no good; file, row, rule and remedy are named.
-        WeightsError: the tokenizer cannot be had.
+        RecipeError: no source is given, or a share is out of range.
+        ReadError: a row is invalid. The message names the file, the row, the rule and a remedy.
+        WeightsError: the tokenizer cannot be loaded.
 
-    Source: BLADE, arXiv:2605.22487: 4,196 rows in 3,356, 420 and 420; the split by topic is ours.
+    Source: BLADE, arXiv:2605.22487: 4,196 rows in splits of 3,356, 420 and 420. The split by topic
+        is ours.
 
     Args:
-        source: a file (.jsonl, .json, .csv, .tsv, .parquet), a folder of them, a data set on the
-            hub such as shuvo-xyz/BLADE, or `sample`: 160 made-up rows.
-        layout: messages (OpenAI), sharegpt, alpaca, or pairs of prompt and completion.
-        columns: of pairs: the column by part (prompt, completion, topic, register, system), where
-            its name does not tell.
-        bad_rows: refuse the file at its first bad row, or skip such rows with a warning.
-        val_share: of the examples, for validation.
-        test_share: of the examples, for the test.
-        tokenizer: that of the backbone: `tiny`, a folder, or owner/name on the hub.
-        max_length: tokens of an example, and of a packed row.
-        packing: put several examples in a row, in training.
-        batch_size: rows a batch.
-        seed: of the split.
+        source: a file (.jsonl, .json, .csv, .tsv, .parquet), a folder of such files, a data set on
+            the hub such as shuvo-xyz/BLADE, or `sample` for 160 generated rows.
+        layout: messages (OpenAI), sharegpt, alpaca, or pairs of prompt and completion. auto
+            chooses by the names of the columns.
+        columns: the columns of pairs by part (prompt, completion, topic, register, system), for
+            columns that are not recognised by their names.
+        bad_rows: whether to refuse a file at its first invalid row, or to skip such rows with a
+            warning.
+        val_share: the share of the examples for validation.
+        test_share: the share of the examples for the test.
+        tokenizer: the tokenizer of the backbone: `tiny`, a folder, or owner/name on the hub.
+        max_length: the maximum number of tokens of an example, and of a packed row.
+        packing: whether to put several training examples into one row.
+        batch_size: the number of rows in a batch.
+        seed: the seed of the split.
     """
 
     def __init__(
@@ -235,13 +242,13 @@ class Files(Conversations):
             seed=seed,
         )
         if val_share <= 0 or test_share <= 0 or val_share + test_share >= 1:
-            rule = "each share is above 0, and both together are below 1"
+            rule = "each must be above 0, and their sum below 1"
             raise RecipeError(f"shares {val_share}, {test_share}", rule, "Such as 0.1 and 0.1")
         self.source, self.layout, self.columns = source, layout, columns
         self.bad_rows, self.shares = bad_rows, (val_share, test_share)
 
     def examples(self, split: Split) -> list[Example]:
-        """The examples of a split; no topic is in two."""
+        """Return the examples of a split. No topic is in two splits."""
         val, test = self.shares
         topics = [str(example.topic) for example in self._read]
         numbers = split_by_topic(topics, val=val, test=test, seed=self.seed)[split]
@@ -250,8 +257,8 @@ class Files(Conversations):
     @cached_property
     def _read(self) -> list[Example]:
         if self.source is None:
-            rule = "a file, a folder, or a data set such as shuvo-xyz/BLADE"
-            raise RecipeError("data.source null", rule, "Give it, or use data bangla/generated")
+            rule = "it must be a file, a folder, or a data set such as shuvo-xyz/BLADE"
+            raise RecipeError("data.source null", rule, "Set it, or use data bangla/generated")
         if self.source == SAMPLE:
             return examples(160, seed=0, which="all")
         return read_examples(
@@ -259,13 +266,13 @@ class Files(Conversations):
         )
 
 
-def _warn_of_fertility(found: list[Example], coded: list[Encoded], window: int) -> None:
-    words = sum(sum(words_of_text(example.completion).values()) for example in found)
-    tokens = sum(len(code.completion) - 1 for code in coded)
+def _warn_of_fertility(examples: list[Example], codes: list[Encoded], window: int) -> None:
+    words = sum(sum(words_of_text(example.completion).values()) for example in examples)
+    tokens = sum(len(code.completion) - 1 for code in codes)
     if words and tokens / words > WARN:
-        told = f"the tokenizer makes {tokens / words:.1f} tokens of a word, above {WARN:g}"
+        fertility = f"the tokenizer needs {tokens / words:.1f} tokens per word, above {WARN:g}"
         fit = f"a row of {window} tokens holds {round(window * words / tokens)} words"
-        warnings.warn(f"{told}: {fit}", stacklevel=4)
+        warnings.warn(f"{fertility}: {fit}", stacklevel=4)
 
 
 @final

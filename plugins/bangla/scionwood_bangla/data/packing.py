@@ -1,4 +1,4 @@
-"""Put examples side by side in rows, and make batches, without attention from one to another."""
+"""Pack several examples into one row, and make batches, without attention between examples."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from scionwood_bangla.text.examples import Example
 from scionwood_bangla.text.templates import IGNORED, Encoded
 
 Row = dict[str, Any]
-"""`input_ids` and `labels` (token,) int64, `position_ids` of packed rows; see `Collate`."""
+"""`input_ids` and `labels`, each (token,) int64; packed rows also have `position_ids`."""
 
 
 def row_of(code: Encoded, example: Example, *, prompt: bool) -> Row:
-    """A row of one example, see `Collate`.
+    """Return a row of one example, see `Collate`.
 
     Args:
-        code: its tokens.
-        example: itself.
-        prompt: whether the row also holds its prompt, for generation, and its levels.
+        code: the tokens of the example.
+        example: the example.
+        prompt: whether to add the prompt for generation, and the accepted levels.
     """
     row: Row = {"input_ids": torch.tensor(code.input_ids), "labels": torch.tensor(code.labels)}
     if prompt:
@@ -32,14 +32,14 @@ def row_of(code: Encoded, example: Example, *, prompt: bool) -> Row:
 
 
 def pack(lengths: Sequence[int], window: int) -> list[list[int]]:
-    """Which examples share a row: the longest first, each into the fullest row that takes it.
+    """Assign examples to rows: the longest first, each to the fullest row with room for it.
 
     Args:
-        lengths: tokens of each example, `window` at most.
-        window: tokens of a row.
+        lengths: the tokens of each example, at most `window`.
+        window: the tokens of a row.
 
     Returns:
-        The numbers of the examples by row.
+        The indices of the examples in each row.
     """
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
     rows: list[list[int]] = []
@@ -57,12 +57,12 @@ def pack(lengths: Sequence[int], window: int) -> list[list[int]]:
     return rows
 
 
-def joined(examples: Sequence[Mapping[str, Tensor]]) -> Row:
-    """One row of several examples, each of which counts its positions from zero.
+def join(examples: Sequence[Mapping[str, Tensor]]) -> Row:
+    """Join several examples into one row. The positions of each example start at zero.
 
     Args:
-        examples: with `input_ids` and `labels` (token,). The first token of each is no target,
-            since no token of its own stands before it.
+        examples: each has `input_ids` and `labels`, (token,). The first token of an example is not
+            a target, since no token of the same example precedes it.
     """
     labels = [example["labels"].clone() for example in examples]
     for each in labels:
@@ -78,22 +78,25 @@ def joined(examples: Sequence[Mapping[str, Tensor]]) -> Row:
 class Collate:
     """Makes a batch of rows, padded at the end.
 
-    Rows of single examples get `attention_mask`. Packed rows get `position_ids` instead, which
-    start over with each example: by that transformers' masks keep the examples apart, whether
-    attention is eager, SDPA or flash; what pads a row is an example of its own. Prompts for
+    Rows of one example get `attention_mask`. Packed rows get `position_ids` instead, which restart
+    at zero with each example. From these, transformers builds masks that separate the examples, for
+    eager, SDPA and flash attention. The padding of a row counts as a separate example. Prompts for
     generation are padded at the start.
 
     Args:
-        pad: the token that pads.
+        pad: the id of the padding token.
     """
 
     def __init__(self, pad: int) -> None:
         self.pad = pad
 
     def __call__(self, rows: Sequence[Row]) -> dict[str, Any]:
-        """A batch of `input_ids`, `labels`, and `attention_mask` or `position_ids`.
+        """Return a batch with `input_ids`, `labels`, and `attention_mask` or `position_ids`.
 
-        Of rows that have a `prompt`, also `prompt_ids`, `prompt_mask` and `register`.
+        If the rows have a `prompt`, the batch also has `prompt_ids`, `prompt_mask` and `register`.
+
+        Args:
+            rows: all of the same kind.
         """
         ids = pad_sequence([row["input_ids"] for row in rows], True, self.pad)
         labels = pad_sequence([row["labels"] for row in rows], True, IGNORED)

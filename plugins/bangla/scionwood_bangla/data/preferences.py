@@ -1,4 +1,4 @@
-"""Pairs of answers in batches: from a file, or from the generator's examples."""
+"""The data component of preference optimisation: pairs of answers in batches."""
 
 from __future__ import annotations
 
@@ -18,39 +18,40 @@ from scionwood_bangla.text.templates import IGNORED, Encoded, encode
 
 @final
 class Preferences(L.LightningDataModule):
-    """Requests with a better and a worse answer, in three splits; no request is in two of them.
+    """Requests with a better and a worse answer, in three splits without common requests.
 
-    Without a file the pairs are made: the generator's answers against the same ones at a wrong
-    level or with mixed ones; validation and test then have pairs of verb and tense that training
-    has not.
+    Without a file the pairs are generated: each answer of the generator is paired with the same
+    answer at a wrong level or at mixed levels. Validation and test then use pairs of verb and tense
+    that training never shows.
 
-    Shapes: a batch holds `input_ids`, `labels` and `attention_mask`, each (2 pairs, token) int64,
-        the chosen answers before the rejected ones; labels are -100 but for answers and their end.
+    Shapes: a batch has `input_ids`, `labels` and `attention_mask`, each (2 x pair, token) int64.
+        All chosen answers precede all rejected answers. Labels are -100 except for answers and
+        their ends.
 
-    Units: none.
+    Units: tokens.
 
-    Source: this project's; pairs of TRL's format (`prompt`, `chosen`, `rejected`) are read too.
+    Source: this project. Files in the format of TRL (`prompt`, `chosen`, `rejected`) are read too.
 
     Args:
-        source: JSON lines, as `scionwood bangla prefer` writes them; made-up pairs where null.
-        n_train: examples from which pairs for training are made.
-        n_val: the same for validation.
-        n_test: the same for the test.
-        tokenizer: tiny, a local folder, or owner/name on the hub; that of the backbone.
-        max_length: tokens of prompt and answer; longer pairs are refused.
-        batch_size: pairs a batch.
-        seed: of what is made, and of the splits of a file.
+        source: JSON lines, as `scionwood bangla prefer` writes them. null generates pairs.
+        n_train: the number of generated examples for training.
+        n_val: the number of generated examples for validation.
+        n_test: the number of generated examples for the test.
+        tokenizer: the tokenizer of the backbone: tiny, a local folder, or owner/name on the hub.
+        max_length: the maximum number of tokens of prompt and answer. Longer pairs are refused.
+        batch_size: the number of pairs in a batch.
+        seed: the seed of generated pairs, and of the splits of a file.
 
     Raises:
         RecipeError: a size is not positive, a pair is too long, or a file has too few requests.
         ReadError: the file is damaged.
-        WeightsError: the tokenizer cannot be had.
+        WeightsError: the tokenizer cannot be loaded.
     """
 
     def __init__(
         self,
         *,
-        source: Path | None = None,
+        source: str | Path | None = None,
         n_train: int = 1200,
         n_val: int = 60,
         n_test: int = 240,
@@ -64,23 +65,23 @@ class Preferences(L.LightningDataModule):
             sizes = (
                 f"{n_train}, {n_val}, {n_test} examples, {max_length} tokens, {batch_size} pairs"
             )
-            raise RecipeError(sizes, "each is 1 or more")
+            raise RecipeError(sizes, "each must be at least 1", "Give positive numbers")
         self.source, self.counts, self.tokenizer_name = source, (n_train, n_val, n_test), tokenizer
         self.max_length, self.batch_size, self.seed = max_length, batch_size, seed
         self._splits: dict[str, list[Preference]] = {}
         self._tokenizer: Any = None
 
     def splits(self) -> dict[str, list[Preference]]:
-        """The pairs by split."""
+        """Return the pairs by split."""
         if not self._splits:
-            self._splits = self._made() if self.source is None else self._read(Path(self.source))
+            self._splits = self._generated() if self.source is None else self._read(self.source)
         return self._splits
 
     def examples(self, split: str) -> list[Example]:
-        """The requests of a split with their better answers.
+        """Return the requests of a split with their better answers.
 
         Args:
-            split: train, val or test.
+            split: `train`, `val` or `test`.
         """
         return [
             Example((*pair.prompt, Message("assistant", pair.chosen)), pair.register)
@@ -89,7 +90,7 @@ class Preferences(L.LightningDataModule):
 
     @property
     def tokenizer(self) -> Any:
-        """Loaded when it is first needed."""
+        """The tokenizer, of transformers. It is loaded at its first use."""
         if self._tokenizer is None:
             from scionwood_bangla.model.weights import load_tokenizer
 
@@ -97,25 +98,25 @@ class Preferences(L.LightningDataModule):
         return self._tokenizer
 
     def train_dataloader(self) -> DataLoader:
-        """Batches in another order each epoch."""
+        """Return batches for training, in a new order each epoch."""
         return self._loader("train", shuffle=True)
 
     def val_dataloader(self) -> DataLoader:
-        """Batches of the validation split."""
+        """Return batches of the validation split."""
         return self._loader("val")
 
     def test_dataloader(self) -> DataLoader:
-        """Batches of the test split."""
+        """Return batches of the test split."""
         return self._loader("test")
 
     def collate(self, pairs: list[Preference]) -> dict[str, Tensor]:
-        """A batch: the chosen answers, then the rejected ones, padded on their right.
+        """Return a batch: the chosen answers, then the rejected answers, padded on the right.
 
         Args:
-            pairs: any number.
+            pairs: the pairs of the batch.
 
         Raises:
-            RecipeError: one of them is too long.
+            RecipeError: a pair is longer than `max_length`.
         """
         texts = [self._encoded(pair, pair.chosen) for pair in pairs]
         texts += [self._encoded(pair, pair.rejected) for pair in pairs]
@@ -131,13 +132,13 @@ class Preferences(L.LightningDataModule):
 
     def _encoded(self, pair: Preference, answer: str) -> Encoded:
         turns = (*pair.prompt, Message("assistant", answer))
-        found = encode(self.tokenizer, Example(turns, pair.register))
-        if len(found.input_ids) > self.max_length:
-            rule = f"max_length is {self.max_length}, and an answer cut short has no end to learn"
-            raise RecipeError(f"a pair of {len(found.input_ids)} tokens", rule, "Raise it")
-        return found
+        code = encode(self.tokenizer, Example(turns, pair.register))
+        if (length := len(code.input_ids)) > self.max_length:
+            rule = f"data.max_length is {self.max_length}, and a truncated answer has no end token"
+            raise RecipeError(f"a pair of {length} tokens", rule, "Raise data.max_length")
+        return code
 
-    def _made(self) -> dict[str, list[Preference]]:
+    def _generated(self) -> dict[str, list[Preference]]:
         from scionwood_bangla.generator.make import examples
 
         train, val, test = self.counts
@@ -146,12 +147,12 @@ class Preferences(L.LightningDataModule):
         parts = {"train": seen, "val": unseen[:val], "test": unseen[val:]}
         return {name: from_examples(part, seed=self.seed) for name, part in parts.items()}
 
-    def _read(self, path: Path) -> dict[str, list[Preference]]:
+    def _read(self, path: str | Path) -> dict[str, list[Preference]]:
         pairs = read_preferences(path)
         requests = [repr(pair.prompt) for pair in pairs]
         if len(set(requests)) < 10:
-            rule = "each of the three splits needs some of its own"
-            raise RecipeError(f"{path}: {len(set(requests))} requests", rule, "Write 10 or more")
+            rule = "three splits without common requests need at least 10"
+            raise RecipeError(f"{path}: {len(set(requests))} requests", rule, "Add requests")
         numbers = split_by_topic(requests, seed=self.seed)
         return {name: [pairs[number] for number in mine] for name, mine in numbers.items()}
 

@@ -1,4 +1,4 @@
-"""Three splits by topic, of exactly the sizes asked for wherever the topics allow it."""
+"""Split examples by topic into three splits of the requested sizes."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ SPLITS = ("train", "val", "test")
 def split_by_topic(
     topics: Sequence[str], *, val: float = 0.1, test: float = 0.1, seed: int = 0
 ) -> dict[str, list[int]]:
-    """The numbers of the examples by split; all examples of a topic are in one split.
+    """Return the indices of the examples by split. All examples of a topic are in one split.
 
-    Validation and test get `round(share * n)` examples each, training the rest: 3,356, 420 and 420
-    of 4,196. Where no choice of whole topics has exactly so many, they get the largest number
-    below it that one has. Topics are taken in a random order.
+    Validation and test get `round(share * n)` examples each, and training gets the rest: 3,356, 420
+    and 420 of 4,196. If no set of whole topics has exactly that size, a split gets the largest
+    possible size below it. Topics are taken in random order.
 
     Args:
-        topics: of each example.
+        topics: the topic of each example.
         val: the share for validation.
         test: the share for the test.
-        seed: of the order of the topics.
+        seed: the seed of the order of topics.
     """
     sizes = Counter(topics)
     order = sorted(sizes)
@@ -32,17 +32,17 @@ def split_by_topic(
         left = [topic for topic in order if topic not in chosen]
         wanted = round(share * len(topics))
         chosen |= dict.fromkeys(_filling(left, sizes, wanted), split)
-    found: dict[str, list[int]] = {split: [] for split in SPLITS}
+    splits: dict[str, list[int]] = {split: [] for split in SPLITS}
     for number, topic in enumerate(topics):
-        found[chosen.get(topic, "train")].append(number)
-    return found
+        splits[chosen.get(topic, "train")].append(number)
+    return splits
 
 
 def _filling(order: Sequence[str], sizes: Counter[str], wanted: int) -> list[str]:
-    """Topics whose sizes sum to `wanted`, or to as much below it as any can.
+    """Return topics whose sizes sum to `wanted`, or to the largest possible sum below it.
 
-    `reach[i]` has bit s set where some of the first i topics have s examples together (the subset
-    sum, in the bits of an integer); it is walked back from the last topic.
+    Subset sum with integers as bit sets: bit s of `reach[i]` is set if some of the first i topics
+    have s examples together. The topics are then read off backwards.
     """
     most = (1 << (wanted + 1)) - 1
     reach = [1]

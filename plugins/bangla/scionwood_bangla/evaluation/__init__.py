@@ -1,1 +1,1 @@
-"""Metrics, labelled sets, baselines, figures and reports."""
+"""Evaluation: metrics, labelled data, baselines, figures and reports."""

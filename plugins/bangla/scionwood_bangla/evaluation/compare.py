@@ -1,4 +1,4 @@
-"""Ask a model by every method, and measure what it writes: one table for adapter and baselines."""
+"""Compare an adapter with its baselines: every method answers the same prompts."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scionwood import RecipeError
 from scionwood_bangla.checker.restate import is_right
-from scionwood_bangla.evaluation.baselines import ANSWERS, METHODS, WITH_ADAPTER, ask
+from scionwood_bangla.evaluation.baselines import ANSWERS, METHODS, WITH_ADAPTER, prompt_for
 from scionwood_bangla.evaluation.measures import table_of, values
 from scionwood_bangla.evaluation.prompts import Half, prompts
 from scionwood_bangla.evaluation.text_metrics import Counts
@@ -20,19 +21,20 @@ from scionwood_bangla.lexicon import LEVELS
 from scionwood_bangla.text.examples import Example
 
 Row = dict[str, Any]
-"""A measure of a method on a group of a suite, with its interval and its gain over zero-shot."""
+"""A measure of one method on one group of a suite: the value, its interval and its gain."""
 
 BASELINE = "zero_shot"
+"""The method over which gains are computed."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """A request with what is known of it.
+    """A request of a suite.
 
     Attributes:
-        example: the request, an answer, and the levels that are acceptable.
+        example: the request, a reference answer, and the accepted levels.
         expected: the level that format prompting names.
-        groups: the rows of the table that it counts in, beside `all`.
+        groups: the groups of the results to which the request belongs, besides `all`.
     """
 
     example: Example
@@ -42,11 +44,11 @@ class Item:
 
 @dataclass(frozen=True)
 class Suite:
-    """Requests that are reported together.
+    """A set of requests that are reported together.
 
     Attributes:
-        name: such as `handwritten`.
-        items: in a fixed order, by which methods are compared in pairs.
+        name: the name, such as `handwritten`.
+        items: the requests. Their order is fixed, since methods are compared request by request.
     """
 
     name: str
@@ -55,13 +57,16 @@ class Suite:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is compared.
+    """The settings of a comparison.
 
     Attributes:
-        methods: of `baselines.METHODS`.
-        decodings: greedy, sampled, or both.
+        methods: the methods, of `baselines.METHODS`.
+        decodings: greedy decoding, sampling, or both.
         shots: the examples of few-shot prompting.
-        seed: of the bootstrap.
+        seed: the seed of the bootstrap.
+
+    Raises:
+        RecipeError: a method is unknown, or few-shot prompting has no examples.
     """
 
     methods: Sequence[str] = tuple(METHODS)
@@ -71,29 +76,29 @@ class Plan:
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.methods) - set(METHODS)):
-            raise RecipeError(f"method {unknown[0]!r}", f"one of {', '.join(METHODS)}")
+            remedy = f"Use any of {', '.join(METHODS)}"
+            raise RecipeError(f"method {unknown[0]!r}", "there is no such method", remedy)
         if "few_shot" in self.methods and not self.shots:
-            raise RecipeError("method 'few_shot'", "it needs examples to show", "Draw some")
+            remedy = "Give shots, such as those of draw_shots"
+            raise RecipeError("method 'few_shot'", "it needs examples", remedy)
 
     def runs(self) -> list[tuple[str, Decoding | None]]:
-        """Method and decoding of every run, those without adapter first."""
+        """Return method and decoding of every run, runs without the adapter first."""
         order = sorted(self.methods, key=lambda method: method in WITH_ADAPTER)
-        found: list[tuple[str, Decoding | None]] = []
+        runs: list[tuple[str, Decoding | None]] = []
         for method in order:
-            found += (
-                [(method, None)] if method in ANSWERS else [(method, d) for d in self.decodings]
-            )
-        return found
+            runs += [(method, None)] if method in ANSWERS else [(method, d) for d in self.decodings]
+        return runs
 
 
 @dataclass
 class Evaluation:
-    """What came out.
+    """The results of a comparison.
 
     Attributes:
-        rows: of the table.
-        answers: by suite, method and decoding, in the order of the suite's items.
-        suites: by name.
+        rows: the rows of the table.
+        answers: the answers by suite, method and decoding, in the order of the suite's requests.
+        suites: the suites by name.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -102,10 +107,10 @@ class Evaluation:
 
 
 def handwritten(half: Half = "test") -> Suite:
-    """Prompts of the package that were written by hand, by expected level and difficulty.
+    """Return the hand-written prompts of the package, grouped by expected level and difficulty.
 
     Args:
-        half: `dev` was looked at while generator and recipes were made, `test` was not.
+        half: `dev` was used to develop the generator and the recipes; `test` was not.
     """
     items = []
     for prompt in prompts(half=half):
@@ -115,11 +120,11 @@ def handwritten(half: Half = "test") -> Suite:
 
 
 def held_out(examples: Sequence[Example], name: str = "held_out") -> Suite:
-    """Examples that training did not show, by their level.
+    """Return a suite of examples that are not in the training data, grouped by level.
 
     Args:
-        examples: those without a register are left out.
-        name: of the suite.
+        examples: the examples. Examples without a register are left out.
+        name: the name of the suite.
     """
     items = []
     for example in examples:
@@ -129,27 +134,27 @@ def held_out(examples: Sequence[Example], name: str = "held_out") -> Suite:
     return Suite(name, items)
 
 
-def evaluate(
+def compare(
     writer: Writer,
     suites: Sequence[Suite],
     plan: Plan,
     *,
     progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
-    """Let every method answer every suite, and measure the answers.
+    """Answer every suite by every method, and measure the answers.
 
     Args:
-        writer: the model, with its adapter.
-        suites: what is asked.
-        plan: how.
+        writer: the model with its adapter.
+        suites: the requests.
+        plan: the methods and decodings.
         progress: called with the number of answers done.
 
     Raises:
-        RecipeError: a prompt does not fit into the model's context.
+        RecipeError: a prompt exceeds the context length of the model.
     """
-    found, done = Evaluation(suites={suite.name: suite for suite in suites}), 0
+    evaluation, done = Evaluation(suites={suite.name: suite for suite in suites}), 0
 
-    def told(count: int) -> None:
+    def advance(count: int) -> None:
         if progress is not None:
             progress(done + count)
 
@@ -157,11 +162,11 @@ def evaluate(
         inside = nullcontext(writer) if method in WITH_ADAPTER else writer.without_adapter()
         with inside as chosen:
             for suite in suites:
-                answers = _answers(chosen, suite, method, decoding, plan.shots, told)
-                found.answers[suite.name, method, decoding.name if decoding else ""] = answers
+                answers = _answers(chosen, suite, method, decoding, plan.shots, advance)
+                evaluation.answers[suite.name, method, decoding.name if decoding else ""] = answers
                 done += len(answers)
-    found.rows = _rows(found, plan.seed)
-    return found
+    evaluation.rows = _rows(evaluation, plan.seed)
+    return evaluation
 
 
 def _answers(
@@ -175,14 +180,14 @@ def _answers(
     if decoding is None:
         progress(len(suite.items))
         return [Answer(ANSWERS[method], True)] * len(suite.items)
-    asked = [ask(method, item.example, item.expected, shots) for item in suite.items]
-    return writer.write(asked, decoding, progress=progress)
+    prompts = [prompt_for(method, item.example, item.expected, shots) for item in suite.items]
+    return writer.write(prompts, decoding, progress=progress)
 
 
-def _rows(found: Evaluation, seed: int) -> list[Row]:
+def _rows(evaluation: Evaluation, seed: int) -> list[Row]:
     tables = {}
-    for key, answers in found.answers.items():
-        examples = [item.example for item in found.suites[key[0]].items]
+    for key, answers in evaluation.answers.items():
+        examples = [item.example for item in evaluation.suites[key[0]].items]
         tables[key] = table_of(
             [answer.text for answer in answers],
             [example.completion for example in examples],
@@ -193,25 +198,25 @@ def _rows(found: Evaluation, seed: int) -> list[Row]:
     for (suite, method, decoding), table in tables.items():
         against = tables.get((suite, BASELINE, decoding or "greedy"))
         against = None if method == BASELINE else against
-        for group, chosen in _groups(found.suites[suite]).items():
-            named = {"suite": suite, "method": method, "decoding": decoding, "group": group}
+        for group, chosen in _groups(evaluation.suites[suite]).items():
+            names = {"suite": suite, "method": method, "decoding": decoding, "group": group}
             other: Counts | None = None if against is None else against[chosen]
             rows += [
-                {**named, "texts": int(chosen.sum()), **asdict(value)}
+                {**names, "texts": int(chosen.sum()), **asdict(value)}
                 for value in values(table[chosen], other, seed=seed)
             ]
     return rows
 
 
-def _groups(suite: Suite) -> dict[str, np.ndarray]:
+def _groups(suite: Suite) -> dict[str, NDArray[np.bool_]]:
     names = dict.fromkeys(name for item in suite.items for name in item.groups)
-    found = {"all": np.ones(len(suite.items), bool)}
+    groups = {"all": np.ones(len(suite.items), bool)}
     order = [*(level for level in LEVELS if level in names), *(n for n in names if n not in LEVELS)]
     for name in order:
-        found[name] = np.array([name in item.groups for item in suite.items])
-    return found
+        groups[name] = np.array([name in item.groups for item in suite.items])
+    return groups
 
 
-def right(item: Item, answer: Answer) -> bool:
-    """Whether an answer addresses people as its request asks for."""
+def matches(item: Item, answer: Answer) -> bool:
+    """Return whether an answer addresses people at a level that its request accepts."""
     return is_right(answer.text, item.example.register or frozenset(LEVELS))

@@ -1,4 +1,4 @@
-"""Texts with the register that their situation asks for, from JSON lines."""
+"""Read a corpus of texts with their accepted levels from JSON lines."""
 
 from __future__ import annotations
 
@@ -8,48 +8,46 @@ from typing import Any
 
 from scionwood import ReadError
 from scionwood_bangla.lexicon import LEVELS
+from scionwood_bangla.text.reading import read_utf8
 
 
-def read_corpus(path: Path) -> tuple[list[str], list[frozenset[str]]]:
-    """The texts, and of each the levels that are acceptable.
+def read_corpus(path: str | Path) -> tuple[list[str], list[frozenset[str]]]:
+    """Return the texts of a corpus, and the accepted levels of each text.
 
-    A line is `{"text": "...", "register": "apni"}`; `completion` serves for `text`, and a register
+    A line is `{"text": "...", "register": "apni"}`. `completion` may replace `text`, and a register
     may be a list.
 
     Args:
         path: the file, UTF-8.
 
     Raises:
-        ReadError: no such file, or a line that is not of that form, which is named.
+        ReadError: the file does not exist, or a line is not of that form. The line is named.
     """
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ReadError(str(path), str(error), "Give a UTF-8 file of JSON lines") from error
     texts, registers = [], []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_utf8(path).splitlines(), 1):
         if line.strip():
             text, register = _record(line, f"{path}, line {number}")
             texts.append(text)
             registers.append(register)
     if not texts:
-        raise ReadError(str(path), "it holds no texts", "Write one JSON object a line")
+        raise ReadError(str(path), "it has no texts", "Write one JSON object per line")
     return texts, registers
 
 
 def _record(line: str, where: str) -> tuple[str, frozenset[str]]:
     remedy = 'Such as {"text": "...", "register": "apni"}'
     try:
-        found: Any = json.loads(line)
+        record: Any = json.loads(line)
     except json.JSONDecodeError as error:
-        raise ReadError(where, f"it is no JSON ({error.msg})", remedy) from error
-    if not isinstance(found, dict):
-        raise ReadError(where, "it is no object", remedy)
-    text = found.get("text", found.get("completion"))
+        raise ReadError(where, f"it is not valid JSON ({error.msg})", remedy) from error
+    if not isinstance(record, dict):
+        raise ReadError(where, "it is not a JSON object", remedy)
+    text = record.get("text", record.get("completion"))
     if not isinstance(text, str) or not text.strip():
-        raise ReadError(where, "it has no text, or an empty one", remedy)
-    register = found.get("register")
+        raise ReadError(where, "its text is missing or empty", remedy)
+    register = record.get("register")
     levels = [register] if isinstance(register, str) else register
     if not isinstance(levels, list) or not levels or not set(levels) <= set(LEVELS):
-        raise ReadError(where, f"register {register!r}: of {', '.join(LEVELS)}", remedy)
+        rule = f"its register {register!r} is not one or more of {', '.join(LEVELS)}"
+        raise ReadError(where, rule, remedy)
     return text, frozenset(levels)

@@ -1,4 +1,4 @@
-"""How the sense of address is learned: the scores of validation over the steps."""
+"""Draw the learning curve of a run: validation scores of address over the training steps."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_SCORES = {"val_register_match": "keeps to the level asked for", "val_ended": "ends by itself"}
+_SCORES = {"val_register_match": "has an accepted level", "val_ended": "ends by itself"}
 
 
-def learning_curve(path: Path) -> Figure | None:
-    """The share of greedy answers at an accepted level, and of those that end.
+def learning_curve(path: str | Path) -> Figure | None:
+    """Draw the share of greedy answers at an accepted level, and of answers that end.
 
     Args:
-        path: a run's metrics.csv.
+        path: the metrics.csv of a run.
 
     Returns:
-        None where nothing was generated.
+        The figure, or `None` if validation generated no answers.
     """
     from matplotlib.figure import Figure
 
-    with path.open(newline="", encoding="utf-8") as file:
+    with Path(path).open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     figure = Figure(figsize=(6, 3.5), layout="constrained")
     axis = figure.subplots()
     for name, label in _SCORES.items():
-        found = [(int(row["step"]), float(row[name])) for row in rows if row.get(name)]
-        if found:
-            axis.plot(*zip(*found, strict=True), "o-", label=label)
+        points = [(int(row["step"]), float(row[name])) for row in rows if row.get(name)]
+        if points:
+            axis.plot(*zip(*points, strict=True), "o-", label=label)
     if not axis.lines:
         return None
     axis.set(xlabel="optimiser step", ylabel="share of validation prompts", ylim=(-0.02, 1.02))

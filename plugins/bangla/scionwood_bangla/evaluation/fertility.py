@@ -1,4 +1,4 @@
-"""How many tokens a tokenizer makes of a Bangla word, and how many words fit its window."""
+"""Measure the fertility of a tokenizer: its tokens per Bangla word."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any
 
-from scionwood import PluginError, ReadError
+from scionwood import PluginError, ReadError, reading
 from scionwood_bangla.text.normalise import BENGALI
 
 WARN = 4.0
-"""Tokens a word above which letters no longer fit usual windows."""
+"""Tokens per word above which there is a warning, since letters no longer fit common windows."""
 
 Count = Callable[[str], int]
 
 
 @dataclass(frozen=True)
 class Fertility:
-    """What a tokenizer makes of Bangla words.
+    """The fertility of a tokenizer on Bangla words.
 
     Attributes:
-        name: of its file or folder.
-        vocabulary: entries.
-        tokens_per_word: mean, weighted by how often the words occur.
-        words_per_window: how many fit the window.
+        name: the name of its file or folder.
+        vocabulary: the number of its entries.
+        tokens_per_word: the mean number of tokens, weighted by the frequency of the words.
+        words_per_window: the number of words that fit the window.
     """
 
     name: str
@@ -39,48 +39,45 @@ class Fertility:
 
     @property
     def warning(self) -> str:
-        """What a high fertility means, or nothing."""
+        """The consequence of a high fertility, or an empty string."""
         if self.tokens_per_word <= WARN:
             return ""
-        return (
-            f"above {WARN:g} tokens a word: long texts will be cut at {self.words_per_window} words"
-        )
+        return f"above {WARN:g} tokens per word: texts are cut at {self.words_per_window} words"
 
 
-def measure(path: Path, words: Mapping[str, float], window: int) -> Fertility:
-    """Count tokens of each word, with the space before it.
+def measure(path: str | Path, words: Mapping[str, float], window: int) -> Fertility:
+    """Count the tokens of each word with the space before it.
 
     Args:
-        path: a tokenizer: `tokenizer.json`, a folder with one, tekken JSON, SentencePiece `.model`,
-            or ranks as `.tiktoken`.
-        words: how often each occurs.
-        window: tokens that the model sees at once.
+        path: a tokenizer: `tokenizer.json`, a folder with one, a tekken JSON, a SentencePiece
+            `.model`, or ranks as `.tiktoken`.
+        words: the frequency of each word.
+        window: the context length of the model, tokens.
 
     Raises:
-        ReadError: no tokenizer is there, or it is damaged.
+        ReadError: the path is not a tokenizer, or the tokenizer is damaged.
         PluginError: the library for its format is not installed.
     """
     if window < 1 or not words:
-        raise ReadError(
-            f"window {window}, {len(words)} words", "both are 1 or more", "Correct them"
-        )
+        given = f"window {window}, {len(words)} words"
+        raise ReadError(given, "both must be at least 1", "Give a window and a text with words")
     count, vocabulary = load_counter(path)
     total = sum(words.values())
     mean = sum(weight * count(word) for word, weight in words.items()) / total
-    return Fertility(path.name, vocabulary, mean, int(window / mean))
+    return Fertility(Path(path).name, vocabulary, mean, int(window / mean))
 
 
 def words_of_text(text: str) -> dict[str, float]:
-    """How often each Bangla word occurs in a text.
+    """Return how often each Bangla word occurs in a text.
 
     Args:
-        text: normalised.
+        text: the normalised text.
     """
     return dict(Counter(re.findall(f"[{BENGALI}\u200c\u200d]+", text)))
 
 
 def words_of_wordfreq() -> dict[str, float]:
-    """All Bangla words of the package wordfreq with their frequencies, as it spells them.
+    """Return all Bangla words of the package wordfreq, in its spelling, with their frequencies.
 
     Raises:
         PluginError: wordfreq is not installed.
@@ -90,62 +87,58 @@ def words_of_wordfreq() -> dict[str, float]:
     except ImportError as error:
         remedy = "pip install wordfreq, or give a text with --text"
         raise PluginError("wordfreq", "it is not installed", remedy) from error
-    found = get_frequency_dict("bn", "large")
-    return {word: f for word, f in found.items() if re.search(f"[{BENGALI}]", word)}
+    listed = get_frequency_dict("bn", "large")
+    return {word: f for word, f in listed.items() if re.search(f"[{BENGALI}]", word)}
 
 
 def locate(name: str) -> Path:
-    """The path of a tokenizer: `name` itself, or DISTRIBUTION:FILE of an installed package.
+    """Return the path of a tokenizer from a path, or from DISTRIBUTION:FILE of a package.
 
     Args:
-        name: a path, or such as `mistral-common:tekken_240911.json`.
+        name: a path, or a name such as `mistral-common:tekken_240911.json`.
 
     Raises:
-        ReadError: the package is not installed, or has no such file.
+        ReadError: the package is not installed, or it has no such file.
     """
     package, colon, file = name.partition(":")
     if not colon or Path(name).exists():
         return Path(name)
     try:
-        found = [item for item in files(package) or () if item.name == file]
+        matches = [item for item in files(package) or () if item.name == file]
     except PackageNotFoundError as error:
         remedy = f"pip install {package}, or give a path"
         raise ReadError(name, f"{package} is not installed", remedy) from error
-    if not found:
-        raise ReadError(name, f"{package} has no such file", "Look into its folder")
-    return Path(str(found[0].locate()))
+    if not matches:
+        raise ReadError(name, f"{package} has no such file", "Check the files of the package")
+    return Path(str(matches[0].locate()))
 
 
-def load_counter(path: Path) -> tuple[Count, int]:
-    """A function that counts a word's tokens, and the size of the vocabulary.
+def load_counter(path: str | Path) -> tuple[Count, int]:
+    """Return a function that counts the tokens of a word, and the size of the vocabulary.
 
     Args:
-        path: as for `measure`.
+        path: a tokenizer, as for `measure`.
 
     Raises:
-        ReadError: no tokenizer is there, or it is damaged.
+        ReadError: the path is not a tokenizer, or the tokenizer is damaged.
         PluginError: the library for its format is not installed.
     """
-    file = path / "tokenizer.json" if path.is_dir() else path
+    file = Path(path) / "tokenizer.json" if Path(path).is_dir() else Path(path)
     if not file.is_file():
         remedy = "Give tokenizer.json, its folder, tekken.json, a .model or a .tiktoken file"
         raise ReadError(str(file), "there is no tokenizer", remedy)
-    try:
+    with reading(file, "tokenizer"):
         if file.suffix == ".tiktoken":
             return _tiktoken(file)
         if file.suffix == ".json":
             return _json(file)
         return _sentencepiece(file)
-    except (PluginError, ReadError):
-        raise
-    except Exception as error:  # each library has its own errors for a damaged file
-        raise ReadError(str(file), f"it is no tokenizer ({error})", "Copy it again") from error
 
 
 def _json(file: Path) -> tuple[Count, int]:
-    found: Any = json.loads(file.read_text("utf-8"))
-    if "config" in found and isinstance(found.get("vocab"), list):
-        return _tekken(found)
+    content: Any = json.loads(file.read_text("utf-8"))
+    if "config" in content and isinstance(content.get("vocab"), list):
+        return _tekken(content)
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(file))
@@ -155,17 +148,17 @@ def _json(file: Path) -> tuple[Count, int]:
     )
 
 
-def _tekken(found: Any) -> tuple[Count, int]:
-    config = found["config"]
-    kept = config["default_vocab_size"] - config["default_num_special_tokens"]
-    ranks = {base64.b64decode(e["token_bytes"]): e["rank"] for e in found["vocab"][:kept]}
+def _tekken(content: Any) -> tuple[Count, int]:
+    config = content["config"]
+    size = config["default_vocab_size"] - config["default_num_special_tokens"]
+    ranks = {base64.b64decode(e["token_bytes"]): e["rank"] for e in content["vocab"][:size]}
     return _bytes(ranks, config["pattern"]), config["default_vocab_size"]
 
 
 def _tiktoken(file: Path) -> tuple[Count, int]:
     lines = (line.split() for line in file.read_text("utf-8").splitlines() if line)
     ranks = {base64.b64decode(token): int(rank) for token, rank in lines}
-    # The pattern is not in the file; this is the one of Qwen, which takes marks for no letters.
+    # The file does not contain the pattern. This is the pattern of Qwen, which splits at marks.
     pattern = (
         r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
         r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -191,4 +184,4 @@ def _library(name: str) -> Any:
         return import_module(name)
     except ImportError as error:
         remedy = "pip install 'scionwood-bangla[tokenizers]'"
-        raise PluginError(name, "this tokenizer's format needs it", remedy) from error
+        raise PluginError(name, "the format of this tokenizer needs it", remedy) from error

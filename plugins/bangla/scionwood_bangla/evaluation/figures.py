@@ -1,4 +1,4 @@
-"""The figure of an evaluation: how often the level of address is right, by method and level."""
+"""Draw the figure of an evaluation: register match by method and level."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from scionwood_bangla.evaluation.fonts import NOTE, can_draw, family
 from scionwood_bangla.lexicon import LEVELS
 
 COLOURS = {"tui": "#E69F00", "tumi": "#56B4E9", "apni": "#009E73"}
-"""Told apart by the colour blind too (Okabe and Ito)."""
+"""Colours that colour-blind readers can distinguish (Okabe and Ito)."""
 
 PRONOUNS = {"tui": "তুই", "tumi": "তুমি", "apni": "আপনি"}
 
 
 def register_match(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """Register match by method and expected level, with 95 % intervals; an axis for each suite.
+    """Draw register match by method and expected level, with 95 % intervals, one axis per suite.
 
     Args:
-        rows: of an evaluation, `suite`, `method`, `decoding`, `group`, `measure`, `value`, `low`,
-            `high`; those of the measure `register_match` count.
+        rows: the rows of an evaluation, with `suite`, `method`, `decoding`, `group`, `measure`,
+            `value`, `low` and `high`. Only the measure `register_match` is drawn.
     """
-    found = [row for row in rows if row["measure"] == "register_match" and row["group"] in LEVELS]
-    suites = list(dict.fromkeys(row["suite"] for row in found))
+    shown = [row for row in rows if row["measure"] == "register_match" and row["group"] in LEVELS]
+    suites = list(dict.fromkeys(row["suite"] for row in shown))
     fonts = [name for name in (family(), "DejaVu Sans") if name]
     with rc_context({"font.family": fonts}):
         figure = Figure(figsize=(6 * len(suites), 4.4), layout="constrained")
         for axes, suite in zip(
             figure.subplots(1, len(suites), squeeze=False)[0], suites, strict=True
         ):
-            _bars(axes, [row for row in found if row["suite"] == suite])
+            _bars(axes, [row for row in shown if row["suite"] == suite])
             axes.set_title(suite.replace("_", " "))
         if not can_draw():
             figure.supxlabel(NOTE, fontsize=6)
@@ -51,8 +51,8 @@ def _bars(axes: Any, rows: list[Mapping[str, Any]]) -> None:
             for end in ("low", "high")
         ]
         places = np.arange(len(names)) + (at - 1) * width
-        shown = f"{PRONOUNS[level]} ({level})" if can_draw() else level
-        axes.bar(places, values, width, color=COLOURS[level], label=shown)
+        label = f"{PRONOUNS[level]} ({level})" if can_draw() else level
+        axes.bar(places, values, width, color=COLOURS[level], label=label)
         axes.errorbar(places, values, ends, fmt="none", ecolor="0.25", elinewidth=0.8, capsize=1.5)
     ticks = [f"{method.replace('_', ' ')}\n{decoding}".strip() for method, decoding in names]
     axes.set_xticks(range(len(names)), ticks, rotation=45, ha="right", fontsize=7)

@@ -1,4 +1,4 @@
-"""The labelled sentences and letters of the package, and how the checker does on them."""
+"""The labelled sentences and letters of the package, and the scores of the checker on them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Half = Literal["dev", "test", "all"]
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence written by hand.
+    """A hand-written sentence with a label.
 
     Attributes:
-        half: `dev` was looked at while the checker was made, `test` was not.
-        label: `right`, `wrong`, or `trap`: right, and easily taken for wrong.
-        rule: which rule a wrong sentence breaks.
-        register: the levels that are acceptable in its situation; any where empty.
-        text: the sentence, or a few.
+        half: `dev` was used to develop the checker; `test` was not.
+        label: `right`, `wrong` or `trap`. A trap is correct but easily judged wrong.
+        rule: the rule that a wrong sentence breaks.
+        register: the accepted levels. An empty tuple accepts all levels.
+        text: one or a few sentences.
     """
 
     half: str
@@ -36,53 +36,53 @@ class Sentence:
 
 
 def sentences(half: Half = "all") -> list[Sentence]:
-    """The sentences of a half.
+    """Return the labelled sentences.
 
     Args:
         half: `dev`, `test` or `all`.
     """
     lines = _data("sentences.tsv").splitlines()
     rows = csv.DictReader((ln for ln in lines if not ln.startswith("#")), delimiter="\t")
-    found = []
+    items = []
     for row in rows:
         register = tuple(filter(None, row["register"].split(",")))
-        found.append(Sentence(row["half"], row["label"], row["rule"], register, row["text"]))
-    return [item for item in found if half in ("all", item.half)]
+        items.append(Sentence(row["half"], row["label"], row["rule"], register, row["text"]))
+    return [item for item in items if half in ("all", item.half)]
 
 
 def letters(half: Half = "all") -> list[dict[str, Any]]:
-    """The letters of a half: `text`, and `parts`, the line of each part.
+    """Return the labelled letters, each with `text` and `parts`, the line of each part.
 
     Args:
         half: `dev`, `test` or `all`.
     """
-    found = [json.loads(line) for line in _data("letters.jsonl").splitlines()]
-    return [item for item in found if half in ("all", item["half"])]
+    items = [json.loads(line) for line in _data("letters.jsonl").splitlines()]
+    return [item for item in items if half in ("all", item["half"])]
 
 
 def is_flagged(sentence: Sentence) -> bool:
-    """Whether the checker finds a fault in a sentence."""
+    """Return whether the checker reports a fault in a sentence."""
     return bool(check_text(sentence.text, sentence.register or None).faults)
 
 
 def measure_sentences(half: Half = "all") -> dict[str, float]:
-    """Precision and recall of "something is wrong", the traps taken for wrong, and abstention.
+    """Return precision and recall of wrong sentences, false positives, and abstention.
 
     Args:
         half: `dev`, `test` or `all`.
     """
-    found = sentences(half)
+    items = sentences(half)
     hits = {label: 0 for label in ("right", "wrong", "trap")}
     verbs = undecided = 0
-    for item in found:
+    for item in items:
         result = check_text(item.text, item.register or None)
         hits[item.label] += bool(result.faults)
         undecided += len(result.undecided)
         verbs += result.verbs
-    counts = {label: sum(item.label == label for item in found) for label in hits}
+    counts = {label: sum(item.label == label for item in items) for label in hits}
     flagged = sum(hits.values())
     return {
-        "sentences": len(found),
+        "sentences": len(items),
         "precision": hits["wrong"] / flagged if flagged else 0.0,
         "recall": hits["wrong"] / counts["wrong"],
         "false_positives_right": hits["right"] / counts["right"],
@@ -92,24 +92,25 @@ def measure_sentences(half: Half = "all") -> dict[str, float]:
 
 
 def measure_letters(half: Half = "all") -> dict[str, float]:
-    """Precision, recall and F1 of the parts found on their lines.
+    """Return precision, recall and F1 of the parts of letters, each identified by name and line.
 
     Args:
         half: `dev`, `test` or `all`.
     """
-    right = given = true = 0
+    hits = predicted = labelled = 0
     for letter in letters(half):
-        found = {(part.name, part.line) for part in parts(normalise(letter["text"])).values()}
-        gold = set(letter["parts"].items())
-        right, given, true = right + len(found & gold), given + len(found), true + len(gold)
-    precision, recall = right / max(1, given), right / max(1, true)
-    f1 = 2 * precision * recall / (precision + recall) if right else 0.0
+        ours = {(part.name, part.line) for part in parts(normalise(letter["text"])).values()}
+        reference = set(letter["parts"].items())
+        hits += len(ours & reference)
+        predicted, labelled = predicted + len(ours), labelled + len(reference)
+    precision, recall = hits / max(1, predicted), hits / max(1, labelled)
+    f1 = 2 * precision * recall / (precision + recall) if hits else 0.0
     count = len(letters(half))
     return {"letters": count, "precision": precision, "recall": recall, "f1": f1}
 
 
 def misses(half: Half = "all") -> Iterator[tuple[str, Sentence]]:
-    """The sentences that the checker gets wrong, as `missed` or `false alarm`.
+    """Yield the sentences that the checker gets wrong, each as `missed` or `false alarm`.
 
     Args:
         half: `dev`, `test` or `all`.

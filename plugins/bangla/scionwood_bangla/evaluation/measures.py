@@ -1,4 +1,4 @@
-"""Every measure of what a model writes, of address and of likeness, with paired intervals."""
+"""Measure generated texts: address, and similarity to a reference, with paired intervals."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from scionwood_bangla.text.normalise import normalise
 
 MEASURES: dict[str, str] = {
     **SCORES,
-    "ended": "texts that the model ended itself",
+    "ended": "texts that the model ended itself, before the limit of tokens",
     "bleu": "BLEU against the reference, 0 to 100",
     "chrf": "chrF2 against the reference, 0 to 100",
     "rouge_l": "ROUGE-L F1 of Bangla words against the reference, 0 to 100",
-    "wer": "words to change for the reference, of its words",
+    "wer": "word error rate: edits of words per word of the reference",
 }
-"""What each measure says; shares are 0 to 1."""
+"""The meaning of each measure. Shares are from 0 to 1."""
 
 
 class Part(NamedTuple):
-    """Where the counts of a measure stand, and what their sums become."""
+    """The columns of a measure in the table of counts, and its score of their sums."""
 
     columns: slice
     score: Callable[[Counts], Counts]
 
 
 def _layout() -> dict[str, Part]:
-    found, at = {}, 0
+    layout, at = {}, 0
     for name in MEASURES:
         metric = TEXT_METRICS.get(name)
         width = 2 if metric is None else metric.columns
-        found[name] = Part(slice(at, at + width), ratio if metric is None else metric.score)
+        layout[name] = Part(slice(at, at + width), ratio if metric is None else metric.score)
         at += width
-    return found
+    return layout
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,13 @@ class Value:
     """A measure of a corpus with its 95 % interval.
 
     Attributes:
-        measure: of `MEASURES`.
-        value: NaN where it is a share of nothing.
-        low: lower end.
-        high: upper end.
-        gain: what it has more than the corpus that it is compared with; NaN without one.
-        gain_low: lower end of the interval of this difference.
-        gain_high: its upper end.
+        measure: a key of `MEASURES`.
+        value: the value, or NaN if the denominator is zero.
+        low: the lower end of the interval.
+        high: the upper end of the interval.
+        gain: the difference from the other corpus, or NaN if there is none.
+        gain_low: the lower end of the interval of the gain.
+        gain_high: the upper end of the interval of the gain.
     """
 
     measure: str
@@ -66,39 +66,39 @@ class Value:
 
 
 def counts_of(text: str, reference: str, levels: frozenset[str], *, ended: bool) -> Counts:
-    """The counts of one text, for all measures side by side.
+    """Return the counts of one text for all measures, (count,).
 
     Args:
-        text: what was written.
-        reference: what could have been written.
-        levels: that are acceptable.
-        ended: whether the model ended it.
+        text: the generated text.
+        reference: the reference text.
+        levels: the accepted levels.
+        ended: whether the model ended the text.
     """
     text, reference = normalise(text), normalise(reference)
-    found = [number for pair in address_counts(text, levels) for number in pair]
-    found += [ended, 1]
+    numbers = [number for pair in address_counts(text, levels) for number in pair]
+    numbers += [ended, 1]
     for metric in TEXT_METRICS.values():
-        found += metric.count(text, reference)
-    return np.array(found, float)
+        numbers += metric.count(text, reference)
+    return np.array(numbers, float)
 
 
 def values(table: Counts, against: Counts | None = None, *, seed: int = 0) -> list[Value]:
-    """Every measure of a corpus, and its gain over another one of the same prompts.
+    """Return every measure of a corpus, and its gain over another corpus of the same prompts.
 
-    The percentile bootstrap over texts; both corpora are resampled alike, so that what is hard in
-    both does not widen the interval of the difference.
+    Intervals come from the percentile bootstrap over texts. Both corpora are resampled in the same
+    way, so that prompts that are hard for both do not widen the interval of the gain.
 
     Args:
-        table: (text, count), of `counts_of`.
-        against: the same for other answers to the same prompts in the same order.
-        seed: of the resampling.
+        table: (text, count), the counts of `counts_of`.
+        against: the counts of other answers to the same prompts in the same order.
+        seed: the seed of the resampling.
 
     Source: paired bootstrap, P. Koehn, EMNLP 2004.
     """
     draws = _draws(len(table), seed)
     drawn, ours = draws @ table, table.sum(0)
     others = None if against is None else (draws @ against, against.sum(0))
-    found = []
+    results = []
     for name, part in _layout().items():
         sampled = part.score(drawn[:, part.columns])
         value = float(part.score(ours[part.columns]))
@@ -106,8 +106,8 @@ def values(table: Counts, against: Counts | None = None, *, seed: int = 0) -> li
         if others is not None:
             differences = sampled - part.score(others[0][:, part.columns])
             more = (value - float(part.score(others[1][part.columns])), *interval(differences))
-        found.append(Value(name, value, *interval(sampled), *more))
-    return found
+        results.append(Value(name, value, *interval(sampled), *more))
+    return results
 
 
 def table_of(
@@ -116,12 +116,12 @@ def table_of(
     levels: Sequence[frozenset[str]],
     ended: Sequence[bool],
 ) -> Counts:
-    """The counts of a corpus, (text, count).
+    """Return the counts of a corpus, (text, count).
 
     Args:
-        texts: what was written.
-        references: of each text.
-        levels: acceptable in each text.
+        texts: the generated texts.
+        references: the reference of each text.
+        levels: the accepted levels of each text.
         ended: whether the model ended each text.
     """
     rows = zip(texts, references, levels, ended, strict=True)
@@ -130,6 +130,6 @@ def table_of(
 
 @lru_cache(maxsize=16)
 def _draws(texts: int, seed: int) -> Counts:
-    """How often each text is in each resample, (resample, text)."""
+    """Return how often each text occurs in each resample, (resample, text)."""
     shares = np.full(texts, 1 / texts)
     return np.random.default_rng(seed).multinomial(texts, shares, RESAMPLES).astype(float)

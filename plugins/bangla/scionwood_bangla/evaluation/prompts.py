@@ -1,4 +1,4 @@
-"""The prompts that were written by hand, with the levels of address that each accepts."""
+"""The hand-written prompts of the package, with the levels of address that each accepts."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Prompt:
     """A request for a sentence, a letter or the next line of a dialogue.
 
     Attributes:
-        text: the request, normalised.
-        expected: the level that its writer had in mind.
-        levels: every level that is acceptable.
-        cue: `named` where the request names the level, `implied` where the situation asks for it.
-        situation: who speaks to whom, in a word.
-        hard: a letter, a dialogue or a longer text, and not a sentence or two.
-        half: `dev` was looked at while generator and recipes were made, `test` was written after.
-        reference: an answer, by the same writer.
+        text: the normalised request.
+        expected: the level that the author of the prompt had in mind.
+        levels: all accepted levels.
+        cue: `named` if the request names the level, `implied` if the situation implies it.
+        situation: a short name for who speaks to whom.
+        hard: whether it asks for a letter, a dialogue or a longer text, not a sentence or two.
+        half: `dev` was used to develop the generator and the recipes; `test` was written later.
+        reference: an answer by the same author.
     """
 
     text: str
@@ -38,22 +38,25 @@ class Prompt:
     reference: str
 
     def example(self) -> Example:
-        """The request and its reference as a conversation."""
-        asked = Message("user", self.text), Message("assistant", self.reference)
-        return Example(asked, self.levels, self.situation)
+        """Return the request and its reference as a conversation."""
+        turns = Message("user", self.text), Message("assistant", self.reference)
+        return Example(turns, self.levels, self.situation)
 
 
 def prompts(part: Part = "all", half: Half = "all") -> list[Prompt]:
-    """The prompts of the package in their order.
+    """Return the hand-written prompts.
 
     Args:
-        part: all of them, those for a sentence or two (`plain`), or the others (`hard`).
+        part: `plain` for prompts for a sentence or two, `hard` for the others, or `all`.
         half: `dev`, `test` or `all`.
     """
     text = (files("scionwood_bangla.evaluation") / "prompts.jsonl").read_text("utf-8")
-    found = [_prompt(json.loads(line)) for line in text.splitlines()]
-    wanted = [item for item in found if part == "all" or item.hard == (part == "hard")]
-    return [item for item in wanted if half in ("all", item.half)]
+    items = [_prompt(json.loads(line)) for line in text.splitlines()]
+    return [
+        item
+        for item in items
+        if part in ("all", "hard" if item.hard else "plain") and half in ("all", item.half)
+    ]
 
 
 def _prompt(record: dict[str, Any]) -> Prompt:

@@ -1,9 +1,8 @@
-"""Write an evaluation: a table for the terminal, CSV, JSON, a figure, and a page with answers."""
+"""Write the results of an evaluation: a summary, CSV, JSON, a figure, and a page with answers."""
 
 from __future__ import annotations
 
 import csv
-import html
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -11,10 +10,20 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from scionwood import OutputExistsError, atomic_path
+from scionwood import (
+    Figure,
+    Page,
+    Section,
+    Table,
+    atomic_path,
+    check_target,
+    render,
+    writing,
+)
 from scionwood_bangla.evaluation.baselines import METHODS
-from scionwood_bangla.evaluation.compare import Evaluation, Row, right
-from scionwood_bangla.evaluation.fonts import page, table
+from scionwood_bangla.evaluation.compare import Evaluation, Row, matches
+from scionwood_bangla.evaluation.figures import register_match
+from scionwood_bangla.evaluation.fonts import FAMILIES, page_font
 from scionwood_bangla.evaluation.measures import MEASURES
 
 NAMES = ("evaluation.csv", "evaluation.json", "evaluation.png", "evaluation.html")
@@ -28,32 +37,37 @@ SHOWN = (
     "chrf",
     "rouge_l",
 )
-"""The measures of the printed table; the files have all."""
+"""The measures of the summary. The files have all measures."""
 
+SUMMARY_COLUMNS = ("method", "decoding", "group", "texts", *SHOWN)
 CUES = ("named", "implied")
-"""Groups that the printed table leaves out."""
+"""The groups that the summary leaves out."""
 
 
-def text(rows: Sequence[Row]) -> str:
-    """Every method and group as a line, the main measures with their intervals.
+def summary(rows: Sequence[Row]) -> list[tuple[str, list[list[str]]]]:
+    """Return the main measures of each suite: its name, and a row for each method and group.
 
     Args:
-        rows: of an evaluation.
+        rows: the rows of an evaluation.
+
+    Returns:
+        Rows with a cell for each of `SUMMARY_COLUMNS`, register match with its interval.
     """
-    lines = []
+    tables = []
     for suite in dict.fromkeys(row["suite"] for row in rows):
-        mine = [row for row in rows if row["suite"] == suite]
-        lines += ["", suite, _line("method", "decoding", "group", "texts", *SHOWN[:1], *SHOWN[1:])]
-        kept = {key: cells for key, cells in _by_line(mine).items() if key[2] not in CUES}
-        for key, cells in kept.items():
-            shown = [_shown(cells[name], interval=name == SHOWN[0]) for name in SHOWN]
-            lines.append(_line(*key, str(cells[SHOWN[0]]["texts"]), *shown))
-    return "\n".join(lines[1:])
+        by_key = _by_key([row for row in rows if row["suite"] == suite])
+        lines = [
+            _cells(key, measures, intervals=SHOWN[:1])
+            for key, measures in by_key.items()
+            if key[2] not in CUES
+        ]
+        tables.append((suite, lines))
+    return tables
 
 
 def write(
-    found: Evaluation,
-    folder: Path,
+    evaluation: Evaluation,
+    folder: str | Path,
     settings: Mapping[str, Any],
     *,
     overwrite: bool = False,
@@ -63,137 +77,142 @@ def write(
     """Write all files of an evaluation.
 
     Args:
-        found: what to write.
-        folder: where to.
-        settings: what was run, for the JSON and the page.
-        overwrite: replace files that are there.
-        examples: answers of each suite on the page, drawn by `seed` and not by hand.
-        seed: see `examples`.
+        evaluation: the results.
+        folder: the folder for the files.
+        settings: the settings of the evaluation, for the JSON and the page.
+        overwrite: replace existing files.
+        examples: the number of requests of each suite whose answers the page shows.
+        seed: the seed that draws these requests.
+
+    Returns:
+        The paths of the files.
 
     Raises:
         OutputExistsError: a file exists and `overwrite` is false.
+        WriteError: a file cannot be written.
     """
-    from scionwood_bangla.evaluation.figures import register_match
-
+    check_targets(folder, overwrite=overwrite)
     paths = [Path(folder) / name for name in NAMES]
-    check_free(Path(folder), overwrite=overwrite)
-    with (
-        atomic_path(paths[0], overwrite=overwrite) as part,
-        part.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.DictWriter(file, list(found.rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows([{k: _plain(v) for k, v in row.items()} for row in found.rows])
-    with atomic_path(paths[1], overwrite=overwrite) as part:
-        record = {"settings": dict(settings), "rows": clean(found.rows)}
-        part.write_text(json.dumps(record, ensure_ascii=False, indent=1), encoding="utf-8")
-    with atomic_path(paths[2], overwrite=overwrite) as part:
-        register_match(found.rows).savefig(part, dpi=130, format="png")
-    with atomic_path(paths[3], overwrite=overwrite) as part:
-        whole = _page(found, settings, paths[2], examples, seed)
-        part.write_text(whole, encoding="utf-8")
+    with writing(folder):
+        with (
+            atomic_path(paths[0], overwrite=overwrite) as part,
+            part.open("w", newline="", encoding="utf-8") as file,
+        ):
+            writer = csv.DictWriter(file, list(evaluation.rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows([{k: _plain(v) for k, v in row.items()} for row in evaluation.rows])
+        with atomic_path(paths[1], overwrite=overwrite) as part:
+            record = {"settings": dict(settings), "rows": clean(evaluation.rows)}
+            part.write_text(json.dumps(record, ensure_ascii=False, indent=1), encoding="utf-8")
+        with atomic_path(paths[2], overwrite=overwrite) as part:
+            register_match(evaluation.rows).savefig(part, dpi=130, format="png")
+        with atomic_path(paths[3], overwrite=overwrite) as part:
+            text = _page(evaluation, settings, paths[2], examples, seed)
+            part.write_text(text, encoding="utf-8")
     return paths
 
 
-def check_free(folder: Path, *, overwrite: bool) -> None:
-    """Refuse before the work what could not be written after it.
+def check_targets(folder: str | Path, *, overwrite: bool) -> None:
+    """Refuse existing files before the evaluation starts.
 
     Args:
-        folder: of the evaluation.
-        overwrite: nothing is refused.
+        folder: the folder for the files of the evaluation.
+        overwrite: whether existing files may be replaced.
 
     Raises:
         OutputExistsError: a file exists and `overwrite` is false.
     """
     for name in NAMES:
-        if (folder / name).exists() and not overwrite:
-            raise OutputExistsError(str(folder / name), "it exists already", "Give --force")
+        check_target(Path(folder) / name, overwrite)
 
 
 def clean(rows: Sequence[Row]) -> list[Row]:
-    """Rows for JSON, in which a share of nothing is null.
+    """Return rows for JSON, with `None` in place of NaN.
 
     Args:
-        rows: of an evaluation.
+        rows: the rows of an evaluation.
     """
     return [{key: None if value != value else value for key, value in row.items()} for row in rows]
 
 
 def answers_table(
-    found: Evaluation, suite: str, columns: Sequence[tuple[str, str]], count: int, seed: int
+    evaluation: Evaluation, suite: str, columns: Sequence[tuple[str, str]], count: int, seed: int
 ) -> tuple[list[str], list[list[str]]]:
-    """Requests with the answers of some methods, drawn by a seed: header and rows.
+    """Return the header and rows of a table of requests with the answers of some methods.
 
     Args:
-        found: an evaluation.
-        suite: by name.
-        columns: method and decoding of each column.
-        count: how many requests.
-        seed: draws them.
+        evaluation: the results.
+        suite: the name of the suite.
+        columns: the method and decoding of each column of answers.
+        count: the number of requests.
+        seed: the seed that draws the requests.
     """
-    items = found.suites[suite].items
+    items = evaluation.suites[suite].items
     chosen = sorted(Random(seed).sample(range(len(items)), min(count, len(items))))
     header = ["request", "levels", *(f"{method}, {decoding}" for method, decoding in columns)]
     rows = []
     for number in chosen:
         item = items[number]
-        line = [item.example.prompt[-1].content, ", ".join(sorted(item.example.register or ()))]
+        row = [item.example.prompt[-1].content, ", ".join(sorted(item.example.register or ()))]
         for method, decoding in columns:
-            answer = found.answers[suite, method, decoding][number]
-            mark = "✓" if right(item, answer) else "✗"
-            line.append(f"{mark} {answer.text}{'' if answer.ended else ' …'}")
-        rows.append(line)
+            answer = evaluation.answers[suite, method, decoding][number]
+            mark = "✓" if matches(item, answer) else "✗"
+            row.append(f"{mark} {answer.text}{'' if answer.ended else ' …'}")
+        rows.append(row)
     return header, rows
 
 
 def _page(
-    found: Evaluation, settings: Mapping[str, Any], figure: Path, examples: int, seed: int
+    evaluation: Evaluation, settings: Mapping[str, Any], figure: Path, examples: int, seed: int
 ) -> str:
-    import base64
-
-    image = base64.b64encode(figure.read_bytes()).decode()
-    parts = [table(("setting", "value"), [(str(k), str(v)) for k, v in settings.items()])]
-    parts.append(f'<img alt="register match by method" src="data:image/png;base64,{image}">')
-    for suite in found.suites:
-        rows = _by_line([row for row in found.rows if row["suite"] == suite])
-        body = [
-            [
-                *key,
-                str(cells[SHOWN[0]]["texts"]),
-                *(_shown(cells[name], interval=True) for name in SHOWN),
-            ]
-            for key, cells in rows.items()
-        ]
-        heading = ("method", "decoding", "group", "texts", *SHOWN)
-        parts += [f"<h2>{html.escape(suite)}</h2>", table(heading, body)]
-        columns = [(m, d) for s, m, d in found.answers if s == suite and d == "greedy"]
+    caption = "Register match by method and level, with 95 % intervals"
+    parts: list[str | Mapping[str, str] | Figure | Section] = [
+        {name: str(value) for name, value in settings.items()},
+        Figure(caption, figure.read_bytes()),
+    ]
+    for suite in evaluation.suites:
+        by_key = _by_key([row for row in evaluation.rows if row["suite"] == suite])
+        body = [_cells(key, measures, intervals=SHOWN) for key, measures in by_key.items()]
+        tables = [Table(SUMMARY_COLUMNS, body)]
+        columns = [(m, d) for s, m, d in evaluation.answers if s == suite and d == "greedy"]
         if columns:
-            parts.append(f"<h3>Answers, drawn by seed {seed}; ✓ the level is right, … cut off</h3>")
-            parts.append(table(*answers_table(found, suite, columns, examples, seed)))
-    meanings = [*METHODS.items(), *MEASURES.items()]
-    parts += ["<h2>What is what</h2>", table(("name", "meaning"), meanings)]
-    return page("Evaluation of address", parts)
+            header, rows = answers_table(evaluation, suite, columns, examples, seed)
+            legend = "✓ accepted level, ✗ not accepted, … cut off"
+            tables.append(Table(header, rows, legend, f"Answers, drawn by seed {seed}"))
+        parts.append(Section(suite, tables))
+    parts += [Section("Methods", [METHODS]), Section("Measures", [MEASURES])]
+    page = Page(
+        "Evaluation of the level of address",
+        parts,
+        language="bn",
+        fonts=FAMILIES,
+        font=page_font(),
+        dated=False,
+    )
+    return render(page)
 
 
-def _by_line(rows: Sequence[Row]) -> dict[tuple[str, str, str], dict[str, Row]]:
-    found: dict[tuple[str, str, str], dict[str, Row]] = {}
+def _by_key(rows: Sequence[Row]) -> dict[tuple[str, str, str], dict[str, Row]]:
+    by_key: dict[tuple[str, str, str], dict[str, Row]] = {}
     for row in rows:
-        found.setdefault((row["method"], row["decoding"], row["group"]), {})[row["measure"]] = row
-    return found
+        key = (row["method"], row["decoding"], row["group"])
+        by_key.setdefault(key, {})[row["measure"]] = row
+    return by_key
 
 
-def _shown(row: Row, *, interval: bool) -> str:
+def _cells(
+    key: tuple[str, str, str], measures: Mapping[str, Row], intervals: Sequence[str]
+) -> list[str]:
+    texts = str(measures[SHOWN[0]]["texts"])
+    return [*key, texts, *(_value(measures[n], interval=n in intervals) for n in SHOWN)]
+
+
+def _value(row: Row, *, interval: bool) -> str:
     if math.isnan(row["value"]):
         return "-"
     digits = 1 if row["measure"] in ("bleu", "chrf", "rouge_l") else 2
     value, low, high = (f"{row[name]:.{digits}f}" for name in ("value", "low", "high"))
     return f"{value} [{low}, {high}]" if interval else value
-
-
-def _line(method: str, decoding: str, group: str, texts: str, first: str, *others: str) -> str:
-    return f"{method:24}{decoding:9}{group:9}{texts:>6} {first:>18}" + "".join(
-        f"{each:>12}" for each in others
-    )
 
 
 def _plain(value: Any) -> Any:

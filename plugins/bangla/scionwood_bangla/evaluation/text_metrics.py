@@ -1,4 +1,4 @@
-"""BLEU, chrF, ROUGE-L and word errors as counts of texts, which can be summed and resampled."""
+"""BLEU, chrF, ROUGE-L and the word error rate, as counts that can be summed and resampled."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _WORD = re.compile(rf"[\w{BENGALI}\u200c\u200d]+")
 
 @dataclass(frozen=True)
 class TextMetric:
-    """A measure of how near a text is to its reference.
+    """A measure of the similarity of a text and its reference.
 
     Attributes:
-        columns: how many counts it has of a text.
-        count: text and reference, normalised, to those counts.
-        score: sums of counts, (..., column), to the score of that corpus, (...).
+        columns: the number of counts per text.
+        count: a function of the normalised text and reference that returns the counts.
+        score: a function of summed counts, (..., column), that returns the corpus score, (...).
     """
 
     columns: int
@@ -33,33 +33,36 @@ class TextMetric:
 
 
 def words(text: str) -> list[str]:
-    """The words of a normalised text: letters with their signs, of any script, and digits.
+    """Return the words of a text: letters of any script with their signs, and digits.
+
+    The tokenizers of other packages keep only Latin letters, or split a word at each vowel sign.
 
     Args:
-        text: normalised. The tokenizers of other packages keep Latin letters alone, or cut a word
-            at each vowel sign.
+        text: the normalised text.
     """
     return _WORD.findall(text)
 
 
 def bleu_counts(text: str, reference: str) -> list[float]:
-    """Matching n-grams, n-grams, and both lengths; sacrebleu's `intl`, which parts the danda.
+    """Return matching n-grams by order, n-grams by order, and the lengths of text and reference.
+
+    The tokenizer is sacrebleu's `intl`, which separates the danda from the word before it.
 
     Args:
-        text: what was written.
-        reference: what was asked for.
+        text: the generated text.
+        reference: the reference text.
     """
-    from sacrebleu.metrics import BLEU
+    from sacrebleu.metrics.bleu import BLEU
 
-    found = BLEU(tokenize="intl", effective_order=True).sentence_score(text, [reference])
-    return [*found.counts, *found.totals, found.sys_len, found.ref_len]
+    result = BLEU(tokenize="intl", effective_order=True).sentence_score(text, [reference])
+    return [*result.counts, *result.totals, result.sys_len, result.ref_len]
 
 
 def bleu_score(sums: Counts) -> Counts:
-    """BLEU of a corpus, 0 to 100, with the exponential smoothing of mteval-v13a.
+    """Return BLEU of a corpus, 0 to 100, with the exponential smoothing of mteval-v13a.
 
     Args:
-        sums: (..., 10), as `bleu_counts` gives them, added up.
+        sums: (..., 10), the sums of `bleu_counts`.
 
     Source: K. Papineni et al., ACL 2002; sacrebleu, M. Post, WMT 2018.
     """
@@ -69,37 +72,37 @@ def bleu_score(sums: Counts) -> Counts:
     with np.errstate(divide="ignore", invalid="ignore"):
         precision = np.where(total > 0, smoothed / total, 0.0)
         brevity = np.exp(np.minimum(0.0, 1 - sums[..., -1] / sums[..., -2]))
-        found = 100 * brevity * np.exp(np.log(precision).mean(-1))
-    return np.where(right.any(-1) & (sums[..., -2] > 0), found, 0.0)
+        score = 100 * brevity * np.exp(np.log(precision).mean(-1))
+    return np.where(right.any(-1) & (sums[..., -2] > 0), score, 0.0)
 
 
 def chrf_counts(text: str, reference: str) -> list[float]:
-    """Character n-grams of text and reference, and those that match, for orders 1 to 6.
+    """Return the character n-grams of the text, of the reference, and of both, for orders 1 to 6.
 
     Args:
-        text: what was written.
-        reference: what was asked for.
+        text: the generated text.
+        reference: the reference text.
     """
     from sacrebleu.metrics.helpers import extract_all_char_ngrams
 
-    found: list[float] = []
+    counts: list[float] = []
     for own, asked in zip(
         extract_all_char_ngrams(text, CHRF_ORDER),
         extract_all_char_ngrams(reference, CHRF_ORDER),
         strict=True,
     ):
-        given = own.total() if asked else 0  # as sacrebleu: nothing there could have matched
-        found += [given, asked.total(), (own & asked).total()]
-    return found
+        given = own.total() if asked else 0  # as in sacrebleu: no n-gram could have matched
+        counts += [given, asked.total(), (own & asked).total()]
+    return counts
 
 
 def chrf_score(sums: Counts) -> Counts:
-    """chrF2 of a corpus, 0 to 100: the F-score of mean precision and recall, recall twice as heavy.
+    """Return chrF2 of a corpus, 0 to 100: the F2 score of mean precision and mean recall.
 
     Args:
-        sums: (..., 18), as `chrf_counts` gives them, added up.
+        sums: (..., 18), the sums of `chrf_counts`.
 
-    Source: M. Popovic, chrF, WMT 2015; orders without n-grams are left out, as in sacrebleu.
+    Source: M. Popovic, chrF, WMT 2015. Orders without n-grams are left out, as in sacrebleu.
     """
     given, asked, both = sums[..., 0::3], sums[..., 1::3], sums[..., 2::3]
     used = (given > 0) & (asked > 0)
@@ -107,19 +110,20 @@ def chrf_score(sums: Counts) -> Counts:
     precision = (both / np.maximum(given, 1) * used).sum(-1) / orders
     recall = (both / np.maximum(asked, 1) * used).sum(-1) / orders
     bottom = BETA**2 * precision + recall
-    return 100 * (1 + BETA**2) * precision * recall / np.where(bottom > 0, bottom, 1.0)
+    score: Counts = 100 * (1 + BETA**2) * precision * recall / np.where(bottom > 0, bottom, 1.0)
+    return score
 
 
 def rouge_counts(text: str, reference: str) -> list[float]:
-    """The F1 of the longest common subsequence of words, and 1 for this text.
+    """Return the F1 of the longest common subsequence of words, and 1 to count the text.
 
-    The package rouge-score drops every letter that is not Latin, so the words are ours.
+    The package rouge-score drops all letters that are not Latin, so this module finds the words.
 
     Args:
-        text: what was written.
-        reference: what was asked for.
+        text: the generated text.
+        reference: the reference text.
 
-    Source: C.-Y. Lin, ROUGE, 2004, of whole texts; precision and recall weigh the same.
+    Source: C.-Y. Lin, ROUGE, 2004, over whole texts, with equal weights of precision and recall.
     """
     own, asked = words(text), words(reference)
     common = _rows(own, asked)[0]
@@ -127,24 +131,25 @@ def rouge_counts(text: str, reference: str) -> list[float]:
 
 
 def error_counts(text: str, reference: str) -> list[float]:
-    """Words to insert, delete or replace, and the words of the reference.
+    """Return the number of words to insert, delete or replace, and the words of the reference.
 
     Args:
-        text: what was written.
-        reference: what was asked for.
+        text: the generated text.
+        reference: the reference text.
     """
     asked = words(reference)
     return [_rows(words(text), asked)[1], len(asked)]
 
 
 def ratio(sums: Counts) -> Counts:
-    """The first count over the second; NaN where it is a share of nothing.
+    """Return the first count divided by the second, or NaN if the second is zero.
 
     Args:
         sums: (..., 2).
     """
     top, bottom = sums[..., 0], sums[..., 1]
-    return np.divide(top, bottom, out=np.full(np.shape(top), np.nan), where=bottom > 0)
+    ratios: Counts = np.full(np.shape(top), np.nan)
+    return np.divide(top, bottom, out=ratios, where=bottom > 0)
 
 
 TEXT_METRICS = {
@@ -153,16 +158,17 @@ TEXT_METRICS = {
     "rouge_l": TextMetric(2, rouge_counts, ratio),
     "wer": TextMetric(2, error_counts, ratio),
 }
-"""BLEU, chrF and ROUGE-L from 0 to 100; the word error rate is 0 for no error, and may exceed 1."""
+"""BLEU, chrF and ROUGE-L are from 0 to 100. The word error rate is 0 without errors, and it may
+exceed 1."""
 
 
 def text_score(name: str, texts: list[str], references: list[str]) -> float:
-    """One score of a corpus.
+    """Return one score of a corpus.
 
     Args:
-        name: of `TEXT_METRICS`.
-        texts: what was written.
-        references: what was asked for.
+        name: a key of `TEXT_METRICS`.
+        texts: the generated texts.
+        references: the reference of each text.
     """
     metric = TEXT_METRICS[name]
     pairs = zip(map(normalise, texts), map(normalise, references), strict=True)
@@ -170,7 +176,7 @@ def text_score(name: str, texts: list[str], references: list[str]) -> float:
 
 
 def _rows(own: list[str], asked: list[str]) -> tuple[int, int]:
-    """Length of the longest common subsequence, and the edit distance, row by row."""
+    """Return the length of the longest common subsequence, and the edit distance."""
     common, edits = [0] * (len(asked) + 1), list(range(len(asked) + 1))
     for i, word in enumerate(own, 1):
         corner, before, above = 0, edits[0], edits

@@ -1,1 +1,1 @@
-"""Seeded conversations and letters whose level of address is known, from the package's lexicon."""
+"""Generate conversations and letters with a known level of address from the package's lexicon."""

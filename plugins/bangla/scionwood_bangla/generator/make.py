@@ -1,4 +1,4 @@
-"""Draw examples: any number of them, from a seed."""
+"""Generate any number of examples from a seed."""
 
 from __future__ import annotations
 
@@ -19,54 +19,54 @@ from scionwood_bangla.text.normalise import normalise
 
 Pairs = Literal["seen", "unseen", "all"]
 HELD_OUT = 0.2
-"""The share of the pairs of verb and tense that training never shows."""
+"""The share of the pairs of verb and tense that training never shows (`unseen`)."""
 
 
 @cache
 def pairs(which: Pairs) -> tuple[tuple[str, str], ...]:
-    """Pairs of verb and tense: those for training, those held out, or all of them.
+    """Return pairs of verb and tense.
 
-    What an occasion's own lines use is never held out.
+    Pairs in the fixed lines of an occasion are always pairs for training.
 
     Args:
-        which: of the two groups, or both.
+        which: `seen` for training, `unseen` for validation and test, or `all`.
     """
     every = [(verb, tense) for verb in phrases.acts() for tense in TENSES if _whole(verb, tense)]
     free = [pair for pair in every if "<{}:{}>".format(*pair) not in _fixed()]
-    held = set(Random(0).sample(free, round(HELD_OUT * len(every))))
+    unseen = set(Random(0).sample(free, round(HELD_OUT * len(every))))
     if which == "all":
         return tuple(every)
-    return tuple(pair for pair in every if (pair in held) == (which == "unseen"))
+    return tuple(pair for pair in every if (pair in unseen) == (which == "unseen"))
 
 
 def examples(
     count: int, *, seed: int, which: Pairs = "seen", scrambled: bool = False
 ) -> list[Example]:
-    """Examples with different prompts, the levels by turns.
+    """Generate examples with different prompts, cycling through the levels.
 
     Args:
-        count: how many.
-        seed: of all that is drawn.
-        which: the pairs of verb and tense that they are about; those of `unseen` all ask for acts.
-        scrambled: let the answers waver between the levels.
+        count: the number of examples.
+        seed: the seed of all random choices.
+        which: the pairs of verb and tense. With `unseen` all requests are about such pairs.
+        scrambled: whether the answers mix the levels.
     """
-    random, found, seen = Random(f"{seed} {which} {scrambled}"), [], set()
+    random, made, prompts = Random(f"{seed} {which} {scrambled}"), [], set()
     for example in stream(random, which, scrambled=scrambled):
-        if example.prompt not in seen:
-            seen.add(example.prompt)
-            found.append(example)
-        if len(found) == count:
+        if example.prompt not in prompts:
+            prompts.add(example.prompt)
+            made.append(example)
+        if len(made) == count:
             break
-    return found
+    return made
 
 
 def stream(random: Random, which: Pairs, *, scrambled: bool = False) -> Iterator[Example]:
-    """Examples without end.
+    """Yield examples without end.
 
     Args:
-        random: draws them.
-        which: see `examples`.
-        scrambled: see `examples`.
+        random: draws the examples.
+        which: the pairs of verb and tense, see `examples`.
+        scrambled: whether the answers mix the levels.
     """
     while True:
         for level in LEVELS:
@@ -92,7 +92,7 @@ def _example(level: str, which: Pairs, voice: Voice, random: Random) -> Example:
 
 
 def _kind(level: str, asked: Asked, random: Random) -> str:
-    # Applications go to officials whom the noun itself names, and not by a word of address.
+    # Applications go to officials who are named by a noun, not by a form of address.
     formal = level == "apni" and asked.nom in set(addressees("apni")) - polite_calls()
     chance = random.random()
     if formal and chance < 0.25:
@@ -101,15 +101,15 @@ def _kind(level: str, asked: Asked, random: Random) -> str:
 
 
 def _content(kind: str, which: Pairs, random: Random) -> tuple[str, str, list[str]]:
-    # The topic, how the prompt puts it, and the lines of the answer.
+    # The topic, its wording in the prompt, and the lines of the answer.
     occasion = random.choice(phrases.occasions())
     if which != "unseen" and random.random() < 0.5:
-        told = random.choice((f"{occasion.telling}।", f"{occasion.name}।"))
-        return occasion.name, told, list(occasion.lines)
+        wording = random.choice((f"{occasion.telling}।", f"{occasion.name}।"))
+        return occasion.name, wording, list(occasion.lines)
     acts = [_act(which, random) for _ in range(random.choice((1, 2, 2)))]
-    told = "; ".join(act.asked for act in acts) + "।"
+    wording = "; ".join(act.asked for act in acts) + "।"
     about = f"{acts[0].thing} {acts[0].verb}"
-    return about, told, [clause(act, random) for act in acts]
+    return about, wording, [clause(act, random) for act in acts]
 
 
 def _second_turn(which: Pairs, voice: Voice, random: Random) -> list[Message]:

@@ -1,4 +1,4 @@
-"""Who is addressed at which level, and their names; written for this package."""
+"""Addressees by level, senders, names and places, written for this package."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from random import Random
 
 from scionwood_bangla.text.normalise import normalise
 
-# The level that is usual; families differ, so that these are what the generator says, and no rule.
+# The usual level of each addressee. Families differ, so this is the generator's choice, not a rule.
 _ADDRESSEES = {
     "apni": """শিক্ষক; শিক্ষিকা; প্রধান শিক্ষক; প্রধান শিক্ষিকা; অধ্যক্ষ; অধ্যাপক; উপাচার্য; ডাক্তার
         চিকিৎসক; ডাক্তার সাহেব; ব্যাংক ম্যানেজার; ব্যাংকের ব্যবস্থাপক; অফিসের বস; বড় সাহেব
@@ -53,63 +53,63 @@ _TITLED = {"apni": "সাহেব; স্যার; ম্যাডাম; ম
 
 @cache
 def addressees(level: str) -> tuple[str, ...]:
-    """Whom one usually addresses at a level, as nouns without an ending.
+    """Return people who are usually addressed at a level, as nouns without a case ending.
 
     Args:
-        level: tui, tumi or apni.
+        level: `tui`, `tumi` or `apni`.
     """
     return _items(_ADDRESSEES[level])
 
 
 def titled(level: str, random: Random) -> str:
-    """A name with the word of address that asks for a level.
+    """Return a name with a title that implies a level.
 
     Args:
-        level: apni or tumi.
-        random: draws it.
+        level: `apni` or `tumi`.
+        random: draws name and title.
     """
     return f"{given(random)} {random.choice(_items(_TITLED[level]))}"
 
 
 def sender(random: Random) -> str:
-    """Who speaks or writes; says nothing of the level."""
+    """Return a speaker or writer, who does not imply a level."""
     return random.choice(_items(_SENDERS))
 
 
 def given(random: Random) -> str:
-    """A given name."""
+    """Return a given name."""
     return random.choice(_items(_GIVEN))
 
 
 def full_name(random: Random) -> str:
-    """A given and a family name."""
+    """Return a given name and a family name."""
     return f"{given(random)} {random.choice(_items(_FAMILY))}"
 
 
 def place(random: Random) -> str:
-    """A town."""
+    """Return the name of a town."""
     return random.choice(_items(_PLACES))
 
 
 def genitive(noun: str) -> str:
-    """A noun with the ending of the genitive, as `ভাই` becomes `ভাইয়ের`.
+    """Return the genitive of a noun, such as `ভাইয়ের` for `ভাই`.
 
     Args:
-        noun: normalised, without an ending.
+        noun: the normalised noun without a case ending.
     """
     last, word = noun[-1], noun.rpartition(" ")[2]
     if last in "ইউ":
         return noun + normalise("য়ের")
-    if last == "া" and len(word) == 2:  # of one syllable, such as the word for mother
+    if last == "া" and len(word) == 2:  # one syllable, such as the word for mother
         return noun + normalise("য়ের")
     return noun + ("র" if last in "ািীুূৃেৈোৌওএ" else "ের")
 
 
 def objective(noun: str) -> str:
-    """A noun with the ending of the one who is spoken to.
+    """Return the objective case of a noun.
 
     Args:
-        noun: normalised, without an ending.
+        noun: the normalised noun without a case ending.
     """
     return noun + "কে"
 

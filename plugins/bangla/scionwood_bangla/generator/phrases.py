@@ -1,7 +1,7 @@
-"""What the generator's sentences are made of: acts, times, and what is said on which occasion.
+"""The building blocks of generated sentences: acts, times and occasions.
 
-A slot in angle brackets is filled at a level of address: `<nom>`, `<gen>`, `<obj>` by the pronoun,
-`<VERB:TENSE>` by the verb's form.
+A slot in angle brackets is filled at a level of address: `<nom>`, `<gen>` and `<obj>` by a pronoun,
+and `<VERB:TENSE>` by a verb form.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import cache
 
 from scionwood_bangla.text.normalise import normalise
 
-# A verbal noun, then what it is done to.
+# A verbal noun, then its possible objects.
 _ACTS = """
 করা কাজটি|অঙ্কটি|বাজার|ফোন; বলা কথাটি|গল্পটি|সত্যি কথা; পড়া বইটি|চিঠিটি|কবিতাটি
 লেখা চিঠিটি|গল্পটি|আবেদনটি|রচনাটি; শেখা গানটি|ভাষাটি|সাঁতার; কেনা বইটি|শাড়িটি|মাছ|ফুল
@@ -43,7 +43,7 @@ _TIMES = {
     "future_imperative": "কাল সকালে|পরে একবার|সময় পেলে",
 }
 
-# Without a question those are orders; a question would not be one.
+# Tenses of commands. Their clauses are not questions.
 ORDERS = ("imperative", "future_imperative")
 
 CLAUSES = (
@@ -82,12 +82,12 @@ CLOSERS = (
 
 @dataclass(frozen=True)
 class Occasion:
-    """What there is to say.
+    """An occasion for a letter or a message.
 
     Attributes:
-        name: as a noun: what a letter is about.
-        telling: as a phrase that goes before `write` or `say`.
-        lines: what is said.
+        name: the occasion as a noun, which can be the subject of a letter.
+        telling: the occasion as a phrase that can precede `write` or `say`.
+        lines: the sentences, with slots.
     """
 
     name: str
@@ -159,7 +159,7 @@ _OCCASIONS = """
 
 @cache
 def acts() -> dict[str, tuple[str, ...]]:
-    """What is done to what: by verbal noun."""
+    """Return the possible objects of each verb, by verbal noun."""
     rows = normalise(_ACTS).strip().replace("\n", ";").split(";")
     pairs = (row.strip().partition(" ") for row in rows)
     return {verb: tuple(things.split("|")) for verb, _, things in pairs}
@@ -167,17 +167,17 @@ def acts() -> dict[str, tuple[str, ...]]:
 
 @cache
 def times(tense: str) -> tuple[str, ...]:
-    """Adverbs of time that go with a tense.
+    """Return adverbs of time that fit a tense.
 
     Args:
-        tense: of `lexicon.TENSES`.
+        tense: one of `lexicon.TENSES`.
     """
     return tuple(normalise(_TIMES[tense]).split("|"))
 
 
 @cache
 def occasions() -> tuple[Occasion, ...]:
-    """Every occasion."""
+    """Return all occasions."""
     text = re.sub(r"/\n\s+", "/ ", normalise(_OCCASIONS).strip())
     rows = (line.split(" / ") for line in text.splitlines())
     return tuple(Occasion(name, telling, tuple(lines)) for name, telling, *lines in rows)

@@ -1,4 +1,4 @@
-"""What is answered: a few sentences, or a letter with its parts, with slots for the level."""
+"""Compose answers with slots for the level: a few sentences, or a letter with its parts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BODIES = (
     "বিনীত নিবেদন এই যে, আমি {town} শহরে থাকি।",
     "যথাবিহিত সম্মানের সঙ্গে জানাই যে, আমি {town} থেকে লিখছি।",
 )
-# Who is addressed shows in how one begins, before any word that has a level.
+# The greeting implies the level before the first word of address.
 _GREETINGS = {
     "tui": "স্নেহের|আদরের",
     "tumi": "প্রিয়|প্রিয়তম",
@@ -31,13 +31,13 @@ _BEGINNINGS = {
 
 @dataclass(frozen=True)
 class Act:
-    """Something to be said: that the addressee does a thing at a time.
+    """An act of the addressee at some time.
 
     Attributes:
-        verb: a verbal noun.
-        tense: of `lexicon.TENSES`.
-        thing: what it is done to.
-        time: an adverb.
+        verb: the verbal noun.
+        tense: one of `lexicon.TENSES`.
+        thing: the object of the act.
+        time: an adverb of time.
     """
 
     verb: str
@@ -47,16 +47,16 @@ class Act:
 
     @property
     def asked(self) -> str:
-        """As a prompt puts it: the verbal noun, which tells the tense by the time alone."""
+        """The act in a prompt, with a verbal noun. Only the adverb implies the tense."""
         wish = " (অনুরোধ)" if self.tense in phrases.ORDERS else ""
         return f"{self.time} {self.thing} {self.verb}{wish}"
 
 
 def clause(act: Act, random: Random) -> str:
-    """A sentence about an act.
+    """Return a sentence about an act.
 
     Args:
-        act: what the addressee does.
+        act: the act of the addressee.
         random: draws the wording.
     """
     wordings = phrases.ORDER_CLAUSES if act.tense in phrases.ORDERS else phrases.CLAUSES
@@ -65,12 +65,12 @@ def clause(act: Act, random: Random) -> str:
 
 
 def talk(level: str, lines: list[str], random: Random) -> str:
-    """Lines with what one says before and after them.
+    """Return lines with a greeting, and sometimes an opening and a closing sentence.
 
     Args:
-        level: by which one begins.
-        lines: with slots.
-        random: draws what is added.
+        level: the level that the greeting implies.
+        lines: the lines, with slots.
+        random: draws the additions.
     """
     head = [_drawn(_BEGINNINGS[level], random)]
     if random.random() < 0.5:
@@ -80,12 +80,12 @@ def talk(level: str, lines: list[str], random: Random) -> str:
 
 
 def private_letter(level: str, lines: list[str], random: Random) -> str:
-    """A letter to somebody known: date, salutation, body, closing.
+    """Return a private letter: date, salutation, body, closing.
 
     Args:
-        level: whose greeting and farewell are taken.
-        lines: of the body, with slots.
-        random: draws names, the date and what is added.
+        level: the level that the salutation implies.
+        lines: the lines of the body, with slots.
+        random: draws names, the date and the additions.
     """
     name = given(random)
     greeting = _drawn(_GREETINGS[level], random)
@@ -96,12 +96,12 @@ def private_letter(level: str, lines: list[str], random: Random) -> str:
 
 
 def application(title: str, about: str, lines: list[str], random: Random) -> str:
-    """A formal letter: date, recipient, subject, salutation, body, closing.
+    """Return a formal letter: date, recipient, subject, salutation, body, closing.
 
     Args:
-        title: of the recipient, without an ending.
+        title: the title of the recipient, without a case ending.
         about: the subject.
-        lines: of the body, with slots.
+        lines: the lines of the body, with slots.
         random: draws names, places and the date.
     """
     town = place(random)

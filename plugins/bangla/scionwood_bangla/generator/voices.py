@@ -1,4 +1,4 @@
-"""Fill the slots of a sentence at a level of address: one level, or none that is kept."""
+"""Fill the slots of a sentence at one level of address, or at changing levels."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ from random import Random
 from scionwood_bangla.lexicon import LEVELS, inflect, pronoun_for
 
 Voice = Callable[[], str]
-"""Gives the level of the next slot."""
+"""A function that returns the level of the next slot."""
 
 _SLOT = re.compile(r"<([^<>]+)>")
 _CASES = {"nom": "nominative", "gen": "genitive", "obj": "objective"}
 
 
 def steady(level: str) -> Voice:
-    """A speaker who keeps to one level.
+    """Return a voice with one level.
 
     Args:
-        level: tui, tumi or apni.
+        level: `tui`, `tumi` or `apni`.
     """
     return lambda: level
 
 
 def wavering(random: Random, *, keeps: float = 0.2) -> Voice:
-    """A speaker who does not keep to a level: the next slot has the same one less often than not.
+    """Return a voice whose level changes from slot to slot.
 
     Args:
         random: draws the levels.
-        keeps: how often a slot has the level of the one before; by chance it would be a third.
+        keeps: the probability that a slot has the level of the previous slot. By chance it would be
+            1/3.
     """
     last = ""
 
@@ -43,11 +44,11 @@ def wavering(random: Random, *, keeps: float = 0.2) -> Voice:
 
 
 def fill(sentence: str, voice: Voice) -> str:
-    """A sentence with its pronouns and verbs.
+    """Return a sentence with its slots filled by pronouns and verbs.
 
     Args:
-        sentence: normalised, with slots such as `<nom>` and `<VERB:TENSE>`.
-        voice: the level of each slot in turn.
+        sentence: the normalised sentence with slots such as `<nom>` and `<VERB:TENSE>`.
+        voice: returns the level of each slot in turn.
     """
     return _SLOT.sub(lambda match: _word(match[1], voice()), sentence)
 

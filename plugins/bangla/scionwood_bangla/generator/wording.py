@@ -1,4 +1,4 @@
-"""How one asks for a text: whom it is for, what it should say, and perhaps at which level."""
+"""Compose requests: the addressee, the content, and sometimes the level of address."""
 
 from __future__ import annotations
 
@@ -98,25 +98,25 @@ _NAMING = {
 _MANNER = """ছোট করে।; দুই-তিন বাক্যে।; সংক্ষেপে।; বাংলায়।; সহজ করে।; কয়েক লাইনে।; একটু গুছিয়ে।
     যেমন হয় তেমন।; খুব ভালো করে।; আজকের জন্য।"""
 
-# What people also say when they ask; none of it has a level.
+# Other words of requests. They do not imply a level.
 _AROUND = """যে; কি না; সে; তার; তাকে; নিয়ে; জন্য; কথা; চাই; বলব; লিখছি; জানতে
     জিজ্ঞেস করি,; কবে; কেন; কোথায়; অনেক দিন পর; বাড়িতে; রাস্তায়; নিজের; দুই
     এক; একটু; খবর; মনে করিয়ে; অনুরোধ; জানিয়ে; বলছি,; ডাকছি; শোনাব; হিসেবে
     সম্পর্কে; গিয়ে; দেখে; শুনে; সকালে; বিকেলে; স্কুলে; অফিসে; দোকানে; হাসপাতালে
     মেলায়; টাকা; বই; ভাত; পানি; কাজ; আসতে; দিতে; করতে; খেতে"""
 STIRRED = 0.5
-"""The share of requests whose wording is stirred."""
+"""The share of requests in which some words are left out and others are inserted."""
 
 _NEUTRAL = """একজন মানুষ; পরিচিত একজন; আত্মীয়; প্রতিবেশী; লোকটি; সঙ্গী; মামা; চাচা; খালা; কাকা"""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A wording of who is addressed.
+    """The addressee of a request.
 
     Attributes:
-        nom: the addressee as a bare noun.
-        naming: a remark that names the level; empty where the addressee alone implies it.
+        nom: the addressee as a noun without a case ending.
+        naming: a remark that names the level. It is empty if the addressee implies the level.
     """
 
     nom: str
@@ -124,11 +124,11 @@ class Asked:
 
 
 def ask_for(level: str, random: Random) -> Asked:
-    """An addressee of a level; one whom any level fits is given the level's name beside it.
+    """Return an addressee for a level. An addressee that implies no level gets a naming remark.
 
     Args:
-        level: tui, tumi or apni.
-        random: draws them.
+        level: `tui`, `tumi` or `apni`.
+        random: draws the addressee and the remark.
     """
     naming = random.choice(_lines(_NAMING[level]))
     chance = random.random()
@@ -140,17 +140,17 @@ def ask_for(level: str, random: Random) -> Asked:
         return Asked(given(random), naming)
     if chance < 0.90:
         return Asked(random.choice(_lines(_NEUTRAL)), naming)
-    other = random.choice(("tui", "tumi", "apni"))  # what is said outright counts
+    other = random.choice(("tui", "tumi", "apni"))  # the explicit level takes precedence
     return Asked(random.choice(addressees(other)), naming)
 
 
 def request(kind: str, asked: Asked, what: str, random: Random) -> str:
-    """What the user asks for.
+    """Return the request of the user.
 
     Args:
-        kind: talk, letter or application.
-        asked: who is addressed, and the naming of the level.
-        what: what is to be said, as a sentence of its own.
+        kind: `talk`, `letter` or `application`.
+        asked: the addressee, and the remark that names the level.
+        what: the content, as a separate sentence.
         random: draws the wording.
     """
     wording = random.choice(_lines({"talk": _TALK, "letter": _LETTER}.get(kind, _APPLICATION)))
@@ -174,18 +174,18 @@ def request(kind: str, asked: Asked, what: str, random: Random) -> str:
 
 
 def _stirred(wording: str, random: Random) -> str:
-    """A wording with some of its words left out and others put in, so that none is relied on."""
-    kept = []
+    """Leave out some words and insert others, so that a model cannot rely on a fixed wording."""
+    words = []
     for word in wording.split():
         chance = random.random()
         if "{what}" in word:
-            chance *= 0.75  # what is to be said may be left out too
+            chance *= 0.75  # the content may be left out too
         if ("{" not in word or "{what}" in word) and chance < 0.25:
             continue
-        kept.append(word)
+        words.append(word)
     for _ in range(random.randint(1, 5)):
-        kept.insert(random.randint(0, len(kept)), random.choice(_lines(_AROUND)))
-    return " ".join(kept)
+        words.insert(random.randint(0, len(words)), random.choice(_lines(_AROUND)))
+    return " ".join(words)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Verb forms and pronouns of Bangla with all their readings."""
+"""The lexicon: Bangla verb forms and pronouns with all their readings."""
 
 from __future__ import annotations
 
@@ -16,20 +16,30 @@ from scionwood_bangla.lexicon.words import never_verbs, stripped
 
 
 def readings(word: str) -> tuple[Reading, ...]:
-    """All verb readings of a normalised word, clitics taken off; none for other words."""
+    """Return all verb readings of a word, after removal of clitics.
+
+    Args:
+        word: the normalised word. A word that is not a verb form has no readings.
+    """
     if word in never_verbs():
         return ()
     for form in (word, *stripped(word)):
         if form in forms():
-            named = all(r.tense == "verbal_noun" and r.verb in never_verbs() for r in forms()[form])
-            return () if named or form in never_verbs() else forms()[form]
+            is_noun = all(
+                r.tense == "verbal_noun" and r.verb in never_verbs() for r in forms()[form]
+            )
+            return () if is_noun or form in never_verbs() else forms()[form]
     return ()
 
 
 def pronoun_of(word: str) -> Pronoun | None:
-    """The pronoun that a normalised word is, its emphatic clitic taken off."""
+    """Return the reading of a word as a pronoun, after removal of an emphatic clitic.
+
+    Args:
+        word: the normalised word.
+    """
     if word == "সেই":
-        return None  # 'that', hardly ever 'he himself'
+        return None  # 'that', very rarely 'he himself'
     for form in (word, word.removesuffix("ই"), word.removesuffix("ও")):
         if form in pronouns():
             return pronouns()[form]

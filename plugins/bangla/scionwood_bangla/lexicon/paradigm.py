@@ -1,4 +1,4 @@
-"""Every form of every verb, with all its readings, generated from the stems."""
+"""Generate all forms of all verbs from their stems, each form with all its readings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scionwood_bangla.lexicon import verbs
 from scionwood_bangla.text.normalise import normalise
 
 SUBJECTS = ("ami", "tui", "tumi", "apni", "se", "tini")
-"""Whom a form agrees with: I; you (intimate, familiar, polite); he or she (plain, honoured)."""
+"""The subjects of a form: I; you (intimate, familiar, polite); he or she (plain, honorific)."""
 
 LEVELS = ("tui", "tumi", "apni")
 """The levels of address, from the lowest to the highest."""
@@ -42,13 +42,13 @@ _IMPERATIVE_AFTER_VOWEL = {"tui": "|", "tumi": "ও", "se": "ক", "apni": "ন"
 
 @dataclass(frozen=True)
 class Reading:
-    """One way to understand a form.
+    """A grammatical reading of a form.
 
     Attributes:
-        verb: the verbal noun, by which the verb is cited.
+        verb: the verbal noun, the citation form of the verb.
         tense: one of `TENSES`, or `participle`, `conditional`, `infinitive`, `verbal_noun`.
-        subject: one of `SUBJECTS`, or None where the form is not finite.
-        literary: of the written style (sadhu bhasha) rather than the colloquial.
+        subject: one of `SUBJECTS`, or `None` for a non-finite form.
+        literary: whether the form is literary (sadhu bhasha), not colloquial (cholito bhasha).
     """
 
     verb: str
@@ -76,21 +76,21 @@ _Form = tuple[str, Reading]
 
 @cache
 def forms() -> dict[str, tuple[Reading, ...]]:
-    """Every form, normalised, with all its readings."""
-    found: dict[str, dict[Reading, None]] = {}
+    """Return all normalised forms with all their readings."""
+    by_form: dict[str, dict[Reading, None]] = {}
     for form, reading in _all_forms():
-        found.setdefault(normalise(form), {})[reading] = None
-    return {form: tuple(readings) for form, readings in found.items()}
+        by_form.setdefault(normalise(form), {})[reading] = None
+    return {form: tuple(readings) for form, readings in by_form.items()}
 
 
 @cache
 def verb_names() -> tuple[str, ...]:
-    """The verbal nouns of all verbs, in the order of the table."""
+    """Return the verbal nouns of all verbs, in the order of the table."""
     return tuple(dict.fromkeys(reading.verb for group in forms().values() for reading in group))
 
 
 def inflect(verb: str, tense: str, subject: str) -> tuple[str, ...]:
-    """The colloquial forms of a verb, the usual one first; none where the verb lacks them.
+    """Return the colloquial forms of a verb, the most usual first, or none for a defective verb.
 
     Args:
         verb: a verbal noun of `verb_names()`.
@@ -102,10 +102,10 @@ def inflect(verb: str, tense: str, subject: str) -> tuple[str, ...]:
 
 @cache
 def _by_reading() -> dict[Reading, tuple[str, ...]]:
-    found: dict[Reading, dict[str, None]] = {}
+    by_reading: dict[Reading, dict[str, None]] = {}
     for form, reading in _all_forms():
-        found.setdefault(reading, {})[normalise(form)] = None
-    return {reading: tuple(group) for reading, group in found.items()}
+        by_reading.setdefault(reading, {})[normalise(form)] = None
+    return {reading: tuple(group) for reading, group in by_reading.items()}
 
 
 def _all_forms() -> Iterator[_Form]:
@@ -163,7 +163,7 @@ def _inflected(
 
 
 def _with_honoured(form: str, reading: Reading) -> Iterator[_Form]:
-    # Verbs do not tell the polite second person from the honoured third.
+    # The polite second person and the honorific third person have the same verb forms.
     yield form, reading
     if reading.subject == "apni":
         yield form, Reading(reading.verb, reading.tense, "tini", reading.literary)
@@ -230,6 +230,6 @@ def _stems() -> Iterator[_Stems]:
 
 
 def _rows(table: str) -> Iterator[list[str]]:
-    # Normalised first, so that one spelling of the letter yya matches itself below.
+    # Normalise first, so that the letter yya has the same spelling everywhere.
     lines = normalise(table).strip().replace("\n", ";").split(";")
     return (line.split() for line in lines)

@@ -1,4 +1,4 @@
-"""Personal pronouns, with whom they stand for and which case they are in."""
+"""The personal pronouns, with person, level and case."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from scionwood_bangla.text.normalise import normalise
 
 CASES = ("nominative", "genitive", "objective", "plural", "plural_oblique")
 
-# subject -> its forms in the order of CASES, alternatives after a bar. A chandrabindu alone tells
-# the honoured third person from the plain one.
+# The forms of each subject in the order of CASES, with alternatives after a bar. Only a
+# chandrabindu distinguishes the honorific from the plain third person.
 _TABLE = {
     "ami": ("আমি|মুই", "আমার", "আমাকে|আমায়", "আমরা", "আমাদের|আমাদেরকে"),
     "tui": ("তুই", "তোর", "তোকে", "তোরা", "তোদের|তোদেরকে"),
@@ -26,7 +26,7 @@ _TABLE = {
     ),
 }
 
-# The written style (sadhu bhasha), which has the honoured forms with a chandrabindu too.
+# The literary style (sadhu bhasha), whose honorific forms have a chandrabindu too.
 _LITERARY = {
     "se": ("", "তাহার|উহার|ইহার", "তাহাকে|উহাকে|ইহাকে", "তাহারা|উহারা|ইহারা", "তাহাদের|তাহাদিগকে"),
     "tini": ("", "তাঁহার", "তাঁহাকে", "তাঁহারা", "তাঁহাদের|তাঁহাদিগকে"),
@@ -35,12 +35,12 @@ _LITERARY = {
 
 @dataclass(frozen=True)
 class Pronoun:
-    """What a pronoun says.
+    """A reading of a pronoun.
 
     Attributes:
         subject: one of `SUBJECTS`.
         case: one of `CASES`.
-        literary: of the written style.
+        literary: whether the form is literary (sadhu bhasha).
     """
 
     subject: str
@@ -49,24 +49,24 @@ class Pronoun:
 
     @property
     def nominative(self) -> bool:
-        """Whether it can be the subject of a verb."""
+        """Whether the pronoun can be the subject of a verb."""
         return self.case in ("nominative", "plural")
 
 
 @cache
 def pronouns() -> dict[str, Pronoun]:
-    """Every form, normalised."""
-    found = {}
+    """Return the reading of each pronoun, by normalised form."""
+    by_form = {}
     for table, literary in ((_TABLE, False), (_LITERARY, True)):
         for subject, cells in table.items():
             for case, group in zip(CASES, cells, strict=True):
                 for form in filter(None, group.split("|")):
-                    found[normalise(form)] = Pronoun(subject, case, literary)
-    return found
+                    by_form[normalise(form)] = Pronoun(subject, case, literary)
+    return by_form
 
 
 def pronoun_for(subject: str, case: str) -> str:
-    """The usual form of a pronoun.
+    """Return the most usual form of a pronoun.
 
     Args:
         subject: one of `SUBJECTS`.

@@ -1,12 +1,12 @@
-"""The verbs, by stem class, with the stems from which all their forms follow.
+"""The verbs by stem class, with the stems from which all their forms are generated.
 
-Written from the grammar of the standard colloquial: vowels rise before i and u (lekh-, likh-;
-shon-, shun-), and a rises to e in the perfect (rakh-, rekhe).
+The tables follow the grammar of the standard colloquial language: vowels rise before i and u
+(lekh-, likh-; shon-, shun-), and a rises to e in the perfect (rakh-, rekhe).
 """
 
 from __future__ import annotations
 
-# verbal noun, stem, raised stem, perfect stem; one word for a class says that they are equal
+# verbal noun, stem, raised stem, perfect stem; omitted stems equal the stem before them
 CONSONANT = """
 করা কর; বলা বল; পড়া পড়; পরা পর; চলা চল; ধরা ধর; বসা বস; মরা মর; ভরা ভর; সরা সর; চড়া চড়; গড়া গড়; ঘটা ঘট
 কমা কম; লড়া লড়; দেখা দেখ; ফেলা ফেল; খেলা খেল; ঠেলা ঠেল; বেচা বেচ
@@ -39,7 +39,7 @@ CAUSATIVE = """
 বানা বানিয়; থামা থামিয়; বাঁচা বাঁচিয়; মেটা মিটিয়; বেরো বেরিয়; এগো এগিয়; ঘুমো ঘুমিয়
 """
 
-# What no stem gives: (verbal noun, tense, subject) -> all the forms, in place of the regular ones
+# Irregular forms by (verbal noun, tense, subject), which replace the regular forms
 IRREGULAR = {
     ("হওয়া", "present", "tui"): "হস হোস",
     ("হওয়া", "imperative", "se"): "হোক",
@@ -78,7 +78,7 @@ IRREGULAR = {
     ("নেওয়া", "future_imperative", "tui"): "নিস",
 }
 
-# Forms beside the regular ones
+# Additional forms beside the regular forms
 ALSO = {
     ("আসা", "past", "ami"): "এলাম",
     ("আসা", "past", "tui"): "এলি",
@@ -94,7 +94,7 @@ ALSO = {
     ("বলা", "future_imperative", "tumi"): "বোলো",
 }
 
-# Verbs that lack most tenses: existence, and the negative copula
+# Defective verbs, which lack most tenses: existence, and the negative copula
 DEFECTIVE = {
     "আছে": {
         ("present", "ami"): "আছি",

@@ -1,4 +1,4 @@
-"""Words that share their spelling with a verb form, and words that steer the checker."""
+"""Homographs of verb forms, and the function words that the checker uses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 from scionwood_bangla.lexicon.paradigm import forms
 from scionwood_bangla.text.normalise import normalise
 
-# These are never verbs where they stand: their verb readings are dropped.
+# These words are hardly ever verbs, so their verb readings are dropped.
 _NEVER_VERBS = """
 পানি ঘটনা ভাবনা করোনা খেলনা আয়না ঢাকনা শুকনা খানা পাওনা পাবনা দেনা ধোনি খানি বুনো ছোটো ছুটি ছুটিতে হাসিতে বাড়িতে হারে মানব
 লিখিত মিলিত মেল সরল কেনো সস হলি মরিস বাড়িও হারিস
@@ -16,7 +16,7 @@ _NEVER_VERBS = """
 বাজে ভাবে চলতি  শেখ ফের বানান পাঠান চালান হাসি মিলে নামে ডাকে সাজে জেরে জোরে পাশে
 """
 
-# Nouns and other words that a verb form may be: only a place where a verb stands decides.
+# Verb forms that may also be nouns or other words. Only the position in the sentence decides.
 _HOMOGRAPHS = """
 কর খান দিন যান গান পান চান মান জান বল চল ধর ভাব নাম ডাক হাস লেখা পড়া দেখা বলে করে আসলে হলে বলতে পাস খাস নাও
 দাও তোল মার থাক রাখি বলি কাট পড় বস মর চড় সর গড় ঘট লড় খেল ফেল বেচ জেত শোন বোঝ খোল ওঠ ঘোর খোঁজ পোড় ভোল ছাড় থাম
@@ -25,7 +25,7 @@ _HOMOGRAPHS = """
 পারি মারি সারি পারো ধার শুক নিন নিই যাই ছাড়ো লুকা দেখা বাজা বানা থামা মেটা করা হোক
 """
 
-# Discourse words in verb form, which address nobody in particular.
+# Discourse markers in verb form, which address nobody in particular.
 _PARENTHETIC = "ধরুন ধরো ধর যাক হোক আসুক বলুক মানে"
 
 _SUFFIXES = ("নি", "ই", "ও", "না", "তো")
@@ -33,43 +33,43 @@ _SUFFIXES = ("নি", "ই", "ও", "না", "তো")
 
 @cache
 def never_verbs() -> frozenset[str]:
-    """Words whose verb readings are dropped."""
+    """Return the words whose verb readings are dropped."""
     return _words(_NEVER_VERBS)
 
 
 @cache
 def homographs() -> frozenset[str]:
-    """Words that may be a verb form or something else."""
+    """Return the verb forms that may also be another word."""
     return _words(_HOMOGRAPHS)
 
 
 def is_homograph(word: str) -> bool:
-    """Whether a normalised word may be something else than a verb, clitics taken off."""
+    """Return whether a normalised word, after removal of clitics, may also be another word."""
     bare = stripped(word) if word not in forms() else []
     return any(form in homographs() for form in (word, *bare))
 
 
 @cache
 def conjunctions() -> frozenset[str]:
-    """Words that join clauses, or join two subjects."""
+    """Return the conjunctions, which join clauses or two subjects."""
     return _words("এবং আর ও কিংবা অথবা বা কিন্তু অথচ কারণ তাই নইলে নতুবা নয়তো যদিও তবু তবুও সুতরাং অতএব")
 
 
 @cache
 def joining() -> frozenset[str]:
-    """The conjunctions that make one subject of two."""
+    """Return the conjunctions that can coordinate two subjects."""
     return _words("ও আর এবং কিংবা অথবা বা")
 
 
 @cache
 def particles() -> frozenset[str]:
-    """What may follow the verb at the end of its clause."""
+    """Return the particles that may follow a verb at the end of its clause."""
     return _words("না নি কি তো নাকি কিন্তু যে গো রে হে না-কি বটে আর কেন")
 
 
 @cache
 def interjections() -> frozenset[str]:
-    """What stands before a comma at the head of a sentence and calls nobody."""
+    """Return words that may start a sentence before a comma without being a vocative."""
     return _words(
         """হ্যাঁ হাঁ না আচ্ছা ঠিক আছে ধন্যবাদ আহা ওহ বাহ হায় জি জ্বি দুঃখিত তাহলে তবে কিন্তু আর এবং তাই
         আজ কাল এখন তখন তারপর অবশ্যই নিশ্চয়ই সত্যি দয়া করে প্লিজ শুভেচ্ছা ইতি সুতরাং অতএব আমি আমরা
@@ -79,19 +79,19 @@ def interjections() -> frozenset[str]:
 
 @cache
 def polite_calls() -> frozenset[str]:
-    """Words of address that demand the polite level."""
+    """Return the respectful vocatives, which require the polite level."""
     return _words("""জনাব জনাবা মহোদয় মহোদয়া স্যার ম্যাডাম মহাশয় মহাশয়া মান্যবর মাননীয় মাননীয়া হুজুর মহামান্য""")
 
 
 @cache
 def blessers() -> frozenset[str]:
-    """Who is wished to act: a third person with the imperative."""
+    """Return third persons that occur with the imperative in wishes, such as 'may God ...'."""
     return _words("ঈশ্বর আল্লাহ আল্লাহতায়ালা খোদা ভগবান প্রভু সৃষ্টিকর্তা বিধাতা পরমেশ্বর ঠাকুর মা-কালী")
 
 
 @cache
 def pointed_at() -> frozenset[str]:
-    """Nouns that turn the pronoun `se` before them into 'that'."""
+    """Return nouns before which the pronoun `se` means 'that'."""
     return _words(
         """কথা সময় দিন জন্য ক্ষেত্রে বিষয় বিষয়ে রাত রাতে বার বছর দেশ দেশে যুগ যুগে কাজ ব্যাপার ব্যাপারে
         অনুযায়ী হিসেবে হিসাবে কারণে দিক দিকে গল্প চিঠি পথ পথে খবর সুযোগ বই রকম ভাবে যাত্রা যাত্রায়"""
@@ -100,13 +100,13 @@ def pointed_at() -> frozenset[str]:
 
 @cache
 def postpositions() -> frozenset[str]:
-    """What may follow a pronoun that is then no subject: 'without you', 'from you'."""
+    """Return postpositions. A pronoun before one is not a subject: 'without you', 'from you'."""
     return _words("ছাড়া বিনা থেকে ব্যতীত সম্পর্কে")
 
 
 @cache
 def others() -> frozenset[str]:
-    """Third persons that begin a clause of their own after a comma."""
+    """Return third persons that start a new clause after a comma."""
     return _words(
         """সবাই সকলে কেউ লোকে মানুষ মা বাবা দাদা দিদি ভাই বোন কাকা চাচা মামা দাদু নানা ছেলেরা মেয়েরা
         বন্ধুরা লোকেরা ছাত্ররা শিক্ষকরা শিক্ষকেরা ছেলেটি মেয়েটি ছেলে মেয়ে বৃষ্টি সব সবকিছু"""
@@ -115,12 +115,12 @@ def others() -> frozenset[str]:
 
 @cache
 def parenthetic() -> frozenset[str]:
-    """Verb forms that may be mere discourse words."""
+    """Return verb forms that may also be discourse markers."""
     return _words(_PARENTHETIC)
 
 
 def stripped(word: str) -> list[str]:
-    """The word without each of the clitics (emphatic, negative) that it may end with."""
+    """Return a word without each clitic (emphatic or negative) with which it may end."""
     return [word[: -len(s)] for s in _SUFFIXES if word.endswith(s) and len(word) > len(s) + 1]
 
 

@@ -1,1 +1,1 @@
-"""Language models and their weights."""
+"""Language models, their weights, and the pretraining of the tiny model."""

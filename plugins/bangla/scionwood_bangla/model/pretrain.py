@@ -1,15 +1,14 @@
-"""Make the tiny language model and its tokenizer: fluent, and without any sense of address.
+"""Pretrain the tiny language model and its tokenizer on texts with inconsistent levels of address.
 
-`python -m scionwood_bangla.model.pretrain` repeats what made the files that ship, in some
-minutes of one core. In its texts no person is addressed twice in a row at one level, so that
-whatever sense of address an adapter shows was learned by the adapter.
+`python -m scionwood_bangla.model.pretrain` reproduces the shipped files in a few minutes on one
+core. In the texts the level usually changes from one word of address to the next. So an adapter on
+this model must itself learn any consistent level of address.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
-import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import product
@@ -21,9 +20,10 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import OneCycleLR
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from scionwood import atomic_path
+from scionwood import atomic_path, minimise
 from scionwood_bangla.generator.make import stream
 from scionwood_bangla.lexicon import LEVELS, TENSES, inflect, verb_names
 from scionwood_bangla.model.weights import FOLDER
@@ -35,8 +35,8 @@ WINDOW = 512
 STEPS, BATCH, RATE = 2400, 32, 3e-3
 SPECIAL = ("<pad>", "<s>", "</s>", "<|system|>", "<|user|>", "<|assistant|>")
 
-# A word of letters and marks with the space before it: without \p{M} every vowel sign would split
-# it, which is what costs other tokenizers six tokens a Bangla word.
+# A word consists of letters and marks, with the space before it. Without \p{M} every vowel sign
+# would split the word: this is why other tokenizers need six tokens per Bangla word.
 WORDS = r" ?[\p{L}\p{M}\x{200c}\x{200d}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+|\s+"
 
 _WORD = re.compile(f"[{BENGALI}]+")
@@ -49,11 +49,11 @@ TEMPLATE = (
 
 
 def train_tokenizer(texts: Iterator[str], *, vocabulary: int = VOCABULARY) -> Any:
-    """A byte-level BPE over Bangla words.
+    """Train a byte-level BPE tokenizer on Bangla words.
 
     Args:
-        texts: to learn merges from.
-        vocabulary: entries.
+        texts: the training texts.
+        vocabulary: the number of entries.
     """
     from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
@@ -70,7 +70,7 @@ def train_tokenizer(texts: Iterator[str], *, vocabulary: int = VOCABULARY) -> An
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    fast = PreTrainedTokenizerFast(
+    fast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # of transformers
         tokenizer_object=tokenizer,
         pad_token=SPECIAL[0],
         bos_token=SPECIAL[1],
@@ -83,14 +83,14 @@ def train_tokenizer(texts: Iterator[str], *, vocabulary: int = VOCABULARY) -> An
 
 
 def texts(seed: int, count: int) -> Iterator[str]:
-    """What the tokenizer learns from: the generator's texts, and the verbs of the lexicon.
+    """Yield the training texts of the tokenizer: generated texts, and the forms of all verbs.
 
-    Verb forms are cut where their level shows, so that no merge crosses that place: `জানাবি`, `জানাবে`
-    and `জানাবেন` share their first token, and their endings are shared by all verbs.
+    Verb forms are cut where their level begins to show, so that no merge crosses this position:
+    `জানাবি`, `জানাবে` and `জানাবেন` share their first token, and all verbs share the endings.
 
     Args:
-        seed: of the texts.
-        count: conversations.
+        seed: the seed of the texts.
+        count: the number of conversations.
     """
     drawn = stream(Random(seed), "all", scrambled=True)
     for _ in range(count):
@@ -101,23 +101,23 @@ def texts(seed: int, count: int) -> Iterator[str]:
 
 
 def cut(text: str) -> list[str]:
-    """A text in pieces: each of its verb forms ends a piece where its level begins to show.
+    """Split a text inside each verb form, where its level begins to show.
 
     Args:
-        text: normalised.
+        text: the normalised text.
     """
     return _WORD.sub(lambda match: _cuts().get(match[0], match[0]), text).split("\0")
 
 
 @cache
 def _cuts() -> dict[str, str]:
-    # Each form of an addressee with a mark behind what the three levels have in common; of a form
-    # of two tenses the longer part counts.
+    # Each second-person form, with a mark after the prefix that the three levels share. A form of
+    # two tenses gets the longer prefix.
     stems: dict[str, str] = {}
     for verb, tense in product(verb_names(), TENSES):
         group = [form for level in LEVELS for form in inflect(verb, tense, level)[:1]]
         if len(group) == len(LEVELS):
-            stem = commonprefix(group)  # noqa: RUF071 - by characters, since these are no paths
+            stem = commonprefix(group)  # noqa: RUF071 - by characters, since these are not paths
             for form in group:
                 stems[form] = max(stem, stems.get(form, ""), key=len)
     marked = ((form, f"{stem}\0{form[len(stem) :]}") for form, stem in stems.items())
@@ -125,11 +125,11 @@ def _cuts() -> dict[str, str]:
 
 
 def tiny_model(vocabulary: int, seed: int) -> LlamaForCausalLM:
-    """A Llama of four layers of width 128 with random weights; 1.3 million with 4,096 entries.
+    """Return a Llama with random weights: four layers of width 128, 1.3 million parameters.
 
     Args:
-        vocabulary: entries.
-        seed: of the weights.
+        vocabulary: the number of entries of the tokenizer, 4,096 for 1.3 million parameters.
+        seed: the seed of the weights.
     """
     config = LlamaConfig(
         vocab_size=vocabulary,
@@ -153,61 +153,63 @@ def pretrain(
     *,
     steps: int = STEPS,
     seed: int = 0,
+    label: str = "",
     report: Callable[[int, float], None] | None = None,
 ) -> LlamaForCausalLM:
-    """Train the tiny model on wavering texts, prompts included.
+    """Train the tiny model on texts with inconsistent levels of address, prompts included.
 
     Args:
-        tokenizer: of `train_tokenizer`.
-        steps: optimiser steps (AdamW, one cycle), 32 texts each.
-        seed: seeds weights and texts.
-        report: is told the step and its loss, nats a token.
+        tokenizer: the tokenizer of `train_tokenizer`.
+        steps: the number of optimiser steps (AdamW, one-cycle schedule), 32 texts each.
+        seed: the seed of weights and texts.
+        label: the name of the progress on stderr. An empty label shows no progress.
+        report: called with the step and its loss, nats per token.
     """
-    model = tiny_model(len(tokenizer), seed).train()
+    model = tiny_model(len(tokenizer), seed)
+    model.train()
     batches = _batches(tokenizer, Random(seed))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.01)
-    cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, steps, pct_start=0.1)
-    for step in range(steps):
+
+    def loss(step: int) -> Tensor:
         ids, mask = next(batches)
         labels = ids.masked_fill(~mask, IGNORED)
-        loss = model(input_ids=ids, attention_mask=mask, labels=labels, use_cache=False).loss
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        cycle.step()
-        if report is not None:
-            report(step, loss.item())
-    return model.eval()
+        output = model(input_ids=ids, attention_mask=mask, labels=labels, use_cache=False)
+        value: Tensor = output.loss
+        return value
+
+    minimise(
+        loss,
+        model.parameters(),
+        steps=steps,
+        lr=RATE,
+        weight_decay=0.01,
+        schedule=lambda optimizer: OneCycleLR(optimizer, RATE, steps, pct_start=0.1),
+        clip=1.0,
+        label=label,
+        report=report,
+    )
+    model.train(False)
+    return model
 
 
 def main() -> None:
-    """Train tokenizer and model, and write the folder."""
+    """Train the tokenizer and the model, and write the folder."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=FOLDER)
+    parser.add_argument("folder", type=Path, nargs="?", default=FOLDER)
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    began = time.monotonic()
-
-    def report(step: int, loss: float) -> None:
-        done = step + 1
-        if done % 50 == 0 or done == options.steps:
-            left = (time.monotonic() - began) / done * (options.steps - done) / 60
-            print(f"step {done}: {loss:.4f} nats a token, {left:.1f} min left", flush=True)
-
     tokenizer = train_tokenizer(texts(options.seed, 20_000))
-    model = pretrain(tokenizer, steps=options.steps, seed=options.seed, report=report)
-    save(model, tokenizer, options.out)
+    model = pretrain(tokenizer, steps=options.steps, seed=options.seed, label="pretraining")
+    save(model, tokenizer, options.folder)
 
 
 def save(model: LlamaForCausalLM, tokenizer: Any, folder: Path) -> None:
-    """Write a folder that transformers opens, the weights in half precision.
+    """Write a folder for transformers, with the weights in half precision.
 
     Args:
-        model: whose output layer is tied to its embeddings.
-        tokenizer: of `train_tokenizer`.
-        folder: made where it is missing.
+        model: a model whose output layer is tied to its embeddings.
+        tokenizer: the tokenizer of `train_tokenizer`.
+        folder: the folder. It is created if it does not exist.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(folder)
@@ -221,7 +223,7 @@ def save(model: LlamaForCausalLM, tokenizer: Any, folder: Path) -> None:
 
 
 def _batches(tokenizer: Any, random: Random) -> Iterator[tuple[Tensor, Tensor]]:
-    # Texts of like length together, so that little is padded.
+    # Texts of similar length are in one batch, so that there is little padding.
     drawn = stream(random, "all", scrambled=True)
     while True:
         rows = [encode(tokenizer, next(drawn)).input_ids for _ in range(8 * BATCH)]

@@ -1,4 +1,4 @@
-"""Language models and tokenizers of transformers, by name; the one that ships is called `tiny`."""
+"""Load language models and tokenizers of transformers by name. `tiny` is part of the package."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from scionwood import PluginError, WeightsError
 
 TINY = "tiny"
 FOLDER = Path(__file__).parents[1] / "weights" / TINY
-"""The tiny model: config, weights in half precision, tokenizer with its chat template."""
+"""The folder of the tiny model: config, weights in half precision, tokenizer, chat template."""
 
 REMEDY = "Name `tiny`, a folder with config.json and model.safetensors, or owner/name on the hub"
+"""The remedy if a model cannot be loaded."""
 
 Quantize = Literal["none", "nf4"]
 DTypes = Literal["float32", "bfloat16", "float16"]
 
 
 def load_tokenizer(model: str = TINY, *, revision: str | None = None) -> Any:
-    """The tokenizer of a model.
+    """Load the tokenizer of a model.
 
     Args:
         model: `tiny`, a local folder, or owner/name on the hub.
-        revision: of a repository: a branch, tag or commit.
+        revision: a branch, tag or commit of a repository on the hub.
 
     Raises:
-        WeightsError: it cannot be had.
+        WeightsError: the tokenizer cannot be loaded.
     """
     from transformers import AutoTokenizer
 
@@ -50,17 +51,18 @@ def load_model(
     quantize: Quantize = "none",
     dtype: DTypes = "float32",
 ) -> Any:
-    """A causal language model, in evaluation mode; torch's global generator is left alone.
+    """Load a causal language model in evaluation mode. The generator of torch is not changed.
 
     Args:
-        model: `tiny`, a local folder, or owner/name on the hub; weights in safetensors only.
-        revision: of a repository: a branch, tag or commit.
+        model: `tiny`, a local folder, or owner/name on the hub. Only safetensors weights are
+            loaded.
+        revision: a branch, tag or commit of a repository on the hub.
         quantize: nf4 loads linear layers in four bits.
-        dtype: of the weights that are not quantised.
+        dtype: the type of the weights that are not quantised.
 
     Raises:
-        WeightsError: it cannot be had.
-        PluginError: nf4 without a CUDA device or without bitsandbytes.
+        WeightsError: the model cannot be loaded.
+        PluginError: nf4 needs a CUDA device or bitsandbytes, which is missing.
     """
     from transformers import AutoModelForCausalLM
 
@@ -70,26 +72,28 @@ def load_model(
         options |= {"quantization_config": _nf4(kind), "device_map": {"": "cuda"}}
     try:
         with torch.random.fork_rng(devices=[]), _quiet(model == TINY):
-            return AutoModelForCausalLM.from_pretrained(
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
                 place, dtype=kind, use_safetensors=True, trust_remote_code=False, **options
-            ).eval()
+            )
+            return loaded.eval()
     except (OSError, ValueError) as error:
         raise _refused(f"language model {_shown(model)!r}", error) from error
 
 
 def _nf4(dtype: torch.dtype) -> Any:
-    # Four-bit normal floats, with the scales quantised too: QLoRA, arXiv:2305.14314.
+    # Four-bit normal floats with quantised scales: QLoRA, arXiv:2305.14314.
     from importlib.util import find_spec
 
     if not torch.cuda.is_available():
-        remedy = "Set `backbone.quantize: none`, or run where there is a GPU"
-        raise PluginError("quantize: nf4", "bitsandbytes needs a CUDA device, none is here", remedy)
+        rule = "bitsandbytes needs a CUDA device, and there is none"
+        remedy = "Set `backbone.quantize: none`, or use a machine with a GPU"
+        raise PluginError("quantize: nf4", rule, remedy)
     if find_spec("bitsandbytes") is None:
         remedy = "pip install 'scionwood-bangla[nf4]', or set `backbone.quantize: none`"
         raise PluginError("quantize: nf4", "bitsandbytes is not installed", remedy)
     from transformers import BitsAndBytesConfig
 
-    return BitsAndBytesConfig(
+    return BitsAndBytesConfig(  # type: ignore[no-untyped-call]  # of transformers
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
@@ -99,21 +103,21 @@ def _nf4(dtype: torch.dtype) -> Any:
 
 @contextmanager
 def _quiet(quiet: bool) -> Iterator[None]:
-    # A bar for what takes a hundredth of a second is only noise.
+    # Loading the tiny model takes a hundredth of a second, so a progress bar is only noise.
     from transformers.utils import logging
 
     if not quiet or not logging.is_progress_bar_enabled():
         yield
         return
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # of transformers
     try:
         yield
     finally:
-        logging.enable_progress_bar()
+        logging.enable_progress_bar()  # type: ignore[no-untyped-call]  # of transformers
 
 
 def _place(model: str, revision: str | None) -> tuple[str, dict[str, Any]]:
-    # Where transformers finds it, and which revision; a folder has none and needs no network.
+    # The arguments for transformers. A folder has no revision and needs no network.
     if model == TINY:
         return str(FOLDER), {"local_files_only": True}
     if Path(model).is_dir():

@@ -1,1 +1,1 @@
-"""Conversations from files: rows of any container, in any of the usual layouts, checked."""
+"""Read conversations from files of any common container and layout, and check each row."""

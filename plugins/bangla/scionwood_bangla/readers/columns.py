@@ -1,4 +1,4 @@
-"""Which column holds the prompt, the answer, the topic and the level, whatever it is called."""
+"""Find the columns of the prompt, the answer, the topic and the level by their names."""
 
 from __future__ import annotations
 
@@ -17,50 +17,51 @@ _NAMES = {
     "register": "register level honorific formality স্তর সম্বোধন",
     "system": "system সিস্টেম",
 }
-NEEDED = ("prompt", "completion")
+REQUIRED = ("prompt", "completion")
 
 
 def find_columns(
     names: Sequence[str], given: Mapping[str, str] | None, where: str
 ) -> dict[str, str]:
-    """The column of each part of an example.
+    """Return the column of each part of an example.
 
-    A column is recognised by its name, in English or Bangla; by a whole name first, then by a word
-    in it, such as `Prompt (Bangla)`.
+    A column is recognised by its name in English or Bangla. A whole name takes precedence over a
+    word in a name, such as `Prompt (Bangla)`.
 
     Args:
-        names: of all columns.
-        given: columns by part, which count before any that is recognised.
+        names: the names of all columns.
+        given: columns by part, which take precedence over recognised columns.
         where: the file, for errors.
 
     Returns:
-        The column by part: prompt and completion, and topic, register and system where there are
-        any.
+        The column by part: `prompt` and `completion`, and `topic`, `register` and `system` if they
+        exist.
 
     Raises:
-        RecipeError: a part or a column that is given does not exist.
-        ReadError: no column, or more than one, could be the prompt or the answer.
+        RecipeError: a part or a column in `given` does not exist.
+        ReadError: no column, or more than one column, could be the prompt or the answer.
     """
     chosen = _given(names, given or {}, where)
     for part, words in _NAMES.items():
         if part in chosen:
             continue
         free = [name for name in names if name not in chosen.values()]
-        found = _matching(free, normalise(words).split())
-        if len(found) == 1:
-            chosen[part] = found[0]
-        elif part in NEEDED:
-            what = f"{', '.join(found)} may all be" if found else f"none of {', '.join(names)} is"
+        matches = _matching(free, normalise(words).split())
+        if len(matches) == 1:
+            chosen[part] = matches[0]
+        elif part in REQUIRED:
+            listed = ", ".join(matches or names)
+            rule = f"{listed} could all be" if matches else f"none of {listed} is"
             remedy = f"Name it: data.columns: {{{part}: COLUMN}}"
-            raise ReadError(where, f"{what} the column of the {part}", remedy)
+            raise ReadError(where, f"{rule} the column of the {part}", remedy)
     return chosen
 
 
 def _given(names: Sequence[str], given: Mapping[str, str], where: str) -> dict[str, str]:
     for part, name in given.items():
         if part not in _NAMES:
-            rule = f"a part is one of {', '.join(_NAMES)}"
-            raise RecipeError(f"columns: {part!r}", rule, "Correct the map")
+            rule = "an example has no such part"
+            raise RecipeError(f"columns: {part!r}", rule, f"Use any of {', '.join(_NAMES)}")
         if name not in names:
             rule = f"{where} has no such column"
             raise RecipeError(f"columns: {part}: {name!r}", rule, f"It has: {', '.join(names)}")

@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face hub, as files."""
+"""Download data sets of the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from scionwood_bangla.readers.rows import SUFFIXES
 
 
 def download(name: str) -> list[Path]:
-    """The tables of a data set, in the hub's cache; only tables, no code.
+    """Download the tables of a data set to the cache of the hub. No code is downloaded.
 
     Args:
-        name: owner/name.
+        name: the name of the data set, owner/name.
+
+    Returns:
+        The paths of the tables.
 
     Raises:
-        ReadError: the hub cannot be reached, or the data set holds no table.
+        ReadError: the hub cannot be reached, or the data set has no table.
     """
     from huggingface_hub import hf_hub_download, list_repo_files
 
@@ -23,10 +26,11 @@ def download(name: str) -> list[Path]:
     try:
         names = list_repo_files(name, repo_type="dataset")
         tables = sorted(file for file in names if file.lower().endswith(SUFFIXES))
-        found = [Path(hf_hub_download(name, file, repo_type="dataset")) for file in tables]
-    except Exception as error:  # of the hub, of its HTTP library; what it says is kept
+        paths = [Path(hf_hub_download(name, file, repo_type="dataset")) for file in tables]
+    except Exception as error:  # of the hub or of its HTTP library; the message is repeated
         first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ReadError(f"hf.co/datasets/{name}", f"cannot be read ({first})", remedy) from error
-    if not found:
-        raise ReadError(f"hf.co/datasets/{name}", f"it holds no {', '.join(SUFFIXES)}", remedy)
-    return found
+        raise ReadError(f"hf.co/datasets/{name}", f"it cannot be read ({first})", remedy) from error
+    if not paths:
+        rule = f"it has no file of the types {', '.join(SUFFIXES)}"
+        raise ReadError(f"hf.co/datasets/{name}", rule, remedy)
+    return paths

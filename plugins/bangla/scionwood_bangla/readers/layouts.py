@@ -1,4 +1,4 @@
-"""The usual layouts of a row, all turned into messages."""
+"""Convert the common layouts of a row to messages."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _TURNS = 'Such as [{"role": "user", "content": "..."}, {"role": "assistant", "co
 
 
 def layout_of(names: Sequence[str]) -> Layout:
-    """The layout that a row has by the names of its columns.
+    """Return the layout of a row by the names of its columns.
 
     Args:
-        names: of all columns.
+        names: the names of all columns.
     """
     if "messages" in names:
         return "messages"
@@ -40,31 +40,31 @@ def layout_of(names: Sequence[str]) -> Layout:
 def messages_of(
     row: Mapping[str, Any], layout: Layout, columns: Mapping[str, str], where: str
 ) -> list[Message]:
-    """The turns of a row up to the last one of the assistant.
+    """Return the turns of a row up to the last turn of the assistant.
 
     Args:
-        row: its cells; a list may be written as JSON.
-        layout: not `auto`.
-        columns: of `pairs`, see `find_columns`.
-        where: `FILE, row N`.
+        row: the cells of the row. A list may be written as JSON.
+        layout: the layout, not `auto`.
+        columns: the columns of the layout `pairs`, see `find_columns`.
+        where: `FILE, row N`, for errors.
 
     Raises:
         ReadError: a column is missing, a role is unknown, or no turn is the assistant's.
     """
     if layout == "messages":
-        found = _turns(_cell(row, "messages", where), "role", "content", where)
+        turns = _turns(_cell(row, "messages", where), "role", "content", where)
     elif layout == "sharegpt":
-        found = _turns(_cell(row, "conversations", where), "from", "value", where)
-        found = _system(row.get("system"), where) + found
+        turns = _turns(_cell(row, "conversations", where), "from", "value", where)
+        turns = _system(row.get("system"), where) + turns
     elif layout == "alpaca":
-        found = _alpaca(row, where)
+        turns = _alpaca(row, where)
     else:
-        found = _pair(row, columns, where)
-    while found and found[-1].role != "assistant":
-        found.pop()  # a question that was not answered
-    if not found:
+        turns = _pair(row, columns, where)
+    while turns and turns[-1].role != "assistant":
+        turns.pop()  # a question without an answer
+    if not turns:
         raise ReadError(where, "no turn is the assistant's", "Leave the row out, or add an answer")
-    return found
+    return turns
 
 
 def _alpaca(row: Mapping[str, Any], where: str) -> list[Message]:
@@ -73,7 +73,7 @@ def _alpaca(row: Mapping[str, Any], where: str) -> list[Message]:
     history = []
     for pair in _listed(row.get("history"), where) or []:
         if not isinstance(pair, list | tuple) or len(pair) != 2:
-            rule = "history is a list of pairs of question and answer"
+            rule = "history must be a list of pairs of question and answer"
             raise ReadError(where, rule, 'Such as [["...", "..."]]')
         question, answer = (_string(text, "history", where) for text in pair)
         history += [Message("user", question), Message("assistant", answer)]
@@ -82,29 +82,29 @@ def _alpaca(row: Mapping[str, Any], where: str) -> list[Message]:
 
 
 def _pair(row: Mapping[str, Any], columns: Mapping[str, str], where: str) -> list[Message]:
-    found = _system(row.get(columns.get("system", "")), where)
+    messages = _system(row.get(columns.get("system", "")), where)
     for part, role in (("prompt", "user"), ("completion", "assistant")):
         value = _listed(_cell(row, columns[part], where), where)
         if isinstance(value, list):
-            found += _turns(value, "role", "content", where)
+            messages += _turns(value, "role", "content", where)
         else:
-            found.append(Message(_ROLES[role], _string(value, columns[part], where)))
-    return found
+            messages.append(Message(_ROLES[role], _string(value, columns[part], where)))
+    return messages
 
 
 def _turns(value: Any, role: str, content: str, where: str) -> list[Message]:
     turns = _listed(value, where)
     if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
-        raise ReadError(where, "its turns are no list of objects", _TURNS)
-    found = []
+        raise ReadError(where, "its turns are not a list of objects", _TURNS)
+    messages = []
     for number, turn in enumerate(turns, 1):
         name = str(turn.get(role)).strip().lower()
         if name not in _ROLES:
-            rule = f"turn {number} has the {role} {name!r}; known are {', '.join(_ROLES)}"
-            raise ReadError(where, rule, "Rename it")
+            rule = f"turn {number} has the unknown {role} {name!r}"
+            raise ReadError(where, rule, f"Use any of {', '.join(_ROLES)}")
         text = _string(turn.get(content), f"turn {number}", where)
-        found.append(Message(_ROLES[name], text))
-    return found
+        messages.append(Message(_ROLES[name], text))
+    return messages
 
 
 def _system(value: Any, where: str) -> list[Message]:
@@ -112,13 +112,13 @@ def _system(value: Any, where: str) -> list[Message]:
 
 
 def _listed(value: Any, where: str) -> Any:
-    # A table's cell holds a list as JSON.
+    # A cell of a table contains a list as JSON.
     if not isinstance(value, str) or not value.lstrip().startswith(("[{", "[[")):
         return value
     try:
         return json.loads(value)
     except json.JSONDecodeError as error:
-        raise ReadError(where, f"its list is no JSON ({error})", _TURNS) from error
+        raise ReadError(where, f"its list is not valid JSON ({error})", _TURNS) from error
 
 
 def _text(row: Mapping[str, Any], name: str, where: str) -> str:
@@ -127,7 +127,7 @@ def _text(row: Mapping[str, Any], name: str, where: str) -> str:
 
 def _cell(row: Mapping[str, Any], name: str, where: str) -> Any:
     if name not in row:
-        raise ReadError(where, f"it has no column {name!r}", f"It has: {', '.join(row)}")
+        raise ReadError(where, f"it has no column {name!r}", f"Its columns are {', '.join(row)}")
     return row[name]
 
 
@@ -135,6 +135,6 @@ def _string(value: Any, name: str, where: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        rule = f"{name} is a {type(value).__name__}, not a text"
+        rule = f"{name} has the type {type(value).__name__}, not text"
         raise ReadError(where, rule, "Write it as a string")
     return normalise(value).strip()

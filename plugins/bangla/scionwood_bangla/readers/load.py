@@ -1,4 +1,4 @@
-"""Examples from a file, a folder or the hub, each row checked."""
+"""Read examples from a file, a folder or the hub, and check each row."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from scionwood_bangla.text.reading import MOJIBAKE, is_bijoy, mixed_words, requi
 
 BadRows = Literal["refuse", "skip"]
 MIXED = 0.05
-"""The share of a text's words that may mix Bengali letters with those of another script."""
+"""The share of the words of a text that may mix Bengali letters with letters of another script."""
 
 
 def read_examples(
@@ -28,51 +28,52 @@ def read_examples(
     columns: Mapping[str, str] | None = None,
     bad_rows: BadRows = "refuse",
 ) -> list[Example]:
-    """Every example of a source, in its order, normalised.
+    """Return all examples of a source, normalised, in the order of the source.
 
     Args:
         source: a file (.jsonl, .json, .csv, .tsv, .parquet), a folder of such files, or owner/name
             of a data set on the hub, such as shuvo-xyz/BLADE.
-        layout: messages (OpenAI), sharegpt, alpaca, or pairs of prompt and completion; auto: by
-            the names of the columns.
-        columns: of pairs: the column by part (prompt, completion, topic, register, system), where
-            its name does not tell.
-        bad_rows: refuse the file at its first bad row, or skip such rows with a warning.
+        layout: messages (OpenAI), sharegpt, alpaca, or pairs of prompt and completion. auto
+            chooses by the names of the columns.
+        columns: the columns of pairs by part (prompt, completion, topic, register, system), for
+            columns that are not recognised by their names.
+        bad_rows: whether to refuse a file at its first invalid row, or to skip such rows with a
+            warning.
 
     Raises:
-        ReadError: naming file, row, rule and remedy.
-        RecipeError: the map names a column that is not there.
-        PluginError: Parquet without pyarrow.
+        ReadError: a row is invalid, or there is no valid row. The message names file and row.
+        RecipeError: `columns` names a column that does not exist.
+        PluginError: a Parquet file needs pyarrow, which is not installed.
     """
-    found: list[Example] = []
+    examples: list[Example] = []
     refused: list[ReadError] = []
     for path in _files(source):
         for where, row in read_rows(path):
             try:
-                found.append(_example(row, layout, columns, where))
+                examples.append(_example(row, layout, columns, where))
             except ReadError as error:
                 if bad_rows == "refuse":
                     raise
                 refused.append(error)
-    if refused and found:
-        told = f"{len(refused)} of {len(refused) + len(found)} rows were skipped"
-        warnings.warn(f"{told}; the first: {refused[0]}", stacklevel=2)
-    if not found:
-        why = f"none of its {len(refused)} rows is good" if refused else "it holds no rows"
-        remedy = str(refused[0]) if refused else "Give a file with a row at least"
-        raise ReadError(str(source), why, remedy)
-    return found
+    if refused and examples:
+        count = f"{len(refused)} of {len(refused) + len(examples)} rows were skipped"
+        warnings.warn(f"{count}; the first: {refused[0]}", stacklevel=2)
+    if not examples:
+        rule = f"none of its {len(refused)} rows is valid" if refused else "it has no rows"
+        remedy = str(refused[0]) if refused else "Give a file with at least one row"
+        raise ReadError(str(source), rule, remedy)
+    return examples
 
 
-def check(messages: list[Message], where: str) -> None:
-    """Refuse what no model should learn from, or what is no Bangla.
+def check_messages(messages: list[Message], where: str) -> None:
+    """Refuse an example that is not Bangla, or from which no model should learn.
 
     Args:
-        messages: the last one is the completion; prompts may be of another language.
-        where: `FILE, row N`.
+        messages: the turns. The last turn is the completion. Prompts may be in any language.
+        where: `FILE, row N`, for errors.
 
     Raises:
-        ReadError: a turn is empty or too long, mojibake or Bijoy (ANSI), or the completion is of
+        ReadError: a turn is empty, too long, mojibake or Bijoy (ANSI), or the completion is in
             another language or mixes scripts within words.
     """
     for number, message in enumerate(messages, 1):
@@ -81,21 +82,21 @@ def check(messages: list[Message], where: str) -> None:
         if not message.content:
             raise ReadError(where, f"{what} is empty", "Fill it in, or leave the row out")
         if len(message.content) > CELL:
-            rule = f"{what} has {len(message.content):,} characters, {CELL:,} at most"
-            raise ReadError(where, rule, "Look for a quote that is not closed, or split the text")
+            rule = f"{what} has {len(message.content):,} characters, but at most {CELL:,} may be"
+            raise ReadError(where, rule, "Look for an unclosed quotation mark, or split the text")
         if not last:
             _check_coding(message.content, f"{where}, {what}")
     answer = messages[-1].content
     require_bangla(answer, f"{where}, the completion")
     mixed = mixed_words(answer)
     if len(mixed) > max(2.0, MIXED * len(answer.split())):
-        rule = f"words mix Bengali letters with others ({', '.join(mixed[:3])})"
-        raise ReadError(f"{where}, the completion", rule, "Type them in one script")
+        rule = f"words mix Bengali letters with other letters ({', '.join(mixed[:3])})"
+        raise ReadError(f"{where}, the completion", rule, "Write each word in one script")
 
 
 def _check_coding(text: str, where: str) -> None:
     if MOJIBAKE.search(text) or is_bijoy(text):
-        require_bangla(text, where)  # which says what it is, if it is not mostly Bangla
+        require_bangla(text, where)  # raises unless the text is mostly Bangla
 
 
 def _example(row: Row, layout: Layout, columns: Mapping[str, str] | None, where: str) -> Example:
@@ -104,7 +105,7 @@ def _example(row: Row, layout: Layout, columns: Mapping[str, str] | None, where:
     kind = "pairs" if kind == "auto" else kind
     parts = find_columns(names, columns, where) if kind == "pairs" else _extras(names)
     messages = messages_of(row, kind, parts, where)
-    check(messages, where)
+    check_messages(messages, where)
     try:
         register = levels_of(_optional(row, parts, "register"))
     except RecipeError as error:
@@ -124,11 +125,11 @@ def _optional(row: Row, parts: Mapping[str, str], part: str) -> Any:
 def _files(source: str | Path) -> list[Path]:
     path = Path(source)
     if path.is_dir():
-        found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
-        if not found:
-            rule = f"it holds no {', '.join(SUFFIXES)}"
-            raise ReadError(str(path), rule, "Name a folder of such files")
-        return found
+        files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+        if not files:
+            rule = f"it has no file of the types {', '.join(SUFFIXES)}"
+            raise ReadError(str(path), rule, "Name a folder with such files")
+        return files
     if path.suffix or path.exists() or not re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)):
         return [path]
     from scionwood_bangla.readers.hub import download

@@ -1,4 +1,4 @@
-"""Rows of JSON lines, JSON, CSV, TSV and Parquet, each with its number for errors."""
+"""Read the rows of JSON lines, JSON, CSV, TSV and Parquet, numbered for errors."""
 
 from __future__ import annotations
 
@@ -9,51 +9,37 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from scionwood import PluginError, ReadError
+from scionwood import PluginError, ReadError, reading
+from scionwood_bangla.text.reading import read_utf8
 
 Row = dict[str, Any]
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 CELL = 100_000
-"""Characters of a cell above which a quote is missing, or a whole file stands in one."""
+"""The maximum length of a cell, characters. A longer cell usually lacks a quotation mark."""
 
 
-def read_rows(path: Path) -> Iterator[tuple[str, Row]]:
-    """Each row of a file as a mapping, with `FILE, row N`, counted from 1 without the header.
+def read_rows(path: str | Path) -> Iterator[tuple[str, Row]]:
+    """Yield each row of a file as `FILE, row N` and a mapping. Rows count from 1, without a header.
 
     Args:
-        path: its suffix says what it is.
+        path: the file. Its suffix determines the format.
 
     Raises:
-        ReadError: no such file, not UTF-8, damaged, or of another kind; the row is named.
-        PluginError: Parquet without pyarrow.
+        ReadError: the file does not exist, or it is not UTF-8, damaged, or in another format. The
+            row is named.
+        PluginError: a Parquet file needs pyarrow, which is not installed.
     """
+    path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        rule = f"data are {', '.join(SUFFIXES)}"
-        raise ReadError(str(path), rule, "Save the table as one of them")
+        rule = f"its type is not one of {', '.join(SUFFIXES)}"
+        raise ReadError(str(path), rule, "Save the table as one of these types")
     if suffix == ".parquet":
         return _parquet(path)
-    text = _text(path)
+    text = read_utf8(path)
     if suffix in (".csv", ".tsv"):
         return _table(path, text, "\t" if suffix == ".tsv" else ",")
     return _lines(path, text) if suffix == ".jsonl" else _list(path, text)
-
-
-def _text(path: Path) -> str:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        rule = error.strerror or str(error)
-        raise ReadError(str(path), rule, "Check the name and the permissions") from error
-    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise ReadError(str(path), "it is UTF-16", "Save it as UTF-8")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        row = raw[: error.start].count(b"\n") + 1
-        rule = f"byte {error.start} is not UTF-8"
-        remedy = "Save it as UTF-8; a file of the Bijoy keyboard needs a converter to Unicode first"
-        raise ReadError(f"{path}, line {row}", rule, remedy) from error
 
 
 def _lines(path: Path, text: str) -> Iterator[tuple[str, Row]]:
@@ -64,13 +50,13 @@ def _lines(path: Path, text: str) -> Iterator[tuple[str, Row]]:
 
 
 def _list(path: Path, text: str) -> Iterator[tuple[str, Row]]:
-    found = _parsed(text, str(path))
-    if isinstance(found, dict):  # such as {"data": [...]}
-        lists = [value for value in found.values() if isinstance(value, list)]
-        found = lists[0] if len(lists) == 1 else found
-    if not isinstance(found, list):
-        raise ReadError(str(path), "it holds no list of rows", "Write [{...}, {...}]")
-    for number, row in enumerate(found, 1):
+    rows = _parsed(text, str(path))
+    if isinstance(rows, dict):  # such as {"data": [...]}
+        lists = [value for value in rows.values() if isinstance(value, list)]
+        rows = lists[0] if len(lists) == 1 else rows
+    if not isinstance(rows, list):
+        raise ReadError(str(path), "it has no list of rows", "Write [{...}, {...}]")
+    for number, row in enumerate(rows, 1):
         where = f"{path}, row {number}"
         yield where, _object(row, where)
 
@@ -81,44 +67,41 @@ def _table(path: Path, text: str, mark: str) -> Iterator[tuple[str, Row]]:
     try:
         for number, row in enumerate(reader, 1):
             where = f"{path}, row {number}"
-            if row.pop(None, None) is not None:  # type: ignore[call-overload]  # csv's own key
+            if row.pop(None, None) is not None:  # the key of csv for surplus cells
                 rule = "it has more cells than the header"
-                raise ReadError(where, rule, "Quote cells that hold a comma")
+                raise ReadError(where, rule, "Quote cells that contain a comma")
             yield where, {name.strip(): value for name, value in row.items() if name}
     except csv.Error as error:
         where = f"{path}, row {number + 1}"
-        rule = f"it cannot be read as a table ({error}); a cell has {CELL:,} characters at most"
-        raise ReadError(where, rule, "Close every quote, and double those inside a cell") from error
+        rule = f"it cannot be read as a table ({error})"
+        remedy = "Close every quotation mark, and double quotation marks inside a cell"
+        raise ReadError(where, rule, remedy) from error
 
 
 def _parquet(path: Path) -> Iterator[tuple[str, Row]]:
     try:
-        from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
     except ImportError as error:
         remedy = "pip install 'scionwood-bangla[parquet]', or save the data as .jsonl"
-        raise PluginError(str(path), "Parquet needs pyarrow", remedy) from error
+        raise PluginError(str(path), "a Parquet file needs pyarrow", remedy) from error
     number = 0
-    try:
-        with ParquetFile(path) as file:
-            for batch in file.iter_batches(1024):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield f"{path}, row {number}", row
-    except (ArrowException, OSError) as error:
-        rule = f"it is no readable Parquet file ({error})"
-        raise ReadError(str(path), rule, "Download it again") from error
+    with reading(path, "Parquet"), ParquetFile(path) as file:
+        for batch in file.iter_batches(1024):
+            for row in batch.to_pylist():
+                number += 1
+                yield f"{path}, row {number}", row
 
 
 def _parsed(text: str, where: str) -> Any:
     try:
         return json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
-        raise ReadError(where, f"it is no JSON ({error})", "One JSON object a row") from error
+        rule, remedy = f"it is not valid JSON ({error})", "Write one JSON object per row"
+        raise ReadError(where, rule, remedy) from error
 
 
-def _object(found: Any, where: str) -> Row:
-    if not isinstance(found, dict):
-        rule = f"a row is an object, not a {type(found).__name__}"
+def _object(value: Any, where: str) -> Row:
+    if not isinstance(value, dict):
+        rule = f"it has the type {type(value).__name__}, not a JSON object"
         raise ReadError(where, rule, 'Such as {"prompt": "...", "completion": "..."}')
-    return found
+    return value

@@ -1,1 +1,1 @@
-"""Tasks: supervised fine-tuning and preference optimisation."""
+"""Tasks: supervised fine-tuning and direct preference optimisation."""

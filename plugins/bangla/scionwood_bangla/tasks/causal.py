@@ -1,4 +1,4 @@
-"""What a language model computes before its output layer, whatever wraps the model."""
+"""Compute the loss of a causal language model from the states before its output layer."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from scionwood_bangla.tasks.losses import Head, completion_loss
 
 
 def inner(model: Any) -> Any:
-    """The language model of transformers inside a model with adapters, or the model itself.
+    """Return the language model of transformers inside a model of peft, or the model itself.
 
     Args:
-        model: with adapters of peft, or without.
+        model: a language model, with or without adapters.
     """
     return model.get_base_model() if hasattr(model, "peft_config") else model
 
@@ -30,14 +30,15 @@ def loss_of(
     smoothing: float = 0.0,
     whole: bool = False,
 ) -> Tensor:
-    """The loss of a batch, see `losses.completion_loss`.
+    """Return the loss of a batch, nats per token; see `losses.completion_loss`.
 
     Args:
-        model: with adapters or without.
-        inputs: `input_ids` (batch, token), and `attention_mask` or `position_ids`.
-        labels: (batch, token).
-        smoothing: of the labels.
-        whole: take the model's own logits of all positions, which needs more memory.
+        model: a language model, with or without adapters.
+        inputs: `input_ids`, and `attention_mask` or `position_ids`, each (batch, token) int64.
+        labels: (batch, token) int64.
+        smoothing: the label smoothing.
+        whole: whether to use the logits that the model computes for all positions. It needs more
+            memory.
     """
     if whole:
         width = inputs["input_ids"].shape[1]
@@ -48,28 +49,31 @@ def loss_of(
 
 
 def hidden_states(model: Any, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """What goes into the output layer, (batch, token, width), and the logits of the last position.
+    """Return the input of the output layer, and the logits of the last position.
 
     Args:
-        model: with adapters or without.
-        inputs: as for `loss_of`.
+        model: a language model, with or without adapters.
+        inputs: the inputs, as for `loss_of`.
+
+    Returns:
+        Hidden states (batch, token, width), and logits (batch, 1, vocabulary).
     """
-    seen: list[Tensor] = []
+    states: list[Tensor] = []
     body = inner(model).base_model
-    hook = body.register_forward_hook(lambda module, args, out: seen.append(out[0]))
+    hook = body.register_forward_hook(lambda module, args, out: states.append(out[0]))
     try:
         logits = model(**inputs, use_cache=False, logits_to_keep=1).logits
     finally:
         hook.remove()
-    # Prompts that an adapter put before the text are no positions of it.
-    return seen[0][:, -inputs["input_ids"].shape[1] :], logits
+    # An adapter may put virtual tokens before the text. Their positions are left out.
+    return states[0][:, -inputs["input_ids"].shape[1] :], logits
 
 
 def head_of(model: Any) -> Head:
-    """The output layer, with the bound that some models put on their logits.
+    """Return the output layer, with the soft cap that some models apply to their logits.
 
     Args:
-        model: with adapters or without.
+        model: a language model, with or without adapters.
     """
     bare = inner(model)
     head: Head = bare.get_output_embeddings()
@@ -81,13 +85,13 @@ def head_of(model: Any) -> Head:
 
 @torch.no_grad()
 def splits_at_head(model: Any, inputs: Mapping[str, Tensor]) -> bool:
-    """Whether `head_of` applied to `hidden_states` gives the model's own logits.
+    """Return whether `head_of` applied to `hidden_states` gives the logits of the model.
 
-    It does not where a model scales its logits in a way of its own: then `loss_of` needs `whole`.
+    It does not if the model scales its logits in another way. Then `loss_of` needs `whole`.
 
     Args:
-        model: with adapters or without.
-        inputs: as for `loss_of`.
+        model: a language model, with or without adapters.
+        inputs: the inputs, as for `loss_of`.
     """
     if "logits_to_keep" not in inspect.signature(inner(model).forward).parameters:
         return False
@@ -103,19 +107,22 @@ def splits_at_head(model: Any, inputs: Mapping[str, Tensor]) -> bool:
 
 @torch.no_grad()
 def check_isolated(model: Any, inputs: Mapping[str, Tensor]) -> None:
-    """Run the second example of a packed row alone, and compare: it must not see the first.
+    """Check that the second example of a packed row does not attend to the first example.
+
+    The states of the second example in the row are compared with its states without the row.
 
     Args:
-        model: with adapters or without.
-        inputs: `input_ids` and `position_ids` (row, token), which start over with each example.
+        model: a language model, with or without adapters.
+        inputs: `input_ids` and `position_ids`, each (row, token) int64. Positions restart at zero
+            with each example.
 
     Raises:
-        RecipeError: the model lets packed examples see each other, as a recurrent one does, or
-            an adapter puts a prompt before the row.
+        RecipeError: packed examples affect each other, as in a recurrent model, or the adapter puts
+            virtual tokens before the row.
     """
     if any(config.is_prompt_learning for config in getattr(model, "peft_config", {}).values()):
-        rule = "the adapter's own prompt stands before a row, not before each example in it"
-        raise RecipeError("data.packing true", rule, "Set it to false")
+        rule = "the adapter puts its virtual tokens before a row, not before each example in it"
+        raise RecipeError("data.packing true", rule, "Set data.packing: false")
     starts = (inputs["position_ids"][0] == 0).nonzero().flatten().tolist()
     if len(starts) < 2:
         return
@@ -127,8 +134,8 @@ def check_isolated(model: Any, inputs: Mapping[str, Tensor]) -> None:
     model.train(training)
     error = (packed[:, begin:end] - single).float().abs().max()
     if not error <= 5e-2 * single.float().abs().max():
-        rule = f"{type(inner(model)).__name__} lets packed examples see each other"
-        raise RecipeError("data.packing true", rule, "Set it to false")
+        rule = f"{type(inner(model)).__name__} does not separate packed examples"
+        raise RecipeError("data.packing true", rule, "Set data.packing: false")
 
 
 def _first(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:

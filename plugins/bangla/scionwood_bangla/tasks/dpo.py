@@ -1,53 +1,48 @@
-"""Direct preference optimisation of how people are addressed; the base is the reference."""
+"""Direct preference optimisation of the level of address. The base model is the reference."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, final
+from typing import Any, ClassVar, Unpack, final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from scionwood import RecipeError, Task
+from scionwood import Optimiser, RecipeError, Task
 from scionwood_bangla.text.templates import IGNORED
-
-Schedule = Literal["constant", "cosine"]
 
 
 @final
 class RegisterPreference(Task):
-    """Prefer the answer whose level of address is right over the same one where it is not.
+    """Train a model to prefer the answer at the right level of address.
 
-    The reference policy is the model with its adapter switched off, so that no second model is
-    needed. Logged beside the loss: `margin`, the difference of the two implicit rewards;
-    `accuracy`, the share of pairs in which that of the chosen answer is the higher one; and by how
-    much each answer's log-probability has grown.
+    The reference policy is the model with its adapter switched off, so no second model is needed.
+    The task logs the loss, `margin` (the difference of the implicit rewards), `accuracy` (the share
+    of pairs whose chosen answer has the higher reward), and the gain in log-probability of the
+    chosen and the rejected answers.
 
-    Shapes: a batch holds `input_ids`, `labels` and `attention_mask`, each (2 pairs, token) int64,
-        the chosen answers before the rejected ones; labels are -100 where nothing is learned.
+    Shapes: a batch has `input_ids`, `labels` and `attention_mask`, each (2 x pair, token) int64.
+        All chosen answers precede all rejected answers. Tokens that are not learned have the label
+        -100.
 
     Units: log-probabilities in nats, summed over the tokens of an answer.
 
-    Source: R. Rafailov et al., arXiv:2305.18290, equation 7; the implicit reward is that of its
-        section 5.2. Conservative label smoothing (E. Mitchell, 2023) is off by default.
+    Source: R. Rafailov et al., arXiv:2305.18290, equation 7, with the implicit reward of section
+        5.2. Conservative label smoothing (E. Mitchell, 2023) is off by default.
 
     Args:
-        backbone: a causal language model of this plugin, its adapter attached.
-        beta: how closely the policy is kept to the reference.
-        label_smoothing: the share of pairs that are taken to be the wrong way round, below 0.5.
-        sft_weight: of the cross-entropy of the chosen answers, nats a token, which keeps them
-            likely (reconstruction of the term of R. Y. Pang et al., arXiv:2404.19733); 0 is
-            equation 7 alone.
-        lr: learning rate.
-        weight_decay: decoupled weight decay.
-        warmup_steps: steps over which the rate rises from zero.
-        schedule: a constant rate, or half a cosine down to zero.
+        backbone: a causal language model of this plugin with its adapter attached.
+        beta: the strength with which the policy is kept close to the reference.
+        label_smoothing: the assumed share of pairs with exchanged answers, below 0.5.
+        sft_weight: the weight of the cross-entropy of the chosen answers, nats per token, which
+            keeps them likely (reconstruction of the term of R. Y. Pang et al., arXiv:2404.19733).
+            0 is equation 7 alone.
 
     Raises:
-        RecipeError: beta or label smoothing out of range, or a backbone without adapter.
+        RecipeError: an option is out of range, or the backbone has no adapter.
     """
 
-    monitor: ClassVar[str] = "val_loss"
+    defaults: ClassVar[Optimiser] = {"schedule": "cosine"}
 
     def __init__(
         self,
@@ -56,26 +51,22 @@ class RegisterPreference(Task):
         beta: float = 0.1,
         label_smoothing: float = 0.0,
         sft_weight: float = 0.0,
-        lr: float = 1e-3,
-        weight_decay: float = 0.0,
-        warmup_steps: int = 0,
-        schedule: Schedule = "cosine",
+        **optimiser: Unpack[Optimiser],
     ) -> None:
-        super().__init__(
-            backbone, lr=lr, weight_decay=weight_decay, warmup_steps=warmup_steps, schedule=schedule
-        )
+        super().__init__(backbone, **optimiser)
         if beta <= 0 or not 0 <= label_smoothing < 0.5 or sft_weight < 0:
             given = f"beta={beta}, label_smoothing={label_smoothing}, sft_weight={sft_weight}"
-            raise RecipeError(given, "above 0; from 0 and below 0.5; 0 or more")
+            rule = "beta must be above 0, label_smoothing in [0, 0.5), sft_weight at least 0"
+            raise RecipeError(given, rule, "Such as 0.1, 0 and 1")
         if not hasattr(backbone, "disable_adapter"):
-            rule = "without an adapter there is no reference, which is the base with it off"
+            rule = "it has no reference: that is the model with its adapter switched off"
             raise RecipeError("task bangla/dpo", rule, "Name an adapter such as lora")
         self.beta, self.label_smoothing, self.sft_weight = beta, label_smoothing, sft_weight
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Equation 7 over the pairs of a batch; margin, accuracy, and both answers' gains in nats.
+        """Return the loss of equation 7, the margin, the accuracy, and the gains of both answers.
 
-        A gain is how much likelier than in the base an answer has become.
+        A gain is the log-probability of an answer minus its log-probability in the base, nats.
         """
         with torch.no_grad(), self._reference():
             before = self._log_probabilities(batch)
@@ -96,7 +87,7 @@ class RegisterPreference(Task):
         }
 
     def batch_size(self, batch: dict[str, Tensor]) -> int:
-        """The number of pairs."""
+        """Return the number of pairs."""
         return len(batch["input_ids"]) // 2
 
     def _reference(self) -> Any:
@@ -104,18 +95,18 @@ class RegisterPreference(Task):
         return backbone.disable_adapter()
 
     def _log_probabilities(self, batch: dict[str, Tensor]) -> Tensor:
-        """The log-probability of each answer, (2 pairs,)."""
+        """Return the log-probability of each answer, (2 x pair,)."""
         mask = batch["attention_mask"]
         logits = self.backbone(input_ids=batch["input_ids"], attention_mask=mask).logits
         return answer_log_probabilities(logits, batch["labels"])
 
 
 def answer_log_probabilities(logits: Tensor, labels: Tensor) -> Tensor:
-    """The sum of the log-probabilities of the tokens that are learned.
+    """Return the summed log-probability of the learned tokens of each text.
 
     Args:
         logits: (text, token, vocabulary).
-        labels: (text, token) int64; -100 where nothing is learned.
+        labels: (text, token) int64, -100 for tokens that are not learned.
 
     Returns:
         (text,) float32, nats.

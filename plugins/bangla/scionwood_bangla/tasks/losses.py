@@ -1,4 +1,4 @@
-"""The cross-entropy of a language model, which never holds the logits of a whole batch."""
+"""The cross-entropy of a language model, without the logits of a whole batch in memory."""
 
 from __future__ import annotations
 
@@ -13,64 +13,64 @@ from torch.utils.checkpoint import checkpoint
 from scionwood_bangla.text.templates import IGNORED
 
 CHUNK = 1024
-"""Positions whose logits are held at a time."""
+"""The number of positions whose logits are in memory at a time."""
 
 Head = Callable[[Tensor], Tensor]
-"""From hidden states (n, width) to logits (n, vocabulary)."""
+"""A function from hidden states (n, width) to logits (n, vocabulary)."""
 
 
 def completion_loss(
     hidden: Tensor, labels: Tensor, head: Head, *, smoothing: float = 0.0, chunk: int = CHUNK
 ) -> Tensor:
-    """The mean cross-entropy of the next token over the positions that are learned.
+    """Return the mean cross-entropy of the next token over the learned positions.
 
-    Hidden states of other positions are left out before any logits are made. On a GPU, where Liger
-    is installed and the head is a bare linear layer, its fused operator is used; elsewhere logits
-    are made for `chunk` positions at a time, and anew in the backward pass.
+    Hidden states of other positions are dropped before the output layer. If Liger is installed, its
+    fused operator is used on a GPU for a head that is a plain linear layer. Otherwise logits are
+    computed for `chunk` positions at a time, and again in the backward pass.
 
     Args:
-        hidden: (batch, token, width), before the output layer.
-        labels: (batch, token) int64, the tokens themselves; `IGNORED` where nothing is learned.
+        hidden: (batch, token, width), the states before the output layer.
+        labels: (batch, token) int64, the tokens. `IGNORED` marks tokens that are not learned.
         head: the output layer.
-        smoothing: the share of the target that is spread over the vocabulary.
-        chunk: positions whose logits are held at a time.
+        smoothing: the share of the target distribution that is spread over the vocabulary.
+        chunk: the number of positions whose logits are in memory at a time.
 
     Returns:
-        A scalar, nats a token; 0 where nothing is learned.
+        A scalar, nats per token; 0 if no token is learned.
 
     Source: label smoothing of Szegedy et al. 2016, eq. 7; the fused operator of Liger-Kernel.
     """
-    states, targets = learned(hidden, labels)
+    states, targets = select_learned(hidden, labels)
     if not len(targets):
         return states.sum() * 0.0
     if fuses(head, states):
         return _liger(states, targets, head, smoothing)
     total = states.new_zeros((), dtype=torch.float32)
-    for part, goal in zip(states.split(chunk), targets.split(chunk), strict=True):
+    for part, target in zip(torch.split(states, chunk), torch.split(targets, chunk), strict=True):
         total = total + checkpoint(
-            _summed, part, goal, head, smoothing, use_reentrant=False, preserve_rng_state=False
+            _summed, part, target, head, smoothing, use_reentrant=False, preserve_rng_state=False
         )
     return total / len(targets)
 
 
-def learned(hidden: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """The hidden states from which a learned token is predicted, (n, width), and those tokens.
+def select_learned(hidden: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the states that predict a learned token, (n, width), and these tokens, (n,).
 
     Args:
         hidden: (batch, token, width).
-        labels: (batch, token).
+        labels: (batch, token) int64.
     """
-    goals = labels[:, 1:]
-    kept = goals != IGNORED
-    return hidden[:, :-1][kept], goals[kept]
+    targets = labels[:, 1:]
+    is_learned = targets != IGNORED
+    return hidden[:, :-1][is_learned], targets[is_learned]
 
 
 def fuses(head: Head, states: Tensor) -> bool:
-    """Whether Liger's operator serves: on CUDA, installed, and no adapter on the output layer.
+    """Return whether Liger's operator is used: on CUDA, if installed, for a plain linear head.
 
     Args:
         head: the output layer.
-        states: what goes into it.
+        states: the input of the output layer.
     """
     return states.is_cuda and type(head) is nn.Linear and find_spec("liger_kernel") is not None
 

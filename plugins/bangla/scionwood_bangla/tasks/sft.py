@@ -1,14 +1,14 @@
-"""What is learned: the assistant's answer and its end, given the conversation before it."""
+"""Supervised fine-tuning: learn the assistant's answer and its end from the conversation."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, final
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack, final
 
 import torch
 from torch import Tensor, nn
 
-from scionwood import RecipeError, Task
+from scionwood import Optimiser, RecipeError, Task
 from scionwood_bangla.checker.restate import is_right
 from scionwood_bangla.tasks.causal import check_isolated, inner, loss_of, splits_at_head
 
@@ -20,33 +20,33 @@ INPUTS = ("input_ids", "attention_mask", "position_ids")
 
 @final
 class Sft(Task):
-    """Supervised fine-tuning on completions: cross-entropy of the answer and of its end alone.
+    """Supervised fine-tuning on completions: the cross-entropy of the answer and of its end.
 
-    Validation also answers the prompts greedily, and has the checker judge the answers: the share
-    that keeps to one of the levels asked for, and the share that ends.
+    Validation also generates greedy answers, which the checker judges. It logs the share of answers
+    at an accepted level (`register_match`), and the share of answers that end (`ended`).
 
-    Shapes: a batch holds `input_ids` and `labels` (row, token) int64, -100 where nothing is
-        learned, and `attention_mask` or `position_ids`; for generation `prompt_ids`, `prompt_mask`
-        (row, token) and `register`, the accepted levels by row, joined by commas.
+    Shapes: a batch has `input_ids` and `labels`, each (row, token) int64, with label -100 for
+        tokens that are not learned, and `attention_mask` or `position_ids`, (row, token). For
+        generation it has `prompt_ids` and `prompt_mask`, each (row, token), and `register`, the
+        accepted levels of each row, joined by commas.
 
-    Units: nats a token; shares from 0 to 1.
+    Units: nats per token; shares from 0 to 1.
 
     Raises:
-        RecipeError: data and backbone have other tokens, or the model lets packed examples see
-            each other.
+        RecipeError: data and backbone have different tokenizers, or the model does not separate
+            packed examples.
 
-    Source: Ouyang et al. 2022, arXiv:2203.02155, section 3.5, for the loss on completions; the
-        score of address is this package's.
+    Source: Ouyang et al. 2022, arXiv:2203.02155, section 3.5, for the loss on completions. The
+        score of address is ours.
 
     Args:
-        backbone: `bangla/causal_lm`, its adapter attached.
-        label_smoothing: the share of the target that is spread over the vocabulary, in training.
-        max_new_tokens: of an answer in validation; 0 for none.
-        lr: learning rate.
-        weight_decay: decoupled weight decay.
-        warmup_steps: steps over which the rate rises from zero.
-        schedule: a constant rate, or half a cosine down to zero.
+        backbone: a model of `bangla/causal_lm` with its adapter attached.
+        label_smoothing: the share of the target distribution that is spread over the vocabulary, in
+            training.
+        max_new_tokens: the maximum number of tokens of an answer in validation; 0 for no answers.
     """
+
+    defaults: ClassVar[Optimiser] = {"lr": 2e-4, "schedule": "cosine"}
 
     def __init__(
         self,
@@ -54,34 +54,29 @@ class Sft(Task):
         *,
         label_smoothing: float = 0.0,
         max_new_tokens: int = 128,
-        lr: float = 2e-4,
-        weight_decay: float = 0.0,
-        warmup_steps: int = 0,
-        schedule: Literal["constant", "cosine"] = "cosine",
+        **optimiser: Unpack[Optimiser],
     ) -> None:
-        super().__init__(
-            backbone, lr=lr, weight_decay=weight_decay, warmup_steps=warmup_steps, schedule=schedule
-        )
+        super().__init__(backbone, **optimiser)
         self.label_smoothing, self.max_new_tokens = label_smoothing, max_new_tokens
         self._whole: bool | None = None
         self._checked = False
 
     def on_fit_start(self) -> None:
-        """Refuse data that another tokenizer made."""
+        """Refuse data of another tokenizer."""
         data: Any = getattr(self.trainer, "datamodule", None)
         theirs = getattr(data, "tokenizer", None)
         if theirs is not None and theirs.get_vocab() != self.tokenizer.get_vocab():
-            rule = "its tokens are not those of the backbone"
+            rule = "its vocabulary differs from that of the backbone"
             remedy = "Name the same model in data.tokenizer and backbone.model"
             raise RecipeError(f"data.tokenizer {data.tokenizer_name}", rule, remedy)
 
     @property
     def tokenizer(self) -> Any:
-        """That of the backbone."""
+        """The tokenizer of the backbone."""
         return inner(self.backbone).tokenizer
 
     def losses(self, batch: dict[str, Any]) -> dict[str, Tensor]:
-        """The cross-entropy of the answers, nats a token."""
+        """Return the cross-entropy of the answers, nats per token."""
         inputs = {name: batch[name] for name in INPUTS if name in batch}
         if "position_ids" in batch and not self._checked:
             check_isolated(self.backbone, inputs)
@@ -95,25 +90,25 @@ class Sft(Task):
         return {"loss": loss}
 
     def metrics(self, batch: dict[str, Any]) -> dict[str, Tensor]:
-        """Greedy answers: the share that ends, and that keeps to an accepted level."""
+        """Return the share of greedy answers that end, and that have an accepted level."""
         if "prompt_ids" not in batch or not self.max_new_tokens:
             return {}
         answers, ended = self.answers(batch)
-        found = {"ended": torch.tensor(ended).float().mean()}
+        shares = {"ended": torch.tensor(ended).float().mean()}
         accepted = [frozenset(names.split(",")) for names in batch["register"] if names]
         if len(accepted) == len(answers):
             matched = [
                 is_right(text, levels) for text, levels in zip(answers, accepted, strict=True)
             ]
-            found["register_match"] = torch.tensor(matched).float().mean()
-        return found
+            shares["register_match"] = torch.tensor(matched).float().mean()
+        return shares
 
     @torch.no_grad()
     def answers(self, batch: dict[str, Any]) -> tuple[list[str], list[bool]]:
-        """Greedy answers to the prompts of a batch, and whether each ends by itself."""
+        """Return greedy answers to the prompts of a batch, and whether each answer ends."""
         model: Any = self.backbone
         tokenizer, start = self.tokenizer, batch["prompt_ids"].shape[1]
-        made = model.generate(
+        generated = model.generate(
             input_ids=batch["prompt_ids"],
             attention_mask=batch["prompt_mask"],
             max_new_tokens=self.max_new_tokens,
@@ -121,12 +116,12 @@ class Sft(Task):
             pad_token_id=tokenizer.pad_token_id,
             eos_token_id=tokenizer.eos_token_id,
         )[:, start:]
-        ended = (made == tokenizer.eos_token_id).any(1).tolist()
-        return tokenizer.batch_decode(made, skip_special_tokens=True), ended
+        ended = (generated == tokenizer.eos_token_id).any(1).tolist()
+        return tokenizer.batch_decode(generated, skip_special_tokens=True), ended
 
     def draw(self, batch: dict[str, Any]) -> dict[str, Figure]:
-        """The share of answers at an accepted level, and that end, over the steps."""
+        """Return the learning curve: the shares of `metrics` over the training steps."""
         from scionwood_bangla.evaluation.curves import learning_curve
 
-        found = learning_curve(Path(self.trainer.default_root_dir) / "metrics.csv")
-        return {"register": found} if found is not None else {}
+        curve = learning_curve(Path(self.trainer.default_root_dir) / "metrics.csv")
+        return {} if curve is None else {"register": curve}

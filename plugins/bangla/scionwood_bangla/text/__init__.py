@@ -1,1 +1,1 @@
-"""Text: reading, normalisation, chat templates and examples."""
+"""Text: spelling, encodings, messages and chat templates."""

@@ -1,4 +1,4 @@
-"""What every reader, the generator and the evaluation share: messages, and the turn to learn."""
+"""Messages and examples, which readers, the generator, training and the evaluation share."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Message:
     """One turn of a conversation.
 
     Attributes:
-        role: of `ROLES`.
-        content: its text, normalised.
+        role: one of `ROLES`.
+        content: the normalised text.
     """
 
     role: Role
@@ -28,12 +28,12 @@ class Message:
 
 @dataclass(frozen=True)
 class Example:
-    """A conversation that ends with a turn of the assistant, which is what is learned.
+    """A conversation. Its last turn is the assistant's, and a model is trained to write it.
 
     Attributes:
-        messages: the turns in their order.
-        register: the levels of address that are acceptable in the completion; None where unknown.
-        topic: what it is about; splits keep the examples of one topic together.
+        messages: the turns in order.
+        register: the accepted levels of address in the completion, or `None` if unknown.
+        topic: the topic. A split keeps all examples of a topic together.
     """
 
     messages: tuple[Message, ...]
@@ -42,12 +42,12 @@ class Example:
 
     @property
     def prompt(self) -> tuple[Message, ...]:
-        """Every turn before the last."""
+        """All turns before the last turn."""
         return self.messages[:-1]
 
     @property
     def completion(self) -> str:
-        """The last turn, which is the assistant's."""
+        """The text of the last turn, which is the assistant's."""
         return self.messages[-1].content
 
 
@@ -56,28 +56,28 @@ def conversation(
     register: str | Collection[str] | None = None,
     topic: str | None = None,
 ) -> Example:
-    """An example from pairs of role and text.
+    """Make an example from pairs of role and text.
 
     Args:
-        turns: in their order, the assistant's last.
-        register: a level or several, of tui, tumi and apni.
-        topic: what it is about.
+        turns: the turns in order. The last turn is the assistant's.
+        register: one or more accepted levels, of `tui`, `tumi` and `apni`.
+        topic: the topic.
 
     Raises:
         RecipeError: the last turn is not the assistant's, or a level is unknown.
     """
     if not turns or turns[-1][0] != "assistant":
-        rule = "its last turn is the assistant's"
+        rule = "its last turn must be the assistant's"
         raise RecipeError(f"a conversation of {len(turns)} turns", rule, "Add the answer")
     messages = tuple(Message(role, text) for role, text in turns)
     return Example(messages, levels_of(register), topic)
 
 
 def levels_of(register: str | Collection[str] | None) -> frozenset[str] | None:
-    """The levels that a word such as `apni`, or `tumi,apni`, or a list of them names.
+    """Parse levels from a string such as `apni` or `tumi,apni`, or from a list of levels.
 
     Args:
-        register: as written in a file or an option; None, or nothing, for unknown.
+        register: the value in a file or an option. `None` or an empty value means unknown.
 
     Raises:
         RecipeError: a level is unknown.
@@ -87,5 +87,6 @@ def levels_of(register: str | Collection[str] | None) -> frozenset[str] | None:
     words = register.split(",") if isinstance(register, str) else register
     levels = frozenset(word.strip().lower() for word in words)
     if unknown := sorted(levels - set(LEVELS)):
-        raise RecipeError(f"register {unknown[0]!r}", "it is no level", f"Of {', '.join(LEVELS)}")
+        rule, remedy = "it is not a level of address", f"Use one or more of {', '.join(LEVELS)}"
+        raise RecipeError(f"register {unknown[0]!r}", rule, remedy)
     return levels

@@ -1,4 +1,4 @@
-"""One spelling for every Bangla text: what data, lexicon and evaluation all apply."""
+"""Normalise the spelling of Bangla text. Data, lexicon and evaluation all use this function."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 NUKTA, VIRAMA, ZWNJ, ZWJ = "\u09bc", "\u09cd", "\u200c", "\u200d"
 
 BENGALI = "\u0980-\u09ff"
-"""The block, for character classes; the danda lies outside it, in Devanagari."""
+"""The Unicode block, for character classes. The danda is outside it, in the block of Devanagari."""
 
 _SIGNS = "\u09be-\u09c4\u09c7\u09c8\u09cb\u09cc\u09d7\u09e2\u09e3"
 _FINALS = "\u0981-\u0983"
@@ -20,31 +20,36 @@ _QUOTES = str.maketrans(
     "“”„‟«»‘’‚‛`´\u00a0\u202f", "\"\"\"\"\"\"''''''  ", "\u200b\u2060\ufeff\u00ad"
 )
 _PAIRS = (
-    ("\u09be\u09c7", "\u09cb"),  # the two halves of the sign o typed in the wrong order
-    ("\u09d7\u09c7", "\u09cc"),  # the same of au
-    ("\u0985\u09be", "\u0986"),  # the letter aa typed as the letter a and a sign
+    ("\u09be\u09c7", "\u09cb"),  # the two halves of the sign o, typed in the wrong order
+    ("\u09d7\u09c7", "\u09cc"),  # the two halves of the sign au, typed in the wrong order
+    ("\u0985\u09be", "\u0986"),  # the letter aa, typed as the letter a and a sign
 )
 _TO_BENGALI = {ord("0") + n: 0x09E6 + n for n in range(10)}
 _TO_LATIN = {bengali: latin for latin, bengali in _TO_BENGALI.items()}
 
 
 def normalise(text: str, *, digits: Literal["keep", "bengali", "latin"] = "keep") -> str:
-    """Spell a text in one way; applied twice it changes nothing more.
+    """Return the normal spelling of a text. The function is idempotent.
 
-    NFC comes first, which takes the letters rra, rha and yya apart (they are composition
-    exclusions) and puts the signs o and au together. Then what NFC leaves: signs in the wrong
-    order, khanda ta written with a joiner, joiners without effect, `|` for the danda, quotes.
-    A ZWJ stays where it makes ya-phala after ra, a ZWNJ inside a word, and both between
-    characters of other scripts. Lines end with a newline alone.
+    NFC decomposes the letters rra, rha and yya (they are composition exclusions) and composes the
+    signs o and au. The function then repairs signs in the wrong order, khanda ta written with a
+    joiner, joiners without effect, `|` in place of the danda, and quotation marks. A ZWJ stays
+    if it makes ya-phala after ra, a ZWNJ stays inside a word, and both stay between characters of
+    other scripts. Line ends become newlines.
 
     Args:
-        text: any text; characters of other scripts keep their NFC form.
-        digits: turn digits into Bengali or Latin ones.
+        text: the text. Characters of other scripts get their NFC form.
+        digits: whether to keep digits, or to convert them to Bengali or Latin digits.
 
     Source: The Unicode Standard, chapter 12.2 (Bengali) and annex 15 (composition exclusions).
+
+    Examples:
+        >>> from scionwood_bangla.api import normalise
+        >>> normalise("১২ মে", digits="latin")
+        '12 মে'
     """
     text, before = _once(text.replace("\r\n", "\n").replace("\r", "\n")), ""
-    while text != before:  # one repair may make room for another, as only noise does
+    while text != before:  # in noise, one repair may allow another
         text, before = _once(text), text
     if digits != "keep":
         text = text.translate(_TO_BENGALI if digits == "bengali" else _TO_LATIN)
@@ -63,7 +68,7 @@ def _once(text: str) -> str:
 
 
 def _order(match: re.Match[str]) -> str:
-    # The dot belongs to its letter, the vowel sign follows, nasalisation and visarga end it.
+    # The dot comes directly after its letter, then vowel signs, then nasalisation and visarga.
     marks = match[0]
     dot = NUKTA if NUKTA in marks else ""
     finals = [mark for mark in marks if "\u0981" <= mark <= "\u0983"]

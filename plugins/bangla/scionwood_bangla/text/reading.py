@@ -1,4 +1,4 @@
-"""Read a Bangla text from a file, or say what the file holds instead."""
+"""Read a Bangla text from a file, or report what the file contains instead."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import unicodedata
 from collections import Counter
 from pathlib import Path
 
-from scionwood import ReadError
+from scionwood import ReadError, reading
 from scionwood_bangla.text.normalise import normalise
 
 MOJIBAKE = re.compile("à¦|à§|Ã\u00a0Â|\ufffd{2,}")
-"""What UTF-8 Bengali becomes when it is read as Latin-1 or Windows-1252, once or twice."""
+"""Matches UTF-8 Bengali that was decoded as Latin-1 or Windows-1252, once or twice."""
 
-# In Bijoy's fonts a Bangla text is Latin letters: v and w are the signs aa and i, and the daggers
-# are the sign e. These are "I", "you", "and", "from", "do", "one", "he" in that encoding.
+# In Bijoy's fonts a Bangla text consists of Latin letters: v and w are the signs aa and i, and the
+# daggers are the sign e. These are "I", "you", "and", "from", "do", "one", "he" in that encoding.
 _BIJOY_WORDS = re.compile(
     r"(?<!\w)(?:Avwg|Avcwb|Zzwg|Avgvi|Avcbvi|Ges|K[‡†]i|[‡†]_[‡†]K|GKwU|Avgiv|Avgv[‡†]`i|Rb[¨]?|wZwb)(?!\w)"
 )
@@ -22,66 +22,78 @@ _BIJOY_SIGNS = re.compile(r"[‡†©¨ªÖ¶¯][A-Za-z_`]|[A-Za-z_`][‡†©¨
 _BENGALI_SHARE = 0.5
 
 
-def read_text(path: Path) -> str:
-    """The text of a UTF-8 file, normalised.
+def read_text(path: str | Path) -> str:
+    """Return the normalised text of a file.
 
     Args:
-        path: of the file.
+        path: the file, UTF-8.
 
     Raises:
-        ReadError: no such file, not UTF-8, empty, mojibake, Bijoy (ANSI), or another script.
+        ReadError: the file does not exist, or it is not UTF-8, empty, mojibake, Bijoy (ANSI), or
+            mostly in another script.
     """
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        remedy = "Check the name and the permissions"
-        raise ReadError(str(path), error.strerror or str(error), remedy) from error
+    return require_bangla(read_utf8(path), str(path))
+
+
+def read_utf8(path: str | Path) -> str:
+    """Return the text of a file as it is, without a byte order mark.
+
+    Args:
+        path: the file, UTF-8.
+
+    Raises:
+        ReadError: the file does not exist, or it is not UTF-8. The line of the first invalid byte
+            is named.
+    """
+    with reading(path, "text"):
+        raw = Path(path).read_bytes()
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise ReadError(str(path), "it is UTF-16", "Save it as UTF-8")
     try:
-        text = raw.decode("utf-8-sig")
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
         rule = f"byte {error.start} is not UTF-8"
-        remedy = "Save it as UTF-8; a file of the Bijoy keyboard needs a converter to Unicode first"
-        raise ReadError(str(path), rule, remedy) from error
-    return require_bangla(text, str(path))
+        remedy = "Save it as UTF-8. Convert a file of the Bijoy keyboard to Unicode first"
+        raise ReadError(f"{path}, line {line}", rule, remedy) from error
 
 
 def require_bangla(text: str, where: str) -> str:
-    """The normalised text, if it is one in Bangla.
+    """Return the normalised text, or refuse a text that is not Bangla.
 
     Args:
-        text: any text.
-        where: what to call it in an error.
+        text: the text.
+        where: the name of the text in an error.
 
     Raises:
-        ReadError: it is empty, mojibake, Bijoy (ANSI), or mostly of another script or language.
+        ReadError: the text is empty, mojibake, Bijoy (ANSI), or mostly in another script or
+            language.
     """
     if not text.strip():
-        raise ReadError(where, "there is no text", "Give a text of one word at least")
+        raise ReadError(where, "there is no text", "Give a text of at least one word")
     shares = script_shares(text)
     bengali = shares.get("BENGALI", 0.0)
     if bengali < _BENGALI_SHARE and MOJIBAKE.search(text):
-        rule = "it is mojibake: UTF-8 that was read as Latin-1 or Windows-1252"
-        raise ReadError(where, rule, "Open the original as UTF-8, or undo with ftfy")
+        rule = "it is mojibake: UTF-8 that was decoded as Latin-1 or Windows-1252"
+        raise ReadError(where, rule, "Open the original as UTF-8, or repair the text with ftfy")
     if bengali < _BENGALI_SHARE and is_bijoy(text):
-        rule = "it is Bijoy (ANSI) text, in which Latin letters stand for Bangla ones"
+        rule = "it is Bijoy (ANSI) text, in which Latin letters represent Bangla letters"
         raise ReadError(where, rule, "Convert it to Unicode first")
     if bengali < _BENGALI_SHARE:
         most = max(shares, key=lambda s: shares[s]).title() if shares else "no letters"
         rule = f"{bengali:.0%} of its letters are Bengali, most are {most}"
-        raise ReadError(where, rule, "Give a text of which half at least is Bangla")
-    found = normalise(text)
-    if re.search("[\u09f0\u09f1]", found):
+        raise ReadError(where, rule, "Give a text that is at least half Bangla")
+    normal = normalise(text)
+    if re.search("[\u09f0\u09f1]", normal):
         raise ReadError(where, "it has letters of Assamese", "Give a text in Bangla")
-    return found
+    return normal
 
 
 def is_bijoy(text: str) -> bool:
-    """Whether a text of Latin letters is Bangla in the encoding of Bijoy's fonts.
+    """Return whether a text of Latin letters is Bangla in the encoding of Bijoy's fonts.
 
     Args:
-        text: any text.
+        text: the text. Only the first 20,000 characters are used.
     """
     words = re.findall(r"\S+", text[:20_000])
     if not words or not text.strip():
@@ -94,10 +106,10 @@ def is_bijoy(text: str) -> bool:
 
 
 def script_shares(text: str) -> dict[str, float]:
-    """The share of the letters and signs of each script, by its Unicode name, such as BENGALI.
+    """Return the share of letters and signs by script. The keys are Unicode names, such as BENGALI.
 
     Args:
-        text: any text; the first hundred thousand characters count.
+        text: the text. Only the first 100,000 characters are used.
     """
     counts: Counter[str] = Counter()
     for character, times in Counter(text[:100_000]).items():
@@ -108,10 +120,10 @@ def script_shares(text: str) -> dict[str, float]:
 
 
 def mixed_words(text: str) -> list[str]:
-    """Words that mix Bengali letters with those of another script, such as a Latin `o`.
+    """Return the words that mix Bengali letters with other letters, such as a Latin `o`.
 
     Args:
-        text: normalised.
+        text: the normalised text.
     """
     mixed = re.compile("[\u0980-\u09ff][a-zA-Z\u0900-\u0963\u0600-\u06ff]")
     return list(dict.fromkeys(word for word in text.split() if mixed.search(word)))

@@ -1,4 +1,4 @@
-"""Messages as tokens: the tokenizer's own chat template, or a plain one where it has none."""
+"""Encode messages as tokens, with the chat template of the tokenizer or a plain template."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Encoded:
     """An example as tokens.
 
     Attributes:
-        prompt: ids of all turns before the completion, and of what opens the assistant's turn.
-        completion: ids of the completion and of the token that ends it.
+        prompt: the ids of all turns before the completion, and of the start of the assistant turn.
+        completion: the ids of the completion and of the token that ends it.
     """
 
     prompt: list[int]
@@ -27,23 +27,23 @@ class Encoded:
 
     @property
     def input_ids(self) -> list[int]:
-        """Both, one behind the other."""
+        """The ids of prompt and completion."""
         return self.prompt + self.completion
 
     @property
     def labels(self) -> list[int]:
-        """`IGNORED` for the prompt, the ids of the completion and its end."""
+        """`IGNORED` for each token of the prompt, then the ids of the completion."""
         return [IGNORED] * len(self.prompt) + self.completion
 
 
 def encode(tokenizer: Any, example: Example) -> Encoded:
-    """The tokens of an example; what is learned is the completion and its end, nothing else.
+    """Return the tokens of an example. Only the completion and its end are learned.
 
-    Prompt and completion are split into tokens apart, as they are when text is generated.
+    Prompt and completion are tokenised separately, as they are during generation.
 
     Args:
-        tokenizer: of transformers.
-        example: whose last message is the assistant's.
+        tokenizer: a tokenizer of transformers.
+        example: an example whose last message is the assistant's.
 
     Raises:
         WeightsError: the tokenizer has no token that ends a text.
@@ -54,25 +54,25 @@ def encode(tokenizer: Any, example: Example) -> Encoded:
 
 
 def prompt_ids(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
-    """The tokens of a conversation up to where the assistant's answer begins.
+    """Return the tokens of a conversation up to the start of the assistant's answer.
 
     Args:
-        tokenizer: of transformers.
-        messages: without the answer.
+        tokenizer: a tokenizer of transformers.
+        messages: the turns without the answer.
     """
     text = prompt_text(tokenizer, messages)
-    templated = bool(tokenizer.chat_template)  # which writes the first token itself
+    templated = bool(tokenizer.chat_template)  # a template writes the first token itself
     ids: list[int] = tokenizer(text, add_special_tokens=not templated)["input_ids"]
     return ids[:-1] if not templated and ids and ids[-1] == tokenizer.eos_token_id else ids
 
 
 def prompt_text(tokenizer: Any, messages: Sequence[Message]) -> str:
-    """A conversation up to where the assistant's answer begins, as text with its special tokens.
+    """Return a conversation up to the start of the answer, as text with special tokens.
 
     Args:
-        tokenizer: of transformers; its chat template is used where it has one.
-        messages: without the answer. Where a template knows no system turn, that goes into the
-            first turn of the user.
+        tokenizer: a tokenizer of transformers. Its chat template is used if it has one.
+        messages: the turns without the answer. If the template does not support a system turn, the
+            system text is prepended to the first turn of the user.
     """
     if not tokenizer.chat_template:
         return plain(messages)
@@ -87,23 +87,23 @@ def prompt_text(tokenizer: Any, messages: Sequence[Message]) -> str:
 
 
 def plain(messages: Sequence[Message]) -> str:
-    """A conversation for models without a chat template: a heading above each turn.
+    """Return a conversation for models without a chat template, with a heading above each turn.
 
     Args:
-        messages: without the answer.
+        messages: the turns without the answer.
     """
     turns = [f"### {message.role}\n{message.content}\n\n" for message in messages]
     return "".join([*turns, "### assistant\n"])
 
 
 def end_of_text(tokenizer: Any) -> int:
-    """The id of the token that ends an answer.
+    """Return the id of the token that ends an answer.
 
     Raises:
-        WeightsError: there is none, so that a model could never learn to stop.
+        WeightsError: the tokenizer has no such token, so a model could not learn to stop.
     """
     if tokenizer.eos_token_id is None:
-        rule = "it has no token that ends a text, so that no model could learn to stop"
+        rule = "it has no end-of-text token, so a model cannot learn to stop"
         raise WeightsError("the tokenizer", rule, "Set its eos_token")
     return int(tokenizer.eos_token_id)
 

@@ -1,4 +1,4 @@
-"""What `bangla_register.yaml` names: the prompts as a data set, and the measures of one answer."""
+"""The functions that `bangla_register.yaml` names: the data set, and the measures of one answer."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from scionwood_bangla.evaluation.prompts import prompts
 from scionwood_bangla.lexicon import LEVELS
 
 
-def load(**_: Any) -> dict[str, Any]:  # the harness passes whatever metadata it has
-    """The hand-written prompts as the split `test`."""
+def load(**_: Any) -> dict[str, Any]:  # the harness passes its metadata, which is not needed
+    """Return the hand-written prompts as the split `test`."""
     from datasets import Dataset
 
     rows = [
@@ -27,14 +27,14 @@ def load(**_: Any) -> dict[str, Any]:  # the harness passes whatever metadata it
 
 
 def measure(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
-    """The measures of one answer; those of a level, and of hard prompts, for these alone.
+    """Return the measures of one answer. Some exist only for prompts of one level, or hard prompts.
 
     Args:
         doc: a row of `load`.
-        results: the answer, alone in a list.
+        results: a list with the answer.
     """
     shares = dict(zip(SCORES, counts(results[0], frozenset(doc["levels"])), strict=True))
     match = float(shares["register_match"][0])
-    found = {name: float(shares[name][0]) for name in ("consistent", "over_formal")}
-    found |= {"register_match": match, f"register_match_{doc['expected']}": match}
-    return found | ({"register_match_hard": match} if doc["hard"] else {})
+    measures = {name: float(shares[name][0]) for name in ("consistent", "over_formal")}
+    measures |= {"register_match": match, f"register_match_{doc['expected']}": match}
+    return measures | ({"register_match_hard": match} if doc["hard"] else {})

@@ -1,0 +1,61 @@
+"""Helpers that several commands share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from scionwood_bangla.text.examples import Example
+
+
+def print_json(value: object) -> None:
+    """Print a value as indented JSON, with Bangla letters as they are."""
+    print(json.dumps(value, ensure_ascii=False, indent=1))
+
+
+@contextmanager
+def progress_bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar on stderr for a block, and yield a function that sets it.
+
+    Args:
+        label: the unit that is counted.
+        total: the number at which the bar is full.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task(label, total=total)
+        yield lambda done: progress.update(bar, completed=done)
+
+
+def load_examples(
+    data: Path | None, n: int, seed: int, which: Literal["seen", "unseen"]
+) -> list[Example]:
+    """Return examples with a register, from a file or from the generator.
+
+    Args:
+        data: the file. `None` generates examples.
+        n: the number of generated examples.
+        seed: the seed of the generator.
+        which: the pairs of verb and tense of generated examples: those of training (`seen`), or
+            those that training never shows (`unseen`).
+
+    Raises:
+        ReadError: the file cannot be read, or none of its examples has a register.
+    """
+    if data is None:
+        from scionwood_bangla.generator.make import examples
+
+        return examples(n, seed=seed, which=which)
+    from scionwood import ReadError
+    from scionwood_bangla.readers.load import read_examples
+
+    labelled = [example for example in read_examples(data) if example.register is not None]
+    if not labelled:
+        raise ReadError(str(data), "no example has a register", "Add a column such as `register`")
+    return labelled
