@@ -104,9 +104,7 @@ def test_the_recipe_in_the_folder_repeats_the_run(toy_fit: Fit, tmp_path: Path) 
 
 
 def test_the_best_weights_are_exported(toy_fit: Fit) -> None:
-    run = toy_fit(
-        "trainer.max_epochs=6", "task.lr=0.3"
-    )  # a high rate, so that the best weights are not the last
+    run = toy_fit("trainer.max_epochs=6", "task.lr=0.3")  # too fast, so best is not last
     losses = rows(run, "val_loss")
     best = read_checkpoint(run / BEST)
     assert best["global_step"] == 8 * (1 + losses.index(min(losses))) < 48

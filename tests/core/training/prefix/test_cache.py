@@ -69,9 +69,7 @@ def test_cached_samples_give_the_same_gradients_and_skip_the_prefix() -> None:
     with FrozenPrefix(task.backbone) as cache:
         assert list(cache.blocks) == ["blocks.0", "blocks.1", "blocks.2"]
         gradients(task, X[:8], Y[:8])
-        gradients(
-            task, X[:8], Y[:8]
-        )  # the first batch from the cache is compared with the whole model
+        gradients(task, X[:8], Y[:8])  # the first cached batch is compared
         ran = computed(task.backbone)
         cached = gradients(task, X[:8], Y[:8])
         assert ran == []
