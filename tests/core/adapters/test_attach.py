@@ -132,7 +132,7 @@ def test_names_unsupported_layers(layer: nn.Module, config: LoraConfig) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
         ({"bias": "all"}, "stays frozen"),
         ({"init_lora_weights": "pissa"}, "rewrites the weights of the base"),
@@ -140,8 +140,8 @@ def test_names_unsupported_layers(layer: nn.Module, config: LoraConfig) -> None:
         ({"layer_replication": [(0, 2)]}, "layer_replication"),
     ],
 )
-def test_refuses_options_that_change_the_base(options: dict, says: str) -> None:
-    with pytest.raises(AdapterError, match=says):
+def test_refuses_options_that_change_the_base(options: dict, message: str) -> None:
+    with pytest.raises(AdapterError, match=message):
         attach(Net(), LoraConfig(r=2, **options))
 
 

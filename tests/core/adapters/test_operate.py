@@ -120,15 +120,18 @@ def test_restores_the_model_after_an_error_in_the_block() -> None:
 
 
 @pytest.mark.parametrize(
-    ("weights", "mode", "says"),
+    ("weights", "mode", "message"),
     [
         ({"a": 1.0, "c": 1.0}, "sum", "Loaded: a, b"),
         ({}, "sum", "must not be empty"),
         ({"a": 1.0, "b": -1.0}, "mean", "add up to zero"),
     ],
 )
-def test_refuses_wrong_weights(weights: dict[str, float], mode: str, says: str) -> None:
-    with pytest.raises(AdapterError, match=says), compose(two(CONFIGS["lora"]), weights, mode=mode):
+def test_refuses_wrong_weights(weights: dict[str, float], mode: str, message: str) -> None:
+    with (
+        pytest.raises(AdapterError, match=message),
+        compose(two(CONFIGS["lora"]), weights, mode=mode),
+    ):
         pass
 
 
