@@ -1,4 +1,4 @@
-"""Archives of strangers: bombs, names that leave the folder and links are refused."""
+"""Archives from strangers: bombs, links and names that leave the folder are refused."""
 
 from __future__ import annotations
 
@@ -120,6 +120,13 @@ def test_content_that_is_more_or_less_than_its_header_claims_is_refused(tmp_path
         path = patched(written(tmp_path / "a.zip", ("a", bytes(5000))), claim=claim)
         with pytest.raises(ReadError, match=text):
             check_zip(path, "Zarr")
+
+
+def test_sizes_of_entries_are_not_counted_on_request(tmp_path: Path) -> None:
+    path = patched(written(tmp_path / "a.zip", ("a", bytes(5000))), claim=10)
+    check_zip(path, "npz", inflate=False)
+    with pytest.raises(ReadError, match="inflates to more"):
+        check_zip(path, "npz")
 
 
 def test_large_archives_of_data_that_do_not_compress_pass(

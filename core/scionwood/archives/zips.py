@@ -31,7 +31,9 @@ _TRUSTED = "Unpack it yourself if you trust it, and open the folder"
 _AGAIN = "Copy it again, or ask for another: it is damaged or hostile"
 
 
-def check_zip(path: str | Path, kind: str, *, allow_repeats: bool = False) -> None:
+def check_zip(
+    path: str | Path, kind: str, *, allow_repeats: bool = False, inflate: bool = True
+) -> None:
     """Refuse a zip archive that is too large when inflated, or whose entries are not plain files.
 
     Call it before the archive is given to a library. Entries that are stored uncompressed are not
@@ -43,6 +45,8 @@ def check_zip(path: str | Path, kind: str, *, allow_repeats: bool = False) -> No
         kind: its format, for the message.
         allow_repeats: accept several entries of one name, of which the last counts. Zarr adds an
             entry again when metadata change.
+        inflate: also inflate compressed entries, to compare their sizes with the headers. Switch it
+            off for large archives whose library reads entries in small pieces, as numpy does.
 
     Raises:
         ReadError: more than `ENTRIES` entries; more than `FREE` bytes and `RATIO` times the
@@ -53,12 +57,15 @@ def check_zip(path: str | Path, kind: str, *, allow_repeats: bool = False) -> No
     path = Path(path)
     with reading(path, kind):
         state = path.stat()
-        _checked(path.absolute(), kind, allow_repeats, state.st_size, state.st_mtime_ns)
+        key = state.st_size, state.st_mtime_ns
+        _checked(path.absolute(), kind, allow_repeats, inflate, key)
 
 
 @lru_cache(maxsize=256)
-def _checked(path: Path, kind: str, allow_repeats: bool, size: int, changed: int) -> None:
-    """Check an archive; size and time of change are the key of an archive that was checked."""
+def _checked(
+    path: Path, kind: str, allow_repeats: bool, inflate: bool, key: tuple[int, int]
+) -> None:
+    """Check an archive; with another size or time of change (`key`) it is checked again."""
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
         if len(entries) > ENTRIES:
@@ -72,7 +79,7 @@ def _checked(path: Path, kind: str, allow_repeats: bool, size: int, changed: int
     squeezed = [info for info in entries if info.compress_type != zipfile.ZIP_STORED]
     _check_total(path, kind, squeezed)
     with path.open("rb") as file:
-        for info in squeezed:
+        for info in squeezed if inflate else []:
             _check_content(path, kind, file, info)
 
 
