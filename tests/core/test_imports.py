@@ -28,7 +28,7 @@ MAY = {
     "errors": set(),
     "plugin": set(),
     "terminal": {"errors"},
-    "command": {"errors", "terminal"},
+    "command": {"errors", "terminal", "plugin", "discovery"},
     "reader": {"errors"},
     "files": {"errors"},
     "archives": {"errors", "files"},
