@@ -23,7 +23,7 @@ lint: $(DONE)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict core
-	$(BIN)/mypy --ignore-missing-imports $(FIELDS)
+	$(BIN)/mypy --strict --ignore-missing-imports $(FIELDS)
 
 format: $(DONE)
 	$(BIN)/ruff check --fix .
