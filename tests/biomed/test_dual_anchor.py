@@ -47,7 +47,7 @@ def test_disabling_restores_them_too(images, tokens):
 
 
 def test_merging_is_refused_since_no_weight_equals_tokens():
-    with pytest.raises(AdapterError, match="no one weight"):
+    with pytest.raises(AdapterError, match="no single weight"):
         merge(attach(clip(), DualAnchorConfig(), targets="dual"))
 
 

@@ -179,7 +179,7 @@ def test_a_table_without_subjects_trains_nothing(cohort, tmp_path):
     scan = write_slice(tmp_path / "a.dcm", body(BONE), patient="")
     (tmp_path / "cyst").mkdir()
     scan.rename(tmp_path / "cyst" / "a.dcm")
-    with pytest.raises(RecipeError, match="whose image"):
+    with pytest.raises(RecipeError, match="its subject is not known"):
         Images(source=tmp_path).items()
 
 

@@ -6,7 +6,12 @@ import torch
 from torch.nn import functional as F
 
 from scionwood import load_adapter, save_adapter
-from scionwood_biomed.adapters.dual_anchor.kept import keep, keeps, steadied, towards
+from scionwood_biomed.adapters.dual_anchor.kept_anchors import (
+    apply_anchors,
+    keep_anchors,
+    keeps_anchors,
+    move_towards,
+)
 from scionwood_biomed.adapters.dual_anchor.layers import ContextLayer
 from scionwood_biomed.backbones import clip
 from scionwood_biomed.tasks.few_shot import FewShot, prompts
@@ -16,13 +21,13 @@ def test_kept_anchors_move_the_texts_of_their_classes_alone(trained, tmp_path):
     task, shots = trained
     batch = {"image": shots.image[:4], "classes": shots.classes}
     bare = task.predict(batch)
-    anchors = task.settled(shots.image, shots.label, shots.classes)
+    anchors = task.kept_anchors(shots.image, shots.label, shots.classes)
     text = task.features(batch)[1]
-    moved = towards(text, shots.classes, shots.classes[1:], anchors[1:], 0.5)
+    moved = move_towards(text, shots.classes, shots.classes[1:], anchors[1:], 0.5)
     assert moved[0].equal(text[0])
     torch.testing.assert_close(moved[1:], F.normalize(text + anchors, dim=-1)[1:])
     assert not moved.allclose(text)
-    keep(task.backbone, shots.classes, anchors)
+    keep_anchors(task.backbone, shots.classes, anchors)
     try:
         kept = task.predict(batch)
         save_adapter(task.backbone, tmp_path)
@@ -38,14 +43,14 @@ def test_kept_anchors_move_the_texts_of_their_classes_alone(trained, tmp_path):
 
 def test_with_kept_anchors_the_wording_counts_for_less(trained):
     task, shots = trained
-    anchors = task.settled(shots.image, shots.label, shots.classes)
+    anchors = task.kept_anchors(shots.image, shots.label, shots.classes)
     said, other = (
         task.features({"image": shots.image, "classes": shots.classes, "texts": texts})[1]
         for texts in (prompts("a photo of a", shots.classes), [n[:3] for n in shots.classes])
     )
     apart = (said - other).norm(dim=-1)
     classes = shots.classes
-    said, other = (towards(t, classes, classes, anchors, 0.5) for t in (said, other))
+    said, other = (move_towards(t, classes, classes, anchors, 0.5) for t in (said, other))
     assert ((said - other).norm(dim=-1) < apart).all()
 
 
@@ -53,8 +58,8 @@ def test_a_model_without_the_adapter_keeps_nothing(images, tokens):
     model = clip()
     text = model.text_features(tokens)
     classes = [f"class {number}" for number in range(len(text))]
-    assert not keeps(model)
-    assert steadied(model, classes, text) is text
+    assert not keeps_anchors(model)
+    assert apply_anchors(model, classes, text) is text
 
 
 def _forget(model):

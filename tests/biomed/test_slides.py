@@ -152,7 +152,7 @@ def test_slides_are_split_by_patient_and_give_so_many_tiles(tmp_path):
 def test_slides_in_folders_need_a_subject_like_any_picture(tmp_path):
     (tmp_path / "benign").mkdir()
     slide(tmp_path / "benign" / "p3_a.tiff", size=512, levels=1)
-    with pytest.raises(RecipeError, match="whose image"):
+    with pytest.raises(RecipeError, match="its subject is not known"):
         Images(source=tmp_path).items()
     items = Images(source=tmp_path, subject=r"(p\d+)_", tiles=4, size=64).items()
     assert [item.subject for item in items] == ["p3"] * 4

@@ -122,7 +122,7 @@ def test_in_folders_the_subject_is_in_the_path_or_in_the_dicom_file(tmp_path):
     picture(tmp_path / "cyst" / "p7_left.png")
     (tmp_path / "tumour").mkdir()
     DicomReader.write_sample(tmp_path / "tumour" / "a.dcm")
-    with pytest.raises(RecipeError, match=r"p7_left.png.*whose image"):
+    with pytest.raises(RecipeError, match=r"p7_left.png.*its subject is not known"):
         read_items(tmp_path)
     (tmp_path / "cyst" / "p7_left.png").rename(tmp_path / "p7_left.png")
     (item,) = read_items(tmp_path)
@@ -155,7 +155,7 @@ def test_given_splits_are_kept_whatever_the_seed(tmp_path):
     [
         (["a,train", "a,test"], "subject 'a' is in train and in test"),
         (["a,train", "b,"], "split None"),
-        (["a,training"], "'training' is none of train, val, test"),
+        (["a,training"], "'training' is not one of train, val, test"),
     ],
 )
 def test_given_splits_that_leak_or_are_unknown_are_refused(tmp_path, lines, said):

@@ -1,4 +1,4 @@
-"""What there is to learn from: images with a class and a subject, from a table or from folders."""
+"""List labelled images, with a class and a subject each, from a table, folders or archives."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import final
 from rich.console import Console
 from rich.progress import track
 
-from scionwood import ReadError, RecipeError
+from scionwood import ReadError, RecipeError, reading
 from scionwood_biomed.readers.archives import LABELLED, UNKNOWN, Archives
 from scionwood_biomed.readers.opening import SUFFIXES, subject_of
 
@@ -26,10 +26,10 @@ class Item:
 
     Attributes:
         path: the file.
-        label: its class, by name.
-        subject: whose image it is; all images of a subject go into one split.
-        split: train, val or test, where the source says so; None where it does not.
-        part: which picture of a file that holds many; None where it holds one.
+        label: class name.
+        subject: the subject; all images of a subject go into one split.
+        split: `train`, `val` or `test`; `None` if the source does not state it.
+        part: index of the picture in a file that holds many; `None` if the file holds one.
     """
 
     path: Path
@@ -40,42 +40,45 @@ class Item:
 
 
 def read_items(
-    source: Path, *, subject: str | None = None, archives: Archives | None = None
+    source: str | Path, *, subject: str | None = None, archives: Archives | None = None
 ) -> list[Item]:
     """List the images of a data set.
 
     Args:
-        source: a table `.csv` with the columns path (from the table's folder), label, subject and,
-            where the splits are given, split; a folder with one folder a class; a MedMNIST archive
-            `.npz`; a WebDataset shard `.tar`, or a folder of shards.
-        subject: in folders, a regular expression with one group that finds the subject in a file's
-            path below its class, in shards in a sample's name; DICOM files and shards that state it
-            need none. Of MedMNIST, which knows no subjects, `unknown`.
-        archives: opens files with many pictures; its defaults where None.
+        source: one of four kinds. A table `.csv` has the columns path (relative to the table),
+            label, subject and optionally split. A folder has one folder per class. The others are a
+            MedMNIST archive `.npz`, and a WebDataset shard `.tar` or a folder of shards.
+        subject: a regular expression with one group that extracts the subject: from the path of a
+            file below its class folder, or from the name of a sample in a shard. DICOM files and
+            shards that state the subject need none. Use `unknown` for MedMNIST, which does not
+            record subjects.
+        archives: opens files that hold many pictures; `None` means its defaults.
 
     Returns:
-        The images in the order of their paths.
+        The images, sorted by path.
 
     Raises:
-        ReadError: a file of the table is missing, or there is no image.
-        RecipeError: an image has no subject or no label, or the expression is none.
+        ReadError: the table cannot be read, a file of the table is missing, or there is no image.
+        RecipeError: an image has no subject or no label, or `subject` is not a regular expression
+            with one group.
     """
     source = Path(source)
     archives = archives or Archives()
-    found = list(_tiles(list(_found(source, subject, archives)), archives))
-    if not found:
-        raise ReadError(str(source), "no image is there", f"Use one of {', '.join(SUFFIXES)}")
-    return sorted(found, key=lambda item: str(item.path))
+    items = list(_tiles(list(_items(source, subject, archives)), archives))
+    if not items:
+        rule = "it has no image"
+        raise ReadError(str(source), rule, f"Give files that end in {', '.join(SUFFIXES)}")
+    return sorted(items, key=lambda item: str(item.path))
 
 
 def labels(items: Sequence[Item]) -> list[str]:
-    """The classes in alphabetical order, whose places are their numbers."""
+    """Return the class names in alphabetical order; the index of a name is its label."""
     return sorted({item.label for item in items})
 
 
-def _found(source: Path, subject: str | None, archives: Archives) -> Iterator[Item]:
+def _items(source: Path, subject: str | None, archives: Archives) -> Iterator[Item]:
     if not source.exists():
-        raise ReadError(str(source), "no such file or folder is there", "Check the path")
+        raise ReadError(str(source), "there is no such file or folder", "Check the path")
     shards = sorted(source.glob("*.tar")) if source.is_dir() else []
     if shards or source.name.lower().endswith(LABELLED):
         for path in shards or [source]:
@@ -87,20 +90,21 @@ def _found(source: Path, subject: str | None, archives: Archives) -> Iterator[It
 
 
 def _table(source: Path) -> Iterator[Item]:
-    with source.open(newline="", encoding="utf-8") as file:
+    with reading(source, "table (.csv)"), source.open(newline="", encoding="utf-8") as file:
         rows = csv.DictReader(file)
         missing = set(COLUMNS) - set(rows.fieldnames or ())
         if missing:
             rule = f"it has no column {', '.join(sorted(missing))}"
-            raise RecipeError(str(source), rule, "Add it; splits need to know whose image it is")
+            raise RecipeError(str(source), rule, "Add it; splits are by subject")
         for number, row in enumerate(rows, start=2):
             path = source.parent / row["path"]
             for name in ("label", "subject"):
                 if not (row[name] or "").strip():
                     rule = f"line {number} has no {name}"
-                    raise RecipeError(str(source), rule, "Fill it, or leave the line out")
+                    raise RecipeError(str(source), rule, "Fill it in, or remove the line")
             if not path.is_file():
-                raise ReadError(str(path), f"line {number} of {source.name} names it", "Copy it")
+                rule = f"line {number} of {source.name} names it, and it does not exist"
+                raise ReadError(str(path), rule, "Copy the file, or correct the line")
             given = (row.get("split") or "").strip() or None
             if path.name.lower().endswith(LABELLED):
                 rule = f"line {number} names {path.name}, which has labels of its own"
@@ -116,10 +120,10 @@ def _folders(source: Path, pattern: re.Pattern[str] | None) -> Iterator[Item]:
 
 
 def _tiles(items: Sequence[Item], archives: Archives) -> Iterator[Item]:
-    """The items, and in place of a slide one item a tile, whose tissue takes seconds to find."""
+    """Replace each slide by one item per tile; finding its tissue takes seconds."""
     slides = {item.path for item in items if item.part is None and archives.holds(item.path)}
     console = Console(stderr=True)
-    for item in track(items, "looking for tissue", console=console, disable=len(slides) < 2):
+    for item in track(items, "finding tissue", console=console, disable=len(slides) < 2):
         if item.path not in slides:
             yield item
             continue
@@ -128,7 +132,7 @@ def _tiles(items: Sequence[Item], archives: Archives) -> Iterator[Item]:
 
 
 def _labelled(path: Path, subject: str | None, archives: Archives) -> Iterator[Item]:
-    """What is in a file that states labels."""
+    """List the pictures of a file that states labels."""
     pattern = None if path.name.lower().endswith(".npz") else _pattern(subject)
     for part in archives.parts(path, subject=subject):
         match = pattern.search(part.name) if pattern else None
@@ -136,38 +140,40 @@ def _labelled(path: Path, subject: str | None, archives: Archives) -> Iterator[I
         for name, value in (("label", part.label), ("subject", owner)):
             if not value:
                 rule = f"sample {part.name or part.number} has no {name}"
-                remedy = "State both in its .json, or give `subject`, which finds it in the name"
+                remedy = "State both in its .json, or give `subject` to extract it from the name"
                 raise RecipeError(str(path), rule, remedy)
         yield Item(path, str(part.label), str(owner), part.split, part.number)
 
 
 def _pattern(subject: str | None) -> re.Pattern[str] | None:
-    """The expression that finds a subject."""
+    """Compile the regular expression that extracts a subject."""
     if subject is None:
         return None
+    remedy = r"Give an expression such as (patient\d+)_"
     if subject == UNKNOWN:
         rule = "only files with splits of their own (MedMNIST) can do without subjects"
-        raise RecipeError(f"subject={subject!r}", rule, "Give an expression, or a table")
+        remedy = "Give a regular expression, or a table"
+        raise RecipeError(f"subject={subject!r}", rule, remedy)
     try:
-        found = re.compile(subject)
+        pattern = re.compile(subject)
     except re.error as error:
-        raise RecipeError(
-            f"subject={subject!r}", f"it is no regular expression ({error})"
-        ) from error
-    if found.groups != 1:
-        raise RecipeError(f"subject={subject!r}", "it has one group, which is the subject")
-    return found
+        rule = f"it is not a regular expression ({error})"
+        raise RecipeError(f"subject={subject!r}", rule, remedy) from error
+    if pattern.groups != 1:
+        rule = f"it has {pattern.groups} groups; it must have one group, the subject"
+        raise RecipeError(f"subject={subject!r}", rule, remedy)
+    return pattern
 
 
 def _subject(path: Path, folder: Path, pattern: re.Pattern[str] | None) -> str:
     if pattern is None:
         identity = subject_of(path)
-        remedy = "Give `subject`, an expression that finds it in the path, or a table with a column"
+        remedy = "Give `subject`, a regular expression for the path, or a table with that column"
     else:
         match = pattern.search(path.relative_to(folder).as_posix())
         identity = match.group(1) if match else None
-        remedy = f"Mend the expression {pattern.pattern!r}"
+        remedy = f"Correct the regular expression {pattern.pattern!r}"
     if not identity:
-        rule = "nothing says whose image it is, and splits are by subject"
+        rule = "its subject is not known, and splits are by subject"
         raise RecipeError(str(path), rule, remedy)
     return identity

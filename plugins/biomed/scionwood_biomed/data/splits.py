@@ -1,4 +1,4 @@
-"""Splits by subject, shots of a class, and what splits by image would hide."""
+"""Splits by subject, few shots per class, and the overlap between two splits."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ PARTS = ("train", "val", "test")
 
 @final
 class Overlap(NamedTuple):
-    """What two parts of a split share.
+    """What two parts of a split have in common.
 
     Attributes:
-        subjects: those with images in both.
-        share: of the second part's images, those whose subject is in the first, 0 to 1.
-        duplicates: images of the second part that are, byte for byte, in the first.
+        subjects: number of subjects with images in both parts.
+        share: share of images in the second part whose subject is in the first, 0 to 1.
+        duplicates: number of images in the second part that are also in the first.
     """
 
     subjects: int
@@ -33,32 +33,33 @@ class Overlap(NamedTuple):
 def split_by_subject(
     items: Sequence[Item], *, shares: Sequence[float] = (0.6, 0.2, 0.2), seed: int = 0
 ) -> dict[str, list[Item]]:
-    """Deal subjects to training, validation and test, class by class.
+    """Assign subjects to training, validation and test, class by class.
 
-    A subject with images of several classes counts for the rarest of them, so that rare classes
-    reach every part. No subject is in two parts.
+    A subject with images of several classes is assigned with the rarest of them, so that rare
+    classes reach every part. No subject is in two parts.
 
     Args:
-        items: with subjects.
-        shares: of the subjects of each class; they add up to 1.
-        seed: of the dealing.
+        items: the images.
+        shares: share of each part in the subjects of a class; the shares add up to 1.
+        seed: seed of the assignment.
 
     Returns:
-        By part: its items in the order in which they came.
+        The items of `train`, `val` and `test`, each in their original order.
 
     Raises:
-        RecipeError: the shares are none, or a class has fewer subjects than parts need.
+        RecipeError: the shares do not add up to 1, or a class has fewer subjects than parts.
     """
     if len(shares) != 3 or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
-        raise RecipeError(f"shares {list(shares)}", "three shares, 0 or more, that add up to 1")
+        rule = "there must be three shares, each 0 or more, that add up to 1"
+        raise RecipeError(f"shares {list(shares)}", rule)
     rng = np.random.default_rng(seed)
     part_of: dict[str, int] = {}
     wanted = sum(share > 0 for share in shares)
     owners = _owners(items)
     for label in sorted(owners, key=lambda name: (len(owners[name]), name)):
         if len(owners[label]) < wanted:
-            rule = f"it has {len(owners[label])} subjects, and {wanted} parts need one each"
-            raise RecipeError(f"class {label!r}", rule, "Collect more, or set a share to 0")
+            rule = f"it has {len(owners[label])} subjects, and each of {wanted} parts needs one"
+            raise RecipeError(f"class {label!r}", rule, "Add subjects, or set a share to 0")
         order = rng.permutation(sorted(owners[label] - part_of.keys()))
         for part, chosen in enumerate(np.split(order, _edges(len(order), shares))):
             part_of.update(dict.fromkeys(map(str, chosen), part))
@@ -69,25 +70,28 @@ def split_by_subject(
 
 
 def deal(items: Sequence[Item], *, seed: int = 0) -> dict[str, list[Item]]:
-    """The splits that the source gives, or by subject where it gives none.
+    """Return the splits that the source states, or splits by subject if it states none.
 
     Args:
-        items: with subjects.
-        seed: of `split_by_subject`.
+        items: the images.
+        seed: seed of `split_by_subject`.
+
+    Returns:
+        The items of `train`, `val` and `test`.
 
     Raises:
-        RecipeError: some items have a split and others none, it is not train, val or test, or a
-            subject is in two.
+        RecipeError: only some items state a split, a split has another name, or a subject is in
+            two splits.
     """
     if all(item.split is None for item in items):
         return split_by_subject(items, seed=seed)
-    of: dict[str, str | None] = {}
+    split_of: dict[str, str | None] = {}
     for item in items:
         if item.split not in PARTS:
-            rule = f"split {item.split!r} is none of {', '.join(PARTS)}"
-            raise RecipeError(str(item.path), rule, "Give every image one, or none at all")
-        if of.setdefault(item.subject, item.split) != item.split:
-            rule = f"subject {item.subject!r} is in {of[item.subject]} and in {item.split}"
+            rule = f"split {item.split!r} is not one of {', '.join(PARTS)}"
+            raise RecipeError(str(item.path), rule, "Give a split for every image, or for none")
+        if split_of.setdefault(item.subject, item.split) != item.split:
+            rule = f"subject {item.subject!r} is in {split_of[item.subject]} and in {item.split}"
             raise RecipeError(str(item.path), rule, "Put all images of a subject into one split")
     return {name: [item for item in items if item.split == name] for name in PARTS}
 
@@ -95,61 +99,73 @@ def deal(items: Sequence[Item], *, seed: int = 0) -> dict[str, list[Item]]:
 def split_by_image(
     items: Sequence[Item], *, shares: Sequence[float] = (0.6, 0.2, 0.2), seed: int = 0
 ) -> dict[str, list[Item]]:
-    """Deal images without regard to whose they are: only to show what that hides."""
+    """Assign images to parts and ignore their subjects; only for audits of such splits.
+
+    Args:
+        items: the images.
+        shares: share of each part in the images.
+        seed: seed of the assignment.
+
+    Returns:
+        The items of `train`, `val` and `test`.
+    """
     order = np.random.default_rng(seed).permutation(len(items))
     parts = np.split(order, _edges(len(order), shares))
     return {n: [items[i] for i in sorted(p)] for n, p in zip(PARTS, parts, strict=True)}
 
 
 def shots(items: Sequence[Item], count: int, *, seed: int = 0) -> list[Item]:
-    """Draw a few images of each class, from as many subjects as there are.
+    """Draw K images of each class, from as many different subjects as possible.
 
     Args:
-        items: of the training part.
-        count: K, of each class.
-        seed: of the draw.
+        items: the images of the training part.
+        count: K, the number of images per class.
+        seed: seed of the draw.
 
     Returns:
-        K a class, class by class.
+        K images per class, class by class.
 
     Raises:
-        RecipeError: a class has fewer images.
+        RecipeError: a class has fewer than K images.
     """
     rng = np.random.default_rng(seed)
-    found: list[Item] = []
+    drawn: list[Item] = []
     for label in labels(items):
         mine = [item for item in items if item.label == label]
         if len(mine) < count:
-            rule = f"it has {len(mine)} training images, {count} shots are wanted"
-            raise RecipeError(f"class {label!r}", rule, "Take fewer shots")
-        found += _round_robin(mine, rng)[:count]
-    return found
+            rule = f"it has {len(mine)} training images, and {count} shots are requested"
+            raise RecipeError(f"class {label!r}", rule, "Use fewer shots, or add images")
+        drawn += _round_robin(mine, rng)[:count]
+    return drawn
 
 
 def base_and_novel(classes: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The first half of the classes for training, the others unseen.
+    """Divide the classes into base classes for training and novel classes.
 
     Args:
-        classes: in alphabetical order; of an odd number the base has one more.
+        classes: class names; for an odd number the base has one class more.
+
+    Returns:
+        The base classes, which are the first half, and the novel classes.
 
     Raises:
-        RecipeError: a side has one class, on which every method is right.
+        RecipeError: there are fewer than two novel classes, so that any answer would be right.
     """
     half = (len(classes) + 1) // 2
     base, novel = list(classes[:half]), list(classes[half:])
     if len(novel) < 2:
-        rule = f"{len(classes)} classes leave {len(novel)} novel, where any answer is right"
-        raise RecipeError("base to novel", rule, "It takes 4 classes or more")
+        rule = f"{len(classes)} classes leave {len(novel)} novel, for which any answer is right"
+        raise RecipeError("base to novel", rule, "Use 4 classes or more")
     return base, novel
 
 
 def harmonic_mean(base: float, novel: float) -> float:
-    """`2 b n / (b + n)` of one data set and seed; over several, it is averaged, not taken anew."""
+    """Return `2 b n / (b + n)` for one data set and seed; average it over several."""
     return 2 * base * novel / (base + novel) if base + novel else 0.0
 
 
 def digest_of_file(item: Item) -> bytes:
-    """A hash of an item's file."""
+    """Return a hash of an item's file."""
     return hashlib.blake2b(item.path.read_bytes(), digest_size=16).digest()
 
 
@@ -158,12 +174,12 @@ def overlap(
     second: Sequence[Item],
     digest: Callable[[Item], bytes] = digest_of_file,
 ) -> Overlap:
-    """What the second part has of the first.
+    """Measure what the second part has in common with the first.
 
     Args:
-        first: items.
-        second: items.
-        digest: what two items have in common that are the same image.
+        first: items of the first part.
+        second: items of the second part.
+        digest: returns a hash that equal images share.
     """
     subjects = {item.subject for item in first}
     shared = [item for item in second if item.subject in subjects]
@@ -176,15 +192,15 @@ def overlap(
 
 
 def _owners(items: Sequence[Item]) -> Mapping[str, set[str]]:
-    """The subjects of each class."""
-    found: dict[str, set[str]] = defaultdict(set)
+    """Return the subjects of each class."""
+    subjects: dict[str, set[str]] = defaultdict(set)
     for item in items:
-        found[item.label].add(item.subject)
-    return found
+        subjects[item.label].add(item.subject)
+    return subjects
 
 
 def _edges(count: int, shares: Sequence[float]) -> list[int]:
-    """Where the parts begin; each has one at least if its share is not 0 and there are enough."""
+    """Return where the second and third part begin; parts with a share get one item if possible."""
     least = int(count >= len(shares))
     sizes = [max(int(share * count), least * (share > 0)) for share in shares[1:]]
     first = count - sum(sizes)
@@ -192,7 +208,7 @@ def _edges(count: int, shares: Sequence[float]) -> list[int]:
 
 
 def _round_robin(items: Sequence[Item], rng: np.random.Generator) -> list[Item]:
-    """One image of each subject, then a second of each, in random order."""
+    """Return one image of each subject, then a second one of each, ..., in random order."""
     turns: dict[str, int] = defaultdict(int)
     placed: list[tuple[int, int, Item]] = []
     for index in rng.permutation(len(items)):

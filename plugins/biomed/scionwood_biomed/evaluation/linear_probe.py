@@ -38,11 +38,11 @@ def linear_probe(
         optimizer.zero_grad()
         fit = F.cross_entropy(features @ weight.T, label)
         total = fit + decay * (weight - start).square().sum()
-        total.backward()
+        total.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
         return float(total.detach())
 
     with torch.enable_grad():
-        optimizer.step(loss)
+        optimizer.step(loss)  # type: ignore[no-untyped-call]  # torch has no type for it
     return weight.detach()
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from scionwood import attach, minimise, parameter_groups
-from scionwood_biomed.adapters.dual_anchor.kept import towards
+from scionwood_biomed.adapters.dual_anchor.kept_anchors import move_towards
 from scionwood_biomed.evaluation.cocoop import ConditionalContext
 from scionwood_biomed.evaluation.linear_probe import linear_probe
 from scionwood_biomed.evaluation.settings import VARIANTS, AdapterVariant, Settings
@@ -144,20 +144,20 @@ class Adapted(Method):
             self.model = attach(self.backbone, config, targets=self.variant.targets)
             self.task = FewShot(self.model, template=TEMPLATE, **self.variant.losses(self.settings))
             self.task.experts = shots.experts
-            self.task.remember(shots.image, shots.label, len(shots.classes))
+            self.task.compute_prototypes(shots.image, shots.label, len(shots.classes))
             self.task.train()
             train(self.model, lambda batch: self.task.losses(batch)["loss"], shots, self.settings)
         self.task.eval()
         if self.variant.keeps_anchors:
             self.kept = shots.classes
-            self.anchors = self.task.settled(shots.image, shots.label, shots.classes)
+            self.anchors = self.task.kept_anchors(shots.image, shots.label, shots.classes)
 
     def texts(self, texts: Sequence[str], classes: Sequence[str]) -> Tensor:
         """Return the text features (class, feature), moved towards the kept anchors if any."""
         plain = super().texts(texts, classes)
         if not self.variant.keeps_anchors:
             return plain
-        return towards(plain, classes, self.kept, self.anchors, self.settings.keep)
+        return move_towards(plain, classes, self.kept, self.anchors, self.settings.keep)
 
     def trainable(self) -> int:
         """Return the number of trained parameters."""

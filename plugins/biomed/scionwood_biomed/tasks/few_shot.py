@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast, final
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack, cast, final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from scionwood import Task
-from scionwood_biomed.adapters.dual_anchor.kept import keep, keeps, steadied
+from scionwood import Optimiser, Task
+from scionwood_biomed.adapters.dual_anchor.kept_anchors import (
+    apply_anchors,
+    keep_anchors,
+    keeps_anchors,
+)
 from scionwood_biomed.model.towers import ClipBackbone
 from scionwood_biomed.tasks.anchors import (
     Prompts,
@@ -43,8 +47,8 @@ class FewShot(Task):
     computed by the frozen towers, without the adapter. A training step adds
     `expert_weight E[w (1 - cos(t, high))] + low_weight E[w (1 - cos(t, low))]` over its images.
     The weight w is 1, or `1 - H / log C` of the prediction if `adaptive`. Validation adds no
-    anchors. When a run ends, a dual-anchor adapter stores the anchors of its classes (`settled`),
-    and `predict` uses them.
+    anchors. When a run ends, a dual-anchor adapter stores the anchors of its classes (see
+    `kept_anchors`), and `predict` uses them.
 
     Shapes: a batch holds `image` (batch, 3, size, size) float32, `label` (batch,) int64 and
         `classes`, the class names. The optional `texts`, one prompt per class, replaces the prompts
@@ -67,11 +71,15 @@ class FewShot(Task):
         low_weight: weight of the low anchor.
         adaptive: weight the anchors by the confidence of the prediction.
         varied: in training, draw each class's sentence from the template and the expert prompts.
-        lr: learning rate.
-        weight_decay: decoupled weight decay.
-        warmup_steps: optimiser steps over which the learning rate rises linearly from zero.
-        schedule: what follows: a constant rate, or half a cosine down to zero at the last step.
+        optimiser: the options of the optimiser; see `Task`.
     """
+
+    defaults: ClassVar[Optimiser] = {
+        "lr": 2e-3,
+        "weight_decay": 1e-4,
+        "warmup_steps": 10,
+        "schedule": "cosine",
+    }
 
     def __init__(
         self,
@@ -84,14 +92,9 @@ class FewShot(Task):
         low_weight: float = 1.0,
         adaptive: bool = False,
         varied: bool = False,
-        lr: float = 2e-3,
-        weight_decay: float = 1e-4,
-        warmup_steps: int = 10,
-        schedule: Literal["constant", "cosine"] = "cosine",
+        **optimiser: Unpack[Optimiser],
     ) -> None:
-        super().__init__(
-            backbone, lr=lr, weight_decay=weight_decay, warmup_steps=warmup_steps, schedule=schedule
-        )
+        super().__init__(backbone, **optimiser)
         self.template, self.low, self.adaptive = template, low, adaptive
         self.varied = varied
         self.expert_weight, self.low_weight = expert_weight, low_weight
@@ -112,17 +115,17 @@ class FewShot(Task):
         if data is None or self.low == "classname" or self.low_weight == 0:
             return
         image, label, classes = _all_shots(data)
-        self.remember(image, label, len(classes))
+        self.compute_prototypes(image, label, len(classes))
 
     def before_export(self, trainer: L.Trainer) -> None:
         """Store the anchors of the classes in the adapter."""
         data = getattr(trainer, "datamodule", None)
-        if data is not None and keeps(self.backbone):
+        if data is not None and keeps_anchors(self.backbone):
             image, label, classes = _all_shots(data)
-            keep(self.backbone, classes, self.settled(image, label, classes))
+            keep_anchors(self.backbone, classes, self.kept_anchors(image, label, classes))
 
     @torch.no_grad()
-    def settled(self, image: Tensor, label: Tensor, classes: Sequence[str]) -> Tensor:
+    def kept_anchors(self, image: Tensor, label: Tensor, classes: Sequence[str]) -> Tensor:
         """Return the anchors that an adapter keeps: the mean of both, from the trained towers.
 
         The high anchor is the mean of all sentences of a class in training. The low anchor is the
@@ -147,7 +150,7 @@ class FewShot(Task):
                 low, _ = prototypes(torch.cat(seen), label.to(self.device), len(classes))
         return F.normalize(high + low, dim=-1)
 
-    def remember(self, image: Tensor, label: Tensor, classes: int) -> None:
+    def compute_prototypes(self, image: Tensor, label: Tensor, classes: int) -> None:
         """Compute and store the prototypes of the low anchor.
 
         Args:
@@ -183,7 +186,7 @@ class FewShot(Task):
     def predict(self, batch: dict[str, Any]) -> Tensor:
         """Return the class probabilities, (batch, class)."""
         image, text = self.features(batch)
-        text = steadied(self.backbone, batch["classes"], text)
+        text = apply_anchors(self.backbone, batch["classes"], text)
         probabilities: Tensor = self.towers.logits(image, text).softmax(-1)
         return probabilities
 

@@ -1,1 +1,1 @@
-"""BiomedAP as described: inserted visual prompts, fused with the text context behind gates."""
+"""Dual anchors: inserted visual prompts that are fused with a text context behind gates."""

@@ -1,4 +1,4 @@
-"""The adapter's options and what puts its layers in place."""
+"""The options of the adapter, and the tuner that inserts its layers."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from scionwood_biomed.adapters.dual_anchor.layers import (
 )
 
 FUSED = (5 / 12, 8 / 12)
-"""Where the fusions are in a stack of blocks, unless the config says: blocks 5 and 8 of 12."""
+"""Default positions of the fusions in a stack of blocks: blocks 5 and 8 of 12."""
 
 
 @final
 class DualAnchorModel(BaseTuner):  # type: ignore[misc]  # peft is untyped
-    """Puts prompts into the targeted blocks and offsets onto the targeted embedding."""
+    """Inserts prompts into the targeted blocks, and offsets into the targeted embedding."""
 
     prefix = "dual_anchor_"
     tuner_layer_cls = DualAnchorLayer
@@ -38,27 +38,31 @@ class DualAnchorModel(BaseTuner):  # type: ignore[misc]  # peft is untyped
         low_cpu_mem_usage: bool = False,
         state_dict: dict[str, Tensor] | None = None,
     ) -> None:
-        """Put the layers in place; which blocks get a fusion is known before.
+        """Insert the layers; the blocks with a fusion are chosen first.
 
         Raises:
-            AdapterError: an index of `fusion` names no block, or two embeddings are targeted.
+            AdapterError: an index of `fusion` is beyond the last block, two embeddings are
+                targeted, or blocks of the text tower are targeted without a rank.
         """
         config: Any = self.peft_config[adapter_name]
         modules = dict(model.named_modules())
-        found = {n: m for n, m in modules.items() if self._check_target_module_exists(config, n)}
-        bare = {n: getattr(m, "base_layer", m) for n, m in found.items()}
+        targets = {n: m for n, m in modules.items() if self._check_target_module_exists(config, n)}
+        bare = {n: getattr(m, "base_layer", m) for n, m in targets.items()}
         words = [m for m in bare.values() if isinstance(m, nn.Embedding)]
         self._of_text = set(_text_blocks(model, list(bare)))
         if self._of_text and not config.rank:
-            rule = "prompts go into the vision tower, and blocks of the text tower need a rank"
-            raise AdapterError(f"dual_anchor on {min(self._of_text)}", rule, "Give rank, such as 4")
+            rule = "prompts are for the vision tower; blocks of the text tower need a rank"
+            raise AdapterError(
+                f"dual_anchor on {min(self._of_text)}", rule, "Set rank, for example to 4"
+            )
         blocks = [
             name
             for name, m in bare.items()
             if not isinstance(m, nn.Embedding) and name not in self._of_text
         ]
         if len(words) > 1:
-            raise AdapterError("dual_anchor on two embeddings", "the text has one", "Target one")
+            rule = "there is one text context"
+            raise AdapterError("dual_anchor on two embeddings", rule, "Target one embedding")
         self._text = words[0].embedding_dim if words else None
         self._fused = _fused(config, blocks)
         self._contexts: list[ContextLayer] = []
@@ -100,7 +104,7 @@ class DualAnchorModel(BaseTuner):  # type: ignore[misc]  # peft is untyped
     def _replace_module(
         self, parent: nn.Module, child_name: str, new_module: nn.Module, child: nn.Module
     ) -> None:
-        """Put a module in the place of another, which need not have a weight as in peft."""
+        """Replace a module; unlike in peft, it need not have a weight."""
         setattr(parent, child_name, new_module)
         new_module.train(child.training)
 
@@ -111,44 +115,46 @@ class DualAnchorModel(BaseTuner):  # type: ignore[misc]  # peft is untyped
 class DualAnchorConfig(PeftConfig):  # type: ignore[misc]  # peft is untyped
     """Visual prompts in the blocks, a text context, and gated fusions of both in a bottleneck.
 
-    Each targeted block of the vision tower sees `prompts` learned tokens beside those of the image;
-    the words of the template get learned offsets; in some blocks the image's tokens and the text
-    context look at each other. All gates are closed at first. The anchors are losses, and belong to
-    the task. The text context is the same in training and inference and for all classes. With
-    `prompts: 0` and `fusion: []` it is CoOp, started at the template's words.
+    Each targeted block of the vision tower gets `prompts` learned tokens beside the image tokens.
+    The words of the template get learned offsets. In some blocks, image tokens and text context
+    attend to each other. All gates are closed before training, so the adapter starts as the
+    identity. The anchors are losses and belong to the task. The text context is the same for all
+    classes, in training and in inference. With `prompts: 0` and `fusion: []` the method is CoOp,
+    started at the words of the template.
 
-    Trainable parameters: of a block prompts * D + 1; of a fusion 2 D w + D_t w + 6 w^2 + D + w; of
-    the text context k D_t. With BiomedCLIP (D = D_t = 768) 0.39 M of 196 M.
+    Trainable parameters, with D and D_t the token widths of the towers, w the bottleneck and k the
+    tokens of the template: prompts * D + 1 per block, 2 D w + D_t w + 6 w^2 + D + w per fusion, and
+    k D_t for the text context. For BiomedCLIP (D = D_t = 768) this is 0.39 M of 196 M.
 
-    After training it keeps an anchor of each class that it learned (`kept.keep`), which nothing
-    trains: in inference the text of that class becomes `(1 - keep) t + keep a`, of length 1, so
-    that an answer hangs less on how a prompt is worded.
+    After training, the adapter keeps one anchor a per class (see `kept_anchors`). Anchors are not
+    trained. In inference the text feature t of such a class becomes `(1 - keep) t + keep a`,
+    normalised, which makes answers less sensitive to the wording of a prompt.
 
-    Shapes: tokens of images (batch, token, D) float; of the context (k, D_t), k the tokens of the
-        template.
+    Shapes: image tokens (batch, token, D) float; text context (k, D_t).
 
     Args:
-        prompts: inserted tokens a block.
-        width: w, of the bottleneck of a fusion.
-        heads: of a fusion's attention, a divisor of the width.
-        fusion: which of the targeted blocks fuse, counted from 0; null: blocks 5 and 8 of 12, or
-            what corresponds in another depth.
-        template: the words before the class, whose embeddings are the text context at first.
-        context: tokens of the template; found where null, and kept in the saved config.
-        context_start: where they begin in a prompt.
-        rank: of LoRA on queries and values inside the targeted blocks; 0 for none. With the preset
-            `dual-lora` it is on both towers.
-        keep: the weight of kept anchors in inference, from 0 to 1.
-        kept: the classes with an anchor, in order; found in training.
-        features: width of an anchor.
+        prompts: number of inserted tokens per block.
+        width: width w of the bottleneck of a fusion.
+        heads: attention heads of a fusion; a divisor of the width.
+        fusion: indices, from 0, of the targeted blocks with a fusion; `None` means blocks 5 and 8
+            of 12, or the corresponding blocks of another depth.
+        template: the words before the class name; their embeddings initialise the text context.
+        context: tokens of the template; `None` means that the backbone supplies them. They are
+            stored in the saved config.
+        context_start: position of the first token of the template in a prompt.
+        rank: rank of LoRA on queries and values inside the targeted blocks; 0 means no LoRA. The
+            preset `dual-lora` covers both towers.
+        keep: weight of the kept anchors in inference, from 0 to 1.
+        kept: names of the classes with an anchor, in order; training fills it.
+        features: width of an anchor; training fills it.
 
     Raises:
         AdapterError: an option is out of range.
 
-    Source: a reconstruction of BiomedAP (arXiv:2605.15736) from its abstract, its figures and its
-        released code, whose prompts hold zeros and whose fusion never sees the image; the gates,
-        the bottleneck, the order of the two attentions and kept anchors are this project's (the
-        latter after Tip-Adapter, Zhang et al. 2022, arXiv:2207.09519). Inserted prompts:
+    Source: a reconstruction of BiomedAP (arXiv:2605.15736) from its abstract, figures and released
+        code. In that code the prompts are zeros and the fusion never sees the image. The gates, the
+        bottleneck, the order of the two attentions and the kept anchors are this project's; the
+        last are inspired by Tip-Adapter (Zhang et al. 2022, arXiv:2207.09519). Inserted prompts:
         Jia et al. 2022, arXiv:2203.12119. Text context: Zhou et al. 2022, arXiv:2109.01134.
     """
 
@@ -164,7 +170,7 @@ class DualAnchorConfig(PeftConfig):  # type: ignore[misc]  # peft is untyped
     kept: list[str] | None = None
     features: int = 0
     target_modules: list[str] | str | None = None
-    modules_to_save: list[str] | None = field(default=None, metadata={"help": "trained whole"})
+    modules_to_save: list[str] | None = field(default=None, metadata={"help": "trained in full"})
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -175,18 +181,18 @@ class DualAnchorConfig(PeftConfig):  # type: ignore[misc]  # peft is untyped
             or self.width % self.heads
         ):
             value = f"prompts={self.prompts}, width={self.width}, heads={self.heads}"
-            rule = "prompts and rank are 0 or more, and heads divide the width"
-            raise AdapterError(value, rule, "Such as 4, 64 and 4")
+            rule = "prompts and rank must be 0 or more, and heads must divide the width"
+            raise AdapterError(value, rule, "Use for example 4, 64 and 4")
         if not 0 <= self.keep <= 1:
-            raise AdapterError(f"keep={self.keep}", "a weight is from 0 to 1", "0 keeps none")
+            remedy = "Use 0 to keep no anchors"
+            raise AdapterError(f"keep={self.keep}", "a weight must be from 0 to 1", remedy)
         if self.kept is not None and not _distinct(self.kept):
-            rule = "kept anchors are known by distinct names of classes"
-            raise AdapterError(
-                f"kept={str(self.kept)[:80]}", rule, "Leave it out: training fills it"
-            )
+            rule = "it must be a list of distinct class names"
+            remedy = "Leave it out: training fills it"
+            raise AdapterError(f"kept={str(self.kept)[:80]}", rule, remedy)
         if self.context_start < 0 or any(index < 0 for index in self.fusion or ()):
             value = f"context_start={self.context_start}, fusion={self.fusion}"
-            raise AdapterError(value, "places are counted from 0")
+            raise AdapterError(value, "positions are counted from 0", "Use 0 or more")
 
 
 def _distinct(names: Any) -> bool:
@@ -195,7 +201,7 @@ def _distinct(names: Any) -> bool:
 
 
 def _fused(config: Any, blocks: list[str]) -> set[str]:
-    """The names of the blocks with a fusion."""
+    """Return the names of the blocks with a fusion."""
     if not blocks or not config.prompts:
         return set()
     wanted = config.fusion
@@ -203,17 +209,20 @@ def _fused(config: Any, blocks: list[str]) -> set[str]:
         wanted = [int(share * len(blocks)) for share in FUSED]
     if wanted and max(wanted) >= len(blocks):
         rule = f"{len(blocks)} blocks are targeted, counted from 0"
-        raise AdapterError(f"fusion={wanted}", rule, "Leave it out, or name others")
+        raise AdapterError(f"fusion={wanted}", rule, "Leave it out, or give smaller indices")
     return {blocks[index] for index in wanted}
 
 
 def _template(model: Any, template: str) -> tuple[int, list[int]]:
-    finds = getattr(model, "template_tokens", None)
-    if finds is None:
-        rule = "the backbone does not say which tokens the template has (template_tokens)"
+    """Return the position and the tokens of the template, as the backbone states them."""
+    tokens_of = getattr(model, "template_tokens", None)
+    if tokens_of is None:
+        rule = "the backbone has no method template_tokens, which gives the template's tokens"
         raise AdapterError(f"template={template!r}", rule, "Give `context`, a list of tokens")
-    found: tuple[int, list[int]] = finds(template)
-    return found
+    start: int
+    tokens: list[int]
+    start, tokens = tokens_of(template)
+    return start, tokens
 
 
 def _text_blocks(model: Any, names: list[str]) -> list[str]:
@@ -227,8 +236,6 @@ def _layer(target: nn.Module, key: str, of_text: bool) -> DualAnchorLayer:
     layer = PromptLayer(target)
     if of_text or (width_of(target) and (layer.attends or isinstance(target, nn.Linear))):
         return layer
-    rule = (
-        "prompts go into blocks whose forward takes attn_mask and whose first norm is a LayerNorm"
-    )
-    remedy = "Target blocks of timm's or open_clip's vision transformers (preset dual)"
+    rule = "a block needs a forward that takes attn_mask, and a LayerNorm as its first norm"
+    remedy = "Target blocks of vision transformers of timm or open_clip (preset dual)"
     raise AdapterError(f"{key} ({type(target).__name__})", rule, remedy)

@@ -1,4 +1,4 @@
-"""Gated cross-attention in both directions between the tokens of an image and those of a text."""
+"""Gated cross-attention, in both directions, between image tokens and text tokens."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from torch.nn import functional as F
 
 @final
 class Attend(nn.Module):
-    """Cross-attention of one set of tokens to another, all of one narrow width, then a norm.
+    """Cross-attention from one set of tokens to another of the same width, followed by a norm.
 
-    The norm makes what is found of unit size, so that a gate alone says how much of it counts.
+    The norm fixes the size of the output, so that its weight depends on the gate alone.
 
     Args:
-        width: of the tokens.
-        heads: that share it.
+        width: width of the tokens.
+        heads: number of attention heads; a divisor of the width.
 
     Shapes: query (batch, n, width) and keys (batch, m, width) to (batch, n, width).
     """
@@ -29,12 +29,12 @@ class Attend(nn.Module):
         self.q, self.kv = _linear(width, width), _linear(width, 2 * width)
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
-        """What each token finds in the others."""
+        """Return what each query token gathers from the keys, (batch, n, width)."""
         q, k, v = self._split(query, keys)
         return _normed(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
 
     def weights(self, query: Tensor, keys: Tensor) -> Tensor:
-        """(batch, n, m), how much each token looks at each other, its mean over heads."""
+        """Return the attention weights, (batch, n, m), averaged over heads."""
         q, k, _ = self._split(query, keys)
         return (q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])).softmax(-1).mean(1)
 
@@ -46,19 +46,19 @@ class Attend(nn.Module):
 
 @final
 class Fusion(nn.Module):
-    """The text context looks at the image, then the image at the text context and the prompts.
+    """The text context attends to the image; then the image attends to the context and prompts.
 
-    With v the image's tokens, p the visual prompts behind the block and t the context tokens, in
-    the narrow width: `t' = t + tanh(g_t) A_t(t <- [v; p])`, and what is added to the image's tokens
-    is `tanh(g_v) W A_v(v <- [p; t'])`. Both gates are zero at first, so that nothing is added.
+    In the bottleneck, let v be the image tokens, p the visual prompts behind the block and t the
+    context tokens. Then `t' = t + tanh(g_t) A_t(t <- [v; p])`, and the image tokens are increased
+    by `tanh(g_v) W A_v(v <- [p; t'])`. Both gates start at zero, so that nothing is added.
 
     Args:
-        image: width of the image's tokens.
-        text: width of the context tokens; None where there is no text.
-        width: of the bottleneck.
-        heads: of the attention.
+        image: width of the image tokens.
+        text: width of the context tokens; `None` if there is no text context.
+        width: width of the bottleneck.
+        heads: number of attention heads.
 
-    Shapes: image (batch, n, image), prompts (batch, p, image), context (k, text) to (batch, n,
+    Shapes: image (batch, n, image), prompts (batch, p, image) and context (k, text) to (batch, n,
         image) and (batch, k, width).
     """
 
@@ -76,25 +76,25 @@ class Fusion(nn.Module):
     def forward(
         self, image: Tensor, prompts: Tensor, context: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
-        """What is added to the image's tokens, and the fused context tokens."""
+        """Return what is added to the image tokens, and the fused context tokens."""
         v, p = self.down(_normed(image)), self.down(_normed(prompts))
         if context is None:
             return torch.tanh(self.gate) * self.up(self.look(v, p)), None
         t = self._context(context, len(v))
         t = t + torch.tanh(self.gate_text) * self.look_back(t, torch.cat([v, p], 1))
-        found = self.look(v, torch.cat([p, t], 1))
-        return torch.tanh(self.gate) * self.up(found), t
+        gathered = self.look(v, torch.cat([p, t], 1))
+        return torch.tanh(self.gate) * self.up(gathered), t
 
     @torch.no_grad()
     def attention(self, image: Tensor, prompts: Tensor, context: Tensor) -> Tensor:
-        """(batch, k, n), how much each context token looks at each token of the image."""
+        """Return the attention of each context token to each image token, (batch, k, n)."""
         v, p = self.down(_normed(image)), self.down(_normed(prompts))
         seen = self.look_back.weights(self._context(context, len(v)), torch.cat([v, p], 1))
         return seen[..., : image.shape[1]]
 
     def _context(self, context: Tensor, batch: int) -> Tensor:
         narrow: Tensor = self.down_text(_normed(context))
-        # Torch multiplies strided tokens in another order where weights require gradients.
+        # Torch multiplies strided tokens in another order if the weights require gradients.
         return narrow.expand(batch, -1, -1).contiguous()
 
 

@@ -1,4 +1,4 @@
-"""What the adapter puts around a block of the vision tower, and around the embedding of words."""
+"""The layers that the adapter wraps around transformer blocks and around the word embedding."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from scionwood_biomed.adapters.dual_anchor.fusion import Fusion
 from scionwood_biomed.adapters.dual_anchor.low_rank import LowRank
 
 CLOSED = 1e-12
-"""The weight of a prompt in attention beside that of a token, before training."""
+"""Attention weight of a prompt relative to a token, before training."""
 
-NOT_MERGEABLE = "dual anchors add tokens, so that no one weight equals them"
+NOT_MERGEABLE = "dual anchors add tokens, and no single weight is equivalent to them"
 
 
 class DualAnchorLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]  # peft is untyped
-    """A frozen module and the parts of adapters by name.
+    """A frozen module together with the parts of its adapters, by adapter name.
 
     Args:
-        base: the module.
+        base: the frozen module.
     """
 
     adapter_layer_names: tuple[str, ...] = ()
     other_param_names: tuple[str, ...] = ("configs",)
 
     base_layer: Any
-    get_base_layer: Callable[[], Any]  # here and below: of peft, which is untyped
+    get_base_layer: Callable[[], Any]  # here and below: members of peft, which is untyped
     active_adapters: list[str]
     _move_adapter_to_device_of_base_layer: Callable[[str], None]
 
@@ -44,13 +44,13 @@ class DualAnchorLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]  # peft 
         self._disable_adapters, self.merged_adapters = False, list[str]()
 
     def acting(self) -> list[str]:
-        """The adapters that change what forward computes."""
+        """Return the names of the adapters that take part in the forward pass."""
         if self.disable_adapters:
             return []
         return [name for name in self.active_adapters if name in self.configs]
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
-        """Refuse.
+        """Refuse to merge.
 
         Raises:
             NotImplementedError: always.
@@ -58,16 +58,16 @@ class DualAnchorLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]  # peft 
         raise NotImplementedError(NOT_MERGEABLE)
 
     def unmerge(self) -> None:
-        """Do nothing: nothing is ever merged."""
+        """Do nothing, because these layers are never merged."""
 
 
 @final
 class ContextLayer(DualAnchorLayer):
-    """The embedding of words; those at the place of the template are moved by learned offsets.
+    """The word embedding, with learned offsets at the positions of the template.
 
-    The offsets are zero at first. With the template `a photo of a`, four tokens of the text context
-    are the embeddings of these words plus the offsets, wherever they are read. The anchors of
-    classes that an adapter keeps lie here too, and change nothing that this layer computes.
+    The offsets start at zero. With the template `a photo of a`, the text context has four tokens:
+    the embeddings of these words plus the offsets. The layer also stores the kept anchors of an
+    adapter, which do not affect its output.
     """
 
     dual_anchor_context: Any
@@ -81,7 +81,7 @@ class ContextLayer(DualAnchorLayer):
         self.dual_anchor_kept = BufferDict(persistent=True)
 
     def add(self, name: str, config: Any) -> None:
-        """Add an adapter's offsets."""
+        """Add the offsets of an adapter."""
         width = self.base_layer.weight.shape[1]
         self.configs[name] = config
         self.dual_anchor_context[name] = nn.Parameter(torch.zeros(len(config.context), width))
@@ -90,13 +90,13 @@ class ContextLayer(DualAnchorLayer):
         self._move_adapter_to_device_of_base_layer(name)
 
     def context(self, name: str) -> Tensor:
-        """(k, width), the text context of an adapter."""
+        """Return the text context of an adapter, (k, width)."""
         offsets: Tensor = self.dual_anchor_context[name]
         words = torch.tensor(self.configs[name].context, device=offsets.device)
         return F.embedding(words, self.base_layer.weight.detach()).to(offsets) + offsets
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(text, token) int64 to (text, token, width)."""
+        """Embed tokens: (text, token) int64 to (text, token, width)."""
         out: Tensor = self.base_layer(tokens)
         for name in self.acting():
             offsets, start = self.dual_anchor_context[name], self.configs[name].context_start
@@ -108,13 +108,13 @@ class ContextLayer(DualAnchorLayer):
 
 @final
 class PromptLayer(DualAnchorLayer):
-    """A block of a transformer that also sees inserted prompts, and a fusion with the text.
+    """A transformer block with inserted prompts, and optionally a fusion with the text context.
 
-    The prompts p are appended to the tokens x. Their columns of the attention logits get `log g`,
-    so that their weights are those of tokens times g, a learned gate that is closed (1e-12) at
-    first. The block's outputs for the prompts have seen the image; they go into the fusion, and not
-    into the next block, which has prompts of its own. With a rank the block's own projections get
-    low-rank updates; in the text tower there is nothing else.
+    The prompts are appended to the tokens. `log g` is added to their columns of the attention
+    logits, which multiplies their attention weights by the learned gate g. The gate starts closed,
+    at 1e-12. The block's outputs at the prompts have attended to the image. They enter the fusion
+    but not the next block, which has its own prompts. With a rank, the projections of the block get
+    low-rank updates; blocks of the text tower get nothing else.
     """
 
     dual_anchor_prompts: Any
@@ -139,14 +139,14 @@ class PromptLayer(DualAnchorLayer):
     def add(
         self, name: str, config: Any, *, fused: bool, text: int | None, contexts: list[ContextLayer]
     ) -> None:
-        """Add an adapter's prompts.
+        """Add the prompts of an adapter.
 
         Args:
-            name: of the adapter.
-            config: of it.
-            fused: whether its prompts are fused with the text here.
-            text: width of the text context, if there is one.
-            contexts: gets the layer with the text context, which may come later.
+            name: name of the adapter.
+            config: configuration of the adapter.
+            fused: whether this block has a fusion.
+            text: width of the text context; `None` if there is none.
+            contexts: list that will hold the layer of the text context, which may be added later.
         """
         width = width_of(self.base_layer)
         self.configs[name], self.contexts[name] = config, contexts
@@ -161,14 +161,14 @@ class PromptLayer(DualAnchorLayer):
         self.add_low_rank(name, config)
 
     def add_low_rank(self, name: str, config: Any) -> None:
-        """Add an adapter's updates of the block's own weights, if it has a rank."""
+        """Add the low-rank updates of an adapter to the block's weights, if it has a rank."""
         self.configs[name] = config
         if config.rank:
             self.dual_anchor_lora[name] = LowRank(self.base_layer, config.rank)
         self._move_adapter_to_device_of_base_layer(name)
 
     def forward(self, x: Tensor, *rest: Any, **options: Any) -> Any:
-        """(batch, token, width), or (batch, width) as one token each, to the same."""
+        """Run the block: (batch, token, width), or (batch, width) as single tokens, to the same."""
         names = [name for name in self.acting() if name in self.dual_anchor_prompts]
         if not names:
             return self._block(x, *rest, **options)
@@ -181,17 +181,17 @@ class PromptLayer(DualAnchorLayer):
         return image if x.ndim == 3 else image.squeeze(1)
 
     def text_context(self, name: str) -> Tensor | None:
-        """(k, width), the tokens with which prompts are fused, the same for all images."""
+        """Return the text context (k, width), or `None` if there is none."""
         layers = self.contexts[name]
         return layers[0].context(name) if layers else None
 
     def get_weight_dtype(self) -> torch.dtype:
-        """The dtype of the block's weights, which open_clip's text tower asks for."""
-        found: torch.dtype = self.base_layer.get_weight_dtype()
-        return found
+        """Return the dtype of the block's weights; the text tower of open_clip needs it."""
+        dtype: torch.dtype = self.base_layer.get_weight_dtype()
+        return dtype
 
     def _block(self, x: Tensor, *rest: Any, **options: Any) -> Any:
-        """The block with its low-rank updates."""
+        """Run the block with its low-rank updates."""
         names = [name for name in self.acting() if name in self.dual_anchor_lora]
         if not names:
             return self.base_layer(x, *rest, **options)
@@ -205,7 +205,7 @@ class PromptLayer(DualAnchorLayer):
     def _run(
         self, tokens: Tensor, names: list[str], rest: tuple[Any, ...], options: dict[str, Any]
     ) -> tuple[Tensor, list[Tensor]]:
-        """The block's output for the tokens, and for the prompts of each adapter."""
+        """Return the block's output at the tokens, and at the prompts of each adapter."""
         own = [self.dual_anchor_prompts[name].to(tokens.dtype) for name in names]
         added = torch.cat(own).expand(len(tokens), -1, -1)
         if self.attends:
@@ -216,14 +216,14 @@ class PromptLayer(DualAnchorLayer):
         return image, prompts
 
     def _mask(self, tokens: int, names: list[str], sizes: list[int]) -> Tensor:
-        """(token, token), what is added to the attention logits."""
+        """Return what is added to the attention logits, (token, token)."""
         gates = [self.dual_anchor_gate[name].abs().clamp_min(CLOSED).log() for name in names]
         row = torch.cat([gate.expand(size) for gate, size in zip(gates, sizes, strict=True)])
         return F.pad(row, (tokens, 0)).expand(tokens + len(row), -1)
 
 
 def width_of(block: nn.Module) -> int:
-    """The width of the tokens that a block takes."""
+    """Return the width of the tokens that a block takes; 0 if it is unknown."""
     if isinstance(block, nn.Linear):
         return block.in_features
     norms = (getattr(block, name, None) for name in ("norm1", "ln_1"))
@@ -232,5 +232,5 @@ def width_of(block: nn.Module) -> int:
 
 
 def width_out(block: nn.Module) -> int:
-    """The width of the tokens that a block gives."""
+    """Return the width of the tokens that a block returns."""
     return block.out_features if isinstance(block, nn.Linear) else width_of(block)

@@ -1,4 +1,4 @@
-"""Low-rank updates of the projections of attention inside a block, whatever class it has."""
+"""Low-rank updates of the attention projections inside a transformer block of any class."""
 
 from __future__ import annotations
 
@@ -10,35 +10,37 @@ import torch
 from torch import Tensor, nn
 
 PROJECTIONS = re.compile(r"(.*\.)?(qkv|in_proj|query|value|q_proj|v_proj)[._]weight")
-"""Weights that make queries and values; of a fused one the keys change too."""
+"""Weights that compute queries and values; in a fused weight the keys change too."""
 
 SCALE = 2.0
-"""What an update is multiplied by, alpha / r."""
+"""Factor of an update, alpha / r."""
 
 
 @final
 class LowRank(nn.Module):
-    """`W + 2 B A` for the weights of a block that make queries and values; B is zero at first.
+    """Updates `W + 2 B A` of the weights of a block that compute queries and values.
+
+    B starts at zero.
 
     Args:
         block: the frozen block.
-        rank: r, of each update.
+        rank: rank r of each update.
 
-    Shapes: a weight (out, in) takes A (r, in) and B (out, r).
+    Shapes: a weight (out, in) has A (r, in) and B (out, r).
     """
 
     def __init__(self, block: nn.Module, rank: int) -> None:
         super().__init__()
-        found = {n: p for n, p in block.named_parameters() if PROJECTIONS.fullmatch(n)}
-        self.names = list(found)
+        weights = {n: p for n, p in block.named_parameters() if PROJECTIONS.fullmatch(n)}
+        self.names = list(weights)
         self.A = nn.ParameterList(
-            nn.Parameter(torch.empty(rank, p.shape[1])) for p in found.values()
+            nn.Parameter(torch.empty(rank, p.shape[1])) for p in weights.values()
         )
-        self.B = nn.ParameterList(nn.Parameter(torch.zeros(len(p), rank)) for p in found.values())
+        self.B = nn.ParameterList(nn.Parameter(torch.zeros(len(p), rank)) for p in weights.values())
         for a in self.A:
             nn.init.kaiming_uniform_(a, a=math.sqrt(5))
 
     def changes(self) -> dict[str, Tensor]:
-        """By the name of a weight: what is added to it."""
+        """Return the update of each weight by its name."""
         pairs = zip(self.names, self.A, self.B, strict=True)
         return {name: SCALE * (b @ a) for name, a, b in pairs}
