@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scionwood import __version__, discovery
-from scionwood.command import modernise
+from scionwood.command import modernise, parse_command
 from scionwood.errors import PluginError, RecipeError, ScionwoodError
 from scionwood.terminal import print_status, print_table
 
@@ -75,7 +75,7 @@ def _run(words: list[str]) -> int:
 
 def _stdout_has_no_reader() -> bool:
     # Another broken pipe, such as that of a worker process, is an error like any other.
-    if not hasattr(select, "poll"):  # Windows, where this is not to be told apart
+    if not hasattr(select, "poll"):  # on Windows the two cannot be told apart
         return True
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)
@@ -124,15 +124,15 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(overrides=overrides, parser=command)
         return command
 
-    command = add("plugins", "list the plugins and what each adds")
+    command = add("plugins", "list the plugins and what each brings")
     command.add_argument("--json", action="store_true", help="print JSON")
     command.add_argument("--doctor", action="store_true", help="import every component by itself")
     command = add("show", "print what a plugin or a component takes, with its documentation")
     command.add_argument("name", help="seismic, or seismic/denoise")
-    command = add("recipe", "print a recipe with every default written out", overrides=True)
+    command = add("recipe", "print a recipe with every default", overrides=True)
     command.add_argument("name", help="seismic/denoise, or a .yaml file")
     command.add_argument("--source", action="store_true", help="print the file with its comments")
-    command = add("fit", "train by a recipe; any of its keys can be overridden", overrides=True)
+    command = add("fit", "train with a recipe; every key can be overridden", overrides=True)
     command.add_argument("recipe", nargs="?", help="seismic/denoise, or a .yaml file")
     command.add_argument("--run", type=Path, help="the run folder (default: runs/NAME-TIME)")
     command.add_argument("--resume", type=Path, metavar="RUN", help="continue a run that stopped")
@@ -141,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("run", type=Path, help="the run folder")
     command = add("check", "run the conformance kit on a plugin")
     command.add_argument("plugin", help="its name")
-    command = add("new", "start a plugin that passes its checks as it stands")
+    command = add("new", "write a plugin that passes its checks")
     command.add_argument("name", help="lower case, as in hydrology")
     command.add_argument(
         "folder", nargs="?", type=Path, default=Path(), help="where to write (default: here)"
@@ -253,10 +253,10 @@ def _plugin_command(plugin: str, command: str = "", *rest: str) -> int:
         print(f"{record.name}: {record.summary}\n")
         print_table(("command", "what it does"), command_summaries(record))
         return 0
-    command = command.replace("-", "_")  # a shell's habit; a component's name is an identifier
+    command = command.replace(
+        "-", "_"
+    )  # commands have dashes in a shell, and underscores in Python
     function = discovery.load("commands", f"{plugin}/{command}")
-    from scionwood.recipe import parse_command
-
     function(**parse_command(function, f"scionwood {plugin} {command}", rest))
     return 0
 

@@ -1,11 +1,14 @@
-"""Former spellings of options: a renamed option works for one version and says its new name."""
+"""A command is a function: its signature is the command line, and its docstring is the help."""
 
 from __future__ import annotations
 
+import inspect
+import re
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
-from inspect import signature
-from typing import Any, TypeVar
+from argparse import HelpFormatter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import takewhile
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _ATTRIBUTE = "__scionwood_renamed__"
@@ -28,7 +31,7 @@ def renamed(**spellings: str) -> Callable[[_Function], _Function]:
     """
 
     def remember(function: _Function) -> _Function:
-        names = signature(function).parameters
+        names = inspect.signature(function).parameters
         for old, new in spellings.items():
             if new not in names or old in names:
                 rule = f"{new!r} must be a parameter of {function.__name__}, and {old!r} must not"
@@ -37,6 +40,73 @@ def renamed(**spellings: str) -> Callable[[_Function], _Function]:
         return function
 
     return remember
+
+
+def parse_command(function: Callable[..., None], prog: str, argv: Sequence[str]) -> dict[str, Any]:
+    """Read a command line by the signature of a function.
+
+    Positional parameters are positional arguments, and keyword-only parameters are options. A
+    positional parameter may have a default; one that is a list takes one or more words. Former
+    options (`renamed`) are read under their new names.
+
+    Args:
+        function: the command.
+        prog: the name of the command in messages.
+        argv: the words after the name of the command.
+
+    Returns:
+        The arguments by name. Help and usage errors exit as argparse does, with 0 and 2.
+    """
+    from docstring_parser import parse
+
+    from scionwood.recipe import instances, strict_parser
+
+    doc = parse(inspect.getdoc(function) or "")
+    helps = {item.arg_name: item.description or "" for item in doc.params}
+    settings = {"description": doc.short_description, "formatter_class": HelpFormatter}
+    parser = strict_parser(function, prog=prog, **settings)
+    parameters = inspect.signature(function).parameters
+    hints = get_type_hints(function)
+    positional = {p.name for p in parameters.values() if p.kind is not p.KEYWORD_ONLY}
+    words, given = modernise(argv, former_spellings(function), positional=positional, prog=prog)
+    for name, parameter in parameters.items():
+        kind = _argument(hints[name], parameter.default, helps.get(name, ""))
+        if name in positional - given.keys():
+            parser.add_argument(name, **_positional(hints[name], parameter.default, kind))
+            continue
+        needed = parameter.default is parameter.empty
+        parser.add_argument(f"--{name.replace('_', '-')}", required=needed, **kind)
+        if name in given:
+            words = [f"--{name.replace('_', '-')}={given[name]}", *words]
+    _refuse_unknown_options(parser, words, parameters)
+    return instances(parser, parser.parse_args(words))
+
+
+def _refuse_unknown_options(parser: Any, words: Sequence[str], names: Iterable[str]) -> None:
+    from scionwood.discovery import did_you_mean
+
+    known = ["--help", *(f"--{name.replace('_', '-')}" for name in names)]
+    for word in takewhile(lambda word: word != "--", words):
+        option = re.match(r"--[^=.+]*", word)  # the parser also takes --option.key and --option+
+        if option and option[0] not in known:
+            remedy = did_you_mean(option[0], known) or f"Known: {', '.join(known)}"
+            parser.error(f"unrecognized option {option[0]}. {remedy}")
+
+
+def _argument(hint: Any, default: Any, text: str) -> dict[str, Any]:
+    if hint is bool:
+        return {"action": "store_true", "help": text}
+    if default is inspect.Parameter.empty:
+        return {"type": hint, "help": text}
+    told = "" if default is None else f" (default: {default})"
+    return {"type": hint, "default": default, "help": text + told}
+
+
+def _positional(hint: Any, default: Any, kind: dict[str, Any]) -> dict[str, Any]:
+    optional = default is not inspect.Parameter.empty
+    if get_origin(hint) is list:
+        return kind | {"type": get_args(hint)[0], "nargs": "*" if optional else "+"}
+    return kind | ({"nargs": "?"} if optional else {})
 
 
 def former_spellings(function: Callable[..., Any]) -> Mapping[str, str]:

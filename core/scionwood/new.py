@@ -1,4 +1,4 @@
-"""Render a new plugin from the template: a distribution that installs and passes its checks."""
+"""Write a new plugin from the template: a distribution that installs and passes its checks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scionwood.errors import OutputExistsError, PluginError
 from scionwood.plugin import API
 
 RESERVED = ("plugins", "show", "recipe", "fit", "test", "check", "new")
-"""The commands of `scionwood`, which a plugin of the same name would hide behind."""
+"""The commands of `scionwood`. A plugin of the same name could not be reached."""
 
 _ENDING = ".tmpl"
 _RENAMED = {"gitignore": ".gitignore"}
@@ -25,8 +25,8 @@ def render(name: str, into: Path) -> Path:
     """Write the plugin `name` into a new folder, whole or not at all.
 
     Args:
-        name: snake_case, such as "hydrology"; no plugin that is installed has it.
-        into: where the folder is made.
+        name: a name in snake_case that is not taken, such as "hydrology".
+        into: the folder in which the new folder is made.
 
     Returns:
         The folder `into/name`, ready for `pip install -e`.
@@ -38,7 +38,7 @@ def render(name: str, into: Path) -> Path:
     _validate(name)
     target = into / name
     if target.exists():
-        remedy = "Choose another name, or another folder as the second word"
+        remedy = "Choose another name, or another folder: scionwood new NAME FOLDER"
         raise OutputExistsError(str(target), "the folder of a new plugin must not exist", remedy)
     words = {
         "name": name,
@@ -49,7 +49,7 @@ def render(name: str, into: Path) -> Path:
         "api": str(API),
     }
     into.mkdir(parents=True, exist_ok=True)
-    # The folder gets its name when all is in it.
+    # The folder gets its name when it is complete.
     with TemporaryDirectory(prefix=f".{name}-", dir=into) as temporary:
         part = Path(temporary) / name
         part.mkdir()

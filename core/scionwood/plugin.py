@@ -1,4 +1,4 @@
-"""The contract of a plugin: a frozen record of names and of where to find what they name."""
+"""The contract of a plugin: a frozen record of names and of references to components."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 API = 1
-"""The version of this contract; it grows only when a plugin would have to change."""
+"""The version of this contract. It grows only if plugins have to change."""
 
 GROUP = "scionwood.plugins"
-"""The entry-point group: the entry point's name is the plugin's, its value a `Plugin`."""
+"""The entry-point group. An entry point has the name of the plugin, and its value is a `Plugin`."""
 
 KINDS: Mapping[str, str] = {
     "backbones": "backbone",
@@ -19,19 +19,20 @@ KINDS: Mapping[str, str] = {
     "adapters": "adapter method",
     "commands": "command",
 }
-"""The kinds of component, and the word for one of each."""
+"""The kinds of component, each with the word for one component."""
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """What a distribution adds, as `name -> "module:attribute"`; making it imports nothing.
+    """The record of a plugin: its components as `name -> "module:attribute"`.
 
-    Positional parameters of a component are injected by the core; keyword-only parameters are its
-    configuration, so that the signature is the schema and the docstring the help.
+    Making a record imports nothing. The core passes the positional parameters of a component.
+    Keyword-only parameters are its configuration: the signature is the schema, and the docstring
+    is the help.
 
     Attributes:
-        name: the plugin's name, equal to its entry point's; components are `name/component`.
-        summary: one line for `scionwood plugins`.
+        name: the name of the plugin and of its entry point; components are `name/component`.
+        summary: one line that says what the plugin is for.
         api: the contract that the plugin was written for.
         backbones: `(*, ...) -> nn.Module` with `adapter_targets`; small and offline by default.
         readers: subclasses of `scionwood.Reader`.
@@ -40,8 +41,8 @@ class Plugin:
         adapters: a `peft.PeftConfig` subclass that carries its tuner class.
         commands: functions whose signature is the command line of `scionwood <plugin> <command>`.
         recipes: the package that holds the recipes (`*.yaml`).
-        rooms: the folders of the field's own world at the package's root, such as `("synth",)`;
-            the other rooms have the names of the plan in `docs/architecture.md`.
+        rooms: the folders or modules of the field's own world at the root of the package, such as
+            `("synth",)`. The other rooms have the names of the plan in `docs/architecture.md`.
     """
 
     name: str
@@ -57,5 +58,5 @@ class Plugin:
     rooms: tuple[str, ...] = ()
 
     def components(self) -> list[tuple[str, str, str]]:
-        """Every component as `(kind, name, "module:attribute")`."""
+        """Return every component as `(kind, name, "module:attribute")`."""
         return [(kind, name, ref) for kind in KINDS for name, ref in getattr(self, kind).items()]

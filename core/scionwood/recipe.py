@@ -1,36 +1,36 @@
-"""YAML -> the components that it names -> options validated against their signatures.
+"""Read a recipe, import the components that it names, and validate their options.
 
-Two phases: the YAML alone says which components are needed; only those are imported, and their
-signatures become the schema. All use of jsonargparse is in this file.
+The YAML says which components are needed. Only those are imported, and their signatures are the
+schema. Only this module uses jsonargparse.
 """
 
 from __future__ import annotations
 
 import inspect
-import re
-from argparse import ArgumentError, HelpFormatter
+from argparse import ArgumentError
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from enum import Enum
-from itertools import takewhile
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from scionwood import discovery
-from scionwood.command import former_spellings, modernise
 from scionwood.errors import RecipeError
 from scionwood.recipe_file import locate, read_yaml, set_dotted, split_override
 
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
+
 SLOTS = {"task": "tasks", "backbone": "backbones", "data": "data"}
 BASELINES = ("frozen", "full")
-"""What `adapter:` may name beside a method: only the head trains, or every weight does."""
+"""The values of `adapter:` that are not methods: only the head trains, or every weight trains."""
 
 TOP = (*SLOTS, "adapter", "kernels", "trainer", "seed", "smoke")
 KERNELS = ("auto", "off")
-"""Whether adapter layers run fused operators where these serve, or peft's own forward."""
-_PEFT_OWN = {  # fields that peft fills in, or that `targets` stands for
+"""Whether adapter layers use fused operators if they can, or always the forward of peft."""
+_PEFT_OWN = {  # fields that peft fills in, or that `targets` replaces
     "target_modules",
     "peft_type",
     "task_type",
@@ -48,8 +48,8 @@ class Slot:
 
     Attributes:
         name: `plugin/name`, or a method of peft, or a baseline.
-        component: what is called to build it; None for a baseline.
-        options: keyword arguments, every one with a value.
+        component: the class or function that builds it; None for a baseline.
+        options: all keyword arguments.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Slot:
     options: Mapping[str, Any]
 
     def build(self, *injected: Any) -> Any:
-        """Call the component with what the core injects and with its options."""
+        """Call the component with the positional arguments of the core and with its options."""
         if self.component is None:
             raise RecipeError(f"adapter {self.name!r}", "a baseline has nothing to build")
         return self.component(*injected, **self.options)
@@ -65,7 +65,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe whose every name is resolved and every option valid."""
+    """A recipe whose names are resolved and whose options are valid."""
 
     name: str
     task: Slot
@@ -77,9 +77,9 @@ class Recipe:
     seed: int
 
     def dump(self) -> str:
-        """The recipe as YAML with every default written out, so that a run can be repeated.
+        """Return the recipe as YAML with every default, so that a run can be repeated.
 
-        An adapter's defaults are peft's; they stand in `adapter_config.json`.
+        The defaults of an adapter are in `adapter_config.json`, where peft writes them.
         """
         slots = {key: getattr(self, key) for key in ("task", "backbone", "adapter", "data")}
         out = {key: {"name": slot.name, **_plain(slot.options)} for key, slot in slots.items()}
@@ -96,7 +96,8 @@ def resolve(source: str | Path, overrides: Sequence[str] = (), *, smoke: bool = 
         smoke: apply the recipe's own `smoke:` overrides, which make it small.
 
     Raises:
-        RecipeError: naming the file, the key, and the nearest key that exists.
+        RecipeError: the recipe is not valid. The message names the file, the key, and the nearest
+            key that exists.
         PluginError: a component's plugin is missing or broken.
     """
     name, path = locate(source)
@@ -119,70 +120,8 @@ def resolve(source: str | Path, overrides: Sequence[str] = (), *, smoke: bool = 
     )
 
 
-def parse_command(function: Callable[..., None], prog: str, argv: Sequence[str]) -> dict[str, Any]:
-    """Read a command line by a function's signature: positional parameters first, then options.
-
-    A positional parameter may have a default. One that is a list takes one word or more. Options
-    that the function's `scionwood.renamed` names are read under their new names.
-
-    Returns:
-        The arguments by name. Help and usage errors exit as argparse does, with 0 and 2.
-    """
-    from docstring_parser import parse
-    from jsonargparse import ArgumentParser
-
-    _deny_imports(function)
-    doc = parse(inspect.getdoc(function) or "")
-    helps = {item.arg_name: item.description or "" for item in doc.params}
-    parser = ArgumentParser(
-        prog=prog,
-        description=doc.short_description,
-        formatter_class=HelpFormatter,
-    )
-    parameters = inspect.signature(function).parameters
-    hints = get_type_hints(function)
-    positional = {p.name for p in parameters.values() if p.kind is not p.KEYWORD_ONLY}
-    words, given = modernise(argv, former_spellings(function), positional=positional, prog=prog)
-    for name, parameter in parameters.items():
-        kind = _argument(hints[name], parameter.default, helps.get(name, ""))
-        if name in positional - given.keys():
-            parser.add_argument(name, **_positional(hints[name], parameter.default, kind))
-            continue
-        needed = parameter.default is parameter.empty
-        parser.add_argument(f"--{name.replace('_', '-')}", required=needed, **kind)
-        if name in given:
-            words = [f"--{name.replace('_', '-')}={given[name]}", *words]
-    _refuse_unknown_options(parser, words, parameters)
-    return _instances(parser, parser.parse_args(words))
-
-
-def _refuse_unknown_options(parser: Any, words: Sequence[str], names: Iterable[str]) -> None:
-    known = ["--help", *(f"--{name.replace('_', '-')}" for name in names)]
-    for word in takewhile(lambda word: word != "--", words):
-        option = re.match(r"--[^=.+]*", word)  # jsonargparse also takes --option.key and --option+
-        if option and option[0] not in known:
-            remedy = discovery.did_you_mean(option[0], known) or f"Known: {', '.join(known)}"
-            parser.error(f"unrecognized option {option[0]}. {remedy}")
-
-
-def _argument(hint: Any, default: Any, text: str) -> dict[str, Any]:
-    if hint is bool:
-        return {"action": "store_true", "help": text}
-    if default is inspect.Parameter.empty:
-        return {"type": hint, "help": text}
-    told = "" if default is None else f" (default: {default})"
-    return {"type": hint, "default": default, "help": text + told}
-
-
-def _positional(hint: Any, default: Any, kind: dict[str, Any]) -> dict[str, Any]:
-    optional = default is not inspect.Parameter.empty
-    if get_origin(hint) is list:
-        return kind | {"type": get_args(hint)[0], "nargs": "*" if optional else "+"}
-    return kind | ({"nargs": "?"} if optional else {})
-
-
 def options_of(component: Callable[..., Any]) -> list[inspect.Parameter]:
-    """The configuration of a component: its keyword-only parameters, or a dataclass's fields."""
+    """Return the options of a component: keyword-only parameters, or the fields of a dataclass."""
     parameters = inspect.signature(component).parameters.values()
     if is_dataclass(component):
         return [p for p in parameters if p.name not in _PEFT_OWN]
@@ -192,22 +131,23 @@ def options_of(component: Callable[..., Any]) -> list[inspect.Parameter]:
 def validate(
     where: str, component: Callable[..., Any], options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Options checked and completed against a component's signature.
+    """Check options against a component's signature, and complete them with its defaults.
 
     Args:
-        where: what to name in an error, "denoise.yaml: task".
+        where: the place that an error names, such as "denoise.yaml: task".
         component: a class or function.
-        options: what the recipe says.
+        options: the options that the recipe gives.
+
+    Returns:
+        Every option with its value. For a dataclass of peft only the given options, because peft
+        saves its own defaults.
 
     Raises:
         RecipeError: an unknown option, a missing one, or a value of the wrong type.
     """
-    from jsonargparse import ArgumentParser
-
     known = [p.name for p in options_of(component)]
     _known(where, options, known)
-    _deny_imports(component)
-    parser = ArgumentParser(exit_on_error=False)
+    parser = strict_parser(component, exit_on_error=False)
     others: set[str | int] = {p for p in inspect.signature(component).parameters if p not in known}
     add = (
         parser.add_class_arguments if inspect.isclass(component) else parser.add_function_arguments
@@ -219,13 +159,34 @@ def validate(
     except ArgumentError as error:
         message = str(error).replace("Parser key ", "").replace('"options.', '"')
         raise RecipeError(where, message.strip(), "Change it in the recipe") from error
-    found = _instances(parser, parsed).get("options", {})
-    found = found if isinstance(found, dict) else vars(found)
-    if is_dataclass(component):  # peft's own defaults are left to peft; it saves them all itself
-        return {key: value for key, value in found.items() if key in options}
+    values = instances(parser, parsed).get("options", {})
+    values = values if isinstance(values, dict) else vars(values)
+    if is_dataclass(component):
+        return {key: value for key, value in values.items() if key in options}
     # jsonargparse sees no defaults behind `**options: Unpack[...]`; the signature has them.
     defaults = {p.name: p.default for p in options_of(component) if p.default is not p.empty}
-    return defaults | found
+    return defaults | values
+
+
+def strict_parser(component: Callable[..., Any], **settings: Any) -> ArgumentParser:
+    """Return a parser for a component's options, which may import almost nothing.
+
+    A value may name a class only of the component's own package or of peft's configurations.
+
+    Args:
+        component: a class or function.
+        settings: arguments of the parser of jsonargparse.
+    """
+    from jsonargparse import ArgumentParser, set_parsing_settings
+
+    own = (component.__module__ or "").partition(".")[0]
+    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=sorted({own, "peft"}))
+    return ArgumentParser(**settings)
+
+
+def instances(parser: ArgumentParser, parsed: Any) -> dict[str, Any]:
+    """Return parsed values by name. Nested dataclasses become instances."""
+    return dict(vars(parser.instantiate(parsed)))
 
 
 def _slot(where: str, raw: Mapping[str, Any], key: str, kind: str) -> Slot:
@@ -294,25 +255,12 @@ def _named(where: str, raw: Mapping[str, Any], key: str) -> tuple[str, dict[str,
     return options["name"], {k: v for k, v in options.items() if k != "name"}
 
 
-def _known(where: str, found: Mapping[str, Any], known: Sequence[str]) -> None:
-    for key in found:
+def _known(where: str, keys: Iterable[str], known: Sequence[str]) -> None:
+    for key in keys:
         if key in known:
             continue
         remedy = discovery.did_you_mean(str(key), known) or f"Known: {', '.join(known) or 'none'}"
         raise RecipeError(f"{where}: unknown key {key!r}", "every key must be known", remedy)
-
-
-def _deny_imports(component: Callable[..., Any]) -> None:
-    # A value may name a class only of the component's own package or of peft's configurations.
-    from jsonargparse import set_parsing_settings
-
-    own = (component.__module__ or "").partition(".")[0]
-    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=sorted({own, "peft"}))
-
-
-def _instances(parser: Any, parsed: Any) -> dict[str, Any]:
-    # Nested dataclasses become instances; everything else stays as it was parsed.
-    return dict(vars(parser.instantiate(parsed)))
 
 
 def _plain(value: Any) -> Any:

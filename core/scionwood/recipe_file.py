@@ -1,4 +1,4 @@
-"""The recipe as a file: where it lies, its YAML, and overrides by dotted key."""
+"""The recipe as a file: its place, its YAML, and overrides by dotted key."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from scionwood.errors import PluginError, RecipeError
 from scionwood.plugin import Plugin
 
 LIMIT = 1_000_000
-"""The most bytes that a recipe may have."""
+"""The largest size of a recipe in bytes."""
 
 CHECKOUT_DEPTH = 3
-"""How many folders above a plugin's package `configs` may lie: plugins/NAME/scionwood_NAME."""
+"""The number of parents of a plugin's package in which `configs` is looked for."""
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML that reads 3e-4 as a number and refuses a key that is given twice."""
+    """A safe loader that reads 3e-4 as a number, and refuses aliases and repeated keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
@@ -46,10 +46,13 @@ _Loader.add_implicit_resolver(
 
 
 def locate(source: str | Path) -> tuple[str, Path]:
-    """The name and the file of a recipe given by its path or as `plugin/recipe`.
+    """Return the name and the file of a recipe.
+
+    Args:
+        source: the path of a YAML file, or `plugin/recipe`.
 
     Raises:
-        RecipeError: no such file, or the plugin has no such recipe.
+        RecipeError: the file does not exist, or the plugin does not have the recipe.
         PluginError: the plugin is missing or broken.
     """
     path = Path(source)
@@ -70,7 +73,7 @@ def locate(source: str | Path) -> tuple[str, Path]:
 
 
 def recipes(plugin: str) -> dict[str, Path]:
-    """The recipes that a plugin carries, by name."""
+    """Return the files of a plugin's recipes by name."""
     folder = recipe_folder(discovery.record(plugin))
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))} if folder else {}
 
@@ -114,10 +117,11 @@ def _package_folder(name: str) -> Path | None:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file, safely loaded.
+    """Read the mapping in a YAML file, without building any Python object but plain values.
 
     Raises:
-        RecipeError: not YAML, not a mapping, a key given twice, an alias, or over `LIMIT` bytes.
+        RecipeError: the file is not YAML or not a mapping, repeats a key, has an alias, names a
+            class, or is larger than `LIMIT` bytes.
     """
     if path.stat().st_size > LIMIT:
         raise RecipeError(
@@ -127,7 +131,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raw = yaml.load(path.read_text("utf-8"), _Loader)  # a SafeLoader
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise RecipeError(
-            str(path), f"not a YAML file ({error})", "Mend the line that it names"
+            str(path), f"not a YAML file ({error})", "Correct the line that it names"
         ) from error
     if not isinstance(raw, dict):
         raise RecipeError(str(path), "a recipe is a mapping of keys", "See: scionwood recipe NAME")
@@ -136,7 +140,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def split_override(text: str) -> tuple[str, Any]:
-    """`task.lr=3e-4` (or `--task.lr=3e-4`) as a dotted key and a YAML value."""
+    """Split `task.lr=3e-4` (or `--task.lr=3e-4`) into a dotted key and a YAML value.
+
+    Raises:
+        RecipeError: there is no key or no value, or the value is not YAML.
+    """
     key, equals, value = text.lstrip("-").partition("=")
     if not equals or not key:
         raise RecipeError(f"override {text!r}", "written as --task.lr=3e-4", "Give it a value")
@@ -151,7 +159,13 @@ def split_override(text: str) -> tuple[str, Any]:
 
 
 def set_dotted(raw: dict[str, Any], key: str, value: Any) -> None:
-    """Set `task.lr` in nested mappings; `task: name` counts as `task: {name: name}`."""
+    """Set a dotted key, such as `task.lr`, in nested mappings.
+
+    A text counts as a mapping with that name: `task: a/b` as `task: {name: a/b}`.
+
+    Raises:
+        RecipeError: a part of the key is not a mapping.
+    """
     *parents, last = key.split(".")
     for parent in parents:
         below = raw.get(parent)
@@ -164,7 +178,7 @@ def set_dotted(raw: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _refuse_classes(path: Path, value: Any) -> None:
-    # `class_path` would import what a stranger's recipe names; components come from plugins alone.
+    # `class_path` would let a recipe of a stranger import any class.
     children = (
         value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     )

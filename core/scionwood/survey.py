@@ -66,6 +66,9 @@ def doctor(timeout: float = 60.0) -> list[Diagnosis]:
 
     Args:
         timeout: seconds for each plugin.
+
+    Returns:
+        One diagnosis for each plugin, in the order of their names.
     """
     return [_examine(name, timeout) for name in discovery.entries()]
 

@@ -1,4 +1,4 @@
-"""The command line as a person meets it."""
+"""The command line: arguments, messages, exit codes."""
 
 from __future__ import annotations
 
@@ -62,17 +62,17 @@ def sea(distribution):
     distribution("sea", PLUGIN, module="fake_sea")
 
 
-def test_a_plugins_command_takes_its_signatures_arguments(sea, capsys):
+def test_the_signature_of_a_command_is_its_command_line(sea, capsys):
     assert main(["sea", "clean", "a.sgy", "--level", "2", "--dry-run"]) == 0
     assert capsys.readouterr().out == "a.sgy 2.0 True\n"
 
 
-def test_an_error_is_one_message_and_exit_code_two(sea, capsys):
+def test_an_error_prints_one_message_and_exits_with_2(sea, capsys):
     assert main(["sea", "clean", "a.sgy", "--level=-1"]) == 2
     assert capsys.readouterr().err == "scionwood: a.sgy: a level is positive. Give --level 1\n"
 
 
-def test_ctrl_c_ends_with_130(sea):
+def test_ctrl_c_exits_with_130(sea):
     assert main(["sea", "stop"]) == 130
 
 
@@ -152,7 +152,7 @@ def test_show_prints_signature_and_documentation(sea, capsys):
     assert "recipe toy/regress" in capsys.readouterr().out
 
 
-def test_plugins_lists_the_healthy_and_the_broken(sea, distribution, capsys):
+def test_plugins_lists_working_and_broken_plugins(sea, distribution, capsys):
     distribution("bad", "raise SystemExit")
     main(["plugins"])
     lines = capsys.readouterr().out.splitlines()
@@ -173,7 +173,7 @@ def test_the_doctor_fails_if_a_component_cannot_be_imported(alone, sea, distribu
     assert any(line.startswith("x bad") and "absent" in line for line in lines)
 
 
-def test_recipe_prints_what_fit_would_run(capsys):
+def test_recipe_prints_the_recipe_that_fit_would_run(capsys):
     assert main(["recipe", "toy/regress", "--task.lr", "3e-4", "--seed=5"]) == 0
     printed = capsys.readouterr().out
     assert "lr: 0.0003" in printed

@@ -1,4 +1,4 @@
-"""Former options: each works for one version, also if its parameter is positional now."""
+"""Former options work for one version, also if the parameter is positional now."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scionwood import renamed
-from scionwood.recipe import parse_command
+from scionwood.command import parse_command
 
 
 @renamed(adapter="run", model_dir="run", as_json="json", out="target")

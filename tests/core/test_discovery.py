@@ -1,4 +1,4 @@
-"""Discovery: faults are values, names are unique, and every message says what to do."""
+"""Discovery: problems are values, names are unique, and every message has a remedy."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("code", "problem"), BROKEN.values(), ids=BROKEN)
-def test_a_broken_plugin_is_reported_and_stops_no_other(distribution, code, problem):
+def test_a_broken_plugin_is_reported_and_does_not_stop_the_others(distribution, code, problem):
     distribution("bad", code)
     distribution("good", GOOD)
-    found = {item.name: item for item in plugins()}
-    assert problem in found["bad"].problem
-    assert found["bad"].distributions == ("fake-bad 1.0",)
-    assert found["good"].plugin is not None
+    entries = {item.name: item for item in plugins()}
+    assert problem in entries["bad"].problem
+    assert entries["bad"].distributions == ("fake-bad 1.0",)
+    assert entries["good"].plugin is not None
     with pytest.raises(PluginError, match="bad"):
         load("tasks", "bad/any")
 
@@ -55,7 +55,7 @@ def test_two_distributions_with_one_name_are_an_error_that_names_both(distributi
     assert "Uninstall one" in problem
 
 
-def test_stale_metadata_of_one_plugin_counts_once(distribution):
+def test_the_same_plugin_in_two_distributions_is_not_an_error(distribution):
     distribution("good", GOOD, dist="fake-one", module="fake_good")
     distribution("good", GOOD, dist="fake-two", module="fake_good")
     assert isinstance(find("good").plugin, Plugin)
@@ -75,13 +75,13 @@ def test_load_imports_one_component(distribution):
         ("goood/sum", "Did you mean 'good'"),
     ],
 )
-def test_a_wrong_reference_names_the_nearest_right_one(distribution, reference, remedy):
+def test_a_wrong_reference_suggests_the_nearest_right_one(distribution, reference, remedy):
     distribution("good", GOOD)
     with pytest.raises(PluginError, match=remedy):
         load("tasks", reference)
 
 
-def test_a_plugin_that_an_extra_offers_comes_with_its_pip_command(monkeypatch):
+def test_a_missing_plugin_of_an_extra_suggests_its_pip_command(monkeypatch):
     lines = [
         'scionwood-hydrology==0.1.0; extra == "hydrology"',
         'tensorboard>=2; extra == "tensorboard"',
@@ -109,7 +109,7 @@ def test_an_environment_variable_switches_plugins_off(distribution, monkeypatch)
     assert plugins() == []
 
 
-def test_refresh_sees_what_was_installed_meanwhile(distribution):
+def test_refresh_sees_a_plugin_that_was_installed_since(distribution):
     assert find("good").plugin is None
     distribution("good", GOOD)  # refreshes
     assert find("good").plugin is not None

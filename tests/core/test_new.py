@@ -1,4 +1,4 @@
-"""`scionwood new`: what it renders installs with pip and passes its checks as it stands."""
+"""`scionwood new` writes a plugin that installs with pip and passes its checks."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_the_rendered_command_and_api_predict(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["hydrology", "my_optics"])
-def test_a_rendered_plugin_is_clean_code_under_its_own_name(tmp_path: Path, name: str) -> None:
+def test_a_rendered_plugin_is_clean_code_with_its_own_name(tmp_path: Path, name: str) -> None:
     folder = render(name, tmp_path)
     package = f"scionwood_{name}"
     assert sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()) == [
@@ -95,19 +95,19 @@ def test_a_rendered_plugin_is_clean_code_under_its_own_name(tmp_path: Path, name
 
 
 @pytest.mark.parametrize("name", ["Hydrology", "my-optics", "2d", "a__b", "", "../up", "class"])
-def test_a_name_is_snake_case(tmp_path: Path, name: str) -> None:
+def test_refuses_a_name_that_is_not_snake_case(tmp_path: Path, name: str) -> None:
     with pytest.raises(PluginError, match=r"snake_case.*Such as hydrology"):
         render(name, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_name_of_a_plugin_is_taken(tmp_path: Path) -> None:
+def test_refuses_the_name_of_a_plugin(tmp_path: Path) -> None:
     for name in ("toy", "seismic"):  # installed for these tests; offered by the core's extras
         with pytest.raises(PluginError, match=f"'{name}': a plugin has this name"):
             render(name, tmp_path)
 
 
-def test_the_name_of_a_command_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_refuses_the_name_of_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main(["--help"])
     shown = capsys.readouterr().out
@@ -118,14 +118,14 @@ def test_the_name_of_a_command_is_taken(tmp_path: Path, capsys: pytest.CaptureFi
             render(name, tmp_path)
 
 
-def test_an_existing_folder_is_left_alone(tmp_path: Path) -> None:
+def test_leaves_an_existing_folder_unchanged(tmp_path: Path) -> None:
     (tmp_path / "hydrology").mkdir()
     with pytest.raises(OutputExistsError, match="the folder of a new plugin must not exist"):
         render("hydrology", tmp_path)
     assert list((tmp_path / "hydrology").iterdir()) == []
 
 
-def test_a_failure_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError("no space left on device")
 

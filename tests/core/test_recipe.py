@@ -1,4 +1,4 @@
-"""Recipes: the signature is the schema, and every error names file, key and remedy."""
+"""Recipes: the signature is the schema, and every error names the file, the key and the remedy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from scionwood import RecipeError
-from scionwood.recipe import parse_command, resolve, validate
+from scionwood.command import parse_command
+from scionwood.recipe import resolve, validate
 from scionwood.recipe_file import LIMIT, locate, read_yaml, recipes, set_dotted, split_override
 from scionwood.training.precision import native_precision
 
@@ -55,33 +56,37 @@ def recipe(distribution, tmp_path):
 
 
 def test_a_recipe_resolves_to_components_with_every_option(recipe):
-    found = resolve(recipe())
-    assert found.name == "mine"
-    assert found.task.component.__name__ == "Fit"
-    assert found.task.options == {"lr": 3e-4, "mode": "a"}
-    assert found.backbone.options == {"width": 4, "weights": None}
-    assert found.adapter.options["targets"] == "attention"
-    assert found.adapter.options["r"] == 4
-    assert found.trainer == {"max_steps": 4, "precision": native_precision()}
-    assert found.kernels == "auto"
-    assert found.seed == 0
+    resolved = resolve(recipe())
+    assert resolved.name == "mine"
+    assert resolved.task.component.__name__ == "Fit"
+    assert resolved.task.options == {"lr": 3e-4, "mode": "a"}
+    assert resolved.backbone.options == {"width": 4, "weights": None}
+    assert resolved.adapter.options["targets"] == "attention"
+    assert resolved.adapter.options["r"] == 4
+    assert resolved.trainer == {"max_steps": 4, "precision": native_precision()}
+    assert resolved.kernels == "auto"
+    assert resolved.seed == 0
 
 
-def test_what_is_dumped_resolves_to_the_same_recipe(recipe, tmp_path):
-    found = resolve(recipe(), ["backbone.weights=w.safetensors"])
+def test_a_dumped_recipe_resolves_to_the_same_recipe(recipe, tmp_path):
+    resolved = resolve(recipe(), ["backbone.weights=w.safetensors"])
     again = tmp_path / "again.yaml"
-    again.write_text(found.dump())
+    again.write_text(resolved.dump())
     second = resolve(again)
     assert second.backbone.options == {"width": 4, "weights": Path("w.safetensors")}
-    assert (second.task, second.data, second.adapter) == (found.task, found.data, found.adapter)
+    assert (second.task, second.data, second.adapter) == (
+        resolved.task,
+        resolved.data,
+        resolved.adapter,
+    )
 
 
-def test_overrides_come_last_and_smoke_makes_small(recipe):
+def test_overrides_apply_after_smoke(recipe):
     assert resolve(recipe(), smoke=True).data.options["n"] == 2
-    found = resolve(recipe(), ["--data.n=7", "task.mode=b", "seed=3"], smoke=True)
-    assert found.data.options["n"] == 7
-    assert found.task.options["mode"] == "b"
-    assert found.seed == 3
+    resolved = resolve(recipe(), ["--data.n=7", "task.mode=b", "seed=3"], smoke=True)
+    assert resolved.data.options["n"] == 7
+    assert resolved.task.options["mode"] == "b"
+    assert resolved.seed == 3
 
 
 @pytest.mark.parametrize(
@@ -103,7 +108,7 @@ def test_overrides_come_last_and_smoke_makes_small(recipe):
         ("data.n=null", r"data.*n"),
     ],
 )
-def test_a_wrong_key_or_value_is_named_with_its_remedy(recipe, override, words):
+def test_names_a_wrong_key_or_value_with_its_remedy(recipe, override, words):
     with pytest.raises((RecipeError, RuntimeError, ValueError), match=words):
         resolve(recipe(), [override])
 
@@ -121,7 +126,7 @@ def test_a_wrong_key_or_value_is_named_with_its_remedy(recipe, override, words):
         ("\x00", "not a YAML file"),
     ],
 )
-def test_a_file_that_is_no_recipe_is_refused(tmp_path, text, words):
+def test_refuses_a_file_that_is_not_a_recipe(tmp_path, text, words):
     path = tmp_path / "bad.yaml"
     path.write_text(text)
     with pytest.raises(RecipeError, match=words) as caught:
@@ -129,7 +134,7 @@ def test_a_file_that_is_no_recipe_is_refused(tmp_path, text, words):
     assert "bad.yaml" in str(caught.value)
 
 
-def test_a_file_too_large_is_not_read(tmp_path):
+def test_refuses_a_file_that_is_too_large(tmp_path):
     path = tmp_path / "big.yaml"
     path.write_text("#" * (LIMIT + 1))
     with pytest.raises(RecipeError, match="at most"):
@@ -145,16 +150,16 @@ def test_every_slot_is_required(recipe, missing):
 
 
 @pytest.mark.parametrize(("said", "meant"), [("auto", "auto"), ("off", "off"), ("'off'", "off")])
-def test_kernels_are_auto_or_off_also_as_yaml_reads_a_bare_off(recipe, said, meant):
+def test_kernels_are_auto_or_off_and_a_bare_off_is_accepted(recipe, said, meant):
     assert resolve(recipe()).kernels == "auto"
-    found = resolve(recipe(), [f"kernels={said}"])
-    assert found.kernels == meant
-    assert yaml.safe_load(found.dump())["kernels"] == meant
+    resolved = resolve(recipe(), [f"kernels={said}"])
+    assert resolved.kernels == meant
+    assert yaml.safe_load(resolved.dump())["kernels"] == meant
     with pytest.raises(RecipeError, match="auto or off"):
         resolve(recipe(), ["kernels=fast"])
 
 
-def test_a_recipe_that_names_a_precision_keeps_it(recipe):
+def test_a_recipe_keeps_the_precision_that_it_names(recipe):
     assert resolve(recipe(), ["trainer.precision=32-true"]).trainer["precision"] == "32-true"
 
 
@@ -184,12 +189,12 @@ def test_scientific_notation_is_a_number():
 
 
 @pytest.mark.parametrize("text", ["--task.lr", "=3", "a=[", "a={class_path: x}"])
-def test_a_malformed_override_is_refused(text):
+def test_refuses_a_malformed_override(text):
     with pytest.raises(RecipeError):
         split_override(text)
 
 
-def test_a_dotted_key_reaches_into_mappings():
+def test_a_dotted_key_sets_a_value_in_nested_mappings():
     raw = {"task": "part/fit", "seed": 3}
     set_dotted(raw, "task.lr", 1)
     assert raw["task"] == {"name": "part/fit", "lr": 1}
@@ -232,7 +237,7 @@ def test_a_signature_is_a_command_line(capsys):
     assert "how much, in dB" in capsys.readouterr().out
 
 
-def test_a_positional_list_takes_one_word_or_more(capsys):
+def test_a_positional_list_takes_one_or_more_words(capsys):
     def join(parts: list[Path], *, order: list[str] | None = None) -> None:
         """Join files.
 
@@ -241,8 +246,8 @@ def test_a_positional_list_takes_one_word_or_more(capsys):
             order: of the parts.
         """
 
-    found = parse_command(join, "scionwood x join", ["a.sgy", "b.sgy", "--order", "[b, a]"])
-    assert found == {"parts": [Path("a.sgy"), Path("b.sgy")], "order": ["b", "a"]}
+    arguments = parse_command(join, "scionwood x join", ["a.sgy", "b.sgy", "--order", "[b, a]"])
+    assert arguments == {"parts": [Path("a.sgy"), Path("b.sgy")], "order": ["b", "a"]}
     with pytest.raises(SystemExit):
         parse_command(join, "scionwood x join", [])
     assert "parts" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The survey and the doctor survive what no try/except can catch."""
+"""The survey and the doctor survive plugins that hang or end their process."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ WORDS = {
 }
 
 
-def test_seven_broken_plugins_hide_no_healthy_one(distribution):
+def test_seven_broken_plugins_do_not_hide_a_working_one(distribution):
     for name, code in SEVEN.items():
         distribution(name, code)
     distribution("twice", GOOD, dist="fake-again")
     distribution("good", GOOD)
     start = time.monotonic()
-    found = {item.name: item for item in survey(timeout=1)}
+    entries = {item.name: item for item in survey(timeout=1)}
     assert time.monotonic() - start < 30  # the hanging plugin sleeps for 600
     for name, words in WORDS.items():
-        assert words in found[name].problem, name
-    assert found["good"].plugin == Plugin(name="good", tasks={"sum": "math:fsum"})
+        assert words in entries[name].problem, name
+    assert entries["good"].plugin == Plugin(name="good", tasks={"sum": "math:fsum"})
 
 
 def test_the_doctor_imports_every_component(alone, distribution):
@@ -57,7 +57,7 @@ def test_the_doctor_imports_every_component(alone, distribution):
     assert faults["good"] == ""
 
 
-def test_listing_costs_little_and_speaks_json(distribution):
+def test_listing_takes_little_time_and_prints_json(distribution):
     distribution("good", GOOD)
     code = (
         "import resource, sys; from scionwood.cli import main; main(['plugins', '--json']);"

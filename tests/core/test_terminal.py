@@ -15,7 +15,7 @@ from scionwood.terminal import print_status
 LONG = "a " * 100
 
 
-def test_a_pipe_gets_every_character_aligned(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pipe_gets_complete_and_aligned_text(capsys: pytest.CaptureFixture[str]) -> None:
     rows = [("snr", 12.3456789), ("name", None), ("text", f"{LONG}end"), ("two\nlines", 7)]
     print_table(("metric", "value"), rows, title="Results", numeric=("metric",))
     lines = capsys.readouterr().out.splitlines()

@@ -1,4 +1,4 @@
-"""The conformance kit: the checks that every plugin passes, ours or yours.
+"""The conformance kit: the checks that every plugin passes, whoever wrote it.
 
 In a plugin's tests:
 

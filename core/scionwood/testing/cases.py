@@ -1,4 +1,4 @@
-"""The adapters that the checks try: each a backbone, an adapter on it, and a loss to train it."""
+"""The cases of the checks: each is a backbone, an adapter on it, and a loss that trains it."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Rig:
     """An adapter on its backbone, ready for a step.
 
     Attributes:
-        model: what `attach` returned.
-        trained: what the optimizer sees: the task, or the model where there is no task.
-        loss: computes the loss of one fixed batch.
-        places: each tensor of the bare backbone by name, as the module that holds it and the
-            attribute: wrapping a module or assigning a new tensor changes neither.
-        head: the names among them that train as the head.
-        example: an input for the model.
+        model: the model that `attach` returned.
+        trained: the module that the optimizer sees: the task, or the model if there is no task.
+        loss: a function that computes the loss of one fixed batch.
+        places: for each tensor of the bare backbone, by name, the module that holds it and the
+            attribute. Wrapping a module or assigning a new tensor changes neither.
+        head: those names in `places` that train as the head.
+        example: an input of the model.
     """
 
     model: nn.Module
@@ -44,7 +44,7 @@ class Rig:
     example: tuple[torch.Tensor, ...]
 
     def base(self) -> dict[str, torch.Tensor]:
-        """The tensors of the frozen base as they are now, buffers included."""
+        """Return the tensors of the frozen base as they are now, buffers included."""
         return {
             name: getattr(module, attribute)
             for name, (module, attribute) in self.places.items()
@@ -52,19 +52,19 @@ class Rig:
         }
 
     def grafted(self) -> dict[str, torch.Tensor]:
-        """The parameters that are not the base's: the adapter's, the head's and the task's."""
+        """Return the parameters of the adapter, the head and the task, by name."""
         base = {id(tensor) for tensor in self.base().values()}
         return {n: p for n, p in self.trained.named_parameters() if id(p) not in base}
 
     def backward(self) -> None:
-        """The gradients of the loss in training mode, with running statistics kept as in `fit`."""
+        """Compute gradients in training mode; running statistics stay fixed, as in `fit`."""
         self.trained.train()
         eval_frozen_norms(self.model)
         with seeded():
             self.loss().backward()  # type: ignore[no-untyped-call]
 
     def perturb(self) -> None:
-        """Move every trainable tensor off its initial value, since LoRA starts at zero."""
+        """Move every trainable tensor off its initial value, because LoRA starts at zero."""
         with seeded(), torch.no_grad():
             for parameter in self.grafted().values():
                 if parameter.requires_grad:
@@ -72,7 +72,7 @@ class Rig:
 
 
 class Case(ABC):
-    """One adapter to try, which a fresh process can build again from its kind and name."""
+    """An adapter to check. A fresh process can build it again from its kind and name."""
 
     kind: str
 
@@ -84,18 +84,18 @@ class Case(ABC):
 
     @abstractmethod
     def backbone(self) -> nn.Module:
-        """The bare backbone."""
+        """Build the bare backbone."""
 
     @abstractmethod
     def attach(self, backbone: nn.Module) -> nn.Module:
-        """The backbone with its adapter."""
+        """Attach the adapter to the backbone."""
 
     @abstractmethod
     def train(self, model: nn.Module) -> tuple[nn.Module, Callable[[], torch.Tensor]]:
-        """What trains, and its loss on one fixed batch."""
+        """Return the module that trains, and a function that computes its loss on a fixed batch."""
 
     def rig(self) -> Rig:
-        """Everything that a check needs, built from fixed seeds."""
+        """Build everything that a check needs, from fixed seeds."""
         with seeded():
             backbone = self.backbone()
             places = dict(_places(backbone))
@@ -114,16 +114,16 @@ class RecipeCase(Case):
     kind = "recipe"
 
     def recipe(self) -> Recipe:
-        """The resolved recipe."""
+        """Resolve the recipe."""
         return resolve(self.name, smoke=True)
 
     def backbone(self) -> nn.Module:
-        """The recipe's backbone with its options."""
+        """Build the recipe's backbone with its options."""
         built: nn.Module = self.recipe().backbone.build()
         return built
 
     def attach(self, backbone: nn.Module) -> nn.Module:
-        """The recipe's adapter on it."""
+        """Attach the recipe's adapter."""
         from scionwood.adapters import attach
 
         slot = self.recipe().adapter
@@ -134,7 +134,7 @@ class RecipeCase(Case):
         return attached
 
     def train(self, model: nn.Module) -> tuple[nn.Module, Callable[[], torch.Tensor]]:
-        """The recipe's task on the first batch of its data."""
+        """Return the recipe's task, and its loss on the first batch of its data."""
         recipe = self.recipe()
         task = recipe.task.build(model)
         batch = first_batch(recipe.data, recipe.seed)
@@ -148,16 +148,16 @@ class BackboneCase(Case):
     kind = "backbone"
 
     def backbone(self) -> nn.Module:
-        """The backbone with its defaults."""
+        """Build the backbone with its defaults."""
         built: nn.Module = component(self.name)()
         return built
 
     def attach(self, backbone: nn.Module) -> nn.Module:
-        """LoRA of rank 2."""
+        """Attach LoRA of rank 2."""
         return _method("lora", backbone, r=2)
 
     def train(self, model: nn.Module) -> tuple[nn.Module, Callable[[], torch.Tensor]]:
-        """The model itself, which shrinks its output for the example input."""
+        """Return the model, and the mean square of its output for the example input."""
         return model, lambda: _energy(model, example_of(model))
 
 
@@ -168,21 +168,21 @@ class MethodCase(Case):
     kind = "method"
 
     def backbone(self) -> nn.Module:
-        """Two linear layers, 16 -> 32 -> 16, the same in every process."""
+        """Build two linear layers, 16 -> 32 -> 16, the same in every process."""
         with seeded():
             return _Small()
 
     def attach(self, backbone: nn.Module) -> nn.Module:
-        """The method on both layers."""
+        """Attach the method to both layers."""
         return _method(self.name, backbone)
 
     def train(self, model: nn.Module) -> tuple[nn.Module, Callable[[], torch.Tensor]]:
-        """The model itself, which shrinks its output for the example input."""
+        """Return the model, and the mean square of its output for the example input."""
         return model, lambda: _energy(model, example_of(model))
 
 
 class _Small(nn.Module):
-    """A net that every method for linear layers fits."""
+    """A net to which every method for linear layers can be attached."""
 
     adapter_targets: ClassVar = {"all": "first|second"}
 
@@ -205,15 +205,15 @@ _KINDS: dict[str, Callable[[str], Case]] = {
 
 
 def case_of(kind: str, name: str) -> Case:
-    """The case that another process described."""
+    """Return the case that another process described."""
     return _KINDS[kind](name)
 
 
 def cases(plugin: Plugin) -> list[Case]:
-    """The plugin's recipes with an adapter, its backbones outside recipes, and its methods.
+    """Return the plugin's recipes with an adapter, its backbones outside recipes, and its methods.
 
     Raises:
-        NothingToCheck: it has none of them.
+        NothingToCheck: the plugin has none of them.
     """
     recipes = [f"{plugin.name}/{name}" for name in recipe_names(plugin)]
     resolved = {name: resolve(name, smoke=True) for name in recipes}
@@ -221,15 +221,15 @@ def cases(plugin: Plugin) -> list[Case]:
     used = {recipe.backbone.name for recipe in adapted.values()}
     alone = [ref for n, ref in plugin.backbones.items() if f"{plugin.name}/{n}" not in used]
     methods = [f"{plugin.name}/{name}" for name in plugin.adapters]
-    found: list[Case] = [*map(RecipeCase, adapted), *map(BackboneCase, alone)]
-    found += map(MethodCase, methods)
-    if not found:
+    every: list[Case] = [*map(RecipeCase, adapted), *map(BackboneCase, alone)]
+    every += map(MethodCase, methods)
+    if not every:
         raise NothingToCheck("no backbones and no adapter methods")
-    return found
+    return every
 
 
 def example_of(model: nn.Module) -> tuple[torch.Tensor, ...]:
-    """The backbone's own example, from a generator state that is always the same."""
+    """Return the backbone's example input, drawn from a fixed state of the generator."""
     with seeded():
         offer: Any = model.example_input
         example: tuple[torch.Tensor, ...] = offer()
@@ -238,7 +238,7 @@ def example_of(model: nn.Module) -> tuple[torch.Tensor, ...]:
 
 @contextmanager
 def seeded() -> Iterator[None]:
-    """Torch's global generator at a fixed seed; its state comes back afterwards."""
+    """Set torch's global generator to a fixed seed, and restore its state afterwards."""
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(SEED)
         yield

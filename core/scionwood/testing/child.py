@@ -10,11 +10,11 @@ from pathlib import Path
 
 
 def run_python(arguments: Sequence[str], *, timeout: float = 120.0) -> tuple[int, str, str]:
-    """Run `python ARGUMENTS`; give its exit code, output and errors.
+    """Run `python ARGUMENTS` and return its exit code, its output and its errors.
 
     Args:
         arguments: `["-c", code, ...]` or `["-m", module, ...]`.
-        timeout: seconds until the process counts as hanging, which gives code -9.
+        timeout: seconds after which the process is ended; the code is then -9.
     """
     folders = [str(Path(entry or os.curdir).resolve()) for entry in sys.path]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
@@ -33,6 +33,6 @@ def run_python(arguments: Sequence[str], *, timeout: float = 120.0) -> tuple[int
 
 
 def last_line(text: str) -> str:
-    """The last line that is not empty: of a traceback, the error itself."""
+    """Return the last line that is not empty; in a traceback it is the error itself."""
     lines = [line for line in text.splitlines() if line.strip()]
     return lines[-1].strip() if lines else "no output"

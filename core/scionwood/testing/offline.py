@@ -1,4 +1,4 @@
-"""No network while something is built, and a record of who asked for it."""
+"""Block the network while something is built, and record each attempt to use it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from unittest.mock import patch
 
 @contextmanager
 def offline() -> Iterator[list[str]]:
-    """Refuse connections and name look-ups; give the list of those that were tried.
+    """Refuse connections and name look-ups, and yield the list of attempts.
 
-    The list matters more than the refusal: a download that fails quietly was still tried.
+    The list also has attempts whose failure the plugin ignored.
     """
     tried: list[str] = []
 

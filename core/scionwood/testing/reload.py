@@ -1,4 +1,4 @@
-"""The fresh process of the kit: rebuild each saved case and write down what it computes.
+"""The fresh process of the kit: rebuild each saved case and write its output to a file.
 
 Run as `python -m scionwood.testing.reload FOLDER ...`, with folders that the kit has written.
 """
@@ -18,7 +18,7 @@ from scionwood.testing.tensors import output
 
 
 def reload(folder: Path) -> None:
-    """Load the adapter and the head of a case; write `output.safetensors` for its input."""
+    """Load the adapter and the head of a case, and write its output to `output.safetensors`."""
     description = json.loads((folder / "case.json").read_text("utf-8"))
     torch.set_num_threads(description["threads"])
     model = load_adapter(
@@ -28,8 +28,9 @@ def reload(folder: Path) -> None:
     if head.exists():
         load_head(model, head)
     stored = load_file(folder / "input.safetensors")
-    found = output(model, tuple(stored[str(n)] for n in range(len(stored))))
-    save_file({str(n): x.contiguous() for n, x in enumerate(found)}, folder / "output.safetensors")
+    outputs = output(model, tuple(stored[str(n)] for n in range(len(stored))))
+    named = {str(n): tensor.contiguous() for n, tensor in enumerate(outputs)}
+    save_file(named, folder / "output.safetensors")
 
 
 if __name__ == "__main__":

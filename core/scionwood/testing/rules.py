@@ -1,4 +1,4 @@
-"""How a check speaks: it yields problems, and each states the value, the rule and the remedy."""
+"""Checks yield problems; each states the value, the rule and the remedy."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Problem:
     """One breach of a rule.
 
     Attributes:
-        value: what was found, and where.
-        rule: what is required instead.
-        remedy: what the author of the plugin can do.
+        value: the faulty value and its place.
+        rule: the requirement that it breaks.
+        remedy: a way for the plugin's author to correct it.
     """
 
     value: str
@@ -31,7 +31,7 @@ class Problem:
 
 
 class CheckFailure(AssertionError):
-    """A plugin breaks a rule; the message lists every breach that the check found."""
+    """A plugin breaks a rule. The message lists every breach."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems
@@ -39,15 +39,15 @@ class CheckFailure(AssertionError):
 
 
 class NothingToCheck(Exception):
-    """The plugin has nothing that the rule is about, such as readers."""
+    """The rule is about something that the plugin does not have, such as readers."""
 
 
 Check = Callable[[Plugin], None]
-"""A check takes a plugin; it raises `CheckFailure` or `NothingToCheck`, or returns."""
+"""A check takes a plugin. It returns, or raises `CheckFailure` or `NothingToCheck`."""
 
 
 def check(find: Callable[[Plugin], Iterator[Problem]]) -> Check:
-    """Turn a generator of problems into a check, which reports all of them at once."""
+    """Turn a generator of problems into a check that reports all of them at once."""
 
     @wraps(find)
     def run(plugin: Plugin) -> None:
@@ -59,20 +59,20 @@ def check(find: Callable[[Plugin], Iterator[Problem]]) -> Check:
     return run
 
 
-def _collect(found: Iterator[Problem]) -> list[Problem]:
+def _collect(yielded: Iterator[Problem]) -> list[Problem]:
     problems: list[Problem] = []
     try:
-        for problem in found:
+        for problem in yielded:
             problems.append(problem)
     except NothingToCheck:
-        if not problems:  # what was found before it counts
+        if not problems:  # earlier problems count
             raise
     return problems
 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    # Tiny models lose time to a second thread, and much of it on a busy machine.
+    # A second thread slows tiny models down, most of all on a busy machine.
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,4 +1,4 @@
-"""Run the checks: one pytest id each, or one after the other for the command line."""
+"""Run the checks: as pytest cases with one id each, or in turn on the command line."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ CHECKS: tuple[Check, ...] = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one check found.
+    """The result of one check.
 
     Attributes:
-        check: its name.
-        status: `nothing` where the plugin has nothing that the rule is about.
-        reason: the problems, one a line, or what there was nothing of.
+        check: the name of the check.
+        status: `nothing` means that the rule does not concern the plugin.
+        reason: the problems, one per line, or the reason why there was nothing to check.
         seconds: wall time.
     """
 
@@ -75,16 +75,19 @@ class Outcome:
 
     @property
     def failed(self) -> bool:
-        """Whether the plugin breaks the rule."""
+        """Return whether the plugin breaks the rule."""
         return self.status == "failed"
 
 
 def run_checks(plugin: Plugin, progress: Callable[[Outcome], None] | None = None) -> list[Outcome]:
-    """Run every check, whatever the earlier ones found.
+    """Run every check, also after a failure.
 
     Args:
         plugin: the record.
-        progress: called with each outcome as soon as it is known.
+        progress: a function that is called with each outcome as soon as it is known.
+
+    Returns:
+        One outcome for each check, in the order of `CHECKS`.
     """
     outcomes = []
     for check in CHECKS:
@@ -99,14 +102,15 @@ def parametrize_with_checks(
 ) -> pytest.MarkDecorator:
     """Parametrize a test's argument `check` with every check, one pytest id each.
 
-    A check can be expected to fail, with a reason, and then must fail; none can be left out.
+    A check can be expected to fail, with a reason. It must then fail. No check can be left out.
 
     Args:
-        plugin: the record, which the test gives to each check.
-        expected_failures: the reason by the check's name.
+        plugin: the record, which the test passes to each check.
+        expected_failures: the reason by the name of the check.
 
     Raises:
-        PluginError: not a record, or an expected failure that names no check or gives no reason.
+        PluginError: `plugin` is not a record, or an expected failure has an unknown name or no
+            reason.
     """
     import pytest
 
@@ -134,7 +138,7 @@ def _outcome(check: Check, plugin: Plugin) -> Outcome:
         return Outcome(name, "nothing", str(nothing), time.monotonic() - start)
     except CheckFailure as failure:
         return Outcome(name, "failed", str(failure), time.monotonic() - start)
-    except Exception as error:  # the plugin's own code: anything can happen, and is a failure
+    except Exception as error:  # an error in the code of the plugin is a failure
         reason = f"{type(error).__name__}: {error}"
         return Outcome(name, "failed", reason, time.monotonic() - start)
     return Outcome(name, "passed", "", time.monotonic() - start)
@@ -152,7 +156,7 @@ def _validate(plugin: Plugin, expected: Mapping[str, str]) -> None:
 
 
 def _skipping(check: Check) -> Check:
-    # pytest shows a check without a subject as skipped, with the reason.
+    # pytest shows a check that has nothing to check as skipped, with the reason.
     @wraps(check)
     def run(plugin: Plugin) -> None:
         import pytest
@@ -166,7 +170,7 @@ def _skipping(check: Check) -> Check:
 
 
 def _passing(check: Check) -> Check:
-    # Where a failure is expected, having nothing to check counts as passing, hence as an error.
+    # If a failure is expected, having nothing to check counts as a pass, hence as an error.
     @wraps(check)
     def run(plugin: Plugin) -> None:
         with suppress(NothingToCheck):

@@ -11,7 +11,7 @@ from torch import nn
 
 
 def leaves(tree: Any) -> Iterator[torch.Tensor]:
-    """The tensors in nested mappings and sequences, in order."""
+    """Yield the tensors in nested mappings and sequences, in order."""
     if isinstance(tree, torch.Tensor):
         yield tree
     elif isinstance(tree, Mapping):
@@ -23,19 +23,21 @@ def leaves(tree: Any) -> Iterator[torch.Tensor]:
 
 
 def output(model: nn.Module, example: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
-    """What a model gives for an input in evaluation mode, without gradients."""
+    """Return the output tensors of a model in evaluation mode, without gradients."""
     training = model.training
     model.eval()
     with torch.no_grad():
-        found = [leaf.detach().clone() for leaf in leaves(model(*example))]
+        tensors = [leaf.detach().clone() for leaf in leaves(model(*example))]
     model.train(training)
-    return found
+    return tensors
 
 
 def difference(left: list[torch.Tensor], right: list[torch.Tensor]) -> float:
-    """The largest difference relative to the largest value; infinite where shapes differ or NaN.
+    """Return the largest difference, relative to the largest value of the left tensor.
 
-    Shapes: two lists of tensors, equal in length and shapes.
+    It is infinite if shapes differ or a difference is NaN.
+
+    Shapes: two lists of tensors of equal length and shapes.
     """
     if [x.shape for x in left] != [x.shape for x in right]:
         return float("inf")
@@ -51,10 +53,10 @@ def difference(left: list[torch.Tensor], right: list[torch.Tensor]) -> float:
 
 
 def digest(tree: Any) -> str:
-    """A hash of all tensors of a nested structure: their shapes, types and bits."""
-    found = sha256()
+    """Return a hash of all tensors of a nested structure: their shapes, types and bits."""
+    hasher = sha256()
     for leaf in leaves(tree):
         array = leaf.detach().cpu().contiguous()
-        found.update(f"{tuple(array.shape)} {array.dtype}".encode())
-        found.update(array.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return found.hexdigest()
+        hasher.update(f"{tuple(array.shape)} {array.dtype}".encode())
+        hasher.update(array.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return hasher.hexdigest()

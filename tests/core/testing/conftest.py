@@ -1,4 +1,4 @@
-"""A sound plugin to break: what `scionwood new` renders, found through a dist-info on the path."""
+"""A sound plugin, which tests break: `scionwood new` writes it, and a dist-info installs it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adapter checks: each promise of an adapter, broken once by a method, a backbone or a task."""
+"""Adapter checks: each rule is broken once by a method, a backbone or a task."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CHECKS = [
     check_merge_equals_unmerged,
     check_adapter_survives_a_fresh_process,
 ]
-INIT = "super().__init__(backbone, lr=lr, weight_decay=weight_decay)"
+INIT = "super().__init__(backbone, **optimiser)"
 EMBED = "x = self.embed(series)"
 FORWARD = "y = y + self.kitgate_b[name](self.kitgate_a[name](x))"
 
@@ -63,7 +63,7 @@ def test_a_plugin_of_methods_alone_is_checked_on_a_small_net(sample: Any) -> Non
     }
 
 
-def test_a_backbone_outside_recipes_is_tried_with_lora(sample: Any) -> None:
+def test_a_backbone_that_no_recipe_uses_is_checked_with_lora(sample: Any) -> None:
     sample.change("recipes/reservoir.yaml", "name: lora", "name: frozen")
     for line in ("  r: 4 ", "  targets: attention "):
         sample.change("recipes/reservoir.yaml", line, "  #")
@@ -97,7 +97,7 @@ def test_a_task_that_changes_what_trains_is_caught(sample: Any, new: str, messag
         check_only_adapter_trains(sample.plugin())
 
 
-def test_a_method_of_which_nothing_trains_is_caught(sample: Any) -> None:
+def test_a_method_without_trainable_tensors_is_caught(sample: Any) -> None:
     frozen = "self.set_adapter(self.active_adapters, inference_mode=True)"
     sample.only_method().change("method.py", "self.set_adapter(self.active_adapters)", frozen)
     sample.change("method.py", "class GateModel(BaseTuner):", "class GateModel(BaseTuner):\n"
@@ -110,7 +110,7 @@ def test_a_method_of_which_nothing_trains_is_caught(sample: Any) -> None:
         check_base_is_untouched_by_a_step(plugin)
 
 
-def test_a_tensor_that_is_cut_off_in_training_is_caught(sample: Any) -> None:
+def test_a_tensor_without_a_gradient_in_training_is_caught(sample: Any) -> None:
     cut = "x = x.detach() if self.training else x"
     sample.change("backbones.py", "return self.readout", f"{cut}\n        return self.readout")
     with pytest.raises(CheckFailure, match=r"query.lora_A.default.weight has no gradient"):
@@ -137,7 +137,7 @@ def test_a_base_that_counts_its_calls_is_caught(sample: Any) -> None:
         check_base_is_untouched_by_a_step(sample.plugin())
 
 
-def test_a_merge_that_computes_something_else_is_caught(sample: Any) -> None:
+def test_a_merge_that_changes_the_output_is_caught(sample: Any) -> None:
     sample.only_method().change(
         "method.py", "weight.data += self.delta(name)", "weight.data += 2 * self.delta(name)"
     )
@@ -180,7 +180,7 @@ def test_a_method_that_cannot_be_merged_may_say_so(sample: Any) -> None:
         check_merge_equals_unmerged(sample.plugin())
 
 
-def test_a_base_of_another_process_is_caught(sample: Any) -> None:
+def test_a_base_that_differs_between_processes_is_caught(sample: Any) -> None:
     sample.change(
         "backbones.py", "manual_seed(init_seed)", "manual_seed(__import__('os').getpid())"
     )
@@ -193,7 +193,7 @@ def test_a_random_tensor_that_is_not_saved_is_caught(sample: Any) -> None:
     more = "        self.register_buffer('gain', torch.rand(base.out_features), persistent=False)\n"
     sample.only_method().change("method.py", line, more + line)
     sample.change("method.py", "(self.kitgate_a[name](x))", "(self.kitgate_a[name](x)) * self.gain")
-    with pytest.raises(CheckFailure, match="in a fresh process it gives the same output"):
+    with pytest.raises(CheckFailure, match="in a fresh process gives the same output"):
         check_adapter_survives_a_fresh_process(sample.plugin())
 
 

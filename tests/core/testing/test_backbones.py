@@ -1,4 +1,4 @@
-"""Backbone checks: the network, the time, the seed, and what a backbone says of itself."""
+"""Backbone checks: the network, the time, the seed, and the description of a backbone."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_without_backbones_there_is_nothing_to_check(check: Any) -> None:
         check(Plugin("x"))
 
 
-def test_a_download_is_caught_even_where_its_failure_is_swallowed(sample: Any) -> None:
+def test_reports_a_download_even_if_its_failure_is_ignored(sample: Any) -> None:
     sample.change("backbones.py", BUILD, SILENT_DOWNLOAD + BUILD)
     with pytest.raises(CheckFailure, match=r"asks for \('127.0.0.1', 9\): .*without the network"):
         check_backbones_build_offline(sample.plugin())
@@ -75,7 +75,11 @@ def test_moving_the_global_generator_is_caught(sample: Any) -> None:
     ("old", "new", "message"),
     [
         ("adapter_targets: ClassVar", "targets: ClassVar", "adapter_targets is None"),
-        (r"blocks\.\d+\.(up|down)", r"layers\.\d+", "matches the whole name of one module"),
+        (
+            r"blocks\.\d+\.(up|down)",
+            r"layers\.\d+",
+            "matches the whole name of one or more modules",
+        ),
         (r"blocks\.\d+\.(up|down)", r"blocks\.(", "is a regular expression"),
         ('head = ("readout",)', 'head = ("decoder",)', "head 'decoder': head names submodules"),
         ('"weights": "random, by init_seed"', '"weights": 3', "maps names to texts"),
@@ -84,7 +88,7 @@ def test_moving_the_global_generator_is_caught(sample: Any) -> None:
         ("self.norm(x))", "self.norm(x)) / 0", "finite tensors for example_input"),
     ],
 )
-def test_what_a_backbone_says_of_itself_is_checked(
+def test_reports_faults_of_a_backbones_description(
     sample: Any, old: str, new: str, message: str
 ) -> None:
     sample.change("backbones.py", old, new)

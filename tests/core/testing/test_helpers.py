@@ -1,4 +1,4 @@
-"""What the checks stand on: fresh processes, the blocked network, bits and differences."""
+"""Helpers of the checks: fresh processes, the blocked network, digests and differences."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_the_network_is_refused_and_the_attempt_recorded(call: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.bool, torch.complex64])
-def test_a_digest_is_of_bits_shape_and_type(dtype: torch.dtype) -> None:
+def test_a_digest_depends_on_bits_shape_and_type(dtype: torch.dtype) -> None:
     tensor = torch.ones(2, 3, dtype=dtype)
     other = tensor.clone()
     other[0, 0] = 0
@@ -47,7 +47,7 @@ def test_equal_bits_of_another_type_have_another_digest() -> None:
     assert digest(torch.zeros(2)) != digest(torch.zeros(2, dtype=torch.int32))
 
 
-def test_a_difference_is_relative_and_never_hides_nan_or_shape() -> None:
+def test_a_difference_is_relative_and_infinite_for_nan_and_other_shapes() -> None:
     one = torch.full((2,), 10.0)
     assert difference([one], [one + 1]) == pytest.approx(0.1)
     assert difference([one + 0j], [one + 1j]) == pytest.approx(0.1)

@@ -1,4 +1,4 @@
-"""The layout check: what the plan of a plugin does not know is named with where it belongs."""
+"""The layout check: a file outside the plan is reported, with the room where it belongs."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_field_declares_the_folders_of_its_own_world(sample: Any) -> None:
     check_layout(replace(plugin, rooms=("basins",)))
 
 
-def test_rooms_cannot_excuse_what_has_a_place_or_does_not_exist(sample: Any) -> None:
+def test_rooms_cannot_declare_names_of_the_plan_or_missing_folders(sample: Any) -> None:
     sample.add("metrics.py", "")
     with pytest.raises(CheckFailure) as caught:
         check_layout(replace(sample.plugin(), rooms=("metrics", "lakes")))
@@ -81,7 +81,7 @@ def test_a_method_has_a_module_or_a_folder_of_its_own(sample: Any) -> None:
     check_layout(sample.plugin())
 
 
-def test_an_empty_folder_and_a_cache_are_no_rooms(sample: Any) -> None:
+def test_ignores_an_empty_folder_and_a_cache(sample: Any) -> None:
     package: Path = sample.root / sample.package
     (package / "__pycache__").mkdir(exist_ok=True)
     (package / "old" / "__pycache__").mkdir(parents=True)

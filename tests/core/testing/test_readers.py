@@ -1,4 +1,4 @@
-"""Reader checks: each broken reader is caught by the check of the rule that it breaks."""
+"""Reader checks: each broken reader is caught by the check of its rule."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_without_readers_there_is_nothing_to_check(check: Any) -> None:
         (YIELD, f"self._table += 1; {YIELD}", "a file can be read twice"),
     ],
 )
-def test_a_sample_that_is_not_as_stated_is_caught(
+def test_a_sample_that_differs_from_the_readers_statements_is_caught(
     sample: Any, old: str, new: str, message: str
 ) -> None:
     sample.change("readers.py", old, new)
@@ -80,7 +80,7 @@ def test_a_reader_that_drops_a_line_that_is_cut_is_caught(sample: Any) -> None:
         (', "Copy the file again")', ")", "empty file: it gives no rule or no remedy"),
     ],
 )
-def test_damage_that_is_not_refused_properly_is_caught(
+def test_a_wrong_refusal_of_a_damaged_file_is_caught(
     sample: Any, old: str, new: str, message: str
 ) -> None:
     sample.change("readers.py", old, new)

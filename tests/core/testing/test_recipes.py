@@ -1,4 +1,4 @@
-"""Recipe checks: a recipe that is lax, does not run, or does not learn is caught."""
+"""Recipe checks: a recipe that is not strict, does not run, or does not learn is caught."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ def test_a_smoke_map_is_part_of_the_recipe(sample: Any) -> None:
         ("init_seed: Any = frozenset({1}))", "backbone.init_seed reads otherwise"),
     ],
 )
-def test_a_recipe_that_cannot_be_repeated_is_caught(sample: Any, option: str, message: str) -> None:
+def test_a_recipe_that_does_not_resolve_to_itself_is_caught(
+    sample: Any, option: str, message: str
+) -> None:
     sample.change("backbones.py", "import ClassVar", "import Any, ClassVar")
     sample.change("backbones.py", "init_seed: int = 0)", option)
     with pytest.raises(CheckFailure, match=message):
@@ -88,9 +90,7 @@ def test_a_recipe_that_does_not_run_is_caught(
     sample: Any, old: str, new: str, message: str
 ) -> None:
     sample.change("tasks.py", old, new)
-    sample.change(
-        "tasks.py", "from scionwood import Task", "from scionwood import Task, WriteError"
-    )
+    sample.change("tasks.py", "import Optimiser, Task", "import Optimiser, Task, WriteError")
     with pytest.raises(CheckFailure, match=message):
         check_recipes_run(sample.plugin())
 

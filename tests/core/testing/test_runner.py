@@ -1,4 +1,4 @@
-"""The kit itself: one id a check, strict expected failures, outcomes for the command line."""
+"""The kit itself: one id for each check, strict expected failures, outcomes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def parameters(mark: Any) -> dict[str, Any]:
     return {parameter.id: parameter for parameter in mark.args[1]}
 
 
-def test_there_is_one_id_for_each_check_named_like_it() -> None:
-    found = parameters(parametrize_with_checks(EMPTY))
-    assert list(found) == [check.__name__ for check in CHECKS]
-    assert all(name.startswith("check_") for name in found)
+def test_each_check_has_one_id_with_its_name() -> None:
+    cases = parameters(parametrize_with_checks(EMPTY))
+    assert list(cases) == [check.__name__ for check in CHECKS]
+    assert all(name.startswith("check_") for name in cases)
 
 
 def test_every_check_says_its_rule() -> None:
@@ -57,7 +57,7 @@ def test_checks_run_on_records_only() -> None:
         parametrize_with_checks("seismic")  # type: ignore[arg-type]
 
 
-def test_having_nothing_to_check_skips_but_does_not_excuse() -> None:
+def test_having_nothing_to_check_skips_but_is_not_an_expected_failure() -> None:
     plain = parameters(parametrize_with_checks(EMPTY))["check_data_is_seeded"]
     with pytest.raises(pytest.skip.Exception, match="nothing to check: no data"):
         plain.values[0](EMPTY)
@@ -94,7 +94,7 @@ def test_pytest_reports_failures_reasons_and_stale_reasons(
     assert result in capfd.readouterr().out
 
 
-def test_outcomes_say_what_failed_and_what_there_was_nothing_of() -> None:
+def test_outcomes_give_the_status_and_its_reason() -> None:
     seen: list[Any] = []
     outcomes = {outcome.check: outcome for outcome in run_checks(CAMEL, seen.append)}
     assert list(outcomes.values()) == seen
@@ -104,7 +104,7 @@ def test_outcomes_say_what_failed_and_what_there_was_nothing_of() -> None:
     assert outcomes["check_references_import"].status == "passed"
 
 
-def test_an_error_of_the_plugin_is_a_failure_that_stops_nothing(sample: Any) -> None:
+def test_an_error_of_the_plugin_is_a_failure_and_the_other_checks_run(sample: Any) -> None:
     sample.change("data.py", "super().__init__()", 'raise OSError("no licence server")')
     plugin = sample.plugin()
     only_data = Plugin("sample", "Data", data=plugin.data)

@@ -22,7 +22,7 @@ def test_a_sound_plugin_passes(sample: Any, check: Any) -> None:
 
 
 @pytest.mark.parametrize("module", ["numpy", "yaml"])
-def test_a_record_that_imports_a_library_is_named_with_it(sample: Any, module: str) -> None:
+def test_reports_a_library_that_the_record_imports(sample: Any, module: str) -> None:
     sample.change(
         "__init__.py",
         "from scionwood import Plugin",
@@ -34,13 +34,13 @@ def test_a_record_that_imports_a_library_is_named_with_it(sample: Any, module: s
         check_light_import(sample.plugin())
 
 
-def test_a_heavy_name_of_scionwood_counts_too(sample: Any) -> None:
+def test_reports_a_heavy_name_of_scionwood_too(sample: Any) -> None:
     sample.change("__init__.py", "import Plugin", "import DataLoader, Plugin")
     with pytest.raises(CheckFailure, match="also imports torch"):
         check_light_import(sample.plugin())
 
 
-def test_a_record_that_cannot_be_imported_alone_is_reported(sample: Any) -> None:
+def test_reports_a_record_that_cannot_be_imported_alone(sample: Any) -> None:
     plugin = sample.plugin()
     sample.change("__init__.py", "plugin = ", "raise OSError('no licence')\nplugin = ")
     with pytest.raises(CheckFailure, match="OSError: no licence"):
@@ -79,7 +79,7 @@ def test_a_recipe_has_a_name_too(sample: Any) -> None:
         ({"recipes": "scionwood_sample"}, "a package that holds at least one .yaml"),
     ],
 )
-def test_references_that_lead_nowhere_are_reported(sample: Any, change: Any, message: str) -> None:
+def test_reports_references_that_cannot_be_imported(sample: Any, change: Any, message: str) -> None:
     with pytest.raises(CheckFailure, match=message):
         check_references_import(replace(sample.plugin(), **change))
 
@@ -87,16 +87,16 @@ def test_references_that_lead_nowhere_are_reported(sample: Any, change: Any, mes
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"readers": {"a": "builtins:len"}}, "`readers` names is a subclass of Reader"),
-        ({"readers": {"a": "scionwood:Reader"}}, "concrete class, yet lacks __iter__"),
-        ({"tasks": {"a": "builtins:dict"}}, "`tasks` names is a subclass of Task"),
+        ({"readers": {"a": "builtins:len"}}, "under `readers` is a subclass of Reader"),
+        ({"readers": {"a": "scionwood:Reader"}}, "it must be concrete, but lacks __iter__"),
+        ({"tasks": {"a": "builtins:dict"}}, "under `tasks` is a subclass of Task"),
         ({"adapters": {"a": "builtins:dict"}}, "is a subclass of PeftConfig"),
-        ({"commands": {"a": "builtins:dict"}}, "`commands` names is a function"),
-        ({"data": {"a": "math:pi"}}, "`data` names can be called"),
-        ({"backbones": {"a": "math:pi"}}, "`backbones` names can be called"),
+        ({"commands": {"a": "builtins:dict"}}, "under `commands` is a function"),
+        ({"data": {"a": "math:pi"}}, "under `data` can be called"),
+        ({"backbones": {"a": "math:pi"}}, "under `backbones` can be called"),
     ],
 )
-def test_components_of_the_wrong_kind_are_reported(sample: Any, change: Any, message: str) -> None:
+def test_reports_components_of_the_wrong_kind(sample: Any, change: Any, message: str) -> None:
     with pytest.raises(CheckFailure, match=message):
         check_kinds(replace(sample.plugin(), **change))
 

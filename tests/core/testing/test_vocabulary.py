@@ -1,4 +1,4 @@
-"""The vocabulary check: a synonym on a command line is refused with the word to use."""
+"""The vocabulary check: a synonym of an option is refused, with the word to use."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_command_in_the_vocabulary_passes(monkeypatch: pytest.MonkeyPatch) -> 
         ("workers", int, "--jobs"),
     ],
 )
-def test_a_synonym_is_refused_with_the_word(
+def test_refuses_a_synonym_and_suggests_the_word(
     monkeypatch: pytest.MonkeyPatch, name: str, kind: type, word: str
 ) -> None:
     namespace: dict[str, Any] = {"kind": kind}
@@ -86,7 +86,7 @@ def test_a_required_path_is_positional(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "command 'do': reference: a required path is a positional parameter" in fault
 
 
-def test_a_word_for_another_thing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refuses_a_word_with_another_meaning(monkeypatch: pytest.MonkeyPatch) -> None:
     def do(*, run: str = "fast", json: Path | None = None) -> None: ...
 
     first, second = faults(monkeypatch, do)

@@ -1,1 +1,1 @@
-"""The checks, by what they look at."""
+"""The checks, grouped by subject."""

@@ -1,4 +1,4 @@
-"""What an adapter promises: to begin as the identity, to train alone, to leave the base alone."""
+"""An adapter starts as the identity, trains alone, and leaves the base unchanged."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ IDENTITY = 1e-5
 """The largest relative difference that counts as rounding in float32."""
 
 MERGED = 1e-4
-"""The same where weights were added up in another order."""
+"""The same if weights were added in another order, as merging does."""
 
 
 @check
 def check_attach_is_identity(plugin: Plugin) -> Iterator[Problem]:
-    """A fresh adapter changes nothing: the output is the bare backbone's, to rounding (1e-5)."""
+    """A fresh adapter changes nothing: the output equals the bare backbone's to rounding (1e-5)."""
     for case in cases(plugin):
         with seeded():
             bare = case.backbone()
@@ -51,7 +51,7 @@ def check_only_adapter_trains(plugin: Plugin) -> Iterator[Problem]:
         inside = {id(parameter) for parameter in rig.model.parameters()}
         for name, parameter in rig.trained.named_parameters():
             if parameter.requires_grad and id(parameter) not in inside:
-                rule = "everything that trains lies in the backbone, since only that is saved"
+                rule = "everything that trains is in the backbone, because only that is saved"
                 remedy = "Freeze it, or move it into the backbone and name it in `head`"
                 yield Problem(f"{case}: {name} belongs to the task", rule, remedy)
         if not any(p.requires_grad for p in rig.grafted().values()):
@@ -63,8 +63,8 @@ def check_only_adapter_trains(plugin: Plugin) -> Iterator[Problem]:
 def check_trainable_tensors_get_gradients(plugin: Plugin) -> Iterator[Problem]:
     """Every tensor that trains has a finite gradient that is not zero.
 
-    All of them are moved off their initial values first, since one factor usually starts at zero.
-    A tensor without a gradient is stored, counted and shipped for nothing.
+    First all of them are moved off their initial values, because one factor usually starts at
+    zero. A tensor without a gradient is stored and shipped for nothing.
     """
     for case in cases(plugin):
         rig = case.rig()
@@ -96,13 +96,13 @@ def check_base_is_untouched_by_a_step(plugin: Plugin) -> Iterator[Problem]:
 
 @check
 def check_merge_equals_unmerged(plugin: Plugin) -> Iterator[Problem]:
-    """A merged adapter computes what it did before (1e-4), and unmerging brings that back.
+    """Merging keeps the output (1e-4), and unmerging restores it.
 
-    A method that cannot be merged says so with an AdapterError and leaves the model as it was.
+    A method that cannot be merged raises an AdapterError and leaves the model as it was.
     """
-    found = cases(plugin)
+    tried = cases(plugin)
     refused = []
-    for case in found:
+    for case in tried:
         rig = case.rig()
         rig.perturb()
         before = output(rig.model, rig.example)
@@ -121,7 +121,7 @@ def check_merge_equals_unmerged(plugin: Plugin) -> Iterator[Problem]:
                 rule = f"{verb} keeps the output, to {MERGED:g} of the largest value"
                 remedy = "Compare get_delta_weight with what forward adds"
                 yield Problem(f"{case}: the output moves by {gap:.2g}", rule, remedy)
-    if len(refused) == len(found):
+    if len(refused) == len(tried):
         raise NothingToCheck("; ".join(refused))
 
 

@@ -41,9 +41,9 @@ def check_backbones_build_offline(plugin: Plugin) -> Iterator[Problem]:
 
 @check
 def check_backbones_are_seeded(plugin: Plugin) -> Iterator[Problem]:
-    """The same options give the same weights, and building leaves the global generator alone.
+    """The same options give the same weights, and building leaves the global generator unchanged.
 
-    An adapter is bound to the bits of its base, which must therefore come back in every process.
+    An adapter is bound to the bits of its base, so every process must build the same bits.
     """
     for name, build in _backbones(plugin):
         digests = []
@@ -65,11 +65,11 @@ def check_backbones_are_seeded(plugin: Plugin) -> Iterator[Problem]:
 
 @check
 def check_backbones_describe_themselves(plugin: Plugin) -> Iterator[Problem]:
-    """A backbone says where adapters may go, what its head is, and what its input looks like.
+    """A backbone states where adapters may go, what its head is, and an example of its input.
 
-    `adapter_targets`: presets, each a regex that matches a whole module name at least once.
-    `head`: names of submodules (optional). `card`: texts (optional). `example_input()`: tensors
-    for which forward gives finite tensors.
+    `adapter_targets` holds presets; each is a regex that matches the whole name of one or more
+    modules. `head` holds names of submodules, and `card` texts; both are optional.
+    `example_input()` returns tensors for which forward returns finite tensors.
     """
     for name, build in _backbones(plugin):
         backbone = build()
@@ -84,7 +84,7 @@ def _backbones(plugin: Plugin) -> list[tuple[str, Any]]:
 
 
 def _timed(build: Any) -> tuple[float, Any]:
-    # Twice, the better counts: the first call may import a library.
+    # The better of two times counts: the first call may import a library.
     spent = []
     for _ in range(2):
         start = time.process_time()
@@ -119,7 +119,7 @@ def _pattern_faults(preset: str, pattern: Any, names: list[str]) -> Iterator[tup
         yield f"adapter_targets[{preset!r}] = {pattern!r}", rule, "Correct it"
         return
     if not matched:
-        rule = "a preset matches the whole name of one module at least"
+        rule = "a preset matches the whole name of one or more modules"
         remedy = f"Its modules: {', '.join(names[:12])}"
         yield f"adapter_targets[{preset!r}] = {pattern!r}", rule, remedy
 
@@ -133,7 +133,7 @@ def _example_faults(backbone: nn.Module) -> Iterator[tuple[str, str, str]]:
     if not isinstance(example, tuple) or not all(isinstance(x, torch.Tensor) for x in example):
         yield f"example_input() gives {type(example).__name__}", rule, "Return a tuple"
         return
-    found = output(backbone, example)
-    if not found or not all(torch.isfinite(x).all() for x in leaves(found)):
+    tensors = output(backbone, example)
+    if not tensors or not all(torch.isfinite(x).all() for x in leaves(tensors)):
         rule = "forward gives finite tensors for example_input()"
         yield "its output is empty, or holds NaN or infinity", rule, "Scale its initial weights"

@@ -1,4 +1,4 @@
-"""Data comes from its seed alone, and no sample is in two splits."""
+"""Data depends on its seed alone, and no sample is in two splits."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def check_data_splits_are_disjoint(plugin: Plugin) -> Iterator[Problem]:
 
 
 def first_batch(slot: Slot, seed: int) -> Any:
-    """The first training batch that a data component gives for a seed."""
+    """Return the first training batch of a data component for a seed."""
     with seed_everything(seed):
         data = _build(slot, seed)
         data.prepare_data()
@@ -81,7 +81,7 @@ def first_batch(slot: Slot, seed: int) -> Any:
 
 @contextmanager
 def seed_everything(seed: int) -> Iterator[None]:
-    """Every global generator at a seed; their states come back afterwards."""
+    """Set every global generator to a seed, and restore their states afterwards."""
     states = random.getstate(), np.random.get_state()  # noqa: NPY002 - plugins may use it
     try:
         # Lightning also sets a variable of the environment, which the loaders read.
@@ -102,7 +102,7 @@ def _build(slot: Slot, seed: int) -> LightningDataModule:
 
 
 def _usable(plugin: Plugin) -> tuple[list[Slot], dict[str, str]]:
-    # With a recipe's options where one uses it, else with its defaults, which may want files.
+    # With the options of a recipe that uses it; otherwise with its defaults, which may need files.
     if not plugin.data:
         raise NothingToCheck("no data components")
     recipes = [resolve(f"{plugin.name}/{name}", smoke=True) for name in recipe_names(plugin)]

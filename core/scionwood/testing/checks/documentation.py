@@ -1,4 +1,4 @@
-"""The signature is the schema and the docstring is the help: both must be complete."""
+"""Signatures and docstrings are complete: they are the schema and the help of recipes."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ _INJECTED = {"backbones": "nothing", "data": "nothing", "readers": "path", "task
 def check_docstrings(plugin: Plugin) -> Iterator[Problem]:
     """A docstring has a summary line and labelled shapes, units, errors and source.
 
-    A label stands at the start of a line, with text behind it or indented below it: `Shapes:`,
-    `Units:`, `Raises:`, `Source:` (the paper, its equation, the format's definition). Which of
-    them a kind needs is in the message. `Raises:` is also due wherever the component's own body
-    has a raise statement.
+    A label is at the start of a line, with text after it or indented below it: `Shapes:`,
+    `Units:`, `Raises:`, `Source:` (the paper, its equation, the definition of the format). The
+    message says which of them a kind needs. `Raises:` is also required if the body of the
+    component has a raise statement.
     """
-    for kind, name, found in _components(plugin):
-        doc = _own_doc(found)
+    for kind, name, part in _components(plugin):
+        doc = _own_doc(part)
         where = f"{kind} {name!r}"
         if not doc:
             yield Problem(where, "a component has a docstring", "Say in one line what it is")
             continue
         if not doc.splitlines()[0].strip():
             yield Problem(where, "its docstring starts with a summary line", "Write it first")
-        required = set(_REQUIRED[kind]) | ({"Raises"} if _raises(found) else set())
+        required = set(_REQUIRED[kind]) | ({"Raises"} if _raises(part) else set())
         for label in sorted(label for label in required if not section(doc, label)):
             rule = f"its docstring has `{label}:` with text"
             yield Problem(where, rule, f"Write `{label}: ...` on a line of its own")
@@ -58,25 +58,25 @@ def check_docstrings(plugin: Plugin) -> Iterator[Problem]:
 
 @check
 def check_signatures(plugin: Plugin) -> Iterator[Problem]:
-    """Positional parameters are what the core injects; keyword-only ones are configuration.
+    """The core passes the positional parameters; keyword-only parameters are configuration.
 
     Each option is annotated, has a default (a command may demand one), and is described under
     `Args:`. `*args` and `**kwargs` would accept any key of a recipe, so they are refused.
     """
-    for kind, name, found in _components(plugin):
+    for kind, name, part in _components(plugin):
         where = f"{kind} {name!r}"
         if kind == "adapters":
-            yield from _fields(where, found)
+            yield from _fields(where, part)
             continue
-        parameters = list(inspect.signature(found).parameters.values())
+        parameters = list(inspect.signature(part).parameters.values())
         yield from _injected(where, kind, parameters)
         for parameter in parameters:
             if parameter.kind is parameter.KEYWORD_ONLY or kind == "commands":
-                yield from _option(where, kind, parameter, described(found))
+                yield from _option(where, kind, parameter, described(part))
 
 
 def section(doc: str, label: str) -> str:
-    """The text under a label of a docstring, or nothing.
+    """Return the text under a label of a docstring; empty if the label is missing.
 
     Args:
         doc: a docstring without its indentation.
@@ -97,9 +97,9 @@ def section(doc: str, label: str) -> str:
     return textwrap.dedent("\n".join(texts)).strip("\n ")
 
 
-def described(found: Any) -> set[str]:
-    """The parameters that a function, or a class with its bases, describes under `Args:`."""
-    owners = inspect.getmro(found) if inspect.isclass(found) else (found,)
+def described(part: Any) -> set[str]:
+    """Return the parameters that a function, or a class with its bases, describes under `Args:`."""
+    owners = inspect.getmro(part) if inspect.isclass(part) else (part,)
     docs = [_own_doc(owner) for owner in owners if owner is not object]
     names = re.findall(
         r"^\s*(\w+(?:\s*,\s*\w+)*)\s*(?:\([^)]*\))?:\s*\S",
@@ -110,23 +110,23 @@ def described(found: Any) -> set[str]:
 
 
 def _components(plugin: Plugin) -> list[tuple[str, str, Any]]:
-    found = [(kind, name, component(reference)) for kind, name, reference in plugin.components()]
-    if not found:
+    parts = [(kind, name, component(reference)) for kind, name, reference in plugin.components()]
+    if not parts:
         raise NothingToCheck("it has no components")
-    return found
+    return parts
 
 
-def _own_doc(found: Any) -> str:
-    # Not inspect.getdoc, which passes on the base's docstring.
-    own = found.__dict__.get("__init__") if inspect.isclass(found) else None
-    docs = [found.__doc__, own.__doc__ if own else None]
+def _own_doc(part: Any) -> str:
+    # Not inspect.getdoc, which returns the docstring of the base class.
+    own = part.__dict__.get("__init__") if inspect.isclass(part) else None
+    docs = [part.__doc__, own.__doc__ if own else None]
     return "\n\n".join(inspect.cleandoc(doc) for doc in docs if doc)
 
 
-def _raises(found: Any) -> bool:
-    function = found.__dict__.get("__init__") if inspect.isclass(found) else found
+def _raises(part: Any) -> bool:
+    function = part.__dict__.get("__init__") if inspect.isclass(part) else part
     if not inspect.isfunction(function) or function.__code__.co_filename == "<string>":
-        return False  # nothing of its own, or a dataclass's constructor, which has no source
+        return False  # inherited, or the constructor of a dataclass, which has no source
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     return any(isinstance(node, ast.Raise) for node in ast.walk(tree))
 
@@ -139,7 +139,7 @@ def _injected(where: str, kind: str, parameters: list[inspect.Parameter]) -> Ite
     if kind in _POSITIONAL:
         names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
         if len(names) != _POSITIONAL[kind]:
-            rule = f"the core injects {_INJECTED[kind]} by position"
+            rule = f"the core passes {_INJECTED[kind]} by position"
             remedy = "Put a `*` before the parameters that are configuration"
             yield Problem(f"{where}: ({', '.join(names)})", rule, remedy)
 

@@ -1,4 +1,4 @@
-"""A saved adapter works in a process that knows only the file and the backbone."""
+"""A saved adapter works in a process that has only the file and the backbone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scionwood.testing.rules import Problem, check
 from scionwood.testing.tensors import difference, output
 
 ROUNDING = 1e-6
-"""The largest relative difference between two processes that run one computation."""
+"""The largest relative difference between two processes that run the same computation."""
 
 
 @check
@@ -43,14 +43,14 @@ def check_adapter_survives_a_fresh_process(plugin: Plugin) -> Iterator[Problem]:
             ["-m", "scionwood.testing.reload", *(str(folder) for _, folder, _ in saved)]
         )
         if code:
-            rule = "what was saved loads in a fresh process"
+            rule = "a saved adapter loads in a fresh process"
             yield Problem(", ".join(str(case) for case, _, _ in saved), rule, last_line(err))
             return
         for case, folder, before in saved:
             after = load_file(folder / "output.safetensors")
             gap = difference(before, [after[str(n)] for n in range(len(after))])
             if gap > ROUNDING:
-                rule = "loaded in a fresh process it gives the same output"
+                rule = "an adapter loaded in a fresh process gives the same output"
                 remedy = "Save every tensor that training changes, and seed the backbone"
                 yield Problem(f"{case}: the output moves by {gap:.2g}", rule, remedy)
 
@@ -76,7 +76,7 @@ def _foreign_keys(case: Case, rig: Rig, folder: Path) -> Iterator[Problem]:
     if not stored:
         yield Problem(f"{case}: the file holds no tensor", rule, remedy)
     for key, tensor in stored.items():
-        # A copy that trains (peft's modules_to_save) has the base's name and other values.
+        # A trained copy (modules_to_save of peft) has the name of a base tensor and other values.
         name = key.removeprefix("base_model.model.").replace(".base_layer.", ".")
         if name in base and torch.equal(tensor, base[name]):
             yield Problem(f"{case}: the file holds {key}", rule, remedy)

@@ -1,4 +1,4 @@
-"""A reader reads its own sample, refuses what is damaged, and writes back all or nothing."""
+"""A reader reads its sample, refuses damaged files, and writes back all or nothing."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def check_readers_read_their_sample(plugin: Plugin) -> Iterator[Problem]:
 
 @check
 def check_readers_refuse_damage(plugin: Plugin) -> Iterator[Problem]:
-    """A missing, empty, cut, random or foreign file raises a ReadError.
+    """A missing, empty, cut, random or foreign file raises a ReadError, and no other error.
 
-    Its message names the file, the format, what is wrong and what to do; nothing else is raised.
+    The message names the file, the format, the fault and the remedy.
     """
     for name, reader, path in _samples(plugin):
         for damage, content in _damages(path.read_bytes()).items():
@@ -48,7 +48,7 @@ def check_readers_refuse_damage(plugin: Plugin) -> Iterator[Problem]:
 
 @check
 def check_readers_rewrite(plugin: Plugin) -> Iterator[Problem]:
-    """Rewriting unchanged data gives the same bytes; changed data reads back as changed."""
+    """Rewriting unchanged data gives the same bytes; changed data is read back as written."""
     for name, reader, path in _samples(plugin):
         target = path.with_stem("same")
         with _open(reader, path) as opened:
@@ -60,18 +60,18 @@ def check_readers_rewrite(plugin: Plugin) -> Iterator[Problem]:
         target = path.with_stem("flipped")
         with _open(reader, path) as opened:
             opened.rewrite(target, lambda record: np.flip(record.data, -1))
-            wanted = [np.flip(record.data, -1) for record in opened]
+            expected = [np.flip(record.data, -1) for record in opened]
         with _open(reader, target) as opened:
-            found = [record.data for record in opened]
-        if not _equal(wanted, found):
-            rule = "rewritten data reads back as what the function returned"
+            actual = [record.data for record in opened]
+        if not _equal(expected, actual):
+            rule = "reading a rewritten file returns what the function returned"
             remedy = "Write each record where it was read"
             yield Problem(f"reader {name!r}: flipped data is not read back", rule, remedy)
 
 
 @check
 def check_readers_write_all_or_nothing(plugin: Plugin) -> Iterator[Problem]:
-    """A rewrite that fails leaves nothing; an existing file is not overwritten unasked."""
+    """A rewrite that fails leaves no file; an existing file is replaced on request only."""
     for name, reader, path in _samples(plugin):
         for value, rule, remedy in _write_faults(reader, path):
             yield Problem(f"reader {name!r}: {value}", rule, remedy)
@@ -89,7 +89,7 @@ def _samples(plugin: Plugin) -> Iterator[tuple[str, type[Reader], Path]]:
 
 
 def _open(reader: Any, path: Path) -> Reader:
-    opened: Reader = reader(path)  # its path, which the abstract class does not fix
+    opened: Reader = reader(path)  # the abstract class does not fix the constructor
     return opened
 
 
@@ -101,10 +101,18 @@ def _sample_faults(reader: type[Reader], path: Path) -> Iterator[tuple[str, str,
         missing = {*opened.dims, "data"} - opened.units.keys()
         if missing:
             rule = "units has an entry for each dim and for 'data'"
-            yield f"no unit of {', '.join(sorted(missing))}", rule, "Where unknown, say 'unknown'"
+            yield (
+                f"no unit of {', '.join(sorted(missing))}",
+                rule,
+                "If it is unknown, write 'unknown'",
+            )
         if len(records) != len(opened) or not records:
-            rule = "len() is the number of records, and a sample has one at least"
-            yield f"len() {len(opened)}, records {len(records)}", rule, "Count what iter yields"
+            rule = "len() is the number of records, and a sample has one or more"
+            yield (
+                f"len() {len(opened)}, records {len(records)}",
+                rule,
+                "Count the records that iter yields",
+            )
         if not _equal([r.data for r in records], [r.data for r in again]):
             yield "its second pass differs", "a file can be read twice", "Start over in __iter__"
         for record in records:
@@ -131,7 +139,7 @@ def _record_faults(opened: Reader, record: Record) -> Iterator[tuple[str, str, s
 
 
 def _damages(whole: bytes) -> dict[str, bytes | None]:
-    # An odd cut inside a line: no format of lines or of even-sized records can take it for whole.
+    # An odd cut inside a line: a format of lines or of even-sized records must notice it.
     cut = len(whole) // 2 | 1
     while cut > 1 and whole[cut - 1 : cut + 1].count(b"\n"):
         cut -= 2
@@ -151,7 +159,7 @@ def _refusal_fault(name: str, reader: type[Reader], path: Path) -> str:
                 pass
     except ReadError as error:
         return _message_fault(name, reader, path, error)
-    except Exception as error:  # the reader's own code: whatever it raises is the finding
+    except Exception as error:  # any other error of the reader is a fault
         return f"it raises {type(error).__name__}: {error}"
     return "it is read without an error"
 
@@ -161,9 +169,9 @@ def _message_fault(name: str, reader: type[Reader], path: Path, error: ReadError
     formats = [name, reader.__name__.removesuffix("Reader"), *reader.suffixes]
     if path.name not in message:
         return f"its message does not name the file: {message}"
-    # The file's own name ends in the suffix, which says nothing.
+    # The suffix in the name of the file does not count.
     rest = _letters(message.replace(path.name, ""))
-    # Of a file that is not there, nobody knows the format.
+    # The format of a missing file is unknown.
     if path.exists() and not any(_letters(word) in rest for word in formats):
         return f"its message does not name the format: {message}"
     return "" if error.rule and error.remedy else f"it gives no rule or no remedy: {message}"
@@ -186,7 +194,7 @@ def _write_faults(reader: type[Reader], path: Path) -> Iterator[tuple[str, str, 
         for item in left:
             (path.parent / item).unlink()
         if left:
-            rule = "a rewrite that fails leaves nothing"
+            rule = "a rewrite that fails leaves no file"
             yield f"{attempt}: {', '.join(left)} is left", rule, "Use scionwood.atomic_path"
     target.write_bytes(b"precious")
     raised = _rewrite_error(reader, path, target, lambda record: record.data)
@@ -201,7 +209,7 @@ def _rewrite_error(
     try:
         with _open(reader, path) as opened:
             opened.rewrite(target, function)
-    except Exception as error:  # the reader's own code: whatever it raises is the finding
+    except Exception as error:  # any other error of the reader is a fault
         return error
     return None
 

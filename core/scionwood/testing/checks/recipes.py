@@ -1,4 +1,4 @@
-"""Every recipe is strict, runs through the command line, and the first one learns."""
+"""Every recipe is strict and trains, and the loss of the first one falls."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from scionwood.training.run import build, fit
 from scionwood.training.trainer import quiet
 
 STEPS = 30
-"""How many steps the first recipe has to bring its loss down."""
+"""The number of steps in which the loss of the first recipe must fall."""
 
 _SLOTS = ("task", "backbone", "data", "adapter")
 
@@ -39,15 +39,15 @@ def check_recipes_are_complete(plugin: Plugin) -> Iterator[Problem]:
     used = {resolve(name).task.name for name in _names(plugin)}
     for name in plugin.tasks:
         if f"{plugin.name}/{name}" not in used:
-            remedy = "Add a small recipe, with a `smoke:` map of overrides where it is not small"
+            remedy = "Add a recipe; if it is not small, add overrides under `smoke:`"
             yield Problem(f"task {name!r}: no recipe", "a recipe uses each task", remedy)
 
 
 @check
 def check_recipes_parse_strictly(plugin: Plugin) -> Iterator[Problem]:
-    """A recipe resolves as written, as `smoke`, and from its own dump; a misspelt key is refused.
+    """A recipe resolves as written, as `smoke`, and from its own dump.
 
-    The error of a misspelt key names the key that was meant.
+    A misspelt key is refused, and the error names the right key.
     """
     for name in _required_names(plugin):
         try:
@@ -62,7 +62,7 @@ def check_recipes_parse_strictly(plugin: Plugin) -> Iterator[Problem]:
             for slot in _SLOTS:
                 fault = _misspelt(path, written.dump(), slot)
                 if fault:
-                    rule = "a misspelt key is refused with the one that was meant"
+                    rule = "a misspelt key is refused, and the error names the right one"
                     remedy = "Name every parameter; take no **kwargs"
                     yield Problem(f"recipe {name!r}, {slot}: {fault}", rule, remedy)
 
@@ -81,15 +81,15 @@ def check_recipes_run(plugin: Plugin) -> Iterator[Problem]:
 
 @check
 def check_loss_falls(plugin: Plugin) -> Iterator[Problem]:
-    """Thirty steps of the first recipe with an adapter bring down the loss of its first batch."""
-    found = [case for case in cases(plugin) if isinstance(case, RecipeCase)]
-    if not found:
+    """Thirty steps of the first recipe with an adapter lower the loss of its first batch."""
+    adapted = [case for case in cases(plugin) if isinstance(case, RecipeCase)]
+    if not adapted:
         raise NothingToCheck("no recipe with an adapter")
-    before, after = _losses(found[0])
+    before, after = _losses(adapted[0])
     if not after < before:
         rule = f"the loss of the first batch falls in {STEPS} steps"
         remedy = "Raise lr in `smoke:`, or check that gradients reach the adapter"
-        yield Problem(f"{found[0]}: {before:.6g} -> {after:.6g}", rule, remedy)
+        yield Problem(f"{adapted[0]}: {before:.6g} -> {after:.6g}", rule, remedy)
 
 
 def _names(plugin: Plugin) -> list[str]:
@@ -119,7 +119,7 @@ def _dump_faults(name: str, path: Path, written: Recipe) -> Iterator[Problem]:
 
 def _misspelt(path: Path, dumped: str, slot: str) -> str:
     raw = yaml.safe_load(dumped)
-    # `targets` stands for an option of the method, so that others are closer to it.
+    # `targets` is not an option of the method, so other options are nearer to it.
     options = sorted((key for key in raw[slot] if key not in ("name", "targets")), key=len)
     if not options:
         return ""
@@ -174,7 +174,7 @@ def _loss(task: Any, batch: Any) -> float:
 
 
 def _trainer(options: Any) -> L.Trainer:
-    # The recipe's own way to take a step, without what writes files.
+    # The steps of the recipe, without anything that writes files.
     kept = ("gradient_clip_val", "gradient_clip_algorithm", "accumulate_grad_batches")
     return L.Trainer(
         **{key: options[key] for key in kept if key in options},

@@ -1,4 +1,4 @@
-"""What can be said of a plugin without running it: imports, names, references."""
+"""Checks that do not run the plugin: imports, names, references, kinds."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ print("\\n" + json.dumps(sorted(set(sys.modules) - before)))
 
 @check
 def check_light_import(plugin: Plugin) -> Iterator[Problem]:
-    """The module that holds the record imports the standard library and scionwood, nothing else.
+    """The module that holds the record imports only the standard library and scionwood.
 
-    So `scionwood plugins` answers at once, and a broken numerical library breaks no listing.
+    Then `scionwood plugins` answers at once, and works with a broken numerical library too.
     """
     homes = _homes(plugin)
     if not homes:
@@ -49,7 +49,7 @@ def check_light_import(plugin: Plugin) -> Iterator[Problem]:
         yield Problem(
             f"import {', '.join(homes)} also imports {name}",
             "a record imports the standard library and scionwood.Plugin only",
-            f"Move what needs {name} to the module that a component's reference names",
+            f"Move the code that needs {name} to the module that a component's reference names",
         )
 
 
@@ -80,7 +80,7 @@ def check_references_import(plugin: Plugin) -> Iterator[Problem]:
             continue
         try:
             component(reference)
-        except Exception as error:  # third-party code at import: anything can happen, and is named
+        except Exception as error:  # code of others at import may raise anything
             what = f"it can be imported ({type(error).__name__}: {error})"
             remedy = "Correct the reference, or name the missing package under dependencies"
             yield Problem(f"{kind} {name!r}: {reference}", what, remedy)
@@ -91,7 +91,7 @@ def check_references_import(plugin: Plugin) -> Iterator[Problem]:
 
 @check
 def check_kinds(plugin: Plugin) -> Iterator[Problem]:
-    """Each component is what its kind promises: a Reader, a Task, a PeftConfig, a callable."""
+    """Each component is what its kind requires: a Reader, a Task, a PeftConfig, a callable."""
     for kind, name, reference in plugin.components():
         wrong = _wrong_kind(kind, component(reference))
         if wrong:
@@ -100,13 +100,13 @@ def check_kinds(plugin: Plugin) -> Iterator[Problem]:
 
 
 def component(reference: str) -> Any:
-    """Import what `"module:attribute"` names."""
+    """Import the object that `"module:attribute"` names."""
     module, _, attribute = reference.partition(":")
     return getattr(import_module(module), attribute)
 
 
 def recipe_names(plugin: Plugin) -> list[str]:
-    """The names of the recipes that a plugin carries, without reading them."""
+    """Return the names of a plugin's recipes, without reading them."""
     try:
         folder = recipe_folder(plugin)
     except (ModuleNotFoundError, PluginError):
@@ -115,13 +115,13 @@ def recipe_names(plugin: Plugin) -> list[str]:
 
 
 def _homes(plugin: Plugin) -> list[str]:
-    # Where it is installed the entry point says which module holds the record.
+    # If the plugin is installed, its entry point names the module that holds the record.
     points = [point.module for point in entry_points(group=GROUP, name=plugin.name)]
     tops = [reference.partition(":")[0] for _, _, reference in plugin.components()]
     return sorted(set(points or (module.partition(".")[0] for module in tops)))
 
 
-def _wrong_kind(kind: str, found: Any) -> str:
+def _wrong_kind(kind: str, part: Any) -> str:
     from peft import PeftConfig
 
     from scionwood.training import Task
@@ -129,10 +129,10 @@ def _wrong_kind(kind: str, found: Any) -> str:
     bases = {"readers": Reader, "tasks": Task, "adapters": PeftConfig}
     if kind in bases:
         base = bases[kind]
-        if not (inspect.isclass(found) and issubclass(found, base)):
-            return f"what `{kind}` names is a subclass of {base.__name__}"
-        missing = sorted(getattr(found, "__abstractmethods__", ()))
-        return f"it is a concrete class, yet lacks {', '.join(missing)}" if missing else ""
-    if kind == "commands" and not inspect.isfunction(found):
-        return "what `commands` names is a function"
-    return "" if callable(found) else f"what `{kind}` names can be called"
+        if not (inspect.isclass(part) and issubclass(part, base)):
+            return f"a component under `{kind}` is a subclass of {base.__name__}"
+        missing = sorted(getattr(part, "__abstractmethods__", ()))
+        return f"it must be concrete, but lacks {', '.join(missing)}" if missing else ""
+    if kind == "commands" and not inspect.isfunction(part):
+        return "a component under `commands` is a function"
+    return "" if callable(part) else f"a component under `{kind}` can be called"

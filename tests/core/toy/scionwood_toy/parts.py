@@ -1,4 +1,4 @@
-"""The toy's backbone, data and task; every option exists because a test of the core turns it."""
+"""The backbone, data and task of the toy. A test of the core needs each option."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Add what the layer makes of x. x: (batch, width)."""
+        """Add the activated output of the layer to x. x: (batch, width)."""
         return x + self.dropout(torch.tanh(self.linear(x)))
 
 
@@ -78,7 +78,7 @@ def mlp(
 
 
 class Rows(Dataset[tuple[Tensor, Tensor]]):
-    """Rows x: (features,) and targets y: (1,); `jitter` is drawn anew whenever a row is read."""
+    """Rows x: (features,) and targets y: (1,); `jitter` is drawn again whenever a row is read."""
 
     def __init__(self, n: int, features: int, seed: int, jitter: float) -> None:
         generator = torch.Generator().manual_seed(seed)
@@ -102,7 +102,7 @@ class RegressionData(L.LightningDataModule):
         batch_size: rows of a step.
         num_workers: processes that read.
         jitter: noise added to a training row whenever it is read.
-        nan_at: the training row whose target is not a number; none if negative.
+        nan_at: the training row whose target is NaN. If negative, no target is.
         data_seed: the seed of the rows; validation uses the next one.
 
     Source: none, it is a toy.
