@@ -67,7 +67,10 @@ def test_keeps_existing_outputs_without_force(
         clean = noisy.with_name("clean.sgy") if option else output
         extra = [*option, str(output)] if option else []
         assert denoise(noisy, clean, run, *extra) == 2
-        assert "mine.png: it exists already. Give --force" in capsys.readouterr().err
+        assert (
+            "mine.png: it exists already. Choose another name, or replace it with --force"
+            in capsys.readouterr().err
+        )
         assert output.read_text() == "mine"
         assert not noisy.with_name("clean.sgy").exists()
     assert denoise(noisy, noisy.with_name("clean.sgy"), run) == 0

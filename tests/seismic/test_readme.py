@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 CARD = ROOT / "plugins/seismic/README.md"
 
 
-def test_an_array_is_denoised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_of_the_card_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (code,) = re.findall(r"```python\n(.*?)```", CARD.read_text(), re.DOTALL)
     names: dict[str, Any] = {}

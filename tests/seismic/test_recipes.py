@@ -18,9 +18,9 @@ RECIPES = Path(__file__).parents[2] / "configs/seismic"
 
 
 def sections(name: str) -> dict[str, dict[str, object]]:
-    found = yaml.safe_load((RECIPES / f"{name}.yaml").read_text("utf-8"))
-    assert isinstance(found, dict)
-    return found
+    recipe = yaml.safe_load((RECIPES / f"{name}.yaml").read_text("utf-8"))
+    assert isinstance(recipe, dict)
+    return recipe
 
 
 @pytest.mark.parametrize("name", ["das_vsp", "adapt_to_survey"])
@@ -38,14 +38,14 @@ def test_every_key_has_a_comment_above_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["das_vsp", "adapt_to_survey"])
-def test_it_runs_at_its_smoke_size(name: str, tmp_path: Path) -> None:
+def test_the_recipe_runs_with_its_smoke_settings(name: str, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     assert main(["fit", f"seismic/{name}", "--smoke", "--run-dir", str(folder)]) == 0
     assert (folder / "adapter/adapter_model.safetensors").is_file()
     assert (folder / "figures/denoised.png").is_file()
 
 
-def test_das_vsp_is_of_wells_and_their_interrogators() -> None:
+def test_das_vsp_has_well_gathers_and_interrogator_noise() -> None:
     data = sections("das_vsp")["data"]
     assert data["signals"] == ["vsp", "microseismic"]
     noises = {"common_mode", "fading", "ringing", "erratic", "checkerboard", "long_period"}
@@ -59,20 +59,18 @@ def test_das_vsp_is_of_wells_and_their_interrogators() -> None:
 
 
 @pytest.mark.parametrize("part", ["backbone", "adapter"])
-def test_adapt_to_survey_fits_runs_of_denoise(part: str) -> None:
+def test_adapt_to_survey_accepts_runs_of_denoise(part: str) -> None:
     assert sections("adapt_to_survey")[part] == sections("denoise")[part]
 
 
-def test_adapt_to_survey_asks_for_a_run_to_start_from(
+def test_adapt_to_survey_requires_a_starting_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["fit", "seismic/adapt_to_survey", "--run-dir", str(tmp_path / "run")]) == 2
     assert "Give that run's folder as task.start" in capsys.readouterr().err
 
 
-def test_a_survey_is_adapted_to_and_denoised_from_the_command_line(
-    run: Path, tmp_path: Path
-) -> None:
+def test_adapts_to_a_survey_from_the_command_line(run: Path, tmp_path: Path) -> None:
     survey, adapted, clean = (tmp_path / name for name in ("survey.sgy", "run", "clean.sgy"))
     noise = np.random.default_rng(0).standard_normal((4, 36, 80)).astype(np.float32)
     write_segy(survey, 1e3 * noise, dt=0.002)

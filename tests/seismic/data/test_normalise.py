@@ -14,14 +14,14 @@ def test_scale_is_proportional_to_the_amplitudes(factor: float) -> None:
     assert scaled == pytest.approx(factor * scale(data), rel=1e-5)
 
 
-def test_one_spike_does_not_shrink_the_rest() -> None:
+def test_a_single_spike_does_not_change_the_scale() -> None:
     data = np.random.default_rng(0).standard_normal((30, 40))
     before = scale(data)
     data[3, 7] = 1e6
     assert scale(data) == pytest.approx(before, rel=0.05)
 
 
-def test_silence_and_a_lone_spike_have_a_scale() -> None:
+def test_zeros_and_a_single_spike_have_a_scale() -> None:
     data = np.zeros((30, 40))
     assert scale(data) == 1
     data[3, 7] = 5
@@ -39,7 +39,7 @@ class TestALongGather:
         return data.astype(np.float32)
 
     @pytest.mark.parametrize("size", [1, 7, 64, 500])
-    def test_it_does_not_depend_on_the_blocks(
+    def test_the_scale_does_not_depend_on_the_blocks(
         self, data: np.ndarray, size: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         whole = scale(data[live(data)])
@@ -48,7 +48,7 @@ class TestALongGather:
         some = scale_in_blocks([data[i : i + size] for i in range(0, 500, size)])
         assert some == pytest.approx(whole, rel=0.1)
 
-    def test_its_middle_counts_as_its_ends_do(
+    def test_all_parts_of_a_long_gather_count_equally(
         self, data: np.ndarray, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(normalise, "ENOUGH", 400)
@@ -56,11 +56,11 @@ class TestALongGather:
         forwards = [data[i : i + 50] for i in range(0, 500, 50)]
         assert scale_in_blocks(backwards) == pytest.approx(scale_in_blocks(forwards), rel=0.2)
 
-    def test_a_dead_one_has_a_scale(self) -> None:
+    def test_a_dead_gather_has_a_scale(self) -> None:
         assert scale_in_blocks([np.zeros((5, 8)), np.full((5, 8), np.nan)]) == 1
 
 
-def test_constant_and_not_finite_traces_are_not_live() -> None:
+def test_constant_and_non_finite_traces_are_not_live() -> None:
     data = np.random.default_rng(0).standard_normal((5, 8))
     data[1], data[2] = 0, 3.5
     data[3, 4], data[4, 0] = np.nan, np.inf

@@ -50,9 +50,7 @@ def origin(patch: torch.Tensor, gathers: np.ndarray) -> tuple[int, int, int]:
     raise AssertionError("the patch is in no gather")
 
 
-def test_patches_are_pieces_of_gathers_in_units_of_the_gather(
-    survey: Path, gathers: np.ndarray
-) -> None:
+def test_patches_are_parts_of_scaled_gathers(survey: Path, gathers: np.ndarray) -> None:
     patches = batches(data(survey))
     assert patches.shape == (24, 1, 8, 24)
     assert len({origin(patch, gathers) for patch in patches}) > 12
@@ -60,12 +58,12 @@ def test_patches_are_pieces_of_gathers_in_units_of_the_gather(
 
 def test_a_gather_is_in_one_split_only(survey: Path, gathers: np.ndarray) -> None:
     source = data(survey)
-    found = {
+    drawn = {
         split: {origin(patch, gathers)[0] for patch in batches(source, split)}
         for split in ("train", "val", "test")
     }
-    assert not any(found[a] & found[b] for a, b in combinations(found, 2))
-    assert {split: set(records) for split, records in source.splits.items()} == found
+    assert not any(drawn[a] & drawn[b] for a, b in combinations(drawn, 2))
+    assert {split: set(records) for split, records in source.splits.items()} == drawn
 
 
 def test_parts_of_a_gather_stay_in_one_split(
@@ -78,7 +76,7 @@ def test_parts_of_a_gather_stay_in_one_split(
     assert sorted(map(sorted, splits.values())) == [[0, 1], [2, 3], [4, 5]]
 
 
-def test_an_epoch_draws_other_patches_and_validation_the_same(survey: Path) -> None:
+def test_epochs_draw_new_patches_and_validation_the_same(survey: Path) -> None:
     source = data(survey)
     loader = source.train_dataloader()
     first = torch.cat([batch["noisy"] for batch in loader])
@@ -88,18 +86,16 @@ def test_an_epoch_draws_other_patches_and_validation_the_same(survey: Path) -> N
     assert torch.equal(batches(source, "val"), batches(source, "val"))
 
 
-def test_workers_change_nothing(survey: Path) -> None:
+def test_the_number_of_workers_does_not_matter(survey: Path) -> None:
     assert torch.equal(batches(data(survey)), batches(data(survey, num_workers=2)))
 
 
-def test_the_seed_decides(survey: Path) -> None:
+def test_the_seed_determines_the_data(survey: Path) -> None:
     assert torch.equal(batches(data(survey)), batches(data(survey)))
     assert not torch.equal(batches(data(survey)), batches(data(survey, seed=1)))
 
 
-def test_dead_traces_and_gathers_without_room_are_passed_over(
-    tmp_path: Path, gathers: np.ndarray
-) -> None:
+def test_skips_dead_traces_and_small_gathers(tmp_path: Path, gathers: np.ndarray) -> None:
     gathers[:, 3], gathers[:, 7] = 0, np.nan
     gathers[0], gathers[1, :6] = 0, np.inf
     path = tmp_path / "dead.sgy"
@@ -109,12 +105,12 @@ def test_dead_traces_and_gathers_without_room_are_passed_over(
         origin(patch, alive)
 
 
-def test_a_survey_without_a_large_enough_gather_is_refused(survey: Path) -> None:
+def test_refuses_a_survey_without_a_large_enough_gather(survey: Path) -> None:
     with pytest.raises(ReadError, match=r"has 13 live traces of 24 samples\. Lower data.n_traces"):
         batches(data(survey, n_traces=13))
 
 
-def test_the_noise_is_from_the_window_and_the_patches_are_from_behind_it(
+def test_takes_noise_from_the_window_and_patches_after_it(
     survey: Path, gathers: np.ndarray
 ) -> None:
     source = data(survey, noise_window=20 * DT)
@@ -126,22 +122,22 @@ def test_the_noise_is_from_the_window_and_the_patches_are_from_behind_it(
 
 
 @pytest.mark.parametrize("samples", [3, 48])
-def test_a_window_that_does_not_fit_is_refused(survey: Path, samples: int) -> None:
+def test_refuses_a_window_that_does_not_fit(survey: Path, samples: int) -> None:
     with pytest.raises(RecipeError, match=f"it is {samples} samples of .*survey.sgy"):
         batches(data(survey, noise_window=samples * DT))
 
 
-def test_too_few_gathers_to_split_are_refused(survey: Path) -> None:
+def test_refuses_too_few_gathers_to_split(survey: Path) -> None:
     with pytest.raises(RecipeError, match=r"1 gathers cannot be split.*Give more files"):
         data(survey, gather="none").setup("fit")
 
 
-def test_a_cache_of_nothing_is_refused() -> None:
+def test_refuses_an_empty_cache() -> None:
     with pytest.raises(RecipeError, match=r"data.cache 0"):
         data(cache=0)
 
 
-def test_files_are_found_by_name_folder_and_glob(survey: Path) -> None:
+def test_lists_files_by_name_folder_and_glob(survey: Path) -> None:
     other = survey.with_name("b.SEGY")
     other.write_bytes(survey.read_bytes())
     survey.with_name("notes.txt").write_text("not data")
@@ -159,13 +155,13 @@ def test_a_survey_may_be_several_files(survey: Path, gathers: np.ndarray) -> Non
     assert batches(source).shape[0] == 24
 
 
-def test_a_damaged_file_is_named_before_training(survey: Path) -> None:
+def test_reports_a_damaged_file_before_training(survey: Path) -> None:
     survey.write_bytes(survey.read_bytes()[:-10])
     with pytest.raises(ReadError, match=r"survey\.sgy: the SEG-Y file ends"):
         data(survey).setup("fit")
 
 
-def test_no_more_than_the_cache_is_kept(survey: Path) -> None:
+def test_keeps_no_more_gathers_than_the_cache(survey: Path) -> None:
     source = data(survey, cache=2)
     batches(source)
     batches(source, "val")
@@ -178,7 +174,7 @@ def test_no_more_than_the_cache_is_kept(survey: Path) -> None:
     assert list(recent.values) == [0, 2]
 
 
-def test_the_simulated_survey_knows_its_clean_gathers() -> None:
+def test_the_simulated_survey_has_clean_gathers() -> None:
     batch = next(iter(data(noise_window=0.064).train_dataloader()))
     assert set(batch) == {"noisy", "clean", "noise_only"}
     error = batch["noisy"] - batch["clean"]

@@ -21,7 +21,7 @@ def noisy(data: SyntheticGathers, split: str) -> torch.Tensor:
     return torch.cat([batch["noisy"] for batch in loader])
 
 
-def test_a_batch_is_a_noisy_and_a_clean_gather_in_one_unit() -> None:
+def test_a_batch_has_noisy_and_clean_gathers_in_one_unit() -> None:
     kinds = ("white", "swell", "ringing")
     data = small(lowest_snr=30, highest_snr=30, noises=kinds, clean_share=0.0)
     batch = next(iter(data.train_dataloader()))
@@ -31,13 +31,13 @@ def test_a_batch_is_a_noisy_and_a_clean_gather_in_one_unit() -> None:
     assert batch["noisy"].std() == pytest.approx(1, abs=0.3)
 
 
-def test_workers_change_nothing() -> None:
+def test_the_number_of_workers_does_not_matter() -> None:
     torch.testing.assert_close(
         noisy(small(), "train"), noisy(small(num_workers=2), "train"), rtol=0, atol=0
     )
 
 
-def test_the_seed_decides() -> None:
+def test_the_seed_determines_the_data() -> None:
     assert torch.equal(noisy(small(), "val"), noisy(small(), "val"))
     assert not torch.equal(noisy(small(), "val"), noisy(small(seed=1), "val"))
 
@@ -59,7 +59,7 @@ def test_some_training_gathers_have_no_noise() -> None:
     assert not any(_without_noise(data.sample("val", i)) for i in range(20))
 
 
-def test_a_quiet_lead_in_has_noise_alone() -> None:
+def test_the_signal_free_start_contains_only_noise() -> None:
     data = small(quiet=0.02, clean_share=0.0)
     sample = data.sample("train", 0)
     assert not sample["clean"][..., :10].any()
@@ -69,7 +69,7 @@ def test_a_quiet_lead_in_has_noise_alone() -> None:
         small(quiet=1.0)
 
 
-def test_the_test_split_may_be_another_survey() -> None:
+def test_the_test_split_may_have_other_classes() -> None:
     data = small(test_noises=("ambient", "scattered"), test_signals=("vsp",))
     same = small(noises=("ambient", "scattered"), signals=("vsp",))
     assert torch.equal(data.sample("test", 3)["noisy"], same.sample("test", 3)["noisy"])
@@ -80,7 +80,7 @@ def _without_noise(sample: dict[str, torch.Tensor]) -> bool:
     return torch.equal(sample["noisy"], sample["clean"])
 
 
-def test_noise_classes_take_turns() -> None:
+def test_noise_classes_alternate() -> None:
     data = small(noises=("swell", "white"))
     assert [data.sample("train", i)["noise"].item() for i in range(4)] == [0, 1, 0, 1]
     assert len(NOISES) == 10
@@ -88,7 +88,7 @@ def test_noise_classes_take_turns() -> None:
 
 
 @pytest.mark.parametrize("option", ["noises", "signals"])
-def test_an_unknown_class_is_refused_with_the_known_ones(option: str) -> None:
+def test_refuses_an_unknown_class_and_lists_known_ones(option: str) -> None:
     with pytest.raises(RecipeError, match=f"{option}: whitish.*one or more of"):
         small(**{option: ("whitish",)})
     with pytest.raises(RecipeError, match="nothing"):

@@ -41,7 +41,7 @@ def test_panels_have_time_down_and_one_symmetric_gain(noisy: np.ndarray) -> None
     assert (bottom, top) == (pytest.approx(0.126), pytest.approx(-0.002))  # samples are centred
 
 
-def test_silence_can_be_drawn(noisy: np.ndarray) -> None:
+def test_draws_a_gather_of_zeros(noisy: np.ndarray) -> None:
     draw_panels({"input": 0 * noisy}).draw_without_rendering()
 
 
@@ -54,7 +54,7 @@ def test_the_sheet_shows_gathers_spectra_and_leakage(noisy: np.ndarray) -> None:
     assert float(titles[7].split()[-1]) > 0.9  # what was removed is the signal itself
 
 
-def test_a_reference_adds_itself_and_the_error(noisy: np.ndarray) -> None:
+def test_a_reference_adds_panels_of_reference_and_error(noisy: np.ndarray) -> None:
     figure = sheet(Result(noisy, 0.5 * noisy, Geometry(0.004), reference=0.25 * noisy))
     error = axes_of(figure, "error").images[0]
     np.testing.assert_allclose(error.get_array(), 0.25 * noisy.T)
@@ -96,7 +96,7 @@ def test_dead_traces_are_grey_in_every_panel(noisy: np.ndarray) -> None:
     assert "20, 2 dead" in everything(figure)
 
 
-def test_few_traces_are_drawn_as_wiggles_too(noisy: np.ndarray) -> None:
+def test_few_traces_are_also_drawn_as_wiggles(noisy: np.ndarray) -> None:
     drawn = {n: draw_panels({"input": np.tile(noisy, (3, 1))[:n]}, dt=0.004) for n in (59, 60)}
     assert len(drawn[59].axes[0].lines) == 59
     assert len(drawn[60].axes[0].lines) == 0
@@ -105,7 +105,7 @@ def test_few_traces_are_drawn_as_wiggles_too(noisy: np.ndarray) -> None:
     np.testing.assert_allclose(y, 0.004 * np.arange(32), atol=1e-12)
 
 
-def test_large_gathers_are_thinned_for_display_and_the_title_says_so(
+def test_large_gathers_are_thinned_with_a_note_in_the_title(
     monkeypatch: pytest.MonkeyPatch, noisy: np.ndarray
 ) -> None:
     monkeypatch.setattr(panels, "LIMIT", 16)
@@ -134,10 +134,10 @@ def test_a_plane_wave_is_one_point_in_f_k() -> None:
     assert f / 100 == 0.2
 
 
-def test_the_mean_spectrum_is_that_of_the_traces_amplitudes() -> None:
+def test_the_mean_spectrum_averages_amplitude_spectra() -> None:
     data = np.random.default_rng(1).standard_normal((600, 40))
     np.testing.assert_allclose(mean_spectrum(data), np.abs(np.fft.rfft(data)).mean(0))
 
 
-def test_one_trace_can_be_drawn(noisy: np.ndarray) -> None:
+def test_draws_a_single_trace(noisy: np.ndarray) -> None:
     sheet(Result(noisy[:1], 0.5 * noisy[:1], Geometry(0.004))).draw_without_rendering()

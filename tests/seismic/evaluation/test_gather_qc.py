@@ -19,7 +19,7 @@ def result() -> Result:
     return Result(noisy, 0.6 * reference + 0.2 * noisy, Geometry(0.004), reference)
 
 
-def test_they_are_those_of_the_metrics(result: Result) -> None:
+def test_measures_equal_the_metrics(result: Result) -> None:
     values = measure(result).values
     leak = metrics.leakage(result.noisy, result.clean)
     for ours, theirs in (
@@ -39,7 +39,7 @@ def test_they_are_those_of_the_metrics(result: Result) -> None:
         assert values[ours] == pytest.approx(float(function(clean, estimate)), rel=1e-5)
 
 
-def test_doing_nothing_leaks_nothing_and_gains_nothing(result: Result) -> None:
+def test_the_unprocessed_input_has_no_leakage_and_no_gain(result: Result) -> None:
     nothing = measure(Result(result.noisy, result.noisy, Geometry(), result.reference))
     assert nothing.values == pytest.approx(measure(result).unprocessed, nan_ok=True)
     assert nothing.leak() == 0
@@ -48,15 +48,14 @@ def test_doing_nothing_leaks_nothing_and_gains_nothing(result: Result) -> None:
     assert nothing.values["SNR, reference"] < measure(result).values["SNR, reference"]
 
 
-def test_units_do_not_matter(result: Result) -> None:
+def test_measures_do_not_depend_on_the_unit(result: Result) -> None:
     for unit in (1e-12, 1e12):
-        scaled = Result(
-            unit * result.noisy, unit * result.clean, Geometry(), unit * result.reference
-        )
+        noisy, clean, reference = (unit * x for x in (result.noisy, result.clean, result.reference))
+        scaled = Result(noisy, clean, Geometry(), reference)
         assert measure(scaled).values == pytest.approx(measure(result).values, rel=1e-4)
 
 
-def test_dead_and_broken_traces_are_counted_and_left_out(result: Result) -> None:
+def test_dead_and_broken_traces_are_counted_and_not_measured(result: Result) -> None:
     noisy, clean, reference = (
         np.concatenate([x, x[:3]]) for x in (result.noisy, result.clean, result.reference)
     )
@@ -69,12 +68,12 @@ def test_dead_and_broken_traces_are_counted_and_left_out(result: Result) -> None
     assert np.isfinite(shown[:48]).all()
 
 
-def test_a_gather_without_live_traces_has_no_numbers(result: Result) -> None:
+def test_a_gather_without_live_traces_has_no_measures(result: Result) -> None:
     row = measure(Result(0 * result.noisy, 0 * result.clean, Geometry()))
     assert (row.dead, dict(row.values)) == (48, {})
 
 
-def test_an_empty_result_has_defined_numbers_or_none(result: Result) -> None:
+def test_an_all_zero_result_has_defined_measures_or_nan(result: Result) -> None:
     values = measure(Result(result.noisy, 0 * result.clean, Geometry())).values
     assert values["energy removed"] == 1
     assert values["amplitude ratio"] == values["local similarity"] == 0

@@ -34,7 +34,9 @@ def test_snr_and_psnr_follow_their_formulas(clean: torch.Tensor, noisy: torch.Te
     assert metrics.psnr(clean, noisy) == pytest.approx(reference)
 
 
-def test_one_scale_is_the_ssim_of_scikit_image(clean: torch.Tensor, noisy: torch.Tensor) -> None:
+def test_one_scale_equals_the_ssim_of_scikit_image(
+    clean: torch.Tensor, noisy: torch.Tensor
+) -> None:
     """21 samples leave room for one scale only."""
     s, d = clean[40:61, 50:71], noisy[40:61, 50:71]
     reference = structural_similarity(
@@ -70,7 +72,7 @@ def test_scales_multiply_as_in_wang_2003(clean: torch.Tensor, noisy: torch.Tenso
 
 
 @pytest.mark.parametrize("shape", [(5, 9), (16, 16), (32, 48), (176, 200)])
-def test_equal_gathers_of_any_size_score_one(shape: tuple[int, int]) -> None:
+def test_equal_gathers_of_any_size_have_similarity_one(shape: tuple[int, int]) -> None:
     x = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(metrics.ms_ssim(x, x), torch.ones(3))
     assert (metrics.ms_ssim(x, torch.zeros_like(x)) < 0.9).all()
@@ -82,7 +84,7 @@ def test_ms_ssim_is_differentiable() -> None:
     assert torch.autograd.gradcheck(lambda y: metrics.ms_ssim(clean, y), estimate)
 
 
-def test_kurtosis_is_that_of_scipy(noisy: torch.Tensor) -> None:
+def test_kurtosis_equals_that_of_scipy(noisy: torch.Tensor) -> None:
     expected = scipy.stats.kurtosis(noisy.numpy().ravel())
     assert metrics.kurtosis(noisy) == pytest.approx(expected)
     sample = torch.from_numpy(np.random.default_rng(0).laplace(size=(400, 400)))
@@ -110,15 +112,15 @@ class TestLocalSimilarity:
         assert metrics.local_similarity(white, -3 * white).mean() > 0.95
         assert metrics.local_similarity(white, other).mean() < 0.12
 
-    def test_of_silence_is_zero(self, noisy: torch.Tensor) -> None:
+    def test_is_zero_for_gathers_of_zeros(self, noisy: torch.Tensor) -> None:
         assert not metrics.local_similarity(noisy, torch.zeros_like(noisy)).any()
 
 
-def test_leakage_of_doing_nothing_is_nothing(noisy: torch.Tensor) -> None:
+def test_the_unprocessed_input_has_no_leakage(noisy: torch.Tensor) -> None:
     assert set(metrics.leakage(noisy.numpy(), noisy.numpy()).values()) == {0.0}
 
 
-def test_leakage_rises_where_signal_is_removed(clean: torch.Tensor, noisy: torch.Tensor) -> None:
+def test_leakage_rises_if_signal_is_removed(clean: torch.Tensor, noisy: torch.Tensor) -> None:
     honest = metrics.leakage(noisy.numpy(), clean.numpy())
     lossy = metrics.leakage(noisy.numpy(), 0.6 * clean.numpy())
     assert lossy["local similarity"] > honest["local similarity"] + 0.1

@@ -51,7 +51,7 @@ class Tags(HTMLParser):
             self.rows[-1][-1] += data
 
 
-def test_the_page_needs_nothing_but_itself() -> None:
+def test_the_page_is_self_contained() -> None:
     text = render_qc(page(row(0, 0.1)))
     parsed = Tags(text)
     images = [attributes["src"] or "" for tag, attributes in parsed.tags if tag == "img"]
@@ -66,7 +66,7 @@ def test_every_tag_is_closed() -> None:
     assert Tags(render_qc(page(row(0, 0.1), row(1, 0.2, broken=1)))).open == []
 
 
-def test_text_of_files_is_never_markup() -> None:
+def test_text_from_files_is_escaped() -> None:
     hostile = '<script>alert("1")</script>&amp;\n\udcff'
     made = QcPage(hostile, [row(0, 0.1)], 1, [Picture(hostile, PNG)], {hostile: hostile})
     text = render_qc(made)
@@ -88,19 +88,19 @@ def test_the_worst_gather_is_the_first_row() -> None:
     ]
 
 
-def test_the_summary_sets_doing_nothing_beside_the_result() -> None:
+def test_the_summary_compares_with_the_unprocessed_input() -> None:
     parsed = Tags(render_qc(page(row(0, 0.1), row(1, 0.3), row(2, 0.2))))
-    found = next(cells for cells in parsed.rows if cells[0] == "local similarity")
-    assert found[1:5] == ["0", "0.2", "0.1", "0.3"]
+    summary = next(cells for cells in parsed.rows if cells[0] == "local similarity")
+    assert summary[1:5] == ["0", "0.2", "0.1", "0.3"]
     assert "unprocessed" in parsed.rows[0]
 
 
 @pytest.mark.parametrize(("gathers", "said"), [(2, "2 of 2 gathers."), (900, "evenly spaced")])
-def test_a_choice_of_gathers_is_said(gathers: int, said: str) -> None:
+def test_states_how_many_gathers_are_measured(gathers: int, said: str) -> None:
     assert said in render_qc(page(row(0, 0.1), row(1, 0.2), gathers=gathers))
 
 
-def test_traces_that_the_denoiser_broke_are_a_warning() -> None:
+def test_warns_of_traces_that_are_not_finite_in_the_output() -> None:
     assert 'class="warning"' in render_qc(page(row(0, 0.1, broken=3)))
     assert 'class="warning"' not in render_qc(page(row(0, 0.1)))
 
@@ -117,5 +117,5 @@ def test_numbers_are_short(value: float, text: str) -> None:
     assert number(value) == text
 
 
-def test_any_name_can_be_printed() -> None:
+def test_escapes_unprintable_characters_of_a_name() -> None:
     assert plain("a\nb\x1b\udcffc é") == "a\\nb\\x1b\\udcffc é"

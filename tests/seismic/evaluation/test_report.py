@@ -57,7 +57,7 @@ def test_without_qc_the_first_gather_is_measured(
     assert "worst" not in text
 
 
-def test_figure_and_page_lie_beside_each_other(
+def test_writes_the_figure_and_the_page_side_by_side(
     segy: Write, gathers: np.ndarray, console: Console, tmp_path: Path
 ) -> None:
     page = tmp_path / "qc.html"
@@ -76,7 +76,7 @@ def test_figure_and_page_lie_beside_each_other(
     ("named", "figure", "page"),
     [("a.png", "a.png", "a.html"), ("a.html", "a.png", "a.html"), ("a.pdf", "a.pdf", "a.html")],
 )
-def test_either_name_gives_both(named: str, figure: str, page: str) -> None:
+def test_either_path_determines_both(named: str, figure: str, page: str) -> None:
     assert qc_files(Path(named)) == (Path(figure), Path(page))
 
 
@@ -112,7 +112,7 @@ def test_the_page_shows_the_worst_the_median_and_the_best(
     assert len(drawn) == 3
 
 
-def test_of_two_gathers_one_is_the_worst_and_one_the_best(
+def test_shows_the_worst_and_the_best_of_two_gathers(
     segy: Write, gathers: np.ndarray, console: Console, tmp_path: Path, drawn: list[str]
 ) -> None:
     clean = np.stack([0.5 * gathers[0], 0 * gathers[1]])  # the second leaks, and keeps nothing
@@ -120,7 +120,7 @@ def test_of_two_gathers_one_is_the_worst_and_one_the_best(
     assert [title.rpartition("), ")[2].split()[0] for title in sorted(drawn)] == ["worst", "best"]
 
 
-def test_long_files_are_measured_on_an_even_choice(
+def test_measures_evenly_spaced_gathers_of_long_files(
     segy: Write, console: Console, tmp_path: Path, drawn: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(report, "MOST", 3)
@@ -132,7 +132,7 @@ def test_long_files_are_measured_on_an_even_choice(
     assert "fldr 101" not in page
 
 
-def test_a_reference_adds_fidelity(
+def test_a_reference_adds_fidelity_measures(
     segy: Write, gathers: np.ndarray, console: Console, tmp_path: Path, drawn: list[str]
 ) -> None:
     noisy, clean = segy(), segy("clean.sgy", 0.5 * gathers)
@@ -166,7 +166,7 @@ def test_fibres_have_wavenumbers_in_cycles_per_metre(
         assert seen[0].dt == pytest.approx(before.dt)
 
 
-def test_files_of_other_gathers_are_refused(
+def test_refuses_files_with_different_gathers(
     segy: Write, gathers: np.ndarray, console: Console
 ) -> None:
     with pytest.raises(ReadError, match=r"in\.sgy, short\.sgy: the files differ .*\(2, 1\)"):
@@ -175,7 +175,7 @@ def test_files_of_other_gathers_are_refused(
         run(console, segy(), segy("cut.sgy", gathers[:, :, :30]))
 
 
-def test_a_file_without_live_traces_is_said(
+def test_reports_a_file_without_live_traces(
     segy: Write, gathers: np.ndarray, console: Console, tmp_path: Path
 ) -> None:
     silent = segy(data=0 * gathers)
@@ -184,12 +184,12 @@ def test_a_file_without_live_traces_is_said(
     assert not (tmp_path / "qc.png").exists()
 
 
-def test_a_source_that_its_result_replaced_is_not_compared(segy: Write, console: Console) -> None:
+def test_does_not_compare_a_source_that_was_replaced(segy: Write, console: Console) -> None:
     path = segy()
     assert "the source was replaced by its result" in run(console, path, path)
 
 
-def test_a_source_that_was_open_when_its_result_replaced_it_is_compared(
+def test_compares_a_replaced_source_that_is_still_open(
     segy: Write, gathers: np.ndarray, console: Console
 ) -> None:
     path, result = segy(), segy("clean.sgy", 0.5 * gathers)
@@ -200,7 +200,7 @@ def test_a_source_that_was_open_when_its_result_replaced_it_is_compared(
     assert "energy removed 0.25," in console.export_text()
 
 
-def test_traces_that_the_denoiser_broke_are_a_warning(
+def test_warns_of_traces_that_are_not_finite_in_the_output(
     segy: Write, gathers: np.ndarray, console: Console
 ) -> None:
     clean = 0.5 * gathers
@@ -209,13 +209,15 @@ def test_traces_that_the_denoiser_broke_are_a_warning(
     assert "WARNING: 1 live traces are not finite in the output" in text
 
 
-def test_names_are_printed_as_they_are(segy: Write, gathers: np.ndarray, console: Console) -> None:
+def test_prints_names_with_markup_characters(
+    segy: Write, gathers: np.ndarray, console: Console
+) -> None:
     clean = segy("[bold][red]x.sgy", 0.5 * gathers)
     assert "[bold][red]x.sgy: 2 gathers" in run(console, segy(), clean)
 
 
 @pytest.mark.parametrize("taken", ["qc.png", "qc.html"])
-def test_neither_file_is_replaced_unasked(
+def test_replaces_neither_file_without_force(
     taken: str, segy: Write, gathers: np.ndarray, console: Console, tmp_path: Path, drawn: list[str]
 ) -> None:
     (tmp_path / taken).write_text("mine")
@@ -228,14 +230,14 @@ def test_neither_file_is_replaced_unasked(
     assert (tmp_path / taken).read_bytes()[:4] in (b"\x89PNG", b"<!do")
 
 
-def test_a_name_that_is_no_image_is_refused(
+def test_refuses_a_suffix_that_is_not_an_image_format(
     segy: Write, gathers: np.ndarray, console: Console, tmp_path: Path, drawn: list[str]
 ) -> None:
     with pytest.raises(WriteError, match=r"qc\.docx: the figure cannot be written .* Try a \.png"):
         run(console, segy(), segy("clean.sgy", 0.5 * gathers), qc=tmp_path / "qc.docx")
 
 
-def test_a_full_disk_leaves_no_half_page(
+def test_leaves_no_incomplete_page_on_a_full_disk(
     segy: Write, gathers: np.ndarray, console: Console, small_disk: Path, drawn: list[str]
 ) -> None:
     (small_disk / "mine").write_bytes(bytes(60 << 10))  # the image still fits, the page does not

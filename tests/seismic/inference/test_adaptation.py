@@ -37,7 +37,7 @@ def record(noise: str = "ambient", index: int = 0) -> np.ndarray:
     return corrupt(rng, np.pad(events, ((0, 0), (QUIET, 0))), noise, 0.0)
 
 
-def test_what_is_removed_comes_closer_to_the_noise_of_the_window(model: nn.Module) -> None:
+def test_the_removed_part_becomes_more_like_the_window_noise(model: nn.Module) -> None:
     noisy = record()
     result, outcome = Adapter(model, replace(MATCHED, tolerance=1.0)).denoise(noisy, TIME)
     assert outcome.verdict == "adapted"
@@ -49,14 +49,14 @@ def test_what_is_removed_comes_closer_to_the_noise_of_the_window(model: nn.Modul
 
 
 @pytest.mark.parametrize("options", [MATCHED, KURTOSIS], ids=["matched", "kurtosis"])
-def test_every_tensor_is_put_back_bit_for_bit(model: nn.Module, options: Adaptation) -> None:
+def test_restores_every_tensor_bit_for_bit(model: nn.Module, options: Adaptation) -> None:
     before = {name: value.clone() for name, value in model.state_dict().items()}
     Adapter(model, replace(options, tolerance=1.0)).denoise(record("white"), TIME)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert not any(p.requires_grad or p.grad is not None for p in model.parameters())
 
 
-def test_while_it_adapts_only_the_lora_has_changed(model: nn.Module) -> None:
+def test_only_the_lora_changes_during_adaptation(model: nn.Module) -> None:
     before = {name: value.clone() for name, value in model.state_dict().items()}
     changed: set[str] = set()
 
@@ -69,7 +69,7 @@ def test_while_it_adapts_only_the_lora_has_changed(model: nn.Module) -> None:
     assert all("lora_" in name for name in changed)
 
 
-def test_a_gather_does_not_depend_on_those_before_it(model: nn.Module) -> None:
+def test_a_result_does_not_depend_on_previous_gathers(model: nn.Module) -> None:
     adapter = Adapter(model, replace(MATCHED, tolerance=1.0))
     alone, _ = adapter.denoise(record(index=1), TIME)
     adapter.denoise(record(index=0), TIME)
@@ -77,7 +77,7 @@ def test_a_gather_does_not_depend_on_those_before_it(model: nn.Module) -> None:
     np.testing.assert_array_equal(alone, again)
 
 
-def test_weights_are_put_back_after_a_failure(model: nn.Module) -> None:
+def test_restores_the_weights_after_an_error(model: nn.Module) -> None:
     before = {name: value.clone() for name, value in model.state_dict().items()}
 
     def fail(share: float) -> None:
@@ -101,7 +101,7 @@ def test_weights_are_put_back_after_a_failure(model: nn.Module) -> None:
         (replace(KURTOSIS, window=(0.0, QUIET * DT)), "erratic", "refused: kurtosis "),
     ],
 )
-def test_where_it_does_not_adapt_the_result_is_that_of_the_run(
+def test_without_adaptation_the_result_is_that_of_the_run(
     model: nn.Module, options: Adaptation, noise: str, verdict: str
 ) -> None:
     noisy = record(noise)
@@ -111,7 +111,7 @@ def test_where_it_does_not_adapt_the_result_is_that_of_the_run(
     np.testing.assert_array_equal(result, denoise_array(model, noisy))
 
 
-def test_amplitudes_of_any_unit_adapt_alike(model: nn.Module) -> None:
+def test_adaptation_does_not_depend_on_the_unit(model: nn.Module) -> None:
     adapter = Adapter(model, replace(MATCHED, tolerance=1.0))
     one, _ = adapter.denoise(record(), TIME)
     million, _ = adapter.denoise(record() * np.float32(1e6), TIME)
@@ -132,6 +132,6 @@ def test_a_gather_of_dead_traces_is_returned(model: nn.Module) -> None:
     assert not result.any()
 
 
-def test_a_run_without_lora_cannot_adapt() -> None:
+def test_refuses_a_run_without_lora() -> None:
     with pytest.raises(AdapterError, match="has none"):
         Adapter(dinov3_unet(), MATCHED)

@@ -46,18 +46,16 @@ def test_other_units_give_the_same_result_in_those_units(
     denoised: Callable[..., np.ndarray], data: np.ndarray, factor: float
 ) -> None:
     """f(a x) = a f(x) within 1e-4 of the amplitudes, from strain rates to counts."""
-    expected, found = denoised(data) * factor, denoised(data * np.float32(factor))
-    assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
+    expected, result = denoised(data) * factor, denoised(data * np.float32(factor))
+    assert np.abs(result - expected).max() <= 1e-4 * np.abs(expected).max()
 
 
-def test_dead_traces_stay_bit_for_bit(
-    denoised: Callable[..., np.ndarray], data: np.ndarray
-) -> None:
+def test_dead_traces_keep_their_bits(denoised: Callable[..., np.ndarray], data: np.ndarray) -> None:
     data[0, 3], data[0, 4] = 0, -7.25
     data[0, 5, 10], data[0, 6, 11], data[0, 7] = np.nan, -np.inf, -0.0
-    found, kept = denoised(data), [3, 4, 5, 6, 7]
-    assert found[kept].tobytes() == data[0, kept].tobytes()
-    assert np.isfinite(np.delete(found, kept, axis=0)).all()
+    result, kept = denoised(data), [3, 4, 5, 6, 7]
+    assert result[kept].tobytes() == data[0, kept].tobytes()
+    assert np.isfinite(np.delete(result, kept, axis=0)).all()
 
 
 class Touchy(nn.Module):
@@ -79,17 +77,19 @@ class TestAGatherInParts:
     def results(self, segy: Write) -> tuple[np.ndarray, np.ndarray, list[int]]:
         data = np.linspace(1, 4, 400)[:, None] * (1.5 + np.sin(np.arange(48)))
         noisy = segy(data=data[None].astype(np.float32))
-        found = []
+        results = []
         for block in (400, 128):
             with SegyReader(noisy, gather="fldr", block=block) as reader:
                 edges = [int(i) for r in reader for i in r.coords["trace"][[0, -1]]]
                 clean = noisy.with_name(f"{block}.sgy")
                 denoiser = Denoiser(Touchy(), tile=TILE, identity={}, unit=reader.unit)
                 reader.rewrite(clean, denoiser)
-            found.append(read(clean).astype(float))
-        return found[0], found[1], edges[1:-1]
+            results.append(read(clean).astype(float))
+        return results[0], results[1], edges[1:-1]
 
-    def test_has_no_seam(self, results: tuple[np.ndarray, np.ndarray, list[int]]) -> None:
+    def test_parts_of_a_long_gather_have_no_seam(
+        self, results: tuple[np.ndarray, np.ndarray, list[int]]
+    ) -> None:
         """The largest step at the edges of parts is at most 1.05 times that between tiles."""
         _, parts, edges = results
         assert len(edges) >= 6
@@ -97,7 +97,7 @@ class TestAGatherInParts:
         seams = sorted({i for edge in edges for i in (edge - 1, edge)})
         assert steps[seams].max() <= 1.05 * np.delete(steps, seams).max()
 
-    def test_has_the_level_of_the_whole(
+    def test_parts_of_a_long_gather_share_its_amplitude(
         self, results: tuple[np.ndarray, np.ndarray, list[int]]
     ) -> None:
         whole, parts, _ = results

@@ -25,32 +25,30 @@ def test_amplitudes_are_kept(model: nn.Module, data: np.ndarray, factor: float) 
     """f(a x) = a f(x), from strain rates to counts."""
     small = {"tile": 48, "overlap": 16}
     expected = denoise_array(model, data, **small) * np.float32(factor)
-    found = denoise_array(model, data * np.float32(factor), **small)
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+    result = denoise_array(model, data * np.float32(factor), **small)
+    np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
 
-def test_dead_constant_and_nan_traces_come_back_bit_for_bit(
-    model: nn.Module, data: np.ndarray
-) -> None:
+def test_dead_constant_and_nan_traces_keep_their_bits(model: nn.Module, data: np.ndarray) -> None:
     data[3], data[4] = 0, -7.25
     data[9, 5], data[10, 0] = np.nan, -np.inf
-    found = denoise_array(model, data)
+    result = denoise_array(model, data)
     kept = [3, 4, 9, 10]
-    assert found[kept].tobytes() == data[kept].tobytes()
-    assert np.isfinite(np.delete(found, kept, axis=0)).all()
+    assert result[kept].tobytes() == data[kept].tobytes()
+    assert np.isfinite(np.delete(result, kept, axis=0)).all()
 
 
 def test_dead_traces_do_not_change_the_others(model: nn.Module, data: np.ndarray) -> None:
     with_dead = np.insert(data, 20, 0, axis=0)
-    found = denoise_array(model, with_dead)
-    np.testing.assert_array_equal(np.delete(found, 20, axis=0), denoise_array(model, data))
+    result = denoise_array(model, with_dead)
+    np.testing.assert_array_equal(np.delete(result, 20, axis=0), denoise_array(model, data))
 
 
-def test_a_gather_without_a_live_trace_comes_back(model: nn.Module) -> None:
+def test_returns_a_gather_without_live_traces(model: nn.Module) -> None:
     shares: list[float] = []
     data = np.full((4, 20), np.nan, np.float32)
-    found = denoise_array(model, data, progress=shares.append)
-    assert found.tobytes() == data.tobytes()
+    result = denoise_array(model, data, progress=shares.append)
+    assert result.tobytes() == data.tobytes()
     assert shares == [1.0]
 
 
@@ -71,10 +69,10 @@ def test_tiles_of_a_local_model_add_up_to_the_whole(shape: tuple[int, int]) -> N
 def test_there_are_no_seams(model: nn.Module) -> None:
     """Steps across the edges of tiles are no larger than elsewhere, within 5 %."""
     data = np.random.default_rng(0).standard_normal((272, 272)).astype(np.float32)
-    found = denoise_array(model, data, tile=128, overlap=32).astype(float)
+    result = denoise_array(model, data, tile=128, overlap=32).astype(float)
     edges = sorted({start + step for start in (0, 96, 144) for step in (0, 128)} - {0, 272})
     for axis in (0, 1):
-        steps = np.sqrt((np.diff(found, axis=axis) ** 2).mean(axis=1 - axis))
+        steps = np.sqrt((np.diff(result, axis=axis) ** 2).mean(axis=1 - axis))
         seams = steps[[edge - 1 for edge in edges]]
         assert seams.mean() <= 1.05 * np.delete(steps, [edge - 1 for edge in edges]).mean()
 

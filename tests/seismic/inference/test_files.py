@@ -21,7 +21,7 @@ def first(path: Path) -> np.ndarray:
         return next(iter(reader)).data
 
 
-def test_a_sidecar_says_how_it_was_made(segy: Write, run: Path) -> None:
+def test_the_sidecar_records_how_the_file_was_made(segy: Write, run: Path) -> None:
     noisy = segy()
     clean = noisy.with_name("clean.sgy")
     denoise_file(noisy, Outputs(clean), run, tile=(64, 16))
@@ -34,7 +34,7 @@ def test_a_sidecar_says_how_it_was_made(segy: Write, run: Path) -> None:
     assert len(work["adapter"]) == 64
 
 
-def test_another_adapter_is_another_hash(segy: Write, run: Path, tmp_path: Path) -> None:
+def test_different_adapters_have_different_hashes(segy: Write, run: Path, tmp_path: Path) -> None:
     from scionwood_seismic.inference.records import hash_run
 
     other = tmp_path / "other"
@@ -50,7 +50,7 @@ def test_another_adapter_is_another_hash(segy: Write, run: Path, tmp_path: Path)
     assert hash_run(other) != hash_run(run)
 
 
-def test_resume_makes_what_is_missing_beside_a_finished_result(segy: Write, run: Path) -> None:
+def test_resume_writes_only_the_missing_outputs(segy: Write, run: Path) -> None:
     noisy = segy()
     clean, noise = noisy.with_name("clean.sgy"), noisy.with_name("noise.sgy")
     denoise_file(noisy, Outputs(clean), run)
@@ -62,7 +62,7 @@ def test_resume_makes_what_is_missing_beside_a_finished_result(segy: Write, run:
         denoise_file(noisy, Outputs(clean, noise), run, tile=(64, 16), resume=True)
 
 
-def test_the_noise_of_a_file_that_is_replaced_is_kept(segy: Write, run: Path) -> None:
+def test_saves_the_noise_of_a_replaced_file(segy: Write, run: Path) -> None:
     noisy = segy()
     before = first(noisy)
     noise = noisy.with_name("noise.sgy")
@@ -71,7 +71,7 @@ def test_the_noise_of_a_file_that_is_replaced_is_kept(segy: Write, run: Path) ->
     np.testing.assert_allclose(first(noisy) + first(noise), before, rtol=1e-5, atol=1e-4)
 
 
-def test_the_noise_of_another_format_needs_the_noisy_file(run: Path, tmp_path: Path) -> None:
+def test_refuses_to_replace_a_file_whose_noise_is_needed(run: Path, tmp_path: Path) -> None:
     from scionwood_seismic.readers.streams import StreamReader
 
     noisy = tmp_path / "in.mseed"
@@ -80,7 +80,7 @@ def test_the_noise_of_another_format_needs_the_noisy_file(run: Path, tmp_path: P
         denoise_file(noisy, Outputs(noisy, tmp_path / "noise.mseed", force=True), run)
 
 
-def test_a_format_that_cannot_resume_says_so(run: Path, tmp_path: Path) -> None:
+def test_refuses_to_resume_a_format_that_cannot(run: Path, tmp_path: Path) -> None:
     from scionwood_seismic.readers.streams import StreamReader
 
     noisy = tmp_path / "in.mseed"
@@ -108,7 +108,7 @@ def test_a_depth_file_is_denoised(segy: Write, run: Path) -> None:
     assert json.loads(clean.with_name("clean.sgy.json").read_text())["work"]["vertical"] == "depth"
 
 
-def test_a_sidecar_that_cannot_be_written_is_an_error(segy: Write, run: Path) -> None:
+def test_reports_a_sidecar_that_cannot_be_written(segy: Write, run: Path) -> None:
     noisy = segy()
     clean = noisy.with_name("clean.sgy")
     clean.with_name("clean.sgy.json").mkdir()

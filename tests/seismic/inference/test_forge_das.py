@@ -25,7 +25,7 @@ def window(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_real_das_window_goes_through(
+def test_denoises_a_real_das_window(
     window: Path, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clean, qc = window.with_name("clean.sgy"), window.with_name("qc.png")

@@ -49,7 +49,7 @@ def patch(data: np.ndarray, dims: tuple[str, str] = ("distance", "time")) -> dc.
     return made.set_units("m/s", **{dims[0]: "m"})
 
 
-def test_a_folder_and_a_loaded_run_do_the_same(
+def test_a_folder_and_a_loaded_run_give_the_same_result(
     run: Path, task: Task, data: np.ndarray, expected: np.ndarray
 ) -> None:
     before = data.copy()
@@ -59,7 +59,7 @@ def test_a_folder_and_a_loaded_run_do_the_same(
     assert not np.array_equal(expected, data)
 
 
-def test_the_tiles_are_those_that_were_asked_for(task: Task, data: np.ndarray) -> None:
+def test_uses_the_requested_tiles(task: Task, data: np.ndarray) -> None:
     wanted = denoise_array(task.backbone, data, tile=32, overlap=8)
     np.testing.assert_array_equal(denoise(data, task, tile=32, overlap=8), wanted)
 
@@ -72,59 +72,61 @@ def test_integers_become_float32_and_floats_keep_their_type(
     task: Task, data: np.ndarray, dtype: str, result: str
 ) -> None:
     given = data.astype(dtype)
-    found = denoise(given, task, dt=0.004)
-    assert found.dtype == result
+    denoised = denoise(given, task, dt=0.004)
+    assert denoised.dtype == result
     wanted = denoise_array(task.backbone, given.astype(np.float32))
-    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(denoised, wanted, rtol=1e-5, atol=1e-5)
 
 
-def test_one_trace_is_a_gather_of_one(task: Task, data: np.ndarray) -> None:
-    found = denoise(data[0], task, dt=0.004)
-    np.testing.assert_array_equal(found, denoise_array(task.backbone, data[:1])[0])
+def test_a_single_trace_is_a_gather(task: Task, data: np.ndarray) -> None:
+    denoised = denoise(data[0], task, dt=0.004)
+    np.testing.assert_array_equal(denoised, denoise_array(task.backbone, data[:1])[0])
 
 
 def test_dead_traces_and_traces_with_nan_keep_their_bits(task: Task, data: np.ndarray) -> None:
     fine = data.astype(np.float64)
     fine[3], fine[5, 2] = 1 / 3, np.nan  # a third is another number in float32
-    found = denoise(fine, task)
-    assert found[[3, 5]].tobytes() == fine[[3, 5]].tobytes()
-    assert np.isfinite(np.delete(found, 5, axis=0)).all()
+    denoised = denoise(fine, task)
+    assert denoised[[3, 5]].tobytes() == fine[[3, 5]].tobytes()
+    assert np.isfinite(np.delete(denoised, 5, axis=0)).all()
 
 
-def test_a_stream_that_is_one_gather_is_denoised_as_one(
+def test_denoises_the_traces_of_a_stream_together(
     task: Task, data: np.ndarray, expected: np.ndarray
 ) -> None:
     given = stream(data)
-    found = denoise(given, task)
-    np.testing.assert_array_equal(np.stack([t.data for t in found]), expected)
+    denoised = denoise(given, task)
+    np.testing.assert_array_equal(np.stack([t.data for t in denoised]), expected)
     np.testing.assert_array_equal(np.stack([t.data for t in given]), data)
-    for old, new in zip(given, found, strict=True):
+    for old, new in zip(given, denoised, strict=True):
         assert new.stats.processing[-1].startswith("Scionwood ")
         assert "processing" not in old.stats
         del new.stats["processing"]
         assert new.stats == old.stats
 
 
-def test_traces_that_start_apart_are_gathers_of_their_own(task: Task, data: np.ndarray) -> None:
+def test_traces_that_start_at_different_times_are_separate_gathers(
+    task: Task, data: np.ndarray
+) -> None:
     given = obspy.Stream([*stream(data[:4]), trace(data[4], start=60), trace(data[5][:30])])
-    found = denoise(given, task)
+    denoised = denoise(given, task)
     parts = [denoise_array(task.backbone, part) for part in (data[:4], data[4:5], data[5:6, :30])]
-    np.testing.assert_array_equal(np.stack([t.data for t in found[:4]]), parts[0])
-    np.testing.assert_array_equal(found[4].data, parts[1][0])
-    np.testing.assert_array_equal(found[5].data, parts[2][0])
+    np.testing.assert_array_equal(np.stack([t.data for t in denoised[:4]]), parts[0])
+    np.testing.assert_array_equal(denoised[4].data, parts[1][0])
+    np.testing.assert_array_equal(denoised[5].data, parts[2][0])
 
 
-def test_segments_between_gaps_are_denoised_and_gaps_stay(task: Task, data: np.ndarray) -> None:
+def test_denoises_segments_and_keeps_gaps(task: Task, data: np.ndarray) -> None:
     masked = np.ma.masked_array(data[0], np.arange(48) // 8 == 2)
-    found = denoise(trace(masked), task)
-    assert type(found) is obspy.Trace
-    np.testing.assert_array_equal(np.ma.getmaskarray(found.data), np.ma.getmaskarray(masked))
+    denoised = denoise(trace(masked), task)
+    assert type(denoised) is obspy.Trace
+    np.testing.assert_array_equal(np.ma.getmaskarray(denoised.data), np.ma.getmaskarray(masked))
     for span in (slice(0, 16), slice(24, 48)):
         wanted = denoise_array(task.backbone, data[:1, span])[0]
-        np.testing.assert_array_equal(found.data[span], wanted)
+        np.testing.assert_array_equal(denoised.data[span], wanted)
 
 
-def test_processing_notes_add_up(task: Task, data: np.ndarray) -> None:
+def test_processing_notes_accumulate(task: Task, data: np.ndarray) -> None:
     twice = denoise(denoise(trace(data[0]).detrend("demean"), task), task)
     notes = twice.stats.processing
     assert len(notes) == 3
@@ -133,21 +135,21 @@ def test_processing_notes_add_up(task: Task, data: np.ndarray) -> None:
 
 @pytest.mark.parametrize("back", [False, True])
 @pytest.mark.parametrize("name", ["distance", "channel", "depth"])
-def test_the_axes_of_a_patch_are_found_by_name_and_keep_their_order(
+def test_identifies_patch_axes_by_name_and_keeps_their_order(
     task: Task, data: np.ndarray, expected: np.ndarray, name: str, back: bool
 ) -> None:
     given = patch(data, (name, "time"))
     given = given.transpose("time", name) if back else given
-    found = denoise(given, task)
-    assert found.dims == given.dims
-    assert found.coords == given.coords
-    np.testing.assert_array_equal(found.transpose(name, "time").data, expected)
-    assert found.attrs.history[-1].startswith("Scionwood ")
-    assert found.attrs.history[:-1] == given.attrs.history
-    assert found.update_attrs(history=given.attrs.history).attrs == given.attrs
+    denoised = denoise(given, task)
+    assert denoised.dims == given.dims
+    assert denoised.coords == given.coords
+    np.testing.assert_array_equal(denoised.transpose(name, "time").data, expected)
+    assert denoised.attrs.history[-1].startswith("Scionwood ")
+    assert denoised.attrs.history[:-1] == given.attrs.history
+    assert denoised.update_attrs(history=given.attrs.history).attrs == given.attrs
 
 
-def test_a_patch_of_other_axes_is_refused(task: Task, data: np.ndarray) -> None:
+def test_refuses_a_patch_with_other_axes(task: Task, data: np.ndarray) -> None:
     spectrum = patch(data).dft("time").abs()
     with pytest.raises(RecipeError, match="a patch has time and one more axis"):
         denoise(spectrum, task)
@@ -167,14 +169,14 @@ def test_a_patch_of_other_axes_is_refused(task: Task, data: np.ndarray) -> None:
         (np.zeros((2, 3)), {"overlap": 0}, "at least 1"),
     ],
 )
-def test_what_makes_no_sense_is_refused(
+def test_refuses_invalid_arguments(
     task: Task, given: object, options: dict[str, float], rule: str
 ) -> None:
     with pytest.raises(RecipeError, match=rule):
         denoise(given, task, **options)
 
 
-def test_a_folder_without_a_run_is_refused(tmp_path: Path, data: np.ndarray) -> None:
+def test_refuses_a_folder_without_a_run(tmp_path: Path, data: np.ndarray) -> None:
     with pytest.raises(TrainingError, match="Finish it"):
         denoise(data, tmp_path)
 
@@ -189,13 +191,13 @@ def test_arrays_need_neither_obspy_nor_dascore(
     np.testing.assert_array_equal(fresh.denoise(data, task, dt=0.004), expected)
 
 
-def test_the_model_of_a_loaded_run_stays_as_it_is(task: Task, data: np.ndarray) -> None:
+def test_does_not_change_the_model_of_a_loaded_run(task: Task, data: np.ndarray) -> None:
     before = {name: value.clone() for name, value in task.state_dict().items()}
     denoise(data, task, dt=0.004)
     assert all(torch.equal(value, before[name]) for name, value in task.state_dict().items())
 
 
-def test_a_run_that_adapts_at_test_time_does_so_here(run: Path) -> None:
+def test_adapts_at_test_time_on_request(run: Path) -> None:
     task = load_run(run)
     noisy = np.random.default_rng(3).standard_normal((32, 64)).astype(np.float32)
     plain = denoise(noisy, task, dt=0.002)

@@ -23,22 +23,22 @@ def patch() -> dc.Patch:
     return dc.Patch(data=data, coords=coords, dims=("time", "distance"))
 
 
-def test_dascore_finds_the_namespace_by_its_entry_point() -> None:
-    (found,) = entry_points(group="dascore.patch_namespace", name="scionwood")
-    assert found.value == "scionwood_seismic.inference.patch_namespace:ScionwoodNamespace"
+def test_dascore_loads_the_namespace_through_its_entry_point() -> None:
+    (entry,) = entry_points(group="dascore.patch_namespace", name="scionwood")
+    assert entry.value == "scionwood_seismic.inference.patch_namespace:ScionwoodNamespace"
 
 
-def test_a_patch_denoises_itself_as_the_function_does(run: Path, patch: dc.Patch) -> None:
-    found = patch.scionwood.denoise(run=run)
-    assert found.equals(denoise(patch, run))
-    assert found.dims == patch.dims
-    assert not np.array_equal(found.data, patch.data)
+def test_the_patch_method_equals_the_function(run: Path, patch: dc.Patch) -> None:
+    denoised = patch.scionwood.denoise(run=run)
+    assert denoised.equals(denoise(patch, run))
+    assert denoised.dims == patch.dims
+    assert not np.array_equal(denoised.data, patch.data)
 
 
 def test_options_are_passed_on(run: Path, patch: dc.Patch) -> None:
     task = load_run(run)
-    found = patch.scionwood.denoise(task, tile=16, overlap=4)
-    assert found.equals(denoise(patch, task, tile=16, overlap=4))
+    denoised = patch.scionwood.denoise(task, tile=16, overlap=4)
+    assert denoised.equals(denoise(patch, task, tile=16, overlap=4))
     with pytest.raises(RecipeError, match="at most half"):
         patch.scionwood.denoise(task, tile=16, overlap=12)
 

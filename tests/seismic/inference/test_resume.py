@@ -88,7 +88,7 @@ def source(segy: Write) -> Path:
 
 @pytest.mark.parametrize("block", [12, 8])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_a_killed_run_is_finished_byte_for_byte(
+def test_completes_a_killed_run_byte_for_byte(
     source: Path, tmp_path: Path, block: int, number: int
 ) -> None:
     """Whole gathers, and gathers in parts that fade from one to the next."""
@@ -103,7 +103,7 @@ def test_a_killed_run_is_finished_byte_for_byte(
     assert left(tmp_path) == ["in.sgy", "out.sgy", "whole.sgy"]
 
 
-def test_what_a_kill_left_of_the_journal_is_cleared_away(source: Path, tmp_path: Path) -> None:
+def test_removes_the_remains_of_an_interrupted_journal(source: Path, tmp_path: Path) -> None:
     """A journal is written under a temporary name, and a kill may come just then."""
     target = tmp_path / "out.sgy"
     journal = partial_path(target).with_name(partial_path(target).name + ".json")
@@ -114,7 +114,7 @@ def test_what_a_kill_left_of_the_journal_is_cleared_away(source: Path, tmp_path:
 
 
 @pytest.mark.parametrize("at", range(1, 6))
-def test_wherever_it_stops_it_goes_on(segy: Write, tmp_path: Path, at: int) -> None:
+def test_resumes_from_any_stopping_point(segy: Write, tmp_path: Path, at: int) -> None:
     """Also between the parts of one gather, and within its last."""
     data = np.random.default_rng(0).standard_normal((2, 24, 40)).astype(np.float32)
     source, target, whole = segy(data=data), tmp_path / "out.sgy", tmp_path / "whole.sgy"
@@ -147,47 +147,47 @@ class TestAStalePartial:
             finish(source, target, 12, Fails(WORK))
         return target
 
-    def test_is_in_the_way_without_resume_or_force(self, source: Path, target: Path) -> None:
+    def test_refuses_to_start_over_an_unfinished_run(self, source: Path, target: Path) -> None:
         before = partial_path(target).read_bytes()
         with pytest.raises(WriteError, match=r"unfinished run.*--resume.*--force"):
             finish(source, target, 12, Work(WORK))
         assert partial_path(target).read_bytes() == before
 
-    def test_is_replaced_by_force(self, source: Path, target: Path) -> None:
+    def test_force_replaces_an_unfinished_run(self, source: Path, target: Path) -> None:
         work = Work({"factor": 3})
         finish(source, target, 12, work, overwrite=True)
         assert work.calls == 30
         assert left(target.parent) == ["in.sgy", "out.sgy"]
 
-    def test_of_other_work_is_refused(self, source: Path, target: Path) -> None:
+    def test_refuses_an_unfinished_run_of_other_work(self, source: Path, target: Path) -> None:
         with pytest.raises(WriteError, match=r"differs \(factor: then 2, now 3\).*--force"):
             finish(source, target, 12, Work({"factor": 3}), resume=True)
         with pytest.raises(WriteError, match=r"differs \(block: then 12, now 8\)"):
             finish(source, target, 8, Work(WORK), resume=True)
 
     @pytest.mark.parametrize("change", [b"X", None])
-    def test_of_another_source_is_refused(
+    def test_refuses_an_unfinished_run_of_another_source(
         self, source: Path, target: Path, change: bytes | None
     ) -> None:
-        found = source.stat()
+        status = source.stat()
         if change:  # one byte of a header, size and date as they were
             source.write_bytes(change + source.read_bytes()[1:])
-        os.utime(source, ns=(found.st_atime_ns, found.st_mtime_ns + (0 if change else 1)))
+        os.utime(source, ns=(status.st_atime_ns, status.st_mtime_ns + (0 if change else 1)))
         with pytest.raises(WriteError, match=r"differs \(source"):
             finish(source, target, 12, Work(WORK), resume=True)
 
     @pytest.mark.parametrize("text", ["", "[1]", '{"done": "x", "work": {}}'])
-    def test_with_a_damaged_journal_is_refused(self, source: Path, target: Path, text: str) -> None:
+    def test_refuses_a_damaged_journal(self, source: Path, target: Path, text: str) -> None:
         partial_path(target).with_name(".out.sgy.part.json").write_text(text)
         with pytest.raises(WriteError, match=r"not a journal of a run.*--force"):
             finish(source, target, 12, Work(WORK), resume=True)
 
-    def test_that_was_cut_is_refused(self, source: Path, target: Path) -> None:
+    def test_refuses_a_truncated_partial_file(self, source: Path, target: Path) -> None:
         os.truncate(partial_path(target), 5000)
         with pytest.raises(WriteError, match="reserved size"):
             finish(source, target, 12, Work(WORK), resume=True)
 
-    def test_that_is_being_written_is_refused(self, source: Path, target: Path) -> None:
+    def test_refuses_a_partial_file_that_is_being_written(self, source: Path, target: Path) -> None:
         class Second(Work):
             def __call__(self, record: Record) -> np.ndarray:
                 with pytest.raises(WriteError, match="another process is writing"):
@@ -198,13 +198,13 @@ class TestAStalePartial:
         assert target.exists()
 
 
-def test_resume_with_nothing_to_resume_begins(source: Path, tmp_path: Path) -> None:
+def test_resume_starts_if_there_is_nothing_to_resume(source: Path, tmp_path: Path) -> None:
     """So that a job script can always say --resume."""
     finish(source, tmp_path / "out.sgy", 12, Work(WORK), resume=True)
     assert left(tmp_path) == ["in.sgy", "out.sgy"]
 
 
-def test_an_error_of_the_data_leaves_nothing(source: Path, tmp_path: Path) -> None:
+def test_leaves_nothing_after_an_error_in_the_data(source: Path, tmp_path: Path) -> None:
     class Shortens(Work):
         def __call__(self, record: Record) -> np.ndarray:
             return super().__call__(record)[:-1]
@@ -214,9 +214,7 @@ def test_an_error_of_the_data_leaves_nothing(source: Path, tmp_path: Path) -> No
     assert left(tmp_path) == ["in.sgy"]
 
 
-def test_a_plain_function_leaves_nothing_and_cannot_be_resumed(
-    source: Path, tmp_path: Path
-) -> None:
+def test_unnamed_work_cannot_be_resumed(source: Path, tmp_path: Path) -> None:
     def fail(record: Record) -> np.ndarray:
         raise KeyboardInterrupt
 
@@ -240,7 +238,7 @@ def stopped(source: Path, run: Path, tmp_path: Path) -> list[str]:
     return command
 
 
-def test_the_command_goes_on_after_a_sigterm(
+def test_the_command_resumes_after_a_sigterm(
     stopped: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(stopped) == 2

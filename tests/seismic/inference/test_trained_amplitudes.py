@@ -43,24 +43,24 @@ def snr(clean: np.ndarray, estimate: np.ndarray) -> float:
     return float(metrics.snr(*(torch.from_numpy(x.astype(np.float64)) for x in (clean, estimate))))
 
 
-def test_no_class_comes_out_below_its_input_and_amplitudes_are_kept(model: nn.Module) -> None:
+def test_every_noise_class_gains_snr_and_amplitudes_are_kept(model: nn.Module) -> None:
     ratios: dict[str, list[float]] = {kind: [] for kind in NOISES}
     for kind, noisy, clean in pairs():
         estimate = denoise_array(model, noisy)
         assert snr(clean, estimate) > 5, kind
         ratios[kind].append(float(np.std(estimate) / np.std(clean)))
-    assert all(0.9 <= np.mean(found) <= 1.1 for found in ratios.values()), ratios
+    assert all(0.9 <= np.mean(ratio) <= 1.1 for ratio in ratios.values()), ratios
 
 
-def test_a_gather_without_noise_comes_back(model: nn.Module) -> None:
-    found = []
+def test_a_gather_without_noise_is_preserved(model: nn.Module) -> None:
+    scores = []
     for index in range(12):
         clean = draw_gather(generator(3001, "test", index), SHAPE, kind=SIGNALS[index % 3])
-        found.append(snr(clean, denoise_array(model, clean)))
-    assert np.mean(found) >= 20, found
+        scores.append(snr(clean, denoise_array(model, clean)))
+    assert np.mean(scores) >= 20, scores
 
 
-def test_signal_leaks_no_more_than_by_a_rank_reduction_that_removes_as_much(
+def test_leakage_does_not_exceed_that_of_rank_reduction(
     model: nn.Module,
 ) -> None:
     ours, theirs = [], []
@@ -70,6 +70,6 @@ def test_signal_leaks_no_more_than_by_a_rank_reduction_that_removes_as_much(
         rivals = [fx_ssa(passed, 0.002, rank=rank) for rank in (1, 2, 3, 6)]
         shares = [float(((noisy - y) * noise).sum()) for y in (estimate, *rivals)]
         nearest = rivals[int(np.argmin(np.abs(np.subtract(shares[1:], shares[0]))))]
-        for found, result in ((ours, estimate), (theirs, nearest)):
-            found.append(metrics.leakage(noisy, result)["local similarity"])
+        for values, result in ((ours, estimate), (theirs, nearest)):
+            values.append(metrics.leakage(noisy, result)["local similarity"])
     assert np.mean(ours) <= np.mean(theirs)

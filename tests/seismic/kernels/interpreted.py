@@ -36,14 +36,14 @@ def assert_is_the_reference(x: Tensor) -> None:
     expected, offset = reference.moments(x)
     gradient = reference.moments_backward(grad, x, expected, offset)
     values, offset = OPS.moments(x)
-    found = OPS.moments_backward(grad, x, values, offset)
-    assert (values.dtype, found.dtype) == (reference.wide(x), x.dtype)
+    computed = OPS.moments_backward(grad, x, values, offset)
+    assert (values.dtype, computed.dtype) == (reference.wide(x), x.dtype)
     near = 1e-11 if x.dtype == torch.float64 else 1e-5
     torch.testing.assert_close(values, expected, rtol=near, atol=near)
     # Twice the unit: the interpreter cuts a bfloat16 short where a device rounds it.
     close = max(near, 2 * torch.finfo(x.dtype).eps)
     atol = close * float(gradient.abs().max()) if x.numel() else 0
-    torch.testing.assert_close(found, gradient, rtol=close, atol=atol)
+    torch.testing.assert_close(computed, gradient, rtol=close, atol=atol)
 
 
 @pytest.fixture
@@ -60,7 +60,9 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     seed=st.integers(0, 99),
     dtype=st.sampled_from(FLOATS),
 )
-def test_rows_of_any_number_and_length(rows: int, n: int, seed: int, dtype: torch.dtype) -> None:
+def test_accepts_any_number_and_length_of_rows(
+    rows: int, n: int, seed: int, dtype: torch.dtype
+) -> None:
     assert_is_the_reference(draw(rows, n, seed=seed, dtype=dtype))
 
 
@@ -80,7 +82,7 @@ def test_the_plan_fills_a_device_and_bounds_the_merge() -> None:
     assert triton_kurtosis.plan(5000, 9000) == (4096, 3, 1, 8)
 
 
-def test_a_mean_a_thousand_times_the_deviation_costs_nothing() -> None:
+def test_a_large_mean_costs_no_accuracy() -> None:
     generator = torch.Generator().manual_seed(0)
     x = (torch.randn(1, 1 << 14, dtype=torch.float64, generator=generator) + 1e3).float()
     assert_is_the_reference(x)
@@ -97,23 +99,28 @@ def test_any_unit_of_amplitude_gives_the_same_kurtosis(scale: float) -> None:
 @pytest.mark.parametrize("n", [1, 50])
 def test_a_constant_row_has_kurtosis_0_without_gradient(dtype: torch.dtype, n: int) -> None:
     x = torch.full((2, n), 0.1, dtype=dtype).requires_grad_()
-    found = moments(x, (1,))
-    for value in (found.std, found.skewness, found.kurtosis):
+    computed = moments(x, (1,))
+    for value in (computed.std, computed.skewness, computed.kurtosis):
         assert (value == 0).all()
-    loss = found.kurtosis.sum() + found.skewness.sum() + found.log_std.sum() + found.std.sum()
+    loss = (
+        computed.kurtosis.sum()
+        + computed.skewness.sum()
+        + computed.log_std.sum()
+        + computed.std.sum()
+    )
     (gradient,) = torch.autograd.grad(loss, x)
     assert (gradient == 0).all()
     (gradient,) = torch.autograd.grad(moments(x, (1,)).mean.sum(), x)
     torch.testing.assert_close(gradient, torch.full_like(x, 1 / n))
 
 
-def test_a_nan_spreads_over_its_row_only() -> None:
+def test_nan_propagates_only_within_its_row() -> None:
     x = draw(3, 50)
     x[1, 4] = torch.nan
     y = x.requires_grad_()
-    found = moments(y, (1,))
-    assert torch.stack(found).isnan().tolist() == [[False, True, False]] * 4
-    (gradient,) = torch.autograd.grad(found.kurtosis.sum(), y)
+    computed = moments(y, (1,))
+    assert torch.stack(computed).isnan().tolist() == [[False, True, False]] * 4
+    (gradient,) = torch.autograd.grad(computed.kurtosis.sum(), y)
     assert gradient.isnan().all(1).tolist() == [False, True, False]
 
 
@@ -127,6 +134,6 @@ def test_passes_gradcheck(name: str) -> None:
 def test_a_strided_view_has_the_values_and_the_gradient_of_its_copy() -> None:
     view = draw(4, 12, 10)[:, ::2, 1:7].transpose(1, 2).requires_grad_()
     copy = view.detach().clone().requires_grad_()
-    (found,) = torch.autograd.grad(kurtosis(view).sum(), view)
+    (computed,) = torch.autograd.grad(kurtosis(view).sum(), view)
     (expected,) = torch.autograd.grad(kurtosis(copy).sum(), copy)
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(computed, expected)

@@ -35,34 +35,34 @@ def assert_is_the_reference(x: Tensor, slack: float = 1) -> None:
     expected, offset = reference.moments(x)
     gradient = reference.moments_backward(grad, x, expected, offset)
     values, offset = OPS.moments(x)
-    found = OPS.moments_backward(grad, x, values, offset)
-    assert (values.dtype, found.dtype) == (reference.wide(x), x.dtype)
+    computed = OPS.moments_backward(grad, x, values, offset)
+    assert (values.dtype, computed.dtype) == (reference.wide(x), x.dtype)
     near = slack * (1e-11 if x.dtype == torch.float64 else 1e-5)
     error, scale = (values - expected).abs(), expected.abs()
     assert (error[0] <= near * (scale[0] + scale[1])).all(), "a mean may err by the deviation's ulp"
     torch.testing.assert_close(values[1:], expected[1:], rtol=near, atol=near)
     close = max(near, torch.finfo(x.dtype).eps)
     atol = close * float(gradient.abs().max()) if x.numel() else 0
-    torch.testing.assert_close(found, gradient, rtol=close, atol=atol)
+    torch.testing.assert_close(computed, gradient, rtol=close, atol=atol)
 
 
 class TestValues:
-    def test_the_reference_is_the_definition_and_so_is_its_gradient(self) -> None:
+    def test_the_reference_agrees_with_the_definition_and_autograd(self) -> None:
         x = draw(3, 40).requires_grad_()
         values, offset = reference.moments(x.detach())
         torch.testing.assert_close(values, definition(x))
         grad = draw(4, 3, seed=1)
         (expected,) = torch.autograd.grad(definition(x), x, grad)
-        found = reference.moments_backward(grad, x.detach(), values, offset)
-        torch.testing.assert_close(found, expected)
+        computed = reference.moments_backward(grad, x.detach(), values, offset)
+        torch.testing.assert_close(computed, expected)
 
-    def test_they_are_those_of_scipy(self) -> None:
+    def test_moments_equal_those_of_scipy(self) -> None:
         x = draw(2, 5, 40)
-        found, flat = moments(x), x.flatten(1).numpy()
-        assert found.skewness.tolist() == pytest.approx(scipy.stats.skew(flat, 1).tolist())
-        assert found.kurtosis.tolist() == pytest.approx(scipy.stats.kurtosis(flat, 1).tolist())
-        torch.testing.assert_close(found.log_std.exp(), x.flatten(1).std(1, correction=0))
-        torch.testing.assert_close(found.mean, x.mean((1, 2)))
+        computed, flat = moments(x), x.flatten(1).numpy()
+        assert computed.skewness.tolist() == pytest.approx(scipy.stats.skew(flat, 1).tolist())
+        assert computed.kurtosis.tolist() == pytest.approx(scipy.stats.kurtosis(flat, 1).tolist())
+        torch.testing.assert_close(computed.log_std.exp(), x.flatten(1).std(1, correction=0))
+        torch.testing.assert_close(computed.mean, x.mean((1, 2)))
 
     @settings(max_examples=60, deadline=None)
     @given(
@@ -71,7 +71,7 @@ class TestValues:
         seed=st.integers(0, 99),
         dtype=st.sampled_from(FLOATS),
     )
-    def test_rows_of_any_number_and_length(
+    def test_accepts_any_number_and_length_of_rows(
         self, rows: int, n: int, seed: int, dtype: torch.dtype
     ) -> None:
         assert_is_the_reference(draw(rows, n, seed=seed, dtype=dtype))
@@ -84,7 +84,7 @@ class TestValues:
         monkeypatch.setattr(cpu, "BLOCK", 7)
         assert_is_the_reference(draw(3, n, dtype=dtype))
 
-    def test_a_mean_a_thousand_times_the_deviation_costs_nothing(self) -> None:
+    def test_a_large_mean_costs_no_accuracy(self) -> None:
         """Sums of raw powers in float32 give numbers that are not even near the kurtosis."""
         generator = torch.Generator().manual_seed(0)
         x = (torch.randn(1 << 16, dtype=torch.float64, generator=generator) + 1e3).float()
@@ -111,12 +111,17 @@ class TestConstantRows:
     @pytest.mark.parametrize("n", [1, 3, 1000])
     def test_have_kurtosis_0_without_gradient(self, dtype: torch.dtype, n: int) -> None:
         x = torch.full((2, n), 0.1, dtype=dtype).requires_grad_()
-        found = moments(x, (1,))
-        assert (found.std == 0).all()
-        assert (found.skewness == 0).all()
-        assert (found.kurtosis == 0).all()
-        assert (found.log_std == -torch.inf).all()
-        loss = found.kurtosis.sum() + found.skewness.sum() + found.log_std.sum() + found.std.sum()
+        computed = moments(x, (1,))
+        assert (computed.std == 0).all()
+        assert (computed.skewness == 0).all()
+        assert (computed.kurtosis == 0).all()
+        assert (computed.log_std == -torch.inf).all()
+        loss = (
+            computed.kurtosis.sum()
+            + computed.skewness.sum()
+            + computed.log_std.sum()
+            + computed.std.sum()
+        )
         (gradient,) = torch.autograd.grad(loss, x)
         assert (gradient == 0).all()
 
@@ -132,13 +137,13 @@ class TestConstantRows:
         assert kurtosis(x, (1,))[1] == 0
 
 
-def test_a_nan_spreads_over_its_row_only() -> None:
+def test_nan_propagates_only_within_its_row() -> None:
     x = draw(3, 50)
     x[1, 4] = torch.nan
     y = x.clone().requires_grad_()
-    found = moments(y, (1,))
-    assert torch.stack(found).isnan().tolist() == [[False, True, False]] * 4
-    (gradient,) = torch.autograd.grad(found.kurtosis.sum(), y)
+    computed = moments(y, (1,))
+    assert torch.stack(computed).isnan().tolist() == [[False, True, False]] * 4
+    (gradient,) = torch.autograd.grad(computed.kurtosis.sum(), y)
     assert gradient.isnan().all(1).tolist() == [False, True, False]
     assert not gradient[::2].isnan().any()
 
@@ -172,9 +177,9 @@ class TestGradient:
             return t
 
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
-            found = moments(x)
+            computed = moments(x)
         assert kept.pop(x.untyped_storage().data_ptr()) == x.untyped_storage().nbytes()
-        assert sum(kept.values()) == 5 * 4 * found.kurtosis.element_size()
+        assert sum(kept.values()) == 5 * 4 * computed.kurtosis.element_size()
 
 
 class TestAxes:
@@ -183,18 +188,18 @@ class TestAxes:
         x = draw(3, 4, 5, 6)
         others = [d for d in range(4) if d not in {axis % 4 for axis in dims}]
         rows = x.permute(*others, *dims).flatten(len(others))
-        found = kurtosis(x, dims)
-        assert found.shape == rows.shape[:-1]
+        computed = kurtosis(x, dims)
+        assert computed.shape == rows.shape[:-1]
         expected = definition(rows.reshape(-1, rows.shape[-1]))[3]
-        torch.testing.assert_close(found.flatten(), expected)
+        torch.testing.assert_close(computed.flatten(), expected)
 
     def test_a_strided_view_has_the_values_and_the_gradient_of_its_copy(self) -> None:
         base = draw(4, 12, 10).requires_grad_()
         view = base[:, ::2, 1:7].transpose(1, 2)
         copy = view.detach().clone().requires_grad_()
-        (found,) = torch.autograd.grad(kurtosis(view).sum(), view)
+        (computed,) = torch.autograd.grad(kurtosis(view).sum(), view)
         (expected,) = torch.autograd.grad(kurtosis(copy).sum(), copy)
-        torch.testing.assert_close(found, expected)
+        torch.testing.assert_close(computed, expected)
 
     def test_integers_and_rows_without_samples_are_refused(self) -> None:
         with pytest.raises(ValueError, match="int64"):
@@ -214,14 +219,14 @@ class TestOperator:
     @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
     def test_compiles_as_one_graph(self) -> None:
         def loss(x: Tensor) -> Tensor:
-            found = moments(x)
-            return (found.kurtosis.square() + found.log_std).sum()
+            computed = moments(x)
+            return (computed.kurtosis.square() + computed.log_std).sum()
 
         x = draw(2, 6, 7).requires_grad_()
         (expected,) = torch.autograd.grad(loss(x), x)
         compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
-        (found,) = torch.autograd.grad(compiled(x), x)
-        torch.testing.assert_close(found, expected)
+        (computed,) = torch.autograd.grad(compiled(x), x)
+        torch.testing.assert_close(computed, expected)
 
     @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
     def test_is_as_exact_under_autocast(self, dtype: torch.dtype) -> None:

@@ -24,7 +24,7 @@ def test_noise_and_clean_predictions_are_complements(decoder: Decoder) -> None:
     torch.testing.assert_close(kept + decoder(x, maps(x)), x)
 
 
-def test_one_sample_moves_the_output_at_that_sample(decoder: Decoder) -> None:
+def test_a_change_of_one_sample_changes_the_output_there(decoder: Decoder) -> None:
     """Detail passes the ViT by, though a patch has 16 x 16 samples."""
     x = torch.zeros(1, 1, 32, 32)
     y = x.clone()
@@ -33,7 +33,7 @@ def test_one_sample_moves_the_output_at_that_sample(decoder: Decoder) -> None:
     assert divmod(int(change.argmax()), 32) == (13, 21)
 
 
-def test_the_maps_of_the_vit_matter(decoder: Decoder) -> None:
+def test_the_output_depends_on_the_maps_of_the_vit(decoder: Decoder) -> None:
     x = torch.randn(1, 1, 32, 32)
     other = [m + 1 for m in maps(x)]
     assert not torch.allclose(decoder(x, maps(x)), decoder(x, other))

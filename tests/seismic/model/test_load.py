@@ -57,45 +57,45 @@ def test_shipped_weights_are_loaded_and_do_not_train(shipped: Path) -> None:
     assert model.head == ("decoder",)
 
 
-def test_the_card_says_how_the_shipped_weights_were_made(shipped: Path) -> None:
+def test_the_card_records_the_origin_of_the_shipped_weights(shipped: Path) -> None:
     card = dinov3_unet(weights="shipped").card
     assert card["weights"] == "shipped (made_by: a test, options: seed 5)"
     assert card["licence"].startswith("Apache-2.0")
 
 
 @pytest.mark.parametrize("size", ["small", "convnext_tiny"])
-def test_only_the_tiny_size_is_shipped(size: Any) -> None:
+def test_refuses_shipped_weights_of_other_sizes(size: Any) -> None:
     with pytest.raises(WeightsError, match=rf"'shipped' of size '{size}'.*'tiny' only.*path of"):
         dinov3_unet(size=size, weights="shipped")
 
 
-def test_no_weights_of_dinov2_are_shipped() -> None:
+def test_refuses_shipped_weights_of_dinov2() -> None:
     with pytest.raises(WeightsError, match=r"'shipped' of size 'tiny'.*Give `weights` `none` or"):
         dinov2_unet(weights="shipped")
 
 
-def test_an_installation_without_its_weights_says_so(shipped: Path) -> None:
+def test_reports_an_installation_without_its_weights(shipped: Path) -> None:
     shipped.unlink()
     with pytest.raises(WeightsError, match=r"dinov3_tiny\.safetensors.*lacks.*Install the package"):
         dinov3_unet(weights="shipped")
 
 
-def test_a_shipped_file_of_other_dimensions_is_refused(shipped: Path, small: Path) -> None:
+def test_refuses_a_shipped_file_of_other_dimensions(shipped: Path, small: Path) -> None:
     shipped.write_bytes(small.read_bytes())
     with pytest.raises(WeightsError, match="size 'tiny'"):
         dinov3_unet(weights="shipped")
 
 
-def test_what_this_package_ships_loads() -> None:
+def test_loads_the_shipped_weights() -> None:
     if not load.files(load.PACKAGE).joinpath(dinov3.VIT.shipped).is_file():
         pytest.skip("the package's weights file is not made yet")
     assert dinov3_unet(weights="shipped").card["licence"].startswith("Apache-2.0")
 
 
-def test_the_tiny_size_takes_a_local_file(shipped: Path) -> None:
+def test_loads_a_local_file_into_the_tiny_size(shipped: Path) -> None:
     model = dinov3_unet(weights=shipped)
     assert model.card["weights"] == "local file dinov3_tiny.safetensors"
-    assert model.card["licence"].startswith("not known")
+    assert model.card["licence"].startswith("unknown")
 
 
 def test_a_pretrained_stem_does_not_train(small: Path, reduced_vit: Family, denoiser: Any) -> None:
@@ -103,7 +103,7 @@ def test_a_pretrained_stem_does_not_train(small: Path, reduced_vit: Family, deno
 
 
 @pytest.mark.parametrize("key", ["state_dict", "model"])
-def test_weights_inside_a_training_checkpoint_are_found(
+def test_loads_weights_from_a_training_checkpoint(
     key: str, reduced_vit: Family, denoiser: Any, tmp_path: Path
 ) -> None:
     state = denoiser(reduced_vit, "base").encoder.state_dict()
@@ -119,7 +119,7 @@ def test_missing_weights_name_the_option_and_the_licence(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("size", ["small", "convnext_tiny"])
-def test_the_hub_out_of_reach_names_the_option_and_the_licence(
+def test_an_unreachable_hub_names_the_option_and_the_licence(
     size: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, reduced: Any, denoiser: Any
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
@@ -130,12 +130,12 @@ def test_the_hub_out_of_reach_names_the_option_and_the_licence(
 
 
 @pytest.mark.parametrize(("size", "weights"), [("tiny", "hub"), ("small", "hub:imagenet")])
-def test_weights_that_the_hub_has_not_are_refused(size: Any, weights: str) -> None:
+def test_refuses_weights_that_the_hub_does_not_have(size: Any, weights: str) -> None:
     with pytest.raises(WeightsError, match="hub:lvd1689m, hub:sat493m, for every size but 'tiny'"):
         dinov3_unet(size=size, weights=weights)
 
 
-def test_satellite_weights_are_asked_for_by_name(
+def test_satellite_weights_are_selected_by_name(
     monkeypatch: pytest.MonkeyPatch, reduced_vit: Family, denoiser: Any
 ) -> None:
     asked = []
@@ -151,16 +151,14 @@ def test_satellite_weights_are_asked_for_by_name(
     assert model.card["weights"] == "hf.co/timm/vit_large_patch16_dinov3.sat493m"
 
 
-def test_a_file_of_another_size_is_refused(
-    reduced_vit: Family, denoiser: Any, tmp_path: Path
-) -> None:
+def test_refuses_a_file_of_another_size(reduced_vit: Family, denoiser: Any, tmp_path: Path) -> None:
     save_file(tiny_encoder().state_dict(), tmp_path / "tiny.safetensors")
     with pytest.raises(WeightsError, match=r"of size 'base'.*size mismatch.*128"):
         denoiser(reduced_vit, "base", tmp_path / "tiny.safetensors")
 
 
 @pytest.mark.parametrize("other", ["small_qkvb", "small_plus"])
-def test_a_file_of_another_variant_is_refused(
+def test_refuses_a_file_of_another_variant(
     other: str, small: Path, reduced_vit: Family, denoiser: Any
 ) -> None:
     with pytest.raises(WeightsError, match=r"Missing key.*(q_bias|fc1_g)") as caught:
@@ -169,7 +167,7 @@ def test_a_file_of_another_variant_is_refused(
 
 
 @pytest.mark.parametrize("name", ["other.safetensors", "text.safetensors", "text.pth", "empty.pth"])
-def test_what_is_no_weights_file_is_refused(
+def test_refuses_a_file_that_does_not_contain_weights(
     name: str, reduced_vit: Family, denoiser: Any, tmp_path: Path
 ) -> None:
     path = tmp_path / name
@@ -182,7 +180,7 @@ def test_what_is_no_weights_file_is_refused(
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
 @pytest.mark.parametrize("share", [0.001, 0.5, 0.999])
-def test_a_truncated_file_is_refused(
+def test_refuses_a_truncated_file(
     suffix: str, share: float, small: Path, reduced_vit: Family, denoiser: Any
 ) -> None:
     path = small.with_suffix(suffix)
@@ -194,7 +192,7 @@ def test_a_truncated_file_is_refused(
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_a_pickle_that_runs_code_is_refused_and_not_run(
+def test_refuses_a_pickle_that_runs_code(
     zipped: bool, reduced_vit: Family, denoiser: Any, tmp_path: Path
 ) -> None:
     path, target = tmp_path / "bomb.pth", tmp_path / "exploded"
@@ -206,15 +204,15 @@ def test_a_pickle_that_runs_code_is_refused_and_not_run(
     assert target.exists()  # it would have gone off
 
 
-def test_other_things_than_tensors_are_refused(
+def test_refuses_objects_that_are_not_tensors(
     reduced_vit: Family, denoiser: Any, tmp_path: Path
 ) -> None:
     torch.save({"epoch": 3}, tmp_path / "notes.pth")
-    with pytest.raises(WeightsError, match="no dictionary of tensors"):
+    with pytest.raises(WeightsError, match="not a dictionary of tensors"):
         denoiser(reduced_vit, "small", tmp_path / "notes.pth")
 
 
-def test_weights_that_are_not_finite_are_refused(
+def test_refuses_weights_that_are_not_finite(
     small: Path, reduced_vit: Family, denoiser: Any
 ) -> None:
     state = denoiser(reduced_vit, "small").encoder.state_dict()
@@ -224,7 +222,7 @@ def test_weights_that_are_not_finite_are_refused(
         denoiser(reduced_vit, "small", small)
 
 
-def test_the_licence_of_restricted_weights_is_said_once(
+def test_logs_the_licence_of_restricted_weights_once(
     small: Path, reduced_vit: Family, denoiser: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     load._announce.cache_clear()
@@ -234,7 +232,7 @@ def test_the_licence_of_restricted_weights_is_said_once(
     assert META_LICENCE in line
 
 
-def test_apache_weights_are_loaded_without_a_word(
+def test_loads_apache_weights_without_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, reduced: Any, denoiser: Any
 ) -> None:
     from scionwood_seismic.model.dinov2 import VIT

@@ -57,13 +57,13 @@ def counts(size: str, targets: str) -> tuple[int, ...]:
 
 
 @pytest.mark.parametrize("size", QKV)
-def test_lora_on_qkv_counts_exactly(size: str) -> None:
+def test_lora_on_qkv_has_the_expected_number_of_parameters(size: str) -> None:
     """The fused layer: r (d + 3 d) a block."""
     assert counts(size, r"encoder\.blocks\.\d+\.attn\.qkv") == QKV[size]
 
 
 @pytest.mark.parametrize("size", ATTENTION)
-def test_lora_on_attention_counts_exactly(size: str) -> None:
+def test_lora_on_attention_has_the_expected_number_of_parameters(size: str) -> None:
     """And the projection: r (d + d). The patch embedding's `proj` is not among them."""
     with torch.device("meta"):
         targets = dinov3_unet().adapter_targets["attention"]
@@ -78,7 +78,7 @@ def test_one_input_channel_saves_two_thirds_of_the_patch_embedding(size: str) ->
     assert sum(p.numel() for p in encoder.parameters()) == parameters - 2 * 256 * width
 
 
-def test_a_gradient_arrives_at_every_lora_tensor_of_every_size(
+def test_every_lora_tensor_of_every_size_gets_a_gradient(
     each_size: tuple[Any, str], denoiser: Any
 ) -> None:
     """But for q, k and v of the `_qkvb` twins, whose attention passes the module by."""
@@ -93,7 +93,7 @@ def test_a_gradient_arrives_at_every_lora_tensor_of_every_size(
     assert len(dead) < len(lora(tuned))
 
 
-def test_only_adapter_and_head_train_and_all_of_both(family: Any, denoiser: Any) -> None:
+def test_exactly_the_adapter_and_the_head_train(family: Any, denoiser: Any) -> None:
     model = denoiser(*family)
     tuned = filled(attach(model, LoraConfig(r=4), targets="all-linear"))
     (example,) = model.example_input()
@@ -114,7 +114,7 @@ def test_merging_keeps_the_output(family: Any, denoiser: Any) -> None:
         torch.testing.assert_close(tuned(example), apart, atol=1e-5, rtol=0)
 
 
-def test_adapters_act_on_random_weights(family: Any, denoiser: Any) -> None:
+def test_adapters_change_the_output_of_random_weights(family: Any, denoiser: Any) -> None:
     """A LayerScale of 1e-5 or 1e-6 would hide them."""
     model = denoiser(*family)
     tuned = attach(model, LoraConfig(r=8), targets="mlp").eval()
@@ -124,14 +124,14 @@ def test_adapters_act_on_random_weights(family: Any, denoiser: Any) -> None:
         assert (filled(tuned)(example) - before).abs().max() > 1e-3
 
 
-def test_an_adapter_on_a_dead_qkv_is_refused_by_name(denoiser: Any, reduced_vit: Any) -> None:
+def test_refuses_an_adapter_on_a_layer_that_is_not_called(denoiser: Any, reduced_vit: Any) -> None:
     model = denoiser(reduced_vit, "small_qkvb")
-    with pytest.raises(AdapterError, match=r"encoder\.blocks\.0\.attn\.qkv.*Target other layers"):
+    with pytest.raises(AdapterError, match=r"encoder\.blocks\.0\.attn\.qkv.*Target another layer"):
         attach(model, LoraConfig(r=4), targets="attention")
     attach(model, LoraConfig(r=4), targets="mlp")
 
 
-def test_a_convnext_has_no_attention_to_adapt() -> None:
+def test_refuses_attention_targets_for_a_convnext() -> None:
     with torch.device("meta"):
         model = dinov3_unet(size="convnext_tiny")
     with pytest.raises(AdapterError, match=r"'attention'.*Presets: mlp, all-linear"):

@@ -16,7 +16,7 @@ from scionwood_seismic.model.pretrain import SIZE, image, pretrain
 SHIPPED = Path(scionwood_seismic.__file__).parent / "weights" / "dinov3_tiny.safetensors"
 
 
-def test_images_depend_on_seed_and_index_alone() -> None:
+def test_images_depend_only_on_seed_and_index() -> None:
     assert torch.equal(image(0, 3), image(0, 3))
     assert not torch.equal(image(0, 3), image(0, 4))
     assert not torch.equal(image(0, 3), image(1, 3))
@@ -37,7 +37,7 @@ def test_two_runs_of_the_script_agree_and_change_the_encoder() -> None:
     assert any(not torch.equal(value, start[name]) for name, value in once.items())
 
 
-def test_what_ships_is_small_and_says_how_it_was_made() -> None:
+def test_the_shipped_file_is_small_and_records_its_origin() -> None:
     assert SHIPPED.stat().st_size < 6e6
     with safe_open(SHIPPED, "pt") as file:
         # The name that the module had when the file was written.
@@ -45,7 +45,7 @@ def test_what_ships_is_small_and_says_how_it_was_made() -> None:
         assert '"seed": 0' in file.metadata()["options"]
 
 
-def test_shipped_weights_fill_in_blanked_patches_better_than_random_ones() -> None:
+def test_shipped_weights_reconstruct_masked_patches_better_than_random_ones() -> None:
     """A linear fit from the maps to the pixels, as in the pretraining, on images it never drew."""
     errors = {
         weights: _fit_error(dinov3_unet(size="tiny", weights=weights))  # type: ignore[arg-type]
@@ -70,6 +70,6 @@ def _fit_error(model: torch.nn.Module) -> float:
 
 
 @pytest.mark.parametrize("name", ["blocks.0.gamma_1", "blocks.5.gamma_2"])
-def test_layer_scale_lets_an_adapter_act(name: str) -> None:
+def test_layer_scale_does_not_suppress_an_adapter(name: str) -> None:
     with safe_open(SHIPPED, "pt") as file:
         assert file.get_tensor(name).abs().mean() > 0.1

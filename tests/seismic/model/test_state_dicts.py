@@ -32,12 +32,12 @@ def published(family: Family, size: str) -> nn.Module:
 
 def renamed(state: State, names: dict[str, str]) -> State:
     """Apply patterns to every name, in their order."""
-    found = {}
+    converted = {}
     for name, value in state.items():
         for pattern, other in names.items():
             name = re.sub(pattern, other, name)
-        found[name] = value
-    return found
+        converted[name] = value
+    return converted
 
 
 def dinov3_of_meta(state: State) -> State:
@@ -45,26 +45,28 @@ def dinov3_of_meta(state: State) -> State:
     gated = any("fc1_g" in name for name in state)
     names = {"^reg_token": "storage_tokens", r"gamma_(\d)": r"ls\1.gamma"}
     names |= {"fc1_g": "w1", "fc1_x": "w2", r"mlp\.fc2": "mlp.w3"} if gated else {}
-    found = renamed({k: v for k, v in state.items() if not k.endswith(("q_bias", "v_bias"))}, names)
-    for name, value in list(found.items()):
+    converted = renamed(
+        {k: v for k, v in state.items() if not k.endswith(("q_bias", "v_bias"))}, names
+    )
+    for name, value in list(converted.items()):
         if name.endswith("qkv.weight"):
             bias = torch.zeros(len(value)).unflatten(0, (3, -1))
             bias[1] = 7.0
-            found[name.replace("weight", "bias")] = bias.flatten()
-            found[name.replace("weight", "bias_mask")] = torch.ones(len(value))
-    return found | {"mask_token": torch.ones(1, 96), "rope_embed.periods": torch.ones(8)}
+            converted[name.replace("weight", "bias")] = bias.flatten()
+            converted[name.replace("weight", "bias_mask")] = torch.ones(len(value))
+    return converted | {"mask_token": torch.ones(1, 96), "rope_embed.periods": torch.ones(8)}
 
 
 def dinov2_of_meta(state: State) -> State:
     """With registers, timm folds the position of the class token into the token."""
-    found = renamed(state, {"^reg_token": "register_tokens"})
-    if found["blocks.0.mlp.fc1.weight"].shape[0] != 4 * 96:
-        found = renamed(found, {r"mlp\.fc1": "mlp.w12", r"mlp\.fc2": "mlp.w3"})
-    if "register_tokens" in found:
+    converted = renamed(state, {"^reg_token": "register_tokens"})
+    if converted["blocks.0.mlp.fc1.weight"].shape[0] != 4 * 96:
+        converted = renamed(converted, {r"mlp\.fc1": "mlp.w12", r"mlp\.fc2": "mlp.w3"})
+    if "register_tokens" in converted:
         own = torch.full((1, 1, 96), 0.5)
-        found["cls_token"] = found["cls_token"] - own
-        found["pos_embed"] = torch.cat([own, found["pos_embed"]], 1)
-    return found | {"mask_token": torch.ones(1, 96)}
+        converted["cls_token"] = converted["cls_token"] - own
+        converted["pos_embed"] = torch.cat([own, converted["pos_embed"]], 1)
+    return converted | {"mask_token": torch.ones(1, 96)}
 
 
 def convnext_of_meta(state: State) -> State:
@@ -76,8 +78,8 @@ def convnext_of_meta(state: State) -> State:
         r"mlp\.fc": "pwconv",
         r"^head\.norm": "norm",
     }
-    found = renamed(state, names)
-    return found | {f"norms.3.{kind}": found[f"norm.{kind}"] for kind in ("weight", "bias")}
+    converted = renamed(state, names)
+    return converted | {f"norms.3.{kind}": converted[f"norm.{kind}"] for kind in ("weight", "bias")}
 
 
 OF_META = {
@@ -97,7 +99,7 @@ def check_loaded(encoder: nn.Module, model: nn.Module, stem: str) -> None:
         torch.testing.assert_close(value, expected[name], atol=1e-6, rtol=0, msg=name)
 
 
-def test_what_timm_saves_is_loaded(
+def test_loads_a_state_dict_of_timm(
     each_size: tuple[Family, str], denoiser: Any, tmp_path: Path
 ) -> None:
     family, size = each_size
@@ -106,7 +108,7 @@ def test_what_timm_saves_is_loaded(
     check_loaded(denoiser(family, size, path).encoder, model, family.stem)
 
 
-def test_what_meta_hands_out_is_loaded(
+def test_loads_a_state_dict_of_meta(
     each_size: tuple[Family, str], denoiser: Any, tmp_path: Path, capsys: Any
 ) -> None:
     family, size = each_size
@@ -118,7 +120,7 @@ def test_what_meta_hands_out_is_loaded(
 
 @pytest.mark.parametrize("size", ["small", "small_qkvb", "small_plus", "small_plus_qkvb"])
 @pytest.mark.parametrize("prefix", ["", "model."])
-def test_what_transformers_saves_gives_the_same_features(
+def test_a_state_dict_of_transformers_gives_the_same_features(
     reduced_vit: Family, size: str, prefix: str, denoiser: Any, tmp_path: Path
 ) -> None:
     model = transformers_vit(gated="plus" in size, biases="qkvb" in size)
@@ -132,7 +134,7 @@ def test_what_transformers_saves_gives_the_same_features(
         torch.testing.assert_close(encoder.forward_features(x), expected, atol=1e-4, rtol=0)
 
 
-def test_a_bias_that_the_size_lacks_is_not_dropped_in_silence(
+def test_refuses_a_nonzero_bias_that_the_size_does_not_have(
     reduced_vit: Family, denoiser: Any, tmp_path: Path
 ) -> None:
     path = tmp_path / "biased.safetensors"

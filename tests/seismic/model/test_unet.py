@@ -18,19 +18,19 @@ def model(family: Any, denoiser: Any) -> DenoisingUNet:
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (16, 16), (25, 130), (128, 17)])
-def test_any_size_of_gather_passes(model: DenoisingUNet, shape: tuple[int, int]) -> None:
+def test_accepts_gathers_of_any_size(model: DenoisingUNet, shape: tuple[int, int]) -> None:
     x = torch.randn(2, 1, *shape, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         assert model(x).shape == x.shape
 
 
-def test_the_maps_lie_on_the_grid_of_the_decoder(model: DenoisingUNet) -> None:
+def test_maps_have_the_stride_of_the_decoder(model: DenoisingUNet) -> None:
     with torch.no_grad():
         maps = model.maps(torch.zeros(1, 1, 64, 96))
     assert [tuple(x.shape[-2:]) for x in maps] == [(4, 6)] * 4
 
 
-def test_a_map_follows_the_samples_under_it(model: DenoisingUNet) -> None:
+def test_a_map_value_depends_on_the_samples_at_its_position(model: DenoisingUNet) -> None:
     """A burst moves the first map most where it lies: nothing is flipped, turned or shifted."""
     generator = torch.Generator().manual_seed(0)
     quiet = torch.randn(1, 1, 128, 64, generator=generator)
@@ -41,7 +41,7 @@ def test_a_map_follows_the_samples_under_it(model: DenoisingUNet) -> None:
     assert divmod(int(moved.argmax()), moved.shape[1]) == (6, 1)
 
 
-def test_the_stem_trains_beside_the_decoder_where_weights_are_random(model: DenoisingUNet) -> None:
+def test_the_stem_trains_with_the_decoder_if_weights_are_random(model: DenoisingUNet) -> None:
     assert model.head[0] == "decoder"
     assert set(model.head) & {"encoder.patch_embed", "encoder.stem"}
 

@@ -22,7 +22,7 @@ def test_time_is_in_seconds_from_the_recording_delay(segy: Write) -> None:
 
 
 @pytest.mark.parametrize(("scalar", "start"), [(10, 1.0), (-10, 0.01), (0, 0.1), (77, 0.1)])
-def test_the_time_scalar_counts_from_revision_1_on(segy: Write, scalar: int, start: float) -> None:
+def test_the_time_scalar_applies_from_revision_1(segy: Write, scalar: int, start: float) -> None:
     path = segy(delay=100)
     raw = bytearray(path.read_bytes())
     raw[3600 + 214 : 3600 + 216] = scalar.to_bytes(2, "big", signed=True)
@@ -44,7 +44,7 @@ class TestDepth:
     @pytest.mark.parametrize(
         ("interval", "feet", "step"), [(5, 1, 5.0), (5000, 1, 5.0), (10, 2, 3.048), (500, 0, 0.5)]
     )
-    def test_the_step_is_in_metres(
+    def test_the_depth_interval_is_in_metres(
         self, segy: Write, interval: int, feet: int, step: float
     ) -> None:
         with self.reader(segy(delay=100), hdt=interval, mfeet=feet) as reader:
@@ -54,6 +54,6 @@ class TestDepth:
         assert record.coords["depth"][0] == pytest.approx(100 * (0.3048 if feet == 2 else 1))
 
 
-def test_a_missing_sample_interval_is_refused(segy: Write) -> None:
+def test_refuses_a_missing_sample_interval(segy: Write) -> None:
     with pytest.raises(ReadError, match=r"sample interval.*microseconds"):
         SegyReader(segy(interval=0))

@@ -14,23 +14,23 @@ from scionwood_seismic.readers.streams import StreamReader
 
 
 @pytest.mark.parametrize("kind", [SegyReader, StreamReader, DasReader])
-def test_a_record_can_be_read_without_those_before_it(
+def test_reads_a_record_without_the_previous_ones(
     tmp_path: Path, kind: type[SeismicReader]
 ) -> None:
     path = tmp_path / f"sample{kind.suffixes[0]}"
     kind.write_sample(path)
     with kind(path) as reader:  # type: ignore[call-arg]
         for index, record in reversed(list(enumerate(reader))):
-            found = reader.read(index)
-            assert found.key == record.key
-            np.testing.assert_array_equal(found.data, record.data)
+            again = reader.read(index)
+            assert again.key == record.key
+            np.testing.assert_array_equal(again.data, record.data)
 
 
 @pytest.mark.parametrize("kind", ["int8", "int16", "int32", "int64", "uint16", "uint64"])
 def test_integers_are_clipped_to_their_own_range(kind: str) -> None:
     info = np.iinfo(kind)
-    found, clipped = encode(np.array([-1e30, 0.4, 1e30]), np.dtype(kind))
+    encoded, clipped = encode(np.array([-1e30, 0.4, 1e30]), np.dtype(kind))
     assert clipped == 2
-    assert found[1] == 0
-    assert found[0] == info.min
-    assert info.max * 0.999 < found[2] <= info.max
+    assert encoded[1] == 0
+    assert encoded[0] == info.min
+    assert info.max * 0.999 < encoded[2] <= info.max

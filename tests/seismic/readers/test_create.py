@@ -10,7 +10,7 @@ from scionwood_seismic.readers.create import write_segy
 from scionwood_seismic.readers.segy import SegyReader
 
 
-def test_what_is_written_is_read(tmp_path: Path, gathers: np.ndarray) -> None:
+def test_reads_what_was_written(tmp_path: Path, gathers: np.ndarray) -> None:
     path = tmp_path / "new.sgy"
     write_segy(path, gathers, dt=0.0005)
     with SegyReader(path, gather="fldr") as reader:
@@ -20,7 +20,7 @@ def test_what_is_written_is_read(tmp_path: Path, gathers: np.ndarray) -> None:
     np.testing.assert_array_equal(np.stack([record.data for record in records]), gathers)
 
 
-def test_an_existing_file_is_kept(tmp_path: Path, gathers: np.ndarray) -> None:
+def test_keeps_an_existing_file(tmp_path: Path, gathers: np.ndarray) -> None:
     path = tmp_path / "new.sgy"
     path.write_text("mine")
     with pytest.raises(OutputExistsError):
@@ -28,7 +28,7 @@ def test_an_existing_file_is_kept(tmp_path: Path, gathers: np.ndarray) -> None:
     assert path.read_text() == "mine"
 
 
-def test_a_full_disk_leaves_nothing(small_disk: Path) -> None:
+def test_leaves_nothing_on_a_full_disk(small_disk: Path) -> None:
     with pytest.raises(WriteError, match=r"new\.sgy.*cannot be written"):
         write_segy(small_disk / "new.sgy", np.ones((4, 100, 100)), dt=0.002)
     assert list(small_disk.iterdir()) == []

@@ -29,7 +29,7 @@ Writers = dict[str, Callable[[Path, np.ndarray], Path]]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_axes_are_found_by_name(
+def test_identifies_axes_by_name(
     tmp_path: Path, data: np.ndarray, name: str, writers: Writers
 ) -> None:
     path = writers[name](tmp_path / name, data)
@@ -54,8 +54,8 @@ def test_a_rewritten_file_has_new_samples_and_the_old_coordinates(
     assert after.coords == before.coords
     assert after.attrs == before.attrs
     assert after.data.dtype == before.data.dtype
-    found = after.transpose("distance", "time").data
-    np.testing.assert_array_equal(found, data[:, ::-1] * 2)
+    stored = after.transpose("distance", "time").data
+    np.testing.assert_array_equal(stored, data[:, ::-1] * 2)
 
 
 def test_units_are_those_of_the_file(
@@ -81,12 +81,12 @@ def test_integers_are_rounded_and_clipped_with_a_warning(
     ):
         reader.rewrite(target, change)
     counts[0, 0], counts[1, 1] = 32767, 3
-    found = dc.read(target)[0].transpose("distance", "time").data
-    assert found.dtype == np.int16
-    np.testing.assert_array_equal(found, counts)
+    stored = dc.read(target)[0].transpose("distance", "time").data
+    assert stored.dtype == np.int16
+    np.testing.assert_array_equal(stored, counts)
 
 
-def test_nan_stays_where_it_is(tmp_path: Path, data: np.ndarray, das: SimpleNamespace) -> None:
+def test_nan_samples_are_preserved(tmp_path: Path, data: np.ndarray, das: SimpleNamespace) -> None:
     data[2, 5] = np.nan
     path, target = das.dasdae(tmp_path / "in.h5", das.patch_of(data)), tmp_path / "out.h5"
     with DasReader(path) as reader:
@@ -94,7 +94,7 @@ def test_nan_stays_where_it_is(tmp_path: Path, data: np.ndarray, das: SimpleName
     np.testing.assert_array_equal(dc.read(target)[0].data, 2 * data)
 
 
-def test_what_did_not_change_keeps_its_bits(tmp_path: Path, das: SimpleNamespace) -> None:
+def test_unchanged_samples_keep_their_bits(tmp_path: Path, das: SimpleNamespace) -> None:
     fine = 1 + np.random.default_rng(0).random((3, 8)) * 1e-12  # no float32 knows them
     path, target = das.dasdae(tmp_path / "in.h5", das.patch_of(fine.copy())), tmp_path / "out.h5"
 
@@ -108,7 +108,7 @@ def test_what_did_not_change_keeps_its_bits(tmp_path: Path, das: SimpleNamespace
     assert dc.read(target)[0].data.tobytes() == fine.tobytes()
 
 
-def test_patches_are_records_and_each_is_written_where_it_was(
+def test_patches_are_records_and_are_written_in_place(
     tmp_path: Path, data: np.ndarray, das: SimpleNamespace
 ) -> None:
     later = np.datetime64("2020-01-01T01:00:00", "ns")
@@ -125,7 +125,7 @@ def test_patches_are_records_and_each_is_written_where_it_was(
         assert new.attrs == old.attrs
 
 
-def test_a_format_that_cannot_be_written_is_refused_before_the_work(
+def test_refuses_an_unwritable_format_before_the_work(
     tmp_path: Path, data: np.ndarray, das: SimpleNamespace
 ) -> None:
     path = das.sentek(tmp_path / "Shot_20230328155652124.das", np.tile(data, (3, 1)))
@@ -136,7 +136,7 @@ def test_a_format_that_cannot_be_written_is_refused_before_the_work(
     assert not (tmp_path / "out.das").exists()
 
 
-def test_a_file_is_not_replaced_unasked_and_work_not_resumed(
+def test_refuses_to_replace_a_file_or_to_resume(
     tmp_path: Path, data: np.ndarray, das: SimpleNamespace
 ) -> None:
     path, target = das.dasdae(tmp_path / "in.h5", das.patch_of(data)), tmp_path / "out.h5"
@@ -149,7 +149,7 @@ def test_a_file_is_not_replaced_unasked_and_work_not_resumed(
     assert target.read_bytes() == b"precious"
 
 
-def test_uneven_time_is_refused_and_jitter_is_not(
+def test_refuses_uneven_time_and_accepts_jitter(
     tmp_path: Path, data: np.ndarray, das: SimpleNamespace
 ) -> None:
     jitter = np.random.default_rng(0).integers(-9_000, 9_000, 40)
@@ -164,7 +164,7 @@ def test_uneven_time_is_refused_and_jitter_is_not(
             assert DasReader(path).dt == pytest.approx(0.004, rel=1e-3)
 
 
-def test_without_dascore_the_error_says_what_to_install(
+def test_without_dascore_the_error_names_the_package(
     tmp_path: Path, data: np.ndarray, das: SimpleNamespace
 ) -> None:
     path = das.dasdae(tmp_path / "in.h5", das.patch_of(data))
@@ -180,7 +180,7 @@ def test_without_dascore_the_error_says_what_to_install(
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_real_files_go_through(tmp_path: Path, name: str) -> None:
+def test_reads_and_writes_real_files(tmp_path: Path, name: str) -> None:
     path, target = SHARED / name, tmp_path / name
     if not path.is_file():
         pytest.skip(f"needs the real file {name} in shared/data/seismic")
@@ -196,5 +196,5 @@ def test_real_files_go_through(tmp_path: Path, name: str) -> None:
     before, after = dc.read(path)[0], dc.read(target)[0]
     assert (after.coords, after.attrs) == (before.coords, before.attrs)
     with DasReader(target) as reader:
-        (found,) = reader
-    np.testing.assert_array_equal(found.data, record.data[::-1])
+        (restored,) = reader
+    np.testing.assert_array_equal(restored.data, record.data[::-1])

@@ -17,7 +17,7 @@ from scionwood import ReadError, WriteError
 from scionwood_seismic.readers.das import DasReader
 
 
-def test_margins_of_overlapping_blocks_stay(
+def test_keeps_the_margins_of_overlapping_blocks(
     tmp_path: Path, data: np.ndarray, das: SimpleNamespace
 ) -> None:
     path, target = das.febus(tmp_path / "in.h5", data), tmp_path / "out.h5"
@@ -42,7 +42,7 @@ def test_stored_counts_are_scaled_back(
     np.testing.assert_array_equal(after, 2 * before)
 
 
-def test_a_view_of_another_file_is_never_written(
+def test_never_writes_to_a_view_of_another_file(
     tmp_path: Path, data: np.ndarray, das: SimpleNamespace
 ) -> None:
     """A virtual dataset would pass what is written on to the file behind it."""
@@ -61,7 +61,7 @@ def test_a_view_of_another_file_is_never_written(
         np.testing.assert_array_equal(file["samples"][()], data.T)
 
 
-def test_two_datasets_that_could_be_the_patch_are_refused(
+def test_refuses_two_datasets_that_could_be_the_patch(
     tmp_path: Path, data: np.ndarray, das: SimpleNamespace
 ) -> None:
     path = das.prodml(tmp_path / "in.h5", data)
@@ -94,7 +94,7 @@ def pickles(mark: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("kind", pickles(Path()))
-def test_a_pickle_in_an_attribute_is_refused_and_never_run(
+def test_refuses_a_pickle_in_an_attribute_without_running_it(
     tmp_path: Path, data: np.ndarray, das: SimpleNamespace, kind: str
 ) -> None:
     path, mark = das.dasdae(tmp_path / "in.h5", das.patch_of(data)), tmp_path / "mark"
@@ -107,7 +107,7 @@ def test_a_pickle_in_an_attribute_is_refused_and_never_run(
     assert not mark.exists()
 
 
-def test_pickled_objects_in_a_dataset_are_refused(
+def test_refuses_pickled_objects_in_a_dataset(
     tmp_path: Path, data: np.ndarray, das: SimpleNamespace
 ) -> None:
     path = das.dasdae(tmp_path / "in.h5", das.patch_of(data))
@@ -117,7 +117,7 @@ def test_pickled_objects_in_a_dataset_are_refused(
         DasReader(path)
 
 
-def test_a_pickled_patch_is_refused_and_never_run(tmp_path: Path, data: np.ndarray) -> None:
+def test_refuses_a_pickled_patch_without_running_it(tmp_path: Path, data: np.ndarray) -> None:
     path, mark = tmp_path / "patch.pkl", tmp_path / "mark"
     path.write_bytes(b"(S'dascore.core Patch'\n" + pickle.dumps(_Evil(mark), 0))
     with pytest.raises(ReadError, match="pickled DAS patch"):
@@ -125,7 +125,7 @@ def test_a_pickled_patch_is_refused_and_never_run(tmp_path: Path, data: np.ndarr
     assert not mark.exists()
 
 
-def test_a_history_of_processing_is_no_reason_to_refuse(
+def test_accepts_a_history_of_processing(
     tmp_path: Path, data: np.ndarray, das: SimpleNamespace
 ) -> None:
     patch = das.patch_of(data).detrend("time").update_attrs(instrument_id="Full stop.")

@@ -38,9 +38,7 @@ BAD: dict[str, tuple[Damage, str]] = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_a_bad_file_is_refused_by_name_with_rule_and_remedy(
-    segy: Callable[..., Path], case: str
-) -> None:
+def test_refuses_a_bad_file_with_rule_and_remedy(segy: Callable[..., Path], case: str) -> None:
     damage, message = BAD[case]
     path = segy()
     path.write_bytes(damage(path.read_bytes()))
@@ -49,7 +47,7 @@ def test_a_bad_file_is_refused_by_name_with_rule_and_remedy(
     assert caught.value.remedy
 
 
-def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+def test_refuses_a_missing_file_and_a_folder(tmp_path: Path) -> None:
     with pytest.raises(ReadError, match=r"none\.sgy.*no such file"):
         read_layout(tmp_path / "none.sgy")
     with pytest.raises(ReadError, match="it is a folder"):
@@ -75,20 +73,24 @@ class TestRevision2:
         (tmp_path / "new.sgy").write_bytes(raw)
         return read_layout(tmp_path / "new.sgy")
 
-    def test_more_samples_than_16_bits_hold(self, raw: bytearray, tmp_path: Path) -> None:
+    def test_reads_more_samples_than_16_bits_can_count(
+        self, raw: bytearray, tmp_path: Path
+    ) -> None:
         struct.pack_into(">i", raw, 3268, 100_000)
         assert self.layout(raw, tmp_path).samples == 40
         raw[3500] = 2
         raw[3600:] = bytes(240 + 4 * 100_000)
         assert self.layout(raw, tmp_path).samples == 100_000
 
-    def test_an_interval_of_parts_of_a_microsecond(self, raw: bytearray, tmp_path: Path) -> None:
+    def test_reads_an_interval_with_fractions_of_a_microsecond(
+        self, raw: bytearray, tmp_path: Path
+    ) -> None:
         struct.pack_into(">d", raw, 3272, 12.5)
         assert self.layout(raw, tmp_path).interval == 4000
         raw[3500] = 2
         assert self.layout(raw, tmp_path).interval == 12.5
 
-    def test_text_after_the_traces_is_none(self, raw: bytearray, tmp_path: Path) -> None:
+    def test_ignores_text_after_the_last_trace(self, raw: bytearray, tmp_path: Path) -> None:
         raw[3500] = 2
         struct.pack_into(">i", raw, 3528, 2)
         assert self.layout(raw + b"@" * 6400, tmp_path).traces == 48

@@ -22,7 +22,7 @@ OBSPY = Path(obspy.__file__).parent / "io"
 @pytest.mark.parametrize(
     "name", ["as_it_is", "nonsense.bin", "wrong.sgy", "wrong.mseed", "no_suffix"]
 )
-def test_the_content_decides_whatever_the_name(
+def test_the_content_decides_and_not_the_name(
     tmp_path: Path,
     segy: Callable[..., Path],
     data: np.ndarray,
@@ -61,7 +61,7 @@ def test_the_content_decides_whatever_the_name(
         ("broken.das", "DAS"),
     ],
 )
-def test_the_reader_of_the_suffix_says_what_is_wrong_with_a_damaged_file(
+def test_the_reader_of_the_suffix_explains_a_damaged_file(
     tmp_path: Path, name: str, words: str
 ) -> None:
     path = tmp_path / name
@@ -72,7 +72,7 @@ def test_the_reader_of_the_suffix_says_what_is_wrong_with_a_damaged_file(
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "data.bin", "volume"])
-def test_an_unknown_file_is_refused_with_what_can_be_read(tmp_path: Path, name: str) -> None:
+def test_refuses_an_unknown_file_and_lists_known_formats(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_text("Dear colleague, please find the data attached.\n" * 200)
     with pytest.raises(ReadError) as caught:
@@ -81,13 +81,13 @@ def test_an_unknown_file_is_refused_with_what_can_be_read(tmp_path: Path, name: 
         assert known in str(caught.value)
 
 
-def test_a_file_that_is_not_there_is_a_read_error(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_are_read_errors(tmp_path: Path) -> None:
     for path in (tmp_path / "none.sgy", tmp_path):
         with pytest.raises(ReadError, match=r"there is no such file|it is a folder"):
             open_reader(path)
 
 
-def test_the_key_of_a_gather_is_for_segy(
+def test_the_gather_header_applies_to_segy_only(
     tmp_path: Path, segy: Callable[..., Path], data: np.ndarray, das: SimpleNamespace
 ) -> None:
     with open_reader(segy(), gather="fldr") as opened:

@@ -63,7 +63,7 @@ def write(
 
 
 @pytest.mark.parametrize("name", [*FLOATS, "gather.sac"])
-def test_every_format_gives_the_same_array_and_takes_it_back(
+def test_every_format_reads_and_writes_the_same_array(
     tmp_path: Path, data: np.ndarray, write: Callable[..., list[tuple[Path, slice]]], name: str
 ) -> None:
     """SAC holds one trace a file; NaN, a dead trace and amplitudes far from 1 are kept."""
@@ -86,7 +86,7 @@ def test_every_format_gives_the_same_array_and_takes_it_back(
 @pytest.mark.parametrize(
     "name", ["gather.mseed", "dasdae.h5", "prodml.h5", "prodml_locus_first.h5"]
 )
-def test_integers_are_the_same_in_every_format_that_has_them(
+def test_integer_formats_give_the_same_values(
     data: np.ndarray, write: Callable[..., list[tuple[Path, slice]]], name: str
 ) -> None:
     counts = np.rint(data * 100).astype(np.int32)
@@ -102,7 +102,7 @@ def test_integers_are_the_same_in_every_format_that_has_them(
     np.testing.assert_array_equal(record.data, np.rint(counts / 2))
 
 
-def test_a_recording_delay_moves_the_time_of_segy_and_su_alike(
+def test_the_recording_delay_shifts_time_in_segy_and_su(
     tmp_path: Path, data: np.ndarray, segy: Callable[..., Path]
 ) -> None:
     path = segy("in.sgy", data[None], delay=1500)
@@ -120,7 +120,9 @@ def test_a_recording_delay_moves_the_time_of_segy_and_su_alike(
         np.testing.assert_array_equal(record.data, data)
 
 
-def test_depth_is_told_from_time(tmp_path: Path, data: np.ndarray, das: SimpleNamespace) -> None:
+def test_distinguishes_depth_from_time(
+    tmp_path: Path, data: np.ndarray, das: SimpleNamespace
+) -> None:
     """A depth section as SEG-Y; and a fibre in a well, whose channels have depths, not samples."""
     path = tmp_path / "depth.sgy"
     write_segy(path, data[None], dt=0.005)  # 5,000 in the header: thousandths of a metre

@@ -8,7 +8,7 @@ import pytest
 from scionwood_seismic.readers.samples import FORMATS, decode, encode
 
 
-def test_ibm_floats_survive_there_and_back() -> None:
+def test_ibm_floats_survive_a_round_trip() -> None:
     """A float32 has at least 21 bits of an IBM float's fraction."""
     rng = np.random.default_rng(0)
     data = (rng.standard_normal((20, 50)) * 10.0 ** rng.integers(-30, 30, (20, 50))).astype("f4")

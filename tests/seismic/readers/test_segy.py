@@ -38,14 +38,18 @@ def halve(record: Record) -> np.ndarray:
 @pytest.mark.parametrize("endian", ["big", "little"])
 @pytest.mark.parametrize("encoding", ENCODINGS)
 class TestEveryEncoding:
-    def test_is_read(self, segy: Write, gathers: np.ndarray, encoding: str, endian: str) -> None:
+    def test_reads_every_format(
+        self, segy: Write, gathers: np.ndarray, encoding: str, endian: str
+    ) -> None:
         if encoding.startswith("uint"):
             gathers = np.abs(gathers)
         path = segy(data=gathers, format=ENCODINGS[encoding], endian=endian)
         with SegyReader(path, gather="fldr") as reader:
-            found = np.stack([record.data for record in reader])
-        assert found.dtype == np.float32
-        np.testing.assert_allclose(found, gathers, rtol=1e-6, atol=1.0 if "int" in encoding else 0)
+            samples = np.stack([record.data for record in reader])
+        assert samples.dtype == np.float32
+        np.testing.assert_allclose(
+            samples, gathers, rtol=1e-6, atol=1.0 if "int" in encoding else 0
+        )
 
     def test_keeps_every_header_byte(
         self, segy: Write, headers: Headers, gathers: np.ndarray, encoding: str, endian: str
@@ -67,9 +71,7 @@ class TestEveryEncoding:
         )
 
 
-def test_gathers_are_found_by_header_wherever_their_traces_are(
-    segy: Write, gathers: np.ndarray
-) -> None:
+def test_groups_scattered_traces_by_header(segy: Write, gathers: np.ndarray) -> None:
     with SegyReader(segy(), gather="offset") as reader:
         records = list(reader)
     assert [record.key for record in records] == [{"offset": 25 * i} for i in range(24)]
@@ -77,7 +79,7 @@ def test_gathers_are_found_by_header_wherever_their_traces_are(
     np.testing.assert_array_equal(records[3].coords["trace"], [3, 27])
 
 
-def test_a_rewrite_of_scattered_gathers_puts_each_trace_back(segy: Write) -> None:
+def test_rewrites_scattered_traces_in_place(segy: Write) -> None:
     path = segy()
     target = path.with_name("out.sgy")
     with SegyReader(path, gather="cdp") as reader:
@@ -88,7 +90,7 @@ def test_a_rewrite_of_scattered_gathers_puts_each_trace_back(segy: Write) -> Non
 
 @pytest.mark.parametrize("endian", ["big", "little"])
 @pytest.mark.parametrize("encoding", ["ibm", "int16", "uint64", "ieee", "double"])
-def test_segyio_agrees_on_what_was_written(segy: Write, encoding: str, endian: str) -> None:
+def test_segyio_reads_the_same_result(segy: Write, encoding: str, endian: str) -> None:
     """What this reader encodes, an independent one decodes."""
     path = segy(data=np.full((1, 4, 40), 1.0), format=ENCODINGS[encoding], endian=endian)
     target = path.with_name("out.sgy")
@@ -97,11 +99,11 @@ def test_segyio_agrees_on_what_was_written(segy: Write, encoding: str, endian: s
         warnings.simplefilter("ignore", UserWarning)  # integers are rounded
         reader.rewrite(target, lambda record: wanted)
     with segyio.open(target, ignore_geometry=True, endian=endian) as file:
-        found = file.trace.raw[:]
-    np.testing.assert_allclose(found, wanted, rtol=5e-7, atol=0.5 if "int" in encoding else 0)
+        samples = file.trace.raw[:]
+    np.testing.assert_allclose(samples, wanted, rtol=5e-7, atol=0.5 if "int" in encoding else 0)
 
 
-def test_ibm_beyond_float32_is_infinite_and_kept(segy: Write) -> None:
+def test_ibm_values_beyond_float32_are_infinite_and_preserved(segy: Write) -> None:
     path = segy(data=np.ones((1, 2, 40)), format=1)
     raw = bytearray(path.read_bytes())
     raw[3840:3844] = b"\x7f\xff\xff\xff"
@@ -114,16 +116,14 @@ def test_ibm_beyond_float32_is_infinite_and_kept(segy: Write) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["ibm", "int24"])
-def test_nan_in_a_format_without_it_is_refused(segy: Write, encoding: str) -> None:
+def test_refuses_nan_in_a_format_without_it(segy: Write, encoding: str) -> None:
     path = segy(format=ENCODINGS[encoding])
     with SegyReader(path) as reader, pytest.raises(WriteError, match=r"cannot hold NaN.*IEEE"):
         reader.rewrite(path.with_name("out.sgy"), lambda record: record.data * np.nan)
 
 
 @pytest.mark.parametrize("encoding", ["double", "int64", "int32"])
-def test_samples_that_come_back_keep_more_digits_than_float32_has(
-    segy: Write, encoding: str
-) -> None:
+def test_unchanged_samples_keep_digits_beyond_float32(segy: Write, encoding: str) -> None:
     path = segy(data=np.full((1, 3, 40), 2**26 + 1, np.float64), format=ENCODINGS[encoding])
     target = path.with_name("out.sgy")
 
@@ -135,10 +135,10 @@ def test_samples_that_come_back_keep_more_digits_than_float32_has(
         warnings.simplefilter("ignore", UserWarning)  # integers are rounded
         reader.rewrite(target, change_one)
     with segyio.open(target, ignore_geometry=True) as file:
-        found = file.trace.raw[:]
-    assert found[1, 7] == 5
-    found[1, 7] = 2**26 + 1
-    assert (found == 2**26 + 1).all()
+        samples = file.trace.raw[:]
+    assert samples[1, 7] == 5
+    samples[1, 7] = 2**26 + 1
+    assert (samples == 2**26 + 1).all()
 
 
 class TestLongGathers:
@@ -161,7 +161,7 @@ class TestLongGathers:
             assert [record.key for record in reader] == [{"block": 0}, {"block": 1}]
             assert reader.gather_lengths.tolist() == [48]
 
-    def test_a_result_fades_from_part_to_part(self, segy: Write) -> None:
+    def test_blends_the_results_of_consecutive_parts(self, segy: Write) -> None:
         """Parts that come back as 0, 1, 2 leave a ramp over what they share, and no step."""
         path = segy(data=np.full((1, 100, 40), 9.0))
         parts = iter(range(9))
@@ -176,7 +176,7 @@ class TestLongGathers:
         assert (np.diff(level) >= 0).all()
         assert np.diff(level).max() < 0.2
 
-    def test_what_no_part_changes_keeps_its_bytes(self, segy: Write) -> None:
+    def test_samples_that_no_part_changes_keep_their_bytes(self, segy: Write) -> None:
         data = np.random.default_rng(0).standard_normal((1, 100, 40)).astype(np.float32)
         data[0, 35:38] = [[np.nan], [np.inf], [-0.0]]
         path = segy(data=data)
@@ -198,7 +198,7 @@ class TestLongGathers:
             assert [reader.unit(record) for record in reader] == [None, None]
 
 
-def test_traces_that_come_back_unchanged_keep_their_bytes(segy: Write, gathers: np.ndarray) -> None:
+def test_unchanged_traces_keep_their_bytes(segy: Write, gathers: np.ndarray) -> None:
     """An int32 that float32 cannot hold survives, since its trace is not written."""
     path = segy(data=np.full((1, 24, 40), 2**24 + 1), format=2)
     target = path.with_name("out.sgy")
@@ -207,7 +207,7 @@ def test_traces_that_come_back_unchanged_keep_their_bytes(segy: Write, gathers: 
     assert target.read_bytes() == path.read_bytes()
 
 
-def test_integers_are_clipped_with_a_warning_not_wrapped(segy: Write) -> None:
+def test_integers_are_clipped_with_a_warning(segy: Write) -> None:
     path = segy(format=3)
     target = path.with_name("out.sgy")
     with SegyReader(path) as reader, pytest.warns(UserWarning, match=r"[1-9]\d* clipped"):
@@ -218,7 +218,7 @@ def test_integers_are_clipped_with_a_warning_not_wrapped(segy: Write) -> None:
     assert new.max() == 32767
 
 
-def test_an_existing_output_is_kept_unless_told(segy: Write) -> None:
+def test_keeps_an_existing_output_without_force(segy: Write) -> None:
     path = segy()
     target = path.with_name("out.sgy")
     target.write_text("mine")
@@ -230,7 +230,7 @@ def test_an_existing_output_is_kept_unless_told(segy: Write) -> None:
     assert target.stat().st_size == path.stat().st_size
 
 
-def test_a_full_disk_leaves_nothing(small_disk: Path, segy: Write) -> None:
+def test_leaves_nothing_on_a_full_disk(small_disk: Path, segy: Write) -> None:
     path = segy(data=np.ones((4, 100, 100)))
     with (
         SegyReader(path) as reader,
@@ -240,7 +240,7 @@ def test_a_full_disk_leaves_nothing(small_disk: Path, segy: Write) -> None:
     assert list(small_disk.iterdir()) == []
 
 
-def test_a_failure_half_way_leaves_nothing(segy: Write, tmp_path: Path) -> None:
+def test_leaves_nothing_after_an_error(segy: Write, tmp_path: Path) -> None:
     path = segy()
     done = []
 
@@ -253,7 +253,7 @@ def test_a_failure_half_way_leaves_nothing(segy: Write, tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.sgy"]
 
 
-def test_traces_of_several_lengths_are_refused(segy: Write) -> None:
+def test_refuses_traces_of_several_lengths(segy: Write) -> None:
     path = segy()
     with segyio.open(path, "r+", ignore_geometry=True) as file:
         file.header[5] = {segyio.su.ns: 33}

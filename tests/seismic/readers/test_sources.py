@@ -24,7 +24,7 @@ SU = OBSPY / "segy/tests/data/1.su_first_trace"
         ("../../../seg2/tests/data/20180307_031245000.0.seg2", "20 bit floats of SEG-2"),
     ],
 )
-def test_what_cannot_be_written_is_refused_before_the_work(
+def test_refuses_an_unwritable_format_before_the_work(
     tmp_path: Path, name: str, reason: str
 ) -> None:
     calls: list[Record] = []
@@ -36,7 +36,7 @@ def test_what_cannot_be_written_is_refused_before_the_work(
     assert not list(tmp_path.iterdir())
 
 
-def test_steps_too_large_for_steim_are_an_error_and_no_file(tmp_path: Path) -> None:
+def test_leaves_no_file_if_steps_are_too_large_for_steim(tmp_path: Path) -> None:
     path = tmp_path / "in.mseed"
     calm = obspy.Trace(
         np.zeros(40, np.int32), {"network": "XX", "station": "ABC", "channel": "HHZ"}
@@ -51,7 +51,7 @@ def test_steps_too_large_for_steim_are_an_error_and_no_file(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("kind", ["mseed", "mseed_mid_record", "sac", "su", "seg2"])
-def test_a_file_cut_short_is_refused(tmp_path: Path, kind: str) -> None:
+def test_refuses_a_truncated_file(tmp_path: Path, kind: str) -> None:
     whole = {
         "mseed": MSEED / "gaps.mseed",
         "mseed_mid_record": MSEED / "gaps.mseed",
@@ -65,7 +65,7 @@ def test_a_file_cut_short_is_refused(tmp_path: Path, kind: str) -> None:
         StreamReader(path)
 
 
-def test_a_log_without_numbers_is_refused() -> None:
+def test_refuses_a_log_without_numbers() -> None:
     path = MSEED / "encoding/fullASCII_bigEndian.mseed"
     with (
         pytest.warns(UserWarning, match="1 traces without numbers"),
@@ -74,7 +74,7 @@ def test_a_log_without_numbers_is_refused() -> None:
         StreamReader(path)
 
 
-def test_a_function_that_fails_leaves_nothing(tmp_path: Path) -> None:
+def test_leaves_nothing_if_the_function_fails(tmp_path: Path) -> None:
     def fail(record: Record) -> np.ndarray:
         raise ArithmeticError("no")
 
@@ -86,7 +86,7 @@ def test_a_function_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_full_disk_is_an_error_and_no_file(small_disk: Path) -> None:
+def test_leaves_no_file_on_a_full_disk(small_disk: Path) -> None:
     path, target = MSEED / "CH.BALST..LHE.D.2025.314", small_disk / "out.mseed"
     with StreamReader(path) as reader, pytest.raises(WriteError, match="cannot be written"):
         reader.rewrite(target, lambda record: record.data[:, ::-1])

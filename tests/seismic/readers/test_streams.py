@@ -90,20 +90,20 @@ def test_channels_that_start_together_are_a_gather_in_the_order_of_the_file() ->
     np.testing.assert_allclose(np.diff(record.coords["time"]), 0.005)
 
 
-def test_what_follows_a_gap_is_a_gather_of_its_own() -> None:
+def test_the_segment_after_a_gap_is_a_separate_gather() -> None:
     """Two of the segments are of one length, and still no gather."""
-    found = records(MSEED / "gaps.mseed")
-    assert [r.data.shape for r in found] == [(1, 412), (1, 824), (1, 824), (1, 50668)]
-    starts = [str(r.key["start"]) for r in found]
+    gathers = records(MSEED / "gaps.mseed")
+    assert [r.data.shape for r in gathers] == [(1, 412), (1, 824), (1, 824), (1, 50668)]
+    starts = [str(r.key["start"]) for r in gathers]
     assert starts == sorted(starts)
 
 
-def test_channels_that_start_apart_are_gathers_of_their_own(
+def test_channels_that_start_at_different_times_are_separate_gathers(
     tmp_path: Path, data: np.ndarray
 ) -> None:
     close = [trace(data[0], "HHZ"), trace(data[1], "HHN", 0.004), trace(data[2], "HHE", 0.01)]
-    found = records(mseed(tmp_path / "a.mseed", *close))
-    shapes = sorted(r.data.shape for r in found)
+    gathers = records(mseed(tmp_path / "a.mseed", *close))
+    shapes = sorted(r.data.shape for r in gathers)
     assert shapes == [(1, 50), (2, 50)]
 
 
@@ -143,7 +143,7 @@ def test_miniseed_keeps_encoding_records_order_quality_and_times(tmp_path: Path,
 
 
 @pytest.mark.parametrize("name", ["blockette300.mseed", "qualityflags.mseed"])
-def test_miniseed_says_what_its_records_lose(tmp_path: Path, name: str) -> None:
+def test_miniseed_warns_of_what_repacking_loses(tmp_path: Path, name: str) -> None:
     lost = rewrite(MSEED / name, tmp_path / "out.mseed", lambda record: record.data + 1)
     wanted = "blockettes 300, 1001 and flags" if "300" in name else "flags"
     assert f"{name}: {wanted} of its records are not kept" in lost
@@ -162,7 +162,7 @@ def test_su_keeps_every_header_byte(tmp_path: Path, data: np.ndarray, order: str
     np.testing.assert_allclose(np.diff(record.coords["time"]), 0.002)
 
 
-def test_su_traces_of_other_delays_or_lengths_are_other_gathers(
+def test_su_traces_with_different_delays_or_lengths_are_separate_gathers(
     tmp_path: Path, data: np.ndarray
 ) -> None:
     parts = [
@@ -184,7 +184,7 @@ def test_sac_keeps_every_header_byte(tmp_path: Path, name: str) -> None:
     np.testing.assert_array_equal(after.data, before.data[::-1])
 
 
-def test_seg2_keeps_every_byte_but_the_samples(tmp_path: Path, seg2: Path) -> None:
+def test_seg2_keeps_every_byte_except_the_samples(tmp_path: Path, seg2: Path) -> None:
     target = tmp_path / "out.seg2"
     said = rewrite(seg2, target, lambda record: record.data // 2)
     assert said == ["in.seg2 stores 32 bit integers: samples were rounded, 0 clipped"]
@@ -207,12 +207,12 @@ def test_seg2_keeps_every_byte_but_the_samples(tmp_path: Path, seg2: Path) -> No
     ],
     ids=lambda path: path.name,
 )
-def test_a_file_in_which_nothing_changed_keeps_its_bytes(tmp_path: Path, path: Path) -> None:
+def test_a_file_without_changes_keeps_its_bytes(tmp_path: Path, path: Path) -> None:
     assert rewrite(path, tmp_path / "out", lambda record: record.data) == []
     assert (tmp_path / "out").read_bytes() == path.read_bytes()
 
 
-def test_samples_that_did_not_change_keep_their_bits(tmp_path: Path) -> None:
+def test_unchanged_samples_keep_their_bits(tmp_path: Path) -> None:
     """An integer beyond 2^24 is none of float32."""
     counts = (1 << 24) + 1 + np.arange(40, dtype=np.int32)
     path = mseed(tmp_path / "in.mseed", trace(counts, "HHZ"), encoding="INT32")
@@ -233,14 +233,14 @@ def test_integers_are_clipped_with_a_warning(tmp_path: Path) -> None:
     assert (obspy.read(str(tmp_path / "out.mseed"))[0].data == 32767).all()
 
 
-def test_nan_stays_where_it_is(tmp_path: Path, data: np.ndarray) -> None:
+def test_nan_samples_are_preserved(tmp_path: Path, data: np.ndarray) -> None:
     data[0, 7] = np.nan
     path = mseed(tmp_path / "in.mseed", trace(data[0], "HHZ"), encoding="FLOAT32")
     rewrite(path, tmp_path / "out.mseed", lambda record: 2 * record.data)
     np.testing.assert_array_equal(records(tmp_path / "out.mseed")[0].data, 2 * data[:1])
 
 
-def test_a_file_is_not_replaced_unasked_and_work_not_resumed(tmp_path: Path) -> None:
+def test_refuses_to_replace_a_file_or_to_resume(tmp_path: Path) -> None:
     target = tmp_path / "out.sac"
     target.write_bytes(b"precious")
     with StreamReader(SAC / "test.sac") as reader:

@@ -12,7 +12,7 @@ from scionwood_seismic.readers import tdms
 from scionwood_seismic.readers.das import DasReader
 
 
-def test_tdms_keeps_every_byte_but_the_samples(
+def test_tdms_keeps_every_byte_except_the_samples(
     tmp_path: Path, data: np.ndarray, das: SimpleNamespace
 ) -> None:
     path, target = das.tdms(tmp_path / "in.tdms", data), tmp_path / "out.tdms"
@@ -23,7 +23,7 @@ def test_tdms_keeps_every_byte_but_the_samples(
     assert after[-data.nbytes :] == (-data).T.tobytes()
 
 
-def test_channels_one_after_the_other_are_found_too(tmp_path: Path, data: np.ndarray) -> None:
+def test_locates_channels_that_are_not_interleaved(tmp_path: Path, data: np.ndarray) -> None:
     """DASCore reads no such file whole, but its samples are where the layout says."""
     path = tmp_path / "in.tdms"
     with nptdms.TdmsWriter(str(path)) as writer:
@@ -36,11 +36,11 @@ def test_channels_one_after_the_other_are_found_too(tmp_path: Path, data: np.nda
     changed[3, 20:30] = True
     assert tdms.overwrite(path, layout, -data, changed, 1) == 0
     with nptdms.TdmsFile.open(str(path)) as file:
-        found = np.stack([channel[:] for channel in file["Measurement"].channels()])
-    np.testing.assert_array_equal(found, np.where(changed, -data, data))
+        stored = np.stack([channel[:] for channel in file["Measurement"].channels()])
+    np.testing.assert_array_equal(stored, np.where(changed, -data, data))
 
 
-def test_samples_that_are_not_the_patch_are_refused(
+def test_refuses_samples_that_differ_from_the_patch(
     tmp_path: Path, data: np.ndarray, das: SimpleNamespace
 ) -> None:
     path = das.tdms(tmp_path / "in.tdms", data)

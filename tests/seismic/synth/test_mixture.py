@@ -10,7 +10,7 @@ from scionwood_seismic.synth.signal import draw_gather
 
 @pytest.mark.parametrize("kind", NOISES)
 @pytest.mark.parametrize("snr", [-8.0, 0.0, 8.0])
-def test_noise_is_added_at_the_ratio_asked_for(kind: str, snr: float) -> None:
+def test_noise_has_the_requested_ratio(kind: str, snr: float) -> None:
     rng = np.random.default_rng(5)
     clean = draw_gather(rng, (64, 96)) * 1e-6  # strain rates are small numbers
     error = corrupt(rng, clean, kind, snr) - clean

@@ -46,7 +46,7 @@ def test_erratic_noise_is_far_from_gaussian() -> None:
     assert kurtosis(draw("erratic")) > 10
 
 
-def test_common_mode_noise_is_mostly_alike_on_all_channels() -> None:
+def test_common_mode_noise_is_correlated_over_channels() -> None:
     stripes = draw("common_mode")
     alike = np.broadcast_to(np.median(stripes, axis=0), SHAPE)
     assert (stripes - alike).var() < 0.1
@@ -85,11 +85,11 @@ def test_ground_roll_is_slower_than_reflections() -> None:
     assert slow_share(draw_gather(np.random.default_rng(0), SHAPE, dt=DT, dx=DX)) < 0.3
 
 
-def test_ringing_stands_at_the_harmonics_of_a_cable() -> None:
+def test_ringing_has_the_harmonics_of_a_cable() -> None:
     assert share(draw("ringing"), 0, 90) > 0.85
 
 
-def test_a_checkerboard_returns_after_its_periods() -> None:
+def test_a_checkerboard_is_periodic() -> None:
     spectrum = np.abs(np.fft.rfft2(draw("checkerboard"))) ** 2
     strongest = np.sort(spectrum.ravel())[::-1]
     assert strongest[:40].sum() > 0.5 * strongest.sum()
@@ -102,7 +102,7 @@ def test_fading_channels_lose_signal_and_are_few() -> None:
     assert (gain > 0).all()
 
 
-def test_generation_does_not_starve_training() -> None:
+def test_generation_is_fast_enough_for_training() -> None:
     """5 ms a gather; the best of three, since a machine may be busy."""
     rng = np.random.default_rng(0)
     spent = []

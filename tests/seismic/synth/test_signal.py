@@ -8,7 +8,7 @@ from scionwood_seismic.synth.signal import SIGNALS, draw_gather, ricker
 
 @pytest.mark.parametrize("kind", SIGNALS)
 @pytest.mark.parametrize("seed", range(8))
-def test_a_gather_has_unit_amplitude_and_the_shape_asked_for(kind: str, seed: int) -> None:
+def test_a_gather_has_unit_amplitude_and_the_requested_shape(kind: str, seed: int) -> None:
     data = draw_gather(np.random.default_rng(seed), (40, 56), kind=kind)
     assert (data.shape, data.dtype) == ((40, 56), np.float32)
     assert data.std() == pytest.approx(1, rel=1e-4)

@@ -64,7 +64,7 @@ def equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
 
 
 class TestBlindTraces:
-    def test_hidden_traces_are_replaced_by_near_ones(self, batch: Batch) -> None:
+    def test_hidden_traces_are_replaced_by_neighbours(self, batch: Batch) -> None:
         spy = Spy()
         Blind(spy, method="blind_trace", masked=0.2).losses(batch)
         changed = (spy.seen[0] != batch["noisy"]).any(-1)[:, 0]
@@ -74,14 +74,14 @@ class TestBlindTraces:
             distance = (recorded == given).all(-1).nonzero().sub(trace).abs().min()
             assert 1 <= distance <= REACH
 
-    def test_the_loss_counts_on_hidden_traces_alone(self, batch: Batch) -> None:
+    def test_the_loss_uses_only_hidden_traces(self, batch: Batch) -> None:
         """A model that gives back what it is given errs by what the replacement changed."""
         spy = Spy()
         loss = Blind(spy, method="blind_trace").losses(batch)["loss"]
         error = (spy.seen[0] - batch["noisy"]).abs()
         assert loss.item() == pytest.approx(error[error.any(-1)].mean().item(), rel=1e-5)
 
-    def test_training_hides_other_traces_each_time_and_validation_the_same(
+    def test_training_hides_new_traces_each_time_and_validation_the_same(
         self, batch: Batch
     ) -> None:
         task, seen = Blind(spy := Spy(), method="blind_trace"), []
@@ -92,15 +92,13 @@ class TestBlindTraces:
         assert torch.equal(seen[2], seen[3])
 
     @pytest.mark.parametrize("share", [0.0, 1.0])
-    def test_a_share_that_is_none_is_refused(self, share: float) -> None:
+    def test_refuses_a_share_outside_zero_to_one(self, share: float) -> None:
         with pytest.raises(RecipeError, match=r"task.masked .*between 0 and 1"):
             Blind(nn.Identity(), method="blind_trace", masked=share)
 
 
 class TestNoisier:
-    def test_it_adds_noise_of_the_windows_and_noise_that_the_start_removed(
-        self, batch: Batch
-    ) -> None:
+    def test_adds_window_noise_and_removed_noise(self, batch: Batch) -> None:
         spy = Spy(0.75)
         loss = Blind(spy, start="a run").losses(batch)["loss"]
         target, removed = 0.75 * batch["noisy"], 0.25 * batch["noisy"]
@@ -110,17 +108,17 @@ class TestNoisier:
         error = (0.75 * given - target).square().mean((-2, -1)) / target.var((-2, -1))
         assert loss.item() == pytest.approx(error.mean().item(), rel=1e-5)
 
-    def test_it_needs_a_run_to_start_from(self) -> None:
+    def test_refuses_to_train_without_a_starting_run(self) -> None:
         with pytest.raises(RecipeError, match=r"Give that run's folder as task\.start"):
             Blind(nn.Identity(), method="noisier")
 
-    def test_it_needs_a_noise_window(self, batch: Batch) -> None:
+    def test_refuses_data_without_a_noise_window(self, batch: Batch) -> None:
         field = {"noisy": batch["noisy"]}
         with pytest.raises(RecipeError, match=r"Set data\.noise_window"):
             Blind(nn.Identity(), start="a run").losses(field)
 
     @pytest.mark.parametrize(("share", "count"), [(0.0, 0), (0.25, 1), (0.75, 3)])
-    def test_the_share_of_removed_noise_is_kept_to(
+    def test_uses_the_requested_share_of_removed_noise(
         self, batch: Batch, share: float, count: int
     ) -> None:
         spy = Spy(0.75)
@@ -129,21 +127,21 @@ class TestNoisier:
         assert (window > 1e-3).sum() == count
 
     @pytest.mark.parametrize("share", [-0.1, 1.0])
-    def test_a_share_of_removed_noise_out_of_range_is_refused(self, share: float) -> None:
+    def test_refuses_a_share_of_removed_noise_out_of_range(self, share: float) -> None:
         with pytest.raises(RecipeError, match=r"task.removed_share .*from 0 to less than 1"):
             Blind(nn.Identity(), start="a run", removed_share=share)
 
 
 class TestMetrics:
-    def test_the_snr_is_there_where_clean_gathers_are(self, batch: Batch) -> None:
+    def test_reports_the_snr_if_clean_gathers_exist(self, batch: Batch) -> None:
         task = Blind(Spy(0.9), method="blind_trace").eval().requires_grad_(False)
-        found = task.metrics(batch)
-        assert found["snr"] > found["snr_in"] - 2
+        values = task.metrics(batch)
+        assert values["snr"] > values["snr_in"] - 2
         field = task.metrics({"noisy": batch["noisy"]})
-        assert set(found) - set(field) == {"snr", "snr_in"}
+        assert set(values) - set(field) == {"snr", "snr_in"}
         assert field["energy_removed"] == pytest.approx(0.01, rel=1e-3)
 
-    def test_patches_without_signal_count_in_no_snr(self, batch: Batch) -> None:
+    def test_excludes_patches_without_signal_from_the_snr(self, batch: Batch) -> None:
         task = Blind(Spy(0.9), method="blind_trace").eval().requires_grad_(False)
         silent = batch | {"clean": batch["clean"] * torch.tensor([1, 0, 0, 0])[:, None, None, None]}
         assert torch.isfinite(task.metrics(silent)["snr"])
@@ -151,7 +149,7 @@ class TestMetrics:
 
 
 class TestStart:
-    def test_it_begins_with_the_function_of_the_starting_run(self, run: Path, batch: Batch) -> None:
+    def test_starts_with_the_output_of_the_starting_run(self, run: Path, batch: Batch) -> None:
         task = build(recipe(run))[0].eval()
         with torch.no_grad():
             before = task(batch["noisy"])
@@ -160,7 +158,7 @@ class TestStart:
         assert not torch.equal(before, expected)
         assert torch.equal(after, expected)
 
-    def test_adapter_and_head_move_and_the_starting_run_does_not(
+    def test_trains_adapter_and_head_without_changing_the_starting_run(
         self, run: Path, tmp_path: Path
     ) -> None:
         files = {path: path.read_bytes() for path in run.rglob("*.safetensors")}
@@ -171,7 +169,7 @@ class TestStart:
         assert files == {path: path.read_bytes() for path in run.rglob("*.safetensors")}
         assert {"val_snr_in", "val_snr_start", "val_snr"} <= rows(adapted)[-1].keys()
 
-    def test_a_frozen_head_stays_and_the_starting_run_is_needed_no_more(
+    def test_keeps_a_frozen_head_and_no_longer_needs_the_starting_run(
         self, run: Path, batch: Batch, tmp_path: Path
     ) -> None:
         start = shutil.copytree(run, tmp_path / "start")
@@ -183,7 +181,7 @@ class TestStart:
         shutil.rmtree(start)
         assert torch.equal(before, load_run(adapted)(batch["noisy"]))
 
-    def test_a_resumed_run_holds_to_the_same_start(self, run: Path, tmp_path: Path) -> None:
+    def test_a_resumed_run_uses_the_same_starting_model(self, run: Path, tmp_path: Path) -> None:
         options = ("task.method=blind_trace", "task.schedule=constant")
         longer = recipe(run, *options, "trainer.max_steps=4")
         whole = fit(longer, run_dir=tmp_path / "whole")
@@ -203,7 +201,7 @@ class TestStart:
             ("backbone.weights=none", "it was trained on another base"),
         ],
     )
-    def test_a_run_of_another_model_is_refused_and_changes_nothing(
+    def test_refuses_a_run_of_another_model_and_changes_nothing(
         self, run: Path, option: str, said: str
     ) -> None:
         task = build(recipe(run, option))[0]
@@ -213,7 +211,7 @@ class TestStart:
         assert str(run / "recipe.yaml") in str(caught.value)
         assert equal(before, task.state_dict())
 
-    def test_a_folder_that_is_no_run_is_refused(self, tmp_path: Path) -> None:
+    def test_refuses_a_folder_that_is_not_a_run(self, tmp_path: Path) -> None:
         with pytest.raises(TrainingError, match="nowhere"):
             build(recipe(tmp_path / "nowhere"))[0].setup("fit")
 
@@ -223,7 +221,7 @@ class TestStart:
     ("kind", "method", "gain"),
     [("fading", "noisier", 1.0), ("ringing", "noisier", 2.0), ("erratic", "blind_trace", -0.2)],
 )
-def test_adapting_raises_the_snr_of_held_out_gathers(
+def test_adaptation_raises_the_snr_of_test_gathers(
     tmp_path: Path, kind: str, method: str, gain: float
 ) -> None:
     """A model that knows other noise adapts to a survey's, without its clean gathers."""

@@ -37,9 +37,9 @@ def test_the_loss_is_the_weighted_sum_of_its_parts(batch: dict[str, Tensor]) -> 
 
 
 def test_the_default_distance_is_the_error_over_the_signal(batch: dict[str, Tensor]) -> None:
-    found = Denoise(nn.Identity(), ssim_weight=0.0).losses(batch)["loss"]
+    loss = Denoise(nn.Identity(), ssim_weight=0.0).losses(batch)["loss"]
     expected = 10 ** (-metrics.snr(batch["clean"], batch["noisy"]) / 20)
-    assert found == pytest.approx(expected.mean().item(), rel=0.01)
+    assert loss == pytest.approx(expected.mean().item(), rel=0.01)
 
 
 def test_a_perfect_result_has_a_finite_gradient(batch: dict[str, Tensor]) -> None:
@@ -53,10 +53,10 @@ def test_a_perfect_result_has_a_finite_gradient(batch: dict[str, Tensor]) -> Non
     assert model.weight.grad.isfinite().all()
 
 
-def test_the_mse_is_the_reciprocal_of_the_snr(batch: dict[str, Tensor]) -> None:
-    found = Denoise(nn.Identity()).losses(batch)["mse"]
+def test_the_mse_equals_the_reciprocal_of_the_snr(batch: dict[str, Tensor]) -> None:
+    loss = Denoise(nn.Identity()).losses(batch)["mse"]
     expected = 10 ** (-metrics.snr(batch["clean"], batch["noisy"]) / 10)
-    assert found == pytest.approx(expected.mean().item(), rel=0.01)
+    assert loss == pytest.approx(expected.mean().item(), rel=0.01)
 
 
 def test_the_loss_does_not_depend_on_the_unit(batch: dict[str, Tensor]) -> None:
@@ -69,11 +69,11 @@ def test_the_loss_does_not_depend_on_the_unit(batch: dict[str, Tensor]) -> None:
 
 def test_metrics_are_means_over_the_batch(batch: dict[str, Tensor]) -> None:
     with torch.no_grad():
-        found = task().metrics(batch)
-    assert found["snr_in"] == pytest.approx(
+        values = task().metrics(batch)
+    assert values["snr_in"] == pytest.approx(
         metrics.snr(batch["clean"], batch["noisy"]).mean().item()
     )
-    assert set(found) == {
+    assert set(values) == {
         "snr_in",
         "snr",
         "psnr",
@@ -83,10 +83,10 @@ def test_metrics_are_means_over_the_batch(batch: dict[str, Tensor]) -> None:
         "local_similarity",
         "kurtosis_removed",
     }
-    assert all(torch.isfinite(value) for value in found.values())
+    assert all(torch.isfinite(value) for value in values.values())
 
 
-def test_a_few_steps_beat_doing_nothing(batch: dict[str, Tensor]) -> None:
+def test_a_few_steps_improve_on_the_input(batch: dict[str, Tensor]) -> None:
     model = task()
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=4e-3)
@@ -95,24 +95,24 @@ def test_a_few_steps_beat_doing_nothing(batch: dict[str, Tensor]) -> None:
         model.losses(batch)["loss"].backward()
         optimizer.step()
     with torch.no_grad():
-        found = model.metrics(batch)
-    assert found["snr"] > found["snr_in"] + 3
+        values = model.metrics(batch)
+    assert values["snr"] > values["snr_in"] + 3
 
 
-def test_the_figure_shows_input_denoised_removed_and_true_noise(batch: dict[str, Tensor]) -> None:
+def test_the_figure_shows_input_denoised_removed_and_added_noise(batch: dict[str, Tensor]) -> None:
     figure = task().draw(batch)["denoised"]
     titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
-    assert titles == ["input", "denoised", "removed", "true noise"]
+    assert titles == ["input", "denoised", "removed", "added noise"]
     assert len({image.get_clim() for axes in figure.axes for image in axes.images}) == 1
 
 
-def test_only_the_test_split_is_adapted_to(tmp_path: Path) -> None:
+def test_adapts_only_on_the_test_split(tmp_path: Path) -> None:
     from scionwood import fit, test
     from scionwood.recipe import resolve
 
     run = fit(resolve("seismic/denoise_tta", smoke=True), run_dir=tmp_path / "run")
     header = (run / "metrics.csv").read_text().splitlines()[0]
     assert "snr_tta" not in header
-    found = test(run)
-    assert found["test_snr_tta"] != found["test_snr"]
-    assert 0 < found["test_adapted"] <= 1
+    values = test(run)
+    assert values["test_snr_tta"] != values["test_snr"]
+    assert 0 < values["test_adapted"] <= 1

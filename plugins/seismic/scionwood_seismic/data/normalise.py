@@ -54,5 +54,7 @@ def scale_in_blocks(blocks: Iterable[np.ndarray]) -> float:
 
 def live(gather: np.ndarray) -> np.ndarray:
     """Return which traces are live, (trace,) bool: all samples finite, and not all equal."""
-    finite: np.ndarray = np.isfinite(gather).all(axis=1)
-    return finite & (gather != gather[:, :1]).any(axis=1)
+    finite = np.isfinite(gather).all(axis=1)
+    varies = (gather != gather[:, :1]).any(axis=1)
+    alive: np.ndarray = finite & varies
+    return alive

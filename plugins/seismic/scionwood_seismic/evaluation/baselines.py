@@ -117,8 +117,8 @@ def trace_median(data: np.ndarray, dt: float, *, width: int = 5) -> np.ndarray:
 
 def common_mode(data: np.ndarray, dt: float) -> np.ndarray:
     """Subtract the median over all traces from each sample. Shapes: (trace, time) in and out."""
-    stripes: np.ndarray = np.median(data, axis=0, keepdims=True)
-    return data - stripes
+    without: np.ndarray = data - np.median(data, axis=0, keepdims=True)
+    return without
 
 
 def total_variation(data: np.ndarray, dt: float, *, weight: float = 1.0) -> np.ndarray:

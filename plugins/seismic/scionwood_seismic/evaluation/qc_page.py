@@ -16,8 +16,8 @@ READING: Mapping[str, str] = {
     "values mean less leakage; high values show signal in the removed part.",
     "energy removed": "Share of the energy of the input. It measures how much was removed, not "
     "whether that was noise.",
-    "MS-SSIM-R": "Similarity of the removed part and the input. Lower values mean less leakage. The "
-    "value rises with the noise level, so compare methods on the same gather only.",
+    "MS-SSIM-R": "Similarity of the removed part and the input. Lower values mean less leakage. "
+    "The value rises with the noise level, so compare methods on the same gather only.",
     "kurtosis removed": "Excess kurtosis, 0 for Gaussian noise. Spikes, bursts and signal raise "
     "it.",
     "correlation": "Between input and denoised. It falls as more is removed, noise or signal.",

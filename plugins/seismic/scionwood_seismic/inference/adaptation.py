@@ -220,7 +220,7 @@ class Adapter:
                 break
             loss = mismatch + self.options.anchor * (y - first).square().sum() / energy
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
         return best
 

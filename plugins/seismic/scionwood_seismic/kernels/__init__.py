@@ -1,4 +1,4 @@
-"""Fused operators; each has a reference in plain torch, which is its definition."""
+"""Fused operators. Each has a reference implementation in plain torch, which defines it."""
 
 from __future__ import annotations
 

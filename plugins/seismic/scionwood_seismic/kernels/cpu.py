@@ -1,4 +1,4 @@
-"""The moments on a CPU: plain torch over blocks that stay in the cache, so memory is read once."""
+"""The moments on a CPU: plain torch over blocks that fit in the cache, so memory is read once."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from torch import Tensor
 from scionwood_seismic.kernels.reference import coefficients, wide
 
 BLOCK = 1 << 17
-"""Samples of a block for each thread: two in float32 are 1 MiB, about what a core's cache holds."""
+"""Samples per block and thread. Two float32 blocks are 1 MiB, about the cache of one core."""
 
 
 def moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean, standard deviation, skewness and excess kurtosis of each row; see `reference`."""
+    """Return mean, standard deviation, skewness and excess kurtosis; see `reference.moments`."""
     first = x[:, :1].to(wide(x))
     scratch = _scratch(x)
-    found = [first.new_empty((4, 0))]
+    merged = [first.new_empty((4, 0))]
     for rows, columns in _blocks(x):
         parts = [_part(x[rows, span], first[rows], scratch) for span in columns]
-        found.append(_merge(parts, [(span.stop - span.start) / x.shape[1] for span in columns]))
-    values = torch.cat(found, 1)
+        merged.append(_merge(parts, [(span.stop - span.start) / x.shape[1] for span in columns]))
+    values = torch.cat(merged, 1)
     offset = values[0].clone()
     values[0] += first[:, 0]
     values[3] = torch.where(values[1] == 0, 0.0, values[3] - 3)
@@ -29,7 +29,7 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def moments_backward(grad: Tensor, x: Tensor, values: Tensor, offset: Tensor) -> Tensor:
-    """The loss's derivative by x; see `reference`."""
+    """Return the gradient of the loss with respect to x; see `reference.moments_backward`."""
     out = torch.empty_like(x)
     scratch = _scratch(x)
     first, offset = x[:, :1].to(values.dtype), offset[:, None]
@@ -46,7 +46,7 @@ def moments_backward(grad: Tensor, x: Tensor, values: Tensor, offset: Tensor) ->
 
 
 def _blocks(x: Tensor) -> Iterator[tuple[slice, list[slice]]]:
-    """Rows that fit in a block, with their columns in one piece; or one row and its pieces."""
+    """Yield rows that fit in a block with all their columns, or one row with its pieces."""
     size = BLOCK * torch.get_num_threads()
     rows, n = x.shape
     step = max(1, size // n)
@@ -56,13 +56,13 @@ def _blocks(x: Tensor) -> Iterator[tuple[slice, list[slice]]]:
 
 
 def _scratch(x: Tensor) -> Tensor:
-    """Two blocks that are written again and again: fresh memory costs more than arithmetic."""
+    """Allocate two blocks for reuse, because allocating memory costs more than the arithmetic."""
     size = min(BLOCK * torch.get_num_threads(), x.numel())
     return x.new_empty((2, size), dtype=wide(x))
 
 
 def _part(x: Tensor, first: Tensor, scratch: Tensor) -> Tensor:
-    """Offset from `first`, deviation, third and fourth standardised moments: (4, rows)."""
+    """Return offset from `first`, deviation, third and fourth standardised moments, (4, rows)."""
     z, square = scratch[:, : x.numel()].view(2, *x.shape)
     torch.sub(x, first, out=z)  # in the dtype of `first`; a constant row becomes exactly 0
     offset = z.mean(1)
@@ -76,10 +76,14 @@ def _part(x: Tensor, first: Tensor, scratch: Tensor) -> Tensor:
 
 
 def _merge(parts: list[Tensor], shares: list[float]) -> Tensor:
-    """Moments of the union of parts, each (4, rows) and with its share of the samples: (4, rows).
+    """Merge the moments of parts of a row, each (4, rows), into (4, rows).
 
-    Central moments about the common mean, each in units of the common deviation. Source: Pebay,
-    2008, SAND2008-6212, for any number of sets at once.
+    Args:
+        parts: the moments of each part.
+        shares: the share of the samples in each part.
+
+    Source: Pebay, 2008, SAND2008-6212, here for any number of parts. Central moments refer to the
+    common mean, in units of the common deviation.
     """
     if len(parts) == 1:
         return parts[0]
@@ -95,5 +99,5 @@ def _merge(parts: list[Tensor], shares: list[float]) -> Tensor:
 
 
 def _inverse(std: Tensor) -> Tensor:
-    """`1 / std`, and 0 for a constant row; NaN spreads."""
+    """Return `1 / std`, and 0 for a constant row; NaN propagates."""
     return torch.where(std == 0, 0.0, 1 / std)

@@ -1,13 +1,13 @@
 """The definition of the moments of rows and of their gradient, in plain torch and float64.
 
-Every implementation has these two functions, with these shapes:
+Every implementation has the same two functions, with these shapes:
 
     x:      (rows, n) contiguous, any floating dtype, n > 0.
     values: (4, rows) mean, standard deviation, skewness, excess kurtosis; dtype `wide(x)`.
-    offset: (rows) the mean less the row's first sample, which a large mean does not round.
-    grad:   (4, rows) the loss's derivative by `values`.
+    offset: (rows) the mean minus the first sample of the row; a large mean does not round it.
+    grad:   (4, rows) the gradient of the loss with respect to `values`.
 
-A constant row has skewness and excess kurtosis 0, and only its mean has a gradient there.
+A constant row has skewness and excess kurtosis 0, and only its mean has a gradient.
 """
 
 from __future__ import annotations
@@ -20,67 +20,68 @@ SINGLE_ONLY = frozenset({"mps"})
 
 
 def wide(x: Tensor) -> torch.dtype:
-    """The dtype of the results for rows x: float64 for float64, float32 for all others."""
+    """Return the dtype of the results: float64 for float64, float32 for all others."""
     return torch.float64 if x.dtype == torch.float64 else torch.float32
 
 
 def moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean, standard deviation, skewness and excess kurtosis of each row.
+    """Return mean, standard deviation, skewness and excess kurtosis of each row.
 
     Args:
         x: (rows, n).
 
     Returns:
-        `values` and `offset`, as in the module's list.
+        `values` and `offset`, as listed in the module.
     """
     values, offset, _ = _exact(x)
     return values.to(wide(x)), offset.to(wide(x))
 
 
 def moments_backward(grad: Tensor, x: Tensor, values: Tensor, offset: Tensor) -> Tensor:
-    """The loss's derivative by x.
+    """Return the gradient of the loss with respect to x.
 
     Args:
         grad: (4, rows).
         x: (rows, n).
-        values: (4, rows), the results for x; this implementation computes them anew.
-        offset: (rows), likewise.
+        values: (4, rows), the results for x; this implementation computes them again.
+        offset: (rows), the offset for x; this implementation computes it again.
 
     Returns:
-        (rows, n), the dtype of x.
+        (rows, n), with the dtype of x.
     """
     exact, _, z = _exact(x)
     c0, c1, c2, c3 = coefficients(grad.to(z.dtype), exact, x.shape[1])[..., None]
-    return (c0 + z * (c1 + z * (c2 + z * c3))).to(x.dtype)
+    by_x: Tensor = c0 + z * (c1 + z * (c2 + z * c3))
+    return by_x.to(x.dtype)
 
 
 def coefficients(grad: Tensor, values: Tensor, n: int) -> Tensor:
-    """The gradient as a polynomial `c0 + c1 z + c2 z^2 + c3 z^3` in the standardised samples z.
+    """Return the gradient as a polynomial `c0 + c1 z + c2 z^2 + c3 z^3` in standardised samples z.
 
-    With s the skewness and k the fourth standardised moment of a row of n, the derivative by a
-    sample is `1 / n` for the mean, `z / n` for the standard deviation,
-    `3 (z^2 - s z - 1) / (n std)` for s and `4 (z^3 - k z - s) / (n std)` for k.
+    Let s be the skewness and k the fourth standardised moment of a row of n samples. The
+    derivatives with respect to a sample are `1 / n` for the mean, `z / n` for the standard
+    deviation, `3 (z^2 - s z - 1) / (n std)` for s, and `4 (z^3 - k z - s) / (n std)` for k.
 
     Args:
         grad: (4, rows).
         values: (4, rows).
-        n: samples of a row.
+        n: samples per row.
 
     Returns:
-        (4, rows).
+        The coefficients, (4, rows).
     """
     by_mean, by_std, by_skewness, by_kurtosis = grad
     _, std, skewness, excess = values
     third, fourth = 3 * by_skewness / std, 4 * by_kurtosis / std
     c0 = -third - fourth * skewness
     c1 = by_std - third * skewness - fourth * (excess + 3)
-    # A mask, not a product: the derivative of log(std) is infinite for a constant row. NaN spreads.
+    # A mask instead of a product: d log(std) is infinite for a constant row. NaN propagates.
     shape = torch.where(std != 0, torch.stack([c0, c1, third, fourth]), 0.0)
     return torch.cat([shape[:1] + by_mean, shape[1:]]) / n
 
 
 def _exact(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Values, offset and the standardised samples, in float64 where the device has it."""
+    """Return values, offset and standardised samples, in float64 if the device supports it."""
     exact = x.float() if x.device.type in SINGLE_ONLY else x.double()
     first = exact[:, :1]
     shifted = exact - first  # a constant row becomes exactly 0

@@ -1,12 +1,13 @@
-"""The moments in Triton: one read of x forward; one read and one write backward.
+"""The moments in Triton: forward reads x once; backward reads x once and writes once.
 
-A row is cut into parts, one program each, so that a few long rows fill the device. A program
-merges its blocks in registers, and a second, small kernel merges the parts of a row. Blocks are
-standardised before they are merged (Pebay, 2008, SAND2008-6212), so float32 is enough.
+A row is split into parts with one program each, so that a few long rows occupy the device. A
+program merges its blocks in registers, and a second, small kernel merges the parts of a row. Blocks
+are standardised before they are merged (Pebay, 2008, SAND2008-6212), so float32 suffices.
 """
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import torch
@@ -17,13 +18,13 @@ from torch import Tensor
 from scionwood_seismic.kernels.reference import wide
 
 PROGRAMS = 1024
-"""Programs that a launch aims at: about eight for each multiprocessor of a large device."""
+"""Target number of programs per launch, about eight per multiprocessor of a large device."""
 LARGEST = 4096
-"""Samples of the largest block; 16 registers of each thread hold it."""
+"""Samples in the largest block, which uses 16 registers per thread."""
 
 
 class Plan(NamedTuple):
-    """How rows are cut: `parts` programs a row, each `steps` blocks of `block` samples."""
+    """The partition of a row: `parts` programs, each with `steps` blocks of `block` samples."""
 
     block: int
     steps: int
@@ -32,7 +33,7 @@ class Plan(NamedTuple):
 
 
 def plan(rows: int, n: int) -> Plan:
-    """The cut of (rows, n); fixed by the shape alone, so results do not change between runs."""
+    """Return the partition of (rows, n); only the shape decides, so results are reproducible."""
     block = min(triton.next_power_of_2(n), LARGEST)
     blocks = triton.cdiv(n, block)
     steps = triton.cdiv(blocks, max(1, PROGRAMS // rows))
@@ -40,7 +41,7 @@ def plan(rows: int, n: int) -> Plan:
 
 
 def moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean, standard deviation, skewness and excess kurtosis of each row; see `reference`."""
+    """Return mean, standard deviation, skewness and excess kurtosis; see `reference.moments`."""
     x = x.contiguous()
     rows, n = x.shape
     values = x.new_empty((4, rows), dtype=wide(x))
@@ -51,7 +52,7 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     parts = x.new_empty((4, rows, cut.parts), dtype=wide(x))
     wider = _wide(x)
     width = triton.next_power_of_2(cut.parts)
-    with torch.cuda.device_of(x):
+    with _device(x):
         _parts[(rows, cut.parts)](
             x, parts, n, cut.steps, BLOCK=cut.block, WIDE=wider, num_warps=cut.warps
         )
@@ -63,7 +64,7 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def moments_backward(grad: Tensor, x: Tensor, values: Tensor, offset: Tensor) -> Tensor:
-    """The loss's derivative by x; see `reference`."""
+    """Return the gradient of the loss with respect to x; see `reference.moments_backward`."""
     x, grad = x.contiguous(), grad.contiguous()
     out = torch.empty_like(x)
     rows, n = x.shape
@@ -71,7 +72,7 @@ def moments_backward(grad: Tensor, x: Tensor, values: Tensor, offset: Tensor) ->
         return out
     cut = plan(rows, n)
     blocks = triton.cdiv(n, cut.block)
-    with torch.cuda.device_of(x):
+    with _device(x):
         _backward[(rows * blocks,)](
             grad, x, values, offset, out, n, blocks,
             BLOCK=cut.block, WIDE=_wide(x), num_warps=cut.warps,
@@ -79,19 +80,29 @@ def moments_backward(grad: Tensor, x: Tensor, values: Tensor, offset: Tensor) ->
     return out
 
 
+def _device(x: Tensor) -> AbstractContextManager[object]:
+    device: AbstractContextManager[object] = torch.cuda.device_of(x)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    return device
+
+
 def _wide(x: Tensor) -> Any:
     return tl.float64 if x.dtype == torch.float64 else tl.float32
 
 
-@triton.jit
-def _inverse(std):
-    """`1 / std`, and 0 where nothing varies; NaN spreads."""
+@triton.jit  # type: ignore[untyped-decorator]  # triton has no types
+def _inverse(std: tl.tensor) -> tl.tensor:
+    """Return `1 / std`, and 0 for a constant row; NaN propagates."""
     return tl.where(std == 0, 0.0, 1.0 / tl.where(std == 0, 1.0, std))
 
 
-@triton.jit
-def _about(d, r, third, fourth):
-    """Moments about a mean that lies d below the set's own, r its deviation, both in new units."""
+@triton.jit  # type: ignore[untyped-decorator]  # triton has no types
+def _about(
+    d: tl.tensor, r: tl.tensor, third: tl.tensor, fourth: tl.tensor
+) -> tuple[tl.tensor, tl.tensor]:
+    """Return the moments about a mean that is d below that of the set; r is its deviation.
+
+    Both d and r are in units of the new deviation.
+    """
     r2 = r * r
     d2 = d * d
     new_third = r2 * r * third + 3 * d * r2 + d2 * d
@@ -99,8 +110,15 @@ def _about(d, r, third, fourth):
     return new_third, new_fourth
 
 
-@triton.jit
-def _parts(x, parts, n, steps, BLOCK: tl.constexpr, WIDE: tl.constexpr):
+@triton.jit  # type: ignore[untyped-decorator]  # triton has no types
+def _parts(
+    x: tl.tensor,
+    parts: tl.tensor,
+    n: tl.tensor,
+    steps: tl.tensor,
+    BLOCK: tl.constexpr,
+    WIDE: tl.constexpr,
+) -> None:
     row, part = tl.program_id(0).to(tl.int64), tl.program_id(1)
     first = tl.load(x + row * n).to(WIDE)
     start = part.to(tl.int64) * steps * BLOCK
@@ -119,7 +137,7 @@ def _parts(x, parts, n, steps, BLOCK: tl.constexpr, WIDE: tl.constexpr):
         z2 = z * z
         new_third = tl.sum(z2 * z, 0) / count
         new_fourth = tl.sum(z2 * z2, 0) / count
-        # Merge the block into what was seen: p and q are their shares.
+        # Merge the block into the previous ones; p and q are their shares of the samples.
         p, q = seen / (seen + count), count / (seen + count)
         gap = new_mean - mean
         both = tl.sqrt(p * std * std + q * new_std * new_std + p * q * gap * gap)
@@ -136,8 +154,18 @@ def _parts(x, parts, n, steps, BLOCK: tl.constexpr, WIDE: tl.constexpr):
     tl.store(out + 3 * stride, fourth)
 
 
-@triton.jit
-def _merge(x, parts, values, offset, n, width, span, WIDTH: tl.constexpr, WIDE: tl.constexpr):
+@triton.jit  # type: ignore[untyped-decorator]  # triton has no types
+def _merge(
+    x: tl.tensor,
+    parts: tl.tensor,
+    values: tl.tensor,
+    offset: tl.tensor,
+    n: tl.tensor,
+    width: tl.tensor,
+    span: tl.tensor,
+    WIDTH: tl.constexpr,
+    WIDE: tl.constexpr,
+) -> None:
     row = tl.program_id(0).to(tl.int64)
     stride = tl.num_programs(0).to(tl.int64)
     at = tl.arange(0, WIDTH)
@@ -163,8 +191,18 @@ def _merge(x, parts, values, offset, n, width, span, WIDTH: tl.constexpr, WIDE: 
     tl.store(values + 3 * stride + row, excess)
 
 
-@triton.jit
-def _backward(grad, x, values, offset, out, n, blocks, BLOCK: tl.constexpr, WIDE: tl.constexpr):
+@triton.jit  # type: ignore[untyped-decorator]  # triton has no types
+def _backward(
+    grad: tl.tensor,
+    x: tl.tensor,
+    values: tl.tensor,
+    offset: tl.tensor,
+    out: tl.tensor,
+    n: tl.tensor,
+    blocks: tl.tensor,
+    BLOCK: tl.constexpr,
+    WIDE: tl.constexpr,
+) -> None:
     program = tl.program_id(0).to(tl.int64)
     row, block = program // blocks, program % blocks
     stride = tl.num_programs(0).to(tl.int64) // blocks

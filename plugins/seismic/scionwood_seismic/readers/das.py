@@ -219,7 +219,8 @@ class DasReader(SeismicReader):
     def _trace_count(self, i: int) -> int:
         coord = self._patches[i].coords[self.dims[0]]
         if coord.step:
-            return round((coord.max - coord.min) / coord.step) + 1
+            gaps: float = (coord.max - coord.min) / coord.step
+            return round(gaps) + 1
         shapes: Mapping[str, Sequence[int]] = self._load(i).coord_shapes
         return int(shapes[self.dims[0]][0])
 

@@ -21,6 +21,8 @@ with warnings.catch_warnings():  # ObsPy lists its plugins through an interface 
     warnings.filterwarnings("ignore", "SelectableGroups", DeprecationWarning)
     import obspy
 
+__all__ = ["Format", "Put", "Source", "obspy", "open_source"]
+
 Format = Literal["MSEED", "SAC", "SU", "SEG2"]
 Put = Callable[[int, np.ndarray], None]
 

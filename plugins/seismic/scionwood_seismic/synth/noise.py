@@ -113,7 +113,8 @@ def channel_gain(noise: np.ndarray) -> np.ndarray:
     channel, the less light carries its signal.
     """
     loudness = np.sqrt((noise**2).mean(axis=1, keepdims=True))
-    return np.minimum(1, 1.5 * np.median(loudness) / (loudness + 1e-12)).astype(np.float32)
+    gain: np.ndarray = np.minimum(1, 1.5 * np.median(loudness) / (loudness + 1e-12))
+    return gain.astype(np.float32)
 
 
 def ringing(rng: np.random.Generator, shape: tuple[int, int], dt: float, dx: float) -> np.ndarray:

@@ -1,15 +1,15 @@
-"""The task: adapt a denoiser to a survey of which only noisy gathers exist."""
+"""The blind task: adapt a denoiser to a survey that has only noisy gathers."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, final
+from typing import TYPE_CHECKING, ClassVar, Literal, Unpack, final
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from scionwood import RecipeError, Task
+from scionwood import Optimiser, RecipeError, Task
 from scionwood_seismic.evaluation import metrics
 from scionwood_seismic.tasks.start import head_modules, take_over
 
@@ -17,55 +17,58 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 REACH = 2
-"""How far the trace that stands in for a hidden one may be from it, traces."""
+"""The largest distance between a hidden trace and its replacement, traces."""
 
 QUIETEST = 1e-3
-"""Clean patches below this share of the noisy one's energy have no meaningful SNR."""
+"""A clean patch with less than this share of the energy of the noisy one has no useful SNR."""
 
 
 @final
 class Blind(Task):
-    """Adapt to noisy gathers without clean ones, starting from a trained run.
+    """Adapt a trained run to noisy gathers, without clean gathers.
 
-    `noisier`: noise is added to gathers as the starting model denoises them, and the model learns
-    to remove it. Noise from the signal-free windows of the survey teaches what is new in them;
-    noise that the starting model removed from another gather keeps what that model knows, where
-    the windows show only a part of the noise. The loss is the MSE in units of the target's
-    variance.
+    `noisier`: the starting model denoises each gather, noise is added to the result, and the model
+    learns to remove it. Noise from the signal-free windows of the survey teaches the new noise. If
+    the windows show only a part of the noise, noise that the starting model removed from another
+    gather preserves its abilities. The loss is the MSE over the variance of the target.
 
-    `blind_trace`: random traces are replaced by neighbours, and the model learns to predict what
-    was recorded there; what neighbouring traces do not share cannot be predicted. The loss is the
-    mean absolute error on these traces, plus `anchor` times that between the model and the
-    starting model on the others. It suits noise that differs from trace to trace, and no other:
-    noise that neighbours share is learned as if it were signal.
+    `blind_trace`: random traces are replaced by neighbouring ones, and the model learns to predict
+    the recorded traces. What neighbouring traces do not share is unpredictable. The loss is the
+    mean absolute error on these traces, plus `anchor` times the mean absolute difference from the
+    starting model on the other traces. Only noise that is independent between traces is suitable:
+    the model learns noise that neighbours share as if it were signal.
 
-    Shapes: `noisy` of a batch, and the denoised: (batch, 1, trace, time), float32; so are
-    `noise_only`, which `noisier` needs, and `clean`, which only the metrics use.
+    Shapes: `noisy` of a batch, and the output: (batch, 1, trace, time), float32. `noise_only`,
+    which `noisier` needs, and `clean`, which only the metrics use, have the same shape.
 
     Units: amplitudes divided by `normalise.scale` of the noisy gather.
 
     Args:
-        backbone: the network, its adapter attached.
-        start: the folder of the run to start from, of the same backbone and adapter; `none` to
-            train `blind_trace` from the weights that the backbone has.
+        backbone: the network with its adapter attached.
+        start: the folder of the run to start from, with the same backbone and adapter. With `none`,
+            `blind_trace` trains from the present weights of the backbone.
         method: how to learn without clean gathers.
-        removed_share: the share of patches to which `noisier` adds removed noise rather than that
-            of the windows; 0 adapts further, where the windows show all of the noise.
+        removed_share: the share of patches to which `noisier` adds removed noise instead of noise
+            from the windows. If the windows show all of the noise, 0 adapts more.
         masked: the share of traces that `blind_trace` replaces.
-        anchor: how strongly `blind_trace` holds to the starting model; without one it does not.
-        train_head: whether the decoder adapts too, or the adapter alone.
-        lr: learning rate.
-        weight_decay: decoupled weight decay.
-        warmup_steps: steps over which the rate rises from zero.
-        schedule: a constant rate, or half a cosine down to zero.
+        anchor: weight of the difference from the starting model in `blind_trace`; it has no effect
+            without a starting model.
+        train_head: whether the decoder also trains, or only the adapter.
 
     Raises:
-        RecipeError: `noisier` without a run to start from, or a share out of range.
+        RecipeError: `noisier` has no run to start from, or a share is out of range.
 
-    Source: blind traces, Liu et al., 2023, doi 10.1190/geo2022-0371.1; a loss on the other traces
-    too, Abedi et al., 2024, doi 10.1111/1365-2478.13448; noise added to the network's own
-    estimates, Cheng et al., 2023, arXiv 2311.02193. Each in a form of our own.
+    Source: blind traces, Liu et al., 2023, doi 10.1190/geo2022-0371.1; a loss on the other traces,
+    Abedi et al., 2024, doi 10.1111/1365-2478.13448; noise added to estimates of the network, Cheng
+    et al., 2023, arXiv 2311.02193. Each method is a variant by this project.
     """
+
+    defaults: ClassVar[Optimiser] = {
+        "lr": 1e-3,
+        "weight_decay": 0.0,
+        "warmup_steps": 10,
+        "schedule": "cosine",
+    }
 
     def __init__(
         self,
@@ -77,18 +80,9 @@ class Blind(Task):
         masked: float = 0.2,
         anchor: float = 5.0,
         train_head: bool = True,
-        lr: float = 1e-3,
-        weight_decay: float = 0.0,
-        warmup_steps: int = 10,
-        schedule: Literal["constant", "cosine"] = "cosine",
+        **optimiser: Unpack[Optimiser],
     ) -> None:
-        super().__init__(
-            backbone,
-            lr=lr,
-            weight_decay=weight_decay,
-            warmup_steps=warmup_steps,
-            schedule=schedule,
-        )
+        super().__init__(backbone, **optimiser)
         if method == "noisier" and start == "none":
             rule = "its targets are gathers that a trained run has denoised"
             raise RecipeError("task.method noisier", rule, "Give that run's folder as task.start")
@@ -105,13 +99,13 @@ class Blind(Task):
                 module.requires_grad_(False)
 
     def setup(self, stage: str) -> None:
-        """Take over the starting run's weights, before those of a checkpoint to resume from.
+        """Copy the weights of the starting run, before a checkpoint is loaded to resume.
 
-        Here and not when the task is built, which also happens to use the adapted run, when the
-        starting run may no longer exist.
+        This does not happen when the task is built, because using the adapted run also builds it,
+        and the starting run may no longer exist then.
 
         Raises:
-            TrainingError: the run is not finished, or its model is another one.
+            TrainingError: the run is not finished, or its model is different.
             AdapterFileError: its adapter is damaged.
         """
         if stage == "fit" and self.start != "none":
@@ -121,20 +115,21 @@ class Blind(Task):
 
     def forward(self, noisy: Tensor) -> Tensor:
         """Denoise (batch, 1, trace, time) of about unit amplitude."""
-        return self.backbone(noisy)
+        denoised: Tensor = self.backbone(noisy)
+        return denoised
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The loss and its parts, for the keys `noisy` and, with `noisier`, `noise_only`.
+        """Return the loss and its parts for a batch with `noisy` and, for `noisier`, `noise_only`.
 
         Raises:
-            RecipeError: `noisier` on data without a noise window.
+            RecipeError: `noisier` is used with data that has no noise window.
         """
         return self._noisier(batch) if self.method == "noisier" else self._blind_trace(batch)
 
     def metrics(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Means over the batch: leakage into the removed, and with `clean` the fidelity.
+        """Return means over the batch: leakage, and with `clean` also the fidelity.
 
-        `snr_in` is the SNR before, `snr` after, and `snr_start` that of the starting model.
+        `snr_in` is the SNR of the input, `snr` of the output, `snr_start` of the starting model.
         """
         noisy = batch["noisy"]
         estimate = self(noisy).float()
@@ -152,7 +147,7 @@ class Blind(Task):
         return {name: value.mean() for name, value in values.items()}
 
     def draw(self, batch: dict[str, Tensor]) -> dict[str, Figure]:
-        """The batch's first gather: input, denoised and removed."""
+        """Draw the first gather of a batch: input, denoised and removed."""
         from scionwood_seismic.evaluation.figures import draw_panels
 
         noisy = batch["noisy"][:1]
@@ -163,13 +158,13 @@ class Blind(Task):
 
     @torch.no_grad()
     def started(self, noisy: Tensor) -> Tensor:
-        """What the starting model makes of a batch; outside training, what the model itself does.
+        """Denoise a batch with the starting model; without one, with the present weights.
 
         Args:
             noisy: (batch, 1, trace, time).
 
         Returns:
-            The same shape, float32.
+            (batch, 1, trace, time) float32.
         """
         training = self.training
         self.eval()
@@ -185,11 +180,11 @@ class Blind(Task):
         return {"loss": ((estimate - target).square().mean((-2, -1)) / variance).mean()}
 
     def _noise(self, batch: dict[str, Tensor], removed: Tensor) -> Tensor:
-        """What the starting model removed from the patch before, or the window's noise."""
+        """Return noise for each patch: removed from the previous patch, or from the window."""
         if "noise_only" not in batch:
             rule = "it adds noise from the survey's signal-free windows, and the data has none"
             raise RecipeError("task.method noisier", rule, "Set data.noise_window")
-        # Evenly over the batch: of shares of 0.5, every second patch.
+        # The share is spread evenly over the batch: for 0.5 it is every second patch.
         count = (torch.arange(len(removed) + 1) * self.removed_share).floor()
         own = count.diff().bool()[:, None, None, None].to(removed.device)
         return torch.where(own, removed.roll(1, 0), batch["noise_only"])
@@ -205,8 +200,8 @@ class Blind(Task):
         return {"loss": blind + self.anchor * drift, "blind": blind, "drift": drift}
 
     def _hide(self, noisy: Tensor) -> tuple[Tensor, Tensor]:
-        """Which traces are hidden, (batch, 1, trace, 1), and what stands in for each trace."""
-        # Validation hides the same traces each time, so that its losses can be compared.
+        """Return which traces are hidden, (batch, 1, trace, 1), and replacements of all traces."""
+        # Validation always hides the same traces, so that its losses are comparable.
         random = None if self.training else torch.Generator().manual_seed(0)
         batch, _, traces, _ = noisy.shape
         count = max(1, round(self.masked * traces))
@@ -222,12 +217,12 @@ class Blind(Task):
 
 
 def _mean_error(estimate: Tensor, target: Tensor, where: Tensor) -> Tensor:
-    """The mean absolute error over the traces in `where`."""
+    """Return the mean absolute error over the traces in `where`."""
     return ((estimate - target).abs() * where).sum() / (where.sum() * target.shape[-1])
 
 
 def _snr(clean: Tensor, noisy: Tensor, estimates: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The SNR of each estimate over the patches that hold signal; nothing where none does."""
+    """Return the SNR of each estimate over the patches with signal; empty if there are none."""
     energy = clean.square().sum((-2, -1)) / noisy.square().sum((-2, -1))
     loud = energy > QUIETEST
     if not loud.any():

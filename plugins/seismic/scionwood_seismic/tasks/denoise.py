@@ -1,14 +1,14 @@
-"""The task: learn to denoise from pairs of a noisy and a clean gather."""
+"""The denoising task: learn from pairs of a noisy and a clean gather."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, final
+from typing import TYPE_CHECKING, ClassVar, Literal, Unpack, final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from scionwood import Task
+from scionwood import Optimiser, Task
 from scionwood_seismic.evaluation import metrics
 from scionwood_seismic.inference.adaptation import Adaptation, Adapter
 
@@ -17,38 +17,41 @@ if TYPE_CHECKING:
 
 
 FLOOR = 1e-4
-"""Of the error's power over the signal's."""
+"""Added to the ratio of error power to signal power, so that its root has a finite gradient."""
 
 
 @final
 class Denoise(Task):
-    """Denoise gathers; the loss is `(1 - w) d + w (1 - MS-SSIM)`, with w = 0.1 by default.
+    """Denoise gathers with the loss `(1 - w) d + w (1 - MS-SSIM)`.
 
-    The distance d is, for each gather, the error's RMS over the clean gather's (`rms`), or the
-    square of that (`mse`), which is the reciprocal of the SNR. With the square, the noise that is
-    hardest to remove decides; without it, easy noise and clean gathers count too.
+    For each gather, the distance d is the RMS of the error over the RMS of the clean gather
+    (`rms`), or its square (`mse`), which is the reciprocal of the SNR. The square gives most weight
+    to the noise that is hardest to remove; without it, easy noise and clean gathers count as well.
 
-    Shapes: `noisy` and `clean` of a batch, and the denoised: (batch, 1, trace, time), float32.
+    Shapes: `noisy` and `clean` of a batch, and the output: (batch, 1, trace, time), float32.
 
     Units: amplitudes divided by `normalise.scale` of the noisy gather.
 
-    Source: a loss of MS-SSIM and a distance by samples is that of Zhao et al., 2017, doi
-    10.1109/TCI.2016.2644865, with another distance than their L1.
+    Source: Zhao et al., 2017, doi 10.1109/TCI.2016.2644865, combine MS-SSIM with a distance per
+    sample; this task replaces their L1 distance.
 
     Args:
-        backbone: the network, its adapter attached.
+        backbone: the network with its adapter attached.
         distance: d, `rms` or `mse`.
         ssim_weight: w, between 0 and 1.
         tta: adapt to each gather at test time, and when the run denoises files; see
-            `adapt.Adaptation`.
-        tta_window: from and to which time gathers have no signal, s.
-        tta_steps: steps of adaptation a gather.
+            `inference.adaptation.Adaptation`.
+        tta_window: start and end of the window without signal, s.
+        tta_steps: adaptation steps per gather.
         tta_lr: learning rate of the adaptation.
-        lr: learning rate.
-        weight_decay: decoupled weight decay.
-        warmup_steps: steps over which the rate rises from zero.
-        schedule: a constant rate, or half a cosine down to zero.
     """
+
+    defaults: ClassVar[Optimiser] = {
+        "lr": 4e-3,
+        "weight_decay": 1e-4,
+        "warmup_steps": 20,
+        "schedule": "cosine",
+    }
 
     def __init__(
         self,
@@ -60,18 +63,9 @@ class Denoise(Task):
         tta_window: tuple[float, float] | None = None,
         tta_steps: int = 30,
         tta_lr: float = 1e-2,
-        lr: float = 4e-3,
-        weight_decay: float = 1e-4,
-        warmup_steps: int = 20,
-        schedule: Literal["constant", "cosine"] = "cosine",
+        **optimiser: Unpack[Optimiser],
     ) -> None:
-        super().__init__(
-            backbone,
-            lr=lr,
-            weight_decay=weight_decay,
-            warmup_steps=warmup_steps,
-            schedule=schedule,
-        )
+        super().__init__(backbone, **optimiser)
         self.distance, self.ssim_weight = distance, ssim_weight
         self.adaptation = (
             None
@@ -81,21 +75,22 @@ class Denoise(Task):
 
     def forward(self, noisy: Tensor) -> Tensor:
         """Denoise (batch, 1, trace, time) of about unit amplitude."""
-        return self.backbone(noisy)
+        denoised: Tensor = self.backbone(noisy)
+        return denoised
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The loss and its two parts, for the keys `noisy` and `clean`."""
+        """Return the loss and its two parts for a batch with `noisy` and `clean`."""
         clean, estimate = batch["clean"], self(batch["noisy"])
         variance = clean.var((-2, -1)).clamp_min(1e-8)
         mse = (estimate - clean).square().mean((-2, -1)) / variance
-        # The root has no gradient at 0; an error of 1 % is taken as the floor.
+        # The root has no gradient at 0, so the floor corresponds to an error of 1 %.
         distance = mse.mean() if self.distance == "mse" else (mse + FLOOR).sqrt().mean()
         dissimilarity = 1 - metrics.ms_ssim(clean, estimate.float()).mean()
         loss = (1 - self.ssim_weight) * distance + self.ssim_weight * dissimilarity
         return {"loss": loss, "mse": mse.mean(), "one_minus_ms_ssim": dissimilarity}
 
     def metrics(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Means over the batch: fidelity to the clean gathers, and leakage into the removed."""
+        """Return means over the batch: fidelity to the clean gathers, and leakage."""
         noisy, clean = batch["noisy"], batch["clean"]
         estimate = self(noisy).float()
         similarity = metrics.local_similarity(estimate, noisy - estimate)
@@ -114,7 +109,7 @@ class Denoise(Task):
         return {name: value.mean() for name, value in values.items()}
 
     def _adapted(self, noisy: Tensor, clean: Tensor, dt: Tensor) -> dict[str, Tensor]:
-        """SNR after adapting to each gather, and the share that was adapted to, (batch,)."""
+        """Return the SNR after adaptation, and whether a gather was adapted to, both (batch,)."""
         assert self.adaptation is not None
         adapter = Adapter(self.backbone, self.adaptation)
         scores, adapted = [], []
@@ -125,7 +120,7 @@ class Denoise(Task):
         return {"snr_tta": torch.stack(scores), "adapted": torch.tensor(adapted)}
 
     def draw(self, batch: dict[str, Tensor]) -> dict[str, Figure]:
-        """The batch's first gather: input, denoised, removed, and the noise that was added."""
+        """Draw the first gather of a batch: input, denoised, removed, and the added noise."""
         from scionwood_seismic.evaluation.figures import draw_panels
 
         noisy, clean = batch["noisy"][:1], batch["clean"][:1]
@@ -135,6 +130,6 @@ class Denoise(Task):
             "input": noisy,
             "denoised": estimate,
             "removed": noisy - estimate,
-            "true noise": noisy - clean,
+            "added noise": noisy - clean,
         }
         return {"denoised": draw_panels({name: x[0, 0].cpu().numpy() for name, x in shown.items()})}

@@ -11,27 +11,28 @@ from torch import Tensor, nn
 from scionwood import TrainingError, load_run
 
 TOLERANCE = 1e-6
-"""The largest difference of two outputs, relative to their largest value, that is rounding."""
+"""The largest relative difference of two outputs that counts as rounding."""
 
 
 def head_modules(backbone: nn.Module) -> list[nn.Module]:
-    """The modules that train beside the adapter, of a bare backbone or of one with an adapter."""
+    """Return the modules that train together with the adapter; the backbone may lack an adapter."""
     return [backbone.get_submodule(name) for name in getattr(backbone, "head", ())]
 
 
-def take_over(model: nn.Module, run: Path) -> None:
-    """Copy a run's adapter and head into a model of the same backbone and the same adapter.
+def take_over(model: nn.Module, run: str | Path) -> None:
+    """Copy the adapter and the head of a run into a model with the same backbone and adapter.
 
-    The run's files are read as `load_run` reads them: safetensors alone, checked against the base.
+    The files of the run are read by `load_run`: only safetensors, checked against the base model.
 
     Args:
-        model: a backbone with a fresh adapter; it offers `example_input()`.
+        model: a backbone with a new adapter; it has `example_input()`.
         run: the run folder.
 
     Raises:
-        TrainingError: the run is not finished, or its model differs; the model is as it was.
-        AdapterFileError: the run's adapter or head is damaged.
+        TrainingError: the run is not finished, or its model is different; `model` is unchanged.
+        AdapterFileError: the adapter or the head of the run is damaged.
     """
+    run = Path(run)
     source = load_run(run).backbone
     mine, theirs = model.state_dict(), source.state_dict()
     _check_names(run, mine, theirs)
@@ -57,7 +58,7 @@ def _check_names(run: Path, mine: Mapping[str, Tensor], theirs: Mapping[str, Ten
 
 
 def _trained(model: nn.Module) -> set[str]:
-    """The names of the adapter's tensors and of the head's, trained or frozen."""
+    """Return the names of the tensors of the adapter and of the head, trained or frozen."""
     inside = {id(tensor) for module in head_modules(model) for tensor in _tensors(module)}
     named = model.state_dict(keep_vars=True)
     return {name for name, x in named.items() if x.requires_grad or id(x) in inside}
@@ -75,7 +76,7 @@ def _fill(state: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
 
 @torch.no_grad()
 def _same_function(model: nn.Module, source: nn.Module) -> bool:
-    """Whether both give the same for the example input; options such as alpha are not in names."""
+    """Return whether both give the same output; names do not show options such as lora_alpha."""
     example = model.example_input()  # type: ignore[operator]  # every backbone offers it
     modes = {module: module.training for module in model.modules()}
     device = next(model.parameters()).device
