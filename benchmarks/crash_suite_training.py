@@ -9,7 +9,9 @@ from statistics import mean
 import torch
 from crash_suite_data import SIZE
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import OneCycleLR
 
+from scionwood import minimise
 from scionwood_crash.data.encode import LENGTH, Encoded
 from scionwood_crash.data.parts import Collate
 from scionwood_crash.evaluation.metrics import (
@@ -48,30 +50,33 @@ class Phase:
 
 def train(model: nn.Module, data: list[Encoded], phase: Phase, seed: int) -> None:
     """Train a model for one phase."""
-    wanted = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(wanted, lr=phase.rate, weight_decay=phase.decay, fused=True)
-    scheduler = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, phase.rate, phase.steps, pct_start=0.05
-    )
     generator = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)
     order: list[int] = []
     model.train()
-    for _ in range(phase.steps):
+
+    def loss(_: int) -> Tensor:
+        nonlocal order
         if len(order) < BATCH:
             order += torch.randperm(len(data), generator=generator).tolist()
         batch = COLLATE([data[order.pop(0)] for _ in range(BATCH)])
-        graph, true = batch["graph"], batch["displacement"]
-        given = model(*graph)
-        loss = distance_loss(given, true, graph).mean()
-        loss = loss + phase.weight * intrusion_loss(given, true, graph).mean()
+        graph, reference = batch["graph"], batch["displacement"]
+        predicted = model(*graph)
+        value = distance_loss(predicted, reference, graph).mean()
+        value = value + phase.weight * intrusion_loss(predicted, reference, graph).mean()
         if phase.positions:
-            loss = loss + phase.positions * position_error(given, true, graph).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(wanted, 1.0)
-        optimizer.step()
-        scheduler.step()
+            value = value + phase.positions * position_error(predicted, reference, graph).mean()
+        return value
+
+    minimise(
+        loss,
+        [p for p in model.parameters() if p.requires_grad],
+        steps=phase.steps,
+        lr=phase.rate,
+        weight_decay=phase.decay,
+        schedule=lambda optimizer: OneCycleLR(optimizer, phase.rate, phase.steps, pct_start=0.05),
+        clip=1.0,
+    )
 
 
 @torch.no_grad()

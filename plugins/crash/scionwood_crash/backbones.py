@@ -1,4 +1,4 @@
-"""The backbones that recipes name."""
+"""The factories of the networks that recipes name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scionwood_crash.data.encode import example_graph
 from scionwood_crash.model import SIZES, MaskMorphUNet, MeshGraphNet, Size, SizeName, Transolver
 from scionwood_crash.model.history import History
 from scionwood_crash.model.network import Network
-from scionwood_crash.model.weights import load_weights
+from scionwood_crash.model.weights import load_pretrained
 
 Model = TypeVar("Model", bound=Network)
 
@@ -29,27 +29,27 @@ def mask_morph_unet(
     weights: str | Path = "none",
     init_seed: int = 0,
 ) -> MaskMorphUNet:
-    """Mask-Morph Graph U-Net: the deformation of a part by graphs on its mesh and coarse grids.
+    """Build a Mask-Morph Graph U-Net: graphs on the mesh and on morphed coarse grids.
 
     Args:
-        size: `tiny`, `small` or `base`; the data take the same one, which lays the grids.
-        frames: states of a history, the first one at rest; those of the data.
-        history: all frames at once, or one after the other.
+        size: `tiny`, `small` or `base`; the data must have the same size.
+        frames: number of states, the first at rest; the data must have as many.
+        history: `one_shot` predicts all frames at once, `recurrent` one after the other.
         plastic: also predict the plastic strain of cells.
-        contact: nodes in the impactor's way move at least as far as it does.
-        mask: the share of nodes whose features are masked in training; 0.15 in pretraining.
-        weights: `none` (random), `shipped` (`small` of 21 frames), a safetensors file, or the
+        contact: nodes in the way of the impactor move at least as far as it does.
+        mask: share of nodes whose features are masked in training; the pretraining uses 0.15.
+        weights: `none` (random), `shipped` (size `small`, 21 frames), a safetensors file, or the
             folder of a run that trained all weights.
-        init_seed: seeds random weights.
+        init_seed: seed of random weights.
 
-    Shapes: the fields of a `CrashGraph` with N nodes to (N, frames, 3) float32; with `plastic` also
-        (cell, frames).
+    Shapes: from the fields of a `CrashGraph` with N nodes to (N, frames, 3) float32; with `plastic`
+        also (cell, frames).
 
     Units: lengths and displacements in 100 mm, in the axes of each part.
 
     Raises:
-        WeightsError: the weights are not there, or of another size.
-        RecipeError: `mask` is no share.
+        WeightsError: the weights do not exist, or have another size.
+        RecipeError: `mask` is not at least 0 and less than 1.
 
     Source: Mask-Morph Graph U-Net, arXiv:2605.15231; reconstruction.
     """
@@ -66,7 +66,7 @@ def mask_morph_unet(
         )
 
     model = _built(make, "Mask-Morph Graph U-Net (reconstruction)", size, weights, init_seed)
-    load_weights(model, str(weights), f"mask_morph_unet_{size}.safetensors")
+    load_pretrained(model, str(weights), f"mask_morph_unet_{size}.safetensors")
     return model
 
 
@@ -81,17 +81,17 @@ def meshgraphnet(
     weights: str | Path = "none",
     init_seed: int = 0,
 ) -> MeshGraphNet:
-    """MeshGraphNet, a baseline: updates on the mesh alone.
+    """Build MeshGraphNet, a baseline that only has the mesh.
 
     Args:
-        size: see `mask_morph_unet`; of it the width counts.
-        blocks: updates, and how many edges far a node sees.
+        size: see `mask_morph_unet`; only its width is used.
+        blocks: number of updates; a node sees as many edges far.
         frames: see `mask_morph_unet`.
         history: see `mask_morph_unet`.
         plastic: see `mask_morph_unet`.
         contact: see `mask_morph_unet`.
         weights: see `mask_morph_unet`; none are shipped.
-        init_seed: seeds random weights.
+        init_seed: seed of random weights.
 
     Shapes: as `mask_morph_unet`.
 
@@ -112,7 +112,7 @@ def meshgraphnet(
         )
 
     model = _built(make, "MeshGraphNet", size, weights, init_seed)
-    load_weights(model, str(weights), f"meshgraphnet_{size}.safetensors")
+    load_pretrained(model, str(weights), f"meshgraphnet_{size}.safetensors")
     return model
 
 
@@ -128,18 +128,18 @@ def transolver(
     weights: str | Path = "none",
     init_seed: int = 0,
 ) -> Transolver:
-    """Transolver, a baseline: attention between slices of the mesh.
+    """Build Transolver, a baseline with attention between slices of the mesh.
 
     Args:
-        size: see `mask_morph_unet`; of it the width counts.
-        blocks: layers.
-        slices: of each head.
+        size: see `mask_morph_unet`; only its width is used.
+        blocks: number of layers.
+        slices: slices of each head.
         frames: see `mask_morph_unet`.
         history: see `mask_morph_unet`.
         plastic: see `mask_morph_unet`.
         contact: see `mask_morph_unet`.
         weights: see `mask_morph_unet`; none are shipped.
-        init_seed: seeds random weights.
+        init_seed: seed of random weights.
 
     Shapes: as `mask_morph_unet`.
 
@@ -161,7 +161,7 @@ def transolver(
         )
 
     model = _built(make, "Transolver", size, weights, init_seed)
-    load_weights(model, str(weights), f"transolver_{size}.safetensors")
+    load_pretrained(model, str(weights), f"transolver_{size}.safetensors")
     return model
 
 
@@ -172,11 +172,11 @@ def _built(
     weights: str | Path,
     init_seed: int,
 ) -> Model:
-    """A model with random weights; the global generator stays as it was."""
+    """Build a model with random weights, and keep the state of the global generator."""
     origin = {"none": "random, seeded", "shipped": "shipped, made here"}
-    found = origin.get(str(weights), f"local, {Path(weights).name}")
+    source = origin.get(str(weights), f"local, {Path(weights).name}")
     licence = "Apache-2.0" if str(weights) == "shipped" else "not known"
-    card = {"architecture": f"{architecture}, size {size}", "weights": found}
+    card = {"architecture": f"{architecture}, size {size}", "weights": source}
     card["licence"] = "none (random weights)" if str(weights) == "none" else licence
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(init_seed)

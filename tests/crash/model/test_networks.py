@@ -1,4 +1,4 @@
-"""The networks: what they promise of batches, numbering, frames of reference and clamped nodes."""
+"""Invariances of the networks, clamped nodes, masks, weights and adapter targets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Make = Callable[..., Part]
 
 
 def loud(model: Any) -> Any:
-    """Weights as after training, so that what a network says is large."""
+    """Scale weights up as after a training, so that predictions are large."""
     with torch.no_grad():
         model.decode["displacement"].perceptron.last.weight.mul_(30)
     return model.eval()
@@ -33,7 +33,7 @@ def loud(model: Any) -> Any:
 
 @pytest.mark.parametrize("name", BACKBONES)
 @torch.no_grad()
-def test_a_batch_of_unequal_meshes_equals_its_parts(part: Make, name: str) -> None:
+def test_a_batch_gives_the_same_as_its_parts(part: Make, name: str) -> None:
     model, encoder = loud(BACKBONES[name](frames=3)), Encoder(SIZES["tiny"])
     graphs = [encoder.encode(part(family)).graph for family in FAMILIES]
     together = model(*join(graphs, model.levels))
@@ -44,7 +44,7 @@ def test_a_batch_of_unequal_meshes_equals_its_parts(part: Make, name: str) -> No
 
 @pytest.mark.parametrize("family", FAMILIES)
 @torch.no_grad()
-def test_a_turned_model_gives_turned_predictions(part: Make, family: str) -> None:
+def test_a_rotated_model_gives_rotated_predictions(part: Make, family: str) -> None:
     model, encoder = loud(mask_morph_unet(frames=3)), Encoder(SIZES["tiny"])
     still = part(family, 2)
     turn, step = Rotation.random(random_state=3).as_matrix(), np.array([300.0, -20, 70])
@@ -54,17 +54,17 @@ def test_a_turned_model_gives_turned_predictions(part: Make, family: str) -> Non
         "axis": tuple(turn @ hit.axis),
         "direction": tuple(turn @ hit.direction),
     }
-    moved = replace(still, points=still.points @ turn.T + step, impactor=replace(hit, **place))
-    ours, theirs = (encoder.encode(each) for each in (moved, still))
-    found, expected = (outward(model(*e.graph), e.frame) for e in (ours, theirs))
+    rotated = replace(still, points=still.points @ turn.T + step, impactor=replace(hit, **place))
+    ours, theirs = (encoder.encode(each) for each in (rotated, still))
+    moved, expected = (outward(model(*e.graph), e.frame) for e in (ours, theirs))
     size = np.abs(expected).max()
     assert size > 10
-    np.testing.assert_allclose(found, expected @ turn.T, atol=1e-4 * size)
+    np.testing.assert_allclose(moved, expected @ turn.T, atol=1e-4 * size)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 @torch.no_grad()
-def test_renumbered_nodes_get_the_same_predictions(part: Make, family: str) -> None:
+def test_predictions_do_not_depend_on_node_numbers(part: Make, family: str) -> None:
     model, encoder = loud(mask_morph_unet(frames=3)), Encoder(SIZES["tiny"])
     still = part(family, 1)
     order = np.random.default_rng(0).permutation(len(still.points))
@@ -73,8 +73,8 @@ def test_renumbered_nodes_get_the_same_predictions(part: Make, family: str) -> N
         still, points=still.points[order], cells=number[still.cells], clamped=still.clamped[order]
     )
     ours, theirs = (encoder.encode(each) for each in (other, still))
-    found, expected = model(*ours.graph), model(*theirs.graph)[torch.from_numpy(order)]
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+    moved, expected = model(*ours.graph), model(*theirs.graph)[torch.from_numpy(order)]
+    torch.testing.assert_close(moved, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
 
 
 @pytest.mark.parametrize("history", ["one_shot", "recurrent"])
@@ -89,10 +89,10 @@ def test_clamped_nodes_and_the_first_frame_stay_at_zero(part: Make, history: Any
     assert not moved[:, 0].any()
     assert moved[~clamped][:, 1:].all()
     assert strain.shape == (len(encoded.graph.cells), 3)
-    assert (strain.diff(dim=1) > 0).all(), "plastic strain never falls"
+    assert (strain.diff(dim=1) > 0).all(), "plastic strain never decreases"
 
 
-def test_masks_hide_features_in_training_alone(part: Make) -> None:
+def test_masks_act_in_training_only(part: Make) -> None:
     graph = Encoder(SIZES["tiny"]).encode(part("hat")).graph
     model = mask_morph_unet(frames=3, mask=0.4)
     torch.manual_seed(0)
@@ -105,7 +105,7 @@ def test_masks_hide_features_in_training_alone(part: Make) -> None:
         mask_morph_unet(mask=1.0)
 
 
-def test_fixed_grids_are_those_of_the_reference(part: Make) -> None:
+def test_fixed_grids_are_those_of_the_reference_part(part: Make) -> None:
     size = SIZES["tiny"]
     first, second = part("hat", 0), part("hat", 1)
     reference = Encoder(size).reference(first)
@@ -116,12 +116,12 @@ def test_fixed_grids_are_those_of_the_reference(part: Make) -> None:
     assert not torch.equal(ours, Encoder(size).encode(second).graph.coarse)
 
 
-def test_the_presets_divide_the_network_between_them() -> None:
+def test_frozen_edge_trains_all_but_the_edge_specific_layers() -> None:
     model = mask_morph_unet(size="small")
     edges = {n for n, _ in model.named_parameters() if n.startswith(("down.", "up."))}
     share = sum(model.get_parameter(name).numel() for name in edges)
     total = sum(parameter.numel() for parameter in model.parameters())
-    assert share > 0.9 * total, "most weights belong to edges"
+    assert share > 0.9 * total, "most weights are edge-specific"
     tuned = attach(model, partial(), targets="frozen-edge")
     trained = sum(p.numel() for p in tuned.parameters() if p.requires_grad)
     assert trained < 0.2 * total
@@ -138,7 +138,7 @@ def test_lora_on_the_shared_layers_is_small() -> None:
     assert 4 * sum(p.numel() for p in adapter) < 1e6, "bytes"
 
 
-def test_an_adapted_layer_takes_the_way_by_modules_and_gives_the_same(part: Make) -> None:
+def test_adapted_layers_give_the_same_as_the_fused_operator(part: Make) -> None:
     graph = Encoder(SIZES["tiny"]).encode(part("tube")).graph
     model = loud(mask_morph_unet(frames=3))
     before = model(*graph)
@@ -146,13 +146,13 @@ def test_an_adapted_layer_takes_the_way_by_modules_and_gives_the_same(part: Make
     torch.testing.assert_close(tuned(*graph), before, rtol=1e-5, atol=1e-5)
 
 
-def test_coarse_nodes_of_another_size_are_refused(part: Make) -> None:
+def test_refuses_a_graph_of_another_size(part: Make) -> None:
     graph = Encoder(SIZES["small"]).encode(part("hat")).graph
     with pytest.raises(RecipeError, match="coarse nodes"):
         mask_morph_unet(size="tiny")(*graph)
 
 
-def test_weights_come_from_a_run_and_others_are_refused(tmp_path: Any) -> None:
+def test_loads_weights_of_a_run_and_refuses_others(tmp_path: Any) -> None:
     from safetensors.torch import save_file
 
     model = mask_morph_unet(init_seed=5)
@@ -163,9 +163,9 @@ def test_weights_come_from_a_run_and_others_are_refused(tmp_path: Any) -> None:
     with pytest.raises(WeightsError, match="another model or size"):
         meshgraphnet(weights=tmp_path)
     (tmp_path / "head.safetensors").write_bytes(b"none")
-    with pytest.raises(WeightsError, match="no readable"):
+    with pytest.raises(WeightsError, match="not a readable safetensors"):
         mask_morph_unet(weights=tmp_path)
-    with pytest.raises(WeightsError, match="not shipped"):
+    with pytest.raises(WeightsError, match="no weights of this model and size are shipped"):
         mask_morph_unet(size="base", weights="shipped")
 
 

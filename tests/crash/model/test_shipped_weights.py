@@ -1,4 +1,4 @@
-"""The network that is shipped: it predicts a part that it has not seen, and knows its kind."""
+"""The shipped network predicts a part that it has not seen."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_the_shipped_network_predicts_a_new_tube() -> None:
     model = mask_morph_unet(size="small", weights="shipped").eval()
     data = SuiteParts(families=["tube"], n_train=1, n_val=0, n_test=0, element_size=15.0, seed=9)
     encoded = Encoder(SIZES["small"]).encode(data.parts("train")[0])
-    found = measure(model(*encoded.graph), encoded.displacement, encoded.graph)
-    assert float(found["med_share"]) < 5, "percent of the maximum intrusion"
-    assert float(found["intrusion_error"]) < 15, "percent"
+    errors = measure(model(*encoded.graph), encoded.displacement, encoded.graph)
+    assert float(errors["med_share"]) < 5, "percent of the maximum intrusion"
+    assert float(errors["intrusion_error"]) < 15, "percent"
     assert float(model.novelty.of(encoded.graph)) < 1.5 * float(model.novelty.limit)

@@ -1,4 +1,4 @@
-"""Networks on the meshes of crash parts."""
+"""Networks on the meshes of crash parts, their inputs, sizes and weights."""
 
 from scionwood_crash.model.graph import CrashGraph
 from scionwood_crash.model.meshgraphnet import MeshGraphNet

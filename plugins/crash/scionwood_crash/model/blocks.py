@@ -1,4 +1,4 @@
-"""The layers of the networks: perceptrons, updates of graphs, and layers that belong to edges."""
+"""The layers of the networks: perceptrons, graph updates and edge-specific layers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scionwood_crash.kernels import Weights, edge_block, edge_specific
 
 @final
 class Perceptron(nn.Module):
-    """`W2 silu(W1 x)`, and a norm unless it is left out."""
+    """`W2 silu(W1 x)`, followed by a layer norm unless `norm` is false."""
 
     def __init__(self, width_in: int, width: int, width_out: int, *, norm: bool = True) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Perceptron(nn.Module):
 
 @final
 class GraphBlock(nn.Module):
-    """Edges learn of their ends, then targets of their edges; weights are shared by all edges.
+    """Update edges from their ends, and targets from their edges; all edges share the weights.
 
     Source: the processor of MeshGraphNets, Pfaff et al. 2021, arXiv:2010.03409.
     """
@@ -49,14 +49,14 @@ class GraphBlock(nn.Module):
         """Update targets and edges.
 
         Args:
-            source: (S, width).
-            target: (R, width).
-            edge: (E, width).
+            source: (S, width), states of the source nodes.
+            target: (R, width), states of the target nodes.
+            edge: (E, width), states of the edges.
             ends: (2, E) int64, sources and targets, sorted by target.
-            share: (E,), what an edge counts.
+            share: (E,), weight of each edge in the sum.
 
         Returns:
-            The targets and the edges, of the same shapes.
+            The updated targets and edges, of the same shapes.
         """
         edge, total = self._edges(source, target, edge, ends, share)
         return target + self.node(torch.cat([target, total], 1)), edge
@@ -76,7 +76,7 @@ class GraphBlock(nn.Module):
                 self.norm.bias,
             )
             return edge_block(source, target, edge, ends[0], ends[1], share, weights)
-        # An adapter is on a layer, or the dtype changes on the way: layer by layer.
+        # With an adapter on a layer, or under autocast, the layers are called one by one.
         hidden = self.edge(edge) + self.source(source)[ends[0]] + self.target(target)[ends[1]]
         edge = edge + self.norm(self.second(F.silu(hidden)))
         total = torch.zeros_like(target, dtype=edge.dtype)
@@ -90,10 +90,10 @@ class GraphBlock(nn.Module):
 
 @final
 class EdgeSpecific(nn.Module):
-    """A matrix for every connection between two coarse levels, a bias for every target, a norm.
+    """A layer with one matrix for each connection between two coarse levels, and a layer norm.
 
-    Most of the network's weights are here. `weight` is (edge, in, out), so that peft's
-    `target_parameters` gives each edge a low-rank update of its own.
+    It holds most of the weights of the network. Each target has its own bias. `weight` is
+    (edge, in, out), so that `target_parameters` of peft gives each edge its own low-rank update.
 
     Source: MAgNET, Deshpande et al. 2024, arXiv:2211.00713; here with a silu and a norm.
     """
@@ -116,6 +116,12 @@ class EdgeSpecific(nn.Module):
 
 
 def vectors(source: Tensor, target: Tensor, ends: Tensor) -> Tensor:
-    """From source to target and how long, (E, 4): of positions (S, 3), (R, 3) and ends (2, E)."""
+    """Return vectors from source to target with their lengths, (E, 4).
+
+    Args:
+        source: (S, 3), positions.
+        target: (R, 3), positions.
+        ends: (2, E) int64, sources and targets.
+    """
     step = target[ends[1]] - source[ends[0]]
     return torch.cat([step, step.norm(dim=1, keepdim=True)], 1)

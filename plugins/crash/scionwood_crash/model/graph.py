@@ -1,4 +1,4 @@
-"""What the networks take: the tensors of one or more parts, one behind the other."""
+"""The input of the networks: the tensors of one or more parts, concatenated."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ import torch
 from torch import Tensor
 
 NODE_FEATURES = 9
-"""Thickness, clamped, the normal (3), the vector from the point of impact (3), the gap."""
+"""Thickness, clamped, normal (3), vector from the point of impact (3), gap."""
 
 CONDITIONS = 27
-"""Numbers of a whole part; see `scionwood_crash.data.encode` and, for the last 8, `.strength`."""
+"""Features of a whole part: `data.encode` computes them, the last 8 in `parts.strength`."""
 
 REACH = 8
-"""The column of the gap: how far the impactor moves from its first contact to a node, 100 mm."""
+"""Column of the gap: travel of the impactor from its first contact to a node, in 100 mm."""
 DIRECTION = slice(12, 15)
-"""Where the impactor's direction stands among the numbers of a part."""
+"""Columns of the impactor's direction in the condition of a part."""
 SPEED, DURATION = 1, 18
-"""And its speed over 7 m/s and the duration over 10 ms, as logarithms."""
+"""Columns of the logarithms of speed / 7 m/s and duration / 10 ms."""
 
 
 @final
 class CrashGraph(NamedTuple):
-    """B parts with N nodes, E directed edges, M coarse nodes and C cells in all.
+    """B parts with N nodes, E directed edges, M coarse nodes and C cells in total.
 
-    Lengths are in units of 100 mm in the axes of each part; see `scionwood_crash.data.encode`.
+    Lengths are in 100 mm, in the axes of each part; see `scionwood_crash.data.encode`.
 
     Attributes:
-        features: (N, 9) float32, of nodes.
-        condition: (B, 27) float32, of parts.
-        position: (N, 3) float32.
-        edges: (2, E) int64, sources and targets; sorted by target.
-        near: (N, k) int64, the nearest coarse nodes of the finest level.
-        share: (N, k) float32, how much each counts; sums of 1.
-        coarse: (M, 3) float32, positions, the levels of a part after each other.
-        batch: (N,) int64, the part of each node, which does not fall.
-        cells: (C, 4) int64, nodes; a triangle repeats its last one.
+        features: (N, 9) float32, features of nodes.
+        condition: (B, 27) float32, features of parts.
+        position: (N, 3) float32, initial positions.
+        edges: (2, E) int64, sources and targets, sorted by target.
+        near: (N, k) int64, nearest coarse nodes on the finest level.
+        share: (N, k) float32, weights of these coarse nodes; they sum to 1.
+        coarse: (M, 3) float32, positions of coarse nodes, by part and then by level.
+        batch: (N,) int64, part of each node, in non-decreasing order.
+        cells: (C, 4) int64, node numbers; a triangle repeats its last node.
     """
 
     features: Tensor
@@ -52,23 +52,23 @@ class CrashGraph(NamedTuple):
 
     @property
     def clamped(self) -> Tensor:
-        """(N,) bool: the nodes that cannot move."""
+        """(N,) bool: nodes that cannot move."""
         return self.features[:, 1] > 0.5
 
 
 def free_flight(condition: Tensor) -> Tensor:
-    """How far the impactor would go with nothing in its way, (part,), in 100 mm."""
+    """Return the travel of the impactor if nothing stops it, (part,), in 100 mm."""
     return 0.7 * (condition[:, SPEED] + condition[:, DURATION]).exp()
 
 
 def join(graphs: Sequence[CrashGraph], levels: Sequence[int]) -> CrashGraph:
-    """One graph of several parts.
+    """Join graphs of several parts.
 
     Args:
-        graphs: of one part or more each.
-        levels: coarse nodes of a part by level, the finest first.
+        graphs: one or more parts each.
+        levels: number of coarse nodes of a part on each level, finest first.
     """
-    found: dict[str, Tensor] = {
+    joined: dict[str, Tensor] = {
         name: torch.cat([getattr(graph, name) for graph in graphs])
         for name in ("features", "condition", "position", "share", "coarse")
     }
@@ -80,5 +80,5 @@ def join(graphs: Sequence[CrashGraph], levels: Sequence[int]) -> CrashGraph:
         moved["near"].append(graph.near + parts * levels[0])
         moved["batch"].append(graph.batch + parts)
         nodes, parts = nodes + len(graph.features), parts + len(graph.condition)
-    found |= {name: torch.cat(each, 1 if name == "edges" else 0) for name, each in moved.items()}
-    return CrashGraph(**found)
+    joined |= {name: torch.cat(each, 1 if name == "edges" else 0) for name, each in moved.items()}
+    return CrashGraph(**joined)

@@ -1,4 +1,4 @@
-"""From the state of a node, or a cell, to what happens to it over time."""
+"""Decoders: from the states of nodes or cells to displacements and plastic strain over time."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from scionwood_crash.model.graph import CONDITIONS, DIRECTION, REACH, CrashGraph
 
 History = Literal["one_shot", "recurrent"]
 SMALL = 0.1
-"""Scale of the last layer's initial weights: at first a part hardly moves."""
+"""Scale of the initial weights of the last layer; an untrained network predicts small motion."""
 GAIN, REST = 5.0, 0.1
-"""The unit of the decoder's displacements: so many travels, and so many 100 mm."""
+"""The decoder's displacements are in units of GAIN times the travel plus REST, in 100 mm."""
 
 
 @final
 class OneShot(nn.Module):
-    """All frames at once."""
+    """Predict all frames at once."""
 
     def __init__(self, width: int, frames: int) -> None:
         super().__init__()
@@ -29,16 +29,16 @@ class OneShot(nn.Module):
         _shrink(self.perceptron.last)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, width) to displacements (N, frames, 3); the first frame is at rest."""
+        """Map states (N, width) to displacements (N, frames, 3); the first frame is at rest."""
         steps = self.perceptron(x).reshape(len(x), self.frames - 1, 3)
         return F.pad(steps, (0, 0, 1, 0))
 
 
 @final
 class Recurrent(nn.Module):
-    """Frame after frame, each the step from the one before: a gated recurrent unit in every node.
+    """Predict each frame as a step from the last one, with a gated recurrent unit in every node.
 
-    Source: the unit is that of Cho et al. 2014, arXiv:1406.1078; its place is a reconstruction.
+    Source: the unit is that of Cho et al. 2014, arXiv:1406.1078; its use here is a reconstruction.
     """
 
     def __init__(self, width: int, frames: int) -> None:
@@ -49,27 +49,27 @@ class Recurrent(nn.Module):
         _shrink(self.step)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, width) to displacements (N, frames, 3); the first frame is at rest."""
-        found = [x.new_zeros(len(x), 3)]
+        """Map states (N, width) to displacements (N, frames, 3); the first frame is at rest."""
+        moved = [x.new_zeros(len(x), 3)]
         for _ in range(self.frames - 1):
-            x = self.unit(found[-1], x)
-            found.append(found[-1] + self.step(x))
-        return torch.stack(found, 1)
+            x = self.unit(moved[-1], x)
+            moved.append(moved[-1] + self.step(x))
+        return torch.stack(moved, 1)
 
 
 @final
 class Contact(nn.Module):
-    """Nothing is passed by what hits it: nodes in its way move at least as far as it does.
+    """Contact with the impactor: nodes in its way move at least as far as it does.
 
-    The travel of the impactor is predicted from the part's mean state and its numbers, never faster
-    than it came. A node that it reaches after a way g is moved along its direction by the travel
-    less g at least. So the dent has the impactor's shape, and its depth is a matter of one number a
-    frame. The decoder's displacements are in units of the travel, so that deep and shallow dents
-    are learned alike. This is the project's own addition.
+    The travel of the impactor is predicted from the mean state and the condition of the part. Its
+    speed never exceeds the initial speed. A node with the gap g moves along the impact by at least
+    the travel minus g. The dent thus has the shape of the impactor, and one number per frame sets
+    its depth. The decoder's displacements are in units of the travel, so that deep and shallow
+    dents are learned equally well. This is an addition of this project.
 
     Args:
-        width: of the states of nodes.
-        frames: states of a history.
+        width: width of the states of nodes.
+        frames: number of states of a history.
     """
 
     def __init__(self, width: int, frames: int) -> None:
@@ -86,18 +86,20 @@ class Contact(nn.Module):
         return moved + F.relu(ahead - along)[..., None] * direction[:, None]
 
     def travel(self, x: Tensor, graph: CrashGraph) -> Tensor:
-        """From the first contact on, (part, frames), in 100 mm."""
+        """Return the travel of the impactor from the first contact, (part, frames), in 100 mm."""
         parts = len(graph.condition)
         count = torch.bincount(graph.batch, minlength=parts)[:, None]
         mean = x.new_zeros(parts, x.shape[1]).index_add(0, graph.batch, x) / count
-        speed = self.perceptron(torch.cat([mean, graph.condition], 1)) + 1  # of the first, at first
+        speed = (
+            self.perceptron(torch.cat([mean, graph.condition], 1)) + 1
+        )  # initially that of free flight
         free = free_flight(graph.condition)[:, None] / speed.shape[1]
         return F.pad((free * torch.tanh(speed)).cumsum(1), (1, 0))
 
 
 @final
 class PlasticStrain(nn.Module):
-    """The plastic strain of cells, which never falls."""
+    """Predict the plastic strain of cells, which never decreases."""
 
     def __init__(self, width: int, frames: int) -> None:
         super().__init__()
@@ -105,13 +107,13 @@ class PlasticStrain(nn.Module):
         self.perceptron = Perceptron(width, width, frames - 1, norm=False)
 
     def forward(self, x: Tensor, cells: Tensor) -> Tensor:
-        """Map nodes (N, width) and cells (C, 4) to (C, frames), 0 in the first frame."""
-        growth = F.softplus(self.perceptron(x[cells].mean(1)) - 4)  # about 0.02 a frame at first
+        """Map states (N, width) and cells (C, 4) to (C, frames), 0 in the first frame."""
+        growth = F.softplus(self.perceptron(x[cells].mean(1)) - 4)  # initially about 0.02 per frame
         return F.pad(growth.cumsum(1), (1, 0))
 
 
 def make_history(kind: History, width: int, frames: int) -> OneShot | Recurrent:
-    """The decoder of a kind."""
+    """Build a decoder of displacements."""
     return OneShot(width, frames) if kind == "one_shot" else Recurrent(width, frames)
 
 

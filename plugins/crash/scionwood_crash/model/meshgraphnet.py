@@ -1,4 +1,4 @@
-"""A baseline: MeshGraphNet, whose updates stay on the mesh."""
+"""MeshGraphNet, a baseline whose updates stay on the mesh."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from scionwood_crash.model.presets import Size
 
 @final
 class MeshGraphNet(Network):
-    """A number of updates on the mesh, one after the other.
+    """A sequence of updates on the mesh.
 
     Source: Pfaff et al. 2021, arXiv:2010.03409, with all frames at once instead of a rollout.
 
     Args:
-        size: the dimensions; of them the width.
-        blocks: updates.
-        frames: states of a history, the first one at rest.
-        history: how they come about.
+        size: dimensions of the network; only its width is used.
+        blocks: number of updates.
+        frames: number of states of a history, the first at rest.
+        history: predict all frames at once, or one after the other.
         plastic: also predict the plastic strain of cells.
         contact: keep nodes ahead of the impactor; see `history.Contact`.
         card: entries for the model card.
@@ -50,7 +50,7 @@ class MeshGraphNet(Network):
         self.blocks = nn.ModuleList([GraphBlock(size.width) for _ in range(blocks)])
 
     def states(self, graph: CrashGraph) -> Tensor:
-        """The state of every node, (N, width)."""
+        """Return the state of every node, (N, width)."""
         x: Tensor = self.encode(self.inputs(graph, graph.features))
         edge = self.embed(vectors(graph.position, graph.position, graph.edges))
         ones = x.new_ones(len(edge))

@@ -1,4 +1,4 @@
-"""What all networks of this plugin share: the form of input and output, nodes that cannot move."""
+"""The base class of the networks: their input and output, and clamped nodes."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ INPUTS = NODE_FEATURES + CONDITIONS
 
 
 class Network(nn.Module, ABC):
-    """A state for every node, and what it says of displacement and plastic strain.
+    """Compute a state for every node, and decode displacement and plastic strain from it.
 
     Args:
-        size: the dimensions.
-        frames: states of a history, the first one at rest.
-        history: how they come about.
+        size: dimensions of the network.
+        frames: number of states of a history, the first at rest.
+        history: predict all frames at once, or one after the other.
         plastic: also predict the plastic strain of cells.
         contact: keep nodes ahead of the impactor; see `history.Contact`.
         card: entries for the model card.
@@ -61,7 +61,7 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def states(self, graph: CrashGraph) -> Tensor:
-        """The state of every node, (N, width)."""
+        """Return the state of every node, (N, width)."""
 
     def forward(
         self,
@@ -84,7 +84,7 @@ class Network(nn.Module, ABC):
             clamped nodes. With `plastic`, a pair: these and the plastic strain (C, frames).
 
         Raises:
-            RecipeError: the coarse nodes are those of another size.
+            RecipeError: the graph was encoded for another size.
         """
         graph = CrashGraph(features, condition, position, edges, near, share, coarse, batch, cells)
         self._check(graph)
@@ -98,14 +98,14 @@ class Network(nn.Module, ABC):
         return moved, self.decode["plastic"](x, cells)
 
     def _check(self, graph: CrashGraph) -> None:
-        found, wanted = len(graph.coarse), len(graph.condition) * sum(self.levels)
-        if found != wanted:
-            rule = f"this size has {sum(self.levels)} coarse nodes a part, which makes {wanted}"
-            remedy = "Give `size` of the data the value of `size` of the backbone"
-            raise RecipeError(f"graph with {found} coarse nodes", rule, remedy)
+        count, expected = len(graph.coarse), len(graph.condition) * sum(self.levels)
+        if count != expected:
+            rule = f"this size has {sum(self.levels)} coarse nodes per part, {expected} in total"
+            remedy = "Set `size` of the data to the `size` of the backbone"
+            raise RecipeError(f"graph with {count} coarse nodes", rule, remedy)
 
     def inputs(self, graph: CrashGraph, features: Tensor) -> Tensor:
-        """Features of nodes with those of their part, (N, 36)."""
+        """Return the features of nodes joined with those of their part, (N, 36)."""
         return torch.cat([features, graph.condition[graph.batch]], 1)
 
 

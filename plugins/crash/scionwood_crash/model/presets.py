@@ -1,4 +1,4 @@
-"""Sizes: the coarse grids, which the data follow too, and the widths of the networks."""
+"""Sizes of the networks: their widths and coarse grids; the data use the same grids."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Size(NamedTuple):
     """The dimensions of a network.
 
     Attributes:
-        grids: nodes along and around the part on each coarse level.
-        width: of the states of nodes and edges.
+        grids: nodes along and around the part on each coarse level, finest first.
+        width: width of the states of nodes and edges.
         fine: blocks on the mesh before the coarse levels, and as many after them.
-        coarse: blocks on each coarse level, down and up.
+        coarse: blocks on each coarse level, once down and once up.
     """
 
     grids: tuple[Grid, ...]
@@ -26,7 +26,7 @@ class Size(NamedTuple):
     coarse: int
 
     def template(self) -> Template:
-        """The coarse grids with their connections."""
+        """Return the coarse grids with their connections."""
         return Template(self.grids)
 
 

@@ -1,4 +1,4 @@
-"""A baseline: attention between slices of the mesh, as in Transolver."""
+"""Transolver, a baseline with attention between slices of the mesh."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from scionwood_crash.model.presets import Size
 
 @final
 class PhysicsAttention(nn.Module):
-    """Nodes are gathered in slices by learned weights; slices attend to each other.
+    """Gather nodes in slices by learned weights, and let the slices attend to each other.
 
-    Source: Wu et al. 2024, arXiv:2402.02366, equations 1 to 3; parts of a batch stay apart.
+    Parts of a batch do not mix.
+
+    Source: Wu et al. 2024, arXiv:2402.02366, equations 1 to 3.
     """
 
     def __init__(self, width: int, heads: int, slices: int) -> None:
@@ -31,7 +33,7 @@ class PhysicsAttention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor, batch: Tensor, parts: int) -> Tensor:
-        """Map (N, width) to the same shape; batch (N,) says the part of each node."""
+        """Map (N, width) to the same shape; batch (N,) is the part of each node."""
         n, width = x.shape
         weights = self.query(x).reshape(n, self.heads, self.slices).softmax(-1)
         value = self.value(x).reshape(n, self.heads, -1)
@@ -49,7 +51,7 @@ class PhysicsAttention(nn.Module):
 
 @final
 class TransolverBlock(nn.Module):
-    """Attention between slices, then a perceptron, each with a norm before and added."""
+    """Attention between slices, then a perceptron; each is normalised before and added."""
 
     def __init__(self, width: int, heads: int, slices: int) -> None:
         super().__init__()
@@ -66,17 +68,17 @@ class TransolverBlock(nn.Module):
 
 @final
 class Transolver(Network):
-    """Attention between slices of the mesh; it sees positions, and no edges.
+    """Attention between slices of the mesh; its input are positions, not edges.
 
     Source: Wu et al. 2024, arXiv:2402.02366, with all frames at once.
 
     Args:
-        size: the dimensions; of them the width.
-        blocks: layers.
-        heads: of the attention.
-        slices: of each head.
-        frames: states of a history, the first one at rest.
-        history: how they come about.
+        size: dimensions of the network; only its width is used.
+        blocks: number of layers.
+        heads: heads of the attention.
+        slices: slices of each head.
+        frames: number of states of a history, the first at rest.
+        history: predict all frames at once, or one after the other.
         plastic: also predict the plastic strain of cells.
         contact: keep nodes ahead of the impactor; see `history.Contact`.
         card: entries for the model card.
@@ -108,7 +110,7 @@ class Transolver(Network):
         self.norm = nn.LayerNorm(width)
 
     def states(self, graph: CrashGraph) -> Tensor:
-        """The state of every node, (N, width)."""
+        """Return the state of every node, (N, width)."""
         x = self.encode(torch.cat([self.inputs(graph, graph.features), graph.position], 1))
         for block in self.blocks:
             x = block(x, graph.batch, len(graph.condition))

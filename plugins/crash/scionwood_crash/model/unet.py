@@ -1,9 +1,9 @@
-"""Mask-Morph Graph U-Net: shared updates on the mesh, matrices of their own between coarse levels.
+"""Mask-Morph Graph U-Net: shared updates on the mesh, and edge-specific layers between grids.
 
-Reconstruction: of arXiv:2605.15231 the abstract and a reader's notes were at hand, not the text.
-From these are the fixed coarse hierarchy that is morphed onto each part, layers of edges between
-its levels, masking in supervised training, and what is frozen in a transfer; features, widths,
-levels and the rule for fine to coarse edges are this project's.
+This is a reconstruction: the abstract of arXiv:2605.15231 and a reader's notes were available, the
+full text was not. Taken from them are the fixed coarse hierarchy that is morphed onto each part,
+edge-specific layers between its levels, masking in supervised training, and what is frozen in a
+transfer. Features, widths, levels and the edges between mesh and grid are this project's.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from scionwood_crash.model.presets import Size
 
 @final
 class Mask(nn.Module):
-    """In training, the features of some nodes give way to a token that is learned."""
+    """Replace the features of random nodes by a learned token, in training only."""
 
     def __init__(self, ratio: float, width: int) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class Mask(nn.Module):
         self.token = nn.Parameter(torch.zeros(width))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Map (N, width) to the same shape; in evaluation nothing is masked."""
+        """Map (N, width) to the same shape; in evaluation it is the identity."""
         if not self.training or not self.ratio:
             return features
         hidden = torch.rand(len(features), 1, device=features.device) < self.ratio
@@ -41,7 +41,7 @@ class Mask(nn.Module):
 
 @final
 class Level(nn.Module):
-    """The updates on one coarse level; its edges are the same for every part."""
+    """Updates on one coarse level, whose edges are the same for every part."""
 
     ends: Tensor
 
@@ -65,19 +65,19 @@ class Level(nn.Module):
 
 @final
 class MaskMorphUNet(Network):
-    """Fine updates, coarse levels down and up, fine updates.
+    """Updates on the mesh, on the coarse levels down and up, and on the mesh again.
 
     Args:
-        size: the dimensions.
-        frames: states of a history, the first one at rest.
-        history: how they come about.
+        size: dimensions of the network.
+        frames: number of states of a history, the first at rest.
+        history: predict all frames at once, or one after the other.
         plastic: also predict the plastic strain of cells.
         contact: keep nodes ahead of the impactor; see `history.Contact`.
-        mask: the share of nodes whose features are masked in training.
+        mask: share of nodes whose features are masked in training.
         card: entries for the model card.
 
     Raises:
-        RecipeError: `mask` is no share below 1.
+        RecipeError: `mask` is not at least 0 and less than 1.
     """
 
     adapter_targets: ClassVar[Mapping[str, str]] = {
@@ -101,7 +101,8 @@ class MaskMorphUNet(Network):
         options = {"plastic": plastic, "contact": contact}
         super().__init__(size, frames=frames, history=history, card=card, **options)
         if not 0 <= mask < 1:
-            raise RecipeError(f"mask: {mask}", "a share of nodes, 0 <= mask < 1", "Such as 0.15")
+            rule = "it is a share of nodes, 0 <= mask < 1"
+            raise RecipeError(f"mask: {mask}", rule, "Such as 0.15")
         width, template = size.width, size.template()
         self.mask = Mask(mask, NODE_FEATURES)
         self.encode = Perceptron(INPUTS, width, width)
@@ -117,7 +118,7 @@ class MaskMorphUNet(Network):
         self.up = nn.ModuleList([EdgeSpecific(way.sources, width) for way in template.up])
 
     def states(self, graph: CrashGraph) -> Tensor:
-        """The state of every node, (N, width)."""
+        """Return the state of every node, (N, width)."""
         x: Tensor = self.encode(self.inputs(graph, self.mask(graph.features)))
         edge = self.embed(vectors(graph.position, graph.position, graph.edges))
         ones = x.new_ones(len(edge))
@@ -129,7 +130,7 @@ class MaskMorphUNet(Network):
         return x
 
     def _through(self, graph: CrashGraph, x: Tensor) -> Tensor:
-        """To the coarse levels and back to the nodes."""
+        """Pass the states of nodes through the coarse levels and back."""
         batch = len(graph.condition)
         places = graph.coarse.reshape(batch, -1, 3)
         levels = list(torch.split(places, self.levels, 1))
@@ -166,7 +167,7 @@ def _rows(near: Tensor) -> Tensor:
 
 
 def _to_coarse(graph: CrashGraph, count: int) -> tuple[Tensor, Tensor]:
-    """The edges from nodes to coarse nodes, sorted by target, and shares with sums of 1."""
+    """Return edges from nodes to coarse nodes, sorted by target, and shares that sum to 1."""
     order = torch.argsort(graph.near.reshape(-1), stable=True)
     ends = torch.stack([_rows(graph.near)[order], graph.near.reshape(-1)[order]])
     share = graph.share.reshape(-1)[order]

@@ -1,58 +1,38 @@
-"""Pretrained weights: one safetensors file, as a run with `adapter: full` leaves it."""
+"""Find pretrained weights: shipped with the package, of a run, or in a file."""
 
 from __future__ import annotations
 
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
-from scionwood import WeightsError
+from scionwood import WeightsError, load_weights
 
 REMEDY = "Give `weights` a run folder of the same backbone and size, its file, `shipped`, or `none`"
-SHOWN = 3
 
 
-def load_weights(model: nn.Module, weights: str, shipped: str) -> None:
-    """Load weights into a model, whatever dtype they are stored in.
+def load_pretrained(model: nn.Module, weights: str, shipped: str) -> None:
+    """Load weights into a model; the dtype of the model stays.
 
     Args:
-        model: changed in place; left as it was where this raises.
+        model: is changed in place, or left as it was if this raises.
         weights: `none`, `shipped`, a safetensors file, or a run folder that holds
-            `head.safetensors`.
-        shipped: the name of the shipped file.
+            `head.safetensors`, as a run with `adapter: full` leaves it.
+        shipped: name of the shipped file.
 
     Raises:
-        WeightsError: there is no such file, or it is of another model.
+        WeightsError: there is no such file, or it belongs to another model or size.
     """
     if weights == "none":
         return
     if weights != "shipped":
         path = Path(weights)
-        _load(model, path / "head.safetensors" if path.is_dir() else path)
+        path = path / "head.safetensors" if path.is_dir() else path
+        load_weights(model, path, remedy=REMEDY)
         return
     with as_file(files("scionwood_crash") / "weights" / shipped) as path:
         if not path.is_file():
-            raise WeightsError(f"weights 'shipped': {shipped}", "this one is not shipped", REMEDY)
-        _load(model, path)
-
-
-def _load(model: nn.Module, path: Path) -> None:
-    try:
-        state: dict[str, Any] = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(str(path), f"no readable safetensors file ({error})", REMEDY) from error
-    own = model.state_dict()
-    wrong = [
-        name for name in own if name not in state or state[name].shape != own[name].shape
-    ] + sorted(set(state) - set(own))
-    if wrong:
-        rule = f"it is of another model or size: {', '.join(wrong[:SHOWN])}"
-        raise WeightsError(str(path), rule, REMEDY)
-    if not all(bool(torch.isfinite(value).all()) for value in state.values()):
-        raise WeightsError(str(path), "it holds NaN or infinity", REMEDY)
-    model.load_state_dict(state)
+            rule = "no weights of this model and size are shipped"
+            raise WeightsError(f"weights 'shipped': {shipped}", rule, REMEDY)
+        load_weights(model, path, remedy=REMEDY)

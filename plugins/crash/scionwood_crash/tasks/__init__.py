@@ -1,1 +1,1 @@
-"""Tasks: the displacement of every node over time."""
+"""Tasks: predict the displacement of every node over time."""
