@@ -45,10 +45,10 @@ HEAD = """# Bangla: answers before and after training
 plugin (`bangla/causal_lm`, 1.3 million parameters). The recipe is `bangla/register_tiny` with
 seed 0, and decoding is greedy. The requests were drawn by seed {seed}, not selected by hand.
 
-✓ marks an answer that addresses somebody, without a fault, only at accepted levels. ✗ marks any other
-answer. … marks an answer that was cut off after {tokens} tokens. The content rarely fits the request:
-in a few minutes of training on generated texts, so small a model learns the level of address and
-little else.
+✓ marks an answer that addresses somebody, without a fault, only at accepted levels. ✗ marks any
+other answer. … marks an answer that was cut off after {tokens} tokens. The content rarely fits the
+request: in a few minutes of training on generated texts, so small a model learns the level of
+address and little else.
 """
 TITLES = {
     "handwritten": "Hand-written prompts, test half",

@@ -1,4 +1,4 @@
-"""What a language model writes before and after, by method and level."""
+"""Tables of the Bangla plugin: answers by method and level, the checker, lexicon and tokenizers."""
 
 from __future__ import annotations
 
@@ -8,37 +8,69 @@ from text import Row, Tables, read, spread, table
 
 SUITES = {
     "unseen_verb_tense": "unseen",
-    "handwritten": "by hand",
-    "handwritten_dev": "by hand, in sight",
+    "handwritten": "test half",
+    "handwritten_dev": "development half",
+}
+"""The name of each suite in the tables."""
+
+_NAMES = {
+    "always_apni": "one polite answer to everything (no model)",
+    "always_tumi": "one familiar answer to everything (no model)",
+    "zero_shot": "base model",
+    "few_shot": "base model, three examples in the prompt",
+    "format_prompted": "base model, level in the prompt",
+    "adapter": "adapter",
+    "adapter_format_prompted": "adapter, level in the prompt",
 }
 
 
+def bangla_card() -> str:
+    """Return register match of greedy answers by method, for the card."""
+    lines = [
+        [
+            _NAMES[method],
+            *(_cell(rows, suite, "greedy", "register_match", ".2f") for suite in list(SUITES)[:2]),
+        ]
+        for method, rows in _methods()
+    ]
+    return table(["method", "generated requests", "hand-written prompts"], lines)
+
+
 def bangla_methods() -> str:
-    """Each method's register match, greedy and sampled, and other measures of greedy answers."""
-    lines = []
-    rows = [row for row in read("bangla_generation") if row["recipe"] == "bangla/register_tiny"]
-    for method in dict.fromkeys(row["method"] for row in rows if row["method"]):
-        mine = [row for row in rows if row["method"] == method and row["group"] == "all"]
-        cells = [
-            _cell(mine, suite, decoding, "register_match", ".2f")
-            for suite in SUITES
-            for decoding in ("greedy", "sampled")
+    """Return register match by method and decoding."""
+    lines = [
+        [
+            method.replace("_", " "),
+            *(
+                _cell(rows, suite, decoding, "register_match", ".2f")
+                for suite in SUITES
+                for decoding in ("greedy", "sampled")
+            ),
         ]
-        cells += [
-            _cell(mine, "handwritten", "greedy", name, form)
-            for name, form in (("over_formal", ".2f"), ("ended", ".2f"))
+        for method, rows in _methods()
+    ]
+    columns = [f"{short}, {way}" for short in SUITES.values() for way in ("greedy", "sampled")]
+    return table(["method", *columns], lines)
+
+
+def bangla_similarity() -> str:
+    """Return the other measures of greedy answers by method."""
+    lines = [
+        [
+            method.replace("_", " "),
+            *(_cell(rows, "handwritten", "greedy", n, ".2f") for n in ("over_formal", "ended")),
+            *(
+                _cell(rows, "unseen_verb_tense", "greedy", n, ".1f")
+                for n in ("bleu", "chrf", "rouge_l")
+            ),
         ]
-        cells += [
-            _cell(mine, "unseen_verb_tense", "greedy", name, ".1f")
-            for name in ("bleu", "chrf", "rouge_l")
-        ]
-        lines.append([method.replace("_", " "), *cells])
-    match = [f"{short}, {way}" for short in SUITES.values() for way in ("greedy", "sampled")]
-    return table(["method", *match, "over-formal", "ended", "BLEU", "chrF", "ROUGE-L"], lines)
+        for method, rows in _methods()
+    ]
+    return table(["method", "over-formal", "ended", "BLEU", "chrF", "ROUGE-L"], lines)
 
 
 def bangla_levels() -> str:
-    """Register match of greedy answers before and after each recipe, by level and difficulty."""
+    """Return register match of greedy answers before and after each recipe, by level."""
     lines = []
     for recipe in dict.fromkeys(row["recipe"] for row in read("bangla_generation")):
         rows = [row for row in read("bangla_generation") if row["recipe"] == recipe]
@@ -57,21 +89,87 @@ def bangla_levels() -> str:
                 ]
                 named = {"zero_shot": "base", "adapter": recipe.partition("/")[2]}[method]
                 lines.append([named, short, *cells])
-    kept = list(dict.fromkeys(map(tuple, lines)))
+    unique = list(dict.fromkeys(map(tuple, lines)))
     head = ["model", "requests", "all", "tui", "tumi", "apni", "a sentence or two", "longer"]
-    return table(head, [list(line) for line in kept])
+    return table(head, [list(line) for line in unique])
+
+
+def bangla_checker() -> str:
+    """Return the scores of the checker on the labelled sentences and letters, by half."""
+    measures = {
+        "precision": "precision",
+        "recall": "recall",
+        "false_positives_right": "correct, flagged",
+        "false_positives_trap": "traps, flagged",
+        "abstention": "abstention",
+    }
+    values = _values()
+    lines = [
+        [
+            f"{half} ({values[f'sentences, {half}', 'sentences']:.0f})",
+            *(f"{values[f'sentences, {half}', name]:.2f}" for name in measures),
+            f"{values[f'letters, {half}', 'f1']:.2f}",
+        ]
+        for half in ("dev", "test")
+    ]
+    return table(["half (sentences)", *measures.values(), "parts of letters, F1"], lines)
+
+
+def bangla_lexicon() -> str:
+    """Return the coverage of the lexicon, and the speed of normaliser and checker."""
+    values = _values()
+    rows = (
+        ("forms in wordfreq, each counted once", "wordfreq", "all", ".2f"),
+        ("the same without `tui`", "wordfreq", "all but tui", ".2f"),
+        ("the same, only `tui`", "wordfreq", "tui", ".2f"),
+        ("cells of the paradigm in wordfreq", "wordfreq", "cells", ".2f"),
+        ("verb forms of bkit in the lexicon", "bkit", "of them read here", ".2f"),
+        ("forms of the lexicon", "lexicon", "forms", ".0f"),
+        ("speed of the normaliser, MB/s", "normalise", "MB/s", ".1f"),
+        ("speed of the checker, MB/s", "check_text", "MB/s", ".1f"),
+    )
+    lines = [[text, f"{values[key, name]:{form}}"] for text, key, name, form in rows]
+    return table(["measure", "value"], lines)
+
+
+def bangla_fertility() -> str:
+    """Return the tokens per Bangla word of published tokenizers."""
+    lines = [
+        [subject, f"{value:.2f}", f"{_values()[subject, 'words in 2048 tokens']:.0f}"]
+        for (subject, name), value in _values().items()
+        if name == "tokens a word"
+    ]
+    return table(["tokenizer", "tokens per word", "words in 2,048 tokens"], lines)
+
+
+def _values() -> dict[tuple[str, str], float]:
+    return {(row["subject"], row["measure"]): float(row["value"]) for row in read("bangla")}
+
+
+def _methods() -> list[tuple[str, list[Row]]]:
+    rows = [row for row in read("bangla_generation") if row["recipe"] == "bangla/register_tiny"]
+    names = dict.fromkeys(row["method"] for row in rows if row["method"])
+    return [
+        (name, [row for row in rows if row["method"] == name and row["group"] == "all"])
+        for name in names
+    ]
 
 
 def _cell(rows: Sequence[Row], suite: str, decoding: str, measure: str, form: str) -> str:
-    found = [
+    values = [
         float(row["value"])
         for row in rows
         if row["suite"] == suite and row["decoding"] in (decoding, "") and row["measure"] == measure
     ]
-    return spread(found, form)
+    return spread(values, form)
 
 
 TABLES: Tables = {
+    "bangla_card": bangla_card,
     "bangla_methods": bangla_methods,
+    "bangla_similarity": bangla_similarity,
     "bangla_levels": bangla_levels,
+    "bangla_checker": bangla_checker,
+    "bangla_lexicon": bangla_lexicon,
+    "bangla_fertility": bangla_fertility,
 }

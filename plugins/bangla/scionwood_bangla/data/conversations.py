@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, final
 
-import lightning as L
 from torch.utils.data import Dataset
 
-from scionwood import DataLoader, RecipeError
+from scionwood import DataLoader, RecipeError, Split, SplitData
 from scionwood_bangla.data.packing import Collate, Row, join, pack, row_of
 from scionwood_bangla.data.splits import split_by_topic
 from scionwood_bangla.evaluation.fertility import WARN, words_of_text
@@ -26,10 +25,8 @@ SAMPLE = "sample"
 TRUNCATED = 0.01
 """The share of truncated examples above which there is a warning."""
 
-Split = Literal["train", "val", "test"]
 
-
-class Conversations(L.LightningDataModule, ABC):
+class Conversations(SplitData):
     """Conversations in three splits. A model learns to write the last turn of each.
 
     Args:
@@ -68,17 +65,14 @@ class Conversations(L.LightningDataModule, ABC):
         """The tokenizer, of transformers."""
         return load_tokenizer(self.tokenizer_name)
 
-    def train_dataloader(self) -> DataLoader:
-        """Return batches for training, in a new order each epoch."""
-        return self._loader("train")
+    def loader(self, split: Split) -> DataLoader:
+        """Return batches of a split. Training batches have a new order each epoch.
 
-    def val_dataloader(self) -> DataLoader:
-        """Return batches for validation, one example per row, with its prompt for generation."""
-        return self._loader("val")
-
-    def test_dataloader(self) -> DataLoader:
-        """Return batches for the test, as for validation."""
-        return self._loader("test")
+        In validation and test, a row has one example, and its prompt for generation.
+        """
+        collate = Collate(self.tokenizer.pad_token_id)
+        dataset = _Rows(self.rows(split))
+        return DataLoader(dataset, self.batch_size, split == "train", collate_fn=collate)
 
     def rows(self, split: Split) -> list[Row]:
         """Return the rows of a split, see `Collate`. Training rows are packed if `packing` is set.
@@ -119,11 +113,6 @@ class Conversations(L.LightningDataModule, ABC):
             rule = "there is no example, or the prompts alone fill max_length"
             raise RecipeError(f"{split} split", rule, "Give more data, or raise data.max_length")
         return pairs
-
-    def _loader(self, split: Split) -> DataLoader:
-        collate = Collate(self.tokenizer.pad_token_id)
-        dataset = _Rows(self.rows(split))
-        return DataLoader(dataset, self.batch_size, split == "train", collate_fn=collate)
 
 
 @final

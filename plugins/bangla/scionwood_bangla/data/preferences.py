@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, final
 
-import lightning as L
 import torch
 from torch import Tensor
 
-from scionwood import DataLoader, RecipeError
+from scionwood import DataLoader, RecipeError, Split, SplitData
 from scionwood_bangla.data.pairs import Preference, from_examples, read_preferences
 from scionwood_bangla.data.splits import split_by_topic
 from scionwood_bangla.text.examples import Example, Message
@@ -17,7 +16,7 @@ from scionwood_bangla.text.templates import IGNORED, Encoded, encode
 
 
 @final
-class Preferences(L.LightningDataModule):
+class Preferences(SplitData):
     """Requests with a better and a worse answer, in three splits without common requests.
 
     Without a file the pairs are generated: each answer of the generator is paired with the same
@@ -97,17 +96,10 @@ class Preferences(L.LightningDataModule):
             self._tokenizer = load_tokenizer(self.tokenizer_name)
         return self._tokenizer
 
-    def train_dataloader(self) -> DataLoader:
-        """Return batches for training, in a new order each epoch."""
-        return self._loader("train", shuffle=True)
-
-    def val_dataloader(self) -> DataLoader:
-        """Return batches of the validation split."""
-        return self._loader("val")
-
-    def test_dataloader(self) -> DataLoader:
-        """Return batches of the test split."""
-        return self._loader("test")
+    def loader(self, split: Split) -> DataLoader:
+        """Return batches of a split. Training batches have a new order each epoch."""
+        pairs: Any = self.splits()[split]
+        return DataLoader(pairs, self.batch_size, split == "train", collate_fn=self.collate)
 
     def collate(self, pairs: list[Preference]) -> dict[str, Tensor]:
         """Return a batch: the chosen answers, then the rejected answers, padded on the right.
@@ -155,7 +147,3 @@ class Preferences(L.LightningDataModule):
             raise RecipeError(f"{path}: {len(set(requests))} requests", rule, "Add requests")
         numbers = split_by_topic(requests, seed=self.seed)
         return {name: [pairs[number] for number in mine] for name, mine in numbers.items()}
-
-    def _loader(self, split: str, *, shuffle: bool = False) -> DataLoader:
-        pairs: Any = self.splits()[split]
-        return DataLoader(pairs, self.batch_size, shuffle, collate_fn=self.collate)
