@@ -114,9 +114,9 @@ def test_evaluate_refuses_other_simulations(
     other = tmp_path / "other.zarr"
     assert pde("simulate", other, "--n-points", "16", "--n-steps", "2", "--n", "1") == 0
     assert pde("evaluate", other, burgers) == 2
-    assert "samples are 1; the true states have 2" in capsys.readouterr().err
+    assert "samples are 1; the reference states have 2" in capsys.readouterr().err
     assert pde("evaluate", burgers, burgers, "--given", "4") == 2
-    assert "leave none" in capsys.readouterr().err
+    assert "no state was predicted" in capsys.readouterr().err
     late = tmp_path / "late.zarr"
     assert pde("simulate", late, *SMALL, "--interval", "0.013") == 0
     assert pde("evaluate", late, burgers) == 2

@@ -175,7 +175,7 @@ def test_a_layer_of_another_kind_is_refused() -> None:
 
 @pytest.mark.parametrize(("r", "alpha"), [(0, None), (-1, None), (4, 0.0), (4, -1.0)])
 def test_ranks_and_scales_are_positive(r: int, alpha: float | None) -> None:
-    with pytest.raises(AdapterError, match="both are positive"):
+    with pytest.raises(AdapterError, match="both must be positive"):
         BalancedLoraConfig(r=r, alpha=alpha)
 
 

@@ -63,5 +63,7 @@ def test_enstrophy_needs_a_whole_vector_in_a_periodic_box(states: xr.DataArray) 
 def test_the_truth_is_taken_at_the_predicted_times(states: xr.DataArray) -> None:
     second = states[:, ::2]
     xr.testing.assert_equal(at_times_of(second, states), second)
-    with pytest.raises(RecipeError, match=r"state at time 0.02: the nearest true one is at 0\. "):
+    with pytest.raises(
+        RecipeError, match=r"state at time 0.02: the nearest reference state is at 0\. "
+    ):
         at_times_of(states, second)

@@ -65,7 +65,7 @@ def test_spectra_leave_out_the_mean() -> None:
 
 def test_errors_grow_from_step_1_with_the_horizons_behind() -> None:
     samples = np.linspace(0.1, 2, 13) * np.array([[1.0], [3.0]])
-    figure = error_growth({"u_x": samples}, beside={"persistence": np.ones(13)})
+    figure = error_growth({"u_x": samples}, baselines={"persistence": np.ones(13)})
     axes = figure.axes[0]
     mean, beside = axes.lines[:2]
     assert mean.get_xdata().tolist() == list(range(1, 14))

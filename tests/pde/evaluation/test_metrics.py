@@ -109,7 +109,7 @@ def test_the_spectral_error_is_the_wells(pair: tuple[Tensor, Tensor]) -> None:
 
 def test_the_spectral_error_needs_equal_sides() -> None:
     states = torch.zeros(1, 1, 1, 4, 4, 8)
-    with pytest.raises(ValueError, match="equal ones"):
+    with pytest.raises(ValueError, match="equal sides"):
         spectral_error(states, states)
 
 

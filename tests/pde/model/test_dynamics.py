@@ -99,7 +99,7 @@ def test_positions_tell_every_cell_from_every_other() -> None:
 
 
 def test_another_number_of_fields_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"state of 3 fields: this model was made for 2.*fields"):
+    with pytest.raises(ValueError, match=r"state of 3 fields: this model was built for 2.*fields"):
         tadpole_dynamics(fields=2)(state(3))
 
 

@@ -96,5 +96,5 @@ def test_an_adapter_on_the_encoder_is_refused() -> None:
 
 
 def test_another_number_of_fields_is_refused() -> None:
-    with pytest.raises(ValueError, match="this model was made for 1"):
+    with pytest.raises(ValueError, match="this model was built for 1"):
         tadpole_flow().flow(normal(1, 2, 16, 16, 16), normal(1, 256, 1, 1, 1), torch.zeros(1))

@@ -52,7 +52,7 @@ def test_a_killed_worker_is_noticed(workers: Workers) -> None:
     pid = workers.processes[1].pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    with pytest.raises(TrainingError, match="worker 1: it ended with exit code -9"):
+    with pytest.raises(TrainingError, match="worker 1: it stopped with exit code -9"):
         # What it had sent before it died still arrives.
         [workers.take() for _ in range(20)]
 

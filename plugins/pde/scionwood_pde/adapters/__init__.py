@@ -1,1 +1,1 @@
-"""The adapter method that this plugin adds."""
+"""The adapter method of this plugin, LoRA with the matrix shapes of Tadpole."""

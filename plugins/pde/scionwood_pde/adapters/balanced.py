@@ -1,9 +1,10 @@
-"""LoRA in the factorisation with which Tadpole was published.
+"""LoRA with the matrix shapes of Tadpole's published code.
 
-A kernel (out, in, k, k, k) is read as a matrix of out k rows and in k^2 columns, in the order of
-its memory, and a product B A of rank r is added to it. peft reads it as out rows and in k^3
-columns: at one rank the two differ in size and in what they can reach, and neither converts into
-the other.
+A kernel (out, in, k, k, k) is read as a matrix with out k rows and in k^2 columns, in memory order,
+and a product B A of rank r is added to it. peft reads it with out rows and in k^3 columns. At the
+same rank the two differ in size and in the changes they can represent, and neither can be converted
+into the other.
+
 Source: the published code of Tadpole (arXiv:2605.15284) and of its library GIFt; reconstruction.
 """
 
@@ -26,9 +27,10 @@ CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 def matrix_shape(weight: Tensor) -> tuple[int, int]:
-    """Rows and columns of a weight read as a matrix: the kernel's first side goes to the rows.
+    """Return the rows and columns of a weight read as a matrix.
 
-    With one side only, of a linear layer or a 1-D convolution, all of it goes to the columns.
+    The first side of a kernel counts to the rows, and the others to the columns. For linear layers
+    and one-dimensional convolutions, the whole kernel counts to the columns.
     """
     out, _, *kernel = weight.shape
     rows = out * kernel[0] if len(kernel) > 1 else out
@@ -40,13 +42,13 @@ class BalancedLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]  # peft is
     """A linear layer or convolution that computes with `W + s B A` in one operation.
 
     Args:
-        base: the layer, frozen.
+        base: the frozen layer.
     """
 
     adapter_layer_names = ("balanced_A", "balanced_B")
     other_param_names = ("r", "scaling")
     base_layer: Any
-    get_base_layer: Callable[[], Any]  # here and below: of peft, which is untyped
+    get_base_layer: Callable[[], Any]  # this and the following come from peft, which is untyped
     set_adapter: Callable[..., None]
     _move_adapter_to_device_of_base_layer: Callable[[str], None]
     active_adapters: list[str]
@@ -73,13 +75,13 @@ class BalancedLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]  # peft is
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
     def get_delta_weight(self, name: str) -> Tensor:
-        """What an adapter adds to the weight, of the weight's shape."""
+        """Return the change of the weight by an adapter, in the shape of the weight."""
         product = self.balanced_B[name] @ self.balanced_A[name]
         delta: Tensor = product.view(self.get_base_layer().weight.shape)
         return self.scaling[name] * delta
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
-        """Add adapters to the base's weight."""
+        """Add adapters to the weight of the base layer."""
         for name in check_adapters_to_merge(self, adapter_names):
             if name not in self.balanced_A:
                 continue
@@ -91,13 +93,13 @@ class BalancedLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]  # peft is
             self.merged_adapters.append(name)
 
     def unmerge(self) -> None:
-        """Take merged adapters out of the base's weight."""
+        """Subtract merged adapters from the weight of the base layer."""
         while self.merged_adapters:
             weight = self.get_base_layer().weight
             weight.data -= self.get_delta_weight(self.merged_adapters.pop()).to(weight.dtype)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The base layer's function with the adapted weight."""
+        """Apply the base layer with the adapted weight."""
         base = self.base_layer
         active = [name for name in self.active_adapters if name in self.balanced_A]
         if self.disable_adapters or self.merged or not active:
@@ -114,7 +116,7 @@ class BalancedLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]  # peft is
 
 @final
 class BalancedModel(BaseTuner):  # type: ignore[misc]  # peft is untyped
-    """Puts the layers in place of the ones that a config targets."""
+    """A tuner that replaces the layers that a config targets by `BalancedLayer`."""
 
     prefix = "balanced_"
     tuner_layer_cls = BalancedLayer
@@ -136,7 +138,7 @@ class BalancedModel(BaseTuner):  # type: ignore[misc]  # peft is untyped
         if not isinstance(target, (nn.Linear, *CONVOLUTIONS)):
             raise AdapterError(
                 f"{current_key} ({type(target).__name__})",
-                "balanced LoRA is for linear layers and convolutions",
+                "balanced LoRA supports linear layers and convolutions",
                 "Target other layers",
             )
         layer = BalancedLayer(target)
@@ -148,17 +150,17 @@ class BalancedModel(BaseTuner):  # type: ignore[misc]  # peft is untyped
 @peft_method("balanced_lora", tuner=BalancedModel)
 @dataclass
 class BalancedLoraConfig(PeftConfig):  # type: ignore[misc]  # peft is untyped
-    """LoRA as Tadpole was published with: kernels as matrices of out k rows and in k^2 columns.
+    """LoRA as in Tadpole's code: kernels are matrices with out k rows and in k^2 columns.
 
     Args:
-        r: the rank of each change.
-        alpha: the change is multiplied by alpha / r; equal to r where null.
+        r: rank of each change.
+        alpha: the change is multiplied by alpha / r. `None` means r.
 
     Shapes: a kernel (out, in, k, k, k) takes A (r, in k^2) and B (out k, r); a linear weight
         (out, in) takes A (r, in) and B (out, r).
 
     Raises:
-        AdapterError: a rank or alpha that is not positive.
+        AdapterError: the rank or alpha is not positive.
 
     Source: Hu et al. 2021, arXiv:2106.09685, with the matrices of Tadpole's published code;
         reconstruction.
@@ -172,5 +174,5 @@ class BalancedLoraConfig(PeftConfig):  # type: ignore[misc]  # peft is untyped
         super().__post_init__()
         if self.r < 1 or (self.alpha is not None and self.alpha <= 0):
             raise AdapterError(
-                f"r={self.r}, alpha={self.alpha}", "both are positive", "Try r=8 and no alpha"
+                f"r={self.r}, alpha={self.alpha}", "both must be positive", "Try r=8 and no alpha"
             )

@@ -1,1 +1,1 @@
-"""Metrics, comparisons and figures."""
+"""Metrics of predicted states, comparisons with reference states, and figures."""

@@ -1,4 +1,4 @@
-"""Compare predicted states with true ones, state by state, and with doing nothing."""
+"""Compare predicted with reference states, state by state, and with predicting no change."""
 
 from __future__ import annotations
 
@@ -30,64 +30,66 @@ if TYPE_CHECKING:
 
 MEASURES = {"vrmse": vrmse, "nrmse": nrmse, "conserved": conserved_error}
 PERSISTENCE = "persistence"
-"""VRMSE of the last given state, taken for every prediction."""
+"""The VRMSE of the last given state, used as the prediction of every step."""
 
 SCALES = ("large_scales", "middle_scales", "small_scales")
-"""The parts of VRMSE in three bins of wavenumbers; their squares add up to its own."""
+"""The parts of VRMSE in three bins of wavenumbers; their squares add up to its square."""
 
 
-def errors(predicted: xr.DataArray, true: xr.DataArray, *, given: int = 1) -> dict[str, Tensor]:
-    """Errors of every predicted step; one state of each is in memory at a time.
+def errors(
+    predicted: xr.DataArray, reference: xr.DataArray, *, given: int = 1
+) -> dict[str, Tensor]:
+    """Return the errors of every predicted step; one state of each is in memory at a time.
 
     Args:
-        predicted: as `readers.states` defines them.
-        true: of the same samples, channels, sides and times; see `at_times_of`.
-        given: states at the start that were not predicted.
+        predicted: states as `readers.states` defines them.
+        reference: states of the same samples, channels, sides and times; see `at_times_of`.
+        given: number of states at the start that were not predicted.
 
     Returns:
-        (sample, step, channel) for each measure, `persistence` among them.
+        (sample, step, channel) for each measure, including `persistence`.
 
     Raises:
-        RecipeError: the two differ in what they hold, or nothing was predicted.
+        RecipeError: the two differ in samples, channels, sides or times, or nothing was predicted.
     """
-    layout = _checked(layout_of(predicted), layout_of(true), given)
+    layout = _checked(layout_of(predicted), layout_of(reference), given)
     shape = (layout.samples, len(layout.times) - given, len(layout.channels))
-    scales = SCALES if len(set(layout.sides)) == 1 else ()  # the bins are those of a cube
+    scales = SCALES if len(set(layout.sides)) == 1 else ()  # the bins are defined for cubes
     names = (*MEASURES, *scales, PERSISTENCE)
-    found = {name: torch.empty(shape, dtype=torch.float64) for name in names}
+    values = {name: torch.empty(shape, dtype=torch.float64) for name in names}
     for sample in range(shape[0]):
-        last = _double(true[sample, given - 1])
+        last = _double(reference[sample, given - 1])
         for step in range(shape[1]):
-            here, there = (_double(each[sample, step + given]) for each in (predicted, true))
+            here, there = (_double(each[sample, step + given]) for each in (predicted, reference))
             for name, measure in MEASURES.items():
-                found[name][sample, step] = measure(here, there)[0, 0]
+                values[name][sample, step] = measure(here, there)[0, 0]
             if scales:
                 for name, part in zip(scales, _by_scale(here, there), strict=True):
-                    found[name][sample, step] = part
-            found[PERSISTENCE][sample, step] = vrmse(last, there)[0, 0]
-    return found
+                    values[name][sample, step] = part
+            values[PERSISTENCE][sample, step] = vrmse(last, there)[0, 0]
+    return values
 
 
 def enstrophy_errors(
-    predicted: xr.DataArray, true: xr.DataArray, *, given: int = 1
+    predicted: xr.DataArray, reference: xr.DataArray, *, given: int = 1
 ) -> dict[str, Tensor]:
-    """Errors of the enstrophy of every velocity in a periodic box, over the true one.
+    """Return the relative error of the enstrophy of each velocity in a periodic box.
 
     Args:
-        predicted: as given to `errors`.
-        true: as given to `errors`.
-        given: states at the start that were not predicted.
+        predicted: see `errors`.
+        reference: see `errors`.
+        given: number of states at the start that were not predicted.
 
     Returns:
-        (sample, step, 1) for each vector of which every component is there.
+        (sample, step, 1) for each vector with all its components.
     """
-    layout = layout_of(true)
+    layout = layout_of(reference)
     names = [channel.name for channel in layout.channels]
     vectors = {name[:-2]: [f"{name[:-1]}{a}" for a in layout.axes] for name in names}
     if len(layout.axes) < 2 or set(layout.boundary.values()) != {"periodic"}:
         return {}
     spacing = list(layout.spacing().values())
-    found = {}
+    relative = {}
     for vector, parts in vectors.items():
         if not set(parts) <= set(names):
             continue
@@ -96,15 +98,15 @@ def enstrophy_errors(
                 [float(enstrophy(_double(state)[0, 0], spacing)) for state in run]
                 for run in each.sel(channel=parts)[:, given:]
             ]
-            for each in (predicted, true)
+            for each in (predicted, reference)
         ]
         mine, wanted = torch.tensor(both, dtype=torch.float64).unsqueeze(-1)
-        found[vector] = (mine - wanted).abs() / wanted.abs()
-    return found
+        relative[vector] = (mine - wanted).abs() / wanted.abs()
+    return relative
 
 
 def enstrophy_rows(values: Mapping[str, Tensor]) -> list[dict[str, str | float]]:
-    """What `enstrophy_errors` gives as rows to follow those of `table`; a number's nRMSE."""
+    """Return the result of `enstrophy_errors` as rows of `table`; for a number, nRMSE is used."""
     return [
         {"field": f"enstrophy {vector}", "horizon": horizon, "nrmse": float(error)}
         for vector, each in values.items()
@@ -112,29 +114,29 @@ def enstrophy_rows(values: Mapping[str, Tensor]) -> list[dict[str, str | float]]
     ]
 
 
-def at_times_of(predicted: xr.DataArray, true: xr.DataArray) -> xr.DataArray:
-    """The true states at the times that were predicted, which may be every second one, say.
+def at_times_of(predicted: xr.DataArray, reference: xr.DataArray) -> xr.DataArray:
+    """Return the reference states at the predicted times, which may be a part of all times.
 
     Raises:
-        RecipeError: there is no true state at one of them.
+        RecipeError: there is no reference state at one of the times.
     """
-    wanted, known = predicted.coords["time"].values, true.coords["time"].values
+    wanted, known = predicted.coords["time"].values, reference.coords["time"].values
     places = np.abs(known - wanted[:, None]).argmin(1)
     step = np.diff(wanted[:2]).sum() or 1.0
     far = np.abs(known[places] - wanted) > 1e-3 * step
     if far.any():
         value = f"the predicted state at time {wanted[far][0]:g}"
-        rule = f"the nearest true one is at {known[places][far][0]:g}"
+        rule = f"the nearest reference state is at {known[places][far][0]:g}"
         raise RecipeError(value, rule, "Predict fewer steps, or compare files of the same times")
-    return true.isel(time=places)
+    return reference.isel(time=places)
 
 
 def table(values: Mapping[str, Tensor], channels: list[str]) -> list[dict[str, str | float]]:
-    """Errors by field and horizon, averaged over samples and the steps of the horizon.
+    """Return errors by field and horizon, averaged over samples and the steps of the horizon.
 
     Args:
-        values: as `errors` gives them.
-        channels: their names.
+        values: the result of `errors`.
+        channels: names of the channels.
 
     Returns:
         A row for each field and horizon.
@@ -144,14 +146,14 @@ def table(values: Mapping[str, Tensor], channels: list[str]) -> list[dict[str, s
     for horizon in next(iter(windows.values())):
         for i, channel in enumerate(channels):
             row: dict[str, str | float] = {"field": channel, "horizon": horizon}
-            row |= {name: float(found[horizon][i]) for name, found in windows.items()}
+            row |= {name: float(means[horizon][i]) for name, means in windows.items()}
             rows.append(row)
     return rows
 
 
 def draw(
     predicted: xr.DataArray,
-    true: xr.DataArray,
+    reference: xr.DataArray,
     values: Mapping[str, Tensor],
     folder: Path,
     *,
@@ -160,26 +162,27 @@ def draw(
     """Write slices, spectra, the growth of the error, and an animation of the first channel.
 
     Args:
-        predicted: as given to `errors`.
-        true: as given to `errors`.
-        values: as `errors` gives them.
-        folder: to write; it appears whole or not at all.
-        overwrite: replace what is there.
+        predicted: see `errors`.
+        reference: see `errors`.
+        values: the result of `errors`.
+        folder: the folder to write; it appears complete or not at all.
+        overwrite: replace an existing folder.
 
     Raises:
         OutputExistsError: `folder` exists and `overwrite` is false.
+        WriteError: the folder cannot be written.
     """
     from scionwood_pde.evaluation import figures
 
-    both = {"true": true, "predicted": predicted}
-    channels = [str(name) for name in true.coords["channel"].values]
+    both = {"reference": reference, "predicted": predicted}
+    channels = [str(name) for name in reference.coords["channel"].values]
     growth = {name: values["vrmse"][..., i].numpy() for i, name in enumerate(channels)}
     still = {PERSISTENCE: values[PERSISTENCE].mean((0, 2)).numpy()}
     scores = values["vrmse"][0, :, 0].tolist()
-    notes = ["given"] * (true.sizes["time"] - len(scores)) + [f"VRMSE {x:.3f}" for x in scores]
+    notes = ["given"] * (reference.sizes["time"] - len(scores)) + [f"VRMSE {x:.3f}" for x in scores]
     drawn: dict[str, Figure] = {
         "slices": figures.slices(both),
-        "error_growth": figures.error_growth(growth, beside=still),
+        "error_growth": figures.error_growth(growth, baselines=still),
         "spectra": _spectra(both),
     }
     with writing(folder), atomic_folder(folder, overwrite=overwrite) as part:
@@ -189,43 +192,43 @@ def draw(
 
 
 def _spectra(both: Mapping[str, xr.DataArray]) -> Figure:
-    """Those of the last time, means over samples."""
+    """Draw the spectra of the last time, averaged over samples."""
     from scionwood_pde.evaluation.figures import spectra
 
-    layout = layout_of(both["true"])
+    layout = layout_of(both["reference"])
     steps = layout.spacing()
     lengths = [steps[a] * n for a, n in zip(layout.axes, layout.sides, strict=True)]
     power: dict[str, dict[str, np.ndarray]] = {c.name: {} for c in layout.channels}
     for title, states in both.items():
-        found = [spectrum(_double(states[i, -1])[0, 0], lengths) for i in range(layout.samples)]
-        waves, mean = found[0][0], torch.stack([each for _, each in found]).mean(0)
+        pairs = [spectrum(_double(states[i, -1])[0, 0], lengths) for i in range(layout.samples)]
+        waves, mean = pairs[0][0], torch.stack([each for _, each in pairs]).mean(0)
         for field, values in zip(power, mean.numpy(), strict=True):
             power[field][title] = values
     return spectra(waves.numpy(), power, unit=layout.units[layout.axes[0]])
 
 
-def _by_scale(predicted: Tensor, true: Tensor) -> Tensor:
-    """(scale, channel): see `SCALES`."""
-    variance = true.var(tuple(range(3, true.ndim)))[0, 0] + EPSILON
-    parts: Tensor = spectral_error(predicted, true, len(SCALES))[0, 0].mT / variance
+def _by_scale(predicted: Tensor, reference: Tensor) -> Tensor:
+    """Return the parts of VRMSE, (scale, channel); see `SCALES`."""
+    variance = reference.var(tuple(range(3, reference.ndim)))[0, 0] + EPSILON
+    parts: Tensor = spectral_error(predicted, reference, len(SCALES))[0, 0].mT / variance
     return parts.sqrt()
 
 
-def _checked(predicted: Layout, true: Layout, given: int) -> Layout:
-    steps = len(true.times)
+def _checked(predicted: Layout, reference: Layout, given: int) -> Layout:
+    steps = len(reference.times)
     pairs = {
-        "channels": ([c.name for c in predicted.channels], [c.name for c in true.channels]),
-        "samples": (predicted.samples, true.samples),
-        "sides": (predicted.sides, true.sides),
+        "channels": ([c.name for c in predicted.channels], [c.name for c in reference.channels]),
+        "samples": (predicted.samples, reference.samples),
+        "sides": (predicted.sides, reference.sides),
         "numbers of times": (len(predicted.times), steps),
     }
-    for name, (found, wanted) in pairs.items():
-        if found != wanted:
-            rule = f"{name} are {found}; the true states have {wanted}"
+    for name, (mine, wanted) in pairs.items():
+        if mine != wanted:
+            rule = f"{name} are {mine}; the reference states have {wanted}"
             raise RecipeError("predicted states", rule, "Compare files of the same simulations")
     if not 1 <= given < steps:
-        rule = f"{given} states given of {steps} leave none that was predicted"
-        raise RecipeError("predicted states", rule, "Give one state or more, and predict some")
+        rule = f"with {given} of {steps} states given, no state was predicted"
+        raise RecipeError("predicted states", rule, "Give at least one state, and predict some")
     return predicted
 
 

@@ -1,4 +1,4 @@
-"""Figures of states and of how far a prediction is from them; all channels in their own units."""
+"""Figures of states and of the errors of predictions, with all channels in their own units."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from scionwood import atomic_path
 from scionwood_pde.evaluation.metrics import WINDOWS
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""Of lines, told apart by the colour blind too (Okabe and Ito)."""
+"""Colours of lines that colour-blind readers can distinguish (Okabe and Ito)."""
 
 DASHES = ("-", "--", ":", "-.")
 PERCENTILE = 99.5
 FAINTEST = 1e-10
-"""Of the largest value of a spectrum: in single precision what is below it is rounding."""
+"""Smallest shown value of a spectrum, relative to its largest; below it single precision rounds."""
 
 SMALLEST = 1e-12
-"""The least end of a scale of colours, which has a length."""
+"""Smallest half-width of a colour scale, so that it is never empty."""
 
 
 def slices(states: Mapping[str, xr.DataArray], *, sample: int = 0, time: int = -1) -> Figure:
-    """The middle plane of each channel: a row a source, the colours those of the first one.
+    """Draw the middle plane of each channel, with a row for each source.
 
     Args:
-        states: title -> states; all have the channels and axes of the first. Of two, a third row
-            shows the second less the first, in colours of its own.
-        sample: which one.
-        time: which one, the last by default.
+        states: states by title, with the channels and axes of the first, whose colour scale is
+            used. With two sources, a third row shows the second minus the first, in its own scale.
+        sample: index of the sample.
+        time: index of the time, by default the last.
 
     Returns:
         The figure.
@@ -63,21 +63,22 @@ def slices(states: Mapping[str, xr.DataArray], *, sample: int = 0, time: int = -
 def spectra(
     wavenumbers: np.ndarray, power: Mapping[str, Mapping[str, np.ndarray]], *, unit: str = "L"
 ) -> Figure:
-    """Spectra over wavenumbers, both logarithmic; the mean, which is no wave, is left out.
+    """Draw spectra over wavenumbers, both on logarithmic axes, without the mean.
 
     Args:
-        wavenumbers: (shell,), radians over the unit of length.
-        power: field -> label -> (shell,); the axis ends at `FAINTEST` of a field's largest value.
-        unit: of length.
+        wavenumbers: (shell,), in radians over the unit of length.
+        power: spectra (shell,) by field and label. The axis ends at `FAINTEST` of the largest
+            value.
+        unit: unit of length.
 
     Returns:
-        The figure, a panel a field.
+        The figure, with a panel for each field.
     """
     figure = Figure(figsize=(3.6 * len(power) + 0.8, 3.6), layout="constrained")
     row = figure.subplots(1, len(power), squeeze=False, sharey=True)[0]
     for axes, (field, lines) in zip(row, power.items(), strict=True):
         for i, (label, values) in enumerate(lines.items()):
-            shown = np.where(values[1:] > 0, values[1:], np.nan)  # no logarithm of nothing
+            shown = np.where(values[1:] > 0, values[1:], np.nan)  # zero has no logarithm
             colour, dashes = COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)]
             axes.loglog(wavenumbers[1:], shown, dashes, color=colour, label=label)
         axes.set(xlabel=f"wavenumber (rad/{unit})")
@@ -85,7 +86,7 @@ def spectra(
         axes.grid(alpha=0.3)
     top = max(values[1:].max() for lines in power.values() for values in lines.values())
     low, _ = row[0].get_ylim()
-    row[0].set(ylabel="half the variance a shell", ylim=(max(low, FAINTEST * top), None))
+    row[0].set(ylabel="half the variance in a shell", ylim=(max(low, FAINTEST * top), None))
     row[0].legend()
     return figure
 
@@ -93,16 +94,16 @@ def spectra(
 def error_growth(
     errors: Mapping[str, np.ndarray],
     *,
-    beside: Mapping[str, np.ndarray] | None = None,
+    baselines: Mapping[str, np.ndarray] | None = None,
     measure: str = "VRMSE",
 ) -> Figure:
-    """An error over the steps of a rollout, with the horizons that are reported.
+    """Draw an error over the steps of a rollout, with the reported horizons.
 
     Args:
-        errors: label -> (sample, step), from the first predicted step: the mean over samples is
-            drawn, and behind it the range.
-        beside: label -> (step,) of what the prediction is compared with, in grey.
-        measure: what is drawn; of VRMSE the line at 1 is the prediction of the mean.
+        errors: errors (sample, step) by label, from the first predicted step. The mean over samples
+            is drawn in front of the range.
+        baselines: errors (step,) of baselines by label, drawn in grey.
+        measure: name of the error. For VRMSE, a line at 1 marks the mean as prediction.
 
     Returns:
         The figure.
@@ -115,7 +116,7 @@ def error_growth(
         colour, dashes = COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)]
         axes.plot(steps, values.mean(0), dashes, color=colour, label=label, marker=".")
         axes.fill_between(steps, values.min(0), values.max(0), color=colour, alpha=0.15, lw=0)
-    for i, (label, values) in enumerate((beside or {}).items()):
+    for i, (label, values) in enumerate((baselines or {}).items()):
         axes.plot(steps, values, DASHES[i % len(DASHES)], color="0.45", label=label)
     top = axes.get_xaxis_transform()
     for name, (first, last) in WINDOWS.items():
@@ -137,7 +138,7 @@ def error_growth(
 
 def animate(
     states: Mapping[str, xr.DataArray],
-    target: Path,
+    target: str | Path,
     *,
     channel: int = 0,
     sample: int = 0,
@@ -145,17 +146,17 @@ def animate(
     notes: Sequence[str] = (),
     overwrite: bool = False,
 ) -> None:
-    """Write the middle plane of a channel over time as a GIF, sources side by side.
+    """Write the middle plane of a channel over time as a GIF, with the sources side by side.
 
     Args:
-        states: title -> states of equal times; of two, a third panel shows the second less the
-            first, in colours of its own.
+        states: states of equal times by title. With two sources, a third panel shows the second
+            minus the first, in its own scale.
         target: the file, `.gif`.
-        channel: which one.
-        sample: which one.
-        fps: frames a second.
-        notes: what is said of each time, beside it.
-        overwrite: replace what is there.
+        channel: index of the channel.
+        sample: index of the sample.
+        fps: frames per second.
+        notes: a note for each time, shown next to it.
+        overwrite: replace an existing file.
 
     Raises:
         OutputExistsError: `target` exists and `overwrite` is false.
@@ -178,7 +179,7 @@ def animate(
         figure.suptitle(", ".join([f"time {times[number]:g} {unit}", *notes[number : number + 1]]))
         return images
 
-    with atomic_path(Path(target), overwrite=overwrite) as part:
+    with atomic_path(target, overwrite=overwrite) as part:
         film = FuncAnimation(figure, show, frames=len(times))
         film.save(part, writer=PillowWriter(fps=fps))
 
@@ -186,21 +187,21 @@ def animate(
 def _planes(
     states: Mapping[str, xr.DataArray], sample: int, time: int | None, channel: int
 ) -> dict[str, tuple[xr.DataArray, tuple[float, float]]]:
-    """The plane of each source with its limits; and of two their difference."""
+    """Return the plane and colour limits of each source and, for two, of their difference."""
     planes = {title: _plane(source, sample, time, channel) for title, source in states.items()}
     titles = list(planes)
     limits = _limits(planes[titles[0]].values)
-    found = {title: (plane, limits) for title, plane in planes.items()}
+    shown = {title: (plane, limits) for title, plane in planes.items()}
     if len(titles) == 2:
         first, second = planes.values()
         difference = first.copy(data=second.values - first.values)
         largest = max(float(np.percentile(np.abs(difference), PERCENTILE)), SMALLEST)
-        found[f"{titles[1]} - {titles[0]}"] = difference, (-largest, largest)
-    return found
+        shown[f"{titles[1]} - {titles[0]}"] = difference, (-largest, largest)
+    return shown
 
 
 def _plane(states: xr.DataArray, sample: int, time: int | None, channel: int) -> xr.DataArray:
-    """The first two axes, in the middle of the third; a line becomes a plane one cell high."""
+    """Return the middle plane of the third axis; a line becomes a plane of one cell."""
     chosen = states.isel(sample=sample, channel=channel)
     if time is not None:
         chosen = chosen.isel(time=time)
@@ -232,7 +233,7 @@ def _draw(axes: Axes, plane: xr.DataArray, limits: tuple[float, float]) -> AxesI
 
 
 def _limits(values: np.ndarray) -> tuple[float, float]:
-    """Symmetric about zero where values of both signs are; the strongest are clipped."""
+    """Return limits that clip the largest values, symmetric if both signs occur."""
     low, high = np.percentile(values, [100 - PERCENTILE, PERCENTILE])
     if low < 0 < high:
         high = max(-low, high)

@@ -1,7 +1,7 @@
-"""How far predicted states are from true ones: by field, by horizon, by scale, by what they keep.
+"""Metrics of predicted states: by field, horizon and scale, and for conserved quantities.
 
-States are (sample, time, channel, *space) tensors; a mean over samples and times is the caller's,
-so that every number can be told apart.
+States are tensors (sample, time, channel, *space). The metrics keep samples, times and channels
+apart; the caller averages over them.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ import torch
 from torch import Tensor
 
 EPSILON = 1e-7
-"""The Well's, added to a variance so that constant fields divide."""
+"""Added to a variance, as in The Well, so that constant fields do not divide by zero."""
 
 WINDOWS: Mapping[str, tuple[int, int]] = {"1": (0, 1), "6:12": (6, 12), "13:30": (13, 30)}
-"""Horizons of a rollout: steps from the first of a pair up to the second, which is left out.
+"""Horizons of a rollout: the first step, and the step after the last.
 
-Steps count from 0 for the first that was predicted, as in The Well's benchmark.
+The first predicted step is 0, as in the benchmark of The Well.
 """
 
 
-def vrmse(predicted: Tensor, true: Tensor) -> Tensor:
-    """The root mean square error over the standard deviation: 1 where the mean is predicted.
+def vrmse(predicted: Tensor, reference: Tensor) -> Tensor:
+    """Return the root mean square error over the standard deviation; predicting the mean gives 1.
 
     Args:
         predicted: (sample, time, channel, *space).
-        true: the same shape.
+        reference: the same shape.
 
     Returns:
         (sample, time, channel), no unit.
@@ -38,35 +38,35 @@ def vrmse(predicted: Tensor, true: Tensor) -> Tensor:
     Source: The Well, https://github.com/PolymathicAI/the_well: the variance is that of
         `torch.std`, divided by n - 1, plus 1e-7.
     """
-    error, space = _error(predicted, true)
-    return (error.square().mean(space) / (true.std(space).square() + EPSILON)).sqrt()
+    error, space = _error(predicted, reference)
+    return (error.square().mean(space) / (reference.std(space).square() + EPSILON)).sqrt()
 
 
-def nrmse(predicted: Tensor, true: Tensor) -> Tensor:
-    """The root mean square error over the root mean square of the truth.
+def nrmse(predicted: Tensor, reference: Tensor) -> Tensor:
+    """Return the root mean square error over the root mean square of the reference.
 
     Args:
         predicted: (sample, time, channel, *space).
-        true: the same shape.
+        reference: the same shape.
 
     Returns:
-        (sample, time, channel), no unit; infinite or NaN where the truth is zero everywhere.
+        (sample, time, channel), no unit; infinite or NaN if the reference is zero everywhere.
 
     Raises:
         ValueError: the shapes differ, or lack space.
 
     Source: PDEBench, arXiv:2210.07182, whose nRMSE is the mean of this over samples.
     """
-    error, space = _error(predicted, true)
-    return error.square().mean(space).sqrt() / true.square().mean(space).sqrt()
+    error, space = _error(predicted, reference)
+    return error.square().mean(space).sqrt() / reference.square().mean(space).sqrt()
 
 
-def conserved_error(predicted: Tensor, true: Tensor) -> Tensor:
-    """The error of the mean over space, which many equations conserve.
+def conserved_error(predicted: Tensor, reference: Tensor) -> Tensor:
+    """Return the error of the mean over space, which many equations conserve.
 
     Args:
         predicted: (sample, time, channel, *space).
-        true: the same shape.
+        reference: the same shape.
 
     Returns:
         (sample, time, channel), absolute, in the fields' units.
@@ -76,23 +76,24 @@ def conserved_error(predicted: Tensor, true: Tensor) -> Tensor:
 
     Source: PDEBench, arXiv:2210.07182, whose cRMSE is the root mean square of this over samples.
     """
-    error, space = _error(predicted, true)
+    error, space = _error(predicted, reference)
     return error.mean(space).abs()
 
 
 def spectrum(states: Tensor, lengths: Sequence[float]) -> tuple[Tensor, Tensor]:
-    """Half the variance of each field in shells of wavenumber: summed over u it is energy.
+    """Return half the variance of each field in shells of wavenumber.
 
-    Shell n holds the wavenumbers within half a step of n steps; a step is 2 pi over the longest
-    side. What lies in the corners, beyond the shortest wavelength that every axis has, is left out.
+    Summed over the components of a velocity, this is the energy spectrum. Shell n holds the
+    wavenumbers within half a step of n steps, where a step is 2 pi over the longest side. Modes in
+    the corners, beyond the highest wavenumber that all axes resolve, are dropped.
 
     Args:
         states: (..., *space), periodic.
-        lengths: the sides of the box, in the unit of length.
+        lengths: sides of the box, in the unit of length.
 
     Returns:
-        Wavenumbers (shell,), radians over the unit of length, and the spectrum (..., shell), in the
-        squared unit of the field. Without corners its sum is half the mean square.
+        Wavenumbers (shell,), in radians over the unit of length, and the spectrum (..., shell), in
+        the squared unit of the field. Except for the corners, its sum is half the mean square.
     """
     sides = states.shape[-len(lengths) :]
     axes = tuple(range(-len(lengths), 0))
@@ -107,26 +108,26 @@ def spectrum(states: Tensor, lengths: Sequence[float]) -> tuple[Tensor, Tensor]:
     return step * torch.arange(count, dtype=torch.float64), summed[..., :count]
 
 
-def spectral_error(predicted: Tensor, true: Tensor, bins: int = 3) -> Tensor:
-    """The mean square error of low, middle and high wavenumbers, even in the logarithm.
+def spectral_error(predicted: Tensor, reference: Tensor, bins: int = 3) -> Tensor:
+    """Return the mean square error in bins of wavenumber that are even in the logarithm.
 
     Args:
-        predicted: (sample, time, channel, *space) with equal sides, N.
-        true: the same shape.
-        bins: how many, from 0 to pi over a cell; the first edge beyond 0 is at 2 pi / N.
+        predicted: (sample, time, channel, *space) with equal sides of N cells.
+        reference: the same shape.
+        bins: number of bins from 0 to pi over a cell; the first edge above 0 is 2 pi / N.
 
     Returns:
         (sample, time, channel, bin), in the squared unit of the field.
 
     Raises:
-        ValueError: the shapes differ, or the sides do.
+        ValueError: the shapes differ, or the sides are not equal.
 
     Source: `binned_spectral_mse` of The Well, https://github.com/PolymathicAI/the_well.
     """
-    error, space = _error(predicted, true)
+    error, space = _error(predicted, reference)
     sides = error.shape[3:]
     if len(set(sides)) > 1:
-        raise ValueError(f"sides {tuple(sides)}: these bins need equal ones. Use `spectrum`")
+        raise ValueError(f"sides {tuple(sides)}: these bins need equal sides. Use `spectrum`")
     edges = torch.logspace(log10(2 * pi / sides[0]), log10(pi), bins + 1, device=error.device)
     edges[0] = 0
     places = torch.bucketize(
@@ -139,23 +140,23 @@ def spectral_error(predicted: Tensor, true: Tensor, bins: int = 3) -> Tensor:
 
 
 def enstrophy(velocity: Tensor, spacing: Sequence[float]) -> Tensor:
-    """Half the mean square of the vorticity of a periodic flow.
+    """Return half the mean square of the vorticity of a periodic flow.
 
     Args:
-        velocity: (..., component, *space), two components in 2D, three in 3D.
-        spacing: between points along each axis, in the unit of length.
+        velocity: (..., component, *space), with two components in 2D and three in 3D.
+        spacing: distance between points along each axis, in the unit of length.
 
     Returns:
         (...), 1 / time^2.
 
     Raises:
-        ValueError: components and axes are not two or three alike.
+        ValueError: the number of components is not that of the axes, or neither 2 nor 3.
     """
     dims = len(spacing)
     if dims not in (2, 3) or velocity.ndim <= dims or velocity.shape[-dims - 1] != dims:
         raise ValueError(
-            f"velocity of shape {tuple(velocity.shape)} in {dims}D: it is (..., component, *space) "
-            "with as many components as axes, two or three. Choose the velocity's channels"
+            f"velocity of shape {tuple(velocity.shape)} in {dims}D: it must be (..., component, "
+            "*space) with as many components as axes, two or three. Choose the velocity's channels"
         )
     parts = velocity.double().unbind(-dims - 1)
 
@@ -170,33 +171,33 @@ def enstrophy(velocity: Tensor, spacing: Sequence[float]) -> Tensor:
 def by_window(
     values: Tensor, windows: Mapping[str, tuple[int, int]] = WINDOWS
 ) -> dict[str, Tensor]:
-    """Means of an error over the horizons of a rollout.
+    """Return means of an error over the horizons of a rollout.
 
     Args:
-        values: (sample, time, channel), of predicted steps alone, from the first.
-        windows: horizons by name; those that begin after the last step are left out.
+        values: (sample, time, channel), of predicted steps only, starting with the first.
+        windows: horizons by name; those that begin after the last step are dropped.
 
     Returns:
-        (channel,) for each window, over samples and the steps that there are.
+        (channel,) for each horizon, averaged over samples and the available steps.
     """
     steps = values.shape[1]
     kept = {name: (first, last) for name, (first, last) in windows.items() if first < steps}
     return {name: values[:, first:last].mean((0, 1)) for name, (first, last) in kept.items()}
 
 
-def _error(predicted: Tensor, true: Tensor) -> tuple[Tensor, tuple[int, ...]]:
-    if predicted.shape != true.shape or true.ndim < 4:
+def _error(predicted: Tensor, reference: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+    if predicted.shape != reference.shape or reference.ndim < 4:
         raise ValueError(
-            f"predicted {tuple(predicted.shape)}, true {tuple(true.shape)}: both are (sample, "
-            "time, channel, *space) of one shape. Choose the same samples, times and channels"
+            f"predicted {tuple(predicted.shape)}, reference {tuple(reference.shape)}: both must "
+            "be (sample, time, channel, *space) of one shape. Choose the same samples and times"
         )
-    return predicted - true, tuple(range(3, true.ndim))
+    return predicted - reference, tuple(range(3, reference.ndim))
 
 
 def _wavenumbers(
     sides: Sequence[int], spacing: Sequence[float], dtype: torch.dtype = torch.float64
 ) -> Tensor:
-    """|k| of every mode, (*space), in radians over the unit of spacing."""
+    """Return |k| of every mode, (*space), in radians over the unit of spacing."""
     squared = torch.zeros(1, dtype=dtype)
     for axis, (side, step) in enumerate(zip(sides, spacing, strict=True)):
         k = 2 * pi * torch.fft.fftfreq(side, step, dtype=dtype)
@@ -205,11 +206,11 @@ def _wavenumbers(
 
 
 def _derivative(x: Tensor, axis: int, spacing: float) -> Tensor:
-    """Of a periodic field, exact for what the grid resolves."""
+    """Return the derivative of a periodic field, exact for all modes that the grid resolves."""
     side = x.shape[axis]
     k = 2 * pi * torch.fft.rfftfreq(side, spacing, dtype=torch.float64, device=x.device)
     if side % 2 == 0:
-        k[-1] = 0  # the highest mode has no sine on the grid
+        k[-1] = 0  # the sine of the highest mode is zero on the grid
     shape = [1] * x.ndim
     shape[axis] = -1
     slope: Tensor = torch.fft.irfft(

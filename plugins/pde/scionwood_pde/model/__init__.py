@@ -1,4 +1,4 @@
-"""Tadpole in three forms: autoencoder, model of dynamics, generator."""
+"""The networks: Tadpole as an autoencoder, a model of dynamics, and a generator."""
 
 from __future__ import annotations
 

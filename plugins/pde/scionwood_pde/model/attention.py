@@ -1,9 +1,10 @@
-"""Transformer stages of Tadpole: attention inside windows of 4^3 cells, which never shift.
+"""Transformer stages of Tadpole: attention inside windows of 4^3 cells, without shifts.
 
-Cells of different windows meet in the convolutions between the stages only. The attention is that
+Only the convolutions between the stages exchange information between windows. The attention is that
 of Swin Transformer V2 (Liu et al. 2022, arXiv:2111.09883, section 3.3) without an output
-projection: cosines of queries and keys, times a learned scale, plus a bias that a small network
-computes from the log-spaced distance. Attribute names are those of the published state dict.
+projection: cosines of queries and keys, times a learned scale, plus a bias. A small network
+computes the bias from the log-spaced distance. Attribute names are those of the published state
+dict.
 """
 
 from __future__ import annotations
@@ -17,22 +18,21 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 WINDOW = 4
-"""Cells of a window along each axis."""
+"""Number of cells of a window along each axis."""
 
 LARGEST_SCALE = 4.6052
-"""The bound of the logarithm of the scale: cosines are multiplied by 100 at most."""
+"""Upper bound of the logarithm of the scale; cosines are multiplied by at most 100."""
 
 
 @final
 class PositionBias(nn.Module):
-    """A bias for each pair of cells of a window, from the distance between them.
+    """A bias for each pair of cells of a window, computed from the distance between them.
 
     Args:
-        heads: of the attention.
+        heads: number of attention heads.
 
     Attributes:
-        relative_bias: a place in the published files for the last bias that was computed; it is
-            never read.
+        relative_bias: the last computed bias in the published files; it is not used.
     """
 
     relative_coords_table: Tensor
@@ -49,7 +49,7 @@ class PositionBias(nn.Module):
         self.register_buffer("relative_bias", torch.zeros(1, heads, *index.shape))
 
     def forward(self) -> Tensor:
-        """The bias, (1, heads, 64, 64), between 0 and 16."""
+        """Return the bias, (1, heads, 64, 64), between 0 and 16."""
         values = self.cpb_mlp(self.relative_coords_table).flatten(0, -2)
         bias: Tensor = values[self.relative_position_index].permute(2, 0, 1)
         return 16 * bias.sigmoid().unsqueeze(0)
@@ -57,11 +57,11 @@ class PositionBias(nn.Module):
 
 @final
 class WindowAttention(nn.Module):
-    """Attention of the 64 cells of each window to each other.
+    """Attention between the 64 cells of each window.
 
     Args:
-        channels: in and out.
-        heads: that share them.
+        channels: number of channels in and out.
+        heads: number of attention heads.
     """
 
     def __init__(self, channels: int, heads: int) -> None:
@@ -84,7 +84,7 @@ class WindowAttention(nn.Module):
 
 @final
 class Mlp(nn.Module):
-    """Two linear layers with a GELU between; the hidden one is four times as wide."""
+    """Two linear layers with a GELU between them; the hidden width is four times that outside."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class Mlp(nn.Module):
 
 @final
 class Block(nn.Module):
-    """Attention and MLP, each behind a LayerNorm and added to its input."""
+    """Attention and MLP, each after a LayerNorm and added to its input."""
 
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
@@ -119,12 +119,12 @@ class Block(nn.Module):
 class Stage(nn.Module):
     """Two blocks on the windows of a volume.
 
-    Where a side is no multiple of 4, cells of zeros fill the last windows. They take part in the
-    attention of both blocks, which see them as zeros.
+    If a side is not a multiple of 4, cells of zeros fill the last windows. They take part in the
+    attention of both blocks, and are set to zero again before the second.
 
     Args:
-        channels: in and out.
-        heads: of each attention.
+        channels: number of channels in and out.
+        heads: number of attention heads of each block.
     """
 
     def __init__(self, channels: int, heads: int) -> None:
@@ -152,14 +152,14 @@ class Stage(nn.Module):
 
 
 def _to_windows(x: Tensor) -> Tensor:
-    """(batch, channel, x, y, z) -> (batch * window, cell, channel)."""
+    """Map (batch, channel, x, y, z) to (batch * window, cell, channel)."""
     for axis in (2, 4, 6):
         x = torch.unflatten(x, axis, (-1, WINDOW))
     return x.permute(0, 2, 4, 6, 3, 5, 7, 1).flatten(4, 6).flatten(0, 3)
 
 
 def _from_windows(windows: Tensor, shape: torch.Size) -> Tensor:
-    """The inverse of `_to_windows` for a volume of a shape."""
+    """Invert `_to_windows` for a volume of the given shape."""
     n, c, *sides = shape
     counts = [side // WINDOW for side in sides]
     x = windows.reshape(n, *counts, WINDOW, WINDOW, WINDOW, c)
@@ -167,12 +167,12 @@ def _from_windows(windows: Tensor, shape: torch.Size) -> Tensor:
 
 
 def _distances() -> tuple[Tensor, Tensor]:
-    """Log-spaced coordinates of all distances, (1, 7, 7, 7, 3), and of each pair, (64, 64)."""
+    """Return log-spaced distances, (1, 7, 7, 7, 3), and the index of each pair, (64, 64)."""
     reach = WINDOW - 1
     steps = torch.arange(-reach, reach + 1, dtype=torch.float32)
     table = torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij"), dim=-1)
-    # The published model divides by the reach where the last distance is negative only; its
-    # weights were trained with that.
+    # The published model divides by the reach only if the last distance is negative, and its
+    # weights were trained that way.
     table[:, :, :reach] /= reach
     table = table.sign() * torch.log2(1 + 8 * table.abs()) / math.log2(8)
     cells = torch.tensor(list(itertools.product(range(WINDOW), repeat=3)))

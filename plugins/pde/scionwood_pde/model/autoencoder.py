@@ -1,4 +1,4 @@
-"""Tadpole as it was published: a variational autoencoder for any field of a 3D PDE."""
+"""Tadpole as published: a variational autoencoder for any field of a three-dimensional PDE."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from scionwood_pde.model.coder import Coder
 
 @final
 class Tadpole(Coder):
-    """States to latents of a 16th of the sides, and back (arXiv:2605.15284)."""
+    """An autoencoder with latents of a 16th of the sides (arXiv:2605.15284)."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Encode states and decode the means of their latents.
 
         Args:
-            x: (batch, field, x, y, z), each field of about zero mean and unit variance.
+            x: (batch, field, x, y, z), each field with about zero mean and unit variance.
 
         Returns:
             The same shape and units.

@@ -1,4 +1,4 @@
-"""Convolutional parts of Tadpole; attribute names are those of the published state dict."""
+"""Convolutional parts of Tadpole, with the attribute names of the published state dict."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch.nn import functional as F
 
 @final
 class ResidualBlock(nn.Module):
-    """`x + conv(gelu(norm(conv(gelu(norm(x))))))` with kernels of 3^3.
+    """The block `x + conv(gelu(norm(conv(gelu(norm(x))))))` with kernels of 3^3.
 
     Args:
-        channels: in and out.
-        groups: of both GroupNorms.
+        channels: number of channels in and out.
+        groups: number of groups of both GroupNorms.
     """
 
     def __init__(self, channels: int, groups: int) -> None:
@@ -35,9 +35,11 @@ class ResidualBlock(nn.Module):
 
 @final
 class Shuffle(nn.Module):
-    """Turn eight channels into one of twice the sides (Shi et al. 2016, arXiv:1609.05158).
+    """A layer that turns eight channels into one of twice the sides.
 
     Channel `8 c + 4 i + 2 j + k` holds the voxels of channel c with odd-even offset (i, j, k).
+
+    Source: Shi et al. 2016, arXiv:1609.05158.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -49,7 +51,7 @@ class Shuffle(nn.Module):
 
 @final
 class Downsample(nn.Module):
-    """Halve the sides and double the channels by a convolution of stride 2."""
+    """A convolution of stride 2 that halves the sides and doubles the channels."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -64,7 +66,7 @@ class Downsample(nn.Module):
 
 @final
 class Upsample(nn.Module):
-    """Double the sides and halve the channels: convolution, shuffle, convolution."""
+    """A convolution, a shuffle and a convolution that double the sides and halve the channels."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -82,7 +84,7 @@ class Upsample(nn.Module):
 
 @final
 class PointwiseUpsample(nn.Module):
-    """Double the sides: a convolution of size 1, then a shuffle."""
+    """A convolution of size 1 and a shuffle that double the sides."""
 
     def __init__(self, channels: int, out: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What every model of this plugin has: encoder, decoder, tiles, and places for adapters."""
+"""The base of all models: encoder, decoder, tiles, and targets for adapters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from scionwood_pde.model.decoder import Decoder
 from scionwood_pde.model.encoder import Encoder, Gaussian
 from scionwood_pde.model.presets import STRIDE, Size
-from scionwood_pde.model.tiles import Layout, Tiling
+from scionwood_pde.model.tiles import TileLayout, Tiling
 
 _LINEAR = r"attn\.qkv|mlp\.fc[12]"
 _CONV = (
@@ -28,19 +28,19 @@ _NAMES = {
 ADAPTER_TARGETS: Mapping[str, str] = {
     preset: rf"(encoder|decoder)\..*({names})" for preset, names in _NAMES.items()
 }
-"""`all` is what the published adapters are on, less a layer that nothing calls."""
+"""`all` covers the layers of the published adapters, except one that the network never calls."""
 
 
 class Coder(nn.Module, ABC):
-    """An encoder and a decoder that see one field at a time, tile by tile.
+    """An encoder and a decoder that process one field at a time, tile by tile.
 
-    All channels of a state become samples of the batch, so that one encoder serves any number of
-    variables. Everything but encoder and decoder is the head.
+    All fields of a state become samples of the batch, so that one encoder serves any number of
+    fields. Everything except encoder and decoder is the head.
 
     Args:
-        size: the dimensions.
-        tiling: how domains are cut.
-        at_once: the most tiles that the network takes at once; 0 for no limit.
+        size: the dimensions of the network.
+        tiling: how domains are cut into tiles. `None` means whole domains.
+        at_once: most tiles that the network processes at once; 0 means no limit.
         card: entries for the model card.
     """
 
@@ -59,10 +59,10 @@ class Coder(nn.Module, ABC):
         self.card = {**(card or {}), "tiles": str(self.tiling)}
 
     def encode(self, x: Tensor) -> Gaussian:
-        """The distribution of the latents of states.
+        """Return the distribution of the latents of states.
 
         Args:
-            x: (batch, field, x, y, z), each field of about zero mean and unit variance.
+            x: (batch, field, x, y, z), each field with about zero mean and unit variance.
 
         Returns:
             (batch, field * latent channel, x / 16, y / 16, z / 16), rounded up to whole tiles.
@@ -77,23 +77,23 @@ class Coder(nn.Module, ABC):
         return Gaussian(mean, logvar)
 
     def decode(self, z: Tensor, sides: Sequence[int]) -> Tensor:
-        """States from latents.
+        """Return states from latents.
 
         Args:
-            z: as `encode` gives them.
-            sides: of the domain in voxels.
+            z: latents in the shape that `encode` returns.
+            sides: sides of the domain in voxels.
 
         Returns:
             (batch, field, *sides).
 
         Raises:
-            ValueError: the latents are not those of such a domain.
+            ValueError: the shape of the latents does not fit the domain.
         """
         layout = self.tiling.layout(sides)
         channels, latent = self.size.latent_channels, layout.latent()
         if z.ndim != 5 or z.shape[1] % channels or tuple(z.shape[2:]) != latent.sides:
             raise ValueError(
-                f"latents of shape {tuple(z.shape)}: for a domain of {tuple(sides)} voxels it is "
+                f"latents of shape {tuple(z.shape)}: a domain of {tuple(sides)} voxels has "
                 f"(batch, {channels} per field, {', '.join(map(str, latent.sides))}). Give the "
                 "sides and the tiling with which they were encoded"
             )
@@ -102,57 +102,57 @@ class Coder(nn.Module, ABC):
         )
         return fields_together(layout.join(tiles), z.shape[1] // channels)
 
-    def layout(self, x: Tensor) -> Layout:
-        """The tiles of a batch of states.
+    def layout(self, x: Tensor) -> TileLayout:
+        """Return the tiles of a batch of states.
 
         Raises:
             ValueError: the shape is wrong, or the domain does not fit the tiling.
         """
         if x.ndim != 5:
             raise ValueError(
-                f"an input of shape {tuple(x.shape)}: it is (batch, field, x, y, z). Add the axes "
-                "that are missing, with at least 16 voxels along each side"
+                f"an input of shape {tuple(x.shape)}: it is (batch, field, x, y, z). Add the "
+                "missing axes, with at least 16 voxels along each side"
             )
         return self.tiling.layout(x.shape[2:])
 
     def batched(
         self, function: Callable[..., tuple[Tensor, ...]], *inputs: Tensor
     ) -> tuple[Tensor, ...]:
-        """Call a function on `at_once` tiles at a time, and join what it returns."""
+        """Call a function on `at_once` tiles at a time, and concatenate its results."""
         parts = zip(*(torch.split(x, self.at_once or len(x)) for x in inputs), strict=True)
         columns = zip(*(function(*part) for part in parts), strict=True)
         return tuple(torch.cat(column) for column in columns)
 
     def example_input(self) -> tuple[Tensor, ...]:
-        """One state of one field, of the smallest side that the tiling allows."""
+        """Return one state of one field with the smallest side that the tiling allows."""
         side = self.tiling.tile or STRIDE
         return (self.example(1, side),)
 
     def example(self, channels: int, side: int) -> Tensor:
-        """A seeded normal cube (1, channels, side, side, side) in the weights' precision."""
+        """Return a seeded normal cube (1, channels, side, side, side) in the weights' precision."""
         generator = torch.Generator().manual_seed(0)
         cube = torch.randn(1, channels, side, side, side, generator=generator)
         return cube.to(next(self.parameters()).dtype)
 
 
 def fields_apart(x: Tensor, channels: int) -> Tensor:
-    """(batch, field * channel, ...) -> (batch * field, channel, ...)."""
+    """Map (batch, field * channel, ...) to (batch * field, channel, ...)."""
     return torch.unflatten(x, 1, (-1, channels)).flatten(0, 1)
 
 
 def fields_together(x: Tensor, fields: int) -> Tensor:
-    """(batch * field, channel, ...) -> (batch, field * channel, ...)."""
+    """Map (batch * field, channel, ...) to (batch, field * channel, ...)."""
     return torch.unflatten(x, 0, (-1, fields)).flatten(1, 2)
 
 
 def check_fields(x: Tensor, fields: int) -> None:
-    """Refuse states with another number of fields than a model was made for.
+    """Check that states have the number of fields for which a model was built.
 
     Raises:
-        ValueError: naming both numbers.
+        ValueError: the numbers differ; the message names both.
     """
     if x.shape[1] != fields:
         raise ValueError(
-            f"a state of {x.shape[1]} fields: this model was made for {fields}. Build it with "
+            f"a state of {x.shape[1]} fields: this model was built for {fields}. Build it with "
             f"`fields: {x.shape[1]}`"
         )

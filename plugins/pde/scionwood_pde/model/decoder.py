@@ -1,4 +1,4 @@
-"""The decoder of Tadpole: latents at stride 16 to one field at stride 1.
+"""The decoder of Tadpole, from latents at stride 16 to one field at stride 1.
 
 Holzschuh et al. 2025, P3D, arXiv:2509.10186; Tadpole, arXiv:2605.15284. Attribute names are those
 of the published state dict.
@@ -22,10 +22,10 @@ class FinalLayer(nn.Module):
     """A LayerNorm without parameters, then a convolution.
 
     Args:
-        channels: in and out.
+        channels: number of channels in and out.
 
     Attributes:
-        adaLN_modulation: a part of the published files that nothing uses.
+        adaLN_modulation: a part of the published files that is not used.
     """
 
     def __init__(self, channels: int) -> None:
@@ -45,7 +45,7 @@ class FinalLayer(nn.Module):
 
 @final
 class TransformerDecoder(nn.Module):
-    """Stages at strides 8 and 4 with upsampling before each."""
+    """Transformer stages at strides 8 and 4, with upsampling before each of them."""
 
     def __init__(self, size: Size) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class TransformerDecoder(nn.Module):
         self.final_layer = FinalLayer(size.hidden)
 
     def forward(self, x: Tensor, skips: Sequence[Tensor]) -> Tensor:
-        """Map latents to `hidden` channels at stride 4, adding maps of strides 8 and 4."""
+        """Map latents to `hidden` channels at stride 4, adding the skip maps of strides 8 and 4."""
         for i, (upsample, level) in enumerate(
             zip(self.upsamples, self.decoder_levels, strict=True)
         ):
@@ -67,7 +67,7 @@ class TransformerDecoder(nn.Module):
 
 @final
 class ConvDecoder(nn.Module):
-    """Convolutions from `hidden` channels at stride 4 to one at stride 1."""
+    """Convolutions from `hidden` channels at stride 4 to one channel at stride 1."""
 
     def __init__(self, size: Size) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class ConvDecoder(nn.Module):
         self.decompress = nn.Conv3d(fine, 1, 3, padding=1)
 
     def forward(self, x: Tensor, skips: Sequence[Tensor]) -> Tensor:
-        """Map to (batch, 1, x, y, z) at stride 1, adding maps of strides 2 and 1."""
+        """Map to (batch, 1, x, y, z) at stride 1, adding the skip maps of strides 2 and 1."""
         x = self.upsampling_layers[0](x)
         x = x + skips[0] if skips else x
         for block in self.blocks:
@@ -91,10 +91,10 @@ class ConvDecoder(nn.Module):
 
 @final
 class Decoder(nn.Module):
-    """Latents to one field.
+    """The decoder from latents to one field.
 
     Args:
-        size: its dimensions.
+        size: the dimensions of the network.
     """
 
     def __init__(self, size: Size) -> None:
@@ -107,7 +107,7 @@ class Decoder(nn.Module):
 
         Args:
             z: (batch, latent channel, x, y, z).
-            skips: none, or four maps of strides 8, 4, 2 and 1 to be added.
+            skips: no maps, or four maps of strides 8, 4, 2 and 1 that are added.
 
         Returns:
             (batch, 1, 16x, 16y, 16z).

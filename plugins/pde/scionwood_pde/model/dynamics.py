@@ -1,8 +1,8 @@
 """Tadpole-DFT: the autoencoder as a model of dynamics, from a state to the next one.
 
-Reconstruction from the published code of Tadpole (arXiv:2605.15284): a network over the latents of
-all variables is added to them, and the encoder's maps are added in the decoder with scales that
-start at zero. Before training it is the autoencoder.
+Reconstruction from the published code of Tadpole (arXiv:2605.15284). The output of a network over
+the latents of all fields is added to them. The decoder adds the encoder's maps with scales that
+start at zero. Before training, the model equals the autoencoder.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from scionwood_pde.model.tiles import Tiling
 
 @final
 class LatentUpdate(nn.Module):
-    """`a z + S(z)`, where a starts at one and S at zero."""
+    """The update `a z + S(z)`, where a starts at one and S at zero."""
 
     def __init__(self, network: LatentTransformer) -> None:
         super().__init__()
@@ -36,26 +36,26 @@ class LatentUpdate(nn.Module):
 
 @final
 class Skips(nn.Module):
-    """The encoder's maps, each times a scale that starts at zero."""
+    """Skip connections: the encoder's maps, each times a scale that starts at zero."""
 
     def __init__(self) -> None:
         super().__init__()
         self.scales = nn.Parameter(torch.zeros(4))
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
-        """Maps of strides 1, 2, 4 and 8, scaled, with the coarsest first."""
+        """Return the scaled maps of strides 1, 2, 4 and 8, with the coarsest first."""
         return [scale * x for scale, x in zip(self.scales, reversed(maps), strict=True)]
 
 
 @final
 class TadpoleDynamics(Coder):
-    """A state to the state one time step later, directly.
+    """A network that predicts the state one time step later in one pass.
 
     Args:
-        size: the dimensions.
-        fields: variables of a state; the latent update sees them jointly.
-        tiling: how domains are cut; the latent update sees the whole domain.
-        at_once: the most tiles that the network takes at once; 0 for no limit.
+        size: the dimensions of the network.
+        fields: number of fields of a state; the latent update processes them jointly.
+        tiling: how domains are cut into tiles; the latent update sees the whole domain.
+        at_once: most tiles that the network processes at once; 0 means no limit.
         card: entries for the model card.
     """
 
@@ -81,7 +81,7 @@ class TadpoleDynamics(Coder):
         """Predict the next state.
 
         Args:
-            x: (batch, field, x, y, z), each field of about zero mean and unit variance.
+            x: (batch, field, x, y, z), each field with about zero mean and unit variance.
 
         Returns:
             The same shape and units, one step later.
@@ -107,5 +107,5 @@ class TadpoleDynamics(Coder):
         return (self.decoder(cells, self.skips(maps)),)
 
     def example_input(self) -> tuple[Tensor, ...]:
-        """One state of the smallest side that the tiling allows."""
+        """Return one state with the smallest side that the tiling allows."""
         return (self.example(self.fields, self.tiling.tile or STRIDE),)

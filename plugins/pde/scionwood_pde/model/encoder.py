@@ -1,4 +1,4 @@
-"""The encoder of Tadpole: one field at stride 1 to a Gaussian over latents at stride 16.
+"""The encoder of Tadpole, from one field at stride 1 to a Gaussian over latents at stride 16.
 
 Holzschuh et al. 2025, P3D, arXiv:2509.10186, as a variational encoder without skip connections
 (Tadpole, arXiv:2605.15284). Attribute names are those of the published state dict.
@@ -17,7 +17,7 @@ from scionwood_pde.model.blocks import Downsample, ResidualBlock
 from scionwood_pde.model.presets import Size
 
 LOG_VARIANCES = (-30.0, 20.0)
-"""The bounds of the logarithm of the variance."""
+"""Lower and upper bound of the logarithm of the variance."""
 
 
 @final
@@ -26,23 +26,24 @@ class Gaussian(NamedTuple):
 
     Attributes:
         mean: (batch, channel, x, y, z).
-        logvar: the logarithm of the variance, of the same shape.
+        logvar: logarithm of the variance, of the same shape.
     """
 
     mean: Tensor
     logvar: Tensor
 
     def sample(self, noise: Tensor | None = None) -> Tensor:
-        """Draw once.
+        """Draw one sample.
 
         Args:
-            noise: of unit variance and the mean's shape; from torch's global generator where None.
+            noise: unit normal noise of the mean's shape. `None` means noise from torch's global
+                generator.
         """
         noise = torch.randn_like(self.mean) if noise is None else noise
         return self.mean + (0.5 * self.logvar).exp() * noise
 
     def kl(self) -> Tensor:
-        """The divergence of each latent from the unit normal distribution, in nats.
+        """Return the Kullback-Leibler divergence of each latent from the unit normal, in nats.
 
         Source: Kingma and Welling 2014, arXiv:1312.6114, appendix B.
         """
@@ -66,7 +67,7 @@ class ConvEncoder(nn.Module):
         self.blocks = nn.ModuleList(ResidualBlock(half, size.groups) for _ in range(2))
 
     def maps(self, x: Tensor) -> Generator[Tensor, None, Tensor]:
-        """Yield the maps at strides 1 and 2, return that at stride 4."""
+        """Yield the maps at strides 1 and 2; return the map at stride 4."""
         x = self.feature_embed(x)
         yield x
         x = self.downsampling_layers[0](x)
@@ -79,7 +80,7 @@ class ConvEncoder(nn.Module):
 
 @final
 class TransformerEncoder(nn.Module):
-    """Stages at strides 4, 8 and 16 with convolutions of stride 2 between."""
+    """Transformer stages at strides 4, 8 and 16, with convolutions of stride 2 between them."""
 
     def __init__(self, size: Size) -> None:
         super().__init__()
@@ -89,7 +90,7 @@ class TransformerEncoder(nn.Module):
         self.latent = Stage(size.latent_channels, size.heads)
 
     def maps(self, x: Tensor) -> Generator[Tensor, None, Tensor]:
-        """Yield the maps at strides 4 and 8, return that at stride 16."""
+        """Yield the maps at strides 4 and 8; return the map at stride 16."""
         for level, downsample in zip(self.encoder_levels, self.downsamples, strict=True):
             x = level(x)
             yield x
@@ -100,10 +101,10 @@ class TransformerEncoder(nn.Module):
 
 @final
 class Encoder(nn.Module):
-    """One field to the distribution of its latents.
+    """The encoder from one field to the distribution of its latents.
 
     Args:
-        size: its dimensions.
+        size: the dimensions of the network.
     """
 
     def __init__(self, size: Size) -> None:
@@ -116,22 +117,22 @@ class Encoder(nn.Module):
         """Encode fields.
 
         Args:
-            x: (batch, 1, x, y, z), of unit variance, sides multiples of 16.
+            x: (batch, 1, x, y, z) of unit variance; sides are multiples of 16.
 
         Returns:
-            Of shape (batch, latent channel, x / 16, y / 16, z / 16).
+            Distributions of shape (batch, latent channel, x / 16, y / 16, z / 16).
         """
         coarsest = x
-        for each in self.maps(x):  # unlike a list, this holds one map at a time
+        for each in self.maps(x):  # unlike a list, this keeps one map at a time
             coarsest = each
         return self.distribution(coarsest)
 
     def maps(self, x: Tensor) -> Iterator[Tensor]:
-        """The maps at strides 1, 2, 4, 8 and 16; the first four are for skip connections."""
+        """Yield the maps at strides 1, 2, 4, 8 and 16; the first four serve as skip connections."""
         x = yield from self.conv_encoder.maps(x)
         yield (yield from self.transformer_encoder.maps(x))
 
     def distribution(self, coarsest: Tensor) -> Gaussian:
-        """What the map at stride 16 says of the latents."""
+        """Return the distribution of the latents from the map at stride 16."""
         mean, logvar = self.to_latent(coarsest).chunk(2, dim=1)
         return Gaussian(mean, logvar.clamp(*LOG_VARIANCES))

@@ -1,8 +1,8 @@
-"""A generator of states: latent flow matching, decoded by Tadpole's decoder.
+"""A generator of states: flow matching in the latents, followed by Tadpole's decoder.
 
-Lipman et al. 2023, arXiv:2210.02747: with noise z0, data z1 and z_t = (1 - t) z0 + t z1, a network
-learns the velocity z1 - z0 from z_t and t; integrating it from t = 0 to 1 turns noise into data.
-Data are the means of the encoder's latents, shifted and scaled to zero mean and unit variance.
+Lipman et al. 2023, arXiv:2210.02747. With noise z0, data z1 and z_t = (1 - t) z0 + t z1, a network
+learns the velocity z1 - z0 from z_t and t. Integration from t = 0 to 1 turns noise into data. The
+data are the means of the encoder's latents, shifted and scaled to zero mean and unit variance.
 """
 
 from __future__ import annotations
@@ -19,15 +19,17 @@ from scionwood_pde.model.presets import STRIDE, Size
 from scionwood_pde.model.tiles import Tiling
 
 TIME_SCALE = 1000.0
-"""Times between 0 and 1 are multiplied by it, so that the sines tell them apart."""
+"""Factor of times between 0 and 1, so that the sines distinguish them."""
 
 
 @final
 class Standardisation(nn.Module):
-    """Shift and scale of each latent channel, measured on data; none to begin with.
+    """Shift and scale of each latent channel, which are measured on data.
+
+    Before the measurement, latents do not change.
 
     Args:
-        channels: of the latents.
+        channels: number of channels of the latents.
     """
 
     mean: Tensor
@@ -39,27 +41,27 @@ class Standardisation(nn.Module):
         self.register_buffer("std", torch.ones(channels, 1, 1, 1))
 
     def measure(self, z: Tensor) -> None:
-        """Take mean and standard deviation from latents (batch, channel, x, y, z)."""
+        """Measure mean and standard deviation of latents (batch, channel, x, y, z)."""
         axes = (0, 2, 3, 4)
         self.mean.copy_(z.mean(axes).view_as(self.mean))
         self.std.copy_(z.std(axes, correction=0).clamp(min=1e-6).view_as(self.std))
 
     def forward(self, z: Tensor) -> Tensor:
-        """Latents to zero mean and unit variance."""
+        """Normalise latents to zero mean and unit variance."""
         return (z - self.mean) / self.std
 
     def inverse(self, z: Tensor) -> Tensor:
-        """Back to latents."""
+        """Convert normalised latents back."""
         return z * self.std + self.mean
 
 
 @final
 class Velocity(nn.Module):
-    """The velocity of latents at a time.
+    """A network for the velocity of latents at a time.
 
     Args:
-        channels: of the latents.
-        size: gives width and depth.
+        channels: number of channels of the latents.
+        size: size of the model, which sets width and depth.
     """
 
     def __init__(self, channels: int, size: Size) -> None:
@@ -72,7 +74,7 @@ class Velocity(nn.Module):
         )
 
     def forward(self, z: Tensor, t: Tensor) -> Tensor:
-        """Map (batch, channel, x, y, z) and (batch,) to the first's shape."""
+        """Map latents (batch, channel, x, y, z) and times (batch,) to the shape of the latents."""
         condition = self.time(waves(TIME_SCALE * t, self.width))
         y: Tensor = self.network(z, condition)
         return y
@@ -80,14 +82,14 @@ class Velocity(nn.Module):
 
 @final
 class TadpoleFlow(Coder):
-    """States from noise.
+    """A generator of states from noise.
 
     Args:
-        size: the dimensions.
-        fields: variables of a state.
-        steps: of the integration from noise to data.
-        tiling: how domains are cut; the velocity sees the whole domain.
-        at_once: the most tiles that the network takes at once; 0 for no limit.
+        size: the dimensions of the network.
+        fields: number of fields of a state.
+        steps: integration steps from noise to data.
+        tiling: how domains are cut into tiles; the network for the velocity sees the whole domain.
+        at_once: most tiles that the network processes at once; 0 means no limit.
         card: entries for the model card.
     """
 
@@ -107,7 +109,7 @@ class TadpoleFlow(Coder):
         channels = fields * size.latent_channels
         self.fields, self.steps = fields, steps
         self.velocity, self.standard = Velocity(channels, size), Standardisation(channels)
-        # The flow never sees the encoder's layers in forward; adapters there would learn nothing.
+        # `forward` does not call the encoder, so that adapters there would learn nothing.
         self.adapter_targets = {
             preset: pattern.replace("(encoder|decoder)", "decoder")
             for preset, pattern in self.adapter_targets.items()
@@ -120,10 +122,10 @@ class TadpoleFlow(Coder):
             noise: (batch, field * latent channel, x / 16, y / 16, z / 16), unit normal.
 
         Returns:
-            (batch, field, x, y, z), each field of about zero mean and unit variance.
+            (batch, field, x, y, z), each field with about zero mean and unit variance.
 
         Raises:
-            ValueError: the shape is not that of latents that the tiling gives.
+            ValueError: the shape does not fit the latents of a domain with this tiling.
         """
         z, dt = noise, 1.0 / self.steps
         for step in range(self.steps):
@@ -135,17 +137,19 @@ class TadpoleFlow(Coder):
         return self.decode(self.standard.inverse(z), sides)
 
     def flow(self, x: Tensor, noise: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        """The velocity that the network gives between noise and states, and the true one.
+        """Return the velocity between noise and states from the network, and the reference.
 
-        The encoder gets no gradient: it could make the latents easy instead of the network good.
+        The encoder gets no gradient, because it could make the latents easier to predict instead of
+        improving the network.
 
         Args:
-            x: (batch, field, x, y, z) states.
-            noise: of the shape of their latents, unit normal.
-            t: (batch,) between 0 and 1.
+            x: states, (batch, field, x, y, z).
+            noise: unit normal noise in the shape of the latents.
+            t: times, (batch,), between 0 and 1.
 
         Returns:
-            Both of the shape of the noise; their mean square difference is the loss, equation 9.
+            Two tensors in the shape of the noise. Their mean square difference is the loss,
+            equation 9.
         """
         check_fields(x, self.fields)
         with torch.no_grad():
@@ -155,6 +159,6 @@ class TadpoleFlow(Coder):
         return self.velocity(z, t), data - noise
 
     def example_input(self) -> tuple[Tensor, ...]:
-        """Noise for one state of the smallest side that the tiling allows."""
+        """Return noise for one state with the smallest side that the tiling allows."""
         cells = (self.tiling.tile or STRIDE) // STRIDE
         return (self.example(self.fields * self.size.latent_channels, cells),)

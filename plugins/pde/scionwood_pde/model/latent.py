@@ -1,9 +1,9 @@
-"""A transformer over the cells of a latent volume, for what happens between encoder and decoder.
+"""A transformer over the cells of a latent volume, between encoder and decoder.
 
-Pre-normalised layers with RMSNorm (Zhang and Sennrich 2019, arXiv:1910.07467) and gated GELU
-(Shazeer 2020, arXiv:2002.05202), positions as sines and cosines (Vaswani et al. 2017,
-arXiv:1706.03762), and a learned token that stands for the whole domain. The parameters are those
-of the published sub-network; its attention is approximate from 4096 cells on, this one is exact.
+Its layers are pre-normalised with RMSNorm (Zhang and Sennrich 2019, arXiv:1910.07467) and use gated
+GELU (Shazeer 2020, arXiv:2002.05202). Positions are sines and cosines (Vaswani et al. 2017,
+arXiv:1706.03762), and a learned token represents the whole domain. The parameters are those of the
+published sub-network. Its attention is approximate from 4096 cells on; this one is exact.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from torch.nn import functional as F
 
 HEADS = 8
 LONGEST = 10_000.0
-"""The longest period of a position's sines, over 2 pi, in cells."""
+"""Longest period of the sines of a position, over 2 pi, in cells."""
 
 
 @final
 class Layer(nn.Module):
-    """Attention of all cells to each other and a gated MLP, each added to its input.
+    """Attention between all cells and a gated MLP, each added to its input.
 
     Args:
-        width: channels in and out.
-        conditioned: whether a condition scales and shifts what both parts see
+        width: number of channels in and out.
+        conditioned: whether a condition scales and shifts the inputs of both parts
             (Peebles and Xie 2023, arXiv:2212.09748, section 3.2).
     """
 
@@ -44,7 +44,7 @@ class Layer(nn.Module):
             nn.init.zeros_(self.modulation.bias)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Map (batch, cell, channel) to the same shape, given (batch, channel) if conditioned."""
+        """Map (batch, cell, channel) to the same shape; the condition is (batch, channel)."""
         if self.modulation is None:
             x = x + self._attention(self.norm1(x))
             return x + self._mlp(self.norm2(x))
@@ -64,12 +64,14 @@ class Layer(nn.Module):
 
 @final
 class LatentTransformer(nn.Module):
-    """All fields of a latent volume jointly to a volume of the same shape; zero to begin with.
+    """A transformer from a latent volume of all fields to one of the same shape.
+
+    Its output is zero before training.
 
     Args:
-        channels: of the volume, those of all fields.
-        width: channels inside, a multiple of 8.
-        depth: layers.
+        channels: number of channels of the volume, for all fields together.
+        width: number of channels inside, a multiple of 8.
+        depth: number of layers.
         conditioned: whether `forward` takes a condition.
     """
 
@@ -88,7 +90,7 @@ class LatentTransformer(nn.Module):
 
         Args:
             z: (batch, channel, x, y, z).
-            condition: (batch, width), where the network was made for one.
+            condition: (batch, width), if the network is conditioned.
 
         Returns:
             The same shape as z.
@@ -103,7 +105,7 @@ class LatentTransformer(nn.Module):
 
 
 def waves(position: Tensor, channels: int) -> Tensor:
-    """Sines, then cosines of positions, (..., ) -> (..., channels), with periods up to 10^4."""
+    """Return sines, then cosines, (..., channels) of positions (...), with periods up to 10^4."""
     half = math.ceil(channels / 2)
     rates = LONGEST ** (-torch.arange(half, device=position.device) / (channels / 2))
     angles = position.unsqueeze(-1) * rates
@@ -111,9 +113,9 @@ def waves(position: Tensor, channels: int) -> Tensor:
 
 
 def positions(sides: list[int], channels: int, device: torch.device | None = None) -> Tensor:
-    """The position of each cell, (cell, channels): a third of the channels for each axis."""
+    """Return the encoded position of each cell, (cell, channels), a third of them for each axis."""
     steps = (torch.arange(side, device=device) for side in sides)
     axes = torch.meshgrid(*steps, indexing="ij")
     third = math.ceil(channels / len(sides))
-    found = torch.cat([waves(axis.flatten(), third) for axis in axes], dim=-1)
-    return found[:, :channels]
+    encoded = torch.cat([waves(axis.flatten(), third) for axis in axes], dim=-1)
+    return encoded[:, :channels]

@@ -1,4 +1,4 @@
-"""The published sizes of Tadpole, and one for CPUs."""
+"""The published sizes of Tadpole, and a small one for CPUs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, final
 
 STRIDE = 16
-"""Voxels along each axis that one latent cell stands for."""
+"""Number of voxels along each axis for one latent cell."""
 
 SizeName = Literal["tiny", "S", "B", "L"]
 
@@ -15,15 +15,15 @@ SizeName = Literal["tiny", "S", "B", "L"]
 @final
 @dataclass(frozen=True)
 class Size:
-    """The dimensions of one size; depths, windows (4^3) and ratios are those of all sizes.
+    """The dimensions of one size; all sizes share depths, windows (4^3) and ratios.
 
     Attributes:
-        hidden: channels at stride 4; they double at strides 8 and 16.
-        features: channels of the convolutional part at strides 1 and 2.
-        heads: of each attention.
-        groups: of each GroupNorm.
-        latent_width: channels of the network between encoder and decoder.
-        latent_depth: its layers.
+        hidden: number of channels at stride 4; it doubles at strides 8 and 16.
+        features: numbers of channels of the convolutional part at strides 1 and 2.
+        heads: number of heads of each attention.
+        groups: number of groups of each GroupNorm.
+        latent_width: number of channels of the network between encoder and decoder.
+        latent_depth: number of layers of that network.
     """
 
     hidden: int
@@ -35,7 +35,7 @@ class Size:
 
     @property
     def latent_channels(self) -> int:
-        """Channels of the latent of one field."""
+        """Number of latent channels of one field."""
         return 4 * self.hidden
 
 
@@ -45,4 +45,4 @@ SIZES: Mapping[SizeName, Size] = {
     "B": Size(128, (64, 128), heads=4, groups=32, latent_width=176, latent_depth=6),
     "L": Size(256, (128, 256), heads=8, groups=32, latent_width=224, latent_depth=8),
 }
-"""All sizes but `tiny` are those of the published weights."""
+"""All sizes; the published weights have those other than `tiny`."""

@@ -1,9 +1,9 @@
-"""Where pretraining starts: principal components of blocks of voxels, written into the weights.
+"""Initial weights from the principal components of blocks of voxels.
 
-Each convolution of stride 2 takes blocks of 2^3 cells to their principal components, each
-upsampling takes components back to blocks, and all that is not linear starts at zero. A model that
-starts so reconstructs smooth fields before it has learnt anything; from torch's own initial
-values, tens of thousands of steps would go into finding what an eigenvalue problem gives at once.
+Each convolution of stride 2 maps blocks of 2^3 cells to their principal components. Each upsampling
+maps components back to blocks. All nonlinear branches start at zero. Such a model reconstructs
+smooth fields before any training. From torch's own initial values, training would need tens of
+thousands of steps for the result of this eigenvalue problem.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ from scionwood_pde.model.decoder import Decoder
 from scionwood_pde.model.encoder import Encoder
 
 CORNERS = 8
-"""Cells of a block of 2^3."""
+"""Number of cells of a block of 2^3."""
 
 LOG_VARIANCE = -9.0
-"""Of the latents to begin with, whose means have unit variance."""
+"""Initial logarithm of the variance of the latents, whose means have unit variance."""
 
 CONSTANT = 8.0
-"""Of two channels, plus and minus, before the decoder's LayerNorm. They outweigh the signal, so
-that what it divides by is nearly a constant, and amplitudes pass."""
+"""Value of one channel before the decoder's LayerNorm, and minus the value of another.
+
+They are larger than the signal. The LayerNorm therefore divides by a nearly constant number, and
+amplitudes are preserved."""
 
 
 HALVINGS = (
@@ -35,20 +37,20 @@ HALVINGS = (
     "transformer_encoder.downsamples.0.body.0",
     "transformer_encoder.downsamples.1.body.0",
 )
-"""The encoder's convolutions of stride 2, the finest first."""
+"""The encoder's convolutions of stride 2, with the finest first."""
 
 
 @torch.no_grad()
 def principal_start(model: Coder, cubes: Tensor, generator: torch.Generator) -> None:
-    """Start a model as the principal components of cubes, level by level.
+    """Initialise a model from the principal components of cubes, level by level.
 
-    Channels beyond those start with random kernels in and zeros out: they do nothing yet, and
-    receive gradients.
+    Further channels start with random input kernels and zero output kernels. They have no effect at
+    first but receive gradients.
 
     Args:
-        model: changed in place.
-        cubes: (cube, 1, x, y, z) of unit variance, sides multiples of 16; a few hundred.
-        generator: of the random kernels.
+        model: the model, changed in place.
+        cubes: a few hundred cubes, (cube, 1, x, y, z), of unit variance; sides are multiples of 16.
+        generator: random numbers for the kernels.
     """
     near_linear(model, generator)
     levels, deviations = _start_encoder(model.encoder, cubes)
@@ -57,14 +59,14 @@ def principal_start(model: Coder, cubes: Tensor, generator: torch.Generator) -> 
 
 @torch.no_grad()
 def near_linear(model: Coder, generator: torch.Generator) -> None:
-    """Start a model as a chain of convolutions that keep the size of a signal.
+    """Initialise a model as a chain of convolutions that keep the magnitude of a signal.
 
-    With torch's own initial values the branches outweigh what they are added to, and the first
-    hundreds of steps teach nothing. Here branches start at zero.
+    With torch's own initial values, the residual branches are larger than their inputs, and the
+    model learns nothing in the first hundreds of steps. Here the branches start at zero.
 
     Args:
-        model: changed in place.
-        generator: of the kernels.
+        model: the model, changed in place.
+        generator: random numbers for the kernels.
     """
     for name, module in model.named_modules():
         if name.endswith(("conv_2", "mlp.fc2")):
@@ -79,14 +81,14 @@ def near_linear(model: Coder, generator: torch.Generator) -> None:
 
 
 def components(maps: Tensor, most: int) -> Tensor:
-    """The principal components of blocks of 2^3 cells, the largest first.
+    """Return the principal components of blocks of 2^3 cells, with the largest first.
 
     Args:
-        maps: (sample, channel, x, y, z), even sides; their means count as signal.
-        most: how many are kept at most.
+        maps: (sample, channel, x, y, z) with even sides. Means are not subtracted.
+        most: largest number of components.
 
     Returns:
-        (component, corner, channel), orthonormal; corner 4 i + 2 j + k is the cell (i, j, k).
+        (component, corner, channel), orthonormal. Corner 4 i + 2 j + k is the cell (i, j, k).
     """
     x = maps
     for axis in (2, 4, 6):
@@ -98,13 +100,13 @@ def components(maps: Tensor, most: int) -> Tensor:
 
 
 def _start_encoder(encoder: Encoder, cubes: Tensor) -> tuple[list[Tensor], Tensor]:
-    """Components from the finest level on, and the standard deviations of the coarsest."""
+    """Return the components, finest level first, and the standard deviations of the coarsest."""
     _pass(encoder.conv_encoder.feature_embed, [0], 1.0)
     levels, maps = [], cubes
     for halving in (_conv(encoder, name) for name in HALVINGS):
         rows = components(maps, halving.out_channels)
         kernel = torch.unflatten(rows, 1, (2, 2, 2)).movedim(4, 1) * CORNERS**-0.5
-        # Of a kernel's three places, the last two are the block; the first is its neighbour.
+        # The last two of a kernel's three places cover the block; the first is its neighbour.
         halving.weight[: len(rows)] = 0
         halving.weight[: len(rows), : maps.shape[1], 1:, 1:, 1:] = kernel
         maps = F.conv3d(maps, kernel, stride=2)
@@ -119,7 +121,7 @@ def _start_encoder(encoder: Encoder, cubes: Tensor) -> tuple[list[Tensor], Tenso
 
 
 def _start_decoder(decoder: Decoder, levels: Sequence[Tensor], deviations: Tensor) -> None:
-    """Each level back from its components; the coarsest come with unit variance."""
+    """Initialise the decoder level by level; the coarsest components have unit variance."""
     known, scales = len(deviations), deviations
     for number, rows in enumerate(reversed(levels[2:])):
         body = f"transformer_decoder.upsamples.{number}.body"
@@ -142,7 +144,7 @@ def _start_decoder(decoder: Decoder, levels: Sequence[Tensor], deviations: Tenso
 
 
 def _pass_layer_norm(decoder: Decoder, known: int) -> None:
-    """Let the known channels through the LayerNorm with their amplitudes."""
+    """Pass the known channels through the LayerNorm with their amplitudes."""
     out = decoder.transformer_decoder.final_layer.out_proj
     width = out.out_channels
     empty, plus, minus = width - 3, width - 2, width - 1
@@ -151,24 +153,24 @@ def _pass_layer_norm(decoder: Decoder, known: int) -> None:
     bias[plus], bias[minus] = CONSTANT, -CONSTANT
     divisor = CONSTANT * (2 / width) ** 0.5
     _pass(out, range(known), divisor)
-    out.weight[:known, empty, 1, 1, 1] = -divisor  # gives back the mean that was subtracted
+    out.weight[:known, empty, 1, 1, 1] = -divisor  # adds the mean that was subtracted
 
 
 def _conv(root: nn.Module, name: str) -> nn.Conv3d:
-    found = root.get_submodule(name)
-    assert isinstance(found, nn.Conv3d)
-    return found
+    layer = root.get_submodule(name)
+    assert isinstance(layer, nn.Conv3d)
+    return layer
 
 
 def _pass(conv: nn.Conv3d, channels: Sequence[int], scale: float) -> None:
-    """Let channels through a convolution of kernel 3^3 as they are, times a scale."""
+    """Make a convolution of kernel 3^3 pass channels unchanged, times a scale."""
     for channel in channels:
         conv.weight[channel] = 0
         conv.weight[channel, channel, 1, 1, 1] = scale
 
 
 def _back(rows: Tensor, known: int, kept: int) -> Tensor:
-    """From components to the cells of a block, (8 * channel, component), before the shuffle."""
+    """Return the map from components to cells before the shuffle, (8 * channel, component)."""
     cells: Tensor = rows[:known, :, :kept].permute(2, 1, 0).flatten(0, 1)
     scale: float = CORNERS**0.5
     return scale * cells

@@ -1,7 +1,7 @@
-"""Cut a domain into tiles for the network, and put what it returns together again.
+"""Cut a domain into tiles for the network, and join the results.
 
-GroupNorm takes its statistics over a tile, so that a network's output depends on the size of the
-tile everywhere, not only at the seams: the tiling is part of what a model is.
+GroupNorm computes its statistics over a tile. The output of the network therefore depends on the
+tile size everywhere, not only at the faces of tiles. The tiling is a part of the model.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ Boundary = Literal["edge", "periodic"]
 @final
 @dataclass(frozen=True)
 class Tiling:
-    """How domains are cut.
+    """The way in which domains are cut into tiles.
 
     Args:
-        tile: voxels along each axis that the network sees at once, a multiple of 16; None for the
-            whole domain.
+        tile: voxels along each axis that the network processes at once, a multiple of 16. `None`
+            means the whole domain.
         halo: voxels at each face of a tile that are computed and then dropped, a multiple of 16.
-            Neighbouring tiles overlap by twice as many.
-        boundary: what is beyond the domain: its outermost values, or its other side.
+            Neighbouring tiles overlap by twice this number.
+        boundary: values beyond the domain: its outermost values (`edge`) or those of its opposite
+            side (`periodic`).
 
     Raises:
         ValueError: the numbers do not fit.
@@ -41,7 +42,7 @@ class Tiling:
     def __post_init__(self) -> None:
         if self.tile is None and self.halo:
             raise ValueError(
-                f"halo {self.halo} without tile: a whole domain has no seams. Give a tile, or no "
+                f"halo {self.halo} without tile: a whole domain needs no halo. Give a tile, or no "
                 "halo"
             )
         for name, value in (("tile", self.tile or 0), ("halo", self.halo)):
@@ -51,57 +52,57 @@ class Tiling:
                 )
         if self.tile is not None and self.tile <= 2 * self.halo:
             raise ValueError(
-                f"tile {self.tile}, halo {self.halo}: the halo leaves nothing of the tile. Take "
-                "at most a quarter of the tile"
+                f"tile {self.tile}, halo {self.halo}: the halo covers the whole tile. Use at "
+                "most a quarter of the tile"
             )
 
     def __str__(self) -> str:
         size = "whole domain" if self.tile is None else f"{self.tile}^3, halo {self.halo}"
         return f"{size}, boundary {self.boundary}"
 
-    def layout(self, sides: Sequence[int]) -> Layout:
-        """Where the tiles of a domain lie.
+    def layout(self, sides: Sequence[int]) -> TileLayout:
+        """Return the tiles of a domain.
 
         Args:
-            sides: voxels along each axis.
+            sides: number of voxels along each axis.
 
         Raises:
-            ValueError: a side is shorter than a latent cell or than a tile, or it is periodic and
-                no multiple of 16.
+            ValueError: a side is shorter than a latent cell or a tile, or it is periodic and not a
+                multiple of 16.
         """
         for side in sides:
             self._check(side, tuple(sides))
         whole = tuple(-(-side // STRIDE) * STRIDE for side in sides)
         tile = whole if self.tile is None else (self.tile,) * len(whole)
-        return Layout(tuple(sides), tile, self.halo, self.boundary)
+        return TileLayout(tuple(sides), tile, self.halo, self.boundary)
 
     def _check(self, side: int, sides: tuple[int, ...]) -> None:
         if side < STRIDE:
             raise ValueError(
-                f"a domain of {sides} voxels: each side has at least {STRIDE}. Refine the grid, "
+                f"a domain of {sides} voxels: each side needs at least {STRIDE}. Refine the grid, "
                 "or repeat the field along the short axis"
             )
         if self.tile is not None and side < self.tile:
             raise ValueError(
                 f"a domain of {sides} voxels: it is smaller than the tile of {self.tile}. Choose "
-                "a smaller tile, or none"
+                "a smaller tile, or no tile"
             )
         if self.boundary == "periodic" and side % STRIDE:
             raise ValueError(
                 f"a domain of {sides} voxels: a periodic side is a multiple of {STRIDE}. Resample "
-                "the field, or take the boundary 'edge'"
+                "the field, or use the boundary 'edge'"
             )
 
 
 @final
 @dataclass(frozen=True)
-class Layout:
+class TileLayout:
     """The tiles of one domain, in voxels or in latent cells.
 
     Args:
-        sides: of the domain.
-        tile: sides of a tile, with its halo.
-        halo: of a tile at each face.
+        sides: sides of the domain.
+        tile: sides of a tile, including its halo.
+        halo: width of the halo at each face of a tile.
         boundary: see `Tiling`.
     """
 
@@ -112,16 +113,16 @@ class Layout:
 
     @property
     def steps(self) -> tuple[int, ...]:
-        """What a tile contributes along each axis."""
+        """Sides of a tile without its halo."""
         return tuple(length - 2 * self.halo for length in self.tile)
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """How many tiles there are along each axis."""
+        """Number of tiles along each axis."""
         return tuple(-(-side // step) for side, step in zip(self.sides, self.steps, strict=True))
 
-    def latent(self) -> Layout:
-        """The same tiles in latent cells; the cells of a domain reach to the end of its tiles."""
+    def latent(self) -> TileLayout:
+        """Return the same tiles in latent cells, which extend to the end of the last tiles."""
         cells = tuple(n * step // STRIDE for n, step in zip(self.counts, self.steps, strict=True))
         if self.boundary == "periodic":
             cells = tuple(side // STRIDE for side in self.sides)
@@ -129,7 +130,7 @@ class Layout:
         return replace(self, sides=cells, tile=tile, halo=self.halo // STRIDE)
 
     def split(self, x: Tensor) -> Tensor:
-        """Cut.
+        """Cut a domain into tiles.
 
         Args:
             x: (batch, channel, *sides).
@@ -145,7 +146,7 @@ class Layout:
         return x.movedim(1, 4).flatten(0, 3)
 
     def join(self, tiles: Tensor) -> Tensor:
-        """Drop the halos and put the tiles together: the inverse of `split`.
+        """Drop the halos and join the tiles; this inverts `split`.
 
         Args:
             tiles: (batch * tiles, channel, *tile).
@@ -161,7 +162,7 @@ class Layout:
         return x
 
     def _indices(self, axis: int) -> Tensor:
-        """Where each voxel of the padded axis comes from."""
+        """Return the source index of each voxel of the padded axis."""
         side, end = self.sides[axis], self.counts[axis] * self.steps[axis]
         wanted = torch.arange(-self.halo, end + self.halo)
         return wanted % side if self.boundary == "periodic" else wanted.clamp(0, side - 1)

@@ -2,12 +2,12 @@
 
     solver -> FIFO -> crop, split by field, normalise -> FIFO -> cache that evicts the most used
 
-The order of everything is set by counts and seeds, never by what is ready first: one seed gives
-one stream of samples, whether simulations run here, in worker processes or on a side stream. A
-worker that is slow makes the trainer wait, and the wait is measured.
+Counts and seeds determine the order of all samples; it does not depend on what is ready first. One
+seed gives one stream of samples, whether simulations run in this process, in workers, or on a side
+stream. If a worker is slow, the training waits, and the waiting time is measured.
 
-Source: the loop is that of Tadpole, arXiv:2605.15284, after the figure of its repository; a
-reconstruction, since its code is not published.
+Source: the loop of Tadpole, arXiv:2605.15284, after the figure in its repository; reconstruction,
+since its code is not published.
 """
 
 from scionwood_pde.online.loop import OnlineLoop, Schedule

@@ -1,4 +1,4 @@
-"""The loop: takes simulations, makes samples of them, and draws from those that it keeps."""
+"""The loop: take simulations, cut samples from them, and draw samples from a cache."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from scionwood_pde.online.preprocess import Cropper
 from scionwood_pde.online.reservoir import Entry, Key, ReuseCache
 from scionwood_pde.online.source import Source
 
-IN_VAIN = 100
-"""Simulations in a row that give no sample, after which the loop gives up."""
+MOST_FAILURES = 100
+"""Simulations in a row without a sample, after which the loop stops with an error."""
 
 _COUNTS = ("simulated", "rejected", "samples", "drawn")
 
@@ -23,12 +23,12 @@ _COUNTS = ("simulated", "rejected", "samples", "drawn")
 @final
 @dataclass(frozen=True)
 class Schedule:
-    """How much a sample is used.
+    """How often samples are used.
 
     Args:
-        capacity: samples in the cache; it is filled before the first draw.
-        reuse: draws for each new sample, and so the mean number of uses.
-        max_uses: of one sample, at the most.
+        capacity: samples in the cache, which is filled before the first draw.
+        reuse: draws for each new sample, which is the mean number of uses.
+        max_uses: largest number of uses of a sample.
     """
 
     capacity: int = 128
@@ -39,24 +39,24 @@ class Schedule:
         if not 1 <= self.reuse <= self.max_uses:
             raise ValueError(
                 f"reuse={self.reuse}, max_uses={self.max_uses}: the mean number of uses is at "
-                "least 1 and no more than the bound. Lower reuse or raise max_uses"
+                "least 1 and at most the bound. Lower reuse or raise max_uses"
             )
 
 
 @final
 class OnlineLoop:
-    """An endless stream of samples (1, side, side, side), simulated as they are needed.
+    """An endless stream of samples (1, side, side, side), simulated on demand.
 
     Args:
-        source: of simulations.
-        cropper: makes samples of a simulation.
-        schedule: how much a sample is used.
+        source: the source of simulations.
+        cropper: cuts samples from a simulation.
+        schedule: how often samples are used.
 
     Attributes:
-        simulated: simulations taken, rejected ones among them.
-        rejected: simulations that were not finite or out of bounds; none of it is drawn.
-        samples: samples that went into the cache.
-        drawn: samples that came out of it.
+        simulated: number of simulations taken, including rejected ones.
+        rejected: number of simulations that were not finite or out of bounds; they give no sample.
+        samples: number of samples that were put into the cache.
+        drawn: number of samples that were drawn from it.
     """
 
     def __init__(self, source: Source, cropper: Cropper, schedule: Schedule) -> None:
@@ -74,10 +74,10 @@ class OnlineLoop:
         return self.draw().sample
 
     def draw(self) -> Entry:
-        """Draw a sample, after the cache has been given what the schedule says.
+        """Draw a sample, after adding new samples to the cache as the schedule requires.
 
         Raises:
-            TrainingError: a worker ended, or the equations give nothing but rejected simulations.
+            TrainingError: a worker stopped, or too many simulations in a row gave no sample.
         """
         starts = not self._running
         if starts:
@@ -93,10 +93,10 @@ class OnlineLoop:
         return self.cache.draw()
 
     def statistics(self) -> dict[str, float]:
-        """Counts, the ratio of training to simulation, and the share of the time spent waiting.
+        """Return counts, the mean number of uses, and the share of time spent waiting.
 
-        `samples_per_simulated` is draws over new samples: how often a sample is used.
-        `waiting_share` counts from the first draw on; filling the cache before it is left out.
+        `samples_per_simulated` is the number of draws over the number of new samples.
+        `waiting_share` is measured from the first draw on, after the cache was filled.
         """
         elapsed = perf_counter() - self._began if self._running else 0.0
         return {
@@ -106,12 +106,12 @@ class OnlineLoop:
         }
 
     def close(self) -> None:
-        """End the workers; the next draw starts them again."""
+        """Stop the workers; the next draw starts them again."""
         self.source.close()
         self._running = False
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the stream is: numbers alone, since a simulation's number is all that it needs."""
+        """Return the state of the stream; it holds only numbers, which identify the simulations."""
         return {
             "counts": {name: getattr(self, name) for name in _COUNTS},
             "cache": [(*entry.key, entry.uses) for entry in self.cache.entries],
@@ -120,10 +120,10 @@ class OnlineLoop:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where another loop with the same options was: what it held is simulated again.
+        """Continue from the state of a loop with the same options; its samples are simulated again.
 
         Args:
-            state: of `state_dict`.
+            state: the result of `state_dict`.
         """
         self.close()
         self._fifo.clear()
@@ -143,14 +143,14 @@ class OnlineLoop:
         return self.cropper(simulator(index), simulator.generator(index, 1))
 
     def _put(self) -> None:
-        vain = 0
+        failures = 0
         while not self._fifo:
             self._take()
-            vain += 1
-            if vain == IN_VAIN and not self._fifo:
-                rule = "one of them at least must be finite and not flat"
-                remedy = "Lower data.interval, raise data.substeps, or take other equations"
-                raise TrainingError(f"{vain} simulations in a row gave no sample", rule, remedy)
+            failures += 1
+            if failures == MOST_FAILURES and not self._fifo:
+                rule = "at least one must be finite and not constant"
+                remedy = "Lower data.interval, raise data.substeps, or choose other equations"
+                raise TrainingError(f"{failures} simulations in a row gave no sample", rule, remedy)
         self.cache.put(*self._fifo.popleft())
         self.samples += 1
 

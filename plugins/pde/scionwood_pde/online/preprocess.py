@@ -1,4 +1,4 @@
-"""From frames to samples: cubes of one field, normalised."""
+"""Cut normalised cubes of single fields from the frames of a simulation."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from torch import Tensor
 from scionwood_pde.online.simulator import Frames
 
 FLAT = 1e-5
-"""A cube whose standard deviation is below it, in the field's unit, has nothing to learn."""
+"""Smallest standard deviation of a cube, in the field's unit; flatter cubes are dropped."""
 
 
 @final
 @dataclass(frozen=True)
 class Cropper:
-    """Cuts cubes at random places, takes their fields apart, and normalises each.
+    """A function that cuts cubes at random places, separates their fields, and normalises each.
 
     Args:
-        side: of a cube, voxels.
-        per_frame: places in each frame; every field of the frame is cut at each.
+        side: side of a cube in voxels.
+        per_frame: places in each frame; every field of the frame is cut at each place.
     """
 
     side: int
     per_frame: int = 1
 
     def __call__(self, frames: Frames, generator: torch.Generator) -> list[Tensor]:
-        """Cut all cubes of a simulation, in an order drawn at random.
+        """Cut all cubes of a simulation, in random order.
 
         Args:
-            frames: of a valid simulation.
-            generator: of the places and the order.
+            frames: the frames of a valid simulation.
+            generator: random numbers for the places and the order.
 
         Returns:
-            Cubes (1, side, side, side) of zero mean and unit variance; flat ones are left out.
+            Cubes (1, side, side, side) with zero mean and unit variance; flat ones are dropped.
 
         Raises:
             ValueError: the grid is smaller than a cube.
@@ -61,5 +61,5 @@ class Cropper:
 
 
 def normalised(field: Tensor) -> Tensor:
-    """A field (x, y, z) as (1, x, y, z) of zero mean and unit variance."""
+    """Return a field (x, y, z) as (1, x, y, z) with zero mean and unit variance."""
     return ((field - field.mean()) / field.std())[None]

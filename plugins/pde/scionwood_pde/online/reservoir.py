@@ -1,4 +1,4 @@
-"""A cache of samples that counts their uses, and gives up the most used for a new one."""
+"""A cache of samples that counts their uses and replaces the most used by a new one."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 Key = tuple[int, int]
-"""The number of the simulation, and of the sample in it."""
+"""The number of a simulation, and of a sample in it."""
 
 
 @final
 @dataclass
 class Entry:
-    """A sample, and how often it was drawn."""
+    """A sample and the number of its draws."""
 
     key: Key
     sample: Tensor
@@ -24,23 +24,23 @@ class Entry:
 
 @final
 class ReuseCache:
-    """Samples that are drawn more than once, but never more often than a bound.
+    """A cache of samples that can be drawn several times, up to a bound.
 
     Args:
-        capacity: samples that it holds.
-        max_uses: a sample that was drawn so often leaves.
-        generator: of the draws.
+        capacity: number of samples that it holds.
+        max_uses: number of draws after which a sample is removed.
+        generator: random numbers for the draws.
 
     Raises:
-        ValueError: a capacity or bound below 1.
+        ValueError: the capacity or the bound is below 1.
 
-    Source: the most-frequently-used buffer of Tadpole's figure; reconstruction.
+    Source: the most-frequently-used buffer in Tadpole's figure; reconstruction.
     """
 
     def __init__(self, capacity: int, max_uses: int, generator: torch.Generator) -> None:
         for name, value in (("capacity", capacity), ("max_uses", max_uses)):
             if value < 1:
-                raise ValueError(f"{name}={value}: at least 1 is needed. Raise it")
+                raise ValueError(f"{name}={value}: it must be at least 1. Raise it")
         self.capacity, self.max_uses, self.generator = capacity, max_uses, generator
         self.entries: list[Entry] = []
 
@@ -49,15 +49,15 @@ class ReuseCache:
 
     @property
     def full(self) -> bool:
-        """Whether the next sample displaces another."""
+        """Whether the next sample replaces another one."""
         return len(self) == self.capacity
 
     def put(self, key: Key, sample: Tensor) -> Key | None:
-        """Add a sample that was never used.
+        """Add a new sample.
 
         Returns:
-            The key that it displaced: of the most used, of those the oldest; None where there was
-            room.
+            The key of the sample that it replaces: the oldest of the most used. `None` if the cache
+            was not full.
         """
         displaced = None
         if self.full:
@@ -67,13 +67,13 @@ class ReuseCache:
         return displaced
 
     def draw(self) -> Entry:
-        """Draw a sample, each with the same chance; it leaves when that was its last use.
+        """Draw a sample with equal probabilities; it is removed after its last use.
 
         Raises:
             IndexError: the cache is empty.
         """
         if not self.entries:
-            raise IndexError("a draw from an empty cache: it holds nothing. Put a sample first")
+            raise IndexError("a draw from an empty cache: it has no sample. Put one first")
         place = int(torch.randint(len(self), (), generator=self.generator))
         entry = self.entries[place]
         entry.uses += 1

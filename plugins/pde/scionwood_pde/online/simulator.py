@@ -1,4 +1,4 @@
-"""Simulations by their number: the same number is the same simulation, wherever it is run."""
+"""Numbered simulations: a number gives the same simulation wherever it runs."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from scionwood_pde.solvers import simulate
 from scionwood_pde.solvers.registry import equation_class
 
 BRANCHES = ("train", "val", "test", "pretrain")
-"""Each draws from its own branch of the seed, so that no simulation is in two of them."""
+"""Each use has its own branch of the seed, so that no simulation occurs in two of them."""
 
 
 @final
 @dataclass(frozen=True)
 class Frames:
-    """What one simulation gave.
+    """The result of one simulation.
 
     Args:
-        index: the simulation's number.
+        index: number of the simulation.
         fields: (frame, channel, x, y, z) float32, in the units of the equation.
-        valid: a bool without axes; False where a value was NaN, infinite or out of bounds. A
-            tensor, so that a GPU need not be waited for.
+        valid: () bool, false if a value is NaN, infinite or out of bounds. It is a tensor, so that
+            the host need not wait for a GPU.
     """
 
     index: int
@@ -36,21 +36,24 @@ class Frames:
 @final
 @dataclass(frozen=True)
 class Simulator:
-    """Simulates by number; equations take turns, parameters and initial states are drawn.
+    """A function from a number to its simulation.
+
+    Equations are used in turn; parameters and initial states are drawn.
 
     Args:
         equations: names of `EQUATIONS` that are defined in three dimensions.
-        n_points: points an axis.
-        n_frames: frames of a simulation; the initial state is none of them.
-        interval: the time between frames over the equation's own `INTERVAL`.
-        substeps: time steps a frame.
-        seed: of everything.
-        branch: of `BRANCHES`.
-        rank: of the process among those that train together; each draws its own simulations.
-        device: where the solver runs; random numbers are drawn on the CPU.
+        n_points: grid points along each axis.
+        n_frames: frames of a simulation, without the initial state.
+        interval: time between frames, relative to the equation's own `INTERVAL`.
+        substeps: time steps between two frames.
+        seed: seed of all random numbers.
+        branch: one of `BRANCHES`.
+        rank: rank of the process in a distributed training; each rank has its own simulations.
+        device: device of the solver; random numbers are drawn on the CPU.
 
     Raises:
-        ValueError: an unknown equation or one of fewer dimensions, a branch that does not exist.
+        ValueError: an equation is unknown or not defined in three dimensions, or the branch is
+            unknown.
     """
 
     equations: tuple[str, ...]
@@ -65,14 +68,14 @@ class Simulator:
 
     def __post_init__(self) -> None:
         if not self.equations:
-            raise ValueError("equations=(): there is nothing to simulate. Name one at least")
+            raise ValueError("equations=(): there is nothing to simulate. Name at least one")
         for name in self.equations:
             equation_class(name)().check(3, 1)
         if self.branch not in BRANCHES:
             raise ValueError(f"branch={self.branch!r}: choose one of {', '.join(BRANCHES)}")
 
     def __call__(self, index: int) -> Frames:
-        """Run the simulation of a number."""
+        """Run the simulation with a number."""
         name = self.equations[index % len(self.equations)]
         run = simulate(
             name,
@@ -88,9 +91,11 @@ class Simulator:
         return Frames(index, run.fields[0, 1:], run.valid.all())
 
     def generator(self, index: int, purpose: int) -> torch.Generator:
-        """The random numbers of a simulation: purpose 0 for its states, 1 for its crops.
+        """Return the random numbers of a simulation for a purpose.
 
-        Purpose 2 of number 0 is for the draws from the cache.
+        Args:
+            index: number of the simulation.
+            purpose: 0 for its states, 1 for its crops; 2, with number 0, for draws from the cache.
         """
         key = (BRANCHES.index(self.branch), self.rank, index, purpose)
         word = np.random.SeedSequence(self.seed, spawn_key=key).generate_state(1, np.uint64)[0]

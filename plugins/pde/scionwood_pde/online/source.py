@@ -1,4 +1,4 @@
-"""Where simulations come from: made here when they are asked for, or on a side stream ahead."""
+"""Sources of simulations: this process on demand, or a side stream one simulation ahead."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from scionwood_pde.online.simulator import Frames, Simulator
 
 
 class Source(ABC):
-    """Simulations in the order of their numbers.
+    """A source of simulations in the order of their numbers.
 
     Args:
-        simulator: what runs them; it gives any of them again when asked.
+        simulator: runs the simulations; it can repeat each of them.
     """
 
     def __init__(self, simulator: Simulator) -> None:
@@ -22,20 +22,20 @@ class Source(ABC):
 
     @abstractmethod
     def start(self, index: int) -> None:
-        """Begin, or begin again, with a simulation's number."""
+        """Start, or start again, with the number of a simulation."""
 
     @abstractmethod
     def take(self) -> Frames:
-        """The next simulation, waiting for it where it is not ready."""
+        """Return the next simulation; wait until it is ready."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give back what the source holds; `start` takes it up again."""
+        """Release the resources of the source; `start` acquires them again."""
 
 
 @final
 class Here(Source):
-    """Simulations of this process, each when it is taken: the trainer waits for all of it."""
+    """Simulations in this process on demand; the training waits for each of them."""
 
     def start(self, index: int) -> None:
         """See `Source.start`."""
@@ -48,18 +48,18 @@ class Here(Source):
         return frames
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing, since there are no resources."""
 
 
 @final
 class SideStream(Source):
-    """Simulations on a CUDA stream of their own, one ahead of the training on the main stream.
+    """Simulations on their own CUDA stream, one ahead of the training on the main stream.
 
-    The launches cost the training process time, the solver's kernels run beside the network's
-    where the GPU has room.
+    The training process spends time on the kernel launches. The solver's kernels run concurrently
+    with the network's if the GPU has capacity left.
 
     Args:
-        simulator: with a CUDA device.
+        simulator: a simulator with a CUDA device.
     """
 
     def __init__(self, simulator: Simulator) -> None:
@@ -74,10 +74,10 @@ class SideStream(Source):
         self._ahead = self._launch()
 
     def take(self) -> Frames:
-        """See `Source.take`; the main stream waits for the frames, the host does not."""
+        """See `Source.take`; the main stream waits for the frames, but the host does not."""
         frames, main = self._ahead, torch.cuda.current_stream(self.simulator.device)
-        assert self._stream is not None, "start comes first"
-        assert frames is not None, "start comes first"
+        assert self._stream is not None, "call start first"
+        assert frames is not None, "call start first"
         main.wait_stream(self._stream)
         for tensor in (frames.fields, frames.valid):
             tensor.record_stream(main)
@@ -85,7 +85,7 @@ class SideStream(Source):
         return frames
 
     def close(self) -> None:
-        """Forget the simulation that is ahead."""
+        """Drop the simulation that is ahead."""
         self._ahead = None
 
     def _launch(self) -> Frames:

@@ -1,4 +1,4 @@
-"""Simulations of worker processes, which run ahead of the training by a bounded FIFO."""
+"""Simulations in worker processes, which run ahead of the training up to a bounded FIFO."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from scionwood_pde.online.simulator import Frames, Simulator
 from scionwood_pde.online.source import Source
 
 PATIENCE = 5.0
-"""Seconds that a worker has to end when it is told to."""
+"""Seconds that a worker has to stop."""
 
 
 @final
 class Workers(Source):
-    """Processes that simulate in turns: of n workers, number w runs w, w + n, w + 2n ...
+    """Processes that simulate in turn: of n workers, number w runs w, w + n, w + 2n ...
 
-    They are started afresh, never forked: threads and CUDA do not survive a fork.
+    They are never forked, because threads and CUDA do not survive a fork.
 
     Args:
-        simulator: of the CPU.
-        count: the number of processes.
-        depth: simulations that each keeps ready.
-        method: how they start.
+        simulator: a simulator on the CPU.
+        count: number of processes.
+        depth: simulations that each process keeps ready.
+        method: how the processes are started.
     """
 
     def __init__(
@@ -47,15 +47,15 @@ class Workers(Source):
         self._ends: list[Connection] = []
 
     def start(self, index: int) -> None:
-        """See `Source.start`; starts the processes."""
+        """Start the processes; see `Source.start`."""
         self.close()
-        context: Any = multiprocessing.get_context(self.method)  # its stub knows no Process
+        context: Any = multiprocessing.get_context(self.method)  # its stub lacks Process
         for number in range(self.count):
             ours, theirs = context.Pipe(duplex=False)
             work = (theirs, self.simulator, index + number, self.count, self.depth)
             process = context.Process(target=serve, args=work, daemon=True)
             process.start()
-            theirs.close()  # a worker that dies leaves no open end, so that reading fails at once
+            theirs.close()  # so that reading fails at once if the worker dies
             self.processes.append(process)
             self._ends.append(ours)
         self._turn = 0
@@ -64,13 +64,13 @@ class Workers(Source):
         """See `Source.take`.
 
         Raises:
-            TrainingError: the worker whose turn it is has ended or failed.
+            TrainingError: the next worker has stopped or failed.
         """
         worker = self._turn % self.count
         self._turn += 1
         try:
             received = pickle.loads(self._ends[worker].recv_bytes())
-        except (EOFError, OSError) as error:  # the latter where it died while it wrote
+        except (EOFError, OSError) as error:  # OSError if it died while writing
             raise _ended(self.processes[worker], worker) from error
         if isinstance(received, str):
             rule = f"it failed with {received}"
@@ -79,7 +79,7 @@ class Workers(Source):
         return received
 
     def close(self) -> None:
-        """End the processes."""
+        """Stop the processes."""
         for end in self._ends:
             end.close()
         for process in self.processes:
@@ -93,14 +93,14 @@ class Workers(Source):
 
 
 def serve(end: Connection, simulator: Simulator, first: int, step: int, depth: int) -> None:
-    """What a worker runs: simulate into a FIFO, and send from it as fast as it is read.
+    """Run a worker: simulate into a FIFO, and send its entries as fast as they are read.
 
     Args:
-        end: to write to.
-        simulator: of the CPU.
-        first: the number of the first simulation.
-        step: between numbers.
-        depth: simulations in the FIFO.
+        end: the end of the pipe to write to.
+        simulator: a simulator on the CPU.
+        first: number of the first simulation.
+        step: difference between consecutive numbers.
+        depth: capacity of the FIFO.
     """
     torch.set_num_threads(1)
     fifo: Queue[Frames | str] = Queue(depth)
@@ -110,7 +110,7 @@ def serve(end: Connection, simulator: Simulator, first: int, step: int, depth: i
         try:
             end.send_bytes(pickle.dumps(ready))
         except (BrokenPipeError, ConnectionResetError):
-            return  # the training process is gone, and with it the need for more
+            return  # the training process has stopped
         if isinstance(ready, str):
             return
 
@@ -120,12 +120,12 @@ def _solve(fifo: Queue[Frames | str], simulator: Simulator, index: int, step: in
         while True:
             fifo.put(simulator(index))
             index += step
-    except Exception as error:  # of any kind: the training process raises it
+    except Exception as error:  # of any kind; the training process raises it
         fifo.put(f"{type(error).__name__}: {error}")
 
 
 def _ended(process: BaseProcess, number: int) -> TrainingError:
     process.join(PATIENCE)
-    rule = f"it ended with exit code {process.exitcode}, and the stream needs its simulations"
-    remedy = "Resume the run; where memory ran out, lower n_points or workers"
+    rule = f"it stopped with exit code {process.exitcode}, and the stream needs its simulations"
+    remedy = "Resume the run; if memory ran out, lower n_points or workers"
     return TrainingError(f"simulation worker {number}", rule, remedy)

@@ -1,9 +1,9 @@
 """Pseudo-spectral solvers of partial differential equations on periodic boxes, in torch.
 
-`simulate(equation, ...)` gives trajectories (batch, time, channel, *space) and a mask of those
-that hold; `EQUATIONS` names the equations. Conventions: `spectral.py` for space (the box, the order
-of axes, wavenumbers, de-aliasing), each equation's docstring for signs. L is the unit of length, T
-of time, U of the field; nothing else has units.
+`simulate(equation, ...)` returns trajectories (batch, time, channel, *space) and a mask of the
+valid ones. `EQUATIONS` lists the equations by name. `spectral.py` has the conventions for space
+(the box, the order of axes, wavenumbers, de-aliasing), and the docstring of each equation those for
+signs. L is the unit of length, T of time, and U of the field.
 """
 
 from scionwood_pde.solvers.registry import EQUATIONS

@@ -1,4 +1,4 @@
-"""Equations of convection: Burgers, Kuramoto-Sivashinsky, Korteweg-de Vries."""
+"""Convective equations: Burgers, Kuramoto-Sivashinsky, Korteweg-de Vries."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _FORMS: Mapping[str, Callable[[Grid, Tensor], Nonlinear]] = {
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Convective(Semilinear):
-    """An equation with a term of convection.
+    """An equation with a convective term.
 
     Args:
-        convection: b, its factor.
-        form: `advective`, `-b (u . grad) u` for a vector of as many channels as dimensions;
-            `conservative`, `-b/2 div(u (x) u)`, whose mean is conserved; `scalar`,
-            `-b/2 sum_i d(u^2)/dx_i` for one channel. In 1D they are one.
+        convection: b, the factor of the term.
+        form: `advective`, `-b (u . grad) u`, for a vector with as many channels as dimensions;
+            `conservative`, `-b/2 div(u (x) u)`, which conserves the mean; or `scalar`,
+            `-b/2 sum_i d(u^2)/dx_i`, for one channel. In 1D the three are equal.
     """
 
     convection: Coefficient = 1.0
@@ -44,7 +44,7 @@ class Convective(Semilinear):
 
     @final
     def channels(self, dims: int) -> tuple[str, ...]:
-        """The components of a vector, `u_x` and so on, or `u`."""
+        """Return the components of a vector, `u_x` and so on, or `u`."""
         if dims == 1 or self.form == "scalar":
             return ("u",)
         return tuple(f"u_{axis}" for axis in "xyz"[:dims])
@@ -54,17 +54,17 @@ class Convective(Semilinear):
         """See `Semilinear.nonlinear`.
 
         Raises:
-            ValueError: an unknown form.
+            ValueError: the form is unknown.
         """
         if self.form not in _FORMS:
-            raise ValueError(f"form={self.form!r}: convection is of a known form. Use {[*_FORMS]}")
+            raise ValueError(f"form={self.form!r}: the form is unknown. Use one of {[*_FORMS]}")
         return _FORMS[self.form](grid, field_scale(self.convection, grid))
 
 
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Burgers(Convective):
-    """`du/dt + b (u . grad) u = nu laplace u`.
+    """Burgers' equation, `du/dt + b (u . grad) u = nu laplace u`.
 
     Args:
         diffusivity: nu, L^2/T.
@@ -83,16 +83,17 @@ class Burgers(Convective):
 class KuramotoSivashinsky(Semilinear):
     """`du/dt + b/2 (|grad u|^2 - mean) + p laplace u + q sum_i d^4 u / dx_i^4 = 0`.
 
-    The combustion form, one scalar in any dimension. The mean of the squared gradient is taken
-    out, so that the mean of u stays. TorchFSM takes the biharmonic operator, exponax the other.
-    Modes below `k = sqrt(p / q)` grow, `n = L k / 2 pi` of them an axis. In 3D runs of fewer than
-    8 n points an axis blow up (measured): the short waves cannot drain what the long ones gain.
+    This is the combustion form, a scalar in any dimension. The mean of the squared gradient is
+    subtracted, so that the mean of u is constant. TorchFSM uses the biharmonic operator, exponax
+    the sum. Modes below `k = sqrt(p / q)` grow; there are `n = L k / 2 pi` of them along each axis.
+    In 3D, runs with fewer than 8 n points along each axis blow up (measured), because the short
+    waves cannot dissipate the energy that the long waves gain.
 
     Args:
         gradient_norm: b, L^2/TU.
-        second_order: p, L^2/T: long waves grow.
-        fourth_order: q, L^4/T: short waves decay.
-        biharmonic: `q laplace^2 u`, the isotropic operator, in place of the sum.
+        second_order: p, L^2/T, which makes long waves grow.
+        fourth_order: q, L^4/T, which makes short waves decay.
+        biharmonic: use the isotropic operator `q laplace^2 u` instead of the sum.
     """
 
     PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
@@ -108,7 +109,7 @@ class KuramotoSivashinsky(Semilinear):
     biharmonic: bool = False
 
     def channels(self, dims: int) -> tuple[str, ...]:
-        """One scalar, `u`."""
+        """Return the name of the scalar, `u`."""
         return ("u",)
 
     def linear(self, grid: Grid) -> Tensor:
@@ -125,9 +126,9 @@ class KuramotoSivashinsky(Semilinear):
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class KuramotoSivashinskyConservative(Convective):
-    """`du/dt + b (u . grad) u + p laplace u + q d^4 u / dx^4 = 0`: the slope of the other form.
+    """`du/dt + b (u . grad) u + p laplace u + q d^4 u / dx^4 = 0`, for the slope of the other form.
 
-    In one dimension alone, as in APEBench; the combustion form is the one for several.
+    It is defined only in one dimension, as in APEBench; use the combustion form in others.
 
     Args:
         second_order: p, L^2/T.
@@ -152,12 +153,13 @@ class KuramotoSivashinskyConservative(Convective):
 class KortewegDeVries(Convective):
     """`du/dt + b (u . grad) u + a sum_i d^3 u / dx_i^3 + mu sum_i d^4 u / dx_i^4 = 0`.
 
-    With b = 6, a = 1, mu = 0 and 1D this is the textbook's. Here we differ from exponax 0.2.0,
-    which drops the imaginary part of the coefficients of N and so converges at first order alone.
+    With b = 6, a = 1 and mu = 0 in 1D, this is the textbook equation. The solver differs from
+    exponax 0.2.0, which drops the imaginary part of the coefficients of N and therefore converges
+    only at first order.
 
     Args:
         dispersivity: a, L^3/T.
-        hyper_diffusivity: mu, L^4/T, which damps what the coarse grid cannot carry.
+        hyper_diffusivity: mu, L^4/T, which damps waves that a coarse grid cannot resolve.
     """
 
     PARAMETERS: ClassVar[Mapping[str, Parameter]] = {

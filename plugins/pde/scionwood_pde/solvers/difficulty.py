@@ -1,14 +1,15 @@
-"""APEBench's coefficients: free of units, and then of resolution, and back.
+"""APEBench's dimensionless coefficients and difficulties, and conversions in both directions.
 
-All terms on the right-hand side, `du/dt = sum_j a_j sum_i d^j u/dx_i^j + b_1 (u . grad) u +
-b_2/2 |grad u|^2`. In D dimensions, with N points an axis, side L, step dt and M = max |u|:
+With all terms on the right-hand side, the equation is
+`du/dt = sum_j a_j sum_i d^j u/dx_i^j + b_1 (u . grad) u + b_2/2 |grad u|^2`.
+In D dimensions, with N points along each axis, side L, step dt and M = max |u|:
 
 - normalised: `alpha_j = a_j dt / L^j`, `beta_1 = b_1 dt / L`, `beta_2 = b_2 dt / L^2`;
 - difficulty: `gamma_0 = alpha_0`, `gamma_j = alpha_j N^j 2^(j-1) D`, `delta_1 = beta_1 M N D`,
   `delta_2 = beta_2 M N^2 D`.
 
-Equal difficulties are equally hard for an explicit scheme on any grid; gamma_1 is the Courant
-number, `|gamma_2| <= 1` the limit of explicit diffusion.
+Problems of equal difficulty are equally hard for an explicit scheme on any grid. gamma_1 is the
+Courant number, and `|gamma_2| <= 1` is the stability limit of explicit diffusion.
 
 Source: Koehler, Niedermayr, Westermann, Thuerey, APEBench, NeurIPS 2024, arXiv 2411.00180.
 """
@@ -40,24 +41,24 @@ APEBENCH: Mapping[str, Mapping[str, float]] = {
     "korteweg_de_vries": {"convection": -2.0, "dispersivity": -14.0, "hyper_diffusivity": -9.0},
     "fisher_kpp": {"diffusivity": 0.2, "reactivity": 0.02},
 }
-"""APEBench's default difficulties (version 0.1.1), equation -> parameter -> value.
+"""APEBench's default difficulties (version 0.1.1) by equation and parameter.
 
-The convective ones are of `form="conservative"` there, `"scalar"` for Korteweg-de Vries; the
-reactivity of Fisher-KPP is its drag of 0.02 and its quadratic term of -0.02 at once.
+There the convective equations have `form="conservative"`, and Korteweg-de Vries has `"scalar"`. The
+reactivity of Fisher-KPP stands for both its drag of 0.02 and its quadratic term of -0.02.
 """
 
 
 @final
 @dataclass(frozen=True)
 class Resolution:
-    """What a difficulty is relative to.
+    """The resolution to which a difficulty refers.
 
     Args:
-        n_points: N, points an axis.
-        dims: D, space dimensions.
-        dt: between frames, T.
+        n_points: N, grid points along each axis.
+        dims: D, number of space dimensions.
+        dt: time between frames, T.
         length: L, side of the box.
-        maximum: M, the largest |u| of the initial states.
+        maximum: M, largest |u| of the initial states.
     """
 
     n_points: int
@@ -67,11 +68,11 @@ class Resolution:
     maximum: float = 1.0
 
     def normalised(self, term: Term) -> float:
-        """The factor from a physical coefficient to the normalised one."""
+        """Return the factor from a physical coefficient to the normalised one."""
         return term.sign * self.dt / self.length**term.order
 
     def difficulty(self, term: Term) -> float:
-        """The factor from a physical coefficient to the difficulty."""
+        """Return the factor from a physical coefficient to the difficulty."""
         if term.order == 0:
             return self.normalised(term)
         hardness = float(self.n_points**term.order * self.dims)
@@ -85,22 +86,22 @@ class Resolution:
 def from_difficulties(
     name: str, resolution: Resolution, difficulties: Mapping[str, float] | None = None
 ) -> Equation:
-    """The equation that has these difficulties at this resolution.
+    """Return the equation with given difficulties at a resolution.
 
     Args:
-        name: of `EQUATIONS`.
-        resolution: the grid, the step and the size of the states.
-        difficulties: parameter -> gamma or delta; None for APEBench's own, `APEBENCH[name]`.
+        name: a name of `EQUATIONS`.
+        resolution: the grid, the time step and the size of the states.
+        difficulties: gamma or delta by parameter. `None` means `APEBENCH[name]`.
 
     Returns:
-        The equation, of side `resolution.length`; other fields are the defaults.
+        The equation on a box of side `resolution.length`; other options have their defaults.
 
     Raises:
-        ValueError: an unknown name, or a parameter that has no place in APEBench's form.
+        ValueError: the name is unknown, or a parameter does not occur in APEBench's form.
     """
     if difficulties is None and name not in APEBENCH:
         raise ValueError(
-            f"{name!r}: APEBench's difficulties name {sorted(APEBENCH)}. Give difficulties, or "
+            f"{name!r}: APEBench has difficulties for {sorted(APEBENCH)}. Give difficulties, or "
             "physical parameters"
         )
     given = APEBENCH[name] if difficulties is None else difficulties
@@ -110,25 +111,25 @@ def from_difficulties(
 def from_normalised(
     name: str, resolution: Resolution, coefficients: Mapping[str, float]
 ) -> Equation:
-    """The equation that has these normalised coefficients; see `from_difficulties`.
+    """Return the equation with given normalised coefficients; see `from_difficulties`.
 
     Args:
-        name: of `EQUATIONS`.
-        resolution: its `dt` and `length` are what the coefficients are relative to.
-        coefficients: parameter -> alpha or beta.
+        name: a name of `EQUATIONS`.
+        resolution: the coefficients refer to its `dt` and `length`.
+        coefficients: alpha or beta by parameter.
 
     Raises:
-        ValueError: an unknown name, or a parameter that has no place in APEBench's form.
+        ValueError: the name is unknown, or a parameter does not occur in APEBench's form.
     """
     return _built(name, resolution.length, coefficients, resolution.normalised)
 
 
 def difficulties(equation: Equation, resolution: Resolution) -> dict[str, Coefficient]:
-    """The difficulties of an equation, by parameter: gamma_j, delta_1, delta_2.
+    """Return the difficulties of an equation by parameter: gamma_j, delta_1, delta_2.
 
     Args:
-        equation: with its parameters, a number or (batch,) each.
-        resolution: as the equation is simulated.
+        equation: an equation whose parameters are numbers or tensors (batch,).
+        resolution: the resolution of its simulation.
     """
     return {
         key: _value(equation, key) * resolution.difficulty(term)
@@ -137,11 +138,11 @@ def difficulties(equation: Equation, resolution: Resolution) -> dict[str, Coeffi
 
 
 def normalised(equation: Equation, resolution: Resolution) -> dict[str, Coefficient]:
-    """The normalised coefficients of an equation, by parameter: alpha_j, beta_1, beta_2.
+    """Return the normalised coefficients of an equation by parameter: alpha_j, beta_1, beta_2.
 
     Args:
-        equation: with its parameters, a number or (batch,) each.
-        resolution: as the equation is simulated.
+        equation: an equation whose parameters are numbers or tensors (batch,).
+        resolution: the resolution of its simulation.
     """
     return {
         key: _value(equation, key) * resolution.normalised(term)
@@ -156,14 +157,14 @@ def _terms(kind: type[Equation]) -> dict[str, Term]:
 def _built(
     name: str, length: float, given: Mapping[str, float], factor: Callable[[Term], float]
 ) -> Equation:
-    """The equation whose physical coefficients times their factors are those given."""
+    """Return the equation whose physical coefficients times their factors have given values."""
     kind = equation_class(name)
     terms = _terms(kind)
     values: dict[str, Any] = {}
     for key, value in given.items():
         if key not in terms:
             raise ValueError(
-                f"{key!r} of {kind.__name__}: it has no difficulty. Those that have: {[*terms]}"
+                f"{key!r} of {kind.__name__}: it has no difficulty. Use one of {[*terms]}"
             )
         values[key] = value / factor(terms[key])
     return kind(length=length, **values)

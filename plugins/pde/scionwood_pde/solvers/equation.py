@@ -1,4 +1,4 @@
-"""What an equation is: its channels, its parameters with their ranges, and a step in time."""
+"""The base of all equations: channels, parameters with their ranges, and a step in time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scionwood_pde.solvers.initial import InitialCondition, TruncatedFourier
 from scionwood_pde.solvers.spectral import Grid
 
 Coefficient: TypeAlias = float | Tensor
-"""One number for all samples, or (batch,) of them."""
+"""One number for all samples, or a tensor (batch,) with one for each."""
 
 
 @final
@@ -24,10 +24,10 @@ class Term:
     """The place of a parameter in APEBench's form of an equation, `difficulty.py`.
 
     Args:
-        kind: linear, `a_j sum_i d^j u / dx_i^j`; convection, `b_1 (u . grad) u`; gradient_norm,
+        kind: linear, `a_j sum_i d^j u / dx_i^j`; convection, `b_1 (u . grad) u`; or gradient_norm,
             `b_2/2 |grad u|^2`.
         order: j, the number of derivatives.
-        sign: of the parameter in that form, where all terms are on the right-hand side.
+        sign: sign of the parameter if all terms are on the right-hand side.
     """
 
     kind: Literal["linear", "convection", "gradient_norm"]
@@ -41,11 +41,11 @@ class Parameter:
     """The range from which a physical parameter is drawn.
 
     Args:
-        low: the lowest value.
-        high: the highest value.
-        unit: in powers of L (length), T (time) and U (the field), such as `L^2/T`.
+        low: lowest value.
+        high: highest value.
+        unit: unit in powers of L (length), T (time) and U (the field), such as `L^2/T`.
         logarithmic: draw the logarithm uniformly.
-        term: its place in APEBench's form, where it has one.
+        term: its place in APEBench's form, or `None`.
     """
 
     low: float
@@ -55,7 +55,7 @@ class Parameter:
     term: Term | None = None
 
     def draw(self, generator: torch.Generator, batch: int) -> Tensor:
-        """Draw (batch,) float64 on the generator's device."""
+        """Draw values (batch,), float64, on the generator's device."""
         share = torch.rand(batch, generator=generator, dtype=torch.float64, device=generator.device)
         if self.logarithmic:
             return self.low * (self.high / self.low) ** share
@@ -66,45 +66,45 @@ class Parameter:
 class Equation(ABC):
     """A partial differential equation on a periodic box.
 
-    The fields of the class are its configuration. Those that `PARAMETERS` names take a number, or
-    a tensor (batch,) with one number a sample.
+    The fields of the class are its configuration. The fields in `PARAMETERS` take a number, or a
+    tensor (batch,) with one number for each sample.
 
     Args:
-        length: side of the box; the default suits the ranges.
-        initial: how initial states are drawn.
+        length: side of the box; the default fits the ranges.
+        initial: distribution of the initial states.
     """
 
     PARAMETERS: ClassVar[Mapping[str, Parameter]] = {}
     DIMS: ClassVar[tuple[int, ...]] = (1, 2, 3)
     INTERVAL: ClassVar[float]
-    """A time between frames, in units of T, over which the fields change visibly."""
+    """Time between frames, in the unit T, over which the fields change visibly."""
 
     length: float = 1.0
     initial: InitialCondition = field(default_factory=TruncatedFourier)
 
     @abstractmethod
     def channels(self, dims: int) -> tuple[str, ...]:
-        """The names of the channels in so many dimensions, in their order."""
+        """Return the names of the channels for a number of dimensions, in order."""
 
     @abstractmethod
     def stepper(self, grid: Grid, dt: float, order: int) -> Step:
-        """Build the step from one time to the next.
+        """Return the step from one time to the next.
 
         Args:
-            grid: of the fields.
-            dt: the time step, T.
-            order: 2 or 4, the scheme; a linear equation is stepped exactly by either.
+            grid: grid of the fields.
+            dt: time step, T.
+            order: order of the scheme, 2 or 4; both are exact for linear equations.
 
         Returns:
-            A function of (batch, channel, *modes) complex to the same; gradients pass through.
+            A differentiable function from (batch, channel, *modes) complex to the same shape.
         """
 
     def drawn(self, generator: torch.Generator, batch: int) -> Self:
-        """This equation with every parameter drawn from its range, one value a sample.
+        """Return this equation with each parameter drawn from its range for each sample.
 
         Args:
-            generator: the source of all randomness.
-            batch: the number of samples.
+            generator: source of the random numbers.
+            batch: number of samples.
         """
         drawn: dict[str, Any] = {
             name: self.PARAMETERS[name].draw(generator, batch) for name in sorted(self.PARAMETERS)
@@ -112,34 +112,36 @@ class Equation(ABC):
         return replace(self, **drawn)
 
     def check(self, dims: int, batch: int) -> None:
-        """Refuse what the equation cannot be.
+        """Check the number of dimensions and the shapes of the parameters.
 
         Raises:
-            ValueError: so many dimensions, or a coefficient of another shape than (batch,).
+            ValueError: the equation is not defined in so many dimensions, or a parameter has
+                another shape than (batch,).
         """
         name = type(self).__name__
         if dims not in self.DIMS:
-            raise ValueError(f"{name} in {dims}D: it is defined in {self.DIMS}. Choose of these")
+            raise ValueError(f"{name} in {dims}D: it is defined in {self.DIMS}. Choose one")
         for entry in fields(self):
             value = getattr(self, entry.name)
             if isinstance(value, Tensor) and value.shape != (batch,):
                 raise ValueError(
                     f"{name}.{entry.name} of shape {tuple(value.shape)}: a coefficient is a number "
-                    f"or one a sample, ({batch},). Draw it with drawn(generator, {batch})"
+                    f"or one for each sample, ({batch},). Draw it with drawn(generator, {batch})"
                 )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Semilinear(Equation):
-    """`du/dt = L u + N(u)` with L diagonal in Fourier space and N pointwise in space."""
+    """An equation `du/dt = L u + N(u)` with L diagonal in Fourier space and N pointwise."""
 
     DEGREE: ClassVar[int] = 2
-    """Of N as a polynomial, which sets the de-aliasing: 2 keeps 2/3 of the modes, 3 keeps 1/2."""
+    """Degree of the polynomial N, for the de-aliasing: 2 keeps 2/3 of the modes, 3 keeps 1/2."""
 
     def linear(self, grid: Grid) -> Tensor:
-        """L, broadcasts to (batch, channel, *modes); float64, or complex128 for odd orders; 1/T.
+        """Return L, in 1/T, as float64, or complex128 for odd orders.
 
-        Here the sum of the linear terms that `PARAMETERS` names.
+        It broadcasts to (batch, channel, *modes). The default is the sum of the linear terms in
+        `PARAMETERS`.
         """
         parts = [
             part.term.sign * symbol_scale(getattr(self, name), grid) * _derivatives(part.term, grid)
@@ -150,17 +152,18 @@ class Semilinear(Equation):
 
     @abstractmethod
     def nonlinear(self, grid: Grid) -> Nonlinear | None:
-        """N for this grid; None for a linear equation."""
+        """Return N for a grid, or `None` for a linear equation."""
 
     @final
     def stepper(self, grid: Grid, dt: float, order: int) -> Step:
-        """Build the step, by ETDRK2 or ETDRK4; see `Equation.stepper`.
+        """Return the step of ETDRK2 or ETDRK4; see `Equation.stepper`.
 
         Raises:
-            ValueError: another order, or a grid so coarse that modes which N does not reach grow.
+            ValueError: the order is not 2 or 4, or the grid is so coarse that modes grow which N
+                does not affect.
         """
         if order not in SCHEMES:
-            raise ValueError(f"order={order}: the schemes are of order {sorted(SCHEMES)}. Use one")
+            raise ValueError(f"order={order}: schemes have order {sorted(SCHEMES)}. Use one")
         linear, nonlinear = self.linear(grid), self.nonlinear(grid)
         if nonlinear is None:
             return exact(linear, dt, grid.dtype)
@@ -168,23 +171,23 @@ class Semilinear(Equation):
         if bool(((growth > 0) & (grid.resolved(self.DEGREE) == 0)).any()):
             raise ValueError(
                 f"{type(self).__name__} with n_points={grid.n_points}, length={grid.length}: modes "
-                "beyond the de-aliasing limit grow, and no nonlinear term would hold them. "
+                "beyond the de-aliasing limit grow, and no nonlinear term limits them. "
                 "Raise n_points or shrink length"
             )
         return SCHEMES[order](linear, nonlinear, dt, grid.dtype)
 
 
 def _derivatives(term: Term, grid: Grid) -> Tensor | float:
-    """The symbol of `sum_i d^order / dx_i^order`; of order 0 that of the field itself."""
+    """Return the symbol of `sum_i d^order / dx_i^order`; for order 0 it is 1."""
     return grid.sum_of_derivatives(term.order) if term.order else 1.0
 
 
 def symbol_scale(value: Coefficient, grid: Grid) -> Tensor:
-    """A coefficient for symbols: float64, (1 or batch, 1, ...) that broadcasts to the spectrum."""
+    """Return a coefficient for symbols, (1 or batch, 1, ...) float64, to broadcast to spectra."""
     tensor = torch.as_tensor(value, dtype=torch.float64, device=grid.device)
     return tensor.reshape(-1, *[1] * (grid.dims + 1))
 
 
 def field_scale(value: Coefficient, grid: Grid) -> Tensor:
-    """A coefficient for fields: of their dtype, (1 or batch, 1, ...)."""
+    """Return a coefficient for fields, (1 or batch, 1, ...) in their dtype."""
     return symbol_scale(value, grid).to(grid.dtype)

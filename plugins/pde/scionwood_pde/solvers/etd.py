@@ -1,9 +1,10 @@
 """Exponential time differencing: the stiff linear part exactly, the rest by Runge-Kutta.
 
-For `du/dt = L u + N(u)` in Fourier space with a diagonal L. The coefficients are combinations of
-`phi_k(z) = (phi_{k-1}(z) - 1/(k-1)!) / z`, `phi_0 = exp`, at `z = L dt`; they are computed in
-double precision and rounded once. Near 0, where the quotients cancel, a Taylor series replaces
-them, so that no contour integral is needed and a complex L (dispersion) is as exact as a real one.
+The schemes solve `du/dt = L u + N(u)` in Fourier space with a diagonal L. The coefficients are
+combinations of `phi_k(z) = (phi_{k-1}(z) - 1/(k-1)!) / z`, `phi_0 = exp`, at `z = L dt`. They are
+computed in double precision and rounded once. Near 0, where the quotients cancel, a Taylor series
+replaces them. No contour integral is needed, and a complex L (dispersion) is as accurate as a real
+one.
 
 Sources: Cox and Matthews, 2002, J. Comput. Phys. 176, 430 (the schemes); Kassam and Trefethen,
 2005, SIAM J. Sci. Comput. 26, 1214 (the cancellation).
@@ -19,16 +20,16 @@ import torch
 from torch import Tensor
 
 Step: TypeAlias = Callable[[Tensor], Tensor]
-"""(batch, channel, *modes) complex -> the same, one time step later."""
+"""A function from (batch, channel, *modes) complex to the same, one time step later."""
 
 Nonlinear: TypeAlias = Callable[[Tensor], Tensor]
-"""(batch, channel, *modes) complex -> N(u), the same shape."""
+"""A function from (batch, channel, *modes) complex to N(u), of the same shape."""
 
 _TERMS = 20  # 1/20! is below the rounding of a double
 
 
 def phi(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """`phi_1, phi_2, phi_3` at z, to a few units of the last place.
+    """Return `phi_1, phi_2, phi_3` at z, accurate to a few units in the last place.
 
     Args:
         z: any shape, float64 or complex128.
@@ -39,33 +40,33 @@ def phi(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     near = z.abs() < 1
     far = torch.where(near, torch.ones_like(z), z)
     inside = torch.where(near, z, torch.zeros_like(z))
-    quotient, found = far.exp(), []
+    quotient, values = far.exp(), []
     for k in (1, 2, 3):
         quotient = (quotient - 1 / factorial(k - 1)) / far
-        found.append(torch.where(near, _series(inside, k), quotient))
-    return found[0], found[1], found[2]
+        values.append(torch.where(near, _series(inside, k), quotient))
+    return values[0], values[1], values[2]
 
 
 def exact(linear: Tensor, dt: float, dtype: torch.dtype) -> Step:
-    """The step of a linear equation, `u exp(L dt)`: no error but that of rounding.
+    """Return the step of a linear equation, `u exp(L dt)`, which has only rounding errors.
 
     Args:
-        linear: L, broadcasts to (batch, channel, *modes), float64 or complex128, 1 / time.
+        linear: L, which broadcasts to (batch, channel, *modes), float64 or complex128, 1 / time.
         dt: the time step.
-        dtype: of the fields, float32 or float64.
+        dtype: dtype of the fields, float32 or float64.
     """
     factor = _rounded((linear * dt).exp(), dtype)
     return lambda u: u * factor
 
 
 def etdrk2(linear: Tensor, nonlinear: Nonlinear, dt: float, dtype: torch.dtype) -> Step:
-    """The second-order scheme, Cox and Matthews, equation 22: two evaluations of N a step.
+    """Return the step of second order, Cox and Matthews, equation 22, with two evaluations of N.
 
     Args:
-        linear: L, broadcasts to (batch, channel, *modes), float64 or complex128, 1 / time.
-        nonlinear: N.
+        linear: L, which broadcasts to (batch, channel, *modes), float64 or complex128, 1 / time.
+        nonlinear: the function N.
         dt: the time step.
-        dtype: of the fields, float32 or float64.
+        dtype: dtype of the fields, float32 or float64.
     """
     z = linear * dt
     phi1, phi2, _ = phi(z)
@@ -80,13 +81,13 @@ def etdrk2(linear: Tensor, nonlinear: Nonlinear, dt: float, dtype: torch.dtype) 
 
 
 def etdrk4(linear: Tensor, nonlinear: Nonlinear, dt: float, dtype: torch.dtype) -> Step:
-    """The fourth-order scheme, Cox and Matthews, equations 26-29: four evaluations of N a step.
+    """Return the step of fourth order, Cox and Matthews, equations 26-29: four evaluations of N.
 
     Args:
-        linear: L, broadcasts to (batch, channel, *modes), float64 or complex128, 1 / time.
-        nonlinear: N.
+        linear: L, which broadcasts to (batch, channel, *modes), float64 or complex128, 1 / time.
+        nonlinear: the function N.
         dt: the time step.
-        dtype: of the fields, float32 or float64.
+        dtype: dtype of the fields, float32 or float64.
     """
     z = linear * dt
     phi1, phi2, phi3 = phi(z)
@@ -116,11 +117,11 @@ SCHEMES: Mapping[int, Callable[[Tensor, Nonlinear, float, torch.dtype], Step]] =
     2: etdrk2,
     4: etdrk4,
 }
-"""Schemes by their order."""
+"""The schemes by their order."""
 
 
 def _series(z: Tensor, k: int) -> Tensor:
-    """`sum_j z^j / (j + k)!` for |z| < 1, by Horner's rule."""
+    """Return `sum_j z^j / (j + k)!` for |z| < 1, by Horner's rule."""
     total = torch.full_like(z, 1 / factorial(_TERMS + k))
     for j in range(_TERMS - 1, -1, -1):
         total = total * z + 1 / factorial(j + k)

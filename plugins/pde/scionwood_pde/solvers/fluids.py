@@ -1,7 +1,7 @@
-"""Incompressible flow by its velocity: Navier-Stokes, free and under Kolmogorov's forcing.
+"""Incompressible flow in terms of velocity: Navier-Stokes, decaying or with Kolmogorov forcing.
 
-The pressure is Leray's projection: `-grad p` is what takes the divergence away, and density is 1.
-States must be free of divergence, as `DivergenceFree` draws them; a step keeps them so.
+Leray's projection replaces the pressure: `-grad p` removes the divergence, and the density is 1.
+States must be free of divergence, as `DivergenceFree` draws them; a step preserves this.
 """
 
 from __future__ import annotations
@@ -29,11 +29,13 @@ from scionwood_pde.solvers.spectral import Grid
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Incompressible(Semilinear):
-    """`du/dt + (u . grad) u = -grad p + nu laplace u - a u + f`, `div u = 0`, in 2D or 3D.
+    """The equation `du/dt + (u . grad) u = -grad p + nu laplace u - a u + f` in 2D or 3D.
+
+    The velocity satisfies `div u = 0`.
 
     Args:
-        viscosity: nu, kinematic, L^2/T.
-        drag: a, 1/T; it stands for the friction of a film on its ground.
+        viscosity: nu, the kinematic viscosity, L^2/T.
+        drag: a, 1/T, such as the friction between a fluid film and the ground.
     """
 
     DIMS: ClassVar[tuple[int, ...]] = (2, 3)
@@ -44,7 +46,7 @@ class Incompressible(Semilinear):
 
     @final
     def channels(self, dims: int) -> tuple[str, ...]:
-        """The components of velocity, `u_x` and so on, L/T."""
+        """Return the components of velocity, `u_x` and so on, L/T."""
         return tuple(f"u_{axis}" for axis in "xyz"[:dims])
 
     @final
@@ -57,7 +59,7 @@ class Incompressible(Semilinear):
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class NavierStokes(Incompressible):
-    """Decaying flow: f = 0. Kinetic energy falls as `dE/dt = -2 nu Z - 2 a E`, Z = <omega^2>/2."""
+    """Decaying flow, f = 0, whose energy obeys `dE/dt = -2 nu Z - 2 a E`, Z = <omega^2>/2."""
 
     PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
         "viscosity": Parameter(5e-3, 5e-2, "L^2/T", logarithmic=True),
@@ -72,11 +74,13 @@ class NavierStokes(Incompressible):
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class KolmogorovFlow(Incompressible):
-    """Flow under `f = A sin(2 pi n y / L) e_x`; the laminar flow is `u = f / (nu k^2 + a)`.
+    """Flow with the forcing `f = A sin(2 pi n y / L) e_x`.
+
+    The laminar solution is `u = f / (nu k^2 + a)`.
 
     Args:
         forcing: A, L/T^2.
-        forcing_mode: n, the number of waves of the forcing along y.
+        forcing_mode: n, number of waves of the forcing along y.
 
     Source: Meshalkin and Sinai, 1961, J. Appl. Math. Mech. 25, 1700.
     """
@@ -94,7 +98,7 @@ class KolmogorovFlow(Incompressible):
         """See `Semilinear.nonlinear`.
 
         Raises:
-            ValueError: a forcing finer than the de-aliasing limit of the grid.
+            ValueError: the forcing lies beyond the de-aliasing limit of the grid.
         """
         push = self._spectrum(grid)
         if not bool((push * grid.resolved(self.DEGREE)).abs().any()):
@@ -106,7 +110,7 @@ class KolmogorovFlow(Incompressible):
         return lambda u: convection(u) + push
 
     def _spectrum(self, grid: Grid) -> Tensor:
-        """The spectrum of f, (1 or batch, dims, *modes): -i/2 at mode n of y and i/2 at -n."""
+        """Return the spectrum of f, (1 or batch, dims, *modes): -i/2 at mode n of y, i/2 at -n."""
         x, y, *z = grid.modes
         alone = (y.abs() == self.forcing_mode) & (x == 0)
         for mode in z:

@@ -1,8 +1,8 @@
 """Random initial states, drawn from a `torch.Generator`.
 
-Noise is drawn in float64 on the generator's device and only then moved and rounded: a seed gives
-one state for the CPU and the GPU, and for both precisions. With a `cutoff` the state is one
-trigonometric polynomial, which finer grids sample at more points.
+Noise is drawn in float64 on the generator's device, and then moved and rounded. A seed therefore
+gives the same state on CPU and GPU, and in both precisions. With a `cutoff`, the state is a
+trigonometric polynomial, which a finer grid samples at more points.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ class InitialCondition(ABC):
         """Draw states.
 
         Args:
-            grid: of the fields.
-            batch: the number of samples.
-            channels: the number of channels.
-            generator: the source of all randomness.
+            grid: grid of the fields.
+            batch: number of samples.
+            channels: number of channels.
+            generator: source of the random numbers.
 
         Returns:
-            (batch, channel, *space) of the grid's dtype and device.
+            (batch, channel, *space) in the grid's dtype and on its device.
         """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scaled(InitialCondition):
-    """Independent channels, each scaled to one size.
+    """Independent channels, each scaled to a given amplitude.
 
     Args:
-        amplitude: the size of the states, in the unit of the field.
-        scaling: what the amplitude is, for each sample and channel: `maximum`, that of |u|;
-            `deviation`, the standard deviation over space (the same on every grid); `range`, the
-            states run from 0 to the amplitude.
+        amplitude: amplitude of the states, in the unit of the field.
+        scaling: meaning of the amplitude for each sample and channel: `maximum`, the maximum of
+            |u|; `deviation`, the standard deviation over space (equal on every grid); or `range`,
+            for values from 0 to the amplitude.
     """
 
     amplitude: float = 1.0
@@ -51,7 +51,7 @@ class Scaled(InitialCondition):
 
     @abstractmethod
     def draw(self, grid: Grid, batch: int, channels: int, generator: torch.Generator) -> Tensor:
-        """Draw states before they are scaled, (batch, channel, *space) float64."""
+        """Draw states before scaling, (batch, channel, *space) float64."""
 
     @final
     def __call__(self, grid: Grid, batch: int, channels: int, generator: torch.Generator) -> Tensor:
@@ -69,10 +69,10 @@ class Scaled(InitialCondition):
 @final
 @dataclass(frozen=True, kw_only=True)
 class TruncatedFourier(Scaled):
-    """A Fourier series with independent normal coefficients for `|m_i| <= cutoff`, of zero mean.
+    """A Fourier series of zero mean with independent normal coefficients for `|m_i| <= cutoff`.
 
     Args:
-        cutoff: the highest mode; APEBench's is 5. A coarse grid lowers it to what it resolves.
+        cutoff: highest mode; APEBench uses 5. A coarse grid lowers it to its highest mode.
     """
 
     cutoff: int = 5
@@ -87,11 +87,11 @@ class TruncatedFourier(Scaled):
 @final
 @dataclass(frozen=True, kw_only=True)
 class GaussianRandomField(Scaled):
-    """Noise with a power spectrum that falls as `|m|^-exponent`, of zero mean.
+    """Noise of zero mean with a power spectrum that decreases as `|m|^-exponent`.
 
     Args:
-        exponent: of the power a mode (not a shell of modes).
-        cutoff: the highest mode; None for all that the grid has.
+        exponent: exponent of the power of a mode (not of a shell of modes).
+        cutoff: highest mode. `None` means all modes of the grid.
     """
 
     exponent: float = 3.0
@@ -110,7 +110,7 @@ class GaussianRandomField(Scaled):
 @final
 @dataclass(frozen=True, kw_only=True)
 class DiffusedNoise(Scaled):
-    """White noise after diffusion, `exp(-intensity (2 pi |m|)^2)`, of zero mean.
+    """White noise of zero mean after diffusion, `exp(-intensity (2 pi |m|)^2)`.
 
     Args:
         intensity: diffusivity times time in a box of side 1.
@@ -132,9 +132,9 @@ class GaussianBlobs(Scaled):
     """The sum of Gaussian bumps at uniformly random places of the periodic box.
 
     Args:
-        count: bumps a channel.
-        narrowest: the lowest standard deviation, in sides of the box.
-        widest: the highest.
+        count: number of bumps in each channel.
+        narrowest: smallest standard deviation, relative to the side of the box.
+        widest: largest standard deviation, relative to the side of the box.
     """
 
     count: int = 4
@@ -158,11 +158,11 @@ class GaussianBlobs(Scaled):
 @final
 @dataclass(frozen=True, kw_only=True)
 class DivergenceFree(InitialCondition):
-    """A vector field of zero divergence and zero mean: Leray's projection of another one.
+    """A vector field of zero divergence and zero mean: Leray's projection of another field.
 
     Args:
-        source: the field that is projected.
-        speed: the root mean square of |u|, in the unit of the field.
+        source: distribution of the field that is projected.
+        speed: root mean square of |u|, in the unit of the field.
     """
 
     source: InitialCondition = GaussianRandomField(exponent=6.0, cutoff=5, scaling="deviation")
@@ -180,10 +180,12 @@ class DivergenceFree(InitialCondition):
 @final
 @dataclass(frozen=True, kw_only=True)
 class AtRest(InitialCondition):
-    """A first channel from elsewhere; the others, its rate of change, are zero.
+    """A first channel from another distribution; the other channels are zero.
+
+    For a wave, the other channel is the rate of change of the first.
 
     Args:
-        source: of the first channel.
+        source: distribution of the first channel.
     """
 
     source: InitialCondition = TruncatedFourier()
@@ -198,10 +200,10 @@ class AtRest(InitialCondition):
 @final
 @dataclass(frozen=True, kw_only=True)
 class Consumed(InitialCondition):
-    """Substances: the later ones as another condition draws them, the first what they leave of 1.
+    """Concentrations that add up to 1: the first channel is 1 minus the sum of the others.
 
     Args:
-        source: of the channels after the first.
+        source: distribution of the channels after the first.
     """
 
     source: InitialCondition = GaussianBlobs(amplitude=0.5)
@@ -215,7 +217,7 @@ class Consumed(InitialCondition):
 def _white(
     grid: Grid, batch: int, channels: int, generator: torch.Generator, n_points: int
 ) -> Tensor:
-    """White noise on a grid of so many points an axis, float64 on the fields' device."""
+    """Return white noise with `n_points` along each axis, float64 on the device of the fields."""
     return torch.randn(
         (batch, channels, *[n_points] * grid.dims),
         generator=generator,

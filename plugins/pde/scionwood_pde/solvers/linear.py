@@ -1,4 +1,4 @@
-"""Linear equations, which are stepped exactly: advection, diffusion, dispersion, waves."""
+"""Linear equations, whose steps are exact: advection, diffusion, dispersion, waves."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from scionwood_pde.solvers.spectral import Grid
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Linear(Semilinear):
-    """`du/dt = L u` for one scalar field."""
+    """A linear equation `du/dt = L u` for one scalar field."""
 
     def channels(self, dims: int) -> tuple[str, ...]:
-        """One scalar, `u`."""
+        """Return the name of the scalar, `u`."""
         return ("u",)
 
     @final
     def nonlinear(self, grid: Grid) -> Nonlinear | None:
-        """None."""
+        """Return `None`, since there is no nonlinear term."""
         return None
 
 
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Advection(Linear):
-    """`du/dt + c (1, .., 1) . grad u = 0`: the state moves by c along every axis.
+    """Advection, `du/dt + c (1, .., 1) . grad u = 0`, at speed c along each axis.
 
     Args:
         speed: c, L/T.
@@ -55,7 +55,7 @@ class Advection(Linear):
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Diffusion(Linear):
-    """`du/dt = nu laplace u`.
+    """Diffusion, `du/dt = nu laplace u`.
 
     Args:
         diffusivity: nu, L^2/T.
@@ -71,7 +71,7 @@ class Diffusion(Linear):
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class AdvectionDiffusion(Linear):
-    """`du/dt + c (1, .., 1) . grad u = nu laplace u`.
+    """Advection and diffusion, `du/dt + c (1, .., 1) . grad u = nu laplace u`.
 
     Args:
         speed: c, L/T.
@@ -90,7 +90,9 @@ class AdvectionDiffusion(Linear):
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Dispersion(Linear):
-    """`du/dt = xi sum_i d^3 u / dx_i^3`: short waves outrun long ones, against the axes.
+    """Dispersion, `du/dt = xi sum_i d^3 u / dx_i^3`.
+
+    Waves move against the axes, and short waves move faster than long ones.
 
     Args:
         dispersivity: xi, L^3/T.
@@ -106,11 +108,11 @@ class Dispersion(Linear):
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class HyperDiffusion(Linear):
-    """`du/dt = -mu sum_i d^4 u / dx_i^4`, or `-mu laplace^2 u` where `biharmonic`.
+    """Hyperdiffusion, `du/dt = -mu sum_i d^4 u / dx_i^4`, or `-mu laplace^2 u` if `biharmonic`.
 
     Args:
         hyper_diffusivity: mu, L^4/T.
-        biharmonic: the isotropic operator; APEBench and exponax take the other one.
+        biharmonic: use the isotropic operator; APEBench and exponax use the sum.
     """
 
     PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
@@ -130,9 +132,9 @@ class HyperDiffusion(Linear):
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Wave(Equation):
-    """`d^2 h / dt^2 = c^2 laplace h`, as the two channels `h` and its rate `v = dh/dt`.
+    """The wave equation, `d^2 h / dt^2 = c^2 laplace h`, with the channels `h` and `v = dh/dt`.
 
-    Every mode turns by the angle `omega dt`, `omega = c |k|`:
+    In a step, each mode rotates by the angle `omega dt`, `omega = c |k|`:
     `h' = h cos + v dt sinc`, `v' = v cos - h omega sin`; at k = 0 this is `h' = h + v dt`.
 
     Args:
@@ -145,7 +147,7 @@ class Wave(Equation):
     speed: Coefficient = 1.0
 
     def channels(self, dims: int) -> tuple[str, ...]:
-        """`h`, in U, and `v`, in U/T."""
+        """Return the names `h`, in U, and `v`, in U/T."""
         return ("h", "v")
 
     def stepper(self, grid: Grid, dt: float, order: int) -> Step:
@@ -163,5 +165,5 @@ class Wave(Equation):
 
 
 def fourth_order(grid: Grid, biharmonic: bool) -> Tensor:
-    """The symbol of `laplace^2` where `biharmonic`, else of `sum_i d^4 / dx_i^4`; float64."""
+    """Return the symbol of `laplace^2` if `biharmonic`, or of `sum_i d^4 / dx_i^4`, float64."""
     return grid.squared_wavenumber**2 if biharmonic else grid.sum_of_derivatives(4)

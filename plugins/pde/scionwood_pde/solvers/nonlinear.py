@@ -1,8 +1,8 @@
 """Nonlinear terms: pointwise in space, de-aliased, from spectrum to spectrum.
 
-Each function builds an N(u) for one grid. Modes beyond the de-aliasing limit (`Grid.resolved`) are
-left out before the product is formed and again after it, so that what is kept is the exact product
-of what went in.
+Each function returns an N(u) for one grid. Modes beyond the de-aliasing limit (`Grid.resolved`) are
+removed before the product is formed and again after it. The remaining modes are those of the exact
+product.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from scionwood_pde.solvers.spectral import Grid
 
 
 def pointwise(grid: Grid, degree: int, reaction: Callable[[Tensor], Tensor]) -> Nonlinear:
-    """`N(u) = f(u)` for a polynomial f of the fields at each point.
+    """Return `N(u) = f(u)` for a polynomial f of the fields at each point.
 
     Args:
-        grid: of the fields.
-        degree: of f: the de-aliasing leaves 2 / (degree + 1) of the modes.
-        reaction: f, (batch, channel, *space) to the same.
+        grid: grid of the fields.
+        degree: degree of f; the de-aliasing keeps 2 / (degree + 1) of the modes.
+        reaction: f, from (batch, channel, *space) to the same shape.
     """
     kept = grid.resolved(degree)
     return lambda u: grid.forward(reaction(grid.inverse(u * kept))) * kept
 
 
 def advective(grid: Grid, scale: Tensor) -> Nonlinear:
-    """`N(u) = -b (u . grad) u` for a vector field.
+    """Return `N(u) = -b (u . grad) u` for a vector field.
 
     Args:
-        grid: of the fields.
-        scale: b, broadcasts to (batch, channel, *space).
+        grid: grid of the fields.
+        scale: b, which broadcasts to (batch, channel, *space).
     """
     kept = grid.resolved(2)
 
@@ -50,11 +50,11 @@ def advective(grid: Grid, scale: Tensor) -> Nonlinear:
 
 
 def conservative(grid: Grid, scale: Tensor) -> Nonlinear:
-    """`N(u) = -b/2 div(u (x) u)` for a vector field: its mean is conserved.
+    """Return `N(u) = -b/2 div(u (x) u)` for a vector field, which conserves the mean.
 
     Args:
-        grid: of the fields.
-        scale: b, broadcasts to (batch, channel, *space).
+        grid: grid of the fields.
+        scale: b, which broadcasts to (batch, channel, *space).
     """
     kept = grid.resolved(2)
     pairs = [(i, j) for i in range(grid.dims) for j in range(i, grid.dims)]
@@ -74,11 +74,11 @@ def conservative(grid: Grid, scale: Tensor) -> Nonlinear:
 
 
 def scalar_flux(grid: Grid, scale: Tensor) -> Nonlinear:
-    """`N(u) = -b/2 sum_i d(u^2)/dx_i` for a scalar field: its mean is conserved.
+    """Return `N(u) = -b/2 sum_i d(u^2)/dx_i` for a scalar field, which conserves the mean.
 
     Args:
-        grid: of the fields.
-        scale: b, broadcasts to (batch, channel, *space).
+        grid: grid of the fields.
+        scale: b, which broadcasts to (batch, channel, *space).
     """
     kept = grid.resolved(2)
     divergence = grid.sum_of_derivatives(1).to(grid.dtype.to_complex()) * kept
@@ -86,11 +86,11 @@ def scalar_flux(grid: Grid, scale: Tensor) -> Nonlinear:
 
 
 def gradient_norm(grid: Grid, scale: Tensor) -> Nonlinear:
-    """`N(u) = -b/2 (|grad u|^2 - its mean)` for each channel: the mean of u is held.
+    """Return `N(u) = -b/2 (|grad u|^2 - its mean)` for each channel, which conserves the mean.
 
     Args:
-        grid: of the fields.
-        scale: b, broadcasts to (batch, channel, *space).
+        grid: grid of the fields.
+        scale: b, which broadcasts to (batch, channel, *space).
     """
     kept = grid.resolved(2)
     fluctuation = kept * (grid.squared_wavenumber > 0)
@@ -106,13 +106,13 @@ def gradient_norm(grid: Grid, scale: Tensor) -> Nonlinear:
 
 
 def rotational(grid: Grid) -> Nonlinear:
-    """`N(u) = P(u x curl u)`, incompressible convection in rotational form, in 2D or 3D.
+    """Return `N(u) = P(u x curl u)`, incompressible convection in rotational form.
 
-    It equals `-P((u . grad) u)`, and it conserves kinetic energy on the grid, since `u x omega` is
-    at right angles to u at every point. P is Leray's projection, which stands for the pressure.
+    It equals `-P((u . grad) u)` and conserves kinetic energy on the grid, since `u x omega` is
+    orthogonal to u at every point. P is Leray's projection, which replaces the pressure.
 
     Args:
-        grid: of the fields, of 2 or 3 dimensions.
+        grid: grid of the fields, in 2 or 3 dimensions.
 
     Source: Canuto, Hussaini, Quarteroni, Zang, Spectral Methods, 2007, section 3.3.
     """
@@ -128,10 +128,10 @@ def rotational(grid: Grid) -> Nonlinear:
 
 
 def curl(grid: Grid, spectrum: Tensor) -> Tensor:
-    """The curl of a vector field, spectrum to spectrum.
+    """Return the curl of a vector field, from spectrum to spectrum.
 
     Args:
-        grid: of the fields, of 2 or 3 dimensions.
+        grid: grid of the fields, in 2 or 3 dimensions.
         spectrum: (batch, dims, *modes), complex.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Reaction and diffusion: Fisher-KPP, Allen-Cahn, Swift-Hohenberg, Gray-Scott."""
+"""Reaction and diffusion equations: Fisher-KPP, Allen-Cahn, Swift-Hohenberg, Gray-Scott."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from scionwood_pde.solvers.spectral import Grid
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class OneSubstance(Semilinear):
-    """A reaction of one scalar field."""
+    """A reaction equation for one scalar field."""
 
     @final
     def channels(self, dims: int) -> tuple[str, ...]:
-        """One scalar, `u`."""
+        """Return the name of the scalar, `u`."""
         return ("u",)
 
 
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FisherKPP(OneSubstance):
-    """`du/dt = nu laplace u + r u (1 - u)`: a population that spreads to its limit of 1.
+    """A population that spreads up to its limit 1: `du/dt = nu laplace u + r u (1 - u)`.
 
     Args:
         diffusivity: nu, L^2/T.
@@ -64,7 +64,7 @@ class FisherKPP(OneSubstance):
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class AllenCahn(OneSubstance):
-    """`du/dt = nu laplace u + r (u - u^3)`: two phases, -1 and 1, that part and coarsen.
+    """Two phases, -1 and 1, that separate and coarsen: `du/dt = nu laplace u + r (u - u^3)`.
 
     Args:
         diffusivity: nu, L^2/T.
@@ -96,13 +96,13 @@ class AllenCahn(OneSubstance):
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SwiftHohenberg(OneSubstance):
-    """`du/dt = r u - (q^2 + laplace)^2 u + g u^2 - u^3`: patterns of the wavenumber q.
+    """Patterns of wavenumber q: `du/dt = r u - (q^2 + laplace)^2 u + g u^2 - u^3`.
 
     The operator is isotropic. The box holds `length q / 2 pi` waves.
 
     Args:
         reactivity: r, 1/T.
-        quadratic: g, 1/TU, which prefers spots over stripes.
+        quadratic: g, 1/TU, which favours spots over stripes.
         critical_wavenumber: q, 1/L.
 
     Source: Swift and Hohenberg, 1977, Phys. Rev. A 15, 319.
@@ -135,8 +135,8 @@ class SwiftHohenberg(OneSubstance):
 class GrayScott(Semilinear):
     """`du/dt = D_u laplace u - u v^2 + F (1 - u)`, `dv/dt = D_v laplace v + u v^2 - (F + K) v`.
 
-    A substrate u is fed and a catalyst v is removed. Rates are in the unit of 1/T for
-    concentrations of 1.
+    A substrate u is fed and a catalyst v is removed. Concentrations have no unit, and rates have
+    the unit 1/T.
 
     Args:
         diffusivity_u: D_u, L^2/T.
@@ -160,7 +160,7 @@ class GrayScott(Semilinear):
     kill: Coefficient = 0.06
 
     def channels(self, dims: int) -> tuple[str, ...]:
-        """The substrate `u` and the catalyst `v`, concentrations."""
+        """Return the names of the concentrations: substrate `u` and catalyst `v`."""
         return ("u", "v")
 
     def linear(self, grid: Grid) -> Tensor:

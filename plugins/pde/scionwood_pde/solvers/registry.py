@@ -1,4 +1,4 @@
-"""Every equation by its name."""
+"""All equations by name."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ EQUATIONS: Mapping[str, type[Equation]] = {
     "swift_hohenberg": SwiftHohenberg,
     "gray_scott": GrayScott,
 }
-"""Name -> class: `PARAMETERS` holds ranges, `channels(dims)` names, its fields configure it."""
+"""Classes of equations by name; `PARAMETERS` of a class has the ranges of its parameters."""
 
 
 def equation_class(name: str) -> type[Equation]:
-    """The class of an equation.
+    """Return the class of an equation.
 
     Raises:
         ValueError: no equation has this name.
     """
     if name not in EQUATIONS:
-        raise ValueError(f"{name!r}: no equation has this name. Choose of {sorted(EQUATIONS)}")
+        raise ValueError(f"{name!r}: no equation has this name. Choose one of {sorted(EQUATIONS)}")
     return EQUATIONS[name]

@@ -1,4 +1,4 @@
-"""Trajectories: draw initial states, step them, and say which samples hold."""
+"""Simulate trajectories: draw initial states, step them, and check which samples are valid."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Simulation:
 
     Args:
         fields: (batch, time, channel, *space); time 0 is the initial state.
-        valid: (batch,) bool; False where a sample met NaN or infinity or left its bound. Such a
-            sample is kept as it came, so look here before it is used.
+        valid: (batch,) bool, false for a sample with NaN, infinity or a value above the bound. Its
+            values are kept, so check `valid` before using them.
         times: (time,) float64, T.
-        channels: the names of the channels.
-        equation: with its parameters, those of the samples among them.
-        grid: of the fields.
+        channels: names of the channels.
+        equation: the equation with the parameters of the samples.
+        grid: grid of the fields.
     """
 
     fields: Tensor
@@ -53,50 +53,50 @@ def simulate(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
 ) -> Simulation:
-    """Simulate a batch of samples, all in one, without gradients (a `stepper` keeps them).
+    """Simulate a batch of samples together, without gradients; `Equation.stepper` keeps them.
 
     Args:
-        equation: its configuration; or a name of `EQUATIONS`, whose parameters are then drawn from
-            their ranges, one set a sample.
-        n_points: points an axis.
-        dims: space dimensions.
+        equation: an equation; or a name of `EQUATIONS`, whose parameters are then drawn from their
+            ranges for each sample.
+        n_points: grid points along each axis.
+        dims: number of space dimensions.
         n_steps: frames after the initial state.
-        dt: time between frames, T; `INTERVAL` of the equation is a fair choice.
-        batch: the number of samples.
-        generator: the source of all randomness; parameters are drawn before states.
-        substeps: time steps a frame, each of `dt / substeps`.
-        order: of the scheme, 2 (ETDRK2: two evaluations a step, enough in float32) or 4 (ETDRK4).
-        initial: (batch, channel, *space) to start from, in place of the equation's own.
-        bound: where |u| exceeds it a sample is not valid, although it may be finite yet.
-        dtype: float32 or float64; coefficients are computed in float64 for both.
-        device: of the fields.
+        dt: time between frames, T; the equation's `INTERVAL` is a good choice.
+        batch: number of samples.
+        generator: source of the random numbers; parameters are drawn before states.
+        substeps: time steps between two frames, of length `dt / substeps`.
+        order: order of the scheme: 2 (ETDRK2, two evaluations in a step, sufficient in float32) or
+            4 (ETDRK4).
+        initial: initial states (batch, channel, *space). `None` means states from the equation's
+            distribution.
+        bound: largest |u| of a valid sample.
+        dtype: float32 or float64; coefficients are always computed in float64.
+        device: device of the fields.
 
     Returns:
-        The trajectories and the mask of those that hold.
+        The trajectories and the mask of the valid ones.
 
     Raises:
-        ValueError: a size, shape, name or order that does not fit.
+        ValueError: a size, shape, name or order does not fit.
     """
     if isinstance(equation, str):
         equation = equation_class(equation)().drawn(generator, batch)
     equation.check(dims, batch)
     for name, value in (("n_steps", n_steps), ("batch", batch), ("substeps", substeps), ("dt", dt)):
         if not value > 0:
-            raise ValueError(
-                f"{name}={value}: a run needs a sample, a step and time. Make it positive"
-            )
+            raise ValueError(f"{name}={value}: it must be positive. Raise it")
     grid = Grid(n_points, dims, equation.length, dtype, device)
     start = _start(equation, grid, batch, generator, initial)
     step = equation.stepper(grid, dt / substeps, order)
     fields = torch.empty((batch, n_steps + 1, *start.shape[1:]), dtype=dtype, device=device)
     fields[:, 0] = start
     for frame in range(1, n_steps + 1):
-        # From the real field: rounding that is no spectrum of a real field cannot add up.
+        # Start from the real field, so that rounding errors outside its symmetry do not grow.
         spectrum = grid.forward(fields[:, frame - 1])
         for _ in range(substeps):
             spectrum = step(spectrum)
         fields[:, frame] = grid.inverse(spectrum)
-    valid = (fields.abs() <= bound).flatten(1).all(1)  # of NaN no comparison holds
+    valid = (fields.abs() <= bound).flatten(1).all(1)  # a comparison with NaN is false
     times = torch.arange(n_steps + 1, dtype=torch.float64, device=device) * dt
     return Simulation(fields, valid, times, equation.channels(dims), equation, grid)
 
@@ -104,7 +104,7 @@ def simulate(
 def _start(
     equation: Equation, grid: Grid, batch: int, generator: torch.Generator, initial: Tensor | None
 ) -> Tensor:
-    """The state at time 0, drawn or given."""
+    """Return the state at time 0, drawn or given."""
     channels = len(equation.channels(grid.dims))
     if initial is None:
         return equation.initial(grid, batch, channels, generator)

@@ -1,9 +1,9 @@
 """Fourier operators on a periodic box: wavenumbers, derivatives, de-aliasing, projection.
 
-Conventions. The box is `[0, L)^D` with N equidistant points an axis, `x_j = j L / N`; the point at
-L is that at 0 and is left out. Space axes come last, in the order x, y, z ("ij"). Mode m of an axis
-has the wavenumber `k = 2 pi m / L`; the last axis holds the modes 0 to N/2 alone (`rfftn`). The
-transform is scaled so that the coefficient of mode 0 is the mean (`norm="forward"`).
+Conventions: the box is `[0, L)^D` with N equidistant points along each axis, `x_j = j L / N`; the
+point at L equals that at 0 and is omitted. Space axes come last, in the order x, y, z ("ij"). Mode
+m of an axis has the wavenumber `k = 2 pi m / L`; the last axis has only the modes 0 to N/2
+(`rfftn`). The transform is scaled so that the coefficient of mode 0 is the mean (`norm="forward"`).
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from torch import Tensor
 class Grid:
     """A periodic box `[0, length)^dims`, and the operators of its spectrum.
 
-    Symbols in float64 or complex128 are for coefficients, which are rounded to `dtype` when they
-    are ready; `gradient` and masks are of `dtype` already.
+    Symbols in float64 or complex128 serve to compute coefficients, which are then rounded to
+    `dtype`. `gradient` and masks already have `dtype`.
 
     Args:
-        n_points: points an axis, N >= 4.
-        dims: space dimensions, 1 to 3.
-        length: side of the box, in the unit of space.
-        dtype: of the fields, float32 or float64.
-        device: of the fields.
+        n_points: N, grid points along each axis, at least 4.
+        dims: number of space dimensions, 1 to 3.
+        length: side of the box, in the unit of length.
+        dtype: dtype of the fields, float32 or float64.
+        device: device of the fields.
 
     Raises:
-        ValueError: a size that no box has, or a dtype other than the two.
+        ValueError: a size or the dtype is not allowed.
     """
 
     n_points: int
@@ -66,22 +66,22 @@ class Grid:
 
     @cached_property
     def points(self) -> Tensor:
-        """Coordinates of the points, (dims, *space) float64, in the unit of `length`."""
+        """Coordinates of the grid points, (dims, *space) float64, in the unit of `length`."""
         line = torch.arange(self.n_points, dtype=torch.float64, device=self.device)
         line = line * (self.length / self.n_points)
         return torch.stack(torch.meshgrid(*[line] * self.dims, indexing="ij"))
 
     @cached_property
     def modes(self) -> tuple[Tensor, ...]:
-        """Integer mode numbers, float64, one tensor an axis that broadcasts to the spectrum."""
-        found = []
+        """Mode numbers as float64, a tensor for each axis that broadcasts to the spectrum."""
+        modes = []
         for axis in range(self.dims):
             frequencies = torch.fft.rfftfreq if axis == self.dims - 1 else torch.fft.fftfreq
             line = frequencies(
                 self.n_points, 1 / self.n_points, dtype=torch.float64, device=self.device
             )
-            found.append(line.reshape([-1 if i == axis else 1 for i in range(self.dims)]))
-        return tuple(found)
+            modes.append(line.reshape([-1 if i == axis else 1 for i in range(self.dims)]))
+        return tuple(modes)
 
     @cached_property
     def squared_wavenumber(self) -> Tensor:
@@ -89,13 +89,14 @@ class Grid:
         return -self.sum_of_derivatives(2)
 
     def derivative(self, axis: int, order: int = 1) -> Tensor:
-        """The symbol `(i k)^order` of a derivative along one axis.
+        """Return the symbol `(i k)^order` of a derivative along one axis.
 
-        Of an odd order the highest mode of an even N is left out: it has no sine on the grid.
+        For odd orders and even N, the highest mode is set to zero, because its sine vanishes on the
+        grid.
 
         Args:
             axis: 0 for x, 1 for y, 2 for z.
-            order: of the derivative, >= 1.
+            order: order of the derivative, at least 1.
 
         Returns:
             float64 for an even order, complex128 for an odd one; broadcasts to (*modes).
@@ -108,7 +109,7 @@ class Grid:
         return odd
 
     def sum_of_derivatives(self, order: int) -> Tensor:
-        """The symbol of `sum_i d^order / dx_i^order`: for order 4 this is not the biharmonic.
+        """Return the symbol of `sum_i d^order / dx_i^order`; order 4 is not the biharmonic.
 
         Returns:
             (*modes), float64 for an even order, complex128 for an odd one.
@@ -120,22 +121,22 @@ class Grid:
 
     @cached_property
     def gradient(self) -> tuple[Tensor, ...]:
-        """The symbols of the first derivatives in the fields' own precision, one an axis."""
+        """The symbol of the first derivative for each axis, in the precision of the fields."""
         kind = self.dtype.to_complex()
         return tuple(self.derivative(axis).to(kind) for axis in range(self.dims))
 
     def resolved(self, degree: int) -> Tensor:
-        """The modes that a product of `degree` fields leaves free of aliases.
+        """Return a mask of the modes that stay free of aliases in a product of `degree` fields.
 
-        Kept are `|m_i| <= 2 / (degree + 1) N/2 - 1` on every axis: Orszag's 2/3 rule for products
-        of two, 1/2 for products of three. The -1, as exponax has it, keeps the rule strict where
-        the bound is a whole number and costs one mode elsewhere.
+        The mask keeps `|m_i| <= 2 / (degree + 1) N/2 - 1` on every axis. This is Orszag's 2/3 rule
+        for products of two fields, and 1/2 for products of three. The -1, as in exponax, makes the
+        rule strict if the bound is an integer, and costs one mode otherwise.
 
         Args:
-            degree: of the product, >= 1.
+            degree: degree of the product, at least 1.
 
         Returns:
-            (*modes), 1 where a mode is kept and 0 elsewhere, of the fields' dtype.
+            (*modes), 1 for a mode that is kept and 0 otherwise, in the dtype of the fields.
 
         Source: Orszag, S. A., 1971, J. Atmos. Sci. 28, 1074.
         """
@@ -146,27 +147,27 @@ class Grid:
         return kept.to(self.dtype)
 
     def forward(self, field: Tensor) -> Tensor:
-        """The spectrum of a real field: (..., *space) to (..., *modes)."""
+        """Transform a real field (..., *space) to its spectrum (..., *modes)."""
         spectrum: Tensor = torch.fft.rfftn(field, dim=self.axes, norm="forward")
         return spectrum
 
     def inverse(self, spectrum: Tensor) -> Tensor:
-        """The real field of a spectrum: (..., *modes) to (..., *space)."""
+        """Transform a spectrum (..., *modes) to its real field (..., *space)."""
         field: Tensor = torch.fft.irfftn(spectrum, s=self.shape, dim=self.axes, norm="forward")
         return field
 
     @cached_property
     def _projection(self) -> tuple[Tensor, ...]:
-        """`k / |k|^2` an axis, (*modes); with the gradient's own k, so that div is 0 exactly."""
+        """`k / |k|^2` for each axis, (*modes), with the gradient's k, so that div is exactly 0."""
         k = [symbol.imag for symbol in (self.derivative(axis) for axis in range(self.dims))]
         square = sum((part**2 for part in k[1:]), start=k[0] ** 2)
         inverse = torch.where(square > 0, 1 / torch.where(square > 0, square, 1), 0)
         return tuple((part * inverse).to(self.dtype) for part in k)
 
     def project(self, spectrum: Tensor) -> Tensor:
-        """Leray's projection: what is left of a vector field without its gradient part.
+        """Return Leray's projection, which removes the gradient part of a vector field.
 
-        `P u = u - k (k . u) / |k|^2`; mode 0 is left as it is.
+        `P u = u - k (k . u) / |k|^2`; mode 0 does not change.
 
         Args:
             spectrum: (batch, dims, *modes), complex.
@@ -182,13 +183,13 @@ class Grid:
         return spectrum - pressure
 
     def interpolated(self, field: Tensor) -> Tensor:
-        """The trigonometric polynomial through a coarser grid's points, on this grid.
+        """Evaluate the trigonometric polynomial through the points of a coarser grid on this grid.
 
         Args:
-            field: (..., n, ..., n), real, n odd (so that no mode is ambiguous) and n <= N.
+            field: (..., n, ..., n), real, with odd n (so that no mode is ambiguous) and n <= N.
 
         Returns:
-            (..., *space), real: modes of `|m_i| <= (n - 1) / 2` alone.
+            (..., *space), real, with the modes `|m_i| <= (n - 1) / 2` only.
 
         Raises:
             ValueError: n is even or above N.
@@ -196,7 +197,7 @@ class Grid:
         n = field.shape[-1]
         if n % 2 == 0 or n > self.n_points:
             raise ValueError(
-                f"{n} points to {self.n_points}: an odd number goes to a grid no coarser. "
+                f"{n} points to {self.n_points}: the number must be odd and not larger. "
                 "Choose a lower cutoff or a finer grid"
             )
         spectrum = torch.fft.rfftn(field, dim=self.axes, norm="forward")
