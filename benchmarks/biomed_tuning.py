@@ -1,15 +1,18 @@
-"""Choose the one set of hyper-parameters of `biomed.py` on training shots alone.
+"""Choose the hyper-parameters of `biomed.py` on training slices alone.
 
     python benchmarks/biomed_tuning.py     # about half an hour of one core
 
-Of every training slab of `biomed_images.py` the first slices are learned from, four of each class,
-and the last ones are answered for; a few between them are left out, and test slabs are never read.
-Every method but CoCoOp runs with every setting and two seeds. What is chosen is the setting with
-the highest mean, over methods and seeds, of the accuracy under the wording of training and under
-the six others; then whether dual anchors learn under varied sentences, by the same measure of
-theirs alone; then, with two shots and four seeds, how heavy their anchors are, with and without
-LoRA; then, likewise, the weight of anchors that are kept for inference, of which there are none
-before. Writes biomed_tuning.csv.
+Methods are trained on the first slices of every training slab of `biomed_images.py`, with four per
+class, and tested on the last slices. A few slices between them are left out. Test slabs are never
+read.
+
+The choice has four steps. (1) Every method except CoCoOp runs with every learning rate and number
+of steps, with two seeds. The score is the mean, over methods and seeds, of the accuracy under the
+training wording and under six other wordings. (2) The same score of dual anchors alone decides
+whether they train under varied sentences. (3) With two shots and four seeds, the score of dual
+anchors with and without LoRA decides the weight of their anchors. (4) The same decides the weight
+of anchors that are kept for inference; the steps before have none. The script writes
+biomed_tuning.csv.
 """
 
 from __future__ import annotations
@@ -39,16 +42,16 @@ KEEP = (0.0, 0.25, 0.5, 0.75)
 SHOTS, SEEDS = 4, (0, 1)
 FEW, MORE_SEEDS = 2, (0, 1, 2, 3)
 LEARNED, ASKED = 0.5, 0.3
-"""Of a training slab: the first slices, and the last."""
+"""Share of the slices of a training slab for training (the first) and for testing (the last)."""
 LEFT_OUT = ("zero_shot", "linear_probe", "single_template_kept", "dual_anchor_loss", SLOW)
 TRAINED = [m for m in METHODS if m not in LEFT_OUT]
-"""The linear probe has no setting of these; without kept anchors two more are others' doubles."""
+"""The linear probe has none of these settings. Without kept anchors, two methods equal others."""
 ANCHORED = "dual_anchor"
 BOTH = ["dual_anchor", "dual_anchor_lora"]
 
 
 def tuning_table(folder: Path) -> Path:
-    """Write the training slices as a table of their own, split along the slab."""
+    """Write a table of the training slices, split along each slab."""
     with (folder / "slices.csv").open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["split"] == "train"]
     classes: dict[str, list[Row]] = defaultdict(list)
@@ -68,22 +71,22 @@ def tuning_table(folder: Path) -> Path:
 
 
 def settings() -> list[tuple[Settings, list[str]]]:
-    """Every setting with the methods that it makes a difference to."""
-    found = []
+    """Return every setting with the methods that it affects."""
+    pairs = []
     for lr, steps, varied in product(RATES, STEPS, VARIED):
         methods = TRAINED if varied else [ANCHORED]
         setting = Settings(lr=lr, steps=steps, varied=varied, anchors=ANCHORS[0], keep=0.0)
-        found.append((setting, methods))
-    return found
+        pairs.append((setting, methods))
+    return pairs
 
 
 def score(rows: Sequence[Row]) -> float:
-    """The mean of the accuracy under the wording of training and of that under the six others."""
+    """Return the mean accuracy under the training wording and under the six other wordings."""
     return mean((float(r["accuracy"]) + float(r["wording_mean"])) / 2 for r in rows)
 
 
 def chosen(rows: Sequence[Row]) -> tuple[float, int, bool]:
-    """Rate, steps, and whether dual anchors learn under varied sentences."""
+    """Return the rate, the steps, and whether dual anchors train under varied sentences."""
 
     def of(lr: float, steps: int, varied: bool, methods: Sequence[str]) -> list[Row]:
         wanted = (f"{lr:g}", str(steps), str(varied))
@@ -101,7 +104,7 @@ def chosen(rows: Sequence[Row]) -> tuple[float, int, bool]:
 
 
 def best(rows: Sequence[Row], name: str, values: Sequence[float]) -> float:
-    """Of an option, the value with the best mean over both kinds of dual anchors and seeds."""
+    """Return the value of an option with the best score over dual anchors with and without LoRA."""
     return max(values, key=lambda value: score([r for r in rows if float(r[name]) == value]))
 
 
@@ -121,10 +124,10 @@ def main() -> None:
     rows: list[Row] = []
 
     def run(setting: Settings, methods: Sequence[str], shots: int, seeds: Sequence[int]) -> None:
-        found = evaluate(Plan(methods, (shots,), seeds, setting), data, towers)
+        results = evaluate(Plan(methods, (shots,), seeds, setting), data, towers)
         names = ("lr", "steps", "varied", "anchors", "keep")
         about = {name: getattr(setting, name) for name in names}
-        rows.extend({**about, **row, **provenance()} for row in found)
+        rows.extend({**about, **row, **provenance()} for row in results)
         write(options.results / "biomed_tuning.csv", rows)
 
     for setting, methods in track(settings(), "settings"):

@@ -1,4 +1,4 @@
-"""Few-shot methods on images, wordings, new classes, and what splits hide."""
+"""Tables of the biomed benchmarks: few-shot accuracy, wordings, novel classes, split audits."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ from collections.abc import Sequence
 from text import Row, Tables, read, spread, table
 
 WORDED = ("2", "8")
-"""Numbers of shots of the table of wordings."""
+"""Numbers of shots in the table of wordings."""
 FLAGS = ("True", "False")
-"""Whether dual anchors learn under varied sentences."""
+"""Whether dual anchors train under varied sentences."""
 BASELINE, OURS, BOTH = "single_template", "dual_anchor", "dual_anchor_lora"
+SHOWN = ("zero_shot", "linear_probe", "lora", BASELINE, "single_template_kept", "dual_anchor_loss",
+         OURS, BOTH)  # fmt: skip
+"""Methods on the card of the plugin."""
 COMPARED = ("dual_anchor_loss", OURS, BOTH, "single_template_kept")
 
 
 def biomed_leakage() -> str:
-    """What training and test share, and what a probe seems to reach, by the way of splitting."""
+    """Return the overlap of training and test and the accuracy of a probe, by way of splitting."""
     names = {
         "shared_subjects": "subjects in training and test",
-        "share_of_test": "share of test images of these",
+        "share_of_test": "share of test images of these subjects",
         "probe_accuracy": "linear probe, 5-fold accuracy",
     }
     rows = {row["split"]: row for row in read("biomed_leakage")}
@@ -30,7 +33,7 @@ def biomed_leakage() -> str:
 
 
 def biomed_few_shot() -> str:
-    """Accuracy by method and shots, with the wording of training."""
+    """Return accuracy by method and shots, with the training wording."""
     rows = _rows("few-shot")
     counts = sorted({int(row["shots"]) for row in rows} - {0})
     lines = []
@@ -41,11 +44,11 @@ def biomed_few_shot() -> str:
             for count in counts
         ]
         lines.append([_name(method), f"{int(mine[0]['trainable']):,}", *cells])
-    return table(["method", "trained", *(f"K = {count}" for count in counts)], lines)
+    return table(["method", "parameters", *(f"K = {count}" for count in counts)], lines)
 
 
 def biomed_wordings() -> str:
-    """Accuracy under other wordings and calibration, and what is gained on a single template."""
+    """Return accuracy under other wordings, calibration, and differences to a single template."""
     columns = ("accuracy", "wording_mean", "wording_worst", "wording_spread", "ece")
     lines = []
     for count in WORDED:
@@ -56,12 +59,24 @@ def biomed_wordings() -> str:
         for ours in COMPARED:
             title = f"*{_name(ours)} minus single template*"
             lines.append([count, title, *_gains(rows, columns, ours)])
-    head = ["trained wording", "six others: mean", "worst", "spread", "ECE"]
+    head = ["training wording", "six others: mean", "worst", "spread", "ECE"]
     return table(["K", "method", *head], lines)
 
 
+def biomed_summary() -> str:
+    """Return accuracy at eight shots under the training wording and under six others."""
+    columns = ("accuracy", "wording_mean", "wording_worst", "ece")
+    rows = [r for r in _rows("few-shot") if r["shots"] in ("0", "8")]
+    lines = []
+    for method in (m for m in _methods(rows) if m in SHOWN):
+        mine = [row for row in rows if row["method"] == method]
+        lines.append([_name(method), *(_over(mine, name) for name in columns)])
+    head = ["training wording", "six others: mean", "six others: worst", "calibration error"]
+    return table(["method", *head], lines)
+
+
 def biomed_novel() -> str:
-    """Accuracy on the classes of training, on the others, and the harmonic mean."""
+    """Return accuracy on base and novel classes, and the harmonic mean."""
     rows = _rows("base-to-novel")
     columns = ("accuracy", "novel", "harmonic")
     lines = []
@@ -72,7 +87,7 @@ def biomed_novel() -> str:
 
 
 def biomed_tuning() -> str:
-    """Accuracy on held-out slices of the training slabs, by rate and steps, over methods."""
+    """Return the score on held-out slices of the training slabs, by learning rate and steps."""
     rows, lines = _with(read("biomed_tuning"), "4"), []
     for lr, steps in dict.fromkeys((row["lr"], row["steps"]) for row in rows):
         mine = [row for row in rows if (row["lr"], row["steps"]) == (lr, steps)]
@@ -82,17 +97,17 @@ def biomed_tuning() -> str:
         cells = [f"{_score(each):.3f}" for each in some]
         lines.append([f"{float(lr):g}", steps, *cells])
     head = [f"{OURS.replace('_', ' ')}, {how}" for how in ("varied sentences", "one sentence")]
-    return table(["rate", "steps", "all methods", *head], lines)
+    return table(["learning rate", "steps", "all methods", *head], lines)
 
 
 def biomed_anchors() -> str:
-    """The same at two shots, by the weight of anchors in training; none are kept."""
+    """Return scores at two shots by the weight of anchors in training, without kept anchors."""
     rows = [r for r in _with(read("biomed_tuning"), "2") if float(r["keep"]) == 0]
     return _by_weight(rows, "anchors", "anchors")
 
 
 def biomed_kept() -> str:
-    """The same, by the weight of anchors in inference."""
+    """Return scores at two shots by the weight of kept anchors in inference."""
     rows = _with(read("biomed_tuning"), "2")
     light = min(rows, key=lambda row: float(row["anchors"]))["anchors"]
     return _by_weight([r for r in rows if r["anchors"] == light], "keep", "kept anchors")
@@ -110,13 +125,13 @@ def _by_weight(rows: Sequence[Row], option: str, title: str) -> str:
         lines.append([f"{float(weight):g}", *cells])
     short = ("accuracy", "other wordings", "worst")
     head = [f"{_name(method)}: {name}" for method in (OURS, BOTH) for name in short]
-    return table([title, "chosen by", *head], lines)
+    return table([title, "score", *head], lines)
 
 
 def _score(rows: Sequence[Row]) -> float:
-    """The mean of the accuracy under the wording of training and of that under the six others."""
-    found = [(float(row["accuracy"]) + float(row["wording_mean"])) / 2 for row in rows]
-    return sum(found) / len(found)
+    """Return the mean accuracy under the training wording and under the six other wordings."""
+    scores = [(float(row["accuracy"]) + float(row["wording_mean"])) / 2 for row in rows]
+    return sum(scores) / len(scores)
 
 
 def _rows(part: str) -> list[Row]:
@@ -128,7 +143,7 @@ def _with(rows: Sequence[Row], shots: str) -> list[Row]:
 
 
 def _methods(rows: Sequence[Row]) -> list[str]:
-    """In the order one of `methods.METHODS`."""
+    """Return the methods in the order of `methods.METHODS`."""
     from scionwood_biomed.evaluation.methods import METHODS
 
     return sorted({row["method"] for row in rows}, key=METHODS.index)
@@ -143,7 +158,7 @@ def _over(rows: Sequence[Row], name: str) -> str:
 
 
 def _gains(rows: Sequence[Row], columns: Sequence[str], ours: str) -> list[str]:
-    """Differences for each seed, whose shots are the same."""
+    """Return mean differences to the baseline over seeds; equal seeds have equal shots."""
     seeds = sorted({row["seed"] for row in rows})
 
     def of(method: str, seed: str, name: str) -> float:
@@ -162,6 +177,7 @@ def _number(value: str) -> str:
 
 TABLES: Tables = {
     "biomed_leakage": biomed_leakage,
+    "biomed_summary": biomed_summary,
     "biomed_few_shot": biomed_few_shot,
     "biomed_wordings": biomed_wordings,
     "biomed_novel": biomed_novel,
