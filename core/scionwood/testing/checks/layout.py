@@ -104,14 +104,14 @@ def _strangers(plugin: Plugin, package: Path) -> Iterator[Problem]:
 
 
 def _remedy(plugin: Plugin, stem: str) -> str:
-    for kind, room in _OF_KIND.items():
-        if any(_second(reference) == stem for reference in getattr(plugin, kind).values()):
-            return f"The record names it under `{kind}`: it belongs in {room}/ ({ROOMS[room]})"
     if place := _place(stem):
         return f"It belongs in {place}"
+    declare = f'declare rooms=("{stem}",) in the record if it is a part of the field\'s own world'
+    for kind, room in _OF_KIND.items():
+        if any(_second(reference) == stem for reference in getattr(plugin, kind).values()):
+            return f"The record names it under `{kind}`: it belongs in {room}/, or {declare}"
     near = did_you_mean(stem, ROOMS)
-    rest = f'declare rooms=("{stem}",) in the record if it is a part of the field\'s own world'
-    return f"{near} Move it into a room of the plan, or {rest}".strip()
+    return f"{near} Move it into a room of the plan, or {declare}".strip()
 
 
 def _place(stem: str) -> str:
