@@ -1,4 +1,4 @@
-"""Mask-Morph Graph U-Net: the deformation of thin-walled parts in a crash, on their own meshes."""
+"""Predict how thin-walled parts deform in a crash, on their own meshes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from scionwood import Plugin
 plugin = Plugin(
     name="crash",
     summary="Predict how thin-walled parts deform in a crash: graph networks on shell meshes, "
-    "readers of their files, a solver that makes the data",
+    "readers of crash files, and a shell solver for training data",
     backbones={
         "mask_morph_unet": "scionwood_crash.backbones:mask_morph_unet",
         "meshgraphnet": "scionwood_crash.backbones:meshgraphnet",
@@ -31,4 +31,5 @@ plugin = Plugin(
         "evaluate": "scionwood_crash.cli:evaluate",
     },
     recipes="scionwood_crash.recipes",
+    rooms=("suite", "parts", "morph", "solver"),
 )

@@ -22,5 +22,5 @@ def test_files_are_split_by_the_seed(suite: SuiteParts, tmp_path: Path) -> None:
     assert sorted(len(each) for each in names.values()) == [1, 1, len(every) - 2]
     assert len(set.union(*names.values())) == len(every)
     assert len(next(iter(data.train_dataloader()))["graph"].condition) == 2
-    with pytest.raises(ReadError, match="are held out"):
+    with pytest.raises(ReadError, match="none is left to train"):
         FileParts(files=str(tmp_path / "*.pvd")).parts("train")

@@ -1,1 +1,1 @@
-"""Data: parts from simulations, from files and from the generated suite."""
+"""Data for training: parts of the suite, parts in files, and their tensors."""

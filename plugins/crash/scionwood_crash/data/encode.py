@@ -1,7 +1,7 @@
-"""From a part to the tensors that the networks take, and from their answers back to the model.
+"""Encode parts as tensors for the networks, and convert predictions back.
 
-A part is seen in its own axes (`morph.canonical_frame`) and from its own centre, so that a model
-that is turned or moved gives predictions that are turned and moved with it.
+A part is described in its own axes (`morph.canonical_frame`) and from its own centre. A rotated or
+moved model therefore gives a rotated or moved prediction.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from scionwood_crash.solver.model import Impactor, Material
 LENGTH = 100.0
 """The unit of length inside the networks, mm."""
 TOUCH = 5.0
-"""Over so many mm further the weight of a node in the point of impact falls by e."""
+"""mm; decay length of the weights of nodes that define the point of impact."""
 FAR = 300.0
-"""Gaps are cut off here, mm."""
+"""mm; larger gaps are clipped to this value."""
 
 Coarse = Literal["morph", "fixed"]
 
@@ -37,10 +37,10 @@ class Encoded(NamedTuple):
     """A part as tensors.
 
     Attributes:
-        graph: the input.
-        frame: the axes that it is in.
-        displacement: (N, T, 3) float32, 100 mm, in these axes; empty where it is not known.
-        plastic_strain: (C, T) float32; empty where it is not known.
+        graph: input of the network.
+        frame: axes of the part.
+        displacement: (N, T, 3) float32, in 100 mm and in these axes; empty if it is not known.
+        plastic_strain: (C, T) float32; empty if it is not known.
     """
 
     graph: CrashGraph
@@ -51,16 +51,15 @@ class Encoded(NamedTuple):
 
 @final
 class Encoder:
-    """Makes graphs for one size of networks.
+    """Encode parts for one size of network.
 
     Args:
-        size: whose coarse grids are laid onto the parts.
-        neighbours: coarse nodes that each node is connected with.
-        coarse: `morph` moves the grids onto each part; `fixed` leaves them where they are on a
-            reference part, which is the ablation.
-        fallback: what happens to a part that has no two ends; see `parametrise`.
-        references: by family, the positions on its reference part in that part's axes, mm; see
-            `reference`.
+        size: size of the network, which sets the coarse grids.
+        neighbours: number of coarse nodes that each node is connected to.
+        coarse: `morph` moves the grids onto each part; `fixed` keeps those of a reference part
+            (ablation).
+        fallback: `refuse` a part without two ends, or `project` the grid onto its axes.
+        references: result of `reference` for the reference part of each family.
     """
 
     def __init__(
@@ -77,10 +76,10 @@ class Encoder:
         self.references = references or {}
 
     def encode(self, part: Part) -> Encoded:
-        """The tensors of a part.
+        """Return a part as tensors.
 
         Raises:
-            ReadError: the mesh is empty, in pieces, or has no two ends.
+            ReadError: the mesh is empty, not connected, or has no two ends.
         """
         surface = Surface(part.points, part.cells)
         gap = gaps(part)
@@ -104,7 +103,7 @@ class Encoder:
         return Encoded(graph, frame, *_targets(part, frame))
 
     def reference(self, part: Part) -> np.ndarray:
-        """Where the coarse nodes are on a part, in its axes: (coarse node, 3), mm."""
+        """Return the positions of coarse nodes on a part, in its axes, (coarse node, 3), mm."""
         surface = Surface(part.points, part.cells)
         touched = _touched(part, gaps(part))
         frame = canonical_frame(surface, touched, unit(np.array(part.impactor.direction)))
@@ -121,9 +120,10 @@ class Encoder:
         return places.at(frame.inward(surface.points))
 
     def _near(self, points: np.ndarray, coarse: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The nearest coarse nodes of each node, and shares that fall to 0 where the next one is.
+        """Return the nearest coarse nodes of each node, and their shares.
 
-        So nothing jumps where two coarse nodes are equally far.
+        A share falls to 0 at the distance of the next coarse node, so that it is continuous where
+        two coarse nodes are equally far.
         """
         first = coarse[: len(self.template.levels[0])]
         count = min(self.neighbours, len(first) - 1)
@@ -133,16 +133,16 @@ class Encoder:
 
 
 def outward(predicted: Tensor, frame: Frame) -> np.ndarray:
-    """Predicted displacements (N, T, 3) as (T, N, 3) in mm and in the axes of the model."""
+    """Return predicted displacements (N, T, 3) as (T, N, 3), in mm and in the axes of the model."""
     inner = predicted.detach().double().cpu().numpy().transpose(1, 0, 2) * LENGTH
     return frame.outward(inner)
 
 
 def example_graph(size: Size) -> CrashGraph:
-    """A small channel under a cylinder, 54 nodes.
+    """Return the graph of a small channel under a cylinder, with 54 nodes.
 
     Args:
-        size: of the network.
+        size: size of the network.
     """
     along, around = np.arange(9) * 15.0, np.arange(6)
     y = np.array([-20.0, -20, -10, 10, 20, 20])
@@ -150,23 +150,23 @@ def example_graph(size: Size) -> CrashGraph:
     points = np.array([[x, y[i], z[i]] for x in along for i in around])
     at = np.arange(54).reshape(9, 6)
     cells = np.stack([at[:-1, :-1], at[1:, :-1], at[1:, 1:], at[:-1, 1:]], -1).reshape(-1, 4)
-    hit = Impactor(
+    impactor = Impactor(
         "cylinder", (50.0, 0.0, 66.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0), 7.0, 20.0, 40.0
     )
     clamped = np.isin(points[:, 0], along[[0, -1]])
     thickness = np.full(len(cells), 1.5)
-    part = Part(points, cells, thickness, clamped, Material(), hit, np.linspace(0, 10, 3))
+    part = Part(points, cells, thickness, clamped, Material(), impactor, np.linspace(0, 10, 3))
     return Encoder(size).encode(part).graph
 
 
 def _touched(part: Part, gap: np.ndarray) -> np.ndarray:
-    """The point of impact: the mean of the nodes that are reached first."""
+    """Return the point of impact: the weighted mean of the nodes that are reached first, (3,)."""
     weights = np.exp(-(gap - gap.min()) / TOUCH)
     return np.asarray(weights @ part.points / weights.sum())
 
 
 def _features(part: Part, surface: Surface, frame: Frame, gap: np.ndarray) -> np.ndarray:
-    """Columns as `model.graph.NODE_FEATURES` says; normals by their size along each axis."""
+    """Return the columns of `model.graph.NODE_FEATURES`; normals as absolute values."""
     normals = surface.to_nodes(np.abs(frame.turned(surface.normals)))
     thickness = surface.to_nodes(part.thickness[:, None])
     away = frame.turned(part.points - _touched(part, gap)) / LENGTH
@@ -175,38 +175,38 @@ def _features(part: Part, surface: Surface, frame: Frame, gap: np.ndarray) -> np
 
 
 def _condition(part: Part, surface: Surface, frame: Frame, gap: np.ndarray) -> np.ndarray:
-    """Numbers of the whole part, about 0 and of about unit size."""
-    hit, sheet = part.impactor, part.material
+    """Return the features of the whole part, about 0 and of about unit size."""
+    impactor, sheet = part.impactor, part.material
     inside = frame.inward(part.points)
     length, height, width = np.ptp(inside, axis=0)
-    mass = min(hit.mass, HEAVIEST)
+    mass = min(impactor.mass, HEAVIEST)
     touched = frame.inward(_touched(part, gap))
     mean = float(surface.areas @ part.thickness / surface.areas.sum())
-    found = [
-        hit.kind == "cylinder",
-        math.log(max(hit.speed, 1e-3) / 7),
+    condition = [
+        impactor.kind == "cylinder",
+        math.log(max(impactor.speed, 1e-3) / 7),
         math.log(mass / 30),
-        math.log(max(mass * hit.speed**2 / 2, 1e-3) / 1000),
+        math.log(max(mass * impactor.speed**2 / 2, 1e-3) / 1000),
         math.log(sheet.yield_stress / 0.4),
         sheet.hardening,
         sheet.exponent,
         math.log(max(mean, 1e-3) / 1.5),
-        hit.radius / LENGTH,
+        impactor.radius / LENGTH,
         math.log(length / 400),
         math.log(max(height, 1.0) / 60),
         math.log(max(width, 1.0) / 100),
-        *frame.turned(unit(np.array(hit.direction, np.float64))),
+        *frame.turned(unit(np.array(impactor.direction, np.float64))),
         *touched / LENGTH,
         math.log(part.duration / 10),
         *strength(part, surface, frame, touched),
     ]
-    if len(found) != CONDITIONS:
-        raise AssertionError(f"{len(found)} conditions")
-    return np.array(found, np.float64)
+    if len(condition) != CONDITIONS:
+        raise AssertionError(f"{len(condition)} conditions")
+    return np.array(condition, np.float64)
 
 
 def _both_ways(surface: Surface) -> np.ndarray:
-    """The sides of cells in both directions, (2, edge), sorted by target."""
+    """Return the sides of cells in both directions, (2, edge), sorted by target."""
     pairs = surface.edges[0].T
     both = np.concatenate([pairs, pairs[::-1]], 1)
     return np.ascontiguousarray(both[:, np.lexsort((both[0], both[1]))])

@@ -1,4 +1,4 @@
-"""Parts in the user's own files."""
+"""Parts in the user's own simulation files."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ from scionwood_crash.readers import open_series
 
 @final
 class FileParts(Parts):
-    """Simulations in files, one part each: d3plot, PVD, VTP, Zarr.
+    """Simulations in files, one part in each: d3plot, PVD, VTP, Zarr.
 
-    What a file does not say of the impact, the options say for all of them.
+    The options state what the files do not say about the impact, for all files.
 
-    Shapes: a batch holds `graph`, a `CrashGraph`, `displacement` (N, T, 3), and `plastic_strain`
-        (C, T) where all files have it, float32.
+    Shapes: a batch holds `graph`, a `CrashGraph`, and `displacement` (N, T, 3). If all files have
+        plastic strain, it also holds `plastic_strain` (C, T). All are float32.
 
-    Units: displacement in 100 mm, in the axes of each part; files in any units that they state, or
-        in mm, ms and kg.
+    Units: displacement in 100 mm, in the axes of each part. Files are in the units that they state,
+        or else in mm, ms and kg.
 
     Raises:
-        ReadError: no files, one with a single state, or one that cannot be read.
+        ReadError: there are too few files, a file has a single state, or cannot be read.
 
     Source: `scionwood_crash.readers`.
 
     Args:
         files: a pattern of paths, such as `crash/*/run.d3plot`.
-        units: of files that do not say, such as `mm, ms, kg`.
-        thickness: of shells that have none in the file.
-        direction: in which the impactor moves.
-        impactor: what hits the parts.
-        speed: m/s.
-        mass: kg.
-        radius: of a cylinder, mm.
-        yield_stress: GPa.
-        held: which nodes cannot move; see `scionwood_crash.parts.series.Setup`.
-        n_val: files for validation, drawn by the seed.
-        n_test: files for the test.
-        size: of the backbone, whose coarse grids are laid onto the parts.
-        neighbours: coarse nodes that each node is connected with.
-        coarse: `morph`, or `fixed` for the ablation.
-        fallback: what happens to a part without two ends: an error, or a projection.
-        batch_size: parts a batch.
-        seed: of the splits.
+        units: units of files that do not state them, such as `mm, ms, kg`.
+        thickness: thickness of shells that have none in the file.
+        direction: direction in which the impactor moves.
+        impactor: shape of the impactor.
+        speed: speed of the impactor, m/s.
+        mass: mass of the impactor, kg.
+        radius: radius of a cylinder, mm.
+        yield_stress: yield stress of the sheet, GPa.
+        held: which nodes are clamped; see `clamped` of `scionwood_crash.parts.series.Setup`.
+        n_val: number of files for validation, drawn by the seed.
+        n_test: number of files for the test.
+        size: size of the backbone, which sets the coarse grids.
+        neighbours: number of coarse nodes that each node is connected to.
+        coarse: `morph` the grids onto each part, or leave them `fixed` (ablation).
+        fallback: `refuse` a part without two ends, or `project` the grid onto its axes.
+        batch_size: parts in a batch.
+        seed: seed of the splits.
     """
 
     def __init__(
@@ -84,35 +84,36 @@ class FileParts(Parts):
             fallback=fallback,
             batch_size=batch_size,
         )
-        self.files, self.options = files, {"units": units, "thickness": thickness}
+        self.files, self.units, self.thickness = files, units, thickness
         self.setup_of_impact = Setup(
             direction, impactor, speed, mass, radius, yield_stress, clamped=held
         )
         self.counts, self.seed = {"val": n_val, "test": n_test}, seed
 
     def parts(self, split: str) -> list[Part]:
-        """The parts of a split."""
+        """Return the parts of a split."""
         return [self._part(path) for path in self._paths()[split]]
 
     def _paths(self) -> dict[str, list[Path]]:
         pattern = Path(self.files or "none")
-        found = sorted(Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor))))
-        held_out = sum(self.counts.values())
-        if len(found) <= held_out:
-            rule = f"{len(found)} files; {held_out} are held out, and one or more train"
+        paths = sorted(Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor))))
+        reserved = sum(self.counts.values())
+        if len(paths) <= reserved:
+            rule = (
+                f"{len(paths)} files; {reserved} are for validation and test, none is left to train"
+            )
             raise ReadError(f"files: {self.files!r}", rule, "Correct the pattern, or n_val, n_test")
-        order = np.random.default_rng(self.seed).permutation(len(found))
-        mixed = [found[at] for at in order]
+        order = np.random.default_rng(self.seed).permutation(len(paths))
+        mixed = [paths[at] for at in order]
         val = self.counts["val"]
         return {
             "val": mixed[:val],
-            "test": mixed[val:held_out],
-            "train": sorted(mixed[held_out:]),
+            "test": mixed[val:reserved],
+            "train": sorted(mixed[reserved:]),
         }
 
     def _part(self, path: Path) -> Part:
-        units, thickness = self.options["units"], self.options["thickness"]
-        series = open_series(path, units=units, thickness=thickness)  # type: ignore[arg-type]
+        series = open_series(path, units=self.units, thickness=self.thickness)
         if len(series) < 2:
-            raise ReadError(str(path), "it holds one state, and no history", "Leave it out")
+            raise ReadError(str(path), "it holds a single state, not a history", "Leave it out")
         return from_series(series, self.setup_of_impact)

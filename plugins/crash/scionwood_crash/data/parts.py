@@ -1,4 +1,4 @@
-"""Parts in three splits, and batches of them."""
+"""The base class of the data: parts in three splits, and batches of them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from scionwood_crash.parts.part import Part
 
 
 class Parts(L.LightningDataModule, ABC):
-    """Parts in three splits, encoded once and clamped in memory.
+    """Parts in three splits, which are encoded once and kept in memory.
 
     Args:
-        size: of the backbone, whose coarse grids are laid onto the parts.
-        neighbours: coarse nodes that each node is connected with.
-        coarse: `morph`, or `fixed` for the ablation.
-        fallback: what happens to a part without two ends.
-        batch_size: parts a batch.
+        size: size of the backbone, which sets the coarse grids.
+        neighbours: number of coarse nodes that each node is connected to.
+        coarse: `morph` the grids onto each part, or leave them `fixed` (ablation).
+        fallback: `refuse` a part without two ends, or `project` the grid onto its axes.
+        batch_size: parts in a batch.
     """
 
     def __init__(
@@ -41,21 +41,21 @@ class Parts(L.LightningDataModule, ABC):
         super().__init__()
         self.size, self.neighbours = size, neighbours
         self.coarse, self.fallback, self.batch_size = coarse, fallback, batch_size
-        self._held: dict[str, list[Encoded]] = {}
+        self._encoded: dict[str, list[Encoded]] = {}
 
     @abstractmethod
     def parts(self, split: str) -> list[Part]:
-        """The parts of a split, with their displacements."""
+        """Return the parts of a split with their displacements."""
 
     def encoded(self, split: str) -> list[Encoded]:
-        """The parts of a split as tensors."""
-        if split not in self._held:
+        """Return the parts of a split as tensors."""
+        if split not in self._encoded:
             encoder = self.encoder()
-            self._held[split] = [encoder.encode(part) for part in self.parts(split)]
-        return self._held[split]
+            self._encoded[split] = [encoder.encode(part) for part in self.parts(split)]
+        return self._encoded[split]
 
     def encoder(self) -> Encoder:
-        """What encodes the parts; fixed grids are those of the first training part of a family."""
+        """Return the encoder; fixed grids come from the first training part of each family."""
         plain = Encoder(SIZES[self.size], neighbours=self.neighbours, fallback=self.fallback)
         if self.coarse == "morph":
             return plain
@@ -72,15 +72,15 @@ class Parts(L.LightningDataModule, ABC):
         )
 
     def train_dataloader(self) -> DataLoader:
-        """Batches of the training split, in another order each epoch."""
+        """Return batches of the training split, in a new order for each epoch."""
         return self._loader("train", shuffle=True)
 
     def val_dataloader(self) -> DataLoader:
-        """Batches of the validation split."""
+        """Return batches of the validation split."""
         return self._loader("val")
 
     def test_dataloader(self) -> DataLoader:
-        """Batches of the test split."""
+        """Return batches of the test split."""
         return self._loader("test")
 
     def _loader(self, split: str, *, shuffle: bool = False) -> DataLoader:
@@ -91,25 +91,25 @@ class Parts(L.LightningDataModule, ABC):
 
 @final
 class Collate:
-    """Joins parts to a batch: `graph`, `displacement`, and `plastic_strain` where all have it.
+    """Join parts to a batch: `graph`, `displacement`, and `plastic_strain` if all parts have it.
 
     Args:
-        levels: coarse nodes of a part by level.
+        levels: number of coarse nodes of a part on each level.
     """
 
     def __init__(self, levels: Sequence[int]) -> None:
         self.levels = list(levels)
 
     def __call__(self, parts: Sequence[Encoded]) -> dict[str, Any]:
-        """A batch of parts, whose numbers of nodes may differ.
+        """Return a batch of parts, whose numbers of nodes may differ.
 
         Raises:
-            RecipeError: their numbers of frames differ.
+            RecipeError: the numbers of frames differ.
         """
         frames = sorted({part.displacement.shape[1] for part in parts})
         if len(frames) > 1:
-            rule = f"one number of frames in a data set, not {frames}"
-            raise RecipeError("histories of a batch", rule, "Write all with the same frames")
+            rule = f"all must have the same number of frames, not {frames}"
+            raise RecipeError("histories of a batch", rule, "Write all files with the same number")
         batch: dict[str, Any] = {
             "graph": join([part.graph for part in parts], self.levels),
             "displacement": torch.cat([part.displacement for part in parts]),

@@ -1,4 +1,4 @@
-"""Parts of the suite, simulated before the training."""
+"""Parts of the suite, which are simulated before the training."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ SPLITS = ("train", "val", "test")
 
 @final
 class SuiteParts(Parts):
-    """Parts of the reduced explicit-shell suite, simulated when they are first asked for.
+    """Parts of the reduced explicit-shell suite, which are simulated on first use.
 
-    A design follows from seed, family and number, so that splits are of different geometry. With a
-    folder, simulations that it holds are read, and new ones are kept there.
+    A design depends on seed, family and number, so the splits have different geometries. With a
+    folder, existing simulations are read from it, and new ones are stored there.
 
     Shapes: a batch holds `graph`, a `CrashGraph`, `displacement` (N, T, 3) and `plastic_strain`
         (C, T), float32.
@@ -37,24 +37,24 @@ class SuiteParts(Parts):
     Units: displacement in 100 mm, in the axes of each part.
 
     Raises:
-        RecipeError: an unknown family, or no design.
+        RecipeError: a family is unknown, or there is none.
 
     Source: `scionwood_crash.suite`.
 
     Args:
         families: names of families.
-        n_train: designs for training, of each family.
-        n_val: designs for validation.
-        n_test: designs for the test.
-        element_size: mm; each family's own where null.
-        duration: of the simulations, ms; each family's own where null.
-        frames: states of each history.
-        folder: where simulations are read and kept; in memory only where null.
-        size: of the backbone, whose coarse grids are laid onto the parts.
-        neighbours: coarse nodes that each node is connected with.
-        coarse: `morph`, or `fixed` for the ablation.
-        batch_size: parts a batch.
-        seed: of everything.
+        n_train: designs of each family for training.
+        n_val: designs of each family for validation.
+        n_test: designs of each family for the test.
+        element_size: size of the elements, mm; `None` means that of the family.
+        duration: duration of the simulations, ms; `None` means that of the family.
+        frames: number of states of each history.
+        folder: folder for simulations; `None` keeps them in memory only.
+        size: size of the backbone, which sets the coarse grids.
+        neighbours: number of coarse nodes that each node is connected to.
+        coarse: `morph` the grids onto each part, or leave them `fixed` (ablation).
+        batch_size: parts in a batch.
+        seed: seed of the designs.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class SuiteParts(Parts):
         super().__init__(size=size, neighbours=neighbours, coarse=coarse, batch_size=batch_size)
         unknown = sorted(set(families) - set(FAMILIES))
         if unknown or not families:
-            rule = f"names of {', '.join(FAMILIES)}"
+            rule = f"at least one of {', '.join(FAMILIES)}, and no other"
             raise RecipeError(f"families: {list(families)}", rule, "Correct the name")
         self.families, self.seed = tuple(families), seed
         self.counts = dict(zip(SPLITS, (n_train, n_val, n_test), strict=True))
@@ -86,42 +86,42 @@ class SuiteParts(Parts):
         self._parts: dict[str, list[Part]] = {}
 
     def parts(self, split: str) -> list[Part]:
-        """The parts of a split, family after family."""
+        """Return the parts of a split, ordered by family."""
         if split not in self._parts:
             first = sum(self.counts[name] for name in SPLITS[: SPLITS.index(split)])
             numbers = range(first, first + self.counts[split])
-            wanted = [(family, number) for family in self.families for number in numbers]
-            shown = track(wanted, f"simulating {split}", disable=not self._slow(wanted))
+            designs = [(family, number) for family in self.families for number in numbers]
+            shown = track(designs, f"simulating {split}", disable=self._stored(designs))
             self._parts[split] = [to_part(self._simulation(*each)) for each in shown]
         return self._parts[split]
 
-    def _slow(self, wanted: list[tuple[str, int]]) -> bool:
-        return not all((path := self._path(*each)) and path.is_file() for each in wanted)
+    def _stored(self, designs: list[tuple[str, int]]) -> bool:
+        return all((path := self._path(*each)) and path.is_file() for each in designs)
 
     def _simulation(self, family: str, number: int) -> Simulation:
         path = self._path(family, number)
         if path is not None and path.is_file():
             return Simulation.load(path)
-        found = self._run(family, number)
+        simulation = self._run(family, number)
         if path is not None:
-            found.save(path)
-        return found
+            simulation.save(path)
+        return simulation
 
     def _run(self, family: str, number: int) -> Simulation:
-        made = design(family, self.seed, number)
+        chosen = design(family, self.seed, number)
         if self.element_size is not None:
             random = np.random.default_rng([self.seed, list(FAMILIES).index(family), number])
-            made = FAMILIES[family](random, self.element_size)  # type: ignore[call-arg]
-        made = made if self.duration is None else replace(made, duration=self.duration)
-        options = Options(friction=made.impactor.friction)
-        found = solve(
-            made.shell,
-            made.impactor,
-            duration=made.duration,
+            chosen = FAMILIES[family](random, self.element_size)  # type: ignore[call-arg]
+        chosen = chosen if self.duration is None else replace(chosen, duration=self.duration)
+        options = Options(friction=chosen.impactor.friction)
+        result = solve(
+            chosen.shell,
+            chosen.impactor,
+            duration=chosen.duration,
             n_frames=self.frames,
             options=options,
         )
-        return record(family, self.seed, number, made, found)
+        return record(family, self.seed, number, chosen, result)
 
     def _path(self, family: str, number: int) -> Path | None:
         if self.folder is None:

@@ -1,8 +1,8 @@
-"""Baselines without a network: proper orthogonal decomposition with regression on a part's numbers.
+"""Baselines without a network: proper orthogonal decomposition (POD) and regression.
 
-What engineers use today: the histories of all parts on one set of points, their first modes, and a
-regression of the modes' coefficients. The common points are the coarse grid that is morphed onto
-each part, so that the baseline has the same alignment as the network.
+The histories of all parts are sampled on common points and reduced to their first modes. The
+coefficients of the modes are regressed on the features of a part. The common points are the coarse
+grid that is morphed onto each part, so the baseline has the same alignment as the network.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from scionwood_crash.data.encode import Encoded
 
 Regression = Literal["gp", "knn"]
 LENGTHS = (2.0, 4.0, 8.0, 16.0)
-"""Correlation lengths among which the Gaussian process chooses, in standard deviations."""
+"""Candidate correlation lengths of the Gaussian process, in standard deviations."""
 NOISES = (1e-4, 1e-2, 1e-1, 0.5)
-"""And variances of its noise, relative to the signal's."""
+"""Candidate noise variances, relative to the variance of the signal."""
 
 
 @final
 class Pod:
     """POD of displacements on the coarse nodes, with a Gaussian process or nearest neighbours.
 
-    The process of each mode is a linear trend and a Matern 5/2 kernel; its length and noise are
-    those of the largest likelihood.
+    The Gaussian process of each mode has a linear trend and a Matern 5/2 kernel. Length and noise
+    maximise the likelihood.
 
     Source: Sirovich 1987 (POD); Rasmussen and Williams 2006, equations 2.30 (the likelihood, with
     its scale at the maximum) and 4.17 (the kernel).
 
     Args:
-        regression: `gp`, or `knn` with weights of the inverse distance.
-        energy: the share of variance that the modes keep.
-        neighbours: of `knn`.
+        regression: `gp`, or `knn` with inverse distance weights.
+        energy: share of the variance that the modes keep.
+        neighbours: number of neighbours of `knn`.
     """
 
     def __init__(
@@ -46,11 +46,11 @@ class Pod:
         self.regression, self.energy, self.neighbours = regression, energy, neighbours
 
     def fit(self, parts: Sequence[Encoded], nodes: int) -> Pod:
-        """Learn from parts with known displacements.
+        """Fit the model to parts with known displacements.
 
         Args:
             parts: encoded with morphed coarse nodes.
-            nodes: coarse nodes of the finest level.
+            nodes: number of coarse nodes on the finest level.
         """
         self.nodes = nodes
         histories = np.stack([self._on_coarse(part) for part in parts])
@@ -71,17 +71,17 @@ class Pod:
         return self
 
     def predict(self, part: Encoded) -> np.ndarray:
-        """Displacements of the nodes of a part, (N, T, 3) in 100 mm; clamped ones stay."""
+        """Return the displacements of a part, (N, T, 3), in 100 mm; clamped nodes do not move."""
         x = self._standard(_numbers(part)[None])
-        found = self._gp(x) if self.regression == "gp" else self._knn(x)
-        history = (self.mean + (found * self.spread) @ self.modes).reshape(self.shape)
+        weights = self._gp(x) if self.regression == "gp" else self._knn(x)
+        history = (self.mean + (weights * self.spread) @ self.modes).reshape(self.shape)
         near, share = part.graph.near.numpy(), part.graph.share.numpy()
         moved = np.einsum("nk,nktd->ntd", share, history[near])
         moved[part.graph.clamped.numpy()] = 0
         return np.asarray(moved)
 
     def _on_coarse(self, part: Encoded) -> np.ndarray:
-        """The true history at the coarse nodes, from the nearest node of each: (node, T, 3)."""
+        """Return the history at the coarse nodes, interpolated from 4 mesh nodes, (node, T, 3)."""
         coarse = part.graph.coarse[: self.nodes].numpy()
         distance, near = cKDTree(part.graph.position.numpy()).query(coarse, 4)
         weights = 1 / np.maximum(distance, 1e-6)
@@ -98,14 +98,14 @@ class Pod:
         return np.asarray(weights @ self.targets[near] / weights.sum())
 
     def _gp(self, x: np.ndarray) -> np.ndarray:
-        found = np.zeros(self.targets.shape[1])
+        weights = np.zeros(self.targets.shape[1])
         for length in LENGTHS:
             own = self.length == length
-            found[own] = (_kernel(x, self.x, length) @ self.alpha[:, own])[0]
-        return found
+            weights[own] = (_kernel(x, self.x, length) @ self.alpha[:, own])[0]
+        return weights
 
     def _choose(self) -> None:
-        """Length, noise and weights of each mode."""
+        """Choose length, noise and weights of each mode."""
         count, modes = self.targets.shape
         best, self.length = np.full(modes, np.inf), np.zeros(modes)
         self.alpha = np.zeros_like(self.targets)
@@ -126,6 +126,6 @@ def _numbers(part: Encoded) -> np.ndarray:
 
 
 def _kernel(a: np.ndarray, b: np.ndarray, length: float) -> np.ndarray:
-    """A linear trend and Matern with smoothness 5/2."""
+    """Return the sum of a linear and a Matern 5/2 kernel."""
     r = np.sqrt(5) * cdist(a, b) / length
     return np.asarray((1 + r + r**2 / 3) * np.exp(-r) + a @ b.T / a.shape[1])

@@ -1,4 +1,4 @@
-"""How far a predicted history is from the true one, part by part."""
+"""Error measures of predicted histories, part by part."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from scionwood_crash.data.encode import LENGTH
 from scionwood_crash.model.graph import DIRECTION, CrashGraph
 
 
-def distances(predicted: Tensor, true: Tensor, batch: Tensor, parts: int) -> Tensor:
-    """The mean Euclidean distance (MED) of each part at each time, (parts, T), in mm.
+def distances(predicted: Tensor, simulated: Tensor, batch: Tensor, parts: int) -> Tensor:
+    """Return the mean Euclidean distance (MED) of each part at each time, (parts, T), mm.
 
     Args:
         predicted: (N, T, 3), in 100 mm.
-        true: (N, T, 3), in 100 mm.
-        batch: (N,), the part of each node.
-        parts: how many there are.
+        simulated: (N, T, 3), in 100 mm.
+        batch: (N,), part of each node.
+        parts: number of parts.
     """
-    gap = (predicted - true).norm(dim=-1)
+    gap = (predicted - simulated).norm(dim=-1)
     nodes = _by_part(torch.ones_like(gap[:, 0]), batch, parts)
     return LENGTH * _by_part(gap, batch, parts) / nodes[:, None]
 
 
 def intrusion(displacement: Tensor, graph: CrashGraph) -> Tensor:
-    """The largest displacement along the impact of each part at each time, (parts, T), in mm.
+    """Return the largest displacement along the impact by part and time, (parts, T), mm.
 
     Args:
         displacement: (N, T, 3), in 100 mm.
-        graph: of these nodes.
+        graph: graph of these nodes.
     """
     direction = graph.condition[:, DIRECTION][graph.batch]
     along = LENGTH * torch.einsum("ntk,nk->nt", displacement, direction.to(displacement.dtype))
@@ -37,64 +37,65 @@ def intrusion(displacement: Tensor, graph: CrashGraph) -> Tensor:
     return low.scatter_reduce(0, index, along, "amax")
 
 
-def distance_loss(predicted: Tensor, true: Tensor, graph: CrashGraph) -> Tensor:
-    """The MED over the true maximum intrusion, (parts,).
+def distance_loss(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> Tensor:
+    """Return the MED divided by the maximum intrusion of the reference, (parts,).
 
     Args:
         predicted: (N, T, 3), in 100 mm.
-        true: (N, T, 3), in 100 mm.
-        graph: of these nodes.
+        simulated: (N, T, 3), in 100 mm.
+        graph: graph of these nodes.
     """
-    by_time = distances(predicted, true, graph.batch, len(graph.condition))
-    return by_time.mean(1) / _deepest(intrusion(true, graph))
+    by_time = distances(predicted, simulated, graph.batch, len(graph.condition))
+    return by_time.mean(1) / _deepest(intrusion(simulated, graph))
 
 
-def intrusion_loss(predicted: Tensor, true: Tensor, graph: CrashGraph) -> Tensor:
-    """The error of the intrusion, mean over time, over the true maximum, (parts,).
+def intrusion_loss(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> Tensor:
+    """Return the mean error of the intrusion over time, divided by its maximum, (parts,).
 
     Args:
         predicted: (N, T, 3), in 100 mm.
-        true: (N, T, 3), in 100 mm.
-        graph: of these nodes.
+        simulated: (N, T, 3), in 100 mm.
+        graph: graph of these nodes.
     """
-    given, wanted = (intrusion(each, graph) for each in (predicted, true))
+    given, wanted = (intrusion(each, graph) for each in (predicted, simulated))
     return (given - wanted).abs().mean(1) / _deepest(wanted)
 
 
-def position_error(predicted: Tensor, true: Tensor, graph: CrashGraph) -> Tensor:
-    """The relative L2 error of positions from the centre, over all times, (parts,).
+def position_error(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> Tensor:
+    """Return the relative L2 error of positions from the centre over all times, (parts,).
 
     Args:
         predicted: (N, T, 3), in 100 mm.
-        true: (N, T, 3), in 100 mm.
-        graph: of these nodes.
+        simulated: (N, T, 3), in 100 mm.
+        graph: graph of these nodes.
     """
     parts = len(graph.condition)
-    place = graph.position[:, None] + true
-    wrong = _by_part((predicted - true).square().sum((1, 2)), graph.batch, parts)
+    place = graph.position[:, None] + simulated
+    wrong = _by_part((predicted - simulated).square().sum((1, 2)), graph.batch, parts)
     return (wrong / _by_part(place.square().sum((1, 2)), graph.batch, parts)).sqrt()
 
 
-def measure(predicted: Tensor, true: Tensor, graph: CrashGraph) -> dict[str, Tensor]:
-    """The errors of each part, (parts,) each.
+def measure(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> dict[str, Tensor]:
+    """Return the errors of each part by name, (parts,) each.
 
-    `med` is the mean over nodes and times in mm, `med_last` that of the last frame, `med_share` the
-    MED in percent of the true maximum intrusion, `intrusion_error` that of the maximum intrusion in
-    percent, `rel_l2` that of positions.
+    `med` is the mean Euclidean distance over nodes and times, mm, and `med_last` that of the last
+    frame. `med_share` is the MED in percent of the maximum intrusion of the reference.
+    `intrusion_error` is the error of the maximum intrusion in percent, and `rel_l2` that of
+    positions.
 
     Args:
         predicted: (N, T, 3), in 100 mm.
-        true: (N, T, 3), in 100 mm.
-        graph: of these nodes.
+        simulated: (N, T, 3), in 100 mm.
+        graph: graph of these nodes.
     """
-    by_time = distances(predicted, true, graph.batch, len(graph.condition))
-    given, wanted = (_deepest(intrusion(each, graph)) for each in (predicted, true))
+    by_time = distances(predicted, simulated, graph.batch, len(graph.condition))
+    given, wanted = (_deepest(intrusion(each, graph)) for each in (predicted, simulated))
     return {
         "med": by_time.mean(1),
         "med_last": by_time[:, -1],
         "med_share": 100 * by_time.mean(1) / wanted,
         "intrusion_error": 100 * (given - wanted).abs() / wanted,
-        "rel_l2": position_error(predicted, true, graph),
+        "rel_l2": position_error(predicted, simulated, graph),
     }
 
 
@@ -103,5 +104,5 @@ def _by_part(values: Tensor, batch: Tensor, parts: int) -> Tensor:
 
 
 def _deepest(depth: Tensor) -> Tensor:
-    """Over time, (parts,); at least a nanometre."""
+    """Return the maximum over time, (parts,), of at least a nanometre."""
     return depth.amax(1).clamp_min(1e-6)

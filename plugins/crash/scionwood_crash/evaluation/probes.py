@@ -1,4 +1,4 @@
-"""What an engineer reads off a history: probes, and the energy that a sheet takes up."""
+"""Quantities that engineers derive from a history: probe motions and absorbed energy."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ class Probe(NamedTuple):
 
     Attributes:
         displacement: (frame, 3).
-        velocity: (frame, 3), by differences of second order.
-        acceleration: (frame, 3), likewise of the velocity: frames far apart smooth it.
+        velocity: (frame, 3), second-order differences.
+        acceleration: (frame, 3), second-order differences of the velocity. Widely spaced frames
+            smooth it.
     """
 
     displacement: np.ndarray
@@ -27,37 +28,39 @@ class Probe(NamedTuple):
 
 
 def probe(times: np.ndarray, displacement: np.ndarray, node: int) -> Probe:
-    """The motion of a node, in the units of times and displacements.
+    """Return the motion of a node, in the units of times and displacements.
 
     Args:
-        times: (frame,), three or more.
+        times: (frame,), at least three.
         displacement: (frame, node, 3).
-        node: its index.
+        node: index of the node.
 
     Raises:
-        RecipeError: there is no such node, or fewer than three frames.
+        RecipeError: the node does not exist, or there are fewer than three frames.
     """
     if not 0 <= node < displacement.shape[1]:
         rule = f"nodes are numbered 0 to {displacement.shape[1] - 1}"
         raise RecipeError(f"probe {node}", rule, "Choose one of them")
     if len(times) < 3:
-        raise RecipeError(f"{len(times)} frames", "a probe needs three or more", "Keep more frames")
+        rule = "a probe needs three or more"
+        raise RecipeError(f"{len(times)} frames", rule, "Keep more frames")
     moved = np.asarray(displacement[:, node], np.float64)
     velocity = np.gradient(moved, times, axis=0, edge_order=2)
     return Probe(moved, velocity, np.gradient(velocity, times, axis=0, edge_order=2))
 
 
 def absorbed_energy(part: Part) -> np.ndarray:
-    """The plastic work over time, (frame,), J: `sum_cells A t (Y e + B e^(n + 1) / (n + 1))`.
+    """Return the plastic work over time, (frame,), J.
 
-    The strain is the largest through the thickness and the flow stress that of slow deformation, so
-    that it is an upper estimate where a sheet bends, and misses the rise with the rate.
+    It is `sum_cells A t (Y e + B e^(n + 1) / (n + 1))`, with the cell area A, the thickness t, and
+    Ludwik's Y, B and n. The strain e is the largest through the thickness, so the result is too
+    high in regions that bend. The flow stress is quasi-static: the strain-rate effect is neglected.
 
     Args:
-        part: with plastic strain.
+        part: has plastic strain.
 
     Raises:
-        RecipeError: it has no plastic strain.
+        RecipeError: the part has no plastic strain.
     """
     if part.plastic_strain is None:
         remedy = "Predict it: backbone.plastic: true"
