@@ -1,4 +1,4 @@
-"""Answers of a language model: the same alone and in a batch, seeded, with their end."""
+"""Generation is independent of batching and reproducible, and it detects the end of answers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHORT = Decoding(max_new_tokens=12)
 
 
 def adapted(model: torch.nn.Module | None = None) -> torch.nn.Module:
-    """The tiny model with a LoRA whose weights are random, so that it changes the answers."""
+    """Return the tiny model with a LoRA of random weights, which changes the answers."""
     tuned = attach(model or causal_lm(), LoraConfig(r=2), targets="attention")
     with torch.no_grad():
         for number, weight in enumerate(p for p in tuned.parameters() if p.requires_grad):
@@ -106,7 +106,7 @@ def test_builds_the_base_if_the_adapter_cannot_be_switched_off(writer):
 def test_a_saved_adapter_gives_the_same_answers(tmp_path):
     tuned = adapted()
     save_adapter(tuned, tmp_path / "adapter")
-    (tmp_path / "adapter" / "scionwood.json").unlink()  # a plain peft folder, of another tool
+    (tmp_path / "adapter" / "scionwood.json").unlink()  # as in a plain peft folder of another tool
     with pytest.warns(UserWarning, match=r"no scionwood\.json"):
         loaded = Writer.of_adapter(tmp_path / "adapter", "tiny")
     assert loaded.write(PROMPTS, SHORT) == Writer(tuned).write(PROMPTS, SHORT)

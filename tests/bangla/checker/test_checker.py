@@ -1,4 +1,4 @@
-"""Agreement, mixing and register, with what the checker must leave alone."""
+"""The checker reports faults of agreement, mixing and register, and accepts correct sentences."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def test_reports_each_fault_with_its_rule(text, wanted):
 @pytest.mark.parametrize(
     "text",
     [
-        "তিনি বইটি পড়েন। তুমি পড়ো।",  # the polite second person and the honoured third share forms
-        "আপনি বললে আমি যাব।",  # a conditional is no past of `tumi`
-        "আপনি যেতে চান।",  # nor an infinitive its habitual past
-        "আপনি বই পড়ে ঘুমান।",  # nor a participle the present of `se`
+        "তিনি বইটি পড়েন। তুমি পড়ো।",  # the polite second and the honorific third person share forms
+        "আপনি বললে আমি যাব।",  # a conditional is not a past of `tumi`
+        "আপনি যেতে চান।",  # an infinitive is not its habitual past
+        "আপনি বই পড়ে ঘুমান।",  # a participle is not the present of `se`
         'তিনি বললেন, "তুমি বসো।" আপনি তখন কোথায় ছিলেন?',
         "শিক্ষক বললেন, তোমরা বসো। আপনি কি শুনেছেন?",
         "স্যার, আপনি বসুন। রহিম, তুমি চা আনো।",
@@ -54,11 +54,11 @@ def test_reports_each_fault_with_its_rule(text, wanted):
         "তুমি ও তোমার বাবা কাল আসবেন।",
         "সে কথা আপনি বলেছেন।",
         "মা: তুই কোথায়?\nশিক্ষক: আপনি কে?",
-        "তুমি চলে গেলে আমি একা।",  # a participle leads a conditional, which ends the sentence
-        "তুমি পানি খাও।",  # "water" is no negated verb
-        "আপনি কেনো এসেছেন?",  # "why" in another spelling is no imperative of "buy"
-        "সাঁতার শেখা তোমার দরকার।",  # a verbal noun is no order to an intimate
-        "আপনি কি সেই বই পড়েছেন?",  # "that" is no "he"
+        "তুমি চলে গেলে আমি একা।",  # a conditional after a participle ends the clause
+        "তুমি পানি খাও।",  # "water" is not a negated verb
+        "আপনি কেনো এসেছেন?",  # another spelling of "why" is not an imperative of "buy"
+        "সাঁতার শেখা তোমার দরকার।",  # a verbal noun is not a command
+        "আপনি কি সেই বই পড়েছেন?",  # "that" is not "he"
     ],
 )
 def test_accepts_correct_sentences(text):
@@ -109,7 +109,7 @@ def test_refuses_an_invalid_register(register):
 
 
 def test_a_line_of_100_000_characters_takes_linear_work():
-    # Counted rather than timed: every verb is judged once, and none twice.
+    # The work is counted, not timed: every verb is judged exactly once.
     line = "আপনি রোজ বই পড়েন, তিনি গান শোনেন এবং আমি একা ঘরে থাকি " * 2500
     assert len(line) > 100_000
     result = check_text(line)
@@ -148,7 +148,7 @@ def test_scores_on_labelled_letters(half):
 
 
 def test_all_files_of_the_package_are_in_nfc():
-    # A composed yya in a table would match no normalised word, and nothing would say so.
+    # A composed yya in a table would never match a normalised word, without any error.
     folder = Path(scionwood_bangla.__file__).parent
     for path in [*folder.rglob("*.py"), *folder.rglob("*.tsv"), *folder.rglob("*.jsonl")]:
         text = path.read_text("utf-8")

@@ -1,4 +1,4 @@
-"""Scores that cannot be had by being polite to everybody."""
+"""Scores of a corpus. Polite answers to everybody do not score well."""
 
 from __future__ import annotations
 

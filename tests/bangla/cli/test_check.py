@@ -1,4 +1,4 @@
-"""The commands, as a user runs them."""
+"""The commands check, score, evaluate-checker and tokenizers."""
 
 from __future__ import annotations
 

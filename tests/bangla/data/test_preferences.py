@@ -1,4 +1,4 @@
-"""The same said at another level, pairs that the checker ranks, and what DPO learns of them."""
+"""Restating, preference pairs that the checker ranks, and direct preference optimisation."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_restates_a_text_at_any_level(start, level):
     restated = restate(SAID[start], level)
     assert restated is not None
     assert is_right(restated, frozenset({level}))
-    assert [w for w in restated.split() if w in SAID[start].split()]  # what addresses nobody stays
+    assert [w for w in restated.split() if w in SAID[start].split()]  # other words stay
     if start == level:
         assert restated == SAID[start]
 

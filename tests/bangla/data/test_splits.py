@@ -1,4 +1,4 @@
-"""No topic is in two splits, and the splits have exactly the sizes asked for."""
+"""No topic is in two splits, and the splits have the requested sizes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 from scionwood_bangla.data.splits import SPLITS, split_by_topic
 
 ROWS, TOPICS = 4196, 2008
-"""Of BLADE."""
+"""The size of BLADE, and a number of topics."""
 
 
 def blade_like() -> list[str]:
-    """As many rows as BLADE has, over as many topics, a few of them large."""
+    """Return the topics of as many rows as BLADE has, with a few large topics."""
     random = Random(0)
     weights = [1 / (1 + rank) ** 0.5 for rank in range(TOPICS)]
     more = random.choices(range(TOPICS), weights, k=ROWS - TOPICS)
@@ -42,7 +42,7 @@ def test_no_topic_leaks_over_a_thousand_seeds():
 
 
 def test_sizes_are_exact_if_whole_topics_allow_it():
-    # By size 3, 3 and 4 a tenth of 40 is one topic of four, whatever the order of the topics.
+    # With sizes 3 and 4, a tenth of 40 is one topic of four, in any order of the topics.
     topics = ["four"] * 4 + ["four too"] * 4 + [f"three {n // 3}" for n in range(30)] + ["two"] * 2
     for seed in range(50):
         splits = split_by_topic(topics, seed=seed)

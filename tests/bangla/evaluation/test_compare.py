@@ -1,4 +1,4 @@
-"""One table for an adapter and the ways to prompt its base, by level, with paired intervals."""
+"""An evaluation compares an adapter with prompting its base, by level, with paired intervals."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DECODINGS = (Decoding(max_new_tokens=8), Decoding(sampled=True, max_new_tokens=8
 
 @pytest.fixture(scope="module")
 def suites():
-    """Six hand-written prompts, two of each level, and six made-up ones."""
+    """Six hand-written prompts, two of each level, and six generated ones."""
     items = handwritten().items
     chosen = [item for level in LEVELS for item in items if item.expected == level]
     chosen = [each for at, each in enumerate(chosen) if at % 20 < 2]
@@ -42,7 +42,7 @@ def suites():
 
 @pytest.fixture(scope="module")
 def evaluation(suites):
-    """Every method on both suites, greedy and sampled, with an adapter of random weights."""
+    """All methods on both suites, greedy and sampled, with an adapter of constant weights."""
     tuned = attach(causal_lm(), LoraConfig(r=2), targets="attention")
     with torch.no_grad():
         for weight in (p for p in tuned.parameters() if p.requires_grad):

@@ -1,4 +1,4 @@
-"""Tokens a word, of real tokenizers that are trained here."""
+"""Tokens per word of tokenizers that the tests train."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ CONJUNCTS = {"ক্ষ": "ক্ ষ", "ন্ত্র": "ন্ ত্ র", 
 
 
 def rows(suite="handwritten"):
-    """Register match of two methods at three levels."""
+    """Return register match of two methods at three levels."""
     return [
         {
             "suite": suite,
@@ -67,7 +67,7 @@ def test_a_conjunct_is_shaped_as_harfbuzz_shapes_it():
 
 
 def test_a_vowel_sign_is_drawn_before_its_letter():
-    # The sign of ki is written on the left of ka, though its code follows it.
+    # The sign of ki is drawn on the left of ka, although its code point follows that of ka.
     font = ImageFont.truetype(str(fonts.font_path()), 60, layout_engine=ImageFont.Layout.RAQM)
     pictures = []
     for text in ("কি", "ক"):

@@ -1,4 +1,4 @@
-"""The page of generations was drawn by a seed."""
+"""The page of answers before and after training."""
 
 from __future__ import annotations
 

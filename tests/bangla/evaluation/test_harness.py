@@ -1,4 +1,4 @@
-"""The hand-written prompts as a task of lm-evaluation-harness, run by the package itself."""
+"""The hand-written prompts as a task of lm-evaluation-harness."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_references_are_correct_and_a_polite_answer_to_a_brother_is_not():
 
 def test_the_harness_runs_the_task_on_the_tiny_model():
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the harness and what it imports
+        warnings.simplefilter("ignore")  # warnings of the harness and of its imports
         from lm_eval import simple_evaluate
         from lm_eval.tasks import TaskManager
 

@@ -1,4 +1,4 @@
-"""The hand-written prompts: even over the levels, and apart from the generator."""
+"""The hand-written prompts are balanced over the levels, and differ from generated requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scionwood_bangla.lexicon import LEVELS
 from scionwood_bangla.text.normalise import normalise
 
 RUN = 5
-"""Words in a row that a prompt may not share with the generator."""
+"""The number of consecutive words that a prompt must not share with the generator."""
 
 
 @pytest.mark.parametrize(("half", "count", "hard"), [("dev", 90, 17), ("test", 60, 9)])

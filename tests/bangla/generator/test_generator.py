@@ -1,4 +1,4 @@
-"""The generator's texts are what they claim, by the checker, and training never shows some acts."""
+"""Generated texts have their stated level, and training never shows unseen acts."""
 
 from __future__ import annotations
 
@@ -65,16 +65,16 @@ def test_training_never_shows_unseen_acts():
     assert not seen & unseen
     assert seen | unseen == set(pairs("all"))
     assert len(unseen) == pytest.approx(0.2 * len(pairs("all")), abs=1)
-    # No word is a form of such a pair and of an addressee, and nothing else besides.
+    # Forms that can only be second-person forms of an unseen pair do not occur in training.
     second = {*LEVELS, "tini"}
-    held = {
+    unseen_forms = {
         form
         for form, group in forms().items()
         if all(r.subject in second and (r.verb, r.tense) in unseen for r in group)
     }
     shown = (m.content for e in examples(1500, seed=8) for m in e.messages)
-    assert held
-    assert not {word.strip("।?,") for text in shown for word in text.split()} & held
+    assert unseen_forms
+    assert not {word.strip("।?,") for text in shown for word in text.split()} & unseen_forms
 
 
 def test_validation_and_test_use_only_unseen_acts():

@@ -1,4 +1,4 @@
-"""Forms and readings of verbs, against grammar tables and a word list."""
+"""Forms and readings of verbs, compared with grammar tables and a word list."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def subjects(word: str) -> set[str | None]:
     return {reading.subject for reading in readings(normalise(word))}
 
 
-PARADIGM = [  # one row for each alternation of stems, after grammars of the standard colloquial
+PARADIGM = [  # one row for each stem alternation, from grammars of the standard colloquial language
     ("করা", "present", "করি করিস করো করেন করে করেন"),
     ("করা", "continuous", "করছি করছিস করছ করছেন করছে করছেন"),
     ("করা", "perfect", "করেছি করেছিস করেছ করেছেন করেছে করেছেন"),
@@ -87,8 +87,8 @@ def test_sixty_verbs_have_every_tense_and_level():
         ("লেখে", {"se"}),
         ("করে", {"se", None}),  # present, and perfective participle
         ("করেন", {"apni", "tini"}),
-        ("খেলে", {"tumi", "se", None}),  # of "eat" and of "play"
-        ("করেননি", {"apni", "tini"}),  # a clitic hides nothing
+        ("খেলে", {"tumi", "se", None}),  # forms of "eat" and of "play"
+        ("করেননি", {"apni", "tini"}),  # with a clitic
         ("করিতেছেন", {"apni", "tini"}),
     ],
 )
@@ -151,18 +151,18 @@ def test_a_chandrabindu_marks_the_honorific_third_person():
 
 
 def test_forms_of_the_thirty_commonest_verbs_occur_in_wordfreq():
-    # Every cell of the paradigm counts, those of the intimate level too, which is rarely written.
+    # Every cell of the paradigm counts, including the intimate level, which is rarely written.
     listed = {normalise(w): f for w, f in wordfreq.get_frequency_dict("bn", "large").items()}
     cells = {v: [inflect(v, t, s)[:1] for t in TENSES for s in SUBJECTS] for v in verb_names()}
     usual = {verb: [form for cell in group for form in cell] for verb, group in cells.items()}
     common = sorted(usual, key=lambda v: -_frequency(set(usual[v]), listed))[:30]
     forms_of = [form for verb in common for form in usual[verb]]
     assert sum(form in listed for form in forms_of) / len(forms_of) >= 0.90
-    different = set(forms_of)  # each once: short of 0.90, see the card
+    different = set(forms_of)  # each form once: below 0.90, see the results page
     assert len(different & listed.keys()) / len(different) >= 0.88
 
 
 def _frequency(group: set[str], listed: dict[str, float]) -> float:
-    # The median form's: one homograph such as "name" or "less" would make any verb common.
+    # The median over the forms: one homograph such as "name" would make any verb common.
     values = sorted(listed.get(form, 0.0) for form in group)
     return values[len(values) // 2]

@@ -1,4 +1,4 @@
-"""Any causal language model of transformers is a backbone; the tiny one ships."""
+"""Causal language models of transformers as backbones, their losses, and chat templates."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_the_loss_equals_that_of_the_model(kind):
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     wanted = model(**inputs, labels=labels, use_cache=False).loss
     splits = splits_at_head(model, inputs)
-    assert splits == (kind != "granite")  # which divides its logits in its own forward
+    assert splits == (kind != "granite")  # it scales its logits in its own forward
     loss = loss_of(model, inputs, labels, whole=not splits)
     torch.testing.assert_close(loss, wanted, rtol=0, atol=1e-5)
 

@@ -1,4 +1,4 @@
-"""The script that made the tiny model and its tokenizer."""
+"""The pretraining of the tiny model and its tokenizer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every layout in every container gives the same examples, and bad rows are named."""
+"""All layouts and file types give the same examples, and errors name the invalid row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The chunked cross-entropy is the plain one, and holds few logits."""
+"""The chunked cross-entropy equals the plain cross-entropy, with few logits in memory."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_never_has_the_logits_of_all_positions_in_memory():
         completion_loss(hidden, labels, head, chunk=16)
     learned = int((labels[:, 1:] != IGNORED).sum())
     assert max(seen) == 16 < learned
-    assert max(kept) <= hidden.numel() < learned * VOCABULARY  # what is kept for the backward pass
+    assert max(kept) <= hidden.numel() < learned * VOCABULARY  # saved for the backward pass
     assert loss.isfinite()
 
 

@@ -1,4 +1,4 @@
-"""The demonstration: from a base that wavers to one that keeps to the level asked for."""
+"""The demonstration: an adapter learns the level of address on the tiny model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SEEDS = (0, 1, 2)
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory) -> list[Sft]:
-    """The recipe as it stands, with three seeds: some eight minutes of one core."""
+    """The unchanged recipe with three seeds, about eight minutes on one core."""
     tasks = []
     for seed in SEEDS:
         recipe = resolve("bangla/register_tiny", [f"seed={seed}", f"data.seed={seed}"])
@@ -27,7 +27,7 @@ def runs(tmp_path_factory) -> list[Sft]:
 
 
 def measured(task: Sft) -> dict[str, float]:
-    """On 240 prompts about acts that training never showed."""
+    """Return the metrics on 240 prompts about acts that training never showed."""
     batches = [
         task.metrics(batch) for batch in Generated(n_test=240, batch_size=60).test_dataloader()
     ]

@@ -1,4 +1,4 @@
-"""Adapters train on it, are saved small, come back the same, and merge."""
+"""Adapters are trained by fine-tuning, saved, loaded again, and merged."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from scionwood_bangla.tasks.sft import Sft
 
 pytestmark = [
     pytest.mark.usefixtures("_one_thread"),
-    # peft itself asks transformers by the name that this one is giving up
+    # peft itself uses a name that transformers has deprecated
     pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated"),
 ]
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
-    """A short run of the recipe, whose adapter is no longer zero."""
+    """A short run of the recipe, after which the adapter is not zero."""
     small = ["data.n_train=64", "data.n_val=3", "data.n_test=3", "trainer.max_steps=4"]
     recipe = resolve(
         "bangla/register_tiny", [*small, "task.max_new_tokens=8", "trainer.val_check_interval=2"]
@@ -178,7 +178,7 @@ def test_warns_of_a_tokenizer_of_high_fertility(tmp_path):
 
 
 def test_refuses_a_window_without_room_for_an_answer():
-    with pytest.raises(RecipeError, match="the prompts alone fill max_length"), pytest.warns():
+    with pytest.raises(RecipeError, match="no answer fits"), pytest.warns():
         Generated(n_train=5, max_length=3).rows("train")
     with pytest.raises(RecipeError, match="at least 2 tokens"):
         Generated(max_length=1)

@@ -1,4 +1,4 @@
-"""One spelling for every text."""
+"""The normaliser gives every text one spelling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a file holds instead of Bangla is named."""
+"""Errors name what a text is instead of Bangla."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class Evidence:
         start: the index of the first character in the normalised text.
         word: the word.
         levels: its possible levels, of `LEVELS`.
-        addressee: the voice that speaks, and the vocative by which it calls the addressee.
+        addressee: the voice that speaks, and the vocative that it uses for the addressee.
         suggestions: the equivalent word by level.
         pronoun: `True` for a pronoun, `False` for a verb.
     """

@@ -24,7 +24,7 @@ SCORES = {
     "abstention": "verbs that the checker does not judge",
     "structure": "parts of letters that are present and in their place",
 }
-"""Each score is a share from 0 to 1 of these."""
+"""The unit of each score, which is a share of these units, from 0 to 1."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 from scionwood_bangla.lexicon import Reading, readings
 from scionwood_bangla.text.normalise import BENGALI, normalise
@@ -59,7 +59,7 @@ def tokenise(text: str) -> list[Token]:
     voices = _Voices()
     tokens: list[Token] = []
     for match in _TOKEN.finditer(text):
-        kind: Kind = match.lastgroup  # type: ignore[assignment]
+        kind = cast("Kind", match.lastgroup)
         if match.start() in labels:
             voices.speaker = labels[match.start()]
         token = Token(match[0], match.start(), kind, voices.step(kind, match[0], tokens))
@@ -129,9 +129,9 @@ def _says(before: list[Token]) -> bool:
     word = before[-1]
     if word.kind != "word":
         return False
-    told = [r for r in readings(word.text) if r.subject in ("se", "tini", "ami")]
+    finite = [r for r in readings(word.text) if r.subject in ("se", "tini", "ami")]
     asked = len(before) > 1 and before[-2].text in _SAYING
-    return any(_speaks(r) or asked for r in told)
+    return any(_speaks(r) or asked for r in finite)
 
 
 def _speaks(reading: Reading) -> bool:

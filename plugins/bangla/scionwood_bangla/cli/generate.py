@@ -40,7 +40,7 @@ def generate(
         model: the model without a run: tiny, a local folder, or owner/name on the hub.
         register: the level to ask for: tui, tumi or apni. The prompt names it, and the checker
             requires it. null leaves the level to the prompt.
-        best_of: the number of samples, of which the one with the fewest faults is printed.
+        best_of: the number of samples. The command prints the sample with the fewest faults.
         sampled: sample each token instead of taking the most probable one.
         temperature: the temperature of samples.
         top_p: samples come from the most probable tokens that together reach this probability.

@@ -110,7 +110,7 @@ class Conversations(SplitData):
             if room > 0:
                 pairs.append((example, Encoded(code.prompt, code.completion[:room])))
         if not pairs:
-            rule = "there is no example, or the prompts alone fill max_length"
+            rule = "it has no example, or no answer fits into data.max_length beside its prompt"
             raise RecipeError(f"{split} split", rule, "Give more data, or raise data.max_length")
         return pairs
 

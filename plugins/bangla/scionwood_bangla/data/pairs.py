@@ -73,7 +73,7 @@ def from_samples(
 
     Args:
         writer: the model that samples the answers.
-        examples: the examples, of which only prompts and registers are used.
+        examples: the examples. Only their prompts and registers are used.
         decoding: how the model samples.
         samples: the number of answers per prompt.
         progress: called with the number of answers done.

@@ -36,7 +36,7 @@ class RegisterPreference(Task):
         label_smoothing: the assumed share of pairs with exchanged answers, below 0.5.
         sft_weight: the weight of the cross-entropy of the chosen answers, nats per token, which
             keeps them likely (reconstruction of the term of R. Y. Pang et al., arXiv:2404.19733).
-            0 is equation 7 alone.
+            0 gives equation 7.
 
     Raises:
         RecipeError: an option is out of range, or the backbone has no adapter.
