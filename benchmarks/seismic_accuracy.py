@@ -1,12 +1,12 @@
-"""SNR by noise class: the recipe, what it could train instead, a U-Net, and classical filters.
+"""Measure the SNR by noise class of the recipe, its ablations, a U-Net and classical filters.
 
     python benchmarks/seismic_accuracy.py --jobs 2
 
-Trains `seismic/denoise` for four seeds and, at equal data and steps: full fine-tuning, the frozen
-encoder with the head alone, the same network from random weights; these four again with a head of a
-fifth of the size; and a U-Net of equal parameters.
-Each is measured on held-out gathers at 0 dB, drawn anew for every seed, and on gathers without
-noise. Runs are kept in benchmarks/runs, so that a measurement which was stopped goes on; about two
+Trains `seismic/denoise` with four seeds. With the same data and steps, it also trains full
+fine-tuning, the frozen encoder with its head, and the same network from random weights. These four
+methods are repeated with a head of a fifth of the size. The last method is a U-Net with as many
+parameters. Each is measured on test gathers at 0 dB, new for every seed, and on gathers without
+noise. Runs are kept in benchmarks/runs, so that a stopped benchmark continues; it takes about two
 hours on two cores. Writes benchmarks/results/seismic_accuracy.csv.
 """
 
@@ -43,7 +43,7 @@ TINY = {"name": "seismic/dinov3_unet", "size": "tiny", "weights": "shipped", "wi
 RANDOM = TINY | {"weights": "none"}
 LIGHT = {"scales": 1}
 FULL, FROZEN = {"name": "full"}, {"name": "frozen"}
-ARMS: dict[str, dict[str, dict[str, object]]] = {
+VARIANTS: dict[str, dict[str, dict[str, object]]] = {
     "LoRA + head": {},
     "full": {"adapter": FULL},
     "frozen + head": {"adapter": FROZEN},
@@ -58,37 +58,39 @@ ARMS: dict[str, dict[str, dict[str, object]]] = {
         "task": {"lr": 2e-3},  # the best of 1e-3, 2e-3 and 4e-3 after 150 steps
     },
 }
-"""Every arm is the recipe with these sections replaced; `task` is changed by key. A light head has
-a convolutional path of stride 2 alone, so that all that is coarser comes from the encoder."""
+"""Method -> sections of the recipe that it replaces; `task` is changed by key.
+
+A light head has a convolutional path of stride 2 only. Coarser information comes from the encoder.
+"""
 
 SHAPE = (256, 256)
 RANKS = (1, 2, 3, 4, 6)
-LEAKING = 2  # gathers a class and seed whose leakage is measured, which takes a while
+LEAKING = 2  # gathers per class and seed whose leakage is measured, which is slow
 
 
-def recipe(arm: str) -> Path:
-    """Write the recipe of an arm."""
+def recipe(method: str) -> Path:
+    """Write the recipe of a method."""
     base = yaml.safe_load((HERE.parent / "configs" / "seismic" / "denoise.yaml").read_text())
-    target = RUNS / f"{slug(arm)}.yaml"
-    changes = ARMS[arm]
+    target = RUNS / f"{slug(method)}.yaml"
+    changes = VARIANTS[method]
     task = base["task"] | changes.get("task", {})
     target.write_text(yaml.safe_dump(base | changes | {"task": task}))
     return target
 
 
-def slug(arm: str) -> str:
-    """The arm as a file name."""
-    return arm.replace(" ", "").replace("+", "-").replace(",", "-").lower()
+def slug(method: str) -> str:
+    """Return the name of a method as a file name."""
+    return method.replace(" ", "").replace("+", "-").replace(",", "-").lower()
 
 
-def train(arm: str, seed: int, options: argparse.Namespace) -> Path:
-    """Train one arm with one seed, in a process with one thread, unless that was done before."""
+def train(method: str, seed: int, options: argparse.Namespace) -> Path:
+    """Train a method with a seed, in a process with one thread, unless its run exists."""
     steps = f"-{options.steps}" if options.steps else ""
-    run = RUNS / f"{slug(arm)}-{seed}{steps}"
+    run = RUNS / f"{slug(method)}-{seed}{steps}"
     if (run / "README.md").is_file():
         return run
-    command = [sys.executable, "-m", "scionwood.cli", "fit", str(recipe(arm))]
-    command += ["--seed", str(seed), "--data.seed", str(seed), "--run-dir", str(run)]
+    command = [sys.executable, "-m", "scionwood.cli", "fit", str(recipe(method))]
+    command += ["--seed", str(seed), "--data.seed", str(seed), "--run", str(run)]
     if options.steps:
         command += ["--data.n_train", str(8 * options.steps)]
     log = run.with_suffix(".log")
@@ -103,8 +105,8 @@ def train(arm: str, seed: int, options: argparse.Namespace) -> Path:
     return run
 
 
-def held_out(seed: int, each: int) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    """Noise class, noisy and clean gather; seeds from 1000 are in no recipe. Class "none" last."""
+def test_gathers(seed: int, each: int) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """Return noise class, noisy and clean gather; no recipe uses seeds from 1000 on."""
     pairs = []
     for i in range(each * (len(NOISES) + 1)):
         rng = generator(1000 + seed, "test", i)
@@ -116,8 +118,8 @@ def held_out(seed: int, each: int) -> list[tuple[str, np.ndarray, np.ndarray]]:
     return pairs
 
 
-def measure(run: Path, arm: str, seed: int, each: int) -> list[dict[str, object]]:
-    """Rows of a trained run."""
+def measure(run: Path, method: str, seed: int, each: int) -> list[dict[str, object]]:
+    """Return the rows of a trained run."""
     torch.set_num_threads(1)
     model = load_run(run).backbone
     counts = report(model)
@@ -128,58 +130,58 @@ def measure(run: Path, arm: str, seed: int, each: int) -> list[dict[str, object]
         "adapter_bytes": trained.stat().st_size if trained.is_file() else "",
     }
     rows = []
-    for i, (kind, noisy, clean) in enumerate(held_out(seed, each)):
+    for i, (kind, noisy, clean) in enumerate(test_gathers(seed, each)):
         estimate = denoise_array(model, noisy)
-        rows.append(_row(arm, seed, kind, noisy, clean, estimate) | about)
-        if arm == "LoRA + head" and kind != "none" and i < LEAKING * (len(NOISES) + 1):
+        rows.append(_row(method, seed, kind, noisy, clean, estimate) | about)
+        if method == "LoRA + head" and kind != "none" and i < LEAKING * (len(NOISES) + 1):
             rows[-1] |= leakage(noisy, clean, estimate)
     return rows
 
 
 def leakage(noisy: np.ndarray, clean: np.ndarray, ours: np.ndarray) -> dict[str, object]:
-    """Leakage, beside that of band-pass + SSA with the rank that removes as much of the noise."""
+    """Return the leakage, and that of band-pass + SSA with the rank that removes as much noise."""
     passed = bandpass(noisy, 0.002)
     candidates = [fx_ssa(passed, 0.002, rank=rank) for rank in RANKS]
     removed = _share(noisy, ours, noisy - clean)
     theirs = min(candidates, key=lambda y: abs(_share(noisy, y, noisy - clean) - removed))
-    found: dict[str, object] = {}
+    values: dict[str, object] = {}
     for name, estimate in {"": ours, "_ssa": theirs}.items():
         leak = metrics.leakage(noisy, estimate)
-        found[f"noise_removed{name}"] = round(_share(noisy, estimate, noisy - clean), 4)
-        found[f"signal_removed{name}"] = round(_share(noisy, estimate, clean), 4)
-        found[f"local_similarity{name}"] = round(leak["local similarity"], 4)
-        found[f"ms_ssim_r{name}"] = round(leak["MS-SSIM-R"], 4)
-    return found
+        values[f"noise_removed{name}"] = round(_share(noisy, estimate, noisy - clean), 4)
+        values[f"signal_removed{name}"] = round(_share(noisy, estimate, clean), 4)
+        values[f"local_similarity{name}"] = round(leak["local similarity"], 4)
+        values[f"ms_ssim_r{name}"] = round(leak["MS-SSIM-R"], 4)
+    return values
 
 
 def _share(noisy: np.ndarray, estimate: np.ndarray, part: np.ndarray) -> float:
-    """How much of `part` is in what was removed: the projection on it."""
+    """Return the projection of the removed part on `part`, as a share of `part`."""
     return float(((noisy - estimate) * part).sum() / (part * part).sum())
 
 
 def trained_parameters(run: Path) -> int:
-    """The numbers in the files that training wrote."""
+    """Return the number of parameters in the files that the training wrote."""
     files = [run / "adapter" / "adapter_model.safetensors", run / "head.safetensors"]
     tensors = [load_file(path) for path in files if path.is_file()]
     return sum(value.numel() for some in tensors for value in some.values())
 
 
 def measure_classical(seed: int, each: int) -> list[dict[str, object]]:
-    """Rows of all classical filters on the same gathers."""
+    """Return the rows of all classical filters on the same gathers."""
     torch.set_num_threads(1)
     return [
         _row(name, seed, kind, noisy, clean, np.asarray(method(noisy, 0.002)))
-        for kind, noisy, clean in held_out(seed, each)
+        for kind, noisy, clean in test_gathers(seed, each)
         for name, method in METHODS.items()
     ]
 
 
 def _row(
-    arm: str, seed: int, kind: str, noisy: np.ndarray, clean: np.ndarray, estimate: np.ndarray
+    method: str, seed: int, kind: str, noisy: np.ndarray, clean: np.ndarray, estimate: np.ndarray
 ) -> dict[str, object]:
     x, s, e = (torch.from_numpy(a.astype(np.float64)) for a in (noisy, clean, estimate))
     return {
-        "method": arm,
+        "method": method,
         "seed": seed,
         "noise": kind,
         "snr_in": round(float(metrics.snr(s, x)), 4) if kind != "none" else "inf",
@@ -189,7 +191,7 @@ def _row(
 
 
 def machine() -> dict[str, str]:
-    """What the figures were measured with."""
+    """Return the versions of the packages and the machine."""
     return {
         "torch": version("torch"),
         "timm": version("timm"),
@@ -201,32 +203,32 @@ def machine() -> dict[str, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=4)
-    parser.add_argument("--each", type=int, default=6, help="gathers a noise class and seed")
-    parser.add_argument("--jobs", type=int, default=2, help="processes at a time, one thread each")
-    parser.add_argument("--steps", type=int, default=0, help="fewer steps than the recipe's")
-    parser.add_argument("--arms", nargs="*", default=list(ARMS), choices=list(ARMS))
-    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--each", type=int, default=6, help="gathers per noise class and seed")
+    parser.add_argument("--jobs", type=int, default=2, help="parallel processes, one thread each")
+    parser.add_argument("--steps", type=int, default=0, help="fewer steps than the recipe")
+    parser.add_argument("--methods", nargs="*", default=list(VARIANTS), choices=list(VARIANTS))
+    parser.add_argument("target", type=Path, nargs="?", default=RESULTS)
     options = parser.parse_args()
     RUNS.mkdir(exist_ok=True)
-    work = [(arm, seed) for seed in range(options.seeds) for arm in options.arms]
-    with ThreadPoolExecutor(options.jobs) as pool:  # each waits for a process of its own
+    work = [(method, seed) for seed in range(options.seeds) for method in options.methods]
+    with ThreadPoolExecutor(options.jobs) as pool:  # each thread waits for a process
         runs = list(pool.map(lambda item: train(*item, options), work))
     rows: list[dict[str, object]] = []
     with ProcessPoolExecutor(options.jobs) as pool:
         pending = [
-            pool.submit(measure, run, arm, seed, options.each)
-            for run, (arm, seed) in zip(runs, work, strict=True)
+            pool.submit(measure, run, method, seed, options.each)
+            for run, (method, seed) in zip(runs, work, strict=True)
         ]
         pending += [
             pool.submit(measure_classical, seed, options.each) for seed in range(options.seeds)
         ]
         for future in pending:
             rows += future.result()
-    write(options.out, [row | machine() for row in rows])
+    write(options.target, [row | machine() for row in rows])
 
 
 def write(path: Path, rows: list[dict[str, object]]) -> None:
-    """Write the CSV whole or not at all."""
+    """Write a CSV file; it appears complete or not at all."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     with atomic_path(path) as part, part.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns, restval="")

@@ -1,11 +1,11 @@
-"""How fast SEG-Y is read and written back, beside the peers, and how much memory `denoise` takes.
+"""Measure how fast SEG-Y files are read and written, and how much memory `denoise` needs.
 
     python benchmarks/seismic_io.py                          # 1 GB, all tools, three rounds
     python benchmarks/seismic_io.py --gigabytes 20 --rounds 1 --tools cp,scionwood
     python benchmarks/seismic_io.py --gigabytes 20 --denoise # memory; most of the file is dead
 
-Each tool doubles every sample of a copy of the file, which has to be on the disk (fsync) when the
-clock stops; `cp` changes nothing. Rounds are interleaved. Headers and samples are checked.
+Each tool copies the file and doubles every sample; `cp` changes nothing. The clock stops when the
+copy is on the disk (fsync). Rounds are interleaved, and headers and samples are checked.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from obspy.io.segy.segy import _read_segy
 
 from scionwood_seismic.readers.segy import SegyReader
 
-SAMPLES, TRACES = 2000, 240  # of a trace, and of a gather
+SAMPLES, TRACES = 2000, 240  # per trace; per gather
 STRIDE = 240 + 4 * SAMPLES
 RESULTS = Path(__file__).parent / "results" / "seismic_io.csv"
 PACKAGES = ("scionwood-seismic", "numpy", "segyio", "obspy", "torch")
@@ -53,7 +53,7 @@ print(json.dumps({"before": before, "after": peak()}))
 
 
 def write_survey(path: Path, gathers: int, live: int) -> None:
-    """A big-endian IEEE file; after `live` gathers of noise come dead traces, which are holes."""
+    """Write a big-endian IEEE file: `live` gathers of noise, and then dead traces as holes."""
     head = bytearray(3600)
     head[3216:3218], head[3220:3222] = (2000).to_bytes(2, "big"), SAMPLES.to_bytes(2, "big")
     head[3212:3214], head[3224:3226] = TRACES.to_bytes(2, "big"), (5).to_bytes(2, "big")
@@ -82,7 +82,7 @@ def by_scionwood(source: Path, target: Path) -> None:
 
 
 def by_segyio_gathers(source: Path, target: Path) -> None:
-    """Copy, then `r+` a gather at a time: the way to be fast with it."""
+    """Copy, then update one gather at a time, the fast way."""
     shutil.copyfile(source, target)
     with segyio.open(target, "r+", ignore_geometry=True) as file:
         for at in range(0, file.tracecount, TRACES):
@@ -90,7 +90,7 @@ def by_segyio_gathers(source: Path, target: Path) -> None:
 
 
 def by_segyio_traces(source: Path, target: Path) -> None:
-    """Copy, then `r+` a trace at a time: the way of its documentation."""
+    """Copy, then update one trace at a time, as in the documentation of segyio."""
     shutil.copyfile(source, target)
     with segyio.open(target, "r+", ignore_geometry=True) as file:
         for i in range(file.tracecount):
@@ -98,7 +98,7 @@ def by_segyio_traces(source: Path, target: Path) -> None:
 
 
 def by_obspy(source: Path, target: Path) -> None:
-    """Its low-level reader, which unpacks no headers; the whole file is in memory."""
+    """Use the low-level reader of ObsPy, which reads the whole file into memory."""
     file = _read_segy(str(source))
     for trace in file.traces:
         trace.data = trace.data * np.float32(2)
@@ -115,7 +115,7 @@ TOOLS: dict[str, Callable[[Path, Path], None]] = {
 
 
 def timed(tool: str, source: Path, target: Path) -> tuple[float, float]:
-    """MB/s until the bytes are on the disk, and the seconds of processor time, system's too."""
+    """Return MB/s until the bytes are on the disk, and seconds of user and system time."""
     os.sync()
     start, used = time.perf_counter(), sum(os.times()[:4])
     TOOLS[tool](source, target)
@@ -126,7 +126,7 @@ def timed(tool: str, source: Path, target: Path) -> tuple[float, float]:
 
 
 def wrong_bytes(source: Path, target: Path, factor: float) -> tuple[int, int]:
-    """Header bytes that differ, and samples that are not what they should be."""
+    """Return the number of wrong header bytes and of wrong samples."""
     headers = samples = 0
     with source.open("rb") as old, target.open("rb") as new:
         headers += sum(a != b for a, b in zip(old.read(3600), new.read(3600), strict=True))
@@ -177,7 +177,7 @@ def memory_rows(folder: Path, gigabytes: float, live: int) -> list[dict[str, str
     gathers = max(live + 1, round(gigabytes * 1e9 / (TRACES * STRIDE)))
     write_survey(source, gathers, live)
     fit = [sys.executable, "-m", "scionwood.cli", "fit", "seismic/denoise", "--smoke"]
-    subprocess.run([*fit, "--run-dir", str(run)], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*fit, "--run", str(run)], check=True, stdout=subprocess.DEVNULL)
     child = [sys.executable, "-c", CHILD, source, target, run]
     done = subprocess.run(child, check=True, stdout=subprocess.PIPE, text=True)
     peaks = json.loads(done.stdout.splitlines()[-1])
@@ -207,7 +207,7 @@ def machine() -> dict[str, str]:
 
 
 def save(rows: list[dict[str, str]], path: Path) -> None:
-    """Replace the rows of the same measure, tool and size; keep the others."""
+    """Replace rows with the same measure, tool and size, and keep the others."""
     old = list(csv.DictReader(path.open(newline=""))) if path.exists() else []
 
     def name(row: dict[str, str]) -> tuple[str, ...]:
@@ -227,18 +227,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--gigabytes", type=float, default=1.0)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--tools", default=",".join(TOOLS), help="by comma")
+    parser.add_argument("--tools", default=",".join(TOOLS), help="separated by commas")
     parser.add_argument("--denoise", action="store_true", help="measure the memory of denoise")
-    parser.add_argument("--live", type=int, default=4, help="gathers for the model, with --denoise")
-    parser.add_argument("--folder", type=Path, help="where the files go; a temporary one")
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--live", type=int, default=4, help="live gathers, with --denoise")
+    parser.add_argument("--folder", type=Path, help="parent of the temporary folder")
+    parser.add_argument("target", type=Path, nargs="?", default=RESULTS)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
         if given.denoise:
             rows = memory_rows(Path(folder), given.gigabytes, given.live)
         else:
             rows = io_rows(Path(folder), given.gigabytes, given.rounds, given.tools.split(","))
-    save([row | machine() for row in rows], given.results)
+    save([row | machine() for row in rows], given.target)
     for row in rows:
         print(f"{row['measure']}: {row['tool']} {row['median']} {row['unit']}")
 

@@ -1,12 +1,12 @@
-"""Kurtosis and log standard deviation of gathers: the fused operator against the eager formula.
+"""Compare the fused kurtosis and log standard deviation with the formula in eager mode.
 
     python benchmarks/seismic_kurtosis.py
 
-Measures the CPU, and CUDA where there is one, and writes benchmarks/results/seismic_kurtosis.csv.
-Rounds are interleaved A B C C B A. A time is the median over rounds: of the process's CPU time on a
-CPU (so that other processes matter little), of CUDA events on CUDA. A ratio is the median over
-rounds of peer / ours, with a bootstrapped 95 % interval. Beside it stand the bytes kept for
-backward, and the errors against float64; in float32 at a mean of a thousand deviations.
+Measures the CPU, and CUDA if there is a device, and writes benchmarks/results/seismic_kurtosis.csv.
+Rounds are interleaved as A B C C B A. A time is the median over rounds: CPU time of the process on
+a CPU, so that other processes matter little, and time between events on CUDA. A ratio is the median
+over rounds of peer / fused, with a bootstrapped 95 % interval. Further columns are the bytes kept
+for backward and the errors against float64; in float32 the mean is a thousand deviations.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ DTYPES = [torch.float32, torch.bfloat16]
 
 
 def fused(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Ours."""
-    found = moments(x)
-    return found.kurtosis, found.log_std
+    """Use the operator of this package."""
+    values = moments(x)
+    return values.kurtosis, values.log_std
 
 
 def eager(x: Tensor) -> tuple[Tensor, Tensor]:
-    """The formula as it is usually written."""
+    """Use the formula as it is usually written."""
     std = x.std((-2, -1), correction=0)
     z = (x - x.mean((-2, -1), keepdim=True)) / std[..., None, None]
     return z.pow(4).mean((-2, -1)) - 3, std.log()
 
 
 def eager_products(x: Tensor) -> tuple[Tensor, Tensor]:
-    """The formula at its best in eager mode: squares of squares, and nothing computed twice."""
+    """Use the fastest eager formula: squares of squares, without repeated work."""
     square = (x - x.mean((-2, -1), keepdim=True)).square()
     variance = square.mean((-2, -1))
     return square.square().mean((-2, -1)) / variance.square() - 3, variance.log() / 2
@@ -66,14 +66,14 @@ RIVALS: dict[str, Statistic] = {
 
 
 def step(statistic: Statistic, x: Tensor, backward: bool) -> Callable[[], object]:
-    """One call: forward without a graph, or forward and backward."""
+    """Return one call: forward without a graph, or forward and backward."""
     if not backward:
         return lambda: statistic(x.detach())
     return lambda: torch.autograd.grad(sum(value.sum() for value in statistic(x)), x)
 
 
 def seconds(run: Callable[[], object], device: str, repeats: int) -> float:
-    """CPU time of the process, or time between CUDA events, per call."""
+    """Return the CPU time of the process, or the time between CUDA events, per call, s."""
     if device == "cpu":
         start = time.process_time()
         for _ in range(repeats):
@@ -89,7 +89,7 @@ def seconds(run: Callable[[], object], device: str, repeats: int) -> float:
 
 
 def measure(runs: dict[str, Callable[[], object]], device: str, rounds: int) -> dict[str, list]:
-    """Interleaved rounds; each lasts about 20 ms for the slowest, after as long a warm-up."""
+    """Measure interleaved rounds; each takes about 20 ms for the slowest, after a warm-up."""
     warm = {name: max(seconds(run, device, 3), 1e-6) for name, run in runs.items()}
     repeats = max(1, int(0.01 / max(warm.values())))
     times: dict[str, list] = {name: [] for name in runs}
@@ -104,7 +104,7 @@ def measure(runs: dict[str, Callable[[], object]], device: str, rounds: int) -> 
 
 
 def ratio(peer: list[float], ours: list[float]) -> tuple[float, float, float]:
-    """Median over rounds of peer / ours and its bootstrapped 95 % interval."""
+    """Return the median over rounds of peer / ours and its bootstrapped 95 % interval."""
     each = np.asarray(peer) / np.asarray(ours)
     draws = np.random.default_rng(0).choice(each, (2000, len(each)))
     low, high = np.quantile(np.median(draws, 1), [0.025, 0.975])
@@ -112,7 +112,7 @@ def ratio(peer: list[float], ours: list[float]) -> tuple[float, float, float]:
 
 
 def kept(statistic: Statistic, x: Tensor) -> float:
-    """Bytes of the storages kept for backward, over those of x."""
+    """Return the bytes kept for backward, over those of x."""
     sizes: dict[int, tuple[Tensor, int]] = {}
 
     def pack(t: Tensor) -> Tensor:
@@ -127,26 +127,27 @@ def kept(statistic: Statistic, x: Tensor) -> float:
 
 
 def errors(statistic: Statistic, device: str, dtype: torch.dtype) -> tuple[float, float]:
-    """Against float64: of the kurtosis, absolute, and of the gradient, relative.
+    """Return the absolute error of the kurtosis and the relative error of the gradient.
 
-    In float32 the mean is a thousand deviations; bfloat16 could not hold such samples.
+    Both refer to float64. In float32 the mean is a thousand deviations; bfloat16 cannot represent
+    such samples.
     """
     generator = torch.Generator().manual_seed(0)
     sample = torch.randn((1, 224, 224), generator=generator, dtype=torch.float64)
     sample = (sample + 1e3 if dtype == torch.float32 else sample).to(dtype).to(device)
-    found = []
+    results = []
     for rival, x in ((statistic, sample), (eager, sample.double())):
         value, log_std = rival(x.requires_grad_())
         (gradient,) = torch.autograd.grad((value + log_std).sum(), x)
         assert gradient.norm() > 0
-        found.append((value.detach().double(), gradient.double()))
-    (value, gradient), (true_value, true_gradient) = found
-    relative = (gradient - true_gradient).norm() / true_gradient.norm()
-    return float((value - true_value).abs()), float(relative)
+        results.append((value.detach().double(), gradient.double()))
+    (value, gradient), (exact_value, exact_gradient) = results
+    relative = (gradient - exact_gradient).norm() / exact_gradient.norm()
+    return float((value - exact_value).abs()), float(relative)
 
 
 def cases(device: str, rounds: int) -> Iterator[dict[str, object]]:
-    """The rows of the table."""
+    """Yield the rows of the table."""
     for dtype in DTYPES:
         wrong = {name: errors(rival, device, dtype) for name, rival in RIVALS.items()}
         for shape in SHAPES[device]:
@@ -155,7 +156,9 @@ def cases(device: str, rounds: int) -> Iterator[dict[str, object]]:
                 runs = {name: step(rival, x, backward) for name, rival in RIVALS.items()}
                 runs["copy"] = lambda x=x: x.detach().clone()
                 times = measure(runs, device, rounds)
-                moved = (3 if backward else 1) / 2  # reads and writes of x, a copy being two
+                moved = (
+                    3 if backward else 1
+                ) / 2  # reads and writes of x, relative to the two of a copy
                 for name, rival in RIVALS.items():
                     middle, low, high = ratio(times[name], times["fused"])
                     share = moved * np.median(times["copy"]) / np.median(times[name])
@@ -177,7 +180,7 @@ def cases(device: str, rounds: int) -> Iterator[dict[str, object]]:
 
 
 def processor(device: str) -> str:
-    """The name of the device."""
+    """Return the name of the processor or the GPU."""
     if device == "cuda":
         return torch.cuda.get_device_name()
     table = Path("/proc/cpuinfo")
@@ -187,10 +190,10 @@ def processor(device: str) -> str:
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Measure, print and write the table."""
     parser = argparse.ArgumentParser(description="Fused kurtosis against the eager formula.")
     parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument("--output", type=Path, default=RESULTS)
+    parser.add_argument("target", type=Path, nargs="?", default=RESULTS)
     options = parser.parse_args()
     torch.set_num_threads(1)
     rows = []
@@ -208,7 +211,7 @@ def main() -> None:
         for row in cases(device, options.rounds):
             print(*row.values(), sep="\t", flush=True)
             rows.append(row | about)
-    with atomic_path(options.output) as path, path.open("w", newline="") as file:
+    with atomic_path(options.target) as path, path.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

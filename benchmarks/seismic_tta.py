@@ -1,12 +1,12 @@
-"""Test-time adaptation under shift: SNR before and after, gather by gather.
+"""Measure the SNR before and after test-time adaptation, gather by gather.
 
     python benchmarks/seismic_tta.py
 
-Takes the recipe's run of seed 0 (trained here first if need be, about six minutes on one core; see
-seismic_accuracy.py) and 24 gathers of another geology (VSP and microseismic records) with noise of
-classes that no recipe trains on, at -8 to 2 dB; then 8 with erratic noise, and some with
-the objective `kurtosis`. Each starts with 0.128 s
-without signal. Shows that base and head stay bit-identical, and writes
+Uses the run of the recipe with seed 0; if it does not exist, it is trained first, about six minutes
+on one core (see seismic_accuracy.py). The test uses 24 gathers of another geology (VSP and
+microseismic records) with noise classes that no recipe trains on, at -8 to 2 dB. It adds 8 gathers
+with erratic noise, and gathers with the objective `kurtosis`. Each gather starts with 0.128 s
+without signal. The script also checks that base and head stay bit-identical, and writes
 benchmarks/results/seismic_tta.csv.
 """
 
@@ -34,7 +34,7 @@ DT, QUIET, SHAPE = 0.002, 64, (192, 256)
 
 
 def shifted(index: int, kinds: list[str]) -> tuple[str, str, np.ndarray, np.ndarray]:
-    """Noise class, geology, noisy and clean gather."""
+    """Return noise class, geology, noisy and clean gather."""
     rng = generator(2000, "test", index)
     kind, geology = kinds[index % len(kinds)], ("vsp", "microseismic")[index // len(kinds) % 2]
     events = draw_gather(rng, (SHAPE[0], SHAPE[1] - QUIET), dt=DT, dx=6.0, kind=geology)
@@ -43,7 +43,7 @@ def shifted(index: int, kinds: list[str]) -> tuple[str, str, np.ndarray, np.ndar
 
 
 def snr(clean: np.ndarray, estimate: np.ndarray) -> float:
-    """In dB."""
+    """Return the SNR, dB."""
     s, e = (torch.from_numpy(x.astype(np.float64)) for x in (clean, estimate))
     return float(metrics.snr(s, e))
 
@@ -51,7 +51,7 @@ def snr(clean: np.ndarray, estimate: np.ndarray) -> float:
 def measure(
     model: nn.Module, kinds: list[str], count: int, objective: Objective
 ) -> list[dict[str, object]]:
-    """One row a gather."""
+    """Return one row per gather."""
     adapter = Adapter(model, Adaptation(objective=objective, window=(0.0, QUIET * DT)))
     rows: list[dict[str, object]] = []
     for index in range(count):
@@ -79,24 +79,24 @@ def measure(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=24, help="shifted gathers")
+    parser.add_argument("--n", type=int, default=24, help="gathers of another geology")
     parser.add_argument("--run", type=Path, help="a run of seismic/denoise to use")
-    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("target", type=Path, nargs="?", default=RESULTS)
     options = parser.parse_args()
     RUNS.mkdir(exist_ok=True)
     run = options.run or train("LoRA + head", 0, argparse.Namespace(steps=0))
     model = load_run(run).backbone
     kept = {name: value.clone() for name, value in model.state_dict().items()}
-    rows = measure(model, list(UNSEEN), options.count, "matched")
+    rows = measure(model, list(UNSEEN), options.n, "matched")
     rows += measure(model, ["erratic"], 8, "matched")
     rows += measure(model, ["erratic"], 8, "kurtosis")
     rows += measure(model, list(UNSEEN), 8, "kurtosis")
     for name, value in model.state_dict().items():
         assert torch.equal(value, kept[name]), f"{name} changed"
     print(f"all {len(kept)} tensors are bit-identical afterwards: base, head and LoRA")
-    gains = [row["gain"] for row in rows[: options.count]]
+    gains = [row["gain"] for row in rows[: options.n]]
     print(f"shifted: median gain {np.median(gains):+.2f} dB, worst {min(gains):+.2f} dB")
-    write(options.out, [row | machine() for row in rows])
+    write(options.target, [row | machine() for row in rows])
 
 
 if __name__ == "__main__":

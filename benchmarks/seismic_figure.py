@@ -1,0 +1,80 @@
+"""Draw the figure of the card: two test gathers before and after denoising.
+
+    python benchmarks/seismic_figure.py --run RUN
+
+RUN is a run of `seismic/denoise`. Writes docs/figures/seismic.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from scionwood import atomic_path, load_run
+from scionwood_seismic.data.synthetic import generator
+from scionwood_seismic.evaluation import metrics
+from scionwood_seismic.inference.arrays import denoise_array
+from scionwood_seismic.synth.mixture import corrupt
+from scionwood_seismic.synth.signal import draw_gather
+
+TARGET = Path(__file__).parents[1] / "docs" / "figures" / "seismic.png"
+SHAPE, DT = (160, 256), 0.002  # (trace, time); s
+GATHERS = (("reflection", "ground_roll", 3), ("vsp", "common_mode", 5))
+"""Kind of gather, noise class, and index in the test split of seed 1000."""
+
+
+def gathers(kind: str, noise: str, index: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return a noisy gather and its reference, both (trace, time), at an SNR of 0 dB."""
+    rng = generator(1000, "test", index)
+    clean = draw_gather(rng, SHAPE, dt=DT, kind=kind)
+    return corrupt(rng, clean, noise, 0.0, dt=DT), clean
+
+
+def snr(clean: np.ndarray, estimate: np.ndarray) -> float:
+    """Return the SNR, dB."""
+    s, e = (torch.from_numpy(x.astype(np.float64)) for x in (clean, estimate))
+    return float(metrics.snr(s, e))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("target", type=Path, nargs="?", default=TARGET)
+    parser.add_argument("--run", type=Path, required=True, help="a run of seismic/denoise")
+    options = parser.parse_args()
+    model = load_run(options.run).backbone
+    figure = Figure(figsize=(9.6, 6.2), layout="constrained")
+    rows = figure.subplots(len(GATHERS), 4, sharex=True, sharey=True)
+    for row, (kind, noise, index) in zip(rows, GATHERS, strict=True):
+        noisy, clean = gathers(kind, noise, index)
+        estimate = denoise_array(model, noisy)
+        shown = {
+            f"input, {snr(clean, noisy):.0f} dB".replace("-0", "0"): noisy,
+            f"denoised, {snr(clean, estimate):.0f} dB": estimate,
+            "removed": noisy - estimate,
+            "reference": clean,
+        }
+        gain = 0.8 * float(np.abs(noisy).max()) ** 0.5
+        for axes, (title, data) in zip(row, shown.items(), strict=True):
+            axes.imshow(
+                data.T,
+                aspect="auto",
+                cmap="gray",
+                vmin=-gain,
+                vmax=gain,
+                extent=(0.5, SHAPE[0] + 0.5, SHAPE[1] * DT, 0),
+            )
+            axes.set_title(title, fontsize=10)
+        row[0].set_ylabel("time (s)")
+    for axes in rows[-1]:
+        axes.set_xlabel("trace")
+    with atomic_path(options.target) as part:
+        figure.savefig(part, dpi=72, pil_kwargs={"optimize": True})
+    print(f"{options.target}: {options.target.stat().st_size / 1e3:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()
