@@ -24,7 +24,7 @@ from .scans import PATIENTS, write_cohort
 
 @pytest.fixture(scope="session")
 def biomedclip(tmp_path_factory):
-    """A folder with a small random model of BiomedCLIP's shape."""
+    """A folder with a small random model that has the architecture of BiomedCLIP."""
     folder = tmp_path_factory.mktemp("biomedclip")
     write_tiny(folder)
     return folder
@@ -37,14 +37,14 @@ def images():
 
 @pytest.fixture
 def tokens():
-    """Of five classes."""
+    """The tokens of the prompts of five classes."""
     classes = ("cyst", "lesion", "liver", "tissue", "tumour")
     return clip().tokenize([f"a photo of a {name}" for name in classes])
 
 
 @pytest.fixture(scope="session")
 def trained():
-    """The task after 50 steps on two shots of each class."""
+    """The task after 50 steps on two shots per class, and the shots."""
     data = Phantoms(subjects=24, images=2, shots=2)
     image, label = (torch.stack(x) for x in zip(*_pairs(data), strict=True))
     shots = Shots(image, label, data.names())
@@ -73,18 +73,18 @@ def run(cohort, tmp_path_factory):
     recipe.pop("smoke", None)
     path = folder.parent / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe))
-    said = io.StringIO()
-    handler = logging.StreamHandler(said)
+    output = io.StringIO()
+    handler = logging.StreamHandler(output)
     names = ("", "scionwood", "lightning", "lightning.pytorch", "lightning.fabric")
     for name in names:
         logging.getLogger(name).addHandler(handler)
     try:
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
             assert main(["fit", str(path), "--run", str(folder)]) == 0
     finally:
         for name in names:
             logging.getLogger(name).removeHandler(handler)
-    return folder, said.getvalue()
+    return folder, output.getvalue()
 
 
 def _pairs(data):

@@ -1,6 +1,6 @@
-"""Files that claim gigabytes or nest without end, and a process that opens them with little memory.
+"""Hostile files that claim gigabytes or nest endlessly, opened in a process with little memory.
 
-`python hostile.py FOLDER` reads every file of a folder and prints what came of it as JSON.
+`python hostile.py FOLDER` reads every file of a folder and prints the outcomes as JSON.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ READERS = {
     ".svs": SlideReader,
 }
 MORE = 1 << 30
-"""Bytes of address space beyond what the libraries take."""
+"""Bytes of address space beyond those of the libraries."""
 
 
 def zeros(megabytes, head=b""):
-    """A raw deflate stream of `head` and so many megabytes of zeros, a kilobyte each."""
+    """Return a raw deflate stream of `head` and megabytes of zeros, each in a kilobyte."""
     engine = zlib.compressobj(9, zlib.DEFLATED, -15)
     first = engine.compress(head) + engine.flush(zlib.Z_FULL_FLUSH)
     block = engine.compress(bytes(1 << 20)) + engine.flush(zlib.Z_FULL_FLUSH)
@@ -50,7 +50,7 @@ def zeros(megabytes, head=b""):
 
 
 def write_all(folder):
-    """One hostile file of each kind."""
+    """Write one hostile file of each kind."""
     for name, write in WRITERS.items():
         write(folder / name)
 
@@ -106,7 +106,7 @@ def _declared_volume(path):
 
 
 def png(width, height):
-    """A picture of that size whose pixels are a few bytes."""
+    """Return a PNG that claims a size and holds a few bytes of pixels."""
 
     def chunk(kind, content):
         body = kind + content
@@ -118,7 +118,7 @@ def png(width, height):
 
 
 def _archive(path):
-    """Images of four gigabytes a split, in a few kilobytes; sizes agree with each other."""
+    """Write an archive of a few kilobytes that consistently claims four gigabytes per split."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for split in SPLITS:
             head = io.BytesIO()
@@ -201,7 +201,7 @@ def _outcome(path):
 
 
 def main(folder):
-    for suffix, reader in READERS.items():  # all libraries are loaded, and their buffers made
+    for suffix, reader in READERS.items():  # load all libraries and their buffers first
         sample = folder / f"sample{'.nii.gz' if suffix == '.gz' else suffix}"
         reader.write_sample(sample)
         with reader(sample) as opened:
@@ -211,9 +211,9 @@ def main(folder):
     taken = pages * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (taken + MORE, taken + MORE))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    found = {path.name: _outcome(path) for path in sorted(folder.iterdir())}
+    outcomes = {path.name: _outcome(path) for path in sorted(folder.iterdir())}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    print(json.dumps({"found": found, "kilobytes": peak}))
+    print(json.dumps({"outcomes": outcomes, "kilobytes": peak}))
 
 
 if __name__ == "__main__":

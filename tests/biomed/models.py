@@ -1,4 +1,4 @@
-"""Folders of small random models with the towers that open_clip knows."""
+"""Write small random models of other architectures of open_clip as folders."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SIGLIP = {
 
 
 def write_model(folder: Path, config: dict[str, Any]) -> Path:
-    """A folder as `open_clip.push_to_hf_hub` makes it, with random weights."""
+    """Write a folder with random weights, as `open_clip.push_to_hf_hub` does."""
     folder.mkdir()
     path = folder / "open_clip_config.json"
     path.write_text(json.dumps({"model_cfg": config, "preprocess_cfg": {}}))

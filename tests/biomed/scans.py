@@ -1,4 +1,4 @@
-"""CT series of made-up patients as DICOM and NIfTI files."""
+"""CT series of synthetic patients as DICOM and NIfTI files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PATIENTS = [f"MRN{7041100 + 13 * number}" for number in range(12)]
 
 
 def body(inside, size=64, radius=0.8):
-    """(row, column) HU: air around a disc of water with a smaller one inside."""
+    """Return (row, column) HU: air around a disc of water with a smaller disc inside."""
     y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
     values = np.full((size, size), float(AIR))
     values[x**2 + y**2 < radius**2] = WATER
@@ -26,7 +26,7 @@ def air(size=64):
 
 
 def write_slice(path, values, *, patient, z=0.0, **fields):
-    """One axial CT slice."""
+    """Write one axial CT slice."""
     DicomReader.write_sample(path)
     dataset = pydicom.dcmread(path)
     dataset.Rows, dataset.Columns = values.shape
@@ -40,7 +40,7 @@ def write_slice(path, values, *, patient, z=0.0, **fields):
 
 
 def write_series(folder, slices, *, patient):
-    """One file a slice, 5 mm apart."""
+    """Write one file per slice, 5 mm apart."""
     folder.mkdir()
     for index, values in enumerate(slices):
         write_slice(folder / f"{index}.dcm", values, patient=patient, z=5.0 * index)
@@ -48,14 +48,14 @@ def write_series(folder, slices, *, patient):
 
 
 def write_volume(path, slices):
-    """The slices as they lie in DICOM, as NIfTI in LPS."""
+    """Write the slices, in the order of DICOM, as a NIfTI volume in LPS."""
     volume = np.stack(slices).transpose(2, 1, 0).astype("f4")
     nib.save(nib.Nifti1Image(volume, np.diag([-1, -1, 5, 1.0])), path)
     return path
 
 
 def write_cohort(root, patients):
-    """A folder with a folder a class; patients have one slice each and take turns."""
+    """Write one folder per class; patients have one slice each and alternate between classes."""
     for number, patient in enumerate(patients):
         label, inside = (("calcified lesion", BONE), ("normal liver", 60))[number % 2]
         folder = root / label

@@ -1,4 +1,4 @@
-"""A model of BiomedCLIP's sizes on the meta device, where 196 million weights cost nothing."""
+"""A model of the size of BiomedCLIP on the meta device, where 196 million weights need no memory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PUBMEDBERT = {
 
 
 def biomedclip_sized():
-    """The model with the default adapter, and the number of weights without it."""
+    """Return the model with the default adapter, and its number of weights without the adapter."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
         (path / "config.json").write_text(json.dumps(BERT | PUBMEDBERT))

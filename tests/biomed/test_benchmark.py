@@ -1,4 +1,4 @@
-"""The benchmark's parts work."""
+"""The benchmark runs on a small scale."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def benchmarks(monkeypatch):
 
 
 @pytest.mark.skipif(bool(MISSING), reason=f"the extra `bench` is not installed: {MISSING}")
-def test_two_steps_of_the_benchmark_on_real_towers_and_slices(benchmarks, tmp_path):
+def test_benchmark_runs_two_steps_on_real_towers_and_slices(benchmarks, tmp_path):
     script = benchmarks("biomed")
     arguments = ["--quick", "--work", str(tmp_path / "work"), "--results", str(tmp_path)]
     script.main(arguments)
@@ -36,5 +36,5 @@ def test_two_steps_of_the_benchmark_on_real_towers_and_slices(benchmarks, tmp_pa
     assert all(0 <= float(row["wording_worst"]) <= 1 for row in rows)
     assert int(rows[0]["trainable"]) == 0
     written = {path: path.stat().st_mtime_ns for path in (tmp_path / "work" / "rows").iterdir()}
-    script.main(arguments)  # nothing is computed again
+    script.main(arguments)  # reads the results of the first run
     assert {path: path.stat().st_mtime_ns for path in written} == written

@@ -1,4 +1,4 @@
-"""A convolutional vision tower, whose cells are tokens, and a projection that trains."""
+"""A convolutional vision tower with cells as tokens, and a trained projection."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ def towers(folder):
     return clip(model=str(folder), train_projection=True).eval()
 
 
-def test_the_last_convolution_on_cells_computes_what_open_clip_computes(folder, towers, images):
+def test_cell_tower_has_the_features_of_open_clip(folder, towers, images):
     text = {"hf_model_name": str(folder), "hf_tokenizer_name": str(folder)}
     text |= {"hf_proj_type": "mlp", "hf_pooler_type": "cls_last_hidden_state_pooler"}
     text |= {"context_length": 256, "hf_model_pretrained": False}
     plain = open_clip.create_model(f"local-dir:{folder}", pretrained_text=False, text_cfg=text)
     mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (towers.mean, towers.std))
     with torch.no_grad():
-        wanted = plain.eval().encode_image((images[:4] - mean) / std)
-        found = towers.image_features(images[:4])
-    assert (found - torch.nn.functional.normalize(wanted, dim=-1)).abs().max() < 1e-5
+        expected = plain.eval().encode_image((images[:4] - mean) / std)
+        features = towers.image_features(images[:4])
+    assert (features - torch.nn.functional.normalize(expected, dim=-1)).abs().max() < 1e-5
 
 
-def test_dual_anchors_on_cells_start_at_zero_shot_and_look_at_them(towers, images):
+def test_dual_anchors_on_cells_start_at_zero_shot_and_attend_to_the_cells(towers, images):
     tokens = towers.tokenize(["a photo of a cyst", "tissue"])
     with torch.no_grad():
         before = towers(images[:2], tokens)
@@ -52,18 +52,18 @@ def test_dual_anchors_on_cells_start_at_zero_shot_and_look_at_them(towers, image
     assert fused_attention(tuned, images[:2]).shape == (2, 4)
 
 
-def test_the_projection_trains_beside_the_adapter_and_nothing_else(towers):
+def test_only_the_projection_and_the_adapter_train(towers):
     tuned = attach(towers, LoraConfig(r=2), targets="vision")
     trains = {name for name, p in tuned.named_parameters() if p.requires_grad}
     assert any("visual.head.proj" in name for name in trains)
     assert all("lora_" in name or "visual.head" in name for name in trains)
 
 
-def test_without_the_option_the_projection_stays(folder):
+def test_projection_is_frozen_by_default(folder):
     assert clip(model=str(folder)).head == ()
 
 
-def test_a_tower_without_a_projection_is_refused(tmp_path):
+def test_refuses_to_train_a_missing_projection(tmp_path):
     model = write_model(tmp_path / "model", OPENAI)
     with pytest.raises(AdapterError, match="train_projection"):
         clip(model=str(model), train_projection=True)

@@ -31,14 +31,14 @@ def gallery():
 
 @pytest.fixture(scope="module")
 def rows(gallery):
-    """Every method, base to novel, one shot, two steps, two seeds."""
+    """The rows of every method, base to novel, with one shot, two steps and two seeds."""
     plan = Plan(shots=(1,), seeds=(0, 1), settings=Settings(steps=2), novel=True)
     return evaluate(plan, Phantoms(subjects=24, images=1), clip, gallery=gallery)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Two slices of each of 24 subjects as PNG files, `class/subject-slice.png`."""
+    """Two slices per subject of 24 subjects as PNG files, `class/subject-slice.png`."""
     root = tmp_path_factory.mktemp("slices")
     for item in phantom_items(24, 2):
         path = root / item.label / f"{item.subject}-{item.path.name}.png"
@@ -47,7 +47,7 @@ def folder(tmp_path_factory):
     return root
 
 
-def test_every_method_is_measured_on_every_seed(rows):
+def test_measures_every_method_on_every_seed(rows):
     assert {(row["method"], row["seed"]) for row in rows} == {
         (m, s) for m in METHODS for s in (0, 1)
     }
@@ -56,7 +56,7 @@ def test_every_method_is_measured_on_every_seed(rows):
         assert 0 <= row["ece"] <= 1
 
 
-def test_the_harmonic_mean_is_taken_for_each_seed(rows, capsys):
+def test_harmonic_mean_is_computed_for_each_seed(rows, capsys):
     for row in rows:
         base, novel = row["accuracy"], row["novel"]
         assert row["harmonic"] == pytest.approx(2 * base * novel / max(base + novel, 1e-12))
@@ -64,20 +64,20 @@ def test_the_harmonic_mean_is_taken_for_each_seed(rows, capsys):
     assert "taken for each seed, then averaged" in capsys.readouterr().out
 
 
-def test_the_table_has_mean_and_spread_over_seeds(rows):
+def test_summary_has_mean_and_standard_deviation_over_seeds(rows):
     line = next(line for line in summary(rows) if line["method"] == "lora")
     values = [row["accuracy"] for row in rows if row["method"] == "lora"]
     assert line["accuracy"] == pytest.approx(np.mean(values))
     assert line["accuracy_std"] == pytest.approx(np.std(values))
 
 
-def test_a_linear_probe_answers_alike_to_every_wording(rows):
+def test_linear_probe_does_not_depend_on_the_wording(rows):
     for row in rows:
         if row["method"] == "linear_probe":
             assert row["wording_worst"] == row["wording_mean"] == row["accuracy"]
 
 
-def test_the_mean_and_the_worst_are_over_wordings_that_no_method_saw(rows):
+def test_mean_and_worst_accuracy_are_over_unseen_wordings(rows):
     for row in rows:
         values = [row[f"wording_{family}"] for family in UNSEEN]
         assert row["wording_worst"] == min(values)
@@ -93,7 +93,7 @@ def test_figures_show_shots_wordings_reliability_and_attention(rows, gallery, tm
         assert (tmp_path / f"{name}.png").stat().st_size > 1000
 
 
-def test_results_are_written_once(rows, tmp_path):
+def test_refuses_to_overwrite_results(rows, tmp_path):
     write(rows, tmp_path, overwrite=False)
     with (tmp_path / "results.csv").open() as file:
         assert len(list(csv.DictReader(file))) == len(rows)
@@ -102,7 +102,7 @@ def test_results_are_written_once(rows, tmp_path):
         write(rows, tmp_path, overwrite=False)
 
 
-def test_a_side_of_one_class_is_refused(folder):
+def test_refuses_base_to_novel_with_one_novel_class(folder):
     data = Images(source=folder, subject=r"(\d+)-", size=64)
     three = [item for item in data.items() if item.label != CLASSES[0]]
     data._items = three
@@ -110,12 +110,12 @@ def test_a_side_of_one_class_is_refused(folder):
         evaluate(Plan(methods=("zero_shot",), novel=True), data, clip)
 
 
-def test_an_unknown_method_is_refused():
+def test_refuses_an_unknown_method():
     with pytest.raises(RecipeError, match="zero_shot"):
         Plan(methods=("tip_adapter",))
 
 
-def test_the_command_compares_methods(folder, tmp_path, capsys):
+def test_evaluate_command_compares_methods_under_new_and_former_options(folder, tmp_path, capsys):
     paths = [str(folder), str(tmp_path / "new")]
     options = ["--subject", r"(\d+)-", "--methods", '["zero_shot"]', "--shots", "[1]"]
     options += ["--seeds", "1"]
@@ -132,38 +132,38 @@ def test_the_command_compares_methods(folder, tmp_path, capsys):
     assert (tmp_path / "old" / "results.csv").is_file()
 
 
-def test_an_audit_shows_the_leak_of_splits_by_image(folder):
-    for path in sorted(folder.rglob("*-1.png")):  # the second slice becomes the first one again
+def test_audit_shows_the_leakage_of_splits_by_image(folder):
+    for path in sorted(folder.rglob("*-1.png")):  # the second slice becomes a copy of the first
         path.write_bytes(path.with_name(path.name.replace("-1", "-0")).read_bytes())
-    found = audit(Images(source=folder, subject=r"(\d+)-", size=64), clip())
-    assert found["images"] == 48
-    assert found["by_image"]["shared_subjects"] > 0
-    assert found["by_image"]["duplicates"] > 0
-    assert found["by_subject"]["shared_subjects"] == found["by_subject"]["duplicates"] == 0
-    assert found["by_image"]["probe_accuracy"] > found["by_subject"]["probe_accuracy"] + 0.2
+    result = audit(Images(source=folder, subject=r"(\d+)-", size=64), clip())
+    assert result["images"] == 48
+    assert result["by_image"]["shared_subjects"] > 0
+    assert result["by_image"]["duplicates"] > 0
+    assert result["by_subject"]["shared_subjects"] == result["by_subject"]["duplicates"] == 0
+    assert result["by_image"]["probe_accuracy"] > result["by_subject"]["probe_accuracy"] + 0.2
 
 
-def test_audit_splits_prints_both_ways(folder, capsys):
+def test_audit_splits_command_prints_json(folder, capsys):
     arguments = [str(folder), "--subject", r"(\d+)-", "--json"]
     assert main(["biomed", "audit-splits", *arguments]) == 0
     assert json.loads(capsys.readouterr().out)["subjects"] == 24
 
 
-def test_a_run_classifies_a_picture_and_abstains_below_a_confidence(folder, tmp_path, capsys):
+def test_run_classifies_a_picture_and_abstains_below_the_confidence(folder, tmp_path, capsys):
     run = tmp_path / "run"
     small = ["--smoke", "--trainer.max_steps", "1", "--trainer.accelerator", "cpu"]
     assert main(["fit", "biomed/few_shot", "--run", str(run), *small]) == 0
     picture = next(folder.rglob("*.png"))
     capsys.readouterr()
     assert main(["biomed", "classify", str(picture), "--run", str(run), "--confidence", "0"]) == 0
-    said = capsys.readouterr().out
-    assert all(name in said for name in CLASSES)
-    assert "Research use only" in said
+    output = capsys.readouterr().out
+    assert all(name in output for name in CLASSES)
+    assert "Research use only" in output
     assert main(["biomed", "classify", str(picture), "--run", str(run), "--confidence", "1"]) == 0
     assert "no answer" in capsys.readouterr().out
 
 
-def test_the_probe_without_shots_of_weight_stays_at_the_texts():
+def test_strongly_regularised_probe_stays_at_its_start():
     start = torch.eye(3)
     features = torch.tensor([[0.0, 1.0, 0.0]])
     fixed = linear_probe(features, torch.tensor([0]), start, decay=1e6)
@@ -172,7 +172,7 @@ def test_the_probe_without_shots_of_weight_stays_at_the_texts():
     assert (features @ free.T).argmax() == 0
 
 
-def test_calibration_error_is_the_mean_gap_of_the_bins():
+def test_calibration_error_is_the_weighted_mean_gap_of_the_bins():
     sure = torch.tensor([[0.95, 0.05], [0.95, 0.05], [0.65, 0.35], [0.35, 0.65]])
     label = torch.tensor([0, 1, 0, 1])
     # bin 0.9: confidence 0.95, accuracy 0.5; bin 0.6: confidence 0.65, accuracy 1
@@ -180,29 +180,29 @@ def test_calibration_error_is_the_mean_gap_of_the_bins():
     assert reliability(sure, label).images.tolist() == [0, 0, 0, 0, 0, 0, 2, 0, 0, 2]
 
 
-def test_confidence_is_one_for_a_sure_answer_and_zero_for_none():
-    found = confidence(torch.tensor([[100.0, 0, 0], [1.0, 1, 1]]))
-    assert found.tolist() == pytest.approx([1.0, 0.0], abs=1e-6)
+def test_confidence_is_one_for_a_certain_prediction_and_zero_for_a_uniform_one():
+    confidences = confidence(torch.tensor([[100.0, 0, 0], [1.0, 1, 1]]))
+    assert confidences.tolist() == pytest.approx([1.0, 0.0], abs=1e-6)
 
 
-def test_prototypes_are_means_of_the_shots_and_say_which_are_missing():
+def test_prototypes_are_class_means_and_missing_classes_are_marked():
     features = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
     means, known = prototypes(features, torch.tensor([0, 1, 1]), 3)
     assert means.tolist() == [[1, 0], [0, 1], [0, 0]]
     assert known.tolist() == [True, True, False]
 
 
-def test_expert_prompts_read_alike_from_json_and_csv(tmp_path):
+def test_expert_prompts_are_equal_from_json_and_csv(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps({"cyst": ["a round one", "a dark one"]}))
     (tmp_path / "a.csv").write_text("class,prompt\ncyst,a round one\ncyst,a dark one\n")
     assert read_prompts(tmp_path / "a.json") == read_prompts(tmp_path / "a.csv")
 
 
 @pytest.mark.parametrize("family", list(WORDINGS))
-def test_wordings_keep_one_prompt_a_class(family):
+def test_every_wording_has_one_prompt_per_class(family):
     others = {"synonym": {"liver cyst": "hepatic cyst"}, "abbreviation": {"liver cyst": "LC"}}
-    found = worded(family, ["liver cyst", "calcified lesion"], others)
-    assert len(set(found)) == 2
-    assert ("hepatic" in found[0]) == (family == "synonym")
-    assert ("LC" in found[0]) == (family == "abbreviation")
-    assert ("cal les" in found[1]) == (family == "abbreviation")
+    prompts = worded(family, ["liver cyst", "calcified lesion"], others)
+    assert len(set(prompts)) == 2
+    assert ("hepatic" in prompts[0]) == (family == "synonym")
+    assert ("LC" in prompts[0]) == (family == "abbreviation")
+    assert ("cal les" in prompts[1]) == (family == "abbreviation")

@@ -31,7 +31,7 @@ UNREADABLE = {
 
 
 def slices(folder, positions, **changes):
-    """One file a position, named and numbered against their order in the body."""
+    """Write one file per position, named and numbered against the order of positions."""
     for number, z in enumerate(positions):
         path = folder / f"{99 - number}.dcm"
         DicomReader.write_sample(path)
@@ -55,7 +55,7 @@ def edited(tmp_path, edit):
     return path
 
 
-def test_ct_comes_in_hounsfield_units():
+def test_ct_is_read_in_hounsfield_units():
     with DicomReader(SMALL) as reader:
         (record,) = reader
     assert (record.data.min(), record.data.max(), np.median(record.data)) == (-896, 1167, 2)
@@ -77,7 +77,7 @@ def test_a_window_maps_its_edges_to_black_and_white():
     assert shown.tolist() == [0, 0, 0.5, 1, 1]
 
 
-def test_a_window_in_hu_is_refused_outside_of_ct():
+def test_refuses_a_window_in_hu_for_other_modalities():
     reader = DicomReader(OTHERS / "MR_small.dcm")
     with pytest.raises(ReadError, match="this is MR"):
         to_display(reader.read(0).data, reader.series[0].first.header, "lung")
@@ -95,13 +95,13 @@ def test_monochrome1_is_shown_inverted(tmp_path):
     )
 
 
-def test_slices_are_sorted_along_the_normal_whatever_their_numbers_say(tmp_path):
+def test_slices_are_sorted_by_position_and_not_by_instance_number(tmp_path):
     (record,) = DicomReader(slices(tmp_path, [7.5, -5, 2.5, 0]))
     assert record.coords["slice"].tolist() == [-5, 0, 2.5, 7.5]
     assert record.data[:, 0, 0, 0].tolist() == [-50, 0, 25, 75]
 
 
-def test_another_patient_orientation_or_series_is_another_record(tmp_path):
+def test_groups_files_by_patient_orientation_and_series(tmp_path):
     for name, changes in {
         "a": {},
         "b": {"PatientID": "another"},
@@ -135,35 +135,35 @@ def test_enhanced_multi_frame_files_use_the_position_and_slope_of_each_frame(tmp
     np.testing.assert_allclose(record.data[1] + 1024, 2 * (record.data[0] + 1024))
 
 
-def test_no_field_that_identifies_a_person_leaves_the_reader():
+def test_records_hold_no_identifying_field():
     dataset = pydicom.dcmread(SMALL)
     reader = DicomReader(SMALL)
     (record,) = reader
-    told = f"{record.key} {reader.series} {reader.units}"
+    text = f"{record.key} {reader.series} {reader.units}"
     for name in ("PatientID", "PatientName", "StudyInstanceUID", "SeriesInstanceUID"):
-        assert str(dataset.get(name)) not in told
+        assert str(dataset.get(name)) not in text
     assert "InstitutionName" not in reader.series[0].first.header
 
 
-def test_a_subject_is_the_same_under_one_salt_and_another_under_another():
+def test_subject_hash_depends_on_the_salt():
     first, second, salted = (
         DicomReader(SMALL, salt=salt).read(0).key["subject"] for salt in ("", "", "pepper")
     )
     assert first == second != salted
 
 
-def test_without_a_patient_there_is_no_subject(tmp_path):
+def test_file_without_patient_id_has_no_subject(tmp_path):
     path = edited(tmp_path, lambda dataset: setattr(dataset, "PatientID", " "))
     assert "subject" not in DicomReader(path).read(0).key
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
-def test_what_cannot_be_read_is_named_with_the_reason(name):
+def test_unreadable_files_are_named_with_the_reason(name):
     with pytest.raises(ReadError, match=f"{name}.*({UNREADABLE[name]})"):
         list(DicomReader(OTHERS / name))
 
 
-def test_a_folder_lists_what_it_leaves_out(tmp_path):
+def test_folder_lists_skipped_files(tmp_path):
     slices(tmp_path, [0, 1])
     (tmp_path / "notes.txt").write_text("scanned on a Tuesday")
     reader = DicomReader(tmp_path)
@@ -171,12 +171,12 @@ def test_a_folder_lists_what_it_leaves_out(tmp_path):
     assert [path.name for path in reader.skipped] == ["notes.txt"]
 
 
-def test_an_empty_folder_is_refused(tmp_path):
+def test_refuses_an_empty_folder(tmp_path):
     with pytest.raises(ReadError, match="no DICOM image"):
         DicomReader(tmp_path)
 
 
-def test_more_pixels_than_the_file_holds_are_refused_before_they_are_allocated(tmp_path):
+def test_refuses_more_pixels_than_the_file_holds_before_allocation(tmp_path):
     def huge(dataset):
         dataset.Rows = dataset.Columns = dataset.NumberOfFrames = 65535
 
@@ -184,7 +184,7 @@ def test_more_pixels_than_the_file_holds_are_refused_before_they_are_allocated(t
         DicomReader(edited(tmp_path, huge))
 
 
-def test_a_deflated_bomb_is_refused_without_being_inflated(tmp_path, monkeypatch):
+def test_refuses_a_deflate_bomb_without_inflating_it(tmp_path, monkeypatch):
     monkeypatch.setattr("scionwood_biomed.readers.limits.INFLATED", 1 << 20)
 
     def bomb(dataset):
@@ -195,13 +195,13 @@ def test_a_deflated_bomb_is_refused_without_being_inflated(tmp_path, monkeypatch
         DicomReader(edited(tmp_path, bomb))
 
 
-def test_a_deflated_file_is_read():
+def test_reads_a_deflated_file():
     path = OTHERS / "image_dfl.dcm"
     assert path.stat().st_size < 512 * 512
     assert DicomReader(path).read(0).data.shape == (1, 512, 512, 1)
 
 
-def test_deeply_nested_sequences_are_refused(tmp_path):
+def test_refuses_deeply_nested_sequences(tmp_path):
     path = edited(tmp_path, lambda dataset: None)
     head = path.read_bytes()
     tag = b"\x08\x00\x40\x11SQ\x00\x00\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
@@ -210,7 +210,7 @@ def test_deeply_nested_sequences_are_refused(tmp_path):
         DicomReader(path)
 
 
-def test_values_that_did_not_change_keep_their_bytes_and_changed_ones_are_rounded(tmp_path):
+def test_rewrite_keeps_bytes_of_unchanged_files_and_rounds_changed_values(tmp_path):
     target = tmp_path / "out.dcm"
     DicomReader(SMALL).rewrite(target, lambda record: record.data)
     assert target.read_bytes() == SMALL.read_bytes()
@@ -221,7 +221,7 @@ def test_values_that_did_not_change_keep_their_bytes_and_changed_ones_are_rounde
     assert pydicom.dcmread(target).file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
 
 
-def test_colour_cannot_be_rewritten(tmp_path):
+def test_refuses_to_rewrite_colour(tmp_path):
     reader = DicomReader(OTHERS / "examples_rgb_color.dcm")
     with pytest.raises(WriteError, match="colour"):
         reader.rewrite(tmp_path / "out.dcm", lambda record: 1 - record.data)

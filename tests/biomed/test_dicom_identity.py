@@ -1,4 +1,4 @@
-"""What identifies a person is listed without being told, and is gone from a copy."""
+"""Identifying elements are listed without their values, and are absent from a copy."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ KEYWORDS = [
 ]
 
 
-def test_private_elements_and_identity_are_found():
-    found = inspect(SMALL)
-    assert found.private == 179
-    assert {"PatientID", "PatientName", "InstitutionName", "StudyDate"} <= set(found.identity)
-    assert "SOPClassUID" not in found.identity
-    assert not found.clean
+def test_inspect_lists_private_and_identifying_elements():
+    findings = inspect(SMALL)
+    assert findings.private == 179
+    assert {"PatientID", "PatientName", "InstitutionName", "StudyDate"} <= set(findings.identity)
+    assert "SOPClassUID" not in findings.identity
+    assert not findings.clean
 
 
-def test_a_copy_has_none_of_it_and_the_same_pixels(tmp_path):
+def test_deidentified_copy_has_the_same_pixels_and_no_identity(tmp_path):
     target = tmp_path / "out.dcm"
     deidentify(SMALL, target, salt="pepper")
     dataset, before = pydicom.dcmread(target), pydicom.dcmread(SMALL)
@@ -67,7 +67,7 @@ def test_slices_of_a_series_stay_together(tmp_path):
     assert record.data.shape[0] == 2
 
 
-def test_uids_depend_on_the_salt_and_on_nothing_else():
+def test_replaced_uids_depend_on_the_salt_alone():
     assert remapped("1.2.3", "a") == remapped("1.2.3", "a") != remapped("1.2.3", "b")
     assert remapped("1.2.3", "a").is_valid
 
@@ -86,17 +86,17 @@ def test_elements_inside_sequences_are_cleaned_too(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("said", "modality", "risk"),
+    ("stated", "modality", "risk"),
     [("YES", "CT", True), ("NO", "US", False), ("", "US", True), ("", "CT", False)],
 )
-def test_text_in_the_pixels_is_warned_of(said, modality, risk, tmp_path):
+def test_reports_whether_pixels_may_contain_text(stated, modality, risk, tmp_path):
     dataset = pydicom.dcmread(SMALL)
-    dataset.BurnedInAnnotation, dataset.Modality = said, modality
+    dataset.BurnedInAnnotation, dataset.Modality = stated, modality
     dataset.save_as(tmp_path / "a.dcm")
     assert bool(inspect(tmp_path / "a.dcm").burned_in) == risk
 
 
-def test_nothing_is_overwritten_and_no_salt_is_refused(tmp_path):
+def test_refuses_to_overwrite_and_refuses_an_empty_salt(tmp_path):
     target = tmp_path / "out.dcm"
     target.write_text("precious")
     with pytest.raises(OutputExistsError):

@@ -22,7 +22,7 @@ def perturbed(model):
     return model
 
 
-def test_a_fresh_adapter_leaves_the_logits_of_32_images_and_5_classes(images, tokens):
+def test_fresh_adapter_does_not_change_the_logits_of_32_images_and_5_classes(images, tokens):
     model = clip().eval()
     with torch.no_grad():
         before = model(images, tokens)
@@ -40,13 +40,13 @@ def test_unloading_restores_the_logits_bit_for_bit(images, tokens):
         assert torch.equal(tuned.unload()(images, tokens), before)
 
 
-def test_disabling_restores_them_too(images, tokens):
+def test_disabling_restores_the_logits_bit_for_bit(images, tokens):
     tuned = perturbed(attach(clip(), DualAnchorConfig(), targets="dual")).eval()
     with torch.no_grad(), tuned.disable_adapter():
         assert torch.equal(tuned(images, tokens), clip().eval()(images, tokens))
 
 
-def test_merging_is_refused_since_no_weight_equals_tokens():
+def test_refuses_to_merge_added_tokens():
     with pytest.raises(AdapterError, match="no single weight"):
         merge(attach(clip(), DualAnchorConfig(), targets="dual"))
 
@@ -61,7 +61,7 @@ def test_the_folder_alone_restores_the_adapter(images, tokens, tmp_path):
         assert torch.equal(again(images, tokens), tuned(images, tokens))
 
 
-def test_at_most_one_percent_of_a_biomedclip_trains_and_the_file_stays_small():
+def test_at_most_one_percent_of_biomedclip_trains_and_the_file_is_small():
     model, total = biomedclip_sized()
     counts = report(model)
     trains = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -71,13 +71,13 @@ def test_at_most_one_percent_of_a_biomedclip_trains_and_the_file_stays_small():
     assert 4 * trains <= 8 * 2**20  # bytes of float32
 
 
-def test_the_count_that_is_printed_is_the_sum_of_what_trains():
+def test_report_prints_the_number_of_trained_parameters():
     tuned = attach(clip(), DualAnchorConfig(), targets="dual")
     trains = sum(p.numel() for p in tuned.parameters() if p.requires_grad)
     assert str(report(tuned)).startswith(f"trainable {trains:,} (adapter {trains:,}, head 0)")
 
 
-def test_the_fused_context_sees_the_image(trained, images):
+def test_fused_context_depends_on_the_image(trained, images):
     task, shots = trained
     fused = [_fused(task, image) for image in (images[:1], shots.image[:1])]
     for first, second in zip(*fused, strict=True):
@@ -99,7 +99,7 @@ def test_visual_prompts_differ_from_each_other(trained, images):
         assert (own[0, 0] - own[0, 1]).abs().max() > 1e-3
 
 
-def test_labels_change_no_logit_in_evaluation(trained):
+def test_labels_do_not_change_predictions(trained):
     task, shots = trained
     batch = {"image": shots.image, "classes": shots.classes}
     with torch.no_grad():
@@ -108,22 +108,22 @@ def test_labels_change_no_logit_in_evaluation(trained):
     assert torch.equal(first, second)
 
 
-def test_attention_of_the_fused_tokens_is_a_share_of_each_patch(trained, images):
+def test_attention_of_the_text_context_is_a_share_per_patch(trained, images):
     task, _ = trained
-    found = fused_attention(task.backbone, images[:2])
-    assert found.shape == (2, 16)
-    assert (found >= 0).all()
-    assert (found.sum(1) <= 1).all()
+    attention = fused_attention(task.backbone, images[:2])
+    assert attention.shape == (2, 16)
+    assert (attention >= 0).all()
+    assert (attention.sum(1) <= 1).all()
 
 
-def test_lora_goes_onto_both_towers():
+def test_lora_adapts_both_towers():
     tuned = attach(clip(), LoraConfig(r=2), targets="attention")
     adapted = [name for name, p in tuned.named_parameters() if p.requires_grad]
     assert any(".visual." in name for name in adapted)
     assert any(".text." in name for name in adapted)
 
 
-def test_lora_and_dual_anchors_are_one_adapter_where_a_rank_is_given(images, tokens, tmp_path):
+def test_rank_adds_lora_to_the_same_adapter(images, tokens, tmp_path):
     model = clip().eval()
     with torch.no_grad():
         before = model(images, tokens)
@@ -155,19 +155,19 @@ def test_low_rank_updates_of_a_block_equal_its_changed_weight(images):
     layer = tuned.base_model.model.clip.visual.trunk.blocks[0]
     tokens = torch.rand(2, 5, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        found = layer(tokens)
+        output = layer(tokens)
         a, b = (part["default"] for part in (_named(layer, "A"), _named(layer, "B")))
         layer.base_layer.attn.qkv.weight += 2 * b @ a
-        assert (layer.base_layer(tokens) - found).abs().max() < 1e-5
+        assert (layer.base_layer(tokens) - output).abs().max() < 1e-5
 
 
-def test_blocks_of_the_text_tower_need_a_rank():
+def test_refuses_blocks_of_the_text_tower_without_a_rank():
     with pytest.raises(AdapterError, match="need a rank"):
         attach(clip(), DualAnchorConfig(), targets="dual-lora")
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"width": 10, "heads": 4}, "divide"),
         ({"prompts": -1}, "0 or more"),
@@ -178,17 +178,17 @@ def test_blocks_of_the_text_tower_need_a_rank():
         ({"kept": [1]}, "distinct"),
     ],
 )
-def test_options_out_of_range_are_refused(options, said):
-    with pytest.raises(AdapterError, match=said):
+def test_refuses_options_out_of_range(options, message):
+    with pytest.raises(AdapterError, match=message):
         DualAnchorConfig(**options)
 
 
-def test_a_fusion_beyond_the_last_block_is_refused():
+def test_refuses_a_fusion_beyond_the_last_block():
     with pytest.raises(AdapterError, match="6 blocks"):
         attach(clip(), DualAnchorConfig(fusion=[6]), targets="dual")
 
 
-def test_modules_without_tokens_are_refused():
+def test_refuses_modules_without_tokens():
     with pytest.raises(AdapterError, match="attn_mask"):
         attach(clip(), DualAnchorConfig(), targets=r"clip\.visual\.trunk\.norm")
 
@@ -198,7 +198,7 @@ def _named(layer, factor):
 
 
 def _fused(task, image):
-    """The fused context tokens of each fusion."""
+    """Return the fused context tokens of each fusion."""
     seen = []
     hooks = [
         fusion.register_forward_hook(lambda _, __, out: seen.append(out[1]))

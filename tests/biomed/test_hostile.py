@@ -1,4 +1,4 @@
-"""Hostile files are named with the reason, in a process with little memory to spare."""
+"""Hostile files are refused with a reason, in a process with little memory."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ def opened(tmp_path_factory):
     return json.loads(out.splitlines()[-1])
 
 
-def test_every_kind_has_a_reason():
+def test_every_hostile_file_has_an_expected_reason():
     assert set(REASONS) == set(WRITERS)
 
 
 @pytest.mark.parametrize("name", REASONS)
-def test_it_is_named_with_the_reason(name, opened):
-    assert name in opened["found"][name]
-    assert REASONS[name] in opened["found"][name]
+def test_hostile_file_is_named_with_the_reason(name, opened):
+    assert name in opened["outcomes"][name]
+    assert REASONS[name] in opened["outcomes"][name]
 
 
-def test_memory_stays_small(opened):
-    """What they declare is 4 MB to 17 GB each; what is taken is the buffers of the readers."""
+def test_peak_memory_is_small(opened):
+    """The files claim 4 MB to 17 GB each; only the buffers of the readers are used."""
     assert opened["kilobytes"] < 128 * 1024

@@ -1,4 +1,4 @@
-"""A run on DICOM files: what it counts, what it keeps of the patients, and what it answers."""
+"""A run on DICOM files: parameter counts, privacy, and the classification of new files."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from .scans import BONE, PATIENTS, air, body, write_series, write_slice, write_v
 SCAN = [air(), air(), *(body(BONE, radius=r) for r in (0.5, 0.7, 0.8, 0.8, 0.6)), air()]
 
 
-def test_the_count_that_is_printed_and_on_the_card_is_the_sum_of_what_trains(run):
-    folder, said = run
+def test_printed_count_and_card_equal_the_number_of_trained_parameters(run):
+    folder, output = run
     task, _ = build(resolve(folder / "recipe.yaml"))
     trains = sum(p.numel() for p in task.parameters() if p.requires_grad)
-    texts = said, (folder / "README.md").read_text()
-    (printed,) = {found for text in texts for found in re.findall(r"trainable ([\d,]+)", text)}
-    assert f"trainable {printed}" in said
+    texts = output, (folder / "README.md").read_text()
+    (printed,) = {count for text in texts for count in re.findall(r"trainable ([\d,]+)", text)}
+    assert f"trainable {printed}" in output
     assert int(printed.replace(",", "")) == trains > 0
 
 
-def test_the_adapter_keeps_the_anchors_of_its_classes(run):
+def test_adapter_keeps_the_anchors_of_its_classes(run):
     folder, _ = run
     config = json.loads((folder / "adapter" / "adapter_config.json").read_text())
     tensors = load_file(folder / "adapter" / "adapter_model.safetensors")
@@ -43,22 +43,22 @@ def test_the_adapter_keeps_the_anchors_of_its_classes(run):
     torch.testing.assert_close(anchors.norm(dim=-1), torch.ones(len(anchors)))
 
 
-def test_the_file_of_the_adapter_has_megabytes_at_most(run):
+def test_adapter_file_has_at_most_8_megabytes(run):
     folder, _ = run
     assert (folder / "adapter" / "adapter_model.safetensors").stat().st_size <= 8 * 2**20
 
 
-def test_no_file_and_no_line_of_a_run_names_a_patient(run):
-    folder, said = run
+def test_run_folder_and_output_do_not_name_patients(run):
+    folder, output = run
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert len(files) > 5
     for patient in PATIENTS:
-        assert patient not in said
+        assert patient not in output
         for path in files:
             assert patient.encode() not in path.read_bytes(), path
 
 
-def test_no_batch_names_a_patient(cohort):
+def test_batches_do_not_name_patients(cohort):
     data = Images(source=cohort, size=64, shots=2)
     batches = [
         batch
@@ -80,22 +80,22 @@ def answer(capsys, *arguments):
     return json.loads(capsys.readouterr().out)
 
 
-def test_a_series_is_answered_by_the_mean_over_its_slices_with_tissue(run, tmp_path, capsys):
+def test_series_gives_the_mean_over_its_slices_with_tissue(run, tmp_path, capsys):
     folder, _ = run
     series = write_series(tmp_path / "scan", SCAN, patient=PATIENTS[0])
-    found = answer(capsys, series, "--run", folder, "--window", "soft_tissue")
-    assert found["views"] == 5
+    result = answer(capsys, series, "--run", folder, "--window", "soft_tissue")
+    assert result["views"] == 5
     network = Classifier(folder)
     each = []
     for number in range(2, 7):
         alone = read_picture(series / f"{number}.dcm", window="soft_tissue")
         each.append(list(network.classify([alone], 0.0).probabilities.values()))
     np.testing.assert_allclose(
-        list(found["probabilities"].values()), np.mean(each, axis=0), atol=1e-6
+        list(result["probabilities"].values()), np.mean(each, axis=0), atol=1e-6
     )
-    assert np.ptp(each, axis=0).max() > 1e-5  # no single slice would do
-    assert sum(found["probabilities"].values()) == pytest.approx(1)
-    assert found["notice"] == NOTICE
+    assert np.ptp(each, axis=0).max() > 1e-5  # the slices differ
+    assert sum(result["probabilities"].values()) == pytest.approx(1)
+    assert result["notice"] == NOTICE
 
 
 def test_ct_is_shown_in_the_window_of_the_runs_data(run, tmp_path, capsys):
@@ -107,26 +107,26 @@ def test_ct_is_shown_in_the_window_of_the_runs_data(run, tmp_path, capsys):
     assert own == named != other
 
 
-def test_a_nifti_volume_is_answered_by_the_same_slices(run, tmp_path, capsys):
+def test_nifti_volume_uses_the_same_slices_as_dicom(run, tmp_path, capsys):
     folder, _ = run
     volume = write_volume(tmp_path / "scan.nii.gz", SCAN)
     series = write_series(tmp_path / "scan", SCAN, patient=PATIENTS[0])
-    found = answer(capsys, volume, "--run", folder)
-    assert found["views"] == 5
+    result = answer(capsys, volume, "--run", folder)
+    assert result["views"] == 5
     same = answer(capsys, series, "--run", folder, "--window", "range")
-    for name, value in found["probabilities"].items():
+    for name, value in result["probabilities"].items():
         assert value == pytest.approx(same["probabilities"][name], abs=1e-5)
 
 
-def test_a_slide_is_answered_by_its_tiles_with_tissue(run, tmp_path, capsys):
+def test_slide_uses_its_tiles_with_tissue(run, tmp_path, capsys):
     folder, _ = run
     SlideReader.write_sample(tmp_path / "a.svs")
-    found = answer(capsys, tmp_path / "a.svs", "--run", folder, "--mpp", "0.5")
-    assert found["views"] == 32  # 64 pixels a tile: 4 columns of 8 tiles are stained
-    assert found["notice"] == NOTICE
+    result = answer(capsys, tmp_path / "a.svs", "--run", folder, "--mpp", "0.5")
+    assert result["views"] == 32  # tiles of 64 pixels: 4 columns of 8 tiles are stained
+    assert result["notice"] == NOTICE
 
 
-def test_a_long_volume_is_looked_at_evenly(tmp_path):
+def test_views_of_a_long_volume_are_evenly_spaced(tmp_path):
     series = write_series(tmp_path / "scan", SCAN, patient="p")
     every = list(read_views(series, window="soft_tissue"))
     three = list(read_views(series, window="soft_tissue", most=3))
@@ -135,7 +135,7 @@ def test_a_long_volume_is_looked_at_evenly(tmp_path):
         np.testing.assert_array_equal(view, every[index])
 
 
-def test_below_the_confidence_there_is_no_answer(run, tmp_path, capsys):
+def test_abstains_below_the_confidence(run, tmp_path, capsys):
     folder, _ = run
     scan = write_slice(tmp_path / "a.dcm", body(BONE), patient="p")
     sure = answer(capsys, scan, "--run", folder, "--confidence", "0")
@@ -143,17 +143,17 @@ def test_below_the_confidence_there_is_no_answer(run, tmp_path, capsys):
     assert sure["label"] is not None
     assert answer(capsys, scan, "--run", folder, "--confidence", best + 1e-6)["label"] is None
     assert main(["biomed", "classify", str(scan), "--run", str(folder), "--confidence", "1"]) == 0
-    said = capsys.readouterr().out
-    assert "no answer" in said
-    assert NOTICE in said
+    output = capsys.readouterr().out
+    assert "no answer" in output
+    assert NOTICE in output
 
 
-def test_an_answer_needs_a_view(run):
+def test_refuses_an_empty_sequence_of_views(run):
     with pytest.raises(ValueError, match="at least one view"):
         Classifier(run[0]).classify([], 0.5)
 
 
-def test_no_views_are_refused_on_the_command_line(run, tmp_path, capsys):
+def test_command_refuses_zero_views(run, tmp_path, capsys):
     scan = write_slice(tmp_path / "a.dcm", body(BONE), patient="p")
     arguments = ["classify", str(scan), "--run", str(run[0]), "--views", "0"]
     assert main(["biomed", *arguments]) != 0
@@ -165,7 +165,7 @@ def test_no_views_are_refused_on_the_command_line(run, tmp_path, capsys):
     [{"Modality": "US"}, {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}],
     ids=["ultrasound", "secondary capture"],
 )
-def test_where_text_may_be_burned_in_a_warning_says_so(fields, tmp_path):
+def test_warns_if_text_may_be_burned_in(fields, tmp_path):
     scan = write_slice(tmp_path / "a.dcm", body(BONE), patient="p", **fields)
     with pytest.warns(UserWarning, match="look at the pixels"):
         read_picture(scan)
@@ -175,7 +175,7 @@ def test_where_text_may_be_burned_in_a_warning_says_so(fields, tmp_path):
     read_picture(safe)  # a warning would be an error
 
 
-def test_a_table_without_subjects_trains_nothing(cohort, tmp_path):
+def test_refuses_images_without_a_subject(cohort, tmp_path):
     scan = write_slice(tmp_path / "a.dcm", body(BONE), patient="")
     (tmp_path / "cyst").mkdir()
     scan.rename(tmp_path / "cyst" / "a.dcm")
@@ -183,7 +183,7 @@ def test_a_table_without_subjects_trains_nothing(cohort, tmp_path):
         Images(source=tmp_path).items()
 
 
-def test_views_are_looked_at_in_batches_and_give_one_mean(run):
+def test_batched_views_give_the_mean_of_single_views(run):
     network = Classifier(run[0])
     rng = np.random.default_rng(0)
     views = [rng.random((64, 64, 3), dtype=np.float32) for _ in range(20)]

@@ -17,7 +17,7 @@ from scionwood_biomed.backbones import clip
 from scionwood_biomed.tasks.few_shot import FewShot, prompts
 
 
-def test_kept_anchors_move_the_texts_of_their_classes_alone(trained, tmp_path):
+def test_kept_anchors_move_only_the_texts_of_their_classes(trained, tmp_path):
     task, shots = trained
     batch = {"image": shots.image[:4], "classes": shots.classes}
     bare = task.predict(batch)
@@ -41,20 +41,20 @@ def test_kept_anchors_move_the_texts_of_their_classes_alone(trained, tmp_path):
     torch.testing.assert_close(loaded.predict(turned).flip(1), kept, atol=1e-6, rtol=0)
 
 
-def test_with_kept_anchors_the_wording_counts_for_less(trained):
+def test_kept_anchors_reduce_the_effect_of_wording(trained):
     task, shots = trained
     anchors = task.kept_anchors(shots.image, shots.label, shots.classes)
-    said, other = (
+    known, other = (
         task.features({"image": shots.image, "classes": shots.classes, "texts": texts})[1]
         for texts in (prompts("a photo of a", shots.classes), [n[:3] for n in shots.classes])
     )
-    apart = (said - other).norm(dim=-1)
+    apart = (known - other).norm(dim=-1)
     classes = shots.classes
-    said, other = (move_towards(t, classes, classes, anchors, 0.5) for t in (said, other))
-    assert ((said - other).norm(dim=-1) < apart).all()
+    known, other = (move_towards(t, classes, classes, anchors, 0.5) for t in (known, other))
+    assert ((known - other).norm(dim=-1) < apart).all()
 
 
-def test_a_model_without_the_adapter_keeps_nothing(images, tokens):
+def test_model_without_the_adapter_is_unchanged(images, tokens):
     model = clip()
     text = model.text_features(tokens)
     classes = [f"class {number}" for number in range(len(text))]

@@ -1,4 +1,4 @@
-"""Without a network: a folder, and what the hub's cache holds, load in another process."""
+"""Models load without a network, from a folder and from the cache of the hub, in a new process."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ import torch
 from scionwood import WeightsError
 from scionwood_biomed.backbones import clip
 image = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-found = {}
+outcomes = {}
 for name in sys.argv[1:]:
     with offline() as tried, torch.no_grad():
         start = time.process_time()
         try:
             model = clip(model=name).eval()
         except WeightsError as error:
-            found[name] = {"error": str(error), "tried": tried}
+            outcomes[name] = {"error": str(error), "tried": tried}
             continue
         spent = time.process_time() - start
         tokens = model.tokenize(["a photo of a cyst", "healthy tissue"])
-        found[name] = {"seconds": spent, "tried": tried, "logits": model(image, tokens).tolist(),
+        outcomes[name] = {"seconds": spent, "tried": tried, "logits": model(image, tokens).tolist(),
                        "context": model.context_length, "mean": model.mean, "std": model.std}
-print(json.dumps(found))
+print(json.dumps(outcomes))
 """
 
 
 def cached(hub, name, files):
-    """A repository as huggingface_hub leaves it in its cache."""
+    """Write a repository as huggingface_hub stores it in its cache."""
     home = hub / f"models--{name.replace('/', '--')}"
     snapshot = home / "snapshots" / COMMIT
     snapshot.mkdir(parents=True)
@@ -53,8 +53,8 @@ def cached(hub, name, files):
 
 
 @pytest.fixture(scope="module")
-def found(biomedclip, tmp_path_factory):
-    """What became of a folder, a cached model, and one whose weights are not in the cache."""
+def outcomes(biomedclip, tmp_path_factory):
+    """The outcomes for a folder, a cached model, and models that are not fully in the cache."""
     home = tmp_path_factory.mktemp("huggingface")
     text = [path for path in biomedclip.iterdir() if path.name not in (CONFIG, WEIGHTS)]
     cached(home / "hub", TEXT, text)
@@ -74,33 +74,33 @@ def found(biomedclip, tmp_path_factory):
     return dict(zip(ways, json.loads(out.splitlines()[-1]).values(), strict=True))
 
 
-def test_a_folder_loads_in_ten_seconds_without_asking_anyone(found):
-    assert found["folder"]["tried"] == []
+def test_folder_loads_in_ten_seconds_without_network(outcomes):
+    assert outcomes["folder"]["tried"] == []
     # CPU time, so that a busy machine does not matter; a download would take longer.
-    assert found["folder"]["seconds"] <= 10
+    assert outcomes["folder"]["seconds"] <= 10
 
 
-def test_its_config_says_length_mean_and_deviation(found):
-    assert found["folder"]["context"] == 256
-    assert found["folder"]["mean"] == pytest.approx([0.48145466, 0.4578275, 0.40821073])
-    assert found["folder"]["std"] == pytest.approx([0.26862954, 0.26130258, 0.27577711])
+def test_config_gives_context_length_mean_and_standard_deviation(outcomes):
+    assert outcomes["folder"]["context"] == 256
+    assert outcomes["folder"]["mean"] == pytest.approx([0.48145466, 0.4578275, 0.40821073])
+    assert outcomes["folder"]["std"] == pytest.approx([0.26862954, 0.26130258, 0.27577711])
 
 
 @pytest.mark.parametrize("way", ["name", "url"])
-def test_a_name_of_the_hub_loads_from_the_cache_and_is_the_same_model(way, found):
-    assert found[way]["tried"] == []
-    assert found[way]["logits"] == found["folder"]["logits"]
-    assert found[way]["context"] == 256
+def test_a_name_of_the_hub_loads_from_the_cache_and_is_the_same_model(way, outcomes):
+    assert outcomes[way]["tried"] == []
+    assert outcomes[way]["logits"] == outcomes["folder"]["logits"]
+    assert outcomes[way]["context"] == 256
 
 
-def test_a_model_without_its_weights_is_refused_and_not_made_random(found, biomedclip, tmp_path):
-    assert "could not be loaded" in found["weightless"]["error"]
+def test_refuses_a_model_without_its_weights(outcomes, biomedclip, tmp_path):
+    assert "could not be loaded" in outcomes["weightless"]["error"]
     folder = shutil.copytree(biomedclip, tmp_path / "model")
     (folder / WEIGHTS).unlink()
     with pytest.raises(WeightsError, match="could not be loaded"):
         clip(model=str(folder))
 
 
-def test_what_is_not_in_the_cache_says_what_to_give_instead(found):
-    assert "hospital/absent" in found["absent"]["error"]
-    assert "folder that was downloaded" in found["absent"]["error"]
+def test_model_outside_the_cache_has_a_remedy(outcomes):
+    assert "hospital/absent" in outcomes["absent"]["error"]
+    assert "folder that was downloaded" in outcomes["absent"]["error"]

@@ -1,4 +1,4 @@
-"""MedMNIST archives: their splits, their names, and what is refused."""
+"""MedMNIST archives: splits, class names, and refused archives."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scionwood_biomed.readers.medmnist import SPLITS, MedMnistReader
 
 
 def archive(path, shape=(28, 28), counts=(6, 2, 2), labels=None, seed=0):
-    """An archive in MedMNIST's layout; labels 0 and 1 take turns."""
+    """Write an archive in the layout of MedMNIST, with alternating labels 0 and 1."""
     rng, arrays = np.random.default_rng(seed), {}
     for split, count in zip(SPLITS, counts, strict=True):
         arrays[f"{split}_images"] = rng.integers(0, 256, (count, *shape), dtype=np.uint8)
@@ -27,18 +27,18 @@ def archive(path, shape=(28, 28), counts=(6, 2, 2), labels=None, seed=0):
 
 
 @pytest.mark.parametrize("shape", [(28, 28), (28, 28, 3)], ids=["grey", "colour"])
-def test_pictures_come_split_after_split_as_they_are_stored(shape, tmp_path):
+def test_pictures_are_read_split_by_split_as_stored(shape, tmp_path):
     arrays = archive(tmp_path / "a.npz", shape)
     reader = MedMnistReader(tmp_path / "a.npz")
     stored = np.concatenate([arrays[f"{split}_images"] for split in SPLITS])
-    found = np.stack([record.data for record in reader])
-    assert found.shape == (10, 28, 28, (len(shape) == 3 and 3) or 1)
-    np.testing.assert_array_equal(np.rint(255 * found).reshape(stored.shape), stored)
+    pictures = np.stack([record.data for record in reader])
+    assert pictures.shape == (10, 28, 28, (len(shape) == 3 and 3) or 1)
+    np.testing.assert_array_equal(np.rint(255 * pictures).reshape(stored.shape), stored)
     assert reader.splits == ["train"] * 6 + ["val"] * 2 + ["test"] * 2
     assert reader.labels.tolist() == [0, 1] * 5
 
 
-def test_of_volumes_the_slice_in_the_middle_or_all_are_read(tmp_path):
+def test_reads_the_middle_slice_or_all_slices_of_volumes(tmp_path):
     arrays = archive(tmp_path / "a.npz", (9, 28, 28))
     middle = MedMnistReader(tmp_path / "a.npz")
     every = MedMnistReader(tmp_path / "a.npz", slices="all")
@@ -53,19 +53,19 @@ def test_of_volumes_the_slice_in_the_middle_or_all_are_read(tmp_path):
     assert every.read(9 * 7 + 8).key == {"split": "val", "image": 1, "label": 1, "slice": 8}
 
 
-def test_other_pictures_are_written_beside_the_same_labels(tmp_path):
+def test_rewrite_changes_pictures_and_keeps_labels(tmp_path):
     arrays = archive(tmp_path / "a.npz", (5, 28, 28))
     reader = MedMnistReader(tmp_path / "a.npz")
     reader.rewrite(tmp_path / "b.npz", lambda record: 1 - record.data)
-    with np.load(tmp_path / "b.npz") as found:
+    with np.load(tmp_path / "b.npz") as rewritten:
         for name, values in arrays.items():
             wanted = values.copy()
             if name.endswith("images"):
                 wanted[:, 2] = 255 - wanted[:, 2]
-            np.testing.assert_array_equal(found[name], wanted)
+            np.testing.assert_array_equal(rewritten[name], wanted)
 
 
-def test_without_subjects_the_data_is_refused_until_that_is_said(tmp_path):
+def test_refuses_data_without_subjects_unless_declared_unknown(tmp_path):
     archive(tmp_path / "pneumoniamnist.npz")
     with pytest.raises(RecipeError, match="subject: unknown"):
         Images(source=tmp_path / "pneumoniamnist.npz").items()
@@ -97,7 +97,7 @@ def test_slices_of_one_volume_stay_in_one_split(tmp_path):
     }
 
 
-def test_an_unknown_name_needs_the_names_of_its_classes(tmp_path):
+def test_refuses_an_unknown_archive_without_class_names(tmp_path):
     archive(tmp_path / "ours.npz")
     nameless = Images(source=tmp_path / "ours.npz", subject="unknown")
     with (
@@ -111,32 +111,32 @@ def test_an_unknown_name_needs_the_names_of_its_classes(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:.*may be in two")
-def test_subjects_that_nobody_knows_cannot_be_audited(tmp_path):
+def test_refuses_to_audit_unknown_subjects(tmp_path):
     archive(tmp_path / "pneumoniamnist.npz")
     with pytest.raises(RecipeError, match="subjects of these images are unknown"):
         audit(Images(source=tmp_path / "pneumoniamnist.npz", subject="unknown", size=64), clip())
 
 
-def test_a_table_cannot_name_a_file_that_has_labels_of_its_own(tmp_path):
+def test_refuses_a_table_that_names_a_labelled_archive(tmp_path):
     archive(tmp_path / "a.npz")
     (tmp_path / "items.csv").write_text("path,label,subject\na.npz,cyst,p1\n")
     with pytest.raises(RecipeError, match="labels of its own"):
         Images(source=tmp_path / "items.csv").items()
 
 
-def test_a_source_that_is_not_there_is_named(tmp_path):
+def test_missing_source_is_named(tmp_path):
     for name in ("absent", "absent.csv", "absent.npz", "absent.tar"):
         with pytest.raises(ReadError, match=name):
             Images(source=tmp_path / name, subject="unknown").items()
 
 
-def test_several_labels_an_image_are_refused(tmp_path):
+def test_refuses_several_labels_per_image(tmp_path):
     archive(tmp_path / "chestmnist.npz", labels=lambda count: np.zeros((count, 14)))
     with pytest.raises(ReadError, match="14 labels per image"):
         MedMnistReader(tmp_path / "chestmnist.npz")
 
 
-def test_values_that_are_no_bytes_and_missing_arrays_are_named(tmp_path):
+def test_refuses_values_that_are_not_bytes_and_missing_arrays(tmp_path):
     np.savez(tmp_path / "a.npz", train_images=np.zeros((2, 4, 4)), train_labels=np.zeros(2, int))
     with pytest.raises(ReadError, match="train_images are float64"):
         MedMnistReader(tmp_path / "a.npz")
@@ -153,7 +153,7 @@ def test_a_pickle_in_an_archive_is_not_loaded(tmp_path):
         MedMnistReader(tmp_path / "b.npz")
 
 
-def test_an_array_that_declares_more_than_the_archive_holds_is_refused(tmp_path):
+def test_refuses_an_array_larger_than_its_archive(tmp_path):
     archive(tmp_path / "a.npz")
     header = io.BytesIO()
     huge = {"descr": "|u1", "fortran_order": False, "shape": (1 << 20, 1 << 20)}
@@ -171,7 +171,15 @@ def test_an_array_that_declares_more_than_the_archive_holds_is_refused(tmp_path)
         MedMnistReader(tmp_path / "b.npz")
 
 
-def test_more_images_than_are_allowed_are_refused_before_they_are_read(tmp_path):
+def test_refuses_an_archive_with_a_hidden_bomb(tmp_path):
+    archive(tmp_path / "a.npz")
+    with zipfile.ZipFile(tmp_path / "a.npz", "a", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("notes.txt", bytes(64 << 20))
+    with pytest.raises(ReadError, match="inflate to"):
+        MedMnistReader(tmp_path / "a.npz")
+
+
+def test_refuses_too_many_images_before_reading_them(tmp_path):
     archive(tmp_path / "a.npz")
     with pytest.raises(ReadError, match="7,840 bytes, more than `largest`"):
         MedMnistReader(tmp_path / "a.npz", largest=5000)

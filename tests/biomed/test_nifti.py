@@ -61,7 +61,7 @@ def test_slope_and_intercept_are_applied(tmp_path):
     assert data.ravel().tolist() == [10, 10.5, 11, 11.5, 12, 12.5, 13, 13.5]
 
 
-def test_a_series_has_one_record_a_time(tmp_path):
+def test_series_has_one_record_per_time(tmp_path):
     values = np.random.default_rng(0).normal(size=(3, 4, 5, 6)).astype("f4")
     reader = NiftiReader(saved(tmp_path / "a.nii.gz", values, np.diag([-1, 1, 1, 1.0])))
     assert len(reader) == 6
@@ -76,32 +76,32 @@ def test_rewriting_keeps_the_header_and_the_orientation(suffix, tmp_path):
     values = np.arange(60, dtype="i2").reshape(3, 4, 5)
     saved(path, values, np.diag([-1, -2, 3, 1.0]))
     NiftiReader(path).rewrite(target, lambda record: 2 * record.data)
-    found = nib.load(target)
-    np.testing.assert_array_equal(np.asarray(found.dataobj), 2 * values)
-    assert found.header == nib.load(path).header
+    rewritten = nib.load(target)
+    np.testing.assert_array_equal(np.asarray(rewritten.dataobj), 2 * values)
+    assert rewritten.header == nib.load(path).header
 
 
 @pytest.mark.parametrize("dtype", ["c8", [("R", "u1"), ("G", "u1"), ("B", "u1")]])
-def test_values_that_are_no_real_numbers_are_refused(dtype, tmp_path):
+def test_refuses_values_that_are_not_real_numbers(dtype, tmp_path):
     saved(tmp_path / "a.nii", np.zeros((2, 2, 2), dtype), np.eye(4))
     with pytest.raises(ReadError, match="neither integers nor real"):
         NiftiReader(tmp_path / "a.nii")
 
 
-def test_other_formats_of_nibabel_are_named(tmp_path):
+def test_refuses_other_formats_of_nibabel(tmp_path):
     nib.save(nib.MGHImage(np.zeros((2, 2, 2), "f4"), np.eye(4)), tmp_path / "a.mgz")
     with pytest.raises(ReadError, match="not a NIfTI"):
         NiftiReader(tmp_path / "a.mgz")
 
 
-def test_a_bomb_is_refused_without_being_inflated(tmp_path, monkeypatch):
+def test_refuses_a_gzip_bomb_without_inflating_it(tmp_path, monkeypatch):
     monkeypatch.setattr("scionwood_biomed.readers.limits.INFLATED", 1 << 20)
     saved(tmp_path / "a.nii.gz", np.zeros((128, 128, 128), "f4"), np.eye(4))
     with pytest.raises(ReadError, match="inflates to more than"):
         NiftiReader(tmp_path / "a.nii.gz")
 
 
-def test_declared_sizes_are_checked_before_memory_is_asked_for(tmp_path):
+def test_checks_declared_sizes_before_allocation(tmp_path):
     path = saved(tmp_path / "a.nii", np.zeros((4, 4, 4), "f4"), np.eye(4))
     raw = bytearray(path.read_bytes())
     raw[42:48] = np.array([30000] * 3, "<i2").tobytes()
@@ -112,7 +112,7 @@ def test_declared_sizes_are_checked_before_memory_is_asked_for(tmp_path):
         NiftiReader(path, largest=1 << 60)
 
 
-def test_a_cut_archive_is_refused(tmp_path):
+def test_refuses_a_truncated_archive(tmp_path):
     path = saved(tmp_path / "a.nii.gz", np.random.default_rng(0).normal(size=(9, 9, 9)), np.eye(4))
     whole = gzip.decompress(path.read_bytes())
     path.write_bytes(gzip.compress(whole[: len(whole) // 2]))

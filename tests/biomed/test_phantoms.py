@@ -27,10 +27,10 @@ def test_no_subject_is_in_two_splits_over_many_seeds():
         assert not owners[0] & owners[1] | owners[0] & owners[2] | owners[1] & owners[2]
 
 
-def test_shots_are_of_each_class():
+def test_draws_shots_of_every_class():
     data = Phantoms(subjects=40, images=2, shots=3)
-    found = [item.label for item in data.splits()["train"]]
-    assert {name: found.count(name) for name in CLASSES} == dict.fromkeys(CLASSES, 3)
+    drawn = [item.label for item in data.splits()["train"]]
+    assert {name: drawn.count(name) for name in CLASSES} == dict.fromkeys(CLASSES, 3)
 
 
 def test_base_and_novel_have_different_classes():
@@ -48,7 +48,7 @@ def test_air_is_black_and_the_liver_is_brighter_than_its_cyst():
         assert np.percentile(right, 2) < 60  # fluid, and noise
 
 
-def test_a_calcified_lesion_leaves_the_window_at_its_top():
+def test_calcified_lesion_is_brighter_than_the_window():
     item = next(item for item in phantom_items(8, 1) if item.label == "calcified lesion")
     values = hounsfield(item)
     assert (values[:, : PIXELS // 2] >= 239).sum() * (FIELD / PIXELS) ** 2 > 50  # mm2

@@ -1,4 +1,4 @@
-"""Pictures, and one picture of any image file."""
+"""Picture files, and the picture of any image file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_sixteen_bits_are_kept(tmp_path):
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "b.png")), 65535 - values)
 
 
-def test_a_picture_stands_upright_as_its_camera_says(tmp_path):
+def test_picture_is_rotated_by_its_exif_orientation(tmp_path):
     image = Image.new("L", (4, 2))
     image.putpixel((0, 0), 255)
     exif = Image.Exif()
@@ -33,13 +33,13 @@ def test_a_picture_stands_upright_as_its_camera_says(tmp_path):
     assert record.data[0, 1, 0] == 1
 
 
-def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path):
+def test_refuses_too_many_pixels_before_decoding(tmp_path):
     Image.new("1", (5000, 5000)).save(tmp_path / "a.png")
     with pytest.raises(ReadError, match=r"5000 x 5000 is more than"):
         PictureReader(tmp_path / "a.png", pixels=1_000_000)
 
 
-def test_jpeg_is_not_rewritten_with_other_values(tmp_path):
+def test_refuses_to_rewrite_jpeg_with_new_values(tmp_path):
     Image.new("L", (8, 8), 100).save(tmp_path / "a.jpg")
     with pytest.raises(WriteError, match="JPEG is lossy"):
         PictureReader(tmp_path / "a.jpg").rewrite(tmp_path / "b.jpg", lambda r: 1 - r.data)
@@ -55,7 +55,7 @@ def test_an_axial_slice_is_seen_from_the_feet_with_the_face_up(tmp_path):
     assert (picture[0, 0] == 1).all()
 
 
-def test_of_a_dicom_file_the_window_of_ct_can_be_chosen(tmp_path):
+def test_picture_of_a_ct_file_uses_the_chosen_window(tmp_path):
     DicomReader.write_sample(tmp_path / "a.dcm")
     soft, bone = (read_picture(tmp_path / "a.dcm", window=w) for w in ("soft_tissue", "bone"))
     assert soft.shape == bone.shape == (32, 32, 3)
@@ -63,7 +63,7 @@ def test_of_a_dicom_file_the_window_of_ct_can_be_chosen(tmp_path):
     assert bone[16, 8, 0] == pytest.approx(500 / 1800)
 
 
-def test_what_no_reader_knows_is_refused(tmp_path):
+def test_refuses_an_unknown_file_ending(tmp_path):
     (tmp_path / "a.txt").write_text("hello")
     with pytest.raises(ReadError, match="no reader knows"):
         read_picture(tmp_path / "a.txt")

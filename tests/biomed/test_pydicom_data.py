@@ -1,4 +1,4 @@
-"""The images of pydicom-data: radiographs, CT, MR, ultrasound and colour of many makers.
+"""The images of pydicom-data: radiographs, CT, MR, ultrasound and colour of many vendors.
 
 `make install` installs the package; it is 34 MB, and none of it is in this repository.
 """
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(
 )
 FOLDER = Path(str(FOUND.origin)).parent / "data" if FOUND else Path()
 CINE = "color3d_jpeg_baseline.dcm"
-"""120 frames of 640 x 480 in JPEG, which take as long as all the others."""
+"""120 JPEG frames of 640 x 480, which take as long as all other files together."""
 
 NAMED = {
     "OT-PAL-8-face.dcm": "File Meta Information",
@@ -32,7 +32,7 @@ NAMED = {
 
 
 def decoded(path):
-    """The shapes of its series, or the reason why there are none."""
+    """Return the shapes of the series of a file, or the reason why it cannot be read."""
     try:
         records = list(DicomReader(path))
     except ReadError as error:
@@ -41,15 +41,15 @@ def decoded(path):
     return [record.data.shape for record in records]
 
 
-def test_all_files_decode_but_two_that_are_named_with_the_reason():
+def test_all_files_decode_except_two_that_are_refused_with_a_reason():
     files = sorted(path for path in FOLDER.iterdir() if path.name != CINE)
     assert len(files) == 67
-    found = {path.name: decoded(path) for path in files}
-    refused = {name: said for name, said in found.items() if isinstance(said, str)}
+    results = {path.name: decoded(path) for path in files}
+    refused = {name: message for name, message in results.items() if isinstance(message, str)}
     assert refused.keys() == NAMED.keys()
-    for name, said in refused.items():
-        assert name in said
-        assert NAMED[name] in said
+    for name, message in refused.items():
+        assert name in message
+        assert NAMED[name] in message
 
 
 @pytest.mark.slow
@@ -70,7 +70,7 @@ def test_radiographs_in_monochrome1_are_shown_inverted(name):
     assert shown[stored == stored.max()].max() < 0.12 < 0.8 < shown[stored == stored.min()].min()
 
 
-def test_a_radiograph_reads_alike_from_two_transfer_syntaxes():
+def test_radiograph_is_equal_in_two_transfer_syntaxes():
     plain, lossless = (
         DicomReader(FOLDER / f"RG3_{end}.dcm").read(0).data for end in ("UNCR", "J2KR")
     )

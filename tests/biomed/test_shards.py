@@ -1,4 +1,4 @@
-"""WebDataset shards: what is read in place, and what a hostile archive does not get."""
+"""WebDataset shards: reading in place, and refused archives."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def picture(level, kind="PNG"):
 
 
 def shard(path, members):
-    """An archive of (name, content) or of whole TarInfos."""
+    """Write an archive of (name, content) pairs and of TarInfos."""
     with tarfile.open(path, "w") as archive:
         for member in members:
             if isinstance(member, tarfile.TarInfo):
@@ -41,7 +41,7 @@ def note(**values):
 
 
 def samples(patients, first=0):
-    """Two samples of each patient, whose class is that of the patient."""
+    """Yield the members of two samples per patient, with the class of the patient."""
     for patient in patients:
         for number in range(2):
             key = f"scans/{first + 2 * patient + number:05d}"
@@ -71,7 +71,7 @@ def test_a_folder_of_shards_is_split_by_subject(tmp_path):
     assert next(iter(data.train_dataloader()))["image"].shape == (4, 3, 32, 32)
 
 
-def test_the_class_may_be_text_and_the_subject_in_the_name(tmp_path):
+def test_reads_the_class_from_text_and_the_subject_from_the_name(tmp_path):
     members = [("p7_1.jpg", picture(9, "JPEG")), ("p7_1.cls", b"cyst\n")]
     source = shard(tmp_path / "a.tar", members)
     with pytest.raises(RecipeError, match="p7_1 has no subject"):
@@ -80,7 +80,7 @@ def test_the_class_may_be_text_and_the_subject_in_the_name(tmp_path):
     assert (item.label, item.subject, item.part) == ("cyst", "p7", 0)
 
 
-def test_a_number_for_a_class_needs_a_name(tmp_path):
+def test_refuses_a_class_number_without_a_name(tmp_path):
     members = [("1.png", picture(9)), ("1.cls", b"1"), ("1.json", note(subject="p"))]
     source = shard(tmp_path / "a.tar", members)
     with pytest.raises(RecipeError, match="class_names"):
@@ -88,7 +88,7 @@ def test_a_number_for_a_class_needs_a_name(tmp_path):
     assert Images(source=source, class_names=["cyst", "tumour"]).names() == ["tumour"]
 
 
-def test_shards_that_know_no_subject_cannot_be_split(tmp_path):
+def test_refuses_to_split_shards_without_subjects(tmp_path):
     source = shard(tmp_path / "a.tar", [("1.png", picture(9)), ("1.cls", b"cyst")])
     with pytest.raises(RecipeError, match="splits of their own"):
         Images(source=source, subject="unknown").items()
@@ -107,15 +107,15 @@ def test_a_pickle_is_never_opened(tmp_path):
     assert not witness.exists()
 
 
-def test_other_pictures_are_written_beside_the_same_notes(tmp_path):
+def test_rewrite_changes_pictures_and_keeps_other_members(tmp_path):
     source = shard(tmp_path / "a.tar", samples(range(1)))
     ShardReader(source).rewrite(tmp_path / "b.tar", lambda record: 1 - record.data)
-    found = ShardReader(tmp_path / "b.tar")
-    assert found.labels == ["cyst", "cyst"]
-    assert [np.rint(255 * record.data[0, 0, 0]) for record in found] == [255, 254]
+    rewritten = ShardReader(tmp_path / "b.tar")
+    assert rewritten.labels == ["cyst", "cyst"]
+    assert [np.rint(255 * record.data[0, 0, 0]) for record in rewritten] == [255, 254]
 
 
-def test_jpeg_is_not_rewritten_with_other_values(tmp_path):
+def test_refuses_to_rewrite_jpeg_with_new_values(tmp_path):
     source = shard(tmp_path / "a.tar", [("1.jpg", picture(9, "JPEG"))])
     with pytest.raises(WriteError, match="JPEG is lossy"):
         ShardReader(source).rewrite(tmp_path / "b.tar", lambda record: 1 - record.data)
@@ -141,9 +141,9 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_members_are_named_with_the_reason(name, tmp_path):
-    bad, said = HOSTILE[name]
+    bad, message = HOSTILE[name]
     source = shard(tmp_path / "a.tar", [("0.png", picture(1)), bad])
-    with pytest.raises(ReadError, match=said):
+    with pytest.raises(ReadError, match=message):
         ShardReader(source)
 
 
@@ -156,17 +156,17 @@ def test_an_extended_header_of_megabytes_is_not_read(tmp_path):
         ShardReader(source)
 
 
-def test_a_damaged_header_in_the_middle_does_not_end_the_shard_quietly(tmp_path):
+def test_refuses_a_damaged_header_in_the_middle(tmp_path):
     source = shard(tmp_path / "a.tar", samples(range(3)))
     raw = bytearray(source.read_bytes())
     at = raw.index(b"scans/00002.png")
-    raw[at : at + 4] = b"XXXX"  # its checksum does not fit any more
+    raw[at : at + 4] = b"XXXX"  # its checksum is now wrong
     source.write_bytes(raw)
     with pytest.raises(ReadError, match="neither a header nor the end"):
         ShardReader(source)
 
 
-def test_a_compressed_shard_is_refused(tmp_path):
+def test_refuses_a_compressed_shard(tmp_path):
     with tarfile.open(tmp_path / "a.tar", "w:gz") as archive:
         archive.addfile(member("1.png"))
     with pytest.raises(ReadError, match="shard"):

@@ -1,4 +1,4 @@
-"""Whole slides: the scale of a tile, where there is tissue, and splits by patient."""
+"""Whole slides: pixel size of tiles, tissue, and splits by patient."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GLASS, STAIN = (242, 240, 241), (180, 90, 150)
 
 
 def slide(path, pixels=None, mpp=0.5, levels=3, compression="deflate", size=1024, **options):
-    """A pyramid whose left half is stained; each level has half of the pixels of the one before."""
+    """Write a pyramid whose left half is stained; each level halves the sides of the previous one."""
     if pixels is None:
         pixels = np.full((size, size, 3), GLASS, np.uint8)
         pixels[:, : size // 2] = STAIN
@@ -42,7 +42,7 @@ def slide(path, pixels=None, mpp=0.5, levels=3, compression="deflate", size=1024
 
 
 def bars(period, size=2048):
-    """Stained bars whose period is known in pixels of the finest level."""
+    """Return stained bars with a known period in pixels of the finest level."""
     dark = (np.arange(size) // (period // 2)) % 2 == 0
     pixels = np.full((size, size, 3), STAIN, np.uint8)
     pixels[:, dark] = (100, 30, 120)
@@ -50,15 +50,15 @@ def bars(period, size=2048):
 
 
 @pytest.mark.parametrize("mpp", [0.5, 0.7, 1.0, 1.3, 2.0])
-def test_a_tile_has_the_scale_that_is_asked_for_within_one_percent(mpp, tmp_path):
-    # 128 pixels of 0.5 um: 64 um a period.
+def test_tile_has_the_requested_pixel_size_within_one_percent(mpp, tmp_path):
+    # A period has 128 pixels of 0.5 um, which is 64 um.
     reader = SlideReader(slide(tmp_path / "a.tiff", bars(128)), mpp=mpp, size=224)
     record = reader.read(0)
     assert record.data.shape == (224, 224, 3)
     line = record.data[112, :, 0]
     edges = np.flatnonzero((line[1:] > 0.55) != (line[:-1] > 0.55)) + 1.0
     um = 32 * (len(edges) - 1) / (edges[-1] - edges[0])
-    # Edges are known to a pixel; over the whole tile that is less than one percent.
+    # Edges are known to one pixel, which is less than one percent of the whole tile.
     assert um == pytest.approx(mpp, rel=0.01 + 1 / (edges[-1] - edges[0]))
     step = np.diff(record.coords["column"])
     np.testing.assert_allclose(step, mpp, rtol=0.01)
@@ -69,7 +69,7 @@ def test_the_coarsest_level_that_is_fine_enough_is_read(tmp_path):
     path = tmp_path / "a.tiff"
     common = {"tile": (256, 256), "photometric": "rgb", "resolutionunit": "CENTIMETER"}
     with tifffile.TiffWriter(path) as writer:
-        for level in range(3):  # the levels say which one they are
+        for level in range(3):  # each level has its own colour
             mine = pixels[:: 2**level, :: 2**level].copy()
             mine[..., 1] = 10 * level
             writer.write(
@@ -92,48 +92,48 @@ def test_only_tiles_with_tissue_are_read(tmp_path):
     assert len(everything) == 8 * 8
 
 
-def test_grey_and_black_are_no_tissue():
+def test_grey_and_black_are_not_tissue():
     pixels = np.array([[[240, 240, 240], [0, 0, 0], STAIN, [200, 190, 195]]], np.uint8)
     assert saturated(pixels, 0.06).tolist() == [[False, False, True, False]]
 
 
-def test_glass_alone_is_refused(tmp_path):
+def test_refuses_a_slide_without_tissue(tmp_path):
     path = slide(tmp_path / "a.tiff", np.full((512, 512, 3), GLASS, np.uint8))
     with pytest.raises(ReadError, match="has tissue"):
         SlideReader(path)
 
 
-def test_nothing_is_scaled_up(tmp_path):
+def test_refuses_to_upsample(tmp_path):
     with pytest.raises(ReadError, match=r"pixels have 0\.5 um, and 0\.25 um are requested"):
         SlideReader(slide(tmp_path / "a.tiff"), mpp=0.25)
 
 
-def test_the_size_of_a_pixel_can_be_given_where_the_file_is_silent(tmp_path):
+def test_pixel_size_can_be_given_if_the_file_states_none(tmp_path):
     path = slide(tmp_path / "a.tiff", mpp=None)
     with pytest.raises(ReadError, match="does not state its pixel size"):
         SlideReader(path)
     assert SlideReader(path, scanned_mpp=0.25, mpp=1.0, size=64).level_mpp[1] == (0.5, 0.5)
 
 
-def test_an_aperio_slide_says_its_own_scale(tmp_path):
+def test_reads_the_pixel_size_of_an_aperio_slide(tmp_path):
     text = "Aperio Image Library v11.2.1\r\n1024x1024 [0,0] |AppMag = 20|MPP = 0.4990"
     path = slide(tmp_path / "a.svs", mpp=None, levels=1, description=text, metadata=None)
     assert SlideReader(path, mpp=1.0, size=64).level_mpp[0] == (0.499, 0.499)
 
 
-def test_a_changed_slide_is_a_pyramid_again(tmp_path):
+def test_rewritten_slide_is_a_pyramid(tmp_path):
     path = slide(tmp_path / "a.tiff", levels=2)
     reader = SlideReader(path, mpp=None, size=128)
     reader.rewrite(tmp_path / "b.tiff", lambda record: np.flip(record.data, -1))
-    found = SlideReader(tmp_path / "b.tiff", mpp=None, size=128)
-    assert found.level_mpp == [(0.5, 0.5), (1.0, 1.0), (2.0, 2.0)]
-    np.testing.assert_array_equal(found.places, reader.places)
-    np.testing.assert_array_equal(found.read(5).data, np.flip(reader.read(5).data, -1))
+    rewritten = SlideReader(tmp_path / "b.tiff", mpp=None, size=128)
+    assert rewritten.level_mpp == [(0.5, 0.5), (1.0, 1.0), (2.0, 2.0)]
+    np.testing.assert_array_equal(rewritten.places, reader.places)
+    np.testing.assert_array_equal(rewritten.read(5).data, np.flip(reader.read(5).data, -1))
     with pytest.raises(WriteError, match="mpp=None"):
         SlideReader(path, mpp=1.0, size=128).rewrite(tmp_path / "c.tiff", lambda r: 1 - r.data)
 
 
-def test_slides_are_split_by_patient_and_give_so_many_tiles(tmp_path):
+def test_slides_are_split_by_patient_with_a_maximum_of_tiles(tmp_path):
     rows = ["path,label,subject"]
     for patient in range(6):
         name = f"{patient}.tiff"
@@ -149,7 +149,7 @@ def test_slides_are_split_by_patient_and_give_so_many_tiles(tmp_path):
     np.testing.assert_allclose(image[:, :, 32, 32], np.tile(np.array(STAIN) / 255, (6, 1)), 0.01)
 
 
-def test_slides_in_folders_need_a_subject_like_any_picture(tmp_path):
+def test_refuses_slides_in_folders_without_a_subject(tmp_path):
     (tmp_path / "benign").mkdir()
     slide(tmp_path / "benign" / "p3_a.tiff", size=512, levels=1)
     with pytest.raises(RecipeError, match="its subject is not known"):
@@ -167,12 +167,12 @@ def test_tiled_files_are_slides_and_others_are_pictures(tmp_path):
     assert not is_slide(tmp_path / "any.png")
 
 
-def test_of_a_slide_so_many_tiles_are_looked_at(tmp_path):
+def test_views_of_a_slide_are_limited(tmp_path):
     views = list(read_views(slide(tmp_path / "a.tiff"), mpp=0.5, size=64, most=5))
     assert [view.shape for view in views] == [(64, 64, 3)] * 5
 
 
-def test_tiles_that_decode_to_gigabytes_are_refused(tmp_path):
+def test_refuses_tiles_that_decode_to_gigabytes(tmp_path):
     path = slide(tmp_path / "a.tiff", size=256, levels=1)
     with tifffile.TiffFile(path, mode="r+") as file:
         for name in ("TileWidth", "TileLength", "ImageWidth", "ImageLength"):
@@ -181,7 +181,7 @@ def test_tiles_that_decode_to_gigabytes_are_refused(tmp_path):
         SlideReader(path)
 
 
-def test_pixels_that_are_not_rgb_are_refused(tmp_path):
+def test_refuses_pixels_that_are_not_rgb(tmp_path):
     grey = np.zeros((256, 256), np.uint16)
     path = tmp_path / "a.tiff"
     tifffile.imwrite(path, grey, tile=(256, 256), resolution=(2e4, 2e4), resolutionunit=3)
@@ -189,8 +189,8 @@ def test_pixels_that_are_not_rgb_are_refused(tmp_path):
         SlideReader(path)
 
 
-def test_other_files_that_a_slide_names_are_not_opened(tmp_path):
-    """OME-XML may spread an image over files; a name in it would be a way to read any file."""
+def test_does_not_open_other_files_that_a_slide_names(tmp_path):
+    """OME-XML may spread an image over files, so a name in it could make a reader open any file."""
     options = {"tile": (256, 256), "photometric": "rgb", "metadata": {"axes": "YXS"}, "ome": True}
     for name, colour in (("a", STAIN), ("b", (10, 90, 20))):
         pixels = np.full((512, 512, 3), colour, np.uint8)
@@ -203,7 +203,7 @@ def test_other_files_that_a_slide_names_are_not_opened(tmp_path):
     assert np.rint(255 * reader.read(0).data[0, 0]).tolist() == list(STAIN)
 
 
-def test_without_its_library_a_slide_says_what_to_install(tmp_path, monkeypatch):
+def test_missing_slide_library_names_the_package_to_install(tmp_path, monkeypatch):
     path = slide(tmp_path / "a.tiff", size=256, levels=1)
     monkeypatch.setitem(sys.modules, "tiffslide", None)
     with pytest.raises(ImportError):

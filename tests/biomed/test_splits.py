@@ -1,4 +1,4 @@
-"""Nobody is in two parts, and what a split by image hides can be seen."""
+"""Splits by subject do not leak, and the leakage of splits by image is measured."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from scionwood_biomed.readers.dicom import DicomReader
 
 
 def cohort(seed, people=30, images=6):
-    """Each person has one to six images, some of two classes."""
+    """Return items of people with one to six images each, some of two classes."""
     rng = np.random.default_rng(seed)
     return [
         Item(Path(f"{person}-{i}.png"), "abc"[(person + (rng.random() < 0.1)) % 3], f"p{person}")
@@ -46,18 +46,18 @@ def test_every_class_is_in_every_part():
         assert {item.label for item in part} == set("abc")
 
 
-def test_a_seed_repeats_a_split_and_another_gives_another():
+def test_splits_depend_on_the_seed_alone():
     first, same, other = (split_by_subject(cohort(2), seed=seed) for seed in (5, 5, 6))
     assert first == same != other
 
 
-def test_a_class_whose_subjects_all_have_another_class_too_can_be_split():
+def test_splits_a_class_whose_subjects_all_share_another_class():
     both = [Item(Path(f"{i}{c}"), c, f"p{i}") for i in range(6) for c in "ab"]
     parts = split_by_subject(both)
     assert all({item.label for item in part} == {"a", "b"} for part in parts.values())
 
 
-def test_too_few_subjects_are_refused():
+def test_refuses_too_few_subjects():
     with pytest.raises(RecipeError, match=r"class 'a'.*2 subjects"):
         split_by_subject([Item(Path(str(i)), "a", f"p{i % 2}") for i in range(9)])
 
@@ -67,22 +67,22 @@ def test_a_split_by_image_shares_subjects(tmp_path):
     for item in items:
         item.path.write_bytes(item.path.name[-1:].encode())
     parts = split_by_image(items)
-    found = overlap(parts["train"], parts["test"])
-    assert found.share == 1.0
-    assert found.subjects == len({item.subject for item in parts["test"]})
-    assert found.duplicates > 0
+    shared = overlap(parts["train"], parts["test"])
+    assert shared.share == 1.0
+    assert shared.subjects == len({item.subject for item in parts["test"]})
+    assert shared.duplicates > 0
     apart = split_by_subject(items)
     assert overlap(apart["train"], apart["test"])[:2] == (0, 0.0)
 
 
-def test_shots_come_from_as_many_subjects_as_there_are():
+def test_shots_come_from_as_many_subjects_as_possible():
     items = [Item(Path(f"{p}-{i}"), "a", f"p{p}") for p in range(4) for i in range(10)]
     assert len({item.subject for item in shots(items, 4, seed=3)}) == 4
     with pytest.raises(RecipeError, match="41 shots"):
         shots(items, 41)
 
 
-def test_one_novel_class_is_no_test():
+def test_refuses_a_single_novel_class():
     assert base_and_novel(list("abcde")) == (["a", "b", "c"], ["d", "e"])
     with pytest.raises(RecipeError, match="any answer is right"):
         base_and_novel(list("abc"))
@@ -102,7 +102,7 @@ def test_a_table_names_images_classes_and_subjects(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "error", "said"),
+    ("text", "error", "message"),
     [
         ("path,label\n1.png,cyst\n", RecipeError, "no column subject"),
         ("path,label,subject\n1.png,cyst,\n", RecipeError, "line 2 has no subject"),
@@ -111,14 +111,14 @@ def test_a_table_names_images_classes_and_subjects(tmp_path):
         ("path,label,subject\n", ReadError, "no image"),
     ],
 )
-def test_a_table_that_leaves_something_out_is_refused(text, error, said, tmp_path):
+def test_refuses_an_incomplete_table(text, error, message, tmp_path):
     picture(tmp_path / "1.png")
     (tmp_path / "items.csv").write_text(text)
-    with pytest.raises(error, match=said):
+    with pytest.raises(error, match=message):
         read_items(tmp_path / "items.csv")
 
 
-def test_in_folders_the_subject_is_in_the_path_or_in_the_dicom_file(tmp_path):
+def test_folders_take_the_subject_from_the_path_or_the_dicom_file(tmp_path):
     picture(tmp_path / "cyst" / "p7_left.png")
     (tmp_path / "tumour").mkdir()
     DicomReader.write_sample(tmp_path / "tumour" / "a.dcm")
@@ -136,7 +136,7 @@ def test_in_folders_the_subject_is_in_the_path_or_in_the_dicom_file(tmp_path):
 
 
 def table(folder, lines):
-    """A table of black pictures, `subject,split` a line."""
+    """Write a table of black pictures; each line gives `subject,split`."""
     Image.new("L", (4, 4)).save(folder / "black.png")
     rows = "\n".join(f"black.png,cyst,{line}" for line in lines)
     (folder / "images.csv").write_text(f"path,label,subject,split\n{rows}\n")
@@ -146,24 +146,24 @@ def table(folder, lines):
 def test_given_splits_are_kept_whatever_the_seed(tmp_path):
     items = read_items(table(tmp_path, ["a,train", "b,test", "a,train"]))
     for seed in range(3):
-        found = deal(items, seed=seed)
-        assert [len(found[part]) for part in ("train", "val", "test")] == [2, 0, 1]
+        parts = deal(items, seed=seed)
+        assert [len(parts[part]) for part in ("train", "val", "test")] == [2, 0, 1]
 
 
 @pytest.mark.parametrize(
-    ("lines", "said"),
+    ("lines", "message"),
     [
         (["a,train", "a,test"], "subject 'a' is in train and in test"),
         (["a,train", "b,"], "split None"),
         (["a,training"], "'training' is not one of train, val, test"),
     ],
 )
-def test_given_splits_that_leak_or_are_unknown_are_refused(tmp_path, lines, said):
-    with pytest.raises(RecipeError, match=said):
+def test_refuses_given_splits_that_leak_or_are_unknown(tmp_path, lines, message):
+    with pytest.raises(RecipeError, match=message):
         deal(read_items(table(tmp_path, lines)))
 
 
-def test_a_table_without_splits_is_dealt_by_subject(tmp_path):
+def test_table_without_splits_is_split_by_subject(tmp_path):
     items = read_items(table(tmp_path, [f"{name}," for name in "abcde"]))
-    found = deal(items)
-    assert sorted(len(part) for part in found.values()) == [1, 1, 3]
+    parts = deal(items)
+    assert sorted(len(part) for part in parts.values()) == [1, 1, 3]

@@ -1,4 +1,4 @@
-"""Slices that show more than air."""
+"""Slices that show tissue."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from scionwood_biomed.readers.tissue import otsu, slices_with_tissue
 from .scans import BONE, air, body
 
 
-def test_in_ct_air_is_left_out_by_its_hounsfield_units():
+def test_leaves_out_air_in_ct_by_its_hounsfield_units():
     volume = np.stack([air(), body(BONE, radius=0.2), body(BONE), body(BONE), air()])
     assert slices_with_tissue(volume, hounsfield=True).tolist() == [2, 3]  # 6 % of the fullest
     small = np.stack([air(), body(BONE, radius=0.4), body(BONE)])
     assert slices_with_tissue(small, hounsfield=True).tolist() == [1, 2]
 
 
-def test_elsewhere_noise_is_left_out_by_the_threshold_of_the_volume():
+def test_leaves_out_noise_in_other_volumes_by_otsus_threshold():
     rng = np.random.default_rng(0)
     volume = rng.rayleigh(10, (6, 32, 32))  # what magnitude images have outside of a head
     volume[2:4, 8:24, 8:24] += 200
     assert slices_with_tissue(volume, hounsfield=False).tolist() == [2, 3]
 
 
-def test_where_nothing_stands_out_every_slice_counts():
+def test_keeps_every_slice_of_a_uniform_volume():
     assert slices_with_tissue(np.zeros((3, 4, 4)), hounsfield=False).tolist() == [0, 1, 2]
     assert slices_with_tissue(np.full((3, 4, 4), -1000.0), hounsfield=True).tolist() == [0, 1, 2]
 

@@ -14,7 +14,7 @@ from scionwood_biomed.backbones import clip
 from .models import OPENAI, SIGLIP, write_model
 
 
-def test_a_folder_of_biomedclips_shape_loads_without_the_network(biomedclip, monkeypatch):
+def test_folder_with_the_architecture_of_biomedclip_loads_without_network(biomedclip, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with offline() as tried:
         model = clip(model=str(biomedclip))
@@ -24,7 +24,7 @@ def test_a_folder_of_biomedclips_shape_loads_without_the_network(biomedclip, mon
     assert model.std == pytest.approx((0.26862954, 0.26130258, 0.27577711))
 
 
-def test_a_folder_gives_the_weights_that_are_in_it(biomedclip, images):
+def test_folder_gives_its_own_weights(biomedclip, images):
     first, second = clip(model=str(biomedclip)), clip(model="tiny")
     tokens = first.tokenize(["a photo of a cyst", "tissue"])
     with torch.no_grad():
@@ -41,9 +41,7 @@ def test_a_missing_text_tower_or_tokenizer_names_both_keys(biomedclip, tmp_path,
     assert "text_cfg.hf_tokenizer_name" in str(caught.value)
 
 
-def test_a_name_of_the_hub_without_the_network_says_which_keys_to_edit(
-    biomedclip, tmp_path, monkeypatch
-):
+def test_hub_name_without_network_names_the_keys_to_edit(biomedclip, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # no retries
     folder = shutil.copytree(biomedclip, tmp_path / "model")
     path = folder / "open_clip_config.json"
@@ -54,18 +52,18 @@ def test_a_name_of_the_hub_without_the_network_says_which_keys_to_edit(
         clip(model=str(folder))
 
 
-def test_a_folder_without_a_config_is_refused(tmp_path):
+def test_refuses_a_folder_without_a_config(tmp_path):
     with pytest.raises(WeightsError, match=r"open_clip_config\.json"):
         clip(model=str(tmp_path))
 
 
-def test_images_of_another_size_are_refused():
+def test_refuses_images_of_another_size():
     model = clip()
     with pytest.raises(AdapterError, match="64 x 64"):
         model(torch.rand(1, 3, 32, 32), model.tokenize(["a cyst"]))
 
 
-def test_padding_that_is_cut_changes_no_text(images):
+def test_cutting_the_padding_does_not_change_text_features(images):
     model = clip().eval()
     short = model.tokenize(["a photo of a cyst"])
     whole = model.tokenizer(["a photo of a cyst"])
@@ -76,7 +74,7 @@ def test_padding_that_is_cut_changes_no_text(images):
 
 
 @pytest.mark.parametrize("config", [OPENAI, SIGLIP], ids=["openai", "siglip"])
-def test_dual_anchors_go_onto_the_other_towers_of_open_clip(tmp_path, config):
+def test_dual_anchors_adapt_other_towers_of_open_clip(tmp_path, config):
     model = clip(model=str(write_model(tmp_path / "model", config))).eval()
     example = model.example_input()
     with torch.no_grad():
@@ -90,7 +88,7 @@ def test_dual_anchors_go_onto_the_other_towers_of_open_clip(tmp_path, config):
 
 
 @pytest.mark.parametrize("config", [OPENAI, SIGLIP], ids=["openai", "siglip"])
-def test_dual_anchors_with_lora_go_onto_both_of_the_other_towers(tmp_path, config):
+def test_dual_anchors_with_lora_adapt_both_other_towers(tmp_path, config):
     model = clip(model=str(write_model(tmp_path / "model", config))).eval()
     example = model.example_input()
     before = model(*example)
