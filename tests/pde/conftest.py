@@ -1,4 +1,4 @@
-"""Fixtures of the PDE tests: the published tensors, and weights that depend on names alone."""
+"""Fixtures of the pde tests: the published tensors, and weights that depend only on names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _threads(_one_thread: None) -> None:
 
 @pytest.fixture(scope="session")
 def published() -> Callable[..., dict[str, Shapes]]:
-    """Every tensor of encoder and decoder by its published name, from the four widths of a size."""
+    """Shapes of all tensors by their published names, from the four widths of a size."""
     return lambda h, fine, half, heads: {
         "encoder": _encoder(h, fine, half, heads),
         "decoder": _decoder(h, fine, half, heads),
@@ -28,13 +28,13 @@ def published() -> Callable[..., dict[str, Shapes]]:
 
 @pytest.fixture(scope="session")
 def seeded() -> Callable[..., Tensor]:
-    """A normal tensor of a shape that depends on a name alone."""
+    """A function from a name and a shape to a normal tensor that depends only on them."""
     return _seeded
 
 
 @pytest.fixture(scope="session")
 def fill() -> Callable[[nn.Module, str], None]:
-    """Fill a module with weights that depend on its parameters' names alone."""
+    """A function that fills a module with weights that depend only on its parameters' names."""
 
     @torch.no_grad()
     def run(module: nn.Module, part: str) -> None:
@@ -60,15 +60,15 @@ def _biased(name: str, *weight: int) -> Shapes:
 
 
 def _stage(name: str, width: int, heads: int) -> Shapes:
-    found: Shapes = {}
+    shapes: Shapes = {}
     for i in range(2):
         block = f"{name}.blocks.{i}"
         bias = f"{block}.attn.pos_emb_funct"
-        found |= _biased(f"{block}.norm1", width) | _biased(f"{block}.norm2", width)
-        found |= _biased(f"{block}.mlp.fc1", 4 * width, width)
-        found |= _biased(f"{block}.mlp.fc2", width, 4 * width)
-        found |= _biased(f"{bias}.cpb_mlp.0", 512, 3)
-        found |= {
+        shapes |= _biased(f"{block}.norm1", width) | _biased(f"{block}.norm2", width)
+        shapes |= _biased(f"{block}.mlp.fc1", 4 * width, width)
+        shapes |= _biased(f"{block}.mlp.fc2", width, 4 * width)
+        shapes |= _biased(f"{bias}.cpb_mlp.0", 512, 3)
+        shapes |= {
             f"{block}.attn.logit_scale": (heads, 1, 1),
             f"{block}.attn.qkv.weight": (3 * width, width),
             f"{bias}.cpb_mlp.2.weight": (heads, 512),
@@ -76,16 +76,16 @@ def _stage(name: str, width: int, heads: int) -> Shapes:
             f"{bias}.relative_position_index": (64, 64),
             f"{bias}.relative_bias": (1, heads, 64, 64),
         }
-    return found
+    return shapes
 
 
 def _residual(name: str, width: int) -> Shapes:
-    found: Shapes = {}
+    shapes: Shapes = {}
     for i in range(2):
         for half in (1, 2):
-            found |= _biased(f"{name}.{i}.gn_{half}", width)
-            found |= _biased(f"{name}.{i}.conv_{half}", width, width, 3, 3, 3)
-    return found
+            shapes |= _biased(f"{name}.{i}.gn_{half}", width)
+            shapes |= _biased(f"{name}.{i}.conv_{half}", width, width, 3, 3, 3)
+    return shapes
 
 
 def _encoder(h: int, fine: int, half: int, heads: int) -> Shapes:

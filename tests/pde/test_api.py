@@ -1,4 +1,4 @@
-"""The examples in the docstrings of the Python interface run, and it takes arrays and paths."""
+"""The Python interface: its examples run, and it accepts arrays and paths."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_every_function_has_an_example() -> None:
     assert functions | {"evaluate"} == EXAMPLES.keys()
 
 
-def test_arrays_and_files_of_the_same_states_compare_alike(tmp_path: Path) -> None:
+def test_arrays_and_files_give_the_same_result(tmp_path: Path) -> None:
     states = api.simulate(n=1, n_points=16, n_steps=2)
     api.write_states(states, str(tmp_path / "states.zarr"))
     rows = api.evaluate(states * np.float32(1.1), states, fields=["u_z", "u_x"])

@@ -1,4 +1,4 @@
-"""The commands, from the command line to the files."""
+"""The commands, from the command line to the written files."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def test_simulate_writes_the_format_of_the_suffix(
     target = tmp_path / name
     assert pde("simulate", target, *SMALL) == 0
     assert "2 of 2 samples are finite, with 4 states each" in capsys.readouterr().out
-    found, wanted = (open_reader(path).to_xarray() for path in (target, burgers))
-    np.testing.assert_array_equal(found.values, wanted.values)  # a seed gives one file
-    assert found.unit.values.tolist() == ["U"] * 3
-    assert found.x.attrs["boundary"] == "periodic"
+    written, wanted = (open_reader(path).to_xarray() for path in (target, burgers))
+    np.testing.assert_array_equal(written.values, wanted.values)  # a seed gives one file
+    assert written.unit.values.tolist() == ["U"] * 3
+    assert written.x.attrs["boundary"] == "periodic"
     assert pde("simulate", target, *SMALL) == 2
     assert "exists already" in capsys.readouterr().err
     assert pde("simulate", target, *SMALL, "--force") == 0
@@ -52,7 +52,7 @@ def test_simulate_writes_the_format_of_the_suffix(
         (("states.zarr", "--interval", "1e6", "--equation", "burgers", *SMALL), "0 of 2 samples"),
     ],
 )
-def test_simulate_says_what_does_not_fit(
+def test_simulate_reports_options_that_do_not_fit(
     options: tuple[str, ...],
     message: str,
     tmp_path: Path,
@@ -71,17 +71,17 @@ def test_convert_writes_a_cache(burgers: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(Cache(tmp_path / "cache").states, wanted)
 
 
-def test_states_come_back_from_latents(burgers: Path, tmp_path: Path) -> None:
+def test_decode_restores_encoded_states(burgers: Path, tmp_path: Path) -> None:
     options = ("--weights", "none")
     assert pde("encode", burgers, tmp_path / "latents", *options) == 0
     assert pde("decode", tmp_path / "latents", tmp_path / "restored.nc", *options) == 0
-    found, wanted = (open_reader(p).to_xarray() for p in (tmp_path / "restored.nc", burgers))
-    assert found.shape == wanted.shape
+    restored, wanted = (open_reader(p).to_xarray() for p in (tmp_path / "restored.nc", burgers))
+    assert restored.shape == wanted.shape
     axes = (3, 4, 5)  # the moments of each state are stored beside its latents
-    np.testing.assert_allclose(found.values.mean(axes), wanted.values.mean(axes), atol=0.5)
+    np.testing.assert_allclose(restored.values.mean(axes), wanted.values.mean(axes), atol=0.5)
 
 
-def test_a_grid_that_is_too_small_for_the_model_is_named(
+def test_encode_refuses_a_grid_that_is_too_small(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small = tmp_path / "small.zarr"
@@ -131,22 +131,20 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_trained_run_rolls_out_by_its_own_steps(
+def test_rollout_uses_the_time_step_of_the_run(
     run: Path, burgers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     predicted = tmp_path / "predicted.zarr"
     assert pde("rollout", burgers, predicted, "--run", run) == 0
-    found, wanted = (open_reader(path).to_xarray() for path in (predicted, burgers))
-    np.testing.assert_array_equal(found.values[:, 0], wanted.values[:, 0])
-    np.testing.assert_allclose(found.time, wanted.time[::2])
+    rolled, wanted = (open_reader(path).to_xarray() for path in (predicted, burgers))
+    np.testing.assert_array_equal(rolled.values[:, 0], wanted.values[:, 0])
+    np.testing.assert_allclose(rolled.time, wanted.time[::2])
     capsys.readouterr()
     assert pde("evaluate", predicted, burgers) == 0
     assert capsys.readouterr().out.split()[:3] == ["field", "horizon", "vrmse"]
 
 
-def test_a_cache_may_normalise_in_place_of_the_run(
-    run: Path, burgers: Path, tmp_path: Path
-) -> None:
+def test_rollout_can_normalise_with_a_cache(run: Path, burgers: Path, tmp_path: Path) -> None:
     assert pde("convert", burgers, tmp_path / "cache") == 0
     names = ("own.zarr", "cached.zarr")
     options: list[tuple[object, ...]] = [(), ("--statistics", tmp_path / "cache")]
@@ -157,7 +155,7 @@ def test_a_cache_may_normalise_in_place_of_the_run(
     np.testing.assert_allclose(own[:, 1], cached[:, 1], atol=1.0)
 
 
-def test_fields_that_a_run_was_not_trained_on_are_named(
+def test_rollout_refuses_fields_of_another_training(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = tmp_path / "gray_scott.zarr"

@@ -30,21 +30,23 @@ def shifted(x: Tensor) -> Tensor:
     return x.roll(1, 2)
 
 
-def test_latents_decode_to_what_the_model_restores(states: xr.DataArray, tmp_path: Path) -> None:
+def test_decoded_latents_equal_the_models_reconstruction(
+    states: xr.DataArray, tmp_path: Path
+) -> None:
     model = tadpole(size="tiny").eval()
     encode(model, states, tmp_path / "latents")
-    found = decode(model, tmp_path / "latents")
-    assert found.dims == states.dims
-    xr.testing.assert_equal(found.drop_vars(()).time, states.time)
+    restored = decode(model, tmp_path / "latents")
+    assert restored.dims == states.dims
+    xr.testing.assert_equal(restored.drop_vars(()).time, states.time)
     state = torch.from_numpy(states.values[1, 2])[None]
     axes = (2, 3, 4)
     mean, std = state.mean(axes, keepdim=True), state.std(axes, correction=0, keepdim=True)
     with torch.no_grad():
         wanted = model((state - mean) / std) * std + mean
-    np.testing.assert_allclose(found.values[1, 2], wanted[0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(restored.values[1, 2], wanted[0], rtol=1e-4, atol=1e-5)
 
 
-def test_another_model_does_not_decode(states: xr.DataArray, tmp_path: Path) -> None:
+def test_refuses_to_decode_with_another_model(states: xr.DataArray, tmp_path: Path) -> None:
     encode(tadpole(size="tiny"), states[:1, :1], tmp_path / "latents")
     with pytest.raises(RecipeError, match=r"another model \(tiles: whole domain"):
         decode(tadpole(size="tiny", tile=16), tmp_path / "latents")
@@ -53,12 +55,12 @@ def test_another_model_does_not_decode(states: xr.DataArray, tmp_path: Path) -> 
 
 
 def test_a_rollout_starts_from_the_first_state(states: xr.DataArray) -> None:
-    found = rollout(shifted, states, 4, normaliser=normaliser_for(None, states))
-    assert found.dims == states.dims
+    predicted = rollout(shifted, states, 4, normaliser=normaliser_for(None, states))
+    assert predicted.dims == states.dims
     for step in range(5):
         wanted = np.roll(states.values[:, 0], step, axis=2)
-        np.testing.assert_allclose(found.values[:, step], wanted, atol=1e-6)
-    assert found.time.values.tolist() == pytest.approx([0, 0.02, 0.04, 0.06, 0.08])
+        np.testing.assert_allclose(predicted.values[:, step], wanted, atol=1e-6)
+    assert predicted.time.values.tolist() == pytest.approx([0, 0.02, 0.04, 0.06, 0.08])
 
 
 def test_models_see_normalised_fields(states: xr.DataArray, tmp_path: Path) -> None:
@@ -75,10 +77,10 @@ def test_models_see_normalised_fields(states: xr.DataArray, tmp_path: Path) -> N
     assert torch.cat(seen).mean((0, 2, 3, 4)).abs().max() < 1e-5
     np.testing.assert_allclose(torch.cat(seen).std((0, 2, 3, 4)), 1, rtol=1e-3)
     write_cache([reader], tmp_path / "cache")
-    found = normaliser_for(None, scaled, tmp_path / "cache")
+    scale = normaliser_for(None, scaled, tmp_path / "cache")
     wanted = scaled.values.mean((0, 1, 3, 4, 5)), scaled.values.std((0, 1, 3, 4, 5))
-    np.testing.assert_allclose(found.mean, wanted[0], rtol=1e-4)
-    np.testing.assert_allclose(found.std, wanted[1], rtol=1e-4)
+    np.testing.assert_allclose(scale.mean, wanted[0], rtol=1e-4)
+    np.testing.assert_allclose(scale.std, wanted[1], rtol=1e-4)
 
 
 def of_run(states: xr.DataArray, interval: float | None) -> Normaliser:
@@ -86,11 +88,11 @@ def of_run(states: xr.DataArray, interval: float | None) -> Normaliser:
     return Normaliser(tuple(names), (0.0,) * 3, (2.0,) * 3, interval, "T")
 
 
-def test_a_run_normalises_as_it_was_trained(states: xr.DataArray) -> None:
+def test_a_run_is_applied_with_its_own_normaliser(states: xr.DataArray) -> None:
     order = ["u_z", "u_x"]
     kept = Normaliser(("u_x", "u_y", "u_z"), (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), 0.02, "T")
-    found = normaliser_for(kept, states.sel(channel=order))
-    assert (found.fields, found.mean, found.std) == (("u_z", "u_x"), (3, 1), (6, 4))
+    scale = normaliser_for(kept, states.sel(channel=order))
+    assert (scale.fields, scale.mean, scale.std) == (("u_z", "u_x"), (3, 1), (6, 4))
     with pytest.raises(RecipeError, match="field 'w': the run was trained on u_x, u_y, u_z"):
         normaliser_for(kept, states.assign_coords(channel=["u_x", "u_y", "w"]))
 
@@ -101,39 +103,39 @@ def test_a_rollout_has_the_steps_of_the_run(
 ) -> None:
     scale = of_run(states, interval)
     count = steps_of(layout_of(states), scale, None)
-    found = rollout(shifted, states, count, normaliser=scale)
+    predicted = rollout(shifted, states, count, normaliser=scale)
     wanted = [(interval or 0.02) * step for step in range(steps + 1)]
-    assert found.time.values.tolist() == pytest.approx(wanted)
+    assert predicted.time.values.tolist() == pytest.approx(wanted)
 
 
-def test_times_that_no_step_leads_to_are_refused(states: xr.DataArray) -> None:
+def test_refuses_times_that_are_not_multiples_of_a_step(states: xr.DataArray) -> None:
     scale = of_run(states, 0.03)
     with pytest.raises(RecipeError, match=r"times 0.02 T apart: the run steps by 0.03 T"):
         steps_of(layout_of(states), scale, None)
     assert steps_of(layout_of(states), scale, 5) == 5
 
 
-def test_latents_keep_what_normalised_them(states: xr.DataArray, tmp_path: Path) -> None:
+def test_latents_keep_their_normalisation(states: xr.DataArray, tmp_path: Path) -> None:
     model = tadpole(size="tiny").eval()
     encode(model, states, tmp_path / "latents", normaliser=of_run(states, None))
-    found = decode(model, tmp_path / "latents")
+    restored = decode(model, tmp_path / "latents")
     state = torch.from_numpy(states.values[1, 2])[None]
     with torch.no_grad():
         wanted = 2 * model(state / 2)
-    np.testing.assert_allclose(found.values[1, 2], wanted[0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(restored.values[1, 2], wanted[0], rtol=1e-4, atol=1e-5)
 
 
-def test_a_constant_field_stays(states: xr.DataArray) -> None:
+def test_a_constant_field_stays_constant(states: xr.DataArray) -> None:
     constant = xr.full_like(states, 3.0)
-    found = rollout(shifted, constant, 2, normaliser=normaliser_for(None, constant))
-    np.testing.assert_array_equal(found.values, 3)
+    predicted = rollout(shifted, constant, 2, normaliser=normaliser_for(None, constant))
+    np.testing.assert_array_equal(predicted.values, 3)
 
 
-def test_a_rollout_that_blows_up_is_stopped(states: xr.DataArray) -> None:
+def test_stops_a_rollout_that_blows_up(states: xr.DataArray) -> None:
     with pytest.raises(WriteError, match="step 3 of sample 0 is not finite"):
         rollout(lambda x: x * 1e15, states, 9, normaliser=normaliser_for(None, states))
 
 
-def test_one_time_does_not_say_how_far_the_next_is(states: xr.DataArray) -> None:
+def test_refuses_a_single_time_without_a_time_step(states: xr.DataArray) -> None:
     with pytest.raises(RecipeError, match="has the time of a step"):
         rollout(shifted, states[:, :1], 2, normaliser=normaliser_for(None, states))

@@ -1,4 +1,4 @@
-"""Adapters on Tadpole: presets, both factorisations of LoRA, their sizes, and merging."""
+"""Adapters on Tadpole: presets, both kinds of LoRA, their sizes, and merging."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from scionwood_pde.adapters.balanced import BalancedLoraConfig
 from scionwood_pde.backbones import tadpole
 
 UNUSED = 32 * (256 + 128)
-"""What rank 32 takes on the layer of size B that nothing calls, which the published counts hold."""
+"""Parameters of rank 32 on the unused layer of size B, which the published numbers include."""
 
 
 def state() -> Tensor:
@@ -26,7 +26,7 @@ def state() -> Tensor:
 
 
 def moved(model: PeftModel) -> PeftModel:
-    """The model with every factor off its initial value, in eval mode."""
+    """Return the model in evaluation mode, with every factor moved from its initial value."""
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for p in model.parameters():
@@ -58,14 +58,14 @@ def test_a_preset_names_the_layers_of_its_kind(preset: str, kinds: set[str], cou
     ]
     layers = [model.get_submodule(name) for name in names]
     assert all(isinstance(layer, nn.Linear | nn.Conv3d) for layer in layers)
-    found = {
+    kinds_seen = {
         "Conv3d" if isinstance(layer, nn.Conv3d) else name.rpartition(".")[2]
         for name, layer in zip(names, layers, strict=True)
     }
-    assert (found, len(names)) == (kinds, count)
+    assert (kinds_seen, len(names)) == (kinds, count)
 
 
-def test_all_is_every_layer_but_the_one_that_nothing_calls() -> None:
+def test_all_covers_every_layer_except_the_unused_one() -> None:
     model = tadpole()
     layers = {n for n, m in model.named_modules() if isinstance(m, nn.Linear | nn.Conv3d)}
     chosen = {n for n in layers if re.fullmatch(model.adapter_targets["all"], n)}
@@ -77,7 +77,7 @@ def test_all_is_every_layer_but_the_one_that_nothing_calls() -> None:
     [(LoraConfig(r=32), 4_107_328), (BalancedLoraConfig(r=32), 2_787_904)],
     ids=["peft", "balanced"],
 )
-def test_rank_32_on_size_b_takes_as_many_parameters_as_published(
+def test_rank_32_on_size_b_has_the_published_number_of_parameters(
     config: Any, published: int
 ) -> None:
     model = attach(tadpole(size="B"), config, targets="all")
@@ -87,8 +87,8 @@ def test_rank_32_on_size_b_takes_as_many_parameters_as_published(
 @pytest.mark.parametrize(
     "config", [LoraConfig(r=4), BalancedLoraConfig(r=4)], ids=["peft", "balanced"]
 )
-def test_a_fresh_adapter_is_the_identity_and_a_merged_one_changes_nothing(config: Any) -> None:
-    """Also on kernels of 1 x 1 x 1; in double precision, as random weights amplify rounding."""
+def test_a_new_adapter_is_the_identity_and_merging_keeps_the_output(config: Any) -> None:
+    """Includes kernels of 1 x 1 x 1; double precision, because random weights amplify rounding."""
     torch.manual_seed(0)  # the first factors are random
     x, bare = state().double(), tadpole().double().eval()
     with torch.no_grad():
@@ -103,7 +103,7 @@ def test_a_fresh_adapter_is_the_identity_and_a_merged_one_changes_nothing(config
         assert torch.equal(model(x), adapted)
 
 
-def test_the_method_is_found_by_its_name_in_a_recipe() -> None:
+def test_a_recipe_can_name_the_method() -> None:
     assert config_class("pde/balanced_lora") is BalancedLoraConfig
 
 
@@ -119,7 +119,7 @@ def test_the_method_is_found_by_its_name_in_a_recipe() -> None:
     ],
     ids=["linear", "conv1d", "conv2d", "conv3d", "conv3d of 1", "grouped"],
 )
-def test_a_weight_changes_by_the_product_of_its_factors_in_the_order_of_memory(
+def test_a_weight_changes_by_the_product_of_its_factors(
     layer: nn.Module, rows: int, columns: int, x: tuple[int, ...]
 ) -> None:
     net = nn.Sequential(layer)
@@ -129,12 +129,12 @@ def test_a_weight_changes_by_the_product_of_its_factors_in_the_order_of_memory(
     assert (a.shape, b.shape) == ((2, columns), (rows, 2))
     inputs = torch.randn(x, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        found = model(inputs)
+        output = model(inputs)
         layer.weight += 3.0 * (b @ a).reshape(layer.weight.shape)
-        torch.testing.assert_close(found, layer(inputs))
+        torch.testing.assert_close(output, layer(inputs))
 
 
-def test_the_first_factor_begins_uniform_and_the_second_at_zero() -> None:
+def test_the_first_factor_starts_uniform_and_the_second_at_zero() -> None:
     model = attach(nn.Sequential(nn.Conv3d(4, 4, 3)), BalancedLoraConfig(target_modules=["0"]))
     layer = model.base_model.model[0]
     assert not layer.balanced_B["default"].any()
@@ -159,7 +159,7 @@ def test_several_adapters_add_up_and_can_be_switched_off() -> None:
             torch.testing.assert_close(model(x), plain)
 
 
-def test_a_saved_adapter_comes_back_and_names_its_plugin(tmp_path: Path) -> None:
+def test_a_saved_adapter_loads_and_names_its_plugin(tmp_path: Path) -> None:
     model = moved(attach(tadpole(), BalancedLoraConfig(r=2), targets="all"))
     save_adapter(model, tmp_path)
     assert '"requires_plugin": "pde"' in (tmp_path / "scionwood.json").read_text("utf-8")
@@ -167,19 +167,19 @@ def test_a_saved_adapter_comes_back_and_names_its_plugin(tmp_path: Path) -> None
         assert torch.equal(load_adapter(tadpole(), tmp_path)(state()), model(state()))
 
 
-def test_a_layer_of_another_kind_is_refused() -> None:
+def test_refuses_a_layer_of_another_kind() -> None:
     net = nn.Sequential(nn.Embedding(4, 4))
     with pytest.raises(AdapterError, match=r"balanced_lora on 0 \(Embedding\)"):
         attach(net, BalancedLoraConfig(target_modules=["0"]))
 
 
 @pytest.mark.parametrize(("r", "alpha"), [(0, None), (-1, None), (4, 0.0), (4, -1.0)])
-def test_ranks_and_scales_are_positive(r: int, alpha: float | None) -> None:
+def test_refuses_ranks_and_scales_that_are_not_positive(r: int, alpha: float | None) -> None:
     with pytest.raises(AdapterError, match="both must be positive"):
         BalancedLoraConfig(r=r, alpha=alpha)
 
 
-def test_a_damaged_adapter_is_not_merged() -> None:
+def test_refuses_to_merge_a_damaged_adapter() -> None:
     net = nn.Sequential(nn.Linear(4, 4))
     model = attach(net, BalancedLoraConfig(r=2, target_modules=["0"]))
     model.base_model.model[0].balanced_B["default"].data.fill_(torch.nan)

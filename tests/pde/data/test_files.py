@@ -1,4 +1,4 @@
-"""Training from files: crops and pairs, normalised, whole trajectories to a split, with workers."""
+"""Training data from files: crops and pairs, normalisation, splits, and workers."""
 
 from __future__ import annotations
 
@@ -61,15 +61,13 @@ def test_every_format_gives_the_same_pairs(name: str, states: xr.DataArray, tmp_
     FORMATS[name](states, tmp_path / name)
     data = Files(files=[str(tmp_path / name)], fields=["u_z", "u_x"], **SMALL)
     (trajectory,) = data.split["test"]
-    found = everything(data, "test")
+    samples = everything(data, "test")
     wanted = torch.from_numpy(states.values[trajectory.sample][:, [2, 0]])
-    torch.testing.assert_close(data.normaliser.undo(found["state"]), wanted[:-1])
-    torch.testing.assert_close(data.normaliser.undo(found["next"]), wanted[1:])
+    torch.testing.assert_close(data.normaliser.undo(samples["state"]), wanted[:-1])
+    torch.testing.assert_close(data.normaliser.undo(samples["next"]), wanted[1:])
 
 
-def test_fields_are_normalised_by_the_training_split_alone(
-    store: Path, states: xr.DataArray
-) -> None:
+def test_the_training_split_alone_sets_the_normaliser(store: Path, states: xr.DataArray) -> None:
     data = Files(files=[str(store)], **SMALL)
     values = states.values[[t.sample for t in data.split["train"]]]
     np.testing.assert_allclose(data.normaliser.mean, values.mean((0, 1, 3, 4, 5)), atol=1e-6)
@@ -84,18 +82,18 @@ def test_a_few_states_give_nearly_the_same_statistics(store: Path) -> None:
     np.testing.assert_allclose(some.std, all_of_them.std, rtol=0.2)
 
 
-def test_a_trajectory_is_in_one_split(store: Path) -> None:
+def test_each_trajectory_belongs_to_one_split(store: Path) -> None:
     data = Files(files=[str(store)], val_share=0.34, test_share=0.01, **SMALL)
-    sizes = {split: len(found) for split, found in data.split.items()}
+    sizes = {split: len(trajectories) for split, trajectories in data.split.items()}
     assert sizes == {"train": 3, "val": 2, "test": 1}
-    together = [t for found in data.split.values() for t in found]
+    together = [t for trajectories in data.split.values() for t in trajectories]
     assert len(set(together)) == 6
     assert data.split == Files(files=[str(store)], val_share=0.34, test_share=0.01).split
     others = [Files(files=[str(store)], seed=seed).split for seed in range(5)]
     assert any(other["test"] != others[0]["test"] for other in others)
 
 
-def test_files_of_their_own_make_a_split(states: xr.DataArray, tmp_path: Path) -> None:
+def test_a_split_can_have_its_own_files(states: xr.DataArray, tmp_path: Path) -> None:
     for i, name in enumerate(("a_train", "b_train", "val", "test")):
         write_well(states[i : i + 1], tmp_path / f"{name}.hdf5")
     data = Files(
@@ -103,7 +101,9 @@ def test_files_of_their_own_make_a_split(states: xr.DataArray, tmp_path: Path) -
         val_files=[str(tmp_path / "val.hdf5")],
         test_files=[str(tmp_path / "test.hdf5")],
     )
-    assert {split: [t.source for t in found] for split, found in data.split.items()} == {
+    assert {
+        split: [t.source for t in trajectories] for split, trajectories in data.split.items()
+    } == {
         "train": [0, 1],
         "val": [2],
         "test": [3],
@@ -112,17 +112,17 @@ def test_files_of_their_own_make_a_split(states: xr.DataArray, tmp_path: Path) -
 
 def test_a_stride_pairs_states_further_apart(store: Path, states: xr.DataArray) -> None:
     data = Files(files=[str(store)], time_stride=3, **SMALL)
-    found = everything(data, "test")
+    samples = everything(data, "test")
     (trajectory,) = data.split["test"]
     wanted = torch.from_numpy(states.values[trajectory.sample, 3:])
-    torch.testing.assert_close(data.normaliser.undo(found["next"]), wanted)
+    torch.testing.assert_close(data.normaliser.undo(samples["next"]), wanted)
     assert data.normaliser.interval == pytest.approx(0.06)
     alone = everything(Files(files=[str(store)], time_stride=0, **SMALL), "test")
     assert alone.keys() == {"state"}
     assert len(alone["state"]) == 4
 
 
-def test_crops_move_in_training_and_stay_in_validation(store: Path) -> None:
+def test_crops_are_random_in_training_and_fixed_in_validation(store: Path) -> None:
     data = Files(files=[str(store)], crop=8, **SMALL)
     loader = data.train_dataloader()
     loader.sampler.set_epoch(0)
@@ -134,8 +134,8 @@ def test_crops_move_in_training_and_stay_in_validation(store: Path) -> None:
     torch.testing.assert_close(everything(data, "val"), everything(data, "val"))
 
 
-def test_a_crop_of_a_pair_is_at_one_place(store: Path, states: xr.DataArray) -> None:
-    """Where fields stand still, both states of a pair are the same."""
+def test_both_states_of_a_pair_are_cropped_at_one_place(store: Path, states: xr.DataArray) -> None:
+    """If the fields do not change in time, both states of a pair are equal."""
     still = Files(files=[str(store)], crop=8, **SMALL)
     dataset: Any = still.train_dataloader().dataset.inner
     numbers = dataset.sources[0]
@@ -152,7 +152,7 @@ def test_a_crop_of_a_pair_is_at_one_place(store: Path, states: xr.DataArray) -> 
     assert torch.equal(sample["state"], sample["next"])
 
 
-def test_workers_read_what_the_trainer_reads(store: Path) -> None:
+def test_workers_read_the_same_samples(store: Path) -> None:
     options: dict[str, Any] = {"files": [str(store)], "crop": 8, **SMALL}
     alone, helped = (Files(workers=workers, **options) for workers in (0, 1))
     assert helped.train_dataloader().multiprocessing_context is not None
@@ -164,7 +164,7 @@ def test_workers_read_what_the_trainer_reads(store: Path) -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("start", ["forkserver", "spawn"])
 @pytest.mark.parametrize("name", FORMATS)
-def test_four_workers_end_three_epochs(
+def test_four_workers_complete_three_epochs(
     name: str, start: Any, states: xr.DataArray, tmp_path: Path
 ) -> None:
     FORMATS[name](states, tmp_path / name)
@@ -179,7 +179,7 @@ def test_four_workers_end_three_epochs(
     assert len({float(x) for x in seen}) == 3
 
 
-def test_files_that_differ_are_refused(states: xr.DataArray, tmp_path: Path) -> None:
+def test_refuses_files_that_differ(states: xr.DataArray, tmp_path: Path) -> None:
     write_zarr(states, tmp_path / "a.zarr")
     faults = {
         "fields": states.assign_coords(channel=["v_x", "v_y", "v_z"]),
@@ -204,24 +204,26 @@ def test_files_that_differ_are_refused(states: xr.DataArray, tmp_path: Path) -> 
         ({"val_share": 0.9, "test_share": 0.4}, "6 trajectories in files"),
     ],
 )
-def test_what_does_not_fit_is_refused(options: dict[str, Any], message: str, store: Path) -> None:
+def test_refuses_options_that_do_not_fit(
+    options: dict[str, Any], message: str, store: Path
+) -> None:
     with pytest.raises(RecipeError, match=message):
         Files(**{"files": [str(store)], **options})
 
 
-def test_a_file_in_two_splits_is_refused(store: Path) -> None:
+def test_refuses_a_file_in_two_splits(store: Path) -> None:
     with pytest.raises(RecipeError, match="in train and in val: a file belongs to one split"):
         Files(files=[str(store)], val_files=[str(store.parent / "*.zarr")])
 
 
-def test_planes_are_refused(states: xr.DataArray, tmp_path: Path) -> None:
+def test_refuses_planes(states: xr.DataArray, tmp_path: Path) -> None:
     write_zarr(states.isel(z=0).drop_vars("z"), tmp_path / "plane.zarr")
     with pytest.raises(RecipeError, match="axes x, y: the model is three-dimensional"):
         Files(files=[str(tmp_path / "plane.zarr")])
 
 
 @pytest.mark.parametrize("name", ["autoencode", "dynamics"])
-def test_a_recipe_trains_on_files_and_keeps_what_normalised_them(
+def test_a_recipe_trains_on_files_and_keeps_their_normaliser(
     name: str, store: Path, tmp_path: Path
 ) -> None:
     options = [f"data={{name: pde/files, files: ['{store}'], crop: 16}}"]

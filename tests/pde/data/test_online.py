@@ -1,4 +1,4 @@
-"""Data are simulated from a seed, their splits are apart, and wrong options are refused."""
+"""Cubes simulated during the training: the stream, checkpoints, and options that do not fit."""
 
 from __future__ import annotations
 
@@ -9,80 +9,11 @@ import torch
 
 from scionwood import RecipeError
 from scionwood_pde.data.online import OnlineFields
-from scionwood_pde.data.trajectories import Trajectories
 
-SMALL: dict[str, Any] = {"n_points": 16, "n_frames": 4, "n_train": 3, "n_val": 2, "n_test": 2}
 ONLINE: dict[str, Any] = {"n_points": 16, "crop": 16, "capacity": 4, "n_batches": 3, "n_val": 3}
 
 
-def test_a_pair_is_a_state_and_the_next_one() -> None:
-    data = Trajectories(**SMALL)
-    runs = data.trajectories("val")
-    batches = list(data.val_dataloader())
-    states = torch.cat([batch["state"] for batch in batches])
-    following = torch.cat([batch["next"] for batch in batches])
-    assert torch.equal(states, runs[:, :-1].flatten(0, 1))
-    assert torch.equal(following, runs[:, 1:].flatten(0, 1))
-
-
-def test_fields_of_the_training_split_have_zero_mean_and_unit_variance() -> None:
-    train = Trajectories(equation="gray_scott", **SMALL).trajectories("train")
-    axes = (0, 1, 3, 4, 5)
-    assert train.shape == (3, 4, 2, 16, 16, 16)
-    assert train.mean(axes).abs().max() < 1e-4
-    assert (train.std(axes) - 1).abs().max() < 1e-4
-
-
-def test_trajectories_depend_on_their_seed_and_their_split() -> None:
-    first, again, other = (Trajectories(seed=seed, **SMALL) for seed in (1, 1, 2))
-    for split in ("train", "val", "test"):
-        assert torch.equal(first.trajectories(split), again.trajectories(split))
-        assert not torch.equal(first.trajectories(split), other.trajectories(split))
-    starts = [first.trajectories(split)[:2] for split in ("train", "val", "test")]
-    assert not any(torch.equal(starts[i], starts[j]) for i, j in ((0, 1), (0, 2), (1, 2)))
-
-
-def test_frames_at_the_beginning_are_skipped() -> None:
-    whole, late = Trajectories(**SMALL), Trajectories(skip=2, **SMALL)
-    assert late.trajectories("train").shape[1] == 2
-    axes = (0, 1, 3, 4, 5)
-    expected = whole._simulated("train")[:, 2:]
-    std = expected.std(axes, correction=0, keepdim=True)
-    expected = (expected - expected.mean(axes, keepdim=True)) / std
-    assert torch.allclose(late.trajectories("train"), expected, atol=1e-5)
-
-
-def test_any_number_of_an_equation_can_be_set() -> None:
-    options = {"equation": "kolmogorov_flow", **SMALL, "n_frames": 2, "interval": 20.0}
-    ends = [
-        Trajectories(
-            parameters={"forcing": 5.0, "viscosity": 0.05, "forcing_mode": mode}, **options
-        )
-        for mode in (1, 3)
-    ]
-    profiles = [made.trajectories("test")[0, -1, 0].mean((0, 2)) for made in ends]
-    assert [int(torch.fft.rfft(p).abs()[1:].argmax()) + 1 for p in profiles] == [1, 3]
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"equation": "heat"}, "no equation has this name"),
-        ({"parameters": {"viscosity": 1.0}}, "Burgers|burgers has the parameters"),
-        ({"n_frames": 1}, "n_frames: 1"),
-    ],
-)
-def test_trajectories_refuse_what_does_not_fit(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(RecipeError, match=message):
-        Trajectories(**options)
-
-
-def test_trajectories_that_are_never_finite_are_an_error() -> None:
-    with pytest.raises(RecipeError, match="finite trajectories"):
-        Trajectories(equation="fisher_kpp", interval=200.0, **SMALL).trajectories("train")
-
-
-def test_the_stream_goes_on_from_one_epoch_to_the_next() -> None:
+def test_the_stream_continues_in_the_next_epoch() -> None:
     data = OnlineFields(batch_size=2, **ONLINE)
     loader = data.train_dataloader()
     epochs = [torch.cat([batch["state"] for batch in loader]) for _ in range(2)]
@@ -109,6 +40,6 @@ def test_a_checkpoint_of_the_stream_continues_it() -> None:
         ({"device": "cuda", "workers": 1}, "a GPU simulates in the training"),
     ],
 )
-def test_online_fields_refuse_what_does_not_fit(options: dict[str, Any], message: str) -> None:
+def test_refuses_online_options_that_do_not_fit(options: dict[str, Any], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         OnlineFields(**options)

@@ -1,4 +1,4 @@
-"""The report of a prediction: by scale, by enstrophy, at the times that were predicted."""
+"""Comparison with reference states: by scale, by enstrophy, and at the predicted times."""
 
 from __future__ import annotations
 
@@ -26,28 +26,30 @@ def states() -> xr.DataArray:
 
 
 def with_wave(states: xr.DataArray, number: int) -> xr.DataArray:
-    """The states with a wave along x added that has so many periods."""
+    """Return the states plus a wave along x with the given number of periods."""
     return states + 0.1 * np.sin(2 * np.pi * number * states.coords["x"]).astype(np.float32)
 
 
 @pytest.mark.parametrize(("number", "scale"), [(1, 0), (3, 1), (7, 2)])
 def test_an_error_shows_at_its_own_scale(states: xr.DataArray, number: int, scale: int) -> None:
-    found = errors(with_wave(states, number).transpose(*states.dims), states)
-    parts = torch.stack([found[name] for name in SCALES])
-    torch.testing.assert_close(parts.square().sum(0), found["vrmse"].square(), rtol=2e-3, atol=0.0)
-    assert (parts[scale] > 0.99 * found["vrmse"]).all()
+    by_measure = errors(with_wave(states, number).transpose(*states.dims), states)
+    parts = torch.stack([by_measure[name] for name in SCALES])
+    torch.testing.assert_close(
+        parts.square().sum(0), by_measure["vrmse"].square(), rtol=2e-3, atol=0.0
+    )
+    assert (parts[scale] > 0.99 * by_measure["vrmse"]).all()
 
 
-def test_the_scales_of_a_box_that_is_no_cube_are_left_out(states: xr.DataArray) -> None:
+def test_a_box_that_is_not_a_cube_has_no_scales(states: xr.DataArray) -> None:
     half = states.isel(x=slice(8))
     assert not set(SCALES) & errors(half, half).keys()
 
 
 def test_twice_the_velocity_has_four_times_the_enstrophy(states: xr.DataArray) -> None:
-    found = enstrophy_errors(2 * states, states)
-    assert list(found) == ["u"]
-    torch.testing.assert_close(found["u"], torch.full((2, 3, 1), 3.0, dtype=torch.float64))
-    assert enstrophy_rows(found) == [
+    relative = enstrophy_errors(2 * states, states)
+    assert list(relative) == ["u"]
+    torch.testing.assert_close(relative["u"], torch.full((2, 3, 1), 3.0, dtype=torch.float64))
+    assert enstrophy_rows(relative) == [
         {"field": "enstrophy u", "horizon": "1", "nrmse": pytest.approx(3)}
     ]
 
@@ -60,7 +62,7 @@ def test_enstrophy_needs_a_whole_vector_in_a_periodic_box(states: xr.DataArray) 
     assert not enstrophy_errors(walls, walls)
 
 
-def test_the_truth_is_taken_at_the_predicted_times(states: xr.DataArray) -> None:
+def test_the_reference_is_selected_at_the_predicted_times(states: xr.DataArray) -> None:
     second = states[:, ::2]
     xr.testing.assert_equal(at_times_of(second, states), second)
     with pytest.raises(

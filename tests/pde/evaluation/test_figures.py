@@ -17,13 +17,13 @@ def states() -> xr.DataArray:
     return sample_states()
 
 
-def test_slices_show_the_middle_plane_upright_in_the_colours_of_the_first(
+def test_slices_show_the_middle_plane_in_one_colour_scale(
     states: xr.DataArray,
 ) -> None:
-    figure = slices({"true": states, "predicted": 0.1 * states}, sample=1, time=2)
+    figure = slices({"reference": states, "predicted": 0.1 * states}, sample=1, time=2)
     first, second = (
         next(axes for axes in figure.axes if axes.get_title() == f"u_y, {title}").images[0]
-        for title in ("true", "predicted")
+        for title in ("reference", "predicted")
     )
     np.testing.assert_array_equal(first.get_array(), states.values[1, 2, 1, :, :, 1].T)
     assert first.get_clim() == second.get_clim()
@@ -32,9 +32,9 @@ def test_slices_show_the_middle_plane_upright_in_the_colours_of_the_first(
     figure.draw_without_rendering()
 
 
-def test_of_two_sources_their_difference_is_shown_in_its_own_colours(states: xr.DataArray) -> None:
-    figure = slices({"true": states, "predicted": 0.9 * states}, sample=1, time=2)
-    (image,) = next(a for a in figure.axes if a.get_title() == "u_y, predicted - true").images
+def test_the_difference_of_two_sources_has_its_own_colour_scale(states: xr.DataArray) -> None:
+    figure = slices({"reference": states, "predicted": 0.9 * states}, sample=1, time=2)
+    (image,) = next(a for a in figure.axes if a.get_title() == "u_y, predicted - reference").images
     wanted = -0.1 * states.values[1, 2, 1, :, :, 1].T
     np.testing.assert_allclose(image.get_array(), wanted, rtol=1e-5)
     low, high = image.get_clim()
@@ -45,15 +45,15 @@ def test_of_two_sources_their_difference_is_shown_in_its_own_colours(states: xr.
 @pytest.mark.parametrize("axes", ["z", "yz"])
 def test_planes_and_lines_can_be_drawn(states: xr.DataArray, axes: str) -> None:
     flat = states.isel(dict.fromkeys(axes, 0)).drop_vars(list(axes))
-    slices({"true": flat}).draw_without_rendering()
+    slices({"reference": flat}).draw_without_rendering()
 
 
 def test_a_constant_field_can_be_drawn(states: xr.DataArray) -> None:
-    slices({"true": xr.zeros_like(states)}).draw_without_rendering()
+    slices({"reference": xr.zeros_like(states)}).draw_without_rendering()
 
 
-def test_spectra_leave_out_the_mean() -> None:
-    lines = {"true": np.array([9.0, 3, 2, 0]), "predicted": np.array([9.0, 3, 1e-20, 1])}
+def test_spectra_omit_the_mean() -> None:
+    lines = {"reference": np.array([9.0, 3, 2, 0]), "predicted": np.array([9.0, 3, 1e-20, 1])}
     figure = spectra(np.arange(4.0), {"u_x": lines, "p": lines}, unit="m")
     assert [axes.get_title() for axes in figure.axes] == ["u_x", "p"]
     line, _ = figure.axes[0].lines
@@ -63,7 +63,7 @@ def test_spectra_leave_out_the_mean() -> None:
     assert figure.axes[0].get_ylim()[0] == pytest.approx(3e-10)  # what is fainter is rounding
 
 
-def test_errors_grow_from_step_1_with_the_horizons_behind() -> None:
+def test_error_growth_starts_at_step_1_and_marks_the_horizons() -> None:
     samples = np.linspace(0.1, 2, 13) * np.array([[1.0], [3.0]])
     figure = error_growth({"u_x": samples}, baselines={"persistence": np.ones(13)})
     axes = figure.axes[0]
@@ -77,11 +77,11 @@ def test_errors_grow_from_step_1_with_the_horizons_behind() -> None:
     figure.draw_without_rendering()
 
 
-def test_an_animation_has_a_frame_a_time(states: xr.DataArray, tmp_path: Path) -> None:
+def test_an_animation_has_one_frame_for_each_time(states: xr.DataArray, tmp_path: Path) -> None:
     target = tmp_path / "rollout.gif"
-    animate({"true": states, "predicted": 0.5 * states}, target, notes=["given", "far"])
+    animate({"reference": states, "predicted": 0.5 * states}, target, notes=["given", "far"])
     with Image.open(target) as film:
         assert film.format == "GIF"
         assert film.n_frames == 3
     with pytest.raises(OutputExistsError):
-        animate({"true": states}, target)
+        animate({"reference": states}, target)

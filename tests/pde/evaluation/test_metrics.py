@@ -20,11 +20,11 @@ from scionwood_pde.evaluation.metrics import (
 
 @pytest.fixture
 def pair() -> tuple[Tensor, Tensor]:
-    """Predicted and true, (sample 2, time 3, channel 2, 8, 8, 8), of unlike means and scales."""
+    """Predicted and reference states, (sample 2, time 3, channel 2, 8, 8, 8)."""
     generator = torch.Generator().manual_seed(0)
     scale = torch.tensor([3.0, 0.2]).reshape(2, 1, 1, 1)
-    predicted, true = torch.randn(2, 2, 3, 2, 8, 8, 8, generator=generator)
-    return predicted * scale + 0.5, true * scale + 1
+    predicted, reference = torch.randn(2, 2, 3, 2, 8, 8, 8, generator=generator)
+    return predicted * scale + 0.5, reference * scale + 1
 
 
 def box(n: int, dims: int = 3) -> list[Tensor]:
@@ -32,46 +32,46 @@ def box(n: int, dims: int = 3) -> list[Tensor]:
     return list(torch.meshgrid(*[line] * dims, indexing="ij"))
 
 
-def test_vrmse_is_the_wells(pair: tuple[Tensor, Tensor]) -> None:
-    predicted, true = pair
+def test_vrmse_equals_that_of_the_well(pair: tuple[Tensor, Tensor]) -> None:
+    predicted, reference = pair
     for at in np.ndindex(2, 3, 2):
-        x, y = predicted[at].double().numpy().ravel(), true[at].double().numpy().ravel()
+        x, y = predicted[at].double().numpy().ravel(), reference[at].double().numpy().ravel()
         wanted = np.sqrt(((x - y) ** 2).mean() / (y.std(ddof=1) ** 2 + 1e-7))
-        assert float(vrmse(predicted, true)[at]) == pytest.approx(wanted, rel=1e-6)
+        assert float(vrmse(predicted, reference)[at]) == pytest.approx(wanted, rel=1e-6)
 
 
-def test_nrmse_and_the_conserved_error_are_pdebenchs(pair: tuple[Tensor, Tensor]) -> None:
-    predicted, true = (each.double().numpy() for each in pair)
-    rmse = np.sqrt(((predicted - true) ** 2).mean((3, 4, 5)))
-    wanted = (rmse / np.sqrt((true**2).mean((3, 4, 5)))).mean(0)
+def test_nrmse_and_the_conserved_error_equal_those_of_pdebench(pair: tuple[Tensor, Tensor]) -> None:
+    predicted, reference = (each.double().numpy() for each in pair)
+    rmse = np.sqrt(((predicted - reference) ** 2).mean((3, 4, 5)))
+    wanted = (rmse / np.sqrt((reference**2).mean((3, 4, 5)))).mean(0)
     np.testing.assert_allclose(nrmse(*pair).mean(0), wanted, rtol=1e-6)
-    sums = predicted.sum((3, 4, 5)) - true.sum((3, 4, 5))
+    sums = predicted.sum((3, 4, 5)) - reference.sum((3, 4, 5))
     wanted = np.sqrt((sums**2).mean(0)) / 8**3
     np.testing.assert_allclose(conserved_error(*pair).square().mean(0).sqrt(), wanted, rtol=1e-5)
 
 
 def test_a_perfect_prediction_is_0_and_the_mean_is_1(pair: tuple[Tensor, Tensor]) -> None:
-    true = pair[1].double()
-    mean = true.mean((3, 4, 5), keepdim=True).expand_as(true)
-    assert vrmse(true, true).max() == nrmse(true, true).max() == 0
-    np.testing.assert_allclose(vrmse(mean, true), np.sqrt(511 / 512), rtol=1e-5)  # n over n - 1
-    assert conserved_error(mean, true).max() < 1e-12
+    reference = pair[1].double()
+    mean = reference.mean((3, 4, 5), keepdim=True).expand_as(reference)
+    assert vrmse(reference, reference).max() == nrmse(reference, reference).max() == 0
+    np.testing.assert_allclose(vrmse(mean, reference), np.sqrt(511 / 512), rtol=1e-5)  # n - 1
+    assert conserved_error(mean, reference).max() < 1e-12
 
 
 def test_a_constant_field_has_a_vrmse() -> None:
-    true = torch.ones(1, 1, 1, 4, 4, 4)
-    assert float(vrmse(true + 1, true)) == pytest.approx(1e-7**-0.5)
+    reference = torch.ones(1, 1, 1, 4, 4, 4)
+    assert float(vrmse(reference + 1, reference)) == pytest.approx(1e-7**-0.5)
 
 
 @pytest.mark.parametrize("metric", [vrmse, nrmse, conserved_error, spectral_error])
-def test_other_shapes_are_refused(metric: object) -> None:
+def test_refuses_different_shapes(metric: object) -> None:
     with pytest.raises(ValueError, match="of one shape"):
         metric(torch.zeros(1, 2, 3, 4, 4, 4), torch.zeros(1, 1, 3, 4, 4, 4))  # type: ignore[operator]
     with pytest.raises(ValueError, match="of one shape"):
         metric(torch.zeros(4, 4, 4), torch.zeros(4, 4, 4))  # type: ignore[operator]
 
 
-def test_a_wave_is_in_its_shell_with_half_its_mean_square() -> None:
+def test_the_spectrum_of_a_wave_is_half_its_mean_square_in_its_shell() -> None:
     x, y, _ = box(16)
     wave = 3 * torch.sin(3 * x) * torch.cos(4 * y)  # |k| = 5
     waves, power = spectrum(wave, [2 * pi] * 3)
@@ -87,24 +87,24 @@ def test_a_spectrum_adds_up_to_half_the_mean_square() -> None:
     np.testing.assert_allclose(power.sum(-1), noise.square().mean(-1) / 2)
 
 
-def test_shells_are_those_of_the_longest_side() -> None:
+def test_shells_refer_to_the_longest_side() -> None:
     line = 2 * pi * torch.arange(16, dtype=torch.float64) / 16
     wave = torch.cos(2 * line)[:, None].expand(16, 8)  # two waves over 4, nothing over 1
     waves, power = spectrum(wave, [4.0, 1.0])
     assert float(waves[int(power.argmax())]) == pytest.approx(2 * 2 * pi / 4)
 
 
-def test_the_spectral_error_is_the_wells(pair: tuple[Tensor, Tensor]) -> None:
-    predicted, true = (each.double().numpy() for each in pair)
-    power = np.abs(np.fft.fftn(predicted - true, axes=(3, 4, 5))) ** 2 / 8**6
+def test_the_spectral_error_equals_that_of_the_well(pair: tuple[Tensor, Tensor]) -> None:
+    predicted, reference = (each.double().numpy() for each in pair)
+    power = np.abs(np.fft.fftn(predicted - reference, axes=(3, 4, 5))) ** 2 / 8**6
     k = 2 * np.pi * np.fft.fftfreq(8)
     size = np.sqrt(k[:, None, None] ** 2 + k[:, None] ** 2 + k**2)
     edges = [0.0, *np.geomspace(2 * np.pi / 8, np.pi, 4)[1:]]
-    found = spectral_error(*pair)
-    assert found.shape == (2, 3, 2, 3)
+    error = spectral_error(*pair)
+    assert error.shape == (2, 3, 2, 3)
     for i in range(3):
         inside = (size >= edges[i]) & (size < edges[i + 1] - 1e-6)
-        np.testing.assert_allclose(found[..., i], power[..., inside].sum(-1), rtol=1e-5)
+        np.testing.assert_allclose(error[..., i], power[..., inside].sum(-1), rtol=1e-5)
 
 
 def test_the_spectral_error_needs_equal_sides() -> None:
@@ -128,8 +128,8 @@ def test_enstrophy_needs_all_components() -> None:
         enstrophy(torch.zeros(2, 4, 4, 4), [1.0] * 3)
 
 
-def test_windows_are_means_of_the_steps_that_there_are() -> None:
+def test_windows_average_over_the_available_steps() -> None:
     errors = torch.arange(20.0).reshape(1, 20, 1)
-    found = {name: float(value) for name, value in by_window(errors).items()}
-    assert found == {"1": 0, "6:12": 8.5, "13:30": 16}
+    means = {name: float(value) for name, value in by_window(errors).items()}
+    assert means == {"1": 0, "6:12": 8.5, "13:30": 16}
     assert list(by_window(errors[:, :5])) == ["1"]

@@ -1,4 +1,4 @@
-"""Encoder and decoder of Tadpole: as published, tensor by tensor and value by value."""
+"""The autoencoder: published tensors and values, shapes, fields, gradients and latents."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def cube(*shape: int, seed: int = 0) -> Tensor:
         ("L", 59_879_984, 152_105_169),
     ],
 )
-def test_parameters_are_as_many_as_stated(size: SizeName, encoder: int, both: int) -> None:
+def test_numbers_of_parameters(size: SizeName, encoder: int, both: int) -> None:
     built = parts(size)
     assert sum(p.numel() for p in built["encoder"].parameters()) == encoder
     assert sum(p.numel() for p in built.parameters()) == both
@@ -55,9 +55,9 @@ def test_every_tensor_has_its_published_name_and_shape(
 ) -> None:
     built, expected = parts(size), published(*widths)
     for part, count in (("encoder", 122), ("decoder", 94)):
-        found = {name: tuple(x.shape) for name, x in built[part].state_dict().items()}
-        assert found == expected[part]
-        assert len(found) == count
+        shapes = {name: tuple(x.shape) for name, x in built[part].state_dict().items()}
+        assert shapes == expected[part]
+        assert len(shapes) == count
         whole = {name for name, x in built[part].state_dict().items() if not x.is_floating_point()}
         assert all(name.endswith("relative_position_index") for name in whole)
 
@@ -66,28 +66,28 @@ def test_the_tiny_size_fits_six_megabytes_in_half_precision() -> None:
     assert 2 * sum(p.numel() for p in parts("tiny").parameters()) < 6e6
 
 
-def test_outputs_are_those_of_the_published_code(
+def test_outputs_equal_those_of_the_published_code(
     seeded: Callable[..., Tensor], fill: Callable[[nn.Module, str], None]
 ) -> None:
-    """Recorded once from the authors' code, for weights and an input that names determine."""
+    """The values were recorded from the authors' code, with weights and input set by names."""
     encoder, decoder = Encoder(SIZES["S"]).eval(), Decoder(SIZES["S"]).eval()
     fill(encoder, "encoder")
     fill(decoder, "decoder")
     with torch.no_grad():
         mean, logvar = encoder(seeded("input.(48, 32, 16)", (2, 1, 48, 32, 16)))
         output = decoder(mean)
-    for found, values in (
+    for tensor, values in (
         (mean[1, ::64, 2, 1, 0], [-3.903708, -1.114462, -1.788429, -0.772006]),
         (logvar[1, ::64, 0, 1, 0], [-1.406032, -2.848759, 3.437379, -0.439182]),
         (output[1, 0, ::12, 17, 5], [2.100546, -0.729062, 2.089549, 5.298988]),
     ):
-        torch.testing.assert_close(found, torch.tensor(values), rtol=1e-5, atol=3e-5)
-    for found, norm in ((mean, 102.8407327), (logvar, 96.3863752), (output, 313.1767262)):
-        assert found.double().norm().item() == pytest.approx(norm, rel=1e-5)
+        torch.testing.assert_close(tensor, torch.tensor(values), rtol=1e-5, atol=3e-5)
+    for tensor, norm in ((mean, 102.8407327), (logvar, 96.3863752), (output, 313.1767262)):
+        assert tensor.double().norm().item() == pytest.approx(norm, rel=1e-5)
 
 
 @pytest.mark.parametrize("sides", [(16, 16, 16), (32, 16, 20), (17, 31, 16)])
-def test_any_sides_from_16_on_come_back_as_they_were(sides: tuple[int, ...]) -> None:
+def test_output_sides_equal_input_sides(sides: tuple[int, ...]) -> None:
     model, x = tadpole().eval(), cube(2, 1, *sides)
     with torch.no_grad():
         assert model(x).shape == x.shape
@@ -95,14 +95,14 @@ def test_any_sides_from_16_on_come_back_as_they_were(sides: tuple[int, ...]) -> 
         assert model.encode(x).mean.shape == (2, 128, *cells)
 
 
-def test_a_padded_field_is_the_crop_of_a_larger_one_that_goes_on_with_its_edge() -> None:
+def test_padding_equals_an_extension_by_the_edge() -> None:
     model, x = tadpole().eval(), cube(1, 1, 20, 16, 16)
     longer = torch.cat([x, x[:, :, -1:].expand(-1, -1, 12, -1, -1)], dim=2)
     with torch.no_grad():
         torch.testing.assert_close(model(x), model(longer)[:, :, :20])
 
 
-def test_each_field_of_a_state_is_coded_alone() -> None:
+def test_each_field_of_a_state_is_encoded_separately() -> None:
     model, x = tadpole().eval(), cube(2, 3, 16, 16, 16)
     with torch.no_grad():
         together = model(x)
@@ -113,7 +113,7 @@ def test_each_field_of_a_state_is_coded_alone() -> None:
             torch.testing.assert_close(latents.chunk(3, dim=1)[field], model.encode(one).mean)
 
 
-def test_every_parameter_but_the_unused_layer_gets_a_gradient() -> None:
+def test_every_parameter_except_the_unused_layer_gets_a_gradient() -> None:
     model = tadpole()
     posterior = model.encode(cube(1, 1, 16, 16, 16))
     model.decode(posterior.sample(), (16, 16, 16)).square().mean().add(
@@ -124,7 +124,7 @@ def test_every_parameter_but_the_unused_layer_gets_a_gradient() -> None:
     assert len(silent) == 2
 
 
-def test_the_divergence_of_a_unit_normal_is_zero_and_of_another_is_the_formula() -> None:
+def test_the_divergence_follows_its_formula() -> None:
     zero, one = torch.zeros(1, 2, 1, 1, 1), torch.ones(1, 2, 1, 1, 1)
     assert not Gaussian(zero, zero).kl().any()
     expected = 0.5 * (1 + torch.e - 1 - 1)
@@ -139,12 +139,12 @@ def test_samples_have_the_mean_and_the_variance() -> None:
 
 
 @pytest.mark.parametrize("shape", [(16, 16, 16), (1, 16, 16, 16), (1, 1, 1, 16, 16, 16)])
-def test_another_number_of_axes_is_refused(shape: tuple[int, ...]) -> None:
+def test_refuses_another_number_of_axes(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"shape .* is \(batch, field, x, y, z\)"):
         tadpole()(torch.zeros(shape))
 
 
-def test_latents_of_another_domain_are_refused() -> None:
+def test_refuses_latents_of_another_domain() -> None:
     model = tadpole()
     with pytest.raises(ValueError, match=r"128 per field, 2, 1, 1\)"):
         model.decode(torch.zeros(1, 128, 1, 1, 1), (32, 16, 16))

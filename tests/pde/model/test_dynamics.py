@@ -1,4 +1,4 @@
-"""The model of dynamics: the autoencoder to begin with, then a state to the next one."""
+"""The model of dynamics: equal to the autoencoder before training, and its parts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def state(fields: int, side: int = 16, batch: int = 1) -> Tensor:
 
 
 def trained(model: torch.nn.Module) -> None:
-    """Move everything that trains off its initial value."""
+    """Move all trainable parameters from their initial values."""
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for p in model.parameters():
@@ -32,16 +32,16 @@ def trained(model: torch.nn.Module) -> None:
 
 
 @pytest.mark.parametrize(("tile", "side"), [(None, 20), (16, 32)])
-def test_before_training_it_is_the_autoencoder(tile: int | None, side: int) -> None:
+def test_equals_the_autoencoder_before_training(tile: int | None, side: int) -> None:
     x = state(2, side)
     with torch.no_grad():
         expected = tadpole(tile=tile).eval()(x)
-        found = tadpole_dynamics(fields=2, tile=tile).eval()(x)
-    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+        states = tadpole_dynamics(fields=2, tile=tile).eval()(x)
+    torch.testing.assert_close(states, expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize(("size", "count"), [("S", 1_552_805), ("B", 3_522_597), ("L", 7_813_061)])
-def test_what_it_adds_has_the_published_number_of_parameters(size: SizeName, count: int) -> None:
+def test_the_head_has_the_published_number_of_parameters(size: SizeName, count: int) -> None:
     dimensions = SIZES[size]
     with torch.device("meta"):
         network = LatentTransformer(
@@ -53,7 +53,7 @@ def test_what_it_adds_has_the_published_number_of_parameters(size: SizeName, cou
     assert sum(p.numel() for p in added.parameters()) == count
 
 
-def test_the_latent_update_mixes_fields_that_the_autoencoder_keeps_apart() -> None:
+def test_the_latent_update_mixes_fields() -> None:
     model, x = tadpole_dynamics(fields=2).eval(), state(2)
     other = torch.cat([x[:, :1], -x[:, 1:]], dim=1)
     with torch.no_grad():
@@ -72,17 +72,17 @@ def test_the_latent_update_sees_beyond_a_tile() -> None:
 
 
 def test_skips_add_the_map_of_the_same_stride() -> None:
-    """With one scale set, the decoder's input at that stride moves by the scaled map alone."""
+    """With one scale set, only the map of that stride is added."""
     skips = Skips()
     maps = [torch.full((1, 1, 16 // stride), float(stride)) for stride in (1, 2, 4, 8)]
     with torch.no_grad():
         skips.scales.copy_(torch.tensor([0.0, 0.0, 2.0, 0.0]))
-    found = skips(maps)
-    assert [x.shape[-1] for x in found] == [2, 4, 8, 16]
-    assert [x.unique().item() for x in found] == [0.0, 0.0, 4.0, 0.0]
+    scaled = skips(maps)
+    assert [x.shape[-1] for x in scaled] == [2, 4, 8, 16]
+    assert [x.unique().item() for x in scaled] == [0.0, 0.0, 4.0, 0.0]
 
 
-def test_the_first_step_moves_scales_and_the_networks_output() -> None:
+def test_the_first_gradient_reaches_scales_and_the_output_layer() -> None:
     model = tadpole_dynamics()
     model(state(1)).square().mean().backward()
     assert model.skips.scales.grad is not None
@@ -91,19 +91,19 @@ def test_the_first_step_moves_scales_and_the_networks_output() -> None:
     assert model.latent.scale.grad.item() != 0
 
 
-def test_positions_tell_every_cell_from_every_other() -> None:
-    found = positions([4, 3, 5], 96)
-    assert found.shape == (60, 96)
-    apart = torch.cdist(found, found) + 10 * torch.eye(60)
+def test_positions_of_different_cells_differ() -> None:
+    encoded = positions([4, 3, 5], 96)
+    assert encoded.shape == (60, 96)
+    apart = torch.cdist(encoded, encoded) + 10 * torch.eye(60)
     assert apart.min() > 0.5
 
 
-def test_another_number_of_fields_is_refused() -> None:
+def test_refuses_another_number_of_fields() -> None:
     with pytest.raises(ValueError, match=r"state of 3 fields: this model was built for 2.*fields"):
         tadpole_dynamics(fields=2)(state(3))
 
 
-def test_adapter_and_head_together_restore_the_whole_model(tmp_path: Path) -> None:
+def test_adapter_and_head_restore_the_whole_model(tmp_path: Path) -> None:
     x = state(2)
     model = attach(tadpole_dynamics(fields=2), LoraConfig(r=2), targets="all-linear")
     trained(model)
@@ -122,8 +122,8 @@ def test_the_saved_adapter_names_the_tiling(tmp_path: Path) -> None:
     assert "16^3, halo 0, boundary edge" in (tmp_path / "scionwood.json").read_text("utf-8")
 
 
-def test_an_adapter_of_the_autoencoder_is_a_start_for_the_dynamics(tmp_path: Path) -> None:
-    """Encoder and decoder are the same base, whatever the head is."""
+def test_an_adapter_of_the_autoencoder_initialises_the_dynamics(tmp_path: Path) -> None:
+    """Encoder and decoder form the same base with any head."""
     assert base_hash(tadpole()) == base_hash(tadpole_dynamics(fields=3))
     adapted = attach(tadpole(), LoraConfig(r=2), targets="all")
     trained(adapted)

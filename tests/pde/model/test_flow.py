@@ -1,4 +1,4 @@
-"""Latent flow matching: from noise to states."""
+"""Flow matching in the latents: from noise to states."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def test_before_training_noise_is_decoded_as_it_is() -> None:
+def test_decodes_the_noise_itself_before_training() -> None:
     model, noise = tadpole_flow(fields=2).eval(), normal(1, 256, 1, 2, 1)
     with torch.no_grad():
         states = model(noise)
@@ -35,15 +35,15 @@ def test_a_constant_velocity_is_integrated_exactly() -> None:
         torch.testing.assert_close(model(noise), expected)
 
 
-def test_the_true_velocity_leads_from_noise_to_the_latents() -> None:
+def test_the_reference_velocity_leads_from_noise_to_the_latents() -> None:
     model, x, noise = tadpole_flow().eval(), normal(2, 1, 16, 16, 16), normal(2, 128, 1, 1, 1)
     with torch.no_grad():
-        predicted, true = model.flow(x, noise, torch.tensor([0.0, 0.7]))
-        torch.testing.assert_close(noise + true, model.encode(x).mean)
+        predicted, reference = model.flow(x, noise, torch.tensor([0.0, 0.7]))
+        torch.testing.assert_close(noise + reference, model.encode(x).mean)
     assert not predicted.any()
 
 
-def test_training_lowers_the_loss_and_leaves_the_encoder_alone() -> None:
+def test_training_lowers_the_loss_and_keeps_the_encoder() -> None:
     torch.manual_seed(0)
     model, x = tadpole_flow(), normal(8, 1, 16, 16, 16)
     with torch.no_grad():
@@ -51,8 +51,8 @@ def test_training_lowers_the_loss_and_leaves_the_encoder_alone() -> None:
     optimizer = torch.optim.AdamW(model.velocity.parameters(), lr=3e-3)
     losses = []
     for _ in range(60):
-        predicted, true = model.flow(x, torch.randn(8, 128, 1, 1, 1), torch.rand(8))
-        loss = (predicted - true).square().mean()
+        predicted, reference = model.flow(x, torch.randn(8, 128, 1, 1, 1), torch.rand(8))
+        loss = (predicted - reference).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -61,7 +61,7 @@ def test_training_lowers_the_loss_and_leaves_the_encoder_alone() -> None:
     assert all(p.grad is None for p in model.encoder.parameters())
 
 
-def test_a_time_and_the_next_one_are_told_apart() -> None:
+def test_encoded_times_differ() -> None:
     times = waves(1000 * torch.linspace(0, 1, 101), 96)
     assert torch.pdist(times).min() > 0.5
 
@@ -75,13 +75,13 @@ def test_latents_are_standardised_and_restored() -> None:
     torch.testing.assert_close(standard.inverse(unit), z)
 
 
-def test_what_was_measured_is_saved_with_the_head() -> None:
+def test_the_measured_scale_is_saved_with_the_head() -> None:
     saved = head_state(tadpole_flow())
     assert {"standard.mean", "standard.std"} <= saved.keys()
     assert any(name.startswith("velocity.") for name in saved)
 
 
-def test_the_base_is_that_of_the_autoencoder_and_adapters_go_to_the_decoder() -> None:
+def test_shares_the_autoencoders_base_and_adapts_the_decoder() -> None:
     model = tadpole_flow()
     assert base_hash(model) == base_hash(tadpole())
     adapted = attach(model, LoraConfig(r=2), targets="all")
@@ -90,11 +90,11 @@ def test_the_base_is_that_of_the_autoencoder_and_adapters_go_to_the_decoder() ->
     assert all(".decoder." in name for name in layers)
 
 
-def test_an_adapter_on_the_encoder_is_refused() -> None:
+def test_refuses_an_adapter_on_the_encoder() -> None:
     with pytest.raises(AdapterError, match="dead targets"):
         attach(tadpole_flow(), LoraConfig(r=2), targets=r"encoder\..*attn\.qkv")
 
 
-def test_another_number_of_fields_is_refused() -> None:
+def test_refuses_another_number_of_fields() -> None:
     with pytest.raises(ValueError, match="this model was built for 1"):
         tadpole_flow().flow(normal(1, 2, 16, 16, 16), normal(1, 256, 1, 1, 1), torch.zeros(1))

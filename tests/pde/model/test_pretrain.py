@@ -1,4 +1,4 @@
-"""The shipped weights are made by a seeded script from simulations, and know what fields are."""
+"""The shipped weights: the seeded script that makes them, and their reconstruction errors."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from scionwood_pde.model.principal import near_linear
 WEIGHTS = Path(script.__file__).parents[1] / "weights"
 
 
-def test_what_ships_is_small_and_described() -> None:
+def test_shipped_weights_are_small_and_described() -> None:
     assert sum(path.stat().st_size for path in WEIGHTS.iterdir()) < 6e6
     assert "scionwood_pde.model.pretrain" in (WEIGHTS / "README.md").read_text("utf-8")
 
 
 def test_two_runs_of_the_script_agree() -> None:
-    """Up to rounding, which on some CPUs goes by where tensors lie in memory."""
+    """Up to rounding, which on some CPUs depends on the memory addresses of tensors."""
     x = torch.randn(2, 1, 32, 32, 32, generator=torch.Generator().manual_seed(0))
     once, again, other = (
         pretrain(steps=1, batch=1, measured=32, seed=s).eval()(x).detach() for s in (3, 3, 4)

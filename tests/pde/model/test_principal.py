@@ -1,4 +1,4 @@
-"""A model that starts as principal components restores smooth fields before it has learnt."""
+"""A model with principal components as weights reconstructs smooth fields without training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scionwood_pde.solvers.spectral import Grid
 
 
 def smooth(count: int, seed: int) -> Tensor:
-    """Fields (count, 1, 32, 32, 32) of unit variance whose shortest wave is of 10 voxels."""
+    """Return fields (count, 1, 32, 32, 32) of unit variance, with waves of at least 10 voxels."""
     grid = Grid(32, 3, 1.0, torch.float32, "cpu")
     draw = TruncatedFourier(cutoff=3, scaling="deviation")
     return draw(grid, count, 1, torch.Generator().manual_seed(seed))
@@ -31,14 +31,14 @@ def rms(x: Tensor) -> float:
     return float(x.square().mean().sqrt())
 
 
-def test_fields_like_those_that_it_was_made_from_come_back(started: Tadpole) -> None:
+def test_reconstructs_fields_like_those_of_its_components(started: Tadpole) -> None:
     x = smooth(2, 1)
     with torch.no_grad():
         assert rms(started(x) - x) < 0.3
         assert rms(tadpole()(x) - x) > 0.9
 
 
-def test_amplitudes_pass_the_layer_norm(started: Tadpole) -> None:
+def test_the_layer_norm_preserves_amplitudes(started: Tadpole) -> None:
     x = smooth(1, 2)
     with torch.no_grad():
         once, half = started(x), started(x / 2)
@@ -61,7 +61,7 @@ def test_channels_beyond_the_components_receive_gradients(started: Tadpole) -> N
     started.zero_grad()
 
 
-def test_components_are_orthonormal_and_the_largest_come_first() -> None:
+def test_components_are_orthonormal_and_sorted() -> None:
     maps = torch.randn(4, 3, 8, 8, 8, generator=torch.Generator().manual_seed(0))
     maps[:, 1] *= 5
     rows = components(maps, 9)

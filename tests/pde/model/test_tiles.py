@@ -1,4 +1,4 @@
-"""Domains in tiles: nothing is lost, halos hide the seams, and what does not fit is refused."""
+"""Tiles of a domain: splitting and joining, halos, boundaries, and sizes that do not fit."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def convolved(x: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("sides", [(16, 16, 16), (40, 33, 70), (64, 48, 49)])
 @pytest.mark.parametrize("tiling", [Tiling(), Tiling(16), Tiling(48, 16)], ids=str)
-def test_joining_undoes_splitting(tiling: Tiling, sides: tuple[int, ...]) -> None:
+def test_join_inverts_split(tiling: Tiling, sides: tuple[int, ...]) -> None:
     if min(sides) < (tiling.tile or 0):
         sides = tuple(side + 32 for side in sides)
     x, layout = cube(2, 3, *sides), tiling.layout(sides)
@@ -35,7 +35,7 @@ def test_joining_undoes_splitting(tiling: Tiling, sides: tuple[int, ...]) -> Non
 
 
 @pytest.mark.parametrize("sides", [(64, 48, 48), (50, 70, 48)])
-def test_with_a_halo_a_local_operation_equals_the_untiled_one_inside(
+def test_a_local_operation_with_a_halo_equals_the_untiled_one(
     sides: tuple[int, ...],
 ) -> None:
     x, layout = cube(1, 2, *sides), Tiling(48, 16).layout(sides)
@@ -44,7 +44,7 @@ def test_with_a_halo_a_local_operation_equals_the_untiled_one_inside(
     torch.testing.assert_close(tiled[inner], convolved(x)[inner])
 
 
-def test_without_a_halo_the_seams_show() -> None:
+def test_a_local_operation_without_a_halo_is_wrong_at_the_faces() -> None:
     x, layout = cube(1, 2, 32, 16, 16), Tiling(16).layout((32, 16, 16))
     wrong = (layout.join(convolved(layout.split(x))) - convolved(x)).abs().amax((0, 1, 3, 4))
     assert (wrong > 1e-3).nonzero().flatten().tolist() == [15, 16]
@@ -78,15 +78,15 @@ def test_a_latent_cell_stands_for_16_voxels(
     )
 
 
-def test_tiles_without_a_halo_are_coded_each_alone() -> None:
+def test_tiles_without_a_halo_are_independent() -> None:
     whole, tiled, x = tadpole().eval(), tadpole(tile=16).eval(), cube(1, 2, 32, 16, 16)
     with torch.no_grad():
         alone = torch.cat([whole(half) for half in x.split(16, dim=2)], dim=2)
         torch.testing.assert_close(tiled(x), alone)
 
 
-def test_what_a_tile_keeps_comes_from_the_network_on_the_tile_with_its_halo() -> None:
-    """The middle tile of three along each axis sees the whole domain."""
+def test_a_tile_is_computed_together_with_its_halo() -> None:
+    """With its halo, the middle of three tiles along each axis covers the whole domain."""
     x = cube(1, 1, 48, 48, 48)
     with torch.no_grad():
         middle = tadpole(tile=48, halo=16).eval().encode(x).mean[..., 1, 1, 1]
@@ -107,7 +107,7 @@ def seam_ratio(error: Tensor, step: int) -> float:
     return float((square[..., faces].mean() / square[..., ~faces].mean()).sqrt())
 
 
-def test_with_a_halo_the_error_at_the_faces_of_tiles_is_that_of_the_interior() -> None:
+def test_a_halo_makes_the_error_at_faces_equal_to_that_inside() -> None:
     run = simulate("burgers", 48, 3, 4, 0.02, 1, torch.Generator().manual_seed(0))
     x = normalised(run.fields[0, -1, 0])[None]
     ratios, errors = {}, {}
@@ -120,7 +120,7 @@ def test_with_a_halo_the_error_at_the_faces_of_tiles_is_that_of_the_interior() -
     assert errors[16] < errors[0]
 
 
-def test_the_number_of_tiles_at_once_changes_nothing() -> None:
+def test_the_number_of_tiles_at_once_does_not_change_results() -> None:
     x = cube(1, 2, 32, 32, 16)
     with torch.no_grad():
         all_at_once, by_threes = tadpole(tile=16)(x), tadpole(tile=16, at_once=3)(x)
@@ -138,12 +138,12 @@ def test_the_tiling_is_in_the_card() -> None:
         (24, 0, "tile 24: a tile is a multiple of 16"),
         (-16, 0, "tile -16: a tile is a multiple of 16"),
         (64, 8, "halo 8: a halo is a multiple of 16"),
-        (32, 16, "tile 32, halo 16: the halo leaves nothing"),
+        (32, 16, "tile 32, halo 16: nothing is left"),
         (None, 16, "halo 16 without tile"),
-        (0, 0, "tile 0, halo 0: the halo leaves nothing"),
+        (0, 0, "tile 0, halo 0: nothing is left"),
     ],
 )
-def test_tiles_that_do_not_fit_the_network_are_refused(
+def test_refuses_tiles_that_do_not_fit_the_network(
     tile: int | None, halo: int, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
@@ -153,13 +153,13 @@ def test_tiles_that_do_not_fit_the_network_are_refused(
 @pytest.mark.parametrize(
     ("tiling", "sides", "message"),
     [
-        (Tiling(), (16, 1, 16), r"\(16, 1, 16\) voxels: each side has at least 16"),
-        (Tiling(), (0, 16, 16), "each side has at least 16"),
+        (Tiling(), (16, 1, 16), r"\(16, 1, 16\) voxels: each side needs at least 16"),
+        (Tiling(), (0, 16, 16), "each side needs at least 16"),
         (Tiling(64), (64, 64, 32), "smaller than the tile of 64"),
         (Tiling(boundary="periodic"), (16, 20, 16), "a periodic side is a multiple of 16"),
     ],
 )
-def test_domains_that_do_not_fit_the_tiling_are_refused(
+def test_refuses_domains_that_do_not_fit_the_tiling(
     tiling: Tiling, sides: tuple[int, ...], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):

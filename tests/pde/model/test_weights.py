@@ -1,4 +1,4 @@
-"""The published layout of weights, and what is said of a file that does not fit."""
+"""The published layout of weights, and the errors for files that do not fit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Change = Callable[[dict[str, Tensor]], object]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Both files of a tiny model with other random weights than the default ones."""
+    """A folder with both files of a tiny model whose random weights are not the default ones."""
     save_weights(tadpole(init_seed=7), "tiny", tmp_path)
     return tmp_path
 
@@ -32,12 +32,12 @@ def change(path: Path, how: Change) -> None:
     save_file(state, path)
 
 
-def test_saved_weights_come_back_bit_for_bit(folder: Path) -> None:
-    expected, found = tadpole(init_seed=7).state_dict(), tadpole(weights=folder).state_dict()
-    assert all(torch.equal(expected[name], found[name]) for name in expected)
+def test_saved_weights_load_bit_for_bit(folder: Path) -> None:
+    expected, loaded = tadpole(init_seed=7).state_dict(), tadpole(weights=folder).state_dict()
+    assert all(torch.equal(expected[name], loaded[name]) for name in expected)
 
 
-def test_files_hold_the_published_names_and_the_bias_that_the_published_code_reads(
+def test_files_have_the_published_names_and_the_computed_bias(
     folder: Path,
 ) -> None:
     model, encoder = tadpole(init_seed=7), load_file(folder / ENCODER)
@@ -51,25 +51,25 @@ def test_half_precision_takes_half_the_space_and_loads(folder: Path, tmp_path: P
     half = tmp_path / "half"
     save_weights(tadpole(init_seed=7), "tiny", half, half=True)
     assert (half / DECODER).stat().st_size < 0.55 * (folder / DECODER).stat().st_size
-    found, expected = tadpole(weights=half).state_dict(), tadpole(init_seed=7).state_dict()
-    for name, value in found.items():
+    loaded, expected = tadpole(weights=half).state_dict(), tadpole(init_seed=7).state_dict()
+    for name, value in loaded.items():
         assert value.dtype == expected[name].dtype
         torch.testing.assert_close(value, expected[name], atol=1e-3, rtol=1e-3)
 
 
-def test_letters_of_a_files_name_may_be_of_either_case(folder: Path) -> None:
+def test_the_case_of_a_file_name_does_not_matter(folder: Path) -> None:
     (folder / ENCODER).rename(folder / "Tadpole_Tiny_encoder.safetensors")
     (folder / DECODER).rename(folder / "tadpole_TINY_Decoder.SAFETENSORS")
     assert tadpole(weights=folder).card["weights"] == f"local folder {folder.name}"
 
 
-def test_two_files_that_differ_in_case_alone_are_refused(folder: Path) -> None:
+def test_refuses_two_files_that_differ_only_in_case(folder: Path) -> None:
     (folder / ENCODER.upper()).write_bytes((folder / ENCODER).read_bytes())
     with pytest.raises(WeightsError, match="differ only in case"):
         tadpole(weights=folder)
 
 
-def test_buffers_that_follow_from_the_architecture_may_be_left_out(folder: Path) -> None:
+def test_computed_buffers_may_be_missing(folder: Path) -> None:
     computed = ("relative_coords_table", "relative_position_index", "relative_bias")
 
     def leave_out(state: dict[str, Tensor]) -> None:
@@ -109,28 +109,28 @@ def test_buffers_that_follow_from_the_architecture_may_be_left_out(folder: Path)
     ],
     ids=["missing", "unexpected", "shape", "nan", "integers", "order", "empty"],
 )
-def test_a_file_of_other_tensors_is_refused(folder: Path, how: Change, message: str) -> None:
+def test_refuses_a_file_of_other_tensors(folder: Path, how: Change, message: str) -> None:
     change(folder / ENCODER, how)
     with pytest.raises(WeightsError, match=rf"{ENCODER}.*{message}"):
         tadpole(weights=folder)
 
 
 @pytest.mark.parametrize("content", [b"", b"no weights at all", b"\x10" + bytes(7) + b"{" * 16])
-def test_what_is_no_safetensors_file_is_refused(folder: Path, content: bytes) -> None:
+def test_refuses_a_file_that_is_not_safetensors(folder: Path, content: bytes) -> None:
     (folder / DECODER).write_bytes(content)
     with pytest.raises(WeightsError, match=f"{DECODER}.*not a readable safetensors file"):
         tadpole(weights=folder)
 
 
 @pytest.mark.parametrize("share", [0.001, 0.5, 0.999])
-def test_a_truncated_file_is_refused(folder: Path, share: float) -> None:
+def test_refuses_a_truncated_file(folder: Path, share: float) -> None:
     path = folder / DECODER
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
     with pytest.raises(WeightsError, match="not a readable safetensors file"):
         tadpole(weights=folder)
 
 
-def test_a_missing_file_or_folder_is_named(folder: Path) -> None:
+def test_names_a_missing_file_or_folder(folder: Path) -> None:
     (folder / DECODER).unlink()
     with pytest.raises(WeightsError, match=f"has no file {DECODER}.*Give `weights`"):
         tadpole(weights=folder)
@@ -138,7 +138,7 @@ def test_a_missing_file_or_folder_is_named(folder: Path) -> None:
         tadpole(weights=folder / "nowhere")
 
 
-def test_files_of_another_size_are_not_taken(folder: Path) -> None:
+def test_refuses_files_of_another_size(folder: Path) -> None:
     with pytest.raises(WeightsError, match=r"has no file tadpole_s_encoder\.safetensors"):
         tadpole(size="S", weights=folder)
     for name in (ENCODER, DECODER):
@@ -152,12 +152,12 @@ def test_only_the_tiny_size_is_shipped() -> None:
         tadpole(size="B", weights="shipped")
 
 
-def test_the_hub_has_the_published_sizes_only() -> None:
+def test_the_hub_offers_only_the_published_sizes() -> None:
     with pytest.raises(WeightsError, match=r"'hub' of size 'tiny'.*has S, B, L"):
         tadpole(weights="hub")
 
 
-def test_the_hub_out_of_reach_says_what_else_to_give(
+def test_an_unreachable_hub_is_reported_with_a_remedy(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
@@ -166,7 +166,7 @@ def test_the_hub_out_of_reach_says_what_else_to_give(
         tadpole(size="S", weights="hub:main")
 
 
-def test_random_weights_follow_their_seed_and_leave_the_generator_alone() -> None:
+def test_random_weights_are_seeded_and_keep_the_global_random_state() -> None:
     torch.manual_seed(1)
     state = torch.random.get_rng_state()
     first, again, other = (tadpole(init_seed=seed).encoder.to_latent.weight for seed in (0, 0, 1))

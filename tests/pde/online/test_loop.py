@@ -1,4 +1,4 @@
-"""The loop: one seed one stream, bounded reuse, no simulation that blew up, an exact resume."""
+"""The loop: seeded streams, bounded reuse, rejected simulations, and an exact resume."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def stream(loop: OnlineLoop, n: int) -> Tensor:
     return torch.stack(list(islice(loop, n)))
 
 
-def test_one_seed_gives_one_stream() -> None:
+def test_a_seed_determines_the_stream() -> None:
     first, again, other = (stream(loop_of(seed=seed), 20) for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
@@ -50,10 +50,10 @@ def test_no_sample_is_used_more_often_than_the_bound() -> None:
 def test_the_schedule_sets_how_often_a_sample_is_used() -> None:
     loop = loop_of(schedule=Schedule(capacity=6, reuse=4, max_uses=1000))
     stream(loop, 200)
-    found = loop.statistics()
-    assert found["samples"] == 6 + 199 // 4
-    assert found["samples_per_simulated"] == 200 / found["samples"]
-    assert 0 <= found["waiting_share"] <= 1
+    statistics = loop.statistics()
+    assert statistics["samples"] == 6 + 199 // 4
+    assert statistics["samples_per_simulated"] == 200 / statistics["samples"]
+    assert 0 <= statistics["waiting_share"] <= 1
 
 
 def test_simulations_that_blow_up_are_counted_and_never_drawn() -> None:
@@ -65,13 +65,13 @@ def test_simulations_that_blow_up_are_counted_and_never_drawn() -> None:
     assert loop.rejected == loop.simulated // 2 > 0
 
 
-def test_equations_that_always_blow_up_are_an_error() -> None:
+def test_raises_an_error_for_equations_that_always_blow_up() -> None:
     with pytest.raises(TrainingError, match="in a row gave no sample"):
         next(loop_of("fisher_kpp", interval=200.0))
 
 
 @pytest.mark.parametrize("after", [0, 1, 17])
-def test_a_resumed_stream_is_the_uninterrupted_one(after: int) -> None:
+def test_a_resumed_stream_equals_an_uninterrupted_one(after: int) -> None:
     whole, cut = loop_of("burgers", "wave"), loop_of("burgers", "wave")
     for loop in (whole, cut):
         assert len(list(islice(loop, after))) == after
@@ -82,20 +82,20 @@ def test_a_resumed_stream_is_the_uninterrupted_one(after: int) -> None:
     assert whole.state_dict()["counts"] == resumed.state_dict()["counts"]
 
 
-def test_a_state_holds_numbers_and_no_fields() -> None:
+def test_a_state_holds_only_numbers() -> None:
     loop = loop_of()
     stream(loop, 10)
     assert len(pickle.dumps(loop.state_dict())) < 10_000
 
 
-def test_closing_and_going_on_changes_nothing() -> None:
+def test_closing_does_not_change_the_stream() -> None:
     whole, paused = loop_of(), loop_of()
     first = stream(paused, 7)
     paused.close()
     assert torch.equal(stream(whole, 20), torch.cat([first, stream(paused, 13)]))
 
 
-def test_flat_cubes_are_left_out() -> None:
+def test_drops_flat_cubes() -> None:
     fields = torch.randn(2, 1, 8, 8, 8, generator=torch.Generator().manual_seed(0))
     fields[1] = 3.0
     frames = Frames(0, fields, torch.tensor(True))
@@ -113,13 +113,13 @@ def test_cubes_are_cut_from_their_frames() -> None:
         assert sum(torch.allclose(cube[0], field, atol=1e-5) for cube in cubes) == 3
 
 
-def test_a_cube_larger_than_the_grid_is_refused() -> None:
+def test_refuses_a_cube_larger_than_the_grid() -> None:
     frames = Frames(0, torch.zeros(1, 1, 8, 8, 8), torch.tensor(True))
     with pytest.raises(ValueError, match="Raise n_points or lower the side"):
         Cropper(16)(frames, torch.Generator())
 
 
-def test_reuse_above_its_bound_is_refused() -> None:
+def test_refuses_reuse_above_its_bound() -> None:
     with pytest.raises(ValueError, match="Lower reuse or raise max_uses"):
         Schedule(reuse=8, max_uses=4)
 
@@ -133,12 +133,12 @@ def test_reuse_above_its_bound_is_refused() -> None:
         ({"branch": "holdout"}, "choose one of"),
     ],
 )
-def test_a_simulator_refuses_what_it_cannot_be(options: dict[str, object], message: str) -> None:
+def test_a_simulator_refuses_invalid_options(options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Simulator(**{"equations": ("burgers",), "n_points": 16, **options})  # type: ignore[arg-type]
 
 
-def test_branches_and_ranks_have_simulations_of_their_own() -> None:
+def test_branches_and_ranks_have_different_simulations() -> None:
     frames = [
         Simulator(("burgers",), 16, 1, branch=branch, rank=rank)(0).fields
         for branch, rank in (("train", 0), ("val", 0), ("train", 1))

@@ -1,4 +1,4 @@
-"""Worker processes give the stream that the training process would make, and are missed."""
+"""Worker processes give the same stream as the training process; their failure is noticed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def workers() -> Iterator[Workers]:
     source.close()
 
 
-def test_workers_give_the_same_stream_and_resume_it(workers: Workers) -> None:
+def test_workers_give_the_same_stream_and_can_resume_it(workers: Workers) -> None:
     expected = torch.stack(list(islice(loop_of(Here(SIMULATOR)), 24)))
     loop = loop_of(workers)
     first = torch.stack(list(islice(loop, 12)))
@@ -46,7 +46,7 @@ def test_workers_give_the_same_stream_and_resume_it(workers: Workers) -> None:
     assert torch.equal(torch.cat([first, rest]), expected)
 
 
-def test_a_killed_worker_is_noticed(workers: Workers) -> None:
+def test_notices_a_killed_worker(workers: Workers) -> None:
     workers.start(0)
     workers.take()
     pid = workers.processes[1].pid
@@ -57,7 +57,7 @@ def test_a_killed_worker_is_noticed(workers: Workers) -> None:
         [workers.take() for _ in range(20)]
 
 
-def test_an_error_in_a_worker_is_raised_here() -> None:
+def test_raises_an_error_from_a_worker() -> None:
     source = Workers(Simulator(("burgers",), 2), count=1)
     source.start(0)
     with pytest.raises(TrainingError, match="ValueError: n_points=2"):
@@ -65,7 +65,7 @@ def test_an_error_in_a_worker_is_raised_here() -> None:
     source.close()
 
 
-def test_closing_ends_the_processes(workers: Workers) -> None:
+def test_closing_stops_the_processes(workers: Workers) -> None:
     workers.start(0)
     processes = list(workers.processes)
     workers.close()

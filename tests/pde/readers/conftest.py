@@ -1,4 +1,4 @@
-"""Fixtures of the readers' tests: one set of states, in the file of every format."""
+"""Fixtures of the readers' tests: one set of states, and files of them."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def states() -> xr.DataArray:
 
 @pytest.fixture
 def dataset(states: xr.DataArray) -> xr.Dataset:
-    """The states with one variable a channel, as files with named dims hold them."""
-    found = states.to_dataset(dim="channel").drop_vars("unit")
+    """The states with one variable for each channel, as in files with named dims."""
+    variables = states.to_dataset(dim="channel").drop_vars("unit")
     for name, unit in zip(states.channel.values, states.unit.values, strict=True):
-        found[str(name)].attrs["units"] = str(unit)
-    return found
+        variables[str(name)].attrs["units"] = str(unit)
+    return variables
 
 
 @pytest.fixture
 def netcdf(dataset: xr.Dataset, tmp_path: Path) -> Callable[[Change], Path]:
-    """Write the dataset, changed, as NetCDF."""
+    """A function that changes the dataset and writes it as NetCDF."""
 
     def write(change: Change) -> Path:
         path = tmp_path / "changed.nc"

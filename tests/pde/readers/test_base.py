@@ -32,32 +32,32 @@ def sample(request: pytest.FixtureRequest, tmp_path: Path) -> StatesReader:
 
 
 def test_every_format_gives_the_same_states(sample: StatesReader, states: xr.DataArray) -> None:
-    found = sample.to_xarray()
-    assert found.dims == ("sample", "time", "channel", "x", "y", "z")
+    array = sample.to_xarray()
+    assert array.dims == ("sample", "time", "channel", "x", "y", "z")
     order = [0, 1, 2, 3] if sample.format != "PDEBench HDF5" else [3, 0, 1, 2]
     if sample.format == "Well HDF5":
         order = [3, 0, 1, 2]  # scalars before vectors
-    np.testing.assert_array_equal(found.values, states.values[:, :, order])
+    np.testing.assert_array_equal(array.values, states.values[:, :, order])
     for index, record in enumerate(sample):
         time = index % 3
         assert dict(record.key) == {"sample": index // 3, "time": time}
-        np.testing.assert_array_equal(record.data, found.values[index // 3, time])
+        np.testing.assert_array_equal(record.data, array.values[index // 3, time])
         np.testing.assert_array_equal(sample.read(index).data, record.data)
 
 
 @pytest.mark.parametrize("reader", [WellReader, NetCDFReader, ZarrReader])
-def test_units_spacing_and_boundaries_are_kept(reader: Any, tmp_path: Path) -> None:
+def test_keeps_units_spacing_and_boundaries(reader: Any, tmp_path: Path) -> None:
     path = tmp_path / f"sample{reader.suffixes[0]}"
     reader.write_sample(path)
     with reader(path, fields=["u_y", "density"]) as opened:
-        found = opened.to_xarray()
+        array = opened.to_xarray()
         assert opened.units["data"] == "m/s, kg/m^3"
-    assert found.channel.values.tolist() == ["u_y", "density"]
-    assert found.unit.values.tolist() == ["m/s", "kg/m^3"]
-    assert found.time.values.tolist() == pytest.approx([0, 0.1, 0.2])
-    assert found.time.attrs["units"] == "s"
+    assert array.channel.values.tolist() == ["u_y", "density"]
+    assert array.unit.values.tolist() == ["m/s", "kg/m^3"]
+    assert array.time.values.tolist() == pytest.approx([0, 0.1, 0.2])
+    assert array.time.attrs["units"] == "s"
     wanted = {"units": "m", "spacing": 0.5, "boundary": "periodic"}
-    assert found.x.attrs == found.y.attrs == found.z.attrs == wanted
+    assert array.x.attrs == array.y.attrs == array.z.attrs == wanted
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_lazy_states_are_indexed_like_an_array(sample: StatesReader, key: Any) -
     np.testing.assert_array_equal(lazy[key].values, lazy.load()[key].values)
 
 
-def test_windows_are_read_without_the_rest(sample: StatesReader) -> None:
+def test_reads_only_a_window(sample: StatesReader) -> None:
     window = [slice(1, 4), slice(0, 3, 2), slice(1, 2)]
     whole = sample.state(1, 2)
     np.testing.assert_array_equal(sample.state(1, 2, window, [2, 0]), whole[[2, 0], 1:4, ::2, 1:2])
@@ -90,12 +90,12 @@ def test_no_file_stays_open(sample: StatesReader) -> None:
     assert len(os.listdir("/proc/self/fd")) <= before
 
 
-def test_a_missing_field_is_named(sample: StatesReader) -> None:
+def test_names_a_missing_field(sample: StatesReader) -> None:
     with pytest.raises(ReadError, match=r"no field 'vorticity'; it has .*density"):
         type(sample)(sample.path, fields=["vorticity"])
 
 
-def test_rewriting_changes_the_values_alone(sample: StatesReader, tmp_path: Path) -> None:
+def test_rewrite_changes_only_the_values(sample: StatesReader, tmp_path: Path) -> None:
     target = sample.path.with_stem("doubled")
 
     def double_first(record: Any) -> np.ndarray:
@@ -113,8 +113,8 @@ def test_dims_may_have_any_order_and_sample_may_be_missing(
     netcdf: Write, states: xr.DataArray
 ) -> None:
     path = netcdf(lambda data: data.isel(sample=1).transpose("z", "time", "y", "x"))
-    found = open_reader(path, fields=["u_x", "density"]).to_xarray()
-    np.testing.assert_array_equal(found.values, states.values[1:, :, [0, 3]])
+    array = open_reader(path, fields=["u_x", "density"]).to_xarray()
+    np.testing.assert_array_equal(array.values, states.values[1:, :, [0, 3]])
 
 
 def test_a_channel_axis_becomes_channels(netcdf: Write, states: xr.DataArray) -> None:
@@ -128,14 +128,14 @@ def test_a_channel_axis_becomes_channels(netcdf: Write, states: xr.DataArray) ->
     np.testing.assert_array_equal(reader.to_xarray().values, states.values[:, :, :2])
 
 
-def test_double_precision_is_kept(netcdf: Write, states: xr.DataArray) -> None:
+def test_keeps_double_precision(netcdf: Write, states: xr.DataArray) -> None:
     with open_reader(netcdf(lambda data: data.astype(np.float64) / 3)) as reader:
         assert reader.dtype == "float64"
         wanted = states.sel(channel=[c.name for c in reader.layout.channels]).values
         np.testing.assert_array_equal(reader.to_xarray().values, wanted.astype(np.float64) / 3)
 
 
-def test_packed_values_are_read_but_not_written_over(netcdf: Write, tmp_path: Path) -> None:
+def test_reads_packed_values_but_refuses_to_rewrite_them(netcdf: Write, tmp_path: Path) -> None:
     def pack(data: xr.Dataset) -> xr.Dataset:
         for each in data.data_vars.values():
             each.encoding = {"dtype": "int16", "scale_factor": 0.001, "_FillValue": -32768}
@@ -167,7 +167,7 @@ CHANGES: dict[str, tuple[Callable[[xr.Dataset], xr.Dataset], str]] = {
 
 
 @pytest.mark.parametrize(("change", "message"), CHANGES.values(), ids=CHANGES)
-def test_what_is_no_regular_grid_of_states_is_refused(
+def test_refuses_states_that_are_not_on_a_regular_grid(
     netcdf: Write, change: Callable[[xr.Dataset], xr.Dataset], message: str
 ) -> None:
     path = netcdf(change)
@@ -177,7 +177,7 @@ def test_what_is_no_regular_grid_of_states_is_refused(
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_nan_and_infinity_are_found_where_they_are(netcdf: Write, value: float) -> None:
+def test_reports_the_place_of_nan_and_infinity(netcdf: Write, value: float) -> None:
     def spoil(data: xr.Dataset) -> xr.Dataset:
         data["u_z"][1, 2, 0, 0, 0] = value
         return data
@@ -188,7 +188,7 @@ def test_nan_and_infinity_are_found_where_they_are(netcdf: Write, value: float) 
         reader.read(5)
 
 
-def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
+def test_refuses_an_unknown_format(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("Dear colleague")
     with pytest.raises(ReadError, match="not a readable HDF5"):

@@ -25,7 +25,7 @@ def reader(states: xr.DataArray, tmp_path: Path) -> StatesReader:
     return open_reader(tmp_path / "states.zarr")
 
 
-def test_a_cache_holds_the_states_of_all_files(
+def test_a_cache_has_the_states_of_all_files(
     reader: StatesReader, states: xr.DataArray, tmp_path: Path
 ) -> None:
     write_netcdf(2 * states.astype(np.float32), tmp_path / "more.nc")
@@ -43,12 +43,17 @@ def test_statistics_are_those_of_each_channel(
 ) -> None:
     cache = write_cache([reader], tmp_path / "cache")
     assert list(cache.statistics) == ["u_x", "u_y", "u_z", "density"]
-    for i, found in enumerate(cache.statistics.values()):
+    for i, statistics in enumerate(cache.statistics.values()):
         values = states.values[:, :, i].astype(np.float64)
         wanted = (values.mean(), values.std(), values.min(), values.max())
-        assert (found.mean, found.std, found.minimum, found.maximum) == pytest.approx(wanted)
+        assert (
+            statistics.mean,
+            statistics.std,
+            statistics.minimum,
+            statistics.maximum,
+        ) == pytest.approx(wanted)
         change = np.sqrt((np.diff(values, axis=1) ** 2).mean())
-        assert found.change == pytest.approx(change)
+        assert statistics.change == pytest.approx(change)
 
 
 def test_a_stride_keeps_every_second_time(
@@ -61,7 +66,7 @@ def test_a_stride_keeps_every_second_time(
     assert alone.statistics["u_x"].change is None
 
 
-def test_files_of_other_units_are_refused(
+def test_refuses_files_with_other_units(
     reader: StatesReader, states: xr.DataArray, tmp_path: Path
 ) -> None:
     states.coords["unit"] = ("channel", ["cm/s"] * 3 + ["kg/m^3"])
@@ -70,7 +75,7 @@ def test_files_of_other_units_are_refused(
         write_cache([reader, open_reader(tmp_path / "other.zarr")], tmp_path / "cache")
 
 
-def test_nan_leaves_no_cache(states: xr.DataArray, tmp_path: Path) -> None:
+def test_nan_prevents_a_cache(states: xr.DataArray, tmp_path: Path) -> None:
     states[1, 2, 0, 0, 0, 0] = np.nan
     write_netcdf(states, tmp_path / "states.nc")
     with pytest.raises(ReadError, match="NaN"):
@@ -87,7 +92,7 @@ def test_a_cache_that_exists_is_kept_unless_overwritten(
     assert write_cache([reader], tmp_path / "cache", stride=2, overwrite=True).states.shape[1] == 2
 
 
-def test_damage_is_named(reader: StatesReader, tmp_path: Path) -> None:
+def test_names_the_damage(reader: StatesReader, tmp_path: Path) -> None:
     folder = write_cache([reader], tmp_path / "cache").folder
     whole = (folder / "states.npy").read_bytes()
     (folder / "states.npy").write_bytes(whole[:-100])
@@ -100,7 +105,7 @@ def test_damage_is_named(reader: StatesReader, tmp_path: Path) -> None:
         Cache(tmp_path)
 
 
-def test_a_worker_gets_the_place_and_not_the_values(reader: StatesReader, tmp_path: Path) -> None:
+def test_pickling_a_cache_does_not_copy_its_values(reader: StatesReader, tmp_path: Path) -> None:
     cache = write_cache([reader], tmp_path / "cache")
     copy: Cache = pickle.loads(pickle.dumps(cache))
     assert "states" not in copy.__dict__

@@ -44,7 +44,7 @@ def test_a_well_file_has_the_layout_of_the_well(well: Path, states: xr.DataArray
         assert condition["mask"][()].tolist() == [True, False, False, True]
 
 
-def test_values_are_those_of_h5py(bench: Path) -> None:
+def test_values_equal_those_of_h5py(bench: Path) -> None:
     reader = PDEBenchReader(bench)
     assert [channel.name for channel in reader.layout.channels] == ["density", "V_x", "V_y", "V_z"]
     assert len(reader.layout.times) == 3  # the file lists the end of the last interval too
@@ -131,7 +131,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize(("change", "message"), DAMAGES.values(), ids=DAMAGES)
-def test_hostile_and_unfinished_files_are_refused(
+def test_refuses_hostile_and_unfinished_files(
     well: Path, change: Callable[[h5py.File], None], message: str
 ) -> None:
     damaged(change)(well)
@@ -140,7 +140,7 @@ def test_hostile_and_unfinished_files_are_refused(
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 0.999])
-def test_a_truncated_file_is_refused(well: Path, bench: Path, share: float) -> None:
+def test_refuses_a_truncated_file(well: Path, bench: Path, share: float) -> None:
     for path, reader in ((well, WellReader), (bench, PDEBenchReader)):
         whole = path.read_bytes()
         path.write_bytes(whole[: int(len(whole) * share)])
@@ -148,7 +148,7 @@ def test_a_truncated_file_is_refused(well: Path, bench: Path, share: float) -> N
             reader(path)
 
 
-def test_fields_of_two_shapes_are_no_pdebench_file(bench: Path) -> None:
+def test_refuses_pdebench_fields_of_two_shapes(bench: Path) -> None:
     with h5py.File(bench, "r+") as file:
         file["pressure"] = np.zeros((2, 3, 4, 3, 5), np.float32)
     with pytest.raises(ReadError, match="all must have one"):

@@ -60,13 +60,13 @@ def test_a_store_reads_as_it_was_written(store: Path, states: xr.DataArray) -> N
 
 def test_xarray_opens_a_store_as_it_is(states: xr.DataArray, tmp_path: Path) -> None:
     write_zarr(states, tmp_path / "states.zarr")
-    found = xr.open_zarr(tmp_path / "states.zarr", chunks=None, consolidated=False)
-    np.testing.assert_array_equal(found["u_z"].values, states.values[:, :, 2])
-    assert found["u_z"].attrs["units"] == "m/s"
-    assert found["x"].attrs["boundary"] == "periodic"
+    dataset = xr.open_zarr(tmp_path / "states.zarr", chunks=None, consolidated=False)
+    np.testing.assert_array_equal(dataset["u_z"].values, states.values[:, :, 2])
+    assert dataset["u_z"].attrs["units"] == "m/s"
+    assert dataset["x"].attrs["boundary"] == "periodic"
 
 
-def test_lost_chunks_are_found_out(states: xr.DataArray, tmp_path: Path) -> None:
+def test_notices_lost_chunks(states: xr.DataArray, tmp_path: Path) -> None:
     write_zarr(states, tmp_path / "states.zarr")
     shutil.rmtree(tmp_path / "states.zarr/u_x/c/1")
     reader = ZarrReader(tmp_path / "states.zarr")
@@ -75,7 +75,7 @@ def test_lost_chunks_are_found_out(states: xr.DataArray, tmp_path: Path) -> None
         reader.state(1, 0)
 
 
-def test_a_declared_size_is_checked_before_memory_is_asked_for(tmp_path: Path) -> None:
+def test_checks_a_declared_size_before_memory_is_allocated(tmp_path: Path) -> None:
     group = zarr.open_group(tmp_path / "big.zarr", mode="w", zarr_format=3)
     shape = (10**5,) * 3
     group.create_array("u", shape=shape, chunks=(10,) * 3, dtype="f4", dimension_names=tuple("xyz"))
@@ -83,7 +83,7 @@ def test_a_declared_size_is_checked_before_memory_is_asked_for(tmp_path: Path) -
         ZarrReader(tmp_path / "big.zarr")
 
 
-def test_what_exists_is_kept_unless_overwritten(store: Path, states: xr.DataArray) -> None:
+def test_keeps_an_existing_store_unless_overwritten(store: Path, states: xr.DataArray) -> None:
     with pytest.raises(OutputExistsError):
         write_zarr(states, store)
     write_zarr(2 * states.astype(np.float32), store, overwrite=True)
@@ -91,9 +91,7 @@ def test_what_exists_is_kept_unless_overwritten(store: Path, states: xr.DataArra
     assert [path.name for path in store.parent.iterdir()] == [store.name]
 
 
-def test_a_folder_that_cannot_be_written_whole_leaves_nothing(
-    states: xr.DataArray, tmp_path: Path
-) -> None:
+def test_a_failed_write_leaves_nothing(states: xr.DataArray, tmp_path: Path) -> None:
     spoilt = states.drop_vars("unit")
     with pytest.raises(ReadError, match="lacks coordinates unit"):
         write_zarr(spoilt, tmp_path / "states.zarr")

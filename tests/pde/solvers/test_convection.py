@@ -27,7 +27,7 @@ def states(equation: Equation, n_points: int, dims: int, batch: int = 2) -> torc
     return TruncatedFourier(cutoff=2)(grid, batch, channels, generator)
 
 
-def test_burgers_follows_the_solution_of_cole_and_hopf(advance: Advance) -> None:
+def test_burgers_follows_the_cole_hopf_solution(advance: Advance) -> None:
     """`u = -2 nu theta_x / theta` where theta diffuses: `1 + a exp(-nu k^2 t) cos(k x)`."""
     nu, time, k, a = 0.05, 0.5, 2 * pi, 0.6
     x = Grid(64, 1, 1.0, torch.float64).points
@@ -40,7 +40,7 @@ def test_burgers_follows_the_solution_of_cole_and_hopf(advance: Advance) -> None
     assert (end - exact(time)).abs().max() < 1e-9
 
 
-def test_burgers_along_a_diagonal_is_burgers_in_one_dimension(advance: Advance) -> None:
+def test_burgers_along_a_diagonal_equals_the_1d_equation(advance: Advance) -> None:
     """With `u_x = u_y = w(x + y)` both components obey `w_t + 2 w w' = 2 nu w''`."""
     line = states(Burgers(), 24, 1, 1)
     row = torch.arange(24)
@@ -56,7 +56,7 @@ def test_burgers_along_a_diagonal_is_burgers_in_one_dimension(advance: Advance) 
 def test_a_soliton_keeps_its_shape_and_its_speed(
     advance: Advance, amplitude: float, speed: float
 ) -> None:
-    """`u = c/2 sech^2(sqrt(c)/2 (x - c t))`; the box is so long that its images do not meet."""
+    """`u = c/2 sech^2(sqrt(c)/2 (x - c t))`; the periodic images do not overlap."""
     x = Grid(256, 1, 50.0, torch.float64).points
 
     def exact(t: float) -> torch.Tensor:
@@ -88,7 +88,7 @@ def test_conservative_forms_conserve_the_mean(advance: Advance, name: str) -> No
     assert (end - start).abs().max() > 1e-2
 
 
-def test_the_slope_of_one_form_of_kuramoto_sivashinsky_obeys_the_other(advance: Advance) -> None:
+def test_the_slope_of_kuramoto_sivashinsky_obeys_the_conservative_form(advance: Advance) -> None:
     combustion = KuramotoSivashinsky(length=22.0)
     grid = Grid(48, 1, combustion.length, torch.float64)
     height = states(combustion, 48, 1)
@@ -114,14 +114,14 @@ def test_the_biharmonic_operator_differs_from_the_sum_beyond_one_dimension(
     assert difference < 1e-14 if same else difference > 0.01
 
 
-def test_an_unknown_form_is_refused(advance: Advance) -> None:
+def test_refuses_an_unknown_form(advance: Advance) -> None:
     equation = Burgers(form="skew")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"skew.*advective"):
         advance(equation, torch.zeros(1, 1, 16), 0.1)
 
 
-def test_a_grid_that_leaves_growing_modes_alone_is_refused(advance: Advance) -> None:
-    """Modes beyond the de-aliasing limit feel no nonlinear term: they would grow for ever."""
+def test_refuses_a_grid_with_unlimited_growing_modes(advance: Advance) -> None:
+    """No nonlinear term acts on modes beyond the de-aliasing limit, so that they would grow."""
     with pytest.raises(ValueError, match="Raise n_points"):
         advance(KuramotoSivashinsky(length=60.0), torch.zeros(1, 1, 16), 0.1)
     assert advance(KuramotoSivashinsky(length=60.0), torch.zeros(1, 1, 48), 0.1).valid.all()

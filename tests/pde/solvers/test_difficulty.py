@@ -23,7 +23,7 @@ Advance = Callable[..., Simulation]
 
 
 def test_the_difficulty_of_advection_is_the_courant_number() -> None:
-    """A speed of 4 points a step, against the axis in APEBench's sign."""
+    """A speed of 4 grid points per step, negative with APEBench's sign."""
     at = Resolution(n_points=64, dims=1, dt=0.1, length=2.0)
     points_a_step = 4 * (2.0 / 64) / 0.1
     assert difficulties(Advection(speed=points_a_step), at) == {"speed": pytest.approx(-4.0)}
@@ -32,8 +32,8 @@ def test_the_difficulty_of_advection_is_the_courant_number() -> None:
 def test_the_difficulty_of_diffusion_is_twice_the_fourier_number() -> None:
     """`gamma_2 = 2 D nu dt / dx^2`: an explicit scheme is stable up to 1."""
     at = Resolution(n_points=50, dims=3, dt=0.1, length=2.0)
-    found = difficulties(Diffusion(diffusivity=0.02), at)
-    assert found == {"diffusivity": pytest.approx(2 * 3 * 0.02 * 0.1 / 0.04**2)}
+    gamma = difficulties(Diffusion(diffusivity=0.02), at)
+    assert gamma == {"diffusivity": pytest.approx(2 * 3 * 0.02 * 0.1 / 0.04**2)}
 
 
 def test_normalised_coefficients_are_free_of_units() -> None:
@@ -48,29 +48,27 @@ def test_normalised_coefficients_are_free_of_units() -> None:
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize("name", APEBENCH)
-def test_difficulties_convert_there_and_back(name: str, dims: int) -> None:
+def test_difficulties_convert_in_both_directions(name: str, dims: int) -> None:
     at = Resolution(n_points=48, dims=dims, dt=0.3, length=1.7, maximum=0.8)
     equation = from_difficulties(name, at)
     assert equation.length == 1.7
-    found = difficulties(equation, at)
-    assert {key: found[key] for key in APEBENCH[name]} == pytest.approx(dict(APEBENCH[name]))
+    given = difficulties(equation, at)
+    assert {key: given[key] for key in APEBENCH[name]} == pytest.approx(dict(APEBENCH[name]))
     again = from_normalised(name, at, normalised(equation, at))
-    assert difficulties(again, at) == pytest.approx(found)
+    assert difficulties(again, at) == pytest.approx(given)
 
 
-def test_the_coefficients_of_samples_convert_one_by_one() -> None:
+def test_coefficients_of_samples_convert_separately() -> None:
     at = Resolution(n_points=32, dims=2, dt=0.1)
     both = torch.tensor([0.01, 0.02], dtype=torch.float64)
-    found = difficulties(Burgers(diffusivity=both), at)["diffusivity"]
+    gamma = difficulties(Burgers(diffusivity=both), at)["diffusivity"]
     each = [difficulties(Burgers(diffusivity=d), at)["diffusivity"] for d in both.tolist()]
-    assert torch.as_tensor(found).tolist() == pytest.approx(each)
+    assert torch.as_tensor(gamma).tolist() == pytest.approx(each)
 
 
 @pytest.mark.parametrize("name", APEBENCH)
-def test_equal_difficulties_are_equal_frames_on_any_box_and_clock(
-    advance: Advance, name: str
-) -> None:
-    """The state is without units as well: of the same numbers follow the same numbers."""
+def test_equal_difficulties_give_equal_frames(advance: Advance, name: str) -> None:
+    """States have no unit either, so that equal numbers lead to equal results."""
     frames = []
     for length, dt in ((1.0, 1.0), (2.7, 0.05)):
         equation = from_difficulties(name, Resolution(32, 1, dt, length))
@@ -83,7 +81,7 @@ def test_equal_difficulties_are_equal_frames_on_any_box_and_clock(
     assert (frames[0][:, -1] - frames[0][:, 0]).abs().max() > 1e-2
 
 
-def test_what_has_no_difficulty_is_refused() -> None:
+def test_refuses_parameters_without_a_difficulty() -> None:
     at = Resolution(32, 2, 0.1)
     assert set(APEBENCH) < set(EQUATIONS)
     with pytest.raises(ValueError, match=r"'gray_scott'.*Give difficulties"):

@@ -18,7 +18,7 @@ Advance = Callable[..., Simulation]
 
 
 def phi_in_rational_numbers(k: int, z: complex) -> complex:
-    """`sum_j z^j / (j + k)!` without rounding, so far that the rest is below any double."""
+    """Return `sum_j z^j / (j + k)!` without rounding, with a remainder below any double."""
     x, y = Fraction(z.real), Fraction(z.imag)
     real, imag, total_real, total_imag = Fraction(1), Fraction(0), Fraction(0), Fraction(0)
     for j in range(200):
@@ -31,12 +31,12 @@ def phi_in_rational_numbers(k: int, z: complex) -> complex:
 @pytest.mark.parametrize(
     "z", [0.0, 1e-9, -1e-3, -0.5, -0.999, -1.001, 0.9999, -3.0, 2.0, -40.0, 1e-4j, 0.99j, 1.01j, 9j]
 )
-def test_the_phi_functions_are_right_to_the_last_digits_near_zero_and_far(z: complex) -> None:
-    found = phi(torch.tensor([z], dtype=torch.complex128))
+def test_the_phi_functions_are_accurate_near_zero_and_far_from_it(z: complex) -> None:
+    values = phi(torch.tensor([z], dtype=torch.complex128))
     if not z.imag:
         real = phi(torch.tensor([z.real], dtype=torch.float64))
-        assert all(torch.allclose(r, f.real, rtol=1e-14) for r, f in zip(real, found, strict=True))
-    for k, value in enumerate(found, start=1):
+        assert all(torch.allclose(r, f.real, rtol=1e-14) for r, f in zip(real, values, strict=True))
+    for k, value in enumerate(values, start=1):
         exact = phi_in_rational_numbers(k, z)
         assert abs(value.item() - exact) < 3e-15 * max(1, abs(exact))
 

@@ -25,7 +25,7 @@ def turbulent(n_points: int, dims: int, batch: int = 2) -> torch.Tensor:
 
 
 def taylor_green(n_points: int) -> torch.Tensor:
-    """The vortex of Taylor and Green, 1937, (1, 3, *space)."""
+    """Return the vortex of Taylor and Green, 1937, (1, 3, *space)."""
     x, y, z = box(n_points, 3).points
     flow = [x.sin() * y.cos() * z.cos(), -x.cos() * y.sin() * z.cos(), torch.zeros_like(x)]
     return torch.stack(flow)[None]
@@ -36,12 +36,12 @@ def mean(field: torch.Tensor, dims: int) -> torch.Tensor:
 
 
 def energy(u: torch.Tensor, dims: int) -> torch.Tensor:
-    """`<|u|^2> / 2` of (..., channel, *space)."""
+    """Return `<|u|^2> / 2` of (..., channel, *space)."""
     return mean((u**2).sum(-dims - 1), dims) / 2
 
 
 def enstrophy(u: torch.Tensor, dims: int) -> torch.Tensor:
-    """`<|omega|^2> / 2` of (batch, channel, *space)."""
+    """Return `<|omega|^2> / 2` of (batch, channel, *space)."""
     grid = box(u.shape[-1], dims)
     return energy(grid.inverse(curl(grid, grid.forward(u))), dims)
 
@@ -53,7 +53,7 @@ def divergence(u: torch.Tensor, dims: int) -> torch.Tensor:
     return grid.inverse(torch.stack(parts).sum(0))
 
 
-def test_the_vortex_in_2d_decays_as_taylor_found(advance: Advance) -> None:
+def test_the_2d_vortex_decays_as_in_taylors_solution(advance: Advance) -> None:
     x, y = box(16, 2).points
     start = torch.stack([x.sin() * y.cos(), -x.cos() * y.sin()])[None]
     end = advance(NavierStokes(viscosity=0.1, drag=0.05), start, 2.0, substeps=20).fields[:, -1]
@@ -61,7 +61,7 @@ def test_the_vortex_in_2d_decays_as_taylor_found(advance: Advance) -> None:
     assert (end - start * torch.exp(rate * 2.0)).abs().max() < 1e-12
 
 
-def test_energy_of_the_vortex_in_3d_falls_by_viscous_friction_alone(advance: Advance) -> None:
+def test_the_energy_of_a_3d_vortex_decreases_by_viscosity_only(advance: Advance) -> None:
     """`dE/dt = -2 nu Z`, by central differences; E = 1/8 and Z = 3/8 at the start."""
     nu, dt = 0.01, 0.02
     flow = advance(NavierStokes(viscosity=nu), taylor_green(16), dt, n_steps=50).fields[0]
@@ -74,9 +74,7 @@ def test_energy_of_the_vortex_in_3d_falls_by_viscous_friction_alone(advance: Adv
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-def test_forced_flow_gains_what_the_force_gives_and_loses_by_friction(
-    advance: Advance, dims: int
-) -> None:
+def test_the_energy_of_a_forced_flow_is_balanced(advance: Advance, dims: int) -> None:
     """`dE/dt = -2 nu Z - 2 a E + <f . u>` with the drag a."""
     nu, drag, dt = 0.02, 0.1, 0.01
     equation = KolmogorovFlow(viscosity=nu, drag=drag, forcing=0.7, forcing_mode=2)
@@ -92,7 +90,7 @@ def test_forced_flow_gains_what_the_force_gives_and_loses_by_friction(
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-def test_convection_moves_energy_but_makes_none(dims: int) -> None:
+def test_convection_conserves_energy(dims: int) -> None:
     grid = box(16, dims)
     u = grid.forward(turbulent(16, dims)) * grid.resolved(2)
     work = (grid.inverse(u) * grid.inverse(rotational(grid)(u))).sum(1)
@@ -110,9 +108,7 @@ def test_momentum_is_conserved_and_divergence_stays_zero(advance: Advance, dims:
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-def test_laminar_kolmogorov_flow_comes_to_rest_where_friction_meets_the_force(
-    advance: Advance, dims: int
-) -> None:
+def test_laminar_kolmogorov_flow_balances_friction_and_forcing(advance: Advance, dims: int) -> None:
     nu, drag = 0.3, 0.2
     forcing = torch.tensor([0.5, 1.0], dtype=torch.float64)
     equation = KolmogorovFlow(viscosity=nu, drag=drag, forcing=forcing, forcing_mode=2)
@@ -125,11 +121,11 @@ def test_laminar_kolmogorov_flow_comes_to_rest_where_friction_meets_the_force(
 
 
 @pytest.mark.parametrize("mode", [5, 8, 40])
-def test_a_forcing_beyond_the_grid_is_refused(advance: Advance, mode: int) -> None:
+def test_refuses_a_forcing_beyond_the_grid(advance: Advance, mode: int) -> None:
     with pytest.raises(ValueError, match=f"forcing_mode={mode}.*lower forcing_mode"):
         advance(KolmogorovFlow(forcing_mode=mode), turbulent(16, 2), 0.1)
 
 
-def test_flow_in_one_dimension_is_refused(advance: Advance) -> None:
+def test_refuses_flow_in_one_dimension(advance: Advance) -> None:
     with pytest.raises(ValueError, match=r"NavierStokes in 1D.*\(2, 3\)"):
         advance(NavierStokes(), torch.zeros(1, 1, 16), 0.1)

@@ -83,7 +83,7 @@ def test_blobs_are_the_same_on_a_finer_grid() -> None:
 
 
 @pytest.mark.parametrize("condition", [TruncatedFourier(), GaussianRandomField(), DiffusedNoise()])
-def test_the_scaling_is_that_asked_for(condition: TruncatedFourier) -> None:
+def test_states_have_the_requested_scaling(condition: TruncatedFourier) -> None:
     largest = draw(replace(condition, amplitude=3.0))
     assert torch.allclose(largest.abs().amax((-2, -1)), torch.full((3, 2), 3.0).double())
     assert largest.mean((-2, -1)).abs().max() < 1e-14
@@ -102,7 +102,7 @@ def test_a_truncated_series_has_no_mode_above_its_cutoff() -> None:
     assert (spectrum[..., low].flatten(0, 1).mean(0)[1:] > 1e-3).all()
 
 
-def test_a_coarse_grid_lowers_the_cutoff_to_what_it_resolves() -> None:
+def test_a_coarse_grid_lowers_the_cutoff() -> None:
     grid = Grid(8, 2, 2.0, torch.float64)
     spectrum = grid.forward(draw(TruncatedFourier(cutoff=5), 8)).abs()
     assert spectrum[..., 4].max() < 1e-15
@@ -110,7 +110,7 @@ def test_a_coarse_grid_lowers_the_cutoff_to_what_it_resolves() -> None:
 
 
 @pytest.mark.parametrize("exponent", [2.0, 5.0])
-def test_the_power_of_a_random_field_falls_as_asked(exponent: float) -> None:
+def test_the_power_of_a_random_field_has_the_requested_exponent(exponent: float) -> None:
     grid = Grid(64, 2, 2.0, torch.float64)
     field = draw(GaussianRandomField(exponent=exponent), 64, batch=40)
     power = grid.forward(field).abs().square().mean((0, 1))
@@ -120,7 +120,7 @@ def test_the_power_of_a_random_field_falls_as_asked(exponent: float) -> None:
     assert slope == pytest.approx(-exponent, abs=0.15)
 
 
-def test_diffused_noise_is_smoother_the_longer_it_diffuses() -> None:
+def test_longer_diffusion_gives_smoother_noise() -> None:
     grid = Grid(32, 2, 2.0, torch.float64)
 
     def roughness(intensity: float) -> float:
@@ -131,7 +131,7 @@ def test_diffused_noise_is_smoother_the_longer_it_diffuses() -> None:
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-def test_velocity_is_free_of_divergence_and_of_the_speed_asked_for(dims: int) -> None:
+def test_velocity_is_free_of_divergence_and_has_the_requested_speed(dims: int) -> None:
     grid = Grid(16, dims, 2.0, torch.float64)
     u = draw(DivergenceFree(speed=0.7), 16, dims, channels=dims)
     spectrum = grid.forward(u)
@@ -142,12 +142,12 @@ def test_velocity_is_free_of_divergence_and_of_the_speed_asked_for(dims: int) ->
 
 
 def test_blobs_wrap_around_the_box() -> None:
-    """The states of a seed lie anywhere: their mean over many samples has no edge."""
+    """Blobs lie anywhere in the box, so that their mean over many samples is uniform."""
     mean = draw(GaussianBlobs(), 12, 1, batch=4000).mean((0, 1))
     assert (mean / mean.mean() - 1).abs().max() < 0.05
 
 
-def test_a_wave_starts_at_rest_and_a_reactor_with_what_is_left() -> None:
+def test_a_wave_starts_at_rest_and_concentrations_add_up_to_one() -> None:
     wave, reactor = draw(AtRest()), draw(Consumed())
     assert wave[:, 0].abs().max() == 1
     assert wave[:, 1].abs().max() == 0

@@ -35,7 +35,7 @@ def waves(
     turn: Callable[..., float] = still,
     time: float = 0.0,
 ) -> torch.Tensor:
-    """The sum of `exp(-decay(k) t) sin(k x + phase + turn(k) t)`, (1, 1, *space)."""
+    """Return the sum of `exp(-decay(k) t) sin(k x + phase + turn(k) t)`, (1, 1, *space)."""
     x = Grid(n_points, dims, LENGTH, torch.float64).points
     total = torch.zeros(x.shape[1:], dtype=torch.float64)
     for modes, phase in zip(MODES, PHASES, strict=True):
@@ -78,7 +78,7 @@ EXACT: dict[str, tuple[Equation, Callable[..., float], Callable[..., float]]] = 
 @pytest.mark.parametrize("n_points", [12, 13])
 @pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize("name", EXACT)
-def test_plane_waves_move_and_decay_as_the_equation_says(
+def test_plane_waves_follow_the_dispersion_relation(
     advance: Advance, name: str, dims: int, n_points: int
 ) -> None:
     equation, decay, turn = EXACT[name]
@@ -89,7 +89,7 @@ def test_plane_waves_move_and_decay_as_the_equation_says(
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
-def test_standing_waves_swing_and_a_mean_rate_drifts(advance: Advance, dims: int) -> None:
+def test_standing_waves_oscillate_and_a_mean_rate_drifts(advance: Advance, dims: int) -> None:
     speed, drift = 1.7, 0.25
     height = waves(dims, 12)
     start = torch.cat([height, torch.full_like(height, drift)], dim=1)

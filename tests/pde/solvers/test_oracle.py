@@ -1,4 +1,4 @@
-"""Against exponax 0.2.0, whose results `data/oracle.py` has recorded."""
+"""Comparison with exponax 0.2.0, whose results `data/oracle.py` recorded."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def recorded(name: str, what: str) -> torch.Tensor:
 
 
 def distance(ours: torch.Tensor, theirs: torch.Tensor) -> float:
-    """The relative L2 distance."""
+    """Return the relative L2 distance."""
     return float((ours - theirs).norm() / theirs.norm())
 
 
@@ -76,7 +76,7 @@ def test_twenty_steps_agree_with_exponax(advance: Advance, name: str) -> None:
         ("kolmogorov_flow_2d", KolmogorovFlow(viscosity=0.02, drag=0.1, forcing=-0.8)),
     ],
 )
-def test_velocity_in_2d_agrees_with_the_vorticity_that_exponax_steps(
+def test_2d_velocity_agrees_with_the_vorticity_of_exponax(
     advance: Advance, name: str, equation: Equation
 ) -> None:
     """exponax has `u = (d psi/dy, -d psi/dx)` and `laplace psi`: minus the usual vorticity."""
@@ -88,10 +88,10 @@ def test_velocity_in_2d_agrees_with_the_vorticity_that_exponax_steps(
     assert distance(-vorticity, recorded(name, "final")) < 1e-12
 
 
-def test_forcing_in_3d_agrees_with_exponax_up_to_its_phase_and_half_its_size(
+def test_3d_forcing_agrees_with_exponax_up_to_phase_and_factor(
     advance: Advance,
 ) -> None:
-    """exponax forces one of the two conjugate modes: `A/2 cos(k y)` where we have `A sin(k y)`."""
+    """exponax forces one of the two conjugate modes: `A/2 cos(k y)` instead of `A sin(k y)`."""
     name, quarter_wave = "kolmogorov_flow_3d", 1  # 12 points over 3 waves
     equation = KolmogorovFlow(viscosity=0.01, drag=0.1, forcing=0.4, forcing_mode=3)
     start = recorded(name, "initial")[None].roll(quarter_wave, 3)

@@ -15,7 +15,7 @@ Advance = Callable[..., Simulation]
 
 
 def level(*values: float, n_points: int = 16, dims: int = 2) -> torch.Tensor:
-    """Fields that are constant in space, a channel a value."""
+    """Return fields that are constant in space, with one value for each channel."""
     column = torch.tensor(values, dtype=torch.float64).reshape(1, -1, *[1] * dims)
     return column.expand(1, -1, *[n_points] * dims)
 
@@ -25,13 +25,13 @@ def noise(length: float, n_points: int, dims: int) -> torch.Tensor:
     return TruncatedFourier(amplitude=0.1)(grid, 2, 1, torch.Generator().manual_seed(0))
 
 
-def test_a_level_population_grows_by_the_logistic_law(advance: Advance) -> None:
+def test_a_uniform_population_follows_the_logistic_law(advance: Advance) -> None:
     end = advance(FisherKPP(reactivity=1.3), level(0.2), 2.0, substeps=100).fields[0, -1]
     expected = 0.2 * exp(2.6) / (1 + 0.2 * (exp(2.6) - 1))
     assert (end - expected).abs().max() < 1e-8
 
 
-def test_a_level_phase_falls_to_the_nearer_well(advance: Advance) -> None:
+def test_a_uniform_phase_falls_to_the_nearer_minimum(advance: Advance) -> None:
     """`u^2 = 1 / (1 + (1/u_0^2 - 1) exp(-2 r t))`."""
     rates = torch.tensor([0.5, 1.5], dtype=torch.float64)
     start = level(-0.2).expand(2, -1, -1, -1)
@@ -40,7 +40,7 @@ def test_a_level_phase_falls_to_the_nearer_well(advance: Advance) -> None:
     assert (end - expected[:, None, None, None]).abs().max() < 1e-8
 
 
-def test_phases_part_and_the_free_energy_falls(advance: Advance) -> None:
+def test_phases_separate_and_the_free_energy_decreases(advance: Advance) -> None:
     """Allen-Cahn is the gradient flow of `F = <nu/2 |grad u|^2 + (1 - u^2)^2 / 4>`."""
     equation = AllenCahn(diffusivity=3e-3)
     grid = Grid(24, 2, 1.0, torch.float64)
@@ -68,8 +68,8 @@ def test_the_empty_reactor_stays_empty(advance: Advance) -> None:
     assert end[1].abs().max() == 0
 
 
-def test_what_the_reactor_gains_is_fed_and_what_it_loses_is_removed(advance: Advance) -> None:
-    """`d<u + v>/dt = F (1 - <u>) - (F + K) <v>`: the reaction itself makes and loses nothing."""
+def test_the_mass_of_the_reactor_is_balanced(advance: Advance) -> None:
+    """`d<u + v>/dt = F (1 - <u>) - (F + K) <v>`: the reaction itself conserves mass."""
     equation = GrayScott(feed=0.04, kill=0.06)
     grid = Grid(24, 2, 1.0, torch.float64)
     start = Consumed()(grid, 1, 2, torch.Generator().manual_seed(0))
@@ -81,7 +81,7 @@ def test_what_the_reactor_gains_is_fed_and_what_it_loses_is_removed(advance: Adv
 
 
 def test_each_substance_diffuses_by_its_own_coefficient(advance: Advance) -> None:
-    """Without catalyst the substrate only diffuses and is fed; v of a tiny size only decays."""
+    """Without catalyst the substrate only diffuses and is fed; a tiny v only decays."""
     x = Grid(16, 1, 1.0, torch.float64).points[0]
     wave = torch.sin(2 * torch.pi * x)
     spread = torch.tensor([1e-3, 4e-3], dtype=torch.float64)

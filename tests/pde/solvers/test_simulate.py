@@ -21,7 +21,7 @@ Advance = Callable[..., Simulation]
 def drawn(
     name: str, n_points: int = 16, dims: int = 0, seed: int = 0, **options: Any
 ) -> Simulation:
-    """Three samples of an equation, in its highest dimension up to 2 where none is given."""
+    """Simulate three samples of an equation, by default in its highest dimension up to 2."""
     kind = EQUATIONS[name]
     dims = dims or max(d for d in kind.DIMS if d < 3)
     generator = torch.Generator().manual_seed(seed)
@@ -29,7 +29,7 @@ def drawn(
 
 
 def corners(kind: type[Equation]) -> tuple[Equation, int]:
-    """One sample for each choice of lowest and highest parameters, and how many that are."""
+    """Return an equation with all combinations of extreme parameters, and their number."""
     ends = list(product(*[(p.low, p.high) for p in kind.PARAMETERS.values()]))
     columns = torch.tensor(ends, dtype=torch.float64).T
     chosen: dict[str, Any] = dict(zip(kind.PARAMETERS, columns, strict=True))
@@ -37,7 +37,7 @@ def corners(kind: type[Equation]) -> tuple[Equation, int]:
 
 
 @pytest.mark.parametrize("name", EQUATIONS)
-def test_a_name_is_enough_for_a_batch_of_trajectories(name: str) -> None:
+def test_simulates_a_batch_from_the_name_of_an_equation(name: str) -> None:
     kind = EQUATIONS[name]
     run = drawn(name)
     dims = run.grid.dims
@@ -58,7 +58,7 @@ def test_a_name_is_enough_for_a_batch_of_trajectories(name: str) -> None:
 
 @pytest.mark.parametrize(("dims", "n_points", "frames"), [(1, 32, 100), (2, 16, 60), (3, 16, 20)])
 @pytest.mark.parametrize("name", EQUATIONS)
-def test_every_corner_of_the_ranges_holds_for_many_frames(
+def test_the_corners_of_the_parameter_ranges_are_stable(
     name: str, dims: int, n_points: int, frames: int
 ) -> None:
     kind = EQUATIONS[name]
@@ -75,14 +75,14 @@ def test_every_corner_of_the_ranges_holds_for_many_frames(
 
 
 @pytest.mark.parametrize("name", EQUATIONS)
-def test_a_seed_gives_one_batch(name: str) -> None:
+def test_a_seed_determines_the_batch(name: str) -> None:
     one, same, other = drawn(name, seed=1), drawn(name, seed=1), drawn(name, seed=2)
     assert torch.equal(one.fields, same.fields)
     assert not torch.equal(one.fields, other.fields)
 
 
 @pytest.mark.parametrize("name", EQUATIONS)
-def test_a_batch_is_its_samples_one_by_one(advance: Advance, name: str) -> None:
+def test_samples_of_a_batch_are_independent(advance: Advance, name: str) -> None:
     run = drawn(name, dtype=torch.float64, order=2)
     for i in range(3):
         own = {p: getattr(run.equation, p)[i].item() for p in run.equation.PARAMETERS}
@@ -106,7 +106,7 @@ def test_single_precision_stays_close_to_double(name: str) -> None:
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
 def test_a_finer_grid_gives_the_same_solution(dims: int) -> None:
-    """Smooth states: the coarse grid resolves them, so the fine one adds nothing."""
+    """The coarse grid resolves these smooth states, so that the fine one gives the same."""
     smooth = TruncatedFourier(cutoff=1, scaling="deviation", amplitude=0.3)
     equation = Burgers(diffusivity=0.1, initial=smooth)
     coarse, fine = (
@@ -120,7 +120,7 @@ def test_a_finer_grid_gives_the_same_solution(dims: int) -> None:
     assert (coarse[:, -1] - coarse[:, 0]).norm() > 0.1 * coarse[:, 0].norm()
 
 
-def test_a_sample_that_blows_up_is_marked_and_spoils_no_other(advance: Advance) -> None:
+def test_a_sample_that_blows_up_is_marked_and_does_not_affect_others(advance: Advance) -> None:
     start = torch.sin(2 * torch.pi * torch.arange(32, dtype=torch.float64) / 32)
     three = torch.stack([start, 1e3 * start, 0.5 * start])[:, None]
     run = advance(Burgers(), three, 0.1, n_steps=20, dtype=torch.float32)
@@ -131,16 +131,14 @@ def test_a_sample_that_blows_up_is_marked_and_spoils_no_other(advance: Advance) 
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 2e4])
-def test_a_state_that_is_broken_or_beyond_its_bound_is_marked(
-    advance: Advance, value: float
-) -> None:
+def test_a_state_with_nan_or_above_its_bound_is_marked(advance: Advance, value: float) -> None:
     start = torch.zeros(2, 1, 16)
     start[1] = value
     assert advance(Advection(), start, 0.1).valid.tolist() == [True, False]
 
 
-def test_rounding_that_no_real_field_has_does_not_grow_with_the_growing_modes() -> None:
-    """Half a spectrum holds some modes twice; were they to part, the pair would grow for ever."""
+def test_asymmetric_rounding_errors_do_not_grow() -> None:
+    """Half a spectrum holds some modes twice; a difference between the two would grow."""
     equation = KuramotoSivashinsky(length=22.0, second_order=20.0, fourth_order=20.0)
     generator = torch.Generator().manual_seed(0)
     run = simulate(equation, 32, 2, 130, 0.1, 1, generator, substeps=25)
@@ -157,10 +155,10 @@ def test_gradients_pass_through_a_step() -> None:
         return grid.inverse(step(start)).square().mean()
 
     nu = torch.tensor([0.02], dtype=torch.float64, requires_grad=True)
-    (found,) = torch.autograd.grad(energy(nu), nu)
+    (gradient,) = torch.autograd.grad(energy(nu), nu)
     with torch.no_grad():
         expected = (energy(nu + 1e-5) - energy(nu - 1e-5)) / 2e-5
-    assert found.item() == pytest.approx(expected.item(), rel=1e-6)
+    assert gradient.item() == pytest.approx(expected.item(), rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +177,7 @@ def test_gradients_pass_through_a_step() -> None:
         ({"dtype": torch.bfloat16}, "float32 or float64"),
     ],
 )
-def test_what_does_not_fit_is_refused_by_name(options: dict[str, Any], words: str) -> None:
+def test_refuses_sizes_that_do_not_fit(options: dict[str, Any], words: str) -> None:
     fitting: dict[str, Any] = {
         "equation": Burgers(),
         "n_points": 16,

@@ -21,20 +21,20 @@ def random_field(grid: Grid, channels: int, seed: int = 0) -> torch.Tensor:
 
 @pytest.mark.parametrize("n_points", [8, 9])
 @pytest.mark.parametrize("dims", [1, 2, 3])
-def test_axes_are_x_y_z_and_derivatives_are_of_the_box(n_points: int, dims: int) -> None:
+def test_axes_are_x_y_z_and_derivatives_refer_to_the_box(n_points: int, dims: int) -> None:
     grid = box(n_points, dims)
     k = 2 * torch.pi / 1.7
     for axis in range(dims):
         x = grid.points[axis]
         assert x.amax() == pytest.approx(1.7 * (n_points - 1) / n_points)
         for order, slope in ((1, k * torch.cos(k * x)), (3, -(k**3) * torch.cos(k * x))):
-            found = grid.inverse(grid.forward(torch.sin(k * x)) * grid.derivative(axis, order))
-            torch.testing.assert_close(found, slope, rtol=0, atol=1e-10)
+            derivative = grid.inverse(grid.forward(torch.sin(k * x)) * grid.derivative(axis, order))
+            torch.testing.assert_close(derivative, slope, rtol=0, atol=1e-10)
         second = grid.inverse(grid.forward(torch.sin(k * x)) * grid.sum_of_derivatives(2))
         torch.testing.assert_close(second, -(k**2) * torch.sin(k * x), rtol=0, atol=1e-11)
 
 
-def test_odd_derivatives_leave_out_the_highest_mode_of_an_even_grid() -> None:
+def test_odd_derivatives_drop_the_highest_mode_of_an_even_grid() -> None:
     grid = box(8, 2)
     zigzag = torch.tensor([1.0, -1.0], dtype=torch.float64).repeat(4).expand(8, 8)
     assert (grid.forward(zigzag) * grid.derivative(1)).abs().max() == 0
@@ -50,7 +50,7 @@ def test_mode_zero_is_the_mean() -> None:
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-def test_the_projection_leaves_no_divergence_and_takes_no_more(dims: int) -> None:
+def test_the_projection_removes_only_the_divergence(dims: int) -> None:
     grid = box(10, dims)
     once = grid.project(grid.forward(random_field(grid, dims)))
     divergence = sum(once[:, i] * grid.gradient[i] for i in range(dims))
@@ -60,19 +60,19 @@ def test_the_projection_leaves_no_divergence_and_takes_no_more(dims: int) -> Non
 
 @pytest.mark.parametrize(("degree", "n_points"), [(2, 16), (2, 18), (2, 15), (3, 16), (3, 20)])
 def test_products_of_kept_modes_are_free_of_aliases(degree: int, n_points: int) -> None:
-    """The exact product is formed on a grid so fine that nothing is folded back."""
+    """The exact product is formed on a grid that is fine enough to have no aliases."""
     grid, fine = box(n_points, 2), box(4 * n_points, 2)
     highest = int((grid.modes[1] * grid.resolved(degree)).max())
     assert 2 / (degree + 1) * n_points / 2 - 2 <= highest < n_points / (degree + 1)
     noise = random_field(box(2 * highest + 1, 2), 1)
     product = nonlinear.pointwise(grid, degree, lambda u: u**degree)
-    found = grid.inverse(product(grid.forward(grid.interpolated(noise))))
+    result = grid.inverse(product(grid.forward(grid.interpolated(noise))))
     low = (fine.modes[0].abs() <= highest) & (fine.modes[1].abs() <= highest)
     exact = fine.inverse(fine.forward(fine.interpolated(noise) ** degree) * low)
-    torch.testing.assert_close(found, exact[..., ::4, ::4], rtol=0, atol=1e-12)
+    torch.testing.assert_close(result, exact[..., ::4, ::4], rtol=0, atol=1e-12)
 
 
-def test_modes_beyond_the_limit_neither_enter_nor_leave_a_product() -> None:
+def test_products_ignore_modes_beyond_the_limit() -> None:
     grid = box(16, 1)
     kept = grid.resolved(2)
     spectrum = grid.forward(random_field(grid, 1))
@@ -98,7 +98,7 @@ def test_interpolation_passes_through_the_coarse_points(dims: int, n_points: int
 
 @pytest.mark.parametrize("n", [4, 11])
 def test_interpolation_refuses_even_and_finer_sources(n: int) -> None:
-    with pytest.raises(ValueError, match="odd number"):
+    with pytest.raises(ValueError, match="must be odd"):
         box(9, 1).interpolated(torch.zeros(1, n, dtype=torch.float64))
 
 
@@ -112,6 +112,6 @@ def test_interpolation_refuses_even_and_finer_sources(n: int) -> None:
         ({"dtype": torch.float16}, "float32 or float64"),
     ],
 )
-def test_a_box_that_cannot_be_is_refused(options: dict[str, Any], words: str) -> None:
+def test_refuses_an_impossible_box(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         Grid(**{"n_points": 8, "dims": 1, "length": 1.0, **options})

@@ -1,4 +1,4 @@
-"""The tasks learn, say what they measure, and their recipes run."""
+"""The tasks: they learn, log their metrics, and their recipes run."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ def batch() -> dict[str, Tensor]:
     data = Trajectories(
         equation="gray_scott", n_points=16, n_frames=3, n_train=2, n_val=1, n_test=1
     )
-    found: dict[str, Tensor] = next(iter(data.train_dataloader()))
-    return {name: x[:2] for name, x in found.items()}
+    pairs: dict[str, Tensor] = next(iter(data.train_dataloader()))
+    return {name: x[:2] for name, x in pairs.items()}
 
 
 def learned(task: Task, batch: dict[str, Tensor], steps: int, lr: float = 1e-3) -> list[float]:
-    """The loss of the batch before and after so many steps on it, at the same noise."""
+    """Return the loss of a batch before and after steps on it, with the same noise."""
     optimizer = torch.optim.AdamW(task.parameters(), lr=lr)
-    found = []
+    losses = []
     for _ in range(steps + 1):
         torch.manual_seed(0)
         loss = task.losses(batch)["loss"]
-        found.append(loss.item())
+        losses.append(loss.item())
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    return [found[0], found[-1]]
+    return [losses[0], losses[-1]]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_a_task_learns_a_batch(make: Any, lr: float, batch: dict[str, Tensor]) -
     assert after < 0.9 * before
 
 
-def test_the_loss_of_the_autoencoder_is_error_and_weighted_divergence(
+def test_the_autoencoders_loss_is_error_plus_weighted_divergence(
     batch: dict[str, Tensor],
 ) -> None:
     model = tadpole()
@@ -71,7 +71,7 @@ def test_the_loss_of_the_autoencoder_is_error_and_weighted_divergence(
     assert torch.allclose(losses["loss"], mse + 0.1 * latents.kl().mean())
 
 
-def test_training_draws_from_the_latents_and_evaluation_takes_their_means(
+def test_training_samples_latents_and_evaluation_uses_their_means(
     batch: dict[str, Tensor],
 ) -> None:
     task = Autoencode(tadpole())
@@ -80,7 +80,7 @@ def test_training_draws_from_the_latents_and_evaluation_takes_their_means(
     assert (len(drawn), len(means)) == (2, 1)
 
 
-def test_the_critic_waits_at_its_gate(batch: dict[str, Tensor]) -> None:
+def test_the_critic_is_inactive_above_the_gate(batch: dict[str, Tensor]) -> None:
     shut, opened = (
         Autoencode(tadpole(), adversarial_weight=1e-4, gate=gate) for gate in (1e-9, 1e9)
     )
@@ -89,7 +89,7 @@ def test_the_critic_waits_at_its_gate(batch: dict[str, Tensor]) -> None:
     assert Autoencode(tadpole()).critic is None
 
 
-def test_the_critic_lowers_what_the_autoencoder_raises() -> None:
+def test_the_adversarial_gradient_is_reversed() -> None:
     torch.manual_seed(0)
     critic = Critic(4)
     real, made = torch.randn(2, 2, 2, 16, 16, 16).unbind()
@@ -106,7 +106,7 @@ def test_the_critic_lowers_what_the_autoencoder_raises() -> None:
         assert torch.allclose(parameter.grad, grad)  # type: ignore[arg-type]
 
 
-def test_the_error_of_dynamics_stands_beside_that_of_persistence(batch: dict[str, Tensor]) -> None:
+def test_dynamics_reports_its_error_and_that_of_persistence(batch: dict[str, Tensor]) -> None:
     task = Dynamics(tadpole_dynamics(fields=2))
     same = {"state": batch["state"], "next": batch["state"]}
     assert task.metrics(same)["vrmse_persistence"] == 0
@@ -133,7 +133,7 @@ def test_a_recipe_runs_at_its_smoke_size(name: str, tmp_path: Path) -> None:
     assert measured.get(name, "val_spectral_distance") in columns
 
 
-def test_the_generator_measures_its_latents_before_it_learns(tmp_path: Path) -> None:
+def test_the_generator_measures_its_latents_before_training(tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
     assert main(["fit", "pde/generate", "--smoke", "--run-dir", str(tmp_path / "run")]) == 0
@@ -143,9 +143,7 @@ def test_the_generator_measures_its_latents_before_it_learns(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("stop", [3, 4])
-def test_a_resumed_run_of_the_online_loop_repeats_an_uninterrupted_one(
-    tmp_path: Path, stop: int
-) -> None:
+def test_a_resumed_online_run_equals_an_uninterrupted_one(tmp_path: Path, stop: int) -> None:
     def run(steps: int, **where: Path) -> None:
         options = [f"trainer.max_steps={steps}", "data.n_batches=4", "task.schedule=constant"]
         fit(resolve("pde/autoencode", options, smoke=True), **where)

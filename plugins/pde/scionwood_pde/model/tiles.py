@@ -52,8 +52,8 @@ class Tiling:
                 )
         if self.tile is not None and self.tile <= 2 * self.halo:
             raise ValueError(
-                f"tile {self.tile}, halo {self.halo}: the halo covers the whole tile. Use at "
-                "most a quarter of the tile"
+                f"tile {self.tile}, halo {self.halo}: nothing is left inside the halo. Use "
+                "a halo of at most a quarter of the tile"
             )
 
     def __str__(self) -> str:

@@ -116,7 +116,7 @@ CASES = {
 
 
 def initial(case: Case, channels: int, seed: int) -> np.ndarray:
-    """A random series of the modes up to 3, of at most 1, float32."""
+    """Return a random series of the modes up to 3, with a maximum of 1, float32."""
     rng = np.random.default_rng(seed)
     shape = (case.n_points,) * case.dims
     spectrum = np.fft.fftn(rng.standard_normal((channels, *shape)), axes=range(-case.dims, 0))
@@ -131,12 +131,12 @@ def initial(case: Case, channels: int, seed: int) -> np.ndarray:
 
 
 def laplacian(psi: jax.Array, length: float) -> jax.Array:
-    """The sum of second derivatives of one channel in 2D."""
+    """Return the sum of second derivatives of one channel in 2D."""
     return exponax.derivative(psi, length, order=2).sum(0, keepdims=True)
 
 
 def run(case: Case, start: np.ndarray) -> np.ndarray:
-    """The state after all steps, float64."""
+    """Return the state after all steps, float64."""
     step = case.build(case.dims, case.length, case.n_points, case.dt, **case.options)
     u = jnp.asarray(start, jnp.float64)
     u = laplacian(u, case.length) if case.kind == STREAM else u
@@ -149,13 +149,13 @@ def run(case: Case, start: np.ndarray) -> np.ndarray:
 def main() -> None:
     """Run every case and write the file."""
     jax.config.update("jax_enable_x64", True)
-    found: dict[str, np.ndarray] = {"exponax": np.array(version("exponax"))}
+    arrays: dict[str, np.ndarray] = {"exponax": np.array(version("exponax"))}
     for seed, (name, case) in enumerate(CASES.items()):
         step = case.build(case.dims, case.length, case.n_points, case.dt, **case.options)
         start = initial(case, step.num_channels, seed)
-        found[f"{name}.initial"], found[f"{name}.final"] = start, run(case, start)
-        print(name, found[f"{name}.final"].shape, np.abs(found[f"{name}.final"]).max())
-    np.savez_compressed(Path(__file__).with_name("oracle.npz"), **found)
+        arrays[f"{name}.initial"], arrays[f"{name}.final"] = start, run(case, start)
+        print(name, arrays[f"{name}.final"].shape, np.abs(arrays[f"{name}.final"]).max())
+    np.savez_compressed(Path(__file__).with_name("oracle.npz"), **arrays)
 
 
 if __name__ == "__main__":

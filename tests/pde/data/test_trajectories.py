@@ -1,0 +1,80 @@
+"""Simulated trajectories: pairs, normalisation, seeds, parameters, and options that do not fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from scionwood import RecipeError
+from scionwood_pde.data.trajectories import Trajectories
+
+SMALL: dict[str, Any] = {"n_points": 16, "n_frames": 4, "n_train": 3, "n_val": 2, "n_test": 2}
+
+
+def test_a_pair_is_a_state_and_the_next_one() -> None:
+    data = Trajectories(**SMALL)
+    runs = data.trajectories("val")
+    batches = list(data.val_dataloader())
+    states = torch.cat([batch["state"] for batch in batches])
+    following = torch.cat([batch["next"] for batch in batches])
+    assert torch.equal(states, runs[:, :-1].flatten(0, 1))
+    assert torch.equal(following, runs[:, 1:].flatten(0, 1))
+
+
+def test_fields_of_the_training_split_have_zero_mean_and_unit_variance() -> None:
+    train = Trajectories(equation="gray_scott", **SMALL).trajectories("train")
+    axes = (0, 1, 3, 4, 5)
+    assert train.shape == (3, 4, 2, 16, 16, 16)
+    assert train.mean(axes).abs().max() < 1e-4
+    assert (train.std(axes) - 1).abs().max() < 1e-4
+
+
+def test_trajectories_depend_on_their_seed_and_their_split() -> None:
+    first, again, other = (Trajectories(seed=seed, **SMALL) for seed in (1, 1, 2))
+    for split in ("train", "val", "test"):
+        assert torch.equal(first.trajectories(split), again.trajectories(split))
+        assert not torch.equal(first.trajectories(split), other.trajectories(split))
+    starts = [first.trajectories(split)[:2] for split in ("train", "val", "test")]
+    assert not any(torch.equal(starts[i], starts[j]) for i, j in ((0, 1), (0, 2), (1, 2)))
+
+
+def test_skips_frames_at_the_beginning() -> None:
+    whole, late = Trajectories(**SMALL), Trajectories(skip=2, **SMALL)
+    assert late.trajectories("train").shape[1] == 2
+    axes = (0, 1, 3, 4, 5)
+    expected = whole._simulated("train")[:, 2:]
+    std = expected.std(axes, correction=0, keepdim=True)
+    expected = (expected - expected.mean(axes, keepdim=True)) / std
+    assert torch.allclose(late.trajectories("train"), expected, atol=1e-5)
+
+
+def test_any_parameter_of_an_equation_can_be_set() -> None:
+    options = {"equation": "kolmogorov_flow", **SMALL, "n_frames": 2, "interval": 20.0}
+    ends = [
+        Trajectories(
+            parameters={"forcing": 5.0, "viscosity": 0.05, "forcing_mode": mode}, **options
+        )
+        for mode in (1, 3)
+    ]
+    profiles = [made.trajectories("test")[0, -1, 0].mean((0, 2)) for made in ends]
+    assert [int(torch.fft.rfft(p).abs()[1:].argmax()) + 1 for p in profiles] == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"equation": "heat"}, "no equation has this name"),
+        ({"parameters": {"viscosity": 1.0}}, "Burgers|burgers has the parameters"),
+        ({"n_frames": 1}, "n_frames: 1"),
+    ],
+)
+def test_refuses_trajectory_options_that_do_not_fit(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        Trajectories(**options)
+
+
+def test_raises_an_error_if_no_trajectory_is_finite() -> None:
+    with pytest.raises(RecipeError, match="finite trajectories"):
+        Trajectories(equation="fisher_kpp", interval=200.0, **SMALL).trajectories("train")
