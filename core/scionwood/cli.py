@@ -79,7 +79,7 @@ def _stdout_has_no_reader() -> bool:
         return True
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)
-    return any(event & select.POLLERR for _, event in poll.poll(0))
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def _present(words: list[str]) -> list[str]:

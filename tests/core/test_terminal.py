@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import subprocess
 import sys
 
@@ -31,6 +30,7 @@ def test_a_table_without_rows_has_its_heading(capsys: pytest.CaptureFixture[str]
 
 
 def on_a_terminal(code: str, width: int) -> str:
+    pty = pytest.importorskip("pty", reason="a pseudo-terminal needs Unix")
     master, slave = pty.openpty()
     environment = {**os.environ, "COLUMNS": str(width), "TERM": "xterm"}
     environment.pop("NO_COLOR", None)
