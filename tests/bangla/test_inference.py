@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import torch
 from peft import LoraConfig
 
 from scionwood import RecipeError, TrainingError, attach, save_adapter
-from scionwood.cli import main
 from scionwood_bangla.backbones import causal_lm
-from scionwood_bangla.checker.restate import count_faults
-from scionwood_bangla.evaluation.baselines import with_instructions
 from scionwood_bangla.evaluation.prompts import prompts
 from scionwood_bangla.inference import Answer, Decoding, Writer
 from scionwood_bangla.text.examples import Message
@@ -121,44 +116,6 @@ def test_a_merged_model_gives_the_same_answers(tmp_path):
     assert again.write(PROMPTS, SHORT) == before
     assert again.tokenizer.chat_template == tuned.tokenizer.chat_template
     assert [path.name for path in tmp_path.iterdir()] == ["merged"]
-
-
-def test_generate_prints_the_text_with_its_faults(capsys):
-    command = ["bangla", "generate", "শিক্ষককে জিজ্ঞেস করো, তিনি কবে আসবেন।", "--register", "apni"]
-    assert main([*command, "--max-new-tokens", "24"]) == 0
-    out = capsys.readouterr().out
-    assert "faults; undecided" in out
-    assert "levels: " in out
-    assert main([*command, "--json", "--best-of", "3", "--max-new-tokens", "24"]) == 0
-    record = json.loads(capsys.readouterr().out)
-    assert record["samples"] == 3
-    assert {"text", "faults", "levels", "ended"} <= record.keys()
-
-
-def test_best_of_prints_the_sample_with_the_fewest_faults(writer, capsys):
-    asked = with_instructions((Message("user", "বন্ধুকে চিঠি লেখো।"),), "tumi")
-    decoding = Decoding(sampled=True, max_new_tokens=24)
-    faults = [
-        count_faults(answer.text, frozenset({"tumi"}))
-        for answer in writer.write([asked] * 6, decoding)
-    ]
-    command = ["bangla", "generate", "বন্ধুকে চিঠি লেখো।", "--register", "tumi", "--best-of", "6"]
-    assert main([*command, "--json", "--max-new-tokens", "24"]) == 0
-    record = json.loads(capsys.readouterr().out)
-    assert count_faults(record["text"], frozenset({"tumi"})) == min(faults) < max(faults)
-
-
-@pytest.mark.parametrize(
-    ("options", "reason"),
-    [
-        (["--register", "vous"], "not a level"),
-        (["--best-of", "0"], "at least 1"),
-        (["--run", "nowhere", "--peft", "nowhere"], "only one"),
-    ],
-)
-def test_generate_refuses_invalid_options(options, reason, capsys):
-    assert main(["bangla", "generate", "কেমন আছেন?", *options]) == 2
-    assert reason in capsys.readouterr().err
 
 
 def test_refuses_a_folder_that_is_not_a_run(tmp_path):

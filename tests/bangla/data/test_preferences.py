@@ -1,19 +1,13 @@
-"""Restating, preference pairs that the checker ranks, and direct preference optimisation."""
+"""Preference pairs that the checker ranks, their files, and their batches."""
 
 from __future__ import annotations
 
 import json
-import math
-from random import Random
 
 import pytest
-import torch
-from peft import LoraConfig
 
-from scionwood import ReadError, RecipeError, attach
-from scionwood.cli import main
-from scionwood_bangla.backbones import causal_lm
-from scionwood_bangla.checker.restate import count_faults, is_right, mix_levels, restate
+from scionwood import ReadError, RecipeError
+from scionwood_bangla.checker.restate import count_faults, is_right
 from scionwood_bangla.data.pairs import (
     best_and_worst,
     from_examples,
@@ -24,7 +18,6 @@ from scionwood_bangla.data.preferences import Preferences
 from scionwood_bangla.generator.make import examples
 from scionwood_bangla.inference import Answer
 from scionwood_bangla.lexicon import LEVELS
-from scionwood_bangla.tasks.dpo import RegisterPreference, answer_log_probabilities
 from scionwood_bangla.text.normalise import normalise
 
 SAID = {
@@ -33,32 +26,6 @@ SAID = {
     "apni": normalise("আপনাকে ধন্যবাদ। আপনি কি বইটা পড়েছেন? কাল আসুন।"),
 }
 APNI = frozenset({"apni"})
-
-
-@pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("start", LEVELS)
-def test_restates_a_text_at_any_level(start, level):
-    restated = restate(SAID[start], level)
-    assert restated is not None
-    assert is_right(restated, frozenset({level}))
-    assert [w for w in restated.split() if w in SAID[start].split()]  # other words stay
-    if start == level:
-        assert restated == SAID[start]
-
-
-def test_a_respectful_vocative_allows_no_other_level():
-    assert restate("স্যার, আপনি কি কাল আসবেন?", "tui") is None
-    assert restate("বৃষ্টি হচ্ছে।", "tui") is None
-
-
-def test_mixing_levels_adds_a_fault_and_keeps_the_other_words():
-    texts = {mix_levels(SAID["apni"], Random(seed)) for seed in range(8)}
-    assert len(texts) > 3
-    for text in texts:
-        assert text is not None
-        assert count_faults(text, frozenset(LEVELS)) > 0
-        assert "বইটা" in text
-    assert mix_levels("বৃষ্টি হচ্ছে।", Random(0)) is None
 
 
 def test_pairs_of_examples_differ_only_in_address():
@@ -147,79 +114,3 @@ def test_a_batch_has_the_chosen_before_the_rejected_answers():
             assert normalise(data.tokenizer.decode(learned[:-1])) == text
     with pytest.raises(RecipeError, match="max_length"):
         Preferences(n_train=8, n_val=2, n_test=2, max_length=8).collate(pairs)
-
-
-def test_the_log_probability_of_an_answer_is_the_sum_over_its_tokens():
-    torch.manual_seed(0)
-    logits, labels = (
-        torch.randn(2, 5, 7),
-        torch.tensor([[-100, -100, 3, 4, -100], [-100, 1, 2, 3, 4]]),
-    )
-    sums = answer_log_probabilities(logits, labels)
-    table = logits.log_softmax(-1)
-    assert sums[0] == pytest.approx(float(table[0, 1, 3] + table[0, 2, 4]), rel=1e-5)
-    assert sums[1] == pytest.approx(float(sum(table[1, t, t + 1] for t in range(4))), rel=1e-5)
-
-
-@pytest.fixture(scope="module")
-def task():
-    return RegisterPreference(attach(causal_lm(), LoraConfig(r=4), targets="all-linear"), beta=0.2)
-
-
-def test_a_new_adapter_equals_the_reference(task):
-    batch = Preferences(n_train=6, n_val=1, n_test=1).collate(
-        Preferences(n_train=6, n_val=1, n_test=1).splits()["train"]
-    )
-    losses = task.losses(batch)
-    assert losses["loss"].item() == pytest.approx(math.log(2))
-    assert losses["margin"] == losses["chosen_gain"] == losses["rejected_gain"] == 0
-
-
-def test_the_margin_grows_and_the_base_is_unchanged(task):
-    data = Preferences(n_train=6, n_val=1, n_test=1)
-    batch = data.collate(data.splits()["train"])
-    frozen = {n: p.clone() for n, p in task.named_parameters() if not p.requires_grad}
-    trained = [p for p in task.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=5e-3)
-    margins = []
-    for _ in range(8):
-        losses = task.losses(batch)
-        margins.append(float(losses["margin"]))
-        optimizer.zero_grad()
-        losses["loss"].backward()
-        optimizer.step()
-    assert margins[0] == 0
-    assert margins[-1] > margins[4] > margins[1] > 0
-    assert losses["accuracy"] > 0.9
-    assert losses["chosen_gain"] > losses["rejected_gain"]
-    now = dict(task.named_parameters())
-    assert all(torch.equal(now[name], value) for name, value in frozen.items())
-    assert all(p.requires_grad for p in trained)
-
-
-def test_refuses_a_backbone_without_an_adapter():
-    with pytest.raises(RecipeError, match="no reference"):
-        RegisterPreference(causal_lm())
-    with pytest.raises(RecipeError, match="beta=0"):
-        RegisterPreference(attach(causal_lm(), LoraConfig(r=1)), beta=0)
-
-
-def test_prefer_writes_pairs_of_samples_or_of_examples(tmp_path, capsys):
-    target = tmp_path / "pairs.jsonl"
-    assert main(["bangla", "prefer", str(target), "--requests", "12", "--samples", "0"]) == 0
-    printed, warning = capsys.readouterr()
-    assert "pairs of 12 requests" in printed
-    assert "--requests is now --n" in warning
-    assert len(read_preferences(target)) > 9
-    assert main(["bangla", "prefer", str(target), "--samples", "0"]) == 2
-    assert "exists already" in capsys.readouterr().err
-
-
-def test_prefer_samples_a_model(tmp_path, capsys):
-    target = tmp_path / "pairs.jsonl"
-    command = ["bangla", "prefer", str(target), "--n", "4", "--samples", "12"]
-    assert main([*command, "--max-new-tokens", "40"]) == 0
-    assert "of 4 requests" in capsys.readouterr().out
-    for pair in read_preferences(target):
-        assert is_right(pair.chosen, pair.register)
-        assert not is_right(pair.rejected, pair.register)

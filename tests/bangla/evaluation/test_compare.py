@@ -10,7 +10,6 @@ import torch
 from peft import LoraConfig
 
 from scionwood import OutputExistsError, RecipeError, attach
-from scionwood.cli import main
 from scionwood_bangla.backbones import causal_lm
 from scionwood_bangla.evaluation.baselines import (
     ANSWERS,
@@ -173,42 +172,3 @@ def test_marks_an_answer_that_was_cut_off(evaluation, suites):
     marks = {row[1]: row[2] for row in rows}
     assert marks["apni"] == "✓ আপনি কেমন আছেন? …"
     assert marks["tui"].startswith("✗")
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """The folder of a run of one step."""
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    small = ["--smoke", "--trainer.max_steps", "1", "--trainer.accelerator", "cpu"]
-    assert main(["fit", "bangla/dpo_register", "--run-dir", str(folder), *small]) == 0
-    return folder
-
-
-def test_evaluates_a_run(run, tmp_path, capsys):
-    command = ["bangla", "evaluate", "--run", str(run), "--n", "3", "--decoding", "greedy"]
-    command += ["--methods", '["few_shot", "zero_shot", "adapter"]', "--max-new-tokens", "4"]
-    assert main(command) == 0
-    assert "unseen_verb_tense" in capsys.readouterr().out
-    assert (run / "evaluation.html").is_file()
-    assert main(command) == 2
-    assert "exists already" in capsys.readouterr().err
-    command[command.index("--methods") + 1] = '["zero_shot"]'
-    assert main([*command, "--json", "--figures", str(tmp_path / "again")]) == 0
-    rows = json.loads(capsys.readouterr().out)
-    assert {row["method"] for row in rows} == {"zero_shot"}
-    assert all(row["gain"] is None for row in rows)
-
-
-def test_evaluates_a_run_on_a_file_of_examples(run, tmp_path, capsys):
-    lines = [{"prompt": "বন্ধুকে লেখো।", "completion": "তুমি কেমন আছ?", "register": "tumi"}]
-    data = tmp_path / "mine.jsonl"
-    data.write_text("\n".join(map(json.dumps, lines)), "utf-8")
-    command = ["bangla", "evaluate", "--run", str(run), "--data", str(data), "--json"]
-    command += ["--out", str(tmp_path)]
-    command += ["--methods", '["always_tumi", "adapter"]', "--max-new-tokens", "4"]
-    assert main([*command, "--decoding", "greedy"]) == 0
-    shown, warning = capsys.readouterr()
-    assert "--out is now --figures" in warning
-    rows = json.loads(shown[shown.index("[\n") :])
-    own = {r["value"] for r in rows if r["suite"] == "mine" and r["measure"] == "register_match"}
-    assert 1.0 in own

@@ -21,7 +21,8 @@ def check(
 
     Args:
         text: the text file, UTF-8.
-        register: the accepted levels, such as apni or tumi,apni. null accepts all levels.
+        register: the accepted levels, such as apni or tumi,apni. Without it, all levels are
+            accepted.
         letter: whether to check the parts of a letter. auto checks them if the text looks like one.
         json: print JSON.
 

@@ -38,8 +38,8 @@ def generate(
         run: the run folder of a task of this plugin that `scionwood fit` wrote.
         peft: a plain peft folder that goes on `model`, instead of a run.
         model: the model without a run: tiny, a local folder, or owner/name on the hub.
-        register: the level to ask for: tui, tumi or apni. The prompt names it, and the checker
-            requires it. null leaves the level to the prompt.
+        register: the level to ask for: tui, tumi or apni. It is added to the prompt, and the
+            checker requires it. Without it, all levels are accepted.
         best_of: the number of samples. The command prints the sample with the fewest faults.
         sampled: sample each token instead of taking the most probable one.
         temperature: the temperature of samples.
@@ -112,11 +112,11 @@ def evaluate(
 
     Args:
         run: the run folder of a task of this plugin that `scionwood fit` wrote.
-        data: a file of examples with a register each, in any supported format. null generates
-            requests.
+        data: a file of examples with a register each, in any supported format. Without it, requests
+            are generated.
         n: the number of generated requests; 0 for none.
         methods: any of always_apni, always_tumi, zero_shot, few_shot, format_prompted, adapter and
-            adapter_format_prompted. null means all of them.
+            adapter_format_prompted. Without it, all methods are compared.
         decoding: greedy, sampled or both.
         shots: the number of examples of few-shot prompting, from the run's training split.
         temperature: the temperature of samples.
@@ -125,7 +125,7 @@ def evaluate(
         batch_size: the number of prompts in a batch.
         seed: the seed of shots, samples, bootstrap and the answers on the page.
         device: the device, such as cpu or cuda.
-        figures: the folder for the results. null means the run folder.
+        figures: the folder for the figure, the tables and the page; by default the run folder.
         json: print JSON.
         force: replace existing files.
 

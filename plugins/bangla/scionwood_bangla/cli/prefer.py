@@ -37,8 +37,8 @@ def prefer(
         run: the run folder of a task of this plugin.
         peft: a plain peft folder that goes on `model`, instead of a run.
         model: the model without a run: tiny, a local folder, or owner/name on the hub.
-        data: a file of examples with a register each, in any supported format. null generates
-            examples.
+        data: a file of examples with a register each, in any supported format. Without it, examples
+            are generated.
         n: the number of generated examples.
         samples: the number of sampled answers per request.
         temperature: the temperature of the samples.

@@ -20,7 +20,8 @@ def tokenizers(
         files: each is a tokenizer.json or its folder, a tekken JSON, a SentencePiece .model or a
             .tiktoken file. DISTRIBUTION:FILE names a file of an installed package, such as
             mistral-common:tekken_240911.json.
-        text: a Bangla text, UTF-8, whose words are counted. null takes the words of wordfreq.
+        text: a Bangla text, UTF-8, whose words are counted. Without it, the words come from
+            wordfreq.
         window: the context length of the model, tokens.
         json: print JSON.
 

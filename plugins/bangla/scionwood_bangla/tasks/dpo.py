@@ -17,9 +17,9 @@ class RegisterPreference(Task):
     """Train a model to prefer the answer at the right level of address.
 
     The reference policy is the model with its adapter switched off, so no second model is needed.
-    The task logs the loss, `margin` (the difference of the implicit rewards), `accuracy` (the share
-    of pairs whose chosen answer has the higher reward), and the gain in log-probability of the
-    chosen and the rejected answers.
+    The task logs `margin`, the difference of the implicit rewards, and `accuracy`, the share of
+    pairs whose chosen answer has the higher reward. It also logs the gain in log-probability of
+    both answers.
 
     Shapes: a batch has `input_ids`, `labels` and `attention_mask`, each (2 x pair, token) int64.
         All chosen answers precede all rejected answers. Tokens that are not learned have the label

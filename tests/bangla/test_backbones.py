@@ -1,4 +1,4 @@
-"""Causal language models of transformers as backbones, their losses, and chat templates."""
+"""Causal language models of transformers as backbones, and their losses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from transformers import (
     GPT2LMHeadModel,
     GraniteConfig,
     LlamaConfig,
-    PreTrainedTokenizerFast,
 )
 from transformers.models.gemma2 import Gemma2ForCausalLM
 from transformers.models.granite import GraniteForCausalLM
@@ -22,8 +21,7 @@ from scionwood import PluginError, WeightsError
 from scionwood_bangla.backbones import causal_lm
 from scionwood_bangla.model.weights import FOLDER, load_tokenizer
 from scionwood_bangla.tasks.causal import loss_of, splits_at_head
-from scionwood_bangla.text.examples import Message, conversation
-from scionwood_bangla.text.templates import IGNORED, encode, plain, prompt_ids, prompt_text
+from scionwood_bangla.text.templates import IGNORED
 
 pytestmark = pytest.mark.usefixtures("_one_thread")
 
@@ -141,45 +139,3 @@ def test_a_model_that_cannot_be_loaded_has_a_remedy(model, monkeypatch):
 def test_refuses_four_bits_without_a_gpu():
     with pytest.raises(PluginError, match="needs a CUDA device, and there is none"):
         causal_lm(quantize="nf4")
-
-
-def test_refuses_a_tokenizer_without_an_end_token():
-    bare = PreTrainedTokenizerFast(tokenizer_object=load_tokenizer("tiny").backend_tokenizer)
-    with pytest.raises(WeightsError, match="no end-of-text token"):
-        encode(bare, conversation(("user", "এক"), ("assistant", "দুই")))
-
-
-TURNS = (Message("system", "ভদ্র হও"), Message("user", "কেমন আছ"))
-
-
-def test_uses_the_chat_template_of_the_tokenizer():
-    tokenizer = load_tokenizer("tiny")
-    assert prompt_text(tokenizer, TURNS) == "<|system|>ভদ্র হও<|user|>কেমন আছ<|assistant|>"
-    ids = prompt_ids(tokenizer, TURNS)
-    assert ids[0] == tokenizer.convert_tokens_to_ids("<|system|>")
-    assert ids[-1] == tokenizer.convert_tokens_to_ids("<|assistant|>")
-
-
-def test_without_a_template_turns_have_headings():
-    tokenizer = load_tokenizer("tiny")
-    tokenizer.chat_template = None
-    assert prompt_text(tokenizer, TURNS) == plain(TURNS)
-    assert plain(TURNS) == "### system\nভদ্র হও\n\n### user\nকেমন আছ\n\n### assistant\n"
-    assert tokenizer.decode(prompt_ids(tokenizer, TURNS)) == plain(TURNS)
-
-
-def test_a_template_without_system_turns_gets_the_text_in_the_first_turn():
-    tokenizer = load_tokenizer("tiny")
-    tokenizer.chat_template = (
-        "{% for m in messages %}{% if m['role'] == 'system' %}{{ raise_exception('no system') }}"
-        "{% endif %}{{ m['role'] + ': ' + m['content'] }}{% endfor %}"
-    )
-    assert prompt_text(tokenizer, TURNS) == "user: ভদ্র হও\n\nকেমন আছ"
-
-
-def test_an_answer_ends_with_the_end_of_text_token():
-    tokenizer = load_tokenizer("tiny")
-    code = encode(tokenizer, conversation(("user", "এক"), ("assistant", "তুমি কেমন আছ?")))
-    assert code.completion[-1] == tokenizer.eos_token_id
-    assert tokenizer.decode(code.completion, skip_special_tokens=True) == "তুমি কেমন আছ?"
-    assert code.labels == [IGNORED] * len(code.prompt) + code.completion
