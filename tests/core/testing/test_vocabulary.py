@@ -67,7 +67,8 @@ def test_refuses_a_synonym_and_suggests_the_word(
     namespace: dict[str, Any] = {"kind": kind}
     exec(f"def do(*, {name}: kind | None = None) -> None: ...", namespace)
     (fault,) = faults(monkeypatch, namespace["do"])
-    assert f"command 'do': {name}: the option {word} stands for" in fault
+    assert f"command 'do': {name}: the option for" in fault
+    assert f"is {word}. Rename it to {word[2:]}" in fault
     assert f"@scionwood.renamed({name}={word[2:]!r})" in fault
 
 

@@ -24,17 +24,17 @@ from scionwood.testing.rules import NothingToCheck, Problem, check
 from scionwood.testing.tensors import digest
 
 MOST = 256
-"""How many samples of a split are compared with the other splits."""
+"""The number of samples of a split that are compared with the other splits."""
 
 _SPLITS = {"train": "fit", "val": "fit", "test": "test"}
 
 
 @check
 def check_data_is_seeded(plugin: Plugin) -> Iterator[Problem]:
-    """One seed gives one first batch, bit for bit; another seed gives another.
+    """The same seed gives the same first batch, bit for bit; another seed gives another batch.
 
-    The seed is the global one, as `seed:` of a recipe sets it, and the option `seed` where the
-    data has one. One entry at least works without files or downloads.
+    The check sets the global seed, as `seed:` of a recipe does, and the option `seed` if the data
+    has one. At least one data component works without files or downloads.
     """
     slots, unusable = _usable(plugin)
     if not slots:
@@ -49,13 +49,13 @@ def check_data_is_seeded(plugin: Plugin) -> Iterator[Problem]:
             yield Problem(f"data {slot.name!r}: two batches of seed 1 differ", rule, remedy)
         if first == other:
             rule = "another seed gives another batch"
-            remedy = "Use the seed: a fixed generator, or none, ignores it"
+            remedy = "Draw from a generator that is made from the seed"
             yield Problem(f"data {slot.name!r}: seeds 1 and 2 give one batch", rule, remedy)
 
 
 @check
 def check_data_splits_are_disjoint(plugin: Plugin) -> Iterator[Problem]:
-    """No sample of the training split is in the validation or test split, nor any of those in both.
+    """No sample is in two of the splits for training, validation and test.
 
     Samples are compared by the bits of all their tensors.
     """
@@ -67,7 +67,11 @@ def check_data_splits_are_disjoint(plugin: Plugin) -> Iterator[Problem]:
             shared = samples[left] & samples[right]
             if shared:
                 value = f"data {slot.name!r}: {len(shared)} samples of {left} are in {right} too"
-                yield Problem(value, "splits are disjoint", "Split by what is measured, then draw")
+                yield Problem(
+                    value,
+                    "splits are disjoint",
+                    "Split first, then draw samples",
+                )
 
 
 def first_batch(slot: Slot, seed: int) -> Any:

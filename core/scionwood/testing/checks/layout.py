@@ -1,4 +1,4 @@
-"""Every plugin has the same rooms, so that a reader finds a line by the names of the folders.
+"""Every plugin has the same rooms, so that folder names lead to the code.
 
 The plan and its reasons are in `docs/architecture.md`.
 """
@@ -32,7 +32,7 @@ ROOMS = {
     "recipes": "the recipes",
     "weights": "weights that the package ships",
 }
-"""The plan: a room of a plugin's package, a module or a folder, and what lies in it."""
+"""The plan: the rooms of a plugin's package, each a module or a folder, and their contents."""
 
 _FILES = {"__init__.py", "__main__.py", "py.typed"}
 _OF_KIND = {

@@ -1,4 +1,4 @@
-"""All commands use the same words, so that who knows one command can guess the next.
+"""All commands use the same words, so that a user of one can guess the options of another.
 
 The words and their reasons are in `docs/architecture.md`.
 """
@@ -23,7 +23,7 @@ class Word:
 
     Attributes:
         type: the type of its value; None is allowed too.
-        meaning: what it stands for.
+        meaning: what it means, for the message.
         synonyms: other spellings of it, which are refused.
     """
 
@@ -61,7 +61,7 @@ WORDS = {
         int, "parallel processes", "workers num_workers n_workers n_jobs processes nproc procs"
     ),
 }
-"""The vocabulary of the command line. The length of an axis (`--n-traces`) is another matter."""
+"""The vocabulary of the command line. Lengths of an axis (`--n-traces`) are not part of it."""
 
 OUTPUTS = {"out", "output", "outputs", "out_dir", "output_dir", "target", "into", "destination"}
 """Names of outputs, which are positional."""
@@ -90,7 +90,7 @@ def _faults(parameter: inspect.Parameter, kind: Any) -> Iterator[tuple[str, str]
     name = parameter.name
     for word, entry in WORDS.items():
         if name in entry.synonyms:
-            rule = f"the option --{word} stands for {entry.meaning}"
+            rule = f"the option for {entry.meaning} is --{word}"
             yield rule, f"Rename it to {word}; @scionwood.renamed({name}={word!r}) keeps it working"
         elif name == word and kind is not entry.type:
             rule = f"--{word} is {entry.meaning}, of type {entry.type.__name__}"
