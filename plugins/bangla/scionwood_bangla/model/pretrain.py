@@ -203,7 +203,7 @@ def main() -> None:
     save(model, tokenizer, options.folder)
 
 
-def save(model: LlamaForCausalLM, tokenizer: Any, folder: Path) -> None:
+def save(model: LlamaForCausalLM, tokenizer: Any, folder: str | Path) -> None:
     """Write a folder for transformers, with the weights in half precision.
 
     Args:
@@ -211,6 +211,7 @@ def save(model: LlamaForCausalLM, tokenizer: Any, folder: Path) -> None:
         tokenizer: the tokenizer of `train_tokenizer`.
         folder: the folder. It is created if it does not exist.
     """
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(folder)
     model.config.dtype = torch.float16
