@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from typing import Any
 
 from scionwood import discovery
@@ -58,7 +59,8 @@ def _summary(command: str) -> str:
         doc = inspect.getdoc(discovery.load("commands", command)) or ""
     except PluginError as error:
         return f"cannot be used: {error}"
-    return doc.partition("\n\n")[0].replace("\n", " ")
+    first = doc.partition("\n\n")[0].replace("\n", " ")
+    return re.split(r"(?<=\.)\s", first)[0]
 
 
 def _plugin(plugin: Plugin) -> str:

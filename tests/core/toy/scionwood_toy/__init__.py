@@ -12,4 +12,5 @@ plugin = Plugin(
     data={"regression": "scionwood_toy.parts:RegressionData"},
     tasks={"regress": "scionwood_toy.parts:Regress"},
     recipes="scionwood_toy.recipes",
+    rooms=("child", "parts"),
 )
