@@ -8,15 +8,18 @@ RUN is a run of `seismic/denoise`. Writes docs/figures/seismic.png.
 from __future__ import annotations
 
 import argparse
+import io
 from pathlib import Path
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from PIL import Image
 
 from scionwood import atomic_path, load_run
 from scionwood_seismic.data.synthetic import generator
 from scionwood_seismic.evaluation import metrics
+from scionwood_seismic.evaluation.panels import clip
 from scionwood_seismic.inference.arrays import denoise_array
 from scionwood_seismic.synth.mixture import corrupt
 from scionwood_seismic.synth.signal import draw_gather
@@ -25,6 +28,7 @@ TARGET = Path(__file__).parents[1] / "docs" / "figures" / "seismic.png"
 SHAPE, DT = (160, 256), 0.002  # (trace, time); s
 GATHERS = (("reflection", "ground_roll", 3), ("vsp", "common_mode", 5))
 """Kind of gather, noise class, and index in the test split of seed 1000."""
+SHADES = 64  # of grey, which keeps the file small
 
 
 def gathers(kind: str, noise: str, index: int) -> tuple[np.ndarray, np.ndarray]:
@@ -52,12 +56,12 @@ def main() -> None:
         noisy, clean = gathers(kind, noise, index)
         estimate = denoise_array(model, noisy)
         shown = {
-            f"input, {snr(clean, noisy):.0f} dB".replace("-0", "0"): noisy,
+            f"input, {snr(clean, noisy):z.0f} dB": noisy,
             f"denoised, {snr(clean, estimate):.0f} dB": estimate,
             "removed": noisy - estimate,
             "reference": clean,
         }
-        gain = 0.8 * float(np.abs(noisy).max()) ** 0.5
+        gain = clip(noisy)
         for axes, (title, data) in zip(row, shown.items(), strict=True):
             axes.imshow(
                 data.T,
@@ -71,8 +75,10 @@ def main() -> None:
         row[0].set_ylabel("time (s)")
     for axes in rows[-1]:
         axes.set_xlabel("trace")
-    with atomic_path(options.target) as part:
-        figure.savefig(part, dpi=72, pil_kwargs={"optimize": True})
+    image = io.BytesIO()
+    figure.savefig(image, dpi=80, format="png")
+    with atomic_path(options.target) as part, Image.open(image) as drawn:
+        drawn.convert("L").quantize(SHADES).save(part, optimize=True)
     print(f"{options.target}: {options.target.stat().st_size / 1e3:.0f} kB")
 
 

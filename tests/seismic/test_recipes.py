@@ -40,7 +40,7 @@ def test_every_key_has_a_comment_above_it(name: str) -> None:
 @pytest.mark.parametrize("name", ["das_vsp", "adapt_to_survey"])
 def test_the_recipe_runs_with_its_smoke_settings(name: str, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    assert main(["fit", f"seismic/{name}", "--smoke", "--run-dir", str(folder)]) == 0
+    assert main(["fit", f"seismic/{name}", "--smoke", "--run", str(folder)]) == 0
     assert (folder / "adapter/adapter_model.safetensors").is_file()
     assert (folder / "figures/denoised.png").is_file()
 
@@ -66,7 +66,7 @@ def test_adapt_to_survey_accepts_runs_of_denoise(part: str) -> None:
 def test_adapt_to_survey_requires_a_starting_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["fit", "seismic/adapt_to_survey", "--run-dir", str(tmp_path / "run")]) == 2
+    assert main(["fit", "seismic/adapt_to_survey", "--run", str(tmp_path / "run")]) == 2
     assert "Give that run's folder as task.start" in capsys.readouterr().err
 
 
@@ -75,7 +75,7 @@ def test_adapts_to_a_survey_from_the_command_line(run: Path, tmp_path: Path) -> 
     noise = np.random.default_rng(0).standard_normal((4, 36, 80)).astype(np.float32)
     write_segy(survey, 1e3 * noise, dt=0.002)
     own = ["--task.start", str(run), "--task.method", "noisier", "--data.path", str(survey)]
-    command = ["fit", "seismic/adapt_to_survey", "--smoke", "--run-dir", str(adapted), *own]
+    command = ["fit", "seismic/adapt_to_survey", "--smoke", "--run", str(adapted), *own]
     assert main(command) == 0
     assert "val_loss" in (adapted / "metrics.csv").read_text("utf-8")
     assert main(["seismic", "denoise", str(survey), str(clean), "--run", str(adapted)]) == 0
