@@ -73,7 +73,7 @@ def test_other_cells_are_left_out_with_a_warning_and_midside_nodes_refused(tmp_p
     curved = meshio.Mesh(
         np.eye(6, 3) + np.arange(6)[:, None], [("triangle6", [[0, 1, 2, 3, 4, 5]])]
     )
-    for name, rule in (("curved.vtk", "'triangle6' are not read"), ("curved.vtu", "type 22")):
+    for name, rule in (("curved.vtk", "'triangle6' are not supported"), ("curved.vtu", "type 22")):
         curved.write(tmp_path / name)
         with pytest.raises(ReadError, match=rule):
             open_series(tmp_path / name, thickness=1)
@@ -93,12 +93,12 @@ def test_other_cells_are_left_out_with_a_warning_and_midside_nodes_refused(tmp_p
         ({"nodes": "0 1 -2"}, "element 1 names a node that does not exist"),
         ({"nodes": "0 1 1"}, "fewer than three nodes"),
         ({"xyz": "0 0 0 1 0 0 2 0 0"}, "no area"),
-        ({"points": 10**15}, "it declares 1000000000000000 x 3"),
+        ({"points": 10**15}, "but declares 1000000000000000 x 3"),
         ({"points": -3}, "VTK"),
-        ({"offset": 4}, "do not fit their types"),
+        ({"offset": 4}, "do not match their types"),
         ({"offset": -3}, "offsets of cells decrease"),
-        ({"kind": 9}, "do not fit their types"),
-        ({"kind": 77}, "type 77 are not read"),
+        ({"kind": 9}, "do not match their types"),
+        ({"kind": 77}, "type 77 are not supported"),
         ({"xyz": "0 0 0 one 0 0 0 1 0"}, "VTK"),
     ],
 )
@@ -118,7 +118,7 @@ def test_xml_that_declares_entities_is_refused(tmp_path: Path, suffix: str) -> N
     for number, head in enumerate((bomb, theft)):
         path = tmp_path / f"{number}{suffix}"
         path.write_text(MESH.format(**PLAIN).replace("?>\n", f"?>\n{head}\n", 1))
-        with pytest.raises(ReadError, match="declares a document type or entities is refused"):
+        with pytest.raises(ReadError, match="must not declare a document type or entities"):
             open_reader(path)
 
 
@@ -130,14 +130,14 @@ def test_packed_bytes_that_do_not_fit_their_declaration_are_refused(tmp_path: Pa
     head = np.frombuffer(base64.b64decode(text[start : start + 44])[:32], "<u8").copy()
     head[2] = 2**50
     path.write_text(text[:start] + base64.b64encode(head.tobytes()).decode() + text[start + 44 :])
-    with pytest.raises(ReadError, match="packed bytes"):
+    with pytest.raises(ReadError, match="an array has"):
         VtkSeriesReader(path)
 
 
 def test_units_of_the_file_are_not_contradicted_nor_mixed(tmp_path: Path) -> None:
     write_series(tmp_path / "run.pvd", sample_series())
     assert open_series(tmp_path / "run.pvd", units="ms, mm, kg").mesh.units.length == "mm"
-    with pytest.raises(ReadError, match=r"the file is in mm, ms, kg, and m, s, kg was asked for"):
+    with pytest.raises(ReadError, match=r"the file is in mm, ms, kg, but m, s, kg was given"):
         open_series(tmp_path / "run.pvd", units="m, s, kg")
     frame = tmp_path / "run.frames" / "0001.vtu"
     codes = " ".join(map(str, b"mm, ms, kg"))
@@ -152,8 +152,8 @@ def test_units_of_the_file_are_not_contradicted_nor_mixed(tmp_path: Path) -> Non
     ("entries", "rule"),
     [
         ("", "it lists no files"),
-        ('<DataSet timestep="0" file="../up.vtu"/>', "outside of its folder"),
-        ('<DataSet timestep="0" file="/etc/hostname"/>', "outside of its folder"),
+        ('<DataSet timestep="0" file="../up.vtu"/>', "outside its folder"),
+        ('<DataSet timestep="0" file="/etc/hostname"/>', "outside its folder"),
         ('<DataSet timestep="0" file="none.vtu"/>', "a state is missing, none.vtu"),
         ('<DataSet timestep="0" file="a.vtu"/>' * 2, "lists a time twice"),
         (
@@ -191,7 +191,7 @@ def test_a_store_of_edges_alone_is_a_graph(tmp_path: Path) -> None:
     arrays = {"mesh_pos": positions, "edges": np.array([[0, 1], [1, 2]]), "thickness": np.ones(5)}
     for name, values in arrays.items():
         group.create_array(name, data=values)
-    with pytest.warns(UserWarning, match="has no times: states count from 0"):
+    with pytest.warns(UserWarning, match="has no times: states are numbered from 0"):
         series = open_series(tmp_path / "run.zarr")
     assert series.mesh.sides().tolist() == [[0, 1], [1, 2]]
     assert not len(series.mesh.cells)
@@ -204,7 +204,7 @@ def test_a_store_of_edges_alone_is_a_graph(tmp_path: Path) -> None:
     [
         ("mesh_pos", np.zeros((2, 15)), r"mesh_pos is \(2, 15\)"),
         ("thickness", np.ones(3), r"thickness is \(3,\), not"),
-        ("mesh_connectivity_offsets", np.array([0, 2, 4]), "not all of three or four nodes"),
+        ("mesh_connectivity_offsets", np.array([0, 2, 4]), "not all of its cells have three or four nodes"),
         ("mesh_connectivity_flat", np.full(7, 77), "names a node that does not exist"),
     ],
 )
@@ -240,7 +240,7 @@ def test_damaged_numbers_of_runs_are_named(tmp_path: Path) -> None:
     assert open_series(tmp_path / "run.vtp").features == {"speed": 3.0}
     for text in ("{", '{"run": {"speed": "fast"}}', "[1]"):
         features.write_text(text)
-        with pytest.raises(ReadError, match="no JSON of numbers"):
+        with pytest.raises(ReadError, match="not JSON with numbers"):
             open_series(tmp_path / "run.vtp")
 
 
@@ -258,7 +258,7 @@ def test_the_reader_follows_the_suffix_and_else_the_content(tmp_path: Path) -> N
             assert reader_of(bare) is reader
     assert reader_of(tmp_path / "run3_d3plot") is DynaReader
     (tmp_path / "a.txt").write_text("Dear colleague")
-    with pytest.raises(ReadError, match="of a known format"):
+    with pytest.raises(ReadError, match="its format is unknown"):
         reader_of(tmp_path / "a.txt")
-    with pytest.raises(ReadError, match="no crash file can be read there"):
+    with pytest.raises(ReadError, match="there is no such file"):
         reader_of(tmp_path / "none.txt")

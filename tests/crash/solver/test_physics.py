@@ -176,8 +176,8 @@ def test_a_square_tube_is_crushed_with_the_force_of_wierzbicki_and_abramowicz() 
     ("change", "message"),
     [
         ({"quads": [[0, 1, 2, 2]]}, "triangle"),
-        ({"quads": [[0, 1, 2, 9]]}, "each names one of 5 nodes"),
-        ({"quads": [[0, 1, 2, 3]]}, "no element has it"),
+        ({"quads": [[0, 1, 2, 9]]}, "must name some of 5 nodes"),
+        ({"quads": [[0, 1, 2, 3]]}, "no element uses it"),
         ({"thickness": [[1.0]]}, "shape is"),
         ({"nodes": [[0, 0, 0], [1, 0, 0], [1, np.nan, 0], [0, 1, 0]]}, "NaN"),
         ({"nodes": np.zeros((4, 3))}, "above zero"),

@@ -1,4 +1,4 @@
-"""Fused operators; each has a reference in plain torch, which is its definition."""
+"""Fused operators; the reference of each in plain torch is its definition."""
 
 from __future__ import annotations
 

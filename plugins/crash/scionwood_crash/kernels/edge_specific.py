@@ -1,7 +1,7 @@
-"""A layer with a matrix for every edge, as a batched product or as a block-sparse one.
+"""A layer with one matrix per edge, as a batched or as a block-sparse product.
 
-Weights are read once for a batch. Small batches are quickest as one product a target; large ones
-as a product with a block-sparse matrix, whose blocks meet all samples at once.
+The weights are read once for a batch. Small batches are fastest as one product per target. Large
+ones are fastest as a product with a block-sparse matrix.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 SPARSE_FROM = 32
-"""Samples a batch from which the block-sparse product serves on a CPU: measured, see the card."""
+"""Smallest batch for the block-sparse product on a CPU; measured, see docs/results/crash.md."""
 
 Form = Literal["dense", "sparse"]
 
 
 def edge_specific(x: Tensor, weight: Tensor, sources: Tensor, form: Form | None = None) -> Tensor:
-    """`y_t = sum_k x_s(t,k) W_(t,k)`: every edge has its own matrix.
+    """Compute `y_t = sum_k x_s(t,k) W_(t,k)`: every edge has its own matrix.
 
     Source: the layers of MAgNET, Deshpande et al. 2024, arXiv:2211.00713, without its bias.
 
     Args:
         x: (batch, source, in).
-        weight: (target * degree, in, out), the edges of a target after each other.
-        sources: (target, degree) int64, where each edge comes from.
-        form: of the product; chosen by the batch where null.
+        weight: (target * degree, in, out), one matrix per edge, ordered by target.
+        sources: (target, degree) int64, source of each edge.
+        form: kind of product; `None` chooses by the size of the batch.
 
     Returns:
         (batch, target, out).
@@ -45,8 +45,8 @@ def edge_specific(x: Tensor, weight: Tensor, sources: Tensor, form: Form | None 
 
 
 def choose(x: Tensor, weight: Tensor) -> Form:
-    """The quicker form for inputs (batch, source, in) and weights (edge, in, out)."""
-    square = weight.shape[1] == weight.shape[2]  # MKL takes no other blocks
+    """Return the faster form for inputs (batch, source, in) and weights (edge, in, out)."""
+    square = weight.shape[1] == weight.shape[2]  # MKL accepts only square blocks
     sparse = square and x.device.type == "cpu" and len(x) >= SPARSE_FROM
     return "sparse" if sparse else "dense"
 
@@ -65,7 +65,7 @@ class _Sparse(torch.autograd.Function):
         targets, degree = sources.shape
         by_x = by_weight = None
         if ctx.needs_input_grad[0]:
-            # Of the transposed matrix: the edges of each source after each other.
+            # The transposed matrix has the edges ordered by source.
             order = torch.argsort(sources.reshape(-1), stable=True)
             counts = torch.bincount(sources.reshape(-1), minlength=x.shape[1])
             by_x = _product(grad, weight[order], order // degree, targets, counts)
@@ -79,7 +79,7 @@ class _Sparse(torch.autograd.Function):
 def _product(
     x: Tensor, blocks: Tensor, columns: Tensor, width: int, counts: Tensor | None = None
 ) -> Tensor:
-    """A block-sparse matrix of blocks (edge, out, in) by rows, times x (batch, width, in)."""
+    """Multiply a block-sparse matrix, blocks (edge, out, in) by rows, with x (batch, width, in)."""
     rows = len(columns) if counts is None else len(counts)
     if counts is None:
         counts = torch.full((rows,), columns.shape[1])
@@ -91,5 +91,5 @@ def _product(
         matrix = torch.sparse_bsr_tensor(
             start, columns.reshape(-1), blocks.contiguous(), (rows * out, width * inner)
         )
-        found = matrix @ flat
-    return found.reshape(rows, out, len(x)).permute(2, 0, 1)
+        product = matrix @ flat
+    return product.reshape(rows, out, len(x)).permute(2, 0, 1)

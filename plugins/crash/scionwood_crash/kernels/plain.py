@@ -1,8 +1,8 @@
-"""The edge block for CPUs and every device without a line of its own: fewer products, in place.
+"""The edge block in torch for CPUs and every device without an entry of its own.
 
-The first layer is split: what belongs to a node is multiplied once a node, not once an edge, so
-that 4 H^2 E multiplications become 2 H^2 E + 2 H^2 N. Edges pass in blocks that stay in the cache,
-through memory that is written again and again; fresh memory costs more than arithmetic.
+The first layer is split: products of node states are computed once per node instead of once per
+edge. Then 4 H^2 E multiplications become 2 H^2 E + 2 H^2 N. Edges are processed in blocks that stay
+in the cache, and buffers are reused, because new memory costs more than arithmetic.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 from scionwood_crash.kernels.reference import EPS
 
 BLOCK = 1 << 18
-"""Values of a block: in float32 a MiB."""
+"""Values in a block; 1 MiB in float32."""
 
 
 def edge_block(
@@ -35,7 +35,12 @@ def edge_block(
     scale: Tensor,
     shift: Tensor,
 ) -> tuple[Tensor, ...]:
-    """See `reference.edge_block`; also what is before silu and the norm, and the norm's moments."""
+    """Compute `reference.edge_block`; also return its intermediate values for the backward pass.
+
+    Returns:
+        Edges and sums, then the values before silu and before the norm, and the norm's mean and
+        reciprocal standard deviation.
+    """
     at_source, at_target = F.linear(source, by_source), F.linear(target, by_target, bias)
     out, hidden, z = (torch.empty_like(edge) for _ in range(3))
     total = torch.zeros_like(target)
@@ -80,12 +85,12 @@ def edge_block_backward(
     rstd: Tensor,
     by_weights: bool,
 ) -> tuple[Tensor, ...]:
-    """The loss's derivatives by source, target and edge, and by the eight weights if asked for.
+    """Return gradients of source, target and edge, and of the eight weights if wanted.
 
     Args:
-        grad: (E, H), by the edges that were returned.
-        grad_total: (R, H), by the sums.
-        source: as in forward, like those that follow.
+        grad: (E, H), gradient of the returned edges.
+        grad_total: (R, H), gradient of the sums.
+        source: as in forward.
         target: as in forward.
         edge: as in forward.
         src: as in forward.
@@ -99,24 +104,24 @@ def edge_block_backward(
         second_bias: as in forward.
         scale: as in forward.
         shift: as in forward.
-        hidden: what forward returned.
-        z: likewise.
-        mean: likewise.
-        rstd: likewise.
-        by_weights: otherwise the last eight are empty.
+        hidden: returned by forward.
+        z: returned by forward.
+        mean: returned by forward.
+        rstd: returned by forward.
+        by_weights: compute the gradients of the weights; otherwise the last eight are empty.
     """
     at_source, at_target = torch.zeros_like(source), torch.zeros_like(target)
     by_e = torch.empty_like(edge)
     d_edge, d_second = (torch.zeros_like(each) for each in (by_edge, second))
     d_bias, d_scale, d_shift = (torch.zeros_like(each) for each in (second_bias, scale, shift))
-    wanted = [True, by_weights, by_weights]
+    needed = [True, by_weights, by_weights]
     (first,) = _scratch(edge, 1)
     for part in _blocks(edge):
         size = part.stop - part.start
         by_out = torch.index_select(grad_total, 0, dst[part], out=by_e[part])
         by_out.mul_(share[part, None]).add_(grad[part])
         by_z, scales, shifts = torch.ops.aten.native_layer_norm_backward(
-            by_out, z[part], z.shape[1:], mean[part], rstd[part], scale, shift, wanted
+            by_out, z[part], z.shape[1:], mean[part], rstd[part], scale, shift, needed
         )
         h = hidden[part]
         if by_weights:
@@ -132,11 +137,11 @@ def edge_block_backward(
         at_target.index_add_(0, dst[part], by_h)
         at_source.index_add_(0, src[part], by_h)
         by_out.addmm_(by_h, by_edge)
-    found = (at_source @ by_source, at_target @ by_target, by_e)
+    inputs = (at_source @ by_source, at_target @ by_target, by_e)
     if not by_weights:
-        return *found, *(scale.new_empty(0) for _ in range(8))
+        return *inputs, *(scale.new_empty(0) for _ in range(8))
     nodes = (at_source.t() @ source, at_target.t() @ target)
-    return *found, *nodes, d_edge, at_target.sum(0), d_second, d_bias, d_scale, d_shift
+    return *inputs, *nodes, d_edge, at_target.sum(0), d_second, d_bias, d_scale, d_shift
 
 
 def _blocks(edge: Tensor) -> Iterator[slice]:
@@ -146,6 +151,6 @@ def _blocks(edge: Tensor) -> Iterator[slice]:
 
 
 def _scratch(edge: Tensor, count: int) -> list[Tensor]:
-    """Blocks that are written again and again."""
+    """Return buffers of one block each, which are reused."""
     rows = min(len(edge), max(1, BLOCK // edge.shape[1]))
     return [edge.new_empty(rows, edge.shape[1]) for _ in range(count)]

@@ -3,8 +3,8 @@
 Shapes, with S sources, R targets, E edges and width H:
 
     source: (S, H), target: (R, H), edge: (E, H), of one floating dtype.
-    src, dst: (E,) int64, the ends of each edge; dst does not fall.
-    share: (E,), what each edge counts in the sum.
+    src, dst: (E,) int64, ends of each edge; dst is in non-decreasing order.
+    share: (E,), weight of each edge in the sum.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 EPS = 1e-5
-"""Of the layer norm."""
+"""Epsilon of the layer norm."""
 
 
 @final
 class Weights(NamedTuple):
-    """The parameters of a block: two layers and a norm. Each matrix is (H, H), each vector (H,)."""
+    """The parameters of a block: two linear layers and a layer norm.
+
+    Each matrix is (H, H), and each vector (H,).
+    """
 
     source: Tensor
     target: Tensor
@@ -42,18 +45,18 @@ def edge_block(
     share: Tensor,
     weights: Weights,
 ) -> tuple[Tensor, Tensor]:
-    """`e' = e + norm(W2 silu(W1 [source, target, e] + b1) + b2)`, and the sums of `share e'`.
+    """Compute `e' = e + norm(W2 silu(W1 [source, target, e] + b1) + b2)`, and sums of `share e'`.
 
     Source: the edge update of MeshGraphNets, Pfaff et al. 2021, arXiv:2010.03409.
 
     Args:
-        source: see the module's list.
-        target: likewise.
-        edge: likewise.
-        src: likewise.
-        dst: likewise.
-        share: likewise.
-        weights: of the block.
+        source: (S, H), states of the source nodes.
+        target: (R, H), states of the target nodes.
+        edge: (E, H), states of the edges.
+        src: (E,) int64, source of each edge.
+        dst: (E,) int64, target of each edge.
+        share: (E,), weight of each edge in the sum.
+        weights: parameters of the block.
 
     Returns:
         e' (E, H), and the sums over the edges of each target (R, H).

@@ -1,11 +1,12 @@
 """The edge block in Triton: one pass over the edges, sums by target without atomic additions.
 
-A program takes a block of targets, whose edges lie behind each other, and goes through them tile by
-tile: what belongs to nodes was multiplied before and is gathered, both layers and the norm stay in
-registers, and the tile's share of the sums is a product with a matrix of zeros and ones. So a
-result is the same in every run. Nothing is kept for the backward pass but the inputs: it computes
-the layers anew, its products are the library's, and its sums by source are those of edges in the
-order of their sources.
+A program handles a block of targets, whose edges are contiguous, and processes these edges in
+tiles. Products of node states are computed beforehand and gathered. Both layers and the norm stay
+in registers. A tile's contribution to the sums is a product with a matrix of zeros and ones, so the
+result is the same in every run.
+
+Only the inputs are kept for the backward pass, which computes the layers again. Its products are
+those of the library. Its sums by source use the edges in the order of their sources.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from scionwood_crash.kernels import plain
 from scionwood_crash.kernels.reference import EPS
 
 TARGETS, EDGES = 16, 32
-"""Targets of a program, and edges of a tile."""
+"""Number of targets per program, and of edges per tile."""
 WIDEST = 128
-"""The largest width: both matrices of a block stay on the chip."""
+"""Largest width at which both matrices of a block fit on the chip."""
 _device_of: Any = torch.cuda.device_of  # torch leaves it untyped
 INTERPRETED = tl.constexpr(triton.knobs.runtime.interpret)
 
@@ -45,7 +46,7 @@ def edge_block(
     scale: Tensor,
     shift: Tensor,
 ) -> tuple[Tensor, ...]:
-    """See `plain.edge_block`; nothing is kept for backward. A wider block goes to `plain`."""
+    """Compute the block like `plain.edge_block`, but keep nothing; wider blocks go to `plain`."""
     weights = (by_source, by_target, by_edge, bias, second, second_bias, scale, shift)
     if edge.shape[1] > WIDEST or not len(edge):
         return plain.edge_block(source, target, edge, src, dst, share, *weights)
@@ -65,7 +66,7 @@ def edge_block(
 
 
 def edge_block_backward(grad: Tensor, grad_total: Tensor, *rest: Any) -> tuple[Tensor, ...]:
-    """See `plain.edge_block_backward`; the layers are computed anew."""
+    """Compute gradients like `plain.edge_block_backward`, and the layers again."""
     source, target, edge, src, dst, share, *weights = rest[:14]
     hidden, by_weights = rest[14], rest[18]
     if len(hidden) or not len(edge):
@@ -85,15 +86,15 @@ def edge_block_backward(grad: Tensor, grad_total: Tensor, *rest: Any) -> tuple[T
     at_target = sum_by_target(by_hidden, dst, len(target))
     order = torch.argsort(src, stable=True)
     at_source = sum_by_target(by_hidden[order], src[order], len(source))
-    found = (at_source @ by_source, at_target @ by_target, by_out.addmm_(by_hidden, by_edge))
+    inputs = (at_source @ by_source, at_target @ by_target, by_out.addmm_(by_hidden, by_edge))
     if not by_weights:
-        return *found, *(scale.new_empty(0) for _ in range(8))
+        return *inputs, *(scale.new_empty(0) for _ in range(8))
     nodes = (at_source.t() @ source, at_target.t() @ target, by_hidden.t() @ edge)
-    return *found, *nodes, at_target.sum(0), by_z.t() @ active, by_z.sum(0), d_scale, d_shift
+    return *inputs, *nodes, at_target.sum(0), by_z.t() @ active, by_z.sum(0), d_scale, d_shift
 
 
 def sum_by_target(values: Tensor, dst: Tensor, count: int) -> Tensor:
-    """Sums of rows (E, H) that are sorted by target, (count, H), the same in every run."""
+    """Sum rows (E, H), sorted by target, to (count, H); the result is the same in every run."""
     width = values.shape[1]
     total = values.new_empty(count, width)
     with _device_of(values):
@@ -105,19 +106,19 @@ def sum_by_target(values: Tensor, dst: Tensor, count: int) -> Tensor:
 
 
 def starts(dst: Tensor, count: int) -> Tensor:
-    """The first edge of each target, and behind the last one their number: (count + 1,)."""
+    """Return the first edge of each target, and the number of edges at the end, (count + 1,)."""
     return torch.searchsorted(dst, torch.arange(count + 1, device=dst.device))
 
 
 def padded(width: int) -> int:
-    """The power of two that holds a width, and at least what a matrix unit takes."""
+    """Return the next power of two of a width, at least the 16 of a matrix unit."""
     return max(16, int(triton.next_power_of_2(width)))
 
 
 @triton.jit  # type: ignore[untyped-decorator]  # triton has no types
 def _dot(a: tl.tensor, b: tl.tensor, total: tl.tensor) -> tl.tensor:
-    """`total + a b`; float32 operands are not rounded to TF32."""
-    if INTERPRETED:  # the interpreter multiplies bfloat16 as if its bits were integers
+    """Return `total + a b`; float32 operands are not rounded to TF32."""
+    if INTERPRETED:  # the interpreter treats bfloat16 bits as integers
         a, b = a.to(tl.float32), b.to(tl.float32)
     return tl.dot(a, b, total, input_precision="ieee")
 

@@ -1,7 +1,7 @@
-"""Morph: a fixed coarse grid laid onto every part by a feature-aligned parameterisation.
+"""Morph a fixed coarse grid onto every part by a feature-aligned parameterisation.
 
-The idea is that of Mask-Morph Graph U-Net (arXiv:2605.15231), whose full text could not be read:
-this is a reconstruction. Mean-value coordinates are those of Floater (2003).
+The idea is that of Mask-Morph Graph U-Net (arXiv:2605.15231). This is a reconstruction, since the
+full text was not available. Mean-value coordinates are those of Floater (2003).
 """
 
 from scionwood_crash.morph.frame import Frame, canonical_frame

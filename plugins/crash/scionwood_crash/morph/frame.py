@@ -1,4 +1,4 @@
-"""A frame that turns with the part: predictions in it turn with the model (reconstruction)."""
+"""The axes of a part, which rotate with it; predictions are made in them (reconstruction)."""
 
 from __future__ import annotations
 
@@ -9,49 +9,51 @@ import numpy as np
 from scionwood_crash.morph.surface import Surface
 
 FLAT = 1e-3
-"""Below this share of a part's length an offset or a skewness decides no sign."""
+"""Smaller offsets, relative to the length of the part, do not decide the sign of an axis."""
 AXIAL = 0.3
-"""Sine of the angle between axis and impact below which the impact is along the axis."""
+"""An impact is along the axis if the sine of the angle between them is below this."""
 
 
 @final
 class Frame(NamedTuple):
-    """Where the axes of a part are.
+    """The origin and the axes of a part.
 
     Attributes:
-        origin: (3,), the centroid of its area.
-        axes: (3, 3), rows: along the part, towards the impactor, and across; right-handed.
+        origin: (3,), centroid of the area.
+        axes: (3, 3), right-handed rows: along the part, towards the impactor, and across.
     """
 
     origin: np.ndarray
     axes: np.ndarray
 
     def inward(self, points: np.ndarray) -> np.ndarray:
-        """Points (..., 3) in the part's axes."""
+        """Convert points (..., 3) of the model to the part's axes."""
         return np.asarray((points - self.origin) @ self.axes.T)
 
     def turned(self, vectors: np.ndarray) -> np.ndarray:
-        """Vectors (..., 3) in the part's axes."""
+        """Convert vectors (..., 3) of the model to the part's axes."""
         return np.asarray(vectors @ self.axes.T)
 
     def outward(self, vectors: np.ndarray) -> np.ndarray:
-        """Vectors (..., 3) of the part's axes in those of the model."""
+        """Convert vectors (..., 3) in the part's axes to the axes of the model."""
         return np.asarray(vectors @ self.axes)
 
 
 def canonical_frame(surface: Surface, impact: np.ndarray, direction: np.ndarray) -> Frame:
-    """The frame of a part under an impact.
+    """Return the frame of a part under an impact.
 
     The first axis is the longest principal axis of the area, towards the point of impact. The
-    second one is where the impactor comes from, at right angles to the first; for an impact along
-    the axis it is the axis of the section towards the side that is touched first, so that parts
-    that are hit alike lie alike, or the widest one where the touch is central. Where symmetry
-    leaves a sign open, the third moment of the area decides.
+    second axis is normal to it and points to where the impactor comes from.
+
+    For an impact along the first axis, the second one is the axis of the section towards the side
+    that is touched first, so that equal impacts give equal axes. If the contact is central, it is
+    the widest axis of the section. If symmetry leaves a sign open, the third moment of the area
+    decides.
 
     Args:
-        surface: of the part.
-        impact: (3,), the impactor's first point of contact, or a point near it.
-        direction: (3,), where the impactor moves; any length but zero.
+        surface: surface of the part.
+        impact: (3,), first point of contact of the impactor, or a point near it.
+        direction: (3,), direction in which the impactor moves; any length except zero.
     """
     weights = surface.node_areas / surface.node_areas.sum()
     origin = weights @ surface.points
@@ -72,7 +74,7 @@ def canonical_frame(surface: Surface, impact: np.ndarray, direction: np.ndarray)
 def _section_axis(
     x: np.ndarray, weights: np.ndarray, along: np.ndarray, length: float, aside: np.ndarray
 ) -> np.ndarray:
-    """The axis of the section nearest to `aside`; where that is nothing, the widest one.
+    """Return the axis of the section nearest to `aside`, or the widest axis if `aside` is zero.
 
     The axes of a square section are the normals of its sides.
     """
@@ -99,7 +101,7 @@ def _section_axis(
 def _signed(
     axis: np.ndarray, x: np.ndarray, weights: np.ndarray, length: float, offset: float
 ) -> np.ndarray:
-    """The axis with the sign of an offset, or of the third moment where that is nothing."""
+    """Return the axis with the sign of the offset, or of the third moment if that is zero."""
     if abs(offset) < FLAT * length:
         offset = float(weights @ (x @ axis) ** 3)
     return axis if offset >= 0 else -axis

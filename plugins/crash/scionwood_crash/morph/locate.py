@@ -1,4 +1,4 @@
-"""Where the template's nodes lie on a part: barycentric interpolation in (u, v)."""
+"""Locate the nodes of the template on a part, by barycentric interpolation in (u, v)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from scionwood_crash.morph.surface import Surface
 
 CANDIDATES = 24
 INSIDE = -1e-9
-"""Barycentric coordinates above this are inside."""
+"""A point is inside a triangle if all barycentric coordinates are above this."""
 TIE = 1e-6
-"""Distances in (u, v) that differ by less are equal, whatever the order of the nodes."""
+"""Distances in (u, v) that differ by less count as equal, so node numbers do not matter."""
 
 
 @final
@@ -22,9 +22,9 @@ class Placement(NamedTuple):
     """Points on a surface.
 
     Attributes:
-        nodes: (point, 3), the corners of the triangle that each lies in.
-        weights: (point, 3), sums of 1.
-        snapped: (point,) bool: in a hole, and put onto the nearest node.
+        nodes: (point, 3), corners of the triangle around each point.
+        weights: (point, 3), barycentric weights, which sum to 1.
+        snapped: (point,) bool, points in a hole that were moved to the nearest node.
     """
 
     nodes: np.ndarray
@@ -32,17 +32,17 @@ class Placement(NamedTuple):
     snapped: np.ndarray
 
     def at(self, values: np.ndarray) -> np.ndarray:
-        """Values of nodes (node, ...) at the points."""
+        """Interpolate values of nodes (node, ...) at the points, (point, ...)."""
         return np.asarray(np.einsum("pk,pk...->p...", self.weights, values[self.nodes]))
 
 
 def place(points: np.ndarray, surface: Surface, coordinates: Parametrisation) -> Placement:
-    """Find points by their coordinates.
+    """Locate points on a surface by their coordinates.
 
     Args:
-        points: (point, 2), their u and v.
-        surface: of the part.
-        coordinates: of its nodes.
+        points: (point, 2), u and v.
+        surface: surface of the part.
+        coordinates: coordinates of its nodes.
     """
     corner, owner = _images(surface, coordinates)
     _, near = cKDTree(corner.mean(1)).query(points, min(CANDIDATES, len(corner)))
@@ -59,7 +59,7 @@ def place(points: np.ndarray, surface: Surface, coordinates: Parametrisation) ->
 
 
 def _images(surface: Surface, coordinates: Parametrisation) -> tuple[np.ndarray, np.ndarray]:
-    """Triangles in (u, v), and which each is of; those of a closed section one turn off, too."""
+    """Return triangles in (u, v) and their owners; near a seam also shifted by one turn."""
     corner = coordinates.unwrapped(surface.halves)
     owner = np.arange(len(corner))
     if coordinates.section == "open":
@@ -72,7 +72,7 @@ def _images(surface: Surface, coordinates: Parametrisation) -> tuple[np.ndarray,
 
 
 def _barycentric(corner: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(..., 3); minus infinity for a triangle without area."""
+    """Return barycentric coordinates, (..., 3); minus infinity for a triangle without area."""
     a, b, c = np.moveaxis(corner, -2, 0)
     left, right, at = b - a, c - a, points - a
     area = left[..., 0] * right[..., 1] - left[..., 1] * right[..., 0]
@@ -80,9 +80,9 @@ def _barycentric(corner: np.ndarray, points: np.ndarray) -> np.ndarray:
     area = np.where(flat, 1.0, area)
     second = (at[..., 0] * right[..., 1] - at[..., 1] * right[..., 0]) / area
     third = (left[..., 0] * at[..., 1] - left[..., 1] * at[..., 0]) / area
-    found = np.stack([1 - second - third, second, third], -1)
-    found[flat] = -np.inf
-    return found
+    coordinates = np.stack([1 - second - third, second, third], -1)
+    coordinates[flat] = -np.inf
+    return coordinates
 
 
 def _nearest(point: np.ndarray, coordinates: Parametrisation) -> int:

@@ -1,4 +1,4 @@
-"""Coordinates u along and v around a part, by mean-value coordinates with its features pinned."""
+"""Coordinates u along and v around a part: mean-value coordinates with pinned features."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from scionwood_crash.morph.frame import Frame
 from scionwood_crash.morph.surface import Surface
 
 END = 0.5
-"""Boundary nodes within so many mean edges from an extreme of the axis are an end."""
+"""Boundary nodes within this many mean edge lengths of an extreme of the axis are an end."""
 SHARP = 25.0
-"""Degrees between two cells from which their common edge may be a crease."""
+"""Degrees; two cells with a larger angle may share a crease."""
 ROUND = 2.0
-"""And so many times the median of the edges along the part: a round tube has facets, no creases."""
+"""A crease has this many times the median angle; the facets of a round tube are not creases."""
 SPAN = 0.6
-"""A crease that covers less of u than this is a bead or a dent, and is not pinned."""
+"""A crease that covers less of u is a bead or a dent, and is not pinned."""
 NEAR = 0.04
-"""Creases whose mean v differ by less are one, interrupted by a hole."""
+"""Creases whose mean v differs by less are one crease, interrupted by a hole."""
 ANCHOR = 1e-4
-"""How strongly v of a tube without creases is drawn to the angle, relative to its smoothness."""
+"""Weight of the angle in v of a tube without creases, relative to the smoothness."""
 
 Section = Literal["open", "closed"]
 Fallback = Literal["refuse", "project"]
@@ -34,11 +34,11 @@ class Parametrisation(NamedTuple):
     """Coordinates of the nodes of a part.
 
     Attributes:
-        uv: (node, 2); u from 0 to 1 towards the impact, v from 0 to 1 across an open section, and
-            around a closed one, where it is periodic and 0 at the seam.
-        section: whether v is periodic.
-        creases: how many were pinned.
-        method: `features`, or `project` where the part has no two ends.
+        uv: (node, 2). u runs from 0 to 1 towards the impact. v runs from 0 to 1 across an open
+            section, or around a closed one, where it is periodic and 0 at the seam.
+        section: `open`, or `closed` if v is periodic.
+        creases: number of pinned creases.
+        method: `features`, or `project` for a part without two ends.
     """
 
     uv: np.ndarray
@@ -47,14 +47,14 @@ class Parametrisation(NamedTuple):
     method: Literal["features", "project"]
 
     def flipped(self, surface: Surface) -> float:
-        """The share of triangles whose image in (u, v) is turned over, of cells of one sense."""
+        """Return the share of triangles whose image in (u, v) is inverted."""
         corner = self.unwrapped(surface.halves)
         left, right = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
         area = left[:, 0] * right[:, 1] - left[:, 1] * right[:, 0]
         return float((area * np.sign(area.sum()) < -1e-12).mean())
 
     def unwrapped(self, triangles: np.ndarray) -> np.ndarray:
-        """(triangle, 3, 2): the corners, those beyond the seam on the side of the first one."""
+        """Return the corners in (u, v), (triangle, 3, 2), without jumps at the seam."""
         corner = self.uv[triangles].copy()
         if self.section == "closed":
             corner[..., 1] -= np.round(corner[..., 1] - corner[:, :1, 1])
@@ -64,17 +64,17 @@ class Parametrisation(NamedTuple):
 def parametrise(
     surface: Surface, frame: Frame, *, fallback: Fallback = "refuse"
 ) -> Parametrisation:
-    """Lay coordinates onto a part that has two ends: a profile, open or closed.
+    """Parametrise a part with two ends: an open or closed profile.
 
-    u is 0 and 1 on the ends. An open section has v of 0 and 1 on its side edges; a closed one is
-    cut at a seam on the side away from the impactor, which needs no edge of the mesh to follow it.
-    Creases from end to end have constant v. Everything between is in the mean of its neighbours, by
-    mean-value weights; holes are free boundaries.
+    u is 0 at one end and 1 at the other. In an open section v is 0 and 1 on the side edges. A
+    closed section has its seam on the side away from the impactor; no mesh edge has to follow it.
+    Creases from end to end have constant v. Every other node is the mean of its neighbours with
+    mean-value weights. Holes are free boundaries.
 
     Args:
-        surface: of the part.
-        frame: its axes; v begins opposite to the second one.
-        fallback: what happens to a part without two ends: an error, or a projection onto its axes.
+        surface: surface of the part.
+        frame: axes of the part; v starts opposite to the second axis.
+        fallback: `refuse` a part without two ends, or `project` it onto its axes.
 
     Raises:
         ReadError: the part has no two ends, and `fallback` is `refuse`.
@@ -83,7 +83,7 @@ def parametrise(
     ends = _ends(surface, x[:, 0])
     if ends is None:
         if fallback == "refuse":
-            rule = "a part has two ends, open or closed, at the extremes of its longest axis"
+            rule = "a part must have two ends at the extremes of its longest axis"
             remedy = "Cut it into profiles, or allow the projection: --fallback project"
             raise ReadError("mesh without two ends", rule, remedy)
         return _projected(x)
@@ -96,7 +96,7 @@ def parametrise(
 
 
 def _ends(surface: Surface, along: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool] | None:
-    """The nodes of both ends, and whether one boundary joins them, as that of an open section."""
+    """Return the nodes of both ends, and whether one boundary joins them (open section)."""
     tolerance = END * surface.spacing
     for rim in surface.rims[:1]:
         low = rim[along[rim] < along.min() + tolerance]
@@ -119,7 +119,7 @@ def _ends(surface: Surface, along: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
 def _across(
     surface: Surface, x: np.ndarray, u: np.ndarray, ends: tuple[np.ndarray, np.ndarray, bool]
 ) -> tuple[np.ndarray, int]:
-    """V of an open section, and its creases."""
+    """Return v of an open section, and the number of its creases."""
     rim = surface.rims[0]
     pairs, counts, _ = surface.edges
     edges = pairs[counts == 1]
@@ -127,7 +127,8 @@ def _across(
     at_end = np.isin(inner, ends[0]).all(1) | np.isin(inner, ends[1]).all(1)
     sides = surface.chains(inner[~at_end])[:2]
     if len(sides) < 2:
-        raise ReadError("mesh with one side edge", "an open section has two", "Check its boundary")
+        rule = "an open section must have two side edges"
+        raise ReadError("mesh with one side edge", rule, "Check its boundary")
     sides.sort(key=lambda side: x[side, 2].mean())
     nodes, values = np.concatenate(sides), np.repeat([0.0, 1.0], [len(side) for side in sides])
     first = _solve(surface.laplacian, nodes, values)
@@ -139,7 +140,7 @@ def _across(
 
 
 def _around(surface: Surface, x: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, int]:
-    """V of a closed section in [0, 1), and its creases."""
+    """Return v of a closed section in [0, 1), and the number of its creases."""
     angle = _angle(surface, x, u)
     rows, columns, weights = surface.weights
     jumps = np.round(angle[rows] - angle[columns])  # whole turns between a node and a neighbour
@@ -159,7 +160,7 @@ def _around(surface: Surface, x: np.ndarray, u: np.ndarray) -> tuple[np.ndarray,
 
 
 def _angle(surface: Surface, x: np.ndarray, u: np.ndarray) -> np.ndarray:
-    """Turns in [0, 1) about the line of the sections' centres, from the side off the impactor."""
+    """Return turns in [0, 1) about the line of section centres, from the side off the impactor."""
     powers = np.vander(u, 4)
     root = np.sqrt(surface.node_areas)[:, None]
     fit, *_ = np.linalg.lstsq(powers * root, x[:, 1:] * root, rcond=None)
@@ -170,7 +171,7 @@ def _angle(surface: Surface, x: np.ndarray, u: np.ndarray) -> np.ndarray:
 def _creases(
     surface: Surface, u: np.ndarray, v: np.ndarray, taken: np.ndarray, reach: float
 ) -> list[np.ndarray]:
-    """The nodes of each crease that runs from end to end, in the order of v."""
+    """Return the nodes of each crease that runs from end to end, in the order of v."""
     pairs, angle = surface.bends
     step = np.abs(np.diff(u[pairs], axis=1)[:, 0])
     length = np.linalg.norm(np.diff(surface.points[pairs], axis=1)[:, 0], axis=1)
@@ -190,25 +191,25 @@ def _creases(
 
 
 def _middle(v: np.ndarray) -> float:
-    """The mean of v, of nodes on both sides of the seam too."""
+    """Return the circular mean of v."""
     return float(np.angle(np.exp(2j * np.pi * v).mean()) / (2 * np.pi) % 1.0)
 
 
 def _solve(
     laplacian: sp.csr_matrix, nodes: np.ndarray, values: np.ndarray, right: np.ndarray | None = None
 ) -> np.ndarray:
-    """The values of all nodes, given those of some, in the mean of their neighbours elsewhere."""
-    found = np.zeros(laplacian.shape[0])
-    found[nodes] = values
-    free = np.ones(len(found), bool)
+    """Return the values of all nodes: given at some, the mean of the neighbours elsewhere."""
+    solution = np.zeros(laplacian.shape[0])
+    solution[nodes] = values
+    free = np.ones(len(solution), bool)
     free[nodes] = False
-    load = -(laplacian @ found) + (0 if right is None else right)
-    found[free] = sla.spsolve(laplacian[free][:, free].tocsc(), load[free])
-    return found
+    load = -(laplacian @ solution) + (0 if right is None else right)
+    solution[free] = sla.spsolve(laplacian[free][:, free].tocsc(), load[free])
+    return solution
 
 
 def _projected(x: np.ndarray) -> Parametrisation:
-    """Coordinates along the first and the third axis."""
+    """Return coordinates along the first and the third axis."""
     low, size = x.min(0), np.maximum(np.ptp(x, axis=0), 1e-300)
     return Parametrisation(((x - low) / size)[:, [0, 2]], "open", 0, "project")
 

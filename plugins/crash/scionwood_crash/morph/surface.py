@@ -14,14 +14,14 @@ from scionwood import ReadError
 
 @final
 class Surface:
-    """Triangles and quads on points, with what a parameterisation asks of them.
+    """Geometric quantities of a mesh of triangles and quads, for the parameterisation.
 
     Args:
-        points: (node, 3), length.
-        cells: (cell, 4) node numbers; a triangle repeats its last node.
+        points: (node, 3), any unit of length.
+        cells: (cell, 4), node numbers; a triangle repeats its last node.
 
     Raises:
-        ReadError: no cells, a point that no cell uses, or parts that do not touch.
+        ReadError: there are no cells, a point belongs to no cell, or the mesh is not connected.
     """
 
     def __init__(self, points: np.ndarray, cells: np.ndarray) -> None:
@@ -31,7 +31,7 @@ class Surface:
 
     @cached_property
     def sides(self) -> tuple[np.ndarray, np.ndarray]:
-        """The sides of cells: node pairs (side, 2), smaller first, and their cell (side,)."""
+        """Sides of cells: node pairs (side, 2), smaller number first, and their cell (side,)."""
         pairs = np.stack([self.cells, np.roll(self.cells, -1, 1)], -1)
         kept = pairs[..., 0] != pairs[..., 1]
         owner = np.broadcast_to(np.arange(len(self.cells))[:, None], kept.shape)
@@ -52,9 +52,9 @@ class Surface:
 
     @cached_property
     def triangles(self) -> np.ndarray:
-        """(triangle, 3); a quad gives both its halves by both diagonals, so that none is preferred.
+        """(triangle, 3); a quad is cut along both diagonals, so that neither is preferred.
 
-        The weights of every corner are then those of a symmetric mesh. `halves` cuts once.
+        The weights of its corners are then symmetric. `halves` cuts along one diagonal.
         """
         quads = self.cells[self.quad]
         other = quads[:, [[1, 2, 3], [1, 3, 0]]].reshape(-1, 3)
@@ -67,30 +67,30 @@ class Surface:
 
     @cached_property
     def quad(self) -> np.ndarray:
-        """(cell,) bool: which cells have four nodes."""
+        """(cell,) bool: cells with four nodes."""
         return np.asarray(self.cells[:, 2] != self.cells[:, 3])
 
     @cached_property
     def areas(self) -> np.ndarray:
-        """(cell,), square length."""
+        """(cell,), area of each cell."""
         return np.asarray(np.linalg.norm(self._crossed, axis=1) / 2)
 
     @cached_property
     def normals(self) -> np.ndarray:
-        """(cell, 3), unit length."""
+        """(cell, 3), unit normal of each cell."""
         return np.asarray(self._crossed / np.maximum(2 * self.areas, 1e-300)[:, None])
 
     @cached_property
     def node_areas(self) -> np.ndarray:
-        """(node,): each cell's area shared out to its nodes."""
+        """(node,): area of each node; a cell's area is divided equally among its nodes."""
         return self.to_nodes(self.areas[:, None], weighted=False)[:, 0]
 
     def to_nodes(self, values: np.ndarray, *, weighted: bool = True) -> np.ndarray:
-        """Values of cells (cell, k) as sums over the cells of a node, or means by area.
+        """Transfer values of cells to nodes, (node, k).
 
         Args:
-            values: of cells.
-            weighted: give the mean by area; otherwise each cell's value is shared out to its nodes.
+            values: (cell, k), values of cells.
+            weighted: average by area; otherwise divide each value equally among the cell's nodes.
         """
         inside = np.ones(self.cells.shape, bool)
         inside[:, 3] = self.quad
@@ -106,12 +106,12 @@ class Surface:
 
     @cached_property
     def rims(self) -> list[np.ndarray]:
-        """The nodes of each boundary, connected edges of one cell each, the longest first."""
+        """The nodes of each boundary, longest boundary first."""
         pairs, counts, _ = self.edges
         return self.chains(pairs[counts == 1])
 
     def chains(self, pairs: np.ndarray) -> list[np.ndarray]:
-        """The nodes of each connected set of edges (edge, 2), the longest set first."""
+        """Return the nodes of each connected set of edges (edge, 2), longest set first."""
         if not len(pairs):
             return []
         size = len(self.points)
@@ -125,10 +125,10 @@ class Surface:
 
     @cached_property
     def bends(self) -> tuple[np.ndarray, np.ndarray]:
-        """Edges (edge, 2) of two cells or more, and the angle between these in degrees (edge,).
+        """Inner edges (edge, 2), and the angle between their cells in degrees (edge,).
 
-        Cells may be numbered in either sense, so that an angle is at most 90; more than two cells
-        count as 90.
+        Cells may be numbered in either sense, so an angle is at most 90 degrees. An edge of more
+        than two cells has 90 degrees.
         """
         pairs, counts, inverse = self.edges
         owners = self.sides[1][np.argsort(inverse, kind="stable")]
@@ -141,7 +141,7 @@ class Surface:
 
     @cached_property
     def laplacian(self) -> sp.csr_matrix:
-        """`sum_j w_ij (x_i - x_j)` with mean-value weights, rows of sum 1; (node, node).
+        """Matrix (node, node) of `sum_j w_ij (x_i - x_j)` with normalised mean-value weights.
 
         `w_ij = (tan(a / 2) + tan(b / 2)) / |x_i - x_j|`, Floater 2003, equation 2.1.
         """
@@ -153,16 +153,16 @@ class Surface:
 
     @cached_property
     def weights(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The mean-value weights by pairs of a node and its neighbour, one or more a pair."""
-        found = []
+        """Mean-value weights: nodes, neighbours and weights; a pair may occur more than once."""
+        entries = []
         for a, b, c in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
             i, j, k = (self.triangles[:, at] for at in (a, b, c))
             u, v = self.points[j] - self.points[i], self.points[k] - self.points[i]
             near, far = (np.maximum(np.linalg.norm(x, axis=1), 1e-300) for x in (u, v))
             cosine = np.clip((u * v).sum(1) / (near * far), -1 + 1e-12, 1)
             half = np.sqrt((1 - cosine) / (1 + cosine))  # the tangent of half the angle
-            found += [(i, j, half / near), (i, k, half / far)]
-        rows, columns, weights = (np.concatenate(each) for each in zip(*found, strict=True))
+            entries += [(i, j, half / near), (i, k, half / far)]
+        rows, columns, weights = (np.concatenate(each) for each in zip(*entries, strict=True))
         return rows, columns, weights
 
     @cached_property
@@ -177,10 +177,10 @@ class Surface:
         used[self.cells] = True
         if not used.all():
             value = f"mesh: {int((~used).sum())} of {len(used)} points belong to no shell"
-            raise ReadError(value, "every point does", "Drop the others before")
+            raise ReadError(value, "every point must belong to one", "Remove the other points")
         pairs = self.edges[0]
         graph = sp.coo_matrix((np.ones(len(pairs)), pairs.T), (len(used), len(used)))
         count, _ = connected_components(graph, directed=False)
         if count > 1:
-            rule = "the shells of one part hang together"
+            rule = "the shells of one part must be connected"
             raise ReadError(f"mesh: {count} pieces that do not touch", rule, "Give one at a time")

@@ -1,4 +1,4 @@
-"""The fixed coarse grids: nested in (u, v), with the same connections for every part."""
+"""The fixed coarse grids in (u, v), whose connections are the same for every part."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Grid = tuple[int, int]
 
 @final
 class Transfer(NamedTuple):
-    """Fixed connections from one level to another; every target has as many sources.
+    """Fixed connections between two levels; every target has the same number of sources.
 
     Attributes:
-        sources: (target, degree) node numbers of the level below.
+        sources: (target, degree), node numbers on the source level.
     """
 
     sources: np.ndarray
@@ -23,11 +23,11 @@ class Transfer(NamedTuple):
 
 @final
 class Template:
-    """Grids from fine to coarse.
+    """Coarse grids, from fine to coarse.
 
     Args:
-        grids: nodes along u and around v of each level, finest first.
-        degree: sources of each node in a transfer between two levels.
+        grids: nodes along u and around v on each level, finest first.
+        degree: number of sources of each node in a transfer between levels.
     """
 
     def __init__(self, grids: tuple[Grid, ...], degree: int = 6) -> None:
@@ -35,26 +35,26 @@ class Template:
 
     @cached_property
     def levels(self) -> list[np.ndarray]:
-        """The (u, v) of each level's nodes, (node, 2); v lies between the seam and itself."""
+        """(u, v) of the nodes on each level, (node, 2); no node lies on the seam."""
         return [_grid(*shape) for shape in self.grids]
 
     @cached_property
     def edges(self) -> list[np.ndarray]:
-        """The neighbours within each level, (2, edge): sources, targets; sorted by target.
+        """Edges within each level, (2, edge): sources and targets, sorted by target.
 
-        The grid is closed in v: in an open section the two sides are far apart, which the length
-        of the edge tells.
+        The grid is closed in v. In an open section the two sides are far apart, which the network
+        sees from the length of the edge.
         """
         return [_neighbours(*shape) for shape in self.grids]
 
     @cached_property
     def down(self) -> list[Transfer]:
-        """From each level to the next coarser one."""
+        """Transfers from each level to the next coarser one."""
         return [self._transfer(a, b) for a, b in zip(self.levels, self.levels[1:], strict=False)]
 
     @cached_property
     def up(self) -> list[Transfer]:
-        """From each coarser level to the one before."""
+        """Transfers from each coarser level to the next finer one."""
         return [self._transfer(b, a) for a, b in zip(self.levels, self.levels[1:], strict=False)]
 
     def _transfer(self, sources: np.ndarray, targets: np.ndarray) -> Transfer:

@@ -1,4 +1,4 @@
-"""Readers and writers of crash files; `open_series` and `write_series` choose by suffix."""
+"""Readers and writers of crash files; `open_series` and `write_series` choose by the suffix."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def open_reader(
     path: str | Path, *, units: str | None = None, thickness: float | None = None
 ) -> CrashReader:
-    """The reader of a file, by its suffix or else its content; see `open_series`."""
+    """Open the reader of a file, by its suffix or else its content; see `open_series`."""
     from scionwood_crash.readers.dispatch import reader_of
 
     return reader_of(Path(path))(Path(path), units=units, thickness=thickness)
@@ -25,16 +25,16 @@ def open_series(
     """Open a crash simulation, or a mesh, which is a series of one state.
 
     Args:
-        path: d3plot, a keyword deck, PVD, VTU, VTP, Zarr, or what meshio reads (VTK, Abaqus,
+        path: d3plot, keyword deck, PVD, VTU, VTP, Zarr, or a format of meshio (VTK, Abaqus,
             Nastran, MED).
-        units: such as `mm, ms, kg`; where null what the file says, else unknown.
-        thickness: of every shell that has none in the file; where null that is an error.
+        units: such as `mm, ms, kg`; `None` means the units of the file, which may be unknown.
+        thickness: thickness of shells that have none in the file; with `None` that is an error.
 
     Returns:
-        A series whose states are read when they are asked for.
+        A series whose states are read on demand.
 
     Raises:
-        ReadError: it is of no known format, or damaged.
+        ReadError: the format is unknown, or the file is damaged.
     """
     return open_reader(path, units=units, thickness=thickness).series()
 
@@ -45,14 +45,14 @@ def write_series(
     """Write a series in the format of its suffix: `.pvd`, `.vtu`, `.vtp`, `.zarr`, or d3plot.
 
     Args:
-        path: a name that ends in `d3plot` gives a d3plot file.
-        series: with its states; one is in memory at a time, except in d3plot.
-        overwrite: replace what is there.
-        progress: show a bar.
+        path: the target; a name that ends in `d3plot` gives a d3plot file.
+        series: the series; one state is in memory at a time.
+        overwrite: replace an existing file.
+        progress: show a progress bar.
 
     Raises:
         OutputExistsError: `path` exists and `overwrite` is false.
-        WriteError: no format has that suffix, or the disk is full.
+        WriteError: no format has that suffix, or the file cannot be written.
     """
     from scionwood_crash.readers.dispatch import write
 

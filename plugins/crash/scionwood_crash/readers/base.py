@@ -1,4 +1,4 @@
-"""What every reader of crash files offers beyond the core's contract."""
+"""The base class of the readers of crash files."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from scionwood_crash.readers.globals_json import read_features
 
 
 class CrashReader(Reader):
-    """A reader whose records are states, (node, xyz), and which gives a `CrashSeries`.
+    """A reader that returns a `CrashSeries`, and whose records are states, (node, xyz).
 
-    A record holds what the file stores: positions, or displacements where `stores` says so.
+    A record holds what the file stores: positions or displacements, as `stores` states.
 
     Args:
         path: the file.
-        units: such as `mm, ms, kg`; where null what the file says, else unknown.
-        thickness: of every shell that has none in the file; where null that is an error.
+        units: such as `mm, ms, kg`; `None` means the units of the file, which may be unknown.
+        thickness: thickness of shells that have none in the file; with `None` that is an error.
 
     Attributes:
-        mesh: before the impact.
+        mesh: mesh before the impact.
         times: (state,) float64.
     """
 
     format: ClassVar[str]
-    """In error messages."""
+    """Name of the format in error messages."""
 
     stores: ClassVar[str] = "position"
     dims = ("node", "xyz")
@@ -43,7 +43,7 @@ class CrashReader(Reader):
     times: np.ndarray
 
     def __init__(
-        self, path: Path, *, units: str | None = None, thickness: float | None = None
+        self, path: str | Path, *, units: str | None = None, thickness: float | None = None
     ) -> None:
         self.path = Path(path)
         self._given = None if units is None else Units.parse(units)
@@ -57,34 +57,34 @@ class CrashReader(Reader):
 
     @abstractmethod
     def _open(self) -> tuple[ShellMesh, np.ndarray]:
-        """The mesh and the times."""
+        """Return the mesh and the times."""
 
     @abstractmethod
     def _frame(self, index: int) -> Frame:
-        """A state; it may be damaged."""
+        """Return a state, which may be damaged."""
 
     @abstractmethod
     def _replace(self, target: Path, states: Iterator[np.ndarray], overwrite: bool) -> None:
         """Write a copy with other states, each (node, xyz) of what the file stores."""
 
     def _stored(self, index: int) -> np.ndarray:
-        """(node, xyz): what the file stores of a state."""
+        """Return what the file stores of a state, (node, xyz)."""
         values = self.read(index).displacement
         return self.mesh.points + values if self.stores == "position" else values
 
     def features(self) -> Mapping[str, float]:
-        """Numbers of the whole run, from `global_features.json` beside the file; else none."""
+        """Return numbers of the whole run, from `global_features.json` beside the file."""
         return read_features(self.path)
 
     def series(self) -> CrashSeries:
-        """The mesh and its states, which are read when they are asked for."""
+        """Return the mesh with its states, which are read on demand."""
         return CrashSeries(self.mesh, self.times, self.read, self.path, self.features())
 
     def read(self, index: int) -> Frame:
-        """The state of that index, from 0.
+        """Read the state of an index from 0.
 
         Raises:
-            ReadError: the file is damaged, or holds NaN there.
+            ReadError: the file is damaged, or the state holds NaN.
         """
         with reading(self.path, self.format):
             frame = self._frame(range(len(self.times))[index])
@@ -92,16 +92,16 @@ class CrashReader(Reader):
         for name, values in arrays.items():
             if not np.isfinite(values).all():
                 rule = f"{self.format}: field {name!r} of state {index} holds NaN or infinity"
-                remedy = "The run became unstable there? Leave the state out, or run it again"
+                remedy = "Did the run become unstable? Leave the state out, or run it again"
                 raise ReadError(str(self.path), rule, remedy)
         return frame
 
     def __len__(self) -> int:
-        """The number of states."""
+        """Return the number of states."""
         return len(self.times)
 
     def __iter__(self) -> Iterator[Record]:
-        """The states in the order of time, read as they are asked for."""
+        """Iterate over the states in the order of time, and read each on demand."""
         for index, time in enumerate(self.times):
             values = self._stored(index)
             key: dict[str, int | str] = {"state": index, "time": f"{time:g}"}
@@ -110,11 +110,11 @@ class CrashReader(Reader):
     def rewrite(
         self, target: Path, function: Callable[[Record], np.ndarray], *, overwrite: bool = False
     ) -> None:
-        """As in the core; the first state's positions do not move the initial mesh.
+        """Write a copy with changed states; the initial mesh stays as it is.
 
         Raises:
             OutputExistsError: `target` exists and `overwrite` is false.
-            WriteError: the disk is full, or the shape changed.
+            WriteError: the file cannot be written, or the function changed a shape.
         """
         with writing(Path(target)):
             self._replace(Path(target), self._changed(function), overwrite)
@@ -123,44 +123,46 @@ class CrashReader(Reader):
         for record in self:
             after = np.asarray(function(record))
             if after.shape != record.data.shape:
-                rule = f"state {dict(record.key)} came back as {after.shape}, "
-                rule += f"it was {record.data.shape}"
-                raise WriteError(str(self.path), rule, "A function must keep the shape")
+                rule = f"the function changed state {dict(record.key)} from "
+                rule += f"{record.data.shape} to {after.shape}"
+                raise WriteError(str(self.path), rule, "The function must keep the shape")
             yield after
 
     def _units(self, stated: str | None) -> Units:
-        """The file's units, which the user may state but not contradict.
+        """Return the units of the file, or those of the user if the file states none.
 
         Raises:
-            ReadError: the user states other units than the file.
+            ReadError: user and file state different units.
         """
         written = Units() if stated is None else Units.parse(stated)
         if self._given is None or not written.known:
             return self._given or written
         if self._given != written:
-            rule = f"{self.format}: the file is in {written}, and {self._given} was asked for"
+            rule = f"{self.format}: the file is in {written}, but {self._given} was given"
             raise ReadError(str(self.path), rule, "Leave units out, or convert the file")
         return written
 
-    def _with_thickness(self, mesh: ShellMesh, found: np.ndarray) -> ShellMesh:
-        """The mesh with a thickness for every element; the user's where the file has none (0).
+    def _with_thickness(self, mesh: ShellMesh, thickness: np.ndarray) -> ShellMesh:
+        """Return the mesh with thickness; elements with 0 get the value that the user gave.
 
-        A rigid shell may have none, since its mass is given otherwise.
+        A rigid shell needs none, because its mass is given otherwise.
 
         Raises:
-            ReadError: an element has none, and the user gave none.
+            ReadError: an element has no thickness, and the user gave none.
         """
-        missing = ~(found > 0)
+        missing = ~(thickness > 0)
         needed = missing & ~mesh.rigid
         if needed.any() and self._default is None:
-            rule = f"{self.format}: {int(needed.sum())} of {len(found)} shells have no thickness"
+            rule = (
+                f"{self.format}: {int(needed.sum())} of {len(thickness)} shells have no thickness"
+            )
             remedy = "Give thickness=..., in the file's unit of length"
             raise ReadError(str(self.path), rule, remedy)
-        filled = np.where(missing, self._default or 0.0, found)
+        filled = np.where(missing, self._default or 0.0, thickness)
         return replace(mesh, thickness=filled.astype(np.float64))
 
 
 def _checked_default(path: Path, thickness: float | None) -> float | None:
     if thickness is not None and not 0 < thickness < float("inf"):
-        raise ReadError(f"{path}, thickness {thickness}", "a thickness is positive", "Correct it")
+        raise ReadError(f"{path}, thickness {thickness}", "it must be positive", "Correct it")
     return thickness

@@ -1,4 +1,4 @@
-"""What is wrong with a mesh that a file described."""
+"""Check the mesh and the times of a file."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ _FLAT = 1e-9  # a cell's area relative to its longest side squared, in double pr
 
 
 def fault(mesh: ShellMesh, times: np.ndarray) -> tuple[str, str]:
-    """The first rule that a mesh or its times break, and the remedy; empty where none.
+    """Return the first rule that the mesh or its times violate, and the remedy; both may be empty.
 
-    A cell must have three nodes or more that differ, an area, and no crossed sides; a node that no
-    cell names is allowed, as are parts that do not touch.
+    A cell must have at least three different nodes, an area, and no crossed sides. Nodes without a
+    cell and parts that do not touch are allowed.
     """
-    found = _steps(times)
-    for problem in (_numbers, _nodes, _cells, _shapes):
-        found = found or problem(mesh)
-    return found or ("", "")
+    problem = _steps(times)
+    for check in (_numbers, _nodes, _cells, _shapes):
+        problem = problem or check(mesh)
+    return problem or ("", "")
 
 
 def _numbers(mesh: ShellMesh) -> tuple[str, str] | None:
@@ -35,7 +35,7 @@ def _nodes(mesh: ShellMesh) -> tuple[str, str] | None:
     for name, ids in (("node", mesh.node_ids), ("element", mesh.element_ids)):
         values, counts = np.unique(ids, return_counts=True)
         if (counts > 1).any():
-            rule = f"{name} {values[counts > 1][0]} is there {counts.max()} times"
+            rule = f"{name} {values[counts > 1][0]} occurs {counts.max()} times"
             return rule, f"Give every {name} its own number"
     return None
 
@@ -44,7 +44,7 @@ def _steps(times: np.ndarray) -> tuple[str, str] | None:
     if not len(times):
         return "it has no state", "Missing state files? Copy them beside it"
     if not np.isfinite(times).all() or (np.diff(times) <= 0).any():
-        return "its times do not increase", "Damaged, or files of two runs in one folder?"
+        return "its times do not increase", "Is it damaged, or are files of two runs in one folder?"
     return None
 
 
@@ -57,7 +57,10 @@ def _cells(mesh: ShellMesh) -> tuple[str, str] | None:
     if outside.any():
         where = int(np.flatnonzero(outside.any(1))[0])
         label = f"element {mesh.element_ids[where]}" if mesh.edges is None else f"edge {where}"
-        return f"{label} names a node that does not exist", "Damaged, or an include is missing?"
+        return (
+            f"{label} names a node that does not exist",
+            "Is it damaged, or is an include missing?",
+        )
     return None
 
 
@@ -76,13 +79,13 @@ def _shapes(mesh: ShellMesh) -> tuple[str, str] | None:
     faults = {"fewer than three nodes": few, "crossed sides": crossed, "no area": empty}
     for name, bad in faults.items():
         if bad.any():
-            rule = f"element {mesh.element_ids[bad][0]} has {name} ({int(bad.sum())} such)"
+            rule = f"element {mesh.element_ids[bad][0]} has {name} ({int(bad.sum())} in total)"
             return rule, "Repair the mesh in the preprocessor"
     return None
 
 
 def _crossed(corners: np.ndarray) -> np.ndarray:
-    """(element,) bool: two corners turn one way and two the other, as in a bow tie."""
+    """Return elements whose sides cross, as in a bow tie, (element,) bool."""
     turn = np.cross(np.roll(corners, -1, 1) - corners, np.roll(corners, 1, 1) - corners)
     largest = np.linalg.norm(turn, axis=-1).argmax(1)
     reference = turn[np.arange(len(turn)), largest]

@@ -1,4 +1,4 @@
-"""Nodes, shells, parts and thickness of LS-DYNA keyword decks.
+"""Parse nodes, shells, parts and thickness of LS-DYNA keyword decks.
 
 Source: LSTC, "LS-DYNA Keyword User's Manual", volume I: *NODE, *ELEMENT_SHELL, *PART,
 *SECTION_SHELL, *INCLUDE, *KEYWORD (long and I10 formats).
@@ -15,7 +15,7 @@ from scionwood import ReadError
 
 _DEPTH = 16
 _EXTRA = {"THICKNESS": 1, "BETA": 1, "MCID": 1, "OFFSET": 1}
-"""Options of *ELEMENT_SHELL; the first three share one card."""
+"""Cards for the options of *ELEMENT_SHELL; the first three options share one card."""
 
 _COLUMNS: dict[str, dict[str, tuple[int, ...]]] = {
     "NODE": {"": (8, 16, 16, 16), "%": (10, 16, 16, 16), "+": (20,) * 4},
@@ -23,20 +23,20 @@ _COLUMNS: dict[str, dict[str, tuple[int, ...]]] = {
     "": {"": (10,) * 8, "%": (10,) * 8, "+": (20,) * 8},
     "THICKNESS": {"": (16,) * 4, "%": (16,) * 4, "+": (20,) * 4},
 }
-"""Widths of the fields of a card, by keyword and format: standard, I10, long."""
+"""Field widths of a card by keyword and format: standard, I10, long."""
 
 
 @final
 @dataclass(frozen=True)
 class Node:
-    """A node and where it is written.
+    """A node and its place in the deck.
 
     Attributes:
-        number: the analyst's.
+        number: node number.
         xyz: coordinates.
-        line: of its file, from 0.
-        file: where it is.
-        widths: of its fields; none where commas separate them.
+        line: line in its file, from 0.
+        file: the file.
+        widths: widths of its fields; empty if they are separated by commas.
     """
 
     number: int
@@ -49,18 +49,18 @@ class Node:
 @final
 @dataclass
 class Deck:
-    """What a deck and its includes hold.
+    """The content of a deck and its includes.
 
     Attributes:
-        nodes: in their order.
-        shells: element number, part, four nodes (0 or repeated for a triangle), mean thickness
-            of the element's own card or 0.
-        sections: of a part, by its number.
-        materials: of a part, by its number.
-        thickness: of a section, by its number.
+        nodes: nodes in the order of the deck.
+        shells: element number, part, four nodes (0 or repeated for a triangle), and the mean
+            thickness on the element's own card, or 0.
+        sections: section of each part.
+        materials: material of each part.
+        thickness: thickness of each section.
         rigid: numbers of rigid materials.
-        others: how many cards of other elements there are, by keyword.
-        ended: whether *END was there.
+        others: number of cards of other elements, by keyword.
+        ended: whether *END was read.
     """
 
     nodes: list[Node] = field(default_factory=list)
@@ -80,9 +80,9 @@ class Block:
 
     Attributes:
         words: the keyword, split at underscores.
-        form: format of its cards, empty, `%` (I10) or `+` (long).
-        cards: lines without comments, each with its number in the file.
-        file: where it is.
+        form: format of its cards: empty (standard), `%` (I10) or `+` (long).
+        cards: lines without comments, each with its line number.
+        file: the file.
     """
 
     words: tuple[str, ...]
@@ -91,34 +91,35 @@ class Block:
     file: Path
 
     def fields(self, card: int, kind: str) -> list[str]:
-        """The fields of a card, short of blanks; a card that is missing is an error.
+        """Return the fields of a card without blanks.
 
         Raises:
-            ReadError: the deck ends before that card.
+            ReadError: the keyword ends before that card.
         """
         if card >= len(self.cards):
             rule = f"keyword deck (.k): *{'_'.join(self.words)} ends too early"
-            raise ReadError(str(self.file), rule, "Cut short? Copy it again")
+            raise ReadError(str(self.file), rule, "Is it truncated? Copy it again")
         text = self.cards[card][1]
         if "," in text:
             return [part.strip() for part in text.split(",")]
-        found, at = [], 0
+        fields, at = [], 0
         for width in _COLUMNS[kind][self.form]:
-            found.append(text[at : at + width].strip())
+            fields.append(text[at : at + width].strip())
             at += width
-        return found
+        return fields
 
     def number(self, card: int, text: str, kind: type[int] | type[float]) -> float:
-        """A field as a number; an empty one is 0.
+        """Return a field as a number; an empty field is 0.
 
         Raises:
-            ReadError: it is no number.
+            ReadError: the field is not a number.
         """
         try:
             return kind(text or 0)
         except ValueError as error:
-            rule = f"keyword deck (.k): line {self.cards[card][0] + 1} has {text!r} for a number"
-            remedy = "Parameters (&name) are not read; write the values out"
+            line = self.cards[card][0] + 1
+            rule = f"keyword deck (.k): line {line} has {text!r} instead of a number"
+            remedy = "Parameters (&name) are not supported; write the values out"
             raise ReadError(str(self.file), rule, remedy) from error
 
 
@@ -126,13 +127,13 @@ def read_deck(path: Path) -> Deck:
     """Read a deck and the files that it includes.
 
     Raises:
-        ReadError: it is no deck, is cut, or includes a file outside of its folder.
+        ReadError: the file is not a deck, is truncated, or includes a file outside its folder.
     """
     deck = Deck()
     _read_file(path, deck, path.parent.resolve(), ())
     if not deck.ended:
         rule = "keyword deck (.k): *END is missing"
-        raise ReadError(str(path), rule, "Cut short? Copy it again; else add *END")
+        raise ReadError(str(path), rule, "Is it truncated? Copy it again; otherwise add *END")
     return deck
 
 
@@ -168,8 +169,8 @@ def _read_file(path: Path, deck: Deck, root: Path, above: tuple[Path, ...]) -> N
 def _check_text(path: Path, text: str, lines: list[str]) -> None:
     first = next((line for line in lines if line.strip() and not line.startswith("$")), "")
     if "\0" in text or not first.startswith("*"):
-        rule = "it is no keyword deck (.k): its first line is no keyword (*NODE ...)"
-        raise ReadError(str(path), rule, "Encrypted or of another format? Export it as keywords")
+        rule = "it is not a keyword deck (.k): its first line is not a keyword such as *NODE"
+        raise ReadError(str(path), rule, "Is it encrypted or binary? Export it as keywords")
 
 
 def _format(name: str, form: str) -> str:
@@ -191,15 +192,15 @@ def _block(name: str, form: str, cards: list[tuple[int, str]], path: Path) -> Bl
 
 def _include(block: Block, deck: Deck, root: Path, above: tuple[Path, ...]) -> None:
     if len(block.words) > 1:
-        rule = f"keyword deck (.k): *{'_'.join(block.words)} is not followed"
+        rule = f"keyword deck (.k): *{'_'.join(block.words)} is not supported"
         raise ReadError(str(block.file), rule, "Write the deck out as one file")
     for _, card in block.cards:
         file = (block.file.parent / card.strip()).resolve()
         rule = ""
         if not file.is_relative_to(root):
-            rule = "lies outside of the deck's folder"
+            rule = "lies outside the folder of the deck"
         elif not file.is_file():
-            rule = "is not there"
+            rule = "does not exist"
         elif file in above or len(above) >= _DEPTH:
             rule = "includes itself"
         if rule:
@@ -242,8 +243,8 @@ def _shells(block: Block, deck: Deck) -> None:
     options = set(block.words[2:])
     unknown = options - set(_EXTRA)
     if unknown:
-        rule = f"keyword deck (.k): *{'_'.join(block.words)} is not read"
-        raise ReadError(str(block.file), rule, f"Options that are read: {', '.join(_EXTRA)}")
+        rule = f"keyword deck (.k): *{'_'.join(block.words)} is not supported"
+        raise ReadError(str(block.file), rule, f"Supported options: {', '.join(_EXTRA)}")
     own = bool(options & {"THICKNESS", "BETA", "MCID"})
     step = 1 + own + ("OFFSET" in options)
     for card in range(0, len(block.cards), step):
@@ -257,7 +258,7 @@ def _shells(block: Block, deck: Deck) -> None:
 
 
 def _parts(block: Block, deck: Deck) -> None:
-    # Of *PART_INERTIA and its like, which have more cards, the first part is read.
+    # *PART_INERTIA and similar keywords have more cards: only their first part is read.
     plain = len(block.words) == 1
     for card in range(1, len(block.cards) if plain else 2, 2):
         fields = [int(block.number(card, item, int)) for item in block.fields(card, "")[:3]]
@@ -277,7 +278,7 @@ def _sections(block: Block, deck: Deck) -> None:
         deck.thickness[section] = _mean([block.number(card + 1, item, float) for item in texts])
         card += 2 + (-(-layers // 8) if composite == 1 else 0)
         if set(block.words[2:]) - {"TITLE"}:
-            return  # *SECTION_SHELL_EFG and its like have cards of their own
+            return  # *SECTION_SHELL_EFG and similar keywords have other cards
 
 
 def _rigid(block: Block, deck: Deck) -> None:
@@ -286,6 +287,6 @@ def _rigid(block: Block, deck: Deck) -> None:
 
 
 def _mean(values: list[float]) -> float:
-    """The mean of corner thicknesses; corners without one have that of the first."""
+    """Return the mean of the positive corner thicknesses, or 0."""
     given = [value for value in values if value > 0]
     return sum(given) / len(given) if given else 0.0

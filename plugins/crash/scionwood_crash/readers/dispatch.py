@@ -1,4 +1,4 @@
-"""Which reader opens a file, and which writer makes one."""
+"""Choose the reader or the writer of a file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scionwood import ReadError, WriteError
+from scionwood import ReadError, WriteError, reading
 from scionwood_crash.parts.mesh import CrashSeries, Frame
 
 if TYPE_CHECKING:
@@ -33,10 +33,10 @@ _WRITERS = {
 
 
 def reader_of(path: Path) -> type[CrashReader]:
-    """The reader for a file, by its suffix, or else its content.
+    """Return the reader of a file, by its suffix or else its content.
 
     Raises:
-        ReadError: no reader knows it.
+        ReadError: the format is unknown.
     """
     path = Path(path)
     suffix = _suffix(path)
@@ -44,20 +44,20 @@ def reader_of(path: Path) -> type[CrashReader]:
     home = next(by_suffix, None) or _by_content(path)
     if home is None:
         known = ", ".join(suffix for suffixes in _HOMES.values() for suffix in suffixes)
-        rule = f"neither its suffix nor its content is of a known format: d3plot, {known}"
+        rule = f"its format is unknown, by suffix and by content; known are d3plot, {known}"
         raise ReadError(str(path), rule, "Convert it to one of these, or correct the suffix")
-    found: type[CrashReader] = _load(home)
-    return found
+    reader: type[CrashReader] = _load(home)
+    return reader
 
 
 def write(path: Path, series: CrashSeries, *, overwrite: bool, progress: bool) -> None:
-    """See `readers.write_series`."""
+    """Write a series; see `readers.write_series`."""
     from scionwood_crash.readers.globals_json import read_features, write_features
 
     path = Path(path)
     home = _WRITERS.get(_suffix(path))
     if home is None:
-        rule = f"no format is written to the suffix {path.suffix!r}"
+        rule = f"no format has the suffix {path.suffix!r}"
         raise WriteError(str(path), rule, f"Choose one of {', '.join(_WRITERS)}")
     if _suffix(path) == ".vtu" and len(series) != 1:
         rule = f"a .vtu file holds one state, and the series has {len(series)}"
@@ -69,19 +69,15 @@ def write(path: Path, series: CrashSeries, *, overwrite: bool, progress: bool) -
 
 
 def _suffix(path: Path) -> str:
-    """The suffix; that of a file whose name ends in `d3plot` as LS-DYNA's do is `.d3plot`."""
+    """Return the suffix; a name that ends in `d3plot`, as LS-DYNA writes, has `.d3plot`."""
     return ".d3plot" if path.name.lower().endswith("d3plot") else path.suffix.lower()
 
 
 def _by_content(path: Path) -> str | None:
     if path.is_dir():
         return "store:ZarrReader" if any(path.glob(".z*")) or any(path.glob("zarr*")) else None
-    try:
-        with path.open("rb") as file:
-            head = file.read(4096)
-    except OSError as error:
-        rule = f"no crash file can be read there ({error.strerror})"
-        raise ReadError(str(path), rule, "Check the path") from error
+    with reading(path, "crash"), path.open("rb") as file:
+        head = file.read(4096)
     if zipfile.is_zipfile(path):
         return "store:ZarrReader"
     if b"<VTKFile" in head:
@@ -98,7 +94,7 @@ def _load(home: str) -> Any:
 
 
 def _shown(series: CrashSeries, name: str) -> CrashSeries:
-    """The series, with a bar that moves as its states are read for the first time."""
+    """Return the series with a progress bar that advances when a state is first read."""
     from rich.progress import track
 
     steps: Iterator[int] = iter(track(range(len(series)), f"writing {name}"))

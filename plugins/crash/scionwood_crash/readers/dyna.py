@@ -1,4 +1,4 @@
-"""LS-DYNA d3plot files, through lasso-python."""
+"""Read LS-DYNA d3plot files through lasso-python."""
 
 from __future__ import annotations
 
@@ -32,26 +32,27 @@ _STATE = ["timesteps", "node_displacement", *_SHELL, *_NODE, *_LAYERS, _ALIVE]
 
 @final
 class DynaReader(CrashReader):
-    """Reads d3plot files with all files of states beside them (`d3plot01`, `d3plot02` ...).
+    """Reads d3plot files with their state files (`d3plot01`, `d3plot02` ...).
 
-    Shells alone are read; solids, beams and thick shells are left out. Fields on cells:
-    `plastic_strain` and `von_mises` (the largest of the integration points), all points in
+    Only shells are read; solids, beams and thick shells are left out. Cell fields are
+    `plastic_strain` and `von_mises` (the largest over the integration points),
     `plastic_strain_layers` (element, layer) and `stress_layers` (element, 6 layer: xx yy zz xy yz
-    zx), `current_thickness`, `internal_energy`; on points: `velocity`, `acceleration`. Shells of a
-    rigid part have no such data in the file: their fields are 0.
+    zx) with all integration points, `current_thickness` and `internal_energy`. Point fields are
+    `velocity` and `acceleration`. Shells of rigid parts have no such data: their fields are 0.
 
     Args:
         path: the first file.
-        units: such as `mm, ms, kg`; the file does not say.
-        thickness: of shells for which the first state has none; without it, rigid shells get 0.
+        units: such as `mm, ms, kg`; d3plot files do not state them.
+        thickness: thickness of shells that have none in the first state. Without it, rigid shells
+            get 0.
 
-    Shapes: positions, (node, xyz), of the file's precision.
+    Shapes: positions, (node, xyz), in the precision of the file.
 
     Units: those of the model, which the user states.
 
-    Raises: ReadError, for a damaged or cut file, a missing state file, a file of a solver before
-        2011, particles, adaptive meshes, shells of 8 nodes, missing thickness, or NaN; PluginError
-        where lasso-python is not installed.
+    Raises: ReadError, for a damaged or truncated file, a missing state file, a solver from before
+        2011, particles, adaptive meshes, 8-node shells, missing thickness, or NaN; PluginError, if
+        lasso-python is not installed.
 
     Source: LSTC, "LS-DYNA Database Binary Output Files"; lasso-python 2.
     """
@@ -61,7 +62,7 @@ class DynaReader(CrashReader):
 
     @classmethod
     def write_sample(cls, path: Path) -> None:
-        """A small mesh of three parts, one rigid, with triangles and deleted shells, seeded."""
+        """Write a small seeded mesh of three parts, with a rigid part, triangles and deletion."""
         write_d3plot(sample_series(), path, overwrite=True, states_per_file=0)
 
     def _open(self) -> tuple[ShellMesh, np.ndarray]:
@@ -96,16 +97,16 @@ class DynaReader(CrashReader):
     def _of_parts(
         self, values: np.ndarray | None, parts: np.ndarray, default: np.ndarray
     ) -> np.ndarray:
-        """(element,): the value of each element's part; the default without a list of parts."""
+        """Return the value of each element's part, (element,); the default without a part list."""
         if values is None or not len(parts):
             return default
         if not 0 <= parts.min() <= parts.max() < len(values):
-            rule = "d3plot: shells are of parts that the file does not list"
-            raise ReadError(str(self.path), rule, "Damaged? Copy it again")
+            rule = "d3plot: shells belong to parts that the file does not list"
+            raise ReadError(str(self.path), rule, "Is it damaged? Copy it again")
         return np.asarray(values[parts])
 
     def _initial(self) -> np.ndarray:
-        """(element,): the thickness of the first state, 0 where it has none."""
+        """Return the thickness of the first state, (element,); 0 for missing values."""
         arrays = self._state(0) if self._times else {}
         if "element_shell_thickness" in arrays:
             return self._on_all(arrays["element_shell_thickness"][0]).astype(np.float64)
@@ -126,29 +127,29 @@ class DynaReader(CrashReader):
                 on_cells |= _summary(label, values)
                 on_cells[label] = values.reshape(len(values), -1)
         on_points = {label: arrays[name][0] for name, label in _NODE.items() if name in arrays}
-        # The file holds positions; in double precision the difference of two floats is exact.
+        # The file holds positions. The difference of two floats is exact in double precision.
         moved = positions.astype(np.float64) - self.mesh.points
         return Frame(moved, alive, on_cells, on_points)
 
     def _state(self, index: int) -> dict[str, np.ndarray]:
-        # Negative, since lasso takes {0} for no filter at all.
-        wanted = {index - self._times}
-        data = lasso_d3plot()(str(self.path), state_array_filter=_STATE, state_filter=wanted)
+        # The index is negative, because lasso treats {0} as no filter.
+        chosen = {index - self._times}
+        data = lasso_d3plot()(str(self.path), state_array_filter=_STATE, state_filter=chosen)
         return dict(data.arrays)
 
     def _on_all(self, values: np.ndarray) -> np.ndarray:
-        """Values of deformable shells, with 0 for rigid ones."""
+        """Return values of all shells from those of deformable shells; rigid ones get 0."""
         whole = np.zeros((self._shells, *values.shape[1:]), values.dtype)
         whole[self._reduced] = values
         return whole
 
     def _array(self, arrays: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
-        # lasso logs what it cannot read, and goes on.
-        found = arrays.get(name)
-        if found is None or found.shape != shape:
+        # lasso logs what it cannot read, and continues.
+        values = arrays.get(name)
+        if values is None or values.shape != shape:
             rule = f"d3plot: {name} cannot be read"
-            raise ReadError(str(self.path), rule, "Damaged? Copy it again")
-        return np.asarray(found)
+            raise ReadError(str(self.path), rule, "Is it damaged? Copy it again")
+        return np.asarray(values)
 
     def _replace(self, target: Path, states: Iterator[np.ndarray], overwrite: bool) -> None:
         with new_family(target, overwrite) as place:
@@ -163,9 +164,9 @@ class DynaReader(CrashReader):
                 os.rename(place / file.name, place / f"new-{name}")
 
     def _places(self) -> Iterator[tuple[Path, int]]:
-        """Where the positions of each state begin."""
+        """Yield the file and the offset of each state's positions."""
         data = lasso_d3plot()(str(self.path), state_array_filter=["timesteps"])
-        # lasso has no public name for where a state lies; a test guards these two.
+        # lasso has no public access to the offset of a state; a test guards these two names.
         size = int(data._compute_n_bytes_per_state())
         data._buffer = buffer(self.path)
         skip = (1 + int(data.header.n_global_vars)) * int(data.header.wordsize)
@@ -175,7 +176,7 @@ class DynaReader(CrashReader):
 
 
 def _summary(label: str, layers: np.ndarray) -> dict[str, np.ndarray]:
-    """The largest value over the layers."""
+    """Return the largest value over the layers, as a field by name."""
     if label == "plastic_strain_layers":
         return {"plastic_strain": layers.max(1)}
     x, y, z, xy, yz, zx = np.moveaxis(layers, -1, 0)

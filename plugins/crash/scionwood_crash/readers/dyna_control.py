@@ -1,4 +1,4 @@
-"""The control block of a d3plot file, checked before anything is allocated or parsed.
+"""The control block of a d3plot file, which is checked before anything is allocated.
 
 Source: LSTC, "LS-DYNA Database Binary Output Files" (2014), section "Control data".
 """
@@ -65,10 +65,10 @@ _MARK = -999999.0
 @final
 @dataclass(frozen=True)
 class Control:
-    """What the first 64 words declare.
+    """The declarations in the first 64 words.
 
     Attributes:
-        word: bytes of a word, 4 or 8.
+        word: bytes per word, 4 or 8.
         values: integers by their name in the manual.
     """
 
@@ -80,7 +80,7 @@ class Control:
         """Read and check the control block.
 
         Raises:
-            ReadError: it is no d3plot file, is cut short, or holds what is not read.
+            ReadError: the file is not d3plot, is truncated, or holds unsupported data.
         """
         with path.open("rb") as file:
             head = file.read(64 * 8)
@@ -133,40 +133,40 @@ class Control:
         words += value["nmmat"] if value["ndim"] == 5 else 0
         size = path.stat().st_size
         if negative or value["extra"] > 1024 or words * self.word > size:
-            rule = f"d3plot: it declares {words * self.word} bytes of mesh and has {size}"
+            rule = f"d3plot: it declares {words * self.word} bytes of mesh, but has {size}"
             if negative:
                 rule = f"d3plot: it declares {', '.join(negative)} below zero"
-            raise ReadError(str(path), rule, "Cut short? Copy it again")
+            raise ReadError(str(path), rule, "Is it truncated? Copy it again")
         layers = abs(value["maxint"]) % 10000
         each = 6 * (value["ioshl1"] == 1000) + (value["ioshl2"] == 1000) + value["neips"]
         if value["nel4"] and layers * each > value["nv2d"]:
-            rule = f"d3plot: a shell has {value['nv2d']} values, its {layers} layers have more"
-            raise ReadError(str(path), rule, "Damaged? Copy it again")
+            rule = f"d3plot: a shell has {value['nv2d']} values, but its {layers} layers have more"
+            raise ReadError(str(path), rule, "Is it damaged? Copy it again")
 
 
 def family(path: Path) -> list[Path]:
-    """The d3plot file and the files of further states beside it, in their order.
+    """Return the d3plot file and its state files, in order.
 
     Raises:
-        ReadError: a file is missing between others, or has no end mark.
+        ReadError: a state file is missing.
     """
     pattern = re.compile(re.escape(path.name) + r"(\d+)")
-    found = [(pattern.fullmatch(item.name), item) for item in path.parent.iterdir()]
-    numbered = sorted((int(match[1]), item) for match, item in found if match)
+    matches = [(pattern.fullmatch(item.name), item) for item in path.parent.iterdir()]
+    numbered = sorted((int(match[1]), item) for match, item in matches if match)
     numbers = [number for number, _ in numbered]
     if numbers and numbers != list(range(1, len(numbers) + 1)):
         missing = sorted(set(range(1, numbers[-1])) - set(numbers))
-        rule = f"d3plot: of its state files number {missing[0] if missing else numbers[0]} is "
+        rule = f"d3plot: state file number {missing[0] if missing else numbers[0]} is "
         rule += "missing" if missing else "not expected"
         raise ReadError(str(path), rule, "Copy the whole family: d3plot, d3plot01, d3plot02 ...")
     return [path, *(item for _, item in numbered)]
 
 
 def check_mark(path: Path, word: int) -> None:
-    """Whether a file ends with the mark that the solver writes last.
+    """Check that a file ends with the mark that the solver writes last.
 
     Raises:
-        ReadError: it does not.
+        ReadError: the end mark is missing.
     """
     dtype = np.dtype("<f4" if word == 4 else "<f8")
     with path.open("rb") as file:
@@ -180,7 +180,9 @@ def check_mark(path: Path, word: int) -> None:
     # -999999 ends in a byte that is not zero, in both precisions.
     if len(tail) < word or np.frombuffer(tail[-word:], dtype)[0] != _MARK:
         rule = f"d3plot: {path.name} does not end with the end mark -999999"
-        raise ReadError(str(path), rule, "The run was killed, or the file was cut: copy it again")
+        raise ReadError(
+            str(path), rule, "The run was killed, or the file is truncated: copy it again"
+        )
 
 
 def _parse(path: Path, head: bytes) -> tuple[int, dict[str, int]]:
@@ -195,5 +197,5 @@ def _parse(path: Path, head: bytes) -> tuple[int, dict[str, int]]:
                 rule = "d3plot: it is big-endian, as old workstations wrote it"
                 raise ReadError(str(path), rule, "Convert it with LS-PrePost")
             return word, {name: int(words[at]) for name, at in _WORDS.items()}
-    rule = "it is no d3plot file: its control block has no known file type"
-    raise ReadError(str(path), rule, "Cut short, or of another format? Copy it again")
+    rule = "it is not a d3plot file: its control block has no known file type"
+    raise ReadError(str(path), rule, "Is it truncated, or of another format? Copy it again")

@@ -1,4 +1,4 @@
-"""Write d3plot files, through lasso-python, one state in memory at a time."""
+"""Write d3plot files through lasso-python, with one state in memory at a time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _MARK = struct.pack("<f", -999999.0)
 _BLOCK = 512 * 4
-_PLASTIC = 24  # *MAT_PIECEWISE_LINEAR_PLASTICITY, for parts of which nothing else is known
+_PLASTIC = 24  # *MAT_PIECEWISE_LINEAR_PLASTICITY, for parts of unknown material
 _COPIED = {
     "current_thickness": "element_shell_thickness",
     "internal_energy": "element_shell_internal_energy",
@@ -36,22 +36,24 @@ def write_d3plot(
     overwrite: bool = False,
     states_per_file: int | None = None,
 ) -> None:
-    """Write a d3plot of single precision, which holds positions and not displacements.
+    """Write a d3plot file in single precision, which holds positions instead of displacements.
 
-    Of the fields on cells it takes `plastic_strain` or `plastic_strain_layers`, `stress_layers`,
-    `current_thickness` (the initial thickness where there is none) and `internal_energy`; on
-    points `velocity` and `acceleration`. Shells of rigid parts lose their fields, as in LS-DYNA.
+    These cell fields are written: `plastic_strain` or `plastic_strain_layers`, `stress_layers`,
+    `current_thickness` (by default the initial thickness) and `internal_energy`. Of the point
+    fields, `velocity` and `acceleration` are written. Shells of rigid parts lose their fields, as
+    in LS-DYNA.
 
     Args:
-        series: with its states.
+        series: the series to write.
         target: the first file.
-        overwrite: replace what is there, with its state files.
-        states_per_file: so many go to each of `<target>01`, `<target>02` ...; all to the first of
-            them where null; where 0 they follow the mesh in `target`, which not all programs read.
+        overwrite: replace existing files, including state files.
+        states_per_file: states in each of `<target>01`, `<target>02` ...; `None` writes all states
+            to the first of them. With 0 the states follow the mesh in `target`, which not all
+            programs can read.
 
     Raises:
         OutputExistsError: `target` or a state file exists and `overwrite` is false.
-        WriteError: the disk is full.
+        WriteError: a file cannot be written.
         PluginError: lasso-python is not installed.
 
     Source: LSTC, "LS-DYNA Database Binary Output Files"; lasso-python 2.
@@ -74,12 +76,12 @@ def write_d3plot(
 
 @contextmanager
 def new_family(target: Path, overwrite: bool) -> Iterator[Path]:
-    """Yield a folder for files `new-<name>`, which get their names together, `target` the last.
+    """Yield a folder for files `new-<name>`, which are renamed together when the block succeeds.
 
-    Files of an older family, `<target>01` and on, make way.
+    State files of an older family, `<target>01` and so on, are removed.
 
     Raises:
-        OutputExistsError: one of them or `target` exists and `overwrite` is false.
+        OutputExistsError: `target` or a state file exists and `overwrite` is false.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     pattern = re.compile(re.escape(target.name) + r"\d+")
@@ -90,7 +92,7 @@ def new_family(target: Path, overwrite: bool) -> Iterator[Path]:
         yield Path(place)
         for item in old:
             item.unlink()
-        # The shortest name is the first file's: without it there is no family.
+        # The first file has the shortest name and comes last: without it there is no family.
         for item in sorted(Path(place).glob("new-*"), reverse=True):
             _sync(item)
             os.replace(item, target.with_name(item.name.removeprefix("new-")))
@@ -111,13 +113,13 @@ def _append(path: Path, data: bytes) -> None:
 
 
 def _close(path: Path, mark: bool) -> None:
-    """End a file: the mark unless it is there, then zeros to a whole block."""
+    """End a file with the mark, if wanted, and with zeros up to a whole block."""
     _append(path, _MARK if mark else b"")
     _append(path, b"\0" * (-path.stat().st_size % _BLOCK))
 
 
 def _pack(mesh: ShellMesh, time: float, frame: Frame, place: Path) -> tuple[bytes, bytes]:
-    """The bytes of the geometry, with its end mark, and those of one state, without."""
+    """Return the bytes of the geometry with its end mark, and of one state without it."""
     with tempfile.TemporaryDirectory(dir=place) as folder:
         path = Path(folder) / "d3plot"
         _filled(mesh, time, frame).write_d3plot(str(path), block_size_bytes=0)
@@ -140,7 +142,7 @@ def _filled(mesh: ShellMesh, time: float, frame: Frame) -> D3plot:
         "part_ids_cross_references": np.arange(1, len(parts) + 1, dtype=np.int32),
         "timesteps": np.array([time], np.float32),
         "node_displacement": positions.astype(np.float32)[None],
-        # As LS-DYNA writes it: the part's place where alive, 0 where deleted.
+        # As in LS-DYNA: the index of the part, or 0 for a deleted element.
         "element_shell_is_alive": ((indexes + 1) * frame.alive).astype(np.float32)[None],
     }
     if mesh.rigid_parts:
@@ -157,7 +159,7 @@ def _filled(mesh: ShellMesh, time: float, frame: Frame) -> D3plot:
 def _fields(mesh: ShellMesh, frame: Frame) -> dict[str, np.ndarray]:
     kept = ~mesh.rigid
     fields = {"current_thickness": mesh.thickness, **frame.cell_fields}
-    found = {
+    arrays = {
         name: fields[label][kept].astype(np.float32)[None]
         for label, name in _COPIED.items()
         if label in fields
@@ -165,8 +167,8 @@ def _fields(mesh: ShellMesh, frame: Frame) -> dict[str, np.ndarray]:
     strain = fields.get("plastic_strain_layers", fields.get("plastic_strain"))
     if strain is not None:
         layers = strain.reshape(len(strain), -1)[kept].astype(np.float32)
-        found["element_shell_effective_plastic_strain"] = layers[None]
+        arrays["element_shell_effective_plastic_strain"] = layers[None]
     if "stress_layers" in fields:
         stress = fields["stress_layers"].reshape(len(mesh.cells), -1, 6)[kept]
-        found["element_shell_stress"] = stress.astype(np.float32)[None]
-    return found
+        arrays["element_shell_stress"] = stress.astype(np.float32)[None]
+    return arrays

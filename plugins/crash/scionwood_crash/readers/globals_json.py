@@ -1,4 +1,4 @@
-"""Numbers of whole runs, in PhysicsNeMo's `global_features.json`: by run, then by name."""
+"""Numbers of whole runs in PhysicsNeMo's `global_features.json`, by run and name."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ NAME = "global_features.json"
 
 
 def read_features(path: Path) -> dict[str, float]:
-    """The numbers of a run, from the JSON file beside its data; none where there is no file.
+    """Return the numbers of a run from the JSON file beside its data; without file, none.
 
     Args:
-        path: of the run's data; its stem is the run's key.
+        path: data of the run; its stem is the name of the run.
 
     Raises:
-        ReadError: the JSON file is damaged, or a number is none.
+        ReadError: the JSON file is damaged, or a value is not a number.
     """
     file = path.with_name(NAME)
     if not file.is_file():
@@ -27,19 +27,19 @@ def read_features(path: Path) -> dict[str, float]:
         run = json.loads(file.read_text()).get(path.stem, {})
         return {str(name): float(value) for name, value in run.items()}
     except (ValueError, AttributeError, TypeError, RecursionError) as error:
-        rule = f"it is no JSON of numbers by run and name ({error})"
+        rule = f"it is not JSON with numbers by run and name ({error})"
         raise ReadError(str(file), rule, "Such as {'run1': {'velocity_x': 10}}") from error
 
 
 def write_features(folder: Path, runs: Mapping[str, Mapping[str, float]]) -> Path:
-    """Write the numbers of runs, beside those that the file has already.
+    """Write the numbers of runs, and keep those of other runs in the file.
 
     Args:
-        folder: of the runs' data.
-        runs: numbers by run and name; a run without any is taken out.
+        folder: folder of the runs' data.
+        runs: numbers by run and name; a run without numbers is removed.
 
     Raises:
-        ReadError: the file is there and is no JSON.
+        ReadError: the file exists and is not JSON.
     """
     file = Path(folder) / NAME
     known: dict[str, Mapping[str, float]] = {}
@@ -47,7 +47,9 @@ def write_features(folder: Path, runs: Mapping[str, Mapping[str, float]]) -> Pat
         try:
             known = dict(json.loads(file.read_text()))
         except (ValueError, TypeError) as error:
-            raise ReadError(str(file), f"it is no JSON ({error})", "Repair or remove it") from error
+            raise ReadError(
+                str(file), f"it is not JSON ({error})", "Repair or remove it"
+            ) from error
     known = {run: numbers for run, numbers in {**known, **runs}.items() if numbers}
     with atomic_path(file) as part:
         part.write_text(json.dumps(known, indent=1, sort_keys=True))

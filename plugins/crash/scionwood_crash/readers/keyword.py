@@ -1,4 +1,4 @@
-"""LS-DYNA keyword decks, as a mesh before the impact."""
+"""Read LS-DYNA keyword decks as a mesh before the impact."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from scionwood_crash.readers.sample import sample_series
 class KeywordReader(CrashReader):
     """Reads nodes, shells, parts and thickness of keyword decks: a series of one state.
 
-    Standard, I10 and long formats, and commas; *ELEMENT_SHELL with THICKNESS, BETA, MCID, OFFSET;
-    *INCLUDE of files in the deck's folder and below. Solids, beams and particles are left out,
-    and so are parameters and transformed includes, which are errors. A shell's thickness is the
-    mean over its corners: of its own card, else of its part's section, else `thickness`.
+    Supported are the standard, I10 and long formats and commas, *ELEMENT_SHELL with THICKNESS,
+    BETA, MCID and OFFSET, and *INCLUDE of files in the deck's folder and below. Solids, beams and
+    particles are left out. Parameters and transformed includes are errors. The thickness of a shell
+    is the mean over its corners: of its own card, else of its part's section, else `thickness`.
 
     Args:
         path: the deck.
-        units: such as `mm, ms, kg`; decks do not say.
-        thickness: of shells that have none in the deck.
+        units: such as `mm, ms, kg`; decks do not state them.
+        thickness: thickness of shells that have none in the deck.
 
-    Shapes: positions, (node, xyz) float64; nodes that no shell names are kept.
+    Shapes: positions, (node, xyz) float64, including nodes without a shell.
 
     Units: those of the model, which the user states.
 
-    Raises: ReadError, for a deck that is cut (no *END), has a node twice, a shell without nodes,
-        no shells, parameters, an include outside of its folder, or missing thickness.
+    Raises: ReadError, for a truncated deck (without *END), repeated nodes, a shell with missing
+        nodes, no shells, parameters, an include outside its folder, or missing thickness.
 
     Source: LSTC, "LS-DYNA Keyword User's Manual", volume I.
     """
@@ -44,7 +44,7 @@ class KeywordReader(CrashReader):
 
     @classmethod
     def write_sample(cls, path: Path) -> None:
-        """A strip of three parts, one rigid, with triangles, in the standard format."""
+        """Write a strip of three parts with a rigid part and triangles, in the standard format."""
         mesh = sample_series().mesh
         lines = ["*KEYWORD", "*NODE"]
         for number, (x, y, z) in zip(mesh.node_ids, mesh.points.tolist(), strict=True):
@@ -69,8 +69,8 @@ class KeywordReader(CrashReader):
         numbers = np.array([node.number for node in deck.nodes], np.int64)
         shells = deck.shells
         if not shells and deck.others:
-            rule = f"{self.format}: it has no shells, but {', '.join(sorted(deck.others))}"
-            raise ReadError(str(self.path), rule, "Only thin shells are read")
+            rule = f"{self.format}: it has no shells, only {', '.join(sorted(deck.others))}"
+            raise ReadError(str(self.path), rule, "Only thin shells can be read")
         cells = self._cells(numbers, [nodes for _, _, nodes, _ in shells])
         parts = np.array([part for _, part, _, _ in shells], np.int64)
         mesh = ShellMesh.build(
@@ -95,17 +95,17 @@ class KeywordReader(CrashReader):
         return Frame(still, np.ones(len(self.mesh.cells), bool))
 
     def _cells(self, numbers: np.ndarray, shells: list[tuple[int, ...]]) -> np.ndarray:
-        """Indices of the nodes; a triangle has 0 for its last node, or the third one again."""
+        """Return node indices; the last node of a triangle may be 0 or repeat the third."""
         nodes = np.array(shells, np.int64).reshape(-1, 4)
         nodes[:, 3] = np.where(nodes[:, 3] == 0, nodes[:, 2], nodes[:, 3])
         order = np.argsort(numbers)
         places = np.searchsorted(numbers, nodes, sorter=order)
-        found = order[np.minimum(places, len(numbers) - 1)]
-        return np.where(numbers[found] == nodes, found, -1)
+        indices = order[np.minimum(places, len(numbers) - 1)]
+        return np.where(numbers[indices] == nodes, indices, -1)
 
     def _replace(self, target: Path, states: Iterator[np.ndarray], overwrite: bool) -> None:
         if any(node.file != self.path for node in self._deck.nodes):
-            rule = "its nodes are in includes, which are not rewritten"
+            rule = "its nodes are in included files, which cannot be rewritten"
             raise WriteError(str(self.path), rule, "Write the deck out as one file")
         with atomic_path(target, overwrite=overwrite) as part:
             (after,) = list(states)
@@ -117,7 +117,7 @@ class KeywordReader(CrashReader):
 
 
 def _of_parts(deck: Deck, parts: np.ndarray) -> np.ndarray:
-    """(element,): the thickness of each element's section, or 0."""
+    """Return the thickness of each element's section, (element,), or 0."""
     names, places = np.unique(parts, return_inverse=True)
     known = [deck.thickness.get(deck.sections.get(part, -1), 0.0) for part in names.tolist()]
     return np.array(known)[places] if known else np.empty(0)
@@ -136,7 +136,7 @@ def _rewritten(line: str, node: Node, xyz: list[float]) -> str:
 
 
 def _fitted(value: float, width: int) -> str:
-    """A number in so many columns, rounded only where it does not fit."""
+    """Write a number in a given width; it is rounded only if it does not fit."""
     text = repr(value)
     digits = 17
     while len(text) > width:

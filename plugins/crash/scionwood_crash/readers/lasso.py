@@ -1,4 +1,4 @@
-"""The classes of lasso-python, imported when they are needed, with sizes checked."""
+"""Access to lasso-python, which is imported on demand, with checked sizes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from lasso.dyna import D3plot
 
 RIGID = 20
-"""The number of *MAT_RIGID."""
+"""Type number of *MAT_RIGID."""
 
 
 def lasso_d3plot() -> type[D3plot]:
-    """The class of lasso-python, imported when it is needed.
+    """Return the class `D3plot` of lasso-python, which checks sizes before it allocates.
 
     Raises:
         PluginError: lasso-python is not installed.
@@ -33,16 +33,16 @@ def lasso_d3plot() -> type[D3plot]:
 def _checked(plain: type[D3plot]) -> type[D3plot]:
     @final
     class Checked(plain):  # type: ignore[misc,unused-ignore]
-        """Refuses states that lie outside of their file before lasso allocates room for them."""
+        """Refuses states that lie outside their file before lasso allocates memory for them."""
 
         def _collect_file_infos(self, size_per_state: int) -> list[Any]:
             if size_per_state < self.header.wordsize:
                 raise ValueError(f"a state of {size_per_state} bytes")
-            found: list[Any] = super()._collect_file_infos(size_per_state)
-            for info in found:
+            infos: list[Any] = super()._collect_file_infos(size_per_state)
+            for info in infos:
                 if not 0 <= info.start <= info.start + info.length <= info.filesize:
                     raise ValueError(f"states of {info.length} bytes in {info.filesize}")
-            return found
+            return infos
 
     return Checked
 

@@ -1,4 +1,4 @@
-"""Meshes of other programs, through meshio: VTK, Abaqus, Nastran, MED."""
+"""Read meshes of other programs through meshio: VTK, Abaqus, Nastran, MED."""
 
 from __future__ import annotations
 
@@ -33,15 +33,17 @@ _PARTS = ("part_id", "nastran:ref", "cell_tags")
 class MeshReader(CrashReader):
     """Reads legacy VTK, Abaqus (.inp), Nastran (.bdf, .nas, .fem) and MED: a series of one state.
 
-    A part is `part_id`, Nastran's property or MED's family; else the first element set, counted
-    from 1. meshio gives neither the analyst's numbers, so nodes and elements count from 1, nor
-    the thickness of Abaqus and Nastran; a cut Abaqus or Nastran file may go unnoticed where its
-    last line is whole.
+    The part is `part_id`, the property of Nastran or the family of MED, or else the number of the
+    first element set, from 1.
+
+    meshio has limits. It does not return node and element numbers, so these count from 1, and it
+    does not return the thickness of Abaqus and Nastran. A truncated Abaqus or Nastran file may be
+    read without error if its last line is complete.
 
     Args:
         path: the file.
-        units: such as `mm, ms, kg`; these formats do not say.
-        thickness: where the file has no field `thickness` on cells.
+        units: such as `mm, ms, kg`; these formats do not state them.
+        thickness: thickness of shells if the file has no cell field `thickness`.
 
     Shapes: positions, (node, xyz) float64.
 
@@ -58,7 +60,7 @@ class MeshReader(CrashReader):
 
     @classmethod
     def write_sample(cls, path: Path) -> None:
-        """A strip of three parts with triangles."""
+        """Write a strip of three parts with triangles."""
         mesh = sample_series().mesh
         quads = ~mesh.triangles
         cells = [("quad", mesh.cells[quads]), ("triangle", mesh.cells[~quads, :3])]
@@ -66,21 +68,21 @@ class MeshReader(CrashReader):
             "thickness": [mesh.thickness[quads], mesh.thickness[~quads]],
             "part_id": [mesh.part_ids[quads], mesh.part_ids[~quads]],
         }
-        found = meshio.Mesh(mesh.points.astype(np.float64), cells, cell_data=data)
-        _module(path).write(str(path), found)
+        sample = meshio.Mesh(mesh.points.astype(np.float64), cells, cell_data=data)
+        _module(path).write(str(path), sample)
 
     def _open(self) -> tuple[ShellMesh, np.ndarray]:
         if not self.path.is_file():
             raise FileNotFoundError(self.path)
-        found = self._found = _module(self.path).read(str(self.path))
-        kept = [number for number, block in enumerate(found.cells) if self._is_shell(block.type)]
-        parts = [np.asarray(found.cells[number].data, np.int64) for number in kept]
+        content = self._content = _module(self.path).read(str(self.path))
+        kept = [number for number, block in enumerate(content.cells) if self._is_shell(block.type)]
+        parts = [np.asarray(content.cells[number].data, np.int64) for number in kept]
         cells = np.concatenate(
             [np.empty((0, 4), np.int64)]
             + [part if part.shape[1] == 4 else part[:, [0, 1, 2, 2]] for part in parts]
         )
-        points = np.zeros((len(found.points), 3))
-        points[:, : found.points.shape[1]] = found.points
+        points = np.zeros((len(content.points), 3))
+        points[:, : content.points.shape[1]] = content.points
         thickness = self._on_cells(("thickness",), kept, np.zeros(len(cells)))
         mesh = ShellMesh.build(
             points,
@@ -97,7 +99,7 @@ class MeshReader(CrashReader):
 
     def _is_shell(self, kind: str) -> bool:
         if kind not in _SHELLS and kind not in _OTHERS:
-            rule = f"{self.format}: elements {kind!r} are not read"
+            rule = f"{self.format}: elements {kind!r} are not supported"
             raise ReadError(
                 str(self.path), rule, "Export triangles and quads without midside nodes"
             )
@@ -108,15 +110,15 @@ class MeshReader(CrashReader):
 
     def _on_cells(self, names: tuple[str, ...], kept: list[int], default: np.ndarray) -> np.ndarray:
         for name in names:
-            if name in self._found.cell_data and kept:
-                values = self._found.cell_data[name]
+            if name in self._content.cell_data and kept:
+                values = self._content.cell_data[name]
                 return np.concatenate([np.asarray(values[number]).ravel() for number in kept])
         return default
 
     def _sets(self, kept: list[int]) -> np.ndarray:
-        """(element,): the first element set of each, counted from 1."""
-        blocks = [np.zeros(len(self._found.cells[number].data), np.int64) for number in kept]
-        for count, chosen in enumerate(self._found.cell_sets.values(), 1):
+        """Return the number of each element's first element set, (element,), from 1."""
+        blocks = [np.zeros(len(self._content.cells[number].data), np.int64) for number in kept]
+        for count, chosen in enumerate(self._content.cell_sets.values(), 1):
             for values, number in zip(blocks, kept, strict=True):
                 members = np.asarray(chosen[number] if len(chosen) > number else [], np.int64)
                 values[members] = np.where(values[members] == 0, count, values[members])
@@ -129,15 +131,15 @@ class MeshReader(CrashReader):
             if np.array_equal(after, self.mesh.points):
                 shutil.copyfile(self.path, part)
                 return
-            moved = self._found.copy()
-            moved.points = after[:, : self._found.points.shape[1]]
+            moved = self._content.copy()
+            moved.points = after[:, : self._content.points.shape[1]]
             _module(self.path).write(str(part), moved)
 
 
 def _module(path: Path) -> Any:
-    # By module, since meshio.read prints and exits where a file is damaged.
+    # The modules are called directly, because meshio.read exits if a file is damaged.
     name = _MODULES.get(path.suffix.lower())
     if name is None:
-        rule = f"{path.suffix or 'no suffix'} is none of the mesh formats"
-        raise ReadError(str(path), rule, f"They end in: {', '.join(_MODULES)}")
+        rule = f"{path.suffix or 'no suffix'} is not a supported mesh format"
+        raise ReadError(str(path), rule, f"Supported suffixes: {', '.join(_MODULES)}")
     return getattr(meshio, name)

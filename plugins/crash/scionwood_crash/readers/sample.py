@@ -1,4 +1,4 @@
-"""A small series with everything that files may hold: parts, triangles, deletion, fields."""
+"""A small series with everything that files can hold: parts, triangles, deletion, fields."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from scionwood_crash.parts.units import Units
 
 
 def sample_series(*, columns: int = 4, states: int = 3, seed: int = 0) -> CrashSeries:
-    """A strip of shells that folds upwards, in three parts of which one is rigid.
+    """Return a strip of shells that folds upwards, with three parts, one of them rigid.
 
     The last column of quads is cut into triangles, and its elements are deleted one by one.
 
     Args:
-        columns: of quads; the strip has three rows.
-        states: at least one.
-        seed: of the nodes' numbers and of the noise on the plastic strain.
+        columns: columns of quads; the strip has three rows.
+        states: number of states, at least one.
+        seed: seed of node numbers and of noise on the plastic strain.
 
     Returns:
-        A series in mm, ms, kg; coordinates that float32 holds exactly.
+        A series in mm, ms and kg, whose coordinates are exact in float32.
     """
     rng = np.random.default_rng(seed)
     x, y = np.meshgrid(np.arange(columns + 1) * 8.0, np.arange(4) * 6.0, indexing="ij")

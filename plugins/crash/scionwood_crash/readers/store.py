@@ -1,4 +1,4 @@
-"""Zarr stores in PhysicsNeMo's layout, folders or packed into one zip file."""
+"""Read and write Zarr stores in PhysicsNeMo's layout, as folders or zip files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scionwood_crash.readers.base import CrashReader
 from scionwood_crash.readers.sample import sample_series
 
 OWN = "mesh_connectivity_"
-"""PhysicsNeMo skips arrays that begin so; every other one must be (node,)."""
+"""PhysicsNeMo skips arrays with this prefix; all others must be (node,)."""
 
 _FIELD = f"{OWN}field_"
 _POINT = f"{OWN}point_"
@@ -30,21 +30,23 @@ class ZarrReader(CrashReader):
     """Reads `mesh_pos` (state, node, xyz), `edges` (edge, 2), `thickness` (node).
 
     Cells are read from `mesh_connectivity_flat` and `_offsets`, as PhysicsNeMo-Curator writes
-    them; a store without them gives a mesh of edges alone. Other arrays on nodes are fields that
-    do not change. A store without times has its states counted from 0, with a warning. In a
-    process that was forked after the reader was made it refuses to read, since Zarr can hang
-    there: start workers with `spawn` or `forkserver`.
+    them. A store without them gives a mesh with edges only. Other arrays on nodes are constant
+    fields. Without times, states are numbered from 0, with a warning.
+
+    In a process that was forked after the reader was created it refuses to read, because Zarr can
+    hang there. Start workers with `spawn` or `forkserver`.
 
     Args:
         path: a folder, or a zip file of one.
-        units: such as `mm, ms, kg`; where null what the store says, else unknown.
-        thickness: where the store has none.
+        units: such as `mm, ms, kg`; `None` means the units of the store, which may be unknown.
+        thickness: thickness of shells if the store has none.
 
     Shapes: positions, (node, xyz) float64.
 
     Units: those of the store's attribute `units`.
 
-    Raises: ReadError, for a damaged store, other shapes, lost chunks, NaN, or a forked process.
+    Raises: ReadError, for a damaged store, other shapes, missing chunks, NaN, an archive that
+        inflates too much, or a forked process.
 
     Source: NVIDIA PhysicsNeMo, examples/structural_mechanics/crash/zarr_reader.py.
     """
@@ -54,7 +56,7 @@ class ZarrReader(CrashReader):
 
     @classmethod
     def write_sample(cls, path: Path) -> None:
-        """A small mesh of two parts that bends, seeded."""
+        """Write a small seeded mesh of parts that bends."""
         write_zarr(sample_series(), path, overwrite=True)
 
     def _open(self) -> tuple[ShellMesh, np.ndarray]:
@@ -110,21 +112,23 @@ class ZarrReader(CrashReader):
         sizes = np.diff(offsets)
         fits = len(offsets) and offsets[0] == 0 and offsets[-1] == len(flat)
         if not fits or not np.isin(sizes, (3, 4)).all():
-            rule = "Zarr: its cells are not all of three or four nodes"
-            raise ReadError(str(self.path), rule, "Only shells are read")
+            rule = "Zarr: not all of its cells have three or four nodes"
+            raise ReadError(str(self.path), rule, "Only shells can be read")
         at = offsets[:-1, None] + np.minimum(np.arange(4), sizes[:, None] - 1)
         return np.asarray(flat[at].astype(np.int64)).reshape(-1, 4)
 
     def _times(self, group: Any, states: int) -> np.ndarray:
         times = group.attrs.get("times")
         if times is None:
-            warnings.warn(f"{self.path.name} has no times: states count from 0", stacklevel=2)
+            warnings.warn(
+                f"{self.path.name} has no times: states are numbered from 0", stacklevel=2
+            )
             return np.arange(float(states))
-        found = np.asarray(times, np.float64)
-        if found.shape != (states,):
-            rule = f"Zarr: it has {found.size} times and {states} states"
-            raise ReadError(str(self.path), rule, "Damaged? Copy it again")
-        return found
+        values = np.asarray(times, np.float64)
+        if values.shape != (states,):
+            rule = f"Zarr: it has {values.size} times and {states} states"
+            raise ReadError(str(self.path), rule, "Is it damaged? Copy it again")
+        return values
 
     def _frame(self, index: int) -> Frame:
         with self._group() as group:
@@ -146,7 +150,7 @@ class ZarrReader(CrashReader):
         return Frame(moved, alive, on_cells, {**self._static, **on_points})
 
     def _stored(self, index: int) -> np.ndarray:
-        self.read(index)  # checked
+        self.read(index)  # checks the state
         with self._group() as group:
             return self._position(group, index)
 
@@ -156,13 +160,13 @@ class ZarrReader(CrashReader):
     def _array(self, group: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
         if group[name].shape != shape:
             rule = f"Zarr: {name} is {group[name].shape}, not {shape}"
-            raise ReadError(str(self.path), rule, "Damaged? Copy it again")
+            raise ReadError(str(self.path), rule, "Is it damaged? Copy it again")
         return np.asarray(group[name][:])
 
     @contextmanager
     def _group(self) -> Iterator[Any]:
         if self._process != os.getpid():
-            rule = "this Zarr reader was made before the process was forked, and could hang"
+            rule = "this Zarr reader was created before the process was forked, and could hang"
             raise ReadError(str(self.path), rule, "Start workers with spawn or forkserver")
         if not self.path.exists():
             raise FileNotFoundError(self.path)
@@ -191,19 +195,19 @@ class ZarrReader(CrashReader):
 
 
 def write_zarr(series: CrashSeries, target: Path, *, overwrite: bool = False) -> None:
-    """Write Zarr v2 in PhysicsNeMo's layout; packed into one file where the name ends in `.zip`.
+    """Write Zarr v2 in PhysicsNeMo's layout, as a zip file if the name ends in `.zip`.
 
-    Beside `mesh_pos`, `edges`, `thickness` (the mean on nodes) and the cells it keeps numbers,
-    parts, thickness, deletion and fields on elements in arrays that PhysicsNeMo skips.
+    The arrays are `mesh_pos`, `edges`, `thickness` (mean on nodes) and the cells. Numbers, parts,
+    thickness, deletion and element fields are in arrays that PhysicsNeMo skips.
 
     Args:
-        series: with its states; one is in memory at a time.
+        series: the series; one state is in memory at a time.
         target: a folder, or a zip file.
-        overwrite: replace what is there.
+        overwrite: replace what exists.
 
     Raises:
         OutputExistsError: `target` exists and `overwrite` is false.
-        WriteError: the disk is full.
+        WriteError: the store cannot be written.
 
     Source: NVIDIA PhysicsNeMo, examples/structural_mechanics/crash/zarr_reader.py.
     """
@@ -256,7 +260,7 @@ def _fill(group: Any, series: CrashSeries, extra: dict[str, np.ndarray], positio
                 continue
             if index == 0:
                 shape = (len(series), *state.shape)
-                # A lost chunk is then found out.
+                # A missing chunk is then read as NaN, and refused.
                 fill = np.nan if state.dtype.kind == "f" else 0
                 group.create_array(
                     name, shape=shape, chunks=(1, *state.shape), dtype=state.dtype, fill_value=fill

@@ -1,4 +1,4 @@
-"""Decode VTK XML files (VTU, VTP): arrays as text, base64 or raw bytes, packed or not.
+"""Decode VTK XML files (VTU, VTP): arrays as text, base64 or raw bytes, compressed or not.
 
 Source: VTK file formats, https://docs.vtk.org/en/latest/design_documents/VTKFileFormats.html
 """
@@ -35,7 +35,7 @@ _TYPES = {
 }
 _APPENDED = re.compile(rb"<AppendedData[^>]*>\s*_")
 _TEXT = 4096
-"""Bytes of a text, at most."""
+"""Largest size of a text, bytes."""
 
 _END = b"</AppendedData>"
 
@@ -43,13 +43,13 @@ _END = b"</AppendedData>"
 @final
 @dataclass(frozen=True)
 class VtkFile:
-    """A parsed file; arrays are decoded when they are asked for.
+    """A parsed file, whose arrays are decoded on demand.
 
     Attributes:
-        path: of the file.
+        path: path of the file.
         kind: `UnstructuredGrid` or `PolyData`.
-        root: its elements, without appended data.
-        appended: the appended bytes, and whether they are base64.
+        root: XML elements without appended data.
+        appended: appended bytes, and whether they are base64.
     """
 
     path: Path
@@ -62,52 +62,52 @@ class VtkFile:
         """Parse a file.
 
         Raises:
-            ReadError: it is no VTK XML file of one piece, or declares entities.
+            ReadError: the file is not a VTK XML file of one piece, or declares entities.
         """
         raw = path.read_bytes()
-        found = _APPENDED.search(raw)
+        appended = _APPENDED.search(raw)
         tail, encoded = b"", True
-        if found:
-            tail = raw[found.end() : raw.rfind(_END)]
-            encoded = b"base64" in found.group()
-            raw = raw[: found.start()] + b"</VTKFile>"
+        if appended:
+            tail = raw[appended.end() : raw.rfind(_END)]
+            encoded = b"base64" in appended.group()
+            raw = raw[: appended.start()] + b"</VTKFile>"
         root = parse_xml(path, raw)
         kind = root.get("type", "")
         if root.tag != "VTKFile" or kind not in ("UnstructuredGrid", "PolyData"):
             raise ReadError(
                 str(path),
-                f"it is VTK of {kind or root.tag}, not a mesh of .vtu or .vtp",
-                "Export it so",
+                f"it holds VTK data of type {kind or root.tag}, not a mesh (.vtu, .vtp)",
+                "Export it as .vtu or .vtp",
             )
         file = cls(path, kind, root, (tail, encoded))
         if len(root.findall(f"{kind}/Piece")) != 1:
-            raise ReadError(str(path), "VTK: it has not one piece", "Merge the pieces")
+            raise ReadError(str(path), "VTK: it must have one piece", "Merge the pieces")
         return file
 
     @property
     def piece(self) -> Element:
-        """The piece."""
-        found = self.root.find(f"{self.kind}/Piece")
-        assert found is not None  # `open` has looked
-        return found
+        """The only piece."""
+        piece = self.root.find(f"{self.kind}/Piece")
+        assert piece is not None  # checked by `open`
+        return piece
 
     def names(self, section: str) -> list[str]:
-        """The names of a section's arrays, such as those of `PointData`."""
+        """Return the names of the arrays of a section, such as `PointData`."""
         return [item.get("Name", "") for item in self._items(section)]
 
     def array(self, section: str, name: str | None, rows: int) -> np.ndarray:
-        """An array of a section.
+        """Decode an array of a section.
 
         Args:
             section: such as `PointData`.
-            name: of the array; the first one where null.
-            rows: how many values, or tuples, it must have.
+            name: name of the array; `None` means the first one.
+            rows: required number of values or tuples.
 
         Returns:
-            (rows,) or (rows, component), in the machine's byte order.
+            (rows,) or (rows, component), in native byte order.
 
         Raises:
-            ReadError: the array is missing, damaged, or of another length.
+            ReadError: the array is missing, damaged, or has another length.
         """
         for item in self._items(section):
             if name in (None, item.get("Name")):
@@ -116,7 +116,7 @@ class VtkFile:
         raise ReadError(str(self.path), rule, f"It has: {', '.join(self.names(section)) or 'none'}")
 
     def text(self, name: str) -> str | None:
-        """A text of the field data; null where there is none."""
+        """Return a text of the field data, or `None`."""
         for item in self._items("FieldData"):
             if item.get("Name") == name and item.get("type") == "String":
                 codes = self._values(item, np.dtype("u1"), None)
@@ -124,14 +124,14 @@ class VtkFile:
         return None
 
     def numbers(self, name: str) -> np.ndarray:
-        """Numbers of the field data; none where there are none."""
+        """Return numbers of the field data; empty if the array does not exist."""
         for item in self._items("FieldData"):
             if item.get("Name") == name:
                 return self._decode(item, int(item.get("NumberOfTuples") or 1))
         return np.empty(0)
 
     def count(self, name: str) -> int:
-        """A declared number of the piece, such as `NumberOfPoints`."""
+        """Return a declared number of the piece, such as `NumberOfPoints`."""
         return int(self.piece.get(name, "0"))
 
     def _items(self, section: str) -> list[Element]:
@@ -148,8 +148,8 @@ class VtkFile:
         dtype = np.dtype(("<" if self._little else ">") + code)
         values = self._values(item, dtype, rows * width * dtype.itemsize)
         if len(values) != rows * width:
-            rule = f"{label} has {len(values)} numbers, it declares {rows} x {width}"
-            raise ReadError(str(self.path), rule, "Cut short? Copy it again")
+            rule = f"{label} has {len(values)} numbers, but declares {rows} x {width}"
+            raise ReadError(str(self.path), rule, "Is it truncated? Copy it again")
         values = values.astype(dtype.newbyteorder("="), copy=False)
         return values.reshape(rows, width) if width > 1 else values
 
@@ -170,7 +170,7 @@ class VtkFile:
         return np.frombuffer(data, dtype)
 
     def _unpack(self, data: bytes, encoded: bool, size: int | None) -> bytes:
-        """The bytes of one array, of which `size` are expected, or a text's."""
+        """Decompress one array of `size` bytes, or a text if that is `None`."""
         order = "<" if self._little else ">"
         head = np.dtype(order + _TYPES[self.root.get("header_type", "UInt32")])
         packing = self.root.get("compressor")
@@ -181,7 +181,9 @@ class VtkFile:
         numbers = 3 + blocks
         if numbers * head.itemsize > len(data):
             raise ReadError(
-                str(self.path), f"VTK: {blocks} packed blocks", "Damaged? Copy it again"
+                str(self.path),
+                f"VTK: it declares {blocks} compressed blocks",
+                "Is it damaged? Copy it again",
             )
         start = _take(data, numbers * head.itemsize, encoded)
         _, full, last, *packed = np.frombuffer(start, head, numbers).tolist()
@@ -189,30 +191,30 @@ class VtkFile:
         body = _take(data[skip:], sum(packed), encoded)
         total = full * (blocks - bool(last)) + last if blocks else 0
         if total != size and (size is not None or total > _TEXT):
-            rule = f"VTK: {total} packed bytes, {size or 'a text'} expected"
-            raise ReadError(str(self.path), rule, "Damaged? Copy it again")
+            rule = f"VTK: an array has {total} bytes, not {size or 'those of a text'}"
+            raise ReadError(str(self.path), rule, "Is it damaged? Copy it again")
         return _blocks(_unpacker(self.path, packing), body, packed, min(full, total) or last)
 
 
 def parse_xml(path: Path, raw: bytes) -> Element:
-    """The root of XML that may come from anyone.
+    """Parse untrusted XML, and return its root.
 
     Raises:
-        ReadError: it is not well formed, or declares a document type or entities.
+        ReadError: the XML is not well formed, or declares a document type or entities.
     """
     try:
         root: Element = SafeTree.fromstring(raw, forbid_dtd=True)
-    except ValueError as error:  # DTDForbidden and its like
-        rule = f"XML that declares a document type or entities is refused ({type(error).__name__})"
+    except ValueError as error:  # DTDForbidden and similar
+        rule = f"XML must not declare a document type or entities ({type(error).__name__})"
         raise ReadError(str(path), rule, "Remove the declaration") from error
     except SyntaxError as error:
-        rule = f"it is no readable VTK XML file (.pvd, .vtu, .vtp) ({error})"
-        raise ReadError(str(path), rule, "Cut short? Copy it again") from error
+        rule = f"it is not a readable VTK XML file (.pvd, .vtu, .vtp) ({error})"
+        raise ReadError(str(path), rule, "Is it truncated? Copy it again") from error
     return root
 
 
 def _take(data: bytes, size: int, encoded: bool) -> bytes:
-    """The first bytes, of base64 as many characters as they need."""
+    """Return the first `size` bytes, decoded from base64 if `encoded`."""
     if not encoded:
         return data[:size]
     text = data[: 4 * -(-size // 3)]
@@ -227,13 +229,15 @@ def _unpacker(path: Path, name: str) -> Callable[[], Any]:
         return zlib.decompressobj
     if name == "vtkLZMADataCompressor":
         return lzma.LZMADecompressor
-    raise ReadError(str(path), f"VTK: packed by {name}", "Save it with ZLib, or not compressed")
+    raise ReadError(
+        str(path), f"VTK: it is compressed by {name}", "Save it with ZLib, or without compression"
+    )
 
 
 def _blocks(unpacker: Callable[[], Any], body: bytes, packed: list[int], full: int) -> bytes:
     parts, at = [], 0
     for size in packed:
-        # Never more than is expected, however small the packed form is; 0 would be no limit.
+        # Limit the output, however small the compressed form is; 0 would mean no limit.
         parts.append(unpacker().decompress(body[at : at + size], max(full, 1)))
         at += size
     return b"".join(parts)

@@ -1,4 +1,4 @@
-"""Write VTK XML files: one piece, arrays packed by ZLib, all of it text that XML allows.
+"""Encode VTK XML files: one piece, with arrays compressed by ZLib and encoded as base64.
 
 Source: VTK file formats, https://docs.vtk.org/en/latest/design_documents/VTKFileFormats.html
 """
@@ -15,11 +15,11 @@ import numpy as np
 
 _NAMES = {"i": "Int", "u": "UInt", "f": "Float"}
 _BLOCK = 1 << 20
-_LEVEL = 1  # more costs time, and floats hardly shrink
+_LEVEL = 1  # higher levels cost time, and hardly shrink floats
 TRIANGLE, QUAD = 5, 9
 
 Named = Iterable[tuple[str, "np.ndarray | str"]]
-"""Arrays one after the other, so that they need not be in memory together."""
+"""Arrays by name; an iterator, so that they need not be in memory together."""
 
 
 def write_grid(
@@ -32,16 +32,16 @@ def write_grid(
     *,
     poly: bool = False,
 ) -> None:
-    """Write a mesh as VTU, or as VTP.
+    """Write a mesh as VTU or VTP.
 
     Args:
-        file: open for writing.
+        file: binary file, open for writing.
         points: (node, 3).
         cells: (element, 4); a triangle repeats its last node.
         point_data: (node,) or (node, component) by name.
         cell_data: (element,) or (element, component) by name.
         field_data: numbers or text of the whole file.
-        poly: VTP.
+        poly: write VTP instead of VTU.
     """
     real = np.ones_like(cells, bool)
     real[:, 3] = cells[:, 2] != cells[:, 3]

@@ -1,4 +1,4 @@
-"""The mesh and the fields of one VTU or VTP file."""
+"""Read the mesh and the fields of one VTU or VTP file."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _OTHERS = {1: "vertex", 3: "line", 10: "tetrahedron", 12: "hexahedron", 13: "wed
 @final
 @dataclass(frozen=True)
 class VtkMesh:
-    """Shells of a file; cells of other kinds are left out, with a warning.
+    """The shells of a file; cells of other kinds are left out with a warning.
 
     Attributes:
-        file: parsed.
+        file: the parsed file.
     """
 
     file: VtkFile
@@ -33,11 +33,13 @@ class VtkMesh:
         """Parse a file.
 
         Raises:
-            ReadError: it is damaged, or holds cells of an unknown kind.
+            ReadError: the file is damaged, or holds cells of an unknown kind.
         """
         mesh = cls(VtkFile.open(path))
         if (mesh._ends < 0).any() or (np.diff(mesh._ends, prepend=0) < 0).any():
-            raise ReadError(str(path), "VTK: offsets of cells decrease", "Damaged? Copy it again")
+            raise ReadError(
+                str(path), "VTK: offsets of cells decrease", "Is it damaged? Copy it again"
+            )
         return mesh
 
     @property
@@ -47,12 +49,12 @@ class VtkMesh:
 
     @cached_property
     def points(self) -> np.ndarray:
-        """(node, 3), in the file's precision."""
+        """Points (node, 3), in the precision of the file."""
         return self.file.array("Points", None, self.nodes)
 
     @cached_property
     def cells(self) -> np.ndarray:
-        """(element, 4) int64; a triangle repeats its last node."""
+        """Cells (element, 4) int64; a triangle repeats its last node."""
         ends = self._ends[self._shells]
         sizes = np.diff(self._ends, prepend=0)[self._shells]
         nodes = self.file.array(self._section, "connectivity", self._total)
@@ -62,11 +64,11 @@ class VtkMesh:
         return np.asarray(nodes[at], np.int64)
 
     def on_points(self, name: str) -> np.ndarray:
-        """(node,) or (node, component)."""
+        """Return a point field, (node,) or (node, component)."""
         return self.file.array("PointData", name, self.nodes)
 
     def on_cells(self, name: str) -> np.ndarray:
-        """(element,) or (element, component), of shells alone."""
+        """Return a cell field of shells, (element,) or (element, component)."""
         others = 0
         if self.file.kind == "PolyData":
             others = self.file.count("NumberOfVerts") + self.file.count("NumberOfLines")
@@ -74,7 +76,7 @@ class VtkMesh:
         return np.asarray(values[others:][self._shells])
 
     def has(self, section: str, name: str) -> bool:
-        """Whether a section has an array."""
+        """Return whether a section has an array."""
         return name in self.file.names(section)
 
     @property
@@ -89,7 +91,7 @@ class VtkMesh:
     def _ends(self) -> np.ndarray:
         poly = self.file.kind == "PolyData"
         if poly and self.file.count("NumberOfStrips"):
-            rule = "VTP: triangle strips are not read"
+            rule = "VTP: triangle strips are not supported"
             raise ReadError(str(self.file.path), rule, "Save it with the filter Triangulate")
         count = self.file.count("NumberOfPolys" if poly else "NumberOfCells")
         return self.file.array(self._section, "offsets", count).astype(np.int64)
@@ -103,7 +105,7 @@ class VtkMesh:
             kinds = self.file.array("Cells", "types", len(sizes)).astype(np.int64)
         unknown = set(kinds.tolist()) - {TRIANGLE, QUAD, *_OTHERS}
         if unknown:
-            rule = f"VTK: cells of type {', '.join(map(str, sorted(unknown)))} are not read"
+            rule = f"VTK: cells of type {', '.join(map(str, sorted(unknown)))} are not supported"
             raise ReadError(str(self.file.path), rule, "Export triangles and quads of four nodes")
         other = sorted({_OTHERS[kind] for kind in set(kinds.tolist()) & set(_OTHERS)})
         if other:
@@ -112,6 +114,6 @@ class VtkMesh:
         shells = (kinds == TRIANGLE) | (kinds == QUAD)
         wanted = np.where(kinds == TRIANGLE, 3, 4)
         if (sizes[shells] != wanted[shells]).any():
-            rule = "VTK: the offsets of cells do not fit their types"
-            raise ReadError(str(self.file.path), rule, "Damaged? Copy it again")
+            rule = "VTK: the offsets of cells do not match their types"
+            raise ReadError(str(self.file.path), rule, "Is it damaged? Copy it again")
         return np.asarray(shells)

@@ -1,4 +1,4 @@
-"""Series of VTK files: PVD with its VTU files, one VTU, or VTP in PhysicsNeMo's layout."""
+"""Read series of VTK files: PVD with VTU files, one VTU, or VTP in PhysicsNeMo's layout."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ _OWN = ("node_id", "initial_coordinates", "displacement", "thickness")
 class VtkSeriesReader(CrashReader):
     """Reads PVD with VTU or VTP files, one VTU file, and VTP in PhysicsNeMo's layout.
 
-    VTP holds a state in each array `displacement_t0.005`. Of PVD, the points of the first file are
-    the initial mesh unless `initial_coordinates` says it; a file without `displacement` has moved
-    points. Cells that are no shells are left out with a warning.
+    VTP holds a state in each array `displacement_t0.005`. In PVD, the initial mesh is the array
+    `initial_coordinates`, or else the points of the first file. In a file without `displacement`
+    the points have moved. Cells other than shells are left out with a warning.
 
     Args:
-        path: the file; a PVD file may name files of its own folder and below alone.
-        units: such as `mm, ms, kg`; where null what the file says, else unknown.
-        thickness: where the file has no array `thickness`, on cells or on points.
+        path: the file. A PVD file may only name files in its own folder and below.
+        units: such as `mm, ms, kg`; `None` means the units of the file, which may be unknown.
+        thickness: thickness of shells if the file has no array `thickness`, on cells or on points.
 
     Shapes: displacements, (node, xyz) float64.
 
     Units: those of the file.
 
-    Raises: ReadError, for a damaged file, a document type, unknown cells, a changed mesh, mixed
-        units, or NaN.
+    Raises: ReadError, for a damaged file, a document type, unknown cells, a mesh that changes,
+        mixed units, or NaN.
 
     Source: https://docs.vtk.org/en/latest/design_documents/VTKFileFormats.html
     """
@@ -51,7 +51,7 @@ class VtkSeriesReader(CrashReader):
 
     @classmethod
     def write_sample(cls, path: Path) -> None:
-        """A small mesh of two parts that bends, seeded."""
+        """Write a small seeded mesh of parts that bends."""
         vtk_write.write_vtp(sample_series(), path, overwrite=True)
 
     def _open(self) -> tuple[ShellMesh, np.ndarray]:
@@ -91,7 +91,7 @@ class VtkSeriesReader(CrashReader):
         file = VtkMesh.open(self._files[index])
         if not np.array_equal(file.cells, self.mesh.cells) or file.nodes != len(self.mesh.points):
             rule = f"VTK: the mesh of {file.file.path.name} is not that of the first file"
-            raise ReadError(str(self.path), rule, "Adaptive meshes are not read")
+            raise ReadError(str(self.path), rule, "Adaptive meshes are not supported")
         if _stated(file) != _stated(self._first):
             rule = f"VTK: {file.file.path.name} is in {_stated(file)}, "
             rule += f"the first file in {_stated(self._first)}"
@@ -111,8 +111,8 @@ class VtkSeriesReader(CrashReader):
 
     def _timed_frame(self, file: VtkMesh, label: str) -> Frame:
         def pick(section: str) -> dict[str, str]:
-            found = [(_TIMED.fullmatch(name), name) for name in file.file.names(section)]
-            return {match[1]: name for match, name in found if match and match[2] == label}
+            matches = [(_TIMED.fullmatch(name), name) for name in file.file.names(section)]
+            return {match[1]: name for match, name in matches if match and match[2] == label}
 
         on_points, on_cells = pick("PointData"), pick("CellData")
         alive = np.ones(len(file.cells))
@@ -131,7 +131,7 @@ class VtkSeriesReader(CrashReader):
             series = vtk_write.with_displacement(self.series(), states)
             vtk_write.write_pvd(series, target, overwrite=overwrite)
             return
-        after = list(states)  # a file of the whole series is in memory anyway
+        after = list(states)  # a file of a whole series is in memory anyway
         before = [self.read(index).displacement for index in range(len(self))]
         if all(np.array_equal(x, y) for x, y in zip(before, after, strict=True)):
             with atomic_path(target, overwrite=overwrite) as part:
@@ -150,24 +150,24 @@ class VtkSeriesReader(CrashReader):
 
 
 def listed(path: Path) -> tuple[list[Path], np.ndarray]:
-    """The files that a PVD file lists, and their times.
+    """Return the files that a PVD file lists, and their times.
 
     Raises:
-        ReadError: it is damaged, or names files in parts or outside its folder.
+        ReadError: the file is damaged, splits states into parts, or names files outside its folder.
     """
     root = parse_xml(path, path.read_bytes())
     entries = root.findall("Collection/DataSet")
     if not entries:
-        raise ReadError(str(path), "VTK (.pvd): it lists no files", "Damaged? Copy it again")
+        raise ReadError(str(path), "VTK (.pvd): it lists no files", "Is it damaged? Copy it again")
     if len({entry.get("timestep") for entry in entries}) < len(entries):
-        rule = "VTK (.pvd): it lists a time twice, as of several parts"
+        rule = "VTK (.pvd): it lists a time twice, for several parts"
         raise ReadError(str(path), rule, "Merge the parts of a state into one file")
     place = path.parent.resolve()
     files = []
     for entry in entries:
         file = (place / entry.get("file", "")).resolve()
         if not file.is_relative_to(place):
-            rule = f"VTK (.pvd): it names {entry.get('file')}, outside of its folder"
+            rule = f"VTK (.pvd): it names {entry.get('file')}, outside its folder"
             raise ReadError(str(path), rule, "Move the files below it")
         if not file.is_file():
             rule = f"VTK (.pvd): a state is missing, {entry.get('file')}"
@@ -177,7 +177,7 @@ def listed(path: Path) -> tuple[list[Path], np.ndarray]:
 
 
 def _labels(file: VtkMesh, field: str) -> tuple[list[str], np.ndarray]:
-    """The times in the names of a field's arrays as they are written, in order, and as numbers."""
+    """Return the times in the names of a field's arrays, in order, as text and as numbers."""
     matches = [_TIMED.fullmatch(name) for name in file.file.names("PointData")]
     labels = sorted((m[2] for m in matches if m and m[1] == field), key=float)
     if not labels:

@@ -1,4 +1,4 @@
-"""Write a series for ParaView (PVD + VTU), or in PhysicsNeMo's layout of VTP."""
+"""Write a series for ParaView (PVD and VTU), or as VTP in PhysicsNeMo's layout."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from scionwood_crash.parts.mesh import CrashSeries, Frame, ShellMesh
 from scionwood_crash.readers.vtk_encode import write_grid
 
 STATIC = ("part_id", "element_id", "thickness", "alive")
-"""Arrays on cells that are no fields."""
+"""Cell arrays that describe the mesh."""
 
 
 def frames_folder(target: Path) -> Path:
-    """Where the states of a PVD file lie."""
+    """Return the folder of the states of a PVD file."""
     return target.with_name(f"{target.stem}.frames")
 
 
 def write_pvd(series: CrashSeries, target: Path, *, overwrite: bool = False) -> None:
-    """Write one VTU file a state, and the PVD file that lists them.
+    """Write one VTU file per state, and the PVD file that lists them.
 
-    The points of a state are deformed; `initial_coordinates` and `displacement` are beside them.
-    Fields on cells stay on cells. One state is in memory at a time. ParaView opens it from any
-    folder, since the list names its files relative to itself.
+    The points of a state are deformed. `initial_coordinates` and `displacement` are point arrays.
+    Cell fields stay on cells. One state is in memory at a time. The list names its files relative
+    to itself, so that ParaView can open it from any folder.
 
     Args:
-        series: with its states.
+        series: the series to write.
         target: the `.pvd` file; the states go to the folder `<stem>.frames` beside it.
-        overwrite: replace what is there.
+        overwrite: replace existing files.
 
     Raises:
         OutputExistsError: `target` or the folder exists and `overwrite` is false.
-        WriteError: the disk is full.
+        WriteError: a file cannot be written.
     """
     target = Path(target)
     folder = frames_folder(target)
@@ -64,13 +64,13 @@ def write_vtu(series: CrashSeries, target: Path, *, overwrite: bool = False) -> 
     """Write the only state of a series.
 
     Args:
-        series: of one state.
+        series: a series of one state.
         target: the `.vtu` file.
-        overwrite: replace what is there.
+        overwrite: replace an existing file.
 
     Raises:
         OutputExistsError: `target` exists and `overwrite` is false.
-        WriteError: the disk is full.
+        WriteError: a file cannot be written.
     """
     target = Path(target)
     with writing(target), atomic_path(target, overwrite=overwrite) as part:
@@ -80,17 +80,17 @@ def write_vtu(series: CrashSeries, target: Path, *, overwrite: bool = False) -> 
 def write_vtp(series: CrashSeries, target: Path, *, overwrite: bool = False) -> None:
     """Write a whole series as one VTP file in PhysicsNeMo's layout.
 
-    Arrays on points `displacement_t0.005`, one a state, and likewise `<field>_t0.005` of fields
-    on points and on cells; `thickness` on cells, and their mean on points, which PhysicsNeMo reads.
+    Each state has a point array such as `displacement_t0.005`, and one array `<field>_t0.005` for
+    each point or cell field. `thickness` is on cells, and its mean on points for PhysicsNeMo.
 
     Args:
-        series: with its states.
+        series: the series to write.
         target: the `.vtp` file.
-        overwrite: replace what is there.
+        overwrite: replace an existing file.
 
     Raises:
         OutputExistsError: `target` exists and `overwrite` is false.
-        WriteError: the disk is full.
+        WriteError: a file cannot be written.
 
     Source: NVIDIA PhysicsNeMo, examples/structural_mechanics/crash/vtp_reader.py.
     """
@@ -116,10 +116,10 @@ def write_vtp(series: CrashSeries, target: Path, *, overwrite: bool = False) -> 
 
 
 def time_labels(times: np.ndarray) -> list[str]:
-    """Times for the names of arrays, such that PhysicsNeMo finds all of them in their order.
+    """Return times for the names of arrays, so that PhysicsNeMo reads all of them in order.
 
-    Its reader takes `t0.ddd` alone where there is one such name, so either all are of that form or
-    none is.
+    If one name has the form `t0.ddd`, its reader ignores all others. So either all names have this
+    form, or none has.
     """
     short = [f"{time:.3f}" for time in times]
     exact = np.allclose([float(text) for text in short], times, rtol=0, atol=1e-9)
@@ -132,7 +132,7 @@ def time_labels(times: np.ndarray) -> list[str]:
 
 
 def with_displacement(series: CrashSeries, states: Iterator[np.ndarray]) -> CrashSeries:
-    """The series with other displacements, to be read once and in order."""
+    """Return the series with other displacements, which must be read once and in order."""
 
     def read(index: int) -> Frame:
         frame = series.read(index)

@@ -1,9 +1,11 @@
-"""A reduced explicit solver for crash of thin shells; it is no LS-DYNA.
+"""A reduced explicit solver for crashes of thin shells; it does not replace LS-DYNA.
 
 Belytschko-Lin-Tsay quadrilaterals with plane-stress J2 plasticity, central differences, penalty
-contact with one rigid plane or cylinder and of the mesh with itself, and a ledger of energies.
-Units: mm, ms, kg; hence kN, GPa, J, m/s. It has no failure, thinning, triangles or welds, no
-contact of edges with edges, no bending correction of warped elements, and an impactor never turns.
+contact with one rigid plane or cylinder and of the mesh with itself, and an energy balance.
+Units: mm, ms, kg; hence kN, GPa, J, m/s.
 
-`run.solve(shell, impactor, duration=...)` runs one; `model` says what it takes.
+It has no failure, thinning, triangles or welds, no contact between edges, no bending correction of
+warped elements, and the impactor does not rotate.
+
+`run.solve(shell, impactor, duration=...)` runs a simulation; `model` defines its input.
 """

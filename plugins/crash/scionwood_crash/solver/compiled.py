@@ -1,4 +1,4 @@
-"""How the kernels of the solver are compiled."""
+"""Compile the kernels of the solver."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ Array = np.ndarray[Any, Any]
 
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a part of a kernel into it: arrays as arguments of a call cost more than the call."""
+    """Compile a function inline into its kernel: passing arrays costs more than the call."""
     return njit(error_model="numpy", forceinline=True)(function)
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile with numba when first called, and keep the machine code for the next process.
+    """Compile with numba on the first call, and cache the machine code for later processes.
 
-    Floating point stays in the order that is written (no `fastmath`), so that the same input gives
-    the same bits. A kernel calls only kernels of its own file: numba looks at that file alone to
-    see whether its cache is stale.
+    Floating-point operations keep their order (no `fastmath`), so the same input gives the same
+    bits. A kernel must only call kernels of its own file, because numba checks only that file to
+    see whether the cache is outdated.
     """
     try:
         return njit(cache=True, error_model="numpy")(function)

@@ -1,6 +1,6 @@
 """Penalty contact of the mesh with a rigid plane or cylinder, with Coulomb friction.
 
-The mesh touches with its outer face, half a thickness from the mid-surface.
+Contact is at the outer face of the mesh, half a thickness from the mid-surface.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ import numpy as np
 
 from scionwood_crash.solver.compiled import Array, compiled, inlined
 
-STICK = 0.25  # share of a node's slip that friction may take away in a step, so that it holds
+STICK = 0.25  # largest share of a node's slip that friction removes in a step; it makes nodes stick
 
 
 @inlined
 def _gap(
     x: Array, i: int, cylinder: bool, point: Array, axis: Array, radius: float, normal: Array
 ) -> float:
-    """Distance of the mid-surface at node i, mm; fills the normal towards the mesh."""
+    """Return the distance of node i from the body, mm; fill the normal towards the mesh."""
     rx, ry, rz = x[i, 0] - point[0], x[i, 1] - point[1], x[i, 2] - point[2]
     along: float = rx * axis[0] + ry * axis[1] + rz * axis[2]
     if not cylinder:
@@ -41,7 +41,7 @@ def _friction(
     f: Array,
     total: Array,
 ) -> float:
-    """Pull node i against its slip; returns the energy that a step dissipates."""
+    """Add friction to node i; return the energy that the step dissipates, J."""
     sx, sy, sz = v[i, 0] - velocity[0], v[i, 1] - velocity[1], v[i, 2] - velocity[2]
     across = sx * normal[0] + sy * normal[1] + sz * normal[2]
     sx, sy, sz = sx - across * normal[0], sy - across * normal[1], sz - across * normal[2]
@@ -77,11 +77,23 @@ def add_rigid_contact(
     f: Array,
     total: Array,
 ) -> tuple[float, float]:
-    """Add contact forces to `f` (N, 3) kN; returns the stored and the dissipated energy, J.
+    """Add contact forces to `f`, and return the stored and the dissipated energy, J.
 
-    Args: step `dt` ms; `half` thickness (N) mm; `stiffness` (N) kN/mm; `mass` (N) kg; whether a
-    `cylinder`, its `point`, `axis` and `radius` mm; Coulomb's `friction`; its `velocity` mm/ms;
-    `total` (3) is filled with the force on the mesh, kN.
+    Args:
+        dt: time step, ms.
+        x: nodes (N, 3), mm.
+        v: velocities (N, 3), mm/ms.
+        half: half thickness of nodes (N), mm.
+        stiffness: contact stiffness of nodes (N), kN/mm.
+        mass: mass of nodes (N), kg.
+        cylinder: whether the body is a cylinder; otherwise it is a plane.
+        point: a point (3) of the plane or the cylinder's axis, mm.
+        axis: normal of the plane or axis of the cylinder (3), unit length.
+        radius: radius of the cylinder, mm.
+        friction: Coulomb's coefficient.
+        velocity: velocity of the body (3), mm/ms.
+        f: forces on nodes (N, 3), kN, which are changed.
+        total: filled with the force on the mesh (3), kN.
     """
     stored, lost = 0.0, 0.0
     normal = np.empty(3)

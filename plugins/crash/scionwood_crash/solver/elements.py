@@ -1,11 +1,13 @@
-"""The shell element: four nodes, one point in the plane, in a frame that turns with it.
+"""The shell element: four nodes and one in-plane integration point in a corotational frame.
 
-Belytschko, Lin and Tsay, Comput. Methods Appl. Mech. Eng. 42 (1984) 225-251, with their stiffness
-form of hourglass control. Lengths in mm, times in ms, forces in kN. Arrays of a mesh: `x` nodes
-(N, 3) mm, `v` velocities (N, 3) mm/ms, `w` angular velocities (N, 3) 1/ms, `quads` (E, 4).
+Source: Belytschko, Lin and Tsay, Comput. Methods Appl. Mech. Eng. 42 (1984) 225-251, with their
+stiffness form of hourglass control.
 
-With one point, an element needs of a field only the differences along its two diagonals, 1-3 and
-2-4, and the sum with alternating signs. Kernels pass numbers: arrays would be slower by far.
+Lengths are in mm, times in ms, forces in kN. Arrays of a mesh: nodes `x` (N, 3) mm, velocities `v`
+(N, 3) mm/ms, angular velocities `w` (N, 3) 1/ms, and `quads` (E, 4).
+
+With one integration point, an element only needs the differences of a field along its diagonals,
+1-3 and 2-4, and its sum with alternating signs. Kernels pass numbers, because arrays are slower.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import numpy as np
 
 from scionwood_crash.solver.compiled import Array, compiled, inlined
 
-SHEAR = 5.0 / 6.0  # correction of the transverse shear stiffness
+SHEAR = 5.0 / 6.0  # correction factor of the transverse shear stiffness
 
 
 @inlined
@@ -29,7 +31,7 @@ def _axes(
     sy: float,
     sz: float,
 ) -> tuple[float, ...]:
-    """Unit vectors: e1 along the first side, e2, and e3 normal to the diagonals a and b."""
+    """Return unit vectors: e1 along the first side, e2, and e3 normal to the diagonals a and b."""
     nx, ny, nz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
     scale = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz)
     nx, ny, nz = nx * scale, ny * scale, nz * scale
@@ -44,18 +46,23 @@ def _axes(
 def _differences(
     field: Array, i: int, j: int, k: int, m: int, c: int
 ) -> tuple[float, float, float]:
-    """Of component c: along both diagonals, and the sum with alternating signs."""
+    """Return differences of component c along both diagonals, and its alternating sum."""
     f0, f1, f2, f3 = field[i, c], field[j, c], field[k, c], field[m, c]
     return f0 - f2, f1 - f3, f0 - f1 + f2 - f3
 
 
 @compiled
 def turn_frames(x: Array, quads: Array, frame: Array, shape: Array, area: Array) -> None:
-    """Fill the elements' axes and shapes.
+    """Compute the axes and shapes of the elements.
 
-    `frame` (E, 3, 3) has e1, e2, e3 as rows. `shape` (E, 7): gradients along e1 of nodes 1 and 2,
-    along e2 of nodes 1 and 2 (1/mm; those of nodes 3 and 4 are the opposite), and the nodes' sum
-    with alternating signs along e1, e2, e3 (mm). `area` (E) mm2.
+    Args:
+        x: nodes (N, 3), mm.
+        quads: (E, 4).
+        frame: filled with e1, e2, e3 as rows (E, 3, 3).
+        shape: filled (E, 7): gradients along e1 of nodes 1 and 2, gradients along e2 of nodes 1 and
+            2 (1/mm; nodes 3 and 4 have the opposite ones), and the alternating sum of the nodes
+            along e1, e2, e3 (mm).
+        area: filled with areas (E), mm2.
     """
     for e in range(quads.shape[0]):
         i, j, k, m = quads[e, 0], quads[e, 1], quads[e, 2], quads[e, 3]
@@ -93,7 +100,7 @@ def _local_gradient(
     hx: float,
     hy: float,
 ) -> tuple[float, float, float]:
-    """Along one axis r: the gradients along e1 and e2, and the hourglass part, of a nodal field."""
+    """Return gradients along e1 and e2 and the hourglass part of a field's component along r."""
     ax, bx, hx_ = _differences(field, i, j, k, m, 0)
     ay, by, hy_ = _differences(field, i, j, k, m, 1)
     az, bz, hz_ = _differences(field, i, j, k, m, 2)
@@ -106,10 +113,18 @@ def _local_gradient(
 def strain_rates(
     dt: float, v: Array, w: Array, quads: Array, frame: Array, shape: Array, rate: Array
 ) -> None:
-    """Fill the velocity strains `rate` (E, 13) at the end of a step of `dt` ms.
+    """Compute the velocity strains at the end of a step.
 
-    Membrane xx, yy, xy (1/ms), curvature xx, yy, xy (1/(mm ms)), transverse shear xz, yz (1/ms),
-    and the hourglass rates of the motion in the plane, out of it, and of the rotations.
+    Args:
+        dt: time step, ms.
+        v: velocities (N, 3), mm/ms.
+        w: angular velocities (N, 3), 1/ms.
+        quads: (E, 4).
+        frame: see `turn_frames`.
+        shape: see `turn_frames`.
+        rate: filled (E, 13): membrane xx, yy, xy (1/ms); curvature xx, yy, xy (1/(mm ms));
+            transverse shear xz, yz (1/ms); hourglass rates in the plane, out of it, and of the
+            rotations.
     """
     half = 0.5 * dt
     for e in range(quads.shape[0]):
@@ -124,8 +139,8 @@ def strain_rates(
         wx, wy, hw = _local_gradient(v, i, j, k, m, z0, z1, z2, b0, b1, c0, c1, hx, hy)
         ax, ay, ha = _local_gradient(w, i, j, k, m, x0, x1, x2, b0, b1, c0, c1, hx, hy)
         bx, by, hb = _local_gradient(w, i, j, k, m, y0, y1, y2, b0, b1, c0, c1, hx, hy)
-        # Gradients are taken at the end of the step; sym(L) - dt L'L / 2 is then zero, not of the
-        # order dt, for a finite rotation.
+        # Gradients are taken at the end of the step. For a finite rotation sym(L) - dt L'L / 2 is
+        # then zero, and not of the order dt.
         rate[e, 0] = ux - half * (ux * ux + vx * vx + wx * wx)
         rate[e, 1] = vy - half * (uy * uy + vy * vy + wy * wy)
         rate[e, 2] = uy + vx - dt * (ux * uy + vx * vy + wx * wy)
@@ -135,7 +150,7 @@ def strain_rates(
         t2 = 0.25 * (w[i, 2] + w[j, 2] + w[k, 2] + w[m, 2])
         rate[e, 6] = wx + y0 * t0 + y1 * t1 + y2 * t2
         rate[e, 7] = wy - x0 * t0 - x1 * t1 - x2 * t2
-        # A warped element that turns as a whole has no hourglass motion.
+        # A rigid rotation of a warped element is not an hourglass motion.
         rate[e, 8], rate[e, 9], rate[e, 10] = hu + hz * wx, hv + hz * wy, hw
         rate[e, 11], rate[e, 12] = ha, hb
 
@@ -152,9 +167,18 @@ def update_hourglass(
     rate: Array,
     resultant: Array,
 ) -> float:
-    """Add a step of `dt` ms to the hourglass forces `resultant[:, 8:]`; returns their work, J.
+    """Update the hourglass forces `resultant[:, 8:]` by one step, and return their work, J.
 
-    Args: `control` the coefficient, `young` and `shear` moduli (E) GPa, `thickness` (E) mm.
+    Args:
+        dt: time step, ms.
+        control: hourglass coefficient.
+        young: Young's moduli (E), GPa.
+        shear: shear moduli (E), GPa.
+        thickness: (E), mm.
+        shape: see `turn_frames`.
+        area: (E), mm2.
+        rate: see `strain_rates`.
+        resultant: (E, 13), which is changed.
     """
     work = 0.0
     for e in range(area.shape[0]):
@@ -175,7 +199,7 @@ def update_hourglass(
 def _scatter(
     f: Array, i: int, j: int, k: int, m: int, c: int, a: float, b: float, h: float, mean: float
 ) -> None:
-    """Take the forces of one element from component c: those of the diagonals are opposite."""
+    """Subtract the forces of one element from component c; diagonal forces are opposite."""
     f[i, c] -= a + h + mean
     f[k, c] -= h - a + mean
     f[j, c] -= b - h + mean
@@ -186,9 +210,16 @@ def _scatter(
 def subtract_internal_forces(
     quads: Array, frame: Array, shape: Array, area: Array, resultant: Array, f: Array, m: Array
 ) -> None:
-    """Subtract the elements' forces from `f` (N, 3) kN and `m` (N, 3) kN mm.
+    """Subtract the internal forces and moments of the elements.
 
-    `resultant` (E, 13): membrane kN/mm, moments kN, transverse shear kN/mm, hourglass.
+    Args:
+        quads: (E, 4).
+        frame: see `turn_frames`.
+        shape: see `turn_frames`.
+        area: (E), mm2.
+        resultant: (E, 13): membrane kN/mm, moments kN, transverse shear kN/mm, hourglass.
+        f: forces on nodes (N, 3), kN, which are changed.
+        m: moments on nodes (N, 3), kN mm, which are changed.
     """
     for e in range(quads.shape[0]):
         n0, n1, n2, n3 = quads[e, 0], quads[e, 1], quads[e, 2], quads[e, 3]
@@ -201,7 +232,10 @@ def subtract_internal_forces(
         xz, yz = s * resultant[e, 6], s * resultant[e, 7]
         h0, h1, h2 = resultant[e, 8], resultant[e, 9], resultant[e, 10]
         h3, h4 = resultant[e, 11], resultant[e, 12]
-        xz_, yz_ = xz + hz * h0, yz + hz * h1  # the turn of a warped element again
+        xz_, yz_ = (
+            xz + hz * h0,
+            yz + hz * h1,
+        )  # the rotation of a warped element, as in `strain_rates`
         a0, b0_ = b0 * xx + c0 * xy - g0 * h0, b1 * xx + c1 * xy - g1 * h0
         a1, b1_ = b0 * xy + c0 * yy - g0 * h1, b1 * xy + c1 * yy - g1 * h1
         a2, b2_ = b0 * xz_ + c0 * yz_ - g0 * h2, b1 * xz_ + c1 * yz_ - g1 * h2
@@ -217,10 +251,17 @@ def subtract_internal_forces(
 
 @compiled
 def stable_step(x: Array, quads: Array, wave: Array) -> float:
-    """The longest stable time step, ms: 2 / w of the stiffest membrane motion of any element.
+    """Return the longest stable time step, ms.
 
-    `w^2 = 4 c^2 b`, with the wave speed `wave` (E) mm/ms and `b` the larger eigenvalue of the
-    products of gradients (Flanagan and Belytschko, J. Eng. Mech. 110 (1984) 35-53).
+    It is 2 / w of the stiffest membrane motion of any element, with `w^2 = 4 c^2 b`. Here c is the
+    wave speed, and b is the larger eigenvalue of the products of gradients.
+
+    Source: Flanagan and Belytschko, J. Eng. Mech. 110 (1984) 35-53.
+
+    Args:
+        x: nodes (N, 3), mm.
+        quads: (E, 4).
+        wave: wave speed (E), mm/ms.
     """
     shortest = np.inf
     for e in range(quads.shape[0]):
@@ -229,6 +270,6 @@ def stable_step(x: Array, quads: Array, wave: Array) -> float:
             a, b, _ = _differences(x, quads[e, 0], quads[e, 1], quads[e, 2], quads[e, 3], c)
             aa, bb, ab = aa + a * a, bb + b * b, ab + a * b
         larger = 0.5 * (aa + bb) + np.sqrt(0.25 * (aa - bb) ** 2 + ab * ab)
-        square = aa * bb - ab * ab  # of twice the area
+        square = aa * bb - ab * ab  # square of twice the area
         shortest = min(shortest, np.sqrt(0.5 * square / larger) / wave[e])
     return shortest

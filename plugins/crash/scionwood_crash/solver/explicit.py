@@ -1,4 +1,4 @@
-"""The time loop: a shell mesh and a rigid impactor by central differences."""
+"""The time loop: a shell mesh and a rigid impactor, integrated by central differences."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from scionwood import ScionwoodError
 from scionwood_crash.solver import contact, elements, material, motion, self_contact
 from scionwood_crash.solver.model import Impactor, Shell
 
-PENALTY = 0.1  # stiffness of contact as a share of the stiffest that a step allows, mass / dt^2
-SKIN = 3.0  # mm that candidates of self-contact are kept beyond touch
-REFRESH = 50  # steps between looks at the stable step
+PENALTY = 0.1  # contact stiffness as a share of the largest stable one, mass / dt^2
+SKIN = 3.0  # mm; pairs of self-contact are listed up to this distance beyond contact
+REFRESH = 50  # steps between updates of the stable time step
 
 
 @final
 class SimulationError(ScionwoodError, ArithmeticError):
-    """A simulation left what its numbers can hold."""
+    """A simulation diverged."""
 
 
 @final
 @dataclass(frozen=True)
 class Options:
-    """Of the scheme.
+    """Options of the integration scheme.
 
     Args:
-        points: through the thickness.
+        points: integration points through the thickness.
         courant: time step as a share of the stable one.
-        hourglass: coefficient of the stiffness against hourglass motion.
-        friction: Coulomb's coefficient where the mesh touches itself.
-        self_contact: whether the mesh may touch itself.
+        hourglass: coefficient of the hourglass stiffness.
+        friction: Coulomb's coefficient of self-contact.
+        self_contact: whether the mesh can touch itself.
     """
 
     points: int = 3
@@ -44,7 +44,7 @@ class Options:
 @final
 @dataclass
 class Ledger:
-    """Energies in J: all but `external` add up to a constant plus `external`."""
+    """Energies in J. In an exact simulation, the sum of the others minus `external` is constant."""
 
     internal: float = 0.0  # elastic and plastic work on the elements
     kinetic: float = 0.0  # of the mesh
@@ -52,10 +52,10 @@ class Ledger:
     hourglass: float = 0.0  # work against hourglass motion
     contact: float = 0.0  # stored in penalty springs
     friction: float = 0.0  # dissipated
-    external: float = 0.0  # work of what holds nodes or keeps the impactor's speed
+    external: float = 0.0  # work of prescribed motions of nodes or impactor
 
     def balance(self) -> float:
-        """What a perfect simulation keeps."""
+        """Return the sum that is constant in an exact simulation, J."""
         kept = self.internal + self.kinetic + self.impactor + self.hourglass
         return kept + self.contact + self.friction - self.external
 
@@ -65,25 +65,25 @@ ENERGIES = tuple(each.name for each in fields(Ledger))
 
 @final
 class Explicit:
-    """A simulation in progress; `step` moves it on.
+    """A simulation in progress, which `step` advances.
 
     Args:
         shell: the mesh.
-        impactor: what hits it; nothing where None.
-        options: of the scheme.
+        impactor: the rigid body that hits it; `None` for none.
+        options: options of the scheme.
 
     Attributes:
         time: ms.
-        dt: the step, ms.
+        dt: time step, ms.
         x: nodes (N, 3), mm.
-        v: their velocities (N, 3), mm/ms.
-        w: their angular velocities (N, 3), 1/ms.
-        f: forces on them (N, 3), kN.
-        mass: theirs (N), kg.
-        travel: of the impactor, mm.
-        speed: of the impactor, m/s.
+        v: velocities of nodes (N, 3), mm/ms.
+        w: angular velocities of nodes (N, 3), 1/ms.
+        f: forces on nodes (N, 3), kN.
+        mass: masses of nodes (N), kg.
+        travel: travel of the impactor, mm.
+        speed: speed of the impactor, m/s.
         reaction: force of the mesh on the impactor against its direction, kN.
-        energy: the ledger.
+        energy: energies.
     """
 
     def __init__(
@@ -128,16 +128,16 @@ class Explicit:
 
     @property
     def stress(self) -> np.ndarray:
-        """(E, K, 3) xx, yy, xy of each point in the frame of its element, GPa."""
+        """Stress xx, yy, xy of each integration point in the element's frame, (E, K, 3), GPa."""
         return self._state[:, :, : material.PLASTIC]
 
     @property
     def plastic(self) -> np.ndarray:
-        """Effective plastic strain (E, K)."""
+        """Effective plastic strain of each integration point, (E, K)."""
         return self._state[:, :, material.PLASTIC]
 
     def step(self) -> None:
-        """Move on by one stable time step."""
+        """Advance by one stable time step."""
         if self._steps % REFRESH == 0:
             self.dt = min(self._first, self._stable_step())
         self.x += self.dt * self.v
@@ -153,7 +153,7 @@ class Explicit:
         self._steps += 1
 
     def check(self) -> None:
-        """See that the numbers are sound.
+        """Check that the simulation has not diverged.
 
         Raises:
             SimulationError: a coordinate is not finite.
@@ -162,14 +162,14 @@ class Explicit:
             return
         where = f"node {int((~np.isfinite(self.x)).any(1).argmax())} at {self.time:.4g} ms"
         rule = "its coordinates are not finite"
-        raise SimulationError(where, rule, "Give a smaller `courant`, or mend the mesh there")
+        raise SimulationError(where, rule, "Give a smaller `courant`, or repair the mesh there")
 
     def _stable_step(self) -> float:
         step = elements.stable_step(self.x, self.shell.quads, self._wave)
         return float(self.options.courant * step)
 
     def _measure(self, push: float) -> None:
-        """Move the impactor's speed on by a step under the force `push`, kN, along its way."""
+        """Advance the impactor's speed by a step under the force `push`, kN, along its path."""
         if self.impactor is None:
             return
         if np.isinf(self.impactor.mass):

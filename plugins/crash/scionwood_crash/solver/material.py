@@ -1,8 +1,8 @@
-"""Plane-stress J2 plasticity at points through the thickness, with hardening and rate.
+"""Plane-stress J2 plasticity through the thickness, with hardening and strain-rate effect.
 
-Return mapping of Simo and Taylor, Int. J. Numer. Methods Eng. 22 (1986) 649-670, for isotropic
-hardening. Flow stress: Ludwik's `A + B e^n` times Cowper and Symonds' `1 + (de/dt / D)^(1/q)`.
-Stresses in GPa, rates in 1/ms.
+Source: return mapping of Simo and Taylor, Int. J. Numer. Methods Eng. 22 (1986) 649-670, for
+isotropic hardening. The flow stress is Ludwik's `A + B e^n` times Cowper and Symonds'
+`1 + (de/dt / D)^(1/q)`. Stresses are in GPa, rates in 1/ms.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import numpy as np
 from scionwood_crash.solver.compiled import Array, compiled, inlined
 from scionwood_crash.solver.model import COLUMNS
 
-SHEAR = 5.0 / 6.0  # correction of the transverse shear stiffness
-OFFSET = 1e-5  # plastic strain at which the slope of e^n starts, which is infinite at zero
-SMOOTHING = 0.02  # ms over which the plastic strain rate is averaged
+SHEAR = 5.0 / 6.0  # correction factor of the transverse shear stiffness
+OFFSET = 1e-5  # offset of the plastic strain, because the slope of e^n is infinite at zero
+SMOOTHING = 0.02  # ms; averaging time of the plastic strain rate
 ROOT = np.sqrt(2.0 / 3.0)
 YOUNG, POISSON, DENSITY, A, B, N, D, Q = range(len(COLUMNS))
-XX, YY, XY, PLASTIC, FLOW, SPEED = range(6)  # of the state of a point
+XX, YY, XY, PLASTIC, FLOW, SPEED = range(6)  # columns of the state of a point
 
 
 @inlined
@@ -33,9 +33,10 @@ def _multiplier(
     b: float,
     n: float,
 ) -> tuple[float, float, float]:
-    """Newton for the multiplier that brings the stress to the surface, the strain and flow there.
+    """Solve for the plastic multiplier by Newton's method.
 
-    `flow` is without the `factor` of the rate, before and after.
+    Returns the multiplier, and the plastic strain and flow stress on the yield surface. `flow` does
+    not include the rate `factor`.
     """
     base = a - b * OFFSET**n
     multiplier, reached = 0.0, plastic
@@ -72,7 +73,7 @@ def _return(
     b: float,
     n: float,
 ) -> tuple[float, float, float, float, float]:
-    """Stress, plastic strain and flow stress that an elastic trial stress relaxes to."""
+    """Return the stress, plastic strain and flow stress after a return from the trial stress."""
     p, d = sx + sy, sy - sx
     p2, d2 = p * p * (1.0 / 6.0), 0.5 * d * d + 2.0 * sxy * sxy
     limit = factor * flow
@@ -86,7 +87,7 @@ def _return(
 
 @inlined
 def _rate_factor(speed: float, d: float, q: float) -> float:
-    """Cowper and Symonds' factor at a plastic strain rate, 1/ms."""
+    """Return the factor of Cowper and Symonds at a plastic strain rate in 1/ms."""
     if d == 0.0 or speed < 1e-9:
         return 1.0
     factor: float = 1.0 + (speed / d) ** (1.0 / q)
@@ -105,12 +106,21 @@ def update_stress(
     state: Array,
     resultant: Array,
 ) -> None:
-    """Move the points' stresses on by a step of `dt` ms.
+    """Advance the stresses of the integration points by one step.
 
-    Args: `rate` (E, 13) of `strain_rates`; `thickness` (E) mm; `part` (E) which row of `materials`
-    (P, 8), in the order of `COLUMNS`; `points`, `weights` of Gauss in [-1, 1]; `state` (E, K, 6):
-    stress xx, yy, xy GPa, plastic strain, flow stress without rate GPa, plastic strain rate 1/ms;
-    `resultant` (E, 13). The transverse shear stays elastic, and the thickness constant.
+    The transverse shear stays elastic, and the thickness constant.
+
+    Args:
+        dt: time step, ms.
+        rate: velocity strains (E, 13) of `elements.strain_rates`.
+        thickness: (E), mm.
+        part: row of `materials` of each element (E).
+        materials: (P, 8), in the order of `COLUMNS`.
+        points: Gauss points through the thickness (K), in [-1, 1].
+        weights: Gauss weights (K).
+        state: (E, K, 6), which is changed: stress xx, yy, xy, GPa; plastic strain; flow stress
+            without rate, GPa; plastic strain rate, 1/ms.
+        resultant: (E, 13), whose first 8 columns are changed.
     """
     share = min(dt / SMOOTHING, 1.0)
     for e in range(part.shape[0]):
@@ -145,9 +155,12 @@ def update_stress(
 
 @compiled
 def half_power(area: Array, rate: Array, resultant: Array) -> float:
-    """Half the power of the stresses, kW: of the work that a step does on them, half at each end.
+    """Return half the power of the stresses, kW; a step adds it at its start and at its end.
 
-    Args: `area` (E) mm2, `rate` (E, 13), `resultant` (E, 13).
+    Args:
+        area: (E), mm2.
+        rate: (E, 13).
+        resultant: (E, 13).
     """
     power = 0.0
     for e in range(area.shape[0]):

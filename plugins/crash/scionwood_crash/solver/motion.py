@@ -17,10 +17,20 @@ def lump(
     inertia: Array,
     half: Array,
 ) -> None:
-    """Fill mass (N) kg, rotational inertia (N) kg mm2 and half thickness (N) mm of the nodes.
+    """Lump the elements to mass, inertia and half thickness of the nodes.
 
-    A quarter of each element goes to each corner. The inertia is that of an area, not of the
-    thickness: it keeps bending from needing shorter steps than membranes (Belytschko et al. 1984).
+    A quarter of each element goes to each corner. The inertia is scaled with the area instead of
+    the thickness, so that bending does not need shorter steps than membranes (Belytschko et al.
+    1984).
+
+    Args:
+        x: nodes (N, 3), mm.
+        quads: (E, 4).
+        thickness: (E), mm.
+        density: (E), kg/mm3.
+        mass: filled (N), kg.
+        inertia: filled with the rotational inertia (N), kg mm2.
+        half: filled with half the thickness (N), mm.
     """
     weight = np.zeros(x.shape[0])
     for e in range(quads.shape[0]):
@@ -41,11 +51,20 @@ def lump(
 def accelerate(
     dt: float, f: Array, m: Array, mass: Array, inertia: Array, clamped: Array, v: Array, w: Array
 ) -> tuple[float, float]:
-    """Move velocities over a step; returns kinetic energy and the work that clamped nodes got, J.
+    """Advance the velocities by a step; return kinetic energy and work of clamped nodes, J.
 
-    The energy is that of the mean of the velocities before and after, hence at the time of the
-    forces. Args: step `dt` ms; `f` (N, 3) kN, `m` (N, 3) kN mm; `mass` (N) kg, `inertia` (N)
-    kg mm2; `clamped` (N); `v` (N, 3) mm/ms and `w` (N, 3) 1/ms, which change.
+    The kinetic energy is that of the mean velocity over the step, which is at the time of the
+    forces.
+
+    Args:
+        dt: time step, ms.
+        f: forces (N, 3), kN.
+        m: moments (N, 3), kN mm.
+        mass: (N), kg.
+        inertia: (N), kg mm2.
+        clamped: (N) bool, nodes whose velocity is prescribed.
+        v: velocities (N, 3), mm/ms, which are changed.
+        w: angular velocities (N, 3), 1/ms, which are changed.
     """
     kinetic, work = 0.0, 0.0
     for i in range(mass.shape[0]):

@@ -1,4 +1,4 @@
-"""Run a simulation to its end, and keep frames and a finer history."""
+"""Run a simulation to its end, and record frames and a finer history."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from scionwood import RecipeError
 from scionwood_crash.solver.explicit import ENERGIES, Explicit, Options
 from scionwood_crash.solver.model import Impactor, Shell
 
-SAMPLES = 10  # of the history between two frames
+SAMPLES = 10  # history samples per frame
 
 
 @final
 @dataclass(frozen=True)
 class Result:
-    """Of a simulation with N nodes and E elements: T frames, and a history of H samples.
+    """The result for N nodes and E elements: T frames, and a history of H samples.
 
     Args:
-        times: (T) ms.
-        displacement: (T, N, 3) mm.
-        plastic_strain: (T, E) the largest through the thickness.
-        history_times: (H) ms.
-        force: (H) on the impactor against its direction, kN: the mean since the sample before.
-        travel: (H) of the impactor, mm.
-        speed: (H) of the impactor, m/s.
-        energy: (H, 7) J, in the order of `ENERGIES`.
+        times: (T), ms.
+        displacement: (T, N, 3), mm.
+        plastic_strain: (T, E), the largest value through the thickness.
+        history_times: (H), ms.
+        force: (H), force on the impactor against its direction, kN; mean since the last sample.
+        travel: (H), travel of the impactor, mm.
+        speed: (H), speed of the impactor, m/s.
+        energy: (H, 7), J, in the order of `ENERGIES`.
     """
 
     times: np.ndarray
@@ -40,14 +40,14 @@ class Result:
     energy: np.ndarray
 
     def imbalance(self) -> float:
-        """The largest error of the energy balance, as a share of the energy at the start."""
+        """Return the largest error of the energy balance, as a share of the largest energy."""
         signs = np.array([-1.0 if name == "external" else 1.0 for name in ENERGIES])
         balance = self.energy @ signs
         scale = np.abs(self.energy).sum(1).max()
         return float(np.abs(balance - balance[0]).max() / scale)
 
     def hourglass_share(self) -> float:
-        """Hourglass energy at the end, as a share of the internal energy."""
+        """Return the final hourglass energy as a share of the internal energy."""
         at_end = dict(zip(ENERGIES, self.energy[-1], strict=True))
         return float(at_end["hourglass"] / at_end["internal"])
 
@@ -60,25 +60,25 @@ def solve(
     n_frames: int = 21,
     options: Options | None = None,
 ) -> Result:
-    """Simulate a shell structure and what hits it.
+    """Simulate the impact of a rigid body on a shell structure.
 
     Args:
-        shell: N nodes, E elements.
-        impactor: nothing where None.
+        shell: the mesh.
+        impactor: the rigid body; `None` for none.
         duration: ms.
-        n_frames: states to keep, the first one included.
-        options: of the scheme.
+        n_frames: number of states to record, including the first.
+        options: options of the scheme.
 
     Returns:
-        Frames at equal intervals (up to a step), and the history.
+        Frames at equal intervals, up to a time step, and the history.
 
     Raises:
-        RecipeError: fewer than two frames.
-        SimulationError: a coordinate is not finite.
+        RecipeError: there are fewer than two frames, or the duration is not positive.
+        SimulationError: the simulation diverged.
     """
     if n_frames < 2 or not duration > 0:
         raise RecipeError(
-            f"{n_frames} frames in {duration} ms", "two or more in a time above zero", "Give more"
+            f"{n_frames} frames in {duration} ms", "at least 2 in a time above zero", "Give more"
         )
     run = Explicit(shell, impactor, options)
     frames, history = [_frame(run)], [_sample(run, 0.0)]

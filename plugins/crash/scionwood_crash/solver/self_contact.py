@@ -1,10 +1,10 @@
 """Contact of a mesh with itself: penalty between nodes and the closest points of elements.
 
-Candidates come from a hash grid and are kept until a node has moved half a skin (Verlet's list).
-A node is pushed along the line to the closest point of an element, which gets the opposite force
-through its shape functions: momentum is conserved, and the force is the gradient of a potential.
-Friction acts at mid-surfaces, a thickness apart, and so leaves a small couple. Edges that cross
-each other without a node near are not seen.
+Candidate pairs come from a hash grid and are kept until a node has moved half a skin (Verlet list).
+A node is pushed along the line to the closest point of an element. The element gets the opposite
+force through its shape functions, so momentum is conserved, and the force has a potential.
+Friction acts at the mid-surfaces, a thickness apart, which leaves a small couple. Edges that cross
+each other far from any node are not detected.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from scionwood_crash.solver.compiled import Array, compiled, inlined
 
-STICK = 0.25  # share of a slip that friction may take away in a step, so that it holds
+STICK = 0.25  # largest share of the slip that friction removes in a step; it makes nodes stick
 
 
 @inlined
@@ -23,7 +23,7 @@ def _bucket(i: int, j: int, k: int, count: int) -> int:
 
 @inlined
 def _fill(x: Array, size: float, cells: Array, head: Array, following: Array) -> None:
-    """Chain the nodes of each bucket of the grid, whose cells are `size` mm wide."""
+    """Chain the nodes of each bucket of a hash grid with cells of `size` mm."""
     head[:] = -1
     for i in range(x.shape[0]):
         for k in range(3):
@@ -59,7 +59,7 @@ def _collect(
     pairs: Array,
     count: int,
 ) -> int:
-    """Add the nodes of cell a, b, c that are near element e."""
+    """Add pairs of element e with the nodes of grid cell (a, b, c) near it; return the count."""
     i = head[_bucket(a, b, c, head.shape[0])]
     while i >= 0:
         same = cells[i, 0] == a and cells[i, 1] == b and cells[i, 2] == c
@@ -73,9 +73,15 @@ def _collect(
 
 @compiled
 def find_pairs(x: Array, quads: Array, reach: Array, size: float, pairs: Array) -> int:
-    """Fill `pairs` (M, 2) with nodes that may come within `reach` (E) mm of elements.
+    """Find pairs of nodes and elements that may come into contact, and return their number.
 
-    Returns their number, which is above M where `pairs` is too short for them.
+    Args:
+        x: nodes (N, 3), mm.
+        quads: (E, 4).
+        reach: search distance of elements (E), mm.
+        size: cell size of the hash grid, mm.
+        pairs: filled with pairs of node and element (M, 2). If the returned number exceeds M, the
+            array is too short.
     """
     n = x.shape[0]
     cells = np.empty((n, 3), np.int64)
@@ -105,10 +111,10 @@ def _shape(s: float, t: float, shape: Array) -> None:
 
 @inlined
 def _closest(x: Array, i: int, quads: Array, e: int, shape: Array, away: Array) -> float:
-    """Distance of node i from element e; fills its shape functions there and the direction."""
+    """Return the distance of node i from element e; fill shape functions and direction."""
     s, t = 0.0, 0.0
     for turn in range(12):
-        # In turn along either side, clamped inside the element.
+        # Minimise along both sides in turn, inside the element.
         ahead, square = 0.0, 0.0
         _shape(s, t, shape)
         for k in range(3):
@@ -138,7 +144,7 @@ def _closest(x: Array, i: int, quads: Array, e: int, shape: Array, away: Array) 
 
 @inlined
 def _is_far(x: Array, i: int, quads: Array, e: int, touch: float) -> bool:
-    """Whether node i is surely further than `touch` mm from element e: it is off its plane."""
+    """Return whether node i is certainly more than `touch` mm off the plane of element e."""
     p, q, r, s = quads[e, 0], quads[e, 1], quads[e, 2], quads[e, 3]
     ax, ay, az = x[r, 0] - x[p, 0], x[r, 1] - x[p, 1], x[r, 2] - x[p, 2]
     bx, by, bz = x[s, 0] - x[q, 0], x[s, 1] - x[q, 1], x[s, 2] - x[q, 2]
@@ -164,7 +170,7 @@ def _slip_force(
     mass: float,
     force: Array,
 ) -> float:
-    """Add friction to the `force` on node i; returns the energy that a step dissipates."""
+    """Add friction to the `force` on node i; return the energy that the step dissipates, J."""
     slip = np.empty(3)
     across, speed = 0.0, 0.0
     for k in range(3):
@@ -200,10 +206,21 @@ def add_self_contact(
     friction: float,
     f: Array,
 ) -> tuple[float, float]:
-    """Add forces of the first `count` pairs to `f` (N, 3) kN; returns stored and lost energy, J.
+    """Add the forces of self-contact, and return the stored and the dissipated energy, J.
 
-    Args: step `dt` ms; `half` thickness (N) of nodes and `thickness` (E) of elements, mm; `mass`
-    (N) kg, whose product with `scale` (1/ms2) is the stiffness; Coulomb's `friction`.
+    Args:
+        dt: time step, ms.
+        x: nodes (N, 3), mm.
+        v: velocities (N, 3), mm/ms.
+        quads: (E, 4).
+        pairs: pairs of node and element (M, 2).
+        count: number of pairs that are used.
+        half: half thickness of nodes (N), mm.
+        thickness: thickness of elements (E), mm.
+        mass: masses of nodes (N), kg.
+        scale: stiffness over mass, 1/ms2.
+        friction: Coulomb's coefficient.
+        f: forces on nodes (N, 3), kN, which are changed.
     """
     stored, lost = 0.0, 0.0
     shape, away, force = np.empty(4), np.empty(3), np.empty(3)
@@ -232,7 +249,7 @@ def add_self_contact(
 
 @compiled
 def largest_move(x: Array, before: Array) -> float:
-    """The longest way, mm, from `before` to `x` (N, 3)."""
+    """Return the largest displacement from `before` to `x` (N, 3), mm."""
     largest = 0.0
     for i in range(x.shape[0]):
         square = 0.0
