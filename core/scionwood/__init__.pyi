@@ -1,6 +1,7 @@
 from scionwood import adapters as adapters
 from scionwood import kernels as kernels
 from scionwood import training as training
+from scionwood.adapters import LayerTuner as LayerTuner
 from scionwood.adapters import attach as attach
 from scionwood.adapters import compose as compose
 from scionwood.adapters import load_adapter as load_adapter

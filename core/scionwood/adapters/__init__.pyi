@@ -18,5 +18,6 @@ from scionwood.adapters.reporting import parameter_groups as parameter_groups
 from scionwood.adapters.reporting import report as report
 from scionwood.adapters.save import adapter_state as adapter_state
 from scionwood.adapters.save import save_adapter as save_adapter
+from scionwood.adapters.tuner import LayerTuner as LayerTuner
 
 __all__: list[str]
