@@ -1,4 +1,4 @@
-"""A model of the size of BiomedCLIP on the meta device, where 196 million weights need no memory."""
+"""A model of the size of BiomedCLIP on the meta device, where its weights need no memory."""
 
 from __future__ import annotations
 

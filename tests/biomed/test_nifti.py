@@ -118,3 +118,10 @@ def test_refuses_a_truncated_archive(tmp_path):
     path.write_bytes(gzip.compress(whole[: len(whole) // 2]))
     with pytest.raises(ReadError, match="NIfTI"):
         NiftiReader(path).read(0)
+
+
+def test_refuses_an_index_outside_the_file(tmp_path):
+    reader = NiftiReader(saved(tmp_path / "a.nii", np.zeros((2, 2, 2, 3), "f4"), np.eye(4)))
+    for index in (-1, 3):
+        with pytest.raises(IndexError, match=rf"volume {index}: a.nii has 3"):
+            reader.read(index)

@@ -19,7 +19,7 @@ GLASS, STAIN = (242, 240, 241), (180, 90, 150)
 
 
 def slide(path, pixels=None, mpp=0.5, levels=3, compression="deflate", size=1024, **options):
-    """Write a pyramid whose left half is stained; each level halves the sides of the previous one."""
+    """Write a pyramid whose left half is stained; each level halves the previous one."""
     if pixels is None:
         pixels = np.full((size, size, 3), GLASS, np.uint8)
         pixels[:, : size // 2] = STAIN

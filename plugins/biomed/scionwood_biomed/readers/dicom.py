@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar, final
 
 import numpy as np
 
-from scionwood import Reader, ReadError, Record, WriteError, atomic_path, reading, writing
-from scionwood_biomed.readers.changes import new_data
+from scionwood import ReadError, Record, WriteError, atomic_path, reading, writing
+from scionwood_biomed.readers.base import Change, IndexedReader, new_data
 from scionwood_biomed.readers.dicom_file import DicomFile, open_file, write_sample
 from scionwood_biomed.readers.dicom_series import Series, group
 from scionwood_biomed.readers.limits import LARGEST
 
 
 @final
-class DicomReader(Reader):
+class DicomReader(IndexedReader):
     """Read DICOM images series by series, in the units of their modality.
 
     The reader applies the modality LUT, or the rescale slope and intercept, per frame if frames
@@ -76,10 +76,6 @@ class DicomReader(Reader):
     def __len__(self) -> int:
         return len(self.series)
 
-    def __iter__(self) -> Iterator[Record]:
-        for index in range(len(self)):
-            yield self.read(index)
-
     def read(self, index: int) -> Record:
         """Read a series by its index, from 0.
 
@@ -102,23 +98,12 @@ class DicomReader(Reader):
             start = stop
         return Record(series.key(index), data, {"slice": series.positions})
 
-    def rewrite(
-        self,
-        target: str | Path,
-        function: Callable[[Record], np.ndarray],
-        *,
-        overwrite: bool = False,
-    ) -> None:
+    def rewrite(self, target: str | Path, function: Change, *, overwrite: bool = False) -> None:
         """Write a copy of a single file with pixels changed by `function`; the rest is unchanged.
 
         Values are converted back by the inverse of slope and intercept, rounded and clipped. If no
         value changes, the file is copied byte by byte. Changed compressed pixels are written
         uncompressed.
-
-        Args:
-            target: file to write.
-            function: returns the new data of a record, in the same shape.
-            overwrite: replace `target` if it exists.
 
         Raises:
             OutputExistsError: `target` exists and `overwrite` is false.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal, final
 
 import numpy as np
 
-from scionwood import Reader, ReadError, Record, atomic_path, check_zip, reading, writing
-from scionwood_biomed.readers.changes import new_data
+from scionwood import ReadError, Record, atomic_path, check_zip, reading, writing
+from scionwood_biomed.readers.base import Change, IndexedReader, new_data
 from scionwood_biomed.readers.limits import LARGEST
 from scionwood_biomed.readers.npz import Declared, declared, read_array, write_changed
 
@@ -20,7 +20,7 @@ SPLITS = ("train", "val", "test")
 
 
 @final
-class MedMnistReader(Reader):
+class MedMnistReader(IndexedReader):
     """Read the pictures of a MedMNIST archive, or slices of its volumes, one split after another.
 
     An archive holds `train_images` and `train_labels`, and the same for val and test. It does not
@@ -78,10 +78,6 @@ class MedMnistReader(Reader):
     def __len__(self) -> int:
         return len(self.splits)
 
-    def __iter__(self) -> Iterator[Record]:
-        for index in range(len(self)):
-            yield self.read(index)
-
     def read(self, index: int) -> Record:
         """Read a record by its index, from 0.
 
@@ -101,19 +97,8 @@ class MedMnistReader(Reader):
         """Return the index, in its split, of the image or volume that a record belongs to."""
         return self._place(index)[1]
 
-    def rewrite(
-        self,
-        target: str | Path,
-        function: Callable[[Record], np.ndarray],
-        *,
-        overwrite: bool = False,
-    ) -> None:
+    def rewrite(self, target: str | Path, function: Change, *, overwrite: bool = False) -> None:
         """Write a copy of the archive with new pictures, rounded to bytes; labels are kept.
-
-        Args:
-            target: file to write.
-            function: returns the new data of a record, in the same shape.
-            overwrite: replace `target` if it exists.
 
         Raises:
             OutputExistsError: `target` exists and `overwrite` is false.
@@ -175,8 +160,7 @@ class MedMnistReader(Reader):
 
     def _place(self, index: int) -> tuple[str, int, int]:
         """Return the split of a record, the image in the split, and the slice of the image."""
-        if not 0 <= index < len(self):
-            raise IndexError(f"record {index}: {self.path.name} has {len(self)}. Choose one")
+        self.check_index(index, "record")
         which = bisect_right(self._ends, index)
         split = SPLITS[which]
         image, at = divmod(index - ([0, *self._ends])[which], self._slices(split))

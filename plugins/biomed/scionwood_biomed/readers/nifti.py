@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, final
 
 import nibabel
 import numpy as np
 
-from scionwood import Reader, ReadError, Record, atomic_path, check_inflated, reading, writing
+from scionwood import ReadError, Record, atomic_path, check_inflated, reading, writing
 from scionwood_biomed.readers import limits
-from scionwood_biomed.readers.changes import new_data
+from scionwood_biomed.readers.base import Change, IndexedReader, new_data
 
 nib: Any = nibabel  # its functions have no type annotations
 
 
 @final
-class NiftiReader(Reader):
+class NiftiReader(IndexedReader):
     """Read the volumes of a NIfTI-1 or NIfTI-2 file in RAS+ orientation.
 
     Axes are flipped and swapped but never resampled. Afterwards x grows from left to right, y from
@@ -63,36 +63,22 @@ class NiftiReader(Reader):
         shape = self._image.shape
         return int(np.prod(shape[3:])) if len(shape) > 3 else 1
 
-    def __iter__(self) -> Iterator[Record]:
-        for index in range(len(self)):
-            yield self.read(index)
-
     def read(self, index: int) -> Record:
         """Read the volume of a time by its index, from 0.
 
         Raises:
             ReadError: its values are damaged.
         """
+        place = self._place(index)
         with reading(self.path, "NIfTI"):
-            values = np.asarray(self._turned.dataobj[self._place(index)], dtype=np.float32)
+            values = np.asarray(self._turned.dataobj[place], dtype=np.float32)
         return Record({"time": index}, values.reshape(self.shape), self._coords())
 
-    def rewrite(
-        self,
-        target: str | Path,
-        function: Callable[[Record], np.ndarray],
-        *,
-        overwrite: bool = False,
-    ) -> None:
+    def rewrite(self, target: str | Path, function: Change, *, overwrite: bool = False) -> None:
         """Write a copy of the file in its own orientation, with values changed by `function`.
 
         The bytes of the header are kept. Integers are rounded and clipped to the range of their
         type. If no value changes, the file is copied byte by byte.
-
-        Args:
-            target: file to write.
-            function: returns the new data of a record, in the same shape.
-            overwrite: replace `target` if it exists.
 
         Raises:
             OutputExistsError: `target` exists and `overwrite` is false.
@@ -141,10 +127,7 @@ class NiftiReader(Reader):
             raise ReadError(str(self.path), rule, "Copy it again: it is truncated")
 
     def _place(self, index: int) -> tuple[Any, ...]:
-        if not 0 <= index < len(self):
-            raise IndexError(
-                f"volume {index}: {self.path.name} has {len(self)}. Choose one of them"
-            )
+        self.check_index(index, "volume")
         rest = self._turned.shape[3:]
         at = np.unravel_index(index, rest, order="F") if rest else ()
         return (slice(None),) * min(3, len(self._turned.shape)) + tuple(int(i) for i in at)

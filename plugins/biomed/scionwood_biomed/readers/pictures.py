@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, ClassVar, final
 
@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from scionwood import Reader, ReadError, Record, WriteError, atomic_path, reading, writing
-from scionwood_biomed.readers.changes import new_data
+from scionwood_biomed.readers.base import Change, new_data
 
 PIXELS = 100_000_000
 """Maximum number of pixels of a picture, unless the reader is told otherwise."""
@@ -54,19 +54,8 @@ class PictureReader(Reader):
     def __iter__(self) -> Iterator[Record]:
         yield Record({"picture": 0}, decoded(self.path.open("rb"), self.path, self.pixels))
 
-    def rewrite(
-        self,
-        target: str | Path,
-        function: Callable[[Record], np.ndarray],
-        *,
-        overwrite: bool = False,
-    ) -> None:
+    def rewrite(self, target: str | Path, function: Change, *, overwrite: bool = False) -> None:
         """Write a copy of the picture with new values, rounded to its bit depth.
-
-        Args:
-            target: file to write.
-            function: returns the new data of a record, in the same shape.
-            overwrite: replace `target` if it exists.
 
         Raises:
             OutputExistsError: `target` exists and `overwrite` is false.

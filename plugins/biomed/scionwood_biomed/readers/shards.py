@@ -6,7 +6,7 @@ import io
 import json
 import re
 import tarfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, ClassVar, TypeAlias, final
 
@@ -14,7 +14,6 @@ import numpy as np
 from PIL import Image
 
 from scionwood import (
-    Reader,
     ReadError,
     Record,
     TarMember,
@@ -24,7 +23,7 @@ from scionwood import (
     tar_members,
     writing,
 )
-from scionwood_biomed.readers.changes import new_data
+from scionwood_biomed.readers.base import Change, IndexedReader, new_data
 from scionwood_biomed.readers.dicom_file import pseudonym
 from scionwood_biomed.readers.pictures import LOSSLESS, PictureReader, decoded, encoded
 
@@ -41,7 +40,7 @@ _KEY = re.compile(r"((?:.*/)?[^/.]+)\.([^/]+)")
 
 
 @final
-class ShardReader(Reader):
+class ShardReader(IndexedReader):
     """Read the samples of a WebDataset shard: `key.png` beside `key.json` or `key.cls`.
 
     The class is the text of `.cls` or `label` of the JSON. The subject is `subject` of the JSON,
@@ -91,10 +90,6 @@ class ShardReader(Reader):
     def __len__(self) -> int:
         return len(self.keys)
 
-    def __iter__(self) -> Iterator[Record]:
-        for index in range(len(self)):
-            yield self.read(index)
-
     def read(self, index: int) -> Record:
         """Read a sample by its index, from 0.
 
@@ -111,21 +106,10 @@ class ShardReader(Reader):
             content = io.BytesIO(self._bytes(member))
             return Record(key, decoded(content, Path(f"{self.path}/{member.name}")))
 
-    def rewrite(
-        self,
-        target: str | Path,
-        function: Callable[[Record], np.ndarray],
-        *,
-        overwrite: bool = False,
-    ) -> None:
+    def rewrite(self, target: str | Path, function: Change, *, overwrite: bool = False) -> None:
         """Write a copy of the shard with new pictures, rounded to their bit depth.
 
         Other members are copied.
-
-        Args:
-            target: file to write.
-            function: returns the new data of a record, in the same shape.
-            overwrite: replace `target` if it exists.
 
         Raises:
             OutputExistsError: `target` exists and `overwrite` is false.
@@ -171,8 +155,7 @@ class ShardReader(Reader):
         return notes
 
     def _picture(self, index: int) -> TarMember:
-        if not 0 <= index < len(self):
-            raise IndexError(f"sample {index}: {self.path.name} has {len(self)}. Choose one")
+        self.check_index(index, "sample")
         sample = self._samples[self.keys[index]]
         return next(sample[end] for end in PICTURES if end in sample)
 

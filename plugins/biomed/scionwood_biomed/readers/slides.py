@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, final
 
 import numpy as np
 
-from scionwood import Reader, ReadError, Record, WriteError, atomic_path, reading, writing
-from scionwood_biomed.readers.changes import new_data
+from scionwood import ReadError, Record, WriteError, atomic_path, reading, writing
+from scionwood_biomed.readers.base import Change, IndexedReader, new_data
 from scionwood_biomed.readers.limits import LARGEST
 from scionwood_biomed.readers.slide_file import KIND, Level, SlideFile, write_pyramid
 from scionwood_biomed.readers.tissue import tissue_of_strip
 
 
 @final
-class SlideReader(Reader):
+class SlideReader(IndexedReader):
     """Read the tiles of a slide that show tissue, row by row, at a pixel size in micrometres.
 
     The grid of tiles starts at the upper left corner, without overlap. Tiles that would reach
@@ -90,18 +90,13 @@ class SlideReader(Reader):
     def __len__(self) -> int:
         return len(self.places)
 
-    def __iter__(self) -> Iterator[Record]:
-        for index in range(len(self)):
-            yield self.read(index)
-
     def read(self, index: int) -> Record:
         """Read a tile by its index, from 0.
 
         Raises:
             ReadError: its pixels are damaged.
         """
-        if not 0 <= index < len(self):
-            raise IndexError(f"tile {index}: {self.path.name} has {len(self)}. Choose one of them")
+        self.check_index(index, "tile")
         x, y = (int(n) for n in self.places[index])
         with reading(self.path, KIND):
             values = self._file.region(self._level, (x, y), self._read)
@@ -114,23 +109,12 @@ class SlideReader(Reader):
         }
         return Record({"tile": index, "x": x, "y": y}, data.astype(np.float32) / 255, coords)
 
-    def rewrite(
-        self,
-        target: str | Path,
-        function: Callable[[Record], np.ndarray],
-        *,
-        overwrite: bool = False,
-    ) -> None:
+    def rewrite(self, target: str | Path, function: Change, *, overwrite: bool = False) -> None:
         """Write a slide with new tiles, rounded to bytes, as a pyramid of the changed finest level.
 
         The tiles must have the pixel size of the finest level: open the slide with `mpp=None` or
         with that number. Pixels outside the tiles are kept. The vendor's metadata, the label and
         the overview are not.
-
-        Args:
-            target: file to write.
-            function: returns the new data of a record, in the same shape.
-            overwrite: replace `target` if it exists.
 
         Raises:
             OutputExistsError: `target` exists and `overwrite` is false.
