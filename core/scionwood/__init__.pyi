@@ -51,6 +51,7 @@ from scionwood.pages import render as render
 from scionwood.plugin import Plugin as Plugin
 from scionwood.reader import Reader as Reader
 from scionwood.reader import Record as Record
+from scionwood.reader import RecordFunction as RecordFunction
 from scionwood.recipe import resolve as resolve
 from scionwood.terminal import print_table as print_table
 from scionwood.training import DataLoader as DataLoader

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +26,10 @@ class Record:
     key: Mapping[str, int | str]
     data: np.ndarray
     coords: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+RecordFunction: TypeAlias = "Callable[[Record], np.ndarray]"
+"""Takes a record and returns its new data, an array of the same shape."""
 
 
 class Reader(ABC):
@@ -55,9 +59,7 @@ class Reader(ABC):
         """Yield the records in the order of the file; each is read when it is asked for."""
 
     @abstractmethod
-    def rewrite(
-        self, target: Path, function: Callable[[Record], np.ndarray], *, overwrite: bool = False
-    ) -> None:
+    def rewrite(self, target: Path, function: RecordFunction, *, overwrite: bool = False) -> None:
         """Write a copy of the file in which `function(record)` replaces the data of each record.
 
         Everything that is not data keeps its bytes. `target` appears completely or not at all.
