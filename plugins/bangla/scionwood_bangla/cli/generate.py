@@ -9,7 +9,10 @@ from scionwood import RecipeError, print_table, renamed
 from scionwood_bangla.cli.shared import load_examples, print_json, progress_bar
 
 if TYPE_CHECKING:
-    from scionwood_bangla.evaluation.compare import Suite
+    from collections.abc import Sequence
+
+    from scionwood_bangla.evaluation.compare import Plan, Row, Suite
+    from scionwood_bangla.inference import Decoding
 
 Decodings = Literal["greedy", "sampled", "both"]
 
@@ -61,6 +64,7 @@ def generate(
     from scionwood_bangla.checker.restate import count_faults
     from scionwood_bangla.evaluation.baselines import with_instructions
     from scionwood_bangla.inference import Decoding, load_writer
+    from scionwood_bangla.lexicon import LEVELS
     from scionwood_bangla.text.examples import Message
     from scionwood_bangla.text.reading import require_bangla
 
@@ -72,8 +76,8 @@ def generate(
         sampled or best_of > 1, temperature, top_p, max_new_tokens=max_new_tokens, seed=seed
     )
     answers = load_writer(run, peft, model, device).write([turns] * best_of, decoding)
-    levels = frozenset([register] if register else ("tui", "tumi", "apni"))
-    best = min(answers, key=lambda each: (count_faults(each.text, levels), not each.ended))
+    levels = frozenset([register] if register else LEVELS)
+    best = min(answers, key=lambda answer: (count_faults(answer.text, levels), not answer.ended))
     findings = check_text(best.text, levels, letter=None)
     if json:
         print_json(as_json(findings) | {"ended": best.ended, "samples": best_of})
@@ -136,25 +140,16 @@ def evaluate(
         ReadError: the data cannot be read, or no example has a register.
         OutputExistsError: a file exists and `force` is false.
     """
-    from scionwood_bangla.evaluation.baselines import METHODS, draw_shots, training_examples
-    from scionwood_bangla.evaluation.compare import Plan, compare, handwritten
-    from scionwood_bangla.evaluation.report import (
-        SUMMARY_COLUMNS,
-        check_targets,
-        clean,
-        summary,
-        write,
-    )
+    from scionwood_bangla.evaluation.compare import compare
+    from scionwood_bangla.evaluation.report import check_targets, clean, write
     from scionwood_bangla.inference import Decoding, Writer
 
     folder = run if figures is None else figures
     check_targets(folder, overwrite=force)
-    chosen = tuple(methods or METHODS)
-    examples = draw_shots(training_examples(run), shots, seed) if "few_shot" in chosen else []
     kinds = {"greedy": (False,), "sampled": (True,), "both": (False, True)}[decoding]
     options = (temperature, top_p, max_new_tokens, batch_size, seed)
-    plan = Plan(chosen, [Decoding(kind, *options) for kind in kinds], examples, seed)
-    suites = [handwritten(), handwritten("dev"), *_suites(data, n, seed)]
+    plan = _plan(run, methods, [Decoding(kind, *options) for kind in kinds], shots, seed)
+    suites = _suites(data, n, seed)
     writer = Writer.of_run(run, device)
     total = len(plan.runs()) * sum(len(suite.items) for suite in suites)
     with progress_bar("answers", total) as progress:
@@ -172,17 +167,35 @@ def evaluate(
     paths = write(evaluation, folder, settings, overwrite=force, seed=seed)
     if json:
         print_json(clean(evaluation.rows))
-        return
-    for title, rows in summary(evaluation.rows):
-        print_table(SUMMARY_COLUMNS, rows, title=title, numeric=SUMMARY_COLUMNS[3:])
-        print()
-    print("\n".join(map(str, paths)))
+    else:
+        _print_summary(evaluation.rows)
+        print("\n".join(map(str, paths)))
+
+
+def _plan(
+    run: Path, methods: list[str] | None, decodings: list[Decoding], shots: int, seed: int
+) -> Plan:
+    from scionwood_bangla.evaluation.baselines import METHODS, draw_shots, training_examples
+    from scionwood_bangla.evaluation.compare import Plan
+
+    chosen = tuple(methods or METHODS)
+    examples = draw_shots(training_examples(run), shots, seed) if "few_shot" in chosen else []
+    return Plan(chosen, decodings, examples, seed)
 
 
 def _suites(data: Path | None, n: int, seed: int) -> list[Suite]:
-    from scionwood_bangla.evaluation.compare import held_out
+    from scionwood_bangla.evaluation.compare import handwritten, held_out
 
-    if data is None and n == 0:
-        return []
-    examples = load_examples(data, n, seed + 1000, "unseen")
-    return [held_out(examples, "unseen_verb_tense" if data is None else data.stem)]
+    suites = [handwritten(), handwritten("dev")]
+    if data is not None or n > 0:
+        examples = load_examples(data, n, seed + 1000, "unseen")
+        suites.append(held_out(examples, "unseen_verb_tense" if data is None else data.stem))
+    return suites
+
+
+def _print_summary(rows: Sequence[Row]) -> None:
+    from scionwood_bangla.evaluation.report import SUMMARY_COLUMNS, summary
+
+    for title, lines in summary(rows):
+        print_table(SUMMARY_COLUMNS, lines, title=title, numeric=SUMMARY_COLUMNS[3:])
+        print()
