@@ -35,8 +35,9 @@ from lora.timing import Row, machine
 from peft import IA3Config, LoraConfig, PeftConfig
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 
-from scionwood import atomic_path, attach, kernels
+from scionwood import atomic_path, attach, kernels, minimise
 from scionwood_pde.adapters.balanced import BalancedLoraConfig
 from scionwood_pde.backbones import tadpole, tadpole_dynamics
 from scionwood_pde.data.trajectories import Trajectories
@@ -162,23 +163,27 @@ def batches(states: Tensor, steps: int, seed: int) -> Iterator[tuple[Tensor, Ten
 
 def train(task: str, net: nn.Module, states: Tensor, lr: float, steps: int, seed: int) -> None:
     """Train with AdamW on mean squared error; a tenth of the steps is warm-up, then a cosine."""
-    learns = [p for p in net.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(learns, lr=lr, weight_decay=0.0)
+    drawn = batches(states, steps, seed)
     warm = max(1, steps // 10)
+
+    def loss(step: int) -> Tensor:
+        state, after = next(drawn)
+        target = state if task == "reconstruction" else after
+        error: Tensor = (net(state) - target).square().mean()
+        return error
 
     def rate(step: int) -> float:
         return min(1.0, (step + 1) / warm) * 0.5 * (1 + math.cos(math.pi * step / steps))
 
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
     net.train()
-    for state, after in batches(states, steps, seed):
-        wanted = state if task == "reconstruction" else after
-        loss = (net(state) - wanted).square().mean()
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(learns, 1.0)
-        optimizer.step()
-        schedule.step()
+    minimise(
+        loss,
+        [p for p in net.parameters() if p.requires_grad],
+        steps=steps,
+        lr=lr,
+        schedule=lambda optimizer: LambdaLR(optimizer, rate),
+        clip=1.0,
+    )
     net.eval()
 
 
