@@ -73,11 +73,8 @@ class Classifier:
     ) -> None:
         task = load_run(Path(run), device)
         if not isinstance(task, FewShot):
-            raise TrainingError(
-                str(run),
-                f"its task is {type(task).__name__}, and images are classified by biomed/few_shot",
-                "Give the folder of another run",
-            )
+            rule = f"its task is {type(task).__name__}, and biomed/few_shot is needed"
+            raise TrainingError(str(run), rule, "Give the folder of another run")
         self.task = task
         data = resolve(Path(run) / "recipe.yaml").data
         self.window: Window = data.options.get("window", "file")

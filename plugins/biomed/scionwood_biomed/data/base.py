@@ -103,7 +103,7 @@ class ImageData(L.LightningDataModule, ABC):
 
 @final
 class Collate:
-    """Joins images to a batch with the keys `image`, `label` and `classes`.
+    """A collate function for batches with the keys `image`, `label` and `classes`.
 
     Args:
         classes: the class names.

@@ -79,9 +79,8 @@ class Images(ImageData):
         """Return every image of the source; the source is listed once."""
         if self.source is None:
             rule = "it must name a table, a folder or an archive of images"
-            raise RecipeError(
-                "data.source null", rule, "Give it, or use the synthetic data biomed/phantoms"
-            )
+            remedy = "Give it, or use the synthetic data biomed/phantoms"
+            raise RecipeError("data.source null", rule, remedy)
         if not self._items:
             self._items = read_items(
                 Path(self.source), subject=self.subject, archives=self._archives

@@ -52,7 +52,7 @@ def read_items(
             file below its class folder, or from the name of a sample in a shard. DICOM files and
             shards that state the subject need none. Use `unknown` for MedMNIST, which does not
             record subjects.
-        archives: opens files that hold many pictures; `None` means its defaults.
+        archives: the readers of files that hold many pictures; `None` means the defaults.
 
     Returns:
         The images, sorted by path.

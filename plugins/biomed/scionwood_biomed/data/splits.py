@@ -51,7 +51,7 @@ def split_by_subject(
     """
     if len(shares) != 3 or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
         rule = "there must be three shares, each 0 or more, that add up to 1"
-        raise RecipeError(f"shares {list(shares)}", rule)
+        raise RecipeError(f"shares {list(shares)}", rule, "Use for example 0.6, 0.2 and 0.2")
     rng = np.random.default_rng(seed)
     part_of: dict[str, int] = {}
     wanted = sum(share > 0 for share in shares)

@@ -22,7 +22,14 @@ SHARES = (0.75, 0.0, 0.25)
 
 @final
 class SplitAudit(TypedDict):
-    """The audit of one way to split."""
+    """The audit of one way to split.
+
+    Attributes:
+        shared_subjects: number of subjects with images in training and test.
+        share_of_test: share of test images of these subjects, 0 to 1.
+        duplicates: number of test files that are also in training.
+        probe_accuracy: cross-validated accuracy of a linear probe on frozen features, 0 to 1.
+    """
 
     shared_subjects: int
     share_of_test: float
@@ -52,10 +59,8 @@ def audit(data: ImageData, backbone: ClipBackbone, *, folds: int = 5, seed: int 
         seed: seed of the splits and the folds.
 
     Returns:
-        The counts `images`, `subjects`, `classes` and `folds`, and for `by_image` and `by_subject`:
-        the number of subjects with images in training and test, the share of test images of these
-        subjects, the number of test files that are also in training, and the cross-validated
-        accuracy of a linear probe on frozen features.
+        The counts `images`, `subjects`, `classes` and `folds`, and a `SplitAudit` for `by_image`
+        and for `by_subject`.
 
     Raises:
         RecipeError: there is one class only, there are fewer subjects than folds, or the subjects

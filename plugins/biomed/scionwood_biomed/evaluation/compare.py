@@ -64,10 +64,11 @@ class Plan:
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.methods) - set(METHODS)):
             rule = f"it must be one of {', '.join(METHODS)}"
-            raise RecipeError(f"method {unknown[0]!r}", rule)
+            raise RecipeError(f"method {unknown[0]!r}", rule, "Correct the name")
         if not self.shots or min(self.shots) < 1 or not self.seeds:
             rule = "at least one number of shots and one seed are needed, each number 1 or more"
-            raise RecipeError(f"shots {list(self.shots)}, seeds {list(self.seeds)}", rule)
+            value = f"shots {list(self.shots)}, seeds {list(self.seeds)}"
+            raise RecipeError(value, rule, "Use for example shots 1, 4 and 16")
 
     def runs(self) -> Iterator[Run]:
         """Yield the seed, K and method of every run; zero-shot runs once per seed."""
@@ -230,7 +231,7 @@ def write(
 
     Args:
         rows: the rows of all runs.
-        folder: where to write.
+        folder: folder to write into.
         overwrite: replace existing files.
         gallery: what was collected for the figures; without it there are fewer figures.
 

@@ -46,7 +46,7 @@ class Part(NamedTuple):
 
 @final
 class Archives:
-    """Opens files that hold many pictures; each file is opened once.
+    """Open readers of files that hold many pictures; each file is opened once.
 
     Args:
         class_names: class names in the order of the label numbers.

@@ -221,7 +221,7 @@ def _check_size(path: Path, header: Dataset, shape: tuple[int, int, int, int], t
     inside = limits.INFLATED if deflated else path.stat().st_size
     if not syntax.is_encapsulated and needed > inside:
         rule = f"DICOM: it declares {needed:,} bytes of pixels and has {inside:,} bytes in all"
-        raise ReadError(str(path), rule, "Copy it again: it is cut, or its header is wrong")
+        raise ReadError(str(path), rule, "Copy it again: it is truncated, or its header is wrong")
 
 
 def _rgb(stored: np.ndarray, dataset: Dataset) -> np.ndarray:

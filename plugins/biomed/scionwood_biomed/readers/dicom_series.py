@@ -17,7 +17,7 @@ _UNITS = {"CT": "HU"}
 
 @final
 @dataclass(frozen=True)
-class Part:
+class FileFrames:
     """The frames of one file that belong to a series."""
 
     file: DicomFile
@@ -35,7 +35,7 @@ class Series:
         positions: (slice,), ascending positions along the normal in mm; 0, 1, 2 ... if unknown.
     """
 
-    parts: Sequence[Part]
+    parts: Sequence[FileFrames]
     order: np.ndarray
     positions: np.ndarray
 
@@ -102,10 +102,10 @@ def _series(slices: list[tuple[DicomFile, int]]) -> Series:
     places = np.array([key[0] for key in keys])
     known = slices[0][0].geometry[slices[0][1]] is not None
     positions = places[order] if known else np.arange(len(order), dtype=float)
-    parts: dict[Path, Part] = {}
+    parts: dict[Path, FileFrames] = {}
     for file, frame in slices:
         before = parts[file.path].frames if file.path in parts else ()
-        parts[file.path] = Part(file, (*before, frame))
+        parts[file.path] = FileFrames(file, (*before, frame))
     return Series(tuple(parts.values()), order, positions)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from scionwood import ReadError, RecipeError
+from scionwood import ReadError, RecipeError, reading
 from scionwood_biomed.model.towers import ClipBackbone
 
 Prompts = Mapping[str, Sequence[str]]
@@ -39,14 +40,15 @@ def read_prompts(path: str | Path) -> Prompts:
     """
     path, prompts = Path(path), defaultdict[str, list[str]](list)
     remedy = "Write {class: [sentences]} as JSON, or a table with the columns class and prompt"
+    with reading(path, "prompts (.json, .csv)"):
+        text = path.read_text(encoding="utf-8")
     try:
         if path.suffix == ".csv":
-            with path.open(newline="", encoding="utf-8") as file:
-                for row in csv.DictReader(file):
-                    prompts[row["class"]].append(row["prompt"])
+            for row in csv.DictReader(io.StringIO(text)):
+                prompts[row["class"]].append(row["prompt"])
         else:
-            prompts.update(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+            prompts.update(json.loads(text))
+    except (ValueError, KeyError, TypeError) as error:
         rule = f"it is not a table of prompts ({type(error).__name__}: {error})"
         raise ReadError(str(path), rule, remedy) from error
     for label, sentences in prompts.items():

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, final
+from typing import Any, final
 
 from peft import PeftConfig
-from peft.tuners.tuners_utils import BaseTuner
-from torch import Tensor, nn
+from torch import nn
 
-from scionwood import AdapterError, peft_method
+from scionwood import AdapterError, LayerTuner, peft_method
 from scionwood_biomed.adapters.dual_anchor.layers import (
     ContextLayer,
     DualAnchorLayer,
@@ -23,90 +22,56 @@ FUSED = (5 / 12, 8 / 12)
 
 
 @final
-class DualAnchorModel(BaseTuner):  # type: ignore[misc]  # peft is untyped
-    """Inserts prompts into the targeted blocks, and offsets into the targeted embedding."""
+class DualAnchorModel(LayerTuner):
+    """The tuner: prompts go into the targeted blocks, offsets into the targeted embedding."""
 
     prefix = "dual_anchor_"
     tuner_layer_cls = DualAnchorLayer
-    target_module_mapping: ClassVar[dict[str, list[str]]] = {}
 
-    def inject_adapter(
-        self,
-        model: nn.Module,
-        adapter_name: str,
-        autocast_adapter_dtype: bool = True,
-        low_cpu_mem_usage: bool = False,
-        state_dict: dict[str, Tensor] | None = None,
-    ) -> None:
-        """Insert the layers; the blocks with a fusion are chosen first.
+    def prepare(self, model: nn.Module, config: Any, name: str, keys: list[str]) -> None:
+        """Choose the blocks with a fusion, and look up the tokens of the template.
 
         Raises:
             AdapterError: an index of `fusion` is beyond the last block, two embeddings are
                 targeted, or blocks of the text tower are targeted without a rank.
         """
-        config: Any = self.peft_config[adapter_name]
         modules = dict(model.named_modules())
-        targets = {n: m for n, m in modules.items() if self._check_target_module_exists(config, n)}
-        bare = {n: getattr(m, "base_layer", m) for n, m in targets.items()}
-        words = [m for m in bare.values() if isinstance(m, nn.Embedding)]
-        self._of_text = set(_text_blocks(model, list(bare)))
+        bare = {key: getattr(modules[key], "base_layer", modules[key]) for key in keys}
+        embeddings = {key: m for key, m in bare.items() if isinstance(m, nn.Embedding)}
+        self._of_text = set(_text_blocks(model, keys))
         if self._of_text and not config.rank:
             rule = "prompts are for the vision tower; blocks of the text tower need a rank"
-            raise AdapterError(
-                f"dual_anchor on {min(self._of_text)}", rule, "Set rank, for example to 4"
-            )
-        blocks = [
-            name
-            for name, m in bare.items()
-            if not isinstance(m, nn.Embedding) and name not in self._of_text
-        ]
-        if len(words) > 1:
+            remedy = "Set rank, for example to 4"
+            raise AdapterError(f"dual_anchor on {min(self._of_text)}", rule, remedy)
+        if len(embeddings) > 1:
             rule = "there is one text context"
             raise AdapterError("dual_anchor on two embeddings", rule, "Target one embedding")
-        self._text = words[0].embedding_dim if words else None
-        self._fused = _fused(config, blocks)
+        self._fused = _fused(
+            config, [key for key in keys if key not in self._of_text | embeddings.keys()]
+        )
+        self._text = next((m.embedding_dim for m in embeddings.values()), None)
         self._contexts: list[ContextLayer] = []
-        if words and config.context is None:
+        if embeddings and config.context is None:
             config.context_start, config.context = _template(model, config.template)
-        rest = (autocast_adapter_dtype, low_cpu_mem_usage, state_dict)
-        super().inject_adapter(model, adapter_name, *rest)
 
-    def _create_and_replace(
-        self,
-        peft_config: Any,
-        adapter_name: str,
-        target: nn.Module,
-        target_name: str,
-        parent: nn.Module,
-        current_key: str,
-        parameter_name: str | None = None,
-    ) -> None:
-        known = isinstance(target, DualAnchorLayer)
-        of_text = current_key in self._of_text
-        layer: Any = target if known else _layer(target, current_key, of_text)
-        if of_text:
-            layer.add_low_rank(adapter_name, peft_config)
+    def wrap(self, target: nn.Module, key: str) -> nn.Module:
+        """Return the layer for a block or for the word embedding.
+
+        Raises:
+            AdapterError: the module has no tokens to which prompts could be added.
+        """
+        return _layer(target, key, key in self._of_text)
+
+    def fill(self, layer: Any, config: Any, name: str, key: str) -> None:
+        """Add the parts of an adapter that belong to a layer."""
+        if key in self._of_text:
+            layer.add_low_rank(name, config)
         elif isinstance(layer, ContextLayer):
-            layer.add(adapter_name, peft_config)
+            layer.add(name, config)
             self._contexts.append(layer)
         else:
-            fused = current_key in self._fused
-            layer.add(
-                adapter_name,
-                peft_config,
-                fused=fused,
-                text=self._text,
-                contexts=self._contexts,
-            )
-        if not known:
-            self._replace_module(parent, target_name, layer, target)
-
-    def _replace_module(
-        self, parent: nn.Module, child_name: str, new_module: nn.Module, child: nn.Module
-    ) -> None:
-        """Replace a module; unlike in peft, it need not have a weight."""
-        setattr(parent, child_name, new_module)
-        new_module.train(child.training)
+            fused, contexts = key in self._fused, self._contexts
+            layer.add(name, config, fused=fused, text=self._text, contexts=contexts)
 
 
 @peft_method("dual_anchor", tuner=DualAnchorModel)

@@ -46,7 +46,9 @@ class Attend(nn.Module):
 
 @final
 class Fusion(nn.Module):
-    """The text context attends to the image; then the image attends to the context and prompts.
+    """A gated fusion of image tokens, prompts and text context in a narrow bottleneck.
+
+    First the text context attends to the image. Then the image attends to context and prompts.
 
     In the bottleneck, let v be the image tokens, p the visual prompts behind the block and t the
     context tokens. Then `t' = t + tanh(g_t) A_t(t <- [v; p])`, and the image tokens are increased
