@@ -180,11 +180,12 @@ def test_four_workers_complete_three_epochs(
 
 
 def test_refuses_files_that_differ(states: xr.DataArray, tmp_path: Path) -> None:
-    write_zarr(states, tmp_path / "a.zarr")
+    one = states[:1]
+    write_zarr(one, tmp_path / "a.zarr")
     faults = {
-        "fields": states.assign_coords(channel=["v_x", "v_y", "v_z"]),
-        "units": states.assign_coords(unit=("channel", ["m/s"] * 3)),
-        "steps": states[:, ::2],
+        "fields": one.assign_coords(channel=["v_x", "v_y", "v_z"]),
+        "units": one.assign_coords(unit=("channel", ["m/s"] * 3)),
+        "steps": one[:, ::2],
     }
     for what, other in faults.items():
         write_zarr(other, tmp_path / "b.zarr", overwrite=True)

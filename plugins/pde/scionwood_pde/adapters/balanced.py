@@ -13,15 +13,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import Any, final
 
 import torch
 from peft import PeftConfig
-from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer, check_adapters_to_merge
+from peft.tuners.tuners_utils import BaseTunerLayer, check_adapters_to_merge
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from scionwood import AdapterError, peft_method
+from scionwood import AdapterError, LayerTuner, peft_method
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -49,7 +49,6 @@ class BalancedLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]  # peft is
     other_param_names = ("r", "scaling")
     base_layer: Any
     get_base_layer: Callable[[], Any]  # this and the following come from peft, which is untyped
-    set_adapter: Callable[..., None]
     _move_adapter_to_device_of_base_layer: Callable[[str], None]
     active_adapters: list[str]
     merged_adapters: list[str]
@@ -72,7 +71,6 @@ class BalancedLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]  # peft is
         self.balanced_B[name] = nn.Parameter(torch.zeros(rows, config.r))
         nn.init.kaiming_uniform_(self.balanced_A[name], a=math.sqrt(5))
         self._move_adapter_to_device_of_base_layer(name)
-        self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
     def get_delta_weight(self, name: str) -> Tensor:
         """Return the change of the weight by an adapter, in the shape of the weight."""
@@ -115,36 +113,25 @@ class BalancedLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]  # peft is
 
 
 @final
-class BalancedModel(BaseTuner):  # type: ignore[misc]  # peft is untyped
+class BalancedModel(LayerTuner):
     """A tuner that replaces the layers that a config targets by `BalancedLayer`."""
 
     prefix = "balanced_"
     tuner_layer_cls = BalancedLayer
-    target_module_mapping: ClassVar[dict[str, list[str]]] = {}
 
-    def _create_and_replace(
-        self,
-        peft_config: BalancedLoraConfig,
-        adapter_name: str,
-        target: nn.Module,
-        target_name: str,
-        parent: nn.Module,
-        current_key: str,
-        parameter_name: str | None = None,
-    ) -> None:
-        if isinstance(target, BalancedLayer):
-            target.update_layer(adapter_name, peft_config)
-            return
+    def wrap(self, target: nn.Module, key: str) -> nn.Module:
+        """Return the layer for a target.
+
+        Raises:
+            AdapterError: the target is neither a linear layer nor a convolution.
+        """
         if not isinstance(target, (nn.Linear, *CONVOLUTIONS)):
             raise AdapterError(
-                f"{current_key} ({type(target).__name__})",
+                f"{key} ({type(target).__name__})",
                 "balanced LoRA supports linear layers and convolutions",
                 "Target other layers",
             )
-        layer = BalancedLayer(target)
-        layer._active_adapter = adapter_name  # type: ignore[assignment]
-        layer.update_layer(adapter_name, peft_config)
-        self._replace_module(parent, target_name, layer, target)
+        return BalancedLayer(target)
 
 
 @peft_method("balanced_lora", tuner=BalancedModel)

@@ -7,19 +7,18 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Literal, final
 
-import lightning as L
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from scionwood import DataLoader, RecipeError
+from scionwood import DataLoader, RecipeError, Split, SplitData
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.data.splits import Source, Trajectory, check_fits, open_sources, shared_out
 
 
 @final
-class Files(L.LightningDataModule):
+class Files(SplitData):
     """States of files: crops of them, or pairs of a state and a later one.
 
     A trajectory belongs to one split only. Training crops get a new random place in every epoch;
@@ -87,18 +86,6 @@ class Files(L.LightningDataModule):
         self.batch_size, self.workers, self.method = batch_size, workers, start
         self.seed = seed
 
-    def train_dataloader(self) -> DataLoader:
-        """Return the batches of the training split, in a new order in each epoch."""
-        return self._loader("train")
-
-    def val_dataloader(self) -> DataLoader:
-        """Return the batches of the validation split."""
-        return self._loader("val")
-
-    def test_dataloader(self) -> DataLoader:
-        """Return the batches of the test split."""
-        return self._loader("test")
-
     @cached_property
     def normaliser(self) -> Normaliser:
         """The normaliser of the fields, measured on the training split."""
@@ -119,7 +106,8 @@ class Files(L.LightningDataModule):
             source, sample, time = places[i]
             yield from self.sources[source].frames([(sample, time)])
 
-    def _loader(self, split: str) -> DataLoader:
+    def loader(self, split: Split) -> DataLoader:
+        """Return the batches of a split; see `SplitData.loader`."""
         train = split == "train"
         windows = Windows(
             self.sources,

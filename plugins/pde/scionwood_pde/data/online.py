@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from functools import cached_property, partial
 from typing import Any, Literal, final
 
-import lightning as L
 import torch.distributed as dist
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from scionwood import DataLoader, RecipeError
+from scionwood import DataLoader, RecipeError, Split, SplitData
 from scionwood_pde.online import (
     Cropper,
     Here,
@@ -37,7 +36,7 @@ FAMILIES = (
 
 
 @final
-class OnlineFields(L.LightningDataModule):
+class OnlineFields(SplitData):
     """Cubes of single fields, simulated while the network trains and never stored.
 
     A seed determines the stream of cubes, with or without workers, and a resumed run continues it.
@@ -126,18 +125,12 @@ class OnlineFields(L.LightningDataModule):
         self.lengths = {"val": n_val, "test": n_test}
         self._fixed_splits: dict[str, Dataset[dict[str, Tensor]]] = {}
 
-    def train_dataloader(self) -> DataLoader:
-        """Return the batches of the stream, which continues from one epoch to the next."""
-        stream = _Stream(self.loop, self.batch_size * self.n_batches)
-        return DataLoader(stream, batch_size=self.batch_size)
-
-    def val_dataloader(self) -> DataLoader:
-        """Return the batches of the validation split."""
-        return self._fixed("val")
-
-    def test_dataloader(self) -> DataLoader:
-        """Return the batches of the test split."""
-        return self._fixed("test")
+    def loader(self, split: Split) -> DataLoader:
+        """Return the batches of a split; the training stream continues in the next epoch."""
+        if split == "train":
+            stream = _Stream(self.loop, self.batch_size * self.n_batches)
+            return DataLoader(stream, batch_size=self.batch_size)
+        return DataLoader(self._fixed(split), batch_size=self.batch_size)
 
     @cached_property
     def loop(self) -> OnlineLoop:
@@ -167,14 +160,14 @@ class OnlineFields(L.LightningDataModule):
         """Stop the workers."""
         self.loop.close()
 
-    def _fixed(self, split: str) -> DataLoader:
-        """Return the batches of a split that is simulated once."""
+    def _fixed(self, split: str) -> Dataset[dict[str, Tensor]]:
+        """Return the samples of a split that is simulated once."""
         if split not in self._fixed_splits:
             once = Schedule(capacity=1, reuse=1, max_uses=1)
             loop = OnlineLoop(Here(self.simulator(split)), self.cropper, once)
             samples = [{"state": next(loop)} for _ in range(self.lengths[split])]
             self._fixed_splits[split] = Samples(samples)
-        return DataLoader(self._fixed_splits[split], batch_size=self.batch_size)
+        return self._fixed_splits[split]
 
 
 @final

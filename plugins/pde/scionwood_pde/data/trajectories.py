@@ -7,12 +7,11 @@ from dataclasses import fields, replace
 from functools import cached_property
 from typing import Any, final
 
-import lightning as L
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from scionwood import DataLoader, RecipeError
+from scionwood import DataLoader, RecipeError, Split, SplitData
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.online import BRANCHES
 from scionwood_pde.solvers import simulate
@@ -24,7 +23,7 @@ ROUNDS = 10
 
 
 @final
-class Trajectories(L.LightningDataModule):
+class Trajectories(SplitData):
     """Pairs of consecutive states from simulated trajectories of one equation.
 
     Each split draws its trajectories from its own branch of the seed. A trajectory with a value
@@ -83,17 +82,10 @@ class Trajectories(L.LightningDataModule):
         self.lengths = {"train": n_train, "val": n_val, "test": n_test}
         self._splits: dict[str, Tensor] = {}
 
-    def train_dataloader(self) -> DataLoader:
-        """Return the batches of the training split, in a new order in each epoch."""
-        return DataLoader(self._pairs("train"), self.batch_size, shuffle=True)
-
-    def val_dataloader(self) -> DataLoader:
-        """Return the batches of the validation split."""
-        return DataLoader(self._pairs("val"), self.batch_size)
-
-    def test_dataloader(self) -> DataLoader:
-        """Return the batches of the test split."""
-        return DataLoader(self._pairs("test"), self.batch_size)
+    def loader(self, split: Split) -> DataLoader:
+        """Return the batches of a split; see `SplitData.loader`."""
+        pairs = _Pairs(self.trajectories(split))
+        return DataLoader(pairs, self.batch_size, shuffle=split == "train")
 
     @cached_property
     def normaliser(self) -> Normaliser:
@@ -105,9 +97,6 @@ class Trajectories(L.LightningDataModule):
     def trajectories(self, split: str) -> Tensor:
         """Return the normalised trajectories of a split, (sample, time, field, x, y, z) float32."""
         return self.normaliser.apply(self._simulated(split))
-
-    def _pairs(self, split: str) -> Dataset[dict[str, Tensor]]:
-        return _Pairs(self.trajectories(split))
 
     def _simulated(self, split: str) -> Tensor:
         """Return the trajectories of a split in the equation's units, simulated at first use."""

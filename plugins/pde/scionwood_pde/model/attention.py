@@ -84,7 +84,7 @@ class WindowAttention(nn.Module):
 
 @final
 class Mlp(nn.Module):
-    """Two linear layers with a GELU between them; the hidden width is four times that outside."""
+    """Two linear layers with a GELU between them; the hidden layer is four times as wide."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

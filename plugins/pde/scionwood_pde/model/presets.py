@@ -45,4 +45,4 @@ SIZES: Mapping[SizeName, Size] = {
     "B": Size(128, (64, 128), heads=4, groups=32, latent_width=176, latent_depth=6),
     "L": Size(256, (128, 256), heads=8, groups=32, latent_width=224, latent_depth=8),
 }
-"""All sizes; the published weights have those other than `tiny`."""
+"""All sizes by name; weights are published for all except `tiny`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,7 +11,15 @@ from typing import Any, ClassVar
 import numpy as np
 import xarray as xr
 
-from scionwood import Reader, ReadError, Record, WriteError, reading, writing
+from scionwood import (
+    Reader,
+    ReadError,
+    Record,
+    RecordFunction,
+    WriteError,
+    reading,
+    writing,
+)
 from scionwood_pde.readers.layout import Channel, Layout
 from scionwood_pde.readers.states import lazy_states
 
@@ -136,18 +144,11 @@ class StatesReader(Reader):
         return lazy_states(self)
 
     def rewrite(
-        self,
-        target: str | Path,
-        function: Callable[[Record], np.ndarray],
-        *,
-        overwrite: bool = False,
+        self, target: str | Path, function: RecordFunction, *, overwrite: bool = False
     ) -> None:
-        """Write a copy of the file with new values; values that stay equal keep their bytes.
+        """Write a copy of the file with new values; see `Reader.rewrite`.
 
-        Args:
-            target: the file to write.
-            function: maps a record to its new data, of the same shape.
-            overwrite: replace an existing file.
+        Values that stay equal keep their bytes.
 
         Raises:
             OutputExistsError: `target` exists and `overwrite` is false.
@@ -211,9 +212,7 @@ class StatesReader(Reader):
                 array[place] = raw
 
 
-def _changed(
-    path: Path, record: Record, function: Callable[[Record], np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
+def _changed(path: Path, record: Record, function: RecordFunction) -> tuple[np.ndarray, np.ndarray]:
     """Return the new data of a record, and a mask of the values that changed."""
     before = record.data.copy()  # the function may work in place
     after = np.asarray(function(record))

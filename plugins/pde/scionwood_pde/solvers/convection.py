@@ -81,13 +81,14 @@ class Burgers(Convective):
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class KuramotoSivashinsky(Semilinear):
-    """`du/dt + b/2 (|grad u|^2 - mean) + p laplace u + q sum_i d^4 u / dx_i^4 = 0`.
+    """The Kuramoto-Sivashinsky equation in its combustion form, for a scalar in any dimension.
 
-    This is the combustion form, a scalar in any dimension. The mean of the squared gradient is
-    subtracted, so that the mean of u is constant. TorchFSM uses the biharmonic operator, exponax
-    the sum. Modes below `k = sqrt(p / q)` grow; there are `n = L k / 2 pi` of them along each axis.
-    In 3D, runs with fewer than 8 n points along each axis blow up (measured), because the short
-    waves cannot dissipate the energy that the long waves gain.
+    `du/dt + b/2 (|grad u|^2 - mean) + p laplace u + q sum_i d^4 u / dx_i^4 = 0`
+
+    The mean of the squared gradient is subtracted, so that the mean of u is constant. TorchFSM uses
+    the biharmonic operator, exponax the sum. Modes below `k = sqrt(p / q)` grow; there are
+    `n = L k / 2 pi` of them along each axis. In 3D, runs with fewer than 8 n points along each axis
+    blow up (measured): the short waves cannot dissipate the energy that the long waves gain.
 
     Args:
         gradient_norm: b, L^2/TU.
@@ -126,7 +127,9 @@ class KuramotoSivashinsky(Semilinear):
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class KuramotoSivashinskyConservative(Convective):
-    """`du/dt + b (u . grad) u + p laplace u + q d^4 u / dx^4 = 0`, for the slope of the other form.
+    """The Kuramoto-Sivashinsky equation in its conservative form, for the slope of the other form.
+
+    `du/dt + b (u . grad) u + p laplace u + q d^4 u / dx^4 = 0`
 
     It is defined only in one dimension, as in APEBench; use the combustion form in others.
 
@@ -151,7 +154,9 @@ class KuramotoSivashinskyConservative(Convective):
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class KortewegDeVries(Convective):
-    """`du/dt + b (u . grad) u + a sum_i d^3 u / dx_i^3 + mu sum_i d^4 u / dx_i^4 = 0`.
+    """The Korteweg-de Vries equation with an optional damping of short waves.
+
+    `du/dt + b (u . grad) u + a sum_i d^3 u / dx_i^3 + mu sum_i d^4 u / dx_i^4 = 0`
 
     With b = 6, a = 1 and mu = 0 in 1D, this is the textbook equation. The solver differs from
     exponax 0.2.0, which drops the imaginary part of the coefficients of N and therefore converges

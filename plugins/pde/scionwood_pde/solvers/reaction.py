@@ -133,9 +133,11 @@ class SwiftHohenberg(OneSubstance):
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class GrayScott(Semilinear):
-    """`du/dt = D_u laplace u - u v^2 + F (1 - u)`, `dv/dt = D_v laplace v + u v^2 - (F + K) v`.
+    """The Gray-Scott reaction of a substrate u and a catalyst v.
 
-    A substrate u is fed and a catalyst v is removed. Concentrations have no unit, and rates have
+    `du/dt = D_u laplace u - u v^2 + F (1 - u)`, `dv/dt = D_v laplace v + u v^2 - (F + K) v`
+
+    The substrate is fed, and the catalyst is removed. Concentrations have no unit, and rates have
     the unit 1/T.
 
     Args:
