@@ -23,7 +23,7 @@ def _threads(_one_thread: None) -> None:
 
 @pytest.fixture(scope="session")
 def part() -> Callable[..., Part]:
-    """A design of a family, not simulated: (family, seed, element size, frames)."""
+    """Make a part of a family without simulation: (family, seed, element size, frames)."""
 
     def make(family: str, seed: int = 0, size: float = 15.0, frames: int = 3) -> Part:
         made = FAMILIES[family](np.random.default_rng(seed), size)
@@ -46,7 +46,7 @@ def part() -> Callable[..., Part]:
 
 @pytest.fixture(scope="session")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> SuiteParts:
-    """Coarse hats and boxes, a few frames of half a millisecond, in a folder."""
+    """Coarse hats and boxes in a folder: three frames over half a millisecond."""
     folder: Path = tmp_path_factory.mktemp("suite")
     return SuiteParts(
         families=["hat", "box"],

@@ -37,14 +37,14 @@ def block(nodes: int, edges: int, width: int) -> tuple:
 
 @pytest.mark.parametrize("width", [8, 16, 24, 32])
 @pytest.mark.parametrize(("nodes", "edges"), [(1, 1), (5, 40), (16, 32), (33, 150), (40, 7)])
-def test_forward_and_backward_are_the_reference(nodes: int, edges: int, width: int) -> None:
+def test_forward_and_backward_equal_the_reference(nodes: int, edges: int, width: int) -> None:
     given = block(nodes, edges, width)
     inputs = [*given[:3], *given[6]]
-    found, expected = edge_block(*given), reference.edge_block(*given)
-    grads = [torch.ones_like(found[0]) * 0.5, torch.ones_like(found[1])]
-    found += torch.autograd.grad(found, inputs, grads)
+    output, expected = edge_block(*given), reference.edge_block(*given)
+    grads = [torch.ones_like(output[0]) * 0.5, torch.ones_like(output[1])]
+    output += torch.autograd.grad(output, inputs, grads)
     expected += torch.autograd.grad(expected, inputs, grads)
-    for ours, theirs in zip(found, expected, strict=True):
+    for ours, theirs in zip(output, expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=2e-5)
 
 
@@ -54,7 +54,7 @@ def test_two_runs_agree_bit_for_bit() -> None:
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
-def test_a_block_that_is_wider_than_the_kernel_takes_the_plain_way(
+def test_too_wide_blocks_use_the_plain_implementation(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(triton_edge, "WIDEST", 8)

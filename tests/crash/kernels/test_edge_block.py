@@ -1,4 +1,4 @@
-"""The edge block and the layers with a matrix an edge, against their definitions."""
+"""The edge block and the edge-specific layer against their definitions."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ def block(nodes: int = 20, edges: int = 90, width: int = 8) -> tuple:
 
 
 @pytest.mark.parametrize("rows", [7, 1000], ids=["many blocks", "one block"])
-def test_values_and_derivatives_are_those_of_the_definition(
+def test_values_and_gradients_equal_the_reference(
     rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plain, "BLOCK", 8 * rows)
     given = block()
     inputs = [*given[:3], *given[6]]
-    found, expected = edge_block(*given), reference.edge_block(*given)
-    grads = [torch.randn_like(each) for each in found]
-    found += torch.autograd.grad(found, inputs, grads)
+    output, expected = edge_block(*given), reference.edge_block(*given)
+    grads = [torch.randn_like(each) for each in output]
+    output += torch.autograd.grad(output, inputs, grads)
     expected += torch.autograd.grad(expected, inputs, grads)
-    for ours, theirs in zip(found, expected, strict=True):
+    for ours, theirs in zip(output, expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-11)
 
 
-def test_frozen_weights_get_no_derivative_and_inputs_the_same_one() -> None:
+def test_frozen_weights_do_not_change_the_gradients_of_inputs() -> None:
     given = block()
     frozen = (*given[:6], Weights(*(weight.detach() for weight in given[6])))
     wanted = torch.autograd.grad(edge_block(*given)[1].sum(), given[0])
-    found = torch.autograd.grad(edge_block(*frozen)[1].sum(), given[0])
-    torch.testing.assert_close(found, wanted)
+    gradient = torch.autograd.grad(edge_block(*frozen)[1].sum(), given[0])
+    torch.testing.assert_close(gradient, wanted)
 
 
-def test_torch_knows_the_operators() -> None:
+def test_the_operators_pass_the_checks_of_torch() -> None:
     given = [each.detach() for each in (*block()[:6], *block()[6])]
     torch.library.opcheck(OPS.edge_block.default, tuple(given))
     out, total, *kept = OPS.edge_block(*given)
@@ -57,7 +57,7 @@ def test_torch_knows_the_operators() -> None:
     torch.library.opcheck(OPS.edge_block_backward.default, (out, total, *given, *kept, False))
 
 
-def test_ends_that_do_not_fit_are_refused() -> None:
+def test_refuses_arrays_of_different_length() -> None:
     source, target, edge, src, dst, share, weights = block()
     with pytest.raises(ValueError, match="give one width, one length"):
         edge_block(source, target, edge, src[:-1], dst, share, weights)
@@ -75,15 +75,15 @@ def test_dense_and_block_sparse_products_agree(batch: int) -> None:
     ]
     expected = torch.stack(loop, 1)
     for form in ("dense", "sparse"):
-        found = edge_specific(x, weight, sources, form)
-        torch.testing.assert_close(found, expected)
+        output = edge_specific(x, weight, sources, form)
+        torch.testing.assert_close(output, expected)
         scale = torch.arange(4.0, dtype=torch.float64)
-        ours = torch.autograd.grad((found * scale).sum(), (x, weight))
+        ours = torch.autograd.grad((output * scale).sum(), (x, weight))
         theirs = torch.autograd.grad((expected * scale).sum(), (x, weight), retain_graph=True)
         torch.testing.assert_close(ours, theirs)
 
 
-def test_the_batch_chooses_the_form() -> None:
+def test_the_form_depends_on_the_batch() -> None:
     square, oblong = torch.zeros(6, 4, 4), torch.zeros(6, 4, 8)
     assert choose(torch.zeros(SPARSE_FROM - 1, 5, 4), square) == "dense"
     assert choose(torch.zeros(SPARSE_FROM, 5, 4), square) == "sparse"

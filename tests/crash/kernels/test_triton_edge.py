@@ -1,4 +1,4 @@
-"""The Triton kernels without a device: interpreted, compiled for one, and where there is no Triton.
+"""The Triton kernels without a GPU: interpreted, compiled, and with Triton missing.
 
 Triton reads its environment when it is imported, so each of these is a process of its own.
 """
@@ -44,9 +44,9 @@ def check(kernel, dtype, width):
     types = {name: types[name] for name in kernel.arg_names}
     source = ASTSource(fn=kernel, signature=types, constexprs=constants)
     target = GPUTarget("cuda", 90, 32)
-    found = triton.compile(source, target=target, options={"num_warps": 4})
-    atomic = re.search(r"\b(atom|red)\.", found.asm["ptx"]) is not None
-    print(kernel.__name__, len(found.asm["cubin"]) > 0, found.metadata.shared, atomic)
+    built = triton.compile(source, target=target, options={"num_warps": 4})
+    atomic = re.search(r"\b(atom|red)\.", built.asm["ptx"]) is not None
+    print(kernel.__name__, len(built.asm["cubin"]) > 0, built.metadata.shared, atomic)
 
 for dtype, width in (("fp32", 32), ("bf16", 64)):
     check(kernels._forward, dtype, width)
@@ -65,8 +65,8 @@ def python(code: str, **environment: str) -> list[str]:
     return run.stdout.splitlines()
 
 
-def test_interpreted_the_kernels_are_the_reference() -> None:
-    """Some twenty cases, each a forward and a backward; see `interpreted.py`."""
+def test_interpreted_kernels_equal_the_reference() -> None:
+    """About twenty cases of forward and backward; see `interpreted.py`."""
     pytest.importorskip("triton")
     command = [sys.executable, "-m", "pytest", "-q", "--noconftest", "-p", "no:cacheprovider"]
     run = subprocess.run(
@@ -81,8 +81,8 @@ def test_interpreted_the_kernels_are_the_reference() -> None:
     assert int(passed[1]) > 20
 
 
-def test_the_kernels_compile_for_a_device_that_is_not_here(tmp_path: Path) -> None:
-    """For compute capability 9.0: they fit its shared memory, and add nothing atomically."""
+def test_kernels_compile_for_an_absent_device(tmp_path: Path) -> None:
+    """For compute capability 9.0; they fit its shared memory and have no atomic additions."""
     pytest.importorskip("triton")
     # Set, or Triton 3.9 warns that this default will change.
     out = python(COMPILE, TRITON_CACHE_DIR=str(tmp_path), TRITON_DEFAULT_FP_FUSION="1")
@@ -95,7 +95,7 @@ def test_the_kernels_compile_for_a_device_that_is_not_here(tmp_path: Path) -> No
         assert int(shared) <= 227 * 1024
 
 
-def test_without_triton_the_package_works_and_says_what_it_uses() -> None:
+def test_reports_the_fallback_without_triton() -> None:
     assert python(NO_TRITON) == [
         "edge_block on cpu: plain",
         "edge_block on cuda: plain (triton is not installed: pip install 'scionwood[gpu]')",

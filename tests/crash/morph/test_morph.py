@@ -1,4 +1,4 @@
-"""A fixed grid on any part: on its surface, along its features, whatever its nodes are called."""
+"""The morphed grid lies on the surface, follows features, and ignores node numbers."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def laid(part: Part) -> tuple:
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("seed", range(3))
-def test_coarse_nodes_lie_on_the_surface_and_hardly_a_triangle_is_turned(
+def test_coarse_nodes_lie_on_the_surface_and_few_triangles_are_inverted(
     part: Make, family: str, seed: int
 ) -> None:
     surface, _, coordinates = laid(part(family, seed, 10.0))
     assert coordinates.flipped(surface) < 1e-3
-    found = place(TEMPLATE.levels[0], surface, coordinates)
-    assert (found.weights >= 0).all()
-    np.testing.assert_allclose(found.weights.sum(1), 1, atol=1e-12)
+    placement = place(TEMPLATE.levels[0], surface, coordinates)
+    assert (placement.weights >= 0).all()
+    np.testing.assert_allclose(placement.weights.sum(1), 1, atol=1e-12)
     again = place(coordinates.uv[:50], surface, coordinates).at(surface.points)
     length = np.ptp(surface.points, axis=0).max()
     np.testing.assert_allclose(again, surface.points[:50], atol=1e-6 * length)
@@ -43,7 +43,7 @@ def test_coarse_nodes_lie_on_the_surface_and_hardly_a_triangle_is_turned(
     ("family", "section", "creases"),
     [("hat", "open", 4), ("bumper", "closed", 4), ("box", "closed", 4), ("tube", "closed", 0)],
 )
-def test_sections_are_told_apart_and_creases_pinned(
+def test_recognises_open_and_closed_sections_and_pins_creases(
     part: Make, family: str, section: str, creases: int
 ) -> None:
     surface, frame, coordinates = laid(part(family, 1, 10.0))
@@ -58,7 +58,7 @@ def test_sections_are_told_apart_and_creases_pinned(
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_box_and_its_mirror_image_lie_alike(part: Make, seed: int) -> None:
+def test_a_box_and_its_mirror_image_have_mirrored_axes(part: Make, seed: int) -> None:
     whole = part("box", seed, 10.0)
     surface = Surface(whole.points, whole.cells)
     reached = gaps(whole)
@@ -71,14 +71,14 @@ def test_a_box_and_its_mirror_image_lie_alike(part: Make, seed: int) -> None:
     np.testing.assert_allclose(other.axes[:2] @ turned, frame.axes[:2], atol=1e-9)
 
 
-def test_the_closed_grid_meets_itself_at_the_seam(part: Make) -> None:
+def test_a_closed_grid_is_continuous_at_the_seam(part: Make) -> None:
     surface, _, coordinates = laid(part("bumper", 0, 10.0))
     points = np.array([[0.5, 0.0], [0.5, 1.0 - 1e-9]])
     first, last = place(points, surface, coordinates).at(surface.points)
     assert np.linalg.norm(first - last) < 1e-3
 
 
-def test_a_grid_node_in_a_hole_goes_to_the_nearest_node(part: Make) -> None:
+def test_a_grid_node_in_a_hole_moves_to_the_nearest_node(part: Make) -> None:
     whole = part("hat", 3, 10.0)
     _, frame, coordinates = laid(whole)
     centre = coordinates.uv[whole.cells].mean(1)
@@ -88,12 +88,12 @@ def test_a_grid_node_in_a_hole_goes_to_the_nearest_node(part: Make) -> None:
     used, cells = np.unique(cells, return_inverse=True)
     holed = Surface(whole.points[used], cells.reshape(-1, 4))
     coordinates = parametrise(holed, frame)
-    found = place(np.array([[0.5, 0.5], [0.1, 0.5]]), holed, coordinates)
-    assert found.snapped.tolist() == [True, False]
-    assert np.isfinite(found.at(holed.points)).all()
+    placement = place(np.array([[0.5, 0.5], [0.1, 0.5]]), holed, coordinates)
+    assert placement.snapped.tolist() == [True, False]
+    assert np.isfinite(placement.at(holed.points)).all()
 
 
-def test_a_part_without_two_ends_is_refused_or_projected(part: Make) -> None:
+def test_refuses_or_projects_a_part_without_two_ends(part: Make) -> None:
     tube = part("tube", 0, 15.0)
     points = tube.points - tube.points.mean(0)
     ring = points.copy()
@@ -107,7 +107,7 @@ def test_a_part_without_two_ends_is_refused_or_projected(part: Make) -> None:
     assert parametrise(surface, frame, fallback="project").method == "project"
 
 
-def test_meshes_that_are_no_part_are_refused(part: Make) -> None:
+def test_refuses_meshes_that_are_not_one_part(part: Make) -> None:
     hat = part("hat")
     with pytest.raises(ReadError, match="no shell"):
         Surface(hat.points, np.zeros((0, 4)))
@@ -118,7 +118,7 @@ def test_meshes_that_are_no_part_are_refused(part: Make) -> None:
         Surface(two, np.concatenate([hat.cells, hat.cells + len(hat.points)]))
 
 
-def test_the_template_gives_every_node_as_many_sources() -> None:
+def test_every_target_of_a_template_has_the_same_number_of_sources() -> None:
     template = Template(((7, 6), (4, 3)), degree=5)
     assert [way.sources.shape for way in (*template.down, *template.up)] == [(12, 5), (42, 5)]
     assert len(np.unique(template.edges[0], axis=1).T) == template.edges[0].shape[1]

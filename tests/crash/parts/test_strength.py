@@ -1,4 +1,4 @@
-"""The strength of a part against its impact: what elementary plasticity says of simple sections."""
+"""The strength features of simple sections, against elementary plasticity."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from scionwood_crash.suite.geometry import sweep
 
 AREA, BEND, SHORT, FAR, FLOW, REACH, DENT, MASS = range(NUMBERS)
 UNITS = {AREA: 400.0, BEND: 8000.0, SHORT: 200.0, FAR: 300.0, FLOW: 0.6}
-"""What each logarithm is relative to."""
+"""The reference value of each logarithm."""
 
 
 def round_tube(diameter: float = 40.0, thickness: float = 2.0) -> Part:
-    """600 mm long, clamped at both ends, hit at a third of its length."""
+    """A tube of 600 mm, clamped at both ends and hit at a third of its length."""
     angle = 2 * np.pi * np.arange(32) / 32
     circle = np.c_[np.cos(angle), np.sin(angle)] * diameter / 2
     nodes, quads = sweep(
@@ -40,31 +40,33 @@ def numbers(part: Part) -> np.ndarray:
     return np.asarray(condition[-NUMBERS:], np.float64)
 
 
-def test_a_round_tube_has_the_area_and_the_plastic_modulus_of_the_textbook() -> None:
-    found = numbers(round_tube())
-    values = {name: math.exp(found[name]) * unit for name, unit in UNITS.items()}
+def test_area_and_plastic_modulus_of_a_round_tube() -> None:
+    features = numbers(round_tube())
+    values = {name: math.exp(features[name]) * unit for name, unit in UNITS.items()}
     assert values[AREA] == pytest.approx(math.pi * 40 * 2, rel=0.01)
     walls = math.pi * 40 * 2**2 / 4
-    assert values[BEND] == pytest.approx(40**2 * 2 + walls, rel=0.01), "D^2 t, and the walls' own"
+    assert values[BEND] == pytest.approx(40**2 * 2 + walls, rel=0.01), (
+        "D^2 t and the walls' own part"
+    )
     assert values[SHORT] == pytest.approx(200, abs=3)
     assert values[FAR] == pytest.approx(400, abs=3)
     assert values[FLOW] == pytest.approx(0.5)
 
 
-def test_the_reach_is_the_energy_over_the_collapse_force() -> None:
-    part, found = round_tube(), numbers(round_tube())
-    force = 0.5 * math.exp(found[BEND]) * 8000 * (1 / 200 + 1 / 400)
-    assert math.exp(found[REACH]) * 20 == pytest.approx(25 * 7**2 / 2 / force, rel=0.02)
+def test_the_travel_is_the_energy_over_the_collapse_force() -> None:
+    part, features = round_tube(), numbers(round_tube())
+    force = 0.5 * math.exp(features[BEND]) * 8000 * (1 / 200 + 1 / 400)
+    assert math.exp(features[REACH]) * 20 == pytest.approx(25 * 7**2 / 2 / force, rel=0.02)
     faster = numbers(replace(part, impactor=replace(part.impactor, speed=14.0)))
-    np.testing.assert_allclose((faster - found)[[REACH, DENT]], math.log(4), rtol=1e-5)
-    np.testing.assert_allclose((faster - found)[[AREA, BEND, FLOW, MASS]], 0, atol=1e-6)
+    np.testing.assert_allclose((faster - features)[[REACH, DENT]], math.log(4), rtol=1e-5)
+    np.testing.assert_allclose((faster - features)[[AREA, BEND, FLOW, MASS]], 0, atol=1e-6)
     harder = numbers(replace(part, material=Material(yield_stress=1.0, hardening=0.0)))
     np.testing.assert_allclose(
-        (harder - found)[[FLOW, REACH, DENT]], np.log([2, 0.5, 0.5]), rtol=1e-5
+        (harder - features)[[FLOW, REACH, DENT]], np.log([2, 0.5, 0.5]), rtol=1e-5
     )
 
 
-def test_a_part_that_is_held_at_one_end_or_nowhere_has_numbers() -> None:
+def test_features_of_a_part_clamped_at_one_end_or_nowhere() -> None:
     part = round_tube()
     one = numbers(replace(part, clamped=part.points[:, 0] == 0))
     assert math.exp(one[FAR]) * 300 == pytest.approx(600, rel=0.01), "its length"

@@ -1,4 +1,4 @@
-"""d3plot: everything that the solver writes comes back, and two independent readers agree."""
+"""d3plot: files are unchanged by writing and reading, and two other readers agree."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def single(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def patched(single: Path) -> Callable[[str, int], Path]:
-    """A d3plot with another integer in its control block."""
+    """Change an integer in the control block of a d3plot file."""
 
     def change(word: str, value: int) -> Path:
         data = bytearray(single.read_bytes())
@@ -56,9 +56,7 @@ def patched(single: Path) -> Callable[[str, int], Path]:
     return change
 
 
-def test_a_mesh_of_three_parts_with_triangles_comes_back(
-    series: CrashSeries, written: Path
-) -> None:
+def test_a_mesh_of_three_parts_is_unchanged(series: CrashSeries, written: Path) -> None:
     mesh = DynaReader(written, units="kg, mm, ms").mesh
     for name in ("points", "cells", "node_ids", "element_ids", "part_ids"):
         assert np.array_equal(getattr(mesh, name), getattr(series.mesh, name)), name
@@ -68,15 +66,15 @@ def test_a_mesh_of_three_parts_with_triangles_comes_back(
 
 
 @pytest.mark.parametrize("states_per_file", [None, 0, 1, 2])
-def test_states_come_back_bit_for_bit_from_any_number_of_files(
+def test_states_are_unchanged_in_any_number_of_files(
     series: CrashSeries, tmp_path: Path, states_per_file: int | None
 ) -> None:
     write_d3plot(series, tmp_path / "d3plot", states_per_file=states_per_file)
-    found = DynaReader(tmp_path / "d3plot").series()
-    assert np.array_equal(found.times, series.times)
-    assert np.array_equal(found.displacement(), series.displacement())
-    assert np.array_equal(found.alive(), series.alive())
-    assert np.array_equal(found.cell_field("plastic_strain"), series.cell_field("plastic_strain"))
+    result = DynaReader(tmp_path / "d3plot").series()
+    assert np.array_equal(result.times, series.times)
+    assert np.array_equal(result.displacement(), series.displacement())
+    assert np.array_equal(result.alive(), series.alive())
+    assert np.array_equal(result.cell_field("plastic_strain"), series.cell_field("plastic_strain"))
 
 
 def test_displacement_is_position_minus_initial_position(written: Path) -> None:
@@ -89,16 +87,16 @@ def test_displacement_is_position_minus_initial_position(written: Path) -> None:
     assert np.array_equal(reader.series().displacement(), expected)
 
 
-def test_lasso_and_dynars_read_what_we_read(series: CrashSeries, written: Path) -> None:
-    found, other = DynaReader(written).series(), dynars.D3plot(str(written))
-    positions = (found.mesh.points + found.displacement()).astype(np.float32)
+def test_agrees_with_lasso_and_dynars(series: CrashSeries, written: Path) -> None:
+    result, other = DynaReader(written).series(), dynars.D3plot(str(written))
+    positions = (result.mesh.points + result.displacement()).astype(np.float32)
     assert np.array_equal(other.node_coordinates_all(), positions)
-    assert np.array_equal(other.times(), found.times)
-    assert np.array_equal(other.node_ids(), found.mesh.node_ids)
-    assert np.array_equal(other.shell_ids(), found.mesh.element_ids)
+    assert np.array_equal(other.times(), result.times)
+    assert np.array_equal(other.node_ids(), result.mesh.node_ids)
+    assert np.array_equal(other.shell_ids(), result.mesh.element_ids)
     data = D3plot(str(written)).arrays
-    assert np.array_equal(data[ArrayType.element_shell_node_indexes], found.mesh.cells)
-    assert np.array_equal(other.part_ids(), np.unique(found.mesh.part_ids))
+    assert np.array_equal(data[ArrayType.element_shell_node_indexes], result.mesh.cells)
+    assert np.array_equal(other.part_ids(), np.unique(result.mesh.part_ids))
 
 
 def test_dynars_reads_our_cells_and_parts(series: CrashSeries, tmp_path: Path) -> None:
@@ -113,7 +111,7 @@ def test_dynars_reads_our_cells_and_parts(series: CrashSeries, tmp_path: Path) -
     assert np.array_equal(numbers, series.mesh.part_ids)
 
 
-def test_all_integration_points_of_strain_and_stress_come_back(tmp_path: Path) -> None:
+def test_all_integration_points_are_unchanged(tmp_path: Path) -> None:
     base, rng = sample_series(), np.random.default_rng(0)
     shape = (len(base), len(base.mesh.cells))
     strain = rng.random((*shape, 3)).astype(np.float32)
@@ -123,27 +121,25 @@ def test_all_integration_points_of_strain_and_stress_come_back(tmp_path: Path) -
         base.mesh, base.times, base.displacement(), cell_fields=fields, alive=base.alive()
     )
     write_d3plot(series, tmp_path / "d3plot")
-    found, kept = DynaReader(tmp_path / "d3plot").series(), ~base.mesh.rigid
+    result, kept = DynaReader(tmp_path / "d3plot").series(), ~base.mesh.rigid
     for name, values in fields.items():
-        assert np.array_equal(found.cell_field(name)[:, kept], values[:, kept]), name
-        assert not found.cell_field(name)[:, ~kept].any()  # as LS-DYNA's manual says
-    assert np.array_equal(found.cell_field("plastic_strain")[:, kept], strain.max(2)[:, kept])
+        assert np.array_equal(result.cell_field(name)[:, kept], values[:, kept]), name
+        assert not result.cell_field(name)[:, ~kept].any()  # as LS-DYNA's manual says
+    assert np.array_equal(result.cell_field("plastic_strain")[:, kept], strain.max(2)[:, kept])
     x = stress.reshape(*shape, 3, 6).astype(np.float64)
     deviator = x[..., :3] - x[..., :3].mean(-1, keepdims=True)
     mises = np.sqrt(1.5 * (deviator**2).sum(-1) + 3 * (x[..., 3:] ** 2).sum(-1)).max(-1)
-    assert found.cell_field("von_mises")[:, kept] == pytest.approx(mises[:, kept], rel=1e-5)
+    assert result.cell_field("von_mises")[:, kept] == pytest.approx(mises[:, kept], rel=1e-5)
 
 
-def test_thickness_is_that_of_the_first_state_and_rigid_shells_may_have_none(
-    series: CrashSeries, written: Path
-) -> None:
+def test_thickness_comes_from_the_first_state(series: CrashSeries, written: Path) -> None:
     rigid, expected = series.mesh.rigid, series.mesh.thickness
     assert np.array_equal(DynaReader(written).mesh.thickness, np.where(rigid, 0, expected))
     given = DynaReader(written, thickness=2.0).mesh.thickness
     assert np.array_equal(given, np.where(rigid, 2.0, expected))
 
 
-def test_a_file_without_thickness_needs_one(tmp_path: Path) -> None:
+def test_a_file_without_thickness_needs_an_option(tmp_path: Path) -> None:
     data = D3plot()
     data.arrays = {
         ArrayType.node_coordinates: np.eye(3, dtype=np.float32),
@@ -158,7 +154,7 @@ def test_a_file_without_thickness_needs_one(tmp_path: Path) -> None:
     assert DynaReader(path, thickness=1.2).mesh.thickness == pytest.approx([1.2])
 
 
-def test_rewritten_families_keep_all_but_the_positions(written: Path, tmp_path: Path) -> None:
+def test_rewriting_changes_only_positions(written: Path, tmp_path: Path) -> None:
     target = tmp_path / "out" / "new.d3plot"
     DynaReader(written).rewrite(target, lambda record: record.data[:, ::-1])
     before, after = DynaReader(written).series(), DynaReader(target).series()
@@ -169,7 +165,7 @@ def test_rewritten_families_keep_all_but_the_positions(written: Path, tmp_path: 
     assert sorted(files) == ["new.d3plot", "new.d3plot01", "new.d3plot02", "new.d3plot03"]
 
 
-def test_an_older_run_is_not_mixed_with_a_new_one(series: CrashSeries, written: Path) -> None:
+def test_does_not_mix_state_files_of_two_runs(series: CrashSeries, written: Path) -> None:
     with pytest.raises(OutputExistsError):
         write_d3plot(series, written)
     written.unlink()
@@ -196,14 +192,14 @@ def test_an_older_run_is_not_mixed_with_a_new_one(series: CrashSeries, written: 
         ("numnp", 2**31 - 1, "bytes of mesh"),
     ],
 )
-def test_what_is_not_read_is_named(
+def test_refuses_unsupported_content(
     patched: Callable[[str, int], Path], word: str, value: int, rule: str
 ) -> None:
     with pytest.raises(ReadError, match=rule):
         DynaReader(patched(word, value))
 
 
-def test_a_cut_file_and_a_cut_family_are_refused(written: Path) -> None:
+def test_refuses_a_truncated_file_and_an_incomplete_family(written: Path) -> None:
     last = written.with_name("d3plot03")
     whole = last.read_bytes()
     last.write_bytes(whole[:300])
@@ -215,21 +211,21 @@ def test_a_cut_file_and_a_cut_family_are_refused(written: Path) -> None:
         DynaReader(written)
 
 
-def test_states_that_are_all_missing_are_refused(written: Path) -> None:
+def test_refuses_a_file_without_states(written: Path) -> None:
     alone = written.with_name("alone.d3plot")
     shutil.copyfile(written, alone)
     with pytest.raises(ReadError, match=r"it has no state.*Missing state files"):
         DynaReader(alone, thickness=1.0)
 
 
-def test_a_big_endian_file_is_refused(single: Path) -> None:
+def test_refuses_a_big_endian_file(single: Path) -> None:
     words = np.frombuffer(single.read_bytes(), "<u4").astype(">u4")
     single.write_bytes(words.tobytes())
     with pytest.raises(ReadError, match="big-endian"):
         DynaReader(single)
 
 
-def test_nan_in_a_state_is_found_when_it_is_read(series: CrashSeries, tmp_path: Path) -> None:
+def test_refuses_a_state_with_nan(series: CrashSeries, tmp_path: Path) -> None:
     moved = series.displacement()
     moved[3, 2, 1] = np.nan
     broken = CrashSeries.from_arrays(series.mesh, series.times, moved)
@@ -240,9 +236,7 @@ def test_nan_in_a_state_is_found_when_it_is_read(series: CrashSeries, tmp_path: 
         reader.read(3)
 
 
-def test_without_lasso_the_remedy_is_an_extra(
-    single: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_names_the_extra_if_lasso_is_missing(single: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lasso.dyna", None)
     with pytest.raises(PluginError, match=r"pip install 'scionwood-crash\[dyna\]'"):
         DynaReader(single)

@@ -1,4 +1,4 @@
-"""Damaged bytes: a reader reads them or raises ReadError, in little time, and nothing else."""
+"""A reader reads damaged bytes or raises ReadError, in a short time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keyword decks: real ones parse to their counts; every format of a card; damage is named."""
+"""Keyword decks: real decks, all card formats, and damage."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def deck(tmp_path: Path) -> Write:
         ("birdball.k", 1281, 100, 0, 1, 0.02),
     ],
 )
-def test_real_decks_parse_to_their_counts(
+def test_real_decks_have_the_right_counts(
     name: str, nodes: int, shells: int, triangles: int, parts: int, thickness: float
 ) -> None:
     mesh = KeywordReader(EXAMPLES / name).mesh
@@ -52,7 +52,7 @@ def test_real_decks_parse_to_their_counts(
 
 
 @pytest.mark.parametrize("name", ["wheel.k", "bird.k", "bracket.k"])
-def test_an_independent_parser_reads_the_same(name: str) -> None:
+def test_agrees_with_an_independent_parser(name: str) -> None:
     mesh, other = KeywordReader(EXAMPLES / name).mesh, lsdyna_mesh_reader.Deck(str(EXAMPLES / name))
     (nodes,), (shells,) = other.node_sections, other.element_shell_sections
     assert np.array_equal(mesh.node_ids, nodes.nid)
@@ -63,12 +63,12 @@ def test_an_independent_parser_reads_the_same(name: str) -> None:
     assert np.array_equal(mesh.node_ids[mesh.cells[:, :3]], [row[:3] for row in named])
 
 
-def test_a_deck_of_solids_alone_says_what_it_has() -> None:
+def test_refuses_a_deck_without_shells() -> None:
     with pytest.raises(ReadError, match=r"no shells, only ELEMENT_TSHELL"):
         KeywordReader(EXAMPLES / "ex_13_thick_shell_elform_2.k")
 
 
-def test_every_format_of_a_card_gives_the_same_mesh(deck: Write) -> None:
+def test_all_card_formats_give_the_same_mesh(deck: Write) -> None:
     rows = [(1, 0.0, 0.0, 0.0), (2, 10.0, 0.0, 0.5), (3, 10.0, 10.0, 0.0), (4, 0.0, 10.0, 0.0)]
     shell = (7, 3, 1, 2, 3, 4)
 
@@ -93,18 +93,18 @@ def test_every_format_of_a_card_gives_the_same_mesh(deck: Write) -> None:
         assert mesh.cells.tolist() == [[0, 1, 2, 3]]
 
 
-def test_triangles_have_no_fourth_node_or_the_third_again(deck: Write) -> None:
+def test_reads_triangles_with_a_missing_or_repeated_node(deck: Write) -> None:
     path = deck(NODES, "*ELEMENT_SHELL\n1,3,1,2,3,0\n2,3,1,3,4,4\n", PART)
     assert KeywordReader(path).mesh.cells.tolist() == [[0, 1, 2, 2], [0, 2, 3, 3]]
 
 
-def test_an_elements_own_thickness_comes_before_its_sections(deck: Write) -> None:
+def test_thickness_of_an_element_overrides_that_of_its_section(deck: Write) -> None:
     own = "*ELEMENT_SHELL_THICKNESS\n8,3,1,2,3,4\n2.0,2.0,3.0,3.0,0.0\n"
     mesh = KeywordReader(deck(NODES, SHELL, own, PART)).mesh
     assert mesh.thickness.tolist() == [1.25, 2.5]
 
 
-def test_titles_and_composites_of_sections_are_stepped_over(deck: Write) -> None:
+def test_skips_titles_and_composites_of_sections(deck: Write) -> None:
     section = "*SECTION_SHELL_TITLE\nroof\n4,2,1.0,3,0,0,1\n9,9,9,9\n0,90,0\nfloor\n5,2\n0.8\n"
     part = "*PART\nfloor\n3,5,6\n"
     assert KeywordReader(deck(NODES, SHELL, part, section)).mesh.thickness.tolist() == [0.8]
@@ -116,7 +116,7 @@ def test_parts_of_rigid_materials_are_rigid(deck: Write) -> None:
     assert not KeywordReader(deck(NODES, SHELL, PART)).mesh.rigid_parts
 
 
-def test_includes_in_the_folder_are_followed(deck: Write) -> None:
+def test_follows_includes_in_the_folder(deck: Write) -> None:
     deck(NODES, name="sub/nodes.k")
     mesh = KeywordReader(deck("*INCLUDE\nsub/nodes.k\n", SHELL, PART)).mesh
     assert len(mesh.points) == 4
@@ -132,7 +132,7 @@ def test_includes_in_the_folder_are_followed(deck: Write) -> None:
         ("*INCLUDE_TRANSFORM\nnodes.k\n", r"\*INCLUDE_TRANSFORM is not supported"),
     ],
 )
-def test_other_includes_are_refused(deck: Write, include: str, rule: str) -> None:
+def test_refuses_other_includes(deck: Write, include: str, rule: str) -> None:
     with pytest.raises(ReadError, match=rule):
         KeywordReader(deck(include, NODES, SHELL, PART))
 
@@ -153,17 +153,17 @@ def test_other_includes_are_refused(deck: Write, include: str, rule: str) -> Non
         ((SHELL, PART), r"it has no \*NODE"),
     ],
 )
-def test_bad_decks_are_named(deck: Write, parts: tuple[str, ...], rule: str) -> None:
+def test_refuses_bad_decks(deck: Write, parts: tuple[str, ...], rule: str) -> None:
     with pytest.raises(ReadError, match=rule):
         KeywordReader(deck(*parts))
 
 
-def test_a_deck_without_its_end_is_cut(deck: Write) -> None:
+def test_refuses_a_deck_without_its_end(deck: Write) -> None:
     with pytest.raises(ReadError, match=r"\*END is missing"):
         KeywordReader(deck(NODES, SHELL, PART, end=""))
 
 
-def test_the_user_states_units_and_a_thickness_for_what_has_none(deck: Write) -> None:
+def test_the_user_states_units_and_missing_thickness(deck: Write) -> None:
     reader = KeywordReader(deck(NODES, SHELL), units="ton, mm, s", thickness=1.5)
     assert str(reader.mesh.units) == "mm, s, t"
     assert reader.mesh.thickness.tolist() == [1.5]
@@ -173,7 +173,7 @@ def test_the_user_states_units_and_a_thickness_for_what_has_none(deck: Write) ->
         KeywordReader(deck(NODES, SHELL), thickness=-1.0)
 
 
-def test_rewriting_changes_the_columns_of_moved_nodes_alone(tmp_path: Path) -> None:
+def test_rewriting_changes_only_moved_nodes(tmp_path: Path) -> None:
     target = tmp_path / "moved.k"
     source = EXAMPLES / "bracket.k"
 
@@ -191,9 +191,9 @@ def test_rewriting_changes_the_columns_of_moved_nodes_alone(tmp_path: Path) -> N
     assert KeywordReader(target).mesh.points == pytest.approx(expected, abs=1e-9)
 
 
-def test_nodes_in_includes_are_not_rewritten(deck: Write, tmp_path: Path) -> None:
+def test_refuses_to_rewrite_included_nodes(deck: Write, tmp_path: Path) -> None:
     deck(NODES, name="nodes.k")
     path = deck("*INCLUDE\nnodes.k\n", SHELL, PART)
-    with pytest.raises(WriteError, match="includes"):
+    with pytest.raises(WriteError, match="included files"):
         KeywordReader(path).rewrite(tmp_path / "out.k", lambda record: record.data)
     assert not (tmp_path / "out.k").exists()

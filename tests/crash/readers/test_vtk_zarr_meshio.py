@@ -1,9 +1,10 @@
-"""VTK, Abaqus, Nastran, MED, Zarr and the choice of a reader; what is damaged is named."""
+"""VTK, Abaqus, Nastran, MED and Zarr, the choice of a reader, and damage."""
 
 from __future__ import annotations
 
 import base64
 import json
+import zipfile
 from pathlib import Path
 
 import meshio
@@ -64,7 +65,7 @@ def test_parts_are_properties_or_element_sets(tmp_path: Path) -> None:
     assert open_series(tmp_path / "a.inp", thickness=1).mesh.part_ids.tolist() == [1, 2]
 
 
-def test_other_cells_are_left_out_with_a_warning_and_midside_nodes_refused(tmp_path: Path) -> None:
+def test_leaves_out_other_cells_and_refuses_midside_nodes(tmp_path: Path) -> None:
     mixed = meshio.Mesh(POINTS, [("line", np.array([[0, 4]])), ("quad", QUAD)])
     for name in ("mixed.vtk", "mixed.vtu"):
         mixed.write(tmp_path / name)
@@ -102,7 +103,7 @@ def test_other_cells_are_left_out_with_a_warning_and_midside_nodes_refused(tmp_p
         ({"xyz": "0 0 0 one 0 0 0 1 0"}, "VTK"),
     ],
 )
-def test_bad_meshes_are_named(tmp_path: Path, values: dict[str, object], rule: str) -> None:
+def test_refuses_bad_meshes(tmp_path: Path, values: dict[str, object], rule: str) -> None:
     with pytest.raises(ReadError, match=rule) as caught:
         open_series(vtu(tmp_path / "bad.vtu", **values))
     assert "bad.vtu" in str(caught.value)
@@ -111,7 +112,7 @@ def test_bad_meshes_are_named(tmp_path: Path, values: dict[str, object], rule: s
 
 
 @pytest.mark.parametrize("suffix", [".vtu", ".pvd"])
-def test_xml_that_declares_entities_is_refused(tmp_path: Path, suffix: str) -> None:
+def test_refuses_xml_with_entities(tmp_path: Path, suffix: str) -> None:
     laughs = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10}">' for i in range(1, 10))
     bomb = f'<!DOCTYPE x [<!ENTITY l0 "ha">{laughs}]>'
     theft = '<!DOCTYPE x [<!ENTITY file SYSTEM "file:///etc/hostname">]>'
@@ -122,7 +123,7 @@ def test_xml_that_declares_entities_is_refused(tmp_path: Path, suffix: str) -> N
             open_reader(path)
 
 
-def test_packed_bytes_that_do_not_fit_their_declaration_are_refused(tmp_path: Path) -> None:
+def test_refuses_compressed_arrays_of_another_size(tmp_path: Path) -> None:
     path = tmp_path / "run.vtp"
     VtkSeriesReader.write_sample(path)
     text = path.read_text()
@@ -134,7 +135,7 @@ def test_packed_bytes_that_do_not_fit_their_declaration_are_refused(tmp_path: Pa
         VtkSeriesReader(path)
 
 
-def test_units_of_the_file_are_not_contradicted_nor_mixed(tmp_path: Path) -> None:
+def test_refuses_contradicting_and_mixed_units(tmp_path: Path) -> None:
     write_series(tmp_path / "run.pvd", sample_series())
     assert open_series(tmp_path / "run.pvd", units="ms, mm, kg").mesh.units.length == "mm"
     with pytest.raises(ReadError, match=r"the file is in mm, ms, kg, but m, s, kg was given"):
@@ -162,7 +163,7 @@ def test_units_of_the_file_are_not_contradicted_nor_mixed(tmp_path: Path) -> Non
         ),
     ],
 )
-def test_bad_lists_are_named(tmp_path: Path, entries: str, rule: str) -> None:
+def test_refuses_bad_lists(tmp_path: Path, entries: str, rule: str) -> None:
     vtu(tmp_path / "a.vtu")
     path = tmp_path / "run.pvd"
     path.write_text(f'<VTKFile type="Collection"><Collection>{entries}</Collection></VTKFile>')
@@ -170,22 +171,22 @@ def test_bad_lists_are_named(tmp_path: Path, entries: str, rule: str) -> None:
         open_series(path)
 
 
-def test_a_list_of_moved_points_gives_displacements(tmp_path: Path) -> None:
+def test_moved_points_of_a_list_give_displacements(tmp_path: Path) -> None:
     lines = []
     for state, height in enumerate((1.0, 1.5)):
         vtu(tmp_path / f"{state}.vtu", xyz=f"0 0 0 1 0 0 0 {height} 0")
         lines.append(f'<DataSet timestep="{state}" file="{state}.vtu"/>')
     path = tmp_path / "run.pvd"
     path.write_text(f"<VTKFile><Collection>{''.join(lines)}</Collection></VTKFile>")
-    found = open_series(path).displacement()
-    assert found[0].any() == 0
-    assert found[1].tolist() == [[0, 0, 0], [0, 0, 0], [0, 0.5, 0]]
+    moved = open_series(path).displacement()
+    assert moved[0].any() == 0
+    assert moved[1].tolist() == [[0, 0, 0], [0, 0, 0], [0, 0.5, 0]]
     vtu(tmp_path / "1.vtu", nodes="0 2 1")
     with pytest.raises(ReadError, match=r"the mesh of 1\.vtu is not that of the first file"):
         open_series(path).displacement()
 
 
-def test_a_store_of_edges_alone_is_a_graph(tmp_path: Path) -> None:
+def test_a_store_without_cells_is_a_graph(tmp_path: Path) -> None:
     group = zarr.open_group(tmp_path / "run.zarr", mode="w", zarr_format=3)
     positions = np.stack([POINTS, POINTS + 1])
     arrays = {"mesh_pos": positions, "edges": np.array([[0, 1], [1, 2]]), "thickness": np.ones(5)}
@@ -204,11 +205,15 @@ def test_a_store_of_edges_alone_is_a_graph(tmp_path: Path) -> None:
     [
         ("mesh_pos", np.zeros((2, 15)), r"mesh_pos is \(2, 15\)"),
         ("thickness", np.ones(3), r"thickness is \(3,\), not"),
-        ("mesh_connectivity_offsets", np.array([0, 2, 4]), "not all of its cells have three or four nodes"),
+        (
+            "mesh_connectivity_offsets",
+            np.array([0, 2, 4]),
+            "not all of its cells have three or four nodes",
+        ),
         ("mesh_connectivity_flat", np.full(7, 77), "names a node that does not exist"),
     ],
 )
-def test_bad_stores_are_named(tmp_path: Path, name: str, values: np.ndarray, rule: str) -> None:
+def test_refuses_bad_stores(tmp_path: Path, name: str, values: np.ndarray, rule: str) -> None:
     group = zarr.open_group(
         tmp_path / "run.zarr", mode="w", zarr_format=2, attributes={"times": [0]}
     )
@@ -218,13 +223,13 @@ def test_bad_stores_are_named(tmp_path: Path, name: str, values: np.ndarray, rul
         "mesh_connectivity_flat": np.array([0, 1, 2, 3, 1, 4, 2]),
         "mesh_connectivity_offsets": np.array([0, 4, 7]),
     }
-    for label, found in {**arrays, name: values}.items():
-        group.create_array(label, data=found)
+    for label, data in {**arrays, name: values}.items():
+        group.create_array(label, data=data)
     with pytest.raises(ReadError, match=rule):
         open_series(tmp_path / "run.zarr", thickness=1.0)
 
 
-def test_a_lost_chunk_is_found(tmp_path: Path) -> None:
+def test_refuses_a_missing_chunk(tmp_path: Path) -> None:
     write_series(tmp_path / "run.zarr", sample_series())
     (tmp_path / "run.zarr" / "mesh_pos" / "1.0.0").unlink()
     series = open_series(tmp_path / "run.zarr")
@@ -233,7 +238,7 @@ def test_a_lost_chunk_is_found(tmp_path: Path) -> None:
         series.read(1)
 
 
-def test_damaged_numbers_of_runs_are_named(tmp_path: Path) -> None:
+def test_refuses_damaged_numbers_of_runs(tmp_path: Path) -> None:
     VtkSeriesReader.write_sample(tmp_path / "run.vtp")
     features = tmp_path / "global_features.json"
     features.write_text(json.dumps({"run": {"speed": 3}, "other": {"speed": 4}}))
@@ -244,7 +249,7 @@ def test_damaged_numbers_of_runs_are_named(tmp_path: Path) -> None:
             open_series(tmp_path / "run.vtp")
 
 
-def test_the_reader_follows_the_suffix_and_else_the_content(tmp_path: Path) -> None:
+def test_chooses_the_reader_by_suffix_or_content(tmp_path: Path) -> None:
     from scionwood_crash.readers.dyna import DynaReader
     from scionwood_crash.readers.keyword import KeywordReader
 
@@ -262,3 +267,11 @@ def test_the_reader_follows_the_suffix_and_else_the_content(tmp_path: Path) -> N
         reader_of(tmp_path / "a.txt")
     with pytest.raises(ReadError, match="there is no such file"):
         reader_of(tmp_path / "none.txt")
+
+
+def test_refuses_a_store_that_inflates_too_much(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("mesh_pos/0.0.0", bytes(80 << 20))
+    with pytest.raises(ReadError, match="inflate"):
+        open_series(path)

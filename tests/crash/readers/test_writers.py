@@ -1,4 +1,4 @@
-"""Series written in every format reopen equal, from any folder, in the memory of one state."""
+"""Series are unchanged in every format, and writing needs the memory of one state."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EXACT = ("run.pvd", "run.vtp", "run.zarr", "run.zip")
 
 @pytest.fixture
 def series() -> CrashSeries:
-    """Two fields on cells, one of them a vector, and a velocity on points."""
+    """A series with two cell fields, one of them a vector, and a velocity on points."""
     base, rng = sample_series(states=4), np.random.default_rng(1)
     strain = base.cell_field("plastic_strain")
     return CrashSeries.from_arrays(
@@ -39,15 +39,15 @@ def series() -> CrashSeries:
     )
 
 
-def assert_same(found: CrashSeries, wanted: CrashSeries) -> None:
+def assert_same(result: CrashSeries, wanted: CrashSeries) -> None:
     for name in ("points", "cells", "node_ids", "element_ids", "part_ids", "thickness"):
-        assert np.array_equal(getattr(found.mesh, name), getattr(wanted.mesh, name)), name
-    assert (found.mesh.units, found.mesh.rigid_parts) == (
+        assert np.array_equal(getattr(result.mesh, name), getattr(wanted.mesh, name)), name
+    assert (result.mesh.units, result.mesh.rigid_parts) == (
         wanted.mesh.units,
         wanted.mesh.rigid_parts,
     )
-    assert np.array_equal(found.times, wanted.times)
-    for one, other in zip(found, wanted, strict=True):
+    assert np.array_equal(result.times, wanted.times)
+    for one, other in zip(result, wanted, strict=True):
         assert np.array_equal(one.displacement, other.displacement)
         assert np.array_equal(one.alive, other.alive)
         for fields in ("cell_fields", "point_fields"):
@@ -57,11 +57,13 @@ def assert_same(found: CrashSeries, wanted: CrashSeries) -> None:
 
 
 @pytest.mark.parametrize("name", EXACT)
-def test_everything_comes_back_equal(series: CrashSeries, tmp_path: Path, name: str) -> None:
+def test_series_are_unchanged_by_writing_and_reading(
+    series: CrashSeries, tmp_path: Path, name: str
+) -> None:
     write_series(tmp_path / name, series)
-    found = open_series(tmp_path / name)
-    assert_same(found, series)
-    assert found.features == {"speed": 15.6}
+    result = open_series(tmp_path / name)
+    assert_same(result, series)
+    assert result.features == {"speed": 15.6}
 
 
 def test_paraview_opens_the_list_from_any_folder(
@@ -87,9 +89,7 @@ def test_paraview_opens_the_list_from_any_folder(
         assert np.array_equal(grid.celltypes, kinds)
 
 
-def test_what_paraview_saves_in_other_encodings_reads_the_same(
-    series: CrashSeries, tmp_path: Path
-) -> None:
+def test_reads_other_encodings_of_paraview(series: CrashSeries, tmp_path: Path) -> None:
     write_pvd(series, tmp_path / "run.pvd")
     write_vtp(series, tmp_path / "run.vtp")
     for source in ("run.frames/0002.vtu", "run.vtp"):
@@ -98,11 +98,11 @@ def test_what_paraview_saves_in_other_encodings_reads_the_same(
         for binary in (True, False):  # appended raw bytes, and text
             target = tmp_path / f"again-{binary}{Path(source).suffix}"
             mesh.save(target, binary=binary)
-            found = open_series(target)
-            assert np.array_equal(found.mesh.cells, wanted.mesh.cells)
-            assert found.mesh.units == wanted.mesh.units
-            assert found.displacement() == pytest.approx(wanted.displacement(), rel=1e-6)
-            alive = np.stack([frame.alive for frame in found])
+            result = open_series(target)
+            assert np.array_equal(result.mesh.cells, wanted.mesh.cells)
+            assert result.mesh.units == wanted.mesh.units
+            assert result.displacement() == pytest.approx(wanted.displacement(), rel=1e-6)
+            alive = np.stack([frame.alive for frame in result])
             assert np.array_equal(alive, wanted.alive())
 
 
@@ -149,15 +149,15 @@ def test_a_failure_leaves_nothing(series: CrashSeries, tmp_path: Path, name: str
 
 
 @pytest.mark.parametrize("name", [*EXACT, "d3plot"])
-def test_nothing_is_replaced_unasked(series: CrashSeries, tmp_path: Path, name: str) -> None:
+def test_does_not_replace_files_unasked(series: CrashSeries, tmp_path: Path, name: str) -> None:
     write_series(tmp_path / name, series)
     with pytest.raises(OutputExistsError):
         write_series(tmp_path / name, series)
     shorter = replace(series, times=series.times[:2], features={})
     write_series(tmp_path / name, shorter, overwrite=True)
-    found = open_series(tmp_path / name)
-    assert len(found) == 2
-    assert not found.features
+    result = open_series(tmp_path / name)
+    assert len(result) == 2
+    assert not result.features
 
 
 def test_a_full_disk_is_a_write_error(series: CrashSeries, disk: Callable[[str], Path]) -> None:
@@ -167,14 +167,14 @@ def test_a_full_disk_is_a_write_error(series: CrashSeries, disk: Callable[[str],
     assert not list(place.iterdir())
 
 
-def test_suffixes_that_nothing_writes_are_refused(series: CrashSeries, tmp_path: Path) -> None:
+def test_refuses_unknown_suffixes(series: CrashSeries, tmp_path: Path) -> None:
     with pytest.raises(WriteError, match=r"Choose one of \.pvd"):
         write_series(tmp_path / "run.xdmf", series)
     with pytest.raises(WriteError, match=r"one state.*\.pvd"):
         write_series(tmp_path / "run.vtu", series)
 
 
-def test_a_bar_shows_the_states(
+def test_shows_a_progress_bar(
     series: CrashSeries, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_series(tmp_path / "run.vtp", series, progress=True)
@@ -182,7 +182,7 @@ def test_a_bar_shows_the_states(
     assert_same(open_series(tmp_path / "run.vtp"), series)
 
 
-def test_the_vtp_layout_is_what_physicsnemo_looks_for(series: CrashSeries, tmp_path: Path) -> None:
+def test_vtp_has_the_layout_of_physicsnemo(series: CrashSeries, tmp_path: Path) -> None:
     write_series(tmp_path / "run.vtp", series)
     mesh = pyvista.read(tmp_path / "run.vtp")
     names = [name for name in mesh.point_data if name.startswith("displacement_t")]
@@ -205,11 +205,11 @@ def test_the_vtp_layout_is_what_physicsnemo_looks_for(series: CrashSeries, tmp_p
         ([0, 1e-8], ["0.000000000", "0.000000010"]),
     ],
 )
-def test_no_time_is_hidden_by_the_names(times: list[float], labels: list[str]) -> None:
+def test_names_hide_no_time(times: list[float], labels: list[str]) -> None:
     assert time_labels(np.array(times)) == labels
 
 
-def test_the_zarr_layout_is_what_physicsnemo_looks_for(series: CrashSeries, tmp_path: Path) -> None:
+def test_zarr_has_the_layout_of_physicsnemo(series: CrashSeries, tmp_path: Path) -> None:
     write_series(tmp_path / "run.zarr", series)
     store = zarr.open_group(tmp_path / "run.zarr", mode="r")
     positions, nodes = store["mesh_pos"][:], len(series.mesh.points)
@@ -221,7 +221,7 @@ def test_the_zarr_layout_is_what_physicsnemo_looks_for(series: CrashSeries, tmp_
     assert "thickness" in others
 
 
-def test_sides_are_those_of_triangles_and_quads() -> None:
+def test_sides_of_triangles_and_quads() -> None:
     cells = np.array([[0, 1, 2, 3], [1, 4, 2, 2]])
     mesh = ShellMesh.build(np.zeros((5, 3)), cells, np.array([1.0, 3.0]))
     assert mesh.sides().tolist() == [[0, 1], [0, 3], [1, 2], [1, 4], [2, 3], [2, 4]]

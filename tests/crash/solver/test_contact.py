@@ -14,7 +14,7 @@ ELASTIC = Material(yield_stress=1e3)
 
 
 def two_plates(gap: float, velocity: tuple[float, float, float]) -> Shell:
-    """One above the other, apart in the plane by less than an element; the upper one moves."""
+    """Two plates, shifted by less than an element; the upper one moves."""
     x = np.linspace(0, 40, 6)
     low = np.array([np.c_[np.full(6, a), x, 0 * x] for a in x])
     high = low[1:-1, 1:-1] + np.array([1.7, 2.3, gap])
@@ -58,7 +58,7 @@ def test_without_self_contact_the_sheets_pass_through_each_other() -> None:
     assert run.x[36:, 2].max() < run.x[:36, 2].min()
 
 
-def test_friction_pulls_against_the_slip_with_coulombs_share_of_the_push() -> None:
+def test_sliding_friction_follows_coulomb() -> None:
     x = np.linspace(0, 20, 3)
     nodes, quads = sweep(np.array([np.c_[np.full(3, a), x, 0 * x] for a in x]), closed=False)
     velocity = np.tile([3.0, 4.0, -1.0], (9, 1))
@@ -74,8 +74,8 @@ def test_friction_pulls_against_the_slip_with_coulombs_share_of_the_push() -> No
     assert run.energy.friction > 0
 
 
-def test_friction_holds_what_would_slip_slower_than_it_can_stop() -> None:
-    """A plate that is pressed onto a rough floor comes to rest there; a smooth one slides on."""
+def test_friction_stops_slow_slip() -> None:
+    """A plate comes to rest on a rough floor, and keeps sliding on a smooth one."""
     x = np.linspace(0, 20, 3)
     nodes, quads = sweep(np.array([np.c_[np.full(3, a), x, 0 * x] for a in x]), closed=False)
     velocity = np.tile([0.05, 0.0, -1.0], (9, 1))
@@ -93,7 +93,7 @@ def test_friction_holds_what_would_slip_slower_than_it_can_stop() -> None:
 
 
 def test_a_cylinder_stops_at_the_face_of_a_sheet() -> None:
-    """It dents a clamped sheet and is thrown back; its loss of energy is what the sheet took."""
+    """It dents a clamped sheet and rebounds; energy is conserved."""
     x = np.linspace(-30, 30, 13)
     nodes, quads = sweep(np.array([np.c_[np.full(13, a), x, 0 * x] for a in x]), closed=False)
     edge = (np.abs(nodes[:, :2]) > 29.9).any(1)

@@ -25,8 +25,11 @@ def plate(length: float, width: float, nx: int, ny: int) -> tuple[np.ndarray, np
 
 
 def test_a_cantilever_vibrates_at_the_frequency_of_a_beam() -> None:
-    """Euler and Bernoulli's, since a strip this narrow bends freely across (a plate strip clamped
-    straight across would be 1 / sqrt(1 - nu^2), 4.8 %, above it); within 3 %."""
+    """The frequency agrees with Euler and Bernoulli within 3 %.
+
+    A strip this narrow bends freely across its width. A plate strip that stays straight across
+    would have a frequency higher by 1 / sqrt(1 - nu^2), 4.8 %.
+    """
     length, width, t = 200.0, 20.0, 4.0
     nodes, quads = plate(length, width, 20, 2)
     k, s = 1.8751 / length, nodes[:, 0]
@@ -41,12 +44,12 @@ def test_a_cantilever_vibrates_at_the_frequency_of_a_beam() -> None:
         tip.append(run.x[-1, 2])
     z = np.array(tip)
     up = np.flatnonzero((z[:-1] < 0) & (z[1:] >= 0))
-    found = 1 / np.diff(np.array(times)[up]).mean()
+    frequency = 1 / np.diff(np.array(times)[up]).mean()
     bending = 210 * t**2 / 12 / 7.85e-6
-    assert found == pytest.approx(1.8751**2 / (2 * pi) * sqrt(bending / length**4), rel=0.03)
+    assert frequency == pytest.approx(1.8751**2 / (2 * pi) * sqrt(bending / length**4), rel=0.03)
 
 
-def test_rigid_translation_makes_no_stress() -> None:
+def test_rigid_translation_causes_no_stress() -> None:
     nodes, quads = plate(30, 20, 3, 2)
     velocity = np.tile([3.0, -2.0, 1.0], (len(nodes), 1))
     run = Explicit(Shell(nodes, quads, np.full(len(quads), 1.5), velocity=velocity))
@@ -57,9 +60,11 @@ def test_rigid_translation_makes_no_stress() -> None:
 
 
 @pytest.mark.parametrize(("warp", "tolerance"), [(0.0, 5e-4), (0.02, 0.02)])
-def test_rigid_rotation_makes_the_stress_of_spinning_alone(warp: float, tolerance: float) -> None:
-    """A free plate through a turn of 60 degrees about a tilted axis, also when it is warped (by
-    3 mm): then its elements twist a little, mm, on their hourglass springs."""
+def test_rigid_rotation_causes_centrifugal_stress_only(warp: float, tolerance: float) -> None:
+    """A free plate rotates by 60 degrees about a tilted axis, flat or warped by 3 mm.
+
+    The elements of the warped plate twist slightly against their hourglass stiffness.
+    """
     nodes, quads = plate(30, 20, 3, 2)
     nodes[:, 2] += warp * (nodes[:, 0] - 15) * (nodes[:, 1] - 10)
     axis = np.array([1.0, 2.0, 2.0]) / 3
@@ -79,7 +84,7 @@ def test_rigid_rotation_makes_the_stress_of_spinning_alone(warp: float, toleranc
 
 
 def stretched(speed: float, material: Material) -> Explicit:
-    """One element, pulled at both ends to 5 % at a constant speed."""
+    """Stretch one element by 5 % at a constant speed."""
     nodes, quads = plate(10, 10, 1, 1)
     velocity = (nodes - 5) * [speed / 5, 0, 0]
     clamped = np.ones(len(nodes), bool)
@@ -104,7 +109,7 @@ def test_the_stress_stays_on_the_hardening_curve() -> None:
     assert run.energy.external == pytest.approx(run.energy.internal, rel=0.01)
 
 
-def test_faster_straining_hardens_as_cowper_and_symonds_say() -> None:
+def test_strain_rate_hardens_by_cowper_and_symonds() -> None:
     sheet = Material(rate=0.04, rate_exponent=5.0)
     stresses = [von_mises(stretched(speed, sheet)) for speed in (0.05, 0.5, 5.0)]
     still = von_mises(stretched(0.5, Material()))
@@ -113,8 +118,8 @@ def test_faster_straining_hardens_as_cowper_and_symonds_say() -> None:
     assert stresses[1] / still == pytest.approx(1 + (plastic_rate / 0.04) ** 0.2, rel=0.02)
 
 
-def test_a_crash_keeps_its_energy_and_gives_the_same_bits_again() -> None:
-    """Balance within 3 %, hourglass energy below 10 % of the internal energy."""
+def test_a_crash_conserves_energy_and_is_reproducible() -> None:
+    """Energy balance within 3 %, hourglass energy below 10 % of the internal energy."""
     made = FAMILIES["box"](np.random.default_rng(3), 10.0)
     first, second = (solve(made.shell, made.impactor, duration=5.0, n_frames=6) for _ in "ab")
     assert first.travel.max() > 25
@@ -130,7 +135,7 @@ def test_a_crash_keeps_its_energy_and_gives_the_same_bits_again() -> None:
 
 
 def square_tube(size: float) -> Shell:
-    """60 x 1.5 mm, 180 mm long, perfectly plastic, with a bead that starts the folds."""
+    """A perfectly plastic tube, 60 x 1.5 mm and 180 mm long, with a trigger bead."""
     side, sections = [round(60 / size)] * 4, []
     for z in np.linspace(0, 180, round(180 / size) + 1):
         half = 30 - 2 * np.exp(-(((165 - z) / 8) ** 2))
@@ -147,7 +152,7 @@ THEORY = 52.22 * 0.3 * 1.5**2 / 4 * (60 / 1.5) ** (1 / 3)
 
 
 def crushed(size: float, duration: float = 10.0) -> tuple[float, Result]:
-    """The mean force over a crush of 100 mm in 10 ms, kN."""
+    """Return the mean force over a crush of 100 mm in 10 ms, kN, and the result."""
     wall = Impactor("plane", (0, 0, 181), (0, 0, -1), (0, 0, -1), 10.0, np.inf, friction=0.1)
     result = solve(square_tube(size), wall, duration=duration)
     late = result.travel > 2
@@ -156,15 +161,15 @@ def crushed(size: float, duration: float = 10.0) -> tuple[float, Result]:
 
 
 def test_a_finer_mesh_crushes_with_less_force() -> None:
-    """Elements of 10 mm, four to a fold, are too stiff, 7.5 mm less so: theory is below both."""
+    """Elements of 10 mm, four per fold, are too stiff; 7.5 mm are less so. Theory is below both."""
     coarse, fine = (crushed(size, 5.0)[0] for size in (10.0, 7.5))
     assert coarse > fine > THEORY
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_a_square_tube_is_crushed_with_the_force_of_wierzbicki_and_abramowicz() -> None:
-    """Within 15 % with elements of 5 mm, about seven to a fold; coarser ones are stiffer."""
+def test_the_crush_force_of_a_square_tube_agrees_with_theory() -> None:
+    """Within 15 % for elements of 5 mm, about seven per fold; coarser ones are stiffer."""
     (coarse, first), (fine, second) = crushed(7.5), crushed(5.0)
     assert fine == pytest.approx(THEORY, rel=0.15)
     assert abs(fine - THEORY) < abs(coarse - THEORY)
@@ -183,7 +188,7 @@ def test_a_square_tube_is_crushed_with_the_force_of_wierzbicki_and_abramowicz() 
         ({"nodes": np.zeros((4, 3))}, "above zero"),
     ],
 )
-def test_meshes_that_do_not_fit_are_refused(change: dict[str, object], message: str) -> None:
+def test_refuses_invalid_meshes(change: dict[str, object], message: str) -> None:
     square = [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]]
     given = {"nodes": square, "quads": [[0, 1, 2, 3]], "thickness": [1.0], **change}
     if "quads" in change:

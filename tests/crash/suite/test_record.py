@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 
 from scionwood import OutputExistsError, ReadError
 from scionwood_crash.solver.run import solve
@@ -37,6 +38,12 @@ def test_a_record_is_unchanged_by_writing_and_reading(
     assert again.impactor["kind"] == "cylinder"
     with pytest.raises(OutputExistsError):
         simulation.save(path)
+
+
+def test_the_file_keeps_its_names(simulation: Simulation, tmp_path: Path) -> None:
+    simulation.save(tmp_path / "tube.safetensors")
+    with safe_open(tmp_path / "tube.safetensors", framework="numpy") as file:
+        assert "held" in set(file.keys()), "older records have this name for clamped nodes"
 
 
 def test_refuses_damaged_records(simulation: Simulation, tmp_path: Path) -> None:

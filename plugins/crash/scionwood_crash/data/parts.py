@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, final
 
-import lightning as L
 import torch
 from torch.utils.data import Dataset
 
-from scionwood import DataLoader, RecipeError
+from scionwood import DataLoader, RecipeError, Split, SplitData
 from scionwood_crash.data.encode import Coarse, Encoded, Encoder
 from scionwood_crash.model import SIZES, SizeName
 from scionwood_crash.model.graph import join
@@ -18,7 +17,7 @@ from scionwood_crash.morph.parametrise import Fallback
 from scionwood_crash.parts.part import Part
 
 
-class Parts(L.LightningDataModule, ABC):
+class Parts(SplitData):
     """Parts in three splits, which are encoded once and kept in memory.
 
     Args:
@@ -71,22 +70,11 @@ class Parts(L.LightningDataModule, ABC):
             references=references,
         )
 
-    def train_dataloader(self) -> DataLoader:
-        """Return batches of the training split, in a new order for each epoch."""
-        return self._loader("train", shuffle=True)
-
-    def val_dataloader(self) -> DataLoader:
-        """Return batches of the validation split."""
-        return self._loader("val")
-
-    def test_dataloader(self) -> DataLoader:
-        """Return batches of the test split."""
-        return self._loader("test")
-
-    def _loader(self, split: str, *, shuffle: bool = False) -> DataLoader:
+    def loader(self, split: Split) -> DataLoader:
+        """Return the batches of a split; see `SplitData.loader`."""
         collate = Collate([len(level) for level in SIZES[self.size].template().levels])
         dataset = _Encoded(self.encoded(split))
-        return DataLoader(dataset, self.batch_size, shuffle, collate_fn=collate)
+        return DataLoader(dataset, self.batch_size, split == "train", collate_fn=collate)
 
 
 @final

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from scionwood import Reader, ReadError, Record, WriteError, reading, writing
+from scionwood import (
+    Reader,
+    ReadError,
+    Record,
+    RecordFunction,
+    WriteError,
+    reading,
+    writing,
+)
 from scionwood_crash.parts.mesh import CrashSeries, Frame, ShellMesh
 from scionwood_crash.parts.units import Units
 from scionwood_crash.readers.checks import fault
@@ -108,7 +116,7 @@ class CrashReader(Reader):
             yield Record(key, values.astype(self.dtype), {"xyz": np.array(["x", "y", "z"])})
 
     def rewrite(
-        self, target: Path, function: Callable[[Record], np.ndarray], *, overwrite: bool = False
+        self, target: str | Path, function: RecordFunction, *, overwrite: bool = False
     ) -> None:
         """Write a copy with changed states; the initial mesh stays as it is.
 
@@ -119,7 +127,7 @@ class CrashReader(Reader):
         with writing(Path(target)):
             self._replace(Path(target), self._changed(function), overwrite)
 
-    def _changed(self, function: Callable[[Record], np.ndarray]) -> Iterator[np.ndarray]:
+    def _changed(self, function: RecordFunction) -> Iterator[np.ndarray]:
         for record in self:
             after = np.asarray(function(record))
             if after.shape != record.data.shape:
