@@ -123,7 +123,7 @@ class BalancedModel(LayerTuner):
         """Return the layer for a target.
 
         Raises:
-            AdapterError: the target is neither a linear layer nor a convolution.
+            AdapterError: the target is not a linear layer or a convolution.
         """
         if not isinstance(target, (nn.Linear, *CONVOLUTIONS)):
             raise AdapterError(
