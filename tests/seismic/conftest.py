@@ -15,23 +15,23 @@ from scionwood.recipe import resolve
 Write = Callable[..., Path]
 
 WIDER = {7: 2, 15: 10}
-"""Formats of three bytes, which segyio does not write -> the format of four that it does."""
+"""Three-byte format, which segyio does not write -> four-byte format, which it writes."""
 
 
 @pytest.fixture(autouse=True)
 def _threads(_one_thread: None) -> None:
-    """Every test runs on one thread."""
+    """Run every test on one thread."""
 
 
 @pytest.fixture
 def gathers() -> np.ndarray:
-    """Two gathers of 24 traces and 40 samples, of the amplitudes that an instrument counts in."""
+    """Two gathers of 24 traces and 40 samples, with amplitudes of instrument counts."""
     return (np.random.default_rng(0).standard_normal((2, 24, 40)) * 20).astype(np.float32)
 
 
 @pytest.fixture
 def segy(tmp_path: Path, gathers: np.ndarray) -> Write:
-    """Write gathers as SEG-Y with headers full of other people's bytes."""
+    """Write gathers as SEG-Y with header bytes that must be preserved."""
 
     def write(
         name: str = "in.sgy",
@@ -70,7 +70,7 @@ def segy(tmp_path: Path, gathers: np.ndarray) -> Write:
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run folder of two steps of the recipe."""
+    """The folder of a run of the recipe with two steps."""
     folder = tmp_path_factory.mktemp("runs") / "run"
     return fit(resolve("seismic/denoise", smoke=True), run_dir=folder)
 
@@ -83,7 +83,7 @@ def small_disk(disk: Callable[[str], Path]) -> Path:
 
 @pytest.fixture
 def headers() -> Callable[[Path, int], bytes]:
-    """All bytes of a SEG-Y file with so many traces that are not samples."""
+    """Return the header bytes of a SEG-Y file with a number of traces."""
 
     def read(path: Path, traces: int) -> bytes:
         raw = path.read_bytes()

@@ -29,7 +29,7 @@ def test_zeros_and_a_single_spike_have_a_scale() -> None:
 
 
 class TestALongGather:
-    """Its scale is that of evenly chosen live traces, however it is cut into blocks."""
+    """The scale of a long gather comes from evenly spaced live traces, for any block size."""
 
     @pytest.fixture
     def data(self) -> np.ndarray:

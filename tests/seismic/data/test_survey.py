@@ -20,7 +20,7 @@ Batch = dict[str, torch.Tensor]
 
 @pytest.fixture
 def gathers() -> np.ndarray:
-    """Eight gathers of 12 traces and 48 samples, in an instrument's unit."""
+    """Eight gathers of 12 traces and 48 samples, with amplitudes of instrument counts."""
     return (np.random.default_rng(0).standard_normal((8, 12, 48)) * 50).astype(np.float32)
 
 
@@ -41,7 +41,7 @@ def batches(survey: Survey, split: str = "train", key: str = "noisy") -> torch.T
 
 
 def origin(patch: torch.Tensor, gathers: np.ndarray) -> tuple[int, int, int]:
-    """The gather, trace and sample at which a patch begins in the file."""
+    """Return the gather, trace and sample of the first sample of a patch."""
     for number, gather in enumerate(gathers):
         views = np.lib.stride_tricks.sliding_window_view(gather / scale(gather), patch.shape[-2:])
         at = np.argwhere(np.isclose(views, patch[0].numpy(), rtol=1e-4).all((-2, -1)))

@@ -1,4 +1,4 @@
-"""Each measure against an independent formula or a case whose answer is known."""
+"""Each measure agrees with an independent formula, or with a case of known result."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_snr_and_psnr_follow_their_formulas(clean: torch.Tensor, noisy: torch.Te
 def test_one_scale_equals_the_ssim_of_scikit_image(
     clean: torch.Tensor, noisy: torch.Tensor
 ) -> None:
-    """21 samples leave room for one scale only."""
+    """A gather of 21 samples has one scale."""
     s, d = clean[40:61, 50:71], noisy[40:61, 50:71]
     reference = structural_similarity(
         s.numpy(),

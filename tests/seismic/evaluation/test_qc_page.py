@@ -24,7 +24,7 @@ def page(*rows: Row, gathers: int | None = None, title: str = "clean.sgy") -> Qc
 
 
 class Tags(HTMLParser):
-    """Tags with their attributes, and the text of each cell in each table's row."""
+    """Tags with their attributes, and the text of all table cells, row by row."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

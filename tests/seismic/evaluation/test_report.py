@@ -1,4 +1,4 @@
-"""From files to numbers, figure and page."""
+"""Reports of a denoised file: measures, figure and page."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_either_path_determines_both(named: str, figure: str, page: str) -> None
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Titles of the sheets, which are not rendered: that takes a second each."""
+    """Titles of the sheets; they are not rendered, because that takes a second each."""
     titles: list[str] = []
 
     def draw(*_: object, title: str, footer: str) -> Figure:

@@ -1,4 +1,4 @@
-"""Adapting to a gather changes what is removed from it, and nothing else."""
+"""Adaptation to a gather changes the removed part, and nothing else."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def model(run: Path) -> nn.Module:
 
 
 def record(noise: str = "ambient", index: int = 0) -> np.ndarray:
-    """A noisy gather that begins with noise alone."""
+    """A noisy gather with a signal-free start."""
     rng = generator(7, "test", index)
     events = draw_gather(rng, (SHAPE[0], SHAPE[1] - QUIET), kind="vsp")
     return corrupt(rng, np.pad(events, ((0, 0), (QUIET, 0))), noise, 0.0)

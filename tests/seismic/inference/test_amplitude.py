@@ -1,4 +1,4 @@
-"""Amplitudes and harm, from file to file: what a denoiser may not do, however it is trained."""
+"""Denoised files preserve amplitudes and dead traces, for any weights of the model."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_dead_traces_keep_their_bits(denoised: Callable[..., np.ndarray], data: 
 
 
 class Touchy(nn.Module):
-    """Shows every seam: what it takes off differs from tile to tile, and with the amplitude."""
+    """A model that shows seams: its change depends on the tile and on the amplitude."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class Touchy(nn.Module):
 
 
 class TestAGatherInParts:
-    """400 traces whose level rises, denoised at once and in parts of 128."""
+    """Denoise 400 traces of rising amplitude at once, and in parts of 128."""
 
     @pytest.fixture
     def results(self, segy: Write) -> tuple[np.ndarray, np.ndarray, list[int]]:

@@ -54,7 +54,7 @@ def test_returns_a_gather_without_live_traces(model: nn.Module) -> None:
 
 @pytest.mark.parametrize("shape", [(70, 90), (33, 200), (200, 17), (48, 48)])
 def test_tiles_of_a_local_model_add_up_to_the_whole(shape: tuple[int, int]) -> None:
-    """A 5 x 5 filter on tiles equals the filter on the gather, away from the tiles' own edges."""
+    """A 5 x 5 filter on tiles equals the filter on the gather, except at the edges."""
     data = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     blur = nn.Conv2d(1, 1, 5, padding=2, padding_mode="replicate", bias=False)
     with torch.no_grad():

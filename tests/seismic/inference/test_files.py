@@ -1,4 +1,4 @@
-"""What a denoising writes beside the denoised file, and what it does about what is there."""
+"""The outputs of a denoising besides the denoised file, and existing files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Denoising of what is in memory: of NumPy, ObsPy and DASCore."""
+"""Denoising of objects in memory: NumPy, ObsPy and DASCore."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`patch.scionwood`, which DASCore finds by its entry point."""
+"""`patch.scionwood`, which DASCore loads through its entry point."""
 
 from __future__ import annotations
 

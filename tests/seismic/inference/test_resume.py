@@ -1,6 +1,6 @@
-"""A killed run leaves no half output, and a later one finishes its work byte for byte.
+"""A killed run leaves no incomplete output, and a later run completes it byte for byte.
 
-Run as a program, this file is the run that gets killed.
+As a program, this file is the run that is killed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Write = Callable[..., Path]
 
 
 class Work:
-    """Take the mean trace away, which depends on what is in a record.
+    """Subtract the mean trace, which depends on the record.
 
     With a pause, wait that long after a few records: so that a signal comes before the end.
     """
@@ -55,7 +55,7 @@ def start(*command: str) -> subprocess.Popen[bytes]:
 
 
 def stop_when_begun(child: subprocess.Popen[bytes], target: Path, number: int) -> None:
-    """Send a signal once the journal has four records, when the child waits in its fifth."""
+    """Send a signal when the journal has four records and the child waits in the fifth."""
     journal = partial_path(target).with_name(partial_path(target).name + ".json")
     until = time.monotonic() + 240  # imports are slow where others compute
     try:
@@ -91,7 +91,7 @@ def source(segy: Write) -> Path:
 def test_completes_a_killed_run_byte_for_byte(
     source: Path, tmp_path: Path, block: int, number: int
 ) -> None:
-    """Whole gathers, and gathers in parts that fade from one to the next."""
+    """Whole gathers, and gathers in parts that are blended."""
     target, whole = tmp_path / "out.sgy", tmp_path / "whole.sgy"
     stop_when_begun(start("rewrite", str(source), str(target), str(block)), target, number)
     assert left(tmp_path) == [".out.sgy.part", ".out.sgy.part.json", "in.sgy"]
@@ -104,7 +104,7 @@ def test_completes_a_killed_run_byte_for_byte(
 
 
 def test_removes_the_remains_of_an_interrupted_journal(source: Path, tmp_path: Path) -> None:
-    """A journal is written under a temporary name, and a kill may come just then."""
+    """A kill may come while a journal is written under its temporary name."""
     target = tmp_path / "out.sgy"
     journal = partial_path(target).with_name(partial_path(target).name + ".json")
     debris = journal.with_name(f".{journal.stem}-abc123.json")
@@ -115,7 +115,7 @@ def test_removes_the_remains_of_an_interrupted_journal(source: Path, tmp_path: P
 
 @pytest.mark.parametrize("at", range(1, 6))
 def test_resumes_from_any_stopping_point(segy: Write, tmp_path: Path, at: int) -> None:
-    """Also between the parts of one gather, and within its last."""
+    """Stopping points include those between and within the parts of a gather."""
     data = np.random.default_rng(0).standard_normal((2, 24, 40)).astype(np.float32)
     source, target, whole = segy(data=data), tmp_path / "out.sgy", tmp_path / "whole.sgy"
     work = Work(WORK)
@@ -199,7 +199,7 @@ class TestAStalePartial:
 
 
 def test_resume_starts_if_there_is_nothing_to_resume(source: Path, tmp_path: Path) -> None:
-    """So that a job script can always say --resume."""
+    """A job script can therefore always give --resume."""
     finish(source, tmp_path / "out.sgy", 12, Work(WORK), resume=True)
     assert left(tmp_path) == ["in.sgy", "out.sgy"]
 
@@ -228,7 +228,7 @@ def test_unnamed_work_cannot_be_resumed(source: Path, tmp_path: Path) -> None:
 
 @pytest.fixture
 def stopped(source: Path, run: Path, tmp_path: Path) -> list[str]:
-    """A denoising that got a SIGTERM, and its command."""
+    """The command of a denoising that received SIGTERM."""
     target = tmp_path / "clean.sgy"
     command = ["seismic", "denoise", str(source), str(target), "--run", str(run)]
     child = start("main", *command)
@@ -252,7 +252,7 @@ def test_the_command_resumes_after_a_sigterm(
 
 
 def wait_at_the_fifth_record() -> None:
-    """So that the signal comes before the end, however busy the machine is."""
+    """Wait in the fifth record, so that the signal arrives before the end."""
     work, calls = Denoiser.__call__, itertools.count(1)
 
     def slowed(self: Denoiser, record: Record) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What the recipe as it stands does to amplitudes, to clean gathers, and to signal."""
+"""The effect of a trained recipe on amplitudes, clean gathers and signal."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ SHAPE = (256, 256)
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> nn.Module:
-    """Some minutes of training."""
+    """A model after some minutes of training."""
     folder = tmp_path_factory.mktemp("runs") / "run"
     return load_run(fit(resolve("seismic/denoise"), run_dir=folder)).backbone
 
 
 def pairs() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Two gathers of each noise class at 0 dB, of a seed that no recipe has."""
+    """Yield two gathers of each noise class at 0 dB, with a seed that no recipe uses."""
     for index in range(2 * len(NOISES)):
         rng, kind = generator(3000, "test", index), list(NOISES)[index % len(NOISES)]
         clean = draw_gather(rng, SHAPE)

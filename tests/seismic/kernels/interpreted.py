@@ -1,4 +1,4 @@
-"""The Triton kernels on a CPU, by Triton's interpreter; `test_triton.py` runs this file.
+"""The Triton kernels on a CPU, in Triton's interpreter; `test_triton.py` runs this file.
 
 TRITON_INTERPRET=1 must be set before anything imports triton, hence a process of its own. Here the
 kernels take the place of the CPU's implementation, so the tests go through the operator.
@@ -48,12 +48,12 @@ def assert_is_the_reference(x: Tensor) -> None:
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blocks of 16 samples and six programs, so that short rows have many parts and steps."""
+    """Use blocks of 16 samples and six programs, so that short rows have many parts."""
     monkeypatch.setattr(triton_kurtosis, "LARGEST", 16)
     monkeypatch.setattr(triton_kurtosis, "PROGRAMS", 6)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None, derandomize=True)
 @given(
     rows=st.integers(0, 2),
     n=st.integers(1, 300),

@@ -1,4 +1,4 @@
-"""The fused moments: right against float64, lean in memory, and known to torch as an operator."""
+"""The fused moments: accurate against float64, low in memory, and a torch operator."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tens
 
 
 def definition(x: Tensor) -> Tensor:
-    """Mean, deviation, skewness, excess kurtosis of rows, as the textbooks write them."""
+    """Return mean, deviation, skewness and excess kurtosis of rows by the textbook formulas."""
     mean = x.mean(1, keepdim=True)
     std = (x - mean).square().mean(1, keepdim=True).sqrt()
     z = (x - mean) / std
@@ -30,7 +30,7 @@ def definition(x: Tensor) -> Tensor:
 
 
 def assert_is_the_reference(x: Tensor, slack: float = 1) -> None:
-    """Values and gradient of rows on the CPU are the reference's, to x's or float32's rounding."""
+    """Check values and gradient on the CPU against the reference, up to rounding."""
     grad = draw(4, x.shape[0], seed=1).to(reference.wide(x))
     expected, offset = reference.moments(x)
     gradient = reference.moments_backward(grad, x, expected, offset)
@@ -85,7 +85,7 @@ class TestValues:
         assert_is_the_reference(draw(3, n, dtype=dtype))
 
     def test_a_large_mean_costs_no_accuracy(self) -> None:
-        """Sums of raw powers in float32 give numbers that are not even near the kurtosis."""
+        """Sums of raw powers in float32 would be far from the kurtosis."""
         generator = torch.Generator().manual_seed(0)
         x = (torch.randn(1 << 16, dtype=torch.float64, generator=generator) + 1e3).float()
         expected = scipy.stats.kurtosis(x.double().numpy())

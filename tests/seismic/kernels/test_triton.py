@@ -1,6 +1,6 @@
-"""The Triton kernels without a device: interpreted, compiled for one, and where there is no Triton.
+"""The Triton kernels without a GPU: interpreted, compiled, and without Triton.
 
-Triton reads its environment when it is imported, so each of these is a process of its own.
+Triton reads its environment at import, so each test runs a process of its own.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def triton() -> None:
 
 @pytest.mark.usefixtures("triton")
 def test_interpreted_kernels_agree_with_the_reference() -> None:
-    """Some eighty cases, each a forward and a backward; see `interpreted.py`."""
+    """About seventy cases, each forward and backward; see `interpreted.py`."""
     command = [sys.executable, "-m", "pytest", "-q", "--noconftest", "-p", "no:cacheprovider"]
     run = subprocess.run(
         [*command, str(HERE / "interpreted.py")],
@@ -80,7 +80,7 @@ def test_interpreted_kernels_agree_with_the_reference() -> None:
 
 @pytest.mark.usefixtures("triton")
 def test_kernels_compile_for_an_absent_device(tmp_path: Path) -> None:
-    """For compute capability 9.0: shared memory is only that of the sums across warps."""
+    """Compile for compute capability 9.0; only sums across warps use shared memory."""
     # Set, or Triton 3.9 warns that this default will change.
     out = python(COMPILE, TRITON_CACHE_DIR=str(tmp_path), TRITON_DEFAULT_FP_FUSION="1")
     imported, *lines = out.splitlines()

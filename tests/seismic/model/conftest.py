@@ -20,7 +20,7 @@ Denoiser = Callable[..., DenoisingUNet]
 
 
 def _reduced(family: Family) -> Family:
-    """The family with few and narrow blocks; everything else of each size stays."""
+    """A family with few narrow blocks; all other properties of each size are unchanged."""
     if family is dinov3.CONVNEXT:
         return replace(family, always={"dims": (16, 32, 48, 64), "depths": (1, 1, 2, 1)})
     narrow = {"embed_dim": 96, "depth": 4, "num_heads": 3}

@@ -25,7 +25,7 @@ def test_noise_and_clean_predictions_are_complements(decoder: Decoder) -> None:
 
 
 def test_a_change_of_one_sample_changes_the_output_there(decoder: Decoder) -> None:
-    """Detail passes the ViT by, though a patch has 16 x 16 samples."""
+    """The convolutional path carries detail that a patch of 16 x 16 samples cannot."""
     x = torch.zeros(1, 1, 32, 32)
     y = x.clone()
     y[..., 13, 21] = 5

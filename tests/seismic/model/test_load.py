@@ -1,4 +1,4 @@
-"""Where weights come from, what a bad file does, and what is said of the licence."""
+"""Sources of weights, bad files, and licences."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Bomb:
 
 @pytest.fixture
 def small(reduced_vit: Family, denoiser: Any, tmp_path: Path) -> Path:
-    """A weights file of size `small`, reduced, with one channel."""
+    """A weights file of a reduced size `small` with one channel."""
     path = tmp_path / "small.safetensors"
     save_file(denoiser(reduced_vit, "small").encoder.state_dict(), path)
     return path
@@ -39,7 +39,7 @@ def small(reduced_vit: Family, denoiser: Any, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The package's own weights file in half precision, made here, and where it is looked for."""
+    """A stand-in for the shipped weights file in half precision, at its expected path."""
     monkeypatch.setattr(load, "files", lambda package: tmp_path / package)
     path = tmp_path / "scionwood_seismic" / dinov3.VIT.shipped
     path.parent.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Adapters on every encoder: the counts that a report may claim, and that none of them is dead."""
+"""Adapters on every encoder: parameter counts and gradients."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def lora(model: nn.Module, adapter: str = "default") -> dict[str, nn.Parameter]:
 
 
 def filled(model: PeftModel) -> PeftModel:
-    """The second factor starts at zero, which blocks the gradient of the first: fill both."""
+    """Fill both factors: the second starts at zero, which blocks the gradient of the first."""
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in lora(model).values():
@@ -46,7 +46,7 @@ def filled(model: PeftModel) -> PeftModel:
 
 
 def counts(size: str, targets: str) -> tuple[int, ...]:
-    """On the meta device: shapes without memory."""
+    """Build on the meta device: shapes without memory."""
     with torch.device("meta"):
         model = dinov3_unet(size=size)
         configs = {f"r{r}": LoraConfig(r=r, target_modules=targets) for r in (4, 8, 16)}
@@ -58,13 +58,13 @@ def counts(size: str, targets: str) -> tuple[int, ...]:
 
 @pytest.mark.parametrize("size", QKV)
 def test_lora_on_qkv_has_the_expected_number_of_parameters(size: str) -> None:
-    """The fused layer: r (d + 3 d) a block."""
+    """The fused layer has r (d + 3 d) parameters per block."""
     assert counts(size, r"encoder\.blocks\.\d+\.attn\.qkv") == QKV[size]
 
 
 @pytest.mark.parametrize("size", ATTENTION)
 def test_lora_on_attention_has_the_expected_number_of_parameters(size: str) -> None:
-    """And the projection: r (d + d). The patch embedding's `proj` is not among them."""
+    """The projection adds r (d + d) per block; the patch embedding is not adapted."""
     with torch.device("meta"):
         targets = dinov3_unet().adapter_targets["attention"]
     assert counts(size, targets) == ATTENTION[size]
@@ -81,7 +81,7 @@ def test_one_input_channel_saves_two_thirds_of_the_patch_embedding(size: str) ->
 def test_every_lora_tensor_of_every_size_gets_a_gradient(
     each_size: tuple[Any, str], denoiser: Any
 ) -> None:
-    """But for q, k and v of the `_qkvb` twins, whose attention passes the module by."""
+    """The exceptions are q, k and v of the `_qkvb` sizes, which timm does not call."""
     model = denoiser(*each_size)
     targets = model.adapter_targets["all-linear"]
     tuned = filled(get_peft_model(model, LoraConfig(r=2, target_modules=targets)))
@@ -115,7 +115,7 @@ def test_merging_keeps_the_output(family: Any, denoiser: Any) -> None:
 
 
 def test_adapters_change_the_output_of_random_weights(family: Any, denoiser: Any) -> None:
-    """A LayerScale of 1e-5 or 1e-6 would hide them."""
+    """A LayerScale of 1e-5 or 1e-6 would suppress them."""
     model = denoiser(*family)
     tuned = attach(model, LoraConfig(r=8), targets="mlp").eval()
     (example,) = model.example_input()

@@ -1,4 +1,4 @@
-"""The shipped encoder is made from unlabelled images by a seeded script, and is what ships."""
+"""The pretraining script is reproducible, and the shipped weights come from it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_shipped_file_is_small_and_records_its_origin() -> None:
 
 
 def test_shipped_weights_reconstruct_masked_patches_better_than_random_ones() -> None:
-    """A linear fit from the maps to the pixels, as in the pretraining, on images it never drew."""
+    """Return the error of a linear fit from maps to pixels, on images not used in training."""
     errors = {
         weights: _fit_error(dinov3_unet(size="tiny", weights=weights))  # type: ignore[arg-type]
         for weights in ("shipped", "none")

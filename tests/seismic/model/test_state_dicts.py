@@ -1,4 +1,4 @@
-"""Weights files as timm, Meta and transformers lay them out, for every size of every family."""
+"""Weights files in the layouts of timm, Meta and transformers, for all sizes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ State = dict[str, Tensor]
 
 
 def published(family: Family, size: str) -> nn.Module:
-    """An encoder as timm has it, with three channels and weights that are all different."""
+    """An encoder of timm with three channels and all weights different."""
     model: nn.Module = timm.create_model(family.sizes[size], num_classes=0, **family.always)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -41,7 +41,7 @@ def renamed(state: State, names: dict[str, str]) -> State:
 
 
 def dinov3_of_meta(state: State) -> State:
-    """With biases of q, k and v: zero, but for the key's, which a mask takes away."""
+    """Add biases of q, k and v: zero except that of the key, which a mask removes."""
     gated = any("fc1_g" in name for name in state)
     names = {"^reg_token": "storage_tokens", r"gamma_(\d)": r"ls\1.gamma"}
     names |= {"fc1_g": "w1", "fc1_x": "w2", r"mlp\.fc2": "mlp.w3"} if gated else {}
@@ -58,7 +58,7 @@ def dinov3_of_meta(state: State) -> State:
 
 
 def dinov2_of_meta(state: State) -> State:
-    """With registers, timm folds the position of the class token into the token."""
+    """With registers, timm adds the position of the class token to the token."""
     converted = renamed(state, {"^reg_token": "register_tokens"})
     if converted["blocks.0.mlp.fc1.weight"].shape[0] != 4 * 96:
         converted = renamed(converted, {r"mlp\.fc1": "mlp.w12", r"mlp\.fc2": "mlp.w3"})
@@ -90,7 +90,7 @@ OF_META = {
 
 
 def check_loaded(encoder: nn.Module, model: nn.Module, stem: str) -> None:
-    """All weights are those of the published model, its stem summed over the channels."""
+    """All weights equal those of the published model, with the stem summed over channels."""
     expected = dict(model.state_dict())
     expected[f"{stem}.weight"] = expected[f"{stem}.weight"].sum(1, keepdim=True)
     loaded = encoder.state_dict()
@@ -144,7 +144,7 @@ def test_refuses_a_nonzero_bias_that_the_size_does_not_have(
 
 
 def transformers_vit(*, gated: bool, biases: bool) -> nn.Module:
-    """The other implementation, at the reduced size, with weights that are all different."""
+    """The other implementation at the reduced size, with all weights different."""
     width = 96
     config = DINOv3ViTConfig(
         hidden_size=width,

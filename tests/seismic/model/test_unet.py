@@ -1,4 +1,4 @@
-"""What every denoiser does with a gather, whatever its encoder."""
+"""Properties of every denoiser, for any encoder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_maps_have_the_stride_of_the_decoder(model: DenoisingUNet) -> None:
 
 
 def test_a_map_value_depends_on_the_samples_at_its_position(model: DenoisingUNet) -> None:
-    """A burst moves the first map most where it lies: nothing is flipped, turned or shifted."""
+    """A burst changes the first map most at its own position; maps are not flipped or shifted."""
     generator = torch.Generator().manual_seed(0)
     quiet = torch.randn(1, 1, 128, 64, generator=generator)
     burst = quiet.clone()

@@ -1,4 +1,4 @@
-"""DAS files in the layouts of several makers, written by DASCore or byte for byte here."""
+"""DAS files in the layouts of several interrogators, written by DASCore or by this module."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def prodml(path: Path, data: np.ndarray, dims: str = "time, locus") -> Path:
 
 
 def febus(path: Path, data: np.ndarray) -> Path:
-    """Blocks of 10 samples, of which 5 are new: how Febus stores (distance, time)."""
+    """The layout of Febus: blocks of 10 samples, 5 of them new; (distance, time)."""
     blocks = data.shape[1] // 5
     stored = np.full((blocks, 10, len(data)), -1, np.float32)
     stored[:, 2:7] = data.T.reshape(blocks, 5, len(data))
@@ -140,7 +140,7 @@ def data() -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def das() -> SimpleNamespace:
-    """What writes (distance, time) as a file of each maker, sampled at 4 ms every 5 m."""
+    """Functions that write (distance, time) in the layout of each maker, at 4 ms and 5 m."""
     return SimpleNamespace(
         patch_of=patch_of,
         dasdae=dasdae,
@@ -155,7 +155,7 @@ def das() -> SimpleNamespace:
 
 @pytest.fixture(scope="session")
 def writers() -> dict[str, Callable[[Path, np.ndarray], Path]]:
-    """File name -> what writes (distance, time) into it."""
+    """File name -> function that writes (distance, time) into it."""
     return {
         "DASDAE.h5": lambda path, data: dasdae(path, patch_of(data)),
         "DASDAE_time_first.h5": lambda path, data: dasdae(path, patch_of(data).transpose()),

@@ -1,4 +1,4 @@
-"""The vertical axis of a SEG-Y file: time or depth, its step and its origin."""
+"""The vertical axis of a SEG-Y file: time or depth, its interval and its origin."""
 
 from __future__ import annotations
 

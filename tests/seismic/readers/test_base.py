@@ -1,4 +1,4 @@
-"""What all seismic readers share."""
+"""Properties of all seismic readers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DAS files of several makers: axes, units and time, and results in a copy of the file."""
+"""DAS files of several interrogators: axes, units, time, and rewritten copies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HDF5: nothing in a file is run as code, and samples are written where they were read."""
+"""HDF5: no code of a file is run, and samples are written to where they were read."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_stored_counts_are_scaled_back(
 def test_never_writes_to_a_view_of_another_file(
     tmp_path: Path, data: np.ndarray, das: SimpleNamespace
 ) -> None:
-    """A virtual dataset would pass what is written on to the file behind it."""
+    """Writing to a virtual dataset would change the file behind it."""
     path, target = das.prodml(tmp_path / "in.h5", data), tmp_path / "out.h5"
     with h5py.File(tmp_path / "behind.h5", "w") as file:
         file["samples"] = data.T
@@ -80,7 +80,7 @@ class _Evil:
 
 
 def pickles(mark: Path) -> dict[str, bytes]:
-    """What makes a folder when it is unpickled."""
+    """An object that creates a folder when it is unpickled."""
     name, last = f"{mark}", pickle.dumps(_Evil(mark), 0)[1:]
     memo = b"\x80\x04\x8c\x05posix\x94\x8c\x05mkdir\x94\x8c\x05numpy0\x8c\x05dtype0h\x00h\x01\x93"
     return {

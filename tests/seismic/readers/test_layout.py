@@ -1,4 +1,4 @@
-"""Bad files are refused before anything trusts their headers."""
+"""Bad files are refused before their headers are used."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Damage = Callable[[bytes], bytes]
 
 
 def with_field(raw: bytes, byte: int, value: int) -> bytes:
-    """A big-endian 16 bit field of the binary header, at its 1-based byte."""
+    """Set a big-endian 16 bit field of the binary header at a byte, counted from 1."""
     return raw[: byte - 1] + struct.pack(">h", value) + raw[byte + 1 :]
 
 
@@ -63,7 +63,7 @@ def test_extended_text_headers_are_skipped(segy: Callable[..., Path]) -> None:
 
 
 class TestRevision2:
-    """Fields that earlier revisions leave unassigned count only where the file says so."""
+    """Fields that earlier revisions leave unassigned are used only for revision 2."""
 
     @pytest.fixture
     def raw(self, segy: Callable[..., Path]) -> bytearray:

@@ -1,4 +1,4 @@
-"""A file is opened by what it holds, then by its name, and never by a guess."""
+"""The reader of a file is chosen by its content, and otherwise by its suffix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One gather in many formats: the same array comes back, and goes back into each."""
+"""One gather in many formats: all readers give and store the same array."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FLOATS = (
 def write(
     tmp_path: Path, das: SimpleNamespace
 ) -> Callable[[str, np.ndarray], list[tuple[Path, slice]]]:
-    """The files of a gather, and which of its traces each of them holds."""
+    """Yield the files of a gather, with the traces that each of them contains."""
 
     def one(name: str, data: np.ndarray) -> Path:
         path = tmp_path / name
@@ -66,7 +66,7 @@ def write(
 def test_every_format_reads_and_writes_the_same_array(
     tmp_path: Path, data: np.ndarray, write: Callable[..., list[tuple[Path, slice]]], name: str
 ) -> None:
-    """SAC holds one trace a file; NaN, a dead trace and amplitudes far from 1 are kept."""
+    """SAC has one trace per file. NaN, a dead trace and extreme amplitudes are preserved."""
     data[1], data[2, 3], data[3] = 0, np.nan, data[3] * 1e-9
     for path, rows in write(name, data):
         target = tmp_path / f"out_{path.name}"
@@ -123,7 +123,7 @@ def test_the_recording_delay_shifts_time_in_segy_and_su(
 def test_distinguishes_depth_from_time(
     tmp_path: Path, data: np.ndarray, das: SimpleNamespace
 ) -> None:
-    """A depth section as SEG-Y; and a fibre in a well, whose channels have depths, not samples."""
+    """A depth section as SEG-Y, and a fibre in a well, whose channels are in depth."""
     path = tmp_path / "depth.sgy"
     write_segy(path, data[None], dt=0.005)  # 5,000 in the header: thousandths of a metre
     with SegyReader(path, vertical="depth") as reader:

@@ -1,4 +1,4 @@
-"""What a sample becomes, format by format."""
+"""The decoded and encoded samples of each format."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scionwood_seismic.readers.samples import FORMATS, decode, encode
 
 
 def test_ibm_floats_survive_a_round_trip() -> None:
-    """A float32 has at least 21 bits of an IBM float's fraction."""
+    """A float32 represents at least 21 bits of the fraction of an IBM float."""
     rng = np.random.default_rng(0)
     data = (rng.standard_normal((20, 50)) * 10.0 ** rng.integers(-30, 30, (20, 50))).astype("f4")
     raw, lost = encode(data, 1, ">")
@@ -20,7 +20,7 @@ def test_ibm_floats_survive_a_round_trip() -> None:
 
 
 def test_known_ibm_bits() -> None:
-    """-118.625 is the textbook's 0xC276A000."""
+    """The textbook example: -118.625 is 0xC276A000."""
     raw, _ = encode(np.array([[-118.625, 0.0, 1.0]], np.float32), 1, ">")
     assert raw.tobytes().hex() == "c276a0000000000041100000"
 

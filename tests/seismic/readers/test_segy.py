@@ -91,7 +91,7 @@ def test_rewrites_scattered_traces_in_place(segy: Write) -> None:
 @pytest.mark.parametrize("endian", ["big", "little"])
 @pytest.mark.parametrize("encoding", ["ibm", "int16", "uint64", "ieee", "double"])
 def test_segyio_reads_the_same_result(segy: Write, encoding: str, endian: str) -> None:
-    """What this reader encodes, an independent one decodes."""
+    """An independent reader decodes what this one encodes."""
     path = segy(data=np.full((1, 4, 40), 1.0), format=ENCODINGS[encoding], endian=endian)
     target = path.with_name("out.sgy")
     wanted = np.abs(np.random.default_rng(0).standard_normal((4, 40)) * 1e3).astype(np.float32)
@@ -142,7 +142,7 @@ def test_unchanged_samples_keep_digits_beyond_float32(segy: Write, encoding: str
 
 
 class TestLongGathers:
-    """A gather that is too long for memory comes in parts."""
+    """A gather that is too long for memory is read in parts."""
 
     def test_parts_overlap_and_cover_all_traces(self, segy: Write, gathers: np.ndarray) -> None:
         with SegyReader(segy(), gather="fldr", block=10) as reader:
@@ -162,7 +162,7 @@ class TestLongGathers:
             assert reader.gather_lengths.tolist() == [48]
 
     def test_blends_the_results_of_consecutive_parts(self, segy: Write) -> None:
-        """Parts that come back as 0, 1, 2 leave a ramp over what they share, and no step."""
+        """Parts with the results 0, 1 and 2 give a ramp over shared traces, and no step."""
         path = segy(data=np.full((1, 100, 40), 9.0))
         parts = iter(range(9))
         with SegyReader(path, gather="fldr", block=40) as reader:
@@ -186,7 +186,7 @@ class TestLongGathers:
         assert out.read_bytes() == path.read_bytes()
 
     def test_all_parts_of_a_gather_have_one_unit(self, segy: Write) -> None:
-        """The scale of the whole gather; a gather that is whole needs none."""
+        """The unit is the scale of the whole gather; it is None for a whole gather."""
         rng = np.random.default_rng(0)
         data = (rng.standard_normal((2, 60, 40)) * np.linspace(1, 50, 60)[:, None]).astype("f4")
         data[1] *= 1e-6
@@ -199,7 +199,7 @@ class TestLongGathers:
 
 
 def test_unchanged_traces_keep_their_bytes(segy: Write, gathers: np.ndarray) -> None:
-    """An int32 that float32 cannot hold survives, since its trace is not written."""
+    """An int32 that float32 cannot represent survives, since its trace is not written."""
     path = segy(data=np.full((1, 24, 40), 2**24 + 1), format=2)
     target = path.with_name("out.sgy")
     with SegyReader(path) as reader, pytest.warns(UserWarning, match="32 bit integers"):

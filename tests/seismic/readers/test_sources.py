@@ -1,4 +1,4 @@
-"""Stream files that are damaged, or that nothing here can write."""
+"""Stream files that are damaged or cannot be written."""
 
 from __future__ import annotations
 

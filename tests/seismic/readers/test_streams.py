@@ -1,4 +1,4 @@
-"""miniSEED, SAC, SU and SEG-2, on the files with which ObsPy tests itself."""
+"""miniSEED, SAC, SU and SEG-2, on the test files of ObsPy."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def flip(record: Record) -> np.ndarray:
 
 
 def rewrite(path: Path, target: Path, function: Callable[[Record], np.ndarray] = flip) -> list[str]:
-    """Rewrite, and give the warnings."""
+    """Rewrite a file, and return the warnings."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         with StreamReader(path) as reader:
@@ -40,7 +40,7 @@ def records(path: Path) -> list[Record]:
 
 
 def su(path: Path, data: np.ndarray, *, order: str = "<", delay: int = 0) -> Path:
-    """SU with 240-byte headers full of other people's bytes, 2 ms."""
+    """Write SU at 2 ms with header bytes that must be preserved."""
     rng = np.random.default_rng(1)
     raw = bytearray()
     for row in data:
@@ -91,7 +91,7 @@ def test_channels_that_start_together_are_a_gather_in_the_order_of_the_file() ->
 
 
 def test_the_segment_after_a_gap_is_a_separate_gather() -> None:
-    """Two of the segments are of one length, and still no gather."""
+    """Two of the segments have the same length, but are separate gathers."""
     gathers = records(MSEED / "gaps.mseed")
     assert [r.data.shape for r in gathers] == [(1, 412), (1, 824), (1, 824), (1, 50668)]
     starts = [str(r.key["start"]) for r in gathers]
@@ -213,7 +213,7 @@ def test_a_file_without_changes_keeps_its_bytes(tmp_path: Path, path: Path) -> N
 
 
 def test_unchanged_samples_keep_their_bits(tmp_path: Path) -> None:
-    """An integer beyond 2^24 is none of float32."""
+    """A float32 cannot represent every integer beyond 2^24."""
     counts = (1 << 24) + 1 + np.arange(40, dtype=np.int32)
     path = mseed(tmp_path / "in.mseed", trace(counts, "HHZ"), encoding="INT32")
 

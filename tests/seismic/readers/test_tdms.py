@@ -24,7 +24,7 @@ def test_tdms_keeps_every_byte_except_the_samples(
 
 
 def test_locates_channels_that_are_not_interleaved(tmp_path: Path, data: np.ndarray) -> None:
-    """DASCore reads no such file whole, but its samples are where the layout says."""
+    """DASCore does not read such a file completely, but the layout locates its samples."""
     path = tmp_path / "in.tdms"
     with nptdms.TdmsWriter(str(path)) as writer:
         for part in (data[:, :25], data[:, 25:]):

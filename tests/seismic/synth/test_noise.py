@@ -21,7 +21,7 @@ def kurtosis(x: np.ndarray) -> float:
 
 
 def share(x: np.ndarray, low: float, high: float) -> float:
-    """The share of the energy between two frequencies, Hz."""
+    """Return the share of the energy between two frequencies, Hz."""
     power = (np.abs(np.fft.rfft(x)) ** 2).sum(0)
     f = np.fft.rfftfreq(x.shape[1], DT)
     return float(power[(f >= low) & (f <= high)].sum() / power.sum())
@@ -103,7 +103,7 @@ def test_fading_channels_lose_signal_and_are_few() -> None:
 
 
 def test_generation_is_fast_enough_for_training() -> None:
-    """5 ms a gather; the best of three, since a machine may be busy."""
+    """At most 5 ms per gather; the best of three, since the machine may be busy."""
     rng = np.random.default_rng(0)
     spent = []
     for _ in range(3):

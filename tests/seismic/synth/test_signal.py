@@ -21,7 +21,7 @@ def test_the_wavelet_peaks_at_its_frequency() -> None:
 
 @pytest.mark.parametrize("kind", SIGNALS)
 def test_signal_lies_below_120_hz(kind: str) -> None:
-    """So that a denoiser may learn that what lies above is noise."""
+    """A denoiser can then learn that higher frequencies are noise."""
     power = np.abs(np.fft.rfft(draw_gather(np.random.default_rng(3), (64, 256), kind=kind))) ** 2
     above = np.fft.rfftfreq(256, 0.002) > 120
     assert power[:, above].sum() < 0.01 * power.sum()

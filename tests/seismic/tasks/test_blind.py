@@ -25,7 +25,7 @@ Batch = dict[str, Tensor]
 
 
 class Spy(nn.Module):
-    """Gives back a share of what it is given, and remembers that."""
+    """A model that returns a share of its input and records the input."""
 
     def __init__(self, share: float = 1.0) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ def batch() -> Batch:
 
 
 def recipe(start: Path, *options: str) -> Recipe:
-    """The recipe at its smoke size, by added noise, from a starting run."""
+    """Return the recipe with smoke settings, the method `noisier` and a starting run."""
     overrides = ["task.method=noisier", f"task.start={start}", *options]
     return resolve("seismic/adapt_to_survey", overrides, smoke=True)
 
@@ -75,7 +75,7 @@ class TestBlindTraces:
             assert 1 <= distance <= REACH
 
     def test_the_loss_uses_only_hidden_traces(self, batch: Batch) -> None:
-        """A model that gives back what it is given errs by what the replacement changed."""
+        """The error of the identity equals the change by the replacement."""
         spy = Spy()
         loss = Blind(spy, method="blind_trace").losses(batch)["loss"]
         error = (spy.seen[0] - batch["noisy"]).abs()
@@ -224,7 +224,7 @@ class TestStart:
 def test_adaptation_raises_the_snr_of_test_gathers(
     tmp_path: Path, kind: str, method: str, gain: float
 ) -> None:
-    """A model that knows other noise adapts to a survey's, without its clean gathers."""
+    """A model trained on other noise adapts to a survey without clean gathers."""
     small = ["data.n_traces=64", "data.n_samples=64", "data.n_val=8"]
     known = [*small, "data.n_train=1600", "data.noises=[white,band,swell]"]
     start = fit(resolve("seismic/denoise", known), run_dir=tmp_path / "start")
