@@ -17,9 +17,11 @@ from scionwood.testing.checks import (
     backbones,
     data,
     documentation,
+    layout,
     readers,
     recipes,
     static,
+    vocabulary,
 )
 from scionwood.testing.checks import files as adapter_files
 from scionwood.testing.rules import Check, CheckFailure, NothingToCheck
@@ -32,6 +34,8 @@ CHECKS: tuple[Check, ...] = (
     static.check_names,
     static.check_references_import,
     static.check_kinds,
+    layout.check_layout,
+    vocabulary.check_vocabulary,
     documentation.check_docstrings,
     documentation.check_signatures,
     backbones.check_backbones_build_offline,

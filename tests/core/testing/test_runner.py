@@ -40,6 +40,12 @@ def test_an_expected_failure_is_a_strict_xfail_with_its_reason() -> None:
     assert all(not p.marks for name, p in parameters(mark).items() if name != "check_names")
 
 
+@pytest.mark.parametrize("name", ["check_layout", "check_vocabulary"])
+def test_a_third_party_may_expect_a_failure_of_its_habits(name: str) -> None:
+    (xfail,) = parameters(parametrize_with_checks(EMPTY, {name: "older than the rule"}))[name].marks
+    assert xfail.kwargs["reason"] == "older than the rule"
+
+
 @pytest.mark.parametrize(
     ("expected", "message"),
     [
