@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Self, TypeAlias
 
 if TYPE_CHECKING:
@@ -59,7 +58,9 @@ class Reader(ABC):
         """Yield the records in the order of the file; each is read when it is asked for."""
 
     @abstractmethod
-    def rewrite(self, target: Path, function: RecordFunction, *, overwrite: bool = False) -> None:
+    def rewrite(
+        self, target: str | Path, function: RecordFunction, *, overwrite: bool = False
+    ) -> None:
         """Write a copy of the file in which `function(record)` replaces the data of each record.
 
         Everything that is not data keeps its bytes. `target` appears completely or not at all.
@@ -85,10 +86,5 @@ class Reader(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
