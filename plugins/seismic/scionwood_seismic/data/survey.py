@@ -5,13 +5,12 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Literal, final
 
-import lightning as L
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from scionwood import DataLoader, ReadError, RecipeError
+from scionwood import DataLoader, ReadError, RecipeError, Split, SplitData
 from scionwood_seismic.data.survey_source import (
     FieldFiles,
     Recent,
@@ -28,7 +27,7 @@ TRIES = 50
 
 
 @final
-class Survey(L.LightningDataModule):
+class Survey(SplitData):
     """Patches of the gathers of field files, for training without noise-free references.
 
     A gather belongs to one split: training, validation or test. If the gathers of a file are read
@@ -97,21 +96,9 @@ class Survey(L.LightningDataModule):
         """Find the files and split their gathers, so that errors appear before training."""
         _ = self.splits
 
-    def train_dataloader(self) -> DataLoader:
-        """Return the batches of the training split."""
-        return self._loader("train")
-
-    def val_dataloader(self) -> DataLoader:
-        """Return the batches of the validation split."""
-        return self._loader("val")
-
-    def test_dataloader(self) -> DataLoader:
-        """Return the batches of the test split."""
-        return self._loader("test")
-
     @cached_property
     def splits(self) -> dict[str, list[int]]:
-        """Split name -> indices of its records."""
+        """Map each split to the indices of its records."""
         groups = self._source.groups
         n = len(groups)
         share = max(1, round(self.held_out * n))
@@ -130,7 +117,8 @@ class Survey(L.LightningDataModule):
             return SimulatedSurvey(self.shape, self.noise_window, self.seed)
         return FieldFiles(find_files(self.path), self.gather, self.noise_window)
 
-    def _loader(self, split: str) -> DataLoader:
+    def loader(self, split: Split) -> DataLoader:
+        """Return the batches of a split; each epoch of training draws new patches."""
         return DataLoader(
             _Patches(self, split, self._source, self.splits[split]),
             batch_size=self.batch_size,

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, final
 
-import lightning as L
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from scionwood import DataLoader, RecipeError
+from scionwood import DataLoader, RecipeError, Split, SplitData
 from scionwood_seismic.data.normalise import scale
 from scionwood_seismic.synth.mixture import average_gauge, corrupt
 from scionwood_seismic.synth.noise import NOISES, UNSEEN
@@ -31,7 +30,7 @@ def generator(seed: int, split: str, index: int) -> np.random.Generator:
 
 
 @final
-class SyntheticGathers(L.LightningDataModule):
+class SyntheticGathers(SplitData):
     """Pairs of a noisy and a clean gather, generated on demand.
 
     A sample depends only on the seed, the split and the index.
@@ -107,18 +106,6 @@ class SyntheticGathers(L.LightningDataModule):
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
         self.lengths = {"train": n_train, "val": n_val, "test": n_test}
 
-    def train_dataloader(self) -> DataLoader:
-        """Return the batches of the training split."""
-        return self._loader("train")
-
-    def val_dataloader(self) -> DataLoader:
-        """Return the batches of the validation split."""
-        return self._loader("val")
-
-    def test_dataloader(self) -> DataLoader:
-        """Return the batches of the test split."""
-        return self._loader("test")
-
     def sample(self, split: str, index: int) -> dict[str, Tensor]:
         """Return one pair, (1, trace, time) each, and its noise class; classes alternate."""
         rng = generator(self.seed, split, index)
@@ -146,7 +133,8 @@ class SyntheticGathers(L.LightningDataModule):
         events = draw_gather(rng, (traces, samples - self.quiet), dt=self.dt, dx=self.dx, kind=kind)
         return np.pad(events, ((0, 0), (self.quiet, 0)))
 
-    def _loader(self, split: str) -> DataLoader:
+    def loader(self, split: Split) -> DataLoader:
+        """Return the batches of a split; the order of the samples is fixed."""
         return DataLoader(
             _Split(self, split),
             batch_size=self.batch_size,

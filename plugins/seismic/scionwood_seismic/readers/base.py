@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from scionwood import Reader, Record, WriteError
+from scionwood import Reader, Record, RecordFunction, WriteError
 from scionwood_seismic.readers.samples import integer_limits
 
 
@@ -41,7 +41,7 @@ class SeismicReader(Reader):
     def rewrite(
         self,
         target: str | Path,
-        function: Callable[[Record], np.ndarray],
+        function: RecordFunction,
         *,
         overwrite: bool = False,
         resume: bool = False,
@@ -73,7 +73,7 @@ def refuse_resume(target: Path, resume: bool) -> None:
 
 
 def changed_data(
-    path: Path, record: Record, function: Callable[[Record], np.ndarray]
+    path: Path, record: Record, function: RecordFunction
 ) -> tuple[np.ndarray, np.ndarray]:
     """Apply the function to a record.
 

@@ -11,7 +11,15 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
-from scionwood import ReadError, Record, WriteError, atomic_path, check_target, writing
+from scionwood import (
+    ReadError,
+    Record,
+    RecordFunction,
+    WriteError,
+    atomic_path,
+    check_target,
+    writing,
+)
 from scionwood_seismic.readers.base import (
     SeismicReader,
     changed_data,
@@ -78,7 +86,7 @@ class DasReader(SeismicReader):
     def rewrite(
         self,
         target: str | Path,
-        function: Callable[[Record], np.ndarray],
+        function: RecordFunction,
         *,
         overwrite: bool = False,
         resume: bool = False,
@@ -116,9 +124,7 @@ class DasReader(SeismicReader):
         patch = dc.Patch(data=data, coords=coords, dims=("distance", "time"))
         dc.write(patch.set_units("m/s", distance="m", time="s"), path, "DASDAE")
 
-    def _overwrite(
-        self, part: Path, function: Callable[[Record], np.ndarray]
-    ) -> tuple[np.dtype | None, int]:
+    def _overwrite(self, part: Path, function: RecordFunction) -> tuple[np.dtype | None, int]:
         """Return the type of the stored samples (None: none changed), and how many were clipped."""
         stored, clipped = None, 0
         taken: set[str] = set()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, final
 
 import numpy as np
 
-from scionwood import ReadError, Record, WriteError, writing
+from scionwood import ReadError, Record, RecordFunction, WriteError, writing
 from scionwood_seismic.data.normalise import scale_in_blocks
 from scionwood_seismic.readers.axis import interval, origin
 from scionwood_seismic.readers.base import SeismicReader
@@ -137,7 +137,7 @@ class SegyReader(SeismicReader):
     def rewrite(
         self,
         target: str | Path,
-        function: Callable[[Record], np.ndarray],
+        function: RecordFunction,
         *,
         overwrite: bool = False,
         resume: bool = False,
@@ -181,7 +181,7 @@ class SegyReader(SeismicReader):
             os.close(self._file)
         self._file = -1
 
-    def _write(self, part: Partial, function: Callable[[Record], np.ndarray]) -> int:
+    def _write(self, part: Partial, function: RecordFunction) -> int:
         """Write what is not yet in `part`, and return the number of clipped samples."""
         if part.done == 0:
             self._copy_ends(part)
@@ -206,9 +206,7 @@ class SegyReader(SeismicReader):
                 part.record(i + 1)
         return clipped
 
-    def _result(
-        self, function: Callable[[Record], np.ndarray], record: Record, before: np.ndarray
-    ) -> np.ndarray:
+    def _result(self, function: RecordFunction, record: Record, before: np.ndarray) -> np.ndarray:
         after = np.asarray(function(record))
         if after.shape != before.shape:
             rule = f"gather {dict(record.key)} came back as {after.shape}, it was {before.shape}"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, final
 
 import numpy as np
 
-from scionwood import ReadError, Record, atomic_path, check_target, reading, writing
+from scionwood import ReadError, Record, RecordFunction, atomic_path, check_target, reading, writing
 from scionwood_seismic.readers.base import (
     SeismicReader,
     changed_data,
@@ -105,7 +105,7 @@ class StreamReader(SeismicReader):
     def rewrite(
         self,
         target: str | Path,
-        function: Callable[[Record], np.ndarray],
+        function: RecordFunction,
         *,
         overwrite: bool = False,
         resume: bool = False,
@@ -159,7 +159,7 @@ class StreamReader(SeismicReader):
         time = self._source.delays[members[0]] + first.dt * np.arange(first.samples)
         return Record(key, data, {"trace": np.array(members), "time": time})
 
-    def _rewrite(self, i: int, function: Callable[[Record], np.ndarray], put: Put) -> int | None:
+    def _rewrite(self, i: int, function: RecordFunction, put: Put) -> int | None:
         """Rewrite a gather; return how many samples were clipped, None if none changed."""
         after, changed = changed_data(self.path, self._record(i), function)
         if not changed.any():
