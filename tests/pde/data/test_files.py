@@ -162,6 +162,7 @@ def test_workers_read_the_same_samples(store: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker processes")
 @pytest.mark.parametrize("start", ["forkserver", "spawn"])
 @pytest.mark.parametrize("name", FORMATS)
 def test_four_workers_complete_three_epochs(
