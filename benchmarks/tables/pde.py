@@ -61,17 +61,19 @@ def confirmation() -> str:
 
 
 def _reached(rows: Sequence[Row]) -> str:
+    """Return one line for each method, with the error of persistence if a row has it."""
+    persistence = [name for name in ("persistence",) if any(row.get(name) for row in rows)]
     lines = []
     for key in dict.fromkeys((r["equation"], r["task"], r["method"]) for r in rows):
         runs = [row for row in rows if (row["equation"], row["task"], row["method"]) == key]
         first = runs[0]
         share = int(first["trained"]) / int(first["parameters"])
         line = [*key, f"{int(first['trained']):,} ({share:.1%})", first["lr"]]
-        for name in ("before", "vrmse", "persistence"):
+        for name in ("before", "vrmse", *persistence):
             line.append(_over_seeds(runs, name))
         lines.append(line)
     head = ["equation", "task", "method", "parameters", "rate", "VRMSE before", "after"]
-    return table([*head, "persistence"], lines)
+    return table([*head, *persistence], lines)
 
 
 def rollouts() -> str:

@@ -89,7 +89,7 @@ def test_decode_restores_encoded_states(burgers: Path, tmp_path: Path) -> None:
     assert pde("decode", tmp_path / "latents", tmp_path / "restored.nc", *options) == 0
     restored, wanted = (open_reader(p).to_xarray() for p in (tmp_path / "restored.nc", burgers))
     assert restored.shape == wanted.shape
-    axes = (3, 4, 5)  # the moments of each state are stored beside its latents
+    axes = (3, 4, 5)  # the moments of each state are stored with its latents
     np.testing.assert_allclose(restored.values.mean(axes), wanted.values.mean(axes), atol=0.5)
 
 

@@ -171,7 +171,7 @@ def test_four_workers_complete_three_epochs(
     FORMATS[name](states, tmp_path / name)
     options: dict[str, Any] = {"files": [str(tmp_path / name)], "crop": 8, **SMALL}
     data = Files(workers=4, start=start, **options)
-    assert data.normaliser.std[0] > 0  # it was measured: Zarr's threads run by now
+    assert data.normaliser.std[0] > 0  # measuring has started Zarr's threads
     loader = data.train_dataloader()
     seen = []
     for epoch in range(3):

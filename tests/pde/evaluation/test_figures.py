@@ -60,7 +60,7 @@ def test_spectra_omit_the_mean() -> None:
     assert line.get_xdata().tolist() == [1, 2, 3]
     assert line.get_ydata()[:2].tolist() == [3, 2]
     assert figure.axes[0].get_xlabel() == "wavenumber (rad/m)"
-    assert figure.axes[0].get_ylim()[0] == pytest.approx(3e-10)  # what is fainter is rounding
+    assert figure.axes[0].get_ylim()[0] == pytest.approx(3e-10)  # below it is rounding
 
 
 def test_error_growth_starts_at_step_1_and_marks_the_horizons() -> None:

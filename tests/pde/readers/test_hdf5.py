@@ -47,7 +47,7 @@ def test_a_well_file_has_the_layout_of_the_well(well: Path, states: xr.DataArray
 def test_values_equal_those_of_h5py(bench: Path) -> None:
     reader = PDEBenchReader(bench)
     assert [channel.name for channel in reader.layout.channels] == ["density", "V_x", "V_y", "V_z"]
-    assert len(reader.layout.times) == 3  # the file lists the end of the last interval too
+    assert len(reader.layout.times) == 3  # the file also lists the end of the last interval
     with h5py.File(bench) as file:
         assert len(file["t-coordinate"]) == 4
         for row, name in enumerate(("density", "Vx", "Vy", "Vz")):

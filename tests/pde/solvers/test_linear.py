@@ -20,7 +20,7 @@ from scionwood_pde.solvers.spectral import Grid
 
 Advance = Callable[..., Simulation]
 LENGTH, TIME = 2.5, 1.3
-MODES = ((1, 2, 3), (-2, 1, 0), (0, 3, -1))  # of three plane waves, an axis a column
+MODES = ((1, 2, 3), (-2, 1, 0), (0, 3, -1))  # three plane waves, with a column for each axis
 PHASES = (0.3, 1.1, -0.7)
 
 

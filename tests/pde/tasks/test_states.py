@@ -50,7 +50,7 @@ def learned(task: Task, batch: dict[str, Tensor], steps: int, lr: float = 1e-3) 
 @pytest.mark.parametrize(
     ("make", "lr"),
     [
-        (lambda: Autoencode(tadpole(weights="shipped")), 1e-4),  # all of it trains
+        (lambda: Autoencode(tadpole(weights="shipped")), 1e-4),  # all weights train
         (lambda: Dynamics(tadpole_dynamics(fields=2, weights="shipped")), 1e-3),
         (lambda: Generate(tadpole_flow(fields=2, weights="shipped")), 1e-3),
     ],
