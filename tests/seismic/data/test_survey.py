@@ -11,7 +11,6 @@ from scionwood import ReadError, RecipeError
 from scionwood_seismic.data.normalise import scale
 from scionwood_seismic.data.survey import Survey
 from scionwood_seismic.data.survey_source import Recent, find_files
-from scionwood_seismic.readers import segy as segy_module
 from scionwood_seismic.readers.create import write_segy
 
 DT = 0.004
@@ -69,7 +68,8 @@ def test_a_gather_is_in_one_split_only(survey: Path, gathers: np.ndarray) -> Non
 def test_parts_of_a_gather_stay_in_one_split(
     tmp_path: Path, gathers: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(segy_module, "LARGEST", 8 * 48)  # a part of a gather has 8 of its traces
+    # A part of a gather then has 8 traces.
+    monkeypatch.setattr("scionwood_seismic.readers.segy.LARGEST", 8 * 48)
     for number in range(3):
         write_segy(tmp_path / f"{number}.sgy", gathers[number : number + 1], dt=DT)
     splits = data(tmp_path).splits

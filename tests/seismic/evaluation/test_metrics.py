@@ -80,7 +80,7 @@ def test_equal_gathers_of_any_size_have_similarity_one(shape: tuple[int, int]) -
 
 def test_ms_ssim_is_differentiable() -> None:
     clean, noise = torch.randn(2, 12, 13, generator=torch.Generator().manual_seed(0)).double()
-    estimate = (clean + 0.3 * noise).requires_grad_()  # alike enough that nothing is clamped
+    estimate = (clean + 0.3 * noise).requires_grad_()  # similar enough that nothing is clamped
     assert torch.autograd.gradcheck(lambda y: metrics.ms_ssim(clean, y), estimate)
 
 

@@ -115,7 +115,7 @@ def test_the_page_shows_the_worst_the_median_and_the_best(
 def test_shows_the_worst_and_the_best_of_two_gathers(
     segy: Write, gathers: np.ndarray, console: Console, tmp_path: Path, drawn: list[str]
 ) -> None:
-    clean = np.stack([0.5 * gathers[0], 0 * gathers[1]])  # the second leaks, and keeps nothing
+    clean = np.stack([0.5 * gathers[0], 0 * gathers[1]])  # the second result is empty
     run(console, segy(), segy("clean.sgy", clean), qc=tmp_path / "qc.png")
     assert [title.rpartition("), ")[2].split()[0] for title in sorted(drawn)] == ["worst", "best"]
 

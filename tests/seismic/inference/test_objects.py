@@ -85,7 +85,7 @@ def test_a_single_trace_is_a_gather(task: Task, data: np.ndarray) -> None:
 
 def test_dead_traces_and_traces_with_nan_keep_their_bits(task: Task, data: np.ndarray) -> None:
     fine = data.astype(np.float64)
-    fine[3], fine[5, 2] = 1 / 3, np.nan  # a third is another number in float32
+    fine[3], fine[5, 2] = 1 / 3, np.nan  # 1 / 3 differs in float32
     denoised = denoise(fine, task)
     assert denoised[[3, 5]].tobytes() == fine[[3, 5]].tobytes()
     assert np.isfinite(np.delete(denoised, 5, axis=0)).all()

@@ -57,7 +57,7 @@ def start(*command: str) -> subprocess.Popen[bytes]:
 def stop_when_begun(child: subprocess.Popen[bytes], target: Path, number: int) -> None:
     """Send a signal when the journal has four records and the child waits in the fifth."""
     journal = partial_path(target).with_name(partial_path(target).name + ".json")
-    until = time.monotonic() + 240  # imports are slow where others compute
+    until = time.monotonic() + 240  # imports are slow on a busy machine
     try:
         while not (journal.exists() and json.loads(journal.read_text())["done"] >= 4):
             assert child.poll() is None, "it ended too early"

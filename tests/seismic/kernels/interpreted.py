@@ -20,7 +20,7 @@ OPS = torch.ops.scionwood_seismic
 FLOATS = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore", UserWarning)  # that an implementation is replaced: on purpose
+    warnings.simplefilter("ignore", UserWarning)  # the implementation is replaced on purpose
     LIBRARY = torch.library.Library("scionwood_seismic", "IMPL")
     for name in ("moments", "moments_backward"):
         LIBRARY.impl(name, getattr(triton_kurtosis, name), "CPU", allow_override=True)
@@ -40,7 +40,7 @@ def assert_is_the_reference(x: Tensor) -> None:
     assert (values.dtype, computed.dtype) == (reference.wide(x), x.dtype)
     near = 1e-11 if x.dtype == torch.float64 else 1e-5
     torch.testing.assert_close(values, expected, rtol=near, atol=near)
-    # Twice the unit: the interpreter cuts a bfloat16 short where a device rounds it.
+    # Twice the rounding unit: the interpreter truncates a bfloat16, and a device rounds it.
     close = max(near, 2 * torch.finfo(x.dtype).eps)
     atol = close * float(gradient.abs().max()) if x.numel() else 0
     torch.testing.assert_close(computed, gradient, rtol=close, atol=atol)

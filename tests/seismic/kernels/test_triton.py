@@ -5,10 +5,7 @@ Triton reads its environment at import, so each test runs a process of its own.
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,51 +43,24 @@ for x, wide, one in [("*bf16", "fp32", {"steps": 1}), ("*fp64", "fp64", {})]:
 """
 
 
-def python(code: str, **environment: str) -> str:
-    run = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        env=os.environ | environment,
-    )
-    assert run.returncode == 0, run.stderr
-    return run.stdout
-
-
-@pytest.fixture
-def triton() -> None:
-    pytest.importorskip("triton")
-
-
-@pytest.mark.usefixtures("triton")
-def test_interpreted_kernels_agree_with_the_reference() -> None:
+def test_interpreted_kernels_agree_with_the_reference(interpreted: Callable[..., int]) -> None:
     """About seventy cases, each forward and backward; see `interpreted.py`."""
-    command = [sys.executable, "-m", "pytest", "-q", "--noconftest", "-p", "no:cacheprovider"]
-    run = subprocess.run(
-        [*command, str(HERE / "interpreted.py")],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"},
-    )
-    assert run.returncode == 0, run.stdout[-8000:] + run.stderr[-2000:]
-    passed = re.search(r"(\d+) passed", run.stdout)
-    assert passed
-    assert int(passed[1]) > 40
+    assert interpreted(HERE / "interpreted.py") > 40
 
 
-@pytest.mark.usefixtures("triton")
-def test_kernels_compile_for_an_absent_device(tmp_path: Path) -> None:
+def test_kernels_compile_for_an_absent_device(tmp_path: Path, python: Callable[..., str]) -> None:
     """Compile for compute capability 9.0; only sums across warps use shared memory."""
+    pytest.importorskip("triton")
     # Set, or Triton 3.9 warns that this default will change.
-    out = python(COMPILE, TRITON_CACHE_DIR=str(tmp_path), TRITON_DEFAULT_FP_FUSION="1")
-    imported, *lines = out.splitlines()
+    variables = {"TRITON_CACHE_DIR": str(tmp_path), "TRITON_DEFAULT_FP_FUSION": "1"}
+    imported, *lines = python("-c", COMPILE, **variables).splitlines()
     assert imported == "False", "triton takes a second to import: only when it is used"
     compiled = [line.split() for line in lines]
     assert [line[0] for line in compiled] == ["_parts", "_merge", "_backward"] * 2
     assert all(line[1] == "True" and int(line[2]) <= 64 for line in compiled)
 
 
-def test_works_without_triton_and_reports_why() -> None:
+def test_works_without_triton_and_reports_why(python: Callable[..., str]) -> None:
     code = NO_TRITON + (
         "import torch\n"
         "from scionwood_seismic.kernels import kurtosis, report\n"
@@ -100,7 +70,7 @@ def test_works_without_triton_and_reports_why() -> None:
         "has = torch._C._dispatch_has_kernel_for_dispatch_key\n"
         "print(has('scionwood_seismic::moments', 'CUDA'))\n"
     )
-    value, *rest = python(code).splitlines()
+    value, *rest = python("-c", code).splitlines()
     assert float(value) == pytest.approx(-1.5)
     assert rest == [
         "moments on cpu: cpu",

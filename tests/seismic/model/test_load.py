@@ -201,7 +201,7 @@ def test_refuses_a_pickle_that_runs_code(
         denoiser(reduced_vit, "small", path)
     assert not target.exists()
     torch.load(path, weights_only=False)
-    assert target.exists()  # it would have gone off
+    assert target.exists()  # an unsafe load runs the code
 
 
 def test_refuses_objects_that_are_not_tensors(

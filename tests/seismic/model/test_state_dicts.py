@@ -25,7 +25,7 @@ def published(family: Family, size: str) -> nn.Module:
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if not name.endswith(("q_bias", "v_bias")):  # they are zero in what Meta published
+            if not name.endswith(("q_bias", "v_bias")):  # Meta publishes zeros there
                 parameter.normal_(std=0.05, generator=generator)
     return model.eval()
 

@@ -95,7 +95,7 @@ def test_nan_samples_are_preserved(tmp_path: Path, data: np.ndarray, das: Simple
 
 
 def test_unchanged_samples_keep_their_bits(tmp_path: Path, das: SimpleNamespace) -> None:
-    fine = 1 + np.random.default_rng(0).random((3, 8)) * 1e-12  # no float32 knows them
+    fine = 1 + np.random.default_rng(0).random((3, 8)) * 1e-12  # float32 cannot represent them
     path, target = das.dasdae(tmp_path / "in.h5", das.patch_of(fine.copy())), tmp_path / "out.h5"
 
     def change(record: Record) -> np.ndarray:

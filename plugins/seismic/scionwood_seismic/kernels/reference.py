@@ -58,9 +58,9 @@ def moments_backward(grad: Tensor, x: Tensor, values: Tensor, offset: Tensor) ->
 def coefficients(grad: Tensor, values: Tensor, n: int) -> Tensor:
     """Return the gradient as a polynomial `c0 + c1 z + c2 z^2 + c3 z^3` in standardised samples z.
 
-    Let s be the skewness and k the fourth standardised moment of a row of n samples. The
-    derivatives with respect to a sample are `1 / n` for the mean, `z / n` for the standard
-    deviation, `3 (z^2 - s z - 1) / (n std)` for s, and `4 (z^3 - k z - s) / (n std)` for k.
+    Let s be the skewness and k the fourth standardised moment of a row of n samples. The mean has
+    the derivative `1 / n` with respect to a sample, and the standard deviation has `z / n`. The
+    derivatives of s and k are `3 (z^2 - s z - 1) / (n std)` and `4 (z^3 - k z - s) / (n std)`.
 
     Args:
         grad: (4, rows).
