@@ -187,7 +187,7 @@ def draw(
     }
     with writing(folder), atomic_folder(folder, overwrite=overwrite) as part:
         for title, figure in drawn.items():
-            figure.savefig(part / f"{title}.png", dpi=120)
+            figure.savefig(part / f"{title}.png", dpi=120, bbox_inches="tight")
         figures.animate(both, part / "rollout.gif", notes=notes)
 
 
