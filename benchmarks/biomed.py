@@ -195,7 +195,7 @@ def quick(work: Path) -> list[Job]:
     """Return a few runs on a few slices, to test the script."""
     if not (work / "slices.csv").exists():
         write_slices(work, slices=2)
-    methods = ("zero_shot", "single_template", "dual_anchor")
+    methods = ("zero_shot", "dual_anchor")
     return [Job("few-shot", 1, 0, m) for m in methods] + [Job("base-to-novel", 1, 0, "lora")]
 
 

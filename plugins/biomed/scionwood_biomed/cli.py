@@ -233,7 +233,8 @@ def deidentify(path: Path, target: Path, *, salt: str, force: bool = False) -> N
     from scionwood_biomed.readers.dicom_identity import deidentify as write_copy
 
     before = write_copy(path, target, salt=salt, overwrite=force)
-    print(f"{target}: removed {len(before.identity)} fields, {before.private} private elements")
+    fields = f"{len(before.identity)} identifying fields removed or replaced"
+    print(f"{target}: {fields}, {before.private} private elements removed")
     if before.burned_in:
         print(f"Look at the pixels, which were not changed: {before.burned_in}")
 

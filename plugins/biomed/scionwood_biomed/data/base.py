@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, Literal, final
 
-import lightning as L
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from scionwood import DataLoader
+from scionwood import DataLoader, Split, SplitData
 from scionwood_biomed.data.items import Item, labels
 from scionwood_biomed.data.splits import base_and_novel, deal, shots
 
 Side = Literal["all", "base", "novel"]
 
 
-class ImageData(L.LightningDataModule, ABC):
+class ImageData(SplitData):
     """Images of several classes, split so that each subject is in one split only.
 
     Args:
@@ -75,17 +74,11 @@ class ImageData(L.LightningDataModule, ABC):
         """Return a hash of the pixels, which equal images share."""
         return hashlib.blake2b(self.picture(item).tobytes(), digest_size=16).digest()
 
-    def train_dataloader(self) -> DataLoader:
-        """Return batches of the shots, reshuffled every epoch."""
-        return self._loader("train", shuffle=True)
-
-    def val_dataloader(self) -> DataLoader:
-        """Return batches of the validation split."""
-        return self._loader("val")
-
-    def test_dataloader(self) -> DataLoader:
-        """Return batches of the test split."""
-        return self._loader("test")
+    def loader(self, split: Split) -> DataLoader:
+        """Return the batches of a split; see `SplitData.loader`."""
+        names = self.names()
+        dataset = _Pictures(self, self.splits()[split], names)
+        return DataLoader(dataset, self.batch_size, split == "train", collate_fn=Collate(names))
 
     def _chosen(self) -> list[Item]:
         items = self.items()
@@ -94,11 +87,6 @@ class ImageData(L.LightningDataModule, ABC):
         base, novel = base_and_novel(labels(items))
         wanted = base if self.side == "base" else novel
         return [item for item in items if item.label in wanted]
-
-    def _loader(self, split: str, *, shuffle: bool = False) -> DataLoader:
-        names = self.names()
-        dataset = _Pictures(self, self.splits()[split], names)
-        return DataLoader(dataset, self.batch_size, shuffle, collate_fn=Collate(names))
 
 
 @final

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 
-from scionwood import Reader, Record, WriteError
-
-Change: TypeAlias = Callable[[Record], np.ndarray]
-"""Maps a record to its new data, in the same shape."""
+from scionwood import Reader, Record, RecordFunction, WriteError
 
 
 class IndexedReader(Reader, ABC):
@@ -43,7 +39,7 @@ class IndexedReader(Reader, ABC):
             raise IndexError(f"{kind} {index}: {rule}. Choose one of them")
 
 
-def new_data(path: Path, record: Record, function: Change) -> np.ndarray | None:
+def new_data(path: Path, record: Record, function: RecordFunction) -> np.ndarray | None:
     """Return the data that a function makes of a record, or `None` if no value changes.
 
     Args:

@@ -8,8 +8,8 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from scionwood import ReadError, Record, WriteError, atomic_path, reading, writing
-from scionwood_biomed.readers.base import Change, IndexedReader, new_data
+from scionwood import ReadError, Record, RecordFunction, WriteError, atomic_path, reading, writing
+from scionwood_biomed.readers.base import IndexedReader, new_data
 from scionwood_biomed.readers.dicom_file import DicomFile, open_file, write_sample
 from scionwood_biomed.readers.dicom_series import Series, group
 from scionwood_biomed.readers.limits import LARGEST
@@ -98,7 +98,9 @@ class DicomReader(IndexedReader):
             start = stop
         return Record(series.key(index), data, {"slice": series.positions})
 
-    def rewrite(self, target: str | Path, function: Change, *, overwrite: bool = False) -> None:
+    def rewrite(
+        self, target: str | Path, function: RecordFunction, *, overwrite: bool = False
+    ) -> None:
         """Write a copy of a single file with pixels changed by `function`; the rest is unchanged.
 
         Values are converted back by the inverse of slope and intercept, rounded and clipped. If no

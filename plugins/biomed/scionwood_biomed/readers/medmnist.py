@@ -10,8 +10,8 @@ from typing import ClassVar, Literal, final
 
 import numpy as np
 
-from scionwood import ReadError, Record, atomic_path, check_zip, reading, writing
-from scionwood_biomed.readers.base import Change, IndexedReader, new_data
+from scionwood import ReadError, Record, RecordFunction, atomic_path, check_zip, reading, writing
+from scionwood_biomed.readers.base import IndexedReader, new_data
 from scionwood_biomed.readers.limits import LARGEST
 from scionwood_biomed.readers.npz import Declared, declared, read_array, write_changed
 
@@ -97,7 +97,9 @@ class MedMnistReader(IndexedReader):
         """Return the index, in its split, of the image or volume that a record belongs to."""
         return self._place(index)[1]
 
-    def rewrite(self, target: str | Path, function: Change, *, overwrite: bool = False) -> None:
+    def rewrite(
+        self, target: str | Path, function: RecordFunction, *, overwrite: bool = False
+    ) -> None:
         """Write a copy of the archive with new pictures, rounded to bytes; labels are kept.
 
         Raises:

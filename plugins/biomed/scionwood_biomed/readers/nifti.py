@@ -9,9 +9,17 @@ from typing import Any, ClassVar, final
 import nibabel
 import numpy as np
 
-from scionwood import ReadError, Record, atomic_path, check_inflated, reading, writing
+from scionwood import (
+    ReadError,
+    Record,
+    RecordFunction,
+    atomic_path,
+    check_inflated,
+    reading,
+    writing,
+)
 from scionwood_biomed.readers import limits
-from scionwood_biomed.readers.base import Change, IndexedReader, new_data
+from scionwood_biomed.readers.base import IndexedReader, new_data
 
 nib: Any = nibabel  # its functions have no type annotations
 
@@ -74,7 +82,9 @@ class NiftiReader(IndexedReader):
             values = np.asarray(self._turned.dataobj[place], dtype=np.float32)
         return Record({"time": index}, values.reshape(self.shape), self._coords())
 
-    def rewrite(self, target: str | Path, function: Change, *, overwrite: bool = False) -> None:
+    def rewrite(
+        self, target: str | Path, function: RecordFunction, *, overwrite: bool = False
+    ) -> None:
         """Write a copy of the file in its own orientation, with values changed by `function`.
 
         The bytes of the header are kept. Integers are rounded and clipped to the range of their

@@ -9,8 +9,17 @@ from typing import IO, ClassVar, final
 import numpy as np
 from PIL import Image, ImageOps
 
-from scionwood import Reader, ReadError, Record, WriteError, atomic_path, reading, writing
-from scionwood_biomed.readers.base import Change, new_data
+from scionwood import (
+    Reader,
+    ReadError,
+    Record,
+    RecordFunction,
+    WriteError,
+    atomic_path,
+    reading,
+    writing,
+)
+from scionwood_biomed.readers.base import new_data
 
 PIXELS = 100_000_000
 """Maximum number of pixels of a picture, unless the reader is told otherwise."""
@@ -54,7 +63,9 @@ class PictureReader(Reader):
     def __iter__(self) -> Iterator[Record]:
         yield Record({"picture": 0}, decoded(self.path.open("rb"), self.path, self.pixels))
 
-    def rewrite(self, target: str | Path, function: Change, *, overwrite: bool = False) -> None:
+    def rewrite(
+        self, target: str | Path, function: RecordFunction, *, overwrite: bool = False
+    ) -> None:
         """Write a copy of the picture with new values, rounded to its bit depth.
 
         Raises:

@@ -16,6 +16,7 @@ from PIL import Image
 from scionwood import (
     ReadError,
     Record,
+    RecordFunction,
     TarMember,
     WriteError,
     atomic_path,
@@ -23,7 +24,7 @@ from scionwood import (
     tar_members,
     writing,
 )
-from scionwood_biomed.readers.base import Change, IndexedReader, new_data
+from scionwood_biomed.readers.base import IndexedReader, new_data
 from scionwood_biomed.readers.dicom_file import pseudonym
 from scionwood_biomed.readers.pictures import LOSSLESS, PictureReader, decoded, encoded
 
@@ -106,7 +107,9 @@ class ShardReader(IndexedReader):
             content = io.BytesIO(self._bytes(member))
             return Record(key, decoded(content, Path(f"{self.path}/{member.name}")))
 
-    def rewrite(self, target: str | Path, function: Change, *, overwrite: bool = False) -> None:
+    def rewrite(
+        self, target: str | Path, function: RecordFunction, *, overwrite: bool = False
+    ) -> None:
         """Write a copy of the shard with new pictures, rounded to their bit depth.
 
         Other members are copied.

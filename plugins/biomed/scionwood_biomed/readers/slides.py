@@ -8,8 +8,8 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from scionwood import ReadError, Record, WriteError, atomic_path, reading, writing
-from scionwood_biomed.readers.base import Change, IndexedReader, new_data
+from scionwood import ReadError, Record, RecordFunction, WriteError, atomic_path, reading, writing
+from scionwood_biomed.readers.base import IndexedReader, new_data
 from scionwood_biomed.readers.limits import LARGEST
 from scionwood_biomed.readers.slide_file import KIND, Level, SlideFile, write_pyramid
 from scionwood_biomed.readers.tissue import tissue_of_strip
@@ -109,7 +109,9 @@ class SlideReader(IndexedReader):
         }
         return Record({"tile": index, "x": x, "y": y}, data.astype(np.float32) / 255, coords)
 
-    def rewrite(self, target: str | Path, function: Change, *, overwrite: bool = False) -> None:
+    def rewrite(
+        self, target: str | Path, function: RecordFunction, *, overwrite: bool = False
+    ) -> None:
         """Write a slide with new tiles, rounded to bytes, as a pyramid of the changed finest level.
 
         The tiles must have the pixel size of the finest level: open the slide with `mpp=None` or
