@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,6 +43,38 @@ def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     yield mount
     for place in mounted:
         subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.fixture
+def python() -> Callable[..., str]:
+    """Return a function that runs Python with arguments and variables, and returns its output."""
+
+    def run(*arguments: str, **environment: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+        )
+        assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture
+def interpreted(python: Callable[..., str]) -> Callable[..., int]:
+    """Return a function that runs a file of tests in Triton's interpreter, and counts them."""
+    pytest.importorskip("triton")
+
+    def run(file: Path, *arguments: str) -> int:
+        options = ("-m", "pytest", "-q", "--noconftest", "-p", "no:cacheprovider")
+        out = python(*options, str(file), *arguments, TRITON_INTERPRET="1")
+        assert "skipped" not in out
+        passed = re.search(r"(\d+) passed", out)
+        return int(passed[1]) if passed else 0
+
+    return run
 
 
 @pytest.fixture

@@ -7,10 +7,6 @@ processes. The properties of a plan are plain arithmetic.
 from __future__ import annotations
 
 import json
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -44,34 +40,17 @@ def triton() -> None:
     pytest.importorskip("triton")
 
 
-def python(*arguments: str, **environment: str) -> str:
-    run = subprocess.run(
-        [sys.executable, *arguments],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
-    )
-    assert run.returncode == 0, run.stdout[-8000:] + run.stderr[-2000:]
-    return run.stdout
-
-
-@pytest.mark.usefixtures("triton")
 @pytest.mark.parametrize("dtype", ["float32", "float16 and not bfloat16", "bfloat16"])
-def test_interpreted_kernels_equal_the_reference(dtype):
+def test_interpreted_kernels_equal_the_reference(dtype, interpreted):
     """More than 200 cases for each dtype, forward and backward; see `interpreted.py`."""
-    plain = ("-m", "pytest", "-q", "--noconftest", "-p", "no:cacheprovider")
-    out = python(*plain, str(HERE / "interpreted.py"), "-k", dtype, TRITON_INTERPRET="1")
-    passed = re.search(r"(\d+) passed", out)
-    assert passed
-    assert int(passed[1]) > 200
-    assert "skipped" not in out
+    assert interpreted(HERE / "interpreted.py", "-k", dtype) > 200
 
 
 @pytest.mark.usefixtures("triton")
 @pytest.mark.parametrize(
     ("capability", "unit", "shared"), [(80, "mma.sync", SMALLEST), (90, "wgmma", LARGE)]
 )
-def test_kernels_compile_without_the_device(capability, unit, shared, tmp_path):
+def test_kernels_compile_without_the_device(capability, unit, shared, tmp_path, python):
     """They fit in its memory and use its matrix unit, except for float32, which is not rounded."""
     # Triton 3.9 warns that this default will change unless it is set.
     environment = {"TRITON_CACHE_DIR": str(tmp_path), "TRITON_DEFAULT_FP_FUSION": "1"}

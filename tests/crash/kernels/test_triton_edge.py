@@ -5,10 +5,7 @@ Triton reads its environment when it is imported, so each of these is a process 
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -54,39 +51,17 @@ for dtype, width in (("fp32", 32), ("bf16", 64)):
 """
 
 
-def python(code: str, **environment: str) -> list[str]:
-    run = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        env=os.environ | environment,
-    )
-    assert run.returncode == 0, run.stderr
-    return run.stdout.splitlines()
-
-
-def test_interpreted_kernels_equal_the_reference() -> None:
+def test_interpreted_kernels_equal_the_reference(interpreted: Callable[..., int]) -> None:
     """About twenty cases of forward and backward; see `interpreted.py`."""
-    pytest.importorskip("triton")
-    command = [sys.executable, "-m", "pytest", "-q", "--noconftest", "-p", "no:cacheprovider"]
-    run = subprocess.run(
-        [*command, str(HERE / "interpreted.py")],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"},
-    )
-    assert run.returncode == 0, run.stdout[-8000:] + run.stderr[-2000:]
-    passed = re.search(r"(\d+) passed", run.stdout)
-    assert passed
-    assert int(passed[1]) > 20
+    assert interpreted(HERE / "interpreted.py") > 20
 
 
-def test_kernels_compile_for_an_absent_device(tmp_path: Path) -> None:
+def test_kernels_compile_for_an_absent_device(tmp_path: Path, python: Callable[..., str]) -> None:
     """For compute capability 9.0; they fit its shared memory and have no atomic additions."""
     pytest.importorskip("triton")
     # Set, or Triton 3.9 warns that this default will change.
-    out = python(COMPILE, TRITON_CACHE_DIR=str(tmp_path), TRITON_DEFAULT_FP_FUSION="1")
-    imported, *lines = out
+    variables = {"TRITON_CACHE_DIR": str(tmp_path), "TRITON_DEFAULT_FP_FUSION": "1"}
+    imported, *lines = python("-c", COMPILE, **variables).splitlines()
     assert imported == "False", "triton takes a second to import: only when it is used"
     compiled = [line.split() for line in lines]
     assert [line[0] for line in compiled] == ["_forward", "_sum"] * 2
@@ -95,8 +70,8 @@ def test_kernels_compile_for_an_absent_device(tmp_path: Path) -> None:
         assert int(shared) <= 227 * 1024
 
 
-def test_reports_the_fallback_without_triton() -> None:
-    assert python(NO_TRITON) == [
+def test_reports_the_fallback_without_triton(python: Callable[..., str]) -> None:
+    assert python("-c", NO_TRITON).splitlines() == [
         "edge_block on cpu: plain",
         "edge_block on cuda: plain (triton is not installed: pip install 'scionwood[gpu]')",
         "False",
