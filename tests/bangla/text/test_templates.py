@@ -7,14 +7,18 @@ from transformers import PreTrainedTokenizerFast
 
 from scionwood import WeightsError
 from scionwood_bangla.model.weights import load_tokenizer
-from scionwood_bangla.text.examples import Message, conversation
+from scionwood_bangla.text.examples import Example, Message
 from scionwood_bangla.text.templates import IGNORED, encode, plain, prompt_ids, prompt_text
+
+
+def talk(prompt: str, answer: str) -> Example:
+    return Example((Message("user", prompt), Message("assistant", answer)))
 
 
 def test_refuses_a_tokenizer_without_an_end_token():
     bare = PreTrainedTokenizerFast(tokenizer_object=load_tokenizer("tiny").backend_tokenizer)
     with pytest.raises(WeightsError, match="no end-of-text token"):
-        encode(bare, conversation(("user", "এক"), ("assistant", "দুই")))
+        encode(bare, talk("এক", "দুই"))
 
 
 TURNS = (Message("system", "ভদ্র হও"), Message("user", "কেমন আছ"))
@@ -47,7 +51,7 @@ def test_a_template_without_system_turns_gets_the_text_in_the_first_turn():
 
 def test_an_answer_ends_with_the_end_of_text_token():
     tokenizer = load_tokenizer("tiny")
-    code = encode(tokenizer, conversation(("user", "এক"), ("assistant", "তুমি কেমন আছ?")))
+    code = encode(tokenizer, talk("এক", "তুমি কেমন আছ?"))
     assert code.completion[-1] == tokenizer.eos_token_id
     assert tokenizer.decode(code.completion, skip_special_tokens=True) == "তুমি কেমন আছ?"
     assert code.labels == [IGNORED] * len(code.prompt) + code.completion

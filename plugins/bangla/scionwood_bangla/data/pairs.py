@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from scionwood import ReadError, atomic_path, writing
 from scionwood_bangla.checker.restate import count_faults, is_right, mix_levels, restate
 from scionwood_bangla.lexicon import LEVELS
-from scionwood_bangla.text.examples import Example, Message, levels_of
+from scionwood_bangla.lexicon.levels import levels_of
+from scionwood_bangla.text.examples import Example, Message
 from scionwood_bangla.text.normalise import normalise
 from scionwood_bangla.text.reading import read_utf8
 

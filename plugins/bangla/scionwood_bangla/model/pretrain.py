@@ -20,10 +20,9 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import OneCycleLR
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from scionwood import atomic_path, minimise
+from scionwood import atomic_path, minimise, one_cycle
 from scionwood_bangla.generator.make import stream
 from scionwood_bangla.lexicon import LEVELS, TENSES, inflect, verb_names
 from scionwood_bangla.model.weights import FOLDER
@@ -179,13 +178,13 @@ def pretrain(
     minimise(
         loss,
         model.parameters(),
+        label=label,
+        report=report,
         steps=steps,
         lr=RATE,
         weight_decay=0.01,
-        schedule=lambda optimizer: OneCycleLR(optimizer, RATE, steps, pct_start=0.1),
+        schedule=one_cycle(steps),
         clip=1.0,
-        label=label,
-        report=report,
     )
     model.train(False)
     return model

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scionwood import ReadError, RecipeError
+from scionwood_bangla.lexicon.levels import levels_of
 from scionwood_bangla.readers.columns import find_columns
 from scionwood_bangla.readers.layouts import Layout, layout_of, messages_of
 from scionwood_bangla.readers.rows import CELL, SUFFIXES, Row, read_rows
-from scionwood_bangla.text.examples import Example, Message, levels_of
+from scionwood_bangla.text.examples import Example, Message
 from scionwood_bangla.text.normalise import normalise
 from scionwood_bangla.text.reading import MOJIBAKE, is_bijoy, mixed_words, require_bangla
 

@@ -1,0 +1,27 @@
+"""Parse levels of address from files and options."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from scionwood import RecipeError
+from scionwood_bangla.lexicon.paradigm import LEVELS
+
+
+def levels_of(register: str | Collection[str] | None) -> frozenset[str] | None:
+    """Parse levels from a string such as `apni` or `tumi,apni`, or from a list of levels.
+
+    Args:
+        register: the value in a file or an option. `None` or an empty value means unknown.
+
+    Raises:
+        RecipeError: a level is unknown.
+    """
+    if not register:
+        return None
+    words = register.split(",") if isinstance(register, str) else register
+    levels = frozenset(word.strip().lower() for word in words)
+    if unknown := sorted(levels - set(LEVELS)):
+        rule, remedy = "it is not a level of address", f"Use one or more of {', '.join(LEVELS)}"
+        raise RecipeError(f"register {unknown[0]!r}", rule, remedy)
+    return levels
