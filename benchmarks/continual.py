@@ -1,14 +1,15 @@
-"""Five tasks one after another on digits: what is learnt, and what is forgotten.
+"""Learn five tasks one after another on digits; measure what is learned and what is forgotten.
 
     python benchmarks/continual.py
 
-The base is a perceptron trained on scikit-learn's 8 x 8 digits. The tasks show it the digits
-rotated by 90, 180 and 270 degrees, and with their pixels permuted in two ways; all share its ten
-outputs. Arms: LoRA trained on and on (naive), peft's OSF merged after each task, LoRA with online
-EWC, ACE-LoRA and SeqLoRA, iGSP with four experts of rank 2 a task (the last three are
-reconstructions), and, as a bound, LoRA on all tasks at once. Each arm's learning rate and strength
-are those of the best average accuracy on a validation part with seed 100; then seeds 0, 1 and 2 on
-the test part. Writes benchmarks/results/continual.csv, about three minutes on one core.
+The base model is a perceptron trained on scikit-learn's 8 x 8 digits. The tasks show the digits
+rotated by 90, 180 and 270 degrees, and with their pixels permuted in two ways. All tasks share the
+ten outputs. Methods: LoRA without protection (naive), peft's OSF merged after each task, LoRA with
+online EWC, ACE-LoRA, SeqLoRA, and iGSP with four experts of rank 2 per task (the last three are
+reconstructions). LoRA on all tasks at once is an upper bound. Learning rate and strength of each
+method give the best average accuracy on a validation part with seed 100. Seeds 0, 1 and 2 then run
+on the test part. The benchmark writes benchmarks/results/continual.csv in about three minutes on
+one core.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from peft import LoraConfig, OSFConfig, PeftModel, get_peft_model
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
-from scionwood import atomic_path
+from scionwood import atomic_path, minimise
 from scionwood_methods.continual import (
     AceLora,
     ContinualController,
@@ -56,7 +57,7 @@ Row = dict[str, object]
 
 
 def losses(model: nn.Module, batch: Data) -> Tensor:
-    """nats, one a sample."""
+    """Return the loss of each sample in nats."""
     return F.cross_entropy(model(batch[0]), batch[1], reduction="none")
 
 
@@ -80,11 +81,11 @@ GRIDS: dict[str, list[tuple[float, float]]] = {
     "igsp": list(itertools.product(RATES, STRENGTHS)),
     "joint LoRA (bound)": [(lr, 0.0) for lr in RATES],
 }
-"""Learning rates and strengths by arm; every arm has the same rates."""
+"""Learning rates and strengths by method; all methods have the same rates."""
 
 
 def digits() -> Task:
-    """Images (n, 64) scaled to 0 to 1, and classes; the parts are the same for every seed."""
+    """Return images (n, 64) from 0 to 1, and classes; the parts do not depend on the seed."""
     bunch = load_digits()
     order = torch.randperm(len(bunch.target), generator=torch.Generator().manual_seed(0))
     x = torch.tensor(bunch.data, dtype=torch.float32)[order] / 16
@@ -98,7 +99,7 @@ def digits() -> Task:
 
 
 def tasks(seed: int) -> list[Task]:
-    """Rotations and permutations of the pixels, in turns."""
+    """Return rotations and permutations of the pixels, alternating."""
     generator = torch.Generator().manual_seed(seed)
     grid = torch.arange(64).view(8, 8)
     turns = [torch.rot90(grid, k).flatten() for k in (1, 2, 3)]
@@ -113,34 +114,33 @@ def base(seed: int, steps: int) -> nn.Sequential:
     model = nn.Sequential(
         nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 10)
     )
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    for batch in stream(digits()["train"], steps):
-        optimizer.zero_grad()
-        losses(model, batch).mean().backward()
-        optimizer.step()
+    train(model, digits()["train"], 3e-3, steps)
     return model
 
 
 def stream(data: Data, steps: int) -> list[Data]:
-    """Random batches, from torch's own generator."""
+    """Return random batches, drawn from the global generator of torch."""
     picks = torch.randint(len(data[1]), (steps, BATCH))
     return [(data[0][pick], data[1][pick]) for pick in picks]
 
 
 def train(model: nn.Module, data: Data, lr: float, steps: int) -> None:
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=lr)
-    for batch in stream(data, steps):
-        optimizer.zero_grad()
-        losses(model, batch).mean().backward()
-        optimizer.step()
+    """Train the parameters that require gradients."""
+    batches = stream(data, steps)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+
+    def loss(step: int) -> Tensor:
+        return losses(model, batches[step]).mean()
+
+    minimise(loss, parameters, steps=steps, lr=lr, weight_decay=0.01)
 
 
 def learn(controller: ContinualController, name: str, data: Data, lr: float, steps: int) -> int:
-    """Learn a task; the number of parameters that learn it."""
+    """Learn a task, and return the number of parameters that train."""
     model = controller.model
     before = count(model)
     controller.begin(name)
-    trained = count(model) - before or before  # those of iGSP's earlier tasks stand
+    trained = count(model) - before or before  # iGSP freezes those of earlier tasks
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=lr)
     for batch in stream(data, steps):
         optimizer.zero_grad()
@@ -157,8 +157,8 @@ def accuracy(model: nn.Module, data: Data) -> float:
     return float((model(data[0]).argmax(1) == data[1]).float().mean())
 
 
-def adapted(model: nn.Module, arm: str) -> PeftModel:
-    if arm == "igsp":
+def adapted(model: nn.Module, method: str) -> PeftModel:
+    if method == "igsp":
         r = RANK // EXPERTS
         config: Any = IgspConfig(r=r, alpha=2 * r, experts=EXPERTS, target_modules=TARGETS)
     else:
@@ -167,16 +167,16 @@ def adapted(model: nn.Module, arm: str) -> PeftModel:
 
 
 def sequence(
-    arm: str, seed: int, lr: float, strength: float, part: str, steps: int
+    method: str, seed: int, lr: float, strength: float, part: str, steps: int
 ) -> tuple[list[list[float]], float, int]:
-    """Accuracies after each task, that on the plain digits at the end, and what trains a task."""
+    """Return accuracies after each task, on plain digits at the end, and parameters per task."""
     model: Any = base(seed, 2 * steps)
-    todo, found, trained = tasks(seed), [], 0
-    made = controllers(strength).get(arm)
-    if arm != "peft OSF":
-        model = adapted(model, arm)
+    todo, rows, trained = tasks(seed), [], 0
+    made = controllers(strength).get(method)
+    if method != "peft OSF":
+        model = adapted(model, method)
     controller = ContinualController(model, made()) if made else None
-    if arm.startswith("joint"):
+    if method.startswith("joint"):
         parts = [task["train"] for task in todo]
         train(
             model,
@@ -187,7 +187,7 @@ def sequence(
         row = [accuracy(model, each[part]) for each in todo]
         return [row] * len(todo), accuracy(model, digits()[part]), count(model)
     for number, task in enumerate(todo):
-        if arm == "peft OSF":
+        if method == "peft OSF":
             # Each task keeps a larger share of the singular directions, as peft's guide proposes.
             share = (number + 1) / (len(todo) + 1)
             model = get_peft_model(model, OSFConfig(target_modules=TARGETS, effective_rank=share))
@@ -197,44 +197,44 @@ def sequence(
             own = count(model)
             train(model, task["train"], lr, steps)
         trained = max(trained, own)
-        if arm == "peft OSF":
+        if method == "peft OSF":
             model = model.merge_and_unload()
-        found.append([accuracy(model, each[part]) for each in todo])
-    return found, accuracy(model, digits()[part]), trained
+        rows.append([accuracy(model, each[part]) for each in todo])
+    return rows, accuracy(model, digits()[part]), trained
 
 
 def count(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
-def chosen(arm: str, steps: int) -> tuple[float, float]:
-    """The options of the best average accuracy on the validation part."""
+def chosen(method: str, steps: int) -> tuple[float, float]:
+    """Return the options with the best average accuracy on the validation part."""
 
     def score(options: tuple[float, float]) -> float:
-        return average_accuracy(sequence(arm, TUNING, *options, "valid", steps)[0])
+        return average_accuracy(sequence(method, TUNING, *options, "valid", steps)[0])
 
-    return max(GRIDS[arm], key=score)
+    return max(GRIDS[method], key=score)
 
 
-def measure(arm: str, seeds: Sequence[int], steps: int) -> list[Row]:
-    """One row a seed."""
-    lr, strength = chosen(arm, steps)
+def measure(method: str, seeds: Sequence[int], steps: int) -> list[Row]:
+    """Return one row for each seed."""
+    lr, strength = chosen(method, steps)
     rows: list[Row] = []
     for seed in seeds:
         start = time.process_time()
-        found, plain, trained = sequence(arm, seed, lr, strength, "test", steps)
+        matrix, plain, trained = sequence(method, seed, lr, strength, "test", steps)
         scores = {
-            "average_accuracy": average_accuracy(found),
-            "backward_transfer": backward_transfer(found),
-            "forgetting": forgetting(found),
-            "learnt": sum(found[i][i] for i in range(len(found))) / len(found),
+            "average_accuracy": average_accuracy(matrix),
+            "backward_transfer": backward_transfer(matrix),
+            "forgetting": forgetting(matrix),
+            "learnt": sum(matrix[i][i] for i in range(len(matrix))) / len(matrix),
             "plain_digits": plain,
         }
-        if arm.startswith("joint"):  # has no sequence
+        if method.startswith("joint"):  # it has no sequence
             scores |= dict.fromkeys(("backward_transfer", "forgetting", "learnt"), math.nan)
         rows.append(
             {
-                "arm": arm,
+                "method": method,
                 "seed": seed,
                 **{k: "" if math.isnan(v) else round(v, 4) for k, v in scores.items()},
                 "trained": trained,
@@ -249,7 +249,7 @@ def measure(arm: str, seeds: Sequence[int], steps: int) -> list[Row]:
 
 
 def machine() -> Row:
-    """What the figures were measured with."""
+    """Return versions and machine of the measurement."""
     return {
         "load": round(os.getloadavg()[0], 1),
         **{name: version(name) for name in ("torch", "peft", "scikit-learn")},
@@ -259,27 +259,30 @@ def machine() -> Row:
     }
 
 
-def others(path: Path, arms: Sequence[str]) -> list[Row]:
-    """The rows of a file that are not measured now."""
+def others(path: Path, methods: Sequence[str]) -> list[Row]:
+    """Return the rows of a file for the methods that are not measured now."""
     if not path.exists():
         return []
     with path.open(newline="") as file:
-        return [dict(row) for row in csv.DictReader(file) if row["arm"] not in arms]
+        return [dict(row) for row in csv.DictReader(file) if row["method"] not in methods]
 
 
 def main() -> None:
+    """Measure the methods, and write the CSV."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=100, help="a task")
-    parser.add_argument("--arms", nargs="*", default=list(GRIDS), choices=list(GRIDS))
+    parser.add_argument("--steps", type=int, default=100, help="steps per task")
+    parser.add_argument("--methods", nargs="*", default=list(GRIDS), choices=list(GRIDS))
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     torch.set_num_threads(1)
     rows = [
-        row for arm in options.arms for row in measure(arm, range(options.seeds), options.steps)
+        row
+        for method in options.methods
+        for row in measure(method, range(options.seeds), options.steps)
     ]
-    rows = [*others(options.out, options.arms), *(row | machine() for row in rows)]
-    rows.sort(key=lambda row: list(GRIDS).index(str(row["arm"])))
+    rows = [*others(options.out, options.methods), *(row | machine() for row in rows)]
+    rows.sort(key=lambda row: list(GRIDS).index(str(row["method"])))
     with atomic_path(options.out) as part, part.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()

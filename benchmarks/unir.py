@@ -1,11 +1,12 @@
-"""A reasoner taught by verified rewards: what the base earns alone, and with the reasoner.
+"""Measure a reasoner trained by verified rewards: the base alone, and with the reasoner.
 
     python benchmarks/unir.py
 
-Recipe `methods/unir` with seeds 0, 1 and 2 (of the samples, the reasoner and the choice of
-prompts), once with all of the reasoner trained and once with LoRA in it. Rewards are those of
-greedy completions of 512 prompts of the test split: by the base alone, by both before the training,
-and by both after it. Writes benchmarks/results/unir.csv, about three minutes on one core.
+The benchmark runs the recipe `methods/unir` with seeds 0, 1 and 2 (of the samples, the reasoner and
+the choice of prompts), once with all weights of the reasoner and once with LoRA in it. It measures
+the mean reward of greedy completions of the 512 test prompts: of the base alone, and with the
+reasoner before and after training. It writes benchmarks/results/unir.csv in about three minutes on
+one core.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import torch
 from scionwood import atomic_path, build, fit, resolve, test
 
 RESULTS = Path(__file__).parent / "results" / "unir.csv"
-ARMS = {
+VARIANTS = {
     "whole reasoner": [],
     "LoRA in the reasoner": [
         "backbone.trains=adapter",
@@ -37,31 +38,32 @@ Row = dict[str, object]
 
 
 @torch.no_grad()
-def before(recipe) -> float:
-    """The greedy reward of base and reasoner on the test split, before a step was taken."""
+def untrained(recipe) -> float:
+    """Return the greedy reward of base and reasoner on the test split before training."""
     torch.manual_seed(recipe.seed)
     task, data = build(recipe)
     task.eval()
     batches = list(data.test_dataloader())
-    found = [float(task.metrics(batch)["reward"]) * task.batch_size(batch) for batch in batches]
-    return sum(found) / sum(map(task.batch_size, batches))
+    rewards = [float(task.metrics(batch)["reward"]) * task.batch_size(batch) for batch in batches]
+    return sum(rewards) / sum(map(task.batch_size, batches))
 
 
-def measure(arm: str, seed: int, steps: int) -> Row:
+def measure(variant: str, seed: int, steps: int) -> Row:
+    """Return the rewards of one variant with one seed."""
     seeds = [f"seed={seed}", f"backbone.init_seed={seed}", f"data.seed={seed}"]
     quiet = ["trainer.logger=false", "trainer.accelerator=cpu", f"trainer.max_steps={steps}"]
-    recipe = resolve("methods/unir", [*ARMS[arm], *seeds, *quiet])
-    start, first = time.process_time(), before(recipe)
+    recipe = resolve("methods/unir", [*VARIANTS[variant], *seeds, *quiet])
+    start, first = time.process_time(), untrained(recipe)
     with tempfile.TemporaryDirectory() as folder:
         run = fit(recipe, run_dir=Path(folder) / "run")
-        found = test(run)
+        metrics = test(run)
     trained = sum(p.numel() for p in build(recipe)[0].parameters() if p.requires_grad)
     return {
-        "arm": arm,
+        "variant": variant,
         "seed": seed,
-        "base": round(found["test_reward_base"], 4),
+        "base": round(metrics["test_reward_base"], 4),
         "before": round(first, 4),
-        "after": round(found["test_reward"], 4),
+        "after": round(metrics["test_reward"], 4),
         "trained": trained,
         "steps": steps,
         "cpu_seconds": round(time.process_time() - start, 1),
@@ -69,7 +71,7 @@ def measure(arm: str, seed: int, steps: int) -> Row:
 
 
 def machine() -> Row:
-    """What the figures were measured with."""
+    """Return versions and machine of the measurement."""
     return {
         "load": round(os.getloadavg()[0], 1),
         **{name: version(name) for name in ("torch", "peft", "transformers")},
@@ -80,6 +82,7 @@ def machine() -> Row:
 
 
 def main() -> None:
+    """Measure all variants and seeds, and write the CSV."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=256)
@@ -87,9 +90,9 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     rows = []
-    for arm in ARMS:
+    for variant in VARIANTS:
         for seed in range(options.seeds):
-            rows.append(measure(arm, seed, options.steps))
+            rows.append(measure(variant, seed, options.steps))
             print(*rows[-1].values(), flush=True)
     rows = [row | machine() for row in rows]
     with atomic_path(options.out) as part, part.open("w", newline="") as file:

@@ -1,4 +1,4 @@
-"""Continual learning and the reasoner."""
+"""Tables of continual learning and of the reasoner."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ def continual() -> str:
     """Accuracy and forgetting after five tasks in a row."""
     lines = []
     rows = read("continual")
-    for arm in dict.fromkeys(row["arm"] for row in rows):
-        found = [row for row in rows if row["arm"] == arm]
+    for method in dict.fromkeys(row["method"] for row in rows):
+        seeds = [row for row in rows if row["method"] == method]
         numbers = [
-            spread([float(row[name]) for row in found if row[name]], ".3f")
-            if all(row[name] for row in found)
+            spread([float(row[name]) for row in seeds if row[name]], ".3f")
+            if all(row[name] for row in seeds)
             else ""
             for name in ("average_accuracy", "forgetting", "learnt", "plain_digits")
         ]
-        lines.append([arm, *numbers, max((row["trained"] for row in found), key=int)])
+        lines.append([method, *numbers, max((row["trained"] for row in seeds), key=int)])
     head = [
         "method",
         "average accuracy",
         "forgetting",
-        "accuracy once learnt",
-        "first task at the end",
+        "accuracy after learning",
+        "plain digits at the end",
     ]
-    return table([*head, "trained a task"], lines)
+    return table([*head, "parameters per task"], lines)
 
 
 def unir() -> str:
-    """The rewards of a base alone, and with a reasoner before and after its training."""
+    """The rewards of the base alone, and with the reasoner before and after its training."""
     lines = []
     rows = read("unir")
-    for arm in dict.fromkeys(row["arm"] for row in rows):
-        found = [row for row in rows if row["arm"] == arm]
+    for variant in dict.fromkeys(row["variant"] for row in rows):
+        seeds = [row for row in rows if row["variant"] == variant]
         columns = ("base", "before", "after")
-        rewards = [spread([float(row[name]) for row in found], ".3f") for name in columns]
-        lines.append([arm, *rewards, found[0]["trained"]])
-    head = ["what trains", "base alone", "with the reasoner, before", "after", "trained"]
-    return table(head, lines)
+        rewards = [spread([float(row[name]) for row in seeds], ".3f") for name in columns]
+        lines.append([variant, *rewards, seeds[0]["trained"]])
+    head = ["what trains", "base alone", "with the untrained reasoner", "after training"]
+    return table([*head, "parameters"], lines)
 
 
 TABLES: Tables = {

@@ -25,7 +25,7 @@ def two(make, net=None):
 METHODS = {"lora": lambda: LoraConfig(r=3), "disel": lambda: DiselConfig(r=3)}
 
 
-def test_a_sum_of_lora_equals_peft_s_cat():
+def test_sum_of_lora_adapters_equals_cat_of_peft():
     model, x = two(METHODS["lora"]), torch.randn(5, 16)
     with composed(model, {"a": 1.0, "b": 0.5}):
         ours = model(x)
@@ -35,7 +35,7 @@ def test_a_sum_of_lora_equals_peft_s_cat():
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_sum_and_mean_are_those_of_the_core(method):
+def test_sum_and_mean_equal_those_of_the_core(method):
     model, x = two(METHODS[method]), torch.randn(5, 16)
     for mode in ("sum", "mean"):
         with composed(model, {"a": 3.0, "b": 1.0}, mode=mode):
@@ -46,7 +46,7 @@ def test_sum_and_mean_are_those_of_the_core(method):
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("per", ["layer", "token"])
-def test_fresh_gates_are_the_mean(method, per):
+def test_new_gates_give_the_mean(method, per):
     model, x = two(METHODS[method]), torch.randn(5, 7, 16)
     with composed(model, {"a": 1.0, "b": 1.0}, mode="mean"):
         mean = model(x)
@@ -55,7 +55,7 @@ def test_fresh_gates_are_the_mean(method, per):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_each_layer_computes_the_gated_sum_token_by_token(method):
+def test_layers_compute_the_gated_sum_of_each_token(method):
     model, x = two(METHODS[method]), torch.randn(5, 7, 16)
     gates = AdapterGates(model, {"a": 2.0, "b": 0.5})
     for parameter in gates.parameters():
@@ -70,7 +70,7 @@ def test_each_layer_computes_the_gated_sum_token_by_token(method):
         torch.testing.assert_close(layer(x), expected)
 
 
-def test_gates_per_layer_serve_convolutions_and_gates_per_token_do_not():
+def test_convolutions_take_gates_per_layer_but_not_per_token():
     model, x = two(METHODS["lora"], ConvNet()), torch.randn(5, 2, 7, 7)
     gates = AdapterGates(model, {"a": 1.0, "b": 1.0}, per="layer")
     with torch.no_grad():
@@ -85,13 +85,13 @@ def test_gates_per_layer_serve_convolutions_and_gates_per_token_do_not():
 
 
 @pytest.mark.parametrize("per", ["layer", "token"])
-def test_gates_have_as_many_parameters_as_they_say(per):
+def test_number_of_gate_parameters_is_as_documented(per):
     gates = AdapterGates(two(METHODS["lora"]), {"a": 1.0, "b": 1.0}, per=per)
     inputs = 16 + 24 if per == "token" else 0
     assert sum(p.numel() for p in gates.parameters()) == 2 * (2 + inputs)
 
 
-def test_gates_learn_which_token_needs_which_adapter():
+def test_gates_learn_which_adapter_a_token_needs():
     model = two(METHODS["disel"])
     data = batches(0, 4)
     left, right = (torch.cat([x for x, _ in data[i : i + 2]]) for i in (0, 2))
@@ -104,15 +104,15 @@ def test_gates_learn_which_token_needs_which_adapter():
     batch = torch.cat([left, right]), torch.cat(answers)
     gates = AdapterGates(model, {"a": 1.0, "b": 1.0})
     optimizer = torch.optim.Adam(gates.parameters(), lr=3e-2)
-    found = []
+    history = []
     for _ in range(60):
         with composed(model, gates, mode="gate"):
             loss = losses(model, batch).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        found.append(loss.item())
-    assert found[-1] < 0.8 * found[0]
+        history.append(loss.item())
+    assert history[-1] < 0.8 * history[0]
     g = gates.weigh(0, batch[0])
     assert g[: len(left), 0].mean() > g[len(left) :, 0].mean() + 0.2
     assert all(p.grad is None for p in model.parameters())
@@ -136,7 +136,7 @@ def test_gates_are_saved_and_loaded_bit_for_bit(per, tmp_path):
     )
 
 
-def test_files_of_other_gates_are_refused(tmp_path):
+def test_refuses_files_of_other_gates(tmp_path):
     model, path = two(METHODS["lora"]), tmp_path / "gates.safetensors"
     AdapterGates(model, {"a": 1.0}).save(path)
     with pytest.raises(AdapterFileError, match="not those of a, b"):
@@ -146,7 +146,7 @@ def test_files_of_other_gates_are_refused(tmp_path):
         AdapterGates(model, {"a": 1.0}).load(path)
 
 
-def test_after_an_error_the_model_is_as_it_was():
+def test_an_error_leaves_the_model_unchanged():
     model, x = two(METHODS["lora"]), torch.randn(5, 16)
     model.set_adapter("a")
     before = model(x)
@@ -156,9 +156,9 @@ def test_after_an_error_the_model_is_as_it_was():
     assert torch.equal(model(x), before)
 
 
-def test_what_cannot_be_gated_is_refused():
+def test_refuses_adapters_that_cannot_be_gated():
     model = two(METHODS["lora"])
-    with pytest.raises(AdapterError, match="gates go with the mode"):
+    with pytest.raises(AdapterError, match="the mode 'gate' needs AdapterGates"):
         composed(model, {"a": 1.0}, mode="gate").__enter__()
     with pytest.raises(AdapterError, match="Loaded: a, b"):
         AdapterGates(model, {"c": 1.0})
@@ -166,7 +166,7 @@ def test_what_cannot_be_gated_is_refused():
     attach(model, LoraConfig(r=2), targets="textual", name="b")
     with pytest.raises(AdapterError, match="lacks the adapter"):
         AdapterGates(model, {"a": 1.0, "b": 1.0})
-    with pytest.raises(AdapterError, match="made for other layers"):
+    with pytest.raises(AdapterError, match="belong to other layers"):
         composed(
             attach(Net(), LoraConfig(r=2), targets="visual", name="a"),
             AdapterGates(two(METHODS["lora"]), {"a": 1.0}),
@@ -174,7 +174,7 @@ def test_what_cannot_be_gated_is_refused():
         ).__enter__()
 
 
-def test_methods_of_peft_beside_lora_are_gated_too():
+def test_other_methods_of_peft_can_be_gated():
     model = two(lambda: IA3Config(feedforward_modules=["textual"]))
     x = torch.randn(5, 16)
     gates = AdapterGates(model, {"a": 1.0, "b": 1.0}, per="layer")

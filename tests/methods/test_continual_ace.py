@@ -13,7 +13,7 @@ from scionwood_methods.continual.ace import HISTORY, compress
 from scionwood_methods.continual.factors import lora_layers, matrices
 
 
-def test_compression_is_exact_where_the_rank_allows_and_the_best_elsewhere():
+def test_compression_is_exact_if_the_rank_suffices_else_optimal():
     b, a = torch.randn(9, 7).double(), torch.randn(7, 12).double()
     product = b @ a
     new_b, new_a = compress(b, a, 7)
@@ -24,7 +24,7 @@ def test_compression_is_exact_where_the_rank_allows_and_the_best_elsewhere():
     torch.testing.assert_close(error, sizes[4:].norm())
 
 
-def test_compression_fills_up_with_zeros_and_orders_orthogonal_rows():
+def test_compression_pads_with_zeros_and_sorts_orthogonal_rows():
     b, a = compress(torch.randn(3, 5), torch.randn(5, 12), 6)
     assert (b.shape, a.shape) == ((3, 6), (6, 12))
     assert torch.count_nonzero(a[3:]) == 0
@@ -35,7 +35,7 @@ def test_compression_fills_up_with_zeros_and_orders_orthogonal_rows():
 
 
 @pytest.mark.parametrize(("net", "shape"), [(None, (5, 16)), (ConvNet(), (5, 2, 7, 7))])
-def test_the_end_of_a_task_moves_it_into_the_history_and_changes_no_answer(net, shape):
+def test_end_of_a_task_moves_it_into_the_history_without_changing_outputs(net, shape):
     model, x = lora(net).eval(), torch.randn(shape)
     controller = ContinualController(model, AceLora(rank=6))
     for task in ("first", "second"):  # together of rank 6
@@ -46,7 +46,7 @@ def test_the_end_of_a_task_moves_it_into_the_history_and_changes_no_answer(net, 
         torch.testing.assert_close(model(x), before, atol=1e-5, rtol=1e-5)
 
 
-def test_the_history_has_a_fixed_rank_and_trains_no_more():
+def test_history_has_a_fixed_rank_and_is_frozen():
     model = lora()
     controller = ContinualController(model, AceLora(rank=4))
     sizes = []
@@ -63,7 +63,7 @@ def test_the_history_has_a_fixed_rank_and_trains_no_more():
     )
 
 
-def test_a_task_leaves_the_history_s_tensors_as_they_were():
+def test_training_a_task_does_not_change_the_history():
     controller = ContinualController(lora(), AceLora(rank=4))
     learn(controller, "first", batches(0), 3)
     kept = {key: value.clone() for key, value in controller.method.state().items()}
@@ -73,7 +73,7 @@ def test_a_task_leaves_the_history_s_tensors_as_they_were():
         assert torch.equal(value, kept[key])
 
 
-def test_the_penalty_is_that_of_the_equation_and_spares_orthogonal_directions():
+def test_penalty_follows_the_equation_and_ignores_orthogonal_directions():
     model = lora()
     method = AceLora(rank=4, strength=2.0, threshold=0.3)
     controller = ContinualController(model, method)
@@ -96,8 +96,8 @@ def test_the_penalty_is_that_of_the_equation_and_spares_orthogonal_directions():
     assert method.penalty(model, None) == 0
 
 
-def test_the_penalty_turns_directions_off_the_history():
-    found = []
+def test_penalty_turns_directions_away_from_the_history():
+    overlaps = []
     for strength in (0.0, 30.0):
         torch.manual_seed(0)
         controller = ContinualController(lora(), AceLora(rank=6, strength=strength, threshold=0))
@@ -111,11 +111,11 @@ def test_the_penalty_turns_directions_off_the_history():
             optimizer.step()
             controller.stepped()
             optimizer.zero_grad()
-        found.append(torch.cat(list(controller.method.overlaps(model).values())).mean())
-    assert found[1] < 0.5 * found[0]
+        overlaps.append(torch.cat(list(controller.method.overlaps(model).values())).mean())
+    assert overlaps[1] < 0.5 * overlaps[0]
 
 
-def test_the_result_merges_into_the_base():
+def test_result_can_be_merged_into_the_base():
     controller = ContinualController(lora(), AceLora(rank=4))
     learn(controller, "first", batches(0), 5)
     controller.begin("second")
@@ -125,12 +125,12 @@ def test_the_result_merges_into_the_base():
     torch.testing.assert_close(model(x), before, atol=1e-5, rtol=1e-5)
 
 
-def test_other_methods_than_plain_lora_are_refused():
+def test_refuses_methods_other_than_plain_lora():
     ia3 = get_peft_model(
         torch.nn.Sequential(torch.nn.Linear(4, 4)),
         IA3Config(target_modules=["0"], feedforward_modules=[]),
     )
-    with pytest.raises(AdapterError, match="one of peft's LoRA"):
+    with pytest.raises(AdapterError, match="a LoRA adapter of peft"):
         ContinualController(ia3, AceLora()).begin("task")
     dora = get_peft_model(
         torch.nn.Sequential(torch.nn.Linear(4, 4)), LoraConfig(target_modules=["0"], use_dora=True)

@@ -31,7 +31,7 @@ METHODS = {
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_saved_and_loaded_the_state_is_bit_equal(method, tmp_path):
+def test_state_is_bit_equal_after_saving_and_loading(method, tmp_path):
     controller = ContinualController(lora(), METHODS[method]())
     for seed in range(2):
         learn(controller, f"task {seed}", batches(seed), 4)
@@ -41,15 +41,15 @@ def test_saved_and_loaded_the_state_is_bit_equal(method, tmp_path):
     other = ContinualController(fresh, METHODS[method]())
     other.load(tmp_path)
     assert other.tasks == ["task 0", "task 1"]
-    wanted, found = controller.method.state(), other.method.state()
-    assert wanted.keys() == found.keys()
-    assert all(torch.equal(found[key], value) for key, value in wanted.items())
+    wanted, state = controller.method.state(), other.method.state()
+    assert wanted.keys() == state.keys()
+    assert all(torch.equal(state[key], value) for key, value in wanted.items())
     x = torch.randn(5, 16)
     assert torch.equal(fresh.eval()(x), controller.model.eval()(x))
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_sequence_that_was_cut_between_tasks_goes_on_as_if_it_had_not_been(method, tmp_path):
+def test_a_sequence_interrupted_between_tasks_continues_exactly(method, tmp_path):
     whole = ContinualController(lora(), METHODS[method]())
     learn(whole, "first", batches(0), 4)
     whole.save(tmp_path)
@@ -64,7 +64,7 @@ def test_a_sequence_that_was_cut_between_tasks_goes_on_as_if_it_had_not_been(met
         assert torch.equal(cut.method.state()[key], value)
 
 
-def test_the_folder_holds_json_and_safetensors_of_the_last_save_only(tmp_path):
+def test_folder_holds_only_the_files_of_the_last_save(tmp_path):
     controller = ContinualController(lora(), AceLora(rank=4))
     for seed in range(2):
         learn(controller, str(seed), batches(seed), 2)
@@ -76,7 +76,7 @@ def test_the_folder_holds_json_and_safetensors_of_the_last_save_only(tmp_path):
     assert load_file(tmp_path / names[0]).keys() == controller.method.state().keys()
 
 
-def test_damaged_foreign_and_misfit_states_are_refused(tmp_path):
+def test_refuses_damaged_foreign_and_unsuitable_states(tmp_path):
     controller = ContinualController(lora(), AceLora(rank=4))
     learn(controller, "task", batches(0), 2)
     controller.save(tmp_path)
@@ -84,17 +84,17 @@ def test_damaged_foreign_and_misfit_states_are_refused(tmp_path):
         ContinualController(lora(), Ewc(losses)).load(tmp_path)
     with pytest.raises(AdapterError, match="not of rank 5"):
         ContinualController(lora(), AceLora(rank=5)).load(tmp_path)
-    with pytest.raises(TrainingError, match="tasks of its own"):
+    with pytest.raises(TrainingError, match="begun or learned tasks already"):
         controller.load(tmp_path)
     whole = (tmp_path / "continual-1.safetensors").read_bytes()
     (tmp_path / "continual-1.safetensors").write_bytes(whole[:-10])
-    with pytest.raises(AdapterFileError, match="no whole state"):
+    with pytest.raises(AdapterFileError, match="no complete state"):
         ContinualController(lora(), AceLora(rank=4)).load(tmp_path)
-    with pytest.raises(AdapterFileError, match="no whole state"):
+    with pytest.raises(AdapterFileError, match="no complete state"):
         ContinualController(lora(), AceLora(rank=4)).load(tmp_path / "nowhere")
 
 
-def test_steps_out_of_order_are_refused(tmp_path):
+def test_refuses_steps_out_of_order(tmp_path):
     controller = ContinualController(lora(), Naive())
     for early in (lambda: controller.adjust(None), controller.stepped, lambda: controller.end([])):
         with pytest.raises(TrainingError, match="no task has begun"):
@@ -105,7 +105,7 @@ def test_steps_out_of_order_are_refused(tmp_path):
     with pytest.raises(TrainingError, match="has not ended"):
         controller.save(tmp_path)
     controller.end([])
-    with pytest.raises(TrainingError, match="learnt already"):
+    with pytest.raises(TrainingError, match="learned already"):
         controller.begin("first")
 
 
@@ -113,11 +113,11 @@ def sequence(make, seed):
     """Accuracies on two tasks whose inputs share directions, learnt one after the other."""
     torch.manual_seed(seed)
     controller = ContinualController(lora(r=8, targets=["visual"]), make())
-    tasks, found = [batches(10 * seed + k, width=4) for k in range(2)], []
+    tasks, accuracies = [batches(10 * seed + k, width=4) for k in range(2)], []
     for number, data in enumerate(tasks):
         learn(controller, str(number), data, 80)
-        found.append([accuracy(controller.model, each) for each in tasks])
-    return found
+        accuracies.append([accuracy(controller.model, each) for each in tasks])
+    return accuracies
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def sequence(make, seed):
     ],
     ids=["ewc", "ace", "seqlora"],
 )
-def test_less_is_forgotten_than_by_naive_training_on_a_sequence(make):
+def test_forgets_less_than_naive_training(make):
     naive, ours = ([sequence(each, seed) for seed in range(3)] for each in (Naive, make))
     forgot = [sum(map(forgetting, runs)) / 3 for runs in (naive, ours)]
     assert forgot[0] > 0.3
@@ -171,7 +171,7 @@ def fit(controller, task, seed, root, **options):
 
 @QUIET
 @pytest.mark.parametrize("method", METHODS)
-def test_lightning_does_what_the_plain_loop_does(method, tmp_path):
+def test_lightning_gives_the_result_of_the_plain_loop(method, tmp_path):
     plain = ContinualController(lora(), METHODS[method]())
     ours = ContinualController(lora(), METHODS[method]())
     ours.model.load_state_dict(plain.model.state_dict())
@@ -187,7 +187,7 @@ def test_lightning_does_what_the_plain_loop_does(method, tmp_path):
 
 
 @QUIET
-def test_with_accumulation_a_penalty_counts_once_a_step(tmp_path):
+def test_penalty_counts_once_per_step_with_accumulation(tmp_path):
     calls = []
 
     class Counting(Naive):
@@ -202,14 +202,14 @@ def test_with_accumulation_a_penalty_counts_once_a_step(tmp_path):
     assert calls == ["penalty", "retract"] * 2
 
 
-def test_a_callback_for_another_model_is_refused(tmp_path):
+def test_refuses_a_callback_for_another_model(tmp_path):
     controller = ContinualController(lora(), Naive())
     trainer = L.Trainer(accelerator="cpu", logger=False, default_root_dir=tmp_path)
     with pytest.raises(TrainingError, match="controller's model"):
         ContinualCallback(controller, "task").setup(trainer, Module(lora()), "fit")
 
 
-def test_a_head_that_trains_beside_the_adapter_trains_on(tmp_path):
+def test_a_head_beside_the_adapter_keeps_training(tmp_path):
     for make in METHODS.values():
         model = lora()
         model.base_model.model.textual.base_layer.bias.requires_grad_()

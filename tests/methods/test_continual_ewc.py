@@ -32,7 +32,7 @@ def conv_batches():
 
 
 @pytest.mark.parametrize("space", ["delta", "parameters"])
-def test_the_penalty_and_its_gradient_vanish_at_the_anchor(space):
+def test_penalty_and_its_gradient_vanish_at_the_anchor(space):
     controller, data = anchored(space=space)
     assert controller.adjust(data[0]) == 0
     assert all(not p.grad.any() for p in controller.model.parameters() if p.requires_grad)
@@ -41,7 +41,7 @@ def test_the_penalty_and_its_gradient_vanish_at_the_anchor(space):
 
 
 @pytest.mark.parametrize("net", [None, ConvNet()])
-def test_the_fisher_information_is_that_of_the_change_of_the_weight(net):
+def test_fisher_information_is_that_of_the_weight_change(net):
     controller, data = anchored(net, space="delta")
     model, expected, count = controller.model, {}, 0
     for x, y in data:
@@ -65,18 +65,18 @@ def test_fused_layers_give_the_same_fisher_information_and_stay_frozen():
     plain, fused = lora(trained=True), lora()
     fused.load_state_dict(plain.state_dict())
     enable(fused)
-    found = []
+    states = []
     for model in (plain, fused):
         method = Ewc(losses)
         method.end(model, batches(0, 2))
-        found.append(method.state())
+        states.append(method.state())
         assert not model.base_model.model.visual.base_layer.weight.requires_grad
-    for key, value in found[0].items():
-        torch.testing.assert_close(found[1][key], value)
+    for key, value in states[0].items():
+        torch.testing.assert_close(states[1][key], value)
 
 
 @pytest.mark.parametrize("space", ["delta", "parameters"])
-def test_the_gradient_of_the_penalty_is_that_of_the_equation(space):
+def test_gradient_of_the_penalty_follows_the_equation(space):
     controller, data = anchored(space=space, groups=GROUPS, strength=3.0)
     model, state = controller.model, controller.method.state()
     unsettle(model)
@@ -103,7 +103,7 @@ def test_the_gradient_of_the_penalty_is_that_of_the_equation(space):
             torch.testing.assert_close(parameter.grad, grad.detach())
 
 
-def test_the_gradient_is_added_to_that_of_the_loss():
+def test_gradient_of_the_penalty_is_added_to_that_of_the_loss():
     controller, data = anchored()
     unsettle(controller.model)
     trained = [p for p in controller.model.parameters() if p.requires_grad]
@@ -116,7 +116,7 @@ def test_the_gradient_is_added_to_that_of_the_loss():
         torch.testing.assert_close(parameter.grad, grad)
 
 
-def test_adaptive_weights_protect_each_modality_as_much():
+def test_adaptive_weights_protect_all_modalities_equally():
     controller, _ = anchored(groups=GROUPS, strength=2.0)
     weights, state = controller.method.weights(), controller.method.state()
     assert weights.keys() == GROUPS.keys()
@@ -128,11 +128,11 @@ def test_adaptive_weights_protect_each_modality_as_much():
         assert weights[group] * mean == pytest.approx(2.0, rel=1e-5)
 
 
-def test_without_groups_and_adaptation_the_strength_is_the_weight():
+def test_weight_is_the_strength_without_groups_and_adaptation():
     assert anchored(adaptive=False, strength=5.0)[0].method.weights() == {"rest": 5.0}
 
 
-def test_online_the_old_information_decays():
+def test_previous_information_decays():
     model, data = lora(trained=True), batches(0, 2)
     single, online = Ewc(losses), Ewc(losses, decay=0.25)
     single.end(model, data)
@@ -143,7 +143,7 @@ def test_online_the_old_information_decays():
         torch.testing.assert_close(online.state()[key], factor * value)
 
 
-def test_only_so_many_samples_are_measured():
+def test_number_of_measured_samples_is_limited():
     model, data = lora(trained=True), batches(0, 3)
     few, first = Ewc(losses, samples=20), Ewc(losses)
     few.end(model, data)
@@ -158,7 +158,7 @@ def features(model, batch):
     return hidden[:, :12], hidden[:, 12:]
 
 
-def test_consistency_is_the_change_of_the_similarities_of_pairs():
+def test_consistency_term_is_the_change_of_pair_similarities():
     controller, data = anchored(strength=0.0, consistency=features, gamma=7.0)
     method, model = controller.method, controller.model
     assert method.penalty(model, data[0]) == 0
@@ -176,7 +176,7 @@ def trained(model):
     return [p for p in model.base_model.model.visual.parameters() if p.requires_grad]
 
 
-def test_every_method_of_peft_has_a_space_of_parameters():
+def test_parameter_space_works_with_every_method_of_peft():
     config = IA3Config(target_modules=["visual", "textual"], feedforward_modules=[])
     controller = ContinualController(get_peft_model(Net(), config), Ewc(losses, space="parameters"))
     learn(controller, "first", batches(0), 3)
@@ -185,8 +185,8 @@ def test_every_method_of_peft_has_a_space_of_parameters():
     assert controller.adjust(batches(0)[0]) > 0
 
 
-def test_a_mean_loss_and_no_samples_are_refused():
-    with pytest.raises(AdapterError, match="one a sample"):
+def test_refuses_a_mean_loss_and_missing_samples():
+    with pytest.raises(AdapterError, match="one loss for each sample"):
         Ewc(lambda model, batch: losses(model, batch).mean()).end(lora(), batches(0))
     with pytest.raises(AdapterError, match="no sample"):
         Ewc(losses).end(lora(), [])

@@ -32,7 +32,7 @@ def counts(model):
     return {name: layer.experts("default") for name, layer in mixtures(model).items()}
 
 
-def test_a_task_adds_candidates_and_ends_without_those_that_few_inputs_use():
+def test_a_task_adds_candidates_and_drops_rarely_used_ones():
     model = mixed(experts=3)
     controller = ContinualController(model, Igsp(warm=3, candidates=2, threshold=0.0))
     learn(controller, "first", batches(0), 6)
@@ -48,7 +48,7 @@ def test_a_task_adds_candidates_and_ends_without_those_that_few_inputs_use():
     assert strict.model.peft_config["default"].kept == counts(strict.model)
 
 
-def test_routes_are_closed_after_the_warm_steps_and_an_optimiser_goes_on():
+def test_routes_close_after_the_warm_steps_and_the_optimiser_continues():
     model, seen = mixed(experts=4), []
     controller = ContinualController(model, Igsp(warm=2, threshold=0.3))
     controller.begin("task")
@@ -71,7 +71,7 @@ def test_routes_are_closed_after_the_warm_steps_and_an_optimiser_goes_on():
     assert sum(counts(model).values()) == 8 - seen[1]
 
 
-def test_experts_of_past_tasks_stay_bit_for_bit():
+def test_experts_of_past_tasks_stay_bit_equal():
     model = mixed()
     controller = ContinualController(model, Igsp(warm=4, threshold=0.0))
     learn(controller, "first", batches(0), 8)
@@ -90,7 +90,7 @@ def test_experts_of_past_tasks_stay_bit_for_bit():
 
 
 @pytest.mark.parametrize("strength", [0.0, 3.0])
-def test_in_phase_1_the_gradient_outside_of_the_history_shrinks_and_in_phase_2_it_is_free(strength):
+def test_gradient_outside_of_the_history_shrinks_only_in_phase_1(strength):
     model = mixed(targets=["visual"])
     controller = ContinualController(model, Igsp(warm=1, rank=3, strength=strength, threshold=0.0))
     learn(controller, "first", batches(0), 6)
@@ -114,7 +114,7 @@ def test_in_phase_1_the_gradient_outside_of_the_history_shrinks_and_in_phase_2_i
         controller.stepped()
 
 
-def test_the_history_spans_the_gradients_of_every_task():
+def test_history_spans_the_gradients_of_every_task():
     model = mixed(targets=["visual"])
     controller = ContinualController(model, Igsp(warm=2, rank=12, threshold=0.0))
     for seed in range(2):  # inputs of a task lie in 4 dimensions, which those of A's gradient span
@@ -126,17 +126,17 @@ def test_the_history_spans_the_gradients_of_every_task():
         torch.testing.assert_close(x @ basis.T @ basis, x, rtol=0, atol=1e-4)
 
 
-def test_a_summary_is_the_best_in_its_rank():
+def test_summary_is_the_best_approximation_of_its_rank():
     rows = torch.randn(20, 7)
-    found = summary(rows, 3)
+    directions = summary(rows, 3)
     u, s, v = torch.linalg.svd(rows, full_matrices=False)
     best = (u[:, :3] * s[:3]) @ v[:3]
-    basis = torch.nn.functional.normalize(found, dim=1)
+    basis = torch.nn.functional.normalize(directions, dim=1)
     torch.testing.assert_close(rows @ basis.T @ basis, best, rtol=1e-4, atol=1e-5)
     assert summary(rows[:0], 3).shape == (0, 7)
 
 
-def test_a_sequence_that_was_cut_between_tasks_goes_on_as_if_it_had_not_been(tmp_path):
+def test_a_sequence_interrupted_between_tasks_continues_exactly(tmp_path):
     whole = ContinualController(mixed(), Igsp(warm=2))
     learn(whole, "first", batches(0), 5)
     whole.save(tmp_path)
@@ -171,7 +171,7 @@ class Module(L.LightningModule):
 @pytest.mark.filterwarnings(
     "ignore:.*LeafSpec:FutureWarning", "ignore:.*does not have many workers"
 )
-def test_lightning_does_what_the_plain_loop_does(tmp_path):
+def test_lightning_gives_the_result_of_the_plain_loop(tmp_path):
     plain, ours = (
         ContinualController(mixed(experts=3), Igsp(warm=3, threshold=0.2)) for _ in range(2)
     )
@@ -197,7 +197,7 @@ def test_lightning_does_what_the_plain_loop_does(tmp_path):
     torch.testing.assert_close(ours.model.eval()(x), plain.model.eval()(x))
 
 
-def test_a_state_without_any_step_is_saved_and_loaded(tmp_path):
+def test_state_without_any_step_can_be_saved_and_loaded(tmp_path):
     controller = ContinualController(mixed(), Igsp())
     for number in range(2):
         controller.save(tmp_path / str(number))
@@ -213,14 +213,14 @@ def test_a_state_without_any_step_is_saved_and_loaded(tmp_path):
 def sequence(make, seed):
     torch.manual_seed(seed)
     controller = ContinualController(mixed(experts=4, targets=["visual"]), make())
-    tasks, found = [batches(10 * seed + k, width=4) for k in range(2)], []
+    tasks, accuracies = [batches(10 * seed + k, width=4) for k in range(2)], []
     for number, data in enumerate(tasks):
         learn(controller, str(number), data, 80)
-        found.append([accuracy(controller.model, each) for each in tasks])
-    return found
+        accuracies.append([accuracy(controller.model, each) for each in tasks])
+    return accuracies
 
 
-def test_less_is_forgotten_than_by_naive_training_on_a_sequence():
+def test_forgets_less_than_naive_training():
     free = partial(Igsp, warm=20, rank=4, candidates=4, strength=0.0)
     naive, ours = ([sequence(make, seed) for seed in range(3)] for make in (Naive, free))
     forgot = [sum(map(forgetting, runs)) / 3 for runs in (naive, ours)]
@@ -233,6 +233,6 @@ def test_less_is_forgotten_than_by_naive_training_on_a_sequence():
     "options",
     [{"warm": 0}, {"threshold": 1.5}, {"candidates": 0}, {"strength": -1.0}, {"rank": 0}],
 )
-def test_an_option_out_of_its_range_is_refused(options):
+def test_refuses_options_out_of_range(options):
     with pytest.raises(AdapterError, match=next(iter(options))):
         Igsp(**options)

@@ -12,7 +12,7 @@ from scionwood_methods.continual.factors import lora_layers, matrices
 
 
 @pytest.mark.parametrize("net", [None, ConvNet()])
-def test_bases_are_orthogonal_to_history_throughout(net):
+def test_bases_stay_orthogonal_to_the_history(net):
     model = lora(net)
     controller = ContinualController(model, SeqLora())
     for task in range(2):
@@ -31,7 +31,7 @@ def test_bases_are_orthogonal_to_history_throughout(net):
                 assert (left @ right.T).abs().max() < 1e-6 * scale
 
 
-def test_a_later_task_cannot_change_what_reads_an_earlier_basis():
+def test_later_tasks_do_not_change_outputs_inside_an_earlier_basis():
     model = lora()
     controller = ContinualController(model, SeqLora())
     learn(controller, "first", batches(0), 10)
@@ -47,7 +47,7 @@ def test_a_later_task_cannot_change_what_reads_an_earlier_basis():
         assert (layer(other) - moved).abs().max() > 1e-2
 
 
-def test_a_is_moved_in_every_k_plus_first_step_and_b_in_the_others():
+def test_factor_a_moves_only_in_every_step_k_plus_1():
     model = lora(trained=True)
     controller = ContinualController(model, SeqLora(inner_steps=2))
     controller.begin("task")
@@ -64,7 +64,7 @@ def test_a_is_moved_in_every_k_plus_first_step_and_b_in_the_others():
     assert moved == [inner, inner, upper, inner, inner, upper]
 
 
-def test_the_end_of_a_task_changes_no_answer_and_freezes_it():
+def test_end_of_a_task_freezes_it_without_changing_outputs():
     model, x = lora().eval(), torch.randn(5, 16)
     controller = ContinualController(model, SeqLora())
     for task in ("first", "second"):
@@ -77,7 +77,7 @@ def test_the_end_of_a_task_changes_no_answer_and_freezes_it():
         assert parameter.requires_grad == ("default" in name)
 
 
-def test_a_layer_that_is_full_takes_no_further_task():
+def test_refuses_a_task_if_a_layer_is_full():
     model = lora(r=8)
     controller = ContinualController(model, SeqLora())
     for task in range(2):  # the layer `visual` has 16 inputs
@@ -87,6 +87,6 @@ def test_a_layer_that_is_full_takes_no_further_task():
         controller.begin("third")
 
 
-def test_without_inner_steps_it_is_refused():
+def test_refuses_zero_inner_steps():
     with pytest.raises(AdapterError, match="at least 1 step"):
         SeqLora(inner_steps=0)

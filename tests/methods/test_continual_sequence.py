@@ -78,17 +78,17 @@ def written(folder, count, adapter):
 
 def sequence(names, folder, method="naive", *more):
     options = ["--options", OPTIONS[method]] if method in OPTIONS else []
-    command = ["methods", "sequence", *names, "--run-dir", folder, "--method", method]
+    command = ["methods", "sequence", *names, "--run", folder, "--method", method]
     return main([*command, *options, *more])
 
 
 def weights(folder):
-    found = load_file(f"{folder}/adapter/adapter_model.safetensors")
-    return found | load_file(f"{folder}/head.safetensors")
+    tensors = load_file(f"{folder}/adapter/adapter_model.safetensors")
+    return tensors | load_file(f"{folder}/head.safetensors")
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_sequence_that_was_cut_goes_on_as_if_it_had_not_been(method, copied, tmp_path):
+def test_an_interrupted_sequence_continues_exactly(method, copied, tmp_path):
     names, run = copied(method), tmp_path / "run"
     whole, written = weights(run / "2-survey2"), (run / "scores.csv").read_text()
     scores = json.loads((run / "sequence.json").read_text())
@@ -104,7 +104,7 @@ def test_a_sequence_that_was_cut_goes_on_as_if_it_had_not_been(method, copied, t
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_tasks_folder_is_a_run_that_does_what_the_method_does(method, finished):
+def test_folder_of_a_task_is_a_run_equivalent_to_the_method(method, finished):
     folder = finished(method) / "run" / "2-survey2"
     record = json.loads((folder / "memory" / "continual.json").read_text())
     assert (record["method"], record["tasks"]) == (method, ["survey1", "survey2"])
@@ -139,11 +139,11 @@ def test_scores_are_printed_written_and_drawn(copied, tmp_path, capsys):
     assert summary["backward_transfer"] == pytest.approx(-worse, abs=1e-5)
     assert summary["forgetting"] == pytest.approx(worse, abs=1e-5)
     assert (run / "figures" / "scores.png").is_file()
-    found = measured(run / "2-survey2", resolve("survey1.yaml"))
-    assert found["test_loss"] == pytest.approx(last[0], rel=1e-5)
+    metrics = measured(run / "2-survey2", resolve("survey1.yaml"))
+    assert metrics["test_loss"] == pytest.approx(last[0], rel=1e-5)
 
 
-def test_a_third_task_can_follow_later(copied, recipes, tmp_path):
+def test_a_third_task_can_be_added_later(copied, recipes, tmp_path):
     copied("naive")
     assert sequence(recipes(3), "run", "naive", "--resume") == 0
     with (tmp_path / "run" / "scores.csv").open(newline="") as file:
@@ -152,7 +152,7 @@ def test_a_third_task_can_follow_later(copied, recipes, tmp_path):
     assert all(math.isfinite(float(cell)) for row in rows[1:] for cell in row[1:])
 
 
-def test_a_score_and_changes_of_every_recipe_can_be_chosen(recipes, tmp_path, capsys):
+def test_score_and_overrides_can_be_chosen(recipes, tmp_path, capsys):
     names = recipes(2)
     few = ["--override", "[task.lr=3e-4, trainer.max_steps=1]"]
     assert sequence(names, "run", "naive", *few, "--score", "worst", "--better", "lower") == 0
@@ -168,46 +168,46 @@ def test_a_score_and_changes_of_every_recipe_can_be_chosen(recipes, tmp_path, ca
     assert "its test measures test_loss" in said
 
 
-def test_what_is_no_sequence_is_refused(recipes, tmp_path, capsys):
+def test_refuses_recipes_that_do_not_form_a_sequence(recipes, tmp_path, capsys):
     names = recipes(2)
     wrong = {
-        "two tasks or more": names[:1],
-        "each with a name of its own": [names[0], names[0]],
+        "at least two tasks": names[:1],
+        "with different names": [names[0], names[0]],
     }
     for rule, given in wrong.items():
         assert sequence(given, "run") == 2
         assert rule in capsys.readouterr().err
     (tmp_path / "other.yaml").write_text(RECIPE.format(adapter=LORA, data_seed=0, init_seed=1))
     assert sequence([names[0], "other.yaml"], "run") == 2
-    assert "other: backbone: it is not that of survey1" in capsys.readouterr().err
+    assert "other: backbone: it differs from that of survey1" in capsys.readouterr().err
     (tmp_path / "other.yaml").write_text(
         RECIPE.format(adapter=LORA.replace("2", "3"), data_seed=0, init_seed=0)
     )
     assert sequence([names[0], "other.yaml"], "run") == 2
-    assert "other: adapter: it is not that of survey1" in capsys.readouterr().err
+    assert "other: adapter: it differs from that of survey1" in capsys.readouterr().err
     assert sequence(recipes(2, "{name: frozen}"), "run") == 2
     assert "frozen is a baseline" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
-def test_a_folder_is_not_overwritten_or_mixed(copied, capsys):
+def test_folders_are_neither_overwritten_nor_mixed(copied, capsys):
     names = copied("naive")
     assert sequence(names, "run") == 2
     assert "--resume" in capsys.readouterr().err
     assert sequence(names, "run", "ewc", "--resume") == 2
-    assert "learnt by naive" in capsys.readouterr().err
+    assert "learned by naive" in capsys.readouterr().err
     assert sequence(names[::-1], "run", "naive", "--resume") == 2
     assert "it began with survey1, survey2" in capsys.readouterr().err
     assert main(["methods", "sequence", *names, "--resume"]) == 2
-    assert "Add --run-dir" in capsys.readouterr().err
+    assert "Add --run FOLDER" in capsys.readouterr().err
 
 
-def test_a_method_that_does_not_take_the_adapter_says_so(recipes, capsys):
+def test_refuses_an_adapter_that_the_method_cannot_use(recipes, capsys):
     assert sequence(recipes(2, IGSP), "run", "ace_lora_edit") == 2
-    assert "must be one of peft's LoRA" in capsys.readouterr().err
+    assert "must be a LoRA adapter of peft" in capsys.readouterr().err
 
 
-def test_every_method_of_the_table_is_made_by_its_name():
+def test_every_method_is_created_by_its_name():
     for name in METHODS:
         assert make_method(name, {}, SampleLosses()).name == name
     assert make_method("ewc", {"strength": 3.0}, SampleLosses()).strength == 3.0
@@ -221,16 +221,16 @@ def test_every_method_of_the_table_is_made_by_its_name():
         make_method("ewc", {"strength": -1.0}, SampleLosses())
 
 
-def test_the_loss_of_a_batch_is_taken_apart_into_samples(recipes):
+def test_loss_of_a_batch_is_split_into_samples(recipes):
     recipe = resolve(recipes(1)[0])
     losses, backbone = SampleLosses(), recipe.backbone.build()
     losses.task = recipe.task.build(backbone)
     batch = next(iter(recipe.data.build().val_dataloader()))
-    found = losses(backbone, batch)
-    torch.testing.assert_close(found, (backbone(batch[0]) - batch[1]).square()[:, 0])
+    values = losses(backbone, batch)
+    torch.testing.assert_close(values, (backbone(batch[0]) - batch[1]).square()[:, 0])
 
 
-def test_several_adapters_are_one_for_a_while():
+def test_several_adapters_are_summed_temporarily():
     model = unsettle(lora())
     for name, rank in (("one", None), ("two", 5)):
         add_frozen(model, name, "default", rank)
@@ -251,23 +251,23 @@ def test_several_adapters_are_one_for_a_while():
     assert [p for p in model.parameters() if p.requires_grad] == trained
 
 
-def test_one_adapter_is_its_own_sum():
+def test_a_single_adapter_is_its_own_sum():
     with summed(lora()) as name:
         assert name == "default"
 
 
-def test_a_record_that_is_damaged_is_said(recipes, tmp_path, capsys):
+def test_refuses_a_damaged_record(recipes, tmp_path, capsys):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "sequence.json").write_text("{")
     assert sequence(recipes(2), "run", "naive", "--resume") == 2
-    assert "no record of a sequence" in capsys.readouterr().err
+    assert "not a record of a sequence" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("higher", [True, False])
-def test_forgetting_is_positive_where_a_task_became_worse(higher):
+def test_forgetting_is_positive_if_a_task_became_worse(higher):
     rows = [[0.9, 0.1], [0.6, 0.8]] if higher else [[0.1, 0.9], [0.4, 0.2]]
     scores = Scores("naive", {}, "test_x", higher, ["a", "b"], rows)
-    found = scores.summary()
-    assert found["average"] == pytest.approx(sum(rows[-1]) / 2)
-    assert found["forgetting"] == pytest.approx(0.3)
-    assert found["backward_transfer"] == pytest.approx(-0.3)
+    summary = scores.summary()
+    assert summary["average"] == pytest.approx(sum(rows[-1]) / 2)
+    assert summary["forgetting"] == pytest.approx(0.3)
+    assert summary["backward_transfer"] == pytest.approx(-0.3)

@@ -31,7 +31,7 @@ def layer_of(model):
 
 @pytest.mark.parametrize("kind", ["Linear", "Conv1d", "Conv2d", "Conv3d"])
 @pytest.mark.parametrize("width", [None, 2])
-def test_with_open_gates_it_is_lora(kind, width):
+def test_open_gates_give_lora(kind, width):
     x, options = example(kind), {"alpha": 7.0, "gate_width": width}
     model = unsettle(get_peft_model(plain(kind), config("disel", kind, **options)))
     lora = get_peft_model(
@@ -51,7 +51,7 @@ def test_with_open_gates_it_is_lora(kind, width):
 
 @pytest.mark.parametrize("normalize", [False, True])
 @pytest.mark.parametrize("width", [None, 2])
-def test_a_linear_layer_computes_the_published_equation(normalize, width):
+def test_linear_layers_follow_the_published_equation(normalize, width):
     options = {"normalize": normalize, "gate_width": width, "alpha": 5.0}
     model, x = unsettle(adapted("disel", "Linear", **options)), example("Linear")
     layer = layer_of(model)
@@ -64,21 +64,21 @@ def test_a_linear_layer_computes_the_published_equation(normalize, width):
 
 @pytest.mark.parametrize("slices", [None, "qv"])
 @pytest.mark.parametrize("width", [None, 2])
-def test_the_fused_operator_and_the_plain_one_agree(slices, width):
+def test_fused_and_plain_operator_agree(slices, width):
     options = {"slices": slices, "normalize": True, "gate_width": width}
-    x, found = example("fused qkv"), []
+    x, results = example("fused qkv"), []
     for fused in (True, False):
         torch.manual_seed(7)
         model = unsettle(adapted("disel", "fused qkv", fused=fused, **options))
         inputs = x.clone().requires_grad_()
         y = model(inputs)
         y.sin().sum().backward()
-        found.append([y, inputs.grad, *(p.grad for p in trainable(model).values())])
-    for left, right in zip(*found, strict=True):
+        results.append([y, inputs.grad, *(p.grad for p in trainable(model).values())])
+    for left, right in zip(*results, strict=True):
         torch.testing.assert_close(left, right)
 
 
-def test_unfused_it_has_second_derivatives():
+def test_plain_operator_has_second_derivatives():
     model = unsettle(adapted("disel", "Linear", fused=False).double())
     x = example("Linear").double().requires_grad_()
     assert torch.autograd.gradgradcheck(model, x)
@@ -104,7 +104,7 @@ def test_each_position_of_a_convolution_has_its_own_gate():
 
 @pytest.mark.parametrize("kind", ADAPTED)
 @pytest.mark.parametrize("width", [None, 2])
-def test_parameters_are_as_many_as_the_formula_says(kind, width):
+def test_parameter_count_follows_the_formula(kind, width):
     if not available(kind):
         pytest.skip("torch_geometric is not installed")
     model = adapted("disel", kind, gate_width=width)
@@ -117,13 +117,13 @@ def test_parameters_are_as_many_as_the_formula_says(kind, width):
     assert sum(p.numel() for p in trainable(model).values()) == expected
 
 
-def test_gates_start_nearly_shut_and_their_weights_are_not_zero():
+def test_gates_start_nearly_closed_with_nonzero_weights():
     gate = layer_of(adapted("disel", "Linear")).disel_gate["default"]
     assert torch.equal(gate.bias, torch.full((3,), -3.0))
     assert gate.weight.abs().max() > 0.1
 
 
-def test_gates_train_faster_and_without_decay():
+def test_gates_have_a_higher_learning_rate_and_no_decay():
     model = attach(bare("Linear"), DiselConfig(r=2), targets="first")
     groups = {group["name"]: group for group in parameter_groups(model, 2e-4, 0.1)}
     assert groups["disel_gate"]["lr"] == pytest.approx(1e-3)

@@ -62,7 +62,7 @@ def finish(name, model, x):
 
 
 @pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated")
-def test_adapters_open_in_a_fresh_process_bit_for_bit(tmp_path):
+def test_adapters_load_bit_equal_in_a_new_process(tmp_path):
     names = list(configs(CASES["p2d_heads"]()[0]))
     for name in names:
         base, x = CASES[name.partition("-")[0]]()

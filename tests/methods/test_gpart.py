@@ -27,21 +27,21 @@ def python_hash(value):
     return z ^ (z >> 31)
 
 
-def test_the_hash_is_splitmix64():
+def test_hash_is_splitmix64():
     assert python_hash(0) == 0xE220A8397B1DCDAF  # the published first output for state 0
     for seed in (0, 42, -1, (1 << 64) - 3):
-        found = [value % (1 << 64) for value in splitmix64(7, 50, seed, CPU).tolist()]
-        assert found == [python_hash((seed + i) % (1 << 64)) for i in range(7, 57)]
+        hashes = [value % (1 << 64) for value in splitmix64(7, 50, seed, CPU).tolist()]
+        assert hashes == [python_hash((seed + i) % (1 << 64)) for i in range(7, 57)]
 
 
-def test_the_groups_are_pinned():
+def test_groups_never_change():
     assert Partition(1000, 42).groups(0, 8, CPU).tolist() == FIRST
     for d in (1, 7, 1024, 2**31 + 11, 2**61 - 1):
-        found = Partition(d, 42).groups(3, 20, CPU).tolist()
-        assert found == [python_hash(42 + i) % d for i in range(3, 23)]
+        groups = Partition(d, 42).groups(3, 20, CPU).tolist()
+        assert groups == [python_hash(42 + i) % d for i in range(3, 23)]
 
 
-def test_groups_are_counted_over_all_layers_and_chunks():
+def test_groups_span_all_layers_and_chunks():
     partition = Partition(5, 1)
     assert partition.extend(CHUNK + 3) == 0
     assert partition.extend(10) == CHUNK + 3
@@ -51,7 +51,7 @@ def test_groups_are_counted_over_all_layers_and_chunks():
 
 
 @pytest.mark.parametrize("kind", ADAPTED)
-def test_the_norm_of_the_update_is_that_of_the_vector(kind):
+def test_norm_of_the_update_equals_that_of_the_vector(kind):
     if not available(kind):
         pytest.skip("torch_geometric is not installed")
     model = unsettle(adapted("gpart", kind, d=20))
@@ -63,7 +63,7 @@ def test_the_norm_of_the_update_is_that_of_the_vector(kind):
     assert theta.numel() == 20
 
 
-def test_each_weight_moves_by_its_entry_over_the_root_of_its_group():
+def test_each_weight_moves_by_its_entry_over_the_root_of_the_group_size():
     model = unsettle(adapted("gpart", "Linear", d=20, seed=5))
     theta = model.base_model.gpart_theta["default"].detach()
     layers = (model.base_model.model.first, model.base_model.model.second)
@@ -73,7 +73,7 @@ def test_each_weight_moves_by_its_entry_over_the_root_of_its_group():
     torch.testing.assert_close(moved, theta[groups] / sizes[groups].sqrt())
 
 
-def test_the_file_holds_the_vector_alone(tmp_path):
+def test_file_holds_only_the_vector(tmp_path):
     model = unsettle(attach(bare("Linear"), GpartConfig(d=20), targets="first|second"))
     assert report(model).trainable_adapter == 20
     save_adapter(model, tmp_path)
@@ -98,23 +98,23 @@ class Swapped(nn.Module):
         return self.second(torch.tanh(self.first(x)))
 
 
-def test_another_order_of_the_targets_is_refused(tmp_path):
+def test_refuses_another_order_of_the_targets(tmp_path):
     model = unsettle(adapted("gpart", "Linear"))
     model.save_pretrained(tmp_path)
-    with pytest.raises(AdapterError, match=r"second.* where it was made for .*first"):
+    with pytest.raises(AdapterError, match=r"second.* but it was made for .*first"):
         PeftModel.from_pretrained(Swapped(), tmp_path)
 
 
-def test_fewer_targets_are_refused(tmp_path):
+def test_refuses_fewer_targets(tmp_path):
     model = unsettle(adapted("gpart", "Linear"))
     model.save_pretrained(tmp_path)
     reduced = GpartConfig.from_pretrained(tmp_path)
     reduced.target_modules = ["first"]
-    with pytest.raises(AdapterError, match="1 layers where it was made for 2 layers"):
+    with pytest.raises(AdapterError, match="1 layers, but it was made for 2 layers"):
         get_peft_model(bare("Linear"), reduced)
 
 
-def test_a_second_adapter_has_a_partition_of_its_own():
+def test_a_second_adapter_has_its_own_partition():
     model, x = unsettle(adapted("gpart", "Linear")), example("Linear")
     first = model.eval()(x)
     other = config("gpart", "Linear", d=9, seed=1)
@@ -133,7 +133,7 @@ def test_a_second_adapter_has_a_partition_of_its_own():
     assert trainable(model).keys() == {"base_model.gpart_theta.default"}
 
 
-def test_dropout_drops_weights_and_keeps_their_mean():
+def test_dropout_keeps_the_mean_of_the_weights():
     model = unsettle(adapted("gpart", "Linear", dropout=0.25)).train()
     layer = model.base_model.model.first
     eye = torch.eye(12)
@@ -146,7 +146,7 @@ def test_dropout_drops_weights_and_keeps_their_mean():
     torch.testing.assert_close(kept, whole[draws[0] != 0] / 0.75)
 
 
-def test_no_weight_of_the_layer_is_kept_for_the_backward_pass():
+def test_no_weight_is_stored_for_the_backward_pass():
     for kind in ("Linear", "Conv2d"):
         model, x = adapted("gpart", kind), example(kind).requires_grad_()
         kept = []
@@ -156,12 +156,12 @@ def test_no_weight_of_the_layer_is_kept_for_the_backward_pass():
 
 
 @pytest.mark.parametrize("kind", ["Linear", "Conv1d"])
-def test_it_has_second_derivatives(kind):
+def test_second_derivatives_are_exact(kind):
     model = unsettle(adapted("gpart", kind).double())
     x = example(kind).double()[:2].requires_grad_()
     assert torch.autograd.gradgradcheck(model, x)
 
 
-def test_peft_refuses_to_inject_it_without_a_tuner():
+def test_peft_refuses_injection_without_a_tuner():
     with pytest.raises(ValueError, match="state"):
         inject_adapter_in_model(config("gpart", "Linear"), bare("Linear"))

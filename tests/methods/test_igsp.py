@@ -20,7 +20,7 @@ def mixture():
     return unsettle(adapted("igsp", "Linear")).eval()
 
 
-def test_a_linear_layer_computes_the_sum_of_its_experts_by_their_shares():
+def test_linear_layers_sum_their_experts_by_share():
     model, x = mixture(), example("Linear")
     layer = model.base_model.model.first
     a, b = layer.igsp_A["default"].view(3, 2, 12), layer.igsp_B["default"].view(18, 3, 2)
@@ -43,7 +43,7 @@ def test_each_position_of_a_convolution_has_its_own_routes():
 
 
 @pytest.mark.parametrize("kind", ADAPTED)
-def test_parameters_are_as_many_as_the_formula_says_before_and_after_pruning(kind):
+def test_parameter_count_follows_the_formula_before_and_after_pruning(kind):
     if not available(kind):
         pytest.skip("torch_geometric is not installed")
     model, counts = adapted("igsp", kind), {"first": 3, "second": 3}
@@ -59,7 +59,7 @@ def test_parameters_are_as_many_as_the_formula_says_before_and_after_pruning(kin
     assert counts == {"first": 2, "second": 1}
 
 
-def test_measured_shares_are_the_mean_of_the_router_over_all_tokens():
+def test_measured_shares_are_the_router_mean_over_all_tokens():
     model, batches = mixture(), [example("Linear"), 2 * example("Linear")[:3]]
     shares = measure(model.train(), batches, lambda tuned, x: tuned(x))
     assert model.training
@@ -82,7 +82,7 @@ def test_pruning_removes_experts_and_gives_their_shares_to_the_others():
     assert all(p.requires_grad for p in trainable(model).values())
 
 
-def test_closing_lets_an_optimiser_go_on_and_compacting_then_changes_nothing():
+def test_the_optimiser_continues_after_closing_and_compacting_changes_nothing():
     model, x = mixture().train(), example("Linear")
     optimizer = torch.optim.AdamW(trainable(model).values(), lr=0.01, weight_decay=0.1)
     layer = model.base_model.model.first
@@ -101,7 +101,7 @@ def test_closing_lets_an_optimiser_go_on_and_compacting_then_changes_nothing():
     assert all(p.isfinite().all() for p in trainable(model).values())
 
 
-def test_the_file_holds_no_pruned_expert_and_loading_restores_the_structure(tmp_path):
+def test_file_omits_pruned_experts_and_loading_restores_the_structure(tmp_path):
     model, x = mixture(), example("Linear")
     prune(model, SHARES)
     model.save_pretrained(tmp_path)
@@ -113,7 +113,7 @@ def test_the_file_holds_no_pruned_expert_and_loading_restores_the_structure(tmp_
     assert torch.equal(PeftModel.from_pretrained(bare("Linear"), tmp_path).eval()(x), model(x))
 
 
-def test_scionwood_saves_and_loads_what_is_left(tmp_path):
+def test_scionwood_saves_and_loads_the_remaining_experts(tmp_path):
     settings = IgspConfig(r=2, experts=3)
     model = unsettle(attach(bare("Linear"), settings, targets="first|second")).eval()
     prune(model, SHARES)
@@ -124,7 +124,7 @@ def test_scionwood_saves_and_loads_what_is_left(tmp_path):
     assert get_peft_model_state_dict(loaded).keys() == get_peft_model_state_dict(model).keys()
 
 
-def test_new_experts_change_nothing_but_the_shares():
+def test_new_experts_change_only_the_shares():
     model, x = mixture(), example("Linear")
     before = model(x)
     assert expand(model, 2, bias=-1e9) == {"first": 5, "second": 5}
@@ -133,7 +133,7 @@ def test_new_experts_change_nothing_but_the_shares():
     assert all(p.grad is not None for p in trainable(model).values())
 
 
-def test_a_pruned_adapter_beside_a_whole_one_keeps_its_size():
+def test_pruning_one_adapter_does_not_change_another():
     model, x = mixture(), example("Linear")
     model.add_adapter("b", config("igsp", "Linear"))
     prune(model, SHARES)
@@ -148,21 +148,21 @@ def test_a_pruned_adapter_beside_a_whole_one_keeps_its_size():
 @pytest.mark.parametrize(
     ("made", "said"),
     [
-        (lambda: IgspConfig(experts=1), "2 experts or more"),
-        (lambda: IgspConfig(kept={"first": 0}), "keeps 1 expert"),
+        (lambda: IgspConfig(experts=1), "at least 2 experts"),
+        (lambda: IgspConfig(kept={"first": 0}), "keeps at least 1 expert"),
         (lambda: prune(mixture(), SHARES, threshold=1.5), "a share"),
         (lambda: prune(mixture(), {**SHARES, "second": torch.ones(2)}), "has 3 experts"),
         (lambda: prune(mixture(), {}), "no shares"),
-        (lambda: prune(adapted("disel", "Linear"), SHARES), "no mixture"),
-        (lambda: measure(mixture(), [], lambda tuned, x: tuned(x)), "no input went through"),
+        (lambda: prune(adapted("disel", "Linear"), SHARES), "not a mixture"),
+        (lambda: measure(mixture(), [], lambda tuned, x: tuned(x)), "has received no input"),
     ],
 )
-def test_what_cannot_be_is_refused(made, said):
+def test_refuses_invalid_mixtures_and_shares(made, said):
     with pytest.raises(AdapterError, match=said):
         made()
 
 
-def test_a_file_of_other_sizes_than_its_config_says_is_refused(tmp_path):
+def test_refuses_a_file_whose_sizes_differ_from_its_config(tmp_path):
     model = mixture()
     prune(model, SHARES)
     model.peft_config["default"].kept = {"first": 3, "second": 1}
@@ -173,6 +173,6 @@ def test_a_file_of_other_sizes_than_its_config_says_is_refused(tmp_path):
         load_adapter(bare("Linear"), tmp_path)
 
 
-def test_a_wrapped_model_is_needed_only_for_its_config():
+def test_mixtures_work_without_the_peft_wrapper():
     model = get_peft_model(bare("Linear"), config("igsp", "Linear"))
     assert mixtures(model).keys() == mixtures(model.get_base_model()).keys()

@@ -46,7 +46,7 @@ def skew(layer, gradient):
     return (product - product.mT) / 2
 
 
-def test_with_the_principal_support_it_is_psoft_without_magnitudes():
+def test_principal_support_gives_psoft_without_magnitudes():
     psoft = PsoftConfig(
         r=5, psoft_alpha=5, psoft_mag_a=False, psoft_mag_b=False, target_modules=["first", "second"]
     )
@@ -61,7 +61,7 @@ def test_with_the_principal_support_it_is_psoft_without_magnitudes():
 
 
 @pytest.mark.parametrize("kind", ["Linear", "Conv2d", "grouped conv", "fused qkv"])
-def test_the_weight_is_turned_inside_the_support_and_kept_outside(kind):
+def test_weight_is_rotated_only_inside_the_support(kind):
     for layer in layers(unsettle(loft(kind, support="random"))):
         p, matrix = basis(layer), layer.matrix("default")
         turned = torch.eye(4) + layer.turn("default").detach()
@@ -72,14 +72,14 @@ def test_the_weight_is_turned_inside_the_support_and_kept_outside(kind):
         torch.testing.assert_close(new - new @ inside, matrix - matrix @ inside)
 
 
-def test_a_rotation_of_all_inputs_keeps_the_singular_values():
+def test_rotation_of_all_inputs_keeps_the_singular_values():
     first, _ = layers(unsettle(loft("Linear", r=12, support="random")))
     before = first.base_layer.weight
     after = before + first.get_delta_weight("default")
     torch.testing.assert_close(torch.linalg.svdvals(before), torch.linalg.svdvals(after))
 
 
-def test_the_coordinate_support_turns_some_columns_alone():
+def test_coordinate_support_rotates_only_some_columns():
     for layer in layers(unsettle(loft("Linear", support="coordinate"))):
         weight = layer.base_layer.weight.detach()
         places = weight.norm(dim=0).topk(4).indices
@@ -88,7 +88,7 @@ def test_the_coordinate_support_turns_some_columns_alone():
 
 
 @pytest.mark.parametrize("kind", ["Linear", "Conv2d", "fused qkv"])
-def test_the_gradient_support_spans_the_leading_part_of_the_skew_matrix(kind):
+def test_gradient_support_spans_the_leading_singular_vectors(kind):
     model = calibrated(kind)
     batches = [example(kind), example(kind).flip(0) + 1]
     weights = [layer.base_layer.weight.requires_grad_() for layer in layers(model)]
@@ -102,7 +102,7 @@ def test_the_gradient_support_spans_the_leading_part_of_the_skew_matrix(kind):
             torch.testing.assert_close(p @ p.mT, u[:, :4] @ u[:, :4].mT, rtol=0, atol=1e-4)
 
 
-def test_no_other_support_has_a_larger_first_step():
+def test_gradient_support_gives_the_largest_first_step():
     x, slopes = example("Linear"), {}
     for support in SUPPORTS:
         torch.manual_seed(1)
@@ -116,7 +116,7 @@ def test_no_other_support_has_a_larger_first_step():
         assert all(best > 1.1 * other for best, other in pairs), slopes
 
 
-def test_calibrating_leaves_all_but_the_supports_alone():
+def test_calibration_changes_only_the_supports():
     model = loft("Linear", support="gradient").train()
     before = {key: value.clone() for key, value in model.state_dict().items()}
     flags = {name: p.requires_grad for name, p in model.named_parameters()}
@@ -141,7 +141,7 @@ def test_two_adapters_on_one_layer_are_calibrated_together():
 
 
 @pytest.mark.parametrize("kind", ADAPTED)
-def test_parameters_are_as_many_as_the_formula_says(kind):
+def test_parameter_count_follows_the_formula(kind):
     if not available(kind):
         pytest.skip("torch_geometric is not installed")
     for r in (2, 5):
@@ -150,12 +150,12 @@ def test_parameters_are_as_many_as_the_formula_says(kind):
 
 
 @pytest.mark.parametrize("kind", ["Linear", "Conv1d", "fused qkv"])
-def test_gradients_are_exact_and_so_are_second_ones(kind):
+def test_first_and_second_derivatives_are_exact(kind):
     model, x = unsettle(loft(kind, r=2).double()), example(kind).double()[:2].requires_grad_()
     assert torch.autograd.gradgradcheck(model, x)
 
 
-def test_training_waits_for_the_gradient_support(tmp_path):
+def test_training_needs_a_calibrated_gradient_support(tmp_path):
     settings = LoftConfig(r=4, support="gradient")
     x = example("Linear")
     model = attach(bare("Linear"), settings, targets="first|second", example=(x,))
@@ -172,20 +172,20 @@ def test_training_waits_for_the_gradient_support(tmp_path):
 
 def test_a_trained_adapter_is_not_calibrated_again():
     model = calibrated("Linear")
-    with pytest.raises(AdapterError, match="no active LOFT adapter in it waits"):
+    with pytest.raises(AdapterError, match="no active LOFT adapter of this model needs"):
         calibrate(model, [example("Linear")], energy)
     fresh = loft("Linear", support="gradient")
     with pytest.raises(AdapterError, match="Q is not zero"):
         calibrate(unsettle(fresh), [example("Linear")], energy)
 
 
-def test_a_loss_that_a_layer_has_no_part_in_is_refused():
+def test_refuses_a_loss_independent_of_a_layer():
     model = loft("Linear", support="gradient")
     with pytest.raises(AdapterError, match=r"layer .*second.*does not depend"):
         calibrate(model, [example("Linear")], lambda m, x: layers(m)[0](x).square().mean())
 
 
-def test_in_half_precision_the_support_stays_in_float32():
+def test_support_stays_in_float32_in_half_precision():
     low, x = bare("Linear").bfloat16(), example("Linear").bfloat16()
     model = get_peft_model(low, LoftConfig(r=4, target_modules=["first", "second"]))
     p = basis(layers(model)[0])
@@ -200,7 +200,7 @@ def test_in_half_precision_the_support_stays_in_float32():
     assert torch.equal(model(x), out)
 
 
-def test_dropout_acts_on_what_is_turned_only():
+def test_dropout_acts_only_on_the_rotated_part():
     torch.manual_seed(0)
     model = unsettle(loft("Linear", dropout=0.5)).train()
     layer, x = layers(model)[0], torch.ones(2000, 12)
@@ -218,13 +218,13 @@ def test_dropout_acts_on_what_is_turned_only():
         ({"r": 3, "support": "gradient"}, "even"),
     ],
 )
-def test_an_option_that_fits_no_rotation_is_refused(options, said):
+def test_refuses_options_that_fit_no_rotation(options, said):
     with pytest.raises(AdapterError, match=said):
         LoftConfig(**options)
 
 
-def test_more_dimensions_than_the_weight_has_are_refused():
-    with pytest.raises(AdapterError, match=r"r=10 .*9 dimensions at most"):
+def test_refuses_more_dimensions_than_the_weight_has():
+    with pytest.raises(AdapterError, match=r"r=10 .*at most 9 dimensions"):
         loft("Linear", r=10)
-    with pytest.raises(AdapterError, match=r"r=13 .*12 dimensions at most"):
+    with pytest.raises(AdapterError, match=r"r=13 .*at most 12 dimensions"):
         loft("Linear", r=13, support="random")

@@ -64,21 +64,23 @@ def bits(model):
 
 @pytest.mark.parametrize("stored", STORED)
 @pytest.mark.parametrize("target", TARGETS)
-def test_any_parameter_of_any_module_trains_as_it_would_in_the_base(target, stored):
+def test_gradients_equal_those_of_the_base_parameters(target, stored):
     model, plain, x = tuned([target], stored=stored), base(), tokens()
     assert torch.equal(run(model), run(plain))
     inner = plain.get_submodule(target).requires_grad_(True)
     for one in (model, plain):
         one(x).square().sum().backward()
-    found = {name.rpartition(".")[2].replace("/", "."): p.grad for name, p in own(model).items()}
+    gradients = {
+        name.rpartition(".")[2].replace("/", "."): p.grad for name, p in own(model).items()
+    }
     expected = {name: p.grad for name, p in inner.named_parameters()}
-    assert found.keys() == expected.keys()
+    assert gradients.keys() == expected.keys()
     for name, gradient in expected.items():
-        torch.testing.assert_close(found[name], gradient)
+        torch.testing.assert_close(gradients[name], gradient)
 
 
 @pytest.mark.parametrize("stored", STORED)
-def test_one_step_is_that_of_training_the_base(stored):
+def test_one_step_equals_a_step_of_the_base(stored):
     model, plain, x = tuned(stored=stored), base(), tokens()
     chosen = [p for name in TARGETS for p in plain.get_submodule(name).parameters()]
     for parameter in chosen:
@@ -90,7 +92,7 @@ def test_one_step_is_that_of_training_the_base(stored):
 
 
 @pytest.mark.parametrize("stored", STORED)
-def test_the_base_keeps_every_bit_through_training_merging_and_switching(stored):
+def test_base_stays_bit_equal_through_training_merging_and_switching(stored):
     model, x = tuned(stored=stored), tokens()
     before = base().state_dict()
 
@@ -147,7 +149,7 @@ def test_several_adapters_switch_add_up_and_are_deleted(stored):
     assert not any(".b." in name.rpartition("partial_own")[2] for name in model.state_dict())
 
 
-def test_an_adapter_that_is_added_while_another_is_merged_starts_from_the_base():
+def test_an_adapter_added_while_another_is_merged_starts_from_the_base():
     model = shift(tuned(["norm"]))
     model.merge_adapter()
     with pytest.warns(UserWarning, match="Unmerging the model first"):
@@ -158,7 +160,7 @@ def test_an_adapter_that_is_added_while_another_is_merged_starts_from_the_base()
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("stored", STORED)
-def test_a_saved_adapter_comes_back_bit_for_bit_in_every_dtype(stored, dtype, tmp_path):
+def test_saved_adapters_load_bit_equal_in_every_dtype(stored, dtype, tmp_path):
     x = tokens()
     model = attach(base(dtype), PartialConfig(stored=stored), targets="norm|embed", example=(x,))
     shift(model)
@@ -188,7 +190,7 @@ def test_the_file_holds_the_chosen_parameters_and_names_the_modules(tmp_path):
     assert set(record["modules"]) == {"recurrent", "block", "norm"}
 
 
-def test_another_base_is_refused(tmp_path):
+def test_refuses_another_base(tmp_path):
     x = tokens()
     model = attach(base(), PartialConfig(stored="values"), targets="norm", example=(x,))
     save_adapter(model, tmp_path)
@@ -197,14 +199,14 @@ def test_another_base_is_refused(tmp_path):
         load_adapter(Mixed(), tmp_path)
 
 
-def test_it_is_injected_without_a_wrapper_around_the_model():
+def test_can_be_injected_without_a_model_wrapper():
     source = shift(tuned())
     model = inject_adapter_in_model(PartialConfig(target_modules=TARGETS), base())
     set_peft_model_state_dict(model, get_peft_model_state_dict(source))
     assert torch.equal(run(model), run(source))
 
 
-def test_a_model_on_the_meta_device_is_filled_from_a_file(tmp_path):
+def test_loads_into_a_model_on_the_meta_device(tmp_path):
     model = shift(tuned(stored="values"))
     model.save_pretrained(tmp_path)
     loaded = PeftModel.from_pretrained(base(), tmp_path, low_cpu_mem_usage=True)
@@ -212,15 +214,15 @@ def test_a_model_on_the_meta_device_is_filled_from_a_file(tmp_path):
 
 
 def test_activation_checkpointing_gives_the_same_gradients():
-    found, x = [], tokens()
+    gradients, x = [], tokens()
     for again in (False, True):
         model = shift(tuned())
         out = (
             torch.utils.checkpoint.checkpoint(model, x, use_reentrant=False) if again else model(x)
         )
         out.square().sum().backward()
-        found.append([p.grad for p in own(model).values()])
-    for one, other in zip(*found, strict=True):
+        gradients.append([p.grad for p in own(model).values()])
+    for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other)
 
 
@@ -247,25 +249,25 @@ def test_complex_parameters_train():
 
 
 @pytest.mark.parametrize("targets", [["block", "block.linear1"], ["block.self_attn", "block"]])
-def test_a_target_inside_another_is_refused(targets):
-    with pytest.raises(AdapterError, match=r"it lies in block, and one of the two"):
+def test_refuses_a_target_inside_another(targets):
+    with pytest.raises(AdapterError, match=r"it lies in block, and only one of the two"):
         tuned(targets)
 
 
-def test_a_target_around_another_adapter_is_refused():
+def test_refuses_a_target_around_another_adapter():
     model = tuned(["block.self_attn"])
     with pytest.raises(AdapterError, match=r"partial on block\.self_attn: it lies in block"):
         model.add_adapter("b", PartialConfig(target_modules=["block"]))
 
 
-def test_a_parameter_that_another_module_uses_too_is_refused():
+def test_refuses_a_parameter_shared_with_another_module():
     model = base()
     model.readout.weight = model.embed.weight
     with pytest.raises(AdapterError, match=r"its weight is the same tensor as readout\.weight"):
         get_peft_model(model, PartialConfig(target_modules=["embed"]))
 
 
-def test_a_layer_with_the_adapter_of_another_method_is_refused():
+def test_refuses_a_layer_with_an_adapter_of_another_method():
     model = get_peft_model(base(), LoraConfig(target_modules=["readout"]))
     warnings.simplefilter("ignore")  # peft says that the model was wrapped before
     with pytest.raises(AdapterError, match="of another method"):
@@ -280,12 +282,12 @@ def test_a_layer_with_the_adapter_of_another_method_is_refused():
         (["codes"], {}, "has no gradient"),
     ],
 )
-def test_a_module_without_such_parameters_is_refused(targets, options, said):
+def test_refuses_a_module_without_such_parameters(targets, options, said):
     with pytest.raises(AdapterError, match=said):
         tuned(targets, **options)
 
 
-def test_values_that_are_not_finite_are_not_merged():
+def test_values_that_are_not_finite_cannot_be_merged():
     model = tuned(["norm"])
     with torch.no_grad():
         next(iter(own(model).values())).fill_(float("nan"))
@@ -295,6 +297,6 @@ def test_values_that_are_not_finite_are_not_merged():
     assert all(torch.equal(v, before[k]) for k, v in bits(model).items() if "base_layer" in k)
 
 
-def test_there_are_two_ways_of_storing():
+def test_refuses_an_unknown_way_of_storing():
     with pytest.raises(AdapterError, match="stored='both'"):
         PartialConfig(stored="both")

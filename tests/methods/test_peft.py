@@ -32,7 +32,7 @@ from scionwood_methods import plugin
 ADDED = [(method, kind) for method, kind in PAIRS if available(kind)]
 
 
-def test_adapters_open_in_a_fresh_process_bit_for_bit(tmp_path):
+def test_adapters_load_bit_equal_in_a_new_process(tmp_path):
     for number, (method, kind) in enumerate(ADDED):
         model, folder = unsettle(adapted(method, kind)).eval(), tmp_path / f"{method}{number}"
         model.save_pretrained(folder)
@@ -52,13 +52,13 @@ def test_adapters_open_in_a_fresh_process_bit_for_bit(tmp_path):
 def test_one_import_registers_every_method():
     registered = vars(import_module("scionwood_methods.peft"))
     for name in plugin.adapters:
-        found = load("adapters", f"methods/{name}")
-        assert found in registered.values()
-        assert peft.PEFT_TYPE_TO_CONFIG_MAPPING[found().peft_type] is found
+        config_class = load("adapters", f"methods/{name}")
+        assert config_class in registered.values()
+        assert peft.PEFT_TYPE_TO_CONFIG_MAPPING[config_class().peft_type] is config_class
 
 
 @pytest.mark.parametrize(("method", "kind"), ADDED)
-def test_scionwood_attaches_saves_and_loads_it(method, kind, tmp_path):
+def test_scionwood_attaches_saves_and_loads_the_adapter(method, kind, tmp_path):
     options = {**METHODS.get(method, {}), **KINDS[kind].options}
     settings = load("adapters", f"methods/{method}")(**options)
     model = attach(bare(kind), settings, targets="first|second", example=(example(kind),))
@@ -73,7 +73,7 @@ def test_scionwood_attaches_saves_and_loads_it(method, kind, tmp_path):
 
 
 @pytest.mark.parametrize(("method", "kind"), [p for p in ADDED if p[0] != "gpart"])
-def test_it_is_injected_without_a_wrapper_around_the_model(method, kind):
+def test_can_be_injected_without_a_model_wrapper(method, kind):
     source, x = unsettle(adapted(method, kind)).eval(), example(kind)
     model = inject_adapter_in_model(config(method, kind), bare(kind)).eval()
     assert torch.equal(model(x), bare(kind)(x))
@@ -82,7 +82,7 @@ def test_it_is_injected_without_a_wrapper_around_the_model(method, kind):
 
 
 @pytest.mark.parametrize("method", plugin.adapters)
-def test_a_model_on_the_meta_device_is_filled_from_a_file(method, tmp_path):
+def test_loads_into_a_model_on_the_meta_device(method, tmp_path):
     model, x = unsettle(adapted(method, "Linear")).eval(), example("Linear")
     model.save_pretrained(tmp_path)
     loaded = peft.PeftModel.from_pretrained(bare("Linear"), tmp_path, low_cpu_mem_usage=True)
@@ -91,17 +91,17 @@ def test_a_model_on_the_meta_device_is_filled_from_a_file(method, tmp_path):
 
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch's own
 @pytest.mark.parametrize("method", plugin.adapters)
-def test_it_compiles_without_a_break_in_the_graph(method):
+def test_compiles_without_graph_breaks(method):
     torch.compiler.reset()  # the tests before count as recompilations of the same code
     model, x = unsettle(adapted(method, "Linear")), example("Linear")
     compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
-    found = []
+    results = []
     for run in (model, compiled):
         model.zero_grad()
         y = run(x)
         y.square().sum().backward()
-        found.append([y, *(p.grad for p in trainable(model).values())])
-    for left, right in zip(*found, strict=True):
+        results.append([y, *(p.grad for p in trainable(model).values())])
+    for left, right in zip(*results, strict=True):
         torch.testing.assert_close(left, right)
 
 
@@ -130,7 +130,7 @@ def test_a_language_model_of_transformers_learns_and_generates(method):
 
 @pytest.mark.skipif(not available("PyG Linear"), reason="torch_geometric is not installed")
 @pytest.mark.parametrize("method", plugin.adapters)
-def test_a_graph_convolution_is_adapted_through_its_linear_layer(method):
+def test_graph_convolutions_are_adapted_through_their_linear_layers(method):
     bare("PyG Linear")  # imports torch_geometric without its warnings
     from torch_geometric.nn import GCNConv
 
@@ -146,7 +146,7 @@ def test_a_graph_convolution_is_adapted_through_its_linear_layer(method):
     assert not torch.allclose(model["conv"](x, edges), before)
 
 
-def test_merging_disel_through_scionwood_says_why_not():
+def test_refuses_to_merge_disel_with_the_reason():
     model = unsettle(adapted("disel", "Linear"))
     before = model(example("Linear"))
     with pytest.raises(AdapterError, match="depend on the input"):

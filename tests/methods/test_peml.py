@@ -34,7 +34,7 @@ def readers(model):
 
 
 @every_case
-def test_a_fresh_adapter_changes_nothing_and_every_attention_has_a_prefix(case):
+def test_a_new_adapter_changes_nothing_and_adds_a_prefix_to_every_attention(case):
     bare, x = base(case), CASES[case].example()
     before = answer(bare, x)
     model = get_peft_model(bare, config(case)).eval()
@@ -61,7 +61,7 @@ def test_every_tensor_gets_a_gradient(case, network):
 
 @every_case
 @pytest.mark.parametrize("network", [*OPERATIONS, "search"])
-def test_parameters_are_as_many_as_the_formula_says(case, network):
+def test_parameter_count_follows_the_formula(case, network):
     model, (queries, keys, size) = prefixed(case, network=network), CASES[case].heads
     d, p = 6, 5
     of_network = {
@@ -77,11 +77,11 @@ def test_parameters_are_as_many_as_the_formula_says(case, network):
         2 * sum(m.base_layer.weight.shape) for m in model.modules() if isinstance(m, PemlLayer)
     )
     attentions = CASES[case].attentions * (2 * keys * size * d + queries)
-    found = sum(p.numel() for p in trainable(model).values())
-    assert found == lora + attentions + p * d + of_network[network]
+    count = sum(p.numel() for p in trainable(model).values())
+    assert count == lora + attentions + p * d + of_network[network]
 
 
-def test_a_head_adds_its_gate_times_attention_to_the_prefix_of_its_group():
+def test_heads_add_gated_attention_to_the_prefix_of_their_group():
     model, x = unsettle(prefixed("plain")).eval(), numbers()
     block = model.base_model.model.layers[0]
     layer, seen = block.o_proj, []
@@ -96,7 +96,7 @@ def test_a_head_adds_its_gate_times_attention_to_the_prefix_of_its_group():
     torch.testing.assert_close(seen[0], block.heads(x) + torch.cat(parts, -1))
 
 
-def test_gradients_are_those_of_finite_differences():
+def test_gradients_equal_finite_differences():
     model, x = unsettle(prefixed("plain", network="search").double()), numbers().double()
     values = trainable(model)
     step = {name: 1e-4 * torch.randn_like(p) for name, p in values.items()}
@@ -109,7 +109,7 @@ def test_gradients_are_those_of_finite_differences():
     torch.testing.assert_close((ends[0] - ends[1]) / 2, expected, rtol=1e-3, atol=1e-7)
 
 
-def test_generation_with_a_cache_is_generation_without():
+def test_generation_is_the_same_with_and_without_a_cache():
     model, x = unsettle(prefixed("llama")).eval(), words()
     mask = torch.ones_like(x)
     options = {"attention_mask": mask, "max_new_tokens": 9, "do_sample": False}
@@ -127,7 +127,7 @@ def test_generation_with_a_cache_is_generation_without():
     torch.testing.assert_close(rest, whole[:, 10:], rtol=1e-4, atol=1e-5)
 
 
-def test_padding_and_the_kernel_of_attention_change_no_token():
+def test_padding_and_attention_kernels_change_no_token():
     model, x = unsettle(prefixed("llama")).eval(), words()
     expected = model(x).logits
     left = torch.cat([torch.zeros(2, 3, dtype=torch.int64), x], 1)
@@ -150,7 +150,7 @@ def test_fused_and_plain_attention_of_timm_agree():
 
 def test_activation_checkpointing_gives_the_same_gradients():
     model, x = unsettle(prefixed("plain", dropout=0.2)).train(), numbers().requires_grad_()
-    blocks, found = model.base_model.model.layers, []
+    blocks, gradients = model.base_model.model.layers, []
     for again in (False, True):
         model.zero_grad()
         torch.manual_seed(6)
@@ -159,22 +159,22 @@ def test_activation_checkpointing_gives_the_same_gradients():
             y = checkpoint(block, y, use_reentrant=False) if again else block(y)
         y.square().mean().backward()
         grads = [p.grad.clone() for n, p in trainable(model).items() if "readout" not in n]
-        found.append(grads)
-    for left, right in zip(*found, strict=True):
+        gradients.append(grads)
+    for left, right in zip(*gradients, strict=True):
         torch.testing.assert_close(left, right)
 
 
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch's own
-def test_it_compiles_without_a_break_in_the_graph():
+def test_compiles_without_graph_breaks():
     torch.compiler.reset()  # the tests before count as recompilations of the same code
     model, x = unsettle(prefixed("plain")), numbers()
-    found = []
+    results = []
     for run in (model, torch.compile(model, backend="aot_eager", fullgraph=True)):
         model.zero_grad()
         y = run(x)
         y.square().sum().backward()
-        found.append([y, *(p.grad for p in trainable(model).values())])
-    for left, right in zip(*found, strict=True):
+        results.append([y, *(p.grad for p in trainable(model).values())])
+    for left, right in zip(*results, strict=True):
         torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-5)
 
 
@@ -204,7 +204,7 @@ def test_three_adapters_switch_add_up_and_are_deleted():
     assert not any(".default" in key for key in model.state_dict())
 
 
-def test_merging_is_refused_before_any_weight_moves_and_without_a_prefix_it_merges():
+def test_merging_is_possible_only_without_a_prefix():
     model, x = unsettle(prefixed("plain")).eval(), numbers()
     before = model(x)
     with pytest.raises(NotImplementedError, match="depends on the query"):
@@ -218,7 +218,7 @@ def test_merging_is_refused_before_any_weight_moves_and_without_a_prefix_it_merg
     torch.testing.assert_close(plain(x), before)
 
 
-def test_it_is_injected_without_a_wrapper_around_the_model():
+def test_can_be_injected_without_a_model_wrapper():
     source, x = unsettle(prefixed("plain")).eval(), numbers()
     model = inject_adapter_in_model(config("plain"), base("plain")).eval()
     assert torch.equal(model(x), base("plain")(x))
@@ -227,7 +227,7 @@ def test_it_is_injected_without_a_wrapper_around_the_model():
 
 
 @every_case
-def test_scionwood_attaches_saves_and_loads_it(case, tmp_path):
+def test_scionwood_attaches_saves_and_loads_the_adapter(case, tmp_path):
     x = CASES[case].example()
     model = unsettle(attach(base(case), config(case), example=(x,))).eval()
     save_adapter(model, tmp_path)
@@ -246,7 +246,7 @@ def test_half_precision_stays_close_and_keeps_the_dtype():
     assert (out.float() - expected).norm() < 0.05 * expected.norm()
 
 
-def test_nothing_is_held_after_a_call_and_a_copy_is_independent():
+def test_calls_store_nothing_and_copies_are_independent():
     model, x = unsettle(prefixed("plain")), numbers()
     expected = model(x)
     assert all(layer.query.value is None for layer in readers(model))
@@ -259,7 +259,7 @@ def test_nothing_is_held_after_a_call_and_a_copy_is_independent():
     assert not torch.equal(other(x), expected)
 
 
-def test_the_prefix_is_computed_once_until_a_parameter_moves():
+def test_prefix_is_cached_until_a_parameter_changes():
     model, x = unsettle(prefixed("plain")).eval(), numbers()
     network, calls = readers(model)[0].peml_network["default"], []
     network.register_forward_hook(lambda *_: calls.append(1))

@@ -28,20 +28,20 @@ class Windows(nn.Module):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"prefix": 1}, "2 tokens or more"),
-        ({"prefix": -2}, "2 tokens or more"),
-        ({"width": 0}, "1 feature or more"),
+        ({"prefix": 1}, "at least 2 tokens"),
+        ({"prefix": -2}, "at least 2 tokens"),
+        ({"width": 0}, "at least 1 feature"),
         ({"network": "cnn"}, "identity, linear"),
         ({"roles": {"x": "z"}}, "q, k, v, o or qkv"),
     ],
 )
-def test_an_option_that_fits_no_attention_is_refused(options, said):
+def test_refuses_options_that_fit_no_attention(options, said):
     with pytest.raises(AdapterError, match=said):
         PemlConfig(**options)
 
 
 @pytest.mark.parametrize("targets", [["q_proj", "v_proj"], ["o_proj"], ["gate"]])
-def test_a_prefix_that_is_asked_for_needs_both_ends_of_an_attention(targets):
+def test_a_required_prefix_needs_both_projections(targets):
     with pytest.raises(AdapterError, match="no attention has both"):
         get_peft_model(Attentive(), PemlConfig(prefix=4, num_heads=4, target_modules=targets))
     model = get_peft_model(Attentive(), PemlConfig(target_modules=targets))
@@ -56,27 +56,27 @@ def test_a_prefix_that_is_asked_for_needs_both_ends_of_an_attention(targets):
         ({"num_heads": 4, "num_kv_heads": 3}, "with 4 heads of size 3"),
     ],
 )
-def test_heads_that_are_unknown_or_do_not_fit_are_refused(options, said):
+def test_refuses_unknown_or_unsuitable_heads(options, said):
     with pytest.raises(AdapterError, match=said):
         get_peft_model(Attentive(), PemlConfig(target_modules=["q_proj", "o_proj"], **options))
 
 
-def test_an_output_of_other_tokens_than_the_query_is_refused():
+def test_refuses_an_output_with_other_tokens_than_the_query():
     config = PemlConfig(prefix=4, target_modules=["q_proj", "o_proj"])
     model = get_peft_model(Windows(), config)
-    with pytest.raises(AdapterError, match=r"q has tokens \(1, 6\), the output \(1, 3, 2\)"):
+    with pytest.raises(AdapterError, match=r"q has tokens \(1, 6\), its output \(1, 3, 2\)"):
         model(torch.zeros(1, 6, 4))
 
 
-def test_an_output_projection_that_runs_alone_is_refused():
+def test_refuses_an_output_projection_that_runs_alone():
     config = PemlConfig(target_modules=["q_proj", "o_proj"], num_heads=4, prefix=4)
     model = get_peft_model(Attentive(), config)
     model(numbers())
-    with pytest.raises(AdapterError, match="without its projection of q"):
+    with pytest.raises(AdapterError, match="runs before its projection of q"):
         model.base_model.model.layers[0].o_proj(numbers())
 
 
-def test_layers_outside_of_attention_have_lora_alone():
+def test_layers_outside_of_attention_get_only_lora():
     config = PemlConfig(r=3, target_modules=["first", "second"])
     model = get_peft_model(bare("Linear"), config)
     assert {name.split(".")[-2] for name, p in model.named_parameters() if p.requires_grad} == {

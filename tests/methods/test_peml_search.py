@@ -35,7 +35,7 @@ def network_of(model):
     return model.base_model.model.layers[0].o_proj.peml_network["default"]
 
 
-def test_alpha_moves_by_the_second_split_and_the_weights_by_the_first():
+def test_alpha_uses_the_validation_split_and_weights_the_training_split():
     model = unsettle(prefixed("plain", network="search"))
     network, seen = network_of(model), []
 
@@ -69,7 +69,7 @@ def test_the_search_lowers_the_loss_of_both_splits():
 
 
 @pytest.mark.parametrize("chosen", OPERATIONS)
-def test_what_was_found_is_kept_alone_and_loads_without_a_search(chosen, tmp_path):
+def test_the_chosen_operation_is_kept_and_loads_without_a_search(chosen, tmp_path):
     model, x = unsettle(prefixed("plain", network="search")).eval(), numbers()
     with torch.no_grad():
         network_of(model).alpha.fill_(-1e3)[list(OPERATIONS).index(chosen)] = 0.0
@@ -86,7 +86,7 @@ def test_what_was_found_is_kept_alone_and_loads_without_a_search(chosen, tmp_pat
     assert torch.equal(PeftModel.from_pretrained(base("plain"), tmp_path).eval()(x), before)
 
 
-def test_training_with_the_operation_alone_starts_from_the_identity():
+def test_restarted_training_begins_at_the_identity():
     model, x = prefixed("plain", network="search"), numbers()
     for _ in search(model, batches(2, 0), batches(2, 1), loss):
         pass
@@ -97,7 +97,7 @@ def test_training_with_the_operation_alone_starts_from_the_identity():
     assert all(p.grad is not None and p.grad.any() for p in trainable(model).values())
 
 
-def test_a_search_that_was_cut_is_saved_with_its_weights(tmp_path):
+def test_an_interrupted_search_is_saved_with_its_weights(tmp_path):
     model, x = unsettle(prefixed("plain", network="search")).eval(), numbers()
     model.save_pretrained(tmp_path)
     again = PeftModel.from_pretrained(base("plain"), tmp_path, is_trainable=True).eval()
@@ -107,8 +107,8 @@ def test_a_search_that_was_cut_is_saved_with_its_weights(tmp_path):
 
 
 @pytest.mark.parametrize("run", [discretise, lambda m: next(search(m, [0], [0], loss))])
-def test_without_a_search_there_is_nothing_to_find(run):
+def test_refuses_adapters_without_a_search(run):
     for model in (prefixed("plain"), adapted("peml", "Linear"), adapted("disel", "Linear")):
-        with pytest.raises(AdapterError, match="still to be found"):
+        with pytest.raises(AdapterError, match="no prefix network with"):
             run(model)
     assert config("plain").network == "mlp"

@@ -1,20 +1,23 @@
-"""The card's example runs as it stands, and its table says what the methods do."""
+"""The examples of the card run, and the table of layers on the results page is up to date."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from method_layers import available
-from support_table import CARD, MARK, fill
+from support_table import MARK, PAGE, fill
 
 from scionwood_methods import plugin
 
+CARD = Path(__file__).parents[2] / "plugins" / "methods" / "README.md"
 
-def test_the_table_is_what_the_methods_do():
+
+def test_table_of_layers_is_up_to_date():
     if not available("PyG Linear"):
         pytest.skip("torch_geometric is not installed")
-    text = CARD.read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8")
     assert MARK.search(text)
     assert fill(text) == text, "run python tests/methods/support/support_table.py"
     assert "broken" not in text

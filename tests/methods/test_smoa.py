@@ -26,7 +26,7 @@ from scionwood_methods.smoa import SmoaConfig, spectral_order
 
 
 @pytest.mark.parametrize("kind", ["Linear", "Conv1d", "Conv2d", "Conv3d"])
-def test_with_one_block_it_is_hira(kind):
+def test_one_block_gives_hira(kind):
     x, options = example(kind), {"blocks": 1, "alpha": 4.0}
     model = unsettle(get_peft_model(plain(kind), config("smoa", kind, **options)))
     hira = get_peft_model(plain(kind), HiraConfig(r=4, target_modules=["first", "second"]))
@@ -45,7 +45,7 @@ def test_with_one_block_it_is_hira(kind):
 
 @pytest.mark.parametrize("kind", ["Linear", "Conv2d"])
 @pytest.mark.parametrize("blocks", [1, 2, 3])
-def test_the_update_is_block_diagonal_in_the_spectral_order(kind, blocks):
+def test_update_is_block_diagonal_in_the_spectral_order(kind, blocks):
     model = unsettle(adapted("smoa", kind, blocks=blocks, alpha=8.0))
     layer = model.base_model.model.first
     weight = layer.base_layer.weight.flatten(1)
@@ -64,7 +64,7 @@ def test_the_update_is_block_diagonal_in_the_spectral_order(kind, blocks):
     torch.testing.assert_close(layer.get_delta_weight("default").flatten(1), expected.detach())
 
 
-def test_rows_are_sorted_by_the_singular_values_that_carry_them():
+def test_rows_are_sorted_by_their_singular_values():
     u, _ = torch.linalg.qr(torch.randn(6, 6))
     leading = torch.diag(torch.tensor([9.0, 8, 7, 6, 5, 4]))[torch.tensor([3, 0, 5, 1, 4, 2])]
     rows, cols = spectral_order(leading)
@@ -75,7 +75,7 @@ def test_rows_are_sorted_by_the_singular_values_that_carry_them():
 
 
 @pytest.mark.parametrize("kind", ADAPTED)
-def test_parameters_are_as_many_as_the_formula_says(kind):
+def test_parameter_count_follows_the_formula(kind):
     if not available(kind):
         pytest.skip("torch_geometric is not installed")
     for r, blocks in ((4, 2), (5, 3)):
@@ -90,7 +90,7 @@ def test_parameters_are_as_many_as_the_formula_says(kind):
         assert sum(p.numel() for p in trainable(model).values()) == expected
 
 
-def test_no_weight_of_the_layer_is_kept_for_the_backward_pass():
+def test_no_weight_is_stored_for_the_backward_pass():
     model, x = adapted("smoa", "Linear"), torch.randn(3, 12, requires_grad=True)
     kept = []
     with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
@@ -99,26 +99,26 @@ def test_no_weight_of_the_layer_is_kept_for_the_backward_pass():
 
 
 @pytest.mark.parametrize("kind", ["Linear", "Conv1d"])
-def test_it_has_second_derivatives(kind):
+def test_second_derivatives_are_exact(kind):
     model = unsettle(adapted("smoa", kind).double())
     x = example(kind).double()[:2].requires_grad_()
     assert torch.autograd.gradgradcheck(model, x)
 
 
-def test_loading_takes_the_saved_order_whatever_the_weights_would_give(tmp_path):
+def test_loading_uses_the_saved_order(tmp_path):
     model, x = unsettle(adapted("smoa", "Linear")).eval(), example("Linear")
     order = model.base_model.model.first.smoa_order["default"]
     order.rows.copy_(torch.randperm(18))  # as another library might have sorted
     model.save_pretrained(tmp_path)
     for trains in (False, True):
         loaded = PeftModel.from_pretrained(bare("Linear"), tmp_path, is_trainable=trains)
-        found = loaded.base_model.model.first.smoa_order["default"]
-        assert torch.equal(found.rows, order.rows)
+        loaded_order = loaded.base_model.model.first.smoa_order["default"]
+        assert torch.equal(loaded_order.rows, order.rows)
         assert torch.equal(loaded.eval()(x), model(x))
 
 
 @pytest.mark.parametrize("harm", ["twice", "outside", "short"])
-def test_an_order_that_is_no_permutation_is_refused(harm):
+def test_refuses_an_order_that_is_not_a_permutation(harm):
     model = adapted("smoa", "Linear")
     state = dict(get_peft_model_state_dict(model))
     key = next(key for key in state if key.endswith("first.smoa_order.rows"))
@@ -128,23 +128,23 @@ def test_an_order_that_is_no_permutation_is_refused(harm):
     else:
         rows[0] = rows[1] if harm == "twice" else 18
         state[key] = rows
-    with pytest.raises(AdapterError, match="each of 0 to 17 once"):
+    with pytest.raises(AdapterError, match="each number from 0 to 17 once"):
         set_peft_model_state_dict(model, state)
 
 
-def test_a_damaged_order_in_a_file_leaves_the_model_as_it_was(tmp_path):
+def test_a_damaged_order_in_a_file_leaves_the_model_unchanged(tmp_path):
     save_adapter(attach(bare("Linear"), SmoaConfig(), targets="first"), tmp_path)
     path = tmp_path / "adapter_model.safetensors"
     state = load_file(path)
     state["base_model.model.first.smoa_order.cols"][3] = 4
     save_file(state, path)
     model = bare("Linear")
-    with pytest.raises(AdapterFileError, match="each of 0 to 11 once"):
+    with pytest.raises(AdapterFileError, match="each number from 0 to 11 once"):
         load_adapter(model, tmp_path)
     assert type(model.first) is torch.nn.Linear
 
 
-def test_a_second_adapter_is_anchored_in_the_base_although_another_is_merged():
+def test_a_second_adapter_uses_the_base_while_another_is_merged():
     model = unsettle(adapted("smoa", "Linear")).eval()
     model.add_adapter("b", config("smoa", "Linear"))
     model.set_adapter("b")

@@ -23,7 +23,7 @@ def recipe(method, steps):
 
 
 @pytest.mark.parametrize("method", plugin.adapters)
-def test_a_run_that_was_cut_goes_on_as_if_it_had_not_been(method, tmp_path):
+def test_an_interrupted_run_continues_exactly(method, tmp_path):
     whole = fit(recipe(method, 3), run_dir=tmp_path / "whole")
     cut = fit(recipe(method, 2), run_dir=tmp_path / "cut")
     two = tensors(cut)
@@ -39,7 +39,7 @@ def tensors(run):
 
 
 @pytest.mark.parametrize("method", plugin.adapters)
-def test_two_processes_find_the_gradients_that_one_finds(method, tmp_path):
+def test_two_processes_give_the_gradients_of_one(method, tmp_path):
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["two_processes"])  # what takes long is imported once
     out = str(tmp_path / "gradient.pt")
@@ -51,7 +51,7 @@ def test_two_processes_find_the_gradients_that_one_finds(method, tmp_path):
     assert [process.exitcode for process in pair] == [0, 0]
     model, x = model_and_batch(method)
     model(x).square().mean().backward()
-    found = torch.load(out, weights_only=True)
-    assert found.keys() == trainable(model).keys()
+    gradients = torch.load(out, weights_only=True)
+    assert gradients.keys() == trainable(model).keys()
     for name, parameter in trainable(model).items():
-        torch.testing.assert_close(found[name], parameter.grad)
+        torch.testing.assert_close(gradients[name], parameter.grad)

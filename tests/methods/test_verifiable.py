@@ -34,14 +34,14 @@ def text(row):
     return "".join(CHARACTERS[token] for token in row)
 
 
-def test_an_answer_is_what_the_order_says():
+def test_answers_follow_the_order():
     assert answer("31415", "ascending") == "11345"
     assert answer("31415", "descending") == "54311"
     assert answer("31415", "copy") == "31415"
 
 
 @pytest.mark.parametrize("order", ["ascending", "descending", "copy"])
-def test_a_batch_holds_prompts_and_their_right_answers(order):
+def test_batches_hold_prompts_and_their_answers(order):
     batch = next(iter(DigitStrings(order=order, length=4, batch_size=5).train_dataloader()))
     assert batch["prompt"].shape == batch["answer"].shape == (5, 5)
     for prompt, right in zip(batch["prompt"], batch["answer"], strict=True):
@@ -50,40 +50,40 @@ def test_a_batch_holds_prompts_and_their_right_answers(order):
         assert text(right) == answer(asked[:-1], order) + "."
 
 
-def test_no_prompt_is_in_two_splits_or_in_the_pretraining():
+def test_splits_and_pretraining_are_disjoint():
     data = DigitStrings(length=3, n_train=300, n_val=100, n_test=100)
     loaders = (data.train_dataloader(), data.val_dataloader(), data.test_dataloader())
-    found = [{text(row)[:-1] for batch in loader for row in batch["prompt"]} for loader in loaders]
-    assert [len(each) for each in found] == [300, 100, 100]
-    assert len(set.union(*found)) == 500
+    splits = [{text(row)[:-1] for batch in loader for row in batch["prompt"]} for loader in loaders]
+    assert [len(each) for each in splits] == [300, 100, 100]
+    assert len(set.union(*splits)) == 500
     seen = strings(3, pretraining=True)
-    assert not set.union(*found) & set(seen)
+    assert not set.union(*splits) & set(seen)
     assert len({*seen, *strings(3, pretraining=False)}) == 1000
 
 
-def test_data_that_cannot_be_are_refused():
+def test_refuses_impossible_data():
     with pytest.raises(RecipeError, match="length: 7"):
         DigitStrings(length=7)
-    with pytest.raises(RecipeError, match="there are 50 strings of 2 digits"):
+    with pytest.raises(RecipeError, match="there are only 50 strings of 2 digits"):
         DigitStrings(length=2, n_train=60)
     with pytest.raises(WeightsError, match="tokenizer 'nowhere'"):
         DigitStrings(tokenizer="./nowhere").train_dataloader()
 
 
-def test_only_the_whole_answer_is_rewarded():
+def test_only_complete_answers_are_rewarded():
     right = torch.tensor([encode("123."), encode("123."), encode("123."), encode("1.23")])
     made = torch.tensor([encode("123."), encode("132."), encode("12.."), encode("1.22")])
     assert exact(made, right).tolist() == [1, 0, 0, 0]
     assert exact(made[:, :2], right).tolist() == [0, 0, 0, 0]
 
 
-def test_the_shipped_base_knows_every_order_and_prefers_none():
-    found = shares(tiny_base(), count=300)
-    assert all(0.2 < share < 0.45 for share in found.values())
-    assert sum(found.values()) > 0.95
+def test_shipped_base_knows_every_order_and_prefers_none():
+    orders = shares(tiny_base(), count=300)
+    assert all(0.2 < share < 0.45 for share in orders.values())
+    assert sum(orders.values()) > 0.95
 
 
-def test_the_pretraining_learns_from_texts_of_three_orders():
+def test_pretraining_learns_from_texts_of_three_orders():
     assert text(lines(["31425"], ["descending"])[0]) == "31425=54321."
     losses = []
     model = pretrain(steps=25, report=lambda step, loss: losses.append(loss))
@@ -93,7 +93,7 @@ def test_the_pretraining_learns_from_texts_of_three_orders():
     }
 
 
-def test_a_backbone_of_folders_is_that_of_the_models_in_them(tmp_path):
+def test_backbones_can_be_loaded_from_folders(tmp_path):
     models = tiny_model(BASE, 1), tiny_model(REASONER, 2)
     for name, model in zip(("base", "reasoner"), models, strict=True):
         model.save_pretrained(tmp_path / name)
@@ -105,7 +105,7 @@ def test_a_backbone_of_folders_is_that_of_the_models_in_them(tmp_path):
     assert str(tmp_path) not in json.dumps(backbone.card)
 
 
-def test_models_that_cannot_be_had_or_do_not_fit_are_refused(tmp_path):
+def test_refuses_missing_and_unsuitable_models(tmp_path):
     with pytest.raises(WeightsError, match="language model"):
         unir(base=str(tmp_path / "nowhere"))
     (tmp_path / "empty").mkdir()
@@ -127,7 +127,7 @@ def tokenizer(folder, pairs):
     return str(folder)
 
 
-def test_a_tokenizer_of_transformers_makes_the_tokens(tmp_path):
+def test_tokens_can_come_from_a_tokenizer_of_transformers(tmp_path):
     batches = [
         next(iter(DigitStrings(tokenizer=name).val_dataloader()))
         for name in ("characters", tokenizer(tmp_path, []))
@@ -135,19 +135,19 @@ def test_a_tokenizer_of_transformers_makes_the_tokens(tmp_path):
     assert all(torch.equal(batches[0][key], batches[1][key]) for key in ("prompt", "answer"))
 
 
-def test_a_tokenizer_with_tokens_of_several_digits_is_refused(tmp_path):
+def test_refuses_a_tokenizer_with_tokens_of_several_digits(tmp_path):
     data = DigitStrings(tokenizer=tokenizer(tmp_path, ["12"]))
     with pytest.raises(RecipeError, match="no padding"):
         data.train_dataloader()
 
 
-def test_nothing_to_train_is_said():
+def test_refuses_options_without_anything_to_train():
     with pytest.raises(TrainingError, match="group=1"):
         VerifiableReward(unir(), group=1)
 
 
 @pytest.mark.parametrize("changes", [[], [*LORA, "task.lr=1e-2"]], ids=["whole", "lora"])
-def test_rewards_teach_the_reasoner_and_the_base_stays(changes, tmp_path):
+def test_rewards_train_the_reasoner_and_keep_the_base(changes, tmp_path):
     small = ["trainer.max_steps=40", "data.n_val=64", "data.n_test=128", CPU]
     run = fit(resolve("methods/unir", [*changes, *small]), run_dir=tmp_path / "run")
     with (run / "metrics.csv").open(newline="") as file:
@@ -164,7 +164,7 @@ def test_rewards_teach_the_reasoner_and_the_base_stays(changes, tmp_path):
     assert all("reasoners.0" in key for key in load_file(weights))
 
 
-def test_a_run_that_was_cut_goes_on_as_if_it_had_not_been(tmp_path):
+def test_an_interrupted_run_continues_exactly(tmp_path):
     every = "trainer.callbacks=[{name: checkpoint, every_n_steps: 1}]"
     small = ["trainer.val_check_interval=2", "data.n_val=8", "data.batch_size=4", every, CPU]
 
@@ -180,7 +180,7 @@ def test_a_run_that_was_cut_goes_on_as_if_it_had_not_been(tmp_path):
     assert all(torch.equal(left[key], value) for key, value in right.items())
 
 
-def test_the_command_line_trains_and_tests_it(tmp_path, capsys):
+def test_command_line_trains_and_tests(tmp_path, capsys):
     run = str(tmp_path / "run")
     assert main(["fit", "methods/unir", "--smoke", "--run-dir", run, f"--{CPU}"]) == 0
     assert main(["test", run]) == 0

@@ -1,4 +1,4 @@
-"""Recent adapter methods as tuners of peft; `import scionwood_methods.peft` registers them all."""
+"""Recent adapter methods for peft; `import scionwood_methods.peft` registers all of them."""
 
 from __future__ import annotations
 
@@ -26,4 +26,5 @@ plugin = Plugin(
         "sequence": "scionwood_methods.continual.command:sequence",
     },
     recipes="scionwood_methods.recipes",
+    rooms=("composition", "continual", "diagnosis", "peft", "shared", "verifiable"),
 )

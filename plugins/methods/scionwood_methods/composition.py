@@ -1,4 +1,4 @@
-"""Several adapters at once: summed, averaged, or weighted by small gates that learn."""
+"""Several adapters at once: their sum, their mean, or a sum weighted by small trained gates."""
 
 from __future__ import annotations
 
@@ -15,29 +15,30 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from scionwood import AdapterError, AdapterFileError, atomic_path, compose
+from scionwood import AdapterError, AdapterFileError, atomic_path, compose, writing
 from scionwood_methods.shared.support import is_linear
 
 
 @final
 class AdapterGates(nn.Module):
-    """Weights of K adapters in each adapted layer, which sum to one: `softmax(W x + b)`.
+    """Gates over K adapters in each adapted layer, `g = softmax(W x + b)`, whose sum is 1.
 
     A layer returns `base(x) + sum_k scale_k g_k(x) (adapted_k(x) - base(x))`. At the start W and b
-    are zero, so that every g_k is 1 / K: the mean. Gates `per="layer"` have b alone and see no
-    input; gates `per="token"` weigh each token, and need layers that multiply the last axis.
+    are zero, so that every g_k is 1 / K and the result is the mean. With `per="layer"` the gates
+    have only b and do not depend on the input. With `per="token"` each token has its own gates;
+    this needs layers that multiply the last axis.
 
-    Parameters: K a layer, and K in more per token.
+    Trainable parameters: K for each layer, and K in more with `per="token"`.
 
     Args:
-        model: with the adapters loaded under their names; it is neither changed nor held.
-        scales: by the adapter's name, without unit.
-        per: what has weights of its own.
+        model: a model with the adapters loaded under their names; it is not changed.
+        scales: a factor without unit by the name of each adapter.
+        per: whether each layer or each token has its own gates.
 
     Raises:
-        AdapterError: an adapter is missing, a layer lacks one of them, or has no tokens.
+        AdapterError: an adapter is missing, a layer lacks one of them, or a layer has no tokens.
 
-    Source: the sum is that of arXiv 2605.12345; gates over it are ours.
+    Source: the sum is that of arXiv 2605.12345; the gates are an extension of this package.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class AdapterGates(nn.Module):
         for name, layer in _gated_layers(model, self.scales).items():
             base: Any = layer.get_base_layer()
             if per == "token" and not is_linear(base):
-                rule = "its inputs and outputs may differ in positions"
+                rule = "its inputs and outputs may have different positions"
                 remedy = "Use per='layer'"
                 raise AdapterError(f"{name} ({type(base).__name__}) per token", rule, remedy)
             self.names.append(name)
@@ -63,51 +64,53 @@ class AdapterGates(nn.Module):
                 self.weight.append(base.weight.new_zeros(len(self.scales), base.weight.shape[1]))
 
     def weigh(self, index: int, x: Tensor) -> Tensor:
-        """The gates of a layer.
+        """Return the gates of a layer.
 
         Args:
-            index: of the layer in `names`.
-            x: its input, (..., in) per token, anything per layer.
+            index: the index of the layer in `names`.
+            x: the input of the layer, (..., in) per token, any shape per layer.
 
         Returns:
-            g (K,) per layer, (..., K) per token, in the gates' own dtype.
+            g (K,) per layer or (..., K) per token, in the dtype of the gates.
         """
         logits = self.bias[index]
         if self.per == "token":
             logits = nn.functional.linear(x.to(logits.dtype), self.weight[index], logits)
-        return logits.softmax(-1)
+        gates: Tensor = logits.softmax(-1)
+        return gates
 
-    def save(self, path: Path) -> None:
-        """Write the gates as safetensors, with the order of adapters and layers.
+    def save(self, path: str | Path) -> None:
+        """Write the gates as safetensors, with the names of the adapters and layers.
 
         Raises:
-            OSError: the disk is full or not writable; the old file stays.
+            WriteError: the file cannot be written; a previous file is left as it was.
         """
         state = {key: value.detach().cpu().contiguous() for key, value in self._named().items()}
-        with atomic_path(Path(path)) as part:
+        with writing(path), atomic_path(path) as part:
             save_file(state, part, metadata={"format": "pt"})
 
-    def load(self, path: Path) -> None:
-        """Read gates for the same adapters and layers.
+    def load(self, path: str | Path) -> None:
+        """Read gates of the same adapters and layers.
 
         Raises:
-            AdapterFileError: the file is damaged, or of other adapters, layers or sizes.
+            AdapterFileError: the file is damaged, or has other adapters, layers or sizes.
         """
         own = self._named()
         try:
-            found = load_file(path)
+            state = load_file(path)
         except (OSError, SafetensorError) as error:
             rule = f"it holds no gates ({type(error).__name__}: {error})"
-            raise AdapterFileError(str(path), rule, "Save them again") from error
-        if {k: v.shape for k, v in found.items()} != {k: v.shape for k, v in own.items()}:
+            raise AdapterFileError(str(path), rule, "Save the gates again") from error
+        if {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in own.items()}:
             rule = f"its gates are not those of {', '.join(self.scales)} on this model"
-            raise AdapterFileError(str(path), rule, "Build AdapterGates as they were built")
+            remedy = "Build AdapterGates with the model and scales of the run that saved them"
+            raise AdapterFileError(str(path), rule, remedy)
         with torch.no_grad():
             for key, value in own.items():
-                value.copy_(found[key])
+                value.copy_(state[key])
 
     def _named(self) -> dict[str, Tensor]:
-        """Each adapter's part of each gate, by layer and adapter, so that files cannot be mixed."""
+        """Return the part of each adapter in each gate, by layer and adapter."""
         return {
             f"{name}:{kind}:{adapter}": values[index][k]
             for kind, values in (("bias", self.bias), ("weight", self.weight))
@@ -123,30 +126,35 @@ def composed(
     *,
     mode: Literal["sum", "mean", "gate"] = "sum",
 ) -> Iterator[PeftModel]:
-    """Run several adapters at once, of any methods, those included that cannot be merged.
+    """Apply several adapters at once, of any methods, also of methods that cannot be merged.
 
-    Sum and mean are those of `scionwood.compose`: for LoRA the sum equals peft's
+    The modes `sum` and `mean` are those of `scionwood.compose`. For LoRA the sum equals peft's
     `add_weighted_adapter(combination_type="cat")`. With gates, a layer runs its base once more for
-    each adapter; train the gates alone with an optimiser over `gates.parameters()`.
+    each adapter. To train only the gates, give `gates.parameters()` to an optimiser.
 
     Args:
-        model: with the adapters loaded under their names.
-        scales: by the adapter's name; or, with the mode `gate`, the gates.
-        mode: how the changes of a layer are put together.
+        model: a model with the adapters loaded under their names.
+        scales: a factor by the name of each adapter; with the mode `gate`, the gates.
+        mode: how the changes of a layer are combined.
 
     Raises:
-        AdapterError: see `scionwood.compose`; or the mode does not go with what was given.
+        AdapterError: see `scionwood.compose`; or the mode does not fit the type of `scales`.
+
+    Example:
+        with composed(model, {"survey1": 1.0, "survey2": 0.5}) as both:
+            y = both(x)
     """
     if isinstance(scales, AdapterGates) != (mode == "gate"):
-        found = f"mode={mode!r} with {type(scales).__name__}"
-        raise AdapterError(found, "gates go with the mode 'gate', scales with the others")
+        value = f"mode={mode!r} with {type(scales).__name__}"
+        rule = "the mode 'gate' needs AdapterGates, and the other modes need factors by name"
+        raise AdapterError(value, rule)
     if not isinstance(scales, AdapterGates):
         with compose(model, scales, mode="mean" if mode == "mean" else "sum") as composition:
             yield composition
         return
     layers = _gated_layers(model, scales.scales)
     if list(layers) != scales.names:
-        rule = "they were made for other layers"
+        rule = "they belong to other layers"
         raise AdapterError("gates", rule, "Build AdapterGates on this model")
     for index, layer in enumerate(layers.values()):
         layer.forward = _gated(layer, layer.forward, scales, index)
@@ -175,7 +183,7 @@ def _gated(
 
 @contextmanager
 def _only(layer: Any, name: str | None) -> Iterator[None]:
-    """Let one adapter of a layer act, or none, without touching which parameters train."""
+    """Activate one adapter of a layer, or none, and leave alone which parameters train."""
     before = layer._active_adapter, layer._disable_adapters
     layer._active_adapter, layer._disable_adapters = [name] if name else [], name is None
     try:
@@ -185,7 +193,7 @@ def _only(layer: Any, name: str | None) -> Iterator[None]:
 
 
 def _gated_layers(model: PeftModel, scales: Mapping[str, float]) -> dict[str, Any]:
-    with compose(model, scales):  # its checks: adapters that are there, unmerged, without copies
+    with compose(model, scales):  # checks that the adapters exist and are not merged
         pass
     layers = {
         name: module for name, module in model.named_modules() if isinstance(module, BaseTunerLayer)
@@ -193,8 +201,9 @@ def _gated_layers(model: PeftModel, scales: Mapping[str, float]) -> dict[str, An
     for name, layer in layers.items():
         present = set(layer._all_available_adapter_names())
         if any(isinstance(part, BaseTunerLayer) for part in list(layer.modules())[1:]):
-            raise AdapterError(f"layer {name}", "it holds adapters inside adapters", "Use the sum")
+            rule = "it holds adapters inside adapters"
+            raise AdapterError(f"layer {name}", rule, "Use the mode 'sum'")
         if missing := sorted(set(scales) - present):
             rule = f"it lacks the adapter {missing[0]!r}"
-            raise AdapterError(f"layer {name}", rule, "Gate adapters of the same layers")
+            raise AdapterError(f"layer {name}", rule, "Use gates on adapters of the same layers")
     return layers

@@ -1,4 +1,4 @@
-"""DISeL: LoRA whose rank activations are gated by the input."""
+"""DISeL: LoRA with a gate for each rank component that depends on the input."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from scionwood_methods.shared.support import CONVOLUTIONS, is_linear
 class DiselLayer(AdapterLayer):
     """`y = base(x) + s B (g(x) * A x')`, `g(x) = sigmoid(W_g x' + b_g)`, `x' = dropout(x)`.
 
-    Of a convolution, A and W_g are convolutions of its geometry (in one group), and B one of size
-    1: each position has its own gate.
+    For a convolution, A and W_g are convolutions with the same geometry (in one group), and B is
+    a convolution of size 1, so that each position has its own gate.
     """
 
     disel_A: Any
@@ -32,7 +32,7 @@ class DiselLayer(AdapterLayer):
     disel_gate: Any
     adapter_layer_names = ("disel_A", "disel_B", "disel_gate")
     other_param_names = (*AdapterLayer.other_param_names, "gate_scale", "fused")
-    not_mergeable = "the gates of DISeL depend on the input, so that no one weight equals them"
+    not_mergeable = "the gates of DISeL depend on the input, so that no single weight equals them"
 
     def __init__(self, base: nn.Module) -> None:
         super().__init__(base)
@@ -42,7 +42,7 @@ class DiselLayer(AdapterLayer):
         self.fused: dict[str, bool] = {}
 
     def build(self, name: str, config: DiselConfig) -> None:
-        """A and W_g as torch initialises a layer, B = 0, b_g = `gate_bias`."""
+        """Initialise A and W_g as torch does, B to zero, and b_g to `gate_bias`."""
         base = self.base_layer
         out = self.slices[name].chosen
         self.disel_A[name] = _reading(base, config.r, bias=False)
@@ -68,11 +68,11 @@ class DiselLayer(AdapterLayer):
         return self.scaling[name] * self._run(self.disel_B[name], hidden)
 
     def delta(self, name: str) -> Tensor:
-        """See `not_mergeable`."""
+        """Raise `NotImplementedError`; see `not_mergeable`."""
         raise NotImplementedError(self.not_mergeable)
 
     def adapted(self, x: Tensor, names: list[str]) -> Tensor:
-        """The output; one adapter on a plain linear layer runs as one operator."""
+        """Return the output; one adapter on a plain linear layer runs as one operator."""
         base = self.base_layer
         if len(names) != 1 or not self.fused[names[0]] or not _is_plain(base):
             return super().adapted(x, names)
@@ -93,14 +93,14 @@ class DiselLayer(AdapterLayer):
         )
 
     def _gate(self, name: str) -> tuple[Tensor, Tensor]:
-        """W_g and b_g of a linear layer, the light gate multiplied out, the normalisation in."""
+        """Return W_g and b_g of a linear layer, with the light gate and the scale multiplied in."""
         gate, scale = self.disel_gate[name], self.gate_scale[name]
         parts: list[Any] = list(gate) if isinstance(gate, nn.Sequential) else [gate]
         weight = parts[0].weight if len(parts) == 1 else parts[1].weight @ parts[0].weight
         return scale * weight, scale * parts[-1].bias
 
     def _run(self, part: Any, x: Tensor) -> Tensor:
-        """A layer of the adapter, its parameters cast to the dtype of x."""
+        """Run a layer of the adapter with its parameters cast to the dtype of x."""
         if isinstance(part, nn.Sequential):
             for each in part:
                 x = self._run(each, x)
@@ -124,25 +124,26 @@ class DiselModel(MethodTuner):
 @final
 @dataclass
 class DiselConfig(LowRankConfig):
-    """Dynamic input-sensitive LoRA: a sigmoid gate for each rank and token, which cannot be merged.
+    """Dynamic input-sensitive LoRA: a sigmoid gate for each rank and token. It cannot be merged.
 
-    Tokens that the base serves well keep their gates shut, so that less is forgotten. The gates
-    train with a learning rate of their own and without weight decay, which would shut them into a
-    constant: `scionwood.parameter_groups` reads both from here, and `scionwood fit` uses it.
+    For tokens that the base model predicts well, the gates stay closed, which reduces forgetting.
+    The gates train with their own learning rate and without weight decay, because weight decay
+    would make them constant. `scionwood.parameter_groups` and `scionwood fit` apply both.
 
-    Trainable parameters of a linear layer: r (2 in + out) + r; with `gate_width` w:
-    r (in + out) + w (in + r) + r. Of a convolution, `in` counts kernel positions too. Dropout acts
-    on x, which gates and A see alike.
+    Trainable parameters of a linear layer: r (2 in + out) + r. With `gate_width` w there are
+    r (in + out) + w (in + r) + r. For a convolution, `in` includes the kernel positions. Dropout
+    acts on x before the gates and A.
 
     Shapes: x (..., in) or (batch, in, *size), float; A and W_g (r, in), B (out, r), b_g (r,).
 
     Args:
-        gate_bias: b_g at the start; sigmoid(-3) = 0.047. Lower values start more cautiously.
-        gate_width: width of the light gate `sigmoid(U V x + b_g)`, 8 to 32; None for the full one.
-        normalize: multiply the gates' logits by 1 / sqrt(in).
-        gate_lr_scale: the gates' learning rate over that of A and B.
-        fused: run a plain linear layer as one operator that keeps less for the backward pass. It
-            can be differentiated once only; say false where second derivatives are needed.
+        gate_bias: the initial b_g; sigmoid(-3) = 0.047. Lower values start closer to the base.
+        gate_width: width of the light gate `sigmoid(U V x + b_g)`, 8 to 32; `None` means the full
+            gate.
+        normalize: multiply the logits of the gates by 1 / sqrt(in).
+        gate_lr_scale: the learning rate of the gates divided by that of A and B.
+        fused: run a plain linear layer as one operator that stores less for the backward pass. It
+            can be differentiated only once; use false if second derivatives are needed.
 
     Source: arXiv 2605.19028; equations, initialisation and groups as in the authors' code
     (alizindari/DISeL, Apache-2.0). Convolutions are an extension of this package.
@@ -155,23 +156,23 @@ class DiselConfig(LowRankConfig):
     fused: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse a gate without width.
+        """Check the width of the gate.
 
         Raises:
             AdapterError: gate_width is below 1.
         """
         super().__post_init__()
         if self.gate_width is not None and self.gate_width < 1:
-            rule = "a light gate has a width of 1 or more"
-            raise AdapterError(f"gate_width={self.gate_width}", rule, "None is the full gate")
+            rule = "the width of a light gate must be at least 1"
+            raise AdapterError(f"gate_width={self.gate_width}", rule, "None means the full gate")
 
     def parameter_groups(self) -> Mapping[str, Mapping[str, float]]:
-        """The gates' own learning rate and weight decay."""
+        """Return the learning rate and the weight decay of the gates."""
         return {"disel_gate": {"lr_scale": self.gate_lr_scale, "weight_decay": 0.0}}
 
 
 def _reading(base: Any, out: int, *, bias: bool) -> Any:
-    """A layer with `out` outputs that reads what the base reads, as the base does."""
+    """Return a layer with `out` outputs that reads its input in the same way as the base."""
     if is_linear(base):
         return nn.Linear(base.weight.shape[1], out, bias=bias)
     return CONVOLUTIONS[base.weight.dim()](
@@ -187,14 +188,14 @@ def _reading(base: Any, out: int, *, bias: bool) -> Any:
 
 
 def _mixing(base: Any, width: int, out: int, *, bias: bool) -> Any:
-    """A layer from `width` to `out` features at each position."""
+    """Return a layer from `width` to `out` features at each position."""
     if is_linear(base):
         return nn.Linear(width, out, bias=bias)
     return CONVOLUTIONS[base.weight.dim()](width, out, 1, bias=bias)
 
 
 def _is_plain(base: Any) -> bool:
-    """Whether a base layer is no more than `x W^T + b` with a frozen W, and nobody listens."""
+    """Whether a base layer is exactly `x W^T + b` with a frozen W and has no hooks."""
     hooks = (base._forward_hooks, base._forward_pre_hooks)
     backward = (base._backward_hooks, base._backward_pre_hooks)
     return (

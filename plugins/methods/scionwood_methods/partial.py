@@ -1,4 +1,4 @@
-"""Selective freezing: train some of the base's own parameters, and keep them as an adapter."""
+"""Selective freezing: train some parameters of the base model and save them as an adapter."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Stored = Literal["delta", "values"]
 
 @final
 class PartialLayer(ModuleAdapter):
-    """A module that runs with some of its parameters replaced, and keeps its own as they were.
+    """A module that runs with some parameters replaced; its own parameters stay unchanged.
 
-    With adapters k active, a parameter is `p + sum_k delta_k`, computed in the wider dtype and
-    rounded once to that of p; with one adapter of stored values it is that value.
+    With active adapters k a parameter is `p + sum_k delta_k`, computed in the wider dtype and
+    rounded once to the dtype of p. With one adapter of stored values it is that value.
     """
 
     partial_own: Any
@@ -42,8 +42,8 @@ class PartialLayer(ModuleAdapter):
         """Add an adapter that changes nothing yet.
 
         Args:
-            name: of the adapter.
-            chosen: the parameters that it trains, by their names in the base.
+            name: the name of the adapter.
+            chosen: the parameters that it trains, by their names in the base module.
             stored: see `PartialConfig`.
         """
         start = {key: self.original(key) for key in chosen}
@@ -54,14 +54,14 @@ class PartialLayer(ModuleAdapter):
         self.stored[name] = stored
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the base with the parameters of its active adapters."""
+        """Run the base module with the parameters of its active adapters."""
         if self.disable_adapters and self.merged:
             self.unmerge()
         names = self.acting()
         if not names:
             return self.base_layer(*args, **kwargs)
         values = self.values(names)
-        if not torch.is_grad_enabled():  # some kernels of torch round otherwise where a flag is set
+        if not torch.is_grad_enabled():  # some kernels of torch round by `requires_grad`
             values = {key: value.detach() for key, value in values.items()}
         with _flat_weights(self.base_layer, values):
             return functional_call(self.base_layer, values, args, kwargs)
@@ -69,10 +69,9 @@ class PartialLayer(ModuleAdapter):
     def values(self, names: list[str]) -> dict[str, Tensor]:
         """See `ModuleAdapter.values`."""
         keys = {key for name in names for key in self.partial_own[name].keys()}  # noqa: SIM118
-        found = self.base_layer.named_parameters()
         return {
             key: self._value(key, parameter.detach(), names)
-            for key, parameter in found
+            for key, parameter in self.base_layer.named_parameters()
             if _key(key) in keys
         }
 
@@ -103,14 +102,14 @@ class PartialModel(MethodTuner):
         low_cpu_mem_usage: bool = False,
         state_dict: dict[str, Tensor] | None = None,
     ) -> None:
-        """Refuse targets inside each other before anything is wrapped, then go on.
+        """Check that no target contains another before anything is wrapped, then continue.
 
         Raises:
-            AdapterError: naming two modules of which one holds the other.
+            AdapterError: a target contains another one; names both modules.
         """
         config = self.peft_config[adapter_name]
-        found = [key for key, _ in model.named_modules()]
-        names = [key for key in found if key and self._check_target_module_exists(config, key)]
+        keys = [key for key, _ in model.named_modules()]
+        names = [key for key in keys if key and self._check_target_module_exists(config, key)]
         _check_apart(model, names)
         rest = (autocast_adapter_dtype, low_cpu_mem_usage, state_dict)
         super().inject_adapter(model, adapter_name, *rest)
@@ -128,7 +127,8 @@ class PartialModel(MethodTuner):
         inner: Any = target.base_layer if isinstance(target, PartialLayer) else target
         if isinstance(inner, BaseTunerLayer):
             rule = "it has an adapter of another method"
-            raise AdapterError(f"partial on {current_key}", rule, "Unload that, or target others")
+            remedy = "Unload it, or target other modules"
+            raise AdapterError(f"partial on {current_key}", rule, remedy)
         chosen = _chosen(current_key, inner, config.parameters)
         _check_untied(self.model, current_key, chosen)
         if isinstance(target, PartialLayer):
@@ -141,38 +141,40 @@ class PartialModel(MethodTuner):
     def _replace_module(
         self, parent: nn.Module, child_name: str, new_module: nn.Module, child: nn.Module
     ) -> None:
-        # peft's own expects an attribute `weight`; devices were settled when the adapter was made
+        # peft's version needs an attribute `weight`; `add` has put the adapter on its device.
         setattr(parent, child_name, new_module)
 
 
 @peft_method("partial", tuner=PartialModel)
 @final
 @dataclass
-class PartialConfig(PeftConfig):
-    """Selective freezing: parameters of the base train, and are kept apart from it as an adapter.
+class PartialConfig(PeftConfig):  # type: ignore[misc]  # peft has no type hints
+    """Selective freezing: some parameters of the base model train and are saved as an adapter.
 
     Any parameter of any module below the root can be chosen: norms, biases, embeddings, position
-    tables, recurrent layers, whole blocks. The base itself never changes, so that adapters are
-    switched, disabled, merged and unmerged as those of every other method. In low precision peft
-    holds what trains in float32; the model sees it rounded to the dtype of the base.
+    tables, recurrent layers, whole blocks. The base model never changes, so adapters can be
+    switched, disabled, merged and unmerged. In low precision peft stores the trained parameters
+    in float32, and the model uses them rounded to the dtype of the base.
 
-    Trainable parameters: as many as are chosen.
+    Trainable parameters: the chosen ones.
 
-    Shapes: each tensor has the shape of the parameter that it stands for, any dtype with gradients.
+    Shapes: each tensor has the shape of its parameter, in any dtype that has gradients.
 
     Args:
-        target_modules: names of modules, or one pattern over whole names; none inside another.
-        exclude_modules: names or a pattern of modules to leave out.
+        target_modules: names of modules, or one pattern for whole names; no target may contain
+            another.
+        exclude_modules: names of modules to leave out, or a pattern.
         layers_to_transform: indices of the blocks to adapt; needs a list of `target_modules`.
         layers_pattern: the name of the list of blocks, for `layers_to_transform`.
-        modules_to_save: modules that are copied and trained by peft itself.
-        parameters: names, or ends of names such as `bias`, inside the targets; None for all.
-        stored: what trains and is saved. `delta`: the difference from the base, which starts at
-            zero, so that weight decay pulls towards the base. `values`: the parameters themselves,
-            which come back bit for bit, also merged.
+        modules_to_save: modules that peft itself copies and trains.
+        parameters: names inside the targets, or ends of names such as `bias`; `None` means all
+            parameters.
+        stored: what is trained and saved. `delta` is the difference from the base; it starts at
+            zero, so that weight decay pulls towards the base. `values` are the parameters
+            themselves, which loading and merging restore bit for bit.
 
-    Source: freezing all but some layers is common practice; the crash plugin's reference freezes
-    the layers of the edges so. Storage, merging and switching are this package's.
+    Source: freezing all but some layers is common practice; the reference method of the crash
+    plugin freezes the edge layers in this way. Storage, merging and switching are our own.
     """
 
     target_modules: list[str] | str | None = None
@@ -184,52 +186,53 @@ class PartialConfig(PeftConfig):
     stored: Stored = "delta"
 
     def __post_init__(self) -> None:
-        """Refuse a way of storing that there is not.
+        """Check how the parameters are stored.
 
         Raises:
-            AdapterError: naming the option.
+            AdapterError: `stored` has an unknown value.
         """
         super().__post_init__()
         if self.stored not in get_args(Stored):
-            raise AdapterError(f"stored={self.stored!r}", f"it is one of {get_args(Stored)}")
+            rule = f"it must be one of {', '.join(get_args(Stored))}"
+            raise AdapterError(f"stored={self.stored!r}", rule)
 
 
 def _chosen(name: str, module: nn.Module, wanted: list[str] | None) -> dict[str, nn.Parameter]:
-    """The parameters of a module that train.
+    """Return the parameters of a module that train.
 
     Raises:
         AdapterError: there are none, or one has a dtype without gradients.
     """
-    found = {
+    chosen = {
         key: parameter
         for key, parameter in module.named_parameters()
         if wanted is None or any(key == each or key.endswith(f".{each}") for each in wanted)
     }
     where = f"{name} ({type(module).__name__})"
-    if not found:
+    if not chosen:
         rule = "it has no parameter" + ("" if wanted is None else f" that ends in {wanted}")
         raise AdapterError(f"partial on {where}", rule, "Target modules that have some")
-    for key, parameter in found.items():
+    for key, parameter in chosen.items():
         if not (parameter.is_floating_point() or parameter.is_complex()):
             rule = f"its {key} is {parameter.dtype}, which has no gradient"
             raise AdapterError(f"partial on {where}", rule, "Load the base without quantisation")
-    return found
+    return chosen
 
 
 def _check_apart(model: nn.Module, names: Sequence[str]) -> None:
-    """Refuse a target in or around another one, or in or around an adapter."""
+    """Check that no target contains another target or an adapter, or lies in one."""
     taken = {key for key, each in model.named_modules() if isinstance(each, BaseTunerLayer)}
     wanted = set(names)
     for inner in sorted(wanted | taken):
         parts = inner.split(".")
         for outer in (".".join(parts[:size]) for size in range(1, len(parts))):
             if {inner, outer} <= wanted | taken and {inner, outer} & wanted:
-                rule = f"it lies in {outer}, and one of the two can have an adapter"
+                rule = f"it lies in {outer}, and only one of the two can have an adapter"
                 raise AdapterError(f"partial on {inner}", rule, "Target only one of them")
 
 
 def _check_untied(model: nn.Module, name: str, chosen: Mapping[str, nn.Parameter]) -> None:
-    """Refuse a parameter that other modules use too: they would go on with the base's own."""
+    """Check that no other module shares a chosen parameter; it would keep the base's value."""
     ids = {id(parameter): key for key, parameter in chosen.items()}
     for other, parameter in model.named_parameters(remove_duplicate=False):
         if id(parameter) in ids and not other.startswith(f"{name}."):
@@ -239,21 +242,21 @@ def _check_untied(model: nn.Module, name: str, chosen: Mapping[str, nn.Parameter
 
 @contextmanager
 def _flat_weights(module: nn.Module, values: Mapping[str, Tensor]) -> Iterator[None]:
-    """Let recurrent layers see replaced parameters: their kernels read a list of their own."""
-    kept = []
+    """Give recurrent layers the replaced parameters, because their kernels read their own list."""
+    previous = []
     for prefix, each in module.named_modules():
         if isinstance(each, nn.RNNBase):
-            kept.append((each, each._flat_weights))
+            previous.append((each, each._flat_weights))
             names = [f"{prefix}.{name}".lstrip(".") for name in each._flat_weights_names]
             old = zip(names, each._flat_weights, strict=True)
             each._flat_weights = [values.get(name, weight) for name, weight in old]
     try:
         yield
     finally:
-        for each, weights in kept:
+        for each, weights in previous:
             each._flat_weights = weights
 
 
 def _key(name: str) -> str:
-    """A parameter's name as a key of `nn.ParameterDict`, where dots are not allowed."""
+    """Return the name of a parameter as a key of `nn.ParameterDict`, which allows no dots."""
     return name.replace(".", "/")

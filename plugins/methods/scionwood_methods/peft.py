@@ -1,7 +1,7 @@
-"""Register every method with peft: `import scionwood_methods.peft`, then use peft as ever.
+"""Register every method with peft: `import scionwood_methods.peft`, then use peft as usual.
 
-`peft.PeftModel.from_pretrained` finds a method by the `peft_type` in the saved config, which must
-be registered before. Recipes and `scionwood.load_adapter` need no such import.
+`peft.PeftModel.from_pretrained` looks up the `peft_type` of the saved config, which must be
+registered before. Recipes and `scionwood.load_adapter` do not need this import.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""SMoA: low-rank modulation of a weight's blocks, into which its spectrum sorts it."""
+"""SMoA: low-rank modulation of the entries of a weight, in blocks that its spectrum orders."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from scionwood_methods.shared.support import is_linear
 
 @final
 class Order(nn.Module):
-    """The orders of a weight's rows and columns, kept in the adapter's file.
+    """The orders of the rows and columns of a weight. They are saved with the adapter.
 
-    Near ties in the score may sort otherwise on another machine, hence nothing is computed again.
+    They are not computed again, because near ties may be sorted differently on another machine.
     """
 
     rows: Tensor
@@ -35,10 +35,11 @@ class Order(nn.Module):
 
     def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *rest: Any) -> None:
         for name, own in self.named_buffers():
-            found = state.get(prefix + name)
-            if found is not None and not _is_permutation(found, len(own)):
-                rule = f"it must hold each of 0 to {len(own) - 1} once"
-                raise AdapterError(f"tensor {prefix}{name}", rule, "The file is damaged")
+            order = state.get(prefix + name)
+            if order is not None and not _is_permutation(order, len(own)):
+                rule = f"it must hold each number from 0 to {len(own) - 1} once"
+                remedy = "The file is damaged: save the adapter again"
+                raise AdapterError(f"tensor {prefix}{name}", rule, remedy)
         super()._load_from_state_dict(state, prefix, *rest)
 
 
@@ -46,7 +47,7 @@ class Order(nn.Module):
 class SmoaLayer(AdapterLayer):
     """`y = base(x) + dW x'`, `dW[rows_k, cols_k] = s (B_k A_k) * W[rows_k, cols_k]`, k = 1 ... K.
 
-    The weight of a convolution counts as the matrix (out, in / groups * kernel).
+    The weight of a convolution is treated as the matrix (out, in / groups * kernel).
     """
 
     smoa_A: Any
@@ -61,13 +62,13 @@ class SmoaLayer(AdapterLayer):
         self.smoa_order = nn.ModuleDict()
 
     def build(self, name: str, config: SmoaConfig) -> None:
-        """A_k uniform after Kaiming (a = sqrt 5), B_k = 0; the order from the frozen weight."""
+        """Initialise A_k (Kaiming uniform, a = sqrt 5), B_k = 0, and the order of the weight."""
         matrix = self._matrix(name)
         count = config.blocks
         if count > min(matrix.shape):
-            found = f"blocks={count} of a weight {tuple(matrix.shape)}"
-            raise AdapterError(found, "a block has a row and a column at least", "Use fewer")
-        # A saved adapter brings its order: only one that is to be trained from here needs another.
+            value = f"blocks={count} of a weight {tuple(matrix.shape)}"
+            raise AdapterError(value, "a block needs at least one row and one column", "Use fewer")
+        # A saved adapter brings its order, so only an adapter that starts here computes one.
         known = config.inference_mode or count == 1
         rows, cols = (torch.arange(n) for n in matrix.shape) if known else spectral_order(matrix)
         ranks = _sizes(config.r, count)
@@ -84,7 +85,7 @@ class SmoaLayer(AdapterLayer):
         factors = [*self.smoa_A[name], *self.smoa_B[name]]
         blocks = self._blocks(name)
         if is_linear(self.base_layer):
-            y: Tensor = _BlockLinear.apply(x, blocks, *factors)
+            y: Tensor = _BlockLinear.apply(x, blocks, *factors)  # type: ignore[no-untyped-call]  # torch
             return y
         return through(self.base_layer, x, blocks, *factors)
 
@@ -118,18 +119,19 @@ class SmoaModel(MethodTuner):
 class SmoaConfig(LowRankConfig):
     """Spectrum modulation: rows and columns are sorted by the spectrum and split into K blocks.
 
-    A block of the update is the block of the frozen weight times a low-rank matrix, entry by entry,
-    so that its rank is up to r_k times that of the weight. With one block it is HiRA.
+    A block of the update is the block of the frozen weight multiplied, entry by entry, by a
+    low-rank matrix. Its rank is therefore up to r_k times the rank of the weight. With one block
+    this is HiRA.
 
-    Trainable parameters of a layer: the sum over blocks of r_k (out_k + in_k), which is
-    r (out + in) / K where K divides all three; K = 2 halves LoRA. The file holds the orders too.
-    Dropout acts on x.
+    Trainable parameters of a layer: the sum over blocks of r_k (out_k + in_k). This is
+    r (out + in) / K if K divides all three, so K = 2 has half the parameters of LoRA. The file
+    also holds the orders. Dropout acts on x.
 
     Shapes: x (..., in) or (batch, in, *size), float; A_k (r_k, in_k), B_k (out_k, r_k).
 
     Args:
-        alpha: the update is multiplied by alpha / r, r being the sum of all ranks.
-        blocks: K; r is split among them.
+        alpha: the update is multiplied by alpha / r, where r is the sum of all ranks.
+        blocks: the number K of blocks; r is split among them.
 
     Source: arXiv 2605.21147; order, factors and scaling as in the authors' code (misonsky/SMoA).
     Convolutions are an extension of this package.
@@ -139,27 +141,27 @@ class SmoaConfig(LowRankConfig):
     blocks: int = 2
 
     def __post_init__(self) -> None:
-        """Refuse blocks that would have no rank.
+        """Check the number of blocks.
 
         Raises:
             AdapterError: blocks is below 1 or above r.
         """
         super().__post_init__()
         if not 1 <= self.blocks <= self.r:
-            rule = f"each block has a rank of 1 or more, 1 <= blocks <= r = {self.r}"
+            rule = f"each block needs a rank of at least 1, so 1 <= blocks <= r = {self.r}"
             raise AdapterError(f"blocks={self.blocks}", rule, "Raise r or use fewer blocks")
 
 
 def spectral_order(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows and columns of a weight from those of the leading singular values to the others.
+    """Return the order of a weight's rows and columns, from leading singular values to the last.
 
-    Row i has the score `sum_k k u_ik^2 s_k^2 / sum_k u_ik^2 s_k^2`; columns likewise with V.
+    Row i has the score `sum_k k u_ik^2 s_k^2 / sum_k u_ik^2 s_k^2`; a column has the same with V.
 
     Args:
         weight: (out, in), float.
 
     Returns:
-        Indices (out,) and (in,), ties in their old order.
+        Indices (out,) and (in,); rows with equal scores keep their order.
     """
     u, s, vh = torch.linalg.svd(weight.float(), full_matrices=False)
     place = torch.arange(len(s), device=s.device, dtype=s.dtype)
@@ -173,7 +175,7 @@ def spectral_order(weight: Tensor) -> tuple[Tensor, Tensor]:
 
 @final
 class _Blocks(Generated):
-    """The update of a weight as a function of all A_k, then all B_k."""
+    """The update of a weight as a function of all A_k, followed by all B_k."""
 
     def __init__(
         self, weight: Tensor, rows: tuple[Tensor, ...], cols: tuple[Tensor, ...], scaling: float
@@ -181,14 +183,14 @@ class _Blocks(Generated):
         self.weight, self.rows, self.cols, self.scaling = weight, rows, cols, scaling
 
     def blocks(self, factors: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
-        """Rows, columns, A_k, B_k and s W[rows_k, cols_k] of each block, in the factors' dtype."""
+        """Yield rows, columns, A_k, B_k and s W[rows_k, cols_k] of each block."""
         matrix, count = self.weight.flatten(1), len(self.rows)
         for k, (rows, cols) in enumerate(zip(self.rows, self.cols, strict=True)):
             anchor = matrix.index_select(0, rows).index_select(1, cols).to(factors[k].dtype)
             yield rows, cols, factors[k], factors[count + k], self.scaling * anchor
 
     def build(self, dtype: torch.dtype, *parameters: Tensor) -> Tensor:
-        """The update, with zeros between the blocks."""
+        """Return the update; entries outside the blocks are zero."""
         out = self.weight.new_zeros(self.weight.flatten(1).shape, dtype=dtype)
         for rows, cols, a, b, anchor in self.blocks(parameters):
             tile = ((b @ a) * anchor).to(dtype)
@@ -208,7 +210,7 @@ class _Blocks(Generated):
 
 @final
 class _BlockLinear(torch.autograd.Function):
-    """`x dW^T` block by block: a block of dW exists at a time, and none is kept."""
+    """`x dW^T`, block by block: one block of dW exists at a time, and none is stored."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, update: _Blocks, *factors: Tensor) -> Tensor:
@@ -238,10 +240,10 @@ class _BlockLinear(torch.autograd.Function):
 
 
 def _sizes(total: int, count: int) -> list[int]:
-    """Sizes of `count` parts that differ by one at most, as `torch.tensor_split` cuts."""
+    """Return `count` sizes that differ by at most one, as in `torch.tensor_split`."""
     return [total // count + (k < total % count) for k in range(count)]
 
 
-def _is_permutation(found: Tensor, size: int) -> bool:
-    known = torch.arange(size, dtype=torch.int64, device=found.device)
-    return found.shape == (size,) and bool(torch.equal(found.long().sort().values, known))
+def _is_permutation(order: Tensor, size: int) -> bool:
+    known = torch.arange(size, dtype=torch.int64, device=order.device)
+    return order.shape == (size,) and bool(torch.equal(order.long().sort().values, known))

@@ -67,11 +67,11 @@ def batches(seed: int, count: int = 8, width: int = 6) -> list[Batch]:
     generator = torch.Generator().manual_seed(seed)
     basis = torch.randn(width, 16, generator=generator)
     teacher = torch.randn(16, 3, generator=generator)
-    found = []
+    made = []
     for _ in range(count):
         x = torch.randn(16, width, generator=generator) @ basis
-        found.append((x, (x @ teacher).argmax(1)))
-    return found
+        made.append((x, (x @ teacher).argmax(1)))
+    return made
 
 
 def losses(model: nn.Module, batch: Batch) -> Tensor:

@@ -44,8 +44,8 @@ CASES: dict[str, Callable[[], tuple[nn.Module, Tensor]]] = {
 @torch.no_grad()
 def answer(model: nn.Module, x: Tensor) -> Tensor:
     """The output, of a language model its logits."""
-    found = model(x)
-    return found if isinstance(found, Tensor) else found.logits
+    output = model(x)
+    return output if isinstance(output, Tensor) else output.logits
 
 
 def main(folder: Path) -> None:

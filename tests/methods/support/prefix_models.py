@@ -111,5 +111,5 @@ def prefixed(case: str, **options: Any) -> PeftModel:
 
 def answer(model: nn.Module, x: Tensor) -> Tensor:
     """The output, of a language model its logits or last hidden states."""
-    found = model(x)
-    return found if isinstance(found, Tensor) else found[0]
+    output = model(x)
+    return output if isinstance(output, Tensor) else output[0]

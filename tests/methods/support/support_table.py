@@ -1,4 +1,4 @@
-"""Try every method on every kind of layer and write the table of the README.
+"""Try every method on every kind of layer, and write the table of the results page.
 
 python tests/methods/support/support_table.py
 """
@@ -13,12 +13,12 @@ from method_layers import KINDS, METHODS, adapted, example, trainable, unsettle
 
 from scionwood import AdapterError
 
-CARD = Path(__file__).parents[3] / "plugins" / "methods" / "README.md"
+PAGE = Path(__file__).parents[3] / "docs" / "results" / "methods.md"
 MARK = re.compile(r"(<!-- table: support -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def cell(method: str, kind: str) -> str:
-    """What happens: `refused`, `trains`, or `trains, merges`."""
+    """Return the result: `refused`, `trains`, or `trains, merges`."""
     torch.manual_seed(0)
     try:
         model, x = unsettle(adapted(method, kind)), example(kind)
@@ -36,16 +36,16 @@ def cell(method: str, kind: str) -> str:
 
 
 def table() -> str:
-    """One line for a kind of layer, one column for a method."""
+    """Return one line for each kind of layer, with one column for each method."""
     lines = [["layer", *METHODS], ["---"] * (1 + len(METHODS))]
     lines += [[kind, *(cell(method, kind) for method in METHODS)] for kind in KINDS]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def fill(text: str) -> str:
-    """The page with the table made anew."""
-    return MARK.sub(lambda found: found[1] + table() + found[2], text)
+    """Return the page with a new table."""
+    return MARK.sub(lambda match: match[1] + table() + match[2], text)
 
 
 if __name__ == "__main__":
-    CARD.write_text(fill(CARD.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(fill(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,6 +1,6 @@
-"""Sequences of tasks on one adapter: the controller, four methods and the metrics.
+"""Continual learning of a sequence of tasks: the controller, the methods and the metrics.
 
-Names are imported when they are first used, so that a plain loop needs no Lightning.
+Names are imported at their first use, so that a plain training loop does not import Lightning.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""ACE-LoRA: a history of fixed rank, and a penalty on the directions that overlap with it."""
+"""ACE-LoRA: a history of fixed rank, and a penalty on directions that overlap with it."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from scionwood_methods.continual.controller import ContinualMethod
 from scionwood_methods.continual.factors import add_frozen, fill, lora_layers, matrices, restart
 
 HISTORY = "history"
-"""The name of the LoRA adapter that holds what was learnt."""
+"""The name of the LoRA adapter that holds what the past tasks learned."""
 
 NEGLIGIBLE = 1e-6
-"""A direction of the history counts where its strength is more than this share of the largest."""
+"""Directions of the history below this share of its largest strength are ignored."""
 
 
 @final
 class AceLora(ContinualMethod):
-    """Past tasks in one frozen LoRA of fixed rank; the next keeps off the directions it shares.
+    """Past tasks in one frozen LoRA of fixed rank; a penalty keeps the next task away from it.
 
-    After a task, `[B_h, s B_t] [A_h; A_t]` is compressed to rank r_h (QR of both stacks, SVD of the
-    small core, both in float64) and the task's adapter starts anew, so that memory does not grow.
-    While a task trains, direction k of its adapter, `dW_k = s B_k A_k`, overlaps with the history's
-    row space Q_h by `rho_k = |dW_k Q_h^T| / |dW_k| = |A_k Q_h^T| / |A_k|`; the penalty is
-    `strength sum_k w_k |A_k Q_h^T|^2` with w_k = rho_k where rho_k > threshold, else 0, without a
-    gradient of w_k.
+    After a task, `[B_h, s B_t] [A_h; A_t]` is compressed to rank r_h by QR of both stacks and SVD
+    of the small core, all in float64. The adapter of the task is then reset, so that memory does
+    not grow. During a task, direction k of its adapter, `dW_k = s B_k A_k`, has the overlap
+    `rho_k = |dW_k Q_h^T| / |dW_k| = |A_k Q_h^T| / |A_k|` with the row space Q_h of the history. The
+    penalty is `strength sum_k w_k |A_k Q_h^T|^2`, with w_k = rho_k if rho_k > threshold, else 0.
+    No gradient flows through w_k.
 
-    The history is an adapter of peft named `history`: active beside the task's, and mergeable.
-    `scionwood.save_adapter(model, folder, name="history")` writes it for others.
+    The history is a peft adapter named `history`. It is active next to the adapter of the task,
+    and it can be merged. `scionwood.save_adapter(model, folder, name="history")` saves it alone.
 
     Args:
-        rank: r_h, of the history.
-        strength: of the penalty, without unit.
-        threshold: the overlap from which a direction is held back, 0 to 1.
+        rank: the rank r_h of the history.
+        strength: the factor of the penalty, without unit.
+        threshold: the overlap above which a direction is penalised, 0 to 1.
         adapter: the name of the LoRA adapter that trains.
 
     Raises:
@@ -58,21 +58,21 @@ class AceLora(ContinualMethod):
         adapter: str = "default",
     ) -> None:
         if rank < 1 or strength < 0 or not 0 <= threshold <= 1:
-            found = f"rank={rank}, strength={strength}, threshold={threshold}"
-            raise AdapterError(found, "rank >= 1, strength >= 0, 0 <= threshold <= 1")
+            value = f"rank={rank}, strength={strength}, threshold={threshold}"
+            raise AdapterError(value, "rank >= 1, strength >= 0, 0 <= threshold <= 1")
         self.rank, self.strength, self.threshold = rank, strength, threshold
         self.adapter = adapter
         self._history: dict[str, tuple[Tensor, Tensor]] = {}
         self._bases: dict[str, Tensor] = {}
 
     def begin(self, model: PeftModel) -> None:
-        """Add the empty history, at the first task."""
+        """Add an empty history at the first task."""
         lora_layers(model, self.adapter)
         if HISTORY not in model.peft_config:
             add_frozen(model, HISTORY, self.adapter, self.rank)
 
     def penalty(self, model: PeftModel, batch: Any) -> Tensor:
-        """See the class."""
+        """Return the penalty; see the class."""
         if not self._bases:
             return torch.zeros(())
         terms = []
@@ -86,19 +86,19 @@ class AceLora(ContinualMethod):
         return self.strength * torch.stack(terms).sum()
 
     def overlaps(self, model: PeftModel) -> dict[str, Tensor]:
-        """How far each direction of the adapter lies in the history.
+        """Return the overlap of each direction of the adapter with the history.
 
         Returns:
-            By layer: rho (r,), 0 (orthogonal) to 1 (inside); empty before the first task ends.
+            rho (r,) by layer, 0 (orthogonal) to 1 (inside); empty before the first task ends.
         """
-        found = {}
+        overlaps = {}
         for name, basis in self._bases.items():
             a = matrices(lora_layers(model, self.adapter)[name], self.adapter)[1].detach()
-            found[name] = _overlap((a @ basis.to(a).T).square().sum(1), a)
-        return found
+            overlaps[name] = _overlap((a @ basis.to(a).T).square().sum(1), a)
+        return overlaps
 
     def end(self, model: PeftModel, batches: Iterable[Any]) -> None:
-        """Compress the task's adapter into the history and start it anew."""
+        """Compress the adapter of the task into the history, and reset the adapter."""
         layers = lora_layers(model, self.adapter)
         for layer in layers.values():
             b_new, a_new = matrices(layer, self.adapter)
@@ -112,11 +112,11 @@ class AceLora(ContinualMethod):
         restart(layers.values(), self.adapter)
 
     def state(self) -> dict[str, Tensor]:
-        """`B:<layer>` and `A:<layer>` of the history."""
-        found = {}
+        """Return `B:<layer>` and `A:<layer>` of the history."""
+        state = {}
         for name, (b, a) in self._history.items():
-            found[f"B:{name}"], found[f"A:{name}"] = b, a
-        return found
+            state[f"B:{name}"], state[f"A:{name}"] = b, a
+        return state
 
     def restore(self, model: PeftModel, state: Mapping[str, Tensor]) -> None:
         """Add the history to a model; see `ContinualMethod.restore`."""
@@ -143,28 +143,29 @@ class AceLora(ContinualMethod):
 
 
 def compress(b: Tensor, a: Tensor, rank: int) -> tuple[Tensor, Tensor]:
-    """The best approximation of `b @ a` in a rank, found without the product.
+    """Return the best approximation of `b @ a` of a rank, without forming the product.
 
     Args:
         b: (out, n).
         a: (n, in).
-        rank: of the result.
+        rank: the rank of the result.
 
     Returns:
-        B (out, rank) with orthogonal columns and A (rank, in) with orthogonal rows, of equal norms
-        and in descending order; zeros fill up where the product has a lower rank.
+        B (out, rank) with orthogonal columns and A (rank, in) with orthogonal rows. Both have equal
+        norms in descending order, and zeros if the product has a lower rank.
     """
     left, upper = torch.linalg.qr(b.double())
     right, lower = torch.linalg.qr(a.double().T)
     u, sizes, v = torch.linalg.svd(upper @ lower.T, full_matrices=False)
-    kept = min(rank, sizes.numel())
-    root = sizes[:kept].sqrt()
-    narrow_b, narrow_a = left @ u[:, :kept] * root, root[:, None] * (v[:kept] @ right.T)
+    count = min(rank, sizes.numel())
+    root = sizes[:count].sqrt()
+    narrow_b, narrow_a = left @ u[:, :count] * root, root[:, None] * (v[:count] @ right.T)
     whole_b, whole_a = b.new_zeros(b.shape[0], rank), a.new_zeros(rank, a.shape[1])
-    whole_b[:, :kept], whole_a[:kept] = narrow_b.to(b.dtype), narrow_a.to(a.dtype)
+    whole_b[:, :count], whole_a[:count] = narrow_b.to(b.dtype), narrow_a.to(a.dtype)
     return whole_b, whole_a
 
 
 def _overlap(shared: Tensor, a: Tensor) -> Tensor:
-    """The overlaps (r,) from |A_k Q^T|^2 (r,) and A (r, in); zero for a direction that is zero."""
-    return shared.sqrt() / a.norm(dim=1).clamp_min(torch.finfo(a.dtype).tiny)
+    """Return overlaps (r,) from |A_k Q^T|^2 (r,) and A (r, in); a zero direction has overlap 0."""
+    overlap: Tensor = shared.sqrt() / a.norm(dim=1).clamp_min(torch.finfo(a.dtype).tiny)
+    return overlap

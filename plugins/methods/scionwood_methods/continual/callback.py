@@ -16,17 +16,18 @@ from scionwood_methods.continual.controller import ContinualController
 
 @final
 class ContinualCallback(Callback):
-    """Learn one task of a sequence: begin, penalise each optimiser step, and remember at the end.
+    """Learns one task of a sequence: begins it, penalises each step, and stores it at the end.
 
-    The penalty's gradient is added once an optimiser step, after accumulation and unscaling and
-    before clipping; `continual_penalty` is logged. What is remembered are the last weights.
+    The gradient of the penalty is added once for each optimiser step, after accumulation and
+    unscaling and before clipping. `continual_penalty` is logged. The method stores the last weights
+    of the training.
 
     Args:
-        controller: over the model that the module trains, shared by the callbacks of all tasks.
-        task: the task's name.
-        batches: how many batches of training data the method may look at when the task ends.
-        remember: end the task with the training. Where the best weights are put back afterwards, as
-            by `scionwood.fit`, leave it to a call of `controller.end` after that.
+        controller: the controller of the model that the module trains; all tasks share it.
+        task: the name of the task.
+        batches: the number of training batches that the method may use when the task ends.
+        remember: end the task at the end of the training. Use false if other weights are loaded
+            afterwards, as `scionwood.fit` does with the best ones, and then call `controller.end`.
     """
 
     def __init__(
@@ -43,10 +44,10 @@ class ContinualCallback(Callback):
         self._steps = 0
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Begin the task, before Lightning asks for the optimiser.
+        """Begin the task before Lightning creates the optimiser.
 
         Raises:
-            TrainingError: several processes train, or the module holds another model.
+            TrainingError: several processes train, or the module has another model.
         """
         if stage != "fit":
             return
@@ -54,7 +55,7 @@ class ContinualCallback(Callback):
             rule = "each process would remember its own share of the data"
             raise TrainingError(f"{trainer.world_size} processes", rule, "Use trainer.devices=1")
         if not any(module is self.controller.model for module in pl_module.modules()):
-            rule = "it does not hold the controller's model"
+            rule = "it does not contain the controller's model"
             raise TrainingError(type(pl_module).__name__, rule, "Build both on one model")
         self.controller.begin(self.task)
         self._steps = trainer.global_step
@@ -62,23 +63,23 @@ class ContinualCallback(Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Keep the batch for the penalty."""
+        """Store the batch for the penalty."""
         self._batch = batch
 
     def on_before_optimizer_step(
         self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: torch.optim.Optimizer
     ) -> None:
-        """Add the penalty's gradient."""
+        """Add the gradient of the penalty."""
         pl_module.log("continual_penalty", self.controller.adjust(self._batch), batch_size=1)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
-        """Tell the controller of a step that was taken."""
+        """Tell the controller about an optimiser step."""
         if trainer.global_step > self._steps:
             self._steps = trainer.global_step
             self.controller.stepped()
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Remember the task, unless that is left to the caller."""
+        """End the task, unless the caller does so."""
         self._batch = None
         if not self.remember:
             return

@@ -1,4 +1,4 @@
-"""Tasks one after another on one peft model: what a method remembers, and when it acts."""
+"""Learn tasks one after another with one peft model: what a method stores, and when it acts."""
 
 from __future__ import annotations
 
@@ -16,51 +16,51 @@ from scionwood_methods.continual.files import read_state, write_state
 
 
 class ContinualMethod(ABC):
-    """What is kept of past tasks, and how it holds the next one back.
+    """What is stored of past tasks, and how it protects them while the next task trains.
 
-    A method overrides the steps at which it acts. Its memory is in `state`; options are those of
-    its constructor.
+    A subclass overrides the steps at which it acts. `state` returns what it stores. Its options are
+    the keyword arguments of its constructor.
     """
 
     name: ClassVar[str]
 
     def begin(self, model: PeftModel) -> None:  # noqa: B027  # a step that may do nothing
-        """Prepare the model for a task, before the optimiser is made."""
+        """Prepare the model for a task before the optimiser is created."""
 
     def penalty(self, model: PeftModel, batch: Any) -> Tensor:
-        """The scalar to add to the loss of a batch; zero where nothing is to be protected."""
+        """Return the scalar to add to the loss of a batch; zero if there is nothing to protect."""
         return torch.zeros(())
 
     def select(self, model: PeftModel, step: int) -> None:  # noqa: B027
-        """Drop gradients that an optimiser step shall not use.
+        """Drop gradients that an optimiser step must not use.
 
         Args:
-            model: with gradients.
-            step: optimiser steps of this task that were taken before.
+            model: the model with its gradients.
+            step: the number of previous optimiser steps of this task.
         """
 
     def retract(self, model: PeftModel) -> None:  # noqa: B027
-        """Put the parameters back where they may be, after an optimiser step."""
+        """Project the parameters onto the allowed set after an optimiser step."""
 
     @abstractmethod
     def end(self, model: PeftModel, batches: Iterable[Any]) -> None:
-        """Remember a task that has been learnt.
+        """Store a task that has been learned.
 
         Args:
-            model: as trained.
-            batches: of the task's training data.
+            model: the trained model.
+            batches: batches of the task's training data.
         """
 
     @abstractmethod
     def state(self) -> dict[str, Tensor]:
-        """The memory, by names that say what a tensor is."""
+        """Return what is stored, by names that tell what a tensor is."""
 
     @abstractmethod
     def restore(self, model: PeftModel, state: Mapping[str, Tensor]) -> None:
-        """Take the memory of another run over into this method and a model without it.
+        """Take over the stored state of another run, into a model that does not have it yet.
 
         Raises:
-            AdapterError: it does not fit the model.
+            AdapterError: the state does not fit the model.
         """
 
 
@@ -81,15 +81,15 @@ class ContinualController:
         controller.end(batches)
         controller.save(folder)
 
-    With Lightning, `ContinualCallback` makes these calls. The memory is saved between tasks; the
-    adapter itself is saved as ever, by `scionwood.save_adapter`.
+    With Lightning, `ContinualCallback` makes these calls. The memory is saved between tasks. The
+    adapter itself is saved with `scionwood.save_adapter`.
 
     Args:
-        model: with one adapter, of any method that the continual-learning method takes.
-        method: what it remembers and does.
+        model: a model with one adapter, of a kind that the continual-learning method can use.
+        method: what it stores, and how it acts.
 
     Attributes:
-        tasks: the names of the tasks that have been learnt.
+        tasks: the names of the learned tasks.
     """
 
     def __init__(self, model: PeftModel, method: ContinualMethod) -> None:
@@ -99,23 +99,23 @@ class ContinualController:
         self._steps = 0
 
     def begin(self, task: str) -> None:
-        """Start a task, before the optimiser is made: parameters may be added.
+        """Begin a task before the optimiser is created, because parameters may be added.
 
         Raises:
-            TrainingError: another task has not ended, or one of this name has.
+            TrainingError: another task has not ended, or a task of this name has been learned.
         """
         if self._running is not None:
             raise TrainingError(f"task {self._running!r}", "it has not ended", "Call end() first")
         if task in self.tasks:
-            raise TrainingError(f"task {task!r}", "it has been learnt already", "Rename it")
+            raise TrainingError(f"task {task!r}", "it has been learned already", "Rename it")
         self.method.begin(self.model)
         self._running, self._steps = task, 0
 
     def adjust(self, batch: Any) -> Tensor:
-        """Add the penalty's gradient to the loss's, after backward and before the step.
+        """Add the gradient of the penalty to that of the loss, after backward and before the step.
 
         Args:
-            batch: the last batch, on the model's device.
+            batch: the last batch, on the device of the model.
 
         Returns:
             The penalty, a scalar without gradient.
@@ -127,24 +127,24 @@ class ContinualController:
         value = self.method.penalty(self.model, batch)
         if value.requires_grad:
             trained = [p for p in self.model.parameters() if p.requires_grad]
-            found = torch.autograd.grad(value, trained, allow_unused=True)
-            for parameter, grad in zip(trained, found, strict=True):
+            gradients = torch.autograd.grad(value, trained, allow_unused=True)
+            for parameter, grad in zip(trained, gradients, strict=True):
                 if grad is not None:
                     parameter.grad = grad if parameter.grad is None else parameter.grad + grad
         self.method.select(self.model, self._steps)
         return value.detach()
 
     def stepped(self) -> None:
-        """Say that the optimiser has taken a step."""
+        """Report an optimiser step."""
         self._check_running()
         self.method.retract(self.model)
         self._steps += 1
 
     def end(self, batches: Iterable[Any]) -> None:
-        """End a task and remember it.
+        """End a task and store it.
 
         Args:
-            batches: of the task's training data; some methods measure on them what matters.
+            batches: batches of the task's training data; some methods measure importance on them.
 
         Raises:
             TrainingError: no task has begun.
@@ -154,27 +154,27 @@ class ContinualController:
         self.tasks.append(task)
         self._running = None
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: str | Path) -> None:
         """Write the memory and the names of the tasks: `continual.json` and a safetensors file.
 
         Raises:
             TrainingError: a task has not ended.
-            OSError: the disk is full or not writable; the old state stays.
+            WriteError: the folder cannot be written; a previous state is left as it was.
         """
         if self._running is not None:
             raise TrainingError(f"task {self._running!r}", "it has not ended", "Save after end()")
         write_state(Path(folder), self.method.name, self.tasks, self.method.state())
 
-    def load(self, folder: Path) -> None:
-        """Take over what `save` wrote, into a model with the adapter but without this memory.
+    def load(self, folder: str | Path) -> None:
+        """Read what `save` wrote, into a model with the adapter but without this memory.
 
         Raises:
-            AdapterFileError: a file is damaged or of another method.
+            AdapterFileError: a file is damaged or belongs to another method.
             AdapterError: the memory does not fit the model.
-            TrainingError: this controller has learnt or begun a task already.
+            TrainingError: this controller has begun or learned a task already.
         """
         if self._running is not None or self.tasks:
-            rule = "it has tasks of its own"
+            rule = "it has begun or learned tasks already"
             raise TrainingError("this controller", rule, "Load into a new one")
         tasks, state = read_state(Path(folder), self.method.name)
         self.method.restore(self.model, state)

@@ -16,47 +16,52 @@ from torch import Tensor
 from scionwood import AdapterError
 from scionwood_methods.continual.controller import ContinualMethod
 from scionwood_methods.continual.factors import lora_layers, update
+from scionwood_methods.shared.modes import evaluating
 
 Losses = Callable[[nn.Module, Any], Tensor]
+"""A function `(model, batch) -> (n,)`: the loss of each sample."""
 Pairs = Callable[[nn.Module, Any], tuple[Tensor, Tensor]]
+"""A function `(model, batch) -> ((n, d), (n, d))`: features of n pairs in two modalities."""
 REST = "rest"
-"""The group of everything that no pattern finds."""
+"""The group of all names that no pattern matches."""
 
 
 @final
 class Ewc(ContinualMethod):
-    """`sum_m (lambda_m / 2) sum_(i in m) F_i (theta_i - theta*_i)^2`, m the groups of parameters.
+    """`sum_m (lambda_m / 2) sum_(i in m) F_i (theta_i - theta*_i)^2` over groups m of parameters.
 
-    F is the empirical diagonal Fisher information, the mean over samples of the squared gradient of
-    the negative log-likelihood; online: `F <- decay F + F_task`. With `adaptive` weights,
-    lambda_m = strength / mean(F_m), so that a modality with small gradients is protected as much as
-    one with large gradients. With `consistency`, `gamma |S - S*|_F^2 / n^2` is added, S the cosine
-    similarities of n pairs of features in a batch and S* the same with the weights of the anchor.
+    F is the empirical diagonal Fisher information: the mean over samples of the squared gradient
+    of the negative log-likelihood. It is updated online, `F <- decay F + F_task`. With `adaptive`
+    weights, lambda_m = strength / mean(F_m), so that a modality with small gradients is protected
+    as much as one with large gradients. With `consistency` the penalty also has the term
+    `gamma |S - S*|_F^2 / n^2`. S holds the cosine similarities of n pairs of features in a batch,
+    and S* those with the weights of the anchor.
 
-    In the space `delta`, theta is each layer's change `dW = s B A` of LoRA (of the size of the
-    weight, twice in memory), whose Fisher information is that of the weight; what else trains
-    counts by its parameters. In the space `parameters`, which serves every method of peft, theta
-    is what trains.
+    In the space `delta`, theta is the change `dW = s B A` of each LoRA layer, and its Fisher
+    information is that of the weight; this stores two tensors of the size of each weight. Other
+    trainable tensors are protected by their parameters. In the space `parameters`, which works
+    with every method of peft, theta holds the trainable parameters.
 
     Args:
-        losses: `(model, batch) -> (n,)`: the negative log-likelihood of each sample, in nats.
-        strength: of the penalty.
-        decay: how much of the old Fisher information stays after a task, 0 to 1.
-        groups: name -> pattern that is searched in the names of layers or parameters, such as
-            `{"vision": "visual", "text": "transformer"}`; the first that is found counts.
+        losses: see `Losses`; the negative log-likelihood in nats.
+        strength: the factor of the penalty.
+        decay: the share of the previous Fisher information that stays after a task, 0 to 1.
+        groups: a pattern by the name of each group, searched in the names of layers or
+            parameters, such as `{"vision": "visual", "text": "transformer"}`; the first match
+            counts.
         adaptive: divide the strength by the mean of F in each group.
         space: see above.
-        samples: how many samples the Fisher information is measured on, at most.
-        consistency: `(model, batch) -> ((n, d), (n, d))`: features of n pairs in two modalities.
-        gamma: the weight of the consistency term.
-        adapter: the name of the LoRA adapter, in the space `delta`.
+        samples: the largest number of samples on which the Fisher information is measured.
+        consistency: see `Pairs`.
+        gamma: the factor of the consistency term.
+        adapter: the name of the LoRA adapter in the space `delta`.
 
     Raises:
         AdapterError: an option is out of its range.
 
     Source: EWC, Kirkpatrick et al. 2017; online, Schwarz et al. 2018. Groups, adaptive weights and
-    consistency are a reconstruction from the abstract of arXiv 2605.12789, and the space of dW from
-    that of 2602.17559: equations and defaults are ours, not the authors'.
+    consistency are a reconstruction from the abstract of arXiv 2605.12789, and the space of dW is
+    one from that of 2602.17559. Equations and defaults are ours, not the authors'.
     """
 
     name = "ewc"
@@ -76,8 +81,8 @@ class Ewc(ContinualMethod):
         adapter: str = "default",
     ) -> None:
         if strength < 0 or gamma < 0 or not 0 <= decay <= 1 or samples < 1:
-            found = f"strength={strength}, gamma={gamma}, decay={decay}, samples={samples}"
-            raise AdapterError(found, "strength, gamma >= 0, 0 <= decay <= 1, samples >= 1")
+            value = f"strength={strength}, gamma={gamma}, decay={decay}, samples={samples}"
+            raise AdapterError(value, "strength, gamma >= 0, 0 <= decay <= 1, samples >= 1")
         self.losses, self.consistency = losses, consistency
         self.strength, self.decay, self.gamma = strength, decay, gamma
         self.groups = {name: re.compile(pattern) for name, pattern in (groups or {}).items()}
@@ -88,7 +93,7 @@ class Ewc(ContinualMethod):
         self._anchor: dict[str, Tensor] = {}
 
     def penalty(self, model: PeftModel, batch: Any) -> Tensor:
-        """See the class."""
+        """Return the penalty; see the class."""
         if not self._fisher:
             return torch.zeros(())
         weights = self.weights()
@@ -103,14 +108,14 @@ class Ewc(ContinualMethod):
         return torch.stack(terms).sum()
 
     def weights(self) -> dict[str, float]:
-        """lambda_m by group; empty before the first task ends."""
+        """Return lambda_m by group; empty before the first task ends."""
         members: dict[str, list[Tensor]] = {}
         for name, value in sorted(self._fisher.items()):  # sums round alike after loading
             members.setdefault(self._group(name), []).append(value.flatten())
         if not self.adaptive:
             return dict.fromkeys(members, self.strength)
         means = {group: float(torch.cat(values).mean()) for group, values in members.items()}
-        # Where F is zero throughout there is nothing to protect, whatever the weight.
+        # If F is zero everywhere, there is nothing to protect, whatever the weight.
         return {group: self.strength / mean if mean else 0.0 for group, mean in means.items()}
 
     def end(self, model: PeftModel, batches: Iterable[Any]) -> None:
@@ -126,7 +131,7 @@ class Ewc(ContinualMethod):
         self._anchor = {n: p.detach().clone() for n, p in self._points(model).items()}
 
     def state(self) -> dict[str, Tensor]:
-        """`F:<name>`, and `theta:<name>` of everything that trained."""
+        """Return `F:<name>`, and `theta:<name>` of everything that trained."""
         fisher = {f"F:{name}": value for name, value in self._fisher.items()}
         return fisher | {f"theta:{name}": value for name, value in self._trained.items()}
 
@@ -135,7 +140,7 @@ class Ewc(ContinualMethod):
         own = {f"F:{name}": point.shape for name, point in self._points(model).items()}
         own |= {f"theta:{name}": p.shape for name, p in _trained(model).items()}
         if {key: value.shape for key, value in state.items()} != own:
-            rule = "it does not fit what trains in this model"
+            rule = "it does not fit the trainable parameters of this model"
             raise AdapterError(
                 "memory of EWC", rule, "Use the model, adapter and space of that run"
             )
@@ -148,17 +153,18 @@ class Ewc(ContinualMethod):
         targets = self._measured(model)
         total = {name: torch.zeros_like(value) for name, value in targets.items()}
         count = 0
-        with _learning(targets.values()), _evaluating(model):
+        with _learning(targets.values()), evaluating(model):
             for loss in self._each(model, batches):
-                found = torch.autograd.grad(
+                gradients = torch.autograd.grad(
                     loss, list(targets.values()), retain_graph=True, allow_unused=True
                 )
-                for name, grad in zip(targets, found, strict=True):
+                for name, grad in zip(targets, gradients, strict=True):
                     if grad is not None:
                         total[name] += grad.square()
                 count += 1
         if not count:
-            raise AdapterError("batches", "they hold no sample to measure F on", "Give end() some")
+            rule = "they contain no sample to measure F on"
+            raise AdapterError("batches", rule, "Give end() at least one batch")
         return {name: value / count for name, value in total.items()}
 
     def _each(self, model: PeftModel, batches: Iterable[Any]) -> Iterator[Tensor]:
@@ -166,15 +172,16 @@ class Ewc(ContinualMethod):
         for batch in batches:
             losses = self.losses(model, batch)
             if losses.dim() != 1:
-                rule = "losses must be one a sample, (n,)"
-                raise AdapterError(f"losses of shape {tuple(losses.shape)}", rule, "Do not average")
+                rule = "the function must return one loss for each sample, (n,)"
+                value = f"losses of shape {tuple(losses.shape)}"
+                raise AdapterError(value, rule, "Do not average over the batch")
             yield from losses[:left]
             left -= len(losses)
             if left <= 0:
                 return
 
     def _points(self, model: PeftModel) -> dict[str, Tensor]:
-        """What is held near the anchor, by name, differentiable."""
+        """Return the differentiable tensors that stay near the anchor, by name."""
         if self.space == "parameters":
             return dict(_trained(model))
         layers = lora_layers(model, self.adapter)
@@ -183,7 +190,7 @@ class Ewc(ContinualMethod):
         )
 
     def _measured(self, model: PeftModel) -> dict[str, Tensor]:
-        """The tensors whose gradients are those of theta: that of dW is the weight's."""
+        """Return the tensors whose gradients are those of theta; for dW it is the weight."""
         if self.space == "parameters":
             return dict(_trained(model))
         layers = lora_layers(model, self.adapter)
@@ -197,7 +204,7 @@ class Ewc(ContinualMethod):
         return next((g for g, pattern in self.groups.items() if pattern.search(name)), REST)
 
     def _inconsistency(self, model: PeftModel, batch: Any, pairs: Pairs) -> Tensor:
-        with torch.no_grad(), self._at_anchor(model), _evaluating(model):
+        with torch.no_grad(), self._at_anchor(model), evaluating(model):
             before = _similarity(*pairs(model, batch))
         now = _similarity(*pairs(model, batch))
         return (now - before).square().mean()
@@ -220,7 +227,7 @@ def _trained(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def _beside(model: nn.Module, layers: Mapping[str, nn.Module]) -> dict[str, Tensor]:
-    """What trains outside the layers of the adapter, such as a head."""
+    """Return what trains outside the layers of the adapter, such as a head."""
     inside = {id(p) for layer in layers.values() for p in layer.parameters()}
     return {name: p for name, p in _trained(model).items() if id(p) not in inside}
 
@@ -231,7 +238,7 @@ def _similarity(left: Tensor, right: Tensor) -> Tensor:
 
 @contextmanager
 def _learning(tensors: Iterable[Tensor]) -> Iterator[None]:
-    """Let frozen weights have gradients for a while."""
+    """Let frozen weights have gradients inside the block."""
     frozen = [t for t in tensors if not t.requires_grad]
     for tensor in frozen:
         tensor.requires_grad_(True)
@@ -240,15 +247,3 @@ def _learning(tensors: Iterable[Tensor]) -> Iterator[None]:
     finally:
         for tensor in frozen:
             tensor.requires_grad_(False)
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Without dropout, each module's own mode kept."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode

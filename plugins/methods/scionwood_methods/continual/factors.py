@@ -16,46 +16,46 @@ from scionwood import AdapterError
 from scionwood_methods.shared.support import is_convolution, is_linear
 
 SUM = "sum"
-"""The name of the adapter that stands for several."""
+"""The name of the adapter that stands for the sum of several."""
 
 
 def lora_layers(model: PeftModel, adapter: str) -> dict[str, Any]:
-    """The layers that hold a LoRA adapter, by their names in the model.
+    """Return the layers with a LoRA adapter, by their names in the model.
 
     Args:
-        model: with adapters.
-        adapter: the adapter's name.
+        model: a model with adapters.
+        adapter: the name of the adapter.
 
     Raises:
-        AdapterError: there is no such LoRA adapter, or it changes a layer otherwise than by
-            `scale B A` (DoRA and other variants, a bias, an embedding, a grouped convolution).
+        AdapterError: there is no such LoRA adapter, or its change of a layer is not `scale B A`
+            (DoRA and other variants, a bias, an embedding, a grouped convolution).
     """
     config = model.peft_config.get(adapter)
     if not isinstance(config, LoraConfig):
         known = ", ".join(f"{n} ({c.peft_type.value})" for n, c in model.peft_config.items())
-        rule = "it must be one of peft's LoRA"
+        rule = "it must be a LoRA adapter of peft"
         raise AdapterError(f"adapter {adapter!r}", rule, f"The model has {known}")
-    found = {
+    layers = {
         name: module
         for name, module in model.named_modules()
         if isinstance(module, LoraLayer) and adapter in module.scaling
     }
-    for name, layer in found.items():
+    for name, layer in layers.items():
         _check(name, layer, adapter)
-    return found
+    return layers
 
 
 def matrices(layer: Any, adapter: str) -> tuple[Tensor, Tensor]:
-    """The factors of a layer, as views of its parameters.
+    """Return the factors of a layer as views of its parameters.
 
     Returns:
-        B (out, r) and A (r, in); of a convolution, `in` counts kernel positions too.
+        B (out, r) and A (r, in); for a convolution, `in` includes the kernel positions.
     """
     return layer.lora_B[adapter].weight.flatten(1), layer.lora_A[adapter].weight.flatten(1)
 
 
 def update(layer: Any, adapter: str) -> Tensor:
-    """The change `scale B A` of a layer's weight, in the weight's shape, differentiable."""
+    """Return the change `scale B A` in the shape of the layer's weight, differentiable."""
     b, a = matrices(layer, adapter)
     change: Tensor = layer.scaling[adapter] * (b @ a)
     return change.view(layer.get_base_layer().weight.shape)
@@ -67,7 +67,7 @@ def fill(layer: Any, adapter: str, b: Tensor, a: Tensor) -> None:
 
     Args:
         layer: one of `lora_layers`.
-        adapter: the adapter's name.
+        adapter: the name of the adapter.
         b: (out, r).
         a: (r, in).
     """
@@ -76,15 +76,15 @@ def fill(layer: Any, adapter: str, b: Tensor, a: Tensor) -> None:
 
 
 def add_frozen(model: PeftModel, name: str, like: str, rank: int | None = None) -> None:
-    """Add a LoRA adapter on the layers of another, which acts beside all that act and is frozen.
+    """Add a frozen, active LoRA adapter on the layers of another one.
 
-    Its factors are zero. What trained before trains on, the head included.
+    Its factors are zero. Everything that trained before still trains, including the head.
 
     Args:
-        model: with the adapter `like`.
-        name: of the new adapter.
-        like: the adapter whose options it takes.
-        rank: its rank, with scale 1; the rank and scale of `like` where None.
+        model: a model with the adapter `like`.
+        name: the name of the new adapter.
+        like: the adapter whose options are copied.
+        rank: the rank of the new adapter, with scale 1; `None` means rank and scale of `like`.
     """
     config = copy(model.peft_config[like])
     if rank is not None:
@@ -104,18 +104,18 @@ def add_frozen(model: PeftModel, name: str, like: str, rank: int | None = None) 
 
 @contextmanager
 def summed(model: PeftModel) -> Iterator[str]:
-    """One LoRA, for a while, that changes the weights as all active ones do together.
+    """Yield one temporary LoRA adapter that changes the weights as all active ones together.
 
-    Adapters that change nothing are left out of it. The model is the same afterwards.
+    Adapters that change nothing are left out. The model is the same afterwards.
 
     Args:
-        model: with active adapters.
+        model: a model with active adapters.
 
     Yields:
-        The name of the sum; that of the adapter itself where one is active.
+        The name of the sum, or that of the adapter itself if only one is active.
 
     Raises:
-        AdapterError: see `lora_layers`, where several are active.
+        AdapterError: see `lora_layers`; only with several active adapters.
     """
     active = list(model.active_adapters)
     if len(active) == 1:
@@ -141,7 +141,7 @@ def summed(model: PeftModel) -> Iterator[str]:
 
 @torch.no_grad()
 def _fill_sum(layer: Any, names: list[str]) -> None:
-    """Stack the factors of some adapters into those of the sum, their scales in B."""
+    """Stack the factors of some adapters into those of the sum, with their scales in B."""
     whole_b, whole_a = matrices(layer, SUM)
     at = 0
     for name in names:
@@ -152,7 +152,7 @@ def _fill_sum(layer: Any, names: list[str]) -> None:
 
 
 def restart(layers: Iterable[Any], adapter: str) -> None:
-    """Give an adapter a random A and a zero B, as at its start."""
+    """Reset an adapter to a random A and B = 0."""
     for layer in layers:
         layer.reset_lora_parameters(adapter, True)
 

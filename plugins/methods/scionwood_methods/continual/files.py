@@ -1,4 +1,4 @@
-"""What a continual-learning method remembers, on disk: JSON that names a safetensors file."""
+"""The files of a continual-learning method: JSON that names a safetensors file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from scionwood import AdapterFileError, atomic_path
+from scionwood import AdapterFileError, atomic_path, writing
 
 RECORD = "continual.json"
 FORMAT = 1
@@ -19,27 +19,28 @@ FORMAT = 1
 def write_state(
     folder: Path, method: str, tasks: Sequence[str], tensors: Mapping[str, Tensor]
 ) -> None:
-    """Write the memory; the JSON comes last, so that it never names tensors that are not there.
+    """Write the memory of a method. The JSON is written last, so that its tensors always exist.
 
     Args:
-        folder: is made where it is missing.
-        method: the method's name.
-        tasks: names of the tasks that were learnt.
+        folder: the target; it is created if it does not exist.
+        method: the name of the method.
+        tasks: the names of the learned tasks.
         tensors: the memory.
 
     Raises:
-        OSError: the disk is full or not writable; the old state stays.
+        WriteError: the folder cannot be written; a previous state is left as it was.
     """
     name = _tensors(len(tasks))
     whole = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
-    with atomic_path(folder / name) as part:
-        save_file(whole, part, metadata={"format": "pt"})
     record = {"format": FORMAT, "method": method, "tasks": list(tasks)}
-    with atomic_path(folder / RECORD) as part:
-        part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    for old in folder.glob("continual-*.safetensors"):
-        if old.name != name:
-            old.unlink()
+    with writing(folder):
+        with atomic_path(folder / name) as part:
+            save_file(whole, part, metadata={"format": "pt"})
+        with atomic_path(folder / RECORD) as part:
+            part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        for old in folder.glob("continual-*.safetensors"):
+            if old.name != name:
+                old.unlink()
 
 
 def read_state(folder: Path, method: str) -> tuple[list[str], dict[str, Tensor]]:
@@ -49,23 +50,23 @@ def read_state(folder: Path, method: str) -> tuple[list[str], dict[str, Tensor]]
         The names of the tasks, and the memory on the CPU.
 
     Raises:
-        AdapterFileError: a file is missing or damaged, or the method is another.
+        AdapterFileError: a file is missing or damaged, or belongs to another method.
     """
     path = folder / RECORD
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         tasks = [str(task) for task in record["tasks"]]
-        found = (record["format"], record["method"])
+        header = (record["format"], record["method"])
         tensors = load_file(folder / _tensors(len(tasks)))
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        rule = f"it holds no whole state ({type(error).__name__}: {error})"
+        rule = f"it holds no complete state ({type(error).__name__}: {error})"
         raise AdapterFileError(str(path), rule, "Save it again with controller.save()") from error
-    if found != (FORMAT, method):
-        rule = f"its format and method are {found}, not {(FORMAT, method)}"
+    if header != (FORMAT, method):
+        rule = f"its format and method are {header}, not {(FORMAT, method)}"
         raise AdapterFileError(str(path), rule, "Load it with the method that wrote it")
     return tasks, tensors
 
 
 def _tensors(tasks: int) -> str:
-    """A name of its own for each state, so that a save that is cut leaves the last one whole."""
+    """Return a file name for each state, so that an interrupted save leaves the previous one."""
     return f"continual-{tasks}.safetensors"

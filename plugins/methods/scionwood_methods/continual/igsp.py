@@ -1,4 +1,4 @@
-"""iGSP: experts are added for each task, held to the gradients of the past, and pruned."""
+"""iGSP: add experts for each task, constrain them by past gradients, and prune them."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ from scionwood_methods.igsp.pruning import (
 from scionwood_methods.igsp.tuner import IgspLayer
 
 BUFFER = 32
-"""Rows that are kept before they are summed up, as a multiple of the history's rank."""
+"""Rows that are collected before they are compressed, as a multiple of the history's rank."""
 
 
 @final
 class Igsp(ContinualMethod):
-    """Two phases a task, on a mixture of LoRA experts (`methods/igsp`).
+    """Two phases for each task, on a mixture of LoRA experts (`methods/igsp`).
 
-    Phase 1, `warm` steps: the first task trains the experts that are there; a later one adds
-    `candidates` to each layer and trains these alone, the older ones being frozen bit for bit. The
-    gradient of the candidates' A is drawn to the historical subspace Q (rank, in): penalising it by
-    `(strength / 2) |grad (I - Q^T Q)|^2` would take second derivatives, and its proximal step is
-    done instead, which divides the part outside of Q by `1 + strength`. At the end of the phase the
-    candidates whose mean routing probability is below `threshold` are closed; of the first task the
-    best expert of a layer stays.
+    Phase 1 takes `warm` steps. The first task trains the existing experts. A later task adds
+    `candidates` to each layer and trains only these; the older experts are frozen, bit for bit.
+    The gradient g of the candidates' A is pulled towards the historical subspace Q (rank, in). The
+    penalty `(strength / 2) |g (I - Q^T Q)|^2` would need second derivatives. Its proximal step
+    replaces it: the part of g outside of Q is divided by `1 + strength`. At the end of the phase,
+    candidates with a mean routing probability below `threshold` are closed. In the first task the
+    best expert of a layer always stays.
 
-    Phase 2: the structure stands, the surviving candidates fit what is left, and their gradients
-    are free. At the end closed experts are removed, from the file too, and the task's gradients
-    join the history: Q spans the leading right singular vectors of all gradients of A so far, kept
-    as (rank, in) a layer.
+    In phase 2 the structure is fixed. The remaining candidates fit the residual, and their
+    gradients are free. At the end of the task the closed experts are removed, also from the file,
+    and the gradients of the task join the history. Q spans the leading right singular vectors of
+    all past gradients of A, stored as (rank, in) for each layer.
 
-    New routes take some share from old ones, so that a little is forgotten: `opening` is their bias
-    at the start.
+    New routes take some share from old ones, so a little is forgotten; `opening` is their initial
+    bias.
 
     Args:
-        warm: steps of phase 1.
-        threshold: the least mean routing probability of a candidate, 0 to 1.
-        candidates: experts that a later task adds to each layer.
-        strength: of the subspace penalty, 0 or more, without unit.
-        rank: of the historical subspace.
-        opening: bias of a candidate's route at its start; 0 would give it an equal share at once.
+        warm: the number of steps of phase 1.
+        threshold: the lowest mean routing probability of a candidate, 0 to 1.
+        candidates: the number of experts that a later task adds to each layer.
+        strength: the factor of the subspace penalty, 0 or more, without unit.
+        rank: the rank of the historical subspace.
+        opening: the initial bias of a candidate's route; 0 would give it an equal share at once.
         adapter: the name of the iGSP adapter that trains.
 
     Raises:
@@ -76,9 +76,9 @@ class Igsp(ContinualMethod):
         adapter: str = "default",
     ) -> None:
         if min(warm, candidates, rank) < 1 or strength < 0 or not 0 <= threshold <= 1:
-            found = f"warm={warm}, candidates={candidates}, rank={rank}, strength={strength}"
-            rule = "counts are 1 or more, strength >= 0, 0 <= threshold <= 1"
-            raise AdapterError(f"{found}, threshold={threshold}", rule)
+            value = f"warm={warm}, candidates={candidates}, rank={rank}, strength={strength}"
+            rule = "counts must be at least 1, strength >= 0, 0 <= threshold <= 1"
+            raise AdapterError(f"{value}, threshold={threshold}", rule)
         self.warm, self.threshold, self.candidates = warm, threshold, candidates
         self.strength, self.rank, self.opening, self.adapter = strength, rank, opening, adapter
         self._history: dict[str, Tensor] = {}
@@ -88,14 +88,14 @@ class Igsp(ContinualMethod):
         self._steps = 0
 
     def begin(self, model: PeftModel) -> None:
-        """Add the candidates, and watch the routes."""
+        """Add the candidates, and start to record the routes."""
         if self._past:
             expand(model, self.candidates, bias=self.opening, adapter=self.adapter)
         self._steps, self._rows = 0, {}
         self._watch.enter_context(watched(mixtures(model, self.adapter), self.adapter))
 
     def select(self, model: PeftModel, step: int) -> None:
-        """Note the gradients, freeze what is past, and hold phase 1 to the history."""
+        """Record the gradients, freeze past experts, and project the gradients in phase 1."""
         for name, layer in mixtures(model, self.adapter).items():
             old = self._count(name)
             rows = old * (len(layer.igsp_A[self.adapter]) // layer.experts(self.adapter))
@@ -109,7 +109,7 @@ class Igsp(ContinualMethod):
                     self._project(name, gradient)
 
     def retract(self, model: PeftModel) -> None:
-        """Put past experts back where weight decay or momentum moved them; close at the end."""
+        """Restore past experts that weight decay or momentum moved; close routes after phase 1."""
         layers = mixtures(model, self.adapter)
         with torch.no_grad():
             for name, past in self._past.items():
@@ -127,20 +127,20 @@ class Igsp(ContinualMethod):
             self._close(mixtures(model, self.adapter))
         compact(model, adapter=self.adapter)
         for name, layer in mixtures(model, self.adapter).items():
-            none = layer.igsp_A[self.adapter].detach().flatten(1)[:0]
-            rows = self._rows.get(name, none)
+            empty = layer.igsp_A[self.adapter].detach().flatten(1)[:0]
+            rows = self._rows.get(name, empty)
             old = self._history.get(name, rows[:0])
             self._history[name] = summary(torch.cat([old.to(rows), _unit(rows)]), self.rank)
         self._rows = {}
         self._freeze(model)
 
     def state(self) -> dict[str, Tensor]:
-        """`history:<layer>`, (at most rank, in): directions times their weights."""
+        """Return `history:<layer>`, (at most rank, in): directions times their weights."""
         return {f"history:{name}": value for name, value in self._history.items()}
 
     def restore(self, model: PeftModel, state: Mapping[str, Tensor]) -> None:
-        """Take the history over; the adapter's experts are the past ones."""
-        if not state:  # saved before the first task ended
+        """Take over the history; the experts of the adapter become past experts."""
+        if not state:  # it was saved before the first task ended
             return
         layers = mixtures(model, self.adapter)
         widths = {
@@ -155,9 +155,9 @@ class Igsp(ContinualMethod):
         self._freeze(model)
 
     def _close(self, layers: Mapping[str, IgspLayer]) -> None:
-        """Close the rare routes; without a single step of training nothing is known, and all stay.
+        """Close rarely used routes; if no step was taken, nothing is known and all stay.
 
-        Old experts count in the shares, but are spared.
+        Past experts count in the shares, but are never closed.
         """
         try:
             if self._steps:
@@ -168,7 +168,7 @@ class Igsp(ContinualMethod):
             self._watch.close()
 
     def _count(self, name: str) -> int:
-        """The number of experts that earlier tasks left in a layer."""
+        """Return the number of experts that earlier tasks left in a layer."""
         return len(self._past[name]["igsp_bias"]) if name in self._past else 0
 
     def _freeze(self, model: PeftModel) -> None:
@@ -188,7 +188,7 @@ class Igsp(ContinualMethod):
 
     @torch.no_grad()
     def _project(self, name: str, gradient: Tensor) -> None:
-        """The proximal step of the penalty, in place."""
+        """Take the proximal step of the penalty, in place."""
         flat = gradient.flatten(1)
         basis = torch.nn.functional.normalize(self._history[name].to(flat), dim=1)
         inside = flat @ basis.T @ basis
@@ -196,27 +196,29 @@ class Igsp(ContinualMethod):
 
 
 def summary(rows: Tensor, rank: int) -> Tensor:
-    """The leading right singular vectors of some rows, each times its singular value.
+    """Return the leading right singular vectors of rows, each times its singular value.
 
     Args:
         rows: (n, in).
-        rank: the most directions that are kept.
+        rank: the largest number of directions.
 
     Returns:
-        (at most rank, in), with orthogonal rows, in descending order of their lengths.
+        (at most rank, in), with orthogonal rows in descending order of their norms.
     """
     _, sizes, vectors = torch.linalg.svd(rows.double(), full_matrices=False)
     alive = sizes > 1e-6 * sizes[:1]
-    return (sizes[:, None] * vectors)[alive][:rank].to(rows.dtype)
+    leading: Tensor = (sizes[:, None] * vectors)[alive][:rank].to(rows.dtype)
+    return leading
 
 
 def _unit(rows: Tensor) -> Tensor:
-    """Rows over the root of their sum of squares, so that every task weighs alike."""
-    return rows / rows.norm().clamp_min(torch.finfo(rows.dtype).tiny)
+    """Return rows divided by the root of their sum of squares, so that all tasks weigh the same."""
+    unit: Tensor = rows / rows.norm().clamp_min(torch.finfo(rows.dtype).tiny)
+    return unit
 
 
 @torch.no_grad()
 def _clear(gradient: Tensor | None, axis: int, count: int) -> None:
-    """Zero the first entries of a gradient."""
+    """Set the first entries of a gradient to zero."""
     if gradient is not None and count:
         gradient.narrow(axis, 0, count).zero_()

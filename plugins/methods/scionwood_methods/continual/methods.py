@@ -1,4 +1,4 @@
-"""The continual-learning methods by name, made from plain options."""
+"""Create the continual-learning methods by name from plain options."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ METHODS: Mapping[str, str] = {
     "seqlora_bilevel": "scionwood_methods.continual.seqlora:SeqLora",
     "igsp": "scionwood_methods.continual.igsp:Igsp",
 }
-"""Name to class. A positional parameter is the loss of each sample; the others are options."""
+"""Class by name. Its positional parameter is the loss of each sample; the others are options."""
 
 _NOT_PLAIN = ("adapter", "consistency")
-"""Parameters that are no options: the one adapter of a sequence, and a function."""
+"""Parameters that are not options: the only adapter of a sequence, and a function."""
 
 Losses = Callable[[nn.Module, Any], Tensor]
 
 
 def make_method(name: str, options: Mapping[str, Any], losses: Losses) -> ContinualMethod:
-    """A method with its options.
+    """Create a method with its options.
 
     Args:
-        name: of `METHODS`.
+        name: a name in `METHODS`.
         options: keyword arguments of its class.
-        losses: `(model, batch) -> (n,)`, for the methods that ask for it.
+        losses: `(model, batch) -> (n,)`, for the methods that need it.
 
     Raises:
         RecipeError: there is no such method, or it has no such option.
@@ -59,20 +59,20 @@ def make_method(name: str, options: Mapping[str, Any], losses: Losses) -> Contin
 
 @final
 class SampleLosses:
-    """The loss of a task for each sample, taken as its negative log-likelihood.
+    """The loss of a task for each sample, used as its negative log-likelihood.
 
-    Every tensor of a batch whose first length is the batch's is cut into samples, and the task is
-    asked for the loss of each.
+    Every tensor whose first length is the batch size is split into samples, and the task computes
+    the loss of each.
 
     Attributes:
-        task: over the model that learns; set it before the first call.
+        task: the task over the model that trains; set it before the first call.
     """
 
     def __init__(self) -> None:
         self.task: Task | None = None
 
     def __call__(self, model: nn.Module, batch: Any) -> Tensor:
-        """The losses (n,) of a batch of n samples."""
+        """Return the losses (n,) of a batch of n samples."""
         assert self.task is not None, "no task yet"
         count = self.task.batch_size(batch)
         samples = [_sample(batch, index, count) for index in range(count)]

@@ -1,4 +1,4 @@
-"""Sequential training without protection, to compare with."""
+"""Sequential training without protection, as a baseline."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scionwood_methods.continual.controller import ContinualMethod
 
 @final
 class Naive(ContinualMethod):
-    """Remembers nothing and holds nothing back: one adapter, trained on and on."""
+    """Stores nothing and protects nothing: one adapter trains on task after task."""
 
     name = "naive"
 
@@ -21,7 +21,7 @@ class Naive(ContinualMethod):
         """Do nothing."""
 
     def state(self) -> dict[str, Tensor]:
-        """Nothing."""
+        """Return an empty memory."""
         return {}
 
     def restore(self, model: PeftModel, state: Mapping[str, Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""The scores of a sequence of tasks: what is kept of them, printed, written and drawn."""
+"""The scores of a sequence of tasks: summarise, write and draw them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scionwood import TrainingError, atomic_path
+from scionwood import TrainingError, atomic_path, writing
 from scionwood_methods.continual.metrics import average_accuracy, backward_transfer, forgetting
 
 if TYPE_CHECKING:
@@ -20,15 +20,15 @@ RECORD = "sequence.json"
 
 @dataclass
 class Scores:
-    """How well each task is done after each task.
+    """The score on each task after each learned task.
 
     Attributes:
         method: the continual-learning method.
-        options: of the method.
+        options: the options of the method.
         score: the value that is measured on the test split, such as `test_loss`.
-        higher: whether more of it is better.
-        tasks: the names of the tasks that were learnt, in order.
-        rows: after each of them, the score on every task of the sequence.
+        higher: whether larger values are better.
+        tasks: the names of the learned tasks, in order.
+        rows: after each learned task, the scores on all tasks of the sequence.
     """
 
     method: str
@@ -39,24 +39,24 @@ class Scores:
     rows: list[list[float]] = field(default_factory=list)
 
     def summary(self) -> dict[str, float]:
-        """Average, backward transfer and forgetting after the last task, in the score's units.
+        """Return average, backward transfer and forgetting after the last task.
 
-        Backward transfer is below zero and forgetting above it where earlier tasks became worse,
-        whether more or less of the score is better.
+        All are in the unit of the score. If earlier tasks became worse, backward transfer is
+        negative and forgetting positive, also for scores whose small values are good.
         """
         sign = 1.0 if self.higher else -1.0
         square = [[sign * value for value in row[: len(self.rows)]] for row in self.rows]
-        found = {"average": sign * average_accuracy(square)}
+        values = {"average": sign * average_accuracy(square)}
         if len(square) > 1:
-            found["backward_transfer"] = backward_transfer(square)
-            found["forgetting"] = forgetting(square)
-        return found
+            values["backward_transfer"] = backward_transfer(square)
+            values["forgetting"] = forgetting(square)
+        return values
 
     def lines(self, names: Sequence[str]) -> list[list[str]]:
-        """A heading, and a line for each task that was learnt.
+        """Return a heading, and a line for each learned task.
 
         Args:
-            names: of all tasks of the sequence.
+            names: the names of all tasks of the sequence.
         """
         table = [[self.score, *names]]
         for task, row in zip(self.tasks, self.rows, strict=True):
@@ -64,17 +64,22 @@ class Scores:
         return table
 
     def write(self, folder: Path, names: Sequence[str]) -> None:
-        """Write scores.csv, summary.csv, figures/scores.png and, last, the record."""
-        _write_csv(folder / "scores.csv", self.lines(names))
+        """Write scores.csv, summary.csv, figures/scores.png and, last, the record.
+
+        Raises:
+            WriteError: the folder cannot be written.
+        """
         values = {key: f"{value:.6g}" for key, value in self.summary().items()}
-        _write_csv(folder / "summary.csv", [["measure", "value"], *map(list, values.items())])
-        with atomic_path(folder / "figures" / "scores.png") as part:
-            self.draw(names).savefig(part, dpi=120)
-        with atomic_path(folder / RECORD) as part:
-            part.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        with writing(folder):
+            _write_csv(folder / "scores.csv", self.lines(names))
+            _write_csv(folder / "summary.csv", [["measure", "value"], *map(list, values.items())])
+            with atomic_path(folder / "figures" / "scores.png") as part:
+                self.draw(names).savefig(part, dpi=120)
+            with atomic_path(folder / RECORD) as part:
+                part.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
     def draw(self, names: Sequence[str]) -> Figure:
-        """The matrix as a picture: a row after each task, a column for each task."""
+        """Draw the matrix: a row after each task, a column for each task."""
         from matplotlib.figure import Figure
 
         wide, high = len(names), len(self.rows)
@@ -95,7 +100,7 @@ class Scores:
 
 
 def read_scores(folder: Path) -> Scores:
-    """What `Scores.write` left.
+    """Read what `Scores.write` wrote.
 
     Raises:
         TrainingError: the record is missing or damaged.
@@ -104,8 +109,9 @@ def read_scores(folder: Path) -> Scores:
     try:
         return Scores(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
-        rule = f"it is no record of a sequence ({type(error).__name__})"
-        raise TrainingError(str(path), rule, "Start the sequence anew in another folder") from error
+        rule = f"it is not a record of a sequence ({type(error).__name__})"
+        remedy = "Start a new sequence in another folder"
+        raise TrainingError(str(path), rule, remedy) from error
 
 
 def _write_csv(path: Path, lines: Sequence[Sequence[str]]) -> None:

@@ -1,4 +1,4 @@
-"""SeqLoRA: one pair of factors a task, bases that are orthogonal, trained in two levels."""
+"""SeqLoRA: one pair of factors for each task, with orthogonal bases, trained in two levels."""
 
 from __future__ import annotations
 
@@ -19,23 +19,24 @@ class SeqLora(ContinualMethod):
     """`W = W_0 + s sum_i B_i A_i`, with the rows of A_i orthogonal to those of every earlier A_j.
 
     Lower level: `inner_steps` optimiser steps on B with A fixed. Upper level: one step on A with B
-    taken as a constant (a first-order hypergradient), then the retraction `A <- A (I - Q^T Q)`, Q
-    the orthonormal rows of the past A_j. A penalty `|A A_j^T|^2` and its gradient vanish there, so
-    that none is added. An input in the span of task j's basis leaves B_i A_i x = 0: later tasks
-    cannot change what it reads there.
+    treated as a constant (a first-order hypergradient), then the retraction `A <- A (I - Q^T Q)`,
+    where Q holds the orthonormal rows of the past A_j. After the retraction a penalty `|A A_j^T|^2`
+    and its gradient are zero, so none is added. An input x in the span of an earlier basis gives
+    B_i A_i x = 0, so later tasks cannot change the output there.
 
-    Past tasks are frozen adapters of peft named `task1`, `task2`, ..., active beside the one that
-    trains, and mergeable. A layer holds floor(in / r) tasks at most.
+    Past tasks are frozen peft adapters named `task1`, `task2`, and so on. They are active next to
+    the adapter that trains, and can be merged. A layer has room for floor(in / r) tasks.
 
     Args:
-        inner_steps: K, steps on B for each step on A.
+        inner_steps: the number K of steps on B for each step on A.
         adapter: the name of the LoRA adapter that trains.
 
     Raises:
         AdapterError: inner_steps is below 1.
 
     Source: a reconstruction from the abstract of arXiv 2605.22743 (bilevel optimisation, pairwise
-    orthogonal bases); which factor is the upper level is not settled there. Ours, not the authors'.
+    orthogonal bases). The abstract does not say which factor is the upper level; that choice is
+    ours, not the authors'.
     """
 
     name = "seqlora_bilevel"
@@ -48,7 +49,7 @@ class SeqLora(ContinualMethod):
         self._bases: dict[str, Tensor] = {}
 
     def begin(self, model: PeftModel) -> None:
-        """Start the adapter in directions that no past task uses.
+        """Project the adapter onto directions that no past task uses.
 
         Raises:
             AdapterError: a layer has no room for another basis.
@@ -57,15 +58,13 @@ class SeqLora(ContinualMethod):
             a = matrices(layer, self.adapter)[1]
             used, (rank, width) = rank_of(self._bases.get(name)), a.shape
             if used + rank > width:
-                rule = f"{used} of its {width} input directions are taken, and {rank} are needed"
-                remedy = (
-                    "Train with a lower rank, or merge what was learnt and begin a new sequence"
-                )
+                rule = f"{used} of its {width} input directions are used, and {rank} are needed"
+                remedy = "Train with a lower rank, or merge the adapters and begin a new sequence"
                 raise AdapterError(f"layer {name}", rule, remedy)
         self.retract(model)
 
     def select(self, model: PeftModel, step: int) -> None:
-        """Let B learn in K steps and A in the next one."""
+        """Keep the gradients of B for K steps, and those of A for the next one."""
         upper = step % (self.inner_steps + 1) == self.inner_steps
         for layer in lora_layers(model, self.adapter).values():
             idle = layer.lora_B if upper else layer.lora_A
@@ -73,7 +72,7 @@ class SeqLora(ContinualMethod):
 
     @torch.no_grad()
     def retract(self, model: PeftModel) -> None:
-        """Take the past bases out of A, in float64."""
+        """Remove the past bases from A, in float64."""
         for name, layer in lora_layers(model, self.adapter).items():
             basis = self._bases.get(name)
             if basis is not None:
@@ -83,7 +82,7 @@ class SeqLora(ContinualMethod):
                 a.copy_(wide - wide @ basis.T @ basis)
 
     def end(self, model: PeftModel, batches: Iterable[Any]) -> None:
-        """Freeze the task's factors beside the model's adapter, which starts anew."""
+        """Store the task's factors as a frozen adapter, and reset the adapter that trains."""
         layers = lora_layers(model, self.adapter)
         task = {
             name: tuple(value.detach().clone() for value in matrices(layer, self.adapter))
@@ -93,12 +92,12 @@ class SeqLora(ContinualMethod):
         restart(layers.values(), self.adapter)
 
     def state(self) -> dict[str, Tensor]:
-        """`<task>:B:<layer>` and `<task>:A:<layer>` of every past task, counted from 1."""
-        found = {}
+        """Return `<task>:B:<layer>` and `<task>:A:<layer>` of every past task, counted from 1."""
+        state = {}
         for number, task in enumerate(self._past, 1):
             for name, (b, a) in task.items():
-                found[f"{number}:B:{name}"], found[f"{number}:A:{name}"] = b, a
-        return found
+                state[f"{number}:B:{name}"], state[f"{number}:A:{name}"] = b, a
+        return state
 
     def restore(self, model: PeftModel, state: Mapping[str, Tensor]) -> None:
         """Add the past tasks to a model; see `ContinualMethod.restore`."""
@@ -130,5 +129,5 @@ class SeqLora(ContinualMethod):
 
 
 def rank_of(basis: Tensor | None) -> int:
-    """The number of rows of a basis that may not be there."""
+    """Return the number of rows of a basis; 0 if there is none."""
     return 0 if basis is None else basis.shape[0]

@@ -1,8 +1,9 @@
-"""Recipes learnt one after another with one adapter: each leaves a run folder with a memory."""
+"""Learn recipes one after another with one adapter; each leaves a run folder with a memory."""
 
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -20,23 +21,23 @@ from scionwood_methods.continual.methods import SampleLosses, make_method
 from scionwood_methods.continual.scores import Scores
 
 ADAPTER, MEMORY = "adapter", "memory"
-"""In a task's run folder: what can be used; what the method remembers, and what trains on."""
+"""Folders of a task's run: the adapter to use, and the memory with the adapter that trains on."""
 
 
 @final
 class TaskSequence:
-    """A sequence of resolved recipes in a folder, each task begun from what the last one left.
+    """A sequence of resolved recipes in a folder; each task continues from the previous one.
 
-    The folder of task n, `n-NAME`, is a run folder as ever: `adapter/` holds one adapter that
-    does what all of the method's adapters do together. Its `memory/` holds the controller's state
-    and, in `memory/adapter`, the adapter that goes on to train. Every task starts from these files
-    alone, so that a sequence that was cut goes on as if it had not been.
+    The folder of task n, `n-NAME`, is a usual run folder. Its `adapter/` holds one adapter that is
+    equivalent to all adapters of the method together. Its `memory/` holds the state of the
+    controller, and `memory/adapter` the adapter that trains on. Every task starts from these files
+    alone, so that an interrupted sequence continues as if it had not been interrupted.
 
     Args:
-        folder: of the sequence.
-        recipes: resolved, all with the same backbone and adapter.
-        scores: of the tasks that were learnt; later ones are added.
-        batches: how many batches of training data the method may look at when a task ends.
+        folder: the folder of the sequence.
+        recipes: resolved recipes with the same backbone and adapter.
+        scores: the scores of the learned tasks; later ones are appended.
+        batches: the number of training batches that the method may use when a task ends.
     """
 
     def __init__(
@@ -48,19 +49,37 @@ class TaskSequence:
         self._losses = SampleLosses()
 
     def place(self, number: int) -> Path:
-        """The run folder of a task, counted from 0."""
+        """Return the run folder of a task, counted from 0."""
         return self.folder / f"{number + 1}-{self.names[number].replace('/', '-')}"
 
+    def learn_all(self) -> Scores:
+        """Learn all tasks that have not been learned yet; log each on stderr.
+
+        Returns:
+            The scores after the last task.
+
+        Raises:
+            TrainingError: see `learn`.
+            AdapterError: see `learn`.
+        """
+        if self.scores.tasks:
+            self.measure()
+        while (number := len(self.scores.tasks)) < len(self.recipes):
+            text = f"task {number + 1} of {len(self.recipes)}: {self.names[number]}"
+            print(text, file=sys.stderr, flush=True)
+            self.learn()
+        return self.scores
+
     def learn(self) -> None:
-        """Learn the next task, remember it, and test every task.
+        """Learn the next task, store it, and test every task.
 
         Raises:
             TrainingError: a value is not finite, or a task does not measure the score.
-            AdapterError: the method does not take this adapter.
+            AdapterError: the method cannot use this adapter.
         """
         number = len(self.scores.tasks)
         recipe, place = self.recipes[number], self.place(number)
-        if place.exists():  # the task was cut before it was recorded
+        if place.exists():  # the task was interrupted before it was recorded
             shutil.rmtree(place)
         L.seed_everything(recipe.seed, workers=True, verbose=False)
         controller = self._controller(number)
@@ -73,7 +92,7 @@ class TaskSequence:
         self.measure()
 
     def measure(self) -> None:
-        """Test, after each task that was learnt, the tasks that were not tested then; write all."""
+        """Run the tests that are missing after each learned task, and write all scores."""
         for number, row in enumerate(self.scores.rows):
             for recipe in self.recipes[len(row) :]:
                 row.append(self._score(self.place(number), recipe))
@@ -83,11 +102,11 @@ class TaskSequence:
         method = make_method(self.scores.method, self.scores.options, self._losses)
         if not number:
             return ContinualController(build(self.recipes[0])[0].backbone, method)
-        before = self.place(number - 1)
-        bare: Any = load_run(before).backbone  # with the head as it was trained
-        model = load_adapter(bare.unload(), before / MEMORY / ADAPTER, trainable=True)
+        previous = self.place(number - 1)
+        bare: Any = load_run(previous).backbone  # with its trained head
+        model = load_adapter(bare.unload(), previous / MEMORY / ADAPTER, trainable=True)
         controller = ContinualController(model, method)
-        controller.load(before / MEMORY)
+        controller.load(previous / MEMORY)
         return controller
 
     def _remember(self, controller: ContinualController, recipe: Any) -> None:
@@ -96,8 +115,8 @@ class TaskSequence:
         self._losses.task = task.eval().to(device)
         data.prepare_data()
         data.setup("fit")
-        found = islice(data.train_dataloader(), self.batches)
-        controller.end(task.transfer_batch_to_device(batch, device, 0) for batch in found)
+        batches = islice(data.train_dataloader(), self.batches)
+        controller.end(task.transfer_batch_to_device(batch, device, 0) for batch in batches)
         controller.model.cpu()
 
     def _save(self, controller: ContinualController, place: Path) -> None:
@@ -109,14 +128,15 @@ class TaskSequence:
             save_adapter(model, place / ADAPTER, base=base, name=name)
 
     def _score(self, place: Path, recipe: Any) -> float:
-        found = test(place, recipe)
-        if self.scores.score not in found:
-            rule = f"its test measures {', '.join(found)}"
-            raise TrainingError(f"{recipe.name}: {self.scores.score}", rule, "Choose one: --score")
-        return found[self.scores.score]
+        values = test(place, recipe)
+        if self.scores.score not in values:
+            rule = f"its test measures {', '.join(values)}"
+            remedy = "Choose one of these: --score NAME"
+            raise TrainingError(f"{recipe.name}: {self.scores.score}", rule, remedy)
+        return values[self.scores.score]
 
 
 def _device(accelerator: str) -> torch.device:
-    """Where a run with this accelerator trains."""
+    """Return the device on which a run with this accelerator trains."""
     wanted = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     return torch.device("cuda" if wanted else "cpu")

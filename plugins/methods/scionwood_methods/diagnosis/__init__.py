@@ -1,1 +1,1 @@
-"""What a mean-field calculation says about an adapter before it trains."""
+"""Diagnosis of a run: quantities that indicate how much a model may forget."""

@@ -2,80 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scionwood import AdapterError, OutputExistsError, atomic_path
+from scionwood import OutputExistsError, atomic_path, print_table, renamed, writing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from scionwood_methods.diagnosis.meanfield import HeadShift, LayerDrift
+    from scionwood_methods.diagnosis.meanfield import Diagnosis, HeadShift
 
-HEAD = ("layer", "gap", "a", "|b|", "|E|", "margin", "heads < 0", "|dV|/sqrt(L)", "drift", "W2")
-NOTE = "A diagnostic, never a guarantee: the theory assumes tied, symmetric maps and no MLPs."
+COLUMNS = ("layer", "gap", "a", "|b|", "|E|", "margin", "heads < 0", "|dV|/sqrt(L)", "drift", "W2")
+NOTE = "A diagnostic, not a guarantee: the theory assumes tied, symmetric maps and no MLPs."
+FIGURE = "forgetting.png"
 
 
-def diagnose(run: Path, *, figure: Path | None = None, force: bool = False) -> None:
-    """Print and draw mean-field quantities of forgetting for each attention layer of a run.
+@renamed(figure="figures")
+def diagnose(
+    run: Path, *, figures: Path | None = None, force: bool = False, json: bool = False
+) -> None:
+    """Print and draw mean-field quantities of forgetting for each attention block of a run.
 
-    Columns: the smallest margin of the layer's heads with its parts (positive where clusters of
-    tokens should persist), how many heads have none, the largest change of a head's value-output
-    map over the square root of the depth L (forgetting was seen to set in where it nears 1), and
-    how far the tokens of the backbone's example input move: 1 - cosine of their mean, and the
-    sliced 2-Wasserstein distance on the sphere. A diagnostic, never a guarantee.
+    The columns show the smallest margin of the heads of a block with its parts. A positive margin
+    means that clusters of tokens should persist. The next columns show how many heads have a
+    negative margin, and the largest change of a head's value-output map divided by the square root
+    of the depth L; forgetting was observed where this ratio approaches 1. The last columns show how
+    far the tokens of the backbone's example input move: 1 - cosine of their mean, and the sliced
+    2-Wasserstein distance on the sphere. This is a diagnostic, not a guarantee.
 
     Args:
         run: the run folder that `scionwood fit` wrote.
-        figure: the image to write; figures/forgetting.png in the run folder by default.
+        figures: the folder of the figure `forgetting.png`, or the name of a PNG file; the folder
+            `figures` of the run by default.
         force: replace a figure that exists.
+        json: print JSON.
 
     Raises:
-        TrainingError: the folder is no finished run.
+        TrainingError: the folder is not a finished run.
         AdapterError: the run has no adapter, no attention of a known kind, or no map to compare.
         OutputExistsError: the figure exists and `force` is false.
 
     Source: arXiv 2402.15415v2, propositions 3.3 and 4.2, as read in notes of it.
     """
-    from peft import PeftModel
+    from scionwood_methods.diagnosis.run import diagnose_run
 
-    from scionwood import load_run
-    from scionwood_methods.diagnosis import meanfield
-
-    target = Path(figure) if figure else Path(run) / "figures" / "forgetting.png"
+    folder = run / "figures" if figures is None else figures
+    target = folder if folder.suffix.lower() == ".png" else folder / FIGURE
     if target.exists() and not force:
-        raise OutputExistsError(str(target), "it exists already", "Say --force to replace it")
-    model = load_run(Path(run)).backbone
-    if not isinstance(model, PeftModel):
-        raise AdapterError(f"run {run}", "it has no adapter", "Train one: scionwood fit")
-    layers = meanfield.attentions(model)
-    shifts = [meanfield.head_shifts(layer) for layer in layers]
-    drifts = meanfield.drift_by_depth(model, model.get_base_model().example_input())
-    rows = table(shifts, drifts)
-    for line in rows:
-        print("".join(f"{cell:>13}" for cell in line))
-    print(NOTE)
-    with atomic_path(target, overwrite=force) as part:
-        draw(shifts, drifts).savefig(part, dpi=120)
-    print(target)
+        raise OutputExistsError(str(target), "it exists already", "Add --force to replace it")
+    diagnosis = diagnose_run(run)
+    rows = table(diagnosis)
+    if json:
+        from json import dumps
+
+        print(dumps([dict(zip(COLUMNS, row, strict=True)) for row in rows], indent=2))
+    else:
+        print_table(COLUMNS, rows, numeric=COLUMNS)
+        print(NOTE)
+    with writing(target), atomic_path(target, overwrite=force) as part:
+        draw(diagnosis).savefig(part, dpi=120)
+    if not json:
+        print(target)
 
 
-def table(
-    shifts: Sequence[Sequence[HeadShift]], drifts: Sequence[LayerDrift]
-) -> list[tuple[str, ...]]:
-    """The heading, then one line a layer.
-
-    Args:
-        shifts: of the heads of each layer.
-        drifts: of each layer.
-    """
-    lines: list[tuple[str, ...]] = [HEAD]
+def table(diagnosis: Diagnosis) -> list[tuple[str, ...]]:
+    """Return one row of texts for each attention block, with the columns `COLUMNS`."""
+    shifts, drifts = diagnosis
+    rows: list[tuple[str, ...]] = []
     for number, (heads, drift) in enumerate(zip(shifts, drifts, strict=True)):
         worst = min(heads, key=lambda head: head.margin)
         numbers = (worst.gap, worst.a, worst.b, worst.e, worst.margin)
-        lines.append(
+        rows.append(
             (
                 str(number),
                 *(f"{value:.3g}" for value in numbers),
@@ -85,13 +83,14 @@ def table(
                 f"{drift.wasserstein:.3g}",
             )
         )
-    return lines
+    return rows
 
 
-def draw(shifts: Sequence[Sequence[HeadShift]], drifts: Sequence[LayerDrift]) -> Figure:
-    """Margins of all heads, the change over sqrt(L), and the drift, each over the depth."""
+def draw(diagnosis: Diagnosis) -> Figure:
+    """Draw the margins of all heads, the change over sqrt(L), and the drift, over the depth."""
     from matplotlib.figure import Figure
 
+    shifts, drifts = diagnosis
     figure = Figure(figsize=(11, 3.4), layout="constrained")
     margin, size, drift = figure.subplots(1, 3)
     for number, heads in enumerate(shifts):
@@ -108,5 +107,5 @@ def draw(shifts: Sequence[Sequence[HeadShift]], drifts: Sequence[LayerDrift]) ->
     return figure
 
 
-def _size(heads: Sequence[HeadShift], depth: int) -> float:
+def _size(heads: list[HeadShift], depth: int) -> float:
     return max(head.size for head in heads) / sqrt(depth)

@@ -1,4 +1,4 @@
-"""Mean-field quantities of forgetting: what an adapter does to each head's value-output map."""
+"""Mean-field quantities of forgetting: how an adapter changes the value-output map of each head."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ VALUES = ("qkv", "v_proj", "value", "to_v")
 OUTPUTS = ("proj", "o_proj", "out_proj")
 """Names of the layers of an attention block: values (or q, k and v in one), and the output."""
 PROJECTIONS = 64
+"""The number of random directions of the sliced Wasserstein distance."""
 
 
 class Attention(NamedTuple):
-    """An attention module: its name, heads, and the layers of values and outputs."""
+    """An attention block: its name, its number of heads, and its layers of values and outputs."""
 
     name: str
     heads: int
@@ -32,7 +33,7 @@ class Attention(NamedTuple):
 
 
 class HeadShift(NamedTuple):
-    """How an adapter moves the leading direction of one head; see `head_shift`."""
+    """How an adapter changes the leading direction of one head; see `head_shift`."""
 
     gap: float
     a: float
@@ -42,15 +43,15 @@ class HeadShift(NamedTuple):
 
     @property
     def margin(self) -> float:
-        """`gap + a - 2 |b| - |E|`: where it is positive, clusters of tokens persist."""
+        """`gap + a - 2 |b| - |E|`; if it is positive, clusters of tokens persist."""
         return self.gap + self.a - 2 * self.b - self.e
 
 
 class LayerDrift(NamedTuple):
-    """How far the tokens behind one block move when the adapter is switched on.
+    """How far the tokens after one block move if the adapter is switched on.
 
     Attributes:
-        direction: 1 - cosine of the mean tokens, the mean over samples.
+        direction: 1 - cosine of the mean tokens, averaged over samples.
         wasserstein: the sliced 2-Wasserstein distance of all tokens on the unit sphere.
     """
 
@@ -58,13 +59,39 @@ class LayerDrift(NamedTuple):
     wasserstein: float
 
 
-def attentions(model: nn.Module) -> list[Attention]:
-    """The attention modules of a model, in its order.
+class Diagnosis(NamedTuple):
+    """The quantities of a model, by attention block.
+
+    Attributes:
+        shifts: for each block, one entry for each head.
+        drifts: one entry for each block.
+    """
+
+    shifts: list[list[HeadShift]]
+    drifts: list[LayerDrift]
+
+
+def diagnose_model(model: PeftModel) -> Diagnosis:
+    """Return the quantities of each attention block, with the example input of the backbone.
+
+    Args:
+        model: a backbone with an active adapter, in evaluation mode.
 
     Raises:
-        AdapterError: none has layers of known names and a number of heads.
+        AdapterError: the model has no attention of a known kind, or no map to compare.
     """
-    found = []
+    shifts = [head_shifts(block) for block in attentions(model)]
+    base: Any = model.get_base_model()
+    return Diagnosis(shifts, drift_by_depth(model, base.example_input()))
+
+
+def attentions(model: nn.Module) -> list[Attention]:
+    """Return the attention blocks of a model, in its order.
+
+    Raises:
+        AdapterError: no block has layers of known names and a number of heads.
+    """
+    blocks = []
     for name, module in model.named_modules():
         children = dict(module.named_children())
         value = next((n for n in VALUES if n in children), None)
@@ -72,15 +99,16 @@ def attentions(model: nn.Module) -> list[Attention]:
         heads = _heads(module)
         if value and output and heads:
             pair = children[value], children[output]
-            found.append(Attention(name, heads, value == "qkv", *pair))
-    if not found:
+            blocks.append(Attention(name, heads, value == "qkv", *pair))
+    if not blocks:
         rule = f"no attention with {' or '.join(VALUES)}, {' or '.join(OUTPUTS)} and num_heads"
-        raise AdapterError(type(model).__name__, rule, "Other architectures are not diagnosed")
-    return found
+        remedy = "Diagnose a run of another architecture"
+        raise AdapterError(type(model).__name__, rule, remedy)
+    return blocks
 
 
 def head_shifts(attention: Attention) -> list[HeadShift]:
-    """The quantities of each head of an attention module, by its active adapters.
+    """Return the quantities of each head of an attention block with its active adapters.
 
     Raises:
         AdapterError: an adapter's change depends on the input, so that there is no map to compare.
@@ -88,7 +116,7 @@ def head_shifts(attention: Attention) -> list[HeadShift]:
     value, moved_value = (_values(attention, w) for w in _weights(attention.value))
     output, moved_output = _weights(attention.output)
     width = output.shape[1] // attention.heads
-    shared = attention.heads * width // value.shape[0]  # grouped queries: heads to a value head
+    shared = attention.heads * width // value.shape[0]  # heads of q that share a head of v
     shifts = []
     for head in range(attention.heads):
         rows = slice(head // shared * width, (head // shared + 1) * width)
@@ -102,15 +130,16 @@ def head_shifts(attention: Attention) -> list[HeadShift]:
 
 
 def head_shift(base: tuple[Tensor, Tensor], adapted: tuple[Tensor, Tensor]) -> HeadShift:
-    """Compare the map `V = W_O W_V` of a head with the adapted one.
+    """Compare the map `V = W_O W_V` of a head with the adapted map.
 
-    The theory takes V to be symmetric: here the symmetric part stands for it. With u its leading
-    eigenvector and D the change: `gap = lambda_1 - lambda_2`, `a = u^T D u`, `b` the norm of D u
-    less its part along u, `e` the operator norm of D beside u. Exact, in the span of the factors.
+    The theory assumes a symmetric V, so this function uses the symmetric part. Let u be its leading
+    eigenvector and D the change. Then `gap = lambda_1 - lambda_2` and `a = u^T D u`; `b` is the
+    norm of the part of D u orthogonal to u; `e` is the operator norm of D on the complement of u.
+    The computation is exact; it runs in the span of the factors.
 
     Args:
         base: W_O (d, h) and W_V (h, d).
-        adapted: the same with the adapter.
+        adapted: the same matrices with the adapter.
 
     Returns:
         The quantities; `size` is the operator norm of the change of V itself.
@@ -126,26 +155,26 @@ def head_shift(base: tuple[Tensor, Tensor], adapted: tuple[Tensor, Tensor]) -> H
     symmetric = (change + change.T) / 2
     u = vectors[:, -1]
     a = u @ symmetric @ u
-    beside = torch.eye(len(u), dtype=u.dtype, device=u.device) - torch.outer(u, u)
+    complement = torch.eye(len(u), dtype=u.dtype, device=u.device) - torch.outer(u, u)
     return HeadShift(
         gap=float(values[-1] - values[-2]),
         a=float(a),
         b=float((symmetric @ u - a * u).norm()),
-        e=float(torch.linalg.matrix_norm(beside @ symmetric @ beside, 2)),
+        e=float(torch.linalg.matrix_norm(complement @ symmetric @ complement, 2)),
         size=float(torch.linalg.matrix_norm(change, 2)),
     )
 
 
 @torch.no_grad()
 def drift_by_depth(model: PeftModel, example: tuple[Tensor, ...]) -> list[LayerDrift]:
-    """How far the token clouds behind each attention's block move, adapter on against off.
+    """Return how far the tokens after each attention block move if the adapter is switched on.
 
     Args:
-        model: in evaluation mode.
-        example: an input of it.
+        model: a model in evaluation mode.
+        example: an input of the model.
 
     Returns:
-        One entry for each of `attentions`, with directions that are the same in every call.
+        One entry for each of `attentions`; the random directions are the same in every call.
     """
     blocks = [each.name.rpartition(".")[0] for each in attentions(model)]
     with _outputs(model, blocks) as adapted:
@@ -159,7 +188,7 @@ def cloud_drift(base: Tensor, adapted: Tensor) -> LayerDrift:
     """Compare two clouds of tokens.
 
     Args:
-        base: (batch, token, d).
+        base: (batch, token, d) without the adapter.
         adapted: the same tokens with the adapter.
     """
     left, right = (cloud.double().mean(1) for cloud in (base, adapted))
@@ -178,21 +207,21 @@ def cloud_drift(base: Tensor, adapted: Tensor) -> LayerDrift:
 
 @contextmanager
 def _outputs(model: nn.Module, names: list[str]) -> Iterator[dict[str, Tensor]]:
-    found: dict[str, Tensor] = {}
+    outputs: dict[str, Tensor] = {}
     hooks = [
-        model.get_submodule(name).register_forward_hook(partial(_keep, found, name))
+        model.get_submodule(name).register_forward_hook(partial(_keep, outputs, name))
         for name in names
     ]
     try:
-        yield found
+        yield outputs
     finally:
         for hook in hooks:
             hook.remove()
 
 
-def _keep(found: dict[str, Tensor], name: str, module: nn.Module, args: Any, out: Any) -> None:
+def _keep(outputs: dict[str, Tensor], name: str, module: nn.Module, args: Any, out: Any) -> None:
     tokens = out[0] if isinstance(out, tuple) else out
-    found[name] = tokens.flatten(1, -2).detach()
+    outputs[name] = tokens.flatten(1, -2).detach()
 
 
 def _heads(module: Any) -> int:
@@ -205,7 +234,7 @@ def _heads(module: Any) -> int:
 
 
 def _weights(layer: Any) -> tuple[Tensor, Tensor]:
-    """The weight without and with the active adapters, detached."""
+    """Return the weight without and with the active adapters, detached."""
     if not isinstance(layer, BaseTunerLayer):
         return layer.weight.detach(), layer.weight.detach()
     base = layer.get_base_layer().weight.detach()
@@ -217,17 +246,17 @@ def _weights(layer: Any) -> tuple[Tensor, Tensor]:
 
 
 def _delta(layer: Any, name: str) -> Tensor:
-    change = getattr(layer, "get_delta_weight", None)
+    get_delta = getattr(layer, "get_delta_weight", None)
     try:
-        if change is None:
+        if get_delta is None:
             raise NotImplementedError("it has no get_delta_weight")
-        found: Tensor = change(name).detach()
+        change: Tensor = get_delta(name).detach()
     except NotImplementedError as error:
         rule = f"its change of the weight is not known ({error})"
         raise AdapterError(f"adapter {name!r}", rule, "Diagnose methods such as lora") from error
-    return found
+    return change
 
 
 def _values(attention: Attention, weight: Tensor) -> Tensor:
-    """The rows of the values; a fused layer has q, k and v in equal parts."""
+    """Return the rows of the values; a fused layer has q, k and v in equal parts."""
     return weight.chunk(3)[2] if attention.fused else weight

@@ -1,1 +1,1 @@
-"""GPart: one trainable vector that a random partition spreads over all weights."""
+"""GPart: one trainable vector for all weights of a model, spread by a random partition."""

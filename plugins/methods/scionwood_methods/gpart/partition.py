@@ -1,8 +1,8 @@
-"""The random partition of all adapted weights into groups, as a hash that needs no memory.
+"""A random partition of all adapted weights into groups; a hash replaces any stored table.
 
-Weight i of the model belongs to group `SplitMix64(seed + i) mod d`, all unsigned and of 64 bits.
-SplitMix64 (Steele, Lea, Flood 2014, DOI 10.1145/2660193.2660195), with the additive constant
-0x9E3779B97F4A7C15, is fixed for good: a saved vector means nothing under another hash.
+Weight i of the model belongs to group `SplitMix64(seed + i) mod d`, in unsigned 64-bit arithmetic.
+SplitMix64 (Steele, Lea, Flood 2014, DOI 10.1145/2660193.2660195) has the additive constant
+0x9E3779B97F4A7C15. It must never change, because a saved vector is tied to this hash.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from torch import Tensor
 
 GAMMA, FIRST, SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 CHUNK = 1 << 22
-"""Weights whose groups are counted at a time."""
+"""The number of weights whose groups are counted at a time."""
 
 
 def splitmix64(start: int, count: int, seed: int | Tensor, device: torch.device) -> Tensor:
-    """The hashes of `seed + start`, `seed + start + 1` ...
+    """Return the hashes of `seed + start`, `seed + start + 1`, and so on.
 
     Args:
         start: the first index.
-        count: of indices.
-        seed: any whole number, or a tensor of one int64.
-        device: of the result.
+        count: the number of indices.
+        seed: any integer, or a tensor with one int64.
+        device: the device of the result.
 
     Returns:
-        (count,) int64, the bits of unsigned numbers: arithmetic of int64 wraps as theirs does.
+        (count,) int64 with the bits of the unsigned hashes; int64 arithmetic wraps in the same way.
     """
     shift = _signed(seed) if isinstance(seed, int) else seed
     z = torch.arange(start, start + count, dtype=torch.int64, device=device) + shift
@@ -43,7 +43,7 @@ class Partition:
 
     Args:
         d: the number of groups.
-        seed: of the hash.
+        seed: the seed of the hash.
     """
 
     def __init__(self, d: int, seed: int) -> None:
@@ -51,47 +51,47 @@ class Partition:
         self._scales: Tensor | None = None
 
     def extend(self, count: int) -> int:
-        """Add the weights of the next layer; returns the index of the first one."""
+        """Add the weights of the next layer and return the index of the first one."""
         start, self._scales = self.total, None
         self.total += count
         return start
 
     def groups(self, start: int, count: int, device: torch.device) -> Tensor:
-        """The groups of some weights.
+        """Return the groups of consecutive weights.
 
         Args:
-            start: index of the first weight.
-            count: of weights.
-            device: of the result.
+            start: the index of the first weight.
+            count: the number of weights.
+            device: the device of the result.
 
         Returns:
             (count,) int64, in [0, d).
         """
         hashed = splitmix64(start, count, self.seed, device)
-        # u = 2 (u >> 1) + (u & 1) with both parts below 2^63, where signed and unsigned agree
+        # u = 2 (u >> 1) + (u & 1); both parts are below 2^63, where signed and unsigned agree.
         half = _shifted(hashed, 1).remainder_(self.d)
         return half.mul_(2).add_(hashed.bitwise_and_(1)).remainder_(self.d)
 
     def scales(self, device: torch.device) -> Tensor:
-        """1 / sqrt(n_j) for the n_j weights of each group; 1 for a group without any.
+        """Return 1 / sqrt(n_j) for each group of n_j weights, and 1 for an empty group.
 
         Returns:
-            (d,) float32, counted once.
+            (d,) float32; the weights are counted once.
         """
         if self._scales is None or self._scales.device != device:
             counts = torch.zeros(self.d, dtype=torch.int64, device=device)
             for start in range(0, self.total, CHUNK):
-                found = self.groups(start, min(CHUNK, self.total - start), device)
-                counts += torch.bincount(found, minlength=self.d)
+                groups = self.groups(start, min(CHUNK, self.total - start), device)
+                counts += torch.bincount(groups, minlength=self.d)
             self._scales = counts.clamp_(min=1).to(torch.float64).rsqrt_().to(torch.float32)
         return self._scales
 
 
 def _signed(value: int) -> int:
-    """The int64 with the bits of a whole number modulo 2^64."""
+    """Return the int64 with the bits of an integer modulo 2^64."""
     return (value + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
 def _shifted(z: Tensor, bits: int) -> Tensor:
-    """A shift to the right that fills with zeros, as for unsigned numbers."""
+    """Shift to the right and fill with zeros, as for unsigned numbers."""
     return (z >> bits) & ((1 << (64 - bits)) - 1)

@@ -1,4 +1,4 @@
-"""GPart: one short vector moves all adapted weights of a model, each by an entry of it."""
+"""GPart: one short vector changes all adapted weights; each weight uses one of its entries."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from scionwood_methods.shared.layers import AdapterLayer, MethodTuner
 
 @final
 class SharedVectors(Mapping[str, nn.Parameter]):
-    """A layer's view of the tuner's vectors: those of the adapters that are on this layer.
+    """A layer's view of the tuner's vectors: those of the adapters that this layer has.
 
-    It is no module, so that a vector is saved and counted once, yet peft freezes and deletes
+    It is not a module, so that each vector is saved and counted once. peft freezes and deletes
     through it as through any container of adapters.
     """
 
@@ -32,8 +32,8 @@ class SharedVectors(Mapping[str, nn.Parameter]):
     def __getitem__(self, name: str) -> nn.Parameter:
         if name not in self.names:
             raise KeyError(name)
-        found: nn.Parameter = self.store[name]
-        return found
+        vector: nn.Parameter = self.store[name]
+        return vector
 
     def __contains__(self, name: object) -> bool:
         return name in self.names
@@ -46,13 +46,13 @@ class SharedVectors(Mapping[str, nn.Parameter]):
 
     def __delitem__(self, name: str) -> None:
         self.names.remove(name)
-        if name in self.store:  # the first layer that is asked deletes it for all
+        if name in self.store:  # the first layer that is asked deletes the shared vector
             del self.store[name]
 
 
 @final
 class GpartLayer(AdapterLayer):
-    """`vec(dW) = P theta` restricted to this layer's weights."""
+    """`vec(dW) = P theta`, restricted to the weights of this layer."""
 
     adapter_layer_names = ("gpart_theta",)
     other_param_names = (*AdapterLayer.other_param_names, "gpart_place")
@@ -63,18 +63,18 @@ class GpartLayer(AdapterLayer):
         self.gpart_place: dict[str, tuple[Partition, int]] = {}
 
     def build(self, name: str, config: GpartConfig) -> None:
-        """Nothing of its own: `GpartModel.fill` hands the layer its place in the partition."""
+        """Do nothing: `GpartModel.fill` gives the layer its place in the partition."""
 
     def take(self, name: str, store: nn.ParameterDict, partition: Partition) -> int:
         """Take the next weights of a partition.
 
         Args:
-            name: of the adapter.
-            store: the tuner's vectors.
-            partition: of the adapter.
+            name: the name of the adapter.
+            store: the vectors of the tuner.
+            partition: the partition of the adapter.
 
         Returns:
-            How many weights the adapter changes here.
+            The number of weights of this layer that the adapter changes.
         """
         if not isinstance(self.gpart_theta, SharedVectors):
             self.gpart_theta = SharedVectors(store)
@@ -103,7 +103,7 @@ class GpartLayer(AdapterLayer):
 
 @final
 class GpartModel(MethodTuner):
-    """The tuner of GPart, which holds the vectors, one for each adapter."""
+    """The tuner of GPart. It holds one vector for each adapter."""
 
     prefix = "gpart_"
     tuner_layer_cls = GpartLayer
@@ -119,11 +119,11 @@ class GpartModel(MethodTuner):
         low_cpu_mem_usage: bool = False,
         state_dict: dict[str, Tensor] | None = None,
     ) -> None:
-        """Make the vector, give every target its place, and hold the order against the saved one.
+        """Create the vector, give every target its place, and compare with a saved layout.
 
         Raises:
-            AdapterError: the vector is longer than the weights are many, or the targets are others
-                than those that the adapter was trained on.
+            AdapterError: the vector has more entries than there are adapted weights, or the
+                targets differ from those that the adapter was trained on.
         """
         config = self.peft_config[adapter_name]
         if "gpart_theta" not in self._modules:
@@ -146,25 +146,25 @@ class GpartModel(MethodTuner):
 @final
 @dataclass
 class GpartConfig(MethodConfig):
-    """Global partition: weights share the entries of one vector theta, by a fixed random partition.
+    """Global partition: the weights share the entries of one vector by a fixed random partition.
 
-    `dW_i = theta_j / sqrt(n_j)` for weight i in group j of n_j weights, so that the norm of the
-    whole update is that of theta (of the entries whose group is not empty). theta starts at zero.
-    Biases are not adapted. Dropout acts on the entries of dW.
+    `dW_i = theta_j / sqrt(n_j)` for a weight i in group j, which has n_j weights. The norm of the
+    whole update therefore equals that of theta, apart from entries of empty groups. theta starts
+    at zero. Biases are not adapted. Dropout acts on the entries of dW.
 
-    Trainable parameters: d for the whole model, however large, and the file holds these alone. The
+    Trainable parameters: d for the whole model, whatever its size; the file holds only these. The
     partition follows from `seed` and the order of the targets, which `layout` records.
 
     Shapes: theta (d,) float32; a weight of any shape.
 
     Args:
-        d: the length of theta; at most the number of adapted weights.
-        seed: of the partition; part of what the adapter is.
-        layout: the adapted layers in order with their numbers of weights. Leave it out: it is
+        d: the length of theta, at most the number of adapted weights.
+        seed: the seed of the partition; an adapter cannot be used with another seed.
+        layout: the adapted layers in order, with their numbers of weights. Leave it out: it is
             written when the adapter is attached and compared when it is loaded.
 
     Source: arXiv 2605.14841; the partition is that of the authors' code (SamsungLabs/GPart,
-    Apache-2.0), "implicit stateless" in version 1, where the paper draws groups of equal size.
+    Apache-2.0), "implicit stateless" in version 1. The paper draws groups of equal size instead.
     Convolutions are an extension of this package.
     """
 
@@ -173,24 +173,24 @@ class GpartConfig(MethodConfig):
     layout: list[list[int | str]] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a vector without entries.
+        """Check the length of the vector.
 
         Raises:
             AdapterError: d is below 1.
         """
         super().__post_init__()
         if self.d < 1:
-            raise AdapterError(f"d={self.d}", "the vector has one entry or more")
+            raise AdapterError(f"d={self.d}", "the vector needs at least one entry")
 
     @property
     def scale(self) -> float:
-        """1: the map from theta to the update is an isometry."""
+        """The factor 1, because the map from theta to the update is an isometry."""
         return 1.0
 
 
 @final
 class _Share(Generated):
-    """A layer's part of P theta as a function of theta and the seed of the dropout's mask."""
+    """The part of P theta in one layer, as a function of theta and the seed of the dropout mask."""
 
     def __init__(
         self,
@@ -204,7 +204,7 @@ class _Share(Generated):
         self.count, self.dropout = torch.Size(shape).numel(), dropout
 
     def build(self, dtype: torch.dtype, *parameters: Tensor) -> Tensor:
-        """The update of the layer."""
+        """Return the update of the layer."""
         theta, seed = parameters
         scaled = theta * self.partition.scales(theta.device)
         values = scaled.index_select(0, self._groups(theta))
@@ -223,24 +223,24 @@ class _Share(Generated):
     def _dropped(self, values: Tensor, seed: Tensor) -> Tensor:
         if not self.dropout:
             return values
-        # 24 of the hash's bits as a number in [0, 1)
+        # 24 bits of the hash make a number in [0, 1).
         drawn = (splitmix64(self.start, self.count, seed, values.device) >> 8) & ((1 << 24) - 1)
         kept = drawn >= round(self.dropout * (1 << 24))
         return torch.where(kept, values / (1 - self.dropout), 0.0)
 
 
-def _check(config: GpartConfig, found: list[list[Any]]) -> None:
-    total = sum(count for _, count in found)
+def _check(config: GpartConfig, layout: list[list[Any]]) -> None:
+    total = sum(count for _, count in layout)
     if config.d > total:
-        rule = f"the vector is at most as long as the adapted weights are many, {total}"
+        rule = f"the vector has at most as many entries as there are adapted weights, {total}"
         raise AdapterError(f"d={config.d}", rule, "Lower d or adapt more layers")
     expected = config.layout
-    if expected is None or expected == found:
+    if expected is None or expected == layout:
         return
-    differs = [pair for pair in zip(expected, found, strict=False) if pair[0] != pair[1]]
-    old, new = differs[0] if differs else (f"{len(expected)} layers", f"{len(found)} layers")
+    pairs = [pair for pair in zip(expected, layout, strict=False) if pair[0] != pair[1]]
+    old, new = pairs[0] if pairs else (f"{len(expected)} layers", f"{len(layout)} layers")
     raise AdapterError(
-        f"targets of the adapter: {new} where it was made for {old}",
+        f"targets of the adapter: {new}, but it was made for {old}",
         "the order and sizes of the targets are part of a GPart adapter",
         "Load it on the model that it was trained on; for a new adapter make a new config",
     )

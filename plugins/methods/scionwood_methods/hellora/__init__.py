@@ -1,1 +1,1 @@
-"""HELLoRA: low-rank adapters for the experts that tokens reach most often."""
+"""HELLoRA: low-rank adapters for the most used experts of mixture-of-experts models."""

@@ -1,4 +1,4 @@
-"""Fused experts, as transformers holds them since version 5, with factors for some of them."""
+"""Fused experts, the layout of transformers since version 5, with low-rank factors for some."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from scionwood_methods.shared.config import LowRankConfig
 from scionwood_methods.shared.modules import ModuleAdapter
 
 FUSED = ("gate_up_proj", "down_proj")
-"""The weights of fused experts in transformers: (experts, 2 width, in) and (experts, in, width)."""
+"""The weights of fused experts: (experts, 2 width, in) and (experts, in, width)."""
 
 
 @final
 class Factors(nn.Module):
-    """A (experts, r, in) and B (experts, out, r) of one fused weight, for some of its experts.
+    """Factors A (experts, r, in) and B (experts, out, r) of one fused weight, for some experts.
 
     Args:
-        shape: of the weight, (experts, out, in).
-        experts: the ones that have factors, ascending.
+        shape: the shape of the weight, (experts, out, in).
+        experts: the experts that have factors, ascending.
         r: the rank.
     """
 
@@ -41,25 +41,26 @@ class Factors(nn.Module):
             nn.init.kaiming_uniform_(each, a=math.sqrt(5))
 
     def change(self, expert: int, x: Tensor) -> Tensor:
-        """`B A x` of one expert for x (tokens, in)."""
+        """Return `B A x` of one expert for x (tokens, in)."""
         k = self.experts.index(expert)
         return F.linear(F.linear(x, self.A[k].to(x.dtype)), self.B[k].to(x.dtype))
 
     def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *rest: Any) -> None:
-        found = state.get(prefix + "index")
-        if found is not None and found.tolist() != self.experts:
+        index = state.get(prefix + "index")
+        if index is not None and index.tolist() != self.experts:
             rule = f"the config has the experts {self.experts}"
-            raise AdapterError(f"tensor {prefix}index {found.tolist()}", rule, "Use its own config")
+            remedy = "Load the adapter with its own config"
+            raise AdapterError(f"tensor {prefix}index {index.tolist()}", rule, remedy)
         super()._load_from_state_dict(state, prefix, *rest)
 
 
 @final
 class ExpertsLayer(ModuleAdapter):
-    """Fused experts of which some have factors: `W_e + s B_e A_e` for both weights of an expert e.
+    """Fused experts; some have factors, `W_e + s B_e A_e` for both weights of an expert e.
 
-    The base computes the other experts as ever: it is handed the tokens that were sent to them,
-    each with one expert. Those with factors run here on their own tokens, so that no change of a
-    weight is formed and no other expert pays for it.
+    The base module computes the other experts: it receives the tokens that were routed to them,
+    with one expert each. Experts with factors run here on their own tokens. The change of a weight
+    is never formed, and other experts cause no extra work.
     """
 
     hellora_factors: Any
@@ -72,7 +73,7 @@ class ExpertsLayer(ModuleAdapter):
         self.scaling: dict[str, float] = {}
 
     def add(self, name: str, config: LowRankConfig, experts: list[int]) -> None:
-        """Add an adapter on some experts that changes nothing yet."""
+        """Add an adapter on some experts; it changes nothing yet."""
         parts = {key: getattr(self.base_layer, key) for key in FUSED}
         made = {key: Factors(p.shape, experts, config.r) for key, p in parts.items()}
         self.hellora_factors[name] = nn.ModuleDict(made)
@@ -87,8 +88,8 @@ class ExpertsLayer(ModuleAdapter):
 
         Args:
             hidden_states: (tokens, in).
-            top_k_index: (tokens, k), int64, the experts of each token.
-            top_k_weights: (tokens, k), their weights.
+            top_k_index: (tokens, k) int64, the experts of each token.
+            top_k_weights: (tokens, k), the weights of these experts.
 
         Returns:
             (tokens, in).
@@ -117,7 +118,7 @@ class ExpertsLayer(ModuleAdapter):
 
     def values(self, names: list[str]) -> dict[str, Tensor]:
         """See `ModuleAdapter.values`."""
-        found = {}
+        merged = {}
         for key in FUSED:
             total = self.base_layer.get_parameter(key).detach()
             kind = total.dtype
@@ -126,11 +127,11 @@ class ExpertsLayer(ModuleAdapter):
                 wide = torch.promote_types(part.A.dtype, torch.float32)
                 change = self.scaling[name] * (part.B.to(wide) @ part.A.to(wide))
                 total = total.to(wide).index_add(0, part.index, change)
-            found[key] = total.to(kind)
-        return found
+            merged[key] = total.to(kind)
+        return merged
 
     def _expert(self, expert: int, x: Tensor, names: list[str]) -> Tensor:
-        """One expert with its factors on its own tokens (tokens, in)."""
+        """Run one expert with its factors on its own tokens (tokens, in)."""
         first, last = FUSED
         inner = self.base_layer._apply_gate(self._run(first, expert, x, names))
         return self._run(last, expert, inner, names)

@@ -1,4 +1,4 @@
-"""Which experts a task uses: count the routes, choose the hot experts, name their layers."""
+"""Count which experts a task uses, choose the most used ones, and name their layers."""
 
 from __future__ import annotations
 
@@ -14,33 +14,35 @@ from torch import Tensor
 from scionwood import AdapterError
 from scionwood_methods.hellora.fused_experts import ExpertsLayer, is_fused
 from scionwood_methods.hellora.tuner import hot_block
+from scionwood_methods.shared.modes import evaluating
 
 Batch = TypeVar("Batch")
 
 LISTED = "experts"
-"""The name under which a block holds its experts as a list."""
+"""The name under which a block holds its experts as an `nn.ModuleList`."""
 
 
 @torch.no_grad()
 def count_routes(
     model: nn.Module, batches: Iterable[Batch], run: Callable[[nn.Module, Batch], Any]
 ) -> dict[str, Tensor]:
-    """How many tokens were sent to each expert of each mixture.
+    """Count the tokens that were routed to each expert of each mixture.
 
-    Fused experts (transformers since version 5) are read from the index that the router hands
-    them; of experts in an `nn.ModuleList` called `experts` the rows of their inputs are counted,
-    which holds where an expert sees only its own tokens. Padding counts as the router treats it.
+    For fused experts (transformers since version 5) the counts come from the index that the
+    router passes to them. For experts in an `nn.ModuleList` called `experts` the rows of their
+    inputs are counted, which is correct if an expert receives only its own tokens. Padding counts
+    if the router treats it as a token.
 
     Args:
-        model: with mixtures of experts; runs in eval mode, and is left as it was.
-        batches: of the task, a tenth of its data as in the paper.
+        model: a model with mixtures of experts; it runs in evaluation mode and is left as it was.
+        batches: batches of the task; the paper uses a tenth of its data.
         run: `(model, batch)` runs the model forward.
 
     Returns:
-        By the name of the module with the experts, (experts,) int64.
+        (experts,) int64 by the name of the module that holds the experts.
 
     Raises:
-        AdapterError: the model has no such experts, or no token reached any.
+        AdapterError: the model has no such experts, or a mixture received no token.
 
     Source: arXiv 2605.18795, from notes of the paper.
     """
@@ -48,51 +50,46 @@ def count_routes(
     if not counts:
         rule = f"no module holds experts, fused or in a ModuleList called {LISTED!r}"
         raise AdapterError(type(model).__name__, rule, "Use a mixture-of-experts model")
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with _counting(model, counts):
-            for batch in batches:
-                run(model, batch)
-    finally:
-        for module, training in modes:
-            module.training = training
-    if empty := [name for name, found in counts.items() if not found.any()]:
+    with evaluating(model), _counting(model, counts):
+        for batch in batches:
+            run(model, batch)
+    if empty := [name for name, tokens in counts.items() if not tokens.any()]:
         rule = "no token reached its experts"
         raise AdapterError(f"mixture {empty[0]}", rule, "Give batches that run the whole model")
     return counts
 
 
 def hot_experts(counts: Mapping[str, Tensor], k: int) -> dict[str, list[int]]:
-    """The k most used experts of each mixture, for `HelloraConfig.experts`.
+    """Return the k most used experts of each mixture, for `HelloraConfig.experts`.
 
     Args:
         counts: see `count_routes`.
-        k: experts of each mixture; of two with one count the first is taken.
+        k: experts of each mixture; of two experts with equal counts the first is taken.
 
     Returns:
-        By the name of the mixture, ascending.
+        Expert numbers in ascending order by the name of the mixture.
 
     Raises:
         AdapterError: k is below 1 or above the number of experts.
     """
     hot = {}
-    for name, found in counts.items():
-        if not 1 <= k <= len(found):
-            raise AdapterError(f"k={k}", f"{name} has {len(found)} experts", "Choose 1 or more")
-        hot[name] = sorted(found.argsort(descending=True, stable=True)[:k].tolist())
+    for name, tokens in counts.items():
+        if not 1 <= k <= len(tokens):
+            rule = f"{name} has {len(tokens)} experts"
+            raise AdapterError(f"k={k}", rule, "Choose a number from 1 to that")
+        hot[name] = sorted(tokens.argsort(descending=True, stable=True)[:k].tolist())
     return hot
 
 
 def expert_targets(model: nn.Module, hot: Mapping[str, list[int]]) -> list[str]:
-    """What `target_modules` names for hot experts: fused modules, or the linear layers of a list.
+    """Return the `target_modules` of hot experts: fused modules, or linear layers of a list.
 
     Args:
-        model: the bare backbone.
+        model: the model without adapters.
         hot: see `hot_experts`.
 
     Returns:
-        Names of modules in the model's order, to which those of attention can be added.
+        Names of modules in the order of the model. The layers of attention can be added.
     """
     return [name for name, module in model.named_modules() if _is_hot(name, module, hot)]
 
@@ -107,7 +104,7 @@ def _is_hot(name: str, module: nn.Module, hot: Mapping[str, list[int]]) -> bool:
 
 
 def _mixtures(model: nn.Module) -> Iterator[tuple[str, Any, int]]:
-    """Name, module and number of experts of each mixture; wrapped ones by the wrapper."""
+    """Yield the name, module and number of experts of each mixture; wrapped or not."""
     for name, module in model.named_modules():
         plain = name.removeprefix("base_model.model.")
         inner = module.base_layer if isinstance(module, ExpertsLayer) else module
@@ -134,7 +131,7 @@ def _counting(model: nn.Module, counts: Mapping[str, Tensor]) -> Iterator[None]:
 
 
 def _routed(counts: Tensor, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-    """Count the index (tokens, k) that fused experts are given; larger numbers are no expert."""
+    """Count the index (tokens, k) that fused experts receive; larger numbers are not experts."""
     index = inputs[1].reshape(-1).cpu()
     counts += torch.bincount(index[index < len(counts)], minlength=len(counts))
 

@@ -10,9 +10,9 @@ import torch.nn as nn
 
 from scionwood import AdapterError, peft_method
 from scionwood_methods.hellora.fused_experts import ExpertsLayer, is_fused
-from scionwood_methods.hellora.low_rank import LowRankLayer
 from scionwood_methods.shared.config import LowRankConfig
 from scionwood_methods.shared.layers import MethodTuner
+from scionwood_methods.shared.low_rank import LowRankLayer
 from scionwood_methods.shared.support import check_supported
 
 
@@ -55,7 +55,7 @@ class HelloraModel(MethodTuner):
     def _replace_module(
         self, parent: nn.Module, child_name: str, new_module: nn.Module, child: nn.Module
     ) -> None:
-        # peft's own expects an attribute `weight`; devices were settled when the adapter was made
+        # peft's version needs an attribute `weight`; `add` has put the adapter on its device.
         setattr(parent, child_name, new_module)
 
 
@@ -63,42 +63,42 @@ class HelloraModel(MethodTuner):
 @final
 @dataclass
 class HelloraConfig(LowRankConfig):
-    """Hot-expert LoRA: in each mixture of experts only the most used ones have factors.
+    """Hot-expert LoRA: in each mixture of experts only the most used experts have factors.
 
-    Count the routes with `scionwood_methods.hellora.routes.count_routes` on a tenth of the
-    task's data and take `hot_experts` of them. Fused experts of transformers
-    are targeted by their module (`...mlp.experts`), experts in a list by their layers, see
-    `expert_targets`; attention and other plain layers among the targets have plain LoRA.
+    Count the routes with `scionwood_methods.hellora.routes.count_routes` on a tenth of the task's
+    data, and choose `hot_experts` from the counts. The targets of fused experts are their modules
+    (`...mlp.experts`); those of experts in a list are their layers, see `expert_targets`. Attention
+    and other plain layers among the targets get plain LoRA.
 
-    Trainable parameters of fused experts of width w: hot experts * r * (2 in + 3 w), of gate and up
-    in one. Of a plain layer: r (in + out).
+    Trainable parameters of fused experts of width w: hot experts * r * (2 in + 3 w), because gate
+    and up projection are one weight. Parameters of a plain layer: r (in + out).
 
-    Shapes: hidden states (tokens, in); A (hot, r, in), B (hot, out, r). Plain: x (..., in).
+    Shapes: hidden states (tokens, in); A (hot, r, in), B (hot, out, r). Plain layers: x (..., in).
 
     Args:
-        experts: the hot experts by the name of their module; None for all experts.
+        experts: the hot experts by the name of their module; `None` means all experts.
 
-    Source: arXiv 2605.18795, equations and protocol from notes of the paper.
+    Source: arXiv 2605.18795; equations and protocol from notes of the paper.
     """
 
     experts: dict[str, list[int]] | None = None
 
 
 def hot_block(name: str, experts: Mapping[str, Sequence[int]]) -> str | None:
-    """The mixture with hot experts that a layer of a listed expert lies in.
+    """Return the mixture whose list holds the expert of a layer, if it has hot experts.
 
     Args:
-        name: of the layer, `<mixture>.<number>.<layer>`.
+        name: the name of the layer, `<mixture>.<number>.<layer>`.
         experts: hot experts by the name of the mixture.
     """
     return next((block for block in experts if name.startswith(f"{block}.")), None)
 
 
 def _wrapped(target: nn.Module, key: str) -> HelloraLayer | ExpertsLayer:
-    """A target in the wrapper of its kind.
+    """Return a target inside the wrapper of its kind.
 
     Raises:
-        AdapterError: it has none.
+        AdapterError: there is no wrapper for it.
     """
     if not is_fused(target):
         check_supported("hellora", key, target)
@@ -106,35 +106,35 @@ def _wrapped(target: nn.Module, key: str) -> HelloraLayer | ExpertsLayer:
     marks = ("is_transposed", "has_bias", "has_post_expert_norm", "_is_expert_parallel")
     wrong = [mark for mark in marks if getattr(target, mark, False)]
     if wrong or not hasattr(target, "_apply_gate"):
-        rule = "its layout is not that of (experts, out, in) weights with a gate and no more"
-        found = f"hellora on {key} ({type(target).__name__}{': ' if wrong else ''}"
+        rule = "it needs plain (experts, out, in) weights with a gate, and nothing else"
+        value = f"hellora on {key} ({type(target).__name__}{': ' if wrong else ''}"
         remedy = "Target its attention, or use peft's lora with target_parameters"
-        raise AdapterError(f"{found}{', '.join(wrong)})", rule, remedy)
+        raise AdapterError(f"{value}{', '.join(wrong)})", rule, remedy)
     return ExpertsLayer(target)
 
 
 def _hot(base: Any, config: HelloraConfig, key: str) -> list[int]:
-    """The experts of a fused module that have factors, ascending.
+    """Return the experts of a fused module that have factors, ascending.
 
     Raises:
-        AdapterError: the config names none of them, or some that are not there.
+        AdapterError: the config names no expert of the module, or one that does not exist.
     """
     count = len(base.down_proj)
     if config.experts is None:
         return list(range(count))
     chosen = config.experts.get(key, [])
     if not chosen or len(set(chosen)) < len(chosen) or set(chosen) - set(range(count)):
-        rule = f"each is a number from 0 to {count - 1} that occurs once, and there is one"
+        rule = f"at least one number from 0 to {count - 1} is needed, each at most once"
         remedy = "Take `experts` and the targets from scionwood_methods.hellora.routes"
         raise AdapterError(f"experts {chosen} of {key}", rule, remedy)
     return sorted(chosen)
 
 
 def _check_hot(config: HelloraConfig, key: str) -> None:
-    """Refuse a layer of a listed expert that is not hot.
+    """Check that the expert of a listed layer is hot.
 
     Raises:
-        AdapterError: naming the layer.
+        AdapterError: it is not; names the layer.
     """
     block = hot_block(key, config.experts or {})
     if config.experts is None or block is None:

@@ -1,1 +1,1 @@
-"""iGSP: a low-rank subspace grown and pruned task by task."""
+"""iGSP: a mixture of LoRA experts that grows with each task and is pruned."""

@@ -1,4 +1,4 @@
-"""Measure the routes of iGSP's mixtures and drop the experts that few inputs are sent to."""
+"""Measure the routes of iGSP's mixtures, and drop the experts that receive few inputs."""
 
 from __future__ import annotations
 
@@ -12,39 +12,40 @@ from torch import Tensor
 
 from scionwood import AdapterError
 from scionwood_methods.igsp.tuner import IgspLayer
+from scionwood_methods.shared.modes import evaluating
 
 Batch = TypeVar("Batch")
 
 
 def mixtures(model: Any, adapter: str = "default") -> dict[str, IgspLayer]:
-    """The layers with a mixture, by their names in the bare model.
+    """Return the layers with a mixture by their names in the base model.
 
     Args:
-        model: with an iGSP adapter.
-        adapter: its name.
+        model: a model with an iGSP adapter.
+        adapter: the name of the adapter.
 
     Raises:
-        AdapterError: there is none.
+        AdapterError: there is no such layer.
     """
     bare = model.get_base_model() if hasattr(model, "get_base_model") else model
-    found = {
+    layers = {
         name: module
         for name, module in bare.named_modules()
         if isinstance(module, IgspLayer) and adapter in module.scaling
     }
-    if not found:
+    if not layers:
         remedy = "Attach one: methods/igsp, or IgspConfig in peft"
-        raise AdapterError(f"adapter {adapter!r}", "it is no mixture of iGSP", remedy)
-    return found
+        raise AdapterError(f"adapter {adapter!r}", "it is not a mixture of iGSP", remedy)
+    return layers
 
 
 @contextmanager
 def watched(layers: Mapping[str, IgspLayer], adapter: str = "default") -> Iterator[None]:
-    """Let mixtures count their routes; `mean_shares` reads them inside the block.
+    """Let mixtures record their routes; `mean_shares` reads them inside the block.
 
     Args:
-        layers: from `mixtures`.
-        adapter: its name.
+        layers: the result of `mixtures`.
+        adapter: the name of the adapter.
     """
     for layer in layers.values():
         layer.watched[adapter] = torch.zeros(())
@@ -56,22 +57,22 @@ def watched(layers: Mapping[str, IgspLayer], adapter: str = "default") -> Iterat
 
 
 def mean_shares(layers: Mapping[str, IgspLayer], adapter: str = "default") -> dict[str, Tensor]:
-    """The mean routing probability of each expert over all that a watched layer has seen.
+    """Return the mean routing probability of each expert over all inputs of a watched layer.
 
     Returns:
-        By layer: (experts,), float32, which add up to 1.
+        (experts,) float32 by layer; the entries add up to 1.
 
     Raises:
-        AdapterError: a layer has seen nothing.
+        AdapterError: a layer received no input.
     """
-    found = {}
+    shares = {}
     for name, layer in layers.items():
         total = layer.watched.get(adapter)
         if total is None or not total.dim():
-            rule = "no input went through it since its routes are watched"
+            rule = "it has received no input since its routes are watched"
             raise AdapterError(f"mixture {name}", rule, "Run the model, or leave the layer out")
-        found[name] = (total / total.sum()).float()
-    return found
+        shares[name] = (total / total.sum()).float()
+    return shares
 
 
 @torch.no_grad()
@@ -82,30 +83,25 @@ def measure(
     *,
     adapter: str = "default",
 ) -> dict[str, Tensor]:
-    """The mean routing probabilities of a model on some data, in eval mode.
+    """Return the mean routing probabilities of a model on some data, in evaluation mode.
 
     Args:
-        model: with an iGSP adapter.
-        batches: of the task's data.
-        forward: `(model, batch)` runs the model; what it returns is not looked at.
-        adapter: its name.
+        model: a model with an iGSP adapter.
+        batches: batches of the task's data.
+        forward: `(model, batch)` runs the model; its result is ignored.
+        adapter: the name of the adapter.
 
     Returns:
-        By layer: (experts,), which add up to 1.
+        (experts,) by layer; the entries add up to 1.
 
     Raises:
         AdapterError: there is no mixture, or one was not run.
     """
-    layers, modes = mixtures(model, adapter), [(m, m.training) for m in model.modules()]
-    model.eval()
-    try:
-        with watched(layers, adapter):
-            for batch in batches:
-                forward(model, batch)
-            return mean_shares(layers, adapter)
-    finally:
-        for module, training in modes:
-            module.training = training
+    layers = mixtures(model, adapter)
+    with evaluating(model), watched(layers, adapter):
+        for batch in batches:
+            forward(model, batch)
+        return mean_shares(layers, adapter)
 
 
 def close_rare(
@@ -116,25 +112,25 @@ def close_rare(
     adapter: str = "default",
     spared: Mapping[str, int] | None = None,
 ) -> None:
-    """Close the routes below a threshold, in place, so that an optimiser goes on.
+    """Close the routes below a threshold in place, so that an optimiser can continue.
 
-    The most used expert of a layer stays in any case.
+    The most used expert of a layer always stays.
 
     Args:
-        layers: from `mixtures`.
-        shares: from `measure` or `mean_shares`.
-        threshold: the least mean probability, 0 to 1.
-        adapter: its name.
-        spared: how many experts, from the first, are not asked, by layer.
+        layers: the result of `mixtures`.
+        shares: the result of `measure` or `mean_shares`.
+        threshold: the lowest mean probability, 0 to 1.
+        adapter: the name of the adapter.
+        spared: by layer, how many experts are never closed, counted from the first.
 
     Raises:
-        AdapterError: the shares are not those of these layers.
+        AdapterError: the shares do not belong to these layers.
     """
     for name, layer in layers.items():
         if name not in shares or len(shares[name]) != layer.experts(adapter):
-            found = f"{len(shares[name])}" if name in shares else "no"
-            rule = f"it has {layer.experts(adapter)} experts, and {found} shares are given"
-            raise AdapterError(f"mixture {name}", rule, "Measure them anew")
+            count = f"{len(shares[name])}" if name in shares else "no"
+            rule = f"it has {layer.experts(adapter)} experts, but {count} shares are given"
+            raise AdapterError(f"mixture {name}", rule, "Measure them again")
         share = shares[name]
         rare = share < threshold
         rare[share.argmax()] = False
@@ -143,47 +139,47 @@ def close_rare(
 
 
 def compact(model: Any, *, adapter: str = "default") -> dict[str, int]:
-    """Remove the experts with closed routes, and record in the config what is left.
+    """Remove the experts with closed routes, and record the remaining ones in the config.
 
-    The parameters are new objects: make the optimiser afterwards.
+    The parameters are new objects, so create the optimiser afterwards.
 
     Args:
-        model: with an iGSP adapter.
-        adapter: its name.
+        model: a model with an iGSP adapter.
+        adapter: the name of the adapter.
 
     Returns:
         The number of experts by layer.
     """
-    kept = {name: layer.compact(adapter) for name, layer in mixtures(model, adapter).items()}
-    model.peft_config[adapter].kept = dict(kept)
-    return kept
+    counts = {name: layer.compact(adapter) for name, layer in mixtures(model, adapter).items()}
+    model.peft_config[adapter].kept = dict(counts)
+    return counts
 
 
 def prune(
     model: Any, shares: Mapping[str, Tensor], *, threshold: float = 0.1, adapter: str = "default"
 ) -> dict[str, int]:
-    """Drop the experts whose mean routing probability lies below a threshold, for good.
+    """Drop the experts whose mean routing probability lies below a threshold.
 
-    Of each layer the most used expert stays. Shares of the others grow, since they add up to one.
-    The parameters are new objects: make the optimiser afterwards. In a distributed run every
-    process must give the same shares.
+    The most used expert of a layer always stays. The shares of the others grow, because shares
+    add up to 1. The parameters are new objects, so create the optimiser afterwards. In a
+    distributed run every process must give the same shares.
 
     Args:
-        model: with an iGSP adapter.
-        shares: from `measure`.
-        threshold: the least mean probability, 0 to 1.
-        adapter: its name.
+        model: a model with an iGSP adapter.
+        shares: the result of `measure`.
+        threshold: the lowest mean probability, 0 to 1.
+        adapter: the name of the adapter.
 
     Returns:
-        The number of experts that are left, by layer.
+        The number of remaining experts by layer.
 
     Raises:
-        AdapterError: there is no mixture, or the threshold is no share.
+        AdapterError: there is no mixture, or the threshold is not between 0 and 1.
 
     Source: a reconstruction from the abstract of arXiv 2605.19301, see `IgspConfig`.
     """
     if not 0 <= threshold <= 1:
-        raise AdapterError(f"threshold={threshold}", "it is a share, 0 to 1")
+        raise AdapterError(f"threshold={threshold}", "it must be a share, 0 to 1")
     close_rare(mixtures(model, adapter), shares, threshold, adapter=adapter)
     return compact(model, adapter=adapter)
 
@@ -191,16 +187,16 @@ def prune(
 def expand(
     model: Any, count: int, *, bias: float = 0.0, adapter: str = "default"
 ) -> dict[str, int]:
-    """Add fresh experts to each mixture, whose B is zero, and record it in the config.
+    """Add new experts to each mixture, with B = 0, and record their number in the config.
 
-    The parameters are new objects: make the optimiser afterwards. The new routes take shares of the
-    old ones, the less the lower their bias.
+    The parameters are new objects, so create the optimiser afterwards. The new routes take shares
+    from the old ones; the lower their bias, the less they take.
 
     Args:
-        model: with an iGSP adapter.
-        count: how many a layer.
-        bias: of the new routes.
-        adapter: its name.
+        model: a model with an iGSP adapter.
+        count: the number of new experts in each layer.
+        bias: the bias of the new routes.
+        adapter: the name of the adapter.
 
     Returns:
         The number of experts by layer.

@@ -1,4 +1,4 @@
-"""iGSP: a mixture of LoRA experts in each layer, whose unused routes are pruned for good."""
+"""iGSP: a mixture of LoRA experts in each layer; experts that are rarely used are pruned."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class IgspLayer(AdapterLayer):
     """`y = base(x) + s sum_e p_e(x') B_e A_e x'`, `p = softmax(W_r x' + b_r)`, `x' = dropout(x)`.
 
     The factors of all experts lie in one A (experts r, in) and one B (out, experts r), so that a
-    layer runs two products however many there are. Of a convolution, A and W_r are convolutions of
-    its geometry (in one group): each position has its own routes.
+    layer runs two products whatever the number of experts. For a convolution, A and W_r are
+    convolutions with the same geometry (in one group), so that each position has its own routes.
 
-    A route is closed by `b_r = -inf`: its expert then has no share and no gradient, while the
-    parameters keep their sizes for the optimiser that holds them. `compact` removes such experts.
+    `b_r = -inf` closes a route: the expert then has no share and no gradient, but the parameters
+    keep their sizes for the optimiser. `compact` removes such experts.
     """
 
     igsp_A: Any
@@ -36,7 +36,7 @@ class IgspLayer(AdapterLayer):
     igsp_bias: Any
     adapter_layer_names = ("igsp_A", "igsp_B", "igsp_router", "igsp_bias")
     other_param_names = (*AdapterLayer.other_param_names, "watched")
-    not_mergeable = "the routes of iGSP depend on the input, so that no one weight equals them"
+    not_mergeable = "the routes of iGSP depend on the input, so that no single weight equals them"
 
     def __init__(self, base: nn.Module) -> None:
         super().__init__(base)
@@ -46,7 +46,7 @@ class IgspLayer(AdapterLayer):
         self.watched: dict[str, Tensor] = {}
 
     def build(self, name: str, config: IgspConfig) -> None:
-        """A and W_r uniform after Kaiming (a = sqrt 5), B and b_r zero."""
+        """Initialise A and W_r (Kaiming uniform, a = sqrt 5); B and b_r are zero."""
         count = self.counts.pop(name)
         out = self.slices[name].chosen
         for each in self.adapter_layer_names:
@@ -56,13 +56,13 @@ class IgspLayer(AdapterLayer):
         self.extend(name, count, config.r)
 
     def extend(self, name: str, count: int, r: int, bias: float = 0.0) -> None:
-        """Add fresh experts behind those that are there.
+        """Add new experts after the existing ones.
 
         Args:
-            name: of the adapter.
-            count: how many.
+            name: the name of the adapter.
+            count: the number of new experts.
             r: the rank of each.
-            bias: their b_r; below zero, they take less from the others at first.
+            bias: their initial b_r; a negative bias takes less from the other experts.
         """
         out = self.slices[name].chosen
         new = {
@@ -77,34 +77,34 @@ class IgspLayer(AdapterLayer):
             getattr(self, each)[name] = nn.Parameter(whole, old.requires_grad)
 
     def experts(self, name: str) -> int:
-        """The number of an adapter's experts here, closed ones included."""
+        """Return the number of an adapter's experts in this layer, including closed ones."""
         return len(self.igsp_bias[name])
 
     @torch.no_grad()
     def close(self, name: str, closed: Tensor) -> None:
-        """Close routes, in place.
+        """Close routes in place.
 
         Args:
-            name: of the adapter.
-            closed: (experts,), bool.
+            name: the name of the adapter.
+            closed: (experts,) bool.
         """
         self.igsp_bias[name].masked_fill_(closed.to(self.igsp_bias[name].device), -torch.inf)
 
     def compact(self, name: str) -> int:
-        """Remove the experts whose routes are closed; the output stays as it is.
+        """Remove the experts whose routes are closed; the output does not change.
 
         Returns:
-            How many are left.
+            The number of remaining experts.
         """
         bias = self.igsp_bias[name].detach()
-        kept = bias.isfinite()
-        rows = kept.repeat_interleave(self._rank(name))
-        chosen = {"igsp_A": rows, "igsp_router": kept, "igsp_bias": kept}
+        alive = bias.isfinite()
+        rows = alive.repeat_interleave(self._rank(name))
+        chosen = {"igsp_A": rows, "igsp_router": alive, "igsp_bias": alive}
         for each in self.adapter_layer_names:
             old = getattr(self, each)[name]
             part = old.detach()[:, rows] if each == "igsp_B" else old.detach()[chosen[each]]
             getattr(self, each)[name] = nn.Parameter(part, old.requires_grad)
-        return int(kept.sum())
+        return int(alive.sum())
 
     def change(self, name: str, x: Tensor) -> Tensor:
         """See `AdapterLayer.change`."""
@@ -118,14 +118,14 @@ class IgspLayer(AdapterLayer):
         return self.scaling[name] * self._mix(hidden, self.igsp_B[name].to(x.dtype))
 
     def delta(self, name: str) -> Tensor:
-        """See `not_mergeable`."""
+        """Raise `NotImplementedError`; see `not_mergeable`."""
         raise NotImplementedError(self.not_mergeable)
 
     def _rank(self, name: str) -> int:
         return len(self.igsp_A[name]) // self.experts(name)
 
     def _fan(self) -> tuple[int, ...]:
-        """What one output reads: (in,), or (in, *kernel) over all groups."""
+        """Return the shape of the input of one output: (in,), or (in, *kernel) over all groups."""
         base = self.base_layer
         if is_linear(base):
             return (base.weight.shape[1],)
@@ -138,7 +138,7 @@ class IgspLayer(AdapterLayer):
         return convolve(self.base_layer, x, weight, bias)
 
     def _mix(self, hidden: Tensor, b: Tensor) -> Tensor:
-        """B at each position. A convolution of size 1 rounds alike whether B trains or not."""
+        """Apply B at each position by a convolution of size 1, which rounds alike in both modes."""
         if is_linear(self.base_layer):
             return F.linear(hidden, b)
         pointwise = {3: F.conv1d, 4: F.conv2d, 5: F.conv3d}[self.base_layer.weight.dim()]
@@ -153,7 +153,7 @@ class IgspModel(MethodTuner):
     tuner_layer_cls = IgspLayer
 
     def fill(self, layer: Any, config: Any, name: str, key: str) -> None:
-        """See `MethodTuner.fill`; a pruned layer has as many experts as its config records."""
+        """Add an adapter; a pruned layer has as many experts as its config records."""
         layer.counts[name] = (config.kept or {}).get(key, config.experts)
         super().fill(layer, config, name, key)
 
@@ -162,23 +162,23 @@ class IgspModel(MethodTuner):
 @final
 @dataclass
 class IgspConfig(LowRankConfig):
-    """A mixture of LoRA experts whose little-used routes are pruned, which cannot be merged.
+    """A mixture of LoRA experts whose rarely used experts are pruned. It cannot be merged.
 
-    Train some steps, measure the routes and drop those below a threshold, then train the rest:
-    `scionwood_methods.igsp.pruning` for one task, `scionwood_methods.continual.Igsp` for
-    sequences. A run of `scionwood fit` prunes nothing. Dropout acts on x, which routes and A see
-    alike.
+    Train some steps, measure the routes, drop the experts below a threshold, and train the rest.
+    `scionwood_methods.igsp.pruning` does this for one task, and
+    `scionwood_methods.continual.Igsp` for sequences of tasks. `scionwood fit` does not prune.
+    Dropout acts on x before the routes and A.
 
-    Trainable parameters of a linear layer with E experts: E r (in + out) + E (in + 1). Of a
-    convolution, `in` counts kernel positions of all groups too. Pruned experts are in no file.
+    Trainable parameters of a linear layer with E experts: E r (in + out) + E (in + 1). For a
+    convolution, `in` includes the kernel positions of all groups. Pruned experts are not saved.
 
     Shapes: x (..., in) or (batch, in, *size), float; A (E r, in), B (out, E r), W_r (E, in).
 
     Args:
         r: the rank of each expert.
-        experts: E, at the start, in each layer.
-        kept: the number of experts by layer where it is another. Leave it out: pruning writes it,
-            and loading reads it.
+        experts: the initial number E of experts in each layer.
+        kept: the number of experts by layer if it differs from E. Leave it out: pruning writes
+            it, and loading reads it.
 
     Source: a reconstruction from the abstract of arXiv 2605.19301 (experts expand, routing
     probabilities prune); equations and defaults are ours, not the authors'.
@@ -188,21 +188,21 @@ class IgspConfig(LowRankConfig):
     kept: dict[str, int] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a mixture that is none.
+        """Check the number of experts.
 
         Raises:
             AdapterError: there are too few experts.
         """
         super().__post_init__()
         if self.experts < 2:
-            rule = "a router chooses among 2 experts or more"
+            rule = "a router needs at least 2 experts"
             raise AdapterError(f"experts={self.experts}", rule, "For one expert use peft's lora")
         for key, count in (self.kept or {}).items():
             if count < 1:
-                raise AdapterError(f"kept={count} of {key}", "each layer keeps 1 expert or more")
+                raise AdapterError(f"kept={count} of {key}", "each layer keeps at least 1 expert")
 
 
 def _uniform(shape: tuple[int, ...]) -> Tensor:
-    """Uniform after Kaiming with a = sqrt 5, as torch initialises a layer."""
+    """Return a tensor initialised as torch initialises a layer (Kaiming uniform, a = sqrt 5)."""
     fresh = torch.empty(shape)
     return nn.init.kaiming_uniform_(fresh, a=sqrt(5)) if fresh.numel() else fresh

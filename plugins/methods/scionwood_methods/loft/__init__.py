@@ -1,1 +1,1 @@
-"""LOFT: orthogonal fine-tuning in a low-rank subspace."""
+"""LOFT: orthogonal fine-tuning inside a low-rank subspace, the support."""

@@ -1,4 +1,4 @@
-"""Find the supports of LOFT from the gradients of a few batches, before training."""
+"""Compute the supports of LOFT from the gradients of a few batches, before training."""
 
 from __future__ import annotations
 
@@ -13,53 +13,54 @@ from torch import Tensor
 
 from scionwood import AdapterError
 from scionwood_methods.loft.tuner import LoftLayer
+from scionwood_methods.shared.modes import evaluating
 
 Batch = TypeVar("Batch")
 
 OVERSAMPLING = 8
-"""Directions that are tried beyond r, which makes the range finder accurate."""
+"""Directions beyond r that the range finder uses to be accurate."""
 
 
 def calibrate(
     model: nn.Module, batches: Iterable[Batch], loss: Callable[[nn.Module, Batch], Tensor]
 ) -> None:
-    """Give every active LOFT adapter with `support="gradient"` its support.
+    """Compute the support of every active LOFT adapter with `support="gradient"`.
 
     To first order a small rotation inside P changes the loss by `<S, P Q P^T>` with
-    `S = Skew(W0^T G) = (W0^T G - G^T W0) / 2`, so that the best P spans the leading singular
-    vectors of S. S is never formed: a randomised range finder takes `S X` for tall matrices X. The
-    model runs twice over the batches, in eval mode; of the gradients one exists at a time. In a
-    distributed run every process must see the same batches.
+    `S = Skew(W0^T G) = (W0^T G - G^T W0) / 2`. The best P therefore spans the leading singular
+    vectors of S. S is never formed: a randomised range finder needs only `S X` for tall matrices
+    X. The model runs over the batches twice, in evaluation mode, and one gradient exists at a
+    time. In a distributed run every process must see the same batches.
 
     Args:
-        model: with fresh adapters; its weights and modes are left as they are.
-        batches: a few, which are kept in memory.
-        loss: `(model, batch) -> ()`, as in training.
+        model: a model with new adapters; its weights and modes are left as they are.
+        batches: a few batches, which are kept in memory.
+        loss: `(model, batch) -> ()`, the loss of the training.
 
     Raises:
-        AdapterError: no adapter waits for a support, one was trained already, or the loss does not
+        AdapterError: no adapter needs a support, one was trained already, or the loss does not
             depend on a layer.
 
-    Source: reconstruction after arXiv 2605.11872 (abstract); the range finder is algorithm 4.3 of
-    Halko, Martinsson, Tropp (2011), DOI 10.1137/090771806, with one step of iteration.
+    Source: a reconstruction after arXiv 2605.11872 (abstract). The range finder is algorithm 4.3
+    of Halko, Martinsson, Tropp (2011), DOI 10.1137/090771806, with one power iteration.
     """
     sketches = [_Sketch(name, layer, adapter) for name, layer, adapter in _waiting(model)]
     if not sketches:
-        rule = "no active LOFT adapter in it waits for a support"
+        rule = "no active LOFT adapter of this model needs a support"
         raise AdapterError(type(model).__name__, rule, "Attach one with support='gradient'")
-    kept = list(batches)
+    stored = list(batches)
     with _differentiable(model, sketches):
-        _accumulate(model, sketches, kept, loss)
+        _accumulate(model, sketches, stored, loss)
         for sketch in sketches:
             sketch.turn()
-        _accumulate(model, sketches, kept, loss)
+        _accumulate(model, sketches, stored, loss)
     for sketch in sketches:
         sketch.finish()
 
 
 @final
 class _Sketch:
-    """S times a tall matrix, summed over batches, for one layer."""
+    """The product of S with a tall matrix for one layer, summed over batches."""
 
     def __init__(self, name: str, layer: LoftLayer, adapter: str) -> None:
         self.name, self.layer, self.adapter = name, layer, adapter
@@ -73,14 +74,14 @@ class _Sketch:
         self.total = torch.zeros_like(self.vectors)
 
     def add(self, whole: Tensor) -> None:
-        """Take the gradient of the weight."""
+        """Add the gradient of the weight."""
         chosen = self.layer.slices[self.adapter].take(whole, 0)
         gradient = chosen.flatten(1).to(self.matrix.dtype)
         ahead = self.matrix.mT @ (gradient @ self.vectors)
         self.total += (ahead - gradient.mT @ (self.matrix @ self.vectors)) / 2
 
     def turn(self) -> None:
-        """Go on with an orthonormal basis of what was found."""
+        """Continue with an orthonormal basis of the current sum."""
         if not self.total.any():
             rule = "the loss does not depend on its input"
             raise AdapterError(f"layer {self.name}", rule, "Target other layers, or check the loss")
@@ -100,7 +101,8 @@ def _waiting(model: nn.Module) -> Iterator[tuple[str, LoftLayer, str]]:
                 continue
             if layer.loft_orth_Q[adapter].any():
                 rule = "its Q is not zero, so that another support would change the model"
-                raise AdapterError(f"adapter {adapter!r} on {name}", rule, "Calibrate fresh ones")
+                remedy = "Calibrate a new adapter"
+                raise AdapterError(f"adapter {adapter!r} on {name}", rule, remedy)
             yield name, layer, adapter
 
 
@@ -114,7 +116,7 @@ def _accumulate(
     for sketch in sketches:  # several adapters may share a layer
         by_weight.setdefault(sketch.layer.base_layer.weight, []).append(sketch)
     hooks = [
-        weight.register_post_accumulate_grad_hook(partial(_take, members))
+        weight.register_post_accumulate_grad_hook(partial(_take, members))  # type: ignore[no-untyped-call]  # torch
         for weight, members in by_weight.items()
     ]
     try:
@@ -126,7 +128,7 @@ def _accumulate(
 
 
 def _take(sketches: Sequence[_Sketch], weight: Tensor) -> None:
-    """Let the sketches see a gradient, and drop it."""
+    """Give a gradient to the sketches, then delete it."""
     assert weight.grad is not None
     for sketch in sketches:
         sketch.add(weight.grad)
@@ -135,19 +137,15 @@ def _take(sketches: Sequence[_Sketch], weight: Tensor) -> None:
 
 @contextmanager
 def _differentiable(model: nn.Module, sketches: Sequence[_Sketch]) -> Iterator[None]:
-    """Eval mode, and gradients of the base weights that are calibrated for."""
-    modes = [(module, module.training) for module in model.modules()]
+    """Switch to evaluation mode, with gradients of the base weights that are calibrated."""
     weights = [sketch.layer.base_layer.weight for sketch in sketches]
     flags = [weight.requires_grad for weight in weights]
-    model.eval()
     for weight in weights:
         weight.requires_grad_(True)
     try:
-        with torch.enable_grad():
+        with evaluating(model), torch.enable_grad():
             yield
     finally:
         for weight, flag in zip(weights, flags, strict=True):
             weight.requires_grad_(flag)
             weight.grad = None
-        for module, training in modes:
-            module.training = training

@@ -1,4 +1,4 @@
-"""LOFT: a trained rotation of what a weight reads, inside a frozen low-rank support."""
+"""LOFT: a trained rotation of the input of a weight, inside a frozen low-rank support."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Kind = Literal["principal", "gradient", "random", "coordinate"]
 
 @final
 class Support(nn.Module):
-    """The support P of one adapter, kept in its file: not every kind can be found again.
+    """The support P of one adapter. It is saved, because not every kind can be computed again.
 
     Args:
-        basis: (in, r), with orthonormal columns, or zeros as long as it is not known.
-        known: whether it holds more than zeros.
+        basis: (in, r) with orthonormal columns, or zeros if the support is not known yet.
+        known: whether the support is known.
     """
 
     basis: Tensor
@@ -36,25 +36,25 @@ class Support(nn.Module):
         self.known = known
 
     def fill(self, basis: Tensor) -> None:
-        """Put the basis in place.
+        """Set the basis.
 
         Args:
-            basis: (in, r), with orthonormal columns.
+            basis: (in, r) with orthonormal columns.
         """
         self.basis.copy_(basis)
         self.known = True
 
     def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *rest: Any) -> None:
         super()._load_from_state_dict(state, prefix, *rest)
-        found = state.get(prefix + "basis")
-        self.known = self.known or (found is not None and bool(found.any()))
+        basis = state.get(prefix + "basis")
+        self.known = self.known or (basis is not None and bool(basis.any()))
 
 
 @final
 class LoftLayer(AdapterLayer):
     """`y = base(x + P (T - I) P^T x')`, `T = (I + Q)(I - Q)^-1`, `Q` skew, `x' = dropout(x)`.
 
-    The weight of a convolution counts as the matrix (out, in / groups * kernel).
+    The weight of a convolution is treated as the matrix (out, in / groups * kernel).
     """
 
     loft_orth_Q: Any
@@ -67,7 +67,7 @@ class LoftLayer(AdapterLayer):
         self.loft_orth_Q, self.loft_orth_support = nn.ParameterDict(), nn.ModuleDict()
 
     def update_layer(self, name: str, config: MethodConfig) -> None:
-        """See `AdapterLayer.update_layer`; the support comes last, so that it stays in float32."""
+        """Add an adapter. The support is made last, so that it stays in float32."""
         assert isinstance(config, LoftConfig)
         super().update_layer(name, config)
         matrix = self.matrix(name)
@@ -80,16 +80,16 @@ class LoftLayer(AdapterLayer):
         self.loft_orth_support[name] = Support(basis, known=known)
 
     def build(self, name: str, config: LoftConfig) -> None:
-        """The entries of Q above its diagonal, all zero, so that T is I."""
+        """Create the entries of Q above its diagonal, all zero, so that T is the identity."""
         rows, fan_in = self.matrix(name).shape
         limit = min(rows, fan_in) if config.support == "principal" else fan_in
         if config.r > limit:
-            rule = f"the support {config.support!r} of this weight has {limit} dimensions at most"
+            rule = f"the support {config.support!r} of this weight has at most {limit} dimensions"
             raise AdapterError(f"r={config.r} of a weight {(rows, fan_in)}", rule, "Lower r")
         self.loft_orth_Q[name] = nn.Parameter(torch.zeros(config.r * (config.r - 1) // 2))
 
     def adapted(self, x: Tensor, names: list[str]) -> Tensor:
-        """The output; a linear layer reads the rotated input and runs once."""
+        """Return the output; a linear layer receives the rotated input and runs once."""
         base = self.base_layer
         chosen = [self.slices[name] for name in names]
         if not is_linear(base) or any(each.chosen < each.features for each in chosen):
@@ -114,10 +114,10 @@ class LoftLayer(AdapterLayer):
         return self._rotated(name).build(turn.dtype, turn)
 
     def turn(self, name: str) -> Tensor:
-        """T - I = 2 Q (I - Q)^-1, which is exactly zero where Q is.
+        """Return T - I = 2 Q (I - Q)^-1, which is exactly zero if Q is zero.
 
         Returns:
-            (r, r), in float32 or wider.
+            (r, r) in float32 or float64.
         """
         size = self.loft_orth_support[name].basis.shape[1]
         upper = self.loft_orth_Q[name]
@@ -131,23 +131,25 @@ class LoftLayer(AdapterLayer):
         return turned
 
     def matrix(self, name: str) -> Tensor:
-        """The chosen rows of the frozen weight.
+        """Return the chosen rows of the frozen weight.
 
         Returns:
-            (chosen, in / groups * kernel), in float32 or wider.
+            (chosen, in / groups * kernel) in float32 or float64.
         """
         weight = self.slices[name].take(self.base_weight(), 0).flatten(1)
-        return weight.to(torch.promote_types(weight.dtype, torch.float32))
+        wide: Tensor = weight.to(torch.promote_types(weight.dtype, torch.float32))
+        return wide
 
     def _turned(self, name: str, x: Tensor) -> Tensor:
-        """(T - I) P^T x' for x (..., in)."""
+        """Return (T - I) P^T x' for x (..., in)."""
         inside = self.dropout[name](x) @ self._basis(name, x)
-        return inside @ self.turn(name).to(x.dtype).mT
+        turned: Tensor = inside @ self.turn(name).to(x.dtype).mT
+        return turned
 
     def _basis(self, name: str, x: Tensor) -> Tensor:
         support = self.loft_orth_support[name]
         if self.training and not support.known:
-            rule = "its support is found from gradients before it trains"
+            rule = "training needs a support, which is computed from gradients first"
             remedy = "Call scionwood_methods.loft.calibration.calibrate, or choose another support"
             raise AdapterError(f"LOFT adapter {name!r} without a support", rule, remedy)
         basis: Tensor = support.basis.to(x.dtype)
@@ -173,70 +175,73 @@ class LoftModel(MethodTuner):
 class LoftConfig(MethodConfig):
     """Low-rank orthogonal fine-tuning: `W = W0 (I + P (T - I) P^T)`, T orthogonal, P frozen.
 
-    What W reads is rotated inside the span of P and left alone outside of it. `principal` is
-    PSOFT without its magnitudes; `coordinate` is OFT with one block. A reconstruction from the
-    abstract: the full paper could not be read.
+    The input of W is rotated inside the span of P and unchanged outside of it. `principal` is
+    PSOFT without its magnitudes, and `coordinate` is OFT with one block. This is a reconstruction
+    from the abstract, because the full paper could not be read.
 
-    Trainable parameters of a layer: r (r - 1) / 2, whatever its size. The file holds P too.
+    Trainable parameters of a layer: r (r - 1) / 2, whatever its size. The file also holds P.
 
     Shapes: x (..., in) or (batch, in, *size), float; P (in, r), Q and T (r, r).
 
     Args:
-        r: the dimensions of the support; even for `gradient`, whose directions come in pairs.
+        r: the dimension of the support; even for `gradient`, whose directions come in pairs.
         support: the span of P. `principal`: the leading right singular vectors of W0. `gradient`:
-            the leading singular vectors of `Skew(W0^T G)`, G being the loss's gradient, found by
-            `scionwood_methods.loft.calibration.calibrate` before training. `random`: uniform.
-            `coordinate`: the r inputs whose columns of W0 are longest.
-        dropout: of what is rotated; the way of the frozen weight is never dropped.
+            the leading singular vectors of `Skew(W0^T G)`, with G the gradient of the loss;
+            `scionwood_methods.loft.calibration.calibrate` computes them before training.
+            `random`: a uniformly random subspace. `coordinate`: the r inputs whose columns of W0
+            have the largest norms.
+        dropout: acts on the input of the rotation, never on the input of the frozen weight.
 
-    Source: arXiv 2605.11872, abstract only; Cayley's map as in peft's PSOFT and OFT. Convolutions
-    are an extension of this package.
+    Source: arXiv 2605.11872, abstract only; the Cayley map as in peft's PSOFT and OFT.
+    Convolutions are an extension of this package.
     """
 
     r: int = 8
     support: Kind = "principal"
 
     def __post_init__(self) -> None:
-        """Refuse a support that is none.
+        """Check the support and its dimension.
 
         Raises:
-            AdapterError: the kind is unknown, or r cannot be the size of a rotation.
+            AdapterError: the kind is unknown, or r cannot be the dimension of a rotation.
         """
         super().__post_init__()
         if self.support not in get_args(Kind):
-            rule = f"it is one of {', '.join(get_args(Kind))}"
+            rule = f"it must be one of {', '.join(get_args(Kind))}"
             raise AdapterError(f"support={self.support!r}", rule)
         if self.r < 2:
-            raise AdapterError(f"r={self.r}", "a rotation has 2 dimensions or more", "Raise r")
+            raise AdapterError(f"r={self.r}", "a rotation needs at least 2 dimensions", "Raise r")
         if self.support == "gradient" and self.r % 2:
             rule = "the singular values of a skew matrix come in pairs"
             raise AdapterError(f"r={self.r} with support='gradient'", rule, "Choose an even r")
 
     @property
     def scale(self) -> float:
-        """1: a rotation is not scaled."""
+        """The factor 1: a rotation is not scaled."""
         return 1.0
 
 
 def support_of(matrix: Tensor, r: int, kind: Kind) -> Tensor:
-    """A support that needs no gradient.
+    """Return a support that needs no gradient.
 
     Args:
-        matrix: (out, in), float32 or wider.
-        r: its dimensions.
-        kind: all but `gradient`.
+        matrix: (out, in), float32 or float64.
+        r: the dimension of the support.
+        kind: any kind except `gradient`.
 
     Returns:
-        P (in, r), with orthonormal columns.
+        P (in, r) with orthonormal columns.
     """
     if kind == "principal":
         _, _, vh = torch.linalg.svd(matrix, full_matrices=False)
-        return vh[:r].mT.contiguous()
-    if kind == "random":
+        basis: Tensor = vh[:r].mT.contiguous()
+    elif kind == "random":
         drawn = torch.randn(matrix.shape[1], r, dtype=matrix.dtype, device=matrix.device)
-        return torch.linalg.qr(drawn).Q.contiguous()
-    places = matrix.norm(dim=0).topk(r).indices
-    return F.one_hot(places, matrix.shape[1]).to(matrix.dtype).mT.contiguous()
+        basis = torch.linalg.qr(drawn).Q.contiguous()
+    else:
+        places = matrix.norm(dim=0).topk(r).indices
+        basis = F.one_hot(places, matrix.shape[1]).to(matrix.dtype).mT.contiguous()
+    return basis
 
 
 @final
@@ -247,11 +252,11 @@ class _Rotated(Generated):
         self.matrix, self.basis, self.shape = matrix, basis, shape
 
     def reading(self) -> Tensor:
-        """W P, (out, r)."""
+        """Return W P, (out, r)."""
         return self.matrix @ self.basis
 
     def build(self, dtype: torch.dtype, *parameters: Tensor) -> Tensor:
-        """The change of the weight."""
+        """Return the change of the weight."""
         (turn,) = parameters
         return (self.reading() @ turn @ self.basis.mT).view(self.shape).to(dtype)
 

@@ -1,1 +1,1 @@
-"""P2D heads: the attention heads that matter for a task are trained."""
+"""P2D: choose the attention heads that matter for a task, and train only these."""

@@ -1,4 +1,4 @@
-"""Which heads and which examples P2D trains on: scores of both, and the selections."""
+"""Score attention heads and examples, and select those that P2D trains on."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from torch import Tensor
 
 from scionwood import AdapterError
 from scionwood_methods.p2d_heads.tuner import (
-    ROLES,
     Heads,
     HeadSliceConfig,
     HeadSliceLayer,
     Place,
     block_of,
 )
+from scionwood_methods.shared.roles import ROLES
 
 Example = TypeVar("Example")
 
 
 def wasserstein(p: Tensor, q: Tensor) -> Tensor:
-    """The Wasserstein-1 distance of distributions on the same points, evenly spread over [0, 1].
+    """Return the Wasserstein-1 distance of distributions on equidistant points in [0, 1].
 
     Args:
-        p: (..., points), each row adds up to 1.
+        p: (..., points); each row adds up to 1.
         q: as p.
 
     Returns:
@@ -42,22 +42,23 @@ def wasserstein(p: Tensor, q: Tensor) -> Tensor:
 def score_heads(
     model: nn.Module, *, num_heads: int, num_kv_heads: int | None = None
 ) -> dict[str, Tensor]:
-    """How far a short run has moved each head: W1 of the softmaxed weights before and after.
+    """Return how far a short run has moved each head: W1 of the softmax of its weights.
 
-    A head's weights are its rows of q, then those of its group of k and of v, in one vector.
+    The weights of a head are its rows of q, then the rows of k and of v of its group, as one
+    vector. The distance is that between the vectors before and after the run.
 
     Args:
-        model: with an active p2d_heads adapter that trained whole layers.
-        num_heads: of each block.
-        num_kv_heads: of k and v; None for as many as num_heads.
+        model: a model with an active p2d_heads adapter that trained whole layers.
+        num_heads: the number of heads of each block.
+        num_kv_heads: the number of heads of k and v; `None` means num_heads.
 
     Returns:
-        By the name of the block, (num_heads,) float64 without unit.
+        (num_heads,) float64 without unit, by the name of the block.
 
     Raises:
         AdapterError: the model has no such adapter on projections q, k or v.
 
-    Source: arXiv 2505.18799 (ALPS), with k and v taken from the head's group.
+    Source: arXiv 2505.18799 (ALPS), with k and v of the head's group.
     """
     keys = num_heads if num_kv_heads is None else num_kv_heads
     rows: dict[str, dict[str, list[Tensor]]] = {}
@@ -72,22 +73,22 @@ def score_heads(
         rows.setdefault(block, {})[role] = pieces
     if not rows:
         rule = "it has no active p2d_heads adapter on projections q, k or v"
-        raise AdapterError(type(model).__name__, rule, "Train one first, without `heads`")
+        raise AdapterError(type(model).__name__, rule, "Train an adapter without `heads` first")
     return {block: _moved(parts) for block, parts in rows.items()}
 
 
 def select_heads(scores: Mapping[str, Tensor], share: float) -> Heads:
-    """The heads with the highest scores over all blocks.
+    """Return the heads with the highest scores over all blocks.
 
     Args:
         scores: see `score_heads`.
-        share: of all heads, 0 < share <= 1; at least one head is taken.
+        share: the share of all heads, 0 < share <= 1; at least one head is chosen.
 
     Returns:
-        By block, ascending; blocks without any are left out.
+        Head numbers in ascending order by block; blocks without chosen heads are left out.
 
     Raises:
-        AdapterError: the share is none.
+        AdapterError: the share is out of its range.
     """
     _check_share("share", share)
     ranked = [(float(s), block, h) for block, each in scores.items() for h, s in enumerate(each)]
@@ -99,11 +100,11 @@ def select_heads(scores: Mapping[str, Tensor], share: float) -> Heads:
 
 
 def head_targets(model: nn.Module, heads: Heads, roles: Mapping[str, str] = ROLES) -> list[str]:
-    """The projections of the blocks with chosen heads, for `target_modules`.
+    """Return the projections of the blocks with chosen heads, for `target_modules`.
 
     Args:
-        model: the bare backbone.
-        heads: by block.
+        model: the model without adapters.
+        heads: the chosen heads by block.
         roles: see `HeadSliceConfig`.
     """
     return [
@@ -120,23 +121,26 @@ def select_data(
     budget: float,
     loss: Callable[[nn.Module, Example, bool], Tensor],
 ) -> list[int]:
-    """The examples from which the chosen heads gain most when they see demonstrations.
+    """Return the examples for which the chosen heads profit most from demonstrations.
 
-    `drop = (l(x) - l(x | demonstrations)) / l(x)` with all heads, less the same with the output of
-    the chosen heads set to zero: what is left is the heads' own part. A reconstruction.
+    An example is scored by `drop = (l(x) - l(x | demonstrations)) / l(x)` with all heads, minus
+    the same drop with the outputs of the chosen heads set to zero. The difference is the
+    contribution of these heads. This is a reconstruction.
 
     Args:
-        model: with an active p2d_heads adapter whose heads are chosen, on projections o too.
-        examples: to choose from.
-        budget: the share to take, 0 < budget <= 1; at least one example is taken.
+        model: a model with an active p2d_heads adapter with chosen heads, also on projections o.
+        examples: the examples to choose from.
+        budget: the share to choose, 0 < budget <= 1; at least one example is chosen.
         loss: `(model, example, demonstrated) -> ()`, a positive loss per token, such as the
-            negative log-likelihood, with the task's demonstrations before the example or without.
+            negative log-likelihood. `demonstrated` tells whether the demonstrations of the task
+            come before the example.
 
     Returns:
         Indices into `examples`, the best first.
 
     Raises:
-        AdapterError: no heads are chosen, the budget is none, or a loss is not positive.
+        AdapterError: no heads are chosen, the budget is out of its range, or a loss is not
+            positive.
     """
     _check_share("budget", budget)
     scores = []
@@ -150,16 +154,16 @@ def select_data(
 
 @contextmanager
 def heads_off(model: nn.Module) -> Iterator[None]:
-    """Set the chosen heads' outputs to zero, where the projections o read them.
+    """Set the outputs of the chosen heads to zero at the input of the projections o.
 
     Args:
-        model: with an active p2d_heads adapter whose heads are chosen.
+        model: a model with an active p2d_heads adapter with chosen heads.
 
     Raises:
-        AdapterError: it has none on a projection o.
+        AdapterError: it has no such adapter on a projection o.
     """
-    found = [(layer, adapter) for _, layer, adapter in _layers(model)]
-    readers = [(layer, adapter) for layer, adapter in found if layer.places[adapter].role == "o"]
+    adapted = [(layer, adapter) for _, layer, adapter in _layers(model)]
+    readers = [(layer, adapter) for layer, adapter in adapted if layer.places[adapter].role == "o"]
     if not readers:
         rule = "no active p2d_heads adapter with chosen heads is on a projection o"
         raise AdapterError(type(model).__name__, rule, "Target o too, and give `heads`")
@@ -187,8 +191,9 @@ def _drop(
 ) -> float:
     plain, shown = (float(loss(model, example, demonstrated)) for demonstrated in (False, True))
     if not (plain > 0 and math.isfinite(plain) and math.isfinite(shown)):
-        rule = "a loss is positive and finite"
-        raise AdapterError(f"losses {plain} and {shown} of example {number}", rule, "Check it")
+        rule = "each loss must be positive and finite"
+        value = f"losses {plain} and {shown} of example {number}"
+        raise AdapterError(value, rule, "Check the function `loss`")
     return (plain - shown) / plain
 
 
@@ -204,11 +209,12 @@ def _roles(model: Any, adapter: str) -> dict[str, str]:
 
 
 def _of_heads(weight: Tensor, role: str, queries: int, keys: int) -> Tensor:
-    """(queries, weights of the head) of a projection."""
+    """Return the weights of each head of a projection, (queries, weights of the head)."""
     place, parts = Place(role, tuple(range(queries)), queries, keys), []
     for letter in role:
         rows = torch.cat([weight[a:b] for a, b in place.ranges(len(weight), letter)])
-        split = rows.unflatten(0, (queries if letter == "q" else keys, -1)).flatten(1)
+        heads = queries if letter == "q" else keys
+        split = rows.view(heads, -1)
         parts.append(split if letter == "q" else split.repeat_interleave(queries // keys, 0))
     return torch.cat(parts, 1)
 
@@ -221,4 +227,4 @@ def _moved(parts: Mapping[str, Sequence[Tensor]]) -> Tensor:
 
 def _check_share(name: str, share: float) -> None:
     if not 0 < share <= 1:
-        raise AdapterError(f"{name}={share}", "it is a share, above 0 and at most 1")
+        raise AdapterError(f"{name}={share}", "it must be above 0 and at most 1")

@@ -1,4 +1,4 @@
-"""P2D's head slices: train the weights of some attention heads, and nothing else."""
+"""P2D's head slices: train only the weights of some attention heads."""
 
 from __future__ import annotations
 
@@ -13,25 +13,12 @@ from torch import Tensor
 from scionwood import AdapterError, peft_method
 from scionwood_methods.shared.config import MethodConfig
 from scionwood_methods.shared.layers import AdapterLayer, MethodTuner
+from scionwood_methods.shared.roles import ROLES, check_roles
 from scionwood_methods.shared.slices import Slices
 from scionwood_methods.shared.support import is_linear
 
 Heads = dict[str, list[int]]
 """The chosen heads by the name of their attention block."""
-
-ROLES = {
-    "q_proj": "q",
-    "k_proj": "k",
-    "v_proj": "v",
-    "o_proj": "o",
-    "out_proj": "o",
-    "query": "q",
-    "key": "k",
-    "value": "v",
-    "qkv": "qkv",
-    "proj": "o",
-}
-"""What a projection is by the last part of its name: q, k, v, o, or the fused qkv."""
 
 
 @final
@@ -39,7 +26,7 @@ class Place(NamedTuple):
     """What an adapter changes in one projection.
 
     Attributes:
-        role: q, k, v, o or qkv; empty where the whole layer changes.
+        role: q, k, v, o or qkv; empty if the whole layer changes.
         heads: the chosen heads, ascending.
         queries: the number of heads.
         keys: the number of heads of k and v.
@@ -51,16 +38,16 @@ class Place(NamedTuple):
     keys: int
 
     def shared(self) -> tuple[int, ...]:
-        """The heads of k and v that the chosen heads read: head h reads h // (queries / keys)."""
+        """Return the heads of k and v of the chosen heads: head h uses h // (queries / keys)."""
         group = self.queries // self.keys
         return tuple(sorted({head // group for head in self.heads}))
 
     def ranges(self, features: int, letters: str | None) -> tuple[tuple[int, int], ...]:
-        """First feature and the one past the last of each chosen head.
+        """Return the first feature of each chosen head, and the one after its last.
 
         Args:
             features: outputs of q, k, v or qkv, or inputs of o.
-            letters: which of q, k and v change in a fused layer; None for all.
+            letters: the parts of a fused layer that change; `None` means q, k and v.
         """
         if self.role in ("q", "o"):
             return _blocks(self.heads, features // self.queries)
@@ -75,7 +62,7 @@ class Place(NamedTuple):
 
 @final
 class HeadSliceLayer(AdapterLayer):
-    """`y = base(x) + dW x'`; dW has the chosen heads' rows of q, k, v, or their columns of o."""
+    """`y = base(x) + dW x'`; dW has the rows of q, k, v or the columns of o of chosen heads."""
 
     p2d_heads_delta: Any
     adapter_layer_names = ("p2d_heads_delta",)
@@ -88,7 +75,7 @@ class HeadSliceLayer(AdapterLayer):
         self.columns: dict[str, Slices] = {}
 
     def build(self, name: str, config: HeadSliceConfig) -> None:
-        """A change of zero."""
+        """Create a change of zero."""
         place, (out, width) = self.places[name], self.base_layer.weight.shape
         self.columns[name] = Slices(((0, width),), width)
         if place.role == "o":
@@ -119,10 +106,10 @@ class HeadSliceModel(MethodTuner):
     tuner_layer_cls = HeadSliceLayer
 
     def fill(self, layer: Any, config: Any, name: str, key: str) -> None:
-        """See `MethodTuner.fill`.
+        """Add an adapter to a layer; see `MethodTuner.fill`.
 
         Raises:
-            AdapterError: the layer is no projection of a block with chosen heads.
+            AdapterError: the layer is not a projection of a block with chosen heads.
         """
         layer.places[name] = _place(layer.base_layer, config, key)
         super().fill(layer, config, name, key)
@@ -134,10 +121,11 @@ class HeadSliceModel(MethodTuner):
 class HeadSliceConfig(MethodConfig):
     """From parameters to data: train the rows of q, k, v and the columns of o of some heads.
 
-    Without `heads` the targets train whole, as the short first run of P2D does on some hundred
-    examples; `scionwood_methods.p2d_heads.scores` then ranks the heads. With grouped queries head h
-    trains its group's rows of k and v, number h // (num_heads / num_kv_heads), which the others of
-    the group read too. Biases do not change. A reconstruction from the abstract and notes.
+    Without `heads` whole layers train. P2D starts with such a short run on some hundred examples,
+    and `scionwood_methods.p2d_heads.scores` then ranks the heads. With grouped queries head h
+    trains the rows of k and v of its group, h // (num_heads / num_kv_heads), which it shares with
+    the other heads of the group. Biases do not change. This is a reconstruction from the abstract
+    and notes.
 
     Trainable parameters of a block: inputs * head_dim * (heads + 2 groups) + heads * head_dim *
     outputs.
@@ -146,12 +134,12 @@ class HeadSliceConfig(MethodConfig):
 
     Args:
         heads: chosen heads by the name of their block, or of a module around it, such as
-            `{"layers.0.self_attn": [1, 5]}`; None for whole layers.
-        num_heads: of each block; needed with `heads`.
-        num_kv_heads: of k and v; None for as many as num_heads.
-        roles: what a projection is, by the last part of its name: q, k, v, o, or qkv for a fused
-            layer with all of q, then k, then v.
-        slices: with a fused layer, which of q, k and v change.
+            `{"layers.0.self_attn": [1, 5]}`; `None` means whole layers.
+        num_heads: the number of heads of each block; needed with `heads`.
+        num_kv_heads: the number of heads of k and v; `None` means num_heads.
+        roles: the role of a projection by the last part of its name: q, k, v, o, or qkv for a
+            fused layer with all of q, then k, then v.
+        slices: the parts q, k and v of a fused layer that change.
 
     Source: arXiv 2605.21558, abstract and notes only; the heads are scored as in arXiv 2505.18799.
     """
@@ -162,78 +150,78 @@ class HeadSliceConfig(MethodConfig):
     roles: dict[str, str] = field(default_factory=ROLES.copy)
 
     def __post_init__(self) -> None:
-        """Refuse heads that cannot be there.
+        """Check the heads.
 
         Raises:
-            AdapterError: naming the option.
+            AdapterError: naming the option that has a wrong value.
         """
         super().__post_init__()
-        if wrong := set(self.roles.values()) - {"q", "k", "v", "o", "qkv"}:
-            raise AdapterError(f"roles with {sorted(wrong)}", "a role is q, k, v, o or qkv")
+        check_roles(self.roles)
         if self.heads is None:
             return
         count, shared = self.num_heads or 0, self.key_heads
         if count < 1 or shared < 1 or count % shared:
-            found = f"num_heads={self.num_heads}, num_kv_heads={self.num_kv_heads}"
-            rule = "with `heads`, num_heads is given and a multiple of num_kv_heads"
-            raise AdapterError(found, rule, "See the model's config")
+            value = f"num_heads={self.num_heads}, num_kv_heads={self.num_kv_heads}"
+            rule = "with `heads`, num_heads is needed and must be a multiple of num_kv_heads"
+            raise AdapterError(value, rule, "Take both from the config of the model")
         for block, chosen in self.heads.items():
             if not chosen or len(set(chosen)) < len(chosen) or set(chosen) - set(range(count)):
-                rule = f"each is a number from 0 to {count - 1} that occurs once"
+                rule = f"each must be a number from 0 to {count - 1} that occurs once"
                 raise AdapterError(f"heads {chosen} of {block}", rule, "Leave empty blocks out")
 
     @property
     def key_heads(self) -> int:
-        """The number of heads of k and v; 0 where no number is given."""
+        """The number of heads of k and v; 0 if no number is given."""
         return (self.num_heads or 0) if self.num_kv_heads is None else self.num_kv_heads
 
     @property
     def scale(self) -> float:
-        """1: the change is what trains."""
+        """The factor 1: the change itself trains."""
         return 1.0
 
 
 def block_of(name: str, heads: Heads) -> str | None:
-    """The innermost block with chosen heads that a module lies in.
+    """Return the innermost block with chosen heads that contains a module.
 
     Args:
-        name: of the module.
-        heads: by block.
+        name: the name of the module.
+        heads: the chosen heads by block.
     """
     around = [block for block in heads if name.startswith(f"{block}.")]
     return max(around, key=len, default=None)
 
 
 def _place(layer: Any, config: HeadSliceConfig, key: str) -> Place:
-    found = f"p2d_heads on {key}"
+    value = f"p2d_heads on {key}"
     if not is_linear(layer):
-        raise AdapterError(found, "heads are rows and columns of linear layers", "Target those")
+        rule = "heads are rows and columns of linear layers"
+        raise AdapterError(value, rule, "Target linear layers")
     if config.heads is None:
         return Place("", (), 1, 1)
     block, role = block_of(key, config.heads), config.roles.get(key.rpartition(".")[2])
     if block is None:
         rule = "no head of its block is chosen"
         remedy = "Take the targets from scionwood_methods.p2d_heads.scores.head_targets"
-        raise AdapterError(found, rule, remedy)
+        raise AdapterError(value, rule, remedy)
     if role is None:
-        rule = f"a projection is called {', '.join(config.roles)}"
-        raise AdapterError(found, rule, "Say in `roles` what it is, or leave it out")
+        rule = f"the known names of projections are {', '.join(config.roles)}"
+        raise AdapterError(value, rule, "Give its role in `roles`, or leave the layer out")
     place = Place(role, tuple(sorted(config.heads[block])), config.num_heads or 1, config.key_heads)
     out, width = layer.weight.shape
     features = width if role == "o" else out
     parts = {"k": place.keys, "v": place.keys, "qkv": place.queries + 2 * place.keys}
     if features % parts.get(role, place.queries):
         rule = f"its {features} features cannot be split among {parts.get(role, place.queries)}"
-        raise AdapterError(found, f"{rule} heads", "Correct num_heads and num_kv_heads")
+        raise AdapterError(value, f"{rule} heads", "Correct num_heads and num_kv_heads")
     return place
 
 
 def _blocks(numbers: tuple[int, ...], size: int) -> tuple[tuple[int, int], ...]:
-    """Ranges of `size` features, those that touch joined."""
-    found: list[tuple[int, int]] = []
+    """Return the ranges of blocks with `size` features; adjacent ranges are joined."""
+    ranges: list[tuple[int, int]] = []
     for number in numbers:
         start, stop = number * size, (number + 1) * size
-        if found and found[-1][1] == start:
-            start = found.pop()[0]
-        found.append((start, stop))
-    return tuple(found)
+        if ranges and ranges[-1][1] == start:
+            start = ranges.pop()[0]
+        ranges.append((start, stop))
+    return tuple(ranges)

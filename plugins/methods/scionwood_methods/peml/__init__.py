@@ -1,1 +1,1 @@
-"""PEML: prefixes beside low-rank weights."""
+"""PEML: LoRA with a continuous prefix on the keys and values of attention."""

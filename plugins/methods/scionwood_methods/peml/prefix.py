@@ -1,4 +1,4 @@
-"""A continuous prefix on the keys and values of attention, and the network that it comes from."""
+"""A continuous prefix on the keys and values of attention, and the network that computes it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from scionwood import AdapterError
 
 Network = Literal["identity", "linear", "mlp_narrow", "mlp", "mlp_wide", "residual", "search"]
-"""The operation between embeddings and prefix, or the mixture of all that a search weighs."""
+"""The operation from embeddings to prefix; `search` is a weighted mixture of all operations."""
 
 
 def _mlp(width: int, hidden: int) -> nn.Sequential:
@@ -41,17 +41,17 @@ OPERATIONS: dict[str, Callable[[int], nn.Module]] = {
     "mlp_wide": lambda width: _mlp(width, 2 * width),
     "residual": Residual,
 }
-"""The search space: each operation by its name, as a function of the embeddings' width d."""
+"""The search space: a function of the width d of the embeddings by the name of the operation."""
 
 
 @final
 class PrefixNetwork(nn.Module):
-    """`P = sum_o softmax(alpha)_o f_o(E)`, or `P = f(E)` of one operation.
+    """`P = f(E)` for one operation, or `P = sum_o softmax(alpha)_o f_o(E)` for all.
 
     Args:
-        length: p, of the prefix.
-        width: d, of the embeddings.
-        network: an operation, or `search` for all with weights alpha.
+        length: the length p of the prefix.
+        width: the width d of the embeddings.
+        network: an operation, or `search` for all operations with weights alpha.
     """
 
     alpha: nn.Parameter | None
@@ -64,18 +64,19 @@ class PrefixNetwork(nn.Module):
         self.alpha = nn.Parameter(torch.zeros(len(names))) if network == "search" else None
 
     def forward(self) -> Tensor:
-        """P (p, d), in the parameters' dtype or autocast's."""
-        found = [operation(self.embeddings) for operation in self.operations.values()]
+        """Return P (p, d) in the dtype of the parameters or of autocast."""
+        outputs = [operation(self.embeddings) for operation in self.operations.values()]
         if self.alpha is None:
-            (only,) = found
+            only: Tensor
+            (only,) = outputs
             return only
         shares = self.alpha.softmax(0)
-        return torch.stack([s * each for s, each in zip(shares, found, strict=True)]).sum(0)
+        return torch.stack([s * each for s, each in zip(shares, outputs, strict=True)]).sum(0)
 
     def shares(self) -> dict[str, float]:
-        """The weight of each operation; they add up to 1."""
-        found = torch.ones(1) if self.alpha is None else self.alpha.detach().softmax(0)
-        return dict(zip(self.operations, found.tolist(), strict=True))
+        """Return the weight of each operation; they add up to 1."""
+        weights = torch.ones(1) if self.alpha is None else self.alpha.detach().softmax(0)
+        return dict(zip(self.operations, weights.tolist(), strict=True))
 
     def keep(self, name: str) -> None:
         """Remove every other operation, and alpha."""
@@ -83,7 +84,7 @@ class PrefixNetwork(nn.Module):
         self.alpha = None
 
     def restart(self) -> None:
-        """Draw all values anew, in place."""
+        """Draw new random values in place."""
         with torch.no_grad():
             self.embeddings.normal_()
             if self.alpha is not None:
@@ -95,7 +96,7 @@ class PrefixNetwork(nn.Module):
 
 @final
 class Shared:
-    """What the layers of one adapter share without owning it: the one that owns it saves it."""
+    """What the layers of one adapter share; one of them owns the network and saves it."""
 
     def __init__(self) -> None:
         self.network: PrefixNetwork | None = None
@@ -103,36 +104,36 @@ class Shared:
 
 @final
 class Query:
-    """The way of a query from its projection to the output projection of the same attention.
+    """Carries a query from its projection to the output projection of the same attention.
 
-    Both ends are forward hooks on the layers, so that what is read is what the layer gave, however
-    many adapters made it up; nothing is held between two calls of the attention.
+    Both ends are forward hooks, so the query is the output of the layer with all its adapters.
+    Nothing is stored between two calls of the attention.
     """
 
     def __init__(self) -> None:
         self.value: Tensor | None = None
 
     def note(self, layer: Any, inputs: Any, output: Tensor) -> None:
-        """The hook on the projection of q."""
+        """Store the query; the hook on the projection of q."""
         self.value = output
 
     def drop(self, layer: Any, inputs: Any, output: Tensor) -> None:
-        """The hook on the output projection."""
+        """Forget the query; the hook on the output projection."""
         self.value = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the value: a copy of a model starts with nothing under way."""
+        """Return the state without the query, so that a copied model starts without one."""
         return {"value": None}
 
 
 @final
 class Heads(NamedTuple):
-    """How an attention's features are split.
+    """How the features of an attention block are split.
 
     Attributes:
-        queries: heads of q.
-        keys: heads of k and v; each serves queries / keys heads of q, next to one another.
-        size: features of a head.
+        queries: the number of heads of q.
+        keys: the number of heads of k and v; each serves queries / keys adjacent heads of q.
+        size: the number of features of a head.
     """
 
     queries: int
@@ -141,24 +142,25 @@ class Heads(NamedTuple):
 
 
 def read_prefix(query: Tensor, keys: Tensor, values: Tensor, gate: Tensor) -> Tensor:
-    """`g_h softmax(q_h K^T / sqrt(size)) V` of each head h.
+    """Return `g_h softmax(q_h K^T / sqrt(size)) V` of each head h.
 
     Args:
-        query: (..., queries * size or more); what comes after q in a fused projection is left out.
+        query: (..., queries * size or more); further features of a fused projection are ignored.
         keys: (keys, p, size), in the dtype of the computation.
         values: as keys.
         gate: (queries,).
 
     Returns:
-        (..., queries * size), heads one after another.
+        (..., queries * size), head after head.
     """
     shared, _, size = keys.shape
     groups = len(gate) // shared
-    split = query[..., : len(gate) * size].to(keys.dtype).unflatten(-1, (shared, groups, size))
+    split = query[..., : len(gate) * size].to(keys.dtype)
+    split = split.reshape(*query.shape[:-1], shared, groups, size)
     share = torch.einsum("...kgd,kpd->...kgp", split * size**-0.5, keys).softmax(-1)
-    found = torch.einsum("...kgp,kpd->...kgd", share.to(values.dtype), values)
-    weight = gate.to(found.dtype).view(shared, groups, 1)
-    return (weight * found).flatten(-3)
+    read = torch.einsum("...kgp,kpd->...kgd", share.to(values.dtype), values)
+    weight = gate.to(read.dtype).view(shared, groups, 1)
+    return (weight * read).flatten(-3)
 
 
 QUERIES = ("num_heads", "num_attention_heads", "n_heads", "n_head", "heads")
@@ -168,17 +170,17 @@ KEYS = ("num_key_value_heads", "num_kv_heads", "n_kv_heads")
 def heads_of(
     around: list[Any], given: tuple[int | None, int | None], out: int, width: int, fused: bool
 ) -> Heads | str:
-    """The heads of an attention.
+    """Return the heads of an attention block.
 
     Args:
-        around: the modules that q lies in, innermost first.
-        given: heads of q and of k by the config, where it names them.
-        out: output features of the projection of q.
-        width: input features of the output projection.
-        fused: whether that of q holds q, k and v.
+        around: the modules that contain q, innermost first.
+        given: the numbers of heads of q and of k in the config; `None` if it gives none.
+        out: the number of output features of the projection of q.
+        width: the number of input features of the output projection.
+        fused: whether the projection of q also computes k and v.
 
     Returns:
-        The heads, or why they cannot be known.
+        The heads, or the reason why they cannot be determined.
     """
     queries = given[0] or _number(around, QUERIES)
     if queries is None:
@@ -198,24 +200,24 @@ def heads_of(
 def _number(around: list[Any], names: tuple[str, ...]) -> int | None:
     for module in around:
         for holder in (module, getattr(module, "config", None)):
-            found = [getattr(holder, name, None) for name in names]
-            for each in found:
-                if isinstance(each, int) and each > 0:
-                    return each
+            for name in names:
+                number = getattr(holder, name, None)
+                if isinstance(number, int) and number > 0:
+                    return number
     return None
 
 
 def check_tokens(query: Tensor | None, x: Tensor, where: str) -> Tensor:
-    """The query of the tokens that an output projection is about to see.
+    """Return the query of the tokens that an output projection receives.
 
     Raises:
-        AdapterError: there is none, or it is of other tokens.
+        AdapterError: there is no query, or it belongs to other tokens.
     """
     remedy = "Set `prefix: 0` for LoRA alone, or leave this attention out"
     if query is None:
-        rule = "its output projection runs without its projection of q before"
+        rule = "its output projection runs before its projection of q"
         raise AdapterError(f"prefix on {where}", rule, remedy)
     if query.shape[:-1] != x.shape[:-1]:
-        rule = f"q has tokens {tuple(query.shape[:-1])}, the output {tuple(x.shape[:-1])}"
+        rule = f"q has tokens {tuple(query.shape[:-1])}, its output {tuple(x.shape[:-1])}"
         raise AdapterError(f"prefix on {where}", rule, remedy)
     return query

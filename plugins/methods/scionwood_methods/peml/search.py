@@ -1,4 +1,4 @@
-"""Find the network of PEML's prefix by differentiable search, and keep what was found."""
+"""Search for the network of PEML's prefix by gradient descent, and keep the best operation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scionwood_methods.peml.tuner import PemlLayer
 Batch = TypeVar("Batch")
 
 MOMENTA = (0.5, 0.999)
-"""Adam's betas for alpha, those of DARTS."""
+"""The betas of Adam for alpha, as in DARTS."""
 
 
 def search(
@@ -29,32 +29,32 @@ def search(
     choice_lr: float = 1e-2,
     adapter: str = "default",
 ) -> Iterator[dict[str, float]]:
-    """Train the weights on one split and alpha on another, in turn (DARTS, first order).
+    """Train the weights on one split and alpha on another, alternately (first-order DARTS).
 
-    Each step moves alpha by the gradient on a batch of `valid` with the weights held, then the
-    weights (embeddings, operations, heads, gates, LoRA) by that on a batch of `train` with alpha
-    held. A generator: iterate over it, and stop when you like; then call `discretise`::
+    Each step updates alpha with a batch of `valid` and fixed weights. It then updates the weights
+    (embeddings, operations, heads, gates, LoRA) with a batch of `train` and fixed alpha. This is
+    a generator: iterate over it, stop at any time, then call `discretise`::
 
         for shares in track(search(model, train, valid, loss), total=len(train)):
             ...
         print(discretise(model))
 
     Args:
-        model: with a PEML adapter of `network="search"` that is active.
-        train: batches, one a step; the search ends with the shorter of the two.
+        model: a model with an active PEML adapter of `network="search"`.
+        train: one batch for each step; the search ends with the shorter of the two.
         valid: batches of other samples.
         loss: `(model, batch) -> ()`.
-        lr: of the weights (AdamW, with the groups that the model asks for).
-        choice_lr: of alpha (Adam).
-        adapter: its name.
+        lr: the learning rate of the weights (AdamW with the parameter groups of the model).
+        choice_lr: the learning rate of alpha (Adam).
+        adapter: the name of the adapter.
 
     Yields:
-        After each step the weights of the operations, which add up to 1.
+        After each step, the weights of the operations, which add up to 1.
 
     Raises:
-        AdapterError: there is nothing to search.
+        AdapterError: there is no network to search for.
 
-    Source: a reconstruction from notes on arXiv 2605.14055; the search is DARTS, Liu et al. 2019
+    Source: a reconstruction from notes on arXiv 2605.14055. The search is DARTS, Liu et al. 2019
     (arXiv 1806.09055), with its first-order gradient.
     """
     network, alpha = _searched(model, adapter)
@@ -64,8 +64,8 @@ def search(
     inner = torch.optim.AdamW(weights, weight_decay=0.0)
     outer = torch.optim.Adam([alpha], lr=choice_lr, betas=MOMENTA)
     model.train()
-    for learned, held in zip(train, valid, strict=False):
-        for batch, optimizer in ((held, outer), (learned, inner)):
+    for train_batch, valid_batch in zip(train, valid, strict=False):
+        for batch, optimizer in ((valid_batch, outer), (train_batch, inner)):
             model.zero_grad()
             loss(model, batch).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -74,22 +74,22 @@ def search(
 
 
 def discretise(model: Any, *, restart: bool = True, adapter: str = "default") -> str:
-    """Keep the operation with the largest weight, and write it into the adapter's config.
+    """Keep the operation with the largest weight, and write it into the config of the adapter.
 
-    The others and alpha leave the parameters and the file, so that loading needs no search. Make
-    the optimiser afterwards.
+    The other operations and alpha are removed from the parameters and the file, so that loading
+    needs no search. Create the optimiser afterwards.
 
     Args:
-        model: with a PEML adapter of `network="search"`.
-        restart: draw the adapter anew, to train it with the operation alone; without it training
-            goes on from the weights of the search.
-        adapter: its name.
+        model: a model with a PEML adapter of `network="search"`.
+        restart: give the adapter new random values, to train it with the operation alone. If
+            false, training continues from the weights of the search.
+        adapter: the name of the adapter.
 
     Returns:
-        The operation.
+        The name of the operation.
 
     Raises:
-        AdapterError: there is nothing to choose from.
+        AdapterError: there is no network to search for.
     """
     network, _ = _searched(model, adapter)
     shares = network.shares()
@@ -111,6 +111,6 @@ def _searched(model: nn.Module, adapter: str) -> tuple[PrefixNetwork, nn.Paramet
         network = layer.shared[adapter].network
         if network is not None and network.alpha is not None:
             return network, network.alpha
-    rule = "it has no prefix network that is still to be found"
+    rule = "it has no prefix network with `network='search'`"
     remedy = "Attach PEML with network='search' to the projections of q and of the output"
     raise AdapterError(f"adapter {adapter!r}", rule, remedy)

@@ -11,8 +11,6 @@ import torch.nn as nn
 from torch import Tensor
 
 from scionwood import AdapterError, peft_method
-from scionwood_methods.hellora.low_rank import LowRankLayer
-from scionwood_methods.p2d_heads.tuner import ROLES
 from scionwood_methods.peml.prefix import (
     Heads,
     Network,
@@ -25,31 +23,33 @@ from scionwood_methods.peml.prefix import (
 )
 from scionwood_methods.shared.config import LowRankConfig
 from scionwood_methods.shared.layers import MethodTuner, working_dtype
+from scionwood_methods.shared.low_rank import LowRankLayer
+from scionwood_methods.shared.roles import ROLES, check_roles
 from scionwood_methods.shared.support import is_linear
 
 LENGTH = 8
-"""Tokens of the prefix where the config does not say."""
+"""The number of tokens of the prefix if the config gives none."""
 
 PROJECTIONS = {**ROLES, "q": "q", "k": "k", "v": "v", "o": "o", "qkv_proj": "qkv"}
-"""What a projection is by the last part of its name; the rest has LoRA alone."""
+"""The role of a projection by the last part of its name; other layers get only LoRA."""
 
 
 @final
 class Cached(NamedTuple):
-    """A prefix, and the parameters that it was computed from."""
+    """A prefix with the parameters from which it was computed."""
 
     state: Any
-    held: list[Tensor]
+    parameters: list[Tensor]
     prefix: tuple[Tensor, Tensor]
 
 
 @final
 class PemlLayer(LowRankLayer):
-    """LoRA; and on the output projection of attention `z_h + g_h softmax(q_h K_h^T / sqrt d) V_h`.
+    """LoRA; on the output projection of attention also `z_h + g_h softmax(q_h K_h^T / sqrt d) V_h`.
 
-    z is what the projection reads, K and V are the prefix `P W_k`, `P W_v`, and q is what the
-    projection of q gave for the same token, before any rotation or norm. See decision 0013 in the
-    documentation for why the prefix has a softmax of its own.
+    z is the input of the output projection. K and V are the prefix, `P W_k` and `P W_v`. q is the
+    output of the projection of q for the same token, before any rotation or norm. Decision 0013 in
+    the documentation explains why the prefix has its own softmax.
     """
 
     peml_A: Any
@@ -71,12 +71,12 @@ class PemlLayer(LowRankLayer):
         self.cached: dict[str, Cached] = {}
 
     def add_prefix(self, name: str, config: PemlConfig, heads: Heads) -> None:
-        """Make this output projection read a prefix; the first one of an adapter owns its network.
+        """Add a prefix to this output projection; the first one of an adapter owns its network.
 
         Args:
-            name: of an adapter that is here.
-            config: of it.
-            heads: of the attention.
+            name: the name of an adapter of this layer.
+            config: its config.
+            heads: the heads of the attention block.
         """
         shared, self.heads[name] = self.shared[name], heads
         if shared.network is None:
@@ -90,9 +90,9 @@ class PemlLayer(LowRankLayer):
         self._move_adapter_to_device_of_base_layer(name)
 
     def adapted(self, x: Tensor, names: list[str]) -> Tensor:
-        """The output; an output projection reads the prefix beside what its attention found.
+        """Return the output; an output projection adds the prefix to its input.
 
-        Of several adapters each sees its own prefix alone, so that their changes add up.
+        With several adapters each one uses only its own prefix, so that their changes add up.
         """
         added = {name: self._read(name, x) for name in names if name in self.heads}
         if not added:
@@ -104,14 +104,14 @@ class PemlLayer(LowRankLayer):
         return out
 
     def prefix(self, name: str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """K and V, computed once for as long as no parameter moves and no gradient is recorded.
+        """Return K and V; without gradients they are computed again only if a parameter changes.
 
         Args:
-            name: of an adapter with a prefix here.
-            dtype: of the result.
+            name: the name of an adapter with a prefix in this layer.
+            dtype: the dtype of the result.
 
         Returns:
-            Two of (keys, p, size).
+            Two tensors (keys, p, size).
         """
         network = self.shared[name].network
         assert network is not None
@@ -120,12 +120,12 @@ class PemlLayer(LowRankLayer):
         if not fixed or any(p.is_inference() for p in parts):
             return self._computed(name, network, dtype)
         state = (dtype, [(p.data_ptr(), p._version, p.device) for p in parts])
-        found = self.cached.get(name)
-        if found is None or found.state != state:
-            held = [p.detach() for p in parts]  # so that no other tensor can have their addresses
-            found = Cached(state, held, self._computed(name, network, dtype))
-            self.cached[name] = found
-        return found.prefix
+        cached = self.cached.get(name)
+        if cached is None or cached.state != state:
+            alive = [p.detach() for p in parts]  # no other tensor can get their addresses
+            cached = Cached(state, alive, self._computed(name, network, dtype))
+            self.cached[name] = cached
+        return cached.prefix
 
     def _read(self, name: str, x: Tensor) -> Tensor:
         query = check_tokens(self.query and self.query.value, x, self.where)
@@ -136,12 +136,13 @@ class PemlLayer(LowRankLayer):
         self, name: str, network: PrefixNetwork, dtype: torch.dtype
     ) -> tuple[Tensor, Tensor]:
         kv, heads = self.peml_kv[name], self.heads[name]
-        found = nn.functional.linear(network().to(kv), kv).to(dtype)
-        keys, values = found.unflatten(-1, (2, heads.keys, heads.size)).permute(1, 2, 0, 3)
+        flat = nn.functional.linear(network().to(kv), kv).to(dtype)
+        split = flat.view(len(flat), 2, heads.keys, heads.size)
+        keys, values = split.permute(1, 2, 0, 3)
         return keys, values
 
     def restart(self, name: str) -> None:
-        """Take an adapter back to where training starts, in place."""
+        """Reset an adapter to its initial distribution, in place."""
         a, b = self.factors(name)
         nn.init.kaiming_uniform_(a, a=math.sqrt(5))
         nn.init.zeros_(b)
@@ -159,14 +160,14 @@ class PemlLayer(LowRankLayer):
         """
         names = self.active_adapters if adapter_names is None else adapter_names
         if any(self.shared[n].network is not None for n in names if n in self.shared):
-            reason = "the prefix of PEML depends on the query, so that no one weight equals it"
+            reason = "the prefix of PEML depends on the query, so that no single weight equals it"
             raise NotImplementedError(reason)
         super().merge(safe_merge, adapter_names)
 
 
 @final
 class PemlModel(MethodTuner):
-    """The tuner of PEML; it pairs the projection of q with the output projection behind it."""
+    """The tuner of PEML; it pairs each projection of q with the output projection after it."""
 
     prefix = "peml_"
     tuner_layer_cls = PemlLayer
@@ -179,10 +180,10 @@ class PemlModel(MethodTuner):
         low_cpu_mem_usage: bool = False,
         state_dict: dict[str, Tensor] | None = None,
     ) -> None:
-        """Put the layers in place.
+        """Add the layers of an adapter.
 
         Raises:
-            AdapterError: a prefix is demanded and no attention is there that can read one.
+            AdapterError: a prefix is required, but no attention block can use one.
         """
         self._shared, self._waiting = Shared(), list[tuple[str, PemlLayer]]()
         rest = (autocast_adapter_dtype, low_cpu_mem_usage, state_dict)
@@ -227,33 +228,34 @@ class PemlModel(MethodTuner):
 @final
 @dataclass
 class PemlConfig(LowRankConfig):
-    """LoRA on the projections of attention, and one continuous prefix that its keys and values add.
+    """LoRA on the projections of attention, and a continuous prefix for its keys and values.
 
-    Embeddings E (p, d) go through a network, `P = f(E)`; both are shared by all layers, and each
-    attention has `K = P W_k`, `V = P W_v` and a gate g_h for each head, zero at the start. Which
-    network, a search can find: see `scionwood_methods.peml.search`. `scionwood fit` does not
-    search: name an operation there. LoRA also goes to targets outside of attention.
+    Embeddings E (p, d) pass through a network, `P = f(E)`; all layers share both. Each attention
+    block has `K = P W_k`, `V = P W_v` and a gate g_h for each head, which starts at zero. A search
+    can choose the network, see `scionwood_methods.peml.search`. `scionwood fit` does not search,
+    so name an operation there. Targets outside of attention get LoRA.
 
-    The prefix is read through the projection of q and that of the output, so that it needs no mask,
-    no position and no place in a cache, and serves any kernel of attention. An attention without
-    an output projection has none. A prefix cannot be merged.
+    The prefix is added between the projections of q and of the output. It therefore needs no
+    mask, no position and no place in a cache, and works with any attention kernel. A block without
+    an output projection gets no prefix. A prefix cannot be merged.
 
-    Trainable parameters: of a layer r (in + out); of an attention 2 p_heads * size * d + heads,
-    p_heads those of k; once p d, and of the network 0 (identity), d^2 + d (linear), d^2 + 3 d / 2
-    (mlp_narrow, d even), 2 d^2 + 2 d (mlp, residual), 4 d^2 + 3 d (mlp_wide), all of these and 6
-    (search).
+    Trainable parameters: r (in + out) for each layer; 2 p_heads * size * d + heads for each
+    attention block, with p_heads the heads of k; p d for the embeddings. The network has 0
+    (identity), d^2 + d (linear), d^2 + 3 d / 2 (mlp_narrow, d even), 2 d^2 + 2 d (mlp, residual) or
+    4 d^2 + 3 d (mlp_wide); `search` has the sum of all and 6 more.
 
     Shapes: x (..., in), float; E and P (p, d), K and V (heads of k, p, size).
 
     Args:
-        prefix: p, 2 or more; 0 for LoRA alone. None: 8 wherever an attention can read it, none
-            where there is no such attention, which a number would refuse.
-        width: d.
+        prefix: the length p, 2 or more; 0 means LoRA alone. `None` means 8 if an attention block
+            can use a prefix, else 0; a number raises an error if none can.
+        width: the width d of the embeddings.
         network: an operation, or `search`.
-        num_heads: of an attention, where its module does not say.
-        num_kv_heads: of k and v with grouped queries, where the module does not say.
-        roles: what a projection is, by the last part of its name: q, k, v, o, or qkv for a fused
-            one with all of q first.
+        num_heads: the number of heads of an attention block if its module does not give it.
+        num_kv_heads: the number of heads of k and v with grouped queries, if the module does not
+            give it.
+        roles: the role of a projection by the last part of its name: q, k, v, o, or qkv for a
+            fused layer with all of q first.
 
     Source: a reconstruction from notes on arXiv 2605.14055 (LoRA, a shared prefix on keys and
     values, differentiable search of its network); equations, search space and defaults are ours.
@@ -267,26 +269,25 @@ class PemlConfig(LowRankConfig):
     roles: dict[str, str] = field(default_factory=PROJECTIONS.copy)
 
     def __post_init__(self) -> None:
-        """Refuse a prefix that is none.
+        """Check the prefix and its network.
 
         Raises:
-            AdapterError: naming the option.
+            AdapterError: naming the option that has a wrong value.
         """
         super().__post_init__()
         if self.prefix is not None and (self.prefix < 0 or self.prefix == 1):
-            rule = "a prefix has 2 tokens or more: the softmax over one is 1 whatever its key"
-            raise AdapterError(f"prefix={self.prefix}", rule, "0 is LoRA alone")
+            rule = "a prefix needs at least 2 tokens, because the softmax over one token is 1"
+            raise AdapterError(f"prefix={self.prefix}", rule, "Give 0 for LoRA alone")
         if self.width < 1:
-            raise AdapterError(f"width={self.width}", "the embeddings have 1 feature or more")
+            raise AdapterError(f"width={self.width}", "the embeddings need at least 1 feature")
         if self.network not in get_args(Network):
-            rule = f"it is one of {', '.join(get_args(Network))}"
+            rule = f"it must be one of {', '.join(get_args(Network))}"
             raise AdapterError(f"network={self.network!r}", rule)
-        if wrong := set(self.roles.values()) - {"q", "k", "v", "o", "qkv"}:
-            raise AdapterError(f"roles with {sorted(wrong)}", "a role is q, k, v, o or qkv")
+        check_roles(self.roles)
 
 
 def _same_attention(query: str, output: str) -> bool:
-    """Whether two projections lie in one module, or the second beside the first's module."""
+    """Whether two projections lie in one module, or the second lies beside the first's module."""
     parent, other = query.rpartition(".")[0], output.rpartition(".")[0]
     beside = parent.rpartition(".")[0]
     return other == parent or bool(beside and other.rpartition(".")[0] == beside)

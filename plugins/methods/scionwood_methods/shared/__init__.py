@@ -1,1 +1,1 @@
-"""What several methods use: layers, configurations and checks."""
+"""The parts that several methods share: configs, layers, tuners and checks of layers."""

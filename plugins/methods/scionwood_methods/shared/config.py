@@ -1,4 +1,4 @@
-"""The options that the methods share."""
+"""The options that several methods share."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from scionwood import AdapterError
 
 
 @dataclass
-class MethodConfig(PeftConfig, ABC):
-    """What every method of this plugin has.
+class MethodConfig(PeftConfig, ABC):  # type: ignore[misc]  # peft has no type hints
+    """The options of every method of this plugin that adapts single layers.
 
     Args:
-        target_modules: names of modules, or one pattern over whole names; `all-linear` works too.
-        exclude_modules: names or a pattern of modules to leave out.
+        target_modules: names of modules, or one pattern for whole names; `all-linear` works too.
+        exclude_modules: names of modules to leave out, or a pattern.
         layers_to_transform: indices of the blocks to adapt; needs a list of `target_modules`.
         layers_pattern: the name of the list of blocks, for `layers_to_transform`.
-        modules_to_save: modules that are trained whole and saved beside the adapter.
-        dropout: the share that is dropped in training, 0 to 1; of what, the method says.
-        slices: which of q, k and v a fused layer's adapter changes, such as `qv`; None for all
-            outputs. The chosen slices share one update, as peft's LoRA on a fused layer does.
-        slice_sizes: numbers of output features of q, k and v, for grouped queries. By default
-            three equal parts, of a layer with three times as many outputs as inputs.
+        modules_to_save: modules that are trained as a whole and saved with the adapter.
+        dropout: the dropout probability, 0 to 1. Each method says where dropout acts.
+        slices: which of q, k and v the adapter of a fused layer changes, such as `qv`. `None`
+            means all outputs. The chosen slices share one update, as in peft's LoRA.
+        slice_sizes: the numbers of output features of q, k and v, for grouped queries. `None`
+            means three equal parts of a layer with three times as many outputs as inputs.
     """
 
     target_modules: list[str] | str | None = None
@@ -37,31 +37,32 @@ class MethodConfig(PeftConfig, ABC):
     slice_sizes: list[int] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse values that no layer could take.
+        """Check the options.
 
         Raises:
-            AdapterError: naming the option.
+            AdapterError: naming the option that has a wrong value.
         """
         super().__post_init__()
         if not 0 <= self.dropout < 1:
-            raise AdapterError(f"dropout={self.dropout}", "it is a share, 0 <= dropout < 1")
+            raise AdapterError(f"dropout={self.dropout}", "it must be in 0 <= dropout < 1")
         letters = self.slices
         if letters is not None and (not letters or set(letters) - set("qkv")):
-            raise AdapterError(f"slices={letters!r}", "it is made of q, k and v", "Such as 'qv'")
+            rule = "it must consist of the letters q, k and v"
+            raise AdapterError(f"slices={letters!r}", rule, "Write 'qv', for example")
         sizes = self.slice_sizes
         if sizes is not None and (len(sizes) != 3 or min(sizes) < 1 or letters is None):
-            rule = "it has the three sizes of q, k and v, and goes with `slices`"
-            raise AdapterError(f"slice_sizes={sizes}", rule, "Such as [64, 16, 16]")
+            rule = "it must hold the three sizes of q, k and v, and needs `slices`"
+            raise AdapterError(f"slice_sizes={sizes}", rule, "Write [64, 16, 16], for example")
 
     @property
     @abstractmethod
     def scale(self) -> float:
-        """What the update is multiplied by, without unit."""
+        """The factor that multiplies the update, without unit."""
 
 
 @dataclass
 class LowRankConfig(MethodConfig, ABC):
-    """What the methods with two low-rank factors have.
+    """The options of the methods with low-rank factors.
 
     Args:
         r: the rank; for a method with several pairs of factors, the sum of their ranks.
@@ -72,16 +73,16 @@ class LowRankConfig(MethodConfig, ABC):
     alpha: float = 16.0
 
     def __post_init__(self) -> None:
-        """Refuse a rank that is none.
+        """Check the rank.
 
         Raises:
             AdapterError: r is below 1.
         """
         super().__post_init__()
         if self.r < 1:
-            raise AdapterError(f"r={self.r}", "a rank is 1 or more")
+            raise AdapterError(f"r={self.r}", "the rank must be at least 1")
 
     @property
     def scale(self) -> float:
-        """The quotient alpha / r."""
+        """The ratio alpha / r."""
         return self.alpha / self.r

@@ -1,7 +1,7 @@
-"""Run a layer with a weight that is computed from few parameters, and keep only the parameters.
+"""Run a layer with a weight that is computed from a few parameters, and store only these.
 
-Autograd would keep the weight for the backward pass, though it can be had again: for one layer of
-width 4096 that is 64 MiB. Here the backward pass computes it anew.
+Autograd would store the computed weight for the backward pass: 64 MiB for one layer of width 4096.
+Here the backward pass computes the weight again.
 """
 
 from __future__ import annotations
@@ -17,25 +17,26 @@ from scionwood_methods.shared.support import is_linear
 
 
 class Generated(ABC):
-    """A weight as a function of parameters, and the gradient of that function."""
+    """A weight as a function of parameters, with the gradient of that function."""
 
     @abstractmethod
     def build(self, dtype: torch.dtype, *parameters: Tensor) -> Tensor:
-        """The weight in a dtype, computed in that of the parameters."""
+        """Return the weight in a dtype; it is computed in the dtype of the parameters."""
 
     @abstractmethod
     def pull(self, gradient: Tensor, *parameters: Tensor) -> tuple[Tensor | None, ...]:
-        """The gradients of the parameters.
+        """Return the gradients of the parameters.
 
         Args:
-            gradient: of the weight.
-            parameters: as `build` had them; one that needs no gradient gets None.
+            gradient: the gradient of the weight.
+            parameters: the parameters that `build` received; `None` is returned for one that
+                needs no gradient.
         """
 
 
 @final
 class Geometry(NamedTuple):
-    """How a kernel moves over a volume that is padded already, but for zeros."""
+    """How a kernel moves over a volume; all padding except zero padding is already applied."""
 
     stride: tuple[int, ...]
     padding: tuple[int, ...]
@@ -44,22 +45,23 @@ class Geometry(NamedTuple):
 
 
 def through(layer: Any, x: Tensor, weight: Generated, *parameters: Tensor) -> Tensor:
-    """What a layer would compute with another weight and no bias.
+    """Return the output of a layer with another weight and without a bias.
 
     Args:
-        layer: linear, or a convolution.
-        x: as the layer takes it, in the dtype of the computation.
-        weight: as the layer has it, or with fewer outputs.
-        parameters: from which it is computed.
+        layer: a linear layer or a convolution.
+        x: the input of the layer, in the dtype of the computation.
+        weight: a weight of the layer's shape, or with fewer outputs.
+        parameters: the parameters from which the weight is computed.
 
     Returns:
-        As the layer's output, in the dtype of x; differentiable any number of times.
+        A tensor shaped like the layer's output, in the dtype of x. It can be differentiated any
+        number of times.
     """
     if is_linear(layer):
-        y: Tensor = _Through.apply(x, weight, None, *parameters)
+        y: Tensor = _Through.apply(x, weight, None, *parameters)  # type: ignore[no-untyped-call]  # torch
         return y
     volume, geometry = _padded(layer, x)
-    y = _Through.apply(volume, weight, geometry, *parameters)
+    y = _Through.apply(volume, weight, geometry, *parameters)  # type: ignore[no-untyped-call]  # torch
     return y if x.dim() == layer.weight.dim() else y.squeeze(0)
 
 
@@ -68,9 +70,9 @@ def convolve(layer: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tens
 
     Args:
         layer: a convolution.
-        x: (batch, in, *size), or (in, *size).
-        weight: (any, in, *kernel), of the layer's kernel.
-        bias: (any,) or None.
+        x: (batch, in, *size) or (in, *size).
+        weight: (out, in, *kernel) with any `out`; the kernel has the size of the layer's.
+        bias: (out,) or None.
     """
     volume, geometry = _padded(layer, x)
     y = _convolution(volume, weight, bias, geometry._replace(groups=1))
@@ -85,7 +87,7 @@ class _Through(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(x, *parameters)
         ctx.weight, ctx.geometry = weight, geometry
-        with torch.autocast(x.device.type, enabled=False):  # as it will be in the backward pass
+        with torch.autocast(x.device.type, enabled=False):  # as in the backward pass
             built = weight.build(x.dtype, *parameters)
             if geometry is None:
                 return F.linear(x, built)
@@ -123,7 +125,7 @@ def _convolution(x: Tensor, weight: Tensor, bias: Tensor | None, how: Geometry) 
 
 
 def _padded(layer: Any, x: Tensor) -> tuple[Tensor, Geometry]:
-    """A batch with every padding applied that a convolution itself cannot do."""
+    """Return a batch to which all padding is applied that a convolution cannot do by itself."""
     if x.dim() < layer.weight.dim():
         x = x.unsqueeze(0)
     padding = layer.padding

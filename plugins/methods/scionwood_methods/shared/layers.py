@@ -1,7 +1,7 @@
 """What the methods share: the wrapper of one layer, and the tuner that puts it in place.
 
-A new method writes a config (`MethodConfig`), a layer (`AdapterLayer`, three functions) and a tuner
-(`MethodTuner`, three names); peft and the wrapper do the rest.
+A new method needs a config (`MethodConfig`), a layer with three functions (`AdapterLayer`) and a
+tuner with two names (`MethodTuner`). peft and the wrapper do the rest.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from scionwood_methods.shared.slices import Slices, slices_of
 from scionwood_methods.shared.support import channel_axis, check_supported
 
 
-class AdapterLayer(nn.Module, BaseTunerLayer):
-    """A frozen layer and any number of adapters by name: `base(x) + sum of change(name, x)`.
+class AdapterLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]  # peft has no type hints
+    """A frozen layer with any number of named adapters: `base(x) + sum of change(name, x)`.
 
-    The base is called as a module; its input goes to `change` in the dtype of the computation,
-    which is autocast's, or that of x. A merged weight is kept aside as it was, so that unmerging is
-    exact.
+    The base layer is called as a module. `change` receives the input in the dtype of the
+    computation, which is that of autocast or that of x. The original weight is stored while
+    adapters are merged, so that unmerging is exact.
 
-    A method sets `adapter_layer_names` (attributes with what trains, each a mapping by the
-    adapter's name) and extends `other_param_names` by every other such mapping, so that peft
-    deletes, switches and saves them.
+    A subclass sets `adapter_layer_names`: the attributes that hold trainable tensors, each a
+    mapping by the name of the adapter. It extends `other_param_names` by every other mapping of
+    this kind, so that peft deletes, switches and saves them.
     """
 
     other_param_names: tuple[str, ...] = ("scaling", "dropout", "slices")
 
     not_mergeable: ClassVar[str] = ""
-    """Why the method's change is no change of the weight; empty where it is."""
+    """Why the change cannot be merged into the weight; empty if it can be merged."""
 
-    # nn.Module declares every attribute a tensor or a module
+    # nn.Module declares every attribute as a tensor or a module.
     base_layer: Any
     dropout: Any
     active_adapters: Any
@@ -55,26 +55,27 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
 
     @abstractmethod
     def build(self, name: str, config: Any) -> None:
-        """Make the parameters of an adapter, so that it changes nothing at first."""
+        """Create the parameters of an adapter; a new adapter changes nothing."""
 
     @abstractmethod
     def change(self, name: str, x: Tensor) -> Tensor:
-        """What an adapter adds to the chosen outputs.
+        """Return what an adapter adds to the chosen outputs.
 
         Args:
-            name: of the adapter.
-            x: the layer's input, in the dtype of the computation, in which the result is too.
+            name: the adapter.
+            x: the input of the layer, in the dtype of the computation.
 
         Returns:
-            As the layer's output, with the features of `slices[name]` only.
+            A tensor shaped like the layer's output with only the features of `slices[name]`, in
+            the dtype of x.
         """
 
     @abstractmethod
     def delta(self, name: str) -> Tensor:
-        """The change of the chosen rows of the weight, in float32 or wider.
+        """Return the change of the chosen rows of the weight, in float32 or float64.
 
         Raises:
-            NotImplementedError: the change is none of the weight, see `not_mergeable`.
+            NotImplementedError: the change cannot be merged, see `not_mergeable`.
         """
 
     def update_layer(self, name: str, config: MethodConfig) -> None:
@@ -93,7 +94,7 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         """Run the layer with its active adapters.
 
         Args:
-            x: as the base layer takes it.
+            x: the input of the base layer.
         """
         if self.disable_adapters and self.merged:
             self.unmerge()
@@ -101,13 +102,13 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         return self.adapted(x, names) if names else self.base_layer(x)
 
     def acting(self) -> list[str]:
-        """The adapters that change what forward computes: active, here, and not merged."""
+        """Return the adapters of this layer that `forward` applies: active and not merged."""
         if self.disable_adapters or self.merged:
             return []
         return [name for name in self.active_adapters if name in self.scaling]
 
     def adapted(self, x: Tensor, names: list[str]) -> Tensor:
-        """The output with these adapters; a method may override it with a fused form."""
+        """Return the output with these adapters; a method may override it with a fused form."""
         out: Tensor = self.base_layer(x)
         axis = channel_axis(self.base_layer)
         x = x.to(working_dtype(x))
@@ -116,32 +117,32 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         return out
 
     def base_weight(self) -> Tensor:
-        """The weight of the base as it is without adapters, detached."""
+        """Return the weight of the base layer without adapters, detached."""
         weight: Tensor = self.base_layer.weight.detach()
         if self.merged and self._unmerged is not None:
             return self._unmerged.to(weight.device)
         return weight
 
     def get_delta_weight(self, name: str) -> Tensor:
-        """The change of the whole weight that an adapter makes, in float32 or wider.
+        """Return the change of the whole weight by an adapter, in float32 or float64.
 
         Raises:
-            NotImplementedError: it makes none.
+            NotImplementedError: the change cannot be merged, see `not_mergeable`.
         """
         change = self.delta(name).detach()
         weight = self.base_weight()
         return self.slices[name].add(torch.zeros_like(weight, dtype=change.dtype), change, 0)
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
-        """Add adapters to the weight, rounding once.
+        """Add adapters to the weight; the sum is rounded once.
 
         Args:
             safe_merge: refuse a sum that is not finite.
-            adapter_names: the active ones where None.
+            adapter_names: the adapters to merge; `None` means the active ones.
 
         Raises:
-            NotImplementedError: the method's change is none of the weight.
-            ValueError: the sum is not finite; the weight is as it was.
+            NotImplementedError: the change of this method cannot be merged.
+            ValueError: the sum is not finite; the weight is left as it was.
         """
         names = [n for n in check_adapters_to_merge(self, adapter_names) if n in self.scaling]
         if not names:
@@ -153,23 +154,24 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
         for name in names:
             total = self.slices[name].add(total, self.delta(name).detach(), 0)
         if safe_merge and not torch.isfinite(total).all():
-            raise ValueError(f"adapters {names}: the merged weight is not finite. Load sound ones")
+            rule = "the merged weight is not finite"
+            raise ValueError(f"adapters {names}: {rule}. Load an adapter without NaN or inf")
         if not self.merged:
             self._unmerged = weight.data
         weight.data = total.to(weight.dtype)
         self.merged_adapters.extend(names)
 
     def unmerge(self) -> None:
-        """Give the base its own weight again, bit for bit."""
+        """Restore the original weight of the base layer, bit for bit."""
         if self.merged:
             self.base_layer.weight.data = self.base_weight()
             self.merged_adapters, self._unmerged = [], None
 
 
-class MethodTuner(BaseTuner):
-    """Puts a method's layer in the place of each target, or adds an adapter to one that is there.
+class MethodTuner(BaseTuner):  # type: ignore[misc]  # peft has no type hints
+    """Replaces each target by the method's layer, or adds an adapter to a layer that is there.
 
-    A method sets `prefix` (its name and an underscore) and `tuner_layer_cls`.
+    A subclass sets `prefix` (the method's name with an underscore) and `tuner_layer_cls`.
     """
 
     target_module_mapping: ClassVar[dict[str, list[str]]] = {}
@@ -193,19 +195,19 @@ class MethodTuner(BaseTuner):
         self._replace_module(parent, target_name, layer, target)
 
     def fill(self, layer: Any, config: MethodConfig, name: str, key: str) -> None:
-        """Add an adapter to a layer; a tuner with state of its own overrides it.
+        """Add an adapter to a layer; a tuner with state of its own overrides this.
 
         Args:
             layer: an instance of `tuner_layer_cls`.
-            config: of the adapter.
-            name: of the adapter.
-            key: the layer's name in the model.
+            config: the config of the adapter.
+            name: the name of the adapter.
+            key: the name of the layer in the model.
         """
         layer.update_layer(name, config)
 
 
 def working_dtype(x: Tensor) -> torch.dtype:
-    """The dtype in which an adapter computes: autocast's where it is on, or that of x."""
+    """Return the dtype in which an adapter computes: autocast's if it is on, else that of x."""
     kind = x.device.type
     if torch.is_autocast_enabled(kind) and x.dtype != torch.float64:
         return torch.get_autocast_dtype(kind)

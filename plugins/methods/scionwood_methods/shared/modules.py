@@ -1,4 +1,4 @@
-"""A wrapper of any module whose adapters change its parameters, for what is no single layer."""
+"""A wrapper of any module whose adapters change its parameters; single layers have another one."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from peft.tuners.tuners_utils import BaseTunerLayer, check_adapters_to_merge
 from torch import Tensor
 
 
-class ModuleAdapter(nn.Module, BaseTunerLayer):
-    """A frozen module with several parameters, and any number of adapters by name.
+class ModuleAdapter(nn.Module, BaseTunerLayer):  # type: ignore[misc]  # peft has no type hints
+    """A frozen module with several parameters and any number of named adapters.
 
-    Merged parameters are kept aside as they were, so that unmerging is exact.
+    The original parameters are stored while adapters are merged, so that unmerging is exact.
     """
 
     base_layer: Any
@@ -31,44 +31,45 @@ class ModuleAdapter(nn.Module, BaseTunerLayer):
 
     @abstractmethod
     def values(self, names: list[str]) -> dict[str, Tensor]:
-        """The parameters that these adapters change, added to those that the base has now.
+        """Return the parameters that these adapters change, with their changes added.
 
         Returns:
-            By their names in the base, in its dtypes.
+            The parameters by their names in the base module, in its dtypes.
         """
 
     def acting(self) -> list[str]:
-        """The adapters that change what forward computes: active, here, and not merged."""
+        """Return the adapters of this module that `forward` applies: active and not merged."""
         if self.disable_adapters or self.merged:
             return []
         return self.present(self.active_adapters)
 
     def present(self, names: list[str]) -> list[str]:
-        """Those of some adapters that are on this module."""
+        """Return the given adapters that this module has."""
         here = self._all_available_adapter_names()
         return [name for name in names if name in here]
 
     def original(self, key: str) -> Tensor:
-        """A parameter of the base as it is without adapters, detached."""
+        """Return a parameter of the base module without adapters, detached."""
         now: Tensor = self.base_layer.get_parameter(key).detach()
         return self._unmerged.get(key, now).to(now.device)
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
-        """Put the changed parameters in the base.
+        """Write the changed parameters into the base module.
 
         Args:
             safe_merge: refuse parameters that are not finite.
-            adapter_names: the active ones where None.
+            adapter_names: the adapters to merge; `None` means the active ones.
 
         Raises:
-            ValueError: a parameter is not finite; the base is as it was.
+            ValueError: a parameter is not finite; the base module is left as it was.
         """
         names = self.present(check_adapters_to_merge(self, adapter_names))
         if not names:
             return
         values = {key: value.detach() for key, value in self.values(names).items()}
         if safe_merge and not all(bool(torch.isfinite(each).all()) for each in values.values()):
-            raise ValueError(f"adapters {names}: a merged parameter is not finite. Load sound ones")
+            rule = "a merged parameter is not finite"
+            raise ValueError(f"adapters {names}: {rule}. Load an adapter without NaN or inf")
         for key, value in values.items():
             parameter = self.base_layer.get_parameter(key)
             self._unmerged.setdefault(key, parameter.data)
@@ -76,7 +77,7 @@ class ModuleAdapter(nn.Module, BaseTunerLayer):
         self.merged_adapters.extend(names)
 
     def unmerge(self) -> None:
-        """Give the base its own parameters again, bit for bit."""
+        """Restore the original parameters of the base module, bit for bit."""
         for key in self._unmerged:
             self.base_layer.get_parameter(key).data = self.original(key)
         self.merged_adapters, self._unmerged = [], {}

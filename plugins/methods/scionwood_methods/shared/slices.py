@@ -1,4 +1,4 @@
-"""The output features that an adapter changes: all of a layer's, or the q, k, v parts of some."""
+"""The output features that an adapter changes: all of a layer, or some of the parts q, k, v."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from scionwood import AdapterError
 @final
 @dataclass(frozen=True)
 class Slices:
-    """Ranges of output features, ascending and apart.
+    """Disjoint ranges of output features in ascending order.
 
     Attributes:
-        ranges: first feature and the one past the last, of each range.
-        features: how many the layer has.
+        ranges: the first feature of each range, and the one after its last.
+        features: the number of features of the layer.
     """
 
     ranges: tuple[tuple[int, int], ...]
@@ -27,27 +27,27 @@ class Slices:
 
     @property
     def chosen(self) -> int:
-        """How many features the ranges hold."""
+        """The number of features in the ranges."""
         return sum(stop - start for start, stop in self.ranges)
 
     def take(self, whole: Tensor, axis: int) -> Tensor:
-        """The chosen features of a tensor; the tensor itself where all are.
+        """Return the chosen features of a tensor, or the tensor itself if all are chosen.
 
         Args:
-            whole: `features` long on `axis`.
-            axis: of the features.
+            whole: a tensor of length `features` along `axis`.
+            axis: the axis of the features.
         """
         if self.chosen == self.features:
             return whole
         return torch.cat([whole.narrow(axis, a, b - a) for a, b in self.ranges], axis)
 
     def add(self, whole: Tensor, part: Tensor, axis: int) -> Tensor:
-        """Add to the chosen features, out of place.
+        """Return a copy of a tensor with `part` added to the chosen features.
 
         Args:
-            whole: `features` long on `axis`.
-            part: `chosen` long on `axis`.
-            axis: of the features.
+            whole: a tensor of length `features` along `axis`.
+            part: a tensor of length `chosen` along `axis`.
+            axis: the axis of the features.
         """
         if self.chosen == self.features:
             return whole + part
@@ -62,28 +62,31 @@ class Slices:
 
 
 def slices_of(layer: Any, letters: str | None, sizes: Sequence[int] | None) -> Slices:
-    """The features of a layer that an adapter changes.
+    """Return the features of a layer that an adapter changes.
 
     Args:
-        layer: with a weight (out, in, ...).
-        letters: some of q, k and v, or None for all features.
-        sizes: numbers of features of q, k and v; None for three equal parts.
+        layer: a layer with a weight (out, in, ...).
+        letters: some of the letters q, k and v; `None` means all features.
+        sizes: the numbers of features of q, k and v; `None` means three equal parts.
 
     Raises:
-        AdapterError: the layer is no fused q, k, v, or the sizes do not add up to its features.
+        AdapterError: the layer is not a fused q, k, v layer, or the sizes do not add up to its
+            features.
     """
     out, width = layer.weight.shape[:2]
     if letters is None:
         return Slices(((0, out),), out)
-    found = f"slices={letters!r} of {type(layer).__name__} with {width} inputs and {out} outputs"
+    value = f"slices={letters!r} of {type(layer).__name__} with {width} inputs and {out} outputs"
     if getattr(layer, "groups", 1) > 1:
-        raise AdapterError(found, "a grouped convolution cannot be cut", "Target other layers")
+        rule = "a grouped convolution has no slices"
+        raise AdapterError(value, rule, "Target other layers")
     if sizes is None and out != 3 * width:
         rule = "a fused layer of equal q, k and v has three times as many outputs as inputs"
-        raise AdapterError(found, rule, "Give slice_sizes, or target only the fused layers")
+        raise AdapterError(value, rule, "Give slice_sizes, or target only the fused layers")
     parts = [out // 3] * 3 if sizes is None else list(sizes)
     if sum(parts) != out:
-        raise AdapterError(found, f"slice_sizes {parts} add up to {sum(parts)}", "Correct them")
+        rule = f"slice_sizes {parts} add up to {sum(parts)}"
+        raise AdapterError(value, rule, "Correct slice_sizes")
     starts = {"q": 0, "k": parts[0], "v": parts[0] + parts[1]}
     sized = dict(zip("qkv", parts, strict=True))
     ranges = [(starts[c], starts[c] + sized[c]) for c in "qkv" if c in letters]

@@ -1,4 +1,4 @@
-"""The kinds of layer that the methods adapt, and a refusal of every other that says what to do."""
+"""The kinds of layer that the methods can adapt, and clear refusals of all other kinds."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from torch.nn.utils.parametrize import is_parametrized
 from scionwood import AdapterError
 
 CONVOLUTIONS = {3: nn.Conv1d, 4: nn.Conv2d, 5: nn.Conv3d}
-"""The plain convolution by the number of dimensions of its weight."""
+"""The class of a plain convolution by the number of dimensions of its weight."""
 
-SUPPORTED = "Linear, Conv1d, Conv2d, Conv3d and torch_geometric's Linear are adapted"
+SUPPORTED = "only Linear, Conv1d, Conv2d, Conv3d and torch_geometric's Linear can be adapted"
 
 _REMEDIES: tuple[tuple[type | tuple[type, ...], str], ...] = (
     (
         BaseTunerLayer,
-        "It has an adapter of another method: unload that, or target others",
+        "It has an adapter of another method: unload it, or target other layers",
     ),
-    (nn.Embedding, "Rows are looked up there, not multiplied: use peft's lora"),
-    (nn.RNNBase, "Its kernel reads the weights past any wrapper: target the layers around it"),
+    (nn.Embedding, "It looks rows up instead of multiplying: use peft's lora"),
+    (nn.RNNBase, "Its kernel bypasses any wrapper of its weights: target the layers around it"),
     (
         nn.MultiheadAttention,
-        "It reads its weights past any wrapper: use a block of Linear layers",
+        "It bypasses any wrapper of its weights: use a block of Linear layers",
     ),
     (
         (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
@@ -37,9 +37,9 @@ _REMEDIES: tuple[tuple[type | tuple[type, ...], str], ...] = (
 
 
 def is_graph_linear(layer: nn.Module) -> bool:
-    """Whether it is torch_geometric's Linear, which is found by name so that nothing is imported.
+    """Whether a layer is torch_geometric's Linear; that package is not imported for the check.
 
-    That class is no `nn.Linear`, though its weight is (out, in) and its forward the same.
+    The class is not an `nn.Linear`, but its weight is (out, in) and its forward is the same.
     """
     return any(
         cls.__name__ == "Linear" and cls.__module__ == "torch_geometric.nn.dense.linear"
@@ -58,35 +58,36 @@ def is_convolution(layer: nn.Module) -> bool:
 
 
 def channel_axis(layer: Any) -> int:
-    """The axis of a layer's input and output that holds features, counted from the end."""
+    """Return the axis of the features in a layer's input and output, counted from the end."""
     return -1 if is_linear(layer) else 1 - int(layer.weight.dim())
 
 
 def check_supported(method: str, name: str, layer: Any) -> None:
-    """Refuse a layer that no method of this plugin can adapt.
+    """Check that the methods of this plugin can adapt a layer.
 
     Args:
-        method: the name in a recipe, for the error.
-        name: the layer's name in its model.
-        layer: what should be wrapped.
+        method: the name of the method in a recipe, for the error.
+        name: the name of the layer in its model.
+        layer: the layer that would be wrapped.
 
     Raises:
-        AdapterError: naming the layer, the rule and the remedy.
+        AdapterError: the layer cannot be adapted; names the layer, the rule and the remedy.
     """
-    found = f"{method} on {name} ({type(layer).__name__})"
+    value = f"{method} on {name} ({type(layer).__name__})"
     if isinstance(layer, BaseTunerLayer) or not (is_linear(layer) or is_convolution(layer)):
-        raise AdapterError(found, SUPPORTED, _remedy(layer))
+        raise AdapterError(value, SUPPORTED, _remedy(layer))
     if isinstance(layer, NonDynamicallyQuantizableLinear):
-        raise AdapterError(found, SUPPORTED, _remedy(nn.MultiheadAttention(1, 1)))
+        raise AdapterError(value, SUPPORTED, _remedy(nn.MultiheadAttention(1, 1)))
     weight = layer.weight
     if is_lazy(weight):
-        raise AdapterError(found, "its sizes are not known yet", "Run the model once before")
+        raise AdapterError(value, "its sizes are not known yet", "Run the model once first")
     if is_parametrized(layer):
-        rule = "its weight is computed anew at each call (a parametrization)"
-        raise AdapterError(found, rule, "Use torch.nn.utils.parametrize.remove_parametrizations")
+        rule = "its weight is computed at each call (a parametrization)"
+        raise AdapterError(value, rule, "Use torch.nn.utils.parametrize.remove_parametrizations")
     if not isinstance(weight, torch.Tensor) or not weight.is_floating_point():
-        rule = f"its weight must be real and floating, not {getattr(weight, 'dtype', type(weight))}"
-        raise AdapterError(found, rule, "Load the base without quantisation")
+        dtype = getattr(weight, "dtype", type(weight))
+        rule = f"its weight must be a real floating-point tensor, not {dtype}"
+        raise AdapterError(value, rule, "Load the base model without quantisation")
 
 
 def _remedy(layer: nn.Module) -> str:

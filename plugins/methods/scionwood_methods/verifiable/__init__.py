@@ -1,1 +1,1 @@
-"""A toy task whose answers code can verify, and the models and the training for it."""
+"""A small reasoner beside a frozen language model, trained by rewards that code can verify."""

@@ -14,7 +14,7 @@ from scionwood_methods.verifiable.tiny import CHARACTERS, REASONER, tiny_base, t
 from scionwood_methods.verifiable.unir import LogitFusion
 
 TINY = "tiny"
-"""What names the pair that is here, instead of a folder or a repository."""
+"""The name of the shipped pair, in place of a folder or a repository."""
 
 REASONED = r"fusion\.reasoners\.0\."
 INSIDE = REASONED + r".*\."
@@ -22,12 +22,12 @@ INSIDE = REASONED + r".*\."
 
 @final
 class ReasonedModel(nn.Module):
-    """A `LogitFusion` of one reasoner, with what a backbone says of itself.
+    """A `LogitFusion` with one reasoner, as a backbone of Scionwood.
 
     Args:
-        fusion: of a base and one reasoner.
-        whole: whether the reasoner's own weights train, as the head.
-        card: what the run's card says of the base.
+        fusion: a base with one reasoner.
+        whole: whether all weights of the reasoner train, as the head.
+        card: what the card of a run says about the base.
     """
 
     adapter_targets: ClassVar[dict[str, str]] = {
@@ -42,12 +42,12 @@ class ReasonedModel(nn.Module):
         self.head = ("fusion.reasoners.0",) if whole else ()
 
     def forward(self, input_ids: Tensor) -> Tensor:
-        """The logits of both together, (batch, token, vocabulary); see `LogitFusion`."""
+        """Return the logits of both together, (batch, token, vocabulary); see `LogitFusion`."""
         logits: Tensor = self.fusion(input_ids)
         return logits
 
     def example_input(self) -> tuple[Tensor, ...]:
-        """Two short sequences of the first tokens."""
+        """Return two short sequences of the first tokens."""
         return (torch.arange(2 * len(CHARACTERS)).view(2, -1) % len(CHARACTERS),)
 
 
@@ -59,27 +59,28 @@ def unir(
     trains: Literal["adapter", "whole"] = "adapter",
     init_seed: int = 0,
 ) -> ReasonedModel:
-    """A frozen language model whose logits a small reasoner's are added to.
+    """Return a frozen language model and a small reasoner whose logits are added to its logits.
 
     Args:
-        base: `tiny` (83,776 parameters, ships with the package), or a causal language model of
-            transformers in safetensors: a local folder, or a repository's name as `owner/name` or
+        base: `tiny` (83,776 parameters, shipped with the package), or a causal language model of
+            transformers in safetensors: a local folder, or a repository as `owner/name` or
             `owner/name@revision`.
-        reasoner: `tiny` (11,104 parameters, random), or a model as for `base`, of the same tokens.
-        weight: alpha, of the reasoner's logits.
-        trains: `adapter`, in the reasoner, for a method such as lora; `whole`, all weights of the
-            reasoner, with `adapter: frozen`.
-        init_seed: seeds the tiny reasoner.
+        reasoner: `tiny` (11,104 parameters, random), or a model with the same tokens, named as for
+            `base`.
+        weight: the factor alpha of the reasoner's logits.
+        trains: `adapter` trains an adapter in the reasoner, such as lora; `whole` trains all
+            weights of the reasoner and needs `adapter: frozen`.
+        init_seed: the seed of the tiny reasoner.
 
     Shapes: (batch, token) int64 to logits (batch, token, vocabulary) float32, without padding.
 
     Units: logits without unit; nats after log-softmax.
 
     Raises:
-        WeightsError: a model cannot be had.
-        AdapterError: the two have other tokens.
+        WeightsError: a model cannot be loaded.
+        AdapterError: the two models have different tokens.
 
-    Source: UniR, arXiv 2505.19075, after the authors' code; the tiny pair is ours.
+    Source: UniR, arXiv 2505.19075, after the authors' code; the tiny pair is our own.
     """
     frozen = tiny_base() if base == TINY else _pretrained(base)
     small = tiny_model(REASONER, init_seed) if reasoner == TINY else _pretrained(reasoner)
@@ -94,22 +95,23 @@ def _pretrained(name: str) -> Any:
     local = Path(name).is_dir()
     try:
         with torch.random.fork_rng(devices=[]):
-            return AutoModelForCausalLM.from_pretrained(
+            model: Any = AutoModelForCausalLM.from_pretrained(
                 name if local else repository,
                 revision="main" if local else revision or "main",
                 dtype=torch.float32,
                 use_safetensors=True,
                 trust_remote_code=False,
-            ).eval()
+            )
     except (OSError, ValueError) as error:
         rule = f"transformers cannot load it ({str(error).splitlines()[0]})"
         remedy = "Name a folder with config.json and model.safetensors, or owner/name on the Hub"
         raise WeightsError(f"language model {name!r}", rule, remedy) from error
+    return model.eval()
 
 
 def _card(base: str, reasoner: str) -> dict[str, str]:
     if base == TINY:
-        made = {"weights": "shipped, made here", "licence": "Apache-2.0"}
+        made = {"weights": "shipped, made by this package", "licence": "Apache-2.0"}
     else:
         made = {"weights": Path(base).name if Path(base).is_dir() else base, "licence": "not known"}
     shown = Path(reasoner).name if Path(reasoner).is_dir() else reasoner

@@ -1,7 +1,7 @@
 """Make the weights of the tiny base: a language model that puts digits in one of three orders.
 
-`python -m scionwood_methods.verifiable.pretrain` repeats what made the file that ships, in about
-half a minute of one core.
+`python -m scionwood_methods.verifiable.pretrain` repeats the training of the shipped weights, in
+about half a minute on one core.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
+from torch.optim.lr_scheduler import OneCycleLR
 from transformers import LlamaForCausalLM
 
-from scionwood import atomic_path
+from scionwood import atomic_path, minimise
 from scionwood_methods.verifiable.prompts import ORDERS, Order, answer, strings
 from scionwood_methods.verifiable.tiny import BASE, WEIGHTS, encode, tiny_model
 
@@ -24,11 +25,11 @@ LENGTH, BATCH, RATE = 5, 128, 3e-3
 
 
 def lines(digits: Sequence[str], orders: Sequence[Order]) -> Tensor:
-    """Texts such as `31425=12345.` as tokens, (n, 2 length + 2) int64.
+    """Return texts such as `31425=12345.` as tokens, (n, 2 length + 2) int64.
 
     Args:
-        digits: of the prompts.
-        orders: of the answers.
+        digits: the digits of each prompt.
+        orders: the order of each answer.
     """
     pairs = zip(digits, orders, strict=True)
     return torch.tensor([encode(f"{each}={answer(each, order)}.") for each, order in pairs])
@@ -37,44 +38,50 @@ def lines(digits: Sequence[str], orders: Sequence[Order]) -> Tensor:
 def pretrain(
     *, steps: int, seed: int = 0, report: Callable[[int, float], None] | None = None
 ) -> LlamaForCausalLM:
-    """Train the base on texts whose order is drawn anew for each: nothing in a prompt tells it.
+    """Train the base on texts with random orders; nothing in a prompt tells the order.
 
-    The loss is the cross entropy of the answer's tokens, at best ln(3) / 6 nats a token.
+    The loss is the cross entropy of the answer's tokens. Its lowest value is ln(3) / 6 nats a
+    token.
 
     Args:
-        steps: optimiser steps (AdamW, one cycle), 128 texts each.
-        seed: seeds weights and texts.
-        report: is told the step and its loss, nats a token.
+        steps: optimiser steps (AdamW, one cycle), with 128 texts each.
+        seed: the seed of weights and texts.
+        report: is called with each step and its loss in nats a token.
     """
-    model = tiny_model(BASE, seed).train()
+    model = tiny_model(BASE, seed)
+    model.train()
     generator = torch.Generator().manual_seed(seed)
     pool = strings(LENGTH, pretraining=True)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.01)
-    cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, steps, pct_start=0.1)
-    for step in range(steps):
+
+    def loss(step: int) -> Tensor:
         orders = torch.randint(len(ORDERS), (BATCH,), generator=generator).tolist()
         picks = torch.randint(len(pool), (BATCH,), generator=generator).tolist()
         texts = lines([pool[pick] for pick in picks], [ORDERS[order] for order in orders])
         logits = model(input_ids=texts[:, :-1], use_cache=False).logits[:, LENGTH:]
-        loss = F.cross_entropy(logits.flatten(0, 1), texts[:, LENGTH + 1 :].flatten())
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        cycle.step()
-        if report is not None:
-            report(step, loss.item())
-    return model.eval()
+        return F.cross_entropy(logits.flatten(0, 1), texts[:, LENGTH + 1 :].flatten())
+
+    minimise(
+        loss,
+        model.parameters(),
+        steps=steps,
+        lr=RATE,
+        weight_decay=0.01,
+        schedule=lambda optimizer: OneCycleLR(optimizer, RATE, steps, pct_start=0.1),
+        clip=1.0,
+        report=report,
+    )
+    model.eval()  # type: ignore[no-untyped-call]  # transformers
+    return model
 
 
 @torch.no_grad()
 def shares(model: LlamaForCausalLM, *, count: int = 1000, seed: int = 0) -> dict[Order, float]:
-    """How often a sampled answer is right by each order, on strings that were held out.
+    """Return how often a sampled answer is right by each order, on strings not used in training.
 
     Args:
         model: the base.
-        count: of prompts.
-        seed: of the samples.
+        count: the number of prompts.
+        seed: the seed of the samples.
     """
     digits = strings(LENGTH, pretraining=False)[:count]
     texts = {order: lines(digits, [order] * count) for order in ORDERS}
@@ -87,7 +94,7 @@ def shares(model: LlamaForCausalLM, *, count: int = 1000, seed: int = 0) -> dict
 
 
 def main() -> None:
-    """Train, write the weights, and say how often each order comes."""
+    """Train, write the weights, and print how often each order occurs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "weights")
     parser.add_argument("--steps", type=int, default=1200)

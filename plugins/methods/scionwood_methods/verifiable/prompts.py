@@ -1,4 +1,4 @@
-"""Digits to be put in order: prompts whose answers code can verify."""
+"""Prompts with digits that are to be put in order; code can verify the answers."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ SPLITS = ("train", "val", "test")
 
 
 def answer(digits: str, order: Order) -> str:
-    """What is asked for: the digits in an order.
+    """Return the right answer: the digits in an order.
 
     Args:
-        digits: of the prompt.
-        order: ascending, descending, or as they stand.
+        digits: the digits of the prompt.
+        order: ascending, descending, or copy for the order of the prompt.
     """
     if order == "copy":
         return digits
@@ -31,11 +31,11 @@ def answer(digits: str, order: Order) -> str:
 
 
 def strings(length: int, *, pretraining: bool) -> list[str]:
-    """Half of all strings of so many digits, in random order; the two halves share none.
+    """Return half of all strings of a length in random order; the two halves are disjoint.
 
     Args:
-        length: of a string.
-        pretraining: the half that the tiny base has seen, or the other.
+        length: the number of digits of a string.
+        pretraining: true for the half on which the tiny base was pretrained, else the other half.
     """
     order = torch.randperm(10**length, generator=torch.Generator().manual_seed(length)).tolist()
     half = len(order) // 2
@@ -45,33 +45,33 @@ def strings(length: int, *, pretraining: bool) -> list[str]:
 
 @final
 class DigitStrings(L.LightningDataModule):
-    """Prompts such as `31425=`, and the answers that count as right, such as `12345`.
+    """Prompts such as `31425=` with their right answers, such as `12345`.
 
-    The model is not told the order: rewards teach it. No string is in two splits, and none of
-    them was in the pretraining of the tiny base.
+    The prompt does not tell the order; the rewards teach it. No string is in two splits, and none
+    was used in the pretraining of the tiny base.
 
-    Shapes: a batch holds `prompt` (batch, length + 1) and `answer` (batch, length + 1) int64: the
-        answer ends with the token that ends a text. With another tokenizer lengths are its own.
+    Shapes: a batch holds `prompt` (batch, length + 1) and `answer` (batch, length + 1) int64; the
+        answer ends with the token that ends a text. Another tokenizer may give other lengths.
 
     Units: none; tokens.
 
     Raises:
         RecipeError: there are too few strings of this length, or a tokenizer makes prompts or
-            answers of several lengths.
-        WeightsError: the tokenizer cannot be had.
+            answers of different lengths.
+        WeightsError: the tokenizer cannot be loaded.
 
-    Source: made here.
+    Source: made by this package.
 
     Args:
-        order: of the digits in a right answer.
-        length: digits of a prompt, 2 to 6.
-        tokenizer: `characters`, those of the tiny pair; or one of transformers, as a local folder
-            or a repository's name.
-        batch_size: prompts a batch.
+        order: the order of the digits in a right answer.
+        length: the number of digits of a prompt, 2 to 6.
+        tokenizer: `characters` for that of the tiny pair, or one of transformers as a local folder
+            or the name of a repository.
+        batch_size: prompts in a batch.
         n_train: prompts for training.
         n_val: prompts for validation.
         n_test: prompts for the test.
-        seed: of the choice of prompts.
+        seed: the seed of the choice of prompts.
     """
 
     def __init__(
@@ -88,13 +88,14 @@ class DigitStrings(L.LightningDataModule):
     ) -> None:
         super().__init__()
         if not 2 <= length <= 6:
-            raise RecipeError(f"length: {length}", "2 to 6 digits", "Change it")
+            rule = "a prompt must have 2 to 6 digits"
+            raise RecipeError(f"length: {length}", rule, "Change the length")
         self.order, self.tokenizer, self.batch_size = order, tokenizer, batch_size
         pool = strings(length, pretraining=False)
         counts = (n_train, n_val, n_test)
         if sum(counts) > len(pool):
-            rule = f"there are {len(pool)} strings of {length} digits"
-            raise RecipeError(f"{sum(counts)} prompts", rule, "Ask for fewer, or longer ones")
+            rule = f"there are only {len(pool)} strings of {length} digits"
+            raise RecipeError(f"{sum(counts)} prompts", rule, "Use fewer prompts, or longer ones")
         picks = torch.randperm(len(pool), generator=torch.Generator().manual_seed(seed)).tolist()
         starts = (0, n_train, n_train + n_val)
         self._strings = {
@@ -103,21 +104,21 @@ class DigitStrings(L.LightningDataModule):
         }
 
     def train_dataloader(self) -> DataLoader:
-        """Batches of the training split, in another order each epoch."""
+        """Return batches of the training split, in a new order in each epoch."""
         return DataLoader(self._pairs("train"), self.batch_size, shuffle=True)
 
     def val_dataloader(self) -> DataLoader:
-        """Batches of the validation split."""
+        """Return batches of the validation split."""
         return DataLoader(self._pairs("val"), self.batch_size)
 
     def test_dataloader(self) -> DataLoader:
-        """Batches of the test split."""
+        """Return batches of the test split."""
         return DataLoader(self._pairs("test"), self.batch_size)
 
     def _pairs(self, split: str) -> Dataset[dict[str, Tensor]]:
-        found = self._strings[split]
-        prompts = [f"{digits}=" for digits in found]
-        answers = [answer(digits, self.order) for digits in found]
+        chosen = self._strings[split]
+        prompts = [f"{digits}=" for digits in chosen]
+        answers = [answer(digits, self.order) for digits in chosen]
         if self.tokenizer == "characters":
             return _Pairs([encode(text) for text in prompts], [encode(a) for a in answers], END)
         own = _tokenizer(self.tokenizer)
@@ -133,8 +134,8 @@ class _Pairs(Dataset[dict[str, Tensor]]):
         for kind, rows in (("prompts", prompts), ("answers", answers)):
             lengths = sorted({len(row) for row in rows})
             if len(lengths) > 1:
-                rule = "all need one length, since there is no padding"
-                remedy = "Take a tokenizer with a token for each digit"
+                rule = "all must have one length, because there is no padding"
+                remedy = "Use a tokenizer with one token for each digit"
                 raise RecipeError(f"{kind} of {lengths} tokens", rule, remedy)
         self.prompts = torch.tensor(prompts)
         self.answers = torch.tensor([[*row, end] for row in answers])
@@ -150,12 +151,12 @@ def _tokenizer(name: str) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        found = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
     except (OSError, ValueError) as error:
         rule = f"transformers cannot load it ({str(error).splitlines()[0]})"
         remedy = "Name a local folder, owner/name on the Hub, or `characters`"
         raise WeightsError(f"tokenizer {Path(name).name!r}", rule, remedy) from error
-    if found.eos_token_id is None:
+    if tokenizer.eos_token_id is None:
         rule = "it has no token that ends a text"
         raise WeightsError(f"tokenizer {Path(name).name!r}", rule, "Set its eos_token")
-    return found
+    return tokenizer

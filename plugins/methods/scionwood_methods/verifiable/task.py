@@ -1,29 +1,29 @@
-"""The task `methods/grpo`: rewards that code verifies teach the reasoner."""
+"""The task `methods/grpo`: rewards that code can verify train the reasoner."""
 
 from __future__ import annotations
 
 import csv
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack, final
 
 from torch import Tensor, nn
 
-from scionwood import Task
+from scionwood import Optimiser, Task
 from scionwood_methods.verifiable.unir import Grpo, LogitFusion, grpo_loss
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SMOOTH = 20
-"""Steps of the running mean in the figure."""
+"""The number of steps of the running mean in the figure."""
 
 
 def exact(made: Tensor, answers: Tensor) -> Tensor:
-    """1 where a completion is the answer, its end included, else 0.
+    """Return 1 for each completion that equals the answer including its end token, else 0.
 
     Args:
-        made: (n, new) tokens; a completion that ended early is padded with its end.
+        made: (n, new) tokens; a completion that ended early is padded with its end token.
         answers: (n, m) tokens.
 
     Returns:
@@ -38,28 +38,26 @@ def exact(made: Tensor, answers: Tensor) -> Tensor:
 class VerifiableReward(Task):
     """Group-relative policy optimisation of the combined policy; only the reasoner trains.
 
-    A completion's reward is 1 where its tokens are those of the answer, else 0. Logged are the
-    mean reward of the samples (`train_reward`), and in validation and test the reward of greedy
-    completions: `reward` by base and reasoner together, `reward_base` by the base alone.
+    The reward of a completion is 1 if its tokens equal those of the answer, else 0. Training logs
+    the mean reward of the samples (`train_reward`). Validation and test log the reward of greedy
+    completions: `reward` with the reasoner, and `reward_base` with the base alone.
 
     Shapes: a batch holds `prompt` (batch, token) and `answer` (batch, new) int64, without padding;
-        the answer's last token is the one that ends a text.
+        the last token of the answer ends the text.
 
     Units: rewards from 0 to 1.
 
-    Source: GRPO, arXiv 2402.03300, on the sum of logits of UniR, arXiv 2505.19075; no KL term, one
-        step for each sample. The paper's temperature is 0.7 and its rate 1e-6, for larger models.
+    Source: GRPO, arXiv 2402.03300, on the sum of logits of UniR, arXiv 2505.19075. There is no KL
+        term, and each sample is used for one step. The paper uses a temperature of 0.7 and a
+        learning rate of 1e-6, for larger models.
 
     Args:
-        backbone: `methods/unir`, an adapter in its reasoner or its reasoner the head.
+        backbone: `methods/unir` with an adapter in its reasoner, or with its reasoner as the head.
         group: completions that are sampled for each prompt.
-        temperature: of the samples.
-        lr: learning rate.
-        weight_decay: decoupled weight decay.
-        warmup_steps: steps over which the rate rises from zero.
-        schedule: a constant rate, or half a cosine down to zero.
+        temperature: the temperature of the samples.
     """
 
+    defaults: ClassVar[Optimiser] = {"lr": 3e-3, "schedule": "cosine"}
     monitor: ClassVar[str] = "val_reward"
     mode: ClassVar[Literal["min", "max"]] = "max"
 
@@ -69,25 +67,20 @@ class VerifiableReward(Task):
         *,
         group: int = 8,
         temperature: float = 1.0,
-        lr: float = 3e-3,
-        weight_decay: float = 0.0,
-        warmup_steps: int = 0,
-        schedule: Literal["constant", "cosine"] = "cosine",
+        **optimiser: Unpack[Optimiser],
     ) -> None:
-        super().__init__(
-            backbone, lr=lr, weight_decay=weight_decay, warmup_steps=warmup_steps, schedule=schedule
-        )
+        super().__init__(backbone, **optimiser)
         self.options = Grpo(group=group, temperature=temperature)
 
     @property
     def fusion(self) -> LogitFusion:
-        """The policy, without what wraps it."""
+        """The policy, without its wrappers."""
         backbone: Any = self.backbone
-        found: LogitFusion = backbone.fusion
-        return found
+        fusion: LogitFusion = backbone.fusion
+        return fusion
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The loss of a group for each prompt, and the mean reward of the samples."""
+        """Return the loss of a group for each prompt, and the mean reward of the samples."""
         answers = batch["answer"]
         repeated = answers.repeat_interleave(self.options.group, 0)
         options = Grpo(
@@ -102,14 +95,14 @@ class VerifiableReward(Task):
         return {"loss": loss, "reward": loss.new_tensor(reward)}
 
     def metrics(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The mean reward of greedy completions, with the reasoner and without."""
+        """Return the mean reward of greedy completions, with the reasoner and without."""
         return {
             "reward": self._greedy(batch, base_only=False),
             "reward_base": self._greedy(batch, base_only=True),
         }
 
     def draw(self, batch: dict[str, Tensor]) -> dict[str, Figure]:
-        """The rewards over the steps, as the run's metrics.csv has them."""
+        """Draw the rewards over the steps, from metrics.csv of the run."""
         path = Path(self.trainer.default_root_dir) / "metrics.csv"
         with path.open(newline="", encoding="utf-8") as file:
             return {"reward": _reward_figure(list(csv.DictReader(file)))}
@@ -141,8 +134,8 @@ def _reward_figure(rows: list[dict[str, str]]) -> Figure:
 
 
 def _column(rows: list[dict[str, str]], name: str) -> tuple[list[int], list[float]]:
-    found = [(int(row["step"]), float(row[name])) for row in rows if row.get(name)]
-    return [step for step, _ in found], [value for _, value in found]
+    points = [(int(row["step"]), float(row[name])) for row in rows if row.get(name)]
+    return [step for step, _ in points], [value for _, value in points]
 
 
 def _running(values: list[float]) -> list[float]:

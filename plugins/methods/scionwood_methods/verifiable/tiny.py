@@ -7,11 +7,12 @@ from importlib.resources import as_file, files
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from scionwood import load_weights
+
 CHARACTERS = "0123456789=."
-"""The vocabulary: digits, the sign that ends a prompt, and the one that ends an answer."""
+"""The vocabulary: digits, the character that ends a prompt, and the one that ends an answer."""
 
 END = CHARACTERS.index(".")
 WEIGHTS = "tiny_base.safetensors"
@@ -21,11 +22,11 @@ POSITIONS = 64
 
 
 def tiny_model(sizes: Mapping[str, Any], seed: int) -> LlamaForCausalLM:
-    """A small Llama over `CHARACTERS` with random weights; the global generator is left alone.
+    """Return a small Llama over `CHARACTERS` with random weights; the global generator is unused.
 
     Args:
         sizes: `BASE` (83,776 parameters) or `REASONER` (11,104).
-        seed: of the weights.
+        seed: the seed of the weights.
     """
     heads = sizes["hidden_size"] // 16
     config = LlamaConfig(
@@ -39,18 +40,18 @@ def tiny_model(sizes: Mapping[str, Any], seed: int) -> LlamaForCausalLM:
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return LlamaForCausalLM(config).eval()
+        model: LlamaForCausalLM = LlamaForCausalLM(config).eval()  # type: ignore[no-untyped-call]
+    return model
 
 
 def tiny_base() -> LlamaForCausalLM:
-    """The base with the weights that ship, float32."""
+    """Return the base with the weights that the package ships, in float32."""
     model = tiny_model(BASE, 0)
     with as_file(files("scionwood_methods") / "verifiable" / "weights" / WEIGHTS) as path:
-        state = {name: value.float() for name, value in load_file(path).items()}
-    model.load_state_dict(state)
+        load_weights(model, path)
     return model
 
 
 def encode(text: str) -> list[int]:
-    """The tokens of a text, one a character."""
+    """Return the tokens of a text, one for each character."""
     return [CHARACTERS.index(character) for character in text]

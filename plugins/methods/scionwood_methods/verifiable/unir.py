@@ -1,4 +1,4 @@
-"""UniR: a frozen language model and small reasoners, their logits added; trained by rewards."""
+"""UniR: add the logits of small reasoners to those of a frozen language model; train by rewards."""
 
 from __future__ import annotations
 
@@ -9,26 +9,28 @@ from typing import Any, Self, final
 import torch
 import torch.nn as nn
 from torch import Tensor
+from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from scionwood import AdapterError, TrainingError
+from scionwood import AdapterError, TrainingError, minimise
 
 Reward = Callable[[Tensor, Tensor], Tensor]
+"""A function `(prompts (n, token), completions (n, new)) -> (n,)` float."""
 
 
 @final
 class LogitFusion(nn.Module):
     """`log pi = log pi_base + sum_i alpha_i log pi_i - log Z`: raw logits are added.
 
-    The base never trains; a reasoner is a whole small model with the same tokens, with or without
-    adapters of its own. Each model keeps a key-value cache of its own when it generates.
+    The base never trains. A reasoner is a complete small model with the same tokens; it may have
+    its own adapters. During generation each model has its own key-value cache.
 
     Args:
         base: a causal language model of transformers; its parameters are frozen here.
-        reasoners: causal language models of the same vocabulary.
-        weights: alpha_i, one a reasoner; 1 each where None.
+        reasoners: causal language models with the same vocabulary.
+        weights: alpha_i for each reasoner; `None` means 1 for each.
 
     Raises:
-        AdapterError: there is no reasoner, another number of weights, or another vocabulary.
+        AdapterError: there is no reasoner, or the number of weights or a vocabulary is wrong.
 
     Source: arXiv 2505.19075; the sum of raw logits as in the authors' code (hangeol/UniR).
     """
@@ -42,23 +44,24 @@ class LogitFusion(nn.Module):
         super().__init__()
         self.weights = list(weights) if weights is not None else [1.0] * len(reasoners)
         if not reasoners or len(self.weights) != len(reasoners):
-            found = f"{len(reasoners)} reasoners, {len(self.weights)} weights"
-            raise AdapterError(found, "one reasoner or more, and a weight for each")
+            value = f"{len(reasoners)} reasoners, {len(self.weights)} weights"
+            raise AdapterError(value, "at least one reasoner and one weight for each are needed")
         self.base = base.requires_grad_(False).eval()
         self.reasoners = nn.ModuleList(reasoners)
         sizes = [_vocabulary(model) for model in (base, *reasoners)]
         if len(set(sizes)) != 1:
             rule = "all models need the same tokens"
-            raise AdapterError(f"vocabularies of {sizes} tokens", rule, "Take models of one family")
+            remedy = "Use models of one family"
+            raise AdapterError(f"vocabularies of {sizes} tokens", rule, remedy)
 
     def train(self, mode: bool = True) -> Self:
-        """Switch the reasoners; the base stays in evaluation mode."""
+        """Switch the mode of the reasoners; the base stays in evaluation mode."""
         super().train(mode)
         self.base.eval()
         return self
 
     def forward(self, input_ids: Tensor) -> Tensor:
-        """The logits of the combined model.
+        """Return the logits of the combined model.
 
         Args:
             input_ids: (batch, token) int64, without padding.
@@ -79,21 +82,21 @@ class LogitFusion(nn.Module):
         generator: torch.Generator | None = None,
         base_only: bool = False,
     ) -> Tensor:
-        """Continue prompts of one length.
+        """Continue prompts of equal length.
 
         Args:
             input_ids: (batch, token) int64, without padding.
-            max_new_tokens: at most.
-            temperature: of the sampling; 0 takes the most probable token.
-            eos_token_id: ends a sequence, and fills what follows in it.
-            generator: of the samples; torch's own where None.
-            base_only: leave the reasoners out, to compare.
+            max_new_tokens: the largest number of new tokens.
+            temperature: the temperature of the sampling; 0 takes the most probable token.
+            eos_token_id: the token that ends a sequence; it also pads a sequence that has ended.
+            generator: the generator of the samples; `None` means the global one of torch.
+            base_only: leave the reasoners out, for a comparison.
 
         Returns:
-            (batch, token + new) int64, the prompts included.
+            (batch, token + new) int64, including the prompts.
         """
         caches: list[Any] = [None] * (1 + len(self.reasoners))
-        found, fresh = input_ids, input_ids
+        tokens, fresh = input_ids, input_ids
         done = torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
         for _ in range(max_new_tokens):
             logits = self._fused(fresh, caches, base_only)[:, -1]
@@ -101,10 +104,10 @@ class LogitFusion(nn.Module):
             if eos_token_id is not None:
                 fresh = torch.where(done[:, None], eos_token_id, fresh)
                 done |= fresh[:, 0] == eos_token_id
-            found = torch.cat([found, fresh], 1)
+            tokens = torch.cat([tokens, fresh], 1)
             if done.all():
                 break
-        return found
+        return tokens
 
     def _fused(
         self, input_ids: Tensor, caches: list[Any] | None, base_only: bool = False
@@ -135,15 +138,16 @@ class Grpo:
     """Options of group-relative policy optimisation, without a KL term.
 
     Args:
-        group: completions sampled for each prompt, 2 or more.
-        temperature: of the samples, and of the policy that is trained.
-        max_new_tokens: of a completion.
-        eos_token_id: ends a completion; tokens after it do not count.
-        lr: learning rate of AdamW; it falls along a cosine to a tenth.
+        group: completions sampled for each prompt, at least 2.
+        temperature: the temperature of the samples and of the trained policy.
+        max_new_tokens: the largest number of tokens of a completion.
+        eos_token_id: the token that ends a completion; tokens after it are ignored.
+        lr: the learning rate of AdamW; it falls along a cosine to a tenth.
         clip: the largest norm of the gradient.
 
-    Source: GRPO, arXiv 2402.03300; beta = 0, the group of 8, the temperature and the schedule as in
-    the recipe of arXiv 2505.19075, whose learning rate for models of 0.5 to 1 billion is 1e-6.
+    Source: GRPO, arXiv 2402.03300. beta = 0, the group of 8, the temperature and the schedule are
+    those of the recipe of arXiv 2505.19075, whose learning rate for models with 0.5 to 1 billion
+    parameters is 1e-6.
     """
 
     group: int = 8
@@ -154,67 +158,74 @@ class Grpo:
     clip: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be trained.
+        """Check the group and the temperature.
 
         Raises:
-            TrainingError: naming the option.
+            TrainingError: naming both options.
         """
         if self.group < 2 or self.temperature <= 0:
-            found = f"group={self.group}, temperature={self.temperature}"
-            rule = "a group of 2 or more, sampled at a temperature above 0"
-            raise TrainingError(found, rule)
+            value = f"group={self.group}, temperature={self.temperature}"
+            rule = "the group must be at least 2, and the temperature above 0"
+            raise TrainingError(value, rule)
 
 
 def train_grpo(
     fusion: LogitFusion, prompts: Iterable[Tensor], reward: Reward, options: Grpo, *, steps: int
 ) -> list[float]:
-    """Train the reasoners so that the combined model earns rewards that can be verified.
+    """Train the reasoners so that the combined model earns rewards that code can verify.
 
     Each step samples groups with the current weights and takes one optimiser step.
 
     Args:
-        fusion: its reasoners' trainable parameters learn.
-        prompts: of each step: (batch, token) int64, without padding.
-        reward: `(prompts (n, token), completions (n, new)) -> (n,)` float.
+        fusion: the policy; the trainable parameters of its reasoners are trained.
+        prompts: the prompts of each step, (batch, token) int64, without padding.
+        reward: see `Reward`.
         options: see `Grpo`.
-        steps: at most; training also ends with the prompts.
+        steps: the largest number of steps; training also ends with the prompts.
 
     Returns:
-        The mean reward of each step, before the step.
+        The mean reward of each step, measured before the step.
 
     Raises:
-        TrainingError: nothing in the reasoners trains.
+        TrainingError: no parameter of the reasoners is trainable, or a loss is not finite.
     """
     trained = [p for p in fusion.parameters() if p.requires_grad]
     if not trained:
-        raise TrainingError("reasoners", "nothing in them requires a gradient", "Unfreeze them")
-    optimizer = torch.optim.AdamW(trained, lr=options.lr, weight_decay=0.0)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps, 0.1 * options.lr)
-    rewards = []
-    for _, batch in zip(range(steps), prompts, strict=False):
-        loss, mean = grpo_loss(fusion, batch, reward, options)
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(trained, options.clip)
-        optimizer.step()
-        schedule.step()
+        raise TrainingError("reasoners", "no parameter requires a gradient", "Unfreeze some")
+    batches, rewards = iter(prompts), list[float]()
+
+    def loss(step: int) -> Tensor | None:
+        batch = next(batches, None)
+        if batch is None:
+            return None
+        value, mean = grpo_loss(fusion, batch, reward, options)
         rewards.append(mean)
+        return value
+
+    minimise(
+        loss,
+        trained,
+        steps=steps,
+        lr=options.lr,
+        schedule=lambda optimizer: CosineAnnealingLR(optimizer, steps, 0.1 * options.lr),
+        clip=options.clip,
+    )
     return rewards
 
 
 def grpo_loss(
     fusion: LogitFusion, prompts: Tensor, reward: Reward, options: Grpo
 ) -> tuple[Tensor, float]:
-    """Sample a group for each prompt; the loss whose gradient raises what was rewarded above it.
+    """Sample a group for each prompt; return a loss that favours completions above its mean.
 
-    `-1/n sum_i 1/|o_i| sum_t A_i log pi(o_it)`, A_i the reward less its group's mean over its
-    group's standard deviation. With one step for each sample, GRPO's ratio is 1 and its clipping
-    does nothing.
+    `-1/n sum_i 1/|o_i| sum_t A_i log pi(o_it)`. The advantage A_i is the reward minus the mean of
+    its group, divided by the standard deviation of the group. Each sample is used for one step, so
+    GRPO's ratio is 1 and its clipping has no effect.
 
     Args:
         fusion: the policy.
         prompts: (batch, token) int64.
-        reward: see `train_grpo`.
+        reward: see `Reward`.
         options: see `Grpo`.
 
     Returns:
@@ -239,13 +250,13 @@ def grpo_loss(
 
 
 def _advantages(rewards: Tensor) -> Tensor:
-    """(prompt, group), with mean 0 and deviation 1 in each group, or 0 where all are equal."""
+    """Return advantages (prompt, group): mean 0 and deviation 1, or 0 if all rewards are equal."""
     centred = rewards - rewards.mean(1, keepdim=True)
     return centred / (rewards.std(1, keepdim=True) + 1e-4)
 
 
 def _counts(made: Tensor, eos: int | None) -> Tensor:
-    """1 for tokens up to the first end, which is included; (n, new)."""
+    """Return 1 for tokens up to the first end token, which is included, else 0; (n, new)."""
     if eos is None:
         return torch.ones_like(made, dtype=torch.float32)
     ends = (made == eos).long()

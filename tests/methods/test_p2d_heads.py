@@ -62,11 +62,11 @@ def moved(model, name, axis):
     return changed.amax(1).nonzero().flatten().tolist()
 
 
-def test_a_fresh_adapter_changes_nothing():
+def test_a_new_adapter_changes_nothing():
     assert torch.equal(tuned()(numbers()), base()(numbers()))
 
 
-def test_rows_of_q_k_v_and_columns_of_o_move_and_nothing_else():
+def test_only_rows_of_q_k_v_and_columns_of_o_move():
     model = shift(tuned())
     for block, heads in HEADS.items():
         assert moved(model, f"{block}.q_proj", 0) == heads
@@ -75,7 +75,7 @@ def test_rows_of_q_k_v_and_columns_of_o_move_and_nothing_else():
         assert moved(model, f"{block}.o_proj", 1) == heads
 
 
-def test_a_head_that_is_not_chosen_and_shares_nothing_computes_as_before():
+def test_unchosen_heads_without_shared_rows_are_unchanged():
     """Heads 2 and 3 of the first block read the second head of k and v, which stays."""
     model, x = shift(tuned({"layers.0": [1]})), numbers()
     assert torch.equal(
@@ -85,7 +85,7 @@ def test_a_head_that_is_not_chosen_and_shares_nothing_computes_as_before():
     assert (changed != base().layers[0].heads(x)[..., :6]).any()
 
 
-def test_parameters_are_as_many_as_the_formula_says():
+def test_parameter_count_follows_the_formula():
     model, head, width = tuned(), 3, 12
     expected = sum(
         width * head * (len(HEADS[b]) + 2 * len(SHARED[b])) + len(HEADS[b]) * head * width
@@ -94,7 +94,7 @@ def test_parameters_are_as_many_as_the_formula_says():
     assert sum(p.numel() for p in trainable(model).values()) == expected
 
 
-def test_every_tensor_gets_the_gradient_of_its_slice_of_the_weight():
+def test_gradients_equal_those_of_the_weight_slices():
     model, plain, x = tuned(), base(), numbers()
     for one in (model, plain):
         one(x).square().sum().backward()
@@ -107,7 +107,7 @@ def test_every_tensor_gets_the_gradient_of_its_slice_of_the_weight():
 
 
 @pytest.mark.parametrize("slices", [None, "q", "kv"])
-def test_a_fused_layer_is_cut_into_q_then_k_then_v(slices):
+def test_a_fused_layer_holds_q_then_k_then_v(slices):
     sizes = None if slices is None else [12, 6, 6]
     chosen = {"slices": slices, "slice_sizes": sizes}
     settings = HeadSliceConfig(
@@ -146,7 +146,7 @@ def test_half_precision_stays_close_and_keeps_the_dtype():
     torch.testing.assert_close(low.float(), expected, rtol=0.1, atol=0.1)
 
 
-def test_an_adapter_opens_on_its_base_alone(tmp_path):
+def test_an_adapter_loads_only_on_its_base(tmp_path):
     settings = HeadSliceConfig(heads=HEADS, **GROUPED)
     pattern = "|".join(head_targets(base(), HEADS)).replace(".", r"\.")
     model = shift(attach(base(), settings, targets=pattern, example=(numbers(),)))
@@ -159,7 +159,7 @@ def test_an_adapter_opens_on_its_base_alone(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated")
-def test_it_works_on_a_language_model_of_transformers():
+def test_works_on_a_language_model_of_transformers():
     from transformers import LlamaConfig, LlamaForCausalLM
 
     settings = LlamaConfig(
@@ -181,7 +181,7 @@ def test_it_works_on_a_language_model_of_transformers():
     assert all(p.grad.any() for p in trainable(tuned_model).values())
 
 
-def test_the_distance_is_that_of_scipy_on_evenly_spread_points():
+def test_distance_equals_that_of_scipy():
     p, q = torch.rand(2, 3, 50, dtype=torch.float64).softmax(-1)
     points = np.linspace(0, 1, 50)
     expected = [
@@ -192,7 +192,7 @@ def test_the_distance_is_that_of_scipy_on_evenly_spread_points():
 
 
 @pytest.mark.parametrize("changed", ["q_proj", "k_proj", "v_proj"])
-def test_a_head_is_scored_by_its_own_weights_and_those_of_its_group(changed):
+def test_score_of_a_head_uses_its_weights_and_those_of_its_group(changed):
     names = ["q_proj", "k_proj", "v_proj", "o_proj"]
     model = get_peft_model(base(), HeadSliceConfig(target_modules=names))
     assert all(not each.any() for each in score_heads(model, **GROUPED).values())
@@ -213,7 +213,7 @@ def test_a_head_is_scored_by_its_own_weights_and_those_of_its_group(changed):
         torch.testing.assert_close(scores["layers.0"][1], wanted.detach())
 
 
-def test_the_best_heads_of_all_blocks_are_selected():
+def test_selects_the_best_heads_of_all_blocks():
     scores = {"a": torch.tensor([0.1, 0.9, 0.2]), "b": torch.tensor([0.8, 0.3, 0.0])}
     assert select_heads(scores, 0.5) == {"a": [1], "b": [0, 1]}
     assert select_heads(scores, 0.01) == {"a": [1]}
@@ -221,7 +221,7 @@ def test_the_best_heads_of_all_blocks_are_selected():
         select_heads(scores, 1.5)
 
 
-def test_silent_heads_are_those_whose_columns_of_o_are_zero():
+def test_silenced_heads_equal_zero_columns_of_o():
     model, x = tuned(), numbers()
     plain = base()
     with torch.no_grad():
@@ -233,7 +233,7 @@ def test_silent_heads_are_those_whose_columns_of_o_are_zero():
     assert torch.equal(model(x), before)
 
 
-def test_examples_that_gain_through_the_chosen_heads_come_first():
+def test_examples_that_profit_from_the_chosen_heads_come_first():
     model, x = tuned(), numbers()
 
     def loss(each, example, demonstrated):
@@ -253,7 +253,7 @@ def test_examples_that_gain_through_the_chosen_heads_come_first():
         select_data(model, examples, 0, loss)
 
 
-def test_models_without_what_is_asked_for_are_refused():
+def test_refuses_models_without_suitable_adapters():
     whole = get_peft_model(base(), HeadSliceConfig(target_modules=["o_proj"]))
     with pytest.raises(AdapterError, match="projections q, k or v"):
         score_heads(whole, **GROUPED)
@@ -267,12 +267,12 @@ def test_models_without_what_is_asked_for_are_refused():
         ({"heads": {"layers.0": [4]}}, "0 to 3"),
         ({"heads": {"layers.0": [1, 1]}}, "occurs once"),
         ({"heads": {"layers.0": []}}, "Leave empty blocks out"),
-        ({"heads": {"layers.0": [0]}, "num_heads": None}, "num_heads is given"),
+        ({"heads": {"layers.0": [0]}, "num_heads": None}, "num_heads is needed"),
         ({"heads": {"layers.0": [0]}, "num_kv_heads": 3}, "multiple of num_kv_heads"),
         ({"roles": {"query": "queries"}}, "a role is q, k, v, o or qkv"),
     ],
 )
-def test_options_that_fit_no_block_are_refused(options, said):
+def test_refuses_options_that_fit_no_block(options, said):
     with pytest.raises(AdapterError, match=said):
         HeadSliceConfig(**{**GROUPED, **options})
 
@@ -281,12 +281,12 @@ def test_options_that_fit_no_block_are_refused(options, said):
     ("heads", "targets", "said"),
     [
         ({"layers.0": [1]}, ["q_proj"], r"layers\.1\.q_proj: no head of its block"),
-        ({"layers.0": [1]}, ["layers.0.gate"], "a projection is called"),
-        ({"layers.0": [1]}, ["layers.0.norm"], "are adapted"),
+        ({"layers.0": [1]}, ["layers.0.gate"], "known names of projections are"),
+        ({"layers.0": [1]}, ["layers.0.norm"], "can be adapted"),
         (None, ["layers.0.conv"], "rows and columns of linear"),
         ({"readout": [1]}, ["readout.q_proj"], "7 features cannot be split among 4 heads"),
     ],
 )
-def test_layers_that_hold_no_chosen_head_are_refused(heads, targets, said):
+def test_refuses_layers_without_chosen_heads(heads, targets, said):
     with pytest.raises(AdapterError, match=said):
         get_peft_model(base(), HeadSliceConfig(heads=heads, target_modules=targets, **GROUPED))

@@ -28,13 +28,13 @@ def layers(model):
     return [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
 
 
-def test_a_fresh_adapter_changes_nothing_and_only_it_trains(method, kind):
+def test_a_new_adapter_changes_nothing_and_only_it_trains(method, kind):
     model, x = adapted(method, kind), example(kind)
     assert torch.equal(model(x), bare(kind)(x))
     assert all(f".{model.base_model.prefix}" in f".{name}" for name in trainable(model))
 
 
-def test_every_tensor_gets_a_gradient_and_a_step_leaves_the_base_alone(method, kind):
+def test_every_tensor_gets_a_gradient_and_a_step_keeps_the_base(method, kind):
     model, x = unsettle(adapted(method, kind, dropout=0.1)), example(kind)
     model.train()(x).square().mean().backward()
     for name, parameter in trainable(model).items():
@@ -45,7 +45,7 @@ def test_every_tensor_gets_a_gradient_and_a_step_leaves_the_base_alone(method, k
         assert torch.equal(model(x), bare(kind)(x))
 
 
-def test_gradients_are_those_of_finite_differences(method, kind):
+def test_gradients_equal_finite_differences(method, kind):
     model, x = unsettle(adapted(method, kind).double()), example(kind).double()
     values = trainable(model)
     step = {name: 1e-4 * torch.randn_like(p) for name, p in values.items()}
@@ -127,7 +127,7 @@ def test_half_precision_stays_close_and_keeps_the_dtype(method, kind):
         assert (out.float() - expected).norm() < 0.05 * expected.norm()
 
 
-def test_a_state_dict_of_what_trains_restores_a_copy(method, kind):
+def test_state_dict_of_trainable_tensors_restores_a_copy(method, kind):
     model, x = unsettle(adapted(method, kind)).eval(), example(kind)
     kept = {name: value.detach().clone() for name, value in trainable(model).items()}
     other = copy.deepcopy(model)
@@ -139,11 +139,11 @@ def test_a_state_dict_of_what_trains_restores_a_copy(method, kind):
 
 def test_activation_checkpointing_gives_the_same_gradients(method, kind):
     model, x = unsettle(adapted(method, kind, dropout=0.2)).train(), example(kind)
-    found = []
+    gradients = []
     for run in (model, partial(checkpoint, model, use_reentrant=False)):
         model.zero_grad()
         torch.manual_seed(6)
         run(x).square().mean().backward()
-        found.append([p.grad.clone() for p in trainable(model).values()])
-    for left, right in zip(*found, strict=True):
+        gradients.append([p.grad.clone() for p in trainable(model).values()])
+    for left, right in zip(*gradients, strict=True):
         torch.testing.assert_close(left, right)

@@ -45,19 +45,19 @@ def test_routes_are_counted_with_an_adapter_too():
     hot = {BLOCKS[0]: [1, 3], BLOCKS[1]: [2]}
     settings = HelloraConfig(experts=hot, target_modules=BLOCKS)
     model, x = get_peft_model(transformer("olmoe"), settings), tokens()
-    found = count_routes(model, [x], run)
+    counts = count_routes(model, [x], run)
     for block, expected in count_routes(transformer("olmoe"), [x], run).items():
-        assert torch.equal(found[block], expected)
+        assert torch.equal(counts[block], expected)
 
 
-def test_the_most_used_experts_are_hot_and_the_first_of_equals_wins():
+def test_hot_experts_are_the_most_used_and_ties_take_the_first():
     counts = {"a": torch.tensor([3, 9, 9, 1]), "b": torch.tensor([0, 0, 5, 0])}
     assert hot_experts(counts, 2) == {"a": [1, 2], "b": [0, 2]}
     with pytest.raises(AdapterError, match=r"k=5: a has 4 experts"):
         hot_experts(counts, 5)
 
 
-def test_from_profile_to_adapter_on_fused_experts():
+def test_counts_lead_to_an_adapter_on_fused_experts():
     model, x = transformer("olmoe"), tokens()
     hot = hot_experts(count_routes(model, [x], run), 2)
     targets = [*expert_targets(model, hot), "q_proj", "v_proj"]
@@ -86,7 +86,7 @@ def test_experts_in_a_list_are_counted_and_targeted_by_their_layers():
         get_peft_model(nn.ModuleDict({"block": Listed()}), cold)
 
 
-def test_a_model_without_experts_is_refused():
+def test_refuses_a_model_without_experts():
     with pytest.raises(AdapterError, match="no module holds experts"):
         count_routes(nn.Linear(2, 2), [torch.ones(1, 2)], run)
     with pytest.raises(AdapterError, match="no token reached"):

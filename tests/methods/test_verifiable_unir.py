@@ -33,7 +33,7 @@ def prompts(count=4, length=3):
     return torch.randint(WORDS - 2, (count, length))
 
 
-def test_logits_are_the_weighted_sum_and_the_base_gets_no_gradient():
+def test_logits_are_the_weighted_sum_and_the_base_is_frozen():
     base, first, second = model(0, 32), model(1), model(2)
     fusion, x = LogitFusion(base, [first, second], [0.5, 2.0]), prompts()
     expected = base(x).logits + 0.5 * first(x).logits + 2 * second(x).logits
@@ -45,13 +45,13 @@ def test_logits_are_the_weighted_sum_and_the_base_gets_no_gradient():
     assert fusion.reasoners[0].training
 
 
-def test_a_reasoner_of_weight_zero_leaves_the_base():
+def test_a_reasoner_with_weight_zero_gives_the_base():
     base, x = model(0), prompts()
     fusion = LogitFusion(base, [model(1)], [0.0])
     torch.testing.assert_close(fusion(x), base(x).logits)
 
 
-def test_greedy_generation_with_caches_equals_it_without():
+def test_greedy_generation_is_the_same_with_and_without_caches():
     fusion, x = LogitFusion(model(0, 32), [model(1)], [3.0]), prompts()
     expected = x
     for _ in range(5):
@@ -65,12 +65,12 @@ def test_samples_follow_the_combined_distribution():
     drawn = fusion.generate(
         x.expand(4000, -1), max_new_tokens=1, temperature=0.5, generator=generator
     )
-    found = drawn[:, -1].bincount(minlength=WORDS) / 4000
+    frequencies = drawn[:, -1].bincount(minlength=WORDS) / 4000
     expected = (fusion(x)[0, -1] / 0.5).softmax(-1)
-    torch.testing.assert_close(found, expected.detach(), atol=0.03, rtol=0)
+    torch.testing.assert_close(frequencies, expected.detach(), atol=0.03, rtol=0)
 
 
-def test_a_sequence_that_has_ended_is_filled_up():
+def test_ended_sequences_are_padded():
     fusion, x = LogitFusion(model(0), [model(1)], [5.0]), prompts(6)
     first = fusion.generate(x, max_new_tokens=1)[0, -1].item()
     whole = fusion.generate(x, max_new_tokens=4, eos_token_id=first)
@@ -81,7 +81,7 @@ def test_a_sequence_that_has_ended_is_filled_up():
     assert whole[0, 3] == first
 
 
-def test_what_comes_after_the_end_does_not_count():
+def test_tokens_after_the_end_are_ignored():
     fusion = LogitFusion(model(0), [model(1)], [5.0])
     options = Grpo(group=4, max_new_tokens=5, temperature=1.0, eos_token_id=END)
     torch.manual_seed(3)
@@ -136,7 +136,7 @@ def test_equal_rewards_teach_nothing():
     assert all(not p.grad.any() for p in fusion.reasoners.parameters())
 
 
-def test_models_that_do_not_fit_are_refused():
+def test_refuses_models_that_do_not_fit():
     with pytest.raises(AdapterError, match="same tokens"):
         LogitFusion(model(0), [model(1, words=9)])
     with pytest.raises(AdapterError, match="0 reasoners"):

@@ -13,7 +13,7 @@ from scionwood import load
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("letters", ["q", "k", "v", "qv", "vk", "qkv"])
-def test_only_the_chosen_slices_move(method, letters):
+def test_only_chosen_slices_move(method, letters):
     model, x = unsettle(adapted(method, "fused qkv", slices=letters)), example("fused qkv")
     moved = (model.base_model.model.first(x) - model.base_model.model.first.base_layer(x)).abs()
     for letter, part in zip("qkv", moved.split(12, -1), strict=True):
@@ -22,7 +22,7 @@ def test_only_the_chosen_slices_move(method, letters):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_sizes_of_grouped_queries_are_given(method):
+def test_slice_sizes_of_grouped_queries(method):
     options = {**METHODS[method], "slices": "v", "slice_sizes": [24, 4, 4]}
     config = load("adapters", f"methods/{method}")(target_modules=["0"], **options)
     model = unsettle(get_peft_model(nn.Sequential(nn.Linear(24, 32)), config))

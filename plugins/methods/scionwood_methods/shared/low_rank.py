@@ -1,4 +1,4 @@
-"""Plain LoRA on a layer of any kind, for the methods that add something to it."""
+"""Plain LoRA on a layer of any kind, as a base class of methods that extend it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from scionwood_methods.shared.support import is_linear
 class LowRankLayer(AdapterLayer):
     """`y = base(x) + s B A x'`, `x' = dropout(x)`.
 
-    The first two of `adapter_layer_names` hold A and B. The weight of a convolution counts as the
-    matrix (out, in / groups * kernel).
+    The first two names in `adapter_layer_names` hold A and B. The weight of a convolution is
+    treated as the matrix (out, in / groups * kernel).
     """
 
     adapter_layer_names: tuple[str, ...]
@@ -31,7 +31,7 @@ class LowRankLayer(AdapterLayer):
             self.add_module(each, nn.ParameterDict())
 
     def build(self, name: str, config: LowRankConfig) -> None:
-        """A uniform after Kaiming (a = sqrt 5), B = 0."""
+        """Initialise A (Kaiming uniform, a = sqrt 5) and B = 0."""
         a = torch.empty(config.r, self.base_layer.weight[0].numel())
         nn.init.kaiming_uniform_(a, a=math.sqrt(5))
         values = a, torch.zeros(self.slices[name].chosen, config.r)
@@ -39,7 +39,7 @@ class LowRankLayer(AdapterLayer):
             getattr(self, each)[name] = nn.Parameter(value)
 
     def factors(self, name: str) -> tuple[Tensor, Tensor]:
-        """A (r, in) and B (out, r) of an adapter."""
+        """Return A (r, in) and B (out, r) of an adapter."""
         first, last = self.adapter_layer_names[:2]
         return getattr(self, first)[name], getattr(self, last)[name]
 
@@ -69,7 +69,7 @@ class _Product(Generated):
         self.shape, self.scaling = shape, scaling
 
     def build(self, dtype: torch.dtype, *parameters: Tensor) -> Tensor:
-        """The change of the weight."""
+        """Return the change of the weight."""
         a, b = parameters
         return (self.scaling * (b @ a)).view(self.shape).to(dtype)
 

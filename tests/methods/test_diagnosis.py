@@ -79,14 +79,14 @@ def test_factored_quantities_equal_those_of_whole_matrices(width):
     assert shift.margin == pytest.approx(shift.gap + shift.a - 2 * shift.b - shift.e)
 
 
-def test_without_a_change_the_margin_is_the_gap():
+def test_margin_is_the_gap_without_a_change():
     factors = torch.randn(12, 3), torch.randn(3, 12)
     shift = head_shift(factors, factors)
     assert (shift.a, shift.b, shift.e, shift.size) == (0, 0, 0, 0)
     assert shift.margin == shift.gap > 0
 
 
-def test_while_the_margin_is_positive_the_leading_direction_stays_near():
+def test_leading_direction_stays_near_while_the_margin_is_positive():
     v = torch.diag(torch.tensor([3.0, 1.0, 0.5, 0.0]))
     d = 0.1 * torch.randn(4, 4)
     d = d + d.T
@@ -97,7 +97,7 @@ def test_while_the_margin_is_positive_the_leading_direction_stays_near():
     assert 0 < (1 - moved[0].abs()) < bound
 
 
-def test_heads_of_a_fused_layer_are_cut_out_of_it():
+def test_heads_of_a_fused_layer_are_slices_of_it():
     model = vit()
     (first, *_) = attentions(model)
     attn = model.base_model.model[0].attn
@@ -162,19 +162,19 @@ def test_the_sliced_distance_ignores_the_order_of_tokens():
         (IA3Config(target_modules=["qkv"], feedforward_modules=[]), "get_delta_weight"),
     ],
 )
-def test_adapters_without_a_change_of_the_weight_are_refused(config, says):
+def test_refuses_adapters_without_a_weight_change(config, says):
     (first, *_) = attentions(vit(config))
     with pytest.raises(AdapterError, match=says):
         head_shifts(first)
 
 
-def test_models_without_attention_are_refused():
+def test_refuses_models_without_attention():
     model = attach(nn.Sequential(nn.Linear(4, 4)), LoraConfig(r=2), targets="0")
     with pytest.raises(AdapterError, match="no attention"):
         attentions(model)
 
 
-FIT = ["fit", "seismic/denoise", "--smoke", "--run-dir"]
+FIT = ["fit", "seismic/denoise", "--smoke", "--run"]
 
 
 def test_the_command_prints_a_table_and_draws_a_figure(tmp_path, capsys):
@@ -186,7 +186,7 @@ def test_the_command_prints_a_table_and_draws_a_figure(tmp_path, capsys):
     out = capsys.readouterr().out.splitlines()
     assert out[0].split()[:4] == ["layer", "gap", "a", "|b|"]
     assert out[1].split()[0] == "0"
-    assert "never a guarantee" in out[-2]
+    assert "not a guarantee" in out[-2]
     image = tmp_path / "run" / "figures" / "forgetting.png"
     assert out[-1] == str(image)
     assert image.read_bytes().startswith(b"\x89PNG")
@@ -195,10 +195,10 @@ def test_the_command_prints_a_table_and_draws_a_figure(tmp_path, capsys):
     assert main([*command, "--force"]) == 0
 
 
-def test_a_figure_is_not_replaced_unasked(tmp_path):
+def test_existing_figures_are_not_replaced(tmp_path):
     from scionwood_methods.diagnosis.command import diagnose
 
     (tmp_path / "here.png").write_text("mine")
     with pytest.raises(OutputExistsError):
-        diagnose(tmp_path, figure=tmp_path / "here.png")
+        diagnose(tmp_path, figures=tmp_path / "here.png")
     assert (tmp_path / "here.png").read_text() == "mine"

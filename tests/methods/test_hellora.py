@@ -44,26 +44,26 @@ def shift(model, seed=3):
 
 def weights(model, name="default"):
     """The weights of experts with an adapter, formed densely, by their names in the base."""
-    found = {}
+    merged = {}
     for block in BLOCKS:
         layer = model.base_model.model.get_submodule(block)
         for key, part in layer.hellora_factors[name].items():
             weight = getattr(layer.base_layer, key).detach().clone()
             for place, expert in enumerate(part.index.tolist()):
                 weight[expert] += layer.scaling[name] * (part.B[place] @ part.A[place]).detach()
-            found[f"{block}.{key}"] = weight
-    return found
+            merged[f"{block}.{key}"] = weight
+    return merged
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_fresh_adapter_is_the_identity_to_rounding(family):
+def test_a_new_adapter_is_the_identity_up_to_rounding(family):
     base = transformer(family)
     torch.testing.assert_close(run(tuned(family), tokens()), run(base, tokens()))
 
 
 @pytest.mark.parametrize("implementation", ["eager", "batched_mm", "grouped_mm"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_it_computes_what_changed_weights_compute(family, implementation):
+def test_output_equals_that_of_changed_weights(family, implementation):
     model, x = shift(tuned(family, implementation=implementation)), tokens()
     base = transformer(family)
     expected = functional_call(base, weights(model), (x,)).logits
@@ -72,7 +72,7 @@ def test_it_computes_what_changed_weights_compute(family, implementation):
 
 
 @pytest.mark.parametrize("implementation", ["eager", "grouped_mm"])
-def test_gradients_are_those_of_changed_weights(implementation):
+def test_gradients_equal_those_of_changed_weights(implementation):
     model, x = shift(tuned(implementation=implementation)), tokens()
     run(model, x).square().sum().backward()
     dense = {key: value.requires_grad_() for key, value in weights(model).items()}
@@ -85,13 +85,13 @@ def test_gradients_are_those_of_changed_weights(implementation):
             torch.testing.assert_close(part.A.grad, part.B.mT @ gradient, rtol=1e-3, atol=1e-4)
 
 
-def test_a_mixture_all_of_whose_experts_are_hot_needs_no_base():
+def test_a_mixture_of_only_hot_experts_does_not_call_the_base():
     model, x = shift(tuned(hot=None)), tokens()
     expected = functional_call(transformer("olmoe"), weights(model), (x,)).logits
     torch.testing.assert_close(run(model, x), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_the_router_and_the_layers_below_get_the_gradients_of_changed_weights():
+def test_router_and_layers_below_get_the_same_gradients():
     model, x = shift(tuned()), tokens()
     dense, plain = weights(model), transformer("olmoe")
     gate = model.base_model.model.model.layers[0].mlp.gate.weight.requires_grad_()
@@ -106,7 +106,7 @@ def test_the_router_and_the_layers_below_get_the_gradients_of_changed_weights():
     )
 
 
-def test_only_hot_experts_have_parameters_and_the_formula_counts_them():
+def test_only_hot_experts_have_parameters():
     model, hidden, width, r = tuned(), 8, 12, 3
     count = sum(p.numel() for p in trainable(model).values())
     assert count == 3 * r * (2 * hidden + 3 * width)  # three hot experts in all
@@ -116,7 +116,7 @@ def test_only_hot_experts_have_parameters_and_the_formula_counts_them():
     assert everything == 12 * r * (2 * hidden + 3 * width)
 
 
-def test_the_cold_experts_run_in_the_base_and_the_hot_ones_do_not():
+def test_only_cold_experts_run_in_the_base():
     model, x = tuned(), tokens()
     layer = model.base_model.model.get_submodule(BLOCKS[0])
     seen = []
@@ -126,7 +126,7 @@ def test_the_cold_experts_run_in_the_base_and_the_hot_ones_do_not():
     assert seen[0].shape[1] == 1  # pairs of a token and an expert
 
 
-def test_a_hot_expert_that_no_token_reaches_has_a_gradient_of_zero():
+def test_a_hot_expert_without_tokens_has_zero_gradient():
     layer = tuned().base_model.model.get_submodule(BLOCKS[0])
     hidden, index = torch.randn(5, 8), torch.zeros(5, 2, dtype=torch.int64)
     layer(hidden, index, torch.ones(5, 2)).sum().backward()
@@ -135,7 +135,7 @@ def test_a_hot_expert_that_no_token_reaches_has_a_gradient_of_zero():
         assert not part.A.grad.any()
 
 
-def test_merging_is_exact_and_undone_bit_for_bit():
+def test_merging_is_exact_and_can_be_undone():
     model, x = shift(tuned()), tokens()
     before, base = run(model, x), transformer("olmoe")
     merge(model)
@@ -152,7 +152,7 @@ def test_merging_is_exact_and_undone_bit_for_bit():
     torch.testing.assert_close(run(merged, x), before, rtol=1e-4, atol=1e-4)
 
 
-def test_several_adapters_on_other_experts_switch_and_add_up():
+def test_adapters_on_different_experts_switch_and_add_up():
     model, x = shift(tuned()), tokens()
     outs = {"default": run(model, x)}
     other = {BLOCKS[0]: [0, 1], BLOCKS[1]: [5]}
@@ -197,14 +197,14 @@ def test_an_adapter_opens_through_scionwood_and_from_the_meta_device(tmp_path):
     assert torch.equal(run(low.eval(), tokens()), run(model, tokens()))
 
 
-def test_factors_of_other_experts_are_refused():
+def test_refuses_factors_of_other_experts():
     state = dict(get_peft_model_state_dict(tuned()))
     other = tuned(hot={BLOCKS[0]: [1, 4], BLOCKS[1]: [2]})
     with pytest.raises(AdapterError, match=r"index \[1, 3\]: the config has the experts \[1, 4\]"):
         set_peft_model_state_dict(other, state)
 
 
-def test_on_a_plain_layer_it_is_lora():
+def test_plain_layers_get_lora():
     torch.manual_seed(0)
     nets = [nn.Sequential(nn.Linear(5, 7)), nn.Sequential(nn.Linear(5, 7))]
     nets[1].load_state_dict(nets[0].state_dict())
@@ -222,15 +222,15 @@ def test_on_a_plain_layer_it_is_lora():
     [
         ({BLOCKS[0]: [1]}, r"experts \[\] of model\.layers\.1"),
         ({BLOCKS[0]: [6], BLOCKS[1]: [0]}, "from 0 to 5"),
-        ({BLOCKS[0]: [1, 1], BLOCKS[1]: [0]}, "occurs once"),
+        ({BLOCKS[0]: [1, 1], BLOCKS[1]: [0]}, "at most once"),
     ],
 )
-def test_experts_that_are_not_there_are_refused(hot, said):
+def test_refuses_experts_that_do_not_exist(hot, said):
     with pytest.raises(AdapterError, match=said):
         get_peft_model(transformer("olmoe"), HelloraConfig(experts=hot, target_modules=BLOCKS))
 
 
-def test_experts_of_another_layout_are_refused():
+def test_refuses_experts_of_another_layout():
     model = transformer("olmoe")
     model.get_submodule(BLOCKS[0]).is_transposed = True
     with pytest.raises(AdapterError, match=r"OlmoeExperts: is_transposed"):

@@ -15,17 +15,17 @@ from scionwood_methods.peft import DiselConfig, GpartConfig, SmoaConfig
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("kind", REFUSED)
-def test_a_layer_of_another_kind_is_refused(method, kind):
+def test_refuses_layers_of_other_kinds(method, kind):
     with pytest.raises(AdapterError) as refused:
         adapted(method, kind)
     name = type(bare(kind).first).__name__
     kind = load("adapters", f"methods/{method}")().peft_type.lower()
     assert refused.value.value == f"{kind} on first ({name})"
-    assert "are adapted" in refused.value.rule
+    assert "can be adapted" in refused.value.rule
     assert refused.value.remedy
 
 
-def test_each_refusal_says_what_else_can_be_done():
+def test_each_refusal_has_its_own_remedy():
     remedies = {}
     for kind in REFUSED:
         with pytest.raises(AdapterError) as refused:
@@ -40,16 +40,16 @@ def test_each_refusal_says_what_else_can_be_done():
         (nn.LazyLinear(4), "Run the model once"),
         (nn.utils.parametrizations.weight_norm(nn.Linear(3, 3)), "remove_parametrizations"),
         (nn.Linear(3, 3, dtype=torch.complex64), "complex64"),
-        (nn.MultiheadAttention(4, 2).out_proj, "past any wrapper"),
+        (nn.MultiheadAttention(4, 2).out_proj, "bypasses any wrapper"),
     ],
     ids=["lazy", "parametrized", "complex", "inside attention"],
 )
-def test_a_linear_layer_that_is_none_is_refused(layer, said):
+def test_refuses_a_module_that_is_not_a_usable_linear_layer(layer, said):
     with pytest.raises(AdapterError, match=said):
         get_peft_model(Model(layer, nn.Linear(3, 3)), config("disel", "Linear"))
 
 
-def test_a_layer_with_the_adapter_of_another_method_is_refused():
+def test_refuses_a_layer_with_an_adapter_of_another_method():
     model = get_peft_model(bare("Linear"), LoraConfig(target_modules=["first"]))
     with (
         pytest.warns(UserWarning, match="for a second time|Already found"),
@@ -64,13 +64,13 @@ def test_a_layer_with_the_adapter_of_another_method_is_refused():
         (lambda: DiselConfig(r=0), "r=0"),
         (lambda: DiselConfig(dropout=1.0), r"dropout=1\.0"),
         (lambda: DiselConfig(slices="qx"), "slices='qx'"),
-        (lambda: DiselConfig(slice_sizes=[1, 2, 3]), "goes with `slices`"),
+        (lambda: DiselConfig(slice_sizes=[1, 2, 3]), "needs `slices`"),
         (lambda: DiselConfig(gate_width=0), "gate_width=0"),
         (lambda: SmoaConfig(r=2, blocks=3), "blocks=3"),
         (lambda: GpartConfig(d=0), "d=0"),
     ],
 )
-def test_an_option_that_fits_no_layer_is_refused(made, said):
+def test_refuses_options_that_fit_no_layer(made, said):
     with pytest.raises(AdapterError, match=said):
         made()
 
@@ -82,22 +82,22 @@ def test_an_option_that_fits_no_layer_is_refused(made, said):
         ({"slices": "q", "slice_sizes": [6, 6, 5]}, "add up to 17"),
     ],
 )
-def test_slices_of_a_layer_that_is_not_fused_are_refused(options, said):
+def test_refuses_slices_of_a_layer_that_is_not_fused(options, said):
     with pytest.raises(AdapterError, match=said):
         adapted("disel", "Linear", **options)
 
 
-def test_slices_of_a_grouped_convolution_are_refused():
+def test_refuses_slices_of_a_grouped_convolution():
     with pytest.raises(AdapterError, match="grouped"):
         adapted("gpart", "grouped conv", slices="q")
 
 
-def test_more_blocks_than_rows_are_refused():
+def test_refuses_more_blocks_than_rows():
     with pytest.raises(AdapterError, match="blocks=10"):
         adapted("smoa", "Linear", r=10, blocks=10)
 
 
-def test_a_vector_longer_than_the_weights_are_many_is_refused():
+def test_refuses_a_vector_with_more_entries_than_weights():
     weights = 12 * 18 + 18 * 9
     adapted("gpart", "Linear", d=weights)
     with pytest.raises(AdapterError, match=f"{weights}"):

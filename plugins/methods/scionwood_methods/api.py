@@ -1,0 +1,156 @@
+"""The Python interface: attach a method, combine adapters, learn a sequence of tasks, diagnose.
+
+`import scionwood_methods.peft` registers the methods for plain peft. The functions that a method
+needs in a training loop of your own are in its folder, such as
+`scionwood_methods.loft.calibration.calibrate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch.nn as nn
+from peft import PeftConfig, PeftModel, get_peft_model
+
+from scionwood import RecipeError, load
+from scionwood_methods import plugin
+from scionwood_methods.composition import AdapterGates, composed
+from scionwood_methods.continual.plan import plan_sequence
+from scionwood_methods.continual.scores import Scores
+from scionwood_methods.diagnosis.meanfield import Diagnosis
+from scionwood_methods.diagnosis.run import diagnose_run
+
+__all__ = ["AdapterGates", "adapt", "composed", "diagnose", "learn_sequence", "method_config"]
+
+Method = Literal[
+    "disel", "smoa", "gpart", "loft", "partial", "p2d_heads", "hellora", "peml", "igsp"
+]
+"""The names of the adapter methods of this plugin."""
+
+
+def method_config(method: Method, options: Mapping[str, Any] | None = None) -> PeftConfig:
+    """Return the peft config of a method.
+
+    Args:
+        method: the name of the method, without `methods/`.
+        options: the options of its config class, such as `{"r": 8, "target_modules": ["0"]}`.
+
+    Raises:
+        RecipeError: there is no such method, or it has no such option.
+        AdapterError: an option has a wrong value.
+
+    Example:
+        config = method_config("smoa", {"r": 4, "blocks": 2, "target_modules": ["0"]})
+    """
+    if method not in plugin.adapters:
+        rule = "it is not a method of this plugin"
+        raise RecipeError(f"method {method!r}", rule, f"Known: {', '.join(plugin.adapters)}")
+    kind: Any = load("adapters", f"methods/{method}")
+    known = kind.__dataclass_fields__
+    for key in options or {}:
+        if key not in known:
+            rule = f"{kind.__name__} has no such option"
+            raise RecipeError(f"method {method!r}: option {key!r}", rule, "See its documentation")
+    config: PeftConfig = kind(**(options or {}))
+    return config
+
+
+def adapt(model: nn.Module, method: Method, options: Mapping[str, Any] | None = None) -> PeftModel:
+    """Attach a new adapter to a model, which is changed in place.
+
+    Args:
+        model: any model with layers that the method supports.
+        method: the name of the method, without `methods/`.
+        options: see `method_config`; `target_modules` names the layers.
+
+    Returns:
+        The model with the adapter, whose output is the same as before.
+
+    Raises:
+        RecipeError: there is no such method, or it has no such option.
+        AdapterError: an option has a wrong value, or a layer is not supported.
+
+    Example:
+        base = torch.nn.Sequential(torch.nn.Linear(32, 64), torch.nn.GELU(), torch.nn.Linear(64, 8))
+        model = adapt(base, "disel", {"r": 4, "target_modules": ["0", "2"]})
+        y = model(torch.randn(16, 32))
+    """
+    model_with_adapter: PeftModel = get_peft_model(model, method_config(method, options))
+    return model_with_adapter
+
+
+def learn_sequence(
+    recipes: Sequence[str | Path],
+    *,
+    run: str | Path | None = None,
+    method: str = "ewc",
+    options: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    score: str | None = None,
+    better: Literal["higher", "lower"] | None = None,
+    batches: int = 16,
+    override: Sequence[str] = (),
+    smoke: bool = False,
+) -> Scores:
+    """Learn the tasks of recipes one after another with one adapter, and test all after each.
+
+    Args:
+        recipes: names or files of recipes in the order of learning, with the same backbone and
+            adapter.
+        run: the folder of the sequence; `None` means `runs/sequence-TIME`.
+        method: naive, ewc, ace_lora_edit, seqlora_bilevel, or igsp on the adapter methods/igsp.
+        options: the options of the method, such as `{"strength": 10}`.
+        resume: continue after the last task that the folder holds; more recipes may follow.
+        score: the value to measure on the test splits; `None` means the monitor of the tasks.
+        better: whether higher or lower scores are better; needed with `score`.
+        batches: the number of training batches that a method may use when a task ends.
+        override: changes of every recipe, such as `["trainer.max_steps=100"]`.
+        smoke: take a few steps at the smallest size.
+
+    Returns:
+        The scores; `summary()` has their average, backward transfer and forgetting.
+
+    Raises:
+        RecipeError: the recipes do not fit together, or a method or option is unknown.
+        OutputExistsError: the folder holds a sequence, and `resume` is false.
+        TrainingError: a value is not finite, or the folder holds another sequence.
+        AdapterError: the method cannot use this adapter.
+
+    Example:
+        scores = learn_sequence(["survey1.yaml", "survey2.yaml"], run="runs/surveys", smoke=True)
+        print(scores.summary()["forgetting"])
+    """
+    tasks = plan_sequence(
+        recipes,
+        method=method,
+        options=options or {},
+        run=run,
+        resume=resume,
+        score=score,
+        better=better,
+        batches=batches,
+        override=override,
+        smoke=smoke,
+    )
+    return tasks.learn_all()
+
+
+def diagnose(run: str | Path) -> Diagnosis:
+    """Return mean-field quantities of forgetting for each attention block of a run.
+
+    Args:
+        run: the run folder that `scionwood fit` wrote.
+
+    Returns:
+        The shifts of all heads and the drift of the tokens; a diagnostic, not a guarantee.
+
+    Raises:
+        TrainingError: the folder is not a finished run.
+        AdapterError: the run has no adapter, no attention of a known kind, or no map to compare.
+
+    Example:
+        worst = min(head.margin for block in diagnose("run").shifts for head in block)
+    """
+    return diagnose_run(run)

@@ -1,0 +1,126 @@
+"""Check the recipes of a sequence, choose its score and folder, and begin or resume it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from scionwood import OutputExistsError, RecipeError, TrainingError, resolve, writing
+from scionwood_methods.continual.methods import SampleLosses, make_method
+from scionwood_methods.continual.scores import RECORD, Scores, read_scores
+from scionwood_methods.continual.sequence import TaskSequence
+
+
+def plan_sequence(
+    recipes: Sequence[str | Path],
+    *,
+    method: str,
+    options: Mapping[str, Any],
+    run: str | Path | None,
+    resume: bool = False,
+    score: str | None = None,
+    better: Literal["higher", "lower"] | None = None,
+    batches: int = 16,
+    override: Sequence[str] = (),
+    smoke: bool = False,
+) -> TaskSequence:
+    """Prepare a sequence of tasks; the arguments are those of `scionwood_methods.api`.
+
+    Returns:
+        The sequence; a resumed one has the scores of the tasks that it has learned.
+
+    Raises:
+        RecipeError: the recipes do not fit together, or a method or option is unknown.
+        OutputExistsError: the folder holds a sequence, and `resume` is false.
+        TrainingError: the folder holds another sequence.
+    """
+    make_method(method, options, SampleLosses())  # checks the options before any work
+    changes = ["kernels=off", *override]
+    resolved = [resolve(recipe, changes, smoke=smoke) for recipe in recipes]
+    _check_together(resolved)
+    name, higher = _measure(resolved, score, better)
+    folder = _folder(run, resume)
+    fresh = Scores(method, dict(options), name, higher)
+    scores = _resumed(folder, resolved, fresh) if resume else fresh
+    return TaskSequence(folder, resolved, scores, batches=batches)
+
+
+def _check_together(recipes: list[Any]) -> None:
+    """Check that recipes can form one sequence.
+
+    Raises:
+        RecipeError: they cannot; names the recipes.
+    """
+    names = [recipe.name for recipe in recipes]
+    if len(recipes) < 2 or len(set(names)) < len(names):
+        rule = "a sequence needs at least two tasks with different names"
+        raise RecipeError(f"recipes {', '.join(names)}", rule, "Copy a recipe to another file")
+    first = recipes[0]
+    if first.adapter.component is None:
+        rule = f"{first.adapter.name} is a baseline, and a sequence needs an adapter"
+        raise RecipeError(f"recipe {first.name}: adapter", rule, "Name a method, such as lora")
+    for other in recipes[1:]:
+        for slot in ("backbone", "adapter"):
+            if getattr(other, slot) != getattr(first, slot):
+                rule = f"it differs from that of {first.name}"
+                remedy = "Give both recipes the same one, with the same options"
+                raise RecipeError(f"recipe {other.name}: {slot}", rule, remedy)
+
+
+def _measure(recipes: list[Any], score: str | None, better: str | None) -> tuple[str, bool]:
+    """Return the name of the score, and whether larger values are better.
+
+    Raises:
+        RecipeError: the recipes do not determine both.
+    """
+    if score is not None:
+        if better is None:
+            rule = "it is not known whether larger or smaller values are better"
+            raise RecipeError(f"score {score!r}", rule, "Add --better higher, or lower")
+        return score if score.startswith("test_") else f"test_{score}", better == "higher"
+    monitors = {(r.task.component.monitor, r.task.component.mode) for r in recipes}
+    if len(monitors) > 1:
+        names = ", ".join(sorted(monitor for monitor, _ in monitors))
+        rule = "the tasks have different monitors"
+        raise RecipeError(f"monitors {names}", rule, "Choose a score: --score NAME")
+    ((monitor, mode),) = monitors
+    return "test_" + monitor.removeprefix("val_"), mode == "max"
+
+
+def _folder(run: str | Path | None, resume: bool) -> Path:
+    if run is None and resume:
+        raise RecipeError("--resume", "the folder is not given", "Add --run FOLDER")
+    default = f"runs/sequence-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder = Path(default if run is None else run)
+    if not resume and (folder / RECORD).exists():
+        remedy = "Choose another folder, or continue the sequence: --resume"
+        raise OutputExistsError(str(folder), "it holds a sequence already", remedy)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder.resolve()
+
+
+def _resumed(folder: Path, recipes: list[Any], wanted: Scores) -> Scores:
+    """Return the scores so far.
+
+    Raises:
+        TrainingError: the folder holds a sequence of other tasks, or of another method.
+    """
+    if not (folder / RECORD).exists():
+        return wanted
+    scores = read_scores(folder)
+    names = [recipe.name for recipe in recipes]
+    if _settings(scores) != _settings(wanted):
+        rule = f"it was learned by {scores.method} {scores.options}, measured by {scores.score}"
+        remedy = "Give the same options, or start another folder"
+        raise TrainingError(f"sequence {folder}", rule, remedy)
+    if scores.tasks != names[: len(scores.tasks)]:
+        rule = f"it began with {', '.join(scores.tasks)}"
+        raise TrainingError(f"sequence {folder}", rule, "Name these first, in this order")
+    return scores
+
+
+def _settings(scores: Scores) -> tuple[Any, ...]:
+    return scores.method, scores.options, scores.score, scores.higher
