@@ -170,7 +170,7 @@ def evaluate(
             the maximum intrusion.
 
     Returns:
-        Errors by name, as `scionwood_crash.evaluation.compare.compare` lists them.
+        The errors, whose names `Errors` explains.
 
     Raises:
         RecipeError: nodes or times differ, or a probe does not exist.

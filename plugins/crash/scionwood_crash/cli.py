@@ -181,7 +181,8 @@ def _print_errors(reference: CrashSeries, errors: Errors) -> None:
 
     units = reference.mesh.units
     columns = time_columns(errors)
-    title = f"By time (times in {units.time}, lengths in {units.length}, energies in J)"
+    energy = ", energies in J" if "energy_true" in errors["by_time"] else ""
+    title = f"By time (times in {units.time}, lengths in {units.length}{energy})"
     print_table(columns, time_rows(errors), title=title, numeric=columns)
     print()
     columns = ["", "simulated", "predicted", "error"]

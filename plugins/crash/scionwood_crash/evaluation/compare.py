@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -15,8 +15,44 @@ from scionwood_crash.parts.mesh import CrashSeries
 from scionwood_crash.parts.part import unit
 from scionwood_crash.parts.series import STRAIN, Setup, from_series
 
-Errors = dict[str, Any]
-"""Errors by name; `compare` lists them. The reference has the names that end in `_true`."""
+Motion = dict[str, list[list[float]]]
+"""`displacement`, `velocity` and `acceleration`, (frame, 3) each."""
+
+
+class Errors(TypedDict):
+    """The errors of a predicted history; names that end in `_true` belong to the reference.
+
+    Attributes:
+        times: times of the states.
+        direction: (3,), direction of the impact, unit length.
+        by_time: lists over time: `med`, the mean Euclidean distance over nodes; `intrusion_true`
+            and `intrusion_predicted`, the largest displacement along the impact; `energy_true` and
+            `energy_predicted`, J, if both files have plastic strain.
+        med: mean Euclidean distance over nodes and times.
+        med_share: `med` in percent of the maximum intrusion of the reference.
+        intrusion_true: maximum intrusion of the reference.
+        intrusion_predicted: maximum intrusion of the prediction.
+        intrusion_error: error of the maximum intrusion, percent.
+        intrusion_node: node of the maximum intrusion in the reference and in the prediction.
+        rel_l2: relative L2 error of positions from the centre of the part.
+        probes: motions `true` and `predicted` by the number of the node.
+        familiar: whether the network knew parts like this one, or did not measure it.
+        familiarity: a sentence about this.
+    """
+
+    times: list[float]
+    direction: list[float]
+    by_time: dict[str, list[float]]
+    med: float
+    med_share: float
+    intrusion_true: float
+    intrusion_predicted: float
+    intrusion_error: float
+    intrusion_node: list[int]
+    rel_l2: float
+    probes: dict[str, dict[str, Motion]]
+    familiar: bool
+    familiarity: str
 
 
 def compare(
@@ -34,18 +70,8 @@ def compare(
         probes: node numbers of the reference file.
 
     Returns:
-        `by_time` holds lists over time: `med`, the mean Euclidean distance over nodes;
-        `intrusion_true` and `intrusion_predicted`, the largest displacement along the impact; and
-        `energy_true` and `energy_predicted`, J, if both files have plastic strain.
-
-        Of the whole history: `med`; `med_share`, the MED in percent of the maximum intrusion of
-        the reference; `intrusion_error`, percent; `intrusion_node`, the nodes of the maximum
-        intrusion (reference, prediction); `rel_l2`, the relative L2 error of positions from the
-        centre of the part.
-
-        `probes` holds the motion of each probe. Without probes it is that of the node of the
-        maximum intrusion, if there are at least three states. `familiar` and `familiarity` say
-        whether the network knew parts like this one.
+        The errors. Without `probes`, the motion is that of the node of the maximum intrusion, if
+        there are at least three states.
 
     Raises:
         RecipeError: nodes or times differ, or a probe does not exist.
@@ -54,27 +80,33 @@ def compare(
     given, wanted = predicted.displacement(), simulated.displacement()
     along = unit(np.asarray(direction, np.float64))
     depths = [each @ along for each in (wanted, given)]
-    intrusions = _intrusions(depths, simulated.mesh.node_ids)
-    default = intrusions["intrusion_node"][:1] if len(simulated) > 2 else []
-    by_time = {
-        "med": np.linalg.norm(given - wanted, axis=2).mean(1).tolist(),
-        "intrusion_true": depths[0].max(1).tolist(),
-        "intrusion_predicted": depths[1].max(1).tolist(),
-        **_energies(predicted, simulated),
-    }
-    med = float(np.mean(by_time["med"]))
+    reference, depth = (float(each.max()) for each in depths)
+    largest = max(abs(reference), 1e-9)
+    nodes = [int(simulated.mesh.node_ids[each.max(0).argmax()]) for each in depths]
+    med = np.linalg.norm(given - wanted, axis=2).mean(1)
     place = simulated.mesh.points - simulated.mesh.points.mean(0) + wanted
-    return {
-        "times": simulated.times.tolist(),
-        "direction": along.tolist(),
-        "by_time": by_time,
-        "med": med,
-        "med_share": 100 * med / max(abs(intrusions["intrusion_true"]), 1e-9),
-        **intrusions,
-        "rel_l2": float(np.sqrt(np.square(given - wanted).sum() / np.square(place).sum())),
-        "probes": {str(e): _probed(simulated, (wanted, given), e) for e in probes or default},
-        **_familiarity(predicted.features),
-    }
+    followed = probes or (nodes[:1] if len(simulated) > 2 else [])
+    familiar, familiarity = _familiarity(predicted.features)
+    return Errors(
+        times=simulated.times.tolist(),
+        direction=along.tolist(),
+        by_time={
+            "med": med.tolist(),
+            "intrusion_true": depths[0].max(1).tolist(),
+            "intrusion_predicted": depths[1].max(1).tolist(),
+            **_energies(predicted, simulated),
+        },
+        med=float(med.mean()),
+        med_share=100 * float(med.mean()) / largest,
+        intrusion_true=reference,
+        intrusion_predicted=depth,
+        intrusion_error=100 * abs(depth - reference) / largest,
+        intrusion_node=nodes,
+        rel_l2=float(np.sqrt(np.square(given - wanted).sum() / np.square(place).sum())),
+        probes={str(node): _probed(simulated, (wanted, given), node) for node in followed},
+        familiar=familiar,
+        familiarity=familiarity,
+    )
 
 
 def time_columns(errors: Errors) -> list[str]:
@@ -97,7 +129,7 @@ def summary_rows(simulated: CrashSeries, errors: Errors) -> list[tuple[str, ...]
         errors: the result of `compare`.
     """
     length = simulated.mesh.units.length
-    depths = [f"{errors[f'intrusion_{name}']:.4g}" for name in ("true", "predicted")]
+    depths = [f"{depth:.4g}" for depth in (errors["intrusion_true"], errors["intrusion_predicted"])]
     nodes = [_place(simulated, number) for number in errors["intrusion_node"]]
     return [
         (f"maximum intrusion, {length}", *depths, f"{errors['intrusion_error']:.2f} %"),
@@ -123,22 +155,12 @@ def _check_alike(predicted: CrashSeries, simulated: CrashSeries) -> None:
         raise RecipeError("predicted series", rule, remedy)
 
 
-def _familiarity(features: Mapping[str, float]) -> Errors:
+def _familiarity(features: Mapping[str, float]) -> tuple[bool, str]:
     """Return what `predict` noted about the novelty of the part."""
     if DISTANCE not in features:
-        return {"familiar": True, "familiarity": "The novelty of this part was not measured."}
+        return True, "The novelty of this part was not measured."
     distance, limit = features[DISTANCE], features[LIMIT]
-    return {"familiar": distance <= limit, "familiarity": verdict(distance, limit)}
-
-
-def _intrusions(depths: Sequence[np.ndarray], numbers: np.ndarray) -> Errors:
-    reference, given = (float(each.max()) for each in depths)
-    return {
-        "intrusion_true": reference,
-        "intrusion_predicted": given,
-        "intrusion_error": 100 * abs(given - reference) / max(abs(reference), 1e-9),
-        "intrusion_node": [int(numbers[each.max(0).argmax()]) for each in depths],
-    }
+    return distance <= limit, verdict(distance, limit)
 
 
 def _energies(predicted: CrashSeries, simulated: CrashSeries) -> dict[str, list[float]]:
@@ -152,7 +174,7 @@ def _energies(predicted: CrashSeries, simulated: CrashSeries) -> dict[str, list[
     return energies
 
 
-def _probed(simulated: CrashSeries, moved: Sequence[np.ndarray], number: int) -> Errors:
+def _probed(simulated: CrashSeries, moved: Sequence[np.ndarray], number: int) -> dict[str, Motion]:
     """Return the simulated and the predicted motion of a node, by its number in the file."""
     at = np.flatnonzero(simulated.mesh.node_ids == number)
     if not len(at):
