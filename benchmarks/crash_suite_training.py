@@ -9,9 +9,8 @@ from statistics import mean
 import torch
 from crash_suite_data import SIZE
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import OneCycleLR
 
-from scionwood import minimise
+from scionwood import minimise, one_cycle
 from scionwood_crash.data.encode import LENGTH, Encoded
 from scionwood_crash.data.parts import Collate
 from scionwood_crash.evaluation.metrics import (
@@ -74,7 +73,7 @@ def train(model: nn.Module, data: list[Encoded], phase: Phase, seed: int) -> Non
         steps=phase.steps,
         lr=phase.rate,
         weight_decay=phase.decay,
-        schedule=lambda optimizer: OneCycleLR(optimizer, phase.rate, phase.steps, pct_start=0.05),
+        schedule=one_cycle(phase.steps, rise=0.05),
         clip=1.0,
     )
 

@@ -65,6 +65,7 @@ from scionwood.training import fit as fit
 from scionwood.training import load_run as load_run
 from scionwood.training import load_weights as load_weights
 from scionwood.training import minimise as minimise
+from scionwood.training import one_cycle as one_cycle
 from scionwood.training import read_weights as read_weights
 from scionwood.training import test as test
 from scionwood.training import volumes_fail_in_bfloat16 as volumes_fail_in_bfloat16

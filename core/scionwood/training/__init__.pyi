@@ -1,4 +1,5 @@
 from scionwood.training.by_hand import minimise as minimise
+from scionwood.training.by_hand import one_cycle as one_cycle
 from scionwood.training.by_hand import warm_cosine as warm_cosine
 from scionwood.training.loader import DataLoader as DataLoader
 from scionwood.training.precision import volumes_fail_in_bfloat16 as volumes_fail_in_bfloat16

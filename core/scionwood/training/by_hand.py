@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from scionwood.errors import TrainingError
 
@@ -105,6 +105,23 @@ def warm_cosine(steps: int, *, warmup: int | None = None, floor: float = 0.01) -
         return min(1.0, (step + 1) / warm) * cosine
 
     return lambda optimizer: LambdaLR(optimizer, factor)
+
+
+def one_cycle(steps: int, *, rise: float = 0.1) -> Schedule:
+    """Return a schedule: torch's `OneCycleLR` with the learning rate of each group as its peak.
+
+    Args:
+        steps: the steps of the whole training.
+        rise: the share of the steps in which the rate rises.
+
+    Source: Smith and Topin 2019, arXiv:1708.07120.
+    """
+
+    def schedule(optimizer: Optimizer) -> LRScheduler:
+        peaks = [group["lr"] for group in optimizer.param_groups]
+        return OneCycleLR(optimizer, peaks, steps, pct_start=rise)
+
+    return schedule
 
 
 def _finite(step: int, value: Tensor) -> float:

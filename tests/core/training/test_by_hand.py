@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
 
-from scionwood import TrainingError, minimise, warm_cosine
+from scionwood import TrainingError, minimise, one_cycle, warm_cosine
 
 STEPS = 12
 
@@ -39,7 +39,7 @@ def former_rate(step: int) -> float:
 
 SCHEDULES: dict[str, tuple[Callable[[Optimizer], LRScheduler], Any]] = {
     "warm-up": (lambda o: LambdaLR(o, former_rate), warm_cosine(STEPS)),
-    "one cycle": (lambda o: OneCycleLR(o, 1e-2, STEPS, pct_start=0.1),) * 2,
+    "one cycle": (lambda o: OneCycleLR(o, 1e-2, STEPS, pct_start=0.1), one_cycle(STEPS)),
     "cosine": (lambda o: CosineAnnealingLR(o, STEPS),) * 2,
 }
 
