@@ -48,16 +48,11 @@ def test_interpreted_kernels_agree_with_the_reference(interpreted: Callable[...,
     assert interpreted(HERE / "interpreted.py") > 40
 
 
-def test_kernels_compile_for_an_absent_device(tmp_path: Path, python: Callable[..., str]) -> None:
+def test_kernels_compile_for_an_absent_device(compiled: Callable[[str], list[list[str]]]) -> None:
     """Compile for compute capability 9.0; only sums across warps use shared memory."""
-    pytest.importorskip("triton")
-    # Set, or Triton 3.9 warns that this default will change.
-    variables = {"TRITON_CACHE_DIR": str(tmp_path), "TRITON_DEFAULT_FP_FUSION": "1"}
-    imported, *lines = python("-c", COMPILE, **variables).splitlines()
-    assert imported == "False", "triton takes a second to import: only when it is used"
-    compiled = [line.split() for line in lines]
-    assert [line[0] for line in compiled] == ["_parts", "_merge", "_backward"] * 2
-    assert all(line[1] == "True" and int(line[2]) <= 64 for line in compiled)
+    kernels = compiled(COMPILE)
+    assert [line[0] for line in kernels] == ["_parts", "_merge", "_backward"] * 2
+    assert all(line[1] == "True" and int(line[2]) <= 64 for line in kernels)
 
 
 def test_works_without_triton_and_reports_why(python: Callable[..., str]) -> None:
