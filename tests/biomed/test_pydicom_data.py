@@ -17,11 +17,11 @@ from scionwood import ReadError
 from scionwood_biomed.readers.dicom import DicomReader
 from scionwood_biomed.readers.display import to_display
 
-FOUND = find_spec("data_store")
+SPEC = find_spec("data_store")
 pytestmark = pytest.mark.skipif(
-    FOUND is None, reason="pydicom-data is not installed: `make install` installs it"
+    SPEC is None, reason="pydicom-data is not installed: `make install` installs it"
 )
-FOLDER = Path(str(FOUND.origin)).parent / "data" if FOUND else Path()
+FOLDER = Path(str(SPEC.origin)).parent / "data" if SPEC else Path()
 CINE = "color3d_jpeg_baseline.dcm"
 """120 JPEG frames of 640 x 480, which take as long as all other files together."""
 
