@@ -78,6 +78,24 @@ def interpreted(python: Callable[..., str]) -> Callable[..., int]:
 
 
 @pytest.fixture
+def compiled(python: Callable[..., str], tmp_path: Path) -> Callable[[str], list[list[str]]]:
+    """Return a function that runs code which compiles kernels, and returns the words it prints.
+
+    The code first prints whether importing the kernels has imported triton.
+    """
+    pytest.importorskip("triton")
+
+    def run(code: str) -> list[list[str]]:
+        # Triton 3.9 warns that this default will change unless it is set.
+        variables = {"TRITON_CACHE_DIR": str(tmp_path), "TRITON_DEFAULT_FP_FUSION": "1"}
+        imported, *lines = python("-c", code, **variables).splitlines()
+        assert imported == "False", "triton takes a second to import: only when it is used"
+        return [line.split() for line in lines]
+
+    return run
+
+
+@pytest.fixture
 def _one_thread() -> Iterator[None]:
     """Sums in one order, and no waiting for each other where two workers share two cores."""
     import torch

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 HERE = Path(__file__).parent
 
 NO_TRITON = """
@@ -56,16 +54,11 @@ def test_interpreted_kernels_equal_the_reference(interpreted: Callable[..., int]
     assert interpreted(HERE / "interpreted.py") > 20
 
 
-def test_kernels_compile_for_an_absent_device(tmp_path: Path, python: Callable[..., str]) -> None:
+def test_kernels_compile_for_an_absent_device(compiled: Callable[[str], list[list[str]]]) -> None:
     """For compute capability 9.0; they fit its shared memory and have no atomic additions."""
-    pytest.importorskip("triton")
-    # Set, or Triton 3.9 warns that this default will change.
-    variables = {"TRITON_CACHE_DIR": str(tmp_path), "TRITON_DEFAULT_FP_FUSION": "1"}
-    imported, *lines = python("-c", COMPILE, **variables).splitlines()
-    assert imported == "False", "triton takes a second to import: only when it is used"
-    compiled = [line.split() for line in lines]
-    assert [line[0] for line in compiled] == ["_forward", "_sum"] * 2
-    for _, built, shared, atomic in compiled:
+    kernels = compiled(COMPILE)
+    assert [line[0] for line in kernels] == ["_forward", "_sum"] * 2
+    for _, built, shared, atomic in kernels:
         assert (built, atomic) == ("True", "False")
         assert int(shared) <= 227 * 1024
 
