@@ -47,6 +47,7 @@ def test_a_plugin_of_methods_alone_is_checked_on_a_small_net(sample: Any) -> Non
     assert [outcome for outcome in outcomes if outcome.failed] == []
     nothing = {outcome.check for outcome in outcomes if outcome.status == "nothing"}
     assert nothing == {
+        "check_vocabulary",
         "check_backbones_build_offline",
         "check_backbones_are_seeded",
         "check_backbones_describe_themselves",
