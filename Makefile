@@ -3,7 +3,7 @@ BIN := .venv/bin
 FIELDS := $(wildcard plugins/*)
 DONE := .venv/installed
 
-.PHONY: install test test-slow lint format demo bench wheels
+.PHONY: install test test-slow lint format demo bench figures wheels
 
 install: $(DONE)
 
@@ -59,14 +59,18 @@ bench: $(DONE)
 	$(BIN)/python benchmarks/pde_transfer.py --confirm
 	$(BIN)/python benchmarks/tables
 
+# The figures of the plugins' cards.
+figures: $(DONE)
+	for script in benchmarks/*_figure.py; do $(BIN)/python $$script; done
+
 # From a noisy SEG-Y file to a denoised one: train, simulate, denoise, compare; then foreign noise, with
 # the adapter fitted to each gather.
 demo: $(DONE)
 	rm -rf demo && mkdir demo
-	$(BIN)/scionwood fit seismic/denoise --run-dir demo/run
-	$(BIN)/scionwood seismic simulate demo/noisy.sgy --reference demo/reference.sgy
-	$(BIN)/scionwood seismic denoise demo/noisy.sgy demo/clean.sgy --adapter demo/run --qc demo/qc.png
-	$(BIN)/scionwood seismic compare demo/reference.sgy demo/noisy.sgy demo/clean.sgy --figure demo/denoised.png
-	$(BIN)/scionwood seismic simulate demo/foreign.sgy --reference demo/foreign_reference.sgy --noise ambient,scattered --n-gathers 4 --quiet 0.1
-	$(BIN)/scionwood seismic denoise demo/foreign.sgy demo/foreign_clean.sgy --adapter demo/run --tta matched --noise-window 0:0.1
+	$(BIN)/scionwood fit seismic/denoise --run demo/run
+	$(BIN)/scionwood seismic simulate demo/noisy.sgy demo/reference.sgy
+	$(BIN)/scionwood seismic denoise demo/noisy.sgy demo/clean.sgy --run demo/run --qc demo/qc.png
+	$(BIN)/scionwood seismic compare demo/reference.sgy demo/noisy.sgy demo/clean.sgy --figures demo
+	$(BIN)/scionwood seismic simulate demo/foreign.sgy demo/foreign_reference.sgy --noise ambient,scattered --n 4 --quiet 0.1
+	$(BIN)/scionwood seismic denoise demo/foreign.sgy demo/foreign_clean.sgy --run demo/run --tta matched --noise-window 0:0.1
 	$(BIN)/scionwood seismic compare demo/foreign_reference.sgy demo/foreign.sgy demo/foreign_clean.sgy --noise ambient,scattered

@@ -62,7 +62,7 @@ def _choose(name: str, run_dir: Path | None, resume: Path | None) -> Path:
     if run_dir is None:
         if any(int(os.environ.get(key, "1")) > 1 for key in ("WORLD_SIZE", "SLURM_NTASKS")):
             rule = "processes of another launcher cannot agree on a name"
-            raise TrainingError("run folder", rule, "Choose it: --run-dir FOLDER")
+            raise TrainingError("run folder", rule, "Choose it: --run FOLDER")
         run_dir = _unused(
             Path("runs") / f"{name.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
         )
