@@ -151,5 +151,5 @@ def test_a_wheel_folder_is_enough_to_install_and_run_a_recipe(wheels, tmp_path, 
     empty = tmp_path / "empty"
     empty.mkdir()
     command = [python.parent / "scionwood", "fit", "seismic/denoise", "--smoke"]
-    subprocess.run([*command, "--run-dir", "run"], check=True, cwd=empty)
+    subprocess.run([*command, "--run", "run"], check=True, cwd=empty)
     assert (empty / "run" / "adapter" / "adapter_model.safetensors").is_file()

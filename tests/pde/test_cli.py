@@ -139,7 +139,7 @@ def test_evaluate_refuses_other_simulations(
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that steps by two of the states of `burgers`."""
     folder = tmp_path_factory.mktemp("runs") / "run"
-    assert main(["fit", "pde/dynamics", "--smoke", "--run-dir", str(folder)]) == 0
+    assert main(["fit", "pde/dynamics", "--smoke", "--run", str(folder)]) == 0
     return folder
 
 

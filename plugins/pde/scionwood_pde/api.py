@@ -265,7 +265,7 @@ def rollout(
         WriteError: a prediction is not finite.
 
     Example:
-        After `scionwood fit pde/dynamics --run-dir run`:
+        After `scionwood fit pde/dynamics --run run`:
 
         ```python
         predicted = rollout(simulate(n=1), run="run", steps=5)

@@ -12,5 +12,5 @@ def run(tmp_path_factory):
     """The folder of a run of one step."""
     folder = tmp_path_factory.mktemp("runs") / "run"
     small = ["--smoke", "--trainer.max_steps", "1", "--trainer.accelerator", "cpu"]
-    assert main(["fit", "bangla/dpo_register", "--run-dir", str(folder), *small]) == 0
+    assert main(["fit", "bangla/dpo_register", "--run", str(folder), *small]) == 0
     return folder

@@ -172,7 +172,7 @@ def test_processes_of_another_launcher_need_the_name_of_the_folder(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(TrainingError, match="--run-dir"):
+    with pytest.raises(TrainingError, match="--run FOLDER"):
         fit(resolve("toy/regress"))
 
 

@@ -127,7 +127,7 @@ def test_every_key_of_a_recipe_has_a_comment_above_it(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_runs_at_its_smoke_size(name: str, tmp_path: Path) -> None:
-    assert main(["fit", f"pde/{name}", "--smoke", "--run-dir", str(tmp_path / "run")]) == 0
+    assert main(["fit", f"pde/{name}", "--smoke", "--run", str(tmp_path / "run")]) == 0
     columns = (tmp_path / "run/metrics.csv").read_text("utf-8").splitlines()[0].split(",")
     measured = {"autoencode": "val_vrmse", "dynamics": "val_vrmse_persistence"}
     assert measured.get(name, "val_spectral_distance") in columns
@@ -136,7 +136,7 @@ def test_a_recipe_runs_at_its_smoke_size(name: str, tmp_path: Path) -> None:
 def test_the_generator_measures_its_latents_before_training(tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
-    assert main(["fit", "pde/generate", "--smoke", "--run-dir", str(tmp_path / "run")]) == 0
+    assert main(["fit", "pde/generate", "--smoke", "--run", str(tmp_path / "run")]) == 0
     head = load_file(tmp_path / "run/head.safetensors")
     (mean,) = (x for name, x in head.items() if name.endswith("standard.mean"))
     assert mean.abs().max() > 0
