@@ -61,7 +61,8 @@ bench: $(DONE)
 
 # The figures of the plugins' cards.
 figures: $(DONE)
-	for script in benchmarks/*_figure.py; do $(BIN)/python $$script; done
+	for field in bangla biomed crash methods pde; do $(BIN)/python benchmarks/$${field}_figure.py; done
+	$(BIN)/python benchmarks/seismic_figure.py --run demo/run  # the run of make demo
 
 # From a noisy SEG-Y file to a denoised one: train, simulate, denoise, compare; then foreign noise, with
 # the adapter fitted to each gather.

@@ -1,6 +1,6 @@
 """Draw the figure of the biomed plugin: the synthetic classes, and accuracy by wording.
 
-    python benchmarks/biomed_figure.py docs/figures
+    python benchmarks/biomed_figure.py
 
 The images are slices of `biomed/phantoms`. The bars are the results at eight shots in
 results/biomed.csv: accuracy under the training wording and under the worst of six other wordings.
@@ -23,6 +23,7 @@ from scionwood_biomed.data.phantoms import CLASSES, phantom, phantom_items
 from scionwood_biomed.evaluation.figures import COLOURS
 
 RESULTS = Path(__file__).parent / "results" / "biomed.csv"
+TARGET = Path(__file__).parents[1] / "docs" / "figures" / "biomed.png"
 SHOTS = "8"
 METHODS = {
     "linear_probe": "linear probe",
@@ -70,11 +71,11 @@ def _bars(axes: Axes, rows: Sequence[dict[str, str]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    path = parser.parse_args().folder / "biomed.png"
-    with atomic_path(path) as part:
+    parser.add_argument("target", type=Path, nargs="?", default=TARGET)
+    target = parser.parse_args().target
+    with atomic_path(target) as part:
         draw().savefig(part, dpi=110, format="png")
-    print(path)
+    print(target)
 
 
 if __name__ == "__main__":

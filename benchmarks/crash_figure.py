@@ -74,7 +74,7 @@ def draw(part: Part, reference: np.ndarray, given: np.ndarray) -> Figure:
 def main() -> None:
     """Draw and write the figure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, default=FIGURE)
+    parser.add_argument("target", type=Path, nargs="?", default=FIGURE)
     options = parser.parse_args()
     torch.set_num_threads(1)
     part = simulated()
@@ -86,8 +86,8 @@ def main() -> None:
     print(
         f"MED {100 * distance / depths[0]:.1f} %, intrusion {depths[1]:.1f} of {depths[0]:.1f} mm"
     )
-    with atomic_path(options.output) as target:
-        draw(part, reference, given).savefig(target, format="png", dpi=100)
+    with atomic_path(options.target) as part_path:
+        draw(part, reference, given).savefig(part_path, format="png", dpi=100)
 
 
 if __name__ == "__main__":
