@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scionwood import OutputExistsError
+from scionwood import check_target
 from scionwood_seismic.data.synthetic import check_quiet, generator, noise_classes
 from scionwood_seismic.readers.create import write_segy
 from scionwood_seismic.synth.mixture import corrupt
@@ -48,8 +48,7 @@ def simulate_files(
     kinds, lead = noise_classes(noises), round(quiet / dt)
     check_quiet(quiet, shape[2] * dt)
     for path in (noisy, reference):
-        if path.exists() and not overwrite:
-            raise OutputExistsError(str(path), "it exists already", "Give --force to replace it")
+        check_target(path, overwrite)
     clean, dirty = np.empty(shape, np.float32), np.empty(shape, np.float32)
     for i in range(shape[0]):
         rng = generator(seed, "simulate", i)
