@@ -1,4 +1,4 @@
-"""Fixtures of the methods' tests; `support/` is importable here and in the processes they start."""
+"""Fixtures of the tests; `support/` can be imported here and in the processes that tests start."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ sys.path.insert(0, SUPPORT)
 
 @pytest.fixture(scope="session", autouse=True)
 def _toy_plugin() -> Iterator[None]:
-    """The plugin `toy`, whose backbone and data serve, is installed here and in child processes."""
+    """Install the plugin `toy`, which has a backbone and data, here and in child processes."""
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [SUPPORT, TOY, before]))
     sys.path.insert(0, TOY)

@@ -1,4 +1,4 @@
-"""Adapters at once: sums equal peft's, gates start as the mean and learn which adapter to use."""
+"""Several adapters: sums equal those of peft; gates start as the mean and learn the best one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scionwood_methods.disel import DiselConfig
 
 
 def two(make, net=None):
-    """A frozen model with adapters a and b that have been trained."""
+    """Return a frozen model with trained adapters a and b."""
     torch.manual_seed(0)
     model = attach(net or Net(), make(), targets="visual|textual", name="a")
     unsettle(model)

@@ -1,4 +1,4 @@
-"""The plugin keeps every promise that the kit checks."""
+"""The plugin passes every check of the conformance kit."""
 
 from __future__ import annotations
 

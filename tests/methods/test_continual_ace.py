@@ -1,4 +1,4 @@
-"""ACE-LoRA: a history of fixed rank that is exact where the rank allows, and its penalty."""
+"""ACE-LoRA: a history of fixed rank, which is exact if the rank suffices, and its penalty."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The controller of sequences: its order, its files, Lightning, and less forgetting than naive."""
+"""The controller of sequences: its order, its files, Lightning, and less forgetting."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_refuses_steps_out_of_order(tmp_path):
 
 
 def sequence(make, seed):
-    """Accuracies on two tasks whose inputs share directions, learnt one after the other."""
+    """Return accuracies on two tasks with shared input directions, learned one after the other."""
     torch.manual_seed(seed)
     controller = ContinualController(lora(r=8, targets=["visual"]), make())
     tasks, accuracies = [batches(10 * seed + k, width=4) for k in range(2)], []

@@ -1,4 +1,4 @@
-"""EWC on adapters: the Fisher information, the penalty and its groups, against autograd."""
+"""EWC on adapters: Fisher information, penalty and groups, compared with autograd."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GROUPS = {"vision": "visual", "text": "textual"}
 
 
 def anchored(net=None, **options):
-    """A model at the anchor after one task, its second task begun."""
+    """Return a model at the anchor after one task, with its second task begun."""
     model = lora(net, trained=True)
     method = Ewc(losses, **options)
     controller = ContinualController(model, method)

@@ -1,4 +1,4 @@
-"""iGSP over a sequence: candidates, the historical subspace, pruning, and what past tasks keep."""
+"""iGSP over a sequence: candidates, the historical subspace, pruning, and frozen past tasks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PARTS = ("igsp_A", "igsp_B", "igsp_router", "igsp_bias")
 
 
 def mixed(experts=2, targets=("visual", "textual")):
-    """The toy network with a mixture; the same base in every call."""
+    """Return the toy network with a mixture; the base is the same in every call."""
     with torch.random.fork_rng():
         torch.manual_seed(1)
         net = Net()

@@ -1,4 +1,4 @@
-"""Average accuracy, backward transfer and forgetting, by hand."""
+"""Average accuracy, backward transfer and forgetting, compared with calculations by hand."""
 
 from __future__ import annotations
 

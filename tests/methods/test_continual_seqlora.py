@@ -1,4 +1,4 @@
-"""SeqLoRA: bases orthogonal to history, two levels, and a layer that is full."""
+"""SeqLoRA: bases orthogonal to the history, two levels, and full layers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recipes learnt one after another from the command line: run folders, memories, scores, resume."""
+"""Recipes learned one after another on the command line: run folders, memories, scores, resume."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ OPTIONS = {"igsp": "{warm: 2}", "ace_lora_edit": "{rank: 3}"}
 
 @pytest.fixture
 def recipes(tmp_path, monkeypatch):
-    """Write recipes that differ in their data; their names are relative, as one would type them."""
+    """Write recipes that differ in their data, and return their relative names."""
     monkeypatch.chdir(tmp_path)
     return lambda count, adapter=LORA: written(tmp_path, count, adapter)
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A finished sequence of two tasks for each method, learnt when first asked for."""
+    """Return a finished sequence of two tasks for a method, learned at its first use."""
     done = {}
 
     def learnt(method):
@@ -58,7 +58,7 @@ def finished(tmp_path_factory):
 
 @pytest.fixture
 def copied(finished, tmp_path, monkeypatch):
-    """The same in a folder of the test's own, in which it then is."""
+    """Copy the finished sequence into the folder of the test, and change to it."""
 
     def copy(method):
         shutil.copytree(finished(method), tmp_path, dirs_exist_ok=True)
@@ -87,7 +87,7 @@ def weights(folder):
     return tensors | load_file(f"{folder}/head.safetensors")
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", sorted(METHODS.keys() - {"naive"}))
 def test_an_interrupted_sequence_continues_exactly(method, copied, tmp_path):
     names, run = copied(method), tmp_path / "run"
     whole, written = weights(run / "2-survey2"), (run / "scores.csv").read_text()

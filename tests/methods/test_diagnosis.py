@@ -1,4 +1,4 @@
-"""The mean-field diagnostics: against dense matrices, and as a command on a run."""
+"""The mean-field diagnostics, compared with dense matrices, and their command."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def vit(config=None, scale=0.3):
 
 
 def dense(output, value, moved_output, moved_value):
-    """The quantities of a head from whole matrices."""
+    """Return the quantities of a head from dense matrices."""
     v, w = (output @ value).double(), (moved_output @ moved_value).double()
     values, vectors = torch.linalg.eigh((v + v.T) / 2)
     d, u = (w + w.T - v - v.T) / 2, vectors[:, -1]

@@ -1,4 +1,4 @@
-"""DISeL is LoRA with gates: equal to it where the gates are open, and as published where not."""
+"""DISeL is LoRA with gates: it equals LoRA if they are open, and follows the paper otherwise."""
 
 from __future__ import annotations
 

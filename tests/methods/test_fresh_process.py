@@ -1,4 +1,4 @@
-"""Saved adapters open bit for bit in a process that only imports `scionwood_methods.peft`."""
+"""Saved adapters load bit-equal in a process that imports only `scionwood_methods.peft`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from fresh_cases import CASES, answer
-from method_layers import unsettle
+from method_layers import PAIRS, adapted, available, example, unsettle
 from peft import get_peft_model
 from prefix_models import config
 
@@ -50,7 +50,7 @@ def configs(base):
 
 
 def finish(name, model, x):
-    """Do what an adapter needs before it is saved."""
+    """Prepare an adapter for saving."""
     if name == "loft-gradient":
         calibrate(model, [x], lambda tuned, batch: tuned(batch).square().mean())
     if name == "peml-searched":
@@ -64,7 +64,10 @@ def finish(name, model, x):
 @pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated")
 def test_adapters_load_bit_equal_in_a_new_process(tmp_path):
     names = list(configs(CASES["p2d_heads"]()[0]))
-    for name in names:
+    for method, kind in PAIRS:
+        if available(kind):
+            names += [save(tmp_path, method, kind)]
+    for name in configs(CASES["p2d_heads"]()[0]):
         base, x = CASES[name.partition("-")[0]]()
         model = get_peft_model(base, configs(base)[name])
         finish(name, model, x)
@@ -74,4 +77,15 @@ def test_adapters_load_bit_equal_in_a_new_process(tmp_path):
         [sys.executable, str(SCRIPT), str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stderr
-    assert json.loads(run.stdout) == dict.fromkeys(sorted(names), True)
+    verdicts = json.loads(run.stdout)
+    assert verdicts.pop("before the import").startswith("KeyError: ")
+    assert verdicts == dict.fromkeys(sorted(names), True)
+
+
+def save(folder, method, kind):
+    """Save an adapter on a kind of layer with its output, and return the name of its folder."""
+    model, name = unsettle(adapted(method, kind)).eval(), f"{method}, {kind}"
+    model.save_pretrained(folder / name)
+    (folder / name / "kind.json").write_text(json.dumps(kind))
+    torch.save(answer(model, example(kind)), folder / name / "answer.pt")
+    return name

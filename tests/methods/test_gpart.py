@@ -19,7 +19,7 @@ FIRST = [413, 160, 331, 326, 343, 765, 267, 592]
 
 
 def python_hash(value):
-    """SplitMix64 in Python's own whole numbers."""
+    """Return the hash of SplitMix64, computed with Python integers."""
     mask = (1 << 64) - 1
     z = (value + 0x9E3779B97F4A7C15) & mask
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & mask
@@ -87,7 +87,7 @@ def test_file_holds_only_the_vector(tmp_path):
 
 
 class Swapped(nn.Module):
-    """The layers of `bare`, declared the other way round."""
+    """The layers of `bare` in reverse order."""
 
     def __init__(self) -> None:
         super().__init__()

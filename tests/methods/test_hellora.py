@@ -1,4 +1,4 @@
-"""HELLoRA: hot experts have factors, computed as if their weights had changed; no other has any."""
+"""HELLoRA: only hot experts have factors, and the output is that of changed weights."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def shift(model, seed=3):
 
 
 def weights(model, name="default"):
-    """The weights of experts with an adapter, formed densely, by their names in the base."""
+    """Return the dense weights of experts with an adapter, by their names in the base."""
     merged = {}
     for block in BLOCKS:
         layer = model.base_model.model.get_submodule(block)

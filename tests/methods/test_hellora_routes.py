@@ -1,4 +1,4 @@
-"""Routes are counted as the router chooses; the most used experts become an adapter's targets."""
+"""Routes are counted as the router chooses, and the most used experts become targets."""
 
 from __future__ import annotations
 

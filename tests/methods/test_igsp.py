@@ -1,4 +1,4 @@
-"""iGSP's mixture of LoRA: routes by softmax, closed while a task runs, and removed for good."""
+"""iGSP's mixture of LoRA: routes by softmax, closed during a task and removed after it."""
 
 from __future__ import annotations
 

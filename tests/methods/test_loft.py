@@ -1,4 +1,4 @@
-"""LOFT turns what a weight reads: PSOFT where its support is principal, first order at its best."""
+"""LOFT rotates the input of a weight: it equals PSOFT with the principal support."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def basis(layer, name="default"):
 
 
 def skew(layer, gradient):
-    """`Skew(W0^T G)` as the dense matrix that is never formed."""
+    """Return `Skew(W0^T G)` as a dense matrix, which the calibration never forms."""
     chosen = layer.slices["default"].take(gradient, 0).flatten(1)
     product = layer.matrix("default").mT @ chosen
     return (product - product.mT) / 2

@@ -1,4 +1,4 @@
-"""P2D trains the chosen heads alone, with the right heads of k and v where queries are grouped."""
+"""P2D trains only the chosen heads, with their heads of k and v for grouped queries."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from scionwood_methods.peft import HeadSliceConfig
 GROUPED = {"num_heads": 4, "num_kv_heads": 2}
 HEADS = {"layers.0": [1], "layers.1": [0, 3]}
 SHARED = {"layers.0": [0], "layers.1": [0, 1]}
-"""Head h reads the head h // 2 of k and v."""
+"""Head h uses the head h // 2 of k and v."""
 
 
 def base():
@@ -55,7 +55,7 @@ def shift(model, seed=3):
 
 
 def moved(model, name, axis):
-    """The heads (of 3 features) on an axis of a weight that an adapter changes."""
+    """Return the heads (of 3 features) that an adapter changes along an axis of a weight."""
     delta = model.base_model.model.get_submodule(name).get_delta_weight("default")
     changed = delta.abs().amax(1 - axis).reshape(-1, 3)
     assert ((changed > 0).all(1) == (changed > 0).any(1)).all()
@@ -76,7 +76,7 @@ def test_only_rows_of_q_k_v_and_columns_of_o_move():
 
 
 def test_unchosen_heads_without_shared_rows_are_unchanged():
-    """Heads 2 and 3 of the first block read the second head of k and v, which stays."""
+    """Heads 2 and 3 of the first block use the second head of k and v, which does not change."""
     model, x = shift(tuned({"layers.0": [1]})), numbers()
     assert torch.equal(
         base().layers[0].heads(x)[..., 6:], model.base_model.model.layers[0].heads(x)[..., 6:]
@@ -237,7 +237,7 @@ def test_examples_that_profit_from_the_chosen_heads_come_first():
     model, x = tuned(), numbers()
 
     def loss(each, example, demonstrated):
-        """Demonstrations help through the model's output, in a measure that the example has."""
+        """Return a loss that demonstrations lower, by an amount that depends on the example."""
         return 10 - (example * each(x).square().mean() if demonstrated else 0)
 
     examples = [torch.tensor(value) for value in (0.1, 0.5, 0.3, -0.2)]

@@ -1,4 +1,4 @@
-"""Some of the base's own parameters train, apart from the base, whatever module holds them."""
+"""Some parameters of the base train as an adapter, in any kind of module."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def own(model):
 
 
 def run(model):
-    """The output; gradients are off, with which some kernels of torch round otherwise."""
+    """Return the output without gradients, which make some kernels of torch round differently."""
     with torch.no_grad():
         return model(tokens())
 

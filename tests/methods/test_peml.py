@@ -1,4 +1,4 @@
-"""PEML's prefix: the same model at first, then read by every kind of attention, cached or not."""
+"""PEML's prefix: no change at first, then an effect in every kind of attention, cached or not."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ every_case = pytest.mark.parametrize(
 
 
 def readers(model):
-    """The output projections with a prefix."""
+    """Return the output projections with a prefix."""
     return [m for m in model.modules() if isinstance(m, PemlLayer) and "default" in m.heads]
 
 

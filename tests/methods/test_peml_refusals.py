@@ -1,4 +1,4 @@
-"""Where a prefix cannot be read, PEML says so; LoRA alone goes anywhere."""
+"""PEML refuses attention blocks that cannot use a prefix; LoRA alone is possible anywhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scionwood_methods.peft import PemlConfig
 
 
 class Windows(nn.Module):
-    """Its attention sees windows of 2 tokens, but q is projected before they are cut."""
+    """Attention over windows of 2 tokens, but q is projected before the windows are cut."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The search for PEML's prefix network: two splits, two optimisers, one operation in the end."""
+"""The search for PEML's prefix network: two splits, two optimisers, one operation at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What peft promises of a method, kept by every method on every kind of layer."""
+"""Every method behaves on every kind of layer as peft requires."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fused layer's adapter changes the chosen slices and nothing else."""
+"""The adapter of a fused layer changes only the chosen slices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What cannot be adapted is refused by name, with the rule and the remedy."""
+"""Unsupported layers and options are refused by name, with the rule and the remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SMoA: HiRA with one block, block by block with more, its orders kept and never computed again."""
+"""SMoA: it equals HiRA with one block; its orders are saved and never computed again."""
 
 from __future__ import annotations
 

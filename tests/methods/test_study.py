@@ -1,4 +1,4 @@
-"""The study runs, reports refusals, repeats no measurement, and its page shows the table."""
+"""The study runs, reports refusals and repeats no measurement; its page shows the table."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NUMBERS = (
 
 
 def run(table: Path, *options: str) -> str:
-    """Run the study, tiny, with LoRA and full fine-tuning."""
+    """Run a tiny study with LoRA and full fine-tuning."""
     command = [sys.executable, str(STUDY), "--quick", "--results", str(table), *options]
     command += ["--methods", "lora", "full-finetuning"]
     done = subprocess.run(command, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""A method is named in any field's recipe, resumes exactly, and trains in several processes."""
+"""A recipe of any field can name a method; runs resume exactly, also in several processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The toy task with verified rewards: its models, its data, and the training that a recipe runs."""
+"""The toy task with verified rewards: its models, its data and its recipe."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def test_an_interrupted_run_continues_exactly(tmp_path):
 
 def test_command_line_trains_and_tests(tmp_path, capsys):
     run = str(tmp_path / "run")
-    assert main(["fit", "methods/unir", "--smoke", "--run-dir", run, f"--{CPU}"]) == 0
+    assert main(["fit", "methods/unir", "--smoke", "--run", run, f"--{CPU}"]) == 0
     assert main(["test", run]) == 0
     said = capsys.readouterr().out
     assert "test_reward " in said

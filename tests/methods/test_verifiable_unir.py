@@ -1,4 +1,4 @@
-"""UniR: logits are added, the base is frozen, and rewards teach the reasoner."""
+"""UniR: logits are added, the base is frozen, and rewards train the reasoner."""
 
 from __future__ import annotations
 
@@ -102,12 +102,12 @@ def test_tokens_after_the_end_are_ignored():
 
 
 def lengths(asked, made):
-    """Tokens up to the end, which is included."""
+    """Return the tokens up to the end token, which is included."""
     return ((made == END).cumsum(1) - (made == END).long() == 0).sum(1).float()
 
 
 def follows(asked, made):
-    """Whether the first new token is the last of the prompt plus one."""
+    """Whether the first new token is the last token of the prompt plus one."""
     return (made[:, 0] == asked[:, -1] + 1).float()
 
 

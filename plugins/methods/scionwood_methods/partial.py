@@ -14,8 +14,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor
 from torch.func import functional_call
 
-from scionwood import AdapterError, peft_method
-from scionwood_methods.shared.layers import MethodTuner
+from scionwood import AdapterError, LayerTuner, peft_method
 from scionwood_methods.shared.modules import ModuleAdapter
 
 Stored = Literal["delta", "values"]
@@ -88,61 +87,29 @@ class PartialLayer(ModuleAdapter):
 
 
 @final
-class PartialModel(MethodTuner):
+class PartialModel(LayerTuner):
     """The tuner of selective freezing."""
 
     prefix = "partial_"
     tuner_layer_cls = PartialLayer
 
-    def inject_adapter(
-        self,
-        model: nn.Module,
-        adapter_name: str,
-        autocast_adapter_dtype: bool = True,
-        low_cpu_mem_usage: bool = False,
-        state_dict: dict[str, Tensor] | None = None,
-    ) -> None:
-        """Check that no target contains another before anything is wrapped, then continue.
+    def prepare(self, model: nn.Module, config: Any, name: str, keys: list[str]) -> None:
+        """Check that no target contains another.
 
         Raises:
             AdapterError: a target contains another one; names both modules.
         """
-        config = self.peft_config[adapter_name]
-        keys = [key for key, _ in model.named_modules()]
-        names = [key for key in keys if key and self._check_target_module_exists(config, key)]
-        _check_apart(model, names)
-        rest = (autocast_adapter_dtype, low_cpu_mem_usage, state_dict)
-        super().inject_adapter(model, adapter_name, *rest)
+        _check_apart(model, keys)
 
-    def _create_and_replace(
-        self,
-        config: Any,
-        adapter_name: str,
-        target: nn.Module,
-        target_name: str,
-        parent: nn.Module,
-        current_key: str,
-        parameter_name: str | None = None,
-    ) -> None:
-        inner: Any = target.base_layer if isinstance(target, PartialLayer) else target
-        if isinstance(inner, BaseTunerLayer):
-            rule = "it has an adapter of another method"
-            remedy = "Unload it, or target other modules"
-            raise AdapterError(f"partial on {current_key}", rule, remedy)
-        chosen = _chosen(current_key, inner, config.parameters)
-        _check_untied(self.model, current_key, chosen)
-        if isinstance(target, PartialLayer):
-            target.add(adapter_name, chosen, config.stored)
-            return
-        layer = PartialLayer(target)
-        layer.add(adapter_name, chosen, config.stored)
-        self._replace_module(parent, target_name, layer, target)
+    def fill(self, layer: Any, config: Any, name: str, key: str) -> None:
+        """Add an adapter with the chosen parameters of a module.
 
-    def _replace_module(
-        self, parent: nn.Module, child_name: str, new_module: nn.Module, child: nn.Module
-    ) -> None:
-        # peft's version needs an attribute `weight`; `add` has put the adapter on its device.
-        setattr(parent, child_name, new_module)
+        Raises:
+            AdapterError: the module has no such parameters, or they cannot train.
+        """
+        chosen = _chosen(key, layer.base_layer, config.parameters)
+        _check_untied(self.model, key, chosen)
+        layer.add(name, chosen, config.stored)
 
 
 @peft_method("partial", tuner=PartialModel)

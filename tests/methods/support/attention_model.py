@@ -1,4 +1,4 @@
-"""A small model with grouped queries: 4 heads of 3 features read 2 heads of k and v."""
+"""A small model with grouped queries: 4 heads of 3 features use 2 heads of k and v."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Attention(nn.Module):
         self.conv = nn.Conv1d(12, 12, 1)
 
     def heads(self, x: Tensor) -> Tensor:
-        """What each head gives to the projection o, (batch, time, 12)."""
+        """Return the input of the projection o from all heads, (batch, time, 12)."""
         q, k, v = (f(x).unflatten(-1, (-1, 3)).mT for f in (self.q_proj, self.k_proj, self.v_proj))
         q, k, v = (each.permute(0, 3, 1, 2) for each in (q, k, v))
         k, v = (each.repeat_interleave(2, 1) for each in (k, v))
@@ -30,7 +30,7 @@ class Attention(nn.Module):
 
 
 class Attentive(nn.Module):
-    """Two blocks; the readout's projection has a size that no head fits."""
+    """Two blocks; the projection of the readout cannot be split into heads."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,5 +44,5 @@ class Attentive(nn.Module):
 
 
 def numbers() -> Tensor:
-    """An input, (2, 5, 12) float32."""
+    """Return an input, (2, 5, 12) float32."""
     return torch.randn(2, 5, 12, generator=torch.Generator().manual_seed(2))

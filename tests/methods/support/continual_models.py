@@ -1,4 +1,4 @@
-"""A small network with LoRA, and two toy tasks that pull it to opposite answers."""
+"""A small network with LoRA, and toy tasks with conflicting answers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def lora(
     trained: bool = False,
     targets: Sequence[str] = ("visual", "textual"),
 ) -> PeftModel:
-    """A model with a LoRA; the same base in every call."""
+    """Return a model with a LoRA; the base is the same in every call."""
     with torch.random.fork_rng():
         torch.manual_seed(1)
         base = type(net or Net())()
@@ -54,7 +54,7 @@ def lora(
 
 
 def unsettle(model: PeftModel, scale: float = 0.3) -> PeftModel:
-    """Move what trains to where training could have taken it."""
+    """Move the trainable parameters as training could have done."""
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.requires_grad:
@@ -63,7 +63,7 @@ def unsettle(model: PeftModel, scale: float = 0.3) -> PeftModel:
 
 
 def batches(seed: int, count: int = 8, width: int = 6) -> list[Batch]:
-    """A task: the classes of a fixed random linear map, its inputs in a random subspace."""
+    """Return a task: classes of a fixed random linear map, with inputs in a random subspace."""
     generator = torch.Generator().manual_seed(seed)
     basis = torch.randn(width, 16, generator=generator)
     teacher = torch.randn(16, 3, generator=generator)
@@ -75,20 +75,20 @@ def batches(seed: int, count: int = 8, width: int = 6) -> list[Batch]:
 
 
 def losses(model: nn.Module, batch: Batch) -> Tensor:
-    """The negative log-likelihood of each sample, nats."""
+    """Return the negative log-likelihood of each sample in nats."""
     x, y = batch
     return F.cross_entropy(model(x), y, reduction="none")
 
 
 def accuracy(model: nn.Module, data: Sequence[Batch]) -> float:
-    """The share of right answers."""
+    """Return the share of right answers."""
     model.eval()
     with torch.no_grad():
         return float(torch.cat([model(x).argmax(1) == y for x, y in data]).float().mean())
 
 
 def learn(controller: ContinualController, task: str, data: Sequence[Batch], steps: int) -> None:
-    """The loop of the controller's documentation."""
+    """Run the loop of the controller's documentation."""
     model = controller.model.train()
     controller.begin(task)
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
@@ -103,7 +103,7 @@ def learn(controller: ContinualController, task: str, data: Sequence[Batch], ste
 
 
 class Naive(ContinualMethod):
-    """Remembers nothing."""
+    """Stores nothing."""
 
     name = "naive"
 

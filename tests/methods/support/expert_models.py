@@ -21,7 +21,7 @@ SIZES: dict[str, Any] = {
 
 
 def transformer(family: str, implementation: str = "eager") -> nn.Module:
-    """OLMoE with 6 experts or Mixtral with 4, built from a config, the same in every process."""
+    """Return OLMoE with 6 experts or Mixtral with 4; the weights are the same in every process."""
     from transformers import MixtralConfig, MixtralForCausalLM, OlmoeConfig, OlmoeForCausalLM
 
     torch.manual_seed(1)
@@ -38,7 +38,7 @@ def transformer(family: str, implementation: str = "eager") -> nn.Module:
 
 
 def tokens() -> Tensor:
-    """An input, (2, 7) int64."""
+    """Return an input, (2, 7) int64."""
     return torch.randint(20, (2, 7), generator=torch.Generator().manual_seed(2))
 
 
@@ -54,7 +54,7 @@ class Expert(nn.Module):
 
 
 class Listed(nn.Module):
-    """Each token goes to the experts of its two largest inputs; tokens of one expert run as one."""
+    """Each token goes to the experts of its two largest inputs; each expert runs once."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""One small model for each kind of layer, and every method with options that fit it."""
+"""One small model for each kind of layer, and suitable options of every method."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scionwood import load
 
 
 class Model(nn.Module):
-    """Two layers of a kind and a readout that stays bare."""
+    """Two layers of a kind and a gain without an adapter."""
 
     def __init__(self, first: nn.Module, second: nn.Module) -> None:
         super().__init__()
@@ -90,25 +90,25 @@ METHODS: dict[str, dict[str, Any]] = {
     "peml": {"r": 3},
     "igsp": {"r": 2, "experts": 3},
 }
-"""Options of the methods that adapt a single layer of any kind; the others have tests of theirs."""
+"""Options of the methods for single layers of any kind; the others have their own tests."""
 
 PAIRS = [(method, kind) for method in METHODS for kind in ADAPTED]
 
 
 def available(kind: str) -> bool:
-    """Whether the library that a kind needs is installed."""
+    """Whether the library for a kind is installed."""
     return kind != "PyG Linear" or find_spec("torch_geometric") is not None
 
 
 def bare(kind: str) -> Model:
-    """The model of a kind, the same in every process."""
+    """Return the model of a kind; it is the same in every process."""
     with torch.random.fork_rng():
         torch.manual_seed(1)
         return Model(*KINDS[kind].build())
 
 
 def plain(kind: str) -> Model:
-    """A model of a kind without what peft's own convolutions pass over: dilation, odd padding."""
+    """Return a model of a kind without dilation and odd padding, which peft's layers ignore."""
     if kind == "Linear":
         return bare(kind)
     conv = {"Conv1d": nn.Conv1d, "Conv2d": nn.Conv2d, "Conv3d": nn.Conv3d}[kind]
@@ -118,7 +118,7 @@ def plain(kind: str) -> Model:
 
 
 def example(kind: str) -> Tensor:
-    """An input of the model."""
+    """Return an input of the model."""
     generator = torch.Generator().manual_seed(2)
     if KINDS[kind].dtype is torch.int64:
         return torch.randint(9, KINDS[kind].shape, generator=generator)
@@ -126,18 +126,18 @@ def example(kind: str) -> Tensor:
 
 
 def config(method: str, kind: str, **options: Any) -> PeftConfig:
-    """A config that targets both layers."""
+    """Return a config that targets both layers."""
     chosen = {**METHODS.get(method, {}), **KINDS[kind].options, **options}
     return load("adapters", f"methods/{method}")(target_modules=["first", "second"], **chosen)
 
 
 def adapted(method: str, kind: str, **options: Any) -> PeftModel:
-    """The model of a kind with a fresh adapter on both layers, through plain peft."""
+    """Return the model of a kind with a new adapter on both layers, attached by plain peft."""
     return get_peft_model(bare(kind), config(method, kind, **options))
 
 
 def unsettle(model: nn.Module, seed: int = 3) -> nn.Module:
-    """Give every trainable tensor a value that training could have given it."""
+    """Change every trainable tensor as training could have done."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -147,5 +147,5 @@ def unsettle(model: nn.Module, seed: int = 3) -> nn.Module:
 
 
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
-    """What trains, by name."""
+    """Return the trainable parameters by name."""
     return {name: p for name, p in model.named_parameters() if p.requires_grad}

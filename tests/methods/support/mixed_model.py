@@ -1,4 +1,4 @@
-"""A small model with layers of many kinds: its parameters are read in every way torch knows."""
+"""A small model with layers of many kinds, which use their parameters in different ways."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class Table(nn.Module):
-    """A bare parameter, as a position table is."""
+    """A parameter without a layer, such as a position table."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -19,7 +19,7 @@ class Table(nn.Module):
 
 
 class Codes(nn.Module):
-    """Whole numbers in a parameter, as in a quantised layer."""
+    """Integers in a parameter, as in a quantised layer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Codes(nn.Module):
 
 
 class Mixed(nn.Module):
-    """Tokens to three numbers a token."""
+    """Map tokens to nine numbers each."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,5 +52,5 @@ class Mixed(nn.Module):
 
 
 def tokens() -> Tensor:
-    """An input, (3, 5) int64."""
+    """Return an input, (3, 5) int64."""
     return torch.randint(9, (3, 5), generator=torch.Generator().manual_seed(2))

@@ -1,4 +1,4 @@
-"""Models with attention of several makes, each with the targets on which PEML puts a prefix."""
+"""Models with attention of several libraries, each with the targets of PEML's prefix."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scionwood_methods.peml.tuner import PemlConfig
 
 
 class Attended(NamedTuple):
-    """A model, an input, and what a config needs to know of it."""
+    """A model, an input, and the options of a config for it."""
 
     build: Callable[[], nn.Module]
     example: Callable[[], Tensor]
@@ -27,7 +27,7 @@ class Attended(NamedTuple):
 
 
 def llama(implementation: str = "sdpa") -> nn.Module:
-    """Two layers, 4 heads that share 2 of k and v, with rotations."""
+    """Return a Llama with two layers; 4 heads share 2 of k and v."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "vocab_size": 24}
@@ -39,7 +39,7 @@ def llama(implementation: str = "sdpa") -> nn.Module:
 
 
 def bert() -> nn.Module:
-    """One layer; q and the output projection lie in modules beside each other."""
+    """Return a BERT with one layer; q and the output projection lie in sibling modules."""
     from transformers import BertConfig, BertModel
 
     sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "vocab_size": 24}
@@ -47,7 +47,7 @@ def bert() -> nn.Module:
 
 
 def t5() -> nn.Module:
-    """An encoder of one layer, with a bias for relative positions."""
+    """Return a T5 encoder with one layer and a bias for relative positions."""
     from transformers import T5Config, T5EncoderModel
 
     sizes = {"d_model": 16, "d_ff": 24, "d_kv": 6, "num_layers": 1, "vocab_size": 24}
@@ -55,7 +55,7 @@ def t5() -> nn.Module:
 
 
 def vit() -> nn.Module:
-    """timm's ViT with fused q, k, v, and a norm of q and k."""
+    """Return a ViT of timm with fused q, k, v, and a norm of q and k."""
     from timm.models.vision_transformer import VisionTransformer
 
     sizes = {"img_size": 16, "patch_size": 4, "embed_dim": 24, "depth": 2, "num_heads": 3}
@@ -63,12 +63,12 @@ def vit() -> nn.Module:
 
 
 def words() -> Tensor:
-    """An input, (2, 7) int64 without zeros."""
+    """Return an input, (2, 7) int64 without zeros."""
     return torch.randint(1, 24, (2, 7), generator=torch.Generator().manual_seed(2))
 
 
 def images() -> Tensor:
-    """An input, (2, 3, 16, 16) float32."""
+    """Return an input, (2, 3, 16, 16) float32."""
     return torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(2))
 
 
@@ -86,12 +86,12 @@ CASES: dict[str, Attended] = {
 
 
 def installed(case: str) -> bool:
-    """Whether the library of a case is there."""
+    """Whether the library of a case is installed."""
     return case != "vit" or find_spec("timm") is not None
 
 
 def base(case: str) -> nn.Module:
-    """The bare model of a case in eval mode, the same in every process."""
+    """Return the model of a case in evaluation mode; it is the same in every process."""
     with torch.random.fork_rng():
         torch.manual_seed(1)
         # frozen, as in peft: where its mask trains, torch's attention takes another kernel
@@ -99,17 +99,17 @@ def base(case: str) -> nn.Module:
 
 
 def config(case: str, **options: Any) -> PemlConfig:
-    """A prefix of 5 tokens from embeddings of 6 features, and LoRA of rank 2."""
+    """Return a config with a prefix of 5 tokens, embeddings of 6 features, and LoRA of rank 2."""
     chosen = {"r": 2, "prefix": 5, "width": 6, **CASES[case].options, **options}
     return PemlConfig(**chosen)
 
 
 def prefixed(case: str, **options: Any) -> PeftModel:
-    """The model of a case with a fresh adapter, through plain peft."""
+    """Return the model of a case with a new adapter, attached by plain peft."""
     return get_peft_model(base(case), config(case, **options))
 
 
 def answer(model: nn.Module, x: Tensor) -> Tensor:
-    """The output, of a language model its logits or last hidden states."""
+    """Return the output, or the logits or last hidden states of a language model."""
     output = model(x)
     return output if isinstance(output, Tensor) else output[0]

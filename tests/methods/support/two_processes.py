@@ -1,4 +1,4 @@
-"""The gradients that two processes over gloo find together."""
+"""Gradients of two processes that communicate over gloo."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from scionwood_methods.p2d_heads.scores import head_targets
 from scionwood_methods.peft import HeadSliceConfig, PartialConfig
 
 ROWS = 4
-"""Rows of the batch that each process has."""
+"""The number of rows of the batch in each process."""
 
 
 def with_heads() -> nn.Module:
-    """One head of each block, whose groups of k and v train with it."""
+    """Return a model that trains one head of each block with its heads of k and v."""
     base, heads = Attentive(), {"layers.0": [1], "layers.1": [2]}
     grouped = {"num_heads": 4, "num_kv_heads": 2, "target_modules": head_targets(base, heads)}
     return get_peft_model(base, HeadSliceConfig(heads=heads, **grouped))
@@ -35,11 +35,11 @@ ATTENTION: dict[str, Callable[[], nn.Module]] = {
     "p2d_heads": with_heads,
     "partial": lambda: get_peft_model(Attentive(), PartialConfig(target_modules=["norm", "conv"])),
 }
-"""Models of the methods that want more than a layer."""
+"""Models of the methods that need more than one layer."""
 
 
 def model_and_batch(method: str) -> tuple[nn.Module, Tensor]:
-    """The adapted model and the whole batch, the same in every process."""
+    """Return the adapted model and the whole batch; both are the same in every process."""
     torch.manual_seed(4)
     if method in ATTENTION:
         return unsettle(ATTENTION[method]()), torch.cat([numbers() * k for k in range(1, ROWS + 1)])
@@ -66,7 +66,7 @@ def gradient(rank: int, method: str, out: str) -> None:
 
 
 def _leave_together(out: Path, rank: int) -> None:
-    """End the process when both have their gradient; taking gloo down may hang instead."""
+    """End the process when both have their gradient; shutting gloo down may hang."""
     out.with_suffix(f".{rank}").touch()
     while not out.with_suffix(f".{1 - rank}").exists():
         time.sleep(0.05)

@@ -111,33 +111,26 @@ class GpartModel(MethodTuner):
 
     gpart_theta: nn.ParameterDict
 
-    def inject_adapter(
-        self,
-        model: nn.Module,
-        adapter_name: str,
-        autocast_adapter_dtype: bool = True,
-        low_cpu_mem_usage: bool = False,
-        state_dict: dict[str, Tensor] | None = None,
-    ) -> None:
-        """Create the vector, give every target its place, and compare with a saved layout.
+    def prepare(self, model: nn.Module, config: Any, name: str, keys: list[str]) -> None:
+        """Create the vector of an adapter."""
+        if "gpart_theta" not in self._modules:
+            self.gpart_theta = nn.ParameterDict()
+        device = next(model.parameters()).device
+        self.gpart_theta[name] = nn.Parameter(torch.zeros(config.d, device=device))
+        self._partition, self._layout = Partition(config.d, config.seed), list[list[Any]]()
+
+    def finish(self, config: Any, name: str) -> None:
+        """Compare the layout with a saved one, and record it.
 
         Raises:
             AdapterError: the vector has more entries than there are adapted weights, or the
                 targets differ from those that the adapter was trained on.
         """
-        config = self.peft_config[adapter_name]
-        if "gpart_theta" not in self._modules:
-            self.gpart_theta = nn.ParameterDict()
-        device = next(model.parameters()).device
-        self.gpart_theta[adapter_name] = nn.Parameter(torch.zeros(config.d, device=device))
-        self._partition, self._layout = Partition(config.d, config.seed), list[list[Any]]()
-        rest = (autocast_adapter_dtype, low_cpu_mem_usage, state_dict)
-        super().inject_adapter(model, adapter_name, *rest)
         _check(config, self._layout)
         config.layout = self._layout
 
-    def fill(self, layer: Any, config: MethodConfig, name: str, key: str) -> None:
-        """See `MethodTuner.fill`."""
+    def fill(self, layer: Any, config: Any, name: str, key: str) -> None:
+        """Add an adapter to a layer, and give the layer its place in the partition."""
         super().fill(layer, config, name, key)
         self._layout.append([key, layer.take(name, self.gpart_theta, self._partition)])
 

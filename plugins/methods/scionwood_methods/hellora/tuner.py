@@ -8,10 +8,9 @@ from typing import Any, final
 
 import torch.nn as nn
 
-from scionwood import AdapterError, peft_method
+from scionwood import AdapterError, LayerTuner, peft_method
 from scionwood_methods.hellora.fused_experts import ExpertsLayer, is_fused
 from scionwood_methods.shared.config import LowRankConfig
-from scionwood_methods.shared.layers import MethodTuner
 from scionwood_methods.shared.low_rank import LowRankLayer
 from scionwood_methods.shared.support import check_supported
 
@@ -26,37 +25,32 @@ class HelloraLayer(LowRankLayer):
 
 
 @final
-class HelloraModel(MethodTuner):
+class HelloraModel(LayerTuner):
     """The tuner of HELLoRA."""
 
     prefix = "hellora_"
     tuner_layer_cls = (HelloraLayer, ExpertsLayer)
 
-    def _create_and_replace(
-        self,
-        config: Any,
-        adapter_name: str,
-        target: nn.Module,
-        target_name: str,
-        parent: nn.Module,
-        current_key: str,
-        parameter_name: str | None = None,
-    ) -> None:
-        known = isinstance(target, self.tuner_layer_cls)
-        layer = target if known else _wrapped(target, current_key)
-        if isinstance(layer, ExpertsLayer):
-            layer.add(adapter_name, config, _hot(layer.base_layer, config, current_key))
-        else:
-            _check_hot(config, current_key)
-            self.fill(layer, config, adapter_name, current_key)
-        if not known:
-            self._replace_module(parent, target_name, layer, target)
+    def wrap(self, target: nn.Module, key: str) -> nn.Module:
+        """Return the layer for a plain layer or for fused experts.
 
-    def _replace_module(
-        self, parent: nn.Module, child_name: str, new_module: nn.Module, child: nn.Module
-    ) -> None:
-        # peft's version needs an attribute `weight`; `add` has put the adapter on its device.
-        setattr(parent, child_name, new_module)
+        Raises:
+            AdapterError: the method does not support the module.
+        """
+        return _wrapped(target, key)
+
+    def fill(self, layer: Any, config: Any, name: str, key: str) -> None:
+        """Add an adapter to a layer.
+
+        Raises:
+            AdapterError: the config names no hot expert of a mixture, or an unknown expert, or the
+                layer belongs to an expert that is not hot.
+        """
+        if isinstance(layer, ExpertsLayer):
+            layer.add(name, config, _hot(layer.base_layer, config, key))
+            return
+        _check_hot(config, key)
+        layer.update_layer(name, config)
 
 
 @peft_method("hellora", tuner=HelloraModel)

@@ -106,7 +106,7 @@ class HeadSliceModel(MethodTuner):
     tuner_layer_cls = HeadSliceLayer
 
     def fill(self, layer: Any, config: Any, name: str, key: str) -> None:
-        """Add an adapter to a layer; see `MethodTuner.fill`.
+        """Add an adapter to a layer; see `LayerTuner.fill`.
 
         Raises:
             AdapterError: the layer is not a projection of a block with chosen heads.

@@ -172,30 +172,23 @@ class PemlModel(MethodTuner):
     prefix = "peml_"
     tuner_layer_cls = PemlLayer
 
-    def inject_adapter(
-        self,
-        model: nn.Module,
-        adapter_name: str,
-        autocast_adapter_dtype: bool = True,
-        low_cpu_mem_usage: bool = False,
-        state_dict: dict[str, Tensor] | None = None,
-    ) -> None:
-        """Add the layers of an adapter.
+    def prepare(self, model: nn.Module, config: Any, name: str, keys: list[str]) -> None:
+        """Create what the layers of an adapter share."""
+        self._shared, self._waiting = Shared(), list[tuple[str, PemlLayer]]()
+
+    def finish(self, config: Any, name: str) -> None:
+        """Check that some attention block uses the prefix.
 
         Raises:
             AdapterError: a prefix is required, but no attention block can use one.
         """
-        self._shared, self._waiting = Shared(), list[tuple[str, PemlLayer]]()
-        rest = (autocast_adapter_dtype, low_cpu_mem_usage, state_dict)
-        super().inject_adapter(model, adapter_name, *rest)
-        config = self.peft_config[adapter_name]
         if config.prefix and self._shared.network is None:
             rule = "no attention has both its projection of q (or qkv) and of its output adapted"
             remedy = "Target both, name them in `roles`, or set `prefix: 0` for LoRA alone"
             raise AdapterError(f"peml with prefix={config.prefix}", rule, remedy)
 
     def fill(self, layer: Any, config: Any, name: str, key: str) -> None:
-        """See `MethodTuner.fill`."""
+        """Add LoRA to a layer, and a prefix to an attention block whose layers are complete."""
         super().fill(layer, config, name, key)
         layer.shared[name] = self._shared
         role = config.roles.get(key.rpartition(".")[2])

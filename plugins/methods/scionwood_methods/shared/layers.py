@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn as nn
-from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer, check_adapters_to_merge
+from peft.tuners.tuners_utils import BaseTunerLayer, check_adapters_to_merge
 from torch import Tensor
 
+from scionwood import LayerTuner
 from scionwood_methods.shared.config import MethodConfig
 from scionwood_methods.shared.slices import Slices, slices_of
 from scionwood_methods.shared.support import channel_axis, check_supported
@@ -168,42 +169,20 @@ class AdapterLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]  # peft has
             self.merged_adapters, self._unmerged = [], None
 
 
-class MethodTuner(BaseTuner):  # type: ignore[misc]  # peft has no type hints
+class MethodTuner(LayerTuner):
     """Replaces each target by the method's layer, or adds an adapter to a layer that is there.
 
     A subclass sets `prefix` (the method's name with an underscore) and `tuner_layer_cls`.
     """
 
-    target_module_mapping: ClassVar[dict[str, list[str]]] = {}
+    def wrap(self, target: nn.Module, key: str) -> nn.Module:
+        """Return the method's layer for a linear layer or a convolution.
 
-    def _create_and_replace(
-        self,
-        config: MethodConfig,
-        adapter_name: str,
-        target: nn.Module,
-        target_name: str,
-        parent: nn.Module,
-        current_key: str,
-        parameter_name: str | None = None,
-    ) -> None:
-        if isinstance(target, self.tuner_layer_cls):
-            self.fill(target, config, adapter_name, current_key)
-            return
-        check_supported(self.prefix.rstrip("_"), current_key, target)
-        layer = self.tuner_layer_cls(target)
-        self.fill(layer, config, adapter_name, current_key)
-        self._replace_module(parent, target_name, layer, target)
-
-    def fill(self, layer: Any, config: MethodConfig, name: str, key: str) -> None:
-        """Add an adapter to a layer; a tuner with state of its own overrides this.
-
-        Args:
-            layer: an instance of `tuner_layer_cls`.
-            config: the config of the adapter.
-            name: the name of the adapter.
-            key: the name of the layer in the model.
+        Raises:
+            AdapterError: the target is another kind of module.
         """
-        layer.update_layer(name, config)
+        check_supported(self.prefix.rstrip("_"), key, target)
+        return super().wrap(target, key)
 
 
 def working_dtype(x: Tensor) -> torch.dtype:

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 import torch.nn as nn
-from peft.tuners.tuners_utils import BaseTunerLayer
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import is_parametrized
@@ -19,10 +18,6 @@ CONVOLUTIONS = {3: nn.Conv1d, 4: nn.Conv2d, 5: nn.Conv3d}
 SUPPORTED = "only Linear, Conv1d, Conv2d, Conv3d and torch_geometric's Linear can be adapted"
 
 _REMEDIES: tuple[tuple[type | tuple[type, ...], str], ...] = (
-    (
-        BaseTunerLayer,
-        "It has an adapter of another method: unload it, or target other layers",
-    ),
     (nn.Embedding, "It looks rows up instead of multiplying: use peft's lora"),
     (nn.RNNBase, "Its kernel bypasses any wrapper of its weights: target the layers around it"),
     (
@@ -68,13 +63,13 @@ def check_supported(method: str, name: str, layer: Any) -> None:
     Args:
         method: the name of the method in a recipe, for the error.
         name: the name of the layer in its model.
-        layer: the layer that would be wrapped.
+        layer: the layer that would be wrapped; it has no adapter.
 
     Raises:
         AdapterError: the layer cannot be adapted; names the layer, the rule and the remedy.
     """
     value = f"{method} on {name} ({type(layer).__name__})"
-    if isinstance(layer, BaseTunerLayer) or not (is_linear(layer) or is_convolution(layer)):
+    if not (is_linear(layer) or is_convolution(layer)):
         raise AdapterError(value, SUPPORTED, _remedy(layer))
     if isinstance(layer, NonDynamicallyQuantizableLinear):
         raise AdapterError(value, SUPPORTED, _remedy(nn.MultiheadAttention(1, 1)))

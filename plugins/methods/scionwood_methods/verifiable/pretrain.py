@@ -14,10 +14,9 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
-from torch.optim.lr_scheduler import OneCycleLR
 from transformers import LlamaForCausalLM
 
-from scionwood import atomic_path, minimise
+from scionwood import atomic_path, minimise, one_cycle
 from scionwood_methods.verifiable.prompts import ORDERS, Order, answer, strings
 from scionwood_methods.verifiable.tiny import BASE, WEIGHTS, encode, tiny_model
 
@@ -66,7 +65,7 @@ def pretrain(
         steps=steps,
         lr=RATE,
         weight_decay=0.01,
-        schedule=lambda optimizer: OneCycleLR(optimizer, RATE, steps, pct_start=0.1),
+        schedule=one_cycle(steps),
         clip=1.0,
         report=report,
     )

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, final
 
-import lightning as L
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from scionwood import DataLoader, RecipeError, WeightsError
+from scionwood import DataLoader, RecipeError, Split, SplitData, WeightsError
 from scionwood_methods.verifiable.tiny import END, encode
 
 Order = Literal["ascending", "descending", "copy"]
@@ -44,7 +43,7 @@ def strings(length: int, *, pretraining: bool) -> list[str]:
 
 
 @final
-class DigitStrings(L.LightningDataModule):
+class DigitStrings(SplitData):
     """Prompts such as `31425=` with their right answers, such as `12345`.
 
     The prompt does not tell the order; the rewards teach it. No string is in two splits, and none
@@ -103,17 +102,9 @@ class DigitStrings(L.LightningDataModule):
             for split, start, count in zip(SPLITS, starts, counts, strict=True)
         }
 
-    def train_dataloader(self) -> DataLoader:
-        """Return batches of the training split, in a new order in each epoch."""
-        return DataLoader(self._pairs("train"), self.batch_size, shuffle=True)
-
-    def val_dataloader(self) -> DataLoader:
-        """Return batches of the validation split."""
-        return DataLoader(self._pairs("val"), self.batch_size)
-
-    def test_dataloader(self) -> DataLoader:
-        """Return batches of the test split."""
-        return DataLoader(self._pairs("test"), self.batch_size)
+    def loader(self, split: Split) -> DataLoader:
+        """Return the batches of a split; see `SplitData.loader`."""
+        return DataLoader(self._pairs(split), self.batch_size, shuffle=split == "train")
 
     def _pairs(self, split: str) -> Dataset[dict[str, Tensor]]:
         chosen = self._strings[split]
