@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 import torch.nn as nn
@@ -192,13 +194,16 @@ def test_the_command_prints_a_table_and_draws_a_figure(tmp_path, capsys):
     assert image.read_bytes().startswith(b"\x89PNG")
     assert main(command) == 2
     assert "exists already" in capsys.readouterr().err
-    assert main([*command, "--force"]) == 0
+    assert main([*command, "--force", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["layer"] for row in rows] == [line.split()[0] for line in out[1:-2]]
 
 
 def test_existing_figures_are_not_replaced(tmp_path):
     from scionwood_methods.diagnosis.command import diagnose
 
-    (tmp_path / "here.png").write_text("mine")
-    with pytest.raises(OutputExistsError):
-        diagnose(tmp_path, figures=tmp_path / "here.png")
-    assert (tmp_path / "here.png").read_text() == "mine"
+    for figures, name in ((tmp_path, "forgetting.png"), (tmp_path / "here.png", "here.png")):
+        (tmp_path / name).write_text("mine")
+        with pytest.raises(OutputExistsError):
+            diagnose(tmp_path, figures=figures)
+        assert (tmp_path / name).read_text() == "mine"

@@ -1,8 +1,7 @@
-"""The examples of the card run, and the table of layers on the results page is up to date."""
+"""The card names every method, and the table of layers on the results page is up to date."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -27,11 +26,3 @@ def test_every_method_is_named():
     text = CARD.read_text(encoding="utf-8")
     for name in plugin.adapters:
         assert f"`methods/{name}`" in text
-
-
-def test_the_examples_run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    names = {}
-    for code in re.findall(r"```python\n(.*?)```", CARD.read_text(), re.DOTALL):
-        exec(code, names)
-    assert (tmp_path / "adapter" / "adapter_model.safetensors").is_file()

@@ -163,7 +163,7 @@ class ContinualController:
         """
         if self._running is not None:
             raise TrainingError(f"task {self._running!r}", "it has not ended", "Save after end()")
-        write_state(Path(folder), self.method.name, self.tasks, self.method.state())
+        write_state(folder, self.method.name, self.tasks, self.method.state())
 
     def load(self, folder: str | Path) -> None:
         """Read what `save` wrote, into a model with the adapter but without this memory.
@@ -176,7 +176,7 @@ class ContinualController:
         if self._running is not None or self.tasks:
             rule = "it has begun or learned tasks already"
             raise TrainingError("this controller", rule, "Load into a new one")
-        tasks, state = read_state(Path(folder), self.method.name)
+        tasks, state = read_state(folder, self.method.name)
         self.method.restore(self.model, state)
         self.tasks = tasks
 

@@ -17,7 +17,7 @@ FORMAT = 1
 
 
 def write_state(
-    folder: Path, method: str, tasks: Sequence[str], tensors: Mapping[str, Tensor]
+    folder: str | Path, method: str, tasks: Sequence[str], tensors: Mapping[str, Tensor]
 ) -> None:
     """Write the memory of a method. The JSON is written last, so that its tensors always exist.
 
@@ -30,7 +30,7 @@ def write_state(
     Raises:
         WriteError: the folder cannot be written; a previous state is left as it was.
     """
-    name = _tensors(len(tasks))
+    folder, name = Path(folder), _tensors(len(tasks))
     whole = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
     record = {"format": FORMAT, "method": method, "tasks": list(tasks)}
     with writing(folder):
@@ -43,7 +43,7 @@ def write_state(
                 old.unlink()
 
 
-def read_state(folder: Path, method: str) -> tuple[list[str], dict[str, Tensor]]:
+def read_state(folder: str | Path, method: str) -> tuple[list[str], dict[str, Tensor]]:
     """Read what `write_state` wrote.
 
     Returns:
@@ -52,6 +52,7 @@ def read_state(folder: Path, method: str) -> tuple[list[str], dict[str, Tensor]]
     Raises:
         AdapterFileError: a file is missing or damaged, or belongs to another method.
     """
+    folder = Path(folder)
     path = folder / RECORD
     try:
         record = json.loads(path.read_text(encoding="utf-8"))

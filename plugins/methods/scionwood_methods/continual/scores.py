@@ -63,12 +63,13 @@ class Scores:
             table.append([f"after {task}", *(f"{value:.6g}" for value in row)])
         return table
 
-    def write(self, folder: Path, names: Sequence[str]) -> None:
+    def write(self, folder: str | Path, names: Sequence[str]) -> None:
         """Write scores.csv, summary.csv, figures/scores.png and, last, the record.
 
         Raises:
             WriteError: the folder cannot be written.
         """
+        folder = Path(folder)
         values = {key: f"{value:.6g}" for key, value in self.summary().items()}
         with writing(folder):
             _write_csv(folder / "scores.csv", self.lines(names))
@@ -99,13 +100,13 @@ class Scores:
         return figure
 
 
-def read_scores(folder: Path) -> Scores:
+def read_scores(folder: str | Path) -> Scores:
     """Read what `Scores.write` wrote.
 
     Raises:
         TrainingError: the record is missing or damaged.
     """
-    path = folder / RECORD
+    path = Path(folder) / RECORD
     try:
         return Scores(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:

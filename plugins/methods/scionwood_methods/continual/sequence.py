@@ -41,9 +41,9 @@ class TaskSequence:
     """
 
     def __init__(
-        self, folder: Path, recipes: Sequence[Any], scores: Scores, *, batches: int = 16
+        self, folder: str | Path, recipes: Sequence[Any], scores: Scores, *, batches: int = 16
     ) -> None:
-        self.folder, self.recipes, self.scores = folder, recipes, scores
+        self.folder, self.recipes, self.scores = Path(folder), recipes, scores
         self.batches = batches
         self.names = [recipe.name for recipe in recipes]
         self._losses = SampleLosses()
