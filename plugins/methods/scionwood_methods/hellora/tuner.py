@@ -37,7 +37,17 @@ class HelloraModel(LayerTuner):
         Raises:
             AdapterError: the method does not support the module.
         """
-        return _wrapped(target, key)
+        if not is_fused(target):
+            check_supported("hellora", key, target)
+            return HelloraLayer(target)
+        marks = ("is_transposed", "has_bias", "has_post_expert_norm", "_is_expert_parallel")
+        wrong = [mark for mark in marks if getattr(target, mark, False)]
+        if wrong or not hasattr(target, "_apply_gate"):
+            rule = "it needs plain (experts, out, in) weights with a gate, and nothing else"
+            value = f"hellora on {key} ({type(target).__name__}{': ' if wrong else ''}"
+            remedy = "Target its attention, or use peft's lora with target_parameters"
+            raise AdapterError(f"{value}{', '.join(wrong)})", rule, remedy)
+        return ExpertsLayer(target)
 
     def fill(self, layer: Any, config: Any, name: str, key: str) -> None:
         """Add an adapter to a layer.
@@ -86,25 +96,6 @@ def hot_block(name: str, experts: Mapping[str, Sequence[int]]) -> str | None:
         experts: hot experts by the name of the mixture.
     """
     return next((block for block in experts if name.startswith(f"{block}.")), None)
-
-
-def _wrapped(target: nn.Module, key: str) -> HelloraLayer | ExpertsLayer:
-    """Return a target inside the wrapper of its kind.
-
-    Raises:
-        AdapterError: there is no wrapper for it.
-    """
-    if not is_fused(target):
-        check_supported("hellora", key, target)
-        return HelloraLayer(target)
-    marks = ("is_transposed", "has_bias", "has_post_expert_norm", "_is_expert_parallel")
-    wrong = [mark for mark in marks if getattr(target, mark, False)]
-    if wrong or not hasattr(target, "_apply_gate"):
-        rule = "it needs plain (experts, out, in) weights with a gate, and nothing else"
-        value = f"hellora on {key} ({type(target).__name__}{': ' if wrong else ''}"
-        remedy = "Target its attention, or use peft's lora with target_parameters"
-        raise AdapterError(f"{value}{', '.join(wrong)})", rule, remedy)
-    return ExpertsLayer(target)
 
 
 def _hot(base: Any, config: HelloraConfig, key: str) -> list[int]:
