@@ -63,7 +63,9 @@ class Predictor:
         """
         if len(part.times) != self.frames:
             rule = f"the network predicts {self.frames} states, and the part has {len(part.times)}"
-            raise RecipeError(f"part {part.name!r}", rule, "Give a mesh alone, or as many states")
+            raise RecipeError(
+                f"part {part.name!r}", rule, "Give a mesh without history, or as many states"
+            )
         encoded = self.encoder.encode(part)
         self.distance = float(self.novelty.cpu().of(encoded.graph))
         graph = CrashGraph(*(tensor.to(self.device) for tensor in encoded.graph))

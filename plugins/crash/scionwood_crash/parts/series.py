@@ -180,7 +180,7 @@ def _clamped(series: CrashSeries, setup: Setup, points: np.ndarray, used: np.nda
     if setup.clamped == "field":
         if CLAMPED_FIELD not in fields:
             rule = f"the file has no field {CLAMPED_FIELD!r} on its points"
-            remedy = "State the clamped nodes: --clamped ends, low or high"
+            remedy = "State the clamped nodes: --clamped ends, low or high (data.held in recipes)"
             raise ReadError(f"{series.path or 'series'}", rule, remedy)
         return np.asarray(fields[CLAMPED_FIELD][used] > 0.5)
     centred = points - points.mean(0)

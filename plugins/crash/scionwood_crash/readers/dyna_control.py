@@ -103,8 +103,8 @@ class Control:
         unread += ["deletion by nodes"] if -10000 < value["maxint"] < 0 else []
         unread += [_NDIMS[value["ndim"]]] if value["ndim"] in _NDIMS else []
         if unread:
-            rule = f"d3plot: it holds {', '.join(unread)}, which is not read"
-            raise ReadError(str(path), rule, "Write shells alone, with DCOMP 1")
+            rule = f"d3plot: it holds {', '.join(unread)}, which is not supported"
+            raise ReadError(str(path), rule, "Write shells only, with DCOMP 1")
         if not value["iu"]:
             rule = "d3plot: it holds no positions of nodes (IU is 0)"
             raise ReadError(str(path), rule, "Write them: *DATABASE_EXTENT_BINARY")

@@ -47,11 +47,11 @@ class Ledger:
     """Energies in J. In an exact simulation, the sum of the others minus `external` is constant."""
 
     internal: float = 0.0  # elastic and plastic work on the elements
-    kinetic: float = 0.0  # of the mesh
-    impactor: float = 0.0  # kinetic
+    kinetic: float = 0.0  # kinetic energy of the mesh
+    impactor: float = 0.0  # kinetic energy of the impactor
     hourglass: float = 0.0  # work against hourglass motion
-    contact: float = 0.0  # stored in penalty springs
-    friction: float = 0.0  # dissipated
+    contact: float = 0.0  # stored by the contact stiffness
+    friction: float = 0.0  # dissipated by friction
     external: float = 0.0  # work of prescribed motions of nodes or impactor
 
     def balance(self) -> float:
