@@ -7,7 +7,7 @@ needs in a training loop of your own are in its folder, such as
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,8 +17,7 @@ from peft import PeftConfig, PeftModel, get_peft_model
 from scionwood import RecipeError, load
 from scionwood_methods import plugin
 from scionwood_methods.composition import AdapterGates, composed
-from scionwood_methods.continual.plan import plan_sequence
-from scionwood_methods.continual.scores import Scores
+from scionwood_methods.continual.learn import learn_sequence
 from scionwood_methods.diagnosis.meanfield import Diagnosis
 from scionwood_methods.diagnosis.run import diagnose_run
 
@@ -79,62 +78,6 @@ def adapt(model: nn.Module, method: Method, options: Mapping[str, Any] | None = 
     """
     model_with_adapter: PeftModel = get_peft_model(model, method_config(method, options))
     return model_with_adapter
-
-
-def learn_sequence(
-    recipes: Sequence[str | Path],
-    *,
-    run: str | Path | None = None,
-    method: str = "ewc",
-    options: Mapping[str, Any] | None = None,
-    resume: bool = False,
-    score: str | None = None,
-    better: Literal["higher", "lower"] | None = None,
-    batches: int = 16,
-    override: Sequence[str] = (),
-    smoke: bool = False,
-) -> Scores:
-    """Learn the tasks of recipes one after another with one adapter, and test all after each.
-
-    Args:
-        recipes: names or files of recipes in the order of learning, with the same backbone and
-            adapter.
-        run: the folder of the sequence; `None` means `runs/sequence-TIME`.
-        method: naive, ewc, ace_lora_edit, seqlora_bilevel, or igsp on the adapter methods/igsp.
-        options: the options of the method, such as `{"strength": 10}`.
-        resume: continue after the last task that the folder holds; more recipes may follow.
-        score: the value to measure on the test splits; `None` means the monitor of the tasks.
-        better: whether higher or lower scores are better; needed with `score`.
-        batches: the number of training batches that a method may use when a task ends.
-        override: changes of every recipe, such as `["trainer.max_steps=100"]`.
-        smoke: take a few steps at the smallest size.
-
-    Returns:
-        The scores; `summary()` has their average, backward transfer and forgetting.
-
-    Raises:
-        RecipeError: the recipes do not fit together, or a method or option is unknown.
-        OutputExistsError: the folder holds a sequence, and `resume` is false.
-        TrainingError: a value is not finite, or the folder holds another sequence.
-        AdapterError: the method cannot use this adapter.
-
-    Example:
-        scores = learn_sequence(["survey1.yaml", "survey2.yaml"], run="runs/surveys", smoke=True)
-        print(scores.summary()["forgetting"])
-    """
-    tasks = plan_sequence(
-        recipes,
-        method=method,
-        options=options or {},
-        run=run,
-        resume=resume,
-        score=score,
-        better=better,
-        batches=batches,
-        override=override,
-        smoke=smoke,
-    )
-    return tasks.learn_all()
 
 
 def diagnose(run: str | Path) -> Diagnosis:

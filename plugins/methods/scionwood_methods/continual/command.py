@@ -50,13 +50,15 @@ def sequence(
         TrainingError: a value is not finite, or the folder holds another sequence.
         AdapterError: the method cannot use this adapter.
     """
-    from scionwood_methods.continual.plan import plan_sequence
+    from scionwood_methods.continual.learn import default_folder, learn_sequence
 
-    tasks = plan_sequence(
+    if run is None and not resume:
+        run = default_folder()
+    scores = learn_sequence(
         recipes,
-        method=method,
-        options=options or {},
         run=run,
+        method=method,
+        options=options,
         resume=resume,
         score=score,
         better=better,
@@ -64,14 +66,14 @@ def sequence(
         override=override or (),
         smoke=smoke,
     )
-    scores = tasks.learn_all()
+    folder = str(Path(run or "").resolve())
     if json:
         from json import dumps
 
-        print(dumps({**vars(scores), **scores.summary(), "run": str(tasks.folder)}, indent=2))
+        print(dumps({**vars(scores), **scores.summary(), "run": folder}, indent=2))
         return
-    heading, *rows = scores.lines(tasks.names)
+    heading, *rows = scores.lines(scores.tasks)
     print_table(heading, rows, numeric=heading[1:])
     print()
     print_table(["measure", "value"], list(scores.summary().items()), numeric=["value"])
-    print(f"\n{tasks.folder}")
+    print(f"\n{folder}")

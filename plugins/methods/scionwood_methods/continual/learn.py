@@ -1,4 +1,4 @@
-"""Check the recipes of a sequence, choose its score and folder, and begin or resume it."""
+"""Learn a sequence of recipes: check them, choose score and folder, and begin or resume."""
 
 from __future__ import annotations
 
@@ -13,38 +13,62 @@ from scionwood_methods.continual.scores import RECORD, Scores, read_scores
 from scionwood_methods.continual.sequence import TaskSequence
 
 
-def plan_sequence(
+def learn_sequence(
     recipes: Sequence[str | Path],
     *,
-    method: str,
-    options: Mapping[str, Any],
-    run: str | Path | None,
+    run: str | Path | None = None,
+    method: str = "ewc",
+    options: Mapping[str, Any] | None = None,
     resume: bool = False,
     score: str | None = None,
     better: Literal["higher", "lower"] | None = None,
     batches: int = 16,
     override: Sequence[str] = (),
     smoke: bool = False,
-) -> TaskSequence:
-    """Prepare a sequence of tasks; the arguments are those of `scionwood_methods.api`.
+) -> Scores:
+    """Learn the tasks of recipes one after another with one adapter, and test all after each.
+
+    Args:
+        recipes: names or files of recipes in the order of learning, with the same backbone and
+            adapter.
+        run: the folder of the sequence; `None` means `runs/sequence-TIME`.
+        method: naive, ewc, ace_lora_edit, seqlora_bilevel, or igsp on the adapter methods/igsp.
+        options: the options of the method, such as `{"strength": 10}`.
+        resume: continue after the last task that the folder holds; more recipes may follow.
+        score: the value to measure on the test splits; `None` means the monitor of the tasks.
+        better: whether higher or lower scores are better; needed with `score`.
+        batches: the number of training batches that a method may use when a task ends.
+        override: changes of every recipe, such as `["trainer.max_steps=100"]`.
+        smoke: take a few steps at the smallest size.
 
     Returns:
-        The sequence; a resumed one has the scores of the tasks that it has learned.
+        The scores; `summary()` has their average, backward transfer and forgetting.
 
     Raises:
         RecipeError: the recipes do not fit together, or a method or option is unknown.
         OutputExistsError: the folder holds a sequence, and `resume` is false.
-        TrainingError: the folder holds another sequence.
+        TrainingError: a value is not finite, or the folder holds another sequence.
+        AdapterError: the method cannot use this adapter.
+
+    Example:
+        scores = learn_sequence(["survey1.yaml", "survey2.yaml"], run="runs/surveys", smoke=True)
+        print(scores.summary()["forgetting"])
     """
+    options = dict(options or {})
     make_method(method, options, SampleLosses())  # checks the options before any work
     changes = ["kernels=off", *override]
     resolved = [resolve(recipe, changes, smoke=smoke) for recipe in recipes]
     _check_together(resolved)
     name, higher = _measure(resolved, score, better)
     folder = _folder(run, resume)
-    fresh = Scores(method, dict(options), name, higher)
+    fresh = Scores(method, options, name, higher)
     scores = _resumed(folder, resolved, fresh) if resume else fresh
-    return TaskSequence(folder, resolved, scores, batches=batches)
+    return TaskSequence(folder, resolved, scores, batches=batches).learn_all()
+
+
+def default_folder() -> Path:
+    """Return the folder of a sequence that is given none, `runs/sequence-TIME`."""
+    return Path("runs") / f"sequence-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def _check_together(recipes: list[Any]) -> None:
@@ -92,8 +116,7 @@ def _measure(recipes: list[Any], score: str | None, better: str | None) -> tuple
 def _folder(run: str | Path | None, resume: bool) -> Path:
     if run is None and resume:
         raise RecipeError("--resume", "the folder is not given", "Add --run FOLDER")
-    default = f"runs/sequence-{time.strftime('%Y%m%d-%H%M%S')}"
-    folder = Path(default if run is None else run)
+    folder = default_folder() if run is None else Path(run)
     if not resume and (folder / RECORD).exists():
         remedy = "Choose another folder, or continue the sequence: --resume"
         raise OutputExistsError(str(folder), "it holds a sequence already", remedy)
