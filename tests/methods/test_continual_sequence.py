@@ -139,6 +139,10 @@ def test_scores_are_printed_written_and_drawn(copied, tmp_path, capsys):
     assert summary["backward_transfer"] == pytest.approx(-worse, abs=1e-5)
     assert summary["forgetting"] == pytest.approx(worse, abs=1e-5)
     assert (run / "figures" / "scores.png").is_file()
+    assert sequence(names, "run", "ewc", "--resume", "--json") == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["tasks"], printed["run"]) == (["survey1", "survey2"], str(run))
+    assert printed["forgetting"] == pytest.approx(summary["forgetting"], rel=1e-4)
     metrics = measured(run / "2-survey2", resolve("survey1.yaml"))
     assert metrics["test_loss"] == pytest.approx(last[0], rel=1e-5)
 
