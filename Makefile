@@ -14,7 +14,7 @@ $(DONE): pyproject.toml $(wildcard plugins/*/pyproject.toml)
 	touch $@
 
 test: $(DONE)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m 'not slow'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m 'not slow'
 
 test-slow: $(DONE)
 	$(BIN)/python -m pytest -q -m slow

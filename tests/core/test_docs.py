@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from scionwood.testing import CHECKS
+
 ROOT = Path(__file__).parents[2]
 PLACES = ("README.md", "docs/*.md", "docs/results/*.md", "plugins/*/README.md")
 PAGES = [page for place in PLACES for page in sorted(ROOT.glob(place))]
@@ -46,7 +48,8 @@ def test_the_five_minute_plugin_guide_works_as_it_is_written(tmp_path):
         ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, env=environment
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "checks hold" in run.stdout
+    assert f"{len(CHECKS)} of {len(CHECKS)} checks hold" in run.stdout
+    assert "\n- " not in run.stdout  # every check had something to check
     assert (tmp_path / "hydrology" / "pyproject.toml").is_file()
 
 

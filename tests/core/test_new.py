@@ -1,4 +1,4 @@
-"""`scionwood new` writes a plugin that installs with pip and passes its checks."""
+"""`scionwood new` writes a plugin that works. `test_docs.py` installs one and runs its checks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pytest
 
 from scionwood import OutputExistsError, PluginError, cli
 from scionwood.new import RESERVED, render
-from scionwood.testing import CHECKS
 
 CLI = ("-m", "scionwood.cli")
 
@@ -31,19 +30,6 @@ def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedP
 
 def at(folder: Path) -> dict[str, Any]:
     return {"cwd": folder, "PYTHONPATH": str(folder / "hydrology")}
-
-
-def test_a_rendered_plugin_installs_and_passes_its_checks(tmp_path: Path) -> None:
-    made = run("-m", "scionwood.cli", "new", "hydrology", cwd=tmp_path)
-    assert made.stdout.splitlines()[1:] == ["pip install -e hydrology", "scionwood check hydrology"]
-    offline = ("--no-deps", "--no-build-isolation", "--no-index", "--target", "site")
-    installed = run("-m", "pip", "install", "-q", *offline, "./hydrology", cwd=tmp_path)
-    assert installed.returncode == 0, installed.stderr
-    site = str(tmp_path / "site")
-    checked = run("-m", "scionwood.cli", "check", "hydrology", cwd=tmp_path, PYTHONPATH=site)
-    assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert f"{len(CHECKS)} of {len(CHECKS)} checks hold" in checked.stdout
-    assert "\n- " not in checked.stdout  # a check without a subject proves nothing
 
 
 def test_the_rendered_command_and_api_predict(tmp_path: Path) -> None:

@@ -50,7 +50,10 @@ class Case(NamedTuple):
 
 
 def cases():
-    """Yield every combination of switches with random shapes: small, ragged, and of high rank."""
+    """Yield every combination of switches with random shapes: small, ragged, and of high rank.
+
+    In float32 every combination comes twice, with different shapes.
+    """
     rng = random.Random(0)
     switches = [
         (p, gate, bias, learns, layout)
@@ -61,7 +64,8 @@ def cases():
         for layout in ("dense", "rows", "transposed")
     ]
     for dtype in DTYPES:
-        for i, (p, gate, bias, learns, layout) in enumerate(2 * switches):
+        rounds = 2 if dtype is torch.float32 else 1
+        for i, (p, gate, bias, learns, layout) in enumerate(rounds * switches):
             if i % 18 == 7:
                 m, k, n, r, plan = rng.randint(3, 9), 33, 18, rng.choice((65, 128, 256)), "table"
             elif i % 4 == 0:
