@@ -39,7 +39,7 @@ BATCH, BATCHES = 8, 2
 
 
 class Suffix(nn.Module):
-    """What of a ViT comes behind the eighth block, on features that were computed before."""
+    """The part of a ViT behind the eighth block, on precomputed features."""
 
     def __init__(self, model: nn.Module, batches: list[Tensor]) -> None:
         super().__init__()
@@ -52,14 +52,14 @@ class Suffix(nn.Module):
         self.batches = batches
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (8, 10) of one of the batches."""
+        """Return logits (8, 10) of one of the batches."""
         vit = self.model.get_base_model()
         ready = next(f for f, own in zip(self.features, self.batches, strict=True) if own is x)
         return vit.forward_head(vit.norm(nn.Sequential(*vit.blocks[8:])(ready)))
 
 
 def tuned() -> nn.Module:
-    """ViT-S/16 with random weights and LoRA on the last four blocks."""
+    """Return a ViT-S/16 with random weights and LoRA on the last four blocks."""
     torch.manual_seed(0)
     model = timm.create_model("vit_small_patch16_224", num_classes=10)
     example = (torch.zeros(1, 3, 224, 224),)
@@ -67,7 +67,7 @@ def tuned() -> nn.Module:
 
 
 def rivals(batches: list[Tensor]) -> tuple[dict[str, nn.Module], dict[str, FrozenPrefix]]:
-    """Copies of one model by the way in which they come to the features, and their caches."""
+    """Return copies of one model that obtain the features in different ways, and their caches."""
     model = tuned()
     models = {name: copy.deepcopy(model) for name in ("uncached", "cached", "cached in bfloat16")}
     models["limit"] = Suffix(copy.deepcopy(model), batches)
@@ -79,7 +79,7 @@ def rivals(batches: list[Tensor]) -> tuple[dict[str, nn.Module], dict[str, Froze
 
 
 def steps(model: nn.Module, batches: list[Tensor], labels: Tensor) -> Callable[[int], None]:
-    """A training step on one of the batches."""
+    """Return a training step on one of the batches."""
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-3)
 
@@ -92,7 +92,7 @@ def steps(model: nn.Module, batches: list[Tensor], labels: Tensor) -> Callable[[
 
 
 def gradient_error(model: nn.Module, reference: nn.Module) -> float:
-    """The largest relative difference over the trained tensors, none of which has none."""
+    """Return the largest relative difference of gradients over the trained tensors."""
     pairs = zip(model.parameters(), reference.parameters(), strict=True)
     gradients = [(p.grad, q.grad) for p, q in pairs if q.requires_grad]
     assert len(gradients) == 8
@@ -101,7 +101,7 @@ def gradient_error(model: nn.Module, reference: nn.Module) -> float:
 
 
 def measure(runs: dict[str, Callable[[int], None]], rounds: int) -> dict[str, list[float]]:
-    """CPU seconds of a step for each rival and round; each round goes there and back."""
+    """Return the CPU seconds of a step for each rival and round; rounds run forth and back."""
     times: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
         once = dict.fromkeys(runs, 0.0)
@@ -115,7 +115,7 @@ def measure(runs: dict[str, Callable[[int], None]], rounds: int) -> dict[str, li
 
 
 def ratio(peer: list[float], ours: list[float]) -> tuple[float, float, float]:
-    """Median over rounds of peer / ours and its bootstrapped 95 % interval."""
+    """Return the median over rounds of peer / ours and its bootstrapped 95 % interval."""
     each = np.asarray(peer) / np.asarray(ours)
     draws = np.random.default_rng(0).choice(each, (2000, len(each)))
     low, high = np.quantile(np.median(draws, 1), [0.025, 0.975])
@@ -123,7 +123,7 @@ def ratio(peer: list[float], ours: list[float]) -> tuple[float, float, float]:
 
 
 def cases(rounds: int) -> list[dict[str, object]]:
-    """The rows of the table."""
+    """Yield the rows of the table."""
     generator = torch.Generator().manual_seed(0)
     batches = list(torch.randn(BATCHES, BATCH, 3, 224, 224, generator=generator))
     labels = torch.arange(BATCH) % 10
@@ -155,7 +155,7 @@ def cases(rounds: int) -> list[dict[str, object]]:
 
 
 def processor() -> str:
-    """The name of the processor."""
+    """Return the name of the processor."""
     table = Path("/proc/cpuinfo")
     lines = table.read_text().splitlines() if table.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]

@@ -1,1 +1,1 @@
-"""The parts of `lora_kernels.py`: timing, forms, and what is measured of each."""
+"""The parts of `lora_kernels.py`: timing, the compared forms of a layer, and the measurements."""

@@ -1,4 +1,4 @@
-"""One LoRA layer in every form that is compared, on equal inputs, and its errors."""
+"""One LoRA layer in all compared forms, on equal inputs, and the errors of each form."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Case(NamedTuple):
 
 @final
 class Form:
-    """A layer to run forward and backward, and what the last run left."""
+    """A layer to run forward and backward, and the results of its last run."""
 
     def __init__(self, run: Callable[[Tensor], Tensor], x: Tensor, grad: Tensor, learns: dict):
         self.run, self.grad = run, grad
@@ -49,7 +49,7 @@ class Form:
         self.results: dict[str, Tensor] = {}
 
     def phases(self) -> Phases:
-        """Forward with a graph, and backward to the input and to what learns."""
+        """Return the forward pass with a graph, and the backward pass to all inputs that train."""
         return {"forward": self.forward, "backward": self.backward}
 
     def forward(self) -> None:
@@ -63,7 +63,7 @@ class Form:
         self.output = self.results["y"]
 
     def once(self) -> dict[str, Tensor]:
-        """y and the gradients of one run."""
+        """Return y and the gradients of one run."""
         self.forward()
         self.backward()
         return self.results
@@ -71,7 +71,7 @@ class Form:
 
 @final
 class ByHand(torch.autograd.Function):
-    """LoRA as libraries write it by hand: x is kept, and `addmm_` works in place."""
+    """LoRA as libraries write it by hand: it stores x, and `addmm_` works in place."""
 
     @staticmethod
     def forward(
@@ -92,7 +92,7 @@ class ByHand(torch.autograd.Function):
 
 @contextmanager
 def forced(device: str, name: str) -> Iterator[None]:
-    """The dispatch table with one rule: this implementation."""
+    """Make the dispatch table choose one implementation."""
     before = dict(dispatch.TABLE)
     dispatch.TABLE[device] = (dispatch.Rule(name, 0, 2**31, 2**31, "forced"),)
     try:
@@ -103,7 +103,7 @@ def forced(device: str, name: str) -> Iterator[None]:
 
 
 def forms(case: Case, dtype: torch.dtype, device: str, compiled: str) -> dict[str, Form | str]:
-    """Every form of a layer; a string says why one does not run.
+    """Return all forms of a layer; a string says why a form cannot run.
 
     Args:
         case: what layer.
@@ -132,7 +132,7 @@ def forms(case: Case, dtype: torch.dtype, device: str, compiled: str) -> dict[st
 
 
 def errors(case: Case, dtype: torch.dtype, device: str, named: dict[str, Form | str]) -> dict:
-    """Check every form, and say how far it is from float64, absolutely and against eager's.
+    """Check every form, and return its error against float64, absolute and relative to eager.
 
     Raises:
         AssertionError: a gradient is zero, far from peft's, or ours is worse than eager's by 10 %.
@@ -171,7 +171,7 @@ def _distance(value: Tensor, truth: Tensor) -> float:
 
 @final
 class _Bench:
-    """Equal weights and inputs for all forms; the factors are exact in the dtype."""
+    """Gives all forms equal weights and inputs; the factors are exact in the dtype."""
 
     def __init__(self, case: Case, dtype: torch.dtype, device: str) -> None:
         self.case, self.dtype, self.device = case, dtype, device
@@ -198,7 +198,7 @@ class _Bench:
         return layer, [layer.lora_A["default"].weight, layer.lora_B["default"].weight]
 
     def lora(self, fused: bool = False, wide: bool = True, dropout: float = 0.0) -> Form:
-        """peft's layer, as it is or with our kernels; wide adapters are float32."""
+        """Return peft's layer, unchanged or with our kernels; wide adapters are float32."""
         layer, factors = self._net(dropout, wide)
         learns = dict(zip("ab", factors, strict=True))
         for name, factor in learns.items():
@@ -208,32 +208,32 @@ class _Bench:
         return Form(layer, self.x, self.grad, learns)
 
     def plain(self, learns: bool) -> Form:
-        """The base alone, frozen or trained."""
+        """Return the base alone, frozen or trained."""
         layer = copy.deepcopy(self.base).requires_grad_(learns)
         return Form(layer, self.x, self.grad, dict(layer.named_parameters()) if learns else {})
 
     def exact(self) -> Form:
-        """peft's layer in float64, from the same values."""
+        """Return peft's layer in float64, with the same values."""
         form = self.lora()
         x, grad = self.x.detach().double().requires_grad_(), self.grad.double()
         layer = form.run.double()
         return Form(layer, x, grad, {k: v for k, v in form.inputs.items() if k != "x"})
 
     def compiled(self) -> Form:
-        """peft's layer under torch.compile, with adapters in the base's dtype."""
+        """Return peft's layer under torch.compile, with adapters in the base's dtype."""
         form = self.lora(wide=False)
         form.run = torch.compile(form.run)
         return form
 
     def by_hand(self) -> Form:
-        """The function of this file, with adapters in the base's dtype."""
+        """Return `ByHand` as a layer, with adapters in the base's dtype."""
         form = self.lora(wide=False)
         base, (a, b) = form.run.base_layer, (form.inputs[name] for name in "ab")
         form.run = lambda x: ByHand.apply(x, base.weight, base.bias, a, b, SCALING)
         return form
 
     def forced(self, name: str) -> Form | str:
-        """Ours with one implementation, where it can run."""
+        """Return our layer with one implementation, if it can run here."""
         m, k, n = self.case.limit
         if name == "triton" and self.device != "cuda":
             return "triton needs a GPU"
@@ -247,7 +247,7 @@ class _Bench:
 
 
 def no_compiler(device: str) -> str:
-    """Why torch.compile cannot run here, or ""."""
+    """Say why torch.compile cannot run here; empty if it can."""
     if device == "cuda":
         return dispatch.obstacle()
     compiler = os.environ.get("CXX") or which("g++") or which("clang++")

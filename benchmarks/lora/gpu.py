@@ -1,4 +1,4 @@
-"""What only a GPU has: graphs, launches, memory that was allocated, and energy."""
+"""Measurements that need a GPU: graphs, launches, allocated memory, and energy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WINDOW = 3.0  # seconds of energy; the counter moves ten times a second
 
 
 def faster(setup: Setup, variants: Sequence[Variant]) -> dict[Variant, Phases]:
-    """The forms on a bfloat16 base again with compiled blocks and, if small, as CUDA graphs."""
+    """Return the forms on a bfloat16 base with compiled blocks and, if small, as CUDA graphs."""
     phases: dict[Variant, Phases] = {}
     for variant in variants:
         if variant.regime.base != torch.bfloat16:
@@ -37,7 +37,7 @@ def faster(setup: Setup, variants: Sequence[Variant]) -> dict[Variant, Phases]:
 
 
 def graph(run: Callable[[], None]) -> Callable[[], None]:
-    """A whole step as one launch."""
+    """Capture a whole step as one launch."""
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
@@ -51,7 +51,7 @@ def graph(run: Callable[[], None]) -> Callable[[], None]:
 
 
 def beside(run: Callable[[], None]) -> Row:
-    """Memory, launches and energy of a step that has run before."""
+    """Return memory, launches and energy of a step after a first run."""
     torch.cuda.synchronize()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
@@ -67,7 +67,7 @@ def beside(run: Callable[[], None]) -> Row:
 
 
 def launches(run: Callable[[], None]) -> int:
-    """Kernels of a step."""
+    """Count the kernels of a step."""
     with profile(activities=[ProfilerActivity.CUDA]) as trace:
         run()
         torch.cuda.synchronize()
@@ -76,7 +76,7 @@ def launches(run: Callable[[], None]) -> int:
 
 
 def joules(run: Callable[[], None]) -> str:
-    """Energy of a step, by the card's counter."""
+    """Return the energy of a step in joules, from the card's counter."""
     import pynvml
 
     pynvml.nvmlInit()

@@ -44,19 +44,19 @@ COMPILED_ON_CPU = LINEAR["cpu"][0]
 
 
 def linear(m: int, k: int, n: int, r: int) -> Case:
-    """A linear layer."""
+    """Return a linear layer."""
     return Case(f"linear {m} x {k} to {n}", partial(nn.Linear, k, n), (m, k), r, (m, k, n))
 
 
 def conv(channels: int, size: int, r: int) -> Case:
-    """A convolution of a volume, kernel 3 x 3 x 3, with zeros around."""
+    """Return a convolution of volumes with a 3 x 3 x 3 kernel and zero padding."""
     shape = (1, channels, size, size, size)
     name = f"conv3d {channels} channels, {size}^3"
     return Case(name, partial(nn.Conv3d, channels, channels, 3, padding=1), shape, r)
 
 
 def cases(device: str, quick: bool) -> list[tuple[Case, str]]:
-    """The layers, and why torch.compile is left out of each."""
+    """Return the layers, with the reason to leave torch.compile out, if any."""
     if quick:
         return [(case, "--quick") for case in (linear(32, 24, 48, 4), conv(4, 4, 2))]
     missing = no_compiler(device)
@@ -69,7 +69,7 @@ def cases(device: str, quick: bool) -> list[tuple[Case, str]]:
 
 
 def rows(device: str, rounds: int, quick: bool, rates: Rates | None) -> Iterator[Row]:
-    """The rows of lora_layer.csv."""
+    """Yield the rows of lora_layer.csv."""
     reached: Row = rates.columns() if rates else {}
     for dtype in DTYPES[device]:
         for case, compiled in cases(device, quick):

@@ -1,4 +1,4 @@
-"""Bytes kept for the backward pass: unique storages, parameters and the batch not counted."""
+"""Bytes stored for the backward pass: unique storages, without parameters and the batch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from lora.timing import Row, machine
 
 
 def rows(device: str, quick: bool) -> Iterator[Row]:
-    """The rows of lora_memory.csv."""
+    """Yield the rows of lora_memory.csv."""
     setups = [TINY, TINY_CONVNET] if quick else [*SETUPS[device], CONVNET]
     for setup in setups:
         yield from _setup(setup, device)
@@ -55,7 +55,7 @@ def _setup(setup: Setup, device: str) -> Iterator[Row]:
 
 
 def kept(setup: Setup, variant: Variant, device: str) -> int:
-    """Bytes that the forward pass of a variant keeps."""
+    """Return the bytes that the forward pass of a variant stores."""
     model = prepare(setup, variant).to(device)
     x = torch.randn(setup.shape, device=device).to(variant.regime.base)
     with torch.autocast(device, torch.bfloat16, enabled=variant.regime.autocast):
@@ -63,7 +63,7 @@ def kept(setup: Setup, variant: Variant, device: str) -> int:
 
 
 def kept_by(model: nn.Module, x: Tensor) -> int:
-    """Bytes that a forward pass keeps."""
+    """Return the bytes that a forward pass stores."""
     sizes: dict[int, tuple[Tensor, int]] = {}  # tensors, so that no address is used twice
     known = {_address(t) for t in [x, *model.parameters(), *model.buffers()]}
 

@@ -1,4 +1,4 @@
-"""Whole networks in every form that is compared: a ViT, and a convolutional network of volumes."""
+"""Whole networks in all compared forms: a ViT, and a convolutional network of volumes."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ class Setup(NamedTuple):
 
 
 def vit(name: str, batch: int, size: int = 224, small: bool = False, **options: int) -> Setup:
-    """A ViT of timm with random weights."""
+    """Return a ViT of timm with random weights."""
     build = partial(timm.create_model, name, img_size=size, num_classes=CLASSES, **options)
     title = f"{name.removesuffix('_224')}, batch {batch}"
     return Setup(title, build, (batch, 3, size, size), ADAPTED, "patch_embed", "head", small)
 
 
 def convnet(channels: int, size: int, batch: int) -> Setup:
-    """Four convolutions of volumes with kernels of 3 x 3 x 3, and GELU between them."""
+    """Return four convolutions of volumes with kernels of 3 x 3 x 3, and GELU between them."""
     shape = (batch, channels, size, size, size)
     title = f"4 conv3d of {channels} channels, {size}^3, batch {batch}"
     return Setup(title, partial(_stack, channels), shape, {"conv": r"[0246]"}, "0")
@@ -88,7 +88,7 @@ TINY_CONVNET = convnet(4, 4, 1)
 
 @final
 class Variant(NamedTuple):
-    """What trains, in which form."""
+    """What trains, and in which form."""
 
     form: str
     regime: Regime
@@ -100,12 +100,12 @@ class Variant(NamedTuple):
 
 
 def floors(regime: Regime) -> list[Variant]:
-    """The least that any adapter costs, and what it is to replace."""
+    """Return the lower bound of every adapter, and the full fine-tuning that it replaces."""
     return [Variant("frozen", regime), Variant("full fine-tuning", regime)]
 
 
 def adapters(regime: Regime, targets: str, dropout: float = 0.0) -> Iterator[Variant]:
-    """peft and ours, with its default adapters and, on a bfloat16 base, with bfloat16 ones."""
+    """Return peft and ours with default adapters and, on a bfloat16 base, with bfloat16 ones."""
     for wide in (True, False) if regime.base != torch.float32 else (True,):
         for form, fused in (("peft", False), ("ours", True)):
             name = form if wide else f"{form}, bf16 adapters"
@@ -113,7 +113,7 @@ def adapters(regime: Regime, targets: str, dropout: float = 0.0) -> Iterator[Var
 
 
 def prepare(setup: Setup, variant: Variant) -> nn.Module:
-    """The network, ready to train; factors B are random, so that no gradient is zero."""
+    """Return the network, ready to train; B is random, so that no gradient is zero."""
     torch.manual_seed(0)
     model = setup.build().to(variant.regime.base).train()
     if variant.form == "full fine-tuning":
@@ -162,11 +162,11 @@ class Step:
         self.loss = self.x.new_zeros(())
 
     def phases(self) -> Phases:
-        """Forward, backward and update."""
+        """Return forward, backward and update."""
         return {"forward": self.forward, "backward": self.backward, "optimizer": self.update}
 
     def run(self) -> None:
-        """All of a step."""
+        """Take one step."""
         for phase in self.phases().values():
             phase()
 
@@ -183,6 +183,6 @@ class Step:
         self.optimizer.step()
 
     def gradients(self) -> dict[str, Tensor]:
-        """Those of the last backward pass, by parameter."""
+        """Return the gradients of the last backward pass, by parameter."""
         parameters = self.model.named_parameters()
         return {name: p.grad.double() for name, p in parameters if p.grad is not None}

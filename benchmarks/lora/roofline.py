@@ -1,4 +1,4 @@
-"""The least time of a LoRA linear layer on a card, from the rates that it was measured with."""
+"""The least time of a LoRA linear layer on a card, from measured rates of the card."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REPEATS = 50
 
 @final
 class Rates(NamedTuple):
-    """What a card reaches."""
+    """The rates that a card reaches."""
 
     flops: float
     """bfloat16 products, operations a second."""
@@ -23,12 +23,12 @@ class Rates(NamedTuple):
     """A copy: bytes read and written a second."""
 
     def columns(self) -> Row:
-        """For the CSV."""
+        """Return the columns of the CSV."""
         return {"tflops": f"{self.flops / 1e12:.0f}", "tb_s": f"{self.bytes / 1e12:.2f}"}
 
 
 def measured() -> Rates:
-    """The rates of the current CUDA card."""
+    """Measure the rates of the current CUDA card."""
     a, b = (torch.randn(EDGE, EDGE, device="cuda").bfloat16() for _ in range(2))
     source = torch.empty(1 << 30, dtype=torch.uint8, device="cuda")
     target = torch.empty_like(source)
@@ -39,11 +39,12 @@ def measured() -> Rates:
 
 
 def limits(case: Case, dtype: torch.dtype, rates: Rates) -> dict[str, float]:
-    """Seconds of each phase where rank-r work is fused into the products.
+    """Return the least seconds of each phase, with the rank-r work fused into the products.
 
-    The frozen layer costs the greater of its operations and its bytes. Beyond it are read: x once
-    forward, for z = A x; x and dy once backward, for dA and dB. That is the least for two kernels a
-    direction; peft reads and writes 16 such arrays, and 40 with float32 adapters.
+    The frozen layer costs the time of its operations or of its bytes, whichever is longer. The
+    adapter also reads x once forward, for z = A x, and x and dy once backward, for dA and dB. Two
+    kernels for each direction cannot do with less. peft reads and writes 16 such arrays, and 40
+    with float32 adapters.
     """
     m, k, n = case.limit
     size = dtype.itemsize

@@ -20,7 +20,7 @@ TOLERANCE = {"float32": 1e-4, "autocast bfloat16": 5e-2, "bfloat16 base": 5e-2}
 
 
 def rows(device: str, rounds: int, quick: bool) -> Iterator[Row]:
-    """The rows of lora_step.csv."""
+    """Yield the rows of lora_step.csv."""
     for setup in [TINY] if quick else SETUPS[device]:
         yield from _setup(setup, device, rounds)
 
@@ -67,7 +67,7 @@ def _compare(times: Mapping[str, list[float]], ours: Mapping[str, list[float]]) 
 
 
 def _check(gradients: dict[Variant, dict[str, Tensor]]) -> dict[Variant, str]:
-    """The largest distance of ours from peft's, relative, over the parameters.
+    """Return the largest relative distance of our gradients from peft's, over the parameters.
 
     Raises:
         AssertionError: a gradient is missing or zero, or too far from peft's.

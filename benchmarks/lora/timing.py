@@ -1,4 +1,4 @@
-"""Interleaved timing, ratios with intervals, and what the figures were measured with."""
+"""Interleaved timing, ratios with intervals, and the description of the machine."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ SHORTEST = 0.01  # seconds that one reading lasts at least
 
 
 def measure(forms: Mapping[Hashable, Phases], device: str, rounds: int, warm: float = 0.2) -> Times:
-    """Rounds in the order A B C, C B A, A B C ..., after a warm-up of `warm` seconds for each form.
+    """Time rounds in the order A B C, C B A, A B C ..., after a warm-up of `warm` s for each form.
 
-    A time is that of the process's CPU on a CPU, so that other processes matter little, and that
-    between CUDA events on CUDA.
+    On a CPU it measures the CPU time of the process, so that other processes matter little. On
+    CUDA it measures the time between events.
 
     Args:
         forms: phases by form.
         device: `cpu` or `cuda`.
         rounds: readings of each form.
-        warm: 0 where the forms have run before.
+        warm: 0 if the forms have run before.
 
     Returns:
         Seconds for each call.
@@ -50,7 +50,7 @@ def measure(forms: Mapping[Hashable, Phases], device: str, rounds: int, warm: fl
 
 
 def timed(phases: Phases, device: str, repeats: int) -> dict[str, float]:
-    """Mean seconds of each phase over `repeats` calls."""
+    """Return the mean seconds of each phase over `repeats` calls."""
     marks = []
     for _ in range(repeats):
         call = [_mark(device)]
@@ -67,12 +67,12 @@ def timed(phases: Phases, device: str, repeats: int) -> dict[str, float]:
 
 
 def total(times: Mapping[str, Sequence[float]], phases: Iterable[str]) -> np.ndarray:
-    """Seconds by round of those of the phases that an form has; empty where it has none."""
+    """Return the seconds of each round, summed over the given phases; empty if a form has none."""
     return np.sum([times[phase] for phase in phases if phase in times], 0, initial=0.0)
 
 
 def ratio(peer: np.ndarray, ours: np.ndarray) -> tuple[float, float, float]:
-    """Median over rounds of peer / ours and its bootstrapped 95 % interval."""
+    """Return the median over rounds of peer / ours and its bootstrapped 95 % interval."""
     each = peer / ours
     draws = np.random.default_rng(0).choice(each, (2000, len(each)))
     low, high = np.quantile(np.median(draws, 1), [0.025, 0.975])
@@ -80,7 +80,7 @@ def ratio(peer: np.ndarray, ours: np.ndarray) -> tuple[float, float, float]:
 
 
 def compared(peer: np.ndarray, ours: np.ndarray) -> Row:
-    """The columns of a comparison."""
+    """Return the columns of a comparison."""
     middle, low, high = ratio(peer, ours)
     return {
         "median_ms": f"{np.median(peer) * 1e3:.4f}",
@@ -91,7 +91,7 @@ def compared(peer: np.ndarray, ours: np.ndarray) -> Row:
 
 
 def machine(device: str) -> Row:
-    """What the figures were measured with, and how busy it was."""
+    """Return the machine, the versions, and the load."""
     packages = ("torch", "peft", "timm", "triton")
     return {
         "machine": processor(device),
@@ -104,7 +104,7 @@ def machine(device: str) -> Row:
 
 
 def processor(device: str) -> str:
-    """The name of the card, or of the processor."""
+    """Return the name of the card or of the processor."""
     if device == "cuda":
         return torch.cuda.get_device_name()
     table = Path("/proc/cpuinfo")

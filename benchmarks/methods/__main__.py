@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def chosen(tasks: list[str], methods: list[str] | None) -> list[Experiment]:
-    """The experiments that can run here; what has no experiment yet is named."""
+    """Return the experiments that can run here; print the methods without an experiment."""
     known, everything = register(), experiments()
     for name, kind in known.items():
         if not any(e.adapter and e.adapter["peft_type"] == kind for e in everything):
@@ -72,7 +72,7 @@ def chosen(tasks: list[str], methods: list[str] | None) -> list[Experiment]:
 
 
 def installed(experiment: Experiment) -> bool:
-    """Whether peft and the plugins have the method; says so if not."""
+    """Say whether peft or a plugin has the method, and print it if not."""
     kind = (experiment.adapter or {}).get("peft_type")
     if kind is None or kind in PEFT_TYPE_TO_CONFIG_MAPPING:
         return True
@@ -81,7 +81,7 @@ def installed(experiment: Experiment) -> bool:
 
 
 def measure(name: str, todo: list[Experiment], results: Path, quick: bool) -> None:
-    """Run experiments of a task, and say what came out and how long the rest will take."""
+    """Run the experiments of a task; print each result and the remaining time."""
     start = time.monotonic()
     task = make(name, quick=quick)
     (reference,) = (

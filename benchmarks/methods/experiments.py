@@ -50,18 +50,18 @@ class Experiment:
 
     @property
     def settings(self) -> str:
-        """A hash of everything that the results depend on."""
+        """A hash of the settings that determine the results."""
         text = json.dumps([self.adapter, self.training], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def shortened(self) -> Experiment:
-        """The same experiment with six steps, one learning rate and one seed."""
+        """Return the same experiment with six steps, one learning rate and one seed."""
         less = {"max_steps": 6, "seeds": 1, "lr_grid": self.training["lr_grid"][:1], "rounds": 2}
         return replace(self, training={**self.training, **less})
 
 
 def experiments() -> list[Experiment]:
-    """All experiments, in the order of the file."""
+    """Return all experiments, in the order of the file."""
     tasks = yaml.safe_load(FILE.read_text("utf-8"))
     defaults = tasks.pop("defaults")
     return [
@@ -109,7 +109,7 @@ def prepare(
 def _calibrated(
     model: nn.Module, config: Any, task: Task, batches: list[Batch], lr: float, training: Any
 ) -> nn.Module:
-    """LOFT: the supports from gradients of some batches, each of which runs twice."""
+    """Choose the supports of LOFT from the gradients of some batches; each batch runs twice."""
     tuned = attach(model, config)
     calibrate(tuned, batches[::2], task.loss)
     return tuned
@@ -118,7 +118,7 @@ def _calibrated(
 def _best_heads(
     model: nn.Module, config: Any, task: Task, batches: list[Batch], lr: float, training: Any
 ) -> nn.Module:
-    """P2D: a short run on whole projections, after which some heads are chosen."""
+    """Choose the heads of P2D after a short run on whole projections."""
     probe = attach(model, replace(config, heads=None))
     train(probe, task, batches, lr, training)
     sizes = {"num_heads": config.num_heads, "num_kv_heads": config.num_kv_heads}
@@ -130,7 +130,7 @@ def _best_heads(
 def _hot(
     model: nn.Module, config: Any, task: Task, batches: list[Batch], lr: float, training: Any
 ) -> nn.Module:
-    """HELLoRA: the experts that some batches use most, besides the config's own targets."""
+    """Add the experts that some batches use most to the targets of HELLoRA."""
     hot = hot_experts(count_routes(model, batches, task.loss), training["preparation"]["experts"])
     named = "|".join(name.replace(".", r"\.") for name in expert_targets(model, hot))
     pattern = f"{config.target_modules}|{named}"
@@ -140,7 +140,7 @@ def _hot(
 def _pruned(
     model: nn.Module, config: Any, task: Task, batches: list[Batch], lr: float, training: Any
 ) -> nn.Module:
-    """IGSP: a first part of the training, after which experts that few inputs use are dropped."""
+    """Train IGSP for some batches, then drop the experts that few inputs use."""
     tuned = attach(model, config)
     train(tuned, task, batches, lr, training)
     prune(tuned, measure(tuned, batches, task.loss), threshold=training["preparation"]["threshold"])

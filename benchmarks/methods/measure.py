@@ -1,4 +1,4 @@
-"""What an adapter costs: memory of a step, its time over LoRA's, and bytes on disk."""
+"""The cost of an adapter: memory of a step, its time relative to LoRA's, bytes on disk."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Step = Callable[[], object]
 
 
 def memory(step: Step, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, int]:
-    """Bytes that live at once in a training step at the most, and what of them stays between steps.
+    """Return the peak bytes of a training step, and the bytes that stay between steps.
 
-    `stays`: weights, buffers and the optimiser's state. `peak`: beside these the most that torch's
-    allocator has given out and not got back at any moment of the step, activations, gradients
-    and whatever a method computes in passing; from its own record of every allocation.
+    `stays` counts weights, buffers and the optimiser's state. `peak` adds the largest sum of live
+    allocations at any moment of the step, from the record of torch's allocator: activations,
+    gradients and temporary results.
     """
     step()  # the optimiser makes its state
     optimizer.zero_grad()
@@ -44,7 +44,7 @@ def memory(step: Step, model: nn.Module, optimizer: torch.optim.Optimizer) -> di
 
 
 def step_times(step: Step, reference: Step, rounds: int) -> dict[str, Any]:
-    """CPU seconds of a step, and over those of the reference, in turns."""
+    """Time a step and the reference in turns; return CPU ms and the ratio."""
     forms = {"this": {"step": step}, "reference": {"step": reference}}
     times = measure(forms, "cpu", rounds)
     times_over = compared(*(np.array(times[name]["step"]) for name in forms))
@@ -57,7 +57,7 @@ def step_times(step: Step, reference: Step, rounds: int) -> dict[str, Any]:
 
 
 def file_size(model: nn.Module) -> int:
-    """Bytes of the tensors' file, as in peft's comparison; without an adapter, of what trains."""
+    """Return the bytes of the saved tensors; without an adapter, of the trained parameters."""
     if not isinstance(model, PeftModel):
         return sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
     with tempfile.TemporaryDirectory() as folder:

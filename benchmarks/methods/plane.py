@@ -1,4 +1,4 @@
-"""The figure: what each method learns over what it forgets."""
+"""The figure: the score of each method over its forgetting."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STYLES = {"bounds": ("#777777", "s"), "peft": ("#2a6f97", "o"), "methods": ("#d1
 
 
 def draw(rows: Sequence[report.Row], path: Path) -> None:
-    """One panel a task; better is up, and forgetting less is to the left."""
+    """Draw one panel for each task; better is up, and less forgetting is to the left."""
     figure = Figure(figsize=(12, 10), layout="constrained")
     for axes, task in zip(figure.subplots(2, 2).flat, report.METRICS, strict=True):
         _panel(axes, rows, task)
@@ -53,14 +53,14 @@ def _panel(axes: Axes, rows: Sequence[report.Row], task: str) -> None:
 
 
 def shortest(name: str, names: Sequence[str]) -> str:
-    """The method, and the variant's first word where several variants are shown."""
+    """Return the method, with the variant's first word if several variants are shown."""
     method, variant = name.split("/")
     alone = sum(other.startswith(f"{method}/") for other in names) == 1
     return method if alone else f"{method} {variant.split('-')[0]}"
 
 
 def kind(name: str) -> str:
-    """Whose method an experiment is of."""
+    """Return the origin of an experiment's method: bounds, peft or methods."""
     method = name.split("/")[0]
     return "bounds" if method in BOUNDS else "peft" if method in PEFT else "methods"
 

@@ -30,11 +30,11 @@ Row = dict[str, Any]
 
 
 def merge(rows: Sequence[Row], path: Path = CSV) -> None:
-    """Write rows into the table; the former rows of the same experiments go.
+    """Write rows into the table, in place of former rows of the same experiments.
 
     Args:
         rows: of whole experiments, one row for each seed.
-        path: the table, made if it does not exist.
+        path: the table; it is created if it does not exist.
     """
     new = {experiment(row) for row in rows}
     kept = [row for row in read(path) if experiment(row) not in new] if path.exists() else []
@@ -47,7 +47,7 @@ def merge(rows: Sequence[Row], path: Path = CSV) -> None:
 
 
 def experiment(row: Row) -> tuple[str, str, str]:
-    """Task, method and variant of a row."""
+    """Return task, method and variant of a row."""
     return row["task"], row["method"], row["name"]
 
 
@@ -63,7 +63,7 @@ def read(path: Path = CSV) -> list[Row]:
 
 
 def fill(text: str, rows: Sequence[Row]) -> str:
-    """A page with every table made anew."""
+    """Return a page with every table made again."""
     made = {task: partial(scores, rows, task) for task in METRICS}
     made |= {"refused": partial(refused, rows), "costs": partial(costs, rows)}
     return MARK.sub(lambda mark: mark[1] + made[mark[2]]() + mark[3], text)
@@ -93,7 +93,7 @@ def scores(rows: Sequence[Row], task: str) -> str:
 
 
 def costs(rows: Sequence[Row]) -> str:
-    """Bytes, memory, and time of a step of each method, by task."""
+    """Return the table of bytes, memory and time of each method, by task."""
     lines = []
     for task in METRICS:
         for name, group in measured(rows, task).items():
@@ -117,7 +117,7 @@ def costs(rows: Sequence[Row]) -> str:
 
 
 def refused(rows: Sequence[Row]) -> str:
-    """What does not run, and why."""
+    """Return the table of experiments that cannot run, with the reasons."""
     lines = [
         [row["task"], f"{row['method']}/{row['name']}", row["error"].split(". ")[0]]
         for row in rows
@@ -127,7 +127,7 @@ def refused(rows: Sequence[Row]) -> str:
 
 
 def measured(rows: Iterable[Row], task: str) -> dict[str, list[Row]]:
-    """The runs of a task by experiment, one for each seed."""
+    """Return the runs of a task by experiment, one for each seed."""
     groups: dict[str, list[Row]] = {}
     for each in rows:
         if each["task"] == task and each["status"] == "success":
@@ -136,7 +136,7 @@ def measured(rows: Iterable[Row], task: str) -> dict[str, list[Row]]:
 
 
 def pareto(groups: Mapping[str, Sequence[Row]], higher: bool) -> set[str]:
-    """The experiments that no other one beats in both score and forgetting, by their means."""
+    """Return the experiments that no other one beats in both mean score and mean forgetting."""
     sign = -1 if higher else 1
     points = {n: (sign * average(g, "score"), average(g, "forgetting")) for n, g in groups.items()}
 
@@ -151,18 +151,18 @@ def average(group: Sequence[Row], key: str) -> float:
 
 
 def spread(group: Sequence[Row], key: str, digits: int = 3) -> str:
-    """Mean and standard deviation over seeds."""
+    """Return mean and standard deviation over seeds."""
     return f"{average(group, key):z.{digits}f} ± {deviation(group, key):.{digits}f}"
 
 
 def deviation(group: Sequence[Row], key: str) -> float:
-    """The standard deviation over seeds; 0 of one seed."""
+    """Return the standard deviation over seeds; 0 for one seed."""
     values = [float(row[key]) for row in group]
     return stdev(values) if len(values) > 1 else 0.0
 
 
 def rate(group: Sequence[Row]) -> str:
-    """The chosen learning rate, with a star where it is the first or last of its grid."""
+    """Return the chosen learning rate, with a star at either end of its grid."""
     first = group[0]
     grid = [float(each) for each in first["grid"].split()]
     lr = float(first["lr"])

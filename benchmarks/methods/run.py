@@ -59,7 +59,7 @@ class Bench:
     def trained(
         self, experiment: Experiment, seed: int, lr: float
     ) -> tuple[nn.Module, list[float], float]:
-        """The model after training, its losses, and the CPU seconds with what came before."""
+        """Return the trained model, its losses, and the CPU seconds with the preparation."""
         torch.manual_seed(seed)
         batches = self.task.batches(seed, experiment.training["max_steps"])
         start = time.process_time()
@@ -140,7 +140,7 @@ COLUMNS = (
 
 
 def done(experiment: Experiment, rows: Sequence[Row]) -> bool:
-    """Whether the table holds every seed of an experiment, measured with the same settings."""
+    """Say whether the table holds every seed of an experiment, measured with the same settings."""
     own = [
         row for row in rows if named(row) == (experiment.task, experiment.method, experiment.name)
     ]

@@ -16,7 +16,7 @@ from scionwood import parameter_groups
 def train(
     model: nn.Module, task: Task, batches: Sequence[Batch], lr: float, training: Mapping[str, Any]
 ) -> list[float]:
-    """A step on each batch; the losses. Without anything that trains there are none."""
+    """Take a step on each batch and return the losses; nothing happens if nothing trains."""
     groups = parameter_groups(model, lr, **training["optimizer_kwargs"])
     if not groups or not batches:
         return []
@@ -40,7 +40,7 @@ def train(
 def stepper(
     model: nn.Module, task: Task, groups: list[dict[str, Any]], training: Mapping[str, Any]
 ) -> tuple[Callable[[Batch], float], torch.optim.Optimizer]:
-    """A function that takes one step, and its optimiser."""
+    """Return a function that takes one step, and its optimiser."""
     optimizer = getattr(torch.optim, training["optimizer_type"])(groups)
     trained = [parameter for group in groups for parameter in group["params"]]
 

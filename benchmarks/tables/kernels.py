@@ -13,7 +13,7 @@ KEPT = (*RIVALS, "ours")
 
 
 def lora_layer() -> str:
-    """Forward and backward of one layer: peers over ours, and our error over eager's."""
+    """Return forward and backward of one layer: peers over ours, and our error over eager's."""
     rows = [r for r in read("lora_layer") if r["note"] or r["pass"] == "forward+backward"]
     keys, lines = ("device", "dtype", "layer", "rank"), []
     for key, named in _grouped(rows, *keys):
@@ -24,7 +24,7 @@ def lora_layer() -> str:
 
 
 def lora_step() -> str:
-    """A training step: peers over ours."""
+    """Return the training step: peers over ours."""
     rows = [row for row in read("lora_step") if row["pass"] == "step"]
     keys, lines = ("device", "model", "regime", "targets"), []
     for key, named in _grouped(rows, *keys):
@@ -34,7 +34,7 @@ def lora_step() -> str:
 
 
 def lora_memory() -> str:
-    """MiB kept for the backward pass."""
+    """Return the MiB stored for the backward pass."""
     keys, lines = ("device", "model", "regime", "targets", "dropout"), []
     for key, named in _grouped(read("lora_memory"), *keys):
         sizes = [f"{float(named[n]['mib']):.1f}" if n in named else "" for n in KEPT]
@@ -43,7 +43,7 @@ def lora_memory() -> str:
 
 
 def prefix_cache() -> str:
-    """A step with the last blocks adapted, and the features of the others kept."""
+    """Return the step with adapted last blocks and cached features of the others."""
     lines = [
         [
             row["rival"],
@@ -59,7 +59,7 @@ def prefix_cache() -> str:
 
 
 def _grouped(rows: Sequence[Row], *keys: str) -> list[tuple[tuple[str, ...], dict[str, Row]]]:
-    """Rows by form for every combination of the keys' values, in the order of the file."""
+    """Group rows by form for every combination of the keys' values, in the order of the file."""
     groups: dict[tuple[str, ...], dict[str, Row]] = {}
     for row in rows:
         groups.setdefault(tuple(row[key] for key in keys), {})[row["form"]] = row

@@ -1,4 +1,4 @@
-"""Tables of results as the text of a page: read, format, and put between marks."""
+"""Read results, format them as Markdown tables, and insert these into pages."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Tables = Mapping[str, Callable[[], str]]
 
 
 def read(name: str) -> list[Row]:
-    """The rows of a file of results."""
+    """Return the rows of a file of results."""
     with (RESULTS / f"{name}.csv").open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
 def spread(values: Sequence[float], form: str) -> str:
-    """Mean and standard deviation over seeds; one value alone; nothing where there is none."""
+    """Return mean and standard deviation over seeds; one value alone; empty for no value."""
     if len(values) < 2:
         return "".join(f"{value:{form}}" for value in values)
     return f"{mean(values):{form}} ± {stdev(values):{form.lstrip('+z')}}"
@@ -36,17 +36,17 @@ def interval(row: Row | None) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Lines of Markdown."""
+    """Return a table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def fill(text: str, tables: Tables) -> str:
-    """A page with every table between `<!-- table: NAME -->` and `<!-- end -->` made anew.
+    """Return a page with each table between `<!-- table: NAME -->` and `<!-- end -->` replaced.
 
     Args:
-        text: of the page.
-        tables: by name; a mark of another name is left alone.
+        text: the text of the page.
+        tables: functions by name; marks with other names are left alone.
     """
     return MARK.sub(
         lambda mark: mark[1] + tables[mark[2]]() + mark[3] if mark[2] in tables else mark[0],

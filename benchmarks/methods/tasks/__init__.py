@@ -1,4 +1,4 @@
-"""What the study adapts: a base that has learnt one thing, and another thing for it to learn."""
+"""The tasks of the study: a base that has learned one task, and a new task for it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ PLACES = {
 
 
 class Task(ABC):
-    """A base network, what it has learnt, and what it is to learn; the same in every process.
+    """A base network, the task that it has learned, and a new task; equal in every process.
 
     Attributes:
-        metric: the score's name in what `evaluate` returns.
+        metric: the key of the score in the result of `evaluate`.
         higher: whether a higher score is better.
-        reference: the experiment over which the times of steps are given.
-        head: start of the names of the parameters of the last layer.
+        reference: the experiment that others are timed against.
+        head: the prefix of the parameter names of the last layer.
     """
 
     metric: ClassVar[str]
@@ -41,27 +41,27 @@ class Task(ABC):
         self.base: nn.Module
 
     def model(self, **options: Any) -> nn.Module:
-        """A fresh copy of the base; options are those of an experiment's `model`."""
+        """Return a fresh copy of the base; options come from an experiment's `model`."""
         return self.layers(copy.deepcopy(self.base), **options)
 
     def layers(self, model: nn.Module) -> nn.Module:
-        """The network with its layers in another form, where a task has one."""
+        """Return the network with its layers in another form, if the task has one."""
         return model
 
     @abstractmethod
     def batches(self, seed: int, count: int) -> list[Batch]:
-        """Training batches of what is to be learnt; the same for every method."""
+        """Return training batches of the new task, equal for every method."""
 
     @abstractmethod
     def loss(self, model: nn.Module, batch: Batch) -> Tensor: ...
 
     @abstractmethod
     def evaluate(self, model: nn.Module, what: Literal["base", "new"], part: Part) -> Scores:
-        """`loss`, and what else there is, of what was learnt first or of what is to be learnt."""
+        """Return `loss` and other scores on the base task or on the new one."""
 
 
 def make(name: str, *, quick: bool) -> Task:
-    """A task by name; `quick` ones are tiny and have learnt next to nothing."""
+    """Return a task by name; `quick` makes it tiny and almost untrained."""
     module, _, attribute = PLACES[name].partition(":")
     task: Task = getattr(import_module(module), attribute)(quick=quick)
     return task
@@ -74,7 +74,7 @@ def pretrain(
     lr: float,
     steps: int,
 ) -> nn.Module:
-    """Train all of a model: AdamW, a tenth of warm-up, then half a cosine."""
+    """Train all weights of a model: AdamW, a tenth of warm-up, then half a cosine."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
     rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps, pct_start=0.1)
     model.train()

@@ -55,7 +55,7 @@ class Cubes(Task):
 def _cubes(
     equations: tuple[str, ...], branch: str, simulations: int, side: int, points: int
 ) -> Tensor:
-    """All cubes of some simulations, (cube, 1, side, side, side), each of unit variance."""
+    """Return all cubes of some simulations, (cube, 1, side, side, side), with unit variance."""
     simulator, crop = Simulator(equations, points, seed=0, branch=branch), Cropper(side)
     cubes: list[Tensor] = []
     for index in range(simulations):

@@ -96,5 +96,5 @@ def _source(name: str) -> str:
 
 
 def _codes(texts: list[str]) -> Tensor:
-    """ASCII codes; other characters are question marks."""
+    """Return ASCII codes; other characters become question marks."""
     return torch.tensor(list("\n".join(texts).encode("ascii", "replace")))

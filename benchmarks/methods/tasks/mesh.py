@@ -46,7 +46,7 @@ class Graph:
 
 @final
 class Round(MessagePassing):
-    """Messages along edges, their sum at each node, both added to what was there."""
+    """One round of messages: along edges, then summed at each node; both are residual."""
 
     def __init__(self) -> None:
         super().__init__(aggr="add")
@@ -135,7 +135,7 @@ class Plates(Task):
 
 
 def joined(graphs: list[Graph]) -> Graph:
-    """Several plates as one graph."""
+    """Join several plates to one graph."""
     starts = np.cumsum([0, *(len(graph.nodes) for graph in graphs)])
     index = [graph.index + int(start) for graph, start in zip(graphs, starts, strict=False)]
     rest = (torch.cat([getattr(g, n) for g in graphs]) for n in ("nodes", "edges", "target"))
@@ -144,7 +144,7 @@ def joined(graphs: list[Graph]) -> Graph:
 
 
 def plate(generator: np.random.Generator, fibres: bool) -> Graph:
-    """One plate, meshed and solved."""
+    """Mesh and solve one plate."""
     points, triangles = mesh(generator)
     conductivity = _conductivity(generator, fibres)
     heat = _heat(generator, points)
@@ -163,7 +163,7 @@ def plate(generator: np.random.Generator, fibres: bool) -> Graph:
 
 
 def mesh(generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Points (node, 2) of a unit square with a round hole, and triangles (triangle, 3)."""
+    """Return points (node, 2) of a unit square with a round hole, and triangles (triangle, 3)."""
     line = np.linspace(0, 1, 11)
     grid = np.stack(np.meshgrid(line, line), -1).reshape(-1, 2)
     inner = ((grid > 0) & (grid < 1)).all(1)
@@ -184,7 +184,7 @@ def solve(
     heat: np.ndarray,
     cold: np.ndarray,
 ) -> np.ndarray:
-    """Temperatures (node,) in linear elements; no heat crosses the edges that are not cold."""
+    """Return temperatures (node,) in linear elements; only the cold edge conducts heat away."""
     corners = points[triangles]
     sides = np.roll(corners, -1, 1) - np.roll(corners, -2, 1)
     first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
@@ -215,7 +215,7 @@ def _conductivity(generator: np.random.Generator, fibres: bool) -> np.ndarray:
 
 
 def _heat(generator: np.random.Generator, points: np.ndarray) -> np.ndarray:
-    """Heat at each node of one to three warm spots."""
+    """Return the heat at each node from one to three warm spots."""
     spots = generator.uniform(0.1, 0.9, (generator.integers(1, 4), 2))
     widths, powers = generator.uniform(0.05, 0.12, len(spots)), generator.uniform(1, 3, len(spots))
     far = np.square(points[:, None] - spots).sum(-1)

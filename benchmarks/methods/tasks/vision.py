@@ -18,7 +18,7 @@ Data = tuple[Tensor, Tensor]
 
 @final
 class Digits(Task):
-    """8 x 8 images; what is learnt first and what is to be learnt have no image in common."""
+    """Images of 8 x 8 pixels; the base task and the new one share no image."""
 
     metric = "accuracy"
     higher = True
