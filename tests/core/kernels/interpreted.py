@@ -52,7 +52,7 @@ class Case(NamedTuple):
 def cases():
     """Yield every combination of switches with random shapes: small, ragged, and of high rank.
 
-    In float32 every combination comes twice, with different shapes.
+    Every combination comes twice, with different shapes.
     """
     rng = random.Random(0)
     switches = [
@@ -64,8 +64,7 @@ def cases():
         for layout in ("dense", "rows", "transposed")
     ]
     for dtype in DTYPES:
-        rounds = 2 if dtype is torch.float32 else 1
-        for i, (p, gate, bias, learns, layout) in enumerate(rounds * switches):
+        for i, (p, gate, bias, learns, layout) in enumerate(2 * switches):
             if i % 18 == 7:
                 m, k, n, r, plan = rng.randint(3, 9), 33, 18, rng.choice((65, 128, 256)), "table"
             elif i % 4 == 0:
@@ -79,7 +78,16 @@ def cases():
             yield Case(dtype, m, k, n, r, bias, gate, p, learns, layout, plan, i)
 
 
-CASES = list(cases())
+def in_short_run(case):
+    """Choose a third of the cases, in which every pair of two switches occurs."""
+    i = case.seed
+    return (7 * i + 5 * (i // 3) + i // 9) % 3 == 1
+
+
+CASES = [
+    pytest.param(case, id=str(case), marks=() if in_short_run(case) else pytest.mark.slow)
+    for case in cases()
+]
 
 
 def draw(case):
@@ -134,7 +142,7 @@ def bounds(operands, seed, p, grad):
     return differentiated(forward, [None if t is None else t.abs() for t in operands], grad.abs())
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", CASES)
 def test_values_and_gradients_equal_the_reference(case):
     operands, seed, grad = draw(case)
     x, weight, _, a, b, gate_bias = operands
