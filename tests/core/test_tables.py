@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def test_every_table_is_shown_and_is_that_of_the_measurements() -> None:
+def test_every_table_is_on_a_page_and_shows_the_measurements() -> None:
     command = [sys.executable, str(ROOT / "benchmarks" / "tables"), "--check"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert found.returncode == 0, found.stdout + found.stderr
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
