@@ -18,6 +18,9 @@ from scionwood.archives.streams import check_inflated as check_inflated
 from scionwood.archives.tars import TarMember as TarMember
 from scionwood.archives.tars import tar_members as tar_members
 from scionwood.archives.zips import check_zip as check_zip
+from scionwood.arguments import InputPath as InputPath
+from scionwood.arguments import OutputPath as OutputPath
+from scionwood.arguments import RunPath as RunPath
 from scionwood.command import renamed as renamed
 from scionwood.discovery import find as find
 from scionwood.discovery import load as load
@@ -53,6 +56,7 @@ from scionwood.reader import Reader as Reader
 from scionwood.reader import Record as Record
 from scionwood.reader import RecordFunction as RecordFunction
 from scionwood.recipe import resolve as resolve
+from scionwood.runs.reference import find_run as find_run
 from scionwood.terminal import print_table as print_table
 from scionwood.training import DataLoader as DataLoader
 from scionwood.training import FrozenPrefix as FrozenPrefix
@@ -67,6 +71,7 @@ from scionwood.training import load_weights as load_weights
 from scionwood.training import minimise as minimise
 from scionwood.training import one_cycle as one_cycle
 from scionwood.training import read_weights as read_weights
+from scionwood.training import ship as ship
 from scionwood.training import test as test
 from scionwood.training import volumes_fail_in_bfloat16 as volumes_fail_in_bfloat16
 from scionwood.training import warm_cosine as warm_cosine

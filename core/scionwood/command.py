@@ -8,7 +8,12 @@ import sys
 from argparse import HelpFormatter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import takewhile
+from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from scionwood.arguments import Mark
+from scionwood.errors import ReadError
+from scionwood.files import check_target
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _ATTRIBUTE = "__scionwood_renamed__"
@@ -79,7 +84,37 @@ def parse_command(function: Callable[..., None], prog: str, argv: Sequence[str])
         if name in given:
             words = [f"--{name.replace('_', '-')}={given[name]}", *words]
     _refuse_unknown_options(parser, words, parameters)
-    return instances(parser, parser.parse_args(words))
+    return _checked(function, instances(parser, parser.parse_args(words)))
+
+
+def meanings(function: Callable[..., Any]) -> dict[str, str]:
+    """Return which parameters of a command are paths of an `input`, an `output` or a `run`."""
+    hints = get_type_hints(function, include_extras=True)
+    marks = {name: _mark(hint) for name, hint in hints.items()}
+    return {name: mark.meaning for name, mark in marks.items() if mark}
+
+
+def _mark(hint: Any) -> Mark | None:
+    # `InputPath | None` and `list[InputPath]` hold the mark inside.
+    own = next((item for item in getattr(hint, "__metadata__", ()) if isinstance(item, Mark)), None)
+    return own or next(filter(None, map(_mark, get_args(hint))), None)
+
+
+def _checked(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
+    """Check paths and find runs, before the command imports anything heavy."""
+    from scionwood.runs.reference import find_run
+
+    may_exist = bool(arguments.get("force") or arguments.get("resume"))
+    for name, meaning in meanings(function).items():
+        value = arguments.get(name)
+        for path in value if isinstance(value, list) else [] if value is None else [value]:
+            if meaning == "input" and not Path(path).exists():
+                raise ReadError(str(path), "there is no such file", "Check the path")
+            if meaning == "output":
+                check_target(path, may_exist or "force" not in arguments)
+            if meaning == "run":
+                arguments[name] = find_run(path)
+    return arguments
 
 
 def _refuse_unknown_options(parser: Any, words: Sequence[str], names: Iterable[str]) -> None:

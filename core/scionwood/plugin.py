@@ -41,6 +41,7 @@ class Plugin:
         adapters: a `peft.PeftConfig` subclass that carries its tuner class.
         commands: functions whose signature is the command line of `scionwood <plugin> <command>`.
         recipes: the package that holds the recipes (`*.yaml`).
+        runs: the package that holds finished runs, one folder each; `plugin/name` names them.
         rooms: the folders or modules of the field's own world at the root of the package, such as
             `("synth",)`. The other rooms have the names of the plan in `docs/architecture.md`.
     """
@@ -55,6 +56,7 @@ class Plugin:
     adapters: Mapping[str, str] = field(default_factory=dict)
     commands: Mapping[str, str] = field(default_factory=dict)
     recipes: str | None = None
+    runs: str | None = None
     rooms: tuple[str, ...] = ()
 
     def components(self) -> list[tuple[str, str, str]]:

@@ -28,26 +28,30 @@ MAY = {
     "errors": set(),
     "plugin": set(),
     "terminal": {"errors"},
-    "command": {"errors", "terminal", "plugin", "discovery"},
+    "arguments": set(),
+    "command": {"errors", "terminal", "plugin", "discovery", "arguments", "files"},
     "reader": {"errors"},
     "files": {"errors"},
     "archives": {"errors", "files"},
     "pages": {"errors", "files"},
     "discovery": {"errors", "plugin"},
+    "runs": {"errors", "plugin", "discovery", "files", "archives", "terminal"},
     "survey": {"errors", "plugin", "discovery"},
     "recipe_file": {"errors", "plugin", "discovery"},
     "recipe": {"errors", "plugin", "discovery", "recipe_file", "command"},
     "show": {"errors", "plugin", "discovery", "terminal"},
     "new": {"errors", "plugin", "discovery", "files"},
-    "cli": {"errors", "plugin", "discovery", "command", "terminal"},
+    "cli": {"errors", "plugin", "discovery", "command", "terminal", "runs", "arguments"},
+    "batch": BASE | {"discovery", "command", "files", "runs", "terminal", "arguments"},
     "kernels": BASE,
     "adapters": BASE | {"plugin", "discovery", "files", "kernels"},
     "training": BASE
     | {"plugin", "discovery", "files", "archives", "pages", "terminal"}
-    | {"recipe", "recipe_file", "adapters", "kernels"},
+    | {"recipe", "recipe_file", "adapters", "kernels", "runs"},
+    "deploy": BASE | {"files", "recipe", "adapters", "training", "runs", "terminal"},
     "testing": BASE
     | {"plugin", "discovery", "reader", "recipe", "recipe_file", "command", "terminal"}
-    | {"adapters", "training", "files"},
+    | {"adapters", "training", "files", "runs", "deploy"},
 }
 ONLY = {"peft": {"adapters", "testing"}, "triton": {"kernels"}, "jsonargparse": {"recipe"}}
 

@@ -9,6 +9,7 @@ from scionwood.training.run import build as build
 from scionwood.training.run import fit as fit
 from scionwood.training.run import load_run as load_run
 from scionwood.training.run import test as test
+from scionwood.training.shipping import ship as ship
 from scionwood.training.splits import Split as Split
 from scionwood.training.splits import SplitData as SplitData
 from scionwood.training.task import Optimiser as Optimiser

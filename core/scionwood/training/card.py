@@ -12,7 +12,7 @@ from scionwood.adapters.save import MANIFEST
 from scionwood.files import atomic_path
 from scionwood.pages import Figure, Page, Section, render
 from scionwood.recipe import Recipe
-from scionwood.training.folder import ADAPTER
+from scionwood.runs.layout import ADAPTER
 
 LIMITS = (
     "Measured with one seed on the validation split of the data above. Nothing else was tested."

@@ -13,10 +13,10 @@ from scionwood.adapters import report, save_adapter, save_head
 from scionwood.adapters.head import backbone, head_names
 from scionwood.files import atomic_path
 from scionwood.recipe import Recipe
+from scionwood.runs.layout import ADAPTER, HEAD
 from scionwood.training.card import Card, write_card
 from scionwood.training.checkpoint import BEST, LAST, read_checkpoint
 from scionwood.training.figures import metrics_figure
-from scionwood.training.folder import ADAPTER, HEAD
 from scionwood.training.metrics import NAME, read_metrics
 from scionwood.training.task import Task
 

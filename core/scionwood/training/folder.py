@@ -11,13 +11,10 @@ from pathlib import Path
 import torch.distributed as dist
 
 from scionwood.errors import OutputExistsError, TrainingError
+from scionwood.runs.layout import RECIPE
 
 SHARED = "SCIONWOOD_RUN"
 """The variable in which the first process names the run folder to those that it starts."""
-
-RECIPE = "recipe.yaml"
-ADAPTER = "adapter"
-HEAD = "head.safetensors"
 
 
 def run_folder(name: str, run_dir: Path | None, resume: Path | None) -> Path:

@@ -26,6 +26,8 @@ from scionwood.errors import AdapterError, TrainingError
 from scionwood.files import atomic_path, writing
 from scionwood.kernels import enable
 from scionwood.recipe import Recipe, resolve
+from scionwood.runs.layout import ADAPTER, HEAD, RECIPE
+from scionwood.runs.reference import find_run
 from scionwood.training.checkpoint import (
     LAST,
     RESUME,
@@ -34,7 +36,7 @@ from scionwood.training.checkpoint import (
     refuse_unsafe_torch,
 )
 from scionwood.training.export import export
-from scionwood.training.folder import ADAPTER, HEAD, RECIPE, run_folder, shared
+from scionwood.training.folder import run_folder, shared
 from scionwood.training.points import StopRequested
 from scionwood.training.precision import refuse_wrong_gradients
 from scionwood.training.state import check_state
@@ -104,7 +106,7 @@ def test(run_dir: str | Path, recipe: Recipe | str | Path | None = None) -> dict
     """Measure a finished run on its test split.
 
     Args:
-        run_dir: the run folder.
+        run_dir: the run folder, or another reference to a run; see `find_run`.
         recipe: another recipe, whose task and test split measure the run; `None` means its own.
 
     Returns:
@@ -116,7 +118,7 @@ def test(run_dir: str | Path, recipe: Recipe | str | Path | None = None) -> dict
     Example:
         scionwood.test("runs/first")["test_loss"]
     """
-    run_dir = Path(run_dir)
+    run_dir = find_run(run_dir)
     own, task = resolve(run_dir / RECIPE), load_run(run_dir)
     recipe = own if recipe is None else _resolved(recipe)
     if recipe.backbone != own.backbone:
@@ -143,7 +145,8 @@ def load_run(run_dir: str | Path, device: str | torch.device = "cpu") -> Task:
     """Rebuild a run's task with its adapter and head, for inference.
 
     Args:
-        run_dir: the run folder. The adapter is checked against the hash of the base.
+        run_dir: the run folder, or another reference to a run such as `seismic/denoise`; see
+            `find_run`. The adapter is checked against the hash of the base.
         device: the device of the result.
 
     Returns:
@@ -156,10 +159,7 @@ def load_run(run_dir: str | Path, device: str | torch.device = "cpu") -> Task:
     Example:
         task = scionwood.load_run("runs/first", device="cuda")
     """
-    run_dir = Path(run_dir)
-    if not (run_dir / ADAPTER).is_dir() and not (run_dir / HEAD).is_file():
-        rule = f"it has neither {ADAPTER}/ nor {HEAD}"
-        raise TrainingError(f"run {run_dir}", rule, f"Finish it: scionwood fit --resume {run_dir}")
+    run_dir = find_run(run_dir)
     recipe = resolve(run_dir / RECIPE)
     backbone = recipe.backbone.build()
     if recipe.adapter.component is None:

@@ -189,7 +189,7 @@ def test_a_folder_is_shared_with_the_processes_of_its_own_run_only(
 
 
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="neither adapter"):
+    with pytest.raises(TrainingError, match="does not hold a finished run"):
         load_run(tmp_path)
     with pytest.raises(TrainingError, match=r"no recipe\.yaml"):
         fit(resolve("toy/regress"), resume=tmp_path)

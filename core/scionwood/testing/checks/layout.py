@@ -30,6 +30,8 @@ ROOMS = {
     "inference": "what applies a run to arrays, records and files",
     "evaluation": "metrics, baselines, figures and reports",
     "recipes": "the recipes",
+    "runs": "finished runs that the package ships",
+    "ship": "the script that trains the shipped runs again",
     "weights": "weights that the package ships",
 }
 """The plan: the rooms of a plugin's package, each a module or a folder, and their contents."""
@@ -51,7 +53,7 @@ _PLACES = {
     "model/": r"models|networks?|nets?|layers?|blocks?|modules?|checkpoints?|pretrain(ing)?",
     "adapters/": r"adapter|tuners?|lora",
     "kernels/": r"kernel|ops|operators?|triton(_\w+)?|cuda",
-    "inference/": r"infer|predict|predictors?|prediction|apply|pipelines?|runs?|rollout",
+    "inference/": r"infer|predict|predictors?|prediction|apply|pipelines?|run|rollout",
     "cli/": r"cli_\w+|\w+_cli|commands?|main|app",
     "backbones.py": r"backbone|factory|factories",
     "recipes/, as YAML": r"configs?|recipe|settings",

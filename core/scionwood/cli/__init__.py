@@ -32,6 +32,9 @@ scionwood PLUGIN COMMAND --help  what a command takes
 CLOSED_PIPE = 141
 """The exit code if nobody reads the output any more: 128 + SIGPIPE, as shells report it."""
 
+FUNCTIONS: dict[str, str] = {}
+"""Commands of the core whose signature is their command line, as `"module:function"`."""
+
 _FORMER = {"fit": {"run_dir": "run"}, "new": {"into": "folder"}}
 
 
@@ -59,8 +62,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     try:
-        if words and not words[0].startswith("-") and words[0] not in _COMMANDS:
+        if words and not words[0].startswith("-") and words[0] not in {*_COMMANDS, *FUNCTIONS}:
             return _plugin_command(*words)
+        if words and words[0] in FUNCTIONS:
+            function = discovery.resolve(words[0], FUNCTIONS[words[0]])
+            function(**parse_command(function, f"scionwood {words[0]}", words[1:]))
+            return 0
         words = _present(words)
         parsed, rest = _parser().parse_known_args(words)
         _refuse_unknown_options(parsed, rest)
@@ -244,7 +251,7 @@ def _plugin_command(plugin: str, command: str = "", *rest: str) -> int:
     if plugin not in known and not discovery.is_off(plugin):
         installed = ", ".join(discovery.entries()) or "none"
         rule = f"neither a command nor a plugin (installed: {installed})"
-        near = discovery.did_you_mean(plugin, [*_COMMANDS, *known])
+        near = discovery.did_you_mean(plugin, [*_COMMANDS, *FUNCTIONS, *known])
         raise PluginError(f"{plugin!r}", rule, near or "See: scionwood --help")
     record = discovery.record(plugin)
     if command in {"", "-h", "--help"}:
@@ -281,6 +288,3 @@ _COMMANDS = {
     "check": _check,
     "new": _new,
 }
-
-if __name__ == "__main__":
-    sys.exit(main())
