@@ -1,0 +1,1 @@
+"""Finished runs: their folders, how to name them, and how to share them. Nothing here imports torch."""

@@ -1,0 +1,17 @@
+"""The names of the files in a run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+RECIPE = "recipe.yaml"
+ADAPTER = "adapter"
+HEAD = "head.safetensors"
+ORIGIN = "origin.json"
+
+
+def is_finished(folder: Path) -> bool:
+    """Return whether a folder holds the results of a run, and not only a checkpoint."""
+    return (folder / RECIPE).is_file() and (
+        (folder / ADAPTER).is_dir() or (folder / HEAD).is_file()
+    )

@@ -1,0 +1,60 @@
+"""Where a run came from: the file `origin.json` of shipped and pulled runs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from scionwood.errors import ReadError
+from scionwood.files import atomic_path, reading
+from scionwood.runs.layout import ORIGIN
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a run came from, and what it may be used for.
+
+    Attributes:
+        name: the reference of the run, such as `seismic/denoise`.
+        version: the version of the plugin that ships it, or the commit of the repository.
+        scope: the data on which it was trained and tested, such as "generated gathers".
+        score: the result on held-out data, such as "14.1 dB mean SNR on held-out noise".
+        digest: the SHA-256 of its weights; see `scionwood.runs.digest`.
+        machine: the processor on which it was trained. Another one may round differently.
+    """
+
+    name: str
+    version: str = ""
+    scope: str = ""
+    score: str = ""
+    digest: str = ""
+    machine: str = ""
+
+    def __str__(self) -> str:
+        """Return one line: `seismic/denoise 0.1.0 (generated gathers; 14.1 dB on ...)`."""
+        facts = "; ".join(filter(None, (self.scope, self.score)))
+        return f"{self.name} {self.version}".rstrip() + (f" ({facts})" if facts else "")
+
+
+def read_origin(folder: Path) -> Origin | None:
+    """Return the origin of a run, or None if the folder does not state one (a run made here).
+
+    Raises:
+        ReadError: the file is damaged.
+    """
+    path = folder / ORIGIN
+    if not path.is_file():
+        return None
+    with reading(path, "origin"):
+        fields = json.loads(path.read_text("utf-8"))
+        if not isinstance(fields, dict) or not all(isinstance(v, str) for v in fields.values()):
+            raise ReadError(str(path), "an origin has texts only", "Fetch the run again")
+        known = {key: fields[key] for key in Origin.__dataclass_fields__ if key in fields}
+        return Origin(**known)
+
+
+def write_origin(folder: Path, origin: Origin) -> None:
+    """Write `origin.json` into a run folder."""
+    with atomic_path(folder / ORIGIN) as part:
+        part.write_text(json.dumps(asdict(origin), indent=2) + "\n", encoding="utf-8")
