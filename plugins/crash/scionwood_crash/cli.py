@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from scionwood import renamed
+from scionwood import InputPath, OutputPath, RunPath, renamed
 
 if TYPE_CHECKING:
     from scionwood_crash.evaluation.compare import Errors
@@ -61,10 +61,10 @@ def simulate(
 
 @renamed(held="clamped")
 def predict(
-    mesh: Path,
-    target: Path,
+    mesh: InputPath,
+    target: OutputPath,
     *,
-    run: Path,
+    run: RunPath,
     part: int | None = None,
     clamped: Literal["field", "ends", "low", "high"] = "field",
     direction: Vector = (0.0, 0.0, -1.0),
@@ -129,8 +129,8 @@ def predict(
 
 @renamed(as_json="json")
 def evaluate(
-    predicted: Path,
-    simulated: Path,
+    predicted: InputPath,
+    simulated: InputPath,
     *,
     direction: Vector | None = None,
     probes: list[int] | None = None,

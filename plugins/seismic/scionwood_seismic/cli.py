@@ -10,21 +10,21 @@ from pathlib import Path
 from types import FrameType
 from typing import Literal
 
-from scionwood import RecipeError, renamed
+from scionwood import InputPath, OutputPath, RecipeError, RunPath, renamed
 
 
 @renamed(adapter="run")
 def denoise(
-    noisy: Path,
-    clean: Path,
+    noisy: InputPath,
+    clean: OutputPath,
     *,
-    run: Path,
+    run: RunPath = "seismic/denoise",
     gather: Literal["fldr", "ep", "cdp", "offset", "iline", "xline", "none"] = "fldr",
     vertical: Literal["time", "depth"] = "time",
     force: bool = False,
     resume: bool = False,
-    qc: Path | None = None,
-    save_noise: Path | None = None,
+    qc: OutputPath | None = None,
+    save_noise: OutputPath | None = None,
     tta: Literal["recipe", "none", "matched", "kurtosis"] = "recipe",
     noise_window: str | None = None,
     device: str = "cpu",
@@ -40,7 +40,7 @@ def denoise(
     Args:
         noisy: the file to read, SEG-Y or another format that has a reader.
         clean: the file to write, in the same format; it appears complete or not at all.
-        run: the run folder that `scionwood fit` wrote.
+        run: a run folder that `scionwood fit` wrote, or the name of a shipped run.
         gather: the SEG-Y trace header whose value identifies a gather; `none`: the file is one
             gather.
         vertical: whether the samples of a SEG-Y file are in time or in depth.
@@ -86,8 +86,8 @@ def denoise(
 
 @renamed(reference="clean", n_gathers="n")
 def simulate(
-    noisy: Path,
-    clean: Path,
+    noisy: OutputPath,
+    clean: OutputPath,
     *,
     seed: int = 0,
     noise: str = "all",
@@ -142,13 +142,13 @@ def simulate(
 
 @renamed(figure="figures")
 def compare(
-    reference: Path,
-    noisy: Path,
-    denoised: Path,
+    reference: InputPath,
+    noisy: InputPath,
+    denoised: InputPath,
     *,
     noise: str = "all",
     figures: Path | None = None,
-    qc: Path | None = None,
+    qc: OutputPath | None = None,
     force: bool = False,
 ) -> None:
     """Compare a denoised file with the unprocessed input and with classical filters.
