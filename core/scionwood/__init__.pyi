@@ -56,6 +56,9 @@ from scionwood.reader import Reader as Reader
 from scionwood.reader import Record as Record
 from scionwood.reader import RecordFunction as RecordFunction
 from scionwood.recipe import resolve as resolve
+from scionwood.runs.digest import weights_digest as weights_digest
+from scionwood.runs.origin import Origin as Origin
+from scionwood.runs.origin import read_origin as read_origin
 from scionwood.runs.reference import find_run as find_run
 from scionwood.terminal import print_table as print_table
 from scionwood.training import DataLoader as DataLoader
