@@ -16,7 +16,7 @@ from typing import Annotated
 
 @dataclass(frozen=True)
 class Mark:
-    """The meaning of a path: `input`, `output` or `run`."""
+    """The meaning of a path: `input`, `output` or `run`; `rest` for the words after `--`."""
 
     meaning: str
 
@@ -30,3 +30,6 @@ is a parameter that is true."""
 
 RunPath = Annotated[Path | str, Mark("run")]
 """A finished run by any reference that `find_run` takes. The command line passes its folder."""
+
+RestWords = Annotated[list[str], Mark("rest")]
+"""The words after `--`, which the command line passes on as they are."""

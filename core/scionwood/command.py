@@ -73,8 +73,11 @@ def parse_command(function: Callable[..., None], prog: str, argv: Sequence[str])
     parameters = inspect.signature(function).parameters
     hints = get_type_hints(function)
     positional = {p.name for p in parameters.values() if p.kind is not p.KEYWORD_ONLY}
+    argv, rest = _without_rest(function, argv)
     words, given = modernise(argv, former_spellings(function), positional=positional, prog=prog)
     for name, parameter in parameters.items():
+        if name in rest:
+            continue
         kind = _argument(hints[name], parameter.default, helps.get(name, ""))
         if name in positional - given.keys():
             parser.add_argument(name, **_positional(hints[name], parameter.default, kind))
@@ -84,11 +87,22 @@ def parse_command(function: Callable[..., None], prog: str, argv: Sequence[str])
         if name in given:
             words = [f"--{name.replace('_', '-')}={given[name]}", *words]
     _refuse_unknown_options(parser, words, parameters)
-    return _checked(function, instances(parser, parser.parse_args(words)))
+    return _checked(function, instances(parser, parser.parse_args(words)) | rest)
+
+
+def _without_rest(
+    function: Callable[..., Any], argv: Sequence[str]
+) -> tuple[Sequence[str], dict[str, list[str]]]:
+    """Split off the words after `--`, if a parameter (`RestWords`) takes them."""
+    takers = [name for name, meaning in meanings(function).items() if meaning == "rest"]
+    if not takers:
+        return argv, {}
+    at = argv.index("--") if "--" in argv else len(argv)
+    return argv[:at], {takers[0]: list(argv[at + 1 :])}
 
 
 def meanings(function: Callable[..., Any]) -> dict[str, str]:
-    """Return which parameters of a command are paths of an `input`, an `output` or a `run`."""
+    """Return the parameters that have a meaning, such as `input`, `output`, `run` or `rest`."""
     hints = get_type_hints(function, include_extras=True)
     marks = {name: _mark(hint) for name, hint in hints.items()}
     return {name: mark.meaning for name, mark in marks.items() if mark}
