@@ -2,21 +2,29 @@ PYTHON ?= python3
 BIN := .venv/bin
 FIELDS := $(wildcard plugins/*)
 DONE := .venv/installed
+SMALL := .venv/small
 
 .PHONY: install test test-slow lint format demo bench figures wheels
 
 install: $(DONE)
 
+# The core and the seismic plugin: all that the demo needs.
+$(SMALL):
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -e . -e ./plugins/seismic
+	touch $@
+
 # Plain pip: the core and every plugin, editable, in one command so that they satisfy each other.
 $(DONE): pyproject.toml $(wildcard plugins/*/pyproject.toml)
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -e '.[dev]' $(addprefix -e ./,$(FIELDS))
-	touch $@
+	touch $(SMALL) $@
 
 test: $(DONE)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m 'not slow'
 
 test-slow: $(DONE)
+	$(BIN)/python -m pip install -q -e '.[tracking]'
 	$(BIN)/python -m pytest -q -m slow
 
 lint: $(DONE)
@@ -64,12 +72,13 @@ figures: $(DONE)
 	for field in bangla biomed crash methods pde; do $(BIN)/python benchmarks/$${field}_figure.py; done
 	$(BIN)/python benchmarks/seismic_figure.py --run demo/run  # the run of make demo
 
-# From a noisy SEG-Y file to a denoised one: train, simulate, denoise, compare; then foreign noise, with
-# the adapter fitted to each gather.
-demo: $(DONE)
+# From a noisy SEG-Y file to a denoised one with the run that the plugin ships. Then the same with a
+# run of your own: train, denoise, compare; then foreign noise, with the adapter fitted to each gather.
+demo: $(SMALL)
 	rm -rf demo && mkdir demo
-	$(BIN)/scionwood fit seismic/denoise --run demo/run
 	$(BIN)/scionwood seismic simulate demo/noisy.sgy demo/reference.sgy
+	$(BIN)/scionwood seismic denoise demo/noisy.sgy demo/first.sgy
+	$(BIN)/scionwood fit seismic/denoise --run demo/run
 	$(BIN)/scionwood seismic denoise demo/noisy.sgy demo/clean.sgy --run demo/run --qc demo/qc.png
 	$(BIN)/scionwood seismic compare demo/reference.sgy demo/noisy.sgy demo/clean.sgy --figures demo
 	$(BIN)/scionwood seismic simulate demo/foreign.sgy demo/foreign_reference.sgy --noise ambient,scattered --n 4 --quiet 0.1

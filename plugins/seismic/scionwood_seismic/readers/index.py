@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, final
@@ -11,6 +10,7 @@ import numpy as np
 
 from scionwood import ReadError, reading
 from scionwood_seismic.readers.layout import TRACE_HEADER, Layout
+from scionwood_seismic.readers.positions import read_at
 
 CHUNK = 4 << 20  # bytes per read in the header scan
 SPARSE = 64 << 10  # bytes; for longer traces only the headers are read, not the samples
@@ -144,7 +144,7 @@ def read_into(path: Path, file: int, target: np.ndarray, offset: int) -> None:
     view = target.data.cast("B")
     with reading(path, "SEG-Y"):
         while view.nbytes:
-            count = os.preadv(file, [view], offset)
+            count = read_at(file, view, offset)
             if count == 0:
                 raise ReadError(str(path), "the SEG-Y file became shorter", "Copy it again")
             view, offset = view[count:], offset + count

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import time
@@ -14,6 +13,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, final, runtime_checkable
 
 from scionwood import ScionwoodError, WriteError, atomic_path, check_target
+from scionwood_seismic.readers.positions import lock, open_binary, write_at
 
 INTERVAL = 5.0  # s between two journal entries, each of which waits for the disk
 
@@ -78,7 +78,7 @@ class Partial:
         if unfinished and not resume and not overwrite:
             rule = f"an unfinished run left {self.path.name}"
             raise WriteError(str(target), rule, "--resume continues it, --force starts again")
-        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+        self._file = open_binary(self.path, writable=True)
         try:
             self._lock()
             if unfinished and resume:
@@ -86,13 +86,13 @@ class Partial:
             else:
                 self._begin()
         except BaseException:
-            os.close(self._file)
+            self._close()
             raise
 
     def write(self, data: memoryview, offset: int) -> None:
         """Write bytes at an offset."""
         while data.nbytes:
-            count = os.pwrite(self._file, data[:PIECE], offset)
+            count = write_at(self._file, data[:PIECE], offset)
             data, offset = data[count:], offset + count
 
     def record(self, done: int) -> None:
@@ -125,19 +125,29 @@ class Partial:
             else:
                 self.flush()
         finally:
+            self._close()
+
+    def _close(self) -> None:
+        if self._file >= 0:
             os.close(self._file)
+            self._file = -1
 
     def _finish(self) -> None:
         os.fsync(self._file)
+        if os.name == "nt":  # Windows renames no open file; elsewhere the lock lasts until the end
+            self._close()
         os.replace(self.path, self.target)
-        folder = os.open(self.target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        if hasattr(os, "O_DIRECTORY"):  # Windows has no handles of folders
+            folder = os.open(self.target.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
         self._forget()
 
     def _remove(self) -> None:
+        if os.name == "nt":
+            self._close()
         self.path.unlink(missing_ok=True)
         self._forget()
 
@@ -149,7 +159,7 @@ class Partial:
 
     def _lock(self) -> None:
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(self._file)
         except OSError as error:
             if error.errno not in (errno.EAGAIN, errno.EACCES):
                 return  # a file system without locks

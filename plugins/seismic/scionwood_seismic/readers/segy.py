@@ -19,6 +19,7 @@ from scionwood_seismic.readers.create import write_segy
 from scionwood_seismic.readers.index import Gathers, header_words, read_into, runs
 from scionwood_seismic.readers.layout import TRACE_HEADER, read_layout
 from scionwood_seismic.readers.partial import NamedWork, Partial
+from scionwood_seismic.readers.positions import open_binary
 from scionwood_seismic.readers.samples import FORMATS, decode, overwrite_changed
 
 KEYS = {"fldr": 9, "ep": 17, "cdp": 21, "offset": 37, "iline": 189, "xline": 193}
@@ -83,7 +84,7 @@ class SegyReader(SeismicReader):
         self.units: Mapping[str, str] = {"trace": "1", vertical: axis, "data": "unknown"}
         self.layout = read_layout(self.path)
         self.traces, self.resumed = self.layout.traces, 0
-        self._file = os.open(self.path, os.O_RDONLY)
+        self._file = open_binary(self.path)
         try:
             fields = {"ns": (115, "u2")} | ({gather: (KEYS[gather], "i4")} if gather else {})
             words = header_words(self.path, self._file, self.layout, fields)
