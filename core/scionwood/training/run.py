@@ -28,6 +28,7 @@ from scionwood.kernels import enable
 from scionwood.recipe import Recipe, resolve
 from scionwood.runs.layout import ADAPTER, HEAD, RECIPE
 from scionwood.runs.reference import find_run
+from scionwood.training.bar import progress
 from scionwood.training.checkpoint import (
     LAST,
     RESUME,
@@ -37,6 +38,7 @@ from scionwood.training.checkpoint import (
 )
 from scionwood.training.export import export
 from scionwood.training.folder import run_folder, shared
+from scionwood.training.kept import kept_or_loaded
 from scionwood.training.points import StopRequested
 from scionwood.training.precision import refuse_wrong_gradients
 from scionwood.training.state import check_state
@@ -126,6 +128,7 @@ def test(run_dir: str | Path, recipe: Recipe | str | Path | None = None) -> dict
         raise TrainingError(f"recipe {recipe.name}", rule, "Name the same, with the same options")
     if recipe is not own:
         task = recipe.task.build(task.backbone).requires_grad_(False).eval()
+    bar = bool(recipe.trainer.get("enable_progress_bar", True))
     with quiet():
         trainer = L.Trainer(
             accelerator=recipe.trainer.get("accelerator", "auto"),
@@ -134,7 +137,8 @@ def test(run_dir: str | Path, recipe: Recipe | str | Path | None = None) -> dict
             logger=False,
             enable_checkpointing=False,
             enable_model_summary=False,
-            enable_progress_bar=False,
+            enable_progress_bar=bar,
+            callbacks=[progress()] if bar else [],
             default_root_dir=run_dir,
         )
         (metrics,) = trainer.test(task, datamodule=recipe.data.build(), verbose=False)
@@ -159,7 +163,10 @@ def load_run(run_dir: str | Path, device: str | torch.device = "cpu") -> Task:
     Example:
         task = scionwood.load_run("runs/first", device="cuda")
     """
-    run_dir = find_run(run_dir)
+    return kept_or_loaded(_load, find_run(run_dir), device)
+
+
+def _load(run_dir: Path, device: str | torch.device) -> Task:
     recipe = resolve(run_dir / RECIPE)
     backbone = recipe.backbone.build()
     if recipe.adapter.component is None:

@@ -1,0 +1,113 @@
+"""Runs that a process keeps loaded from one file to the next; `scionwood map` uses it.
+
+Loading takes most of the time of a small file. A command that changes the weights of a kept run,
+and does not restore them, changes nothing for the next command: the run is loaded again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from scionwood.runs.digest import weights_digest
+from scionwood.runs.layout import RECIPE
+
+if TYPE_CHECKING:
+    import torch
+
+    from scionwood.training.task import Task
+
+MOST = 2
+"""Runs that are kept at once; the one that was unused for longest makes room."""
+
+_SEED = 67280421310721  # of torch's generator in a new process
+
+Key = tuple[str, str, str, str]
+
+
+class _Kept(NamedTuple):
+    task: Task
+    state: str  # a hash of everything that a command could change
+    random: torch.Tensor  # the state of torch's generator after loading
+
+
+_kept: dict[Key, _Kept] = {}
+_lent: list[tuple[Key, _Kept]] | None = None
+
+
+@contextmanager
+def keep_runs() -> Iterator[None]:
+    """Let `load_run` in this block return runs that an earlier block has loaded.
+
+    The state of torch's global generator is that of a new process at the start of the block, and
+    after each `load_run` it is that after loading. Results are thus those of one process for each
+    block. A run is kept only if the block succeeds and leaves each bit of it as it was. Blocks
+    neither nest nor overlap.
+    """
+    global _lent
+    if "torch" in sys.modules:
+        import torch
+
+        torch.manual_seed(_SEED)
+    _lent = []
+    try:
+        yield
+        for key, kept in _lent:
+            if _state(kept.task) == kept.state:
+                _kept[key] = kept
+        while len(_kept) > MOST:
+            del _kept[next(iter(_kept))]
+    finally:
+        _lent = None
+
+
+def kept_or_loaded(
+    load: Callable[[Path, str | torch.device], Task], folder: Path, device: str | torch.device
+) -> Task:
+    """Return a kept run, or load it.
+
+    Within one block of `keep_runs` each call returns another object. Outside it always loads.
+
+    Args:
+        load: loads a run folder to a device.
+        folder: the run folder.
+        device: the device of the result.
+    """
+    if _lent is None:
+        return load(folder, device)
+    import torch
+
+    recipe = hashlib.sha256((folder / RECIPE).read_bytes()).hexdigest()
+    key = (str(folder.resolve()), recipe, weights_digest(folder), str(device))
+    kept = _kept.pop(key, None)
+    if kept is None:
+        task = load(folder, device)
+        kept = _Kept(task, _state(task), torch.get_rng_state())
+    torch.set_rng_state(kept.random)
+    _lent.append((key, kept))
+    return kept.task
+
+
+def _state(task: Task) -> str:
+    """Hash the tensors of a task, and the modes of its modules."""
+    total = hashlib.sha256()
+    for name, module in task.named_modules():
+        total.update(f"{name} {type(module).__qualname__} {module.training}\n".encode())
+        own: dict[str, Any] = {**module._parameters, **module._buffers}
+        for part, tensor in own.items():
+            if tensor is not None:
+                total.update(f"{part} {tensor.dtype} {tuple(tensor.shape)}".encode())
+                total.update(f" {tensor.requires_grad} {tensor.grad is None}\n".encode())
+                total.update(_bytes(tensor))
+    return total.hexdigest()
+
+
+def _bytes(tensor: torch.Tensor) -> memoryview:
+    import torch
+
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    return flat.view(torch.uint8).numpy().data
