@@ -6,7 +6,7 @@ A fault in one plugin does not stop the others.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -79,29 +79,41 @@ def plugins() -> list[PluginEntry]:
     return [find(name) for name in entries()]
 
 
-def load(kind: str, reference: str) -> Any:
+def load(kind: str, name: str) -> Any:
     """Import one component: `load("tasks", "seismic/denoise")`.
 
     Args:
         kind: a key of `scionwood.plugin.KINDS`.
-        reference: `plugin/name`.
+        name: `plugin/name`.
 
     Raises:
         PluginError: the plugin or the component is missing or broken.
     """
-    owner, slash, name = reference.partition("/")
+    return resolve(name, reference(kind, name))
+
+
+def reference(kind: str, name: str) -> str:
+    """Return `"module:attribute"` of a component, without importing it.
+
+    Args:
+        kind: a key of `scionwood.plugin.KINDS`.
+        name: `plugin/name`.
+
+    Raises:
+        PluginError: the plugin is missing or broken, or does not have the component.
+    """
+    owner, slash, part = name.partition("/")
     if not slash:
         raise PluginError(
-            f"{reference!r}", f"a {KINDS[kind]} is named plugin/name", _suggest(kind, reference)
+            f"{name!r}", f"a {KINDS[kind]} is named plugin/name", _suggest(kind, name)
         )
-    plugin = record(owner)
-    table = getattr(plugin, kind)
-    if name not in table:
+    table: Mapping[str, str] = getattr(record(owner), kind)
+    if part not in table:
         offered = f"It has: {', '.join(table) or 'none'}"
         raise PluginError(
-            f"plugin {owner!r}", f"no {KINDS[kind]} {name!r}", did_you_mean(name, table) or offered
+            f"plugin {owner!r}", f"no {KINDS[kind]} {part!r}", did_you_mean(part, table) or offered
         )
-    return resolve(reference, table[name])
+    return table[part]
 
 
 def record(name: str) -> Plugin:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from argparse import ArgumentError
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from enum import Enum
 from pathlib import Path
@@ -19,27 +19,20 @@ import yaml
 from scionwood import discovery
 from scionwood.errors import RecipeError
 from scionwood.recipe_file import locate, read_yaml, set_dotted, split_override
+from scionwood.recipe_keys import (
+    BASELINES,
+    SLOTS,
+    TOP,
+    check_keys,
+    kernels,
+    named,
+    refuse_unknown,
+    seed,
+)
+from scionwood.signatures.options import PEFT_OWN
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
-
-SLOTS = {"task": "tasks", "backbone": "backbones", "data": "data"}
-BASELINES = ("frozen", "full")
-"""The values of `adapter:` that are not methods: only the head trains, or every weight trains."""
-
-TOP = (*SLOTS, "adapter", "kernels", "trainer", "seed", "smoke")
-KERNELS = ("auto", "off")
-"""Whether adapter layers use fused operators if they can, or always the forward of peft."""
-_PEFT_OWN = {  # fields that peft fills in, or that `targets` replaces
-    "target_modules",
-    "peft_type",
-    "task_type",
-    "auto_mapping",
-    "peft_version",
-    "base_model_name_or_path",
-    "revision",
-    "inference_mode",
-}
 
 
 @dataclass(frozen=True)
@@ -103,20 +96,20 @@ def resolve(source: str | Path, overrides: Sequence[str] = (), *, smoke: bool = 
     name, path = locate(source)
     raw = read_yaml(path)
     where = name if "/" in name else str(path)
-    _known(where, raw, TOP)
+    refuse_unknown(where, raw, TOP)
     small = raw.pop("smoke", None) or {}
     pairs = list(small.items()) if smoke else []
     for key, value in [*pairs, *map(split_override, overrides)]:
         set_dotted(raw, key, value)
-    _known(where, raw, TOP)
+    check_keys(where, raw)
     slots = {key: _slot(where, raw, key, kind) for key, kind in SLOTS.items()}
     return Recipe(
         name,
         **slots,
         adapter=_adapter(where, raw),
-        kernels=_kernels(where, raw),
-        trainer=_trainer(where, raw),
-        seed=_seed(where, raw),
+        kernels=kernels(where, raw),
+        trainer=_trainer(raw),
+        seed=seed(where, raw),
     )
 
 
@@ -124,7 +117,7 @@ def options_of(component: Callable[..., Any]) -> list[inspect.Parameter]:
     """Return the options of a component: keyword-only parameters, or the fields of a dataclass."""
     parameters = inspect.signature(component).parameters.values()
     if is_dataclass(component):
-        return [p for p in parameters if p.name not in _PEFT_OWN]
+        return [p for p in parameters if p.name not in PEFT_OWN]
     return [p for p in parameters if p.kind is p.KEYWORD_ONLY]
 
 
@@ -146,7 +139,7 @@ def validate(
         RecipeError: an unknown option, a missing one, or a value of the wrong type.
     """
     known = [p.name for p in options_of(component)]
-    _known(where, options, known)
+    refuse_unknown(where, options, known)
     parser = strict_parser(component, exit_on_error=False)
     others: set[str | int] = {p for p in inspect.signature(component).parameters if p not in known}
     add = (
@@ -190,77 +183,34 @@ def instances(parser: ArgumentParser, parsed: Any) -> dict[str, Any]:
 
 
 def _slot(where: str, raw: Mapping[str, Any], key: str, kind: str) -> Slot:
-    name, options = _named(where, raw, key)
+    name, options = named(where, raw, key)
     component = discovery.load(kind, name)
     return Slot(name, component, validate(f"{where}: {key}", component, options))
 
 
 def _adapter(where: str, raw: Mapping[str, Any]) -> Slot:
-    name, options = _named(where, raw, "adapter")
+    name, options = named(where, raw, "adapter")
     if name in BASELINES:
-        _known(f"{where}: adapter {name}", options, ("targets",))
         return Slot(name, None, {"targets": None})
     from scionwood.adapters.methods import config_class
 
-    if "target_modules" in options:
-        raise RecipeError(
-            f"{where}: adapter.target_modules", "a recipe says `targets`", "Rename the key"
-        )
     component = config_class(name)
-    _known(f"{where}: adapter", options, [*(p.name for p in options_of(component)), "targets"])
+    refuse_unknown(
+        f"{where}: adapter", options, [*(p.name for p in options_of(component)), "targets"]
+    )
     targets = options.pop("targets", None)
-    if not isinstance(targets, str | None):
-        rule = f"a preset's name or a regular expression, not {targets!r}"
-        raise RecipeError(f"{where}: adapter.targets", rule, "Join alternatives with |")
     return Slot(
         name, component, {"targets": targets, **validate(f"{where}: adapter", component, options)}
     )
 
 
-def _trainer(where: str, raw: Mapping[str, Any]) -> dict[str, Any]:
-    from scionwood.training.options import check_trainer
+def _trainer(raw: Mapping[str, Any]) -> dict[str, Any]:
     from scionwood.training.precision import native_precision
 
     options = dict(raw.get("trainer") or {})
-    try:
-        check_trainer(options)
-    except RecipeError as error:
-        raise RecipeError(f"{where}: {error.value}", error.rule, error.remedy) from error
     if options.get("precision", "auto") == "auto":
         options["precision"] = native_precision(options.get("accelerator", "auto"))
     return options
-
-
-def _kernels(where: str, raw: Mapping[str, Any]) -> str:
-    value = raw.get("kernels", "auto")
-    word = "off" if value is False else value  # YAML reads a bare off as false
-    if word not in KERNELS:
-        raise RecipeError(f"{where}: kernels {value!r}", "auto or off", "Change it")
-    return str(word)
-
-
-def _seed(where: str, raw: Mapping[str, Any]) -> int:
-    seed = raw.get("seed", 0)
-    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
-        raise RecipeError(f"{where}: seed {seed!r}", "an integer from 0 to 4294967295", "Change it")
-    return seed
-
-
-def _named(where: str, raw: Mapping[str, Any], key: str) -> tuple[str, dict[str, Any]]:
-    value = raw.get(key)
-    options = {"name": value} if isinstance(value, str) else value
-    if not isinstance(options, dict) or not isinstance(options.get("name"), str):
-        rule = "required, as `{name: ..., option: value}`"
-        raise RecipeError(f"{where}: {key}", rule, "See: scionwood plugins")
-    return options["name"], {k: v for k, v in options.items() if k != "name"}
-
-
-def _known(where: str, keys: Iterable[str], known: Sequence[str]) -> None:
-    for key in keys:
-        if key in known:
-            continue
-        remedy = discovery.did_you_mean(str(key), known) or f"Known: {', '.join(known) or 'none'}"
-        raise RecipeError(f"{where}: unknown key {key!r}", "every key must be known", remedy)
 
 
 def _plain(value: Any) -> Any:

@@ -35,10 +35,12 @@ MAY = {
     "archives": {"errors", "files"},
     "pages": {"errors", "files"},
     "discovery": {"errors", "plugin"},
-    "runs": {"errors", "plugin", "discovery", "files", "archives", "terminal"},
+    "runs": {"errors", "plugin", "discovery", "recipe_file", "files", "archives", "terminal"},
     "survey": {"errors", "plugin", "discovery"},
     "recipe_file": {"errors", "plugin", "discovery"},
-    "recipe": {"errors", "plugin", "discovery", "recipe_file", "command"},
+    "signatures": set(),
+    "recipe_keys": {"errors", "plugin", "discovery", "recipe_file", "signatures"},
+    "recipe": {"errors", "plugin", "discovery", "recipe_file", "recipe_keys", "signatures"},
     "show": {"errors", "plugin", "discovery", "terminal"},
     "new": {"errors", "plugin", "discovery", "files"},
     "cli": {"errors", "plugin", "discovery", "command", "terminal", "runs", "arguments"},
@@ -50,7 +52,8 @@ MAY = {
     | {"recipe", "recipe_file", "adapters", "kernels", "runs"},
     "deploy": BASE | {"files", "recipe", "adapters", "training", "runs", "terminal"},
     "testing": BASE
-    | {"plugin", "discovery", "reader", "recipe", "recipe_file", "command", "terminal"}
+    | {"plugin", "discovery", "reader", "recipe", "recipe_file", "recipe_keys", "command"}
+    | {"terminal"}
     | {"adapters", "training", "files", "runs", "deploy"},
 }
 ONLY = {"peft": {"adapters", "testing"}, "triton": {"kernels"}, "jsonargparse": {"recipe"}}

@@ -32,7 +32,11 @@ scionwood PLUGIN COMMAND --help  what a command takes
 CLOSED_PIPE = 141
 """The exit code if nobody reads the output any more: 128 + SIGPIPE, as shells report it."""
 
-FUNCTIONS: dict[str, str] = {}
+FUNCTIONS: dict[str, str] = {
+    "push": "scionwood.cli.share:push",
+    "pull": "scionwood.cli.share:pull",
+    "runs": "scionwood.cli.share:runs",
+}
 """Commands of the core whose signature is their command line, as `"module:function"`."""
 
 _FORMER = {"fit": {"run_dir": "run"}, "new": {"into": "folder"}}
@@ -105,7 +109,7 @@ def _refuse_unknown_options(parsed: argparse.Namespace, rest: list[str]) -> None
     if not parsed.overrides:
         near = discovery.did_you_mean(rest[0], known)
         parsed.parser.error(f"unrecognized arguments: {' '.join(rest)}. {near}".strip())
-    from scionwood.recipe import TOP
+    from scionwood.recipe_keys import TOP
 
     for word in rest:
         option = word.partition("=")[0]

@@ -13,7 +13,8 @@ from torch import nn
 
 from scionwood.adapters.head import eval_frozen_norms, head_names, in_head
 from scionwood.plugin import Plugin
-from scionwood.recipe import BASELINES, Recipe, resolve
+from scionwood.recipe import Recipe, resolve
+from scionwood.recipe_keys import BASELINES
 from scionwood.testing.checks.data import first_batch
 from scionwood.testing.checks.static import component, recipe_names
 from scionwood.testing.rules import NothingToCheck

@@ -74,7 +74,7 @@ def test_a_recipe_that_does_not_resolve_to_itself_is_caught(
 
 
 def test_a_core_that_gives_no_hint_is_caught(sample: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scionwood.recipe._known", lambda *_: None)
+    monkeypatch.setattr("scionwood.recipe.refuse_unknown", lambda *_: None)
     with pytest.raises(CheckFailure, match="task: the error does not name"):
         check_recipes_parse_strictly(sample.plugin())
 
