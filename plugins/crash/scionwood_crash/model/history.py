@@ -30,7 +30,7 @@ class OneShot(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map states (N, width) to displacements (N, frames, 3); the first frame is at rest."""
-        steps = self.perceptron(x).reshape(len(x), self.frames - 1, 3)
+        steps = self.perceptron(x).reshape(x.shape[0], self.frames - 1, 3)
         return F.pad(steps, (0, 0, 1, 0))
 
 
@@ -50,7 +50,7 @@ class Recurrent(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map states (N, width) to displacements (N, frames, 3); the first frame is at rest."""
-        moved = [x.new_zeros(len(x), 3)]
+        moved = [x.new_zeros(x.shape[0], 3)]
         for _ in range(self.frames - 1):
             x = self.unit(moved[-1], x)
             moved.append(moved[-1] + self.step(x))

@@ -53,7 +53,7 @@ class MeshGraphNet(Network):
         """Return the state of every node, (N, width)."""
         x: Tensor = self.encode(self.inputs(graph, graph.features))
         edge = self.embed(vectors(graph.position, graph.position, graph.edges))
-        ones = x.new_ones(len(edge))
+        ones = x.new_ones(edge.shape[0])
         for block in self.blocks:
             x, edge = block(x, x, edge, graph.edges, ones)
         return x

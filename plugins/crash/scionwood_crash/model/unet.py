@@ -121,7 +121,7 @@ class MaskMorphUNet(Network):
         """Return the state of every node, (N, width)."""
         x: Tensor = self.encode(self.inputs(graph, self.mask(graph.features)))
         edge = self.embed(vectors(graph.position, graph.position, graph.edges))
-        ones = x.new_ones(len(edge))
+        ones = x.new_ones(edge.shape[0])
         for block in self.before:
             x, edge = block(x, x, edge, graph.edges, ones)
         x = self._through(graph, x)
@@ -163,7 +163,7 @@ def _blocks(width: int, count: int) -> nn.ModuleList:
 
 
 def _rows(near: Tensor) -> Tensor:
-    return torch.arange(len(near), device=near.device).repeat_interleave(near.shape[1])
+    return torch.arange(near.shape[0], device=near.device).repeat_interleave(near.shape[1])
 
 
 def _to_coarse(graph: CrashGraph, count: int) -> tuple[Tensor, Tensor]:
