@@ -32,5 +32,6 @@ plugin = Plugin(
         "compare": "scionwood_seismic.cli:compare",
     },
     recipes="scionwood_seismic.recipes",
+    runs="scionwood_seismic.runs",
     rooms=("synth",),
 )

@@ -1,14 +1,11 @@
 """The Python interface of the plugin: denoise, simulate, read and measure gathers.
 
-Example: train for two steps on the tiny test settings, and denoise an array.
+Example: denoise an array with the run that the plugin ships.
 
     >>> import numpy as np
-    >>> from scionwood import fit
-    >>> from scionwood.recipe import resolve
     >>> from scionwood_seismic import api
-    >>> run = fit(resolve("seismic/denoise", smoke=True))
     >>> noisy = np.random.default_rng(0).standard_normal((96, 250))  # (trace, time)
-    >>> clean = api.denoise(noisy, run)
+    >>> clean = api.denoise(noisy)
     >>> clean.shape
     (96, 250)
 """
@@ -46,7 +43,7 @@ Object = TypeVar("Object", "Stream", "Trace", "Patch")
 @overload
 def denoise(
     data: np.ndarray,
-    run: str | Path | Task,
+    run: str | Path | Task = "seismic/denoise",
     *,
     dt: float | None = None,
     device: str = "cpu",
@@ -59,7 +56,7 @@ def denoise(
 @overload
 def denoise(
     data: Object,
-    run: str | Path | Task,
+    run: str | Path | Task = "seismic/denoise",
     *,
     dt: None = None,
     device: str = "cpu",
@@ -71,7 +68,7 @@ def denoise(
 
 def denoise(
     data: np.ndarray | Stream | Trace | Patch,
-    run: str | Path | Task,
+    run: str | Path | Task = "seismic/denoise",
     *,
     dt: float | None = None,
     device: str = "cpu",
@@ -93,7 +90,9 @@ def denoise(
     Args:
         data: an array, (trace, time) or (time,); an ObsPy stream or trace; a DASCore patch with
             `time` and one other axis, in any order.
-        run: the folder of a run of the denoising task, or the task that `load_run` returns.
+        run: a run of the denoising task, as a folder or another reference that
+            `scionwood.find_run` takes; or the task that `load_run` returns. By default the shipped
+            run.
         dt: the sample interval of an array, s. Streams, traces and patches carry their own. The
             model works on samples, so only `tta` needs the interval.
         device: where to compute. A loaded task stays where it is.
@@ -109,12 +108,12 @@ def denoise(
         AdapterError: `tta` is given and the run has no LoRA.
         RecipeError: `data` is of another type, `dt` is not positive or is given for an object
             that carries its own, or the overlap does not fit the tile.
-        TrainingError: `run` is not the folder of a finished run.
+        TrainingError: `run` does not name a finished run.
         AdapterFileError: the adapter of the run is damaged, or belongs to another base model.
 
     Example:
         >>> from obspy import Trace
-        >>> denoise(Trace(noisy[0], {"delta": 0.004}), run).stats.npts
+        >>> denoise(Trace(noisy[0], {"delta": 0.004})).stats.npts
         250
     """
     denoised: np.ndarray | Stream | Trace | Patch = denoise_object(
@@ -126,7 +125,7 @@ def denoise(
 def denoise_file(
     noisy: str | Path,
     clean: str | Path,
-    run: str | Path,
+    run: str | Path = "seismic/denoise",
     *,
     gather: Gather | None = "fldr",
     vertical: Literal["time", "depth"] = "time",
@@ -145,7 +144,8 @@ def denoise_file(
     Args:
         noisy: the file to read: SEG-Y or another format that has a reader.
         clean: the file to write, in the same format. It appears complete or not at all.
-        run: the folder of a run of the denoising task.
+        run: a run of the denoising task, as a folder or another reference that
+            `scionwood.find_run` takes. By default the shipped run.
         gather: the SEG-Y trace header whose value identifies a gather; None if the file is one
             gather.
         vertical: whether the samples of a SEG-Y file are in time or in depth.
@@ -169,7 +169,7 @@ def denoise_file(
 
     Example:
         >>> simulate("noisy.sgy", "reference.sgy", shape=(2, 48, 96))
-        >>> denoise_file("noisy.sgy", "clean.sgy", run)  # doctest: +ELLIPSIS
+        >>> denoise_file("noisy.sgy", "clean.sgy")  # doctest: +ELLIPSIS
         denoising ...
     """
     from scionwood_seismic.inference import files
@@ -183,7 +183,7 @@ def denoise_file(
     files.denoise_file(
         Path(noisy),
         outputs,
-        Path(run),
+        run,
         gather=gather,
         vertical=vertical,
         device=device,

@@ -13,11 +13,20 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from scionwood import RecipeError, Task, WriteError, atomic_path, check_target, load_run, writing
+from scionwood import (
+    RecipeError,
+    Task,
+    WriteError,
+    atomic_path,
+    check_target,
+    find_run,
+    load_run,
+    writing,
+)
 from scionwood_seismic.evaluation.report import qc_files, report_quality
 from scionwood_seismic.inference.adaptation import Adaptation
 from scionwood_seismic.inference.arrays import check_tile
-from scionwood_seismic.inference.records import Denoiser, work_identity
+from scionwood_seismic.inference.records import Denoiser, made_by, work_identity
 from scionwood_seismic.readers.axis import Vertical
 from scionwood_seismic.readers.base import SeismicReader
 from scionwood_seismic.readers.opening import open_reader
@@ -71,7 +80,7 @@ class Outputs:
 def denoise_file(
     source: Path,
     outputs: Outputs,
-    run: Path,
+    run: str | Path,
     *,
     gather: Gather | None = "fldr",
     vertical: Vertical = "time",
@@ -90,7 +99,7 @@ def denoise_file(
     Args:
         source: the noisy file.
         outputs: the output files.
-        run: the folder of a run of the denoising task.
+        run: a run of the denoising task, as a folder or another reference to it.
         gather: for SEG-Y, the trace header whose value identifies a gather; None if the file is
             one gather.
         vertical: whether the samples of a SEG-Y file are in time or in depth.
@@ -106,6 +115,7 @@ def denoise_file(
         RecipeError: the overlap does not fit the tile, or the device does not exist.
     """
     check_tile(*tile)
+    run = find_run(run)
     if not resume:
         outputs.check()
     console = Console()
@@ -122,7 +132,7 @@ def denoise_file(
             denoiser = Denoiser(task.backbone, tile=tile, identity=options, adaptation=adaptation)
             _rewrite(reader, outputs, denoiser, console, resume)
             counts = {"gathers": _count(reader), "adaptation": dict(denoiser.verdicts)}
-            _save_json(outputs.sidecar, {"work": work, **counts})
+            _save_json(outputs.sidecar, {"work": work, **made_by(run), **counts})
             for verdict, count in denoiser.verdicts.most_common():
                 console.print(f"{verdict}: {count} gathers", highlight=False)
         with _open(outputs.clean, gather, vertical) as after:

@@ -48,12 +48,12 @@ def denoise_object(
     Raises:
         AdapterError: `tta` is given and the run has no LoRA.
         RecipeError: an argument is invalid.
-        TrainingError: `run` is not the folder of a finished run.
+        TrainingError: `run` does not name a finished run.
         AdapterFileError: the adapter of the run is damaged, or belongs to another base model.
     """
     split = _splitter(data)
     _check(data, dt, tile, overlap)
-    task = run if isinstance(run, Task) else load_run(Path(run), device=device)
+    task = run if isinstance(run, Task) else load_run(run, device=device)
     tta = tta or getattr(task, "adaptation", None)  # only the task `denoise` has this attribute
     if tta is not None and tta.window and dt is None and split is None:
         rule = f"the noise window {tta.window} is in s, and an array has no sample interval"

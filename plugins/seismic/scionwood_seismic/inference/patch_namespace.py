@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def denoise(
     patch: Patch,
-    run: str | Path | Task,
+    run: str | Path | Task = "seismic/denoise",
     *,
     device: str = "cpu",
     tile: int = 256,

@@ -14,7 +14,7 @@ from typing import Any, final
 import numpy as np
 from torch import nn
 
-from scionwood import Record
+from scionwood import Record, read_origin, weights_digest
 from scionwood_seismic.inference.adaptation import Adaptation, Adapter
 from scionwood_seismic.inference.arrays import denoise_array
 
@@ -95,6 +95,15 @@ def work_identity(
         "device": device,
         "tta": None if adaptation is None else json.loads(json.dumps(asdict(adaptation))),
     }
+
+
+def made_by(run: Path) -> dict[str, str]:
+    """Return what a result records of its run: `run`, its name, and `digest`, that of its weights.
+
+    Args:
+        run: the run folder.
+    """
+    return {"run": str(read_origin(run) or run.resolve().name), "digest": weights_digest(run)}
 
 
 def hash_run(run: Path) -> str:

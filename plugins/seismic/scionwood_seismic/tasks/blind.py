@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Unpack, final
 
 import torch
@@ -45,8 +44,9 @@ class Blind(Task):
 
     Args:
         backbone: the network with its adapter attached.
-        start: the folder of the run to start from, with the same backbone and adapter. With `none`,
-            `blind_trace` trains from the present weights of the backbone.
+        start: the run to start from, with the same backbone and adapter: a folder, or the name of
+            a shipped run such as `seismic/denoise`. With `none`, `blind_trace` trains from the
+            present weights of the backbone.
         method: how to learn without clean gathers.
         removed_share: the share of patches to which `noisier` adds removed noise instead of noise
             from the windows. If the windows show all of the noise, 0 adapts more.
@@ -109,7 +109,7 @@ class Blind(Task):
             AdapterFileError: its adapter is damaged.
         """
         if stage == "fit" and self.start != "none":
-            take_over(self.backbone, Path(self.start))
+            take_over(self.backbone, self.start)
             trained = {n: p for n, p in self.backbone.named_parameters() if p.requires_grad}
             self._start = {name: value.detach().clone() for name, value in trained.items()}
 

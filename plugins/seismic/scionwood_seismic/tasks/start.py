@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from scionwood import TrainingError, load_run
+from scionwood import TrainingError, find_run, load_run
 
 TOLERANCE = 1e-6
 """The largest relative difference of two outputs that counts as rounding."""
@@ -26,13 +26,13 @@ def take_over(model: nn.Module, run: str | Path) -> None:
 
     Args:
         model: a backbone with a new adapter; it has `example_input()`.
-        run: the run folder.
+        run: the run folder, or another reference to a run.
 
     Raises:
         TrainingError: the run is not finished, or its model is different; `model` is unchanged.
         AdapterFileError: the adapter or the head of the run is damaged.
     """
-    run = Path(run)
+    run = find_run(run)
     source = load_run(run).backbone
     mine, theirs = model.state_dict(), source.state_dict()
     _check_names(run, mine, theirs)
