@@ -119,5 +119,5 @@ def test_a_merged_model_gives_the_same_answers(tmp_path):
 
 
 def test_refuses_a_folder_that_is_not_a_run(tmp_path):
-    with pytest.raises(TrainingError, match="neither"):
+    with pytest.raises(TrainingError, match="finished run"):
         Writer.of_run(tmp_path)

@@ -46,7 +46,8 @@ def test_keeps_an_existing_target(tmp_path, capsys):
     assert "exists" in capsys.readouterr().err
 
 
-def test_refuses_a_confidence_that_is_not_a_probability(tmp_path, capsys):
-    arguments = ["classify", str(SMALL), "--run", str(tmp_path), "--confidence", "2"]
+def test_refuses_a_confidence_that_is_not_a_probability(run, capsys):
+    folder, _ = run
+    arguments = ["classify", str(SMALL), "--run", str(folder), "--confidence", "2"]
     assert main(["biomed", *arguments]) != 0
     assert "probability" in capsys.readouterr().err

@@ -60,5 +60,5 @@ def test_a_sequence_of_tasks_returns_its_scores(tmp_path):
 
 
 def test_refuses_to_diagnose_a_folder_without_a_run(tmp_path):
-    with pytest.raises(TrainingError, match="neither adapter/ nor head"):
+    with pytest.raises(TrainingError, match="finished run"):
         api.diagnose(str(tmp_path))

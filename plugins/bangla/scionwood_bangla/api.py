@@ -50,7 +50,7 @@ def generate(
     *,
     run: str | Path | None = None,
     peft: str | Path | None = None,
-    model: str = "tiny",
+    model: str | None = None,
     register: str | None = None,
     decoding: Decoding | None = None,
     device: str = "cpu",
@@ -59,7 +59,8 @@ def generate(
 
     Args:
         prompts: the requests, in Bangla.
-        run: the run folder of a task of this plugin.
+        run: a run of a task of this plugin: its folder, or another reference. If `run`, `peft` and
+            `model` are all `None`, it is the shipped one, `bangla/register_tiny`.
         peft: a plain peft folder for `model`, instead of a run.
         model: the model without a run: `tiny`, a local folder, or owner/name on the hub.
         register: the level that each prompt asks for explicitly, `tui`, `tumi` or `apni`. If

@@ -15,6 +15,7 @@ from scionwood import (
     RecipeError,
     atomic_folder,
     check_target,
+    find_run,
     load_adapter,
     load_run,
     merge,
@@ -22,11 +23,15 @@ from scionwood import (
     writing,
 )
 from scionwood_bangla.backbones import causal_lm
+from scionwood_bangla.model.weights import TINY
 from scionwood_bangla.text.examples import Message
 from scionwood_bangla.text.normalise import normalise
 from scionwood_bangla.text.templates import end_of_text, prompt_ids
 
 RECIPE = "recipe.yaml"
+
+SHIPPED = "bangla/register_tiny"
+"""The run that writes if neither a run nor a model is given."""
 
 
 @dataclass(frozen=True)
@@ -103,15 +108,17 @@ class Writer:
         """Load the model of a run folder with its trained adapter.
 
         Args:
-            run: a folder that `scionwood fit` wrote, with a task of this plugin.
+            run: the folder of a run with a task of this plugin, or another reference to it; see
+                `scionwood.find_run`.
             device: the device of the model.
 
         Raises:
             TrainingError: the folder is not a finished run.
             AdapterFileError: the adapter is damaged, or was made for another base.
         """
-        backbone: Any = load_run(Path(run), device).backbone
-        return cls(backbone, base=lambda: resolve(Path(run) / RECIPE).backbone.build().to(device))
+        folder = find_run(run)
+        backbone: Any = load_run(folder, device).backbone
+        return cls(backbone, base=lambda: resolve(folder / RECIPE).backbone.build().to(device))
 
     @classmethod
     def of_adapter(cls, folder: str | Path, model: str, device: str = "cpu") -> Writer:
@@ -241,15 +248,16 @@ class Writer:
 def load_writer(
     run: str | Path | None = None,
     peft: str | Path | None = None,
-    model: str = "tiny",
+    model: str | None = None,
     device: str = "cpu",
 ) -> Writer:
     """Load the model of a run, or a model with or without an adapter.
 
     Args:
-        run: the run folder.
+        run: the run. If `run`, `peft` and `model` are all `None`, it is the shipped one, `SHIPPED`.
         peft: a plain peft folder for `model`, instead of a run.
-        model: the model without a run: `tiny`, a local folder, or owner/name on the hub.
+        model: the model without a run: `tiny`, a local folder, or owner/name on the hub. With
+            `peft`, `None` means `tiny`.
         device: the device of the model.
 
     Raises:
@@ -264,8 +272,10 @@ def load_writer(
     if run is not None:
         return Writer.of_run(run, device)
     if peft is not None:
-        return Writer.of_adapter(peft, model, device)
-    return Writer(causal_lm(model=model).to(device))
+        return Writer.of_adapter(peft, model or TINY, device)
+    if model is not None:
+        return Writer(causal_lm(model=model).to(device))
+    return Writer.of_run(SHIPPED, device)
 
 
 @contextmanager

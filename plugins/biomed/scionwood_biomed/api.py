@@ -57,7 +57,8 @@ def classify(
 
     Args:
         image: a DICOM, NIfTI or picture file, a whole slide, or a folder of one DICOM series.
-        run: folder of a finished run of `biomed/few_shot`.
+        run: a finished run of `biomed/few_shot`: its folder, or another reference; see
+            `scionwood.find_run`.
         confidence: lowest probability at which a class is named, 0 to 1.
         classes: class names; `None` means the classes of the run's data.
         window: CT window; `None` means the window of the run's data.

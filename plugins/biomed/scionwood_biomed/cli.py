@@ -7,7 +7,19 @@ from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scionwood import ReadError, check_target, print_table, renamed
+from scionwood import (
+    InputPath,
+    OutputPath,
+    ReadError,
+    RunPath,
+    TrainingError,
+    check_target,
+    find_run,
+    print_table,
+    read_origin,
+    renamed,
+    weights_digest,
+)
 from scionwood_biomed.readers.windows import Window
 
 if TYPE_CHECKING:
@@ -16,12 +28,17 @@ if TYPE_CHECKING:
     from scionwood_biomed.inference import Answer
     from scionwood_biomed.readers.dicom_identity import Findings
 
+TRAIN = (
+    "Train one: scionwood fit biomed/few_shot --run run. Your own images and model are keys of the "
+    "recipe: scionwood show biomed/few_shot. Then classify with --run run"
+)
+
 
 @renamed(as_json="json")
 def classify(
-    image: Path,
+    image: InputPath,
     *,
-    run: Path,
+    run: RunPath | None = None,
     confidence: float = 0.5,
     classes: list[str] | None = None,
     window: Window | None = None,
@@ -38,7 +55,8 @@ def classify(
 
     Args:
         image: a DICOM, NIfTI or picture file, a whole slide, or a folder of one DICOM series.
-        run: run folder of `biomed/few_shot`, as written by `scionwood fit`.
+        run: a run of `biomed/few_shot`, as a folder or by another reference. None is shipped, since
+            no medical base model is.
         confidence: lowest probability at which a class is named, 0 to 1.
         classes: class names; by default those of the run's data.
         window: CT window; by default that of the run's data.
@@ -50,9 +68,12 @@ def classify(
     Raises:
         ReadError: the file is damaged or its format is unknown.
         RecipeError: the confidence is not a probability, or `views` is below 1.
-        TrainingError: the folder does not hold a finished run.
+        TrainingError: no run is given, or it is not finished.
         AdapterFileError: the run's adapter is damaged, or belongs to another base model.
     """
+    if run is None:
+        rule = "a run is needed, and none is shipped, since no medical base model is"
+        raise TrainingError("classify without --run", rule, TRAIN)
     from scionwood_biomed.api import classify as classify_image
     from scionwood_biomed.inference import NOTICE
 
@@ -67,14 +88,17 @@ def classify(
         device=device,
     )
     if json:
-        print(dumps({**answer._asdict(), "confidence": confidence, "notice": NOTICE}, indent=1))
+        folder = find_run(run)
+        made = {"run": str(read_origin(folder) or folder.resolve().name)}
+        made |= {"digest": weights_digest(folder), "notice": NOTICE}
+        print(dumps({**answer._asdict(), "confidence": confidence, **made}, indent=1))
     else:
         _print_answer(answer, confidence, NOTICE)
 
 
 @renamed(as_json="json", source="images", out="target")
 def evaluate(
-    images: Path | None = None,
+    images: InputPath | None = None,
     target: Path | None = None,
     *,
     subject: str | None = None,
@@ -87,9 +111,9 @@ def evaluate(
     seeds: int = 3,
     steps: int = 100,
     base_to_novel: bool = False,
-    experts: Path | None = None,
-    synonyms: Path | None = None,
-    abbreviations: Path | None = None,
+    experts: InputPath | None = None,
+    synonyms: InputPath | None = None,
+    abbreviations: InputPath | None = None,
     json: bool = False,
     force: bool = False,
 ) -> None:
@@ -154,7 +178,7 @@ def evaluate(
 
 @renamed(as_json="json")
 def audit_splits(
-    images: Path,
+    images: InputPath,
     *,
     subject: str | None = None,
     window: Window = "file",
@@ -193,7 +217,7 @@ def audit_splits(
 
 
 @renamed(as_json="json")
-def deidentify_check(path: Path, *, json: bool = False) -> None:
+def deidentify_check(path: InputPath, *, json: bool = False) -> None:
     """List the elements of DICOM files that identify a person, and whether pixels may hold text.
 
     The files are not changed, and no value is printed.
@@ -217,7 +241,7 @@ def deidentify_check(path: Path, *, json: bool = False) -> None:
         _print_findings(results)
 
 
-def deidentify(path: Path, target: Path, *, salt: str, force: bool = False) -> None:
+def deidentify(path: InputPath, target: OutputPath, *, salt: str, force: bool = False) -> None:
     """Write a copy of a DICOM file without identifying elements; the pixels are not changed.
 
     Args:

@@ -10,7 +10,7 @@ from typing import NamedTuple, final
 import numpy as np
 import torch
 
-from scionwood import RecipeError, TrainingError, load_run, resolve
+from scionwood import RecipeError, TrainingError, find_run, load_run, resolve
 from scionwood_biomed.data.base import ImageData, fitted
 from scionwood_biomed.readers.opening import read_views
 from scionwood_biomed.readers.windows import Window
@@ -55,7 +55,7 @@ class Classifier:
     """The trained network of a run of `biomed/few_shot`.
 
     Args:
-        run: the run folder.
+        run: the run folder, or another reference to a run; see `scionwood.find_run`.
         classes: class names; `None` means the classes of the run's data.
         device: device of the computation, such as `cpu` or `cuda`.
 
@@ -71,12 +71,13 @@ class Classifier:
     def __init__(
         self, run: str | Path, *, classes: Sequence[str] | None = None, device: str = "cpu"
     ) -> None:
-        task = load_run(Path(run), device)
+        folder = find_run(run)
+        task = load_run(folder, device)
         if not isinstance(task, FewShot):
             rule = f"its task is {type(task).__name__}, and biomed/few_shot is needed"
             raise TrainingError(str(run), rule, "Give the folder of another run")
         self.task = task
-        data = resolve(Path(run) / "recipe.yaml").data
+        data = resolve(folder / "recipe.yaml").data
         self.window: Window = data.options.get("window", "file")
         self.mpp: float = data.options.get("mpp", 0.5)
         if classes is None:

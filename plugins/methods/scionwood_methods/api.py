@@ -84,7 +84,7 @@ def diagnose(run: str | Path) -> Diagnosis:
     """Return mean-field quantities of forgetting for each attention block of a run.
 
     Args:
-        run: the run folder that `scionwood fit` wrote.
+        run: the run folder, or another reference to a run; see `scionwood.find_run`.
 
     Returns:
         The shifts of all heads and the drift of the tokens; a diagnostic, not a guarantee.

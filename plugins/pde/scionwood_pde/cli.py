@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json as json_module
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Literal
 
-from scionwood import print_table, renamed
+from scionwood import InputPath, OutputPath, RunPath, print_table, renamed
 
 
 @renamed(n_samples="n")
 def simulate(
-    target: Path,
+    target: OutputPath,
     *,
     equation: str = "burgers",
     n: int = 4,
@@ -69,8 +68,8 @@ def simulate(
 
 
 def convert(
-    states: Path,
-    cache: Path,
+    states: InputPath,
+    cache: OutputPath,
     *,
     stride: int = 1,
     fields: list[str] | None = None,
@@ -111,10 +110,10 @@ def convert(
 
 
 def encode(
-    states: Path,
-    latents: Path,
+    states: InputPath,
+    latents: OutputPath,
     *,
-    run: Path | None = None,
+    run: RunPath | None = None,
     size: Literal["tiny", "S", "B", "L"] = "tiny",
     weights: str = "shipped",
     tile: int | None = None,
@@ -162,10 +161,10 @@ def encode(
 
 
 def decode(
-    latents: Path,
-    states: Path,
+    latents: InputPath,
+    states: OutputPath,
     *,
-    run: Path | None = None,
+    run: RunPath | None = None,
     size: Literal["tiny", "S", "B", "L"] = "tiny",
     weights: str = "shipped",
     tile: int | None = None,
@@ -204,11 +203,11 @@ def decode(
 
 
 def rollout(
-    states: Path,
-    predicted: Path,
+    states: InputPath,
+    predicted: OutputPath,
     *,
-    run: Path,
-    statistics: Path | None = None,
+    run: RunPath = "pde/dynamics",
+    statistics: InputPath | None = None,
     steps: int | None = None,
     fields: list[str] | None = None,
     device: str = "cpu",
@@ -219,8 +218,8 @@ def rollout(
     Args:
         states: the file with the first states: Zarr, NetCDF, HDF5 of The Well or PDEBench.
         predicted: the file to write; its suffix selects the format, see `simulate`.
-        run: the run folder of `pde/dynamics` that `scionwood fit` wrote. It supplies the
-            normalisation and the time of a step.
+        run: a run of `pde/dynamics`, as a folder or by its name. It supplies the normalisation and
+            the time of a step. The default run is shipped; it knows Burgers' equation only.
         statistics: a cache whose means and standard deviations replace those of the run.
         steps: number of steps; by default as many as `states` has after its first time.
         fields: names of the channels, in the order of the training; by default those of the run.
@@ -247,12 +246,12 @@ def rollout(
 
 @renamed(as_json="json")
 def evaluate(
-    predicted: Path,
-    reference: Path,
+    predicted: InputPath,
+    reference: InputPath,
     *,
     given: int = 1,
     fields: list[str] | None = None,
-    figures: Path | None = None,
+    figures: OutputPath | None = None,
     json: bool = False,
     force: bool = False,
 ) -> None:

@@ -34,6 +34,7 @@ def test_best_of_prints_the_sample_with_the_fewest_faults(capsys):
         for answer in Writer(causal_lm()).write([asked] * 6, decoding)
     ]
     command = ["bangla", "generate", "বন্ধুকে চিঠি লেখো।", "--register", "tumi", "--best-of", "6"]
+    command += ["--model", "tiny"]
     assert main([*command, "--json", "--max-new-tokens", "24"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert count_faults(record["text"], frozenset({"tumi"})) == min(faults) < max(faults)
@@ -44,12 +45,19 @@ def test_best_of_prints_the_sample_with_the_fewest_faults(capsys):
     [
         (["--register", "vous"], "not a level"),
         (["--best-of", "0"], "at least 1"),
-        (["--run", "nowhere", "--peft", "nowhere"], "only one"),
+        (["--run", "nowhere"], "no such"),
+        (["--peft", "nowhere"], "no such file"),
     ],
 )
 def test_generate_refuses_invalid_options(options, reason, capsys):
     assert main(["bangla", "generate", "কেমন আছেন?", *options]) == 2
     assert reason in capsys.readouterr().err
+
+
+def test_generate_refuses_both_a_run_and_a_peft_folder(run, capsys):
+    both = ["--run", str(run), "--peft", str(run / "adapter")]
+    assert main(["bangla", "generate", "কেমন আছেন?", *both]) == 2
+    assert "only one" in capsys.readouterr().err
 
 
 def test_evaluates_a_run(run, tmp_path, capsys):
@@ -83,6 +91,6 @@ def test_evaluates_a_run_on_a_file_of_examples(run, tmp_path, capsys):
 
 
 def test_generate_warns_of_a_former_option(capsys):
-    command = ["bangla", "generate", "কেমন আছেন?", "--run", "nowhere", "--adapter", "nowhere"]
+    command = ["bangla", "generate", "কেমন আছেন?", "--adapter", "nowhere"]
     assert main(command) == 2
     assert "--adapter is now --peft" in capsys.readouterr().err

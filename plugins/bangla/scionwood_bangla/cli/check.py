@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Literal
 
-from scionwood import print_table
+from scionwood import InputPath, print_table
 from scionwood_bangla.cli.shared import print_json, progress_bar
 
 
 def check(
-    text: Path,
+    text: InputPath,
     *,
     register: str | None = None,
     letter: Literal["auto", "yes", "no"] = "auto",
@@ -44,7 +43,7 @@ def check(
         print(as_text(findings))
 
 
-def score(corpus: Path, *, seed: int = 0, json: bool = False) -> None:
+def score(corpus: InputPath, *, seed: int = 0, json: bool = False) -> None:
     """Print the scores of a corpus by register, each with its 95 % bootstrap interval.
 
     Args:

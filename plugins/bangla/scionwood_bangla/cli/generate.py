@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from scionwood import RecipeError, print_table, renamed
-from scionwood_bangla.cli.shared import load_examples, print_json, progress_bar
+from scionwood import InputPath, RecipeError, RunPath, find_run, print_table, read_origin, renamed
+from scionwood_bangla.cli.shared import load_examples, made_by, print_json, progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,9 +21,9 @@ Decodings = Literal["greedy", "sampled", "both"]
 def generate(
     prompt: str,
     *,
-    run: Path | None = None,
-    peft: Path | None = None,
-    model: str = "tiny",
+    run: RunPath | None = None,
+    peft: InputPath | None = None,
+    model: str | None = None,
     register: str | None = None,
     best_of: int = 1,
     sampled: bool = False,
@@ -38,7 +38,8 @@ def generate(
 
     Args:
         prompt: the request, in Bangla.
-        run: the run folder of a task of this plugin that `scionwood fit` wrote.
+        run: a run of a task of this plugin, as a folder or by its name. Without run, peft and model
+            it is the shipped one, bangla/register_tiny.
         peft: a plain peft folder that goes on `model`, instead of a run.
         model: the model without a run: tiny, a local folder, or owner/name on the hub.
         register: the level to ask for: tui, tumi or apni. It is added to the prompt, and the
@@ -63,7 +64,7 @@ def generate(
     from scionwood_bangla.checker.report import as_json, as_text
     from scionwood_bangla.checker.restate import count_faults
     from scionwood_bangla.evaluation.baselines import with_instructions
-    from scionwood_bangla.inference import Decoding, load_writer
+    from scionwood_bangla.inference import SHIPPED, Decoding, load_writer
     from scionwood_bangla.lexicon import LEVELS
     from scionwood_bangla.text.examples import Message
     from scionwood_bangla.text.reading import require_bangla
@@ -75,12 +76,15 @@ def generate(
     decoding = Decoding(
         sampled or best_of > 1, temperature, top_p, max_new_tokens=max_new_tokens, seed=seed
     )
+    if run is None and peft is None and model is None:
+        run = SHIPPED
     answers = load_writer(run, peft, model, device).write([turns] * best_of, decoding)
     levels = frozenset([register] if register else LEVELS)
     best = min(answers, key=lambda answer: (count_faults(answer.text, levels), not answer.ended))
     findings = check_text(best.text, levels, letter=None)
     if json:
-        print_json(as_json(findings) | {"ended": best.ended, "samples": best_of})
+        record = as_json(findings) | {"ended": best.ended, "samples": best_of}
+        print_json(record | ({"run": None} if run is None else made_by(run)))
         return
     print(as_text(findings))
     print(f"levels: {', '.join(sorted(findings.levels)) or 'nobody is addressed'}")
@@ -91,7 +95,7 @@ def generate(
 @renamed(unseen="n", out="figures")
 def evaluate(
     *,
-    run: Path,
+    run: RunPath,
     data: Path | None = None,
     n: int = 240,
     methods: list[str] | None = None,
@@ -115,7 +119,7 @@ def evaluate(
     page with answers.
 
     Args:
-        run: the run folder of a task of this plugin that `scionwood fit` wrote.
+        run: a run of a task of this plugin, as a folder or by its name.
         data: a file of examples with a register each, in any supported format. Without it, requests
             are generated.
         n: the number of generated requests; 0 for none.
@@ -129,12 +133,14 @@ def evaluate(
         batch_size: the number of prompts in a batch.
         seed: the seed of shots, samples, bootstrap and the answers on the page.
         device: the device, such as cpu or cuda.
-        figures: the folder for the figure, the tables and the page; by default the run folder.
+        figures: the folder for the figure, the tables and the page; by default the run folder. A
+            shipped or pulled run needs this option.
         json: print JSON.
         force: replace existing files.
 
     Raises:
-        RecipeError: a method is unknown, an option is out of range, or a prompt is too long.
+        RecipeError: a method is unknown, an option is out of range, a prompt is too long, or a
+            shipped run has no `figures`.
         TrainingError: the run is not finished.
         AdapterFileError: the adapter is damaged, or was made for another base.
         ReadError: the data cannot be read, or no example has a register.
@@ -144,6 +150,10 @@ def evaluate(
     from scionwood_bangla.evaluation.report import check_targets, clean, write
     from scionwood_bangla.inference import Decoding, Writer
 
+    run = find_run(run)
+    if figures is None and read_origin(run):
+        rule = "a shipped or pulled run is not changed"
+        raise RecipeError("evaluate without --figures", rule, "Name a folder: --figures FOLDER")
     folder = run if figures is None else figures
     check_targets(folder, overwrite=force)
     kinds = {"greedy": (False,), "sampled": (True,), "both": (False, True)}[decoding]
@@ -155,7 +165,7 @@ def evaluate(
     with progress_bar("answers", total) as progress:
         evaluation = compare(writer, suites, plan, progress=progress)
     settings = {
-        "run": run.resolve().name,
+        **made_by(run),
         "decoding": decoding,
         "shots": shots,
         "temperature": temperature,
@@ -173,7 +183,7 @@ def evaluate(
 
 
 def _plan(
-    run: Path, methods: list[str] | None, decodings: list[Decoding], shots: int, seed: int
+    run: str | Path, methods: list[str] | None, decodings: list[Decoding], shots: int, seed: int
 ) -> Plan:
     from scionwood_bangla.evaluation.baselines import METHODS, draw_shots, training_examples
     from scionwood_bangla.evaluation.compare import Plan

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scionwood import ReadError, check_target, renamed
+from scionwood import InputPath, OutputPath, ReadError, RunPath, check_target, renamed
 from scionwood_bangla.cli.shared import load_examples, progress_bar
 
 
 @renamed(adapter="peft", requests="n")
 def prefer(
-    target: Path,
+    target: OutputPath,
     *,
-    run: Path | None = None,
-    peft: Path | None = None,
+    run: RunPath | None = None,
+    peft: InputPath | None = None,
     model: str = "tiny",
     data: Path | None = None,
     n: int = 300,
@@ -34,7 +34,7 @@ def prefer(
 
     Args:
         target: the file to write, JSON lines with prompt, chosen and rejected.
-        run: the run folder of a task of this plugin.
+        run: a run of a task of this plugin, as a folder or by its name.
         peft: a plain peft folder that goes on `model`, instead of a run.
         model: the model without a run: tiny, a local folder, or owner/name on the hub.
         data: a file of examples with a register each, in any supported format. Without it, examples
@@ -76,7 +76,7 @@ def prefer(
     print(f"{target}: {len(pairs)} pairs of {len(examples)} requests")
 
 
-def merge(target: Path, *, run: Path, force: bool = False) -> None:
+def merge(target: OutputPath, *, run: RunPath, force: bool = False) -> None:
     """Merge the adapter of a run into its model, and write the model as a folder of transformers.
 
     Any tool that reads models of transformers can use the folder. Here it can be `backbone.model`
@@ -85,7 +85,7 @@ def merge(target: Path, *, run: Path, force: bool = False) -> None:
 
     Args:
         target: the folder to write.
-        run: the run folder of a task of this plugin.
+        run: a run of a task of this plugin, as a folder or by its name.
         force: replace the folder if it exists.
 
     Raises:

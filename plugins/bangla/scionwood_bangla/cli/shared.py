@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from scionwood import find_run, read_origin, weights_digest
+
 if TYPE_CHECKING:
     from scionwood_bangla.text.examples import Example
 
@@ -15,6 +17,17 @@ if TYPE_CHECKING:
 def print_json(value: object) -> None:
     """Print a value as indented JSON, with Bangla letters as they are."""
     print(json.dumps(value, ensure_ascii=False, indent=1))
+
+
+def made_by(run: str | Path) -> dict[str, str]:
+    """Return the name of a run and the SHA-256 of its weights, for a record of results.
+
+    Args:
+        run: the run folder, or another reference to a run.
+    """
+    folder = find_run(run)
+    name = read_origin(folder) or folder.resolve().name
+    return {"run": str(name), "digest": weights_digest(folder)}
 
 
 @contextmanager

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 
-from scionwood import RecipeError, print_table
+from scionwood import InputPath, RecipeError, print_table
 from scionwood_bangla.cli.shared import print_json
 
 
 def tokenizers(
-    files: list[str], *, text: Path | None = None, window: int = 2048, json: bool = False
+    files: list[str], *, text: InputPath | None = None, window: int = 2048, json: bool = False
 ) -> None:
     """Print how many tokens a tokenizer needs for a Bangla word, and how many words fit a window.
 

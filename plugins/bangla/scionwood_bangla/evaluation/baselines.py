@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from scionwood import RecipeError, TrainingError, resolve
+from scionwood import RecipeError, find_run, resolve
 from scionwood_bangla.lexicon import LEVELS
 from scionwood_bangla.text.examples import Example, Message
 from scionwood_bangla.text.normalise import normalise
@@ -80,15 +80,12 @@ def training_examples(run: str | Path) -> list[Example]:
     """Return the training examples of a run, as its recipe makes them.
 
     Args:
-        run: the run folder.
+        run: the run folder, or another reference to a run; see `scionwood.find_run`.
 
     Raises:
-        TrainingError: the folder is not a run.
+        TrainingError: the folder does not hold a finished run.
     """
-    recipe = Path(run) / "recipe.yaml"
-    if not recipe.is_file():
-        raise TrainingError(f"run {run}", f"it has no {recipe.name}", "Name a run folder")
-    data: Any = resolve(recipe).data.build()
+    data: Any = resolve(find_run(run) / "recipe.yaml").data.build()
     examples: list[Example] = data.examples("train")
     return examples
 

@@ -6,7 +6,17 @@ from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scionwood import OutputExistsError, atomic_path, print_table, renamed, writing
+from scionwood import (
+    OutputExistsError,
+    RecipeError,
+    RunPath,
+    atomic_path,
+    find_run,
+    print_table,
+    read_origin,
+    renamed,
+    writing,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,7 +30,7 @@ FIGURE = "forgetting.png"
 
 @renamed(figure="figures")
 def diagnose(
-    run: Path, *, figures: Path | None = None, force: bool = False, json: bool = False
+    run: RunPath, *, figures: Path | None = None, force: bool = False, json: bool = False
 ) -> None:
     """Print and draw mean-field quantities of forgetting for each attention block of a run.
 
@@ -32,22 +42,23 @@ def diagnose(
     2-Wasserstein distance on the sphere. This is a diagnostic, not a guarantee.
 
     Args:
-        run: the run folder that `scionwood fit` wrote.
+        run: the run, as a folder or by another reference.
         figures: the folder of the figure `forgetting.png`, or the name of a PNG file; the folder
-            `figures` of the run by default.
+            `figures` of the run by default. A shipped or pulled run needs this option.
         force: replace a figure that exists.
         json: print JSON.
 
     Raises:
         TrainingError: the folder is not a finished run.
         AdapterError: the run has no adapter, no attention of a known kind, or no map to compare.
+        RecipeError: `figures` is not given, and the run was shipped or pulled.
         OutputExistsError: the figure exists and `force` is false.
 
     Source: arXiv 2402.15415v2, propositions 3.3 and 4.2, as read in notes of it.
     """
     from scionwood_methods.diagnosis.run import diagnose_run
 
-    folder = run / "figures" if figures is None else figures
+    folder = _own_figures(run) if figures is None else figures
     target = folder if folder.suffix.lower() == ".png" else folder / FIGURE
     if target.exists() and not force:
         raise OutputExistsError(str(target), "it exists already", "Add --force to replace it")
@@ -64,6 +75,14 @@ def diagnose(
         draw(diagnosis).savefig(part, dpi=120)
     if not json:
         print(target)
+
+
+def _own_figures(run: str | Path) -> Path:
+    folder = find_run(run)
+    if read_origin(folder):
+        rule = "a shipped or pulled run is not changed"
+        raise RecipeError("diagnose without --figures", rule, "Name a folder: --figures FOLDER")
+    return folder / "figures"
 
 
 def table(diagnosis: Diagnosis) -> list[tuple[str, ...]]:

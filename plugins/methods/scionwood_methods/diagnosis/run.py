@@ -14,7 +14,7 @@ def diagnose_run(run: str | Path) -> Diagnosis:
     """Return mean-field quantities of forgetting for each attention block of a run.
 
     Args:
-        run: the run folder that `scionwood fit` wrote.
+        run: the run folder, or another reference to a run; see `scionwood.find_run`.
 
     Raises:
         TrainingError: the folder is not a finished run.

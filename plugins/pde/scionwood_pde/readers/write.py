@@ -57,7 +57,7 @@ def write_zarr(
     layout, target = layout_of(states), Path(target)
     with writing(target), atomic_folder_or_zip(target, overwrite=overwrite) as folder:
         group = zarr.open_group(folder, mode="w", zarr_format=3)
-        group.attrs[ORDER] = [channel.name for channel in layout.channels]
+        group.attrs.update({ORDER: [c.name for c in layout.channels], **_made_by(states)})
         for axis, points in {"time": layout.times, **layout.coords}.items():
             array = group.create_array(
                 axis,
@@ -100,7 +100,7 @@ def write_netcdf(states: xr.DataArray, target: str | Path, *, overwrite: bool = 
     """
     layout = layout_of(states)
     dataset = states.to_dataset(dim="channel").drop_vars("unit", errors="ignore")
-    dataset.attrs[ORDER] = [channel.name for channel in layout.channels]
+    dataset.attrs = {ORDER: [c.name for c in layout.channels], **_made_by(states)}
     for channel in layout.channels:
         dataset[channel.name].attrs["units"] = channel.unit
     with writing(target), atomic_path(Path(target), overwrite=overwrite) as part:
@@ -129,6 +129,7 @@ def write_well(states: xr.DataArray, target: str | Path, *, overwrite: bool = Fa
         h5py.File(part, "w") as file,
     ):
         _write_frame(file, layout, Path(target).stem)
+        file.attrs.update(_made_by(states))
         fields: list[dict[str, tuple[Channel, ...]]] = [{}, {}, {}]
         fields[1] = _vectors(layout)
         used = {channel.name for parts in fields[1].values() for channel in parts}
@@ -138,6 +139,11 @@ def write_well(states: xr.DataArray, target: str | Path, *, overwrite: bool = Fa
             group.attrs["field_names"] = list(named)
             for name, parts in named.items():
                 _write_field(group, name, parts, states, layout)
+
+
+def _made_by(states: xr.DataArray) -> dict[str, str]:
+    """Return the attribute that names the run which predicted the states, if one did."""
+    return {"run": str(states.attrs["run"])} if "run" in states.attrs else {}
 
 
 def _write_frame(file: h5py.File, layout: Layout, name: str) -> None:
