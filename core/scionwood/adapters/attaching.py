@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,8 @@ import torch.nn as nn
 from peft import PeftConfig, PeftModel, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 
-from scionwood.adapters.head import backbone, train_head
+from scionwood.adapters.fresh import FrozenHeadWarning, fresh_head
+from scionwood.adapters.head import backbone, declared_head, train_head
 from scionwood.adapters.identity import ATTRIBUTE, remembered_hash
 from scionwood.adapters.methods import LANGUAGE_ONLY, is_tuner
 from scionwood.adapters.modules import restored_on_error
@@ -29,6 +30,7 @@ def attach(
     config: PeftConfig,
     *,
     targets: str | None = None,
+    head: Sequence[str] | None = None,
     example: tuple[torch.Tensor, ...] | None = None,
     name: str = "default",
 ) -> PeftModel:
@@ -43,6 +45,9 @@ def attach(
         targets: A preset of `model.adapter_targets`, a pattern over whole module names, or
             `all-linear`. `None` means the targets of the config, or the first preset if the config
             has none.
+        head: The names of modules that train beside the adapter, in addition to those that the
+            model declares in its attribute `head`. `save_head` saves them. `None` warns if the last
+            layer was never trained and stays frozen, and `()` does not.
         example: A small input for `forward`. `None` means `model.example_input()` if the model has
             this method. The model runs once on it, to detect wrapped layers that are never called.
         name: The name of the adapter, needed if a model has several.
@@ -53,16 +58,40 @@ def attach(
     Raises:
         AdapterError: No module matches the targets, peft does not support the type of a layer, a
             wrapped layer is dead (the model reads its weight without calling it), or the method
-            would change the base.
+            would change the base. Or the model has no module of a name in `head`.
+
+    Warns:
+        FrozenHeadWarning: The last layer was never trained and stays frozen.
+
+    Example:
+        model = timm.create_model("resnet18", pretrained=True, num_classes=10)
+        tuned = scionwood.attach(model, LoraConfig(r=8), targets=r"layer.*conv2", head=("fc",))
     """
     check_frozen_base(config)
-    names = settle(model, config, targets)
-    own = remembered_hash(model)
-    with wrapped(model, config, name, names) as tuned:
-        object.__setattr__(tuned, ATTRIBUTE, own)
-        train_head(tuned)
-        check_alive(tuned, name, example)
+    fresh = fresh_head(model) if head is None and not isinstance(model, PeftModel) else None
+    with declared_head(model, head or ()):
+        names = settle(model, config, targets)
+        own = remembered_hash(model)
+        with wrapped(model, config, name, names) as tuned:
+            object.__setattr__(tuned, ATTRIBUTE, own)
+            train_head(tuned)
+            check_alive(tuned, name, example)
+    if fresh is not None:
+        _warn_if_frozen(tuned, *fresh)
     return tuned
+
+
+def _warn_if_frozen(model: PeftModel, head: str, reason: str) -> None:
+    base = backbone(model)
+    if any(parameter.requires_grad for parameter in base.get_submodule(head).parameters()):
+        return
+    warnings.warn(
+        f"{head!r} of {type(base).__name__}: it was never trained ({reason}) and stays frozen, so "
+        f"that it never learns. Train it beside the adapter: attach(..., head=({head!r},)). If it "
+        "is trained already, say so: head=()",
+        FrozenHeadWarning,
+        stacklevel=3,  # the caller of attach
+    )
 
 
 def check_frozen_base(config: PeftConfig) -> None:

@@ -63,6 +63,7 @@ class Manifest:
         distribution: The distribution that provides the plugin, as the file claims.
         sha256: The hash of the base, see `base_hash`.
         modules: The names of the adapted modules in order.
+        head: The names of the modules that trained beside the adapter.
     """
 
     method: str
@@ -70,6 +71,7 @@ class Manifest:
     distribution: str
     sha256: str
     modules: list[str]
+    head: list[str]
 
 
 @dataclass(frozen=True)
@@ -120,15 +122,22 @@ def _read_manifest(folder: Path) -> Manifest | None:
             "peft_type": str(kind),
             "base": {"sha256": str(sha256)},
             "modules": list(modules),
-        } if all(isinstance(name, str) for name in modules):
+            **others,
+        } if all(isinstance(name, str) for name in (*modules, *_head(others))):
             claimed = str(record.get("distribution") or "")
             known = re.match(r"[A-Za-z0-9._-]{1,80}", claimed)
-            return Manifest(method, kind, known[0] if known else "", sha256, modules)
+            distribution = known[0] if known else ""
+            return Manifest(method, kind, distribution, sha256, modules, _head(others))
         case _:
             raise AdapterFileError(
                 str(path),
-                "method, peft_type, base.sha256 or modules is missing or of a wrong type",
+                "method, peft_type, base.sha256, modules or head is missing or of a wrong type",
             )
+
+
+def _head(record: Mapping[str, Any]) -> list[Any]:
+    names = record.get("head", [])
+    return names if isinstance(names, list) else [names]
 
 
 def _read_config(folder: Path, manifest: Manifest | None) -> PeftConfig:

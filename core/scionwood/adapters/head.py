@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
 import torch
 import torch.nn as nn
 from peft import PeftModel
@@ -9,6 +12,7 @@ from peft import PeftModel
 from scionwood.errors import AdapterError
 
 _WHOLE = "_scionwood_whole_is_head"
+_GIVEN = "_scionwood_head"
 
 
 def backbone(model: nn.Module) -> nn.Module:
@@ -19,7 +23,8 @@ def backbone(model: nn.Module) -> nn.Module:
 def head_names(model: nn.Module) -> tuple[str, ...]:
     """Return the names of the modules of the head, relative to the backbone.
 
-    The backbone declares them in its attribute `head`. The result `("",)` means the whole model.
+    The backbone declares them in its attribute `head`, and `attach(..., head=...)` adds others. The
+    result `("",)` means the whole model.
 
     Raises:
         AdapterError: The backbone declares a module that it does not have.
@@ -30,14 +35,62 @@ def head_names(model: nn.Module) -> tuple[str, ...]:
     declared = getattr(base, "head", ())
     # In timm, `head` is a module and not a list of names; it declares nothing here.
     names: tuple[str, ...] = () if isinstance(declared, nn.Module) else tuple(declared)
+    names += tuple(name for name in given_head(model) if name not in names)
     for name in names:
         try:
             base.get_submodule(name)
         except AttributeError as error:
+            known = ", ".join(child for child, _ in base.named_children())
             raise AdapterError(
-                f"head {name!r} of {type(base).__name__}", "it has no such module"
+                f"head {name!r} of {type(base).__name__}",
+                "it has no such module",
+                f"Its outermost modules: {known}",
             ) from error
     return names
+
+
+def given_head(model: nn.Module) -> tuple[str, ...]:
+    """Return the names of the head that `declared_head` added to those of the backbone."""
+    names: tuple[str, ...] = getattr(backbone(model), _GIVEN, ())
+    return names
+
+
+@contextmanager
+def declared_head(model: nn.Module, names: Sequence[str] | str) -> Iterator[None]:
+    """Add modules to the head of a model, and take them back if the block raises an error.
+
+    Args:
+        model: The backbone, or a model with adapters.
+        names: The names of the modules, relative to the backbone.
+
+    Raises:
+        AdapterError: The backbone has no such module. Or the model has adapters already, which
+            were made for a base that includes the module.
+    """
+    base, before = backbone(model), given_head(model)
+    names = (names,) if isinstance(names, str) else tuple(names)
+    new = tuple(name for name in names if not in_head(name, head_names(model)))
+    if "" in new:
+        raise AdapterError("head ''", "the whole model is no head", "Name its last module")
+    if new and isinstance(model, PeftModel):
+        raise AdapterError(
+            f"head {', '.join(new)}",
+            "the model has an adapter, whose base includes this module",
+            "Name the head when the first adapter is attached",
+        )
+    if not new:
+        yield
+        return
+    setattr(base, _GIVEN, before + new)
+    try:
+        head_names(model)  # raises the error if a module does not exist
+        yield
+    except BaseException:
+        if before:
+            setattr(base, _GIVEN, before)
+        else:
+            delattr(base, _GIVEN)
+        raise
 
 
 def in_head(name: str, head: tuple[str, ...]) -> bool:

@@ -8,7 +8,7 @@ import torch
 import torch.nn as nn
 from safetensors.torch import save_file
 
-from scionwood.adapters.head import head_state
+from scionwood.adapters.head import declared_head, head_names, head_state
 from scionwood.adapters.modules import whole, writes
 from scionwood.adapters.untrusted import (
     check_specs,
@@ -47,19 +47,21 @@ def load_head(model: nn.Module, path: str | Path) -> None:
     All tensors of the file are checked before any value of the model changes.
 
     Args:
-        model: A backbone that declares a head, with or without adapters.
+        model: A backbone, with or without adapters. If it declares no head, the modules whose
+            tensors are in the file become its head.
         path: A file written by `save_head`.
 
     Raises:
         AdapterError: The model has no head.
         AdapterFileError: The file has other tensors, other shapes, or values that are not finite.
     """
-    path = Path(path)
-    state = _state(model)
-    path = regular_file(path.parent, path.name)
+    path = regular_file(Path(path).parent, Path(path).name)
     specs = read_header(path)
-    check_specs(path, specs, specs_of(state))
-    tensors = read_tensors(path, specs)
+    names = () if head_names(model) else {name.rpartition(".")[0] for name in specs}
+    with declared_head(model, sorted(names)):
+        state = _state(model)
+        check_specs(path, specs, specs_of(state))
+        tensors = read_tensors(path, specs)
     with torch.no_grad():
         for name, value in state.items():
             value.copy_(tensors[name])
@@ -69,6 +71,8 @@ def _state(model: nn.Module) -> dict[str, torch.Tensor]:
     state = head_state(model)
     if not state:
         raise AdapterError(
-            f"head of {type(model).__name__}", "the backbone declares none", "Set backbone.head"
+            f"head of {type(model).__name__}",
+            "the backbone declares none",
+            "Set backbone.head, or name the head: attach(..., head=(...))",
         )
     return state

@@ -22,8 +22,8 @@ from peft.utils import set_peft_model_state_dict
 
 from scionwood.adapters.attaching import wrapped
 from scionwood.adapters.compatibility import check_against
-from scionwood.adapters.folder import read_folder
-from scionwood.adapters.head import train_head
+from scionwood.adapters.folder import SavedAdapter, read_folder
+from scionwood.adapters.head import declared_head, train_head
 from scionwood.adapters.identity import ATTRIBUTE
 from scionwood.errors import AdapterError, AdapterFileError
 
@@ -34,7 +34,8 @@ def load_adapter(
     """Load a saved adapter into the base that it was made for.
 
     With `scionwood.json`, the adapter goes to the modules that this file lists, and no pattern of
-    the config runs. A folder of plain peft has no such file. It is loaded too, with a warning,
+    the config runs. The head that the file names becomes the head of the model; `load_head` loads
+    its values. A folder of plain peft has no such file. It is loaded too, with a warning,
     since nothing tells whether the base is the right one. Its own pattern then selects the modules,
     after a check that the pattern cannot run for long.
 
@@ -55,16 +56,23 @@ def load_adapter(
     """
     folder = Path(folder)
     with _named(folder):
-        checked = check_against(model, read_folder(folder))
-        with (
-            torch.random.fork_rng(devices=[]),
-            _no_pattern_warning(),
-            wrapped(model, checked.config, name, checked.modules) as tuned,
-        ):
-            _fill(tuned, checked.tensors, name)
+        saved = read_folder(folder)
+        with declared_head(model, _head(saved)):
+            checked = check_against(model, saved)
+            with (
+                torch.random.fork_rng(devices=[]),
+                _no_pattern_warning(),
+                wrapped(model, checked.config, name, checked.modules) as tuned,
+            ):
+                _fill(tuned, checked.tensors, name)
     object.__setattr__(tuned, ATTRIBUTE, checked.base_hash)
     _set_training(tuned, name, trainable)
     return tuned
+
+
+def _head(saved: SavedAdapter) -> list[str]:
+    """Return the head that a saved adapter names; `unfreeze` declares a whole model as the head."""
+    return [name for name in saved.manifest.head if name] if saved.manifest else []
 
 
 @contextmanager
