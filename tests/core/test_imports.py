@@ -43,7 +43,7 @@ MAY = {
     "recipe": {"errors", "plugin", "discovery", "recipe_file", "recipe_keys", "signatures"},
     "show": {"errors", "plugin", "discovery", "terminal"},
     "new": {"errors", "plugin", "discovery", "files"},
-    "cli": {"errors", "plugin", "discovery", "command", "terminal", "runs", "arguments"},
+    "cli": {"errors", "plugin", "discovery", "command", "terminal", "runs", "arguments", "batch"},
     "batch": BASE | {"discovery", "command", "files", "runs", "terminal", "arguments"},
     "kernels": BASE,
     "adapters": BASE | {"plugin", "discovery", "files", "kernels"},

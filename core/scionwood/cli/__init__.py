@@ -33,6 +33,7 @@ CLOSED_PIPE = 141
 """The exit code if nobody reads the output any more: 128 + SIGPIPE, as shells report it."""
 
 FUNCTIONS: dict[str, str] = {
+    "map": "scionwood.cli.many:map_files",
     "push": "scionwood.cli.share:push",
     "pull": "scionwood.cli.share:pull",
     "runs": "scionwood.cli.share:runs",
