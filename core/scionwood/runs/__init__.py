@@ -1,1 +1,1 @@
-"""Finished runs: their folders, how to name them, and how to share them. Nothing here imports torch."""
+"""Finished runs: their folders, how to name them, and how to share them; without torch."""

@@ -8,6 +8,13 @@ RECIPE = "recipe.yaml"
 ADAPTER = "adapter"
 HEAD = "head.safetensors"
 ORIGIN = "origin.json"
+CARD = "README.md"
+METRICS = "metrics.csv"
+MANIFEST = "scionwood.json"
+"""In the folder of the adapter."""
+
+FORMAT = 1
+"""The newest format of `scionwood.json` that this version reads."""
 
 
 def is_finished(folder: Path) -> bool:

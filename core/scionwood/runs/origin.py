@@ -8,7 +8,10 @@ from pathlib import Path
 
 from scionwood.errors import ReadError
 from scionwood.files import atomic_path, reading
+from scionwood.runs.card import one_line
 from scionwood.runs.layout import ORIGIN
+
+_HASH = 40  # digits of the shortest commit
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,8 @@ class Origin:
 
     Attributes:
         name: the reference of the run, such as `seismic/denoise`.
-        version: the version of the plugin that ships it, or the commit of the repository.
+        version: the version of the plugin that ships it, the commit of the repository, or the
+            SHA-256 of the archive.
         scope: the data on which it was trained and tested, such as "generated gathers".
         score: the result on held-out data, such as "14.1 dB mean SNR on held-out noise".
         digest: the SHA-256 of its weights; see `scionwood.runs.digest`.
@@ -32,9 +36,13 @@ class Origin:
     machine: str = ""
 
     def __str__(self) -> str:
-        """Return one line: `seismic/denoise 0.1.0 (generated gathers; 14.1 dB on ...)`."""
+        """Return one line: `seismic/denoise 0.1.0 (generated gathers; 14.1 dB on ...)`.
+
+        Of a commit or digest it has the first twelve digits.
+        """
         facts = "; ".join(filter(None, (self.scope, self.score)))
-        return f"{self.name} {self.version}".rstrip() + (f" ({facts})" if facts else "")
+        version = self.version[:12] if len(self.version) >= _HASH else self.version
+        return f"{self.name} {version}".rstrip() + (f" ({facts})" if facts else "")
 
 
 def read_origin(folder: Path) -> Origin | None:
@@ -50,7 +58,7 @@ def read_origin(folder: Path) -> Origin | None:
         fields = json.loads(path.read_text("utf-8"))
         if not isinstance(fields, dict) or not all(isinstance(v, str) for v in fields.values()):
             raise ReadError(str(path), "an origin has texts only", "Fetch the run again")
-        known = {key: fields[key] for key in Origin.__dataclass_fields__ if key in fields}
+        known = {key: one_line(fields[key]) for key in Origin.__dataclass_fields__ if key in fields}
         return Origin(**known)
 
 

@@ -7,8 +7,12 @@ from pathlib import Path
 
 from scionwood import discovery
 from scionwood.errors import TrainingError
+from scionwood.recipe_file import recipes
+from scionwood.runs.cache import cached
 from scionwood.runs.layout import RECIPE, is_finished
 from scionwood.runs.origin import read_origin
+from scionwood.runs.receive import receive
+from scionwood.runs.remote import is_repository, parse_remote
 from scionwood.runs.shipped import shipped_runs
 
 _told: set[Path] = set()
@@ -17,14 +21,23 @@ _told: set[Path] = set()
 def find_run(reference: str | Path, *, quiet: bool = False) -> Path:
     """Return the folder of a finished run.
 
+    A run on the hub or on a web server is fetched once. Later the copy in the cache is used, and no
+    network is needed; `scionwood pull` asks for a newer one.
+
     Args:
-        reference: a folder, or `plugin/name` for a run that a plugin ships.
+        reference: a folder; `plugin/name` for a run that a plugin ships; `hf:owner/name`, with
+            `@revision` for a branch, tag or commit; or `https://host/name.zip#sha256=HEX`.
         quiet: do not print where the run comes from. Without it, one line on stderr says so the
             first time that a shipped or pulled run is used in a process.
 
     Raises:
         TrainingError: nothing has this name, or the folder does not hold a finished run.
         PluginError: the plugin is missing or broken.
+        ReadError: the run cannot be fetched.
+        AdapterFileError: the fetched run is not acceptable.
+
+    Example:
+        folder = scionwood.find_run("hf:owner/name")
     """
     folder = _folder(reference)
     if not is_finished(folder):
@@ -41,15 +54,24 @@ def find_run(reference: str | Path, *, quiet: bool = False) -> Path:
 def _folder(reference: str | Path) -> Path:
     if (path := Path(reference)).exists():
         return path
-    owner, slash, name = str(reference).partition("/")
-    if slash and owner in discovery.entries():
-        runs = shipped_runs(owner)
-        if name in runs:
-            return runs[name]
-        near = discovery.did_you_mean(name, runs) or f"It ships: {', '.join(runs) or 'none'}"
-        raise TrainingError(f"run {reference}", f"plugin {owner!r} ships no such run", near)
+    if remote := parse_remote(reference):
+        return cached(remote) or receive(remote)
+    text = path.as_posix()
+    owner, slash, name = text.partition("/")
+    if slash and owner in {*discovery.entries(), *discovery.extras()}:
+        return _shipped(owner, name)
     raise TrainingError(
-        f"run {reference}",
+        f"run {text}",
         "there is no such folder, and no plugin ships a run of this name",
-        "See: scionwood runs",
+        f"On the hub it is hf:{text}" if is_repository(text) else "See: scionwood runs",
     )
+
+
+def _shipped(plugin: str, name: str) -> Path:
+    runs = shipped_runs(plugin)
+    if name in runs:
+        return runs[name]
+    remedy = discovery.did_you_mean(name, runs) or f"It ships: {', '.join(runs) or 'none'}"
+    if name in recipes(plugin):
+        remedy = f"Train it: scionwood fit {plugin}/{name}"
+    raise TrainingError(f"run {plugin}/{name}", f"plugin {plugin!r} ships no such run", remedy)

@@ -1,0 +1,195 @@
+"""Fetch from the hub and upload to it, through `huggingface_hub`.
+
+The client reads its settings when it is imported, which takes 0.2 s. So it is imported inside the
+functions, and the server is always named.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scionwood.errors import OutputExistsError, ReadError, ScionwoodError, WriteError
+from scionwood.files import writing
+from scionwood.runs.cache import COMMIT
+from scionwood.runs.layout import RECIPE
+from scionwood.runs.parts import PATTERNS, check_sizes, is_part
+from scionwood.runs.remote import HubRun, refuse_offline
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+_LOG_IN = "Log in with `hf auth login`, or set HF_TOKEN"
+
+
+def look(run: HubRun) -> tuple[str, list[str]]:
+    """Ask the hub for the present commit of a run, and for the files of it that may be fetched.
+
+    Returns:
+        The commit, and the names of the files in the repository.
+
+    Raises:
+        ReadError: the hub cannot be reached, or has no such repository or revision.
+        AdapterFileError: a file is too large.
+    """
+    refuse_offline(str(run))
+    with _answers(run.repository, ReadError):
+        info = _hub().model_info(run.repository, revision=run.revision, files_metadata=True)
+    commit = str(info.sha)
+    if not COMMIT.fullmatch(commit):
+        raise ReadError(str(run), f"the hub names no commit but {commit[:80]!r}", "Try again")
+    sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
+    sizes = {name: size for name, size in sizes.items() if is_part(name)}
+    if RECIPE not in sizes:
+        remedy = "Download it yourself, then load it: scionwood.load_adapter(backbone, folder)"
+        raise ReadError(str(run), f"it has no {RECIPE}, so it holds no run", remedy)
+    check_sizes(str(run), sizes)
+    return commit, list(sizes)
+
+
+def download(run: HubRun, commit: str, names: list[str], folder: Path) -> None:
+    """Fetch files of a repository.
+
+    Args:
+        run: the reference.
+        commit: of the files.
+        names: of the files; no other file is fetched.
+        folder: where to write them, under their names.
+
+    Raises:
+        ReadError: the hub cannot be reached, or a file arrives damaged.
+        WriteError: the disk is full.
+    """
+    from huggingface_hub import snapshot_download
+
+    with _answers(run.repository, ReadError), _bars():
+        snapshot_download(
+            run.repository,
+            revision=commit,
+            local_dir=folder,
+            allow_patterns=names,
+            endpoint=_endpoint(),
+        )
+
+
+def upload(repository: str, folder: Path, *, public: bool, force: bool) -> str:
+    """Write a folder as the content of a repository, which is created if it is missing.
+
+    Args:
+        repository: `owner/name`.
+        folder: the files.
+        public: create a repository that everybody can read.
+        force: replace the run in a repository that holds files. Its history keeps the old one.
+
+    Returns:
+        The commit.
+
+    Raises:
+        OutputExistsError: the repository holds files, and `force` is false.
+        WriteError: no access token; the hub refuses it or cannot be reached; the repository is
+            public and `public` is false.
+    """
+    refuse_offline(f"hf:{repository}")
+    from huggingface_hub import get_token
+
+    if not get_token():
+        raise WriteError(f"hf:{repository}", "uploading needs an access token", _LOG_IN)
+    with _answers(repository, WriteError), _bars():
+        hub = _hub()
+        _check_present(hub, repository, public=public, force=force)
+        hub.create_repo(repository, private=not public, exist_ok=True)
+        commit = hub.upload_folder(
+            repo_id=repository,
+            folder_path=folder,
+            commit_message="Add a run of Scionwood",
+            allow_patterns=list(PATTERNS),
+            delete_patterns=list(PATTERNS),
+        )
+        return str(commit.oid)
+
+
+def _check_present(hub: HfApi, repository: str, *, public: bool, force: bool) -> None:
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    try:
+        info = hub.model_info(repository)
+    except RepositoryNotFoundError:
+        return
+    if not info.private and not public:
+        rule = "the repository exists and is public"
+        raise WriteError(f"hf:{repository}", rule, "Push with --public, or choose another name")
+    if info.private and public:
+        print(f"hf:{repository} exists and stays private", file=sys.stderr)
+    held = [file.rfilename for file in info.siblings or [] if file.rfilename != ".gitattributes"]
+    if held and not force:
+        rule = f"the repository holds files already, such as {held[0]}"
+        raise OutputExistsError(f"hf:{repository}", rule, "Replace the run in it with --force")
+
+
+def _hub() -> HfApi:
+    from huggingface_hub import HfApi
+
+    return HfApi(endpoint=_endpoint(), library_name="scionwood")
+
+
+def _endpoint() -> str | None:
+    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
+
+
+@contextmanager
+def _answers(repository: str, kind: type[ReadError] | type[WriteError]) -> Iterator[None]:
+    """Turn what the client raises into an error of Scionwood."""
+    try:
+        yield
+    except ScionwoodError:
+        raise
+    except Exception as error:  # the client's HTTP library has changed, and its errors with it
+        # OSError: of the disk, since those of the network have no number or are ConnectionErrors.
+        if isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError):
+            with writing(repository):
+                raise
+        rule, remedy = _diagnosis(error)
+        raise kind(f"hf:{repository}", rule, remedy) from error
+
+
+def _diagnosis(error: Exception) -> tuple[str, str]:
+    from huggingface_hub import errors
+
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    status = getattr(getattr(error, "response", None), "status_code", 0)
+    if isinstance(error, errors.GatedRepoError):
+        return "its owner grants access on request", f"Ask on its page. {_LOG_IN}"
+    if isinstance(error, errors.RevisionNotFoundError):
+        return "the repository has no such revision", "Check the part after @"
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return "the hub has no such repository", f"Check the name. If it is private: {_LOG_IN}"
+    if status in (401, 403):
+        return f"the hub refuses the access token (answer {status})", _LOG_IN
+    if status:
+        return f"the hub answers {status} ({reason})", "Try again later"
+    where = _endpoint() or "the hub"
+    remedy = "Check the network, or name a mirror of the hub: HF_ENDPOINT=https://..."
+    return f"{where} cannot be reached, or stopped answering ({reason})", remedy
+
+
+@contextmanager
+def _bars() -> Iterator[None]:
+    """Show progress on a terminal only."""
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
+
+    if sys.stderr.isatty() or are_progress_bars_disabled():
+        yield
+        return
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        enable_progress_bars()

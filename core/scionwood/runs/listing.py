@@ -1,0 +1,77 @@
+"""List the runs that this machine has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from scionwood import discovery
+from scionwood.runs.cache import COMMIT, all_cached
+from scionwood.runs.card import scope_and_score
+from scionwood.runs.layout import is_finished
+from scionwood.runs.origin import Origin, read_origin
+from scionwood.runs.shipped import shipped_runs
+
+
+@dataclass(frozen=True)
+class KnownRun:
+    """A finished run on this machine.
+
+    Attributes:
+        reference: what names it in a command.
+        kind: `shipped` by a plugin, `pulled` into the cache, or `local`.
+        version: of the plugin, the commit or the digest; empty for a local run.
+        scope: the data on which it was trained and tested.
+        score: its result.
+        folder: where it is.
+    """
+
+    reference: str
+    kind: str
+    version: str
+    scope: str
+    score: str
+    folder: str
+
+
+def known_runs(local: Path = Path("runs")) -> list[KnownRun]:
+    """Return the runs that plugins ship, those in the cache, and those in a folder.
+
+    Args:
+        local: the folder in which `fit` creates run folders.
+
+    Raises:
+        ReadError: an `origin.json` is damaged.
+    """
+    plugins = [entry.name for entry in discovery.plugins() if entry.plugin]
+    shipped = [(f"{plugin}/{n}", run) for plugin in plugins for n, run in _runs(plugin).items()]
+    own = sorted(local.iterdir()) if local.is_dir() else []
+    return [
+        *(_known(reference, "shipped", folder) for reference, folder in shipped),
+        *(_known("", "pulled", folder) for folder in all_cached()),
+        *(_known(folder.as_posix(), "local", folder) for folder in own if is_finished(folder)),
+    ]
+
+
+def _runs(plugin: str) -> dict[str, Path]:
+    return {name: run for name, run in shipped_runs(plugin).items() if is_finished(run)}
+
+
+def _known(reference: str, kind: str, folder: Path) -> KnownRun:
+    scope, score = scope_and_score(folder)
+    origin = read_origin(folder) or Origin("", scope=scope, score=score)
+    return KnownRun(
+        reference or _reference(origin),
+        kind,
+        origin.version,
+        origin.scope,
+        origin.score,
+        str(folder),
+    )
+
+
+def _reference(origin: Origin) -> str:
+    if origin.name.startswith("hf:"):
+        repository = origin.name.partition("@")[0]
+        return f"{repository}@{origin.version}" if COMMIT.fullmatch(origin.version) else repository
+    return f"{origin.name}#sha256={origin.version}"

@@ -1,0 +1,138 @@
+"""Share a run: in a repository on the hub, or as a zip archive for a web server."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+
+from scionwood.archives.packing import pack
+from scionwood.errors import TrainingError
+from scionwood.files import atomic_path, check_target, writing
+from scionwood.recipe_file import read_yaml
+from scionwood.runs import hub
+from scionwood.runs.card import scope_and_score
+from scionwood.runs.digest import weights_digest
+from scionwood.runs.layout import CARD, HEAD, RECIPE
+from scionwood.runs.origin import Origin, read_origin, write_origin
+from scionwood.runs.parts import CONFIG, check_sizes, parts_of
+from scionwood.runs.permission import refuse_licence, refuse_unmeasured
+from scionwood.runs.private import last_part, local_paths, refuse_private, without_folders
+from scionwood.runs.reference import find_run
+from scionwood.runs.remote import is_repository
+
+_USE = """
+## Use it
+
+```bash
+scionwood pull {reference}
+```
+
+```python
+import scionwood
+
+task = scionwood.load_run("{reference}")
+```
+"""
+
+_HEAD = """
+This run has a head, `head.safetensors`. `peft` opens the adapter by itself but does not load the
+head, so its output then differs from that of the run.
+"""
+
+
+def push(run: str | Path, target: str, *, public: bool = False, force: bool = False) -> str:
+    """Share a finished run.
+
+    Only the files of a run are shared: the adapter, the head, the recipe, the card, the metrics and
+    the figures. Folders of this machine are removed from the recipe and the card.
+
+    Args:
+        run: a reference to the run.
+        target: `owner/name` for a repository on the hub, or a file whose name ends in `.zip`.
+        public: create a repository that everybody can read, instead of a private one.
+        force: replace the run in a repository that holds files, or an archive that exists.
+
+    Returns:
+        The reference of the shared run. That of an archive has the host still to be filled in.
+
+    Raises:
+        TrainingError: the run is not finished or was not measured, or the target is not a name.
+        OutputExistsError: the target exists, and `force` is false.
+        WriteError: the licence of the base forbids sharing, a file names a folder of this machine,
+            the hub refuses the upload or cannot be reached, or the disk is full.
+
+    Example:
+        scionwood.push("runs/first", "first.zip")
+    """
+    archive = Path(target) if target.endswith(".zip") else None
+    if archive is None and not is_repository(target):
+        rule = "a run is shared as owner/name on the hub, or as a .zip file"
+        raise TrainingError(f"target {target!r}", rule, "Correct the name")
+    if archive is not None:
+        check_target(archive, force)
+    folder = find_run(run, quiet=True)
+    refuse_unmeasured(folder)
+    refuse_licence(folder)
+    reference = f"hf:{target}" if archive is None else ""
+    with tempfile.TemporaryDirectory() as place:
+        stage(folder, Path(place), reference)
+        if archive is None:
+            commit = hub.upload(target, Path(place), public=public, force=force)
+            return f"{reference}@{commit}"
+        with writing(archive), atomic_path(archive, overwrite=force) as part:
+            pack(place, part)
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    return f"https://HOST/{archive.name}#sha256={digest}"
+
+
+def stage(run: Path, folder: Path, reference: str = "") -> None:
+    """Write the files of a run as others get them.
+
+    Args:
+        run: the run folder.
+        folder: an empty folder.
+        reference: by which others will name the run; empty if that is not known yet.
+
+    Raises:
+        TrainingError: the run has no adapter that `peft` could open, and no head.
+        AdapterFileError: a file is too large.
+        WriteError: a file names a folder of this machine, or the disk is full.
+    """
+    files = parts_of(run)
+    check_sizes(str(run), {name: path.stat().st_size for name, path in files.items()})
+    if not {CONFIG, HEAD} & files.keys():
+        raise TrainingError(f"run {run}", "it has neither an adapter nor a head", "Train it again")
+    paths = local_paths(run)
+    with writing(folder):
+        for name, path in files.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes(path.read_bytes())
+        if paths:
+            text = yaml.safe_dump(without_folders(read_yaml(run / RECIPE)), sort_keys=False)
+            (folder / RECIPE).write_text(text, encoding="utf-8")
+        (folder / CARD).write_text(_card(run, paths, reference), encoding="utf-8")
+        write_origin(folder, _origin(run, reference))
+    refuse_private(folder, run)
+    for key, path in paths.items():
+        print(f"{RECIPE}: {key} is shared as {last_part(path)!r}", file=sys.stderr)
+
+
+def _card(run: Path, paths: Mapping[str, str], reference: str) -> str:
+    path = run / CARD
+    text = path.read_text("utf-8") if path.is_file() else f"# {run.name}\n"
+    for local in sorted(paths.values(), key=len, reverse=True):
+        text = text.replace(local, last_part(local))
+    use = _USE.format(reference=reference) if reference else ""
+    return text + use + (_HEAD if use and (run / HEAD).is_file() else "")
+
+
+def _origin(run: Path, reference: str) -> Origin:
+    scope, score = scope_and_score(run)
+    own = read_origin(run) or Origin("", scope=scope, score=score)
+    return replace(own, name=reference, version="", digest=weights_digest(run))

@@ -1,0 +1,130 @@
+"""Fetch a run from elsewhere into the cache, after all checks that need no model.
+
+`load_adapter` makes the others when the run is loaded: the hash of the base, the config, and the
+names, shapes and values of the tensors.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+from scionwood.archives.packing import unpacked
+from scionwood.archives.zips import check_zip
+from scionwood.errors import AdapterFileError, OutputExistsError, ReadError, RecipeError
+from scionwood.files import atomic_folder, reading, writing
+from scionwood.recipe_file import read_yaml
+from scionwood.runs import hub, web
+from scionwood.runs.cache import cached, home, remember, workshop
+from scionwood.runs.card import scope_and_score
+from scionwood.runs.digest import weights_digest
+from scionwood.runs.layout import ADAPTER, FORMAT, MANIFEST, RECIPE, is_finished
+from scionwood.runs.origin import Origin, read_origin, write_origin
+from scionwood.runs.parts import arrange, check_sizes, is_part
+from scionwood.runs.remote import HubRun, Remote, ZipRun
+
+
+def receive(remote: Remote) -> Path:
+    """Fetch a run into the cache, unless the cache has it as it is now.
+
+    Args:
+        remote: the reference. The hub is asked for the present commit of a branch or tag.
+
+    Returns:
+        The run folder in the cache. A fetch that fails or is killed leaves none.
+
+    Raises:
+        ReadError: nothing can be fetched, or it is no run; see `hub` and `web`.
+        AdapterFileError: a file is too large, damaged, or of a newer version.
+        RecipeError: the recipe is not acceptable.
+        WriteError: the disk is full or not writable.
+    """
+    if isinstance(remote, ZipRun):
+        return cached(remote) or _receive_zip(remote)
+    commit, names = hub.look(remote)
+    folder = home(remote, commit)
+    if not (folder / RECIPE).is_file():
+        with workshop() as place:
+            hub.download(remote, commit, names, place / "files")
+            _keep(place / "files", folder, remote, commit)
+    remember(remote, commit)
+    return folder
+
+
+def check_archive(path: Path, where: str) -> None:
+    """Refuse an archive that holds anything but the files of a run.
+
+    Args:
+        path: the archive.
+        where: its address, for the error.
+
+    Raises:
+        ReadError: it is damaged, too large, or an entry is a link, leaves the folder or is no file
+            of a run. The message names the entry.
+    """
+    check_zip(path, "run archive")
+    with reading(path, "run archive"), zipfile.ZipFile(path) as archive:
+        entries = {info.filename: info.file_size for info in archive.infolist()}
+    for name in entries:
+        if not (is_part(name) or name == "figures/"):
+            rule = f"entry {name[:80]!r} is not a file of a run"
+            raise ReadError(where, rule, "Have it made with: scionwood push RUN NAME.zip")
+    check_sizes(where, entries)
+
+
+def _receive_zip(run: ZipRun) -> Path:
+    with workshop() as place:
+        path = place / "run.zip"
+        web.download(run, path)
+        check_archive(path, run.url)
+        with unpacked(path, place, kind="run archive") as content:
+            _keep(content, home(run), run, run.sha256)
+    return home(run)
+
+
+def _keep(repository: Path, target: Path, remote: Remote, version: str) -> None:
+    """Check the content of a repository, and make it a run folder in the cache."""
+    name = str(remote) if isinstance(remote, HubRun) else remote.url
+    try:
+        with writing(target), atomic_folder(target) as run:
+            arrange(repository, run)
+            _check(run, name)
+            claimed = read_origin(run) or Origin("")
+            digest = weights_digest(run)
+            if claimed.digest and claimed.digest != digest:
+                rule = f"its weights have the digest {digest}, but it states {claimed.digest}"
+                raise AdapterFileError(name, rule, "Do not use it: they were changed or damaged")
+            scope, score = scope_and_score(run)
+            write_origin(
+                run,
+                replace(
+                    claimed,
+                    name=name,
+                    version=version,
+                    scope=claimed.scope or scope,
+                    score=claimed.score or score,
+                    digest=digest,
+                ),
+            )
+    except OutputExistsError:  # another process was faster, and the content is the same
+        return
+
+
+def _check(run: Path, name: str) -> None:
+    if not is_finished(run):
+        raise ReadError(name, "it holds neither an adapter nor a head", "Ask its author")
+    try:
+        read_yaml(run / RECIPE)
+    except RecipeError as error:  # its file has a temporary name
+        raise RecipeError(f"{name}: {RECIPE}", error.rule, error.remedy) from error
+    manifest = run / ADAPTER / MANIFEST
+    if not manifest.is_file():
+        return
+    with reading(manifest, "JSON"):
+        record = json.loads(manifest.read_text("utf-8"))
+    number = record.get("format") if isinstance(record, dict) else None
+    if isinstance(number, int) and number > FORMAT:
+        rule = f"{MANIFEST} has format {number}, and this version reads {FORMAT}"
+        raise AdapterFileError(name, rule, "Upgrade: pip install -U scionwood")

@@ -1,0 +1,99 @@
+"""Fetch a zip archive from a web server, with a digest that the user knows."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from http.client import HTTPException, HTTPMessage
+from pathlib import Path
+from typing import IO
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from scionwood.errors import ReadError
+from scionwood.files import writing
+from scionwood.runs.remote import ZipRun, check_address, refuse_offline
+
+MIRROR = "SCIONWOOD_MIRROR"
+"""The environment variable with the address of a folder that holds copies of archives."""
+
+LARGEST = 32 << 30
+"""Bytes that an archive may have at most."""
+
+_WAIT = 30  # seconds without a byte
+_BLOCK = 1 << 20
+
+
+def address(run: ZipRun) -> str:
+    """Return where an archive is fetched: from its own server, or by its name from the mirror.
+
+    Raises:
+        TrainingError: the mirror is neither `https` nor on this machine.
+    """
+    mirror = os.environ.get(MIRROR, "").rstrip("/")
+    if not mirror:
+        return run.url
+    check_address(mirror)
+    return f"{mirror}/{urlsplit(run.url).path.rpartition('/')[2]}"
+
+
+def download(run: ZipRun, target: Path) -> None:
+    """Fetch an archive, and compare its SHA-256 with that of the reference.
+
+    Args:
+        run: the reference.
+        target: the file to write.
+
+    Raises:
+        ReadError: the server cannot be reached or lacks the file, the download is cut or too large,
+            or the archive has another digest.
+        WriteError: the disk is full.
+    """
+    refuse_offline(str(run))
+    url = address(run)
+    try:
+        digest = _copy(url, target)
+    except HTTPError as error:
+        reason = f"the server answers {error.code} ({error.reason})"
+        error.close()
+        raise ReadError(url, reason, "Check the address") from error
+    except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
+        reason = " ".join(str(getattr(error, "reason", error)).split())[:200]
+        remedy = f"Check the network, or name a mirror: {MIRROR}=https://..."
+        raise ReadError(url, f"the server cannot be reached ({reason})", remedy) from error
+    if digest != run.sha256:
+        rule = f"its SHA-256 is {digest}, not {run.sha256}"
+        raise ReadError(url, rule, "Do not use it: it was changed, or the reference is wrong")
+
+
+def _copy(url: str, target: Path) -> str:
+    """Write what an address answers to a file, and return its SHA-256."""
+    total, seen = hashlib.sha256(), 0
+    request = Request(url, headers={"User-Agent": "scionwood"})
+    with build_opener(_Redirects).open(request, timeout=_WAIT) as answer, target.open("wb") as file:
+        announced = int(answer.headers.get("Content-Length") or 0)
+        print(f"fetching {url} ({announced / 1e6:.1f} MB)", file=sys.stderr)
+        while seen <= LARGEST and announced <= LARGEST and (block := answer.read(_BLOCK)):
+            seen += len(block)
+            total.update(block)
+            with writing(target):
+                file.write(block)
+    if max(seen, announced) > LARGEST:
+        rule = f"it has more than {LARGEST:,} bytes"
+        raise ReadError(url, rule, "Ask its author for a smaller one")
+    if seen < announced:
+        rule = f"only {seen:,} of {announced:,} bytes arrived"
+        raise ReadError(url, rule, "Try again: the connection was cut")
+    return total.hexdigest()
+
+
+class _Redirects(HTTPRedirectHandler):
+    """Follow a redirection to an encrypted address only."""
+
+    def redirect_request(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> Request | None:
+        check_address(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
