@@ -74,6 +74,7 @@ figures: $(DONE)
 
 # From a noisy SEG-Y file to a denoised one with the run that the plugin ships. Then the same with a
 # run of your own: train, denoise, compare; then foreign noise, with the adapter fitted to each gather.
+demo: export PYTHONDONTWRITEBYTECODE =  # the first command compiles what all of them import
 demo: $(SMALL)
 	rm -rf demo && mkdir demo
 	$(BIN)/scionwood seismic simulate demo/noisy.sgy demo/reference.sgy
