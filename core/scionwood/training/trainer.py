@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
-from scionwood.training.bar import RunBar
+from scionwood.training.bar import progress
 from scionwood.training.callbacks import NanGuard, RunState
 from scionwood.training.checkpoint import SafeCheckpointIO
 from scionwood.training.metrics import MetricsFile
@@ -47,13 +46,13 @@ def make_trainer(
         callbacks: callbacks in addition to those that the options name.
     """
     built = build_trainer_options(options, monitor=task.monitor, mode=task.mode)
-    bar = built.pop("enable_progress_bar", True) and sys.stdout.isatty()
+    bar = built.pop("enable_progress_bar", True)
     task.max_steps = built.pop("max_steps", -1)
     if task.max_steps >= 0 and built.get("max_epochs") is None:
         built["max_epochs"] = -1
     rows = built.setdefault("log_every_n_steps", 1)
     core: list[Callback] = [MetricsFile(rows), NanGuard(), RunState()]
-    core += [RunBar()] if bar else []  # without a terminal a bar would fill a log with lines
+    core += [progress()] if bar else []
     names, named = built.pop("logger"), built.pop("callbacks")
     built.setdefault("enable_model_summary", False)
     return L.Trainer(

@@ -1,0 +1,159 @@
+"""Progress as lines of text on stderr, for logs of clusters and of continuous integration."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+from datetime import timedelta
+from typing import Any, final
+
+import lightning as L
+from lightning.pytorch.callbacks import ProgressBar
+
+from scionwood.errors import TrainingError
+
+EVERY = "SCIONWOOD_PROGRESS_SECONDS"
+"""The variable that sets the seconds between two lines."""
+_DEFAULT = 30.0
+
+
+@final
+class RunLines(ProgressBar):
+    """Print a line at the first step, then after the batch that ends an interval, and at the end.
+
+    A line names the epoch, the step, the number of steps, the loss, the rate and the time left.
+    Only the first of several processes prints.
+
+    Args:
+        every: seconds between two lines; `None` means SCIONWOOD_PROGRESS_SECONDS, or else 30.
+
+    Raises:
+        TrainingError: the variable does not hold a number that is zero or positive.
+    """
+
+    def __init__(self, every: float | None = None) -> None:
+        super().__init__()
+        self.every = _interval() if every is None else every
+        self._enabled = True
+        self._began = self._printed = time.monotonic()
+        self._from = self._batches = 0
+
+    def disable(self) -> None:
+        """Print nothing."""
+        self._enabled = False
+
+    def enable(self) -> None:
+        """Print again."""
+        self._enabled = True
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock at the step from which a run is resumed."""
+        self._start(trainer.global_step)
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        """Print the first step, and a step after an interval."""
+        first = trainer.global_step == self._from + 1 and not trainer.fit_loop._should_accumulate()
+        if first or self._due():
+            self._print(f"fit: epoch {trainer.current_epoch + 1}, {self._training(trainer)}")
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Count the batches of this validation."""
+        self._batches = 0
+
+    def on_validation_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        """Print a batch after an interval."""
+        self._batches += 1
+        if self._due():
+            checking = trainer.sanity_checking
+            total = _sum(trainer.num_sanity_val_batches if checking else trainer.num_val_batches)
+            what = "check" if checking else f"validation after step {trainer.global_step}"
+            self._print(f"fit: {what}, batch {_part(self._batches, total)}")
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Print the last step with the value that chooses the weights."""
+        self._end(trainer, pl_module, "finished")
+
+    def on_exception(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
+    ) -> None:
+        """Print the step at which a signal stopped a run."""
+        if trainer.state.fn == "fit" and isinstance(exception, SystemExit | KeyboardInterrupt):
+            self._end(trainer, pl_module, "stopped")
+
+    def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock."""
+        self._batches = 0
+        self._start(0)
+
+    def on_test_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        """Print the first batch, and a batch after an interval."""
+        self._batches += 1
+        if self._batches == 1 or self._due():
+            done, total = self._batches, _sum(trainer.num_test_batches)
+            pace = self._pace("batches", done, total)
+            self._print(", ".join([f"test: batch {_part(done, total)}", *pace]))
+
+    def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Print the number of batches and the time."""
+        self._print(f"test: finished, {self._batches} batches in {_clock(self._seconds())}")
+
+    def _training(self, trainer: L.Trainer) -> str:
+        task: Any = trainer.lightning_module
+        done, total = trainer.global_step, float(task.total_steps())
+        values = self.get_metrics(trainer, task)
+        losses = [f"{k} {float(v):.4g}" for k, v in values.items() if isinstance(v, float)]
+        return ", ".join([f"step {_part(done, total)}", *losses, *self._pace("steps", done, total)])
+
+    def _end(self, trainer: L.Trainer, task: Any, how: str) -> None:
+        values = trainer.callback_metrics
+        shown = [f"{k} {float(values[k]):.4g}" for k in ("train_loss", task.monitor) if k in values]
+        took = f"step {trainer.global_step} after {_clock(self._seconds())}"
+        self._print(", ".join([f"fit: {how}", took, *shown]))
+
+    def _pace(self, unit: str, done: int, total: float) -> list[str]:
+        if done == self._from:
+            return []
+        rate = (done - self._from) / max(self._seconds(), 1e-9)
+        left = [f"{_clock((total - done) / rate)} left"] if math.isfinite(total) else []
+        return [f"{rate:.3g} {unit}/s", *left]
+
+    def _start(self, step: int) -> None:
+        self._began = self._printed = time.monotonic()
+        self._from = step
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    def _due(self) -> bool:
+        return time.monotonic() - self._printed >= self.every
+
+    def _print(self, line: str) -> None:
+        self._printed = time.monotonic()
+        if self._enabled:
+            print(line, file=sys.stderr, flush=True)
+
+
+def _interval() -> float:
+    text = os.environ.get(EVERY, str(_DEFAULT))
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not seconds >= 0:
+        rule = "seconds between two lines of progress, zero or more"
+        raise TrainingError(f"{EVERY}={text}", rule, f"For example {EVERY}={_DEFAULT:.0f}")
+    return seconds
+
+
+def _part(done: int, total: float) -> str:
+    return f"{done}/{int(total)}" if math.isfinite(total) else str(done)
+
+
+def _sum(sizes: Any) -> float:
+    return float(sum(sizes)) if isinstance(sizes, list) else float(sizes)
+
+
+def _clock(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))
