@@ -26,6 +26,11 @@ from scionwood.arguments import InputPath as InputPath
 from scionwood.arguments import OutputPath as OutputPath
 from scionwood.arguments import RunPath as RunPath
 from scionwood.command import renamed as renamed
+from scionwood.deploy.deployed import Deployed as Deployed
+from scionwood.deploy.deployed import ExportError as ExportError
+from scionwood.deploy.deployed import Normalisation as Normalisation
+from scionwood.deploy.deployed import Signal as Signal
+from scionwood.deploy.run import export_run as export_run
 from scionwood.discovery import find as find
 from scionwood.discovery import load as load
 from scionwood.discovery import plugins as plugins
@@ -50,6 +55,8 @@ from scionwood.kernels import lora_conv as lora_conv
 from scionwood.kernels import lora_linear as lora_linear
 from scionwood.kernels import obstacle as obstacle
 from scionwood.pages import Figure as Figure
+from scionwood.pages import Number as Number
+from scionwood.pages import Numbers as Numbers
 from scionwood.pages import Page as Page
 from scionwood.pages import Section as Section
 from scionwood.pages import Table as Table

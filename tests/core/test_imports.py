@@ -41,16 +41,17 @@ MAY = {
     "signatures": set(),
     "recipe_keys": {"errors", "plugin", "discovery", "recipe_file", "signatures"},
     "recipe": {"errors", "plugin", "discovery", "recipe_file", "recipe_keys", "signatures"},
-    "show": {"errors", "plugin", "discovery", "terminal"},
+    "show": {"errors", "plugin", "discovery", "signatures", "terminal"},
     "new": {"errors", "plugin", "discovery", "files"},
-    "cli": {"errors", "plugin", "discovery", "command", "terminal", "runs", "arguments", "batch"},
+    "cli": {"errors", "plugin", "discovery", "signatures", "recipe_file", "recipe_keys"}
+    | {"command", "terminal", "runs", "arguments", "batch"},
     "batch": BASE | {"discovery", "command", "files", "runs", "terminal", "arguments"},
     "kernels": BASE,
     "adapters": BASE | {"plugin", "discovery", "files", "kernels"},
     "training": BASE
     | {"plugin", "discovery", "files", "archives", "pages", "terminal"}
     | {"recipe", "recipe_file", "adapters", "kernels", "runs"},
-    "deploy": BASE | {"files", "recipe", "adapters", "training", "runs", "terminal"},
+    "deploy": BASE | {"files", "recipe", "kernels", "adapters", "training", "runs", "terminal"},
     "testing": BASE
     | {"plugin", "discovery", "reader", "recipe", "recipe_file", "recipe_keys", "command"}
     | {"terminal"}

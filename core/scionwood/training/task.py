@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from inspect import Parameter, Signature, signature
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypedDict, Unpack, get_type_hints
 
 import lightning as L
@@ -19,6 +20,8 @@ from scionwood.training.state import check_state, trained_keys
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from scionwood.deploy.deployed import Deployed
 
 
 class Optimiser(TypedDict, total=False):
@@ -118,6 +121,22 @@ class Task(L.LightningModule, ABC):
         An adapter that stores statistics of the training data computes them here. Every process
         calls it.
         """
+
+    def deploy(self, folder: Path | None = None) -> Deployed:
+        """Return the model as `scionwood export` writes it: tensors in, tensors out.
+
+        By default that is the backbone on its `example_input()`, without names and units. A task
+        overrides it to name inputs and outputs with their units, to free axes, to wrap a backbone
+        that returns more than tensors, and to state what the caller does before and after. The
+        exporter merges the adapter, so an override returns a module with the adapter in it.
+
+        Args:
+            folder: the run folder, which may hold more that the caller needs; None without a run.
+        """
+        from scionwood.deploy.deployed import Deployed
+
+        backbone: Any = self.backbone
+        return Deployed(backbone, tuple(backbone.example_input()))
 
     def batch_size(self, batch: Any) -> int:
         """Return the samples in a batch; by default the first length of its first tensor."""
