@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
@@ -20,7 +21,8 @@ Fit = Callable[..., Path]
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    # The class, because capsys makes another stream for the test itself.
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True)
     monkeypatch.setenv("COLUMNS", "160")
 
 
@@ -126,7 +128,7 @@ def test_the_interval_is_that_of_the_clock(
     steps = [int(re.findall(r"step (\d+)", line)[0]) for line in lines(capsys, "fit")]
     assert steps[:1] + steps[-1:] == [1, 32]
     assert len(steps) == 5
-    assert all(7 <= b - a <= 10 for a, b in zip(steps[:-2], steps[1:-1], strict=True))
+    assert all(7 <= later - step <= 10 for step, later in pairwise(steps[:-1]))
 
 
 def test_a_resumed_run_counts_from_its_step(
