@@ -68,7 +68,7 @@ def parse_command(function: Callable[..., None], prog: str, argv: Sequence[str])
 
     doc = parse(inspect.getdoc(function) or "")
     helps = {item.arg_name: item.description or "" for item in doc.params}
-    settings = {"description": doc.short_description, "formatter_class": HelpFormatter}
+    settings = {"description": doc.description, "formatter_class": HelpFormatter}
     parser = strict_parser(function, prog=prog, **settings)
     parameters = inspect.signature(function).parameters
     hints = get_type_hints(function)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import re
 from typing import Any
 
 from scionwood import discovery
 from scionwood.discovery import PluginEntry
 from scionwood.errors import PluginError
 from scionwood.plugin import KINDS, Plugin
+from scionwood.signatures.documentation import first_sentence, summary
 
 
 def describe(name: str) -> str:
@@ -55,12 +55,14 @@ def command_summaries(plugin: Plugin) -> list[tuple[str, str]]:
 
 
 def _summary(command: str) -> str:
+    # The source first, since importing a command may cost seconds.
     try:
-        doc = inspect.getdoc(discovery.load("commands", command)) or ""
+        found = summary(discovery.reference("commands", command))
+        if found is not None:
+            return found
+        return first_sentence(inspect.getdoc(discovery.load("commands", command)) or "")
     except PluginError as error:
         return f"cannot be used: {error}"
-    first = doc.partition("\n\n")[0].replace("\n", " ")
-    return re.split(r"(?<=\.)\s", first)[0]
 
 
 def _plugin(plugin: Plugin) -> str:

@@ -1,0 +1,92 @@
+"""The commands for plugins: plugins, show, check and new."""
+
+from __future__ import annotations
+
+import json as jsons
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scionwood import discovery
+from scionwood.command import renamed
+from scionwood.terminal import print_status, print_table
+
+if TYPE_CHECKING:
+    from scionwood.testing import Outcome
+
+
+def plugins(*, json: bool = False, doctor: bool = False) -> int:
+    """List the plugins and what each brings.
+
+    Args:
+        json: print JSON.
+        doctor: import every component by itself, and print what fails.
+    """
+    from scionwood.show import overview
+    from scionwood.survey import survey
+
+    if doctor:
+        return _examine()
+    entries = survey()
+    if json:
+        print(jsons.dumps([asdict(entry) for entry in entries], indent=2))
+        return 0
+    print_table(("plugin", "version", "what it brings"), map(overview, entries))
+    installed = {entry.name for entry in entries}
+    if missing := [name for name in discovery.extras() if name not in installed]:
+        print(f"not installed: {', '.join(missing)}. Try: pip install 'scionwood[{missing[0]}]'")
+    return 0
+
+
+def show(name: str) -> None:
+    """Print what a plugin or a component takes, with its documentation.
+
+    Args:
+        name: seismic, or seismic/denoise.
+    """
+    from scionwood.show import describe
+
+    print(describe(name))
+
+
+def check(plugin: str) -> int:
+    """Run the conformance kit on a plugin.
+
+    Args:
+        plugin: its name.
+    """
+    from scionwood.testing import run_checks
+
+    def report(outcome: Outcome) -> None:
+        state = {"passed": True, "failed": False, "nothing": None}[outcome.status]
+        reason = outcome.reason.replace("\n", "\n  ")
+        print_status(state, f"{outcome.check:38} {outcome.seconds:6.1f} s  {reason}".rstrip())
+
+    outcomes = run_checks(discovery.record(plugin), report)
+    failed = sum(outcome.failed for outcome in outcomes)
+    print(f"{len(outcomes) - failed} of {len(outcomes)} checks hold")
+    return int(failed > 0)
+
+
+@renamed(into="folder")
+def new(name: str, folder: Path = Path()) -> None:
+    """Write a plugin that passes its checks.
+
+    Args:
+        name: its name in lower case, as in hydrology.
+        folder: where to write.
+    """
+    from scionwood.new import render
+
+    written = render(name, folder)
+    print(f"{written}\npip install -e {written}\nscionwood check {name}")
+
+
+def _examine() -> int:
+    from scionwood.survey import doctor
+
+    diagnoses = doctor()
+    for diagnosis in diagnoses:
+        verdict = "; ".join(diagnosis.faults) or "every component can be imported"
+        print_status(not diagnosis.faults, f"{diagnosis.name:12} {verdict}")
+    return int(any(diagnosis.faults for diagnosis in diagnoses))

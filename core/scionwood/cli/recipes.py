@@ -1,0 +1,132 @@
+"""The commands that take a recipe: fit and recipe. The commands that measure: test."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from scionwood import discovery
+from scionwood.arguments import RestWords, RunPath
+from scionwood.command import former_spellings, renamed
+from scionwood.errors import OutputExistsError, RecipeError
+from scionwood.recipe_file import locate
+from scionwood.recipe_keys import TOP
+from scionwood.runs.layout import RECIPE
+from scionwood.terminal import print_table
+
+_RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
+
+
+@renamed(run_dir="run")
+def fit(
+    recipe: str | None = None,
+    *,
+    overrides: RestWords,
+    run: Path | None = None,
+    resume: Path | None = None,
+    smoke: bool = False,
+) -> None:
+    """Train with a recipe, and print the run folder.
+
+    Every key of the recipe can be overridden, as in --task.lr 3e-4. To list the keys with their
+    values: scionwood recipe NAME
+
+    Args:
+        recipe: seismic/denoise, or a .yaml file.
+        overrides: keys and values.
+        run: the run folder; by default runs/NAME-TIME.
+        resume: the folder of a run that stopped, to continue it.
+        smoke: train a few steps at the smallest size.
+    """
+    from scionwood.recipe import resolve
+
+    if resume and recipe:
+        raise RecipeError("--resume", "a run carries its own recipe", "Name one of the two")
+    if not resume and not recipe:
+        raise RecipeError("fit", "needs a recipe, or --resume RUN", "See: scionwood plugins")
+    if run is not None:
+        _refuse_used(run)
+    resolved = resolve(resume / RECIPE if resume else recipe or "", overrides, smoke=smoke)
+    from scionwood import training
+
+    print(training.fit(resolved, run_dir=run, resume=resume))
+
+
+def recipe(name: str, *, overrides: RestWords, source: bool = False) -> None:
+    """Print a recipe with every default, as fit would train with it.
+
+    Every key can be overridden, as in --task.lr 3e-4.
+
+    Args:
+        name: seismic/denoise, or a .yaml file.
+        overrides: keys and values.
+        source: print the file with its comments instead.
+    """
+    from scionwood.recipe import resolve
+
+    if source:
+        print(locate(name)[1].read_text("utf-8"), end="")
+    else:
+        print(resolve(name, overrides).dump(), end="")
+
+
+def test(run: RunPath) -> None:
+    """Measure a finished run on its test split.
+
+    Args:
+        run: the run folder, or another reference to a run such as seismic/denoise.
+    """
+    from scionwood import training
+
+    print_table(("metric", "value"), list(training.test(run).items()), numeric=("value",))
+
+
+def overrides_last(function: Callable[..., object], words: Sequence[str]) -> list[str]:
+    """Move overrides of a recipe behind `--`, where a command takes them as `RestWords`.
+
+    `--task.lr 3e-4` and `--task.lr=3e-4` mean the same.
+
+    Args:
+        function: the command.
+        words: the words after its name.
+
+    Raises:
+        RecipeError: a word is neither an option of the command nor a key of a recipe.
+    """
+    names = [*inspect.signature(function).parameters, *former_spellings(function), "help"]
+    options = [f"--{name.replace('_', '-')}" for name in names if name != "overrides"]
+    own: list[str] = []
+    overrides: list[str] = []
+    queue = list(words)
+    while queue:
+        word = queue.pop(0)
+        option = word.partition("=")[0]
+        if word == "--":
+            overrides += queue
+            break
+        if not option.startswith("--") or option.replace("_", "-") in options:
+            own.append(word)
+            continue
+        _refuse_unknown(option, options)
+        if "=" not in word and queue and not queue[0].startswith("--"):
+            word += f"={queue.pop(0)}"
+        overrides.append(word)
+    return [*own, "--", *overrides]
+
+
+def _refuse_unknown(option: str, options: Sequence[str]) -> None:
+    if "." in option or option[2:] in TOP:
+        return
+    near = discovery.did_you_mean(option, [*options, *(f"--{key}" for key in TOP)])
+    rule = "neither an option nor a key of a recipe"
+    raise RecipeError(f"unknown option {option!r}", rule, near or "See: --help")
+
+
+def _refuse_used(folder: Path) -> None:
+    # As `fit` does later. The other processes of a launcher find the folder of the first one.
+    is_first = all(int(os.environ.get(rank, "0")) == 0 for rank in _RANKS)
+    if is_first and (folder / RECIPE).exists():
+        remedy = f"Choose another folder, or continue it: --resume {folder}"
+        raise OutputExistsError(str(folder), "it holds a run already", remedy)
