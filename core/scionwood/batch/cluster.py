@@ -26,6 +26,9 @@ _CONFIG = {
     "distributed.worker.profile.enabled": False,
     "distributed.comm.timeouts.connect": PATIENCE,
 }
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""Variables that say how many threads a library uses."""
+
 _LOOPBACK = "127.0.0.1"
 _QUIET = 50  # logging.CRITICAL: what happens to a worker is in the rows
 
@@ -34,8 +37,8 @@ _QUIET = 50  # logging.CRITICAL: what happens to a worker is in the rows
 def local_client(workers: int | None, *, most: int, gpus: bool) -> Iterator[Client]:
     """Start processes on this machine, which end with the block or with this process.
 
-    They listen on the loopback interface only. Each works on one job at a time, with its share of
-    the cores.
+    They listen on the loopback interface only. Each works on one job at a time, with one thread
+    unless `OMP_NUM_THREADS` is set.
 
     Args:
         workers: how many; by default one a core, or one a GPU.
@@ -51,9 +54,8 @@ def local_client(workers: int | None, *, most: int, gpus: bool) -> Iterator[Clie
 
     devices = visible_gpus() if gpus else []
     workers = min(workers or len(devices) or CPU_COUNT, most)
-    threads = str(max(1, CPU_COUNT // workers))
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    common = dict.fromkeys(names, threads)
+    # Another number of threads rounds differently: results must not depend on `workers`.
+    common = {name: os.environ.get(name, "1") for name in THREADS}
     specification = {}
     for number in range(workers):
         env = common | ({"CUDA_VISIBLE_DEVICES": devices[number % len(devices)]} if devices else {})

@@ -64,7 +64,7 @@ def jobs_for(sources: Iterable[str | Path], target: str) -> list[Job]:
         parts = path.stem, path.name, path.suffix, path.resolve().parent.name
         fields: dict[str, str | int] = dict(zip(SOURCE_FIELDS, parts, strict=True))
         jobs.append(Job(Path(_formatted(target, fields)), path, fields))
-    _check_targets(jobs)
+    check_targets(jobs)
     return jobs
 
 
@@ -88,7 +88,7 @@ def jobs_over(name: str, values: Iterable[int], target: str) -> list[Job]:
         Job(Path(_formatted(target, {name: value})), None, {name: value}, (f"{option}={value}",))
         for value in values
     ]
-    _check_targets(jobs)
+    check_targets(jobs)
     return jobs
 
 
@@ -172,8 +172,12 @@ def _replaced(word: str, fields: Mapping[str, str | int]) -> str:
     return re.sub(rf"\{{(?:{names})(?::[^{{}}]*)?\}}", lambda m: m[0].format(**fields), word)
 
 
-def _check_targets(jobs: Sequence[Job]) -> None:
-    """Refuse two jobs with one target, and a target that is a source."""
+def check_targets(jobs: Sequence[Job]) -> None:
+    """Refuse two jobs with one target, and a target that is a source.
+
+    Raises:
+        BatchError: there are such jobs.
+    """
     sources = {_place(job.source): job.source for job in jobs if job.source is not None}
     seen: dict[str, Job] = {}
     for job in jobs:

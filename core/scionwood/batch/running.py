@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from scionwood.batch.cluster import DEATHS, local_client
 from scionwood.batch.errors import BatchError
-from scionwood.batch.jobs import Job
+from scionwood.batch.jobs import Job, check_targets
 from scionwood.batch.lifting import Lifted, check_options, check_outputs, key, lift, weights
 from scionwood.batch.manifest import MANIFEST, Manifest, Row, read_manifest
 from scionwood.batch.worker import Answer, Call, work
@@ -98,6 +98,7 @@ def plan(
     """
     lifted = lift(command)
     check_options(lifted, options, jobs)
+    check_targets(jobs)
     path = Path(manifest) if manifest else _above([job.target for job in jobs]) / MANIFEST
     old = read_manifest(path)
     if retry_failed:
@@ -156,7 +157,8 @@ def execute(plan: Plan, client: Client) -> Iterator[Row]:
         manifest.flush()
         # Each result is fetched at once and forgotten: a worker that dies holds none.
         rows = {client.submit(work, call, pure=False, retries=0): row for call, row in plan.todo}
-        for future, answer in as_completed(list(rows), with_results=True, raise_errors=False):
+        ended = as_completed(list(rows), with_results=True, raise_errors=False)  # type: ignore[no-untyped-call]
+        for future, answer in ended:
             row = _ended(rows.pop(future), future.status, answer)
             future.release()
             manifest.append([row])

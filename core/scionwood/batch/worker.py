@@ -60,13 +60,18 @@ def _error(call: Call, printed: io.StringIO) -> str:
             _command(call)
     except SystemExit as error:
         if error.code:
-            lines = printed.getvalue().split("\n")
-            return next((line for line in reversed(lines) if line), f"exit {error.code}")
+            return _reason(error.code, printed.getvalue())
     except ScionwoodError as error:
         return f"{type(error).__name__}: {error}"
     except Exception as error:  # a fault of the plugin, or of a library below it
         return f"{type(error).__name__}: {error}"
     return "" if call.target.exists() else f"the command ended, but there is no {call.target}"
+
+
+def _reason(code: str | int, printed: str) -> str:
+    """Return why a command exited: its own text, or the last line that it printed."""
+    lines = [line for line in printed.splitlines() if line.strip()]
+    return code if isinstance(code, str) else (lines or [f"exit {code}"])[-1]
 
 
 def _command(call: Call) -> None:
