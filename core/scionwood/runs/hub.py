@@ -7,15 +7,16 @@ functions, and the server is always named.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scionwood.errors import OutputExistsError, ReadError, ScionwoodError, WriteError
 from scionwood.files import writing
-from scionwood.runs.cache import COMMIT
+from scionwood.runs.cache import COMMIT, VARIABLE
 from scionwood.runs.layout import RECIPE
 from scionwood.runs.parts import PATTERNS, check_sizes, is_part
 from scionwood.runs.remote import HubRun, refuse_offline
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
 _LOG_IN = "Log in with `hf auth login`, or set HF_TOKEN"
 
 
-def look(run: HubRun) -> tuple[str, list[str]]:
+def look(run: HubRun) -> tuple[str, dict[str, int]]:
     """Ask the hub for the present commit of a run, and for the files of it that may be fetched.
 
     Returns:
-        The commit, and the names of the files in the repository.
+        The commit, and the bytes of the files by their names in the repository.
 
     Raises:
         ReadError: the hub cannot be reached, or has no such repository or revision.
@@ -48,17 +49,17 @@ def look(run: HubRun) -> tuple[str, list[str]]:
         remedy = "Download it yourself, then load it: scionwood.load_adapter(backbone, folder)"
         raise ReadError(str(run), f"it has no {RECIPE}, so it holds no run", remedy)
     check_sizes(str(run), sizes)
-    return commit, list(sizes)
+    return commit, sizes
 
 
-def download(run: HubRun, commit: str, names: list[str], folder: Path) -> None:
+def download(run: HubRun, commit: str, sizes: Mapping[str, int], folder: Path) -> None:
     """Fetch files of a repository.
 
     Args:
         run: the reference.
         commit: of the files.
-        names: of the files; no other file is fetched.
-        folder: where to write them, under their names.
+        sizes: bytes of the files by name; no other file is fetched.
+        folder: an empty folder, where to write them under their names.
 
     Raises:
         ReadError: the hub cannot be reached, or a file arrives damaged.
@@ -66,12 +67,16 @@ def download(run: HubRun, commit: str, names: list[str], folder: Path) -> None:
     """
     from huggingface_hub import snapshot_download
 
+    needed, free = sum(sizes.values()), shutil.disk_usage(folder).free
+    if needed > free:
+        rule = f"it needs {needed:,} bytes, and the disk has {free:,}"
+        raise WriteError(str(folder), rule, f"Free space, or choose a disk: {VARIABLE}=FOLDER")
     with _answers(run.repository, ReadError), _bars():
         snapshot_download(
             run.repository,
             revision=commit,
             local_dir=folder,
-            allow_patterns=names,
+            allow_patterns=list(sizes),
             endpoint=_endpoint(),
         )
 

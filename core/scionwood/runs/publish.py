@@ -119,8 +119,8 @@ def stage(run: Path, folder: Path, reference: str = "") -> None:
         (folder / CARD).write_text(_card(run, paths, reference), encoding="utf-8")
         write_origin(folder, _origin(run, reference))
     refuse_private(folder, run)
-    for key, path in paths.items():
-        print(f"{RECIPE}: {key} is shared as {last_part(path)!r}", file=sys.stderr)
+    for key, local in paths.items():
+        print(f"{RECIPE}: {key} is shared as {last_part(local)!r}", file=sys.stderr)
 
 
 def _card(run: Path, paths: Mapping[str, str], reference: str) -> str:

@@ -43,12 +43,12 @@ def receive(remote: Remote) -> Path:
     """
     if isinstance(remote, ZipRun):
         return cached(remote) or _receive_zip(remote)
-    commit, names = hub.look(remote)
+    commit, sizes = hub.look(remote)
     folder = home(remote, commit)
     if not (folder / RECIPE).is_file():
         with workshop() as place:
-            hub.download(remote, commit, names, place / "files")
-            _keep(place / "files", folder, remote, commit)
+            hub.download(remote, commit, sizes, place)
+            _keep(place, folder, remote, commit)
     remember(remote, commit)
     return folder
 

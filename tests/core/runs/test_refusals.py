@@ -1,0 +1,271 @@
+"""What a stranger's repository or archive may hold, and how a fetch may fail."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load, save
+
+import scionwood
+from scionwood.adapters import save as saving
+from scionwood.cli import main
+from scionwood.errors import (
+    AdapterFileError,
+    ReadError,
+    RecipeError,
+    ScionwoodError,
+    TrainingError,
+    WriteError,
+)
+from scionwood.runs import layout, web
+from scionwood.runs.cache import all_cached, cache_folder, workshop
+
+from .conftest import NAME
+
+REFERENCE = f"hf:{NAME}"
+TENSORS = "adapter_model.safetensors"
+
+
+def refused(reference: str, kind: type[ScionwoodError], match: str) -> None:
+    with pytest.raises(kind, match=match):
+        scionwood.pull(reference)
+    assert not all_cached()
+    left = [path for path in cache_folder().rglob("*") if path.is_file()]
+    assert not left
+
+
+def zipped(hub, change) -> str:
+    """Serve the toy archive after a change, and return its reference with the right digest."""
+    source = zipfile.ZipFile(io.BytesIO(hub.files["toy.zip"]))
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name))
+        change(target)
+    hub.files["toy.zip"] = content.getvalue()
+    digest = hashlib.sha256(content.getvalue()).hexdigest()
+    return f"{hub.url}/files/toy.zip#sha256={digest}"
+
+
+def test_other_files_of_a_repository_are_never_fetched(shared):
+    shared.replace(NAME, **{"modeling.py": b"1/0", "last.ckpt": b"", "figures/../../x.png": b""})
+    folder = scionwood.pull(REFERENCE)
+    assert not [path for path in folder.rglob("*") if path.suffix in {".py", ".ckpt"}]
+    fetched = [request for request in shared.requests if "/resolve/" in request]
+    assert fetched
+    assert not [r for r in fetched if "modeling" in r or "ckpt" in r or "x.png" in r]
+
+
+def test_a_changed_tensor_does_not_have_the_stated_digest(shared):
+    tensors = load(shared.latest(NAME)[TENSORS])
+    name = next(iter(tensors))
+    data = save({**tensors, name: tensors[name] + 1e-3})
+    shared.replace(NAME, **{TENSORS: data})
+    refused(REFERENCE, AdapterFileError, "its weights have the digest .* but it states")
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda t: {k: v * float("nan") for k, v in t.items()}, "not finite"),
+        (lambda t: {k: torch.cat([v, v]) for k, v in t.items()}, "has shape"),
+        (lambda t: {**t, "extra": torch.zeros(1)}, "foreign tensors: extra"),
+    ],
+    ids=["nan", "shape", "foreign"],
+)
+def test_a_hostile_tensor_is_refused_when_the_run_is_loaded(shared, change, match):
+    tensors = save(change(load(shared.latest(NAME)[TENSORS])))
+    shared.replace(NAME, **{TENSORS: tensors, "origin.json": None})
+    with pytest.raises(AdapterFileError, match=match):
+        scionwood.load_run(REFERENCE)
+
+
+def test_another_base_is_refused_when_the_run_is_loaded(shared):
+    recipe = shared.latest(NAME)["recipe.yaml"].replace(b"init_seed: 0", b"init_seed: 1")
+    shared.replace(NAME, **{"recipe.yaml": recipe})
+    with pytest.raises(AdapterFileError, match="made for the base"):
+        scionwood.load_run(REFERENCE)
+
+
+def test_a_newer_format_is_refused(shared):
+    record = json.loads(shared.latest(NAME)["scionwood.json"]) | {"format": 2}
+    shared.replace(NAME, **{"scionwood.json": json.dumps(record).encode()})
+    refused(REFERENCE, AdapterFileError, "has format 2, and this version reads 1. Upgrade")
+
+
+def test_the_formats_of_both_rooms_agree():
+    assert (layout.FORMAT, layout.MANIFEST) == (saving.FORMAT, saving.MANIFEST)
+
+
+def test_a_recipe_that_names_a_class_is_refused(shared):
+    shared.replace(NAME, **{"recipe.yaml": b"task: {class_path: os.system}\n"})
+    refused(REFERENCE, RecipeError, f"{REFERENCE}: recipe.yaml: `class_path`")
+
+
+def test_a_repository_without_a_recipe_holds_no_run(shared):
+    shared.replace(NAME, **{"recipe.yaml": None})
+    refused(REFERENCE, ReadError, "holds no run")
+
+
+def test_a_file_of_a_false_size_is_refused_before_it_is_fetched(shared):
+    shared.sizes[TENSORS] = 1 << 50
+    refused(REFERENCE, AdapterFileError, f"{TENSORS}: it has 1,125,899,906,842,624 bytes")
+    assert not [request for request in shared.requests if "/resolve/" in request]
+
+
+def test_a_large_card_is_refused_though_the_list_says_otherwise(shared):
+    shared.replace(NAME, **{"README.md": b"x" * ((16 << 20) + 1)})
+    shared.sizes["README.md"] = 10
+    refused(REFERENCE, ScionwoodError, "README.md|bytes")
+
+
+def test_what_the_hub_lacks_is_named(shared):
+    refused("hf:tester/none", ReadError, "no such repository")
+    refused(f"{REFERENCE}@v9", ReadError, "no such revision")
+
+
+def test_no_network_is_told(hub, monkeypatch, capsys):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        monkeypatch.setenv("HF_ENDPOINT", nobody)
+        assert main(["pull", REFERENCE]) == 2
+        assert main(["pull", f"{nobody}/a.zip#sha256={'0' * 64}"]) == 2
+    told = capsys.readouterr().err
+    assert f"{nobody} cannot be reached" in told
+    assert "HF_ENDPOINT" in told
+    assert f"{nobody}/a.zip: the server cannot be reached" in told
+    assert "SCIONWOOD_MIRROR" in told
+
+
+def test_an_archive_is_pulled_by_its_digest(archive, toy_run, hub, monkeypatch):
+    folder = scionwood.find_run(reference := archive())
+    assert scionwood.weights_digest(folder) == scionwood.weights_digest(toy_run)
+    assert scionwood.find_run(Path(reference)) == folder  # as a command line reads it
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    hub.files.clear()
+    assert scionwood.pull(reference) == folder
+
+
+def test_a_mirror_has_an_archive_by_its_name(archive, hub, monkeypatch):
+    digest = archive().partition("#")[2]
+    monkeypatch.setenv("SCIONWOOD_MIRROR", f"{hub.url}/files/")
+    folder = scionwood.pull(f"https://elsewhere.invalid/some/toy.zip#{digest}")
+    assert (folder / "recipe.yaml").is_file()
+    monkeypatch.setenv("SCIONWOOD_MIRROR", "http://mirror.invalid")
+    with pytest.raises(TrainingError, match="only https is encrypted"):
+        scionwood.pull(f"https://elsewhere.invalid/b.zip#sha256={'0' * 64}")
+
+
+def test_another_digest_is_refused(archive, hub):
+    reference = archive()
+    hub.files["toy.zip"] += b"\0"
+    refused(reference, ReadError, "its SHA-256 is")
+
+
+def test_a_cut_archive_is_refused(archive, hub):
+    reference = archive()
+    hub.cut.add("toy.zip")
+    refused(reference, ReadError, r"only [\d,]+ of [\d,]+ bytes arrived")
+
+
+def test_a_large_archive_is_refused(archive, monkeypatch):
+    reference = archive()
+    monkeypatch.setattr(web, "LARGEST", 1000)
+    refused(reference, ReadError, "it has more than 1,000 bytes")
+
+
+def test_a_missing_archive_is_named(hub):
+    refused(f"{hub.url}/files/a.zip#sha256={'0' * 64}", ReadError, "the server answers 404")
+
+
+def test_a_redirection_stays_encrypted(hub):
+    hub.redirects["/files/a.zip"] = "http://elsewhere.invalid/a.zip"
+    reference = f"{hub.url}/files/a.zip#sha256={'0' * 64}"
+    refused(reference, TrainingError, "http://elsewhere.invalid/a.zip: only https")
+
+
+def link(target: zipfile.ZipFile) -> None:
+    info = zipfile.ZipInfo("figures/link.png")
+    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+    target.writestr(info, "/etc/passwd")
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda z: z.writestr("run.py", "1/0"), "entry 'run.py' is not a file of a run"),
+        (lambda z: z.writestr("checkpoints/last.ckpt", ""), "entry 'checkpoints/last.ckpt'"),
+        (lambda z: z.writestr("../recipe.yaml", ""), "leaves the folder"),
+        (lambda z: z.writestr("/recipe.yaml", ""), "leaves the folder"),
+        (link, "'figures/link.png' is a link"),
+        (lambda z: z.writestr("figures/a.png", b"x" * ((16 << 20) + 1)), "16,777,217 bytes"),
+    ],
+    ids=["py", "ckpt", "dots", "absolute", "link", "large"],
+)
+def test_an_archive_of_a_stranger_holds_plain_files_of_a_run(archive, hub, change, match):
+    archive()
+    refused(zipped(hub, change), ScionwoodError, match)
+
+
+@pytest.mark.parametrize(
+    ("reference", "match"),
+    [
+        ("hf:toy", "hf:owner/name"),
+        ("hf:../../etc", "hf:owner/name"),
+        ("hf:tester/toy@../x", "hf:owner/name"),
+        ("http://host.invalid/a.zip#sha256=" + "0" * 64, "only https"),
+        ("https://host.invalid/a.zip", "needs the digest"),
+        ("https://host.invalid/a.zip#sha256=12", "needs the digest"),
+        ("https://[/a.zip", "not an address"),
+        ("tester/toy", "On the hub it is hf:tester/toy"),
+        ("toy/regress", "Train it: scionwood fit toy/regress"),
+        ("toy/regres", "It ships: none"),
+        ("nowhere", "See: scionwood runs"),
+    ],
+)
+def test_a_reference_that_names_nothing_is_refused_with_a_remedy(hub, reference, match):
+    with pytest.raises(TrainingError, match=match):
+        scionwood.find_run(reference)
+    assert not hub.requests
+
+
+def test_a_killed_pull_leaves_no_run(shared):
+    shared.replace(NAME, **{"metrics.csv": b"x" * (64 << 20)})
+    code = f"import scionwood; scionwood.pull({REFERENCE!r})"
+    process = subprocess.Popen([sys.executable, "-c", code])
+    while not list(cache_folder().glob("downloads/*/.cache")):
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not all_cached()
+    (left,) = cache_folder().glob("downloads/*")
+    os.utime(left, (0, 0))  # as if it was killed long ago
+    with workshop():
+        assert not left.exists()
+
+
+def test_a_full_disk_leaves_no_run(shared, disk, monkeypatch):
+    place = disk("256k")
+    shared.replace(NAME, **{"metrics.csv": b"x" * (1 << 20)})
+    monkeypatch.setenv("SCIONWOOD_CACHE", str(place / "cache"))
+    refused(REFERENCE, WriteError, "it needs [\\d,]+ bytes, and the disk has")
+
+
+def test_a_cut_file_of_a_repository_is_refused(shared):
+    shared.cut.add(TENSORS)
+    refused(REFERENCE, ReadError, "cannot be reached, or stopped answering")
