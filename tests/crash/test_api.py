@@ -15,10 +15,9 @@ EXAMPLES = [test for test in doctest.DocTestFinder().find(api) if test.examples]
 
 
 @pytest.fixture
-def files(suite: SuiteParts, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def files(suite: SuiteParts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Change to a folder with the files that the examples name."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "adapted").symlink_to(run)
     api.write(to_series(suite.parts("test")[0]), "bumper.pvd")
 
 

@@ -31,5 +31,6 @@ plugin = Plugin(
         "evaluate": "scionwood_crash.cli:evaluate",
     },
     recipes="scionwood_crash.recipes",
+    runs="scionwood_crash.runs",
     rooms=("suite", "parts", "morph", "solver"),
 )

@@ -64,7 +64,7 @@ def predict(
     mesh: InputPath,
     target: OutputPath,
     *,
-    run: RunPath,
+    run: RunPath = "crash/transfer_lora",
     part: int | None = None,
     clamped: Literal["field", "ends", "low", "high"] = "field",
     direction: Vector = (0.0, 0.0, -1.0),
@@ -83,12 +83,14 @@ def predict(
     """Predict how a part deforms, and write the states for ParaView or another program.
 
     Impact and material that the file states take precedence over these options. If the file has as
-    many states as the network predicts, the prediction has its times.
+    many states as the network predicts, the prediction has its times. `NAME.json` beside the target
+    records how it was made.
 
     Args:
         mesh: a keyword deck, a mesh or a simulation, in any format that can be read.
         target: the file to write: `.pvd`, `.vtp`, `.zarr`, or a name that ends in `d3plot`.
-        run: the run folder of `crash/displacement` that `scionwood fit` wrote.
+        run: a run folder of `crash/displacement` that `scionwood fit` wrote, or the name of a
+            shipped run.
         part: number of the part in the file. None means all shells, which must then be connected.
         clamped: which nodes cannot move: those of the file's point field `held`, or those at both
             ends of the longest axis, or at its lower or upper end.
@@ -109,20 +111,26 @@ def predict(
         ReadError: the file is damaged or has no such part, the part has no two ends, or the clamped
             nodes are unknown.
         AdapterFileError: the run's adapter is damaged, or belongs to another base.
-        TrainingError: the folder is not a finished run.
+        TrainingError: `run` does not name a finished run.
         OutputExistsError: the target exists and `force` is false.
         WriteError: the target cannot be written.
     """
-    from scionwood_crash.inference import Predictor
+    from dataclasses import asdict
+
+    from scionwood import check_target
+    from scionwood_crash.inference import Predictor, record_path, write_record
     from scionwood_crash.parts.series import Setup, only_part
     from scionwood_crash.readers import open_series, write_series
 
+    check_target(record_path(target), force)
     setup = Setup(direction, impactor, speed, mass, radius, yield_stress, duration, clamped)
     series = open_series(mesh, units=units, thickness=thickness)
     series = series if part is None else only_part(series, part)
     predictor = Predictor(run, fallback=fallback, device=device)
     predicted = predictor.on_series(series, setup)
     write_series(target, predicted, overwrite=force)
+    options = {"mesh": mesh.name, "part": part, "fallback": fallback, "setup": asdict(setup)}
+    write_record(target, predictor, options, overwrite=force)
     print(f"{target}: {len(predicted)} states of {len(predicted.mesh.points)} nodes")
     print(predictor.verdict)
 

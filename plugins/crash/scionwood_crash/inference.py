@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, final
@@ -9,7 +11,16 @@ from typing import Any, final
 import numpy as np
 import torch
 
-from scionwood import RecipeError, TrainingError, load_run
+from scionwood import (
+    RecipeError,
+    TrainingError,
+    atomic_path,
+    find_run,
+    load_run,
+    read_origin,
+    weights_digest,
+    writing,
+)
 from scionwood_crash.data.encode import Encoder, outward
 from scionwood_crash.model.graph import CrashGraph
 from scionwood_crash.model.novelty import DISTANCE, LIMIT, verdict
@@ -25,23 +36,25 @@ class Predictor:
     """The network of a run, with the encoder that prepares parts for it.
 
     Args:
-        run: a run folder of the task `crash/displacement`.
+        run: a run of the task `crash/displacement`, as a folder or another reference to it.
         fallback: `refuse` a part without two ends, or `project` the grid onto its axes.
         device: where to compute, such as `cpu` or `cuda`.
 
     Attributes:
+        folder: the run folder.
         frames: states that the network predicts.
         distance: novelty of the last predicted part.
         limit: novelty that 99 % of the training parts do not exceed; 0 if it was not measured.
 
     Raises:
-        TrainingError: the folder is not a finished run of `crash/displacement`.
+        TrainingError: it is not a finished run of `crash/displacement`.
     """
 
     def __init__(
         self, run: str | Path, *, fallback: Fallback = "refuse", device: str = "cpu"
     ) -> None:
-        task = load_run(run, device)
+        self.folder = find_run(run)
+        task = load_run(self.folder, device)
         if not isinstance(task, Displacement):
             rule = f"it is a run of {type(task).__name__}, not of crash/displacement"
             raise TrainingError(f"run {run}", rule, "Name a run of crash/displacement")
@@ -97,6 +110,38 @@ class Predictor:
     def verdict(self) -> str:
         """A sentence on whether the last part was like the training parts."""
         return verdict(self.distance, self.limit)
+
+
+def record_path(target: Path) -> Path:
+    """Return the file that records how a prediction was made, `NAME.json` beside it."""
+    return target.with_name(f"{target.name}.json")
+
+
+def write_record(
+    target: Path, predictor: Predictor, options: Mapping[str, Any], *, overwrite: bool
+) -> None:
+    """Record how a prediction was made: the run with the digest of its weights, and the options.
+
+    Args:
+        target: the file of the prediction.
+        predictor: what predicted it.
+        options: JSON values.
+        overwrite: replace a record that exists.
+
+    Raises:
+        OutputExistsError: the record exists and `overwrite` is false.
+        WriteError: the record cannot be written.
+    """
+    folder = predictor.folder
+    content = {
+        "run": str(read_origin(folder) or folder.resolve().name),
+        "digest": weights_digest(folder),
+        **options,
+        "novelty": {"distance": predictor.distance, "limit": predictor.limit},
+    }
+    path = record_path(target)
+    with writing(path), atomic_path(path, overwrite=overwrite) as part:
+        part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def _on_mesh(series: CrashSeries, part: Part, measured: dict[str, float]) -> CrashSeries:

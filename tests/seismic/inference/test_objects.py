@@ -177,7 +177,7 @@ def test_refuses_invalid_arguments(
 
 
 def test_refuses_a_folder_without_a_run(tmp_path: Path, data: np.ndarray) -> None:
-    with pytest.raises(TrainingError, match="Finish it"):
+    with pytest.raises(TrainingError, match="Name the folder that fit printed"):
         denoise(data, tmp_path)
 
 
