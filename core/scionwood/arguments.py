@@ -16,7 +16,11 @@ from typing import Annotated
 
 @dataclass(frozen=True)
 class Mark:
-    """The meaning of a path: `input`, `output` or `run`; `rest` for the words after `--`."""
+    """The meaning of a parameter.
+
+    Paths: `input`, `output` or `run`. Names, which completion knows: `recipe`, `plugin`, `command`,
+    and `part` of a plugin. The words after `--`: `rest`.
+    """
 
     meaning: str
 
@@ -33,3 +37,15 @@ RunPath = Annotated[Path | str, Mark("run")]
 
 RestWords = Annotated[list[str], Mark("rest")]
 """The words after `--`, which the command line passes on as they are."""
+
+RecipeName = Annotated[str, Mark("recipe")]
+"""A recipe of a plugin, `seismic/denoise`, or a YAML file."""
+
+PluginName = Annotated[str, Mark("plugin")]
+"""A plugin that is installed."""
+
+CommandName = Annotated[str, Mark("command")]
+"""A command of a plugin, `seismic/denoise`."""
+
+PartName = Annotated[str, Mark("part")]
+"""A plugin, or a component or recipe of a plugin."""

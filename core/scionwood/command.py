@@ -47,7 +47,7 @@ def renamed(**spellings: str) -> Callable[[_Function], _Function]:
     return remember
 
 
-def parse_command(function: Callable[..., None], prog: str, argv: Sequence[str]) -> dict[str, Any]:
+def parse_command(function: Callable[..., Any], prog: str, argv: Sequence[str]) -> dict[str, Any]:
     """Read a command line by the signature of a function.
 
     Positional parameters are positional arguments, and keyword-only parameters are options. A

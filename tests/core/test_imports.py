@@ -50,7 +50,7 @@ MAY = {
     "adapters": BASE | {"plugin", "discovery", "files", "kernels"},
     "training": BASE
     | {"plugin", "discovery", "files", "archives", "pages", "terminal"}
-    | {"recipe", "recipe_file", "adapters", "kernels", "runs"},
+    | {"recipe", "recipe_file", "recipe_keys", "adapters", "kernels", "runs"},
     "deploy": BASE | {"files", "recipe", "kernels", "adapters", "training", "runs", "terminal"},
     "testing": BASE
     | {"plugin", "discovery", "reader", "recipe", "recipe_file", "recipe_keys", "command"}

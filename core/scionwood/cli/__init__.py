@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from scionwood import __version__, discovery
+from scionwood.cli.recipes import OVERRIDABLE, overrides_last
 from scionwood.command import parse_command
 from scionwood.errors import PluginError, ScionwoodError
 from scionwood.signatures.documentation import summary
@@ -45,9 +46,6 @@ FUNCTIONS: dict[str, str] = {
 }
 """Commands of the core, as `"module:function"`. The signature of a function is its command line,
 and what it returns is the exit code."""
-
-OVERRIDABLE = frozenset({"fit", "recipe"})
-"""The commands whose options may be keys of a recipe."""
 
 COMPLETE = "__complete"
 """The hidden command that the scripts of `scionwood completion` call at each press of Tab."""
@@ -85,7 +83,7 @@ def _run(words: list[str]) -> int:
         if not words or words[0].startswith("-"):
             _parser().parse_args(words)  # which prints help, versions or an error, and exits
         if words[0] in FUNCTIONS:
-            return _core_command(*words)
+            return _core_command(words[0], words[1:])
         return _plugin_command(*words)
     except ScionwoodError as error:
         print(f"scionwood: {error}", file=sys.stderr)
@@ -104,12 +102,9 @@ def _stdout_has_no_reader() -> bool:
     return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
-def _core_command(name: str, *words: str) -> int:
+def _core_command(name: str, words: Sequence[str]) -> int:
     function: Callable[..., int | None] = discovery.resolve(name, FUNCTIONS[name])
-    if name in OVERRIDABLE:
-        from scionwood.cli.recipes import overrides_last
-
-        words = tuple(overrides_last(function, words))
+    words = overrides_last(function, words) if name in OVERRIDABLE else words
     return function(**parse_command(function, f"scionwood {name}", words)) or 0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scionwood import discovery
+from scionwood.arguments import PartName, PluginName
 from scionwood.command import renamed
 from scionwood.terminal import print_status, print_table
 
@@ -38,7 +39,7 @@ def plugins(*, json: bool = False, doctor: bool = False) -> int:
     return 0
 
 
-def show(name: str) -> None:
+def show(name: PartName) -> None:
     """Print what a plugin or a component takes, with its documentation.
 
     Args:
@@ -49,7 +50,7 @@ def show(name: str) -> None:
     print(describe(name))
 
 
-def check(plugin: str) -> int:
+def check(plugin: PluginName) -> int:
     """Run the conformance kit on a plugin.
 
     Args:

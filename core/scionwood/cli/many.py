@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from scionwood.arguments import RestWords
+from scionwood.arguments import CommandName, RestWords
 from scionwood.batch.cluster import remote_client
 from scionwood.batch.errors import BatchError
 from scionwood.batch.jobs import Job, fixed_folder, jobs_for, jobs_over, parse_over
@@ -22,7 +22,7 @@ _NONE: list[str] = []
 
 
 def map_files(
-    command: str,
+    command: CommandName,
     sources: list[str] = _NONE,
     *,
     target: str,

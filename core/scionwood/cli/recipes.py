@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from scionwood import discovery
-from scionwood.arguments import RestWords, RunPath
+from scionwood.arguments import RecipeName, RestWords, RunPath
 from scionwood.command import former_spellings, renamed
 from scionwood.errors import OutputExistsError, RecipeError
 from scionwood.recipe_file import locate
@@ -16,12 +16,15 @@ from scionwood.recipe_keys import TOP
 from scionwood.runs.layout import RECIPE
 from scionwood.terminal import print_table
 
+OVERRIDABLE = frozenset({"fit", "recipe"})
+"""The commands whose options may be keys of a recipe."""
+
 _RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
 
 
 @renamed(run_dir="run")
 def fit(
-    recipe: str | None = None,
+    recipe: RecipeName | None = None,
     *,
     overrides: RestWords,
     run: Path | None = None,
@@ -54,7 +57,7 @@ def fit(
     print(training.fit(resolved, run_dir=run, resume=resume))
 
 
-def recipe(name: str, *, overrides: RestWords, source: bool = False) -> None:
+def recipe(name: RecipeName, *, overrides: RestWords, source: bool = False) -> None:
     """Print a recipe with every default, as fit would train with it.
 
     Every key can be overridden, as in --task.lr 3e-4.

@@ -6,12 +6,13 @@ import json as jsons
 from dataclasses import asdict
 from pathlib import Path
 
+from scionwood.arguments import RunPath
 from scionwood.runs import listing, publish
 from scionwood.runs import pull as pulling
 from scionwood.terminal import print_table
 
 
-def push(run: str, target: str, *, public: bool = False, force: bool = False) -> None:
+def push(run: RunPath, target: str, *, public: bool = False, force: bool = False) -> None:
     """Share a run on the hub, or as a zip archive.
 
     Args:
