@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -18,8 +17,6 @@ from scionwood.terminal import print_table
 
 OVERRIDABLE = frozenset({"fit", "recipe"})
 """The commands whose options may be keys of a recipe."""
-
-_RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
 
 
 @renamed(run_dir="run")
@@ -39,7 +36,7 @@ def fit(
     Args:
         recipe: seismic/denoise, or a .yaml file.
         overrides: keys and values.
-        run: the run folder; by default runs/NAME-TIME.
+        run: the run folder; by default runs/NAME-TIME, or runs/NAME-JOB under torchrun and srun.
         resume: the folder of a run that stopped, to continue it.
         smoke: train a few steps at the smallest size.
     """
@@ -53,8 +50,11 @@ def fit(
         _refuse_used(run)
     resolved = resolve(resume / RECIPE if resume else recipe or "", overrides, smoke=smoke)
     from scionwood import training
+    from scionwood.training.launch import is_first
 
-    print(training.fit(resolved, run_dir=run, resume=resume))
+    folder = training.fit(resolved, run_dir=run, resume=resume)
+    if is_first():
+        print(folder)
 
 
 def recipe(name: RecipeName, *, overrides: RestWords, source: bool = False) -> None:
@@ -128,8 +128,9 @@ def _refuse_unknown(option: str, options: Sequence[str]) -> None:
 
 
 def _refuse_used(folder: Path) -> None:
+    from scionwood.training.launch import is_first
+
     # As `fit` does later. The other processes of a launcher find the folder of the first one.
-    is_first = all(int(os.environ.get(rank, "0")) == 0 for rank in _RANKS)
-    if is_first and (folder / RECIPE).exists():
+    if is_first() and (folder / RECIPE).exists():
         remedy = f"Choose another folder, or continue it: --resume {folder}"
         raise OutputExistsError(str(folder), "it holds a run already", remedy)

@@ -61,7 +61,8 @@ def fit(
 
     Args:
         recipe: a recipe, its YAML file, or a plugin's recipe by name, `seismic/denoise`.
-        run_dir: the run folder; `None` means `runs/NAME-TIME`.
+        run_dir: the run folder; `None` means `runs/NAME-TIME`, or `runs/NAME-JOB` under torchrun
+            and srun, where a restarted job continues its run.
         resume: the folder of a run to continue. On a CPU its losses are bit for bit those of a run
             that was never interrupted.
         backbone: a backbone with an adapter, which replaces that of the recipe; see `build`.
@@ -81,10 +82,10 @@ def fit(
     """
     refuse_unsafe_torch()
     recipe = _resolved(recipe)
-    folder = run_folder(recipe.name, _path(run_dir), _path(resume))
+    folder, again = run_folder(recipe.name, _path(run_dir), _path(resume))
     seed_everything(recipe.seed, workers=True, verbose=False)
     task, data = build(recipe, backbone)
-    start = folder / LAST if resume and (folder / LAST).exists() else None
+    start = folder / LAST if again and (folder / LAST).exists() else None
     step = _check_start(task, start) if start else 0
     stopped = None
     with quiet(), shared(folder):

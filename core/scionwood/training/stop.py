@@ -8,15 +8,19 @@ from types import FrameType
 from typing import Any, final
 
 import lightning as L
-from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+
+NUMBERS = tuple(
+    number
+    for number in signal.Signals
+    if number.name in {"SIGTERM", "SIGINT", "SIGUSR1"}  # Windows has no SIGUSR1
+)
 
 
 @final
 class StopSignals:
-    """Handlers with which SIGTERM and Ctrl-C ask training to save and stop.
+    """Handlers with which SIGTERM, SIGUSR1 and Ctrl-C ask training to save and stop.
 
-    A second signal stops at once. Under SLURM with automatic requeueing Lightning's own handlers
-    stay, which save and requeue.
+    SLURM can send SIGUSR1 some time before it ends a job. A second signal stops at once.
 
     Attributes:
         received: the signal that asks to stop, or `None`.
@@ -26,14 +30,12 @@ class StopSignals:
         self.received: signal.Signals | None = None
         self._before: dict[signal.Signals, Any] = {}
 
-    def install(self, trainer: L.Trainer) -> None:
+    def install(self) -> None:
         """Install the handlers; Lightning's own would stop where a resume is not exact."""
         self.received = None
-        place = getattr(trainer.strategy, "cluster_environment", None)
-        requeues = isinstance(place, SLURMEnvironment) and place.auto_requeue
-        if requeues or threading.current_thread() is not threading.main_thread():
+        if threading.current_thread() is not threading.main_thread():
             return
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in NUMBERS:
             self._before[number] = signal.signal(number, self._note)
 
     def restore(self) -> None:

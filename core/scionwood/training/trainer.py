@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+from lightning.fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
@@ -61,7 +62,7 @@ def make_trainer(
         logger=_loggers(names, folder, step),
         enable_progress_bar=bar,
         default_root_dir=folder,
-        plugins=[SafeCheckpointIO()],
+        plugins=[SafeCheckpointIO(), *_slurm()],
     )
 
 
@@ -80,6 +81,13 @@ def quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, before, strict=True):
             logger.setLevel(level)
+
+
+def _slurm() -> list[SLURMEnvironment]:
+    # Lightning would save and requeue inside the handler of a signal, in the middle of a step.
+    if TorchElasticEnvironment.detect() or not SLURMEnvironment.detect():
+        return []
+    return [SLURMEnvironment(auto_requeue=False)]
 
 
 def _loggers(names: list[str], folder: Path, step: int) -> list[Logger]:
