@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from scionwood.recipe_file import read_yaml
 from scionwood.runs import hub
 from scionwood.runs.card import scope_and_score
 from scionwood.runs.digest import weights_digest
-from scionwood.runs.layout import CARD, HEAD, RECIPE
+from scionwood.runs.layout import ADAPTER, CARD, HEAD, RECIPE
 from scionwood.runs.origin import Origin, read_origin, write_origin
 from scionwood.runs.parts import CONFIG, check_sizes, parts_of
 from scionwood.runs.permission import refuse_licence, refuse_unmeasured
@@ -26,23 +27,24 @@ from scionwood.runs.private import last_part, local_paths, refuse_private, witho
 from scionwood.runs.reference import find_run
 from scionwood.runs.remote import is_repository
 
+_METADATA = """---
+library_name: {library}
+tags:
+- scionwood
+---
+
+"""
+"""For the card of a run that was made before cards had metadata."""
+
 _USE = """
-## Use it
+## From the hub
 
-```bash
-scionwood pull {reference}
-```
-
-```python
-import scionwood
-
-task = scionwood.load_run("{reference}")
-```
+`scionwood pull {reference}` fetches this run. `scionwood.load_run("{reference}")` loads it in Python.
 """
 
 _HEAD = """
-This run has a head, `head.safetensors`. `peft` opens the adapter by itself but does not load the
-head, so its output then differs from that of the run.
+Plain peft opens the adapter and does not load the head (`head.safetensors`), so that its output
+differs from that of the run.
 """
 
 
@@ -128,8 +130,14 @@ def _card(run: Path, paths: Mapping[str, str], reference: str) -> str:
     text = path.read_text("utf-8") if path.is_file() else f"# {run.name}\n"
     for local in sorted(paths.values(), key=len, reverse=True):
         text = text.replace(local, last_part(local))
-    use = _USE.format(reference=reference) if reference else ""
-    return text + use + (_HEAD if use and (run / HEAD).is_file() else "")
+    if not text.startswith("---\n"):
+        library = "peft" if (run / ADAPTER).is_dir() else "scionwood"
+        text = _METADATA.format(library=library) + text
+    text = re.sub(r"\n## From the hub\n.*?(?=\n## |\Z)", "", text, flags=re.S)  # of another push
+    if reference:
+        text += _USE.format(reference=reference)
+    told = re.search(r"does not load\s+the head", text) or not (run / HEAD).is_file()
+    return text if told else text + _HEAD
 
 
 def _origin(run: Path, reference: str) -> Origin:

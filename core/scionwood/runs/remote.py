@@ -81,10 +81,10 @@ def is_repository(name: str) -> bool:
 
 
 def check_address(url: str) -> None:
-    """Refuse an address that others on the way could read or change.
+    """Refuse an address that others on the way could read or change, or that holds a password.
 
     Raises:
-        TrainingError: it is neither `https` nor a server on this machine.
+        TrainingError: it is neither `https` nor a server on this machine, or names a user.
     """
     try:
         parts = urlsplit(url)
@@ -93,6 +93,9 @@ def check_address(url: str) -> None:
     local = parts.scheme == "http" and parts.hostname in _LOOPBACK
     if not local and (parts.scheme != "https" or not parts.hostname):
         raise TrainingError(url, "only https is encrypted", "Use an address with https://")
+    if "@" in parts.netloc:
+        rule = "an address has no user name and no password, since it is printed and stored"
+        raise TrainingError(f"https://{parts.hostname}", rule, "Leave them out")
 
 
 def refuse_offline(reference: str) -> None:

@@ -96,4 +96,7 @@ class _Redirects(HTTPRedirectHandler):
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> Request | None:
         check_address(newurl)
+        if urlsplit(req.full_url).scheme == "https" and urlsplit(newurl).scheme != "https":
+            rule = f"the server redirects to {newurl[:200]}, which is not encrypted"
+            raise ReadError(req.full_url, rule, "Ask its author for another address")
         return super().redirect_request(req, fp, code, msg, headers, newurl)

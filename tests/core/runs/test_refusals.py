@@ -32,6 +32,7 @@ from scionwood.errors import (
 )
 from scionwood.runs import layout, web
 from scionwood.runs.cache import all_cached, cache_folder, workshop
+from scionwood.runs.card import scope_and_score
 
 from .conftest import NAME
 
@@ -188,6 +189,15 @@ def test_a_large_archive_is_refused(archive, monkeypatch):
     refused(reference, ReadError, "it has more than 1,000 bytes")
 
 
+@pytest.mark.parametrize(
+    "head",
+    ["a: &a [1]\nb: *a", "model-index: 1", "model-index: [{results: [{metrics: []}]}]", "- 1", "{"],
+)
+def test_odd_metadata_of_a_card_are_left_out(tmp_path, head):
+    (tmp_path / "README.md").write_text(f"---\n{head}\n---\n")
+    assert scope_and_score(tmp_path) == ("", "")
+
+
 def test_a_missing_archive_is_named(hub):
     refused(f"{hub.url}/files/a.zip#sha256={'0' * 64}", ReadError, "the server answers 404")
 
@@ -231,6 +241,7 @@ def test_an_archive_of_a_stranger_holds_plain_files_of_a_run(archive, hub, chang
         ("https://host.invalid/a.zip", "needs the digest"),
         ("https://host.invalid/a.zip#sha256=12", "needs the digest"),
         ("https://[/a.zip", "not an address"),
+        ("https://ann:secret@host.invalid/a.zip", "https://host.invalid: an address has no user"),
         ("tester/toy", "On the hub it is hf:tester/toy"),
         ("toy/regress", "Train it: scionwood fit toy/regress"),
         ("toy/regres", "It ships: none"),
@@ -266,6 +277,7 @@ def test_a_full_disk_leaves_no_run(shared, disk, monkeypatch):
     refused(REFERENCE, WriteError, "it needs [\\d,]+ bytes, and the disk has")
 
 
+@pytest.mark.slow  # the hub's client tries five times, with pauses
 def test_a_cut_file_of_a_repository_is_refused(shared):
     shared.cut.add(TENSORS)
     refused(REFERENCE, ReadError, "cannot be reached, or stopped answering")

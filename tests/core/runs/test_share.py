@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from scionwood.command import parse_command
 from scionwood.errors import OutputExistsError, ReadError, TrainingError, WriteError
 from scionwood.runs.cache import all_cached
 from scionwood.runs.origin import read_origin
+from scionwood.runs.publish import stage
 
 from .conftest import NAME
 from .hub import Repository
@@ -88,7 +91,25 @@ def test_peft_opens_the_repository_without_the_head(shared, toy_run, tmp_path):
     assert not torch.allclose(plain(X), ours(X))
     load_head(plain, tmp_path / "repository" / "head.safetensors")
     assert torch.allclose(plain(X), ours(X))
-    assert "does not load the\nhead" in shared.latest(NAME)["README.md"].decode()
+
+
+def test_the_card_says_how_to_use_the_run_and_what_peft_leaves_out(shared, toy_run, tmp_path):
+    card = shared.latest(NAME)["README.md"].decode()
+    assert card.startswith("---\nlibrary_name: peft\n")
+    assert f'scionwood.load_run("hf:{NAME}")' in card
+    assert len(re.findall(r"does not load\s+the head", card)) == 1
+    scionwood.push(f"hf:{NAME}", "tester/again")
+    again = shared.latest("tester/again")["README.md"].decode()
+    assert again == card.replace(NAME, "tester/again")
+
+
+def test_the_card_of_an_earlier_version_gets_metadata(toy_run, tmp_path):
+    run = Path(shutil.copytree(toy_run, tmp_path / "run"))
+    (run / "README.md").write_text("# toy\n")
+    stage(run, tmp_path)
+    card = (tmp_path / "README.md").read_text()
+    assert card.startswith("---\nlibrary_name: peft\ntags:\n- scionwood\n---\n\n# toy\n")
+    assert "does not load the head" in card
 
 
 def test_a_second_push_replaces_the_run_only_with_force(shared, toy_run, capsys):
