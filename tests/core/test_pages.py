@@ -8,10 +8,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from scionwood.pages import Figure, Page, Part, Section, Table, render
+from scionwood.pages import Figure, Number, Numbers, Page, Part, Section, Table, render
 
 PNG = b"\x89PNG pixels"
-VOID = {"meta", "img"}
+VOID = {"meta", "img", "source", "wbr"}
 
 
 class Checked(HTMLParser):
@@ -85,6 +85,8 @@ def test_the_page_needs_no_other_file_and_forbids_scripts() -> None:
         {"<script>": "<b>"},
         Table(("<script>",), [('"><script>',)], "<script>", "<script>"),
         Figure('"><script>', PNG, media='"><script>', alternative='"><script>'),
+        Figure('"><script>', PNG, media='"><script>', dark=PNG, lead=True),
+        Numbers([Number("<script>", "<script>", "<script>")]),
         Section("<script>", ["<script>"]),
     ],
 )
@@ -130,3 +132,21 @@ def test_the_page_follows_a_dark_screen_and_fits_a_narrow_one() -> None:
     assert "prefers-color-scheme:dark" in page
     assert 'name="viewport"' in page
     assert '<div class="wide"><table>' in page
+
+
+def test_a_figure_for_a_dark_screen_is_chosen_by_the_browser() -> None:
+    page = Checked(render(Page("t", [Figure("a", PNG, dark=b"dark", lead=True)])))
+    (source,) = page.of("source")
+    assert source["media"] == "(prefers-color-scheme:dark)"
+    assert source["srcset"] == f"data:image/png;base64,{base64.b64encode(b'dark').decode()}"
+    assert page.of("figure") == [{"class": "lead"}]
+    assert page.of("picture") == [{}]
+
+
+def test_numbers_show_label_value_and_note_and_may_break_at_a_slash() -> None:
+    numbers = Numbers([Number("mean SNR", "14.1 dB", "100 gathers"), Number("base", "a/b_c")])
+    html = render(Page("t", [numbers]))
+    text = Checked(html).text
+    places = [text.index(part) for part in ("mean SNR", "14.1 dB", "100 gathers", "base")]
+    assert places == sorted(places)
+    assert "a/<wbr>b_<wbr>c" in html

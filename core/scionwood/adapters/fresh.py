@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 import torch.nn as nn
-from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
 _CLASSIFIERS = ("Classification", "QuestionAnswering", "MultipleChoice")
@@ -56,7 +55,8 @@ def _last_layer(model: nn.Module) -> str | None:
     names = {id(module): name for name, module in model.named_modules()}
     if _is_timm(model):
         classifier: Any = model.get_classifier()  # type: ignore[operator]
-        layers = list(_leaves(classifier)) if isinstance(classifier, nn.Module) else []
+        parts = classifier if isinstance(classifier, tuple | list) else (classifier,)
+        layers = [leaf for p in parts if isinstance(p, nn.Module) for leaf in _leaves(p)]
     else:
         layers = list(_leaves(model))
     last = [module for module in layers if isinstance(module, nn.Linear | _ConvNd)][-1:]
@@ -91,10 +91,16 @@ def _other_architecture(model: nn.Module, layer: str) -> str:
 
 
 def _mostly_trained(model: nn.Module, but: str) -> bool:
-    """Return whether more layers are trained than fresh; layers that do not tell do not count."""
+    """Return whether more layers are trained than fresh; layers that do not tell do not count.
+
+    Norms decide if there are any: they start constant, while initial weights have many forms.
+    """
     skipped = model.get_submodule(but)
-    states = [_initial(module) for module in _leaves(model) if module is not skipped]
-    return states.count(False) > states.count(True)
+    leaves = [module for module in _leaves(model) if module is not skipped]
+    votes = [_initial(leaf) for leaf in leaves if not isinstance(leaf, nn.Linear | _ConvNd)]
+    if not any(vote is not None for vote in votes):
+        votes = [_initial(leaf) for leaf in leaves]
+    return votes.count(False) > votes.count(True)
 
 
 def _widest(model: nn.Module, name: str) -> str:
@@ -115,12 +121,13 @@ def _leaves(model: nn.Module) -> Iterator[nn.Module]:
 @torch.no_grad()
 def _initial(module: nn.Module) -> bool | None:
     """Return whether a layer has initial values; `None` if its values do not tell."""
-    if any(p.is_meta or not p.is_floating_point() for p in module.parameters(recurse=False)):
+    own = list(module.parameters(recurse=False))
+    if any(p.is_meta or not p.is_floating_point() for p in own):
         return None
     if isinstance(module, nn.Linear | _ConvNd):
         return _initial_layer(module.weight, module.bias)
-    if isinstance(module, _NormBase | nn.LayerNorm | nn.GroupNorm | nn.RMSNorm):
-        return all(_constant(p) for p in module.parameters(recurse=False))
+    if all(p.numel() == max(p.shape, default=1) for p in own):  # a norm, of any class
+        return all(_constant(p) for p in own)
     return None
 
 

@@ -1,96 +1,254 @@
-"""The run's card (README.md) and its report (report.html, a page that needs no other file)."""
+"""The run's card: README.md, with the metadata of a model card of the Hugging Face hub."""
 
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias, final
+from typing import Any, final
 
+from huggingface_hub import EvalResult, ModelCardData
+
+from scionwood.adapters import Report
 from scionwood.adapters.save import MANIFEST
 from scionwood.files import atomic_path
-from scionwood.pages import Figure, Page, Section, render
 from scionwood.recipe import Recipe
-from scionwood.runs.layout import ADAPTER
+from scionwood.recipe_keys import BASELINES
+from scionwood.runs.layout import ADAPTER, HEAD
 
-LIMITS = (
-    "Measured with one seed on the validation split of the data above. Nothing else was tested."
+_ON_HUB = re.compile(r"(?:hf\.co/|hf-hub:|^)([A-Za-z0-9][\w.-]*/[\w.-]+)(?=[@,\s]|$)")
+_SPDX = re.compile(
+    r"(apache-2\.0|mit|bsd-[23]-clause|cc0-1\.0|cc-by(?:-nc)?(?:-sa|-nd)?-4\.0|mpl-2\.0"
+    r"|(?:a|l)?gpl-[23](?:\.[01])?)(?![\w.-])",
+    re.I,
 )
-
-Body: TypeAlias = str | Mapping[str, str]
-"""A paragraph, or terms and their values."""
+_METRICS = 16  # the most rows of the card's table
 
 
 @final
 @dataclass(frozen=True)
 class Card:
-    """The content of a run's card.
+    """The content of a run's card and report.
 
     Attributes:
         recipe: the recipe of the run.
         base: the facts that the backbone states: architecture, weights, licence, source, limits.
-        counts: how many parameters train, with the total.
+        counts: how many parameters train.
         step: the optimiser steps behind the exported weights.
-        goal: the logged value that chose them, "val_loss, min".
+        monitor: the logged value that chose them, such as `val_loss`.
+        mode: whether that value should be small or large: `min` or `max`.
         rows: the rows of metrics.csv.
         figures: names of the images in `figures/`.
     """
 
     recipe: Recipe
     base: Mapping[str, str]
-    counts: str
+    counts: Report
     step: int
-    goal: str
+    monitor: str
+    mode: str
     rows: Sequence[Mapping[str, str]]
     figures: Sequence[str]
 
+    @property
+    def steps(self) -> int:
+        """The optimiser steps of the whole run."""
+        return max([self.step, *(int(row["step"]) for row in self.rows)])
+
+    @property
+    def method(self) -> str:
+        """The name of the method without its plugin, `lora`."""
+        return self.recipe.adapter.name.rpartition("/")[2]
+
+    @property
+    def has_adapter(self) -> bool:
+        """Whether the run has an adapter; a baseline has none."""
+        return self.recipe.adapter.name not in BASELINES
+
+    @property
+    def has_head(self) -> bool:
+        """Whether a head trained."""
+        return self.counts.trainable_head > 0
+
     def metrics(self) -> dict[str, float]:
-        """Return the validation of the exported weights; empty if there was no validation."""
+        """Return the validation of the exported weights, the monitored value first.
+
+        It is empty if there was no validation.
+        """
         rows = [row for row in self.rows if int(row["step"]) == self.step]
-        return {k: float(v) for row in rows for k, v in row.items() if k.startswith("val_")}
+        values = {k: float(v) for row in rows for k, v in row.items() if k.startswith("val_")}
+        first = {k: v for k, v in values.items() if k == self.monitor}
+        return {**first, **values}
+
+    def warnings(self) -> list[str]:
+        """Return what a reader must know before the numbers: no validation, values not finite."""
+        values = self.metrics()
+        if not values:
+            return ["Nothing was validated. The weights are those of the last step."]
+        odd = [name for name, value in values.items() if not math.isfinite(value)]
+        return [f"Not a finite number: {', '.join(odd)}."] if odd else []
 
 
 def write_card(folder: Path, card: Card) -> None:
-    """Write README.md and report.html into a run folder, whose figures are there already."""
-    sections = _sections(folder, card)
-    text = [f"# {card.recipe.name}", *(f"## {k}\n\n{_markdown(v)}" for k, v in sections.items())]
-    images = {name: (folder / "figures" / f"{name}.png").read_bytes() for name in card.figures}
-    parts = [Section(title, [body]) for title, body in sections.items()]
-    figures = Section("Figures", [Figure(name, png) for name, png in images.items()])
+    """Write README.md into a run folder whose adapter is there already."""
+    text = "\n\n".join([f"---\n{metadata(folder, card)}\n---", *_text(folder, card)])
     with atomic_path(folder / "README.md") as part:
-        part.write_text("\n\n".join(text) + "\n", encoding="utf-8")
-    with atomic_path(folder / "report.html") as part:
-        page = Page(card.recipe.name, [*parts, figures], dated=False)
-        part.write_text(render(page), encoding="utf-8")
+        part.write_text(text + "\n", encoding="utf-8")
 
 
-def _sections(folder: Path, card: Card) -> dict[str, Body]:
-    recipe, base = card.recipe, card.base
-    facts = {key: value for key, value in base.items() if key not in ("licence", "limits")}
-    options = {key: str(value) for key, value in recipe.data.options.items()}
-    return {
-        "What it is": f"{recipe.adapter.name} on {recipe.backbone.name} for {recipe.task.name}, "
-        f"seed {recipe.seed}, exported after step {card.step} (chosen by {card.goal}).",
-        "Base": {**facts, "SHA-256 of the base's weights": _base_hash(folder)},
-        "Data": {"name": recipe.data.name, **options},
-        "Metric": {k: f"{v:.6g}" for k, v in card.metrics().items()} or "Nothing was validated.",
-        "Size": card.counts,
-        "Limits": base.get("limits", LIMITS),
-        "Licence": base.get("licence", "The backbone states no licence."),
-        "Use": f"`scionwood test {folder.name}`, or `scionwood.load_run(path)` in Python. "
-        "`adapter/` is a plain peft folder; `recipe.yaml` repeats the run.",
-    }
+def metadata(folder: Path, card: Card) -> str:
+    """Return the metadata of a model card as YAML: base, licence, tags and `model-index`."""
+    recipe, base = card.recipe, base_on_hub(card)
+    relation = "adapter" if card.has_adapter else "finetune"
+    sha256 = base_hash(folder)
+    tags = ["scionwood", f"scionwood:{recipe.task.name.partition('/')[0]}", card.method]
+    data = ModelCardData(
+        library_name="peft" if card.has_adapter else "scionwood",
+        base_model=base or None,
+        base_model_relation=relation if base else None,
+        **_licence(card.base.get("licence", "")),
+        tags=[*tags, *([f"base_sha256:{sha256}"] if sha256 else [])],
+        model_name=recipe.name,
+        eval_results=_results(card) or None,
+    )
+    return str(data.to_yaml())
 
 
-def _base_hash(folder: Path) -> str:
+def base_on_hub(card: Card) -> str:
+    """Return `owner/name` of the base on the Hugging Face hub; empty if it is not from there."""
+    stated = [card.base.get("hub_id", ""), card.base.get("weights", "")]
+    options = card.recipe.backbone.options
+    stated += [str(options.get("hub_id") or "")]
+    stated += [str(v) for v in options.values() if str(v).startswith("hf-hub:")]
+    return next((found[1] for text in stated if (found := _ON_HUB.search(text))), "")
+
+
+def base_hash(folder: Path) -> str:
+    """Return the SHA-256 of the base's weights; empty for a baseline without an adapter."""
     path = folder / ADAPTER / MANIFEST
     if not path.is_file():
-        return "none, since the run is a baseline without an adapter"
+        return ""
     return str(json.loads(path.read_text(encoding="utf-8"))["base"]["sha256"])
 
 
-def _markdown(body: Body) -> str:
-    if isinstance(body, str):
-        return body
-    return "\n".join(f"- {key}: {value}" for key, value in body.items())
+def number(value: float) -> str:
+    """Return a number with four significant digits."""
+    return f"{value:.4g}" if math.isfinite(value) else "not a number"
+
+
+def summary(card: Card) -> str:
+    """Return one sentence: what was trained on what for what."""
+    recipe = card.recipe
+    made = {"frozen": "The head alone", "full": "All weights"}.get(card.method)
+    what = f"{made} of" if made else f"A {card.method} adapter on"
+    return f"{what} `{recipe.backbone.name}`, trained for the task `{recipe.task.name}`."
+
+
+def measured(card: Card) -> str:
+    """Return the sentence that says how far the numbers can be trusted."""
+    recipe = card.recipe
+    how = f"the best by {card.monitor}" if card.metrics() else "the last"
+    tested = (
+        f"Measured once, on the validation split of `{recipe.data.name}`. Nothing else was tested."
+    )
+    return (
+        f"Trained with seed {recipe.seed} for {card.steps} steps; exported: step {card.step}, "
+        f"{how}. {tested if card.metrics() else 'Nothing was measured.'}"
+    )
+
+
+def licences(card: Card) -> str:
+    """Return what is known of the licences of base and adapter."""
+    stated = card.base.get("licence", "")
+    known = f"The base: {stated}." if stated else "The backbone states no licence."
+    return f"{known} Its conditions also apply to what is trained on it."
+
+
+def _licence(text: str) -> dict[str, Any]:
+    """Return the fields of the metadata; none if the text names no licence."""
+    if found := _SPDX.match(text):
+        return {"license": found[1].lower()}
+    if named := re.match(r"(.+?) \((https://[^\s()]+)\)", text):
+        name = re.sub(r"[^a-z0-9.]+", "-", named[1].lower())
+        return {"license": "other", "license_name": name, "license_link": named[2]}
+    return {}
+
+
+def _results(card: Card) -> list[EvalResult]:
+    recipe = card.recipe
+    return [
+        EvalResult(
+            task_type=recipe.task.name,
+            dataset_type=recipe.data.name.replace("/", "-"),  # no name of a dataset on the hub
+            dataset_name=recipe.data.name,
+            dataset_split="validation",
+            metric_type=name.removeprefix("val_"),
+            metric_name=name,
+            metric_value=float(f"{value:.6g}"),
+        )
+        for name, value in card.metrics().items()
+        if math.isfinite(value)
+    ]
+
+
+def _text(folder: Path, card: Card) -> list[str]:
+    facts = "\n".join(f"- {name}: {text}" for name, text in _facts(folder, card).items())
+    return [
+        f"# {card.recipe.name}",
+        summary(card),
+        *(f"**{each}**" for each in card.warnings()),
+        "## Results",
+        *_table(card),
+        measured(card),
+        "## Use",
+        *_use(card),
+        "## Facts",
+        facts,
+    ]
+
+
+def _facts(folder: Path, card: Card) -> dict[str, str]:
+    counts, sha256 = card.counts, base_hash(folder)
+    stated = {k: v for k, v in card.base.items() if k not in ("licence", "limits")}
+    facts = {
+        "base": f"`{card.recipe.backbone.name}`",
+        **stated,
+        "SHA-256 of the base": f"`{sha256}`" if sha256 else "",
+        "size": f"{counts.base:,} parameters of the base, {counts.trainable_adapter:,} of the "
+        f"adapter, {counts.trainable_head:,} of the head; {counts.share:.2%} train",
+        "data": f"`{card.recipe.data.name}`; its options are in `recipe.yaml`",
+        "limits": card.base.get("limits", ""),
+        "licence": licences(card),
+    }
+    return {name: text for name, text in facts.items() if text}
+
+
+def _table(card: Card) -> list[str]:
+    better = "lower" if card.mode == "min" else "higher"
+    notes = {card.monitor: f" (chose the step; {better} is better)"}
+    shown = list(card.metrics().items())[:_METRICS]
+    rows = [f"| {name}{notes.get(name, '')} | {number(value)} |" for name, value in shown]
+    return ["\n".join(["| validation | value |", "| --- | ---: |", *rows])] if rows else []
+
+
+def _use(card: Card) -> list[str]:
+    return [
+        "```python\nimport scionwood\n\ntask = scionwood.load_run(FOLDER)  # this folder\n```",
+        "`scionwood test FOLDER` measures the test split. `recipe.yaml` repeats the training.",
+        *([peft_alone(card)] if card.has_adapter else []),
+    ]
+
+
+def peft_alone(card: Card) -> str:
+    """Return what plain peft makes of the run's adapter."""
+    opens = "Plain peft opens the adapter: `PeftModel.from_pretrained(base, FOLDER)`, with the "
+    opens += "folder of `adapter_config.json`."
+    if not card.has_head:
+        return opens
+    return (
+        f"{opens} It does not load the head (`{HEAD}`, {card.counts.trainable_head:,} "
+        "parameters), so that **its output differs** from that of the run."
+    )

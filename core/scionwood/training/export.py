@@ -18,6 +18,7 @@ from scionwood.training.card import Card, write_card
 from scionwood.training.checkpoint import BEST, LAST, read_checkpoint
 from scionwood.training.figures import metrics_figure
 from scionwood.training.metrics import NAME, read_metrics
+from scionwood.training.run_page import CURVES, write_report
 from scionwood.training.task import Task
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def export(task: Task, trainer: L.Trainer, folder: Path, recipe: Recipe) -> None
         folder: the run folder.
         recipe: the recipe of the run.
     """
-    counts = str(report(task.backbone))  # first, since later calls free sharded weights
+    counts = report(task.backbone)  # first, since later calls free sharded weights
     step = _load_chosen(task, folder)
     task.before_export(trainer)
     bare = backbone(task.backbone)
@@ -47,12 +48,13 @@ def export(task: Task, trainer: L.Trainer, folder: Path, recipe: Recipe) -> None
     if not trainer.is_global_zero:
         return
     rows = read_metrics(folder / NAME)
-    figures = {"metrics": metrics_figure(rows), **_drawn(task, trainer)}
+    figures = {CURVES: metrics_figure(rows, step), **_drawn(task, trainer)}
     for name, figure in figures.items():
         with atomic_path(folder / "figures" / f"{name}.png") as part:
             figure.savefig(part, dpi=120)
-    goal = f"{task.monitor}, {task.mode}"
-    write_card(folder, Card(recipe, base, counts, step, goal, rows, sorted(figures)))
+    card = Card(recipe, base, counts, step, task.monitor, task.mode, rows, list(figures))
+    write_card(folder, card)
+    write_report(folder, card)
 
 
 def _load_chosen(task: Task, folder: Path) -> int:

@@ -165,14 +165,6 @@ def test_runs_are_named_after_recipe_and_time(
     assert re.fullmatch(r"toy-regress-\d{8}-\d{6}(-\d)?", first.name)
 
 
-def test_processes_of_another_launcher_need_the_name_of_the_folder(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(TrainingError, match="--run FOLDER"):
-        fit(resolve("toy/regress"))
-
-
 def test_a_folder_is_shared_with_the_processes_of_its_own_run_only(
     toy_fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

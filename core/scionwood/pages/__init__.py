@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from html import escape
 from typing import TypeAlias, final
 
+from scionwood.pages.style import STYLE
+
 POLICY = "default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'"
 FAMILY = "Embedded"
 """The name of a page's own font in its style."""
@@ -19,33 +21,6 @@ _FONTS = "system-ui,-apple-system,'Segoe UI',sans-serif"
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _NUMBER = re.compile(r"[-+\u2212±<>≤≥~≈]?\s*\d")
 _EMPTY = frozenset({"", "-", "\u2013", "\u2014", "n/a", "nan", "inf", "-inf"})
-
-STYLE = """
-:root{color-scheme:light dark;--ink:#1a1a1a;--soft:#595959;--page:#fff;--line:#d5d8dd;
---head:#f2f4f7;--alert:#b00020;--alarm:#fdecef}
-@media(prefers-color-scheme:dark){:root{--ink:#e6e6e6;--soft:#a8adb5;--page:#16181c;--line:#3a3f47;
---head:#23272e;--alert:#ff8a96;--alarm:#3a1d22}}
-body{font:16px/1.5 FONTS;color:var(--ink);background:var(--page);max-width:72rem;
-margin:2rem auto;padding:0 1rem}
-h1{font-size:1.5rem;overflow-wrap:anywhere}h2{font-size:1.2rem;margin-top:2rem}
-h3{font-size:1.05rem}h1,h2,h3{line-height:1.25;break-after:avoid}
-p{white-space:pre-line;overflow-wrap:anywhere}
-.wide{overflow-x:auto}table{border-collapse:collapse;margin:1rem 0 .3rem}
-caption{text-align:left;font-weight:600;padding:.3rem 0}thead{display:table-header-group}
-th,td{padding:.25rem .7rem;border-bottom:1px solid var(--line);text-align:left;
-vertical-align:top;white-space:pre-wrap}th{background:var(--head)}
-.number{text-align:right;font-variant-numeric:tabular-nums}tr,figure{break-inside:avoid}
-figure{margin:1.5rem 0}img{max-width:100%;height:auto;background:#fff}
-figcaption{font-weight:600;overflow-wrap:anywhere}.note,footer{color:var(--soft)}
-dl{display:grid;grid-template-columns:fit-content(40%) 1fr;gap:.2rem 1rem}dt{font-weight:600}
-dd{margin:0;overflow-wrap:anywhere;white-space:pre-line}
-.warning{border-left:4px solid var(--alert);padding:.4rem .8rem;background:var(--alarm)}
-footer{margin-top:2rem;border-top:1px solid var(--line);font-size:.875rem}
-@media(max-width:40rem){body{margin:1rem auto}dl{grid-template-columns:1fr}dd{margin-bottom:.5rem}}
-@page{margin:12mm}@media print{:root{--ink:#000;--soft:#444;--page:#fff;--line:#bbb;--head:#eee;
---alert:#b00020;--alarm:#fdecef}body{margin:0;max-width:none;font-size:9pt}
-.wide{overflow:visible}th,td{padding:.12rem .35rem}img{max-height:240mm}}
-"""
 
 
 @final
@@ -76,12 +51,44 @@ class Figure:
         data: the bytes of the image.
         media: its type, `image/png` or `image/svg+xml`.
         alternative: what a reader without the image should know; empty means the caption.
+        dark: the bytes of the same image for a dark screen, if there is one.
+        lead: whether the image is made to fit the height of the screen.
     """
 
     caption: str
     data: bytes
     media: str = "image/png"
     alternative: str = ""
+    dark: bytes = b""
+    lead: bool = False
+
+
+@final
+@dataclass(frozen=True)
+class Number:
+    """One result of a page in large letters.
+
+    Attributes:
+        label: what the value is, in a few words.
+        value: the value with its unit, such as "14.1 dB".
+        note: a remark in small letters below it.
+    """
+
+    label: str
+    value: str
+    note: str = ""
+
+
+@final
+@dataclass(frozen=True)
+class Numbers:
+    """The main results of a page, side by side in the order of `items`.
+
+    Example:
+        Numbers([Number("mean SNR", "14.1 dB", "100 test gathers"), Number("seed", "0")])
+    """
+
+    items: Sequence[Number]
 
 
 @final
@@ -98,7 +105,7 @@ class Section:
     parts: Sequence[Part]
 
 
-Part: TypeAlias = str | Mapping[str, str] | Table | Figure | Section
+Part: TypeAlias = str | Mapping[str, str] | Table | Figure | Numbers | Section
 """Text is a paragraph, a mapping a list of terms and their explanations."""
 
 
@@ -185,6 +192,8 @@ def _part(part: Part, level: int) -> str:
         return _table(part)
     if isinstance(part, Figure):
         return _figure(part)
+    if isinstance(part, Numbers):
+        return _numbers(part)
     if isinstance(part, Section):
         inside = "".join(_part(each, min(level + 1, 6)) for each in part.parts)
         return f"<section><h{level}>{readable(part.title)}</h{level}>{inside}</section>"
@@ -215,10 +224,31 @@ def _numeric(cells: Sequence[str]) -> bool:
 
 
 def _figure(figure: Figure) -> str:
-    inside = base64.b64encode(figure.data).decode("ascii")
     text = readable(figure.alternative or figure.caption)
-    image = f'<img alt="{text}" src="data:{escape(figure.media)};base64,{inside}">'
-    return f"<figure><figcaption>{readable(figure.caption)}</figcaption>{image}</figure>"
+    image = f'<img alt="{text}" src="{_data(figure.media, figure.data)}">'
+    if figure.dark:
+        source = f'srcset="{_data(figure.media, figure.dark)}"'
+        dark = f'<source media="(prefers-color-scheme:dark)" {source}>'
+        image = f"<picture>{dark}{image}</picture>"
+    opening = '<figure class="lead">' if figure.lead else "<figure>"
+    return f"{opening}<figcaption>{readable(figure.caption)}</figcaption>{image}</figure>"
+
+
+def _data(media: str, content: bytes) -> str:
+    return f"data:{escape(media)};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _numbers(numbers: Numbers) -> str:
+    cells = (
+        f"<div><dt>{readable(each.label)}</dt><dd>{_breakable(each.value)}</dd>"
+        f'<dd class="note">{readable(each.note)}</dd></div>'
+        for each in numbers.items
+    )
+    return f'<dl class="numbers">{"".join(cells)}</dl>'
+
+
+def _breakable(text: str) -> str:
+    return re.sub("([_/])", r"\1<wbr>", readable(text))
 
 
 def _terms(terms: Mapping[str, str]) -> str:
