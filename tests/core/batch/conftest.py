@@ -1,4 +1,4 @@
-"""A plugin whose commands misbehave by the content of their source, and two workers for all tests."""
+"""A plugin whose commands misbehave as their source says, and two workers for all tests."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ def mix(first: InputPath, second: InputPath) -> None:
 def plain(source: Path, target: Path) -> None:
     """Copy, without annotations and without --force."""
     target.write_bytes(source.read_bytes())
-def tell(source: InputPath, target: OutputPath, *, force: bool = False, resume: bool = False) -> None:
+def tell(
+    source: InputPath, target: OutputPath, *, force: bool = False, resume: bool = False
+) -> None:
     """Write which options were given."""
     target.write_text(f"force {force} resume {resume}")
 '''
