@@ -39,7 +39,8 @@ tags:
 _USE = """
 ## From the hub
 
-`scionwood pull {reference}` fetches this run. `scionwood.load_run("{reference}")` loads it in Python.
+`scionwood pull {reference}` fetches this run, and
+`scionwood.load_run("{reference}")` loads it.
 """
 
 _HEAD = """

@@ -6,6 +6,8 @@ import csv
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -201,3 +203,27 @@ def test_a_command_takes_any_reference(shared, archive):
 def test_a_pull_imports_no_torch(shared, python):
     code = f"import sys, scionwood; print(scionwood.pull('hf:{NAME}'), 'torch' in sys.modules)"
     assert python("-c", code).split() == [str(scionwood.find_run(f"hf:{NAME}")), "False"]
+
+
+def test_two_processes_pull_at_once(shared):
+    code = f"import scionwood; print(scionwood.pull('hf:{NAME}'))"
+    pair = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    assert len({process.communicate()[0] for process in pair}) == 1
+    assert [process.returncode for process in pair] == [0, 0]
+    assert torch.equal(outputs(f"hf:{NAME}"), outputs(f"hf:{NAME}"))
+
+
+@pytest.mark.slow
+def test_plain_peft_opens_the_repository_by_its_name(shared, python):
+    code = """
+import sys, torch, scionwood
+from peft import PeftModel
+base = scionwood.resolve("toy/regress").backbone.build()
+plain = PeftModel.from_pretrained(base, sys.argv[1]).eval()
+x = torch.ones(2, 8)
+print(torch.allclose(plain(x), scionwood.load_run(f"hf:{sys.argv[1]}").backbone(x)))
+"""
+    assert python("-c", code, NAME).split()[-1] == "False"
