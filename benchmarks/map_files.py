@@ -1,0 +1,145 @@
+"""Measure how long many small SEG-Y files take: one command each, one process, `scionwood map`.
+
+    python benchmarks/map_files.py                       # 200 files; the loop is measured on 20
+    python benchmarks/map_files.py --files 40 --loop 5 --workers 2
+
+Each file has two gathers of 128 traces and 128 samples. The shell loop starts `scionwood seismic
+denoise` for each file, and its time for all files is that of `--loop` files, scaled. The other two
+process all files. All results are compared byte by byte with those of the loop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import filecmp
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+from scionwood_seismic import api
+
+RESULTS = Path(__file__).parent / "results" / "map_files.csv"
+PACKAGES = ("scionwood", "scionwood-seismic", "torch", "distributed")
+CLI = [sys.executable, "-m", "scionwood.cli"]
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}  # as each worker of map
+ONE_PROCESS = """
+import sys
+from pathlib import Path
+from scionwood import find_run
+from scionwood_seismic import api
+run = find_run("seismic/denoise")
+for path in sorted(Path(sys.argv[1]).glob("*.sgy")):
+    api.denoise_file(path, Path(sys.argv[2], path.name), run)
+"""
+
+
+def timed(*command: str | Path) -> float:
+    start = time.perf_counter()
+    subprocess.run(
+        command, check=True, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    return time.perf_counter() - start
+
+
+def by_loop(sources: list[Path], target: Path) -> float:
+    target.mkdir()
+    return sum(timed(*CLI, "seismic", "denoise", path, target / path.name) for path in sources)
+
+
+def by_one_process(folder: Path, target: Path) -> float:
+    target.mkdir()
+    return timed(sys.executable, "-c", ONE_PROCESS, folder, target)
+
+
+def by_map(folder: Path, target: Path, workers: int) -> float:
+    pattern = f"{target}/{{stem}}.sgy"
+    command = [*CLI, "map", "seismic/denoise", folder, "--target", pattern]
+    return timed(*command, "--workers", str(workers))
+
+
+def work_seconds(target: Path) -> float:
+    rows = map(json.loads, (target / "manifest.jsonl").read_text().splitlines())
+    times = sorted(row["seconds"] for row in rows if row["status"] == "done")
+    return float(times[len(times) // 2])
+
+
+def different(left: Path, right: Path) -> int:
+    names = [path.name for path in left.glob("*.sgy*")]
+    _, wrong, missing = filecmp.cmpfiles(left, right, names, shallow=False)
+    return len(wrong) + len(missing)
+
+
+def measure(place: Path, files: int, loop: int, workers: int) -> list[dict[str, str]]:
+    source = place / "in"
+    source.mkdir()
+    for seed in range(files):
+        api.simulate(
+            source / f"{seed:04}.sgy",
+            place / "reference.sgy",
+            shape=(2, 128, 128),
+            seed=seed,
+            force=True,
+        )
+    scaled = by_loop(sorted(source.iterdir())[:loop], place / "loop") * files / loop
+    rows = [("one command a file", scaled, f"{loop} files, scaled", 0, 0.0)]
+    print(rows[-1], flush=True)
+    for name in ("one process", "map"):
+        target = place / name.replace(" ", "_")
+        is_map = name == "map"
+        wall = by_map(source, target, workers) if is_map else by_one_process(source, target)
+        work = work_seconds(target) if is_map else 0.0
+        label = f"map, {workers} workers" if is_map else name
+        rows.append((label, wall, "all files", different(place / "loop", target), work))
+        print(rows[-1], flush=True)
+    return [
+        {
+            "way": name,
+            "files": str(files),
+            "measured_on": measured,
+            "seconds": f"{wall:.1f}",
+            "share_of_loop": f"{wall / scaled:.3f}",
+            "median_work_seconds": f"{work:.3f}" if work else "",
+            "different_from_loop": str(wrong),
+        }
+        for name, wall, measured, wrong, work in rows
+    ]
+
+
+def machine() -> dict[str, str]:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), "unknown")
+    packages = "; ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return {
+        "load": f"{os.getloadavg()[0]:.1f}",
+        "cpu": f"{model}, {os.cpu_count()} cores",
+        "versions": f"Python {platform.python_version()}; {packages}",
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--files", type=int, default=200)
+    parser.add_argument("--loop", type=int, default=20, help="files that the shell loop does")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("target", type=Path, nargs="?", default=RESULTS)
+    given = parser.parse_args()
+    facts = machine()
+    with tempfile.TemporaryDirectory() as folder:
+        rows = measure(Path(folder), given.files, given.loop, given.workers)
+    with given.target.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [*rows[0], *facts], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(row | facts for row in rows)
+    for row in rows:
+        print(f"{row['way']}: {row['seconds']} s, {row['share_of_loop']} of the loop")
+
+
+if __name__ == "__main__":
+    main()
