@@ -8,6 +8,7 @@ from types import FrameType
 from typing import Any, final
 
 import lightning as L
+import torch
 
 NUMBERS = tuple(
     number
@@ -45,11 +46,15 @@ class StopSignals:
         self._before = {}
 
     def asked(self, trainer: L.Trainer) -> bool:
-        """Return whether any of the processes that train together was asked to stop."""
-        here = self.received is not None
-        asked = trainer.strategy.reduce_boolean_decision(here, all=False)
-        if asked and not here:
-            self.received = signal.SIGTERM
+        """Return whether any of the processes that train together was asked to stop.
+
+        All of them then have received the same signal, so that all exit with the same code.
+        """
+        strategy = trainer.strategy
+        asked = strategy.reduce_boolean_decision(self.received is not None, all=False)
+        if asked and trainer.world_size > 1:
+            own = torch.tensor(self.received or 0, device=strategy.root_device)
+            self.received = signal.Signals(int(strategy.reduce(own, reduce_op="max")))
         return asked
 
     def _note(self, number: int, frame: FrameType | None) -> None:
