@@ -6,6 +6,7 @@ from pathlib import Path
 import pydicom
 from pydicom.data import get_testdata_file
 
+from scionwood import weights_digest
 from scionwood.cli import main
 
 SMALL = Path(str(get_testdata_file("CT_small.dcm")))
@@ -51,3 +52,42 @@ def test_refuses_a_confidence_that_is_not_a_probability(run, capsys):
     arguments = ["classify", str(SMALL), "--run", str(folder), "--confidence", "2"]
     assert main(["biomed", *arguments]) != 0
     assert "probability" in capsys.readouterr().err
+
+
+LIGHT = """
+import contextlib, io, sys
+from scionwood import weights_digest
+from scionwood.cli import main
+for line in sys.argv[1:]:
+    command, rule = line.split(" -> ")
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        assert main(command.split()) == 2, command
+    assert rule in said.getvalue(), said.getvalue()
+assert not {"torch", "numpy"} & sys.modules.keys()
+"""
+REFUSED = (
+    "biomed classify nope -> nope: there is no such file",
+    "biomed classify there -> scionwood fit biomed/few_shot --run run",
+    "biomed classify there --run nope -> run nope: there is no such folder",
+    "biomed evaluate nope -> nope: there is no such file",
+    "biomed evaluate --experts nope -> nope: there is no such file",
+    "biomed audit-splits nope -> nope: there is no such file",
+    "biomed deidentify-check nope -> nope: there is no such file",
+    "biomed deidentify nope new --salt a -> nope: there is no such file",
+    "biomed deidentify there there --salt a -> there: it exists already",
+)
+
+
+def test_wrong_paths_and_runs_are_refused_before_torch_is_imported(python, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").write_text("a file")
+    python("-c", LIGHT, *REFUSED)
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+
+
+def test_an_answer_names_the_run_that_gave_it(run, capsys):
+    folder, _ = run
+    assert main(["biomed", "classify", str(SMALL), "--run", str(folder), "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert (record["run"], record["digest"]) == (folder.name, weights_digest(folder))

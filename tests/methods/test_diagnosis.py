@@ -10,7 +10,7 @@ import torch.nn as nn
 from peft import IA3Config, LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaModel
 
-from scionwood import AdapterError, OutputExistsError, attach
+from scionwood import AdapterError, OutputExistsError, RecipeError, attach
 from scionwood.cli import main
 from scionwood_methods.diagnosis.meanfield import (
     attentions,
@@ -207,3 +207,20 @@ def test_existing_figures_are_not_replaced(tmp_path):
         with pytest.raises(OutputExistsError):
             diagnose(tmp_path, figures=figures)
         assert (tmp_path / name).read_text() == "mine"
+
+
+def test_a_shipped_run_is_not_changed(tmp_path):
+    from scionwood_methods.diagnosis.command import diagnose
+
+    for name, text in {"recipe.yaml": "{}", "origin.json": '{"name": "a/b"}'}.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "adapter").mkdir()
+    with pytest.raises(RecipeError, match="without --figures: a shipped or pulled run"):
+        diagnose(tmp_path)
+    assert not (tmp_path / "figures").exists()
+
+
+def test_a_run_that_is_not_there_is_refused_before_torch_is_imported(python):
+    code = "import sys; from scionwood.cli import main; sys.stderr = sys.stdout; "
+    code += "assert main(['methods', 'diagnose', 'nope']) == 2; assert 'torch' not in sys.modules"
+    assert "run nope: there is no such folder" in python("-c", code)

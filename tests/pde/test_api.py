@@ -26,7 +26,7 @@ def test_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_every_function_has_an_example() -> None:
     functions = {"simulate", "open_states", "write_states", "convert", "encode", "decode"}
-    assert functions | {"evaluate"} == EXAMPLES.keys()
+    assert functions | {"rollout", "evaluate"} == EXAMPLES.keys()
 
 
 def test_arrays_and_files_give_the_same_result(tmp_path: Path) -> None:

@@ -28,5 +28,6 @@ plugin = Plugin(
         "merge": "scionwood_bangla.cli.prefer:merge",
     },
     recipes="scionwood_bangla.recipes",
+    runs="scionwood_bangla.runs",
     rooms=("checker", "generator", "lexicon", "text"),
 )

@@ -39,5 +39,6 @@ plugin = Plugin(
         "evaluate": "scionwood_pde.cli:evaluate",
     },
     recipes="scionwood_pde.recipes",
+    runs="scionwood_pde.runs",
     rooms=("solvers", "online"),
 )

@@ -267,9 +267,9 @@ def rollout(
         WriteError: a prediction is not finite.
 
     Example:
-        >>> predicted = rollout(simulate(n=1, n_points=16), steps=2)
+        >>> predicted = rollout(simulate(n=1), steps=2)
         >>> predicted.shape
-        (1, 3, 3, 16, 16, 16)
+        (1, 3, 3, 32, 32, 32)
     """
     folder = find_run(run)
     kept = Normaliser.read(folder)

@@ -26,7 +26,9 @@ def train(target: Path = TARGET) -> Origin:
     """
     torch.set_num_threads(1)  # the rounding depends on the number of threads
     own = version("scionwood-pde")
-    return ship(NAME, target, name=NAME, version=own, scope=SCOPE, score=score)
+    origin = ship(NAME, target, name=NAME, version=own, scope=SCOPE, score=score)
+    resolve(target / "recipe.yaml").data.build().normaliser.write(target)  # rollouts need it
+    return origin
 
 
 def score(run: Path) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from scionwood_bangla.evaluation.compare import Plan, Row, Suite
     from scionwood_bangla.inference import Decoding
+    from scionwood_bangla.text.examples import Example
 
 Decodings = Literal["greedy", "sampled", "both"]
 
@@ -146,20 +147,18 @@ def evaluate(
         ReadError: the data cannot be read, or no example has a register.
         OutputExistsError: a file exists and `force` is false.
     """
+    # The data are read first: a wrong file is refused before torch is imported.
+    examples = load_examples(data, n, seed + 1000, "unseen") if data is not None or n > 0 else []
     from scionwood_bangla.evaluation.compare import compare
     from scionwood_bangla.evaluation.report import check_targets, clean, write
     from scionwood_bangla.inference import Decoding, Writer
 
-    run = find_run(run)
-    if figures is None and read_origin(run):
-        rule = "a shipped or pulled run is not changed"
-        raise RecipeError("evaluate without --figures", rule, "Name a folder: --figures FOLDER")
-    folder = run if figures is None else figures
+    folder = _own_folder(run) if figures is None else figures
     check_targets(folder, overwrite=force)
     kinds = {"greedy": (False,), "sampled": (True,), "both": (False, True)}[decoding]
     options = (temperature, top_p, max_new_tokens, batch_size, seed)
     plan = _plan(run, methods, [Decoding(kind, *options) for kind in kinds], shots, seed)
-    suites = _suites(data, n, seed)
+    suites = _suites(examples, "unseen_verb_tense" if data is None else data.stem)
     writer = Writer.of_run(run, device)
     total = len(plan.runs()) * sum(len(suite.items) for suite in suites)
     with progress_bar("answers", total) as progress:
@@ -182,6 +181,14 @@ def evaluate(
         print("\n".join(map(str, paths)))
 
 
+def _own_folder(run: str | Path) -> Path:
+    folder = find_run(run)
+    if read_origin(folder):
+        rule = "a shipped or pulled run is not changed"
+        raise RecipeError("evaluate without --figures", rule, "Name a folder: --figures FOLDER")
+    return folder
+
+
 def _plan(
     run: str | Path, methods: list[str] | None, decodings: list[Decoding], shots: int, seed: int
 ) -> Plan:
@@ -193,14 +200,11 @@ def _plan(
     return Plan(chosen, decodings, examples, seed)
 
 
-def _suites(data: Path | None, n: int, seed: int) -> list[Suite]:
+def _suites(examples: list[Example], name: str) -> list[Suite]:
     from scionwood_bangla.evaluation.compare import handwritten, held_out
 
-    suites = [handwritten(), handwritten("dev")]
-    if data is not None or n > 0:
-        examples = load_examples(data, n, seed + 1000, "unseen")
-        suites.append(held_out(examples, "unseen_verb_tense" if data is None else data.stem))
-    return suites
+    more = [held_out(examples, name)] if examples else []
+    return [handwritten(), handwritten("dev"), *more]
 
 
 def _print_summary(rows: Sequence[Row]) -> None:

@@ -57,11 +57,11 @@ def prefer(
         OutputExistsError: the target exists and `force` is false.
         WriteError: the target cannot be written.
     """
+    check_target(target, force)
+    examples = load_examples(data, n, seed, "seen")  # refused before torch is imported
     from scionwood_bangla.data.pairs import from_examples, from_samples, write_preferences
     from scionwood_bangla.inference import Decoding, load_writer
 
-    check_target(target, force)
-    examples = load_examples(data, n, seed, "seen")
     if samples == 0:
         pairs = from_examples(examples, seed=seed)
     else:

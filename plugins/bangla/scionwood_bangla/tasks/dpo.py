@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar, Unpack, final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from scionwood import Optimiser, RecipeError, Task
+from scionwood import Deployed, Optimiser, RecipeError, Task
+from scionwood_bangla.tasks.deployed import deployed
 from scionwood_bangla.text.templates import IGNORED
 
 
@@ -85,6 +87,10 @@ class RegisterPreference(Task):
             "chosen_gain": chosen.detach().mean(),
             "rejected_gain": rejected.detach().mean(),
         }
+
+    def deploy(self, folder: Path | None = None) -> Deployed:
+        """Return the model as tokens to logits."""
+        return deployed(self.backbone)
 
     def batch_size(self, batch: dict[str, Tensor]) -> int:
         """Return the number of pairs."""

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack, final
 import torch
 from torch import Tensor, nn
 
-from scionwood import Optimiser, RecipeError, Task
+from scionwood import Deployed, Optimiser, RecipeError, Task
 from scionwood_bangla.checker.restate import is_right
 from scionwood_bangla.tasks.causal import check_isolated, inner, loss_of, splits_at_head
+from scionwood_bangla.tasks.deployed import deployed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -118,6 +119,10 @@ class Sft(Task):
         )[:, start:]
         ended = (generated == tokenizer.eos_token_id).any(1).tolist()
         return tokenizer.batch_decode(generated, skip_special_tokens=True), ended
+
+    def deploy(self, folder: Path | None = None) -> Deployed:
+        """Return the model as tokens to logits."""
+        return deployed(self.backbone)
 
     def draw(self, batch: dict[str, Any]) -> dict[str, Figure]:
         """Return the learning curve: the shares of `metrics` over the training steps."""

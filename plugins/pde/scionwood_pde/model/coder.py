@@ -119,7 +119,9 @@ class Coder(nn.Module, ABC):
         self, function: Callable[..., tuple[Tensor, ...]], *inputs: Tensor
     ) -> tuple[Tensor, ...]:
         """Call a function on `at_once` tiles at a time, and concatenate its results."""
-        parts = zip(*(torch.split(x, self.at_once or len(x)) for x in inputs), strict=True)
+        if not self.at_once:
+            return function(*inputs)
+        parts = zip(*(torch.split(x, self.at_once) for x in inputs), strict=True)
         columns = zip(*(function(*part) for part in parts), strict=True)
         return tuple(torch.cat(column) for column in columns)
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from abc import ABC
 from itertools import islice
+from pathlib import Path
 from typing import Any, ClassVar, Unpack, cast, final
 
 import torch
 from torch import Tensor, nn
 
-from scionwood import Optimiser, Task
+from scionwood import Deployed, Optimiser, Task
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.data.online import OnlineFields
 from scionwood_pde.evaluation.metrics import spectrum, vrmse
 from scionwood_pde.model import Tadpole, TadpoleFlow
 from scionwood_pde.tasks.adversarial import Critic, adversarial_loss
+from scionwood_pde.tasks.deployed import deployed
 
 FAINTEST = 1e-4
 """Smallest value of a spectrum, relative to its largest, that an autoencoder can reconstruct."""
@@ -89,6 +91,10 @@ class Autoencode(StatesTask):
         x = batch["state"]
         return {"vrmse": _vrmse(self.backbone(x), x)}
 
+    def deploy(self, folder: Path | None = None) -> Deployed:
+        """Return the autoencoder, from a state to its reconstruction."""
+        return deployed(self.backbone, folder, given="state", made="reconstruction")
+
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Return the loss of a batch, and log the statistics of the online loop if data use it."""
         loss = super().training_step(batch, batch_idx)
@@ -124,6 +130,10 @@ class Dynamics(StatesTask):
             "vrmse": _vrmse(self.backbone(state), reference),
             "vrmse_persistence": _vrmse(state, reference),
         }
+
+    def deploy(self, folder: Path | None = None) -> Deployed:
+        """Return the model from a state to the next one."""
+        return deployed(self.backbone, folder, given="state", made="next_state")
 
 
 @final
@@ -187,6 +197,10 @@ class Generate(StatesTask):
         counted = reference >= FAINTEST * reference.amax(1, keepdim=True)
         distance = (energy / reference).log10().abs()[counted].mean()
         return {"spectral_distance": distance, "std": made.std()}
+
+    def deploy(self, folder: Path | None = None) -> Deployed:
+        """Return the generator, from noise in the shape of the latents to a state."""
+        return deployed(self.backbone, folder, given="noise", made="state")
 
     def _noise(self, x: Tensor) -> Tensor:
         """Draw unit noise of the latents' shape from torch's global generator."""
