@@ -25,17 +25,18 @@ def plain(module: nn.Module) -> tuple[nn.Module, str]:
     """
     if _is_wrapped(module):
         return _unwrapped(module)
+    wrappers = {name: inner for name, inner in module.named_modules() if _is_wrapped(inner)}
     reason = ""
-    for name, inner in list(module.named_modules()):
-        if _is_wrapped(inner):
-            bare, why = _unwrapped(inner)
-            module.set_submodule(name, bare)
-            reason = reason or why
+    for name, inner in wrappers.items():
+        bare, why = _unwrapped(inner)
+        module.set_submodule(name, bare)
+        reason = reason or why
     return module, reason
 
 
 def _is_wrapped(module: nn.Module) -> bool:
-    return hasattr(module, "peft_config") and hasattr(module, "base_model")
+    # The outermost wrapper alone: the tuner inside it has `peft_config` too.
+    return hasattr(module, "active_peft_config") and "base_model" in module._modules
 
 
 def _unwrapped(model: Any) -> tuple[nn.Module, str]:
@@ -43,6 +44,7 @@ def _unwrapped(model: Any) -> tuple[nn.Module, str]:
         merge(model)
     except AdapterError as error:
         disable(model)
-        return model, error.rule
+        inner = not model.active_peft_config.is_prompt_learning  # a prompt is in the wrapper itself
+        return model.get_base_model() if inner else model, error.rule
     bare: nn.Module = model.unload()
     return bare, ""

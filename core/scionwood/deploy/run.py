@@ -108,6 +108,7 @@ def write_deployed(deployed: Deployed, format: Format, path: Path) -> Verified:
     """
     if reason := GRAPHS[format].obstacle():
         raise ExportError(f"format {format}", "it cannot be written here", reason)
+    deployed = _with_two(deployed)
     with _expecting(deployed, GRAPHS[format].tolerance) as compare:
         module, unmerged = plain(deployed.module)
         ready = replace(deployed, module=module)
@@ -158,12 +159,26 @@ def _expecting(
     yield compare
 
 
+def _with_two(deployed: Deployed) -> Deployed:
+    """Return the same model with two samples in its example; torch takes a length of 1 as fixed."""
+    if not _has_free_batch(deployed) or len(deployed.example[0]) > 1:
+        return deployed
+    return replace(deployed, example=tuple(torch.cat([x, x.flip(-1)]) for x in deployed.example))
+
+
+def _has_free_batch(deployed: Deployed) -> bool:
+    # An input without a batch, such as the tokens of class names, keeps its first length.
+    return "batch" in deployed.dynamic and deployed.inputs[0].axes[:1] == ("batch",)
+
+
 def _examples(deployed: Deployed) -> list[Example]:
     """Return the example, and one more with another batch if the batch is dynamic."""
-    first = [signal.axes[:1] for signal in deployed.inputs]
-    if "batch" not in deployed.dynamic or any(axes != ("batch",) for axes in first):
+    if not _has_free_batch(deployed):
         return [deployed.example]
-    longer = tuple(torch.cat([x, x.flip(0)])[: len(x) + 1] for x in deployed.example)
+    longer = tuple(
+        torch.cat([x, x.flip(0)])[: len(x) + 1] if signal.axes[0] == "batch" else x
+        for signal, x in zip(deployed.inputs, deployed.example, strict=True)
+    )
     return [deployed.example, longer]
 
 

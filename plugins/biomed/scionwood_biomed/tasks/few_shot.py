@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from scionwood import Optimiser, Task
+from scionwood import Deployed, Optimiser, Task, resolve
 from scionwood_biomed.adapters.dual_anchor.kept_anchors import (
     apply_anchors,
     keep_anchors,
@@ -27,6 +27,7 @@ from scionwood_biomed.tasks.anchors import (
     pull,
     read_prompts,
 )
+from scionwood_biomed.tasks.deployed import classifier, two_towers
 
 if TYPE_CHECKING:
     import lightning as L
@@ -182,6 +183,15 @@ class FewShot(Task):
         from scionwood_biomed.evaluation.figures import of_batch
 
         return of_batch(self, batch)
+
+    @torch.no_grad()
+    def deploy(self, folder: Path | None = None) -> Deployed:
+        """Return a classifier for the classes of the run; without a run, both towers."""
+        if folder is None:
+            return two_towers(self.backbone)
+        classes: list[str] = resolve(folder / "recipe.yaml").data.build().names()
+        text = apply_anchors(self.backbone, classes, self._text_features(self._sentences(classes)))
+        return classifier(self.backbone, text, classes)
 
     def predict(self, batch: dict[str, Any]) -> Tensor:
         """Return the class probabilities, (batch, class)."""

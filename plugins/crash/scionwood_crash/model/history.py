@@ -88,7 +88,8 @@ class Contact(nn.Module):
     def travel(self, x: Tensor, graph: CrashGraph) -> Tensor:
         """Return the travel of the impactor from the first contact, (part, frames), in 100 mm."""
         parts = len(graph.condition)
-        count = torch.bincount(graph.batch, minlength=parts)[:, None]
+        ones = torch.ones_like(graph.batch)
+        count = graph.batch.new_zeros(parts).index_add(0, graph.batch, ones)[:, None]
         mean = x.new_zeros(parts, x.shape[1]).index_add(0, graph.batch, x) / count
         speed = (
             self.perceptron(torch.cat([mean, graph.condition], 1)) + 1

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack, cast, final
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scionwood import Optimiser, Task
+from scionwood import Deployed, Optimiser, Task
 from scionwood_crash.evaluation.metrics import distance_loss, intrusion_loss, measure
 from scionwood_crash.model import CrashGraph
+from scionwood_crash.tasks.deployed import deployed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -87,6 +89,10 @@ class Displacement(Task):
         moved, _ = self.predict(batch)
         errors = measure(moved, batch["displacement"], batch["graph"])
         return {name: values.mean() for name, values in errors.items()}
+
+    def deploy(self, folder: Path | None = None) -> Deployed:
+        """Return the network for the graph of one part, of any number of nodes."""
+        return deployed(self.backbone)
 
     def draw(self, batch: dict[str, Any]) -> dict[str, Figure]:
         """Draw the first part of a batch: both shapes, and intrusion and error over time."""

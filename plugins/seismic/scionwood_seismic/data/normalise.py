@@ -6,6 +6,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
+QUANTILE = 0.99
+"""Larger magnitudes than this quantile are clipped before the RMS is measured."""
+
 ENOUGH = 1 << 22  # samples; more of them make the quantile slower but not better
 
 
@@ -24,7 +27,7 @@ def scale(gather: np.ndarray) -> float:
     """
     step = max(1, -(-gather.size // ENOUGH))
     magnitude = np.abs(gather[::step].astype(np.float64))
-    top = float(np.quantile(magnitude, 0.99)) if magnitude.size else 0.0
+    top = float(np.quantile(magnitude, QUANTILE)) if magnitude.size else 0.0
     top = top or float(magnitude.max(initial=0.0))
     rms = float(np.sqrt((np.minimum(magnitude, top) ** 2).mean())) if magnitude.size else 0.0
     return rms or 1.0

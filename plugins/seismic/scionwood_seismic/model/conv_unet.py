@@ -16,6 +16,9 @@ class ConvUNet(nn.Module):
         width: channels at full resolution; they double at each level.
     """
 
+    multiple = STRIDE
+    """Gathers are padded to a multiple of this number."""
+
     def __init__(self, width: int) -> None:
         super().__init__()
         widths = [width * 2**level for level in range(5)]
@@ -36,7 +39,8 @@ class ConvUNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Denoise (batch, 1, trace, time) of about unit amplitude and any size."""
         traces, times = x.shape[-2:]
-        h = F.pad(x, (0, -times % STRIDE, 0, -traces % STRIDE), mode="replicate")
+        pad = (0, -times % STRIDE, 0, -traces % STRIDE)
+        h = F.pad(x, pad, mode="replicate") if any(pad) else x
         skips = []
         for level, block in enumerate(self.down):
             h = block(h if level == 0 else F.max_pool2d(h, 2))

@@ -84,7 +84,8 @@ class DenoisingUNet(nn.Module, ABC):
         """
         traces, times = x.shape[-2:]
         pad = (0, -times % self.multiple, 0, -traces % self.multiple)
-        x = F.pad(x, pad, mode="replicate")
+        if any(pad):
+            x = F.pad(x, pad, mode="replicate")
         denoised: Tensor = self.decoder(x, self.maps(x))
         return denoised[..., :traces, :times]
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Unpack, final
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from scionwood import Optimiser, RecipeError, Task
+from scionwood import Deployed, Optimiser, RecipeError, Task
 from scionwood_seismic.evaluation import metrics
+from scionwood_seismic.tasks.deployed import deployed
 from scionwood_seismic.tasks.start import head_modules, take_over
 
 if TYPE_CHECKING:
@@ -145,6 +147,10 @@ class Blind(Task):
             named |= {"snr_start": self.started(noisy)} if self._start else {}
             values |= _snr(batch["clean"], noisy, named)
         return {name: value.mean() for name, value in values.items()}
+
+    def deploy(self, folder: Path | None = None) -> Deployed:
+        """Return the denoiser for one gather."""
+        return deployed(self.backbone)
 
     def draw(self, batch: dict[str, Tensor]) -> dict[str, Figure]:
         """Draw the first gather of a batch: input, denoised and removed."""

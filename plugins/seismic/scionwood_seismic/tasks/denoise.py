@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Unpack, final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from scionwood import Optimiser, Task
+from scionwood import Deployed, Optimiser, Task
 from scionwood_seismic.evaluation import metrics
 from scionwood_seismic.inference.adaptation import Adaptation, Adapter
+from scionwood_seismic.tasks.deployed import deployed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -118,6 +120,10 @@ class Denoise(Task):
             scores.append(metrics.snr(s, torch.from_numpy(estimate)))
             adapted.append(float(outcome.steps > 0))
         return {"snr_tta": torch.stack(scores), "adapted": torch.tensor(adapted)}
+
+    def deploy(self, folder: Path | None = None) -> Deployed:
+        """Return the denoiser for one gather; an export has no adaptation to a gather."""
+        return deployed(self.backbone)
 
     def draw(self, batch: dict[str, Tensor]) -> dict[str, Figure]:
         """Draw the first gather of a batch: input, denoised, removed, and the added noise."""
