@@ -81,14 +81,15 @@ def attach(
     return tuned
 
 
-def _warn_if_frozen(model: PeftModel, head: str, reason: str) -> None:
+def _warn_if_frozen(model: PeftModel, head: tuple[str, ...], reason: str) -> None:
     base = backbone(model)
-    if any(parameter.requires_grad for parameter in base.get_submodule(head).parameters()):
+    modules = [base.get_submodule(name) for name in head]
+    if any(parameter.requires_grad for module in modules for parameter in module.parameters()):
         return
     warnings.warn(
-        f"{head!r} of {type(base).__name__}: it was never trained ({reason}) and stays frozen, so "
-        f"that it never learns. Train it beside the adapter: attach(..., head=({head!r},)). If it "
-        "is trained already, say so: head=()",
+        f"{', '.join(map(repr, head))} of {type(base).__name__}: it was never trained ({reason}) "
+        f"and stays frozen, so that it never learns. Train it beside the adapter: "
+        f"attach(..., head={head!r}). If it is trained already, say so: head=()",
         FrozenHeadWarning,
         stacklevel=3,  # the caller of attach
     )

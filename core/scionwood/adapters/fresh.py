@@ -21,8 +21,8 @@ class FrozenHeadWarning(UserWarning):
     """
 
 
-def fresh_head(model: nn.Module) -> tuple[str, str] | None:
-    """Find a last layer that was never trained, in a model without adapters.
+def fresh_head(model: nn.Module) -> tuple[tuple[str, ...], str] | None:
+    """Find the last layers that were never trained, in a model without adapters.
 
     Three signs are used:
 
@@ -38,29 +38,32 @@ def fresh_head(model: nn.Module) -> tuple[str, str] | None:
         model: The backbone.
 
     Returns:
-        The name of the head and the sign in words; `None` if there is no such layer.
+        The names of the head's modules and the sign in words; `None` if there is no such layer.
     """
-    name = _last_layer(model)
-    if name is None or (fresh := _initial(model.get_submodule(name))) is False:
+    states = {name: _initial(model.get_submodule(name)) for name in _last_layers(model)}
+    names = tuple(name for name, fresh in states.items() if fresh is not False)
+    if not names:
         return None
-    if reason := _other_classes(model) or _other_architecture(model, name):
-        return name, reason
-    if not fresh or not _mostly_trained(model, name):
+    if reason := _other_classes(model) or _other_architecture(model, names[0]):
+        return names, reason
+    names = tuple(name for name in names if states[name])
+    if not names or not _mostly_trained(model, names):
         return None
-    return _widest(model, name), "it has initial values, and most other layers do not"
+    return (
+        tuple(_widest(model, name) for name in names),
+        "it has initial values, and most other layers do not",
+    )
 
 
-def _last_layer(model: nn.Module) -> str | None:
-    """Name the classifier that timm declares, or the linear or convolution layer defined last."""
+def _last_layers(model: nn.Module) -> list[str]:
+    """Name the classifiers that timm declares, or the linear or convolution layer defined last."""
     names = {id(module): name for name, module in model.named_modules()}
-    if _is_timm(model):
-        classifier: Any = model.get_classifier()  # type: ignore[operator]
-        parts = classifier if isinstance(classifier, tuple | list) else (classifier,)
-        layers = [leaf for p in parts if isinstance(p, nn.Module) for leaf in _leaves(p)]
-    else:
-        layers = list(_leaves(model))
-    last = [module for module in layers if isinstance(module, nn.Linear | _ConvNd)][-1:]
-    return next((names[id(m)] or None for m in last if id(m) in names), None)
+    parts: Any = model.get_classifier() if _is_timm(model) else model  # type: ignore[operator]
+    last = []
+    for part in parts if isinstance(parts, tuple | list) else (parts,):
+        leaves = _leaves(part) if isinstance(part, nn.Module) else ()
+        last += [leaf for leaf in leaves if isinstance(leaf, nn.Linear | _ConvNd)][-1:]
+    return [names[id(layer)] for layer in last if names.get(id(layer))]
 
 
 def _is_timm(model: nn.Module) -> bool:
@@ -90,13 +93,13 @@ def _other_architecture(model: nn.Module, layer: str) -> str:
     return f"{own} has it, and the checkpoint is of {', '.join(map(str, saved))}"
 
 
-def _mostly_trained(model: nn.Module, but: str) -> bool:
+def _mostly_trained(model: nn.Module, but: tuple[str, ...]) -> bool:
     """Return whether more layers are trained than fresh; layers that do not tell do not count.
 
     Norms decide if there are any: they start constant, while initial weights have many forms.
     """
-    skipped = model.get_submodule(but)
-    leaves = [module for module in _leaves(model) if module is not skipped]
+    skipped = {id(model.get_submodule(name)) for name in but}
+    leaves = [module for module in _leaves(model) if id(module) not in skipped]
     votes = [_initial(leaf) for leaf in leaves if not isinstance(leaf, nn.Linear | _ConvNd)]
     if not any(vote is not None for vote in votes):
         votes = [_initial(leaf) for leaf in leaves]

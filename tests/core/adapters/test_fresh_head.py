@@ -137,6 +137,12 @@ def test_other_classes_than_the_pretrained_ones_are_reported() -> None:
     assert warning.filename == __file__
 
 
+def test_both_classifiers_of_a_distilled_model_are_reported() -> None:
+    model = timm.create_model("deit_tiny_distilled_patch16_224", depth=1, num_classes=10)
+    with pytest.warns(FrozenHeadWarning, match=r"head=\('head', 'head_dist'\)"):
+        attach(model, LoraConfig(r=2), targets=QKV)
+
+
 def test_a_replaced_classifier_is_reported() -> None:
     for bias in (True, False):
         net = trained(torchvision.models.resnet18())
