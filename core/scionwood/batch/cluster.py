@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 from collections.abc import Iterator
@@ -90,7 +91,7 @@ def remote_client(address: str) -> Iterator[Client]:
     place: dict[str, Any] = {"address": address}
     if address.endswith(".json"):
         place = {"scheduler_file": address}
-    with dask.config.set(_CONFIG):
+    with dask.config.set(_CONFIG), _quiet():
         try:
             if "scheduler_file" in place and not os.path.exists(address):
                 raise FileNotFoundError("there is no such file")
@@ -101,6 +102,18 @@ def remote_client(address: str) -> Iterator[Client]:
             raise BatchError(f"scheduler {address}", rule, remedy) from error
         with client:
             yield client
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the log of a client, with its tracebacks, from the terminal."""
+    logger = logging.getLogger("distributed.client")
+    before = logger.level
+    logger.setLevel(_QUIET)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def visible_gpus() -> list[str]:

@@ -181,6 +181,8 @@ def _ended(row: Row, status: str, answer: object) -> Row:
         return replace(row, status="failed" if answer.error else "done", **answer._asdict())
     from distributed.scheduler import KilledWorker
 
+    if status in {"cancelled", "lost"}:
+        return replace(row, status="died", error="the scheduler ended before the job did")
     error = answer[1] if isinstance(answer, tuple) else answer
     if isinstance(error, KilledWorker):
         rule = f"its worker died {DEATHS + 1} times: memory, or a crash of a library"

@@ -7,7 +7,6 @@ and does not restore them, changes nothing for the next command: the run is load
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,15 +23,12 @@ if TYPE_CHECKING:
 MOST = 2
 """Runs that are kept at once; the one that was unused for longest makes room."""
 
-_SEED = 67280421310721  # of torch's generator in a new process
-
 Key = tuple[str, str, str, str]
 
 
 class _Kept(NamedTuple):
     task: Task
-    state: str  # a hash of everything that a command could change
-    random: torch.Tensor  # the state of torch's generator after loading
+    state: str  # a hash of its tensors and of the modes of its modules
 
 
 _kept: dict[Key, _Kept] = {}
@@ -43,16 +39,10 @@ _lent: list[tuple[Key, _Kept]] | None = None
 def keep_runs() -> Iterator[None]:
     """Let `load_run` in this block return runs that an earlier block has loaded.
 
-    The state of torch's global generator is that of a new process at the start of the block, and
-    after each `load_run` it is that after loading. Results are thus those of one process for each
-    block. A run is kept only if the block succeeds and leaves each bit of it as it was. Blocks
-    neither nest nor overlap.
+    A run is kept only if the block succeeds and leaves each bit of it as it was. Blocks neither
+    nest nor overlap.
     """
     global _lent
-    if "torch" in sys.modules:
-        import torch
-
-        torch.manual_seed(_SEED)
     _lent = []
     try:
         yield
@@ -79,15 +69,12 @@ def kept_or_loaded(
     """
     if _lent is None:
         return load(folder, device)
-    import torch
-
     recipe = hashlib.sha256((folder / RECIPE).read_bytes()).hexdigest()
     key = (str(folder.resolve()), recipe, weights_digest(folder), str(device))
     kept = _kept.pop(key, None)
     if kept is None:
         task = load(folder, device)
-        kept = _Kept(task, _state(task), torch.get_rng_state())
-    torch.set_rng_state(kept.random)
+        kept = _Kept(task, _state(task))
     _lent.append((key, kept))
     return kept.task
 

@@ -107,13 +107,3 @@ def test_only_the_last_runs_are_kept(run, tmp_path):
     tasks = [loaded(copy) for copy in copies]
     assert loaded(copies[-1]) is tasks[-1]
     assert loaded(copies[0]) is not tasks[0]
-
-
-def test_random_numbers_are_those_of_a_new_process(run, python):
-    code = "import sys, torch; from scionwood import load_run; load_run(sys.argv[1]);"
-    code += "print(torch.rand(3).tolist())"
-    fresh = python("-c", code, str(run)).strip()
-    for _ in range(3):
-        with keep_runs():
-            load_run(run)
-            assert str(torch.rand(3).tolist()) == fresh

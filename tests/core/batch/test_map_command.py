@@ -114,6 +114,35 @@ def test_a_map_that_is_stopped_leaves_no_process(here, number):
     assert not list((here / "out").glob("*.txt"))
 
 
+@pytest.mark.slow
+def test_a_scheduler_that_ends_in_the_middle_leaves_rows(here):
+    for path in (here / "in").iterdir():
+        path.write_text("sleep 2")
+    dask = [sys.executable, "-m", "dask"]
+    options = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
+    file = ["--scheduler-file", "scheduler.json"]
+    scheduler = subprocess.Popen([*dask, "scheduler", *options, *file], stderr=subprocess.DEVNULL)
+    _wait(Path("scheduler.json").exists)
+    worker = subprocess.Popen(
+        [*dask, "worker", *file, "--nthreads", "1", "--no-dashboard"], stderr=subprocess.DEVNULL
+    )
+    words = ["many/copy", "in", "--target", "out/{name}", "--scheduler", "scheduler.json"]
+    process = subprocess.Popen([*MAP, *words], stderr=subprocess.PIPE, text=True)
+    try:
+        _wait(lambda: list(here.glob("out/*.txt")))
+        scheduler.kill()
+        _, err = process.communicate(timeout=120)
+    finally:
+        for each in (scheduler, worker, process):
+            each.kill()
+            each.wait()
+    assert process.returncode == 1
+    assert "Traceback" not in err
+    rows = read_manifest(here / "out").values()
+    assert {row.status for row in rows} == {"done", "died"}
+    assert {row.error for row in rows} == {"", "the scheduler ended before the job did"}
+
+
 def _workers(parent: int) -> list[int]:
     """The processes below another one that work on a job."""
     if not Path("out/manifest.jsonl").exists():
