@@ -22,7 +22,7 @@ DISABLE = "SCIONWOOD_DISABLE"
 """The environment variable that switches plugins off: names separated by commas, or `*`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PluginEntry:
     """A plugin as it is installed. A problem is a value, not an exception.
 
@@ -37,6 +37,28 @@ class PluginEntry:
     distributions: tuple[str, ...]
     plugin: Plugin | None = None
     problem: str = ""
+
+    def __repr__(self) -> str:
+        """Return the name with its distributions, and the problem if there is one."""
+        words = [repr(self.name), *map(repr, self.distributions)]
+        words += [f"problem={self.problem!r}"] if self.problem else []
+        return f"PluginEntry({', '.join(words)})"
+
+    def _repr_html_(self) -> str:
+        return PluginList([self])._repr_html_()
+
+
+class PluginList(list[PluginEntry]):
+    """Plugins in a list that a notebook shows as a table."""
+
+    def _repr_html_(self) -> str:
+        from scionwood.terminal import html_table
+
+        rows = [
+            (e.name, ", ".join(e.distributions), e.plugin.summary if e.plugin else e.problem)
+            for e in self
+        ]
+        return html_table(("plugin", "distribution", "what it is for"), rows)
 
 
 @cache
@@ -74,9 +96,9 @@ def find(name: str) -> PluginEntry:
     return PluginEntry(name, owners, plugin)
 
 
-def plugins() -> list[PluginEntry]:
+def plugins() -> PluginList:
     """Return every plugin that is installed and not switched off, by name, broken ones included."""
-    return [find(name) for name in entries()]
+    return PluginList(find(name) for name in entries())
 
 
 def load(kind: str, name: str) -> Any:

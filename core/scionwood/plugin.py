@@ -22,7 +22,7 @@ KINDS: Mapping[str, str] = {
 """The kinds of component, each with the word for one component."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plugin:
     """The record of a plugin: its components as `name -> "module:attribute"`.
 
@@ -62,3 +62,14 @@ class Plugin:
     def components(self) -> list[tuple[str, str, str]]:
         """Return every component as `(kind, name, "module:attribute")`."""
         return [(kind, name, ref) for kind in KINDS for name, ref in getattr(self, kind).items()]
+
+    def __repr__(self) -> str:
+        """Return the name, and how much of each kind the plugin brings."""
+        counts = [f"{len(table)} {kind}" for kind in KINDS if (table := getattr(self, kind))]
+        return f"Plugin({', '.join([repr(self.name), *counts])})"
+
+    def _repr_html_(self) -> str:
+        from scionwood.terminal import html_table
+
+        rows = [(kind, ", ".join(table)) for kind in KINDS if (table := getattr(self, kind))]
+        return html_table(("kind", "names"), rows, title=f"{self.name}: {self.summary}")

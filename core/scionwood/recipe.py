@@ -30,12 +30,13 @@ from scionwood.recipe_keys import (
     seed,
 )
 from scionwood.signatures.options import PEFT_OWN
+from scionwood.terminal import Cell, html_table
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Slot:
     """One component of a recipe with its validated options.
 
@@ -55,8 +56,17 @@ class Slot:
             raise RecipeError(f"adapter {self.name!r}", "a baseline has nothing to build")
         return self.component(*injected, **self.options)
 
+    def __repr__(self) -> str:
+        """Return the name and how many options there are; `options` has their values."""
+        count = len(self.options)
+        return f"Slot({self.name!r}, {count} option{'' if count == 1 else 's'})"
 
-@dataclass(frozen=True)
+    def _repr_html_(self) -> str:
+        rows = [(key, str(value)) for key, value in self.options.items()]
+        return html_table(("option", "value"), rows, title=self.name)
+
+
+@dataclass(frozen=True, repr=False)
 class Recipe:
     """A recipe whose names are resolved and whose options are valid."""
 
@@ -69,13 +79,30 @@ class Recipe:
     trainer: Mapping[str, Any]
     seed: int
 
+    def __repr__(self) -> str:
+        """Return the name and the components; `dump` has the options."""
+        slots = ", ".join(f"{key}={slot.name!r}" for key, slot in self._slots().items())
+        return f"Recipe({self.name!r}, {slots})"
+
+    def _repr_html_(self) -> str:
+        rows: list[tuple[Cell, ...]] = [
+            (key, slot.name, "\n".join(f"{name}: {value}" for name, value in slot.options.items()))
+            for key, slot in self._slots().items()
+        ]
+        trainer = "\n".join(f"{name}: {value}" for name, value in self.trainer.items())
+        rows += [("trainer", "", trainer), ("kernels", self.kernels, ""), ("seed", self.seed, "")]
+        return html_table(("section", "name", "options"), rows, title=f"recipe {self.name}")
+
+    def _slots(self) -> dict[str, Slot]:
+        return {key: getattr(self, key) for key in ("task", "backbone", "adapter", "data")}
+
     def dump(self) -> str:
         """Return the recipe as YAML with every default, so that a run can be repeated.
 
         The defaults of an adapter are in `adapter_config.json`, where peft writes them.
         """
-        slots = {key: getattr(self, key) for key in ("task", "backbone", "adapter", "data")}
-        out = {key: {"name": slot.name, **_plain(slot.options)} for key, slot in slots.items()}
+        slots = self._slots().items()
+        out = {key: {"name": slot.name, **_plain(slot.options)} for key, slot in slots}
         tail = {"kernels": self.kernels, "trainer": _plain(self.trainer), "seed": self.seed}
         return yaml.safe_dump({**out, **tail}, sort_keys=False, allow_unicode=True)
 

@@ -1,9 +1,10 @@
-"""Output for people: through rich on a terminal, plain text in a file or a pipe."""
+"""Output for people: through rich on a terminal, plain text in a pipe, HTML in a notebook."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterable, Sequence
+from html import escape
 
 Cell = str | int | float | None
 
@@ -48,6 +49,23 @@ def print_table(
     print("\n".join(lines))
 
 
+def html_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, title: str = "") -> str:
+    """Return a table as HTML, for the `_repr_html_` of an object. Every text is escaped.
+
+    Args:
+        columns: the headings.
+        rows: one cell for each column; a line break in a cell is kept.
+        title: the caption.
+
+    Example:
+        html_table(("key", "value"), [("lr", 3e-4)], title="seismic/denoise")
+    """
+    caption = f"<caption>{escape(title)}</caption>" if title else ""
+    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+    body = "".join(f"<tr>{''.join(map(_html_cell, row))}</tr>" for row in rows)
+    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
 def print_status(good: bool | None, text: str) -> None:
     """Print one line of a list of results at once: a mark, which a terminal colours, and a text.
 
@@ -85,6 +103,11 @@ def _text(cell: Cell) -> str:
     if cell is None:
         return ""
     return f"{cell:.6g}" if isinstance(cell, float) else str(cell)
+
+
+def _html_cell(cell: Cell) -> str:
+    text = escape(_text(cell)).replace("\n", "<br>")
+    return f'<td style="text-align: left; vertical-align: top">{text}</td>'
 
 
 def _check(columns: Sequence[str], rows: list[list[str]], numeric: Collection[str]) -> None:

@@ -40,7 +40,8 @@ MAY = {
     "recipe_file": {"errors", "plugin", "discovery"},
     "signatures": set(),
     "recipe_keys": {"errors", "plugin", "discovery", "recipe_file", "signatures"},
-    "recipe": {"errors", "plugin", "discovery", "recipe_file", "recipe_keys", "signatures"},
+    "recipe": {"errors", "plugin", "discovery", "recipe_file", "recipe_keys", "signatures"}
+    | {"terminal"},
     "show": {"errors", "plugin", "discovery", "signatures", "terminal"},
     "new": {"errors", "plugin", "discovery", "files"},
     "cli": {"errors", "plugin", "discovery", "signatures", "recipe_file", "recipe_keys"}
