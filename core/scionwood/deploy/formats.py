@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, final
@@ -86,8 +87,7 @@ def _write_onnx(program: ExportedProgram, deployed: Deployed, path: Path) -> Non
 
 
 def _load_onnx(path: Path) -> Function:
-    import onnxruntime
-
+    onnxruntime: Any = import_module("onnxruntime")  # it has no types
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = [entry.name for entry in session.get_inputs()]
 

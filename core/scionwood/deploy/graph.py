@@ -99,7 +99,13 @@ def stable_sorts(program: ExportedProgram) -> ExportedProgram:
     The sort of ONNX (`TopK`) keeps the order of equal values, and is therefore stable.
     """
     aten: Any = torch.ops.aten
-    return program.run_decompositions({aten.median.dim: _median, aten.sort.stable: _sort})
+    table = {
+        aten.median.dim: _median,
+        aten.sort.stable: _sort,
+        aten.argsort.stable: _argsort,
+    }
+    sorting: ExportedProgram = program.run_decompositions(table)
+    return sorting
 
 
 def _sort(
@@ -108,6 +114,10 @@ def _sort(
     aten: Any = torch.ops.aten
     result: tuple[Tensor, Tensor] = aten.sort.default(x, dim, descending)
     return result
+
+
+def _argsort(x: Tensor, *, stable: bool, dim: int = -1, descending: bool = False) -> Tensor:
+    return _sort(x, stable=stable, dim=dim, descending=descending)[1]
 
 
 def _median(x: Tensor, dim: int, keepdim: bool = False) -> tuple[Tensor, Tensor]:

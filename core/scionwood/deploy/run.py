@@ -188,7 +188,7 @@ def _write_merged(
     with _expecting(deployed, 1e-5) as compare:
         _, unmerged = plain(task.backbone)
         if unmerged:
-            rule = f"its adapter cannot be merged ({unmerged})"
+            rule = f"its adapter {unmerged}"
             raise ExportError("format merged", rule, "Use --format pt2, which keeps the adapter")
         save_model(_bare(task.backbone), str(path))
         again = recipe.backbone.build()

@@ -82,7 +82,7 @@ class Fusion(nn.Module):
         v, p = self.down(_normed(image)), self.down(_normed(prompts))
         if context is None:
             return torch.tanh(self.gate) * self.up(self.look(v, p)), None
-        t = self._context(context, len(v))
+        t = self._context(context, v.shape[0])
         t = t + torch.tanh(self.gate_text) * self.look_back(t, torch.cat([v, p], 1))
         gathered = self.look(v, torch.cat([p, t], 1))
         return torch.tanh(self.gate) * self.up(gathered), t
@@ -91,7 +91,7 @@ class Fusion(nn.Module):
     def attention(self, image: Tensor, prompts: Tensor, context: Tensor) -> Tensor:
         """Return the attention of each context token to each image token, (batch, k, n)."""
         v, p = self.down(_normed(image)), self.down(_normed(prompts))
-        seen = self.look_back.weights(self._context(context, len(v)), torch.cat([v, p], 1))
+        seen = self.look_back.weights(self._context(context, v.shape[0]), torch.cat([v, p], 1))
         return seen[..., : image.shape[1]]
 
     def _context(self, context: Tensor, batch: int) -> Tensor:

@@ -207,7 +207,7 @@ class PromptLayer(DualAnchorLayer):
     ) -> tuple[Tensor, list[Tensor]]:
         """Return the block's output at the tokens, and at the prompts of each adapter."""
         own = [self.dual_anchor_prompts[name].to(tokens.dtype) for name in names]
-        added = torch.cat(own).expand(len(tokens), -1, -1)
+        added = torch.cat(own).expand(tokens.shape[0], -1, -1)
         if self.attends:
             sizes = [len(prompts) for prompts in own]
             options["attn_mask"] = self._mask(tokens.shape[1], names, sizes).to(tokens.dtype)

@@ -1,0 +1,59 @@
+"""The check of exports: what cannot run without Scionwood is named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from scionwood import Plugin
+from scionwood.testing import CheckFailure, NothingToCheck
+from scionwood.testing.checks.exports import check_exports
+
+
+def test_a_sound_backbone_passes(sample: Any) -> None:
+    check_exports(sample.plugin())
+
+
+def test_without_backbones_there_is_nothing_to_check() -> None:
+    with pytest.raises(NothingToCheck, match="no backbones"):
+        check_exports(Plugin("x"))
+
+
+READOUT = "        return self.readout(self.norm(x))"
+
+
+def test_a_choice_by_value_cannot_be_traced(sample: Any) -> None:
+    sample.change("backbones.py", READOUT, f"        x = x if x.mean() > 0 else -x\n{READOUT}")
+    with pytest.raises(CheckFailure, match=r"exported \(model Causal: torch.export cannot trace"):
+        check_exports(sample.plugin())
+
+
+def test_an_operator_of_the_plugin_is_refused(sample: Any) -> None:
+    own = """
+@torch.library.custom_op("sample::double", mutates_args=())
+def double(x: torch.Tensor) -> torch.Tensor:
+    return 2 * x
+
+
+@double.register_fake
+def _(x: torch.Tensor) -> torch.Tensor:
+    return torch.empty_like(x)
+
+
+class Causal"""
+    sample.change("backbones.py", "\nclass Causal", own)
+    sample.change(
+        "backbones.py",
+        READOUT,
+        f"        x = x if torch.is_grad_enabled() else double(x)\n{READOUT}",
+    )
+    with pytest.raises(CheckFailure, match="its graph calls sample::double, which other programs"):
+        check_exports(sample.plugin())
+
+
+def test_an_output_that_the_graph_cannot_follow_is_seen(sample: Any) -> None:
+    count = "        self.calls = getattr(self, 'calls', 0) + 1\n        x = x * self.calls\n"
+    sample.change("backbones.py", READOUT, count + READOUT)
+    with pytest.raises(CheckFailure, match=r"it differs from the run by \S+, and 1e-05 is allowed"):
+        check_exports(sample.plugin())
