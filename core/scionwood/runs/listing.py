@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from scionwood import discovery
 from scionwood.runs.cache import COMMIT, all_cached
 from scionwood.runs.card import scope_and_score
 from scionwood.runs.layout import is_finished
 from scionwood.runs.origin import Origin, read_origin
-from scionwood.runs.shipped import shipped_runs
+from scionwood.runs.shipped import all_shipped
 
 
 @dataclass(frozen=True)
@@ -43,18 +42,13 @@ def known_runs(local: Path = Path("runs")) -> list[KnownRun]:
     Raises:
         ReadError: an `origin.json` is damaged.
     """
-    plugins = [entry.name for entry in discovery.plugins() if entry.plugin]
-    shipped = [(f"{plugin}/{n}", run) for plugin in plugins for n, run in _runs(plugin).items()]
+    shipped = all_shipped().items()
     own = sorted(local.iterdir()) if local.is_dir() else []
     return [
-        *(_known(reference, "shipped", folder) for reference, folder in shipped),
+        *(_known(reference, "shipped", run) for reference, run in shipped if is_finished(run)),
         *(_known("", "pulled", folder) for folder in all_cached()),
         *(_known(folder.as_posix(), "local", folder) for folder in own if is_finished(folder)),
     ]
-
-
-def _runs(plugin: str) -> dict[str, Path]:
-    return {name: run for name, run in shipped_runs(plugin).items() if is_finished(run)}
 
 
 def _known(reference: str, kind: str, folder: Path) -> KnownRun:

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 from scionwood.errors import WriteError
+from scionwood.files import reading
 from scionwood.recipe_file import read_yaml
 from scionwood.runs.layout import RECIPE
 
-_ABSOLUTE = re.compile(r"(/|~|[A-Za-z]:[\\/]|\\\\).*[\\/]?.+")
+_ABSOLUTE = re.compile(r"(/|~[\\/]|[A-Za-z]:[\\/]|\\\\).+")
 _HOMES = r"/home/[\w.-]+|/Users/[\w.-]+|/root(?=/)|[A-Za-z]:[\\/]+Users[\\/]+[\w.-]+"
 _TEXTS = {".json", ".yaml", ".md", ".csv"}
 
 
 def local_paths(run: Path) -> dict[str, str]:
     """Return the absolute paths in a run's recipe by dotted key, such as `data.folder`."""
-    return {
-        key: value
-        for key, value in _leaves("", read_yaml(run / RECIPE))
-        if isinstance(value, str) and _ABSOLUTE.fullmatch(value)
-    }
+    return _absolute(read_yaml(run / RECIPE))
 
 
 def without_folders(value: Any) -> Any:
@@ -40,7 +38,7 @@ def last_part(path: str) -> str:
 
 
 def refuse_private(folder: Path, run: Path) -> None:
-    """Refuse to share a text that names a folder of this machine.
+    """Refuse to share a text that names a folder of this machine, or JSON with an absolute path.
 
     Args:
         folder: the files to be shared.
@@ -53,11 +51,19 @@ def refuse_private(folder: Path, run: Path) -> None:
     own = "|".join(re.escape(str(place)) for place in places if place != place.parent)
     pattern = re.compile(rf"(?<![\w/.:-])(?:{own}(?=[\\/\s\"']|$)|{_HOMES})")
     for path in sorted(folder.rglob("*")):
-        if path.suffix not in _TEXTS:
-            continue
-        if match := pattern.search(path.read_text("utf-8", errors="replace")):
-            rule = f"it names {match[0]!r}, a folder of this machine"
+        text = path.read_text("utf-8", errors="replace") if path.suffix in _TEXTS else ""
+        named = [match[0] for match in pattern.finditer(text)]
+        if path.suffix == ".json":
+            with reading(path, "JSON"):
+                named += _absolute(json.loads(text)).values()
+        if named:
+            rule = f"it names {named[0]!r}, a place on this machine"
             raise WriteError(f"{path.name} of {run}", rule, "Remove it from the file, then push")
+
+
+def _absolute(value: Any) -> dict[str, str]:
+    leaves = _leaves("", value)
+    return {k: v for k, v in leaves if isinstance(v, str) and _ABSOLUTE.fullmatch(v)}
 
 
 def _leaves(key: str, value: Any) -> list[tuple[str, Any]]:

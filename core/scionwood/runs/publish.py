@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from scionwood.files import atomic_path, check_target, writing
 from scionwood.recipe_file import read_yaml
 from scionwood.runs import hub
 from scionwood.runs.card import scope_and_score
-from scionwood.runs.digest import weights_digest
+from scionwood.runs.digest import file_digest, weights_digest
 from scionwood.runs.layout import ADAPTER, CARD, HEAD, RECIPE
 from scionwood.runs.origin import Origin, read_origin, write_origin
 from scionwood.runs.parts import CONFIG, check_sizes, parts_of
@@ -90,8 +90,7 @@ def push(run: str | Path, target: str, *, public: bool = False, force: bool = Fa
             return f"{reference}@{commit}"
         with writing(archive), atomic_path(archive, overwrite=force) as part:
             pack(place, part)
-    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-    return f"https://HOST/{archive.name}#sha256={digest}"
+    return f"https://HOST/{archive.name}#sha256={file_digest(archive)}"
 
 
 def stage(run: Path, folder: Path, reference: str = "") -> None:
@@ -115,7 +114,7 @@ def stage(run: Path, folder: Path, reference: str = "") -> None:
     with writing(folder):
         for name, path in files.items():
             (folder / name).parent.mkdir(exist_ok=True)
-            (folder / name).write_bytes(path.read_bytes())
+            shutil.copyfile(path, folder / name)
         if paths:
             text = yaml.safe_dump(without_folders(read_yaml(run / RECIPE)), sort_keys=False)
             (folder / RECIPE).write_text(text, encoding="utf-8")

@@ -13,7 +13,7 @@ from scionwood.runs.layout import RECIPE, is_finished
 from scionwood.runs.origin import read_origin
 from scionwood.runs.receive import receive
 from scionwood.runs.remote import is_repository, parse_remote
-from scionwood.runs.shipped import shipped_runs
+from scionwood.runs.shipped import all_shipped, shipped_runs
 
 _told: set[Path] = set()
 
@@ -60,11 +60,17 @@ def _folder(reference: str | Path) -> Path:
     owner, slash, name = text.partition("/")
     if slash and owner in {*discovery.entries(), *discovery.extras()}:
         return _shipped(owner, name)
-    raise TrainingError(
-        f"run {text}",
-        "there is no such folder, and no plugin ships a run of this name",
-        f"On the hub it is hf:{text}" if is_repository(text) else "See: scionwood runs",
-    )
+    rule = "there is no such folder, and no plugin ships a run of this name"
+    raise TrainingError(f"run {text}", rule, _remedy(path))
+
+
+def _remedy(path: Path) -> str:
+    found = [recipe.parent for recipe in path.parent.glob(f"*/{RECIPE}")]
+    beside = [folder.as_posix() for folder in found if is_finished(folder)]
+    near = discovery.did_you_mean(path.as_posix(), [*beside, *all_shipped()])
+    if not near and not beside and is_repository(path.as_posix()):
+        return f"On the hub it is hf:{path.as_posix()}"
+    return near or "See: scionwood runs"
 
 
 def _shipped(plugin: str, name: str) -> Path:

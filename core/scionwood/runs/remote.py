@@ -105,8 +105,8 @@ def refuse_offline(reference: str) -> None:
         ReadError: it does; the message names the reference.
     """
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
-        rule = "it was not pulled before, and HF_HUB_OFFLINE forbids the network"
-        raise ReadError(reference, rule, f"Unset HF_HUB_OFFLINE, then: scionwood pull {reference}")
+        rule = "this needs the network, which HF_HUB_OFFLINE forbids"
+        raise ReadError(reference, rule, "Unset HF_HUB_OFFLINE, and pull it once")
 
 
 def _hub(text: str) -> HubRun:

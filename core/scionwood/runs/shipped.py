@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 from scionwood import discovery
 from scionwood.errors import PluginError
 from scionwood.runs.layout import RECIPE
+
+
+def all_shipped() -> dict[str, Path]:
+    """Return the folders of the runs that all plugins ship, by reference.
+
+    A fault of a plugin is printed on stderr and does not hide the runs of the others.
+    """
+    runs: dict[str, Path] = {}
+    for entry in discovery.plugins():
+        try:
+            own = shipped_runs(entry.name) if entry.plugin else {}
+        except PluginError as error:
+            print(error, file=sys.stderr)
+            continue
+        runs |= {f"{entry.name}/{name}": folder for name, folder in own.items()}
+    return runs
 
 
 def shipped_runs(plugin: str) -> dict[str, Path]:

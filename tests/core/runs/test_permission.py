@@ -90,9 +90,17 @@ def test_folders_of_this_machine_stay_out(run, hub, capsys):
 def test_a_card_that_names_a_folder_of_this_machine_is_refused(run, tmp_path, folder):
     with (run / "README.md").open("a") as card:
         card.write(f"\nMade from {folder.format(run=run)}.\n")
-    with pytest.raises(WriteError, match="a folder of this machine"):
+    with pytest.raises(WriteError, match="a place on this machine"):
         scionwood.push(run, str(tmp_path / "a.zip"))
     assert not (tmp_path / "a.zip").exists()
+
+
+def test_an_adapter_that_names_a_file_of_this_machine_is_refused(run, tmp_path):
+    path = run / "adapter" / "adapter_config.json"
+    config = json.loads(path.read_text()) | {"base_model_name_or_path": "/data/model"}
+    path.write_text(json.dumps(config))
+    with pytest.raises(WriteError, match=r"adapter_config\.json of .* it names '/data/model'"):
+        scionwood.push(run, str(tmp_path / "a.zip"))
 
 
 def test_an_archive_is_replaced_only_with_force(run, tmp_path):

@@ -10,6 +10,7 @@ import pytest
 
 import scionwood
 from scionwood import discovery
+from scionwood.cli import main
 from scionwood.errors import PluginError, ReadError, TrainingError
 from scionwood.runs.cache import cache_folder
 
@@ -67,6 +68,24 @@ def test_a_package_of_runs_that_does_not_exist_is_named(distribution):
     distribution("lost", CODE.format(name="lost", runs="fake_lost.runs"))
     with pytest.raises(PluginError, match=r"the package 'fake_lost.runs' does not exist"):
         scionwood.find_run("lost/toy")
+
+
+def test_a_broken_plugin_does_not_hide_the_runs_of_others(ships, distribution, capsys):
+    distribution("lost", CODE.format(name="lost", runs="fake_lost.runs"))
+    assert main(["runs"]) == 0
+    told = capsys.readouterr()
+    assert "ships/toy" in told.out
+    assert "the package 'fake_lost.runs' does not exist" in told.err
+
+
+def test_a_misspelt_folder_or_plugin_has_a_suggestion(ships, toy_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("runs").mkdir()
+    Path("runs/first").symlink_to(toy_run)
+    with pytest.raises(TrainingError, match="Did you mean 'runs/first'"):
+        scionwood.find_run("runs/frist")
+    with pytest.raises(TrainingError, match="Did you mean 'ships/toy'"):
+        scionwood.find_run("shisp/toy")
 
 
 def test_a_plugin_that_is_not_installed_is_named(monkeypatch):
