@@ -28,6 +28,8 @@ from scionwood.adapters import (
     save_head,
 )
 from scionwood.errors import AdapterError, AdapterFileError
+from scionwood.recipe import resolve
+from scionwood.training import fit, load_run
 
 QKV = r"blocks\.\d+\.attn\.qkv"
 
@@ -203,3 +205,15 @@ def test_a_trained_head_or_a_random_model_is_not_reported(model, targets) -> Non
 def test_a_head_that_trains_is_not_reported(config, targets, head) -> None:
     with silence():
         attach(vit(10), config, targets=targets, head=head)
+
+
+def test_a_run_restores_a_head_that_its_backbone_does_not_declare(tmp_path: Path) -> None:
+    recipe = resolve("toy/regress", ["trainer.max_steps=2"])
+    tuned = attach(recipe.backbone.build(), LoraConfig(r=2), targets="blocks", head=("stem",))
+    run = fit(recipe, run_dir=tmp_path / "run", backbone=tuned)
+    saved = load_file(run / "head.safetensors")
+    assert set(saved) == {"stem.weight", "stem.bias", "readout.weight", "readout.bias"}
+    again = load_run(run).backbone.get_base_model().state_dict()
+    assert all(torch.equal(again[name], value) for name, value in saved.items())
+    fresh = recipe.backbone.build().state_dict()
+    assert not torch.equal(again["stem.weight"], fresh["stem.weight"])
