@@ -10,7 +10,7 @@ import lightning as L
 import numpy as np
 import torch
 import torch.distributed as dist
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, Timer
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
@@ -75,7 +75,7 @@ class RunState(Callback):
         states: list[Any] = [_random_state()] * trainer.world_size
         if trainer.world_size > 1:
             dist.all_gather_object(states, _random_state())
-        early = trainer.should_stop and not _steps_taken(trainer)
+        early = trainer.should_stop and not _steps_taken(trainer) and not _time_is_up(trainer)
         checkpoint["scionwood"] = {"random": states, "stopped_early": early}
 
     def on_load_checkpoint(
@@ -109,6 +109,11 @@ def refuse_non_finite(trainer: L.Trainer) -> None:
 def _steps_taken(trainer: L.Trainer) -> bool:
     limit = getattr(trainer.lightning_module, "max_steps", -1)
     return 0 <= limit <= trainer.global_step
+
+
+def _time_is_up(trainer: L.Trainer) -> bool:
+    timers = [c for c in trainer.callbacks if isinstance(c, Timer)]  # type: ignore[attr-defined]
+    return any((timer.time_remaining() or 1.0) <= 0 for timer in timers)
 
 
 def _finite(tensors: list[Tensor]) -> Tensor:

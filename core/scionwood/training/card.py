@@ -42,6 +42,7 @@ class Card:
         mode: whether that value should be small or large: `min` or `max`.
         rows: the rows of metrics.csv.
         figures: names of the images in `figures/`.
+        weights: what is exported if it is an average: "the moving average of the weights ...".
     """
 
     recipe: Recipe
@@ -52,6 +53,7 @@ class Card:
     mode: str
     rows: Sequence[Mapping[str, str]]
     figures: Sequence[str]
+    weights: str = ""
 
     @property
     def steps(self) -> int:
@@ -87,7 +89,10 @@ class Card:
         """Return what a reader must know before the numbers: no validation, values not finite."""
         values = self.metrics()
         if not values:
-            return ["Nothing was validated. The weights are those of the last step."]
+            what = f"They are {self.weights}." if self.weights else ""
+            return [
+                f"Nothing was validated. The weights are those of the last step. {what}".strip()
+            ]
         odd = [name for name, value in values.items() if not math.isfinite(value)]
         return [f"Not a finite number: {', '.join(odd)}."] if odd else []
 
@@ -154,9 +159,10 @@ def measured(card: Card) -> str:
     tested = (
         f"Measured once, on the validation split of `{recipe.data.name}`. Nothing else was tested."
     )
+    average = f" The exported weights are {card.weights}." if card.weights else ""
     return (
         f"Trained with seed {recipe.seed} for {card.steps} steps; exported: step {card.step}, "
-        f"{how}. {tested if card.metrics() else 'Nothing was measured.'}"
+        f"{how}.{average} {tested if card.metrics() else 'Nothing was measured.'}"
     )
 
 

@@ -18,6 +18,7 @@ from scionwood.training.card import Card, write_card
 from scionwood.training.checkpoint import BEST, LAST, read_checkpoint
 from scionwood.training.figures import metrics_figure
 from scionwood.training.metrics import NAME, read_metrics
+from scionwood.training.points import exported
 from scionwood.training.run_page import CURVES, write_report
 from scionwood.training.task import Task
 
@@ -52,7 +53,8 @@ def export(task: Task, trainer: L.Trainer, folder: Path, recipe: Recipe) -> None
     for name, figure in figures.items():
         with atomic_path(folder / "figures" / f"{name}.png") as part:
             figure.savefig(part, dpi=120)
-    card = Card(recipe, base, counts, step, task.monitor, task.mode, rows, list(figures))
+    goal = task.monitor, task.mode
+    card = Card(recipe, base, counts, step, *goal, rows, list(figures), exported(trainer))
     write_card(folder, card)
     write_report(folder, card)
 

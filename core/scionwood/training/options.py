@@ -1,26 +1,28 @@
 """The options of a recipe's `trainer:` section: plain values, and classes by short names only.
 
-Checking imports nothing heavy. A test compares these tables with Lightning's signatures.
+Checking imports nothing heavy. The classes are listed in `scionwood.training.tables`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from scionwood.discovery import did_you_mean
 from scionwood.errors import RecipeError
-
-
-@dataclass(frozen=True)
-class Named:
-    """A class that a recipe may name, and the options that the recipe may set."""
-
-    reference: str
-    options: frozenset[str]
-
+from scionwood.training.tables import (
+    CALLBACKS,
+    DEFAULT_LOGGERS,
+    FINDERS,
+    LOGGERS,
+    PROFILERS,
+    REFUSED_STRATEGIES,
+    STRATEGIES,
+    Named,
+)
 
 PLAIN = frozenset(
     [
@@ -72,46 +74,6 @@ REFUSED: Mapping[str, str] = {
 }
 """Options of lightning.Trainer that a recipe may not give, and why."""
 
-CALLBACKS: Mapping[str, Named] = {
-    "checkpoint": Named("scionwood.training.points:RunCheckpoint", frozenset({"every_n_steps"})),
-    "early_stopping": Named(
-        "lightning.pytorch.callbacks:EarlyStopping",
-        frozenset(
-            [
-                "monitor",
-                "min_delta",
-                "patience",
-                "verbose",
-                "mode",
-                "strict",
-                "check_finite",
-                "stopping_threshold",
-                "divergence_threshold",
-            ]
-        ),
-    ),
-    "device_stats": Named(
-        "lightning.pytorch.callbacks:DeviceStatsMonitor", frozenset({"cpu_stats"})
-    ),
-    "prefix_cache": Named(
-        "scionwood.training.prefix.callback:PrefixCache",
-        frozenset({"folder", "budget_gb", "dtype", "blocks"}),
-    ),
-}
-STRATEGIES: Mapping[str, Named | None] = {
-    "auto": None,
-    "ddp": Named(
-        "lightning.pytorch.strategies:DDPStrategy",
-        frozenset({"process_group_backend", "find_unused_parameters", "static_graph"}),
-    ),
-    "model_parallel": Named(
-        "scionwood.training.shard:ShardedStrategy", frozenset({"process_group_backend"})
-    ),
-}
-LOGGERS = ("csv", "tensorboard")
-"""`csv` is metrics.csv, which is always written."""
-PROFILERS = ("simple", "advanced")
-
 
 def check_trainer(options: Mapping[str, Any]) -> None:
     """Check the `trainer:` section of a recipe.
@@ -122,37 +84,113 @@ def check_trainer(options: Mapping[str, Any]) -> None:
     for key, value in options.items():
         _check_key(key)
         _check_plain(f"trainer.{key}", value)
-    for name, own in (_pair("callbacks", entry) for entry in _list(options, "callbacks")):
-        _check_named("callbacks", name, own, CALLBACKS)
-    if options.get("strategy") is not None:
-        _check_named("strategy", *_pair("strategy", options["strategy"]), STRATEGIES)
-    for logger in _list(options, "logger"):
-        _check_name("logger", logger, LOGGERS)
-    if options.get("profiler") is not None:
-        _check_name("profiler", options["profiler"], PROFILERS)
+    for kind, known in _TABLES.items():
+        for name, own in _pairs(options, kind):
+            _check_named(kind, name, own, known)
+    if len(_pairs(options, "profiler")) > 1:
+        raise RecipeError("trainer.profiler", "one profiler in a run", "Name one")
+
+
+def check_installed(options: Mapping[str, Any]) -> None:
+    """Check that the packages are installed which a run needs by what its recipe names.
+
+    Loading a run needs none of them, so that `check_trainer` does not look.
+
+    Args:
+        options: a checked `trainer:` section.
+
+    Raises:
+        RecipeError: naming the package, and the line that installs it.
+    """
+    for name, _ in _pairs(options, "logger"):
+        package = LOGGERS[name].package
+        if package and find_spec(package.replace("-", "_")) is None:
+            rule = f"it needs the package {package}, which is not installed"
+            raise RecipeError(f"trainer.logger: {name}", rule, f"Run: pip install {package}")
+
+
+def loggers(options: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the loggers beside metrics.csv and their options; TensorBoard if none is named."""
+    named = _pairs(options, "logger") if "logger" in options else [(n, {}) for n in DEFAULT_LOGGERS]
+    present = find_spec("tensorboard") is not None
+    return [(n, own) for n, own in named if n != "csv" and (n != "tensorboard" or present)]
+
+
+def finders(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the finders among the callbacks and their options; they act before training."""
+    return {name: own for name, own in _pairs(options, "callbacks") if name in FINDERS}
+
+
+def without_finders(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the section without its finders."""
+    kept = [e for e in _list(options, "callbacks") if _pair("callbacks", e)[0] not in FINDERS]
+    return {**options, "callbacks": kept} if "callbacks" in options else dict(options)
 
 
 def build_trainer_options(
-    options: Mapping[str, Any], *, monitor: str = "val_loss", mode: str = "min"
+    options: Mapping[str, Any],
+    *,
+    monitor: str = "val_loss",
+    mode: str = "min",
+    folder: Path | None = None,
 ) -> dict[str, Any]:
-    """Return keyword arguments for lightning.Trainer; `logger` stays a list of short names.
+    """Return keyword arguments for lightning.Trainer, without those of its loggers.
 
     Args:
         options: a checked `trainer:` section.
         monitor: the value that early stopping watches unless the section names another.
         mode: whether that value should be small or large.
+        folder: where a profiler writes; `None` means the working directory.
+
+    Raises:
+        RecipeError: a class refuses its options, or a callback needs a logger.
     """
-    built = {key: value for key, value in options.items() if key in PLAIN | {"profiler"}}
-    built["logger"] = _list(options, "logger") if "logger" in options else list(LOGGERS)
+    built = {key: value for key, value in options.items() if key in PLAIN}
     built["callbacks"] = []
-    entries = dict(_pair("callbacks", entry) for entry in _list(options, "callbacks"))
+    entries = {n: own for n, own in _pairs(options, "callbacks") if n in CALLBACKS}
+    writes = bool(loggers(options))
     for name, own in {"checkpoint": {}, **entries}.items():
+        if CALLBACKS[name].logs and not writes:
+            rule = "it writes to a logger, and metrics.csv is none"
+            raise RecipeError(f"trainer.callbacks: {name}", rule, "Set trainer.logger: tensorboard")
         extra = {"monitor": monitor, "mode": mode} if name == "early_stopping" else {}
-        built["callbacks"].append(_load(CALLBACKS[name])(**{**extra, **own}))
-    name, own = _pair("strategy", options.get("strategy") or "auto")
-    known = STRATEGIES[name]
-    built["strategy"] = name if known is None else _load(known)(**own)
+        built["callbacks"].append(make("callbacks", name, CALLBACKS[name], {**extra, **own}))
+    for name, own in _pairs(options, "profiler"):
+        place = {"dirpath": folder or Path(), "filename": f"profile-{name}"}
+        built["profiler"] = make("profiler", name, PROFILERS[name], {**place, **own})
+    for name, own in _pairs(options, "strategy") or [("auto", {})]:
+        known = STRATEGIES[name]
+        built["strategy"] = name if known is None else make("strategy", name, known, own)
     return built
+
+
+def make(kind: str, name: str, named: Named, own: Mapping[str, Any]) -> Any:
+    """Call what a recipe names with its options.
+
+    Raises:
+        RecipeError: it refuses a value.
+    """
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+    component = load(named)
+    try:
+        return component(**own)
+    except (ValueError, TypeError, AssertionError, MisconfigurationException) as error:
+        raise RecipeError(f"trainer.{kind}: {name}", str(error), "Change its options") from error
+
+
+def load(named: Named) -> Any:
+    """Import what a recipe names."""
+    module, _, attribute = named.reference.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+_TABLES: Mapping[str, Mapping[str, Named | None]] = {
+    "callbacks": {**CALLBACKS, **FINDERS},
+    "logger": LOGGERS,
+    "profiler": PROFILERS,
+    "strategy": STRATEGIES,
+}
 
 
 def _check_key(key: str) -> None:
@@ -180,19 +218,25 @@ def _check_plain(where: str, value: Any) -> None:
 def _check_named(
     kind: str, name: str, own: Mapping[str, Any], known: Mapping[str, Named | None]
 ) -> None:
-    _check_name(kind, name, tuple(known))
+    if kind == "strategy" and name in REFUSED_STRATEGIES:
+        rule = REFUSED_STRATEGIES[name]
+        raise RecipeError(f"trainer.strategy: {name!r}", rule, "Use model_parallel, which is FSDP2")
+    if name not in known:
+        remedy = did_you_mean(name, known) or f"Known: {', '.join(known)}"
+        raise RecipeError(f"trainer.{kind}: {name!r}", "a name of the list below", remedy)
     named = known[name]
-    allowed = named.options if named else frozenset[str]()
+    allowed = sorted(named.options if named else ())
     for key in own:
         if key not in allowed:
-            remedy = did_you_mean(key, sorted(allowed)) or f"Known: {', '.join(sorted(allowed))}"
-            raise RecipeError(f"trainer.{kind}: {name}", f"it has no option {key!r}", remedy)
+            offered = f"Known: {', '.join(allowed)}" if allowed else "It takes none"
+            rule = f"it has no option {key!r}"
+            raise RecipeError(
+                f"trainer.{kind}: {name}", rule, did_you_mean(key, allowed) or offered
+            )
 
 
-def _check_name(kind: str, name: Any, known: tuple[str, ...]) -> None:
-    if name not in known:
-        remedy = did_you_mean(str(name), known) or f"Known: {', '.join(known)}"
-        raise RecipeError(f"trainer.{kind}: {name!r}", "a name of the list below", remedy)
+def _pairs(options: Mapping[str, Any], key: str) -> list[tuple[str, dict[str, Any]]]:
+    return [_pair(key, entry) for entry in _list(options, key)]
 
 
 def _list(options: Mapping[str, Any], key: str) -> list[Any]:
@@ -200,7 +244,7 @@ def _list(options: Mapping[str, Any], key: str) -> list[Any]:
     if value is None or value is False:
         return []
     if value is True:
-        return list(LOGGERS)
+        return list(DEFAULT_LOGGERS)
     return list(value) if isinstance(value, list) else [value]
 
 
@@ -208,10 +252,7 @@ def _pair(kind: str, entry: Any) -> tuple[str, dict[str, Any]]:
     own = {"name": entry} if isinstance(entry, str) else entry
     if not isinstance(own, Mapping) or not isinstance(own.get("name"), str):
         rule = "a name, or {name: ..., option: value}"
-        raise RecipeError(f"trainer.{kind}: {entry!r}", rule, "For example early_stopping")
+        raise RecipeError(
+            f"trainer.{kind}: {entry!r}", rule, f"For example {next(iter(_TABLES[kind]))}"
+        )
     return own["name"], {key: value for key, value in own.items() if key != "name"}
-
-
-def _load(named: Named) -> Any:
-    module, _, attribute = named.reference.partition(":")
-    return getattr(import_module(module), attribute)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, final
 
@@ -9,6 +10,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Checkpoint
 
+from scionwood.training.averages import average_of
 from scionwood.training.callbacks import refuse_non_finite
 from scionwood.training.checkpoint import BEST, LAST
 from scionwood.training.stop import StopSignals
@@ -26,14 +28,22 @@ class RunCheckpoint(Checkpoint):
     within an epoch, and after an epoch. None lies between accumulated gradients, because a
     checkpoint does not hold them. `best.ckpt` holds weights only.
 
+    If the run has an average of its weights, `best.ckpt` holds that. Once the average has begun,
+    weights that are none no longer compete with it.
+
     Args:
         every_n_steps: optimiser steps between checkpoints, in addition to those after a validation.
+
+    Attributes:
+        best: the best value of the monitor so far.
+        weights: what `best.ckpt` holds, if it is an average.
     """
 
     def __init__(self, *, every_n_steps: int = 100) -> None:
         self.every_n_steps = every_n_steps
         self.stop = StopSignals()
         self.best: float | None = None
+        self.weights = ""
         self._run = Path()
         self._saved_at: int | None = None
 
@@ -56,12 +66,12 @@ class RunCheckpoint(Checkpoint):
         self.stop.restore()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the best score so far."""
-        return {"best": self.best}
+        """Return the best score so far, and what had it."""
+        return {"best": self.best, "weights": self.weights}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Set the best score to that of the run that is resumed."""
-        self.best = state_dict["best"]
+        self.best, self.weights = state_dict["best"], state_dict.get("weights", "")
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         """Save after every n-th optimiser step, unless a validation or the epoch's end follows."""
@@ -94,6 +104,8 @@ class RunCheckpoint(Checkpoint):
             refuse_non_finite(trainer)
             trainer.save_checkpoint(self._run / LAST)
             self._saved_at = trainer.global_step
+            if self.best is None and average_of(trainer):  # no validation will choose
+                self._write_best(trainer)
         if asked and self.stop.received:
             raise StopRequested(128 + self.stop.received)
 
@@ -101,8 +113,26 @@ class RunCheckpoint(Checkpoint):
         score = trainer.callback_metrics.get(task.monitor)
         if score is None or not torch.isfinite(score):
             return
+        if average_of(trainer) and not self.weights:
+            self.best = None
         sign = 1.0 if task.mode == "min" else -1.0
         if self.best is None or sign * float(score) < sign * self.best:
             self.best = float(score)
             refuse_non_finite(trainer)
+            self._write_best(trainer)
+
+    def _write_best(self, trainer: L.Trainer) -> None:
+        average = average_of(trainer)
+        with average.applied(trainer.lightning_module) if average else nullcontext():
             trainer.save_checkpoint(self._run / BEST, weights_only=True)
+        self.weights = average.label if average else ""
+
+
+def run_checkpoint(trainer: L.Trainer) -> RunCheckpoint:
+    """Return the callback that saves the run; every run has one."""
+    return next(c for c in trainer.checkpoint_callbacks if isinstance(c, RunCheckpoint))
+
+
+def exported(trainer: L.Trainer) -> str:
+    """Return what average of the weights a run exports, in words; empty if none."""
+    return run_checkpoint(trainer).weights

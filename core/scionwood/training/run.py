@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import lightning as L
 import torch
 from lightning.pytorch import seed_everything
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
 from torch import nn
 
 from scionwood.adapters import (
@@ -37,8 +39,11 @@ from scionwood.training.checkpoint import (
     refuse_unsafe_torch,
 )
 from scionwood.training.export import export
+from scionwood.training.finders import apply_finders
 from scionwood.training.folder import run_folder, shared
 from scionwood.training.kept import kept_or_loaded
+from scionwood.training.loggers import recorded
+from scionwood.training.options import check_installed, finders
 from scionwood.training.points import StopRequested
 from scionwood.training.precision import refuse_wrong_gradients
 from scionwood.training.state import check_state
@@ -53,6 +58,7 @@ def fit(
     resume: str | Path | None = None,
     backbone: nn.Module | None = None,
     callbacks: Sequence[Callback] = (),
+    loggers: Sequence[Logger] = (),
 ) -> Path:
     """Train by a recipe and write the run folder.
 
@@ -67,12 +73,13 @@ def fit(
             that was never interrupted.
         backbone: a backbone with an adapter, which replaces that of the recipe; see `build`.
         callbacks: callbacks of Lightning, in addition to those of the recipe.
+        loggers: loggers of Lightning, in addition to those of the recipe.
 
     Returns:
         The run folder.
 
     Raises:
-        RecipeError: the recipe does not exist, or is not valid.
+        RecipeError: the recipe does not exist, is not valid, or names what is not installed.
         TrainingError: a value is not finite, or the checkpoint does not fit.
         WriteError: the disk is full; the last checkpoint is whole.
         SystemExit: after SIGTERM or Ctrl-C, with 128 + the signal's number.
@@ -82,24 +89,27 @@ def fit(
     """
     refuse_unsafe_torch()
     recipe = _resolved(recipe)
+    check_installed(recipe.trainer)
     folder, again = run_folder(recipe.name, _path(run_dir), _path(resume))
+    recipe = _found(recipe, backbone, folder, again)
     seed_everything(recipe.seed, workers=True, verbose=False)
     task, data = build(recipe, backbone)
     start = folder / LAST if again and (folder / LAST).exists() else None
     step = _check_start(task, start) if start else 0
     stopped = None
     with quiet(), shared(folder):
-        trainer = make_trainer(recipe.trainer, folder, task, step, callbacks)
+        trainer = make_trainer(recipe.trainer, folder, task, step, callbacks, loggers)
         refuse_wrong_gradients(task, trainer.precision, trainer.strategy.root_device)
         if trainer.is_global_zero:
             _tidy(folder, recipe, fresh=start is None)
             print(report(task.backbone), file=sys.stderr)
-        try:
-            trainer.fit(task, datamodule=data, ckpt_path=start, weights_only=True)
-        except StopRequested as signal:
-            stopped = signal
-        with writing(f"results in {folder}", then=RESUME):
-            export(task, trainer, folder, recipe)
+        with recorded(trainer, recipe, task.base_sha256, folder):
+            try:
+                trainer.fit(task, datamodule=data, ckpt_path=start, weights_only=True)
+            except StopRequested as signal:
+                stopped = signal
+            with writing(f"results in {folder}", then=RESUME):
+                export(task, trainer, folder, recipe)
     if stopped is not None:
         raise stopped
     return folder
@@ -208,6 +218,16 @@ def build(
 
 def _resolved(recipe: Recipe | str | Path) -> Recipe:
     return recipe if isinstance(recipe, Recipe) else resolve(recipe)
+
+
+def _found(recipe: Recipe, backbone: nn.Module | None, folder: Path, again: bool) -> Recipe:
+    """Return the recipe with what its finders find; a run that goes on has found it already."""
+    if not finders(recipe.trainer):
+        return recipe
+    if again:
+        return resolve(folder / RECIPE)
+    with quiet():
+        return apply_finders(recipe, lambda recipe: build(recipe, deepcopy(backbone)))
 
 
 def _path(path: str | Path | None) -> Path | None:

@@ -6,18 +6,18 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 from lightning.fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger
 
 from scionwood.training.bar import progress
 from scionwood.training.callbacks import NanGuard, RunState
 from scionwood.training.checkpoint import SafeCheckpointIO
+from scionwood.training.loggers import make_loggers
 from scionwood.training.metrics import MetricsFile
 from scionwood.training.options import build_trainer_options
 from scionwood.training.task import Task
@@ -36,6 +36,7 @@ def make_trainer(
     task: Task,
     step: int = 0,
     callbacks: Sequence[Callback] = (),
+    loggers: Sequence[Logger] = (),
 ) -> L.Trainer:
     """Return a trainer that writes into a run folder.
 
@@ -45,8 +46,9 @@ def make_trainer(
         task: gives the monitor and the mode; its `max_steps` is set.
         step: optimiser steps taken before a resume; later TensorBoard events are dropped.
         callbacks: callbacks in addition to those that the options name.
+        loggers: loggers in addition to those that the options name.
     """
-    built = build_trainer_options(options, monitor=task.monitor, mode=task.mode)
+    built = build_trainer_options(options, monitor=task.monitor, mode=task.mode, folder=folder)
     bar = built.pop("enable_progress_bar", True)
     task.max_steps = built.pop("max_steps", -1)
     if task.max_steps >= 0 and built.get("max_epochs") is None:
@@ -54,12 +56,12 @@ def make_trainer(
     rows = built.setdefault("log_every_n_steps", 1)
     core: list[Callback] = [MetricsFile(rows), NanGuard(), RunState()]
     core += [progress()] if bar else []
-    names, named = built.pop("logger"), built.pop("callbacks")
+    named = built.pop("callbacks")
     built.setdefault("enable_model_summary", False)
     return L.Trainer(
         **built,
         callbacks=[*core, *callbacks, *named],
-        logger=_loggers(names, folder, step),
+        logger=[*make_loggers(options, folder, step), *loggers],
         enable_progress_bar=bar,
         default_root_dir=folder,
         plugins=[SafeCheckpointIO(), *_slurm()],
@@ -88,13 +90,3 @@ def _slurm() -> list[SLURMEnvironment]:
     if TorchElasticEnvironment.detect() or not SLURMEnvironment.detect():
         return []
     return [SLURMEnvironment(auto_requeue=False)]
-
-
-def _loggers(names: list[str], folder: Path, step: int) -> list[Logger]:
-    # `csv` is metrics.csv, which a callback writes.
-    if "tensorboard" not in names or find_spec("tensorboard") is None:
-        return []
-    board = TensorBoardLogger(
-        folder, name="tensorboard", version="", default_hp_metric=False, purge_step=step
-    )
-    return [board]

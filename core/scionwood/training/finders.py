@@ -1,0 +1,190 @@
+"""Find a learning rate or a batch size before training, and write it into the recipe.
+
+A run then follows an ordinary recipe, which repeats it. So does a resumed run.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+import lightning as L
+import torch
+from lightning.pytorch import seed_everything
+from lightning.pytorch.tuner import Tuner
+
+from scionwood.errors import RecipeError, TrainingError
+from scionwood.recipe import Recipe
+from scionwood.training.checkpoint import SafeCheckpointIO
+from scionwood.training.launch import many
+from scionwood.training.options import finders, make, without_finders
+from scionwood.training.tables import FINDERS
+from scionwood.training.task import Task
+
+Build = Callable[[Recipe], tuple[Task, L.LightningDataModule]]
+_KEPT = ("accelerator", "precision", "gradient_clip_val", "gradient_clip_algorithm")
+
+
+def apply_finders(recipe: Recipe, build: Build) -> Recipe:
+    """Return the recipe with what its finders have found, and without them.
+
+    The batch size is found first, because the learning rate depends on it.
+
+    Args:
+        recipe: the recipe.
+        build: builds a task and its data, which are thrown away.
+
+    Raises:
+        RecipeError: several processes, or the data take no batch size.
+        TrainingError: nothing was found.
+    """
+    named = finders(recipe.trainer)
+    if named and not _alone(recipe):
+        rule = "it runs in one process on one device"
+        remedy = "Find the value with trainer.devices 1, then write it into the recipe"
+        raise RecipeError(f"trainer.callbacks: {min(named)}", rule, remedy)
+    for name in sorted(named):
+        place = {"recipe": recipe, "build": build}
+        recipe = make("callbacks", name, FINDERS[name], {**place, **named[name]})
+    return replace(recipe, trainer=without_finders(recipe.trainer))
+
+
+def find_lr(
+    *,
+    recipe: Recipe,
+    build: Build,
+    min_lr: float = 1e-8,
+    max_lr: float = 1.0,
+    num_training_steps: int = 100,
+    mode: Literal["exponential", "linear"] = "exponential",
+    early_stop_threshold: float | None = 4.0,
+) -> Recipe:
+    """Return the recipe with the learning rate at which the loss falls most steeply.
+
+    Args:
+        recipe: the recipe.
+        build: builds a task and its data.
+        min_lr: the lowest rate to try.
+        max_lr: the highest rate to try.
+        num_training_steps: how many rates to try, a step each.
+        mode: how they are spaced.
+        early_stop_threshold: stop at a loss of this many times the lowest; `None` means never.
+
+    Raises:
+        TrainingError: the losses show no such rate.
+    """
+    task, data = _built(recipe, build)
+    with TemporaryDirectory() as place:
+        found = Tuner(_trainer(recipe, place)).lr_find(
+            task,
+            datamodule=data,
+            min_lr=min_lr,
+            max_lr=max_lr,
+            num_training=num_training_steps,
+            mode=mode,
+            early_stop_threshold=early_stop_threshold,
+            update_attr=False,
+        )
+    rate = found.suggestion() if found else None
+    if rate is None:
+        rule = f"the losses of {num_training_steps} steps show no rate at which they fall"
+        raise TrainingError("lr_finder", rule, "Allow more steps, or other rates")
+    return _changed(recipe, "task", "lr", float(f"{rate:.3g}"))
+
+
+def find_batch_size(
+    *,
+    recipe: Recipe,
+    build: Build,
+    mode: Literal["power", "binsearch"] = "power",
+    steps_per_trial: int = 3,
+    init_val: int = 2,
+    max_trials: int = 25,
+    margin: float = 0.05,
+    max_val: int = 8192,
+) -> Recipe:
+    """Return the recipe with the largest batch that fits into the memory of the device.
+
+    Args:
+        recipe: the recipe.
+        build: builds a task and its data.
+        mode: double the size until it does not fit, or search between the last two sizes too.
+        steps_per_trial: steps with each size.
+        init_val: the first size.
+        max_trials: the most sizes to try.
+        margin: the share by which `binsearch` lowers what it found.
+        max_val: the largest size to try.
+
+    Raises:
+        RecipeError: the data component takes no `batch_size`.
+    """
+    task, data = _built(recipe, build)
+    if "batch_size" not in recipe.data.options or not hasattr(data, "batch_size"):
+        rule = f"{recipe.data.name} has no option and attribute batch_size"
+        raise RecipeError("trainer.callbacks: batch_size_finder", rule, "Leave it out")
+    _alias(data)
+    with TemporaryDirectory() as place:
+        size = Tuner(_trainer(recipe, place)).scale_batch_size(
+            task,
+            datamodule=data,
+            mode=mode,
+            steps_per_trial=steps_per_trial,
+            init_val=init_val,
+            max_trials=max_trials,
+            batch_arg_name="samples_in_a_batch",
+            margin=margin,
+            max_val=max_val,
+        )
+    return _changed(recipe, "data", "batch_size", size or init_val)
+
+
+def _alone(recipe: Recipe) -> bool:
+    devices, nodes = recipe.trainer.get("devices", "auto"), recipe.trainer.get("num_nodes", 1)
+    if devices in ("auto", -1, "-1"):
+        on_cpu = recipe.trainer.get("accelerator", "auto") == "cpu"
+        devices = 1 if on_cpu or torch.cuda.device_count() < 2 else 2
+    single = devices in (1, "1") or (isinstance(devices, list) and len(devices) == 1)
+    return single and nodes == 1 and not many()
+
+
+def _built(recipe: Recipe, build: Build) -> tuple[Task, L.LightningDataModule]:
+    seed_everything(recipe.seed, workers=True, verbose=False)
+    return build(recipe)
+
+
+def _trainer(recipe: Recipe, place: str) -> L.Trainer:
+    kept: dict[str, Any] = {k: v for k, v in recipe.trainer.items() if k in _KEPT}
+    return L.Trainer(
+        **kept,
+        devices=1,
+        max_epochs=-1,
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=place,
+        plugins=[SafeCheckpointIO()],
+    )
+
+
+def _alias(data: L.LightningDataModule) -> None:
+    # The tuner sets the attribute of data and task alike, and `Task.batch_size` is a method.
+    def read(self: Any) -> int:
+        return int(self.batch_size)
+
+    def write(self: Any, size: int) -> None:
+        self.batch_size = size
+
+    own = type(data)
+    data.__class__ = type(own.__name__, (own,), {"samples_in_a_batch": property(read, write)})
+
+
+def _changed(recipe: Recipe, slot: Literal["task", "data"], key: str, value: float) -> Recipe:
+    old = getattr(recipe, slot)
+    print(f"fit: {slot}.{key} {value:g} found (was {old.options[key]})", file=sys.stderr)
+    changed = replace(old, options={**old.options, key: value})
+    return replace(recipe, task=changed) if slot == "task" else replace(recipe, data=changed)
