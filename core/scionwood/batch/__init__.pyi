@@ -1,3 +1,4 @@
+from scionwood.batch.errors import BatchError as BatchError
 from scionwood.batch.jobs import Job as Job
 from scionwood.batch.jobs import jobs_for as jobs_for
 from scionwood.batch.jobs import jobs_over as jobs_over

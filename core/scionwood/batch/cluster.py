@@ -31,6 +31,7 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """Variables that say how many threads a library uses."""
 
 _LOOPBACK = "127.0.0.1"
+_LOGGERS = ("distributed", "distributed.client", "tornado", "tornado.application")
 _QUIET = 50  # logging.CRITICAL: what happens to a worker is in the rows
 
 
@@ -49,7 +50,7 @@ def local_client(workers: int | None, *, most: int, gpus: bool) -> Iterator[Clie
     Raises:
         BatchError: the package `distributed` is not installed.
     """
-    distributed = _distributed()
+    distributed = engine()
     import dask
     from dask.system import CPU_COUNT
 
@@ -63,7 +64,8 @@ def local_client(workers: int | None, *, most: int, gpus: bool) -> Iterator[Clie
         options = {"nthreads": 1, "memory_limit": 0, "env": env, "host": _LOOPBACK}
         options["silence_logs"] = _QUIET
         specification[number] = {"cls": distributed.Nanny, "options": options}
-    scheduler = {"host": _LOOPBACK, "port": 0, "dashboard": False}
+    # Even without a dashboard the scheduler listens for HTTP, on port 8787 unless told otherwise.
+    scheduler = {"host": _LOOPBACK, "dashboard": False, "dashboard_address": f"{_LOOPBACK}:0"}
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(_CONFIG))
         cluster = distributed.SpecCluster(
@@ -85,7 +87,7 @@ def remote_client(address: str) -> Iterator[Client]:
     Raises:
         BatchError: nothing answers there, or the package `distributed` is not installed.
     """
-    distributed = _distributed()
+    distributed = engine()
     import dask
 
     place: dict[str, Any] = {"address": address}
@@ -106,14 +108,16 @@ def remote_client(address: str) -> Iterator[Client]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the log of a client, with its tracebacks, from the terminal."""
-    logger = logging.getLogger("distributed.client")
-    before = logger.level
-    logger.setLevel(_QUIET)
+    """Keep the log of a lost connection, with its tracebacks, from the terminal."""
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(_QUIET)
     try:
         yield
     finally:
-        logger.setLevel(before)
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
 
 
 def visible_gpus() -> list[str]:
@@ -129,7 +133,12 @@ def visible_gpus() -> list[str]:
     return listed.stdout.split() if listed.returncode == 0 else []
 
 
-def _distributed() -> Any:
+def engine() -> Any:
+    """Return the package `distributed`, which is imported when a map starts.
+
+    Raises:
+        BatchError: it is not installed.
+    """
     try:
         import distributed
     except ImportError as error:

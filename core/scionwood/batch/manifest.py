@@ -107,16 +107,19 @@ class Manifest:
     Raises:
         ReadError: the file is damaged.
         BatchError: another process has it open.
+        WriteError: its folder cannot be made.
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(path.with_name(f".{path.name}.lock"))
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout as error:
-            rule = "another map writes to this folder"
-            raise BatchError(str(path), rule, "Wait for it, or choose another target") from error
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self._lock.acquire(timeout=0)
+            except Timeout as error:
+                rule = "another map writes to this folder"
+                remedy = "Wait for it, or choose another target"
+                raise BatchError(str(path), rule, remedy) from error
         self.path = path
         self._waiting: list[str] = []
         self._end = 0  # of the last whole line, in bytes

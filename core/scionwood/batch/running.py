@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from scionwood.batch.cluster import DEATHS, local_client
+from scionwood.batch.cluster import DEATHS, engine, local_client
 from scionwood.batch.errors import BatchError
 from scionwood.batch.jobs import Job, check_targets
 from scionwood.batch.lifting import Lifted, check_options, check_outputs, key, lift, weights
@@ -19,6 +20,9 @@ from scionwood.errors import ReadError
 
 if TYPE_CHECKING:
     from distributed import Client
+
+_LOST = "the scheduler ended before the job did"
+_POLL = 0.02  # seconds between two looks at what has ended
 
 
 @dataclass(frozen=True)
@@ -149,20 +153,21 @@ def execute(plan: Plan, client: Client) -> Iterator[Row]:
         BatchError: another process maps into the folder.
         WriteError: the manifest cannot be written.
     """
-    from distributed import as_completed
-
     manifest = Manifest(plan.manifest)
     try:
         manifest.append(row for _, row in plan.todo)
         manifest.flush()
-        # Each result is fetched at once and forgotten: a worker that dies holds none.
-        rows = {client.submit(work, call, pure=False, retries=0): row for call, row in plan.todo}
-        ended = as_completed(list(rows), with_results=True, raise_errors=False)  # type: ignore[no-untyped-call]
-        for future, answer in ended:
+        rows: dict[Any, Row] = {
+            client.submit(work, call, pure=False, retries=0): row for call, row in plan.todo
+        }
+        for future, answer in _answers(client, list(rows)):
             row = _ended(rows.pop(future), future.status, answer)
             future.release()
             manifest.append([row])
             yield row
+        for row in rows.values():
+            manifest.append([lost := replace(row, status="died", error=_LOST)])
+            yield lost
         manifest.flush()
     finally:
         manifest.close()
@@ -176,15 +181,29 @@ def _run(plan: Plan, workers: int | None, client: Client | None) -> Iterator[Row
         yield from execute(plan, used)
 
 
+def _answers(client: Client, futures: list[Any]) -> Iterator[tuple[Any, object]]:
+    """Yield each future and its result as it ends, and stop if the scheduler is lost.
+
+    Each result is fetched at once: a worker that dies holds none.
+    """
+    # Its own loop may wait for ever for the future that it fetched when the connection broke.
+    ended = engine().as_completed(futures, with_results=True, raise_errors=False)
+    while ended.count():
+        if ended.has_ready():
+            yield next(ended)
+        elif client.status == "closed":
+            return
+        else:
+            time.sleep(_POLL)
+
+
 def _ended(row: Row, status: str, answer: object) -> Row:
     if isinstance(answer, Answer):
         return replace(row, status="failed" if answer.error else "done", **answer._asdict())
-    from distributed.scheduler import KilledWorker
-
     if status in {"cancelled", "lost"}:
-        return replace(row, status="died", error="the scheduler ended before the job did")
+        return replace(row, status="died", error=_LOST)
     error = answer[1] if isinstance(answer, tuple) else answer
-    if isinstance(error, KilledWorker):
+    if isinstance(error, engine().KilledWorker):
         rule = f"its worker died {DEATHS + 1} times: memory, or a crash of a library"
         return replace(row, status="died", error=rule)
     return replace(row, status="failed", error=f"{type(error).__name__}: {error}")

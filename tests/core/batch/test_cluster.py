@@ -42,5 +42,15 @@ def test_without_a_driver_there_is_no_gpu(monkeypatch, tmp_path):
     assert visible_gpus() == []
 
 
+def test_all_listen_on_the_loopback_interface_and_two_maps_run_at_once(client):
+    import psutil
+
+    with local_client(1, most=1, gpus=False) as other:
+        processes = [*client.run(os.getpid).values(), *other.run(os.getpid).values(), os.getpid()]
+        sockets = [each for pid in processes for each in psutil.Process(pid).net_connections()]
+    listening = {each.laddr.ip for each in sockets if each.status == "LISTEN"}
+    assert listening == {"127.0.0.1"}
+
+
 def test_there_are_no_more_workers_than_jobs():
     assert len(variables(workers=5, most=1, gpus=False)) == 1

@@ -58,6 +58,12 @@ def test_two_maps_do_not_write_one_manifest(tmp_path):
     Manifest(tmp_path / MANIFEST).close()
 
 
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(WriteError, match="A part of the path is a file"):
+        Manifest(tmp_path / "file/out" / MANIFEST)
+
+
 def test_rows_wait_until_a_full_disk_has_room(disk):
     place = disk("64k")
     (place / "filler").write_bytes(bytes(40_000))

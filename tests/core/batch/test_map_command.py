@@ -129,7 +129,7 @@ def test_a_scheduler_that_ends_in_the_middle_leaves_rows(here):
     words = ["many/copy", "in", "--target", "out/{name}", "--scheduler", "scheduler.json"]
     process = subprocess.Popen([*MAP, *words], stderr=subprocess.PIPE, text=True)
     try:
-        _wait(lambda: list(here.glob("out/*.txt")))
+        _wait(lambda: "done" in {row.status for row in read_manifest("out").values()})
         scheduler.kill()
         _, err = process.communicate(timeout=120)
     finally:
