@@ -68,12 +68,13 @@ def check_sizes(where: str, sizes: Mapping[str, int]) -> None:
         raise AdapterFileError(where, f"it has more than {FIGURES} figures", "Ask for fewer")
 
 
-def arrange(repository: Path, run: Path) -> None:
+def arrange(repository: Path, run: Path, where: str) -> None:
     """Move the files of a repository to their places in a run folder, and leave all others.
 
     Args:
         repository: a folder with the content of a repository.
         run: an empty folder on the same disk.
+        where: the repository or archive, for the error.
 
     Raises:
         AdapterFileError: one of the files is a link or too large.
@@ -82,8 +83,9 @@ def arrange(repository: Path, run: Path) -> None:
     files = {name: path for name, path in files.items() if is_part(name)}
     for name, path in files.items():
         if path.is_symlink() or not path.is_file():
-            raise AdapterFileError(name, "it is a link or a folder, not a file", "Ask for another")
-    check_sizes(repository.name, {name: path.stat().st_size for name, path in files.items()})
+            rule = "it is a link or a folder, not a file"
+            raise AdapterFileError(f"{where}: {name}", rule, "Ask for another")
+    check_sizes(where, {name: path.stat().st_size for name, path in files.items()})
     for name, path in files.items():
         target = run / (f"{ADAPTER}/{name}" if name in OF_ADAPTER else name)
         target.parent.mkdir(exist_ok=True)

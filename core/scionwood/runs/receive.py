@@ -89,7 +89,7 @@ def _keep(repository: Path, target: Path, remote: Remote, version: str) -> None:
     name = str(remote) if isinstance(remote, HubRun) else remote.url
     try:
         with writing(target), atomic_folder(target) as run:
-            arrange(repository, run)
+            arrange(repository, run, name)
             _check(run, name)
             claimed = read_origin(run) or Origin("")
             digest = weights_digest(run)

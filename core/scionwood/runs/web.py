@@ -73,7 +73,7 @@ def _copy(url: str, target: Path) -> str:
     total, seen = hashlib.sha256(), 0
     request = Request(url, headers={"User-Agent": "scionwood"})
     with build_opener(_Redirects).open(request, timeout=_WAIT) as answer, target.open("wb") as file:
-        announced = int(answer.headers.get("Content-Length") or 0)
+        announced = int(answer.length or 0)
         print(f"fetching {url} ({announced / 1e6:.1f} MB)", file=sys.stderr)
         while seen <= LARGEST and announced <= LARGEST and (block := answer.read(_BLOCK)):
             seen += len(block)

@@ -13,7 +13,9 @@ import subprocess
 import sys
 import time
 import zipfile
+from http.client import HTTPMessage
 from pathlib import Path
+from urllib.request import Request
 
 import pytest
 import torch
@@ -33,6 +35,7 @@ from scionwood.errors import (
 from scionwood.runs import layout, web
 from scionwood.runs.cache import all_cached, cache_folder, workshop
 from scionwood.runs.card import scope_and_score
+from scionwood.runs.parts import arrange
 
 from .conftest import NAME
 
@@ -130,7 +133,7 @@ def test_a_file_of_a_false_size_is_refused_before_it_is_fetched(shared):
 def test_a_large_card_is_refused_though_the_list_says_otherwise(shared):
     shared.replace(NAME, **{"README.md": b"x" * ((16 << 20) + 1)})
     shared.sizes["README.md"] = 10
-    refused(REFERENCE, ScionwoodError, "README.md|bytes")
+    refused(REFERENCE, AdapterFileError, f"{REFERENCE}: README.md: it has 16,777,217 bytes")
 
 
 def test_what_the_hub_lacks_is_named(shared):
@@ -206,6 +209,21 @@ def test_a_redirection_stays_encrypted(hub):
     hub.redirects["/files/a.zip"] = "http://elsewhere.invalid/a.zip"
     reference = f"{hub.url}/files/a.zip#sha256={'0' * 64}"
     refused(reference, TrainingError, "http://elsewhere.invalid/a.zip: only https")
+
+
+def test_a_redirection_from_an_encrypted_address_stays_encrypted():
+    request = Request("https://host.invalid/a.zip")
+    with pytest.raises(ReadError, match=r"redirects to http://127\.0\.0\.1/a\.zip"):
+        web._Redirects().redirect_request(
+            request, io.BytesIO(), 302, "", HTTPMessage(), "http://127.0.0.1/a.zip"
+        )
+
+
+def test_a_link_among_fetched_files_is_refused(tmp_path):
+    (tmp_path / "fetched").mkdir()
+    (tmp_path / "fetched" / "README.md").symlink_to("/etc/hostname")
+    with pytest.raises(AdapterFileError, match=r"hf:a/b: README\.md: it is a link"):
+        arrange(tmp_path / "fetched", tmp_path / "run", "hf:a/b")
 
 
 def link(target: zipfile.ZipFile) -> None:

@@ -19,6 +19,7 @@ from scionwood.adapters import load_head
 from scionwood.cli import main
 from scionwood.command import parse_command
 from scionwood.errors import OutputExistsError, ReadError, TrainingError, WriteError
+from scionwood.runs import listing
 from scionwood.runs.cache import all_cached
 from scionwood.runs.origin import read_origin
 from scionwood.runs.publish import stage
@@ -166,6 +167,13 @@ def test_runs_lists_what_is_shipped_pulled_and_local(
     table = capsys.readouterr().out
     assert f"hf:{NAME}@{commit}" in table
     assert "runs/mine" in table
+
+
+def test_without_runs_the_list_says_how_to_get_one(hub, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(listing, "all_shipped", dict)
+    assert main(["runs"]) == 0
+    assert "Train one: scionwood fit" in capsys.readouterr().out
 
 
 def test_scope_and_score_come_from_the_card(shared, toy_run):
