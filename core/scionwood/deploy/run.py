@@ -172,14 +172,23 @@ def _has_free_batch(deployed: Deployed) -> bool:
 
 
 def _examples(deployed: Deployed) -> list[Example]:
-    """Return the example, and one more with another batch if the batch is dynamic."""
-    if not _has_free_batch(deployed):
-        return [deployed.example]
-    longer = tuple(
-        torch.cat([x, x.flip(0)])[: len(x) + 1] if signal.axes[0] == "batch" else x
-        for signal, x in zip(deployed.inputs, deployed.example, strict=True)
-    )
-    return [deployed.example, longer]
+    """Return the example, and another one with other values and, if it is free, another batch."""
+    if _has_free_batch(deployed):
+        longer = tuple(
+            torch.cat([x, x.flip(0)])[: len(x) + 1] if signal.axes[0] == "batch" else x
+            for signal, x in zip(deployed.inputs, deployed.example, strict=True)
+        )
+        return [deployed.example, tuple(map(_moved, longer))]
+    if len(deployed.example) == 1 and deployed.example[0].is_floating_point():
+        return [deployed.example, tuple(map(_moved, deployed.example))]
+    return [deployed.example]  # the tensors of a graph belong together
+
+
+def _moved(x: Tensor) -> Tensor:
+    if not x.is_floating_point():
+        return x
+    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
+    return x + 0.1 * noise.to(x.dtype)
 
 
 def _write_merged(

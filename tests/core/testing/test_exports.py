@@ -53,7 +53,7 @@ class Causal"""
 
 
 def test_an_output_that_the_graph_cannot_follow_is_seen(sample: Any) -> None:
-    count = "        self.calls = getattr(self, 'calls', 0) + 1\n        x = x * self.calls\n"
-    sample.change("backbones.py", READOUT, count + READOUT)
+    count = "        self.calls = getattr(self, 'calls', 0) + 1\n"
+    sample.change("backbones.py", READOUT, f"{count}{READOUT} * self.calls")
     with pytest.raises(CheckFailure, match=r"it differs from the run by \S+, and 1e-05 is allowed"):
         check_exports(sample.plugin())

@@ -1,0 +1,100 @@
+"""A denoiser in a program without Scionwood gives what `denoise` gives."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from scionwood import export_run
+from scionwood.testing import foreign
+from scionwood_seismic import api
+
+ROOT = Path(__file__).parents[2]
+RUN = "seismic/denoise"
+
+
+def loader() -> str:
+    """The program that docs/export.md shows."""
+    page = (ROOT / "docs/export.md").read_text("utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S)
+    (program,) = [block for block in blocks if "def denoise" in block]
+    return program
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory) -> Path:
+    """The shipped run as a file for gathers of up to 64 traces and 96 samples."""
+    target = tmp_path_factory.mktemp("export") / "denoise.pt2"
+    export_run(RUN, target, shape=(1, 64, 96))
+    return target
+
+
+@pytest.fixture
+def gather(tmp_path) -> np.ndarray:
+    """A gather from a SEG-Y file, in counts, with a dead and a damaged trace."""
+    api.simulate(tmp_path / "n.sgy", tmp_path / "r.sgy", shape=(1, 62, 90), noise="swell")
+    (record,) = api.open_file(tmp_path / "n.sgy", gather="fldr")
+    data = 5e4 * np.asarray(record.data)
+    data[7] = 0.0
+    data[20, 3] = np.nan
+    return data
+
+
+def test_the_program_of_the_page_equals_denoise_on_a_gather_of_a_file(exported, tmp_path, gather):
+    np.save(tmp_path / "noisy.npy", gather)
+    code = f"import runpy, sys; Absent = runpy.run_path({foreign.__file__!r})['Absent']\n"
+    code += "sys.meta_path.insert(0, Absent())\n" + loader().replace("denoise.pt2", str(exported))
+    code += "np.save('clean.npy', denoise(np.load('noisy.npy')))\n"
+    words = [sys.executable, "-P", "-c", code]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    given, expected = np.load(tmp_path / "clean.npy"), api.denoise(gather, RUN)
+    alive = np.isfinite(expected).all(1)
+    assert np.array_equal(given[~alive], expected[~alive], equal_nan=True)
+    assert np.array_equal(given[7], gather[7])
+    gap = np.abs(given[alive] - expected[alive]).max() / np.abs(expected[alive]).max()
+    assert gap <= 1e-5
+
+
+def test_the_sidecar_states_units_padding_and_normalisation(exported):
+    card = json.loads(exported.with_name("denoise.pt2.json").read_text())
+    assert card["inputs"][0]["axes"] == ["batch", "channel", "trace", "time"]
+    assert "scale" in card["inputs"][0]["unit"]
+    assert card["dynamic_axes"] == ["batch"]
+    assert card["padding"]["multiples"] == {"trace": 16, "time": 16}
+    assert card["normalisation"]["numbers"] == {"quantile": 0.99}
+    assert card["run"]["origin"]["name"] == RUN
+
+
+def test_the_graph_neither_pads_nor_normalises(exported):
+    program = torch.export.load(exported)
+    targets = {str(node.target) for node in program.graph.nodes}
+    assert not [name for name in targets if "pad" in name or "quantile" in name]
+
+
+def test_a_shape_that_would_need_padding_is_refused(tmp_path, capsys):
+    from scionwood.cli import main
+
+    words = ["export", RUN, str(tmp_path / "denoise.pt2"), "--shape", "1x60x96"]
+    assert main(words) == 2
+    assert "the length of trace is a multiple of 16" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_onnx_equals_the_run(tmp_path):
+    pytest.importorskip("onnxscript")
+    target = tmp_path / "denoise.onnx"
+    assert export_run(RUN, target, format="onnx", shape=(1, 64, 96)).reached <= 1e-4
+
+
+@pytest.mark.slow
+def test_merged_weights_equal_the_run(tmp_path):
+    target = tmp_path / "denoise.safetensors"
+    assert export_run(RUN, target, format="merged", shape=(1, 64, 96)).reached <= 1e-5
