@@ -1,0 +1,26 @@
+"""An exported language model takes texts of any length."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from scionwood import export_run, load_run
+
+RUN = "bangla/register_tiny"
+
+
+def test_one_file_serves_texts_of_any_length(tmp_path: Path) -> None:
+    assert export_run(RUN, tmp_path / "lm.pt2").reached <= 1e-5
+    model, whole = torch.export.load(tmp_path / "lm.pt2").module(), load_run(RUN).backbone
+    for shape in ((1, 5), (3, 40)):
+        tokens = torch.randint(100, shape, generator=torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            given, expected = model(tokens), whole(input_ids=tokens, use_cache=False).logits
+        assert (given - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+def test_merged_weights_equal_the_run(tmp_path: Path) -> None:
+    target = tmp_path / "lm.safetensors"
+    assert export_run(RUN, target, format="merged").reached <= 1e-5

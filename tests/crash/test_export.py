@@ -1,0 +1,41 @@
+"""The exported network predicts parts of any mesh as the run does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from scionwood import export_run
+from scionwood_crash.inference import Predictor
+from scionwood_crash.parts.part import Part
+
+RUN = "crash/transfer_lora"
+
+
+def test_one_file_serves_meshes_of_several_sizes(part: Callable[..., Part], tmp_path: Path) -> None:
+    verified = export_run(RUN, tmp_path / "crash.pt2")
+    assert verified.reached <= 1e-5
+    model = torch.export.load(tmp_path / "crash.pt2").module()
+    predictor = Predictor(RUN)
+    sizes = set()
+    for element in (25.0, 40.0):
+        graph = predictor.encoder.encode(part("bumper", size=element)).graph
+        with torch.no_grad():
+            expected, _ = predictor.task.predict({"graph": graph})
+            given = model(*graph)
+        sizes.add(len(given))
+        assert (given - expected).abs().max() <= 1e-5 * expected.abs().max()
+    assert len(sizes) == 2
+    card = json.loads((tmp_path / "crash.pt2.json").read_text())
+    assert card["dynamic_axes"] == ["node", "edge", "cell"]
+    assert card["normalisation"]["numbers"] == {"length_mm": 100.0, "frames": 21}
+
+
+@pytest.mark.slow
+def test_onnx_equals_the_run(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    assert export_run(RUN, tmp_path / "crash.onnx", format="onnx").reached <= 1e-4
