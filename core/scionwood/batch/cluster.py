@@ -25,6 +25,8 @@ _CONFIG = {
     # A worker gets a job when it is free: one that dies takes no other job with it.
     "distributed.scheduler.worker-saturation": 1.0,
     "distributed.worker.profile.enabled": False,
+    # A command may start processes of its own, which those of a daemon may not.
+    "distributed.worker.daemon": False,
     "distributed.comm.timeouts.connect": PATIENCE,
 }
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")

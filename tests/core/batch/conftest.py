@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 PLUGIN = '''
 from __future__ import annotations
-import os, signal, sys, time
+import multiprocessing, os, signal, sys, time
 from pathlib import Path
 from scionwood import InputPath, OutputPath, Plugin, ReadError, atomic_path, check_target, writing
-names = ("copy", "draw", "show", "pair", "plain", "tell", "mix")
+names = ("copy", "draw", "show", "pair", "plain", "tell", "mix", "hire")
 plugin = Plugin(name="many", commands={name: f"fake_many:{name}" for name in names})
 def copy(
     source: InputPath, target: OutputPath, *,
@@ -66,6 +66,12 @@ def tell(
 ) -> None:
     """Write which options were given."""
     target.write_text(f"force {force} resume {resume}")
+def hire(source: InputPath, target: OutputPath, *, force: bool = False) -> None:
+    """Let another process write the target."""
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=target.write_text, args=("by another",))
+    process.start()
+    process.join()
 '''
 
 

@@ -21,6 +21,11 @@ def variables(**options):
         return sorted(client.run(lambda: tuple(map(os.environ.get, NAMES))).values())
 
 
+def connections(process):
+    newer = getattr(process, "net_connections", None)  # psutil 6 renamed it
+    return newer() if newer else process.connections()
+
+
 def test_one_worker_for_each_visible_gpu(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
     monkeypatch.setenv("OMP_NUM_THREADS", "4")
@@ -47,7 +52,7 @@ def test_all_listen_on_the_loopback_interface_and_two_maps_run_at_once(client):
 
     with local_client(1, most=1, gpus=False) as other:
         processes = [*client.run(os.getpid).values(), *other.run(os.getpid).values(), os.getpid()]
-        sockets = [each for pid in processes for each in psutil.Process(pid).net_connections()]
+        sockets = [each for pid in processes for each in connections(psutil.Process(pid))]
     listening = {each.laddr.ip for each in sockets if each.status == "LISTEN"}
     assert listening == {"127.0.0.1"}
 

@@ -155,6 +155,12 @@ def test_commands_without_force_and_with_resume(copy, here):
     assert (here / "out/0.txt").read_text() == "force False resume True"
 
 
+def test_a_command_may_start_processes_of_its_own(client, here):
+    (row,) = run("many/hire", [Job(Path("a"), Path("in/0.txt"))], client=client)
+    assert row.error == ""
+    assert (here / "a").read_text() == "by another"
+
+
 def test_further_outputs_have_a_field(copy, here):
     with pytest.raises(BatchError, match=r"--log all.log: all jobs would write to it"):
         copy("--log", "all.log")
