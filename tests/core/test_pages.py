@@ -108,6 +108,12 @@ def test_columns_of_numbers_are_aligned_to_the_right() -> None:
     assert [tag.get("class") for tag in page.of("td")] == [None, "number", "number", None] * 2
 
 
+def test_columns_of_sentences_stay_wide_enough_to_read() -> None:
+    sentence = "Mean over the gather, between the denoised and the removed part of the input."
+    page = Checked(render(Page("t", [Table(("name", "how to read it"), [("leak", sentence)])])))
+    assert [tag.get("class") for tag in page.of("td")] == [None, "text"]
+
+
 def test_a_row_of_the_wrong_length_is_refused() -> None:
     with pytest.raises((IndexError, ValueError)):
         render(Page("t", [Table(("a", "b"), [("1",)])]))

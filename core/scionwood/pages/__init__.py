@@ -202,25 +202,28 @@ def _part(part: Part, level: int) -> str:
 
 def _table(table: Table) -> str:
     columns = range(len(table.head))
-    numeric = [_numeric([row[index] for row in table.rows]) for index in columns]
-    head = _row("th", table.head, numeric)
-    rows = "".join(_row("td", row, numeric) for row in table.rows)
+    kinds = [_kind([row[index] for row in table.rows]) for index in columns]
+    head = _row("th", table.head, kinds)
+    rows = "".join(_row("td", row, kinds) for row in table.rows)
     title = f"<caption>{readable(table.title)}</caption>" if table.title else ""
     note = f'<p class="note">{readable(table.note)}</p>' if table.note else ""
     inside = f"{title}<thead>{head}</thead><tbody>{rows}</tbody>"
     return f'<div class="wide"><table>{inside}</table></div>{note}'
 
 
-def _row(tag: str, cells: Sequence[str], numeric: Sequence[bool]) -> str:
-    openings = (f'<{tag} class="number">' if right else f"<{tag}>" for right in numeric)
+def _row(tag: str, cells: Sequence[str], kinds: Sequence[str]) -> str:
+    openings = (f'<{tag} class="{kind}">' if kind else f"<{tag}>" for kind in kinds)
     pairs = zip(openings, cells, strict=True)
     inside = "".join(f"{opening}{readable(cell)}</{tag}>" for opening, cell in pairs)
     return f"<tr>{inside}</tr>"
 
 
-def _numeric(cells: Sequence[str]) -> bool:
+def _kind(cells: Sequence[str]) -> str:
+    """Return the class of a column: numbers, sentences, or neither."""
     filled = [cell for cell in cells if cell.strip() not in _EMPTY]
-    return bool(filled) and all(_NUMBER.match(cell) and len(cell) < 40 for cell in filled)
+    if filled and all(_NUMBER.match(cell) and len(cell) < 40 for cell in filled):
+        return "number"
+    return "text" if any(" " in cell and len(cell) > 60 for cell in filled) else ""
 
 
 def _figure(figure: Figure) -> str:

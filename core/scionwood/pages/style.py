@@ -18,7 +18,7 @@ p{white-space:pre-line;max-width:50rem;margin:.6rem 0}
 caption{text-align:left;font-weight:600;padding:.3rem 0}thead{display:table-header-group}
 th,td{padding:.25rem .7rem;border-bottom:1px solid var(--line);text-align:left;
 vertical-align:top;white-space:pre-wrap}th{background:var(--head)}
-.number{text-align:right;font-variant-numeric:tabular-nums}tr,figure{break-inside:avoid}
+.text{min-width:18rem}.number{text-align:right;font-variant-numeric:tabular-nums}tr,figure{break-inside:avoid}
 figure{margin:1.5rem 0}img{max-width:100%;height:auto;background:#fff;vertical-align:top}
 picture img{background:none}.lead{margin:1rem 0}
 .lead img{max-height:max(16rem,62vh);width:auto;border-radius:.4rem}

@@ -52,7 +52,7 @@ def export(task: Task, trainer: L.Trainer, folder: Path, recipe: Recipe) -> None
     figures = {CURVES: metrics_figure(rows, step), **_drawn(task, trainer)}
     for name, figure in figures.items():
         with atomic_path(folder / "figures" / f"{name}.png") as part:
-            figure.savefig(part, dpi=120)
+            figure.savefig(part, dpi=120, bbox_inches="tight")
     goal = task.monitor, task.mode
     card = Card(recipe, base, counts, step, *goal, rows, list(figures), exported(trainer))
     write_card(folder, card)
