@@ -70,11 +70,11 @@ def test_adapt_to_survey_requires_a_starting_run(
     assert "Give that run's folder as task.start" in capsys.readouterr().err
 
 
-def test_adapts_to_a_survey_from_the_command_line(run: Path, tmp_path: Path) -> None:
+def test_adapts_the_shipped_run_to_a_survey_from_the_command_line(tmp_path: Path) -> None:
     survey, adapted, clean = (tmp_path / name for name in ("survey.sgy", "run", "clean.sgy"))
     noise = np.random.default_rng(0).standard_normal((4, 36, 80)).astype(np.float32)
     write_segy(survey, 1e3 * noise, dt=0.002)
-    own = ["--task.start", str(run), "--task.method", "noisier", "--data.path", str(survey)]
+    own = ["--task.start=seismic/denoise", "--task.method=noisier", f"--data.path={survey}"]
     command = ["fit", "seismic/adapt_to_survey", "--smoke", "--run", str(adapted), *own]
     assert main(command) == 0
     assert "val_loss" in (adapted / "metrics.csv").read_text("utf-8")
