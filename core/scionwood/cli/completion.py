@@ -107,7 +107,7 @@ def _arguments(
     if last in options.keys() - flags:
         return _values(function, options[last])
     keys = _keys(given[0], before) if has_keys and given else {}
-    if last.startswith("--") and last not in flags:
+    if last.startswith("--") and "=" not in last and last not in flags:
         return map(Candidate, keys.get(last[2:]) or [FILES])
     if current.startswith("-"):
         texts = _meanings(function)

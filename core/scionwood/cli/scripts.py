@@ -10,7 +10,7 @@ _scionwood() {
     COMPREPLY=()
     while IFS=$'\t' read -r word meaning; do
         if [[ $word == :files ]]; then
-            compopt -o filenames 2>/dev/null
+            compopt -o filenames 2>/dev/null || true
             while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -f -- "$current")
         else
             COMPREPLY+=("$word")
@@ -33,6 +33,7 @@ _scionwood() {
     done < <("${words[1]}" __complete "${(@)words[2,CURRENT]}" 2>/dev/null)
     (( $#candidates )) && _describe scionwood candidates
     (( files )) && _files
+    (( files + $#candidates ))
 }
 compdef _scionwood scionwood
 """
