@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
-from scionwood.cli import CLOSED_PIPE, main
+import scionwood
+from scionwood.cli import CLOSED_PIPE, FUNCTIONS, main
 
 PLUGIN = '''
 from __future__ import annotations
@@ -92,6 +94,11 @@ def test_ctrl_c_exits_with_130(sea):
         (["fit", "--resume", "runs/absent"], "no such file"),
         (["show", "sea/nett"], "Did you mean 'net'"),
         (["check", "absent"], "unknown"),
+        (["check", "tyo"], "Did you mean 'toy'"),
+        (["show", "tyo/regress"], "Did you mean 'toy'"),
+        (["recipe", "tyo/regress"], "Did you mean 'toy'"),
+        (["fit", "toy/regress", "--task.name", "tyo/regress"], "Did you mean 'toy'"),
+        (["recipe", "toy/regress", "--soruce"], "Did you mean '--source'"),
     ],
 )
 def test_suggests_the_nearest_right_word_once(sea, capsys, argv, words):
@@ -207,7 +214,37 @@ def test_another_broken_pipe_is_an_error(monkeypatch, tmp_path):
             main(["plugins"])
 
 
-def test_the_installed_script_runs():
+def test_version_names_the_plugins_and_torch(sea):
     script = [sys.executable, "-m", "scionwood.cli", "--version"]
     run = subprocess.run(script, capture_output=True, text=True, check=True)
-    assert run.stdout.startswith("scionwood ")
+    lines = run.stdout.splitlines()
+    assert lines[0] == f"scionwood {scionwood.__version__}"
+    assert "plugin sea: fake-sea 1.0" in lines
+    assert lines[-1] == f"torch {version('torch')}"
+
+
+def test_help_names_every_command_and_how_to_list_keys(capsys):
+    for words in (["--help"], ["fit", "--help"]):
+        with pytest.raises(SystemExit):
+            main(words)
+    printed = capsys.readouterr().out
+    assert all(f"\n    {name}" in printed for name in FUNCTIONS)
+    assert "scionwood recipe NAME" in " ".join(printed.split())
+
+
+def test_fit_and_test_take_names_and_strings(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["fit", "toy/regress", "--smoke", "--run", "first", "--seed", "3"]) == 0
+    run = capsys.readouterr().out.strip()
+    assert run == str(tmp_path / "first")
+    assert main(["test", "first"]) == 0
+    printed = capsys.readouterr().out
+    metrics = scionwood.test("first")
+    assert f"{metrics['test_loss']:.6g}" in printed
+    assert not scionwood.load_run("first").training
+    assert main(["recipe", "first/recipe.yaml"]) == 0
+    assert "seed: 3" in capsys.readouterr().out
+    assert main(["fit", "--resume", "first", "--task.lr=1e-3"]) == 0
+    assert "lr: 0.001" in (tmp_path / "first" / "recipe.yaml").read_text()
+    with pytest.raises(scionwood.OutputExistsError, match="it holds a run already"):
+        scionwood.fit("toy/regress", run_dir="first")

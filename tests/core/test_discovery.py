@@ -113,3 +113,24 @@ def test_refresh_sees_a_plugin_that_was_installed_since(distribution):
     assert find("good").plugin is None
     distribution("good", GOOD)  # refreshes
     assert find("good").plugin is not None
+
+
+def test_plugins_have_short_texts_and_tables_in_notebooks(distribution):
+    code = "from scionwood import Plugin\nplugin = Plugin('sea', '<b>waves</b>', data={'d': 'x:y'})"
+    distribution("sea", code)
+    distribution("bad", "raise ValueError('<i>no</i>')")
+    found = discovery.plugins()
+    assert repr(discovery.find("sea")) == "PluginEntry('sea', 'fake-sea 1.0')"
+    problem = "problem='ValueError: <i>no</i>'"
+    assert repr(discovery.find("bad")) == f"PluginEntry('bad', 'fake-bad 1.0', {problem})"
+    assert repr(discovery.record("sea")) == "Plugin('sea', 1 data)"
+    for page in (found, discovery.find("sea"), discovery.record("sea")):
+        assert "&lt;b&gt;waves&lt;/b&gt;" in page._repr_html_()
+        assert "<b>" not in page._repr_html_()
+    assert "&lt;i&gt;no&lt;/i&gt;" in found._repr_html_()
+
+
+def test_dir_shows_public_names_only():
+    hidden = {"annotations", "import_module", "attach_stub", "Any"}
+    assert not hidden & set(dir(scionwood))
+    assert set(scionwood.__all__) <= set(dir(scionwood))

@@ -251,3 +251,14 @@ def test_a_positional_list_takes_one_or_more_words(capsys):
     with pytest.raises(SystemExit):
         parse_command(join, "scionwood x join", [])
     assert "parts" in capsys.readouterr().err
+
+
+def test_a_recipe_has_a_short_text_and_a_table_in_notebooks():
+    found = resolve("toy/regress", ["adapter.targets=(<b>|x)"])
+    assert repr(found).startswith("Recipe('toy/regress', task='toy/regress', backbone='toy/mlp', ")
+    assert len(repr(found).splitlines()) == 1
+    assert repr(found.task) == "Slot('toy/regress', 4 options)"
+    for page in (found, found.adapter):
+        assert "targets" in page._repr_html_()
+        assert "(&lt;b&gt;|x)" in page._repr_html_()
+        assert "<b>" not in page._repr_html_()

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from scionwood import print_table
-from scionwood.terminal import print_status
+from scionwood.terminal import html_table, print_status
 
 LONG = "a " * 100
 
@@ -61,7 +61,7 @@ def test_marks_are_coloured_on_a_terminal_only(capsys: pytest.CaptureFixture[str
     for good in (True, False, None):
         print_status(good, "check")
     assert capsys.readouterr().out == "* check\nx check\n- check\n"
-    code = "from scionwood.terminal import print_status; print_status(False, 'check')"
+    code = "from scionwood.terminal import html_table, print_status; print_status(False, 'check')"
     assert "\x1b[1;31mx\x1b[0m check" in on_a_terminal(code, 40)
 
 
@@ -74,3 +74,13 @@ def test_refuses_a_row_or_a_column_that_does_not_fit(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         print_table(("a", "b"), [row], numeric=numeric)
+
+
+def test_a_table_in_html_escapes_every_text() -> None:
+    table = html_table(("<a>", "b"), [("x & y", 0.123456789), (None, "one\n<two>")], title="<t>")
+    assert "<caption>&lt;t&gt;</caption>" in table
+    assert "<th>&lt;a&gt;</th>" in table
+    assert ">x &amp; y</td>" in table
+    assert ">0.123457</td>" in table
+    assert ">one<br>&lt;two&gt;</td>" in table
+    assert "<two>" not in table
