@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import scionwood
 from scionwood import Plugin, PluginError, discovery, find, load, plugins, refresh
 
 GOOD = """
