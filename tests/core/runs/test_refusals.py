@@ -194,7 +194,13 @@ def test_a_large_archive_is_refused(archive, monkeypatch):
 
 @pytest.mark.parametrize(
     "head",
-    ["a: &a [1]\nb: *a", "model-index: 1", "model-index: [{results: [{metrics: []}]}]", "- 1", "{"],
+    [
+        "a: &a rows\nmodel-index: [{results: [{dataset: {name: *a}}]}]",
+        "model-index: 1",
+        "model-index: [{results: [{metrics: []}]}]",
+        "- 1",
+        "{",
+    ],
 )
 def test_odd_metadata_of_a_card_are_left_out(tmp_path, head):
     (tmp_path / "README.md").write_text(f"---\n{head}\n---\n")
@@ -253,6 +259,7 @@ def test_an_archive_of_a_stranger_holds_plain_files_of_a_run(archive, hub, chang
     ("reference", "match"),
     [
         ("hf:toy", "hf:owner/name"),
+        ("hf:a--b/c", "hf:owner/name"),
         ("hf:../../etc", "hf:owner/name"),
         ("hf:tester/toy@../x", "hf:owner/name"),
         ("http://host.invalid/a.zip#sha256=" + "0" * 64, "only https"),
