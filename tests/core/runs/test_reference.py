@@ -130,3 +130,27 @@ def test_the_cache_is_where_the_system_keeps_caches(monkeypatch, tmp_path):
     monkeypatch.setattr("sys.platform", "win32")
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
     assert cache_folder() == tmp_path / "local" / "scionwood"
+
+
+@pytest.mark.parametrize(
+    ("reference", "match"),
+    [
+        ("hf:toy", "hf:owner/name"),
+        ("hf:a--b/c", "hf:owner/name"),
+        ("hf:../../etc", "hf:owner/name"),
+        ("hf:tester/toy@../x", "hf:owner/name"),
+        ("http://host.invalid/a.zip#sha256=" + "0" * 64, "only https"),
+        ("https://host.invalid/a.zip", "needs the digest"),
+        ("https://host.invalid/a.zip#sha256=12", "needs the digest"),
+        ("https://[/a.zip", "not an address"),
+        ("https://ann:secret@host.invalid/a.zip", "https://host.invalid: an address has no user"),
+        ("tester/toy", "On the hub it is hf:tester/toy"),
+        ("toy/regress", "Train it: scionwood fit toy/regress"),
+        ("toy/regres", "It ships: none"),
+        ("nowhere", "See: scionwood runs"),
+    ],
+)
+def test_a_reference_that_names_nothing_is_refused_with_a_remedy(hub, reference, match):
+    with pytest.raises(TrainingError, match=match):
+        scionwood.find_run(reference)
+    assert not hub.requests

@@ -255,30 +255,6 @@ def test_an_archive_of_a_stranger_holds_plain_files_of_a_run(archive, hub, chang
     refused(zipped(hub, change), ScionwoodError, match)
 
 
-@pytest.mark.parametrize(
-    ("reference", "match"),
-    [
-        ("hf:toy", "hf:owner/name"),
-        ("hf:a--b/c", "hf:owner/name"),
-        ("hf:../../etc", "hf:owner/name"),
-        ("hf:tester/toy@../x", "hf:owner/name"),
-        ("http://host.invalid/a.zip#sha256=" + "0" * 64, "only https"),
-        ("https://host.invalid/a.zip", "needs the digest"),
-        ("https://host.invalid/a.zip#sha256=12", "needs the digest"),
-        ("https://[/a.zip", "not an address"),
-        ("https://ann:secret@host.invalid/a.zip", "https://host.invalid: an address has no user"),
-        ("tester/toy", "On the hub it is hf:tester/toy"),
-        ("toy/regress", "Train it: scionwood fit toy/regress"),
-        ("toy/regres", "It ships: none"),
-        ("nowhere", "See: scionwood runs"),
-    ],
-)
-def test_a_reference_that_names_nothing_is_refused_with_a_remedy(hub, reference, match):
-    with pytest.raises(TrainingError, match=match):
-        scionwood.find_run(reference)
-    assert not hub.requests
-
-
 def test_a_killed_pull_leaves_no_run(shared):
     shared.replace(NAME, **{"metrics.csv": b"x" * (64 << 20)})
     code = f"import scionwood; scionwood.pull({REFERENCE!r})"
