@@ -19,6 +19,7 @@ FIELDS = [path for path in sorted(ROOT.glob("plugins/*/scionwood_*")) if path.is
 PACKAGES = [CORE, *FIELDS]
 HEAVY = ("torch", "lightning", "peft", "numpy", "transformers", "matplotlib")
 LIGHT = ("__init__", "errors", "plugin", "discovery", "cli", "survey", "recipe_file", "show", "new")
+LIGHT += ("signatures.options", "recipe_keys", "cli.completion", "cli.recipes", "cli.inspection")
 BASE = {"errors", "lazy"}
 
 # What each room of the core may import at the head of a module. Inside a function a room may
