@@ -47,15 +47,14 @@ def check_exports(plugin: Plugin) -> Iterator[Problem]:
 
 
 def _deployable(plugin: Plugin) -> dict[str, Callable[[], Deployed]]:
-    """Return what to export: one recipe for each pair of backbone and task, then the other ones."""
+    """Return what to export: the first recipe of each backbone, then the backbones without one."""
     found: dict[str, Callable[[], Deployed]] = {}
-    seen = set()
+    used = set()
     for name in recipe_names(plugin):
-        recipe = resolve(f"{plugin.name}/{name}", smoke=True)
-        if (pair := (recipe.backbone.name, recipe.task.name)) not in seen:
-            seen.add(pair)
+        backbone = resolve(f"{plugin.name}/{name}", smoke=True).backbone.name
+        if backbone not in used:
+            used.add(backbone)
             found[f"recipe {plugin.name}/{name}"] = _of_recipe(RecipeCase(f"{plugin.name}/{name}"))
-    used = {backbone for backbone, _ in seen}
     for name, reference in plugin.backbones.items():
         if f"{plugin.name}/{name}" not in used:
             found[f"backbone {plugin.name}/{name}"] = _of_backbone(BackboneCase(reference))

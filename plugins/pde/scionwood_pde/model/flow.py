@@ -129,7 +129,7 @@ class TadpoleFlow(Coder):
         """
         z, dt = noise, 1.0 / self.steps
         for step in range(self.steps):
-            t = noise.new_full((len(noise),), step * dt)
+            t = noise.new_full((noise.shape[0],), step * dt)
             first = self.velocity(z, t)
             second = self.velocity(z + dt * first, t + dt)
             z = z + 0.5 * dt * (first + second)
