@@ -6,8 +6,10 @@ import logging
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from scionwood.batch.errors import BatchError
 
@@ -29,6 +31,9 @@ _CONFIG = {
     "distributed.worker.daemon": False,
     "distributed.comm.timeouts.connect": PATIENCE,
 }
+MARK = "SCIONWOOD_MAP"
+"""A variable by which the processes of one map are known, whoever started them."""
+
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """Variables that say how many threads a library uses."""
 
@@ -59,7 +64,7 @@ def local_client(workers: int | None, *, most: int, gpus: bool) -> Iterator[Clie
     devices = visible_gpus() if gpus else []
     workers = min(workers or len(devices) or CPU_COUNT, most)
     # Another number of threads rounds differently: results must not depend on `workers`.
-    common = {name: os.environ.get(name, "1") for name in THREADS}
+    common = {name: os.environ.get(name, "1") for name in THREADS} | {MARK: uuid4().hex}
     specification = {}
     for number in range(workers):
         env = common | ({"CUDA_VISIBLE_DEVICES": devices[number % len(devices)]} if devices else {})
@@ -69,6 +74,7 @@ def local_client(workers: int | None, *, most: int, gpus: bool) -> Iterator[Clie
     # Even without a dashboard the scheduler listens for HTTP, on port 8787 unless told otherwise.
     scheduler = {"host": _LOOPBACK, "dashboard": False, "dashboard_address": f"{_LOOPBACK}:0"}
     with ExitStack() as stack:
+        stack.callback(_end_stragglers, common[MARK])
         stack.enter_context(dask.config.set(_CONFIG))
         cluster = distributed.SpecCluster(
             workers=specification,
@@ -77,6 +83,15 @@ def local_client(workers: int | None, *, most: int, gpus: bool) -> Iterator[Clie
         )
         stack.enter_context(cluster)
         yield stack.enter_context(distributed.Client(cluster))
+
+
+def _end_stragglers(mark: str) -> None:
+    """End the processes that commands have started, and that their workers have left behind."""
+    psutil: Any = import_module("psutil")
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):  # of another user, or gone
+            if process.environ().get(MARK) == mark:
+                process.kill()
 
 
 @contextmanager

@@ -16,9 +16,9 @@ from scionwood.batch.cluster import local_client
 if TYPE_CHECKING:
     from distributed import Client
 
-PLUGIN = '''
+PLUGIN = r'''
 from __future__ import annotations
-import multiprocessing, os, signal, sys, time
+import multiprocessing, os, signal, subprocess, sys, time
 from pathlib import Path
 from scionwood import InputPath, OutputPath, Plugin, ReadError, atomic_path, check_target, writing
 names = ("copy", "draw", "show", "pair", "plain", "tell", "mix", "hire")
@@ -37,6 +37,10 @@ def copy(
     if text == "poison" or (text == "kill once" and not source.with_suffix(".killed").exists()):
         source.with_suffix(".killed").touch()
         os.kill(os.getpid(), signal.SIGKILL)
+    if text.startswith("leave"):  # a process that outlives its worker, and then end the worker
+        process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        source.with_suffix(".pids").open("a").write(f"{process.pid}\n")
+        os.kill(os.getpid(), signal.SIGKILL) if text == "leave and die" else time.sleep(600)
     if text == "bug":
         raise ZeroDivisionError("a fault of the plugin")
     if text == "exit":

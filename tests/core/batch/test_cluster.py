@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
+from pathlib import Path
 
 import pytest
 
+from scionwood.batch import jobs_for, run
 from scionwood.batch.cluster import THREADS, local_client, visible_gpus
 
 NAMES = ("CUDA_VISIBLE_DEVICES", *THREADS)
@@ -55,6 +58,23 @@ def test_all_listen_on_the_loopback_interface_and_two_maps_run_at_once(client):
         sockets = [each for pid in processes for each in connections(psutil.Process(pid))]
     listening = {each.laddr.ip for each in sockets if each.status == "LISTEN"}
     assert listening == {"127.0.0.1"}
+
+
+def test_processes_that_a_dead_worker_has_left_end_with_the_map(here):
+    (here / "in/2.txt").write_text("leave and die")
+    jobs = jobs_for(["in/1.txt", "in/2.txt"], "out/{name}")
+    rows = {row.target: row.status for row in run("many/copy", jobs, workers=1)}
+    assert rows == {"1.txt": "done", "2.txt": "died"}
+    left = [int(pid) for pid in (here / "in/2.pids").read_text().split()]
+    assert len(left) == 3
+    while any(map(running, left)):  # a process that is killed needs a moment to end
+        time.sleep(0.05)
+
+
+def running(pid):
+    """Whether a process runs; one that nobody has waited for does not."""
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def test_there_are_no_more_workers_than_jobs():
