@@ -125,7 +125,7 @@ class Ema(Average):
             raise ValueError(f"update_every_n_steps {update_every_n_steps} must be at least 1")
         self.label = f"the exponential moving average of the weights with decay {decay:g}"
         self._every, self._from = update_every_n_steps, update_starting_at_step
-        self._function = get_ema_multi_avg_fn(decay)
+        self._function = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         """Update the average after an optimiser step."""
@@ -170,7 +170,7 @@ class Swa(Average):
         self.label = "the average of the weights after each of the last epochs"
         self._rate, self._begin = swa_lrs, swa_epoch_start
         self._annealing, self._strategy = annealing_epochs, annealing_strategy
-        self._function = get_swa_multi_avg_fn()
+        self._function = get_swa_multi_avg_fn()  # type: ignore[no-untyped-call]
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any
@@ -181,7 +181,7 @@ class Swa(Average):
             return
         part = min(1.0, past / self._annealing) if self._annealing > 0 else 1.0
         weight = part if self._strategy == "linear" else 0.5 * (1 - math.cos(math.pi * part))
-        planned = trainer.lr_scheduler_configs[0].scheduler.get_last_lr()  # type: ignore[union-attr]
+        planned = trainer.lr_scheduler_configs[0].scheduler.get_last_lr()
         for group, rate in zip(trainer.optimizers[0].param_groups, planned, strict=True):
             group["lr"] = rate + weight * (self._rate - rate)
 
@@ -194,7 +194,7 @@ class Swa(Average):
     def _start(self, trainer: L.Trainer, task: Any) -> int:
         if isinstance(self._begin, int):
             return max(self._begin - 1, 0)
-        total = task.total_steps()
+        total = float(task.total_steps())
         if not math.isfinite(total):
             rule = "the run has no planned end of which it could be a share"
             raise TrainingError(f"swa_epoch_start {self._begin}", rule, "Give the epoch's number")

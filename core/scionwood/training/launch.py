@@ -67,9 +67,9 @@ def _torchrun() -> str:
 
 def _agreed(value: str) -> str:
     """Return the value of the process that comes first."""
-    import torch.distributed as dist  # here, so that the command line can ask for its rank early
+    from torch.distributed.distributed_c10d import TCPStore  # here: the command line is light
 
-    store = dist.TCPStore(
+    store = TCPStore(
         os.environ["MASTER_ADDR"],
         int(os.environ["MASTER_PORT"]),
         is_master=False,

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 
@@ -25,6 +26,7 @@ from scionwood.training.task import Task
 _LOUD = ("lightning.pytorch", "lightning.fabric")
 _EXPECTED = (
     r"Found \d+ module\(s\) in eval mode",  # frozen norms keep their statistics
+    r"The PyTorch Profiler default schedule will be overridden",  # a short run has few steps
     r"The '.*dataloader' does not have many workers",  # in-memory data needs none
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # lightning 2.6 with torch 2.13
 )

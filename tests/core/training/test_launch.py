@@ -127,6 +127,25 @@ def test_processes_of_another_launcher_need_the_name_of_the_folder(given: Enviro
         run_folder(TOY, None, None)
 
 
+@pytest.mark.parametrize(("code", "requeued"), [(138, True), (0, False), (2, False)])
+def test_the_batch_file_of_the_page_requeues_a_job_whose_time_is_up(
+    tmp_path: Path, code: int, requeued: bool
+) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "cluster.md").read_text("utf-8")
+    (batch,) = re.findall(r"^```bash\n(#!/bin/bash\n.*?)^```$", page, re.M | re.S)
+    (tmp_path / "train.sh").write_text(batch)
+    for name, body in {"srun": f'echo "$@"; exit {code}', "scontrol": "echo scontrol $@"}.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    variables = {"SLURM_JOB_ID": "7", "SLURM_NTASKS_PER_NODE": "4", "SLURM_NNODES": "2"}
+    path = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "SLURM_CPUS_PER_TASK": "8"}
+    out, err = finished(start(["bash", "train.sh"], tmp_path, variables | path), code)
+    assert err == ""
+    fit, *rest = out.splitlines()
+    assert "--trainer.devices 4 --trainer.num_nodes 2 --trainer.strategy ddp" in fit
+    assert rest == (["scontrol requeue 7"] if requeued else [])
+
+
 # Below, real processes on the command line train together over gloo.
 
 TWO = ("--trainer.devices=2", "--trainer.strategy=ddp", "--trainer.logger=csv")
