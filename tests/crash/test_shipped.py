@@ -114,6 +114,7 @@ def test_the_shipped_run_names_no_place_of_the_machine_that_trained_it() -> None
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_training_again_gives_the_shipped_run(tmp_path: Path) -> None:
     made, shipped = ship.train(tmp_path / "transfer_lora"), read_origin(ship.TARGET)
     assert shipped is not None
