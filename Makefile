@@ -4,7 +4,7 @@ FIELDS := $(wildcard plugins/*)
 DONE := .venv/installed
 SMALL := .venv/small
 
-.PHONY: install test test-slow lint format demo bench figures wheels
+.PHONY: install browser test test-slow lint format demo bench figures wheels
 
 install: $(DONE)
 
@@ -18,7 +18,16 @@ $(SMALL):
 $(DONE): pyproject.toml $(wildcard plugins/*/pyproject.toml)
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -e '.[dev]' $(addprefix -e ./,$(FIELDS))
+	$(MAKE) browser || echo "Without npm and node, the tests in a browser are skipped."
 	touch $(SMALL) $@
+
+# A headless Chromium without root, for the tests of pages: 74 MB from npm.
+BROWSER := .venv/browser
+browser: $(BROWSER)/chromium
+$(BROWSER)/chromium:
+	npm install --prefix $(BROWSER) --no-save --ignore-scripts --silent @sparticuz/chromium@147.0.0
+	cd $(BROWSER) && TMPDIR=$$PWD node --input-type=module --eval 'import chromium from "@sparticuz/chromium"; console.log(await chromium.executablePath())'
+	rm -rf $(BROWSER)/node_modules
 
 test: $(DONE)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m 'not slow'
