@@ -68,8 +68,8 @@ def cached(remote: Remote) -> Path | None:
 
 def all_cached() -> list[Path]:
     """Return the folders of all pulled runs."""
-    found = [*_runs().glob(f"hub/*/commits/*/{RECIPE}"), *_runs().glob(f"zip/*/{RECIPE}")]
-    return sorted(path.parent for path in found if not path.parent.name.startswith("."))
+    recipes = [*_runs().glob(f"hub/*/commits/*/{RECIPE}"), *_runs().glob(f"zip/*/{RECIPE}")]
+    return sorted(path.parent for path in recipes if not path.parent.name.startswith("."))
 
 
 def remember(run: HubRun, commit: str) -> None:
