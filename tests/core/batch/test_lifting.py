@@ -24,6 +24,22 @@ def test_commands_of_source_and_target_or_target_only(many, command, reads):
 
 
 @pytest.mark.parametrize(
+    ("command", "reads"),
+    [
+        ("biomed/deidentify", True),
+        ("crash/predict", True),
+        ("crash/simulate", False),
+        ("pde/rollout", True),
+        ("pde/simulate", False),
+        ("seismic/denoise", True),
+    ],
+)
+def test_commands_of_the_fields(command, reads):
+    pytest.importorskip(f"scionwood_{command.partition('/')[0]}")
+    assert lift(command).reads is reads
+
+
+@pytest.mark.parametrize(
     ("command", "takes"),
     [("many/show", "source"), ("many/pair", "first, second"), ("many/mix", "first, second")],
 )
