@@ -30,6 +30,7 @@ from scionwood.training.points import run_checkpoint
 from scionwood.training.tables import LOGGERS
 
 PROJECT = "scionwood"
+_COMET_ONLINE = "COMET_START_ONLINE"
 
 
 def make_loggers(options: Mapping[str, Any], folder: Path, step: int) -> list[Logger]:
@@ -148,21 +149,29 @@ def comet(
     """
     if not offline:
         _environment("COMET_API_KEY")
-    return CometLogger(
-        project=project,
-        online=not offline,
-        name=run_name or folder.name,
-        tags=list(tags),
-        offline_directory=str(folder / "comet"),
-    )
+    # With `online=False` Lightning would switch the experiment off instead.
+    before = os.environ.get(_COMET_ONLINE)
+    os.environ[_COMET_ONLINE] = str(int(not offline))
+    try:
+        return CometLogger(
+            project=project,
+            name=run_name or folder.name,
+            tags=list(tags),
+            offline_directory=str(folder / "comet"),
+            log_code=False,
+        )
+    finally:
+        os.environ.pop(_COMET_ONLINE)
+        if before is not None:
+            os.environ[_COMET_ONLINE] = before
 
 
 @contextmanager
 def recorded(trainer: L.Trainer, recipe: Recipe, base_sha256: str, folder: Path) -> Iterator[None]:
     """Give every logger the recipe at the start, and the score and the figures at the end.
 
-    `hp_metric` is the best value of the task's monitor. The run of Weights & Biases ends with the
-    block; otherwise the next run of this process would go on in it.
+    `hp_metric` is the best value of the task's monitor. The runs of Weights & Biases and Comet end
+    with the block; otherwise the next run of this process would go on in them.
     """
     facts = {"recipe": recipe.name, "base_sha256": base_sha256, **yaml.safe_load(recipe.dump())}
     if trainer.is_global_zero:
@@ -173,9 +182,15 @@ def recorded(trainer: L.Trainer, recipe: Recipe, base_sha256: str, folder: Path)
         if trainer.is_global_zero:
             _give_results(trainer, facts, folder)
     finally:
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger) and logger._experiment is not None:
-                logger.experiment.finish()
+        _close(trainer.loggers)
+
+
+def _close(loggers: Sequence[Logger]) -> None:
+    for logger in loggers:
+        if isinstance(logger, WandbLogger) and logger._experiment is not None:
+            logger.experiment.finish()
+        elif isinstance(logger, CometLogger) and logger._experiment is not None:
+            logger.experiment.end()
 
 
 def _give_results(trainer: L.Trainer, facts: dict[str, Any], folder: Path) -> None:
