@@ -96,7 +96,14 @@ def test_a_scheduler_that_is_not_there_is_named(here, capsys, monkeypatch, addre
     assert not (here / "out").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(signal.SIGKILL, marks=pytest.mark.slow),
+    ],
+)
 def test_a_map_that_is_stopped_leaves_no_process(here, number):
     for path in (here / "in").iterdir():
         path.write_text("sleep 60")
