@@ -132,7 +132,7 @@ def test_swa_that_never_began_leaves_the_weights_and_the_card(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("average", [EMA, SECOND], ids=["ema", "swa"])
-@pytest.mark.parametrize("stop", [7, 10])
+@pytest.mark.parametrize("stop", [7, pytest.param(10, marks=pytest.mark.slow)])
 def test_a_resumed_average_equals_that_of_an_uninterrupted_run(
     toy_fit: Fit, average: str, stop: int
 ) -> None:
@@ -155,6 +155,7 @@ def test_what_cannot_be_averaged_is_refused(toy_fit: Fit) -> None:
         )
 
 
+@pytest.mark.slow
 def test_a_sharded_model_has_no_average(
     start_pair: Callable[..., list[Any]], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
