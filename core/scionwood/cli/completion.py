@@ -122,15 +122,15 @@ def _arguments(
 
 def _positional_words(before: Sequence[str], flags: Collection[str]) -> list[str]:
     """Return the words that are neither options nor their values."""
-    found, takes_value = [], False
+    words_before, takes_value = [], False
     for word in before:
         if word.startswith("-"):
             takes_value = "=" not in word and word not in flags
         elif takes_value:
             takes_value = False
         else:
-            found.append(word)
-    return found
+            words_before.append(word)
+    return words_before
 
 
 def _values(function: Callable[..., Any], name: str) -> Iterable[Candidate]:
@@ -159,8 +159,8 @@ def _keys(source: str, before: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _plugins() -> list[Candidate]:
-    found = discovery.plugins()
-    return [Candidate(entry.name, entry.plugin.summary) for entry in found if entry.plugin]
+    entries = discovery.plugins()
+    return [Candidate(entry.name, entry.plugin.summary) for entry in entries if entry.plugin]
 
 
 def _plugin_commands(plugin: str) -> list[Candidate]:
@@ -194,8 +194,8 @@ def _parts() -> list[Candidate]:
 
 
 def _components(kind: str) -> list[str]:
-    found = discovery.plugins()
-    return [f"{e.name}/{name}" for e in found if e.plugin for name in getattr(e.plugin, kind)]
+    entries = discovery.plugins()
+    return [f"{e.name}/{name}" for e in entries if e.plugin for name in getattr(e.plugin, kind)]
 
 
 def _runs() -> list[Candidate]:

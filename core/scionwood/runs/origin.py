@@ -25,7 +25,7 @@ class Origin:
         scope: the data on which it was trained and tested, such as "generated gathers".
         score: the result on held-out data, such as "14.1 dB mean SNR on held-out noise".
         digest: the SHA-256 of its weights; see `scionwood.runs.digest`.
-        machine: the processor on which it was trained. Another one may round differently.
+        machine: the processor and the version of torch; with others, training rounds differently.
     """
 
     name: str

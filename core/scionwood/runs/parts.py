@@ -18,8 +18,10 @@ CONFIG, TENSORS = "adapter_config.json", "adapter_model.safetensors"
 OF_ADAPTER = (CONFIG, TENSORS, MANIFEST)
 AT_TOP = (HEAD, RECIPE, CARD, METRICS, ORIGIN)
 FIGURE = re.compile(r"figures/[A-Za-z0-9][\w.-]*\.png")
+NOTE = re.compile(r"[a-z][a-z0-9_]{0,40}\.json")
+"""What a field keeps beside the weights, such as the `normaliser.json` of pde."""
 
-PATTERNS = (*OF_ADAPTER, *AT_TOP, "figures/*.png")
+PATTERNS = (*OF_ADAPTER, *AT_TOP, "*.json", "figures/*.png")
 """All shared files, as the hub's client matches names."""
 
 FIGURES = 64
@@ -35,7 +37,8 @@ def is_part(name: str) -> bool:
     Args:
         name: the path in the repository, with `/`.
     """
-    return name in (*OF_ADAPTER, *AT_TOP) or FIGURE.fullmatch(name) is not None
+    named = name in (*OF_ADAPTER, *AT_TOP)
+    return named or any(kind.fullmatch(name) for kind in (FIGURE, NOTE))
 
 
 def parts_of(run: Path) -> dict[str, Path]:
@@ -44,7 +47,8 @@ def parts_of(run: Path) -> dict[str, Path]:
     Links are followed: the run is the user's own.
     """
     files = {name: run / ADAPTER / name for name in OF_ADAPTER}
-    files |= {name: run / name for name in AT_TOP}
+    notes = (path.name for path in sorted(run.glob("*.json")) if NOTE.fullmatch(path.name))
+    files |= {name: run / name for name in (*AT_TOP, *notes) if name not in files}
     figures = (f"figures/{path.name}" for path in sorted((run / "figures").glob("*.png")))
     files |= {name: run / name for name in figures if FIGURE.fullmatch(name)}
     return {name: path for name, path in files.items() if path.is_file()}

@@ -13,12 +13,13 @@ from scionwood.runs.layout import RECIPE, is_finished
 from scionwood.runs.origin import read_origin
 from scionwood.runs.receive import receive
 from scionwood.runs.remote import is_repository, parse_remote
+from scionwood.runs.run import Run
 from scionwood.runs.shipped import all_shipped, shipped_runs
 
 _told: set[Path] = set()
 
 
-def find_run(reference: str | Path, *, quiet: bool = False) -> Path:
+def find_run(reference: str | Path, *, quiet: bool = False) -> Run:
     """Return the folder of a finished run.
 
     A run on the hub or on a web server is fetched once. Later the copy in the cache is used, and no
@@ -48,7 +49,7 @@ def find_run(reference: str | Path, *, quiet: bool = False) -> Path:
     if origin and not quiet and folder not in _told:
         _told.add(folder)
         print(f"using {origin}", file=sys.stderr)
-    return folder
+    return Run(folder)
 
 
 def _folder(reference: str | Path) -> Path:

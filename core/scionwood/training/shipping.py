@@ -8,15 +8,17 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import torch
+
 from scionwood.files import atomic_folder
 from scionwood.recipe import resolve
 from scionwood.runs.digest import weights_digest
-from scionwood.runs.layout import ADAPTER, HEAD, RECIPE
+from scionwood.runs.layout import ADAPTER, CARD, HEAD, METRICS, RECIPE
 from scionwood.runs.origin import Origin, write_origin
 from scionwood.training.run import fit
 
-SHIPPED = (ADAPTER, HEAD, RECIPE, "metrics.csv", "README.md")
-"""The files of a run that a package carries: no checkpoint, no page, no figure."""
+SHIPPED = (ADAPTER, HEAD, RECIPE, METRICS, CARD)
+"""What a plugin carries of a run, beside JSON files of the field: no checkpoint, page or figure."""
 
 
 def ship(
@@ -44,11 +46,12 @@ def ship(
         The origin, which is in the folder too. Its digest is the same when the script runs again on
         the same kind of processor.
     """
+    torch.set_num_threads(1)  # the rounding of sums depends on the number of threads
     with tempfile.TemporaryDirectory() as place:
         run = fit(resolve(recipe, overrides), run_dir=Path(place) / "run")
-        origin = Origin(name, version, scope, score(run), weights_digest(run), processor())
+        origin = Origin(name, version, scope, score(run), weights_digest(run), machine())
         with atomic_folder(target, overwrite=True) as folder:
-            for part in SHIPPED:
+            for part in (*SHIPPED, *(path.name for path in run.glob("*.json"))):
                 if (run / part).is_dir():
                     shutil.copytree(run / part, folder / part)
                 elif (run / part).is_file():
@@ -57,9 +60,10 @@ def ship(
     return origin
 
 
-def processor() -> str:
-    """Return the name of the processor, by which results of training may differ in rounding."""
+def machine() -> str:
+    """Return the processor and the version of torch: with others, training rounds differently."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text("utf-8").splitlines() if info.is_file() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
+    processor = next(names, platform.processor() or platform.machine())
+    return f"{processor}, torch {torch.__version__}"

@@ -6,8 +6,6 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-import torch
-
 from scionwood import Origin, ship
 from scionwood_bangla.evaluation.compare import Plan, compare, handwritten
 from scionwood_bangla.inference import SHIPPED, Decoding, Writer
@@ -27,7 +25,6 @@ def train(target: Path = TARGET) -> Origin:
     Returns:
         The origin of the run, with its score and its digest.
     """
-    torch.set_num_threads(1)  # the rounding depends on the number of threads
     own = version("scionwood-bangla")
     return ship(SHIPPED, target, name=SHIPPED, version=own, scope=SCOPE, score=score)
 

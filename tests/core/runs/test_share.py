@@ -22,7 +22,9 @@ from scionwood.errors import OutputExistsError, ReadError, TrainingError, WriteE
 from scionwood.runs import listing
 from scionwood.runs.cache import all_cached
 from scionwood.runs.origin import read_origin
-from scionwood.runs.publish import stage
+from scionwood.runs.publish import push, stage
+from scionwood.runs.reference import find_run
+from scionwood.runs.run import Run
 
 from .conftest import NAME
 from .hub import Repository
@@ -235,3 +237,30 @@ x = torch.ones(2, 8)
 print(torch.allclose(plain(x), scionwood.load_run(f"hf:{sys.argv[1]}").backbone(x)))
 """
     assert python("-c", code, NAME).split()[-1] == "False"
+
+
+def test_json_files_that_a_field_keeps_in_a_run_are_shared(hub, toy_run, tmp_path):
+    """As `normaliser.json` of pde, without which its runs cannot be applied."""
+    run = tmp_path / "run"
+    shutil.copytree(toy_run, run)
+    (run / "normaliser.json").write_text('{"mean": [0.5]}')
+    (run / "Secret.json").write_text("{}")
+    push(run, "tester/notes")
+    copy = find_run("hf:tester/notes")
+    assert (copy / "normaliser.json").read_text() == '{"mean": [0.5]}'
+    assert not (copy / "Secret.json").exists()
+
+
+def test_a_run_shows_its_recipe_and_its_score(toy_run):
+    run = Run(toy_run)
+    assert repr(run).startswith(f"Run('{toy_run.as_posix()}': toy/regress")
+    assert "val_" in repr(run)
+    assert ">toy/regress</td>" in run._repr_html_()
+    assert repr(run / "adapter") == f"Run('{(toy_run / 'adapter').as_posix()}')"
+
+
+def test_the_table_of_a_run_escapes_texts(toy_run, tmp_path):
+    run = Run(tmp_path / "<b>")
+    shutil.copytree(toy_run, run)
+    assert "<b>" not in run._repr_html_()
+    assert "&lt;b&gt;" in run._repr_html_()

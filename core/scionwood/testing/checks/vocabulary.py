@@ -105,6 +105,8 @@ def _faults(parameter: inspect.Parameter, kind: Any) -> Iterator[tuple[str, str]
 
 
 def _kind(hint: Any) -> Any:
-    # `Path | None` counts as Path.
+    # `Path | None` counts as Path, and so does a run, which is `Path | str`.
     members = [member for member in get_args(hint) if member is not NoneType]
+    if Path in members:
+        return Path
     return members[0] if len(members) == 1 and NoneType in get_args(hint) else hint
