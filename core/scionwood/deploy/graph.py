@@ -78,15 +78,15 @@ def _dynamic_shapes(
 
 
 def _foreign(graph: torch.fx.GraphModule) -> set[str]:
-    found = set()
+    foreign: set[str] = set()
     for module in graph.modules():
         if not isinstance(module, torch.fx.GraphModule):
             continue
         for node in module.graph.nodes:
             target: Any = node.target
             if isinstance(target, torch._ops.OpOverload) and target.namespace not in PLAIN:
-                found.add(f"{target.namespace}::{target._opname}")
-    return found
+                foreign.add(f"{target.namespace}::{target._opname}")
+    return foreign
 
 
 def _name(module: nn.Module) -> str:

@@ -30,6 +30,7 @@ from scionwood.kernels import enable
 from scionwood.recipe import Recipe, resolve
 from scionwood.runs.layout import ADAPTER, HEAD, RECIPE
 from scionwood.runs.reference import find_run
+from scionwood.runs.run import Run
 from scionwood.training.bar import progress
 from scionwood.training.checkpoint import (
     LAST,
@@ -59,7 +60,7 @@ def fit(
     backbone: nn.Module | None = None,
     callbacks: Sequence[Callback] = (),
     loggers: Sequence[Logger] = (),
-) -> Path:
+) -> Run:
     """Train by a recipe and write the run folder.
 
     `adapter/` and the head's file hold the weights of the best validation by the task's monitor,
@@ -112,7 +113,7 @@ def fit(
                 export(task, trainer, folder, recipe)
     if stopped is not None:
         raise stopped
-    return folder
+    return Run(folder)
 
 
 def test(run_dir: str | Path, recipe: Recipe | str | Path | None = None) -> dict[str, float]:  # noqa: PT028
