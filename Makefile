@@ -4,7 +4,7 @@ FIELDS := $(wildcard plugins/*)
 DONE := .venv/installed
 SMALL := .venv/small
 
-.PHONY: install browser test test-slow lint format demo bench figures wheels
+.PHONY: docs install browser test test-slow lint format demo bench figures wheels
 
 install: $(DONE)
 
@@ -45,6 +45,10 @@ lint: $(DONE)
 format: $(DONE)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The site, without network and with every warning as an error. The pages of the gallery run.
+docs: $(DONE)
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
 
 wheels: $(DONE)
 	rm -rf dist

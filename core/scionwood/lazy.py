@@ -26,20 +26,25 @@ def attach_stub(
     Example:
         __getattr__, __dir__, __all__ = attach_stub(__name__, __file__)
     """
-    homes = {
-        alias.name: statement.module
-        for statement in ast.parse(Path(file).with_suffix(".pyi").read_text("utf-8")).body
-        if isinstance(statement, ast.ImportFrom)
-        for alias in statement.names
-    }
-    names = sorted(name for name, home in homes.items() if home != package)
+    home_of = homes(file)
+    names = sorted(name for name, home in home_of.items() if home != package)
 
     def resolve(name: str) -> Any:
-        home = homes.get(name)
+        home = home_of.get(name)
         if home is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         if home == package:
             return import_module(f"{package}.{name}")
         return getattr(import_module(home), name)
 
-    return resolve, lambda: sorted({"__doc__", "__file__", "__name__", *homes}), names
+    return resolve, lambda: sorted({"__doc__", "__file__", "__name__", *home_of}), names
+
+
+def homes(file: str) -> dict[str, str]:
+    """Return the module of each public name, from the stub beside a package's `__init__.py`."""
+    return {
+        alias.name: statement.module
+        for statement in ast.parse(Path(file).with_suffix(".pyi").read_text("utf-8")).body
+        if isinstance(statement, ast.ImportFrom) and statement.module
+        for alias in statement.names
+    }

@@ -78,7 +78,7 @@ def _plugin(plugin: Plugin) -> str:
 def _component(kind: str, name: str, component: Any) -> str:
     from scionwood.recipe import options_of
 
-    inherited, options = _inherited(component), []
+    inherited, options = inherited_texts(component), []
     for parameter in options_of(component):
         options.append(f"  {_option(parameter)}")
         if parameter.name in inherited:
@@ -87,7 +87,7 @@ def _component(kind: str, name: str, component: Any) -> str:
     return "\n".join([f"{KINDS[kind]} {name}", "", doc, "", "options:", *(options or ["  none"])])
 
 
-def _inherited(component: Any) -> dict[str, str]:
+def inherited_texts(component: Any) -> dict[str, str]:
     """Return what the base classes say of options that a class itself does not describe."""
     from docstring_parser import parse
 

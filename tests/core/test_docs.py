@@ -14,7 +14,7 @@ import pytest
 from scionwood.testing import CHECKS
 
 ROOT = Path(__file__).parents[2]
-PLACES = ("README.md", "docs/*.md", "docs/results/*.md", "plugins/*/README.md")
+PLACES = ("README.md", "docs/*.md", "docs/*/*.md", "docs/*/*/*.md", "plugins/*/README.md")
 PAGES = [page for place in PLACES for page in sorted(ROOT.glob(place))]
 
 

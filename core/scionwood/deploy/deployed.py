@@ -73,13 +73,16 @@ class Deployed:
         ExportError: the descriptions do not fit the example.
 
     Example:
-        Deployed(
-            self.backbone,
-            (torch.zeros(2, 1, 32, 48),),
-            inputs=(Signal("noisy", ("batch", "channel", "trace", "time"), "unit amplitude"),),
-            outputs=(Signal("clean", ("batch", "channel", "trace", "time"), "unit amplitude"),),
-            dynamic=("batch",),
-        )
+        >>> axes = ("batch", "channel", "trace", "time")
+        >>> deployed = Deployed(
+        ...     torch.nn.Conv2d(1, 1, 3, padding=1),
+        ...     (torch.zeros(2, 1, 32, 48),),
+        ...     inputs=(Signal("noisy", axes, "unit amplitude"),),
+        ...     outputs=(Signal("clean", axes, "unit amplitude"),),
+        ...     dynamic=("batch",),
+        ... )
+        >>> deployed.resized((1, 16, 16)).example[0].shape
+        torch.Size([2, 1, 16, 16])
     """
 
     module: nn.Module

@@ -1,0 +1,80 @@
+"""Files of the repository as pages, and links that leave docs/.
+
+A page may hold a line such as `<!-- file: plugins/seismic/README.md -->`: in the site the file
+stands there, with its links set right. A link out of docs/ leads to the page that shows the file,
+or to the file in the repository.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from functools import cache
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
+_LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:|mailto:|#)([^)\s]+)\)")
+_FENCE = re.compile(r"(^```.*?^```$)", re.M | re.S)
+_FILE = re.compile(r"^<!-- file: (\S+) -->$", re.M)
+_PAGES = {
+    r"plugins/(\w+)/README\.md": r"docs/fields/\1/index.md",
+    r"CHANGELOG\.md": "docs/reference/changelog.md",
+    r"CONTRIBUTING\.md": "docs/authors/contributing.md",
+    r"SECURITY\.md": "docs/safety.md",
+    r"README\.md": "docs/index.md",
+    r"docs/results": "docs/results/index.md",
+}
+"""The pages of the site that show files of the repository."""
+
+
+@cache
+def repository(root: Path) -> str:
+    """Return the address of the repository, which pyproject.toml gives."""
+    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
+    return str(project["urls"]["Homepage"])
+
+
+def rewrite(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Put files into a page, and rewrite its links; code blocks stay as they are."""
+    docs = Path(app.srcdir)
+    here = (docs / docname).parent
+    text = _links(source[0], here, here, docs)
+    source[0] = _FILE.sub(lambda match: _file(docs.parent / match[1], here, docs), text)
+
+
+def _file(path: Path, here: Path, docs: Path) -> str:
+    return _links(path.read_text("utf-8"), path.parent, here, docs)
+
+
+def _links(text: str, base: Path, here: Path, docs: Path) -> str:
+    parts = _FENCE.split(text)
+    return "".join(
+        part
+        if _FENCE.fullmatch(part)
+        else _LINK.sub(lambda m: f"{m[1]}[{m[2]}]({_target(m[3], base, here, docs)})", part)
+        for part in parts
+    )
+
+
+def _target(link: str, base: Path, here: Path, docs: Path) -> str:
+    """Return the address of a link that `base` holds, on a page in `here`."""
+    path, mark, anchor = link.partition("#")
+    place = Path(os.path.normpath(base / path))
+    if not place.is_relative_to(docs.parent):
+        return link
+    inner = place.relative_to(docs.parent).as_posix()
+    for pattern, page in _PAGES.items():
+        if match := re.fullmatch(pattern, inner):
+            place = docs.parent / match.expand(page)
+    if place.is_relative_to(docs) and place.suffix:
+        return os.path.relpath(place, here) + mark + anchor
+    kind = "tree" if place.is_dir() else "blob"
+    return f"{repository(docs.parent)}/{kind}/main/{inner}{mark}{anchor}"
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the rewriting with Sphinx."""
+    app.connect("source-read", rewrite)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,146 @@
+"""Directives that write the reference from the code: components, commands, public names, checks.
+
+The texts are those of `scionwood show`, of `--help` and of docstrings. Nothing is written twice.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from docstring_parser import parse
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+import scionwood
+from scionwood import discovery
+from scionwood.cli import FUNCTIONS
+from scionwood.lazy import homes
+from scionwood.plugin import KINDS
+from scionwood.recipe import options_of
+from scionwood.recipe_file import recipes
+from scionwood.runs.origin import read_origin
+from scionwood.runs.shipped import shipped_runs
+from scionwood.show import inherited_texts
+
+Lines = Iterator[str]
+
+
+class Written(SphinxDirective):
+    """A directive whose content is Markdown that a function yields."""
+
+    optional_arguments = 1
+    write: Callable[..., Lines]
+
+    def run(self) -> list[nodes.Node]:
+        """Parse the Markdown where the directive stands."""
+        text = "\n".join(type(self).write(*self.arguments))
+        return self.parse_text_to_nodes(text, allow_section_headings=True)
+
+
+def components(plugin: str) -> Lines:
+    """Describe the components, recipes and shipped runs of a plugin."""
+    record = discovery.record(plugin)
+    for kind, word in KINDS.items():
+        if kind == "commands":
+            continue
+        for name in getattr(record, kind):
+            yield f"({kind}-{plugin}-{name})="
+            yield f"## {word.capitalize()} `{plugin}/{name}`\n"
+            component = discovery.load(kind, f"{plugin}/{name}")
+            yield from described(component, options_of(component))
+    for name, path in recipes(plugin).items():
+        yield f"(recipes-{plugin}-{name})="
+        yield f"## Recipe `{plugin}/{name}`\n\n```yaml\n{path.read_text('utf-8').rstrip()}\n```\n"
+    for name, folder in shipped_runs(plugin).items():
+        yield f"(runs-{plugin}-{name})="
+        yield f"## Shipped run `{plugin}/{name}`\n\n{read_origin(folder)}.\n"
+
+
+def commands(plugin: str = "") -> Lines:
+    """Describe the commands of a plugin, or those of the core."""
+    if plugin:
+        table = {name: f"{plugin}/{name}" for name in discovery.record(plugin).commands}
+        functions = {name: discovery.load("commands", ref) for name, ref in table.items()}
+    else:
+        functions = {name: discovery.resolve(name, ref) for name, ref in FUNCTIONS.items()}
+    for name, function in functions.items():
+        label = name.replace("_", "-")
+        yield f"(commands-{plugin or 'core'}-{name})="
+        yield f"## `scionwood {f'{plugin} {label}' if plugin else label}`\n"
+        yield from described(function, list(inspect.signature(function).parameters.values()))
+
+
+def names(room: str) -> Lines:
+    """Document the public names of the core whose home is a room, such as `adapters`."""
+    listed = [name for name, home in homes(scionwood.__file__).items() if _room(home) == room]
+    yield "```{eval-rst}\n.. currentmodule:: scionwood\n"
+    for name in sorted(listed, key=str.lower):
+        thing = getattr(scionwood, name)
+        kind = "class" if inspect.isclass(thing) else "function" if callable(thing) else "data"
+        yield f".. auto{kind}:: {name}\n" + ("   :members:\n" if kind == "class" else "")
+    yield "```"
+
+
+def _room(home: str) -> str:
+    return home.partition(".")[2].partition(".")[0]
+
+
+def checks() -> Lines:
+    """Describe every check of the conformance kit with its reason."""
+    from scionwood.testing import CHECKS
+
+    for check in CHECKS:
+        yield f"## `{check.__name__}`\n\n{prose(inspect.getdoc(check) or '')}\n"
+
+
+def described(thing: Any, options: list[inspect.Parameter]) -> Lines:
+    """Yield the documentation of a component, and a table of its options."""
+    doc = parse(inspect.getdoc(thing) or "")
+    texts = inherited_texts(thing) | {p.arg_name: _line(p.description or "") for p in doc.params}
+    yield f"{prose(doc.short_description or '')}\n"
+    yield f"{prose(doc.long_description or '')}\n"
+    if options:
+        yield "| option | type | default | meaning |\n|---|---|---|---|"
+    for option in options:
+        kind = option.annotation
+        kind = kind if isinstance(kind, str) else inspect.formatannotation(kind)
+        default = "required" if option.default is option.empty else f"`{option.default!r}`"
+        cells = (f"`{option.name}`", f"`{kind}`", default, prose(texts.get(option.name, "")))
+        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+    yield ""
+    if doc.raises:
+        yield "Errors:\n"
+        yield from (f"- `{e.type_name}`: {prose(_line(e.description or ''))}" for e in doc.raises)
+        yield ""
+
+
+def prose(text: str) -> str:
+    """Escape what Markdown would read as markup in the plain text of a docstring."""
+    return re.sub(r"(?<!`)([<>*_])(?![^`]*`)", r"\\\1", text) if "`" not in text else text
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def plain(
+    app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]
+) -> None:
+    """Keep the stars, bars and trailing underscores of a docstring, which would be markup."""
+    for index, line in enumerate(lines):
+        pieces = line.split("`")
+        pieces[::2] = [re.sub(r"([*|])|(?<=\w)(_)(?!\w)", r"\\\1\2", text) for text in pieces[::2]]
+        lines[index] = "`".join(pieces)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the directives with Sphinx."""
+    app.connect("autodoc-process-docstring", plain, priority=400)  # before napoleon
+    for function in (components, commands, names, checks):
+        name = function.__name__
+        app.add_directive(name, type(name, (Written,), {"write": staticmethod(function)}))
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
