@@ -1,5 +1,6 @@
 """The site. It is built without network, and every warning is an error."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -22,7 +23,7 @@ extensions = [
     "links",
 ]
 exclude_patterns = ["_build", "_ext", "examples", "decisions/README.md", "**/GALLERY_HEADER.rst"]
-myst_enable_extensions = ["colon_fence", "dollarmath", "deflist"]
+myst_enable_extensions = ["attrs_block", "colon_fence", "dollarmath", "deflist"]
 myst_heading_anchors = 3
 default_role = "literal"  # docstrings write code in single backticks
 nitpicky = False
@@ -38,16 +39,24 @@ html_title = "Scionwood"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
+html_context = {"default_mode": "auto"}  # the theme logs a warning at the first visit without it
+html_sidebars = {"index": []}
 html_theme_options = {
     "header_links_before_dropdown": 6,
     "navigation_with_keys": False,
     "show_toc_level": 2,
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
     "footer_start": ["copyright"],
     "footer_end": [],
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
+if versions := os.environ.get("SCIONWOOD_VERSIONS"):  # the address of the list of versions
+    html_theme_options |= {
+        "switcher": {"json_url": versions, "version_match": os.environ["SCIONWOOD_VERSION"]},
+        "navbar_end": ["version-switcher", "theme-switcher", "navbar-icon-links"],
+        "check_switcher": False,  # a build asks nothing of the network
+    }
 sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "gallery",
