@@ -117,7 +117,7 @@ def biomed() -> Figure:
 
 def bangla() -> Figure:
     """A sentence with a wrong honorific level, and the sentence as the checker corrects it."""
-    words = "তোমার সাহায্য পেলে উপকার হবে।".split()
+    words = ["তোমার", "সাহায্য", "পেলে", "উপকার", "হবে।"]
     fault = check_text("আপনি ভালো আছেন? " + " ".join(words), ["apni"]).faults[0]
     lines = {"written": (fault.word, BEFORE), "checked": (fault.suggestions[0], AFTER)}
     figure = Figure(figsize=(4.4, 2.75), dpi=100)

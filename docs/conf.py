@@ -23,7 +23,7 @@ extensions = [
     "links",
 ]
 exclude_patterns = ["_build", "_ext", "examples", "decisions/README.md", "**/GALLERY_HEADER.rst"]
-myst_enable_extensions = ["attrs_block", "colon_fence", "dollarmath", "deflist"]
+myst_enable_extensions = ["attrs_block", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 default_role = "literal"  # docstrings write code in single backticks
 nitpicky = False

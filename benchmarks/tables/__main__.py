@@ -14,6 +14,7 @@ from pathlib import Path
 
 import bangla
 import biomed
+import choose
 import crash
 import kernels
 import methods
@@ -22,12 +23,12 @@ import seismic
 from text import MARK, fill
 
 ROOT = Path(__file__).parents[2]
-PLACES = ("docs/*.md", "docs/results/*.md", "plugins/*/*.md")
+PLACES = ("docs/*.md", "docs/guides/*.md", "docs/results/*.md", "plugins/*/*.md")
 PAGES = [
     ROOT / "README.md",
     *(page for place in PLACES for page in sorted(ROOT.glob(place))),
 ]
-FIELDS = (bangla, biomed, crash, kernels, methods, pde, seismic)
+FIELDS = (bangla, biomed, choose, crash, kernels, methods, pde, seismic)
 TABLES = {name: make for field in FIELDS for name, make in field.TABLES.items()}
 
 

@@ -1,13 +1,21 @@
-"""The site is built as `make docs` builds it, and lists what there is."""
+"""The site is built as `make docs` builds it, lists what there is, and needs no network."""
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 import zlib
+from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "browser"))
+
+from handbook import built
 
 import scionwood
 from scionwood import discovery
@@ -16,15 +24,38 @@ from scionwood.recipe_file import recipes
 from scionwood.testing import CHECKS
 
 ROOT = Path(__file__).parents[2]
+FIELDS = ("bangla", "biomed", "crash", "pde", "seismic")
+
+
+class Page(HTMLParser):
+    """The links, the anchors, and the loaded files of a page."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.anchors = {"", "top"}
+        self.loaded: list[str] = []
+        self.feed(path.read_text("utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
+        self.anchors |= {values[name] for name in ("id", "name") if name in values}
+        if tag == "a" and "href" in values:
+            self.links.append(values["href"])
+        elif tag == "link" and values.get("rel") in ("stylesheet", "preload", "icon"):
+            self.loaded.append(values["href"])
+        elif "src" in values:
+            self.loaded.append(values["src"])
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html"]
-    run = subprocess.run([*command, ROOT / "docs", folder], capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout + run.stderr
-    return folder
+    return built(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="module")
+def pages(site) -> dict[Path, Page]:
+    return {path: Page(path) for path in site.rglob("*.html") if "_static" not in path.parts}
 
 
 @pytest.mark.slow
@@ -50,3 +81,49 @@ def test_every_example_ran_and_every_check_has_its_reason(site):
         assert "running time of the script" in page
     checks = (site / "authors" / "checks.html").read_text("utf-8")
     assert all(check.__name__ in checks for check in CHECKS)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_every_link_inside_the_site_leads_to_its_page_and_anchor(pages):
+    broken = []
+    for path, page in pages.items():
+        for link in page.links:
+            name, _, anchor = unquote(link).partition("#")
+            target = (path.parent / name.partition("?")[0]).resolve() if name else path
+            if ":" in name:  # another site
+                continue
+            known = pages[target].anchors if target in pages else {anchor}
+            if not target.is_file() or anchor not in known:
+                broken.append(f"{path.name}: {link}")
+    assert len(pages) > 50
+    assert broken == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_no_page_loads_anything_from_the_network(site, pages):
+    loaded = [link for page in pages.values() for link in page.loaded]
+    assert any(link.endswith(".js") for link in (link.partition("?")[0] for link in loaded))
+    assert [link for link in loaded if re.match(r"(https?:)?//", link)] == []
+    for sheet in site.rglob("*.css"):
+        text = sheet.read_text("utf-8")
+        assert not re.search(r"(@import|url\()\s*['\"(]*\s*(https?:)?//", text), sheet.name
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("field", FIELDS)
+def test_the_notebook_of_a_field_runs(field, site, tmp_path, monkeypatch):
+    notebooks = sorted(site.glob(f"_downloads/*/plot_{field}_*.ipynb"))
+    assert notebooks
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    cells = json.loads(notebooks[0].read_text("utf-8"))["cells"]
+    codes = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    script = "\n".join(code for code in codes if not code.startswith("%"))
+    assert script.strip()
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore::UserWarning", "-c", script], capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
