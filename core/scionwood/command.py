@@ -33,6 +33,13 @@ def renamed(**spellings: str) -> Callable[[_Function], _Function]:
 
     Raises:
         ValueError: a new name is not a parameter of the function, or a former name still is.
+
+    Example:
+        >>> @scionwood.renamed(out="target")
+        ... def copy(source: str, target: str) -> None:
+        ...     "Copy a file."
+        >>> copy.__name__
+        'copy'
     """
 
     def remember(function: _Function) -> _Function:

@@ -77,6 +77,11 @@ def find(name: str) -> PluginEntry:
 
     A fault of the plugin, `SystemExit` included, becomes `PluginEntry.problem`. Only Ctrl-C is
     raised.
+
+    Example:
+        >>> entry = scionwood.find("seismic")
+        >>> entry.plugin.name, entry.problem
+        ('seismic', '')
     """
     points = entries().get(name, ())
     owners = tuple(sorted({owner(point) for point in points}))
@@ -97,7 +102,12 @@ def find(name: str) -> PluginEntry:
 
 
 def plugins() -> PluginList:
-    """Return every plugin that is installed and not switched off, by name, broken ones included."""
+    """Return every plugin that is installed and not switched off, by name, broken ones included.
+
+    Example:
+        >>> "seismic" in [entry.name for entry in scionwood.plugins()]
+        True
+    """
     return PluginList(find(name) for name in entries())
 
 
@@ -110,6 +120,10 @@ def load(kind: str, name: str) -> Any:
 
     Raises:
         PluginError: the plugin or the component is missing or broken.
+
+    Example:
+        >>> scionwood.load("readers", "seismic/segy").suffixes
+        ('.sgy', '.segy')
     """
     return resolve(name, reference(kind, name))
 
@@ -171,7 +185,13 @@ def resolve(label: str, reference: str) -> Any:
 
 
 def refresh() -> None:
-    """Look for plugins again, so that one installed since the start is seen (in a notebook)."""
+    """Look for plugins again, so that one installed since the start is seen (in a notebook).
+
+    Example:
+        >>> scionwood.refresh()  # after `pip install` in the same notebook
+        >>> scionwood.find("seismic").problem
+        ''
+    """
     entries.cache_clear()
     find.cache_clear()
 

@@ -68,6 +68,14 @@ def reading(
 
     Raises:
         ReadError: naming the file, the reason, and the remedy.
+
+    Example:
+        >>> from pathlib import Path
+        >>> with scionwood.reading("shot.h5", "HDF5"):
+        ...     Path("shot.h5").read_bytes()
+        Traceback (most recent call last):
+        ...
+        scionwood.errors.ReadError: shot.h5: there is no such file. Check the path
     """
     try:
         yield
@@ -93,6 +101,14 @@ def writing(target: str | Path, *, then: str = "") -> Iterator[None]:
 
     Raises:
         WriteError: naming the target, what the system reported, and the remedy.
+
+    Example:
+        >>> from pathlib import Path
+        >>> with scionwood.writing("no-folder/a.txt"):
+        ...     Path("no-folder/a.txt").write_text("a")
+        Traceback (most recent call last):
+        ...
+        scionwood.errors.WriteError: no-folder/a.txt: it cannot be written (...). ...
     """
     try:
         yield
@@ -120,6 +136,13 @@ def atomic_path(target: str | Path, *, overwrite: bool = True) -> Iterator[Path]
     Raises:
         OutputExistsError: `target` exists and `overwrite` is false.
         OSError: the system's own error; the temporary file is removed.
+
+    Example:
+        >>> from pathlib import Path
+        >>> with scionwood.atomic_path("results/a.txt") as part:
+        ...     size = part.write_text("done")
+        >>> Path("results/a.txt").read_text()
+        'done'
     """
     target = Path(target)
     check_target(target, overwrite)
@@ -152,6 +175,13 @@ def atomic_folder(target: str | Path, *, overwrite: bool = False) -> Iterator[Pa
     Raises:
         OutputExistsError: `target` exists and `overwrite` is false.
         OSError: the system's own error; the temporary folder is removed.
+
+    Example:
+        >>> from pathlib import Path
+        >>> with scionwood.atomic_folder("results") as part:
+        ...     size = (part / "a.txt").write_text("done")
+        >>> [path.name for path in Path("results").iterdir()]
+        ['a.txt']
     """
     target = Path(target)
     check_target(target, overwrite)
@@ -181,6 +211,9 @@ def check_target(target: str | Path, overwrite: bool) -> None:
 
     Raises:
         OutputExistsError: `target` exists and `overwrite` is false.
+
+    Example:
+        >>> scionwood.check_target("new.sgy", overwrite=False)  # nothing has this name
     """
     if not overwrite and Path(target).exists():
         remedy = "Choose another name, or replace it with --force (overwrite=True in Python)"

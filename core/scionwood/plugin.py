@@ -44,6 +44,12 @@ class Plugin:
         runs: the package that holds finished runs, one folder each; `plugin/name` names them.
         rooms: the folders or modules of the field's own world at the root of the package, such as
             `("synth",)`. The other rooms have the names of the plan in `docs/architecture.md`.
+
+    Example:
+        >>> tasks = {"forecast": "scionwood_hydrology.tasks:Forecast"}
+        >>> plugin = scionwood.Plugin("hydrology", "Predict river levels", tasks=tasks)
+        >>> list(plugin.components())
+        [('tasks', 'forecast', 'scionwood_hydrology.tasks:Forecast')]
     """
 
     name: str

@@ -20,6 +20,12 @@ class Record:
         key: identifies the record in its file, such as `{"fldr": 1001}`.
         data: the values; the axes are the reader's `dims`.
         coords: one array for each axis that has coordinates, in the reader's `units`.
+
+    Example:
+        >>> import numpy as np
+        >>> gather = scionwood.Record({"fldr": 1001}, np.zeros((24, 500), "float32"))
+        >>> gather.data.shape, gather.key["fldr"]
+        ((24, 500), 1001)
     """
 
     key: Mapping[str, int | str]
@@ -42,6 +48,14 @@ class Reader(ABC):
         dims: the names of a record's axes, in order, `("trace", "time")`.
         units: a unit for each axis and for `data`, `{"time": "s", "data": "unknown"}`.
         dtype: the numpy dtype name of `Record.data`.
+
+    Example:
+        >>> from pathlib import Path
+        >>> segy = scionwood.load("readers", "seismic/segy")
+        >>> segy.write_sample(Path("shot.sgy"))
+        >>> with segy("shot.sgy") as reader:
+        ...     reader.dims, next(iter(reader)).data.shape
+        (('trace', 'time'), (24, 64))
     """
 
     suffixes: ClassVar[tuple[str, ...]]

@@ -119,6 +119,11 @@ def resolve(source: str | Path, overrides: Sequence[str] = (), *, smoke: bool = 
         RecipeError: the recipe is not valid. The message names the file, the key, and the nearest
             key that exists.
         PluginError: a component's plugin is missing or broken.
+
+    Example:
+        >>> recipe = scionwood.resolve("seismic/denoise", ["task.lr=3e-4"], smoke=True)
+        >>> recipe.adapter.name, recipe.task.options["lr"]
+        ('lora', 0.0003)
     """
     name, path = locate(source)
     raw = read_yaml(path)

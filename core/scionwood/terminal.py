@@ -31,6 +31,12 @@ def print_table(
     Raises:
         ValueError: a row has more or fewer cells than there are columns, or `numeric` names a
             column that does not exist.
+
+    Example:
+        >>> scionwood.print_table(("file", "SNR, dB"), [("a.sgy", 14.1), ("b.sgy", 12.9)])
+        file   SNR, dB
+        a.sgy  14.1
+        b.sgy  12.9
     """
     texts = [[_text(cell) for cell in row] for row in rows]
     _check(columns, texts, numeric)

@@ -64,8 +64,12 @@ def attach(
         FrozenHeadWarning: The last layer was never trained and stays frozen.
 
     Example:
-        model = timm.create_model("resnet18", pretrained=True, num_classes=10)
-        tuned = scionwood.attach(model, LoraConfig(r=8), targets=r"layer.*conv2", head=("fc",))
+        >>> from peft import LoraConfig
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
+        >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=("1",))
+
+        >>> print(scionwood.report(tuned))
+        trainable 65 (adapter 48, head 17) of 209 = 31.10% of base 144 + adapter + head
     """
     check_frozen_base(config)
     fresh = fresh_head(model) if head is None and not isinstance(model, PeftModel) else None

@@ -17,7 +17,16 @@ class FrozenHeadWarning(UserWarning):
     """The last layer was never trained and stays frozen, so that its output stays random.
 
     Example:
-        warnings.simplefilter("error", scionwood.FrozenHeadWarning)
+        >>> import warnings
+        >>> from peft import LoraConfig
+        >>> layers = torch.nn.Linear(8, 16), torch.nn.LayerNorm(16), torch.nn.Linear(16, 4)
+        >>> trained = torch.nn.init.normal_(layers[1].weight)  # the last layer is as torch made it
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("error", scionwood.FrozenHeadWarning)
+        ...     scionwood.attach(torch.nn.Sequential(*layers), LoraConfig(r=2), targets="0")
+        Traceback (most recent call last):
+        ...
+        scionwood.adapters.fresh.FrozenHeadWarning: ...
     """
 
 

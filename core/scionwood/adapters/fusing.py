@@ -128,6 +128,18 @@ def enable(model: nn.Module) -> KernelReport:
 
     Returns:
         The report of `kernel_report`.
+
+    Example:
+        >>> from peft import LoraConfig
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
+        >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=())
+
+        >>> from scionwood import kernels
+        >>> x = torch.ones(1, 8)
+        >>> before = tuned(x)
+        >>> report = kernels.enable(tuned)
+        >>> torch.allclose(tuned(x), before, atol=1e-6)
+        True
     """
     _swap(model, _FUSED)
     linear = any(type(layer) is FusedLinear for _, layer in _layers(model))
@@ -138,7 +150,19 @@ def enable(model: nn.Module) -> KernelReport:
 
 
 def disable(model: nn.Module) -> None:
-    """Switch all layers back to the forward of peft."""
+    """Switch all layers back to the forward of peft.
+
+    Example:
+        >>> from peft import LoraConfig
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
+        >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=())
+
+        >>> from scionwood import kernels
+        >>> report = kernels.enable(tuned)
+        >>> kernels.disable(tuned)
+        >>> print(kernels.kernel_report(tuned))
+        base_model.model.0  peft  kernels are off: kernels.enable(model)
+    """
     _swap(model, _PLAIN)
     for module in model.modules():
         for key in [key for key, hook in module._forward_hooks.items() if hook is remember]:
@@ -160,6 +184,14 @@ def kernel_report(model: nn.Module) -> KernelReport:
     """Report which implementation runs in each adapter layer for a training step, and why.
 
     The report assumes a step of many tokens.
+
+    Example:
+        >>> from peft import LoraConfig
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
+        >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=())
+
+        >>> print(scionwood.kernel_report(tuned))
+        base_model.model.0  peft  kernels are off: kernels.enable(model)
     """
     return KernelReport(Row(name, *_status(layer)) for name, layer in _layers(model))
 

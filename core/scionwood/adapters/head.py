@@ -99,7 +99,16 @@ def in_head(name: str, head: tuple[str, ...]) -> bool:
 
 
 def freeze(model: nn.Module) -> None:
-    """Freeze the backbone except its head: the baseline without an adapter."""
+    """Freeze the backbone except its head: the baseline without an adapter.
+
+    Example:
+        >>> from scionwood.adapters import freeze
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
+        >>> model.head = ("1",)
+        >>> freeze(model)
+        >>> [name for name, value in model.named_parameters() if value.requires_grad]
+        ['1.weight', '1.bias']
+    """
     head = head_names(model)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(in_head(name, head))
@@ -109,6 +118,13 @@ def unfreeze(model: nn.Module) -> None:
     """Make all parameters trainable: the baseline of full fine-tuning.
 
     The whole model then counts as the head.
+
+    Example:
+        >>> from scionwood.adapters import unfreeze
+        >>> model = torch.nn.Linear(8, 1).requires_grad_(False)
+        >>> unfreeze(model)
+        >>> all(value.requires_grad for value in model.parameters())
+        True
     """
     setattr(model, _WHOLE, True)
     model.requires_grad_(True)
@@ -140,6 +156,15 @@ def eval_frozen_norms(model: nn.Module) -> None:
 
     A frozen BatchNorm in training mode still updates its running mean and variance. The base would
     then differ from the one that the adapter was made for. Norms in the head stay in training mode.
+
+    Example:
+        >>> from peft import LoraConfig
+        >>> from scionwood.adapters import eval_frozen_norms
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.BatchNorm1d(16))
+        >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=()).train()
+        >>> eval_frozen_norms(tuned)
+        >>> model[0].training, model[1].training
+        (True, False)
     """
     head = head_names(model)
     for name, module in backbone(model).named_modules():

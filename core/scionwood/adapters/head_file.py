@@ -33,6 +33,16 @@ def save_head(model: nn.Module, path: str | Path) -> None:
     Raises:
         AdapterError: The model has no head.
         WriteError: The disk is full or not writable. The previous file stays.
+
+    Example:
+        >>> from peft import LoraConfig
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
+        >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=("1",))
+
+        >>> scionwood.save_head(tuned, "head.safetensors")
+        >>> from safetensors.torch import load_file
+        >>> sorted(load_file("head.safetensors"))
+        ['1.bias', '1.weight']
     """
     state = {name: whole(value) for name, value in _state(model).items()}
     if not writes():
@@ -54,6 +64,17 @@ def load_head(model: nn.Module, path: str | Path) -> None:
     Raises:
         AdapterError: The model has no head.
         AdapterFileError: The file has other tensors, other shapes, or values that are not finite.
+
+    Example:
+        >>> from peft import LoraConfig
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
+        >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=("1",))
+
+        >>> scionwood.save_head(tuned, "head.safetensors")
+        >>> zeros = torch.nn.init.zeros_(model[1].bias)
+        >>> scionwood.load_head(tuned, "head.safetensors")
+        >>> bool(zeros.any())
+        True
     """
     path = regular_file(Path(path).parent, Path(path).name)
     specs = read_header(path)

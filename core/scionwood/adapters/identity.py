@@ -16,7 +16,17 @@ ATTRIBUTE = "_scionwood_base"
 
 
 def remembered_hash(model: nn.Module) -> str:
-    """Return the hash stored when the first adapter was attached, or compute it now."""
+    """Return the hash stored when the first adapter was attached, or compute it now.
+
+    Example:
+        >>> from peft import LoraConfig
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
+        >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=())
+
+        >>> from scionwood.adapters import base_hash, remembered_hash
+        >>> remembered_hash(tuned) == base_hash(tuned)
+        True
+    """
     remembered: str | None = getattr(model, ATTRIBUTE, None)
     return remembered or base_hash(model)
 
@@ -30,6 +40,14 @@ def base_hash(model: nn.Module) -> str:
 
     Returns:
         64 hexadecimal digits.
+
+    Example:
+        >>> from scionwood.adapters import base_hash
+        >>> model = torch.nn.Linear(8, 1)
+        >>> before = base_hash(model)
+        >>> model.weight.data[0, 0] += 1
+        >>> base_hash(model) == before
+        False
     """
     head = head_names(model)
     state = _base_state(model)

@@ -53,6 +53,17 @@ def load_adapter(
     Raises:
         AdapterFileError: The folder is damaged, hostile, or made for another base. The model is
             left as it was.
+
+    Example:
+        >>> from peft import LoraConfig
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
+        >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=("1",))
+
+        >>> scionwood.save_adapter(tuned, "adapter")
+        >>> scionwood.save_head(tuned, "head.safetensors")
+        >>> again = scionwood.load_adapter(tuned.unload(), "adapter")
+        >>> again.peft_config["default"].r
+        2
     """
     folder = Path(folder)
     with _named(folder):

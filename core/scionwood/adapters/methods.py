@@ -55,6 +55,11 @@ def config_class(name: str) -> type[PeftConfig]:
     Raises:
         AdapterError: No such method exists. If its plugin is missing, the message has the pip
             command that installs it.
+
+    Example:
+        >>> from scionwood.adapters import config_class
+        >>> config_class("lora").__name__, config_class("methods/disel").__name__
+        ('LoraConfig', 'DiselConfig')
     """
     if "/" in name:
         return _plugin_class(name)

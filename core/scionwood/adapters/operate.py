@@ -31,6 +31,17 @@ def merge(model: PeftModel) -> None:
     Raises:
         AdapterError: The method cannot be merged because its change depends on the input, the
             result is not finite, or adapters are merged already. The base is left as it was.
+
+    Example:
+        >>> from peft import LoraConfig
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
+        >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=())
+
+        >>> x = torch.ones(1, 8)
+        >>> before = tuned(x)
+        >>> scionwood.merge(tuned)
+        >>> torch.allclose(tuned(x), before, atol=1e-6)
+        True
     """
     layers = _layers(model)
     if any(layer.merged for layer in layers.values()):
@@ -61,6 +72,17 @@ def unmerge(model: PeftModel) -> None:
 
     Raises:
         AdapterError: No adapter is merged.
+
+    Example:
+        >>> from peft import LoraConfig
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
+        >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=())
+
+        >>> weight = model[0].weight.clone()
+        >>> scionwood.merge(tuned)
+        >>> scionwood.unmerge(tuned)
+        >>> torch.equal(model[0].weight, weight)
+        True
     """
     if not any(layer.merged for layer in _layers(model).values()):
         raise AdapterError("the model", "no adapter is merged into it")
@@ -89,6 +111,16 @@ def compose(
     Raises:
         AdapterError: An adapter is missing or merged, has copies of whole modules or is a prompt,
             or the weights are empty or, for a mean, add up to zero.
+
+    Example:
+        >>> from peft import LoraConfig
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
+        >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=())
+
+        >>> tuned = scionwood.attach(tuned, LoraConfig(r=4), targets="0", head=(), name="second")
+        >>> with scionwood.compose(tuned, {"default": 0.7, "second": 0.3}) as both:
+        ...     both(torch.ones(1, 8)).shape
+        torch.Size([1, 1])
     """
     shares = _shares(model, weights, mode)
     layers = _layers(model)
@@ -111,6 +143,19 @@ def allocate(model: nn.Module, step: int) -> None:
     Args:
         model: A model with or without adapters.
         step: The number of optimiser steps so far.
+
+    Example:
+        >>> from peft import AdaLoraConfig
+        >>> from scionwood.adapters import allocate
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
+        >>> config = AdaLoraConfig(init_r=4, target_r=2, tinit=1, tfinal=1, total_step=10)
+        >>> tuned = scionwood.attach(model, config, targets="0", head=())
+        >>> optimiser = torch.optim.AdamW(scionwood.parameter_groups(tuned, lr=1e-3))
+        >>> for step in range(1, 4):
+        ...     tuned(torch.ones(4, 8)).square().mean().backward()
+        ...     optimiser.step()
+        ...     allocate(tuned, step)
+        ...     optimiser.zero_grad()
     """
     tuner = model.base_model if isinstance(model, PeftModel) else None
     update = getattr(tuner, "update_and_allocate", None)

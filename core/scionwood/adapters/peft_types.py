@@ -57,6 +57,18 @@ def peft_method(name: str, *, tuner: type[BaseTuner]) -> Callable[[Config], Conf
     Raises:
         AdapterError: The class is not a dataclass on `PeftConfig` with the field `target_modules`,
             or another method has the same name or prefix.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> from peft import PeftConfig
+        >>> class ShiftTuner(scionwood.LayerTuner):
+        ...     prefix = "shift_"
+        >>> @scionwood.peft_method("shift", tuner=ShiftTuner)
+        ... @dataclass
+        ... class ShiftConfig(PeftConfig):
+        ...     target_modules: list[str] | str | None = None
+        >>> ShiftConfig().peft_type.value
+        'SHIFT'
     """
 
     def register(config: Config) -> Config:

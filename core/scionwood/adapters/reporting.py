@@ -25,6 +25,12 @@ class Report:
         trainable_head: The trainable parameters outside adapters.
         total: All parameters, adapters and head included.
         base: `total` without adapters and head; these parameters never train.
+
+    Example:
+        >>> from scionwood.adapters import Report
+        >>> counts = Report(trainable_adapter=48, trainable_head=17, total=209, base=144)
+        >>> f"{counts.share:.1%}"
+        '31.1%'
     """
 
     trainable_adapter: int
@@ -52,6 +58,14 @@ def report(model: nn.Module) -> Report:
 
     Args:
         model: A model with or without adapters.
+
+    Example:
+        >>> from peft import LoraConfig
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
+        >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=())
+
+        >>> scionwood.report(tuned).trainable_adapter  # 8 inputs and 16 outputs, of rank 2
+        48
     """
     adapter = {id(p) for p in adapter_parameters(model).values()}
     head = _head_ids(model)
@@ -85,6 +99,16 @@ def parameter_groups(
 
     Raises:
         AdapterError: The method names an attribute without parameters, or an unknown option.
+
+    Example:
+        >>> from peft import LoraConfig
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
+        >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=("1",))
+
+        >>> groups = scionwood.parameter_groups(tuned, lr=1e-3)
+        >>> [(group["name"], group["lr"]) for group in groups]
+        [('adapter', 0.001), ('head', 0.001)]
+        >>> optimiser = torch.optim.AdamW(groups)
     """
     adapter = {n: p for n, p in adapter_parameters(model).items() if p.requires_grad}
     own = {id(p) for p in adapter.values()}

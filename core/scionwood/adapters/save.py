@@ -52,6 +52,16 @@ def save_adapter(
     Raises:
         AdapterError: The model has no such adapter, or it is merged into the base.
         WriteError: The disk is full or not writable. The previous files stay.
+
+    Example:
+        >>> from peft import LoraConfig
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
+        >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=())
+
+        >>> from pathlib import Path
+        >>> scionwood.save_adapter(tuned, "adapter", base={"licence": "Apache-2.0"})
+        >>> sorted(path.name for path in Path("adapter").iterdir())
+        ['adapter_config.json', 'adapter_model.safetensors', 'scionwood.json']
     """
     name = name or active_adapter(model)
     state = adapter_state(model, name)
@@ -81,6 +91,15 @@ def adapter_state(model: PeftModel, name: str | None = None) -> dict[str, torch.
 
     Raises:
         AdapterError: The model has no such adapter, or it is merged into the base.
+
+    Example:
+        >>> from peft import LoraConfig
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
+        >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=())
+
+        >>> from scionwood.adapters import adapter_state
+        >>> {name: tuple(tensor.shape) for name, tensor in adapter_state(tuned).items()}
+        {'base_model.model.0.lora_A.weight': (2, 8), 'base_model.model.0.lora_B.weight': (16, 2)}
     """
     name = name or active_adapter(model)
     if name not in model.peft_config:

@@ -32,9 +32,21 @@ class LayerTuner(BaseTuner):  # type: ignore[misc]  # peft has no type hints
         peft_config: the configs by the name of the adapter.
 
     Example:
-        class ScaleTuner(LayerTuner):
-            prefix = "scale_"
-            tuner_layer_cls = ScaleLayer  # has update_layer(name, config)
+        >>> from peft.tuners.tuners_utils import BaseTunerLayer
+        >>> class ScaleLayer(torch.nn.Module, BaseTunerLayer):
+        ...     adapter_layer_names = ("scale_factor",)
+        ...     def __init__(self, base_layer):
+        ...         super().__init__()
+        ...         self.base_layer = base_layer
+        ...         self.scale_factor = torch.nn.ParameterDict()
+        ...     def update_layer(self, name, config):
+        ...         self.scale_factor[name] = torch.nn.Parameter(torch.ones(1))
+        ...         self.set_adapter([name])
+        ...     def forward(self, x):
+        ...         return self.base_layer(x) * self.scale_factor[self.active_adapters[0]]
+        >>> class ScaleTuner(scionwood.LayerTuner):
+        ...     prefix = "scale_"
+        ...     tuner_layer_cls = ScaleLayer
     """
 
     prefix: str

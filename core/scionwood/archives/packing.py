@@ -37,6 +37,14 @@ def unpacked(
     Raises:
         ReadError: see `check_zip`; nothing has been written then. A folder must not hold links.
         OSError: the disk is full.
+
+    Example:
+        >>> import zipfile
+        >>> with zipfile.ZipFile("data.zip", "w") as archive:
+        ...     archive.writestr("a.txt", "one")
+        >>> with scionwood.unpacked("data.zip") as folder:
+        ...     (folder / "a.txt").read_text()
+        'one'
     """
     path = Path(path)
     if path.is_dir():
@@ -63,6 +71,15 @@ def pack(folder: str | Path, target: str | Path, like: str | Path | None = None)
 
     Raises:
         OSError: the disk is full or not writable.
+
+    Example:
+        >>> import zipfile
+        >>> from pathlib import Path
+        >>> Path("results").mkdir()
+        >>> size = Path("results/a.txt").write_text("one")
+        >>> scionwood.pack("results", "results.zip")
+        >>> zipfile.ZipFile("results.zip").namelist()
+        ['a.txt']
     """
     folder = Path(folder)
     entries: dict[str, zipfile.ZipInfo] = {}
@@ -91,6 +108,13 @@ def atomic_folder_or_zip(target: str | Path, *, overwrite: bool = False) -> Iter
     Raises:
         OutputExistsError: `target` exists and `overwrite` is false.
         OSError: the disk is full or not writable; what was there before stays.
+
+    Example:
+        >>> import zipfile
+        >>> with scionwood.atomic_folder_or_zip("results.zip") as folder:
+        ...     size = (folder / "a.txt").write_text("one")
+        >>> zipfile.ZipFile("results.zip").namelist()
+        ['a.txt']
     """
     target = Path(target)
     if target.suffix != ".zip":

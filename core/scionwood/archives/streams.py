@@ -37,6 +37,15 @@ def check_inflated(
 
     Raises:
         ReadError: it inflates to more, or is damaged.
+
+    Example:
+        >>> import zlib
+        >>> from pathlib import Path
+        >>> size = Path("zeros.z").write_bytes(zlib.compress(bytes(5000)))
+        >>> scionwood.check_inflated("zeros.z", "zlib", largest=1000)
+        Traceback (most recent call last):
+        ...
+        scionwood.errors.ReadError: zeros.z: zlib: it inflates to more than 1,000 bytes. ...
     """
     path, most = Path(path), INFLATED if largest is None else largest
     with reading(path, kind), path.open("rb") as file:

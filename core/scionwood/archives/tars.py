@@ -18,7 +18,12 @@ HEADER = 16 << 10
 
 @final
 class TarMember(NamedTuple):
-    """A file in a tar archive: its name, where its content begins, and its size in bytes."""
+    """A file in a tar archive: its name, where its content begins, and its size in bytes.
+
+    Example:
+        >>> scionwood.TarMember("shard/1.png", offset=512, size=70).name
+        'shard/1.png'
+    """
 
     name: str
     offset: int
@@ -38,6 +43,16 @@ def tar_members(path: str | Path, kind: str, *, largest: int) -> Iterator[TarMem
     Raises:
         ReadError: it is cut, has more than `MEMBERS` members, or has members that are links,
             devices, sparse, too large, overlapping, or named outside the folder.
+
+    Example:
+        >>> import tarfile
+        >>> from pathlib import Path
+        >>> size = Path("a.txt").write_text("one")
+        >>> with tarfile.open("data.tar", "w") as archive:
+        ...     archive.add("a.txt")
+        >>> (member,) = scionwood.tar_members("data.tar", "tar", largest=1000)
+        >>> Path("data.tar").read_bytes()[member.offset :][: member.size]
+        b'one'
     """
     path = Path(path)
     whole = path.stat().st_size

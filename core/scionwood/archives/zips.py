@@ -53,6 +53,15 @@ def check_zip(
             compressed size, or more than `LARGEST`; an absolute name, `..`, a drive letter or a
             backslash; a link, a device, an encrypted, repeated or overlapping entry; a header that
             does not describe its entry; no zip archive.
+
+    Example:
+        >>> import zipfile
+        >>> with zipfile.ZipFile("bad.zip", "w") as archive:
+        ...     archive.writestr("../outside.txt", "one")
+        >>> scionwood.check_zip("bad.zip", "run")
+        Traceback (most recent call last):
+        ...
+        scionwood.errors.ReadError: ...bad.zip: run: entry '../outside.txt' has a name that ...
     """
     path = Path(path)
     with reading(path, kind):

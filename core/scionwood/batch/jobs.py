@@ -29,6 +29,12 @@ class Job:
         source: what it reads; None if the command reads nothing.
         fields: the values of the fields that patterns in the options may name.
         options: options of this job alone, such as `--seed=3`.
+
+    Example:
+        >>> from pathlib import Path
+        >>> job = scionwood.batch.Job(Path("designs/0003.zarr"), options=("--seed=3",))
+        >>> job.words(["--n=8"])
+        ['--n=8', '--seed=3']
     """
 
     target: Path
@@ -55,7 +61,12 @@ def jobs_for(sources: Iterable[str | Path], target: str) -> list[Job]:
         BatchError: the pattern has an unknown field, or two sources would become one file.
 
     Example:
-        jobs_for(["shots/*.sgy"], "clean/{stem}.sgy")
+        >>> from pathlib import Path
+        >>> Path("shots").mkdir()
+        >>> Path("shots/1.sgy").touch()
+        >>> jobs = scionwood.batch.jobs_for(["shots/*.sgy"], "clean/{stem}.sgy")
+        >>> [job.target.as_posix() for job in jobs]
+        ['clean/1.sgy']
     """
     _check_fields(target, SOURCE_FIELDS)
     unique = {os.path.realpath(path): path for word in sources for path in _expand(str(word))}
@@ -80,7 +91,9 @@ def jobs_over(name: str, values: Iterable[int], target: str) -> list[Job]:
         BatchError: the pattern has another field, or two values would become one file.
 
     Example:
-        jobs_over("seed", range(1000), "designs/{seed:04}.zarr")
+        >>> jobs = scionwood.batch.jobs_over("seed", range(1000), "designs/{seed:04}.zarr")
+        >>> jobs[7].target.as_posix(), jobs[7].options
+        ('designs/0007.zarr', ('--seed=7',))
     """
     _check_fields(target, (name,))
     option = f"--{name.replace('_', '-')}"

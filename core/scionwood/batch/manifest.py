@@ -36,6 +36,11 @@ class Row:
         error: what went wrong; empty if nothing did.
         seconds: the time that the job took.
         worker: the host and the process that did it.
+
+    Example:
+        >>> row = scionwood.batch.Row("clean/1.sgy", status="failed", error="it is cut")
+        >>> row.good
+        False
     """
 
     target: str
@@ -55,7 +60,7 @@ class Row:
 
 
 def read_manifest(path: str | Path) -> dict[str, Row]:
-    """Return the latest row of each job, by target.
+    r"""Return the latest row of each job, by target.
 
     A last line that is incomplete, as a machine that lost its power leaves it, does not count.
 
@@ -66,7 +71,12 @@ def read_manifest(path: str | Path) -> dict[str, Row]:
         ReadError: another line is damaged.
 
     Example:
-        failed = [row for row in read_manifest("clean").values() if not row.good]
+        >>> from pathlib import Path
+        >>> Path("clean").mkdir()
+        >>> line = '{"target": "1.sgy", "status": "failed", "error": "it is cut"}'
+        >>> size = Path("clean/manifest.jsonl").write_text(line + "\n")
+        >>> [row.target for row in scionwood.batch.read_manifest("clean").values() if not row.good]
+        ['1.sgy']
     """
     path = Path(path)
     path = path / MANIFEST if path.is_dir() else path

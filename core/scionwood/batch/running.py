@@ -80,8 +80,13 @@ def run(
         ReadError: a source does not exist.
 
     Example:
-        rows = run("seismic/denoise", jobs_for(["in"], "out/{name}"), workers=2)
-        failed = [row for row in rows if not row.good]
+        >>> from distributed import Client
+        >>> from scionwood.batch import jobs_over, run
+        >>> jobs = jobs_over("seed", range(2), "states/{seed}.zarr")
+        >>> options = ["--n=1", "--n-points=16", "--n-steps=2"]
+        >>> with Client(processes=False, n_workers=1, dashboard_address=None) as client:
+        ...     [row.status for row in run("pde/simulate", jobs, options, client=client)]
+        ['done', 'done']
     """
     made = plan(command, jobs, options, manifest=manifest, retry_failed=retry_failed, force=force)
     return _run(made, workers, client)

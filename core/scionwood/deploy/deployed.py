@@ -13,7 +13,15 @@ from scionwood.errors import ScionwoodError
 
 
 class ExportError(ScionwoodError, RuntimeError):
-    """A run cannot be exported, or the exported file differs from the run."""
+    """A run cannot be exported, or the exported file differs from the run.
+
+    Example:
+        >>> model, example = torch.nn.Linear(2, 1), torch.zeros(1, 2)
+        >>> scionwood.Deployed(model, (example,), inputs=(scionwood.Signal("x", ("batch",), "m"),))
+        Traceback (most recent call last):
+        ...
+        scionwood.deploy.deployed.ExportError: deployed model: its inputs name [1] axes, ...
+    """
 
 
 @final
@@ -25,6 +33,10 @@ class Signal:
         name: its name, an identifier such as `noisy`.
         axes: the names of its axes in order, such as `("batch", "channel", "trace", "time")`.
         unit: the unit of its values in words, such as `mm`.
+
+    Example:
+        >>> scionwood.Signal("noisy", ("batch", "channel", "trace", "time"), "unit amplitude").unit
+        'unit amplitude'
     """
 
     name: str
@@ -41,6 +53,14 @@ class Normalisation:
         before: the steps before the model, one sentence each.
         after: the steps after the model, one sentence each.
         numbers: the numbers and names that these steps use, as JSON can hold them.
+
+    Example:
+        >>> steps = scionwood.Normalisation(
+        ...     before=("Divide by the standard deviation of the gather.",),
+        ...     after=("Multiply by it again.",),
+        ... )
+        >>> len(steps.before), dict(steps.numbers)
+        (1, {})
     """
 
     before: tuple[str, ...] = ()
@@ -74,11 +94,11 @@ class Deployed:
 
     Example:
         >>> axes = ("batch", "channel", "trace", "time")
-        >>> deployed = Deployed(
+        >>> deployed = scionwood.Deployed(
         ...     torch.nn.Conv2d(1, 1, 3, padding=1),
         ...     (torch.zeros(2, 1, 32, 48),),
-        ...     inputs=(Signal("noisy", axes, "unit amplitude"),),
-        ...     outputs=(Signal("clean", axes, "unit amplitude"),),
+        ...     inputs=(scionwood.Signal("noisy", axes, "unit amplitude"),),
+        ...     outputs=(scionwood.Signal("clean", axes, "unit amplitude"),),
         ...     dynamic=("batch",),
         ... )
         >>> deployed.resized((1, 16, 16)).example[0].shape

@@ -67,7 +67,9 @@ def export_run(
         TrainingError: the run is not finished.
 
     Example:
-        scionwood.export_run("runs/first", "denoise.pt2", shape=(1, 128, 128))
+        >>> done = scionwood.export_run("seismic/denoise", "denoise.safetensors", format="merged")
+        >>> done.reached <= done.allowed
+        True
     """
     target = Path(target)
     check_name(target, format)

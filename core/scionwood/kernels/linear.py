@@ -50,6 +50,12 @@ def lora_linear(
 
     Raises:
         ValueError: The weight requires a gradient, shapes do not fit, or dropout is outside [0, 1).
+
+    Example:
+        >>> x, weight, a, b = (torch.randn(*shape) for shape in [(5, 8), (4, 8), (2, 8), (4, 2)])
+        >>> y = scionwood.lora_linear(x, weight, None, a, b, scaling=0.5)
+        >>> torch.allclose(y, x @ (weight + 0.5 * b @ a).T, atol=1e-5)
+        True
     """
     _check(x, weight, a, b, gate)
     seed = mask.new_seed(x.device) if dropout and mask.threshold(dropout) else None

@@ -33,6 +33,11 @@ class Table:
         rows: the cells of each row, as many as there are columns.
         note: a sentence below the table.
         title: a caption above it.
+
+    Example:
+        >>> table = scionwood.Table(("method", "SNR, dB"), [("LoRA", "9.1"), ("full", "9.3")])
+        >>> table.rows[0]
+        ('LoRA', '9.1')
     """
 
     head: Sequence[str]
@@ -53,6 +58,12 @@ class Figure:
         alternative: what a reader without the image should know; empty means the caption.
         dark: the bytes of the same image for a dark screen, if there is one.
         lead: whether the image is made to fit the height of the screen.
+
+    Example:
+        >>> square = b"<svg xmlns='http://www.w3.org/2000/svg'><rect width='9' height='9'/></svg>"
+        >>> figure = scionwood.Figure("A square", square, media="image/svg+xml")
+        >>> "data:image/svg+xml" in scionwood.render(scionwood.Page("One figure", [figure]))
+        True
     """
 
     caption: str
@@ -72,6 +83,10 @@ class Number:
         label: what the value is, in a few words.
         value: the value with its unit, such as "14.1 dB".
         note: a remark in small letters below it.
+
+    Example:
+        >>> scionwood.Number("mean SNR", "14.1 dB", "100 test gathers").value
+        '14.1 dB'
     """
 
     label: str
@@ -85,7 +100,9 @@ class Numbers:
     """The main results of a page, side by side in the order of `items`.
 
     Example:
-        Numbers([Number("mean SNR", "14.1 dB", "100 test gathers"), Number("seed", "0")])
+        >>> numbers = scionwood.Numbers([scionwood.Number("mean SNR", "14.1 dB")])
+        >>> "14.1 dB" in scionwood.render(scionwood.Page("Denoising", [numbers]))
+        True
     """
 
     items: Sequence[Number]
@@ -99,6 +116,11 @@ class Section:
     Attributes:
         title: the heading.
         parts: what it shows, in order.
+
+    Example:
+        >>> section = scionwood.Section("Method", ["LoRA of rank 8 on the attention."])
+        >>> "LoRA of rank 8" in scionwood.render(scionwood.Page("Denoising", [section]))
+        True
     """
 
     title: str
@@ -124,6 +146,11 @@ class Page:
         fonts: names of fonts on the reader's system to prefer.
         font: a TrueType font to embed in the page; `None` embeds none.
         dated: whether the footer says when the page was written.
+
+    Example:
+        >>> page = scionwood.Page("Denoising", ["One paragraph."], facts={"seed": "0"}, dated=False)
+        >>> scionwood.render(page).startswith("<!doctype html>")
+        True
     """
 
     title: str
@@ -147,8 +174,10 @@ def render(page: Page) -> str:
         page: what to show; every text in it is escaped.
 
     Example:
-        table = Table(("method", "SNR, dB"), [("LoRA", "9.1"), ("full", "9.3")])
-        Path("report.html").write_text(render(Page("Denoising", [table])), encoding="utf-8")
+        >>> table = scionwood.Table(("method", "SNR, dB"), [("LoRA", "9.1"), ("full", "9.3")])
+        >>> html = scionwood.render(scionwood.Page("Denoising", [table]))
+        >>> "LoRA" in html, "<script" in html
+        (True, False)
     """
     title = readable(page.title)
     head = (
@@ -164,9 +193,13 @@ def render(page: Page) -> str:
 
 
 def readable(text: str) -> str:
-    """Return any text, such as a file's name, as HTML that shows every character.
+    r"""Return any text, such as a file's name, as HTML that shows every character.
 
     Control characters, half characters and marks that reverse the reading direction become escapes.
+
+    Example:
+        >>> scionwood.readable("a<b>\x07.sgy")
+        'a&lt;b&gt;\\x07.sgy'
     """
     return escape("".join(_visible(character) for character in text))
 

@@ -13,6 +13,11 @@ def weights_digest(folder: Path) -> str:
 
     Args:
         folder: the run folder.
+
+    Example:
+        >>> run = scionwood.find_run("seismic/denoise", quiet=True)
+        >>> scionwood.weights_digest(run) == scionwood.read_origin(run).digest
+        True
     """
     files = sorted((folder / ADAPTER).glob("*.safetensors"))
     if (folder / HEAD).is_file():

@@ -26,6 +26,10 @@ class Origin:
         score: the result on held-out data, such as "14.1 dB mean SNR on held-out noise".
         digest: the SHA-256 of its weights; see `scionwood.runs.digest`.
         machine: the processor and the version of torch; with others, training rounds differently.
+
+    Example:
+        >>> print(scionwood.Origin("hydrology/river", "0.1.0", scope="generated rivers"))
+        hydrology/river 0.1.0 (generated rivers)
     """
 
     name: str
@@ -50,6 +54,11 @@ def read_origin(folder: Path) -> Origin | None:
 
     Raises:
         ReadError: the file is damaged.
+
+    Example:
+        >>> run = scionwood.find_run("seismic/denoise", quiet=True)
+        >>> scionwood.read_origin(run).name
+        'seismic/denoise'
     """
     path = folder / ORIGIN
     if not path.is_file():

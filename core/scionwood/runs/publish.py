@@ -71,7 +71,8 @@ def push(run: str | Path, target: str, *, public: bool = False, force: bool = Fa
             the hub refuses the upload or cannot be reached, or the disk is full.
 
     Example:
-        scionwood.push("runs/first", "first.zip")
+        >>> scionwood.push("seismic/denoise", "denoise.zip")
+        'https://HOST/denoise.zip#sha256=...'
     """
     archive = Path(target) if target.endswith(".zip") else None
     if archive is None and not is_repository(target):

@@ -29,7 +29,8 @@ def pull(reference: str | Path, to: str | Path | None = None, *, force: bool = F
         WriteError: the disk is full or not writable.
 
     Example:
-        folder = scionwood.pull("hf:owner/name", "runs/theirs")
+        >>> scionwood.pull("seismic/denoise", "runs/theirs").as_posix()
+        'runs/theirs'
     """
     if to is not None:
         check_target(to, force)

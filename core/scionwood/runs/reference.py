@@ -38,7 +38,9 @@ def find_run(reference: str | Path, *, quiet: bool = False) -> Run:
         AdapterFileError: the fetched run is not acceptable.
 
     Example:
-        folder = scionwood.find_run("hf:owner/name")
+        >>> run = scionwood.find_run("seismic/denoise")  # or "hf:owner/name"
+        >>> run.name
+        'denoise'
     """
     folder = _folder(reference)
     if not is_finished(folder):

@@ -20,8 +20,11 @@ class Run(_Path):
     """The folder of a run: a `pathlib.Path` that shows its recipe and its score.
 
     Example:
-        run = scionwood.fit("seismic/denoise")  # Run('runs/...': seismic/denoise, val_loss 0.17)
-        (run / "metrics.csv").read_text()
+        >>> run = scionwood.find_run("seismic/denoise", quiet=True)
+        >>> run
+        Run('.../runs/denoise': seismic/denoise, ...)
+        >>> (run / "recipe.yaml").is_file()
+        True
     """
 
     def __repr__(self) -> str:

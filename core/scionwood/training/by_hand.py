@@ -59,8 +59,16 @@ def minimise(
         TrainingError: there is nothing to train, or a loss is not finite.
 
     Example:
-        minimise(lambda step: (model(batch(step)) - 1).square().mean(), model.parameters(),
-                 steps=100, lr=1e-3, schedule=warm_cosine(100), label="pretraining")
+        >>> model, x = torch.nn.Linear(8, 1), torch.randn(32, 8)
+        >>> losses = scionwood.minimise(
+        ...     lambda step: (model(x) - 1).square().mean(),
+        ...     model.parameters(),
+        ...     steps=50,
+        ...     lr=1e-2,
+        ...     schedule=scionwood.warm_cosine(50),
+        ... )
+        >>> losses[-1] < losses[0]
+        True
     """
     given: list[Any] = list(parameters)
     if not given:
@@ -96,6 +104,17 @@ def warm_cosine(steps: int, *, warmup: int | None = None, floor: float = 0.01) -
         steps: of the whole training.
         warmup: steps of the warm-up; `None` means a tenth of `steps` and one, 200 at most.
         floor: the share of the highest rate at the last step.
+
+    Example:
+        >>> optimiser = torch.optim.AdamW([torch.nn.Parameter(torch.ones(1))], lr=1.0)
+        >>> schedule = scionwood.warm_cosine(5, warmup=2)(optimiser)
+        >>> rates = []
+        >>> for _ in range(5):
+        ...     rates.append(round(schedule.get_last_lr()[0], 2))
+        ...     optimiser.step()
+        ...     schedule.step()
+        >>> rates
+        [0.5, 1.0, 1.0, 0.75, 0.26]
     """
     warm = min(200, steps // 10 + 1) if warmup is None else max(1, warmup)
 
@@ -115,6 +134,17 @@ def one_cycle(steps: int, *, rise: float = 0.1) -> Schedule:
         rise: the share of the steps in which the rate rises.
 
     Source: Smith and Topin 2019, arXiv:1708.07120.
+
+    Example:
+        >>> optimiser = torch.optim.AdamW([torch.nn.Parameter(torch.ones(1))], lr=1.0)
+        >>> schedule = scionwood.one_cycle(5, rise=0.4)(optimiser)
+        >>> rates = []
+        >>> for _ in range(5):
+        ...     rates.append(round(schedule.get_last_lr()[0], 2))
+        ...     optimiser.step()
+        ...     schedule.step()
+        >>> rates
+        [0.04, 1.0, 0.75, 0.25, 0.0]
     """
 
     def schedule(optimizer: Optimizer) -> LRScheduler:

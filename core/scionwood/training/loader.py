@@ -41,6 +41,14 @@ class DataLoader(StatefulDataLoader):  # type: ignore[misc]  # torchdata is unty
         prefetch_factor: batches that each worker reads ahead.
         multiprocessing_context: how workers start: fork, forkserver or spawn.
         seed: seeds the order and the draws; `None` means the seed of the recipe.
+
+    Example:
+        >>> batches = list(scionwood.DataLoader(range(6), batch_size=4, shuffle=True, seed=0))
+        >>> [len(batch) for batch in batches]
+        [4, 2]
+        >>> again = list(scionwood.DataLoader(range(6), batch_size=4, shuffle=True, seed=0))
+        >>> all(torch.equal(one, other) for one, other in zip(batches, again, strict=True))
+        True
     """
 
     def __init__(

@@ -59,6 +59,10 @@ def volumes_fail_in_bfloat16(device: torch.device) -> bool:
 
     Args:
         device: the device of the training.
+
+    Example:
+        >>> device = torch.device("cpu")
+        >>> dtype = torch.float32 if scionwood.volumes_fail_in_bfloat16(device) else torch.bfloat16
     """
     features = _cpu()
     wrong = features.get("avx512_bf16") and not features.get("amx_bf16")

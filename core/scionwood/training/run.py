@@ -86,7 +86,10 @@ def fit(
         SystemExit: after SIGTERM or Ctrl-C, with 128 + the signal's number.
 
     Example:
-        run = scionwood.fit("seismic/denoise", run_dir="runs/first")
+        >>> recipe = scionwood.resolve("pde/dynamics", smoke=True)  # makes it small
+        >>> run = scionwood.fit(recipe, run_dir="runs/first")
+        >>> (run / "adapter" / "adapter_model.safetensors").is_file()
+        True
     """
     refuse_unsafe_torch()
     recipe = _resolved(recipe)
@@ -130,7 +133,9 @@ def test(run_dir: str | Path, recipe: Recipe | str | Path | None = None) -> dict
         TrainingError: the run is not finished, or the other recipe has another backbone.
 
     Example:
-        scionwood.test("runs/first")["test_loss"]
+        >>> run = scionwood.fit(scionwood.resolve("pde/dynamics", smoke=True), run_dir="runs/first")
+        >>> scionwood.test(run)["test_loss"] > 0
+        True
     """
     run_dir = find_run(run_dir)
     own, task = resolve(run_dir / RECIPE), load_run(run_dir)
@@ -173,7 +178,9 @@ def load_run(run_dir: str | Path, device: str | torch.device = "cpu") -> Task:
         AdapterFileError: a file is damaged, or was made for another base.
 
     Example:
-        task = scionwood.load_run("runs/first", device="cuda")
+        >>> task = scionwood.load_run("seismic/denoise")
+        >>> any(parameter.requires_grad for parameter in task.parameters())
+        False
     """
     return kept_or_loaded(_load, find_run(run_dir), device)
 
@@ -207,6 +214,11 @@ def build(
 
     Raises:
         RecipeError: the recipe does not exist, or is not valid.
+
+    Example:
+        >>> task, data = scionwood.build("seismic/denoise")
+        >>> scionwood.report(task.backbone).trainable_adapter
+        196608
     """
     recipe = _resolved(recipe)
     if backbone is None:

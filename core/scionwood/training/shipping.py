@@ -45,6 +45,22 @@ def ship(
     Returns:
         The origin, which is in the folder too. Its digest is the same when the script runs again on
         the same kind of processor.
+
+    Example:
+        >>> from pathlib import Path
+        >>> sizes = {"n_train": 2, "n_val": 1, "n_test": 1, "n_frames": 2, "n_points": 16}
+        >>> origin = scionwood.ship(
+        ...     "pde/dynamics",
+        ...     Path("runs/small"),
+        ...     name="hydrology/small",
+        ...     version="0.1.0",
+        ...     scope="generated data",
+        ...     score=lambda run: f"test loss {scionwood.test(run)['test_loss']:.2f}",
+        ...     overrides=["trainer.max_steps=1", "backbone.tile=16"]
+        ...     + [f"data.{name}={size}" for name, size in sizes.items()],
+        ... )
+        >>> origin.name
+        'hydrology/small'
     """
     torch.set_num_threads(1)  # the rounding of sums depends on the number of threads
     with tempfile.TemporaryDirectory() as place:

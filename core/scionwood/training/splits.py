@@ -18,13 +18,15 @@ class SplitData(L.LightningDataModule, ABC):
     A subclass writes `loader`. Its keyword-only parameters are its configuration.
 
     Example:
-        class Images(SplitData):
-            def __init__(self, *, batch_size: int = 8) -> None:
-                super().__init__()
-                self.batch_size = batch_size
-
-            def loader(self, split: Split) -> DataLoader:
-                return DataLoader(images(split), self.batch_size, shuffle=split == "train")
+        >>> class Squares(scionwood.SplitData):
+        ...     def __init__(self, *, batch_size: int = 8) -> None:
+        ...         super().__init__()
+        ...         self.batch_size = batch_size
+        ...     def loader(self, split: scionwood.Split) -> scionwood.DataLoader:
+        ...         squares = [float(i * i) for i in range(16)]
+        ...         return scionwood.DataLoader(squares, self.batch_size, shuffle=split == "train")
+        >>> len(Squares().train_dataloader())
+        2
     """
 
     @abstractmethod

@@ -25,7 +25,13 @@ if TYPE_CHECKING:
 
 
 class Optimiser(TypedDict, total=False):
-    """The options that every task has; `Task` documents them."""
+    """The options that every task has; `Task` documents them.
+
+    Example:
+        >>> options: scionwood.Optimiser = {"lr": 3e-4, "warmup_steps": 100, "schedule": "cosine"}
+        >>> options["schedule"]
+        'cosine'
+    """
 
     lr: float
     weight_decay: float
@@ -67,6 +73,16 @@ class Task(L.LightningModule, ABC):
         mode: whether that value should be small or large.
         max_steps: the most optimiser steps of the run; -1 means no limit.
         sharded: whether the backbone's weights are spread over processes.
+
+    Example:
+        >>> class Regression(scionwood.Task):
+        ...     defaults = {"lr": 4e-3, "schedule": "cosine"}
+        ...     def losses(self, batch):
+        ...         x, y = batch
+        ...         return {"loss": (self.backbone(x) - y).square().mean()}
+        >>> task = Regression(torch.nn.Linear(8, 1), warmup_steps=10)
+        >>> task.lr, task.warmup_steps
+        (0.004, 10)
     """
 
     defaults: ClassVar[Optimiser] = {

@@ -38,7 +38,9 @@ def load_weights(
             shapes, or values that are not finite.
 
     Example:
-        load_weights(model, "weights/tiny.safetensors")
+        >>> from safetensors.torch import save_model
+        >>> save_model(torch.nn.Linear(8, 1), "tiny.safetensors")
+        >>> scionwood.load_weights(torch.nn.Linear(8, 1), "tiny.safetensors")
     """
     own = module.state_dict()
     module.load_state_dict(own | read_weights(path, own, optional=optional, remedy=remedy))
@@ -64,6 +66,14 @@ def read_weights(
 
     Raises:
         WeightsError: see `load_weights`.
+
+    Example:
+        >>> from safetensors.torch import save_model
+        >>> model = torch.nn.Linear(8, 1)
+        >>> save_model(model, "tiny.safetensors")
+        >>> weights = scionwood.read_weights("tiny.safetensors", model.state_dict())
+        >>> torch.equal(weights["bias"], model.bias)
+        True
     """
     path = Path(path)
     if not path.is_file():

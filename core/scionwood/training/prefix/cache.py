@@ -83,6 +83,18 @@ class FrozenPrefix:
     Raises:
         AdapterError: there is no frozen prefix, or its features differ from call to call.
         TrainingError: the data are augmented at random, or the model is sharded.
+
+    Example:
+        >>> from peft import LoraConfig
+        >>> layers = [torch.nn.Linear(8, 8), torch.nn.Linear(8, 8), torch.nn.Linear(8, 1)]
+        >>> model = torch.nn.Sequential(torch.nn.Sequential(*layers))
+        >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0.2", head=())
+        >>> x = torch.randn(4, 8)
+        >>> with scionwood.FrozenPrefix(tuned) as cache:
+        ...     for _ in range(3):
+        ...         tuned(x).mean().backward()
+        ...     list(cache.blocks), cache.hits, cache.misses
+        (['0.0', '0.1'], 8, 4)
     """
 
     def __init__(

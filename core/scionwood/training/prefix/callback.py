@@ -32,6 +32,22 @@ class PrefixCache(Callback):
 
     Raises:
         TrainingError: an unknown dtype.
+
+    Example:
+        >>> from lightning import Trainer
+        >>> from peft import LoraConfig
+        >>> from scionwood.training import PrefixCache
+        >>> class Shrink(scionwood.Task):
+        ...     def losses(self, batch):
+        ...         return {"loss": self.backbone(batch).square().mean()}
+        >>> blocks = torch.nn.Sequential(*(torch.nn.Linear(8, 8) for _ in range(4)))
+        >>> model = torch.nn.Sequential(blocks)
+        >>> tuned = scionwood.attach(model, LoraConfig(), targets="0.3", head=())
+        >>> data = scionwood.DataLoader(torch.randn(16, 8), batch_size=4)
+        >>> off = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+        >>> off["enable_model_summary"] = False
+        >>> trainer = Trainer(max_epochs=3, accelerator="cpu", callbacks=[PrefixCache()], **off)
+        >>> trainer.fit(Shrink(tuned), data, data)  # the frozen blocks run in one epoch only
     """
 
     def __init__(
