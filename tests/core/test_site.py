@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
+import venv
 import zlib
 from html.parser import HTMLParser
 from pathlib import Path
@@ -127,3 +129,62 @@ def test_the_notebook_of_a_field_runs(field, site, tmp_path, monkeypatch):
         [sys.executable, "-W", "ignore::UserWarning", "-c", script], capture_output=True, text=True
     )
     assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_tutorial_works_as_it_is_written(tmp_path):
+    """Its files are written and its commands run in their order, in an environment of its own."""
+    text = (ROOT / "docs" / "authors" / "tutorial.md").read_text("utf-8")
+    blocks = re.findall(
+        r"^```(?:bash\n|\{code-block\} \w+\n:caption: (\S+)\n)(.*?)^```$", text, re.M | re.S
+    )
+    assert len(blocks) > 8
+    venv.create(tmp_path / "env", with_pip=True, symlinks=True)
+    inner = next((tmp_path / "env").glob("lib/python*/site-packages"))
+    seen = [path for path in sys.path if "site-packages" in path]
+    (inner / "outer.pth").write_text(
+        "".join(f"import site; site.addsitedir({p!r})\n" for p in seen)
+    )
+    path = f"{tmp_path / 'env' / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    said = ""
+    for name, block in blocks:
+        if name:
+            (tmp_path / name).write_text(block, "utf-8")
+            continue
+        script = f'scionwood() {{ python -m scionwood.cli "$@"; }}\nset -ex\n{block}'
+        run = subprocess.run(
+            ["bash", "-c", script],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"},
+        )
+        assert run.returncode == 0, run.stdout + run.stderr
+        said += run.stdout
+    assert said.count(f"{len(CHECKS)} of {len(CHECKS)} checks hold") == 2
+    accuracy = re.search(r"test_accuracy\s+([\d.]+)", said)
+    assert accuracy
+    assert float(accuracy[1]) > 0.85
+    assert len((tmp_path / "classes.csv").read_text().splitlines()) == 1798
+
+
+def test_published_versions_are_listed_the_newest_first(tmp_path):
+    built, pages = tmp_path / "html", tmp_path / "pages"
+    built.mkdir()
+    script = ROOT / "docs" / "_ext" / "versions.py"
+    for version in ("v0.9.0", "v0.10.0", "dev", "v0.9.0"):
+        (built / "index.html").write_text(version)
+        environment = {
+            "SCIONWOOD_VERSION": version,
+            "SCIONWOOD_VERSIONS": "https://a.example/b/versions.json",
+        }
+        subprocess.run(
+            [sys.executable, script, built, pages], env={**os.environ, **environment}, check=True
+        )
+    listed = json.loads((pages / "versions.json").read_text())
+    assert [each["version"] for each in listed] == ["v0.10.0", "v0.9.0", "dev"]
+    assert [each["preferred"] for each in listed] == [True, False, False]
+    assert listed[0]["url"] == "https://a.example/b/v0.10.0/"
+    assert "url=v0.10.0/index.html" in (pages / "index.html").read_text()
+    assert (pages / "dev" / "index.html").read_text() == "dev"
