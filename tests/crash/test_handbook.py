@@ -1,0 +1,62 @@
+"""The walk of the handbook: from a d3plot and a real keyword deck to a result."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import lsdyna_mesh_reader
+import pytest
+
+from scionwood_crash import api
+
+PAGE = Path(__file__).parents[2] / "docs" / "fields" / "crash" / "your-own-file.md"
+DECK = Path(lsdyna_mesh_reader.__file__).parent / "examples" / "bracket.k"
+
+
+def script(page: Path) -> str:
+    """Return the commands of a page, as one script that stops at the first error."""
+    blocks = re.findall(r"^```bash\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
+    return "set -euo pipefail\n" + "".join(blocks)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_reader_of_the_page_gets_from_files_to_a_prediction(tmp_path: Path) -> None:
+    pytest.importorskip("lasso")
+    for folder in ("run", "designs"):
+        (tmp_path / folder).mkdir()
+    shutil.copy(DECK, tmp_path / "part.k")
+    simulated = api.simulate("bumper", seed=7)
+    bare = replace(simulated, features={})  # a d3plot states no impact
+    api.write(bare, tmp_path / "run" / "d3plot")
+    for index in range(1, 5):
+        made = api.simulate("bumper", seed=7, index=index)
+        api.write(made, tmp_path / "designs" / f"{index}.vtp")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    run = subprocess.run(
+        ["bash", "-c", script(PAGE)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"},
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "98 nodes never move" in run.stdout
+    assert "UNLIKE the training parts" in run.stdout  # the bracket
+    predicted = api.read(tmp_path / "predicted.pvd")
+    errors = api.evaluate(predicted, simulated)
+    assert errors["familiar"]
+    assert errors["med_share"] < 5  # as the page says: 3.4 %
+    assert (tmp_path / "report" / "report.html").is_file()
+    assert len(api.read(tmp_path / "mine.pvd")) == len(simulated)
+    # What the page warns of: the wrong clamps give another, familiar, wrong prediction.
+    wrong = api.read(tmp_path / "run" / "d3plot", units="mm, ms, kg")
+    setup = api.Setup(clamped="ends")
+    wrong = api.predict(replace(wrong, features=simulated.features), setup=setup)
+    assert api.evaluate(wrong, simulated)["med_share"] > 2 * errors["med_share"]
