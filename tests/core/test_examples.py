@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import scionwood
+from scionwood import discovery
 
 ROOMS = ("", ".adapters", ".kernels", ".training", ".batch")
 HEADING = "\n    Example:\n        >>> "
@@ -28,7 +29,19 @@ def documented() -> dict[str, Any]:
     return dict(things.values())
 
 
+def borrowed() -> dict[str, Any]:
+    """Return what the `api` of a plugin takes from other modules; its own tests run the rest."""
+    things = {}
+    for plugin in discovery.entries():
+        api = import_module(f"scionwood_{plugin}.api")
+        for name in getattr(api, "__all__", ()):
+            if getattr(api, name).__module__ != api.__name__:
+                things[f"{api.__name__}.{name}"] = getattr(api, name)
+    return things
+
+
 THINGS = documented()
+BORROWED = borrowed()
 
 
 def test_the_names_of_every_room_are_there() -> None:
@@ -47,13 +60,13 @@ def test_it_has_an_example_at_the_end_of_its_docstring(name: str) -> None:
 # A Trainer of Lightning 2.6 on torch 2.13; `fit` ignores the warning too.
 @pytest.mark.filterwarnings(r"ignore:`isinstance\(treespec:FutureWarning")
 @pytest.mark.usefixtures("_one_thread")
-@pytest.mark.parametrize("name", THINGS)
+@pytest.mark.parametrize("name", THINGS | BORROWED)
 def test_its_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run it in an empty folder; `scionwood` and `torch` need no import there."""
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
     names = {"scionwood": scionwood, "torch": torch}
-    doc = THINGS[name].__doc__ or ""
+    doc = (THINGS | BORROWED)[name].__doc__ or ""
     example = doctest.DocTestParser().get_doctest(doc, names, name, None, None)
     report: list[str] = []
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)

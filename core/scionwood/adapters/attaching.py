@@ -67,7 +67,6 @@ def attach(
         >>> from peft import LoraConfig
         >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
         >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=("1",))
-
         >>> print(scionwood.report(tuned))
         trainable 65 (adapter 48, head 17) of 209 = 31.10% of base 144 + adapter + head
     """

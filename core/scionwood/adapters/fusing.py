@@ -133,7 +133,6 @@ def enable(model: nn.Module) -> KernelReport:
         >>> from peft import LoraConfig
         >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
         >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=())
-
         >>> from scionwood import kernels
         >>> x = torch.ones(1, 8)
         >>> before = tuned(x)
@@ -156,7 +155,6 @@ def disable(model: nn.Module) -> None:
         >>> from peft import LoraConfig
         >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
         >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=())
-
         >>> from scionwood import kernels
         >>> report = kernels.enable(tuned)
         >>> kernels.disable(tuned)
@@ -189,7 +187,6 @@ def kernel_report(model: nn.Module) -> KernelReport:
         >>> from peft import LoraConfig
         >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
         >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=())
-
         >>> print(scionwood.kernel_report(tuned))
         base_model.model.0  peft  kernels are off: kernels.enable(model)
     """

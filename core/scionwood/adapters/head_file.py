@@ -38,7 +38,6 @@ def save_head(model: nn.Module, path: str | Path) -> None:
         >>> from peft import LoraConfig
         >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
         >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=("1",))
-
         >>> scionwood.save_head(tuned, "head.safetensors")
         >>> from safetensors.torch import load_file
         >>> sorted(load_file("head.safetensors"))
@@ -69,7 +68,6 @@ def load_head(model: nn.Module, path: str | Path) -> None:
         >>> from peft import LoraConfig
         >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
         >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=("1",))
-
         >>> scionwood.save_head(tuned, "head.safetensors")
         >>> zeros = torch.nn.init.zeros_(model[1].bias)
         >>> scionwood.load_head(tuned, "head.safetensors")

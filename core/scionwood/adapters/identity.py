@@ -22,7 +22,6 @@ def remembered_hash(model: nn.Module) -> str:
         >>> from peft import LoraConfig
         >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
         >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=())
-
         >>> from scionwood.adapters import base_hash, remembered_hash
         >>> remembered_hash(tuned) == base_hash(tuned)
         True

@@ -58,7 +58,6 @@ def load_adapter(
         >>> from peft import LoraConfig
         >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
         >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=("1",))
-
         >>> scionwood.save_adapter(tuned, "adapter")
         >>> scionwood.save_head(tuned, "head.safetensors")
         >>> again = scionwood.load_adapter(tuned.unload(), "adapter")

@@ -36,7 +36,6 @@ def merge(model: PeftModel) -> None:
         >>> from peft import LoraConfig
         >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
         >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=())
-
         >>> x = torch.ones(1, 8)
         >>> before = tuned(x)
         >>> scionwood.merge(tuned)
@@ -77,7 +76,6 @@ def unmerge(model: PeftModel) -> None:
         >>> from peft import LoraConfig
         >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
         >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=())
-
         >>> weight = model[0].weight.clone()
         >>> scionwood.merge(tuned)
         >>> scionwood.unmerge(tuned)
@@ -116,7 +114,6 @@ def compose(
         >>> from peft import LoraConfig
         >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
         >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=())
-
         >>> tuned = scionwood.attach(tuned, LoraConfig(r=4), targets="0", head=(), name="second")
         >>> with scionwood.compose(tuned, {"default": 0.7, "second": 0.3}) as both:
         ...     both(torch.ones(1, 8)).shape

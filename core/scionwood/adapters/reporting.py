@@ -63,7 +63,6 @@ def report(model: nn.Module) -> Report:
         >>> from peft import LoraConfig
         >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
         >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=())
-
         >>> scionwood.report(tuned).trainable_adapter  # 8 inputs and 16 outputs, of rank 2
         48
     """
@@ -104,7 +103,6 @@ def parameter_groups(
         >>> from peft import LoraConfig
         >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
         >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=("1",))
-
         >>> groups = scionwood.parameter_groups(tuned, lr=1e-3)
         >>> [(group["name"], group["lr"]) for group in groups]
         [('adapter', 0.001), ('head', 0.001)]

@@ -57,7 +57,6 @@ def save_adapter(
         >>> from peft import LoraConfig
         >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
         >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=())
-
         >>> from pathlib import Path
         >>> scionwood.save_adapter(tuned, "adapter", base={"licence": "Apache-2.0"})
         >>> sorted(path.name for path in Path("adapter").iterdir())
@@ -96,7 +95,6 @@ def adapter_state(model: PeftModel, name: str | None = None) -> dict[str, torch.
         >>> from peft import LoraConfig
         >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
         >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=())
-
         >>> from scionwood.adapters import adapter_state
         >>> {name: tuple(tensor.shape) for name, tensor in adapter_state(tuned).items()}
         {'base_model.model.0.lora_A.weight': (2, 8), 'base_model.model.0.lora_B.weight': (16, 2)}

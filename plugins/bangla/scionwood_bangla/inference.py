@@ -48,6 +48,11 @@ class Decoding:
 
     Raises:
         RecipeError: an option is out of range.
+
+    Example:
+        >>> from scionwood_bangla.api import Decoding
+        >>> Decoding(sampled=True, temperature=0.7, seed=3).name
+        'sampled'
     """
 
     sampled: bool = False
@@ -79,6 +84,11 @@ class Answer:
     Attributes:
         text: the normalised text without special tokens.
         ended: whether the model ended the answer itself, before the limit of tokens.
+
+    Example:
+        >>> from scionwood_bangla.api import Answer
+        >>> Answer("আপনি কেমন আছেন?", ended=True).ended
+        True
     """
 
     text: str

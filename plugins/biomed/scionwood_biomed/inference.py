@@ -43,6 +43,12 @@ class Answer(NamedTuple):
         probabilities: probability of each class, averaged over the views.
         label: the most probable class, or `None` if its probability is below the threshold.
         views: number of pictures of the image that were classified.
+
+    Example:
+        >>> from scionwood_biomed.api import Answer
+        >>> answer = Answer({"liver": 0.9, "spleen": 0.1}, label="liver", views=1)
+        >>> answer.probabilities[answer.label]
+        0.9
     """
 
     probabilities: dict[str, float]
@@ -66,6 +72,14 @@ class Classifier:
     Raises:
         TrainingError: the folder does not hold a finished run of this task.
         AdapterFileError: the adapter is damaged, or belongs to another base model.
+
+    Example:
+        >>> import scionwood
+        >>> from scionwood_biomed.api import Classifier
+        >>> recipe = scionwood.resolve("biomed/few_shot_lora", smoke=True)
+        >>> classifier = Classifier(scionwood.fit(recipe, run_dir="runs/first"))
+        >>> classifier.classes
+        ['calcified lesion', 'liver cyst', 'normal liver', 'rim enhancing lesion']
     """
 
     def __init__(

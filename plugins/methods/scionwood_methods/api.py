@@ -41,7 +41,9 @@ def method_config(method: Method, options: Mapping[str, Any] | None = None) -> P
         AdapterError: an option has a wrong value.
 
     Example:
-        config = method_config("smoa", {"r": 4, "blocks": 2, "target_modules": ["0"]})
+        >>> from scionwood_methods.api import method_config
+        >>> method_config("smoa", {"r": 4, "blocks": 2, "target_modules": ["0"]}).blocks
+        2
     """
     if method not in plugin.adapters:
         rule = "it is not a method of this plugin"
@@ -72,9 +74,12 @@ def adapt(model: nn.Module, method: Method, options: Mapping[str, Any] | None = 
         AdapterError: an option has a wrong value, or a layer is not supported.
 
     Example:
-        base = torch.nn.Sequential(torch.nn.Linear(32, 64), torch.nn.GELU(), torch.nn.Linear(64, 8))
-        model = adapt(base, "disel", {"r": 4, "target_modules": ["0", "2"]})
-        y = model(torch.randn(16, 32))
+        >>> import torch
+        >>> from scionwood_methods.api import adapt
+        >>> base = torch.nn.Sequential(torch.nn.Linear(32, 64), torch.nn.Linear(64, 8))
+        >>> model = adapt(base, "disel", {"r": 4, "target_modules": ["0", "1"]})
+        >>> model(torch.randn(16, 32)).shape
+        torch.Size([16, 8])
     """
     model_with_adapter: PeftModel = get_peft_model(model, method_config(method, options))
     return model_with_adapter
@@ -94,6 +99,8 @@ def diagnose(run: str | Path) -> Diagnosis:
         AdapterError: the run has no adapter, no attention of a known kind, or no map to compare.
 
     Example:
-        worst = min(head.margin for block in diagnose("run").shifts for head in block)
+        >>> from scionwood_methods.api import diagnose
+        >>> diagnosis = diagnose("seismic/denoise")
+        >>> worst = min(head.margin for block in diagnosis.shifts for head in block)
     """
     return diagnose_run(run)

@@ -39,6 +39,17 @@ class AdapterGates(nn.Module):
         AdapterError: an adapter is missing, a layer lacks one of them, or a layer has no tokens.
 
     Source: the sum is that of arXiv 2605.12345; the gates are an extension of this package.
+
+    Example:
+        >>> import torch
+        >>> from scionwood_methods.api import AdapterGates, adapt, method_config
+        >>> base = torch.nn.Sequential(torch.nn.Linear(32, 64), torch.nn.Linear(64, 8))
+        >>> options = {"r": 4, "target_modules": ["0", "1"]}
+        >>> model = adapt(base, "smoa", options)
+        >>> model.add_adapter("other", method_config("smoa", options))
+        >>> gates = AdapterGates(model, {"default": 1.0, "other": 1.0})
+        >>> sum(parameter.numel() for parameter in gates.parameters())  # 2 (1 + 32) + 2 (1 + 64)
+        196
     """
 
     def __init__(
@@ -141,8 +152,15 @@ def composed(
         AdapterError: see `scionwood.compose`; or the mode does not fit the type of `scales`.
 
     Example:
-        with composed(model, {"survey1": 1.0, "survey2": 0.5}) as both:
-            y = both(x)
+        >>> import torch
+        >>> from scionwood_methods.api import adapt, composed, method_config
+        >>> base = torch.nn.Sequential(torch.nn.Linear(32, 64), torch.nn.Linear(64, 8))
+        >>> options = {"r": 4, "target_modules": ["0", "1"]}
+        >>> model = adapt(base, "smoa", options)
+        >>> model.add_adapter("other", method_config("smoa", options))
+        >>> with composed(model, {"default": 1.0, "other": 0.5}) as both:
+        ...     both(torch.randn(16, 32)).shape
+        torch.Size([16, 8])
     """
     if isinstance(scales, AdapterGates) != (mode == "gate"):
         value = f"mode={mode!r} with {type(scales).__name__}"

@@ -40,6 +40,12 @@ class Fault:
         word: the passage.
         reason: what is wrong with it.
         suggestions: replacements, the most usual form first.
+
+    Example:
+        >>> from scionwood_bangla.api import check_text
+        >>> (fault,) = check_text("স্যার, তুমি কবে আসবে?").faults
+        >>> fault.rule, fault.word
+        ('vocative', 'তুমি')
     """
 
     rule: Rule
@@ -102,6 +108,12 @@ class Findings:
         verbs: the number of finite verbs, judged or not, and of words that may be one.
         literary: the number of pronouns and verb forms that only the literary style has.
         colloquial: the number of finite verb forms that only the colloquial style has.
+
+    Example:
+        >>> from scionwood_bangla.api import check_text
+        >>> findings = check_text("আপনি কেমন আছেন?")
+        >>> findings.judged, findings.agreeing, findings.faults
+        (1, 1, [])
     """
 
     text: str

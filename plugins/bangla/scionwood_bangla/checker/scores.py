@@ -38,6 +38,12 @@ class Row:
         value: the share, 0 to 1, or NaN if the denominator is zero.
         low: the lower end of the 95 % interval.
         high: the upper end of the 95 % interval.
+
+    Example:
+        >>> from scionwood_bangla.api import score_texts
+        >>> rows = score_texts(["আপনি কেমন আছেন?", "তুমি কেমন আছ?"], [{"apni"}, {"apni"}])
+        >>> [(row.texts, row.value) for row in rows if row.score == "register_match"][-1]
+        (2, 0.5)
     """
 
     register: str

@@ -45,6 +45,14 @@ def read_examples(
         ReadError: a row is invalid, or there is no valid row. The message names file and row.
         RecipeError: `columns` names a column that does not exist.
         PluginError: a Parquet file needs pyarrow, which is not installed.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from scionwood_bangla.api import read_examples
+        >>> row = '{"prompt": "বন্ধুকে চিঠি লেখো।", "completion": "তুমি কেমন আছ?"}'
+        >>> size = Path("letters.jsonl").write_text(row, encoding="utf-8")
+        >>> [len(example.messages) for example in read_examples("letters.jsonl")]
+        [2]
     """
     examples: list[Example] = []
     refused: list[ReadError] = []

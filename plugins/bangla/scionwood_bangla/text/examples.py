@@ -30,6 +30,15 @@ class Example:
         messages: the turns in order.
         register: the accepted levels of address in the completion, or `None` if unknown.
         topic: the topic. A split keeps all examples of a topic together.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from scionwood_bangla.api import read_examples
+        >>> row = '{"prompt": "বন্ধুকে চিঠি লেখো।", "completion": "তুমি কেমন আছ?"}'
+        >>> size = Path("letters.jsonl").write_text(row, encoding="utf-8")
+        >>> (example,) = read_examples("letters.jsonl")
+        >>> example.completion
+        'তুমি কেমন আছ?'
     """
 
     messages: tuple[Message, ...]

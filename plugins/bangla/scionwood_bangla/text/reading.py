@@ -31,6 +31,13 @@ def read_text(path: str | Path) -> str:
     Raises:
         ReadError: the file does not exist, or it is not UTF-8, empty, mojibake, Bijoy (ANSI), or
             mostly in another script.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from scionwood_bangla.api import read_text
+        >>> size = Path("letter.txt").write_text("আপনি কেমন আছেন?", encoding="utf-8")
+        >>> read_text("letter.txt")
+        'আপনি কেমন আছেন?'
     """
     return require_bangla(read_utf8(path), str(path))
 

@@ -39,7 +39,16 @@ class SplitAudit(TypedDict):
 
 @final
 class Audit(TypedDict):
-    """Splits by image and by subject, compared on one data set."""
+    """Splits by image and by subject, compared on one data set.
+
+    Example:
+        >>> from scionwood_biomed.api import Audit, audit
+        >>> from scionwood_biomed.backbones import clip
+        >>> from scionwood_biomed.data.phantoms import Phantoms
+        >>> result: Audit = audit(Phantoms(subjects=16, images=2), clip())
+        >>> result["subjects"], result["images"]
+        (16, 32)
+    """
 
     images: int
     subjects: int

@@ -137,6 +137,12 @@ class Findings:
         private: number of private elements, whose meaning only the vendor knows.
         overlays: number of elements of curves and overlays.
         burned_in: why the pixels may contain text; empty if nothing suggests it.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from scionwood_biomed.api import Findings
+        >>> Findings(Path("scan.dcm"), identity=["PatientID"]).clean
+        False
     """
 
     path: Path

@@ -38,6 +38,17 @@ class Errors(TypedDict):
         probes: motions `true` and `predicted` by the number of the node.
         familiar: whether the network knew parts like this one, or did not measure it.
         familiarity: a sentence about this.
+
+    Example:
+        >>> import numpy as np
+        >>> from scionwood_crash.api import CrashSeries, Errors, ShellMesh, evaluate
+        >>> points = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], float)
+        >>> mesh = ShellMesh.build(points, np.array([[0, 1, 2, 3]]), 1.5)
+        >>> motion = np.linspace(0, 1, 3)[:, None, None] * np.array([0, 0, -5.0])[None, None]
+        >>> series = CrashSeries.from_arrays(mesh, np.arange(3.0), np.repeat(motion, 4, axis=1))
+        >>> errors: Errors = evaluate(series, series)
+        >>> errors["med"], errors["intrusion_true"]
+        (0.0, 5.0)
     """
 
     times: list[float]

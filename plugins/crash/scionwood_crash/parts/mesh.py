@@ -28,6 +28,14 @@ class ShellMesh:
         units: units of every number here and in the states.
         rigid_parts: parts of rigid material, whose elements have no strain or stress.
         edges: (edge, 2) int64, if a file holds only the graph without cells; otherwise `None`.
+
+    Example:
+        >>> import numpy as np
+        >>> from scionwood_crash.api import ShellMesh
+        >>> points = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], float)
+        >>> mesh = ShellMesh.build(points, np.array([[0, 1, 2, 3]]), 1.5)
+        >>> mesh.thickness.tolist(), mesh.node_ids.tolist()
+        ([1.5], [1, 2, 3, 4])
     """
 
     points: np.ndarray
@@ -118,6 +126,14 @@ class Frame:
         alive: (element,) bool; False for a deleted element.
         cell_fields: (element,) or (element, component) float, such as `plastic_strain`.
         point_fields: (node,) or (node, component) float, such as `velocity`.
+
+    Example:
+        >>> import numpy as np
+        >>> from scionwood_crash.api import Frame
+        >>> strain = {"plastic_strain": np.array([0.02])}
+        >>> state = Frame(np.zeros((4, 3)), alive=np.array([True]), cell_fields=strain)
+        >>> float(state.cell_fields["plastic_strain"].max())
+        0.02
     """
 
     displacement: np.ndarray
@@ -137,6 +153,16 @@ class CrashSeries:
         read: returns the state of an index.
         path: file of origin.
         features: numbers of the whole run, such as the impact velocity.
+
+    Example:
+        >>> import numpy as np
+        >>> from scionwood_crash.api import CrashSeries, ShellMesh
+        >>> points = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], float)
+        >>> mesh = ShellMesh.build(points, np.array([[0, 1, 2, 3]]), 1.5)
+        >>> motion = np.linspace(0, 1, 3)[:, None, None] * np.array([0, 0, -5.0])[None, None]
+        >>> series = CrashSeries.from_arrays(mesh, np.arange(3.0), np.repeat(motion, 4, axis=1))
+        >>> len(series), series.read(2).displacement[0].tolist()
+        (3, [0.0, 0.0, -5.0])
     """
 
     mesh: ShellMesh

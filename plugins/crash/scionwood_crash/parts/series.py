@@ -42,6 +42,11 @@ class Setup:
         clamped: nodes that cannot move. `field` takes them from the point field `held`. `ends`,
             `low` and `high` take the nodes at both ends, the lower or the upper end of the longest
             axis, which points in the positive direction of its largest component.
+
+    Example:
+        >>> from scionwood_crash.api import Setup
+        >>> Setup(speed=10.0, clamped="ends").mass
+        25.0
     """
 
     direction: Vector = (0.0, 0.0, -1.0)

@@ -51,8 +51,15 @@ def learn_sequence(
         AdapterError: the method cannot use this adapter.
 
     Example:
-        scores = learn_sequence(["survey1.yaml", "survey2.yaml"], run="runs/surveys", smoke=True)
-        print(scores.summary()["forgetting"])
+        >>> from pathlib import Path
+        >>> import scionwood
+        >>> from scionwood_methods.api import learn_sequence
+        >>> small = scionwood.resolve("pde/dynamics", smoke=True).dump()
+        >>> for name in ("first.yaml", "second.yaml"):
+        ...     size = Path(name).write_text(small)
+        >>> scores = learn_sequence(["first.yaml", "second.yaml"], run="runs/both", method="naive")
+        >>> scores.tasks, sorted(scores.summary())
+        (['first', 'second'], ['average', 'backward_transfer', 'forgetting'])
     """
     options = dict(options or {})
     make_method(method, options, SampleLosses())  # checks the options before any work

@@ -53,6 +53,11 @@ class Adaptation:
             the mean local similarity of the denoised and the removed part, minus the mean inside
             the window, which comes from residual noise.
         tiles: the largest number of tiles to adapt on; they are spread over the gather.
+
+    Example:
+        >>> from scionwood_seismic.api import Adaptation
+        >>> Adaptation(window=(0.0, 0.1), steps=10).objective
+        'matched'
     """
 
     objective: Objective = "matched"

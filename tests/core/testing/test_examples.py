@@ -1,0 +1,87 @@
+"""The check of examples: a rule for the plugins of the repository, advice for the others."""
+
+from __future__ import annotations
+
+import doctest
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scionwood import Plugin
+from scionwood.testing import CheckFailure, NothingToCheck
+from scionwood.testing.checks.examples import check_examples
+
+BARE = '"""The Python interface."""\n\n\ndef double(x: int) -> int:\n    """Double a number."""\n'
+SHOWN = BARE.replace("number.", "number.\n\n    Example:\n        >>> double(2)\n        4\n    ")
+
+
+@pytest.fixture
+def at_home(sample: Any) -> Any:
+    """The sample in a checkout: its recipes lie in `configs` beside its package."""
+    package = sample.root / sample.package
+    (sample.root / "configs").mkdir()
+    (package / "recipes").rename(sample.root / "configs" / sample.name)
+    return sample
+
+
+def test_a_plugin_of_the_repository_must_have_examples(at_home: Any) -> None:
+    (at_home.root / at_home.package / "api.py").write_text(BARE)
+    with pytest.raises(CheckFailure, match=r"sample\.api\.double: a public name of `api` has an"):
+        check_examples(at_home.plugin())
+
+
+def test_examples_in_docstrings_satisfy_it(at_home: Any) -> None:
+    (at_home.root / at_home.package / "api.py").write_text(SHOWN)
+    check_examples(at_home.plugin())
+
+
+def test_another_plugin_gets_advice_and_does_not_fail(sample: Any) -> None:
+    (sample.root / sample.package / "api.py").write_text(BARE)
+    with pytest.raises(NothingToCheck, match=r"advice for double: .* Write `Example:`"):
+        check_examples(sample.plugin())
+
+
+def test_what_a_new_plugin_starts_with_has_examples(sample: Any) -> None:
+    check_examples(sample.plugin())
+
+
+@pytest.mark.usefixtures("_one_thread")
+def test_the_example_of_a_new_plugin_runs(
+    sample: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert sample.plugin().name == "sample"
+    monkeypatch.chdir(tmp_path)
+    api = import_module(f"{sample.package}.api")
+    (example,) = [test for test in doctest.DocTestFinder().find(api) if test.examples]
+    report: list[str] = []
+    assert not doctest.DocTestRunner().run(example, out=report.append).failed, "".join(report)
+
+
+@pytest.mark.parametrize(
+    ("code", "missing"),
+    [
+        ("from pathlib import Path\nLIMIT = 3\n", ""),  # not the module's own, not a function
+        ("def _hidden(): ...\n", ""),
+        ("from json import dumps\n__all__ = ['dumps']\n", "dumps"),
+        ("class Own(Exception): ...\n", "Own"),  # the docstring of its base does not count
+    ],
+)
+def test_public_names_are_those_of_all_or_the_modules_own(
+    sample: Any, code: str, missing: str
+) -> None:
+    (sample.root / sample.package / "api.py").write_text(code)
+    if not missing:
+        check_examples(sample.plugin())
+        return
+    with pytest.raises(NothingToCheck, match=f"advice for {missing}: "):
+        check_examples(sample.plugin())
+
+
+def test_without_an_api_there_is_nothing_to_check(sample: Any) -> None:
+    (sample.root / sample.package / "api.py").unlink()
+    with pytest.raises(NothingToCheck, match="no module `api`"):
+        check_examples(sample.plugin())
+    with pytest.raises(NothingToCheck, match="no module `api`"):
+        check_examples(Plugin("empty", "A plugin that adds nothing"))
