@@ -27,6 +27,7 @@ myst_enable_extensions = ["attrs_block", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 default_role = "literal"  # docstrings write code in single backticks
 nitpicky = False
+toc_object_entries_show_parents = "hide"  # the list of a page is narrow
 
 autodoc_typehints = "none"  # the signature shows them
 autodoc_member_order = "bysource"

@@ -37,7 +37,7 @@ def choose() -> str:
         ]
         steps = [float(groups[task, name][0]["step_over_lora"]) for task in TASKS]
         cells = [*(f"{gain:.0%}" for gain in gains), *(f"{loss:.2f}" for loss in losses)]
-        lines.append([title, *cells, f"{min(steps):.2f}-{max(steps):.2f}"])
+        lines.append([title, *cells, f"{mean(steps):.2f}"])
     head = [f"{kind}, {task}" for kind in ("gain", "forgetting") for task in TASKS]
     return table(["method", *head, "step"], lines)
 
