@@ -65,6 +65,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_memory": False,
+    "reset_modules": ("matplotlib", "gallery_style.apply"),
     "write_computation_times": False,  # its page loads scripts of others
     "remove_config_comments": True,
     "min_reported_time": 0,

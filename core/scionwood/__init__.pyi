@@ -74,6 +74,7 @@ from scionwood.runs.publish import push as push
 from scionwood.runs.pull import pull as pull
 from scionwood.runs.reference import find_run as find_run
 from scionwood.runs.run import Run as Run
+from scionwood.styles import figure_style as figure_style
 from scionwood.terminal import print_table as print_table
 from scionwood.training import DataLoader as DataLoader
 from scionwood.training import FrozenPrefix as FrozenPrefix

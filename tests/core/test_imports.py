@@ -30,6 +30,7 @@ MAY = {
     "plugin": set(),
     "terminal": {"errors"},
     "arguments": set(),
+    "styles": set(),
     "command": {"errors", "terminal", "plugin", "discovery", "arguments", "files"},
     "reader": {"errors"},
     "files": {"errors"},
@@ -51,7 +52,7 @@ MAY = {
     "kernels": BASE,
     "adapters": BASE | {"plugin", "discovery", "files", "kernels"},
     "training": BASE
-    | {"plugin", "discovery", "files", "archives", "pages", "terminal"}
+    | {"plugin", "discovery", "files", "archives", "pages", "terminal", "styles"}
     | {"recipe", "recipe_file", "recipe_keys", "adapters", "kernels", "runs"},
     "deploy": BASE | {"files", "recipe", "kernels", "adapters", "training", "runs", "terminal"},
     "testing": BASE

@@ -12,6 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from scionwood.styles import figure_style
+
 Points = list[tuple[int, float]]
 
 _LIGHT = {"ink": "#1b1f24", "line": "#d8dee4", "train": "#0b5cad", "val": "#b3480a"}
@@ -32,6 +34,11 @@ def metrics_figure(
         step: the step of the exported weights, which a vertical line marks; `None` means no line.
         dark: whether the colours are those for a dark page; the background is transparent.
     """
+    with figure_style():
+        return _metrics(rows, step, dark)
+
+
+def _metrics(rows: Sequence[Mapping[str, str]], step: int | None, dark: bool) -> Figure:
     colours = _DARK if dark else _LIGHT
     figure = Figure(figsize=(6.4, 3.2), layout="constrained")
     if dark:
@@ -86,7 +93,6 @@ def _smooth(line: Points) -> Points:
 
 def _paint(axis: Axes, colours: Mapping[str, str]) -> None:
     axis.set_facecolor("none")
-    axis.spines[["top", "right"]].set_visible(False)
     axis.spines[["left", "bottom"]].set_color(colours["line"])
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.tick_params(colors=colours["ink"], which="both")
@@ -94,4 +100,4 @@ def _paint(axis: Axes, colours: Mapping[str, str]) -> None:
     axis.xaxis.label.set_color(colours["ink"])
     axis.yaxis.label.set_color(colours["ink"])
     if axis.get_legend_handles_labels()[0]:
-        axis.legend(frameon=False, labelcolor=colours["ink"])
+        axis.legend(labelcolor=colours["ink"])

@@ -1,0 +1,12 @@
+"""Draw the figures of every gallery page in the style of the reports."""
+
+from __future__ import annotations
+
+from scionwood.styles import COLOURS, SETTINGS
+
+
+def apply(gallery: dict[str, object], page: str) -> None:
+    """Set the style before a page runs; sphinx-gallery calls this after its own reset."""
+    import matplotlib as mpl
+
+    mpl.rcParams.update(SETTINGS | {"axes.prop_cycle": mpl.cycler(color=COLOURS)})
