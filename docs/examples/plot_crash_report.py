@@ -7,30 +7,43 @@ and for a part of another family. Read the sentence on the training parts first.
 """
 
 # %%
-import tempfile
-from contextlib import chdir
-from pathlib import Path
+from io import BytesIO
 
 import matplotlib.pyplot as plt
+import numpy as np
 
 from scionwood_crash import api
+from scionwood_crash.evaluation.figures import deformed, over_time
 
-folder = Path(tempfile.mkdtemp())
+
+def image(figure):
+    """Return a figure as an image."""
+    memory = BytesIO()
+    figure.savefig(memory, format="png", dpi=110)
+    memory.seek(0)
+    return plt.imread(memory)
 
 
 def report(family):
-    """Simulate, predict and evaluate a part, and show two figures of the report."""
+    """Simulate, predict and evaluate a part, and draw two figures of the report."""
     simulated = api.simulate(family, seed=7)
     predicted = api.predict(simulated)
     errors = api.evaluate(predicted, simulated)
-    with chdir(folder):
-        api.report(predicted, simulated, errors, family)
     print(errors["familiarity"])
     print(f"MED {errors['med_share']:.1f} % of the intrusion", end=", ")
     print(f"error of the intrusion {errors['intrusion_error']:.1f} %")
-    axes = plt.figure(figsize=(12, 4.6), layout="constrained").subplots(1, 2, width_ratios=(3, 2))
-    for axis, name in zip(axes, ("deformed", "intrusion"), strict=True):
-        axis.imshow(plt.imread(folder / family / f"{name}.png"))
+    mesh, last = simulated.mesh, [each.read(20).displacement for each in (simulated, predicted)]
+    depths = {
+        name: np.array(errors["by_time"][f"intrusion_{kind}"])
+        for name, kind in (("simulated", "true"), ("predicted", "predicted"))
+    }
+    figures = (
+        deformed(mesh.points, mesh.cells, *last, title="last state"),
+        over_time(simulated.times, depths, label="maximum intrusion, mm", unit="ms"),
+    )
+    axes = plt.figure(figsize=(12, 4.2), layout="constrained").subplots(1, 2, width_ratios=(3, 2))
+    for axis, figure in zip(axes, figures, strict=True):
+        axis.imshow(image(figure))
         axis.axis("off")
     plt.show()
 
