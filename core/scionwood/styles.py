@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Six of the colours of M. Okabe and K. Ito, Color universal design (2008)."""
 
-SETTINGS = {
+SETTINGS: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.titlesize": "medium",
@@ -33,6 +34,7 @@ def figure_style() -> Iterator[None]:
         '#0072B2'
     """
     import matplotlib as mpl
+    from matplotlib.rcsetup import cycler
 
-    with mpl.rc_context(SETTINGS | {"axes.prop_cycle": mpl.cycler(color=COLOURS)}):
+    with mpl.rc_context(SETTINGS | {"axes.prop_cycle": cycler(color=COLOURS)}):
         yield

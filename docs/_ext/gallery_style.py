@@ -8,5 +8,6 @@ from scionwood.styles import COLOURS, SETTINGS
 def apply(gallery: dict[str, object], page: str) -> None:
     """Set the style before a page runs; sphinx-gallery calls this after its own reset."""
     import matplotlib as mpl
+    from matplotlib.rcsetup import cycler
 
-    mpl.rcParams.update(SETTINGS | {"axes.prop_cycle": mpl.cycler(color=COLOURS)})
+    mpl.rcParams.update(SETTINGS | {"axes.prop_cycle": cycler(color=COLOURS)})
