@@ -17,7 +17,7 @@ import pytest
 from scionwood_seismic.readers.sources import obspy
 
 PAGE = Path(__file__).parents[2] / "docs" / "fields" / "seismic" / "your-own-file.md"
-DATA = Path(obspy().__file__).parent / "io"
+DATA = Path(obspy.__file__).parent / "io"
 
 
 def script(page: Path) -> str:
@@ -35,7 +35,7 @@ def earthquake(path: Path) -> None:
     """21 real records of a volcano's network, in a SEG-Y file that ObsPy writes."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        stream = obspy().read(DATA / "seisan" / "tests" / "data" / "9701-30-1048-54S.MVO_21_1")
+        stream = obspy.read(DATA / "seisan" / "tests" / "data" / "9701-30-1048-54S.MVO_21_1")
         for trace in stream:
             trace.data = np.require(trace.data, np.float32)
         stream.write(str(path), format="SEGY", data_encoding=5, byteorder=">")
