@@ -1,0 +1,60 @@
+"""The page "Your own simulation": its commands run as they are written, on a file of a user."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import xarray
+
+from scionwood_pde import api
+
+PAGE = Path(__file__).parents[2] / "docs/fields/pde/your-own-file.md"
+
+
+def write_simulation(target: Path) -> None:
+    """Write a tracer with the names, the order of dims and the units of some solver."""
+    states = api.simulate("advection_diffusion", n=10, n_points=32, n_steps=8, seed=5)
+    field = states.isel(channel=0).transpose("sample", "time", "z", "y", "x")
+    units = {"units": "kg m-3", "long_name": "concentration"}
+    coordinates = {"t": ("t", states["time"].values * 100, {"units": "s"})}
+    coordinates |= {
+        mine: (mine, states[axis].values * 1000, {"units": "m"})
+        for mine, axis in zip("ijk", "xyz", strict=True)
+    }
+    dims = ("member", "t", "k", "j", "i")
+    dataset = xarray.Dataset({"tracer": (dims, field.values, units)}, coordinates)
+    dataset.to_netcdf(target, engine="h5netcdf")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_reader_of_the_page_gets_a_prediction_of_an_own_file(tmp_path):
+    write_simulation(tmp_path / "simulation.nc")
+    page = PAGE.read_text("utf-8")
+    blocks = re.findall(r"^```bash\n(.*?)^```$", page, re.M | re.S)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    run = subprocess.run(
+        ["bash", "-c", "set -e\n" + "\n".join(blocks)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"},
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "refused, as it should be" in run.stdout
+    assert "it has no field 'u_x'; it has tracer" in run.stderr
+    predicted = api.open_states(tmp_path / "predicted.nc")
+    assert predicted["channel"].values.tolist() == ["tracer"]
+    assert predicted["time"].attrs["units"] == "s"
+    assert predicted["unit"].item() == "kg m-3"
+    table = run.stdout.splitlines()[-2:]
+    first = next(line for line in table if line.startswith("tracer  1 ")).split()
+    error, persistence = float(first[2]), float(first[-1])
+    assert error < 0.7 * persistence
+    names = {file.name for file in (tmp_path / "figures").iterdir()}
+    assert names == {"slices.png", "spectra.png", "error_growth.png", "rollout.gif"}
