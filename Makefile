@@ -4,7 +4,7 @@ FIELDS := $(wildcard plugins/*)
 DONE := .venv/installed
 SMALL := .venv/small
 
-.PHONY: docs install browser test test-slow lint format demo bench figures wheels
+.PHONY: docs docs-check install browser test test-slow lint format demo bench figures wheels
 
 install: $(DONE)
 
@@ -50,6 +50,10 @@ format: $(DONE)
 docs: $(DONE)
 	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
 
+# The site in a browser at three widths, its links, its inventory, its notebooks and its tutorial.
+docs-check: $(DONE)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow tests/core/test_site.py tests/core/browser/test_site_in_browser.py
+
 wheels: $(DONE)
 	rm -rf dist
 	for folder in . $(FIELDS); do $(BIN)/python -m build --wheel --no-isolation --outdir dist $$folder; done
@@ -84,6 +88,7 @@ bench: $(DONE)
 figures: $(DONE)
 	for field in bangla biomed crash methods pde; do $(BIN)/python benchmarks/$${field}_figure.py; done
 	$(BIN)/python benchmarks/seismic_figure.py --run demo/run  # the run of make demo
+	$(BIN)/python benchmarks/landing_figure.py
 
 # From a noisy SEG-Y file to a denoised one with the run that the plugin ships. Then the same with a
 # run of your own: train, denoise, compare; then foreign noise, with the adapter fitted to each gather.

@@ -8,6 +8,8 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from importlib import import_module
+from operator import attrgetter
 from typing import Any
 
 from docstring_parser import parse
@@ -75,11 +77,16 @@ def commands(plugin: str = "") -> Lines:
 
 
 def names(room: str) -> Lines:
-    """Document the public names of the core whose home is a room, such as `adapters`."""
+    """Document the public names whose home is a room of the core, such as `adapters`.
+
+    Names that only the room exports, such as `scionwood.adapters.freeze`, stand below the others.
+    """
     listed = [name for name, home in homes(scionwood.__file__).items() if _room(home) == room]
+    inner = getattr(import_module(f"scionwood.{room}"), "__all__", ())
+    own = [f"scionwood.{room}.{name}" for name in sorted(set(inner) - set(scionwood.__all__))]
     yield "```{eval-rst}\n.. currentmodule:: scionwood\n"
-    for name in sorted(listed, key=str.lower):
-        thing = getattr(scionwood, name)
+    for name in (*sorted(listed, key=str.lower), *own):
+        thing = attrgetter(name.removeprefix("scionwood."))(scionwood)
         kind = "class" if inspect.isclass(thing) else "function" if callable(thing) else "data"
         yield f".. auto{kind}:: {name}\n" + ("   :members:\n" if kind == "class" else "")
     yield "```"
@@ -131,7 +138,11 @@ def plain(
     app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]
 ) -> None:
     """Keep the stars, bars and trailing underscores of a docstring, which would be markup."""
+    shown = False  # inside an example, which is code
     for index, line in enumerate(lines):
+        shown = line.lstrip().startswith(">>>") or (shown and bool(line.strip()))
+        if shown:
+            continue
         pieces = line.split("`")
         pieces[::2] = [re.sub(r"([*|])|(?<=\w)(_)(?!\w)", r"\\\1\2", text) for text in pieces[::2]]
         lines[index] = "`".join(pieces)
