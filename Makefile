@@ -82,6 +82,8 @@ bench: $(DONE)
 	$(BIN)/python benchmarks/pde_online.py
 	$(BIN)/python benchmarks/pde_transfer.py
 	$(BIN)/python benchmarks/pde_transfer.py --confirm
+	$(BIN)/python benchmarks/export.py
+	$(BIN)/python benchmarks/map_files.py
 	$(BIN)/python benchmarks/tables
 
 # The figures of the plugins' cards.
