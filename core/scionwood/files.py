@@ -155,6 +155,7 @@ def atomic_path(target: str | Path, *, overwrite: bool = True) -> Iterator[Path]
         yield part
         part.chmod(0o666 & ~_umask())  # mkstemp makes files private; a result is not
         sync(part)
+        check_target(target, overwrite)  # another process may have written it meanwhile
         os.replace(part, target)
         sync(target.parent)
     finally:
@@ -191,6 +192,7 @@ def atomic_folder(target: str | Path, *, overwrite: bool = False) -> Iterator[Pa
         yield part
         for path in (*part.rglob("*"), part):
             sync(path)
+        check_target(target, overwrite)  # another process may have written it meanwhile
         if target.exists():
             target.rename(old)  # removed with the place
         try:

@@ -30,6 +30,15 @@ def test_a_file_appears_whole_with_ordinary_permissions(tmp_path: Path) -> None:
     assert os.listdir(target.parent) == ["result.txt"]
 
 
+@pytest.mark.parametrize("writer", [atomic_path, atomic_folder])
+def test_a_result_that_another_process_wrote_meanwhile_is_kept(tmp_path: Path, writer) -> None:
+    target = tmp_path / "result"
+    with pytest.raises(OutputExistsError), writer(target, overwrite=False):
+        target.write_text("of the other process")
+    assert target.read_text() == "of the other process"
+    assert os.listdir(tmp_path) == ["result"]
+
+
 def test_an_error_leaves_the_old_file_and_no_debris(tmp_path: Path) -> None:
     target = tmp_path / "result.txt"
     target.write_text("old")

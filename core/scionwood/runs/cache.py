@@ -96,11 +96,19 @@ def workshop() -> Iterator[Path]:
     with writing(place, then=f"Or name another folder: {VARIABLE}=FOLDER"):
         place.mkdir(parents=True, exist_ok=True)
         for folder in place.iterdir():
-            if time.time() - folder.stat().st_mtime > _DAY:
+            if time.time() - _changed(folder) > _DAY:
                 shutil.rmtree(folder, ignore_errors=True)
         made = tempfile.TemporaryDirectory(dir=place)
     with made as folder_name:
         yield Path(folder_name)
+
+
+def _changed(folder: Path) -> float:
+    """Return the time of the last change in s; now, if another process has just removed it."""
+    try:
+        return folder.stat().st_mtime
+    except FileNotFoundError:
+        return time.time()
 
 
 def _runs() -> Path:

@@ -20,7 +20,7 @@ from scionwood.cli import main
 from scionwood.command import parse_command
 from scionwood.errors import OutputExistsError, ReadError, TrainingError, WriteError
 from scionwood.runs import listing
-from scionwood.runs.cache import all_cached
+from scionwood.runs.cache import all_cached, cache_folder, workshop
 from scionwood.runs.origin import read_origin
 from scionwood.runs.publish import push, stage
 from scionwood.runs.reference import find_run
@@ -213,6 +213,21 @@ def test_a_command_takes_any_reference(shared, archive):
 def test_a_pull_imports_no_torch(shared, python):
     code = f"import sys, scionwood; print(scionwood.pull('hf:{NAME}'), 'torch' in sys.modules)"
     assert python("-c", code).split() == [str(scionwood.find_run(f"hf:{NAME}")), "False"]
+
+
+def test_a_download_that_another_process_removes_is_no_error(hub, monkeypatch):
+    gone = cache_folder() / "downloads" / "gone"
+    gone.mkdir(parents=True)
+    listed = Path.iterdir
+
+    def iterdir(folder: Path) -> list[Path]:
+        paths = list(listed(folder))
+        shutil.rmtree(gone, ignore_errors=True)  # as the other process does now
+        return paths
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    with workshop() as place:
+        assert place.is_dir()
 
 
 def test_two_processes_pull_at_once(shared, toy_run):
