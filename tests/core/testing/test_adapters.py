@@ -61,6 +61,8 @@ def test_a_plugin_of_methods_alone_is_checked_on_a_small_net(sample: Any) -> Non
         "check_recipes_parse_strictly",
         "check_recipes_run",
         "check_loss_falls",
+        "check_exports",
+        "check_examples",
     }
 
 
