@@ -18,6 +18,10 @@ KINDS: Mapping[str, str] = {
     "tasks": "task",
     "adapters": "adapter method",
     "commands": "command",
+    "callbacks": "callback",
+    "loggers": "logger",
+    "optimizers": "optimizer",
+    "schedules": "schedule",
 }
 """The kinds of component, each with the word for one component."""
 
@@ -40,6 +44,14 @@ class Plugin:
         tasks: `(backbone, *, ...) -> scionwood.Task`.
         adapters: a `peft.PeftConfig` subclass that carries its tuner class.
         commands: functions whose signature is the command line of `scionwood <plugin> <command>`.
+        callbacks: `(*, ...) -> lightning.pytorch.Callback`, for `trainer.callbacks` of a recipe.
+        loggers: `(folder, *, ...) -> lightning.pytorch.loggers.Logger`, which writes into the run
+            folder, for `trainer.logger`.
+        optimizers: `(groups, backbone, *, ...) -> torch.optim.Optimizer`, for `task.optimizer`.
+            Each group has `params`, `lr`, `weight_decay` and `name`.
+        schedules: `(step, total, *, ...) -> float`, for `task.schedule`: the share of the learning
+            rate after `step` of `total` optimiser steps. Both count from the end of the warm-up,
+            and the share at step 0 is 1.
         recipes: the package that holds the recipes (`*.yaml`).
         runs: the package that holds finished runs, one folder each; `plugin/name` names them.
         rooms: the folders or modules of the field's own world at the root of the package, such as
@@ -64,6 +76,10 @@ class Plugin:
     recipes: str | None = None
     runs: str | None = None
     rooms: tuple[str, ...] = ()
+    callbacks: Mapping[str, str] = field(default_factory=dict)
+    loggers: Mapping[str, str] = field(default_factory=dict)
+    optimizers: Mapping[str, str] = field(default_factory=dict)
+    schedules: Mapping[str, str] = field(default_factory=dict)
 
     def components(self) -> list[tuple[str, str, str]]:
         """Return every component as `(kind, name, "module:attribute")`."""
