@@ -28,8 +28,16 @@ MANY_ROWS = 1 << 14
 """The number of tokens that `kernel_report` assumes."""
 
 
+class _Fused:
+    """What the fused layers share."""
+
+    def _get_name(self) -> str:
+        """Return the name of the class of peft, so that a printed model stays the same."""
+        return str(_PLAIN[type(self)].__name__)
+
+
 @final
-class FusedLinear(lora.Linear):  # type: ignore[misc]
+class FusedLinear(_Fused, lora.Linear):  # type: ignore[misc]
     """The LoRA linear layer of peft with the operator `lora_linear`."""
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -41,7 +49,7 @@ class FusedLinear(lora.Linear):  # type: ignore[misc]
         return lora_linear(x, self.base_layer.weight, bias, a, b, scaling=scaling, dropout=p)
 
 
-class _FusedConv:
+class _FusedConv(_Fused):
     """The methods that the fused convolutions share."""
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
