@@ -74,10 +74,12 @@ from scionwood.runs.publish import push as push
 from scionwood.runs.pull import pull as pull
 from scionwood.runs.reference import find_run as find_run
 from scionwood.runs.run import Run as Run
+from scionwood.stored import empty_weights as empty_weights
 from scionwood.styles import figure_style as figure_style
 from scionwood.terminal import print_table as print_table
 from scionwood.training import DataLoader as DataLoader
 from scionwood.training import FrozenPrefix as FrozenPrefix
+from scionwood.training import InexactResumeWarning as InexactResumeWarning
 from scionwood.training import Optimiser as Optimiser
 from scionwood.training import Split as Split
 from scionwood.training import SplitData as SplitData

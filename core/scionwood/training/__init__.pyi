@@ -2,6 +2,8 @@ from scionwood.training.by_hand import minimise as minimise
 from scionwood.training.by_hand import one_cycle as one_cycle
 from scionwood.training.by_hand import warm_cosine as warm_cosine
 from scionwood.training.loader import DataLoader as DataLoader
+from scionwood.training.loader import InexactResumeWarning as InexactResumeWarning
+from scionwood.training.loader import resumable as resumable
 from scionwood.training.precision import volumes_fail_in_bfloat16 as volumes_fail_in_bfloat16
 from scionwood.training.prefix.cache import FrozenPrefix as FrozenPrefix
 from scionwood.training.prefix.callback import PrefixCache as PrefixCache

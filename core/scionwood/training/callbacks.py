@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import warnings
 from pathlib import Path
 from typing import Any, final
 
@@ -16,6 +17,7 @@ from torch.distributed.tensor import DTensor
 
 from scionwood.errors import TrainingError
 from scionwood.training.checkpoint import LAST
+from scionwood.training.loader import InexactResumeWarning, resumable
 
 
 @final
@@ -93,6 +95,19 @@ class RunState(Callback):
             trainer.should_stop = self._restored["stopped_early"]
             self._restored = None
         trainer.should_stop |= _steps_taken(trainer)
+        _warn_of_inexact_resume(trainer)
+
+
+def _warn_of_inexact_resume(trainer: L.Trainer) -> None:
+    reason = resumable(trainer.train_dataloader)
+    if reason is not None and trainer.is_global_zero:
+        source = getattr(trainer, "datamodule", None) or trainer.lightning_module
+        warnings.warn(
+            f"train_dataloader of {type(source).__name__}: {reason}, so that a run that is stopped "
+            "within an epoch does not continue exactly. Use scionwood.DataLoader",
+            InexactResumeWarning,
+            stacklevel=2,
+        )
 
 
 def refuse_non_finite(trainer: L.Trainer) -> None:

@@ -13,8 +13,47 @@ from typing import Any, final
 import numpy as np
 import torch
 import torch.distributed as dist
+from torch.utils._pytree import tree_leaves
 from torch.utils.data import Dataset, DistributedSampler, IterableDataset, Sampler
 from torchdata.stateful_dataloader import StatefulDataLoader
+
+
+class InexactResumeWarning(UserWarning):
+    """A resumed run will differ from an uninterrupted one, because a loader keeps no position.
+
+    Example:
+        >>> import warnings
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("error", scionwood.InexactResumeWarning)  # refuses such a run
+        ...     run = scionwood.fit(scionwood.resolve("pde/dynamics", smoke=True), run_dir="run")
+    """
+
+
+def resumable(loader: Any) -> str | None:
+    """Return why a run cannot be resumed exactly with a loader, or `None` if it can.
+
+    Args:
+        loader: What `train_dataloader` returns: a loader, or a list or mapping of loaders.
+
+    Returns:
+        The classes of the loaders that cannot save and restore their position, and the rule.
+
+    Example:
+        >>> from scionwood.training import resumable
+        >>> resumable(scionwood.DataLoader(range(4)))
+        >>> resumable(torch.utils.data.DataLoader(range(4)))
+        'torch.utils.data.dataloader.DataLoader has no state_dict and load_state_dict'
+    """
+    parts = tree_leaves(getattr(loader, "iterables", loader))  # of Lightning's CombinedLoader
+    kinds = [type(part) for part in parts if not _keeps_position(part)]
+    if not kinds:
+        return None
+    names = dict.fromkeys(f"{kind.__module__}.{kind.__qualname__}" for kind in kinds)
+    return f"{', '.join(names)} has no state_dict and load_state_dict"
+
+
+def _keeps_position(loader: Any) -> bool:
+    return all(callable(getattr(loader, name, None)) for name in ("state_dict", "load_state_dict"))
 
 
 @final
