@@ -33,6 +33,7 @@ MAY = {
     "styles": set(),
     "command": {"errors", "terminal", "plugin", "discovery", "arguments", "files"},
     "reader": {"errors"},
+    "stored": {"errors"},
     "files": {"errors"},
     "archives": {"errors", "files"},
     "pages": {"errors", "files"},
@@ -50,10 +51,10 @@ MAY = {
     | {"command", "terminal", "runs", "arguments", "batch"},
     "batch": BASE | {"discovery", "command", "files", "runs", "terminal", "arguments"},
     "kernels": BASE,
-    "adapters": BASE | {"plugin", "discovery", "files", "kernels"},
+    "adapters": BASE | {"plugin", "discovery", "files", "kernels", "stored"},
     "training": BASE
     | {"plugin", "discovery", "files", "archives", "pages", "terminal", "styles"}
-    | {"recipe", "recipe_file", "recipe_keys", "adapters", "kernels", "runs"},
+    | {"recipe", "recipe_file", "recipe_keys", "adapters", "kernels", "runs", "stored"},
     "deploy": BASE | {"files", "recipe", "kernels", "adapters", "training", "runs", "terminal"},
     "testing": BASE
     | {"plugin", "discovery", "reader", "recipe", "recipe_file", "recipe_keys", "command"}

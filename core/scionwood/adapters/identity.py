@@ -10,6 +10,7 @@ from peft import PeftModel
 from peft.utils.save_and_load import get_base_model_state_dict
 
 from scionwood.adapters.head import backbone, head_names, in_head
+from scionwood.stored import chunks
 
 ATTRIBUTE = "_scionwood_base"
 """The attribute in which a model with adapters stores the hash of its base before wrapping."""
@@ -35,7 +36,7 @@ def base_hash(model: nn.Module) -> str:
 
     These are its parameters and persistent buffers. Adapters and the head are left out, so that
     attaching and training do not change the hash. The same weights in another dtype give another
-    hash.
+    hash. Of a base without values, see `empty_weights`, the bytes are read from its files.
 
     Returns:
         64 hexadecimal digits.
@@ -50,13 +51,15 @@ def base_hash(model: nn.Module) -> str:
     """
     head = head_names(model)
     state = _base_state(model)
+    parameters = dict(model.named_parameters(remove_duplicate=False))
     total = hashlib.sha256()
     for name in sorted(state):
         value = state[name]
         if in_head(name, head) or not isinstance(value, torch.Tensor):
             continue
         total.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        total.update(_bytes(value))
+        for part in chunks(parameters[name]) if value.is_meta else (value,):
+            total.update(_bytes(part))
     return total.hexdigest()
 
 

@@ -43,6 +43,7 @@ from scionwood.training.export import export
 from scionwood.training.finders import apply_finders
 from scionwood.training.folder import run_folder, shared
 from scionwood.training.kept import kept_or_loaded
+from scionwood.training.large import empty_backbone
 from scionwood.training.loggers import recorded
 from scionwood.training.options import check_installed, finders
 from scionwood.training.points import StopRequested
@@ -97,6 +98,8 @@ def fit(
     folder, again = run_folder(recipe.name, _path(run_dir), _path(resume))
     recipe = _found(recipe, backbone, folder, again)
     seed_everything(recipe.seed, workers=True, verbose=False)
+    if backbone is None:
+        backbone = empty_backbone(recipe, _prepare)
     task, data = build(recipe, backbone)
     start = folder / LAST if again and (folder / LAST).exists() else None
     step = _check_start(task, start) if start else 0

@@ -11,6 +11,7 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import fully_shard
 
 from scionwood.errors import TrainingError
+from scionwood.training.large import read_shards, unread
 
 
 @final
@@ -50,7 +51,8 @@ def shard(task: nn.Module, mesh: DeviceMesh) -> None:
 
     A block is the innermost element of an `nn.ModuleList` or `nn.Sequential` that has trainable
     parameters. The task must call the backbone itself, `self.backbone(x)`, because that call
-    gathers the weights.
+    gathers the weights. Parameters without values are read from their files afterwards, by each
+    process its own part.
 
     Args:
         task: the task; its `backbone` is changed in place.
@@ -58,6 +60,7 @@ def shard(task: nn.Module, mesh: DeviceMesh) -> None:
 
     Raises:
         TrainingError: a parameter outside the backbone trains; its gradient would not be averaged.
+            Or a weight is not finite.
     """
     backbone = task.backbone
     if not isinstance(backbone, nn.Module):
@@ -67,9 +70,12 @@ def shard(task: nn.Module, mesh: DeviceMesh) -> None:
         if parameter.requires_grad and id(parameter) not in inside:
             rule = "with strategy model_parallel only the backbone can train"
             raise TrainingError(f"parameter {name}", rule, "Move it into the backbone, or use ddp")
+    empty = unread(backbone)
     for block in blocks(backbone):
         fully_shard(block, mesh=mesh)
     fully_shard(backbone, mesh=mesh)
+    if empty:
+        read_shards(empty, mesh)
 
 
 def blocks(model: nn.Module) -> list[nn.Module]:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from safetensors import safe_open
 from torch import Tensor, nn
 
 from scionwood.errors import ReadError, WeightsError
 from scionwood.files import reading
+from scionwood.stored import Place, note, places
 
 SHOWN = 3
 """Names in an error; a wrong file may lack hundreds."""
 
 REMEDY = "Give a safetensors file of the same architecture and size"
+
+
+class _Stored(NamedTuple):
+    place: Place
+    shape: tuple[int, ...]
 
 
 def load_weights(
@@ -26,9 +33,14 @@ def load_weights(
 ) -> None:
     """Load a safetensors file into a module; the dtype of the module stays.
 
+    A tensor that the module has under two names may have one of them in the file. If the module
+    was made by `empty_weights` and has no values, only its buffers are read. For its parameters the
+    function notes where they lie.
+
     Args:
         module: is changed in place, or left as it was if this raises.
-        path: a safetensors file whose tensors have the names and shapes of `module.state_dict()`.
+        path: a safetensors file whose tensors have the names and shapes of `module.state_dict()`,
+            or the index `NAME.safetensors.index.json` of several such files in one folder.
         optional: tells which names the file may lack; the module's own values stay there. `None`
             means that the file must hold all.
         remedy: what the reader can do about a wrong file, for the message.
@@ -42,8 +54,19 @@ def load_weights(
         >>> save_model(torch.nn.Linear(8, 1), "tiny.safetensors")
         >>> scionwood.load_weights(torch.nn.Linear(8, 1), "tiny.safetensors")
     """
-    own = module.state_dict()
-    module.load_state_dict(own | read_weights(path, own, optional=optional, remedy=remedy))
+    path, own = Path(path), module.state_dict(keep_vars=True)
+    stored = _layout(path, remedy)
+    twins = {id(own[name]) for name in stored if name in own}
+
+    def may_lack(name: str) -> bool:
+        return id(own[name]) in twins or bool(optional and optional(name))
+
+    if any(value.is_meta for value in own.values()):
+        _check(path, stored, own, may_lack, remedy)
+        _locate(stored, own)
+        return
+    values = _read(path, stored, own, may_lack, remedy)
+    module.load_state_dict(module.state_dict() | values)
 
 
 def read_weights(
@@ -76,14 +99,49 @@ def read_weights(
         True
     """
     path = Path(path)
+    return _read(path, _layout(path, remedy), wanted, optional, remedy)
+
+
+def _layout(path: Path, remedy: str) -> dict[str, _Stored]:
+    """Return the place and the shape of each tensor of a file, or of the files of an index."""
     if not path.is_file():
         raise WeightsError(str(path), "there is no such weights file", remedy)
+    stored: dict[str, _Stored] = {}
     try:
-        with reading(path, "safetensors"), safe_open(path, framework="pt") as file:
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-            if rule := _difference(shapes, wanted, optional):
-                raise WeightsError(str(path), rule, remedy)
-            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in shapes}
+        with reading(path, "safetensors"):
+            for file in sorted({place.path for place in places(path).values()}):
+                with safe_open(file, framework="pt") as opened:
+                    for key in opened.keys():  # noqa: SIM118
+                        shape = tuple(opened.get_slice(key).get_shape())
+                        stored[key] = _Stored(Place(file, key), shape)
+    except ReadError as error:
+        raise WeightsError(str(path), error.rule, remedy) from error
+    return stored
+
+
+def _check(
+    path: Path,
+    stored: Mapping[str, _Stored],
+    wanted: Mapping[str, Tensor],
+    optional: Callable[[str], bool] | None,
+    remedy: str,
+) -> None:
+    shapes = {name: each.shape for name, each in stored.items()}
+    if rule := _difference(shapes, wanted, optional):
+        raise WeightsError(str(path), rule, remedy)
+
+
+def _read(
+    path: Path,
+    stored: Mapping[str, _Stored],
+    wanted: Mapping[str, Tensor],
+    optional: Callable[[str], bool] | None,
+    remedy: str,
+) -> dict[str, Tensor]:
+    _check(path, stored, wanted, optional, remedy)
+    try:
+        with reading(path, "safetensors"):
+            tensors = {name: each.place.rows() for name, each in stored.items()}
     except ReadError as error:
         raise WeightsError(str(path), error.rule, remedy) from error
     for name, value in tensors.items():
@@ -92,6 +150,15 @@ def read_weights(
         if not value.isfinite().all():
             raise WeightsError(str(path), f"{name} holds NaN or infinity", remedy)
     return tensors
+
+
+def _locate(stored: Mapping[str, _Stored], own: Mapping[str, Tensor]) -> None:
+    """Note where each parameter without values lies; read the buffers, which have values."""
+    for name, (place, _) in stored.items():
+        if own[name].is_meta:
+            note(own[name], place)
+        else:
+            own[name].data.copy_(place.rows())
 
 
 def _difference(
