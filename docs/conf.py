@@ -35,15 +35,23 @@ autodoc_preserve_defaults = True
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 
+LOGO = "_static/logo.svg"
 html_theme = "pydata_sphinx_theme"
 html_title = "Scionwood"
+html_favicon = LOGO
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_context = {"default_mode": "auto"}  # the theme logs a warning at the first visit without it
 html_sidebars = {"index": []}
 html_theme_options = {
-    "header_links_before_dropdown": 6,
+    "logo": {
+        "image_light": LOGO,
+        "image_dark": LOGO,
+        "text": "Scionwood",
+        "alt_text": "A grafted twig",
+    },
+    "header_links_before_dropdown": 5,
     "navigation_with_keys": False,
     "show_toc_level": 2,
     "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
@@ -69,5 +77,14 @@ sphinx_gallery_conf = {
     "write_computation_times": False,  # its page loads scripts of others
     "remove_config_comments": True,
     "min_reported_time": 0,
+    "within_subsection_order": "FileNameSortKey",  # the pages of a field beside each other
     "capture_repr": ("_repr_html_", "__repr__"),
 }
+
+# `make docs-links` asks each external address once; a site that is slow today is asked again.
+linkcheck_timeout = 20
+linkcheck_retries = 3
+linkcheck_workers = 10
+linkcheck_anchors = False  # many sites write their anchors by script
+linkcheck_allow_unauthorized = True  # publishers refuse programs, though the page is there
+linkcheck_report_timeouts_as_broken = False

@@ -38,7 +38,8 @@ class Written(SphinxDirective):
     write: Callable[..., Lines]
 
     def run(self) -> list[nodes.Node]:
-        """Parse the Markdown where the directive stands."""
+        """Parse the Markdown where the directive stands; the next build writes it anew."""
+        self.env.note_reread()  # the code may change while the page does not
         text = "\n".join(type(self).write(*self.arguments))
         return self.parse_text_to_nodes(text, allow_section_headings=True)
 
@@ -88,6 +89,9 @@ def names(room: str) -> Lines:
     for name in (*sorted(listed, key=str.lower), *own):
         thing = attrgetter(name.removeprefix("scionwood."))(scionwood)
         kind = "class" if inspect.isclass(thing) else "function" if callable(thing) else "data"
+        if name in own:  # the page of its source leads back to the name without the room
+            anchor = name.replace(f".{room}.", ".")
+            yield f".. raw:: html\n\n   <span id={anchor!r}></span>\n"
         yield f".. auto{kind}:: {name}\n" + ("   :members:\n" if kind == "class" else "")
     yield "```"
 
@@ -107,7 +111,8 @@ def checks() -> Lines:
 def described(thing: Any, options: list[inspect.Parameter]) -> Lines:
     """Yield the documentation of a component, and a table of its options."""
     doc = parse(inspect.getdoc(thing) or "")
-    texts = inherited_texts(thing) | {p.arg_name: _line(p.description or "") for p in doc.params}
+    own = {part.arg_name: _line(part.description or "") for part in doc.params}
+    texts = inherited_texts(thing) | own
     yield f"{prose(doc.short_description or '')}\n"
     yield f"{prose(doc.long_description or '')}\n"
     if options:
@@ -119,9 +124,15 @@ def described(thing: Any, options: list[inspect.Parameter]) -> Lines:
         cells = (f"`{option.name}`", f"`{kind}`", default, prose(texts.get(option.name, "")))
         yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
     yield ""
-    if doc.raises:
-        yield "Errors:\n"
-        yield from (f"- `{e.type_name}`: {prose(_line(e.description or ''))}" for e in doc.raises)
+    attributes = own.keys() - {option.name for option in options}
+    yield from _listed("Attributes", [(name, own[name]) for name in own if name in attributes])
+    yield from _listed("Errors", [(e.type_name, _line(e.description or "")) for e in doc.raises])
+
+
+def _listed(heading: str, pairs: list[tuple[str | None, str]]) -> Lines:
+    if pairs:
+        yield f"{heading}:\n"
+        yield from (f"- `{name}`: {prose(text)}" for name, text in pairs)
         yield ""
 
 
