@@ -9,12 +9,9 @@ from __future__ import annotations
 import inspect
 from argparse import ArgumentError
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
-from enum import Enum
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import yaml
 
 from scionwood import discovery
 from scionwood.errors import RecipeError
@@ -29,82 +26,12 @@ from scionwood.recipe_keys import (
     refuse_unknown,
     seed,
 )
+from scionwood.resolved import Recipe as Recipe
+from scionwood.resolved import Slot as Slot
 from scionwood.signatures.options import PEFT_OWN
-from scionwood.terminal import Cell, html_table
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
-
-
-@dataclass(frozen=True, repr=False)
-class Slot:
-    """One component of a recipe with its validated options.
-
-    Attributes:
-        name: `plugin/name`, or a method of peft, or a baseline.
-        component: the class or function that builds it; None for a baseline.
-        options: all keyword arguments.
-    """
-
-    name: str
-    component: Callable[..., Any] | None
-    options: Mapping[str, Any]
-
-    def build(self, *injected: Any) -> Any:
-        """Call the component with the positional arguments of the core and with its options."""
-        if self.component is None:
-            raise RecipeError(f"adapter {self.name!r}", "a baseline has nothing to build")
-        return self.component(*injected, **self.options)
-
-    def __repr__(self) -> str:
-        """Return the name and how many options there are; `options` has their values."""
-        count = len(self.options)
-        return f"Slot({self.name!r}, {count} option{'' if count == 1 else 's'})"
-
-    def _repr_html_(self) -> str:
-        rows = [(key, str(value)) for key, value in self.options.items()]
-        return html_table(("option", "value"), rows, title=self.name)
-
-
-@dataclass(frozen=True, repr=False)
-class Recipe:
-    """A recipe whose names are resolved and whose options are valid."""
-
-    name: str
-    task: Slot
-    backbone: Slot
-    data: Slot
-    adapter: Slot
-    kernels: str
-    trainer: Mapping[str, Any]
-    seed: int
-
-    def __repr__(self) -> str:
-        """Return the name and the components; `dump` has the options."""
-        slots = ", ".join(f"{key}={slot.name!r}" for key, slot in self._slots().items())
-        return f"Recipe({self.name!r}, {slots})"
-
-    def _repr_html_(self) -> str:
-        rows: list[tuple[Cell, ...]] = [
-            (key, slot.name, "\n".join(f"{name}: {value}" for name, value in slot.options.items()))
-            for key, slot in self._slots().items()
-        ]
-        trainer = "\n".join(f"{name}: {value}" for name, value in self.trainer.items())
-        rows += [("trainer", "", trainer), ("kernels", self.kernels, ""), ("seed", self.seed, "")]
-        return html_table(("section", "name", "options"), rows, title=f"recipe {self.name}")
-
-    def _slots(self) -> dict[str, Slot]:
-        return {key: getattr(self, key) for key in ("task", "backbone", "adapter", "data")}
-
-    def dump(self) -> str:
-        """Return the recipe as YAML with every default, so that a run can be repeated.
-
-        The defaults of an adapter are in `adapter_config.json`, where peft writes them.
-        """
-        slots = self._slots().items()
-        out = {key: {"name": slot.name, **_plain(slot.options)} for key, slot in slots}
-        tail = {"kernels": self.kernels, "trainer": _plain(self.trainer), "seed": self.seed}
-        return yaml.safe_dump({**out, **tail}, sort_keys=False, allow_unicode=True)
 
 
 def resolve(source: str | Path, overrides: Sequence[str] = (), *, smoke: bool = False) -> Recipe:
@@ -140,7 +67,7 @@ def resolve(source: str | Path, overrides: Sequence[str] = (), *, smoke: bool = 
         **slots,
         adapter=_adapter(where, raw),
         kernels=kernels(where, raw),
-        trainer=_trainer(raw),
+        trainer=_trainer(where, raw),
         seed=seed(where, raw),
     )
 
@@ -217,7 +144,42 @@ def instances(parser: ArgumentParser, parsed: Any) -> dict[str, Any]:
 def _slot(where: str, raw: Mapping[str, Any], key: str, kind: str) -> Slot:
     name, options = named(where, raw, key)
     component = discovery.load(kind, name)
-    return Slot(name, component, validate(f"{where}: {key}", component, options))
+    valid = validate(f"{where}: {key}", component, options)
+    return Slot(name, component, {**valid, **_chosen(where, key, component, valid)})
+
+
+def _chosen(
+    where: str, key: str, component: Callable[..., Any], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the options that choose by name, such as `task.optimizer`, checked and completed."""
+    from scionwood.training.choices import Choice
+
+    return {
+        p.name: _choice(where, f"{key}.{p.name}", options[p.name])
+        for p in options_of(component)
+        if p.annotation == Choice
+    }
+
+
+def _choice(where: str, key: str, entry: Any) -> Any:
+    """Check a choice by name; a mapping gets the defaults of what it names.
+
+    The classes of torch and Lightning have no options by keyword alone. They check their values
+    themselves, when they are built.
+    """
+    from scionwood.training.choices import check, find, split
+
+    try:
+        name, own = split(key, entry)
+        check(key, name, own)
+        named = find(key, name)
+    except RecipeError as error:
+        raise RecipeError(f"{where}: {error.value}", error.rule, error.remedy) from error
+    if named is None or not ("/" in name or key == "task.schedule"):
+        return entry
+    component = discovery.resolve(name, named.reference)
+    valid = validate(f"{where}: {key} {name}", component, own)
+    return entry if isinstance(entry, str) else {"name": name, **valid}
 
 
 def _adapter(where: str, raw: Mapping[str, Any]) -> Slot:
@@ -236,22 +198,16 @@ def _adapter(where: str, raw: Mapping[str, Any]) -> Slot:
     )
 
 
-def _trainer(raw: Mapping[str, Any]) -> dict[str, Any]:
+def _trainer(where: str, raw: Mapping[str, Any]) -> dict[str, Any]:
     from scionwood.training.precision import native_precision
 
     options = dict(raw.get("trainer") or {})
+    for key in ("callbacks", "logger"):
+        value = options.get(key)
+        if isinstance(value, list):
+            options[key] = [_choice(where, f"trainer.{key}", entry) for entry in value]
+        elif isinstance(value, str | dict):
+            options[key] = _choice(where, f"trainer.{key}", value)
     if options.get("precision", "auto") == "auto":
         options["precision"] = native_precision(options.get("accelerator", "auto"))
     return options
-
-
-def _plain(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return _plain(asdict(value))
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set):
-        return [_plain(item) for item in value]
-    if isinstance(value, Enum):
-        return value.value
-    return value if isinstance(value, str | int | float | bool | None) else str(value)

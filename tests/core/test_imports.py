@@ -43,8 +43,9 @@ MAY = {
     "recipe_file": {"errors", "plugin", "discovery"},
     "signatures": set(),
     "recipe_keys": {"errors", "plugin", "discovery", "recipe_file", "signatures"},
+    "resolved": {"errors", "terminal"},
     "recipe": {"errors", "plugin", "discovery", "recipe_file", "recipe_keys", "signatures"}
-    | {"terminal"},
+    | {"resolved"},
     "show": {"errors", "plugin", "discovery", "signatures", "terminal"},
     "new": {"errors", "plugin", "discovery", "files"},
     "cli": {"errors", "plugin", "discovery", "signatures", "recipe_file", "recipe_keys"}
@@ -54,7 +55,16 @@ MAY = {
     "adapters": BASE | {"plugin", "discovery", "files", "kernels", "stored"},
     "training": BASE
     | {"plugin", "discovery", "files", "archives", "pages", "terminal", "styles"}
-    | {"recipe", "recipe_file", "recipe_keys", "adapters", "kernels", "runs", "stored"},
+    | {
+        "recipe",
+        "recipe_file",
+        "recipe_keys",
+        "signatures",
+        "adapters",
+        "kernels",
+        "runs",
+        "stored",
+    },
     "deploy": BASE | {"files", "recipe", "kernels", "adapters", "training", "runs", "terminal"},
     "testing": BASE
     | {"plugin", "discovery", "reader", "recipe", "recipe_file", "recipe_keys", "command"}

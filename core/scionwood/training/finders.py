@@ -19,8 +19,9 @@ from lightning.pytorch.tuner.tuning import Tuner
 from scionwood.errors import RecipeError, TrainingError
 from scionwood.recipe import Recipe
 from scionwood.training.checkpoint import SafeCheckpointIO
+from scionwood.training.choices import make
 from scionwood.training.launch import many
-from scionwood.training.options import finders, make, without_finders
+from scionwood.training.options import finders, without_finders
 from scionwood.training.tables import FINDERS
 from scionwood.training.task import Task
 
@@ -48,7 +49,7 @@ def apply_finders(recipe: Recipe, build: Build) -> Recipe:
         raise RecipeError(f"trainer.callbacks: {min(named)}", rule, remedy)
     for name in sorted(named):
         place = {"recipe": recipe, "build": build}
-        recipe = make("callbacks", name, FINDERS[name], {**place, **named[name]})
+        recipe = make("trainer.callbacks", name, FINDERS[name], {**place, **named[name]})
     return replace(recipe, trainer=without_finders(recipe.trainer))
 
 

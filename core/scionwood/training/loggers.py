@@ -24,10 +24,9 @@ from lightning.pytorch.loggers import (
 
 from scionwood.errors import RecipeError
 from scionwood.recipe import Recipe
+from scionwood.training.choices import find, make
 from scionwood.training.options import loggers as named_loggers
-from scionwood.training.options import make
 from scionwood.training.points import run_checkpoint
-from scionwood.training.tables import LOGGERS
 
 PROJECT = "scionwood"
 _COMET_ONLINE = "COMET_START_ONLINE"
@@ -46,12 +45,13 @@ def make_loggers(options: Mapping[str, Any], folder: Path, step: int) -> list[Lo
     """
     made: list[Logger] = []
     for name, own in named_loggers(options):
-        place = {"folder": folder, **({"step": step} if name == "tensorboard" else {})}
-        made.append(make("logger", name, LOGGERS[name], {**place, **own}))
+        extra = {"step": step} if name == "tensorboard" else {}
+        if named := find("trainer.logger", name):
+            made.append(make("trainer.logger", name, named, {**extra, **own}, folder))
     return made
 
 
-def tensorboard(*, folder: Path, step: int = 0) -> Logger:
+def tensorboard(folder: Path, *, step: int = 0) -> Logger:
     """Return a logger that writes the folder `tensorboard/`.
 
     Args:
@@ -64,8 +64,8 @@ def tensorboard(*, folder: Path, step: int = 0) -> Logger:
 
 
 def wandb(
-    *,
     folder: Path,
+    *,
     project: str = PROJECT,
     run_name: str | None = None,
     group: str | None = None,
@@ -97,8 +97,8 @@ def wandb(
 
 
 def mlflow(
-    *,
     folder: Path,
+    *,
     experiment_name: str = PROJECT,
     run_name: str | None = None,
     tags: Mapping[str, str] | None = None,
@@ -128,8 +128,8 @@ def mlflow(
 
 
 def comet(
-    *,
     folder: Path,
+    *,
     project: str = PROJECT,
     run_name: str | None = None,
     tags: Sequence[str] = (),

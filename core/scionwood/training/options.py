@@ -6,23 +6,14 @@ Checking imports nothing heavy. The classes are listed in `scionwood.training.ta
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from scionwood.discovery import did_you_mean
 from scionwood.errors import RecipeError
-from scionwood.training.tables import (
-    CALLBACKS,
-    DEFAULT_LOGGERS,
-    FINDERS,
-    LOGGERS,
-    PROFILERS,
-    REFUSED_STRATEGIES,
-    STRATEGIES,
-    Named,
-)
+from scionwood.training.choices import check, find, make, split
+from scionwood.training.tables import CALLBACKS, DEFAULT_LOGGERS, FINDERS, LOGGERS
 
 PLAIN = frozenset(
     [
@@ -80,13 +71,14 @@ def check_trainer(options: Mapping[str, Any]) -> None:
 
     Raises:
         RecipeError: an unknown option or class, or a value that is not plain data.
+        PluginError: the plugin of a callback or a logger is missing, or does not have it.
     """
     for key, value in options.items():
         _check_key(key)
         _check_plain(f"trainer.{key}", value)
-    for kind, known in _TABLES.items():
-        for name, own in _pairs(options, kind):
-            _check_named(kind, name, own, known)
+    for key in sorted(NAMED):
+        for name, own in _pairs(options, key):
+            check(f"trainer.{key}", name, own)
     if len(_pairs(options, "profiler")) > 1:
         raise RecipeError("trainer.profiler", "one profiler in a run", "Name one")
 
@@ -103,7 +95,7 @@ def check_installed(options: Mapping[str, Any]) -> None:
         RecipeError: naming the package, and the line that installs it.
     """
     for name, _ in _pairs(options, "logger"):
-        package = LOGGERS[name].package
+        package = LOGGERS[name].package if name in LOGGERS else ""
         if package and find_spec(package.replace("-", "_")) is None:
             rule = f"it needs the package {package}, which is not installed"
             raise RecipeError(f"trainer.logger: {name}", rule, f"Run: pip install {package}")
@@ -123,7 +115,8 @@ def finders(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def without_finders(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the section without its finders."""
-    kept = [e for e in _list(options, "callbacks") if _pair("callbacks", e)[0] not in FINDERS]
+    listed = zip(_list(options, "callbacks"), _pairs(options, "callbacks"), strict=True)
+    kept = [entry for entry, (name, _) in listed if name not in FINDERS]
     return {**options, "callbacks": kept} if "callbacks" in options else dict(options)
 
 
@@ -147,50 +140,25 @@ def build_trainer_options(
     """
     built = {key: value for key, value in options.items() if key in PLAIN}
     built["callbacks"] = []
-    entries = {n: own for n, own in _pairs(options, "callbacks") if n in CALLBACKS}
+    entries = {n: own for n, own in _pairs(options, "callbacks") if n not in FINDERS}
     writes = bool(loggers(options))
     for name, own in {"checkpoint": {}, **entries}.items():
-        if CALLBACKS[name].logs and not writes:
+        if name in CALLBACKS and CALLBACKS[name].logs and not writes:
             rule = "it writes to a logger, and metrics.csv is none"
             raise RecipeError(f"trainer.callbacks: {name}", rule, "Set trainer.logger: tensorboard")
         extra = {"monitor": monitor, "mode": mode} if name == "early_stopping" else {}
-        built["callbacks"].append(make("callbacks", name, CALLBACKS[name], {**extra, **own}))
+        built["callbacks"].append(_made("callbacks", name, {**extra, **own}))
     for name, own in _pairs(options, "profiler"):
         place = {"dirpath": folder or Path(), "filename": f"profile-{name}"}
-        built["profiler"] = make("profiler", name, PROFILERS[name], {**place, **own})
+        built["profiler"] = _made("profiler", name, {**place, **own})
     for name, own in _pairs(options, "strategy") or [("auto", {})]:
-        known = STRATEGIES[name]
-        built["strategy"] = name if known is None else make("strategy", name, known, own)
+        built["strategy"] = _made("strategy", name, own)
     return built
 
 
-def make(kind: str, name: str, named: Named, own: Mapping[str, Any]) -> Any:
-    """Call what a recipe names with its options.
-
-    Raises:
-        RecipeError: it refuses a value.
-    """
-    from lightning.fabric.utilities.exceptions import MisconfigurationException
-
-    component = load(named)
-    try:
-        return component(**own)
-    except (ValueError, TypeError, AssertionError, MisconfigurationException) as error:
-        raise RecipeError(f"trainer.{kind}: {name}", str(error), "Change its options") from error
-
-
-def load(named: Named) -> Any:
-    """Import what a recipe names."""
-    module, _, attribute = named.reference.partition(":")
-    return getattr(import_module(module), attribute)
-
-
-_TABLES: Mapping[str, Mapping[str, Named | None]] = {
-    "callbacks": {**CALLBACKS, **FINDERS},
-    "logger": LOGGERS,
-    "profiler": PROFILERS,
-    "strategy": STRATEGIES,
-}
+def _made(key: str, name: str, own: Mapping[str, Any]) -> Any:
+    named = find(f"trainer.{key}", name)
+    return name if named is None else make(f"trainer.{key}", name, named, own)
 
 
 def _check_key(key: str) -> None:
@@ -215,28 +183,8 @@ def _check_plain(where: str, value: Any) -> None:
         raise RecipeError(where, rule, "Write it as YAML")
 
 
-def _check_named(
-    kind: str, name: str, own: Mapping[str, Any], known: Mapping[str, Named | None]
-) -> None:
-    if kind == "strategy" and name in REFUSED_STRATEGIES:
-        rule = REFUSED_STRATEGIES[name]
-        raise RecipeError(f"trainer.strategy: {name!r}", rule, "Use model_parallel, which is FSDP2")
-    if name not in known:
-        remedy = did_you_mean(name, known) or f"Known: {', '.join(known)}"
-        raise RecipeError(f"trainer.{kind}: {name!r}", "a name of the list below", remedy)
-    named = known[name]
-    allowed = sorted(named.options if named else ())
-    for key in own:
-        if key not in allowed:
-            offered = f"Known: {', '.join(allowed)}" if allowed else "It takes none"
-            rule = f"it has no option {key!r}"
-            raise RecipeError(
-                f"trainer.{kind}: {name}", rule, did_you_mean(key, allowed) or offered
-            )
-
-
 def _pairs(options: Mapping[str, Any], key: str) -> list[tuple[str, dict[str, Any]]]:
-    return [_pair(key, entry) for entry in _list(options, key)]
+    return [split(f"trainer.{key}", entry) for entry in _list(options, key)]
 
 
 def _list(options: Mapping[str, Any], key: str) -> list[Any]:
@@ -246,13 +194,3 @@ def _list(options: Mapping[str, Any], key: str) -> list[Any]:
     if value is True:
         return list(DEFAULT_LOGGERS)
     return list(value) if isinstance(value, list) else [value]
-
-
-def _pair(kind: str, entry: Any) -> tuple[str, dict[str, Any]]:
-    own = {"name": entry} if isinstance(entry, str) else entry
-    if not isinstance(own, Mapping) or not isinstance(own.get("name"), str):
-        rule = "a name, or {name: ..., option: value}"
-        raise RecipeError(
-            f"trainer.{kind}: {entry!r}", rule, f"For example {next(iter(_TABLES[kind]))}"
-        )
-    return own["name"], {key: value for key, value in own.items() if key != "name"}

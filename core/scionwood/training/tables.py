@@ -1,4 +1,4 @@
-"""What a recipe's `trainer:` section may name: callbacks, loggers, profilers and strategies.
+"""What a recipe may name: callbacks, loggers, profilers, strategies, optimisers and schedules.
 
 Importing this imports nothing heavy. A test compares the tables with the signatures.
 """
@@ -107,10 +107,85 @@ STRATEGIES: Mapping[str, Named | None] = {
         *("process_group_backend", "find_unused_parameters", "static_graph"),
     ),
     "model_parallel": _named(f"{_OWN}.shard:ShardedStrategy", "process_group_backend"),
+    "fsdp2": _named(f"{_OWN}.shard:ShardedStrategy", "process_group_backend"),
 }
+"""`fsdp2` is another name of `model_parallel`, which is Lightning's."""
 
-REFUSED_STRATEGIES: Mapping[str, str] = {
-    "deepspeed": "its checkpoints are folders of pickles, which a resume would have to unpickle",
-    "fsdp": "the first version of FSDP wraps parameters that a checkpoint must name",
+_ADAM = ("betas", "eps")
+_FAST = ("foreach", "fused")
+
+OPTIMIZERS: Mapping[str, Named] = {
+    "adamw": _named("torch.optim:AdamW", *_ADAM, "amsgrad", *_FAST),
+    "adam": _named("torch.optim:Adam", *_ADAM, "amsgrad", *_FAST),
+    "nadam": _named("torch.optim:NAdam", *_ADAM, "momentum_decay", "decoupled_weight_decay"),
+    "radam": _named("torch.optim:RAdam", *_ADAM, "decoupled_weight_decay"),
+    "adamax": _named("torch.optim:Adamax", *_ADAM),
+    "adafactor": _named("torch.optim:Adafactor", "beta2_decay", "eps", "d"),
+    "adagrad": _named(
+        "torch.optim:Adagrad", "lr_decay", "initial_accumulator_value", "eps", *_FAST
+    ),
+    "adadelta": _named("torch.optim:Adadelta", "rho", "eps"),
+    "rmsprop": _named("torch.optim:RMSprop", "alpha", "eps", "momentum", "centered"),
+    "sgd": _named("torch.optim:SGD", "momentum", "dampening", "nesterov", *_FAST),
+    "asgd": _named("torch.optim:ASGD", "lambd", "alpha", "t0"),
+    "muon": _named(
+        f"{_OWN}.muon:Muon",
+        *("momentum", "nesterov", "ns_coefficients", "ns_steps", "adjust_lr_fn"),
+        *("betas", "eps"),
+    ),
 }
-"""Strategies of Lightning that people ask for, and why a recipe may not name them."""
+"""Those of torch. The learning rate and the weight decay are options of the task."""
+
+SCHEDULES: Mapping[str, Named] = {
+    "constant": _named(f"{_OWN}.schedules:constant"),
+    "cosine": _named(f"{_OWN}.schedules:cosine", "floor"),
+    "cosine_restarts": _named(f"{_OWN}.schedules:cosine_restarts", "cycles", "floor"),
+    "linear": _named(f"{_OWN}.schedules:linear", "floor"),
+    "polynomial": _named(f"{_OWN}.schedules:polynomial", "power", "floor"),
+    "exponential": _named(f"{_OWN}.schedules:exponential", "floor"),
+    "inverse_sqrt": _named(f"{_OWN}.schedules:inverse_sqrt", "scale"),
+    "step": _named(f"{_OWN}.schedules:step", "every", "factor"),
+    "wsd": _named(f"{_OWN}.schedules:wsd", "decay", "floor"),
+    "plateau": _named(
+        f"{_OWN}.plateau:Plateau",
+        *("factor", "patience", "threshold", "cooldown", "min_lr"),
+    ),
+}
+"""Shares of the learning rate after the warm-up; `plateau` follows the validation instead."""
+
+TABLES: Mapping[str, Mapping[str, Named | None]] = {
+    "trainer.callbacks": {**CALLBACKS, **FINDERS},
+    "trainer.logger": LOGGERS,
+    "trainer.profiler": PROFILERS,
+    "trainer.strategy": STRATEGIES,
+    "task.optimizer": OPTIMIZERS,
+    "task.schedule": SCHEDULES,
+}
+"""The keys of a recipe that choose by name, each with the names of the core."""
+
+KINDS_OF: Mapping[str, str] = {
+    "trainer.callbacks": "callbacks",
+    "trainer.logger": "loggers",
+    "task.optimizer": "optimizers",
+    "task.schedule": "schedules",
+}
+"""The kind of component by which a plugin adds names to a key."""
+
+_FSDP2 = "Use fsdp2"
+_ADAMW = "Use adamw, or muon for matrices"
+
+REFUSED_NAMES: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    "trainer.strategy": {
+        "deepspeed": (
+            "its checkpoints are folders of pickles, which a resume would have to unpickle",
+            _FSDP2,
+        ),
+        "fsdp": ("the first version of FSDP wraps parameters that a checkpoint must name", _FSDP2),
+    },
+    "task.optimizer": {
+        "lbfgs": ("it computes the loss of a batch several times in each step", _ADAMW),
+        "sparse_adam": ("it takes sparse gradients only, and adapters have none", _ADAMW),
+        "rprop": ("it needs the gradient of all data, and a step sees one batch", _ADAMW),
+    },
+}
+"""Names that people ask for, each with the reason why a recipe may not give them, and a remedy."""

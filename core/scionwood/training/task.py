@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypedDict, Unpack, get_type_hints
 
 import lightning as L
-import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR
 
 from scionwood.adapters import allocate, eval_frozen_norms, parameter_groups
+from scionwood.training.choices import Choice
+from scionwood.training.optimizers import make_optimizer, make_scheduler
 from scionwood.training.state import check_state, trained_keys
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ class Optimiser(TypedDict, total=False):
     lr: float
     weight_decay: float
     warmup_steps: int
-    schedule: Literal["constant", "cosine"]
+    schedule: Choice
+    optimizer: Choice
 
 
 _OPTIMISER = get_type_hints(Optimiser)
@@ -45,8 +46,9 @@ _OPTIMISER = get_type_hints(Optimiser)
 class Task(L.LightningModule, ABC):
     """A backbone with an adapter, and the losses that train it.
 
-    The optimiser is AdamW (Loshchilov and Hutter 2019) over `parameter_groups`. Everything
-    that trains should lie in the backbone: only that is written to `adapter/` and the head's file.
+    The optimiser works on `parameter_groups`; by default it is AdamW (Loshchilov and Hutter 2019).
+    Everything that trains should lie in the backbone: only that is written to `adapter/` and the
+    head's file.
 
     A subclass passes the options of the optimiser on, and states its own defaults::
 
@@ -58,14 +60,17 @@ class Task(L.LightningModule, ABC):
             ) -> None:
                 super().__init__(backbone, **optimiser)
 
-    A recipe then takes `lr`, `weight_decay`, `warmup_steps` and `schedule` beside `p`.
+    A recipe then takes `lr`, `weight_decay`, `warmup_steps`, `schedule` and `optimizer` beside `p`.
 
     Args:
         backbone: the network with its adapter attached.
         lr: learning rate of the adapter and the head.
-        weight_decay: decoupled weight decay.
+        weight_decay: the weight decay, which AdamW decouples from the gradient.
         warmup_steps: optimiser steps over which the rate rises linearly from zero.
-        schedule: what follows: a constant rate, or half a cosine down to zero at the last step.
+        schedule: what follows, by name: `constant`, `cosine`, `wsd` and others, or a plugin's. With
+            options it is a mapping, `{name: cosine, floor: 0.1}`; see `docs/trainer.md`.
+        optimizer: the optimiser by name: `adamw`, `sgd`, `muon` and others, or a plugin's. With
+            options it is a mapping, `{name: sgd, momentum: 0.9}`.
 
     Attributes:
         defaults: the options that differ from those of the base class; complete in a class.
@@ -90,6 +95,7 @@ class Task(L.LightningModule, ABC):
         "weight_decay": 0.0,
         "warmup_steps": 0,
         "schedule": "constant",
+        "optimizer": "adamw",
     }
     __signature__: ClassVar[Signature]
     monitor: ClassVar[str] = "val_loss"
@@ -103,7 +109,8 @@ class Task(L.LightningModule, ABC):
         options: Optimiser = {**self.defaults, **optimiser}
         self.backbone = backbone
         self.lr, self.weight_decay = options["lr"], options["weight_decay"]
-        self.warmup_steps, self.schedule = options["warmup_steps"], options["schedule"]
+        self.warmup_steps = options["warmup_steps"]
+        self.schedule, self.optimizer = options["schedule"], options["optimizer"]
         # Checkpoints hold no frozen weights; `on_load_checkpoint` checks the keys exactly.
         self.strict_loading = False
         self.max_steps = -1
@@ -177,11 +184,18 @@ class Task(L.LightningModule, ABC):
         self._evaluate("test_", batch)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """Return AdamW over the groups of adapter and head, with warm-up and schedule."""
+        """Return the optimiser over the groups of adapter and head, with warm-up and schedule.
+
+        Raises:
+            RecipeError: no optimiser or schedule has that name, or one refuses its options.
+        """
         groups = parameter_groups(self.backbone, self.lr, self.weight_decay)
-        groups += [{"params": own, "name": "task"}] if (own := self._own_parameters()) else []
-        optimizer = torch.optim.AdamW(groups, lr=self.lr, weight_decay=self.weight_decay)
-        scheduler = LambdaLR(optimizer, self._rate())
+        if own := self._own_parameters():
+            rates = {"lr": self.lr, "weight_decay": self.weight_decay}
+            groups.append({"params": own, **rates, "name": "task"})
+        optimizer = make_optimizer(self.optimizer, groups, self.backbone)
+        warmup = self.warmup_steps
+        scheduler = make_scheduler(self.schedule, optimizer, warmup, self.total_steps)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
@@ -227,6 +241,8 @@ class Task(L.LightningModule, ABC):
     def total_steps(self) -> float:
         """Return the optimiser steps of the run, limited by steps or epochs; may be infinite."""
         by_epochs = self.trainer.estimated_stepping_batches
+        if by_epochs < 0:  # Lightning's word for a stream whose length nobody knows
+            by_epochs = math.inf
         return min(self.max_steps, by_epochs) if self.max_steps >= 0 else by_epochs
 
     def _own_parameters(self) -> list[nn.Parameter]:
@@ -241,20 +257,6 @@ class Task(L.LightningModule, ABC):
         sync = prefix != "train_" and self.trainer.world_size > 1
         named = {prefix + key: value for key, value in values.items()}
         self.log_dict(named, batch_size=size, sync_dist=sync)
-
-    def _rate(self) -> Callable[[int], float]:
-        warmup = self.warmup_steps
-        if self.schedule == "constant":
-            return lambda step: min(1.0, (step + 1) / (warmup + 1))
-
-        def cosine(step: int) -> float:
-            if step <= warmup:
-                return (step + 1) / (warmup + 1)
-            # Asked late: before Lightning has restored its loops, this would lose the position.
-            done = min(1.0, (step - warmup) / max(1, self.total_steps() - warmup))
-            return 0.5 * (1 + math.cos(math.pi * done))
-
-        return cosine
 
 
 def _leaves(batch: Any) -> list[Any]:

@@ -20,6 +20,7 @@ from scionwood.training.callbacks import NanGuard, RunState
 from scionwood.training.checkpoint import SafeCheckpointIO
 from scionwood.training.loggers import make_loggers
 from scionwood.training.metrics import MetricsFile
+from scionwood.training.optimizers import make_plateau
 from scionwood.training.options import build_trainer_options
 from scionwood.training.task import Task
 
@@ -57,6 +58,7 @@ def make_trainer(
         built["max_epochs"] = -1
     rows = built.setdefault("log_every_n_steps", 1)
     core: list[Callback] = [MetricsFile(rows), NanGuard(), RunState()]
+    core += make_plateau(task.schedule)
     core += [progress()] if bar else []
     named = built.pop("callbacks")
     built.setdefault("enable_model_summary", False)

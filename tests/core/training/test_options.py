@@ -17,15 +17,13 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from scionwood.errors import RecipeError
 from scionwood.recipe import resolve
-from scionwood.training import fit, load_run, options, tables
+from scionwood.training import choices, fit, load_run, options, tables
 from scionwood.training.points import RunCheckpoint
 from scionwood.training.shard import ShardedStrategy
 
 NAMED = [
     named
-    for table in (
-        *(tables.CALLBACKS, tables.FINDERS, tables.LOGGERS, tables.PROFILERS, tables.STRATEGIES),
-    )
+    for table in tables.TABLES.values()
     for named in table.values()
     if named is not None and named.reference
 ]
@@ -38,7 +36,7 @@ def test_every_option_of_lightning_trainer_is_accepted_or_refused_with_a_reason(
 
 @pytest.mark.parametrize("named", NAMED, ids=lambda named: named.reference)
 def test_every_named_class_has_the_options_listed(named: tables.Named) -> None:
-    signature = inspect.signature(options.load(named))
+    signature = inspect.signature(choices.load(named))
     takes_all = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
     assert takes_all or named.options <= signature.parameters.keys()
 
@@ -55,8 +53,8 @@ def test_every_named_class_has_the_options_listed(named: tables.Named) -> None:
         ({"callbacks": [{"class_path": "evil.Module"}]}, "callbacks"),
         ({"callbacks": [{"name": "ema", "decai": 0.9}]}, "'decai'.*decay"),
         ({"callbacks": [{"name": "lr_finder", "update_attr": True}]}, "'update_attr'"),
-        ({"strategy": "deepspeed"}, "strategy: 'deepspeed'.*pickles.*Use model_parallel"),
-        ({"strategy": "fsdp"}, "strategy: 'fsdp'.*Use model_parallel"),
+        ({"strategy": "deepspeed"}, "strategy: 'deepspeed'.*pickles.*Use fsdp2"),
+        ({"strategy": "fsdp"}, "strategy: 'fsdp'.*Use fsdp2"),
         ({"strategy": {"name": "ddp", "timeout": 3}}, "'timeout'"),
         ({"logger": "os.system"}, "logger: 'os.system'.*Known: csv, tensorboard, wandb"),
         ({"logger": "wandbb"}, "logger: 'wandbb'.*wandb"),
@@ -116,8 +114,9 @@ def test_short_names_become_objects_and_the_rest_passes_through(tmp_path: Path) 
     assert len(built["callbacks"]) == 2, "a finder acts before training"
     assert isinstance(built["profiler"], PyTorchProfiler)
     assert built["profiler"].dirpath == tmp_path
-    sharded = options.build_trainer_options({"strategy": "model_parallel"})["strategy"]
-    assert isinstance(sharded, ShardedStrategy)
+    for name in ("model_parallel", "fsdp2"):
+        sharded = options.build_trainer_options({"strategy": name})["strategy"]
+        assert isinstance(sharded, ShardedStrategy)
 
 
 def test_checkpoints_and_both_loggers_are_the_default() -> None:

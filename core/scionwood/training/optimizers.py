@@ -1,0 +1,95 @@
+"""Make the optimiser and the scheduler that a task names."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LinearLR, LRScheduler
+
+from scionwood.errors import RecipeError
+from scionwood.training.choices import Choice, check, find, load, make, split
+from scionwood.training.plateau import Plateau
+from scionwood.training.tables import Named
+
+OPTIMIZER, SCHEDULE = "task.optimizer", "task.schedule"
+
+
+def make_optimizer(choice: Choice, groups: list[dict[str, Any]], backbone: nn.Module) -> Optimizer:
+    """Return the optimiser that a task names.
+
+    Args:
+        choice: its name, or its name with options.
+        groups: parameter groups with `params`, `lr`, `weight_decay` and `name`.
+        backbone: the model, whose parameters' names an optimiser of a plugin may need.
+
+    Raises:
+        RecipeError: no optimiser has that name, or it refuses its options.
+        PluginError: the plugin is missing or broken, or does not have the optimiser.
+    """
+    name, own = split(OPTIMIZER, choice)
+    check(OPTIMIZER, name, own)
+    injected = (groups, backbone) if "/" in name else (groups,)
+    made = make(OPTIMIZER, name, _named(OPTIMIZER, name), own, *injected)
+    if not isinstance(made, Optimizer):
+        rule = f"it made a {type(made).__name__}, and no torch.optim.Optimizer"
+        raise RecipeError(f"{OPTIMIZER}: {name}", rule, "Ask the authors of the plugin")
+    return made
+
+
+def make_scheduler(
+    choice: Choice, optimizer: Optimizer, warmup: int, total: Callable[[], float]
+) -> LRScheduler:
+    """Return the scheduler of a task, which is stepped after each optimiser step.
+
+    The rate rises linearly from zero over the warm-up. Then it follows the schedule.
+
+    Args:
+        choice: the schedule's name, or its name with options.
+        optimizer: the optimiser.
+        warmup: optimiser steps of the warm-up.
+        total: returns the optimiser steps of the run. It is first called after the warm-up:
+            before Lightning has restored its loops, the question would lose the position.
+
+    Raises:
+        RecipeError: no schedule has that name, or it refuses its options.
+        PluginError: the plugin is missing or broken, or does not have the schedule.
+    """
+    name, own = split(SCHEDULE, choice)
+    check(SCHEDULE, name, own)
+    named = _named(SCHEDULE, name)
+    if name == "plateau":  # which multiplies what it finds, so the warm-up must do so too
+        make(SCHEDULE, name, named, own)
+        return LinearLR(optimizer, 1 / (warmup + 1), total_iters=warmup)
+    if (first := make(SCHEDULE, name, named, own, 0, 1000.0)) != 1.0:
+        rule = f"its share of the rate at step 0 is {first}, and it must be 1"
+        raise RecipeError(f"{SCHEDULE}: {name}", rule, "Change its options, or task.lr")
+    share = partial(load(named), **own)
+
+    def rate(step: int) -> float:
+        if step <= warmup:
+            return (step + 1) / (warmup + 1)
+        left = math.inf if name == "constant" else total() - warmup
+        return float(share(step - warmup, left))
+
+    return LambdaLR(optimizer, rate)
+
+
+def make_plateau(choice: Choice) -> list[Plateau]:
+    """Return the callback behind the schedule `plateau`; none for another schedule.
+
+    Args:
+        choice: the schedule's name, or its name with options.
+    """
+    name, own = split(SCHEDULE, choice)
+    return [make(SCHEDULE, name, _named(SCHEDULE, name), own)] if name == "plateau" else []
+
+
+def _named(key: str, name: str) -> Named:
+    named = find(key, name)
+    assert named is not None  # each optimiser and schedule has a reference
+    return named
