@@ -1,0 +1,154 @@
+"""LoRA on `nn.MultiheadAttention` with the tensors of peft, and the modules around it.
+
+peft adds the adapter to the weights of the base before each call and subtracts it afterwards, so
+that the base changes by a rounding error at every call. It also ignores dropout. Here the base is
+never written. A folder saved by either opens in the other.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch.nn as nn
+from peft import LoraConfig, PeftConfig
+from peft.tuners.lora import layer as lora
+from peft.tuners.tuners_utils import BaseTunerLayer, check_adapters_to_merge
+from torch import Tensor
+from torch.func import functional_call
+
+from scionwood.adapters.head import backbone
+from scionwood.errors import AdapterError
+
+WEIGHTS = ("in_proj_weight", "out_proj.base_layer.weight")
+
+
+class Attention(lora.MultiheadAttention):  # type: ignore[misc]  # peft is untyped
+    """The LoRA attention layer of peft, which leaves the weights of the base alone.
+
+    Raises:
+        AdapterError: The config has dropout, which would change the base too.
+    """
+
+    def update_layer(
+        self, adapter_name: str, r: int, lora_alpha: int, config: LoraConfig, **kwargs: Any
+    ) -> None:
+        """Add an adapter; see `lora.MultiheadAttention.update_layer`."""
+        if config.lora_dropout > 0 and not config.inference_mode:
+            raise AdapterError(
+                f"lora_dropout={config.lora_dropout} on {type(self.base_layer).__name__}",
+                "dropout before its weights would change the base too",
+                "Use lora_dropout=0",
+            )
+        super().update_layer(adapter_name, r, lora_alpha=lora_alpha, config=config, **kwargs)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the attention with the weights that the active adapters change."""
+        if kwargs.pop("adapter_names", None) is not None:
+            raise AdapterError(
+                "adapter_names for MultiheadAttention",
+                "one weight serves the whole batch",
+                "Run the adapters one by one",
+            )
+        inner: Any = self.base_layer.out_proj
+        if self.disable_adapters and self.merged:
+            self.unmerge()
+            inner.unmerge()
+        off = self.disable_adapters
+        new = {} if off or self.merged else self._changed(self, WEIGHTS[0])
+        new |= {} if off or inner.merged else self._changed(inner, WEIGHTS[1])
+        return functional_call(self.base_layer, new, args, kwargs)
+
+    def _changed(self, layer: Any, name: str) -> dict[str, Tensor]:
+        names = [each for each in layer.active_adapters if each in layer.lora_A]
+        weight = self.base_layer.get_parameter(name)
+        total = weight.float() if weight.dtype.itemsize < 4 else weight
+        for each in names:
+            total = total + layer.get_delta_weight(each)
+        return {name: total.to(weight.dtype)} if names else {}
+
+    def get_delta_weight(self, adapter: str) -> Tensor:
+        """Return what an adapter adds to the weight of the three input projections."""
+        a, b = self.lora_A[adapter].weight, self.lora_B[adapter].weight
+        delta: Tensor = b.float() @ a.float() if b.dtype.itemsize < 4 else b @ a
+        return delta * self.scaling[adapter]
+
+    def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
+        """Merge the input projections; the output projection merges as the layer that it is."""
+        names = check_adapters_to_merge(self, adapter_names)
+        weight = self.base_layer.in_proj_weight
+        for name in (each for each in names if each in self.lora_A):
+            new = weight.data + self.get_delta_weight(name).to(weight.dtype)
+            if safe_merge and not bool(new.isfinite().all()):
+                raise ValueError(f"the merged weights of {name} are not finite")
+            weight.data = new
+            self.merged_adapters.append(name)
+
+    def unmerge(self) -> None:
+        """Subtract the merged adapters; `scionwood.unmerge` then puts the exact weights back."""
+        weight = self.base_layer.in_proj_weight
+        while self.merged_adapters:
+            name = self.merged_adapters.pop()
+            weight.data = weight.data - self.get_delta_weight(name).to(weight.dtype)
+
+    def unload_and_optionally_merge_module(
+        self, merge: bool, safe_merge: bool, adapter_names: list[str] | None
+    ) -> nn.Module:
+        """Return the attention of torch without adapters, merged if asked."""
+        if merge:
+            self.merge(safe_merge, adapter_names)
+            self.base_layer.out_proj.merge(safe_merge, adapter_names)
+        base: nn.Module = self.base_layer
+        base.out_proj = self.base_layer.out_proj.base_layer
+        return base
+
+    def _restore_weights(self) -> None:
+        """Do nothing: the weights never leave the base here."""
+
+
+def is_dead(model: nn.Module, name: str) -> bool:
+    """Return whether a module is the output projection of an attention, which is never called."""
+    parent, _, last = name.rpartition(".")
+    owner: Any = model.get_submodule(parent)
+    if isinstance(owner, BaseTunerLayer):
+        owner = owner.base_layer
+    return last == "out_proj" and isinstance(owner, nn.MultiheadAttention)
+
+
+def whole_attention(model: nn.Module, config: PeftConfig, names: list[str]) -> list[str]:
+    """Replace the output projections among the names of targets by the attention around them.
+
+    `nn.MultiheadAttention` reads the weight of `out_proj` and never calls it.
+
+    Raises:
+        AdapterError: The method has no form for an attention.
+    """
+    base = backbone(model)
+    dead = [name for name in names if is_dead(base, name)]
+    if not dead:
+        return names
+    if config.peft_type.value not in ("LORA", "IA3"):
+        raise AdapterError(
+            f"{config.peft_type.value.lower()} on {dead[0]}",
+            "nn.MultiheadAttention reads the weight of this layer and never calls it",
+            "Use LoRA or IA3, which adapt the attention as a whole, or target other layers",
+        )
+    whole = [name.rpartition(".")[0] if name in dead else name for name in names]
+    return list(dict.fromkeys(whole))
+
+
+def close_fast_paths(model: nn.Module) -> None:
+    """Make the transformer layers of torch call their adapted parts.
+
+    In eval mode without gradients, `nn.TransformerEncoderLayer` passes the weights of its parts to
+    one fused kernel, which would leave adapters out in silence. Results stay the same.
+    """
+    for module in model.modules():
+        encoder = isinstance(module, nn.TransformerEncoder)
+        if not (encoder or isinstance(module, nn.TransformerEncoderLayer)):
+            continue
+        if not any(isinstance(part, BaseTunerLayer) for part in module.modules()):
+            continue
+        if encoder:
+            module.use_nested_tensor = False
+        else:
+            module.activation_relu_or_gelu = 0

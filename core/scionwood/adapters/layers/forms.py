@@ -1,0 +1,239 @@
+"""Which weights of a layer an adapter changes, and how each of them is read as a matrix.
+
+A weight of any number of axes becomes a stack of matrices (batch, rows, columns). The letters of
+its axes say how: `b` numbers independent matrices, such as the experts of a mixture; `o` are the
+rows, such as output channels; all other axes are the columns. `*` stands for the remaining axes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch.nn as nn
+from torch import Tensor
+from torch.nn.parameter import UninitializedParameter
+
+from scionwood.errors import AdapterError
+
+PROTOCOL = "adapter_weights"
+"""The attribute with which a module of any library names its own weights, see `form_of`."""
+
+EXPERTS = ("gate_up_proj", "gate_proj", "up_proj", "down_proj")
+"""The names that transformers gives to the stacked weights of the experts of a mixture."""
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One weight that is adapted.
+
+    Attributes:
+        name: The name of the parameter in its module, such as `weight` or `out_proj.weight`.
+        axes: The letters of its axes, such as `oi*` for a convolution.
+        bias: The name of the bias that belongs to its rows, if there is one.
+    """
+
+    name: str
+    axes: str
+    bias: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The name of the factors of this weight in a saved adapter."""
+        return self.name.replace(".", "_")
+
+
+@dataclass(frozen=True)
+class Form:
+    """The weights of a layer that are adapted.
+
+    Attributes:
+        weights: The weights.
+        linear: Whether the output is linear in these weights, apart from the biases. The change can
+            then run as a layer of its own, which dropout and half precision need.
+        rows_are_outputs: Whether the rows are output channels, which DoRA and IA3 need.
+    """
+
+    weights: tuple[Weight, ...]
+    linear: bool = False
+    rows_are_outputs: bool = True
+
+
+def form_of(module: nn.Module) -> Form | None:
+    """Return the form of a layer, or `None` if it has none.
+
+    A module of any library names its weights in the attribute `adapter_weights`, a mapping of
+    parameter names to axes, for example `{"weight": "io*"}`.
+
+    Raises:
+        AdapterError: The layer is known, and this instance cannot be adapted.
+
+    Example:
+        >>> from scionwood.adapters.layers.forms import form_of
+        >>> form_of(torch.nn.ConvTranspose2d(4, 8, 3)).weights[0].axes
+        'io*'
+    """
+    form = _declared(module)
+    for cls in type(module).__mro__ if form is None else ():
+        if make := TABLE.get(f"{cls.__module__}.{cls.__qualname__}"):
+            form = make(module)
+            break
+    form = form or _experts(module) or _spectral(module)
+    for weight in form.weights if form else ():
+        _check(module, weight)
+    return form
+
+
+def parameter(module: nn.Module, name: str) -> Tensor:
+    """Return a parameter by its dotted name."""
+    owner, _, last = name.rpartition(".")
+    value: Tensor = getattr(module.get_submodule(owner), last)
+    return value
+
+
+def to_matrix(value: Tensor, axes: str) -> Tensor:
+    """Return a weight as a stack of matrices (batch, rows, columns).
+
+    Example:
+        >>> from scionwood.adapters.layers.forms import to_matrix
+        >>> to_matrix(torch.zeros(4, 8, 3, 3), "io*").shape
+        torch.Size([1, 8, 36])
+    """
+    batch, rows, columns = _order(value.dim(), axes)
+    moved = value.permute(*batch, *rows, *columns)
+    sizes = [value.shape[axis] for axis in (*batch, *rows)]
+    return moved.reshape(sizes[0] if batch else 1, sizes[-1] if rows else 1, -1)
+
+
+def from_matrix(matrix: Tensor, like: Tensor, axes: str) -> Tensor:
+    """Return a stack of matrices in the shape of the weight `like`; the inverse of `to_matrix`."""
+    order = [axis for group in _order(like.dim(), axes) for axis in group]
+    moved = matrix.reshape([like.shape[axis] for axis in order])
+    return moved.permute([order.index(axis) for axis in range(like.dim())])
+
+
+def _order(dims: int, axes: str) -> tuple[list[int], list[int], list[int]]:
+    letters = axes.replace("*", "k" * (dims - len(axes) + 1))
+    if len(letters) != dims:
+        raise AdapterError(f"a weight of {dims} axes", f"{axes!r} has other axes")
+    found = [[axis for axis, letter in enumerate(letters) if letter == each] for each in "bo"]
+    rest = [axis for axis, letter in enumerate(letters) if letter not in "bo"]
+    return found[0], found[1], rest
+
+
+def _check(module: nn.Module, weight: Weight) -> None:
+    value, name = parameter(module, weight.name), type(module).__name__
+    if isinstance(value, UninitializedParameter):
+        raise AdapterError(
+            f"{weight.name} of {name}", "its shape is not known yet", "Run the model once first"
+        )
+    if not (value.is_floating_point() or value.is_complex()) or value.dtype.itemsize < 2:
+        raise AdapterError(
+            f"{weight.name} of {name}",
+            f"its dtype is {value.dtype}, which a low-rank change cannot be added to",
+            "Load the weights in a floating-point dtype of 16 bits or more",
+        )
+
+
+def _declared(module: nn.Module) -> Form | None:
+    declared: Mapping[str, str] | None = getattr(type(module), PROTOCOL, None)
+    if not declared:
+        return None
+    return Form(tuple(Weight(name, axes) for name, axes in declared.items()))
+
+
+def _linear(axes: str) -> Callable[[Any], Form]:
+    def make(module: Any) -> Form:
+        bias = "bias" if getattr(module, "bias", None) is not None else None
+        return Form((Weight("weight", axes, bias),), linear=True)
+
+    return make
+
+
+def _transposed(module: Any) -> Form:
+    bias = "bias" if module.bias is not None else None
+    if module.groups == 1:
+        return Form((Weight("weight", "io*", bias),), linear=True)
+    # With groups, each input channel has its own row, as for the depthwise layers of a U-Net.
+    return Form((Weight("weight", "oi*", bias),), linear=True, rows_are_outputs=False)
+
+
+def _attention(module: Any) -> Form:
+    bias = "out_proj.bias" if module.out_proj.bias is not None else None
+    out = Weight("out_proj.weight", "oi", bias)
+    if module._qkv_same_embed_dim:
+        bias = "in_proj_bias" if module.in_proj_bias is not None else None
+        return Form((Weight("in_proj_weight", "oi", bias), out))
+    three = (Weight(f"{letter}_proj_weight", "oi") for letter in "qkv")
+    # One bias serves the three weights, so that it cannot be scaled with one of them.
+    return Form((*three, out), rows_are_outputs=module.in_proj_bias is None)
+
+
+def _relational(module: Any) -> Form:
+    if module.weight.dim() != 3:
+        raise AdapterError(
+            f"{type(module).__name__} with num_blocks",
+            "its weight is block-diagonal, and has no low-rank form here",
+            "Target other layers",
+        )
+    root = [Weight("root", "io")] if module.root is not None else []
+    return Form((Weight("weight", "bio"), *root))
+
+
+def _neuralop(module: Any) -> Form:
+    tensor = module.weight
+    name = next((n for n in ("tensor", "core") if n in getattr(tensor, "_parameters", {})), None)
+    if name is None:
+        raise AdapterError(
+            f"{type(module).__name__} with a weight of type {type(tensor).__name__}",
+            "this factorisation has no matrix that a low-rank change could be added to",
+            "Use factorization=None or 'tucker', or target other layers",
+        )
+    whole = name == "tensor"
+    bias = "bias" if whole and module.bias is not None else None
+    axes = "o*" if module.separable else "io*"
+    return Form((Weight(f"weight.{name}", axes, bias),), linear=True, rows_are_outputs=whole)
+
+
+def _experts(module: nn.Module) -> Form | None:
+    """Recognise the experts of a mixture: stacked weights (experts, out, in) as in transformers."""
+    own = module._parameters
+    names = [n for n in EXPERTS if (value := own.get(n)) is not None and value.dim() == 3]
+    if len(names) < 2:
+        return None
+    axes = "bio" if getattr(module, "is_transposed", False) else "boi"
+    biases = [n if (n := f"{name}_bias") in own else None for name in names]
+    return Form(tuple(Weight(n, axes, bias) for n, bias in zip(names, biases, strict=True)))
+
+
+def _spectral(module: nn.Module) -> Form | None:
+    """Recognise Fourier layers by their complex weights (in_channels, out_channels, modes...)."""
+    wanted = (getattr(module, "in_channels", None), getattr(module, "out_channels", None))
+    names = [
+        name
+        for name, value in module._parameters.items()
+        if value is not None
+        and not isinstance(value, UninitializedParameter)
+        and value.is_complex()
+        and value.dim() > 2
+        and value.shape[:2] == wanted
+    ]
+    return Form(tuple(Weight(name, "io*") for name in names)) if names else None
+
+
+TABLE: dict[str, Callable[[Any], Form]] = {
+    "torch.nn.modules.conv.Conv1d": _linear("oi*"),
+    "torch.nn.modules.conv.Conv2d": _linear("oi*"),
+    "torch.nn.modules.conv.Conv3d": _linear("oi*"),
+    "torch.nn.modules.conv.ConvTranspose1d": _transposed,
+    "torch.nn.modules.conv.ConvTranspose2d": _transposed,
+    "torch.nn.modules.conv.ConvTranspose3d": _transposed,
+    "torch.nn.modules.activation.MultiheadAttention": _attention,
+    "torch_geometric.nn.dense.linear.Linear": _linear("oi"),
+    "torch_geometric.nn.dense.linear.HeteroLinear": _linear("bio"),
+    "torch_geometric.nn.conv.rgcn_conv.RGCNConv": _relational,
+    "neuralop.layers.spectral_convolution.SpectralConv": _neuralop,
+    "neuralop.layers.spherical_convolution.SphericalConv": _neuralop,
+}
+"""Forms by the qualified name of a class: no library is imported to recognise its layers."""

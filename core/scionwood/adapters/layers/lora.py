@@ -1,0 +1,259 @@
+"""LoRA, rsLoRA and DoRA on the weights of any layer that has a form."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+import torch.nn as nn
+from peft import LoraConfig
+from peft.tuners.lora import layer as lora
+from torch import Tensor
+from torch.func import functional_call
+
+from scionwood.adapters.layers.forms import from_matrix, parameter, to_matrix
+from scionwood.adapters.layers.weights import WeightLayer, computing, known_form, real_dtype
+from scionwood.errors import AdapterError
+
+INITS = (True, False, "gaussian")
+"""The values of `init_lora_weights` that need nothing of the base weight."""
+
+
+class WeightLora(WeightLayer, nn.Module, lora.LoraLayer):  # type: ignore[misc]  # peft is untyped
+    """Low-rank changes of the weights of a module.
+
+    A weight read as matrices W (batch, rows, columns) becomes W + s B A. `lora_A` holds
+    A (batch, r, columns) and `lora_B` holds B (batch, rows, r). An axis `batch` of 1 is left out.
+    For a complex weight the factors are complex, and are stored as real tensors with a last axis of
+    2 for real and imaginary part. DoRA (`lora_magnitude_vector`) scales each row to a trained norm.
+
+    Args:
+        base_layer: The module to adapt.
+        adapter_name: The name of the first adapter.
+        config: The config of the adapter.
+        r: The rank of each matrix.
+        lora_alpha: The scale is lora_alpha / r, or lora_alpha / sqrt(r) for rsLoRA.
+
+    Raises:
+        AdapterError: The module has no form, or the config asks for what the form cannot do.
+    """
+
+    def __init__(
+        self,
+        base_layer: nn.Module,
+        adapter_name: str,
+        config: LoraConfig,
+        r: int = 0,
+        lora_alpha: int = 1,
+        **_: Any,
+    ) -> None:
+        super().__init__()
+        self.form = known_form(base_layer)
+        lora.LoraLayer.__init__(self, base_layer)
+        self._kept = {}
+        self._active_adapter = adapter_name
+        self.update_layer(adapter_name, r, lora_alpha, config)
+
+    @property
+    def lora_variants(self) -> dict[tuple[str, ...], None]:
+        """The combinations of options that this layer has; peft refuses the others."""
+        return {(): None, ("use_dora",): None}
+
+    def _get_in_out_features(self, module: nn.Module) -> tuple[int, int]:
+        weight = self.form.weights[0]
+        batch, rows, columns = to_matrix(parameter(module, weight.name), weight.axes).shape
+        return columns, batch * rows
+
+    def update_layer(
+        self, adapter_name: str, r: int, lora_alpha: int, config: LoraConfig, **_: Any
+    ) -> None:
+        """Add an adapter; see `lora.LoraLayer.update_layer`.
+
+        Raises:
+            AdapterError: The config asks for what the form cannot do. The message names the option.
+        """
+        _check_options(self, r, config)
+        self.r[adapter_name], self.lora_alpha[adapter_name] = r, lora_alpha
+        self.use_rslora[adapter_name] = config.use_rslora
+        self.use_dora[adapter_name] = config.use_dora
+        self.lora_bias[adapter_name] = False
+        self.scaling[adapter_name] = lora_alpha / (math.sqrt(r) if config.use_rslora else r)
+        p = config.lora_dropout
+        self.lora_dropout[adapter_name] = nn.Dropout(p) if p > 0 else nn.Identity()
+        down, up, norms = nn.ParameterDict(), nn.ParameterDict(), nn.ParameterDict()
+        for key, axes, value in self._weights():
+            down[key], up[key] = _factors(to_matrix(value, axes), r, config.init_lora_weights)
+            if config.use_dora:
+                norms[key] = nn.Parameter(
+                    _norm(to_matrix(value.detach(), axes)).to(real_dtype(value))
+                )
+        self.lora_A[adapter_name], self.lora_B[adapter_name] = down, up
+        if config.use_dora:
+            self.lora_magnitude_vector[adapter_name] = norms
+        self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
+
+    def present(self, names: Sequence[str] | None = None) -> list[str]:
+        """Return those of the names, or of the active adapters, that this layer has."""
+        return [n for n in (self.active_adapters if names is None else names) if n in self.lora_A]
+
+    def changed(self, names: Sequence[str]) -> dict[str, Tensor]:
+        """Return the adapted weights under these adapters, by dotted name."""
+        values = {}
+        with _no_autocast(self):
+            for weight in self.form.weights:
+                value = parameter(self.base_layer, weight.name)
+                change = self.change(names, weight.key, to_matrix(value, weight.axes))
+                new = value.to(change.dtype) + from_matrix(change, value, weight.axes)
+                values[weight.name] = new.to(value.dtype)
+        return values
+
+    def change(self, names: Sequence[str], key: str, matrix: Tensor) -> Tensor:
+        """Return what the adapters add to a weight W, as matrices (batch, rows, columns)."""
+        total = torch.zeros((), dtype=computing(matrix), device=matrix.device)
+        for name in names:
+            a, b = (self._factor(part, name, key, matrix) for part in (self.lora_A, self.lora_B))
+            change = self.scaling[name] * (b @ a)
+            if self.use_dora[name]:
+                whole = matrix.to(change.dtype) + change
+                norm = self.lora_magnitude_vector[name][key].reshape(*whole.shape[:2], 1)
+                # As in DoRA (Liu et al. 2024, section 4.3), no gradient flows through the norm.
+                change = (
+                    whole * (norm / _norm(whole.detach()).unflatten(0, norm.shape[:2])) - matrix
+                )
+            total = total + change
+        return total
+
+    def get_delta_weight(self, adapter: str) -> Tensor:
+        """Return what an adapter adds to the only weight of the layer, in the weight's shape.
+
+        Raises:
+            AdapterError: The layer has several weights.
+        """
+        if len(self.form.weights) > 1:
+            raise AdapterError(type(self.base_layer).__name__, "it has several adapted weights")
+        ((key, axes, value),) = self._weights()
+        return from_matrix(self.change([adapter], key, to_matrix(value, axes)), value, axes)
+
+    def run(self, names: list[str], *args: Any, **kwargs: Any) -> Any:
+        """Run the wrapped module, once if its weights can be summed, else once more for the change.
+
+        In half precision the sum W + s B A would lose a small change to rounding, and dropout
+        belongs to the input of the change alone. Both need a second call, and a linear layer.
+        """
+        dropouts = [self.lora_dropout[name] for name in names]
+        drops = any(isinstance(d, nn.Dropout) and d.training for d in dropouts)
+        if not self.form.linear or not (drops or self._rounds()):
+            return super().run(names, *args, **kwargs)
+        total = self.base_layer(*args, **kwargs)
+        for name in names:
+            x, *rest = args
+            part = functional_call(
+                self.base_layer,
+                self._only_change(name),
+                (self.lora_dropout[name](x), *rest),
+                kwargs,
+            )
+            total = total + part.to(total.dtype)
+        return total
+
+    def _only_change(self, name: str) -> dict[str, Tensor]:
+        values = {}
+        with _no_autocast(self):
+            for weight in self.form.weights:
+                value = parameter(self.base_layer, weight.name)
+                change = self.change([name], weight.key, to_matrix(value, weight.axes))
+                values[weight.name] = from_matrix(change, value, weight.axes).to(value.dtype)
+                if weight.bias is not None:
+                    values[weight.bias] = torch.zeros_like(parameter(self.base_layer, weight.bias))
+        return values
+
+    def _rounds(self) -> bool:
+        value = parameter(self.base_layer, self.form.weights[0].name)
+        half = real_dtype(value).itemsize < 4
+        return half or torch.is_autocast_enabled(value.device.type)
+
+    def _factor(self, part: nn.ModuleDict, name: str, key: str, matrix: Tensor) -> Tensor:
+        """Return a factor as (batch, ..., ...), complex if the weight is."""
+        value: Tensor = part[name][key]  # type: ignore[index]
+        value = value.to(computing(value))
+        if matrix.is_complex():
+            value = torch.view_as_complex(value.contiguous())
+        return value if value.dim() == 3 else value[None]
+
+    def _move_adapter_to_device_of_base_layer(
+        self, adapter_name: str, device: torch.device | None = None
+    ) -> None:
+        """Move an adapter to a device. The dtype stays: factors of complex weights are real."""
+        device = device or parameter(self.base_layer, self.form.weights[0].name).device
+        for part in (self.lora_A, self.lora_B, self.lora_magnitude_vector):
+            if adapter_name in part and not any(p.is_meta for p in part[adapter_name].parameters()):
+                part[adapter_name].to(device)
+
+    def __repr__(self) -> str:
+        return f"lora.{super().__repr__()}"
+
+
+class FlatLinear(lora.Linear):  # type: ignore[misc]
+    """The LoRA linear layer of peft on the `Linear` of torch_geometric."""
+
+    def _get_in_out_features(self, module: nn.Module) -> tuple[int, int]:
+        rows, columns = module.weight.shape
+        return columns, rows
+
+
+def _check_options(layer: WeightLora, r: int, config: LoraConfig) -> None:
+    name = type(layer.base_layer).__name__
+    layer.resolve_lora_variant(config=config)
+    if r <= 0:
+        raise AdapterError(f"r={r} on {name}", "a rank is at least 1")
+    if config.lora_bias:
+        raise AdapterError(
+            f"lora_bias=True on {name}", "the bias stays frozen", "Use lora_bias=False"
+        )
+    if config.init_lora_weights not in INITS:
+        raise AdapterError(
+            f"init_lora_weights={config.init_lora_weights!r} on {name}",
+            "this start is defined for linear layers only",
+            "Use True, False or 'gaussian'",
+        )
+    if config.use_dora and not layer.form.rows_are_outputs:
+        raise AdapterError(
+            f"use_dora=True on {name}",
+            "the rows of its weight are not its output channels",
+            "Use use_dora=False, or target other layers",
+        )
+    if config.lora_dropout > 0 and not layer.form.linear and not config.inference_mode:
+        raise AdapterError(
+            f"lora_dropout={config.lora_dropout} on {name}",
+            "dropout before its weights would change the base too",
+            "Use lora_dropout=0",
+        )
+
+
+def _factors(matrix: Tensor, r: int, init: bool | str) -> tuple[nn.Parameter, nn.Parameter]:
+    """Return new factors A and B for a weight (batch, rows, columns)."""
+    batch, rows, columns = matrix.shape
+    lead, last = (batch,) * (batch > 1), (2,) * matrix.is_complex()
+    like = {"dtype": real_dtype(matrix), "device": matrix.device}
+    down = torch.empty(*lead, r, columns, *last, **like)
+    up = torch.zeros(*lead, rows, r, *last, **like)
+    if init == "gaussian":
+        nn.init.normal_(down, std=1 / r)
+    else:  # what peft does: kaiming_uniform_(a=sqrt(5)) over the inputs of A
+        nn.init.uniform_(down, -1 / math.sqrt(columns), 1 / math.sqrt(columns))
+    if init is False:
+        nn.init.uniform_(up, -1 / math.sqrt(r), 1 / math.sqrt(r))
+    return nn.Parameter(down), nn.Parameter(up)
+
+
+def _norm(matrix: Tensor) -> Tensor:
+    """Return the norm of each row of (batch, rows, columns), flat."""
+    return torch.linalg.vector_norm(matrix.to(computing(matrix)), dim=-1).flatten()
+
+
+def _no_autocast(layer: WeightLayer) -> AbstractContextManager[None]:
+    device = parameter(layer.base_layer, layer.form.weights[0].name).device.type
+    return torch.autocast(device if device != "meta" else "cpu", enabled=False)  # type: ignore[no-any-return]

@@ -1,0 +1,55 @@
+"""Mark the saved adapters that peft alone cannot open, so that it refuses them by name.
+
+In their files the `peft_type` is a sentence that tells how to open the folder. peft does not know
+such a type, and shows it in its error.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from peft import PeftConfig, PeftModel
+
+from scionwood.adapters.layers.tuners import OWN, TUNERS, peft_cannot_open
+from scionwood.adapters.modules import tuner_layers
+
+HOW = "open this folder with scionwood.load_adapter"
+MARKED = {kind: f"SCIONWOOD_{kind}: {HOW}" for kind in TUNERS}
+"""The `peft_type` in the files, by the type in memory."""
+
+
+def marked(record: dict[str, Any], model: PeftModel, name: str) -> dict[str, Any]:
+    """Return a record of a saved adapter, marked if peft alone cannot open the adapter.
+
+    Args:
+        record: The content of `adapter_config.json` or `scionwood.json`.
+        model: A model with adapters.
+        name: The name of the adapter.
+    """
+    kind = record["peft_type"]
+    foreign = any(
+        peft_cannot_open(layer) and name in layer._all_available_adapter_names()
+        for layer in tuner_layers(model).values()
+    )
+    return {**record, "peft_type": MARKED[getattr(kind, "value", kind)]} if foreign else record
+
+
+def unmarked(kind: Any) -> Any:
+    """Return the type in memory for the `peft_type` of a file.
+
+    Example:
+        >>> from scionwood.adapters.layers.marks import MARKED, unmarked
+        >>> unmarked(MARKED["LORA"]), unmarked("LORA")
+        ('LORA', 'LORA')
+    """
+    return next((plain for plain, written in MARKED.items() if written == kind), kind)
+
+
+def take_layers_of_file(config: PeftConfig, kind: Any) -> None:
+    """Let a config build the layers that its file was written with.
+
+    Args:
+        config: The config of a saved adapter.
+        kind: The `peft_type` in the file.
+    """
+    setattr(config, OWN, kind in MARKED.values())

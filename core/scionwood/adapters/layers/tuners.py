@@ -1,0 +1,146 @@
+"""Let peft build the layers of this package inside `attach` and `load_adapter`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch.nn as nn
+from peft import PeftConfig, PeftModel
+from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
+from peft.tuners.ia3.model import IA3Model
+from peft.tuners.lora.model import LoraModel
+from peft.tuners.tuners_utils import BaseTunerLayer
+
+from scionwood.adapters.layers.attention import Attention, close_fast_paths
+from scionwood.adapters.layers.forms import form_of
+from scionwood.adapters.layers.ia3 import WeightIA3
+from scionwood.adapters.layers.lora import FlatLinear, WeightLora
+from scionwood.adapters.layers.weights import WeightLayer
+
+OWN = "_scionwood_layers"
+"""Set to false on a config: only layers whose tensors are those of peft, as in a file of peft."""
+
+FLAT = "torch_geometric.nn.dense.linear.Linear"
+
+
+class ScienceLora(LoraModel):  # type: ignore[misc]  # peft is untyped
+    """The LoRA tuner of peft with the layers of this package."""
+
+    @staticmethod
+    def _create_new_module(
+        lora_config: Any, adapter_name: str, target: nn.Module, **kwargs: Any
+    ) -> nn.Module:
+        make = None
+        if kwargs.get("parameter_name") is None and not isinstance(target, BaseTunerLayer):
+            make = lora_layer(lora_config, target)
+        if make is None:
+            layer: nn.Module = LoraModel._create_new_module(
+                lora_config, adapter_name, target, **kwargs
+            )
+            return layer
+        built: nn.Module = make(target, adapter_name, config=lora_config, **kwargs)
+        return built
+
+    def _replace_module(
+        self, parent: nn.Module, child_name: str, new_module: nn.Module, child: nn.Module
+    ) -> None:
+        _replace(super()._replace_module, parent, child_name, new_module, child)
+
+
+class ScienceIA3(IA3Model):  # type: ignore[misc]
+    """The IA3 tuner of peft with the layers of this package."""
+
+    @staticmethod
+    def _create_new_module(
+        ia3_config: Any, adapter_name: str, target: nn.Module, **kwargs: Any
+    ) -> nn.Module:
+        plain = isinstance(target, nn.Conv2d | nn.Conv3d | BaseTunerLayer)
+        if plain or not getattr(ia3_config, OWN, True) or form_of(target) is None:
+            layer: nn.Module = IA3Model._create_new_module(
+                ia3_config, adapter_name, target, **kwargs
+            )
+            return layer
+        return WeightIA3(target, adapter_name, config=ia3_config, **kwargs)
+
+    def _replace_module(
+        self, parent: nn.Module, child_name: str, new_module: nn.Module, child: nn.Module
+    ) -> None:
+        _replace(super()._replace_module, parent, child_name, new_module, child)
+
+
+TUNERS = {"LORA": (LoraModel, ScienceLora), "IA3": (IA3Model, ScienceIA3)}
+
+
+@contextmanager
+def science_layers(model: nn.Module, config: PeftConfig) -> Iterator[None]:
+    """Let peft build the layers of this package inside the block.
+
+    Args:
+        model: The backbone, or a model with adapters.
+        config: The config of the adapter that is added in the block.
+    """
+    kind = config.peft_type.value
+    plain, own = TUNERS.get(kind, (None, None))
+    if plain is None or PEFT_TYPE_TO_TUNER_MAPPING.get(kind) is not plain:
+        yield
+    elif isinstance(model, PeftModel):
+        if type(model.base_model) is plain:
+            model.base_model.__class__ = own
+        yield
+    else:
+        PEFT_TYPE_TO_TUNER_MAPPING[kind] = own
+        try:
+            yield
+        finally:
+            PEFT_TYPE_TO_TUNER_MAPPING[kind] = plain
+    close_fast_paths(model)
+
+
+def lora_layer(config: Any, target: nn.Module) -> Any:
+    """Return the class of the LoRA layer for a module, or `None` if peft has the right one.
+
+    Raises:
+        AdapterError: The layer is known, and this instance cannot be adapted.
+    """
+    attention = isinstance(target, nn.MultiheadAttention) and target._qkv_same_embed_dim
+    if attention and not config.use_dora:
+        return Attention
+    if not getattr(config, OWN, True):
+        return None
+    if isinstance(target, nn.Conv1d | nn.Conv2d | nn.Conv3d) and _same_as_peft(target):
+        return None
+    form = form_of(target)
+    if form is None:
+        return None
+    return FlatLinear if is_flat(target) else WeightLora
+
+
+def is_flat(module: nn.Module) -> bool:
+    """Return whether a module is the `Linear` of torch_geometric; the library is not imported."""
+    return any(f"{cls.__module__}.{cls.__qualname__}" == FLAT for cls in type(module).__mro__)
+
+
+def peft_cannot_open(layer: nn.Module) -> bool:
+    """Return whether peft alone would refuse a layer, or would compute something else in it."""
+    return isinstance(layer, WeightLayer | FlatLinear)
+
+
+def _same_as_peft(conv: Any) -> bool:
+    """Return whether peft computes LoRA on a convolution as it is meant, and can merge it.
+
+    peft ignores the dilation and the padding mode, and its factors of a grouped convolution mix the
+    groups, which no grouped kernel can represent.
+    """
+    pointwise = all(size == 1 for size in conv.kernel_size)
+    dilated = not pointwise and any(step != 1 for step in conv.dilation)
+    return conv.groups == 1 and not dilated and conv.padding_mode == "zeros"
+
+
+def _replace(of_peft: Any, parent: nn.Module, name: str, new: nn.Module, child: nn.Module) -> None:
+    """Put a layer in its place; those of this package are on the right device already."""
+    if isinstance(new, WeightLayer):
+        setattr(parent, name, new)
+    else:
+        of_peft(parent, name, new, child)
