@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import torch
 
-from scionwood import PluginError, WeightsError
+from scionwood import PluginError, WeightsError, empty_weights, load_weights
 
 TINY = "tiny"
 FOLDER = Path(__file__).parents[1] / "weights" / TINY
@@ -53,6 +53,8 @@ def load_model(
 ) -> Any:
     """Load a causal language model in evaluation mode. The generator of torch is not changed.
 
+    In a run that shards the model it is built without values, see `scionwood.empty_weights`.
+
     Args:
         model: `tiny`, a local folder, or owner/name on the hub. Only safetensors weights are
             loaded.
@@ -72,12 +74,43 @@ def load_model(
         options |= {"quantization_config": _nf4(kind), "device_map": {"": "cuda"}}
     try:
         with torch.random.fork_rng(devices=[]), _quiet(model == TINY):
+            if quantize == "none" and (empty := _empty(place, kind, options)) is not None:
+                return empty.eval()
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 place, dtype=kind, use_safetensors=True, trust_remote_code=False, **options
             )
             return loaded.eval()
     except (OSError, ValueError) as error:
         raise _refused(f"language model {_shown(model)!r}", error) from error
+
+
+def _empty(place: str, dtype: torch.dtype, options: dict[str, Any]) -> Any:
+    """Build a model without values, or return `None` if the run does not shard it."""
+    from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
+    from transformers.utils.hub import cached_file, get_checkpoint_shard_files
+
+    with empty_weights() as empty:
+        if not empty:
+            return None
+        config = AutoConfig.from_pretrained(place, trust_remote_code=False, **options)
+        model: Any = AutoModelForCausalLM.from_config(config, dtype=dtype, trust_remote_code=False)
+    model.tie_weights()
+
+    def find(name: str) -> str | None:
+        found: str | None = cached_file(
+            place, name, _raise_exceptions_for_missing_entries=False, **options
+        )
+        return found
+
+    weights = find("model.safetensors")
+    if weights is None and (weights := find("model.safetensors.index.json")) is not None:
+        get_checkpoint_shard_files(place, weights, **options)  # fetches them from the hub
+    if weights is None:
+        raise OSError("it has neither model.safetensors nor model.safetensors.index.json")
+    load_weights(model, weights, remedy=REMEDY)
+    if find("generation_config.json"):
+        model.generation_config = GenerationConfig.from_pretrained(place, **options)
+    return model
 
 
 def _nf4(dtype: torch.dtype) -> Any:
