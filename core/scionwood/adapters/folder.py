@@ -16,6 +16,7 @@ from typing import Any
 from peft import PeftConfig
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
+from scionwood.adapters.layers.marks import take_layers_of_file, unmarked
 from scionwood.adapters.methods import config_class
 from scionwood.adapters.peft_types import BUILT_IN
 from scionwood.adapters.save import CONFIG, FORMAT, MANIFEST, TENSORS
@@ -64,6 +65,7 @@ class Manifest:
         sha256: The hash of the base, see `base_hash`.
         modules: The names of the adapted modules in order.
         head: The names of the modules that trained beside the adapter.
+        untied: The names of the tensors that were given copies of their own.
     """
 
     method: str
@@ -72,6 +74,7 @@ class Manifest:
     sha256: str
     modules: list[str]
     head: list[str]
+    untied: list[str]
 
 
 @dataclass(frozen=True)
@@ -123,21 +126,22 @@ def _read_manifest(folder: Path) -> Manifest | None:
             "base": {"sha256": str(sha256)},
             "modules": list(modules),
             **others,
-        } if all(isinstance(name, str) for name in (*modules, *_head(others))):
+        } if all(isinstance(name, str) for name in (*modules, *_names(others, "head", "untied"))):
             claimed = str(record.get("distribution") or "")
             known = re.match(r"[A-Za-z0-9._-]{1,80}", claimed)
             distribution = known[0] if known else ""
-            return Manifest(method, kind, distribution, sha256, modules, _head(others))
+            head, untied = _names(others, "head"), _names(others, "untied")
+            return Manifest(method, kind, distribution, sha256, modules, head, untied)
         case _:
             raise AdapterFileError(
                 str(path),
-                "method, peft_type, base.sha256, modules or head is missing or of a wrong type",
+                "method, peft_type, base.sha256, modules, head or untied is missing or wrong",
             )
 
 
-def _head(record: Mapping[str, Any]) -> list[Any]:
-    names = record.get("head", [])
-    return names if isinstance(names, list) else [names]
+def _names(record: Mapping[str, Any], *keys: str) -> list[Any]:
+    values = [record.get(key, []) for key in keys]
+    return [name for value in values for name in (value if isinstance(value, list) else [value])]
 
 
 def _read_config(folder: Path, manifest: Manifest | None) -> PeftConfig:
@@ -152,9 +156,10 @@ def _read_config(folder: Path, manifest: Manifest | None) -> PeftConfig:
     kind = record.get("peft_type")
     if not isinstance(kind, str) or (manifest is not None and kind != manifest.peft_type):
         raise AdapterFileError(str(path), f"has no usable peft_type ({kind!r})")
-    cls = _class(path, kind, manifest)
+    cls = _class(path, unmarked(kind), manifest)
     known = {field.name for field in dataclasses.fields(cls) if field.init}
     options = {key: value for key, value in record.items() if key not in IGNORED}
+    options["peft_type"] = unmarked(kind)
     if unknown := sorted(set(options) - known):
         raise AdapterFileError(
             f"{path}: {', '.join(unknown)[:200]}",
@@ -167,6 +172,7 @@ def _read_config(folder: Path, manifest: Manifest | None) -> PeftConfig:
         config: PeftConfig = cls(**options, inference_mode=True)
     except Exception as error:  # peft raises errors of many types
         raise AdapterFileError(str(path), f"{type(error).__name__}: {error}") from error
+    take_layers_of_file(config, kind)
     return config
 
 

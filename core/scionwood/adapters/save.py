@@ -20,8 +20,10 @@ from safetensors.torch import save_file
 
 from scionwood.adapters.head import head_names
 from scionwood.adapters.identity import remembered_hash
+from scionwood.adapters.layers.marks import marked
 from scionwood.adapters.methods import origin
 from scionwood.adapters.modules import tuner_layers, whole, writes
+from scionwood.adapters.sharing import untied
 from scionwood.errors import AdapterError
 from scionwood.files import atomic_path, writing
 
@@ -68,8 +70,8 @@ def save_adapter(
         return
     folder = Path(folder)
     records = {
-        CONFIG: config_record(model.peft_config[name]),
-        MANIFEST: manifest(model, name, dict(base or {})),
+        CONFIG: marked(config_record(model.peft_config[name]), model, name),
+        MANIFEST: marked(manifest(model, name, dict(base or {})), model, name),
     }
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -150,6 +152,7 @@ def manifest(model: PeftModel, name: str, base: dict[str, str]) -> dict[str, Any
         "base": {**base, "sha256": remembered_hash(model)},
         "modules": adapted(model, name),
         "head": list(head_names(model)),
+        **({"untied": names} if (names := list(untied(model))) else {}),
         "versions": {each: _version(each) for each in ("scionwood", "peft", "torch")},
     }
 
