@@ -77,6 +77,7 @@ sphinx_gallery_conf = {
     "write_computation_times": False,  # its page loads scripts of others
     "remove_config_comments": True,
     "min_reported_time": 0,
+    "thumbnail_size": (480, 300),
     "within_subsection_order": "FileNameSortKey",  # the pages of a field beside each other
     "capture_repr": ("_repr_html_", "__repr__"),
 }

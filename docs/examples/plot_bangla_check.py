@@ -17,3 +17,5 @@ for fault in report.faults:
 # %%
 # The same sentence at another level.
 print(api.restate("তুমি কেমন আছ?", "apni"))
+
+# sphinx_gallery_thumbnail_path = '_static/cards/bangla.png'

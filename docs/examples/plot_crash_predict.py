@@ -31,3 +31,5 @@ for axis, title, series, distance in zip(
     axis.set(title=title, xlabel="x (mm)", ylabel="z (mm)", aspect="equal")
 figure.colorbar(shown, ax=axes, label="displacement (mm)")
 plt.show()
+
+# sphinx_gallery_thumbnail_path = '_static/cards/crash.png'

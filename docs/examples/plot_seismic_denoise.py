@@ -43,3 +43,5 @@ for axis, (title, image) in zip(axes, panels.items(), strict=True):
     axis.set(title=title, xlabel="trace")
 axes[0].set_ylabel("time (s)")
 plt.show()
+
+# sphinx_gallery_thumbnail_path = '_static/cards/seismic.png'
