@@ -15,10 +15,12 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from scionwood.adapters.fresh import FrozenHeadWarning, fresh_head
 from scionwood.adapters.head import backbone, declared_head, train_head
 from scionwood.adapters.identity import ATTRIBUTE, remembered_hash
+from scionwood.adapters.layers.targeting import settle_layers
+from scionwood.adapters.layers.tuners import science_layers
 from scionwood.adapters.methods import LANGUAGE_ONLY, is_tuner
 from scionwood.adapters.modules import restored_on_error
 from scionwood.adapters.probe import check_alive
-from scionwood.adapters.targets import settle
+from scionwood.adapters.sharing import settle_ties
 from scionwood.errors import AdapterError
 
 REWRITES = ("pissa", "olora", "corda", "loftq", "lora_ga")
@@ -33,6 +35,7 @@ def attach(
     head: Sequence[str] | None = None,
     example: tuple[torch.Tensor, ...] | None = None,
     name: str = "default",
+    untie: bool = False,
 ) -> PeftModel:
     """Freeze a model and put an adapter on it, so that only the adapter and the head train.
 
@@ -51,6 +54,8 @@ def attach(
         example: A small input for `forward`. `None` means `model.example_input()` if the model has
             this method. The model runs once on it, to detect wrapped layers that are never called.
         name: The name of the adapter, needed if a model has several.
+        untie: Whether a targeted layer or a head that shares its weight with another layer, such as
+            tied embeddings, gets a copy of its own. `report` counts the bytes of the copies.
 
     Returns:
         The model inside a `PeftModel`.
@@ -58,7 +63,8 @@ def attach(
     Raises:
         AdapterError: No module matches the targets, peft does not support the type of a layer, a
             wrapped layer is dead (the model reads its weight without calling it), or the method
-            would change the base. Or the model has no module of a name in `head`.
+            would change the base. A targeted layer shares its weight with another one, and `untie`
+            is false. Or the model has no module of a name in `head`.
 
     Warns:
         FrozenHeadWarning: The last layer was never trained and stays frozen.
@@ -73,12 +79,13 @@ def attach(
     check_frozen_base(config)
     fresh = fresh_head(model) if head is None and not isinstance(model, PeftModel) else None
     with declared_head(model, head or ()):
-        names = settle(model, config, targets)
+        names = settle_layers(model, config, targets)
         own = remembered_hash(model)
         with wrapped(model, config, name, names) as tuned:
             object.__setattr__(tuned, ATTRIBUTE, own)
-            train_head(tuned)
             check_alive(tuned, name, example)
+            settle_ties(tuned, name, untie=untie)
+            train_head(tuned)
     if fresh is not None:
         _warn_if_frozen(tuned, *fresh)
     return tuned
@@ -156,7 +163,16 @@ def wrap(model: nn.Module, config: PeftConfig, name: str, names: list[str]) -> P
             warnings.filterwarnings("ignore", "Adapter name .* should not be contained")
             # peft still uses a name that transformers deprecates.
             warnings.filterwarnings("ignore", ".is_gradient_checkpointing. is deprecated")
-            return _peft(model, config, name)
+            # `settle_ties` and `merge` look for tied weights themselves, in any module.
+            warnings.filterwarnings("ignore", "Model has `tie_word_embeddings=True` and a tied")
+            # peft sets the option that the Conv1D of transformers needs.
+            warnings.filterwarnings("ignore", "fan_in_fan_out is set to False but the target")
+            with science_layers(model, config):
+                return _peft(model, config, name)
+    except AdapterError as error:
+        raise AdapterError(
+            f"{method} on {_culprit(model, names)}", f"{error.value}: {error.rule}", error.remedy
+        ) from error
     except Exception as error:  # peft raises errors of many types
         raise AdapterError(
             f"{method} on {_culprit(model, names)}",

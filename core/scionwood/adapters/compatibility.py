@@ -44,12 +44,14 @@ class CheckedAdapter:
         modules: The names of the modules that the adapter wraps.
         tensors: The values by the names in the file; finite, bounded, of the right shapes.
         base_hash: The hash of the base.
+        untied: The names of the tensors that need copies of their own.
     """
 
     config: PeftConfig
     modules: list[str]
     tensors: dict[str, torch.Tensor]
     base_hash: str
+    untied: list[str]
 
 
 def check_against(model: nn.Module, saved: SavedAdapter) -> CheckedAdapter:
@@ -73,7 +75,18 @@ def check_against(model: nn.Module, saved: SavedAdapter) -> CheckedAdapter:
     check_specs(saved.path, saved.specs, specs_of(wanted))
     tensors = read_tensors(saved.path, saved.specs)
     check_indices(tensors, wanted, model, config)
-    return CheckedAdapter(config, names, tensors, identity)
+    return CheckedAdapter(config, names, tensors, identity, _check_untied(saved, names))
+
+
+def _check_untied(saved: SavedAdapter, names: list[str]) -> list[str]:
+    """Return the tensors to untie, which must lie in adapted layers or in the head."""
+    if saved.manifest is None:
+        return []
+    places = (*names, *saved.manifest.head)
+    for tensor in saved.manifest.untied:
+        if not any(place and tensor.startswith(f"{place}.") for place in places):
+            raise AdapterError(f"untied {tensor[:200]!r}", "it is in no adapted layer or head")
+    return saved.manifest.untied
 
 
 def _check_base(model: nn.Module, saved: SavedAdapter) -> str:

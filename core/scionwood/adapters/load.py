@@ -25,6 +25,7 @@ from scionwood.adapters.compatibility import check_against
 from scionwood.adapters.folder import SavedAdapter, read_folder
 from scionwood.adapters.head import declared_head, train_head
 from scionwood.adapters.identity import ATTRIBUTE
+from scionwood.adapters.sharing import untie
 from scionwood.errors import AdapterError, AdapterFileError
 
 
@@ -35,9 +36,10 @@ def load_adapter(
 
     With `scionwood.json`, the adapter goes to the modules that this file lists, and no pattern of
     the config runs. The head that the file names becomes the head of the model; `load_head` loads
-    its values. A folder of plain peft has no such file. It is loaded too, with a warning,
-    since nothing tells whether the base is the right one. Its own pattern then selects the modules,
-    after a check that the pattern cannot run for long.
+    its values. A layer that was untied when the adapter was attached is untied again. A folder of
+    plain peft has no such file. It is loaded too, with a warning, since nothing tells whether the
+    base is the right one. Its own pattern then selects the modules, after a check that the pattern
+    cannot run for long.
 
     Args:
         model: The bare backbone, or a model with adapters that gets another one. It is changed in
@@ -75,6 +77,7 @@ def load_adapter(
                 wrapped(model, checked.config, name, checked.modules) as tuned,
             ):
                 _fill(tuned, checked.tensors, name)
+                untie(tuned, checked.untied)
     object.__setattr__(tuned, ATTRIBUTE, checked.base_hash)
     _set_training(tuned, name, trainable)
     return tuned

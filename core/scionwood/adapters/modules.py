@@ -15,6 +15,9 @@ from peft.utils.other import AuxiliaryTrainingWrapper
 
 from scionwood.adapters.head import backbone
 
+UNTIED = "_scionwood_untied"
+"""The attribute of a backbone with the names of the tensors that got copies of their own."""
+
 
 def tuner_layers(model: nn.Module) -> dict[str, BaseTunerLayer]:
     """Return the outermost wrapped layers by their names in the backbone."""
@@ -82,6 +85,7 @@ def restored_on_error(model: nn.Module) -> Iterator[None]:
     flags = [(p, p.requires_grad) for p in model.parameters()]
     own = vars(backbone(model))
     configs = dict(own["peft_config"]) if "peft_config" in own else None
+    untied = own.get(UNTIED)
     try:
         yield
     except BaseException:
@@ -90,6 +94,9 @@ def restored_on_error(model: nn.Module) -> Iterator[None]:
             children.update(before)
         for parameter, flag in flags:
             parameter.requires_grad_(flag)
+        own.pop(UNTIED, None)
+        if untied is not None:
+            own[UNTIED] = untied
         known = own.pop("peft_config", None)
         if configs is not None:
             known.clear()

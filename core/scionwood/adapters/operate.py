@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, final
 
 import torch
 import torch.nn as nn
@@ -15,22 +15,26 @@ from peft.utils.other import AuxiliaryTrainingWrapper
 
 from scionwood.adapters.fusing import fused_classes
 from scionwood.adapters.modules import tuner_layers
+from scionwood.adapters.sharing import Undo, adapter_ties, put_back, separate
 from scionwood.errors import AdapterError
 
 _KEPT = "_scionwood_kept"
 
 
-def merge(model: PeftModel) -> None:
+def merge(model: PeftModel, *, untie: bool = False) -> None:
     """Add the active adapters to the weights of the base, so that inference has no extra cost.
 
     A copy of the old weights is kept for `unmerge`. It needs as much memory as the adapted layers.
 
     Args:
         model: A model with adapters, changed in place.
+        untie: Whether an adapted layer that shares its weight with a layer without an adapter, such
+            as tied embeddings, has a copy of its own until `unmerge`.
 
     Raises:
         AdapterError: The method cannot be merged because its change depends on the input, the
-            result is not finite, or adapters are merged already. The base is left as it was.
+            result is not finite, or adapters are merged already. Or a layer without an adapter
+            shares a weight that would change, and `untie` is false. The base is left as it was.
 
     Example:
         >>> from peft import LoraConfig
@@ -45,13 +49,10 @@ def merge(model: PeftModel) -> None:
     layers = _layers(model)
     if any(layer.merged for layer in layers.values()):
         raise AdapterError("the model", "its adapters are merged already", "Unmerge first")
-    kept = {
-        name: {key: value.detach().clone() for key, value in _base_tensors(layer).items()}
-        for name, layer in layers.items()
-    }
-    object.__setattr__(model, _KEPT, kept)
+    object.__setattr__(model, _KEPT, _keep(model, layers, untie))
     try:
-        with fused_classes(model):
+        with fused_classes(model), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Model with `tie_word_embeddings=True` and the")
             model.base_model.merge_adapter(safe_merge=True)
     except (NotImplementedError, ValueError, TypeError, RuntimeError) as error:
         _restore(model)
@@ -240,9 +241,40 @@ def _base_tensors(layer: BaseTunerLayer) -> dict[str, torch.Tensor]:
     return {name: p for name, p in state.items() if id(p) not in inner}
 
 
+@final
+class _Kept(NamedTuple):
+    """What `unmerge` needs."""
+
+    values: dict[str, dict[str, torch.Tensor]]
+    """The old values by the names of layer and tensor."""
+    shared: Undo
+    """The shared tensors in the places of which layers have copies."""
+
+
+def _keep(model: PeftModel, layers: Mapping[str, BaseTunerLayer], untie: bool) -> _Kept:
+    """Copy the old values, and give the layers that share tensors copies of their own.
+
+    Layers that are tied and all adapted are merged one by one, so that none is merged twice.
+    """
+    found = [tie for tie in adapter_ties(model) if _merges(tie.changed.layer)]
+    if not untie and (alone := [tie for tie in found if tie.other.layer is None]):
+        raise alone[0].error()
+    shared = separate(found)
+    values = {
+        name: {key: value.detach().clone() for key, value in _base_tensors(layer).items()}
+        for name, layer in layers.items()
+    }
+    return _Kept(values, shared)
+
+
+def _merges(layer: Any) -> bool:
+    return any(name in layer._all_available_adapter_names() for name in layer.active_adapters)
+
+
 def _restore(model: PeftModel) -> None:
-    kept = model.__dict__.pop(_KEPT, {})
+    values, shared = model.__dict__.pop(_KEPT, ({}, []))
     for name, layer in tuner_layers(model).items():
         layer.merged_adapters = []
         for key, value in _base_tensors(layer).items():
-            value.data = kept[name][key]
+            value.data = values[name][key]
+    put_back(shared)

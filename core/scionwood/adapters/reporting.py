@@ -11,6 +11,7 @@ from peft import PeftModel
 
 from scionwood.adapters.head import backbone, head_names, in_head
 from scionwood.adapters.modules import adapter_parameters
+from scionwood.adapters.sharing import untied
 from scionwood.errors import AdapterError
 
 OPTIONS = frozenset({"lr_scale", "weight_decay"})
@@ -25,6 +26,7 @@ class Report:
         trainable_head: The trainable parameters outside adapters.
         total: All parameters, adapters and head included.
         base: `total` without adapters and head; these parameters never train.
+        untied_bytes: The bytes of the copies that `attach(..., untie=True)` made.
 
     Example:
         >>> from scionwood.adapters import Report
@@ -37,6 +39,7 @@ class Report:
     trainable_head: int
     total: int
     base: int
+    untied_bytes: int = 0
 
     @property
     def share(self) -> float:
@@ -50,6 +53,7 @@ class Report:
             f"trainable {trainable:,} (adapter {self.trainable_adapter:,}, "
             f"head {self.trainable_head:,}) of {self.total:,} = {self.share:.2%} "
             f"of base {self.base:,} + adapter + head"
+            + (f"; untied copies of {self.untied_bytes:,} bytes" if self.untied_bytes else "")
         )
 
 
@@ -75,6 +79,7 @@ def report(model: nn.Module) -> Report:
         trainable_head=sum(p.numel() for p in trains if id(p) not in adapter),
         total=sum(p.numel() for p in everything),
         base=sum(p.numel() for p in everything if id(p) not in adapter and id(p) not in head),
+        untied_bytes=sum(untied(model).values()),
     )
 
 

@@ -7,6 +7,7 @@ refuses the pattern if the bound is too high. Every pattern is checked before it
 
 from __future__ import annotations
 
+import copy
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +17,7 @@ from typing import Any
 import torch.nn as nn
 from peft import PeftConfig
 from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
+from peft.tuners.tuners_utils import _maybe_include_all_linear_layers
 
 from scionwood.adapters.head import backbone, head_names, in_head
 from scionwood.adapters.methods import is_tuner
@@ -140,7 +142,7 @@ def settle(
     if config.target_modules is None:
         return []  # target_parameters, or peft's own defaults for a transformers architecture
     if config.target_modules == "all-linear":
-        config.target_modules = literal(_linear(model))
+        config.target_modules = literal(_linear(model, config))
     chosen = matched(config, names)
     if not chosen and not getattr(config, "target_parameters", None):
         narrowed = [o for o in NARROWING if getattr(config, o, None) is not None]
@@ -221,8 +223,11 @@ def _unset(config: PeftConfig) -> bool:
     return config.target_modules is None and not getattr(config, "target_parameters", None)
 
 
-def _linear(model: nn.Module) -> list[str]:
-    return [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+def _linear(model: nn.Module, config: PeftConfig) -> list[str]:
+    """List the linear layers that peft means: those of transformers without the output layer."""
+    named = copy.copy(config)
+    _maybe_include_all_linear_layers(named, model)
+    return [name for name, _ in model.named_modules() if name in named.target_modules]
 
 
 def _nothing(model: nn.Module, wanted: Any, names: list[str], narrowed: list[str]) -> AdapterError:

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 CONFIG, TENSORS, MANIFEST = "adapter_config.json", "adapter_model.safetensors", "scionwood.json"
 KEY = "base_model.model.blocks.0.fc1.lora_A.weight"
+OTHER = "base_model.model.blocks.1.fc1.lora_A.weight"
 Harm = Callable[[Path], None]
 
 
@@ -199,6 +200,9 @@ CASES: dict[str, Harm] = {
     "a negative dimension": header(lambda r: r[KEY].update(shape=[-4, -16])),
     "dimensions that overflow": header(lambda r: r[KEY].update(shape=[1 << 47, 1 << 47])),
     "offsets past the end": header(lambda r: r[KEY].update(data_offsets=[0, 1 << 40])),
+    "two tensors in the same bytes": header(
+        lambda r: r[KEY].update(data_offsets=r[OTHER]["data_offsets"], shape=r[OTHER]["shape"])
+    ),
     "offsets backwards": header(lambda r: r[KEY].update(data_offsets=[256, 0])),
     "an unknown dtype": header(lambda r: r[KEY].update(dtype="Q7")),
     "an entry without a shape": header(lambda r: r[KEY].pop("shape")),
@@ -267,6 +271,10 @@ CASES: dict[str, Harm] = {
         modules=["stem.0", "blocks.0.fc1", "blocks.0.fc2", "blocks.1.fc1", "blocks.1.fc2"]
     ),
     "modules that are numbers": claim(modules=[1, 2]),
+    "untied tensors that are numbers": claim(untied=[1]),
+    "an untied tensor that does not exist": claim(untied=["blocks.0.fc1.evil"]),
+    "an untied tensor of a frozen layer": claim(untied=["stem.0.weight"]),
+    "the whole model untied": claim(untied=[""]),
     "a newer format": claim(format=99),
     "a manifest that is a list": text(MANIFEST, "[]"),
     "a plugin that is not there": lambda folder: (

@@ -1,0 +1,273 @@
+"""Tensors that two layers share, such as an output layer tied to the embedding of the tokens.
+
+A merge into one of the two would change the other as well. A head that shares a tensor with the
+frozen base would train the base. Such ties are found in any module, by the memory of the tensors.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any, NamedTuple, final
+
+import torch
+import torch.nn as nn
+from peft import PeftModel
+from peft.tuners.trainable_tokens.layer import TrainableTokensLayer
+from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils.other import AuxiliaryTrainingWrapper
+from torch.nn.parameter import is_lazy
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
+
+from scionwood.adapters.head import backbone, head_names, in_head
+from scionwood.adapters.modules import UNTIED
+from scionwood.errors import AdapterError
+
+_WRAPPED = ("base_layer", "original_module", "token_adapter")
+"""Attributes of the wrappers of peft that hold a module of the base."""
+
+Undo = list[tuple[dict[str, Any], str, Any]]
+"""Dictionaries of modules, a key in each, and the value that it had."""
+
+
+@final
+class Location(NamedTuple):
+    """A place in a model that holds a tensor of the base or of the head."""
+
+    name: str
+    """The name of the tensor in the backbone without adapters."""
+    layer: BaseTunerLayer | None
+    """The adapter layer around the module."""
+    module: nn.Module
+    """The module that holds the tensor."""
+    key: str
+    siblings: dict[str, Any]
+    """The dictionary that holds the module under `child`; empty for the backbone itself."""
+    child: str
+
+    @property
+    def tensors(self) -> dict[str, Any]:
+        """The dictionary that holds the tensor under `key`."""
+        module = self.module
+        return module._parameters if self.key in module._parameters else module._buffers
+
+    @property
+    def tensor(self) -> torch.Tensor:
+        """The tensor itself."""
+        value: torch.Tensor = self.tensors[self.key]
+        return value
+
+
+@final
+class Tie(NamedTuple):
+    """A tensor that an adapter or training changes, and another place that shares its memory."""
+
+    changed: Location
+    other: Location
+
+    def error(self) -> AdapterError:
+        """Return the error that names both places."""
+        return AdapterError(
+            self.changed.name,
+            f"it shares its memory with {self.other.name}, which would change with it",
+            "Target other layers, or give this layer a copy of its own with untie=True",
+        )
+
+
+def adapter_ties(model: nn.Module) -> list[Tie]:
+    """Return the tensors inside adapted layers that share memory with a place outside the layer."""
+    return [
+        Tie(changed, other)
+        for group in _sharing(locations(model))
+        for changed in group
+        for other in group
+        if changed.layer is not None and changed.layer is not other.layer
+    ]
+
+
+def head_ties(model: nn.Module) -> list[Tie]:
+    """Return the tensors of the head that share memory with the frozen base."""
+    head = head_names(model)
+    return [
+        Tie(changed, other)
+        for group in _sharing(locations(model) if head else ())
+        for changed in group
+        for other in group
+        if in_head(changed.name, head) and not in_head(other.name, head)
+    ]
+
+
+def settle_ties(model: PeftModel, name: str, *, untie: bool) -> None:
+    """Refuse an adapter or a head that shares a tensor with another part of the base.
+
+    Tied layers with one adapter for all of them are no fault. peft makes such an adapter for
+    trainable tokens, and with `ensure_weight_tying`.
+
+    Args:
+        model: A model with the adapter.
+        name: The name of the adapter.
+        untie: Whether each such layer gets a copy of its own instead.
+
+    Raises:
+        AdapterError: The two names, and what may be done.
+    """
+    found = [tie for tie in adapter_ties(model) if _has(tie.changed.layer, name)]
+    if getattr(model.peft_config[name], "ensure_weight_tying", False):
+        found = [tie for tie in found if not _has(tie.other.layer, name)]
+    found = [tie for tie in found if not _one_adapter(tie)] + head_ties(model)
+    if found and not untie:
+        raise found[0].error()
+    _remember(model, found)
+
+
+def untie(model: nn.Module, names: Sequence[str]) -> None:
+    """Give tensors that share their memory copies of their own, by name.
+
+    Raises:
+        AdapterError: The model has no such tensor.
+    """
+    everything = list(locations(model))
+    known = {place.name for place in everything}
+    if missing := [name for name in names if name not in known]:
+        raise AdapterError(f"untied {missing[0][:200]!r}", "the base has no such tensor")
+    _remember(
+        model,
+        [
+            Tie(changed, other)
+            for group in _sharing(everything)
+            for changed in group
+            for other in group
+            if changed.name in names and other.name not in names
+        ],
+    )
+
+
+def untied(model: nn.Module) -> dict[str, int]:
+    """Return the names of the tensors that got copies of their own, and the bytes of each."""
+    names: tuple[str, ...] = getattr(backbone(model), UNTIED, ())
+    sizes = {place.name: place.tensor.nbytes for place in locations(model)} if names else {}
+    return {name: sizes[name] for name in names if name in sizes}
+
+
+def separate(found: Iterable[Tie]) -> Undo:
+    """Give the first place of each tie a copy of its tensor.
+
+    Returns:
+        What `put_back` needs.
+    """
+    undo: Undo = []
+    done: set[tuple[int, str]] = set()
+    for changed, other in found:
+        if (id(changed.siblings), changed.name) in done:
+            continue
+        done.add((id(changed.siblings), changed.name))
+        if changed.module is other.module:  # the same module in two places
+            undo.append((changed.siblings, changed.child, changed.module))
+            changed.siblings[changed.child] = copy.deepcopy(changed.module)
+            continue
+        shared = changed.tensor
+        undo.append((changed.tensors, changed.key, shared))
+        changed.tensors[changed.key] = _copy(shared)
+    return undo
+
+
+def put_back(undo: Undo) -> None:
+    """Put the shared tensors back, bit for bit and shared as before."""
+    for tensors, key, value in reversed(undo):
+        tensors[key] = value
+
+
+def locations(model: nn.Module) -> Iterator[Location]:
+    """Yield all places that hold tensors of the backbone, those of adapters left out.
+
+    A module that occurs twice within an adapter layer, the head, or the rest is visited once.
+    """
+    yield from _visit(backbone(model), "", None, ({}, ""), (head_names(model), set()))
+
+
+def _visit(
+    module: nn.Module,
+    name: str,
+    layer: BaseTunerLayer | None,
+    place: tuple[dict[str, Any], str],
+    known: tuple[tuple[str, ...], set[tuple[int, int, bool]]],
+) -> Iterator[Location]:
+    wrapper = isinstance(module, BaseTunerLayer | AuxiliaryTrainingWrapper)
+    if isinstance(module, BaseTunerLayer):
+        layer = layer or module
+    head, seen = known
+    visit = id(module), id(layer), in_head(name.rstrip("."), head)
+    if visit in seen:
+        return
+    seen.add(visit)
+    for key in () if wrapper else _filled(module):
+        yield Location(f"{name}{key}", layer, module, key, *place)
+    for key, part in module._modules.items():
+        if part is None or (wrapper and key not in _WRAPPED):
+            continue
+        inner = name if wrapper else f"{name}{key}."
+        yield from _visit(part, inner, layer, (module._modules, key), known)
+
+
+def _filled(module: nn.Module) -> list[str]:
+    own = {**module._parameters, **module._buffers}
+    return [k for k, v in own.items() if v is not None and not is_lazy(v) and v.numel()]
+
+
+def _sharing(everything: Iterable[Location]) -> list[list[Location]]:
+    """Group the places whose tensors overlap in memory, without those that overlap with none."""
+    by_storage: dict[Any, list[tuple[int, int, Location]]] = defaultdict(list)
+    for place in everything:
+        storage, start, stop = _span(place.tensor)
+        by_storage[storage].append((start, stop, place))
+    groups: list[list[Location]] = []
+    for spans in by_storage.values():
+        end = -1
+        for start, stop, place in sorted(spans, key=lambda span: span[:2]):
+            if start >= end:
+                groups.append([])
+            groups[-1].append(place)
+            end = max(end, stop)
+    return [group for group in groups if len(group) > 1]
+
+
+def _span(tensor: torch.Tensor) -> tuple[Any, int, int]:
+    """Return the identity of the memory of a tensor, and the first and last byte + 1 in it."""
+    local = getattr(tensor, "_local_tensor", tensor)  # of a DTensor
+    if is_traceable_wrapper_subclass(local):  # such as a quantised tensor, made of several
+        return id(tensor), 0, 1
+    steps = zip(local.shape, local.stride(), strict=True)
+    last = sum((length - 1) * step for length, step in steps)
+    first = local.storage_offset() * local.element_size()
+    stop = first + (last + 1) * local.element_size()
+    return local.untyped_storage()._cdata, first, stop
+
+
+def _has(layer: Any, name: str) -> bool:
+    return layer is not None and name in layer._all_available_adapter_names()
+
+
+def _one_adapter(tie: Tie) -> bool:
+    """Return whether peft uses one adapter of trainable tokens for both layers."""
+    layers = tie.changed.layer, tie.other.layer
+    if not all(isinstance(layer, TrainableTokensLayer) for layer in layers):
+        return False
+    one, other = (layer.tied_adapter or layer for layer in layers)  # type: ignore[union-attr]
+    return one is other
+
+
+def _remember(model: nn.Module, found: list[Tie]) -> None:
+    if found:
+        separate(found)
+        names = chain(untied(model), (tie.changed.name for tie in found))
+        setattr(backbone(model), UNTIED, tuple(dict.fromkeys(names)))
+
+
+def _copy(shared: torch.Tensor) -> torch.Tensor:
+    if not isinstance(shared, nn.Parameter):
+        return shared.detach().clone()
+    own = copy.deepcopy(shared)
+    vars(own).update(vars(shared))  # where the values of a tensor without memory lie
+    return own
