@@ -11,16 +11,26 @@ from argparse import ArgumentError
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import yaml
 
 from scionwood import discovery
 from scionwood.errors import RecipeError
-from scionwood.recipe_file import locate, read_yaml, set_dotted, split_override
+from scionwood.recipe_file import (
+    locate,
+    read_yaml,
+    refuse_classes,
+    set_dotted,
+    split_override,
+)
 from scionwood.recipe_keys import (
     BASELINES,
     SLOTS,
     TOP,
     check_keys,
+    checkpointing,
+    compiling,
     kernels,
     named,
     refuse_unknown,
@@ -34,12 +44,17 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
 
 
-def resolve(source: str | Path, overrides: Sequence[str] = (), *, smoke: bool = False) -> Recipe:
+Overrides: TypeAlias = Sequence[str] | Mapping[str, Any]
+"""`["task.lr=3e-4"]` as the command line writes them, or `{"task.lr": 3e-4}`."""
+
+
+def resolve(source: str | Path, overrides: Overrides = (), *, smoke: bool = False) -> Recipe:
     """Read a recipe, import the components that it names, and validate it against them.
 
     Args:
         source: a YAML file, or the name of a plugin's recipe, `seismic/denoise`.
-        overrides: `task.lr=3e-4`, with or without leading dashes; values are YAML.
+        overrides: `{"task.lr": 3e-4}`, or `["task.lr=3e-4"]` whose values are YAML, with or
+            without leading dashes.
         smoke: apply the recipe's own `smoke:` overrides, which make it small.
 
     Raises:
@@ -58,8 +73,36 @@ def resolve(source: str | Path, overrides: Sequence[str] = (), *, smoke: bool = 
     refuse_unknown(where, raw, TOP)
     small = raw.pop("smoke", None) or {}
     pairs = list(small.items()) if smoke else []
-    for key, value in [*pairs, *map(split_override, overrides)]:
+    for key, value in [*pairs, *_pairs(overrides)]:
         set_dotted(raw, key, value)
+    return _resolved(name, where, raw)
+
+
+def override(recipe: Recipe, overrides: Overrides) -> Recipe:
+    """Return a recipe with other values for some keys; see `resolve`.
+
+    Args:
+        recipe: a recipe, which stays as it is.
+        overrides: the keys and their values.
+
+    Raises:
+        RecipeError: a key or a value is not valid.
+        PluginError: the plugin of a component that an override names is missing or broken.
+    """
+    raw = yaml.safe_load(recipe.dump())
+    for key, value in _pairs(overrides):
+        set_dotted(raw, key, value)
+    return _resolved(recipe.name, recipe.name, raw)
+
+
+def _pairs(overrides: Overrides) -> list[tuple[str, Any]]:
+    if isinstance(overrides, Mapping):
+        refuse_classes(Path("override"), dict(overrides))
+        return list(overrides.items())
+    return [split_override(text) for text in overrides]
+
+
+def _resolved(name: str, where: str, raw: dict[str, Any]) -> Recipe:
     check_keys(where, raw)
     slots = {key: _slot(where, raw, key, kind) for key, kind in SLOTS.items()}
     return Recipe(
@@ -69,6 +112,8 @@ def resolve(source: str | Path, overrides: Sequence[str] = (), *, smoke: bool = 
         kernels=kernels(where, raw),
         trainer=_trainer(where, raw),
         seed=seed(where, raw),
+        compile=compiling(where, raw),
+        gradient_checkpointing=checkpointing(where, raw),
     )
 
 

@@ -135,7 +135,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(raw, dict):
         raise RecipeError(str(path), "a recipe is a mapping of keys", "See: scionwood recipe NAME")
-    _refuse_classes(path, raw)
+    refuse_classes(path, raw)
     return raw
 
 
@@ -154,7 +154,7 @@ def split_override(text: str) -> tuple[str, Any]:
         raise RecipeError(
             f"override {text!r}", f"its value is not YAML ({error})", "Quote it"
         ) from error
-    _refuse_classes(Path("override"), parsed)
+    refuse_classes(Path("override"), parsed)
     return key, parsed
 
 
@@ -177,8 +177,16 @@ def set_dotted(raw: dict[str, Any], key: str, value: Any) -> None:
     raw[last] = value
 
 
-def _refuse_classes(path: Path, value: Any) -> None:
-    # `class_path` would let a recipe of a stranger import any class.
+def refuse_classes(path: Path, value: Any) -> None:
+    """Refuse `class_path`, with which a recipe of a stranger could import any class.
+
+    Args:
+        path: the recipe in the message.
+        value: its content, or a part of it.
+
+    Raises:
+        RecipeError: a mapping names a class.
+    """
     children = (
         value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     )
@@ -188,4 +196,4 @@ def _refuse_classes(path: Path, value: Any) -> None:
             str(path), rule, "Name a component of a plugin: `{name: plugin/component}`"
         )
     for child in children:
-        _refuse_classes(path, child)
+        refuse_classes(path, child)

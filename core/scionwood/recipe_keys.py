@@ -15,9 +15,13 @@ SLOTS = {"task": "tasks", "backbone": "backbones", "data": "data"}
 BASELINES = ("frozen", "full")
 """The values of `adapter:` that are not methods: only the head trains, or every weight trains."""
 
-TOP = (*SLOTS, "adapter", "kernels", "trainer", "seed", "smoke")
+TOP = (*SLOTS, "adapter", "kernels", "compile", "gradient_checkpointing")
+TOP += ("trainer", "seed", "smoke")
 KERNELS = ("auto", "off")
 """Whether adapter layers use fused operators if they can, or always the forward of peft."""
+
+COMPILE: Mapping[str, type] = {"mode": str, "backend": str, "dynamic": bool, "fullgraph": bool}
+"""The options of `compile:`, which are those of `torch.compile`."""
 
 
 def check_keys(where: str, raw: Mapping[str, Any]) -> None:
@@ -41,6 +45,8 @@ def check_keys(where: str, raw: Mapping[str, Any]) -> None:
         _check_options(f"{where}: {key}", discovery.reference(kind, name), options)
     _check_adapter(where, raw)
     kernels(where, raw)
+    compiling(where, raw)
+    checkpointing(where, raw)
     seed(where, raw)
     _check_trainer(where, raw)
 
@@ -63,7 +69,7 @@ def dotted_keys(raw: Mapping[str, Any]) -> list[str]:
         names = _options_by_source(section, name) or ()
         keys += [f"{section}.{option}" for option in ("name", *names)]
     trainer = [f"trainer.{option}" for option in sorted(PLAIN | NAMED)]
-    return [*keys, *trainer, "kernels", "seed"]
+    return [*keys, *trainer, "kernels", "compile", "gradient_checkpointing", "seed"]
 
 
 def named(where: str, raw: Mapping[str, Any], key: str) -> tuple[str, dict[str, Any]]:
@@ -104,6 +110,39 @@ def kernels(where: str, raw: Mapping[str, Any]) -> str:
     if word not in KERNELS:
         raise RecipeError(f"{where}: kernels {value!r}", "auto or off", "Change it")
     return str(word)
+
+
+def compiling(where: str, raw: Mapping[str, Any]) -> bool | dict[str, Any]:
+    """Return whether to compile the repeated blocks, or the options of `torch.compile`.
+
+    Raises:
+        RecipeError: the value is neither, or an option is unknown or of another type.
+    """
+    value = raw.get("compile", False)
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, dict):
+        rule = "true, false, or options of torch.compile"
+        raise RecipeError(f"{where}: compile {value!r}", rule, "Such as {mode: max-autotune}")
+    refuse_unknown(f"{where}: compile", value, tuple(COMPILE))
+    for key, item in value.items():
+        if not isinstance(item, COMPILE[key]):
+            rule = f"it is a {COMPILE[key].__name__}"
+            raise RecipeError(f"{where}: compile.{key} {item!r}", rule, "Change it")
+    return value
+
+
+def checkpointing(where: str, raw: Mapping[str, Any]) -> bool:
+    """Return whether blocks are computed again in the backward pass.
+
+    Raises:
+        RecipeError: the value is neither true nor false.
+    """
+    value = raw.get("gradient_checkpointing", False)
+    if not isinstance(value, bool):
+        rule = "true or false"
+        raise RecipeError(f"{where}: gradient_checkpointing {value!r}", rule, "Change it")
+    return value
 
 
 def seed(where: str, raw: Mapping[str, Any]) -> int:

@@ -45,7 +45,20 @@ class Slot:
 
 @dataclass(frozen=True, repr=False)
 class Recipe:
-    """A recipe whose names are resolved and whose options are valid."""
+    """A recipe whose names are resolved and whose options are valid.
+
+    Attributes:
+        name: `plugin/recipe`, or the name of the file.
+        task: the task with its options.
+        backbone: the backbone with its options.
+        data: the data with their options.
+        adapter: the adapter method with its options and targets, or a baseline.
+        kernels: `auto` or `off`.
+        trainer: the options of the trainer.
+        seed: the seed of all random numbers.
+        compile: whether to compile the repeated blocks, or the options of `torch.compile`.
+        gradient_checkpointing: whether blocks are computed again in the backward pass.
+    """
 
     name: str
     task: Slot
@@ -55,6 +68,8 @@ class Recipe:
     kernels: str
     trainer: Mapping[str, Any]
     seed: int
+    compile: bool | Mapping[str, Any] = False
+    gradient_checkpointing: bool = False
 
     def __repr__(self) -> str:
         """Return the name and the components; `dump` has the options."""
@@ -67,11 +82,17 @@ class Recipe:
             for key, slot in self._slots().items()
         ]
         trainer = "\n".join(f"{name}: {value}" for name, value in self.trainer.items())
-        rows += [("trainer", "", trainer), ("kernels", self.kernels, ""), ("seed", self.seed, "")]
+        rows += [("trainer", "", trainer), ("kernels", self.kernels, "")]
+        rows += [(key, str(value), "") for key, value in self._blocks().items()]
+        rows += [("seed", self.seed, "")]
         return html_table(("section", "name", "options"), rows, title=f"recipe {self.name}")
 
     def _slots(self) -> dict[str, Slot]:
         return {key: getattr(self, key) for key in ("task", "backbone", "adapter", "data")}
+
+    def _blocks(self) -> dict[str, Any]:
+        checkpointing = {"gradient_checkpointing": self.gradient_checkpointing}
+        return {"compile": _plain(self.compile), **checkpointing}
 
     def dump(self) -> str:
         """Return the recipe as YAML with every default, so that a run can be repeated.
@@ -80,7 +101,8 @@ class Recipe:
         """
         slots = self._slots().items()
         out = {key: {"name": slot.name, **_plain(slot.options)} for key, slot in slots}
-        tail = {"kernels": self.kernels, "trainer": _plain(self.trainer), "seed": self.seed}
+        trainer = {"trainer": _plain(self.trainer), "seed": self.seed}
+        tail = {"kernels": self.kernels, **self._blocks(), **trainer}
         return yaml.safe_dump({**out, **tail}, sort_keys=False, allow_unicode=True)
 
 

@@ -257,7 +257,7 @@ def test_a_recipe_has_a_short_text_and_a_table_in_notebooks():
     found = resolve("toy/regress", ["adapter.targets=(<b>|x)"])
     assert repr(found).startswith("Recipe('toy/regress', task='toy/regress', backbone='toy/mlp', ")
     assert len(repr(found).splitlines()) == 1
-    assert repr(found.task) == "Slot('toy/regress', 4 options)"
+    assert repr(found.task) == "Slot('toy/regress', 5 options)"
     for page in (found, found.adapter):
         assert "targets" in page._repr_html_()
         assert "(&lt;b&gt;|x)" in page._repr_html_()

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import lightning as L
 import yaml
@@ -24,9 +24,12 @@ from lightning.pytorch.loggers import (
 
 from scionwood.errors import RecipeError
 from scionwood.recipe import Recipe
-from scionwood.training.choices import find, make
+from scionwood.training.choices import Choice, find, make
 from scionwood.training.options import loggers as named_loggers
 from scionwood.training.points import run_checkpoint
+
+Given: TypeAlias = Logger | Choice
+"""A logger of Lightning, or a name of `trainer.logger` with or without options."""
 
 PROJECT = "scionwood"
 _COMET_ONLINE = "COMET_START_ONLINE"
@@ -49,6 +52,33 @@ def make_loggers(options: Mapping[str, Any], folder: Path, step: int) -> list[Lo
         if named := find("trainer.logger", name):
             made.append(make("trainer.logger", name, named, {**extra, **own}, folder))
     return made
+
+
+def chosen(given: Given | Sequence[Given] | bool | None) -> dict[str, Any]:
+    """Return the override of `trainer.logger` by the argument `logger` of `fit`; empty if none.
+
+    Args:
+        given: loggers, names, or names with options.
+    """
+    if isinstance(given, bool):
+        return {"trainer.logger": given}
+    names = [entry for entry in _listed(given) if not isinstance(entry, Logger)]
+    return {"trainer.logger": names} if names else {}
+
+
+def objects(given: Given | Sequence[Given] | bool | None) -> list[Logger]:
+    """Return the loggers of Lightning in the argument `logger` of `fit`.
+
+    Args:
+        given: loggers, names, or names with options.
+    """
+    return [entry for entry in _listed(given) if isinstance(entry, Logger)]
+
+
+def _listed(given: Given | Sequence[Given] | bool | None) -> list[Given]:
+    if given is None or isinstance(given, bool):
+        return []
+    return [given] if isinstance(given, Logger | str | dict) else list(given)
 
 
 def tensorboard(folder: Path, *, step: int = 0) -> Logger:

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
 
 import lightning as L
 import torch
@@ -16,22 +15,19 @@ from lightning.pytorch.loggers import Logger
 from torch import nn
 
 from scionwood.adapters import (
-    attach,
-    freeze,
     load_adapter,
     load_head,
     remembered_hash,
     report,
-    unfreeze,
 )
-from scionwood.errors import AdapterError, TrainingError
+from scionwood.errors import TrainingError
 from scionwood.files import atomic_path, writing
-from scionwood.kernels import enable
-from scionwood.recipe import Recipe, resolve
+from scionwood.recipe import Overrides, Recipe, override, resolve
 from scionwood.runs.layout import ADAPTER, HEAD, RECIPE
 from scionwood.runs.reference import find_run
 from scionwood.runs.run import Run
 from scionwood.training.bar import progress
+from scionwood.training.blocks import explained
 from scionwood.training.checkpoint import (
     LAST,
     RESUME,
@@ -44,10 +40,11 @@ from scionwood.training.finders import apply_finders
 from scionwood.training.folder import run_folder, shared
 from scionwood.training.kept import kept_or_loaded
 from scionwood.training.large import empty_backbone
-from scionwood.training.loggers import recorded
+from scionwood.training.loggers import Given, chosen, objects, recorded
 from scionwood.training.options import check_installed, finders
 from scionwood.training.points import StopRequested
 from scionwood.training.precision import refuse_wrong_gradients
+from scionwood.training.preparation import fuse, prepare, set_blocks
 from scionwood.training.state import check_state
 from scionwood.training.task import Task
 from scionwood.training.trainer import make_trainer, quiet
@@ -58,9 +55,11 @@ def fit(
     *,
     run_dir: str | Path | None = None,
     resume: str | Path | None = None,
+    overrides: Overrides = (),
     backbone: nn.Module | None = None,
     callbacks: Sequence[Callback] = (),
     loggers: Sequence[Logger] = (),
+    logger: Given | Sequence[Given] | bool | None = None,
 ) -> Run:
     """Train by a recipe and write the run folder.
 
@@ -73,12 +72,16 @@ def fit(
             and srun, where a restarted job continues its run.
         resume: the folder of a run to continue. On a CPU its losses are bit for bit those of a run
             that was never interrupted.
+        overrides: keys of the recipe with other values, `{"task.lr": 3e-4}`, or as the command
+            line writes them, `["task.lr=3e-4"]`.
         backbone: a backbone with an adapter, which replaces that of the recipe; see `build`.
         callbacks: callbacks of Lightning, in addition to those of the recipe.
         loggers: loggers of Lightning, in addition to those of the recipe.
+        logger: a logger or a list of them. A name, or a mapping of a name and options, replaces
+            `trainer.logger` of the recipe; `False` leaves it out. Objects are added as `loggers`.
 
     Returns:
-        The run folder.
+        The run folder, a path that also has the trained model, its metrics and its figures.
 
     Raises:
         RecipeError: the recipe does not exist, is not valid, or names what is not installed.
@@ -91,28 +94,34 @@ def fit(
         >>> run = scionwood.fit(recipe, run_dir="runs/first")
         >>> (run / "adapter" / "adapter_model.safetensors").is_file()
         True
+        >>> run = scionwood.fit(recipe, run_dir="runs/slower", overrides={"task.lr": 1e-4})
+        >>> run.metrics.shape[0] if hasattr(run.metrics, "shape") else len(run.metrics)
+        4
     """
     refuse_unsafe_torch()
-    recipe = _resolved(recipe)
+    recipe = _resolved(_resolved(recipe, overrides), chosen(logger))
     check_installed(recipe.trainer)
     folder, again = run_folder(recipe.name, _path(run_dir), _path(resume))
     recipe = _found(recipe, backbone, folder, again)
     seed_everything(recipe.seed, workers=True, verbose=False)
     if backbone is None:
-        backbone = empty_backbone(recipe, _prepare)
+        backbone = empty_backbone(recipe, prepare)
     task, data = build(recipe, backbone)
     start = folder / LAST if again and (folder / LAST).exists() else None
     step = _check_start(task, start) if start else 0
     stopped = None
     with quiet(), shared(folder):
-        trainer = make_trainer(recipe.trainer, folder, task, step, callbacks, loggers)
+        trainer = make_trainer(
+            recipe.trainer, folder, task, step, callbacks, [*loggers, *objects(logger)]
+        )
         refuse_wrong_gradients(task, trainer.precision, trainer.strategy.root_device)
         if trainer.is_global_zero:
             _tidy(folder, recipe, fresh=start is None)
             print(report(task.backbone), file=sys.stderr)
         with recorded(trainer, recipe, task.base_sha256, folder):
             try:
-                trainer.fit(task, datamodule=data, ckpt_path=start, weights_only=True)
+                with explained():
+                    trainer.fit(task, datamodule=data, ckpt_path=start, weights_only=True)
             except StopRequested as signal:
                 stopped = signal
             with writing(f"results in {folder}", then=RESUME):
@@ -192,12 +201,12 @@ def _load(run_dir: Path, device: str | torch.device) -> Task:
     recipe = resolve(run_dir / RECIPE)
     backbone = recipe.backbone.build()
     if recipe.adapter.component is None:
-        _prepare(backbone, recipe)
+        prepare(backbone, recipe)
     else:
         backbone = load_adapter(backbone, run_dir / ADAPTER)
     if (run_dir / HEAD).is_file():
         load_head(backbone, run_dir / HEAD)
-    _fuse(backbone, recipe)
+    fuse(backbone, recipe)
     task: Task = recipe.task.build(backbone)
     return task.requires_grad_(False).eval().to(device)
 
@@ -225,15 +234,18 @@ def build(
     """
     recipe = _resolved(recipe)
     if backbone is None:
-        backbone = _prepare(recipe.backbone.build(), recipe)
-    _fuse(backbone, recipe)
+        backbone = prepare(recipe.backbone.build(), recipe)
+    fuse(backbone, recipe)
     task: Task = recipe.task.build(backbone)
     task.base_sha256 = remembered_hash(backbone)
-    return task.train(), recipe.data.build()
+    set_blocks(task.train().backbone, recipe)
+    return task, recipe.data.build()
 
 
-def _resolved(recipe: Recipe | str | Path) -> Recipe:
-    return recipe if isinstance(recipe, Recipe) else resolve(recipe)
+def _resolved(recipe: Recipe | str | Path, overrides: Overrides = ()) -> Recipe:
+    if not isinstance(recipe, Recipe):
+        return resolve(recipe, overrides)
+    return override(recipe, overrides) if overrides else recipe
 
 
 def _found(recipe: Recipe, backbone: nn.Module | None, folder: Path, again: bool) -> Recipe:
@@ -265,23 +277,3 @@ def _check_start(task: Task, start: Path) -> int:
         raise TrainingError(f"checkpoint {start}", rule, remedy)
     check_state(task, checkpoint["state_dict"])
     return int(checkpoint["global_step"])
-
-
-def _fuse(backbone: nn.Module, recipe: Recipe) -> None:
-    if recipe.kernels == "auto":
-        enable(backbone)
-
-
-def _prepare(backbone: nn.Module, recipe: Recipe) -> nn.Module:
-    if recipe.adapter.component is None:
-        (freeze if recipe.adapter.name == "frozen" else unfreeze)(backbone)
-        return backbone
-    options: dict[str, Any] = dict(recipe.adapter.options)
-    targets = options.pop("targets")
-    try:
-        config = recipe.adapter.component(**options)
-    except (ValueError, TypeError, ImportError) as error:  # peft checks options together
-        name = f"adapter {recipe.adapter.name!r}"
-        raise AdapterError(name, str(error), "Change its options in the recipe") from error
-    tuned: nn.Module = attach(backbone, config, targets=targets)
-    return tuned

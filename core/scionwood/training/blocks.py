@@ -1,0 +1,123 @@
+"""The repeated blocks of a backbone: compiled by region, or computed again in the backward pass."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import MethodType
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from scionwood.adapters.modules import tuner_layers
+from scionwood.errors import RecipeError, TrainingError
+
+
+def repeated(model: nn.Module) -> list[nn.Module]:
+    """Return the outermost modules that share their list and their class with another one.
+
+    Layers without parts of their own, and layers with an adapter, are no blocks.
+
+    Args:
+        model: a model with or without an adapter.
+    """
+    layers = {id(layer) for layer in tuner_layers(model).values()}
+
+    def visit(module: nn.Module) -> Iterator[nn.Module]:
+        children = [child for child in module.children() if id(child) not in layers]
+        composed = [child for child in children if next(child.children(), None) is not None]
+        counts = Counter(map(type, composed))
+        listed = isinstance(module, nn.ModuleList | nn.Sequential)
+        for child in composed:
+            if listed and counts[type(child)] > 1:
+                yield child
+            else:
+                yield from visit(child)
+
+    return list(dict.fromkeys(visit(model)))
+
+
+def compile_blocks(model: nn.Module, options: Mapping[str, Any]) -> None:
+    """Compile each repeated block with `torch.compile`, in place; equal blocks share the code.
+
+    Args:
+        model: the backbone in training mode.
+        options: arguments of `torch.compile`, such as `mode` and `dynamic`.
+
+    Raises:
+        RecipeError: the model repeats no block, or there is no such backend.
+    """
+    from torch._dynamo import list_backends
+
+    backend = options.get("backend", "inductor")
+    if backend not in (known := list_backends(())):
+        rule = f"torch has no compiler backend {backend!r}"
+        raise RecipeError("compile.backend", rule, f"Known: {', '.join(known)}")
+    for block in _blocks("compile", model):
+        if block._compiled_call_impl is None:
+            block.compile(**options)
+
+
+def checkpoint_blocks(model: nn.Module) -> None:
+    """Keep only the input of each repeated block, and compute the rest again in the backward pass.
+
+    A model of transformers does so by its own method. The gradients are the same.
+
+    Args:
+        model: the backbone in training mode.
+
+    Raises:
+        RecipeError: the model repeats no block, or a block updates running statistics, which would
+            count each batch twice.
+    """
+    theirs = [m for m in model.modules() if getattr(m, "supports_gradient_checkpointing", False)]
+    if theirs:
+        whole: Any = theirs[0]
+        whole.gradient_checkpointing_enable({"use_reentrant": False})
+        return
+    for block in _blocks("gradient_checkpointing", model):
+        for name, part in block.named_modules():
+            if part.training and getattr(part, "running_mean", None) is not None:
+                rule = f"{name} updates running statistics, and would see each batch twice"
+                remedy = "Freeze it, or leave the key out"
+                raise RecipeError("gradient_checkpointing", rule, remedy)
+        block.forward = MethodType(_checkpointed, block)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn an error of the compiler into one that names the key.
+
+    Raises:
+        TrainingError: a block cannot be compiled.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        from torch._dynamo.exc import TorchDynamoException
+
+        if not isinstance(error, TorchDynamoException):
+            raise
+        reason = next(line for line in str(error).splitlines() if line.strip())
+        rule = f"torch cannot compile a block ({reason.strip()})"
+        raise TrainingError("compile", rule, "Set compile: false") from error
+
+
+def _blocks(key: str, model: nn.Module) -> list[nn.Module]:
+    blocks = repeated(model)
+    if not blocks:
+        bare = getattr(model, "get_base_model", lambda: model)()
+        rule = f"{type(bare).__name__} repeats no block"
+        raise RecipeError(key, rule, "Leave the key out")
+    return blocks
+
+
+def _checkpointed(self: nn.Module, *args: Any, **options: Any) -> Any:
+    # A method and not a closure: a copy of the block must call itself, and not the original.
+    forward = type(self).forward
+    if self.training and torch.is_grad_enabled():
+        return checkpoint(forward, self, *args, use_reentrant=False, **options)
+    return forward(self, *args, **options)

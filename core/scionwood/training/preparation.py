@@ -1,0 +1,59 @@
+"""What a recipe does to its backbone before training: adapter, fused operators, blocks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from scionwood.adapters import attach, freeze, unfreeze
+from scionwood.errors import AdapterError
+from scionwood.kernels import enable
+from scionwood.recipe import Recipe
+from scionwood.training.blocks import checkpoint_blocks, compile_blocks
+
+
+def prepare(backbone: nn.Module, recipe: Recipe) -> nn.Module:
+    """Attach the adapter of a recipe, or freeze or unfreeze the backbone for a baseline.
+
+    Args:
+        backbone: the backbone, which is changed in place.
+        recipe: the recipe.
+
+    Raises:
+        AdapterError: the method refuses its options, or no layer of the backbone fits.
+    """
+    if recipe.adapter.component is None:
+        (freeze if recipe.adapter.name == "frozen" else unfreeze)(backbone)
+        return backbone
+    options: dict[str, Any] = dict(recipe.adapter.options)
+    targets = options.pop("targets")
+    try:
+        config = recipe.adapter.component(**options)
+    except (ValueError, TypeError, ImportError) as error:  # peft checks options together
+        name = f"adapter {recipe.adapter.name!r}"
+        raise AdapterError(name, str(error), "Change its options in the recipe") from error
+    tuned: nn.Module = attach(backbone, config, targets=targets)
+    return tuned
+
+
+def fuse(backbone: nn.Module, recipe: Recipe) -> None:
+    """Let adapter layers use fused operators, unless the recipe says `kernels: off`."""
+    if recipe.kernels == "auto":
+        enable(backbone)
+
+
+def set_blocks(backbone: nn.Module, recipe: Recipe) -> None:
+    """Compile the repeated blocks, or compute them again in the backward pass, as a recipe says.
+
+    Args:
+        backbone: the backbone in training mode.
+        recipe: the recipe.
+
+    Raises:
+        RecipeError: the backbone has no repeated blocks, or they cannot be computed twice.
+    """
+    if recipe.gradient_checkpointing:
+        checkpoint_blocks(backbone)
+    if recipe.compile:
+        compile_blocks(backbone, {} if recipe.compile is True else recipe.compile)
