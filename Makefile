@@ -4,7 +4,7 @@ FIELDS := $(wildcard plugins/*)
 DONE := .venv/installed
 SMALL := .venv/small
 
-.PHONY: docs docs-check install browser test test-slow lint format demo bench figures wheels
+.PHONY: docs docs-check docs-links install browser test test-slow lint format demo bench figures wheels
 
 install: $(DONE)
 
@@ -49,10 +49,17 @@ format: $(DONE)
 # The site, without network and with every warning as an error. The pages of the gallery run.
 docs: $(DONE)
 	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	@grep time docs/gallery/*.cost.json  # the seconds that each page of the gallery took
 
-# The site in a browser at three widths, its links, its inventory, its notebooks and its tutorial.
+# The examples of every public name, and the site in a browser at three widths: its links, its
+# inventory, its notebooks, its tutorial and its switcher of versions. LINKS=all: external links too.
 docs-check: $(DONE)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow tests/core/test_site.py tests/core/browser/test_site_in_browser.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m 'slow or not slow' tests/core/test_examples.py tests/core/test_site.py tests/core/browser/test_site_in_browser.py
+	$(if $(filter all,$(LINKS)),$(MAKE) docs-links)
+
+# Every external address of the site, asked once.
+docs-links: $(DONE)
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -q -b linkcheck docs docs/_build/links
 
 wheels: $(DONE)
 	rm -rf dist

@@ -1,22 +1,26 @@
-r"""Put a built site into the folder of its version, and list all versions for the switcher.
+r"""Publish a built site: put it into the folder of its version, list all versions, and push.
 
     SCIONWOOD_VERSION=v0.1.0 SCIONWOOD_VERSIONS=https://HOST/versions.json \
-        python docs/_ext/versions.py docs/_build/html pages
+        python docs/_ext/versions.py docs/_build/html --push origin
 
-`pages` holds one folder for each version: `dev`, `v0.1.0`. Its index.html leads to the newest
-release, or to `dev`. Releases are never removed.
+The branch gh-pages holds one folder for each version: `dev`, `v0.1.0`. Its index.html leads to the
+newest release, or to `dev`. Releases are never removed. Without --push, `--into FOLDER` writes the
+same folders to a place of this machine.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
 import shutil
-import sys
+import subprocess
+import tempfile
 from pathlib import Path
 
 VERSION = re.compile(r"dev|v\d+\.\d+\.\d+")
+BRANCH = "gh-pages"
 
 
 def publish(built: Path, pages: Path, version: str, address: str) -> None:
@@ -46,6 +50,54 @@ def publish(built: Path, pages: Path, version: str, address: str) -> None:
     (pages / ".nojekyll").touch()  # GitHub would leave out _static otherwise
 
 
-if __name__ == "__main__":
+def push(built: Path, version: str, address: str, remote: str) -> None:
+    """Publish into the branch of the pages, in a working tree of its own, and push it.
+
+    Args:
+        built: the site, as `make docs` builds it.
+        version: `dev`, or a tag such as `v0.1.0`.
+        address: where versions.json will be.
+        remote: the remote of the repository that this process runs in.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        pages = Path(folder) / "pages"
+        if git("ls-remote", "--heads", remote, BRANCH):
+            git("fetch", "--depth", "1", remote, BRANCH)
+            git("worktree", "add", "--detach", str(pages), "FETCH_HEAD")
+        else:  # the first time
+            git("worktree", "add", "--orphan", "-b", BRANCH, str(pages))
+        try:
+            publish(built, pages, version, address)
+            git("add", "--all", "--force", at=pages)
+            if git("status", "--porcelain", at=pages):
+                git("commit", "--quiet", "--message", version, at=pages)
+                git("push", "--quiet", remote, f"HEAD:refs/heads/{BRANCH}", at=pages)
+        finally:
+            git("worktree", "remove", "--force", str(pages))
+
+
+def git(*words: str, at: Path | None = None) -> str:
+    """Run git in a folder, and return what it prints; its failure ends this program."""
+    run = subprocess.run(["git", *words], cwd=at, stdout=subprocess.PIPE, text=True, check=False)
+    if run.returncode:
+        raise SystemExit(f"git {words[0]}: it failed with {run.returncode}, as printed above")
+    return run.stdout
+
+
+def main() -> None:
+    """Publish the version that the environment names."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("built", type=Path)
+    place = parser.add_mutually_exclusive_group(required=True)
+    place.add_argument("--push", metavar="REMOTE")
+    place.add_argument("--into", type=Path, metavar="FOLDER")
+    options = parser.parse_args()
     version, address = os.environ["SCIONWOOD_VERSION"], os.environ["SCIONWOOD_VERSIONS"]
-    publish(Path(sys.argv[1]), Path(sys.argv[2]), version, address)
+    if options.push:
+        push(options.built, version, address, options.push)
+    else:
+        publish(options.built, options.into, version, address)
+
+
+if __name__ == "__main__":
+    main()

@@ -2,33 +2,67 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
-from chromium import Tab
-from handbook import built
+from chromium import PATIENCE, Tab
+from handbook import VERSIONS, build, built, served
 
-PAGES = [
+PAGES = [  # one of each kind
     "index.html",
+    "install.html",
+    "start/first-hour.html",
+    "start/glossary.html",
+    "fields/index.html",
     "fields/seismic/index.html",
+    "fields/biomed/your-own-file.html",
     "fields/crash/components.html",
-    "gallery/plot_seismic_denoise.html",
-    "gallery/index.html",
-    "reference/api/adapters.html",
+    "fields/pde/commands.html",
+    "fields/seismic/qc.html",
+    "fields/bangla/reading.html",
     "results/crash.html",
+    "gallery/index.html",
+    "gallery/plot_seismic_denoise.html",
+    "guides/index.html",
     "guides/choose.html",
+    "adapters.html",
+    "safety.html",
+    "authors/tutorial.html",
+    "authors/checks.html",
+    "architecture.html",
+    "decisions/0001-a-recipe-cannot-name-a-class.html",
+    "reference/commands.html",
+    "reference/errors.html",
+    "reference/api/adapters.html",
+    "reference/changelog.html",
+    "_modules/scionwood/errors.html",
+    "genindex.html",
+    "search.html",
 ]
 WIDTHS = [360, 768, 1280]
 HEIGHT = 900
 SCHEMES = ["light", "dark"]
 
-OVERFLOW = """[...document.body.querySelectorAll('*')].filter(node => {
-  if (node.getBoundingClientRect().right < innerWidth + 1 || !node.checkVisibility(
-    {visibilityProperty: true, opacityProperty: true})) return false;
-  for (let box = node.parentElement; box && box !== document.body; box = box.parentElement)
-    if (['auto', 'scroll'].includes(getComputedStyle(box).overflowX)) return false;
-  return true; }).map(node => `${node.tagName}.${node.className}`.slice(0, 60))"""
-"""What reaches out of the window and is in no box that scrolls; the theme would cut it off."""
+OVERFLOW = """(() => { const article = document.querySelector('.bd-article-container');
+  const edge = node => (article?.contains(node) && node !== article
+    ? Math.min(innerWidth, article.getBoundingClientRect().right) : innerWidth) + 1;
+  return [...document.body.querySelectorAll('*')].filter(node => {
+    if (node.getBoundingClientRect().right < edge(node) || !node.checkVisibility(
+      {visibilityProperty: true, opacityProperty: true})) return false;
+    for (let box = node.parentElement; box && box !== document.body; box = box.parentElement)
+      if (box !== article && ['auto', 'scroll'].includes(getComputedStyle(box).overflowX))
+        return false;
+    return true; }).map(node => `${node.tagName}.${node.className} ${node.innerText}`.slice(0, 60));
+})()"""
+"""What reaches out of the window or of the text, and is in no box of its own that scrolls.
+
+The theme lets the whole text of a page scroll sideways, which would hide all of it.
+"""
 
 IMAGES = """[...document.images].filter(image => !image.complete || !image.naturalWidth
   || !image.alt && !image.closest('.sphx-glr-thumbcontainer')).map(image => image.src)"""
@@ -69,21 +103,31 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built(tmp_path_factory.getbasetemp())
 
 
+def faults(tab: Tab, page: Path, width: int, scheme: str) -> list[str]:
+    """Show a page, and return what a reader would complain about."""
+    tab.show(page, width, HEIGHT, scheme)
+    assert tab.value("innerWidth") == width
+    assert tab.value("document.documentElement.dataset.theme") == scheme
+    seen = [*tab.problems, *tab.value(OVERFLOW), *tab.value(IMAGES), *tab.value(CONTRAST)]
+    return [f"{page.name} at {width} ({scheme}): {each}" for each in seen]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("page", PAGES)
-def test_a_page_loads_fits_and_can_be_read(
-    page: str, width: int, scheme: str, site: Path, tab: Tab
+def test_pages_of_each_kind_load_fit_and_can_be_read(
+    width: int, scheme: str, site: Path, tab: Tab
 ) -> None:
-    tab.show(site / page, width, HEIGHT, scheme)
-    assert tab.problems == []
-    assert tab.value("innerWidth") == width
-    assert tab.value(OVERFLOW) == []
-    assert tab.value(IMAGES) == []
-    assert tab.value("document.documentElement.dataset.theme") == scheme
-    assert tab.value(CONTRAST) == []
+    assert [fault for page in PAGES for fault in faults(tab, site / page, width, scheme)] == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_every_page_fits_the_narrowest_window(site: Path, tab: Tab) -> None:
+    pages = [page for page in site.rglob("*.html") if "_static" not in page.parts]
+    assert len(pages) > 150
+    assert [fault for page in pages for fault in faults(tab, page, WIDTHS[0], "light")] == []
 
 
 @pytest.mark.slow
@@ -95,6 +139,47 @@ def test_the_landing_page_is_one_screen(site: Path, tab: Tab) -> None:
     assert tab.value(BOTTOM) <= HEIGHT
 
 
+MENU = "[...document.querySelectorAll('.version-switcher__menu a')]"
+NAMES = f"{MENU}.map(link => link.textContent.trim())"
+SHOWN = "document.querySelector('.version-switcher__button').textContent.trim()"
+
+
+def wait(tab: Tab, expression: str) -> None:
+    """Wait until an expression is true in the page."""
+    deadline = time.monotonic() + PATIENCE
+    while not tab.value(f"document.readyState === 'complete' && {expression}"):
+        assert time.monotonic() < deadline, f"never true: {expression}"
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_switcher_lists_both_versions_and_leads_from_one_to_the_other(
+    site: Path, tab: Tab, tmp_path: Path
+) -> None:
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    shutil.copytree(site / ".doctrees", tmp_path / "parsed")
+    with served(pages) as address:
+        for version in ("v0.1.0", "dev"):
+            named = {
+                "SCIONWOOD_VERSION": version,
+                "SCIONWOOD_VERSIONS": f"{address}/versions.json",
+            }
+            build(tmp_path / version, tmp_path / "parsed", named)
+            command = [sys.executable, VERSIONS, tmp_path / version, "--into", pages]
+            subprocess.run(command, env=os.environ | named, check=True)
+        tab.ask("Page.navigate", url=f"{address}/dev/start/glossary.html")
+        wait(tab, f"{MENU}.length === 2")
+        assert tab.value(NAMES) == ["v0.1.0", "dev"]
+        assert tab.value(SHOWN) == "dev"
+        tab.value(f"{MENU}[0].click()")
+        wait(tab, "location.pathname === '/v0.1.0/start/glossary.html'")
+        wait(tab, f"{MENU}.length === 2 && {SHOWN} === 'v0.1.0'")
+        tab.ask("Page.navigate", url=f"{address}/")
+        wait(tab, "location.pathname === '/v0.1.0/index.html'")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
@@ -102,6 +187,7 @@ def test_the_landing_page_is_one_screen(site: Path, tab: Tab) -> None:
     [
         ('<p style="color:#999;background:#fff">pale words</p>', CONTRAST),
         ('<div style="width:2000px">wide</div>', OVERFLOW),
+        ("<p style='white-space:nowrap'>" + "long " * 300 + "</p>", OVERFLOW),
         ('<img src="absent.png" alt="a picture">', IMAGES),
         ('<img src="_static/cards/pde.png">', IMAGES),
     ],
