@@ -72,7 +72,7 @@ def _licence(distribution: Distribution) -> str:
     if expression := about.get("License-Expression"):
         return str(expression)
     classes = [c.split(" :: ") for c in about.get_all("Classifier", []) if c.startswith("License")]
-    named = [parts[-1] for parts in classes if len(parts) > 2]  # noqa: PLR2004
+    named = [parts[-1] for parts in classes if len(parts) > 2]
     return ", ".join(named) or (about.get("License") or "not stated").splitlines()[0][:60]
 
 
