@@ -15,7 +15,6 @@ from typing import Any, NamedTuple, final
 import torch
 import torch.nn as nn
 from peft import PeftModel
-from peft.tuners.trainable_tokens.layer import TrainableTokensLayer
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.other import AuxiliaryTrainingWrapper
 from torch.nn.parameter import is_lazy
@@ -102,8 +101,7 @@ def head_ties(model: nn.Module) -> list[Tie]:
 def settle_ties(model: PeftModel, name: str, *, untie: bool) -> None:
     """Refuse an adapter or a head that shares a tensor with another part of the base.
 
-    Tied layers with one adapter for all of them are no fault. peft makes such an adapter for
-    trainable tokens, and with `ensure_weight_tying`.
+    Tied layers that all have adapters are no fault, since `merge` gives each a copy of its own.
 
     Args:
         model: A model with the adapter.
@@ -114,9 +112,7 @@ def settle_ties(model: PeftModel, name: str, *, untie: bool) -> None:
         AdapterError: The two names, and what may be done.
     """
     found = [tie for tie in adapter_ties(model) if _has(tie.changed.layer, name)]
-    if getattr(model.peft_config[name], "ensure_weight_tying", False):
-        found = [tie for tie in found if not _has(tie.other.layer, name)]
-    found = [tie for tie in found if not _one_adapter(tie)] + head_ties(model)
+    found = [tie for tie in found if tie.other.layer is None] + head_ties(model)
     if found and not untie:
         raise found[0].error()
     _remember(model, found)
@@ -239,23 +235,14 @@ def _span(tensor: torch.Tensor) -> tuple[Any, int, int]:
     if is_traceable_wrapper_subclass(local):  # such as a quantised tensor, made of several
         return id(tensor), 0, 1
     steps = zip(local.shape, local.stride(), strict=True)
-    last = sum((length - 1) * step for length, step in steps)
-    first = local.storage_offset() * local.element_size()
+    last = sum((int(length) - 1) * int(step) for length, step in steps)
+    first = int(local.storage_offset()) * local.element_size()
     stop = first + (last + 1) * local.element_size()
     return local.untyped_storage()._cdata, first, stop
 
 
 def _has(layer: Any, name: str) -> bool:
     return layer is not None and name in layer._all_available_adapter_names()
-
-
-def _one_adapter(tie: Tie) -> bool:
-    """Return whether peft uses one adapter of trainable tokens for both layers."""
-    layers = tie.changed.layer, tie.other.layer
-    if not all(isinstance(layer, TrainableTokensLayer) for layer in layers):
-        return False
-    one, other = (layer.tied_adapter or layer for layer in layers)  # type: ignore[union-attr]
-    return one is other
 
 
 def _remember(model: nn.Module, found: list[Tie]) -> None:

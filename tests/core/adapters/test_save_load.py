@@ -26,6 +26,7 @@ from scionwood.adapters import (
     merge,
     save_adapter,
     save_head,
+    unmerge,
 )
 from scionwood.errors import AdapterError, AdapterFileError, WriteError
 
@@ -233,6 +234,13 @@ def test_tied_weights_are_adapted_under_each_name(tmp_path: Path) -> None:
     assert isinstance(model.get_base_model()["b"], BaseTunerLayer)
     save_adapter(model, tmp_path)
     assert len(load_file(tmp_path / "adapter_model.safetensors")) == 4
+    x = torch.ones(2, 4)
+    before = [layer(x) for layer in unsettle(model).get_base_model().values()]
+    merge(model)
+    after = [layer(x) for layer in model.get_base_model().values()]
+    assert all(torch.allclose(*pair, atol=1e-6) for pair in zip(before, after, strict=True))
+    unmerge(model)
+    assert net["a"].weight is net["b"].weight
 
 
 def test_a_load_checks_then_builds_then_fills(
