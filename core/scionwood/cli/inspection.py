@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsons
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,7 +52,9 @@ def show(name: PartName) -> None:
 
 
 def check(plugin: PluginName) -> int:
-    """Run the conformance kit on a plugin.
+    """Run the conformance kit on a plugin, and print errors and advice in two groups.
+
+    Advice is about habits, such as a line `Units:` in a docstring. It does not fail the check.
 
     Args:
         plugin: its name.
@@ -60,13 +63,15 @@ def check(plugin: PluginName) -> int:
 
     def report(outcome: Outcome) -> None:
         state = {"passed": True, "failed": False, "nothing": None}[outcome.status]
-        reason = outcome.reason.replace("\n", "\n  ")
+        reason = outcome.reason if outcome.status == "nothing" else ""
         print_status(state, f"{outcome.check:38} {outcome.seconds:6.1f} s  {reason}".rstrip())
 
     outcomes = run_checks(discovery.record(plugin), report)
-    failed = sum(outcome.failed for outcome in outcomes)
-    print(f"{len(outcomes) - failed} of {len(outcomes)} checks hold")
-    return int(failed > 0)
+    failed = [outcome for outcome in outcomes if outcome.failed]
+    lines = _group("errors", {outcome.check: outcome.reason for outcome in failed})
+    lines += _group("advice", {outcome.check: outcome.advice for outcome in outcomes})
+    print(*lines, f"{len(outcomes) - len(failed)} of {len(outcomes)} checks hold", sep="\n")
+    return int(bool(failed))
 
 
 @renamed(into="folder")
@@ -81,6 +86,11 @@ def new(name: str, folder: Path = Path()) -> None:
 
     written = render(name, folder)
     print(f"{written}\npip install -e {written}\nscionwood check {name}")
+
+
+def _group(title: str, texts: Mapping[str, str]) -> list[str]:
+    lines = [f"  {check}: {line}" for check, text in texts.items() for line in text.splitlines()]
+    return [f"{title} ({len(lines)})", *lines, ""] if lines else []
 
 
 def _examine() -> int:

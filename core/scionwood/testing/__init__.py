@@ -9,18 +9,13 @@ In a plugin's tests:
         check(plugin)
 
 On the command line: `scionwood check NAME`.
+
+The public names are listed in `__init__.pyi`. A name is imported when it is first used, so that
+the fresh processes of the kit import no more than they need.
 """
 
 from __future__ import annotations
 
-from scionwood.testing.rules import CheckFailure, NothingToCheck
-from scionwood.testing.runner import CHECKS, Outcome, parametrize_with_checks, run_checks
+from scionwood.lazy import attach_stub
 
-__all__ = [
-    "CHECKS",
-    "CheckFailure",
-    "NothingToCheck",
-    "Outcome",
-    "parametrize_with_checks",
-    "run_checks",
-]
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

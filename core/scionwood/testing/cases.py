@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
@@ -12,10 +13,10 @@ import torch
 from torch import nn
 
 from scionwood.adapters.head import eval_frozen_norms, head_names, in_head
+from scionwood.discovery import reference
 from scionwood.plugin import Plugin
 from scionwood.recipe import Recipe, resolve
 from scionwood.recipe_keys import BASELINES
-from scionwood.testing.checks.data import first_batch
 from scionwood.testing.checks.static import component, recipe_names
 from scionwood.testing.rules import NothingToCheck
 from scionwood.testing.tensors import leaves
@@ -83,6 +84,10 @@ class Case(ABC):
     def __str__(self) -> str:
         return f"{self.kind} {self.name!r}"
 
+    def described(self) -> dict[str, Any]:
+        """Return JSON from which `case_of` makes a case with the same backbone."""
+        return {"kind": self.kind, "name": self.name}
+
     @abstractmethod
     def backbone(self) -> nn.Module:
         """Build the bare backbone."""
@@ -118,6 +123,21 @@ class RecipeCase(Case):
         """Resolve the recipe."""
         return resolve(self.name, smoke=True)
 
+    def described(self) -> dict[str, Any]:
+        """Describe the backbone alone if JSON can hold its options.
+
+        The other process then imports no task and no data, hence no lightning.
+        """
+        slot = self.recipe().backbone
+        options = dict(slot.options)
+        try:
+            same = json.loads(json.dumps(options)) == options
+        except TypeError:  # such as a Path
+            same = False
+        if not same:
+            return super().described()
+        return BackboneCase(reference("backbones", slot.name), options).described()
+
     def backbone(self) -> nn.Module:
         """Build the recipe's backbone with its options."""
         built: nn.Module = self.recipe().backbone.build()
@@ -136,6 +156,8 @@ class RecipeCase(Case):
 
     def train(self, model: nn.Module) -> tuple[nn.Module, Callable[[], torch.Tensor]]:
         """Return the recipe's task, and its loss on the first batch of its data."""
+        from scionwood.testing.checks.data import first_batch  # it imports lightning
+
         recipe = self.recipe()
         task = recipe.task.build(model)
         batch = first_batch(recipe.data, recipe.seed)
@@ -144,13 +166,26 @@ class RecipeCase(Case):
 
 @final
 class BackboneCase(Case):
-    """A backbone that no recipe uses, with LoRA on its first preset."""
+    """A backbone that no recipe uses, with LoRA on its first preset.
+
+    Args:
+        name: its reference, `"module:attribute"`.
+        options: the options of the backbone; those that are missing have their defaults.
+    """
 
     kind = "backbone"
 
+    def __init__(self, name: str, options: Mapping[str, Any] | None = None) -> None:
+        super().__init__(name)
+        self.options = dict(options or {})
+
+    def described(self) -> dict[str, Any]:
+        """Return the reference of the backbone and its options."""
+        return {**super().described(), "options": self.options}
+
     def backbone(self) -> nn.Module:
-        """Build the backbone with its defaults."""
-        built: nn.Module = component(self.name)()
+        """Build the backbone with its options."""
+        built: nn.Module = component(self.name)(**self.options)
         return built
 
     def attach(self, backbone: nn.Module) -> nn.Module:
@@ -200,14 +235,15 @@ class _Small(nn.Module):
         return (torch.linspace(-1, 1, 64).reshape(4, 16),)
 
 
-_KINDS: dict[str, Callable[[str], Case]] = {
+_KINDS: dict[str, Callable[..., Case]] = {
     case.kind: case for case in (RecipeCase, BackboneCase, MethodCase)
 }
 
 
-def case_of(kind: str, name: str) -> Case:
+def case_of(described: Mapping[str, Any]) -> Case:
     """Return the case that another process described."""
-    return _KINDS[kind](name)
+    arguments = {key: value for key, value in described.items() if key != "kind"}
+    return _KINDS[described["kind"]](**arguments)
 
 
 def cases(plugin: Plugin) -> list[Case]:

@@ -21,9 +21,7 @@ def reload(folder: Path) -> None:
     """Load the adapter and the head of a case, and write its output to `output.safetensors`."""
     description = json.loads((folder / "case.json").read_text("utf-8"))
     torch.set_num_threads(description["threads"])
-    model = load_adapter(
-        case_of(description["kind"], description["name"]).backbone(), folder / "adapter"
-    )
+    model = load_adapter(case_of(description["case"]).backbone(), folder / "adapter")
     head = folder / "head.safetensors"
     if head.exists():
         load_head(model, head)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from scionwood.testing.checks import (
     vocabulary,
 )
 from scionwood.testing.checks import files as adapter_files
-from scionwood.testing.rules import Check, CheckFailure, NothingToCheck
+from scionwood.testing.rules import Check, CheckAdvice, CheckFailure, NothingToCheck
 
 if TYPE_CHECKING:
     import pytest
@@ -65,21 +66,27 @@ CHECKS: tuple[Check, ...] = (
 """Every check, cheap ones first."""
 
 
+Status = Literal["passed", "failed", "nothing"]
+"""`nothing` means that the rule does not concern the plugin."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """The result of one check.
 
     Attributes:
         check: the name of the check.
-        status: `nothing` means that the rule does not concern the plugin.
-        reason: the problems, one per line, or the reason why there was nothing to check.
+        status: whether the plugin keeps the rule.
+        reason: the errors, one per line, or the reason why there was nothing to check.
         seconds: wall time.
+        advice: what the check advises, one problem per line.
     """
 
     check: str
-    status: Literal["passed", "failed", "nothing"]
+    status: Status
     reason: str = ""
     seconds: float = 0.0
+    advice: str = ""
 
     @property
     def failed(self) -> bool:
@@ -110,7 +117,8 @@ def parametrize_with_checks(
 ) -> pytest.MarkDecorator:
     """Parametrize a test's argument `check` with every check, one pytest id each.
 
-    A check can be expected to fail, with a reason. It must then fail. No check can be left out.
+    A check can be expected to fail, with a reason. It must then fail, or advise something. No
+    check can be left out. Other advice becomes a warning of the category `CheckAdvice`.
 
     Args:
         plugin: the record, which the test passes to each check.
@@ -139,17 +147,21 @@ def parametrize_with_checks(
 
 
 def _outcome(check: Check, plugin: Plugin) -> Outcome:
-    name, start = check.__name__, time.monotonic()
+    start = time.monotonic()
+    status, reason, advice = _result(check, plugin)
+    return Outcome(check.__name__, status, reason, time.monotonic() - start, advice)
+
+
+def _result(check: Check, plugin: Plugin) -> tuple[Status, str, str]:
     try:
-        check(plugin)
+        advice = check(plugin)
     except NothingToCheck as nothing:
-        return Outcome(name, "nothing", str(nothing), time.monotonic() - start)
+        return "nothing", str(nothing), ""
     except CheckFailure as failure:
-        return Outcome(name, "failed", str(failure), time.monotonic() - start)
+        return "failed", str(failure), "\n".join(map(str, failure.advice))
     except Exception as error:  # an error in the code of the plugin is a failure
-        reason = f"{type(error).__name__}: {error}"
-        return Outcome(name, "failed", reason, time.monotonic() - start)
-    return Outcome(name, "passed", "", time.monotonic() - start)
+        return "failed", f"{type(error).__name__}: {error}", ""
+    return "passed", "", "\n".join(map(str, advice))
 
 
 def _validate(plugin: Plugin, expected: Mapping[str, str]) -> None:
@@ -163,25 +175,28 @@ def _validate(plugin: Plugin, expected: Mapping[str, str]) -> None:
             raise PluginError(where, "an expected failure has a reason", "Write it")
 
 
-def _skipping(check: Check) -> Check:
+def _skipping(check: Check) -> Callable[[Plugin], None]:
     # pytest shows a check that has nothing to check as skipped, with the reason.
     @wraps(check)
     def run(plugin: Plugin) -> None:
         import pytest
 
         try:
-            check(plugin)
+            advice = check(plugin)
         except NothingToCheck as nothing:
             pytest.skip(f"nothing to check: {nothing}")
+        for problem in advice:
+            warnings.warn(CheckAdvice(f"{check.__name__}: {problem}"), stacklevel=2)
 
     return run
 
 
-def _passing(check: Check) -> Check:
+def _passing(check: Check) -> Callable[[Plugin], None]:
     # If a failure is expected, having nothing to check counts as a pass, hence as an error.
     @wraps(check)
     def run(plugin: Plugin) -> None:
         with suppress(NothingToCheck):
-            check(plugin)
+            if advice := check(plugin):
+                raise CheckFailure(advice)
 
     return run

@@ -42,6 +42,12 @@ class Sample:
         (self.root / self.package / file).write_text(text)
         return self
 
+    def at_home(self) -> Sample:
+        """Make it a plugin of a checkout: its recipes lie in `configs` beside its package."""
+        (self.root / "configs").mkdir()
+        (self.root / self.package / "recipes").rename(self.root / "configs" / self.name)
+        return self
+
     def only_method(self) -> Sample:
         """Replace the whole package with a plugin that adds one adapter method."""
         shutil.rmtree(self.root / self.package)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from peft.utils import get_peft_model_state_dict
+from safetensors.torch import load_file
 
 from scionwood import Plugin
 from scionwood.testing import CheckFailure, NothingToCheck, run_checks
+from scionwood.testing.cases import RecipeCase, case_of, cases
 from scionwood.testing.checks.adapters import (
     check_attach_is_identity,
     check_base_is_untouched_by_a_step,
@@ -16,7 +19,9 @@ from scionwood.testing.checks.adapters import (
     check_only_adapter_trains,
     check_trainable_tensors_get_gradients,
 )
-from scionwood.testing.checks.files import check_adapter_survives_a_fresh_process
+from scionwood.testing.checks.files import _save, check_adapter_survives_a_fresh_process
+from scionwood.testing.child import last_line, run_python
+from scionwood.testing.tensors import difference, output
 
 CHECKS = [
     check_attach_is_identity,
@@ -40,6 +45,29 @@ def test_a_sound_plugin_passes(sample: Any, check: Any) -> None:
 def test_without_backbones_and_methods_there_is_nothing_to_check(check: Any) -> None:
     with pytest.raises(NothingToCheck, match="no backbones and no adapter methods"):
         check(Plugin("x"))
+
+
+def test_the_fresh_process_imports_no_lightning(sample: Any, tmp_path: Path) -> None:
+    (case,) = cases(sample.plugin())
+    assert isinstance(case, RecipeCase)
+    rig = case.rig()
+    _save(rig, case, tmp_path / "case")
+    code = "import sys; from pathlib import Path; from scionwood.testing.reload import reload; "
+    code += "reload(Path(sys.argv[1])); print(sorted({'lightning', 'peft'} & set(sys.modules)))"
+    done, out, err = run_python(["-c", code, str(tmp_path / "case")])
+    assert (done, last_line(out)) == (0, "['peft']"), err
+    again = load_file(tmp_path / "case" / "output.safetensors")["0"]
+    assert difference(output(rig.model, rig.example), [again]) == 0
+
+
+def test_a_backbone_whose_options_json_cannot_hold_is_rebuilt_from_its_recipe(sample: Any) -> None:
+    sample.change(
+        "backbones.py", "depth: int = 2,", "depth: int = 2, taps: tuple[int, ...] = (1,),"
+    )
+    (case,) = cases(sample.plugin())
+    assert case.described() == {"kind": "recipe", "name": "sample/reservoir"}
+    built = case_of(case.described()).backbone()
+    assert built.state_dict().keys() == case.backbone().state_dict().keys()
 
 
 def test_a_plugin_of_methods_alone_is_checked_on_a_small_net(sample: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +20,8 @@ from scionwood.testing.checks.documentation import (
 
 
 def test_a_sound_plugin_passes(sample: Any) -> None:
-    check_docstrings(sample.plugin())
-    check_signatures(sample.plugin())
+    assert not check_docstrings(sample.plugin())
+    assert not check_signatures(sample.plugin())
 
 
 @pytest.mark.parametrize(
@@ -33,16 +34,30 @@ def test_a_sound_plugin_passes(sample: Any) -> None:
         ("tasks.py", "    Source: J. E. Nash", "tasks 'respond'.*`Source:`"),
     ],
 )
-def test_reports_each_missing_label(sample: Any, file: str, old: str, message: str) -> None:
+def test_advises_each_missing_label(sample: Any, file: str, old: str, message: str) -> None:
     sample.change(file, old, "    Nothing" + old.partition(":")[2])
-    with pytest.raises(CheckFailure, match=message):
+    (advice,) = check_docstrings(sample.plugin())
+    assert re.search(message, str(advice))
+
+
+def test_a_missing_label_is_an_error_in_the_repository(sample: Any) -> None:
+    sample.at_home().change("readers.py", "    Units: from the header", "    Nothing")
+    with pytest.raises(CheckFailure, match=r"reader.*`Units:`"):
         check_docstrings(sample.plugin())
+
+
+def test_advice_stays_beside_an_error(sample: Any) -> None:
+    sample.change("readers.py", "    Units: from the header", "    Nothing")
+    sample.change("tasks.py", 'class Respond(Task):\n    """', 'class Respond(Task):\n    _ = """')
+    with pytest.raises(CheckFailure, match="a component has a docstring") as caught:
+        check_docstrings(sample.plugin())
+    assert [problem.value for problem in caught.value.advice] == ["readers 'series'"]
 
 
 def test_a_function_that_raises_documents_it(sample: Any) -> None:
     sample.change("backbones.py", "    Raises:\n", "    Perhaps:\n")
-    with pytest.raises(CheckFailure, match="backbones 'causal': its docstring has `Raises:`"):
-        check_docstrings(sample.plugin())
+    (advice,) = check_docstrings(sample.plugin())
+    assert str(advice).startswith("backbones 'causal': its docstring has `Raises:`")
 
 
 def test_a_docstring_of_the_base_class_does_not_count(sample: Any) -> None:
@@ -119,8 +134,8 @@ def test_a_command_may_require_an_option_but_describes_every_parameter() -> None
     with pytest.raises(CheckFailure) as caught:
         check_signatures(Plugin("x", commands={"do": f"{__name__}:mute_command"}))
     assert len(caught.value.problems) == 3  # no type of path, no text for either
-    with pytest.raises(CheckFailure, match="`Raises:`"):
-        check_docstrings(Plugin("x", commands={"do": f"{__name__}:mute_command"}))
+    (advice,) = check_docstrings(Plugin("x", commands={"do": f"{__name__}:mute_command"}))
+    assert "`Raises:`" in advice.rule
 
 
 def test_reads_sections_in_both_layouts() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scionwood import Plugin, PluginError
+from scionwood import Plugin, PluginError, cli
 from scionwood.testing import CHECKS, parametrize_with_checks, run_checks
 
 EMPTY = Plugin("empty", "A plugin that adds nothing")
@@ -98,6 +98,56 @@ def test_pytest_reports_failures_reasons_and_stale_reasons(
     suite.write_text(SUITE.format(expected=expected))
     pytest.main(["-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(suite)])
     assert result in capfd.readouterr().out
+
+
+ADVISED = """
+from scionwood import Plugin
+from scionwood.testing import parametrize_with_checks
+
+plugin = Plugin("mute", "A plugin with a bare command", commands={"do": f"{__name__}:do"})
+
+def do() -> None:
+    '''Do something.'''
+
+@parametrize_with_checks(plugin, EXPECTED)
+def test_conformance(check):
+    check(plugin)
+"""
+
+
+@pytest.mark.parametrize(
+    ("expected", "result"),
+    [
+        ("{}", "CheckAdvice: check_docstrings: commands 'do': its docstring has `Raises:`"),
+        ("{'check_docstrings': 'a habit of ours'}", "1 xfailed"),
+    ],
+)
+def test_pytest_shows_advice_as_a_warning(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], expected: str, result: str
+) -> None:
+    suite = tmp_path / f"test_advice_{len(expected)}.py"
+    suite.write_text(ADVISED.replace("EXPECTED", expected))
+    quiet = ["-q", "-p", "no:cacheprovider", "-W", "default:check_", "--rootdir", str(tmp_path)]
+    assert pytest.main([*quiet, "-k", "docstrings", str(suite)]) == 0
+    assert result in capfd.readouterr().out
+
+
+def test_errors_and_advice_are_printed_in_two_groups(
+    sample: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cheap = tuple(check for check in CHECKS if check.__module__.endswith((".static", "mentation")))
+    monkeypatch.setattr("scionwood.testing.runner.CHECKS", cheap)
+    sample.change("readers.py", "    Units: from the header", "    Nothing")
+    sample.change("__init__.py", 'commands={"predict"', 'commands={"Predict"')
+    sample.plugin()
+    assert cli.main(["check", "sample"]) == 1
+    errors, advice, count = capsys.readouterr().out.strip().split("\n\n")
+    assert errors.splitlines()[len(cheap) :] == [
+        "errors (1)",
+        "  check_names: commands 'Predict': a name is lower snake_case. Rename it",
+    ]
+    assert advice.startswith("advice (1)\n  check_docstrings: readers 'series': its docstring has")
+    assert count == f"{len(cheap) - 1} of {len(cheap)} checks hold"
 
 
 def test_outcomes_give_the_status_and_its_reason() -> None:

@@ -40,7 +40,9 @@ def check_docstrings(plugin: Plugin) -> Iterator[Problem]:
     A label is at the start of a line, with text after it or indented below it: `Shapes:`,
     `Units:`, `Raises:`, `Source:` (the paper, its equation, the definition of the format). The
     message says which of them a kind needs. `Raises:` is also required if the body of the
-    component has a raise statement.
+    component has a raise statement. For plugins outside the Scionwood repository a missing label is
+    advice, and a missing docstring is an error, because the docstring is the help of the command
+    line.
     """
     for kind, name, part in _components(plugin):
         doc = _own_doc(part)
@@ -53,7 +55,8 @@ def check_docstrings(plugin: Plugin) -> Iterator[Problem]:
         required = set(_REQUIRED[kind]) | ({"Raises"} if _raises(part) else set())
         for label in sorted(label for label in required if not section(doc, label)):
             rule = f"its docstring has `{label}:` with text"
-            yield Problem(where, rule, f"Write `{label}: ...` on a line of its own")
+            remedy = f"Write `{label}: ...` on a line of its own"
+            yield Problem(where, rule, remedy, advice=True)
 
 
 @check

@@ -64,7 +64,7 @@ def _save(rig: Rig, case: Case, folder: Path) -> None:
         save_head(rig.model, folder / "head.safetensors")
     inputs = {str(n): x.contiguous().clone() for n, x in enumerate(rig.example)}
     save_file(inputs, folder / "input.safetensors")
-    description = {"kind": case.kind, "name": case.name, "threads": torch.get_num_threads()}
+    description = {"case": case.described(), "threads": torch.get_num_threads()}
     (folder / "case.json").write_text(json.dumps(description), "utf-8")
 
 
