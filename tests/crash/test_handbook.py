@@ -19,10 +19,18 @@ PAGE = Path(__file__).parents[2] / "docs" / "fields" / "crash" / "your-own-file.
 DECK = Path(lsdyna_mesh_reader.__file__).parent / "examples" / "bracket.k"
 
 
-def script(page: Path) -> str:
-    """Return the commands of a page, as one script that stops at the first error."""
-    blocks = re.findall(r"^```bash\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
-    return "set -euo pipefail\n" + "".join(blocks)
+def run_blocks(folder: Path, *, downloads: bool) -> subprocess.CompletedProcess[str]:
+    """Run the commands of the page that download a package, or the others, as one script."""
+    blocks = re.findall(r"^```bash\n(.*?)^```$", PAGE.read_text("utf-8"), re.M | re.S)
+    chosen = [block for block in blocks if block.startswith("pip download") == downloads]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        ["bash", "-c", "set -euo pipefail\n" + "".join(chosen)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"},
+    )
 
 
 @pytest.mark.slow
@@ -38,14 +46,7 @@ def test_a_reader_of_the_page_gets_from_files_to_a_prediction(tmp_path: Path) ->
     for index in range(1, 5):
         made = api.simulate("bumper", seed=7, index=index)
         api.write(made, tmp_path / "designs" / f"{index}.vtp")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    run = subprocess.run(
-        ["bash", "-c", script(PAGE)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"},
-    )
+    run = run_blocks(tmp_path, downloads=False)
     assert run.returncode == 0, run.stdout + run.stderr
     assert "98 nodes never move" in run.stdout
     assert "UNLIKE the training parts" in run.stdout  # the bracket
@@ -60,3 +61,16 @@ def test_a_reader_of_the_page_gets_from_files_to_a_prediction(tmp_path: Path) ->
     setup = api.Setup(clamped="ends")
     wrong = api.predict(replace(wrong, features=simulated.features), setup=setup)
     assert api.evaluate(wrong, simulated)["med_share"] > 2 * errors["med_share"]
+
+
+@pytest.mark.slow
+def test_real_files_of_ls_dyna_without_shells_are_refused_as_the_page_says(tmp_path: Path) -> None:
+    pytest.importorskip("lasso")
+    run = run_blocks(tmp_path, downloads=True)
+    if "No matching distribution" in run.stderr:
+        pytest.skip("ls-toolbox, which holds the files, cannot be downloaded")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.stdout.count("refused, as it should be") == 2
+    assert "d3plot (dyna): it has no shell elements" in run.stderr
+    assert "it has no shells, only ELEMENT_SOLID" in run.stderr
+    assert not (tmp_path / "refused.pvd").exists()

@@ -1,4 +1,4 @@
-"""The page "Your own simulation": its commands run as they are written, on a file of a user."""
+"""The pages of a user's file: their commands run as they are written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,21 @@ import xarray
 
 from scionwood_pde import api
 
-PAGE = Path(__file__).parents[2] / "docs/fields/pde/your-own-file.md"
+PAGES = Path(__file__).parents[2] / "docs/fields/pde"
+
+
+def follow(page: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the bash blocks of a page in a folder, as one script that stops at the first error."""
+    text = (PAGES / page).read_text("utf-8")
+    blocks = re.findall(r"^```bash\n(.*?)^```$", text, re.M | re.S)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        ["bash", "-c", "set -e\n" + "\n".join(blocks)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"},
+    )
 
 
 def write_simulation(target: Path) -> None:
@@ -35,16 +49,7 @@ def write_simulation(target: Path) -> None:
 @pytest.mark.timeout(1200)
 def test_a_reader_of_the_page_gets_a_prediction_of_an_own_file(tmp_path):
     write_simulation(tmp_path / "simulation.nc")
-    page = PAGE.read_text("utf-8")
-    blocks = re.findall(r"^```bash\n(.*?)^```$", page, re.M | re.S)
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    run = subprocess.run(
-        ["bash", "-c", "set -e\n" + "\n".join(blocks)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"},
-    )
+    run = follow("your-own-file.md", tmp_path)
     assert run.returncode == 0, run.stdout + run.stderr
     assert "refused, as it should be" in run.stdout
     assert "it has no field 'u_x'; it has tracer" in run.stderr
@@ -58,3 +63,23 @@ def test_a_reader_of_the_page_gets_a_prediction_of_an_own_file(tmp_path):
     assert error < 0.7 * persistence
     names = {file.name for file in (tmp_path / "figures").iterdir()}
     assert names == {"slices.png", "spectra.png", "error_growth.png", "rollout.gif"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_reader_of_the_page_compresses_a_real_file_of_an_ocean_model(tmp_path):
+    run = follow("ocean.md", tmp_path)
+    if "No matching distribution" in run.stderr:
+        pytest.skip("xroms, whose source package holds the file, cannot be downloaded")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "refused, as it should be" in run.stdout
+    assert "12 boxes without land" in run.stdout
+    measured = re.findall(r"^(temp|salt) (latents|blocks) ([\d.]+)$", run.stdout, re.M)
+    error = {(name, method): float(value) for name, method, value in measured}
+    text = (PAGES / "ocean.md").read_text("utf-8")
+    rows = re.findall(r"^\| (temp|sal)\w+ \| ([\d.]+) \| ([\d.]+) \|$", text, re.M)
+    for name, (_, latents, blocks) in zip(("temp", "salt"), rows, strict=True):
+        assert error[name, "latents"] == pytest.approx(float(latents), abs=0.002)
+        assert error[name, "blocks"] == pytest.approx(float(blocks), abs=0.002)
+        assert error[name, "latents"] < error[name, "blocks"]
+    assert api.open_states(tmp_path / "back.nc").sizes["sample"] == 12
