@@ -56,7 +56,10 @@ def compile_blocks(model: nn.Module, options: Mapping[str, Any]) -> None:
     if backend not in (known := list_backends(())):
         rule = f"torch has no compiler backend {backend!r}"
         raise RecipeError("compile.backend", rule, f"Known: {', '.join(known)}")
-    for block in _blocks("compile", model):
+    blocks = _blocks("compile", model)
+    if (whole := _of_transformers(model)) is not None:
+        whole.config.use_cache = False  # a cache makes each block differ, so that none share code
+    for block in blocks:
         if block._compiled_call_impl is None:
             block.compile(**options)
 
@@ -73,10 +76,8 @@ def checkpoint_blocks(model: nn.Module) -> None:
         RecipeError: the model repeats no block, or a block updates running statistics, which would
             count each batch twice.
     """
-    theirs = [m for m in model.modules() if getattr(m, "supports_gradient_checkpointing", False)]
-    if theirs:
-        whole: Any = theirs[0]
-        whole.gradient_checkpointing_enable({"use_reentrant": False})
+    if (whole := _of_transformers(model)) is not None:
+        _checkpoint_transformers(whole)
         return
     for block in _blocks("gradient_checkpointing", model):
         for name, part in block.named_modules():
@@ -88,22 +89,48 @@ def checkpoint_blocks(model: nn.Module) -> None:
 
 
 @contextmanager
-def explained() -> Iterator[None]:
-    """Turn an error of the compiler into one that names the key.
+def explained(compiling: object) -> Iterator[None]:
+    """Turn an error of the compiler into one that names the key `compile`.
+
+    By default torch gives up in silence when a block needs more than eight versions. Inside the
+    context it may have sixty-four, and more of them are an error.
+
+    Args:
+        compiling: whether blocks are compiled; if not, nothing happens.
 
     Raises:
         TrainingError: a block cannot be compiled.
     """
-    try:
+    if not compiling:
         yield
-    except RuntimeError as error:
-        from torch._dynamo.exc import TorchDynamoException
+        return
+    from torch._dynamo import config
+    from torch._dynamo.exc import FailOnRecompileLimitHit, TorchDynamoException
 
-        if not isinstance(error, TorchDynamoException):
-            raise
+    try:
+        with config.patch(recompile_limit=64, fail_on_recompile_limit_hit=True):
+            yield
+    except (TorchDynamoException, FailOnRecompileLimitHit) as error:
         reason = next(line for line in str(error).splitlines() if line.strip())
         rule = f"torch cannot compile a block ({reason.strip()})"
         raise TrainingError("compile", rule, "Set compile: false") from error
+
+
+def _of_transformers(model: nn.Module) -> Any:
+    """Return the outermost model of transformers that can compute its blocks again, or None."""
+    flag = "supports_gradient_checkpointing"
+    # Of the class: the wrapper of peft passes the questions for its own attributes on.
+    return next((m for m in model.modules() if getattr(type(m), flag, False)), None)
+
+
+def _checkpoint_transformers(model: Any) -> None:
+    new = getattr(model, "activation_checkpointing_enable", None)  # transformers 5
+    (new or model.gradient_checkpointing_enable)({"use_reentrant": False})
+    model.config.use_cache = False
+    if hasattr(model, "_require_grads_hook"):
+        # Only the reentrant variant needs inputs with gradients. They cost a backward pass through
+        # the frozen blocks before the first adapter.
+        model.disable_input_require_grads()
 
 
 def _blocks(key: str, model: nn.Module) -> list[nn.Module]:

@@ -120,7 +120,7 @@ def fit(
             print(report(task.backbone), file=sys.stderr)
         with recorded(trainer, recipe, task.base_sha256, folder):
             try:
-                with explained():
+                with explained(recipe.compile):
                     trainer.fit(task, datamodule=data, ckpt_path=start, weights_only=True)
             except StopRequested as signal:
                 stopped = signal
