@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, final
 
 import torch
 import torch.nn as nn
-from peft.tuners.tuners_utils import BaseTunerLayer
+from torch.overrides import TorchFunctionMode
 
 from scionwood.adapters.modules import adapter_parameters
+
+_META = torch.device("meta")
+_CPU = torch.device("cpu")
 
 
 @contextmanager
 def adapters_on_cpu() -> Iterator[None]:
-    """Let peft leave new adapters on the CPU in this block, if their base is on the meta device.
+    """Leave new tensors on the CPU in this block, although their base is on the meta device.
 
-    peft moves an adapter to the device of its base. On the meta device it would lose its values.
+    peft creates an adapter on the CPU and moves it to the device of its base. On the meta device it
+    would lose its values.
     """
-    original = BaseTunerLayer._get_base_layer_device_and_dtype
-
-    def real(layer: Any, base_layer: Any) -> tuple[torch.device | None, torch.dtype | None]:
-        device, dtype = original(layer, base_layer)
-        meta = device is not None and device.type == "meta"
-        return torch.device("cpu") if meta else device, dtype
-
-    BaseTunerLayer._get_base_layer_device_and_dtype = real
-    try:
+    with _NotToMeta():
         yield
-    finally:
-        BaseTunerLayer._get_base_layer_device_and_dtype = original
 
 
 def without_values(model: nn.Module) -> list[str]:
@@ -41,3 +35,20 @@ def without_values(model: nn.Module) -> list[str]:
             as DoRA, has such parameters if the base has no values.
     """
     return [name for name, value in adapter_parameters(model).items() if value.is_meta]
+
+
+@final
+class _NotToMeta(TorchFunctionMode):
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        options = {key: _real(value) for key, value in (kwargs or {}).items()}
+        return func(*map(_real, args), **options)
+
+
+def _real(value: Any) -> Any:
+    return _CPU if isinstance(value, torch.device) and value == _META else value

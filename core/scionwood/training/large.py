@@ -40,8 +40,10 @@ def empty_backbone(recipe: Recipe, prepare: Prepare) -> nn.Module | None:
     if not _shards(recipe):
         return None
     try:
-        with deferring(), adapters_on_cpu():
-            backbone = prepare(recipe.backbone.build(), recipe)
+        with deferring():
+            backbone = recipe.backbone.build()
+        with adapters_on_cpu():
+            backbone = prepare(backbone, recipe)
         reason = _obstacle(backbone, recipe)
     except ScionwoodError as error:  # building with values raises it again, if it is the user's
         reason = str(error)
