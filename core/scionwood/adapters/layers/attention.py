@@ -69,8 +69,10 @@ class Attention(lora.MultiheadAttention):  # type: ignore[misc]  # peft is untyp
     def get_delta_weight(self, adapter: str) -> Tensor:
         """Return what an adapter adds to the weight of the three input projections."""
         a, b = self.lora_A[adapter].weight, self.lora_B[adapter].weight
-        delta: Tensor = b.float() @ a.float() if b.dtype.itemsize < 4 else b @ a
-        return delta * self.scaling[adapter]
+        delta: Tensor = self.scaling[adapter] * (
+            b.float() @ a.float() if b.dtype.itemsize < 4 else b @ a
+        )
+        return delta
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
         """Merge the input projections; the output projection merges as the layer that it is."""
@@ -149,6 +151,6 @@ def close_fast_paths(model: nn.Module) -> None:
         if not any(isinstance(part, BaseTunerLayer) for part in module.modules()):
             continue
         if encoder:
-            module.use_nested_tensor = False
+            vars(module)["use_nested_tensor"] = False
         else:
-            module.activation_relu_or_gelu = 0
+            vars(module)["activation_relu_or_gelu"] = 0

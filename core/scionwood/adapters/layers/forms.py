@@ -52,12 +52,14 @@ class Form:
         weights: The weights.
         linear: Whether the output is linear in these weights, apart from the biases. The change can
             then run as a layer of its own, which dropout and half precision need.
-        rows_are_outputs: Whether the rows are output channels, which DoRA and IA3 need.
+        dora: Whether the rows are output channels, whose norms DoRA trains.
+        ia3: Whether each row is an output channel with a bias of its own, which IA3 scales.
     """
 
     weights: tuple[Weight, ...]
     linear: bool = False
-    rows_are_outputs: bool = True
+    dora: bool = True
+    ia3: bool = True
 
 
 def form_of(module: nn.Module) -> Form | None:
@@ -86,9 +88,17 @@ def form_of(module: nn.Module) -> Form | None:
 
 
 def parameter(module: nn.Module, name: str) -> Tensor:
-    """Return a parameter by its dotted name."""
+    """Return a parameter by its dotted name, as it is stored.
+
+    Example:
+        >>> from scionwood.adapters.layers.forms import parameter
+        >>> parameter(torch.nn.MultiheadAttention(8, 2), "out_proj.weight").shape
+        torch.Size([8, 8])
+    """
     owner, _, last = name.rpartition(".")
-    value: Tensor = getattr(module.get_submodule(owner), last)
+    value = module.get_submodule(owner)._parameters[last]
+    if value is None:
+        raise AdapterError(f"{name} of {type(module).__name__}", "it is None")
     return value
 
 
@@ -156,7 +166,7 @@ def _transposed(module: Any) -> Form:
     if module.groups == 1:
         return Form((Weight("weight", "io*", bias),), linear=True)
     # With groups, each input channel has its own row, as for the depthwise layers of a U-Net.
-    return Form((Weight("weight", "oi*", bias),), linear=True, rows_are_outputs=False)
+    return Form((Weight("weight", "oi*", bias),), linear=True, dora=False, ia3=False)
 
 
 def _attention(module: Any) -> Form:
@@ -167,7 +177,7 @@ def _attention(module: Any) -> Form:
         return Form((Weight("in_proj_weight", "oi", bias), out))
     three = (Weight(f"{letter}_proj_weight", "oi") for letter in "qkv")
     # One bias serves the three weights, so that it cannot be scaled with one of them.
-    return Form((*three, out), rows_are_outputs=module.in_proj_bias is None)
+    return Form((*three, out), ia3=module.in_proj_bias is None)
 
 
 def _relational(module: Any) -> Form:
@@ -193,7 +203,7 @@ def _neuralop(module: Any) -> Form:
     whole = name == "tensor"
     bias = "bias" if whole and module.bias is not None else None
     axes = "o*" if module.separable else "io*"
-    return Form((Weight(f"weight.{name}", axes, bias),), linear=True, rows_are_outputs=whole)
+    return Form((Weight(f"weight.{name}", axes, bias),), linear=True, dora=whole, ia3=whole)
 
 
 def _experts(module: nn.Module) -> Form | None:

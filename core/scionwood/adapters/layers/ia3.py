@@ -29,7 +29,7 @@ class WeightIA3(WeightLayer, nn.Module, IA3Layer):  # type: ignore[misc]  # peft
         is_feedforward: Whether the input is to be scaled, which only the layers of peft do.
 
     Raises:
-        AdapterError: The module has no form, or the form has no rows that are output channels.
+        AdapterError: The module has no form, or its form has no output channels to scale.
     """
 
     def __init__(
@@ -49,10 +49,10 @@ class WeightIA3(WeightLayer, nn.Module, IA3Layer):  # type: ignore[misc]  # peft
                 "the input of this layer is not scaled, its output is",
                 "Use feedforward_modules=[], or leave this layer out",
             )
-        if not self.form.rows_are_outputs:
+        if not self.form.ia3:
             raise AdapterError(
                 f"ia3 on {name}",
-                "the rows of its weight are not its output channels",
+                "its output channels have no weights and biases of their own",
                 "Target other layers, or use LoRA",
             )
         self.base_layer = base_layer
@@ -69,9 +69,8 @@ class WeightIA3(WeightLayer, nn.Module, IA3Layer):  # type: ignore[misc]  # peft
         scales = nn.ParameterDict()
         for key, axes, value in self._weights():
             rows = to_matrix(value, axes).shape[:2]
-            make = torch.ones if config.init_ia3_weights else torch.randn
-            like = {"dtype": real_dtype(value), "device": value.device}
-            scales[key] = nn.Parameter(make(rows.numel(), **like))
+            scale = value.new_ones(rows.numel(), dtype=real_dtype(value))
+            scales[key] = nn.Parameter(scale if config.init_ia3_weights else scale.normal_())
         self.ia3_l[adapter_name] = scales
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 

@@ -87,9 +87,8 @@ class WeightLora(WeightLayer, nn.Module, lora.LoraLayer):  # type: ignore[misc] 
         for key, axes, value in self._weights():
             down[key], up[key] = _factors(to_matrix(value, axes), r, config.init_lora_weights)
             if config.use_dora:
-                norms[key] = nn.Parameter(
-                    _norm(to_matrix(value.detach(), axes)).to(real_dtype(value))
-                )
+                norm = _norm(to_matrix(value.detach(), axes))
+                norms[key] = nn.Parameter(norm.to(real_dtype(value)))
         self.lora_A[adapter_name], self.lora_B[adapter_name] = down, up
         if config.use_dora:
             self.lora_magnitude_vector[adapter_name] = norms
@@ -120,9 +119,8 @@ class WeightLora(WeightLayer, nn.Module, lora.LoraLayer):  # type: ignore[misc] 
                 whole = matrix.to(change.dtype) + change
                 norm = self.lora_magnitude_vector[name][key].reshape(*whole.shape[:2], 1)
                 # As in DoRA (Liu et al. 2024, section 4.3), no gradient flows through the norm.
-                change = (
-                    whole * (norm / _norm(whole.detach()).unflatten(0, norm.shape[:2])) - matrix
-                )
+                present = _norm(whole.detach()).reshape(norm.shape)
+                change = whole * (norm / present) - matrix
             total = total + change
         return total
 
@@ -150,12 +148,8 @@ class WeightLora(WeightLayer, nn.Module, lora.LoraLayer):  # type: ignore[misc] 
         total = self.base_layer(*args, **kwargs)
         for name in names:
             x, *rest = args
-            part = functional_call(
-                self.base_layer,
-                self._only_change(name),
-                (self.lora_dropout[name](x), *rest),
-                kwargs,
-            )
+            inputs = (self.lora_dropout[name](x), *rest)
+            part = functional_call(self.base_layer, self._only_change(name), inputs, kwargs)
             total = total + part.to(total.dtype)
         return total
 
@@ -199,7 +193,7 @@ class WeightLora(WeightLayer, nn.Module, lora.LoraLayer):  # type: ignore[misc] 
 class FlatLinear(lora.Linear):  # type: ignore[misc]
     """The LoRA linear layer of peft on the `Linear` of torch_geometric."""
 
-    def _get_in_out_features(self, module: nn.Module) -> tuple[int, int]:
+    def _get_in_out_features(self, module: Any) -> tuple[int, int]:
         rows, columns = module.weight.shape
         return columns, rows
 
@@ -219,7 +213,7 @@ def _check_options(layer: WeightLora, r: int, config: LoraConfig) -> None:
             "this start is defined for linear layers only",
             "Use True, False or 'gaussian'",
         )
-    if config.use_dora and not layer.form.rows_are_outputs:
+    if config.use_dora and not layer.form.dora:
         raise AdapterError(
             f"use_dora=True on {name}",
             "the rows of its weight are not its output channels",
@@ -237,9 +231,8 @@ def _factors(matrix: Tensor, r: int, init: bool | str) -> tuple[nn.Parameter, nn
     """Return new factors A and B for a weight (batch, rows, columns)."""
     batch, rows, columns = matrix.shape
     lead, last = (batch,) * (batch > 1), (2,) * matrix.is_complex()
-    like = {"dtype": real_dtype(matrix), "device": matrix.device}
-    down = torch.empty(*lead, r, columns, *last, **like)
-    up = torch.zeros(*lead, rows, r, *last, **like)
+    down = matrix.new_empty((*lead, r, columns, *last), dtype=real_dtype(matrix))
+    up = matrix.new_zeros((*lead, rows, r, *last), dtype=real_dtype(matrix))
     if init == "gaussian":
         nn.init.normal_(down, std=1 / r)
     else:  # what peft does: kaiming_uniform_(a=sqrt(5)) over the inputs of A
@@ -251,9 +244,10 @@ def _factors(matrix: Tensor, r: int, init: bool | str) -> tuple[nn.Parameter, nn
 
 def _norm(matrix: Tensor) -> Tensor:
     """Return the norm of each row of (batch, rows, columns), flat."""
-    return torch.linalg.vector_norm(matrix.to(computing(matrix)), dim=-1).flatten()
+    norms: Tensor = torch.linalg.vector_norm(matrix.to(computing(matrix)), dim=-1)
+    return norms.flatten()
 
 
 def _no_autocast(layer: WeightLayer) -> AbstractContextManager[None]:
     device = parameter(layer.base_layer, layer.form.weights[0].name).device.type
-    return torch.autocast(device if device != "meta" else "cpu", enabled=False)  # type: ignore[no-any-return]
+    return torch.autocast(device if device != "meta" else "cpu", enabled=False)

@@ -139,8 +139,8 @@ def _same_as_peft(conv: Any) -> bool:
 
 
 def _replace(of_peft: Any, parent: nn.Module, name: str, new: nn.Module, child: nn.Module) -> None:
-    """Put a layer in its place; those of this package are on the right device already."""
-    if isinstance(new, WeightLayer):
+    """Put a layer in its place, or take one out; those of this package are on the right device."""
+    if isinstance(new, WeightLayer) or isinstance(child, WeightLayer):
         setattr(parent, name, new)
     else:
         of_peft(parent, name, new, child)
