@@ -1,7 +1,8 @@
 """Files of the repository as pages, and links that leave docs/.
 
 A page may hold a line such as `<!-- file: plugins/seismic/README.md -->`: in the site the file
-stands there, with its links set right. A link out of docs/ leads to the page that shows the file,
+stands there, with its links set right. If the page has a title, the title of the file is left out.
+A link out of docs/ leads to the page that shows the file,
 or to the file in the repository.
 """
 
@@ -17,6 +18,7 @@ from sphinx.application import Sphinx
 
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:|mailto:|#)([^)\s]+)\)")
 _FENCE = re.compile(r"(^```.*?^```$)", re.M | re.S)
+_TITLE = re.compile(r"^# .*\n", re.M)
 _FILE = re.compile(r"^<!-- file: (\S+) -->$", re.M)
 _PAGES = {
     r"plugins/(\w+)/README\.md": r"docs/fields/\1/index.md",
@@ -41,11 +43,13 @@ def rewrite(app: Sphinx, docname: str, source: list[str]) -> None:
     docs = Path(app.srcdir)
     here = (docs / docname).parent
     text = _links(source[0], here, here, docs)
-    source[0] = _FILE.sub(lambda match: _file(docs.parent / match[1], here, docs), text)
+    titled = _TITLE.match(text) is not None
+    source[0] = _FILE.sub(lambda match: _file(docs.parent / match[1], here, docs, titled), text)
 
 
-def _file(path: Path, here: Path, docs: Path) -> str:
-    return _links(path.read_text("utf-8"), path.parent, here, docs)
+def _file(path: Path, here: Path, docs: Path, titled: bool) -> str:
+    text = _links(path.read_text("utf-8"), path.parent, here, docs)
+    return _TITLE.sub("", text, count=1) if titled else text
 
 
 def _links(text: str, base: Path, here: Path, docs: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -23,10 +24,13 @@ import scionwood
 from scionwood import discovery
 from scionwood.plugin import KINDS
 from scionwood.recipe_file import recipes
+from scionwood.show import describe
 from scionwood.testing import CHECKS
 
 ROOT = Path(__file__).parents[2]
 FIELDS = ("bangla", "biomed", "crash", "pde", "seismic")
+PLUGINS = (*FIELDS, "methods")
+CURLED, STRAIGHT = "\u2018\u2019\u201c\u201d", "''\"\""
 
 
 class Page(HTMLParser):
@@ -73,6 +77,71 @@ def test_the_inventory_lists_every_public_name_and_every_component(site):
         labels = {f"{kind}-{plugin}-{name}" for kind in KINDS for name in getattr(record, kind)}
         labels |= {f"recipes-{plugin}-{name}" for name in recipes(plugin)}
         assert {label.lower() for label in labels} <= names
+
+
+def plain(text: str) -> str:
+    """Return text as a reader of either form sees it: no markup, straight quotes, single spaces."""
+    text = html.unescape(re.sub(r"<[^>]+>", "", text)).translate(str.maketrans(CURLED, STRAIGHT))
+    return " ".join(re.sub(r"`|\\(?=[<>*_|])", "", text).split())
+
+
+def section(page: str, label: str) -> str:
+    """Return the part of a page that a label names, up to the next heading."""
+    _, _, rest = page.partition(f'id="{label}"')
+    assert rest, label
+    return rest[rest.index("</h2>") :].partition("<h2>")[0]
+
+
+def told(described: str) -> tuple[list[str], list[str]]:
+    """Return the texts and the options that `scionwood show` prints for a component."""
+    doc, _, options = described.partition("\n\noptions:\n")
+    doc = re.sub(r"\n(Args|Attributes|Raises|Returns|Yields|Example):\n", "\n\n", doc)
+    doc = re.sub(r"^    (\w+): ", "\n\n", doc, flags=re.M)  # an entry of one of them
+    _, *texts = (plain(re.sub(r"^ *- ", "", part, flags=re.M)) for part in doc.split("\n\n"))
+    return [text for text in texts if text], re.findall(r"^  (\w+: .*)$", options, re.M)
+
+
+def shown(ref: str) -> dict[str, str]:
+    """Return what `scionwood show` prints for a name, by its kinds."""
+    kinds = "|".join((*KINDS.values(), "recipe"))
+    _, *parts = re.split(rf"^({kinds}) {re.escape(ref)}$", describe(ref), flags=re.M)
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def missing(block: str, part: str) -> list[str]:
+    """Return what `scionwood show` prints for a component and a part of a page lacks."""
+    texts, options = told(block)
+    rows = [re.findall(r"<td.*?</td>", row, re.S) for row in part.split("</tr>")]
+    cells = [[plain(cell) for cell in row] for row in rows if row]
+    listed = [
+        f"{name}: {kind}" + ("" if default == "required" else f" = {default}")
+        for name, kind, default, _ in cells
+    ]
+    text = plain(part)
+    return [each for each in texts if each not in text] + [
+        each for each in map(plain, options) if each not in listed
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_the_reference_says_what_show_prints(plugin, site):
+    folder = site / "fields" / plugin
+    components, commands = (
+        (folder / f"{name}.html").read_text("utf-8") for name in ("components", "commands")
+    )
+    record, carried, compared = discovery.record(plugin), recipes(plugin), 0
+    names = {name for kind in KINDS for name in getattr(record, kind)} | carried.keys()
+    words = {word: kind for kind, word in KINDS.items()} | {"recipe": "recipes"}
+    for name in names:
+        for word, block in shown(f"{plugin}/{name}").items():
+            label = f"{words[word]}-{plugin}-{name}".lower().replace("_", "-")
+            part = section(commands if word == "command" else components, label)
+            gone = [] if plain(block) in plain(part) else missing(block, part)
+            assert gone == [], label
+            compared += 1
+    assert compared == sum(len(getattr(record, kind)) for kind in KINDS) + len(carried)
 
 
 @pytest.mark.slow
