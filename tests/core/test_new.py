@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -31,13 +32,7 @@ def at(folder: Path) -> dict[str, Any]:
 
 
 def test_the_rendered_command_and_api_predict(tmp_path: Path) -> None:
-    package = render("hydrology", tmp_path) / "scionwood_hydrology"
-    info = package.parent / "scionwood_hydrology-0.1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: scionwood-hydrology\nVersion: 0\n")
-    (info / "entry_points.txt").write_text(
-        "[scionwood.plugins]\nhydrology = scionwood_hydrology:plugin\n"
-    )
+    installed(render("hydrology", tmp_path))
     (tmp_path / "a.csv").write_text("time [h],forcing [mm/h],response [mm/h]\n0,5.0,0\n1,0.0,0\n")
     code = """if True:
         import numpy as np
@@ -51,8 +46,56 @@ def test_the_rendered_command_and_api_predict(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     header, *rows = (tmp_path / "b.csv").read_text().splitlines()
     assert header == "time [h],forcing [mm/h],response [mm/h]"
-    assert [row.rpartition(",")[0] for row in rows] == ["0,5.0", "1,0.0"]
+    assert [row.rpartition(",")[0] for row in rows] == ["0.0,5.0", "1.0,0.0"]
     assert done.stdout.split()[-2:] == [row.rpartition(",")[2] for row in rows]
+
+
+def without_reader(folder: Path, package: Path) -> None:
+    """Delete what the README of the template names, and nothing else."""
+    told = (folder / "README.md").read_text("utf-8")
+    (told,) = [text for text in told.split("\n\n") if text.startswith("Your field has no file")]
+    words = re.findall(r"`([^`]+)`", told)
+    for name in words:
+        if name.endswith(".py") and name != "__init__.py":
+            (package / name).unlink()
+    keys = tuple(name for name in words if name.endswith("="))
+    record = package / "__init__.py"
+    lines = record.read_text("utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if not line.strip().startswith(keys)]
+    assert len(lines) - len(kept) == len(keys) == 2
+    record.write_text("".join(kept), "utf-8")
+
+
+def installed(folder: Path) -> Path:
+    """Give a rendered plugin the metadata that pip writes, and return its package."""
+    package = next(folder.glob("scionwood_*"))
+    info = folder / f"{package.name}-0.1.0.dist-info"
+    info.mkdir()
+    name = package.name.removeprefix("scionwood_")
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: scionwood-{name}\nVersion: 0\n")
+    entry = f"[scionwood.plugins]\n{name} = {package.name}:plugin\n"
+    (info / "entry_points.txt").write_text(entry)
+    return package
+
+
+def test_without_the_reader_the_record_and_the_modules_are_whole(tmp_path: Path) -> None:
+    package = installed(render("hydrology", tmp_path))
+    without_reader(package.parent, package)
+    left = sorted(path.name for path in package.glob("*.py"))
+    assert left == ["__init__.py", "api.py", "backbones.py", "data.py", "tasks.py"]
+    assert not [path for path in package.glob("*.py") if "readers" in path.read_text("utf-8")]
+    linted = run("-m", "ruff", "check", "--no-cache", ".", cwd=package.parent)
+    assert linted.returncode == 0, linted.stdout
+
+
+@pytest.mark.slow
+def test_without_the_reader_every_check_still_passes(tmp_path: Path) -> None:
+    package = installed(render("hydrology", tmp_path))
+    without_reader(package.parent, package)
+    done = run("-m", "scionwood.cli", "check", "hydrology", **at(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "\n- check_readers_rewrite" in done.stdout
+    assert "advice (" not in done.stdout
 
 
 @pytest.mark.parametrize("name", ["hydrology", "my_optics"])

@@ -28,7 +28,7 @@ def test_a_sound_plugin_passes(sample: Any) -> None:
     ("file", "old", "message"),
     [
         ("backbones.py", "    Shapes: (batch, time, 1) float32 -> (batch", "`Shapes:`"),
-        ("readers.py", "    Units: from the header", "reader.*`Units:`"),
+        ("readers.py", "    Units: time h", "reader.*`Units:`"),
         ("readers.py", "    Raises:\n        ReadError: the file is not", "`Raises:`"),
         ("data.py", "    Source: J. E. Nash", "data 'reservoirs'.*`Source:`"),
         ("tasks.py", "    Source: J. E. Nash", "tasks 'respond'.*`Source:`"),
@@ -41,13 +41,13 @@ def test_advises_each_missing_label(sample: Any, file: str, old: str, message: s
 
 
 def test_a_missing_label_is_an_error_in_the_repository(sample: Any) -> None:
-    sample.at_home().change("readers.py", "    Units: from the header", "    Nothing")
+    sample.at_home().change("readers.py", "    Units: time h", "    Nothing")
     with pytest.raises(CheckFailure, match=r"reader.*`Units:`"):
         check_docstrings(sample.plugin())
 
 
 def test_advice_stays_beside_an_error(sample: Any) -> None:
-    sample.change("readers.py", "    Units: from the header", "    Nothing")
+    sample.change("readers.py", "    Units: time h", "    Nothing")
     sample.change("tasks.py", 'class Respond(Task):\n    """', 'class Respond(Task):\n    _ = """')
     with pytest.raises(CheckFailure, match="a component has a docstring") as caught:
         check_docstrings(sample.plugin())

@@ -44,7 +44,11 @@ def test_without_readers_there_is_nothing_to_check(check: Any) -> None:
         ('dims = ("channel", "time")', 'dims = ("time",)', r"its axes are \('time',\)"),
         ('dtype = "float64"', 'dtype = "float32"', "float64: its dtype is float32"),
         ('{"series": self.path.stem}', "{}", "a key says which record it is"),
-        ('"channel": np.array(self.channels)', '"depth": np.zeros(2)', r"coords\['depth'\]"),
+        (
+            '"channel": np.array(["forcing", "response"])',
+            '"depth": np.zeros(2)',
+            r"coords\['depth'\]",
+        ),
         ("self._table[:, 0], ", "self._table[::-1, 0] % 3, ", "coordinate is monotonic"),
         ("self._table[:, 0], ", "self._table[1:, 0], ", "one value for each index"),
         (YIELD, f"self._table += 1; {YIELD}", "a file can be read twice"),
@@ -59,8 +63,8 @@ def test_a_sample_that_differs_from_the_readers_statements_is_caught(
 
 
 def test_a_reader_that_drops_a_line_that_is_cut_is_caught(sample: Any) -> None:
-    sample.change("readers.py", 'if not text.endswith("\\n"):', "if not text:")
-    sample.change("readers.py", 'text[:-1].split("\\n")', 'text.split("\\n")[:-1]')
+    sample.change("readers.py", 'body.strip() and body.endswith("\\n")', "body.strip()")
+    sample.change("readers.py", "StringIO(body)", 'StringIO(body[: body.rfind("\\n")])')
     with pytest.raises(CheckFailure, match="cut file: it is read without an error"):
         check_readers_refuse_damage(sample.plugin())
 
@@ -74,10 +78,14 @@ def test_a_reader_that_drops_a_line_that_is_cut_is_caught(sample: Any) -> None:
             "random file: it raises Unicode",
         ),
         ('"CSV series")', '"CSV series", passing=(OSError,))', "missing file.*FileNotFoundError"),
-        ("if None in columns or", "if False and", "text file: it raises"),
-        ("{self.path}", "the file", "does not name the file"),
+        ("header.strip() != HEADER or", "int(header) or", "text file: it raises ValueError"),
+        ("{path}", "the file", "does not name the file"),
         ("CSV series", "thing", "does not name the format"),
-        (', "Copy the file again")', ")", "empty file: it gives no rule or no remedy"),
+        (
+            ', "Rename its columns, or copy the file again")',
+            ")",
+            "empty file: it gives no rule or no remedy",
+        ),
     ],
 )
 def test_a_wrong_refusal_of_a_damaged_file_is_caught(
@@ -91,8 +99,8 @@ def test_a_wrong_refusal_of_a_damaged_file_is_caught(
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("lines = [self._lines()[0]]", 'lines = ["time [h],p [m],q [m]"]', "the bytes differ"),
-        ("self._text(*cell)", "str(cell[1])", "flipped data is not read back"),
+        ('record.coords["time"], data.T', 'record.coords["time"] + 1, data.T', "the bytes differ"),
+        ("data.T])", "record.data.T])", "flipped data is not read back"),
     ],
 )
 def test_a_rewrite_that_changes_too_much_or_too_little_is_caught(

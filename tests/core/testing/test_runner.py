@@ -137,7 +137,7 @@ def test_errors_and_advice_are_printed_in_two_groups(
 ) -> None:
     cheap = tuple(check for check in CHECKS if check.__module__.endswith((".static", "mentation")))
     monkeypatch.setattr("scionwood.testing.runner.CHECKS", cheap)
-    sample.change("readers.py", "    Units: from the header", "    Nothing")
+    sample.change("readers.py", "    Units: time h", "    Nothing")
     sample.change("__init__.py", 'commands={"predict"', 'commands={"Predict"')
     sample.plugin()
     assert cli.main(["check", "sample"]) == 1
