@@ -2,6 +2,7 @@ from scionwood import adapters as adapters
 from scionwood import batch as batch
 from scionwood import kernels as kernels
 from scionwood import training as training
+from scionwood.adapters import BaseChangedWarning as BaseChangedWarning
 from scionwood.adapters import FrozenHeadWarning as FrozenHeadWarning
 from scionwood.adapters import LayerTuner as LayerTuner
 from scionwood.adapters import attach as attach

@@ -1,4 +1,5 @@
 from scionwood.adapters.attaching import attach as attach
+from scionwood.adapters.buffers import BaseChangedWarning as BaseChangedWarning
 from scionwood.adapters.fresh import FrozenHeadWarning as FrozenHeadWarning
 from scionwood.adapters.head import eval_frozen_norms as eval_frozen_norms
 from scionwood.adapters.head import freeze as freeze

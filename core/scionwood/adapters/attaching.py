@@ -12,8 +12,9 @@ import torch.nn as nn
 from peft import PeftConfig, PeftModel, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 
+from scionwood.adapters.buffers import remember_buffers
 from scionwood.adapters.fresh import FrozenHeadWarning, fresh_head
-from scionwood.adapters.head import backbone, declared_head, train_head
+from scionwood.adapters.head import backbone, declared_head, keep_statistics, train_head
 from scionwood.adapters.identity import ATTRIBUTE, remembered_hash
 from scionwood.adapters.layers.targeting import settle_layers
 from scionwood.adapters.layers.tuners import science_layers
@@ -86,6 +87,9 @@ def attach(
             check_alive(tuned, name, example)
             settle_ties(tuned, name, untie=untie)
             train_head(tuned)
+    keep_statistics(tuned)
+    if not isinstance(model, PeftModel):
+        remember_buffers(tuned)
     if fresh is not None:
         _warn_if_frozen(tuned, *fresh)
     return tuned

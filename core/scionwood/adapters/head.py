@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import final
 
 import torch
 import torch.nn as nn
 from peft import PeftModel
+from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils.other import AuxiliaryTrainingWrapper
 
 from scionwood.errors import AdapterError
+
+WRAPPED = ("base_layer", "original_module", "token_adapter")
+"""Attributes of the wrappers of peft that hold a module of the base."""
 
 _WHOLE = "_scionwood_whole_is_head"
 _GIVEN = "_scionwood_head"
@@ -112,6 +118,7 @@ def freeze(model: nn.Module) -> None:
     head = head_names(model)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(in_head(name, head))
+    keep_statistics(model)
 
 
 def unfreeze(model: nn.Module) -> None:
@@ -128,6 +135,9 @@ def unfreeze(model: nn.Module) -> None:
     """
     setattr(model, _WHOLE, True)
     model.requires_grad_(True)
+    for module in model.modules():
+        if isinstance(vars(module).get("train"), _FrozenTrain):
+            del module.train
 
 
 def train_head(model: nn.Module) -> None:
@@ -152,26 +162,75 @@ def head_state(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def eval_frozen_norms(model: nn.Module) -> None:
-    """Put the normalisation layers of the frozen base into eval mode; call after `model.train()`.
+    """Put the normalisation layers of the frozen base into eval mode.
 
     A frozen BatchNorm in training mode still updates its running mean and variance. The base would
     then differ from the one that the adapter was made for. Norms in the head stay in training mode.
+    `attach`, `load_adapter` and `freeze` do more: their norms stay in eval mode after `train()`.
 
     Example:
-        >>> from peft import LoraConfig
         >>> from scionwood.adapters import eval_frozen_norms
         >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.BatchNorm1d(16))
-        >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=()).train()
-        >>> eval_frozen_norms(tuned)
+        >>> eval_frozen_norms(model.requires_grad_(False))
         >>> model[0].training, model[1].training
         (True, False)
     """
-    head = head_names(model)
-    for name, module in backbone(model).named_modules():
-        statistics = getattr(module, "running_mean", None)
-        if statistics is None or in_head(name, head) or _trains(module):
-            continue
+    for module in _frozen_norms(model):
         module.eval()
+
+
+def keep_statistics(model: nn.Module) -> None:
+    """Put the frozen norms of a base into eval mode, and let `train()` leave them there.
+
+    A norm whose own parameters train later follows `train()` again. Norms of the head and of
+    adapters always follow it.
+    """
+    for module in _frozen_norms(model):
+        if not isinstance(vars(module).get("train"), _FrozenTrain):
+            object.__setattr__(module, "train", _FrozenTrain(module))
+        module.eval()
+
+
+@final
+class _FrozenTrain:
+    """The method `train` of a frozen norm: it stays in eval mode until its parameters train."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+
+    def __call__(self, mode: bool = True) -> nn.Module:
+        return type(self.module).train(self.module, mode and _trains(self.module))
+
+
+def base_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Yield the modules of the backbone by their names without adapters, each once."""
+    yield from _inside(backbone(model), "", set())
+
+
+def _inside(module: nn.Module, name: str, seen: set[int]) -> Iterator[tuple[str, nn.Module]]:
+    if id(module) in seen:
+        return
+    seen.add(id(module))
+    wrapper = isinstance(module, BaseTunerLayer | AuxiliaryTrainingWrapper)
+    if not wrapper:
+        yield name, module
+    for key, part in module._modules.items():
+        if part is not None and not (wrapper and key not in WRAPPED):
+            yield from _inside(part, name if wrapper else f"{name}.{key}".lstrip("."), seen)
+
+
+def _frozen_norms(model: nn.Module) -> list[nn.Module]:
+    head = head_names(model)
+    return [
+        module
+        for name, module in base_modules(model)
+        if _has_statistics(module) and not in_head(name, head) and not _trains(module)
+    ]
+
+
+def _has_statistics(module: nn.Module) -> bool:
+    names = ("running_mean", "num_batches_tracked")
+    return any(getattr(module, name, None) is not None for name in names)
 
 
 def _trains(module: nn.Module) -> bool:

@@ -21,9 +21,10 @@ from peft import PeftModel
 from peft.utils import set_peft_model_state_dict
 
 from scionwood.adapters.attaching import wrapped
+from scionwood.adapters.buffers import remember_buffers
 from scionwood.adapters.compatibility import check_against
 from scionwood.adapters.folder import SavedAdapter, read_folder
-from scionwood.adapters.head import declared_head, train_head
+from scionwood.adapters.head import declared_head, keep_statistics, train_head
 from scionwood.adapters.identity import ATTRIBUTE
 from scionwood.adapters.sharing import untie
 from scionwood.errors import AdapterError, AdapterFileError
@@ -80,6 +81,9 @@ def load_adapter(
                 untie(tuned, checked.untied)
     object.__setattr__(tuned, ATTRIBUTE, checked.base_hash)
     _set_training(tuned, name, trainable)
+    keep_statistics(tuned)
+    if not isinstance(model, PeftModel):
+        remember_buffers(tuned)
     return tuned
 
 

@@ -18,6 +18,7 @@ from peft import PeftConfig, PeftModel
 from peft.utils import get_peft_model_state_dict
 from safetensors.torch import save_file
 
+from scionwood.adapters.buffers import warn_if_changed
 from scionwood.adapters.head import head_names
 from scionwood.adapters.identity import remembered_hash
 from scionwood.adapters.layers.marks import marked
@@ -51,6 +52,10 @@ def save_adapter(
         name: The name of the adapter. `None` means the active one, or the one that trains if
             several are active.
 
+    Warns:
+        BaseChangedWarning: A buffer of the frozen base is not what it was when the adapter was
+            attached.
+
     Raises:
         AdapterError: The model has no such adapter, or it is merged into the base.
         WriteError: The disk is full or not writable. The previous files stay.
@@ -66,6 +71,7 @@ def save_adapter(
     """
     name = name or active_adapter(model)
     state = adapter_state(model, name)
+    warn_if_changed(model)
     if not writes():
         return
     folder = Path(folder)

@@ -20,12 +20,9 @@ from peft.utils.other import AuxiliaryTrainingWrapper
 from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
-from scionwood.adapters.head import backbone, head_names, in_head
+from scionwood.adapters.head import WRAPPED, backbone, head_names, in_head
 from scionwood.adapters.modules import UNTIED
 from scionwood.errors import AdapterError
-
-_WRAPPED = ("base_layer", "original_module", "token_adapter")
-"""Attributes of the wrappers of peft that hold a module of the base."""
 
 Undo = list[tuple[dict[str, Any], str, Any]]
 """Dictionaries of modules, a key in each, and the value that it had."""
@@ -201,7 +198,7 @@ def _visit(
     for key in () if wrapper else _filled(module):
         yield Location(f"{name}{key}", layer, module, key, *place)
     for key, part in module._modules.items():
-        if part is None or (wrapper and key not in _WRAPPED):
+        if part is None or (wrapper and key not in WRAPPED):
             continue
         inner = name if wrapper else f"{name}{key}."
         yield from _visit(part, inner, layer, (module._modules, key), known)

@@ -116,7 +116,7 @@ def test_refuses_an_example_input_that_does_not_run() -> None:
 @pytest.mark.parametrize(
     ("layer", "config"),
     [
-        (nn.ConvTranspose1d(4, 4, 3), LoraConfig(r=2)),
+        (nn.Bilinear(4, 4, 4), LoraConfig(r=2)),
         (nn.GRU(4, 4), LoraConfig(r=2)),
         (nn.Conv1d(4, 4, 3), VeraConfig(r=2)),
         (nn.Conv1d(4, 4, 3), OFTConfig(oft_block_size=2)),
