@@ -1,16 +1,24 @@
-"""A run folder as Python shows it: a path that says what it holds."""
+"""A run folder in Python: a path that says what it holds, and gives it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
+import scionwood
 from scionwood.runs.card import scope_and_score
-from scionwood.runs.layout import RECIPE, is_finished
+from scionwood.runs.layout import METRICS, RECIPE, is_finished
+from scionwood.runs.metrics import metrics_table
 from scionwood.runs.origin import Origin, read_origin
 from scionwood.terminal import html_table
 
 if TYPE_CHECKING:
+    from torch import nn
+
+    from scionwood.deploy.sidecar import Verified
+
     _Path = Path
 else:
     _Path = type(Path())  # Python 3.11 has no other base for a path
@@ -19,13 +27,98 @@ else:
 class Run(_Path):
     """The folder of a run: a `pathlib.Path` that shows its recipe and its score.
 
+    What needs torch is imported when it is first used.
+
     Example:
         >>> run = scionwood.find_run("seismic/denoise", quiet=True)
         >>> run
         Run('.../runs/denoise': seismic/denoise, ...)
         >>> (run / "recipe.yaml").is_file()
         True
+        >>> with torch.no_grad():
+        ...     run.model(torch.zeros(1, 1, 64, 64)).shape
+        torch.Size([1, 1, 64, 64])
     """
+
+    @cached_property
+    def model(self) -> nn.Module:
+        """The backbone with the adapter and the head of the run, for inference, on the CPU.
+
+        It is loaded at the first use and kept. `scionwood.load_run` returns the whole task, on any
+        device.
+
+        Raises:
+            TrainingError: the folder does not hold a finished run.
+        """
+        return scionwood.load_run(self).backbone
+
+    @property
+    def metrics(self) -> Any:
+        """The numbers of metrics.csv: a `pandas.DataFrame`, or dictionaries without pandas.
+
+        There is a row for each logged step and for each validation.
+        """
+        return metrics_table(self / METRICS)
+
+    @property
+    def figures(self) -> dict[str, Path]:
+        """The PNG files of `figures/` by name, such as `metrics`."""
+        return {path.stem: Path(path) for path in sorted(self.glob("figures/*.png"))}
+
+    def merge(self, *, untie: bool = False) -> nn.Module:
+        """Return the backbone with the adapter merged into its weights, without peft's wrappers.
+
+        It is loaded anew, so that `model` keeps its adapter.
+
+        Args:
+            untie: whether a layer that shares its weight with another one gets a copy of its own.
+
+        Raises:
+            AdapterError: the method cannot be merged, or a weight is shared and `untie` is false.
+            TrainingError: the folder does not hold a finished run.
+
+        Example:
+            >>> merged = scionwood.find_run("seismic/denoise", quiet=True).merge()
+            >>> any("lora" in name for name, _ in merged.named_parameters())
+            False
+        """
+        model: Any = scionwood.load_run(self).backbone
+        if not hasattr(model, "peft_config"):  # a baseline
+            return model  # type: ignore[no-any-return]
+        scionwood.merge(model, untie=untie)
+        return model.unload()  # type: ignore[no-any-return]
+
+    def export(
+        self,
+        format: Literal["onnx", "torch.export", "pt2", "aoti", "merged"],
+        path: str | Path,
+        *,
+        shape: Sequence[int] | None = None,
+        force: bool = False,
+    ) -> Verified:
+        """Write the run as one file for other programs, and compare the file with the run.
+
+        Args:
+            format: `torch.export` is another name of `pt2`; see `scionwood.export_run`.
+            path: the file to write.
+            shape: the lengths of the input's axes after the batch; by default those of the task.
+            force: replace an existing file.
+
+        Returns:
+            How near the file is to the run.
+
+        Raises:
+            ExportError: the run cannot be written in this format, or the file differs from the run.
+            OutputExistsError: the file or its sidecar exists and `force` is false.
+
+        Example:
+            >>> run = scionwood.find_run("seismic/denoise", quiet=True)
+            >>> done = run.export("merged", "denoise.safetensors")
+            >>> done.reached <= done.allowed
+            True
+        """
+        known = "pt2" if format == "torch.export" else format
+        return scionwood.export_run(self, path, format=known, shape=shape, force=force)
 
     def __repr__(self) -> str:
         """Return one line; a path inside the folder shows as any path."""

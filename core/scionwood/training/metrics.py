@@ -12,9 +12,9 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 
 from scionwood.files import atomic_path, writing
+from scionwood.runs.layout import METRICS as NAME
+from scionwood.runs.metrics import read_metrics as read_metrics
 from scionwood.training.checkpoint import RESUME
-
-NAME = "metrics.csv"
 
 
 @final
@@ -111,12 +111,3 @@ class MetricsFile(Callback):
         self._file = io.FileIO(
             self._path, "a"
         )  # without a buffer, which a full disk could leave half written
-
-
-def read_metrics(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a metrics file without empty cells; an empty list if it does not exist."""
-    if not path.is_file():
-        return []
-    with path.open(newline="") as file:
-        rows = [{k: v for k, v in row.items() if k and v} for row in csv.DictReader(file)]
-    return [row for row in rows if row.get("step", "").isdigit()]  # a kill may cut the last line

@@ -22,6 +22,9 @@ class Plateau(Callback):
         threshold: the smallest relative change that counts as an improvement.
         cooldown: validations after a cut in which nothing is counted.
         min_lr: the lowest rate.
+
+    Raises:
+        ValueError: the factor is not between 0 and 1.
     """
 
     def __init__(
@@ -37,7 +40,7 @@ class Plateau(Callback):
             raise ValueError(f"factor {factor} must be between 0 and 1")
         self._options: dict[str, Any] = {
             **{"factor": factor, "patience": patience, "threshold": threshold},
-            **{"cooldown": cooldown, "min_lr": min_lr},
+            **{"cooldown": cooldown, "min_lr": min_lr, "eps": 0.0},
         }
         self._scheduler: ReduceLROnPlateau | None = None
         self._restored: dict[str, Any] = {}

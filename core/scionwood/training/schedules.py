@@ -102,7 +102,12 @@ def step(step: int, total: float, *, every: int = 1000, factor: float = 0.1) -> 
         total: the optimiser steps after the warm-up.
         every: the steps between two cuts.
         factor: what each cut leaves.
+
+    Raises:
+        ValueError: `every` is not at least 1.
     """
+    if every < 1:
+        raise ValueError(f"every {every} must be at least 1")
     return float(factor ** (step // every))
 
 
