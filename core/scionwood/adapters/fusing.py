@@ -228,7 +228,7 @@ def obstacle(layer: Any) -> str:
     linear = type(layer) is FusedLinear
     if linear and type(base).forward is not nn.Linear.forward:
         return f"the base {type(base).__name__} is not an nn.Linear"
-    if linear and base.weight.requires_grad:
+    if linear and base.weight.requires_grad and torch.is_grad_enabled():
         return "the base weight trains: its gradient needs the input anyway"
     if not linear and (reason := conv_obstacle(base)):
         return reason

@@ -72,8 +72,8 @@ def lora_conv(
         (batch, out, *size'), or (out, *size') without a batch; differentiable once.
 
     Raises:
-        AdapterError: The weight requires a gradient, the factors do not fit it, or the padding is
-            unknown or impossible. It is a ValueError.
+        AdapterError: The weight needs a gradient that is recorded, the factors do not fit it, or
+            the padding is unknown or impossible. It is a ValueError.
 
     Example:
         >>> x, weight = torch.randn(2, 3, 8, 8), torch.randn(4, 3, 3, 3)
@@ -83,7 +83,7 @@ def lora_conv(
         >>> torch.allclose(y, torch.conv2d(x, weight, padding=1), atol=1e-5)  # as B is zero
         True
     """
-    if weight.requires_grad:
+    if weight.requires_grad and torch.is_grad_enabled():
         rule = "lora_conv gives the base kernel no gradient"
         raise AdapterError("weight.requires_grad is True", rule, "Freeze it: requires_grad_(False)")
     _check_factors(a, b, weight.shape, groups)
@@ -136,9 +136,9 @@ def why_not(layer: nn.Module) -> str:
     if not isinstance(layer, PLAIN) or type(layer) not in PLAIN or "forward" in vars(layer):
         return f"not a plain Conv1d, Conv2d or Conv3d: {type(layer).__name__}"
     weight = layer.weight
-    if type(weight) is not nn.Parameter or weight.dtype not in SUPPORTED:
+    if type(weight) not in (nn.Parameter, Tensor) or weight.dtype not in SUPPORTED:
         return f"a weight that is a {type(weight).__name__} of {weight.dtype}"
-    if weight.requires_grad:
+    if weight.requires_grad and torch.is_grad_enabled():
         return "a weight that trains"
     if layer.padding_mode != "zeros":
         return f"padding_mode {layer.padding_mode!r}, not zeros"

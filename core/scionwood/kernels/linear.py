@@ -49,7 +49,8 @@ def lora_linear(
         (..., n), in the dtype of the computation.
 
     Raises:
-        ValueError: The weight requires a gradient, shapes do not fit, or dropout is outside [0, 1).
+        ValueError: The weight needs a gradient that is recorded, shapes do not fit, or dropout is
+            outside [0, 1).
 
     Example:
         >>> x, weight, a, b = (torch.randn(*shape) for shape in [(5, 8), (4, 8), (2, 8), (4, 2)])
@@ -75,7 +76,7 @@ def lora_linear(
 def _check(
     x: Tensor, weight: Tensor, a: Tensor, b: Tensor, gate: tuple[Tensor, Tensor | None] | None
 ) -> None:
-    if weight.requires_grad:
+    if weight.requires_grad and torch.is_grad_enabled():
         raise ValueError(
             "weight requires a gradient: this operator needs a frozen base. Freeze the weight"
         )
