@@ -65,6 +65,18 @@ wheels: $(DONE)
 	rm -rf dist
 	for folder in . $(FIELDS); do $(BIN)/python -m build --wheel --no-isolation --outdir dist $$folder; done
 
+# The bill of materials of a release: every installed package with its version and licence.
+sbom: $(DONE)
+	mkdir -p dist
+	$(BIN)/uvx --from 'cyclonedx-bom>=7' cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml -o dist/sbom.json
+
+# The packages of continuous integration, pinned with their hashes for every system and Python.
+lock: $(DONE)
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --no-header -q --extra dev --no-emit-package scionwood \
+		$(addprefix --no-emit-package scionwood-,$(notdir $(FIELDS))) \
+		pyproject.toml $(addsuffix /pyproject.toml,$(FIELDS)) -o .ci/requirements.txt
+
 # Every table of results anew: about eight hours on two cores. Each script also runs alone.
 bench: $(DONE)
 	$(BIN)/python benchmarks/seismic_accuracy.py
