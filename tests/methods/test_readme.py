@@ -1,4 +1,4 @@
-"""The card names every method, and the table of layers on the results page is up to date."""
+"""The handbook names every method, and the table of layers on the results page is up to date."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from support_table import MARK, PAGE, fill
 
 from scionwood_methods import plugin
 
-CARD = Path(__file__).parents[2] / "plugins" / "methods" / "README.md"
+ABOUT = Path(__file__).parents[2] / "docs" / "fields" / "methods" / "about.md"
 
 
 def test_table_of_layers_is_up_to_date():
@@ -23,6 +23,6 @@ def test_table_of_layers_is_up_to_date():
 
 
 def test_every_method_is_named():
-    text = CARD.read_text(encoding="utf-8")
+    text = ABOUT.read_text(encoding="utf-8")
     for name in plugin.adapters:
         assert f"`methods/{name}`" in text
