@@ -51,15 +51,15 @@ def components(plugin: str) -> Lines:
         if kind == "commands":
             continue
         for name in getattr(record, kind):
-            yield f"({kind}-{plugin}-{name})="
+            yield f"{{#{kind}-{plugin}-{name}}}"
             yield f"## {word.capitalize()} `{plugin}/{name}`\n"
             component = discovery.load(kind, f"{plugin}/{name}")
             yield from described(component, options_of(component))
     for name, path in recipes(plugin).items():
-        yield f"(recipes-{plugin}-{name})="
+        yield f"{{#recipes-{plugin}-{name}}}"
         yield f"## Recipe `{plugin}/{name}`\n\n```yaml\n{path.read_text('utf-8').rstrip()}\n```\n"
     for name, folder in shipped_runs(plugin).items():
-        yield f"(runs-{plugin}-{name})="
+        yield f"{{#runs-{plugin}-{name}}}"
         yield f"## Shipped run `{plugin}/{name}`\n\n{read_origin(folder)}.\n"
 
 
@@ -72,7 +72,7 @@ def commands(plugin: str = "") -> Lines:
         functions = {name: discovery.resolve(name, ref) for name, ref in FUNCTIONS.items()}
     for name, function in functions.items():
         label = name.replace("_", "-")
-        yield f"(commands-{plugin or 'core'}-{name})="
+        yield f"{{#commands-{plugin or 'core'}-{name}}}"
         yield f"## `scionwood {f'{plugin} {label}' if plugin else label}`\n"
         yield from described(function, list(inspect.signature(function).parameters.values()))
 
@@ -110,7 +110,7 @@ def checks() -> Lines:
 
 def described(thing: Any, options: list[inspect.Parameter]) -> Lines:
     """Yield the documentation of a component, and a table of its options."""
-    doc = parse(inspect.getdoc(thing) or "")
+    doc = parse(prose_first(inspect.getdoc(thing) or ""))
     own = {part.arg_name: _line(part.description or "") for part in doc.params}
     texts = inherited_texts(thing) | own
     yield f"{prose(doc.short_description or '')}\n"
@@ -127,6 +127,16 @@ def described(thing: Any, options: list[inspect.Parameter]) -> Lines:
     attributes = own.keys() - {option.name for option in options}
     yield from _listed("Attributes", [(name, own[name]) for name in own if name in attributes])
     yield from _listed("Errors", [(e.type_name, _line(e.description or "")) for e in doc.raises])
+
+
+def prose_first(doc: str) -> str:
+    """Move the paragraphs behind a section, such as `Source:`, to those before the sections.
+
+    The parser of docstrings would take them for a part of the section.
+    """
+    blocks = doc.split("\n\n")
+    prose = [block for block in blocks if not re.match(r" |\w+:\n", block)]
+    return "\n\n".join(prose + [block for block in blocks if block not in prose])
 
 
 def _listed(heading: str, pairs: list[tuple[str | None, str]]) -> Lines:

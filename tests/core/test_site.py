@@ -22,6 +22,7 @@ from handbook import VERSIONS, built
 
 import scionwood
 from scionwood import discovery
+from scionwood.lazy import homes
 from scionwood.plugin import KINDS
 from scionwood.recipe_file import recipes
 from scionwood.show import describe
@@ -30,7 +31,7 @@ from scionwood.testing import CHECKS
 ROOT = Path(__file__).parents[2]
 FIELDS = ("bangla", "biomed", "crash", "pde", "seismic")
 PLUGINS = (*FIELDS, "methods")
-CURLED, STRAIGHT = "\u2018\u2019\u201c\u201d", "''\"\""
+STRAIGHT = {0x2018: "'", 0x2019: "'", 0x201C: '"', 0x201D: '"', 0x2026: "..."}
 
 
 class Page(HTMLParser):
@@ -64,6 +65,16 @@ def pages(site) -> dict[Path, Page]:
     return {path: Page(path) for path in site.rglob("*.html") if "_static" not in path.parts}
 
 
+def test_every_room_with_a_public_name_has_a_page():
+    listed = re.findall(
+        r"^```\{names\} (\w+)$",
+        "\n".join(path.read_text("utf-8") for path in (ROOT / "docs" / "reference").rglob("*.md")),
+        re.M,
+    )
+    rooms = {home.split(".")[1] for home in homes(scionwood.__file__).values() if "." in home}
+    assert rooms == set(listed)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_inventory_lists_every_public_name_and_every_component(site):
@@ -80,16 +91,20 @@ def test_the_inventory_lists_every_public_name_and_every_component(site):
 
 
 def plain(text: str) -> str:
-    """Return text as a reader of either form sees it: no markup, straight quotes, single spaces."""
-    text = html.unescape(re.sub(r"<[^>]+>", "", text)).translate(str.maketrans(CURLED, STRAIGHT))
-    return " ".join(re.sub(r"`|\\(?=[<>*_|])", "", text).split())
+    """Return text without backticks, escapes, curled quotes and line ends."""
+    return " ".join(re.sub(r"`|\\(?=[<>*_|])", "", text.translate(STRAIGHT)).split())
+
+
+def read(part: str) -> str:
+    """Return a part of a page as a reader sees it."""
+    return plain(html.unescape(re.sub(r"<[^>]+>", "", part)))
 
 
 def section(page: str, label: str) -> str:
     """Return the part of a page that a label names, up to the next heading."""
     _, _, rest = page.partition(f'id="{label}"')
     assert rest, label
-    return rest[rest.index("</h2>") :].partition("<h2>")[0]
+    return rest.partition("</h2>")[2].partition("<h2>")[0]
 
 
 def told(described: str) -> tuple[list[str], list[str]]:
@@ -112,12 +127,12 @@ def missing(block: str, part: str) -> list[str]:
     """Return what `scionwood show` prints for a component and a part of a page lacks."""
     texts, options = told(block)
     rows = [re.findall(r"<td.*?</td>", row, re.S) for row in part.split("</tr>")]
-    cells = [[plain(cell) for cell in row] for row in rows if row]
+    cells = [[read(cell) for cell in row] for row in rows if row]
     listed = [
         f"{name}: {kind}" + ("" if default == "required" else f" = {default}")
         for name, kind, default, _ in cells
     ]
-    text = plain(part)
+    text = read(part)
     return [each for each in texts if each not in text] + [
         each for each in map(plain, options) if each not in listed
     ]
@@ -138,7 +153,7 @@ def test_the_reference_says_what_show_prints(plugin, site):
         for word, block in shown(f"{plugin}/{name}").items():
             label = f"{words[word]}-{plugin}-{name}".lower().replace("_", "-")
             part = section(commands if word == "command" else components, label)
-            gone = [] if plain(block) in plain(part) else missing(block, part)
+            gone = [] if plain(block) in read(part) else missing(block, part)
             assert gone == [], label
             compared += 1
     assert compared == sum(len(getattr(record, kind)) for kind in KINDS) + len(carried)
