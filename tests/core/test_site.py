@@ -72,7 +72,7 @@ def test_every_room_with_a_public_name_has_a_page():
         re.M,
     )
     rooms = {home.split(".")[1] for home in homes(scionwood.__file__).values() if "." in home}
-    assert rooms == set(listed)
+    assert rooms <= set(listed)
 
 
 @pytest.mark.slow
