@@ -1,10 +1,9 @@
-"""The callbacks of every run: the NaN guard, and state that Lightning does not save."""
+"""The state of a run that Lightning does not save."""
 
 from __future__ import annotations
 
 import random
 import warnings
-from pathlib import Path
 from typing import Any, final
 
 import lightning as L
@@ -12,46 +11,8 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from lightning.pytorch.callbacks import Callback, Timer
-from torch import Tensor
-from torch.distributed.tensor import DTensor
 
-from scionwood.errors import TrainingError
-from scionwood.training.checkpoint import LAST
 from scionwood.training.loader import InexactResumeWarning, resumable
-
-
-@final
-class NanGuard(Callback):
-    """Stop before an optimiser step whose losses or gradients are not finite.
-
-    The device is synchronised once a step. With float16 the gradient scaler skips such steps
-    itself, so that only the losses are checked.
-    """
-
-    def __init__(self) -> None:
-        self._losses: list[Tensor] = []
-
-    def on_before_backward(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, loss: Tensor
-    ) -> None:
-        """Store the loss of a batch."""
-        self._losses.append(loss.detach())
-
-    def on_before_optimizer_step(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: torch.optim.Optimizer
-    ) -> None:
-        """Check the losses since the last step, and the gradients.
-
-        Raises:
-            TrainingError: naming the step and the last good checkpoint.
-        """
-        losses, self._losses = torch.stack(self._losses or [torch.zeros(())]), []
-        bad = ~torch.isfinite(losses).all()
-        if getattr(trainer.precision_plugin, "scaler", None) is None:
-            bad = bad | ~_finite([p.grad for p in pl_module.parameters() if p.grad is not None])
-        if trainer.strategy.reduce_boolean_decision(bool(bad), all=False):
-            what = "gradient" if torch.isfinite(losses).all() else f"loss {losses.tolist()}"
-            raise _not_finite(trainer, what, trainer.global_step + 1)
 
 
 @final
@@ -110,17 +71,6 @@ def _warn_of_inexact_resume(trainer: L.Trainer) -> None:
         )
 
 
-def refuse_non_finite(trainer: L.Trainer) -> None:
-    """Refuse to save weights that are not finite.
-
-    Raises:
-        TrainingError: a trainable weight is not finite.
-    """
-    trained = [p.detach() for p in trainer.lightning_module.parameters() if p.requires_grad]
-    if not trainer.strategy.reduce_boolean_decision(bool(_finite(trained))):
-        raise _not_finite(trainer, "weights", trainer.global_step)
-
-
 def _steps_taken(trainer: L.Trainer) -> bool:
     limit = getattr(trainer.lightning_module, "max_steps", -1)
     return 0 <= limit <= trainer.global_step
@@ -129,23 +79,6 @@ def _steps_taken(trainer: L.Trainer) -> bool:
 def _time_is_up(trainer: L.Trainer) -> bool:
     timers = [c for c in trainer.callbacks if isinstance(c, Timer)]  # type: ignore[attr-defined]
     return any((timer.time_remaining() or 1.0) <= 0 for timer in timers)
-
-
-def _finite(tensors: list[Tensor]) -> Tensor:
-    local = [t.to_local() if isinstance(t, DTensor) else t for t in tensors]
-    if not local:
-        return torch.tensor(True)
-    return torch.stack([torch.isfinite(t).all() for t in local]).all()
-
-
-def _not_finite(trainer: L.Trainer, what: str, step: int) -> TrainingError:
-    last = Path(trainer.default_root_dir) / LAST
-    good = f"The last good checkpoint is {last}" if last.exists() else "There is no checkpoint yet"
-    return TrainingError(
-        f"{what} at step {step}",
-        "every value must be finite",
-        f"{good}. Lower task.lr, clip with trainer.gradient_clip_val, or look for NaN in the data",
-    )
 
 
 def _random_state() -> dict[str, Any]:

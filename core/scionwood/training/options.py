@@ -44,9 +44,13 @@ PLAIN = frozenset(
         "detect_anomaly",
         "sync_batchnorm",
         "reload_dataloaders_every_n_epochs",
+        "nan_guard",
     ]
 )
-"""Options of lightning.Trainer that pass through as they are."""
+"""Options of lightning.Trainer that pass through as they are, and `nan_guard`.
+
+The steps between two checks for values that are not finite; 0 means before checkpoints only.
+"""
 
 NAMED = frozenset({"callbacks", "logger", "strategy", "profiler"})
 """Options of lightning.Trainer whose classes are given by short names."""

@@ -11,8 +11,8 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 
 from scionwood.training.averages import average_of
-from scionwood.training.callbacks import refuse_non_finite
 from scionwood.training.checkpoint import BEST, LAST
+from scionwood.training.guard import refuse_non_finite
 from scionwood.training.stop import StopSignals
 
 

@@ -10,6 +10,8 @@ from typing import Any, final
 import lightning as L
 import torch
 
+from scionwood.training.later import Later
+
 NUMBERS = tuple(
     number
     for number in signal.Signals
@@ -30,6 +32,7 @@ class StopSignals:
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
         self._before: dict[signal.Signals, Any] = {}
+        self._signal = Later()
 
     def install(self) -> None:
         """Install the handlers; Lightning's own would stop where a resume is not exact."""
@@ -48,14 +51,18 @@ class StopSignals:
     def asked(self, trainer: L.Trainer) -> bool:
         """Return whether any of the processes that train together was asked to stop.
 
-        All of them then have received the same signal, so that all exit with the same code.
+        All of them then have received the same signal, so that all exit with the same code. With
+        several processes the answer is that of the previous call, so that no step waits for it.
         """
-        strategy = trainer.strategy
-        asked = strategy.reduce_boolean_decision(self.received is not None, all=False)
-        if asked and trainer.world_size > 1:
-            own = torch.tensor(self.received or 0, device=strategy.root_device)
-            self.received = signal.Signals(int(strategy.reduce(own, reduce_op="max")))
-        return asked
+        if trainer.world_size > 1:
+            earlier = int(self._signal.take())
+            self._signal.put(
+                torch.tensor(float(self.received or 0), device=trainer.strategy.root_device)
+            )
+            if not earlier:
+                return False
+            self.received = signal.Signals(earlier)
+        return self.received is not None
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:

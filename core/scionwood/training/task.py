@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from scionwood.adapters import allocate, eval_frozen_norms, parameter_groups
 from scionwood.training.choices import Choice
+from scionwood.training.guard import clip_by_known_norm
 from scionwood.training.optimizers import make_optimizer, make_scheduler
 from scionwood.training.state import check_state, trained_keys
 
@@ -205,6 +206,16 @@ class Task(L.LightningModule, ABC):
         """Take a step; then let an adapter that distributes its rank during training do so."""
         super().optimizer_step(*args, **options)
         allocate(self.backbone, self.trainer.global_step)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Any,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip gradients, by the norm that the NaN guard has computed if it has."""
+        if not clip_by_known_norm(self.trainer, optimizer, gradient_clip_val):
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def configure_model(self) -> None:
         """Shard the backbone if the strategy has a device mesh (FSDP2)."""

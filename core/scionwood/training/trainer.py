@@ -16,8 +16,9 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 
 from scionwood.training.bar import progress
-from scionwood.training.callbacks import NanGuard, RunState
+from scionwood.training.callbacks import RunState
 from scionwood.training.checkpoint import SafeCheckpointIO
+from scionwood.training.guard import NanGuard
 from scionwood.training.loggers import make_loggers
 from scionwood.training.metrics import MetricsFile
 from scionwood.training.optimizers import make_plateau
@@ -30,6 +31,9 @@ _EXPECTED = (
     r"The PyTorch Profiler default schedule will be overridden",  # a short run has few steps
     r"The '.*dataloader' does not have many workers",  # in-memory data needs none
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # lightning 2.6 with torch 2.13
+    # While torch compiles; it looks at its own functions and at gradients.
+    r"<class 'torch.autograd.function.Function'> should not be instantiated",
+    r"The .grad attribute of a Tensor that is not a leaf Tensor is being accessed",
 )
 
 
@@ -57,7 +61,7 @@ def make_trainer(
     if task.max_steps >= 0 and built.get("max_epochs") is None:
         built["max_epochs"] = -1
     rows = built.setdefault("log_every_n_steps", 1)
-    core: list[Callback] = [MetricsFile(rows), NanGuard(), RunState()]
+    core: list[Callback] = [MetricsFile(rows), NanGuard(built.pop("nan_guard", 1)), RunState()]
     core += make_plateau(task.schedule)
     core += [progress()] if bar else []
     named = built.pop("callbacks")
