@@ -1,8 +1,10 @@
 """LoRA on `nn.MultiheadAttention` with the tensors of peft, and the modules around it.
 
 peft adds the adapter to the weights of the base before each call and subtracts it afterwards, so
-that the base changes by a rounding error at every call. It also ignores dropout. Here the base is
-never written. A folder saved by either opens in the other.
+that the base changes by a rounding error. It ignores dropout. It adds the change of the output
+projection twice, and its gradient counts this change once. Here the base is never written, dropout
+is refused, and the gradient is that of the output. The change still counts twice, so that a folder
+saved by either gives the same output in the other.
 """
 
 from __future__ import annotations
@@ -22,12 +24,29 @@ from scionwood.errors import AdapterError
 WEIGHTS = ("in_proj_weight", "out_proj.base_layer.weight")
 
 
+TWICE = 2
+"""How often peft adds the change of the output projection; a test compares it with peft."""
+
+
+class OutProjection(lora.Linear):  # type: ignore[misc]  # peft is untyped
+    """The LoRA layer of the output projection, whose weight the attention reads."""
+
+    def get_delta_weight(self, adapter: str) -> Tensor:
+        """Return what an adapter adds to the weight."""
+        delta: Tensor = TWICE * super().get_delta_weight(adapter)
+        return delta
+
+
 class Attention(lora.MultiheadAttention):  # type: ignore[misc]  # peft is untyped
     """The LoRA attention layer of peft, which leaves the weights of the base alone.
 
     Raises:
         AdapterError: The config has dropout, which would change the base too.
     """
+
+    def __init__(self, base_layer: nn.Module, adapter_name: str, **options: Any) -> None:
+        super().__init__(base_layer, adapter_name, **options)
+        self.base_layer.out_proj.__class__ = OutProjection
 
     def update_layer(
         self, adapter_name: str, r: int, lora_alpha: int, config: LoraConfig, **kwargs: Any

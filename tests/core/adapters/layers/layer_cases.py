@@ -53,7 +53,7 @@ class SpectralConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         m, low = self.modes, torch.fft.rfft2(x)
-        out = x.new_zeros(len(x), self.out_channels, *low.shape[-2:], dtype=torch.cfloat)
+        out = low.new_zeros(len(x), self.out_channels, *low.shape[-2:])
         out[..., :m, :m] = torch.einsum("bixy,ioxy->boxy", low[..., :m, :m], self.weights1)
         out[..., -m:, :m] = torch.einsum("bixy,ioxy->boxy", low[..., -m:, :m], self.weights2)
         return torch.fft.irfft2(out, s=x.shape[-2:])
@@ -71,7 +71,7 @@ class CosineConv1d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         modes = self.spectrum.shape[-1]
         grid = torch.arange(x.shape[-1], dtype=x.dtype) + 0.5
-        basis = torch.cos(torch.pi * torch.arange(modes)[:, None] * grid / len(grid))
+        basis = torch.cos(torch.arange(modes)[:, None] * grid * (torch.pi / len(grid)))
         return torch.einsum("bit,kt,iok->bok", x, basis, self.spectrum) @ basis
 
 

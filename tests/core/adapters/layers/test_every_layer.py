@@ -1,0 +1,208 @@
+"""Every layer with every method: the numbers, merging, saving and loading."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+from layer_cases import CASES, METHODS, available, config_of, model_of, unsettle
+from peft import PeftModel
+from safetensors.torch import load_file
+from torch import Tensor
+
+from scionwood.adapters import attach, base_hash, merge, save_adapter, unmerge
+from scionwood.errors import AdapterError
+
+# peft and torch_geometric warn about options and versions.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+HERE = Path(__file__).parent
+PRESENT = [name for name, case in CASES.items() if available(case)]
+NEVER = {  # what the page docs/layers.md gives as "no", with the reason in the error
+    ("nn.Embedding", "ia3"): "Embedding",
+    ("nn.ConvTranspose2d, groups", "dora"): "rows of its weight",
+    ("nn.ConvTranspose2d, groups", "ia3"): "no weights and biases of their own",
+    ("nn.MultiheadAttention, kdim and vdim", "ia3"): "no weights and biases of their own",
+    ("Mixtral experts, target_parameters", "dora"): "ParamWrapper does not work with use_dora",
+    ("Qwen3-MoE experts, target_parameters", "dora"): "ParamWrapper does not work with use_dora",
+    ("neuralop SpectralConv, Tucker", "dora"): "rows of its weight",
+    ("neuralop SpectralConv, Tucker", "ia3"): "no weights and biases of their own",
+}
+BOTH = [(name, method) for name in PRESENT for method in METHODS if (name, method) not in NEVER]
+OFTEN = {  # with every method in the fast tests; the other layers with LoRA
+    "nn.Conv2d, depthwise",
+    "nn.ConvTranspose2d",
+    "nn.MultiheadAttention",
+    "PyG Linear",
+    "Mixtral experts",
+    "FNO SpectralConv2d, complex weights",
+}
+FAST = [(name, method) for name, method in BOTH if method == "lora" or name in OFTEN]
+PAIRS = [
+    pytest.param(*pair, id="-".join(pair), marks=() if pair in FAST else pytest.mark.slow)
+    for pair in BOTH
+]
+
+
+def tuned_of(name: str, method: str) -> PeftModel:
+    case = CASES[name]
+    model, inputs = model_of(case)
+    return attach(model, config_of(method, case), head=(), example=inputs).eval()
+
+
+@cache
+def trained(name: str, method: str) -> tuple[PeftModel, Tensor]:
+    """Return a model whose adapter is not at its start, and its output."""
+    tuned = tuned_of(name, method)
+    unsettle(tuned)
+    return tuned, answer(name, tuned)
+
+
+def answer(name: str, model: torch.nn.Module) -> Tensor:
+    with torch.no_grad():
+        out: Tensor = model(*model_of(CASES[name])[1])
+    return out
+
+
+def close(one: Tensor, other: Tensor, error: float = 1e-5) -> bool:
+    return bool((one - other).abs().max() <= error * max(1.0, float(other.abs().max())))
+
+
+@pytest.mark.parametrize(("name", "method"), PAIRS)
+def test_a_new_adapter_changes_nothing_and_a_trained_one_does(name: str, method: str) -> None:
+    model, _ = model_of(CASES[name])
+    base = answer(name, model)
+    assert close(answer(name, tuned_of(name, method)), base, 1e-5 if method == "dora" else 1e-6)
+    assert not close(trained(name, method)[1], base, 1e-2)
+
+
+@pytest.mark.parametrize(("name", "method"), PAIRS)
+def test_merging_gives_the_same_output_and_unmerging_the_same_bits(name: str, method: str) -> None:
+    tuned, wanted = trained(name, method)
+    fresh, _ = model_of(CASES[name])
+    merge(tuned)
+    try:
+        assert close(answer(name, tuned), wanted)
+    finally:
+        unmerge(tuned)
+    assert torch.equal(answer(name, tuned), wanted)
+    assert base_hash(tuned) == base_hash(fresh)
+    state = tuned.get_base_model().state_dict()
+    state = {key.replace("base_layer.", ""): value for key, value in state.items()}
+    assert all(torch.equal(state[key], value) for key, value in fresh.state_dict().items())
+
+
+@pytest.mark.parametrize(("name", "method"), PAIRS)
+def test_the_gradient_is_that_of_the_merged_weights(name: str, method: str) -> None:
+    """The slope of the loss along the gradient, through merged weights, is the gradient's norm."""
+    double = CASES[name].half is not None  # complex layers compute in single precision only
+    tuned = tuned_of(name, method)
+    tuned = tuned.double() if double else tuned
+    unsettle(tuned)
+    # DoRA treats the norms of the rows as constant: only its magnitudes have true gradients.
+    trainable = [
+        value
+        for key, value in tuned.named_parameters()
+        if value.requires_grad and (method != "dora" or "magnitude" in key)
+    ]
+    gradients = torch.autograd.grad(loss(name, tuned, double), trainable)
+    norm = float(sum(g.double().square().sum() for g in gradients)) ** 0.5
+    step = 1e-3 / norm
+    ends = []
+    for sign in (1, -2):
+        for value, gradient in zip(trainable, gradients, strict=True):
+            value.data += sign * step * gradient
+        merge(tuned)
+        ends.append(float(loss(name, tuned, double)))
+        unmerge(tuned)
+    assert norm > 1e-3
+    assert (ends[0] - ends[1]) / (2 * step) == pytest.approx(norm**2, rel=1e-3 if double else 2e-2)
+
+
+def loss(name: str, model: torch.nn.Module, double: bool) -> Tensor:
+    inputs = model_of(CASES[name])[1]
+    if double:
+        inputs = tuple(v.double() if v.is_floating_point() else v for v in inputs)
+    out: Tensor = model(*inputs)
+    return (out * torch.arange(out.numel(), dtype=out.dtype).cos().view_as(out)).sum()
+
+
+@pytest.mark.parametrize(("name", "method"), PAIRS)
+def test_bfloat16_works_and_stays_near_single_precision(name: str, method: str) -> None:
+    case = CASES[name]
+    if case.half is None:
+        pytest.skip("torch has no complex numbers of 2 x 16 bits with all operations")
+    model, inputs = model_of(case)
+    inputs = tuple(v.to(case.half) if v.is_floating_point() else v for v in inputs)
+    kind = model.to(case.half)(*inputs).dtype  # some layers of torch_geometric answer in float32
+    tuned = attach(model, config_of(method, case), head=(), example=inputs).eval()
+    unsettle(tuned)
+    out = tuned(*inputs)
+    assert out.dtype is kind
+    wide = tuple(v.float() if v.is_floating_point() else v for v in inputs)
+    wanted = copy.deepcopy(tuned).float()(*wide)
+    assert close(out.float(), wanted, 0.05)
+    merge(tuned)
+    assert close(tuned(*inputs).float(), wanted, 0.05)
+
+
+@pytest.mark.parametrize(("name", "method"), [pair for pair in NEVER if pair[0] in PRESENT])
+def test_what_has_no_form_is_refused_by_name(name: str, method: str) -> None:
+    model, _ = model_of(CASES[name])
+    before = {key: type(module) for key, module in model.named_modules()}
+    with pytest.raises(AdapterError, match=NEVER[name, method]):
+        tuned_of(name, method)
+    assert before == {key: type(module) for key, module in model_of(CASES[name])[0].named_modules()}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Save every adapter."""
+    root = tmp_path_factory.mktemp("layers")
+    for number, (name, method) in enumerate(FAST):
+        place = root / f"{number:03}"
+        save_adapter(trained(name, method)[0], place)
+        (place / "case.json").write_text(json.dumps({"case": name, "method": method}))
+    return root
+
+
+def open_all(root: Path, *options: str) -> tuple[dict[str, Tensor], dict[str, str], bool]:
+    command = [sys.executable, str(HERE / "open_layers.py"), str(root), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    said = json.loads(done.stdout.splitlines()[-1])
+    file = "peft" if options else "scionwood"
+    return load_file(root / f"{file}.safetensors"), said["errors"], said["scionwood"]
+
+
+def test_a_fresh_process_loads_each_adapter_exactly(folder: Path) -> None:
+    outputs, errors, _ = open_all(folder)
+    assert errors == {}
+    for number, (name, method) in enumerate(FAST):
+        wanted = trained(name, method)[1]
+        assert torch.equal(outputs[f"{number:03}"], wanted), (name, method)
+
+
+def test_peft_alone_opens_what_it_knows_and_refuses_the_rest_by_name(folder: Path) -> None:
+    outputs, errors, imported = open_all(folder, "--peft")
+    assert not imported
+    for number, (name, method) in enumerate(FAST):
+        key = f"{number:03}"
+        if key in errors:
+            assert "scionwood.load_adapter" in errors[key], (name, method)
+        else:
+            assert close(outputs[key], trained(name, method)[1]), (name, method)
+    opened = {FAST[int(key)] for key in outputs}
+    assert {
+        ("nn.Linear", "lora"),
+        ("nn.MultiheadAttention", "rslora"),
+        ("nn.TransformerEncoderLayer", "lora"),
+        ("Mixtral experts, target_parameters", "lora"),
+        ("nn.Embedding", "lora"),
+    } <= opened
