@@ -9,11 +9,14 @@ from types import MethodType
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from scionwood.adapters.modules import tuner_layers
 from scionwood.errors import RecipeError, TrainingError
+
+VERSIONS = 64
+"""The most versions of a block that are compiled; torch's own limit is eight."""
 
 
 def repeated(model: nn.Module) -> list[nn.Module]:
@@ -92,8 +95,8 @@ def checkpoint_blocks(model: nn.Module) -> None:
 def explained(compiling: object) -> Iterator[None]:
     """Turn an error of the compiler into one that names the key `compile`.
 
-    By default torch gives up in silence when a block needs more than eight versions. Inside the
-    context it may have sixty-four, and more of them are an error.
+    By default torch runs a block uncompiled and in silence if it needs more than eight versions.
+    Inside the context it may have `VERSIONS`, and more of them are an error.
 
     Args:
         compiling: whether blocks are compiled; if not, nothing happens.
@@ -108,10 +111,11 @@ def explained(compiling: object) -> Iterator[None]:
     from torch._dynamo.exc import FailOnRecompileLimitHit, TorchDynamoException
 
     try:
-        with config.patch(recompile_limit=64, fail_on_recompile_limit_hit=True):
+        with config.patch(recompile_limit=VERSIONS, fail_on_recompile_limit_hit=True):
             yield
     except (TorchDynamoException, FailOnRecompileLimitHit) as error:
-        reason = next(line for line in str(error).splitlines() if line.strip())
+        cause = getattr(error, "inner_exception", error)  # that of the backend
+        reason = next((line for line in str(cause).splitlines() if line.strip()), "no reason given")
         rule = f"torch cannot compile a block ({reason.strip()})"
         raise TrainingError("compile", rule, "Set compile: false") from error
 
@@ -145,6 +149,8 @@ def _blocks(key: str, model: nn.Module) -> list[nn.Module]:
 def _checkpointed(self: nn.Module, *args: Any, **options: Any) -> Any:
     # A method and not a closure: a copy of the block must call itself, and not the original.
     forward = type(self).forward
-    if self.training and torch.is_grad_enabled():
+    given = [x for x in (*args, *options.values()) if isinstance(x, Tensor)]
+    needed = any(x.requires_grad for x in (*given, *self.parameters()))
+    if self.training and torch.is_grad_enabled() and needed:
         return checkpoint(forward, self, *args, use_reentrant=False, **options)
     return forward(self, *args, **options)

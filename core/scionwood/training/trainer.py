@@ -22,7 +22,7 @@ from scionwood.training.guard import NanGuard
 from scionwood.training.loggers import make_loggers
 from scionwood.training.metrics import MetricsFile
 from scionwood.training.optimizers import make_plateau
-from scionwood.training.options import build_trainer_options
+from scionwood.training.options import GUARD, build_trainer_options
 from scionwood.training.task import Task
 
 _LOUD = ("lightning.pytorch", "lightning.fabric")
@@ -61,7 +61,7 @@ def make_trainer(
     if task.max_steps >= 0 and built.get("max_epochs") is None:
         built["max_epochs"] = -1
     rows = built.setdefault("log_every_n_steps", 1)
-    core: list[Callback] = [MetricsFile(rows), NanGuard(built.pop("nan_guard", 1)), RunState()]
+    core: list[Callback] = [MetricsFile(rows), NanGuard(built.pop(GUARD, 1)), RunState()]
     core += make_plateau(task.schedule)
     core += [progress()] if bar else []
     named = built.pop("callbacks")
