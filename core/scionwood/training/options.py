@@ -44,13 +44,12 @@ PLAIN = frozenset(
         "detect_anomaly",
         "sync_batchnorm",
         "reload_dataloaders_every_n_epochs",
-        "nan_guard",
     ]
 )
-"""Options of lightning.Trainer that pass through as they are, and `nan_guard`.
+"""Options of lightning.Trainer that pass through as they are."""
 
-The steps between two checks for values that are not finite; 0 means before checkpoints only.
-"""
+GUARD = "nan_guard"
+"""Our own option: the steps between two checks for values that are not finite; see `NanGuard`."""
 
 NAMED = frozenset({"callbacks", "logger", "strategy", "profiler"})
 """Options of lightning.Trainer whose classes are given by short names."""
@@ -142,7 +141,7 @@ def build_trainer_options(
     Raises:
         RecipeError: a class refuses its options, or a callback needs a logger.
     """
-    built = {key: value for key, value in options.items() if key in PLAIN}
+    built = {key: value for key, value in options.items() if key in PLAIN | {GUARD}}
     built["callbacks"] = []
     entries = {n: own for n, own in _pairs(options, "callbacks") if n not in FINDERS}
     writes = bool(loggers(options))
@@ -168,8 +167,8 @@ def _made(key: str, name: str, own: Mapping[str, Any]) -> Any:
 def _check_key(key: str) -> None:
     if key in REFUSED:
         raise RecipeError(f"trainer.{key}", REFUSED[key], "Leave it out")
-    if key not in PLAIN | NAMED:
-        remedy = did_you_mean(key, sorted(PLAIN | NAMED)) or "See lightning.Trainer"
+    if key not in PLAIN | NAMED | {GUARD}:
+        remedy = did_you_mean(key, sorted(PLAIN | NAMED | {GUARD})) or "See lightning.Trainer"
         raise RecipeError(
             f"trainer: unknown option {key!r}", "not one of lightning.Trainer", remedy
         )
