@@ -267,6 +267,7 @@ def test_more_versions_than_allowed_are_an_error_and_not_a_silent_step_back(
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
 def test_the_default_compiler_agrees_with_eager(toy_fit: Callable[..., Path]) -> None:
     if not shutil.which("g++"):
         pytest.skip("the default compiler needs g++ on a CPU")
