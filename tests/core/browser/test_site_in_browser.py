@@ -51,8 +51,11 @@ SCHEMES = ["light", "dark"]
 OVERFLOW = """(() => { const article = document.querySelector('.bd-article-container');
   const edge = node => (article?.contains(node) && node !== article
     ? Math.min(innerWidth, article.getBoundingClientRect().right) : innerWidth) + 1;
+  const reach = node => { const box = node.getBoundingClientRect();
+    return getComputedStyle(node).overflowX === 'visible'
+      ? Math.max(box.right, box.left + node.scrollWidth) : box.right; };
   return [...document.body.querySelectorAll('*')].filter(node => {
-    if (node.getBoundingClientRect().right < edge(node) || !node.checkVisibility(
+    if (reach(node) < edge(node) || !node.checkVisibility(
       {visibilityProperty: true, opacityProperty: true})) return false;
     for (let box = node.parentElement; box && box !== document.body; box = box.parentElement)
       if (box !== article && ['auto', 'scroll'].includes(getComputedStyle(box).overflowX))
@@ -198,4 +201,4 @@ def test_a_harmed_page_would_be_noticed(harm: str, probe: str, site: Path, tab: 
     page.write_text(text.replace("</article>", f"{harm}</article>"), "utf-8")
     tab.show(page, 1280, HEIGHT, "light")
     page.unlink()
-    assert len(tab.value(probe)) == 1
+    assert tab.value(probe) != []
