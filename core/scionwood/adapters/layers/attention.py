@@ -9,6 +9,7 @@ saved by either gives the same output in the other.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch.nn as nn
@@ -157,11 +158,21 @@ def whole_attention(model: nn.Module, config: PeftConfig, names: list[str]) -> l
     return list(dict.fromkeys(whole))
 
 
+def fast_paths(model: nn.Module, names: Iterable[str]) -> list[str]:
+    """Return the transformer layers of torch around modules of these names.
+
+    In eval mode they may pass the weights of their parts to one fused kernel. An adapter of peft on
+    such a part is then left out in silence, unless `close_fast_paths` was called.
+    """
+    around = [n for n, m in model.named_modules() if isinstance(m, nn.TransformerEncoderLayer)]
+    prefixes = {outer: f"{outer}." if outer else "" for outer in around}
+    return [n for n in around if any(name.startswith(prefixes[n]) for name in names)]
+
+
 def close_fast_paths(model: nn.Module) -> None:
     """Make the transformer layers of torch call their adapted parts.
 
-    In eval mode without gradients, `nn.TransformerEncoderLayer` passes the weights of its parts to
-    one fused kernel, which would leave adapters out in silence. Results stay the same.
+    The results stay the same. An encoder is slower in eval mode without its fused kernel.
     """
     for module in model.modules():
         encoder = isinstance(module, nn.TransformerEncoder)

@@ -96,9 +96,9 @@ def parameter(module: nn.Module, name: str) -> Tensor:
         torch.Size([8, 8])
     """
     owner, _, last = name.rpartition(".")
-    value = module.get_submodule(owner)._parameters[last]
+    value = module.get_submodule(owner)._parameters.get(last)
     if value is None:
-        raise AdapterError(f"{name} of {type(module).__name__}", "it is None")
+        raise AdapterError(f"{name} of {type(module).__name__}", "it has no such parameter")
     return value
 
 
@@ -134,10 +134,6 @@ def _order(dims: int, axes: str) -> tuple[list[int], list[int], list[int]]:
 
 def _check(module: nn.Module, weight: Weight) -> None:
     value, name = parameter(module, weight.name), type(module).__name__
-    if isinstance(value, UninitializedParameter):
-        raise AdapterError(
-            f"{weight.name} of {name}", "its shape is not known yet", "Run the model once first"
-        )
     if not (value.is_floating_point() or value.is_complex()) or value.dtype.itemsize < 2:
         raise AdapterError(
             f"{weight.name} of {name}",

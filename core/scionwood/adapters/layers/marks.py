@@ -10,6 +10,8 @@ from typing import Any
 
 from peft import PeftConfig, PeftModel
 
+from scionwood.adapters.head import backbone
+from scionwood.adapters.layers.attention import fast_paths
 from scionwood.adapters.layers.tuners import OWN, TUNERS, peft_cannot_open
 from scionwood.adapters.modules import tuner_layers
 
@@ -26,12 +28,16 @@ def marked(record: dict[str, Any], model: PeftModel, name: str) -> dict[str, Any
         model: A model with adapters.
         name: The name of the adapter.
     """
-    kind = record["peft_type"]
-    foreign = any(
-        peft_cannot_open(layer) and name in layer._all_available_adapter_names()
-        for layer in tuner_layers(model).values()
-    )
-    return {**record, "peft_type": MARKED[getattr(kind, "value", kind)]} if foreign else record
+    kind = getattr(record["peft_type"], "value", record["peft_type"])
+    layers = {
+        key: layer
+        for key, layer in tuner_layers(model).items()
+        if name in layer._all_available_adapter_names()
+    }
+    bypassed = fast_paths(backbone(model), layers)
+    if kind in MARKED and (bypassed or any(map(peft_cannot_open, layers.values()))):
+        return {**record, "peft_type": MARKED[kind]}
+    return record
 
 
 def unmarked(kind: Any) -> Any:

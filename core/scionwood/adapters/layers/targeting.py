@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import torch.nn as nn
 from peft import PeftConfig
+from torch.nn.parameter import is_lazy
 
 from scionwood.adapters.head import backbone
 from scionwood.adapters.layers.attention import whole_attention
 from scionwood.adapters.layers.tuners import is_flat
 from scionwood.adapters.targets import literal, module_names, pin, settle
+from scionwood.errors import AdapterError
 
 ALL = "all-linear"
 
@@ -20,9 +22,14 @@ def settle_layers(model: nn.Module, config: PeftConfig, targets: str | None) -> 
     an attention stands for the attention.
 
     Raises:
-        AdapterError: As `settle`, or the method has no form for an attention.
+        AdapterError: As `settle`, or the method has no form for an attention. Or a parameter has no
+            shape yet.
     """
     base = backbone(model)
+    for name, value in base.named_parameters():
+        if is_lazy(value):
+            rule = "its shape is not known yet"
+            raise AdapterError(f"parameter {name}", rule, "Run the model once first")
     flat = {name for name, module in base.named_modules() if is_flat(module)}
     if flat and ALL in (targets, config.target_modules if targets is None else None):
         named = [(name, base.get_submodule(name)) for name in module_names(model)]

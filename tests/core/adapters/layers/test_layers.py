@@ -1,0 +1,433 @@
+"""Around the layers: targets, fast paths, several adapters, old files, errors."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn as nn
+from layer_cases import CASES, Around, config_of, model_of, unsettle
+from peft import IA3Config, LoHaConfig, LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file, save_file
+
+from scionwood import kernels
+from scionwood.adapters import (
+    adapter_state,
+    attach,
+    base_hash,
+    compose,
+    layers,
+    load_adapter,
+    merge,
+    report,
+    save_adapter,
+    unmerge,
+)
+from scionwood.adapters.layers.lora import WeightLora
+from scionwood.errors import AdapterError, AdapterFileError
+
+# torch_geometric compiles some of its layers when it is imported.
+pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
+
+CONFIG, TENSORS, MANIFEST = "adapter_config.json", "adapter_model.safetensors", "scionwood.json"
+
+
+def adapted(name: str, method: str = "lora") -> PeftModel:
+    model, inputs = model_of(CASES[name])
+    tuned = attach(model, config_of(method, CASES[name]), head=(), example=inputs).eval()
+    unsettle(tuned)
+    return tuned
+
+
+class Encoder(nn.Module):
+    """A transformer of torch, whose eval mode has a fused path."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 2)
+
+    def forward(self, x: torch.Tensor, hidden: torch.Tensor | None = None) -> torch.Tensor:
+        out: torch.Tensor = self.encoder(x, src_key_padding_mask=hidden)
+        return out
+
+
+class Graph(nn.Module):
+    """Two graph convolutions and a linear layer of torch."""
+
+    def __init__(self) -> None:
+        from torch_geometric.nn import GATConv, SAGEConv
+
+        super().__init__()
+        self.first, self.second = GATConv(6, 4, heads=2), SAGEConv(8, 8)
+        self.last = nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor, edges: torch.Tensor) -> torch.Tensor:
+        hidden = self.first(x, edges).relu()
+        out: torch.Tensor = self.last(self.second(hidden, edges).relu())
+        return out
+
+
+class TestTargets:
+    def test_all_linear_takes_the_attention_of_a_torchvision_transformer(self) -> None:
+        from torchvision.models import VisionTransformer
+
+        model = VisionTransformer(16, 8, 2, 2, 8, 16, num_classes=3).requires_grad_(False)
+        nn.init.normal_(model.heads.head.weight)
+        image = (torch.randn(2, 3, 16, 16),)
+        tuned = attach(model, LoraConfig(r=2), targets="all-linear", head=(), example=image)
+        names = {name.rpartition(".")[2] for name in _wrapped(tuned)}
+        assert {"self_attention", "0", "3"} <= names
+        assert "out_proj" not in names
+        tuned(*image).sum().backward()
+        grads = [p.grad for p in tuned.parameters() if p.requires_grad]
+        assert grads
+        assert all(grad is not None for grad in grads)
+
+    def test_all_linear_includes_the_linear_layers_of_torch_geometric(self) -> None:
+        tuned = attach(Graph(), LoraConfig(r=2), targets="all-linear", head=())
+        assert sorted(_wrapped(tuned)) == ["first.lin", "last", "second.lin_l", "second.lin_r"]
+
+    def test_the_name_of_an_output_projection_means_its_attention(self) -> None:
+        tuned = attach(Encoder(), LoraConfig(r=2, target_modules=["out_proj"]), head=())
+        assert _wrapped(tuned) == [f"encoder.layers.{i}.self_attn" for i in (0, 1)]
+
+    def test_another_method_on_an_output_projection_is_refused_by_name(self) -> None:
+        with pytest.raises(AdapterError, match=r"loha on encoder\.layers\.0\.self_attn\.out_proj"):
+            attach(Encoder(), LoHaConfig(r=2), targets=r".*out_proj", head=())
+
+    def test_no_library_is_imported_to_recognise_its_layers(self) -> None:
+        tops = set()
+        for file in Path(layers.__file__).parent.glob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+                if isinstance(node, ast.Import | ast.ImportFrom):
+                    names = [alias.name for alias in node.names]
+                    names = [str(node.module)] if isinstance(node, ast.ImportFrom) else names
+                    tops |= {name.partition(".")[0] for name in names}
+        assert tops - set(sys.stdlib_module_names) == {"torch", "peft", "scionwood"}
+
+
+class TestFastPaths:
+    @pytest.mark.parametrize("targets", [r".*self_attn", r".*linear1", r".*(self_attn|linear2)"])
+    def test_an_encoder_of_torch_uses_its_adapter_in_eval_mode(self, targets: str) -> None:
+        tuned = attach(Encoder(), LoraConfig(r=2), targets=targets, head=())
+        unsettle(tuned)
+        x = torch.randn(2, 5, 8)
+        slow = tuned.train()(x)
+        assert torch.allclose(tuned.eval()(x), slow, atol=1e-5)
+        with torch.no_grad():
+            assert torch.allclose(tuned(x), slow, atol=1e-5)
+        with torch.no_grad(), tuned.disable_adapter():
+            assert not torch.allclose(tuned(x), slow, atol=1e-2)
+
+    def test_nor_does_a_padding_mask_bypass_it(self) -> None:
+        tuned = attach(Encoder(), LoraConfig(r=2), targets=r".*self_attn", head=())
+        unsettle(tuned)
+        x, hidden = torch.randn(2, 5, 8), torch.tensor([[False] * 5, [False] * 3 + [True] * 2])
+        slow = tuned.train()(x, hidden)
+        with torch.no_grad():
+            fast = tuned.eval()(x, hidden)
+        assert torch.allclose(fast[~hidden], slow[~hidden], atol=1e-5)
+
+    def test_the_base_stays_the_same_bits_over_many_calls(self) -> None:
+        tuned = adapted("nn.MultiheadAttention")
+        before = {k: v.clone() for k, v in tuned.state_dict().items()}
+        parameters = [id(p) for p in tuned.parameters()]
+        for _ in range(20):
+            tuned(*CASES["nn.MultiheadAttention"].inputs())
+        assert all(torch.equal(value, before[key]) for key, value in tuned.state_dict().items())
+        assert [id(p) for p in tuned.parameters()] == parameters
+
+
+class TestSeveralAdapters:
+    LAYERS = ("nn.ConvTranspose2d", "nn.MultiheadAttention", "PyG Linear", "Mixtral experts")
+
+    @pytest.mark.parametrize("name", LAYERS)
+    def test_each_gives_its_own_output_and_a_composition_adds_linear_ones(self, name: str) -> None:
+        tuned, case = adapted(name), CASES[name]
+        inputs = model_of(case)[1]
+        first = tuned(*inputs)
+        config = config_of("lora", case)
+        config.r = 2
+        attach(tuned, config, head=(), example=inputs, name="second")
+        unsettle(tuned.eval())
+        second = tuned(*inputs)
+        tuned.set_adapter("default")
+        assert torch.equal(tuned(*inputs), first)
+        assert not torch.allclose(first, second, atol=1e-2)
+        with tuned.disable_adapter():
+            base = tuned(*inputs)
+        with compose(tuned, {"default": 0.5, "second": 2.0}) as both:
+            total = both(*inputs)
+        if name in ("nn.ConvTranspose2d", "PyG Linear"):
+            wanted = base + 0.5 * (first - base) + 2.0 * (second - base)
+            assert torch.allclose(total, wanted, atol=1e-4)
+        tuned.base_model.set_adapter(["default", "second"])
+        together = tuned(*inputs)
+        merge(tuned)
+        assert torch.allclose(tuned(*inputs), together, atol=1e-4)
+        unmerge(tuned)
+        tuned.delete_adapter("second")
+        assert torch.equal(tuned(*inputs), first)
+
+    @pytest.mark.parametrize("name", LAYERS)
+    def test_unloading_gives_the_backbone_back(self, name: str) -> None:
+        fresh, inputs = model_of(CASES[name])
+        tuned = adapted(name)
+        wanted = tuned(*inputs)
+        merged = copy.deepcopy(tuned).merge_and_unload()
+        assert torch.allclose(merged(*inputs), wanted, atol=1e-4)
+        bare = tuned.unload()
+        assert [type(m) for m in bare.modules()] == [type(m) for m in fresh.modules()]
+        assert torch.equal(bare(*inputs), fresh(*inputs))
+
+    def test_layers_of_peft_that_are_there_already_get_the_adapter_too(self) -> None:
+        net = nn.Sequential(nn.Linear(6, 4), nn.Unflatten(1, (4, 1)), nn.ConvTranspose1d(4, 3, 2))
+        plain = get_peft_model(net, LoraConfig(r=2, target_modules=["0"]))
+        tuned = attach(plain, LoraConfig(r=2), targets="2", head=(), name="second")
+        assert isinstance(tuned.get_submodule("base_model.model.2"), WeightLora)
+
+
+class TestCosts:
+    def test_a_depthwise_convolution_costs_less_than_its_weight(self) -> None:
+        net = nn.Sequential(nn.Conv2d(64, 64, 7, groups=64, bias=False))
+        tuned = attach(net, LoraConfig(r=4), targets="0", head=())
+        assert report(tuned).trainable_adapter == 4 * (64 + 49)
+
+    def test_single_precision_keeps_no_second_activation(self) -> None:
+        conv = nn.Sequential(nn.ConvTranspose2d(4, 8, 2, stride=2)).requires_grad_(False)
+        x = torch.randn(2, 4, 32, 32)
+        tuned = attach(conv, LoraConfig(r=2), targets="0", head=())
+        assert _saved_elements(tuned, x) < x.numel() + 2 * 4 * 8 * 2 * 2 * 4
+
+    def test_a_change_below_the_rounding_of_bfloat16_is_not_lost(self) -> None:
+        net = nn.Sequential(nn.ConvTranspose1d(1, 1, 1, bias=False)).to(torch.bfloat16)
+        net[0].weight.data.fill_(1.0)
+        tuned = attach(net, LoraConfig(r=1, lora_alpha=1), targets="0", head=())
+        layer = tuned.get_submodule("base_model.model.0")
+        layer.lora_A["default"]["weight"].data.fill_(1.0)
+        layer.lora_B["default"]["weight"].data.fill_(2.0**-12)
+        ones = torch.ones(1, 1, 1, dtype=torch.bfloat16)
+        parts: list[torch.Tensor] = []
+        layer.base_layer.register_forward_hook(lambda *call: parts.append(call[2]))
+        tuned(ones)
+        assert parts[1].item() == 2.0**-12
+
+    def test_dropout_acts_on_the_change_alone(self) -> None:
+        net = nn.Sequential(nn.ConvTranspose1d(4, 3, 1))
+        tuned = attach(net, LoraConfig(r=2, lora_dropout=0.999), targets="0", head=())
+        unsettle(tuned)
+        x = torch.randn(1, 4, 2)
+        with tuned.disable_adapter():
+            base = tuned.train()(x)
+        torch.manual_seed(0)
+        assert torch.allclose(tuned.train()(x), base, atol=1e-6)
+        assert not torch.allclose(tuned.eval()(x), base, atol=1e-3)
+
+    def test_kernels_and_checkpointing_leave_the_numbers(self) -> None:
+        tuned = adapted("PyG MeshGraphNet block")
+        inputs = model_of(CASES["PyG MeshGraphNet block"])[1]
+        wanted = tuned(*inputs)
+        kernels.enable(tuned)
+        assert torch.allclose(tuned(*inputs), wanted, atol=1e-5)
+        conv = adapted("nn.ConvTranspose2d")
+        (x,) = model_of(CASES["nn.ConvTranspose2d"])[1]
+        trains = [p for p in conv.parameters() if p.requires_grad]
+        direct = torch.autograd.grad(conv(x).square().sum(), trains)
+        again = torch.utils.checkpoint.checkpoint(conv, x, use_reentrant=False)
+        assert all(
+            torch.equal(one, other)
+            for one, other in zip(
+                direct, torch.autograd.grad(again.square().sum(), trains), strict=True
+            )
+        )
+
+
+BAD: dict[str, tuple[Callable[[], nn.Module], LoraConfig | IA3Config, str]] = {
+    "a lazy layer": (
+        lambda: _pyg("Linear")(-1, 4),
+        LoraConfig(target_modules="layer"),
+        "its shape is not known yet.*Run the model once first",
+    ),
+    "a layer without a form": (
+        lambda: nn.Bilinear(4, 4, 4),
+        LoraConfig(target_modules="layer"),
+        r"lora on layer \(Bilinear\)",
+    ),
+    "dropout on an attention": (
+        lambda: nn.MultiheadAttention(8, 2),
+        LoraConfig(target_modules="layer", lora_dropout=0.1),
+        "lora_dropout=0.1 on MultiheadAttention.*Use lora_dropout=0",
+    ),
+    "dropout on experts": (
+        CASES["Mixtral experts"].build,
+        LoraConfig(target_modules="layer", lora_dropout=0.1),
+        "lora_dropout=0.1 on MixtralExperts.*Use lora_dropout=0",
+    ),
+    "a trained bias of LoRA": (
+        lambda: nn.ConvTranspose1d(2, 2, 2),
+        LoraConfig(target_modules="layer", lora_bias=True),
+        "lora_bias=True on ConvTranspose1d",
+    ),
+    "a start of linear layers": (
+        lambda: nn.ConvTranspose1d(2, 2, 2),
+        LoraConfig(target_modules="layer", init_lora_weights="orthogonal"),
+        "init_lora_weights='orthogonal' on ConvTranspose1d",
+    ),
+    "a scaled input": (
+        lambda: nn.ConvTranspose1d(2, 2, 2),
+        IA3Config(target_modules="layer", feedforward_modules="layer"),
+        "feedforward_modules with ConvTranspose1d",
+    ),
+    "block-diagonal relations": (
+        lambda: _pyg("RGCNConv")(4, 4, 2, num_blocks=2),
+        LoraConfig(target_modules="layer"),
+        "RGCNConv with num_blocks",
+    ),
+    "weights of eight bits": (
+        lambda: nn.ConvTranspose1d(2, 2, 2).to(torch.float8_e4m3fn),
+        LoraConfig(target_modules="layer"),
+        "its dtype is torch.float8_e4m3fn",
+    ),
+    "axes that do not fit": (
+        lambda: _declares("oik"),
+        LoraConfig(target_modules="layer"),
+        "a weight of 2 axes.*'oik'",
+    ),
+    "a weight that is not there": (
+        lambda: _declares("oi", "other"),
+        LoraConfig(target_modules="layer"),
+        "other of Declares: it has no such parameter",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_names_the_layer_and_the_remedy_and_changes_nothing(case: str) -> None:
+    build, config, message = BAD[case]
+    model = Around(build())
+    before = [(name, type(module)) for name, module in model.named_modules()]
+    with pytest.raises(AdapterError, match=message):
+        attach(model, config, head=())
+    assert before == [(name, type(module)) for name, module in model.named_modules()]
+
+
+class TestFiles:
+    def test_a_folder_of_peft_with_a_grouped_convolution_keeps_its_form(
+        self, tmp_path: Path
+    ) -> None:
+        net = nn.Sequential(nn.Conv2d(4, 6, 3, groups=2)).eval()
+        with pytest.warns(UserWarning, match="groups > 1"):
+            plain = get_peft_model(copy.deepcopy(net), LoraConfig(r=2, target_modules=["0"]))
+        unsettle(plain.eval())
+        plain.save_pretrained(tmp_path)
+        with pytest.warns(UserWarning, match="groups > 1|no scionwood.json"):
+            tuned = load_adapter(net, tmp_path)
+        x = torch.randn(1, 4, 5, 5)
+        assert torch.equal(tuned(x), plain(x))
+        with pytest.raises(AdapterError, match="cannot be merged"):
+            merge(tuned)
+
+    def test_an_attention_of_peft_gives_the_same_output_here(self, tmp_path: Path) -> None:
+        model, inputs = model_of(CASES["nn.MultiheadAttention"])
+        fresh = copy.deepcopy(model)
+        plain = get_peft_model(model, config_of("lora", CASES["nn.MultiheadAttention"]))
+        unsettle(plain.eval())
+        plain.save_pretrained(tmp_path)
+        with pytest.warns(UserWarning, match=r"has no scionwood\.json"):
+            tuned = load_adapter(fresh, tmp_path)
+        assert torch.allclose(tuned(*inputs), plain(*inputs), atol=1e-5)
+
+    def test_tensors_of_a_complex_weight_are_real_numbers(self) -> None:
+        state = adapter_state(adapted("FNO SpectralConv2d, complex weights"))
+        assert {key.rpartition("layer.")[2]: tuple(v.shape) for key, v in state.items()} == {
+            "lora_A.weights1": (4, 36, 2),
+            "lora_A.weights2": (4, 36, 2),
+            "lora_B.weights1": (6, 4, 2),
+            "lora_B.weights2": (6, 4, 2),
+        }
+        assert {value.dtype for value in state.values()} == {torch.float32}
+
+    @pytest.mark.parametrize(
+        "harm", ["shape", "nan", "rank", "unmarked", "claims", "extra", "half"]
+    )
+    def test_a_hostile_folder_is_refused_before_the_model_changes(
+        self, harm: str, tmp_path: Path
+    ) -> None:
+        name = "FNO SpectralConv2d, complex weights"
+        save_adapter(adapted(name), tmp_path)
+        _harm(tmp_path, harm)
+        model, inputs = model_of(CASES[name])
+        wanted, identity = model(*inputs), base_hash(model)
+        with pytest.raises(AdapterFileError):
+            load_adapter(model, tmp_path)
+        assert type(model.layer).__name__ == "SpectralConv2d"
+        assert torch.equal(model(*inputs), wanted)
+        assert base_hash(model) == identity
+
+
+def _harm(folder: Path, harm: str) -> None:
+    tensors = load_file(folder / TENSORS)
+    key = next(iter(sorted(tensors)))
+    if harm == "shape":
+        tensors[key] = torch.view_as_complex(tensors[key].contiguous()).real.contiguous()
+    elif harm == "nan":
+        tensors[key] = tensors[key] * float("nan")
+    elif harm == "extra":
+        tensors[key.replace("weights1", "weights3")] = tensors[key].clone()
+    elif harm == "half":
+        tensors[key] = tensors[key][..., :1].contiguous()
+    save_file(tensors, folder / TENSORS, metadata={"format": "pt"})
+    config = json.loads((folder / CONFIG).read_text())
+    manifest = json.loads((folder / MANIFEST).read_text())
+    if harm == "rank":
+        config["r"] = 1 << 39
+    elif harm == "unmarked":
+        config["peft_type"] = manifest["peft_type"] = "LORA"
+    elif harm == "claims":
+        config["peft_type"] = "SCIONWOOD_LORA: run rm -rf"
+    (folder / CONFIG).write_text(json.dumps(config))
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+
+
+def _wrapped(tuned: PeftModel) -> list[str]:
+    from scionwood.adapters.modules import tuner_layers
+
+    return list(tuner_layers(tuned))
+
+
+def _pyg(name: str) -> Callable[..., nn.Module]:
+    from torch_geometric import nn as pyg
+
+    made: Callable[..., nn.Module] = getattr(pyg, name)
+    return made
+
+
+def _declares(axes: str, name: str = "weight") -> nn.Module:
+    class Declares(nn.Module):
+        adapter_weights = {name: axes}  # noqa: RUF012
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(3, 3))
+
+    return Declares()
+
+
+def _saved_elements(model: nn.Module, x: torch.Tensor) -> int:
+    kept: dict[int, int] = {}
+
+    def pack(value: torch.Tensor) -> torch.Tensor:
+        if not isinstance(value, nn.Parameter):
+            kept[value.data_ptr()] = value.numel()
+        return value
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
+        model(x).sum()
+    return sum(kept.values())
