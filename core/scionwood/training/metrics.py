@@ -12,9 +12,11 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 
 from scionwood.files import atomic_path, writing
-from scionwood.runs.layout import METRICS as NAME
+from scionwood.runs.layout import METRICS
 from scionwood.runs.metrics import read_metrics as read_metrics
 from scionwood.training.checkpoint import RESUME
+
+NAME = METRICS
 
 
 @final
