@@ -18,6 +18,7 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from scionwood import figure_style
 from scionwood_bangla.checker import check_text
 from scionwood_bangla.evaluation.figures import COLOURS, PRONOUNS
 from scionwood_bangla.evaluation.fonts import family
@@ -86,6 +87,7 @@ def draw_match(axes: Any) -> None:
     axes.legend(fontsize=9, title="expected level")
 
 
+@figure_style()
 def main() -> None:
     """Draw and write the figure."""
     fonts = [name for name in (family(), "DejaVu Sans") if name]

@@ -18,9 +18,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scionwood import atomic_path
+from scionwood import atomic_path, figure_style
 from scionwood_biomed.data.phantoms import CLASSES, phantom, phantom_items
-from scionwood_biomed.evaluation.figures import COLOURS
 
 RESULTS = Path(__file__).parent / "results" / "biomed.csv"
 TARGET = Path(__file__).parents[1] / "docs" / "figures" / "biomed.png"
@@ -36,6 +35,7 @@ METHODS = {
 }
 
 
+@figure_style()
 def draw() -> Figure:
     """Draw the figure."""
     figure = Figure(figsize=(8.4, 5.0), layout="constrained")
@@ -56,17 +56,14 @@ def draw() -> Figure:
 def _bars(axes: Axes, rows: Sequence[dict[str, str]]) -> None:
     places = np.arange(len(METHODS))
     columns = {"training wording": "accuracy", "worst of six other wordings": "wording_worst"}
-    for shift, colour, (title, column) in zip(
-        (-0.2, 0.2), (COLOURS[0], COLOURS[1]), columns.items(), strict=True
-    ):
+    for shift, (title, column) in zip((-0.2, 0.2), columns.items(), strict=True):
         values = [mean(float(r[column]) for r in rows if r["method"] == name) for name in METHODS]
-        axes.barh(places + shift, values, 0.38, color=colour, label=title)
+        axes.barh(places + shift, values, 0.38, label=title)
     axes.set_yticks(places, list(METHODS.values()), fontsize=9)
     axes.invert_yaxis()
-    axes.set_xlabel(f"accuracy, {SHOTS} shots per class, 9 classes, 3 seeds", fontsize=9)
+    axes.set_xlabel(f"accuracy (share of images), {SHOTS} shots per class, 9 classes, 3 seeds")
     axes.set_xlim(0, 0.9)
     axes.legend(fontsize=8, loc="upper right")
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def main() -> None:

@@ -18,11 +18,11 @@ import torch
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from scionwood import atomic_path
+from scionwood import atomic_path, figure_style
 from scionwood_crash.backbones import mask_morph_unet
 from scionwood_crash.data.encode import Encoder, outward
 from scionwood_crash.data.suite import SuiteParts
-from scionwood_crash.evaluation.figures import COLOURS, draw_cells
+from scionwood_crash.evaluation.figures import draw_cells
 from scionwood_crash.model import SIZES
 from scionwood_crash.parts.part import Part
 
@@ -45,6 +45,7 @@ def predicted(part: Part) -> np.ndarray:
     return outward(model(*encoded.graph), encoded.frame)
 
 
+@figure_style()
 def draw(part: Part, reference: np.ndarray, given: np.ndarray) -> Figure:
     """Draw the three shapes, coloured by the displacement in mm, and the intrusion over time."""
     figure = Figure(figsize=(11, 3.4), layout="constrained")
@@ -58,14 +59,14 @@ def draw(part: Part, reference: np.ndarray, given: np.ndarray) -> Figure:
         cells = (part.points + moved, part.cells, lengths[name])
         faces = draw_cells(axes, *cells, scale, bounds, zoom=1.05)
         axes.set_title(name)
-    figure.colorbar(faces, ax=figure.axes, shrink=0.8, label="displacement, mm")
+    figure.colorbar(faces, ax=figure.axes, shrink=0.8, label="displacement (mm)")
     curves = figure.add_subplot(1, 4, 4)
     direction = np.asarray(part.impactor.direction)
     histories = {"simulated": reference, "predicted": given}
-    for colour, (name, history) in zip(COLOURS, histories.items(), strict=False):
+    for name, history in histories.items():
         style = "--" if name == "predicted" else "-"
-        curves.plot(part.times, (history @ direction).max(1), style, color=colour, label=name)
-    curves.set(xlabel="time, ms", title="maximum intrusion, mm")
+        curves.plot(part.times, (history @ direction).max(1), style, label=name)
+    curves.set(xlabel="time (ms)", ylabel="maximum intrusion (mm)")
     curves.grid(alpha=0.3)
     curves.legend()
     return figure

@@ -23,7 +23,7 @@ from matplotlib import rc_context
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from scionwood import atomic_path
+from scionwood import atomic_path, figure_style
 from scionwood_bangla.checker import check_text
 from scionwood_bangla.evaluation.fonts import family
 from scionwood_crash.evaluation.figures import draw_cells
@@ -147,7 +147,11 @@ def main() -> None:
     TARGET.mkdir(parents=True, exist_ok=True)
     fonts = [name for name in (family(), "DejaVu Sans") if name]
     for name in parser.parse_args().names:
-        with rc_context({"font.family": fonts}), atomic_path(TARGET / f"{name}.png") as part:
+        with (
+            figure_style(),
+            rc_context({"font.family": fonts}),
+            atomic_path(TARGET / f"{name}.png") as part,
+        ):
             CARDS[name]().savefig(part, format="png", metadata={"Software": None})
         print(TARGET / f"{name}.png")
 

@@ -16,7 +16,7 @@ from statistics import mean, stdev
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scionwood import atomic_path
+from scionwood import atomic_path, figure_style
 
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs" / "figures" / "methods.png"
@@ -57,7 +57,12 @@ def draw_tasks(axis: Axes) -> None:
         axis.errorbar(x, y, dy, dx, "o", color=colour, label=label, capsize=2)
     bound, _ = spread(groups["joint LoRA (bound)"], "average_accuracy")
     axis.axhline(bound, color="0.3", linestyle="--", linewidth=1, label="all tasks at once (bound)")
-    axis.set(xlabel="forgetting", ylabel="average accuracy", xlim=(0, 0.6), ylim=(0.2, 0.85))
+    axis.set(
+        xlabel="forgetting (loss of accuracy)",
+        ylabel="average accuracy",
+        xlim=(0, 0.6),
+        ylim=(0.2, 0.85),
+    )
     axis.set_title("Five tasks in a row", fontsize="medium")
     axis.legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
@@ -70,10 +75,11 @@ def draw_rewards(axis: Axes) -> None:
         axis.bar(place, height, 0.6, yerr=error, color=COLOURS[2], capsize=3)
         axis.text(place, height + 0.05, f"{height:.2f}", ha="center", fontsize="small")
     axis.set_xticks(range(3), [name.replace(" ", "\n") for name in REWARDS.values()])
-    axis.set(ylabel="mean reward", ylim=(0, 1.15))
+    axis.set(ylabel="mean reward (0 to 1)", ylim=(0, 1.15))
     axis.set_title("A reasoner trained by rewards", fontsize="medium")
 
 
+@figure_style()
 def main() -> None:
     """Read the results and draw both parts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

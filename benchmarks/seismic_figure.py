@@ -16,7 +16,7 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from scionwood import atomic_path, load_run
+from scionwood import atomic_path, figure_style, load_run
 from scionwood_seismic.data.synthetic import generator
 from scionwood_seismic.evaluation import metrics
 from scionwood_seismic.evaluation.panels import clip
@@ -44,6 +44,7 @@ def snr(clean: np.ndarray, estimate: np.ndarray) -> float:
     return float(metrics.snr(s, e))
 
 
+@figure_style()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("target", type=Path, nargs="?", default=TARGET)

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
+import matplotlib as mpl
 import pytest
+from matplotlib.figure import Figure
+
+from scionwood import Task, fit, resolve
+from scionwood.styles import COLOURS
 
 ROOT = Path(__file__).parents[2]
 FIELDS = ("seismic", "crash", "pde", "biomed", "bangla")
@@ -51,3 +57,23 @@ def test_a_field_has_every_page(field: str) -> None:
     for page in {"about", "your-own-file", *reading}:
         title = (folder / f"{page}.md").read_text("utf-8").splitlines()[0]
         assert title.startswith("# "), page
+
+
+def test_what_a_task_draws_has_the_style_of_the_reports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from scionwood_toy.parts import Regress
+
+    drawn = []
+    draw = Regress.draw
+
+    def recorded(task: Task, batch: Any) -> dict[str, Figure]:
+        drawn.append(draw(task, batch)["prediction"])
+        return {}
+
+    monkeypatch.setattr(Regress, "draw", recorded)
+    fit(resolve("toy/regress", smoke=True), run_dir=tmp_path / "run")
+    (axes,) = drawn[0].axes
+    assert not axes.spines["top"].get_visible()
+    assert axes.lines[0].get_color() == COLOURS[0]
+    assert mpl.rcParams["axes.spines.top"]  # the settings of the user are as before

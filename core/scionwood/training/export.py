@@ -14,6 +14,7 @@ from scionwood.adapters.head import backbone, head_names
 from scionwood.files import atomic_path
 from scionwood.recipe import Recipe
 from scionwood.runs.layout import ADAPTER, HEAD
+from scionwood.styles import figure_style
 from scionwood.training.card import Card, write_card
 from scionwood.training.checkpoint import BEST, LAST, read_checkpoint
 from scionwood.training.figures import metrics_figure
@@ -70,6 +71,7 @@ def _load_chosen(task: Task, folder: Path) -> int:
 
 
 @torch.no_grad()
+@figure_style()
 def _drawn(task: Task, trainer: L.Trainer) -> dict[str, Figure]:
     loaders = trainer.val_dataloaders
     # One process holds only a part of a sharded model, which cannot run alone.

@@ -6,12 +6,15 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scionwood import figure_style
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SCORES = {"val_register_match": "has an accepted level", "val_ended": "ends by itself"}
 
 
+@figure_style()
 def learning_curve(path: str | Path) -> Figure | None:
     """Draw the share of greedy answers at an accepted level, and of answers that end.
 

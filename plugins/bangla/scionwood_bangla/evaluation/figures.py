@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from scionwood import figure_style
 from scionwood_bangla.evaluation.fonts import NOTE, can_draw, family
 from scionwood_bangla.lexicon import LEVELS
 
@@ -18,6 +19,7 @@ COLOURS = {"tui": "#E69F00", "tumi": "#56B4E9", "apni": "#009E73"}
 PRONOUNS = {"tui": "তুই", "tumi": "তুমি", "apni": "আপনি"}
 
 
+@figure_style()
 def register_match(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Draw register match by method and expected level, with 95 % intervals, one axis per suite.
 
@@ -56,6 +58,6 @@ def _bars(axes: Any, rows: list[Mapping[str, Any]]) -> None:
         axes.errorbar(places, values, ends, fmt="none", ecolor="0.25", elinewidth=0.8, capsize=1.5)
     ticks = [f"{method.replace('_', ' ')}\n{decoding}".strip() for method, decoding in names]
     axes.set_xticks(range(len(names)), ticks, rotation=45, ha="right", fontsize=7)
-    axes.set(ylim=(0, 1.05), ylabel="register match")
+    axes.set(ylim=(0, 1.05), ylabel="register match (share of answers)")
     axes.grid(axis="y", alpha=0.3)
     axes.legend(fontsize=8)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from scionwood import figure_style
 from scionwood_biomed.adapters.dual_anchor.layers import PromptLayer
 from scionwood_biomed.evaluation.metrics import calibration_error, reliability
 
@@ -21,6 +22,7 @@ PANELS = 5
 """Reliability diagrams per row."""
 
 
+@figure_style()
 def reliability_diagram(probabilities: Tensor, label: Tensor) -> Figure:
     """Draw accuracy over confidence, and the number of predictions in each bin.
 
@@ -44,6 +46,7 @@ def reliability_diagram(probabilities: Tensor, label: Tensor) -> Figure:
     return figure
 
 
+@figure_style()
 def reliability_diagrams(answers: Mapping[str, tuple[Tensor, Tensor]]) -> Figure:
     """Draw accuracy over confidence for several methods, each with its calibration error.
 
@@ -71,6 +74,7 @@ def reliability_diagrams(answers: Mapping[str, tuple[Tensor, Tensor]]) -> Figure
     return figure
 
 
+@figure_style()
 def wordings(accuracy: Mapping[str, Mapping[str, float]], shots: int) -> Figure:
     """Draw a table of accuracies by method and wording; each method's worst wording is framed.
 
@@ -99,6 +103,7 @@ def wordings(accuracy: Mapping[str, Mapping[str, float]], shots: int) -> Figure:
     return figure
 
 
+@figure_style()
 def over_shots(results: Mapping[str, Mapping[int, Sequence[float]]]) -> Figure:
     """Draw accuracy over shots, with the mean and the standard deviation over seeds.
 
@@ -124,6 +129,7 @@ def over_shots(results: Mapping[str, Mapping[int, Sequence[float]]]) -> Figure:
     return figure
 
 
+@figure_style()
 def attention_map(image: Tensor, weights: Tensor) -> Figure:
     """Draw an image beside the attention of the text context to its patches.
 
@@ -144,7 +150,7 @@ def attention_map(image: Tensor, weights: Tensor) -> Figure:
         weights.reshape(side, side).cpu().numpy(), cmap="magma", alpha=0.5, extent=extent
     )
     overlaid.set_title("attention of the text context", fontsize=9)
-    figure.colorbar(drawn, ax=overlaid, shrink=0.8)
+    figure.colorbar(drawn, ax=overlaid, shrink=0.8, label="weight of attention")
     return figure
 
 

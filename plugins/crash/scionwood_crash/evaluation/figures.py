@@ -13,15 +13,13 @@ from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 from torch import Tensor
 
-from scionwood import atomic_path
+from scionwood import atomic_path, figure_style
 from scionwood_crash.data.encode import LENGTH
 from scionwood_crash.evaluation.metrics import distances, intrusion
 from scionwood_crash.model.graph import CrashGraph
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""Colours of lines; colour-blind readers can distinguish them (Okabe and Ito)."""
 
-
+@figure_style()
 def deformed(
     points: np.ndarray,
     cells: np.ndarray,
@@ -52,12 +50,13 @@ def deformed(
         shape = points + moved
         faces = draw_cells(axes, shape, cells, error, scale, (shape.min(0), shape.max(0)))
         axes.set_title(name)
-    label = f"distance between both, {unit}"
+    label = f"distance between both ({unit})"
     figure.colorbar(faces, ax=figure.axes, shrink=0.7, label=label)
     figure.suptitle(title, parse_math=False)
     return figure
 
 
+@figure_style()
 def animate(
     points: np.ndarray,
     cells: np.ndarray,
@@ -103,6 +102,7 @@ def animate(
         FuncAnimation(figure, show, frames=frames).save(part, writer=PillowWriter(fps=fps))
 
 
+@figure_style()
 def over_time(
     times: np.ndarray, values: Mapping[str, np.ndarray], *, label: str, unit: str = "ms"
 ) -> Figure:
@@ -119,9 +119,9 @@ def over_time(
     """
     figure = Figure(figsize=(5.2, 3.6), layout="constrained")
     axes = figure.subplots()
-    for at, (name, line) in enumerate(values.items()):
+    for name, line in values.items():
         style = "--" if name == "predicted" else "-"
-        axes.plot(times, line, style, color=COLOURS[at % len(COLOURS)], label=name, marker=".")
+        axes.plot(times, line, style, label=name, marker=".")
     axes.set(xlabel=f"time ({unit})", ylabel=label)
     axes.grid(alpha=0.3)
     if len(values) > 1:
@@ -129,6 +129,7 @@ def over_time(
     return figure
 
 
+@figure_style()
 def motions(
     times: np.ndarray,
     histories: Mapping[str, Mapping[str, np.ndarray]],
@@ -153,10 +154,10 @@ def motions(
     figure = Figure(figsize=(5.6, 6.4), layout="constrained")
     every = figure.subplots(3, 1, sharex=True)
     for axes, (quantity, unit) in zip(every, units.items(), strict=True):
-        for at, (name, values) in enumerate(histories.items()):
+        for name, values in histories.items():
             style = "--" if name == "predicted" else "-"
-            axes.plot(times, values[quantity], style, color=COLOURS[at], label=name, marker=".")
-        axes.set_ylabel(f"{quantity}, {unit}")
+            axes.plot(times, values[quantity], style, label=name, marker=".")
+        axes.set_ylabel(f"{quantity} ({unit})")
         axes.grid(alpha=0.3)
     every[-1].set_xlabel(f"time ({time})")
     every[-1].legend()

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scionwood import TrainingError, atomic_path, writing
+from scionwood import TrainingError, atomic_path, figure_style, writing
 from scionwood_methods.continual.metrics import average_accuracy, backward_transfer, forgetting
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ class Scores:
             with atomic_path(folder / RECORD) as part:
                 part.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
+    @figure_style()
     def draw(self, names: Sequence[str]) -> Figure:
         """Draw the matrix: a row after each task, a column for each task."""
         from matplotlib.figure import Figure

@@ -11,6 +11,7 @@ from scionwood import (
     RecipeError,
     RunPath,
     atomic_path,
+    figure_style,
     find_run,
     print_table,
     read_origin,
@@ -105,6 +106,7 @@ def table(diagnosis: Diagnosis) -> list[tuple[str, ...]]:
     return rows
 
 
+@figure_style()
 def draw(diagnosis: Diagnosis) -> Figure:
     """Draw the margins of all heads, the change over sqrt(L), and the drift, over the depth."""
     from matplotlib.figure import Figure
@@ -120,7 +122,7 @@ def draw(diagnosis: Diagnosis) -> Figure:
     size.set(ylabel="largest |dV| / sqrt(L)", xlabel="layer")
     drift.plot([each.direction for each in drifts], "o-", label="1 - cosine of mean tokens")
     drift.plot([each.wasserstein for each in drifts], "s--", label="sliced W2")
-    drift.set(ylabel="drift of the tokens", xlabel="layer")
+    drift.set(ylabel="drift of the tokens (no unit)", xlabel="layer")
     drift.legend(fontsize="small")
     figure.suptitle(NOTE, fontsize="small")
     return figure

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack, final
 
 from torch import Tensor, nn
 
-from scionwood import Optimiser, Task
+from scionwood import Optimiser, Task, figure_style
 from scionwood_methods.verifiable.unir import Grpo, LogitFusion, grpo_loss
 
 if TYPE_CHECKING:
@@ -118,6 +118,7 @@ class VerifiableReward(Task):
         return exact(whole[:, prompts.shape[1] :], answers).mean()
 
 
+@figure_style()
 def _reward_figure(rows: list[dict[str, str]]) -> Figure:
     from matplotlib.figure import Figure
 

@@ -13,11 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from scionwood import atomic_path
+from scionwood import atomic_path, figure_style
 from scionwood_pde.evaluation.metrics import WINDOWS
-
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""Colours of lines that colour-blind readers can distinguish (Okabe and Ito)."""
 
 DASHES = ("-", "--", ":", "-.")
 PERCENTILE = 99.5
@@ -28,6 +25,7 @@ SMALLEST = 1e-12
 """Smallest half-width of a colour scale, so that it is never empty."""
 
 
+@figure_style()
 def slices(states: Mapping[str, xr.DataArray], *, sample: int = 0, time: int = -1) -> Figure:
     """Draw the middle plane of each channel, with a row for each source.
 
@@ -60,6 +58,7 @@ def slices(states: Mapping[str, xr.DataArray], *, sample: int = 0, time: int = -
     return figure
 
 
+@figure_style()
 def spectra(
     wavenumbers: np.ndarray, power: Mapping[str, Mapping[str, np.ndarray]], *, unit: str = "L"
 ) -> Figure:
@@ -79,8 +78,7 @@ def spectra(
     for axes, (field, lines) in zip(row, power.items(), strict=True):
         for i, (label, values) in enumerate(lines.items()):
             shown = np.where(values[1:] > 0, values[1:], np.nan)  # zero has no logarithm
-            colour, dashes = COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)]
-            axes.loglog(wavenumbers[1:], shown, dashes, color=colour, label=label)
+            axes.loglog(wavenumbers[1:], shown, DASHES[i % len(DASHES)], label=label)
         axes.set(xlabel=f"wavenumber (rad/{unit})")
         axes.set_title(field, parse_math=False)
         axes.grid(alpha=0.3)
@@ -91,6 +89,7 @@ def spectra(
     return figure
 
 
+@figure_style()
 def error_growth(
     errors: Mapping[str, np.ndarray],
     *,
@@ -113,8 +112,9 @@ def error_growth(
     count = max(values.shape[1] for values in errors.values())
     steps = np.arange(1, count + 1)
     for i, (label, values) in enumerate(errors.items()):
-        colour, dashes = COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)]
-        axes.plot(steps, values.mean(0), dashes, color=colour, label=label, marker=".")
+        dashes = DASHES[i % len(DASHES)]
+        (line,) = axes.plot(steps, values.mean(0), dashes, label=label, marker=".")
+        colour = line.get_color()
         axes.fill_between(steps, values.min(0), values.max(0), color=colour, alpha=0.15, lw=0)
     for i, (label, values) in enumerate((baselines or {}).items()):
         axes.plot(steps, values, DASHES[i % len(DASHES)], color="0.45", label=label)
@@ -136,6 +136,7 @@ def error_growth(
     return figure
 
 
+@figure_style()
 def animate(
     states: Mapping[str, xr.DataArray],
     target: str | Path,
@@ -170,7 +171,8 @@ def animate(
         images.append(_draw(axes, plane.isel(time=0), limits))
         axes.label_outer()
         axes.set_title(f"{_label(first, channel)}, {title}", parse_math=False)
-        figure.colorbar(images[-1], ax=axes, extend="both", fraction=0.05)
+        bar = figure.colorbar(images[-1], ax=axes, extend="both", fraction=0.05)
+        bar.set_label(str(first.coords["unit"].values[channel]), parse_math=False)
     times, unit = first.coords["time"].values, first.coords["time"].attrs["units"]
 
     def show(number: int) -> list[AxesImage]:

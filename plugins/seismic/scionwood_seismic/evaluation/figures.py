@@ -11,6 +11,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.image import AxesImage
 
+from scionwood import figure_style
 from scionwood_seismic.data.normalise import live
 from scionwood_seismic.evaluation.panels import (
     LIMIT,
@@ -32,6 +33,7 @@ LINES = {"input": ("#aaaaaa", "-"), "denoised": ("#0072B2", "-"), "removed": ("#
 """Colours and line styles of the spectra (Okabe and Ito), distinct for colour-blind readers too."""
 
 
+@figure_style()
 def draw_panels(gathers: Mapping[str, np.ndarray], *, dt: float | None = None) -> Figure:
     """Draw gathers side by side with the gain of the first, whose dead traces are grey in all.
 
@@ -47,6 +49,7 @@ def draw_panels(gathers: Mapping[str, np.ndarray], *, dt: float | None = None) -
     return figure
 
 
+@figure_style()
 def draw_qc_sheet(
     result: Result,
     similarity: np.ndarray,
@@ -168,7 +171,8 @@ def _spectra(axes: Axes, result: Result) -> None:
         decibels = 20 * np.log10(np.maximum(means[name] / top, 1e-6))
         width = 4 if name == "input" else 1.3  # a wide line stays visible below another one
         axes.plot(frequency, decibels, dashes, color=colour, linewidth=width, label=name)
-    axes.set(title="mean amplitude spectrum", xlabel=result.geometry.rate, ylabel="dB")
+    axes.set(title="mean amplitude spectrum", xlabel=result.geometry.rate)
+    axes.set(ylabel="amplitude (dB below the largest of the input)")
     axes.set_xlim(0, frequency[-1] or 1)
     axes.set_ylim(bottom=max(axes.get_ylim()[0], -100))
     axes.grid(alpha=0.3)
@@ -188,7 +192,7 @@ def _similarity(axes: Axes, similarity: np.ndarray, geometry: Geometry) -> None:
     mean = float(np.nanmean(similarity))
     axes.set(title=f"local similarity of denoised and removed, mean {mean:.3f}")
     axes.set(xlabel="trace", ylabel=geometry.down)
-    axes.figure.colorbar(image, ax=axes)
+    axes.figure.colorbar(image, ax=axes, label="local similarity (0 to 1)")
 
 
 def _numbers(axes: Axes, numbers: Mapping[str, str]) -> None:
