@@ -25,6 +25,7 @@ plugin = Plugin(
         "diagnose": "scionwood_methods.diagnosis.command:diagnose",
         "sequence": "scionwood_methods.continual.command:sequence",
     },
+    optimizers={"lora_plus": "scionwood_methods.lora_plus:lora_plus"},
     recipes="scionwood_methods.recipes",
-    rooms=("composition", "continual", "diagnosis", "peft", "shared", "verifiable"),
+    rooms=("composition", "continual", "diagnosis", "lora_plus", "peft", "shared", "verifiable"),
 )

@@ -28,9 +28,31 @@ _REQUIRED = {
     "tasks": ("Shapes", "Units", "Source"),
     "adapters": ("Shapes", "Source"),
     "commands": ("Raises",),
+    "callbacks": (),
+    "loggers": (),
+    "optimizers": ("Source",),
+    "schedules": ("Source",),
 }
-_POSITIONAL = {"backbones": 0, "data": 0, "readers": 1, "tasks": 1}
-_INJECTED = {"backbones": "nothing", "data": "nothing", "readers": "path", "tasks": "backbone"}
+_POSITIONAL = {
+    "backbones": 0,
+    "data": 0,
+    "readers": 1,
+    "tasks": 1,
+    "callbacks": 0,
+    "loggers": 1,
+    "optimizers": 2,
+    "schedules": 2,
+}
+_INJECTED = {
+    "backbones": "nothing",
+    "data": "nothing",
+    "readers": "path",
+    "tasks": "backbone",
+    "callbacks": "nothing",
+    "loggers": "folder",
+    "optimizers": "groups and backbone",
+    "schedules": "step and total",
+}
 
 
 @check
