@@ -23,8 +23,7 @@ def opened(case: str, folder: Path) -> torch.Tensor:
     if ALONE:
         from peft import PeftModel
 
-        # In eval mode, the fast path of nn.TransformerEncoderLayer leaves adapters of peft out.
-        tuned = PeftModel.from_pretrained(model, str(folder)).train()
+        tuned = PeftModel.from_pretrained(model, str(folder)).eval()
     else:
         from scionwood import load_adapter
 
