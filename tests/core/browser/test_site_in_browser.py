@@ -142,7 +142,9 @@ def test_the_landing_page_is_one_screen(site: Path, tab: Tab) -> None:
     assert tab.value(BOTTOM) <= HEIGHT
 
 
-MENU = "[...document.querySelectorAll('.version-switcher__menu a')]"
+MENU = "[...document.querySelector('.version-switcher__menu').querySelectorAll('a')]"
+"""The links of the first of two menus: the bar has one, and the sidebar of narrow windows too."""
+
 NAMES = f"{MENU}.map(link => link.textContent.trim())"
 SHOWN = "document.querySelector('.version-switcher__button').textContent.trim()"
 
