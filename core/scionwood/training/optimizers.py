@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from torch import nn
+from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LinearLR, LRScheduler
 
@@ -17,6 +18,8 @@ from scionwood.training.plateau import Plateau
 from scionwood.training.tables import Named
 
 OPTIMIZER, SCHEDULE = "task.optimizer", "task.schedule"
+WHOLE = frozenset({"muon", "adafactor"})
+"""Optimisers that read whole matrices: torch's own fail on weights spread over processes."""
 
 
 def make_optimizer(choice: Choice, groups: list[dict[str, Any]], backbone: nn.Module) -> Optimizer:
@@ -28,11 +31,15 @@ def make_optimizer(choice: Choice, groups: list[dict[str, Any]], backbone: nn.Mo
         backbone: the model, whose parameters' names an optimiser of a plugin may need.
 
     Raises:
-        RecipeError: no optimiser has that name, or it refuses its options.
+        RecipeError: no optimiser has that name, it refuses its options, or it reads whole matrices
+            and the weights are spread over processes.
         PluginError: the plugin is missing or broken, or does not have the optimiser.
     """
     name, own = split(OPTIMIZER, choice)
     check(OPTIMIZER, name, own)
+    if name in WHOLE and any(isinstance(p, DTensor) for group in groups for p in group["params"]):
+        rule = "it reads whole matrices, and fsdp2 spreads them over processes"
+        raise RecipeError(f"{OPTIMIZER}: {name}", rule, "Use adamw, or trainer.strategy: ddp")
     injected = (groups, backbone) if "/" in name else (groups,)
     made = make(OPTIMIZER, name, _named(OPTIMIZER, name), own, *injected)
     if not isinstance(made, Optimizer):

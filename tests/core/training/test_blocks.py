@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from peft import LoraConfig
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch._dynamo.testing import CompileCounterWithBackend
 
@@ -275,3 +276,20 @@ def test_the_default_compiler_agrees_with_eager(toy_fit: Callable[..., Path]) ->
     compiled = toy_fit("trainer.max_steps=4", "compile=true", name="compiled")
     near = [float(loss) for loss in losses(compiled)]
     assert near == pytest.approx([float(loss) for loss in losses(plain)], rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+@pytest.mark.parametrize("key", ["gradient_checkpointing=true", "compile={backend: aot_eager}"])
+def test_two_processes_compute_what_one_does(
+    start_pair: Callable[..., Any], tmp_path: Path, strategy: str, key: str
+) -> None:
+    given = ("trainer.max_steps=2", "trainer.logger=csv", f"trainer.strategy={strategy}")
+    runs = []
+    for name, extra in (("plain", ()), ("blocks", (key,))):
+        pair = start_pair(*given, *extra, run_dir=tmp_path / name)
+        for process in pair:
+            process.join(120)
+        assert [process.exitcode for process in pair] == [0, 0]
+        runs.append(load_file(tmp_path / name / "adapter" / "adapter_model.safetensors"))
+    torch.testing.assert_close(*runs, rtol=0, atol=1e-6)

@@ -10,6 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 
 from scionwood import Task, resolve
 from scionwood.errors import RecipeError
@@ -125,3 +127,18 @@ def test_the_recipe_of_a_run_repeats_the_choice(toy_fit: Callable[..., Path]) ->
     again = resolve(run / "recipe.yaml").task.options
     assert again["optimizer"] == {"name": "sgd", "momentum": 0.9}
     assert again["schedule"] == {"name": "wsd", "decay": 0.5, "floor": 0.0}
+
+
+@pytest.mark.parametrize("name", ["muon", "adafactor"])
+def test_an_optimiser_of_whole_matrices_is_refused_for_spread_weights(
+    tmp_path: Path, name: str
+) -> None:
+    place = f"file://{tmp_path}/store"
+    torch.distributed.init_process_group("gloo", init_method=place, rank=0, world_size=1)
+    try:
+        task = Square(nn.Linear(3, 4), optimizer=name)
+        fully_shard(task.backbone, mesh=init_device_mesh("cpu", (1,)))
+        with pytest.raises(RecipeError, match=rf"{name}: it reads whole matrices.*strategy: ddp"):
+            task.configure_optimizers()
+    finally:
+        torch.distributed.destroy_process_group()
