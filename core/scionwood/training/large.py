@@ -160,7 +160,7 @@ def _check_finite(wrong: str, mesh: DeviceMesh) -> None:
 
 def _size(backbone: nn.Module) -> str:
     total = sum(p.numel() * p.element_size() for p in backbone.parameters() if p.is_meta)
-    return f"{total / 2**20:,.0f} MiB"
+    return f"{total / 2**20:,.1f} MiB"
 
 
 def _say(line: str) -> None:

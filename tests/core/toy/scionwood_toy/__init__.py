@@ -8,9 +8,9 @@ plugin = Plugin(
     name="toy",
     summary="Regression on random numbers, for tests",
     api=1,
-    backbones={"mlp": "scionwood_toy.parts:mlp"},
+    backbones={"mlp": "scionwood_toy.parts:mlp", "stored": "scionwood_toy.stored:stored"},
     data={"regression": "scionwood_toy.parts:RegressionData"},
     tasks={"regress": "scionwood_toy.parts:Regress"},
     recipes="scionwood_toy.recipes",
-    rooms=("child", "parts"),
+    rooms=("child", "parts", "stored"),
 )
