@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +81,50 @@ def test_what_a_task_draws_has_the_style_of_the_reports(
     assert not axes.spines["top"].get_visible()
     assert axes.lines[0].get_color() == COLOURS[0]
     assert mpl.rcParams["axes.spines.top"]  # the settings of the user are as before
+
+
+TABS = dict(
+    re.findall(
+        r":::\{tab-item\} ([\w ]+)\n```bash\n(.*?)^```$",
+        (ROOT / "docs" / "start" / "first-hour.md").read_text("utf-8"),
+        re.M | re.S,
+    )
+)
+
+
+def own_scans(folder: Path) -> None:
+    """Write what the tab of medical images takes for granted: DICOM files and a table of images."""
+    from PIL import Image
+    from pydicom.data import get_testdata_file
+
+    (folder / "scans").mkdir()
+    for target in ("scan.dcm", "scans/ct.dcm"):
+        shutil.copy(str(get_testdata_file("CT_small.dcm")), folder / target)
+    rows = ["path,label,subject"]
+    for number in range(24):
+        Image.new("L", (64, 64), 10 * number).save(folder / f"{number}.png")
+        rows.append(f"{number}.png,{'bright' if number % 2 else 'dark'},{number // 4}-{number % 2}")
+    (folder / "images.csv").write_text("\n".join(rows) + "\n")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+@pytest.mark.parametrize("tab", sorted(TABS))
+def test_the_first_hour_works_as_it_is_written(tab: str, tmp_path: Path) -> None:
+    plugin, rest = re.findall(r"^pip install 'scionwood\[(\w+)\]'\n(.*)", TABS[tab], re.S)[0]
+    pytest.importorskip(f"scionwood_{plugin}")
+    if plugin == "biomed":
+        own_scans(tmp_path)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    run = subprocess.run(
+        ["bash", "-c", "set -e\n" + rest],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"},
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_every_field_has_a_tab() -> None:
+    assert len(TABS) == len(FIELDS)
