@@ -34,6 +34,15 @@ def test_a_new_adapter_changes_nothing_and_only_it_trains(method, kind):
     assert all(f".{model.base_model.prefix}" in f".{name}" for name in trainable(model))
 
 
+def test_the_layers_tell_their_numbers_of_features(method, kind):
+    for layer in layers(adapted(method, kind)):
+        plain = layer.base_layer
+        names = ("in_features", "out_features")
+        if not hasattr(plain, "in_features"):
+            names = ("in_channels", "out_channels")
+        assert (layer.in_features, layer.out_features) == tuple(getattr(plain, n) for n in names)
+
+
 def test_every_tensor_gets_a_gradient_and_a_step_keeps_the_base(method, kind):
     model, x = unsettle(adapted(method, kind, dropout=0.1)), example(kind)
     model.train()(x).square().mean().backward()

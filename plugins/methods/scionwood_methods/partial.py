@@ -30,12 +30,13 @@ class PartialLayer(ModuleAdapter):
 
     partial_own: Any
     adapter_layer_names = ("partial_own",)
-    other_param_names = ("stored",)
+    other_param_names = ("stored", "chosen")
 
     def __init__(self, base: nn.Module) -> None:
         super().__init__(base)
         self.partial_own = nn.ModuleDict()
         self.stored: dict[str, Stored] = {}
+        self.chosen: dict[str, list[str]] = {}
 
     def add(self, name: str, chosen: Mapping[str, Tensor], stored: Stored) -> None:
         """Add an adapter that changes nothing yet.
@@ -50,7 +51,7 @@ class PartialLayer(ModuleAdapter):
             start = {key: torch.zeros_like(value) for key, value in start.items()}
         own = {_key(key): nn.Parameter(value.clone()) for key, value in start.items()}
         self.partial_own[name] = nn.ParameterDict(own)
-        self.stored[name] = stored
+        self.stored[name], self.chosen[name] = stored, list(chosen)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Run the base module with the parameters of its active adapters."""
@@ -62,17 +63,13 @@ class PartialLayer(ModuleAdapter):
         values = self.values(names)
         if not torch.is_grad_enabled():  # some kernels of torch round by `requires_grad`
             values = {key: value.detach() for key, value in values.items()}
-        with _flat_weights(self.base_layer, values):
+        with _flat_weights(self.base_layer, values), _plain_tensors(self.base_layer, values):
             return functional_call(self.base_layer, values, args, kwargs)
 
     def values(self, names: list[str]) -> dict[str, Tensor]:
         """See `ModuleAdapter.values`."""
-        keys = {key for name in names for key in self.partial_own[name].keys()}  # noqa: SIM118
-        return {
-            key: self._value(key, parameter.detach(), names)
-            for key, parameter in self.base_layer.named_parameters()
-            if _key(key) in keys
-        }
+        keys = dict.fromkeys(key for name in names for key in self.chosen[name])
+        return {key: self._value(key, self.parameter(key).detach(), names) for key in keys}
 
     def _value(self, key: str, now: Tensor, names: list[str]) -> Tensor:
         here = [name for name in names if _key(key) in self.partial_own[name]]
@@ -222,6 +219,23 @@ def _flat_weights(module: nn.Module, values: Mapping[str, Tensor]) -> Iterator[N
     finally:
         for each, weights in previous:
             each._flat_weights = weights
+
+
+@contextmanager
+def _plain_tensors(module: nn.Module, values: Mapping[str, Tensor]) -> Iterator[None]:
+    """Replace parameters that are attributes while FSDP runs; `functional_call` misses these."""
+    previous = []
+    for key, value in values.items():
+        place, _, name = key.rpartition(".")
+        owner = module.get_submodule(place)
+        if name in owner.__dict__:
+            previous.append((owner, name, owner.__dict__[name]))
+            owner.__dict__[name] = value
+    try:
+        yield
+    finally:
+        for owner, name, tensor in previous:
+            owner.__dict__[name] = tensor
 
 
 def _key(name: str) -> str:

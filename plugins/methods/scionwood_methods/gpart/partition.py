@@ -12,6 +12,8 @@ from typing import final
 import torch
 from torch import Tensor
 
+from scionwood_methods.gpart.projection import Grouping
+
 GAMMA, FIRST, SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 CHUNK = 1 << 22
 """The number of weights whose groups are counted at a time."""
@@ -32,29 +34,19 @@ def splitmix64(start: int, count: int, seed: int | Tensor, device: torch.device)
     shift = _signed(seed) if isinstance(seed, int) else seed
     z = torch.arange(start, start + count, dtype=torch.int64, device=device) + shift
     z = z.add_(_signed(GAMMA))
-    z = z.bitwise_xor_(_shifted(z, 30)).mul_(_signed(FIRST))
-    z = z.bitwise_xor_(_shifted(z, 27)).mul_(_signed(SECOND))
-    return z.bitwise_xor_(_shifted(z, 31))
+    z = z.bitwise_xor_(shifted(z, 30)).mul_(_signed(FIRST))
+    z = z.bitwise_xor_(shifted(z, 27)).mul_(_signed(SECOND))
+    return z.bitwise_xor_(shifted(z, 31))
 
 
 @final
-class Partition:
+class Partition(Grouping):
     """The groups of the weights of one adapter, and the isometric scale of each group.
 
     Args:
         d: the number of groups.
         seed: the seed of the hash.
     """
-
-    def __init__(self, d: int, seed: int) -> None:
-        self.d, self.seed, self.total = d, seed, 0
-        self._scales: Tensor | None = None
-
-    def extend(self, count: int) -> int:
-        """Add the weights of the next layer and return the index of the first one."""
-        start, self._scales = self.total, None
-        self.total += count
-        return start
 
     def groups(self, start: int, count: int, device: torch.device) -> Tensor:
         """Return the groups of consecutive weights.
@@ -69,29 +61,23 @@ class Partition:
         """
         hashed = splitmix64(start, count, self.seed, device)
         # u = 2 (u >> 1) + (u & 1); both parts are below 2^63, where signed and unsigned agree.
-        half = _shifted(hashed, 1).remainder_(self.d)
+        half = shifted(hashed, 1).remainder_(self.d)
         return half.mul_(2).add_(hashed.bitwise_and_(1)).remainder_(self.d)
 
-    def scales(self, device: torch.device) -> Tensor:
-        """Return 1 / sqrt(n_j) for each group of n_j weights, and 1 for an empty group.
+    def sizes(self, device: torch.device) -> Tensor:
+        """See `Grouping.sizes`."""
+        counts = torch.zeros(self.d, dtype=torch.int64, device=device)
+        for start in range(0, self.total, CHUNK):
+            groups = self.groups(start, min(CHUNK, self.total - start), device)
+            counts += torch.bincount(groups, minlength=self.d)
+        return counts
 
-        Returns:
-            (d,) float32; the weights are counted once.
-        """
-        if self._scales is None or self._scales.device != device:
-            counts = torch.zeros(self.d, dtype=torch.int64, device=device)
-            for start in range(0, self.total, CHUNK):
-                groups = self.groups(start, min(CHUNK, self.total - start), device)
-                counts += torch.bincount(groups, minlength=self.d)
-            self._scales = counts.clamp_(min=1).to(torch.float64).rsqrt_().to(torch.float32)
-        return self._scales
+
+def shifted(z: Tensor, bits: int) -> Tensor:
+    """Shift int64 to the right and fill with zeros, as for unsigned numbers."""
+    return (z >> bits) & ((1 << (64 - bits)) - 1)
 
 
 def _signed(value: int) -> int:
     """Return the int64 with the bits of an integer modulo 2^64."""
     return (value + (1 << 63)) % (1 << 64) - (1 << 63)
-
-
-def _shifted(z: Tensor, bits: int) -> Tensor:
-    """Shift to the right and fill with zeros, as for unsigned numbers."""
-    return (z >> bits) & ((1 << (64 - bits)) - 1)

@@ -2,103 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Literal, final
 
 import torch
 import torch.nn as nn
 from torch import Tensor
 
 from scionwood import AdapterError, peft_method
-from scionwood_methods.gpart.partition import Partition, splitmix64
+from scionwood_methods.gpart.blocks import Part, block_of, parts_of
+from scionwood_methods.gpart.fastfood import Fastfood
+from scionwood_methods.gpart.layer import GpartLayer
+from scionwood_methods.gpart.magnitude import SignedMagnitude
+from scionwood_methods.gpart.partition import Partition
+from scionwood_methods.gpart.projection import Projection
 from scionwood_methods.shared.config import MethodConfig
-from scionwood_methods.shared.generated import Generated, through
-from scionwood_methods.shared.layers import AdapterLayer, MethodTuner
+from scionwood_methods.shared.layers import MethodTuner
 
-
-@final
-class SharedVectors(Mapping[str, nn.Parameter]):
-    """A layer's view of the tuner's vectors: those of the adapters that this layer has.
-
-    It is not a module, so that each vector is saved and counted once. peft freezes and deletes
-    through it as through any container of adapters.
-    """
-
-    def __init__(self, store: nn.ParameterDict) -> None:
-        self.store = store
-        self.names: list[str] = []
-
-    def __getitem__(self, name: str) -> nn.Parameter:
-        if name not in self.names:
-            raise KeyError(name)
-        vector: nn.Parameter = self.store[name]
-        return vector
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.names
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.names)
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __delitem__(self, name: str) -> None:
-        self.names.remove(name)
-        if name in self.store:  # the first layer that is asked deletes the shared vector
-            del self.store[name]
-
-
-@final
-class GpartLayer(AdapterLayer):
-    """`vec(dW) = P theta`, restricted to the weights of this layer."""
-
-    adapter_layer_names = ("gpart_theta",)
-    other_param_names = (*AdapterLayer.other_param_names, "gpart_place")
-
-    def __init__(self, base: nn.Module) -> None:
-        super().__init__(base)
-        self.gpart_theta: SharedVectors | dict[str, nn.Parameter] = {}
-        self.gpart_place: dict[str, tuple[Partition, int]] = {}
-
-    def build(self, name: str, config: GpartConfig) -> None:
-        """Do nothing: `GpartModel.fill` gives the layer its place in the partition."""
-
-    def take(self, name: str, store: nn.ParameterDict, partition: Partition) -> int:
-        """Take the next weights of a partition.
-
-        Args:
-            name: the name of the adapter.
-            store: the vectors of the tuner.
-            partition: the partition of the adapter.
-
-        Returns:
-            The number of weights of this layer that the adapter changes.
-        """
-        if not isinstance(self.gpart_theta, SharedVectors):
-            self.gpart_theta = SharedVectors(store)
-        self.gpart_theta.names.append(name)
-        count = self.slices[name].take(self.base_weight(), 0).numel()
-        self.gpart_place[name] = (partition, partition.extend(count))
-        return count
-
-    def change(self, name: str, x: Tensor) -> Tensor:
-        """See `AdapterLayer.change`."""
-        drop = self.dropout[name]
-        share = self._share(name, drop.p if drop.training else 0.0)
-        seed = torch.randint(1 << 62, (), device=x.device) if share.dropout else torch.zeros(())
-        return through(self.base_layer, x, share, self.gpart_theta[name], seed)
-
-    def delta(self, name: str) -> Tensor:
-        """See `AdapterLayer.delta`."""
-        theta = self.gpart_theta[name]
-        return self._share(name, 0.0).build(theta.dtype, theta, torch.zeros(()))
-
-    def _share(self, name: str, dropout: float) -> _Share:
-        weight = self.base_weight()
-        shape = (self.slices[name].chosen, *weight.shape[1:])
-        return _Share(*self.gpart_place[name], shape, weight.device, dropout)
+_NARROW = (torch.float16, torch.bfloat16)
 
 
 @final
@@ -111,13 +32,47 @@ class GpartModel(MethodTuner):
 
     gpart_theta: nn.ParameterDict
 
+    def inject_adapter(
+        self,
+        model: nn.Module,
+        adapter_name: str,
+        autocast_adapter_dtype: bool = True,
+        low_cpu_mem_usage: bool = False,
+        state_dict: dict[str, Tensor] | None = None,
+    ) -> None:
+        """See `LayerTuner.inject_adapter`; the vectors of other adapters stay frozen or trainable.
+
+        peft restores this by itself for tensors of the layers only.
+        """
+        store = self._modules.get("gpart_theta")
+        others = [(each, each.requires_grad) for each in store.parameters()] if store else []
+        rest = (autocast_adapter_dtype, low_cpu_mem_usage, state_dict)
+        super().inject_adapter(model, adapter_name, *rest)
+        for vector, trains in others:
+            vector.requires_grad = trains
+
     def prepare(self, model: nn.Module, config: Any, name: str, keys: list[str]) -> None:
-        """Create the vector of an adapter."""
+        """Create the vector of an adapter, and its projections.
+
+        Raises:
+            AdapterError: a target lies in no block, or the vector is too short for the blocks.
+        """
         if "gpart_theta" not in self._modules:
             self.gpart_theta = nn.ParameterDict()
-        device = next(model.parameters()).device
-        self.gpart_theta[name] = nn.Parameter(torch.zeros(config.d, device=device))
-        self._partition, self._layout = Partition(config.d, config.seed), list[list[Any]]()
+        first = next(model.parameters())
+        weights = (getattr(model.get_submodule(key), "weight", None) for key in keys)
+        dtypes = (weight.dtype for weight in weights if isinstance(weight, Tensor))
+        dtype = next((dtype for dtype in dtypes if dtype in _NARROW), torch.float32)
+        self.gpart_theta[name] = nn.Parameter(
+            torch.zeros(config.d, dtype=dtype, device=first.device)
+        )
+        whole = {"": Part(0, config.d, config.seed)}
+        blocks = [block_of(key, config.layers_pattern) for key in keys if config.scope == "block"]
+        self._parts = parts_of(blocks, config.d, config.seed) if blocks else whole
+        self._projections = {
+            block: _projection(config, part) for block, part in self._parts.items()
+        }
+        self._layout: list[list[Any]] = []
 
     def finish(self, config: Any, name: str) -> None:
         """Compare the layout with a saved one, and record it.
@@ -126,54 +81,90 @@ class GpartModel(MethodTuner):
             AdapterError: the vector has more entries than there are adapted weights, or the
                 targets differ from those that the adapter was trained on.
         """
-        _check(config, self._layout)
+        for block, projection in self._projections.items():
+            _check_length(block, projection)
+        _check_layout(config.layout, self._layout)
         config.layout = self._layout
 
     def fill(self, layer: Any, config: Any, name: str, key: str) -> None:
-        """Add an adapter to a layer, and give the layer its place in the partition."""
+        """Add an adapter to a layer, and give the layer its place in a projection."""
         super().fill(layer, config, name, key)
-        self._layout.append([key, layer.take(name, self.gpart_theta, self._partition)])
+        block = block_of(key, config.layers_pattern) if config.scope == "block" else ""
+        place = self._projections[block], self._parts[block]
+        self._layout.append([key, layer.take(name, self.gpart_theta, *place)])
+
+    def _cast_adapter_dtype(self, adapter_name: str, autocast_adapter_dtype: bool = True) -> None:
+        """Make the vector float32, unless peft was asked to leave the dtype of the weights."""
+        super()._cast_adapter_dtype(adapter_name, autocast_adapter_dtype)
+        vector = self.gpart_theta[adapter_name]
+        if autocast_adapter_dtype and vector.dtype in _NARROW:
+            wide = nn.Parameter(vector.float(), requires_grad=vector.requires_grad)
+            self.gpart_theta[adapter_name] = wide
 
 
 @peft_method("gpart", tuner=GpartModel)
 @final
 @dataclass
 class GpartConfig(MethodConfig):
-    """Global partition: the weights share the entries of one vector by a fixed random partition.
+    """Global partition: the weights share the entries of one vector by a fixed partition.
 
     `dW_i = theta_j / sqrt(n_j)` for a weight i in group j, which has n_j weights. The norm of the
     whole update therefore equals that of theta, apart from entries of empty groups. theta starts
     at zero. Biases are not adapted. Dropout acts on the entries of dW.
 
     Trainable parameters: d for the whole model, whatever its size; the file holds only these. The
-    partition follows from `seed` and the order of the targets, which `layout` records.
+    partition follows from the options, from the order of the targets, which `layout` records, and
+    with `signed_magnitude` from the frozen weights.
 
-    Shapes: theta (d,) float32; a weight of any shape.
+    Shapes: theta (d,), float32 unless peft's `autocast_adapter_dtype` is false; a weight of any
+    shape.
 
     Args:
         d: the length of theta, at most the number of adapted weights.
         seed: the seed of the partition; an adapter cannot be used with another seed.
         layout: the adapted layers in order, with their numbers of weights. Leave it out: it is
             written when the adapter is attached and compared when it is loaded.
+        grouping: how weights are divided into groups. `random` draws the group of each weight from
+            a hash. `signed_magnitude` puts weights of one sign and similar size into one group.
+        projection: `partition`, or `fastfood` for a dense random map, which keeps norms only on
+            average. It is the authors' baseline.
+        scope: `model` for one partition of all adapted weights. `block` divides theta among the
+            numbered blocks of the model in equal parts, and each block has its own partition.
+            `layers_pattern` names the list of blocks; the default is layers, layer, h, block or
+            blocks.
 
-    Source: arXiv 2605.14841; the partition is that of the authors' code (SamsungLabs/GPart,
-    Apache-2.0), "implicit stateless" in version 1. The paper draws groups of equal size instead.
+    Source: arXiv 2605.14841 and the authors' code (SamsungLabs/GPart, Apache-2.0): "stateless"
+    assignment, `grouping_strategy`, `projection_type` and `partition_scope`. The paper draws groups
+    of equal size instead. Three things differ from that code. `signed_magnitude` stores no table,
+    and breaks ties by the index exactly. The factors of `fastfood` come from a hash, so that an
+    adapter trained there cannot be read here. `fastfood` works with `scope: block` too.
     Convolutions are an extension of this package.
     """
 
     d: int = 1024
     seed: int = 42
     layout: list[list[int | str]] | None = None
+    grouping: Literal["random", "signed_magnitude"] = "random"
+    projection: Literal["partition", "fastfood"] = "partition"
+    scope: Literal["model", "block"] = "model"
 
     def __post_init__(self) -> None:
-        """Check the length of the vector.
+        """Check the options.
 
         Raises:
-            AdapterError: d is below 1.
+            AdapterError: d is below 1, an option has an unknown value, or two options exclude each
+                other.
         """
         super().__post_init__()
         if self.d < 1:
             raise AdapterError(f"d={self.d}", "the vector needs at least one entry")
+        for option, known in _CHOICES.items():
+            value = getattr(self, option)
+            if value not in known:
+                raise AdapterError(f"{option}={value!r}", f"it must be one of {', '.join(known)}")
+        if self.projection == "fastfood" and self.grouping != "random":
+            rule = "`projection: fastfood` has no groups"
+            raise AdapterError(f"grouping={self.grouping!r}", rule, "Leave `grouping` out")
 
     @property
     def scale(self) -> float:
@@ -181,53 +172,29 @@ class GpartConfig(MethodConfig):
         return 1.0
 
 
-@final
-class _Share(Generated):
-    """The part of P theta in one layer, as a function of theta and the seed of the dropout mask."""
-
-    def __init__(
-        self,
-        partition: Partition,
-        start: int,
-        shape: tuple[int, ...],
-        device: torch.device,
-        dropout: float,
-    ) -> None:
-        self.partition, self.start, self.shape, self.device = partition, start, shape, device
-        self.count, self.dropout = torch.Size(shape).numel(), dropout
-
-    def build(self, dtype: torch.dtype, *parameters: Tensor) -> Tensor:
-        """Return the update of the layer."""
-        theta, seed = parameters
-        scaled = theta * self.partition.scales(theta.device)
-        values = scaled.index_select(0, self._groups(theta))
-        return self._dropped(values, seed).view(self.shape).to(dtype)
-
-    def pull(self, gradient: Tensor, *parameters: Tensor) -> tuple[Tensor | None, ...]:
-        """See `Generated.pull`."""
-        theta, seed = parameters
-        values = self._dropped(gradient.reshape(-1).to(theta.dtype), seed)
-        summed = torch.zeros_like(theta).index_add(0, self._groups(theta), values)
-        return summed * self.partition.scales(theta.device), None
-
-    def _groups(self, theta: Tensor) -> Tensor:
-        return self.partition.groups(self.start, self.count, theta.device)
-
-    def _dropped(self, values: Tensor, seed: Tensor) -> Tensor:
-        if not self.dropout:
-            return values
-        # 24 bits of the hash make a number in [0, 1).
-        drawn = (splitmix64(self.start, self.count, seed, values.device) >> 8) & ((1 << 24) - 1)
-        kept = drawn >= round(self.dropout * (1 << 24))
-        return torch.where(kept, values / (1 - self.dropout), 0.0)
+_CHOICES = {
+    "grouping": ("random", "signed_magnitude"),
+    "projection": ("partition", "fastfood"),
+    "scope": ("model", "block"),
+}
 
 
-def _check(config: GpartConfig, layout: list[list[Any]]) -> None:
-    total = sum(count for _, count in layout)
-    if config.d > total:
-        rule = f"the vector has at most as many entries as there are adapted weights, {total}"
-        raise AdapterError(f"d={config.d}", rule, "Lower d or adapt more layers")
-    expected = config.layout
+def _projection(config: GpartConfig, part: Part) -> Projection:
+    if config.projection == "fastfood":
+        return Fastfood(part.length, part.seed)
+    made = {"random": Partition, "signed_magnitude": SignedMagnitude}[config.grouping]
+    return made(part.length, part.seed)
+
+
+def _check_length(block: str, projection: Projection) -> None:
+    if projection.d > projection.total:
+        where = f" of {block}" if block else ""
+        rule = "the vector has at most as many entries as there are adapted weights"
+        remedy = "Lower d or adapt more layers"
+        raise AdapterError(f"d={projection.d}", f"{rule}{where}, {projection.total}", remedy)
+
+
+def _check_layout(expected: list[list[Any]] | None, layout: list[list[Any]]) -> None:
     if expected is None or expected == layout:
         return
     pairs = [pair for pair in zip(expected, layout, strict=False) if pair[0] != pair[1]]

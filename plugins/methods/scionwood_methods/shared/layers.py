@@ -16,11 +16,12 @@ from torch import Tensor
 
 from scionwood import LayerTuner
 from scionwood_methods.shared.config import MethodConfig
+from scionwood_methods.shared.sizes import Sizes
 from scionwood_methods.shared.slices import Slices, slices_of
 from scionwood_methods.shared.support import channel_axis, check_supported
 
 
-class AdapterLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]  # peft has no type hints
+class AdapterLayer(Sizes, nn.Module, BaseTunerLayer):  # type: ignore[misc]  # peft has no type hints
     """A frozen layer with any number of named adapters: `base(x) + sum of change(name, x)`.
 
     The base layer is called as a module. `change` receives the input in the dtype of the
@@ -183,6 +184,16 @@ class MethodTuner(LayerTuner):
         """
         check_supported(self.prefix.rstrip("_"), key, target)
         return super().wrap(target, key)
+
+    def _check_merge_allowed(self) -> None:
+        """Refuse to merge before any layer is touched; peft asks here.
+
+        Raises:
+            NotImplementedError: the change of the method depends on the input.
+        """
+        super()._check_merge_allowed()
+        if reason := getattr(self.tuner_layer_cls, "not_mergeable", ""):
+            raise NotImplementedError(reason)
 
 
 def working_dtype(x: Tensor) -> torch.dtype:

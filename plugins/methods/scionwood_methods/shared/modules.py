@@ -10,8 +10,10 @@ import torch.nn as nn
 from peft.tuners.tuners_utils import BaseTunerLayer, check_adapters_to_merge
 from torch import Tensor
 
+from scionwood_methods.shared.sizes import Sizes
 
-class ModuleAdapter(nn.Module, BaseTunerLayer):  # type: ignore[misc]  # peft has no type hints
+
+class ModuleAdapter(Sizes, nn.Module, BaseTunerLayer):  # type: ignore[misc]  # peft has no type hints
     """A frozen module with several parameters and any number of named adapters.
 
     The original parameters are stored while adapters are merged, so that unmerging is exact.
@@ -50,8 +52,14 @@ class ModuleAdapter(nn.Module, BaseTunerLayer):  # type: ignore[misc]  # peft ha
 
     def original(self, key: str) -> Tensor:
         """Return a parameter of the base module without adapters, detached."""
-        now: Tensor = self.base_layer.get_parameter(key).detach()
+        now = self.parameter(key).detach()
         return self._unmerged.get(key, now).to(now.device)
+
+    def parameter(self, key: str) -> Tensor:
+        """Return a parameter of the base module; inside FSDP's forward it is a plain tensor."""
+        owner, _, name = key.rpartition(".")
+        value: Tensor = getattr(self.base_layer.get_submodule(owner), name)
+        return value
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
         """Write the changed parameters into the base module.

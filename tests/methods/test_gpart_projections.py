@@ -1,0 +1,323 @@
+"""GPart's other projections: groups by sign and size, Fastfood, and one part for each block."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import pytest
+import torch
+import torch.nn as nn
+from method_layers import adapted, bare, config, example, trainable, unsettle
+from peft import get_peft_model
+
+from scionwood import AdapterError, attach, load_adapter, save_adapter
+from scionwood_methods.gpart.blocks import block_of, parts_of
+from scionwood_methods.gpart.fastfood import Fastfood, hadamard
+from scionwood_methods.gpart.magnitude import SignedMagnitude
+from scionwood_methods.gpart.partition import splitmix64
+from scionwood_methods.peft import GpartConfig
+
+CPU = torch.device("cpu")
+OPTIONS = [
+    {"grouping": "signed_magnitude"},
+    {"projection": "fastfood"},
+    {"grouping": "signed_magnitude", "slices": "qv"},
+]
+
+
+def grouped(weights, d):
+    made = SignedMagnitude(d, 0)
+    for part in weights:
+        made.extend(part.numel(), lambda part=part: part)
+    starts = sorted(made.sources)
+    parts = zip(starts, weights, strict=True)
+    return made, torch.cat([made.groups(at, each.numel(), CPU) for at, each in parts])
+
+
+def by_sorting(weights, d):
+    """The groups as the authors define them: each half sorted, then cut into equal counts."""
+    values = torch.cat(weights).tolist()
+    halves = [
+        [i for i, v in enumerate(values) if v < 0],
+        [i for i, v in enumerate(values) if not v < 0],
+    ]
+    share = min(max(round(d * len(halves[0]) / len(values)), 1), d - 1)
+    groups, first = [0] * len(values), 0
+    for half, k in zip(halves, (share, d - share), strict=True):
+        order = sorted(half, key=lambda i: (abs(values[i]), i))
+        for g in range(k):
+            for place in order[g * len(half) // k : (g + 1) * len(half) // k]:
+                groups[place] = first + g
+        first += k
+    return groups
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("d", [2, 7, 40])
+def test_signed_magnitude_sorts_each_sign_and_cuts_into_equal_counts(dtype, d):
+    drawn = torch.randn(150, generator=torch.Generator().manual_seed(4)).to(dtype)
+    drawn[::9], drawn[4::9] = 0, -0.5  # equal values, in both halves
+    made, groups = grouped(list(drawn.split([60, 90])), d)
+    assert groups.tolist() == by_sorting([drawn], d)
+    assert made.sizes(CPU).tolist() == torch.bincount(groups, minlength=d).tolist()
+    assert int(made.sizes(CPU).min()) > 0
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_signed_magnitude_of_weights_of_one_sign(sign):
+    weights = sign * torch.arange(1.0, 11.0)
+    assert grouped([weights], 5)[1].tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    assert grouped([torch.tensor([-1.0, 2.0])], 1)[1].tolist() == [0, 0]
+
+
+def test_signed_magnitude_keeps_the_groups_while_merged_and_stores_no_table():
+    model = unsettle(adapted("gpart", "Linear", grouping="signed_magnitude")).eval()
+    x = example("Linear")
+    before = model(x)
+    model.merge_adapter()
+    torch.testing.assert_close(model(x), before)
+    model.unmerge_adapter()
+    assert torch.equal(model(x), before)
+    projection = model.base_model.model.first.gpart_place["default"].projection
+    kept = [t.numel() for t in projection._firsts] + [projection.scales(CPU).numel()]
+    assert kept == [kept[0], 60 - kept[0], 60]  # numbers for 60 groups, none for 378 weights
+
+
+@pytest.mark.parametrize("d", [5, 20])
+@pytest.mark.parametrize("grouping", ["random", "signed_magnitude"])
+def test_a_partition_has_orthonormal_columns(d, grouping):
+    columns = columns_of(d=d, grouping=grouping)
+    torch.testing.assert_close(columns.T @ columns, torch.eye(d), rtol=0, atol=1e-5)
+
+
+def test_fastfood_keeps_norms_on_average_and_has_full_rank():
+    gram = [columns_of(d=12, projection="fastfood", seed=seed) for seed in range(40)]
+    gram = [columns.T @ columns for columns in gram]
+    assert torch.linalg.matrix_rank(gram[0]) == 12
+    assert not torch.allclose(gram[0], torch.eye(12), atol=1e-3)
+    torch.testing.assert_close(sum(gram) / len(gram), torch.eye(12), rtol=0, atol=0.1)
+
+
+def columns_of(**options):
+    """P as a matrix: the changes of all weights for each unit vector."""
+    model = adapted("gpart", "Linear", **options)
+    theta = model.base_model.gpart_theta["default"]
+    layers = (model.base_model.model.first, model.base_model.model.second)
+    columns = []
+    for unit in torch.eye(len(theta)):
+        theta.data = unit
+        columns.append(torch.cat([layer.get_delta_weight("default").flatten() for layer in layers]))
+    return torch.stack(columns, 1)
+
+
+def test_fastfood_is_the_product_of_its_factors():
+    made = Fastfood(5, 9)
+    made.extend(20)
+    theta = torch.randn(5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    signs, order, normal = made._factors(0, 3, theta)
+    h = hadamard(torch.eye(8, dtype=torch.float64))
+    assert torch.equal(h @ h, 8 * torch.eye(8, dtype=torch.float64))
+    blocks = [
+        h @ torch.diag(normal[b]) @ torch.eye(8, dtype=torch.float64)[order[b]] @ h
+        @ torch.diag(signs[b])
+        for b in range(3)
+    ]  # fmt: skip
+    whole = torch.cat(blocks)[:20, :5] / (20 * 8) ** 0.5
+    for start, count in ((0, 20), (3, 6), (9, 11)):
+        rows = whole[start : start + count]
+        torch.testing.assert_close(made.spread(theta, start, count), rows @ theta)
+        values = torch.arange(count, dtype=torch.float64)
+        torch.testing.assert_close(made.gather(values, start), rows.T @ values)
+
+
+def test_the_factors_of_fastfood_never_change():
+    made = Fastfood(4, 42)
+    made.extend(8)
+    signs, order, normal = made._factors(0, 2, torch.zeros(1))
+    bits = splitmix64(0, 8, 42, CPU) & 1
+    assert signs.flatten().tolist() == (1 - 2 * bits).tolist()
+    assert order.tolist() == ORDER
+    torch.testing.assert_close(normal.flatten(), torch.tensor(NORMAL), rtol=1e-4, atol=1e-4)
+
+
+ORDER = [[1, 0, 3, 2], [1, 0, 2, 3]]
+NORMAL = [0.21008, -0.9885, -1.09168, 0.12337, -0.81996, 0.91692, 0.68119, -0.55263]
+
+
+def test_the_normal_numbers_of_fastfood_are_normal():
+    made = Fastfood(1 << 14, 3)
+    made.extend(1 << 14)
+    normal = made._factors(0, 1, torch.zeros(1))[2]
+    assert abs(float(normal.mean())) < 0.03
+    assert abs(float(normal.var()) - 1) < 0.03
+    assert abs(float((normal.abs() < 1).float().mean()) - 0.6827) < 0.01
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_saves_the_vector_alone_and_loads_it_exactly(tmp_path, options):
+    kind = "fused qkv" if "slices" in options else "Linear"
+    model = unsettle(attach(bare(kind), GpartConfig(d=20, **options), targets="first|second"))
+    save_adapter(model, tmp_path)
+    assert (tmp_path / "adapter_model.safetensors").stat().st_size < 250
+    x = example(kind)
+    assert torch.equal(load_adapter(bare(kind), tmp_path).eval()(x), model.eval()(x))
+
+
+@pytest.mark.parametrize("options", OPTIONS[:2], ids=str)
+@pytest.mark.parametrize("kind", ["Linear", "Conv2d"])
+def test_nothing_of_the_size_of_the_weight_is_stored_for_the_backward_pass(options, kind):
+    model, x = adapted("gpart", kind, **options), example(kind).requires_grad_()
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        model.base_model.model.first.change("default", x)
+    assert [tuple(t.shape) for t in kept] == [tuple(x.shape), (60,), ()]
+
+
+@pytest.mark.parametrize("options", [*OPTIONS[:2], {"scope": "block"}], ids=str)
+def test_first_and_second_derivatives_are_exact(options):
+    model = Blocks().double()
+    own = GpartConfig(d=9, target_modules=["query", "value"], **options)
+    model = unsettle(get_peft_model(model, own).double())
+    name, vector = next(iter(trainable(model).items()))
+    vector = vector.detach().clone().requires_grad_()
+    x = torch.randn(2, 4, generator=torch.Generator().manual_seed(1)).double().requires_grad_()
+
+    def run(vector, x):
+        return torch.func.functional_call(model, {name: vector}, x)
+
+    assert torch.autograd.gradcheck(run, (vector, x))
+    assert torch.autograd.gradgradcheck(run, (vector, x))
+
+
+class Block(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.query, self.value = nn.Linear(width, width), nn.Linear(width, width)
+
+    def forward(self, x):
+        return x + self.value(torch.tanh(self.query(x)))
+
+
+class Blocks(nn.Module):
+    """Three blocks and a readout."""
+
+    def __init__(self, width=4):
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            self.blocks = nn.ModuleList(Block(width) for _ in range(3))
+            self.readout = nn.Linear(width, 2)
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = block(x)
+        return self.readout(x)
+
+
+@pytest.mark.parametrize("options", [{}, *OPTIONS[:2]], ids=str)
+def test_each_block_has_its_own_part_of_the_vector(options):
+    own = GpartConfig(d=10, target_modules=["query", "value"], scope="block", **options)
+    model = unsettle(get_peft_model(Blocks(), own))
+    theta = model.base_model.gpart_theta["default"]
+    assert theta.numel() == 10
+    for number, (start, length) in enumerate([(0, 4), (4, 3), (7, 3)]):
+        block = model.base_model.model.blocks[number]
+        moved = [layer.get_delta_weight("default") for layer in (block.query, block.value)]
+        place = block.query.gpart_place["default"]
+        assert (place.part.start, place.part.length, place.part.seed) == (
+            start,
+            length,
+            42 + number,
+        )
+        assert place.projection.total == 32
+        if options.get("projection") != "fastfood":
+            norm = sum(each.square().sum() for each in moved).sqrt()
+            torch.testing.assert_close(norm, theta[start : start + length].norm().detach())
+
+
+def test_gradients_of_a_block_reach_its_part_alone():
+    own = GpartConfig(d=10, target_modules=["query", "value"], scope="block")
+    model = unsettle(get_peft_model(Blocks(), own))
+    x = torch.randn(3, 4, generator=torch.Generator().manual_seed(1))
+    model.base_model.model.blocks[1].query(x).sum().backward()
+    moved = model.base_model.gpart_theta["default"].grad != 0
+    assert moved.nonzero().flatten().tolist() == [4, 5, 6]
+
+
+@pytest.mark.parametrize(
+    ("key", "pattern", "block"),
+    [
+        ("roberta.encoder.layer.7.attention.self.query", None, "roberta.encoder.layer.7"),
+        ("model.layers.10.self_attn.q_proj", None, "model.layers.10"),
+        ("encoder.block.4.layer.0.SelfAttention.q", None, "encoder.block.4"),
+        ("encoder.stages.3.query", "stages", "encoder.stages.3"),
+        ("encoder.stages.3.query", ["layers", "stages"], "encoder.stages.3"),
+    ],
+)
+def test_finds_the_numbered_block_of_a_layer(key, pattern, block):
+    assert block_of(key, pattern) == block
+
+
+def test_blocks_are_ordered_by_number_and_the_first_take_the_rest():
+    parts = parts_of(["blocks.10", "blocks.2", "blocks.1", "blocks.2"], 8, 17)
+    assert list(parts) == ["blocks.1", "blocks.2", "blocks.10"]
+    assert [tuple(part) for part in parts.values()] == [(0, 3, 17), (3, 3, 18), (6, 2, 19)]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"grouping": "magnitude"}, "grouping='magnitude': it must be one of random, signed_mag"),
+        ({"projection": "dense"}, "projection='dense': it must be one of partition, fastfood"),
+        ({"scope": "layer"}, "scope='layer': it must be one of model, block"),
+        ({"projection": "fastfood", "grouping": "signed_magnitude"}, "fastfood` has no groups"),
+    ],
+)
+def test_refuses_options_that_are_unknown_or_exclude_each_other(options, message):
+    with pytest.raises(AdapterError, match=message):
+        GpartConfig(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"target_modules": ["readout"]}, "gpart on readout.*numbered blocks.*layers_pattern"),
+        ({"target_modules": ["query"], "d": 2}, "d=2: .* one entry for each of 3 blocks"),
+        ({"target_modules": ["query"], "d": 60}, r"d=20: .*weights of blocks.0, 16"),
+    ],
+)
+def test_refuses_blocks_that_do_not_fit(options, message):
+    with pytest.raises(AdapterError, match=message):
+        get_peft_model(Blocks(), GpartConfig(scope="block", **{"d": 9, **options}))
+
+
+def test_a_vector_keeps_the_dtype_of_the_weights_if_peft_is_asked_to():
+    for autocast, dtype in ((True, torch.float32), (False, torch.bfloat16)):
+        model = get_peft_model(
+            bare("Linear").bfloat16(), config("gpart", "Linear"), autocast_adapter_dtype=autocast
+        )
+        (vector,) = trainable(model).values()
+        assert vector.dtype == dtype
+        model(example("Linear").bfloat16()).sum().backward()
+        assert vector.grad is not None
+        assert vector.grad.dtype == dtype
+
+
+@pytest.mark.parametrize("grouping", ["random", "signed_magnitude"])
+def test_a_model_that_ran_in_inference_mode_trains_afterwards(grouping):
+    model, x = adapted("gpart", "Linear", grouping=grouping), example("Linear")
+    with torch.inference_mode():
+        model(x)
+    model(x).sum().backward()
+    assert trainable(model)["base_model.gpart_theta.default"].grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("options", OPTIONS[:2], ids=str)
+def test_a_copy_of_a_model_has_its_own_projection(options):
+    model, x = unsettle(adapted("gpart", "Linear", **options)).eval(), example("Linear")
+    before = model(x)
+    copied = deepcopy(model)
+    assert torch.equal(copied(x), before)
+    unsettle(copied)
+    assert not torch.equal(copied(x), before)
+    assert torch.equal(model(x), before)
