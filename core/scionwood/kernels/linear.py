@@ -10,6 +10,7 @@ from torch.autograd.function import once_differentiable
 
 from scionwood.kernels import mask, operators
 from scionwood.kernels.origin import Origin, origin_of
+from scionwood.kernels.saved import Recipe
 
 
 def lora_linear(
@@ -101,7 +102,7 @@ class _Call(NamedTuple):
     dtype: torch.dtype
     scaling: float
     dropout: float
-    origin: Origin | None
+    origin: Origin | Recipe | None
 
 
 @final

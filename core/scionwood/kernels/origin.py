@@ -15,6 +15,8 @@ import torch.nn as nn
 from torch import Tensor
 from torch.func import functional_call
 
+from scionwood.kernels.saved import Recipe, recipe_of
+
 KINDS = (
     nn.LayerNorm,
     nn.RMSNorm,
@@ -79,9 +81,11 @@ def remember(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
     setattr(output, _TAG, Origin(module, tensors, output._version, state))
 
 
-def origin_of(x: Tensor) -> Origin | None:
-    """Return the origin of a tensor, or `None` if it is unknown or the tensor has changed."""
+def origin_of(x: Tensor) -> Origin | Recipe | None:
+    """Return how to compute a tensor again, or `None` if it is unknown."""
     if torch.compiler.is_compiling():
         return None
     origin: Origin | None = getattr(x, _TAG, None)
-    return origin if origin is not None and origin.output_version == x._version else None
+    if origin is not None and origin.output_version == x._version:
+        return origin
+    return recipe_of(x)

@@ -1,0 +1,147 @@
+"""What the NaN guard costs in tensor operations, and what it shares with gradient clipping."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pytest
+import torch
+from peft import LoraConfig
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import scionwood
+from scionwood import Task
+from scionwood.errors import RecipeError, TrainingError
+from scionwood.kernels import enable
+from scionwood.training.checkpoint import LAST, read_checkpoint
+from scionwood.training.guard import NanGuard, joint_norm
+from scionwood.training.later import Later
+from scionwood.training.trainer import quiet
+
+EVERY = "trainer.callbacks=[{name: checkpoint, every_n_steps: 1}]"
+STEPS = 4
+
+
+class Squares(Task):
+    """The mean square of the output."""
+
+    def losses(self, batch: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"loss": self.backbone(batch).square().mean()}
+
+
+class Count(TorchDispatchMode):
+    """Count the operations of torch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.names.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+def task(layers: int = 48) -> Squares:
+    torch.manual_seed(0)
+    net = nn.Sequential(*(nn.Linear(8, 8) for _ in range(layers)))
+    tuned = scionwood.attach(net, LoraConfig(r=2), targets=r"\d+", head=())
+    enable(tuned)
+    for name, parameter in tuned.named_parameters():
+        if "lora_B" in name:
+            nn.init.normal_(parameter, std=0.1)
+    return Squares(tuned, lr=1e-3)
+
+
+def fitted(folder: Path, made: Squares, *callbacks: L.Callback, **options: Any) -> list[str]:
+    """Train for a few steps, and return the operations that ran."""
+    trainer = L.Trainer(
+        accelerator="cpu",
+        max_steps=STEPS,
+        limit_val_batches=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=list(callbacks),
+        default_root_dir=folder,
+        **options,
+    )
+    loader = scionwood.DataLoader(torch.ones(4 * STEPS, 8), batch_size=4)
+    with quiet(), Count() as count:
+        trainer.fit(made, loader, loader)
+    return count.names
+
+
+def test_the_guard_adds_eight_operations_to_a_step_of_48_layers(tmp_path: Path) -> None:
+    without = fitted(tmp_path, task())
+    with_guard = fitted(tmp_path, task(), NanGuard())
+    assert (len(with_guard) - len(without)) / STEPS <= 10
+    assert len(without) / STEPS > 400, "forward, backward and AdamW"
+    every_second = fitted(tmp_path, task(), NanGuard(2))
+    assert (len(every_second) - len(without)) / STEPS <= 5
+    assert len(fitted(tmp_path, task(), NanGuard(0))) == len(without)
+
+
+def test_clipping_uses_the_norm_of_the_guard_and_computes_what_it_would(tmp_path: Path) -> None:
+    results, norms = [], []
+    for guard in ([], [NanGuard()]):
+        made = task(3)
+        names = fitted(tmp_path, made, *guard, gradient_clip_val=1e-3)
+        norms.append(sum("_foreach_norm" in name for name in names))
+        results.append([p.detach() for p in made.parameters() if p.requires_grad])
+    assert norms == [STEPS, STEPS], "one norm a step, with the guard and without"
+    for left, right in zip(*results, strict=True):
+        assert torch.equal(left, right)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("order", [2.0, float("inf")])
+def test_the_norm_shows_one_bad_value_of_any_dtype(bad: float, order: float) -> None:
+    kinds = torch.float32, torch.bfloat16, torch.float64, torch.complex64
+    good = [torch.full((5,), 3.0, dtype=kind) for kind in kinds] + [torch.zeros(0, 2)]
+    assert torch.isfinite(joint_norm(good, order))
+    for tensor in good[:4]:
+        tensor[2] = bad
+        assert not torch.isfinite(joint_norm(good, order))
+        tensor[2] = 3.0
+
+
+def test_large_finite_gradients_are_no_fault() -> None:
+    assert torch.isfinite(joint_norm([torch.full((4,), 3e38)], float("inf")))
+
+
+def test_two_processes_agree_and_write_no_bad_checkpoint(
+    start_pair: Callable[..., list[ForkServerProcess]], tmp_path: Path
+) -> None:
+    pair = start_pair("data.nan_at=7", EVERY, "trainer.logger=csv", run_dir=tmp_path / "run")
+    for process in pair:
+        process.join(120)
+    assert [process.exitcode for process in pair] == [1, 1]
+    good = read_checkpoint(tmp_path / "run" / LAST)
+    assert 0 < good["global_step"] < 4, "the row is in the first epoch of four steps"
+    assert all(torch.isfinite(value).all() for value in good["state_dict"].values())
+
+
+def test_a_number_is_taken_once() -> None:
+    later = Later()
+    assert later.take() == 0
+    later.put(torch.tensor(3.0))
+    assert [later.take(), later.take()] == [3, 0]
+
+
+@pytest.mark.parametrize("every", [-1, 1.5, "often", True])
+def test_refuses_what_is_no_number_of_steps(every: Any, toy_fit: Callable[..., Path]) -> None:
+    with pytest.raises(RecipeError, match=r"trainer\.nan_guard"):
+        toy_fit(f"trainer.nan_guard={every}")
+
+
+def test_weights_are_checked_before_a_checkpoint_without_the_guard(
+    toy_fit: Callable[..., Path], tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingError, match="weights at step"):
+        toy_fit("data.nan_at=7", "trainer.nan_guard=0", EVERY)
