@@ -197,7 +197,11 @@ def skeleton(model: nn.Module, *, meta: bool) -> nn.Module:
 
 def _hollow(value: torch.Tensor) -> torch.Tensor:
     empty = torch.empty_like(value, device="meta", requires_grad=False)
-    return nn.Parameter(empty, value.requires_grad) if isinstance(value, nn.Parameter) else empty
+    if not isinstance(value, nn.Parameter):
+        return empty
+    parameter = nn.Parameter(empty, value.requires_grad)
+    vars(parameter).update(vars(value))  # a weight in four bits says how it was quantised
+    return parameter
 
 
 def check_indices(

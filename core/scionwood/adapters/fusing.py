@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import torch
 import torch.nn as nn
@@ -17,6 +17,7 @@ from peft.tuners.lora import layer as lora
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor
 
+from scionwood.adapters.kernel_rows import KernelReport, Row
 from scionwood.kernels.conv import lora_conv, merged_delta
 from scionwood.kernels.conv import why_not as conv_obstacle
 from scionwood.kernels.dispatch import choose
@@ -28,7 +29,7 @@ MANY_ROWS = 1 << 14
 """The number of tokens that `kernel_report` assumes."""
 
 
-class _Fused:
+class Fused:
     """What the fused layers share."""
 
     def _get_name(self) -> str:
@@ -37,27 +38,27 @@ class _Fused:
 
 
 @final
-class FusedLinear(_Fused, lora.Linear):  # type: ignore[misc]
+class FusedLinear(Fused, lora.Linear):  # type: ignore[misc]
     """The LoRA linear layer of peft with the operator `lora_linear`."""
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """See `lora.Linear.forward`."""
-        if _idle(self) or args or kwargs or obstacle(self):
+        if idle(self) or args or kwargs or obstacle(self):
             return lora.Linear.forward(self, x, *args, **kwargs)  # type: ignore[no-any-return]
-        a, b, bias, scaling = _factors(self)
-        p = _dropout(self, _active(self)[0])
+        a, b, bias, scaling = factors(self)
+        p = dropout_of(self)
         return lora_linear(x, self.base_layer.weight, bias, a, b, scaling=scaling, dropout=p)
 
 
-class _FusedConv(_Fused):
+class _FusedConv(Fused):
     """The methods that the fused convolutions share."""
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """See `lora._ConvNd.forward`."""
-        if _idle(self) or args or kwargs or obstacle(self):
+        if idle(self) or args or kwargs or obstacle(self):
             return super().forward(x, *args, **kwargs)  # type: ignore[misc,no-any-return]
         base = self.base_layer  # type: ignore[attr-defined]
-        a, b, bias, scaling = _factors(self)
+        a, b, bias, scaling = factors(self)
         return lora_conv(
             x,
             base.weight,
@@ -101,27 +102,13 @@ _FUSED = {
     lora.Conv3d: FusedConv3d,
 }
 _PLAIN = {fused: plain for plain, fused in _FUSED.items()}
+_FORWARD: dict[Any, Any] = {FusedLinear: nn.Linear.forward}
+"""The forward of the base that a fused linear layer computes itself."""
 
 
-@final
-class Row(NamedTuple):
-    """The implementation that runs in one adapter layer."""
-
-    layer: str
-    implementation: str
-    """`addmm`, `triton`, `weight-space`, or `peft` for the forward of peft."""
-    why: str
-
-
-@final
-class KernelReport(tuple[Row, ...]):
-    """One row for each adapter layer of a model; `print` shows a table."""
-
-    def __str__(self) -> str:
-        if not self:
-            return "no adapter layers"
-        wide = [max(len(row[i]) for row in self) for i in (0, 1)]
-        return "\n".join(f"{r[0]:{wide[0]}}  {r[1]:{wide[1]}}  {r[2]}" for r in self)
+def register_linear(plain: Any, fused: Any, forward: Any) -> None:
+    """Add a fused form of a LoRA linear layer of peft, for bases with the given forward."""
+    _FUSED[plain], _PLAIN[fused], _FORWARD[fused] = fused, plain, forward
 
 
 def enable(model: nn.Module) -> KernelReport:
@@ -149,7 +136,7 @@ def enable(model: nn.Module) -> KernelReport:
         True
     """
     _swap(model, _FUSED)
-    linear = any(type(layer) is FusedLinear for _, layer in _layers(model))
+    linear = any(type(layer) in _FORWARD for _, layer in _layers(model))
     for module in model.modules():
         if linear and produces(module) and remember not in module._forward_hooks.values():
             module.register_forward_hook(remember)
@@ -212,11 +199,12 @@ def _status(layer: Any) -> tuple[str, str]:
         return "peft", "no active adapter is here: the base layer alone runs"
     if reason := obstacle(layer):
         return "peft", reason
-    if type(layer) is not FusedLinear:
+    if type(layer) not in _FORWARD:
         return "weight-space", "one convolution forward, low rank backward"
     weight = layer.base_layer.weight
     rank = sum(layer.r[name] for name in _active(layer))
-    return choose(weight.device.type, weight.dtype, MANY_ROWS, max(weight.shape), rank)
+    width = max(layer.in_features, layer.out_features)
+    return choose(weight.device.type, weight.dtype, MANY_ROWS, width, rank)
 
 
 def obstacle(layer: Any) -> str:
@@ -225,8 +213,8 @@ def obstacle(layer: Any) -> str:
     base, names = parts["base_layer"], _active(layer)
     if layer.lora_variant and any(name in layer.lora_variant for name in names):
         return "a variant of LoRA, such as DoRA, has its own forward"
-    linear = type(layer) is FusedLinear
-    if linear and type(base).forward is not nn.Linear.forward:
+    linear = type(layer) in _FORWARD
+    if linear and type(base).forward is not _FORWARD[type(layer)]:
         return f"the base {type(base).__name__} is not an nn.Linear"
     if linear and base.weight.requires_grad and torch.is_grad_enabled():
         return "the base weight trains: its gradient needs the input anyway"
@@ -259,13 +247,19 @@ def _layers(model: nn.Module) -> Iterator[tuple[str, Any]]:
     return ((n, m) for n, m in model.named_modules() if isinstance(m, BaseTunerLayer))
 
 
-def _idle(layer: Any) -> bool:
+def idle(layer: Any) -> bool:
+    """Return whether the base layer alone runs."""
     return layer.disable_adapters or layer.merged or not _active(layer)
 
 
 def _active(layer: Any) -> list[str]:
     present = layer._modules["lora_A"]._modules
     return [name for name in layer.active_adapters if name in present]
+
+
+def dropout_of(layer: Any) -> float:
+    """Return the dropout of the first active adapter."""
+    return _dropout(layer, _active(layer)[0])
 
 
 def _dropout(layer: Any, name: str) -> float:
@@ -282,7 +276,7 @@ def _hooked(module: nn.Module) -> bool:
     )
 
 
-def _factors(layer: Any) -> tuple[Tensor, Tensor, Tensor | None, float]:
+def factors(layer: Any) -> tuple[Tensor, Tensor, Tensor | None, float]:
     """Return A, B, bias and scaling of the active adapters.
 
     Several adapters are combined into one whose rank is the sum of their ranks.

@@ -1,0 +1,99 @@
+"""QLoRA: linear layers in four bits by bitsandbytes, with LoRA through a fused operator."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+
+from scionwood.adapters import fusing
+from scionwood.adapters.head import head_names, in_head
+from scionwood.kernels.dequantised import lora_linear_dequantised
+
+NO_MERGE = "the base has four bits, and a merge would round the sum to four bits again"
+
+
+def quantise_linear_layers(model: nn.Module) -> list[str]:
+    """Replace linear layers by layers with NF4 weights, in place, one after the other.
+
+    The weights are quantised in blocks of 64, and the scales of the blocks again (arXiv
+    2305.14314). The head, the output layer of a language model, layers whose weight another module
+    shares, and subclasses of `nn.Linear` keep their weights.
+
+    Args:
+        model: a backbone without adapters, on the CPU.
+
+    Returns:
+        The names of the layers.
+    """
+    import bitsandbytes as bnb
+
+    _register()
+    names = _linear_layers(model)
+    for name in names:
+        old: Any = model.get_submodule(name)
+        new = bnb.nn.Linear4bit(
+            old.in_features,
+            old.out_features,
+            bias=old.bias is not None,
+            quant_type="nf4",
+            device=torch.device("meta"),
+        )
+        new.weight = bnb.nn.Params4bit(
+            old.weight.data, requires_grad=False, quant_type="nf4", module=new
+        ).to("cpu")
+        new.bias = None if old.bias is None else nn.Parameter(old.bias.data, requires_grad=False)
+        new.support_avx512bf16_for_cpu = False  # it would repack the weight within an evaluation
+        parent, _, own = name.rpartition(".")
+        setattr(model.get_submodule(parent), own, new.train(old.training))
+    model.is_loaded_in_4bit = True  # type: ignore[assignment]  # how peft knows
+    return names
+
+
+def _linear_layers(model: Any) -> list[str]:
+    head = head_names(model)
+    asks = getattr(model, "get_output_embeddings", None)
+    output = asks() if callable(asks) else None
+    owners: dict[int, int] = {}
+    for module in model.modules():
+        for parameter in module.parameters(recurse=False):
+            owners[id(parameter)] = owners.get(id(parameter), 0) + 1
+    return [
+        name
+        for name, module in model.named_modules()
+        if type(module) is nn.Linear and module is not output and not in_head(name, head)
+        if name and owners[id(module.weight)] == 1
+    ]
+
+
+@lru_cache
+def _register() -> None:
+    """Define the fused layer at the first use, since importing bitsandbytes takes a second."""
+    import bitsandbytes as bnb
+    from peft.tuners.lora.bnb import Linear4bit
+
+    class FusedLinear4bit(fusing.Fused, Linear4bit):  # type: ignore[misc]
+        """The LoRA layer of peft on a four-bit weight with the operator of `dequantised`."""
+
+        def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+            """See `Linear4bit.forward`."""
+            if fusing.idle(self) or args or kwargs or fusing.obstacle(self):
+                return Linear4bit.forward(self, x, *args, **kwargs)  # type: ignore[no-any-return]
+            a, b, bias, scaling = fusing.factors(self)
+            p = fusing.dropout_of(self)
+            weight = self.base_layer.weight
+
+            def dequantise() -> Tensor:
+                value: Tensor = bnb.functional.dequantize_4bit(weight.data, weight.quant_state)
+                return value
+
+            return lora_linear_dequantised(x, dequantise, bias, a, b, scaling=scaling, dropout=p)
+
+        def merge(self, *_: Any, **__: Any) -> None:
+            """Refuse; `scionwood.merge` turns this into an `AdapterError`."""
+            raise NotImplementedError(NO_MERGE)
+
+    fusing.register_linear(Linear4bit, FusedLinear4bit, bnb.nn.Linear4bit.forward)

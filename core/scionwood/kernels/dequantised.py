@@ -1,0 +1,106 @@
+"""LoRA on a quantised weight: the operator of `linear` on a weight that lives for one product."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, final
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from scionwood.kernels import mask, operators
+
+
+def lora_linear_dequantised(
+    x: Tensor,
+    dequantise: Callable[[], Tensor],
+    bias: Tensor | None,
+    a: Tensor,
+    b: Tensor,
+    *,
+    scaling: float = 1.0,
+    dropout: float = 0.0,
+) -> Tensor:
+    """Compute `y = x W^T + bias + s B A dropout(x)` with a weight W that is stored quantised.
+
+    This is QLoRA (arXiv 2305.14314). W is computed in the forward pass and again in the backward
+    pass, and is freed after each. The autograd graph keeps x and z = A x, and no part of W.
+
+    Args:
+        x: (..., k), floating point.
+        dequantise: returns W (n, k), without gradient, in any floating dtype.
+        bias: (n,) without gradient, or `None`.
+        a: (r, k).
+        b: (n, r).
+        scaling: The factor s, for instance `alpha / r`.
+        dropout: The probability that an entry of x is dropped before the adapter. Pass 0 outside
+            training.
+
+    Returns:
+        (..., n), in the autocast dtype, or in the dtype of x without autocast.
+
+    Example:
+        >>> from scionwood.kernels.dequantised import lora_linear_dequantised
+        >>> x, weight, a, b = (torch.randn(*shape) for shape in [(5, 8), (4, 8), (2, 8), (4, 2)])
+        >>> y = lora_linear_dequantised(x, lambda: weight, None, a, b)
+        >>> torch.allclose(y, x @ (weight + b @ a).T, atol=1e-5)
+        True
+    """
+    seed = mask.new_seed(x.device) if dropout and mask.threshold(dropout) else None
+    device = x.device.type
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+    call = _Call(dequantise, dtype, scaling, dropout)
+    y: Tensor = _Dequantised.apply(  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        x.reshape(-1, x.shape[-1]), bias, a, b, seed, call
+    )
+    return y.view(*x.shape[:-1], b.shape[0])
+
+
+@final
+class _Call(NamedTuple):
+    """The arguments of a call that are not tensors."""
+
+    dequantise: Callable[[], Tensor]
+    dtype: torch.dtype
+    scaling: float
+    dropout: float
+
+
+@final
+class _Dequantised(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        bias: Tensor | None,
+        a: Tensor,
+        b: Tensor,
+        seed: Tensor | None,
+        call: _Call,
+    ) -> Tensor:
+        dtype = call.dtype
+        low_bias = None if bias is None else bias.to(dtype)
+        operands = (call.dequantise().to(dtype), low_bias, a.to(dtype), b.to(dtype))
+        y: Tensor
+        y, z = operators.forward(x.to(dtype), *operands, None, seed, call.scaling, call.dropout)
+        ctx.save_for_backward(x, a, b, z, seed)
+        ctx.call = call
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+        with torch.autocast(grad.device.type, enabled=False):  # the forward pass chose the dtype
+            return _backward(ctx, grad)
+
+
+def _backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+    x, a, b, z, seed = ctx.saved_tensors
+    dequantise, dtype, scaling, dropout = ctx.call
+    operands = (x.to(dtype), dequantise().to(dtype), a.to(dtype), b.to(dtype), z)
+    dx, da, db, _ = operators.backward(
+        grad.to(dtype), *operands, None, seed, scaling, dropout, ctx.needs_input_grad[0]
+    )
+    by_x = dx.to(x.dtype) if ctx.needs_input_grad[0] else None
+    return by_x, None, da.to(a.dtype), db.to(b.dtype), None, None
