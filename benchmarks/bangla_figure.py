@@ -1,4 +1,4 @@
-"""Draw the figure of the Bangla card: a checked letter, and the levels of a model's answers.
+"""Draw the figure of the Bangla plugin: a checked letter, and the levels of a model's answers.
 
     python benchmarks/bangla_figure.py    # seconds
 

@@ -1,4 +1,4 @@
-"""Draw the figure of the crash card: a crash box before the impact, simulated and predicted.
+"""Draw the figure of the crash plugin: a crash box before the impact, simulated and predicted.
 
     python benchmarks/crash_figure.py
 

@@ -1,4 +1,4 @@
-"""Draw the figure of the card: two test gathers before and after denoising.
+"""Draw the figure of the seismic plugin: two test gathers before and after denoising.
 
     python benchmarks/seismic_figure.py --run RUN
 
