@@ -77,14 +77,24 @@ def form_of(module: nn.Module) -> Form | None:
         'io*'
     """
     form = _declared(module)
-    for cls in type(module).__mro__ if form is None else ():
-        if make := TABLE.get(f"{cls.__module__}.{cls.__qualname__}"):
-            form = make(module)
-            break
+    makers = [TABLE[name] for name in class_names(module) if name in TABLE]
+    if form is None and makers:
+        form = makers[0](module)
     form = form or _experts(module) or _spectral(module)
     for weight in form.weights if form else ():
         _check(module, weight)
     return form
+
+
+def class_names(module: nn.Module) -> list[str]:
+    """Return the qualified names of the class of a module and of its bases.
+
+    Example:
+        >>> from scionwood.adapters.layers.forms import class_names
+        >>> class_names(torch.nn.Linear(1, 1))[0]
+        'torch.nn.modules.linear.Linear'
+    """
+    return [f"{cls.__module__}.{cls.__qualname__}" for cls in type(module).__mro__]
 
 
 def parameter(module: nn.Module, name: str) -> Tensor:

@@ -8,7 +8,7 @@ from torch.nn.parameter import is_lazy
 
 from scionwood.adapters.head import backbone
 from scionwood.adapters.layers.attention import whole_attention
-from scionwood.adapters.layers.tuners import is_flat
+from scionwood.adapters.layers.tuners import is_graph_linear
 from scionwood.adapters.targets import literal, module_names, pin, settle
 from scionwood.errors import AdapterError
 
@@ -18,8 +18,8 @@ ALL = "all-linear"
 def settle_layers(model: nn.Module, config: PeftConfig, targets: str | None) -> list[str]:
     """Resolve the targets of a config; see `targets.settle`.
 
-    In addition, `all-linear` includes the `Linear` of torch_geometric, and the output projection of
-    an attention stands for the attention.
+    In addition, `all-linear` includes the linear layers of torch_geometric, and the output
+    projection of an attention stands for the attention.
 
     Raises:
         AdapterError: As `settle`, or the method has no form for an attention. Or a parameter has no
@@ -30,10 +30,10 @@ def settle_layers(model: nn.Module, config: PeftConfig, targets: str | None) -> 
         if is_lazy(value):
             rule = "its shape is not known yet"
             raise AdapterError(f"parameter {name}", rule, "Run the model once first")
-    flat = {name for name, module in base.named_modules() if is_flat(module)}
-    if flat and ALL in (targets, config.target_modules if targets is None else None):
+    graph = {name for name, module in base.named_modules() if is_graph_linear(module)}
+    if graph and ALL in (targets, config.target_modules if targets is None else None):
         named = [(name, base.get_submodule(name)) for name in module_names(model)]
-        chosen = [n for n, module in named if n in flat or isinstance(module, nn.Linear)]
+        chosen = [n for n, module in named if n in graph or isinstance(module, nn.Linear)]
         targets = literal(chosen)
     names = settle(model, config, targets)
     whole = whole_attention(model, config, names)

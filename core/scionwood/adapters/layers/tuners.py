@@ -14,7 +14,7 @@ from peft.tuners.lora.model import LoraModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 
 from scionwood.adapters.layers.attention import Attention, close_fast_paths
-from scionwood.adapters.layers.forms import form_of
+from scionwood.adapters.layers.forms import class_names, form_of
 from scionwood.adapters.layers.ia3 import WeightIA3
 from scionwood.adapters.layers.lora import FlatLinear, WeightLora
 from scionwood.adapters.layers.weights import WeightLayer
@@ -23,6 +23,7 @@ OWN = "_scionwood_layers"
 """Set to false on a config: only layers whose tensors are those of peft, as in a file of peft."""
 
 FLAT = "torch_geometric.nn.dense.linear.Linear"
+TYPED = "torch_geometric.nn.dense.linear.HeteroLinear"
 
 
 class ScienceLora(LoraModel):  # type: ignore[misc]  # peft is untyped
@@ -119,7 +120,12 @@ def lora_layer(config: Any, target: nn.Module) -> Any:
 
 def is_flat(module: nn.Module) -> bool:
     """Return whether a module is the `Linear` of torch_geometric; the library is not imported."""
-    return any(f"{cls.__module__}.{cls.__qualname__}" == FLAT for cls in type(module).__mro__)
+    return FLAT in class_names(module)
+
+
+def is_graph_linear(module: nn.Module) -> bool:
+    """Return whether a module is the `Linear` or `HeteroLinear` of torch_geometric."""
+    return not {FLAT, TYPED}.isdisjoint(class_names(module))
 
 
 def peft_cannot_open(layer: nn.Module) -> bool:

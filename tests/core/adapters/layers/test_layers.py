@@ -91,8 +91,10 @@ class TestTargets:
         assert all(grad is not None for grad in grads)
 
     def test_all_linear_includes_the_linear_layers_of_torch_geometric(self) -> None:
-        tuned = attach(Graph(), LoraConfig(r=2), targets="all-linear", head=())
-        assert sorted(_wrapped(tuned)) == ["first.lin", "last", "second.lin_l", "second.lin_r"]
+        net = Graph()
+        net.typed = _pyg("HeteroLinear")(3, 2, num_types=4)
+        tuned = attach(net, LoraConfig(r=2), targets="all-linear", head=())
+        assert _wrapped(tuned) == ["first.lin", "second.lin_l", "second.lin_r", "last", "typed"]
 
     def test_the_name_of_an_output_projection_means_its_attention(self) -> None:
         tuned = attach(Encoder(), LoraConfig(r=2, target_modules=["out_proj"]), head=())
