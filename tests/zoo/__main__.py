@@ -51,7 +51,13 @@ def main() -> int:
     print(table.render(rows))
     if options.write:
         return table.write(rows, len(ZOO))
-    return table.check(rows, {entry.name for entry in ZOO}) if options.check else 0
+    if not options.check:
+        return 0
+    missing = [entry for entry in ZOO if entry not in entries]
+    if missing and not (options.packages or options.models):
+        print(f"not installed: {', '.join(sorted({e.package for e in missing}))}", file=sys.stderr)
+        return 1
+    return table.check(rows, {entry.name for entry in ZOO})
 
 
 def chosen(names: list[str], packages: str | None) -> list[Entry]:

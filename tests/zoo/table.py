@@ -6,6 +6,7 @@ import difflib
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +33,7 @@ class Row(NamedTuple):
 PLAIN = (
     (r".*SCIONWOOD_LORA.*", "peft refuses it, as it has no form of such a layer"),
     (r".*groups=(\d+) and rank (\d+).*", r"rank \2 is not divisible by the \1 groups of a layer"),
+    (r".*Target module Linear\(.*", "no form for the Linear of torch_geometric"),
     (r".*Target module (\w+)\(.*", r"no form for \1"),
     (r"(.*) by (\S+) of its largest value", r"\1 (\2 of its largest value)"),
 )
@@ -86,14 +88,22 @@ def render(rows: Sequence[Row]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def versions() -> str:
+    """Return the versions that the table was made with."""
+    named = ("torch", "peft", "transformers", "timm", "torch-geometric", "neuraloperator", "monai")
+    shown = ", ".join(f"{name} {version(name).partition('+')[0]}" for name in named)
+    return f"With {shown}."
+
+
 def write(rows: Sequence[Row], count: int) -> int:
     """Put the table on the page; refuses to leave a model out."""
     if len(rows) < count:
-        print(f"{len(rows)} of {count} models can run: install the zoo extra", file=sys.stderr)
+        print(f"{len(rows)} of {count} models ran: install the zoo extra", file=sys.stderr)
         return 1
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
-    PAGE.write_text(f"{before}{BEGIN}\n{render(rows)}\n{END}{after}", encoding="utf-8")
+    text = f"{BEGIN}\n{render(rows)}\n\n{versions()}\n{END}"
+    PAGE.write_text(f"{before}{text}{after}", encoding="utf-8")
     return 0
 
 
@@ -108,7 +118,7 @@ def check(rows: Sequence[Row], names: set[str]) -> int:
         The exit code: 0 if everything agrees.
     """
     table = PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
-    lines = table.strip().splitlines()[2:]
+    lines = [line for line in table.splitlines() if line.startswith("|")][2:]
     committed = {line.split(" | ")[0].lstrip("| "): line for line in lines}
     wrong = len(set(committed) - names)
     for each in rows:
