@@ -91,6 +91,7 @@ from scionwood.training import load_run as load_run
 from scionwood.training import load_weights as load_weights
 from scionwood.training import minimise as minimise
 from scionwood.training import one_cycle as one_cycle
+from scionwood.training import quantize as quantize
 from scionwood.training import read_weights as read_weights
 from scionwood.training import ship as ship
 from scionwood.training import test as test

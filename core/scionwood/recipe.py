@@ -26,6 +26,7 @@ from scionwood.recipe_file import (
 )
 from scionwood.recipe_keys import (
     BASELINES,
+    QUANTIZE,
     SLOTS,
     TOP,
     check_keys,
@@ -189,8 +190,27 @@ def instances(parser: ArgumentParser, parsed: Any) -> dict[str, Any]:
 def _slot(where: str, raw: Mapping[str, Any], key: str, kind: str) -> Slot:
     name, options = named(where, raw, key)
     component = discovery.load(kind, name)
+    asked = _asked(where, component, options) if key == "backbone" else {}
     valid = validate(f"{where}: {key}", component, options)
-    return Slot(name, component, {**valid, **_chosen(where, key, component, valid)})
+    chosen = _chosen(where, key, component, valid)
+    return Slot(name, _quantised(component) if asked else component, {**valid, **chosen, **asked})
+
+
+def _asked(where: str, component: Callable[..., Any], options: dict[str, Any]) -> dict[str, str]:
+    """Take the core's option `quantize` out of those of a backbone that has none of its own."""
+    if QUANTIZE not in options or any(p.name == QUANTIZE for p in options_of(component)):
+        return {}
+    value = options.pop(QUANTIZE)
+    if value not in ("none", "nf4"):
+        rule = f"none or nf4, not {value!r}"
+        raise RecipeError(f"{where}: backbone.{QUANTIZE}", rule, "Change it")
+    return {QUANTIZE: value}
+
+
+def _quantised(component: Callable[..., Any]) -> Callable[..., Any]:
+    from scionwood.training.quantised import quantised
+
+    return quantised(component)
 
 
 def _chosen(

@@ -24,6 +24,10 @@ COMPILE: Mapping[str, type] = {"mode": str, "backend": str, "dynamic": bool, "fu
 """The options of `compile:`, which are those of `torch.compile`."""
 
 
+QUANTIZE = "quantize"
+"""The option of the core that every backbone has beside its own."""
+
+
 def check_keys(where: str, raw: Mapping[str, Any]) -> None:
     """Refuse what is certainly wrong in a recipe, before any component is imported.
 
@@ -42,7 +46,8 @@ def check_keys(where: str, raw: Mapping[str, Any]) -> None:
     refuse_unknown(where, raw, TOP)
     for key, kind in SLOTS.items():
         name, options = named(where, raw, key)
-        _check_options(f"{where}: {key}", discovery.reference(kind, name), options)
+        more = (QUANTIZE,) if key == "backbone" else ()
+        _check_options(f"{where}: {key}", discovery.reference(kind, name), options, *more)
     _check_adapter(where, raw)
     kernels(where, raw)
     compiling(where, raw)
@@ -67,6 +72,7 @@ def dotted_keys(raw: Mapping[str, Any]) -> list[str]:
     for section in (*SLOTS, "adapter"):
         name, _ = named("recipe", raw, section)
         names = _options_by_source(section, name) or ()
+        names = (*names, QUANTIZE) if section == "backbone" and QUANTIZE not in names else names
         keys += [f"{section}.{option}" for option in ("name", *names)]
     trainer = [f"trainer.{option}" for option in sorted(PLAIN | NAMED)]
     return [*keys, *trainer, "kernels", "compile", "gradient_checkpointing", "seed"]

@@ -7,6 +7,7 @@ from scionwood.training.loader import resumable as resumable
 from scionwood.training.precision import volumes_fail_in_bfloat16 as volumes_fail_in_bfloat16
 from scionwood.training.prefix.cache import FrozenPrefix as FrozenPrefix
 from scionwood.training.prefix.callback import PrefixCache as PrefixCache
+from scionwood.training.quantised import quantize as quantize
 from scionwood.training.run import build as build
 from scionwood.training.run import fit as fit
 from scionwood.training.run import load_run as load_run

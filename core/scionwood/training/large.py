@@ -14,7 +14,7 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.tensor import DTensor
 
 from scionwood.adapters.unloaded import adapters_on_cpu, without_values
-from scionwood.errors import ScionwoodError, TrainingError
+from scionwood.errors import RecipeError, ScionwoodError, TrainingError
 from scionwood.recipe import Recipe
 from scionwood.stored import Place, deferring, noted
 from scionwood.training.launch import is_first
@@ -36,9 +36,15 @@ def empty_backbone(recipe: Recipe, prepare: Prepare) -> nn.Module | None:
     Returns:
         The backbone; `None` if the recipe does not shard it, or if it can only be built with
         values. A line on stderr gives the reason.
+
+    Raises:
+        RecipeError: the recipe shards and quantises the base.
     """
     if not _shards(recipe):
         return None
+    if recipe.backbone.options.get("quantize", "none") != "none":
+        rule = "the strategy model_parallel cannot spread four-bit weights over processes"
+        raise RecipeError("backbone.quantize", rule, "Use trainer.strategy: ddp")
     try:
         with deferring():
             backbone = recipe.backbone.build()

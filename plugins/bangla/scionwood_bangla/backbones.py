@@ -37,7 +37,7 @@ def causal_lm(
         model: `tiny` (1.3 million parameters, part of the package), a local folder, or owner/name
             on the hub. Only safetensors weights are loaded, and no code of a repository runs.
         revision: a branch, tag or commit of a repository on the hub.
-        quantize: nf4 loads linear layers in four bits. It needs bitsandbytes and a CUDA device.
+        quantize: nf4 stores linear layers in four bits. It needs bitsandbytes.
         dtype: the type of the weights that are not quantised.
         checkpointing: recompute activations in the backward pass, which saves memory.
 
@@ -47,7 +47,7 @@ def causal_lm(
 
     Raises:
         WeightsError: the model cannot be loaded, or it has no linear layers for an adapter.
-        PluginError: nf4 needs a CUDA device or bitsandbytes, which is missing.
+        PluginError: nf4 needs bitsandbytes, which is missing; see `scionwood.quantize`.
 
     Source: the tiny model is ours, see `weights/README.md`. NF4 is from QLoRA, arXiv:2305.14314.
     """

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import torch
 
-from scionwood import PluginError, WeightsError, empty_weights, load_weights
+from scionwood import WeightsError, empty_weights, load_weights
+from scionwood import quantize as to_four_bits
 
 TINY = "tiny"
 FOLDER = Path(__file__).parents[1] / "weights" / TINY
@@ -64,14 +65,12 @@ def load_model(
 
     Raises:
         WeightsError: the model cannot be loaded.
-        PluginError: nf4 needs a CUDA device or bitsandbytes, which is missing.
+        PluginError: nf4 needs bitsandbytes, which is missing; see `scionwood.quantize`.
     """
     from transformers import AutoModelForCausalLM
 
     place, options = _place(model, revision)
     kind = getattr(torch, dtype)
-    if quantize == "nf4":
-        options |= {"quantization_config": _nf4(kind), "device_map": {"": "cuda"}}
     try:
         with torch.random.fork_rng(devices=[]), _quiet(model == TINY):
             if quantize == "none" and (empty := _empty(place, kind, options)) is not None:
@@ -79,9 +78,10 @@ def load_model(
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 place, dtype=kind, use_safetensors=True, trust_remote_code=False, **options
             )
-            return loaded.eval()
+            loaded.eval()
     except (OSError, ValueError) as error:
         raise _refused(f"language model {_shown(model)!r}", error) from error
+    return to_four_bits(loaded) if quantize == "nf4" else loaded
 
 
 def _empty(place: str, dtype: torch.dtype, options: dict[str, Any]) -> Any:
@@ -111,27 +111,6 @@ def _empty(place: str, dtype: torch.dtype, options: dict[str, Any]) -> Any:
     if find("generation_config.json"):
         model.generation_config = GenerationConfig.from_pretrained(place, **options)
     return model
-
-
-def _nf4(dtype: torch.dtype) -> Any:
-    # Four-bit normal floats with quantised scales: QLoRA, arXiv:2305.14314.
-    from importlib.util import find_spec
-
-    if not torch.cuda.is_available():
-        rule = "bitsandbytes needs a CUDA device, and there is none"
-        remedy = "Set `backbone.quantize: none`, or use a machine with a GPU"
-        raise PluginError("quantize: nf4", rule, remedy)
-    if find_spec("bitsandbytes") is None:
-        remedy = "pip install 'scionwood-bangla[nf4]', or set `backbone.quantize: none`"
-        raise PluginError("quantize: nf4", "bitsandbytes is not installed", remedy)
-    from transformers import BitsAndBytesConfig
-
-    return BitsAndBytesConfig(  # type: ignore[no-untyped-call]  # of transformers
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=dtype,
-    )
 
 
 @contextmanager
