@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -29,9 +30,7 @@ def quantise_linear_layers(model: nn.Module) -> list[str]:
     Returns:
         The names of the layers.
     """
-    import bitsandbytes as bnb
-
-    _register()
+    bnb = _register()
     names = _linear_layers(model)
     for name in names:
         old: Any = model.get_submodule(name)
@@ -70,9 +69,9 @@ def _linear_layers(model: Any) -> list[str]:
 
 
 @lru_cache
-def _register() -> None:
-    """Define the fused layer at the first use, since importing bitsandbytes takes a second."""
-    import bitsandbytes as bnb
+def _register() -> Any:
+    """Import bitsandbytes, which takes a second, and define the fused layer for it."""
+    bnb = import_module("bitsandbytes")
     from peft.tuners.lora.bnb import Linear4bit
 
     class FusedLinear4bit(fusing.Fused, Linear4bit):  # type: ignore[misc]
@@ -97,3 +96,4 @@ def _register() -> None:
             raise NotImplementedError(NO_MERGE)
 
     fusing.register_linear(Linear4bit, FusedLinear4bit, bnb.nn.Linear4bit.forward)
+    return bnb

@@ -47,7 +47,7 @@ def empty_backbone(recipe: Recipe, prepare: Prepare) -> nn.Module | None:
         raise RecipeError("backbone.quantize", rule, "Use trainer.strategy: ddp")
     try:
         with deferring():
-            backbone = recipe.backbone.build()
+            backbone: nn.Module = recipe.backbone.build()
         with adapters_on_cpu():
             backbone = prepare(backbone, recipe)
         reason = _obstacle(backbone, recipe)
