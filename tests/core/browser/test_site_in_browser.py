@@ -111,6 +111,7 @@ def faults(tab: Tab, page: Path, width: int, scheme: str) -> list[str]:
     tab.show(page, width, HEIGHT, scheme)
     assert tab.value("innerWidth") == width
     assert tab.value("document.documentElement.dataset.theme") == scheme
+    tab.value("document.getAnimations().forEach(each => each.finish())")  # no colour in between
     seen = [*tab.problems, *tab.value(OVERFLOW), *tab.value(IMAGES), *tab.value(CONTRAST)]
     return [f"{page.name} at {width} ({scheme}): {each}" for each in seen]
 
