@@ -24,6 +24,7 @@ from scionwood.testing.checks import (
     readers,
     recipes,
     static,
+    trainer,
     vocabulary,
 )
 from scionwood.testing.checks import files as adapter_files
@@ -58,6 +59,9 @@ CHECKS: tuple[Check, ...] = (
     readers.check_readers_write_all_or_nothing,
     data.check_data_is_seeded,
     data.check_data_splits_are_disjoint,
+    data.check_data_resumes_exactly,
+    trainer.check_trainer_parts_build,
+    trainer.check_trainer_parts_run,
     recipes.check_recipes_are_complete,
     recipes.check_recipes_parse_strictly,
     recipes.check_recipes_run,

@@ -8,17 +8,22 @@ import pytest
 
 from scionwood import Plugin
 from scionwood.testing import CheckFailure, NothingToCheck
-from scionwood.testing.checks.data import check_data_is_seeded, check_data_splits_are_disjoint
+from scionwood.testing.checks.data import (
+    check_data_is_seeded,
+    check_data_resumes_exactly,
+    check_data_splits_are_disjoint,
+)
 
+CHECKS = [check_data_is_seeded, check_data_splits_are_disjoint, check_data_resumes_exactly]
 SEED = "3 * self.seed + SPLITS.index(split)"
 
 
-@pytest.mark.parametrize("check", [check_data_is_seeded, check_data_splits_are_disjoint])
+@pytest.mark.parametrize("check", CHECKS)
 def test_sound_data_passes(sample: Any, check: Any) -> None:
-    check(sample.plugin())
+    assert not check(sample.plugin())
 
 
-@pytest.mark.parametrize("check", [check_data_is_seeded, check_data_splits_are_disjoint])
+@pytest.mark.parametrize("check", CHECKS)
 def test_without_data_there_is_nothing_to_check(check: Any) -> None:
     with pytest.raises(NothingToCheck, match="no data"):
         check(Plugin("x"))
@@ -34,6 +39,17 @@ def test_data_that_ignores_its_seed_is_caught(sample: Any) -> None:
     sample.change("data.py", SEED, "0").change("data.py", ", shuffle=True", "")
     with pytest.raises(CheckFailure, match="seeds 1 and 2 give one batch"):
         check_data_is_seeded(sample.plugin())
+
+
+def test_a_plain_loader_of_torch_is_advice_and_an_error_in_the_repository(sample: Any) -> None:
+    old = "from scionwood import DataLoader"
+    sample.change("data.py", old, "from torch.utils.data import DataLoader")
+    (advice,) = check_data_resumes_exactly(sample.plugin())
+    assert advice.value.startswith("data 'sample/reservoirs': torch.utils.data.dataloader.DataLoa")
+    assert "resume is exact only with scionwood.DataLoader" in advice.rule
+    sample.at_home()
+    with pytest.raises(CheckFailure, match="Import DataLoader from scionwood in place of torch"):
+        check_data_resumes_exactly(sample.plugin())
 
 
 def test_splits_of_one_seed_share_samples(sample: Any) -> None:

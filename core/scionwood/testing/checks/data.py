@@ -22,6 +22,7 @@ from scionwood.recipe import Slot, options_of, resolve
 from scionwood.testing.checks.static import component, recipe_names
 from scionwood.testing.rules import NothingToCheck, Problem, check
 from scionwood.testing.tensors import digest
+from scionwood.training.loader import resumable
 
 MOST = 256
 """The number of samples of a split that are compared with the other splits."""
@@ -72,6 +73,25 @@ def check_data_splits_are_disjoint(plugin: Plugin) -> Iterator[Problem]:
                     "splits are disjoint",
                     "Split first, then draw samples",
                 )
+
+
+@check
+def check_data_resumes_exactly(plugin: Plugin) -> Iterator[Problem]:
+    """Training loaders keep their position, so that a resumed run equals an uninterrupted one.
+
+    A plain loader of torch does not. `scionwood.DataLoader` takes the same arguments and does. For
+    plugins outside the Scionwood repository this is advice.
+    """
+    for slot in _usable(plugin)[0]:
+        with seed_everything(1):
+            data = _build(slot, 1)
+            data.prepare_data()
+            data.setup("fit")
+            reason = resumable(data.train_dataloader())
+        if reason:
+            rule = "resume is exact only with scionwood.DataLoader, or with a loader that has these"
+            remedy = "Import DataLoader from scionwood in place of torch"
+            yield Problem(f"data {slot.name!r}: {reason}", rule, remedy, advice=True)
 
 
 def first_batch(slot: Slot, seed: int) -> Any:

@@ -25,6 +25,10 @@ ROOMS = {
     "data": "data components, one file each",
     "tasks": "tasks, one file each",
     "readers": "the file formats, one file each",
+    "callbacks": "callbacks of the trainer",
+    "loggers": "loggers of the trainer",
+    "optimizers": "optimisers",
+    "schedules": "schedules of the learning rate",
     "adapters": "the field's own adapter methods",
     "kernels": "the field's own fused operators",
     "inference": "what applies a run to arrays, records and files",
@@ -43,6 +47,10 @@ _OF_KIND = {
     "data": "data",
     "tasks": "tasks",
     "commands": "cli",
+    "callbacks": "callbacks",
+    "loggers": "loggers",
+    "optimizers": "optimizers",
+    "schedules": "schedules",
 }
 _PLACES = {
     "evaluation/": r"metrics?|measures?|figures?|plots?|plotting|reports?|results|baselines?"
