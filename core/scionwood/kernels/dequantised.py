@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from scionwood.kernels import mask, operators
+from scionwood.kernels.origin import Origin, origin_of
+from scionwood.kernels.saved import Recipe
 
 
 def lora_linear_dequantised(
@@ -25,7 +27,7 @@ def lora_linear_dequantised(
     """Compute `y = x W^T + bias + s B A dropout(x)` with a weight W that is stored quantised.
 
     This is QLoRA (arXiv 2305.14314). W is computed in the forward pass and again in the backward
-    pass, and is freed after each. The autograd graph keeps x and z = A x, and no part of W.
+    pass, and is freed after each. The autograd graph keeps z = A x, and x as `lora_linear` does.
 
     Args:
         x: (..., k), floating point.
@@ -50,7 +52,7 @@ def lora_linear_dequantised(
     seed = mask.new_seed(x.device) if dropout and mask.threshold(dropout) else None
     device = x.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
-    call = _Call(dequantise, dtype, scaling, dropout)
+    call = _Call(dequantise, dtype, scaling, dropout, origin_of(x))
     y: Tensor = _Dequantised.apply(  # type: ignore[no-untyped-call]  # torch leaves it untyped
         x.reshape(-1, x.shape[-1]), bias, a, b, seed, call
     )
@@ -65,6 +67,7 @@ class _Call(NamedTuple):
     dtype: torch.dtype
     scaling: float
     dropout: float
+    origin: Origin | Recipe | None
 
 
 @final
@@ -84,8 +87,9 @@ class _Dequantised(torch.autograd.Function):
         operands = (call.dequantise().to(dtype), low_bias, a.to(dtype), b.to(dtype))
         y: Tensor
         y, z = operators.forward(x.to(dtype), *operands, None, seed, call.scaling, call.dropout)
-        ctx.save_for_backward(x, a, b, z, seed)
-        ctx.call = call
+        sources = (x,) if call.origin is None else call.origin.tensors.values()
+        ctx.save_for_backward(a, b, z, seed, *sources)
+        ctx.call, ctx.x_dtype = call, x.dtype
         return y
 
     @staticmethod
@@ -96,11 +100,12 @@ class _Dequantised(torch.autograd.Function):
 
 
 def _backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-    x, a, b, z, seed = ctx.saved_tensors
-    dequantise, dtype, scaling, dropout = ctx.call
+    a, b, z, seed, *sources = ctx.saved_tensors
+    dequantise, dtype, scaling, dropout, origin = ctx.call
+    x = sources[0] if origin is None else origin.again(tuple(sources)).reshape(-1, a.shape[1])
     operands = (x.to(dtype), dequantise().to(dtype), a.to(dtype), b.to(dtype), z)
     dx, da, db, _ = operators.backward(
         grad.to(dtype), *operands, None, seed, scaling, dropout, ctx.needs_input_grad[0]
     )
-    by_x = dx.to(x.dtype) if ctx.needs_input_grad[0] else None
+    by_x = dx.to(ctx.x_dtype) if ctx.needs_input_grad[0] else None
     return by_x, None, da.to(a.dtype), db.to(b.dtype), None, None
