@@ -3,8 +3,9 @@
     python benchmarks/lora_kernels.py                 # the CPU, one thread: about ten minutes
     python benchmarks/lora_kernels.py --device cuda
 
-Writes lora_layer.csv (one layer: time and accuracy), lora_step.csv (training steps of a ViT) and
-lora_memory.csv (bytes kept for backward) into benchmarks/results. All forms have equal weights and
+Writes lora_layer.csv (one layer: time and accuracy), lora_step.csv (training steps of a ViT),
+lora_trainer.csv (steps through the Trainer with the NaN guard on and off) and lora_memory.csv
+(bytes kept for backward) into benchmarks/results. All forms have equal weights and
 inputs; rounds are interleaved; a ratio is the median over rounds of peer / ours with a bootstrapped
 95 % interval. Every gradient is checked in the same run: none zero, all as peft's.
 """
@@ -16,11 +17,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
-from lora import layer, memory, roofline, step
+from lora import layer, memory, roofline, step, trainer
 from lora.timing import Row, write
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("layer", "step", "memory")
+PARTS = ("layer", "step", "trainer", "memory")
 
 
 def collect(rows: Iterable[Row]) -> list[Row]:
@@ -49,6 +50,7 @@ def main() -> None:
     parts: dict[str, Callable[[], Iterable[Row]]] = {
         "layer": lambda: layer.rows(device, options.rounds, quick, rates),
         "step": lambda: step.rows(device, options.step_rounds, quick),
+        "trainer": lambda: trainer.rows(device, options.step_rounds, quick),
         "memory": lambda: memory.rows(device, quick),
     }
     for name in options.only:

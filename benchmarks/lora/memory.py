@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from lora import language
 from lora.forms import DROPOUT
 from lora.models import (
     CONVNET,
@@ -14,6 +15,7 @@ from lora.models import (
     SETUPS,
     TINY,
     TINY_CONVNET,
+    Regime,
     Setup,
     Variant,
     adapters,
@@ -27,11 +29,14 @@ def rows(device: str, quick: bool) -> Iterator[Row]:
     """Yield the rows of lora_memory.csv."""
     setups = [TINY, TINY_CONVNET] if quick else [*SETUPS[device], CONVNET]
     for setup in setups:
-        yield from _setup(setup, device)
+        yield from _setup(setup, device, REGIMES)
+    size = (64, 1, 8, 1) if quick else (512, 6, 512, 2)
+    for setup in language.setups(*size):
+        yield from _setup(setup, device, REGIMES[-1:])
 
 
-def _setup(setup: Setup, device: str) -> Iterator[Row]:
-    for regime in REGIMES:
+def _setup(setup: Setup, device: str, regimes: Sequence[Regime]) -> Iterator[Row]:
+    for regime in regimes:
         floor = {v.form: kept(setup, v, device) for v in floors(regime)}
         for targets in setup.targets:
             for dropout in (0.0, DROPOUT):

@@ -1,0 +1,110 @@
+"""Training steps through the Trainer of a run, with the NaN guard on and off."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from lora.models import CLASSES, REGIMES, TINY, Setup, Variant, prepare, vit
+from lora.timing import Row, compared, machine
+from scionwood import DataLoader, Task
+from scionwood.training.trainer import make_trainer, quiet
+
+FORMS: Mapping[str, Mapping[str, Any]] = {
+    "guard on": {},
+    "guard off": {"nan_guard": 0},
+    "guard every 10 steps": {"nan_guard": 10},
+    "guard on, clipped": {"gradient_clip_val": 1.0},
+    "guard off, clipped": {"nan_guard": 0, "gradient_clip_val": 1.0},
+    "guard on, a row every 50 steps": {"log_every_n_steps": 50},
+}
+"""Options of `trainer:`; the first form is what the others are compared with."""
+STEPS, WARM = 6, 2
+
+
+def rows(device: str, rounds: int, quick: bool) -> Iterator[Row]:
+    """Yield the rows of lora_trainer.csv."""
+    setup = TINY if quick else vit("vit_small_patch16_224", 1)  # 48 layers
+    steps = WARM + (2 if quick else STEPS)
+    times: dict[str, list[float]] = {form: [] for form in FORMS}
+    counts = {form: _run(setup, device, options, steps, True)[1] for form, options in FORMS.items()}
+    for turn in range(rounds):
+        for form in list(FORMS) if turn % 2 else list(FORMS)[::-1]:
+            times[form].append(_run(setup, device, FORMS[form], steps, False)[0])
+    ours = np.array(times["guard on"])
+    for form, seconds in times.items():
+        yield {
+            "device": device,
+            "model": setup.title,
+            "regime": REGIMES[0].name,
+            "targets": "all",
+            "form": form,
+            "operations": counts[form],
+            **compared(np.array(seconds), ours),
+            "rounds": rounds,
+            **machine(device),
+        }
+
+
+class _Classify(Task):
+    def losses(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        return {"loss": F.cross_entropy(self.backbone(batch[0]), batch[1])}
+
+
+class _Clock(Callback):
+    """CPU time, or time of the device, at the start of each step."""
+
+    def __init__(self) -> None:
+        self.marks: list[float] = []
+
+    def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, *_: Any) -> None:
+        if pl_module.device.type == "cuda":
+            torch.cuda.synchronize()
+            self.marks.append(time.perf_counter())
+        else:
+            self.marks.append(time.process_time())
+
+
+class _Count(TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.total += 1
+        return func(*args, **(kwargs or {}))
+
+
+def _run(
+    setup: Setup, device: str, options: Mapping[str, Any], steps: int, count: bool
+) -> tuple[float, str]:
+    """Return the median seconds of a step, and the operations of all steps for each step."""
+    variant = Variant("ours", REGIMES[0], "all", fused=True)
+    task = _Classify(prepare(setup, variant).get_base_model(), lr=1e-4)
+    x = torch.randn(setup.shape, generator=torch.Generator().manual_seed(3))
+    data = [(image, index % CLASSES) for index, image in enumerate(x)] * steps
+    loader = DataLoader(data, batch_size=len(x))  # type: ignore[arg-type]  # any sequence will do
+    clock, counter = _Clock(), _Count()
+    fixed = {"accelerator": device, "max_epochs": 1, "limit_val_batches": 0, "logger": "csv"}
+    fixed |= {"enable_progress_bar": False, "precision": "32-true"}
+    with TemporaryDirectory() as folder, quiet():
+        trainer = make_trainer({**fixed, **options}, Path(folder), task, callbacks=[clock])
+        if count:
+            with counter:
+                trainer.fit(task, loader, loader)
+        else:
+            trainer.fit(task, loader, loader)
+    seconds = [late - early for early, late in pairwise(clock.marks[WARM:])]
+    return float(np.median(seconds)), f"{counter.total / steps:.0f}"
