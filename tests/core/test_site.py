@@ -162,9 +162,13 @@ def test_the_reference_says_what_show_prints(plugin, site):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_every_example_ran_and_every_check_has_its_reason(site):
-    for example in (ROOT / "docs" / "examples").glob("plot_*.py"):
-        page = (site / "gallery" / f"{example.stem}.html").read_text("utf-8")
+    examples = {path.stem for path in (ROOT / "docs" / "examples").glob("plot_*.py")}
+    for field in FIELDS:
+        assert len([name for name in examples if name.startswith(f"plot_{field}_")]) >= 2
+    for name in examples:
+        page = (site / "gallery" / f"{name}.html").read_text("utf-8")
         assert "running time of the script" in page
+        assert f"{name}.ipynb" in page
     checks = (site / "authors" / "checks.html").read_text("utf-8")
     assert all(check.__name__ in checks for check in CHECKS)
 
