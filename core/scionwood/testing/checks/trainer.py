@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from torch.optim import Optimizer
+from torch.utils.data import TensorDataset
 
 from scionwood.plugin import Plugin
 from scionwood.testing.cases import MethodCase, seeded
@@ -145,9 +146,9 @@ def _schedule_faults(part: Any) -> Iterator[_Fault]:
 class _Energy(Task):
     """The smallest task: the mean square of the output."""
 
-    def losses(self, batch: torch.Tensor) -> dict[str, torch.Tensor]:
+    def losses(self, batch: list[torch.Tensor]) -> dict[str, torch.Tensor]:
         """Return the mean square of the output of the small net."""
-        return {"loss": self.backbone(batch).square().mean()}
+        return {"loss": self.backbone(batch[0]).square().mean()}
 
 
 def _adapted() -> torch.nn.Module:
@@ -175,7 +176,7 @@ def _smoke_run(
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    loader = DataLoader(list(batch.split(1)), batch_size=None)
+    loader = DataLoader(TensorDataset(batch), batch_size=2)
     trainer.fit(task, loader, loader)
     moved = before != digest([p for p in task.parameters() if p.requires_grad])
-    return moved, float(task.losses(batch)["loss"].detach())
+    return moved, float(task.losses([batch])["loss"].detach())
