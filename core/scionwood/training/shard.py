@@ -49,10 +49,9 @@ class ShardedStrategy(ModelParallelStrategy):
 def shard(task: nn.Module, mesh: DeviceMesh) -> None:
     """Apply `fully_shard` to the backbone's repeated blocks and to the backbone itself.
 
-    A block is the innermost element of an `nn.ModuleList` or `nn.Sequential` that has trainable
-    parameters. The task must call the backbone itself, `self.backbone(x)`, because that call
-    gathers the weights. Parameters without values are read from their files afterwards, by each
-    process its own part.
+    Blocks are elements of an `nn.ModuleList` or `nn.Sequential`, see `blocks`. The task must call
+    the backbone itself, `self.backbone(x)`, because that call gathers the weights. Parameters
+    without values are read from their files afterwards, by each process its own part.
 
     Args:
         task: the task; its `backbone` is changed in place.
@@ -70,6 +69,8 @@ def shard(task: nn.Module, mesh: DeviceMesh) -> None:
         if parameter.requires_grad and id(parameter) not in inside:
             rule = "with strategy model_parallel only the backbone can train"
             raise TrainingError(f"parameter {name}", rule, "Move it into the backbone, or use ddp")
+    for parameter in backbone.parameters():  # FSDP2 takes no other layout
+        parameter.data = parameter.data.contiguous()
     empty = unread(backbone)
     for block in blocks(backbone):
         fully_shard(block, mesh=mesh)
@@ -79,12 +80,22 @@ def shard(task: nn.Module, mesh: DeviceMesh) -> None:
 
 
 def blocks(model: nn.Module) -> list[nn.Module]:
-    """Return the innermost repeated modules with trainable parameters, children before parents."""
+    """Return the repeated modules that are gathered one after the other, children before parents.
+
+    These are the innermost ones with trainable parameters. Where none is inside and none around,
+    the outermost frozen ones with parts of their own follow, such as the layers before the first
+    adapted one.
+    """
     repeated = [
         child
         for parent in model.modules()
         if isinstance(parent, nn.ModuleList | nn.Sequential)
         for child in parent
-        if any(p.requires_grad for p in child.parameters())
+        if any(True for _ in child.parameters())
     ]
-    return [b for b in repeated if not any(o is not b and o in set(b.modules()) for o in repeated)]
+    trained = [b for b in repeated if any(p.requires_grad for p in b.parameters())]
+    inner = [b for b in trained if not any(o is not b and o in set(b.modules()) for o in trained)]
+    covered = {*trained, *(part for block in inner for part in block.modules())}
+    apart = [b for b in repeated if b not in covered and any(True for _ in b.children())]
+    nested = {part for b in apart for part in b.modules() if part is not b}
+    return inner + [b for b in apart if b not in nested]

@@ -81,10 +81,11 @@ def test_frozen_statistics_stay_fixed_in_training() -> None:
     assert [module.training for module in task.backbone] == [False, True]
 
 
-def test_blocks_are_the_innermost_repeated_modules_that_train() -> None:
+def test_blocks_are_the_innermost_that_train_and_the_outermost_that_are_frozen() -> None:
     inner = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
-    frozen = nn.Sequential(nn.Linear(2, 2)).requires_grad_(False)
-    assert blocks(nn.ModuleList([inner, frozen])) == [inner[0]]
+    frozen = nn.Sequential(nn.Sequential(nn.Linear(2, 2))).requires_grad_(False)
+    inner.append(nn.Sequential(nn.Linear(2, 2)).requires_grad_(False))
+    assert blocks(nn.ModuleList([inner, frozen])) == [inner[0], frozen, inner[2]]
 
 
 def test_a_sharded_task_must_not_train_outside_its_backbone() -> None:
