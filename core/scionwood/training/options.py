@@ -6,8 +6,10 @@ Checking imports nothing heavy. The classes are listed in `scionwood.training.ta
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, requires
 from importlib.util import find_spec
 from pathlib import Path
+from re import match, search
 from typing import Any
 
 from scionwood.discovery import did_you_mean
@@ -69,6 +71,10 @@ REFUSED: Mapping[str, str] = {
 """Options of lightning.Trainer that a recipe may not give, and why."""
 
 
+EXTRA = r"""extra == ['"]([\w-]+)['"]"""
+"""The extra of a requirement in the metadata of a distribution."""
+
+
 def check_trainer(options: Mapping[str, Any]) -> None:
     """Check the `trainer:` section of a recipe.
 
@@ -101,7 +107,23 @@ def check_installed(options: Mapping[str, Any]) -> None:
         package = LOGGERS[name].package if name in LOGGERS else ""
         if package and find_spec(package.replace("-", "_")) is None:
             rule = f"it needs the package {package}, which is not installed"
-            raise RecipeError(f"trainer.logger: {name}", rule, f"Run: pip install {package}")
+            remedy = f"Run: pip install {_wanted(package)}"
+            raise RecipeError(f"trainer.logger: {name}", rule, remedy)
+
+
+def _wanted(package: str) -> str:
+    """Return the smallest extra of scionwood that brings a package, or else the package."""
+    try:
+        lines = requires("scionwood") or []
+    except PackageNotFoundError:
+        lines = []
+    extras = [found[1] for line in lines if (found := search(EXTRA, line))]
+    with_it = {
+        found[1]
+        for line in lines
+        if match(rf"{package}\b", line) and (found := search(EXTRA, line))
+    }
+    return f"'scionwood[{min(with_it, key=extras.count)}]'" if with_it else package
 
 
 def loggers(options: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
