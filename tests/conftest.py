@@ -62,6 +62,33 @@ def python() -> Callable[..., str]:
     return run
 
 
+REFUSALS = """
+import contextlib, io, sys
+from scionwood import weights_digest
+from scionwood.cli import main
+for line in sys.argv[1:]:
+    command, rule = line.split(" -> ")
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        assert main(command.split()) == 2, command
+    assert rule in said.getvalue(), said.getvalue()
+assert not {"torch", "numpy"} & sys.modules.keys()
+"""
+
+
+@pytest.fixture
+def refused_without_torch(python: Callable[..., str]) -> Callable[..., None]:
+    """Return a function that runs commands in one process, which must not import torch or numpy.
+
+    Each argument is `command -> rule`: the command ends with 2, and its message contains the rule.
+    """
+
+    def run(*lines: str) -> None:
+        python("-c", REFUSALS, *lines)
+
+    return run
+
+
 @pytest.fixture
 def interpreted(python: Callable[..., str]) -> Callable[..., int]:
     """Return a function that runs a file of tests in Triton's interpreter, and counts them."""

@@ -54,18 +54,6 @@ def test_refuses_a_confidence_that_is_not_a_probability(run, capsys):
     assert "probability" in capsys.readouterr().err
 
 
-LIGHT = """
-import contextlib, io, sys
-from scionwood import weights_digest
-from scionwood.cli import main
-for line in sys.argv[1:]:
-    command, rule = line.split(" -> ")
-    said = io.StringIO()
-    with contextlib.redirect_stderr(said):
-        assert main(command.split()) == 2, command
-    assert rule in said.getvalue(), said.getvalue()
-assert not {"torch", "numpy"} & sys.modules.keys()
-"""
 REFUSED = (
     "biomed classify nope -> nope: there is no such file",
     "biomed classify there -> scionwood fit biomed/few_shot --run run",
@@ -79,10 +67,12 @@ REFUSED = (
 )
 
 
-def test_wrong_paths_and_runs_are_refused_before_torch_is_imported(python, tmp_path, monkeypatch):
+def test_wrong_paths_and_runs_are_refused_before_torch_is_imported(
+    refused_without_torch, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there").write_text("a file")
-    python("-c", LIGHT, *REFUSED)
+    refused_without_torch(*REFUSED)
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
 
 

@@ -18,16 +18,6 @@ from scionwood_crash.parts.part import Part
 from scionwood_crash.parts.series import to_series
 from scionwood_crash.readers import open_series, write_series
 
-LIGHT = """
-import sys
-sys.stderr = sys.stdout
-from scionwood.cli import main
-code = main(sys.argv[1:])
-assert "torch" not in sys.modules
-assert "numpy" not in sys.modules
-sys.exit(code != 2)
-"""
-
 
 def numbers(score: str) -> list[float]:
     return [float(number) for number in re.findall(r"\d+\.\d", score)]
@@ -56,26 +46,18 @@ def test_predict_works_without_training_and_records_which_run_it_used(
     assert (record["mesh"], record["setup"]["clamped"]) == ("bumper.vtp", "field")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "rule"),
-    [
-        (["nope.k", "x.vtp"], "nope.k: there is no such file"),
-        (["in.k", "in.k"], "in.k: it exists already"),
-        (["in.k", "x.vtp", "--run", "crash/transfer_lore"], "Did you mean 'transfer_lora'"),
-        (["in.k", "x.vtp", "--run", "."], "it does not hold a finished run"),
-    ],
-)
 def test_wrong_paths_and_runs_are_refused_before_torch_is_imported(
-    python: Callable[..., str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    arguments: list[str],
-    rule: str,
+    refused_without_torch: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("in.k").write_text("*KEYWORD\n")
-    assert rule in python("-c", LIGHT, "crash", "predict", *arguments)
-    assert not Path("x.vtp").exists()
+    (tmp_path / "in.k").write_text("*KEYWORD\n")
+    refused_without_torch(
+        "crash predict nope.k x.vtp -> nope.k: there is no such file",
+        "crash predict in.k in.k -> in.k: it exists already",
+        "crash predict in.k x.vtp --run crash/transfer_lore -> Did you mean 'transfer_lora'",
+        "crash predict in.k x.vtp --run . -> it does not hold a finished run",
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["in.k"]
 
 
 def test_a_record_is_kept_unless_force_is_given(
