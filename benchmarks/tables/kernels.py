@@ -33,6 +33,21 @@ def lora_step() -> str:
     return table([*keys, "ours, ms", *STEP_RIVALS], lines)
 
 
+def lora_trainer() -> str:
+    """Return a step through the Trainer of a run with other options, over one with the guard."""
+    lines = [
+        [
+            row["device"],
+            row["form"],
+            row["operations"],
+            f"{float(row['median_ms']):.0f}",
+            interval(row),
+        ]
+        for row in read("lora_trainer")
+    ]
+    return table(["device", "form", "operations", "step, ms", "times the first"], lines)
+
+
 def lora_memory() -> str:
     """Return the MiB stored for the backward pass."""
     keys, lines = ("device", "model", "regime", "targets", "dropout"), []
@@ -69,6 +84,7 @@ def _grouped(rows: Sequence[Row], *keys: str) -> list[tuple[tuple[str, ...], dic
 TABLES: Tables = {
     "lora_layer": lora_layer,
     "lora_step": lora_step,
+    "lora_trainer": lora_trainer,
     "lora_memory": lora_memory,
     "prefix_cache": prefix_cache,
 }

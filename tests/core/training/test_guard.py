@@ -77,7 +77,7 @@ def fitted(folder: Path, made: Squares, *callbacks: L.Callback, **options: Any) 
     return count.names
 
 
-def test_the_guard_adds_eight_operations_to_a_step_of_48_layers(tmp_path: Path) -> None:
+def test_the_guard_adds_ten_operations_to_a_step_of_48_layers(tmp_path: Path) -> None:
     without = fitted(tmp_path, task())
     with_guard = fitted(tmp_path, task(), NanGuard())
     assert (len(with_guard) - len(without)) / STEPS <= 10
