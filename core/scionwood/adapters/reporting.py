@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -75,10 +76,10 @@ def report(model: nn.Module) -> Report:
     everything = list(model.parameters())
     trains = [p for p in everything if p.requires_grad]
     return Report(
-        trainable_adapter=sum(p.numel() for p in trains if id(p) in adapter),
-        trainable_head=sum(p.numel() for p in trains if id(p) not in adapter),
-        total=sum(p.numel() for p in everything),
-        base=sum(p.numel() for p in everything if id(p) not in adapter and id(p) not in head),
+        trainable_adapter=sum(_count(p) for p in trains if id(p) in adapter),
+        trainable_head=sum(_count(p) for p in trains if id(p) not in adapter),
+        total=sum(_count(p) for p in everything),
+        base=sum(_count(p) for p in everything if id(p) not in adapter and id(p) not in head),
         untied_bytes=sum(untied(model).values()),
     )
 
@@ -129,6 +130,12 @@ def parameter_groups(
         for name, members, rule in [*groups, ("adapter", rest, {}), ("head", head, {})]
         if members
     ]
+
+
+def _count(parameter: nn.Parameter) -> int:
+    """Return the number of values; a weight in four bits holds two of them in a byte."""
+    quantised = getattr(parameter, "quant_state", None)
+    return parameter.numel() if quantised is None else math.prod(quantised.shape)
 
 
 def _below(word: str, adapter: Mapping[str, nn.Parameter]) -> list[nn.Parameter]:

@@ -57,6 +57,9 @@ def test_a_run_trains_saves_and_loads(toy_fit: Callable[..., Path]) -> None:
     loss, expected = (_last(folder, "val_loss") for folder in (run, ordinary))
     assert loss == pytest.approx(expected, rel=0.1)
     task, again = load_run(run), load_run(run)
+    assert (
+        scionwood.report(task.backbone).base == scionwood.report(load_run(ordinary).backbone).base
+    )
     x = torch.randn(4, 8)
     assert torch.equal(task.backbone(x), again.backbone(x))
     with pytest.raises(AdapterError, match="would round the sum to four bits again"):

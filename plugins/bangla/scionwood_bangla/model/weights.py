@@ -93,7 +93,9 @@ def _empty(place: str, dtype: torch.dtype, options: dict[str, Any]) -> Any:
         if not empty:
             return None
         config = AutoConfig.from_pretrained(place, trust_remote_code=False, **options)
-        model: Any = AutoModelForCausalLM.from_config(config, dtype=dtype, trust_remote_code=False)
+        model: Any = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
+            config, dtype=dtype, trust_remote_code=False
+        )
     model.tie_weights()
 
     def find(name: str) -> str | None:
@@ -104,7 +106,9 @@ def _empty(place: str, dtype: torch.dtype, options: dict[str, Any]) -> Any:
 
     weights = find("model.safetensors")
     if weights is None and (weights := find("model.safetensors.index.json")) is not None:
-        get_checkpoint_shard_files(place, weights, **options)  # fetches them from the hub
+        get_checkpoint_shard_files(  # type: ignore[no-untyped-call]  # fetches them from the hub
+            place, weights, **options
+        )
     if weights is None:
         raise OSError("it has neither model.safetensors nor model.safetensors.index.json")
     load_weights(model, weights, remedy=REMEDY)
