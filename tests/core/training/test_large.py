@@ -82,6 +82,12 @@ def test_a_base_that_needs_values_is_built_with_them(
     assert re.search(f"the whole base until it is sharded: .*({reason})", capsys.readouterr().err)
 
 
+def test_each_name_of_the_strategy_shards(base: Callable[..., str]) -> None:
+    for strategy in ("fsdp2", "{name: model_parallel, process_group_backend: gloo}"):
+        recipe = resolve("toy/regress", [base(), f"trainer.strategy={strategy}"])
+        assert empty_backbone(recipe, prepare) is not None
+
+
 def test_other_strategies_build_a_base_with_values(base: Callable[..., str]) -> None:
     recipe = resolve("toy/regress", [base(), "trainer.strategy=ddp"])
     assert empty_backbone(recipe, prepare) is None
@@ -105,6 +111,21 @@ def test_two_processes_learn_what_one_learns(
     assert (pair / "adapter/scionwood.json").read_text() == (
         one / "adapter/scionwood.json"
     ).read_text()
+
+
+@pytest.mark.slow
+def test_two_processes_resume_exactly(
+    start_pair: StartPair, base: Callable[..., str], tmp_path: Path
+) -> None:
+    whole, cut, name = tmp_path / "whole", tmp_path / "cut", base()
+    options = (SHARDED, name, "trainer.logger=csv", "trainer.max_epochs=-1")
+    options = (*options, "trainer.callbacks=[{name: checkpoint, every_n_steps: 1}]")
+    join(start_pair(*options, "trainer.max_steps=5", run_dir=whole), 0)
+    join(start_pair(*options, "trainer.max_steps=3", run_dir=cut), 0)
+    join(start_pair(*options, "trainer.max_steps=5", resume=cut), 0)
+    assert column(cut, "train_loss") == column(whole, "train_loss")
+    weights = "adapter/adapter_model.safetensors"
+    assert (cut / weights).read_bytes() == (whole / weights).read_bytes()
 
 
 def test_a_base_that_is_not_finite_ends_both_processes(
