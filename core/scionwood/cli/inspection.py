@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsons
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -70,7 +71,10 @@ def check(plugin: PluginName) -> int:
     failed = [outcome for outcome in outcomes if outcome.failed]
     lines = _group("errors", {outcome.check: outcome.reason for outcome in failed})
     lines += _group("advice", {outcome.check: outcome.advice for outcome in outcomes})
-    print(*lines, f"{len(outcomes) - len(failed)} of {len(outcomes)} checks hold", sep="\n")
+    spent = os.times()
+    seconds = spent.user + spent.system + spent.children_user + spent.children_system
+    held = f"{len(outcomes) - len(failed)} of {len(outcomes)} checks hold"
+    print(*lines, f"{held} ({seconds:.0f} s of CPU)", sep="\n")
     return int(bool(failed))
 
 
