@@ -8,6 +8,8 @@ from typing import Any, Literal, final
 import torch
 from torch.optim import AdamW, Optimizer
 
+from scionwood.errors import TrainingError
+
 
 @final
 class Muon(Optimizer):
@@ -27,6 +29,9 @@ class Muon(Optimizer):
         betas: decay rates of the two moments of AdamW.
         eps: the smallest denominator of AdamW.
 
+    Raises:
+        TrainingError: torch is older than 2.9.
+
     Source: Jordan 2024, https://kellerjordan.github.io/posts/muon/; Liu 2025, arXiv:2502.16982.
     """
 
@@ -42,6 +47,9 @@ class Muon(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
     ) -> None:
+        if not hasattr(torch.optim, "Muon"):
+            rule = f"it needs torch 2.9, and this is {torch.__version__}"
+            raise TrainingError("task.optimizer: muon", rule, "Upgrade torch, or use adamw")
         matrices = [_part(group, matrices=True) for group in groups]
         others = [_part(group, matrices=False) for group in groups]
         self._parts: list[Optimizer] = []

@@ -14,10 +14,14 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
 from scionwood import Task, resolve
-from scionwood.errors import RecipeError
+from scionwood.errors import RecipeError, TrainingError
 from scionwood.training.metrics import read_metrics
 from scionwood.training.muon import Muon
 from scionwood.training.tables import OPTIMIZERS
+
+NEW = hasattr(torch.optim, "Muon")
+NAMES = [name for name in OPTIMIZERS if NEW or name != "muon"]
+needs_muon = pytest.mark.skipif(not NEW, reason="Muon came with torch 2.9")
 
 
 class Square(Task):
@@ -43,7 +47,7 @@ def stepped(optimizer: Any, n: int = 1) -> list[Tensor]:
     return [p.detach().clone() for p in optimizer.task.parameters()]
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_optimiser_takes_rate_and_decay_from_the_task_and_changes_every_weight(
     name: str,
 ) -> None:
@@ -61,6 +65,7 @@ def test_options_reach_the_optimiser() -> None:
     assert optimizer.param_groups[0]["nesterov"] is True
 
 
+@needs_muon
 def test_muon_trains_matrices_and_leaves_the_rest_to_adamw() -> None:
     optimizer = made("muon")
     stepped(optimizer)
@@ -68,6 +73,7 @@ def test_muon_trains_matrices_and_leaves_the_rest_to_adamw() -> None:
     assert kinds == {2: {"momentum_buffer"}, 1: {"step", "exp_avg", "exp_avg_sq"}}
 
 
+@needs_muon
 def test_muon_goes_on_exactly_from_a_saved_state() -> None:
     straight = stepped(made("muon"), 5)
     first, second = made("muon"), made("muon")
@@ -77,12 +83,13 @@ def test_muon_goes_on_exactly_from_a_saved_state() -> None:
     assert all(torch.equal(a, b) for a, b in zip(straight, stepped(second, 3), strict=True))
 
 
+@needs_muon
 def test_muon_alone_trains_a_model_of_matrices() -> None:
     optimizer = Muon([{"params": [nn.Parameter(torch.ones(2, 2))], "lr": 0.1, "weight_decay": 0.0}])
     assert len(optimizer.param_groups) == 1
 
 
-@pytest.mark.parametrize("name", ["muon", "sgd"])
+@pytest.mark.parametrize("name", [pytest.param("muon", marks=needs_muon), "sgd"])
 def test_a_run_resumes_exactly_with_another_optimiser(
     toy_fit: Callable[..., Path], name: str
 ) -> None:
@@ -95,6 +102,12 @@ def test_a_run_resumes_exactly_with_another_optimiser(
         load_file(run / "adapter" / "adapter_model.safetensors") for run in (whole, again)
     )
     assert all(torch.equal(left[key], right[key]) for key in left)
+
+
+def test_muon_says_which_torch_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.optim, "Muon", raising=False)
+    with pytest.raises(TrainingError, match=r"muon: it needs torch 2\.9.*use adamw"):
+        made("muon")
 
 
 @pytest.mark.parametrize(
