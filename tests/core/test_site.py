@@ -250,7 +250,7 @@ def test_the_tutorial_works_as_it_is_written(tmp_path):
         )
         assert run.returncode == 0, run.stdout + run.stderr
         said += run.stdout
-    assert len(re.findall(r"^(\d+) of \1 checks hold$", said, re.M)) == 2
+    assert len(re.findall(r"^(\d+) of \1 checks hold\b", said, re.M)) == 2
     accuracy = re.search(r"test_accuracy\s+([\d.]+)", said)
     assert accuracy
     assert float(accuracy[1]) > 0.85
