@@ -16,6 +16,9 @@ from scionwood.adapters import report as report
 from scionwood.adapters import save_adapter as save_adapter
 from scionwood.adapters import save_head as save_head
 from scionwood.adapters import unmerge as unmerge
+from scionwood.archives.outside import check_hdf5 as check_hdf5
+from scionwood.archives.outside import check_inside as check_inside
+from scionwood.archives.outside import check_links as check_links
 from scionwood.archives.packing import atomic_folder_or_zip as atomic_folder_or_zip
 from scionwood.archives.packing import pack as pack
 from scionwood.archives.packing import unpacked as unpacked

@@ -137,3 +137,16 @@ def test_a_forked_process_refuses_to_read(states: xr.DataArray, tmp_path: Path) 
     write_zarr(states, tmp_path / "states.zarr")
     command = [sys.executable, "-c", FORKED, str(tmp_path / "states.zarr")]
     assert subprocess.run(command, timeout=120).returncode == 0
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_a_chunk_that_is_a_link_out_of_the_store_is_refused(
+    states: xr.DataArray, tmp_path: Path, absolute: bool
+) -> None:
+    path, secret = tmp_path / "states.zarr", tmp_path / "secret"
+    write_zarr(states, path)
+    chunk = next(file for file in sorted((path / "u_x" / "c").rglob("*")) if file.is_file())
+    chunk.rename(secret)
+    chunk.symlink_to(secret if absolute else os.path.relpath(secret, chunk.parent))
+    with pytest.raises(ReadError, match=r"Zarr: it leads to .*secret, outside of .*states.zarr"):
+        open_reader(path)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from scionwood import ReadError, RecipeError
+from scionwood import ReadError, RecipeError, check_inside, reading
 from scionwood_bangla.lexicon.levels import levels_of
 from scionwood_bangla.readers.columns import find_columns
 from scionwood_bangla.readers.layouts import Layout, layout_of, messages_of
@@ -42,7 +42,8 @@ def read_examples(
             warning.
 
     Raises:
-        ReadError: a row is invalid, or there is no valid row. The message names file and row.
+        ReadError: a row is invalid, or there is no valid row. The message names file and row. Or a
+            link leads out of the folder.
         RecipeError: `columns` names a column that does not exist.
         PluginError: a Parquet file needs pyarrow, which is not installed.
 
@@ -131,10 +132,19 @@ def _optional(row: Row, parts: Mapping[str, str], part: str) -> Any:
     return row.get(parts[part]) if part in parts else None
 
 
+def _blobs(folder: Path) -> str:
+    """Return where the links of the hub's cache lead, `blobs` beside `snapshots`; else nothing."""
+    real = folder.resolve()
+    return str(real.parents[1] / "blobs") if real.parent.name == "snapshots" else ""
+
+
 def _files(source: str | Path) -> list[Path]:
     path = Path(source)
     if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+        with reading(path, "folder"):
+            files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+        for file in files:
+            check_inside(file, path, "table", allow=_blobs(path))
         if not files:
             rule = f"it has no file of the types {', '.join(SUFFIXES)}"
             raise ReadError(str(path), rule, "Name a folder with such files")

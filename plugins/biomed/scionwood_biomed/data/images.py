@@ -47,6 +47,8 @@ class Images(ImageData):
         tiles: maximum number of tiles per slide, evenly spaced over its tissue; `None` means all.
         shots: K, the number of training images per class; `None` means all of them.
         classes: all classes, or only the base or the novel ones of a base-to-novel experiment.
+        root: a folder in which images may lie, beside the folder of the table or the source
+            itself. Without it, paths and links that lead elsewhere are refused.
         size: side of an image in pixels; it must be the size that the backbone takes.
         batch_size: images per batch.
         seed: seed of the splits and of the shots.
@@ -64,12 +66,13 @@ class Images(ImageData):
         tiles: int | None = 64,
         shots: int | None = 16,
         classes: Side = "all",
+        root: str | Path | None = None,
         size: int = 224,
         batch_size: int = 16,
         seed: int = 0,
     ) -> None:
         super().__init__(shots=shots, classes=classes, size=size, batch_size=batch_size, seed=seed)
-        self.source, self.subject, self.window = source, subject, window
+        self.source, self.subject, self.window, self.root = source, subject, window, root
         self._archives = Archives(
             class_names=class_names, slices=slices, mpp=mpp, tiles=tiles, size=size
         )
@@ -83,7 +86,7 @@ class Images(ImageData):
             raise RecipeError("data.source null", rule, remedy)
         if not self._items:
             self._items = read_items(
-                Path(self.source), subject=self.subject, archives=self._archives
+                Path(self.source), subject=self.subject, archives=self._archives, root=self.root
             )
         return self._items
 

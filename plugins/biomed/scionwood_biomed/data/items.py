@@ -12,11 +12,12 @@ from typing import final
 from rich.console import Console
 from rich.progress import track
 
-from scionwood import ReadError, RecipeError, reading
+from scionwood import ReadError, RecipeError, check_inside, check_links, reading
 from scionwood_biomed.readers.archives import LABELLED, UNKNOWN, Archives
 from scionwood_biomed.readers.opening import SUFFIXES, subject_of
 
 COLUMNS = ("path", "label", "subject")
+_WIDER = "Copy the file there, or give `root`, a folder that holds all the images"
 
 
 @final
@@ -40,7 +41,11 @@ class Item:
 
 
 def read_items(
-    source: str | Path, *, subject: str | None = None, archives: Archives | None = None
+    source: str | Path,
+    *,
+    subject: str | None = None,
+    archives: Archives | None = None,
+    root: str | Path | None = None,
 ) -> list[Item]:
     """List the images of a data set.
 
@@ -53,18 +58,22 @@ def read_items(
             shards that state the subject need none. Use `unknown` for MedMNIST, which does not
             record subjects.
         archives: the readers of files that hold many pictures; `None` means the defaults.
+        root: a folder in which images may lie, beside the folder of the table or the source
+            itself. Without it, paths and links that lead elsewhere are refused.
 
     Returns:
         The images, sorted by path.
 
     Raises:
-        ReadError: the table cannot be read, a file of the table is missing, or there is no image.
+        ReadError: the table cannot be read, a file of the table is missing or outside of its
+            folder, or there is no image.
         RecipeError: an image has no subject or no label, or `subject` is not a regular expression
             with one group.
     """
     source = Path(source)
     archives = archives or Archives()
-    items = list(_tiles(list(_items(source, subject, archives)), archives))
+    listed = list(_items(source, subject, archives, "" if root is None else str(root)))
+    items = list(_tiles(listed, archives))
     if not items:
         rule = "it has no image"
         raise ReadError(str(source), rule, f"Give files that end in {', '.join(SUFFIXES)}")
@@ -76,20 +85,23 @@ def labels(items: Sequence[Item]) -> list[str]:
     return sorted({item.label for item in items})
 
 
-def _items(source: Path, subject: str | None, archives: Archives) -> Iterator[Item]:
-    if not source.exists():
-        raise ReadError(str(source), "there is no such file or folder", "Check the path")
-    shards = sorted(source.glob("*.tar")) if source.is_dir() else []
+def _items(source: Path, subject: str | None, archives: Archives, root: str) -> Iterator[Item]:
+    with reading(source, "folder of images"):
+        if not source.exists():
+            raise ReadError(str(source), "there is no such file or folder", "Check the path")
+        if source.is_dir():
+            check_links(source, "folder of images", remedy=_WIDER, allow=root)
+        shards = sorted(source.glob("*.tar")) if source.is_dir() else []
     if shards or source.name.lower().endswith(LABELLED):
         for path in shards or [source]:
             yield from _labelled(path, subject, archives)
     elif source.is_file():
-        yield from _table(source)
+        yield from _table(source, root)
     else:
         yield from _folders(source, _pattern(subject))
 
 
-def _table(source: Path) -> Iterator[Item]:
+def _table(source: Path, root: str) -> Iterator[Item]:
     with reading(source, "table (.csv)"), source.open(newline="", encoding="utf-8") as file:
         rows = csv.DictReader(file)
         missing = set(COLUMNS) - set(rows.fieldnames or ())
@@ -97,11 +109,13 @@ def _table(source: Path) -> Iterator[Item]:
             rule = f"it has no column {', '.join(sorted(missing))}"
             raise RecipeError(str(source), rule, "Add it; splits are by subject")
         for number, row in enumerate(rows, start=2):
-            path = source.parent / row["path"]
-            for name in ("label", "subject"):
+            for name in COLUMNS:
                 if not (row[name] or "").strip():
                     rule = f"line {number} has no {name}"
                     raise RecipeError(str(source), rule, "Fill it in, or remove the line")
+            path = source.parent / row["path"]
+            kind = f"line {number} of {source.name}"
+            check_inside(path, source.parent, kind, remedy=_WIDER, allow=root)
             if not path.is_file():
                 rule = f"line {number} of {source.name} names it, and it does not exist"
                 raise ReadError(str(path), rule, "Copy the file, or correct the line")

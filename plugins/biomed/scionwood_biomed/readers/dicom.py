@@ -8,7 +8,16 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from scionwood import ReadError, Record, RecordFunction, WriteError, atomic_path, reading, writing
+from scionwood import (
+    ReadError,
+    Record,
+    RecordFunction,
+    WriteError,
+    atomic_path,
+    check_links,
+    reading,
+    writing,
+)
 from scionwood_biomed.readers.base import IndexedReader, new_data
 from scionwood_biomed.readers.dicom_file import DicomFile, open_file, write_sample
 from scionwood_biomed.readers.dicom_series import Series, group
@@ -48,7 +57,7 @@ class DicomReader(IndexedReader):
 
     Raises:
         ReadError: the file is not DICOM, is damaged or too large, has no image, or its compression
-            needs a decoder that is not installed.
+            needs a decoder that is not installed; or a link leads out of the folder.
 
     Source: DICOM PS3.3 C.7.6.2 (image plane), C.7.6.16 (multi-frame), C.11.1 (modality LUT).
     """
@@ -134,6 +143,8 @@ class DicomReader(IndexedReader):
             with reading(self.path, "DICOM"):
                 yield open_file(self.path, salt)
             return
+        with reading(self.path, "DICOM"):
+            check_links(self.path, "DICOM")
         for path in sorted(item for item in self.path.rglob("*") if item.is_file()):
             try:
                 with reading(path, "DICOM"):

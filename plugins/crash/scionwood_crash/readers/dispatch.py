@@ -78,8 +78,8 @@ def _by_content(path: Path) -> str | None:
         return "store:ZarrReader" if any(path.glob(".z*")) or any(path.glob("zarr*")) else None
     with reading(path, "crash"), path.open("rb") as file:
         head = file.read(4096)
-    if zipfile.is_zipfile(path):
-        return "store:ZarrReader"
+        if zipfile.is_zipfile(file):  # raises BadZipFile on some damaged archives
+            return "store:ZarrReader"
     if b"<VTKFile" in head:
         return "vtk_series:VtkSeriesReader"
     if head.lstrip().startswith((b"*", b"$")) and b"\0" not in head:

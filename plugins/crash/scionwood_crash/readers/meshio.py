@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, final
 
+import h5py
 import meshio
 import numpy as np
 
-from scionwood import ReadError, atomic_path
+from scionwood import ReadError, atomic_path, check_hdf5
 from scionwood_crash.parts.mesh import Frame, ShellMesh
 from scionwood_crash.readers.base import CrashReader
 from scionwood_crash.readers.sample import sample_series
@@ -49,8 +50,8 @@ class MeshReader(CrashReader):
 
     Units: those of the model, which the user states.
 
-    Raises: ReadError, for a damaged file, elements with midside nodes, no shells, or missing
-        thickness.
+    Raises: ReadError, for a damaged file, elements with midside nodes, no shells, missing
+        thickness, an Abaqus *INCLUDE, or MED data that are stored in another file.
 
     Source: meshio 5.3.
     """
@@ -74,6 +75,7 @@ class MeshReader(CrashReader):
     def _open(self) -> tuple[ShellMesh, np.ndarray]:
         if not self.path.is_file():
             raise FileNotFoundError(self.path)
+        _check_alone(self.path)
         content = self._content = _module(self.path).read(str(self.path))
         kept = [number for number, block in enumerate(content.cells) if self._is_shell(block.type)]
         parts = [np.asarray(content.cells[number].data, np.int64) for number in kept]
@@ -134,6 +136,25 @@ class MeshReader(CrashReader):
             moved = self._content.copy()
             moved.points = after[:, : self._content.points.shape[1]]
             _module(self.path).write(str(part), moved)
+
+
+def _check_alone(path: Path) -> None:
+    """Refuse a file that takes its content from other files.
+
+    Raises:
+        ReadError: an Abaqus *INCLUDE, or HDF5 (MED) data that are stored in another file.
+    """
+    if path.suffix.lower() == ".med":
+        with h5py.File(path) as file:
+            check_hdf5(path, file, "MED")
+    if path.suffix.lower() != ".inp":
+        return
+    with path.open() as text:  # decoded as meshio does
+        for number, line in enumerate(text, 1):
+            # The condition of meshio, which would look in the working directory first.
+            if line.partition(",")[0].strip().replace("*", "").upper() == "INCLUDE":
+                rule = f"Abaqus: line {number} includes another file ({line.strip()[:80]})"
+                raise ReadError(str(path), rule, "Write the model out as one file")
 
 
 def _module(path: Path) -> Any:

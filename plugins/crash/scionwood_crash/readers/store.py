@@ -13,7 +13,7 @@ import numpy as np
 import zarr
 from zarr.storage import LocalStore, ZipStore
 
-from scionwood import ReadError, atomic_folder_or_zip, check_zip, writing
+from scionwood import ReadError, atomic_folder_or_zip, check_links, check_zip, writing
 from scionwood_crash.parts.mesh import CrashSeries, Frame, ShellMesh
 from scionwood_crash.readers.base import CrashReader
 from scionwood_crash.readers.sample import sample_series
@@ -46,7 +46,7 @@ class ZarrReader(CrashReader):
     Units: those of the store's attribute `units`.
 
     Raises: ReadError, for a damaged store, other shapes, missing chunks, NaN, an archive that
-        inflates too much, or a forked process.
+        inflates too much, a link out of the folder, or a forked process.
 
     Source: NVIDIA PhysicsNeMo, examples/structural_mechanics/crash/zarr_reader.py.
     """
@@ -61,6 +61,8 @@ class ZarrReader(CrashReader):
 
     def _open(self) -> tuple[ShellMesh, np.ndarray]:
         self._process = os.getpid()
+        if self.path.is_dir():
+            check_links(self.path, self.format)
         with self._group() as group:
             shape = group["mesh_pos"].shape
             if len(shape) != 3 or shape[2] != 3:

@@ -12,11 +12,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from scionwood import ReadError, atomic_path
+from scionwood import ReadError, atomic_path, check_hdf5
 from scionwood_pde.readers.base import StatesReader
 from scionwood_pde.readers.layout import check_size
-
-REMEDY = "Copy the data into one file first"
 
 
 class Hdf5Reader(StatesReader, ABC):
@@ -25,7 +23,7 @@ class Hdf5Reader(StatesReader, ABC):
     @contextmanager
     def _open(self) -> Iterator[Mapping[str, Any]]:
         with h5py.File(self.path) as file:
-            check_links(self.path, file)
+            check_hdf5(self.path, file, self.format)
             yield file
 
     @contextmanager
@@ -38,29 +36,6 @@ class Hdf5Reader(StatesReader, ABC):
     def _editable(self, copy: Path) -> Iterator[Mapping[str, Any]]:
         with h5py.File(copy, "r+") as file:
             yield file
-
-
-def check_links(path: Path, file: h5py.File) -> None:
-    """Check that a file takes no data from other files; a hostile file could name any of yours.
-
-    Raises:
-        ReadError: the file has an external link, external storage, or a virtual dataset.
-    """
-
-    def look_at_link(name: str, link: Any) -> str | None:
-        if isinstance(link, h5py.ExternalLink):
-            return f"HDF5 link {name!r} points to the file {link.filename!r}"
-        return None
-
-    def look_at_object(name: str, item: Any) -> str | None:
-        if isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
-            return f"HDF5 dataset {name!r} is stored in other files"
-        return None
-
-    # A visitor ends the visit by returning a value; h5py loses an exception that it raises.
-    rule = file.visititems_links(look_at_link) or file.visititems(look_at_object)
-    if rule:
-        raise ReadError(str(path), rule, REMEDY)
 
 
 def check_stored(path: Path, dataset: h5py.Dataset) -> None:

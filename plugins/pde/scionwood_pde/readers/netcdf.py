@@ -10,7 +10,8 @@ from typing import final
 import h5py
 import xarray as xr
 
-from scionwood_pde.readers.hdf5 import Hdf5Reader, check_links
+from scionwood import check_hdf5
+from scionwood_pde.readers.hdf5 import Hdf5Reader
 from scionwood_pde.readers.labelled import OPTIONS, LabelledReader
 from scionwood_pde.readers.write import sample_states, write_netcdf
 
@@ -47,6 +48,6 @@ class NetCDFReader(LabelledReader, Hdf5Reader):
     @contextmanager
     def _dataset(self) -> Iterator[xr.Dataset]:
         with h5py.File(self.path) as file:
-            check_links(self.path, file)
+            check_hdf5(self.path, file, self.format)
         with xr.open_dataset(self.path, engine="h5netcdf", **OPTIONS) as dataset:
             yield dataset

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import h5py
 
-from scionwood import reading
+from scionwood import check_hdf5, reading
 from scionwood_pde.readers.base import StatesReader
 from scionwood_pde.readers.netcdf import NetCDFReader
 from scionwood_pde.readers.pdebench import FIELDS, PDEBenchReader
@@ -27,9 +27,11 @@ def open_reader(path: str | Path, *, fields: Sequence[str] | None = None) -> Sta
         ReadError: the format is unknown, or the file is damaged.
     """
     path = Path(path)
-    if path.is_dir() or (path.is_file() and zipfile.is_zipfile(path)):
-        return ZarrReader(path, fields=fields)
+    with reading(path, "states"):  # `is_zipfile` raises BadZipFile on some damaged archives
+        if path.is_dir() or (path.is_file() and zipfile.is_zipfile(path)):
+            return ZarrReader(path, fields=fields)
     with reading(path, "HDF5"), h5py.File(path) as file:
+        check_hdf5(path, file)
         return _by_content(file)(path, fields=fields)
 
 

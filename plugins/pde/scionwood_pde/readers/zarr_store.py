@@ -12,7 +12,15 @@ import xarray as xr
 import zarr
 from zarr.storage import LocalStore, ZipStore
 
-from scionwood import ReadError, atomic_folder, atomic_path, check_zip, pack, unpacked
+from scionwood import (
+    ReadError,
+    atomic_folder,
+    atomic_path,
+    check_links,
+    check_zip,
+    pack,
+    unpacked,
+)
 from scionwood_pde.readers.labelled import OPTIONS, LabelledReader
 from scionwood_pde.readers.write import sample_states, write_zarr
 
@@ -35,7 +43,8 @@ class ZarrReader(LabelledReader):
     Units: the attributes `units` of arrays and coordinates, or `unknown`.
 
     Raises: ReadError: the store is damaged, lacks a field, has other dims, a side of 1 or mixed
-        units, or holds NaN (which lost chunks become); or the process was forked.
+        units, holds NaN (which lost chunks become), or has a link out of its folder; or the process
+        was forked.
 
     Source: Zarr 3, https://zarr-specs.readthedocs.io/en/latest/v3/core/index.html
     """
@@ -55,6 +64,7 @@ class ZarrReader(LabelledReader):
             raise FileNotFoundError(self.path)
         store: Any
         if self.path.is_dir():
+            self._check_folder()
             store = LocalStore(self.path, read_only=True)
         else:
             check_zip(self.path, self.format, allow_repeats=True)  # as Zarr itself writes them
@@ -91,6 +101,11 @@ class ZarrReader(LabelledReader):
         if made != os.getpid():
             rule = "this Zarr reader was created before the process was forked, and could hang"
             raise ReadError(str(self.path), rule, "Start workers with spawn or forkserver")
+
+    def _check_folder(self) -> None:
+        if not self.__dict__.get("_inside"):  # once: a store may have many chunks
+            check_links(self.path, self.format)
+            self._inside = True
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_process"}

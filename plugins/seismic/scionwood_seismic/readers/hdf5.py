@@ -15,7 +15,7 @@ from typing import final
 import h5py
 import numpy as np
 
-from scionwood import ReadError, WriteError, reading
+from scionwood import ReadError, WriteError, check_hdf5, reading
 from scionwood_seismic.readers.base import encode
 
 _PLAIN = {
@@ -36,12 +36,14 @@ _SLAB = 1 << 22  # values that are compared at a time
 
 
 def check_safe(path: Path) -> None:
-    """Refuse an HDF5 file whose attributes or objects can run code when they are read.
+    """Refuse an HDF5 file that can run code, or takes data from other files, when it is read.
 
     Raises:
-        ReadError: the file contains such a pickle, or is damaged.
+        ReadError: an attribute or object is such a pickle, data are stored in another file, or the
+            file is damaged.
     """
     with reading(path, "HDF5"), h5py.File(path) as file:
+        check_hdf5(path, file)
         _check_object(path, "/", file)
         file.visititems(lambda name, item: _check_object(path, name, item))
 

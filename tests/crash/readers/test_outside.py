@@ -1,0 +1,87 @@
+"""A crash file cannot make its reader read files outside of its folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from scionwood import ReadError
+from scionwood_crash.readers import open_series
+from scionwood_crash.readers.meshio import MeshReader
+from scionwood_crash.readers.store import ZarrReader
+
+SECRET = 7654.25
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_a_chunk_that_is_a_link_out_of_the_store_is_refused(tmp_path: Path, absolute: bool) -> None:
+    path, secret = tmp_path / "run.zarr", tmp_path / "secret"
+    ZarrReader.write_sample(path)
+    chunk = path / "mesh_pos" / "0.0.0"
+    chunk.rename(secret)
+    chunk.symlink_to(secret if absolute else os.path.relpath(secret, chunk.parent))
+    with pytest.raises(
+        ReadError, match=r"0\.0\.0: Zarr: it leads to .*secret, outside of"
+    ) as error:
+        open_series(path)
+    assert error.value.remedy == "Copy the file itself there"
+    chunk.unlink()
+    secret.rename(path / "mesh_pos" / "kept")
+    chunk.symlink_to("kept")  # a link inside the store is no danger
+    assert len(open_series(path)) == len(ZarrReader(path))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "*INCLUDE, INPUT={secret}",
+        "*Include,input={name}",
+        "INCLUDE, INPUT={secret}",  # meshio needs no asterisk
+        " **INCLUDE , input=../{name}",
+    ],
+)
+def test_an_include_of_abaqus_is_refused(tmp_path: Path, line: str) -> None:
+    secret = tmp_path / "secret.inp"
+    secret.write_text(f"*NODE\n1, {SECRET}, 0, 0\n")
+    path = tmp_path / "model.inp"
+    MeshReader.write_sample(path)
+    included = line.format(secret=secret, name=secret.name)
+    path.write_text(f"{path.read_text()}*STEP\n{included}\n")
+    with pytest.raises(ReadError, match=r"model\.inp: Abaqus: line \d+ includes another file") as e:
+        open_series(path, thickness=1.0)
+    assert str(SECRET) not in str(e.value)
+    assert e.value.remedy == "Write the model out as one file"
+
+
+@pytest.mark.parametrize("way", ["raw", "virtual", "link"])
+def test_coordinates_of_med_in_another_file_are_refused(tmp_path: Path, way: str) -> None:
+    path, secret = tmp_path / "model.med", tmp_path / "secret"
+    MeshReader.write_sample(path)
+    with h5py.File(path, "r+") as file:
+        (mesh,) = file["ENS_MAA"].values()
+        place = mesh["NOE"] if "NOE" in mesh else next(iter(mesh.values()))["NOE"]
+        count, attributes = place["COO"].size, dict(place["COO"].attrs)
+        del place["COO"]
+        if way == "raw":
+            secret.write_bytes(np.full(count, SECRET).tobytes())
+            place.create_dataset("COO", (count,), "f8", external=[(str(secret), 0, 8 * count)])
+        else:
+            with h5py.File(secret, "w") as other:
+                other["x"] = np.full(count, SECRET)
+        if way == "virtual":
+            layout = h5py.VirtualLayout((count,), "f8")
+            layout[:] = h5py.VirtualSource(str(secret), "x", (count,))
+            place.create_virtual_dataset("COO", layout)
+        if way == "link":
+            place["COO"] = h5py.ExternalLink(str(secret), "/x")
+        else:
+            place["COO"].attrs.update(attributes)
+    with pytest.raises(
+        ReadError, match=r"model\.med: MED: .*file.*Copy the data into one"
+    ) as error:
+        open_series(path)
+    assert str(SECRET) not in str(error.value)
