@@ -24,6 +24,10 @@ EXPERTS = ("gate_up_proj", "gate_proj", "up_proj", "down_proj")
 """The names that transformers gives to the stacked weights of the experts of a mixture."""
 
 
+LINEAR = "timm.layers.conv2d_same.Conv2dSame"
+"""A convolution with a forward of its own that pads its input and leaves its weight alone."""
+
+
 @dataclass(frozen=True)
 class Weight:
     """One weight that is adapted.
@@ -108,7 +112,11 @@ def parameter(module: nn.Module, name: str) -> Tensor:
     owner, _, last = name.rpartition(".")
     value = module.get_submodule(owner)._parameters.get(last)
     if value is None:
-        raise AdapterError(f"{name} of {type(module).__name__}", "it has no such parameter")
+        raise AdapterError(
+            f"{name} of {type(module).__name__}",
+            "it has no such parameter",
+            "Target other layers, or remove the parametrization of this one, such as weight_norm",
+        )
     return value
 
 
@@ -165,6 +173,21 @@ def _linear(axes: str) -> Callable[[Any], Form]:
         return Form((Weight("weight", axes, bias),), linear=True)
 
     return make
+
+
+def _convolution(module: Any) -> Form:
+    bias = "bias" if module.bias is not None else None
+    return Form((Weight("weight", "oi*", bias),), linear=own_forward(module))
+
+
+def own_forward(module: nn.Module) -> bool:
+    """Return whether a convolution is linear in its weight: its forward is that of torch.
+
+    Subclasses may change the weight first, such as the weight-standardised ones of timm.
+    """
+    names = class_names(module)
+    torch_own = next(cls for cls in type(module).__mro__ if cls.__module__ == nn.Conv2d.__module__)
+    return LINEAR in names or type(module).forward is torch_own.forward
 
 
 def _transposed(module: Any) -> Form:
@@ -239,9 +262,9 @@ def _spectral(module: nn.Module) -> Form | None:
 
 
 TABLE: dict[str, Callable[[Any], Form]] = {
-    "torch.nn.modules.conv.Conv1d": _linear("oi*"),
-    "torch.nn.modules.conv.Conv2d": _linear("oi*"),
-    "torch.nn.modules.conv.Conv3d": _linear("oi*"),
+    "torch.nn.modules.conv.Conv1d": _convolution,
+    "torch.nn.modules.conv.Conv2d": _convolution,
+    "torch.nn.modules.conv.Conv3d": _convolution,
     "torch.nn.modules.conv.ConvTranspose1d": _transposed,
     "torch.nn.modules.conv.ConvTranspose2d": _transposed,
     "torch.nn.modules.conv.ConvTranspose3d": _transposed,

@@ -14,7 +14,7 @@ from peft.tuners.lora import layer as lora
 from torch import Tensor
 from torch.func import functional_call
 
-from scionwood.adapters.layers.forms import from_matrix, parameter, to_matrix
+from scionwood.adapters.layers.forms import Weight, from_matrix, parameter, to_matrix
 from scionwood.adapters.layers.weights import WeightLayer, computing, known_form, real_dtype
 from scionwood.errors import AdapterError
 
@@ -104,24 +104,28 @@ class WeightLora(WeightLayer, nn.Module, lora.LoraLayer):  # type: ignore[misc] 
         with _no_autocast(self):
             for weight in self.form.weights:
                 value = parameter(self.base_layer, weight.name)
-                change = self.change(names, weight.key, to_matrix(value, weight.axes))
+                change = self.change(names, weight)
                 new = value.to(change.dtype) + from_matrix(change, value, weight.axes)
                 values[weight.name] = new.to(value.dtype)
         return values
 
-    def change(self, names: Sequence[str], key: str, matrix: Tensor) -> Tensor:
-        """Return what the adapters add to a weight W, as matrices (batch, rows, columns)."""
-        total = torch.zeros((), dtype=computing(matrix), device=matrix.device)
+    def change(self, names: Sequence[str], weight: Weight) -> Tensor:
+        """Return what the adapters add to a weight, as matrices (batch, rows, columns)."""
+        value = parameter(self.base_layer, weight.name)
+        total: Tensor | None = None
         for name in names:
-            a, b = (self._factor(part, name, key, matrix) for part in (self.lora_A, self.lora_B))
+            a, b = (
+                self._factor(part[name][weight.key], value) for part in (self.lora_A, self.lora_B)
+            )
             change = self.scaling[name] * (b @ a)
             if self.use_dora[name]:
-                whole = matrix.to(change.dtype) + change
-                norm = self.lora_magnitude_vector[name][key].reshape(*whole.shape[:2], 1)
-                # As in DoRA (Liu et al. 2024, section 4.3), no gradient flows through the norm.
-                present = _norm(whole.detach()).reshape(norm.shape)
-                change = whole * (norm / present) - matrix
-            total = total + change
+                matrix = to_matrix(value, weight.axes)
+                change = (
+                    _scaled(matrix, change, self.lora_magnitude_vector[name][weight.key]) - matrix
+                )
+            total = change if total is None else total + change
+        if total is None:
+            return to_matrix(torch.zeros_like(value, dtype=computing(value)), weight.axes)
         return total
 
     def get_delta_weight(self, adapter: str) -> Tensor:
@@ -132,8 +136,9 @@ class WeightLora(WeightLayer, nn.Module, lora.LoraLayer):  # type: ignore[misc] 
         """
         if len(self.form.weights) > 1:
             raise AdapterError(type(self.base_layer).__name__, "it has several adapted weights")
-        ((key, axes, value),) = self._weights()
-        return from_matrix(self.change([adapter], key, to_matrix(value, axes)), value, axes)
+        (weight,) = self.form.weights
+        value = parameter(self.base_layer, weight.name)
+        return from_matrix(self.change([adapter], weight), value, weight.axes)
 
     def run(self, names: list[str], *args: Any, **kwargs: Any) -> Any:
         """Run the wrapped module, once if its weights can be summed, else once more for the change.
@@ -158,7 +163,7 @@ class WeightLora(WeightLayer, nn.Module, lora.LoraLayer):  # type: ignore[misc] 
         with _no_autocast(self):
             for weight in self.form.weights:
                 value = parameter(self.base_layer, weight.name)
-                change = self.change([name], weight.key, to_matrix(value, weight.axes))
+                change = self.change([name], weight)
                 values[weight.name] = from_matrix(change, value, weight.axes).to(value.dtype)
                 if weight.bias is not None:
                     values[weight.bias] = torch.zeros_like(parameter(self.base_layer, weight.bias))
@@ -169,13 +174,12 @@ class WeightLora(WeightLayer, nn.Module, lora.LoraLayer):  # type: ignore[misc] 
         half = real_dtype(value).itemsize < 4
         return half or torch.is_autocast_enabled(value.device.type)
 
-    def _factor(self, part: nn.ModuleDict, name: str, key: str, matrix: Tensor) -> Tensor:
-        """Return a factor as (batch, ..., ...), complex if the weight is."""
-        value: Tensor = part[name][key]  # type: ignore[index]
-        value = value.to(computing(value))
-        if matrix.is_complex():
-            value = torch.view_as_complex(value.contiguous())
-        return value if value.dim() == 3 else value[None]
+    def _factor(self, factor: Tensor, weight: Tensor) -> Tensor:
+        """Return a factor of a weight as (batch, ..., ...), complex if the weight is."""
+        factor = factor.to(computing(factor))
+        if weight.is_complex():
+            factor = torch.view_as_complex(factor.contiguous())
+        return factor if factor.dim() == 3 else factor[None]
 
     def _move_adapter_to_device_of_base_layer(
         self, adapter_name: str, device: torch.device | None = None
@@ -240,6 +244,16 @@ def _factors(matrix: Tensor, r: int, init: bool | str) -> tuple[nn.Parameter, nn
     if init is False:
         nn.init.uniform_(up, -1 / math.sqrt(r), 1 / math.sqrt(r))
     return nn.Parameter(down), nn.Parameter(up)
+
+
+def _scaled(matrix: Tensor, change: Tensor, norms: Tensor) -> Tensor:
+    """Return W + s B A with its rows scaled to the trained norms.
+
+    As in DoRA (Liu et al. 2024, section 4.3), no gradient flows through the present norms.
+    """
+    whole = matrix.to(change.dtype) + change
+    shape = (*whole.shape[:2], 1)
+    return whole * (norms.reshape(shape) / _norm(whole.detach()).reshape(shape))
 
 
 def _norm(matrix: Tensor) -> Tensor:

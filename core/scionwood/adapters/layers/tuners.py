@@ -14,14 +14,16 @@ from peft.tuners.lora.model import LoraModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 
 from scionwood.adapters.layers.attention import Attention, close_fast_paths
-from scionwood.adapters.layers.forms import class_names, form_of
+from scionwood.adapters.layers.forms import class_names, form_of, own_forward
 from scionwood.adapters.layers.ia3 import WeightIA3
 from scionwood.adapters.layers.lora import FlatLinear, WeightLora
 from scionwood.adapters.layers.weights import WeightLayer
+from scionwood.errors import AdapterError
 
 OWN = "_scionwood_layers"
 """Set to false on a config: only layers whose tensors are those of peft, as in a file of peft."""
 
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 FLAT = "torch_geometric.nn.dense.linear.Linear"
 TYPED = "torch_geometric.nn.dense.linear.HeteroLinear"
 
@@ -37,10 +39,8 @@ class ScienceLora(LoraModel):  # type: ignore[misc]  # peft is untyped
         if kwargs.get("parameter_name") is None and not isinstance(target, BaseTunerLayer):
             make = lora_layer(lora_config, target)
         if make is None:
-            layer: nn.Module = LoraModel._create_new_module(
-                lora_config, adapter_name, target, **kwargs
-            )
-            return layer
+            layer = LoraModel._create_new_module(lora_config, adapter_name, target, **kwargs)
+            return _with_constants(layer, target)
         built: nn.Module = make(target, adapter_name, config=lora_config, **kwargs)
         return built
 
@@ -57,12 +57,17 @@ class ScienceIA3(IA3Model):  # type: ignore[misc]
     def _create_new_module(
         ia3_config: Any, adapter_name: str, target: nn.Module, **kwargs: Any
     ) -> nn.Module:
-        plain = isinstance(target, nn.Conv2d | nn.Conv3d | BaseTunerLayer)
-        if plain or not getattr(ia3_config, OWN, True) or form_of(target) is None:
-            layer: nn.Module = IA3Model._create_new_module(
-                ia3_config, adapter_name, target, **kwargs
+        own = getattr(ia3_config, OWN, True)
+        if own and isinstance(target, CONVOLUTIONS) and not own_forward(target):
+            raise AdapterError(
+                f"ia3 on {type(target).__name__}",
+                "its forward changes the weight, so that no weight gives the scaled output",
+                "Use LoRA, or target other layers",
             )
-            return layer
+        plain = isinstance(target, nn.Conv2d | nn.Conv3d | BaseTunerLayer)
+        if plain or not own or form_of(target) is None:
+            layer = IA3Model._create_new_module(ia3_config, adapter_name, target, **kwargs)
+            return _with_constants(layer, target)
         return WeightIA3(target, adapter_name, config=ia3_config, **kwargs)
 
     def _replace_module(
@@ -110,7 +115,7 @@ def lora_layer(config: Any, target: nn.Module) -> Any:
         return Attention
     if not getattr(config, OWN, True):
         return None
-    if isinstance(target, nn.Conv1d | nn.Conv2d | nn.Conv3d) and _same_as_peft(target):
+    if isinstance(target, CONVOLUTIONS) and _same_as_peft(target):
         return None
     form = form_of(target)
     if form is None:
@@ -136,12 +141,25 @@ def peft_cannot_open(layer: nn.Module) -> bool:
 def _same_as_peft(conv: Any) -> bool:
     """Return whether peft computes LoRA on a convolution as it is meant, and can merge it.
 
-    peft ignores the dilation and the padding mode, and its factors of a grouped convolution mix the
+    peft ignores the dilation and the padding mode, and adds its change beside a weight that a
+    subclass changes in its forward. Its factors of a grouped convolution mix the
     groups, which no grouped kernel can represent.
     """
     pointwise = all(size == 1 for size in conv.kernel_size)
     dilated = not pointwise and any(step != 1 for step in conv.dilation)
-    return conv.groups == 1 and not dilated and conv.padding_mode == "zeros"
+    usual = conv.groups == 1 and not dilated and conv.padding_mode == "zeros"
+    return usual and own_forward(conv)
+
+
+def _with_constants(layer: nn.Module, target: nn.Module) -> nn.Module:
+    """Give a layer of peft the sizes of the module that it wraps, which modules around it may read.
+
+    For example, blocks of neuraloperator read `out_channels` of their convolutions.
+    """
+    for name in getattr(target, "__constants__", ()):
+        if hasattr(target, name) and not hasattr(layer, name):
+            setattr(layer, name, getattr(target, name))
+    return layer
 
 
 def _replace(of_peft: Any, parent: nn.Module, name: str, new: nn.Module, child: nn.Module) -> None:

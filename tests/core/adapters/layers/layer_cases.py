@@ -75,6 +75,15 @@ class CosineConv1d(nn.Module):
         return torch.einsum("bit,kt,iok->bok", x, basis, self.spectrum) @ basis
 
 
+class StandardConv2d(nn.Conv2d):
+    """A weight-standardised convolution, as in the networks of timm."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        flat = self.weight.flatten(1)
+        flat = (flat - flat.mean(1, keepdim=True)) / flat.std(1, keepdim=True)
+        return self._conv_forward(x, flat.view_as(self.weight), self.bias)
+
+
 @dataclass(frozen=True)
 class Case:
     """A layer, its inputs, and what is targeted.
@@ -233,6 +242,7 @@ CASES: dict[str, Case] = {
     "nn.Conv2d, circular padding": Case(
         lambda: nn.Conv2d(4, 6, 3, padding=1, padding_mode="circular"), x(2, 4, 7, 7)
     ),
+    "weight-standardised Conv2d": Case(lambda: StandardConv2d(4, 6, 3), x(2, 4, 7, 7)),
     "nn.ConvTranspose1d": Case(lambda: nn.ConvTranspose1d(4, 6, 2, stride=2), x(2, 4, 5)),
     "nn.ConvTranspose2d": Case(lambda: nn.ConvTranspose2d(4, 6, 2, stride=2), x(2, 4, 5, 5)),
     "nn.ConvTranspose3d": Case(lambda: nn.ConvTranspose3d(4, 6, 2, stride=2), x(2, 4, 3, 3, 3)),

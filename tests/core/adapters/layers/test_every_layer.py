@@ -27,6 +27,7 @@ HERE = Path(__file__).parent
 PRESENT = [name for name, case in CASES.items() if available(case)]
 NEVER = {  # what the page docs/layers.md gives as "no", with the reason in the error
     ("nn.Embedding", "ia3"): "Embedding",
+    ("weight-standardised Conv2d", "ia3"): "its forward changes the weight",
     ("nn.ConvTranspose2d, groups", "dora"): "rows of its weight",
     ("nn.ConvTranspose2d, groups", "ia3"): "no weights and biases of their own",
     ("nn.MultiheadAttention, kdim and vdim", "ia3"): "no weights and biases of their own",

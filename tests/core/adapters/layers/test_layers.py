@@ -7,13 +7,14 @@ import copy
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn as nn
 from layer_cases import CASES, Around, config_of, model_of, unsettle
-from peft import IA3Config, LoHaConfig, LoraConfig, PeftModel, get_peft_model
+from peft import IA3Config, LoHaConfig, LoraConfig, PeftConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 
 from scionwood import kernels
@@ -249,6 +250,24 @@ class TestCosts:
                 direct, torch.autograd.grad(again.square().sum(), trains), strict=True
             )
         )
+
+    @pytest.mark.filterwarnings("ignore")  # Dynamo's
+    @pytest.mark.parametrize("name", ["nn.ConvTranspose2d", "nn.MultiheadAttention"])
+    def test_compiles_as_one_graph(self, name: str) -> None:
+        tuned = adapted(name)
+        inputs = model_of(CASES[name])[1]
+        compiled = torch.compile(tuned, fullgraph=True, backend="aot_eager")
+        assert torch.allclose(compiled(*inputs), tuned(*inputs), atol=1e-6)
+
+
+@pytest.mark.parametrize("wrapper", [LoraConfig, partial(IA3Config, feedforward_modules=[])])
+def test_modules_around_a_layer_still_read_its_sizes(wrapper: Callable[..., PeftConfig]) -> None:
+    net = nn.ModuleDict({"plain": nn.Conv2d(3, 5, 1), "up": nn.ConvTranspose2d(3, 5, 2)})
+    tuned = attach(net, wrapper(target_modules="plain|up"), head=())
+    for name in net:
+        layer = tuned.get_submodule(f"base_model.model.{name}")
+        assert layer is not layer.base_layer
+        assert (layer.in_channels, layer.out_channels, layer.padding) == (3, 5, (0, 0))
 
 
 BAD: dict[str, tuple[Callable[[], nn.Module], LoraConfig | IA3Config, str]] = {
