@@ -92,13 +92,14 @@ def checkpoint_blocks(model: nn.Module) -> None:
 
 
 @contextmanager
-def explained(compiling: object) -> Iterator[None]:
-    """Turn an error of the compiler into one that names the key `compile`.
+def compiled(model: nn.Module, compiling: object) -> Iterator[None]:
+    """Name the key `compile` in an error of the compiler; run blocks as they were at the end.
 
     By default torch runs a block uncompiled and in silence if it needs more than eight versions.
     Inside the context it may have `VERSIONS`, and more of them are an error.
 
     Args:
+        model: the backbone with its compiled blocks.
         compiling: whether blocks are compiled; if not, nothing happens.
 
     Raises:
@@ -118,6 +119,9 @@ def explained(compiling: object) -> Iterator[None]:
         reason = next((line for line in str(cause).splitlines() if line.strip()), "no reason given")
         rule = f"torch cannot compile a block ({reason.strip()})"
         raise TrainingError("compile", rule, "Set compile: false") from error
+    finally:
+        for module in model.modules():
+            module._compiled_call_impl = None
 
 
 def _of_transformers(model: nn.Module) -> Any:

@@ -133,6 +133,11 @@ def loggers(options: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     return [(n, own) for n, own in named if n != "csv" and (n != "tensorboard" or present)]
 
 
+def callback_names(options: Mapping[str, Any]) -> list[str]:
+    """Return the names of the callbacks of a checked section."""
+    return [name for name, _ in _pairs(options, "callbacks")]
+
+
 def finders(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the finders among the callbacks and their options; they act before training."""
     return {name: own for name, own in _pairs(options, "callbacks") if name in FINDERS}

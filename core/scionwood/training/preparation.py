@@ -7,10 +7,11 @@ from typing import Any
 from torch import nn
 
 from scionwood.adapters import attach, freeze, unfreeze
-from scionwood.errors import AdapterError
+from scionwood.errors import AdapterError, RecipeError
 from scionwood.kernels import enable
 from scionwood.recipe import Recipe
 from scionwood.training.blocks import checkpoint_blocks, compile_blocks
+from scionwood.training.options import callback_names
 
 
 def prepare(backbone: nn.Module, recipe: Recipe) -> nn.Module:
@@ -51,9 +52,13 @@ def set_blocks(backbone: nn.Module, recipe: Recipe) -> None:
         recipe: the recipe.
 
     Raises:
-        RecipeError: the backbone has no repeated blocks, or they cannot be computed twice.
+        RecipeError: the backbone has no repeated blocks, they cannot be computed twice, or a
+            callback skips blocks, which compiled ones do not allow.
     """
     if recipe.gradient_checkpointing:
         checkpoint_blocks(backbone)
+    if recipe.compile and "prefix_cache" in callback_names(recipe.trainer):
+        rule = "the callback prefix_cache skips blocks, and compiled blocks cannot be skipped"
+        raise RecipeError("compile", rule, "Leave one of the two out")
     if recipe.compile:
         compile_blocks(backbone, {} if recipe.compile is True else recipe.compile)

@@ -27,7 +27,7 @@ from scionwood.runs.layout import ADAPTER, HEAD, RECIPE
 from scionwood.runs.reference import find_run
 from scionwood.runs.run import Run
 from scionwood.training.bar import progress
-from scionwood.training.blocks import explained
+from scionwood.training.blocks import compiled
 from scionwood.training.checkpoint import (
     LAST,
     RESUME,
@@ -120,7 +120,7 @@ def fit(
             print(report(task.backbone), file=sys.stderr)
         with recorded(trainer, recipe, task.base_sha256, folder):
             try:
-                with explained(recipe.compile):
+                with compiled(task.backbone, recipe.compile):
                     trainer.fit(task, datamodule=data, ckpt_path=start, weights_only=True)
             except StopRequested as signal:
                 stopped = signal

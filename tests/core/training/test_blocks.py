@@ -20,7 +20,7 @@ from scionwood import kernels
 from scionwood.errors import RecipeError, TrainingError
 from scionwood.recipe import resolve
 from scionwood.training import blocks
-from scionwood.training.blocks import checkpoint_blocks, compile_blocks, explained, repeated
+from scionwood.training.blocks import checkpoint_blocks, compile_blocks, compiled, repeated
 from scionwood.training.metrics import read_metrics
 
 pytestmark = pytest.mark.filterwarnings(
@@ -178,16 +178,18 @@ def test_compiled_blocks_share_code_and_agree_with_eager() -> None:
     counter: Any = CompileCounterWithBackend("aot_eager")
     for block in repeated(model):
         block.compile(backend=counter)
-    with explained(True):
+    with compiled(model, True):
         again, same, _ = measured(model)
+    assert all(block._compiled_call_impl is None for block in repeated(model)), "until the end"
     assert counter.frame_count <= 2, "the first block sees an input that needs no gradient"
     assert torch.allclose(again, loss)
     assert all(torch.allclose(a, b) for a, b in zip(gradients, same, strict=True))
 
 
-@pytest.mark.parametrize(
-    "adapter", ["lora", "frozen", pytest.param("full", marks=pytest.mark.slow)]
-)
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("frozen", "full")]
+
+
+@pytest.mark.parametrize("adapter", ["lora", *SLOW])
 def test_a_run_with_both_has_the_losses_of_a_plain_one(
     toy_fit: Callable[..., Path], adapter: str
 ) -> None:
@@ -220,6 +222,13 @@ def test_a_wrong_value_is_refused_with_the_recipe(override: str, message: str) -
         resolve("toy/regress", [override])
 
 
+def test_a_cache_that_skips_blocks_is_refused_beside_compiled_ones(
+    toy_fit: Callable[..., Path],
+) -> None:
+    with pytest.raises(RecipeError, match="compile: the callback prefix_cache skips blocks"):
+        toy_fit("compile=true", "trainer.callbacks=prefix_cache")
+
+
 @pytest.mark.parametrize("key", ["compile", "gradient_checkpointing"])
 def test_a_backbone_without_blocks_is_refused(toy_fit: Callable[..., Path], key: str) -> None:
     with pytest.raises(RecipeError, match=f"{key}: Mlp repeats no block. Leave the key out"):
@@ -242,7 +251,7 @@ def test_a_block_that_torch_cannot_compile_is_an_error_with_the_reason() -> None
     model = nn.Sequential(Printing(4), Printing(4))
     compile_blocks(model, {"backend": "eager", "fullgraph": True})
     message = r"torch cannot compile a block \(.+Set compile: false"
-    with pytest.raises(TrainingError, match=message), explained(True):
+    with pytest.raises(TrainingError, match=message), compiled(model, True):
         model(torch.ones(2, 4))
 
 
@@ -263,7 +272,7 @@ def test_more_versions_than_allowed_are_an_error_and_not_a_silent_step_back(
     for number, block in enumerate(model):
         block.number = number
     compile_blocks(model, {"backend": "eager", "dynamic": False})
-    with pytest.raises(TrainingError, match="cannot compile a block"), explained(True):
+    with pytest.raises(TrainingError, match="cannot compile a block"), compiled(model, True):
         model(torch.ones(2, 8))
 
 
