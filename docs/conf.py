@@ -20,6 +20,7 @@ extensions = [
     "sphinx_design",
     "sphinx_copybutton",
     "reference",
+    "licences",
     "links",
 ]
 exclude_patterns = ["_build", "_ext", "examples", "decisions/README.md", "**/GALLERY_HEADER.rst"]
