@@ -186,7 +186,9 @@ def own_forward(module: nn.Module) -> bool:
     Subclasses may change the weight first, such as the weight-standardised ones of timm.
     """
     names = class_names(module)
-    torch_own = next(cls for cls in type(module).__mro__ if cls.__module__ == nn.Conv2d.__module__)
+    torch_own: Any = next(
+        cls for cls in type(module).__mro__ if cls.__module__ == nn.Conv2d.__module__
+    )
     return LINEAR in names or type(module).forward is torch_own.forward
 
 
