@@ -14,16 +14,8 @@ from peft import LoraConfig, PeftModel, get_peft_model, inject_adapter_in_model
 from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file
 
-from scionwood import (
-    AdapterError,
-    attach,
-    compose,
-    load_adapter,
-    merge,
-    report,
-    save_adapter,
-    unmerge,
-)
+import scionwood
+from scionwood import AdapterError, attach, compose, load_adapter, merge, save_adapter, unmerge
 from scionwood_methods.peft import PartialConfig
 
 STORED = ["delta", "values"]
@@ -45,7 +37,7 @@ def own(model):
 
 
 def run(model):
-    """Return the output without gradients, which make some kernels of torch round differently."""
+    # Gradients make some kernels of torch round differently.
     with torch.no_grad():
         return model(tokens())
 
@@ -185,7 +177,9 @@ def test_the_file_holds_the_chosen_parameters_and_names_the_modules(tmp_path):
     expected = {f"block.partial_own.{n.replace('.', '/')}" for n in chosen}
     expected |= {"norm.partial_own.bias", "recurrent.partial_own.bias_hh_l0"}
     assert {key.removeprefix("base_model.model.") for key in state} == expected
-    assert report(model).trainable_adapter == sum(value.numel() for value in state.values())
+    assert scionwood.report(model).trainable_adapter == sum(
+        value.numel() for value in state.values()
+    )
     record = json.loads((tmp_path / "scionwood.json").read_text())
     assert set(record["modules"]) == {"recurrent", "block", "norm"}
 

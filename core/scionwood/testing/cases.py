@@ -131,10 +131,9 @@ class RecipeCase(Case):
         slot = self.recipe().backbone
         options = dict(slot.options)
         try:
-            same = json.loads(json.dumps(options)) == options
+            if json.loads(json.dumps(options)) != options:
+                return super().described()
         except TypeError:  # such as a Path
-            same = False
-        if not same:
             return super().described()
         return BackboneCase(reference("backbones", slot.name), options).described()
 
@@ -170,7 +169,7 @@ class BackboneCase(Case):
 
     Args:
         name: its reference, `"module:attribute"`.
-        options: the options of the backbone; those that are missing have their defaults.
+        options: those options of the backbone that differ from its defaults.
     """
 
     kind = "backbone"
@@ -242,8 +241,8 @@ _KINDS: dict[str, Callable[..., Case]] = {
 
 def case_of(described: Mapping[str, Any]) -> Case:
     """Return the case that another process described."""
-    arguments = {key: value for key, value in described.items() if key != "kind"}
-    return _KINDS[described["kind"]](**arguments)
+    arguments = dict(described)
+    return _KINDS[arguments.pop("kind")](**arguments)
 
 
 def cases(plugin: Plugin) -> list[Case]:
