@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,21 +17,45 @@ from scionwood.plugin import Plugin
 LIMIT = 1_000_000
 """The largest size of a recipe in bytes."""
 
+_SHOWN = 100  # characters of an override that an error repeats
+
+BITS = 1024
+"""The largest whole number of a recipe, in bits."""
+
+_WRONG_TAG = (ValueError, LookupError, AttributeError, ArithmeticError)
+"""What the constructors of PyYAML raise at `!!int foo`, `!!timestamp foo` and 5,000 digits."""
+
 CHECKOUT_DEPTH = 3
 """The number of parents of a plugin's package in which `configs` is looked for."""
 
 
 class _Loader(yaml.SafeLoader):
-    """A safe loader that reads 3e-4 as a number, and refuses aliases and repeated keys."""
+    """A safe loader that reads 3e-4 as a number; aliases, repeated keys, wrong tags are errors."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)  # type: ignore[no-untyped-call]
+        except _WRONG_TAG as error:
+            rule = f"the value is no {node.tag.rpartition(':')[2]}"
+            raise yaml.constructor.ConstructorError(None, None, rule, node.start_mark) from error
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
+        keys = set()
+        for place, _ in node.value:
+            key = self.construct_object(place, deep=True)
+            if isinstance(key, Hashable) and key in keys:  # the base class refuses other keys
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key!r} is given twice", node.start_mark
                 )
+            keys |= {key} if isinstance(key, Hashable) else set()
         return super().construct_mapping(node, deep)
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        value: int = super().construct_yaml_int(node)  # type: ignore[no-untyped-call]
+        if value.bit_length() > BITS:  # Python refuses to print such a number, also in an error
+            rule = f"a whole number has at most {BITS} bits"
+            raise yaml.constructor.ConstructorError(None, None, rule, node.start_mark)
+        return value
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -40,6 +65,7 @@ class _Loader(yaml.SafeLoader):
 
 
 # YAML 1.1 reads 3e-4 as text; people who write learning rates mean a number.
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
 )
@@ -123,12 +149,19 @@ def read_yaml(path: Path) -> dict[str, Any]:
         RecipeError: the file is not YAML or not a mapping, repeats a key, has an alias, names a
             class, or is larger than `LIMIT` bytes.
     """
-    if path.stat().st_size > LIMIT:
+    try:
+        size, text = path.stat().st_size, b""
+        if size <= LIMIT:
+            text = path.read_bytes()
+    except OSError as error:
+        rule = f"it cannot be read ({error.strerror})"
+        raise RecipeError(str(path), rule, "Check the path and its permissions") from error
+    if size > LIMIT:
         raise RecipeError(
             str(path), f"a recipe has at most {LIMIT:,} bytes", "Is this the right file?"
         )
     try:
-        raw = yaml.load(path.read_text("utf-8"), _Loader)  # a SafeLoader
+        raw = yaml.load(text.decode("utf-8"), _Loader)  # a SafeLoader
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise RecipeError(
             str(path), f"not a YAML file ({error})", "Correct the line that it names"
@@ -150,9 +183,9 @@ def split_override(text: str) -> tuple[str, Any]:
         raise RecipeError(f"override {text!r}", "written as --task.lr=3e-4", "Give it a value")
     try:
         parsed = yaml.load(value, _Loader)  # a SafeLoader
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise RecipeError(
-            f"override {text!r}", f"its value is not YAML ({error})", "Quote it"
+            f"override {text[:_SHOWN]!r}", f"its value is not YAML ({error})", "Quote it"
         ) from error
     refuse_classes(Path("override"), parsed)
     return key, parsed

@@ -79,12 +79,13 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         "it is damaged or holds more than tensors and plain data",
         "Use another one of the run's checkpoints",
     )
-    if not zipfile.is_zipfile(path):
-        raise damaged
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        whole = zipfile.is_zipfile(path)  # on some bytes it raises BadZipFile
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True) if whole else None
     except Exception as error:  # hostile bytes can raise any exception; it is kept as the cause
         raise damaged from error
+    if not whole:
+        raise damaged
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise TrainingError(f"checkpoint {path}", "it has no state_dict", "Is this the right file?")
     return checkpoint

@@ -18,6 +18,7 @@ from scionwood import (
     WriteError,
     atomic_path,
     check_target,
+    reading,
     writing,
 )
 from scionwood_seismic.readers.base import (
@@ -65,23 +66,26 @@ class DasReader(SeismicReader):
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._format = das_format(self.path)
-        self._patches = self._scan()
-        first = self._patches[0]
-        self.dims = (_other(self.path, first), "time")
-        self.units: Mapping[str, str] = {
-            self.dims[0]: _unit(first.coords[self.dims[0]].units),
-            "time": "s",
-            "data": _unit(first.data_units),
-        }
-        self.traces = sum(self._trace_count(i) for i in range(len(self._patches)))
-        self.dt = self._interval(0, None)
+        with reading(self.path, "DAS"):  # a patch may lack coordinates, or have others than it says
+            self._patches = self._scan()
+            first = self._patches[0]
+            self.dims = (_other(self.path, first), "time")
+            self.units: Mapping[str, str] = {
+                self.dims[0]: _unit(first.coords[self.dims[0]].units),
+                "time": "s",
+                "data": _unit(first.data_units),
+            }
+            self.traces = sum(self._trace_count(i) for i in range(len(self._patches)))
+            self.dt = self._interval(0, None)
 
     def __len__(self) -> int:
         return len(self._patches)
 
     def read(self, index: int) -> Record:
         """Read the record of an index, from 0."""
-        return self._record(index, self._load(index))
+        place = range(len(self))[index]
+        with reading(self.path, "DAS"):
+            return self._record(place, self._load(place))
 
     def rewrite(
         self,
@@ -129,9 +133,11 @@ class DasReader(SeismicReader):
         stored, clipped = None, 0
         taken: set[str] = set()
         for i in range(len(self._patches)):
-            patch = self._load(i)
-            dtype, store = self._store(patch, taken)  # an error must appear before the long work
-            after, changed = changed_data(self.path, self._record(i, patch), function)
+            with reading(self.path, "DAS"):
+                patch = self._load(i)
+                record = self._record(i, patch)
+                dtype, store = self._store(patch, taken)  # an error comes before the long work
+            after, changed = changed_data(self.path, record, function)
             if changed.any():
                 time_first = patch.dims.index("time") == 0
                 after, changed = (after.T, changed.T) if time_first else (after, changed)
