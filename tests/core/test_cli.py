@@ -11,6 +11,7 @@ import pytest
 
 import scionwood
 from scionwood.cli import CLOSED_PIPE, FUNCTIONS, main
+from scionwood.recipe import resolve
 
 PLUGIN = '''
 from __future__ import annotations
@@ -187,6 +188,15 @@ def test_recipe_prints_the_recipe_that_fit_would_run(capsys):
     assert "seed: 5" in printed
     assert main(["recipe", "toy/regress", "--source"]) == 0
     assert "#" in capsys.readouterr().out  # the comments are there
+
+
+def test_a_printed_recipe_can_be_made_small_as_its_source(capsys, tmp_path):
+    assert main(["recipe", "toy/regress"]) == 0
+    printed = tmp_path / "mine.yaml"
+    printed.write_text(capsys.readouterr().out)
+    small, whole = resolve(printed, smoke=True), resolve(printed)
+    assert small.dump() == resolve("toy/regress", smoke=True).dump()
+    assert small.dump() != whole.dump()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows reports a closed pipe otherwise")

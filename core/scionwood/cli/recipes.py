@@ -6,11 +6,13 @@ import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import yaml
+
 from scionwood import discovery
 from scionwood.arguments import RecipeName, RestWords, RunPath
 from scionwood.command import former_spellings, renamed
 from scionwood.errors import OutputExistsError, RecipeError
-from scionwood.recipe_file import locate
+from scionwood.recipe_file import locate, read_yaml
 from scionwood.recipe_keys import TOP
 from scionwood.runs.layout import RECIPE
 from scionwood.terminal import print_table
@@ -58,7 +60,7 @@ def fit(
 
 
 def recipe(name: RecipeName, *, overrides: RestWords, source: bool = False) -> None:
-    """Print a recipe with every default, as fit would train with it.
+    """Print a recipe with every default, as fit would train with it, and what makes it small.
 
     Every key can be overridden, as in --task.lr 3e-4.
 
@@ -69,10 +71,13 @@ def recipe(name: RecipeName, *, overrides: RestWords, source: bool = False) -> N
     """
     from scionwood.recipe import resolve
 
+    path = locate(name)[1]
     if source:
-        print(locate(name)[1].read_text("utf-8"), end="")
-    else:
-        print(resolve(name, overrides).dump(), end="")
+        print(path.read_text("utf-8"), end="")
+        return
+    print(resolve(name, overrides).dump(), end="")
+    if small := read_yaml(path).get("smoke"):
+        print(yaml.safe_dump({"smoke": small}, sort_keys=False, allow_unicode=True), end="")
 
 
 def test(run: RunPath) -> None:
