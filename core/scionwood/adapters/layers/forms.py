@@ -177,7 +177,8 @@ def _linear(axes: str) -> Callable[[Any], Form]:
 
 def _convolution(module: Any) -> Form:
     bias = "bias" if module.bias is not None else None
-    return Form((Weight("weight", "oi*", bias),), linear=own_forward(module))
+    linear = own_forward(module)
+    return Form((Weight("weight", "oi*", bias),), linear=linear, dora=linear, ia3=linear)
 
 
 def own_forward(module: nn.Module) -> bool:

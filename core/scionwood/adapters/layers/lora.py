@@ -220,7 +220,7 @@ def _check_options(layer: WeightLora, r: int, config: LoraConfig) -> None:
     if config.use_dora and not layer.form.dora:
         raise AdapterError(
             f"use_dora=True on {name}",
-            "the rows of its weight are not its output channels",
+            "the norms of the rows of its weight are not those of its output channels",
             "Use use_dora=False, or target other layers",
         )
     if config.lora_dropout > 0 and not layer.form.linear and not config.inference_mode:

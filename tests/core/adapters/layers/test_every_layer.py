@@ -27,13 +27,14 @@ HERE = Path(__file__).parent
 PRESENT = [name for name, case in CASES.items() if available(case)]
 NEVER = {  # what the page docs/layers.md gives as "no", with the reason in the error
     ("nn.Embedding", "ia3"): "Embedding",
+    ("weight-standardised Conv2d", "dora"): "norms of the rows",
     ("weight-standardised Conv2d", "ia3"): "its forward changes the weight",
-    ("nn.ConvTranspose2d, groups", "dora"): "rows of its weight",
+    ("nn.ConvTranspose2d, groups", "dora"): "norms of the rows",
     ("nn.ConvTranspose2d, groups", "ia3"): "no weights and biases of their own",
     ("nn.MultiheadAttention, kdim and vdim", "ia3"): "no weights and biases of their own",
     ("Mixtral experts, target_parameters", "dora"): "ParamWrapper does not work with use_dora",
     ("Qwen3-MoE experts, target_parameters", "dora"): "ParamWrapper does not work with use_dora",
-    ("neuralop SpectralConv, Tucker", "dora"): "rows of its weight",
+    ("neuralop SpectralConv, Tucker", "dora"): "norms of the rows",
     ("neuralop SpectralConv, Tucker", "ia3"): "no weights and biases of their own",
 }
 BOTH = [(name, method) for name in PRESENT for method in METHODS if (name, method) not in NEVER]
