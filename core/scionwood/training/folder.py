@@ -15,6 +15,7 @@ from scionwood.errors import OutputExistsError, TrainingError
 from scionwood.runs.layout import RECIPE
 from scionwood.training.checkpoint import LAST
 from scionwood.training.launch import Job, is_first, job, many
+from scionwood.training.lock import only_writer
 
 SHARED = "SCIONWOOD_RUN"
 """The variable in which the first process names the run folder to those that it starts."""
@@ -52,15 +53,20 @@ def run_folder(name: str, run_dir: Path | None, resume: Path | None) -> tuple[Pa
 
 @contextmanager
 def shared(folder: Path) -> Iterator[None]:
-    """Name the folder to the processes that the trainer starts inside the block."""
+    """Name the folder to the processes that the trainer starts inside the block, and lock it.
+
+    Raises:
+        TrainingError: a process of another training writes to the folder.
+    """
     if not is_first():
         yield
         return
-    os.environ[SHARED] = str(folder)
-    try:
-        yield
-    finally:
-        os.environ.pop(SHARED, None)
+    with only_writer(folder):
+        os.environ[SHARED] = str(folder)
+        try:
+            yield
+        finally:
+            os.environ.pop(SHARED, None)
 
 
 def _of_job(name: str, launched: Job) -> tuple[Path, bool]:

@@ -1,0 +1,90 @@
+"""A run folder has one writer: a second process is refused, and a dead one holds nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+import pytest
+
+from scionwood.errors import TrainingError
+from scionwood.training.checkpoint import LAST, read_checkpoint
+from scionwood.training.lock import NAME, only_writer
+
+Start = Callable[..., ForkServerProcess]
+ENDLESS = (
+    "trainer.max_epochs=-1",
+    "trainer.max_steps=100000",
+    "trainer.callbacks=[{name: checkpoint, every_n_steps: 1}]",
+)
+
+# The writer starts a child that outlives it, as a worker of a data loader does for some seconds.
+HOLD = """
+import subprocess, sys, time
+from pathlib import Path
+from scionwood.training.lock import only_writer
+
+with only_writer(Path(sys.argv[1])):
+    child = subprocess.Popen(["sleep", "60"], close_fds=False)
+    print(child.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_process_cannot_resume_a_run_that_trains(
+    start: Start, toy_fit: Callable[..., Path], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    process = start("data.n=80", "trainer.logger=csv", *ENDLESS, run_dir=run)
+    deadline = time.monotonic() + 60
+    while not (run / LAST).exists():
+        assert process.is_alive()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    recipe = (run / "recipe.yaml").stat().st_mtime_ns
+    with pytest.raises(TrainingError, match=f"{re.escape(str(run))}: process {process.pid} on "):
+        toy_fit("trainer.max_steps=1", resume=run)
+    assert (run / "recipe.yaml").stat().st_mtime_ns == recipe, "nothing was written"
+    assert process.is_alive()
+    os.kill(process.pid or 0, signal.SIGKILL)
+    process.join()
+    step = read_checkpoint(run / LAST)["global_step"]
+    toy_fit("data.n=80", *ENDLESS, f"trainer.max_steps={step + 2}", resume=run)
+    assert read_checkpoint(run / LAST)["global_step"] == step + 2
+    assert (run / NAME).read_bytes() == b"", "a finished run names no writer"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sleep and close_fds of Unix")
+def test_the_lock_of_a_killed_process_is_free_though_its_children_live(tmp_path: Path) -> None:
+    writer = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert writer.stdout is not None
+    child = int(writer.stdout.readline())
+    try:
+        with pytest.raises(TrainingError, match=f"process {writer.pid} on "), only_writer(tmp_path):
+            pass
+        writer.kill()
+        writer.wait()
+        os.kill(child, 0)
+        with only_writer(tmp_path):
+            assert f"process {os.getpid()} on" in (tmp_path / NAME).read_text()
+    finally:
+        os.kill(child, signal.SIGKILL)
+        writer.stdout.close()
+
+
+def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("kept")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / NAME).symlink_to(tmp_path / "precious")
+    with pytest.raises(OSError, match="cannot be written"), only_writer(tmp_path / "run"):
+        pass
+    assert (tmp_path / "precious").read_text() == "kept"
