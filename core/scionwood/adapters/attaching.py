@@ -78,6 +78,7 @@ def attach(
         trainable 65 (adapter 48, head 17) of 209 = 31.10% of base 144 + adapter + head
     """
     check_frozen_base(config)
+    _check_method(model, config)
     fresh = fresh_head(model) if head is None and not isinstance(model, PeftModel) else None
     with declared_head(model, head or ()):
         names = settle_layers(model, config, targets)
@@ -159,8 +160,7 @@ def wrap(model: nn.Module, config: PeftConfig, name: str, names: list[str]) -> P
         AdapterError: peft refuses the config or a layer. Its own error is the cause.
     """
     method = config.peft_type.value.lower()
-    if not is_tuner(config.peft_type.value) or method in LANGUAGE_ONLY:
-        _check_language_model(model, method)
+    _check_method(model, config)
     try:
         with warnings.catch_warnings():
             # Since 0.21 peft identifies tensors by structure, so any adapter name is safe.
@@ -202,8 +202,10 @@ def _culprit(model: nn.Module, names: list[str]) -> str:
     return type(model).__name__
 
 
-def _check_language_model(model: nn.Module, method: str) -> None:
-    inner = backbone(model)
+def _check_method(model: nn.Module, config: PeftConfig) -> None:
+    method, inner = config.peft_type.value.lower(), backbone(model)
+    if is_tuner(config.peft_type.value) and method not in LANGUAGE_ONLY:
+        return
     if not hasattr(getattr(inner, "config", None), "model_type"):
         raise AdapterError(
             f"method {method!r} on {type(inner).__name__}",

@@ -220,7 +220,8 @@ def _choose(model: nn.Module, config: PeftConfig, targets: str | None) -> None:
 
 
 def _unset(config: PeftConfig) -> bool:
-    return config.target_modules is None and not getattr(config, "target_parameters", None)
+    modules = getattr(config, "target_modules", None)  # a method without layers has no such field
+    return modules is None and not getattr(config, "target_parameters", None)
 
 
 def _linear(model: nn.Module, config: PeftConfig) -> list[str]:

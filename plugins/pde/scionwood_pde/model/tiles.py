@@ -13,6 +13,7 @@ from typing import Literal, final
 import torch
 from torch import Tensor
 
+from scionwood import RecipeError
 from scionwood_pde.model.presets import STRIDE
 
 Boundary = Literal["edge", "periodic"]
@@ -67,8 +68,8 @@ class Tiling:
             sides: number of voxels along each axis.
 
         Raises:
-            ValueError: a side is shorter than a latent cell or a tile, or it is periodic and not a
-                multiple of 16.
+            RecipeError: a side is shorter than a latent cell or a tile, or it is periodic and not
+                a multiple of 16.
         """
         for side in sides:
             self._check(side, tuple(sides))
@@ -77,21 +78,19 @@ class Tiling:
         return TileLayout(tuple(sides), tile, self.halo, self.boundary)
 
     def _check(self, side: int, sides: tuple[int, ...]) -> None:
+        domain = f"a domain of {sides} voxels"
         if side < STRIDE:
-            raise ValueError(
-                f"a domain of {sides} voxels: each side needs at least {STRIDE}. Refine the grid, "
-                "or repeat the field along the short axis"
-            )
+            rule = f"each side needs at least {STRIDE}"
+            remedy = "Refine the grid, or repeat the field along the short axis"
+            raise RecipeError(domain, rule, remedy)
         if self.tile is not None and side < self.tile:
-            raise ValueError(
-                f"a domain of {sides} voxels: it is smaller than the tile of {self.tile}. Choose "
-                "a smaller tile, or no tile"
-            )
+            rule = f"it is smaller than the tile of {self.tile}"
+            remedy = "Choose a smaller tile, or none: --backbone.tile null"
+            raise RecipeError(domain, rule, remedy)
         if self.boundary == "periodic" and side % STRIDE:
-            raise ValueError(
-                f"a domain of {sides} voxels: a periodic side is a multiple of {STRIDE}. Resample "
-                "the field, or use the boundary 'edge'"
-            )
+            rule = f"a periodic side is a multiple of {STRIDE}"
+            remedy = "Resample the field, or use an edge: --backbone.boundary edge"
+            raise RecipeError(domain, rule, remedy)
 
 
 @final
