@@ -33,7 +33,9 @@ MAY = {
     "styles": set(),
     "command": {"errors", "terminal", "plugin", "discovery", "arguments", "files"},
     "reader": {"errors"},
+    "decoding": {"errors", "lazy"},
     "stored": {"errors"},
+    "regular": {"errors"},
     "files": {"errors"},
     "archives": {"errors", "files"},
     "pages": {"errors", "files"},
@@ -52,7 +54,7 @@ MAY = {
     | {"command", "terminal", "runs", "arguments", "batch"},
     "batch": BASE | {"discovery", "command", "files", "runs", "terminal", "arguments"},
     "kernels": BASE,
-    "adapters": BASE | {"plugin", "discovery", "files", "kernels", "stored"},
+    "adapters": BASE | {"plugin", "discovery", "files", "kernels", "stored", "regular"},
     "training": BASE
     | {"plugin", "discovery", "files", "archives", "pages", "terminal", "styles"}
     | {
@@ -64,6 +66,7 @@ MAY = {
         "kernels",
         "runs",
         "stored",
+        "regular",
     },
     "deploy": BASE | {"files", "recipe", "kernels", "adapters", "training", "runs", "terminal"},
     "testing": BASE

@@ -21,7 +21,7 @@ from scionwood.adapters.methods import config_class
 from scionwood.adapters.peft_types import BUILT_IN
 from scionwood.adapters.save import CONFIG, FORMAT, MANIFEST, TENSORS
 from scionwood.adapters.targets import PATTERNS
-from scionwood.adapters.untrusted import LARGEST, Spec, read_header, read_json, regular_file
+from scionwood.adapters.untrusted import LARGEST, Spec, read_header, read_json
 from scionwood.errors import AdapterError, AdapterFileError
 
 IGNORED = frozenset(
@@ -113,7 +113,7 @@ def _read_manifest(folder: Path) -> Manifest | None:
     """Read `scionwood.json`, or return `None` if the folder has none."""
     if not (folder / MANIFEST).exists() and not (folder / MANIFEST).is_symlink():
         return None
-    path = regular_file(folder, MANIFEST)
+    path = folder / MANIFEST
     record = read_json(path)
     if record.get("format") != FORMAT:
         raise AdapterFileError(
@@ -151,7 +151,7 @@ def _read_config(folder: Path, manifest: Manifest | None) -> PeftConfig:
         AdapterFileError: The method is unknown or its plugin is missing. Or an option is unknown,
             reaches outside the folder, or has a value that is out of bounds.
     """
-    path = regular_file(folder, CONFIG)
+    path = folder / CONFIG
     record = read_json(path)
     kind = record.get("peft_type")
     if not isinstance(kind, str) or (manifest is not None and kind != manifest.peft_type):
@@ -184,7 +184,7 @@ def _tensors_path(folder: Path) -> Path:
             "is a pickle, which can run code when it is opened",
             f"Have it saved as {TENSORS}",
         )
-    return regular_file(folder, TENSORS)
+    return folder / TENSORS
 
 
 def _class(path: Path, kind: str, manifest: Manifest | None) -> type[PeftConfig]:

@@ -1,7 +1,7 @@
 """Read JSON and safetensors files that a stranger may have made.
 
-Every read is bounded. A file must be a regular file inside its folder, and its content is checked
-before it is used.
+Every read is bounded. A file must be a regular file and no link, and its content is checked before
+it is used.
 """
 
 from __future__ import annotations
@@ -9,22 +9,20 @@ from __future__ import annotations
 import json
 import math
 import os
-import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
-from scionwood.errors import AdapterFileError
+from scionwood.errors import AdapterFileError, ReadError
+from scionwood.regular import open_regular
 
 JSON_BYTES = 4 << 20
 """The largest accepted JSON file."""
-HEADER_BYTES = 16 << 20
-"""The largest accepted header of a safetensors file."""
+HEADER_BYTES = 4 << 20
+"""The largest accepted header of a safetensors file; it has room for some 30,000 tensors."""
 DEPTH = 16
 """The deepest accepted nesting of JSON."""
 LARGEST = 1e6
@@ -46,10 +44,17 @@ DTYPES = {
 
 @dataclass(frozen=True)
 class Spec:
-    """The dtype and shape of a tensor, from the header of a safetensors file or from a model."""
+    """The dtype and shape of a tensor, from the header of a safetensors file or from a model.
+
+    Attributes:
+        dtype: The kind of its numbers.
+        shape: Its sizes.
+        begin: Where its values begin in the data of the file, in bytes.
+    """
 
     dtype: torch.dtype
     shape: tuple[int, ...]
+    begin: int = field(default=0, compare=False)
 
     @property
     def bytes(self) -> int:
@@ -57,36 +62,18 @@ class Spec:
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-def regular_file(folder: Path, name: str) -> Path:
-    """Return the path of a file after checking that it is a regular file inside `folder`.
-
-    Raises:
-        AdapterFileError: The file is missing, is not a regular file, or is a link that leaves the
-            folder.
-    """
-    path = folder / name
-    try:
-        real, mode = path.resolve(strict=True), os.stat(path).st_mode
-    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
-        raise AdapterFileError(str(path), f"cannot be read ({error})") from error
-    if not real.is_relative_to(folder.resolve()):
-        raise AdapterFileError(
-            str(path), f"is a link out of its folder, to {real}", "Copy the file into the folder"
-        )
-    if not stat.S_ISREG(mode):
-        raise AdapterFileError(str(path), "is not a regular file")
-    return path
-
-
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object of bounded size and depth, with unique keys and finite numbers.
 
     Raises:
-        AdapterFileError: The file is too large or breaks one of these rules.
+        AdapterFileError: The file is missing, is not a regular file, is too large, or breaks one of
+            these rules.
     """
-    if path.stat().st_size > JSON_BYTES:
+    with _opened(path) as file:
+        data = file.read(JSON_BYTES + 1)
+    if len(data) > JSON_BYTES:
         raise AdapterFileError(str(path), f"is larger than {JSON_BYTES >> 20} MiB")
-    return parse_json(path.read_bytes(), str(path))
+    return parse_json(data, str(path))
 
 
 def parse_json(data: bytes, where: str) -> dict[str, Any]:
@@ -124,20 +111,32 @@ def read_header(path: Path) -> dict[str, Spec]:
     """Read names, dtypes and shapes of a safetensors file from its header alone.
 
     Raises:
-        AdapterFileError: The header is too large or damaged, or it does not describe the file:
-            tensors overlap or leave gaps, a name occurs twice, or the length is wrong.
+        AdapterFileError: The file is missing or not a regular file. The header is too large or
+            damaged. Or it does not describe the file: tensors overlap or leave gaps, a name occurs
+            twice, or the length is wrong.
     """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if size < 8 or length > min(HEADER_BYTES, size - 8):
-            raise AdapterFileError(str(path), f"claims a header of {length} bytes in {size}")
-        record = parse_json(file.read(length), f"{path} (header)")
+    with _opened(path) as file:
+        return _header(file, path)
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return open_regular(path)
+    except ReadError as error:
+        raise AdapterFileError(error.value, error.rule, error.remedy) from error
+
+
+def _header(file: BinaryIO, path: Path) -> dict[str, Spec]:
+    size = os.fstat(file.fileno()).st_size
+    length = int.from_bytes(file.read(8), "little")
+    if size < 8 or length > min(HEADER_BYTES, size - 8):
+        raise AdapterFileError(str(path), f"claims a header of {length} bytes in {size}")
+    record = parse_json(file.read(length), f"{path} (header)")
     record.pop("__metadata__", None)
     specs, ranges = {}, []
     for name, entry in record.items():
-        specs[name], begin, end = _entry(path, name, entry)
-        ranges.append((begin, end))
+        spec = specs[name] = _entry(path, name, entry)
+        ranges.append((spec.begin, spec.begin + spec.bytes))
     expected = 0
     for begin, end in sorted(ranges):
         if begin != expected:
@@ -190,12 +189,11 @@ def read_tensors(path: Path, specs: Mapping[str, Spec]) -> dict[str, torch.Tenso
         AdapterFileError: A value is not finite or larger than `LARGEST`, or the file has changed
             since its header was read.
     """
-    try:
-        tensors: dict[str, torch.Tensor] = load_file(path)
-    except SafetensorError as error:
-        raise AdapterFileError(str(path), f"is damaged ({error})") from error
-    if specs_of(tensors) != dict(specs):
-        raise AdapterFileError(str(path), "changed while it was read")
+    with _opened(path) as file:
+        if _header(file, path) != dict(specs):  # a file that was swapped in since
+            raise AdapterFileError(str(path), "changed while it was read")
+        start = file.tell()
+        tensors = {name: _values(file, start, spec, path) for name, spec in specs.items()}
     for name, value in tensors.items():
         if value.numel() == 0 or not value.is_floating_point():
             continue
@@ -206,7 +204,20 @@ def read_tensors(path: Path, specs: Mapping[str, Spec]) -> dict[str, torch.Tenso
     return tensors
 
 
-def _entry(path: Path, name: str, entry: Any) -> tuple[Spec, int, int]:
+def _values(file: BinaryIO, start: int, spec: Spec, path: Path) -> torch.Tensor:
+    # Not through a map of the memory: a file that is cut meanwhile would kill the process.
+    value = torch.empty(spec.shape, dtype=spec.dtype)
+    file.seek(start + spec.begin)
+    if spec.bytes and file.readinto(_bytes(value)) != spec.bytes:
+        raise AdapterFileError(str(path), "changed while it was read")
+    return value
+
+
+def _bytes(value: torch.Tensor) -> memoryview:
+    return memoryview(value.reshape(-1).view(torch.uint8).numpy())
+
+
+def _entry(path: Path, name: str, entry: Any) -> Spec:
     match entry:
         case {"dtype": str(kind), "shape": list(shape), "data_offsets": [int(begin), int(end)]}:
             sizes = all(isinstance(n, int) and 0 <= n < 1 << 48 for n in shape)
@@ -214,10 +225,10 @@ def _entry(path: Path, name: str, entry: Any) -> tuple[Spec, int, int]:
             raise AdapterFileError(f"{path}: {name!r}", "its header entry is malformed")
     if kind not in DTYPES or not sizes or len(shape) > 8:
         raise AdapterFileError(f"{path}: {name!r}", f"cannot be {kind} of shape {shape}")
-    spec = Spec(DTYPES[kind], tuple(shape))
+    spec = Spec(DTYPES[kind], tuple(shape), begin)
     if begin < 0 or end - begin != spec.bytes:
         raise AdapterFileError(f"{path}: {name!r}", "its offsets do not fit its shape")
-    return spec, begin, end
+    return spec
 
 
 def _depth(value: Any) -> int:

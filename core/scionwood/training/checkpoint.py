@@ -11,8 +11,9 @@ from typing import Any, final
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
-from scionwood.errors import TrainingError
+from scionwood.errors import ReadError, TrainingError
 from scionwood.files import atomic_path, writing
+from scionwood.regular import open_regular
 
 LAST = "checkpoints/last.ckpt"
 """The checkpoint to resume from, inside the run folder."""
@@ -68,7 +69,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint to the CPU; only tensors and plain data are created.
 
     Raises:
-        TrainingError: a remote address, a damaged file, or one that holds more than tensors.
+        TrainingError: a remote address, a link or a device, a damaged file, or one that holds more
+            than tensors.
     """
     refuse_unsafe_torch()
     if "://" in str(path):
@@ -80,8 +82,12 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         "Use another one of the run's checkpoints",
     )
     try:
-        whole = zipfile.is_zipfile(path)  # on some bytes it raises BadZipFile
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True) if whole else None
+        with open_regular(path) as file:
+            whole = zipfile.is_zipfile(file)  # on some bytes it raises BadZipFile
+            file.seek(0)
+            checkpoint = torch.load(file, map_location="cpu", weights_only=True) if whole else None
+    except ReadError as error:
+        raise TrainingError(f"checkpoint {path}", error.rule, error.remedy) from error
     except Exception as error:  # hostile bytes can raise any exception; it is kept as the cause
         raise damaged from error
     if not whole:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from peft import FrodConfig, LoraConfig, ShiraConfig, SupertuningConfig, VBLoRAC
 from safetensors.torch import load_file, save_file
 
 from scionwood.adapters import attach, load_adapter, load_head, save_adapter, save_head
+from scionwood.adapters.untrusted import read_header, read_tensors
 from scionwood.errors import AdapterFileError
 
 
@@ -60,6 +62,36 @@ def test_refuses_a_hostile_folder_before_the_model_changes(
 
 def test_loads_the_unchanged_folder(folder: Path, net: Net) -> None:
     load_adapter(net, folder)
+
+
+def test_values_are_read_exactly_for_every_type_and_shape(tmp_path: Path) -> None:
+    path = tmp_path / TENSORS
+    state = {
+        "scalar": torch.tensor(3.5, dtype=torch.float64),
+        "empty": torch.empty(0, 4),
+        "half": torch.randn(3, 5, 2).half(),
+        "brain": torch.randn(7).bfloat16(),
+        "flags": torch.tensor([[True, False]]),
+        "long": torch.arange(5),
+    }
+    save_file(state, path)
+    read = read_tensors(path, read_header(path))
+    assert {name: value.dtype for name, value in read.items()} == {
+        name: value.dtype for name, value in state.items()
+    }
+    assert all(torch.equal(read[name], value) for name, value in state.items())
+
+
+def test_a_file_that_is_swapped_after_its_check_is_refused(folder: Path) -> None:
+    path = folder / TENSORS
+    specs = read_header(path)
+    save_file({"other": torch.zeros(2)}, path)
+    with pytest.raises(AdapterFileError, match="changed while it was read"):
+        read_tensors(path, specs)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(AdapterFileError, match="not a regular file"):
+        read_tensors(path, specs)
 
 
 def test_does_not_import_a_module_named_by_auto_mapping(

@@ -67,6 +67,29 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
         read_checkpoint(tmp_path / "a.ckpt")
 
 
+SPECIAL: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a pipe": (os.mkfifo, "not a regular file"),
+    "a link to a device": (lambda path: path.symlink_to("/dev/zero"), "it is a link"),
+    "a link to a checkpoint": (
+        lambda path: path.symlink_to(path.with_name("own.ckpt")),
+        "is a link",
+    ),
+    "a folder": (Path.mkdir, "not a regular file"),
+}
+
+
+@pytest.mark.parametrize("case", SPECIAL)
+def test_a_run_does_not_resume_from_what_is_no_regular_file(
+    case: str, toy_fit: Callable[..., Path]
+) -> None:
+    run = toy_fit("trainer.max_steps=1")
+    (run / LAST).rename((run / LAST).with_name("own.ckpt"))
+    make, rule = SPECIAL[case]
+    make(run / LAST)
+    with pytest.raises(TrainingError, match=f"last.ckpt: .*{rule}"):
+        toy_fit("trainer.max_steps=2", resume=run)
+
+
 def test_a_remote_checkpoint_is_refused() -> None:
     with pytest.raises(TrainingError, match="this machine's disk only"):
         SafeCheckpointIO().load_checkpoint("http://127.0.0.1:9/a.ckpt")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import stat
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -115,9 +116,29 @@ def link(name: str, target: str) -> Harm:
     return harm
 
 
-def fifo(folder: Path) -> None:
-    (folder / CONFIG).unlink()
-    os.mkfifo(folder / CONFIG)
+def fifo(name: str) -> Harm:
+    def harm(folder: Path) -> None:
+        (folder / name).unlink()
+        os.mkfifo(folder / name)
+
+    return harm
+
+
+def link_inside(folder: Path) -> None:
+    (folder / TENSORS).rename(folder / "elsewhere")
+    (folder / TENSORS).symlink_to("elsewhere")
+
+
+def socket_file(folder: Path) -> None:
+    (folder / MANIFEST).unlink()
+    os.mknod(folder / MANIFEST, 0o600 | stat.S_IFSOCK)
+
+
+def wide_header(folder: Path) -> None:
+    """Describe 80,000 tensors without values, in a header of 6 MB."""
+    entry = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
+    text = json.dumps({f"tensor.{n}": entry for n in range(80_000)}).encode()
+    (folder / TENSORS).write_bytes(struct.pack("<Q", len(text)) + text)
 
 
 def directory(folder: Path) -> None:
@@ -190,6 +211,7 @@ CASES: dict[str, Harm] = {
     "an empty file": text(TENSORS, b""),
     "seven bytes": text(TENSORS, b"1234567"),
     "a header of 200 MB": huge,
+    "a header of 6 MB": wide_header,
     "a header of 2^63 bytes": endless,
     "a header that is not JSON": header(lambda r: "{nonsense"),
     "a header that is a list": header(lambda r: "[]"),
@@ -294,7 +316,12 @@ CASES: dict[str, Harm] = {
     "a config behind a link": link(CONFIG, "/etc/passwd"),
     "a manifest behind a link": link(MANIFEST, "/dev/zero"),
     "a link in a circle": link(CONFIG, CONFIG),
-    "a pipe that never ends": fifo,
+    "a link inside the folder": link_inside,
+    "a device": link(TENSORS, "/dev/zero"),
+    "a pipe as the config": fifo(CONFIG),
+    "a pipe as the manifest": fifo(MANIFEST),
+    "a pipe as the tensors": fifo(TENSORS),
+    "a socket": socket_file,
     "a folder for tensors": directory,
     "no config": lambda folder: (folder / CONFIG).unlink(),
     "no tensors file": lambda folder: (folder / TENSORS).unlink(),
