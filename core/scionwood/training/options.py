@@ -5,6 +5,7 @@ Checking imports nothing heavy. The classes are listed in `scionwood.training.ta
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, requires
 from importlib.util import find_spec
@@ -163,10 +164,12 @@ def build_trainer_options(
         options: a checked `trainer:` section.
         monitor: the value that early stopping watches unless the section names another.
         mode: whether that value should be small or large.
-        folder: where a profiler writes; `None` means the working directory.
+        folder: the run folder, in which a profiler and `prefix_cache` write; `None` means the
+            working directory.
 
     Raises:
-        RecipeError: a class refuses its options, or a callback needs a logger.
+        RecipeError: a class refuses its options, a callback needs a logger, or `prefix_cache` names
+            a folder outside of the run folder.
     """
     built = {key: value for key, value in options.items() if key in PLAIN | {GUARD}}
     built["callbacks"] = []
@@ -177,13 +180,26 @@ def build_trainer_options(
             rule = "it writes to a logger, and metrics.csv is none"
             raise RecipeError(f"trainer.callbacks: {name}", rule, "Set trainer.logger: tensorboard")
         extra = {"monitor": monitor, "mode": mode} if name == "early_stopping" else {}
-        built["callbacks"].append(_made("callbacks", name, {**extra, **own}))
+        built["callbacks"].append(_made("callbacks", name, {**extra, **_placed(name, own, folder)}))
     for name, own in _pairs(options, "profiler"):
         place = {"dirpath": folder or Path(), "filename": f"profile-{name}"}
         built["profiler"] = _made("profiler", name, {**place, **own})
     for name, own in _pairs(options, "strategy") or [("auto", {})]:
         built["strategy"] = _made("strategy", name, own)
     return built
+
+
+def _placed(name: str, own: dict[str, Any], run: Path | None) -> dict[str, Any]:
+    """Return the options of a callback with the folder of `prefix_cache` inside the run folder."""
+    if name != "prefix_cache" or own.get("folder") is None:
+        return own
+    root = Path(os.path.realpath(run or Path()))
+    place = Path(os.path.realpath(root / str(own["folder"])))
+    if not place.is_relative_to(root):
+        rule = "it lies outside of the run folder, and a recipe of a stranger could name any folder"
+        remedy = "Name a folder inside it, such as features, or give fit callbacks=[PrefixCache()]"
+        raise RecipeError(f"trainer.callbacks: prefix_cache: folder {own['folder']}", rule, remedy)
+    return {**own, "folder": str(place)}
 
 
 def _made(key: str, name: str, own: Mapping[str, Any]) -> Any:

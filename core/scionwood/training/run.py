@@ -45,6 +45,7 @@ from scionwood.training.options import check_installed, finders
 from scionwood.training.points import StopRequested
 from scionwood.training.precision import refuse_wrong_gradients
 from scionwood.training.preparation import fuse, prepare, set_blocks
+from scionwood.training.restoring import restoring
 from scionwood.training.state import check_state
 from scionwood.training.task import Task
 from scionwood.training.trainer import make_trainer, quiet
@@ -120,7 +121,7 @@ def fit(
             print(report(task.backbone), file=sys.stderr)
         with recorded(trainer, recipe, task.base_sha256, folder):
             try:
-                with compiled(task.backbone, recipe.compile):
+                with restoring(start), compiled(task.backbone, recipe.compile):
                     trainer.fit(task, datamodule=data, ckpt_path=start, weights_only=True)
             except StopRequested as signal:
                 stopped = signal
@@ -275,5 +276,6 @@ def _check_start(task: Task, start: Path) -> int:
         rule = f"it was trained on the base {base}, this one is {task.base_sha256}"
         remedy = "Build the backbone with the weights, size and seed that it was trained with"
         raise TrainingError(f"checkpoint {start}", rule, remedy)
-    check_state(task, checkpoint["state_dict"])
-    return int(checkpoint["global_step"])
+    with restoring(start):
+        check_state(task, checkpoint["state_dict"])
+        return int(checkpoint["global_step"])

@@ -1,0 +1,71 @@
+"""Name the checkpoint when a run cannot go on from its state."""
+
+from __future__ import annotations
+
+import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from traceback import walk_tb
+from types import TracebackType
+
+import torch
+
+from scionwood.errors import ScionwoodError, TrainingError
+
+_PLACES = (Path(__file__).parents[1], Path(str(sysconfig.get_path("stdlib"))))
+_PACKAGES = frozenset(
+    {"scionwood", "lightning", "lightning_utilities", "torch", "torchdata", "packaging"}
+)
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
+
+
+@contextmanager
+def restoring(start: Path | None) -> Iterator[None]:
+    """Turn an exception over the state in a checkpoint into a `TrainingError` that names the file.
+
+    Optimizers, schedulers, loops and callbacks load any state, and raise nearly any exception when
+    they use it. An exception counts as one over the state if it is raised before the run writes the
+    checkpoint anew, and if no code of a task, of a plugin or of another package takes part.
+
+    Args:
+        start: the checkpoint that the run resumes; `None` changes nothing.
+
+    Raises:
+        TrainingError: naming the checkpoint; the exception is its cause.
+    """
+    before = _written(start)
+    try:
+        yield
+    except (ScionwoodError, OSError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # see above: of any class
+        if start is None or _written(start) != before or not _framework(error.__traceback__):
+            raise
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise TrainingError(
+            f"checkpoint {start}",
+            f"the run cannot go on from its state ({reason})",
+            "Use another one of the run's checkpoints, or start a new run",
+        ) from error
+
+
+def _written(start: Path | None) -> int:
+    try:
+        return 0 if start is None else start.stat().st_mtime_ns
+    except OSError:  # it was replaced or removed
+        return 0
+
+
+def _framework(traceback: TracebackType | None) -> bool:
+    files = (frame.f_code.co_filename for frame, _ in walk_tb(traceback))
+    paths = (Path(file) for file in files)
+    return all(_known(path) for path in paths if path.is_absolute())  # others: compiled, generated
+
+
+def _known(file: Path) -> bool:
+    parts = file.parts
+    for at, part in enumerate(parts[:-1]):
+        if part in _INSTALLED:
+            return parts[at + 1] in _PACKAGES
+    return any(file.is_relative_to(place) for place in _PLACES)
