@@ -4,7 +4,7 @@ FIELDS := $(wildcard plugins/*)
 DONE := .venv/installed
 SMALL := .venv/small
 
-.PHONY: docs docs-check docs-links install browser test test-slow lint format demo bench figures wheels
+.PHONY: docs docs-check docs-links install browser test test-slow test-zoo test-peft lint format demo bench figures wheels
 
 install: $(DONE)
 
@@ -35,6 +35,15 @@ test: $(DONE)
 test-slow: $(DONE)
 	$(BIN)/python -m pip install -q -e '.[tracking]'
 	$(BIN)/python -m pytest -q -m slow
+
+# Thirty-one models of other people beside plain peft, and peft's own tests of adapters (an hour).
+test-zoo: $(DONE)
+	$(BIN)/python -m pip install -q -e '.[zoo]'
+	OMP_NUM_THREADS=1 $(BIN)/python tests/zoo --check
+
+test-peft: $(DONE)
+	$(BIN)/python -m pip install -q -e '.[zoo]'
+	$(BIN)/python tests/peft_suite
 
 lint: $(DONE)
 	$(BIN)/ruff check .

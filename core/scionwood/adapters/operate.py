@@ -13,6 +13,7 @@ from peft import PeftModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.other import AuxiliaryTrainingWrapper
 
+from scionwood.adapters.faithful import same_outputs
 from scionwood.adapters.fusing import fused_classes
 from scionwood.adapters.modules import tuner_layers
 from scionwood.adapters.sharing import Undo, adapter_ties, put_back, separate
@@ -32,9 +33,10 @@ def merge(model: PeftModel, *, untie: bool = False) -> None:
             as tied embeddings, has a copy of its own until `unmerge`.
 
     Raises:
-        AdapterError: The method cannot be merged because its change depends on the input, the
-            result is not finite, or adapters are merged already. Or a layer without an adapter
-            shares a weight that would change, and `untie` is false. The base is left as it was.
+        AdapterError: The method cannot be merged because its change depends on the input, a layer
+            changes its weight in `forward`, the result is not finite, or adapters are merged
+            already. Or a layer without an adapter shares a weight that would change, and `untie`
+            is false. The base is left as it was.
 
     Example:
         >>> from peft import LoraConfig
@@ -53,7 +55,8 @@ def merge(model: PeftModel, *, untie: bool = False) -> None:
     try:
         with fused_classes(model), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Model with `tie_word_embeddings=True` and the")
-            model.base_model.merge_adapter(safe_merge=True)
+            with same_outputs(layers):
+                model.base_model.merge_adapter(safe_merge=True)
     except (NotImplementedError, ValueError, TypeError, RuntimeError) as error:
         _restore(model)
         method = model.active_peft_config.peft_type.value.lower()
