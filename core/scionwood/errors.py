@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
+
+_HIDDEN = ("Cc", "Cs", "Zl", "Zp")  # controls, half characters, separators of lines
+_BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 class ScionwoodError(Exception):
     """The root of every error that Scionwood raises on purpose.
+
+    A control character of a file's name or content is escaped in the message, so that a file
+    cannot steer the terminal or forge a line of a log. The attributes keep it.
 
     Args:
         value: the value at fault with its name, such as a file, a key or a plugin.
@@ -21,8 +28,9 @@ class ScionwoodError(Exception):
 
     def __init__(self, value: str, rule: str = "", remedy: str = "") -> None:
         self.value, self.rule, self.remedy = value, rule, remedy
-        head = f"{value}: {rule}" if rule else value
-        super().__init__(f"{head}. {remedy}" if remedy else head)
+        name = value.replace("\n", r"\n")  # a name must not begin a line of its own
+        head = f"{name}: {rule}" if rule else name
+        super().__init__(visible(f"{head}. {remedy}" if remedy else head))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # OSError keeps other `args`, so say how to rebuild across processes.
@@ -128,3 +136,24 @@ class TrainingError(ScionwoodError, RuntimeError):
         ...
         scionwood.errors.TrainingError: run runs/none: there is no such folder, ...
     """
+
+
+def visible(text: str) -> str:
+    r"""Return a text in which every character shows; line breaks and tabs stay.
+
+    Control characters, half characters, and marks that reverse the reading direction become
+    escapes. So a text from a file cannot steer a terminal.
+
+    Example:
+        >>> from scionwood.errors import visible
+        >>> print(visible("a\x1b[2J.sgy"))
+        a\x1b[2J.sgy
+    """
+    return text if text.isprintable() else "".join(map(_visible, text))
+
+
+def _visible(character: str) -> str:
+    if character in "\n\t":
+        return character
+    hidden = character in _BIDI or unicodedata.category(character) in _HIDDEN
+    return ascii(character)[1:-1] if hidden else character

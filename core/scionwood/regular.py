@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
 
 from scionwood.errors import ReadError
 
@@ -15,7 +15,7 @@ _FLAGS = sum(getattr(os, name, 0) for name in _NAMES)
 _LINK = (errno.ELOOP, errno.EMLINK)
 
 
-def open_regular(path: str | Path) -> BinaryIO:
+def open_regular(path: str | Path) -> io.BufferedReader:
     """Open a regular file to read it; close it as any other file.
 
     A link, a pipe, a socket or a device is refused, and none of them can make this wait. The open
@@ -44,7 +44,7 @@ def open_regular(path: str | Path) -> BinaryIO:
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
         raise ReadError(str(path), "it is not a regular file", "Ask for the file itself")
-    return os.fdopen(handle, "rb")
+    return open(handle, "rb")
 
 
 def _refusal(path: str | Path, error: OSError) -> ReadError:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Sequence
+import warnings
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from html import escape
+
+from scionwood.errors import visible
 
 Cell = str | int | float | None
 
@@ -20,7 +24,7 @@ def print_table(
 
     On a terminal the table fits the width of the window, and long cells are wrapped. Elsewhere it
     is plain text with one line a row: columns are padded with spaces and separated by two, nothing
-    is cut, and a line break inside a cell becomes a semicolon.
+    is cut, and a line break inside a cell becomes a semicolon. Control characters are escaped.
 
     Args:
         columns: the headings.
@@ -38,6 +42,7 @@ def print_table(
         a.sgy  14.1
         b.sgy  12.9
     """
+    title = visible(title)
     texts = [[_text(cell) for cell in row] for row in rows]
     _check(columns, texts, numeric)
     if sys.stdout.isatty():
@@ -66,7 +71,7 @@ def html_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, title:
     Example:
         html_table(("key", "value"), [("lr", 3e-4)], title="seismic/denoise")
     """
-    caption = f"<caption>{escape(title)}</caption>" if title else ""
+    caption = f"<caption>{escape(visible(title))}</caption>" if title else ""
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
     body = "".join(f"<tr>{''.join(map(_html_cell, row))}</tr>" for row in rows)
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
@@ -77,8 +82,9 @@ def print_status(good: bool | None, text: str) -> None:
 
     Args:
         good: the mark is `*` if true, `x` if false, `-` if None (neither).
-        text: the line after the mark.
+        text: the line after the mark; control characters in it are escaped.
     """
+    text = visible(text)
     mark, style = {True: ("*", "green"), False: ("x", "bold red"), None: ("-", "dim")}[good]
     if not sys.stdout.isatty():
         print(f"{mark} {text}", flush=True)
@@ -87,6 +93,27 @@ def print_status(good: bool | None, text: str) -> None:
     from rich.text import Text
 
     Console().print(Text.assemble((mark, style), f" {text}"))
+
+
+@contextmanager
+def visible_warnings() -> Iterator[None]:
+    """Escape control characters in the warnings that are printed inside the block."""
+    plain = warnings.formatwarning
+
+    def escaped(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        line: str | None = None,
+    ) -> str:
+        return visible(plain(message, category, filename, lineno, line))
+
+    warnings.formatwarning = escaped
+    try:
+        yield
+    finally:
+        warnings.formatwarning = plain
 
 
 def _print_rich(
@@ -108,7 +135,7 @@ def _print_rich(
 def _text(cell: Cell) -> str:
     if cell is None:
         return ""
-    return f"{cell:.6g}" if isinstance(cell, float) else str(cell)
+    return f"{cell:.6g}" if isinstance(cell, float) else visible(str(cell))
 
 
 def _html_cell(cell: Cell) -> str:

@@ -36,3 +36,17 @@ def test_an_error_keeps_its_parts_when_it_is_pickled(kind):
 
 def test_an_empty_rule_leaves_no_colon():
     assert str(errors.PluginError("gone")) == "gone"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_control_characters_of_a_file_are_escaped_and_the_attributes_keep_them(kind):
+    name = "a\x1b[2J\r\n\x9b1m\u202e\ud800\u2028.sgy"
+    error = kind(name, "has \x07 in\nit", "Rename\tit")
+    told = r"a\x1b[2J\r\n\x9b1m\u202e\ud800\u2028.sgy: has \x07 in" + "\nit. Rename\tit"
+    assert str(error) == told
+    assert (error.value, str(pickle.loads(pickle.dumps(error)))) == (name, told)
+
+
+def test_letters_of_any_language_stay():
+    text = "ক্ষ ক্‍ষ é α → “x” 🌱"  # noqa: RUF001
+    assert errors.visible(text) == text

@@ -65,6 +65,45 @@ def test_marks_are_coloured_on_a_terminal_only(capsys: pytest.CaptureFixture[str
     assert "\x1b[1;31mx\x1b[0m check" in on_a_terminal(code, 40)
 
 
+EVIL = "a\x1b]0;title\x07\r.sgy"
+SHOWN = r"a\x1b]0;title\x07\r.sgy"
+
+
+def test_no_text_of_a_file_steers_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("file", "note"), [(EVIL, "good")], title=EVIL)
+    print_status(False, EVIL)
+    printed = capsys.readouterr().out
+    assert printed.splitlines() == [
+        SHOWN,
+        f"{'file':{len(SHOWN)}}  note",
+        f"{SHOWN}  good",
+        f"x {SHOWN}",
+    ]
+    assert f">{SHOWN}</td>" in html_table(("file",), [(EVIL,)])
+    code = (
+        f"from scionwood.terminal import print_status, print_table\nprint_status(None, {EVIL!r})\n"
+    )
+    code += f"print_table(('file',), [({EVIL!r},)])"
+    assert on_a_terminal(code, 80).count(SHOWN) == 2
+
+
+def test_the_command_line_escapes_the_name_of_a_file() -> None:
+    words = ["-m", "scionwood.cli", "show", EVIL]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert SHOWN in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "\x1b" not in done.stderr
+
+
+def test_warnings_escape_control_characters_inside_the_block_only() -> None:
+    code = "import warnings\nfrom scionwood.terminal import visible_warnings\n"
+    code += f"with visible_warnings():\n    warnings.warn({EVIL!r})\nwarnings.warn('\\x07')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert f"UserWarning: {SHOWN}\n" in done.stderr.decode()
+    assert b"UserWarning: \x07" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("row", "numeric", "message"),
     [(("1",), (), "one cell for each"), (("1", "2"), ("c",), "numeric columns are among a, b")],

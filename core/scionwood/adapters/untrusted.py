@@ -6,13 +6,14 @@ it is used.
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 
@@ -119,14 +120,14 @@ def read_header(path: Path) -> dict[str, Spec]:
         return _header(file, path)
 
 
-def _opened(path: Path) -> BinaryIO:
+def _opened(path: Path) -> io.BufferedReader:
     try:
         return open_regular(path)
     except ReadError as error:
         raise AdapterFileError(error.value, error.rule, error.remedy) from error
 
 
-def _header(file: BinaryIO, path: Path) -> dict[str, Spec]:
+def _header(file: io.BufferedReader, path: Path) -> dict[str, Spec]:
     size = os.fstat(file.fileno()).st_size
     length = int.from_bytes(file.read(8), "little")
     if size < 8 or length > min(HEADER_BYTES, size - 8):
@@ -204,7 +205,7 @@ def read_tensors(path: Path, specs: Mapping[str, Spec]) -> dict[str, torch.Tenso
     return tensors
 
 
-def _values(file: BinaryIO, start: int, spec: Spec, path: Path) -> torch.Tensor:
+def _values(file: io.BufferedReader, start: int, spec: Spec, path: Path) -> torch.Tensor:
     # Not through a map of the memory: a file that is cut meanwhile would kill the process.
     value = torch.empty(spec.shape, dtype=spec.dtype)
     file.seek(start + spec.begin)
@@ -214,7 +215,7 @@ def _values(file: BinaryIO, start: int, spec: Spec, path: Path) -> torch.Tensor:
 
 
 def _bytes(value: torch.Tensor) -> memoryview:
-    return memoryview(value.reshape(-1).view(torch.uint8).numpy())
+    return value.reshape(-1).view(torch.uint8).numpy().data
 
 
 def _entry(path: Path, name: str, entry: Any) -> Spec:

@@ -18,7 +18,7 @@ from scionwood.cli.recipes import OVERRIDABLE, overrides_last
 from scionwood.command import parse_command
 from scionwood.errors import PluginError, ScionwoodError
 from scionwood.signatures.documentation import summary
-from scionwood.terminal import print_table
+from scionwood.terminal import print_table, visible_warnings
 
 EPILOG = """\
 scionwood PLUGIN                 the commands of a plugin; `scionwood plugins` names the plugins
@@ -63,7 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         try:
-            return _run(list(sys.argv[1:] if argv is None else argv))
+            with visible_warnings():
+                return _run(list(sys.argv[1:] if argv is None else argv))
         finally:
             sys.stdout.flush()  # now, so that a closed pipe does not show at the process's end
     except BrokenPipeError:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from html import escape
 from typing import TypeAlias, final
 
+from scionwood.errors import visible
 from scionwood.pages.style import STYLE
 
 POLICY = "default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'"
@@ -18,7 +18,6 @@ FAMILY = "Embedded"
 """The name of a page's own font in its style."""
 
 _FONTS = "system-ui,-apple-system,'Segoe UI',sans-serif"
-_BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _NUMBER = re.compile(r"[-+\u2212±<>≤≥~≈]?\s*\d")
 _EMPTY = frozenset({"", "-", "\u2013", "\u2014", "n/a", "nan", "inf", "-inf"})
 
@@ -201,12 +200,7 @@ def readable(text: str) -> str:
         >>> scionwood.readable("a<b>\x07.sgy")
         'a&lt;b&gt;\\x07.sgy'
     """
-    return escape("".join(_visible(character) for character in text))
-
-
-def _visible(character: str) -> str:
-    hidden = unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t"
-    return ascii(character)[1:-1] if hidden or character in _BIDI else character
+    return escape(visible(text))
 
 
 def _style(page: Page) -> str:
