@@ -43,8 +43,12 @@ class Reader(ABC):
     A subclass takes its path first and its configuration as keyword-only parameters. It is usable
     in a `with` statement, and keeps at most one record in memory.
 
+    With `SCIONWOOD_READERS=service` the file is decoded in a child process; see docs/readers.md.
+
     Attributes:
         suffixes: the file endings of the format, `(".sgy", ".segy")`.
+        remote: the public methods, besides `read`, that touch the file. They run in the child.
+        beside: whether the format has parts in other files of the same folder.
         dims: the names of a record's axes, in order, `("trace", "time")`.
         units: a unit for each axis and for `data`, `{"time": "s", "data": "unknown"}`.
         dtype: the numpy dtype name of `Record.data`.
@@ -59,9 +63,22 @@ class Reader(ABC):
     """
 
     suffixes: ClassVar[tuple[str, ...]]
+    remote: ClassVar[tuple[str, ...]] = ()
+    beside: ClassVar[bool] = False
     dims: tuple[str, ...]
     units: Mapping[str, str]
     dtype: str = "float32"
+
+    def __new__(cls, *_: object, **__: object) -> Self:
+        """Make the reader, or one whose decoding happens in a child where that is switched on."""
+        from scionwood.decoding import switch
+
+        if not switch.wanted() or cls.__abstractmethods__ or hasattr(cls, "_original"):
+            return super().__new__(cls)
+        from scionwood.decoding.remote import remote_class
+
+        made: Self = object.__new__(remote_class(cls))
+        return made
 
     @abstractmethod
     def __len__(self) -> int:

@@ -98,10 +98,13 @@ def _group(title: str, texts: Mapping[str, str]) -> list[str]:
 
 
 def _examine() -> int:
+    from scionwood.decoding.switch import enforced
     from scionwood.survey import doctor
 
     diagnoses = doctor()
     for diagnosis in diagnoses:
         verdict = "; ".join(diagnosis.faults) or "every component can be imported"
         print_status(not diagnosis.faults, f"{diagnosis.name:12} {verdict}")
+    for holds, what in enforced():
+        print_status(holds, f"{'readers':12} {what}")
     return int(any(diagnosis.faults for diagnosis in diagnoses))

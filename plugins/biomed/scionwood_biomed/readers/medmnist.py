@@ -48,6 +48,7 @@ class MedMnistReader(IndexedReader):
     """
 
     suffixes: ClassVar[tuple[str, ...]] = (".npz",)
+    remote = ("image",)
     dims = ("row", "column", "channel")
     units: Mapping[str, str] = {"row": "1", "column": "1", "channel": "1", "data": "1"}
 

@@ -58,6 +58,7 @@ class DynaReader(CrashReader):
     """
 
     suffixes = (".d3plot",)
+    beside = True
     format = "d3plot (dyna)"
 
     @classmethod

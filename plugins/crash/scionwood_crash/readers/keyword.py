@@ -40,6 +40,7 @@ class KeywordReader(CrashReader):
     """
 
     suffixes = (".k", ".key", ".dyn")
+    beside = True
     format = "keyword deck (.k)"
 
     @classmethod

@@ -46,6 +46,7 @@ class VtkSeriesReader(CrashReader):
     """
 
     suffixes = (".vtp", ".pvd", ".vtu")
+    beside = True
     format = "VTK (.vtp, .vtu, .pvd)"
     stores = "displacement"
 

@@ -41,6 +41,7 @@ class StatesReader(Reader):
     """The name of the format in error messages."""
 
     layout: Layout
+    remote = ("state", "frames")
 
     def __init__(self, path: str | Path, *, fields: Sequence[str] | None = None) -> None:
         self.path = Path(path)

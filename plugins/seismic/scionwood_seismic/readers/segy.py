@@ -69,6 +69,7 @@ class SegyReader(SeismicReader):
     """
 
     suffixes: ClassVar[tuple[str, ...]] = (".sgy", ".segy")
+    remote = ("unit",)
 
     def __init__(
         self,

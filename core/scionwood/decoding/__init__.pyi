@@ -1,0 +1,6 @@
+from scionwood.decoding.limits import Limits as Limits
+from scionwood.decoding.remote import open_in_child as open_in_child
+from scionwood.decoding.session import Session as Session
+from scionwood.decoding.switch import enforced as enforced
+
+__all__: list[str]

@@ -1,0 +1,247 @@
+"""Give a reader whose decoding happens in a child: an object of a subclass of the reader."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from scionwood.decoding.child import CALL
+from scionwood.decoding.client import Channel
+from scionwood.decoding.limits import Limits
+from scionwood.decoding.session import current
+from scionwood.errors import OutputExistsError, ReadError, WriteError
+
+Kind = TypeVar("Kind")
+
+_ALWAYS = ("read",)
+_LEARNING = Limits(cpu=120, wall=120)
+
+
+def open_in_child(cls: type[Kind], path: str | Path, **options: object) -> Kind:
+    """Open a file with a reader whose decoding happens in a restricted child process.
+
+    The child can open the file alone, or what lies in its folder if the reader says `beside`.
+    Inside `with Session(folder)` one child serves all files below the folder.
+
+    Args:
+        cls: a subclass of `scionwood.Reader` that its module can be imported for.
+        path: the file or folder.
+        options: the configuration of the reader.
+
+    Returns:
+        An object of a subclass of `cls`. What `cls.remote` names runs in the child.
+
+    Raises:
+        ReadError: the file is not what its format asks, or decoding it killed or stalled the child.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from scionwood.decoding import open_in_child
+        >>> segy = scionwood.load("readers", "seismic/segy")
+        >>> segy.write_sample(Path("shot.sgy"))
+        >>> with open_in_child(segy, "shot.sgy") as reader:
+        ...     next(iter(reader)).data.shape
+        (24, 64)
+    """
+    kind: Any = cls
+    reader: Any = object.__new__(remote_class(kind))
+    reader.__init__(path, **options)
+    opened: Kind = reader
+    return opened
+
+
+@cache
+def remote_class(cls: Any) -> Any:
+    """Return the subclass of a reader whose objects ask a child."""
+    names = [*_ALWAYS, *cls.remote]
+    body: dict[str, Any] = {name: _method(name) for name in names if hasattr(cls, name)}
+    for name in dir(cls):
+        if isinstance(getattr(cls, name, None), property | cached_property):
+            body[name] = _property(name)
+    body |= {"__module__": cls.__module__, "__doc__": cls.__doc__, "_original": cls}
+    return type(cls)(f"Remote{cls.__name__}", (_Remote, cls), body)
+
+
+def _method(name: str) -> Callable[..., Any]:
+    def call(self: _Remote, *given: Any, **options: Any) -> Any:
+        return self._call(name, list(given), options)
+
+    call.__name__ = name
+    return call
+
+
+def _property(name: str) -> Any:
+    kept = cached_property(lambda self: self._ask("get", name))
+    kept.__set_name__(None, name)  # type: ignore[arg-type]  # the class is not made yet
+    return kept
+
+
+class _Remote:
+    """What every remote class does in place of its reader."""
+
+    _original: Any
+
+    def __init__(self, path: str | Path, **options: Any) -> None:
+        self.__dict__["_opening"] = Path(path), options
+        plain, length = self._open()
+        self.__dict__.update(plain)
+        self.__dict__["_length"] = length
+
+    def _open(self) -> Any:
+        path, options = self._opening
+        session = current(path)
+        if session is None:
+            channel = _channel(self._original, path)
+        else:
+            channel = session.channel(self._original, modules_of(self._original))
+            channel.path = str(path)
+        channel.opened += 1
+        handle, home = channel.opened, _home(self._original)
+        self.__dict__.update(_channel=channel, _handle=handle, _shared=session is not None)
+        size = path.stat().st_size if path.is_file() else 0
+        self.__dict__["_size"] = size
+        return channel.ask("open", handle, home, path, options, os.getcwd(), size=size)
+
+    def _live(self) -> Channel:
+        channel: Channel = self._channel
+        if not channel.is_ours:  # a forked worker, or a reader that is used after its close
+            self._open()
+            channel = self._channel
+        return channel
+
+    def _ask(self, operation: str, name: str, *rest: Any) -> Any:
+        channel = self._live()
+        return channel.ask(operation, self._handle, name, *rest, size=self._size)
+
+    def _call(self, name: str, given: list[Any], options: dict[str, Any]) -> Any:
+        answer = self._ask("call", name, given, options)
+        return self._stream(answer["stream"]) if "stream" in answer else answer["value"]
+
+    def _stream(self, number: int) -> Iterator[Any]:
+        channel = self._channel
+        ended = False
+        try:
+            while batch := channel.ask("next", number, size=self._size):
+                batch.reverse()
+                while batch:
+                    yield batch.pop()
+            ended = True
+        finally:
+            if not ended and channel.is_ours and not channel.cause:
+                channel.ask("stop", number)
+
+    def __len__(self) -> int:
+        return int(self._length)
+
+    def __iter__(self) -> Iterator[Any]:
+        records: Iterator[Any] = self._call("__iter__", [], {})
+        return records
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or "_handle" not in self.__dict__:
+            raise AttributeError(name)
+        if not self._ask("has", name):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        value = self.__dict__[name] = self._ask("get", name)
+        return value
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        path, options = self._opening
+        return _again, (self._original, path, options)
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the child, or leave its file if it serves a session."""
+        channel: Channel = self._channel
+        if not self._shared:
+            channel.close()
+        elif channel.is_ours and not channel.cause:
+            channel.ask("close", self._handle)
+
+    def rewrite(
+        self, target: str | Path, function: Any, *, overwrite: bool = False, **options: Any
+    ) -> None:
+        """Write a changed copy: a child makes it in a folder of its own, then it gets its name."""
+        target = Path(target)
+        if (target.exists() or target.is_symlink()) and not overwrite:
+            remedy = "Choose another name, or ask to overwrite it"
+            raise OutputExistsError(str(target), "it exists already", remedy)
+        path, opening = self._opening
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{target.name[:40]}-", dir=target.parent))
+        try:
+            channel = _channel(self._original, path, write=[str(folder.resolve())])
+            try:
+                home, made = _home(self._original), folder.resolve() / target.name
+                channel.ask("open", 1, home, path, opening, os.getcwd(), size=self._size)
+                given = [made, (CALL, "function")]
+                request = ("call", 1, "rewrite", given, options)
+                channel.ask(*request, size=self._size, calls={"function": function})
+            finally:
+                channel.close()
+            _place(folder, target)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _place(folder: Path, target: Path) -> None:
+    """Give what a child wrote its names; the target comes last."""
+    made = sorted(folder.iterdir(), key=lambda item: item.name == target.name)
+    if not made or made[-1].name != target.name:
+        raise WriteError(str(target), "its reader wrote no such file", "Report it to its authors")
+    for item in made:
+        place = target.parent / item.name
+        if place.is_dir() and not place.is_symlink():
+            os.replace(place, folder / f".old-{item.name}")
+        os.replace(item, place)
+
+
+def _again(cls: Any, path: Path, options: dict[str, Any]) -> Any:
+    return open_in_child(cls, path, **options)
+
+
+def _channel(cls: Any, path: Path, *, write: list[str] | None = None) -> Channel:
+    whole = path.absolute()
+    read = [str(whole.parent if cls.beside and not path.is_dir() else whole), *(write or [])]
+    package, modules = cls.__module__.partition(".")[0], modules_of(cls)
+    return Channel(str(path), label(cls), modules, package=package, read=read, write=write or [])
+
+
+def label(cls: Any) -> str:
+    """Return the format of a reader for messages: its class and its endings."""
+    return f"{cls.__name__} ({', '.join(cls.suffixes[:4])})"
+
+
+def _home(cls: Any) -> list[str]:
+    if cls.__module__ == "__main__" or "<locals>" in cls.__qualname__:
+        rule = "a child cannot import it, because it is defined in a script or a function"
+        remedy = "Move it into a module, or set SCIONWOOD_READERS=inline"
+        raise ReadError(f"reader {cls.__name__}", rule, remedy)
+    return [cls.__module__, cls.__qualname__]
+
+
+@cache
+def modules_of(cls: Any) -> tuple[str, ...]:
+    """Return the modules that a reader imports, from reading its own sample in a child."""
+    home = _home(cls)
+    package = cls.__module__.partition(".")[0]
+    with tempfile.TemporaryDirectory() as folder:
+        channel = Channel(
+            folder, label(cls), [cls.__module__], package=package, limits=_LEARNING,
+            restricted=False,
+        )  # fmt: skip
+        try:
+            learned = channel.ask("learn", home, folder)
+        finally:
+            channel.close()
+    return cls.__module__, *learned

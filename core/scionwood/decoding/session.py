@@ -1,0 +1,81 @@
+"""Use one child for all files below a folder: a data set reads thousands of small ones."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextvars import ContextVar, Token
+from pathlib import Path
+from typing import Any, Self
+
+from scionwood.decoding.client import Channel
+from scionwood.decoding.limits import Limits
+
+_MOST = 1000
+_current: ContextVar[Session | None] = ContextVar("session", default=None)
+
+
+class Session:
+    """One child that may read every file below a folder, and is used from file to file.
+
+    A fresh child takes its place after an error that ended it, after 1,000 files, and in a process
+    that was forked.
+
+    Args:
+        root: the folder.
+        limits: how much the child may use.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from scionwood.decoding import Session, open_in_child
+        >>> segy = scionwood.load("readers", "seismic/segy")
+        >>> segy.write_sample(Path("a.sgy"))
+        >>> with Session("."), open_in_child(segy, "a.sgy") as reader:
+        ...     len(reader)
+        2
+    """
+
+    def __init__(self, root: str | Path, *, limits: Limits | None = None) -> None:
+        self.root, self.limits = Path(root).resolve(), limits
+        self._channels: dict[str, Channel] = {}
+        self._tokens: list[Token[Session | None]] = []
+
+    def channel(self, cls: Any, modules: Collection[str]) -> Channel:
+        """Return the child for a reader's package, a fresh one if need be."""
+        package = cls.__module__.partition(".")[0]
+        held = self._channels.get(package)
+        usable = held is not None and held.is_ours and not held.cause and held.opened < _MOST
+        if held is None or not usable or not held.modules >= set(modules):
+            before = held.modules if held is not None else frozenset()
+            held = self._channels[package] = Channel(
+                str(self.root),
+                cls.__name__,
+                before | set(modules),
+                package=package,
+                read=[str(self.root)],
+                limits=self.limits,
+            )
+        held.kind = f"{cls.__name__} ({', '.join(cls.suffixes[:4])})"
+        return held
+
+    def __enter__(self) -> Self:
+        self._tokens.append(_current.set(self))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _current.reset(self._tokens.pop())
+        self.close()
+
+    def close(self) -> None:
+        """End the children."""
+        for channel in self._channels.values():
+            channel.close()
+        self._channels.clear()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_channels": {}, "_tokens": []}
+
+
+def current(path: Path) -> Session | None:
+    """Return the session in whose `with` block this is, if the path lies below its folder."""
+    session = _current.get()
+    return session if session and path.resolve().is_relative_to(session.root) else None
