@@ -119,7 +119,7 @@ def test_overrides_are_checked_as_those_of_the_command_line(toy_plugin: None) ->
         ({"task.lrr": 1}, "unknown key 'lrr'.*'lr'"),
         ({"task.lr": "fast"}, "lr.*float"),
         ({"data": {"class_path": "os.system"}}, "`class_path`"),
-        ({"trainer.callbacks": [object()]}, "callbacks"),
+        ({"trainer.callbacks": [object]}, "callbacks"),
     ],
     ids=str,
 )
