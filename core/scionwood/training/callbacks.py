@@ -12,6 +12,7 @@ import torch
 import torch.distributed as dist
 from lightning.pytorch.callbacks import Callback, Timer
 
+from scionwood.errors import TrainingError
 from scionwood.training.loader import InexactResumeWarning, resumable
 
 
@@ -25,6 +26,7 @@ class RunState(Callback):
 
     def __init__(self) -> None:
         self._restored: dict[str, Any] | None = None
+        self._parts = (0, 0)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         """Ask the trainer to stop when all steps have been taken."""
@@ -46,10 +48,18 @@ class RunState(Callback):
     ) -> None:
         """Keep the states until training starts."""
         self._restored = checkpoint.get("scionwood")
+        names = ("optimizer_states", "lr_schedulers")
+        first, second = (len(checkpoint.get(name, ())) for name in names)
+        self._parts = first, second
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Restore the state of this process; a process without a saved state keeps its seed."""
+        """Restore the state of this process; a process without a saved state keeps its seed.
+
+        Raises:
+            TrainingError: the checkpoint has another number of optimizers or schedules.
+        """
         if self._restored is not None:
+            _check_parts(trainer, self._parts)
             states = self._restored["random"]
             if trainer.global_rank < len(states):
                 _set_random_state(states[trainer.global_rank])
@@ -57,6 +67,16 @@ class RunState(Callback):
             self._restored = None
         trainer.should_stop |= _steps_taken(trainer)
         _warn_of_inexact_resume(trainer)
+
+
+def _check_parts(trainer: L.Trainer, saved: tuple[int, int]) -> None:
+    # Lightning restores as many as there are on both sides; the others would start anew in silence.
+    own = len(trainer.optimizers), len(trainer.lr_scheduler_configs)
+    if own != saved:
+        rule = "the run cannot go on from its state (optimizers, schedules: "
+        rule += f"{saved} in the checkpoint, {own} in the run)"
+        remedy = "Resume with the recipe that wrote it, or start a new run"
+        raise TrainingError(f"checkpoint {trainer.ckpt_path}", rule, remedy)
 
 
 def _warn_of_inexact_resume(trainer: L.Trainer) -> None:

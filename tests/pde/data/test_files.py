@@ -13,6 +13,7 @@ import xarray as xr
 from torch import Tensor
 
 from scionwood import ReadError, RecipeError, fit, load_run
+from scionwood.cli import main
 from scionwood.recipe import resolve
 from scionwood_pde.data.files import Files
 from scionwood_pde.data.normaliser import Normaliser
@@ -234,3 +235,16 @@ def test_a_recipe_trains_on_files_and_keeps_their_normaliser(
     kept = Normaliser.read(run)
     assert kept == Files(files=[str(store)], crop=16).normaliser
     assert load_run(run).backbone is not None
+
+
+def test_a_domain_smaller_than_the_tile_is_refused_with_the_option_that_helps(
+    states: xr.DataArray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_netcdf(states, tmp_path / "states.nc")
+    data = f"{{name: pde/files, files: ['{tmp_path / 'states.nc'}'], time_stride: 0}}"
+    command = ["fit", "pde/autoencode", "--trainer.max_steps", "1", "--data", data]
+    assert main([*command, "--run", str(tmp_path / "refused")]) == 2
+    told = capsys.readouterr().err
+    assert "(16, 16, 16) voxels: it is smaller than the tile of 32" in told
+    assert "--backbone.tile null" in told
+    assert main([*command, "--run", str(tmp_path / "run"), "--backbone.tile", "null"]) == 0

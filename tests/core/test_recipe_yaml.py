@@ -1,0 +1,65 @@
+"""Every wrong scalar of YAML is an error of the recipe, which names the line."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from scionwood.errors import RecipeError
+from scionwood.recipe_file import read_yaml, split_override
+
+WRONG = {
+    "int": "!!int foo",
+    "empty int": "!!int ''",
+    "float": "!!float foo",
+    "empty float": "!!float ''",
+    "bool": "!!bool perhaps",
+    "timestamp": "!!timestamp foo",
+    "no such day": "!!timestamp 2001-99-99",
+    "5,000 digits": "9" * 5000,
+    "5,000 hexadecimal digits": "0x" + "f" * 5000,
+    "class": "!!python/object:os.system {}",
+    "deep": "[" * 3000,
+}
+
+
+@pytest.mark.parametrize("value", WRONG.values(), ids=WRONG)
+def test_a_wrong_scalar_is_an_error_of_the_recipe(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(f"task: a/b\nseed: {value}\n")
+    with pytest.raises(RecipeError, match=r"recipe.yaml: not a YAML file") as caught:
+        read_yaml(path)
+    if not value.startswith("["):
+        assert "line 2" in caught.value.rule
+    with pytest.raises(RecipeError, match=r"override .--seed=.*its value is not YAML") as caught:
+        split_override(f"--seed={value}")
+    assert len(str(caught.value)) < 1000
+
+
+def test_whole_numbers_of_a_recipe_keep_their_value(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(f"a: {2**64}\nb: 0x10\nc: 1_000\nd: -7\n")
+    assert read_yaml(path) == {"a": 2**64, "b": 16, "c": 1000, "d": -7}
+
+
+def test_a_repeated_key_is_refused_also_if_the_keys_are_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("a: {1: x, 2: y, 1: z}\n")
+    with pytest.raises(RecipeError, match="the key 1 is given twice"):
+        read_yaml(path)
+    path.write_text("? [1]\n: x\n")
+    with pytest.raises(RecipeError, match="unhashable key"):
+        read_yaml(path)
+
+
+def test_a_file_that_cannot_be_read_is_an_error_of_the_recipe(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="it cannot be read"):
+        read_yaml(tmp_path / "absent.yaml")
+    with pytest.raises(RecipeError, match="it cannot be read"):
+        read_yaml(tmp_path)
+    (tmp_path / "loop.yaml").symlink_to("loop.yaml")
+    with pytest.raises(RecipeError, match=f"it cannot be read.*{os.strerror(errno.ELOOP)}"):
+        read_yaml(tmp_path / "loop.yaml")
