@@ -19,7 +19,7 @@ from peft.utils import get_peft_model_state_dict
 
 from scionwood.adapters.attaching import check_frozen_base, wrap
 from scionwood.adapters.folder import SavedAdapter
-from scionwood.adapters.head import backbone
+from scionwood.adapters.head import backbone, head_names, in_head
 from scionwood.adapters.identity import remembered_hash
 from scionwood.adapters.modules import tuner_layers
 from scionwood.adapters.targets import settle
@@ -68,6 +68,7 @@ def check_against(model: nn.Module, saved: SavedAdapter) -> CheckedAdapter:
     config = saved.config
     identity = _check_base(model, saved)
     check_frozen_base(config)
+    _check_task(model, config)
     listed = saved.manifest.modules if saved.manifest is not None else None
     names = settle(model, config, listed=listed)
     check_rank(config, model, names)
@@ -75,7 +76,42 @@ def check_against(model: nn.Module, saved: SavedAdapter) -> CheckedAdapter:
     check_specs(saved.path, saved.specs, specs_of(wanted))
     tensors = read_tensors(saved.path, saved.specs)
     check_indices(tensors, wanted, model, config)
+    _check_replaced(model, saved)
     return CheckedAdapter(config, names, tensors, identity, _check_untied(saved, names))
+
+
+def _check_task(model: nn.Module, config: PeftConfig) -> None:
+    """Refuse a task of language models on another model, where every call would fail."""
+    inner = backbone(model)
+    if config.task_type and not hasattr(getattr(inner, "config", None), "model_type"):
+        raise AdapterError(
+            f"task_type={str(config.task_type)!r:.40}",
+            f"{type(inner).__name__} is not a model of transformers, which this task calls",
+            "Remove task_type from adapter_config.json",
+        )
+
+
+def _check_replaced(model: nn.Module, saved: SavedAdapter) -> None:
+    """Find the modules outside the head that peft would replace by copies from the file.
+
+    A folder of plain peft may not do this. One that `save_adapter` wrote may, with a warning.
+    """
+    entries = tuple(getattr(saved.config, "modules_to_save", None) or ())
+    names = [name for name, _ in backbone(model).named_modules() if name and entries]
+    head = head_names(model)
+    replaced = [n for n in names if n.endswith(entries) and not in_head(n, head)]  # peft's rule
+    if not replaced:
+        return
+    if saved.manifest is None:
+        raise AdapterError(
+            f"modules_to_save {', '.join(replaced[:3])[:200]}",
+            f"it replaces modules of {type(backbone(model)).__name__} that are not its head",
+            f"If they are: model.head = {tuple(replaced[:3])!r:.200}",
+        )
+    warnings.warn(
+        f"{saved.folder} replaces modules of the base: {', '.join(replaced[:3])[:200]}",
+        stacklevel=4,  # the caller of load_adapter
+    )
 
 
 def _check_untied(saved: SavedAdapter, names: list[str]) -> list[str]:
@@ -135,7 +171,7 @@ def sizes_in(config: PeftConfig) -> list[tuple[str, int]]:
     """
     sizes = []
     for option, value in vars(config).items():
-        inner = value.values() if option.endswith("_pattern") and value else [value]
+        inner = value.values() if isinstance(value, Mapping) else [value]
         sized = not any(word in option for word in NO_SIZES)
         sizes += [(option, n) for n in inner if type(n) is int and sized]
     return sizes

@@ -219,6 +219,8 @@ def _plugin_class(path: Path, manifest: Manifest) -> type[PeftConfig]:
 def _check_option(path: Path, key: str, value: Any) -> None:
     if (key in REFUSED and value) or (key == "shadow_model" and value != "mirror"):
         raise AdapterFileError(f"{path}: {key}", "a saved adapter may not set this option")
+    if value is not None and not _is_of_its_kind(key, value):
+        raise AdapterFileError(f"{path}: {key}={value!r:.40}", "is not of the type that peft takes")
     for item in _leaves(value):
         if isinstance(item, str) and len(item) > 512 and key not in PATTERNS:
             raise AdapterFileError(f"{path}: {key}", "the text has more than 512 characters")
@@ -226,6 +228,15 @@ def _check_option(path: Path, key: str, value: Any) -> None:
             continue
         if not abs(item) <= (1 << 40 if isinstance(item, int) and "alpha" not in key else LARGEST):
             raise AdapterFileError(f"{path}: {key}={item!r:.40}", "is out of bounds")
+
+
+def _is_of_its_kind(key: str, value: Any) -> bool:
+    names = isinstance(value, list) and all(isinstance(item, str) for item in value)
+    if key in PATTERNS or key == "layers_pattern":
+        return names or isinstance(value, str)
+    if key in ("modules_to_save", "target_parameters"):
+        return names
+    return isinstance(value, Mapping) if key.endswith("_pattern") else True
 
 
 def _leaves(value: Any) -> list[Any]:

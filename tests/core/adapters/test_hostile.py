@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from adapter_nets import Net
-from hostile_cases import CASES, TENSORS, option
+from hostile_cases import CASES, TENSORS, option, plain, whole_stem
 from peft import FrodConfig, LoraConfig, ShiraConfig, SupertuningConfig, VBLoRAConfig
 from safetensors.torch import load_file, save_file
 
@@ -92,6 +92,25 @@ def test_a_file_that_is_swapped_after_its_check_is_refused(folder: Path) -> None
     os.mkfifo(path)
     with pytest.raises(AdapterFileError, match="not a regular file"):
         read_tensors(path, specs)
+
+
+@pytest.mark.filterwarnings("ignore:.*has no scionwood.json")
+@pytest.mark.parametrize("pattern", ["blocks", ["blocks"]])
+def test_loads_a_layers_pattern_of_either_type(
+    pattern: str | list[str], folder: Path, net: Net
+) -> None:
+    both = {"target_modules": ["fc1", "fc2"], "layers_to_transform": [0, 1]}
+    plain(**both, layers_pattern=pattern)(folder)
+    tuned = load_adapter(net, folder)
+    assert sum("lora_A" in name for name, _ in tuned.named_parameters()) == 4
+
+
+@pytest.mark.filterwarnings("ignore:.*has no scionwood.json")
+def test_replaces_a_module_that_the_backbone_declares_as_its_head(folder: Path, net: Net) -> None:
+    whole_stem(folder)
+    net.head = ("stem", "decoder")
+    tuned = load_adapter(net, folder)
+    assert "modules_to_save.default" in " ".join(tuned.state_dict())
 
 
 def test_does_not_import_a_module_named_by_auto_mapping(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from adapter_nets import Net
 from safetensors.torch import load_file, save_file
 
 CONFIG, TENSORS, MANIFEST = "adapter_config.json", "adapter_model.safetensors", "scionwood.json"
@@ -141,6 +142,14 @@ def wide_header(folder: Path) -> None:
     (folder / TENSORS).write_bytes(struct.pack("<Q", len(text)) + text)
 
 
+def whole_stem(folder: Path) -> None:
+    """Add a copy of the stem to a folder of plain peft, complete and of the right shapes."""
+    plain(modules_to_save=["stem"])(folder)
+    stem = Net().stem.state_dict()
+    new = {f"base_model.model.stem.{name}": value for name, value in stem.items()}
+    save_file(load_file(folder / TENSORS) | new, folder / TENSORS)
+
+
 def directory(folder: Path) -> None:
     (folder / TENSORS).unlink()
     (folder / TENSORS).mkdir()
@@ -261,6 +270,21 @@ CASES: dict[str, Harm] = {
     "an unknown task": option(task_type="evil"),
     "a token that does not exist": option(trainable_token_indices={"embed": [10**9]}),
     "a whole module without its tensors": option(modules_to_save=["stem"]),
+    "a whole module of the base": whole_stem,
+    "features of a language model": option(task_type="FEATURE_EXTRACTION"),
+    "classes of a language model": plain(task_type="SEQ_CLS"),
+    "tokens of a language model": option(task_type="TOKEN_CLS"),
+    "answers of a language model": plain(task_type="QUESTION_ANS"),
+    "targets that are a number": option(target_modules=5),
+    "targets that are numbers": plain(target_modules=[1, None]),
+    "an exclusion that is a truth value": plain(exclude_modules=True),
+    "modules to save that are a number": option(modules_to_save=1.5),
+    "modules to save that are one text": option(modules_to_save="stem"),
+    "a rank pattern that is a list": option(rank_pattern=[1]),
+    "an alpha pattern that is a text": plain(alpha_pattern="blocks"),
+    "a layers pattern that is a number": plain(
+        target_modules=["fc1"], layers_to_transform=[0], layers_pattern=7
+    ),
     "a prompt from a file": other(
         peft_type="MULTITASK_PROMPT_TUNING", prompt_tuning_init_state_dict_path="/etc/passwd"
     ),
