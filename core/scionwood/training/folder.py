@@ -12,6 +12,7 @@ from pathlib import Path
 import torch.distributed as dist
 
 from scionwood.errors import OutputExistsError, TrainingError
+from scionwood.files import writing
 from scionwood.runs.layout import RECIPE
 from scionwood.training.checkpoint import LAST
 from scionwood.training.launch import Job, is_first, job, many
@@ -37,6 +38,7 @@ def run_folder(name: str, run_dir: Path | None, resume: Path | None) -> tuple[Pa
 
     Raises:
         OutputExistsError: the folder holds another run.
+        WriteError: the folder cannot be made.
         TrainingError: `resume` holds no run, or several processes could not agree on a name.
     """
     launched = job() if run_dir is None and resume is None else None
@@ -76,7 +78,8 @@ def _of_job(name: str, launched: Job) -> tuple[Path, bool]:
     # Only the first process looks: the others may come when it has written its recipe already.
     if is_first() and not launched.restarted:
         _refuse_other(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     # No process can come after the first checkpoint, which needs all of them.
     return folder.resolve(), launched.restarted and (folder / LAST).exists()
 
@@ -96,7 +99,8 @@ def _choose(name: str, run_dir: Path | None, resume: Path | None) -> Path:
         )
     elif is_first():
         _refuse_other(run_dir)
-    run_dir.mkdir(parents=True, exist_ok=True)
+    with writing(run_dir):
+        run_dir.mkdir(parents=True, exist_ok=True)
     return run_dir.resolve()
 
 
