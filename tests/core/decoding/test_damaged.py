@@ -1,0 +1,46 @@
+"""Files that killed or stalled a reader in this process end as errors in a child.
+
+They are samples of the readers with a few bytes changed, found by mutation, and one that was cut.
+"""
+
+from __future__ import annotations
+
+import gzip
+import sys
+from pathlib import Path
+
+import pytest
+
+import scionwood
+from scionwood.decoding import Limits, Session, open_in_child
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="the reader service needs Linux"),
+    pytest.mark.slow,
+]
+READERS = {
+    "das-segv-1.h5": "seismic/das",
+    "das-segv-2.h5": "seismic/das",
+    "well-hang.hdf5": "pde/well",
+    "netcdf-hang.nc": "pde/netcdf",
+    "nastran-hang.bdf": "crash/mesh",
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_damaged_file_is_an_error_and_the_next_is_read(name, tmp_path):
+    field = READERS[name].partition("/")[0]
+    if field not in [entry.name for entry in scionwood.plugins()]:
+        pytest.skip(f"the plugin {field} is not installed")
+    cls = scionwood.load("readers", READERS[name])
+    options = {"thickness": 1.0} if cls.__name__ == "MeshReader" else {}
+    bad, good = tmp_path / name, tmp_path / f"good{Path(name).suffix}"
+    bad.write_bytes(gzip.decompress((Path(__file__).parent / f"damaged/{name}.gz").read_bytes()))
+    cls.write_sample(good)
+    with Session(tmp_path, limits=Limits(cpu=2)):
+        refused = pytest.raises(scionwood.ReadError)
+        with refused as caught, open_in_child(cls, bad, **options) as reader:
+            list(reader)
+        assert name in str(caught.value)
+        with open_in_child(cls, good, **options) as reader:
+            assert len(list(reader)) == len(reader) > 0
