@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
-from scionwood.pages import Figure, Number, Numbers, Page, Part, Section, Table, render
+import scionwood
+from scionwood.pages import POLICY, Figure, Number, Numbers, Page, Part, Section, Table, render
 
 PNG = b"\x89PNG pixels"
 VOID = {"meta", "img", "source", "wbr"}
@@ -156,3 +158,21 @@ def test_numbers_show_label_value_and_note_and_may_break_at_a_slash() -> None:
     places = [text.index(part) for part in ("mean SNR", "14.1 dB", "100 gathers", "base")]
     assert places == sorted(places)
     assert "a/<wbr>b_<wbr>c" in html
+
+
+def test_the_policy_comes_before_all_that_it_governs() -> None:
+    tags = Checked(render(Page("a", [Figure("b", PNG)]))).tags
+    first = next(index for index, (_, names) in enumerate(tags) if "http-equiv" in names)
+    assert tags[first][1] == {"http-equiv": "Content-Security-Policy", "content": POLICY}
+    assert [tag for tag, _ in tags[:first]] == ["html", "head", "meta"]
+    assert "default-src 'none'" in POLICY
+    assert "script-src" not in POLICY
+
+
+def test_every_page_of_the_core_and_the_plugins_is_rendered_here() -> None:
+    """A module that writes a page of its own would leave out the policy."""
+    root = Path(scionwood.__file__).parents[2]
+    files = [*root.glob("core/scionwood/**/*.py"), *root.glob("plugins/*/scionwood_*/**/*.py")]
+    assert len(files) > 400
+    own = [path for path in files if re.search("<(html|!doctype)", path.read_text("utf-8"), re.I)]
+    assert own == [root / "core" / "scionwood" / "pages" / "__init__.py"]
