@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 from scionwood import __version__, discovery
 from scionwood.errors import OutputExistsError, PluginError
+from scionwood.files import writing
 from scionwood.plugin import API
 
 RESERVED = ("plugins", "show", "recipe", "fit", "test", "check", "new")
@@ -34,6 +35,7 @@ def render(name: str, into: Path) -> Path:
     Raises:
         PluginError: the name is not snake_case, is reserved, or belongs to a plugin.
         OutputExistsError: the folder exists.
+        WriteError: the folder cannot be written.
     """
     _validate(name)
     target = into / name
@@ -48,13 +50,14 @@ def render(name: str, into: Path) -> Path:
         "core": __version__,
         "api": str(API),
     }
-    into.mkdir(parents=True, exist_ok=True)
-    # The folder gets its name when it is complete.
-    with TemporaryDirectory(prefix=f".{name}-", dir=into) as temporary:
-        part = Path(temporary) / name
-        part.mkdir()
-        _copy(files("scionwood") / "template", part, words)
-        part.rename(target)
+    with writing(target):
+        into.mkdir(parents=True, exist_ok=True)
+        # The folder gets its name when it is complete.
+        with TemporaryDirectory(prefix=f".{name}-", dir=into) as temporary:
+            part = Path(temporary) / name
+            part.mkdir()
+            _copy(files("scionwood") / "template", part, words)
+            part.rename(target)
     return target
 
 

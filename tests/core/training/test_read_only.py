@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from scionwood import WriteError, export_run, fit, load_run, resolve
+from scionwood.new import render
 from scionwood.training.run import test as measure
 
 ONE = ["trainer.logger=csv", "trainer.max_steps=1"]
@@ -36,3 +37,5 @@ def test_a_run_is_read_but_not_written(disk: Callable[[str], Path], toy_plugin: 
                 fit(resolve("toy/regress", ["trainer.logger=csv", "trainer.max_steps=2"]), **where)
         with pytest.raises(WriteError, match=READ_ONLY):
             export_run(run, place / "a.pt2")
+        with pytest.raises(WriteError, match=READ_ONLY):
+            render("oceans", place)

@@ -14,6 +14,7 @@ import pytest
 
 from scionwood import OutputExistsError, ReadError, Record, WriteError
 from scionwood_seismic.readers.das import DasReader
+from scionwood_seismic.readers.opening import open_reader
 
 SHARED = Path(__file__).parents[4] / "shared/data/seismic"
 REAL = ("decimated_optodas.hdf5", "deformation_rate_event_1.hdf5", "silixa_h5_1.hdf5")
@@ -198,3 +199,14 @@ def test_reads_and_writes_real_files(tmp_path: Path, name: str) -> None:
     with DasReader(target) as reader:
         (restored,) = reader
     np.testing.assert_array_equal(restored.data, record.data[::-1])
+
+
+def test_a_patch_without_the_axis_that_it_names_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "fibre.h5"
+    DasReader.write_sample(path)
+    whole = path.read_bytes()
+    assert whole.count(b"Vmax\np6") == 1  # in the summary of the axis `distance`
+    path.write_bytes(whole.replace(b"Vmax\np6", b"Vmaz\np6"))
+    for opener in (DasReader, open_reader):
+        with pytest.raises(ReadError, match=r"not a readable DAS file \(it has no 'distance'\)"):
+            opener(path)
