@@ -26,6 +26,8 @@ CALL = "$call"
 """The first item of a pair that names a function of the parent."""
 
 _TEXT = 2000
+_PASSED_ON = (UserWarning, RuntimeWarning)
+_WARNINGS = 20  # for one answer
 _BATCH, _RECORDS, _WAIT = 4 << 20, 64, 0.02
 
 
@@ -37,7 +39,6 @@ def serve(sock: socket.socket, job: dict[str, Any], libraries: Iterable[str]) ->
         job: what the parent allows: `cpu`, `memory`, `size`, `read`, `write` and `sandbox`.
         libraries: folders and files that decoders may read.
     """
-    warnings.simplefilter("ignore")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     switch.enter_child()
     own = os.pidfd_open(os.getpid())
@@ -46,6 +47,11 @@ def serve(sock: socket.socket, job: dict[str, Any], libraries: Iterable[str]) ->
     _restrict(job, libraries)
     child = _Child(sock, job)
     arena.use(child.arena)
+    warnings.resetwarnings()
+    warnings.simplefilter("ignore")
+    for category in _PASSED_ON:
+        warnings.simplefilter("always", category)
+    warnings.showwarning = child.note_warning
     try:
         while True:
             child.answer_one()
@@ -107,17 +113,27 @@ class _Child:
     streams: dict[int, _Stream] = field(default_factory=dict)
     serial: int = 0
     extra: int = 0
+    warned: list[list[str]] = field(default_factory=list)
 
     def answer_one(self) -> None:
         operation, *held = self._receive()
         _allow_cpu(self.job["cpu"] + self.extra)
         try:
             answer = ["value", getattr(self, f"do_{operation}")(*held)]
+            if self.warned:
+                self._send(["warnings", self.warned])
             self._send(answer)
         except (BrokenPipeError, ConnectionResetError):
             raise
         except BaseException as error:  # a decoder of others may raise anything
             self._send(_described(error))
+        finally:
+            self.warned.clear()
+
+    def note_warning(self, message: Warning | str, category: type[Warning], *_: object) -> None:
+        name = next(base.__name__ for base in category.__mro__ if base in _PASSED_ON)
+        if len(self.warned) < _WARNINGS:
+            self.warned.append([name, str(message)[:_TEXT]])
 
     def _send(self, message: list[Any]) -> None:
         send(self.sock, message, arena=self.arena)

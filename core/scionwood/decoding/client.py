@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ from scionwood.errors import ReadError
 _KEPT = {"PATH", "LANG", "LC_ALL", "HOME", "NUMBA_CACHE_DIR", "MPLCONFIGDIR"}
 _KEPT |= {"SCIONWOOD_READERS_DEBUG"}
 _THREADS = ("OMP", "OPENBLAS", "MKL", "BLOSC", "NUMEXPR")
+_WARNINGS = {"UserWarning": UserWarning, "RuntimeWarning": RuntimeWarning}
 _CHUNK = 500  # modules in one message
 _START = 300  # seconds: the zygote may import large libraries first
 _TRUST = "If you trust the file, read it with SCIONWOOD_READERS=inline"
@@ -134,6 +136,7 @@ class Channel:
         )
         self.owner, self.lock, self.seen = os.getpid(), threading.RLock(), Seen()
         self.cause: tuple[str, str] | None = None
+        self.warned: list[list[str]] = []
         self.closed, self.opened = False, 0
 
     @property
@@ -161,10 +164,15 @@ class Channel:
             self.sock.settimeout(self.limits.wall + extra_seconds(size))
             try:
                 self._send(list(request))
-                return self._answer(calls or {})
+                answer = self._answer(calls or {})
             except (KeyboardInterrupt, SystemExit):
                 self._kill("its reader was interrupted")  # an answer may be under way
                 raise
+            finally:
+                warned, self.warned = self.warned, []
+        for name, text in warned:
+            warnings.warn(str(text), _WARNINGS.get(name, UserWarning), stacklevel=3)
+        return answer
 
     def _send(self, request: list[Any]) -> None:
         # A child that is gone is reported by the answer.
@@ -180,6 +188,8 @@ class Channel:
                 except BaseException:
                     self._kill("its rewriting was stopped")
                     raise
+            elif word == "warnings":
+                self.warned += held[0]
             else:
                 return self._understood(word, held)
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,8 @@ class HostileReader(scionwood.Reader):
         return 1
 
     def __iter__(self):
+        if self.word == "warn":
+            warnings.warn("samples were rounded", UserWarning, stacklevel=1)
         if self.word == "later":
             os.abort()
         yield self.read(0)

@@ -135,6 +135,13 @@ def test_the_object_is_a_reader_with_its_options_and_attributes(hostile, written
         assert values(copy) == [[0, 2, 4, 6]]
 
 
+def test_warnings_of_a_reader_reach_the_caller(hostile, written):
+    with open_in_child(hostile, written("warn")) as reader:
+        for _ in range(2):
+            with pytest.warns(UserWarning, match="samples were rounded"):
+                assert values(reader) == [[0, 1, 2, 3]]
+
+
 def test_rewrite_runs_in_a_child_and_calls_back(hostile, written, tmp_path):
     target = tmp_path / "b.hostile"
     with open_in_child(hostile, written("good")) as reader:
