@@ -27,8 +27,8 @@ _FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(o
 def only_writer(folder: Path) -> Iterator[None]:
     """Hold the lock of a run folder inside the block.
 
-    The system drops the lock of a process that ends, a killed one too. Processes that it started,
-    such as those of a data loader, do not keep it. The file stays, without a lock and without text.
+    The system drops the lock of a process that ends, a killed one too, whose file then stays.
+    Processes that it started, such as those of a data loader, do not keep the lock.
 
     Args:
         folder: the run folder.
@@ -38,15 +38,32 @@ def only_writer(folder: Path) -> Iterator[None]:
         WriteError: the file cannot be made.
     """
     path = folder / NAME
+    while (file := _hold(path)) is None:
+        pass
+    try:
+        yield
+    finally:
+        try:
+            if os.name != "nt":  # Windows removes no open file
+                path.unlink(missing_ok=True)
+        finally:
+            os.close(file)
+
+
+def _hold(path: Path) -> int | None:
+    """Return the locked file, or `None` if the previous writer has removed it meanwhile."""
     with writing(path):
         file = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o666)
+    held = False
     try:
-        _take(file, folder)
-        _write(file, f"process {os.getpid()} on {socket.gethostname()}")
-        yield
-        _write(file, "")
+        _take(file, path.parent)
+        held = os.fstat(file).st_nlink > 0
+        if held:
+            _write(file, f"process {os.getpid()} on {socket.gethostname()}")
     finally:
-        os.close(file)
+        if not held:
+            os.close(file)
+    return file if held else None
 
 
 def _take(file: int, folder: Path) -> None:

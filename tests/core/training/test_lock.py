@@ -37,6 +37,23 @@ with only_writer(Path(sys.argv[1])):
     time.sleep(60)
 """
 
+TURNS = """
+import os, sys
+from pathlib import Path
+from scionwood.errors import TrainingError
+from scionwood.training.lock import only_writer
+
+folder, done = Path(sys.argv[1]), 0
+while done < 300:
+    try:
+        with only_writer(folder):
+            (folder / "inside").mkdir()  # fails if the other process is inside
+            (folder / "inside").rmdir()
+            done += 1
+    except TrainingError:
+        pass
+"""
+
 
 def test_a_second_process_cannot_resume_a_run_that_trains(
     start: Start, toy_fit: Callable[..., Path], tmp_path: Path
@@ -58,7 +75,7 @@ def test_a_second_process_cannot_resume_a_run_that_trains(
     step = read_checkpoint(run / LAST)["global_step"]
     toy_fit("data.n=80", *ENDLESS, f"trainer.max_steps={step + 2}", resume=run)
     assert read_checkpoint(run / LAST)["global_step"] == step + 2
-    assert (run / NAME).read_bytes() == b"", "a finished run names no writer"
+    assert not (run / NAME).exists(), "a finished run names no writer"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sleep and close_fds of Unix")
@@ -74,11 +91,19 @@ def test_the_lock_of_a_killed_process_is_free_though_its_children_live(tmp_path:
         writer.kill()
         writer.wait()
         os.kill(child, 0)
+        assert (tmp_path / NAME).exists()
         with only_writer(tmp_path):
             assert f"process {os.getpid()} on" in (tmp_path / NAME).read_text()
     finally:
         os.kill(child, signal.SIGKILL)
         writer.stdout.close()
+
+
+def test_two_processes_that_take_turns_are_never_inside_together(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", TURNS, str(tmp_path)]
+    racers = [subprocess.Popen(words) for _ in range(2)]
+    assert [racer.wait(60) for racer in racers] == [0, 0]
+    assert not (tmp_path / NAME).exists()
 
 
 def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path: Path) -> None:
