@@ -34,7 +34,7 @@ class _Loader(yaml.SafeLoader):
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
-            return super().construct_object(node, deep)  # type: ignore[no-untyped-call]
+            return super().construct_object(node, deep)
         except _WRONG_TAG as error:
             rule = f"the value is no {node.tag.rpartition(':')[2]}"
             raise yaml.constructor.ConstructorError(None, None, rule, node.start_mark) from error
@@ -51,7 +51,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
-        value: int = super().construct_yaml_int(node)  # type: ignore[no-untyped-call]
+        value: int = super().construct_yaml_int(node)
         if value.bit_length() > BITS:  # Python refuses to print such a number, also in an error
             rule = f"a whole number has at most {BITS} bits"
             raise yaml.constructor.ConstructorError(None, None, rule, node.start_mark)
