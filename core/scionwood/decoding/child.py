@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial, reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from scionwood import errors
 from scionwood.decoding import arena, sandbox, switch
@@ -130,7 +130,15 @@ class _Child:
         finally:
             self.warned.clear()
 
-    def note_warning(self, message: Warning | str, category: type[Warning], *_: object) -> None:
+    def note_warning(
+        self,
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
         name = next(base.__name__ for base in category.__mro__ if base in _PASSED_ON)
         if len(self.warned) < _WARNINGS:
             self.warned.append([name, str(message)[:_TEXT]])
