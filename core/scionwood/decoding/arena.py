@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import math
 import mmap
 import os
@@ -87,6 +86,8 @@ class Arena:
 
 def sealed(size: int, seals: int = FIXED) -> int:
     """Return the descriptor of a new memory file of a fixed size."""
+    import fcntl  # POSIX alone has it
+
     file = os.memfd_create("records", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.ftruncate(file, size)
     fcntl.fcntl(file, ADD_SEALS, seals)

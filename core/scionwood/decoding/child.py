@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import math
 import os
-import resource
 import signal
 import socket
 import time
@@ -61,6 +60,8 @@ def serve(sock: socket.socket, job: dict[str, Any], libraries: Iterable[str]) ->
 
 def _restrict(job: dict[str, Any], libraries: Iterable[str]) -> None:
     """Set the limits, then close what the file does not need; none of it can be undone."""
+    import resource  # POSIX alone has it
+
     bounds = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_NOFILE, 256)]
     bounds += [(resource.RLIMIT_FSIZE, job["size"])]
     # RLIMIT_AS would refuse to map a file of 20 GB, which takes no memory.
@@ -214,6 +215,8 @@ def found(home: list[str]) -> Any:
 
 
 def _allow_cpu(seconds: int) -> None:
+    import resource
+
     used = math.ceil(time.process_time())
     resource.setrlimit(resource.RLIMIT_CPU, (used + seconds, resource.RLIM_INFINITY))
 

@@ -14,6 +14,7 @@ from scionwood.decoding.child import CALL
 from scionwood.decoding.client import Channel
 from scionwood.decoding.limits import Limits
 from scionwood.decoding.session import current
+from scionwood.decoding.switch import possible
 from scionwood.errors import OutputExistsError, ReadError, WriteError
 
 Kind = TypeVar("Kind")
@@ -34,7 +35,8 @@ def open_in_child(cls: type[Kind], path: str | Path, **options: object) -> Kind:
         options: the configuration of the reader.
 
     Returns:
-        An object of a subclass of `cls`. What `cls.remote` names runs in the child.
+        An object of a subclass of `cls`. What `cls.remote` names runs in the child. Systems other
+        than Linux have no such child: there the file is decoded in this process.
 
     Raises:
         ReadError: the file is not what its format asks, or decoding it killed or stalled the child.
@@ -49,6 +51,9 @@ def open_in_child(cls: type[Kind], path: str | Path, **options: object) -> Kind:
         (24, 64)
     """
     kind: Any = cls
+    if not possible():
+        inline: Kind = kind(path, **options)
+        return inline
     reader: Any = object.__new__(remote_class(kind))
     reader.__init__(path, **options)
     opened: Kind = reader

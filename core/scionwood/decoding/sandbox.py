@@ -8,9 +8,14 @@ import os
 import platform
 import struct
 from collections.abc import Collection, Iterable
+from functools import cache
 from pathlib import Path
 
-_libc = ctypes.CDLL(None, use_errno=True)
+
+@cache
+def _library() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
 
 # Landlock: linux/landlock.h
 _CREATE, _ADD, _RESTRICT = 444, 445, 446
@@ -79,7 +84,7 @@ def restrict_files(read: Iterable[str | Path], write: Iterable[str | Path]) -> b
         _allow(handle, path, _READ_FILE | _READ_DIR)
     for path in write:
         _allow(handle, path, rights & ~1 & ~_SPECIAL | 1 << 7 | 1 << 8)
-    _libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+    _library().prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     _system_call(_RESTRICT, handle, 0)
     os.close(handle)
     return True
@@ -129,8 +134,8 @@ def restrict_calls(*, writing: bool) -> bool:
     program = ctypes.create_string_buffer(
         struct.pack("HxxxxxxP", len(lines), ctypes.addressof(code))
     )
-    _libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-    if _libc.prctl(_SET_SECCOMP, _FILTER, program, 0, 0):
+    _library().prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+    if _library().prctl(_SET_SECCOMP, _FILTER, program, 0, 0):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
     return True
@@ -163,7 +168,7 @@ def _program(which: int, machine: int, denied: Collection[int]) -> list[_Line]:
 
 
 def _system_call(*arguments: object) -> int:
-    result = int(_libc.syscall(*arguments))
+    result = int(_library().syscall(*arguments))
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import array
-import fcntl
 import json
 import mmap
 import os
@@ -157,6 +156,8 @@ def _shared(
 
 
 def _mapped(descriptor: int, size: int, largest: int) -> mmap.mmap:
+    import fcntl  # POSIX alone has it
+
     try:
         real = os.fstat(descriptor).st_size
         seals = fcntl.fcntl(descriptor, GET_SEALS)
