@@ -55,7 +55,7 @@ def test_refuses_a_view_of_another_file(
         raw = file["Acquisition/Raw[0]"]
         del raw["RawData"]
         raw.create_virtual_dataset("RawData", layout).attrs["Dimensions"] = "time, locus"
-    with pytest.raises(ReadError, match="virtual dataset"):
+    with pytest.raises(ReadError, match="is stored in other files"):
         DasReader(path)
     with h5py.File(tmp_path / "behind.h5") as file:
         np.testing.assert_array_equal(file["samples"][()], data.T)
