@@ -31,7 +31,7 @@ SUITES = {
 OFFLINE = "needs a model of the hub; the machine had no network"
 KNOWN = {
     "test_only_params_are_updated": "the test trains with a rate of 0.5 on inputs up to 89, which "
-    "saturates its softmax, so that the gradient of some gates is exactly 0; with the rate of 100, "
+    "saturates the softmax of some gates. Their gradient is then exactly 0. With the rate of 100, "
     "which the test gives to HiRA and others, they learn",
 }
 """Why a test fails, by its name, where its message does not say."""
