@@ -1,0 +1,287 @@
+"""The canonical sampling: a network that knows one period serves records of every period.
+
+A record is resampled along time until its dominant period has about `CANONICAL_PERIOD` samples. The
+network then works there, and only what it removes is resampled back. Whatever is not removed is
+returned bit for bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, final
+
+import numpy as np
+from scipy import fft
+from scipy import ndimage as nd
+
+CANONICAL_PERIOD = 12.0
+"""Samples per dominant period at which the field networks are trained."""
+
+Domain = Literal["shot", "stack", "das", "station"]
+"""The four kinds of record for which the plugin ships a model."""
+
+SHORTEST, BAND = 6.0, (8.0, 17.0)
+"""Periods, samples: shorter ones are always resampled; those in the band need no resampling."""
+
+TOP = 2.3
+"""The upper end of the signal's band, as a multiple of the dominant frequency."""
+
+LONGEST_PERIOD = 400.0
+"""Longer periods are not resolved and count as this one, samples."""
+
+NOISE_SHARE, SOME_SHARE, TRACE_SHARE = 0.1, 0.03, 1e-3
+"""Shares of the energy above the band: surely noise; noise if incoherent; too little to drop."""
+
+COHERENT = 0.35
+"""Local coherence from which energy above the band counts as signal."""
+
+FFT = 1024
+SEGMENT, SEGMENTS, TRACES = 512, 8, 512  # what an estimate looks at, at most
+
+
+@final
+@dataclass(frozen=True)
+class Plan:
+    """How a record goes to the canonical sampling and back.
+
+    Attributes:
+        period: the dominant period, samples of the record.
+        factor: canonical samples per sample; 1 leaves the record as it is.
+        drop_high: whether the energy above the canonical band goes as noise. Otherwise it stays.
+        samples: samples of a trace of the record.
+
+    Example:
+        >>> import numpy as np
+        >>> record = np.random.default_rng(0).standard_normal((4, 100))
+        >>> steps = Plan(24.0, 0.5, False, 100)
+        >>> canonical = steps.apply(record)
+        >>> canonical.shape
+        (4, 50)
+        >>> bool((steps.restore(record, 0 * canonical) == record).all())
+        True
+    """
+
+    period: float
+    factor: float
+    drop_high: bool
+    samples: int
+
+    @property
+    def length(self) -> int:
+        """Samples of a trace at the canonical sampling."""
+        return max(1, round(self.samples * self.factor))
+
+    def apply(self, record: np.ndarray) -> np.ndarray:
+        """Return a record (trace, time) at the canonical sampling, in its unit."""
+        return record if self.factor == 1 else resample(record, self.length)
+
+    def restore(self, record: np.ndarray, removed: np.ndarray) -> np.ndarray:
+        """Return the record without what a network removed at the canonical sampling.
+
+        Args:
+            record: the record that `apply` was given, (trace, time).
+            removed: what goes, (trace, canonical time). Where it is zero and `drop_high` is false,
+                the result is the record bit for bit.
+
+        Returns:
+            (trace, time), in the unit of the record.
+        """
+        if self.factor == 1:
+            return record - removed
+        kept = record - resample(removed, self.samples)
+        return kept - _above(record, self.length) if self.drop_high else kept
+
+
+def resample(record: np.ndarray, n: int) -> np.ndarray:
+    """Resample along time by a cosine transform, which needs no periodic continuation.
+
+    Going to more samples and back is exact up to rounding. Going to fewer samples and back gives
+    the part of the record below the new Nyquist frequency.
+
+    Args:
+        record: (trace, time), any unit.
+        n: the new number of samples, at least 1.
+
+    Returns:
+        (trace, n), in the unit of the record.
+
+    Example:
+        >>> import numpy as np
+        >>> record = np.random.default_rng(0).standard_normal((2, 50))
+        >>> bool(np.allclose(resample(resample(record, 71), 50), record))
+        True
+    """
+    m = record.shape[1]
+    coefficients = fft.dct(record, norm="ortho", axis=1)[:, :n]
+    padded = np.pad(coefficients, ((0, 0), (0, max(0, n - m))))
+    back: np.ndarray = fft.idct(padded, norm="ortho", axis=1)
+    return back * np.asarray((n / m) ** 0.5, back.dtype)
+
+
+def dominant_period(record: np.ndarray) -> float:
+    """Return the dominant period of what neighbouring traces share, samples.
+
+    Only the strongest lobe of the spectrum counts, so that noise of another band does not shift the
+    result. A common mode is left out of the estimate if coherent energy remains without it; the
+    record itself keeps it.
+
+    Args:
+        record: (trace, time), any unit; finite.
+
+    Returns:
+        A period between 2 and 425 samples; `CANONICAL_PERIOD` if the record has no spectrum.
+    """
+    x = _few_traces(np.asarray(record, np.float64))
+    x = x - x.mean(axis=1, keepdims=True)
+    if len(x) >= 12:
+        rest = x - np.median(x, axis=0)
+        if _coherent_energy(rest) > 0.2 * _coherent_energy(x):
+            return _centre(rest)
+    return _centre(x)
+
+
+def plan(record: np.ndarray, *, domain: Domain = "shot", period: float | None = None) -> Plan:
+    """Choose the canonical sampling of a record.
+
+    In `shot` and `stack` records the energy above 2.3 dominant frequencies goes if it is noise: if
+    it is more than a tenth of all, or more than 3 % and incoherent. In `das` records it stays,
+    since events on a fibre are wide in band. `station` records are not resampled at all.
+
+    Args:
+        record: (trace, time), any unit; finite.
+        domain: the kind of record.
+        period: the dominant period, samples; by default it is estimated.
+
+    Returns:
+        The plan; its factor is 1 where the period suits the network already.
+    """
+    n = record.shape[1]
+    p = dominant_period(record) if period is None else period
+    if domain == "station":
+        return Plan(p, 1.0, False, n)
+    x = np.asarray(record, np.float64)
+    x = x - x.mean(axis=1, keepdims=True)
+    high = _share_above(x, TOP / p)
+    low, top = BAND
+    if p < SHORTEST or (p < low and high < SOME_SHARE):
+        return Plan(p, CANONICAL_PERIOD / p, False, n)
+    if p > top:
+        factor = CANONICAL_PERIOD / p
+        rest = _above(x, max(1, round(n * factor)))
+        noise = np.square(rest).sum() > TRACE_SHARE * np.square(x).sum()
+        return Plan(p, factor, bool(noise), n)
+    if domain == "das" or not _is_noise(x, TOP / p, high):
+        return Plan(p, 1.0, False, n)
+    return Plan(p, max(2 * TOP, min(CANONICAL_PERIOD, p - 4)) / p, True, n)
+
+
+def local_coherence(record: np.ndarray) -> float:
+    """Return the energy-weighted correlation of neighbouring traces in small windows, 0 to 1.
+
+    Each window has 8 traces and 32 samples, and the best lag within four samples counts. At most
+    400 windows are looked at.
+
+    Args:
+        record: (trace, time), any unit.
+    """
+    corners = [
+        (i, j)
+        for i in range(0, max(1, record.shape[0] - 7), 8)
+        for j in range(0, max(1, record.shape[1] - 31), 32)
+    ]
+    energy = total = 0.0
+    for i, j in corners[:: -(-len(corners) // 400)]:
+        window = record[i : i + 8, j : j + 32]
+        if window.shape[0] < 2 or window.shape[1] < 16:
+            continue
+        own = float(np.square(window).sum())
+        energy += own
+        total += own * max(_lagged(window, lag) for lag in range(-4, 5))
+    return total / energy if energy else 0.0
+
+
+def coherent_spectrum(record: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the power that neighbouring traces share above its floor, and its frequencies.
+
+    The record is levelled first, so that its strongest arrival does not decide alone. Fewer than
+    six traces share nothing reliable; there the power itself counts.
+
+    Args:
+        record: (trace, time), any unit.
+
+    Returns:
+        Two arrays of 513 values: power, and frequency in cycles per sample.
+    """
+    traces, n = record.shape
+    size = min(n, SEGMENT)
+    taper = np.hanning(size + 2)[1:-1]
+    level = nd.uniform_filter(np.square(record), (min(traces, 15), min(n, 101)))
+    x = record / (np.sqrt(np.maximum(level, 0)) + 1e-3 * record.std() + 1e-30)
+    starts = np.unique(np.linspace(0, n - size, min(SEGMENTS, -(-2 * n // size) - 1)).astype(int))
+    power = np.zeros(FFT // 2 + 1)
+    for at in starts:
+        piece = x[:, at : at + size]
+        spectra = fft.rfft((piece - piece.mean(axis=1, keepdims=True)) * taper, FFT)
+        power += _shared_power(spectra) if traces >= 6 else np.square(np.abs(spectra)).mean(axis=0)
+    if traces < 6:
+        power = nd.uniform_filter1d(power, 9)
+    return np.clip(power - 1.5 * np.quantile(power, 0.3), 0, None), fft.rfftfreq(FFT)
+
+
+def _shared_power(spectra: np.ndarray) -> np.ndarray:
+    cross = spectra[1:] * spectra[:-1].conj()
+    smooth = nd.uniform_filter(cross.real, (8, 9)) + 1j * nd.uniform_filter(cross.imag, (8, 9))
+    power: np.ndarray = np.abs(smooth).mean(axis=0)
+    return power
+
+
+def _centre(x: np.ndarray) -> float:
+    """Return the period at the centre of the strongest lobe."""
+    power, f = coherent_spectrum(x)
+    if not power.max() > 0:
+        return CANONICAL_PERIOD
+    smooth = nd.uniform_filter1d(power, 15)
+    inside = smooth > 0.15 * smooth.max()
+    peak = int(smooth.argmax())
+    below, above = np.flatnonzero(~inside[:peak]), np.flatnonzero(~inside[peak:])
+    first = int(below[-1]) + 1 if len(below) else 0
+    last = peak + int(above[0]) if len(above) else len(power)
+    lobe = slice(first, last)
+    centre = float((power[lobe] * f[lobe]).sum() / max(power[lobe].sum(), 1e-30))
+    # A wavelet's spectrum leans to high frequencies: its centre lies 6 % above its peak.
+    return 1.06 / max(centre, 1 / LONGEST_PERIOD)
+
+
+def _few_traces(x: np.ndarray) -> np.ndarray:
+    """Return one run of neighbouring traces from the middle; all if they are few."""
+    first = max(0, (len(x) - TRACES) // 2)
+    return x[first : first + TRACES]
+
+
+def _coherent_energy(x: np.ndarray) -> float:
+    return float(np.square(x).sum()) * max(local_coherence(x) - 0.2, 0.0)
+
+
+def _lagged(window: np.ndarray, lag: int) -> float:
+    one, other = window[1:, 4:-4], np.roll(window[:-1], lag, 1)[:, 4:-4]
+    norm = np.sqrt(np.square(one).sum() * np.square(other).sum() + 1e-30)
+    return float(abs((one * other).sum()) / norm)
+
+
+def _is_noise(x: np.ndarray, cut: float, share: float) -> bool:
+    """Return whether the energy above a frequency, cycles per sample, is noise."""
+    if cut >= 0.48:
+        return False
+    if share > NOISE_SHARE or share <= SOME_SHARE:
+        return share > NOISE_SHARE
+    return local_coherence(_above(x, max(1, round(2 * cut * x.shape[1])))) < COHERENT
+
+
+def _share_above(x: np.ndarray, cut: float) -> float:
+    power = np.square(np.abs(fft.rfft(x)))
+    return float(power[:, fft.rfftfreq(x.shape[1]) > cut].sum() / max(power.sum(), 1e-30))
+
+
+def _above(x: np.ndarray, n: int) -> np.ndarray:
+    """Return what a record loses when it is resampled to `n` samples and back."""
+    return np.zeros_like(x) if n >= x.shape[1] else x - resample(resample(x, n), x.shape[1])
