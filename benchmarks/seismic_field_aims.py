@@ -1,0 +1,202 @@
+"""The aims of the field scorecard: bars that were set before the models were trained."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scionwood import print_table
+
+OURS, BEFORE = "Scionwood", "seismic/denoise"
+CLASSICAL = ("band-pass", "f-k", "f-x SSA", "TV")
+Row = dict[str, str]
+DASN2N = {"white": 9.9, "FORGE": 9.0, "ProdML": 6.5}
+"""SNR of DAS-N2N with its published weights, dB, from one earlier run on the same event.
+
+No registry has the package, so this benchmark cannot repeat the run everywhere.
+"""
+
+TRIED: dict[str, str] = {}
+"""Aim -> what was tried, for the aims that are not reached."""
+
+
+@dataclass(frozen=True)
+class Aim:
+    """An aim: a number of the scorecard with a bar.
+
+    Attributes:
+        name: what is asked.
+        group: the group of records.
+        noise: the added noise.
+        column: the number, such as `snr` or `removed`.
+        bar: the bar for it.
+        cases: the cases inside of the group; empty for all. The worst of them counts.
+        least: whether the number has to be at least the bar; otherwise at most.
+        over: methods whose best number is added to the bar.
+        pass_through: whether a record that is passed through reaches the aim.
+    """
+
+    name: str
+    group: str
+    noise: str
+    column: str
+    bar: float
+    cases: tuple[str, ...] = ()
+    least: bool = True
+    over: tuple[str, ...] = ()
+    pass_through: bool = False
+
+    def rows(self, rows: Sequence[Row], method: str) -> list[Row]:
+        """Return the rows of a method that the aim is about."""
+        return [
+            row
+            for row in rows
+            if (row["group"], row["noise"], row["method"]) == (self.group, self.noise, method)
+            and (not self.cases or row["case"] in self.cases)
+            and row[self.column] != ""
+        ]
+
+    def value(self, rows: Sequence[Row], method: str) -> float | None:
+        """Return the worst number of a method; None if it was not measured."""
+        worst: Callable[[list[float]], float] = min if self.least else max
+        some = self.rows(rows, method)
+        column = self.column
+        if self.pass_through and method == OURS:
+            some = [row for row in some if int(row["passed"]) < int(row["records"])]
+            column = "lowest_live"
+        numbers = [float(row[column]) for row in some if row[column] != ""]
+        return worst(numbers) if numbers else None
+
+    def limit(self, rows: Sequence[Row]) -> float | None:
+        """Return the bar, over the best of the methods to beat; None if none was measured."""
+        if not self.over:
+            return self.bar
+        rivals = [x for name in self.over if (x := self.value(rows, name)) is not None]
+        return self.bar + max(rivals) if rivals else None
+
+
+NAMES = tuple(f"period {n}" for n in (6, 8, 12, 16, 24, 33, 50, 60))
+AIMS = (
+    Aim("clean gathers of every dip and curvature: SNR", "dips", "none", "lowest", 20),
+    Aim("clean gathers of 1 to 6 traces", "traces", "none", "lowest", 20, pass_through=True),
+    Aim("clean, periods of 6 to 60 samples", "periods", "none", "lowest", 15, NAMES),
+    Aim(
+        "clean, periods of 4 and 80 samples",
+        "periods",
+        "none",
+        "lowest",
+        15,
+        ("period 4", "period 80"),
+        pass_through=True,
+    ),
+    Aim("Viking with gain, clean", "viking", "none", "snr", 18, ("t^2 gain",)),
+    Aim(
+        "Viking as recorded: energy removed, %",
+        "viking",
+        "none",
+        "removed",
+        5,
+        ("as recorded",),
+        least=False,
+    ),
+    *(
+        Aim(
+            f"Viking + {noise}, 1 dB over the best filter",
+            "viking",
+            noise,
+            "snr",
+            1,
+            over=CLASSICAL,
+        )
+        for noise in ("white", "band", "FORGE")
+    ),
+    Aim(
+        "F3: correlation of what was removed with the next inline",
+        "F3",
+        "none",
+        "next_inline",
+        0.2,
+        least=False,
+    ),
+    Aim("F3 + white, over f-x SSA", "F3", "white", "snr", 0, over=("f-x SSA",)),
+    Aim("salt section: energy removed, %", "salt", "none", "removed", 3, least=False),
+    Aim("salt section + white, over f-x SSA", "salt", "white", "snr", 0, over=("f-x SSA",)),
+    Aim("post-stack cube: energy removed, %", "cube", "none", "removed", 8, least=False),
+    Aim("post-stack cube + white, over f-x SSA", "cube", "white", "snr", 0, over=("f-x SSA",)),
+    *(
+        Aim(f"DAS event + {noise}, over DAS-N2N", "das", noise, "snr", bar)
+        for noise, bar in DASN2N.items()
+    ),
+    Aim("DAS event alone", "das", "none", "snr", 20),
+    Aim("earthquake, clean", "station", "none", "snr", 25, ("as recorded",)),
+    *(
+        Aim(f"earthquake + {noise}", "station", noise, "snr", 3.6, ("as recorded",))
+        for noise in ("white", "instrument")
+    ),
+    *(
+        Aim(
+            f"earthquake above 1 Hz + {noise}, over WaveDenoiser",
+            "station",
+            noise,
+            "snr",
+            0,
+            ("above 1 Hz",),
+            over=("WaveDenoiser",),
+        )
+        for noise in ("white", "instrument")
+    ),
+)
+
+
+def judge(rows: Sequence[Row]) -> list[dict[str, object]]:
+    """Return one row per aim: the bar, our number, that of before, and what was tried."""
+    table: list[dict[str, object]] = []
+    for aim in AIMS:
+        value, limit = aim.value(rows, OURS), aim.limit(rows)
+        measured = aim.rows(rows, OURS)
+        if not measured or limit is None:
+            verdict = "not measured"
+        elif value is None:
+            verdict = "passed through"
+        else:
+            verdict = "met" if (value >= limit if aim.least else value <= limit) else "not met"
+        rivals = {name: aim.value(rows, name) for name in CLASSICAL}
+        known = {name: x for name, x in rivals.items() if x is not None}
+        best = max(known, key=lambda name: known[name]) if known and aim.least else ""
+        table.append(
+            {
+                "aim": aim.name,
+                "bar": _text(limit, "at least " if aim.least else "at most "),
+                "filter": f"{known[best]:.1f} ({best})" if best else "",
+                "before": _text(aim.value(rows, BEFORE)),
+                "ours": _text(value),
+                "verdict": verdict,
+                "tried": TRIED.get(aim.name, "") if verdict == "not met" else "",
+            }
+        )
+    return table
+
+
+def print_aims(path: Path) -> list[dict[str, object]]:
+    """Print the aims for a CSV of the scorecard, and return them."""
+    with path.open(newline="") as file:
+        table = judge(list(csv.DictReader(file)))
+    columns = [name for name in table[0] if name != "tried"]
+    lines = [[str(row[name]) for name in columns] for row in table]
+    print_table(columns, lines, title="aims (worst record of each)")
+    for row in table:
+        if row["verdict"] == "not met":
+            print(f"not met: {row['aim']}. Tried: {row['tried'] or 'nothing yet'}")
+    return table
+
+
+def _text(value: float | None, before: str = "") -> str:
+    return (
+        ""
+        if value is None
+        else f"{before}{value:.2f}"
+        if abs(value) < 1
+        else f"{before}{value:.1f}"
+    )
