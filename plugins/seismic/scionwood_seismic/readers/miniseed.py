@@ -15,7 +15,11 @@ from scionwood import ReadError
 
 HEADER = re.compile(rb"[0-9 \0]{6}[DRQMVAST][ \0*]")
 _FIXED = 48
+_STEP = 64  # libmseed looks for the next record at multiples of this
 _KEPT = {100, 1000}  # the blockettes of the sampling rate and of the packing
+_PER_BYTE = {0: 1.0, 3: 0.25, 4: 0.25, 5: 0.125, 10: 1.0, 11: 1.75, 12: 1 / 3, 19: 1.0, 20: 1.75}
+_OTHERS = 0.5
+"""Samples that a byte can hold, by encoding: text, 32 and 64 bits, Steim; the others 16 bits."""
 
 
 @dataclass(frozen=True)
@@ -35,38 +39,56 @@ class Extras:
         return " and ".join(parts[: bool(self.blockettes)] + ["flags"][: self.flags])
 
 
+@dataclass(frozen=True)
+class _Head:
+    """What the header of a record states: its blockettes, and log2 of its length; 0 if unknown."""
+
+    kinds: frozenset[int] = frozenset()
+    exponent: int = 0
+    samples: int = 0
+    start: int = 0
+    encoding: int = 0
+
+
 def walk(path: Path) -> Extras:
-    """Visit the records, as long as each one states its length.
+    """Visit the records that state their length, and check that their samples fit into them.
+
+    libmseed reads beyond the end of a record that declares more samples than it has room for.
 
     Raises:
-        ReadError: the file ends within a record.
+        ReadError: the file ends within a record, or a record declares too many samples.
     """
     raw = path.read_bytes()
     at, blockettes, flags = 0, set[int](), False
-    while at + _FIXED <= len(raw) and HEADER.match(raw, at):
-        chain, exponent = _blockettes(raw, at)
-        if not exponent:
-            break  # old SEED, whose records do not state their length
-        if at + 2**exponent > len(raw):
-            rule = f"miniSEED (.mseed) ends {len(raw) - at} bytes into a record of {2**exponent}"
+    while at + _FIXED <= len(raw):
+        head = _head(raw, at) if HEADER.match(raw, at) else _Head()
+        if not head.exponent:  # old SEED, whose records do not state their length
+            at += _STEP
+            continue
+        length = 1 << head.exponent
+        if at + length > len(raw):
+            rule = f"miniSEED (.mseed) ends {len(raw) - at} bytes into a record of {length}"
             raise ReadError(str(path), rule, "Cut short? Copy it again")
-        blockettes |= chain
+        room = (length - head.start) * _PER_BYTE.get(head.encoding, _OTHERS)
+        if head.samples > max(room, 0):
+            rule = f"miniSEED (.mseed): the record at byte {at} declares {head.samples} samples"
+            raise ReadError(str(path), f"{rule} in {length} bytes", "Damaged? Copy it again")
+        blockettes |= head.kinds
         flags = flags or any(raw[at + 36 : at + 39])
-        at += 2**exponent
+        at += length
     return Extras(frozenset(blockettes - _KEPT), flags)
 
 
-def _blockettes(raw: bytes, start: int) -> tuple[set[int], int]:
-    """Return the blockette types of a record, and log2 of its length; 0 if that is unknown."""
-    (year,) = struct.unpack_from(">H", raw, start + 20)
-    order = ">" if 1900 <= year <= 2100 else "<"
-    (follows,) = struct.unpack_from(order + "H", raw, start + 46)
-    kinds, exponent = set[int](), 0
-    before = 0
-    while follows > before and start + follows + 8 <= len(raw):
-        kind, after = struct.unpack_from(order + "HH", raw, start + follows)
+def _head(raw: bytes, at: int) -> _Head:
+    year, day = struct.unpack_from("<HH", raw, at + 20)
+    order = "<" if 1900 <= year <= 2100 and 1 <= day <= 366 else ">"  # as libmseed decides
+    (samples,) = struct.unpack_from(f"{order}H", raw, at + 30)
+    start, follows = struct.unpack_from(f"{order}HH", raw, at + 44)
+    kinds, exponent, encoding, before = set[int](), 0, 0, 0
+    while follows > before and at + follows + 8 <= len(raw):
+        kind, after = struct.unpack_from(f"{order}HH", raw, at + follows)
         kinds.add(kind)
         if kind == 1000:
-            exponent = raw[start + follows + 6]
+            encoding, exponent = raw[at + follows + 4], raw[at + follows + 6]
         before, follows = follows, after
-    return kinds, exponent if 7 <= exponent <= 20 else 0
+    return _Head(frozenset(kinds), exponent if 7 <= exponent <= 20 else 0, samples, start, encoding)

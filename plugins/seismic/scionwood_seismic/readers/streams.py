@@ -90,7 +90,8 @@ class StreamReader(SeismicReader):
     def __init__(self, path: str | Path, *, block: int = 2048) -> None:
         self.path = Path(path)
         self.format = _known_format(self.path)
-        self._source = open_source(self.path, self.format)
+        with reading(self.path, self.format):  # a header may hold a year that no date has
+            self._source = open_source(self.path, self.format)
         headers = self._source.headers
         self._groups = group(headers, block)
         self.traces, self.dt = len(headers), headers[0].dt
