@@ -12,6 +12,7 @@ plugin = Plugin(
         "dinov3_unet": "scionwood_seismic.backbones:dinov3_unet",
         "dinov2_unet": "scionwood_seismic.backbones:dinov2_unet",
         "conv_unet": "scionwood_seismic.backbones:conv_unet",
+        "field_unet": "scionwood_seismic.backbones:field_unet",
     },
     readers={
         "segy": "scionwood_seismic.readers.segy:SegyReader",
@@ -21,6 +22,7 @@ plugin = Plugin(
     data={
         "synthetic": "scionwood_seismic.data.synthetic:SyntheticGathers",
         "survey": "scionwood_seismic.data.survey:Survey",
+        "field": "scionwood_seismic.data.field:FieldCrops",
     },
     tasks={
         "denoise": "scionwood_seismic.tasks.denoise:Denoise",

@@ -55,8 +55,8 @@ def draw_gather(
     """
     moveout = {"reflection": _reflections, "vsp": _vsp, "microseismic": _microseismic}[kind]
     times, amplitudes = moveout(rng, shape, dt, dx)
-    spikes = _place(times / dt, amplitudes, shape)
-    traces = _convolve(spikes, ricker(rng.uniform(15, 45), dt))
+    spikes = place_spikes(times / dt, amplitudes, shape)
+    traces = convolve(spikes, ricker(rng.uniform(15, 45), dt))
     normalised: np.ndarray = (traces / (traces.std() + 1e-12)).astype(np.float32)
     return normalised
 
@@ -115,7 +115,7 @@ def _microseismic(
     return np.concatenate([origin + distance / vp, origin + distance / vs]), np.concatenate([p, s])
 
 
-def _place(samples: np.ndarray, amplitudes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def place_spikes(samples: np.ndarray, amplitudes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Place spikes at fractional sample positions (event, trace), shared by two neighbours."""
     left = np.floor(samples).astype(np.int64)
     right_share = samples - left
@@ -129,7 +129,7 @@ def _place(samples: np.ndarray, amplitudes: np.ndarray, shape: tuple[int, int]) 
     return spikes.reshape(shape)
 
 
-def _convolve(spikes: np.ndarray, wavelet: np.ndarray) -> np.ndarray:
+def convolve(spikes: np.ndarray, wavelet: np.ndarray) -> np.ndarray:
     """Convolve each trace with a wavelet whose time zero is its middle sample."""
     n, half = spikes.shape[1], len(wavelet) // 2
     size = fft.next_fast_len(n + len(wavelet) - 1, real=True)

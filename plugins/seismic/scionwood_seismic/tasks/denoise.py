@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 FLOOR = 1e-4
 """Added to the ratio of error power to signal power, so that its root has a finite gradient."""
 
+LOG_FLOOR = 10**-3.2
+"""Added to that ratio before its logarithm: below -32 dB an error counts no more."""
+
 
 @final
 class Denoise(Task):
@@ -29,17 +32,22 @@ class Denoise(Task):
     For each gather, the distance d is the RMS of the error over the RMS of the clean gather
     (`rms`), or its square (`mse`), which is the reciprocal of the SNR. The square gives most weight
     to the noise that is hardest to remove; without it, easy noise and clean gathers count as well.
+    The logarithm of the square (`log`) is the SNR itself, in negative tenths of a dB: a dB counts
+    the same in clean and in noisy gathers.
 
-    Shapes: `noisy` and `clean` of a batch, and the output: (batch, 1, trace, time), float32.
+    Shapes: `noisy` and `clean` of a batch, and the output: (batch, 1, trace, time), float32. A
+    batch may have a `mask` of that shape, and `level`, (batch,), the RMS of the noise if it is
+    told, and 0 otherwise; the backbone gets both.
 
-    Units: amplitudes divided by `normalise.scale` of the noisy gather.
+    Units: amplitudes divided by `normalise.scale` of the noisy gather, or by the RMS of the clean
+    one.
 
     Source: Zhao et al., 2017, doi 10.1109/TCI.2016.2644865, combine MS-SSIM with a distance per
     sample; this task replaces their L1 distance.
 
     Args:
         backbone: the network with its adapter attached.
-        distance: d, `rms` or `mse`.
+        distance: d, `rms`, `mse` or `log`.
         ssim_weight: w, between 0 and 1.
         tta: adapt to each gather at test time, and when the run denoises files; see
             `inference.adaptation.Adaptation`.
@@ -59,7 +67,7 @@ class Denoise(Task):
         self,
         backbone: nn.Module,
         *,
-        distance: Literal["rms", "mse"] = "rms",
+        distance: Literal["rms", "mse", "log"] = "rms",
         ssim_weight: float = 0.1,
         tta: Literal["none", "matched", "kurtosis"] = "none",
         tta_window: tuple[float, float] | None = None,
@@ -75,26 +83,54 @@ class Denoise(Task):
             else Adaptation(objective=tta, window=tta_window, steps=tta_steps, lr=tta_lr)
         )
 
-    def forward(self, noisy: Tensor) -> Tensor:
-        """Denoise (batch, 1, trace, time) of about unit amplitude."""
-        denoised: Tensor = self.backbone(noisy)
+    def forward(
+        self, noisy: Tensor, mask: Tensor | None = None, level: Tensor | None = None
+    ) -> Tensor:
+        """Denoise gathers.
+
+        Args:
+            noisy: (batch, 1, trace, time) of about unit amplitude.
+            mask: the same shape, 1 where there is data; None: everywhere.
+            level: (batch,), the RMS of the noise; 0 or None: unknown.
+        """
+        own = {} if mask is None and level is None else {"mask": mask, "level": level}
+        denoised: Tensor = self.backbone(noisy, **own)
         return denoised
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the loss and its two parts for a batch with `noisy` and `clean`."""
-        clean, estimate = batch["clean"], self(batch["noisy"])
-        variance = clean.var((-2, -1)).clamp_min(1e-8)
-        mse = (estimate - clean).square().mean((-2, -1)) / variance
-        # The root has no gradient at 0, so the floor corresponds to an error of 1 %.
-        distance = mse.mean() if self.distance == "mse" else (mse + FLOOR).sqrt().mean()
-        dissimilarity = 1 - metrics.ms_ssim(clean, estimate.float()).mean()
+        """Return the loss and its parts for a batch with `noisy` and `clean`."""
+        clean, estimate = batch["clean"], self._denoised(batch)
+        error = (estimate - clean).square()
+        if "mask" in batch:  # absent traces are zero in both
+            mse = error.sum((-2, -1)) / clean.square().sum((-2, -1)).clamp_min(1e-8)
+        else:
+            mse = error.mean((-2, -1)) / clean.var((-2, -1)).clamp_min(1e-8)
+        distance = self._distance(mse, clean)
+        if not self.ssim_weight:
+            return {"loss": distance, "mse": mse.mean()}
+        dissimilarity = 1 - metrics.ms_ssim(clean, estimate).mean()
         loss = (1 - self.ssim_weight) * distance + self.ssim_weight * dissimilarity
         return {"loss": loss, "mse": mse.mean(), "one_minus_ms_ssim": dissimilarity}
+
+    def _denoised(self, batch: dict[str, Tensor]) -> Tensor:
+        estimate: Tensor = self(batch["noisy"], batch.get("mask"), batch.get("level"))
+        return estimate.float()
+
+    def _distance(self, mse: Tensor, clean: Tensor) -> Tensor:
+        """Return d from the error power over the signal power of each gather."""
+        if self.distance == "mse":
+            return mse.mean()
+        if self.distance == "rms":
+            # The root has no gradient at 0, so the floor corresponds to an error of 1 %.
+            return (mse + FLOOR).sqrt().mean()
+        # Kept traces may be silent; there is no ratio to a signal then.
+        heard = clean.square().sum((-2, -1)) > 0
+        return ((mse + LOG_FLOOR).log10() * heard).mean()
 
     def metrics(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return means over the batch: fidelity to the clean gathers, and leakage."""
         noisy, clean = batch["noisy"], batch["clean"]
-        estimate = self(noisy).float()
+        estimate = self._denoised(batch)
         similarity = metrics.local_similarity(estimate, noisy - estimate)
         values = {
             "snr_in": metrics.snr(clean, noisy),
@@ -129,9 +165,10 @@ class Denoise(Task):
         """Draw the first gather of a batch: input, denoised, removed, and the added noise."""
         from scionwood_seismic.evaluation.figures import draw_panels
 
-        noisy, clean = batch["noisy"][:1], batch["clean"][:1]
+        first = {name: value[:1] for name, value in batch.items()}
+        noisy, clean = first["noisy"], first["clean"]
         with torch.no_grad():
-            estimate = self(noisy).float()
+            estimate = self._denoised(first)
         shown = {
             "input": noisy,
             "denoised": estimate,

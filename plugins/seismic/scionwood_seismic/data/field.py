@@ -1,0 +1,176 @@
+"""Training data at the canonical sampling: generated signal with generated and real noise."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import cached_property
+from typing import final
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from scionwood import DataLoader, RecipeError, Split, SplitData
+from scionwood_seismic.data.noise_files import read_noise
+from scionwood_seismic.data.synthetic import SPLITS, check_names, generator
+from scionwood_seismic.synth.field_noise import NoiseWindows, draw_noise
+from scionwood_seismic.synth.field_pair import QUIETEST_TOLD, Pair, draw_clean, draw_traces, mix
+from scionwood_seismic.synth.field_signal import KINDS, draw_record
+
+RENEWED = 8
+"""Samples after which one of the kept signals is replaced by a new one."""
+
+
+@final
+class FieldCrops(SplitData):
+    """Pairs of a noisy and a clean record at the canonical sampling, generated on demand.
+
+    A sample depends only on the seed, the split and the index. Signals are combined from a window
+    of drawn records that moves on, because drawing a record takes longer than combining two.
+
+    Shapes: a batch contains `noisy`, `clean` and `mask`, (batch, 1, trace, time) float32, and
+    `level`, (batch,), the RMS of the noise where it is told, and 0 elsewhere.
+
+    Units: amplitudes divided by the RMS of the clean record.
+
+    Args:
+        n_traces: traces per record, at most; see `few_share`.
+        n_samples: canonical samples per trace.
+        signals: kinds of record: plane, hyperbola, section, physical, single.
+        noise_files: noise records of your own, a file, a folder or a glob of arrays (`.npy`, trace
+            by time) or seismic files; `none`: generated noise only.
+        noise_share: the share of the records whose noise starts from a window of these files.
+        lowest_snr: the lowest SNR of a noisy record, dB.
+        highest_snr: the highest SNR, dB. Each record draws its own between the two.
+        clean_share: the share of training records without noise, which are returned unchanged.
+        told_share: the share of the records whose noise level is told, within about 20 %.
+        few_share: the share of the records with fewer traces, from 1 up.
+        kept: drawn signals from which samples are combined.
+        batch_size: records per batch.
+        n_train: records per epoch.
+        n_val: records in the validation split.
+        n_test: records in the test split.
+        num_workers: processes that generate; 0 uses the training process.
+        seed: seed of all three splits.
+
+    Raises:
+        RecipeError: a kind of record is unknown, or a share is not between 0 and 1.
+        ReadError: `noise_files` names no file, or one that cannot be read.
+
+    Source: `scionwood_seismic.synth`; the ranges are a choice of this project.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_traces: int = 64,
+        n_samples: int = 128,
+        signals: Sequence[str] = tuple(KINDS),
+        noise_files: str = "none",
+        noise_share: float = 0.25,
+        lowest_snr: float = -9.0,
+        highest_snr: float = 24.0,
+        clean_share: float = 0.12,
+        told_share: float = 0.5,
+        few_share: float = 0.35,
+        kept: int = 1500,
+        batch_size: int = 12,
+        n_train: int = 12000,
+        n_val: int = 96,
+        n_test: int = 96,
+        num_workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        check_names("signals", signals, tuple(KINDS))
+        shares = {"noise_share": noise_share, "clean_share": clean_share}
+        check_shares(shares | {"told_share": told_share, "few_share": few_share})
+        self.shape, self.signals, self.noise_files = (n_traces, n_samples), signals, noise_files
+        self.noise_share, self.snr = noise_share, (lowest_snr, highest_snr)
+        self.clean_share, self.told_share, self.few_share = clean_share, told_share, few_share
+        self.kept, self.seed = kept, seed
+        self.batch_size, self.num_workers = batch_size, num_workers
+        self.lengths = {"train": n_train, "val": n_val, "test": n_test}
+        self._drawn: OrderedDict[tuple[str, int], np.ndarray] = OrderedDict()
+
+    def setup(self, stage: str) -> None:
+        """Read the noise files, so that errors appear before training."""
+        _ = self.real
+
+    @cached_property
+    def real(self) -> NoiseWindows | None:
+        """The real noise, or None."""
+        return None if self.noise_files == "none" else NoiseWindows(read_noise(self.noise_files))
+
+    def sample(self, split: str, index: int) -> dict[str, Tensor]:
+        """Return one pair, (1, trace, time) each, its mask and its told noise level."""
+        rng = generator(self.seed, split, index)
+        first = index // RENEWED
+        one, other = (self._signal(split, first + int(rng.integers(self.kept))) for _ in range(2))
+        clean = draw_clean(rng, one, other)
+        noise = draw_noise(rng, self.shape, self.real, self.noise_share)
+        level = 10 ** (-rng.uniform(*self.snr) / 20)
+        if split == "train" and rng.random() < self.clean_share:
+            level = 0.0
+        pair = mix(clean, noise, level, draw_traces(rng, self.shape[0], self.few_share))
+        return tensors(pair, told(rng, pair.level, self.told_share))
+
+    def _signal(self, split: str, number: int) -> np.ndarray:
+        key = split, number
+        if key not in self._drawn:
+            branch = np.random.SeedSequence(self.seed, spawn_key=(SPLITS.index(split), number, 1))
+            self._drawn[key] = draw_record(np.random.default_rng(branch), self.shape, self.signals)
+        while len(self._drawn) > 2 * self.kept:
+            self._drawn.popitem(last=False)
+        return self._drawn[key]
+
+    def loader(self, split: Split) -> DataLoader:
+        """Return the batches of a split; the order of the samples is fixed."""
+        return DataLoader(
+            _Split(self, split),
+            batch_size=self.batch_size,
+            num_workers=self.num_workers,
+            drop_last=split == "train",
+        )
+
+
+class _Split(Dataset[dict[str, Tensor]]):
+    def __init__(self, crops: FieldCrops, split: str) -> None:
+        self.crops, self.split = crops, split
+
+    def __len__(self) -> int:
+        return self.crops.lengths[self.split]
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        return self.crops.sample(self.split, index)
+
+
+def told(rng: np.random.Generator, level: float, share: float) -> float:
+    """Return the noise level as it is told: 0 for unknown, otherwise within about 20 %."""
+    given = max(level * float(np.exp(0.2 * rng.standard_normal())), QUIETEST_TOLD)
+    return given if rng.random() < share else 0.0
+
+
+def tensors(pair: Pair, level: float) -> dict[str, Tensor]:
+    """Return the entries of a sample.
+
+    Args:
+        pair: the records.
+        level: the noise level that is told; 0 for unknown.
+    """
+    arrays = {"noisy": pair.noisy, "clean": pair.clean, "mask": pair.mask}
+    entries = {name: torch.from_numpy(array[None]) for name, array in arrays.items()}
+    return {**entries, "level": torch.tensor(level, dtype=torch.float32)}
+
+
+def check_shares(shares: dict[str, float]) -> None:
+    """Refuse shares outside 0 to 1.
+
+    Raises:
+        RecipeError: naming the option.
+    """
+    for name, share in shares.items():
+        if not 0 <= share <= 1:
+            raise RecipeError(f"data.{name} {share}", "a share lies between 0 and 1", "Such as 0.5")
