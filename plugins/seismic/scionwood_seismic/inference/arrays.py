@@ -10,6 +10,7 @@ from torch import nn
 
 from scionwood import RecipeError
 from scionwood_seismic.data.normalise import live, scale
+from scionwood_seismic.inference.tiles import Corner, Tiling, cut
 
 
 def denoise_array(
@@ -79,51 +80,14 @@ def _blend(
 ) -> np.ndarray:
     """Return the weighted mean of overlapping tiles, float32."""
     device = next(model.parameters()).device
-    size = min(tile, data.shape[0]), min(tile, data.shape[1])
-    starts = [_starts(length, tile, overlap) for length in data.shape]
-    flanks = [_window(n, full, overlap) for n, full in zip(size, data.shape, strict=True)]
-    window = np.outer(*flanks).astype(np.float32)
-    corners = [(i, j) for i in starts[0] for j in starts[1]]
-    total = np.zeros(data.shape, np.float32)
-    for some in _chunks(corners, batch):
-        views = [(slice(i, i + size[0]), slice(j, j + size[1])) for i, j in some]
-        stack = torch.from_numpy(np.stack([data[view] for view in views])[:, None]).to(device)
-        for view, part in zip(views, model(stack)[:, 0].float().cpu().numpy(), strict=True):
-            total[view] += window * part
-        progress(len(some) / len(corners))
-    # Tiles form a grid, so the sum of their windows is an outer product too.
-    across, along = (
-        _sum(flank, at, length)
-        for flank, at, length in zip(flanks, starts, data.shape, strict=True)
-    )
-    total /= across[:, None]
-    total /= along
-    return total
+    tiling = Tiling((data.shape[0], data.shape[1]), (tile, tile), (overlap, overlap))
 
+    def parts() -> Iterator[tuple[Corner, np.ndarray]]:
+        corners = tiling.corners
+        for at in range(0, len(corners), batch):
+            some = corners[at : at + batch]
+            stack = torch.from_numpy(cut(data, some, tiling.size)[:, None]).to(device)
+            yield from zip(some, model(stack)[:, 0].float().cpu().numpy(), strict=True)
+            progress(len(some) / len(corners))
 
-def _sum(flank: np.ndarray, starts: list[int], length: int) -> np.ndarray:
-    """Return the sum of the weights of all tiles along one axis."""
-    total = np.zeros(length, np.float32)
-    for at in starts:
-        total[at : at + len(flank)] += flank
-    return total
-
-
-def _starts(length: int, tile: int, overlap: int) -> list[int]:
-    """Return where tiles start; the last one ends with the data."""
-    last = max(0, length - tile)
-    return [*range(0, last, tile - overlap), last]
-
-
-def _window(size: int, length: int, overlap: int) -> np.ndarray:
-    """Return weights with Hann flanks over the overlap, never zero; 1 if one tile covers all."""
-    weights = np.ones(size)
-    if size < length:
-        flank = np.hanning(2 * overlap + 2)[1 : overlap + 1]
-        weights[:overlap] *= flank
-        weights[-overlap:] *= flank[::-1]
-    return weights
-
-
-def _chunks(items: list[tuple[int, int]], size: int) -> Iterator[list[tuple[int, int]]]:
-    return (items[i : i + size] for i in range(0, len(items), size))
+    return tiling.blend(parts())

@@ -1,0 +1,158 @@
+"""Tests of a denoised record that need no injected events: the envelope of the harm gate.
+
+They find what injected events may miss: records that no model is made for, flat events that vanish,
+and energy above the band of the input.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import fft
+from scipy import ndimage as nd
+
+from scionwood_seismic.synth.canonical import Domain
+
+FEWEST = {"shot": 3, "stack": 3, "das": 3, "station": 1}
+"""The least number of live traces by domain."""
+
+SHORTEST = 32  # samples of a trace
+FINEST = 2.5  # samples per dominant period: with fewer, the interval is too coarse
+STACK = 15  # traces of the running stack that shows flat events
+FLAT = 0.8  # share of coherent energy in that stack from which flat events count
+ALIKE = 0.6  # local similarity of what is kept and what is removed
+SOME = 0.01  # share of the energy below which similarity is not judged
+CLIPPED = 3  # consecutive samples at the largest magnitude of a trace
+
+
+def refusal(record: np.ndarray, alive: np.ndarray, domain: Domain) -> str:
+    """Return why a record is outside of what the models of a domain are made for, or nothing.
+
+    Args:
+        record: (trace, time), any unit.
+        alive: which traces are live, (trace,).
+        domain: the kind of record.
+    """
+    count, fewest = int(alive.sum()), FEWEST[domain]
+    if count == 0:
+        return "no live trace"
+    if count < fewest:
+        return f"{count} live traces, and {domain} needs {fewest} neighbours or more"
+    if domain == "station" and len(record) > 3:
+        return f"{len(record)} traces, and station takes the 1 to 3 components of one station"
+    if record.shape[1] < SHORTEST:
+        return f"{record.shape[1]} samples a trace, and a model needs {SHORTEST}"
+    cut = int(clipped(record[alive]).sum())
+    if cut > count // 2:
+        return f"{cut} of {count} live traces are clipped: their waveform is lost"
+    return ""
+
+
+def clipped(record: np.ndarray) -> np.ndarray:
+    """Return which traces are clipped, (trace,) bool.
+
+    A trace is clipped if its largest magnitude occurs in at least three consecutive samples at two
+    places or more.
+
+    Args:
+        record: (trace, time), finite.
+    """
+    size = np.abs(record)
+    at_top = (size == size.max(axis=1, keepdims=True)) & (size > 0)
+    runs = np.ones_like(at_top[:, CLIPPED - 1 :])
+    for shift in range(CLIPPED):
+        runs &= at_top[:, shift : at_top.shape[1] - CLIPPED + 1 + shift]
+    begins = runs[:, :1].sum(axis=1) + (runs[:, 1:] & ~runs[:, :-1]).sum(axis=1)
+    result: np.ndarray = begins >= 2
+    return result
+
+
+def muted(record: np.ndarray, *, least: int = 8) -> np.ndarray:
+    """Return which samples lie in runs of exact zeros, such as mutes and gaps, (trace, time) bool.
+
+    Args:
+        record: (trace, time).
+        least: the shortest run.
+    """
+    zero = record == 0
+    if not zero.any() or record.shape[1] < least:
+        return np.zeros_like(zero)
+    shape = (1, least)
+    result: np.ndarray = nd.binary_opening(zero, np.ones(shape, bool))
+    return result
+
+
+def without_added(record: np.ndarray, removed: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return a removal that adds no energy above the band of a record, and the share that it added.
+
+    Where the mean power of the result exceeds that of the record, at frequencies above the band,
+    nothing is removed. The band ends where the power falls below a thousandth of its largest value.
+
+    Args:
+        record: (trace, time), any unit.
+        removed: the same shape.
+
+    Returns:
+        The removal, and the energy that would have been added over that of the record.
+    """
+    spectrum, change = fft.rfft(record), fft.rfft(removed)
+    before = np.square(np.abs(spectrum)).sum(axis=0)
+    after = np.square(np.abs(spectrum - change)).sum(axis=0)
+    smooth, result = nd.uniform_filter1d(before, 5), nd.uniform_filter1d(after, 5)
+    band = np.flatnonzero(smooth > 1e-3 * smooth.max())
+    above = np.arange(len(smooth)) > (band[-1] if len(band) else 0)
+    added = above & (result > smooth)
+    if not added.any():
+        return removed, 0.0
+    share = float((after - before)[added].sum() / max(before.sum(), 1e-300))
+    if share <= 1e-9:  # rounding
+        return removed, 0.0
+    change[:, added] = 0
+    kept: np.ndarray = fft.irfft(change, record.shape[1]).astype(removed.dtype)
+    return kept, share
+
+
+def similarity(record: np.ndarray, removed: np.ndarray, period: float) -> float:
+    """Return how alike the kept and the removed part are in small windows, 0 to 1.
+
+    Each window has 9 traces and two periods. Windows count by the energy of both parts.
+
+    Args:
+        record: (trace, time), any unit.
+        removed: the same shape.
+        period: the dominant period, samples.
+    """
+    kept = record - removed
+    size = (min(9, len(record)), min(int(2 * period) | 1, record.shape[1]))
+    both, one, other = (
+        nd.uniform_filter(a * b, size)
+        for a, b in ((kept, removed), (kept, kept), (removed, removed))
+    )
+    norm = np.sqrt(np.maximum(one, 0) * np.maximum(other, 0))
+    return float(np.abs(both).sum() / max(float(norm.sum()), 1e-300))
+
+
+def flat_amplitude(record: np.ndarray, removed: np.ndarray) -> float | None:
+    """Return the share of the amplitude of flat events that is kept; None without such events.
+
+    A running stack over 15 traces shows flat events. The incoherent part of its energy, which is
+    noise, is not counted.
+
+    Args:
+        record: (trace, time), any unit.
+        removed: the same shape.
+    """
+    if len(record) < STACK:
+        return None
+    stack, kept = (
+        nd.uniform_filter1d(each, STACK, axis=0, mode="nearest") for each in (record, record - removed)
+    )
+    inner = slice(STACK // 2, len(record) - STACK // 2)
+    stack, kept = stack[inner], kept[inner]
+    energy = float(np.square(stack, dtype=np.float64).mean())
+    whole = float(np.square(record, dtype=np.float64).mean())
+    if energy == 0:
+        return None
+    coherent = (energy - whole / STACK) / (energy * (1 - 1 / STACK))
+    if coherent < FLAT:
+        return None
+    return min(1.0, float((stack * kept).mean(dtype=np.float64) / energy / coherent))

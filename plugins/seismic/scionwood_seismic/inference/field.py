@@ -1,0 +1,309 @@
+"""Denoise one record of a field file, and measure what that did to it.
+
+The steps: leave aside what is no signal (dead traces, offset, drift), resample to the sampling that
+the models know, remove noise tile by tile, test the result with the harm gate, and come back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, final
+
+import numpy as np
+from scipy import fft
+from torch import nn
+
+from scionwood import Task
+from scionwood_seismic.data.normalise import live, scale
+from scionwood_seismic.inference import envelope, gate
+from scionwood_seismic.inference.gate import GateOptions
+from scionwood_seismic.inference.tiles import Corner, Tiling, each_removed, removed_from
+from scionwood_seismic.synth.canonical import Domain, Plan, dominant_period, plan
+
+TILE, OVERLAP = (64, 128), (24, 40)
+"""Traces and samples of a tile of a field network, and of the overlap of two tiles."""
+
+SLOW = 20.0  # dominant periods: what is slower is drift, and survives
+
+
+@final
+@dataclass(frozen=True)
+class Report:
+    """What denoising did to one record.
+
+    Attributes:
+        domain: the kind of record that the model is made for.
+        period: the dominant period, s (m in a depth file).
+        recovered: the amplitude, as a share, that comes back of events that the gate added: kind ->
+            value after the blend with the input. Empty if nothing was measured.
+        removed: the share of the energy that was removed.
+        share: the share of the model's removal that was kept: 1 all of it, 0 nothing.
+        reason: why less than all was kept; empty if all was kept.
+        similarity: how alike the kept and the removed part are in small windows, 0 to 1.
+        added: the energy above the band that the model added and that was taken out again, over
+            that of the input.
+        left: traces that were returned as they were: name of the cause -> number.
+        factor: canonical samples per sample.
+        tiles: how many samples the model saw for the result, and for the gate.
+    """
+
+    domain: Domain
+    period: float = 0.0
+    recovered: Mapping[str, float] = field(default_factory=dict)
+    removed: float = 0.0
+    share: float = 0.0
+    reason: str = ""
+    similarity: float = 0.0
+    added: float = 0.0
+    left: Mapping[str, int] = field(default_factory=dict)
+    factor: float = 1.0
+    tiles: tuple[int, int] = (0, 0)
+
+    @property
+    def passed_through(self) -> bool:
+        """Whether the record is unchanged."""
+        return self.share == 0
+
+    @property
+    def worst(self) -> float | None:
+        """The smallest recovered amplitude of strong events; None if it was not measured."""
+        strong = [value for name, value in self.recovered.items() if name.startswith("strong")]
+        return min(strong, default=None)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report as JSON values."""
+        return asdict(self) | {"passed_through": self.passed_through}
+
+
+@final
+@dataclass(frozen=True)
+class FieldResult:
+    """A denoised record and its report.
+
+    Attributes:
+        denoised: (trace, time) float32, in the unit of the input.
+        report: what was done, and why.
+    """
+
+    denoised: np.ndarray
+    report: Report
+
+
+def denoise_record(
+    task_or_model: Task | nn.Module,
+    data: np.ndarray,
+    *,
+    dt: float,
+    dx: float | None = None,
+    domain: Domain,
+    level: float | None = None,
+    common_mode: bool = False,
+    gate: GateOptions | None = None,
+    tile: tuple[int, int] | None = None,
+    overlap: tuple[int, int] | None = None,
+    unit: float | None = None,
+    progress: Callable[[float], None] = lambda share: None,
+) -> FieldResult:
+    """Denoise a record without harm: what the gate finds harmful is blended or passed through.
+
+    Traces that are constant, contain a non-finite value, or are clipped keep their bits. So does a
+    record that passes through. Zeros of mutes and gaps stay zero. The mean, the trend and the drift
+    of each trace survive.
+
+    Args:
+        task_or_model: a task of a run, or a model: it maps a record (batch, 1, trace, time), its
+            mask and its noise level to the denoised record.
+        data: (trace, time), any unit.
+        dt: the sample interval, s; m in a depth file.
+        dx: the distance between traces, m, if it is known.
+        domain: the kind of record that the model is made for.
+        level: the RMS of the noise in the unit of the data; None: unknown.
+        common_mode: also remove what all traces share, their median at each sample.
+        gate: the options of the harm gate; None: the defaults.
+        tile: traces and samples of a tile; None: those of the model.
+        overlap: of neighbouring tiles, traces and samples.
+        unit: the amplitude of the whole gather, if `data` is only a part of it.
+        progress: called with the share of the record that each step finishes.
+
+    Example:
+        >>> from scionwood_seismic.backbones import field_unet
+        >>> noise = np.random.default_rng(0).standard_normal((24, 200)).astype(np.float32)
+        >>> result = denoise_record(field_unet(), noise, dt=0.004, domain="shot")
+        >>> result.denoised.shape
+        (24, 200)
+    """
+    model = task_or_model.backbone if isinstance(task_or_model, Task) else task_or_model
+    alive = live(data)
+    reason = envelope.refusal(data, alive, domain)
+    if reason:
+        progress(1.0)
+        return FieldResult(data.astype(np.float32), Report(domain, reason=reason))
+    size = tile or getattr(model, "tile", TILE)
+    work = _Work(
+        model, domain, dt, gate or GateOptions(), size, overlap or _overlap(size), progress
+    )
+    return work.run(data, alive, unit, level, common_mode)
+
+
+@final
+@dataclass(frozen=True)
+class _Work:
+    """The fixed part of the work on a record; see `denoise_record`."""
+
+    model: nn.Module
+    domain: Domain
+    dt: float
+    options: GateOptions
+    tile: tuple[int, int]
+    overlap: tuple[int, int]
+    progress: Callable[[float], None]
+
+    def run(
+        self,
+        data: np.ndarray,
+        alive: np.ndarray,
+        unit: float | None,
+        level: float | None,
+        common_mode: bool,
+    ) -> FieldResult:
+        """Denoise a record that has live traces."""
+        unit = unit or scale(data[alive])
+        scaled = np.zeros(data.shape, np.float32)
+        np.divide(data, unit, out=scaled, where=alive[:, None], dtype=np.float64, casting="same_kind")
+        shared = _common(scaled, alive) if common_mode else np.zeros_like(scaled[0])
+        steady = _without_trend(np.where(alive[:, None], scaled - shared, np.float32(0)))
+        period = dominant_period(steady[alive])
+        # Long periods of an earthquake look like drift, so a station keeps its own.
+        signal = steady if self.domain == "station" else _without_drift(steady, period)
+        steps = plan(signal[alive], domain=self.domain, period=period)
+        removed, report = self._removed(signal, alive, steps, (level or 0.0) / unit)
+        removed += shared
+        return self._finish(data, scaled, removed, unit, replace(report, domain=self.domain))
+
+    def _removed(
+        self, signal: np.ndarray, alive: np.ndarray, steps: Plan, level: float
+    ) -> tuple[np.ndarray, Report]:
+        """Return what may be removed from a record without offset and drift."""
+        canonical = steps.apply(signal)
+        mask = np.repeat(alive[:, None], canonical.shape[1], axis=1).astype(np.float32)
+        tiling = Tiling(canonical.shape, self.tile, self.overlap)
+        told = level * min(1.0, steps.factor) ** 0.5  # the part of white noise that is left
+        rng = np.random.default_rng(0)
+        crops = gate.choose(tiling, self.options, rng) if self.options.action != "off" else None
+        kept: dict[Corner, np.ndarray] = dict.fromkeys(crops.tiles) if crops else {}
+
+        def parts() -> Iterator[tuple[Corner, np.ndarray]]:
+            for at, part in each_removed(
+                self.model, canonical, mask, tiling, level=told, progress=self.progress
+            ):
+                if at in kept:
+                    kept[at] = part
+                yield at, part
+
+        gone = tiling.blend(parts())
+        removed = signal - steps.restore(signal, gone)
+        removed[~alive] = 0
+        removed, added = envelope.without_added(signal, removed)
+        report = Report(
+            self.domain,
+            period=steps.period * self.dt,
+            removed=_energy(removed) / max(_energy(signal), 1e-300),
+            share=1.0,
+            added=added,
+            factor=steps.factor,
+            tiles=(len(tiling.corners) * tiling.size[0] * tiling.size[1], crops.cost if crops else 0),
+        )
+        if crops is None:
+            return removed, report
+        amplitudes = gate.recovered(
+            lambda some, masks: removed_from(self.model, some, masks, told),
+            canonical,
+            mask,
+            kept,
+            crops,
+            steps.period * steps.factor,
+            rng,
+        )
+        return self._judged(signal[alive], removed, alive, amplitudes, steps, report)
+
+    def _judged(
+        self,
+        signal: np.ndarray,
+        removed: np.ndarray,
+        alive: np.ndarray,
+        amplitudes: dict[str, float],
+        steps: Plan,
+        report: Report,
+    ) -> tuple[np.ndarray, Report]:
+        """Apply the limits of the gate to a removal."""
+        own = envelope.flat_amplitude(signal, removed[alive])
+        if own is not None:
+            amplitudes = {**amplitudes, "strong own flat": own}
+        alike = envelope.similarity(signal, removed[alive], steps.period)
+        share, reason = gate.share_to_keep(amplitudes, report.removed, self.options)
+        if share and report.removed > envelope.SOME and alike > envelope.ALIKE:
+            share = 0.0
+            reason = f"what is removed resembles what is kept: local similarity {alike:.2f}"
+        if self.options.action == "report":
+            share = 1.0
+        shown = gate.blended(amplitudes, share)
+        report = replace(
+            report,
+            recovered=shown,
+            share=share,
+            reason=reason,
+            similarity=alike,
+            removed=report.removed * share**2,
+        )
+        return removed * np.float32(share), report
+
+    def _finish(
+        self, data: np.ndarray, scaled: np.ndarray, removed: np.ndarray, unit: float, report: Report
+    ) -> FieldResult:
+        """Return the result in the unit of the data, with the samples that must not change."""
+        result = data.astype(np.float32)
+        alive = live(data)
+        cut = np.zeros_like(alive)
+        cut[alive] = envelope.clipped(data[alive])
+        removed[envelope.muted(data)] = 0
+        removed[cut | ~alive] = 0
+        changed = removed != 0
+        np.subtract(scaled, removed, out=removed)
+        np.multiply(removed, unit, out=result, where=changed, dtype=np.float64, casting="same_kind")
+        left = {"dead or not finite": int((~alive).sum()), "clipped": int(cut.sum())}
+        return FieldResult(result, replace(report, left={k: n for k, n in left.items() if n}))
+
+
+def _overlap(tile: tuple[int, int]) -> tuple[int, int]:
+    if tile == TILE:
+        return OVERLAP
+    return max(1, tile[0] // 4), max(1, tile[1] // 4)
+
+
+def _common(scaled: np.ndarray, alive: np.ndarray) -> np.ndarray:
+    median: np.ndarray = np.median(scaled[alive], axis=0)
+    return median
+
+
+def _without_trend(record: np.ndarray) -> np.ndarray:
+    """Return a record without the offset and the linear trend of its traces."""
+    time = np.linspace(-1, 1, record.shape[1], dtype=np.float32)
+    slope = record @ time / np.square(time).sum()
+    result: np.ndarray = record - record.mean(axis=1, keepdims=True) - slope[:, None] * time
+    return result
+
+
+def _without_drift(record: np.ndarray, period: float) -> np.ndarray:
+    """Return a record without what is slower than `SLOW` dominant periods."""
+    slow = int(2 * record.shape[1] / (SLOW * period))
+    if slow < 1:
+        return record
+    drift = fft.dct(record, norm="ortho", axis=1)
+    drift[:, slow:] = 0
+    result: np.ndarray = record - fft.idct(drift, norm="ortho", axis=1)
+    return result
+
+
+def _energy(data: np.ndarray) -> float:
+    return float(np.square(data, dtype=np.float64).sum())

@@ -1,0 +1,194 @@
+"""The harm gate: known events are added to a record, and what comes back of them is measured.
+
+The result of a denoiser is then kept, blended with the input, or dropped, so that events keep their
+amplitude. Nothing else about a record without a reference tells lost signal from removed noise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, final
+
+import numpy as np
+
+from scionwood import RecipeError
+from scionwood_seismic.inference.events import KINDS, draw, wavelet_of
+from scionwood_seismic.inference.tiles import Corner, Tiling, cut
+
+Remove = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Crops and masks, (crop, trace, time) float32 each -> what the model removes from the crops."""
+
+
+@final
+@dataclass(frozen=True)
+class GateOptions:
+    """The options of the harm gate.
+
+    Attributes:
+        action: `blend` keeps as much of the removal as the limits allow; `report` measures and
+            changes nothing; `off` does not measure.
+        strong: the least recovered amplitude of events of four times the local RMS.
+        weak: that of events of the local RMS, where at most `little` of the energy is removed.
+            A noisy record cannot keep weak events at 0.95 and lose its noise as well.
+        little: the share of energy up to which `weak` counts.
+        least: the smallest share of the removal that is worth writing; below it the record passes
+            through unchanged.
+        sample: the share of the tiles that is tested.
+        most: the largest number of tiles that is tested.
+
+    Example:
+        >>> GateOptions(strong=0.9).weak
+        0.95
+    """
+
+    action: Literal["blend", "report", "off"] = "blend"
+    strong: float = 0.85
+    weak: float = 0.95
+    little: float = 0.1
+    least: float = 0.2
+    sample: float = 0.35
+    most: int = 48
+
+    def __post_init__(self) -> None:
+        for name in ("strong", "weak"):
+            if not 0 <= getattr(self, name) < 1:
+                rule = "the least recovered amplitude of events is a share from 0 to below 1"
+                raise RecipeError(f"{name} {getattr(self, name)}", rule, "Such as 0.85")
+
+
+@final
+@dataclass(frozen=True)
+class Crops:
+    """The places of a record that the gate tests.
+
+    Attributes:
+        tiles: the corner of the tile in which each crop lies.
+        corners: the corner of each crop in the record.
+        size: traces and samples of a crop.
+    """
+
+    tiles: Sequence[Corner]
+    corners: Sequence[Corner]
+    size: tuple[int, int]
+
+    @property
+    def cost(self) -> int:
+        """Samples that the model sees again."""
+        return len(self.corners) * self.size[0] * self.size[1]
+
+
+def choose(tiling: Tiling, options: GateOptions, rng: np.random.Generator) -> Crops:
+    """Choose what to test: some of the tiles, or parts of them if they are few.
+
+    Args:
+        tiling: the tiles of the record at the canonical sampling.
+        options: how much to test.
+        rng: the source of random numbers.
+    """
+    corners, size = tiling.corners, tiling.size
+    wanted = min(int(options.sample * len(corners)), options.most)
+    if wanted >= 4:
+        some = [corners[i] for i in sorted(rng.permutation(len(corners))[:wanted])]
+        return Crops(some, some, size)
+    part = size[0] if size[0] <= 16 else -(-size[0] // 2), max(min(48, size[1]), size[1] // 2)
+    count = max(2, int(options.sample * len(corners) * math.prod(size) / math.prod(part)))
+    tiles = [corners[i % len(corners)] for i in range(count)]
+    free = size[0] - part[0], size[1] - part[1]
+    moved = [(i + rng.integers(free[0] + 1), j + rng.integers(free[1] + 1)) for i, j in tiles]
+    return Crops(tiles, moved, part)
+
+
+def recovered(
+    remove: Remove,
+    record: np.ndarray,
+    mask: np.ndarray,
+    before: Mapping[Corner, np.ndarray],
+    crops: Crops,
+    period: float,
+    rng: np.random.Generator,
+) -> dict[str, float]:
+    """Return the amplitude that comes back of known events, as a share: kind -> mean.
+
+    Args:
+        remove: the denoiser.
+        record: (trace, time) float32 at the canonical sampling, zero where the mask is.
+        mask: the same shape, 1 where there is data.
+        before: what was removed from each tile that is tested, by corner.
+        crops: the places to test.
+        period: the dominant period, samples.
+        rng: the source of random numbers.
+
+    Returns:
+        `strong flat`, `weak slope` and so on; kinds that were not drawn are missing.
+    """
+    inputs, masks = (cut(each, crops.corners, crops.size) for each in (record, mask))
+    rms = float(np.sqrt(np.square(record, dtype=np.float64).sum() / max(mask.sum(), 1)))
+    events = draw(inputs, masks, wavelet_of(record, period), period, rms=rms, rng=rng)
+    added = events.summed(len(inputs))
+    first = np.stack([_part(before[tile], tile, at, crops.size) for tile, at in _pairs(crops)])
+    back = added - (remove(inputs + added, masks) - first)
+    window = np.outer(*(np.hanning(n + 2)[1:-1] + 0.02 for n in crops.size)).astype(np.float32)
+    weighed = events.waves * window
+    came = np.einsum("eij,eij->e", weighed, back[events.crop])
+    own = np.einsum("eij,eij->e", weighed, events.waves)
+    went = np.einsum("eij,eij->e", weighed, added[events.crop])
+    fair = (own > 0) & (np.abs(went - own) < 0.5 * own)  # others of the crop hardly overlap it
+    result = {}
+    for strong in (True, False):
+        for kind, name in enumerate(KINDS):
+            chosen = fair & (events.strong == strong) & (events.kind == kind)
+            if chosen.any():
+                label = f"{'strong' if strong else 'weak'} {name}"
+                result[label] = float((came[chosen] / went[chosen]).mean())
+    return result
+
+
+def share_to_keep(
+    amplitudes: Mapping[str, float], removed: float, options: GateOptions
+) -> tuple[float, str]:
+    """Return the share of the removal that may stay, and why it is not all of it.
+
+    Blending with the input raises a recovered amplitude r to `1 - share (1 - r)`.
+
+    Args:
+        amplitudes: the recovered amplitude of each kind of event.
+        removed: the share of the energy that is removed.
+        options: the limits.
+
+    Returns:
+        1 and no reason if the result may stay as it is; 0 and a reason if nothing may stay.
+
+    Example:
+        >>> share, why = share_to_keep({"strong flat": 0.7}, 0.5, GateOptions())
+        >>> round(share, 2), why
+        (0.5, 'strong flat events keep 0.70 of their amplitude, the limit is 0.85')
+    """
+    share, reason = 1.0, ""
+    for level, limit in (("strong", options.strong), ("weak", options.weak)):
+        kinds = {name: value for name, value in amplitudes.items() if name.startswith(level)}
+        if not kinds or (level == "weak" and share**2 * removed > options.little):
+            continue
+        name, worst = min(kinds.items(), key=lambda item: item[1])
+        if 1 - share * (1 - worst) < limit:
+            share = (1 - limit) / (1 - worst)
+            reason = f"{name} events keep {worst:.2f} of their amplitude, the limit is {limit}"
+    return (share, reason) if share >= options.least else (0.0, reason)
+
+
+def blended(amplitudes: Mapping[str, float], share: float) -> dict[str, float]:
+    """Return the recovered amplitudes after blending with the input."""
+    return {name: 1 - share * (1 - value) for name, value in amplitudes.items()}
+
+
+
+
+def _pairs(crops: Crops) -> list[tuple[Corner, Corner]]:
+    return list(zip(crops.tiles, crops.corners, strict=True))
+
+
+def _part(removed: np.ndarray, tile: Corner, at: Corner, size: tuple[int, int]) -> np.ndarray:
+    i, j = at[0] - tile[0], at[1] - tile[1]
+    part: np.ndarray = removed[i : i + size[0], j : j + size[1]]
+    return part
