@@ -56,6 +56,8 @@ class Plugin:
         runs: the package that holds finished runs, one folder each; `plugin/name` names them.
         rooms: the folders or modules of the field's own world at the root of the package, such as
             `("synth",)`. The other rooms have the names of the plan in `docs/architecture.md`.
+        parsers: subclasses of `scionwood.testing.Parser`: functions that read files and are no
+            readers, with a sample that `scionwood check --fuzz` damages.
 
     Example:
         >>> tasks = {"forecast": "scionwood_hydrology.tasks:Forecast"}
@@ -80,6 +82,7 @@ class Plugin:
     loggers: Mapping[str, str] = field(default_factory=dict)
     optimizers: Mapping[str, str] = field(default_factory=dict)
     schedules: Mapping[str, str] = field(default_factory=dict)
+    parsers: Mapping[str, str] = field(default_factory=dict)
 
     def components(self) -> list[tuple[str, str, str]]:
         """Return every component as `(kind, name, "module:attribute")`."""

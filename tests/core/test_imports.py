@@ -36,6 +36,7 @@ MAY = {
     "decoding": {"errors", "lazy"},
     "stored": {"errors"},
     "regular": {"errors"},
+    "linear": {"errors"},
     "files": {"errors"},
     "archives": {"errors", "files"},
     "pages": {"errors", "files"},
@@ -54,7 +55,7 @@ MAY = {
     | {"command", "terminal", "runs", "arguments", "batch"},
     "batch": BASE | {"discovery", "command", "files", "runs", "terminal", "arguments"},
     "kernels": BASE,
-    "adapters": BASE | {"plugin", "discovery", "files", "kernels", "stored", "regular"},
+    "adapters": BASE | {"plugin", "discovery", "files", "kernels", "stored", "regular", "linear"},
     "training": BASE
     | {"plugin", "discovery", "files", "archives", "pages", "terminal", "styles"}
     | {
@@ -71,7 +72,7 @@ MAY = {
     "deploy": BASE | {"files", "recipe", "kernels", "adapters", "training", "runs", "terminal"},
     "testing": BASE
     | {"plugin", "discovery", "reader", "recipe", "recipe_file", "recipe_keys", "command"}
-    | {"terminal"}
+    | {"terminal", "decoding"}
     | {"adapters", "training", "files", "runs", "deploy"},
 }
 ONLY = {"peft": {"adapters", "testing"}, "triton": {"kernels"}, "jsonargparse": {"recipe"}}

@@ -61,9 +61,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 1 a check failed, 2 an error that the message explains, 130 Ctrl-C,
         141 the reader of the output has gone (`scionwood show NAME | head`).
     """
+    from scionwood.decoding.switch import service_in_commands
+
     try:
         try:
-            with visible_warnings():
+            with visible_warnings(), service_in_commands():
                 return _run(list(sys.argv[1:] if argv is None else argv))
         finally:
             sys.stdout.flush()  # now, so that a closed pipe does not show at the process's end

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scionwood import discovery
-from scionwood.arguments import PartName, PluginName
+from scionwood.arguments import InputPath, PartName, PluginName
 from scionwood.command import renamed
+from scionwood.errors import ReadError
 from scionwood.terminal import print_status, print_table
 
 if TYPE_CHECKING:
@@ -52,14 +53,41 @@ def show(name: PartName) -> None:
     print(describe(name))
 
 
-def check(plugin: PluginName) -> int:
+def check(
+    plugin: PluginName,
+    files: list[InputPath] = [],  # noqa: B006 - never changed; a command line needs a list
+    *,
+    fuzz: bool = False,
+    n: int = 2000,
+    seed: int = 0,
+    corpus: Path = Path("fuzz"),
+    csv: Path | None = None,
+) -> int:
     """Run the conformance kit on a plugin, and print errors and advice in two groups.
 
     Advice is about habits, such as a line `Units:` in a docstring. It does not fail the check.
+    With `--fuzz` it damages the samples of the plugin's readers instead, and files that you give.
+    It prints what became of each, and fails if a foreign exception, a death or a hang reached it.
 
     Args:
         plugin: its name.
+        files: with --fuzz, further files to damage, by the readers of their endings.
+        fuzz: damage samples at random, and read them.
+        n: with --fuzz, mutations of each sample.
+        seed: with --fuzz, the seed of the mutations.
+        corpus: with --fuzz, the folder for new faults, one small file each.
+        csv: with --fuzz, a CSV file for the counts; rows of other samples in it stay.
     """
+    if fuzz:
+        from scionwood.cli.fuzzing import fuzz_plugin
+
+        return fuzz_plugin(plugin, files, n=n, seed=seed, corpus=corpus, csv=csv)
+    if files:
+        raise ReadError(str(files[0]), "files are damaged by --fuzz alone", "Add --fuzz")
+    return _conformance(plugin)
+
+
+def _conformance(plugin: str) -> int:
     from scionwood.testing import run_checks
 
     def report(outcome: Outcome) -> None:

@@ -1,3 +1,5 @@
+from scionwood.testing.fuzzing.corpus import replay as replay
+from scionwood.testing.fuzzing.parser import Parser as Parser
 from scionwood.testing.rules import CheckAdvice as CheckAdvice
 from scionwood.testing.rules import CheckFailure as CheckFailure
 from scionwood.testing.rules import NothingToCheck as NothingToCheck
