@@ -70,6 +70,7 @@ class SegyReader(SeismicReader):
 
     suffixes: ClassVar[tuple[str, ...]] = (".sgy", ".segy")
     remote = ("unit",)
+    leaves = (".{name}.part", ".{name}.part.json")  # see `partial.Partial`
 
     def __init__(
         self,
