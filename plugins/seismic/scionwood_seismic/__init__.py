@@ -13,6 +13,7 @@ plugin = Plugin(
         "dinov2_unet": "scionwood_seismic.backbones:dinov2_unet",
         "conv_unet": "scionwood_seismic.backbones:conv_unet",
         "field_unet": "scionwood_seismic.backbones:field_unet",
+        "station_unet": "scionwood_seismic.backbones:station_unet",
     },
     readers={
         "segy": "scionwood_seismic.readers.segy:SegyReader",
@@ -23,6 +24,7 @@ plugin = Plugin(
         "synthetic": "scionwood_seismic.data.synthetic:SyntheticGathers",
         "survey": "scionwood_seismic.data.survey:Survey",
         "field": "scionwood_seismic.data.field:FieldCrops",
+        "station": "scionwood_seismic.data.station:StationRecords",
     },
     tasks={
         "denoise": "scionwood_seismic.tasks.denoise:Denoise",

@@ -6,5 +6,6 @@ from scionwood_seismic.model.conv_unet import conv_unet
 from scionwood_seismic.model.dinov2 import dinov2_unet
 from scionwood_seismic.model.dinov3 import dinov3_unet
 from scionwood_seismic.model.field_unet import field_unet
+from scionwood_seismic.model.station_unet import station_unet
 
-__all__ = ["conv_unet", "dinov2_unet", "dinov3_unet", "field_unet"]
+__all__ = ["conv_unet", "dinov2_unet", "dinov3_unet", "field_unet", "station_unet"]

@@ -10,14 +10,14 @@ from typing import final
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from scionwood import DataLoader, RecipeError, Split, SplitData
 from scionwood_seismic.data.noise_files import read_noise
+from scionwood_seismic.data.samples_on_demand import OnDemand
 from scionwood_seismic.data.synthetic import SPLITS, check_names, generator
-from scionwood_seismic.synth.field_noise import NoiseWindows, draw_noise
+from scionwood_seismic.synth.field_noise import COLOURS, NoiseWindows, draw_noise
 from scionwood_seismic.synth.field_pair import QUIETEST_TOLD, Pair, draw_clean, draw_traces, mix
-from scionwood_seismic.synth.field_signal import KINDS, draw_record
+from scionwood_seismic.synth.field_signal import GATHERS, KINDS, draw_record
 
 RENEWED = 8
 """Samples after which one of the kept signals is replaced by a new one."""
@@ -38,7 +38,9 @@ class FieldCrops(SplitData):
     Args:
         n_traces: traces per record, at most; see `few_share`.
         n_samples: canonical samples per trace.
-        signals: kinds of record: plane, hyperbola, section, physical, single.
+        signals: kinds of record: plane, hyperbola, section, physical, single, layers.
+        noises: kinds of generated noise: white, band, pink, high, and near, which a few
+            neighbouring traces share.
         noise_files: noise records of your own, a file, a folder or a glob of arrays (`.npy`, trace
             by time) or seismic files; `none`: generated noise only.
         noise_share: the share of the records whose noise starts from a window of these files.
@@ -56,7 +58,7 @@ class FieldCrops(SplitData):
         seed: seed of all three splits.
 
     Raises:
-        RecipeError: a kind of record is unknown, or a share is not between 0 and 1.
+        RecipeError: a kind of record or noise is unknown, or a share is not between 0 and 1.
         ReadError: `noise_files` names no file, or one that cannot be read.
 
     Source: `scionwood_seismic.synth`; the ranges are a choice of this project.
@@ -67,7 +69,8 @@ class FieldCrops(SplitData):
         *,
         n_traces: int = 64,
         n_samples: int = 128,
-        signals: Sequence[str] = tuple(KINDS),
+        signals: Sequence[str] = GATHERS,
+        noises: Sequence[str] = tuple(COLOURS),
         noise_files: str = "none",
         noise_share: float = 0.25,
         lowest_snr: float = -9.0,
@@ -85,9 +88,12 @@ class FieldCrops(SplitData):
     ) -> None:
         super().__init__()
         check_names("signals", signals, tuple(KINDS))
+        check_names("noises", noises, tuple(COLOURS))
         shares = {"noise_share": noise_share, "clean_share": clean_share}
         check_shares(shares | {"told_share": told_share, "few_share": few_share})
-        self.shape, self.signals, self.noise_files = (n_traces, n_samples), signals, noise_files
+        self.shape, self.signals = (n_traces, n_samples), tuple(signals)
+        self.noise_files = noise_files
+        self.noises = tuple(noises)
         self.noise_share, self.snr = noise_share, (lowest_snr, highest_snr)
         self.clean_share, self.told_share, self.few_share = clean_share, told_share, few_share
         self.kept, self.seed = kept, seed
@@ -110,7 +116,7 @@ class FieldCrops(SplitData):
         first = index // RENEWED
         one, other = (self._signal(split, first + int(rng.integers(self.kept))) for _ in range(2))
         clean = draw_clean(rng, one, other)
-        noise = draw_noise(rng, self.shape, self.real, self.noise_share)
+        noise = draw_noise(rng, self.shape, self.real, self.noise_share, self.noises)
         level = 10 ** (-rng.uniform(*self.snr) / 20)
         if split == "train" and rng.random() < self.clean_share:
             level = 0.0
@@ -129,22 +135,11 @@ class FieldCrops(SplitData):
     def loader(self, split: Split) -> DataLoader:
         """Return the batches of a split; the order of the samples is fixed."""
         return DataLoader(
-            _Split(self, split),
+            OnDemand(self.sample, split, self.lengths[split]),
             batch_size=self.batch_size,
             num_workers=self.num_workers,
             drop_last=split == "train",
         )
-
-
-class _Split(Dataset[dict[str, Tensor]]):
-    def __init__(self, crops: FieldCrops, split: str) -> None:
-        self.crops, self.split = crops, split
-
-    def __len__(self) -> int:
-        return self.crops.lengths[self.split]
-
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        return self.crops.sample(self.split, index)
 
 
 def told(rng: np.random.Generator, level: float, share: float) -> float:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
+
+from scionwood_seismic.model.bias_free import BiasFreeUNet
 
 STRIDE = 16
 """Records are padded to a multiple of this number: half resolution, then three halvings."""
@@ -17,12 +18,8 @@ INPUTS = 4
 
 
 @final
-class FieldUNet(nn.Module):
+class FieldUNet(BiasFreeUNet):
     """A residual U-Net that sees a record, its mask and, if it is known, the level of its noise.
-
-    There is no bias and no normalisation layer, and the only non-linearity is the ReLU. The
-    network is therefore homogeneous: `f(a x) = a f(x)` for a > 0. Weak and strong events
-    of one record are treated alike, whatever gain the record has.
 
     Args:
         widths: channels at the strides 2, 4, 8 and 16.
@@ -31,22 +28,8 @@ class FieldUNet(nn.Module):
     multiple = STRIDE
 
     def __init__(self, widths: tuple[int, ...] = (32, 48, 64, 96)) -> None:
-        super().__init__()
-        pairs = list(pairwise(widths))
-        self.stem = nn.Conv2d(4 * INPUTS, widths[0], 3, padding=1, bias=False)
-        self.down = nn.ModuleList(_Block(each) for each in widths)
-        self.shrink = nn.ModuleList(nn.Conv2d(i, o, 2, 2, bias=False) for i, o in pairs)
-        self.grow = nn.ModuleList(nn.Conv2d(o, i, 1, bias=False) for i, o in pairs)
-        self.up = nn.ModuleList(_Block(each) for each in widths[:-1])
-        self.out = nn.Conv2d(widths[0], 4, 3, padding=1, bias=False)
-        nn.init.normal_(self.out.weight, std=0.01)  # at first almost nothing is removed
-        self.adapter_targets = {"conv": r"(down|up)\.\d+\.(first|second)"}
-        self.head = ("out",)
-        self.card = {
-            "architecture": f"bias-free residual U-Net, widths {', '.join(map(str, widths))}",
-            "weights": "random, seeded",
-            "licence": "none (random weights)",
-        }
+        title = f"bias-free residual U-Net, widths {', '.join(map(str, widths))}"
+        super().__init__(4 * INPUTS, 4, widths, {"architecture": title})
 
     def forward(
         self, record: Tensor, mask: Tensor | None = None, level: Tensor | None = None
@@ -73,31 +56,9 @@ class FieldUNet(nn.Module):
     def _removed(self, record: Tensor, mask: Tensor, level: Tensor) -> Tensor:
         traces, times = record.shape[-2:]
         h = F.pixel_unshuffle(_padded(_channels(record, mask, level)), 2)
-        h = self.stem(h.contiguous(memory_format=torch.channels_last))
-        skips = []
-        for block, shrink in zip(self.down, [*self.shrink, None], strict=True):
-            h = block(h)
-            skips.append(h)
-            h = h if shrink is None else shrink(h)
-        for grow, block, skip in zip(
-            reversed(self.grow), reversed(self.up), skips[-2::-1], strict=True
-        ):
-            h = block(F.interpolate(grow(h), scale_factor=2, mode="nearest") + skip)
-        removed = F.pixel_shuffle(self.out(h), 2)[..., :traces, :times]
+        h = self.features(h.contiguous(memory_format=torch.channels_last))
+        removed = F.pixel_shuffle(h, 2)[..., :traces, :times]
         return removed.to(record.dtype) * mask
-
-
-class _Block(nn.Module):
-    """Two convolutions without bias and a residual connection."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(width, width, 3, padding=1, bias=False)
-        self.second = nn.Conv2d(width, width, 3, padding=1, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        change: Tensor = self.second(F.relu(self.first(F.relu(x))))
-        return x + change
 
 
 def field_unet(*, init_seed: int = 0) -> FieldUNet:

@@ -50,7 +50,11 @@ class NoiseWindows:
 
 
 def draw_noise(
-    rng: np.random.Generator, shape: Shape, real: NoiseWindows | None = None, share: float = 0.0
+    rng: np.random.Generator,
+    shape: Shape,
+    real: NoiseWindows | None = None,
+    share: float = 0.0,
+    colours: Sequence[str] = tuple(COLOURS),
 ) -> np.ndarray:
     """Draw noise of unit standard deviation, (trace, time) float32.
 
@@ -60,19 +64,21 @@ def draw_noise(
         real: windows of real noise.
         share: the share of draws that start from a real window; a third of them gets coloured noise
             beside it.
+        colours: names of `COLOURS` to choose from.
     """
     if real is not None and rng.random() < share:
         noise = real.draw(rng, shape)
         if rng.random() < 0.3:
-            noise = _unit(noise) + rng.uniform(0.2, 1) * _coloured(rng, shape)
+            noise = _unit(noise) + rng.uniform(0.2, 1) * _coloured(rng, shape, colours)
     else:
-        noise = _coloured(rng, shape)
+        noise = _coloured(rng, shape, colours)
     return _unit(_uneven(rng, noise)).astype(np.float32)
 
 
-def _coloured(rng: np.random.Generator, shape: Shape) -> np.ndarray:
+def _coloured(rng: np.random.Generator, shape: Shape, colours: Sequence[str]) -> np.ndarray:
     white = rng.standard_normal(shape)
-    kind = rng.choice(list(COLOURS), p=list(COLOURS.values()))
+    weights = np.array([COLOURS[name] for name in colours])
+    kind = rng.choice(list(colours), p=weights / weights.sum())
     if kind == "white":
         return white
     spectrum, f = fft.rfft(white), fft.rfftfreq(shape[1])

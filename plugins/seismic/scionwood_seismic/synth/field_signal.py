@@ -38,12 +38,12 @@ def draw_record(
     Args:
         rng: the random number generator.
         shape: (trace, time), samples.
-        kinds: names of `KINDS` to choose from; None: all.
+        kinds: names of `KINDS` to choose from; None: `GATHERS`.
 
     Returns:
         (trace, time) float32.
     """
-    names = tuple(kinds or KINDS)
+    names = tuple(kinds or GATHERS)
     weights = np.array([KINDS[name][0] for name in names])
     while True:
         low, high = np.log(PERIODS)
@@ -157,6 +157,27 @@ def _section(rng: np.random.Generator, shape: Shape, period: float) -> np.ndarra
     return section
 
 
+def _layers(rng: np.random.Generator, shape: Shape, period: float) -> np.ndarray:
+    """Draw a stack whose layers change along the section, as lithology and thickness do.
+
+    Each layer keeps its reflectivity over 2 to 40 traces only, so that a part of the energy differs
+    between neighbouring traces and is signal all the same.
+    """
+    traces, samples = shape
+    margin = 40
+    n = samples + 2 * margin
+    drawn = rng.laplace(size=(3 * traces, n)) * (rng.random(n) < rng.choice([0.2, 0.5, 1.0]))
+    reach = np.exp(rng.uniform(np.log(1), np.log(20)))
+    layers = nd.gaussian_filter1d(drawn, reach, axis=0)[traces : 2 * traces]
+    steady = rng.laplace(size=n) * rng.uniform(0, 2) * layers.std()
+    section = convolve(layers + steady, draw_wavelet(rng, period))
+    at = np.arange(samples)[None]
+    places = (margin + at + _structure(rng, traces)[:, None]).clip(0, n - 1)
+    trace = np.broadcast_to(np.arange(traces)[:, None], shape)
+    bent: np.ndarray = nd.map_coordinates(section, [trace, places], order=3, mode="nearest")
+    return bent
+
+
 def _structure(rng: np.random.Generator, traces: int) -> np.ndarray:
     """Return the shift of the layers at each trace, samples: a tilt, a fold and a fault."""
     shift = rng.uniform(-1, 1) * rng.choice([0, 0.3, 2]) * np.arange(traces)
@@ -183,8 +204,12 @@ KINDS: Mapping[str, tuple[float, Moveout]] = {
     "section": (0.3, _section),
     "physical": (0.1, _physical),
     "single": (0.1, _single),
+    "layers": (0.5, _layers),
 }
-"""Name -> the share of the records, and the function that draws one."""
+"""Name -> the weight among the kinds of a recipe, and the function that draws a record."""
+
+GATHERS = ("plane", "hyperbola", "section", "physical", "single")
+"""The kinds that make a gather; `layers` belongs to stacks."""
 
 
 def _gained(rng: np.random.Generator, record: np.ndarray) -> np.ndarray:

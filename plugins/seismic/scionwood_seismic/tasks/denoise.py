@@ -13,6 +13,7 @@ from scionwood import Deployed, Optimiser, Task
 from scionwood_seismic.evaluation import metrics
 from scionwood_seismic.inference.adaptation import Adaptation, Adapter
 from scionwood_seismic.tasks.deployed import deployed
+from scionwood_seismic.tasks.start import take_over
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,6 +50,9 @@ class Denoise(Task):
         backbone: the network with its adapter attached.
         distance: d, `rms`, `mse` or `log`.
         ssim_weight: w, between 0 and 1.
+        start: the run whose weights the training starts from, with the same backbone and adapter: a
+            folder, or the name of a shipped run such as `seismic/shot`; `none`: the weights of the
+            backbone.
         tta: adapt to each gather at test time, and when the run denoises files; see
             `inference.adaptation.Adaptation`.
         tta_window: start and end of the window without signal, s.
@@ -69,6 +73,7 @@ class Denoise(Task):
         *,
         distance: Literal["rms", "mse", "log"] = "rms",
         ssim_weight: float = 0.1,
+        start: str = "none",
         tta: Literal["none", "matched", "kurtosis"] = "none",
         tta_window: tuple[float, float] | None = None,
         tta_steps: int = 30,
@@ -76,12 +81,25 @@ class Denoise(Task):
         **optimiser: Unpack[Optimiser],
     ) -> None:
         super().__init__(backbone, **optimiser)
-        self.distance, self.ssim_weight = distance, ssim_weight
+        self.distance, self.ssim_weight, self.start = distance, ssim_weight, start
         self.adaptation = (
             None
             if tta == "none"
             else Adaptation(objective=tta, window=tta_window, steps=tta_steps, lr=tta_lr)
         )
+
+    def setup(self, stage: str) -> None:
+        """Copy the weights of the starting run, before a checkpoint is loaded to resume.
+
+        This does not happen when the task is built, because using the run also builds it, and the
+        starting run may no longer exist then.
+
+        Raises:
+            TrainingError: the run is not finished, or its model is different.
+            AdapterFileError: a file of the run is damaged.
+        """
+        if stage == "fit" and self.start != "none":
+            take_over(self.backbone, self.start)
 
     def forward(
         self, noisy: Tensor, mask: Tensor | None = None, level: Tensor | None = None
