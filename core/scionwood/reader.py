@@ -43,12 +43,15 @@ class Reader(ABC):
     A subclass takes its path first and its configuration as keyword-only parameters. It is usable
     in a `with` statement, and keeps at most one record in memory.
 
-    With `SCIONWOOD_READERS=service` the file is decoded in a child process; see docs/readers.md.
+    In commands, and with `SCIONWOOD_READERS=service`, the file is decoded in a child process; see
+    docs/readers.md.
 
     Attributes:
         suffixes: the file endings of the format, `(".sgy", ".segy")`.
         remote: the public methods, besides `read`, that touch the file. They run in the child.
         beside: whether the format has parts in other files of the same folder.
+        leaves: the files that a stopped `rewrite` leaves beside its target, to be resumed, such as
+            `".{name}.part"`.
         dims: the names of a record's axes, in order, `("trace", "time")`.
         units: a unit for each axis and for `data`, `{"time": "s", "data": "unknown"}`.
         dtype: the numpy dtype name of `Record.data`.
@@ -65,6 +68,7 @@ class Reader(ABC):
     suffixes: ClassVar[tuple[str, ...]]
     remote: ClassVar[tuple[str, ...]] = ()
     beside: ClassVar[bool] = False
+    leaves: ClassVar[tuple[str, ...]] = ()
     dims: tuple[str, ...]
     units: Mapping[str, str]
     dtype: str = "float32"

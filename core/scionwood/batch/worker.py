@@ -51,12 +51,13 @@ def work(call: Call) -> Answer:
 
 
 def _error(call: Call, printed: io.StringIO) -> str:
+    from scionwood.decoding.switch import service_in_commands
     from scionwood.training.kept import keep_runs
 
     try:
         os.chdir(call.folder)
         call.target.parent.mkdir(parents=True, exist_ok=True)
-        with keep_runs():
+        with keep_runs(), service_in_commands():
             _command(call)
     except SystemExit as error:
         if error.code:

@@ -11,18 +11,18 @@ import time
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import partial, reduce
+from functools import reduce
 from pathlib import Path
 from typing import Any, TextIO
 
 from scionwood import errors
 from scionwood.decoding import arena, sandbox, switch
-from scionwood.decoding.limits import extra_seconds
+from scionwood.decoding.limits import extra_memory, extra_seconds
 from scionwood.decoding.protocol import Blocks, pack
 from scionwood.decoding.wire import receive, send
 
 CALL = "$call"
-"""The first item of a pair that names a function of the parent."""
+"""The first item of a triple that names a function of the parent, with its attributes."""
 
 _TEXT = 2000
 _PASSED_ON = (UserWarning, RuntimeWarning)
@@ -43,8 +43,9 @@ def serve(sock: socket.socket, job: dict[str, Any], libraries: Iterable[str]) ->
     own = os.pidfd_open(os.getpid())
     send(sock, ["hello"], [own])
     os.close(own)
+    held = _data_size()
     _restrict(job, libraries)
-    child = _Child(sock, job)
+    child = _Child(sock, job, held)
     arena.use(child.arena)
     warnings.resetwarnings()
     warnings.simplefilter("ignore")
@@ -64,8 +65,6 @@ def _restrict(job: dict[str, Any], libraries: Iterable[str]) -> None:
 
     bounds = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_NOFILE, 256)]
     bounds += [(resource.RLIMIT_FSIZE, job["size"])]
-    # RLIMIT_AS would refuse to map a file of 20 GB, which takes no memory.
-    bounds += [(resource.RLIMIT_DATA, _data_size() + job["memory"])]
     for which, most in bounds:
         resource.setrlimit(which, (most, most))
     if job["sandbox"]:
@@ -109,27 +108,43 @@ class _Stream:
 class _Child:
     sock: socket.socket
     job: dict[str, Any]
+    held: int
     arena: arena.Arena = field(default_factory=arena.Arena)
     opened: dict[int, Any] = field(default_factory=dict)
     streams: dict[int, _Stream] = field(default_factory=dict)
     serial: int = 0
-    extra: int = 0
+    largest: int = -1
     warned: list[list[str]] = field(default_factory=list)
 
     def answer_one(self) -> None:
-        operation, *held = self._receive()
-        _allow_cpu(self.job["cpu"] + self.extra)
+        size, operation, *held = self._receive()
+        self._allow(size)
         try:
             answer = ["value", getattr(self, f"do_{operation}")(*held)]
-            if self.warned:
-                self._send(["warnings", self.warned])
+        except BaseException as error:  # a decoder of others may raise anything
+            answer = _described(error)
+        if self.warned:
+            self._send(["warnings", self.warned])
+            self.warned.clear()
+        try:
             self._send(answer)
         except (BrokenPipeError, ConnectionResetError):
             raise
-        except BaseException as error:  # a decoder of others may raise anything
+        except Exception as error:  # the answer is no plain data, or memory is short
             self._send(_described(error))
-        finally:
-            self.warned.clear()
+
+    def _allow(self, size: int) -> None:
+        """Set what a request on a file of `size` bytes may use."""
+        import resource  # POSIX alone has it
+
+        used = math.ceil(time.process_time())
+        cpu = used + self.job["cpu"] + extra_seconds(size)
+        resource.setrlimit(resource.RLIMIT_CPU, (cpu, resource.RLIM_INFINITY))
+        if size > self.largest:
+            self.largest = size
+            # RLIMIT_AS would refuse to map a file of 20 GB, which takes no memory.
+            most = self.held + self.job["memory"] + extra_memory(size)
+            resource.setrlimit(resource.RLIMIT_DATA, (most, resource.RLIM_INFINITY))
 
     def note_warning(
         self,
@@ -158,11 +173,14 @@ class _Child:
         self, handle: int, home: list[str], path: Path, options: dict[str, Any], folder: str
     ) -> list[Any]:
         os.chdir(folder)
-        cls = found(home)
-        self.extra = extra_seconds(path.stat().st_size) if path.is_file() else 0
-        _allow_cpu(self.job["cpu"] + self.extra)
-        reader = self.opened[handle] = cls(path, **options)
+        reader = self.opened[handle] = found(home)(path, **options)
         return [_plain(vars(reader)), len(reader)]
+
+    def do_function(
+        self, home: list[str], path: Path, given: list[Any], options: dict[str, Any], folder: str
+    ) -> dict[str, Any]:
+        os.chdir(folder)
+        return self._result(found(home)(path, *given, **options))
 
     def do_learn(self, home: list[str], folder: str) -> list[str]:
         from scionwood.decoding.learning import imported_by
@@ -175,9 +193,16 @@ class _Child:
     def do_has(self, handle: int, name: str) -> bool:
         return hasattr(self.opened[handle], name)
 
-    def do_call(self, handle: int, name: str, given: list[Any], options: dict[str, Any]) -> Any:
-        values = [self._revived(value) for value in given]
-        out = getattr(self.opened[handle], name)(*values, **options)
+    def do_call(
+        self, handle: int, name: str, given: list[Any], options: dict[str, Any]
+    ) -> dict[str, Any]:
+        reader = self.opened[handle]
+        values = [
+            _Function(self, reader, *value[1:]) if _is_call(value) else value for value in given
+        ]
+        return self._result(getattr(reader, name)(*values, **options))
+
+    def _result(self, out: Any) -> dict[str, Any]:
         if not hasattr(out, "__next__"):
             return {"value": out}
         self.serial += 1
@@ -198,27 +223,43 @@ class _Child:
         if reader is not None:
             reader.close()
 
-    def _revived(self, value: Any) -> Any:
-        is_call = isinstance(value, tuple) and len(value) == 2 and value[0] == CALL
-        return partial(self._ask, value[1]) if is_call else value
-
-    def _ask(self, name: str, *given: Any) -> Any:
+    def call(self, name: str, *given: Any) -> Any:
         """Call a function of the parent."""
         self._send(["callback", name, *given])
-        return self._receive()
+        word, held = self._receive()
+        if word == "stop":
+            raise {"WriteError": errors.WriteError, "OSError": OSError}.get(held, _Stopped)(held)
+        return held
+
+
+class _Function:
+    """A function of the parent, with the attributes that it has there."""
+
+    def __init__(self, child: _Child, reader: Any, name: str, values: dict[str, Any]) -> None:
+        self._child, self._reader, self._name = child, reader, name
+        vars(self).update(values)
+
+    def __call__(self, *given: Any) -> Any:
+        numbers = {
+            name: value
+            for name, value in vars(self._reader).items()
+            if name[0] != "_" and isinstance(value, bool | int | float)
+        }
+        return self._child.call(self._name, numbers, *given)
+
+
+class _Stopped(BaseException):
+    """The function of the parent was stopped, by Ctrl-C or an error of its own."""
+
+
+def _is_call(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 3 and value[0] == CALL
 
 
 def found(home: list[str]) -> Any:
     """Return the object of a module and a dotted name in it."""
     module, name = home
     return reduce(getattr, name.split("."), importlib.import_module(module))
-
-
-def _allow_cpu(seconds: int) -> None:
-    import resource
-
-    used = math.ceil(time.process_time())
-    resource.setrlimit(resource.RLIMIT_CPU, (used + seconds, resource.RLIM_INFINITY))
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

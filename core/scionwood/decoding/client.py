@@ -18,12 +18,15 @@ from typing import Any
 from scionwood import errors
 from scionwood.decoding.limits import Limits, extra_seconds
 from scionwood.decoding.wire import Seen, receive, send
-from scionwood.errors import ReadError
+from scionwood.errors import ReadError, ScionwoodError
 
 _KEPT = {"PATH", "LANG", "LC_ALL", "HOME", "NUMBA_CACHE_DIR", "MPLCONFIGDIR"}
 _KEPT |= {"SCIONWOOD_READERS_DEBUG"}
 _THREADS = ("OMP", "OPENBLAS", "MKL", "BLOSC", "NUMEXPR")
 _WARNINGS = {"UserWarning": UserWarning, "RuntimeWarning": RuntimeWarning}
+STOPS: dict[str, type[BaseException]] = {"WriteError": ScionwoodError, "OSError": OSError}
+"""The errors of a function of the parent that its child tells apart."""
+
 _CHUNK = 500  # modules in one message
 _START = 300  # seconds: the zygote may import large libraries first
 _TRUST = "If you trust the file, read it with SCIONWOOD_READERS=inline"
@@ -164,16 +167,15 @@ class Channel:
                 raise self._error(*self.cause)
             self.sock.settimeout(self.limits.wall + extra_seconds(size))
             try:
-                self._send(list(request))
-                answer = self._answer(calls or {})
+                self._send([size, *request])
+                return self._answer(calls or {})
             except (KeyboardInterrupt, SystemExit):
                 self._kill("its reader was interrupted")  # an answer may be under way
                 raise
             finally:
                 warned, self.warned = self.warned, []
-        for name, text in warned:
-            warnings.warn(str(text), _WARNINGS.get(name, UserWarning), stacklevel=3)
-        return answer
+                for name, text in warned:
+                    warnings.warn(str(text), _WARNINGS.get(name, UserWarning), stacklevel=3)
 
     def _send(self, request: list[Any]) -> None:
         # A child that is gone is reported by the answer.
@@ -181,18 +183,32 @@ class Channel:
             send(self.sock, [self.seen.take_freed(), request])
 
     def _answer(self, calls: Mapping[str, Callable[..., Any]]) -> Any:
+        stopped: BaseException | None = None
         while True:
-            word, *held = self._receive()
+            try:
+                word, *held = self._receive()
+            except ReadError:
+                if stopped is not None:
+                    raise stopped from None
+                raise
             if word == "callback":
-                try:
-                    self._send(calls[held[0]](*held[1:]))
-                except BaseException:
-                    self._kill("its rewriting was stopped")
-                    raise
+                stopped = self._call(calls[held[0]], held[1:])
             elif word == "warnings":
                 self.warned += held[0]
+            elif stopped is not None:
+                raise stopped
             else:
                 return self._understood(word, held)
+
+    def _call(self, function: Callable[..., Any], given: list[Any]) -> BaseException | None:
+        """Answer a call of the child; an error is returned, and the child ends what it does."""
+        try:
+            self._send(["value", function(*given)])
+        except BaseException as error:  # raised when the child has put its files in order
+            kind = next((name for name, cls in STOPS.items() if isinstance(error, cls)), "")
+            self._send(["stop", kind])
+            return error
+        return None
 
     def _receive(self) -> list[Any]:
         limit = self.limits

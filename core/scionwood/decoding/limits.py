@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 
@@ -12,7 +13,8 @@ class Limits:
     Attributes:
         cpu: seconds of CPU for one request. One second is added for each 8 MiB of the file.
         wall: seconds that the parent waits for one answer, with the same addition.
-        memory: bytes that the child may allocate over what it had at its start.
+        memory: bytes that the child may allocate over what it had at its start. Four times the
+            file's size is added, up to half of the machine's memory.
         size: bytes of the largest answer, and of the largest file that the child may write.
 
     Example:
@@ -29,8 +31,15 @@ class Limits:
 
 _BYTES_PER_SECOND = 8 << 20
 _LONGEST = 600
+_TIMES = 4  # a compressed file of numbers seldom grows more
 
 
 def extra_seconds(size: int) -> int:
     """Return the seconds that a file of `size` bytes adds to the limits, at most 600."""
     return min(size // _BYTES_PER_SECOND, _LONGEST)
+
+
+def extra_memory(size: int) -> int:
+    """Return the bytes of memory that a file of `size` bytes adds to the limits."""
+    most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    return min(_TIMES * size, most)

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from scionwood.decoding.child import CALL
+from scionwood.decoding.calls import open_channel, stream
 from scionwood.decoding.client import Channel
-from scionwood.decoding.limits import Limits
-from scionwood.decoding.session import current
+from scionwood.decoding.naming import home_of, size_of
+from scionwood.decoding.rewriting import rewrite_in_child
 from scionwood.decoding.switch import possible
-from scionwood.errors import OutputExistsError, ReadError, WriteError
 
 Kind = TypeVar("Kind")
 
 _ALWAYS = ("read",)
-_LEARNING = Limits(cpu=120, wall=120)
 
 
 def open_in_child(cls: type[Kind], path: str | Path, **options: object) -> Kind:
@@ -99,17 +95,10 @@ class _Remote:
 
     def _open(self) -> Any:
         path, options = self._opening
-        session = current(path)
-        if session is None:
-            channel = _channel(self._original, path)
-        else:
-            channel = session.channel(self._original, modules_of(self._original))
-            channel.path = str(path)
+        channel, shared = open_channel(self._original, path)
         channel.opened += 1
-        handle, home = channel.opened, _home(self._original)
-        self.__dict__.update(_channel=channel, _handle=handle, _shared=session is not None)
-        size = path.stat().st_size if path.is_file() else 0
-        self.__dict__["_size"] = size
+        handle, home, size = channel.opened, home_of(self._original), size_of(path)
+        self.__dict__.update(_channel=channel, _handle=handle, _shared=shared, _size=size)
         return channel.ask("open", handle, home, path, options, os.getcwd(), size=size)
 
     def _live(self) -> Channel:
@@ -125,20 +114,9 @@ class _Remote:
 
     def _call(self, name: str, given: list[Any], options: dict[str, Any]) -> Any:
         answer = self._ask("call", name, given, options)
-        return self._stream(answer["stream"]) if "stream" in answer else answer["value"]
-
-    def _stream(self, number: int) -> Iterator[Any]:
-        channel = self._channel
-        ended = False
-        try:
-            while batch := channel.ask("next", number, size=self._size):
-                batch.reverse()
-                while batch:
-                    yield batch.pop()
-            ended = True
-        finally:
-            if not ended and channel.is_ours and not channel.cause:
-                channel.ask("stop", number)
+        if "stream" in answer:
+            return stream(self._channel, answer["stream"], self._size)
+        return answer["value"]
 
     def __len__(self) -> int:
         return int(self._length)
@@ -177,76 +155,8 @@ class _Remote:
         self, target: str | Path, function: Any, *, overwrite: bool = False, **options: Any
     ) -> None:
         """Write a changed copy: a child makes it in a folder of its own, then it gets its name."""
-        target = Path(target)
-        if (target.exists() or target.is_symlink()) and not overwrite:
-            remedy = "Choose another name, or ask to overwrite it"
-            raise OutputExistsError(str(target), "it exists already", remedy)
-        path, opening = self._opening
-        target.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{target.name[:40]}-", dir=target.parent))
-        try:
-            channel = _channel(self._original, path, write=[str(folder.resolve())])
-            try:
-                home, made = _home(self._original), folder.resolve() / target.name
-                channel.ask("open", 1, home, path, opening, os.getcwd(), size=self._size)
-                given = [made, (CALL, "function")]
-                request = ("call", 1, "rewrite", given, options)
-                channel.ask(*request, size=self._size, calls={"function": function})
-            finally:
-                channel.close()
-            _place(folder, target)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _place(folder: Path, target: Path) -> None:
-    """Give what a child wrote its names; the target comes last."""
-    made = sorted(folder.iterdir(), key=lambda item: item.name == target.name)
-    if not made or made[-1].name != target.name:
-        raise WriteError(str(target), "its reader wrote no such file", "Report it to its authors")
-    for item in made:
-        place = target.parent / item.name
-        if place.is_dir() and not place.is_symlink():
-            os.replace(place, folder / f".old-{item.name}")
-        os.replace(item, place)
+        rewrite_in_child(self, target, function, overwrite=overwrite, options=options)
 
 
 def _again(cls: Any, path: Path, options: dict[str, Any]) -> Any:
     return open_in_child(cls, path, **options)
-
-
-def _channel(cls: Any, path: Path, *, write: list[str] | None = None) -> Channel:
-    whole = path.absolute()
-    read = [str(whole.parent if cls.beside and not path.is_dir() else whole), *(write or [])]
-    package, modules = cls.__module__.partition(".")[0], modules_of(cls)
-    return Channel(str(path), label(cls), modules, package=package, read=read, write=write or [])
-
-
-def label(cls: Any) -> str:
-    """Return the format of a reader for messages: its class and its endings."""
-    return f"{cls.__name__} ({', '.join(cls.suffixes[:4])})"
-
-
-def _home(cls: Any) -> list[str]:
-    if cls.__module__ == "__main__" or "<locals>" in cls.__qualname__:
-        rule = "a child cannot import it, because it is defined in a script or a function"
-        remedy = "Move it into a module, or set SCIONWOOD_READERS=inline"
-        raise ReadError(f"reader {cls.__name__}", rule, remedy)
-    return [cls.__module__, cls.__qualname__]
-
-
-@cache
-def modules_of(cls: Any) -> tuple[str, ...]:
-    """Return the modules that a reader imports, from reading its own sample in a child."""
-    home = _home(cls)
-    package = cls.__module__.partition(".")[0]
-    with tempfile.TemporaryDirectory() as folder:
-        channel = Channel(
-            folder, label(cls), [cls.__module__], package=package, limits=_LEARNING,
-            restricted=False,
-        )  # fmt: skip
-        try:
-            learned = channel.ask("learn", home, folder)
-        finally:
-            channel.close()
-    return cls.__module__, *learned

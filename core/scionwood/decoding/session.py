@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from scionwood.decoding.client import Channel
 from scionwood.decoding.limits import Limits
+from scionwood.decoding.naming import label, package_of
 
 _MOST = 1000
 _current: ContextVar[Session | None] = ContextVar("session", default=None)
@@ -39,22 +40,22 @@ class Session:
         self._channels: dict[str, Channel] = {}
         self._tokens: list[Token[Session | None]] = []
 
-    def channel(self, cls: Any, modules: Collection[str]) -> Channel:
-        """Return the child for a reader's package, a fresh one if need be."""
-        package = cls.__module__.partition(".")[0]
+    def channel(self, target: Any, modules: Collection[str]) -> Channel:
+        """Return the child for the package of a reader or function, a fresh one if need be."""
+        package = package_of(target)
         held = self._channels.get(package)
         usable = held is not None and held.is_ours and not held.cause and held.opened < _MOST
         if held is None or not usable or not held.modules >= set(modules):
             before = held.modules if held is not None else frozenset()
             held = self._channels[package] = Channel(
                 str(self.root),
-                cls.__name__,
+                label(target),
                 before | set(modules),
                 package=package,
                 read=[str(self.root)],
                 limits=self.limits,
             )
-        held.kind = f"{cls.__name__} ({', '.join(cls.suffixes[:4])})"
+        held.kind = label(target)
         return held
 
     def __enter__(self) -> Self:

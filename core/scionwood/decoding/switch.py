@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 
 from scionwood.errors import ReadError
 
 VARIABLE = "SCIONWOOD_READERS"
-"""The environment variable that chooses: `service`, or `inline`, which is the default."""
+"""The environment variable that chooses: `service`, or `inline`, which is Python's default."""
 
 _inside = False
 
@@ -22,12 +25,37 @@ def wanted() -> bool:
     choice = os.environ.get(VARIABLE, "inline") or "inline"
     if choice not in ("service", "inline"):
         raise ReadError(f"{VARIABLE}={choice}", "it is service or inline", "Set one of the two")
-    return choice == "service" and possible() and not _inside
+    return choice == "service" and not _inside and possible()
 
 
+@contextmanager
+def service_in_commands() -> Iterator[None]:
+    """Let readers decode in a child inside the block, unless the variable says otherwise.
+
+    The variable itself is set for that time, so that threads and worker processes, forked or
+    spawned, do the same.
+    """
+    if os.environ.get(VARIABLE):
+        yield
+        return
+    os.environ[VARIABLE] = "service"
+    try:
+        yield
+    finally:
+        os.environ.pop(VARIABLE, None)
+
+
+@cache
 def possible() -> bool:
-    """Return whether this system has a reader service: Linux has."""
-    return sys.platform == "linux"
+    """Return whether this system has a reader service: Linux 5.3 and later has."""
+    if sys.platform != "linux":
+        return False
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+        os.close(os.memfd_create("probe", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
+    except OSError:  # an old kernel, or a container that forbids them
+        return False
+    return True
 
 
 def enter_child() -> None:
@@ -45,16 +73,16 @@ def enforced() -> list[tuple[bool, str]]:
         True
     """
     if not possible():
-        return [(False, "readers decode in this process: the reader service needs Linux")]
+        return [(False, "readers decode in this process: the reader service needs Linux 5.3")]
     from scionwood.decoding import sandbox
 
     version = sandbox.landlock_version()
-    mode = "on" if wanted() else f"off; {VARIABLE}=service switches it on"
+    choice = os.environ.get(VARIABLE) or "on in commands"
     files = f"no other file is read (Landlock {version})" if version else "files: no Landlock"
     calls = "no network, no program, no signal (seccomp)"
     return [
-        (True, f"decoding in a child: {mode}"),
+        (True, f"decoding in a child: {choice}; {VARIABLE}=service or inline changes it"),
         (True, "a crash, a hang and too much memory end as errors (rlimits)"),
         (version > 0, files),
-        (sandbox.has_seccomp(), calls if sandbox.has_seccomp() else "calls: machine not known"),
+        (sandbox.has_seccomp(), calls if sandbox.has_seccomp() else "calls: no seccomp here"),
     ]

@@ -1,0 +1,144 @@
+"""Open files for readers and functions in a child: one of its own, or that of a session."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from scionwood.decoding.client import Channel
+from scionwood.decoding.limits import Limits
+from scionwood.decoding.naming import home_of, label, package_of, size_of
+from scionwood.decoding.session import current
+from scionwood.decoding.switch import wanted
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+_LEARNING = Limits(cpu=120, wall=120)
+
+
+def call_in_child(
+    function: Callable[Concatenate[Path, Given], Result],
+    path: str | Path,
+    *given: Given.args,
+    **options: Given.kwargs,
+) -> Result:
+    """Call a function that reads a file; it runs in a restricted child where readers do.
+
+    That is so in commands, and elsewhere with `SCIONWOOD_READERS=service`. The child can open the
+    file alone, or what lies in the folder. Inside `with Session(folder)` one child serves all files
+    below the folder. Readers that the function opens decode in that same child.
+
+    Args:
+        function: takes the path first. Its module can be imported. It returns plain data: numbers,
+            text, paths, arrays, lists, mappings and frozen dataclasses of its package. A generator
+            function may yield any number of them.
+        path: the file or folder.
+        given: further arguments of the function, plain data too.
+        options: its keyword arguments.
+
+    Returns:
+        What the function returns; an iterator for a generator function.
+
+    Raises:
+        ReadError: the file killed or stalled the child, or the function failed by a foreign error.
+        ScionwoodError: what the function raised.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from scionwood.decoding import call_in_child
+        >>> size = Path("a.txt").write_text("seismic", "utf-8")
+        >>> call_in_child(Path.read_text, "a.txt", encoding="utf-8")
+        'seismic'
+    """
+    path = Path(path)
+    if not wanted():
+        return function(path, *given, **options)
+    channel, shared = open_channel(function, path)
+    size = size_of(path)
+    request = ("function", home_of(function), path, list(given), options, os.getcwd())
+    answer: dict[str, Any] = {}
+    try:
+        answer = channel.ask(*request, size=size)
+    finally:
+        if not shared and "stream" not in answer:
+            channel.close()
+    held: Any = answer.get("value")
+    if "stream" in answer:
+        held = _closing(channel, stream(channel, answer["stream"], size), shared)
+    result: Result = held
+    return result
+
+
+def _closing(channel: Channel, items: Iterator[Any], shared: bool) -> Iterator[Any]:
+    try:
+        yield from items
+    finally:
+        if not shared:
+            channel.close()
+
+
+def stream(channel: Channel, number: int, size: int) -> Iterator[Any]:
+    """Yield the items of an iterator that a child holds, and let the child drop it at the end."""
+    ended = False
+    try:
+        while batch := channel.ask("next", number, size=size):
+            batch.reverse()
+            while batch:
+                yield batch.pop()
+        ended = True
+    finally:
+        if not ended and channel.is_ours and not channel.cause:
+            channel.ask("stop", number)
+
+
+def open_channel(target: Any, path: Path) -> tuple[Channel, bool]:
+    """Return the child in which a reader or a function opens a path, and whether others share it.
+
+    Args:
+        target: a subclass of `Reader`, or a function.
+        path: the file or folder.
+    """
+    session = current(path)
+    if session is None:
+        return own_channel(target, path), False
+    channel = session.channel(target, modules_of(target))
+    channel.path = str(path)
+    return channel, True
+
+
+def own_channel(target: Any, path: Path, write: list[str] | None = None) -> Channel:
+    """Return a new child that may open a path alone, and write into the folders of `write`."""
+    whole = path.absolute()
+    is_part = getattr(target, "beside", False) and not path.is_dir()
+    read = [str(whole.parent if is_part else whole), *(write or [])]
+    return Channel(
+        str(path), label(target), modules_of(target), package=package_of(target), read=read,
+        write=write or [],
+    )  # fmt: skip
+
+
+@cache
+def modules_of(target: Any) -> tuple[str, ...]:
+    """Return the modules that a child should hold before it opens a file.
+
+    Those of a reader are learned from reading its own sample in a child; of a function it is the
+    module that defines it.
+    """
+    home = home_of(target)
+    if not hasattr(target, "write_sample"):
+        return (target.__module__,)
+    with tempfile.TemporaryDirectory() as folder:
+        channel = Channel(
+            folder, label(target), [target.__module__], package=package_of(target),
+            limits=_LEARNING, restricted=False,
+        )  # fmt: skip
+        try:
+            learned = channel.ask("learn", home, folder)
+        finally:
+            channel.close()
+    return target.__module__, *learned
