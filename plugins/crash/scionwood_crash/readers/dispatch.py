@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scionwood import ReadError, WriteError, reading
+from scionwood import ReadError, WriteError, call_in_child, reading
 from scionwood_crash.parts.mesh import CrashSeries, Frame
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def reader_of(path: Path) -> type[CrashReader]:
     path = Path(path)
     suffix = _suffix(path)
     by_suffix = (home for home, suffixes in _HOMES.items() if suffix in suffixes)
-    home = next(by_suffix, None) or _by_content(path)
+    home = next(by_suffix, None) or call_in_child(_by_content, path)
     if home is None:
         known = ", ".join(suffix for suffixes in _HOMES.values() for suffix in suffixes)
         rule = f"its format is unknown, by suffix and by content; known are d3plot, {known}"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import h5py
 
-from scionwood import check_hdf5, reading
+from scionwood import call_in_child, check_hdf5, reading
 from scionwood_pde.readers.base import StatesReader
 from scionwood_pde.readers.netcdf import NetCDFReader
 from scionwood_pde.readers.pdebench import FIELDS, PDEBenchReader
@@ -26,21 +26,33 @@ def open_reader(path: str | Path, *, fields: Sequence[str] | None = None) -> Sta
     Raises:
         ReadError: the format is unknown, or the file is damaged.
     """
-    path = Path(path)
+    reader = _READERS[call_in_child(_format, path)]
+    return reader(path, fields=fields)
+
+
+_READERS: dict[str, type[StatesReader]] = {
+    "zarr": ZarrReader,
+    "well": WellReader,
+    "pdebench": PDEBenchReader,
+    "netcdf": NetCDFReader,
+}
+
+
+def _format(path: Path) -> str:
+    """Return the format of the content, a key of `_READERS`."""
     with reading(path, "states"):  # `is_zipfile` raises BadZipFile on some damaged archives
         if path.is_dir() or (path.is_file() and zipfile.is_zipfile(path)):
-            return ZarrReader(path, fields=fields)
+            return "zarr"
     with reading(path, "HDF5"), h5py.File(path) as file:
         check_hdf5(path, file)
-        return _by_content(file)(path, fields=fields)
+        return _of_hdf5(file)
 
 
-def _by_content(file: h5py.File) -> type[StatesReader]:
-    """Return the reader of an HDF5 file."""
+def _of_hdf5(file: h5py.File) -> str:
     if "dimensions" in file:
-        return WellReader
+        return "well"
     # A NetCDF field may have the name of a PDEBench field, but its axes are named scales.
     fields = [file[name] for name in FIELDS if name in file]
     if fields and not any(len(dim) for field in fields for dim in field.dims):
-        return PDEBenchReader
-    return NetCDFReader
+        return "pdebench"
+    return "netcdf"
