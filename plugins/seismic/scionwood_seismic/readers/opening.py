@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from scionwood import ReadError, reading
+from scionwood import ReadError, call_in_child, reading
 from scionwood_seismic.readers.base import SeismicReader
 from scionwood_seismic.readers.das import DasReader
 from scionwood_seismic.readers.das_format import HDF5, TDMS
@@ -33,22 +33,34 @@ def open_reader(path: str | Path, *, gather: Gather | None = None) -> SeismicRea
         ReadError: no reader knows the format, or the file is damaged.
     """
     path = Path(path)
-    reader = _by_content(path) or _by_suffix(path)
+    reader = _known(path) or _by_suffix(path)
     if reader is None:
         rule = f"neither its content nor its suffix is of a known format: {_KNOWN}"
         raise ReadError(str(path), rule, "Convert it to one of these, or correct the suffix")
     return SegyReader(path, gather=gather) if reader is SegyReader else reader(path)
 
 
-def _by_content(path: Path) -> type[SegyReader | StreamReader | DasReader] | None:
+_READERS: dict[str, type[SegyReader | StreamReader | DasReader]] = {
+    "das": DasReader,
+    "segy": SegyReader,
+    "stream": StreamReader,
+}
+
+
+def _known(path: Path) -> type[SegyReader | StreamReader | DasReader] | None:
+    return _READERS.get(call_in_child(_by_content, path))
+
+
+def _by_content(path: Path) -> str:
+    """Return the key of `_READERS` for the first bytes of a file; empty if they are unknown."""
     with reading(path, "seismic"):
         with path.open("rb") as file:
             head = file.read(TEXT + BINARY)
         if head.startswith((HDF5, TDMS)):
-            return DasReader
+            return "das"
         if _is_segy(head):
-            return SegyReader
-        return StreamReader if stream_format(path) else None
+            return "segy"
+        return "stream" if stream_format(path) else ""
 
 
 def _is_segy(head: bytes) -> bool:
