@@ -27,12 +27,23 @@ BAD: dict[str, tuple[Damage, str]] = {
     "a text file": (lambda raw: b"time,amplitude\n" * 400, r"not SEG-Y: bytes 3225-3226"),
     "zero traces": (lambda raw: raw[:3600], r"no traces.*Export"),
     "no samples": (lambda raw: with_field(raw, 3221, 0), r"0 samples a trace"),
-    "unknown extended headers": (lambda raw: with_field(raw, 3505, -1), r"-1 extended headers"),
+    "unknown extended headers": (
+        lambda raw: with_field(raw, 3505, -2),
+        r"-2 extended text headers",
+    ),
+    "extended headers without an end": (
+        lambda raw: with_field(raw, 3505, -1),
+        r"none ends with \(\(SEG: EndText\)\)",
+    ),
     "fixed point with gain": (lambda raw: with_field(raw, 3225, 4), r"format 4.*only 1, 2.*IEEE"),
     "a code of the future": (lambda raw: with_field(raw, 3225, 14), r"format 14 is not supported"),
-    "two headers per trace": (
-        lambda raw: with_field(with_field(raw, 3501, 0x0200), 3509, 1),
-        r"more than one header per trace",
+    "more trace headers than bytes": (
+        lambda raw: with_field(with_field(raw, 3501, 0x0200), 3507, 0x7000),
+        r"extensions of each trace header .* do not fit",
+    ),
+    "bytes swapped in pairs": (
+        lambda raw: raw[:3296] + bytes([2, 1, 4, 3]) + raw[3300:],
+        r"swapped in pairs",
     ),
 }
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import segyio
 
-from scionwood import OutputExistsError, ReadError, Record, WriteError
+from scionwood import OutputExistsError, Record, WriteError
 from scionwood_seismic.data.normalise import scale
 from scionwood_seismic.readers.segy import SegyReader
 
@@ -251,11 +251,3 @@ def test_leaves_nothing_after_an_error(segy: Write, tmp_path: Path) -> None:
     with SegyReader(path, gather="fldr") as reader, pytest.raises(WriteError, match="shape"):
         reader.rewrite(tmp_path / "out.sgy", fail_second)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.sgy"]
-
-
-def test_refuses_traces_of_several_lengths(segy: Write) -> None:
-    path = segy()
-    with segyio.open(path, "r+", ignore_geometry=True) as file:
-        file.header[5] = {segyio.su.ns: 33}
-    with pytest.raises(ReadError, match=r"33.*40.*one length"):
-        SegyReader(path)

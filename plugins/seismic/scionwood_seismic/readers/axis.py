@@ -11,37 +11,64 @@ from typing import Literal
 import numpy as np
 
 from scionwood import ReadError
-from scionwood_seismic.readers.index import header_words
 from scionwood_seismic.readers.layout import Layout
+from scionwood_seismic.readers.lengths import microseconds
 
 FOOT = 0.3048  # m
 THOUSANDTHS = 250  # an interval of a depth file from this value on is in thousandths of its unit
+LONGEST = {"time": 1.0, "depth": 1000.0}  # s, m
 POWERS = frozenset({1, 10, 100, 1000, 10000})
 
 Vertical = Literal["time", "depth"]
 
 
-def interval(path: Path, file: int, layout: Layout, vertical: Vertical) -> float:
-    """Return the sample interval, s or m.
+def interval(
+    path: Path, layout: Layout, intervals: np.ndarray, vertical: Vertical, given: float | None
+) -> tuple[float, tuple[str, ...]]:
+    """Return the sample interval, s or m, and what was believed.
 
     The header of a depth file contains metres or feet, as the standard requires, or thousandths of
     them, as most programs write. The two ranges do not overlap for realistic surveys.
 
     Args:
-        path: the name of the file, for errors.
-        file: its descriptor.
+        path: the file.
         layout: the contents of its binary header.
+        intervals: the interval of each trace header, (trace,) unsigned 16 bit.
         vertical: whether the samples are in time or in depth.
+        given: the interval that the user gives, s or m; it overrules the headers.
 
     Raises:
-        ReadError: neither the binary header nor the first trace header gives the interval.
+        ReadError: no header gives the interval, or the trace headers give several; the given
+            interval is not positive, or longer than a second.
     """
-    value = layout.interval
-    if value <= 0:
-        value = float(header_words(path, file, layout, {"dt": (117, "u2")})["dt"][0])
-    if value <= 0:
-        rule = "neither header gives a sample interval (bytes 3217-3218, 117-118)"
-        raise ReadError(str(path), rule, "Set it, in microseconds")
+    if given is None:
+        value, warnings = microseconds(path, layout, intervals)
+        if value <= 0:
+            rule = "no header gives a usable sample interval (bytes 3217-3218, 117-118)"
+            raise ReadError(str(path), rule, "Give it, in seconds: --dt 0.004, or dt=0.004")
+        return _scaled(value, layout, vertical), warnings
+    check_interval(path, given, vertical)
+    stated = _scaled(layout.interval, layout, vertical)
+    if layout.interval <= 0 or abs(stated - given) <= 1e-3 * given:
+        return given, ()
+    unit = "s" if vertical == "time" else "m"
+    text = f"the binary header gives a sample interval of {stated:g} {unit}; the given {given:g} "
+    return given, (text + f"{unit} was believed",)
+
+
+def check_interval(path: Path, given: float, vertical: Vertical = "time") -> None:
+    """Refuse an interval in another unit than seconds, or metres.
+
+    Raises:
+        ReadError: it is not positive, or longer than `LONGEST`.
+    """
+    if not 0 < given <= LONGEST[vertical]:
+        unit = "seconds" if vertical == "time" else "metres"
+        rule = f"a sample interval of {given:g} {unit} is outside 0 to {LONGEST[vertical]:g}"
+        raise ReadError(str(path), rule, f"Give it in {unit}, such as --dt 0.004 for 4 ms")
+
+
+def _scaled(value: float, layout: Layout, vertical: Vertical) -> float:
     if vertical == "time":
         return value / 1e6
     return (value if value < THOUSANDTHS else value / 1e3) * _length(layout)

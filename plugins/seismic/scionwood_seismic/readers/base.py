@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from scionwood import Reader, Record, RecordFunction, WriteError
+from scionwood import Reader, ReadError, Record, RecordFunction, WriteError
 from scionwood_seismic.readers.samples import integer_limits
 
 
@@ -22,12 +22,26 @@ class SeismicReader(Reader):
         dt: the sample interval, s; m if `vertical` is "depth".
         traces: number of traces in the file.
         vertical: whether the samples are in time or in depth.
+        dx: the distance between the traces of the first gather, m; None if the file does not give
+            it.
+        components: the component letters of the traces, such as ("Z", "N", "E"), if each record
+            has the traces of one sensor; empty if the traces of a record are spread in space.
+        warnings: what was believed where the file contradicts itself, and what was left out. Each
+            text was also a `UserWarning` when the file was opened.
     """
 
     path: Path
     dt: float
     traces: int
     vertical: Literal["time", "depth"] = "time"
+    dx: float | None = None
+    components: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def warn(self) -> None:
+        """Issue the texts of `warnings`."""
+        for text in self.warnings:
+            warnings.warn(f"{self.path.name}: {text}", stacklevel=4)
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the records in the order of the file, each read on demand."""
@@ -70,6 +84,33 @@ def refuse_resume(target: Path, resume: bool) -> None:
     if resume:
         rule = "files of this format are written in one pass and cannot be resumed"
         raise WriteError(str(target), rule, "Start again without resume")
+
+
+def refuse_overrides(path: Path, samples: int | None, endian: str | None) -> None:
+    """Refuse options that overrule headers, in a format whose headers are part of its structure.
+
+    Raises:
+        ReadError: an option was given.
+    """
+    if samples is not None or endian is not None:
+        rule = "samples and endian overrule the headers of SEG-Y and SU files only"
+        raise ReadError(str(path), rule, "Leave them out: this format states both itself")
+
+
+def refuse_interval(path: Path, stated: float, given: float | None) -> None:
+    """Refuse a sample interval that contradicts that of the file.
+
+    Args:
+        path: the file.
+        stated: the interval of the file, s.
+        given: the interval that the user gives, s; None: none.
+
+    Raises:
+        ReadError: they differ by more than a thousandth.
+    """
+    if given is not None and abs(stated - given) > 1e-3 * stated:
+        rule = f"the file gives a sample interval of {stated:g} s, --dt {given:g} contradicts it"
+        raise ReadError(str(path), rule, "Leave --dt out, or correct the file with its own library")
 
 
 def changed_data(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -39,22 +40,54 @@ class Samples:
     delay: float = 0.0
 
 
-def su_samples(path: Path) -> list[Samples]:
+@dataclass(frozen=True)
+class Overrides:
+    """What the user gives in place of the headers of an SU file; None: the header is believed.
+
+    Attributes:
+        samples: samples per trace.
+        dt: the sample interval, s.
+        endian: the byte order.
+    """
+
+    samples: int | None = None
+    dt: float | None = None
+    endian: Literal["big", "little"] | None = None
+
+
+AS_STATED = Overrides()
+
+
+def su_samples(path: Path, given: Overrides = AS_STATED) -> list[Samples]:
     """Locate the traces of an SU file, in the byte order in which they end with the file.
 
     Raises:
-        ReadError: the traces do not end with the file in either byte order.
+        ReadError: the traces do not end with the file in either byte order, or a trace has no
+            sample interval.
     """
     raw = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.empty(0, np.uint8)
-    for order in "<>":
-        traces = _walk(raw, order)
+    orders = {"big": ">", "little": "<"}
+    for order in [orders[given.endian]] if given.endian else "<>":
+        traces = _walk(raw, order, given)
+        if traces and any(trace.dt <= 0 for trace in traces):
+            rule = "SU, but a trace has no sample interval (bytes 117-118)"
+            raise ReadError(str(path), rule, "Give it, in seconds: --dt 0.004, or dt=0.004")
         if traces:
             return traces
     rule = "not SU: its trace headers (bytes 115-118) do not lead from trace to trace to the end"
-    raise ReadError(str(path), rule, "Cut short, or another format? Copy it again")
+    remedy = "Cut short: copy it again. Stale headers: give --samples N"
+    raise ReadError(str(path), rule, remedy)
 
 
-def _walk(raw: np.ndarray, order: str) -> list[Samples]:
+def is_su(path: Path) -> bool:
+    """Return whether the headers of SU lead from trace to trace to the end of the file."""
+    try:
+        return bool(su_samples(path))
+    except ReadError:
+        return False
+
+
+def _walk(raw: np.ndarray, order: str, given: Overrides) -> list[Samples]:
     """Return the traces; an empty list if a header is invalid in this byte order."""
     at = 0
     traces: list[Samples] = []
@@ -62,10 +95,11 @@ def _walk(raw: np.ndarray, order: str) -> list[Samples]:
         header = raw[at : at + TRACE_HEADER].tobytes()
         (delay,) = struct.unpack_from(order + "h", header, 108)
         count, interval = struct.unpack_from(order + "HH", header, 114)
-        if count == 0 or interval == 0:
+        count = given.samples or count
+        if count == 0:
             return []
-        start = at + TRACE_HEADER
-        traces.append(Samples(start, count, np.dtype(order + "f4"), interval / 1e6, delay / 1e3))
+        start, dt = at + TRACE_HEADER, given.dt or interval / 1e6
+        traces.append(Samples(start, count, np.dtype(order + "f4"), dt, delay / 1e3))
         at = start + 4 * count
     return traces if at == len(raw) else []
 

@@ -9,7 +9,7 @@ from typing import NamedTuple, final
 import numpy as np
 
 from scionwood import ReadError, reading
-from scionwood_seismic.readers.layout import TRACE_HEADER, Layout
+from scionwood_seismic.readers.layout import Layout
 from scionwood_seismic.readers.positions import read_at
 
 CHUNK = 4 << 20  # bytes per read in the header scan
@@ -122,7 +122,7 @@ def header_words(
     """
     values = {name: np.empty(layout.traces, kind) for name, (_, kind) in fields.items()}
     if layout.stride >= SPARSE:
-        buffer = np.empty((1, TRACE_HEADER), np.uint8)
+        buffer = np.empty((1, layout.header), np.uint8)
     else:
         buffer = np.empty((max(1, CHUNK // layout.stride), layout.stride), np.uint8)
     for at in range(0, layout.traces, len(buffer)):
@@ -133,6 +133,18 @@ def header_words(
             words = np.ascontiguousarray(rows[:, byte - 1 : byte - 1 + size])
             values[name][at : at + len(rows)] = words.view(layout.order + kind)[:, 0]
     return values
+
+
+def read_headers(path: Path, file: int, layout: Layout, traces: np.ndarray) -> np.ndarray:
+    """Read the headers of some traces, (trace, byte) uint8.
+
+    Raises:
+        ReadError: the file ends early.
+    """
+    headers = np.empty((len(traces), layout.header), np.uint8)
+    for row, trace in zip(headers, traces.tolist(), strict=True):
+        read_into(path, file, row, layout.start + trace * layout.stride)
+    return headers
 
 
 def read_into(path: Path, file: int, target: np.ndarray, offset: int) -> None:

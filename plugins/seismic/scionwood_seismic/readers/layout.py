@@ -7,16 +7,23 @@ revision 2, 2017, for the fields that extend it.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from scionwood import ReadError, reading
+from scionwood_seismic.readers.binary_header import (
+    BINARY,
+    TEXT,
+    TRACE_HEADER,
+    Endian,
+    Head,
+    read_head,
+)
 from scionwood_seismic.readers.samples import FORMATS
 
-TEXT, BINARY, TRACE_HEADER = 3200, 400, 240
-
-Endian = Literal["big", "little"]
+__all__ = ["BINARY", "TEXT", "TRACE_HEADER", "Endian", "Layout", "read_layout"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,9 @@ class Layout:
         revision: the major revision of the standard that the file names.
         feet: whether lengths are in feet.
         size: size of the file, bytes.
+        header: bytes before the samples of a trace: 240, and 240 more for each extension.
+        end: position behind the last trace, where text may follow; 0: the end of the file.
+        warnings: what was believed where the headers contradict each other.
     """
 
     endian: Endian
@@ -45,11 +55,14 @@ class Layout:
     revision: int = 0
     feet: bool = False
     size: int = 0
+    header: int = TRACE_HEADER
+    end: int = 0
+    warnings: tuple[str, ...] = ()
 
     @property
     def stride(self) -> int:
         """The distance from one trace header to the next, bytes."""
-        return TRACE_HEADER + self.samples * FORMATS[self.format].size
+        return self.header + self.samples * FORMATS[self.format].size
 
     @property
     def order(self) -> Literal["<", ">"]:
@@ -57,73 +70,135 @@ class Layout:
         return ">" if self.endian == "big" else "<"
 
 
-def read_layout(path: Path) -> Layout:
+def layout_of(head: Head, samples: int, traces: int, *warnings: str) -> Layout:
+    """Return the layout of traces with a number of samples."""
+    end = head.start + traces * (head.header + samples * FORMATS[head.format].size)
+    if head.count not in (0, traces):
+        text = f"the binary header counts {head.count} traces, the file holds {traces}, which "
+        warnings = (*warnings, text + "was believed")
+    return Layout(
+        head.endian,
+        head.format,
+        samples,
+        traces,
+        head.interval,
+        head.start,
+        head.revision,
+        head.feet,
+        head.size,
+        head.header,
+        end,
+        warnings,
+    )
+
+
+def read_layout(path: Path, *, samples: int | None = None, endian: Endian | None = None) -> Layout:
     """Read and check the headers of a file.
+
+    Where the number of samples of the binary header does not fit the size of the file, and that of
+    the trace headers does, the trace headers are believed.
+
+    Args:
+        path: the file.
+        samples: samples per trace, in place of what the headers give.
+        endian: the byte order, in place of what the headers give.
 
     Raises:
         ReadError: the file cannot be read, or its headers break a rule of the standard.
     """
     with reading(path, "SEG-Y"), path.open("rb") as file:
-        size = path.stat().st_size
-        head = file.read(TEXT + BINARY)
-    if len(head) < TEXT + BINARY:
-        rule = f"SEG-Y begins with {TEXT + BINARY} bytes of headers, this has {size}"
-        raise ReadError(str(path), rule, "Is it a SEG-Y file, copied whole?")
-    endian, code = _format(path, head)
-    order = ">" if endian == "big" else "<"
-    revision = _revision(head)
-    interval, samples, trailers = _lengths(head, order, revision)
-    extended = struct.unpack_from(order + "h", head, 3504)[0]
-    if samples <= 0 or extended < 0:
-        rule = f"the binary header gives {samples} samples a trace and {extended} extended headers"
-        raise ReadError(str(path), rule, "Rewrite the file with traces of one fixed length")
-    if revision >= 2 and struct.unpack_from(order + "i", head, 3506)[0] > 0:
-        rule = "the SEG-Y file has more than one header per trace (bytes 3507-3510)"
-        raise ReadError(str(path), rule, "Export it with 240-byte trace headers")
-    start = TEXT + BINARY + extended * TEXT
-    stride = TRACE_HEADER + samples * FORMATS[code].size
-    traces = _traces(path, size - trailers * TEXT, start, stride)
-    feet = struct.unpack_from(order + "H", head, 3254)[0] == 2
-    return Layout(endian, code, samples, traces, interval, start, revision, feet, size)
+        head = read_head(path, file, endian)
+        if samples is not None:
+            return layout_of(head, samples, _traces(path, head, samples, "samples= (--samples)"))
+        if head.samples > 0 and _fits(head, head.samples):
+            return layout_of(head, head.samples, _count(head, head.samples))
+        return _by_trace_headers(path, file, head)
 
 
-def _format(path: Path, head: bytes) -> tuple[Endian, int]:
-    big, little = (struct.unpack_from(order + "H", head, 3224)[0] for order in "><")
-    if big in FORMATS:
-        return "big", big
-    if little in FORMATS:
-        return "little", little
-    known = ", ".join(map(str, FORMATS))
-    if not 0 < min(big, little) < 17:
-        rule = f"not SEG-Y: bytes 3225-3226 hold {big}, no sample format in either byte order"
-        raise ReadError(str(path), rule, "Is it another format under this name?")
-    rule = f"sample format {min(big, little)} is not supported, only {known}"
-    raise ReadError(str(path), rule, "Convert the samples to IEEE float (format 5)")
+def walk(file: BinaryIO, head: Head) -> dict[int, int] | None:
+    """Follow the trace headers from trace to trace.
+
+    Returns:
+        Number of samples -> number of traces; None if the traces do not end with the file.
+    """
+    lengths: dict[int, int] = {}
+    for count in _steps(file, head):
+        if count <= 0:
+            return None
+        lengths[count] = lengths.get(count, 0) + 1
+    return lengths
 
 
-def _revision(head: bytes) -> int:
-    """Return the major revision, byte 3501; some programs store a 16 bit number instead."""
-    major = head[3500] or head[3501]
-    return major if major <= 2 else 0
+def _steps(file: BinaryIO, head: Head) -> Iterator[int]:
+    """Yield the number of samples of each trace; -1 if the last trace does not end the file."""
+    order, at = (">" if head.endian == "big" else "<"), head.start
+    while at < head.end:
+        file.seek(at)
+        raw = file.read(TRACE_HEADER)
+        if len(raw) < TRACE_HEADER:
+            break
+        (samples,) = struct.unpack_from(order + "H", raw, 114)
+        yield samples
+        at += head.header + samples * FORMATS[head.format].size
+    if at != head.end:
+        yield -1
 
 
-def _lengths(head: bytes, order: str, revision: int) -> tuple[float, int, int]:
-    """Return interval, samples per trace, and the number of text records after the last trace."""
-    interval, samples = (struct.unpack_from(order + "H", head, at)[0] for at in (3216, 3220))
-    if revision < 2:
-        return float(interval), samples, 0
-    long_samples = struct.unpack_from(order + "i", head, 3268)[0]
-    long_interval = struct.unpack_from(order + "d", head, 3272)[0]
-    trailers = struct.unpack_from(order + "i", head, 3528)[0]
-    exact = long_interval if 0 < long_interval < 1e9 else float(interval)
-    return exact, long_samples if long_samples > 0 else samples, max(0, trailers)
+def _by_trace_headers(path: Path, file: BinaryIO, head: Head) -> Layout:
+    """Return the layout that the trace headers give, where the binary header fits no file."""
+    lengths = walk(file, head)
+    if not lengths:
+        _traces(path, head, head.samples, "the binary header")
+    assert lengths is not None
+    samples = one_length(path, lengths)
+    text = f"the binary header gives {head.samples} samples a trace, which does not fit the size "
+    text += f"of the file; the trace headers give {samples}, which fits and was believed"
+    return layout_of(head, samples, lengths[samples], text)
 
 
-def _traces(path: Path, size: int, start: int, trace: int) -> int:
-    count, rest = divmod(size - start, trace)
-    if size - start <= 0:
-        raise ReadError(str(path), "SEG-Y headers but no traces", "Export it again with its data")
-    if rest:
-        rule = f"the SEG-Y file ends {rest} bytes into trace {count + 1} (a trace has {trace})"
-        raise ReadError(str(path), rule, "Cut short, or traces of several lengths: copy it again")
-    return count
+def one_length(path: Path, lengths: dict[int, int]) -> int:
+    """Return the only length of the traces.
+
+    Raises:
+        ReadError: the traces have several lengths.
+    """
+    if len(lengths) > 1:
+        rule = f"its traces have {len(lengths)} lengths, {min(lengths)} to {max(lengths)} samples"
+        raise ReadError(str(path), rule, "Pad or cut them to one length with another program")
+    return next(iter(lengths))
+
+
+def _fits(head: Head, samples: int) -> bool:
+    stride = head.header + samples * FORMATS[head.format].size
+    room = head.end - head.start
+    return head.count * stride <= room if _counted(head, stride) else room % stride == 0
+
+
+def _count(head: Head, samples: int) -> int:
+    stride = head.header + samples * FORMATS[head.format].size
+    return head.count if _counted(head, stride) else (head.end - head.start) // stride
+
+
+def _counted(head: Head, stride: int) -> bool:
+    """Return whether the header counts the traces, and the file ends with them or with text."""
+    rest = head.size - head.start - head.count * stride
+    return head.count > 0 and rest >= 0 and rest % TEXT == 0
+
+
+def _traces(path: Path, head: Head, samples: int, who: str) -> int:
+    """Return the number of traces with a number of samples.
+
+    Raises:
+        ReadError: they do not end with the file.
+    """
+    if samples <= 0:
+        rule = f"{who} gives {samples} samples a trace"
+        raise ReadError(str(path), rule, "Give the number: --samples N, or samples=N")
+    stride = head.header + samples * FORMATS[head.format].size
+    if _fits(head, samples):
+        return _count(head, samples)
+    count, rest = divmod(head.end - head.start, stride)
+    rule = f"the SEG-Y file ends {rest} bytes into trace {count + 1} ({who} gives {samples} "
+    rule += f"samples, a trace has {stride} bytes)"
+    remedy = "Cut short: copy it again. Or give the true number: --samples N"
+    raise ReadError(str(path), rule, remedy)

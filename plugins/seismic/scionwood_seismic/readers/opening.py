@@ -6,10 +6,11 @@ import struct
 from pathlib import Path
 
 from scionwood import ReadError, call_in_child, reading
-from scionwood_seismic.readers.base import SeismicReader
+from scionwood_seismic.readers.axis import Vertical
+from scionwood_seismic.readers.base import SeismicReader, refuse_interval, refuse_overrides
 from scionwood_seismic.readers.das import DasReader
 from scionwood_seismic.readers.das_format import HDF5, TDMS
-from scionwood_seismic.readers.layout import BINARY, TEXT
+from scionwood_seismic.readers.layout import BINARY, TEXT, Endian
 from scionwood_seismic.readers.samples import FORMATS
 from scionwood_seismic.readers.segy import Gather, SegyReader
 from scionwood_seismic.readers.streams import StreamReader, stream_format
@@ -21,23 +22,51 @@ _OTHER_DAS = (".bsl", ".das", ".jld2", ".mtx", ".raw", ".sor")
 _KNOWN = "SEG-Y, miniSEED, SAC, SU, SEG-2, and the DAS formats of DASCore (HDF5, TDMS and others)"
 
 
-def open_reader(path: str | Path, *, gather: Gather | None = None) -> SeismicReader:
+def open_reader(
+    path: str | Path,
+    *,
+    gather: Gather | None = None,
+    vertical: Vertical = "time",
+    samples: int | None = None,
+    dt: float | None = None,
+    endian: Endian | None = None,
+) -> SeismicReader:
     """Open a file with the reader that matches its content, or otherwise its suffix.
+
+    The options `samples`, `dt` and `endian` overrule headers that are wrong. Only SEG-Y and SU
+    files have headers that often are: the other formats refuse them.
 
     Args:
         path: the file.
         gather: for SEG-Y, the trace header whose value identifies a gather. The other formats
             define their gathers themselves.
+        vertical: for SEG-Y, whether the samples are in time or in depth.
+        samples: samples per trace.
+        dt: the sample interval, s; m if `vertical` is "depth".
+        endian: the byte order.
 
     Raises:
-        ReadError: no reader knows the format, or the file is damaged.
+        ReadError: no reader knows the format, the file is damaged, or an option does not fit it.
     """
     path = Path(path)
-    reader = _known(path) or _by_suffix(path)
-    if reader is None:
+    kind = SegyReader if vertical == "depth" else _known(path) or _by_suffix(path)
+    if kind is None:
         rule = f"neither its content nor its suffix is of a known format: {_KNOWN}"
         raise ReadError(str(path), rule, "Convert it to one of these, or correct the suffix")
-    return SegyReader(path, gather=gather) if reader is SegyReader else reader(path)
+    if kind is SegyReader:
+        return SegyReader(
+            path, gather=gather, vertical=vertical, samples=samples, dt=dt, endian=endian
+        )
+    if kind is StreamReader:
+        return StreamReader(path, samples=samples, dt=dt, endian=endian)
+    refuse_overrides(path, samples, endian)
+    opened = kind(path)
+    try:
+        refuse_interval(path, opened.dt, dt)
+    except ReadError:
+        opened.close()
+        raise
+    return opened
 
 
 _READERS: dict[str, type[SegyReader | StreamReader | DasReader]] = {

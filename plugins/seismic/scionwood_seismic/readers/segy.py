@@ -11,16 +11,19 @@ from typing import Any, ClassVar, Literal, final
 
 import numpy as np
 
-from scionwood import ReadError, Record, RecordFunction, WriteError, writing
+from scionwood import Record, RecordFunction, WriteError, writing
 from scionwood_seismic.data.normalise import scale_in_blocks
 from scionwood_seismic.readers.axis import interval, origin
 from scionwood_seismic.readers.base import SeismicReader
+from scionwood_seismic.readers.blending import blended
 from scionwood_seismic.readers.create import write_segy
-from scionwood_seismic.readers.index import Gathers, header_words, read_into, runs
-from scionwood_seismic.readers.layout import TRACE_HEADER, read_layout
+from scionwood_seismic.readers.index import Gathers, read_headers, read_into, runs
+from scionwood_seismic.readers.layout import Endian, read_layout
+from scionwood_seismic.readers.lengths import settled
 from scionwood_seismic.readers.partial import NamedWork, Partial
 from scionwood_seismic.readers.positions import open_binary
 from scionwood_seismic.readers.samples import FORMATS, decode, overwrite_changed
+from scionwood_seismic.readers.spacing import trace_spacing
 
 KEYS = {"fldr": 9, "ep": 17, "cdp": 21, "offset": 37, "iline": 189, "xline": 193}
 """Name of a trace header -> its first byte, counted from 1."""
@@ -29,6 +32,7 @@ Gather = Literal["fldr", "ep", "cdp", "offset", "iline", "xline"]
 
 OVERLAP = 64  # traces that two parts of a long gather share
 LARGEST = 1 << 24  # samples in a part
+LOOKED_AT = 128  # traces whose coordinates give the distance between traces
 CHUNK = 1 << 20  # samples that are decoded or encoded at once
 
 
@@ -55,6 +59,9 @@ class SegyReader(SeismicReader):
             one gather, whose parts are called blocks.
         block: the largest number of traces in a record; by default that of 16 Mi samples.
         vertical: whether the samples are in time or in depth.
+        samples: samples per trace, if the headers give a wrong number.
+        dt: the sample interval, s or m, if the headers give a wrong one or none.
+        endian: the byte order, if it is not to be found from the headers.
 
     Shapes: the data of a record is (trace, time) or (trace, depth), float32.
 
@@ -63,7 +70,7 @@ class SegyReader(SeismicReader):
 
     Raises:
         ReadError: the file is missing, truncated, empty or not SEG-Y, or its sample format is not
-            supported.
+            supported; its traces have several lengths or intervals, or no interval.
 
     Source: SEG-Y revision 1, SEG, 2002, and revision 2, 2017.
     """
@@ -79,27 +86,31 @@ class SegyReader(SeismicReader):
         gather: Gather | None = None,
         block: int | None = None,
         vertical: Literal["time", "depth"] = "time",
+        samples: int | None = None,
+        dt: float | None = None,
+        endian: Endian | None = None,
     ) -> None:
         self.path, self.gather, self.vertical = Path(path), gather, vertical
         self.dims = ("trace", vertical)
         axis = "s" if vertical == "time" else "m"
         self.units: Mapping[str, str] = {"trace": "1", vertical: axis, "data": "unknown"}
-        self.layout = read_layout(self.path)
-        self.traces, self.resumed = self.layout.traces, 0
+        self.layout = read_layout(self.path, samples=samples, endian=endian)
         self._file = open_binary(self.path)
         try:
-            fields = {"ns": (115, "u2")} | ({gather: (KEYS[gather], "i4")} if gather else {})
-            words = header_words(self.path, self._file, self.layout, fields)
-            self._check_lengths(words["ns"])
-            self.dt = interval(self.path, self._file, self.layout, vertical)
+            key = (KEYS[gather], "i4") if gather else None
+            check = samples is None
+            self.layout, words = settled(self.path, self._file, self.layout, key, check=check)
+            self.dt, doubts = interval(self.path, self.layout, words["dt"], vertical, dt)
+            self.traces, self.resumed = self.layout.traces, 0
+            self._index(words.get("key"), block)
+            first = self._gathers.traces(self._gathers.part(0))[:LOOKED_AT]
+            headers = read_headers(self.path, self._file, self.layout, first)
+            self.dx = trace_spacing(headers, self.layout)
+            self.warnings = self.layout.warnings + doubts
+            self.warn()
         except BaseException:
             self.close()
             raise
-        fitting = max(2, LARGEST // self.layout.samples)
-        self._block = fitting if block is None else max(2, block)
-        shared = min(OVERLAP, self._block // 4)
-        self._gathers = Gathers(words[gather] if gather else None, self.traces, self._block, shared)
-        self._unit: tuple[int, float] | None = None
 
     def __len__(self) -> int:
         return len(self._gathers)
@@ -199,7 +210,7 @@ class SegyReader(SeismicReader):
             before = self._decode(raw)
             after = self._result(function, self._record(i, raw, before.copy()), before)
             if tail is not None:
-                after = np.concatenate([_blended(tail, after[: len(tail)]), after[len(tail) :]])
+                after = np.concatenate([blended(tail, after[: len(tail)]), after[len(tail) :]])
             end = len(after) - (0 if self._gathers.is_last(i) else self._gathers.overlap)
             tail = after[end:].copy() if end < len(after) else None
             if i >= part.done:
@@ -208,6 +219,13 @@ class SegyReader(SeismicReader):
                     part.write(raw[rows].data.cast("B"), self._offset(run))
                 part.record(i + 1)
         return clipped
+
+    def _index(self, values: np.ndarray | None, block: int | None) -> None:
+        fitting = max(2, LARGEST // self.layout.samples)
+        self._block = fitting if block is None else max(2, block)
+        shared = min(OVERLAP, self._block // 4)
+        self._gathers = Gathers(values, self.traces, self._block, shared)
+        self._unit: tuple[int, float] | None = None
 
     def _result(self, function: RecordFunction, record: Record, before: np.ndarray) -> np.ndarray:
         after = np.asarray(function(record))
@@ -221,7 +239,7 @@ class SegyReader(SeismicReader):
         code, order, clipped = self.layout.format, self.layout.order, 0
         try:
             for rows in self._chunks(len(raw)):
-                samples = raw[rows, TRACE_HEADER:]
+                samples = raw[rows, self.layout.header :]
                 clipped += overwrite_changed(samples, before[rows], after[rows], code, order)
         except ValueError as error:
             rule = f"the result holds NaN, and {error}"
@@ -247,6 +265,7 @@ class SegyReader(SeismicReader):
             "headers": hashlib.sha256(head.data).hexdigest(),
         }
         reading = {"gather": self.gather, "block": self._block, "vertical": self.vertical}
+        reading |= {"samples": self.layout.samples, "dt": self.dt, "order": self.layout.order}
         return {"source": source, **reading, **work}
 
     def _record(self, index: int, raw: np.ndarray, data: np.ndarray) -> Record:
@@ -267,7 +286,9 @@ class SegyReader(SeismicReader):
     def _decode(self, raw: np.ndarray) -> np.ndarray:
         data = np.empty((len(raw), self.layout.samples), np.float32)
         for rows in self._chunks(len(raw)):
-            data[rows] = decode(raw[rows, TRACE_HEADER:], self.layout.format, self.layout.order)
+            data[rows] = decode(
+                raw[rows, self.layout.header :], self.layout.format, self.layout.order
+            )
         return data
 
     def _chunks(self, count: int) -> Iterator[slice]:
@@ -277,17 +298,3 @@ class SegyReader(SeismicReader):
 
     def _offset(self, trace: int) -> int:
         return self.layout.start + trace * self.layout.stride
-
-    def _check_lengths(self, counts: np.ndarray) -> None:
-        lengths = set(np.unique(counts).tolist())
-        if lengths - {0, self.layout.samples & 0xFFFF}:
-            rule = f"trace headers give {sorted(lengths)} samples, the file header "
-            rule += f"{self.layout.samples}"
-            raise ReadError(str(self.path), rule, "All traces must have one length; resample them")
-
-
-def _blended(old: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """Blend two results over the traces that they share; equal samples keep their bits."""
-    weight = np.hanning(2 * len(old) + 2)[1 : len(old) + 1, None].astype(old.dtype)
-    with np.errstate(invalid="ignore"):
-        return np.where(old == new, old, old + weight * (new - old))

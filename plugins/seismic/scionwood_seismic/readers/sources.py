@@ -13,7 +13,14 @@ from typing import Any, Literal, final
 import numpy as np
 
 from scionwood import ReadError, WriteError
-from scionwood_seismic.readers.flat import Samples, sac_samples, seg2_samples, su_samples
+from scionwood_seismic.readers.flat import (
+    AS_STATED,
+    Overrides,
+    Samples,
+    sac_samples,
+    seg2_samples,
+    su_samples,
+)
 from scionwood_seismic.readers.grouping import Header
 from scionwood_seismic.readers.miniseed import walk
 
@@ -71,13 +78,18 @@ class Source(ABC):
         """Return a context manager that yields a `Put`, which stores samples in `part`, a copy."""
 
 
-def open_source(path: Path, form: Format) -> Source:
+def open_source(path: Path, form: Format, given: Overrides = AS_STATED) -> Source:
     """Open a file of a known format.
+
+    Args:
+        path: the file.
+        form: its format.
+        given: what overrules the headers of SU.
 
     Raises:
         ReadError: the file is damaged, or no trace has samples.
     """
-    source: Source = _MiniSeed(path) if form == "MSEED" else _Flat(path, form)
+    source: Source = _MiniSeed(path) if form == "MSEED" else _Flat(path, form, given)
     if not source.headers:
         rule = f"{form}, but no trace in it has numbers at a sampling rate"
         raise ReadError(str(path), rule, "Export it again with its data")
@@ -88,10 +100,12 @@ def open_source(path: Path, form: Format) -> Source:
 class _Flat(Source):
     """SU, SAC and SEG-2, whose samples are stored as NumPy arrays."""
 
-    def __init__(self, path: Path, form: Format) -> None:
+    def __init__(self, path: Path, form: Format, given: Overrides) -> None:
         self.path, self.form = path, form
-        layout = {"SU": su_samples, "SAC": sac_samples, "SEG2": seg2_samples}[form]
-        self._samples = layout(path)
+        if form == "SU":
+            self._samples = su_samples(path, given)
+        else:
+            self._samples = sac_samples(path) if form == "SAC" else seg2_samples(path)
         self.delays = [s.delay for s in self._samples]
         if form == "SU":
             self.headers = [Header("", s.count, s.dt, s.delay) for s in self._samples]

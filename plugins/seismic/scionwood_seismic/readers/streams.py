@@ -10,15 +10,19 @@ from typing import ClassVar, final
 import numpy as np
 
 from scionwood import ReadError, Record, RecordFunction, atomic_path, check_target, reading, writing
+from scionwood_seismic.readers.axis import check_interval
 from scionwood_seismic.readers.base import (
     SeismicReader,
     changed_data,
     encode,
+    refuse_interval,
+    refuse_overrides,
     refuse_resume,
     warn_rounded,
 )
-from scionwood_seismic.readers.flat import SAC_HEADER, sac_order, su_samples
+from scionwood_seismic.readers.flat import SAC_HEADER, Overrides, is_su, sac_order
 from scionwood_seismic.readers.grouping import group
+from scionwood_seismic.readers.layout import Endian
 from scionwood_seismic.readers.miniseed import HEADER
 from scionwood_seismic.readers.sources import Format, Put, obspy, open_source
 
@@ -46,10 +50,7 @@ def stream_format(path: Path) -> Format | None:
         return "SEG2"
     if sac_order(head):
         return "SAC"
-    try:
-        return "SU" if su_samples(path) else None
-    except ReadError:  # SU has no signature: a file is SU if its traces end with the file
-        return None
+    return "SU" if is_su(path) else None  # SU has no signature
 
 
 @final
@@ -69,6 +70,9 @@ class StreamReader(SeismicReader):
     Args:
         path: the file; its content identifies the format.
         block: the largest number of traces in a gather; longer gathers are read in parts.
+        samples: for SU, samples per trace, if the headers give a wrong number.
+        dt: the sample interval, s. For SU it overrules the headers; for the others it must agree.
+        endian: for SU, the byte order.
 
     Shapes: the data of a record is (trace, time), float32.
 
@@ -87,12 +91,26 @@ class StreamReader(SeismicReader):
     dims = ("trace", "time")
     units: Mapping[str, str] = {"trace": "1", "time": "s", "data": "unknown"}
 
-    def __init__(self, path: str | Path, *, block: int = 2048) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        block: int = 2048,
+        samples: int | None = None,
+        dt: float | None = None,
+        endian: Endian | None = None,
+    ) -> None:
         self.path = Path(path)
         self.format = _known_format(self.path)
+        if self.format != "SU":
+            refuse_overrides(self.path, samples, endian)
+        if dt is not None:
+            check_interval(self.path, dt)
+        given = Overrides(samples, dt, endian)
         with reading(self.path, self.format):  # a header may hold a year that no date has
-            self._source = open_source(self.path, self.format)
+            self._source = open_source(self.path, self.format, given)
         headers = self._source.headers
+        refuse_interval(self.path, headers[0].dt, dt)
         self._groups = group(headers, block)
         self.traces, self.dt = len(headers), headers[0].dt
 
