@@ -36,8 +36,11 @@ class ConvUNet(nn.Module):
             "licence": "none (random weights)",
         }
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Denoise (batch, 1, trace, time) of about unit amplitude and any size."""
+    def forward(self, x: Tensor, mask: Tensor | None = None, level: Tensor | None = None) -> Tensor:
+        """Denoise (batch, 1, trace, time) of about unit amplitude and any size.
+
+        Outside of a mask of the same shape the result is zero. The noise level is not used.
+        """
         traces, times = x.shape[-2:]
         pad = (0, -times % STRIDE, 0, -traces % STRIDE)
         h = F.pad(x, pad, mode="replicate") if any(pad) else x
@@ -48,7 +51,7 @@ class ConvUNet(nn.Module):
         for grow, block, skip in zip(self.grow, self.up, skips[-2::-1], strict=True):
             h = block(torch.cat([grow(h), skip], 1))
         noise: Tensor = self.out(h)[..., :traces, :times]
-        return x - noise
+        return x - noise if mask is None else (x - noise) * mask
 
     def example_input(self) -> tuple[Tensor, ...]:
         """Return two gathers of 32 traces and 48 samples."""

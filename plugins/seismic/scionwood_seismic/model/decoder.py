@@ -17,10 +17,10 @@ class Decoder(nn.Module):
     the sample. A convolutional pyramid with strides 2, 4 and 8 provides the detail, as in a U-Net
     (Ronneberger et al., 2015) with the ViT at the bottom.
 
-    Two choices are specific to this decoder. The pyramid also receives the median over traces,
-    which isolates noise that is common to all channels. The last layer predicts three values per
-    sample: a gate, a share of that median, and a correction. The gate can suppress a burst that is
-    much stronger than the signal, where subtraction would be inaccurate.
+    The last layer predicts two values per sample: a gate and a correction. The gate can suppress a
+    burst that is much stronger than the signal, where subtraction would be inaccurate. With
+    `common_mode` the pyramid also receives the median over traces, and the last layer predicts the
+    share of that median which goes. Such a decoder takes horizontal events for noise.
 
     Args:
         embed_dim: channels of each ViT map.
@@ -28,6 +28,7 @@ class Decoder(nn.Module):
         width: channels at stride 2; strides 4 and 8 have 1.5 and 2 times as many.
         scales: number of strides of the pyramid. Coarser information comes only from the ViT.
         predict: "noise" models the removed part, "clean" the kept part.
+        common_mode: whether what all traces share is removed as noise.
     """
 
     def __init__(
@@ -38,19 +39,20 @@ class Decoder(nn.Module):
         width: int = 32,
         scales: int = 3,
         predict: str = "noise",
+        common_mode: bool = True,
     ) -> None:
         super().__init__()
-        self.predict = predict
+        self.predict, self.common_mode = predict, common_mode
         widths = [width, width * 3 // 2, width * 2][:scales]
         coarse = widths[::-1]
-        self.stem = nn.Conv2d(8, width, 3, padding=1)
+        self.stem = nn.Conv2d(8 if common_mode else 4, width, 3, padding=1)
         self.down = nn.ModuleList(_Block(each) for each in widths)
         self.shrink = nn.ModuleList(nn.Conv2d(i, o, 2, 2) for i, o in pairwise(widths))
         self.context = nn.Conv2d(levels * embed_dim, coarse[0], 1)
         pairs = zip([coarse[0], *coarse], coarse, strict=False)
         self.grow = nn.ModuleList(nn.Conv2d(i, o, 1) for i, o in pairs)
         self.up = nn.ModuleList(_Block(each) for each in coarse)
-        self.out = nn.Conv2d(width, 12, 3, padding=1)
+        self.out = nn.Conv2d(width, 12 if common_mode else 8, 3, padding=1)
         nn.init.normal_(self.out.weight, std=0.01)  # at first, about half of the input is removed
 
     def forward(self, x: Tensor, maps: Sequence[Tensor]) -> Tensor:
@@ -63,8 +65,8 @@ class Decoder(nn.Module):
         Returns:
             (batch, 1, trace, time), in the units of `x`.
         """
-        stripe = x.median(dim=2, keepdim=True).values.expand_as(x)
-        h = self.stem(F.pixel_unshuffle(torch.cat([x, stripe], 1), 2))
+        stripes = [x.median(dim=2, keepdim=True).values.expand_as(x)] if self.common_mode else []
+        h = self.stem(F.pixel_unshuffle(torch.cat([x, *stripes], 1), 2))
         skips = []
         for block, shrink in zip(self.down, [*self.shrink, None], strict=True):
             h = block(h)
@@ -73,8 +75,10 @@ class Decoder(nn.Module):
         h = self.context(torch.cat(list(maps), 1))
         for grow, block, skip in zip(self.grow, self.up, reversed(skips), strict=True):
             h = block(F.interpolate(grow(h), skip.shape[-2:], mode="nearest") + skip)
-        gate, share, value = torch.split(F.pixel_shuffle(self.out(h), 2), 1, dim=1)
-        part: Tensor = torch.sigmoid(gate) * x + share * stripe + value
+        gate, *shares, value = torch.split(F.pixel_shuffle(self.out(h), 2), 1, dim=1)
+        part: Tensor = torch.sigmoid(gate) * x + value
+        for share, stripe in zip(shares, stripes, strict=True):
+            part = part + share * stripe
         return x - part if self.predict == "noise" else part
 
 

@@ -55,6 +55,7 @@ def dinov2_unet(
     predict: Literal["noise", "clean"] = "noise",
     width: int = 32,
     scales: int = 3,
+    common_mode: bool = True,
 ) -> DenoisingUNet:
     """Build a DINOv2 ViT with a denoising U-Net decoder.
 
@@ -71,6 +72,8 @@ def dinov2_unet(
         width: channels of the decoder at half resolution.
         scales: number of strides of the decoder's pyramid (2, 4, 8). Coarser information comes
             only from the encoder.
+        common_mode: whether the decoder removes what all traces share, horizontal events with it.
+            It did so always in earlier versions; new recipes should say false.
 
     Shapes: (batch, 1, trace, time) float32 in and out, of any size; padded to multiples of 16.
 
@@ -82,5 +85,12 @@ def dinov2_unet(
     Source: Oquab et al., 2023, DINOv2, arXiv 2304.07193; the ViT comes from timm.
     """
     return build(
-        VIT, size, weights=weights, init_seed=init_seed, predict=predict, width=width, scales=scales
+        VIT,
+        size,
+        weights=weights,
+        init_seed=init_seed,
+        predict=predict,
+        width=width,
+        scales=scales,
+        common_mode=common_mode,
     )

@@ -84,6 +84,7 @@ def dinov3_unet(
     predict: Literal["noise", "clean"] = "noise",
     width: int = 32,
     scales: int = 3,
+    common_mode: bool = True,
 ) -> DenoisingUNet:
     """Build a DINOv3 ViT or ConvNeXt with a denoising U-Net decoder.
 
@@ -103,6 +104,8 @@ def dinov3_unet(
         width: channels of the decoder at half resolution.
         scales: number of strides of the decoder's pyramid (2, 4, 8). Coarser information comes
             only from the encoder.
+        common_mode: whether the decoder removes what all traces share, horizontal events with it.
+            It did so always in earlier versions; new recipes should say false.
 
     Shapes: (batch, 1, trace, time) float32 in and out, of any size; padded to multiples of 16, or
         of 32 for a ConvNeXt.
@@ -123,6 +126,7 @@ def dinov3_unet(
         predict=predict,
         width=width,
         scales=scales,
+        common_mode=common_mode,
     )
 
 

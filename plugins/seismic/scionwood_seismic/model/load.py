@@ -29,6 +29,7 @@ def build(
     predict: str,
     width: int,
     scales: int = 3,
+    common_mode: bool = True,
 ) -> DenoisingUNet:
     """Build a denoiser with an encoder of a family; see `dinov3_unet` for the arguments.
 
@@ -49,7 +50,13 @@ def build(
             "source": family.source,
         }
         return family.network(
-            encoder, trained_stem=random, width=width, scales=scales, predict=predict, card=facts
+            encoder,
+            trained_stem=random,
+            width=width,
+            scales=scales,
+            predict=predict,
+            common_mode=common_mode,
+            card=facts,
         )
 
 

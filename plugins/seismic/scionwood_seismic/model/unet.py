@@ -73,11 +73,15 @@ class DenoisingUNet(nn.Module, ABC):
     def maps(self, x: Tensor) -> list[Tensor]:
         """Return four maps (batch, channel, trace / 16, time / 16) of a padded gather."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None, level: Tensor | None = None) -> Tensor:
         """Denoise gathers of any size.
 
         Args:
-            x: (batch, 1, trace, time) of about unit amplitude; see `normalise.scale`.
+            x: (batch, 1, trace, time) of about unit amplitude; see `normalise.scale`. It is zero
+                where the mask is.
+            mask: the same shape, 1 where there is data and 0 elsewhere; None: everywhere. The
+                result is zero outside.
+            level: the RMS of the noise, (batch,); this network does not use it.
 
         Returns:
             The same shape and units.
@@ -87,7 +91,8 @@ class DenoisingUNet(nn.Module, ABC):
         if any(pad):
             x = F.pad(x, pad, mode="replicate")
         denoised: Tensor = self.decoder(x, self.maps(x))
-        return denoised[..., :traces, :times]
+        denoised = denoised[..., :traces, :times]
+        return denoised if mask is None else denoised * mask
 
     def example_input(self) -> tuple[Tensor, ...]:
         """Return two gathers of 32 traces and 48 samples."""
@@ -105,6 +110,7 @@ class ViTUNet(DenoisingUNet):
         width: channels of the decoder at half resolution.
         scales: number of strides of the decoder's pyramid (2, 4, 8).
         predict: what the decoder models, "noise" or "clean".
+        common_mode: whether the decoder removes what all traces share.
         card: entries for the model card.
     """
 
@@ -118,11 +124,19 @@ class ViTUNet(DenoisingUNet):
         width: int,
         scales: int,
         predict: str,
+        common_mode: bool,
         card: Mapping[str, str],
     ) -> None:
         super().__init__(
             encoder,
-            Decoder(encoder.embed_dim, LEVELS, width=width, scales=scales, predict=predict),
+            Decoder(
+                encoder.embed_dim,
+                LEVELS,
+                width=width,
+                scales=scales,
+                predict=predict,
+                common_mode=common_mode,
+            ),
             targets=VIT_TARGETS,
             head=("decoder", "encoder.patch_embed") if trained_stem else ("decoder",),
             card=card,
@@ -155,6 +169,7 @@ class ConvNeXtUNet(DenoisingUNet):
         width: channels of the decoder at half resolution.
         scales: number of strides of the decoder's pyramid (2, 4, 8).
         predict: what the decoder models, "noise" or "clean".
+        common_mode: whether the decoder removes what all traces share.
         card: entries for the model card.
     """
 
@@ -168,11 +183,19 @@ class ConvNeXtUNet(DenoisingUNet):
         width: int,
         scales: int,
         predict: str,
+        common_mode: bool,
         card: Mapping[str, str],
     ) -> None:
         super().__init__(
             encoder,
-            Decoder(COMMON, LEVELS, width=width, scales=scales, predict=predict),
+            Decoder(
+                COMMON,
+                LEVELS,
+                width=width,
+                scales=scales,
+                predict=predict,
+                common_mode=common_mode,
+            ),
             targets=CONVNEXT_TARGETS,
             head=("decoder", "project", *(("encoder.stem",) if trained_stem else ())),
             card=card,
