@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -54,12 +54,15 @@ class CheckedAdapter:
     untied: list[str]
 
 
-def check_against(model: nn.Module, saved: SavedAdapter) -> CheckedAdapter:
+def check_against(
+    model: nn.Module, saved: SavedAdapter, whole: Sequence[str] = ()
+) -> CheckedAdapter:
     """Check that a saved adapter fits a model, then read its tensors.
 
     Args:
         model: The backbone, or a model with adapters; it is not changed.
         saved: The adapter's files.
+        whole: The names, or their ends, of modules outside the head that it may replace.
 
     Raises:
         AdapterError: The adapter was made for another base, changes the base, would allocate too
@@ -70,13 +73,13 @@ def check_against(model: nn.Module, saved: SavedAdapter) -> CheckedAdapter:
     check_frozen_base(config)
     _check_task(model, config)
     listed = saved.manifest.modules if saved.manifest is not None else None
-    names = settle(model, config, listed=listed)
+    names = settle(model, config, listed=listed, foreign=True)
     check_rank(config, model, names)
     wanted = blueprint(model, config, names)
     check_specs(saved.path, saved.specs, specs_of(wanted))
     tensors = read_tensors(saved.path, saved.specs)
     check_indices(tensors, wanted, model, config)
-    _check_replaced(model, saved)
+    _check_replaced(model, saved, whole)
     return CheckedAdapter(config, names, tensors, identity, _check_untied(saved, names))
 
 
@@ -91,27 +94,26 @@ def _check_task(model: nn.Module, config: PeftConfig) -> None:
         )
 
 
-def _check_replaced(model: nn.Module, saved: SavedAdapter) -> None:
-    """Find the modules outside the head that peft would replace by copies from the file.
+def _check_replaced(model: nn.Module, saved: SavedAdapter, whole: Sequence[str]) -> None:
+    """Refuse to replace modules but those of the backbone's own head and those that are named.
 
-    A folder of plain peft may not do this. One that `save_adapter` wrote may, with a warning.
+    What the file declares as its head does not count.
     """
     entries = tuple(getattr(saved.config, "modules_to_save", None) or ())
-    names = [name for name, _ in backbone(model).named_modules() if name and entries]
-    head = head_names(model)
+    base = backbone(model)
+    names = [name for name, _ in base.named_modules() if name and entries]
+    declared = getattr(base, "head", ())
+    own = () if isinstance(declared, nn.Module) else tuple(declared)
+    told = saved.manifest.head if saved.manifest else []
+    head = tuple(name for name in head_names(model) if name in own or name not in told)
     replaced = [n for n in names if n.endswith(entries) and not in_head(n, head)]  # peft's rule
-    if not replaced:
-        return
-    if saved.manifest is None:
+    replaced = [name for name in replaced if not name.endswith(tuple(whole))]
+    if replaced:
         raise AdapterError(
             f"modules_to_save {', '.join(replaced[:3])[:200]}",
-            f"it replaces modules of {type(backbone(model)).__name__} that are not its head",
-            f"If they are: model.head = {tuple(replaced[:3])!r:.200}",
+            f"it replaces modules of {type(base).__name__} that are not its head",
+            f"If that is intended: load_adapter(..., whole={tuple(replaced[:3])!r:.200})",
         )
-    warnings.warn(
-        f"{saved.folder} replaces modules of the base: {', '.join(replaced[:3])[:200]}",
-        stacklevel=4,  # the caller of load_adapter
-    )
 
 
 def _check_untied(saved: SavedAdapter, names: list[str]) -> list[str]:
@@ -222,9 +224,8 @@ def skeleton(model: nn.Module, *, meta: bool) -> nn.Module:
     try:
         copied = copy.deepcopy(model, memo)
     except (TypeError, RuntimeError) as error:
-        raise AdapterError(
-            type(backbone(model)).__name__, f"cannot be copied ({error})", "Make it deep-copyable"
-        ) from error
+        kind = type(backbone(model)).__name__
+        raise AdapterError(kind, f"cannot be copied ({error})", "Make it deep-copyable") from error
     if not tuner_layers(copied):
         return backbone(copied)
     bare: nn.Module = copied.base_model.unload()  # type: ignore[operator, union-attr]

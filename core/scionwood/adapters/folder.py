@@ -18,9 +18,9 @@ from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
 from scionwood.adapters.layers.marks import take_layers_of_file, unmarked
 from scionwood.adapters.methods import config_class
+from scionwood.adapters.patterns import PATTERNS
 from scionwood.adapters.peft_types import BUILT_IN
 from scionwood.adapters.save import CONFIG, FORMAT, MANIFEST, TENSORS
-from scionwood.adapters.targets import PATTERNS
 from scionwood.adapters.untrusted import LARGEST, Spec, read_header, read_json
 from scionwood.errors import AdapterError, AdapterFileError
 
@@ -222,7 +222,7 @@ def _check_option(path: Path, key: str, value: Any) -> None:
     if value is not None and not _is_of_its_kind(key, value):
         raise AdapterFileError(f"{path}: {key}={value!r:.40}", "is not of the type that peft takes")
     for item in _leaves(value):
-        if isinstance(item, str) and len(item) > 512 and key not in PATTERNS:
+        if isinstance(item, str) and len(item) > 512 and not _is_pattern(key):
             raise AdapterFileError(f"{path}: {key}", "the text has more than 512 characters")
         if not isinstance(item, int | float) or "seed" in key or "prng" in key:
             continue
@@ -237,6 +237,10 @@ def _is_of_its_kind(key: str, value: Any) -> bool:
     if key in ("modules_to_save", "target_parameters"):
         return names
     return isinstance(value, Mapping) if key.endswith("_pattern") else True
+
+
+def _is_pattern(key: str) -> bool:
+    return key in PATTERNS or key.endswith("_pattern")  # bounded where they are matched
 
 
 def _leaves(value: Any) -> list[Any]:

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,7 +31,12 @@ from scionwood.errors import AdapterError, AdapterFileError
 
 
 def load_adapter(
-    model: nn.Module, folder: str | Path, *, trainable: bool = False, name: str = "default"
+    model: nn.Module,
+    folder: str | Path,
+    *,
+    trainable: bool = False,
+    name: str = "default",
+    whole: Sequence[str] = (),
 ) -> PeftModel:
     """Load a saved adapter into the base that it was made for.
 
@@ -49,6 +54,8 @@ def load_adapter(
         trainable: Whether adapter and head continue to train. If false, all parameters are frozen
             and the model is in eval mode.
         name: The name of the adapter in the model.
+        whole: The names, or their ends, of modules outside the head that the adapter may replace by
+            copies of its own, as the option `modules_to_save` of peft does. Others are refused.
 
     Returns:
         The model inside a `PeftModel`.
@@ -71,7 +78,7 @@ def load_adapter(
     with _named(folder):
         saved = read_folder(folder)
         with declared_head(model, _head(saved)):
-            checked = check_against(model, saved)
+            checked = check_against(model, saved, whole)
             with (
                 torch.random.fork_rng(devices=[]),
                 _no_pattern_warning(),

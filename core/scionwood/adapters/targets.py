@@ -1,107 +1,31 @@
-"""Resolve the targets of an adapter, presets and patterns, to the names of modules.
-
-A pattern may come from a stranger's recipe or adapter, and some patterns keep Python's `re` busy
-for years. `check_pattern` bounds the number of ways to try a pattern on the names of a model. It
-refuses the pattern if the bound is too high. Every pattern is checked before it is matched.
-"""
+"""Resolve the targets of an adapter, presets and patterns, to the names of modules."""
 
 from __future__ import annotations
 
 import copy
-import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
 import torch.nn as nn
 from peft import PeftConfig
-from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
 from peft.tuners.tuners_utils import _maybe_include_all_linear_layers
 
 from scionwood.adapters.head import backbone, head_names, in_head
 from scionwood.adapters.methods import is_tuner
 from scionwood.adapters.modules import tuner_layers
+from scionwood.adapters.patterns import (
+    check_patterns,
+    literal,
+    matched,
+    settle_keys,
+    settle_patterns,
+)
 from scionwood.errors import AdapterError
-
-LENGTH = 512
-"""The longest pattern, in characters."""
-
-TRIES = 5e7
-"""The largest number of ways to try one pattern on all names; about two seconds of `re`."""
 
 NARROWING = ("exclude_modules", "layers_to_transform")
 """Options that exclude modules from those that the targets match."""
-
-PATTERNS = ("target_modules", "exclude_modules", "feedforward_modules")
-"""Options that peft matches against whole names if their value is a string."""
-
-_LITERAL = re.compile(r"(?:[\w|]|\\[.-])*")
-_REPEATED_GROUP = re.compile(r"\)\s*[*+{]")
-_REPEAT = re.compile(r"(?<!\\)(?:[*+]|\{\d*,\d*\})")
-_OPTIONAL = re.compile(r"(?<![(*+?}\\])\?")
-
-
-def check_pattern(
-    pattern: str, option: str, names: Sequence[str], *, prefixed: bool = False
-) -> None:
-    """Check that a pattern cannot run for long on these names.
-
-    Let L be the length of the longest name. Then k repeats can be tried in at most L^k / k! ways,
-    an optional part in 2 ways, and g groups with p bars in (p + 1)^g ways. A repeated group has no
-    such bound and is refused.
-
-    Args:
-        pattern: A regular expression.
-        option: The name of the option that holds it, for the error.
-        names: The names of modules that it will be matched against.
-        prefixed: Whether peft puts `.*` before the pattern.
-
-    Raises:
-        AdapterError: The pattern does not compile, is too long, or could run for long.
-    """
-    if _LITERAL.fullmatch(pattern):
-        return
-    remedy = "Name the modules in a list instead"
-    shown = f"{option} {pattern[:80]!r}"
-    if len(pattern) > LENGTH:
-        raise AdapterError(shown, f"a pattern has at most {LENGTH} characters", remedy)
-    repeats = len(_REPEAT.findall(pattern)) + prefixed
-    longest = max(map(len, names), default=1)
-    ways = (
-        float(longest) ** repeats / math.factorial(repeats) * 2.0 ** len(_OPTIONAL.findall(pattern))
-    )
-    ways *= (pattern.count("|") + 1.0) ** min(pattern.count("("), 64)
-    if _REPEATED_GROUP.search(pattern) or ways * len(names) > TRIES:
-        raise AdapterError(shown, "it could run for very long (repeats, optional parts)", remedy)
-    try:
-        re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise AdapterError(shown, f"is not a regular expression ({error})", remedy) from error
-
-
-def check_patterns(config: PeftConfig, names: Sequence[str]) -> None:
-    """Check every option of a config that peft uses as a pattern.
-
-    Raises:
-        AdapterError: A pattern could run for long. The message names the option.
-    """
-    for option in PATTERNS:
-        value = getattr(config, option, None)
-        if isinstance(value, str):
-            check_pattern(value, option, names)
-    for option in vars(config):
-        if option == "modules_to_save" or option.endswith("_pattern"):
-            for pattern in _patterns(getattr(config, option), option):
-                check_pattern(pattern, option, names, prefixed=True)
-
-
-def _patterns(value: Any, option: str) -> list[str]:
-    """List the strings of a list, the keys of a mapping, or the one string."""
-    patterns = [value] if isinstance(value, str) else [str(item) for item in value or ()]
-    if len(patterns) > 1024:
-        raise AdapterError(f"{option} with {len(patterns)} entries", "at most 1024 are allowed")
-    return patterns
 
 
 def settle(
@@ -110,6 +34,7 @@ def settle(
     targets: str | None = None,
     *,
     listed: list[str] | None = None,
+    foreign: bool = False,
 ) -> list[str]:
     """Resolve the targets of a config, and write the names of the modules in place of a pattern.
 
@@ -123,6 +48,7 @@ def settle(
             has none.
         listed: The names that the targets must resolve to, as a saved adapter lists them. No
             pattern of the config then selects modules. `None` means no such list.
+        foreign: Whether the config comes from others, whose patterns never reach Python's `re`.
 
     Returns:
         The names of the modules in the order of the model.
@@ -137,16 +63,20 @@ def settle(
         return _settle_listed(model, config, listed)
     model = backbone(model)
     _choose(model, config, targets)
-    names = module_names(model)
-    check_patterns(config, names)
+    names, wanted = module_names(model), targets or config.target_modules
+    settle_patterns(config, names, foreign=foreign)
+    if not foreign:
+        check_patterns(config, names)
     if config.target_modules is None:
+        settle_keys(config, names, foreign=foreign)
         return []  # target_parameters, or peft's own defaults for a transformers architecture
     if config.target_modules == "all-linear":
         config.target_modules = literal(_linear(model, config))
     chosen = matched(config, names)
     if not chosen and not getattr(config, "target_parameters", None):
         narrowed = [o for o in NARROWING if getattr(config, o, None) is not None]
-        raise _nothing(model, targets or config.target_modules, names, narrowed)
+        raise _nothing(model, wanted, names, narrowed)
+    settle_keys(config, chosen, foreign=foreign)
     pin(config, chosen, model)
     return chosen
 
@@ -157,19 +87,14 @@ def _settle_listed(model: nn.Module, config: PeftConfig, listed: list[str]) -> l
         raise AdapterError(f"module {foreign[0][:200]!r}", "the base has no such module")
     if isinstance(config.target_modules, str):
         config.target_modules = literal(listed)
-    check_patterns(config, names)
+    settle_patterns(config, names, foreign=True)
+    settle_keys(config, listed or names, foreign=True)
     if config.target_modules is not None:
         chosen = matched(config, names)
         if chosen != listed:
             raise AdapterError(f"modules {listed[:3]}", f"the config adapts others: {chosen[:3]}")
         pin(config, chosen, model)
     return listed
-
-
-def matched(config: PeftConfig, names: Sequence[str]) -> list[str]:
-    """Return the names that peft would adapt; call `check_patterns` first."""
-    tuner = PEFT_TYPE_TO_TUNER_MAPPING[config.peft_type]
-    return [name for name in names if tuner._check_target_module_exists(config, name)]
 
 
 def pin(config: PeftConfig, chosen: list[str], model: nn.Module) -> None:
@@ -188,11 +113,6 @@ def pin(config: PeftConfig, chosen: list[str], model: nn.Module) -> None:
         for option in NARROWING:
             if hasattr(config, option):
                 setattr(config, option, None)
-
-
-def literal(names: Iterable[str]) -> str:
-    """Return a pattern that matches these names and no other."""
-    return "|".join(re.escape(name) for name in names)
 
 
 def module_names(model: nn.Module) -> list[str]:

@@ -204,7 +204,8 @@ def _load(run_dir: Path, device: str | torch.device) -> Task:
     if recipe.adapter.component is None:
         prepare(backbone, recipe)
     else:
-        backbone = load_adapter(backbone, run_dir / ADAPTER)
+        whole = recipe.adapter.options.get("modules_to_save") or ()
+        backbone = load_adapter(backbone, run_dir / ADAPTER, whole=whole)
     if (run_dir / HEAD).is_file():
         load_head(backbone, run_dir / HEAD)
     fuse(backbone, recipe)

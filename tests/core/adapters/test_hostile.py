@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -12,8 +14,15 @@ from typing import Any
 import pytest
 import torch
 from adapter_nets import Net
-from hostile_cases import CASES, TENSORS, option, plain, whole_stem
-from peft import FrodConfig, LoraConfig, ShiraConfig, SupertuningConfig, VBLoRAConfig
+from hostile_cases import CASES, REDOS, TENSORS, option, plain, whole_stem
+from peft import (
+    FrodConfig,
+    LoraConfig,
+    ShiraConfig,
+    SupertuningConfig,
+    VBLoRAConfig,
+    get_peft_model,
+)
 from safetensors.torch import load_file, save_file
 
 from scionwood.adapters import attach, load_adapter, load_head, save_adapter, save_head
@@ -62,6 +71,80 @@ def test_refuses_a_hostile_folder_before_the_model_changes(
 
 def test_loads_the_unchanged_folder(folder: Path, net: Net) -> None:
     load_adapter(net, folder)
+
+
+HARMLESS = {
+    "an exclusion": plain(exclude_modules=REDOS),
+    "a rank pattern": option(rank_pattern={REDOS: 4}),
+    "many rank patterns": option(rank_pattern={f"({n}+)+X": 4 for n in range(60)}),
+    "many names": plain(target_modules="|".join(["no"] * 200_000 + [r"blocks\.0\.fc1"])),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*has no scionwood.json")
+@pytest.mark.parametrize("case", HARMLESS)
+def test_no_pattern_of_others_reaches_the_engine_of_python(
+    case: str, folder: Path, net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of these patterns would keep `re` busy for years; in linear time it matches nothing."""
+    if case == "many names":
+        save_adapter(attach(Net(), LoraConfig(r=4), targets="blocks.0.fc1"), folder)
+    HARMLESS[case](folder)
+    given: list[object] = []
+    re.purge()
+    compile = re._compiler.compile  # type: ignore[attr-defined]  # under every function of `re`
+    monkeypatch.setattr(
+        re._compiler,
+        "compile",
+        lambda pattern, *rest: given.append(pattern) or compile(pattern, *rest),
+    )
+    tuned = load_adapter(net, folder)
+    assert any("lora_A" in name for name, _ in tuned.named_parameters())
+    re.compile("seen")
+    assert "seen" in given
+    assert not [pattern for pattern in given if "+)+" in pattern or "no|no" in pattern]
+
+
+REAL = {
+    "names of projections": (r".*\.(fc1|fc2)", 4),
+    "one layer": (r"blocks\.0\.(fc1|fc2)", 2),
+    "bounded repeats": (r"(?:.*?(?:blocks|layers).*?(?:fc1|attn)){1,}", 2),
+    "a class": (r"^blocks\.[\d]{1,}\.fc2$", 2),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*has no scionwood.json")
+@pytest.mark.parametrize("case", REAL)
+def test_patterns_of_real_configs_select_the_same_modules_as_peft(
+    case: str, tmp_path: Path, net: Net
+) -> None:
+    pattern, count = REAL[case]
+    model = get_peft_model(Net(), LoraConfig(r=4, target_modules=pattern))
+    model.save_pretrained(str(tmp_path))
+    tuned = load_adapter(net, tmp_path)
+    wrapped = [name for name, _ in tuned.named_parameters() if "lora_A" in name]
+    assert wrapped == [name for name, _ in model.named_parameters() if "lora_A" in name]
+    assert len(wrapped) == count
+    save_adapter(tuned, tmp_path / "again")
+    load_adapter(Net(), tmp_path / "again")
+
+
+@pytest.mark.filterwarnings("ignore:.*has no scionwood.json")
+def test_patterns_as_keys_and_of_layers_count_as_in_peft(tmp_path: Path, net: Net) -> None:
+    keys = {r"blocks\.[1-9]\.fc1": 2, "fc2": 3, "fc[1]": 8}
+    config = LoraConfig(r=4, target_modules=["fc1", "fc2"], rank_pattern=keys, alpha_pattern=keys)
+    for name, layers in (("all", (None, None)), ("one", ([1], ["bl[a-z]+"]))):
+        config.layers_to_transform, config.layers_pattern = layers
+        model = get_peft_model(Net(), copy.deepcopy(config))
+        model.save_pretrained(str(tmp_path / name))
+        tuned = load_adapter(Net(), tmp_path / name)
+        for key, value in model.named_parameters():
+            if "lora_" in key:
+                assert tuned.get_parameter(key).shape == value.shape
+        save_adapter(tuned, tmp_path / f"{name} again")
+        load_adapter(Net(), tmp_path / f"{name} again")
+    scalings = [module.scaling for module in tuned.modules() if hasattr(module, "scaling")]
+    assert scalings == [{"default": 1.0}] * 2
 
 
 def test_values_are_read_exactly_for_every_type_and_shape(tmp_path: Path) -> None:

@@ -6,11 +6,15 @@ import re
 import time
 
 import pytest
+from adapter_nets import Net
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from peft import LoraConfig
 
-from scionwood.adapters.targets import check_pattern, literal
+from scionwood.adapters import attach
+from scionwood.adapters.patterns import check_pattern, check_patterns, literal
 from scionwood.errors import AdapterError
+from scionwood.linear import Patterns
 
 NAMES = [f"encoder.layers.{i}.attention.{part}" for i in range(40) for part in ("query", "out")]
 
@@ -41,6 +45,8 @@ def test_accepts_common_patterns(pattern: str) -> None:
         "a(",
         "x" * 600 + "(",
         "a{99999999999}",
+        "(?x:([a-z_.0-9]+)#\n+X)",
+        "(?ix)([a-z_.0-9]+)#\n+X",
     ],
 )
 def test_refuses_patterns_that_could_run_for_long(pattern: str) -> None:
@@ -73,3 +79,47 @@ def test_a_literal_matches_only_its_names() -> None:
         False,
         False,
     ]
+
+
+@pytest.mark.parametrize("place", ["targets", "exclude_modules", "rank_pattern", "layers_pattern"])
+def test_a_repeat_that_a_comment_hides_is_refused_in_every_option(place: str) -> None:
+    hidden = "(?x:([a-z_.0-9]+)#\n+X)"
+    config = LoraConfig(r=2, target_modules=["fc1"])
+    if place == "layers_pattern":
+        config.layers_to_transform, config.layers_pattern = [0], hidden
+    elif place != "targets":
+        setattr(config, place, {hidden: 4} if place == "rank_pattern" else hidden)
+    with pytest.raises(AdapterError, match="verbose mode"):
+        attach(Net(), config, targets=hidden if place == "targets" else None)
+
+
+def test_bounded_patterns_are_bounded_together() -> None:
+    keys = {f"(?=.)a*.*{n}": 4 for n in range(1000)}
+    check_pattern(next(iter(keys)), "rank_pattern", NAMES, prefixed=True)
+    config = LoraConfig(rank_pattern=keys)
+    with pytest.raises(AdapterError, match="beside the other patterns"):
+        check_patterns(config, NAMES)
+
+
+def test_a_lookahead_of_ones_own_config_still_works() -> None:
+    tuned = attach(Net(), LoraConfig(r=2, target_modules=r"(?!blocks\.0).*fc1"))
+    names = [name for name, _ in tuned.named_parameters() if "lora_A" in name]
+    assert names == ["base_model.model.blocks.1.fc1.lora_A.default.weight"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(["e", "n", ".", "\\.", "\\d", ".*", "(", ")", "|", "?", "+", "*", "[a-k]"]),
+        max_size=12,
+    )
+)
+def test_linear_time_gives_the_matches_of_python(parts: list[str]) -> None:
+    pattern = "".join(parts)
+    try:
+        check_pattern(pattern, "targets", NAMES)
+        linear = Patterns(NAMES).compile(pattern, "targets")
+    except AdapterError:
+        return
+    for name in (*NAMES[:3], "e", "en", "nen", "a.0"):
+        assert bool(linear.fullmatch(name)) == bool(re.fullmatch(pattern, name))

@@ -184,8 +184,9 @@ def test_saves_and_loads_modules_to_save(tmp_path: Path) -> None:
     for parameter in model.get_base_model().decoder.parameters():
         parameter.data.zero_()
     save_adapter(model, tmp_path)
-    with pytest.warns(UserWarning, match="replaces modules of the base: stem"):
-        again = load_adapter(Net(), tmp_path)
+    with pytest.raises(AdapterFileError, match="modules of Net that are not its head"):
+        load_adapter(Net(), tmp_path)
+    again = load_adapter(Net(), tmp_path, whole=("stem",))
     for parameter in again.get_base_model().decoder.parameters():
         parameter.data.zero_()
     trained = model.get_base_model().stem.modules_to_save["default"].state_dict()

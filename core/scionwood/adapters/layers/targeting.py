@@ -9,7 +9,8 @@ from torch.nn.parameter import is_lazy
 from scionwood.adapters.head import backbone
 from scionwood.adapters.layers.attention import whole_attention
 from scionwood.adapters.layers.tuners import is_graph_linear
-from scionwood.adapters.targets import literal, module_names, pin, settle
+from scionwood.adapters.patterns import literal
+from scionwood.adapters.targets import module_names, pin, settle
 from scionwood.errors import AdapterError
 
 ALL = "all-linear"

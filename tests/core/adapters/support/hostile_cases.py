@@ -15,6 +15,8 @@ import torch
 from adapter_nets import Net
 from safetensors.torch import load_file, save_file
 
+from scionwood.adapters import base_hash
+
 CONFIG, TENSORS, MANIFEST = "adapter_config.json", "adapter_model.safetensors", "scionwood.json"
 KEY = "base_model.model.blocks.0.fc1.lora_A.weight"
 OTHER = "base_model.model.blocks.1.fc1.lora_A.weight"
@@ -145,6 +147,24 @@ def wide_header(folder: Path) -> None:
 def whole_stem(folder: Path) -> None:
     """Add a copy of the stem to a folder of plain peft, complete and of the right shapes."""
     plain(modules_to_save=["stem"])(folder)
+    _add_stem(folder)
+
+
+def forged_stem(folder: Path) -> None:
+    """Add a copy of the stem to a folder whose scionwood.json is left in place."""
+    option(modules_to_save=["stem"])(folder)
+    _add_stem(folder)
+
+
+def forged_head(folder: Path) -> None:
+    """Declare the stem as a head in scionwood.json too, with the hash of the rest of the base."""
+    forged_stem(folder)
+    net = Net()
+    net.head = ("stem", "decoder")
+    claim(head=["stem", "decoder"], base={"sha256": base_hash(net)})(folder)
+
+
+def _add_stem(folder: Path) -> None:
     stem = Net().stem.state_dict()
     new = {f"base_model.model.stem.{name}": value for name, value in stem.items()}
     save_file(load_file(folder / TENSORS) | new, folder / TENSORS)
@@ -185,6 +205,8 @@ def endless(folder: Path) -> None:
 
 
 REDOS = "(([a-z_.0-9])+)+X"
+VERBOSE = "(?x:([a-z_.0-9]+)#\n+X)"
+"""A repeated group that a comment of the verbose mode hides from a reader of the pattern."""
 CASES: dict[str, Harm] = {
     # values
     "NaN": tensors(lambda s: s[KEY].fill_(float("nan"))),
@@ -271,6 +293,8 @@ CASES: dict[str, Harm] = {
     "a token that does not exist": option(trainable_token_indices={"embed": [10**9]}),
     "a whole module without its tensors": option(modules_to_save=["stem"]),
     "a whole module of the base": whole_stem,
+    "a whole module beside scionwood.json": forged_stem,
+    "a whole module that scionwood.json declares": forged_head,
     "features of a language model": option(task_type="FEATURE_EXTRACTION"),
     "classes of a language model": plain(task_type="SEQ_CLS"),
     "tokens of a language model": option(task_type="TOKEN_CLS"),
@@ -297,8 +321,23 @@ CASES: dict[str, Harm] = {
     "a hanging pattern of optional parts": plain(target_modules=".?" * 60 + "X"),
     "a hanging pattern of alternatives": plain(target_modules="(.|.|.)" * 40 + "X"),
     "a hanging pattern of many repeats": plain(target_modules=".*" * 12 + "X"),
-    "a hanging exclusion": plain(exclude_modules=REDOS),
-    "a hanging rank pattern": option(rank_pattern={REDOS: 4}),
+    "a hidden repeat": plain(target_modules=VERBOSE),
+    "a hidden repeat in an exclusion": plain(exclude_modules=VERBOSE),
+    "a hidden repeat in a rank pattern": option(rank_pattern={VERBOSE: 4}),
+    "a hidden repeat in an alpha pattern": plain(alpha_pattern={VERBOSE: 4}),
+    "a hidden repeat in a module to save": plain(modules_to_save=[VERBOSE]),
+    "a hidden repeat in a layers pattern": plain(
+        target_modules=["fc1"], layers_to_transform=[0], layers_pattern=VERBOSE
+    ),
+    "a hidden repeat in a list of targets": plain(target_modules=[VERBOSE, "fc1"]),
+    "a lookahead": plain(target_modules="(?!stem).*fc1"),
+    "a backreference": plain(target_modules=r"(.*)\.\1"),
+    "a possessive repeat": plain(target_modules="(?:.*+)*+X"),
+    "half a character": plain(target_modules="\ud800.*"),
+    "many bounded patterns": option(
+        rank_pattern={f"(?:[a-z.]{{0,30}}){{30}}{n}": 4 for n in range(1000)}
+    ),
+    "many alternatives": plain(target_modules="|".join(["(a.*b.*)"] * 5000)),
     "a hanging module to save": option(modules_to_save=[REDOS]),
     "a hanging layers pattern": plain(
         target_modules=["fc1"], layers_to_transform=[0], layers_pattern=REDOS
