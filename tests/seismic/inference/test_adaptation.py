@@ -92,9 +92,10 @@ def test_restores_the_weights_after_an_error(model: nn.Module) -> None:
     ("options", "noise", "verdict"),
     [
         (replace(MATCHED, enough=1e9), "ambient", "matched already"),
-        (replace(MATCHED, tolerance=-9.0), "ambient", "rolled back: more signal would have leaked"),
+        (replace(MATCHED, tolerance=-9.0), "ambient", "rolled back: strong events would lose"),
         (replace(MATCHED, steps=0), "ambient", "rolled back: no step was better"),
-        (replace(MATCHED, window=None), "ambient", "refused: `matched` needs a noise window"),
+        (replace(MATCHED, window=None), "common_mode", "refused: no part of the gather is free"),
+        (replace(KURTOSIS, window=None), "common_mode", "refused: no part of the gather is free"),
         (replace(MATCHED, window=(0.0, 0.006)), "ambient", "refused: the noise window holds"),
         (MATCHED, "erratic", "refused: kurtosis "),
         (KURTOSIS, "erratic", "refused: kurtosis "),
@@ -109,6 +110,28 @@ def test_without_adaptation_the_result_is_that_of_the_run(
     assert outcome.verdict.startswith(verdict)
     assert outcome.steps == 0
     np.testing.assert_array_equal(result, denoise_array(model, noisy))
+
+
+def test_the_noise_is_judged_where_there_is_no_signal(model: nn.Module) -> None:
+    rng = generator(7, "test", 5)
+    events = 8 * draw_gather(rng, (SHAPE[0], SHAPE[1] - QUIET), kind="vsp")
+    noisy = np.pad(events, ((0, 0), (QUIET, 0)))
+    noisy[:, QUIET + 5] *= 30  # a gather with a large kurtosis
+    noisy = (noisy + rng.standard_normal(SHAPE)).astype(np.float32)
+    options = replace(MATCHED, window=None, tolerance=1.0)
+    _, outcome = Adapter(model, options).denoise(noisy, TIME)
+    assert outcome.verdict == "adapted"
+    assert outcome.window.startswith("the quietest part")
+    assert f"objective {outcome.before:.3f} before, {outcome.after:.3f} after" in str(outcome)
+
+
+def test_a_window_that_is_almost_silent_leaves_nothing_to_adapt_to(model: nn.Module) -> None:
+    rng = generator(7, "test", 6)
+    events = draw_gather(rng, (SHAPE[0], SHAPE[1] - QUIET), kind="vsp")
+    clean = np.pad(events, ((0, 0), (QUIET, 0)))
+    noisy = (clean + 1e-4 * rng.standard_normal(SHAPE)).astype(np.float32)
+    _, outcome = Adapter(model, MATCHED).denoise(noisy, TIME)
+    assert outcome.verdict.startswith("refused: the noise window is almost silent")
 
 
 def test_adaptation_does_not_depend_on_the_unit(model: nn.Module) -> None:

@@ -66,7 +66,7 @@ def find_noise_window(data: np.ndarray, period: float = 12.0) -> NoiseWindow | N
         >>> gather = rng.standard_normal((32, 200))
         >>> gather[:, 120:] += 10 * np.sin(np.arange(80))
         >>> print(find_noise_window(gather))
-        before the first arrivals, 54% of the gather
+        before the first arrivals, 55% of the gather
     """
     x = np.asarray(data, np.float64)
     early = _before_arrivals(x, period)
