@@ -51,7 +51,8 @@ class MeshReader(CrashReader):
     Units: those of the model, which the user states.
 
     Raises: ReadError, for a damaged file, elements with midside nodes, no shells, missing
-        thickness, an Abaqus *INCLUDE, or MED data that are stored in another file.
+        thickness, an Abaqus *INCLUDE, a Nastran file without cards, or MED data that are stored
+        in another file.
 
     Source: meshio 5.3.
     """
@@ -139,14 +140,17 @@ class MeshReader(CrashReader):
 
 
 def _check_alone(path: Path) -> None:
-    """Refuse a file that takes its content from other files.
+    """Refuse a file that takes its content from other files, or on which meshio never ends.
 
     Raises:
-        ReadError: an Abaqus *INCLUDE, or HDF5 (MED) data that are stored in another file.
+        ReadError: an Abaqus *INCLUDE, HDF5 (MED) data that are stored in another file, or a
+            Nastran file that ends behind `BEGIN BULK`.
     """
     if path.suffix.lower() == ".med":
         with h5py.File(path) as file:
             check_hdf5(path, file, "MED")
+    if _MODULES.get(path.suffix.lower()) == "nastran":
+        _check_bulk(path)
     if path.suffix.lower() != ".inp":
         return
     with path.open() as text:  # decoded as meshio does
@@ -155,6 +159,23 @@ def _check_alone(path: Path) -> None:
             if line.partition(",")[0].strip().replace("*", "").upper() == "INCLUDE":
                 rule = f"Abaqus: line {number} includes another file ({line.strip()[:80]})"
                 raise ReadError(str(path), rule, "Write the model out as one file")
+
+
+def _check_bulk(path: Path) -> None:
+    """Refuse a Nastran file without a card after `BEGIN BULK`: meshio would look for one forever.
+
+    Raises:
+        ReadError: there is none.
+    """
+    with path.open() as text:  # decoded as meshio does
+        for line in text:
+            if line.strip().startswith("BEGIN BULK"):
+                break
+        # The condition of meshio for a line that is neither blank nor a comment.
+        if any(len(line) >= 4 and not line.startswith(("$", "//", "#")) for line in text):
+            return
+    rule = "Nastran: it ends without a card after BEGIN BULK"
+    raise ReadError(str(path), rule, "Is it truncated? Copy it again")
 
 
 def _module(path: Path) -> Any:

@@ -16,6 +16,7 @@ from zarr.storage import LocalStore, ZipStore
 from scionwood import ReadError, atomic_folder_or_zip, check_links, check_zip, writing
 from scionwood_crash.parts.mesh import CrashSeries, Frame, ShellMesh
 from scionwood_crash.readers.base import CrashReader
+from scionwood_crash.readers.blosc import check_chunks
 from scionwood_crash.readers.sample import sample_series
 
 OWN = "mesh_connectivity_"
@@ -23,6 +24,8 @@ OWN = "mesh_connectivity_"
 
 _FIELD = f"{OWN}field_"
 _POINT = f"{OWN}point_"
+
+check_chunks()
 
 
 @final
