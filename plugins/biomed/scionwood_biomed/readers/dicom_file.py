@@ -66,6 +66,8 @@ class DicomFile:
         """
         with reading(self.path, "DICOM"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom warns about odd but readable headers
+            shape = self.shape[2], self.shape[0] * self.shape[1]
+            limits.check_pixels(self.path, "DICOM", shape, self.path.stat().st_size)
             dataset = pydicom.dcmread(self.path)
             stored = pixel_array(dataset).reshape((*self.shape[:3], -1))
             if self.header.PhotometricInterpretation == "PALETTE COLOR":

@@ -10,7 +10,7 @@ from typing import NamedTuple, final
 
 import numpy as np
 
-from scionwood import ReadError
+from scionwood import ReadError, call_in_child
 from scionwood_biomed.readers.dicom import DicomReader
 from scionwood_biomed.readers.dicom_identity import burned_in
 from scionwood_biomed.readers.display import to_display
@@ -51,6 +51,10 @@ def subject_of(path: Path, salt: str = "") -> str | None:
     """
     if not path.name.lower().endswith(DicomReader.suffixes):
         return None
+    return call_in_child(_dicom_subject, path, salt)
+
+
+def _dicom_subject(path: Path, salt: str) -> str | None:
     return DicomReader(path, salt=salt).series[0].first.subject
 
 
@@ -58,7 +62,7 @@ def is_slide(path: Path) -> bool:
     """Return whether a file is a whole slide, judged by its ending; a TIFF must be tiled."""
     name = path.name.lower()
     if name.endswith(PictureReader.suffixes):
-        return name.endswith(SlideReader.suffixes) and is_tiled(path)
+        return name.endswith(SlideReader.suffixes) and call_in_child(is_tiled, path)
     return name.endswith(SlideReader.suffixes)
 
 
@@ -80,7 +84,11 @@ def read_picture(path: str | Path, *, window: Window = "file") -> np.ndarray:
     Raises:
         ReadError: the format is unknown, or the file is damaged.
     """
-    stack = _stack(Path(path), window)
+    return call_in_child(_picture, path, window)
+
+
+def _picture(path: Path, window: Window) -> np.ndarray:
+    stack = _stack(path, window)
     return coloured(stack.show(stack.values[len(stack.values) // 2]))
 
 
@@ -111,7 +119,11 @@ def read_views(
         reader = SlideReader(path, mpp=mpp, size=size)
         for index in spread(len(reader), most):
             yield reader.read(index).data
-        return
+    else:
+        yield from call_in_child(_views, path, window, most)
+
+
+def _views(path: Path, window: Window, most: int) -> Iterator[np.ndarray]:
     stack = _stack(path, window)
     chosen = slices_with_tissue(stack.values, hounsfield=stack.hounsfield)
     for index in spread(len(chosen), most):

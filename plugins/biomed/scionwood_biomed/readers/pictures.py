@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, ClassVar, final
@@ -20,6 +21,7 @@ from scionwood import (
     writing,
 )
 from scionwood_biomed.readers.base import new_data
+from scionwood_biomed.readers.limits import check_pixels
 
 PIXELS = 100_000_000
 """Maximum number of pixels of a picture, unless the reader is told otherwise."""
@@ -42,7 +44,8 @@ class PictureReader(Reader):
     Units: data from 0 (black) to 1 (white).
 
     Raises:
-        ReadError: the file is not a picture, is damaged or truncated, or has too many pixels.
+        ReadError: the file is not a picture, is damaged or truncated, has too many pixels, or
+            declares more than its bytes can hold.
 
     Source: the formats that Pillow reads, https://pillow.readthedocs.io
     """
@@ -54,7 +57,7 @@ class PictureReader(Reader):
     def __init__(self, path: str | Path, *, pixels: int = PIXELS) -> None:
         self.path, self.pixels = Path(path), pixels
         with reading(self.path, KIND), Image.open(self.path) as image:
-            _check(image, self.path, pixels)
+            _check(image, self.path, pixels, self.path.stat().st_size)
             self.format, self.mode = image.format, image.mode
 
     def __len__(self) -> int:
@@ -95,7 +98,7 @@ def decoded(file: IO[bytes], path: Path, pixels: int = PIXELS) -> np.ndarray:
     """Decode the picture in an open file after a check of its size, and close the file.
 
     Args:
-        file: an open file, positioned at the start of the picture.
+        file: an open file that holds the picture alone.
         path: the path that an error names.
         pixels: maximum number of pixels.
 
@@ -103,11 +106,15 @@ def decoded(file: IO[bytes], path: Path, pixels: int = PIXELS) -> np.ndarray:
         (row, column, channel) float32, 0 is black and 1 is white.
 
     Raises:
-        ReadError: the file is not a picture, is damaged or truncated, or has too many pixels.
+        ReadError: the file is not a picture, is damaged or truncated, has too many pixels, or
+            declares more than its bytes can hold.
     """
-    with file, reading(path, KIND), Image.open(file) as image:
-        _check(image, path, pixels)
-        return _values(ImageOps.exif_transpose(image))
+    with file, reading(path, KIND):
+        inside = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        with Image.open(file) as image:
+            _check(image, path, pixels, inside)
+            return _values(ImageOps.exif_transpose(image))
 
 
 def encoded(values: np.ndarray, mode: str) -> Image.Image:
@@ -123,11 +130,12 @@ def encoded(values: np.ndarray, mode: str) -> Image.Image:
     return Image.fromarray(levels[..., 0] if levels.shape[-1] == 1 else levels)
 
 
-def _check(image: Image.Image, path: Path, pixels: int) -> None:
+def _check(image: Image.Image, path: Path, pixels: int, inside: int) -> None:
     width, height = image.size
     if width * height > pixels:
         rule = f"picture: {width} x {height} is more than {pixels:,} pixels"
         raise ReadError(str(path), rule, "Read it as a whole slide, or raise `pixels`")
+    check_pixels(path, "picture", image.size, inside)
 
 
 def _values(image: Image.Image) -> np.ndarray:

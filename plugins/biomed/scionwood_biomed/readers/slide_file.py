@@ -12,6 +12,7 @@ from typing import Any, final
 import numpy as np
 
 from scionwood import ReadError
+from scionwood_biomed.readers.limits import check_pixels
 
 KIND = "slide (.svs, .ndpi, .tiff)"
 
@@ -22,6 +23,7 @@ OVERVIEW = 16
 """Smallest side of a tile, in pixels of the level in which its tissue is measured."""
 
 _TILE = 256
+_AGAIN = "Copy it again: it is truncated, or its header is wrong"
 
 
 @final
@@ -52,8 +54,8 @@ class SlideFile:
         levels: the levels, from the finest to the coarsest.
 
     Raises:
-        ReadError: the pixels are not RGB of 8 bits, the pixel size is unknown, or the stored tiles
-            decode to more than `CHUNK` bytes.
+        ReadError: the pixels are not RGB of 8 bits, the file cannot hold them, the pixel size is
+            unknown, or the stored tiles decode to more than `CHUNK` bytes.
     """
 
     def __init__(self, path: Path, scanned_mpp: float | None) -> None:
@@ -101,7 +103,7 @@ class SlideFile:
         return enough[-1] if enough else self.levels[0]
 
     def _check(self, slide: Any) -> None:
-        """Refuse pixels that are not RGB, and stored tiles that decode to gigabytes."""
+        """Refuse pixels that are not RGB, that the file cannot hold, or in tiles of gigabytes."""
         series = slide.ts_tifffile.series[slide.properties["tiffslide.series-index"]]
         for level in series.levels:
             page = level.keyframe
@@ -112,6 +114,11 @@ class SlideFile:
             if needed > CHUNK:
                 rule = f"slide: its stored tiles decode to {needed:,} bytes"
                 raise ReadError(str(self.path), rule, "Write it again with tiles of 256 x 256")
+            tiles, listed = int(np.prod(page.chunked, dtype=object)), len(page.dataoffsets)
+            if tiles > listed:
+                rule = f"slide: {page.imagewidth} x {page.imagelength} pixels need {tiles:,} tiles"
+                raise ReadError(str(self.path), f"{rule}, and it lists {listed:,}", _AGAIN)
+        check_pixels(self.path, "slide", slide.dimensions, self.path.stat().st_size)
 
 
 def write_pyramid(path: Path, pixels: np.ndarray, mpp: tuple[float, float]) -> None:
