@@ -31,6 +31,7 @@ from scionwood.arguments import OutputPath as OutputPath
 from scionwood.arguments import RunPath as RunPath
 from scionwood.command import renamed as renamed
 from scionwood.decoding.calls import call_in_child as call_in_child
+from scionwood.decoding.session import one_child as one_child
 from scionwood.deploy.deployed import Deployed as Deployed
 from scionwood.deploy.deployed import ExportError as ExportError
 from scionwood.deploy.deployed import Normalisation as Normalisation

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from pathlib import Path
 from typing import Any, Self
@@ -10,6 +11,7 @@ from typing import Any, Self
 from scionwood.decoding.client import Channel
 from scionwood.decoding.limits import Limits
 from scionwood.decoding.naming import label, package_of
+from scionwood.decoding.switch import wanted
 
 _MOST = 1000
 _current: ContextVar[Session | None] = ContextVar("session", default=None)
@@ -80,3 +82,28 @@ def current(path: Path) -> Session | None:
     """Return the session in whose `with` block this is, if the path lies below its folder."""
     session = _current.get()
     return session if session and path.resolve().is_relative_to(session.root) else None
+
+
+@contextmanager
+def one_child(root: str | Path) -> Iterator[None]:
+    """Use one child for all files below a folder inside the block, where readers use children.
+
+    That is a `Session` if readers decode in children here and no outer session holds the folder.
+    Elsewhere nothing changes.
+
+    Args:
+        root: the folder.
+
+    Example:
+        >>> from pathlib import Path
+        >>> segy = scionwood.load("readers", "seismic/segy")
+        >>> segy.write_sample(Path("a.sgy"))
+        >>> with scionwood.one_child("."), segy("a.sgy") as reader:
+        ...     len(reader)
+        2
+    """
+    if not wanted() or current(Path(root)):
+        yield
+        return
+    with Session(root):
+        yield

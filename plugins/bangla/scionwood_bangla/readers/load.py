@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from scionwood import ReadError, RecipeError, check_inside, reading
+from scionwood import ReadError, RecipeError, call_in_child, check_inside, reading
 from scionwood_bangla.lexicon.levels import levels_of
 from scionwood_bangla.readers.columns import find_columns
 from scionwood_bangla.readers.layouts import Layout, layout_of, messages_of
@@ -58,13 +58,11 @@ def read_examples(
     examples: list[Example] = []
     refused: list[ReadError] = []
     for path in _files(source):
-        for where, row in read_rows(path):
-            try:
-                examples.append(_example(row, layout, columns, where))
-            except ReadError as error:
-                if bad_rows == "refuse":
-                    raise
-                refused.append(error)
+        for item in call_in_child(_read, path, layout, columns, bad_rows == "skip"):
+            if isinstance(item, Example):
+                examples.append(item)
+            else:
+                refused.append(ReadError(*item))
     if refused and examples:
         count = f"{len(refused)} of {len(refused) + len(examples)} rows were skipped"
         warnings.warn(f"{count}; the first: {refused[0]}", stacklevel=2)
@@ -73,6 +71,19 @@ def read_examples(
         remedy = str(refused[0]) if refused else "Give a file with at least one row"
         raise ReadError(str(source), rule, remedy)
     return examples
+
+
+def _read(
+    path: Path, layout: Layout, columns: Mapping[str, str] | None, skip: bool
+) -> Iterator[Example | tuple[str, str, str]]:
+    """Yield the example of each row, or the parts of the error of a row to skip."""
+    for where, row in read_rows(path):
+        try:
+            yield _example(row, layout, columns, where)
+        except ReadError as error:
+            if not skip:
+                raise
+            yield error.value, error.rule, error.remedy
 
 
 def check_messages(messages: list[Message], where: str) -> None:

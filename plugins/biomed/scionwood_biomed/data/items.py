@@ -12,7 +12,15 @@ from typing import final
 from rich.console import Console
 from rich.progress import track
 
-from scionwood import ReadError, RecipeError, check_inside, check_links, reading
+from scionwood import (
+    ReadError,
+    RecipeError,
+    call_in_child,
+    check_inside,
+    check_links,
+    one_child,
+    reading,
+)
 from scionwood_biomed.readers.archives import LABELLED, UNKNOWN, Archives
 from scionwood_biomed.readers.opening import SUFFIXES, subject_of
 
@@ -72,8 +80,9 @@ def read_items(
     """
     source = Path(source)
     archives = archives or Archives()
-    listed = list(_items(source, subject, archives, "" if root is None else str(root)))
-    items = list(_tiles(listed, archives))
+    with one_child(source if source.is_dir() else source.parent):
+        listed = list(_items(source, subject, archives, "" if root is None else str(root)))
+        items = list(_tiles(listed, archives))
     if not items:
         rule = "it has no image"
         raise ReadError(str(source), rule, f"Give files that end in {', '.join(SUFFIXES)}")
@@ -96,7 +105,7 @@ def _items(source: Path, subject: str | None, archives: Archives, root: str) -> 
         for path in shards or [source]:
             yield from _labelled(path, subject, archives)
     elif source.is_file():
-        yield from _table(source, root)
+        yield from call_in_child(_table, source, root)
     else:
         yield from _folders(source, _pattern(subject))
 
