@@ -237,9 +237,9 @@ def _rewrite(
 
 def _save_difference(reader: SeismicReader, after: SeismicReader, outputs: Outputs) -> None:
     assert outputs.noise is not None
-    cleaned = iter(after)
-    reader.rewrite(
-        outputs.noise, lambda record: record.data - next(cleaned).data, overwrite=outputs.force
+    noisy = iter(reader)  # its file may have been replaced, and is open in it alone
+    after.rewrite(
+        outputs.noise, lambda record: next(noisy).data - record.data, overwrite=outputs.force
     )
 
 
