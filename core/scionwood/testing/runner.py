@@ -23,6 +23,7 @@ from scionwood.testing.checks import (
     layout,
     readers,
     recipes,
+    runs,
     static,
     trainer,
     vocabulary,
@@ -66,6 +67,7 @@ CHECKS: tuple[Check, ...] = (
     recipes.check_recipes_parse_strictly,
     recipes.check_recipes_run,
     recipes.check_loss_falls,
+    runs.check_shipped_runs,
 )
 """Every check, cheap ones first."""
 

@@ -30,4 +30,10 @@ plugin = Plugin(
     recipes="scionwood_bangla.recipes",
     runs="scionwood_bangla.runs",
     rooms=("checker", "generator", "lexicon", "text"),
+    parsers={
+        "examples": "scionwood_bangla.readers.parsers:Examples",
+        "letters": "scionwood_bangla.readers.parsers:Letters",
+        "preferences": "scionwood_bangla.data.parsers:Preferences",
+        "corpora": "scionwood_bangla.evaluation.parsers:Corpora",
+    },
 )

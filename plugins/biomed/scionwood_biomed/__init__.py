@@ -31,4 +31,8 @@ plugin = Plugin(
         "deidentify": "scionwood_biomed.cli:deidentify",
     },
     recipes="scionwood_biomed.recipes",
+    parsers={
+        "tables": "scionwood_biomed.data.parsers:Tables",
+        "prompts": "scionwood_biomed.tasks.parsers:Prompts",
+    },
 )

@@ -33,4 +33,9 @@ plugin = Plugin(
     recipes="scionwood_crash.recipes",
     runs="scionwood_crash.runs",
     rooms=("suite", "parts", "morph", "solver"),
+    parsers={
+        "decks": "scionwood_crash.readers.parsers:Decks",
+        "collections": "scionwood_crash.readers.parsers:Collections",
+        "simulations": "scionwood_crash.suite.parsers:Simulations",
+    },
 )

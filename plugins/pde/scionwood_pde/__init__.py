@@ -41,4 +41,8 @@ plugin = Plugin(
     recipes="scionwood_pde.recipes",
     runs="scionwood_pde.runs",
     rooms=("solvers", "online"),
+    parsers={
+        "caches": "scionwood_pde.readers.parsers:Caches",
+        "normalisers": "scionwood_pde.data.parsers:Normalisers",
+    },
 )

@@ -25,6 +25,8 @@ plugin = Plugin(
         "survey": "scionwood_seismic.data.survey:Survey",
         "field": "scionwood_seismic.data.field:FieldCrops",
         "station": "scionwood_seismic.data.station:StationRecords",
+        "noise": "scionwood_seismic.data.noise:FieldNoise",
+        "pairs": "scionwood_seismic.data.pairs:FieldPairs",
     },
     tasks={
         "denoise": "scionwood_seismic.tasks.denoise:Denoise",
@@ -38,4 +40,7 @@ plugin = Plugin(
     recipes="scionwood_seismic.recipes",
     runs="scionwood_seismic.runs",
     rooms=("synth",),
+    parsers={
+        "streams": "scionwood_seismic.readers.parsers:Streams",
+    },
 )

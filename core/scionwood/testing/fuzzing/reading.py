@@ -97,7 +97,8 @@ class Probe:
         except BaseException as error:  # a reader may raise anything, and that is a finding
             if isinstance(error, KeyboardInterrupt):
                 raise
-            return _failed(error, getattr(channel, "cause", None))
+            failed = _failed(error, getattr(channel, "cause", None))
+            return Reading(failed.kind, failed.detail.replace(f"{path.parent}/", ""))
         finally:
             self.seconds += time.process_time() - start
             if cause := getattr(channel, "cause", None):

@@ -71,7 +71,7 @@ def samples_of(plugin: Plugin, files: Sequence[Path] = ()) -> tuple[list[Sample]
 
     Returns:
         One sample for each format that a reader writes and reads, then those of the given files;
-        and a line for each reader without a sample.
+        and a line for each ending without a sample.
 
     Raises:
         ReadError: no reader has the ending of a given file, or a file is too large.
@@ -79,9 +79,9 @@ def samples_of(plugin: Plugin, files: Sequence[Path] = ()) -> tuple[list[Sample]
     samples: list[Sample] = []
     missing: list[str] = []
     for reader, reference in references(plugin).items():
-        written, fault = _written(reader, reference)
+        written, faults = _written(reader, reference)
         samples += written
-        missing += [f"{reader}: no sample ({fault})"] if not written else []
+        missing += faults
     for file in files:
         samples += _given(plugin, Path(file))
     return samples, missing
@@ -109,21 +109,21 @@ def written_sample(reader: str, reference: str, suffix: str) -> Sample:
     return Sample(reader, reader, reference, suffix, path.name, tree)
 
 
-def _written(reader: str, reference: str) -> tuple[list[Sample], str]:
+def _written(reader: str, reference: str) -> tuple[list[Sample], list[str]]:
     found: dict[object, Sample] = {}
-    fault = "it names no suffixes"
+    faults: list[str] = []
     for suffix in resolve(reader, reference).suffixes:
         try:
             sample = written_sample(reader, reference, suffix)
         except Exception as error:  # one format may need an option or a package that is missing
-            fault = f"{type(error).__name__}: {error}"
+            faults.append(f"{reader} {suffix}: no sample ({type(error).__name__}: {error})")
             continue
         # Endings of one format: the files have the same sizes and the same first bytes.
         kind = frozenset((data[:8], len(data)) for data in sample.tree.values())
         found.setdefault(kind, sample)
     several = len(found) > 1
     named = [replace(s, name=f"{reader} {s.suffix}") if several else s for s in found.values()]
-    return named, fault
+    return named, faults
 
 
 def _given(plugin: Plugin, file: Path) -> list[Sample]:
