@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from scipy.ndimage import uniform_filter
 from seismic_accuracy import machine, write
-from seismic_field_aims import OURS, print_aims
+from seismic_field_aims import print_aims
 from seismic_field_cases import GROUPS, Case, events
 from seismic_field_methods import PEERS, Estimate, Method, earlier, ours, peers, simple, tuned
 
@@ -118,8 +118,7 @@ def rows(group: str, options: argparse.Namespace) -> Iterator[Row]:
     """Yield the rows of a group of records, the simplest methods first."""
     cases = list(GROUPS[group](options.data))
     methods = simple() | tuned(cases, score) | earlier()
-    if not options.methods or OURS in options.methods:
-        methods |= ours(options.run)
+    methods |= ours(options.run)
     methods |= dict(peers(options.peers))
     wanted = options.methods or list(methods)
     kinds = dict.fromkeys((c.group, c.name, c.noise) for c in cases if not c.tune)

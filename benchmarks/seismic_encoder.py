@@ -1,0 +1,268 @@
+"""Measure what an encoder and its adapter are worth, beside a plain network at equal CPU seconds.
+
+    python benchmarks/seismic_encoder.py --data FOLDER --dinov2 dinov2_s.safetensors
+
+Every network trains on the same records with the same loss for the same seconds of one CPU core,
+and is then tested without the harm gate: on generated records, on Viking shots and on a section
+over a salt body. `--dinov2` names the weights of a DINOv2 ViT-S in timm's or Meta's names. The
+folder is that of seismic_field.py. Rows that are not measured are kept. Writes
+benchmarks/results/seismic_encoder.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import resource
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from peft import LoraConfig
+from seismic_accuracy import machine, write
+from seismic_field import score
+from seismic_field_cases import GROUPS, Case
+from torch import Tensor, nn
+
+from scionwood import attach
+from scionwood_seismic.backbones import dinov2_unet, dinov3_unet, field_unet
+from scionwood_seismic.data.field import FieldCrops
+from scionwood_seismic.evaluation import metrics
+from scionwood_seismic.inference.field import denoise_record
+from scionwood_seismic.inference.gate import GateOptions
+
+RESULTS = Path(__file__).parent / "results" / "seismic_encoder.csv"
+GATHERS = (8, 64, 512)
+SHAPE, BATCH = (64, 128), 12
+PART = (200, 600)
+"""Traces and samples of a field record that are tested at most."""
+
+FLOOR = 10**-3.2
+"""The floor of the loss `log` of the task `seismic/denoise`: an error of -32 dB."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A network and what of it trains.
+
+    Attributes:
+        encoder: plain (no encoder), tiny (DINOv3, 1.2 M) or small (DINOv2 ViT-S, 22 M).
+        trains: lora, frozen or full.
+        pretrained: whether the encoder has pretrained weights.
+        lr: learning rate of the head and of an adapter.
+        lr_encoder: learning rate of the encoder, where it trains.
+    """
+
+    encoder: str
+    trains: str
+    pretrained: bool = True
+    lr: float = 2e-3
+    lr_encoder: float = 2e-3
+
+
+VARIANTS = {
+    "field_unet": Variant("plain", "full", pretrained=False),
+    **{
+        f"{size}, {name}": Variant(encoder, trains, pretrained, lr_encoder=lr)
+        for size, encoder, lr in (("DINOv3 tiny", "tiny", 2e-3), ("DINOv2 ViT-S", "small", 2e-4))
+        for name, trains, pretrained in (
+            ("LoRA", "lora", True),
+            ("frozen", "frozen", True),
+            ("full", "full", True),
+            ("scratch", "full", False),
+            ("random encoder", "frozen", False),
+        )
+    },
+}
+
+
+def build(variant: Variant, weights: Path | None, seed: int) -> nn.Module:
+    """Return a network whose parameters that train require gradients."""
+    if variant.encoder == "plain":
+        return field_unet(init_seed=seed)
+    if variant.encoder == "tiny":
+        own = "shipped" if variant.pretrained else "none"
+        model: Any = dinov3_unet(
+            size="tiny", weights=own, init_seed=seed, width=24, common_mode=False
+        )
+    else:
+        source = str(weights) if variant.pretrained else "none"
+        model = dinov2_unet(
+            size="small", weights=source, init_seed=seed, width=24, common_mode=False
+        )
+    if variant.trains == "full":
+        return model.requires_grad_(True)
+    if variant.trains == "lora":
+        # The head trains beside the adapter, and the call with a mask goes to the network itself.
+        attach(model, LoraConfig(r=16, lora_alpha=32), targets="all-linear")
+        return model
+    model.requires_grad_(False)
+    for name in model.head:
+        model.get_submodule(name).requires_grad_(True)
+    return model
+
+
+def records(gathers: int, seed: int) -> Iterator[dict[str, Tensor]]:
+    """Yield batches: the same clean records again and again, each time with other noise."""
+    data = FieldCrops(
+        n_traces=SHAPE[0], n_samples=SHAPE[1], kept=gathers, n_train=10**9, few_share=0, seed=seed
+    )
+    # Without renewal the records stay those of the first `kept` numbers.
+    kept = [data.sample("train", 10**8 * k)["clean"] for k in range(gathers)]
+    rng = np.random.default_rng(seed)
+    index = 0
+    while True:
+        some = []
+        for _ in range(BATCH):
+            clean = kept[int(rng.integers(gathers))]
+            noise, index = _noise(data, index), index + 1
+            level = 0.0 if rng.random() < 0.12 else 10 ** (-rng.uniform(-9, 24) / 20)
+            flipped = clean.flip(1) if rng.random() < 0.5 else clean
+            told = level if rng.random() < 0.5 else 0.0
+            some.append({"clean": flipped, "noisy": flipped + level * noise, "level": told})
+        yield {
+            "clean": torch.stack([x["clean"] for x in some]),
+            "noisy": torch.stack([x["noisy"] for x in some]),
+            "level": torch.tensor([x["level"] for x in some]),
+        }
+
+
+def _noise(data: FieldCrops, index: int) -> Tensor:
+    """Return noise of unit variance, (1, trace, time)."""
+    from scionwood_seismic.synth.field_noise import draw_noise
+
+    rng = np.random.default_rng([data.seed, 7, index])
+    noise = draw_noise(rng, data.shape, None, 0.0, data.noises)
+    return torch.from_numpy(np.asarray(noise, np.float32))[None]
+
+
+def train(model: nn.Module, variant: Variant, gathers: int, seconds: float, seed: int) -> int:
+    """Train for some seconds of CPU time, the drawing of records not counted; return the steps."""
+    groups = {"encoder": [], "rest": []}  # type: dict[str, list[nn.Parameter]]
+    for name, p in model.named_parameters():
+        if p.requires_grad:
+            own = "encoder." in name and "lora_" not in name and variant.encoder != "plain"
+            groups["encoder" if own else "rest"].append(p)
+    rates = {"encoder": variant.lr_encoder, "rest": variant.lr}
+    optimizer = torch.optim.AdamW(
+        [{"params": p, "lr": rates[name], "top": rates[name]} for name, p in groups.items() if p],
+        weight_decay=1e-4,
+    )
+    model.train()
+    spent, steps = 0.0, 0
+    for batch in records(gathers, seed):
+        start = time.process_time()
+        share = spent / seconds
+        for group in optimizer.param_groups:
+            group["lr"] = group["top"] * min(1, steps / 20) * (0.5 + 0.5 * np.cos(np.pi * share))
+        with torch.autocast("cpu", torch.bfloat16):
+            kept = model(batch["noisy"], None, batch["level"])
+        error = (kept.float() - batch["clean"]).square().mean((1, 2, 3))
+        loss = torch.log10(error / batch["clean"].square().mean((1, 2, 3)) + FLOOR).mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        steps += 1
+        spent += time.process_time() - start
+        if spent >= seconds:
+            break
+    model.eval()
+    return steps
+
+
+@torch.no_grad()
+def generated(model: nn.Module, snr: float) -> float:
+    """Return the median SNR of new generated records, dB."""
+    data = FieldCrops(
+        lowest_snr=snr, highest_snr=snr, few_share=0, told_share=0, n_test=48, batch_size=8, seed=9
+    )
+    scores = [
+        metrics.snr(batch["clean"], model(batch["noisy"], batch["mask"], None))
+        for batch in data.loader("test")
+    ]
+    return float(torch.cat(scores).clamp(max=60).median())
+
+
+def field(model: nn.Module, folder: Path) -> dict[str, float]:
+    """Return the numbers on field records, without the harm gate."""
+    wanted = {
+        ("viking", "as recorded", "none"): "viking_removed",
+        ("viking", "t^2 gain", "white"): "viking_white",
+        ("viking", "t^2 gain", "FORGE"): "viking_forge",
+        ("salt", "as it is", "none"): "salt_removed",
+        ("salt", "as it is", "white"): "salt_white",
+    }
+    values: dict[str, list[float]] = {name: [] for name in wanted.values()}
+    for case in (c for group in ("viking", "stacks") for c in GROUPS[group](folder)):
+        name = wanted.get((case.group, case.name, case.noise))
+        if name and not case.tune:
+            values[name].append(_one(model, case))
+    return {name: round(float(np.mean(numbers)), 3) for name, numbers in values.items()}
+
+
+def _one(model: nn.Module, case: Case) -> float:
+    case = replace(case, record=case.record[: PART[0], : PART[1]], clean=_cut(case.clean))
+    result = denoise_record(
+        model, case.record, dt=case.dt, domain=case.domain, gate=GateOptions(action="off")
+    ).denoised
+    if case.clean is not None:
+        return score(case, result)
+    x = case.record.astype(np.float64)
+    return float(100 * np.sum((x - result) ** 2) / np.sum(x**2))
+
+
+def _cut(clean: np.ndarray | None) -> np.ndarray | None:
+    return None if clean is None else clean[: PART[0], : PART[1]]
+
+
+def measure(name: str, gathers: int, seed: int, options: argparse.Namespace) -> dict[str, object]:
+    """Train and test one variant."""
+    torch.manual_seed(seed)
+    variant = VARIANTS[name]
+    model = build(variant, options.dinov2, seed)
+    row: dict[str, object] = {"variant": name, "gathers": gathers, "seed": seed}
+    row["parameters"] = sum(p.numel() for p in model.parameters())
+    row["trained"] = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    row["steps"] = train(model, variant, gathers, options.seconds, seed)
+    row["seconds"] = options.seconds
+    start = time.process_time()
+    row["clean"] = round(generated(model, 100.0), 3)
+    row["forward_ms"] = round((time.process_time() - start) / 48 * 1000, 2)
+    row["noisy"] = round(generated(model, 0.0), 3)
+    row["peak_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    return row | field(model, options.data)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    folder = os.environ.get("SCIONWOOD_FIELD_DATA")
+    parser.add_argument("--data", type=Path, default=folder and Path(folder), required=not folder)
+    parser.add_argument("--dinov2", type=Path, help="weights of a DINOv2 ViT-S")
+    parser.add_argument("--variants", nargs="*", default=list(VARIANTS), choices=list(VARIANTS))
+    parser.add_argument("--gathers", nargs="*", type=int, default=list(GATHERS))
+    parser.add_argument("--seconds", type=float, default=20, help="of CPU time, for each training")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--target", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    for gathers in options.gathers:
+        for name in options.variants:
+            row = measure(name, gathers, options.seed, options) | machine()
+            print({k: v for k, v in row.items() if k not in machine()}, flush=True)
+            old: list[dict[str, object]] = []
+            if options.target.is_file():
+                with options.target.open(newline="") as file:
+                    old = [dict(r) for r in csv.DictReader(file)]
+            key = (name, str(gathers), str(options.seed))
+            old = [r for r in old if (r["variant"], r["gathers"], r["seed"]) != key]
+            write(options.target, [*old, row])
+
+
+if __name__ == "__main__":
+    main()
