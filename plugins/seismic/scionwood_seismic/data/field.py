@@ -110,13 +110,19 @@ class FieldCrops(SplitData):
         """The real noise, or None."""
         return None if self.noise_files == "none" else NoiseWindows(read_noise(self.noise_files))
 
-    def sample(self, split: str, index: int) -> dict[str, Tensor]:
-        """Return one pair, (1, trace, time) each, its mask and its told noise level."""
+    def sample(self, split: str, index: int, real: NoiseWindows | None = None) -> dict[str, Tensor]:
+        """Return one pair, (1, trace, time) each, its mask and its told noise level.
+
+        Args:
+            split: the split.
+            index: the index of the sample.
+            real: real noise; None: that of `noise_files`.
+        """
         rng = generator(self.seed, split, index)
         first = index // RENEWED
         one, other = (self._signal(split, first + int(rng.integers(self.kept))) for _ in range(2))
         clean = draw_clean(rng, one, other)
-        noise = draw_noise(rng, self.shape, self.real, self.noise_share, self.noises)
+        noise = draw_noise(rng, self.shape, real or self.real, self.noise_share, self.noises)
         level = 10 ** (-rng.uniform(*self.snr) / 20)
         if split == "train" and rng.random() < self.clean_share:
             level = 0.0

@@ -12,6 +12,7 @@ from scionwood import ReadError, reading
 from scionwood_seismic.data.normalise import live
 from scionwood_seismic.data.survey_source import find_files
 from scionwood_seismic.readers.opening import open_reader
+from scionwood_seismic.synth.canonical import Domain, plan, resample
 
 Window = tuple[float, float]
 
@@ -45,6 +46,28 @@ def read_noise(path: str, window: Window | Literal["quietest"] | None = None) ->
     else:
         records = [record for file in find_files(path) for record in _records(file)]
     kept = [_cut(name, data, dt, window) for name, data, dt in records]
+    return [data / np.float32(_median_rms(data)) for data in kept]
+
+
+def canonical_noise(path: str, window: Window | None, domain: Domain) -> list[np.ndarray]:
+    """Read noise from seismic files at the canonical sampling of the whole records.
+
+    Args:
+        path: a file, a folder or a glob.
+        window: start and end of what is noise, s; None: the quietest quarter of each record.
+        domain: the kind of record.
+
+    Returns:
+        Records (trace, canonical time) with a median trace RMS of 1.
+
+    Raises:
+        ReadError: there is no file, or it holds no live trace of 32 samples in the window.
+    """
+    kept = []
+    for name, data, dt in (record for file in find_files(path) for record in _records(file)):
+        own = _cut(name, data, dt, window or "quietest")
+        factor = plan(data, domain=domain).factor
+        kept.append(resample(own, max(SHORTEST, round(own.shape[1] * factor))))
     return [data / np.float32(_median_rms(data)) for data in kept]
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, final
 
 import numpy as np
-from scipy import fft
+from scipy import fft, signal
 from scipy import ndimage as nd
 
 CANONICAL_PERIOD = 12.0
@@ -131,8 +131,7 @@ def dominant_period(record: np.ndarray) -> float:
     Returns:
         A period between 2 and 425 samples; `CANONICAL_PERIOD` if the record has no spectrum.
     """
-    x = _few_traces(np.asarray(record, np.float64))
-    x = x - x.mean(axis=1, keepdims=True)
+    x = _level(_few_traces(np.asarray(record, np.float64)))
     if len(x) >= 12:
         rest = x - np.median(x, axis=0)
         if _coherent_energy(rest) > 0.2 * _coherent_energy(x):
@@ -159,8 +158,7 @@ def plan(record: np.ndarray, *, domain: Domain = "shot", period: float | None = 
     p = dominant_period(record) if period is None else period
     if domain == "station":
         return Plan(p, 1.0, False, n)
-    x = np.asarray(record, np.float64)
-    x = x - x.mean(axis=1, keepdims=True)
+    x = _level(np.asarray(record, np.float64))
     high = _share_above(x, TOP / p)
     low, top = BAND
     if p < SHORTEST or (p < low and high < SOME_SHARE):
@@ -256,6 +254,12 @@ def _few_traces(x: np.ndarray) -> np.ndarray:
     """Return one run of neighbouring traces from the middle; all if they are few."""
     first = max(0, (len(x) - TRACES) // 2)
     return x[first : first + TRACES]
+
+
+def _level(x: np.ndarray) -> np.ndarray:
+    """Return the record without mean and linear drift of each trace, of unit deviation."""
+    level: np.ndarray = signal.detrend(x, axis=1)
+    return level / (level.std() or 1.0)
 
 
 def _coherent_energy(x: np.ndarray) -> float:

@@ -73,7 +73,7 @@ def _reflections(
     which = rng.choice(3, (n, 1), p=[0.6, 0.2, 0.2])
     hyperbola = np.sqrt(t0**2 + (x * slowness) ** 2)
     times = np.choose(which, [hyperbola, t0 + np.abs(x) * slowness, t0 + x * dip])
-    offset = (x / np.abs(x).max()) ** 2
+    offset = (x / max(np.abs(x).max(), dx)) ** 2  # a single trace has no offset
     signs = rng.choice([-1, 1], (n, 1)) * rng.uniform(0.2, 1, (n, 1))
     return times, signs * (1 + rng.uniform(-0.5, 0.5, (n, 1)) * offset)
 

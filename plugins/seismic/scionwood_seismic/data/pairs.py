@@ -1,0 +1,200 @@
+"""Training data of a user: noisy and clean files of the same records."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Literal, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scionwood import DataLoader, ReadError, RecipeError, Split, SplitData
+from scionwood_seismic.data.field import check_shares, tensors, told
+from scionwood_seismic.data.normalise import live
+from scionwood_seismic.data.samples_on_demand import OnDemand
+from scionwood_seismic.data.survey_source import Recent, find_files
+from scionwood_seismic.data.synthetic import generator
+from scionwood_seismic.readers.opening import open_reader
+from scionwood_seismic.readers.segy import Gather
+from scionwood_seismic.synth.canonical import plan
+from scionwood_seismic.synth.field_pair import Pair
+
+PARTS = {"train": (0.0, 0.7), "val": (0.7, 0.85), "test": (0.85, 1.0)}
+"""The part of the records, or of the time if there are fewer than `ENOUGH`, of each split."""
+
+ENOUGH = 7
+"""Records from which whole records are split."""
+
+KEPT = 8
+"""Records that are kept in memory."""
+
+Pairing = tuple[np.ndarray, np.ndarray]
+
+
+@final
+class FieldPairs(SplitData):
+    """Crops of noisy and clean records of your own, at the canonical sampling.
+
+    The files of the two paths belong together in the order of their names, and their records have
+    the same shapes. With seven records or more, 70 % of them train, and 15 % each are for
+    validation and test; with fewer, the time axis is split so. The sampling follows from the clean
+    record. Traces that are dead in one of the two are left out.
+
+    Shapes: a batch contains `noisy`, `clean` and `mask`, (batch, 1, trace, time) float32, and
+    `level`, (batch,), the RMS of the difference where it is told, and 0 elsewhere.
+
+    Units: amplitudes divided by the RMS of the clean crop.
+
+    Args:
+        noisy: the noisy files: a file, a folder or a glob.
+        clean: the clean files, likewise.
+        gather: the SEG-Y trace header whose value identifies a gather.
+        domain: the kind of record: shot, stack or das; see `synth.canonical.plan`.
+        n_traces: traces per crop; records with fewer are filled and masked.
+        n_samples: canonical samples per trace of a crop.
+        told_share: the share of the crops whose noise level is told.
+        batch_size: crops per batch.
+        n_train: crops per epoch; every epoch draws new ones.
+        n_val: crops in the validation split, the same ones every time.
+        n_test: crops in the test split.
+        num_workers: processes that read; 0 uses the training process.
+        seed: seed of the crops.
+
+    Raises:
+        RecipeError: no files are named, or a share is not between 0 and 1.
+        ReadError: a file cannot be read, or the files do not belong together.
+
+    Source: the files of the user.
+    """
+
+    def __init__(
+        self,
+        *,
+        noisy: str = "none",
+        clean: str = "none",
+        gather: Gather | None = None,
+        domain: Literal["shot", "stack", "das"] = "shot",
+        n_traces: int = 64,
+        n_samples: int = 128,
+        told_share: float = 0.5,
+        batch_size: int = 12,
+        n_train: int = 2400,
+        n_val: int = 96,
+        n_test: int = 96,
+        num_workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        check_shares({"told_share": told_share})
+        self.paths, self.gather, self.domain = (noisy, clean), gather, domain
+        self.shape, self.told_share, self.seed = (n_traces, n_samples), told_share, seed
+        self.batch_size, self.num_workers = batch_size, num_workers
+        self.lengths = {"train": n_train, "val": n_val, "test": n_test}
+        self._read: Recent[Pairing] = Recent(KEPT)
+
+    def setup(self, stage: str) -> None:
+        """Find the files and compare their records, so that errors appear before training."""
+        _ = self.places
+
+    @cached_property
+    def files(self) -> list[tuple[str, str]]:
+        """The pairs of files."""
+        for name, path in zip(("noisy", "clean"), self.paths, strict=True):
+            if path == "none":
+                rule = "it names the files of your own records"
+                raise RecipeError(f"data.{name} none", rule, "Give a file, a folder or a glob")
+        noisy, clean = (find_files(path) for path in self.paths)
+        if len(noisy) != len(clean):
+            rule = f"{len(noisy)} noisy files belong to {len(clean)} clean ones"
+            raise ReadError(self.paths[0], rule, "Give one clean file for each noisy one")
+        return [(str(a), str(b)) for a, b in zip(noisy, clean, strict=True)]
+
+    @cached_property
+    def places(self) -> list[tuple[int, int]]:
+        """The file and the record in it, for each record."""
+        places = []
+        for number, (noisy, clean) in enumerate(self.files):
+            with open_reader(noisy, gather=self.gather) as one:
+                with open_reader(clean, gather=self.gather) as other:
+                    if len(one) != len(other):
+                        rule = f"it has {len(one)} records, {clean} has {len(other)}"
+                        raise ReadError(noisy, rule, "Give files of the same records")
+                places += [(number, index) for index in range(len(one))]
+        return places
+
+    def record(self, index: int) -> Pairing:
+        """Return a noisy and a clean record at the canonical sampling, (trace, time)."""
+        return self._read.get(index, lambda: self._pair(*self.places[index]))
+
+    def _pair(self, number: int, index: int) -> Pairing:
+        names = self.files[number]
+        noisy, clean = (_read_one(name, self.gather, index) for name in names)
+        if noisy.shape != clean.shape:
+            rule = f"its record {index} is {noisy.shape}, that of {names[1]} is {clean.shape}"
+            raise ReadError(names[0], rule, "Give files of the same records")
+        alive = live(noisy) & live(clean)
+        if not alive.any():
+            raise ReadError(names[0], f"its record {index} has no live trace", "Leave it out")
+        steps = plan(clean[alive], domain=self.domain)
+        return steps.apply(noisy[alive]), steps.apply(clean[alive])
+
+    def sample(self, split: str, index: int) -> dict[str, Tensor]:
+        """Return one crop, (1, trace, time) each, its mask and its told noise level."""
+        # The loader seeds torch's generator from seed, epoch and index.
+        rng = (
+            np.random.default_rng(int(torch.randint(2**62, ())))
+            if split == "train"
+            else generator(self.seed, split, index)
+        )
+        count, span = len(self.places), PARTS[split]
+        whole = count >= ENOUGH
+        first, last = (round(share * count) for share in span) if whole else (0, count)
+        noisy, clean = self.record(int(rng.integers(first, last)))
+        pair = crop(rng, noisy, clean, self.shape, (0.0, 1.0) if whole else span)
+        return tensors(pair, told(rng, pair.level, self.told_share))
+
+    def loader(self, split: Split) -> DataLoader:
+        """Return the batches of a split; each epoch of training draws new crops."""
+        return DataLoader(
+            OnDemand(self.sample, split, self.lengths[split]),
+            batch_size=self.batch_size,
+            num_workers=self.num_workers,
+            drop_last=split == "train",
+            seed=self.seed,
+        )
+
+
+def crop(
+    rng: np.random.Generator,
+    noisy: np.ndarray,
+    clean: np.ndarray,
+    shape: tuple[int, int],
+    span: tuple[float, float],
+) -> Pair:
+    """Cut a crop from a pair of records; what lies outside of a small record is masked.
+
+    Args:
+        rng: the random number generator.
+        noisy: (trace, time), any unit.
+        clean: the same shape and unit.
+        shape: (trace, time) of the crop.
+        span: the part of the time axis from which it is cut, shares of its length.
+    """
+    first, last = (round(share * noisy.shape[1]) for share in span)
+    traces, samples = min(shape[0], len(noisy)), min(shape[1], last - first)
+    i = int(rng.integers(len(noisy) - traces + 1))
+    j = first + int(rng.integers(last - first - samples + 1))
+    view = slice(i, i + traces), slice(j, j + samples)
+    rms = float(np.sqrt(np.square(clean[view], dtype=np.float64).mean())) or 1.0
+    arrays = [np.zeros(shape, np.float32) for _ in range(3)]
+    for array, values in zip(arrays, (noisy[view] / rms, clean[view] / rms, 1.0), strict=True):
+        array[:traces, :samples] = values
+    level = float(np.sqrt(np.square(noisy[view] - clean[view], dtype=np.float64).mean())) / rms
+    return Pair(arrays[0], arrays[1], arrays[2], level)
+
+
+def _read_one(name: str, gather: Gather | None, index: int) -> np.ndarray:
+    with open_reader(name, gather=gather) as reader:
+        data: np.ndarray = reader.read(index).data.astype(np.float32)
+    return data

@@ -1,0 +1,79 @@
+"""The generator's physics: periods, dips, gain, mutes, and draws that depend on the seed alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from scionwood_seismic.synth import field_signal
+from scionwood_seismic.synth.field_signal import (
+    GATHERS,
+    KINDS,
+    PERIODS,
+    STEEPEST,
+    draw_dips,
+    draw_record,
+    draw_wavelet,
+)
+
+SHAPE = (48, 96)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_record_has_unit_deviation_and_depends_on_the_seed_alone(kind: str) -> None:
+    first, again, other = (
+        draw_record(np.random.default_rng(seed), SHAPE, [kind]) for seed in (3, 3, 4)
+    )
+    assert first.shape == SHAPE
+    assert first.dtype == np.float32
+    assert first.std() == pytest.approx(1, rel=1e-4)
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("shape", [(1, 128), (3, 40), (64, 128)])
+def test_records_of_any_size_are_finite(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    assert all(np.isfinite(draw_record(rng, shape)).all() for _ in range(60))
+
+
+def test_dips_reach_from_flat_to_aliased() -> None:
+    period = 12.0
+    dips = np.abs(draw_dips(np.random.default_rng(0), 4000, period))
+    assert (dips == 0).mean() == pytest.approx(0.25, abs=0.03)
+    assert (dips < 0.3).mean() > 0.5
+    assert (dips > 0.5 * period).mean() > 0.01  # aliased at the dominant period
+    assert dips.max() <= STEEPEST * period
+
+
+def test_a_wavelet_has_the_period_that_was_asked_for() -> None:
+    rng = np.random.default_rng(0)
+    for period in (*PERIODS, 12.0):
+        centres = []
+        for _ in range(40):
+            wavelet = draw_wavelet(rng, period)
+            power = np.square(np.abs(np.fft.rfft(wavelet, 2048)))
+            centres.append((power * np.fft.rfftfreq(2048)).sum() / power.sum())
+            assert np.abs(wavelet).max() == pytest.approx(1)
+        assert np.median(centres) * period == pytest.approx(1.2, abs=0.25)
+
+
+def test_the_layers_of_a_stack_differ_between_neighbours_more_than_those_of_a_section() -> None:
+    def similarity(kind: str) -> float:
+        rng = np.random.default_rng(5)
+        records = [draw_record(rng, SHAPE, [kind]) for _ in range(30)]
+        pairs = [np.corrcoef(r[1:].ravel(), r[:-1].ravel())[0, 1] for r in records]
+        return float(np.median(pairs))
+
+    assert similarity("layers") < similarity("section")
+
+
+def test_gain_and_mute_change_some_records_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    flat = np.ones(SHAPE)
+    rng = np.random.default_rng(0)
+    gained = [field_signal._gained(rng, flat) for _ in range(200)]
+    muted = [field_signal._muted(rng, flat) for _ in range(200)]
+    assert 0.3 < np.mean([np.array_equal(r, flat) for r in gained]) < 0.5
+    assert 0.65 < np.mean([np.array_equal(r, flat) for r in muted]) < 0.85
+    assert min(r.min() for r in muted) < 1e-3  # before a first arrival nothing is left
+    assert {"layers"} == set(KINDS) - set(GATHERS)
