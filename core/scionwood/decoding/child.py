@@ -25,6 +25,7 @@ CALL = "$call"
 """The first item of a triple that names a function of the parent, with its attributes."""
 
 _TEXT = 2000
+_OUT = "Use its other attributes, or set SCIONWOOD_READERS=inline if you trust the file"
 _PASSED_ON = (UserWarning, RuntimeWarning)
 _WARNINGS = 20  # for one answer
 _BATCH, _RECORDS, _WAIT = 4 << 20, 64, 0.02
@@ -188,7 +189,12 @@ class _Child:
         return imported_by(found(home), Path(folder))
 
     def do_get(self, handle: int, name: str) -> Any:
-        return getattr(self.opened[handle], name)
+        value = getattr(self.opened[handle], name)
+        if not _is_plain(value):
+            raise errors.ReadError(
+                f"{name} of a reader", "it stays in the child that decodes", _OUT
+            )
+        return value
 
     def do_has(self, handle: int, name: str) -> bool:
         return hasattr(self.opened[handle], name)

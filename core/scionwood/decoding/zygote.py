@@ -10,10 +10,12 @@ import importlib
 import json
 import os
 import selectors
+import shutil
 import signal
 import socket
 import sys
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from scionwood.decoding.child import serve
 
@@ -41,6 +43,7 @@ class _Zygote:
     spare: tuple[int, socket.socket] | None = None
     loaded: set[str] = field(default_factory=set)
     libraries: list[str] = field(default_factory=list)
+    writing: dict[int, list[str]] = field(default_factory=dict)
 
     def loop(self) -> None:
         self.waiting.register(self.control, selectors.EVENT_READ)
@@ -55,8 +58,7 @@ class _Zygote:
     def _request(self) -> None:
         data, passed, _, _ = socket.recv_fds(self.control, MESSAGE, 4)
         if not data:
-            self._drop_spare()
-            os._exit(0)
+            self._end()
         job = json.loads(data)
         if "modules" in job:
             self._warm(job["modules"], job["path"])
@@ -68,7 +70,19 @@ class _Zygote:
         os.close(passed[0])
         handle = os.pidfd_open(child)
         self.waiting.register(handle, selectors.EVENT_READ, (child, passed[1]))
+        if job["write"]:
+            self.writing[child] = job["write"]
         self.spare = self._fork()
+
+    def _end(self) -> NoReturn:
+        """End with the parent, which was killed if a child still writes for it."""
+        self._drop_spare()
+        for child, folders in self.writing.items():
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            for folder in folders:
+                shutil.rmtree(folder, ignore_errors=True)
+        os._exit(0)
 
     def _warm(self, modules: list[str], path: list[str]) -> None:
         sys.path += [place for place in path if place not in sys.path]
@@ -120,6 +134,7 @@ class _Zygote:
     def _ended(self, handle: int, child: int, status: int) -> None:
         _, code, usage = os.wait4(child, 0)
         self.waiting.unregister(handle)
+        self.writing.pop(child, None)
         os.close(handle)
         told = [code, usage.ru_utime + usage.ru_stime, usage.ru_maxrss << 10]
         try:

@@ -46,6 +46,7 @@ class Work:
 
 
 WORK = {"factor": 2}
+FIFTH = "waiting in the fifth record"
 
 
 def start(*command: str) -> subprocess.Popen[bytes]:
@@ -232,7 +233,10 @@ def stopped(source: Path, run: Path, tmp_path: Path) -> list[str]:
     target = tmp_path / "clean.sgy"
     command = ["seismic", "denoise", str(source), str(target), "--run", str(run)]
     child = start("main", *command)
-    stop_when_begun(child, target, signal.SIGTERM)
+    assert child.stdout is not None
+    assert any(FIFTH.encode() in line for line in child.stdout), "it ended too early"
+    child.send_signal(signal.SIGTERM)
+    child.communicate(timeout=120)
     assert child.returncode == 128 + signal.SIGTERM
     assert left(tmp_path) == [".clean.sgy.part", ".clean.sgy.part.json", "in.sgy"]
     return command
@@ -257,6 +261,7 @@ def wait_at_the_fifth_record() -> None:
 
     def slowed(self: Denoiser, record: Record) -> np.ndarray:
         if next(calls) == 5:
+            print(FIFTH, flush=True)
             time.sleep(120)
         return work(self, record)
 
