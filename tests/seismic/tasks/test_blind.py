@@ -245,3 +245,27 @@ def test_adaptation_raises_the_snr_of_test_gathers(
         return float(10 * np.log10((clean[held] ** 2).sum() / np.square(error).sum()))
 
     assert snr(adapted) > snr(start) + gain
+
+
+def test_a_training_that_takes_amplitude_from_events_is_rolled_back(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    amplitudes = iter([0.9] * 2 + [0.5] * 2)
+    measured = "scionwood_seismic.inference.rollback.recovered_amplitude"
+    monkeypatch.setattr(measured, lambda *given: next(amplitudes))
+    adapted = fit(recipe(run), run_dir=tmp_path / "adapted")
+    assert "adaptation: rolled back: strong events lost amplitude" in capsys.readouterr().err
+    for own, start in zip(weights(adapted), weights(run), strict=True):
+        assert all(torch.equal(own[name], value) for name, value in start.items())
+
+
+def test_a_training_without_harm_is_kept(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    adapted = fit(recipe(run), run_dir=tmp_path / "adapted")
+    shown = capsys.readouterr().err
+    assert "adaptation: kept; recovered amplitude" in shown
+    assert not all(
+        torch.equal(a, b)
+        for a, b in zip(weights(adapted)[1].values(), weights(run)[1].values(), strict=True)
+    )

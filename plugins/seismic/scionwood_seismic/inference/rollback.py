@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import final
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from scionwood_seismic.inference.field import denoise_record
@@ -13,6 +15,57 @@ from scionwood_seismic.synth.canonical import Domain
 
 PART = (64, 256)
 """Traces and samples of a gather, from its middle, that are tested at most."""
+
+TOLERANCE = 0.03
+"""By how much the recovered amplitude may fall."""
+
+
+def keep_or_restore(
+    model: nn.Module,
+    start: Mapping[str, Tensor],
+    gathers: Sequence[np.ndarray],
+    tolerance: float = TOLERANCE,
+) -> str:
+    """Compare a trained model with its starting weights, and restore these if it does harm.
+
+    Args:
+        model: the trained denoiser; see `denoise_array`. It has the better weights afterwards.
+        start: the starting weights of the parameters that trained, by name.
+        gathers: (trace, time) each, of about unit amplitude.
+        tolerance: by how much the recovered amplitude of strong events may fall.
+
+    Returns:
+        What was decided, with the recovered amplitude and the share of energy removed before and
+        after.
+    """
+    named = dict(model.named_parameters())
+    trained = {name: named[name].detach().clone() for name in start}
+    amplitudes, removed = [], []
+    for weights in (start, trained):
+        _put(named, weights)
+        amplitudes.append(float(np.mean([recovered_amplitude(model, x) for x in gathers])))
+        removed.append(float(np.mean([_removed(model, x) for x in gathers])))
+    harmed = amplitudes[1] < amplitudes[0] - tolerance
+    if harmed:
+        _put(named, start)
+    verdict = "rolled back: strong events lost amplitude" if harmed else "kept"
+    return (
+        f"{verdict}; recovered amplitude {amplitudes[0]:.2f} before, {amplitudes[1]:.2f} after; "
+        f"energy removed {removed[0]:.0%} before, {removed[1]:.0%} after"
+    )
+
+
+@torch.no_grad()
+def _put(named: Mapping[str, nn.Parameter], weights: Mapping[str, Tensor]) -> None:
+    for name, value in weights.items():
+        named[name].copy_(value)
+
+
+@torch.no_grad()
+def _removed(model: nn.Module, gather: np.ndarray) -> float:
+    """Return the share of the energy of a gather that a model removes."""
+    x = torch.from_numpy(gather)[None, None].to(next(model.parameters()).device)
+    return float((x - model(x)).square().sum() / x.square().sum())
 
 
 def recovered_amplitude(model: nn.Module, data: np.ndarray, domain: Domain = "shot") -> float:

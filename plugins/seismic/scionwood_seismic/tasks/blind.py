@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Unpack, final
 
@@ -11,14 +12,19 @@ from torch.func import functional_call
 
 from scionwood import Deployed, Optimiser, RecipeError, Task
 from scionwood_seismic.evaluation import metrics
+from scionwood_seismic.inference.rollback import keep_or_restore
 from scionwood_seismic.tasks.deployed import deployed
 from scionwood_seismic.tasks.start import head_modules, take_over
 
 if TYPE_CHECKING:
+    import lightning as L
     from matplotlib.figure import Figure
 
 REACH = 2
 """The largest distance between a hidden trace and its replacement, traces."""
+
+TESTED = 4
+"""Patches of the validation to which events are added at the end of the training."""
 
 QUIETEST = 1e-3
 """A clean patch with less than this share of the energy of the noisy one has no useful SNR."""
@@ -38,6 +44,9 @@ class Blind(Task):
     mean absolute error on these traces, plus `anchor` times the mean absolute difference from the
     starting model on the other traces. Only noise that is independent between traces is suitable:
     the model learns noise that neighbours share as if it were signal.
+
+    At the end, the harm gate adds known events to patches of the validation. If the trained weights
+    return less of their amplitude than those of the starting run, the latter are kept.
 
     Shapes: `noisy` of a batch, and the output: (batch, 1, trace, time), float32. `noise_only`,
     which `noisier` needs, and `clean`, which only the metrics use, have the same shape.
@@ -114,6 +123,24 @@ class Blind(Task):
             take_over(self.backbone, self.start)
             trained = {n: p for n, p in self.backbone.named_parameters() if p.requires_grad}
             self._start = {name: value.detach().clone() for name, value in trained.items()}
+
+    def before_export(self, trainer: L.Trainer) -> None:
+        """Go back to the weights of the starting run if the training took amplitude from events.
+
+        Args:
+            trainer: the trainer, whose validation provides the gathers.
+        """
+        super().before_export(trainer)
+        loaders = trainer.val_dataloaders
+        if not self._start or not loaders:
+            return
+        batch = next(iter(loaders[0] if isinstance(loaders, list) else loaders))
+        gathers = list(batch["noisy"][:TESTED, 0].numpy())
+        training = self.training
+        self.eval()
+        verdict = keep_or_restore(self.backbone, self._start, gathers)
+        self.train(training)
+        print(f"adaptation: {verdict}", file=sys.stderr)
 
     def forward(self, noisy: Tensor) -> Tensor:
         """Denoise (batch, 1, trace, time) of about unit amplitude."""
