@@ -41,7 +41,8 @@ MAY = {
     "archives": {"errors", "files"},
     "pages": {"errors", "files"},
     "discovery": {"errors", "plugin"},
-    "runs": {"errors", "plugin", "discovery", "recipe_file", "files", "archives", "terminal"},
+    "runs": {"errors", "plugin", "discovery", "recipe_file", "files", "archives", "terminal"}
+    | {"regular", "linear"},
     "survey": {"errors", "plugin", "discovery"},
     "recipe_file": {"errors", "plugin", "discovery"},
     "signatures": set(),
@@ -55,7 +56,8 @@ MAY = {
     | {"command", "terminal", "runs", "arguments", "batch"},
     "batch": BASE | {"discovery", "command", "files", "runs", "terminal", "arguments"},
     "kernels": BASE,
-    "adapters": BASE | {"plugin", "discovery", "files", "kernels", "stored", "regular", "linear"},
+    "adapters": BASE
+    | {"plugin", "discovery", "files", "kernels", "stored", "regular", "linear", "runs"},
     "training": BASE
     | {"plugin", "discovery", "files", "archives", "pages", "terminal", "styles"}
     | {

@@ -23,6 +23,7 @@ from scionwood.adapters.peft_types import BUILT_IN
 from scionwood.adapters.save import CONFIG, FORMAT, MANIFEST, TENSORS
 from scionwood.adapters.untrusted import LARGEST, Spec, read_header, read_json
 from scionwood.errors import AdapterError, AdapterFileError
+from scionwood.runs.seal import check_part
 
 IGNORED = frozenset(
     {
@@ -103,6 +104,7 @@ def read_folder(folder: Path) -> SavedAdapter:
         AdapterFileError: A file is missing, damaged or of a newer format, or it asks for something
             that could do harm.
     """
+    check_part(folder)
     manifest = _read_manifest(folder)
     config = _read_config(folder, manifest)
     path = _tensors_path(folder)

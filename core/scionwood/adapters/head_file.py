@@ -18,6 +18,7 @@ from scionwood.adapters.untrusted import (
 )
 from scionwood.errors import AdapterError
 from scionwood.files import atomic_path, writing
+from scionwood.runs.seal import check_part
 
 
 def save_head(model: nn.Module, path: str | Path) -> None:
@@ -74,6 +75,7 @@ def load_head(model: nn.Module, path: str | Path) -> None:
         True
     """
     path = Path(path)
+    check_part(path.parent)
     specs = read_header(path)
     names = () if head_names(model) else {name.rpartition(".")[0] for name in specs}
     with declared_head(model, sorted(names)):

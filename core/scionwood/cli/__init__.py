@@ -40,6 +40,8 @@ FUNCTIONS: dict[str, str] = {
     "push": "scionwood.cli.share:push",
     "pull": "scionwood.cli.share:pull",
     "runs": "scionwood.cli.share:runs",
+    "sign": "scionwood.cli.signing:sign",
+    "verify": "scionwood.cli.signing:verify",
     "check": "scionwood.cli.inspection:check",
     "new": "scionwood.cli.inspection:new",
     "completion": "scionwood.cli.completion:completion",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 RECIPE = "recipe.yaml"
@@ -13,8 +14,18 @@ METRICS = "metrics.csv"
 MANIFEST = "scionwood.json"
 """In the folder of the adapter."""
 
+FILES = "files.json"
+"""The size and the hash of every file that loading uses."""
+
+SIGNATURE = "signature.json"
+"""The signature of `files.json`."""
+
 FORMAT = 1
 """The newest format of `scionwood.json` that this version reads."""
+
+
+NOTE = re.compile(r"[a-z][a-z0-9_]{0,40}\.json")
+"""What a field keeps beside the weights, such as the `normaliser.json` of pde."""
 
 
 def is_finished(folder: Path) -> bool:

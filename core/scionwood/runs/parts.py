@@ -12,15 +12,21 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from scionwood.errors import AdapterFileError
-from scionwood.runs.layout import ADAPTER, CARD, HEAD, MANIFEST, METRICS, ORIGIN, RECIPE
+from scionwood.runs.layout import (
+    ADAPTER,
+    CARD,
+    HEAD,
+    MANIFEST,
+    METRICS,
+    NOTE,
+    ORIGIN,
+    RECIPE,
+)
 
 CONFIG, TENSORS = "adapter_config.json", "adapter_model.safetensors"
 OF_ADAPTER = (CONFIG, TENSORS, MANIFEST)
 AT_TOP = (HEAD, RECIPE, CARD, METRICS, ORIGIN)
 FIGURE = re.compile(r"figures/[A-Za-z0-9][\w.-]*\.png")
-NOTE = re.compile(r"[a-z][a-z0-9_]{0,40}\.json")
-"""What a field keeps beside the weights, such as the `normaliser.json` of pde."""
-
 PATTERNS = (*OF_ADAPTER, *AT_TOP, "*.json", "figures/*.png")
 """All shared files, as the hub's client matches names."""
 

@@ -19,9 +19,10 @@ from scionwood.recipe_file import read_yaml
 from scionwood.runs import hub
 from scionwood.runs.card import scope_and_score
 from scionwood.runs.digest import file_digest, weights_digest
-from scionwood.runs.layout import ADAPTER, CARD, HEAD, RECIPE
+from scionwood.runs.layout import ADAPTER, CARD, HEAD, RECIPE, SIGNATURE
+from scionwood.runs.manifest import loadable, measure, read_manifest, write_manifest
 from scionwood.runs.origin import Origin, read_origin, write_origin
-from scionwood.runs.parts import CONFIG, check_sizes, parts_of
+from scionwood.runs.parts import CONFIG, OF_ADAPTER, check_sizes, parts_of
 from scionwood.runs.permission import refuse_licence, refuse_unmeasured
 from scionwood.runs.private import last_part, local_paths, refuse_private, without_folders
 from scionwood.runs.reference import find_run
@@ -121,9 +122,23 @@ def stage(run: Path, folder: Path, reference: str = "") -> None:
             (folder / RECIPE).write_text(text, encoding="utf-8")
         (folder / CARD).write_text(_card(run, paths, reference), encoding="utf-8")
         write_origin(folder, _origin(run, reference))
+        _manifest(run, folder)
     refuse_private(folder, run)
     for key, local in paths.items():
         print(f"{RECIPE}: {key} is shared as {last_part(local)!r}", file=sys.stderr)
+
+
+def _manifest(run: Path, folder: Path) -> None:
+    """Keep the manifest and its signature, or write another one if a file is shared otherwise."""
+    placed = {f"{ADAPTER}/{n}" if n in OF_ADAPTER else n: n for n in loadable(folder)}
+    measured = measure(folder, list(placed.values()))
+    entries = {name: measured[at] for name, at in sorted(placed.items())}
+    kept = read_manifest(run)
+    if kept is not None and kept[1] == entries:
+        return
+    if (folder / SIGNATURE).exists():
+        print(f"{SIGNATURE} is not shared: {RECIPE} or another file is changed", file=sys.stderr)
+    write_manifest(folder, entries)
 
 
 def _card(run: Path, paths: Mapping[str, str], reference: str) -> str:

@@ -20,7 +20,8 @@ from scionwood.runs import hub, web
 from scionwood.runs.cache import cached, home, remember, workshop
 from scionwood.runs.card import scope_and_score
 from scionwood.runs.digest import weights_digest
-from scionwood.runs.layout import ADAPTER, FORMAT, MANIFEST, RECIPE, is_finished
+from scionwood.runs.layout import ADAPTER, FILES, FORMAT, MANIFEST, RECIPE, is_finished
+from scionwood.runs.manifest import check_manifest
 from scionwood.runs.origin import Origin, read_origin, write_origin
 from scionwood.runs.parts import arrange, check_sizes, is_part
 from scionwood.runs.remote import HubRun, Remote, ZipRun
@@ -91,6 +92,7 @@ def _keep(repository: Path, target: Path, remote: Remote, version: str) -> None:
         with writing(target), atomic_folder(target) as run:
             arrange(repository, run, name)
             _check(run, name)
+            _check_manifest(run, name)
             claimed = read_origin(run) or Origin("")
             digest = weights_digest(run)
             if claimed.digest and claimed.digest != digest:
@@ -110,6 +112,16 @@ def _keep(repository: Path, target: Path, remote: Remote, version: str) -> None:
             )
     except OutputExistsError:  # another process was faster, and the content is the same
         return
+
+
+def _check_manifest(run: Path, name: str) -> None:
+    if not (run / FILES).is_file():
+        return
+    try:
+        check_manifest(run)
+    except AdapterFileError as error:  # its folder has a temporary name
+        file = Path(error.value).relative_to(run).as_posix()
+        raise AdapterFileError(f"{name}: {file}", error.rule, "Ask its author") from error
 
 
 def _check(run: Path, name: str) -> None:

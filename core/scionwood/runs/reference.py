@@ -14,6 +14,7 @@ from scionwood.runs.origin import read_origin
 from scionwood.runs.receive import receive
 from scionwood.runs.remote import is_repository, parse_remote
 from scionwood.runs.run import Run
+from scionwood.runs.seal import check_run
 from scionwood.runs.shipped import all_shipped, shipped_runs
 
 _told: set[Path] = set()
@@ -35,18 +36,20 @@ def find_run(reference: str | Path, *, quiet: bool = False) -> Run:
         TrainingError: nothing has this name, or the folder does not hold a finished run.
         PluginError: the plugin is missing or broken.
         ReadError: the run cannot be fetched.
-        AdapterFileError: the fetched run is not acceptable.
+        AdapterFileError: the fetched run is not acceptable. Or a file is missing, changed or
+            additional, or not signed although `SCIONWOOD_REQUIRE_SIGNED` requires it.
 
     Example:
         >>> run = scionwood.find_run("seismic/denoise")  # or "hf:owner/name"
         >>> run.name
         'denoise'
     """
-    folder = _folder(reference)
+    folder = locate(reference)
     if not is_finished(folder):
         resume = f"Finish it: scionwood fit --resume {folder}"
         remedy = resume if (folder / RECIPE).is_file() else "Name the folder that fit printed"
         raise TrainingError(f"run {folder}", "it does not hold a finished run", remedy)
+    check_run(folder, quiet=quiet)
     origin = read_origin(folder)
     if origin and not quiet and folder not in _told:
         _told.add(folder)
@@ -54,7 +57,15 @@ def find_run(reference: str | Path, *, quiet: bool = False) -> Run:
     return Run(folder)
 
 
-def _folder(reference: str | Path) -> Path:
+def locate(reference: str | Path) -> Path:
+    """Return the folder that a reference names, whether it holds a finished run or not.
+
+    Args:
+        reference: see `find_run`.
+
+    Raises:
+        ScionwoodError: see `find_run`; nothing in the folder is checked.
+    """
     if (path := Path(reference)).exists():
         return path
     if remote := parse_remote(reference):

@@ -14,6 +14,7 @@ from scionwood.adapters.head import backbone, head_names
 from scionwood.files import atomic_path
 from scionwood.recipe import Recipe
 from scionwood.runs.layout import ADAPTER, HEAD
+from scionwood.runs.manifest import write_manifest
 from scionwood.styles import figure_style
 from scionwood.training.card import Card, write_card
 from scionwood.training.checkpoint import BEST, LAST, read_checkpoint
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 def export(task: Task, trainer: L.Trainer, folder: Path, recipe: Recipe) -> None:
     """Write the best weights, or the last ones without a validation, then figures and the card.
+
+    The manifest comes last: a run with a manifest is whole.
 
     Every process calls this, because sharded weights are gathered. Only the first one writes.
 
@@ -58,6 +61,7 @@ def export(task: Task, trainer: L.Trainer, folder: Path, recipe: Recipe) -> None
     card = Card(recipe, base, counts, step, *goal, rows, list(figures), exported(trainer))
     write_card(folder, card)
     write_report(folder, card)
+    write_manifest(folder)
 
 
 def _load_chosen(task: Task, folder: Path) -> int:

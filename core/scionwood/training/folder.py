@@ -14,6 +14,7 @@ import torch.distributed as dist
 from scionwood.errors import OutputExistsError, TrainingError
 from scionwood.files import writing
 from scionwood.runs.layout import RECIPE
+from scionwood.runs.manifest import remove_manifest
 from scionwood.training.checkpoint import LAST
 from scionwood.training.launch import Job, is_first, job, many
 from scionwood.training.lock import only_writer
@@ -57,6 +58,8 @@ def run_folder(name: str, run_dir: Path | None, resume: Path | None) -> tuple[Pa
 def shared(folder: Path) -> Iterator[None]:
     """Name the folder to the processes that the trainer starts inside the block, and lock it.
 
+    The manifest of a run that goes on is removed, since its files change.
+
     Raises:
         TrainingError: a process of another training writes to the folder.
     """
@@ -64,6 +67,7 @@ def shared(folder: Path) -> Iterator[None]:
         yield
         return
     with only_writer(folder):
+        remove_manifest(folder)
         os.environ[SHARED] = str(folder)
         try:
             yield

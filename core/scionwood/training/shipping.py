@@ -14,6 +14,7 @@ from scionwood.files import atomic_folder
 from scionwood.recipe import resolve
 from scionwood.runs.digest import weights_digest
 from scionwood.runs.layout import ADAPTER, CARD, HEAD, METRICS, RECIPE
+from scionwood.runs.manifest import write_manifest
 from scionwood.runs.origin import Origin, write_origin
 from scionwood.training.run import fit
 
@@ -73,6 +74,7 @@ def ship(
                 elif (run / part).is_file():
                     shutil.copy(run / part, folder / part)
             write_origin(folder, origin)
+            write_manifest(folder)
     return origin
 
 

@@ -71,8 +71,11 @@ class Hub:
         return self.repositories[repository].commits[-1][1]
 
     def replace(self, repository: str, **files: bytes | None) -> str:
-        """Add a commit in which some files differ; None removes one. Return its name."""
-        content = {**self.latest(repository), **files}
+        """Add a commit in which some files differ; None removes one. Return its name.
+
+        The manifest of the run is left out, unless it is among the files.
+        """
+        content = {**self.latest(repository), "files.json": None, **files}
         kept = {name: data for name, data in content.items() if data is not None}
         return self.repositories[repository].add(kept)
 

@@ -11,6 +11,7 @@ import yaml
 
 import scionwood
 from scionwood.errors import TrainingError, WriteError
+from scionwood.runs.manifest import write_manifest
 from scionwood.runs.permission import base_licence, refuse_licence
 
 
@@ -25,6 +26,7 @@ def set_licence(run: Path, licence: str) -> None:
     record = json.loads(path.read_text())
     record["base"]["licence"] = licence
     path.write_text(json.dumps(record))
+    write_manifest(run)
 
 
 def test_a_run_without_a_measured_value_is_not_shared(run, tmp_path):
@@ -75,6 +77,7 @@ def test_folders_of_this_machine_stay_out(run, hub, capsys):
     recipe = yaml.safe_load((run / "recipe.yaml").read_text())
     recipe["data"] |= {"folder": "/data/client/survey.zarr", "also": [r"C:\Data\b.sgy", "c/d.sgy"]}
     (run / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    write_manifest(run)
     with (run / "README.md").open("a") as card:
         card.write("- folder: /data/client/survey.zarr\n")
     scionwood.push(run, "tester/toy")
@@ -99,6 +102,7 @@ def test_an_adapter_that_names_a_file_of_this_machine_is_refused(run, tmp_path):
     path = run / "adapter" / "adapter_config.json"
     config = json.loads(path.read_text()) | {"base_model_name_or_path": "/data/model"}
     path.write_text(json.dumps(config))
+    write_manifest(run)
     with pytest.raises(WriteError, match=r"adapter_config\.json of .* it names '/data/model'"):
         scionwood.push(run, str(tmp_path / "a.zip"))
 

@@ -21,6 +21,7 @@ from scionwood.command import parse_command
 from scionwood.errors import OutputExistsError, ReadError, TrainingError, WriteError
 from scionwood.runs import listing
 from scionwood.runs.cache import all_cached, cache_folder, workshop
+from scionwood.runs.manifest import write_manifest
 from scionwood.runs.origin import read_origin
 from scionwood.runs.publish import push, stage
 from scionwood.runs.reference import find_run
@@ -259,6 +260,7 @@ def test_json_files_that_a_field_keeps_in_a_run_are_shared(hub, toy_run, tmp_pat
     run = tmp_path / "run"
     shutil.copytree(toy_run, run)
     (run / "normaliser.json").write_text('{"mean": [0.5]}')
+    write_manifest(run)
     (run / "Secret.json").write_text("{}")
     push(run, "tester/notes")
     copy = find_run("hf:tester/notes")
