@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import warnings
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, final
 
 import numpy as np
 
 from scionwood import (
-    ReadError,
     Record,
     RecordFunction,
     WriteError,
@@ -21,32 +18,34 @@ from scionwood import (
     reading,
     writing,
 )
-from scionwood_seismic.readers.base import (
-    SeismicReader,
-    changed_data,
-    refuse_resume,
-    warn_rounded,
-)
-from scionwood_seismic.readers.das_format import TDMS, ask, das_format, is_hdf5, start
-
-_UNEVEN = 0.01  # the largest relative deviation of a sample interval from the median
+from scionwood_seismic.readers.base import changed_data, refuse_resume, warn_rounded
+from scionwood_seismic.readers.das_axes import spacing, unit_of
+from scionwood_seismic.readers.das_format import TDMS, is_hdf5, start
+from scionwood_seismic.readers.das_patches import Patches
+from scionwood_seismic.readers.slabs import Slab, SlabReader
+from scionwood_seismic.readers.windows import Window, cut
 
 Store = Callable[[Path, np.ndarray, np.ndarray], int]
 
 
 @final
-class DasReader(SeismicReader):
+class DasReader(SlabReader):
     """Read DAS files in every format that DASCore reads, and write results into a copy.
 
     Each patch is a record. Axes are identified by name, in any order. Results overwrite samples in
     a copy of the file, HDF5 or TDMS, so that everything else keeps its bytes. The margins of
-    overlapping blocks are not read and also stay as they are. If the patches differ in time, one
-    patch is in memory, plus a copy of it during writing.
+    overlapping blocks are not read and also stay as they are.
+
+    A patch of more than 4 Mi values is read in windows along time, if an HDF5 data set has its
+    values and its time is evenly sampled. Consecutive windows share an eighth of their samples,
+    over which `rewrite` blends their results. `unit` gives all windows one amplitude. A file whose
+    patches are all such data sets can be resumed. Other patches are in memory as a whole.
 
     Pickled patches are refused, and so are files in which a pickled object could run code.
 
     Args:
         path: the file.
+        window: samples of a window; by default those of 4 Mi values, and at least 1,024.
 
     Shapes: the data of a record is (distance, time), float32. The first axis has its name from the
     file, such as channel or depth.
@@ -63,29 +62,32 @@ class DasReader(SeismicReader):
 
     suffixes: ClassVar[tuple[str, ...]] = (".h5", ".hdf5", ".tdms")
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, window: int | None = None) -> None:
         self.path = Path(path)
-        self._format = das_format(self.path)
         with reading(self.path, "DAS"):  # a patch may lack coordinates, or have others than it says
-            self._patches = self._scan()
-            first = self._patches[0]
-            self.dims = (_other(self.path, first), "time")
+            self._patches = Patches(self.path)
+            first = self._patches.summaries[0]
+            self.dims = (self._patches.axis, "time")
             self.units: Mapping[str, str] = {
-                self.dims[0]: _unit(first.coords[self.dims[0]].units),
+                self.dims[0]: unit_of(first.coords[self.dims[0]].units),
                 "time": "s",
-                "data": _unit(first.data_units),
+                "data": unit_of(first.data_units),
             }
-            self.traces = sum(self._trace_count(i) for i in range(len(self._patches)))
-            self.dt = self._interval(0, None)
-
-    def __len__(self) -> int:
-        return len(self._patches)
+            self._shapes = [self._patches.shape(i) for i in range(len(self._patches))]
+            self._places: dict[int, np.ndarray] = {}
+            self._slabs = [None] * len(self._patches)
+            self._windows = self._cut(window)
+            self.traces = sum(shape[0] for shape in self._shapes)
+            self.dt = self._patches.interval(0, None)
+            self.dx = spacing(first.coords[self.dims[0]], self.units[self.dims[0]])
 
     def read(self, index: int) -> Record:
         """Read the record of an index, from 0."""
-        place = range(len(self))[index]
+        number = self._windows[range(len(self))[index]].slab
+        if self._slabs[number] is not None:
+            return super().read(index)
         with reading(self.path, "DAS"):
-            return self._record(place, self._load(place))
+            return self._whole(number, self._patches.load(number))
 
     def rewrite(
         self,
@@ -101,13 +103,18 @@ class DasReader(SeismicReader):
 
         Raises:
             OutputExistsError: `target` exists and `overwrite` is false.
-            WriteError: the file cannot be written, the shape changed, `resume` is true, or the
-                position of the samples is uncertain: the format is neither HDF5 nor TDMS, or
-                DASCore computed the values.
+            WriteError: the file cannot be written, the shape changed, or the position of the
+                samples is uncertain: the format is neither HDF5 nor TDMS, or DASCore computed the
+                values. `resume` is true, and a patch is not one data set of an HDF5 file.
         """
         target = Path(target)
-        refuse_resume(target, resume)
         check_target(target, overwrite)
+        with reading(self.path, "DAS"):
+            located = is_hdf5(self.path) and self._locate()
+        if located:
+            super().rewrite(target, function, overwrite=overwrite, resume=resume)
+            return
+        refuse_resume(target, resume)
         size = f"It needs {self.path.stat().st_size:,} bytes"
         with writing(target, then=size), atomic_path(target, overwrite=overwrite) as part:
             shutil.copyfile(self.path, part)
@@ -134,8 +141,8 @@ class DasReader(SeismicReader):
         taken: set[str] = set()
         for i in range(len(self._patches)):
             with reading(self.path, "DAS"):
-                patch = self._load(i)
-                record = self._record(i, patch)
+                patch = self._patches.load(i)
+                record = self._whole(i, patch)
                 dtype, store = self._store(patch, taken)  # an error comes before the long work
             after, changed = changed_data(self.path, record, function)
             if changed.any():
@@ -167,115 +174,77 @@ class DasReader(SeismicReader):
             return layout.dtype, lambda part, after, changed: tdms.overwrite(
                 part, layout, after, changed, axis
             )
-        rule = f"{self._format[0]} cannot be written, only HDF5 and TDMS"
+        rule = f"{self._patches.format[0]} cannot be written, only HDF5 and TDMS"
         raise WriteError(str(self.path), rule, "Convert it to DASDAE with DASCore")
 
-    def _record(self, i: int, patch: Any) -> Record:
+    def _whole(self, i: int, patch: Any) -> Record:
+        """Return a patch that DASCore read as a record."""
         data = np.asarray(patch.transpose(*self.dims).data)
-        dt = self._interval(i, patch)
+        dt = self._patches.interval(i, patch)
+        self._places[i] = np.asarray(patch.get_array(self.dims[0]))
         coords = {"time": dt * np.arange(data.shape[1])}
-        distance = np.asarray(patch.get_array(self.dims[0]))
-        if distance.dtype.kind in "iuf":
-            coords[self.dims[0]] = distance
+        if self._places[i].dtype.kind in "iuf":
+            coords[self.dims[0]] = self._places[i]
         key: dict[str, int | str] = {"patch": i, "start": str(patch.coords.min("time"))}
         return Record(key, data.astype(np.float32), coords)
 
-    def _scan(self) -> Sequence[Any]:
-        """Return DASCore's summaries of the patches, without reading samples."""
-        import dascore as dc
+    def _record(self, window: Window, data: np.ndarray) -> Record:
+        i, dt = window.slab, self._patches.interval(window.slab, None)
+        times, key = self._patches.summaries[i].coords["time"], dict[str, int | str](patch=i)
+        if window.last - window.first < self._shapes[i][1]:
+            key["window"] = window.number
+        key["start"] = str(times.min + window.first * times.step if times.step else times.min)
+        coords = {"time": dt * np.arange(window.first, window.last)}
+        if self._places[i].dtype.kind in "iuf":
+            coords[self.dims[0]] = self._places[i]
+        return Record(key, data, coords)
 
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Failed to scan", UserWarning)
-            scan = partial(dc.scan, self.path, *self._format)
-            summaries: Sequence[Any] = ask(self.path, self._format[0], scan)
-        if not summaries:  # reading may succeed if scanning fails, or it reports the reason
-            read = partial(dc.read, self.path, *self._format)
-            summaries = ask(self.path, self._format[0], lambda: [patch.attrs for patch in read()])
-        if not summaries:
-            rule = f"{self._format[0]} DAS file without a patch"
-            raise ReadError(str(self.path), rule, "Export it again with its data")
-        if len({_other(self.path, summary) for summary in summaries}) > 1:
-            raise ReadError(str(self.path), "DAS patches with several axes", "Split the file")
-        return summaries
+    def _count(self, number: int) -> int:
+        return self._shapes[number][0]
 
-    def _load(self, i: int) -> Any:
-        """Read one patch.
+    def _cut(self, length: int | None) -> list[Window]:
+        """Return the windows of all patches, and locate the data of those with several."""
+        windows: list[Window] = []
+        for i, (traces, samples) in enumerate(self._shapes):
+            cuts = cut(i, traces, samples, length)
+            if len(cuts) > 1 and is_hdf5(self.path):
+                self._slabs[i] = self._find(i, cuts)
+            windows += cuts if self._slabs[i] else [Window(i, 0, 0, samples, samples)]
+        return windows
 
-        Raises:
-            ReadError: DASCore reports damage, or the patch is no longer in the file.
-        """
-        import dascore as dc
+    def _find(self, i: int, cuts: Sequence[Window]) -> Slab | None:
+        """Find the data set of a patch that is read in windows; None if there is not only one."""
+        from scionwood_seismic.readers import hdf5
 
-        read = partial(dc.read, self.path, *self._format)
-        if len(self._patches) > 1:
-            patch = self._windowed(i, read)
-            if patch is not None:
-                return patch
-        patches = ask(self.path, self._format[0], lambda: list(read()))
-        if len(patches) != len(self._patches):
-            rule = f"patch {i} is no longer in the DAS file"
-            raise ReadError(str(self.path), rule, "Did the file change? Open it again")
-        return patches[i]
+        pieces: list[tuple[int, np.ndarray]] = []
+        for window in (cuts[0], cuts[-1]):
+            patch = self._patches.between(i, window.first, window.last)
+            if patch is None:
+                return None
+            self._places[i] = np.asarray(patch.get_array(self.dims[0]))
+            pieces.append((window.first, np.asarray(patch.transpose(*self.dims).data)))
+        return hdf5.find_slab(self.path, self._shapes[i], pieces)
 
-    def _windowed(self, i: int, read: Callable[..., Any]) -> Any | None:
-        """Read one patch of several by its time span; None if that does not identify it."""
-        wanted = self._patches[i]
-        span = wanted.coords["time"].min, wanted.coords["time"].max
-        patches = ask(self.path, self._format[0], lambda: list(read(time=span)))
-        same = [patch for patch in patches if _identity(patch.attrs) == _identity(wanted)]
-        alike = [_identity(summary) for summary in self._patches]
-        if len(same) != alike.count(_identity(wanted)):
-            return None
-        return same[alike[:i].count(_identity(wanted))]
+    def _locate(self) -> bool:
+        """Locate the data sets of all patches; return whether each is one."""
+        from scionwood_seismic.readers import hdf5
 
-    def _trace_count(self, i: int) -> int:
-        coord = self._patches[i].coords[self.dims[0]]
-        if coord.step:
-            gaps: float = (coord.max - coord.min) / coord.step
-            return round(gaps) + 1
-        shapes: Mapping[str, Sequence[int]] = self._load(i).coord_shapes
-        return int(shapes[self.dims[0]][0])
+        taken = {slab.name for slab in self._slabs if slab}
+        for i, slab in enumerate(self._slabs):
+            if slab is not None:
+                continue
+            patch = self._patches.load(i)
+            self._whole(i, patch)
+            place = hdf5.find(self.path, np.asarray(patch.data), taken, len(self._patches))
+            if place.rows is not None:
+                return False
+            taken.add(place.name)
+            self._slabs[i] = hdf5.slab_of(place, patch.dims.index("time"), patch.data.shape)
+        self._windows = [self._fitted(window) for window in self._windows]
+        return True
 
-    def _interval(self, i: int, patch: Any | None) -> float:
-        """Return the sample interval of a patch, s.
-
-        Raises:
-            ReadError: the time axis is not evenly sampled.
-        """
-        step = self._patches[i].coords["time"].step
-        if step:
-            return abs(_seconds(step))
-        times = np.asarray((patch or self._load(i)).get_array("time"))
-        steps = np.diff(times).astype("timedelta64[ns]").astype(float) / 1e9
-        middle = float(np.median(steps)) if len(steps) else 0.0
-        if middle <= 0 or (abs(steps - middle) > _UNEVEN * middle).any():
-            rule = "the time of a DAS patch is not evenly sampled"
-            raise ReadError(str(self.path), rule, "Interpolate it with DASCore first")
-        return middle
-
-
-def _other(path: Path, summary: Any) -> str:
-    """Return the name of the axis that is not time."""
-    dims = summary.dim_tuple
-    if len(dims) != 2 or "time" not in dims:
-        rule = f"a DAS patch with the axes {', '.join(dims)}, not distance and time"
-        raise ReadError(str(path), rule, "Select two axes with DASCore first")
-    return str(dims[dims[0] == "time"])
-
-
-def _identity(attrs: Any) -> tuple[Any, ...]:
-    """Return what distinguishes the patches of a file."""
-    ranges = tuple(str((attrs.coords[d].min, attrs.coords[d].max)) for d in attrs.dim_tuple)
-    return attrs.dim_tuple, attrs.tag, ranges
-
-
-def _seconds(step: Any) -> float:
-    if isinstance(step, np.timedelta64):
-        return float(step / np.timedelta64(1, "ns")) / 1e9
-    return float(step)
-
-
-def _unit(quantity: Any) -> str:
-    from dascore.units import get_quantity_str
-
-    return get_quantity_str(quantity) or "unknown"
+    def _fitted(self, window: Window) -> Window:
+        """Return a window of a whole patch with the length of its data set."""
+        samples = self._slab(window.slab).samples
+        last = window.number == 0 and window.kept == window.last
+        return Window(window.slab, 0, 0, samples, samples) if last else window

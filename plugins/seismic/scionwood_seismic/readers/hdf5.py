@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import pickletools
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
@@ -17,6 +18,7 @@ import numpy as np
 
 from scionwood import ReadError, WriteError, check_hdf5, reading
 from scionwood_seismic.readers.base import encode
+from scionwood_seismic.readers.slabs import Slab
 
 _PLAIN = {
     ("numpy", "dtype"),
@@ -141,6 +143,64 @@ def find(path: Path, data: np.ndarray, taken: set[str], patches: int) -> Place:
     return places[0]
 
 
+def find_slab(
+    path: Path, shape: tuple[int, int], pieces: Sequence[tuple[int, np.ndarray]]
+) -> Slab | None:
+    """Find the data set of a patch by its shape and by the values of some ranges of its samples.
+
+    Args:
+        path: the file.
+        shape: number of traces and of samples.
+        pieces: the first sample of each range, and its values, (trace, time).
+
+    Returns:
+        The data set; None if there is none, or more than one.
+    """
+    found: list[Slab] = []
+
+    def look(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        if not isinstance(item, h5py.Dataset) or item.is_virtual or item.external:
+            return
+        if item.dtype.kind not in "if" or sorted(item.shape) != sorted(shape):
+            return
+        for axis in (0, 1):
+            if item.shape == (shape if axis == 1 else shape[::-1]):
+                slab = Slab(name, axis, shape[0], shape[1], item.dtype.str)
+                slab = replace(slab, scale=_scale_of(item, slab, pieces))
+                if slab.scale and all(_holds(item.file, slab, *piece) for piece in pieces):
+                    found.append(slab)
+
+    with h5py.File(path) as file:
+        file.visititems(look)
+    return found[0] if len(found) == 1 else None
+
+
+def slab_of(place: Place, time_axis: int, shape: tuple[int, ...]) -> Slab:
+    """Return the place of a patch as a slab.
+
+    Args:
+        place: where the values of the patch lie, not in blocks.
+        time_axis: the axis of the patch that is time.
+        shape: the shape of the patch.
+    """
+    traces, samples = shape[1 - time_axis], shape[time_axis]
+    axis = place.axes.index(time_axis)
+    return Slab(place.name, axis, traces, samples, place.dtype.str, place.scale)
+
+
+def _holds(file: h5py.File, slab: Slab, first: int, values: np.ndarray) -> bool:
+    stored = slab.stored(file, first, first + values.shape[1]).T * slab.scale
+    if slab.scale == 1.0:
+        return np.array_equal(stored, values, equal_nan=True)
+    return np.allclose(stored, values, rtol=1e-5, atol=0, equal_nan=True)
+
+
+def _scale_of(dataset: h5py.Dataset, slab: Slab, pieces: Sequence[tuple[int, np.ndarray]]) -> float:
+    first, values = pieces[0]
+    stored = slab.stored(dataset.file, first, first + values.shape[1]).T
+    return _factor(stored, values)
+
+
 def overwrite(path: Path, place: Place, data: np.ndarray, changed: np.ndarray) -> int:
     """Store the changed samples of a patch; the others keep their bytes.
 
@@ -199,11 +259,15 @@ def _equal_blocks(dataset: h5py.Dataset, rows: slice, values: np.ndarray) -> boo
 
 def _scale(dataset: h5py.Dataset, values: np.ndarray) -> float:
     """Return the factor from stored to read values, at the largest one; 0 if there is none."""
+    return _factor(dataset, values)
+
+
+def _factor(stored_values: h5py.Dataset | np.ndarray, values: np.ndarray) -> float:
     if not values.size:
         return 0.0
     flat = np.abs(np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0))
     i, j = np.unravel_index(int(flat.argmax()), values.shape)
-    stored, read = float(dataset[i, j]), float(values[i, j])
+    stored, read = float(stored_values[i, j]), float(values[i, j])
     return 1.0 if stored == read else read / stored if stored else 0.0
 
 

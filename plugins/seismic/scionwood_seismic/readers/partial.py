@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from glob import escape
 from pathlib import Path
 from types import TracebackType
@@ -51,6 +51,8 @@ class Partial:
         identity: what the work is; None for unnamed work, which has no journal.
         overwrite: replace `target` and an existing partial file.
         resume: continue with a partial file if there is one.
+        complete: makes `target` of the complete partial file, which is then removed; by default
+            the partial file gets the name of the target.
 
     Raises:
         OutputExistsError: `target` exists and `overwrite` is false.
@@ -65,7 +67,9 @@ class Partial:
         *,
         overwrite: bool,
         resume: bool,
+        complete: Callable[[Path], None] | None = None,
     ) -> None:
+        self._complete = complete
         self.target, self.path = target, partial_path(target)
         self.journal = self.path.with_name(self.path.name + ".json")
         self.size, self.done, self._written = size, 0, time.monotonic()
@@ -133,6 +137,11 @@ class Partial:
             self._file = -1
 
     def _finish(self) -> None:
+        if self._complete is not None:
+            self.flush()
+            self._complete(self.path)
+            self._remove()
+            return
         os.fsync(self._file)
         if os.name == "nt":  # Windows renames no open file; elsewhere the lock lasts until the end
             self._close()

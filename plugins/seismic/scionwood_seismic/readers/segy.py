@@ -96,6 +96,7 @@ class SegyReader(SeismicReader):
         self.units: Mapping[str, str] = {"trace": "1", vertical: axis, "data": "unknown"}
         self.layout = read_layout(self.path, samples=samples, endian=endian)
         self._file = open_binary(self.path)
+        self._unit: tuple[int, float] | None = None
         try:
             key = (KEYS[gather], "i4") if gather else None
             check = samples is None
@@ -225,7 +226,6 @@ class SegyReader(SeismicReader):
         self._block = fitting if block is None else max(2, block)
         shared = min(OVERLAP, self._block // 4)
         self._gathers = Gathers(values, self.traces, self._block, shared)
-        self._unit: tuple[int, float] | None = None
 
     def _result(self, function: RecordFunction, record: Record, before: np.ndarray) -> np.ndarray:
         after = np.asarray(function(record))
@@ -264,8 +264,8 @@ class SegyReader(SeismicReader):
             "modified": status.st_mtime_ns,
             "headers": hashlib.sha256(head.data).hexdigest(),
         }
-        reading = {"gather": self.gather, "block": self._block, "vertical": self.vertical}
-        reading |= {"samples": self.layout.samples, "dt": self.dt, "order": self.layout.order}
+        reading: dict[str, Any] = {"gather": self.gather, "block": self._block}
+        reading |= {"vertical": self.vertical, "samples": self.layout.samples, "dt": self.dt}
         return {"source": source, **reading, **work}
 
     def _record(self, index: int, raw: np.ndarray, data: np.ndarray) -> Record:
