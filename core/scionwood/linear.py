@@ -6,7 +6,8 @@ busy: the steps are at most the size of the compiled pattern times the length of
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import re2
@@ -22,6 +23,10 @@ TOGETHER = 64
 STEPS = 2e8
 """The most steps of all patterns of one adapter; less than a second."""
 
+OPTIONS = ("targets", "target_modules", "exclude_modules", "feedforward_modules", "modules_to_save")
+"""Options of a recipe that may hold patterns, beside those that end in `_pattern`."""
+
+_PLAIN = re.compile(r"[\w.|-]*")
 _MEMORY = 1 << 20  # bytes of one compiled pattern
 _GROUPS = 10  # steps that a match with groups needs for one without
 _DIFFERENT = ("*+", "++", "?+", "}+", "{,", "[[", "[:")
@@ -82,6 +87,28 @@ class Patterns:
         if self._steps > STEPS:
             raise AdapterError(shown, "its repeats and those beside it need too long", _REMEDY)
         return made
+
+
+def refuse_patterns(options: Any, where: str) -> None:
+    """Refuse an adapter's options in a recipe of others if a pattern has no linear form.
+
+    Patterns that pass here are matched in linear time when the adapter is attached.
+
+    Args:
+        options: the key `adapter` of the recipe.
+        where: the recipe, for the error.
+
+    Raises:
+        AdapterError: naming the option and the pattern.
+    """
+    patterns = Patterns(())
+    for option, value in options.items() if isinstance(options, Mapping) else ():
+        if not (option in OPTIONS or str(option).endswith("_pattern")):
+            continue
+        texts = [value] if isinstance(value, str) else list(value or ())
+        for text in texts:
+            if isinstance(text, str) and not _PLAIN.fullmatch(text):
+                patterns.compile(text, f"{where}: adapter.{option}")
 
 
 def _options(groups: bool) -> Any:

@@ -15,6 +15,7 @@ from scionwood.archives.packing import unpacked
 from scionwood.archives.zips import check_zip
 from scionwood.errors import AdapterFileError, OutputExistsError, ReadError, RecipeError
 from scionwood.files import atomic_folder, reading, writing
+from scionwood.linear import refuse_patterns
 from scionwood.recipe_file import read_yaml
 from scionwood.runs import hub, web
 from scionwood.runs.cache import cached, home, remember, workshop
@@ -128,9 +129,10 @@ def _check(run: Path, name: str) -> None:
     if not is_finished(run):
         raise ReadError(name, "it holds neither an adapter nor a head", "Ask its author")
     try:
-        read_yaml(run / RECIPE)
+        recipe = read_yaml(run / RECIPE)
     except RecipeError as error:  # its file has a temporary name
         raise RecipeError(f"{name}: {RECIPE}", error.rule, error.remedy) from error
+    refuse_patterns(recipe.get("adapter"), f"{name}: {RECIPE}")
     manifest = run / ADAPTER / MANIFEST
     if not manifest.is_file():
         return

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from traceback import walk_tb
 from types import TracebackType
+from typing import Any
 
 import torch
 
@@ -48,6 +49,28 @@ def restoring(start: Path | None) -> Iterator[None]:
             f"the run cannot go on from its state ({reason})",
             "Use another one of the run's checkpoints, or start a new run",
         ) from error
+
+
+def check_callbacks(states: Any) -> None:
+    """Refuse the state of an `EarlyStopping` that would fail only when the next validation ends.
+
+    By then the run has written its checkpoint anew, so that `restoring` no longer names it.
+
+    Args:
+        states: the states of the callbacks in a checkpoint, by name.
+
+    Raises:
+        TypeError: a value is of a wrong type; inside `restoring` it is a `TrainingError`.
+    """
+    for name, state in states.items() if isinstance(states, Mapping) else ():
+        if not str(name).startswith("EarlyStopping") or not isinstance(state, Mapping):
+            continue
+        best = state.get("best_score")
+        if not isinstance(best, torch.Tensor) or best.numel() != 1:
+            raise TypeError(f"the best_score of EarlyStopping is {best!r:.40}, not one number")
+        for key in ("wait_count", "stopped_epoch", "patience"):
+            if not isinstance(state.get(key), int):
+                raise TypeError(f"the {key} of EarlyStopping is no whole number")
 
 
 def _written(start: Path | None) -> int:

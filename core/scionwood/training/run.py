@@ -45,7 +45,7 @@ from scionwood.training.options import check_installed, finders
 from scionwood.training.points import StopRequested
 from scionwood.training.precision import refuse_wrong_gradients
 from scionwood.training.preparation import fuse, prepare, set_blocks
-from scionwood.training.restoring import restoring
+from scionwood.training.restoring import check_callbacks, restoring
 from scionwood.training.state import check_state
 from scionwood.training.task import Task
 from scionwood.training.trainer import make_trainer, quiet
@@ -279,4 +279,5 @@ def _check_start(task: Task, start: Path) -> int:
         raise TrainingError(f"checkpoint {start}", rule, remedy)
     with restoring(start):
         check_state(task, checkpoint["state_dict"])
+        check_callbacks(checkpoint.get("callbacks"))
         return int(checkpoint["global_step"])

@@ -19,12 +19,14 @@ from urllib.request import Request
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load, save
 
 import scionwood
 from scionwood.adapters import save as saving
 from scionwood.cli import main
 from scionwood.errors import (
+    AdapterError,
     AdapterFileError,
     ReadError,
     RecipeError,
@@ -117,6 +119,28 @@ def test_the_formats_of_both_rooms_agree():
 def test_a_recipe_that_names_a_class_is_refused(shared):
     shared.replace(NAME, **{"recipe.yaml": b"task: {class_path: os.system}\n"})
     refused(REFERENCE, RecipeError, f"{REFERENCE}: recipe.yaml: `class_path`")
+
+
+HIDDEN = "(?x:([a-z_.0-9]+)#\n+X)"
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("targets", HIDDEN),
+        ("targets", "(?!stem).*"),
+        ("exclude_modules", HIDDEN),
+        ("rank_pattern", {HIDDEN: 4}),
+    ],
+    ids=["targets", "lookahead", "exclusion", "ranks"],
+)
+def test_a_recipe_with_a_pattern_that_could_hang_is_refused(shared, option, value):
+    recipe = yaml.safe_load(shared.latest(NAME)["recipe.yaml"])
+    recipe["adapter"][option] = value
+    shared.replace(NAME, **{"recipe.yaml": yaml.safe_dump(recipe).encode()})
+    refused(
+        REFERENCE, AdapterError, rf"recipe.yaml: adapter.{option} .* it is not a pattern of RE2"
+    )
 
 
 def test_a_repository_without_a_recipe_holds_no_run(shared):

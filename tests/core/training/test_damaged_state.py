@@ -22,6 +22,7 @@ def at(state: Any, *path: Any) -> tuple[Any, Any]:
     return state, path[-1]
 
 
+STOPPED = "EarlyStopping{'monitor': 'val_loss', 'mode': 'min'}"
 DAMAGES: dict[str, tuple[tuple[Any, ...], Any]] = {
     "no step": (("global_step",), None),
     "no version": (("pytorch-lightning_version",), {"a": 1}),
@@ -34,7 +35,10 @@ DAMAGES: dict[str, tuple[tuple[Any, ...], Any]] = {
     "loops": (("loops", "fit_loop", "epoch_progress"), {}),
     "counter": (("loops", "fit_loop", "epoch_loop.batch_progress", "current", "ready"), "text"),
     "callbacks": (("callbacks",), torch.zeros(3)),
-    "early stopping": (("callbacks", "EarlyStopping{'monitor': 'val_loss', 'mode': 'min'}"), 7),
+    "early stopping": (("callbacks", STOPPED), 7),
+    "best score": (("callbacks", STOPPED, "best_score"), None),
+    "best score of text": (("callbacks", STOPPED, "best_score"), "text"),
+    "patience": (("callbacks", STOPPED, "wait_count"), None),
     "average": (("callbacks", "Ema", "average"), {}),
     "random": (("scionwood", "random"), [1, "a"]),
     "random of Python": (("scionwood", "random", 0, "python"), "text"),
