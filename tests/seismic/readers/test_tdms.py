@@ -46,3 +46,15 @@ def test_refuses_samples_that_differ_from_the_patch(
     path = das.tdms(tmp_path / "in.tdms", data)
     with pytest.raises(WriteError, match="TDMS that cannot be written"):
         tdms.find(path, data + 1, 1)
+
+
+def test_the_sample_is_read_and_locates_its_samples(tmp_path: Path) -> None:
+    for suffix in (".tdms", ".h5"):
+        DasReader.write_sample(tmp_path / f"a{suffix}")
+    with DasReader(tmp_path / "a.tdms") as reader, DasReader(tmp_path / "a.h5") as other:
+        (record,), (same,) = reader, other
+        np.testing.assert_array_equal(record.data, same.data)
+        assert reader.dt == other.dt
+        reader.rewrite(tmp_path / "b.tdms", lambda record: -record.data)
+    with DasReader(tmp_path / "b.tdms") as reader:
+        np.testing.assert_array_equal(next(iter(reader)).data, -record.data)

@@ -124,12 +124,17 @@ class DasReader(SlabReader):
 
     @classmethod
     def write_sample(cls, path: Path) -> None:
-        """Write a DASDAE file: one patch of 12 channels every 5 m, 64 samples at 4 ms."""
+        """Write one patch of 12 channels every 5 m, 64 samples at 4 ms: DASDAE, or TDMS."""
         import dascore as dc
 
         t = np.arange(64) * 0.004
         arrivals = 0.05 + 0.008 * np.arange(12)[:, None]
         data = np.exp(-(((t - arrivals) / 0.008) ** 2)).astype(np.float32)
+        if path.suffix.lower() == ".tdms":
+            from scionwood_seismic.readers.tdms import write_interleaved
+
+            write_interleaved(path, data, spacing=5.0, rate=250.0)
+            return
         start, step = np.datetime64("2020-01-01T00:00:00", "ns"), np.timedelta64(4_000_000, "ns")
         coords = {"distance": np.arange(12) * 5.0, "time": start + step * np.arange(64)}
         patch = dc.Patch(data=data, coords=coords, dims=("distance", "time"))

@@ -96,6 +96,34 @@ def overwrite(
     return clipped
 
 
+def write_interleaved(path: Path, data: np.ndarray, *, spacing: float, rate: float) -> None:
+    """Write one segment of interleaved samples with the properties that an iDAS writes.
+
+    Args:
+        path: the file to write.
+        data: (distance, time).
+        spacing: distance between channels, m.
+        rate: samples per second.
+    """
+    properties = {
+        "SamplingFrequency[Hz]": rate,
+        "GPSTimeStamp": np.datetime64("2020-01-01T00:00:00", "us"),
+        "Fibre Length Multiplier": 1.0,
+        "MeasureLength[m]": spacing * len(data),
+        "StartPosition[m]": 0.0,
+        "SpatialResolution[m]": spacing,
+        "SystemInfomation.Devices0.SerialNum": "7",  # so spelt in the files
+    }
+    channels = [nptdms.ChannelObject("Measurement", str(i), row) for i, row in enumerate(data)]
+    with nptdms.TdmsWriter(str(path), version=4713) as writer:
+        root = nptdms.RootObject(properties=properties)
+        writer.write_segment([root, nptdms.GroupObject("Measurement"), *channels])
+    raw = bytearray(path.read_bytes())
+    (flags,) = struct.unpack_from("<I", raw, 4)
+    struct.pack_into("<I", raw, 4, flags | _INTERLEAVED)  # nptdms writes channel after channel
+    path.write_bytes(raw[: -data.nbytes] + data.T.tobytes())
+
+
 def _view(raw: np.ndarray, layout: Layout, chunk: Chunk) -> np.ndarray:
     """Return a view of the samples of a chunk, (time, channel)."""
     size = chunk.count * layout.channels * layout.dtype.itemsize
