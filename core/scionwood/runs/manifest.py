@@ -125,7 +125,7 @@ def read_manifest(folder: Path) -> tuple[bytes, dict[str, Entry]] | None:
             raise AdapterFileError(str(path), rule, "Upgrade: pip install -U scionwood")
         case _:
             raise AdapterFileError(str(path), "it is not a readable manifest", remedy)
-    return data, {name: _entry(path, name, value) for name, value in files.items()}
+    return data, {str(name): _entry(path, str(name), value) for name, value in files.items()}
 
 
 def check_manifest(folder: Path, entries: Mapping[str, Entry] | None = None) -> None:

@@ -172,6 +172,11 @@ def test_a_file_that_is_swapped_after_its_check_is_refused(folder: Path) -> None
     with pytest.raises(AdapterFileError, match="changed while it was read"):
         read_tensors(path, specs)
     path.unlink()
+    (folder / "elsewhere").write_bytes(b"")
+    path.symlink_to(folder / "elsewhere")
+    with pytest.raises(AdapterFileError, match="it is a link"):
+        read_tensors(path, specs)
+    path.unlink()
     os.mkfifo(path)
     with pytest.raises(AdapterFileError, match="not a regular file"):
         read_tensors(path, specs)
