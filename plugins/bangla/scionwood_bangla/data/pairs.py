@@ -168,7 +168,7 @@ def _pair(line: str, where: str) -> Preference:
         chosen, rejected = (
             normalise(each[-1]["content"] if isinstance(each, list) else each) for each in answers
         )
-    except (json.JSONDecodeError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         rule = f"it is not a pair ({type(error).__name__}: {error})"
         raise ReadError(where, rule, remedy) from error
     if not messages or not chosen.strip() or not rejected.strip() or chosen == rejected:

@@ -38,8 +38,8 @@ def _record(line: str, where: str) -> tuple[str, frozenset[str]]:
     remedy = 'Such as {"text": "...", "register": "apni"}'
     try:
         record: Any = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ReadError(where, f"it is not valid JSON ({error.msg})", remedy) from error
+    except (ValueError, RecursionError) as error:
+        raise ReadError(where, f"it is not valid JSON ({error})", remedy) from error
     if not isinstance(record, dict):
         raise ReadError(where, "it is not a JSON object", remedy)
     text = record.get("text", record.get("completion"))
@@ -47,7 +47,7 @@ def _record(line: str, where: str) -> tuple[str, frozenset[str]]:
         raise ReadError(where, "its text is missing or empty", remedy)
     register = record.get("register")
     levels = [register] if isinstance(register, str) else register
-    if not isinstance(levels, list) or not levels or not set(levels) <= set(LEVELS):
+    if not isinstance(levels, list) or not levels or any(level not in LEVELS for level in levels):
         rule = f"its register {register!r} is not one or more of {', '.join(LEVELS)}"
         raise ReadError(where, rule, remedy)
     return text, frozenset(levels)

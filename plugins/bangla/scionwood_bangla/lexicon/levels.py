@@ -15,11 +15,14 @@ def levels_of(register: str | Collection[str] | None) -> frozenset[str] | None:
         register: the value in a file or an option. `None` or an empty value means unknown.
 
     Raises:
-        RecipeError: a level is unknown.
+        RecipeError: a level is unknown, or the value is not text.
     """
     if not register:
         return None
     words = register.split(",") if isinstance(register, str) else register
+    if not isinstance(words, Collection) or not all(isinstance(word, str) for word in words):
+        rule, remedy = "it is no text and no list of texts", f"Use {', '.join(LEVELS)}"
+        raise RecipeError(f"register {str(register)[:40]!r}", rule, remedy)
     levels = frozenset(word.strip().lower() for word in words)
     if unknown := sorted(levels - set(LEVELS)):
         rule, remedy = "it is not a level of address", f"Use one or more of {', '.join(LEVELS)}"

@@ -95,7 +95,7 @@ def _parquet(path: Path) -> Iterator[tuple[str, Row]]:
 def _parsed(text: str, where: str) -> Any:
     try:
         return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits too
         rule, remedy = f"it is not valid JSON ({error})", "Write one JSON object per row"
         raise ReadError(where, rule, remedy) from error
 
