@@ -250,7 +250,7 @@ def test_adaptation_raises_the_snr_of_test_gathers(
 def test_a_training_that_takes_amplitude_from_events_is_rolled_back(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    amplitudes = iter([0.9] * 2 + [0.5] * 2)
+    amplitudes = iter([0.9] * 2 + [0.5] * 2)  # of two patches, before and after
     measured = "scionwood_seismic.inference.rollback.recovered_amplitude"
     monkeypatch.setattr(measured, lambda *given: next(amplitudes))
     adapted = fit(recipe(run), run_dir=tmp_path / "adapted")

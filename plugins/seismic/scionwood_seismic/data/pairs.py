@@ -26,6 +26,9 @@ PARTS = {"train": (0.0, 0.7), "val": (0.7, 0.85), "test": (0.85, 1.0)}
 ENOUGH = 7
 """Records from which whole records are split."""
 
+QUIET = 1e-2
+"""A clean crop with a lower share of the amplitude of its record counts as without signal."""
+
 KEPT = 8
 """Records that are kept in memory."""
 
@@ -44,7 +47,7 @@ class FieldPairs(SplitData):
     Shapes: a batch contains `noisy`, `clean` and `mask`, (batch, 1, trace, time) float32, and
     `level`, (batch,), the RMS of the difference where it is told, and 0 elsewhere.
 
-    Units: amplitudes divided by the RMS of the clean crop.
+    Units: amplitudes divided by the RMS of the clean crop, or of the noisy one without signal.
 
     Args:
         noisy: the noisy files: a file, a folder or a glob.
@@ -186,12 +189,18 @@ def crop(
     i = int(rng.integers(len(noisy) - traces + 1))
     j = first + int(rng.integers(last - first - samples + 1))
     view = slice(i, i + traces), slice(j, j + samples)
-    rms = float(np.sqrt(np.square(clean[view], dtype=np.float64).mean())) or 1.0
+    heard = _rms(clean[view]) > QUIET * _rms(clean)
+    unit = (_rms(clean[view]) if heard else _rms(noisy[view])) or 1.0
     arrays = [np.zeros(shape, np.float32) for _ in range(3)]
-    for array, values in zip(arrays, (noisy[view] / rms, clean[view] / rms, 1.0), strict=True):
+    for array, values in zip(
+        arrays, (noisy[view] / unit, clean[view] / unit * heard, 1.0), strict=True
+    ):
         array[:traces, :samples] = values
-    level = float(np.sqrt(np.square(noisy[view] - clean[view], dtype=np.float64).mean())) / rms
-    return Pair(arrays[0], arrays[1], arrays[2], level)
+    return Pair(arrays[0], arrays[1], arrays[2], _rms(noisy[view] - clean[view]) / unit)
+
+
+def _rms(data: np.ndarray) -> float:
+    return float(np.sqrt(np.square(data, dtype=np.float64).mean()))
 
 
 def _read_one(name: str, gather: Gather | None, index: int) -> np.ndarray:

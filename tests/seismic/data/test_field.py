@@ -1,0 +1,178 @@
+"""Data of the field recipes: seeds, splits, real noise, and the files of a user."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from scionwood import ReadError, RecipeError
+from scionwood_seismic import api
+from scionwood_seismic.data.field import FieldCrops
+from scionwood_seismic.data.noise import FieldNoise
+from scionwood_seismic.data.noise_files import quietest, read_noise
+from scionwood_seismic.data.pairs import FieldPairs
+from scionwood_seismic.data.station import StationRecords
+
+SMALL = {"n_traces": 32, "n_samples": 48, "batch_size": 4}
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    """SEG-Y files of eight noisy gathers, which begin with 0.3 s of noise, and without noise."""
+    noisy, clean = tmp_path / "noisy.sgy", tmp_path / "clean.sgy"
+    api.simulate(noisy, clean, shape=(8, 24, 400), noise="white", snr=0.0, quiet=0.3)
+    return noisy, clean
+
+
+def rms(x: Tensor) -> float:
+    return float(x.square().mean().sqrt())
+
+
+def test_a_sample_depends_on_seed_split_and_index_alone() -> None:
+    first, again = FieldCrops(seed=1), FieldCrops(seed=1)
+    early = first.sample("train", 50)
+    for index in range(20):
+        again.sample("train", index)
+    late = again.sample("train", 50)
+    assert all(torch.equal(early[name], late[name]) for name in early)
+    for other in (first.sample("test", 50), FieldCrops(seed=2).sample("train", 50)):
+        assert not torch.equal(other["noisy"], early["noisy"])
+
+
+def test_shares_of_clean_told_and_small_records() -> None:
+    data = FieldCrops(n_traces=32, n_samples=48, kept=50)
+    samples = [data.sample("train", index) for index in range(600)]
+    clean = np.mean([torch.equal(s["noisy"], s["clean"]) for s in samples])
+    told = np.mean([s["level"].item() > 0 for s in samples])
+    few = np.mean([not s["mask"].all() for s in samples])
+    assert clean == pytest.approx(0.12, abs=0.05)
+    assert told == pytest.approx(0.5, abs=0.07)
+    assert few == pytest.approx(0.35, abs=0.07)
+    assert all(not (s["noisy"] * (1 - s["mask"])).any() for s in samples)
+    for s in samples:
+        if s["level"] > 0.05:
+            added = (s["noisy"] - s["clean"])[s["mask"] > 0]
+            assert float(s["level"]) / (rms(added) + 1e-9) == pytest.approx(1, abs=0.9)
+
+
+def test_real_noise_comes_from_arrays(tmp_path: Path) -> None:
+    comb = np.zeros((40, 300), np.float32)
+    comb[:, ::10] = 1.0
+    np.save(tmp_path / "comb.npy", comb)
+    data = FieldCrops(noise_files=str(tmp_path), noise_share=1.0, lowest_snr=-60, highest_snr=-60)
+    data.setup("fit")
+    peaked = [data.sample("val", i)["noisy"].abs().flatten() for i in range(12)]
+    assert np.mean([float(x.max() / x.mean()) for x in peaked]) > 5
+
+
+def test_bad_options_and_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="signals: wave"):
+        FieldCrops(signals=["wave"])
+    with pytest.raises(RecipeError, match=r"told_share 1\.5"):
+        FieldCrops(told_share=1.5)
+    np.save(tmp_path / "cube.npy", np.zeros((2, 3, 4)))
+    with pytest.raises(ReadError, match="trace, time"):
+        FieldCrops(noise_files=str(tmp_path / "cube.npy")).setup("fit")
+    with pytest.raises(ReadError, match="no seismic file"):
+        FieldCrops(noise_files=str(tmp_path / "nothing")).setup("fit")
+    with pytest.raises(RecipeError, match=r"data\.path none"):
+        FieldNoise().setup("fit")
+    with pytest.raises(RecipeError, match=r"data\.noisy none"):
+        FieldPairs().setup("fit")
+    with pytest.raises(RecipeError, match="a later end"):
+        FieldNoise(window=(0.2, 0.1))
+
+
+def test_the_quietest_quarter_of_a_record_is_found() -> None:
+    data = np.random.default_rng(0).standard_normal((6, 400))
+    data[:, 100:200] *= 0.1
+    found = quietest(data)
+    assert (found.start, found.stop) == (100, 200)
+
+
+def test_noise_is_cut_from_the_window_of_seismic_files(files: tuple[Path, Path]) -> None:
+    noisy, clean = files
+    records = read_noise(str(noisy), (0.0, 0.3))
+    assert {r.shape[1] for r in records} == {150}
+    assert sum(len(r) for r in records) == 8 * 24
+    assert all(np.median(np.sqrt(np.square(r).mean(axis=1))) == pytest.approx(1) for r in records)
+    with pytest.raises(ReadError, match="traces of 0 samples"):
+        read_noise(str(clean), (0.0, 0.001))
+
+
+@pytest.mark.parametrize("window", [(0.0, 0.3), None])
+def test_noise_of_a_users_files_is_at_the_canonical_sampling(
+    files: tuple[Path, Path], window: tuple[float, float] | None
+) -> None:
+    data = FieldNoise(path=str(files[0]), window=window, noise_share=1.0, n_val=4, **SMALL)
+    data.setup("fit")
+    spans = [data.windows[split].records[0].shape[1] for split in ("train", "val", "test")]
+    assert spans[0] > 3 * spans[1] > 0
+    batch = next(iter(data.train_dataloader()))
+    assert batch["noisy"].shape == (4, 1, 32, 48)
+    one, again = (data.sample("val", 3) for _ in range(2))
+    assert all(torch.equal(one[name], again[name]) for name in one)
+
+
+def test_a_window_that_cannot_be_split_is_refused(files: tuple[Path, Path]) -> None:
+    with pytest.raises(ReadError, match="cannot be split"):
+        FieldNoise(path=str(files[0]), window=(0.03, 0.1), **SMALL).setup("fit")
+
+
+def test_pairs_of_a_user_are_crops_of_the_same_place(files: tuple[Path, Path]) -> None:
+    noisy, clean = map(str, files)
+    data = FieldPairs(noisy=noisy, clean=clean, gather="fldr", told_share=1.0, n_val=4, **SMALL)
+    data.setup("fit")
+    assert len(data.places) == 8
+    batch = next(iter(data.train_dataloader()))
+    assert batch["noisy"].shape == batch["clean"].shape == (4, 1, 32, 48)
+    assert not batch["mask"][:, :, 24:].any()
+    assert batch["mask"][:, :, :24].all()
+    for noisy_one, clean_one, level in zip(
+        batch["noisy"], batch["clean"], batch["level"], strict=True
+    ):
+        quiet = not clean_one.any()
+        assert rms((noisy_one if quiet else clean_one)[:, :24]) == pytest.approx(1, rel=1e-3)
+        assert float(level) == pytest.approx(rms((noisy_one - clean_one)[:, :24]), rel=1.0)
+    together = torch.stack([batch[name].flatten() for name in ("noisy", "clean")])
+    assert torch.corrcoef(together)[0, 1] > 0.2
+
+
+def test_whole_records_are_split_if_there_are_enough(files: tuple[Path, Path]) -> None:
+    data = FieldPairs(noisy=str(files[0]), clean=str(files[1]), gather="fldr", **SMALL)
+    seen: dict[str, set[int]] = {"train": set(), "val": set(), "test": set()}
+    read = data.record
+    for split, indices in seen.items():
+        data.record = lambda i, own=indices: own.add(i) or read(i)  # type: ignore[method-assign]
+        for index in range(30):
+            data.sample(split, index)
+    assert seen["train"] == set(range(6))
+    assert not seen["train"] & seen["val"] | seen["val"] & seen["test"]
+    assert all(seen.values())
+
+
+def test_files_that_do_not_belong_together_are_refused(
+    files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    other, unused = tmp_path / "other.sgy", tmp_path / "unused.sgy"
+    api.simulate(other, unused, shape=(8, 20, 400))
+    data = FieldPairs(noisy=str(files[0]), clean=str(other), gather="fldr", **SMALL)
+    with pytest.raises(ReadError, match=r"its record \d is"):
+        data.sample("val", 0)
+    one_more = FieldPairs(noisy=str(tmp_path / "*.sgy"), clean=str(other), **SMALL)
+    with pytest.raises(ReadError, match="noisy files belong to 1"):
+        one_more.setup("fit")
+
+
+def test_station_records_have_one_or_three_components() -> None:
+    data = StationRecords(n_samples=256, single_share=0.5)
+    samples = [data.sample("train", i) for i in range(60)]
+    counts = {int(s["mask"].amax(-1).sum()) for s in samples}
+    assert counts == {1, 3}
+    assert all(s["noisy"].shape == (1, 3, 256) for s in samples)
+    again = StationRecords(n_samples=256, single_share=0.5).sample("train", 7)
+    assert torch.equal(again["noisy"], samples[7]["noisy"])
