@@ -9,6 +9,9 @@ import numpy as np
 
 from scionwood import ReadError
 
+LENGTHS = {"m": 1.0, "ft": 0.3048, "km": 1000.0, "unknown": 1.0}
+"""Unit of positions -> m; DASCore takes positions without a unit as m."""
+
 
 def other_axis(path: Path, summary: Any) -> str:
     """Return the name of the axis that is not time."""
@@ -52,7 +55,7 @@ def is_forward(coord: Any) -> bool:
 
 def spacing(coord: Any, unit: str) -> float | None:
     """Return the spacing of a coordinate, m; None if it is uneven, or not a length."""
-    metres = {"m": 1.0, "ft": 0.3048, "km": 1000.0}.get(unit)
+    metres = LENGTHS.get(unit)
     if not coord.step or metres is None or isinstance(coord.step, np.timedelta64):
         return None
     return abs(float(coord.step)) * metres

@@ -10,6 +10,8 @@ from typing import TypeVar
 from scionwood import ReadError, reading
 
 HDF5, TDMS = b"\x89HDF\r\n\x1a\n", b"TDSm"
+JULIA = (b"HDF5-based Julia Data Format", b"Julia data file (HDF5)")
+"""The first bytes of JLD2 and JLD files, before the HDF5 part."""
 
 T = TypeVar("T")
 
@@ -22,21 +24,34 @@ def das_format(path: Path) -> tuple[str, str]:
             file contains pickles.
     """
     try:
-        import dascore as dc
+        import dascore  # noqa: F401
     except ImportError as error:
         rule = "DAS files are read by DASCore, which is not installed"
         raise ReadError(str(path), rule, "pip install 'scionwood-seismic[das]'") from error
     if b"dascore.core" in start(path):  # DASCore would unpickle it to identify the format
         rule = "a pickled DAS patch can run code when it is read"
         raise ReadError(str(path), rule, "Write it as DASDAE instead")
+    try:
+        name, version = _ask_format(path)
+    except ReadError as error:
+        if not start(path).startswith(JULIA):
+            raise
+        rule = f"a JLD2 file of Julia that is no DASVader recording: {error.rule}"
+        remedy = "Save the array in Julia with HDF5.jl, or convert the file to DASDAE with DASCore"
+        raise ReadError(str(path), rule, remedy) from error
+    if name.lower() in ("pickle", "segy"):
+        raise ReadError(str(path), f"{name} is not a DAS format", "Open it with `open_reader`")
+    return name, version
+
+
+def _ask_format(path: Path) -> tuple[str, str]:
+    import dascore as dc
+
     if is_hdf5(path):
         from scionwood_seismic.readers.hdf5 import check_safe
 
         check_safe(path)
-    name, version = ask(path, "DAS (.h5)", partial(dc.get_format, path))
-    if name.lower() in ("pickle", "segy"):
-        raise ReadError(str(path), f"{name} is not a DAS format", "Open it with `open_reader`")
-    return name, version
+    return ask(path, "DAS (.h5)", partial(dc.get_format, path))
 
 
 def ask(path: Path, name: str, question: Callable[[], T]) -> T:

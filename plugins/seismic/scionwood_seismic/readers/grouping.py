@@ -15,12 +15,14 @@ class Header:
         samples: number of samples.
         dt: the sample interval, s.
         start: time of the first sample, s, from an origin that all traces share.
+        sensor: what distinguishes sensors, if traces of several do not form one gather.
     """
 
     name: str
     samples: int
     dt: float
     start: float
+    sensor: str = ""
 
 
 @dataclass
@@ -40,7 +42,7 @@ def group(headers: Sequence[Header], block: int) -> list[list[int]]:
 
     Traces form a gather if they have the same length and sample interval and start within half a
     sample of each other. Two segments of one channel never share a gather, so the segment after a
-    gap starts a new one.
+    gap starts a new one. Traces of different sensors never share one either, if they have any.
 
     Args:
         headers: the headers of the traces.
@@ -50,9 +52,9 @@ def group(headers: Sequence[Header], block: int) -> list[list[int]]:
         The trace indices of each gather, in the order of the stream.
     """
     groups: list[_Group] = []
-    alike: dict[tuple[int, float], list[_Group]] = {}
+    alike: dict[tuple[int, float, str], list[_Group]] = {}
     for i, header in enumerate(headers):
-        candidates = alike.setdefault((header.samples, header.dt), [])
+        candidates = alike.setdefault((header.samples, header.dt, header.sensor), [])
         match = next((g for g in candidates if g.takes(header, block)), None)
         if match is None:
             match = _Group(header)

@@ -9,17 +9,21 @@ from scionwood import ReadError, call_in_child, reading
 from scionwood_seismic.readers.axis import Vertical
 from scionwood_seismic.readers.base import SeismicReader, refuse_interval, refuse_overrides
 from scionwood_seismic.readers.das import DasReader
-from scionwood_seismic.readers.das_format import HDF5, TDMS
+from scionwood_seismic.readers.das_format import HDF5, JULIA, TDMS
 from scionwood_seismic.readers.layout import BINARY, TEXT, Endian
 from scionwood_seismic.readers.samples import FORMATS
 from scionwood_seismic.readers.segy import Gather, SegyReader
 from scionwood_seismic.readers.streams import StreamReader, stream_format
+from scionwood_seismic.readers.xdas import XdasReader, is_xdas
 
 _LETTERS = (b"C", b"\xc3")  # the first letter of a textual header, in ASCII and in EBCDIC
 _OTHER_DAS = (".bsl", ".das", ".jld2", ".mtx", ".raw", ".sor")
 """Suffixes of DASCore formats that are neither HDF5 nor TDMS."""
 
-_KNOWN = "SEG-Y, miniSEED, SAC, SU, SEG-2, and the DAS formats of DASCore (HDF5, TDMS and others)"
+_KNOWN = (
+    "SEG-Y, miniSEED, SAC, SU, SEG-2, NetCDF of xdas, and the DAS formats of DASCore (HDF5, TDMS "
+    "and others)"
+)
 
 
 def open_reader(
@@ -69,14 +73,15 @@ def open_reader(
     return opened
 
 
-_READERS: dict[str, type[SegyReader | StreamReader | DasReader]] = {
+_READERS: dict[str, type[SegyReader | StreamReader | DasReader | XdasReader]] = {
     "das": DasReader,
     "segy": SegyReader,
     "stream": StreamReader,
+    "xdas": XdasReader,
 }
 
 
-def _known(path: Path) -> type[SegyReader | StreamReader | DasReader] | None:
+def _known(path: Path) -> type[SegyReader | StreamReader | DasReader | XdasReader] | None:
     return _READERS.get(call_in_child(_by_content, path))
 
 
@@ -85,7 +90,9 @@ def _by_content(path: Path) -> str:
     with reading(path, "seismic"):
         with path.open("rb") as file:
             head = file.read(TEXT + BINARY)
-        if head.startswith((HDF5, TDMS)):
+        if head.startswith(HDF5):
+            return "xdas" if is_xdas(path) else "das"
+        if head.startswith((TDMS, *JULIA)):
             return "das"
         if _is_segy(head):
             return "segy"
@@ -103,10 +110,10 @@ def _is_segy(head: bytes) -> bool:
     return False
 
 
-def _by_suffix(path: Path) -> type[SegyReader | StreamReader | DasReader] | None:
+def _by_suffix(path: Path) -> type[SegyReader | StreamReader | DasReader | XdasReader] | None:
     """Return the reader of a suffix; it explains what is wrong with content that is unknown."""
     suffix = path.suffix.lower()
-    for reader in (SegyReader, StreamReader, DasReader):
+    for reader in (SegyReader, StreamReader, DasReader, XdasReader):
         if suffix in reader.suffixes:
             return reader
     return DasReader if suffix in _OTHER_DAS else None

@@ -20,6 +20,7 @@ from scionwood_seismic.readers.base import (
     refuse_resume,
     warn_rounded,
 )
+from scionwood_seismic.readers.components import by_sensor, components, doubts
 from scionwood_seismic.readers.flat import SAC_HEADER, Overrides, is_su, sac_order
 from scionwood_seismic.readers.grouping import group
 from scionwood_seismic.readers.layout import Endian
@@ -59,8 +60,9 @@ class StreamReader(SeismicReader):
 
     Traces form a gather if they have the same length and sample interval and start together; a
     single channel is a gather of one trace. The segment after a gap is a gather of its own, since
-    gaps are neither filled nor interpolated. SU and SAC are read one gather at a time, miniSEED and
-    SEG-2 as a whole.
+    gaps are neither filled nor interpolated. The components of a sensor form a gather of their own,
+    and `components` names them, such as Z, N and E: their order is no direction in space. SU and
+    SAC are read one gather at a time, miniSEED and SEG-2 as a whole.
 
     For SU, SAC and SEG-2, results overwrite samples in a copy, so that every header keeps its
     bytes. miniSEED is packed again trace by trace, with the encoding, record length, byte order
@@ -109,10 +111,13 @@ class StreamReader(SeismicReader):
         given = Overrides(samples, dt, endian)
         with reading(self.path, self.format):  # a header may hold a year that no date has
             self._source = open_source(self.path, self.format, given)
-        headers = self._source.headers
+        headers = by_sensor(self._source.headers)
         refuse_interval(self.path, headers[0].dt, dt)
         self._groups = group(headers, block)
         self.traces, self.dt = len(headers), headers[0].dt
+        self.components = components(headers, self._groups)
+        self.warnings = doubts(headers)
+        self.warn()
 
     def __len__(self) -> int:
         return len(self._groups)
