@@ -1,6 +1,6 @@
 """The Python interface of the plugin: denoise, simulate, read and measure gathers.
 
-Example: denoise an array with the run that the plugin ships.
+Example: denoise an array with one of the runs that the plugin ships.
 
     >>> import numpy as np
     >>> from scionwood_seismic import api
@@ -19,7 +19,10 @@ import numpy as np
 
 from scionwood import Task
 from scionwood_seismic.inference.adaptation import Adaptation
-from scionwood_seismic.inference.objects import denoise_object
+from scionwood_seismic.inference.choice import Model
+from scionwood_seismic.inference.field import FieldResult
+from scionwood_seismic.inference.gate import GateOptions
+from scionwood_seismic.inference.objects import ObjectDenoiser, ObjectOptions
 
 if TYPE_CHECKING:  # each function imports what it needs: arrays need no library of a file format
     from dascore import Patch
@@ -30,8 +33,11 @@ if TYPE_CHECKING:  # each function imports what it needs: arrays need no library
 
 __all__ = [
     "Adaptation",
+    "FieldResult",
+    "GateOptions",
     "denoise",
     "denoise_file",
+    "denoise_gather",
     "open_file",
     "quality",
     "simulate",
@@ -43,12 +49,17 @@ Object = TypeVar("Object", "Stream", "Trace", "Patch")
 @overload
 def denoise(
     data: np.ndarray,
-    run: str | Path | Task = "seismic/denoise",
+    run: str | Path | Task | None = None,
     *,
+    model: Model = "auto",
     dt: float | None = None,
+    dx: float | None = None,
+    level: float | None = None,
+    common_mode: bool = False,
+    gate: GateOptions | None = None,
     device: str = "cpu",
-    tile: int = 256,
-    overlap: int = 64,
+    tile: int | None = None,
+    overlap: int | None = None,
     tta: Adaptation | None = None,
 ) -> np.ndarray: ...
 
@@ -56,33 +67,48 @@ def denoise(
 @overload
 def denoise(
     data: Object,
-    run: str | Path | Task = "seismic/denoise",
+    run: str | Path | Task | None = None,
     *,
+    model: Model = "auto",
     dt: None = None,
+    dx: float | None = None,
+    level: float | None = None,
+    common_mode: bool = False,
+    gate: GateOptions | None = None,
     device: str = "cpu",
-    tile: int = 256,
-    overlap: int = 64,
+    tile: int | None = None,
+    overlap: int | None = None,
     tta: Adaptation | None = None,
 ) -> Object: ...
 
 
 def denoise(
     data: np.ndarray | Stream | Trace | Patch,
-    run: str | Path | Task = "seismic/denoise",
+    run: str | Path | Task | None = None,
     *,
+    model: Model = "auto",
     dt: float | None = None,
+    dx: float | None = None,
+    level: float | None = None,
+    common_mode: bool = False,
+    gate: GateOptions | None = None,
     device: str = "cpu",
-    tile: int = 256,
-    overlap: int = 64,
+    tile: int | None = None,
+    overlap: int | None = None,
     tta: Adaptation | None = None,
 ) -> np.ndarray | Stream | Trace | Patch:
-    """Denoise gathers that are in memory. The input is not modified.
+    """Denoise gathers that are in memory, without harm. The input is not modified.
 
-    Samples are neither resampled nor detrended, and gaps are not filled. A trace that is constant
-    or contains a non-finite value is returned unchanged. Integers become float32; floats keep
-    their type.
+    The harm gate adds events of known amplitude to each gather and measures what comes back. A
+    result that loses too much is blended with the input; a gather that the model does not suit is
+    returned unchanged. `denoise_gather` also returns the report.
 
-    Traces of a stream form one gather if they have the same length and sample interval and start
+    The result has the sampling of the input, and the offset, trend and drift of each trace; gaps
+    are not filled. A trace that is constant, clipped, or contains a non-finite value is returned
+    unchanged. Integers become float32; floats keep their type.
+
+    Traces of a stream whose channels are those of seismometers are denoised station by station. Of
+    other streams, traces form one gather if they have the same length and sample interval and start
     within half a sample of each other. Every other trace is a gather of its own, and so is each
     segment between the gaps of a masked trace. A stream or trace gets a note in
     `stats.processing`, a patch gets one in its history.
@@ -92,14 +118,22 @@ def denoise(
             `time` and one other axis, in any order.
         run: a run of the denoising task, as a folder or another reference that
             `scionwood.find_run` takes; or the task that `load_run` returns. By default the shipped
-            run.
-        dt: the sample interval of an array, s. Streams, traces and patches carry their own. The
-            model works on samples, so only `tta` needs the interval.
+            run of the model.
+        model: `shot` for gathers before stack, `stack` for sections and slices, `das` for fibres,
+            `station` for one to three components. `auto` chooses by the kind of object, the names
+            of its channels, the number of traces and the interval; an array of a section is not
+            recognised, so say `stack`.
+        dt: the sample interval of an array, s. Streams, traces and patches carry their own.
+        dx: the distance between traces, m, if it is known.
+        level: the RMS of the noise in the unit of the data, if it is known.
+        common_mode: also remove what all traces of a gather share; flat events go with it.
+        gate: the options of the harm gate.
         device: where to compute. A loaded task stays where it is.
-        tile: size of the tiles, traces and samples.
-        overlap: overlap of neighbouring tiles, traces and samples.
+        tile: size of the tiles, traces and samples; by default that of the model.
+        overlap: overlap of neighbouring tiles, traces and samples; by default a quarter.
         tta: how to adapt to each gather before it is denoised; the noise window counts from the
-            first sample. By default the recipe of the run decides.
+            first sample. By default the recipe of the run decides. The harm gate does not judge an
+            adapted gather.
 
     Returns:
         An object of the type, shape and unit of `data`.
@@ -107,7 +141,8 @@ def denoise(
     Raises:
         AdapterError: `tta` is given and the run has no LoRA.
         RecipeError: `data` is of another type, `dt` is not positive or is given for an object
-            that carries its own, or the overlap does not fit the tile.
+            that carries its own, the overlap does not fit the tile, or components of a station are
+            given to a model of gathers.
         TrainingError: `run` does not name a finished run.
         AdapterFileError: the adapter of the run is damaged, or belongs to another base model.
 
@@ -116,19 +151,66 @@ def denoise(
         >>> denoise(Trace(noisy[0], {"delta": 0.004})).stats.npts
         250
     """
-    denoised: np.ndarray | Stream | Trace | Patch = denoise_object(
-        data, run, dt=dt, device=device, tile=tile, overlap=overlap, tta=tta
-    )
+    options = ObjectOptions(model, dt, dx, level, common_mode, gate, device, tile, overlap, tta)
+    denoised: np.ndarray | Stream | Trace | Patch = ObjectDenoiser(run, options)(data)
     return denoised
+
+
+def denoise_gather(
+    data: np.ndarray,
+    run: str | Path | Task | None = None,
+    *,
+    dt: float,
+    dx: float | None = None,
+    model: Model = "auto",
+    level: float | None = None,
+    common_mode: bool = False,
+    gate: GateOptions | None = None,
+    device: str = "cpu",
+) -> FieldResult:
+    """Denoise one gather, and return the result with the report of the harm gate.
+
+    Args:
+        data: (trace, time), any unit.
+        run: see `denoise`.
+        dt: the sample interval, s.
+        dx: the distance between traces, m, if it is known.
+        model: see `denoise`.
+        level: the RMS of the noise in the unit of the data, if it is known.
+        common_mode: also remove what all traces share.
+        gate: the options of the harm gate.
+        device: where to compute.
+
+    Returns:
+        `denoised`, (trace, time), and `report`: the recovered amplitude of each kind of event, the
+        share of the energy that was removed, and why the gather passed through, if it did.
+
+    Raises:
+        RecipeError, TrainingError, AdapterFileError: see `denoise`.
+
+    Example:
+        >>> report = denoise_gather(noisy, dt=0.004).report
+        >>> report.domain, report.passed_through == (report.reason != "" and report.share == 0)
+        ('shot', True)
+    """
+    options = ObjectOptions(model, dt, dx, level, common_mode, gate, device)
+    denoiser = ObjectDenoiser(run, options)
+    denoised = denoiser(np.asarray(data))
+    return FieldResult(denoised, denoiser.reports[0])
 
 
 def denoise_file(
     noisy: str | Path,
     clean: str | Path,
-    run: str | Path = "seismic/denoise",
+    run: str | Path | None = None,
     *,
+    model: Model = "auto",
     gather: Gather | None = "fldr",
     vertical: Literal["time", "depth"] = "time",
+    samples: int | None = None,
+    dt: float | None = None,
+    gate: GateOptions | None = None,
+    common_mode: bool = False,
     noise: str | Path | None = None,
     qc: str | Path | None = None,
     force: bool = False,
@@ -136,19 +218,24 @@ def denoise_file(
     tta: Literal["recipe", "none", "matched", "kurtosis"] = "recipe",
     noise_window: tuple[float, float] | None = None,
     device: str = "cpu",
-    tile: int = 256,
-    overlap: int = 64,
+    tile: tuple[int, int] | None = None,
 ) -> None:
     """Denoise a file, as `scionwood seismic denoise` does.
 
     Args:
         noisy: the file to read: SEG-Y or another format that has a reader.
-        clean: the file to write, in the same format. It appears complete or not at all.
+        clean: the file to write, in the same format. It appears complete or not at all. The
+            `NAME.json` beside it has the report of each gather.
         run: a run of the denoising task, as a folder or another reference that
-            `scionwood.find_run` takes. By default the shipped run.
+            `scionwood.find_run` takes. By default the shipped run of the model.
+        model: `shot`, `stack`, `das` or `station`; `auto` chooses by the file.
         gather: the SEG-Y trace header whose value identifies a gather; None if the file is one
             gather.
         vertical: whether the samples of a SEG-Y file are in time or in depth.
+        samples: samples per trace, in place of what the headers of the file give.
+        dt: the sample interval, s (m in a depth file), in place of what the headers give.
+        gate: the options of the harm gate.
+        common_mode: also remove what all traces of a gather share.
         noise: also write the removed noise to this file, in the same format.
         qc: also write a quality-control image and page; give the name of either.
         force: replace existing outputs.
@@ -156,8 +243,7 @@ def denoise_file(
         tta: how to adapt to each gather; `recipe` follows the recipe of the run.
         noise_window: start and end of the signal-free window, s (m in a depth file).
         device: where to compute.
-        tile: size of the tiles, traces and samples.
-        overlap: overlap of neighbouring tiles, traces and samples.
+        tile: size and overlap of the tiles, traces and samples; by default those of the model.
 
     Raises:
         ReadError: the file is damaged, or no reader knows its format.
@@ -170,28 +256,32 @@ def denoise_file(
     Example:
         >>> simulate("noisy.sgy", "reference.sgy", shape=(2, 48, 96))
         >>> denoise_file("noisy.sgy", "clean.sgy")  # doctest: +ELLIPSIS
-        denoising ...
+        model ...
     """
     from scionwood_seismic.inference import files
+    from scionwood_seismic.inference.request import Outputs, Request
 
-    outputs = files.Outputs(
+    outputs = Outputs(
         Path(clean),
         noise=None if noise is None else Path(noise),
         qc=None if qc is None else Path(qc),
         force=force,
     )
-    files.denoise_file(
-        Path(noisy),
-        outputs,
+    request = Request(
         run,
+        model,
         gather=gather,
         vertical=vertical,
+        samples=samples,
+        dt=dt,
+        gate=gate or GateOptions(),
+        common_mode=common_mode,
         device=device,
-        tile=(tile, overlap),
-        resume=resume,
+        tile=tile,
         tta=tta,
         noise_window=noise_window,
     )
+    files.denoise_file(Path(noisy), outputs, request, resume=resume)
 
 
 def simulate(

@@ -10,12 +10,15 @@ import pytest
 import torch
 from torch import nn
 
-from scionwood_seismic.inference.files import Outputs, denoise_file
-from scionwood_seismic.inference.records import Denoiser
+from scionwood_seismic.inference.files import denoise_file
+from scionwood_seismic.inference.gate import GateOptions
+from scionwood_seismic.inference.records import Denoiser, Options
+from scionwood_seismic.inference.request import Outputs, Request
 from scionwood_seismic.readers.segy import SegyReader
 
 Write = Callable[..., Path]
 TILE = (64, 16)
+OFF = GateOptions(action="off")
 
 
 def read(path: Path) -> np.ndarray:
@@ -30,7 +33,7 @@ def denoised(segy: Write, run: Path) -> Callable[..., np.ndarray]:
     def denoise(data: np.ndarray) -> np.ndarray:
         noisy = segy(data=data.astype(np.float32))
         clean = noisy.with_name("clean.sgy")
-        denoise_file(noisy, Outputs(clean, force=True), run, tile=TILE)
+        denoise_file(noisy, Outputs(clean, force=True), Request(run, tile=TILE, gate=OFF))
         return read(clean)
 
     return denoise
@@ -65,7 +68,7 @@ class Touchy(nn.Module):
         super().__init__()
         self.one = nn.Parameter(torch.ones(1))
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, mask: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
         bent = torch.tanh(x) * self.one
         return bent - 0.5 * bent.mean(dim=(-2, -1), keepdim=True)
 
@@ -82,7 +85,8 @@ class TestAGatherInParts:
             with SegyReader(noisy, gather="fldr", block=block) as reader:
                 edges = [int(i) for r in reader for i in r.coords["trace"][[0, -1]]]
                 clean = noisy.with_name(f"{block}.sgy")
-                denoiser = Denoiser(Touchy(), tile=TILE, identity={}, unit=reader.unit)
+                options = Options(gate=OFF, tile=TILE)
+                denoiser = Denoiser(Touchy(), options=options, identity={}, unit=reader.unit)
                 reader.rewrite(clean, denoiser)
             results.append(read(clean).astype(float))
         return results[0], results[1], edges[1:-1]

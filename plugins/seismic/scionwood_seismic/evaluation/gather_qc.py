@@ -13,6 +13,7 @@ from torch import Tensor
 
 from scionwood_seismic.data.normalise import live
 from scionwood_seismic.evaluation import metrics
+from scionwood_seismic.evaluation.light import Verdict
 from scionwood_seismic.evaluation.panels import Result
 
 PIECE = 1 << 20
@@ -32,6 +33,7 @@ class Row:
         broken: number of traces that are not finite in the output only; they are not measured.
         values: measure -> value; empty if there is no trace to measure.
         unprocessed: measure -> value of the unprocessed input.
+        verdict: what the harm gate found; None if it did not judge the gather.
     """
 
     index: int
@@ -41,6 +43,7 @@ class Row:
     broken: int
     values: Mapping[str, float]
     unprocessed: Mapping[str, float]
+    verdict: Verdict | None = None
 
     def leak(self) -> float:
         """Return the mean local similarity of the denoised and the removed part; it ranks rows."""

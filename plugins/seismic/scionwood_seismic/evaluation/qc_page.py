@@ -10,6 +10,10 @@ from typing import final
 
 from scionwood import Figure, Page, Section, Table, render
 from scionwood_seismic.evaluation.gather_qc import Row
+from scionwood_seismic.evaluation.light import plain
+
+LISTED = 5
+"""The largest number of gathers that a warning names."""
 
 READING: Mapping[str, str] = {
     "local similarity": "Mean over the gather, between the denoised and the removed part. Lower "
@@ -37,6 +41,9 @@ LOOK: Mapping[str, str] = {
     "local similarity": "Bright shapes that follow events are signal that was removed.",
     "unprocessed": "The unprocessed input has no leakage at all. Read leakage together with the "
     "energy removed.",
+    "harm gate": "Events of known amplitude were added to the gather, and the amplitude that came "
+    "back was measured: of strong events (4 times the local RMS) and of weak ones (1 time). Yellow "
+    "gathers were blended with the input or passed through unchanged.",
     "grey": "Traces that are dead or not finite; they are not measured.",
 }
 """Part of the figures -> what to look for."""
@@ -100,19 +107,17 @@ def number(value: float) -> str:
     return "-" if math.isnan(value) else f"{round(value, 5):z.3g}"
 
 
-def plain(text: str) -> str:
-    """Return any text, such as a file name, with line breaks and invalid characters escaped."""
-    whole = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in whole)
-
-
 def sheet_numbers(row: Row) -> dict[str, str]:
     """Return the text beside the figures of a gather: measure -> value (unprocessed value)."""
     lines = {"": "denoised (unprocessed)"}
     for label, value in row.values.items():
         lines[label] = f"{number(value)} ({number(row.unprocessed[label])})"
     dead = f"{row.dead} dead" + (f", {row.broken} broken" if row.broken else "")
-    return lines | {"traces": f"{row.traces}, {dead}"}
+    lines["traces"] = f"{row.traces}, {dead}"
+    if row.verdict is not None:
+        lines["recovered, strong / weak"] = " / ".join(_amplitudes(row))
+        lines["harm gate"] = row.verdict.light
+    return lines
 
 
 def _summary(measured: Sequence[Row]) -> Table:
@@ -130,19 +135,43 @@ def _summary(measured: Sequence[Row]) -> Table:
 
 def _gathers(rows: Sequence[Row], measured: Sequence[Row]) -> Table:
     labels = list(measured[0].values)
+    gated = any(row.verdict is not None for row in rows)
+    extra = ("recovered, strong", "recovered, weak", "harm gate") if gated else ()
     ranked = sorted(measured, key=Row.leak, reverse=True)
     body = []
     for row in [*ranked, *(row for row in rows if not row.values)]:
         numbers = [number(row.values.get(label, math.nan)) for label in labels]
         dead = str(row.dead + row.broken)
-        body.append((str(row.index + 1), plain(row.name), str(row.traces), dead, *numbers))
-    return Table(("gather", "key", "traces", "dead", *labels), body)
+        first = (str(row.index + 1), plain(row.name), str(row.traces), dead)
+        body.append((*first, *(_gate_cells(row) if gated else ()), *numbers))
+    return Table(("gather", "key", "traces", "dead", *extra, *labels), body)
+
+
+def _gate_cells(row: Row) -> tuple[str, str, str]:
+    if row.verdict is None:
+        return "-", "-", "-"
+    told = "passed through" if row.verdict.passed else row.verdict.light
+    return (*_amplitudes(row), told)
+
+
+def _amplitudes(row: Row) -> tuple[str, str]:
+    assert row.verdict is not None
+    strong, weak = row.verdict.strong, row.verdict.weak
+    first, second = ("-" if x is None else f"{x:.2f}" for x in (strong, weak))
+    return first, second
 
 
 def _warning(rows: Sequence[Row]) -> str:
     broken = sum(row.broken for row in rows)
-    text = f"{broken} live traces are not finite in the output. They are not measured."
-    return text if broken else ""
+    texts = [f"{broken} live traces are not finite in the output. They are not measured."]
+    verdicts = [row.verdict for row in rows if row.verdict is not None]
+    for light, what in (("red", "lose more amplitude than the limit"), ("yellow", "are yellow")):
+        some = [plain(f"{v.gather}: {v.reason}") for v in verdicts if v.light == light]
+        more = f", and {len(some) - LISTED} more" if len(some) > LISTED else ""
+        texts.append(
+            f"{len(some)} gathers {what}. {'; '.join(some[:LISTED])}{more}." if some else ""
+        )
+    return " ".join(texts if broken else texts[1:]).strip()
 
 
 def _extent(page: QcPage, measured: Sequence[Row]) -> str:

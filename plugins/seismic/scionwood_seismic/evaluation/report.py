@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
@@ -14,15 +15,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from scionwood import ReadError, Record, WriteError, atomic_path, check_target, writing
 from scionwood_seismic.evaluation.gather_qc import Row, measure, similarity_map
+from scionwood_seismic.evaluation.light import judge, plain, print_verdicts, say
 from scionwood_seismic.evaluation.panels import Geometry, Result
 from scionwood_seismic.evaluation.qc_page import (
     Picture,
     QcPage,
     number,
-    plain,
     render_qc,
     sheet_numbers,
 )
+from scionwood_seismic.inference.gate import GateOptions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,8 +56,10 @@ def report_quality(
     force: bool = False,
     reference: SeismicReader | None = None,
     notes: Mapping[str, str] | None = None,
+    reports: Sequence[Mapping[str, Any]] = (),
+    gate: GateOptions | None = None,
 ) -> None:
-    """Print the leakage of the first gather; with `qc`, measure the whole file and draw it.
+    """Print what the harm gate found; with `qc`, measure the whole file and draw it.
 
     The figure shows the gather with the highest local similarity. The page also shows the median
     and the best gather, and lists up to `MOST` gathers. One gather per file is in memory.
@@ -69,6 +73,8 @@ def report_quality(
         force: replace existing files.
         reference: the noise-free file, if there is one.
         notes: label -> text for the footer, such as the adapter and its options.
+        reports: the report of each gather, as in the sidecar; empty if there was no gate.
+        gate: the limits that the reports are judged by; None: the defaults.
 
     Raises:
         ReadError: the files differ in their gathers.
@@ -79,7 +85,11 @@ def report_quality(
         check_target(file, force)
     readers = (before, after) if reference is None else (before, after, reference)
     rows = _rows(readers, _spread(len(before), MOST if files else 1), console)
+    verdicts = [judge(report, gate or GateOptions()) for report in reports]
+    if len(verdicts) == len(before):
+        rows = [replace(row, verdict=verdicts[row.index]) for row in rows]
     say(console, f"{path}: {len(before)} gathers, {before.traces} traces")
+    print_verdicts(verdicts, console)
     live = [row for row in rows if row.values]
     if not live:
         say(console, "no live trace in the measured gathers: there is nothing to draw")
@@ -120,11 +130,6 @@ def save_figure(figure: Figure, path: Path, *, overwrite: bool) -> None:
     except ValueError as error:  # matplotlib does not know the suffix
         rule = f"the figure cannot be written ({error})"
         raise WriteError(str(path), rule, "Try a .png") from error
-
-
-def say(console: Console, text: str) -> None:
-    """Print a line of plain text; a file name in it may contain any character."""
-    console.print(plain(text), markup=False, soft_wrap=True)
 
 
 def _spread(count: int, most: int) -> list[int]:

@@ -16,7 +16,8 @@ FEWEST = {"shot": 3, "stack": 3, "das": 3, "station": 1}
 """The least number of live traces by domain."""
 
 SHORTEST = 32  # samples of a trace
-FINEST = 2.5  # samples per dominant period: with fewer, the interval is too coarse
+FINEST, LONGEST = 2.5, 120.0  # samples of a dominant period that can be resampled
+CYCLES = 2  # the least number of dominant periods in a trace
 STACK = 15  # traces of the running stack that shows flat events
 FLAT = 0.8  # share of coherent energy in that stack from which flat events count
 ALIKE = 0.6  # local similarity of what is kept and what is removed
@@ -45,6 +46,21 @@ def refusal(record: np.ndarray, alive: np.ndarray, domain: Domain) -> str:
     if cut > count // 2:
         return f"{cut} of {count} live traces are clipped: their waveform is lost"
     return ""
+
+
+def unresolved(period: float, samples: int) -> str:
+    """Return why a dominant period cannot be treated, or nothing.
+
+    Args:
+        period: the dominant period, samples.
+        samples: samples of a trace.
+    """
+    if FINEST <= period <= min(LONGEST, samples / CYCLES):
+        return ""
+    rule = (
+        f"the models need {FINEST} to {LONGEST:.0f} samples a period and {CYCLES} periods a trace"
+    )
+    return f"its dominant period is {period:.1f} samples: {rule}"
 
 
 def clipped(record: np.ndarray) -> np.ndarray:
@@ -144,7 +160,8 @@ def flat_amplitude(record: np.ndarray, removed: np.ndarray) -> float | None:
     if len(record) < STACK:
         return None
     stack, kept = (
-        nd.uniform_filter1d(each, STACK, axis=0, mode="nearest") for each in (record, record - removed)
+        nd.uniform_filter1d(each, STACK, axis=0, mode="nearest")
+        for each in (record, record - removed)
     )
     inner = slice(STACK // 2, len(record) - STACK // 2)
     stack, kept = stack[inner], kept[inner]

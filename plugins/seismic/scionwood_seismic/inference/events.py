@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from scipy import fft
 from scipy import ndimage as nd
 
-from scionwood_seismic.synth.canonical import coherent_spectrum
+from scionwood_seismic.synth.canonical import Plan, coherent_spectrum
 
 KINDS = ("flat", "slope", "patch")
 """Across all traces and horizontal; across all traces along a slope; a patch along a slope."""
@@ -24,9 +23,11 @@ STRONG, WEAK = 4.0, 1.0
 SPACING = 2.4  # periods between two events of a crop
 PATCH = 6.0  # traces, the standard deviation of a patch
 FLOOR = 0.02  # of the RMS of the record, the smallest local RMS
-SHIFTS = 8  # positions of a wavelet between two samples
+SHIFTS = 4  # positions of a wavelet between two samples
 STEEPEST = 0.5  # periods per trace: a steeper event is aliased
 SLOPES = 21  # that are tried at a place
+PLACES = 5  # of a crop at which slopes are tried
+COHERENT = 0.7  # of the highest semblance of all places, from which a slope is that of an event
 ENOUGH = 64  # traces that the wavelet is taken from
 
 
@@ -65,7 +66,8 @@ def draw(
 ) -> Events:
     """Draw the events of some crops: those of the even crops strong, those of the odd ones weak.
 
-    Every crop has a flat event. The other kinds take turns.
+    Every crop that has room for several events has a flat one. The other kinds take turns. The only
+    crop of a small record has events of both levels, and its flat event is strong.
 
     Args:
         crops: (crop, trace, time) float32, any unit.
@@ -79,8 +81,9 @@ def draw(
     each = max(1, int(samples / (SPACING * period) + 0.4))
     crop = np.repeat(np.arange(count), each)
     slot = np.tile(np.arange(each), count)
-    strong = crop % 2 == 0
-    kind = _kinds(slot, crop + 2 * rng.integers(6), each) if traces > 2 else np.zeros_like(crop)
+    strong = crop % 2 == 0 if count > 1 else slot % 2 == 0
+    turn = 2 * int(rng.integers(6)) if count > 1 else 0
+    kind = _kinds(slot, crop + turn, each) if traces > 2 else np.zeros_like(crop)
     slope = np.where(kind == 0, 0.0, slopes_of(crops, period, rng)[crop])
     pivot = rng.integers(traces, size=len(crop))
     # The sub-sample position is random, so that events do not all peak on a sample.
@@ -94,30 +97,33 @@ def draw(
     return Events(waves.astype(np.float32), crop, kind, strong)
 
 
-def wavelet_of(record: np.ndarray, period: float) -> np.ndarray:
+def wavelet_of(record: np.ndarray, steps: Plan) -> tuple[np.ndarray, float]:
     """Return a zero-phase wavelet with the bandwidth that neighbouring traces of a record share.
 
     Args:
         record: (trace, time), any unit.
-        period: the dominant period, samples.
+        steps: how the record goes to the canonical sampling.
 
     Returns:
-        (shift, time): the same wavelet with a peak of 1, at `SHIFTS` positions between samples.
+        The wavelet at the canonical sampling with a peak of 1, at `SHIFTS` positions between
+        samples, (shift, time); and the share of its energy above the canonical band.
     """
     first = max(0, (len(record) - ENOUGH) // 2)
-    middle = np.asarray(record[first : first + ENOUGH], np.float64)
-    power, frequency = coherent_spectrum(middle)
-    size = np.sqrt(power)
-    if not size.sum() > 0:
-        size = np.exp(-4 * (frequency * period - 1) ** 2)
+    power, frequency = coherent_spectrum(np.asarray(record[first : first + ENOUGH], np.float64))
+    period = steps.period * steps.factor
+    power = power[: len(power) // 4 * 4].reshape(-1, 4).sum(axis=1)  # a short wavelet needs no more
+    frequency = frequency[2 : 4 * len(power) : 4] / steps.factor  # cycles per canonical sample
+    if not power.sum() > 0:
+        power = np.exp(-8 * (frequency * period - 1) ** 2)
+    inside = frequency <= 0.5
     half = int(min(255, 2 * period))
     shift = np.arange(SHIFTS)[:, None] / SHIFTS
-    pulse = fft.irfft(size * np.exp(-2j * np.pi * frequency * shift), 2 * len(size) - 2)
-    shifted = np.roll(pulse, half, axis=1)[:, : 2 * half + 2]
-    place = (np.arange(2 * half + 2) - half - shift) / (half + 1)
-    taper = np.cos(np.pi / 2 * np.clip(place, -1, 1)) ** 2
-    wavelet: np.ndarray = shifted * taper
-    return wavelet / np.abs(wavelet[0]).max()
+    place = np.arange(2 * half + 2) - half - shift
+    size = np.sqrt(power[inside])
+    pulse = np.cos(2 * np.pi * place[..., None] * frequency[inside]) @ size
+    wavelet: np.ndarray = pulse * np.cos(np.pi / 2 * np.clip(place / (half + 1), -1, 1)) ** 2
+    lost = float(power[~inside].sum() / power.sum())
+    return wavelet / np.abs(wavelet[0]).max(), lost
 
 
 def placed(at: np.ndarray, size: np.ndarray, wavelet: np.ndarray, samples: int) -> np.ndarray:
@@ -141,7 +147,10 @@ def placed(at: np.ndarray, size: np.ndarray, wavelet: np.ndarray, samples: int) 
 
 
 def slopes_of(crops: np.ndarray, period: float, rng: np.random.Generator) -> np.ndarray:
-    """Return a slope of each crop at a strong place, by semblance, samples per trace, (crop,).
+    """Return a slope of each crop, that of an event which it has, samples per trace, (crop,).
+
+    Several strong places of each crop are looked at, and the most coherent one counts. A crop
+    without a coherent place has the slope of another crop.
 
     Args:
         crops: (crop, trace, time).
@@ -155,24 +164,43 @@ def slopes_of(crops: np.ndarray, period: float, rng: np.random.Generator) -> np.
     energy = nd.uniform_filter(np.square(crops), (1, 2 * half + 1, 2 * reach + 1))
     inner = energy[:, half : traces - half, reach : samples - reach]
     steps = np.sqrt(np.maximum(inner, 0)).reshape(count, -1).astype(np.float64).cumsum(axis=1)
-    wanted = rng.random(count) * steps[:, -1]
-    flat = np.minimum((steps < wanted[:, None]).sum(axis=1), steps.shape[1] - 1)
-    trace, sample = np.unravel_index(flat, inner.shape[1:])
+    wanted = rng.random((count, PLACES)) * steps[:, -1:]
+    flat = [np.searchsorted(row, some) for row, some in zip(steps, wanted, strict=True)]
+    place = np.minimum(np.concatenate(flat), steps.shape[1] - 1)
+    crop = np.repeat(np.arange(count), PLACES)
+    trace, sample = np.unravel_index(place, inner.shape[1:])
+    slope, semblance = _best_slopes(crops, crop, trace + half, sample + reach, half, reach, period)
+    slope, semblance = slope.reshape(count, PLACES), semblance.reshape(count, PLACES)
+    best = semblance.argmax(axis=1)[:, None]
+    own = np.take_along_axis(slope, best, 1)[:, 0]
+    sure = np.take_along_axis(semblance, best, 1)[:, 0] > COHERENT * semblance.max()
+    own[~sure] = rng.choice(own[sure], int((~sure).sum()))
+    return own
+
+
+def _best_slopes(
+    crops: np.ndarray,
+    crop: np.ndarray,
+    trace: np.ndarray,
+    sample: np.ndarray,
+    half: int,
+    reach: int,
+    period: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the slope with the highest semblance at each place, and that semblance."""
     tried = np.linspace(-1, 1, SLOPES) ** 3 * STEEPEST * period
-    rows = trace[:, None, None, None] + half + np.arange(-half, half + 1)[:, None]
+    across = np.arange(-half, half + 1)[:, None]
+    rows = trace[:, None, None, None] + across
     columns = np.rint(
-        sample[:, None, None, None]
-        + reach
-        + np.arange(-reach, reach + 1)
-        + tried[:, None, None] * np.arange(-half, half + 1)[:, None]
+        sample[:, None, None, None] + np.arange(-reach, reach + 1) + tried[:, None, None] * across
     ).astype(int)
-    inside = (columns >= 0) & (columns < samples)
-    picked = crops[np.arange(count)[:, None, None, None], rows, np.clip(columns, 0, samples - 1)]
-    picked = picked * inside
+    inside = (columns >= 0) & (columns < crops.shape[2])
+    columns = np.clip(columns, 0, crops.shape[2] - 1)
+    picked = crops[crop[:, None, None, None], rows, columns] * inside
     stacked = np.square(picked.sum(axis=2)).sum(axis=2)
-    power = (2 * half + 1) * np.square(picked).sum(axis=(2, 3))
-    best: np.ndarray = tried[(stacked / (power + 1e-30)).argmax(axis=1)]
-    return best
+    semblance = stacked / ((2 * half + 1) * np.square(picked).sum(axis=(2, 3)) + 1e-30)
+    best = semblance.argmax(axis=1)
+    return tried[best], semblance[np.arange(len(best)), best]
 
 
 def _kinds(slot: np.ndarray, crop: np.ndarray, each: int) -> np.ndarray:

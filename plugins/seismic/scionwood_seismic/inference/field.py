@@ -6,74 +6,35 @@ the models know, remove noise tile by tile, test the result with the harm gate, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, final
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import final
 
 import numpy as np
-from scipy import fft
 from torch import nn
 
 from scionwood import Task
 from scionwood_seismic.data.normalise import live, scale
 from scionwood_seismic.inference import envelope, gate
+from scionwood_seismic.inference.baseline import drift, offsets, significant
+from scionwood_seismic.inference.events import wavelet_of
 from scionwood_seismic.inference.gate import GateOptions
+from scionwood_seismic.inference.reports import Report
 from scionwood_seismic.inference.tiles import Corner, Tiling, each_removed, removed_from
+from scionwood_seismic.model.field_unet import FieldUNet
+from scionwood_seismic.model.station_unet import StationUNet
 from scionwood_seismic.synth.canonical import Domain, Plan, dominant_period, plan
 
-TILE, OVERLAP = (64, 128), (24, 40)
-"""Traces and samples of a tile of a field network, and of the overlap of two tiles."""
+Pair = tuple[int, int]
 
-SLOW = 20.0  # dominant periods: what is slower is drift, and survives
+TILES: dict[type[nn.Module], tuple[Pair, Pair]] = {
+    FieldUNet: ((64, 128), (24, 40)),
+    StationUNet: ((3, 2048), (1, 512)),
+}
+"""Traces and samples of the tiles of a network, and of the overlap of two tiles."""
 
-
-@final
-@dataclass(frozen=True)
-class Report:
-    """What denoising did to one record.
-
-    Attributes:
-        domain: the kind of record that the model is made for.
-        period: the dominant period, s (m in a depth file).
-        recovered: the amplitude, as a share, that comes back of events that the gate added: kind ->
-            value after the blend with the input. Empty if nothing was measured.
-        removed: the share of the energy that was removed.
-        share: the share of the model's removal that was kept: 1 all of it, 0 nothing.
-        reason: why less than all was kept; empty if all was kept.
-        similarity: how alike the kept and the removed part are in small windows, 0 to 1.
-        added: the energy above the band that the model added and that was taken out again, over
-            that of the input.
-        left: traces that were returned as they were: name of the cause -> number.
-        factor: canonical samples per sample.
-        tiles: how many samples the model saw for the result, and for the gate.
-    """
-
-    domain: Domain
-    period: float = 0.0
-    recovered: Mapping[str, float] = field(default_factory=dict)
-    removed: float = 0.0
-    share: float = 0.0
-    reason: str = ""
-    similarity: float = 0.0
-    added: float = 0.0
-    left: Mapping[str, int] = field(default_factory=dict)
-    factor: float = 1.0
-    tiles: tuple[int, int] = (0, 0)
-
-    @property
-    def passed_through(self) -> bool:
-        """Whether the record is unchanged."""
-        return self.share == 0
-
-    @property
-    def worst(self) -> float | None:
-        """The smallest recovered amplitude of strong events; None if it was not measured."""
-        strong = [value for name, value in self.recovered.items() if name.startswith("strong")]
-        return min(strong, default=None)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the report as JSON values."""
-        return asdict(self) | {"passed_through": self.passed_through}
+OTHERS = (256, 256), (64, 64)
+"""Those of every other network."""
 
 
 @final
@@ -139,9 +100,15 @@ def denoise_record(
     if reason:
         progress(1.0)
         return FieldResult(data.astype(np.float32), Report(domain, reason=reason))
-    size = tile or getattr(model, "tile", TILE)
+    usual = _usual_tiles(model)
     work = _Work(
-        model, domain, dt, gate or GateOptions(), size, overlap or _overlap(size), progress
+        model,
+        domain,
+        dt,
+        gate or GateOptions(),
+        tile or usual[0],
+        overlap or usual[1],
+        progress,
     )
     return work.run(data, alive, unit, level, common_mode)
 
@@ -170,16 +137,27 @@ class _Work:
         """Denoise a record that has live traces."""
         unit = unit or scale(data[alive])
         scaled = np.zeros(data.shape, np.float32)
-        np.divide(data, unit, out=scaled, where=alive[:, None], dtype=np.float64, casting="same_kind")
+        np.divide(
+            data, unit, out=scaled, where=alive[:, None], dtype=np.float64, casting="same_kind"
+        )
         shared = _common(scaled, alive) if common_mode else np.zeros_like(scaled[0])
-        steady = _without_trend(np.where(alive[:, None], scaled - shared, np.float32(0)))
-        period = dominant_period(steady[alive])
-        # Long periods of an earthquake look like drift, so a station keeps its own.
-        signal = steady if self.domain == "station" else _without_drift(steady, period)
+        signal = np.where(alive[:, None], scaled - shared, np.float32(0))
+        signal = signal - offsets(signal)
+        period = dominant_period(signal[alive])
+        reason = envelope.unresolved(period, data.shape[1])
+        if reason:
+            return self._untouched(data, reason, period)
+        if self.domain != "station":  # long periods of an earthquake look like drift
+            signal = signal - significant(signal, drift(signal, period))
         steps = plan(signal[alive], domain=self.domain, period=period)
         removed, report = self._removed(signal, alive, steps, (level or 0.0) / unit)
         removed += shared
         return self._finish(data, scaled, removed, unit, replace(report, domain=self.domain))
+
+    def _untouched(self, data: np.ndarray, reason: str, period: float = 0.0) -> FieldResult:
+        self.progress(1.0)
+        report = Report(self.domain, reason=reason, period=period * self.dt)
+        return FieldResult(data.astype(np.float32), report)
 
     def _removed(
         self, signal: np.ndarray, alive: np.ndarray, steps: Plan, level: float
@@ -204,6 +182,7 @@ class _Work:
         gone = tiling.blend(parts())
         removed = signal - steps.restore(signal, gone)
         removed[~alive] = 0
+        removed -= drift(removed, steps.period)  # what is slow survives, also if it is weak
         removed, added = envelope.without_added(signal, removed)
         report = Report(
             self.domain,
@@ -212,19 +191,28 @@ class _Work:
             share=1.0,
             added=added,
             factor=steps.factor,
-            tiles=(len(tiling.corners) * tiling.size[0] * tiling.size[1], crops.cost if crops else 0),
+            tiles=(
+                len(tiling.corners) * tiling.size[0] * tiling.size[1],
+                crops.cost if crops else 0,
+            ),
         )
         if crops is None:
             return removed, report
+        wavelet, lost = wavelet_of(signal[alive], steps)
         amplitudes = gate.recovered(
             lambda some, masks: removed_from(self.model, some, masks, told),
             canonical,
             mask,
             kept,
             crops,
+            wavelet,
             steps.period * steps.factor,
             rng,
+            self.options.little,
         )
+        amplitudes = gate.blended(amplitudes, 1 - lost)
+        if steps.drop_high:  # that part of an event is gone, and otherwise it is kept
+            amplitudes = {name: value - lost for name, value in amplitudes.items()}
         return self._judged(signal[alive], removed, alive, amplitudes, steps, report)
 
     def _judged(
@@ -239,7 +227,7 @@ class _Work:
         """Apply the limits of the gate to a removal."""
         own = envelope.flat_amplitude(signal, removed[alive])
         if own is not None:
-            amplitudes = {**amplitudes, "strong own flat": own}
+            amplitudes = {**amplitudes, gate.OWN: own}
         alike = envelope.similarity(signal, removed[alive], steps.period)
         share, reason = gate.share_to_keep(amplitudes, report.removed, self.options)
         if share and report.removed > envelope.SOME and alike > envelope.ALIKE:
@@ -275,34 +263,14 @@ class _Work:
         return FieldResult(result, replace(report, left={k: n for k, n in left.items() if n}))
 
 
-def _overlap(tile: tuple[int, int]) -> tuple[int, int]:
-    if tile == TILE:
-        return OVERLAP
-    return max(1, tile[0] // 4), max(1, tile[1] // 4)
+def _usual_tiles(model: nn.Module) -> tuple[Pair, Pair]:
+    """Return the size and the overlap of the tiles that suit a network, with or without adapter."""
+    return next((TILES[type(part)] for part in model.modules() if type(part) in TILES), OTHERS)
 
 
 def _common(scaled: np.ndarray, alive: np.ndarray) -> np.ndarray:
     median: np.ndarray = np.median(scaled[alive], axis=0)
     return median
-
-
-def _without_trend(record: np.ndarray) -> np.ndarray:
-    """Return a record without the offset and the linear trend of its traces."""
-    time = np.linspace(-1, 1, record.shape[1], dtype=np.float32)
-    slope = record @ time / np.square(time).sum()
-    result: np.ndarray = record - record.mean(axis=1, keepdims=True) - slope[:, None] * time
-    return result
-
-
-def _without_drift(record: np.ndarray, period: float) -> np.ndarray:
-    """Return a record without what is slower than `SLOW` dominant periods."""
-    slow = int(2 * record.shape[1] / (SLOW * period))
-    if slow < 1:
-        return record
-    drift = fft.dct(record, norm="ortho", axis=1)
-    drift[:, slow:] = 0
-    result: np.ndarray = record - fft.idct(drift, norm="ortho", axis=1)
-    return result
 
 
 def _energy(data: np.ndarray) -> float:

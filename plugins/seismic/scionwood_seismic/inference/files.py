@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,130 +20,156 @@ from scionwood import (
     Task,
     WriteError,
     atomic_path,
-    check_target,
     find_run,
     load_run,
+    read_origin,
     writing,
 )
-from scionwood_seismic.evaluation.report import qc_files, report_quality
+from scionwood_seismic.evaluation.light import say
+from scionwood_seismic.evaluation.report import report_quality
 from scionwood_seismic.inference.adaptation import Adaptation
 from scionwood_seismic.inference.arrays import check_tile
-from scionwood_seismic.inference.records import Denoiser, made_by, work_identity
-from scionwood_seismic.readers.axis import Vertical
+from scionwood_seismic.inference.choice import choose, run_of
+from scionwood_seismic.inference.records import (
+    Denoiser,
+    Journal,
+    Options,
+    made_by,
+    work_identity,
+)
+from scionwood_seismic.inference.request import Outputs, Request, Tta
 from scionwood_seismic.readers.base import SeismicReader
-from scionwood_seismic.readers.opening import open_reader
 from scionwood_seismic.readers.partial import partial_path
-from scionwood_seismic.readers.segy import Gather, SegyReader
-
-Tta = Literal["recipe", "none", "matched", "kurtosis"]
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """The output files, and whether they may replace existing ones.
-
-    Attributes:
-        clean: the denoised file; `NAME.json` beside it records how it was made.
-        noise: the removed noise, a file of the same format.
-        qc: the QC figure or page.
-        force: replace existing files.
-    """
-
-    clean: Path
-    noise: Path | None = None
-    qc: Path | None = None
-    force: bool = False
-
-    @property
-    def sidecar(self) -> Path:
-        """The file that records how `clean` was made."""
-        return self.clean.with_name(self.clean.name + ".json")
-
-    def check(self) -> None:
-        """Refuse existing outputs before the work starts.
-
-        Raises:
-            OutputExistsError: an output exists and `force` is false.
-        """
-        qc = () if self.qc is None else qc_files(self.qc)
-        for path in (self.clean, self.sidecar, self.noise, *qc):
-            if path is not None:
-                check_target(path, self.force)
-
-    def finished(self, work: Mapping[str, Any]) -> bool:
-        """Return whether `clean` exists and its sidecar records exactly this work."""
-        try:
-            record = json.loads(self.sidecar.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return False
-        return self.clean.exists() and isinstance(record, dict) and record.get("work") == work
+from scionwood_seismic.readers.segy import SegyReader
 
 
 def denoise_file(
-    source: Path,
-    outputs: Outputs,
-    run: str | Path,
-    *,
-    gather: Gather | None = "fldr",
-    vertical: Vertical = "time",
-    device: str = "cpu",
-    tile: tuple[int, int] = (256, 64),
-    resume: bool = False,
-    tta: Tta = "recipe",
-    noise_window: tuple[float, float] | None = None,
+    source: Path, outputs: Outputs, request: Request | None = None, *, resume: bool = False
 ) -> None:
-    """Denoise a file gather by gather, with a progress bar, and print the leakage.
+    """Denoise a file gather by gather, with a progress bar, and print what the harm gate found.
 
-    The file `NAME.json` beside the result records the source and the options. Each output appears
-    complete or not at all. With `resume`, the work of a stopped run is completed; if the denoised
-    file is already complete, only the missing other outputs are written.
+    The file `NAME.json` beside the result records the source, the options and the report of each
+    gather. Each output appears complete or not at all. With `resume`, the work of a stopped run is
+    completed; if the denoised file is already complete, only the missing other outputs are written.
 
     Args:
         source: the noisy file.
         outputs: the output files.
-        run: a run of the denoising task, as a folder or another reference to it.
-        gather: for SEG-Y, the trace header whose value identifies a gather; None if the file is
-            one gather.
-        vertical: whether the samples of a SEG-Y file are in time or in depth.
-        device: where to compute.
-        tile: size and overlap of the tiles, traces and samples.
+        request: the run or the model, and the options; None: the defaults.
         resume: continue a stopped run of the same work.
-        tta: how to adapt to each gather; `recipe` follows the recipe of the run.
-        noise_window: start and end of the window without signal, s.
 
     Raises:
         AdapterError: adaptation is requested and the run has no LoRA.
         ReadError, WriteError, OutputExistsError, AdapterFileError: see `SegyReader`, `load_run`.
-        RecipeError: the overlap does not fit the tile, or the device does not exist.
+        RecipeError: the overlap does not fit the tile, the device does not exist, or no gather has
+            as many traces as the model needs.
     """
-    check_tile(*tile)
-    run = find_run(run)
+    request = request or Request()
+    if request.tile is not None:
+        check_tile(*request.tile)
     if not resume:
         outputs.check()
     console = Console()
-    with _open(source, gather, vertical) as reader:
+    with _notes(console), request.open(source) as reader:
         _keep_noisy(reader, outputs)
-        task = load_run(run, device=_usable(device))
-        adaptation = _adaptation(task, tta, noise_window)
-        options = work_identity(run, tile=tile, device=device, adaptation=adaptation)
-        work = {"source": _facts(source), "gather": gather, "vertical": vertical, **options}
-        done = resume and outputs.finished(work)
+        work = _prepare(reader, source, request, console)
+        done = resume and outputs.finished(work.facts)
         if not done:
             outputs.check()
             _advise(reader, console)
-            denoiser = Denoiser(task.backbone, tile=tile, identity=options, adaptation=adaptation)
-            _rewrite(reader, outputs, denoiser, console, resume)
-            counts = {"gathers": _count(reader), "adaptation": dict(denoiser.verdicts)}
-            _save_json(outputs.sidecar, {"work": work, **made_by(run), **counts})
-            for verdict, count in denoiser.verdicts.most_common():
-                console.print(f"{verdict}: {count} gathers", highlight=False)
-        with _open(outputs.clean, gather, vertical) as after:
+            _denoise(reader, outputs, work, console, resume)
+        with request.open(outputs.clean) as after:
             if outputs.noise is not None and not (done and outputs.noise.exists()):
                 _save_difference(reader, after, outputs)
-            force, notes = outputs.force or done, {name: str(x) for name, x in options.items()}
             report_quality(
-                reader, after, outputs.clean, console, qc=outputs.qc, force=force, notes=notes
+                reader,
+                after,
+                outputs.clean,
+                console,
+                qc=outputs.qc,
+                force=outputs.force or done,
+                notes={name: str(x) for name, x in work.identity.items()},
+                reports=outputs.reports(),
+                gate=request.gate,
             )
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is to be done to a file.
+
+    Attributes:
+        task: the loaded run.
+        options: how its records are denoised.
+        identity: everything that the result depends on besides the file.
+        facts: the same with the file, for the sidecar.
+        said: further entries of the sidecar.
+    """
+
+    task: Task
+    options: Options
+    identity: dict[str, Any]
+    facts: dict[str, Any]
+    said: dict[str, Any]
+
+
+def _prepare(reader: SeismicReader, source: Path, request: Request, console: Console) -> _Work:
+    """Choose and load the model, and say which and why."""
+    chosen = choose(reader, request.model)
+    run = find_run(request.run or run_of(chosen.name), quiet=request.run is None)
+    name = f"model {chosen.name}" if request.run is None else f"run {run_name(run)}"
+    say(console, f"{name}: {chosen.why}")
+    task = load_run(run, device=_usable(request.device))
+    adaptation = _adaptation(task, request.tta, request.noise_window)
+    options = Options(
+        chosen.name,
+        request.gate,
+        request.common_mode,
+        request.tile,
+        request.noise_window,
+        adaptation,
+    )
+    identity = work_identity(run, options=options, device=request.device)
+    facts = {"source": _facts(source), **request.reading(), **identity}
+    said = {**made_by(run), "model": chosen.name, "why": chosen.why}
+    return _Work(task, options, identity, facts, {**said, "warnings": list(reader.warnings)})
+
+
+def _denoise(
+    reader: SeismicReader, outputs: Outputs, work: _Work, console: Console, resume: bool
+) -> None:
+    """Write the denoised file and its sidecar."""
+    denoiser = Denoiser(
+        work.task.backbone, dt=reader.dt, options=work.options, identity=work.identity
+    )
+    reports = _rewrite(reader, outputs, denoiser, console, resume)
+    counts = {"gathers": _count(reader), "adaptation": dict(denoiser.verdicts)}
+    content = {"work": work.facts, **work.said, **counts, "reports": reports}
+    _save_json(outputs.sidecar, content)
+    for verdict, count in denoiser.verdicts.most_common():
+        say(console, f"{verdict}: {count} gathers")
+
+
+@contextmanager
+def _notes(console: Console) -> Iterator[None]:
+    """Print each warning once, as a note, where Python would name a line of this package."""
+    seen: set[str] = set()
+
+    def show(message: Warning | str, *rest: Any) -> None:
+        text = str(message)
+        if text not in seen:
+            seen.add(text)
+            say(console, f"note: {text}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = show  # type: ignore[assignment]  # it takes fewer arguments
+        yield
+
+
+def run_name(run: Path) -> str:
+    """Return the name of a run for people."""
+    return str(read_origin(run) or run.resolve().name)
 
 
 def _adaptation(task: Task, tta: Tta, window: tuple[float, float] | None) -> Adaptation | None:
@@ -165,12 +193,6 @@ def _usable(device: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:  # which one depends on the backend of torch
         first = str(error).splitlines()[0]
         raise RecipeError(f"device {device!r}", first, "Such as cpu, cuda or cuda:1") from error
-
-
-def _open(path: Path, gather: Gather | None, vertical: Vertical) -> SeismicReader:
-    if vertical == "depth":  # only SEG-Y files do not record what their vertical axis is
-        return SegyReader(path, gather=gather, vertical=vertical)
-    return open_reader(path, gather=gather)
 
 
 def _keep_noisy(reader: SeismicReader, outputs: Outputs) -> None:
@@ -206,7 +228,8 @@ def _advise(reader: SeismicReader, console: Console) -> None:
 
 def _rewrite(
     reader: SeismicReader, outputs: Outputs, denoiser: Denoiser, console: Console, resume: bool
-) -> None:
+) -> list[dict[str, Any]]:
+    """Write the denoised file, and return the reports of its records."""
     columns = (
         TextColumn("denoising"),
         BarColumn(),
@@ -215,6 +238,7 @@ def _rewrite(
         TextColumn("ETA"),
         TimeRemainingColumn(),
     )
+    journal = Journal(outputs.clean, resume=resume)
     with Progress(*columns, console=console) as bar:
         segy = reader if isinstance(reader, SegyReader) else None
         total = reader.traces if segy is None else segy.traces_read
@@ -225,14 +249,18 @@ def _rewrite(
                 bar.update(task, completed=segy.resumed)
             bar.advance(task, traces)
 
-        denoiser.progress = advance
+        denoiser.progress, denoiser.told = advance, journal.add
         denoiser.unit = (lambda record: None) if segy is None else segy.unit
         try:
             reader.rewrite(outputs.clean, denoiser, overwrite=outputs.force, resume=resume)
-        except (KeyboardInterrupt, SystemExit):
-            if partial_path(outputs.clean).exists():
+        except BaseException as error:
+            if not partial_path(outputs.clean).exists():
+                journal.remove()
+            elif isinstance(error, KeyboardInterrupt | SystemExit):
                 console.print("stopped; the same command with --resume continues from here")
             raise
+    journal.remove()
+    return journal.rows()
 
 
 def _save_difference(reader: SeismicReader, after: SeismicReader, outputs: Outputs) -> None:

@@ -14,8 +14,14 @@ from typing import Literal, final
 import numpy as np
 
 from scionwood import RecipeError
-from scionwood_seismic.inference.events import KINDS, draw, wavelet_of
+from scionwood_seismic.inference.events import KINDS, draw
 from scionwood_seismic.inference.tiles import Corner, Tiling, cut
+
+STEP, HALF = 16, 0.5
+"""What a network pads crops to, and the share of its work that the gate may take of few tiles."""
+
+OWN = "strong own flat"
+"""The name of the amplitude of flat events that the record has itself."""
 
 Remove = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Crops and masks, (crop, trace, time) float32 each -> what the model removes from the crops."""
@@ -30,9 +36,9 @@ class GateOptions:
         action: `blend` keeps as much of the removal as the limits allow; `report` measures and
             changes nothing; `off` does not measure.
         strong: the least recovered amplitude of events of four times the local RMS.
-        weak: that of events of the local RMS, where at most `little` of the energy is removed.
-            A noisy record cannot keep weak events at 0.95 and lose its noise as well.
-        little: the share of energy up to which `weak` counts.
+        weak: that of events of the local RMS, in places where at most `little` of the energy is
+            removed. In a noisy place such an event cannot keep 0.95 and the noise go as well.
+        little: the share of the energy of a place up to which `weak` counts.
         least: the smallest share of the removal that is worth writing; below it the record passes
             through unchanged.
         sample: the share of the tiles that is tested.
@@ -92,12 +98,17 @@ def choose(tiling: Tiling, options: GateOptions, rng: np.random.Generator) -> Cr
     if wanted >= 4:
         some = [corners[i] for i in sorted(rng.permutation(len(corners))[:wanted])]
         return Crops(some, some, size)
-    part = size[0] if size[0] <= 16 else -(-size[0] // 2), max(min(48, size[1]), size[1] // 2)
-    count = max(2, int(options.sample * len(corners) * math.prod(size) / math.prod(part)))
-    tiles = [corners[i % len(corners)] for i in range(count)]
+    part = min(size[0], max(STEP, size[0] // 2)), min(size[1], max(3 * STEP, size[1] // 2))
+    count = int(HALF * len(corners) * _seen(size) / _seen(part))
+    tiles = [corners[i % len(corners)] for i in range(max(1, count))]
     free = size[0] - part[0], size[1] - part[1]
     moved = [(i + rng.integers(free[0] + 1), j + rng.integers(free[1] + 1)) for i, j in tiles]
     return Crops(tiles, moved, part)
+
+
+def _seen(size: tuple[int, int]) -> int:
+    """Return the samples that a network computes for a crop, with its padding."""
+    return math.prod(-(-n // STEP) * STEP for n in size)
 
 
 def recovered(
@@ -106,8 +117,10 @@ def recovered(
     mask: np.ndarray,
     before: Mapping[Corner, np.ndarray],
     crops: Crops,
+    wavelet: np.ndarray,
     period: float,
     rng: np.random.Generator,
+    little: float,
 ) -> dict[str, float]:
     """Return the amplitude that comes back of known events, as a share: kind -> mean.
 
@@ -117,15 +130,18 @@ def recovered(
         mask: the same shape, 1 where there is data.
         before: what was removed from each tile that is tested, by corner.
         crops: the places to test.
+        wavelet: that of the events; see `events.wavelet_of`.
         period: the dominant period, samples.
         rng: the source of random numbers.
+        little: see `GateOptions`.
 
     Returns:
-        `strong flat`, `weak slope` and so on; kinds that were not drawn are missing.
+        `strong flat`, `weak slope` and so on, and `noisy slope` for weak events in places where
+        more than `little` of the energy is removed; kinds that were not drawn are missing.
     """
     inputs, masks = (cut(each, crops.corners, crops.size) for each in (record, mask))
     rms = float(np.sqrt(np.square(record, dtype=np.float64).sum() / max(mask.sum(), 1)))
-    events = draw(inputs, masks, wavelet_of(record, period), period, rms=rms, rng=rng)
+    events = draw(inputs, masks, wavelet, period, rms=rms, rng=rng)
     added = events.summed(len(inputs))
     first = np.stack([_part(before[tile], tile, at, crops.size) for tile, at in _pairs(crops)])
     back = added - (remove(inputs + added, masks) - first)
@@ -135,13 +151,22 @@ def recovered(
     own = np.einsum("eij,eij->e", weighed, events.waves)
     went = np.einsum("eij,eij->e", weighed, added[events.crop])
     fair = (own > 0) & (np.abs(went - own) < 0.5 * own)  # others of the crop hardly overlap it
+    size = np.abs(events.waves)
+    gone, there = (
+        np.einsum("eij,eij->e", size, np.square(each)[events.crop]) for each in (first, inputs)
+    )
+    noisy = gone > little * there
+    levels = {
+        "strong": events.strong,
+        "weak": ~events.strong & ~noisy,
+        "noisy": ~events.strong & noisy,
+    }
     result = {}
-    for strong in (True, False):
+    for level, at_level in levels.items():
         for kind, name in enumerate(KINDS):
-            chosen = fair & (events.strong == strong) & (events.kind == kind)
+            chosen = fair & at_level & (events.kind == kind)
             if chosen.any():
-                label = f"{'strong' if strong else 'weak'} {name}"
-                result[label] = float((came[chosen] / went[chosen]).mean())
+                result[f"{level} {name}"] = float((came[chosen] / went[chosen]).mean())
     return result
 
 
@@ -150,11 +175,12 @@ def share_to_keep(
 ) -> tuple[float, str]:
     """Return the share of the removal that may stay, and why it is not all of it.
 
-    Blending with the input raises a recovered amplitude r to `1 - share (1 - r)`.
+    Blending with the input raises a recovered amplitude r to `1 - share (1 - r)`. Of strong events
+    the worst kind counts, and of weak ones the mean of the kinds.
 
     Args:
         amplitudes: the recovered amplitude of each kind of event.
-        removed: the share of the energy that is removed.
+        removed: the share of the energy of the record that is removed.
         options: the limits.
 
     Returns:
@@ -166,22 +192,34 @@ def share_to_keep(
         (0.5, 'strong flat events keep 0.70 of their amplitude, the limit is 0.85')
     """
     share, reason = 1.0, ""
-    for level, limit in (("strong", options.strong), ("weak", options.weak)):
-        kinds = {name: value for name, value in amplitudes.items() if name.startswith(level)}
-        if not kinds or (level == "weak" and share**2 * removed > options.little):
-            continue
-        name, worst = min(kinds.items(), key=lambda item: item[1])
-        if 1 - share * (1 - worst) < limit:
-            share = (1 - limit) / (1 - worst)
-            reason = f"{name} events keep {worst:.2f} of their amplitude, the limit is {limit}"
+    name, value = worst_strong(amplitudes)
+    if value < options.strong:
+        share = (1 - options.strong) / (1 - value)
+        events = f"{name} events" if name != OWN else "the flat events of the gather"
+        reason = f"{events} keep {value:.2f} of their amplitude, the limit is {options.strong:g}"
+    weak = mean_weak(amplitudes)
+    if removed <= options.little and 1 - share * (1 - weak) < options.weak:
+        share = (1 - options.weak) / (1 - weak)
+        reason = f"weak events keep {weak:.2f} of their amplitude, the limit is {options.weak:g}"
     return (share, reason) if share >= options.least else (0.0, reason)
+
+
+def worst_strong(amplitudes: Mapping[str, float]) -> tuple[str, float]:
+    """Return the kind of strong events with the smallest amplitude; 1 if there is none."""
+    strong = [(v, name) for name, v in amplitudes.items() if name.startswith("strong")]
+    value, name = min(strong, default=(1.0, ""))
+    return name, value
+
+
+def mean_weak(amplitudes: Mapping[str, float]) -> float:
+    """Return the mean amplitude of the kinds of weak events; 1 if there is none."""
+    weak = [value for name, value in amplitudes.items() if name.startswith("weak")]
+    return sum(weak) / len(weak) if weak else 1.0
 
 
 def blended(amplitudes: Mapping[str, float], share: float) -> dict[str, float]:
     """Return the recovered amplitudes after blending with the input."""
     return {name: 1 - share * (1 - value) for name, value in amplitudes.items()}
-
-
 
 
 def _pairs(crops: Crops) -> list[tuple[Corner, Corner]]:

@@ -8,73 +8,160 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, final
 
 import numpy as np
 
 from scionwood import RecipeError, Task, load_run
 from scionwood_seismic.data.normalise import live
 from scionwood_seismic.inference.adaptation import Adaptation, Adapter
-from scionwood_seismic.inference.arrays import check_tile, denoise_array
+from scionwood_seismic.inference.arrays import check_tile
+from scionwood_seismic.inference.choice import Model, for_array, for_channel, run_of
+from scionwood_seismic.inference.field import denoise_record
+from scionwood_seismic.inference.gate import GateOptions
+from scionwood_seismic.inference.reports import Report
 from scionwood_seismic.readers.grouping import Header, group
+from scionwood_seismic.synth.canonical import Domain
 
-if TYPE_CHECKING:
-    from dascore import Patch
-    from obspy import Stream, Trace
-
-Clean = Callable[[np.ndarray, float], np.ndarray]
-"""(trace, time) and the sample interval in s -> the denoised gather."""
+FIBRE = "a fibre"
+"""The name of the traces of a DASCore patch, which `for_channel` takes for those of a fibre."""
 
 _BLOCK = 2048  # the most traces of a gather, the same limit as in the readers
 
 
-def denoise_object(
-    data: np.ndarray | Stream | Trace | Patch,
-    run: str | Path | Task,
-    *,
-    dt: float | None = None,
-    device: str = "cpu",
-    tile: int = 256,
-    overlap: int = 64,
-    tta: Adaptation | None = None,
-) -> Any:
-    """Denoise an object in memory; see `scionwood_seismic.api.denoise`.
+@final
+@dataclass(frozen=True)
+class ObjectOptions:
+    """How to denoise an object in memory; see `scionwood_seismic.api.denoise`."""
 
-    Returns:
-        An object of the type of `data`.
+    model: Model = "auto"
+    dt: float | None = None
+    dx: float | None = None
+    level: float | None = None
+    common_mode: bool = False
+    gate: GateOptions | None = None
+    device: str = "cpu"
+    tile: int | None = None
+    overlap: int | None = None
+    tta: Adaptation | None = None
+
+
+@final
+class ObjectDenoiser:
+    """Denoise the gathers of objects, each with the model that it needs.
+
+    Args:
+        run: a run, or a loaded task; None: the shipped run of the model.
+        options: see `ObjectOptions`.
+
+    Attributes:
+        reports: the report of each gather, in order.
 
     Raises:
-        AdapterError: `tta` is given and the run has no LoRA.
-        RecipeError: an argument is invalid.
-        TrainingError: `run` does not name a finished run.
-        AdapterFileError: the adapter of the run is damaged, or belongs to another base model.
+        RecipeError: an option is invalid.
     """
-    split = _splitter(data)
-    _check(data, dt, tile, overlap)
-    task = run if isinstance(run, Task) else load_run(run, device=device)
-    tta = tta or getattr(task, "adaptation", None)  # only the task `denoise` has this attribute
-    if tta is not None and tta.window and dt is None and split is None:
-        rule = f"the noise window {tta.window} is in s, and an array has no sample interval"
-        raise RecipeError("dt", rule, "Give dt, in s")
-    adapter = None if tta is None else Adapter(task.backbone, tta)
 
-    def clean(gather: np.ndarray, dt: float) -> np.ndarray:
-        if adapter is None:
-            denoised = denoise_array(task.backbone, gather, tile=tile, overlap=overlap)
+    def __init__(self, run: str | Path | Task | None, options: ObjectOptions) -> None:
+        self.run, self.options = run, options
+        self.reports: list[Report] = []
+        self._tasks: dict[Domain, Task] = {}
+        if options.tile is not None or options.overlap is not None:
+            check_tile(*self._tiles())
+        if options.dt is not None and not 0 < options.dt < float("inf"):
+            rule = "a sample interval is positive, in s"
+            raise RecipeError(f"dt {options.dt}", rule, "Such as 0.002")
+
+    def __call__(self, data: Any) -> Any:
+        """Denoise an object, and return one of its type."""
+        split = _splitter(data)
+        if split is None:
+            return _array(data, self.options.dt, self.clean)
+        if self.options.dt is not None:
+            rule = f"a {type(data).__name__} carries its own sample interval"
+            raise RecipeError(f"dt {self.options.dt}", rule, "Leave dt out")
+        return split(data, self)
+
+    def clean(self, gather: np.ndarray, dt: float | None, name: str) -> np.ndarray:
+        """Denoise a gather of any type of numbers.
+
+        Args:
+            gather: (trace, time).
+            dt: the sample interval, s; None: unknown.
+            name: the name of the first trace; empty if it has none.
+        """
+        domain = self.domain(len(gather), dt, name)
+        task = self._task(domain)
+        tta = self.options.tta or getattr(task, "adaptation", None)  # only `denoise` has it
+        if tta is None:
+            denoised = self._record(task, gather, dt, domain)
         else:
-            time = dt * np.arange(gather.shape[1])
-            denoised, _ = adapter.denoise(gather, time, tile=tile, overlap=overlap)
+            denoised = self._adapted(task, gather, dt, tta)
         result = denoised.astype(_float(gather.dtype))
+        same = denoised == gather.astype(np.float32)
         dead = ~live(gather)
+        result[same] = gather[same]  # float64 keeps the bits that float32 has not
         result[dead] = gather[dead]
         return result
 
-    return _array(data, dt or 1.0, clean) if split is None else split(data, clean)
+    def domain(self, traces: int, dt: float | None, name: str) -> Domain:
+        """Return the kind of a gather."""
+        if self.options.model != "auto":
+            return self.options.model
+        if self.run is not None and traces > 3:
+            return "shot"
+        chosen = for_channel(name, traces, dt or 1.0) if name else for_array(traces, dt)
+        return chosen.name
+
+    def _task(self, domain: Domain) -> Task:
+        if isinstance(self.run, Task):
+            return self.run
+        if domain not in self._tasks:
+            self._tasks[domain] = load_run(self.run or run_of(domain), device=self.options.device)
+        return self._tasks[domain]
+
+    def _record(
+        self, task: Task, gather: np.ndarray, dt: float | None, domain: Domain
+    ) -> np.ndarray:
+        options = self.options
+        own = options.tile is None and options.overlap is None
+        tile, overlap = self._tiles()
+        result = denoise_record(
+            task,
+            gather,
+            dt=dt or 1.0,
+            dx=options.dx,
+            domain=domain,
+            level=options.level,
+            common_mode=options.common_mode,
+            gate=options.gate,
+            tile=None if own else (tile, tile),
+            overlap=None if own else (overlap, overlap),
+        )
+        self.reports.append(result.report)
+        return result.denoised
+
+    def _adapted(
+        self, task: Task, gather: np.ndarray, dt: float | None, tta: Adaptation
+    ) -> np.ndarray:
+        if tta.window and dt is None:
+            rule = f"the noise window {tta.window} is in s, and an array has no sample interval"
+            raise RecipeError("dt", rule, "Give dt, in s")
+        tile, overlap = self._tiles()
+        time = (dt or 1.0) * np.arange(gather.shape[1])
+        adapter = Adapter(task.backbone, tta)
+        denoised, _ = adapter.denoise(gather, time, tile=tile, overlap=overlap)
+        return denoised
+
+    def _tiles(self) -> tuple[int, int]:
+        tile = 256 if self.options.tile is None else self.options.tile
+        overlap = self.options.overlap
+        return tile, max(1, tile // 4) if overlap is None else overlap
 
 
-def _splitter(data: Any) -> Callable[[Any, Clean], Any] | None:
+def _splitter(data: Any) -> Callable[[Any, ObjectDenoiser], Any] | None:
     """Return the function that splits an object into gathers; None for an array."""
     if isinstance(data, np.ndarray):
         return None
@@ -92,32 +179,24 @@ def _splitter(data: Any) -> Callable[[Any, Clean], Any] | None:
     raise RecipeError(f"data of type {type(data).__name__}", rule, "Give its samples as an array")
 
 
-def _check(data: Any, dt: float | None, tile: int, overlap: int) -> None:
-    check_tile(tile, overlap)
-    if dt is not None and not isinstance(data, np.ndarray):
-        rule = f"a {type(data).__name__} carries its own sample interval"
-        raise RecipeError(f"dt {dt}", rule, "Leave dt out")
-    if dt is not None and not 0 < dt < float("inf"):
-        raise RecipeError(f"dt {dt}", "a sample interval is positive, in s", "Such as 0.002")
-
-
-def _array(data: Any, dt: float, clean: Clean) -> np.ndarray:
+def _array(data: Any, dt: float | None, clean: Callable[..., np.ndarray]) -> np.ndarray:
     if data.ndim not in (1, 2) or data.dtype.kind not in "iuf" or np.ma.isMaskedArray(data):
         rule = "an array is (trace, time) or (time,), of real numbers and without a mask"
         raise RecipeError(f"array {data.shape} {data.dtype}", rule, "Give one gather at a time")
-    return clean(np.atleast_2d(data), dt).reshape(data.shape)
+    return clean(np.atleast_2d(data), dt, "").reshape(data.shape)
 
 
-def _stream(stream: Any, clean: Clean) -> Any:
+def _stream(stream: Any, denoiser: ObjectDenoiser) -> Any:
     """Return a new stream in which every gather has been denoised."""
     result = stream.copy()
     parts = [(i, span) for i, trace in enumerate(stream) for span in _spans(trace.data)]
     headers = [_header(stream[i], span, stream[0]) for i, span in parts]
     outputs = [trace.data.astype(_float(trace.data.dtype)) for trace in stream]
-    for members in group(headers, _BLOCK):
+    for members in _members(headers, denoiser):
         segments = [parts[m] for m in members]
         gather = np.stack([np.ma.getdata(stream[i].data)[span] for i, span in segments])
-        denoised = clean(gather, headers[members[0]].dt)
+        first = headers[members[0]]
+        denoised = denoiser.clean(gather, first.dt, first.name)
         for (i, span), row in zip(segments, denoised, strict=True):
             outputs[i][span] = row
     for trace, samples in zip(result, outputs, strict=True):
@@ -126,13 +205,46 @@ def _stream(stream: Any, clean: Clean) -> Any:
     return result
 
 
-def _trace(trace: Any, clean: Clean) -> Any:
+def _members(headers: list[Header], denoiser: ObjectDenoiser) -> list[list[int]]:
+    """Return the traces of each gather: those of a station, or those that start together."""
+    if not headers:
+        return []
+    model, first = denoiser.options.model, headers[0]
+    by_station = model == "station" or (
+        model == "auto"
+        and denoiser.run is None
+        and for_channel(first.name, len(headers), first.dt).name == "station"
+    )
+    if not by_station:
+        together = group(headers, _BLOCK)
+        for members in together:
+            _refuse_components([headers[m].name for m in members], model)
+        return together
+    stations: dict[str, list[int]] = {}
+    for i, header in enumerate(headers):
+        stations.setdefault(header.name[:-1], []).append(i)
+    return [
+        [some[m] for m in members]
+        for some in stations.values()
+        for members in group([headers[i] for i in some], 3)
+    ]
+
+
+def _refuse_components(names: list[str], model: Model) -> None:
+    """Refuse the components of a station as a gather, if a model of gathers was asked for."""
+    several = len({name[:-1] for name in names}) < len(names)
+    if several and model != "auto" and all(names):
+        rule = "the components of one station are not neighbouring traces of a gather"
+        raise RecipeError(f"model {model}, {', '.join(names[:3])}", rule, 'Use model="station"')
+
+
+def _trace(trace: Any, denoiser: ObjectDenoiser) -> Any:
     from obspy import Stream
 
-    return _stream(Stream([trace]), clean)[0]
+    return _stream(Stream([trace]), denoiser)[0]
 
 
-def _patch(patch: Any, clean: Clean) -> Any:
+def _patch(patch: Any, denoiser: ObjectDenoiser) -> Any:
     """Return a new patch. Its axes are identified by name and keep their order."""
     if len(patch.dims) != 2 or "time" not in patch.dims:
         rule = "a patch has time and one more axis"
@@ -140,8 +252,8 @@ def _patch(patch: Any, clean: Clean) -> Any:
     data = np.asarray(patch.data)
     time_first = patch.dims[0] == "time"
     step = patch.get_coord("time").step
-    dt = float(step / np.timedelta64(1, "ns")) / 1e9 if isinstance(step, np.timedelta64) else 1.0
-    denoised = clean(data.T if time_first else data, dt)
+    dt = float(step / np.timedelta64(1, "ns")) / 1e9 if isinstance(step, np.timedelta64) else None
+    denoised = denoiser.clean(data.T if time_first else data, dt, FIBRE)
     history = patch.attrs.history
     entries = (history,) if isinstance(history, str) else tuple(history)
     result = patch.new(data=denoised.T if time_first else denoised)

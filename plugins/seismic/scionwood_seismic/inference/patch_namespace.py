@@ -12,21 +12,38 @@ if TYPE_CHECKING:
 
     from scionwood import Task
     from scionwood_seismic.inference.adaptation import Adaptation
+    from scionwood_seismic.inference.choice import Model
+    from scionwood_seismic.inference.gate import GateOptions
 
 
 def denoise(
     patch: Patch,
-    run: str | Path | Task = "seismic/denoise",
+    run: str | Path | Task | None = None,
     *,
+    model: Model = "auto",
+    level: float | None = None,
+    common_mode: bool = False,
+    gate: GateOptions | None = None,
     device: str = "cpu",
-    tile: int = 256,
-    overlap: int = 64,
+    tile: int | None = None,
+    overlap: int | None = None,
     tta: Adaptation | None = None,
 ) -> Any:
     """Denoise a patch and return a new one; see `scionwood_seismic.api.denoise`."""
-    from scionwood_seismic.inference.objects import denoise_object
+    from scionwood_seismic.api import denoise
 
-    return denoise_object(patch, run, device=device, tile=tile, overlap=overlap, tta=tta)
+    return denoise(
+        patch,
+        run,
+        model=model,
+        level=level,
+        common_mode=common_mode,
+        gate=gate,
+        device=device,
+        tile=tile,
+        overlap=overlap,
+        tta=tta,
+    )
 
 
 @final

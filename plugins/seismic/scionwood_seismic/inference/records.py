@@ -6,7 +6,8 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, final
@@ -14,9 +15,37 @@ from typing import Any, final
 import numpy as np
 from torch import nn
 
-from scionwood import Record, read_origin, weights_digest
+from scionwood import Record, read_origin, weights_digest, writing
+from scionwood_seismic.data.normalise import live
 from scionwood_seismic.inference.adaptation import Adaptation, Adapter
-from scionwood_seismic.inference.arrays import denoise_array
+from scionwood_seismic.inference.field import denoise_record
+from scionwood_seismic.inference.gate import GateOptions
+from scionwood_seismic.inference.reports import Report
+from scionwood_seismic.synth.canonical import Domain
+
+
+@final
+@dataclass(frozen=True)
+class Options:
+    """How the records of a file are denoised.
+
+    Attributes:
+        domain: the kind of record that the model is made for.
+        gate: the options of the harm gate.
+        common_mode: also remove what all traces of a gather share.
+        tile: size and overlap of the tiles, traces and samples; None: those of the model.
+        window: start and end of a window without signal, s; the level of the noise is measured in
+            it and told to a model that takes it.
+        adaptation: how to adapt to each record first; None: do not adapt. The harm gate does not
+            judge adapted records.
+    """
+
+    domain: Domain = "shot"
+    gate: GateOptions = field(default_factory=GateOptions)
+    common_mode: bool = False
+    tile: tuple[int, int] | None = None
+    window: tuple[float, float] | None = None
+    adaptation: Adaptation | None = None
 
 
 @final
@@ -24,14 +53,15 @@ class Denoiser:
     """Denoise one record after another with one model.
 
     Args:
-        model: see `denoise_array`.
-        tile: size and overlap of the tiles, traces and samples.
+        model: see `field.denoise_record`.
+        dt: the sample interval of the file, s; m in a depth file.
+        options: how to denoise; None: the defaults.
         identity: everything that the result depends on besides the file; a stopped run is resumed
             only if it is equal.
-        adaptation: how to adapt to each record first; None: do not adapt.
         unit: returns the amplitude of the whole gather if a record is only a part of one, and None
             otherwise.
         progress: called with the number of traces that each step finishes, which may be a fraction.
+        told: called with each record and its report.
 
     Attributes:
         verdicts: outcome of the adaptation -> number of records.
@@ -41,59 +71,144 @@ class Denoiser:
         self,
         model: nn.Module,
         *,
-        tile: tuple[int, int],
+        dt: float = 1.0,
+        options: Options | None = None,
         identity: Mapping[str, Any],
-        adaptation: Adaptation | None = None,
         unit: Callable[[Record], float | None] = lambda record: None,
         progress: Callable[[float], None] = lambda traces: None,
+        told: Callable[[Record, Report], None] = lambda record, report: None,
     ) -> None:
-        self.model, self.tile, self.identity = model, tile, identity
-        self.unit, self.progress = unit, progress
+        self.model, self.dt, self.identity = model, dt, identity
+        self.options = options or Options()
+        self.unit, self.progress, self.told = unit, progress, told
+        adaptation = self.options.adaptation
         self.adapter = None if adaptation is None else Adapter(model, adaptation)
         self.verdicts: Counter[str] = Counter()
 
     def __call__(self, record: Record) -> np.ndarray:
         """Denoise a record: (trace, time) float32, in the record's unit."""
-        unit, traces = self.unit(record), len(record.data)
+        traces = len(record.data)
 
         def advance(share: float) -> None:
             self.progress(share * traces)
 
-        tile, overlap = self.tile
-        if self.adapter is None:
-            return denoise_array(
-                self.model, record.data, tile=tile, overlap=overlap, unit=unit, progress=advance
-            )
+        if self.adapter is not None:
+            return self._adapted(record, advance)
+        options = self.options
+        size, overlap = options.tile or (None, None)
+        result = denoise_record(
+            self.model,
+            record.data,
+            dt=self.dt,
+            domain=options.domain,
+            level=noise_level(record.data, _axis(record), options.window),
+            common_mode=options.common_mode,
+            gate=options.gate,
+            tile=None if size is None else (size, size),
+            overlap=None if overlap is None else (overlap, overlap),
+            unit=self.unit(record),
+            progress=advance,
+        )
+        self.told(record, result.report)
+        return result.denoised
+
+    def _adapted(self, record: Record, advance: Callable[[float], None]) -> np.ndarray:
+        assert self.adapter is not None
+        tile, overlap = self.options.tile or (256, 64)
         result, outcome = self.adapter.denoise(
             record.data,
-            record.coords["time" if "time" in record.coords else "depth"],
+            _axis(record),
             tile=tile,
             overlap=overlap,
-            unit=unit,
+            unit=self.unit(record),
             progress=advance,
         )
         self.verdicts[outcome.verdict] += 1
         return result
 
 
-def work_identity(
-    run: Path, *, tile: tuple[int, int], device: str, adaptation: Adaptation | None = None
-) -> dict[str, Any]:
+@final
+class Journal:
+    """The reports of a file's records, on disk while the file is being written.
+
+    A resumed run therefore has the reports of the records that the stopped run finished.
+
+    Args:
+        target: the denoised file; the journal is the hidden file `.NAME.reports` beside it.
+        resume: keep what a stopped run left.
+    """
+
+    def __init__(self, target: Path, *, resume: bool) -> None:
+        self.path = target.with_name(f".{target.name}.reports")
+        self._reports: dict[str, dict[str, Any]] = {}
+        if not resume:
+            self.path.unlink(missing_ok=True)
+        elif self.path.exists():
+            for line in self.path.read_text(encoding="utf-8").splitlines():
+                with suppress(ValueError):  # the line that was being written during a kill
+                    self._reports.update(json.loads(line))
+
+    def add(self, record: Record, report: Report) -> None:
+        """Note the report of a record."""
+        name = _name(record)
+        self._reports[name] = report.as_json()
+        with writing(self.path), self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({name: self._reports[name]}) + "\n")
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the reports in the order of the records, with the key of each as `gather`."""
+        return [{"gather": json.loads(key)[0], **row} for key, row in self._reports.items()]
+
+    def remove(self) -> None:
+        """Remove the file, after the reports are in another one."""
+        self.path.unlink(missing_ok=True)
+
+
+def noise_level(
+    data: np.ndarray, axis: np.ndarray, window: tuple[float, float] | None
+) -> float | None:
+    """Return the RMS of the live traces in a window, in the unit of the data; None without one.
+
+    Args:
+        data: (trace, time).
+        axis: the time or depth of each sample.
+        window: start and end of a window without signal.
+    """
+    if window is None:
+        return None
+    noise = data[live(data)][:, (axis >= window[0]) & (axis < window[1])]
+    return float(np.sqrt(np.square(noise, dtype=np.float64).mean())) if noise.size else None
+
+
+def _axis(record: Record) -> np.ndarray:
+    return record.coords["time" if "time" in record.coords else "depth"]
+
+
+def _name(record: Record) -> str:
+    """Return a name of a record that no other record of the file has, as JSON."""
+    key = ", ".join(f"{name} {value}" for name, value in record.key.items())
+    first = [str(values[0]) for values in record.coords.values() if len(values)]
+    return json.dumps([key, *first])
+
+
+def work_identity(run: Path, *, options: Options, device: str) -> dict[str, Any]:
     """Return everything that a denoised file depends on besides its source, as JSON values.
 
     Args:
         run: the run folder; its recipe and its weights are hashed.
-        tile: size and overlap of the tiles.
+        options: how the records are denoised.
         device: where the work runs; another device rounds differently.
-        adaptation: how the model adapts to each gather; None: it does not.
     """
+    chosen: dict[str, Any] = json.loads(json.dumps(asdict(options)))
+    tile, overlap = chosen.pop("tile") or (None, None)
     return {
         "scionwood": version("scionwood"),
         "adapter": hash_run(run),
-        "tile": tile[0],
-        "overlap": tile[1],
+        "tile": tile,
+        "overlap": overlap,
         "device": device,
-        "tta": None if adaptation is None else json.loads(json.dumps(asdict(adaptation))),
+        "tta": chosen.pop("adaptation"),
+        **chosen,
     }
 
 

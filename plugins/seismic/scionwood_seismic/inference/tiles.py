@@ -1,4 +1,4 @@
-"""Overlapping tiles of a record: where they lie, what a model removes from each, and their blend."""
+"""Overlapping tiles of a record: where they lie, what a model removes, and their blend."""
 
 from __future__ import annotations
 

@@ -1,0 +1,59 @@
+"""What denoising did to one record: the report of the harm gate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, final
+
+from scionwood_seismic.inference.gate import worst_strong
+from scionwood_seismic.synth.canonical import Domain
+
+
+@final
+@dataclass(frozen=True)
+class Report:
+    """What denoising did to one record.
+
+    Attributes:
+        domain: the kind of record that the model is made for.
+        period: the dominant period, s (m in a depth file).
+        recovered: the amplitude, as a share, that comes back of events that the gate added: kind ->
+            value after the blend with the input. Empty if nothing was measured.
+        removed: the share of the energy that was removed.
+        share: the share of the model's removal that was kept: 1 all of it, 0 nothing.
+        reason: why less than all was kept; empty if all was kept.
+        similarity: how alike the kept and the removed part are in small windows, 0 to 1.
+        added: the energy above the band that the model added and that was taken out again, over
+            that of the input.
+        left: traces that were returned as they were: name of the cause -> number.
+        factor: canonical samples per sample.
+        tiles: how many samples the model saw for the result, and for the gate.
+    """
+
+    domain: Domain
+    period: float = 0.0
+    recovered: Mapping[str, float] = field(default_factory=dict)
+    removed: float = 0.0
+    share: float = 0.0
+    reason: str = ""
+    similarity: float = 0.0
+    added: float = 0.0
+    left: Mapping[str, int] = field(default_factory=dict)
+    factor: float = 1.0
+    tiles: tuple[int, int] = (0, 0)
+
+    @property
+    def passed_through(self) -> bool:
+        """Whether the record is unchanged."""
+        return self.share == 0
+
+    @property
+    def worst(self) -> float | None:
+        """The smallest recovered amplitude of strong events; None if it was not measured."""
+        name, value = worst_strong(self.recovered)
+        return value if name else None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report as JSON values."""
+        return asdict(self) | {"passed_through": self.passed_through}
