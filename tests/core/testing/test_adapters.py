@@ -88,6 +88,7 @@ def test_a_plugin_of_methods_alone_is_checked_on_a_small_net(sample: Any) -> Non
         "check_data_resumes_exactly",
         "check_trainer_parts_build",
         "check_trainer_parts_run",
+        "check_shipped_runs",
         "check_recipes_are_complete",
         "check_recipes_parse_strictly",
         "check_recipes_run",
