@@ -26,6 +26,9 @@ SHORTEST, BAND = 6.0, (8.0, 17.0)
 TOP = 2.3
 """The upper end of the signal's band, as a multiple of the dominant frequency."""
 
+COHERENT_SHARE = 0.99
+"""The share of the coherent power of a `das` record below the canonical Nyquist frequency."""
+
 LONGEST_PERIOD = 400.0
 """Longer periods are not resolved and count as this one, samples."""
 
@@ -144,7 +147,8 @@ def plan(record: np.ndarray, *, domain: Domain = "shot", period: float | None = 
 
     In `shot` and `stack` records the energy above 2.3 dominant frequencies goes if it is noise: if
     it is more than a tenth of all, or more than 3 % and incoherent. In `das` records it stays,
-    since events on a fibre are wide in band. `station` records are not resampled at all.
+    since events on a fibre are wide in band, and 99 % of what neighbours share stay below the
+    canonical Nyquist frequency. `station` records are not resampled at all.
 
     Args:
         record: (trace, time), any unit; finite.
@@ -165,6 +169,8 @@ def plan(record: np.ndarray, *, domain: Domain = "shot", period: float | None = 
         return Plan(p, CANONICAL_PERIOD / p, False, n)
     if p > top:
         factor = CANONICAL_PERIOD / p
+        if domain == "das":
+            factor = min(1.0, max(factor, 2 * _coherent_limit(_few_traces(x))))
         rest = _above(x, max(1, round(n * factor)))
         noise = np.square(rest).sum() > TRACE_SHARE * np.square(x).sum()
         return Plan(p, factor, bool(noise), n)
@@ -248,6 +254,13 @@ def _centre(x: np.ndarray) -> float:
     centre = float((power[lobe] * f[lobe]).sum() / max(power[lobe].sum(), 1e-30))
     # A wavelet's spectrum leans to high frequencies: its centre lies 6 % above its peak.
     return 1.06 / max(centre, 1 / LONGEST_PERIOD)
+
+
+def _coherent_limit(x: np.ndarray) -> float:
+    """Return the frequency below which 99 % of the shared power lies, cycles per sample."""
+    power, f = coherent_spectrum(x)
+    total = np.cumsum(power)
+    return float(f[np.searchsorted(total, COHERENT_SHARE * total[-1])]) if total[-1] > 0 else 0.5
 
 
 def _few_traces(x: np.ndarray) -> np.ndarray:
