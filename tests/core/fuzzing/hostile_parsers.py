@@ -51,7 +51,7 @@ class Deadly(Careful):
     def parse(cls, path: Path) -> object:
         content = path.read_bytes()
         if not content.startswith(b"GOOD"):
-            os.kill(os.getpid(), signal.SIGSEGV)
+            os.abort()
         return [content]
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from scionwood.errors import PluginError
+from scionwood.errors import PluginError, ReadError
 from scionwood.plugin import Plugin
 from scionwood.testing.fuzzing.tally import Tally
 
@@ -51,6 +51,7 @@ def fuzz(
 
     Raises:
         PluginError: the worker does not start.
+        ReadError: no reader has the ending of a given file, or a file is too large.
 
     Example:
         tallies, missing = fuzz(scionwood.find("seismic").plugin, n=100)
@@ -80,12 +81,14 @@ class _Campaign:
         """Start a worker behind what is done, and listen to it; return whether all is done."""
         worker = _start({**self.job, "done": self.done})
         lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=_listen, args=(worker.stdout, lines), daemon=True).start()
+        listener = threading.Thread(target=_listen, args=(worker.stdout, lines), daemon=True)
+        listener.start()
         try:
             fault = self._follow(lines)
         finally:
             worker.kill()
             code = worker.wait()
+            listener.join()
         if fault:
             self._note(fault, code)
         return self.finished
@@ -120,6 +123,9 @@ class _Campaign:
         self.missing = missing
         for name in names:
             self.tallies.setdefault(name, Tally(name))
+
+    def _on_refused(self, value: str, rule: str, remedy: str) -> None:
+        raise ReadError(value, rule, remedy)
 
     def _on_learn(self, name: str) -> None:
         self.current = None
@@ -167,7 +173,8 @@ def _start(job: dict[str, Any]) -> subprocess.Popen[str]:
     return worker
 
 
-def _listen(pipe: IO[str] | None, lines: queue.Queue[str]) -> None:
-    for line in pipe or ():
-        lines.put(line)
+def _listen(pipe: IO[str], lines: queue.Queue[str]) -> None:
+    with pipe:
+        for line in pipe:
+            lines.put(line)
     lines.put("")

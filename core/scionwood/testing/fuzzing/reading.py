@@ -72,6 +72,8 @@ class Probe:
         self.cls: Any = resolve(reference, reference)
         self.baseline: Digest | None = None
         self.seconds = 0.0
+        self._child: Any = None
+        self._child_seconds = 0.0
         self._service = service and possible()
         self._session = Session(folder, limits=LIMITS)
 
@@ -80,8 +82,8 @@ class Probe:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.seconds += _spent_by(self._channel()) if self._service else 0.0
         self._session.__exit__()
+        self.seconds += self._child_seconds
 
     def learn(self, path: Path) -> Reading:
         """Read an undamaged file: later readings are compared with it."""
@@ -101,12 +103,21 @@ class Probe:
             return Reading(failed.kind, failed.detail.replace(f"{path.parent}/", ""))
         finally:
             self.seconds += time.process_time() - start
-            if cause := getattr(channel, "cause", None):
-                self.seconds += float((_USED.search(cause[0]) or ["", "0"])[1])
+            self._count(channel)
         return self._compared(digest)
 
     def _channel(self) -> Any:
         return open_channel(self.cls, self._session.root)[0] if self._service else None
+
+    def _count(self, channel: Any) -> None:
+        """Keep what a child has used, because it may be gone at the next reading."""
+        if channel is None:
+            return
+        if channel is not self._child:
+            self.seconds += self._child_seconds
+            self._child, self._child_seconds = channel, 0.0
+        told = _USED.search(channel.cause[0]) if channel.cause else None
+        self._child_seconds = float(told[1]) if told else _spent_by(channel, self._child_seconds)
 
     def _digest(self, path: Path) -> Digest:
         opening = open_in_child if self._service else _inline
@@ -157,11 +168,11 @@ def _ending(rule: str) -> str:
     return "foreign" if "sent what no reader sends" in rule else "crash"
 
 
-def _spent_by(channel: Any) -> float:
-    """Return the seconds of CPU that a live child has used."""
+def _spent_by(channel: Any, before: float) -> float:
+    """Return the seconds of CPU that a live child has used, or `before` if it is gone."""
     with suppress(OSError, StopIteration, ValueError):
         lines = Path(f"/proc/self/fdinfo/{channel.handle}").read_text().splitlines()
         child = int(next(line.split()[1] for line in lines if line.startswith("Pid:")))
         fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return 0.0
+    return before

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from scionwood import discovery
+from scionwood.errors import ScionwoodError
 from scionwood.testing.fuzzing.corpus import case_of
 from scionwood.testing.fuzzing.mutations import propose
 from scionwood.testing.fuzzing.reading import Probe
@@ -78,7 +79,10 @@ def main() -> None:
     def tell(*words: Any) -> None:
         print(json.dumps(words), file=out, flush=True)
 
-    run(job, tell)
+    try:
+        run(job, tell)
+    except ScionwoodError as error:
+        tell("refused", error.value, error.rule, error.remedy)
     tell("finished")
 
 

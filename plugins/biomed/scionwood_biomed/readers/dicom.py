@@ -103,7 +103,11 @@ class DicomReader(IndexedReader):
         place = np.argsort(series.order)
         for part in series.parts:
             stop = start + len(part.frames)
-            data[place[start:stop]] = part.file.values(part.frames)
+            values = part.file.values(part.frames)
+            if values.shape[1:] != data.shape[1:]:
+                rule = f"DICOM: its pixels have the shape {values.shape[1:]}, not {data.shape[1:]}"
+                raise ReadError(str(self.path), rule, "Check its lookup tables; copy it again")
+            data[place[start:stop]] = values
             start = stop
         return Record(series.key(index), data, {"slice": series.positions})
 
