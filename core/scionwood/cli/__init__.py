@@ -15,7 +15,7 @@ from typing import Any
 
 from scionwood import __version__, discovery
 from scionwood.cli.recipes import OVERRIDABLE, overrides_last
-from scionwood.command import parse_command
+from scionwood.command import meanings, parse_command
 from scionwood.errors import PluginError, ScionwoodError
 from scionwood.signatures.documentation import summary
 from scionwood.terminal import print_table, visible_warnings
@@ -129,7 +129,12 @@ def _plugin_command(plugin: str, command: str = "", *rest: str) -> int:
         return 0
     # Commands have dashes in a shell, and underscores in Python.
     function = discovery.load("commands", f"{plugin}/{command.replace('-', '_')}")
-    function(**parse_command(function, f"scionwood {plugin} {command}", rest))
+    arguments = parse_command(function, f"scionwood {plugin} {command}", rest)
+    if "input" in meanings(function).values():
+        from scionwood.decoding.calls import start_early
+
+        start_early([reference.partition(":")[0] for reference in record.readers.values()])
+    function(**arguments)
     return 0
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from scionwood.decoding.client import Channel
+from scionwood.decoding.control import warm
 from scionwood.decoding.limits import Limits
 from scionwood.decoding.naming import home_of, label, package_of, size_of
 from scionwood.decoding.session import current
@@ -142,3 +143,9 @@ def modules_of(target: Any) -> tuple[str, ...]:
         finally:
             channel.close()
     return target.__module__, *learned
+
+
+def start_early(modules: Collection[str]) -> None:
+    """Start the service and let it import modules, while this process does something else."""
+    if wanted():
+        warm(modules)

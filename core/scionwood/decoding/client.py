@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import json
 import os
 import signal
-import socket
-import subprocess
 import sys
 import threading
 import warnings
@@ -16,95 +13,16 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from scionwood import errors
+from scionwood.decoding.control import TRUST, forget, hand_over
 from scionwood.decoding.limits import Limits, extra_seconds
 from scionwood.decoding.wire import Seen, receive, send
 from scionwood.errors import ReadError, ScionwoodError
 
-_KEPT = {"PATH", "LANG", "LC_ALL", "HOME", "NUMBA_CACHE_DIR", "MPLCONFIGDIR"}
-_KEPT |= {"SCIONWOOD_READERS_DEBUG"}
-_THREADS = ("OMP", "OPENBLAS", "MKL", "BLOSC", "NUMEXPR")
 _WARNINGS = {"UserWarning": UserWarning, "RuntimeWarning": RuntimeWarning}
 STOPS: dict[str, type[BaseException]] = {"WriteError": ScionwoodError, "OSError": OSError}
 """The errors of a function of the parent that its child tells apart."""
 
-_CHUNK = 500  # modules in one message
-_START = 300  # seconds: the zygote may import large libraries first
-_TRUST = "If you trust the file, read it with SCIONWOOD_READERS=inline"
-_AGAIN = f"Get the file again. {_TRUST}"
-
-
-class _Control:
-    """The socket of one zygote, and what it was told to import."""
-
-    def __init__(self) -> None:
-        self.sock, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        code = f"import sys; sys.path[:] = {sys.path!r}\nfrom scionwood.decoding import zygote\n"
-        environment = {name: value for name, value in os.environ.items() if name in _KEPT}
-        environment |= {f"{name}_NUM_THREADS": "1" for name in _THREADS}
-        environment |= {"BLOSC_NTHREADS": "1", "NUMEXPR_MAX_THREADS": "1"}
-        # Arrow's own allocator reserves a gigabyte, which the limit of a child would refuse.
-        environment |= {"ARROW_DEFAULT_MEMORY_POOL": "system"}
-        # Pages stay with a child between records: page faults fell from 28,000 to 0.
-        environment |= {"MALLOC_TRIM_THRESHOLD_": str(256 << 20), "MALLOC_ARENA_MAX": "2"}
-        environment |= {"MALLOC_MMAP_THRESHOLD_": str(32 << 20)}
-        with its:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", f"{code}zygote.run({its.fileno()})"],
-                pass_fds=[its.fileno()],
-                env=environment,
-                start_new_session=True,
-            )
-        self.owner = os.getpid()
-        self.told: set[str] = set()
-
-    def warm(self, modules: Collection[str]) -> None:
-        fresh = sorted(set(modules) - self.told)
-        for start in range(0, len(fresh), _CHUNK):
-            job = {"modules": fresh[start : start + _CHUNK], "path": sys.path}
-            self.sock.sendall(json.dumps(job).encode())
-        self.told |= set(fresh)
-
-    def close(self) -> None:
-        self.sock.close()
-        if self.owner == os.getpid():
-            self.process.kill()
-            self.process.wait()
-
-
-_control: _Control | None = None
-_lock = threading.Lock()
-
-
-def _renew_lock() -> None:
-    global _lock
-    _lock = threading.Lock()  # another thread may have held it at the fork
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
-
-
-def _connected() -> _Control:
-    global _control
-    with _lock:
-        _control = _control or _Control()
-        return _control
-
-
-def forget(control: _Control | None = None) -> None:
-    """Leave the zygote; the next file starts a new one.
-
-    Args:
-        control: leave only this one.
-    """
-    global _control
-    with _lock:
-        if _control is not None and control in (None, _control):
-            _control.close()
-            _control = None
-
-
-atexit.register(forget)
+_AGAIN = f"Get the file again. {TRUST}"
 
 
 class Channel:
@@ -137,9 +55,7 @@ class Channel:
         self.packages, self.modules = ("scionwood", package), frozenset(modules)
         job = {"read": list(read), "write": list(write), "sandbox": restricted}
         job |= {"cpu": self.limits.cpu, "memory": self.limits.memory, "size": self.limits.size}
-        self.sock, self.status, self.handle = _hand_over(
-            modules, {**job, "packages": self.packages}
-        )
+        self.sock, self.status, self.handle = hand_over(modules, {**job, "packages": self.packages})
         self.owner, self.lock, self.seen = os.getpid(), threading.RLock(), Seen()
         self.cause: tuple[str, str] | None = None
         self.warned: list[list[str]] = []
@@ -238,7 +154,7 @@ class Channel:
             raise cls(*map(str, held[1:]))
         name, text = map(str, held)
         if name == "MemoryError" or "allocate" in text:
-            raise self._error(f"it needs more memory than {self.limits.memory >> 20} MiB", _TRUST)
+            raise self._error(f"it needs more memory than {self.limits.memory >> 20} MiB", TRUST)
         raise self._error(f"its reader failed ({name}: {text})", _AGAIN)
 
     def _error(self, rule: str, remedy: str) -> ReadError:
@@ -283,27 +199,3 @@ class Channel:
     def __del__(self) -> None:
         if hasattr(self, "closed") and not sys.is_finalizing():
             self.close()
-
-
-def _hand_over(modules: Collection[str], job: dict[str, Any]) -> tuple[socket.socket, int, int]:
-    """Give a job to the zygote: return the socket, the status pipe and the handle of its child."""
-    for attempt in (1, 2):
-        mine, its = socket.socketpair()
-        status, told = os.pipe()
-        control = _connected()
-        try:
-            with its, open(told, "wb"), _lock:
-                control.warm(modules)
-                socket.send_fds(control.sock, [json.dumps(job).encode()], [its.fileno(), told])
-            mine.settimeout(_START)
-            _, (handle,) = receive(mine, largest=0, packages=())  # before it opens the file
-            return mine, status, handle
-        except (OSError, EOFError) as error:  # the zygote is gone: once more, with a new one
-            mine.close()
-            os.close(status)
-            forget(control)
-            if attempt == 2:
-                raise ReadError(
-                    "the reader service", f"it does not start ({error})", _TRUST
-                ) from error
-    raise AssertionError("two attempts end by a return or an error")

@@ -28,6 +28,7 @@ _NO_NEW_PRIVILEGES, _SET_SECCOMP, _FILTER = 38, 22, 2
 
 # seccomp: numbers of the calls on x86_64 and aarch64; -1 where a machine has no such call
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
+_SECCOMP, _IS_AVAILABLE, _REFUSE = (317, 277), 2, 0x50000
 _CLONE, _CLONE3, _TGKILL = (56, 220), (435, 435), (234, 131)
 _DENIED = {
     "socket": (41, 198), "connect": (42, 203), "bind": (49, 200), "listen": (50, 201),
@@ -104,9 +105,17 @@ def _allow(rules: int, path: str | Path, rights: int) -> None:
         os.close(handle)
 
 
+@cache
 def has_seccomp() -> bool:
-    """Return whether this machine's system calls are known here."""
-    return platform.machine() in _MACHINES
+    """Return whether the kernel filters system calls, and this machine's are known here."""
+    if platform.machine() not in _MACHINES:
+        return False
+    which, _ = _MACHINES[platform.machine()]
+    try:
+        _system_call(_SECCOMP[which], _IS_AVAILABLE, 0, ctypes.byref(ctypes.c_uint32(_REFUSE)))
+    except OSError:  # a kernel or a container without it
+        return False
+    return True
 
 
 def restrict_calls(*, writing: bool) -> bool:
@@ -147,7 +156,7 @@ _Line = tuple[int, int, int, int]
 def _program(which: int, machine: int, denied: Collection[int]) -> list[_Line]:
     """Return the filter: (code, lines to skip if true, if false, operand) for each line."""
     load, skip_equal, skip_at_least, skip_bits, answer = 0x20, 0x15, 0x35, 0x45, 0x06
-    allow, refuse = (answer, 0, 0, 0x7FFF0000), (answer, 0, 0, 0x50000 | errno.EPERM)
+    allow, refuse = (answer, 0, 0, 0x7FFF0000), (answer, 0, 0, _REFUSE | errno.EPERM)
     lines: list[_Line] = [
         (load, 0, 0, 4),
         (skip_equal, 1, 0, machine),
@@ -156,7 +165,7 @@ def _program(which: int, machine: int, denied: Collection[int]) -> list[_Line]:
     ]
     if which == 0:
         lines += [(skip_at_least, 0, 1, 0x40000000), refuse]  # the x32 calls
-    unknown = (answer, 0, 0, 0x50000 | errno.ENOSYS)
+    unknown = (answer, 0, 0, _REFUSE | errno.ENOSYS)
     lines += [(skip_equal, 0, 1, _CLONE3[which]), unknown]  # glibc falls back to clone
     threads = [(load, 0, 0, 16), (skip_bits, 1, 0, 0x10000), refuse, allow]
     lines += [(skip_equal, 0, 4, _CLONE[which]), *threads]

@@ -13,7 +13,7 @@ import pytest
 
 import scionwood
 from scionwood.decoding import Limits, Session, enforced, open_in_child
-from scionwood.decoding import client as clients
+from scionwood.decoding import control
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the reader service needs Linux")
 FILES = pytest.mark.skipif(
@@ -114,7 +114,7 @@ def test_descriptors_do_not_grow_from_file_to_file(session, count, hostile, writ
         return len(os.listdir("/proc/self/fd")), zygote_descriptors()
 
     def zygote_descriptors():
-        return len(os.listdir(f"/proc/{clients._connected().process.pid}/fd"))
+        return len(os.listdir(f"/proc/{control.connected().process.pid}/fd"))
 
     with Session(tmp_path if session else tmp_path / "other"):
         before = read(10)
@@ -167,7 +167,7 @@ def test_a_worker_process_gets_a_child_of_its_own(method, hostile, written):
 def test_a_killed_service_starts_again(hostile, written):
     path = written("good")
     open_in_child(hostile, path).close()
-    clients._connected().process.kill()
+    control.connected().process.kill()
     with open_in_child(hostile, path) as reader:
         assert values(reader) == [[0, 1, 2, 3]]
 
