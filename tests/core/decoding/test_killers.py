@@ -16,7 +16,7 @@ import pytest
 
 import scionwood
 from scionwood.decoding import Limits, Session, open_in_child
-from scionwood.decoding import client as clients
+from scionwood.decoding import control
 
 SERVICE = pytest.mark.skipif(sys.platform != "linux", reason="the reader service needs Linux")
 NEEDS = {"seismic/das": "dascore", "biomed/slide": "tiffslide", "biomed/dicom": "gdcm"}
@@ -87,7 +87,7 @@ def damaged(whole, seed):
 
 def descriptors():
     """Return how many files this process and the zygote hold open."""
-    zygote = clients._connected().process.pid
+    zygote = control.connected().process.pid
     return len(os.listdir("/proc/self/fd")), len(os.listdir(f"/proc/{zygote}/fd"))
 
 
