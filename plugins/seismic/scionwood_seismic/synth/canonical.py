@@ -26,8 +26,8 @@ SHORTEST, BAND = 6.0, (8.0, 17.0)
 TOP = 2.3
 """The upper end of the signal's band, as a multiple of the dominant frequency."""
 
-COHERENT_SHARE = 0.99
-"""The share of the coherent power of a `das` record below the canonical Nyquist frequency."""
+FOOT = 0.02
+"""The share of its peak at which the strongest lobe of a `das` record ends."""
 
 LONGEST_PERIOD = 400.0
 """Longer periods are not resolved and count as this one, samples."""
@@ -147,8 +147,8 @@ def plan(record: np.ndarray, *, domain: Domain = "shot", period: float | None = 
 
     In `shot` and `stack` records the energy above 2.3 dominant frequencies goes if it is noise: if
     it is more than a tenth of all, or more than 3 % and incoherent. In `das` records it stays,
-    since events on a fibre are wide in band, and 99 % of what neighbours share stay below the
-    canonical Nyquist frequency. `station` records are not resampled at all.
+    since events on a fibre are wide in band, and the canonical Nyquist frequency lies above the
+    strongest lobe of what neighbours share. `station` records are not resampled at all.
 
     Args:
         record: (trace, time), any unit; finite.
@@ -170,7 +170,7 @@ def plan(record: np.ndarray, *, domain: Domain = "shot", period: float | None = 
     if p > top:
         factor = CANONICAL_PERIOD / p
         if domain == "das":
-            factor = min(1.0, max(factor, 2 * _coherent_limit(_few_traces(x))))
+            factor = min(1.0, max(factor, 2 * _upper_end(_few_traces(x))))
         rest = _above(x, max(1, round(n * factor)))
         noise = np.square(rest).sum() > TRACE_SHARE * np.square(x).sum()
         return Plan(p, factor, bool(noise), n)
@@ -244,23 +244,26 @@ def _centre(x: np.ndarray) -> float:
     power, f = coherent_spectrum(x)
     if not power.max() > 0:
         return CANONICAL_PERIOD
-    smooth = nd.uniform_filter1d(power, 15)
-    inside = smooth > 0.15 * smooth.max()
-    peak = int(smooth.argmax())
-    below, above = np.flatnonzero(~inside[:peak]), np.flatnonzero(~inside[peak:])
-    first = int(below[-1]) + 1 if len(below) else 0
-    last = peak + int(above[0]) if len(above) else len(power)
-    lobe = slice(first, last)
+    lobe = _lobe(power, 0.15)
     centre = float((power[lobe] * f[lobe]).sum() / max(power[lobe].sum(), 1e-30))
     # A wavelet's spectrum leans to high frequencies: its centre lies 6 % above its peak.
     return 1.06 / max(centre, 1 / LONGEST_PERIOD)
 
 
-def _coherent_limit(x: np.ndarray) -> float:
-    """Return the frequency below which 99 % of the shared power lies, cycles per sample."""
+def _lobe(power: np.ndarray, level: float) -> slice:
+    """Return the strongest lobe of a spectrum, down to a share of its peak."""
+    smooth = nd.uniform_filter1d(power, 15)
+    inside = smooth > level * smooth.max()
+    peak = int(smooth.argmax())
+    below, above = np.flatnonzero(~inside[:peak]), np.flatnonzero(~inside[peak:])
+    first = int(below[-1]) + 1 if len(below) else 0
+    return slice(first, peak + int(above[0]) if len(above) else len(power))
+
+
+def _upper_end(x: np.ndarray) -> float:
+    """Return where the strongest lobe of the shared power ends, cycles per sample."""
     power, f = coherent_spectrum(x)
-    total = np.cumsum(power)
-    return float(f[np.searchsorted(total, COHERENT_SHARE * total[-1])]) if total[-1] > 0 else 0.5
+    return float(f[_lobe(power, FOOT).stop - 1]) if power.max() > 0 else 0.5
 
 
 def _few_traces(x: np.ndarray) -> np.ndarray:
