@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,6 +17,8 @@ import torch.distributed as dist
 from torch.utils._pytree import tree_leaves
 from torch.utils.data import Dataset, DistributedSampler, IterableDataset, Sampler
 from torchdata.stateful_dataloader import StatefulDataLoader
+
+from scionwood.errors import TrainingError
 
 
 class InexactResumeWarning(UserWarning):
@@ -54,6 +57,24 @@ def resumable(loader: Any) -> str | None:
 
 def _keeps_position(loader: Any) -> bool:
     return all(callable(getattr(loader, name, None)) for name in ("state_dict", "load_state_dict"))
+
+
+@contextmanager
+def named_workers() -> Iterator[None]:
+    """Turn the death of a process that reads ahead into an error that names the process.
+
+    Raises:
+        TrainingError: the process, and the signal or the status that ended it.
+    """
+    try:
+        yield
+    except RuntimeError as error:  # torch raises it in a signal handler, wherever this process is
+        told = re.match(r"(DataLoader worker \(pid.*?\d\)) (.+)", str(error))
+        if told is None:
+            raise
+        rule = f"it read data ahead and {told[2].strip().rstrip('.')}"
+        remedy = "Was memory short? Lower num_workers or batch_size, and resume the run"
+        raise TrainingError(told[1], rule, remedy) from error
 
 
 @final

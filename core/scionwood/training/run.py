@@ -40,6 +40,7 @@ from scionwood.training.finders import apply_finders
 from scionwood.training.folder import run_folder, shared
 from scionwood.training.kept import kept_or_loaded
 from scionwood.training.large import empty_backbone
+from scionwood.training.loader import named_workers
 from scionwood.training.loggers import Given, chosen, objects, recorded
 from scionwood.training.options import check_installed, finders
 from scionwood.training.points import StopRequested
@@ -111,7 +112,7 @@ def fit(
     start = folder / LAST if again and (folder / LAST).exists() else None
     step = _check_start(task, start) if start else 0
     stopped = None
-    with quiet(), shared(folder):
+    with quiet(), shared(folder), named_workers():
         trainer = make_trainer(
             recipe.trainer, folder, task, step, callbacks, [*loggers, *objects(logger)]
         )
