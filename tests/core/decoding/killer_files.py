@@ -184,7 +184,10 @@ REFUSED = {
         "seismic/stream", "a.mseed", records_of("f8"), "declares 62708 samples in 512 bytes"
     ),
     "das-attribute": Killer(
-        "seismic/das", "a.h5", attribute, "attribute b'PYTABLES_F.xccRMAT_VERSION' .* not UTF-8"
+        "seismic/das",
+        "a.h5",
+        attribute,
+        "attribute of / has the name b'PYTABLES_F.xccRMAT_VERSION', .* not UTF-8",
     ),
     # c-blosc reads at an offset that the chunk names, if it lies below the size that it names.
     "zarr-blosc": Killer(

@@ -19,8 +19,8 @@ pytestmark = [
     pytest.mark.slow,
 ]
 READERS = {
-    "das-segv-1.h5": ("seismic/das", "has a name that is not UTF-8"),
-    "das-segv-2.h5": ("seismic/das", "has a name that is not UTF-8"),
+    "das-segv-1.h5": ("seismic/das", "which is not UTF-8"),
+    "das-segv-2.h5": ("seismic/das", "which is not UTF-8"),
     "well-hang.hdf5": ("pde/well", "WellReader .* more than 2 s of CPU"),
     "netcdf-hang.nc": ("pde/netcdf", "NetCDFReader .* more than 2 s of CPU"),
     "nastran-hang.bdf": ("crash/mesh", "ends without a card after BEGIN BULK"),

@@ -15,8 +15,7 @@ import killer_files
 import pytest
 
 import scionwood
-from scionwood.decoding import Limits, Session, open_in_child
-from scionwood.decoding import control
+from scionwood.decoding import Limits, Session, control, open_in_child
 
 SERVICE = pytest.mark.skipif(sys.platform != "linux", reason="the reader service needs Linux")
 NEEDS = {"seismic/das": "dascore", "biomed/slide": "tiffslide", "biomed/dicom": "gdcm"}

@@ -51,10 +51,12 @@ def check_safe(path: Path) -> None:
 
 
 def _check_object(path: Path, name: str, item: h5py.Group | h5py.Dataset) -> None:
-    for key in item.attrs:
+    for key in (name, *item.attrs):
         if isinstance(key, bytes):  # h5py gives a name that is not UTF-8 so; PyTables dies on it
-            rule = f"HDF5: attribute {key!r} of {name} has a name that is not UTF-8"
+            what = "an object" if key is name else f"an attribute of {name}"
+            rule = f"HDF5: {what} has the name {key!r}, which is not UTF-8"
             raise ReadError(str(path), rule, "Is it damaged? Copy it again")
+    for key in item.attrs:
         value = item.attrs[key]
         text = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
         if isinstance(text, bytes) and text.rstrip(b"\0").endswith(b".") and not plain(text):
