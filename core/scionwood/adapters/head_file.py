@@ -18,7 +18,7 @@ from scionwood.adapters.untrusted import (
 )
 from scionwood.errors import AdapterError
 from scionwood.files import atomic_path, writing
-from scionwood.runs.seal import check_part
+from scionwood.runs.seal import changing, check_part
 
 
 def save_head(model: nn.Module, path: str | Path) -> None:
@@ -46,7 +46,8 @@ def save_head(model: nn.Module, path: str | Path) -> None:
     state = {name: whole(value) for name, value in _state(model).items()}
     if not writes():
         return
-    with writing(path), atomic_path(path) as part:
+    path = Path(path)
+    with writing(path), changing(path.parent, (path.name,)), atomic_path(path) as part:
         save_file(state, part, metadata={"format": "pt"})
 
 

@@ -27,6 +27,7 @@ from scionwood.adapters.modules import tuner_layers, whole, writes
 from scionwood.adapters.sharing import untied
 from scionwood.errors import AdapterError
 from scionwood.files import atomic_path, writing
+from scionwood.runs.seal import changing
 
 CONFIG, TENSORS, MANIFEST = "adapter_config.json", "adapter_model.safetensors", "scionwood.json"
 FORMAT = 1
@@ -79,7 +80,7 @@ def save_adapter(
         CONFIG: marked(config_record(model.peft_config[name]), model, name),
         MANIFEST: marked(manifest(model, name, dict(base or {})), model, name),
     }
-    with writing(folder):
+    with writing(folder), changing(folder, (CONFIG, MANIFEST, TENSORS)):
         folder.mkdir(parents=True, exist_ok=True)
         for file, record in records.items():
             _write_json(folder / file, record)

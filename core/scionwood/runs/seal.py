@@ -9,11 +9,21 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from scionwood.errors import AdapterFileError
 from scionwood.runs.layout import ADAPTER, FILES, HEAD, MANIFEST, RECIPE, SIGNATURE
-from scionwood.runs.manifest import check_manifest, loadable, read_bounded, read_manifest
+from scionwood.runs.manifest import (
+    check_manifest,
+    loadable,
+    measure,
+    read_bounded,
+    read_manifest,
+    remove_manifest,
+    write_manifest,
+)
 from scionwood.runs.signature import public_keys, verify
 
 VARIABLE = "SCIONWOOD_REQUIRE_SIGNED"
@@ -59,9 +69,42 @@ def check_part(folder: Path) -> None:
     Raises:
         AdapterFileError: see `check_run`.
     """
+    _sealed(_home(folder))
+
+
+@contextmanager
+def changing(folder: Path, names: Sequence[str]) -> Iterator[None]:
+    """Let the manifest follow when this process replaces files of an adapter or of a head.
+
+    In the block there is no manifest, so that the folder can be loaded at any moment. Afterwards it
+    states the new files, and for the others what it stated before. A signature is removed.
+
+    Args:
+        folder: the folder of the files.
+        names: the files.
+
+    Raises:
+        WriteError: the disk is full or not writable.
+    """
+    home = _home(folder)
+    manifest = read_manifest(home) if home.is_dir() else None
+    if manifest is None:
+        yield
+        return
+    entries = manifest[1]
+    remove_manifest(home)
+    yield
+    for name, entry in measure(folder, list(names)).items():
+        inner = f"{ADAPTER}/{name}"
+        entries[inner if home != folder or inner in entries else name] = entry
+    write_manifest(home, dict(sorted(entries.items())))
+
+
+def _home(folder: Path) -> Path:
+    """Return where the manifest of an adapter or a head lies: its folder, or that of its run."""
     run = folder.absolute().parent
     in_run = folder.name == ADAPTER and os.path.lexists(run / FILES) and (run / RECIPE).is_file()
-    _sealed(run if in_run and not os.path.lexists(folder / FILES) else folder)
+    return run if in_run and not os.path.lexists(folder / FILES) else folder
 
 
 def _sealed(folder: Path) -> bool:

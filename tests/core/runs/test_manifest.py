@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Callback
 from safetensors.torch import load_file, save_file
 
 import scionwood
-from scionwood.adapters import load_adapter, load_head
+from scionwood.adapters import load_adapter, load_head, save_adapter, save_head
 from scionwood.cli import main
 from scionwood.errors import AdapterFileError
 from scionwood.recipe import resolve
@@ -176,6 +176,25 @@ def test_a_run_that_goes_on_has_no_manifest_until_it_is_finished(run):
     scionwood.fit(recipe, resume=run, callbacks=[Watch()])
     assert seen == [False, False]
     scionwood.load_run(run)
+
+
+def test_the_manifest_follows_what_is_saved_into_the_run(run, monkeypatch):
+    model = scionwood.load_run(run).backbone
+    for parameter in model.parameters():
+        parameter.data.mul_(1.5)
+    save_adapter(model, run / "adapter")
+    save_head(model, run / "head.safetensors")
+    scionwood.load_run(run)
+    monkeypatch.chdir(run)
+    save_adapter(model, "adapter")
+    save_head(model, "head.safetensors")
+    assert json.loads(Path("files.json").read_text())["files"] == {
+        name: entry._asdict() for name, entry in measure(run).items()
+    }
+    _replace(run / "recipe.yaml", "task:", "task: ")
+    save_head(model, run / "head.safetensors")
+    with pytest.raises(AdapterFileError, match=r"recipe.yaml"):
+        scionwood.load_run(run)
 
 
 def test_push_and_pull_keep_the_manifest(hub, run, tmp_path):
