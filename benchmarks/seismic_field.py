@@ -25,7 +25,17 @@ from scipy.ndimage import uniform_filter
 from seismic_accuracy import machine, write
 from seismic_field_aims import print_aims
 from seismic_field_cases import GROUPS, Case, events
-from seismic_field_methods import PEERS, Estimate, Method, earlier, ours, peers, simple, tuned
+from seismic_field_methods import (
+    FILTERS,
+    PEERS,
+    Estimate,
+    Method,
+    earlier,
+    ours,
+    peers,
+    simple,
+    tuned,
+)
 
 from scionwood import print_table
 from scionwood_seismic.evaluation import metrics
@@ -117,10 +127,10 @@ def _lowest_live(cases: Sequence[Case], estimates: Sequence[Estimate]) -> object
 def rows(group: str, options: argparse.Namespace) -> Iterator[Row]:
     """Yield the rows of a group of records, the simplest methods first."""
     cases = list(GROUPS[group](options.data))
-    methods = simple() | tuned(cases, score) | earlier()
-    methods |= ours(options.run)
-    methods |= dict(peers(options.peers))
-    wanted = options.methods or list(methods)
+    methods = simple() | earlier() | ours(options.run) | dict(peers(options.peers))
+    wanted = options.methods or [*simple(), *FILTERS, *methods]
+    if set(wanted) & set(FILTERS):
+        methods = simple() | tuned(cases, score) | methods
     kinds = dict.fromkeys((c.group, c.name, c.noise) for c in cases if not c.tune)
     for kind in kinds:
         some = [c for c in cases if not c.tune and (c.group, c.name, c.noise) == kind]

@@ -17,22 +17,25 @@ PART = (64, 256)
 """Traces and samples of a gather, from its middle, that are tested at most."""
 
 TOLERANCE = 0.03
-"""By how much the recovered amplitude may fall."""
+"""By how much the recovered amplitude may fall, and the share of energy removed may be wrong."""
 
 
 def keep_or_restore(
     model: nn.Module,
     start: Mapping[str, Tensor],
     gathers: Sequence[np.ndarray],
+    noise: float | None = None,
     tolerance: float = TOLERANCE,
 ) -> str:
-    """Compare a trained model with its starting weights, and restore these if it does harm.
+    """Compare a trained model with its starting weights, and restore these if they are better.
 
     Args:
         model: the trained denoiser; see `denoise_array`. It has the better weights afterwards.
         start: the starting weights of the parameters that trained, by name.
-        gathers: (trace, time) each, of about unit amplitude.
-        tolerance: by how much the recovered amplitude of strong events may fall.
+        gathers: (trace, time) each, in one unit.
+        noise: the share of noise in their energy, if it is known from a window without signal.
+        tolerance: by how much the recovered amplitude of strong events may fall, and by how much
+            more the share of energy removed may differ from `noise`.
 
     Returns:
         What was decided, with the recovered amplitude and the share of energy removed before and
@@ -44,11 +47,14 @@ def keep_or_restore(
     for weights in (start, trained):
         _put(named, weights)
         amplitudes.append(float(np.mean([recovered_amplitude(model, x) for x in gathers])))
-        removed.append(float(np.mean([_removed(model, x) for x in gathers])))
-    harmed = amplitudes[1] < amplitudes[0] - tolerance
-    if harmed:
+        removed.append(_removed(model, gathers))
+    verdict = "kept"
+    if amplitudes[1] < amplitudes[0] - tolerance:
+        verdict = "rolled back: strong events lost amplitude"
+    elif noise is not None and abs(removed[1] - noise) > abs(removed[0] - noise) + tolerance:
+        verdict = f"rolled back: {noise:.0%} of the energy is noise"
+    if verdict != "kept":
         _put(named, start)
-    verdict = "rolled back: strong events lost amplitude" if harmed else "kept"
     return (
         f"{verdict}; recovered amplitude {amplitudes[0]:.2f} before, {amplitudes[1]:.2f} after; "
         f"energy removed {removed[0]:.0%} before, {removed[1]:.0%} after"
@@ -62,9 +68,9 @@ def _put(named: Mapping[str, nn.Parameter], weights: Mapping[str, Tensor]) -> No
 
 
 @torch.no_grad()
-def _removed(model: nn.Module, gather: np.ndarray) -> float:
-    """Return the share of the energy of a gather that a model removes."""
-    x = torch.from_numpy(gather)[None, None].to(next(model.parameters()).device)
+def _removed(model: nn.Module, gathers: Sequence[np.ndarray]) -> float:
+    """Return the share of the energy of all gathers that a model removes."""
+    x = torch.from_numpy(np.stack(gathers))[:, None].to(next(model.parameters()).device)
     return float((x - model(x)).square().sum() / x.square().sum())
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 REACH = 2
 """The largest distance between a hidden trace and its replacement, traces."""
 
-TESTED = 4
+TESTED = 8
 """Patches of the validation to which events are added at the end of the training."""
 
 QUIETEST = 1e-3
@@ -46,7 +46,8 @@ class Blind(Task):
     the model learns noise that neighbours share as if it were signal.
 
     At the end, the harm gate adds known events to patches of the validation. If the trained weights
-    return less of their amplitude than those of the starting run, the latter are kept.
+    return less of their amplitude than those of the starting run, the latter are kept. So they are
+    if the share of energy removed moved away from the share of noise that the window shows.
 
     Shapes: `noisy` of a batch, and the output: (batch, 1, trace, time), float32. `noise_only`,
     which `noisier` needs, and `clean`, which only the metrics use, have the same shape.
@@ -136,9 +137,13 @@ class Blind(Task):
             return
         batch = next(iter(loaders[0] if isinstance(loaders, list) else loaders))
         gathers = list(batch["noisy"][:TESTED, 0].numpy())
+        noise = None
+        if "noise_only" in batch:
+            energy = batch["noisy"].square().mean()
+            noise = min(1.0, float(batch["noise_only"].square().mean() / energy))
         training = self.training
         self.eval()
-        verdict = keep_or_restore(self.backbone, self._start, gathers)
+        verdict = keep_or_restore(self.backbone, self._start, gathers, noise)
         self.train(training)
         print(f"adaptation: {verdict}", file=sys.stderr)
 
