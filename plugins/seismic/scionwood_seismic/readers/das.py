@@ -148,7 +148,7 @@ class DasReader(SlabReader):
             with reading(self.path, "DAS"):
                 patch = self._patches.load(i)
                 record = self._whole(i, patch)
-                dtype, store = self._store(patch, taken)  # an error comes before the long work
+                dtype, store = self._storing(patch, taken)  # an error comes before the long work
             after, changed = changed_data(self.path, record, function)
             if changed.any():
                 time_first = patch.dims.index("time") == 0
@@ -157,7 +157,7 @@ class DasReader(SlabReader):
                 stored = dtype
         return stored, clipped
 
-    def _store(self, patch: Any, taken: set[str]) -> tuple[np.dtype, Store]:
+    def _storing(self, patch: Any, taken: set[str]) -> tuple[np.dtype, Store]:
         data, axis = np.asarray(patch.data), patch.dims.index("time")
         if is_hdf5(self.path):
             from scionwood_seismic.readers import hdf5

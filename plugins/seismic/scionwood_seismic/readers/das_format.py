@@ -51,7 +51,8 @@ def _ask_format(path: Path) -> tuple[str, str]:
         from scionwood_seismic.readers.hdf5 import check_safe
 
         check_safe(path)
-    return ask(path, "DAS (.h5)", partial(dc.get_format, path))
+    found: tuple[str, str] = ask(path, "DAS (.h5)", partial(dc.get_format, path))
+    return found
 
 
 def ask(path: Path, name: str, question: Callable[[], T]) -> T:

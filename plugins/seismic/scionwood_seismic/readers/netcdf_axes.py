@@ -136,7 +136,9 @@ def _between(indices: np.ndarray, values: np.ndarray, size: int) -> np.ndarray:
     if values.dtype.kind != "M":
         return np.interp(at, indices, values.astype(np.float64))
     since = (values - values[0]).astype(np.int64).astype(np.float64)
-    return values[0] + np.rint(np.interp(at, indices, since)).astype("timedelta64[ns]")
+    steps = np.rint(np.interp(at, indices, since)).astype("timedelta64[ns]")
+    times: np.ndarray = values[0] + steps
+    return times
 
 
 def _decoded(variable: h5py.Dataset) -> np.ndarray:
