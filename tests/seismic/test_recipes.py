@@ -1,4 +1,4 @@
-"""Two recipes say what every key does, run as they are, and fit the others."""
+"""The recipes say what every key does, run as they are, and fit each other."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from scionwood_seismic.readers.create import write_segy
 from scionwood_seismic.readers.segy import SegyReader
 
 RECIPES = Path(__file__).parents[2] / "configs/seismic"
+FIELD = ["shot", "stack", "das", "station"]
 
 
 def sections(name: str) -> dict[str, dict[str, object]]:
@@ -23,7 +24,7 @@ def sections(name: str) -> dict[str, dict[str, object]]:
     return recipe
 
 
-@pytest.mark.parametrize("name", ["das_vsp", "adapt_to_survey"])
+@pytest.mark.parametrize("name", ["das_vsp", "adapt_to_survey", *FIELD])
 def test_every_key_has_a_comment_above_it(name: str) -> None:
     lines = (RECIPES / f"{name}.yaml").read_text("utf-8").partition("\nsmoke:")[0].splitlines()
     assert lines[0].startswith("# ")
@@ -43,6 +44,35 @@ def test_the_recipe_runs_with_its_smoke_settings(name: str, tmp_path: Path) -> N
     assert main(["fit", f"seismic/{name}", "--smoke", "--run", str(folder)]) == 0
     assert (folder / "adapter/adapter_model.safetensors").is_file()
     assert (folder / "figures/denoised.png").is_file()
+
+
+@pytest.mark.parametrize("name", FIELD)
+def test_a_field_recipe_runs_with_its_smoke_settings(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert main(["fit", f"seismic/{name}", "--smoke", "--run", str(folder)]) == 0
+    assert (folder / "head.safetensors").is_file()
+    assert (folder / "figures/denoised.png").is_file()
+
+
+@pytest.mark.parametrize("name", FIELD)
+def test_a_field_recipe_trains_for_the_snr_with_clean_records_among_the_others(name: str) -> None:
+    recipe = sections(name)
+    assert recipe["task"]["distance"] == "log"
+    assert recipe["task"]["ssim_weight"] == 0
+    assert recipe["data"]["clean_share"] >= 0.12
+    assert recipe["adapter"] == "full"
+    assert recipe["data"]["noise_files"] == "none"  # nothing is downloaded
+
+
+@pytest.mark.parametrize("name", ["stack", "das"])
+def test_stack_and_das_start_from_shot(name: str) -> None:
+    assert sections(name)["task"]["start"] == "seismic/shot"
+    assert sections(name)["backbone"] == sections("shot")["backbone"]
+
+
+def test_what_neighbours_share_is_no_noise_in_a_stack() -> None:
+    assert "near" not in sections("stack")["data"]["noises"]  # type: ignore[operator]
+    assert "layers" in sections("stack")["data"]["signals"]  # type: ignore[operator]
 
 
 def test_das_vsp_has_well_gathers_and_interrogator_noise() -> None:
