@@ -17,6 +17,7 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from scionwood.errors import RecipeError
 from scionwood.recipe import resolve
+from scionwood.runs.manifest import write_manifest
 from scionwood.training import choices, fit, load_run, options, tables
 from scionwood.training.points import RunCheckpoint
 from scionwood.training.shard import ShardedStrategy
@@ -133,6 +134,7 @@ def test_a_missing_package_is_named_before_training_and_not_needed_to_load(
     run = toy_fit("trainer.max_steps=1")
     recipe = (run / "recipe.yaml").read_text("utf-8")
     (run / "recipe.yaml").write_text(recipe.replace("logger: csv", f"logger: {name}"), "utf-8")
+    write_manifest(run)
     monkeypatch.setattr(options, "find_spec", lambda name: None)
     package = tables.LOGGERS[name].package
     remedy = r"'scionwood\[tracking\]'" if name == "wandb" else rf"({package}|'scionwood\[\w+\]')"
