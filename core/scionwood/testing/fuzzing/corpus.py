@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from scionwood.decoding import Limits
 from scionwood.errors import ReadError
 from scionwood.files import atomic_path
 from scionwood.testing.fuzzing.edits import Edit, changed
@@ -106,12 +107,13 @@ def load_case(path: Path) -> Case:
         raise ReadError(str(path), rule, "Give a file that scionwood check --fuzz wrote") from error
 
 
-def replay(path: Path, *, service: bool = True) -> Reading:
+def replay(path: Path, *, service: bool = True, limits: Limits | None = None) -> Reading:
     """Read the damaged sample of a case again.
 
     Args:
         path: the file of the case.
         service: read in the reader service; else in this process, which the file may kill.
+        limits: how much the child may use; `None` means the limits of the service.
 
     Returns:
         What became of it; `equal` says that it was read.
@@ -131,7 +133,7 @@ def replay(path: Path, *, service: bool = True) -> Reading:
     damaged = {**before, **(files or changed(before, case.edits))}
     with (
         TemporaryDirectory() as folder,
-        Probe(case.reference, Path(folder), service=service) as probe,
+        Probe(case.reference, Path(folder), service=service, limits=limits) as probe,
     ):
         for name, content in damaged.items():
             place = Path(folder) / name

@@ -27,7 +27,6 @@ FAULTS = ("foreign", "crash", "time", "memory", "death", "hang")
 """What must not: an exception of a library; the decoder died, took too long or too much memory,
 which the service turns into an error; and the two that reach the caller."""
 
-LIMITS = Limits(wall=30)
 _USED = re.compile(r"after ([0-9.]+) s of CPU")
 
 Digest = list[tuple[str, tuple[int, ...], str, str]]
@@ -66,16 +65,24 @@ class Probe:
         reference: the class of the reader as `module:attribute`.
         folder: the folder of the files.
         service: false to read in this process anywhere.
+        limits: how much a child may use; `None` means the limits of the service.
     """
 
-    def __init__(self, reference: str, folder: Path, *, service: bool = True) -> None:
+    def __init__(
+        self,
+        reference: str,
+        folder: Path,
+        *,
+        service: bool = True,
+        limits: Limits | None = None,
+    ) -> None:
         self.cls: Any = resolve(reference, reference)
         self.baseline: Digest | None = None
         self.seconds = 0.0
         self._child: Any = None
         self._child_seconds = 0.0
         self._service = service and possible()
-        self._session = Session(folder, limits=LIMITS)
+        self._session = Session(folder, limits=limits)
 
     def __enter__(self) -> Self:
         self._session.__enter__()

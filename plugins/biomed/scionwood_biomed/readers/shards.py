@@ -155,7 +155,7 @@ class ShardReader(IndexedReader):
                 remedy = 'Write an object such as {"label": "cyst", "subject": "p1"}'
                 raise ReadError(str(self.path), rule, remedy)
             notes |= {name: stated[name] for name in ("label", "subject") if name in stated}
-            str(notes).encode()  # refuses half a character, which JSON can hold and no text
+            "".join(map(str, notes.values())).encode()  # refuses half a character, which JSON can hold and no text
         return notes
 
     def _picture(self, index: int) -> TarMember:
