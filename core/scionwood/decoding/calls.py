@@ -59,6 +59,8 @@ def call_in_child(
     path = Path(path)
     if not wanted():
         return function(path, *given, **options)
+    import scionwood.reader  # noqa: F401 - a result may hold records
+
     channel, shared = open_channel(function, path)
     size = size_of(path)
     request = ("function", home_of(function), path, list(given), options, os.getcwd())

@@ -113,6 +113,7 @@ class _Remote:
         return channel.ask(operation, self._handle, name, *rest, size=self._size)
 
     def _call(self, name: str, given: list[Any], options: dict[str, Any]) -> Any:
+        given = [list(value) if hasattr(value, "__next__") else value for value in given]
         answer = self._ask("call", name, given, options)
         if "stream" in answer:
             return stream(self._channel, answer["stream"], self._size)

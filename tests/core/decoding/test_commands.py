@@ -1,0 +1,113 @@
+"""Commands decode files in a child; Python does so where it is asked to."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+
+import pytest
+
+from scionwood.cli import main
+from scionwood.decoding import enforced
+from scionwood.decoding.switch import VARIABLE, service_in_commands, wanted
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the reader service needs Linux")
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """What the command `plugins` sees of the switch."""
+    found = []
+
+    def command() -> int:
+        found.append((os.environ.get(VARIABLE), wanted()))
+        return 0
+
+    module = sys.modules[__name__]
+    monkeypatch.setattr(module, "command", command, raising=False)
+    monkeypatch.setitem(sys.modules["scionwood.cli"].FUNCTIONS, "plugins", f"{__name__}:command")
+    return found
+
+
+@LINUX
+def test_the_default_holds_during_a_command_only(seen, monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert main(["plugins"]) == 0
+    assert seen == [("service", True)]
+    assert VARIABLE not in os.environ
+    assert not wanted()
+
+
+@LINUX
+@pytest.mark.parametrize(("choice", "on"), [("inline", False), ("service", True)])
+def test_the_variable_goes_before_the_default(choice, on, seen, monkeypatch):
+    monkeypatch.setenv(VARIABLE, choice)
+    assert main(["plugins"]) == 0
+    assert seen == [(choice, on)]
+    assert os.environ[VARIABLE] == choice
+
+
+def test_an_error_ends_the_default_too(monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    with pytest.raises(ZeroDivisionError), service_in_commands():
+        raise ZeroDivisionError
+    assert VARIABLE not in os.environ
+
+
+@LINUX
+def test_a_batch_worker_runs_its_commands_so(tmp_path, monkeypatch):
+    from scionwood.batch import worker
+
+    monkeypatch.delenv(VARIABLE, raising=False)
+    found = []
+    monkeypatch.setattr(worker, "_command", lambda call: found.append(wanted()))
+    monkeypatch.chdir(tmp_path)
+    target = tmp_path / "a"
+    target.write_text("", "utf-8")
+    assert worker.work(worker.Call("a/b", [], target, str(tmp_path))).error == ""
+    assert found == [True]
+    assert VARIABLE not in os.environ
+
+
+def test_the_doctor_says_what_is_enforced_and_where_it_is_on(monkeypatch, capsys):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    texts = " ".join(what for _, what in enforced())
+    assert ("on in commands" if sys.platform == "linux" else "needs Linux") in texts
+    monkeypatch.setattr("scionwood.decoding.switch.possible", lambda: False)
+    assert [whether for whether, _ in enforced()] == [False]
+    monkeypatch.setenv(VARIABLE, "service")
+    assert not wanted()
+
+
+@LINUX
+def test_a_file_that_kills_its_reader_is_an_error_of_the_command(
+    hostile, written, monkeypatch, capsys
+):
+    path = written("segv")
+
+    def command() -> int:
+        hostile(path)
+        return 0
+
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setattr(sys.modules[__name__], "command", command, raising=False)
+    monkeypatch.setitem(sys.modules["scionwood.cli"].FUNCTIONS, "plugins", f"{__name__}:command")
+    assert main(["plugins"]) == 2
+    assert "died of SIGSEGV" in capsys.readouterr().err
+
+
+@LINUX
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_of_a_command_decode_in_children(method, hostile, written, monkeypatch):
+    path = written("good")
+    monkeypatch.delenv(VARIABLE, raising=False)
+    with service_in_commands():
+        context = multiprocessing.get_context(method)
+        with context.Pool(1) as pool:  # its processes are daemons, as those of a DataLoader
+            assert pool.apply(kind_of, (hostile, path)) == "RemoteHostileReader"
+
+
+def kind_of(cls, path):
+    with cls(path) as reader:
+        return type(reader).__name__
