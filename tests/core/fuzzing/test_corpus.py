@@ -36,7 +36,7 @@ def _param(path: Path) -> object:
 
 
 @pytest.mark.skipif(not possible(), reason="this system has no reader service")
-@pytest.mark.parametrize("path", map(_param, CASES))
+@pytest.mark.parametrize("path", [_param(path) for path in CASES])
 def test_a_case_reaches_the_caller_as_an_error_at_most(path: Path) -> None:
     """A library that dies or hangs on a file does so in the child."""
     before = load_case(path).fault.kind
