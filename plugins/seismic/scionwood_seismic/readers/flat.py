@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from scionwood import ReadError
 
 TRACE_HEADER = 240
 SAC_HEADER, SAC_FOOTER, SAC_UNDEFINED = 632, 176, -12345
+_SEG2_HEAD = 32  # bytes of the fixed part of a file or trace descriptor block
 _SEG2_TYPES = {1: "i2", 2: "i4", 4: "f4", 5: "f8"}
 
 
@@ -145,23 +146,55 @@ def seg2_samples(path: Path) -> list[Samples]:
     Raises:
         ReadError: a pointer or a length leads past the end of the file.
     """
-    raw = path.read_bytes()
-    order = ">" if raw[:2] == b"\x3a\x55" else "<"
+    with path.open("rb") as file:
+        return [samples for samples, _ in _seg2(path, file)]
+
+
+def seg2_head(path: Path) -> bytes:
+    """Return a SEG-2 file with the headers of another, and one sample in each trace.
+
+    Raises:
+        ReadError: see `seg2_samples`.
+    """
+    with path.open("rb") as file:
+        traces = _seg2(path, file)
+        pointers = [at for _, at in traces]
+        file.seek(0)
+        head = bytearray(file.read(min(pointers)))
+        order = ">" if head[:2] == b"\x3a\x55" else "<"
+        for i, (samples, at) in enumerate(traces):
+            assert samples.dtype is not None
+            file.seek(at)
+            block = bytearray(file.read(samples.offset - at))
+            struct.pack_into(order + "II", block, 4, samples.dtype.itemsize, 1)
+            struct.pack_into(order + "I", head, 32 + 4 * i, len(head))
+            head += block + bytes(samples.dtype.itemsize)
+    return bytes(head)
+
+
+def _seg2(path: Path, file: BinaryIO) -> list[tuple[Samples, int]]:
+    """Return the samples of each trace, and where its descriptor block begins."""
+    head = file.read(_SEG2_HEAD)
+    order = ">" if head[:2] == b"\x3a\x55" else "<"
     try:
-        (count,) = struct.unpack_from(order + "H", raw, 6)
-        pointers = struct.unpack_from(f"{order}{count}I", raw, 32)
-        return [_descriptor(raw, order, pointer) for pointer in pointers]
+        (count,) = struct.unpack_from(order + "H", head, 6)
+        file.seek(32)
+        pointers = struct.unpack(f"{order}{count}I", file.read(4 * count))
+        return [(_descriptor(file, order, pointer), pointer) for pointer in pointers]
     except (struct.error, ValueError) as error:
         raise ReadError(str(path), f"damaged SEG-2 ({error})", "Copy it again") from error
 
 
-def _descriptor(raw: bytes, order: str, at: int) -> Samples:
-    mark, size = struct.unpack_from(order + "HH", raw, at)
-    length, count, code = struct.unpack_from(order + "IIB", raw, at + 4)
+def _descriptor(file: BinaryIO, order: str, at: int) -> Samples:
+    file.seek(at)
+    block = file.read(_SEG2_HEAD)
+    mark, size = struct.unpack_from(order + "HH", block)
+    length, count, code = struct.unpack_from(order + "IIB", block, 4)
     if mark != 0x4422:
         raise ValueError(f"no trace descriptor block at byte {at}")
     dtype = np.dtype(order + _SEG2_TYPES[code]) if code in _SEG2_TYPES else None
     end = at + size + (count * dtype.itemsize if dtype else length)
-    if end > len(raw):
-        raise ValueError(f"it ends at byte {len(raw)}, a trace at {end}")
+    whole = file.seek(0, 2)
+    if end > whole:
+        raise ValueError(f"it ends at byte {whole}, a trace at {end}")
     return Samples(at + size, count, dtype)

@@ -9,13 +9,18 @@ from __future__ import annotations
 import re
 import struct
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+
+import numpy as np
 
 from scionwood import ReadError
 
 HEADER = re.compile(rb"[0-9 \0]{6}[DRQMVAST][ \0*]")
 _FIXED = 48
 _STEP = 64  # libmseed looks for the next record at multiples of this
+BLOCK = 4 << 20  # bytes of records that are unpacked at once
+_LONGEST = 4096  # bytes of a record in which its header and its blockettes lie
 _KEPT = {100, 1000}  # the blockettes of the sampling rate and of the packing
 _PER_BYTE = {0: 1.0, 3: 0.25, 4: 0.25, 5: 0.125, 10: 1.0, 11: 1.75, 12: 1 / 3, 19: 1.0, 20: 1.75}
 _OTHERS = 0.5
@@ -29,10 +34,12 @@ class Extras:
     Attributes:
         blockettes: the types of blockettes that are not written again.
         flags: whether a record has an activity, clock or quality flag.
+        blocks: the first byte and the end of blocks of whole records, which can be read alone.
     """
 
     blockettes: frozenset[int]
     flags: bool
+    blocks: tuple[tuple[int, int], ...] = ()
 
     def __str__(self) -> str:
         parts = [f"blockettes {', '.join(map(str, sorted(self.blockettes)))}"]
@@ -58,13 +65,17 @@ def walk(path: Path) -> Extras:
     Raises:
         ReadError: the file ends within a record, or a record declares too many samples.
     """
-    raw = path.read_bytes()
-    at, blockettes, flags = 0, set[int](), False
+    raw = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.empty(0, np.uint8)
+    at, blockettes, flags, edges = 0, set[int](), False, [0]
+    alone = True
     while at + _FIXED <= len(raw):
-        head = _head(raw, at) if HEADER.match(raw, at) else _Head()
+        start = raw[at : at + _LONGEST].tobytes()
+        head = _head(start) if HEADER.match(start) else _Head()
         if not head.exponent:  # old SEED, whose records do not state their length
-            at += _STEP
+            at, alone = at + _STEP, False
             continue
+        if at - edges[-1] >= BLOCK:
+            edges.append(at)
         length = 1 << head.exponent
         if at + length > len(raw):
             rule = f"miniSEED (.mseed) ends {len(raw) - at} bytes into a record of {length}"
@@ -74,21 +85,22 @@ def walk(path: Path) -> Extras:
             rule = f"miniSEED (.mseed): the record at byte {at} declares {head.samples} samples"
             raise ReadError(str(path), f"{rule} in {length} bytes", "Damaged? Copy it again")
         blockettes |= head.kinds
-        flags = flags or any(raw[at + 36 : at + 39])
+        flags = flags or any(start[36:39])
         at += length
-    return Extras(frozenset(blockettes - _KEPT), flags)
+    edges = [*edges, len(raw)] if alone else [0, len(raw)]
+    return Extras(frozenset(blockettes - _KEPT), flags, tuple(pairwise(edges)))
 
 
-def _head(raw: bytes, at: int) -> _Head:
-    year, day = struct.unpack_from("<HH", raw, at + 20)
+def _head(raw: bytes) -> _Head:
+    year, day = struct.unpack_from("<HH", raw, 20)
     order = "<" if 1900 <= year <= 2100 and 1 <= day <= 366 else ">"  # as libmseed decides
-    (samples,) = struct.unpack_from(f"{order}H", raw, at + 30)
-    start, follows = struct.unpack_from(f"{order}HH", raw, at + 44)
+    (samples,) = struct.unpack_from(f"{order}H", raw, 30)
+    start, follows = struct.unpack_from(f"{order}HH", raw, 44)
     kinds, exponent, encoding, before = set[int](), 0, 0, 0
-    while follows > before and at + follows + 8 <= len(raw):
-        kind, after = struct.unpack_from(f"{order}HH", raw, at + follows)
+    while follows > before and follows + 8 <= len(raw):
+        kind, after = struct.unpack_from(f"{order}HH", raw, follows)
         kinds.add(kind)
         if kind == 1000:
-            encoding, exponent = raw[at + follows + 4], raw[at + follows + 6]
+            encoding, exponent = raw[follows + 4], raw[follows + 6]
         before, follows = follows, after
     return _Head(frozenset(kinds), exponent if 7 <= exponent <= 20 else 0, samples, start, encoding)

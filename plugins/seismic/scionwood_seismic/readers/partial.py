@@ -138,9 +138,7 @@ class Partial:
 
     def _finish(self) -> None:
         if self._complete is not None:
-            self.flush()
-            self._complete(self.path)
-            self._remove()
+            self._complete_and_remove(self._complete)
             return
         os.fsync(self._file)
         if os.name == "nt":  # Windows renames no open file; elsewhere the lock lasts until the end
@@ -153,6 +151,16 @@ class Partial:
             finally:
                 os.close(folder)
         self._forget()
+
+    def _complete_and_remove(self, complete: Callable[[Path], None]) -> None:
+        self.flush()
+        try:
+            complete(self.path)
+        except BaseException as error:
+            if self._identity is None or isinstance(error, OSError | ScionwoodError):
+                self._remove()
+            raise
+        self._remove()
 
     def _remove(self) -> None:
         if os.name == "nt":

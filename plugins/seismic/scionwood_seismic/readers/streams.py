@@ -9,23 +9,24 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from scionwood import ReadError, Record, RecordFunction, atomic_path, check_target, reading, writing
+from scionwood import ReadError, Record, atomic_path, reading
 from scionwood_seismic.readers.axis import check_interval
 from scionwood_seismic.readers.base import (
-    SeismicReader,
-    changed_data,
     encode,
     refuse_interval,
     refuse_overrides,
-    refuse_resume,
-    warn_rounded,
 )
 from scionwood_seismic.readers.components import by_sensor, components, doubts
 from scionwood_seismic.readers.flat import SAC_HEADER, Overrides, is_su, sac_order
+from scionwood_seismic.readers.flat_source import FlatSource
 from scionwood_seismic.readers.grouping import group
 from scionwood_seismic.readers.layout import Endian
 from scionwood_seismic.readers.miniseed import HEADER
-from scionwood_seismic.readers.sources import Format, Put, obspy, open_source
+from scionwood_seismic.readers.packed import MiniSeed
+from scionwood_seismic.readers.partial import Partial
+from scionwood_seismic.readers.sources import Format, Source, obspy
+from scionwood_seismic.readers.windowed import WindowedReader
+from scionwood_seismic.readers.windows import Window, cut
 
 _SUFFIXES: dict[str, Format] = {
     ".mseed": "MSEED",
@@ -55,14 +56,14 @@ def stream_format(path: Path) -> Format | None:
 
 
 @final
-class StreamReader(SeismicReader):
+class StreamReader(WindowedReader[list[np.ndarray]]):
     """Read miniSEED, SAC, SU or SEG-2 as gathers, and write results back in the same format.
 
     Traces form a gather if they have the same length and sample interval and start together; a
     single channel is a gather of one trace. The segment after a gap is a gather of its own, since
     gaps are neither filled nor interpolated. The components of a sensor form a gather of their own,
-    and `components` names them, such as Z, N and E: their order is no direction in space. SU and
-    SAC are read one gather at a time, miniSEED and SEG-2 as a whole.
+    and `components` names them, such as Z, N and E: their order is no direction in space. A
+    gather of more than 4 Mi values is read in windows along time, as in `DasReader`.
 
     For SU, SAC and SEG-2, results overwrite samples in a copy, so that every header keeps its
     bytes. miniSEED is packed again trace by trace, with the encoding, record length, byte order
@@ -72,6 +73,7 @@ class StreamReader(SeismicReader):
     Args:
         path: the file; its content identifies the format.
         block: the largest number of traces in a gather; longer gathers are read in parts.
+        window: samples of a window; by default those of 4 Mi values, and at least 1,024.
         samples: for SU, samples per trace, if the headers give a wrong number.
         dt: the sample interval, s. For SU it overrules the headers; for the others it must agree.
         endian: for SU, the byte order.
@@ -90,6 +92,7 @@ class StreamReader(SeismicReader):
     """
 
     suffixes: ClassVar[tuple[str, ...]] = tuple(_SUFFIXES)
+    _kind = "stream"
     dims = ("trace", "time")
     units: Mapping[str, str] = {"trace": "1", "time": "s", "data": "unknown"}
 
@@ -98,6 +101,7 @@ class StreamReader(SeismicReader):
         path: str | Path,
         *,
         block: int = 2048,
+        window: int | None = None,
         samples: int | None = None,
         dt: float | None = None,
         endian: Endian | None = None,
@@ -114,49 +118,15 @@ class StreamReader(SeismicReader):
         headers = by_sensor(self._source.headers)
         refuse_interval(self.path, headers[0].dt, dt)
         self._groups = group(headers, block)
+        self._windows = [
+            part
+            for i, members in enumerate(self._groups)
+            for part in cut(i, len(members), headers[members[0]].samples, window)
+        ]
         self.traces, self.dt = len(headers), headers[0].dt
         self.components = components(headers, self._groups)
         self.warnings = doubts(headers)
         self.warn()
-
-    def __len__(self) -> int:
-        return len(self._groups)
-
-    def read(self, index: int) -> Record:
-        """Read the record of an index, from 0."""
-        return self._record(index)
-
-    def rewrite(
-        self,
-        target: str | Path,
-        function: RecordFunction,
-        *,
-        overwrite: bool = False,
-        resume: bool = False,
-    ) -> None:
-        """Write a copy of the file to `target`, with the samples that `function` changed.
-
-        A file without changes keeps its bytes. Integers are rounded and clipped to their range,
-        with a warning.
-
-        Raises:
-            OutputExistsError: `target` exists and `overwrite` is false.
-            WriteError: the file cannot be written, the shape changed, `resume` is true, or the
-                samples of the format cannot be written (20 bit SEG-2, full SEED, and miniSEED
-                encodings of the 1980s).
-        """
-        target = Path(target)
-        refuse_resume(target, resume)
-        check_target(target, overwrite)
-        for i in range(self.traces):
-            self._source.dtype(i)  # an error must appear before the long work
-        size = f"It needs {self.path.stat().st_size:,} bytes"
-        with writing(target, then=size), atomic_path(target, overwrite=overwrite) as part:
-            shutil.copyfile(self.path, part)
-            with self._source.writing(part) as put:
-                clipped = [self._rewrite(i, function, put) for i in range(len(self))]
-        if any(lost is not None for lost in clipped):
-            warn_rounded(self.path, self._source.dtype(0), sum(lost or 0 for lost in clipped))
 
     @classmethod
     def write_sample(cls, path: Path) -> None:
@@ -171,31 +141,87 @@ class StreamReader(SeismicReader):
         ]
         obspy.Stream(traces).write(str(path), format="MSEED")
 
-    def _record(self, i: int) -> Record:
-        members = self._groups[i]
-        data = np.stack([self._source.raw(j) for j in members]).astype(np.float32)
+    def _values(self, window: Window) -> tuple[list[np.ndarray], np.ndarray]:
+        traces = self._groups[window.slab]
+        stored = self._source.rows(traces, window.first, window.last)
+        return stored, np.stack(stored).astype(np.float32)
+
+    def _record(self, window: Window, data: np.ndarray) -> Record:
+        members = self._groups[window.slab]
         first = self._source.headers[members[0]]
-        key: dict[str, int | str] = {"group": i}
+        key: dict[str, int | str] = {"group": window.slab}
+        if window.last - window.first < first.samples:
+            key["window"] = window.number
         if first.name:
             key["channel"] = first.name
-        if self._source.starts[members[0]]:
-            key["start"] = self._source.starts[members[0]]
-        time = self._source.delays[members[0]] + first.dt * np.arange(first.samples)
+        start = self._source.starts[members[0]]
+        if start:
+            key["start"] = str(obspy.UTCDateTime(start) + window.first * first.dt)
+        delay = self._source.delays[members[0]]
+        time = delay + first.dt * np.arange(window.first, window.last)
         return Record(key, data, {"trace": np.array(members), "time": time})
 
-    def _rewrite(self, i: int, function: RecordFunction, put: Put) -> int | None:
-        """Rewrite a gather; return how many samples were clipped, None if none changed."""
-        after, changed = changed_data(self.path, self._record(i), function)
-        if not changed.any():
-            return None
-        clipped = 0
-        for row in np.flatnonzero(changed.any(axis=1)):
-            j = self._groups[i][row]
-            dtype = self._source.dtype(j)
-            values, lost = encode(after[row], dtype)
-            put(j, np.where(changed[row], values, self._source.raw(j)).astype(dtype))
-            clipped += lost
-        return clipped
+    def _count(self, number: int) -> int:
+        return len(self._groups[number])
+
+    def _size(self) -> int:
+        return self._starts()[-1]
+
+    def _starts(self) -> list[int]:
+        """Return where each trace begins in the file of all samples, and its end."""
+        pairs = enumerate(self._source.headers)
+        sizes = [header.samples * self._source.dtype(i).itemsize for i, header in pairs]
+        starts: list[int] = np.r_[0, np.cumsum(sizes)].tolist()
+        return starts
+
+    def _store(
+        self,
+        part: Partial,
+        window: Window,
+        stored: list[np.ndarray],
+        new: np.ndarray,
+        changed: np.ndarray,
+    ) -> tuple[np.dtype | None, int]:
+        starts, clipped, last = self._starts(), 0, None
+        for i, old, row, mask in zip(self._groups[window.slab], stored, new, changed, strict=True):
+            dtype = self._source.dtype(i)
+            values = old[: len(row)].astype(dtype)
+            if mask.any():
+                values[mask], lost = encode(row[mask], dtype)
+                clipped, last = clipped + lost, dtype
+            part.write(values.data.cast("B"), starts[i] + window.first * dtype.itemsize)
+        return last, clipped
+
+    def _complete(self, values: Path, target: Path, overwrite: bool) -> None:
+        starts = self._starts()
+
+        def read(i: int, first: int, last: int) -> np.ndarray:
+            dtype = self._source.dtype(i)
+            at = starts[i] + first * dtype.itemsize
+            return np.fromfile(values, dtype, last - first, offset=at)
+
+        spans = [(self._groups[w.slab], w.first, w.kept) for w in self._windows]
+        with atomic_path(target, overwrite=overwrite) as copy:
+            shutil.copyfile(self.path, copy)
+            self._source.write(copy, spans, read)
+
+
+def open_source(path: Path, form: Format, given: Overrides) -> Source:
+    """Open a file of a known format.
+
+    Args:
+        path: the file.
+        form: its format.
+        given: what overrules the headers of SU.
+
+    Raises:
+        ReadError: the file is damaged, or no trace has samples.
+    """
+    source: Source = MiniSeed(path) if form == "MSEED" else FlatSource(path, form, given)
+    if not source.headers:
+        rule = f"{form}, but no trace in it has numbers at a sampling rate"
+        raise ReadError(str(path), rule, "Export it again with its data")
+    return source
 
 
 def _known_format(path: Path) -> Format:
