@@ -15,7 +15,11 @@ from scionwood import AdapterError
 from scionwood_seismic.data.normalise import live, scale
 from scionwood_seismic.inference.arrays import denoise_array
 from scionwood_seismic.inference.noise_window import NoiseWindow, find_noise_window
-from scionwood_seismic.inference.rollback import recovered_amplitude
+from scionwood_seismic.inference.rollback import (
+    recovered_amplitude,
+    removed_share,
+    spread_tiles,
+)
 from scionwood_seismic.kernels import moments
 from scionwood_seismic.synth.canonical import dominant_period
 
@@ -60,7 +64,8 @@ class Adaptation:
         anchor: weight of the relative squared change of the result.
         enough: if the objective is below this value at first, nothing is adapted.
         tolerance: by how much the recovered amplitude of strong events may fall before the
-            adaptation is rolled back, as a share of their amplitude.
+            adaptation is rolled back; and by how much more the share of energy removed may differ
+            from that of the noise in the window.
         tiles: the largest number of tiles to adapt on; they are spread over the gather.
 
     Example:
@@ -204,7 +209,7 @@ class Adapter:
         reference, problem = self._reference(data, window.where)
         if problem:
             return Outcome(f"refused: {problem}", window=str(window))
-        x = torch.from_numpy(_tiles(data, tile, self.options.tiles)).to(device)
+        x = torch.from_numpy(spread_tiles(data, tile, self.options.tiles)).to(device)
         with torch.no_grad():
             first = self.model(x)
             before = float(_mismatch(x - first, reference))
@@ -216,9 +221,18 @@ class Adapter:
         self._put(values)
         harm.append(recovered_amplitude(self.model, data) if step else harm[0])
         amplitudes = (harm[0], harm[1])
-        if step == 0 or harm[1] < harm[0] - self.options.tolerance:
+        with torch.no_grad():
+            shares = [removed_share(x, first), removed_share(x, self.model(x))]
+        noise = float(np.square(data[window.where]).mean() / np.square(data).mean())
+        why = ""
+        if step == 0:
+            why = "no step was better"
+        elif harm[1] < harm[0] - self.options.tolerance:
+            why = "strong events would lose amplitude"
+        elif abs(shares[1] - noise) > abs(shares[0] - noise) + self.options.tolerance:
+            why = f"{noise:.0%} of the energy is noise, and {shares[1]:.0%} would go"
+        if why:
             self._put(kept)
-            why = "no step was better" if step == 0 else "strong events would lose amplitude"
             return Outcome(f"rolled back: {why}", 0, before, before, str(window), amplitudes)
         return Outcome("adapted", step, before, after, str(window), amplitudes)
 
@@ -279,16 +293,3 @@ def _mismatch(removed: Tensor, reference: Reference) -> Tensor:
 def _compress(kurtosis: Tensor) -> Tensor:
     """Return `sign(k) ln(1 + |k|)`, because spikes give kurtoses in the hundreds."""
     return kurtosis.sign() * torch.log1p(kurtosis.abs())
-
-
-def _tiles(data: np.ndarray, tile: int, most: int) -> np.ndarray:
-    """Return up to `most` tiles, (tile, 1, trace, time) float32, spread evenly over the gather."""
-    size = [min(tile, length) for length in data.shape]
-    starts = [
-        np.linspace(0, length - n, max(1, round(length / n))).astype(int)
-        for length, n in zip(data.shape, size, strict=True)
-    ]
-    corners = [(i, j) for i in starts[0] for j in starts[1]]
-    chosen = {corners[k] for k in np.linspace(0, len(corners) - 1, most).astype(int)}
-    views = [data[i : i + size[0], j : j + size[1]] for i, j in sorted(chosen)]
-    return np.stack(views)[:, None].astype(np.float32)

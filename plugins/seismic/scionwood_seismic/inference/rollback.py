@@ -71,7 +71,25 @@ def _put(named: Mapping[str, nn.Parameter], weights: Mapping[str, Tensor]) -> No
 def _removed(model: nn.Module, gathers: Sequence[np.ndarray]) -> float:
     """Return the share of the energy of all gathers that a model removes."""
     x = torch.from_numpy(np.stack(gathers))[:, None].to(next(model.parameters()).device)
-    return float((x - model(x)).square().sum() / x.square().sum())
+    return removed_share(x, model(x))
+
+
+def removed_share(noisy: Tensor, estimate: Tensor) -> float:
+    """Return the share of the energy that an estimate of the same shape removes."""
+    return float((noisy - estimate).square().sum() / noisy.square().sum())
+
+
+def spread_tiles(data: np.ndarray, tile: int, most: int) -> np.ndarray:
+    """Return up to `most` tiles, (tile, 1, trace, time) float32, spread evenly over the gather."""
+    size = [min(tile, length) for length in data.shape]
+    starts = [
+        np.linspace(0, length - n, max(1, round(length / n))).astype(int)
+        for length, n in zip(data.shape, size, strict=True)
+    ]
+    corners = [(i, j) for i in starts[0] for j in starts[1]]
+    chosen = {corners[k] for k in np.linspace(0, len(corners) - 1, most).astype(int)}
+    views = [data[i : i + size[0], j : j + size[1]] for i, j in sorted(chosen)]
+    return np.stack(views)[:, None].astype(np.float32)
 
 
 def recovered_amplitude(model: nn.Module, data: np.ndarray, domain: Domain = "shot") -> float:
