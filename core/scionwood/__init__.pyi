@@ -30,6 +30,7 @@ from scionwood.arguments import InputPath as InputPath
 from scionwood.arguments import OutputPath as OutputPath
 from scionwood.arguments import RunPath as RunPath
 from scionwood.command import renamed as renamed
+from scionwood.decoding.arena import empty_record as empty_record
 from scionwood.decoding.calls import call_in_child as call_in_child
 from scionwood.decoding.session import one_child as one_child
 from scionwood.deploy.deployed import Deployed as Deployed
@@ -83,6 +84,7 @@ from scionwood.runs.run import Run as Run
 from scionwood.stored import empty_weights as empty_weights
 from scionwood.styles import figure_style as figure_style
 from scionwood.terminal import print_table as print_table
+from scionwood.training import DataFiles as DataFiles
 from scionwood.training import DataLoader as DataLoader
 from scionwood.training import FrozenPrefix as FrozenPrefix
 from scionwood.training import InexactResumeWarning as InexactResumeWarning

@@ -98,12 +98,12 @@ _arena: Arena | None = None
 
 
 def use(arena: Arena) -> None:
-    """Let `empty` take its memory from this arena: the child calls it once."""
+    """Let `empty_record` take its memory from this arena: the child calls it once."""
     global _arena
     _arena = arena
 
 
-def empty(shape: int | Sequence[int], dtype: Any) -> np.ndarray:
+def empty_record(shape: int | Sequence[int], dtype: Any) -> np.ndarray:
     """Return an array of undefined values for the data of a record.
 
     In the child of the reader service a large array lies in memory that the parent sees too, so
@@ -114,8 +114,7 @@ def empty(shape: int | Sequence[int], dtype: Any) -> np.ndarray:
         dtype: the numpy dtype, or its name.
 
     Example:
-        >>> from scionwood.decoding.arena import empty
-        >>> empty((24, 500), "float32").shape
+        >>> scionwood.empty_record((24, 500), "float32").shape
         (24, 500)
     """
     lengths = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)

@@ -62,6 +62,7 @@ def call_in_child(
     import scionwood.reader  # noqa: F401 - a result may hold records
 
     channel, shared = open_channel(function, path)
+    channel.opened += 1
     size = size_of(path)
     request = ("function", home_of(function), path, list(given), options, os.getcwd())
     answer: dict[str, Any] = {}

@@ -102,15 +102,20 @@ class _Remote:
         return channel.ask("open", handle, home, path, options, os.getcwd(), size=size)
 
     def _live(self) -> Channel:
-        channel: Channel = self._channel
-        if not channel.is_ours:  # a forked worker, or a reader that is used after its close
-            self._open()
-            channel = self._channel
-        return channel
+        channel: Channel | None = self.__dict__.get("_channel")
+        path = str(self._opening[0])
+        # It was unpickled, this is a forked worker, or the reader is used after its close.
+        stale = channel is None or not channel.is_ours
+        if channel is None or stale or (channel.cause and channel.path != path):
+            self._open()  # the last case: another file of the session ended the child
+        live: Channel = self._channel
+        return live
 
     def _ask(self, operation: str, name: str, *rest: Any) -> Any:
         channel = self._live()
-        return channel.ask(operation, self._handle, name, *rest, size=self._size)
+        with channel.lock:
+            channel.path = str(self._opening[0])  # which an error names, in a session too
+            return channel.ask(operation, self._handle, name, *rest, size=self._size)
 
     def _call(self, name: str, given: list[Any], options: dict[str, Any]) -> Any:
         given = [list(value) if hasattr(value, "__next__") else value for value in given]
@@ -127,7 +132,7 @@ class _Remote:
         return records
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or "_handle" not in self.__dict__:
+        if name.startswith("__") or "_length" not in self.__dict__:
             raise AttributeError(name)
         if not self._ask("has", name):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
@@ -136,7 +141,9 @@ class _Remote:
 
     def __reduce__(self) -> tuple[Any, ...]:
         path, options = self._opening
-        return _again, (self._original, path, options)
+        names = {"_channel", "_handle", "_shared", "_size"}
+        kept = {name: value for name, value in self.__dict__.items() if name not in names}
+        return _again, (self._original, path, options, kept)
 
     def __enter__(self) -> Any:
         return self
@@ -146,7 +153,9 @@ class _Remote:
 
     def close(self) -> None:
         """End the child, or leave its file if it serves a session."""
-        channel: Channel = self._channel
+        channel: Channel | None = self.__dict__.get("_channel")
+        if channel is None:  # unpickled, and never asked
+            return
         if not self._shared:
             channel.close()
         elif channel.is_ours and not channel.cause:
@@ -159,5 +168,10 @@ class _Remote:
         rewrite_in_child(self, target, function, overwrite=overwrite, options=options)
 
 
-def _again(cls: Any, path: Path, options: dict[str, Any]) -> Any:
-    return open_in_child(cls, path, **options)
+def _again(cls: Any, path: Path, options: dict[str, Any], kept: dict[str, Any]) -> Any:
+    """Return a reader that opens its file when it is first asked: a worker may hold thousands."""
+    if not possible():
+        return cls(path, **options)
+    reader = object.__new__(remote_class(cls))
+    reader.__dict__.update(kept)
+    return reader

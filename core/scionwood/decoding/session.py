@@ -60,6 +60,15 @@ class Session:
         held.kind = label(target)
         return held
 
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Use the child inside the block, and keep it for the next block."""
+        token = _current.set(self)
+        try:
+            yield
+        finally:
+            _current.reset(token)
+
     def __enter__(self) -> Self:
         self._tokens.append(_current.set(self))
         return self

@@ -17,6 +17,7 @@ from scionwood import (
     Record,
     RecordFunction,
     WriteError,
+    empty_record,
     reading,
     writing,
 )
@@ -187,7 +188,7 @@ class StatesReader(Reader):
         chosen = range(len(layout.channels)) if channels is None else channels
         lengths = zip(window, layout.sides, strict=True)
         sides = [len(range(*part.indices(side))) for part, side in lengths]
-        data = np.empty((len(chosen), *sides), layout.dtype)
+        data = empty_record((len(chosen), *sides), layout.dtype)
         for row, number in enumerate(chosen):
             channel = layout.channels[number]
             values = np.asarray(variables[channel.variable][channel.index(*at, window)])

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, final
 
 import numpy as np
 
-from scionwood import Record, RecordFunction, WriteError, writing
+from scionwood import Record, RecordFunction, WriteError, empty_record, writing
 from scionwood_seismic.data.normalise import scale_in_blocks
 from scionwood_seismic.readers.axis import interval, origin
 from scionwood_seismic.readers.base import SeismicReader
@@ -284,7 +284,7 @@ class SegyReader(SeismicReader):
         return raw
 
     def _decode(self, raw: np.ndarray) -> np.ndarray:
-        data = np.empty((len(raw), self.layout.samples), np.float32)
+        data = empty_record((len(raw), self.layout.samples), np.float32)
         for rows in self._chunks(len(raw)):
             data[rows] = decode(
                 raw[rows, self.layout.header :], self.layout.format, self.layout.order
