@@ -35,11 +35,11 @@ def test_denoise_works_without_training_and_says_once_which_run_it_uses(
     monkeypatch.chdir(tmp_path)
     python("-c", DONE)
     said = (tmp_path / "said.txt").read_text()
-    assert said.count("using seismic/denoise ") == 1
-    origin = read_origin(ship.TARGET)
+    assert said.count("using seismic/shot ") == 1
+    origin = read_origin(ship.RUNS / "shot")
     assert origin is not None
     assert f"using {origin}\n" in said
-    assert "flat events" in said
+    assert "before stack" in said
     assert "dB" in said
     record = json.loads((tmp_path / "c.sgy.json").read_text())
     assert (record["run"], record["digest"]) == (str(origin), origin.digest)
