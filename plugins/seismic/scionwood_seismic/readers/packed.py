@@ -33,13 +33,13 @@ class _Piece(NamedTuple):
 
     Attributes:
         block: the index of the block.
-        index: the index of the trace among those of the block.
+        number: the index of the trace among those of the block.
         first: the sample of the trace with which the part begins.
         samples: number of samples.
     """
 
     block: int
-    index: int
+    number: int
     first: int
     samples: int
 
@@ -110,7 +110,7 @@ class MiniSeed(Source):
             if piece.first < last and piece.first + piece.samples > first
         ]
         for block, start, row, piece in sorted(wanted):
-            data = np.asarray(self._block(block)[piece.index].data)
+            data = np.asarray(self._block(block)[piece.number].data)
             rows[row].append(data[max(0, first - start) : last - start])
         return [np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in rows]
 
@@ -154,6 +154,7 @@ class MiniSeed(Source):
     def _pack(self, i: int, first: int, values: np.ndarray) -> bytes:
         stats = deepcopy(self._traces[i].stats)
         stats.starttime += first * stats.delta
+        stats.npts = len(values)  # libmseed packs as many as the header says
         trace = obspy.Trace(values, stats)
         packed = io.BytesIO()
         try:
