@@ -19,6 +19,7 @@ import crash
 import kernels
 import methods
 import pde
+import safety
 import seismic
 from text import MARK, fill
 
@@ -28,7 +29,7 @@ PAGES = [
     ROOT / "README.md",
     *(page for place in PLACES for page in sorted(ROOT.glob(place))),
 ]
-FIELDS = (bangla, biomed, choose, crash, kernels, methods, pde, seismic)
+FIELDS = (bangla, biomed, choose, crash, kernels, methods, pde, safety, seismic)
 TABLES = {name: make for field in FIELDS for name, make in field.TABLES.items()}
 
 

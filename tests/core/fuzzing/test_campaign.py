@@ -30,10 +30,10 @@ def test_every_kind_of_fault_is_counted_and_kept(hostile, tmp_path):
     assert counts["careful"].counts["refused"]
     assert counts["careless"].counts["foreign"]
     assert counts["careless"].failed
-    assert counts["deadly"].counts["crash"]
+    assert counts["deadly"].counts["died"]
     assert counts["greedy"].counts["memory"]
     kept = {load_case(path).fault.kind: path for path in (tmp_path / "kept").glob("*.json")}
-    assert set(kept) == {"foreign", "crash", "memory"}
+    assert set(kept) == {"foreign", "died", "memory"}
     assert len(load_case(kept["foreign"]).edits) == 1
     assert {kind: replay(path).kind for kind, path in kept.items()} == {kind: kind for kind in kept}
     assert replay(kept["foreign"], service=False).kind == "foreign"

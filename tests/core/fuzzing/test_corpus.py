@@ -14,7 +14,7 @@ from scionwood.testing.fuzzing.corpus import load_case
 
 CORPUS = Path(__file__).parent / "corpus"
 CASES = sorted(CORPUS.glob("*.json"))
-DEADLY = ("crash", "time", "memory", "death", "hang")
+DEADLY = ("died", "time", "memory", "death", "hang")
 """Faults that could end this process; such a file is read in the service alone."""
 
 

@@ -23,7 +23,7 @@ HARMLESS = ("equal", "values", "shapes", "refused")
 """What may become of a damaged file: read as before, with other values, with other records or
 shapes, or refused by an error that names value, rule and remedy."""
 
-FAULTS = ("foreign", "crash", "time", "memory", "death", "hang")
+FAULTS = ("foreign", "died", "time", "memory", "death", "hang")
 """What must not: an exception of a library; the decoder died, took too long or too much memory,
 which the service turns into an error; and the two that reach the caller."""
 
@@ -172,7 +172,7 @@ def _ending(rule: str) -> str:
     """Return why the service ended a child, by the words of `decoding.client`."""
     if "of CPU, and was ended" in rule or "gave no answer" in rule:
         return "time"
-    return "foreign" if "sent what no reader sends" in rule else "crash"
+    return "foreign" if "sent what no reader sends" in rule else "died"
 
 
 def _spent_by(channel: Any, before: float) -> float:
