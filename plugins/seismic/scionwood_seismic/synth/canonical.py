@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, final
 
 import numpy as np
-from scipy import fft, signal
+from scipy import fft
 from scipy import ndimage as nd
 
 CANONICAL_PERIOD = 12.0
@@ -273,8 +273,15 @@ def _few_traces(x: np.ndarray) -> np.ndarray:
 
 
 def _level(x: np.ndarray) -> np.ndarray:
-    """Return the record without mean and linear drift of each trace, of unit deviation."""
-    level: np.ndarray = signal.detrend(x, axis=1)
+    """Return the record without offset and linear drift of each trace, of unit deviation.
+
+    Both come from the medians of the two halves of a trace. A line through all samples would follow
+    strong arrivals, and bring a ramp into parts that are quiet or muted.
+    """
+    half = x.shape[1] // 2
+    first, second = (np.median(part, axis=1)[:, None] for part in (x[:, :half], x[:, half:]))
+    time = (np.arange(x.shape[1]) - (x.shape[1] - 1) / 2) / max(x.shape[1] / 2, 1)
+    level: np.ndarray = x - (first + second) / 2 - (second - first) * time
     return level / (level.std() or 1.0)
 
 
