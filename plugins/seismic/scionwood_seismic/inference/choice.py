@@ -12,15 +12,12 @@ import numpy as np
 
 from scionwood import RecipeError, reading
 from scionwood_seismic.inference.envelope import FEWEST
-from scionwood_seismic.readers.das import DasReader
-from scionwood_seismic.readers.index import read_headers
-from scionwood_seismic.readers.positions import open_binary
-from scionwood_seismic.readers.segy import SegyReader
-from scionwood_seismic.readers.streams import StreamReader
 from scionwood_seismic.synth.canonical import Domain
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # arrays need no library of a file format
     from scionwood_seismic.readers.base import SeismicReader
+    from scionwood_seismic.readers.segy import SegyReader
+    from scionwood_seismic.readers.streams import StreamReader
 
 Model = Literal["auto", "shot", "stack", "das", "station"]
 
@@ -60,6 +57,10 @@ def choose(reader: SeismicReader, model: Model = "auto") -> Choice:
     if model != "auto":
         _check_traces(reader, model)
         return Choice(model, "it was asked for")
+    from scionwood_seismic.readers.das import DasReader
+    from scionwood_seismic.readers.segy import SegyReader
+    from scionwood_seismic.readers.streams import StreamReader
+
     if isinstance(reader, DasReader):
         return Choice("das", "the file is of a fibre-optic interrogator")
     if isinstance(reader, StreamReader):
@@ -143,11 +144,13 @@ def _for_segy(reader: SegyReader) -> Choice:
 
 
 def _check_traces(reader: SeismicReader, model: Domain) -> None:
-    fewest = FEWEST[model]
-    if isinstance(reader, SegyReader):
-        longest = int(reader.gather_lengths.max())
-    else:
-        longest = len(reader.read(0).data) if len(reader) == 1 else fewest
+    if len(reader.components) > 1 and model != "station":
+        letters = ", ".join(reader.components)
+        rule = f"the traces of {reader.path.name} are the components {letters} of a station, "
+        rule += "and not neighbours of a gather"
+        raise RecipeError(f"model {model}", rule, "Choose --model station")
+    fewest, lengths = FEWEST[model], getattr(reader, "gather_lengths", None)  # SEG-Y has them
+    longest = int(lengths.max()) if lengths is not None else reader.traces
     if longest >= fewest:
         return
     rule = f"{model} needs gathers of {fewest} traces or more, and {reader.path.name} has {longest}"
@@ -157,6 +160,9 @@ def _check_traces(reader: SeismicReader, model: Domain) -> None:
 
 def _headers(reader: SegyReader) -> dict[str, np.ndarray]:
     """Return some trace headers of evenly spaced traces."""
+    from scionwood_seismic.readers.index import read_headers
+    from scionwood_seismic.readers.positions import open_binary
+
     fields = {"shot": 9, "cdp": 21, "offset": 37, "inline": 189, "crossline": 193}
     some = np.unique(np.linspace(0, reader.traces - 1, LOOKED_AT).astype(int))
     file = open_binary(reader.path)

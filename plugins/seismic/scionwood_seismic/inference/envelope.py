@@ -20,9 +20,9 @@ FINEST, LONGEST = 2.5, 120.0  # samples of a dominant period that can be resampl
 CYCLES = 2  # the least number of dominant periods in a trace
 STACK = 15  # traces of the running stack that shows flat events
 FLAT = 0.8  # share of coherent energy in that stack from which flat events count
-ALIKE = 0.6  # local similarity of what is kept and what is removed
 SOME = 0.01  # share of the energy below which similarity is not judged
-CLIPPED = 3  # consecutive samples at the largest magnitude of a trace
+QUIET = 1e-3  # of the largest power: what is below lies outside the band
+CLIPPED, LONG = 3, 10  # consecutive samples at the largest magnitude of a trace
 
 
 def refusal(record: np.ndarray, alive: np.ndarray, domain: Domain) -> str:
@@ -67,7 +67,7 @@ def clipped(record: np.ndarray) -> np.ndarray:
     """Return which traces are clipped, (trace,) bool.
 
     A trace is clipped if its largest magnitude occurs in at least three consecutive samples at two
-    places or more.
+    places or more, or in ten consecutive samples at one.
 
     Args:
         record: (trace, time), finite.
@@ -78,7 +78,7 @@ def clipped(record: np.ndarray) -> np.ndarray:
     for shift in range(CLIPPED):
         runs &= at_top[:, shift : at_top.shape[1] - CLIPPED + 1 + shift]
     begins = runs[:, :1].sum(axis=1) + (runs[:, 1:] & ~runs[:, :-1]).sum(axis=1)
-    result: np.ndarray = begins >= 2
+    result: np.ndarray = (begins >= 2) | (runs.sum(axis=1) >= LONG - CLIPPED + 1)
     return result
 
 
@@ -98,10 +98,10 @@ def muted(record: np.ndarray, *, least: int = 8) -> np.ndarray:
 
 
 def without_added(record: np.ndarray, removed: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return a removal that adds no energy above the band of a record, and the share that it added.
+    """Return a removal that adds no energy outside the band of a record, and the share it added.
 
-    Where the mean power of the result exceeds that of the record, at frequencies above the band,
-    nothing is removed. The band ends where the power falls below a thousandth of its largest value.
+    Outside the band, where the power of the record is below a thousandth of its largest value, the
+    removal is scaled down until the result has no more power than the record.
 
     Args:
         record: (trace, time), any unit.
@@ -111,20 +111,19 @@ def without_added(record: np.ndarray, removed: np.ndarray) -> tuple[np.ndarray, 
         The removal, and the energy that would have been added over that of the record.
     """
     spectrum, change = fft.rfft(record), fft.rfft(removed)
-    before = np.square(np.abs(spectrum)).sum(axis=0)
-    after = np.square(np.abs(spectrum - change)).sum(axis=0)
-    smooth, result = nd.uniform_filter1d(before, 5), nd.uniform_filter1d(after, 5)
-    band = np.flatnonzero(smooth > 1e-3 * smooth.max())
-    above = np.arange(len(smooth)) > (band[-1] if len(band) else 0)
-    added = above & (result > smooth)
-    if not added.any():
+    before, gone, both = (
+        nd.uniform_filter1d((one * other.conj()).real.sum(axis=0, dtype=np.float64), 9)
+        for one, other in ((spectrum, spectrum), (change, change), (spectrum, change))
+    )
+    outside = (before < QUIET * before.max()) & (gone > 0)
+    # The power of the result at a scale c is before - 2 c both + c^2 gone.
+    largest = 2 * both[outside] / gone[outside]
+    added = float(np.maximum(gone[outside] * (1 - largest), 0).sum() / max(before.sum(), 1e-300))
+    if added <= 1e-9:  # rounding
         return removed, 0.0
-    share = float((after - before)[added].sum() / max(before.sum(), 1e-300))
-    if share <= 1e-9:  # rounding
-        return removed, 0.0
-    change[:, added] = 0
+    change[:, outside] *= np.clip(largest, 0, 1)
     kept: np.ndarray = fft.irfft(change, record.shape[1]).astype(removed.dtype)
-    return kept, share
+    return kept, added
 
 
 def similarity(record: np.ndarray, removed: np.ndarray, period: float) -> float:
@@ -144,7 +143,7 @@ def similarity(record: np.ndarray, removed: np.ndarray, period: float) -> float:
         for a, b in ((kept, removed), (kept, kept), (removed, removed))
     )
     norm = np.sqrt(np.maximum(one, 0) * np.maximum(other, 0))
-    return float(np.abs(both).sum() / max(float(norm.sum()), 1e-300))
+    return float(np.abs(both).sum()) / (float(norm.sum()) or 1.0)
 
 
 def flat_amplitude(record: np.ndarray, removed: np.ndarray) -> float | None:

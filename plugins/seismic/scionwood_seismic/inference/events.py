@@ -39,14 +39,16 @@ class Events:
     Attributes:
         waves: (event, trace, time) float32, in the unit of the record.
         crop: the crop of each event, (event,).
-        kind: the index in `KINDS` of each event, (event,).
+        kind: the index in `names` of each event, (event,).
         strong: whether an event is strong, (event,); otherwise it is weak.
+        names: the kinds.
     """
 
     waves: np.ndarray
     crop: np.ndarray
     kind: np.ndarray
     strong: np.ndarray
+    names: tuple[str, ...] = KINDS
 
     def summed(self, crops: int) -> np.ndarray:
         """Return the sum of the events of each crop, (crop, trace, time) float32."""
@@ -92,7 +94,7 @@ def draw(
     at = centre[:, None] + slope[:, None] * across
     size = np.where(kind[:, None] == 2, np.exp(-((across / PATCH) ** 2) / 2), 1.0)
     size *= (rng.choice((-1, 1), len(crop)) * np.where(strong, STRONG, WEAK))[:, None]
-    level = _local_rms(crops, period) + FLOOR * rms
+    level = local_rms(crops, 6 * period) + FLOOR * rms
     waves = placed(at, size, wavelet, samples) * (level * masks)[crop]
     return Events(waves.astype(np.float32), crop, kind, strong)
 
@@ -211,7 +213,13 @@ def _kinds(slot: np.ndarray, crop: np.ndarray, each: int) -> np.ndarray:
     return np.where((slot + pair) % each == 0, 0, 1 + (slot + crop) % 2)
 
 
-def _local_rms(crops: np.ndarray, period: float) -> np.ndarray:
+def local_rms(crops: np.ndarray, length: float) -> np.ndarray:
+    """Return the RMS of each sample's surroundings, the shape of the crops.
+
+    Args:
+        crops: (crop, trace, time).
+        length: samples of the surroundings, which have 25 traces.
+    """
     _, traces, samples = crops.shape
-    window = (1, min(traces, 25), min(samples, int(6 * period) | 1))
+    window = (1, min(traces, 25), min(samples, int(length) | 1))
     return np.sqrt(np.maximum(nd.uniform_filter(np.square(crops), window), 0))

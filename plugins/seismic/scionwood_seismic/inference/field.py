@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import final
 
 import numpy as np
@@ -16,8 +17,9 @@ from torch import nn
 from scionwood import Task
 from scionwood_seismic.data.normalise import live, scale
 from scionwood_seismic.inference import envelope, gate
+from scionwood_seismic.inference.arrivals import draw_arrivals, kinds_of
 from scionwood_seismic.inference.baseline import drift, offsets, significant
-from scionwood_seismic.inference.events import wavelet_of
+from scionwood_seismic.inference.events import draw, wavelet_of
 from scionwood_seismic.inference.gate import GateOptions
 from scionwood_seismic.inference.reports import Report
 from scionwood_seismic.inference.tiles import Corner, Tiling, each_removed, removed_from
@@ -145,7 +147,7 @@ class _Work:
         signal = signal - offsets(signal)
         period = dominant_period(signal[alive])
         reason = envelope.unresolved(period, data.shape[1])
-        if reason:
+        if reason and self.domain != "station":  # whose records are not resampled
             return self._untouched(data, reason, period)
         if self.domain != "station":  # long periods of an earthquake look like drift
             signal = signal - significant(signal, drift(signal, period))
@@ -192,28 +194,42 @@ class _Work:
             added=added,
             factor=steps.factor,
             tiles=(
-                len(tiling.corners) * tiling.size[0] * tiling.size[1],
+                len(tiling.corners) * gate.seen(tiling.size),
                 crops.cost if crops else 0,
             ),
         )
         if crops is None:
             return removed, report
-        wavelet, lost = wavelet_of(signal[alive], steps)
+        drawing, lost = self._events(signal[alive], canonical, mask, steps, rng)
         amplitudes = gate.recovered(
             lambda some, masks: removed_from(self.model, some, masks, told),
             canonical,
             mask,
             kept,
             crops,
-            wavelet,
-            steps.period * steps.factor,
-            rng,
+            drawing,
             self.options.little,
         )
         amplitudes = gate.blended(amplitudes, 1 - lost)
         if steps.drop_high:  # that part of an event is gone, and otherwise it is kept
             amplitudes = {name: value - lost for name, value in amplitudes.items()}
         return self._judged(signal[alive], removed, alive, amplitudes, steps, report)
+
+    def _events(
+        self,
+        signal: np.ndarray,
+        canonical: np.ndarray,
+        mask: np.ndarray,
+        steps: Plan,
+        rng: np.random.Generator,
+    ) -> tuple[gate.Draw, float]:
+        """Return what draws the events of a record, and their energy above its canonical band."""
+        rms = (_energy(canonical) / max(float(mask.sum()), 1.0)) ** 0.5
+        if self.domain == "station":
+            return partial(draw_arrivals, kinds=kinds_of(signal), rms=rms, rng=rng), 0.0
+        wavelet, lost = wavelet_of(signal, steps)
+        period = steps.period * steps.factor
+        return partial(draw, wavelet=wavelet, period=period, rms=rms, rng=rng), lost
 
     def _judged(
         self,
@@ -230,7 +246,7 @@ class _Work:
             amplitudes = {**amplitudes, gate.OWN: own}
         alike = envelope.similarity(signal, removed[alive], steps.period)
         share, reason = gate.share_to_keep(amplitudes, report.removed, self.options)
-        if share and report.removed > envelope.SOME and alike > envelope.ALIKE:
+        if share and report.removed > envelope.SOME and alike > self.options.alike:
             share = 0.0
             reason = f"what is removed resembles what is kept: local similarity {alike:.2f}"
         if self.options.action == "report":

@@ -25,7 +25,7 @@ from scionwood import (
     read_origin,
     writing,
 )
-from scionwood_seismic.evaluation.light import say
+from scionwood_seismic.evaluation.light import SHOWN, say
 from scionwood_seismic.evaluation.report import report_quality
 from scionwood_seismic.inference.adaptation import Adaptation
 from scionwood_seismic.inference.arrays import check_tile
@@ -78,7 +78,7 @@ def denoise_file(
             outputs.check()
             _advise(reader, console)
             _denoise(reader, outputs, work, console, resume)
-        with request.open(outputs.clean) as after:
+        with _silently(), request.open(outputs.clean) as after:
             if outputs.noise is not None and not (done and outputs.noise.exists()):
                 _save_difference(reader, after, outputs)
             report_quality(
@@ -146,8 +146,18 @@ def _denoise(
     counts = {"gathers": _count(reader), "adaptation": dict(denoiser.verdicts)}
     content = {"work": work.facts, **work.said, **counts, "reports": reports}
     _save_json(outputs.sidecar, content)
+    for line in denoiser.outcomes[:SHOWN]:
+        say(console, line)
     for verdict, count in denoiser.verdicts.most_common():
         say(console, f"{verdict}: {count} gathers")
+
+
+@contextmanager
+def _silently() -> Iterator[None]:
+    """Leave out warnings of the result that its source has caused already."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        yield
 
 
 @contextmanager
@@ -180,11 +190,7 @@ def _adaptation(task: Task, tta: Tta, window: tuple[float, float] | None) -> Ada
     if tta == "none":
         return None
     chosen = replace(own or Adaptation(), objective=tta)
-    chosen = chosen if window is None else replace(chosen, window=window)
-    if tta == "matched" and chosen.window is None:
-        rule = "`matched` compares with a window that contains no signal"
-        raise RecipeError("tta matched", rule, "Give it, in s: --noise-window 0:0.2")
-    return chosen
+    return chosen if window is None else replace(chosen, window=window)
 
 
 def _usable(device: str) -> torch.device:

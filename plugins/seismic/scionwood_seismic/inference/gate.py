@@ -14,10 +14,10 @@ from typing import Literal, final
 import numpy as np
 
 from scionwood import RecipeError
-from scionwood_seismic.inference.events import KINDS, draw
+from scionwood_seismic.inference.events import Events
 from scionwood_seismic.inference.tiles import Corner, Tiling, cut
 
-STEP, HALF = 16, 0.5
+STEP, PART = 16, 0.4
 """What a network pads crops to, and the share of its work that the gate may take of few tiles."""
 
 OWN = "strong own flat"
@@ -25,6 +25,9 @@ OWN = "strong own flat"
 
 Remove = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Crops and masks, (crop, trace, time) float32 each -> what the model removes from the crops."""
+
+Draw = Callable[[np.ndarray, np.ndarray], Events]
+"""Crops and masks -> the events that are added to them."""
 
 
 @final
@@ -41,6 +44,8 @@ class GateOptions:
         little: the share of the energy of a place up to which `weak` counts.
         least: the smallest share of the removal that is worth writing; below it the record passes
             through unchanged.
+        alike: the local similarity of what is kept and what is removed above which nothing may be
+            removed; 1 allows all.
         sample: the share of the tiles that is tested.
         most: the largest number of tiles that is tested.
 
@@ -54,6 +59,7 @@ class GateOptions:
     weak: float = 0.95
     little: float = 0.1
     least: float = 0.2
+    alike: float = 0.6
     sample: float = 0.35
     most: int = 48
 
@@ -81,8 +87,8 @@ class Crops:
 
     @property
     def cost(self) -> int:
-        """Samples that the model sees again."""
-        return len(self.corners) * self.size[0] * self.size[1]
+        """Samples that the model sees again, with its padding."""
+        return len(self.corners) * seen(self.size)
 
 
 def choose(tiling: Tiling, options: GateOptions, rng: np.random.Generator) -> Crops:
@@ -99,14 +105,14 @@ def choose(tiling: Tiling, options: GateOptions, rng: np.random.Generator) -> Cr
         some = [corners[i] for i in sorted(rng.permutation(len(corners))[:wanted])]
         return Crops(some, some, size)
     part = min(size[0], max(STEP, size[0] // 2)), min(size[1], max(3 * STEP, size[1] // 2))
-    count = int(HALF * len(corners) * _seen(size) / _seen(part))
+    count = int(PART * len(corners) * seen(size) / seen(part))
     tiles = [corners[i % len(corners)] for i in range(max(1, count))]
     free = size[0] - part[0], size[1] - part[1]
     moved = [(i + rng.integers(free[0] + 1), j + rng.integers(free[1] + 1)) for i, j in tiles]
     return Crops(tiles, moved, part)
 
 
-def _seen(size: tuple[int, int]) -> int:
+def seen(size: tuple[int, int]) -> int:
     """Return the samples that a network computes for a crop, with its padding."""
     return math.prod(-(-n // STEP) * STEP for n in size)
 
@@ -117,9 +123,7 @@ def recovered(
     mask: np.ndarray,
     before: Mapping[Corner, np.ndarray],
     crops: Crops,
-    wavelet: np.ndarray,
-    period: float,
-    rng: np.random.Generator,
+    draw: Draw,
     little: float,
 ) -> dict[str, float]:
     """Return the amplitude that comes back of known events, as a share: kind -> mean.
@@ -130,9 +134,7 @@ def recovered(
         mask: the same shape, 1 where there is data.
         before: what was removed from each tile that is tested, by corner.
         crops: the places to test.
-        wavelet: that of the events; see `events.wavelet_of`.
-        period: the dominant period, samples.
-        rng: the source of random numbers.
+        draw: draws the events of some crops.
         little: see `GateOptions`.
 
     Returns:
@@ -140,8 +142,7 @@ def recovered(
         more than `little` of the energy is removed; kinds that were not drawn are missing.
     """
     inputs, masks = (cut(each, crops.corners, crops.size) for each in (record, mask))
-    rms = float(np.sqrt(np.square(record, dtype=np.float64).sum() / max(mask.sum(), 1)))
-    events = draw(inputs, masks, wavelet, period, rms=rms, rng=rng)
+    events = draw(inputs, masks)
     added = events.summed(len(inputs))
     first = np.stack([_part(before[tile], tile, at, crops.size) for tile, at in _pairs(crops)])
     back = added - (remove(inputs + added, masks) - first)
@@ -163,7 +164,7 @@ def recovered(
     }
     result = {}
     for level, at_level in levels.items():
-        for kind, name in enumerate(KINDS):
+        for kind, name in enumerate(events.names):
             chosen = fair & at_level & (events.kind == kind)
             if chosen.any():
                 result[f"{level} {name}"] = float((came[chosen] / went[chosen]).mean())

@@ -18,10 +18,12 @@ from torch import nn
 from scionwood import Record, read_origin, weights_digest, writing
 from scionwood_seismic.data.normalise import live
 from scionwood_seismic.inference.adaptation import Adaptation, Adapter
-from scionwood_seismic.inference.field import denoise_record
+from scionwood_seismic.inference.field import FieldResult, denoise_record
 from scionwood_seismic.inference.gate import GateOptions
-from scionwood_seismic.inference.reports import Report
+from scionwood_seismic.inference.reports import Report, summed
 from scionwood_seismic.synth.canonical import Domain
+
+COMPONENTS = 3  # of a station
 
 
 @final
@@ -65,6 +67,7 @@ class Denoiser:
 
     Attributes:
         verdicts: outcome of the adaptation -> number of records.
+        outcomes: the outcome of the adaptation to each record, a line.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class Denoiser:
         adaptation = self.options.adaptation
         self.adapter = None if adaptation is None else Adapter(model, adaptation)
         self.verdicts: Counter[str] = Counter()
+        self.outcomes: list[str] = []
 
     def __call__(self, record: Record) -> np.ndarray:
         """Denoise a record: (trace, time) float32, in the record's unit."""
@@ -94,23 +98,34 @@ class Denoiser:
 
         if self.adapter is not None:
             return self._adapted(record, advance)
+        if self.options.domain == "station" and traces > COMPONENTS:
+            # Sensors of one component each, at places that are not known.
+            parts = [self._result(record, slice(i, i + 1), advance) for i in range(traces)]
+            self.told(record, summed([part.report for part in parts]))
+            return np.concatenate([part.denoised for part in parts])
+        result = self._result(record, slice(None), advance)
+        self.told(record, result.report)
+        return result.denoised
+
+    def _result(
+        self, record: Record, traces: slice, advance: Callable[[float], None]
+    ) -> FieldResult:
         options = self.options
         size, overlap = options.tile or (None, None)
-        result = denoise_record(
+        data = record.data[traces]
+        return denoise_record(
             self.model,
-            record.data,
+            data,
             dt=self.dt,
             domain=options.domain,
-            level=noise_level(record.data, _axis(record), options.window),
+            level=noise_level(data, _axis(record), options.window),
             common_mode=options.common_mode,
             gate=options.gate,
             tile=None if size is None else (size, size),
             overlap=None if overlap is None else (overlap, overlap),
             unit=self.unit(record),
-            progress=advance,
+            progress=lambda share: advance(share * len(data) / len(record.data)),
         )
-        self.told(record, result.report)
-        return result.denoised
 
     def _adapted(self, record: Record, advance: Callable[[float], None]) -> np.ndarray:
         assert self.adapter is not None
@@ -124,6 +139,8 @@ class Denoiser:
             progress=advance,
         )
         self.verdicts[outcome.verdict] += 1
+        key = ", ".join(f"{name} {value}" for name, value in record.key.items())
+        self.outcomes.append(f"{key}: {outcome}")
         return result
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, final
 
 from scionwood_seismic.inference.gate import worst_strong
@@ -28,7 +28,7 @@ class Report:
             that of the input.
         left: traces that were returned as they were: name of the cause -> number.
         factor: canonical samples per sample.
-        tiles: how many samples the model saw for the result, and for the gate.
+        tiles: how many samples the model saw for the result, and for the gate, with its padding.
     """
 
     domain: Domain
@@ -57,3 +57,19 @@ class Report:
     def as_json(self) -> dict[str, Any]:
         """Return the report as JSON values."""
         return asdict(self) | {"passed_through": self.passed_through}
+
+
+def summed(reports: Sequence[Report]) -> Report:
+    """Return one report for traces that were denoised one by one: the worst of them.
+
+    Args:
+        reports: those of the traces, at least one.
+    """
+    worst = min(reports, key=lambda report: (report.share, report.worst or 1.0))
+    removed = sum(report.removed for report in reports) / len(reports)
+    unchanged = sum(report.passed_through for report in reports)
+    if not worst.reason or len(reports) == 1:
+        return replace(worst, removed=removed)
+    reason = f"{worst.reason} (in the worst of {len(reports)} traces; {unchanged} are unchanged)"
+    share = sum(report.share for report in reports) / len(reports)
+    return replace(worst, removed=removed, reason=reason, share=share)
