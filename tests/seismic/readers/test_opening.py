@@ -39,6 +39,7 @@ def test_the_content_decides_and_not_the_name(
         OBSPY / "sac/tests/data/test.sac.swap": StreamReader,
         OBSPY / "segy/tests/data/1.su_first_trace": StreamReader,
         OBSPY / "segy/tests/data/planes.segy_first_trace": SegyReader,
+        OBSPY / "segy/tests/data/1.sgy_first_trace": SegyReader,  # without a textual header
         OBSPY / "seg2/tests/data/20180307_031245000.0.seg2": StreamReader,
     }
     for source, reader in files.items():

@@ -10,7 +10,7 @@ from scionwood_seismic.readers.axis import Vertical
 from scionwood_seismic.readers.base import SeismicReader, refuse_interval, refuse_overrides
 from scionwood_seismic.readers.das import DasReader
 from scionwood_seismic.readers.das_format import HDF5, JULIA, TDMS
-from scionwood_seismic.readers.layout import BINARY, TEXT, Endian
+from scionwood_seismic.readers.layout import BINARY, TEXT, Endian, read_layout
 from scionwood_seismic.readers.samples import FORMATS
 from scionwood_seismic.readers.segy import Gather, SegyReader
 from scionwood_seismic.readers.streams import StreamReader, stream_format
@@ -96,7 +96,9 @@ def _by_content(path: Path) -> str:
             return "das"
         if _is_segy(head):
             return "segy"
-        return "stream" if stream_format(path) else ""
+        if stream_format(path):
+            return "stream"
+        return "segy" if _fits_segy(path) else ""
 
 
 def _is_segy(head: bytes) -> bool:
@@ -108,6 +110,14 @@ def _is_segy(head: bytes) -> bool:
         if code in FORMATS and samples > 0:
             return True
     return False
+
+
+def _fits_segy(path: Path) -> bool:
+    """Return whether the headers of SEG-Y fit the file, whatever its textual header contains."""
+    try:
+        return read_layout(path).traces > 0
+    except ReadError:
+        return False
 
 
 def _by_suffix(path: Path) -> type[SegyReader | StreamReader | DasReader | XdasReader] | None:
