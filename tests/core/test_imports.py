@@ -67,6 +67,7 @@ MAY = {
         "signatures",
         "adapters",
         "kernels",
+        "decoding",
         "runs",
         "stored",
         "regular",

@@ -196,6 +196,7 @@ class Channel:
         os.close(self.status)
         self.sock.close()
 
-    def __del__(self) -> None:
-        if hasattr(self, "closed") and not sys.is_finalizing():
+    def __del__(self, ending: Callable[[], bool] = sys.is_finalizing) -> None:
+        # At the end of the interpreter the names of this module are gone.
+        if not ending() and hasattr(self, "closed"):
             self.close()

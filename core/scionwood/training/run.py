@@ -35,6 +35,7 @@ from scionwood.training.checkpoint import (
     read_checkpoint,
     refuse_unsafe_torch,
 )
+from scionwood.training.data_files import as_decided
 from scionwood.training.export import export
 from scionwood.training.finders import apply_finders
 from scionwood.training.folder import run_folder, shared
@@ -108,8 +109,9 @@ def fit(
     seed_everything(recipe.seed, workers=True, verbose=False)
     if backbone is None:
         backbone = empty_backbone(recipe, prepare)
-    task, data = build(recipe, backbone)
     start = folder / LAST if again and (folder / LAST).exists() else None
+    with as_decided(folder if start else None):
+        task, data = build(recipe, backbone)
     step = _check_start(task, start) if start else 0
     stopped = None
     with quiet(), shared(folder), named_workers():
@@ -154,6 +156,7 @@ def test(run_dir: str | Path, recipe: Recipe | str | Path | None = None) -> dict
     run_dir = find_run(run_dir)
     own, task = resolve(run_dir / RECIPE), load_run(run_dir)
     recipe = own if recipe is None else _resolved(recipe)
+    same = recipe.data == own.data
     if recipe.backbone != own.backbone:
         rule = f"its backbone is not that of the run {run_dir}"
         raise TrainingError(f"recipe {recipe.name}", rule, "Name the same, with the same options")
@@ -172,7 +175,9 @@ def test(run_dir: str | Path, recipe: Recipe | str | Path | None = None) -> dict
             callbacks=[progress()] if bar else [],
             default_root_dir=run_dir,
         )
-        (metrics,) = trainer.test(task, datamodule=recipe.data.build(), verbose=False)
+        with as_decided(run_dir if same else None):
+            data = recipe.data.build()
+        (metrics,) = trainer.test(task, datamodule=data, verbose=False)
     return dict(metrics)
 
 

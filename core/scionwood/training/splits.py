@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 import lightning as L
 
+from scionwood.training.data_files import DataFiles
 from scionwood.training.loader import DataLoader
 
 Split: TypeAlias = Literal["train", "val", "test"]
@@ -16,6 +17,9 @@ class SplitData(L.LightningDataModule, ABC):
     """Data in a training, a validation and a test split.
 
     A subclass writes `loader`. Its keyword-only parameters are its configuration.
+
+    Attributes:
+        data_files: the files that the user names; `None` for data without files.
 
     Example:
         >>> class Squares(scionwood.SplitData):
@@ -28,6 +32,8 @@ class SplitData(L.LightningDataModule, ABC):
         >>> len(Squares().train_dataloader())
         2
     """
+
+    data_files: DataFiles | None = None
 
     @abstractmethod
     def loader(self, split: Split) -> DataLoader:

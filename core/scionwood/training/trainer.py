@@ -18,6 +18,7 @@ from lightning.pytorch.loggers import Logger
 from scionwood.training.bar import progress
 from scionwood.training.callbacks import RunState
 from scionwood.training.checkpoint import SafeCheckpointIO
+from scionwood.training.data_files import SkippedFiles
 from scionwood.training.guard import NanGuard
 from scionwood.training.loggers import make_loggers
 from scionwood.training.metrics import MetricsFile
@@ -62,6 +63,7 @@ def make_trainer(
         built["max_epochs"] = -1
     rows = built.setdefault("log_every_n_steps", 1)
     core: list[Callback] = [MetricsFile(rows), NanGuard(built.pop(GUARD, 1)), RunState()]
+    core.append(SkippedFiles(folder))
     core += make_plateau(task.schedule)
     core += [progress()] if bar else []
     named = built.pop("callbacks")

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Literal, final
 
 from torch.utils.data import Dataset
 
-from scionwood import DataLoader, RecipeError, Split, SplitData
+from scionwood import DataFiles, DataLoader, RecipeError, Split, SplitData
 from scionwood_bangla.data.packing import Collate, Row, join, pack, row_of
 from scionwood_bangla.data.splits import split_by_topic
 from scionwood_bangla.evaluation.fertility import WARN, words_of_text
 from scionwood_bangla.generator.make import examples
 from scionwood_bangla.model.weights import TINY, load_tokenizer
 from scionwood_bangla.readers.layouts import Layout
-from scionwood_bangla.readers.load import BadRows, read_examples
+from scionwood_bangla.readers.load import BadRows, read_examples, tables_of
 from scionwood_bangla.text.examples import Example
 from scionwood_bangla.text.templates import Encoded, encode
 
@@ -199,6 +199,8 @@ class Files(Conversations):
             columns that are not recognised by their names.
         bad_rows: whether to refuse a file at its first invalid row, or to skip such rows with a
             warning.
+        on_bad_file: `raise` stops at a file that cannot be read or is refused. `skip` leaves it
+            out.
         val_share: the share of the examples for validation.
         test_share: the share of the examples for the test.
         tokenizer: the tokenizer of the backbone: `tiny`, a folder, or owner/name on the hub.
@@ -215,6 +217,7 @@ class Files(Conversations):
         layout: Layout = "auto",
         columns: dict[str, str] | None = None,
         bad_rows: BadRows = "refuse",
+        on_bad_file: Literal["raise", "skip"] = "raise",
         val_share: float = 0.1,
         test_share: float = 0.1,
         tokenizer: str = TINY,
@@ -234,6 +237,7 @@ class Files(Conversations):
             rule = "each must be above 0, and their sum below 1"
             raise RecipeError(f"shares {val_share}, {test_share}", rule, "Such as 0.1 and 0.1")
         self.source, self.layout, self.columns = source, layout, columns
+        self.data_files = DataFiles(on_bad_file, [] if source in (None, SAMPLE) else [source])
         self.bad_rows, self.shares = bad_rows, (val_share, test_share)
 
     def examples(self, split: Split) -> list[Example]:
@@ -250,9 +254,19 @@ class Files(Conversations):
             raise RecipeError("data.source null", rule, "Set it, or use data bangla/generated")
         if self.source == SAMPLE:
             return examples(160, seed=0, which="all")
-        return read_examples(
-            self.source, layout=self.layout, columns=self.columns, bad_rows=self.bad_rows
+        read = partial(
+            read_examples, layout=self.layout, columns=self.columns, bad_rows=self.bad_rows
         )
+        if self.data_files.on_bad_file == "raise":
+            return read(self.source)
+        tables = tables_of(self.source)
+        self.data_files.also(tables)  # a data set of the hub lies elsewhere
+        parts = self.data_files.readable(tables, read)
+        return [example for part in parts.values() for example in part]
+
+    def setup(self, stage: str) -> None:
+        """Read the files, so that errors appear before training."""
+        _ = self._read
 
 
 def _warn_of_fertility(examples: list[Example], codes: list[Encoded], window: int) -> None:

@@ -57,7 +57,7 @@ def read_examples(
     """
     examples: list[Example] = []
     refused: list[ReadError] = []
-    for path in _files(source):
+    for path in tables_of(source):
         for item in call_in_child(_read, path, layout, columns, bad_rows == "skip"):
             if isinstance(item, Example):
                 examples.append(item)
@@ -149,7 +149,12 @@ def _blobs(folder: Path) -> str:
     return str(real.parents[1] / "blobs") if real.parent.name == "snapshots" else ""
 
 
-def _files(source: str | Path) -> list[Path]:
+def tables_of(source: str | Path) -> list[Path]:
+    """Return the files of a source; see `read_examples`.
+
+    Raises:
+        ReadError: there is none, or a link leads out of the folder.
+    """
     path = Path(source)
     if path.is_dir():
         with reading(path, "folder"):

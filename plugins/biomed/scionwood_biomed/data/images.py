@@ -7,7 +7,7 @@ from typing import Literal, final
 
 import numpy as np
 
-from scionwood import RecipeError
+from scionwood import DataFiles, RecipeError
 from scionwood_biomed.data.base import ImageData, Side
 from scionwood_biomed.data.items import Item, read_items
 from scionwood_biomed.data.splits import digest_of_file
@@ -51,6 +51,8 @@ class Images(ImageData):
             itself. Without it, paths and links that lead elsewhere are refused.
         size: side of an image in pixels; it must be the size that the backbone takes.
         batch_size: images per batch.
+        on_bad_file: `raise` stops at a file that cannot be read. `skip` reads every file once at
+            the beginning, and leaves out the bad ones.
         seed: seed of the splits and of the shots.
     """
 
@@ -69,9 +71,11 @@ class Images(ImageData):
         root: str | Path | None = None,
         size: int = 224,
         batch_size: int = 16,
+        on_bad_file: Literal["raise", "skip"] = "raise",
         seed: int = 0,
     ) -> None:
         super().__init__(shots=shots, classes=classes, size=size, batch_size=batch_size, seed=seed)
+        self.data_files = DataFiles(on_bad_file, [each for each in (source, root) if each])
         self.source, self.subject, self.window, self.root = source, subject, window, root
         self._archives = Archives(
             class_names=class_names, slices=slices, mpp=mpp, tiles=tiles, size=size
@@ -85,13 +89,32 @@ class Images(ImageData):
             remedy = "Give it, or use the synthetic data biomed/phantoms"
             raise RecipeError("data.source null", rule, remedy)
         if not self._items:
-            self._items = read_items(
-                Path(self.source), subject=self.subject, archives=self._archives, root=self.root
-            )
+            self._items = self._listed(Path(self.source))
         return self._items
+
+    def setup(self, stage: str) -> None:
+        """List the images, so that errors appear before training."""
+        self.items()
+
+    def _listed(self, source: Path) -> list[Item]:
+        items = read_items(source, subject=self.subject, archives=self._archives, root=self.root)
+        of_file: dict[Path, list[Item]] = {}
+        for item in items:
+            of_file.setdefault(item.path, []).append(item)
+
+        def check(path: Path) -> None:
+            for item in of_file[path]:
+                self._pixels(item)
+
+        kept = self.data_files.readable(of_file, lambda path: path, check)
+        return [item for item in items if item.path in kept]
 
     def picture(self, item: Item) -> np.ndarray:
         """Return the pixels of an image; see `readers.opening.read_picture`."""
+        with self.data_files.one_child(item.path):
+            return self._pixels(item)
+
+    def _pixels(self, item: Item) -> np.ndarray:
         if item.part is not None:
             return self._archives.picture(item.path, item.part)
         return read_picture(item.path, window=self.window)

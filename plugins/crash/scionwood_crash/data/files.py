@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, final
 
 import numpy as np
 
-from scionwood import ReadError
+from scionwood import DataFiles, ReadError
 from scionwood_crash.data.encode import Coarse
 from scionwood_crash.data.parts import Parts
 from scionwood_crash.model import SizeName
@@ -52,6 +53,8 @@ class FileParts(Parts):
         coarse: `morph` the grids onto each part, or leave them `fixed` (ablation).
         fallback: `refuse` a part without two ends, or `project` the grid onto its axes.
         batch_size: parts in a batch.
+        on_bad_file: `raise` stops at a file that cannot be read. `skip` reads every file once at
+            the beginning, and leaves out the bad ones.
         seed: seed of the splits.
     """
 
@@ -75,6 +78,7 @@ class FileParts(Parts):
         coarse: Coarse = "morph",
         fallback: Fallback = "refuse",
         batch_size: int = 4,
+        on_bad_file: Literal["raise", "skip"] = "raise",
         seed: int = 0,
     ) -> None:
         super().__init__(
@@ -84,19 +88,26 @@ class FileParts(Parts):
             fallback=fallback,
             batch_size=batch_size,
         )
+        self.data_files = DataFiles(on_bad_file, [files] if files else [])
         self.files, self.units, self.thickness = files, units, thickness
         self.setup_of_impact = Setup(
             direction, impactor, speed, mass, radius, yield_stress, clamped=held
         )
         self.counts, self.seed = {"val": n_val, "test": n_test}, seed
 
+    def setup(self, stage: str) -> None:
+        """Find the files and split them, so that errors appear before training."""
+        _ = self._paths
+
     def parts(self, split: str) -> list[Part]:
         """Return the parts of a split."""
-        return [self._part(path) for path in self._paths()[split]]
+        return [self._part(path) for path in self._paths[split]]
 
+    @cached_property
     def _paths(self) -> dict[str, list[Path]]:
         pattern = Path(self.files or "none")
         paths = sorted(Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor))))
+        paths = list(self.data_files.readable(paths, lambda path: path, self._read))
         reserved = sum(self.counts.values())
         if len(paths) <= reserved:
             rule = (
@@ -113,6 +124,10 @@ class FileParts(Parts):
         }
 
     def _part(self, path: Path) -> Part:
+        with self.data_files.one_child(path):
+            return self._read(path)
+
+    def _read(self, path: Path) -> Part:
         series = open_series(path, units=self.units, thickness=self.thickness)
         if len(series) < 2:
             raise ReadError(str(path), "it holds a single state, not a history", "Leave it out")

@@ -12,9 +12,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from scionwood import DataLoader, RecipeError, Split, SplitData
+from scionwood import DataFiles, DataLoader, RecipeError, Split, SplitData
 from scionwood_pde.data.normaliser import Normaliser
-from scionwood_pde.data.splits import Source, Trajectory, check_fits, open_sources, shared_out
+from scionwood_pde.data.splits import (
+    Source,
+    Trajectory,
+    check_fits,
+    open_sources,
+    place_of,
+    shared_out,
+)
 
 
 @final
@@ -54,6 +61,8 @@ class Files(SplitData):
         batch_size: samples in a batch.
         workers: processes that read; with 0, the training process reads.
         start: how worker processes are started.
+        on_bad_file: `raise` stops at a file that cannot be read. `skip` reads every file once at
+            the beginning, and leaves out the bad ones.
         seed: seed of the split, and of the crops for validation and test.
     """
 
@@ -72,6 +81,7 @@ class Files(SplitData):
         batch_size: int = 4,
         workers: int = 0,
         start: Literal["forkserver", "spawn"] = "forkserver",
+        on_bad_file: Literal["raise", "skip"] = "raise",
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -79,7 +89,8 @@ class Files(SplitData):
             value = f"time_stride: {time_stride}, measured: {measured}"
             raise RecipeError(value, "neither is negative", "Give 0 or more")
         given = {"train": files, "val": val_files, "test": test_files}
-        self.sources, whole = open_sources(given, fields)
+        self.data_files = DataFiles(on_bad_file, [*files, *val_files, *test_files])
+        self.sources, whole = open_sources(given, fields, self.data_files)
         check_fits(self.sources, crop, time_stride)
         self.split = shared_out(whole, {"val": val_share, "test": test_share}, seed)
         self.crop, self.stride, self.measured = crop, time_stride, measured
@@ -103,8 +114,11 @@ class Files(SplitData):
         ]
         count = min(self.measured or len(places), len(places))
         for i in np.linspace(0, len(places) - 1, count).round().astype(int):
-            source, sample, time = places[i]
-            yield from self.sources[source].frames([(sample, time)])
+            number, sample, time = places[i]
+            source = self.sources[number]
+            with self.data_files.one_child(place_of(source)):
+                states = list(source.frames([(sample, time)]))
+            yield from states
 
     def loader(self, split: Split) -> DataLoader:
         """Return the batches of a split; see `SplitData.loader`."""
@@ -116,6 +130,7 @@ class Files(SplitData):
             crop=self.crop,
             stride=self.stride,
             seed=None if train else self.seed,
+            data_files=self.data_files,
         )
         if self.workers and self.method == "forkserver":
             # The server imports this module once; workers start again in each epoch.
@@ -140,6 +155,7 @@ class Windows(Dataset[dict[str, Tensor]]):
         crop: side of the cubes in voxels. `None` means the whole domain.
         stride: number of times from a state to its `next`; 0 gives single states.
         seed: seed of the places of crops. `None` means torch's global generator.
+        data_files: the files as the user named them.
     """
 
     def __init__(
@@ -151,7 +167,9 @@ class Windows(Dataset[dict[str, Tensor]]):
         crop: int | None,
         stride: int,
         seed: int | None,
+        data_files: DataFiles,
     ) -> None:
+        self.data_files = data_files
         self.sources, self.normaliser = sources, normaliser
         self.crop, self.stride, self.seed = crop, stride, seed
         self.places = [
@@ -167,7 +185,8 @@ class Windows(Dataset[dict[str, Tensor]]):
         (number, sample), time = self.places[index]
         source = self.sources[number]
         times = [time, time + self.stride] if self.stride else [time]
-        frames = source.frames([(sample, t) for t in times], self._window(source, index))
+        with self.data_files.one_child(place_of(source)):
+            frames = list(source.frames([(sample, t) for t in times], self._window(source, index)))
         tensors = [torch.from_numpy(np.array(frame, np.float32)) for frame in frames]
         names = ("state", "next")[: len(tensors)]
         return dict(zip(names, map(self.normaliser.apply, tensors), strict=True))

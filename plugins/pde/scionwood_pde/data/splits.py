@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from glob import glob
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from scionwood import ReadError, RecipeError
+from scionwood import DataFiles, ReadError, RecipeError
 from scionwood_pde.readers.base import StatesReader
 from scionwood_pde.readers.cache import CARD, Cache
 from scionwood_pde.readers.layout import AXES, Layout
@@ -44,13 +45,14 @@ def open_source(path: Path, fields: Sequence[str] | None = None) -> Source:
 
 
 def open_sources(
-    given: Mapping[str, Sequence[str]], fields: Sequence[str] | None
+    given: Mapping[str, Sequence[str]], fields: Sequence[str] | None, data_files: DataFiles
 ) -> tuple[list[Source], dict[str, list[Trajectory]]]:
     """Open the files of all splits.
 
     Args:
         given: paths and patterns for each split, with `train` first.
         fields: names of the channels, in the order wanted. `None` means all channels.
+        data_files: says what is done with files that cannot be read.
 
     Returns:
         The files, and the trajectories of each split.
@@ -60,23 +62,41 @@ def open_sources(
             twice.
         ReadError: a file is damaged, or differs from the first.
     """
-    sources: list[Source] = []
-    splits: dict[str, list[Trajectory]] = {}
-    seen: dict[Path, str] = {}
+    split_of: dict[Path, str] = {}
+    known: dict[Path, Path] = {}
     for split, patterns in given.items():
-        splits[split] = []
         for path in _paths(split, patterns):
-            before = seen.setdefault(path.resolve(), split)
-            source = open_source(path, fields)
-            if len(seen) == len(sources):
-                value = f"{path}, in {before} and in {split}"
+            before = known.setdefault(path.resolve(), path)
+            if before in split_of:
+                value = f"{path}, in {split_of[before]} and in {split}"
                 raise RecipeError(value, "a file belongs to one split, once", "Name it once")
-            splits[split] += [Trajectory(len(sources), i) for i in range(source.layout.samples)]
-            sources.append(source)
-            _check_alike(path, sources[0].layout, source.layout)
+            split_of[path] = split
+    first: list[Layout] = []
+
+    def alike(path: Path) -> Source:
+        source = open_source(path, fields)
+        first.append(source.layout)
+        _check_alike(path, first[0], source.layout)
+        return source
+
+    sources = data_files.readable(split_of, alike, lambda path: _read_all(path, fields))
+    splits: dict[str, list[Trajectory]] = {split: [] for split in given}
+    for number, (path, source) in enumerate(sources.items()):
+        splits[split_of[path]] += [Trajectory(number, i) for i in range(source.layout.samples)]
     if not sources or not splits["train"]:
         raise RecipeError("files: none", "training needs at least one file", "Name the files")
-    return sources, splits
+    return list(sources.values()), splits
+
+
+def place_of(source: Source) -> Path:
+    """Return the file or folder of a source."""
+    return source.folder if isinstance(source, Cache) else source.path
+
+
+def _read_all(path: Path, fields: Sequence[str] | None) -> None:
+    source = open_source(path, fields)
+    times = range(len(source.layout.times))
+    deque(source.frames((i, t) for i in range(source.layout.samples) for t in times), maxlen=0)
 
 
 def shared_out(

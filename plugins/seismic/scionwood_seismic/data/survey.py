@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from scionwood import DataLoader, ReadError, RecipeError, Split, SplitData
+from scionwood import DataFiles, DataLoader, ReadError, RecipeError, Split, SplitData
 from scionwood_seismic.data.survey_source import (
     FieldFiles,
     Recent,
@@ -57,6 +57,8 @@ class Survey(SplitData):
         n_test: patches in the test split.
         cache: gathers that are kept in memory.
         num_workers: processes that read; 0 uses the training process.
+        on_bad_file: `raise` stops at a file that cannot be read. `skip` reads every file once at
+            the beginning, and leaves out the bad ones.
         seed: seed of the splits and the patches.
 
     Raises:
@@ -81,11 +83,13 @@ class Survey(SplitData):
         n_test: int = 40,
         cache: int = 4,
         num_workers: int = 0,
+        on_bad_file: Literal["raise", "skip"] = "raise",
         seed: int = 0,
     ) -> None:
         super().__init__()
         if cache < 1:
             raise RecipeError(f"data.cache {cache}", "at least one gather is kept", "Raise it")
+        self.data_files = DataFiles(on_bad_file, [path])
         self.path, self.gather, self.noise_window = path, gather, noise_window
         self.shape, self.held_out = (n_traces, n_samples), held_out
         self.kept: Recent[SurveyGather] = Recent(cache)
@@ -115,7 +119,8 @@ class Survey(SplitData):
     def _source(self) -> Source:
         if self.path == "simulated":
             return SimulatedSurvey(self.shape, self.noise_window, self.seed)
-        return FieldFiles(find_files(self.path), self.gather, self.noise_window)
+        files = find_files(self.path)
+        return FieldFiles(files, self.gather, self.noise_window, self.data_files)
 
     def loader(self, split: Split) -> DataLoader:
         """Return the batches of a split; each epoch of training draws new patches."""

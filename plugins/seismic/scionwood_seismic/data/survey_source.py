@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 from abc import ABC, abstractmethod
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Generic, Literal, TypeVar, final
 
 import numpy as np
 
-from scionwood import Reader, ReadError, RecipeError, load
+from scionwood import DataFiles, Reader, ReadError, RecipeError, load
 from scionwood_seismic import plugin
 from scionwood_seismic.data.normalise import live, scale
 from scionwood_seismic.data.synthetic import generator
@@ -87,18 +87,31 @@ class FieldFiles(Source):
     """The gathers of files. Files are opened on first use, so that each worker opens its own."""
 
     def __init__(
-        self, files: list[Path], gather: Gather | Literal["none"], noise_window: float
+        self,
+        files: list[Path],
+        gather: Gather | Literal["none"],
+        noise_window: float,
+        data_files: DataFiles,
     ) -> None:
-        self.files, self.noise_window = files, noise_window
+        self.noise_window, self.data_files = noise_window, data_files
         self.key: Gather | None = None if gather == "none" else gather
         self._open: Recent[SeismicReader] = Recent(OPEN_FILES, SeismicReader.close)
         self.places: list[tuple[int, int]] = []
         self.groups = []
-        for number, file in enumerate(files):
-            with open_reader(file, gather=self.key) as reader:
-                indices = [len(self.places) + place for place in range(len(reader))]
-                self.places += [(number, place) for place in range(len(reader))]
-                self.groups += [indices] if _in_parts(reader) else [[i] for i in indices]
+        counts = data_files.readable(files, self._count, self._check)
+        self.files = list(counts)
+        for number, (count, in_parts) in enumerate(counts.values()):
+            indices = [len(self.places) + place for place in range(count)]
+            self.places += [(number, place) for place in range(count)]
+            self.groups += [indices] if in_parts else [[i] for i in indices]
+
+    def _count(self, file: Path) -> tuple[int, bool]:
+        with open_reader(file, gather=self.key) as reader:
+            return len(reader), _in_parts(reader)
+
+    def _check(self, file: Path) -> None:
+        with open_reader(file, gather=self.key) as reader:
+            deque(reader, maxlen=0)
 
     def read(self, index: int) -> SurveyGather:
         """Read one gather.
@@ -109,8 +122,9 @@ class FieldFiles(Source):
         """
         number, place = self.places[index]
         file = self.files[number]
-        reader = self._open.get(number, lambda: open_reader(file, gather=self.key))
-        data = reader.read(place).data
+        with self.data_files.one_child(file):
+            reader = self._open.get(number, lambda: open_reader(file, gather=self.key))
+            data = reader.read(place).data
         signal = data[live(data)].astype(np.float32)
         quiet = _quiet(self.noise_window, reader.dt, data.shape[1], str(file))
         return SurveyGather(signal / np.float32(scale(signal)), None, quiet)
