@@ -24,7 +24,7 @@ def sections(name: str) -> dict[str, dict[str, object]]:
     return recipe
 
 
-@pytest.mark.parametrize("name", ["das_vsp", "adapt_to_survey", *FIELD])
+@pytest.mark.parametrize("name", ["das_vsp", "adapt_to_survey", "field_lora", *FIELD])
 def test_every_key_has_a_comment_above_it(name: str) -> None:
     lines = (RECIPES / f"{name}.yaml").read_text("utf-8").partition("\nsmoke:")[0].splitlines()
     assert lines[0].startswith("# ")
@@ -38,7 +38,7 @@ def test_every_key_has_a_comment_above_it(name: str) -> None:
     assert [line.strip().partition(":")[0] for line in bare] in ([], ["highest_snr"])
 
 
-@pytest.mark.parametrize("name", ["das_vsp", "adapt_to_survey"])
+@pytest.mark.parametrize("name", ["das_vsp", "adapt_to_survey", "field_lora"])
 def test_the_recipe_runs_with_its_smoke_settings(name: str, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     assert main(["fit", f"seismic/{name}", "--smoke", "--run", str(folder)]) == 0
@@ -68,6 +68,15 @@ def test_a_field_recipe_trains_for_the_snr_with_clean_records_among_the_others(n
 def test_stack_and_das_start_from_shot(name: str) -> None:
     assert sections(name)["task"]["start"] == "seismic/shot"
     assert sections(name)["backbone"] == sections("shot")["backbone"]
+
+
+def test_field_lora_differs_from_shot_by_its_network() -> None:
+    ours, theirs = sections("field_lora"), sections("shot")
+    for key in ("distance", "ssim_weight"):
+        assert ours["task"][key] == theirs["task"][key]
+    same = set(ours["data"]) - {"unit", "n_train"}
+    assert all(ours["data"][key] == theirs["data"][key] for key in same)
+    assert ours["backbone"]["common_mode"] is False
 
 
 def test_what_neighbours_share_is_no_noise_in_a_stack() -> None:

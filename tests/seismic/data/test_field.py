@@ -59,6 +59,12 @@ def test_shares_of_clean_told_and_small_records() -> None:
             assert float(s["level"]) / (rms(added) + 1e-9) == pytest.approx(1, abs=0.9)
 
 
+def test_the_unit_is_that_of_the_clean_or_of_the_noisy_record() -> None:
+    for unit, name in (("clean", "clean"), ("noisy", "noisy")):
+        sample = FieldCrops(unit=unit).sample("train", 5)  # type: ignore[arg-type]
+        assert rms(sample[name][sample["mask"] > 0]) == pytest.approx(1, rel=1e-3)
+
+
 def test_real_noise_comes_from_arrays(tmp_path: Path) -> None:
     comb = np.zeros((40, 300), np.float32)
     comb[:, ::10] = 1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cached_property
-from typing import final
+from typing import Literal, final
 
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ class FieldCrops(SplitData):
     Shapes: a batch contains `noisy`, `clean` and `mask`, (batch, 1, trace, time) float32, and
     `level`, (batch,), the RMS of the noise where it is told, and 0 elsewhere.
 
-    Units: amplitudes divided by the RMS of the clean record.
+    Units: amplitudes divided by the RMS of the clean record, or of the noisy one.
 
     Args:
         n_traces: traces per record, at most; see `few_share`.
@@ -49,6 +49,8 @@ class FieldCrops(SplitData):
         clean_share: the share of training records without noise, which are returned unchanged.
         told_share: the share of the records whose noise level is told, within about 20 %.
         few_share: the share of the records with fewer traces, from 1 up.
+        unit: the record whose RMS is 1, clean or noisy. It matters for networks that do not scale
+            with their input.
         kept: drawn signals from which samples are combined.
         batch_size: records per batch.
         n_train: records per epoch.
@@ -78,6 +80,7 @@ class FieldCrops(SplitData):
         clean_share: float = 0.12,
         told_share: float = 0.5,
         few_share: float = 0.35,
+        unit: Literal["clean", "noisy"] = "clean",
         kept: int = 1500,
         batch_size: int = 12,
         n_train: int = 12000,
@@ -96,7 +99,7 @@ class FieldCrops(SplitData):
         self.noises = tuple(noises)
         self.noise_share, self.snr = noise_share, (lowest_snr, highest_snr)
         self.clean_share, self.told_share, self.few_share = clean_share, told_share, few_share
-        self.kept, self.seed = kept, seed
+        self.unit, self.kept, self.seed = unit, kept, seed
         self.batch_size, self.num_workers = batch_size, num_workers
         self.lengths = {"train": n_train, "val": n_val, "test": n_test}
         self._drawn: OrderedDict[tuple[str, int], np.ndarray] = OrderedDict()
@@ -127,7 +130,8 @@ class FieldCrops(SplitData):
         if split == "train" and rng.random() < self.clean_share:
             level = 0.0
         pair = mix(clean, noise, level, draw_traces(rng, self.shape[0], self.few_share))
-        return tensors(pair, told(rng, pair.level, self.told_share))
+        entries = tensors(pair, told(rng, pair.level, self.told_share))
+        return entries if self.unit == "clean" else in_noisy_unit(entries)
 
     def _signal(self, split: str, number: int) -> np.ndarray:
         key = split, number
@@ -164,6 +168,13 @@ def tensors(pair: Pair, level: float) -> dict[str, Tensor]:
     arrays = {"noisy": pair.noisy, "clean": pair.clean, "mask": pair.mask}
     entries = {name: torch.from_numpy(array[None]) for name, array in arrays.items()}
     return {**entries, "level": torch.tensor(level, dtype=torch.float32)}
+
+
+def in_noisy_unit(entries: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return a sample whose noisy record has an RMS of 1 where there is data."""
+    noisy, mask = entries["noisy"], entries["mask"]
+    rms = (noisy.square().sum() / mask.sum()).sqrt().clamp_min(1e-12)
+    return {name: value if name == "mask" else value / rms for name, value in entries.items()}
 
 
 def check_shares(shares: dict[str, float]) -> None:

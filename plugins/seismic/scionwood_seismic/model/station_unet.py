@@ -78,7 +78,7 @@ class StationUNet(BiasFreeUNet):
         padded = F.pad(x.flatten(0, 1)[:, None], (WINDOW, WINDOW + -samples % HOP))
         with torch.autocast(x.device.type, enabled=False):
             both = F.conv1d(padded, self.basis, stride=HOP)
-        both = both.unflatten(0, (batch, COMPONENTS))
+        both = both.reshape(batch, COMPONENTS, *both.shape[1:])
         return both[:, :, :BINS], both[:, :, BINS:]
 
     def _inverse(self, real: Tensor, imaginary: Tensor, samples: int) -> Tensor:
@@ -87,15 +87,17 @@ class StationUNet(BiasFreeUNet):
         with torch.autocast(real.device.type, enabled=False):
             scaled = both.flatten(0, 1) * _weights(real)
             x = F.conv_transpose1d(scaled, self.basis, stride=HOP)
-        return x[:, 0, WINDOW : WINDOW + samples].unflatten(0, real.shape[:2])
+        kept: Tensor = x[:, 0, WINDOW : WINDOW + samples]
+        return kept.reshape(*real.shape[:2], samples)
 
     def _share(self, x: Tensor, real: Tensor, imaginary: Tensor) -> Tensor:
         """Return the share that is removed, (batch, component, frequency, frame), 0 to 1."""
         bins, frames = real.shape[-2:]
         image = F.pad(_image(x, real, imaginary), (0, -frames % STRIDE, 0, -bins % STRIDE))
         h = self.features(image.contiguous(memory_format=torch.channels_last)).float()
-        keep, drop = h[..., :bins, :frames].square().split(COMPONENTS, 1)
-        return drop / (keep + drop + TINY)
+        keep, drop = torch.split(h[..., :bins, :frames].square(), COMPONENTS, dim=1)
+        share: Tensor = drop / (keep + drop + TINY)
+        return share
 
 
 def station_unet(*, init_seed: int = 0) -> StationUNet:
@@ -153,4 +155,5 @@ def _image(x: Tensor, real: Tensor, imaginary: Tensor) -> Tensor:
 
 def _magnitude(real: Tensor, imaginary: Tensor) -> Tensor:
     # Divided by the square root of the window, a magnitude of noise is near its RMS.
-    return (real.square() + imaginary.square() + TINY).sqrt() / WINDOW**0.5
+    magnitude: Tensor = (real.square() + imaginary.square() + TINY).sqrt() / WINDOW**0.5
+    return magnitude

@@ -89,10 +89,11 @@ class Plan:
         Returns:
             (trace, time), in the unit of the record.
         """
-        if self.factor == 1:
-            return record - removed
-        kept = record - resample(removed, self.samples)
-        return kept - _above(record, self.length) if self.drop_high else kept
+        back = removed if self.factor == 1 else resample(removed, self.samples)
+        kept: np.ndarray = record - back
+        if self.drop_high:
+            kept = kept - _above(record, self.length)
+        return kept
 
 
 def resample(record: np.ndarray, n: int) -> np.ndarray:
@@ -118,7 +119,8 @@ def resample(record: np.ndarray, n: int) -> np.ndarray:
     coefficients = fft.dct(record, norm="ortho", axis=1)[:, :n]
     padded = np.pad(coefficients, ((0, 0), (0, max(0, n - m))))
     back: np.ndarray = fft.idct(padded, norm="ortho", axis=1)
-    return back * np.asarray((n / m) ** 0.5, back.dtype)
+    back *= (n / m) ** 0.5
+    return back
 
 
 def dominant_period(record: np.ndarray) -> float:

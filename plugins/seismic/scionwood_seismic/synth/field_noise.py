@@ -112,7 +112,7 @@ def _uneven(rng: np.random.Generator, noise: np.ndarray) -> np.ndarray:
         return swell(rng, noise.shape, 0.0012, 12.5)
     if u < 0.3:
         burst = (np.arange(samples) - rng.uniform(0, samples)) / rng.uniform(5, 30)
-        return noise * (0.3 + 3 * np.exp(-(burst**2)))
+        noise = noise * (0.3 + 3 * np.exp(-(burst**2)))
     return noise
 
 

@@ -76,7 +76,8 @@ def draw_wavelet(rng: np.random.Generator, period: float) -> np.ndarray:
         wavelet = turned.real
     if rng.random() < 0.25:
         wavelet = _with_bubble(rng, wavelet, period)
-    return wavelet / np.abs(wavelet).max()
+    unit: np.ndarray = wavelet / np.abs(wavelet).max()
+    return unit
 
 
 def draw_dips(rng: np.random.Generator, n: int, period: float) -> np.ndarray:
@@ -149,8 +150,9 @@ def _section(rng: np.random.Generator, shape: Shape, period: float) -> np.ndarra
     at = np.arange(samples)[None]
     stretch = 1 + rng.uniform(-0.3, 0.3) * at / samples
     places = margin + at + _structure(rng, traces)[:, None] * stretch
-    section = nd.map_coordinates(trace, [places.ravel().clip(0, n - 1)], order=3, mode="nearest")
-    section = section.reshape(shape)
+    section: np.ndarray = nd.map_coordinates(
+        trace, [places.ravel().clip(0, n - 1)], order=3, mode="nearest"
+    ).reshape(shape)
     if rng.random() < 0.4:  # reflections fade along a layer
         fade = 1 + 10 * nd.gaussian_filter(rng.standard_normal(shape), (10, 6))
         section = section * fade.clip(0.1, 3)
@@ -230,7 +232,8 @@ def _muted(rng: np.random.Generator, record: np.ndarray) -> np.ndarray:
     traces, samples = record.shape
     first = rng.uniform(0, 0.6) * samples + rng.uniform(-1, 1) * np.arange(traces)
     late = np.arange(samples) - first[:, None]
-    return record / (1 + np.exp(-np.clip(late / 1.5, -60, 60)))
+    muted: np.ndarray = record / (1 + np.exp(-np.clip(late / 1.5, -60, 60)))
+    return muted
 
 
 def _flipped(rng: np.random.Generator, record: np.ndarray) -> np.ndarray:

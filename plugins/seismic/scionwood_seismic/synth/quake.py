@@ -33,7 +33,8 @@ def draw_quake(rng: np.random.Generator, samples: int) -> np.ndarray:
             long = _shaped(rng, samples, 0.0005, rng.uniform(0.002, 0.02), -0.5)
             record += rng.uniform(0, 1) * record.std() * long * (np.arange(samples) > p)
         if record.std() > 1e-9:  # both trains may lie outside the record
-            return record / record.std()
+            unit: np.ndarray = record / record.std()
+            return unit
 
 
 def draw_station_noise(
