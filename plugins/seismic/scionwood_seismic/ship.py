@@ -153,10 +153,19 @@ def stage_noise(source: Path, files: tuple[str, ...], target: Path) -> None:
 
 
 def add_sources(card: Path, run: FieldRun) -> None:
-    """Append to the card of a run where its noise comes from."""
+    """Append to the card of a run: where its noise comes from, its licence and its scores."""
     lines = ["", "## Real noise of the training", ""]
     lines += [f"- {NOISE[file]}" for file in run.noise]
-    lines += ["", f"`python -m scionwood_seismic.ship` trains again; `{VARIABLE}` names the files."]
+    lines += [
+        "",
+        f"`python -m scionwood_seismic.ship` trains again; `{VARIABLE}` names the files.",
+        "",
+        "## Licence and scores",
+        "",
+        "Apache-2.0, as the package. `origin.json` has the score on generated records. Scores on",
+        "field records, none of which trained it, are in docs/results/seismic.md;",
+        "`benchmarks/seismic_field.py` measures them.",
+    ]
     with card.open("a", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
 
