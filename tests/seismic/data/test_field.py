@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from scionwood import ReadError, RecipeError
 from scionwood_seismic import api
 from scionwood_seismic.data.field import FieldCrops
 from scionwood_seismic.data.noise import FieldNoise
-from scionwood_seismic.data.noise_files import quietest, read_noise
+from scionwood_seismic.data.noise_files import canonical_noise, quietest, read_noise
 from scionwood_seismic.data.pairs import FieldPairs
 from scionwood_seismic.data.station import StationRecords
 
@@ -172,6 +173,19 @@ def test_files_that_do_not_belong_together_are_refused(
     one_more = FieldPairs(noisy=str(tmp_path / "*.sgy"), clean=str(other), **SMALL)
     with pytest.raises(ReadError, match="noisy files belong to 1"):
         one_more.setup("fit")
+
+
+@pytest.mark.parametrize("file", ["viking_small.segy", "silixa_h5_1.hdf5", "geofon_9N_HSF.mseed"])
+@pytest.mark.filterwarnings("ignore:.*which was believed")
+def test_noise_is_cut_from_field_records(file: str) -> None:
+    folder = os.environ.get("SCIONWOOD_FIELD_DATA")
+    if not folder:
+        pytest.skip("SCIONWOOD_FIELD_DATA does not name a folder of field records")
+    records = canonical_noise(str(Path(folder) / file), None, "das")
+    assert all(np.isfinite(record).all() and record.shape[1] >= 32 for record in records)
+    data = FieldNoise(path=str(Path(folder) / file), domain="das", noise_share=1.0, **SMALL)
+    if min(record.shape[1] for record in records) >= 60:
+        assert next(iter(data.train_dataloader()))["noisy"].isfinite().all()
 
 
 def test_station_records_have_one_or_three_components() -> None:
