@@ -4,7 +4,7 @@ FIELDS := $(wildcard plugins/*)
 DONE := .venv/installed
 SMALL := .venv/small
 
-.PHONY: docs docs-check docs-links install browser test test-slow test-zoo test-peft lint format demo bench figures wheels
+.PHONY: docs docs-check docs-links install browser test test-slow test-zoo test-peft fuzz lint format demo bench figures wheels
 
 install: $(DONE)
 
@@ -44,6 +44,10 @@ test-zoo: $(DONE)
 test-peft: $(DONE)
 	$(BIN)/python -m pip install -q -e '.[zoo]'
 	$(BIN)/python tests/peft_suite
+
+# Every format that is read, damaged 2,000 times; the table of docs/safety.md.
+fuzz: $(DONE)
+	$(BIN)/python benchmarks/fuzz.py; code=$$?; $(BIN)/python benchmarks/tables; exit $$code
 
 lint: $(DONE)
 	$(BIN)/ruff check .
