@@ -64,8 +64,8 @@ class Adaptation:
         anchor: weight of the relative squared change of the result.
         enough: if the objective is below this value at first, nothing is adapted.
         tolerance: by how much the recovered amplitude of strong events may fall before the
-            adaptation is rolled back; and by how much more the share of energy removed may differ
-            from that of the noise in the window.
+            adaptation is rolled back, if more than the noise goes; and by how much more the share
+            of energy removed may differ from that of the noise in the window.
         tiles: the largest number of tiles to adapt on; they are spread over the gather.
 
     Example:
@@ -227,7 +227,7 @@ class Adapter:
         why = ""
         if step == 0:
             why = "no step was better"
-        elif harm[1] < harm[0] - self.options.tolerance:
+        elif harm[1] < harm[0] - self.options.tolerance and shares[1] > noise:
             why = "strong events would lose amplitude"
         elif abs(shares[1] - noise) > abs(shares[0] - noise) + self.options.tolerance:
             why = f"{noise:.0%} of the energy is noise, and {shares[1]:.0%} would go"

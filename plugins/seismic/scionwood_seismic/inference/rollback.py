@@ -34,8 +34,8 @@ def keep_or_restore(
         start: the starting weights of the parameters that trained, by name.
         gathers: (trace, time) each, in one unit.
         noise: the share of noise in their energy, if it is known from a window without signal.
-        tolerance: by how much the recovered amplitude of strong events may fall, and by how much
-            more the share of energy removed may differ from `noise`.
+        tolerance: by how much the recovered amplitude of strong events may fall, if more than the
+            noise goes, and by how much more the share of energy removed may differ from `noise`.
 
     Returns:
         What was decided, with the recovered amplitude and the share of energy removed before and
@@ -49,7 +49,8 @@ def keep_or_restore(
         amplitudes.append(float(np.mean([recovered_amplitude(model, x) for x in gathers])))
         removed.append(_removed(model, gathers))
     verdict = "kept"
-    if amplitudes[1] < amplitudes[0] - tolerance:
+    most = 0.0 if noise is None else noise
+    if amplitudes[1] < amplitudes[0] - tolerance and removed[1] > most:
         verdict = "rolled back: strong events lost amplitude"
     elif noise is not None and abs(removed[1] - noise) > abs(removed[0] - noise) + tolerance:
         verdict = f"rolled back: {noise:.0%} of the energy is noise"

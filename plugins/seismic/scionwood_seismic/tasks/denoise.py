@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Unpack, final
 
@@ -55,7 +56,8 @@ class Denoise(Task):
             backbone.
         tta: adapt to each gather at test time, and when the run denoises files; see
             `inference.adaptation.Adaptation`.
-        tta_window: start and end of the window without signal, s.
+        tta_window: start and end of the window without signal in the gathers of the test split, s.
+            In files the window is found in each gather, unless `denoise` is given one.
         tta_steps: adaptation steps per gather.
         tta_lr: learning rate of the adaptation.
     """
@@ -83,10 +85,9 @@ class Denoise(Task):
         super().__init__(backbone, **optimiser)
         self.distance, self.ssim_weight, self.start = distance, ssim_weight, start
         self.adaptation = (
-            None
-            if tta == "none"
-            else Adaptation(objective=tta, window=tta_window, steps=tta_steps, lr=tta_lr)
+            None if tta == "none" else Adaptation(objective=tta, steps=tta_steps, lr=tta_lr)
         )
+        self.tta_window = tta_window
 
     def setup(self, stage: str) -> None:
         """Copy the weights of the starting run, before a checkpoint is loaded to resume.
@@ -167,7 +168,7 @@ class Denoise(Task):
     def _adapted(self, noisy: Tensor, clean: Tensor, dt: Tensor) -> dict[str, Tensor]:
         """Return the SNR after adaptation, and whether a gather was adapted to, both (batch,)."""
         assert self.adaptation is not None
-        adapter = Adapter(self.backbone, self.adaptation)
+        adapter = Adapter(self.backbone, replace(self.adaptation, window=self.tta_window))
         scores, adapted = [], []
         for x, s, step in zip(noisy[:, 0].cpu().numpy(), clean[:, 0].cpu(), dt, strict=True):
             estimate, outcome = adapter.denoise(x, np.arange(x.shape[1]) * float(step), unit=1.0)
