@@ -51,7 +51,7 @@ class Variant:
     """A network and what of it trains.
 
     Attributes:
-        encoder: plain (no encoder), tiny (DINOv3, 1.2 M) or small (DINOv2 ViT-S, 22 M).
+        encoder: plain (none), tiny (DINOv3, 1.2 M), small (DINOv2 ViT-S, 22 M), or dinov3 (ViT-S).
         trains: lora, frozen or full.
         pretrained: whether the encoder has pretrained weights.
         lr: learning rate of the head and of an adapter.
@@ -78,17 +78,20 @@ VARIANTS = {
             ("random encoder", "frozen", False),
         )
     },
+    "DINOv3 ViT-S, random weights, LoRA": Variant("dinov3", "lora", pretrained=False),
 }
+"""The last one is for its time and memory: Meta's weights were not available."""
 
 
 def build(variant: Variant, weights: Path | None, seed: int) -> nn.Module:
     """Return a network whose parameters that train require gradients."""
     if variant.encoder == "plain":
         return field_unet(init_seed=seed)
-    if variant.encoder == "tiny":
+    if variant.encoder != "small":
         own = "shipped" if variant.pretrained else "none"
+        size = "tiny" if variant.encoder == "tiny" else "small"
         model: Any = dinov3_unet(
-            size="tiny", weights=own, init_seed=seed, width=24, common_mode=False
+            size=size, weights=own, init_seed=seed, width=24, common_mode=False
         )
     else:
         source = str(weights) if variant.pretrained else "none"
