@@ -71,7 +71,7 @@ def test_gathers_of_other_formats_have_no_components(tmp_path: Path) -> None:
 def test_gaps_are_said_and_overlaps_are_not(tmp_path: Path) -> None:
     path = mseed(tmp_path / "a.mseed", ("ABC", "HHZ"))
     mseed(path, ("ABC", "HHZ"), start=10)
-    with pytest.warns(UserWarning, match=r"1 gaps, the longest of 6 s in XX\.ABC\.\.HHZ"):
+    with pytest.warns(UserWarning, match=r"1 gap, the longest of 6 s in XX\.ABC\.\.HHZ"):
         reader = StreamReader(path)
     with reader:
         assert (len(reader), len(reader.warnings)) == (2, 1)

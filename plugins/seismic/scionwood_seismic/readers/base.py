@@ -28,6 +28,7 @@ class SeismicReader(Reader):
             has the traces of one sensor; empty if the traces of a record are spread in space.
         warnings: what was believed where the file contradicts itself, and what was left out. Each
             text was also a `UserWarning` when the file was opened.
+        resumed: the number of traces that a resumed `rewrite` found done.
     """
 
     path: Path
@@ -37,6 +38,16 @@ class SeismicReader(Reader):
     dx: float | None = None
     components: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    resumed: int = 0
+
+    @property
+    def traces_read(self) -> int:
+        """The number of traces in all records, which may share traces."""
+        return self.traces
+
+    def unit(self, record: Record) -> float | None:
+        """Return the amplitude of the whole gather if a record is only a part of it."""
+        return None
 
     def warn(self) -> None:
         """Issue the texts of `warnings`."""

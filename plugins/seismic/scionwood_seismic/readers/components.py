@@ -63,7 +63,7 @@ def doubts(headers: Sequence[Header]) -> tuple[str, ...]:
     gaps = [gap for name, parts in channels.items() if name for gap in _gaps(parts)]
     if gaps:
         seconds, name = max(gaps)
-        text = f"{len(gaps)} gaps, the longest of {seconds:g} s in {name}: "
+        text = f"{len(gaps)} gap{'s' * (len(gaps) > 1)}, the longest of {seconds:g} s in {name}: "
         texts.append(text + "each part is a record of its own, and nothing is filled")
     intervals = sorted({header.dt for header in headers})
     if intervals[-1] - intervals[0] > 1e-3 * intervals[0]:
