@@ -18,7 +18,7 @@ from scionwood_seismic import api
 
 FIGURES = Path(__file__).parents[1] / "docs/figures"
 FILES = {"viking_small.segy": "seismic_viking_qc.png", "f3.sgy": "seismic_f3_qc.png"}
-WIDTH, COLOURS = 1200, 128
+WIDTH, COLOURS = 1100, 200
 """Pixels and colours of a figure, so that each is smaller than 300 kB."""
 
 
@@ -30,7 +30,7 @@ def draw(source: Path, figure: Path) -> None:
         with Image.open(sheet) as image:
             height = round(image.height * WIDTH / image.width)
             small = image.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS)
-            small.quantize(COLOURS).save(figure, optimize=True)
+            small.quantize(COLOURS, dither=Image.Dither.FLOYDSTEINBERG).save(figure, optimize=True)
     print(figure, figure.stat().st_size, "bytes")
 
 

@@ -95,3 +95,13 @@ def test_large_gathers_are_measured_in_blocks(
     ]
     np.testing.assert_allclose(similarity_map(result), np.concatenate(halves), atol=1e-6)
     assert shown.shape == result.noisy.shape
+
+
+def test_long_traces_are_measured_in_blocks() -> None:
+    """MS-SSIM needs a matrix of all pairs of samples, which long recordings have no room for."""
+    noisy = np.random.default_rng(0).standard_normal((1, 9_000)).astype(np.float32)
+    result = Result(noisy, 0.5 * noisy, Geometry(0.001))
+    values = measure(result).values
+    assert values["energy removed"] == pytest.approx(0.25)
+    assert values["local similarity"] == pytest.approx(1, abs=0.01)
+    assert np.isfinite(similarity_map(result)).all()

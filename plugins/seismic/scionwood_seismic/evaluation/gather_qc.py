@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import final
+from itertools import pairwise
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -18,6 +19,13 @@ from scionwood_seismic.evaluation.panels import Result
 
 PIECE = 1 << 20
 """The largest number of samples measured at once; larger gathers are split by traces."""
+
+LONGEST = 2048
+"""The largest number of samples of a trace that are measured at once; longer ones are split."""
+
+
+Place = tuple[np.ndarray, slice]
+"""The traces and the samples of a piece of a gather."""
 
 
 @final
@@ -56,7 +64,8 @@ def measure(result: Result, index: int = 0, name: str = "") -> Row:
     With input x and denoised y, `correlation` is `sum(x y) / sqrt(sum(x^2) sum(y^2))`, and
     `amplitude ratio` is the RMS of y over the RMS of x. `scionwood_seismic.evaluation.metrics`
     defines the other measures; those that end in `reference` need one. In a gather of more than
-    `PIECE` samples, local similarity and MS-SSIM are means over blocks of traces.
+    `PIECE` samples, or with traces of more than `LONGEST`, local similarity and MS-SSIM are means
+    over blocks.
 
     Args:
         result: the gather before and after denoising.
@@ -69,7 +78,7 @@ def measure(result: Result, index: int = 0, name: str = "") -> Row:
     alive = live(result.noisy)
     used = _used(result)
     sums: dict[str, float] = {}
-    for piece in _pieces(result, used):
+    for _, *piece in _pieces(result, used):
         for key, value in _sums(*piece).items():
             sums[key] = sums.get(key, 0.0) + value
     dead, broken = int((~alive).sum()), int((alive & ~used).sum())
@@ -91,10 +100,8 @@ def similarity_map(result: Result) -> np.ndarray:
     """
     used = _used(result)
     shown = np.full(result.noisy.shape, np.nan, dtype=np.float32)
-    start, places = 0, np.flatnonzero(used)
-    for x, y, _ in _pieces(result, used):
-        shown[places[start : start + len(x)]] = metrics.local_similarity(y, x - y).numpy()
-        start += len(x)
+    for (rows, span), x, y, _ in _pieces(result, used):
+        shown[rows, span] = metrics.local_similarity(y, x - y).numpy()
     return shown
 
 
@@ -118,16 +125,21 @@ def _unit(result: Result, used: np.ndarray) -> float:
     return float(np.abs(result.noisy[used]).max())
 
 
-def _pieces(result: Result, used: np.ndarray) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
-    """Yield input, denoised and reference of some traces, float64, scaled to a safe range."""
+def _pieces(result: Result, used: np.ndarray) -> Iterator[tuple[Place, Tensor, Tensor, Any]]:
+    """Yield a place, and its input, denoised and reference, float64, scaled to a safe range."""
     places = np.flatnonzero(used)
     if len(places) == 0:
         return
     unit = _unit(result, used)
+    samples = result.noisy.shape[1]
     count = math.ceil(result.noisy[used].size / PIECE)
+    edges = np.linspace(0, samples, 1 + math.ceil(samples / LONGEST)).astype(int).tolist()
     for some in np.array_split(places, min(count, len(places))):
-        reference = None if result.reference is None else _tensor(result.reference[some], unit)
-        yield _tensor(result.noisy[some], unit), _tensor(result.clean[some], unit), reference
+        for span in (slice(*pair) for pair in pairwise(edges)):
+            noisy, clean = (_tensor(x[some, span], unit) for x in (result.noisy, result.clean))
+            reference = result.reference
+            known = None if reference is None else _tensor(reference[some, span], unit)
+            yield (some, span), noisy, clean, known
 
 
 def _tensor(data: np.ndarray, unit: float) -> Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
 import numpy as np
@@ -60,8 +59,9 @@ def choose(reader: SeismicReader, model: Model = "auto") -> Choice:
     from scionwood_seismic.readers.das import DasReader
     from scionwood_seismic.readers.segy import SegyReader
     from scionwood_seismic.readers.streams import StreamReader
+    from scionwood_seismic.readers.xdas import XdasReader
 
-    if isinstance(reader, DasReader):
+    if isinstance(reader, (DasReader, XdasReader)):
         return Choice("das", "the file is of a fibre-optic interrogator")
     if isinstance(reader, StreamReader):
         return _for_stream(reader)
@@ -72,8 +72,7 @@ def choose(reader: SeismicReader, model: Model = "auto") -> Choice:
 
 def run_of(name: str) -> str:
     """Return the reference of the shipped run of a model."""
-    shipped = (Path(__file__).parents[1] / "runs" / name / "recipe.yaml").is_file()
-    return f"seismic/{name}" if shipped else "seismic/denoise"
+    return f"seismic/{name}"
 
 
 def for_array(traces: int, dt: float | None) -> Choice:
