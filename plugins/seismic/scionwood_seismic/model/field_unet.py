@@ -26,6 +26,8 @@ class FieldUNet(BiasFreeUNet):
     """
 
     multiple = STRIDE
+    usual_shape = (1, 64, 128)
+    preparation = ("Resample along time until the dominant period has 12 samples.",)
 
     def __init__(self, widths: tuple[int, ...] = (32, 48, 64, 96)) -> None:
         title = f"bias-free residual U-Net, widths {', '.join(map(str, widths))}"
@@ -46,7 +48,7 @@ class FieldUNet(BiasFreeUNet):
             The denoised records, in the shape and the unit of `record`.
         """
         ones = torch.ones_like(record) if mask is None else mask
-        told = record.new_zeros(len(record)) if level is None else level
+        told = record.new_zeros(record.shape[0]) if level is None else level
         return record - self._removed(record, ones, told)
 
     def example_input(self) -> tuple[Tensor, ...]:

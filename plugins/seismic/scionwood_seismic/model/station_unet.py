@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
@@ -37,6 +37,9 @@ class StationUNet(BiasFreeUNet):
     """
 
     multiple = HOP
+    multiples: ClassVar[dict[str, int]] = {"time": HOP}
+    usual_shape = (1, COMPONENTS, 2048)
+    preparation = ("The traces are the components of one station, one to three.",)
     basis: Tensor
 
     def __init__(self, widths: tuple[int, ...] = (24, 40, 64, 96)) -> None:
@@ -74,7 +77,7 @@ class StationUNet(BiasFreeUNet):
 
     def _transform(self, x: Tensor, samples: int) -> tuple[Tensor, Tensor]:
         """Return the real and the imaginary part, (batch, component, frequency, frame)."""
-        batch = len(x)
+        batch = x.shape[0]
         padded = F.pad(x.flatten(0, 1)[:, None], (WINDOW, WINDOW + -samples % HOP))
         with torch.autocast(x.device.type, enabled=False):
             both = F.conv1d(padded, self.basis, stride=HOP)

@@ -25,13 +25,14 @@ def deployed(backbone: nn.Module) -> Deployed:
     """
     network: Any = backbone
     multiple = int(network.multiple)
+    multiples = getattr(network, "multiples", {"trace": multiple, "time": multiple})
     return Deployed(
         backbone,
         network.example_input(),
         inputs=(Signal("noisy", AXES, UNIT),),
         outputs=(Signal("denoised", AXES, UNIT),),
         dynamic=("batch",),
-        multiples={"trace": multiple, "time": multiple},
+        multiples=multiples,
         padding=PADDING,
         normalisation=Normalisation(
             before=(
@@ -39,6 +40,7 @@ def deployed(backbone: nn.Module) -> Deployed:
                 "Clip the magnitudes of the others at their quantile; the RMS of the clipped "
                 "magnitudes is the scale of the gather.",
                 "Divide the gather by its scale.",
+                *getattr(network, "preparation", ()),
             ),
             after=(
                 "Multiply the result by the scale.",
@@ -46,5 +48,5 @@ def deployed(backbone: nn.Module) -> Deployed:
             ),
             numbers={"quantile": QUANTILE},
         ),
-        shape=SHAPE,
+        shape=getattr(network, "usual_shape", SHAPE),
     )
