@@ -4,33 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self, TypeAlias
 
+from scionwood.record import Record as Record
+
 if TYPE_CHECKING:
     import numpy as np
-
-
-@dataclass(frozen=True)
-class Record:
-    """One unit of a file that is processed as a whole: a gather, a mesh frame, a slice.
-
-    Attributes:
-        key: identifies the record in its file, such as `{"fldr": 1001}`.
-        data: the values; the axes are the reader's `dims`.
-        coords: one array for each axis that has coordinates, in the reader's `units`.
-
-    Example:
-        >>> import numpy as np
-        >>> gather = scionwood.Record({"fldr": 1001}, np.zeros((24, 500), "float32"))
-        >>> gather.data.shape, gather.key["fldr"]
-        ((24, 500), 1001)
-    """
-
-    key: Mapping[str, int | str]
-    data: np.ndarray
-    coords: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 RecordFunction: TypeAlias = "Callable[[Record], np.ndarray]"

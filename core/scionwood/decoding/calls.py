@@ -59,7 +59,7 @@ def call_in_child(
     path = Path(path)
     if not wanted():
         return function(path, *given, **options)
-    import scionwood.reader  # noqa: F401 - a result may hold records
+    import scionwood.record  # noqa: F401 - a result may hold records
 
     channel, shared = open_channel(function, path)
     channel.opened += 1
