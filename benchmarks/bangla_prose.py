@@ -16,11 +16,52 @@ The split is by source, and it was fixed before any rule was changed:
 
 from __future__ import annotations
 
+import argparse
+import csv
 import json
+import re
 import sqlite3
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+from random import Random
+
+from lora.timing import Row, machine, write
+
+from scionwood_bangla.checker import Findings, check_text
+from scionwood_bangla.lexicon import LEVELS, inflect, pronoun_for, pronoun_of, readings
+from scionwood_bangla.lexicon.words import is_homograph
+from scionwood_bangla.text.normalise import normalise
+
+RESULTS = Path(__file__).parent / "results"
+KINDS = {"verb, second": 40, "verb, third": 30, "pronoun": 40}
+"""How many flips of each kind a seed plants: a verb after a second-person pronoun, a verb after a
+third-person pronoun, and a second-person pronoun."""
+
+Score = tuple[str, str, float]
+Place = tuple[int, str]
+
+_WORD = re.compile("[\u0980-\u09ff\u200c\u200d]+")
+_SENTENCE = re.compile(r"[^।\n?!\"]+")
+_THIRD = {"se": "tini", "tini": "se"}
+_TAILS = ("", "নি", "না", "ই", "ও")
+_NO_SUBJECTS = frozenset(map(normalise, ("আপনিই", "সেই")))
+_FINITE = re.compile(
+    normalise(
+        "(েছ|চ্ছ)(ি|ে|েন|িস|ো)(নি|না|ই|ও)?$|ছিল(াম|েন|ি|ো|)(না|ই|ও)?$|..লাম(না|ই|ও)?$"
+        "|..লেন(না|ই|ও)?$|..বেন(না|ই|ও)?$|..তাম(না|ই|ও)?$|..তেন(না|ই|ও)?$"
+    )
+)
+_NOUNS = frozenset(
+    normalise(
+        "কাছে পাছে মাছে গাছে পিছে আছে নাছে সালাম ইসলাম গোলাম কলাম কালাম সেলাম বোতাম নীলাম নিলাম ইচ্ছে ইচ্ছেও "
+        "মিছিল মিছে ভিলেন স্লোগান আসসালামুআলাইকুম ওয়ালাইকুমআসসালাম পিচ্ছিল গুচ্ছে"
+    ).split()
+)
+"""Nouns with such an ending."""
 
 SOURCES = {
     "tune": "shobdo/data/dictionary.db",
@@ -49,3 +90,185 @@ def _examples(path: Path, *, parity: int) -> Iterator[str]:
         for number, group in database.execute("select id, examples from words order by id"):
             if number % 2 == parity:
                 yield from json.loads(group or "null") or []
+
+
+def flags(corpus: str, found: Sequence[Findings]) -> Iterator[Score]:
+    """Yield the flags per 1,000 words, by rule and in all. The spelling note is not counted."""
+    words = sum(len(_WORD.findall(item.text)) for item in found)
+    counts = Counter(fault.rule for item in found for fault in item.faults)
+    yield corpus, "words", words
+    yield corpus, "verbs", sum(item.verbs for item in found)
+    yield corpus, "judged", sum(item.judged for item in found)
+    for rule, number in sorted(counts.items()):
+        yield corpus, f"flags, {rule}", 1000 * number / words
+    yield corpus, "flags", 1000 * counts.total() / words
+
+
+def coverage(corpus: str, found: Sequence[Findings]) -> Score:
+    """Return the share of the words with an ending of finite verbs only that the lexicon knows."""
+    words = Counter(word for item in found for word in _WORD.findall(item.text))
+    finite = {w: n for w, n in words.items() if _FINITE.search(w) and w not in _NOUNS}
+    known = sum(number for word, number in finite.items() if readings(word))
+    return corpus, "coverage", known / sum(finite.values())
+
+
+@dataclass(frozen=True)
+class Flip:
+    """A word of a real text, and the same word at another level."""
+
+    kind: str
+    text: int
+    start: int
+    old: str
+    new: str
+    sentence: tuple[int, int]
+
+
+def plant(found: Sequence[Findings], seed: int) -> list[Flip]:
+    """Return flips of level, chosen by the paradigm and without a judgement of the checker."""
+    random = Random(seed)
+    sites: dict[str, list[Flip]] = {kind: [] for kind in KINDS}
+    for number, item in enumerate(found):
+        for match in _SENTENCE.finditer(item.text):
+            words = [(w.start() + match.start(), w[0]) for w in _WORD.finditer(match[0])]
+            if 3 <= len(words) <= 30:
+                for kind, start, old, new in _sites(words, random):
+                    sites[kind].append(Flip(kind, number, start, old, new, match.span()))
+    return [
+        flip for k, n in KINDS.items() for flip in random.sample(sites[k], min(n, len(sites[k])))
+    ]
+
+
+def _sites(words: list[Place], random: Random) -> Iterator[tuple[str, int, str, str]]:
+    pronouns = [(i, p) for i, (_, word) in enumerate(words) if (p := pronoun_of(word))]
+    for i, pronoun in pronouns:
+        if not pronoun.nominative or pronoun.subject == "ami" or words[i][1] in _NO_SUBJECTS:
+            continue
+        if pronoun.subject == "se" and pronoun.case == "plural":
+            continue  # its flip is the spelling with a chandrabindu
+        verb = next((place for place in words[i + 1 :] if _is_sure(place[1])), None)
+        between = [j for j, p in pronouns if j > i and p.nominative]
+        if verb is None or any(words[j][0] < verb[0] for j in between):
+            continue
+        new = _flipped(verb[1], pronoun.subject, random)
+        if new:
+            yield "verb, second" if pronoun.subject in LEVELS else "verb, third", *verb, new
+    second = [(i, p) for i, p in pronouns if p.subject in LEVELS]
+    if len({p.subject for _, p in second}) != 1:
+        return
+    have = second[0][1].subject
+    verbs = sum(_is_sure(word) and have in _subjects(word) for _, word in words)
+    if len(second) + verbs > 1:
+        i, pronoun = random.choice(second)
+        level = random.choice([other for other in LEVELS if other != have])
+        yield "pronoun", *words[i], pronoun_for(level, pronoun.case)
+
+
+def _flipped(word: str, have: str, random: Random) -> str:
+    others = [lv for lv in LEVELS if lv != have] if have in LEVELS else [_THIRD[have]]
+    to = random.choice(others)
+    for reading in readings(word):
+        if reading.subject != have or reading.literary:
+            continue
+        for form, tail in product(inflect(reading.verb, reading.tense, to), _TAILS):
+            same = word.endswith(tail) and word.removesuffix(tail) in inflect(
+                reading.verb, reading.tense, have
+            )
+            if same and _subjects(form + tail) and have not in _subjects(form + tail):
+                return form + tail
+    return ""
+
+
+def recall(found: Sequence[Findings], seed: int) -> Iterator[Score]:
+    """Yield the share of planted flips whose sentence gets a new fault, by kind."""
+    flips = plant(found, seed)
+    hits = Counter(flip.kind for flip in flips if _is_found(flip, found[flip.text]))
+    counts = Counter(flip.kind for flip in flips)
+    for kind in KINDS:
+        yield f"flips, {kind}", f"seed {seed}", hits[kind] / counts[kind] if counts[kind] else 0.0
+        yield f"flips, {kind}", f"number, seed {seed}", counts[kind]
+
+
+def _is_found(flip: Flip, before: Findings) -> bool:
+    end = flip.start + len(flip.old)
+    after = check_text(before.text[: flip.start] + flip.new + before.text[end:])
+    known = {fault.start for fault in before.faults}
+    low, high = flip.sentence[0], flip.sentence[1] + len(flip.new) - len(flip.old)
+    new = (f for f in after.faults if low <= f.start <= high)
+    return any(fault.start not in known or fault.start == flip.start for fault in new)
+
+
+def sample(corpus: str, found: Sequence[Findings], number: int = 100) -> Iterator[Row]:
+    """Yield random flags for a reader: place, rule, words. The text is not quoted."""
+    every = [(k, fault) for k, item in enumerate(found) for fault in item.faults]
+    for k, fault in sorted(
+        Random(0).sample(every, min(number, len(every))), key=lambda pair: (pair[0], pair[1].start)
+    ):
+        yield {
+            "corpus": corpus,
+            "text": k,
+            "start": fault.start,
+            "rule": fault.rule,
+            "word": fault.word,
+            "verdict": "",
+            "reason": "",
+        }
+
+
+def _subjects(word: str) -> set[str | None]:
+    return {reading.subject for reading in readings(word)}
+
+
+def _is_sure(word: str) -> bool:
+    group = readings(word)
+    return bool(group) and all(r.subject for r in group) and not is_homograph(word)
+
+
+def main() -> None:
+    """Measure all corpora, and write the results and the list of flags to read."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="the folder of the unpacked packages")
+    parser.add_argument("--show", choices=SOURCES, help="print each flag of a corpus with its text")
+    options = parser.parse_args()
+    scores: list[Score] = []
+    for corpus in [options.show] if options.show else SOURCES:
+        found = [check_text(text) for text in texts(options.folder, corpus)]
+        if options.show:
+            _print_flags(found)
+            return
+        scores += [*flags(corpus, found), coverage(corpus, found)]
+        if corpus == "test_prose":
+            scores += [score for seed in range(3) for score in recall(found, seed)]
+            write(RESULTS / "bangla_prose_flags.csv", _with_verdicts(sample(corpus, found)), "cpu")
+    rows = [
+        {"device": "cpu", "subject": s, "measure": m, "value": f"{v:.5g}"} for s, m, v in scores
+    ]
+    for row in rows:
+        print(row["subject"], row["measure"], row["value"], sep="\t")
+    write(RESULTS / "bangla_prose.csv", [row | machine("cpu") for row in rows], "cpu")
+
+
+def _with_verdicts(rows: Iterator[Row]) -> list[Row]:
+    # The verdicts of a reader stay with their flags when the table is written again.
+    path = RESULTS / "bangla_prose_flags.csv"
+    read: dict[tuple[str, str, str], Row] = {}
+    if path.exists():
+        with path.open(newline="", encoding="utf-8") as file:
+            read = {(r["text"], r["start"], r["rule"]): dict(r) for r in csv.DictReader(file)}
+    merged = []
+    for row in rows:
+        old = read.get((str(row["text"]), str(row["start"]), str(row["rule"])), {})
+        verdict = {name: old.get(name, "") for name in ("verdict", "reason")}
+        merged.append({"device": "cpu", **row, **verdict})
+    return merged
+
+
+def _print_flags(found: Sequence[Findings]) -> None:
+    for k, item in enumerate(found):
+        for fault in item.faults:
+            around = item.text[max(0, fault.start - 150) : fault.end + 60].replace("\n", " / ")
+            print(k, fault.start, fault.rule, fault.word, fault.reason, around, sep=" | ")
+
+
+if __name__ == "__main__":
+    main()

@@ -15,7 +15,8 @@ from scionwood_bangla.text.normalise import normalise
 
 
 def faults_in(text: str, *register: str) -> list[tuple[str, str]]:
-    return [(f.rule, f.word) for f in check_text(text, register or None).faults]
+    findings = check_text(text, register or None, chandrabindu=True)
+    return [(f.rule, f.word) for f in findings.faults]
 
 
 def n(*pairs: tuple[str, str]) -> list[tuple[str, str]]:
@@ -33,6 +34,9 @@ def n(*pairs: tuple[str, str]) -> list[tuple[str, str]]:
         ("আপনাকে ধন্যবাদ। তোমার কথা মনে থাকবে।", n(("mixing", "তোমার"))),
         ("আপনার চিঠি পেয়েছি। কবে আসছ?", n(("addressee", "আসছ"))),
         ("জনাব, তোমার কাছে আমার নিবেদন আছে।", n(("vocative", "তোমার"))),
+        ("আপনি একটু সামলাও।", n(("agreement", "সামলাও"))),
+        ("মাননীয় প্রধান শিক্ষক এসেছে।", n(("agreement", "এসেছে"))),
+        ("রহিম: তুই কোথায়?\nকরিম: স্যার, আপনি কেমন আছ?", n(("agreement", "আছ"))),
     ],
 )
 def test_reports_each_fault_with_its_rule(text, wanted):
@@ -59,6 +63,16 @@ def test_reports_each_fault_with_its_rule(text, wanted):
         "আপনি কেনো এসেছেন?",  # another spelling of "why" is not an imperative of "buy"
         "সাঁতার শেখা তোমার দরকার।",  # a verbal noun is not a command
         "আপনি কি সেই বই পড়েছেন?",  # "that" is not "he"
+        "তিনি আজ বাড়িতে নেই।",  # "is not" has one form for all subjects
+        "আপনি নেই, তুমি নেই, আমিও নাই।",
+        "তিনি যা চান তাই হয়।",  # "what he wants happens"
+        "তার চোখে কিছু পড়ে না। তিনি ভালো কিছু চোখে পড়ে না বলে দুঃখিত।",
+        "বইটি তিনি ছদ্মনামে নয়, স্বনামে প্রকাশ করেছেন।",
+        "তুমি চা অথবা কফি নিতে পারো।",  # "tea" is not a verb
+        "সত্যবাদিতা তাকে সমাজে সম্মানিত করেছে।",  # "honoured" is no title here
+        "- তুমি কেমন আছ?\n- ভালো আছি। আপনি?",  # a line with a dash is a voice of its own
+        "আপনি জানেন যে রহিম ভালো আছে।",  # a clause with a noun as its subject
+        "তিনি মনে করেন যদি বৃষ্টি হয় তবে ধান ভালো হবে।",
     ],
 )
 def test_accepts_correct_sentences(text):
@@ -106,6 +120,30 @@ def test_a_level_below_the_accepted_levels_is_a_fault():
 def test_refuses_an_invalid_register(register):
     with pytest.raises(RecipeError, match="level"):
         check_text("আপনি বসুন।", register)
+
+
+@pytest.mark.parametrize(
+    ("closing", "faults"),
+    [("করবে", n(("vocative", "করবে"))), ("করবেন", [])],
+)
+def test_a_request_in_a_formal_letter_addresses_its_reader(closing, faults):
+    letter = "বরাবর,\nপ্রধান শিক্ষক\nবিষয়: ছুটির আবেদন\nজনাব,\nআমি অসুস্থ। আমাকে দুই দিনের ছুটি দিয়ে বাধিত"
+    assert faults_in(f"{letter} {closing}।\nবিনীত\nরহিম") == faults
+
+
+def test_long_prose_compares_a_word_with_its_neighbours_only():
+    paragraph = "রাতে খুব বৃষ্টি পড়ল আর নদীর জল অনেক দূর পর্যন্ত উঠে এল। " * 15
+    apart = f"আপনার চিঠি পেয়েছি। {paragraph} তোমার কথা মনে পড়ে।"
+    assert faults_in(apart) == []  # another addressee, as far as anybody can tell
+    near = f"{paragraph} আপনার চিঠি আর তোমার ছবি পেয়েছি।"
+    assert faults_in(near) == n(("mixing", "তোমার"))
+
+
+def test_a_missing_chandrabindu_is_reported_only_on_request():
+    text = "তারা বক্তৃতা দিয়েছেন।"
+    assert check_text(text).faults == []
+    assert check_text(text).agreeing == 1
+    assert [f.rule for f in check_text(text, chandrabindu=True).faults] == ["chandrabindu"]
 
 
 def test_a_line_of_100_000_characters_takes_linear_work():

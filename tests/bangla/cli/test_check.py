@@ -24,7 +24,9 @@ def letter(tmp_path):
 
 
 def test_check_marks_each_fault_with_its_rule_and_a_suggestion(letter, capsys):
-    assert main(["bangla", "check", str(letter)]) == 0
+    with pytest.raises(SystemExit) as end:
+        main(["bangla", "check", str(letter)])
+    assert end.value.code == 1
     out = capsys.readouterr().out
     assert normalise("[পেয়েছ](2)") in out
     assert "[তোমার](3)" in out
@@ -35,7 +37,8 @@ def test_check_marks_each_fault_with_its_rule_and_a_suggestion(letter, capsys):
 
 
 def test_check_prints_json_whose_positions_fit_its_text(letter, capsys):
-    assert main(["bangla", "check", str(letter), "--json", "--register", "apni"]) == 0
+    words = ["bangla", "check", str(letter), "--json", "--register", "apni", "--exit-zero"]
+    assert main(words) == 0
     record = json.loads(capsys.readouterr().out)
     rules = [fault["rule"] for fault in record["faults"]]
     assert rules == ["structure", "agreement", "register"]
@@ -49,6 +52,13 @@ def test_check_reports_the_literary_style(tmp_path, capsys):
     path.write_text("তিনি কলিকাতায় গিয়াছেন।", "utf-8")
     assert main(["bangla", "check", str(path)]) == 0
     assert "the style is literary" in capsys.readouterr().out
+
+
+def test_check_counts_one_fault_in_the_singular(tmp_path, capsys):
+    path = tmp_path / "line.txt"
+    path.write_text("আপনি কেমন আছ?", "utf-8")
+    assert main(["bangla", "check", str(path), "--exit-zero"]) == 0
+    assert "\n1 fault; undecided: 0 of 1 verb\n" in capsys.readouterr().out
 
 
 def test_check_refuses_a_text_that_is_not_bangla(tmp_path, capsys):

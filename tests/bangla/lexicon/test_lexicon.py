@@ -90,6 +90,15 @@ def test_sixty_verbs_have_every_tense_and_level():
         ("খেলে", {"tumi", "se", None}),  # forms of "eat" and of "play"
         ("করেননি", {"apni", "tini"}),  # with a clitic
         ("করিতেছেন", {"apni", "tini"}),
+        ("নেই", set(SUBJECTS)),  # "is not", and no form of "take"
+        ("নাই", set(SUBJECTS)),
+        ("নই", {"ami"}),
+        ("নও", {"tumi"}),
+        ("নন", {"apni", "tini"}),
+        ("রয়েছে", {"se"}),
+        ("গেছিলাম", {"ami"}),
+        ("জমালেন", {"apni", "tini"}),
+        ("ঢুকেছ", {"tumi"}),
     ],
 )
 def test_an_ambiguous_form_has_all_readings(word, wanted):

@@ -19,7 +19,11 @@ from scionwood_bangla.text.normalise import normalise
 
 
 def check_text(
-    text: str, register: Collection[str] | None = None, *, letter: bool | None = False
+    text: str,
+    register: Collection[str] | None = None,
+    *,
+    letter: bool | None = False,
+    chandrabindu: bool = False,
 ) -> Findings:
     """Check the honorific level of every word of address in a text.
 
@@ -30,6 +34,8 @@ def check_text(
         register: the accepted levels, of `tui`, `tumi` and `apni`. `None` accepts all of them.
         letter: whether to check the parts of a letter too. `None` checks them if the text looks
             like a letter.
+        chandrabindu: whether to report an honorific verb after তারা, which is then written তাঁরা.
+            It is a matter of spelling, and not of address.
 
     Returns:
         The faults in text order, and the verbs that the checker did not judge.
@@ -49,11 +55,23 @@ def check_text(
     for sentence in sentences(tokenise(findings.text)):
         words = words_of(sentence)
         tracker.read(words, addressees.of(words, findings))
-    findings.faults += address_faults(findings, addressees.polite, allowed)
+    if not chandrabindu:
+        _accept_spelling(findings)
+    marked = {fault.start for fault in findings.faults}
+    faults = address_faults(findings, addressees.polite, allowed)
+    findings.faults += [fault for fault in faults if fault.start not in marked]
+    marked = {fault.start for fault in findings.faults}
+    findings.undecided = [item for item in findings.undecided if item.start not in marked]
     if letter is not False:
         findings.faults += structure_faults(findings.text, certain=letter is True)
     findings.faults.sort(key=lambda fault: (fault.start, fault.end))
     return findings
+
+
+def _accept_spelling(findings: Findings) -> None:
+    kept = [fault for fault in findings.faults if fault.rule != "chandrabindu"]
+    findings.agreeing += len(findings.faults) - len(kept)
+    findings.faults = kept
 
 
 def _levels(register: Collection[str]) -> frozenset[str]:

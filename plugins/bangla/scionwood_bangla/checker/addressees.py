@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import final
 
 from scionwood_bangla.checker.clauses import Word
 from scionwood_bangla.checker.findings import Evidence, Fault, Findings, Rule
+from scionwood_bangla.checker.letters import looks_like_letter, parts
+from scionwood_bangla.checker.neighbours import odd_in_quotation, odd_words
 from scionwood_bangla.lexicon import LEVELS
 from scionwood_bangla.lexicon.words import interjections, polite_calls
+from scionwood_bangla.text.normalise import BENGALI
 
 Addressee = tuple[int | str, str]
+
+WHOLE = 150
+"""Up to how many words a text is taken to address each person at one level throughout."""
 
 
 @final
@@ -50,6 +57,9 @@ def address_faults(
 ) -> list[Fault]:
     """Return a fault for each word whose level differs from the level of its addressee.
 
+    A short text or a letter addresses each person at one level throughout. In longer prose only a
+    word that is odd among its neighbours is a fault.
+
     Args:
         findings: the findings with all evidence.
         polite: the addressees called by a respectful word.
@@ -58,15 +68,55 @@ def address_faults(
     groups: dict[Addressee, list[Evidence]] = {}
     for item in findings.evidence:
         groups.setdefault(item.addressee, []).append(item)
-    faults = []
+    if not _is_whole(findings.text):
+        if register is not None:
+            return [f for items in groups.values() for f in _faults(items, _usual(items), register)]
+        return [fault for who, items in groups.items() for fault in _odd(findings, who, items)]
     called = set(polite)
-    for addressee, items in groups.items():
-        level = "apni" if addressee in called else _usual(items)
-        for item in items:
-            fault = _fault(item, level, addressee in called, register)
-            if fault is not None:
-                faults.append(fault)
-    return faults
+    faults = []
+    for who, items in groups.items():
+        level = "apni" if who in called else _usual(items)
+        faults += _faults(items, level, register, called=who in called)
+    return [*faults, *_plain_requests(findings, groups, called)]
+
+
+def _is_whole(text: str) -> bool:
+    words = len(re.findall(f"[{BENGALI}]+", text))
+    return words <= WHOLE or looks_like_letter(parts(text))
+
+
+def _odd(findings: Findings, who: Addressee, items: list[Evidence]) -> Iterator[Fault]:
+    text, voice = findings.text, who[0]
+    if isinstance(voice, int) and voice > 0:
+        level = odd_in_quotation(text, items)
+        if level is not None:
+            yield from _faults(items, level, None)
+            return
+    for plural in (False, True):
+        same = [item for item in items if item.plural == plural]
+        for item, level in odd_words(text, same):
+            yield from _faults([item], level, None)
+
+
+def _plain_requests(
+    findings: Findings, groups: dict[Addressee, list[Evidence]], called: set[Addressee]
+) -> Iterator[Fault]:
+    # "Sir, ... grant my leave" with a plain verb, which agrees with nobody but the reader.
+    for item in findings.requests:
+        polite = item.addressee in called
+        known = groups.get(item.addressee, [])
+        if polite or (known and all(other.levels == {"apni"} for other in known)):
+            rule: Rule = "vocative" if polite else "addressee"
+            yield _made(item, rule, f"{item.word} is plain, but the reader is addressed", "apni")
+
+
+def _faults(
+    items: list[Evidence], level: str, register: frozenset[str] | None, *, called: bool = False
+) -> Iterator[Fault]:
+    for item in items:
+        fault = _fault(item, level, called, register)
+        if fault is not None:
+            yield fault
 
 
 def _usual(items: list[Evidence]) -> str:
@@ -106,6 +156,8 @@ def _named(item: Evidence) -> str:
 
 def _vocative(words: list[Word]) -> str:
     # One or two words before the first comma. None of them is a verb, a pronoun or an interjection.
+    if len(words) > 2 and words[1].pause == "colon":
+        words = words[1:]  # behind the label of a speaker
     for i, word in enumerate(words[1:3], 1):
         if word.pause == "comma":
             called = words[:i]

@@ -12,6 +12,7 @@ from scionwood_bangla.lexicon.words import (
     conjunctions,
     is_homograph,
     joining,
+    noun_joining,
     parenthetic,
     particles,
 )
@@ -95,9 +96,11 @@ def role(words: list[Word], i: int, *, led: bool) -> Role:
         return "other"
     if word.text in parenthetic() and not (led and word.last):
         return "other"
+    after = words[i + 1] if i + 1 < len(words) else None
+    if is_homograph(word.text) and after is not None and after.text in noun_joining():
+        return "other"  # "tea or coffee"
     if is_homograph(word.text) and not _stands_as_verb(word, before, led):
         return "unclear" if word.final else "other"
-    after = words[i + 1] if i + 1 < len(words) else None
     leads = after is not None and bool(after.readings) and not after.pause  # "having gone, ..."
     if word.ambiguous and (leads or not word.last or not word.final):
         return "not_finite"
@@ -133,12 +136,18 @@ def _look_ahead(words: list[Word], marks: list[str]) -> None:
 
 
 def _stands_as_verb(word: Word, before: Word | None, led: bool) -> bool:
+    if before is not None and not word.pause and _is_infinitive(before):
+        return led or word.final  # "wants to go"
     if not word.final:
         return False
     if led or before is None:
         return led
     tenses = {reading.tense for reading in before.readings}
     return bool(tenses & {"participle", "infinitive"}) or before.text.endswith(("কে", "টি", "টা"))
+
+
+def _is_infinitive(word: Word) -> bool:
+    return any(reading.tense == "infinitive" for reading in word.readings)
 
 
 def _impersonal(word: Word, before: Word | None) -> bool:

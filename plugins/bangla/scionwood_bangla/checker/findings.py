@@ -84,6 +84,7 @@ class Evidence:
         addressee: the voice that speaks, and the vocative that it uses for the addressee.
         suggestions: the equivalent word by level.
         pronoun: `True` for a pronoun, `False` for a verb.
+        plural: whether it addresses several people.
     """
 
     start: int
@@ -92,6 +93,7 @@ class Evidence:
     addressee: tuple[int | str, str]
     suggestions: dict[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     pronoun: bool = True
+    plural: bool = False
 
 
 @dataclass
@@ -103,6 +105,8 @@ class Findings:
         faults: the faults, in text order.
         undecided: the verbs that the checker did not judge.
         evidence: the words that show a level of address.
+        requests: the verbs of requests without a subject. They address the reader if the text is
+            a letter, and then they have a level.
         judged: the number of finite verbs that were compared with an explicit subject.
         agreeing: the number of judged verbs that agree with their subject.
         verbs: the number of finite verbs, judged or not, and of words that may be one.
@@ -120,6 +124,7 @@ class Findings:
     faults: list[Fault] = field(default_factory=list)
     undecided: list[Undecided] = field(default_factory=list)
     evidence: list[Evidence] = field(default_factory=list)
+    requests: list[Evidence] = field(default_factory=list)
     judged: int = 0
     agreeing: int = 0
     verbs: int = 0

@@ -28,8 +28,8 @@ def as_text(findings: Findings) -> str:
         if fault.suggestions:
             lines.append(f"    suggestion: {', '.join(fault.suggestions)}")
     words = ", ".join(dict.fromkeys(item.word for item in findings.undecided))
-    undecided = f"undecided: {len(findings.undecided)} of {findings.verbs} verbs"
-    lines.append(f"{len(faults)} faults; {undecided}{f' ({words})' if words else ''}")
+    undecided = f"undecided: {len(findings.undecided)} of {_counted(findings.verbs, 'verb')}"
+    lines.append(f"{_counted(len(faults), 'fault')}; {undecided}{f' ({words})' if words else ''}")
     return "\n".join([*lines, *_notes(findings)])
 
 
@@ -64,6 +64,10 @@ def style(findings: Findings) -> str:
     if findings.literary:
         return "literary"
     return "colloquial" if findings.colloquial else "unmarked"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _notes(findings: Findings) -> list[str]:

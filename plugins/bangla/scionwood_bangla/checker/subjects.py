@@ -5,17 +5,42 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
+from scionwood_bangla.checker.abstention import SECOND, Pair, Subject, same_person, why_not_judged
 from scionwood_bangla.checker.clauses import Word, is_order, role
-from scionwood_bangla.checker.findings import Evidence, Fault, Findings, Rule, Undecided
-from scionwood_bangla.lexicon import LEVELS, Reading, inflect, pronoun_for
-from scionwood_bangla.lexicon.words import joining, others, pointed_at, postpositions
+from scionwood_bangla.checker.findings import Findings, Rule
+from scionwood_bangla.checker.recorder import Recorder, forms_for, is_plural
+from scionwood_bangla.checker.structure import (
+    clause_before,
+    is_determiner,
+    is_listed,
+    is_other_subject,
+    is_stars,
+    is_title,
+    starts_clause,
+)
+from scionwood_bangla.lexicon import function_words as fw
+from scionwood_bangla.lexicon import pronoun_for
+from scionwood_bangla.lexicon.words import is_homograph, joining, postpositions
+from scionwood_bangla.text.normalise import normalise
+
+_CARRIED, _MIXED, _STALE = 9, 8, 8
+_AND, _OR_MORE, _YOURSELF = normalise("এবং"), normalise("আর"), normalise("আপনা")
+_BE = normalise("হওয়া")
+_THEN = frozenset(map(normalise, ("তখন", "কিন্তু", "তাই")))
 
 
 @dataclass
 class _State:
-    subject: Word | None = None  # a pronoun that still needs its verb
+    subject: Subject | None = None  # a subject that still needs its verb
+    commas: int = 0  # behind the subject
     joined: bool = False  # the subject is coordinated, "you and ...", and its level is unknown
     loose: Word | None = None  # a verb without a subject before it
+    carried: Subject | None = (
+        None  # the subject of the previous verb, which may be that of the next
+    )
+    carried_to: int = -1
+    stale: Subject | None = None  # a second person whose clause a conditional has ended
+    second: Subject | None = None  # the last pronoun of the second person in this clause
 
 
 @final
@@ -36,159 +61,248 @@ class SubjectTracker:
             words: the words of the sentence, with their readings.
             addressee: the voice, and the vocative that it used last.
         """
-        state = _State()
-        for i, word in enumerate(words):
-            if word.pronoun is not None:
-                self._pronoun(words, i, state, addressee)
-            elif word.text in joining():
-                self._conjunction(words, i, state)
-            elif _is_other_subject(words, i):
-                state.subject = None
-            else:
-                self._verb(words, i, state, addressee)
+        reader = _Reader(self.findings, words, addressee)
+        for i in range(len(words)):
+            reader.step(i)
 
-    def _pronoun(
-        self, words: list[Word], i: int, state: _State, addressee: tuple[int | str, str]
+
+@final
+class _Reader:
+    """Reads one sentence."""
+
+    def __init__(
+        self, findings: Findings, words: list[Word], addressee: tuple[int | str, str]
     ) -> None:
-        word = words[i]
+        self.findings = findings
+        self.words = words
+        self._record = Recorder(findings, addressee)
+        self.state = _State()
+
+    def step(self, i: int) -> None:
+        word, state = self.words[i], self.state
+        self._pause(i)
+        if word.pronoun is not None:
+            self._pronoun(i)
+        elif state.subject is not None and starts_clause(self.words, i, state.subject.at):
+            state.subject = None
+        elif word.text in joining():
+            self._conjunction(i)
+        elif is_other_subject(self.words, i):
+            state.subject = None
+        elif is_title(self.words, i):
+            state.subject, state.commas = Subject(word, i, "tini", titled=True), 0
+        else:
+            self._verb(i)
+
+    def _pause(self, i: int) -> None:
+        word, state = self.words[i], self.state
+        if word.pause in ("comma", "dash", "colon") and state.subject is not None:
+            state.commas += not (word.pause == "comma" and is_listed(self.words, i))
+            if state.commas > 1 or word.pause != "comma":
+                state.subject = None
+        if word.pause:
+            state.stale = None
+            state.loose = state.loose if word.pause == "comma" else None
+        if word.pause or word.text in fw.CLAUSE_STARTS:
+            state.second = None
+
+    def _pronoun(self, i: int) -> None:
+        word, state = self.words[i], self.state
         assert word.pronoun is not None
-        after = words[i + 1].text if i + 1 < len(words) else ""
+        before = self.words[i - 1] if i else None
+        after = self.words[i + 1].text if i + 1 < len(self.words) else ""
+        if before is not None and before.text == _YOURSELF:
+            return  # "by itself"
         if after in postpositions() and word.pronoun.nominative:
             return
-        self._note_pronoun(word, addressee)
+        self._record.pronoun(word)
+        subject = Subject(word, i, word.pronoun.subject)
+        self._compare_in_clause(subject)
         if not word.pronoun.nominative:
             if word.pause == "comma":
                 state.subject = None  # "you are my teacher, your ...": a new subject follows
             return
-        if word.text == "সে" and after in pointed_at():
+        current = state.subject.word if state.subject is not None else None
+        determines = word.text == "সে" and is_determiner(self.words, i, current)
+        if determines or is_stars(self.words, i):
             return
-        if state.loose is not None and word.final and not state.joined:
-            self._withdraw(state.loose)
-            self._judge(state.loose, word)
-            state.loose = None
-            return
-        if state.joined or (state.subject is words[i - 1] and i > 0):
+        self._judge_before(subject)
+        if state.joined or (before is not None and current is before):
             state.subject, state.joined = None, True
             return
-        state.subject, state.loose = word, None
+        state.subject, state.commas, state.loose = subject, 0, None
 
-    def _conjunction(self, words: list[Word], i: int, state: _State) -> None:
+    def _compare_in_clause(self, subject: Subject) -> None:
+        # "Your book ... you" at two levels within one clause. Two subjects are two people.
+        pronoun = subject.word.pronoun
+        if subject.person not in SECOND or pronoun is None:
+            return
+        other, self.state.second = self.state.second, subject
+        if other is None or other.word.pronoun is None or other.person == subject.person:
+            return
+        distance = subject.at - other.at
+        if distance > _MIXED or is_plural(other.word) != is_plural(subject.word):
+            return
+        cases = other.word.pronoun.nominative, pronoun.nominative
+        if all(cases) or (cases[0] == cases[1] and distance == 1):
+            return
+        between = self.words[other.at : subject.at]
+        if any(word.text in joining() for word in between):
+            return
+        reason = f"{subject.word.text} stands beside {other.word.text}"
+        self._record.fault(
+            "mixing", subject.word, reason, (pronoun_for(other.person, pronoun.case),)
+        )
+
+    def _judge_before(self, subject: Subject) -> None:
+        # "How are you?" with the pronoun behind the verb.
+        i, verb = subject.at, self.state.loose
+        ends = i + 1 == len(self.words) or bool(self.words[i + 1].pause)
+        if verb is None or not ends or self.state.joined or self.words[i - 1] is not verb:
+            return
+        self.state.loose = None
+        if not same_person(subject.person, verb):
+            return
+        self._record.withdraw(verb)
+        self._judge(i - 1, subject, inverted=True)
+
+    def _conjunction(self, i: int) -> None:
         # `ar` also means "any more". It joins two subjects only before another pronoun.
-        if state.subject is None or state.subject is not words[i - 1] or i + 1 == len(words):
+        word, subject = self.words[i], self.state.subject
+        if subject is None or i + 1 == len(self.words):
             return
-        if words[i].text != "আর" or words[i + 1].pronoun is not None:
-            state.subject, state.joined = None, True
+        if subject.at == i - 1:
+            if word.text != _OR_MORE or self.words[i + 1].pronoun is not None:
+                self.state.subject, self.state.joined = None, True
+            return
+        new_clause = bool(word.pause) or bool(self.words[i - 1].subjects)
+        joins = word.text == _AND or (word.text == _OR_MORE and subject.person not in SECOND)
+        if new_clause and joins:
+            self.state.subject = None
 
-    def _verb(
-        self, words: list[Word], i: int, state: _State, addressee: tuple[int | str, str]
-    ) -> None:
-        word = words[i]
-        kind = role(words, i, led=state.subject is not None)
-        if kind == "not_finite" and _changes_subject(word):
+    def _verb(self, i: int) -> None:
+        word, state = self.words[i], self.state
+        kind = role(self.words, i, led=state.subject is not None)
+        if kind == "not_finite" and _changes_subject(word) and state.subject is not None:
+            state.stale = state.subject if state.subject.person in SECOND else state.stale
             state.subject = None
         if kind == "unclear":
             self.findings.verbs += 1
-            self._abstain(word, "it may not be a verb")
+            self._record.abstain(word, "it may not be a verb")
         if kind != "finite":
             return
         self.findings.verbs += 1
-        self._note_style(word)
-        if state.subject is not None and not _elliptic(word, state):
-            self._judge(word, state.subject)
-        elif word.ambiguous:
-            self._abstain(word, "it may not be a finite verb")
-        elif not word.subjects & set(LEVELS):
-            pass  # first and third persons have no level of address
-        elif word.subjects <= set(LEVELS) or is_order(word, words):
-            self._note_verb(word, addressee)
+        self._record.style(word)
+        subject = state.subject or self._implied_subject(i)
+        if subject is not None:
+            self._judge(i, subject)
         else:
-            self._abstain(word, _why(word))
+            self._without_subject(i)
         state.loose = None if state.subject is not None else word
-        state.subject, state.joined = None, False
+        if state.subject is not None:
+            agrees = state.subject.person in word.subjects
+            state.carried, state.carried_to = (state.subject if agrees else None), i
+        state.subject, state.joined, state.stale, state.second = None, False, None, None
 
-    def _judge(self, verb: Word, subject: Word) -> None:
-        assert subject.pronoun is not None
-        wanted = subject.pronoun.subject
+    def _implied_subject(self, i: int) -> Subject | None:
+        word, stale = self.words[i], self.state.stale
+        certain = not word.ambiguous and not is_homograph(word.text)
+        if not certain:
+            return None
+        near = stale is not None and not word.pause and i - stale.at < _STALE
+        if near and word.subjects <= SECOND:
+            return stale
+        return self.state.carried if self._carries(i) else None
+
+    def _carries(self, i: int) -> bool:
+        # "You came and sat": whether the subject of the previous verb is surely that of this one.
+        word, subject = self.words[i], self.state.carried
+        if subject is None or subject.person in word.subjects or not word.final:
+            return False
+        if not same_person(subject.person, word) or self.state.joined:
+            return False
+        start = self.state.carried_to
+        between = self.words[start + 1 : i]
+        if i - start > _CARRIED or any(_may_change_subject(other) for other in between):
+            return False
+        if not all(_is_transparent(other) for other in between[:-1]):
+            return False
+        links = joining() | _THEN
+        return bool(word.pause) or any(w.text in links or bool(w.pause) for w in between)
+
+    def _without_subject(self, i: int) -> None:
+        word = self.words[i]
+        if word.ambiguous:
+            self._record.abstain(word, "it may not be a finite verb")
+        elif not word.subjects & SECOND:
+            pass  # first and third persons have no level of address
+        elif word.subjects <= SECOND or is_order(word, self.words):
+            self.findings.evidence.append(self._record.evidence(word))
+        else:
+            self._record.abstain(word, _why(word))
+            if self._is_request(i):
+                self.findings.requests.append(self._record.evidence(word))
+
+    def _is_request(self, i: int) -> bool:
+        # "Please grant my leave": a plain future without a subject, in words of a request.
+        word = self.words[i]
+        clause = clause_before(self.words, i)
+        if not word.final or word.subjects != {"tumi", "se"}:
+            return False
+        if any(reading.verb == _BE for reading in word.readings):
+            return False
+        if any(_may_be_third_person(other) for other in clause):
+            return False
+        return any(other.text in fw.REQUESTS for other in clause)
+
+    def _judge(self, i: int, subject: Subject, *, inverted: bool = False) -> None:
+        verb = self.words[i]
+        if subject.person not in verb.subjects:
+            pair = Pair(self.words, i, subject, self.state.commas, inverted)
+            if reason := why_not_judged(pair):
+                self._record.abstain(verb, reason)
+                return
         self.findings.judged += 1
-        if wanted in verb.subjects:
+        if subject.person in verb.subjects:
             self.findings.agreeing += 1
             return
         rule: Rule = "agreement"
-        suggestions = forms_for(verb.readings, wanted)
-        if wanted == "se" and "tini" in verb.subjects and subject.pronoun.case == "plural":
+        suggestions = forms_for(verb.readings, subject.person)
+        pronoun = subject.word.pronoun
+        if subject.plural and pronoun and subject.person == "se" and "tini" in verb.subjects:
             rule = "chandrabindu"
-            suggestions += (pronoun_for("tini", subject.pronoun.case),)
-        reason = f"{verb.text} does not agree with {subject.text}"
-        place = (verb.token.start, verb.token.end, verb.text)
-        self.findings.faults.append(Fault(rule, *place, reason, suggestions))
-
-    def _note_pronoun(self, word: Word, addressee: tuple[int | str, str]) -> None:
-        assert word.pronoun is not None
-        pronoun = word.pronoun
-        self.findings.literary += pronoun.literary
-        if pronoun.subject not in LEVELS:
-            return
-        instead: dict[str, tuple[str, ...]] = {
-            level: (pronoun_for(level, pronoun.case),) for level in LEVELS
-        }
-        level = frozenset({pronoun.subject})
-        self.findings.evidence.append(
-            Evidence(word.token.start, word.text, level, addressee, instead)
+            suggestions += (pronoun_for("tini", pronoun.case),)
+        self._record.fault(
+            rule, verb, f"{verb.text} does not agree with {subject.word.text}", suggestions
         )
-
-    def _note_verb(self, word: Word, addressee: tuple[int | str, str]) -> None:
-        instead = {level: forms_for(word.readings, level) for level in LEVELS}
-        levels = word.subjects & set(LEVELS)
-        self.findings.evidence.append(
-            Evidence(word.token.start, word.text, levels, addressee, instead, pronoun=False)
-        )
-
-    def _note_style(self, word: Word) -> None:
-        styles = {reading.literary for reading in word.readings}
-        self.findings.literary += styles == {True}
-        self.findings.colloquial += styles == {False} and _has_literary_peer(word)
-
-    def _withdraw(self, verb: Word) -> None:
-        # Its subject follows it, so the record of a verb without a subject is removed.
-        undecided, evidence = self.findings.undecided, self.findings.evidence
-        start = verb.token.start
-        undecided[-1:] = [item for item in undecided[-1:] if item.start != start]
-        evidence[-2:] = [item for item in evidence[-2:] if item.start != start]
-
-    def _abstain(self, word: Word, reason: str) -> None:
-        place = (word.token.start, word.token.end, word.text)
-        self.findings.undecided.append(Undecided(*place, reason))
-
-
-def forms_for(readings: tuple[Reading, ...], subject: str) -> tuple[str, ...]:
-    """Return the forms of the same verb and tense for another subject.
-
-    Args:
-        readings: the readings of the form. Each of its tenses gives a form.
-        subject: one of `SUBJECTS`.
-    """
-    cells = dict.fromkeys((r.verb, r.tense) for r in readings if r.subject is not None)
-    forms = (inflect(verb, tense, subject)[:1] for verb, tense in cells)
-    return tuple(dict.fromkeys(form for group in forms for form in group))
 
 
 def _changes_subject(word: Word) -> bool:
     # "If you say so, he comes": a conditional or an oblique verbal noun ends its clause.
     tenses = {reading.tense for reading in word.readings if reading.subject is None}
-    return bool(tenses & {"conditional", "verbal_noun"}) and not word.text.endswith("া")
+    return bool(tenses & {"conditional", "verbal_noun"}) and not word.text.endswith(("া", "র"))
 
 
-def _elliptic(word: Word, state: _State) -> bool:
-    return word.ambiguous and state.loose is not None
+def _may_change_subject(word: Word) -> bool:
+    if word.pause and word.pause != "comma":
+        return True
+    if word.text in fw.CLAUSE_STARTS - _THEN:
+        return True
+    pronoun = word.pronoun
+    return pronoun is not None and (pronoun.nominative or pronoun.subject in ("se", "tini"))
 
 
-def _is_other_subject(words: list[Word], i: int) -> bool:
-    follows = i > 0 and words[i - 1].pronoun is not None
-    return words[i].text in others() and not follows and words[i].pause == "comma"
+def _is_transparent(word: Word) -> bool:
+    known = word.pronoun is not None or bool(word.readings) or word.text in fw.ADVERBS
+    return known or word.text in joining() or fw.is_oblique(word.text)
 
 
-def _has_literary_peer(word: Word) -> bool:
-    return any(r.tense in ("continuous", "perfect", "past_perfect") for r in word.readings)
+def _may_be_third_person(word: Word) -> bool:
+    if word.pronoun is not None:
+        return word.pronoun.nominative
+    if word.text in fw.PERSONS or word.text in fw.APPOSITIONS:
+        return True
+    return fw.is_plural_noun(word.text) and not word.readings
 
 
 def _why(word: Word) -> str:

@@ -18,6 +18,7 @@ _TOKEN = re.compile(
     r"|(?P<dash>\s[-–—]\s|[–—])|(?P<line>\n)"
 )
 _LABEL = re.compile(rf"^[ \t]*([{BENGALI}]+(?: [{BENGALI}]+)?)[ \t]*:(?!\d)", re.MULTILINE)
+_TURN = re.compile(r"^[ \t]*[-–—_]+[ \t]*(\S)", re.MULTILINE)
 _HEADINGS = frozenset(
     normalise(
         "বরাবর তারিখ বিষয় প্রাপক প্রেরক মাধ্যম সংযুক্তি স্থান ঠিকানা নাম শ্রেণি রোল নম্বর সূত্র"
@@ -35,7 +36,7 @@ class Token:
         start: the index of its first character.
         kind: the kind of token.
         voice: the speaker: 0 for the writer, a name for a speaker of a dialogue, and another number
-            for a quotation.
+            for a quotation or a line of dialogue.
     """
 
     text: str
@@ -56,10 +57,13 @@ def tokenise(text: str) -> list[Token]:
         text: the normalised text.
     """
     labels = _speakers(text)
+    turns = {match.start(1) for match in _TURN.finditer(text)}
     voices = _Voices()
     tokens: list[Token] = []
     for match in _TOKEN.finditer(text):
         kind = cast("Kind", match.lastgroup)
+        if match.start() in turns:
+            voices.turn()
         if match.start() in labels:
             voices.speaker = labels[match.start()]
         token = Token(match[0], match.start(), kind, voices.step(kind, match[0], tokens))
@@ -100,6 +104,11 @@ class _Voices:
         self.speaker: int | str = 0
         self._quotes = 0
         self._open = self._reported = False
+
+    def turn(self) -> None:
+        """Start a line with a dash, the turn of a speaker who is not named."""
+        self._open = self._reported = True
+        self._quotes += 1
 
     def step(self, kind: Kind, text: str, before: list[Token]) -> int | str:
         if kind == "quote":

@@ -14,18 +14,25 @@ def check(
     *,
     register: str | None = None,
     letter: Literal["auto", "yes", "no"] = "auto",
+    chandrabindu: bool = False,
+    exit_zero: bool = False,
     json: bool = False,
 ) -> None:
     """Print a text with its faults of address marked, each with its rule and a suggestion.
+
+    The exit status is 1 if the text has a fault, and 0 if it has none.
 
     Args:
         text: the text file, UTF-8.
         register: the accepted levels, such as apni or tumi,apni. Without it, all levels are
             accepted.
         letter: whether to check the parts of a letter. auto checks them if the text looks like one.
+        chandrabindu: also report an honorific verb after তারা, which is then written তাঁরা.
+        exit_zero: end with the exit status 0 even if the text has a fault.
         json: print JSON.
 
     Raises:
+        SystemExit: the text has a fault.
         ReadError: the file does not exist, or its text is not Bangla in Unicode. The message says
             what it is.
         RecipeError: a level is unknown.
@@ -36,11 +43,13 @@ def check(
 
     levels = None if register is None else [part.strip() for part in register.split(",")]
     is_letter = {"auto": None, "yes": True, "no": False}[letter]
-    findings = check_text(read_text(text), levels, letter=is_letter)
+    findings = check_text(read_text(text), levels, letter=is_letter, chandrabindu=chandrabindu)
     if json:
         print_json(as_json(findings))
     else:
         print(as_text(findings))
+    if findings.faults and not exit_zero:
+        raise SystemExit(1)
 
 
 def score(corpus: InputPath, *, seed: int = 0, json: bool = False) -> None:

@@ -62,7 +62,7 @@ def letters(half: Half = "all") -> list[dict[str, Any]]:
 
 def is_flagged(sentence: Sentence) -> bool:
     """Return whether the checker reports a fault in a sentence."""
-    return bool(check_text(sentence.text, sentence.register or None).faults)
+    return bool(check_text(sentence.text, sentence.register or None, chandrabindu=True).faults)
 
 
 def measure_sentences(half: Half = "all") -> dict[str, float]:
@@ -75,7 +75,7 @@ def measure_sentences(half: Half = "all") -> dict[str, float]:
     hits = {label: 0 for label in ("right", "wrong", "trap")}
     verbs = undecided = 0
     for item in items:
-        result = check_text(item.text, item.register or None)
+        result = check_text(item.text, item.register or None, chandrabindu=True)
         hits[item.label] += bool(result.faults)
         undecided += len(result.undecided)
         verbs += result.verbs

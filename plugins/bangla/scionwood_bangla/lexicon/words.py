@@ -13,7 +13,8 @@ _NEVER_VERBS = """
 লিখিত মিলিত মেল সরল কেনো সস হলি মরিস বাড়িও হারিস
 কেন যেন তবে পর কাছ ছাড়া থেকে চেয়ে দিয়ে নিয়ে পরে ধরে হয়তো মানে পরা পার পারা ভরা আসল ছোট ভুল বোন
 হার কাটা মাথা কমা লাগা সরা চলা খোলা ঢাকা বাড়ি পাকা হারা মরা বাঁধ মেলা সন সও হল হত খেত কম সাজা ভর
-বাজে ভাবে চলতি  শেখ ফের বানান পাঠান চালান হাসি মিলে নামে ডাকে সাজে জেরে জোরে পাশে
+বাজে ভাবে চলতি আনিস খাবি দিস বসন ধুলো তাকা পড়ুয়া মিলিস রওনা
+শেখ ফের বানান পাঠান চালান হাসি মিলে নামে ডাকে সাজে জেরে জোরে পাশে
 """
 
 # Verb forms that may also be nouns or other words. Only the position in the sentence decides.
@@ -22,7 +23,7 @@ _HOMOGRAPHS = """
 দাও তোল মার থাক রাখি বলি কাট পড় বস মর চড় সর গড় ঘট লড় খেল ফেল বেচ জেত শোন বোঝ খোল ওঠ ঘোর খোঁজ পোড় ভোল ছাড় থাম
 সাজ জাগ লাগ বাড় আন আয় যা খা পা চা গা দে নে হ শো ধো যাক হাট বাজান সাজান জানা খাওয়া এলো হন কমান বসান শোনা নয় ধরুন
 ফেরা বসা নামা ওঠা বাঁচা শেখা বোঝা বেড়া চালা দাঁড়া নাচ চেন হবি চিনি সই মানি পাক দিক তুলো দেখান কমে মরে
-পারি মারি সারি পারো ধার শুক নিন নিই যাই ছাড়ো লুকা দেখা বাজা বানা থামা মেটা করা হোক
+দেখি দেখছি দৌড়া বোস পড়ায় নামত পারি মারি সারি পারো ধার শুক নিন নিই যাই ছাড়ো লুকা দেখা বাজা বানা থামা মেটা করা হোক
 """
 
 # Discourse markers in verb form, which address nobody in particular.
@@ -46,7 +47,18 @@ def homographs() -> frozenset[str]:
 def is_homograph(word: str) -> bool:
     """Return whether a normalised word, after removal of clitics, may also be another word."""
     bare = stripped(word) if word not in forms() else []
-    return any(form in homographs() for form in (word, *bare))
+    return any(form in homographs() or _is_bare_stem(form) for form in (word, *bare))
+
+
+@cache
+def _is_bare_stem(form: str) -> bool:
+    # A form without an ending, an imperative of `tui` or `tumi`, is usually a noun.
+    finite = [reading for reading in forms().get(form, ()) if reading.subject]
+    tenses = {reading.tense for reading in finite}
+    bare = "imperative" in tenses <= {"imperative", "present"} and not form.endswith(
+        ("ো", "িস", "ও", "স")
+    )
+    return bool(finite) and bare and all(r.subject in ("tui", "tumi") for r in finite)
 
 
 @cache
@@ -62,9 +74,15 @@ def joining() -> frozenset[str]:
 
 
 @cache
+def noun_joining() -> frozenset[str]:
+    """Return the conjunctions that join two nouns rather than two clauses."""
+    return _words("ও কিংবা অথবা বা")
+
+
+@cache
 def particles() -> frozenset[str]:
     """Return the particles that may follow a verb at the end of its clause."""
-    return _words("না নি কি তো নাকি কিন্তু যে গো রে হে না-কি বটে আর কেন")
+    return _words("না নি নাই নাকো কি তো নাকি কিন্তু যে গো রে হে না-কি বটে আর কেন")
 
 
 @cache
@@ -94,14 +112,17 @@ def pointed_at() -> frozenset[str]:
     """Return nouns before which the pronoun `se` means 'that'."""
     return _words(
         """কথা সময় দিন জন্য ক্ষেত্রে বিষয় বিষয়ে রাত রাতে বার বছর দেশ দেশে যুগ যুগে কাজ ব্যাপার ব্যাপারে
-        অনুযায়ী হিসেবে হিসাবে কারণে দিক দিকে গল্প চিঠি পথ পথে খবর সুযোগ বই রকম ভাবে যাত্রা যাত্রায়"""
+        অনুযায়ী হিসেবে হিসাবে কারণে দিক দিকে গল্প চিঠি পথ পথে খবর সুযোগ বই রকম ভাবে যাত্রা যাত্রায়
+        ব্যবস্থা উপায় তুলনায় জন্যে জন্যই জন্যেই চেষ্টা চেষ্টাও সৌভাগ্য ধরনের ধরণের কারণেই কথাও সময়ের সময়ে
+        দিনের থেকে আমলে হুমকি সন্দেহ মতো মত অর্থে দেশের যুগের জায়গা জায়গায় মুহূর্তে ভয় আশা ইচ্ছা ইচ্ছে প্রশ্ন
+        প্রশ্নের কাজটা ঘটনা তারিখে মোতাবেক অনুসারে পর্যন্ত সুবাদে সূত্রে প্রসঙ্গে"""
     )
 
 
 @cache
 def postpositions() -> frozenset[str]:
     """Return postpositions. A pronoun before one is not a subject: 'without you', 'from you'."""
-    return _words("ছাড়া বিনা থেকে ব্যতীত সম্পর্কে")
+    return _words("ছাড়া বিনা থেকে ব্যতীত সম্পর্কে বিহনে ব্যতিরেকে কর্তৃক")
 
 
 @cache

@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter
 from pathlib import Path
 
-from scionwood import ReadError, reading
+from scionwood import ReadError, call_in_child, reading
 from scionwood_bangla.text.normalise import normalise
 
 MOJIBAKE = re.compile("à¦|à§|Ã\u00a0Â|\ufffd{2,}")
@@ -39,6 +39,10 @@ def read_text(path: str | Path) -> str:
         >>> read_text("letter.txt")
         'আপনি কেমন আছেন?'
     """
+    return call_in_child(_bangla_of, path)
+
+
+def _bangla_of(path: Path) -> str:
     return require_bangla(read_utf8(path), str(path))
 
 

@@ -1,0 +1,118 @@
+"""Find words whose level is odd among their neighbours, for prose in which speakers change.
+
+In long prose a speaker or an addressee changes without a mark. So a level is not compared over the
+text, but with the words near it, and never across a sign that somebody else speaks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from scionwood_bangla.checker.findings import Evidence
+from scionwood_bangla.text.normalise import normalise
+
+_SAID = re.compile(
+    "|".join(
+        map(
+            normalise,
+            (
+                "বলল|বলেন|বললো|বললেন|বলে |কইল|জিজ্ঞেস|জিজ্ঞাসা|জবাব|চেঁচি|চিৎকার|উত্তর",
+                r'["\n:“”‘’]',
+                " [-–—]+|--",
+            ),
+        )
+    )
+)
+_ENDS = re.compile("[।?!]")
+_DASH = re.compile("[-–—;]")
+_SIDE, _REACH, _CLOSE, _CLAUSE = 3, 400, 80, 70
+_QUOTATION = 500
+_USUAL, _SHARE = 6, 0.9
+
+
+def odd_in_quotation(text: str, items: list[Evidence]) -> str | None:
+    """Return the level of most words of a short quotation, or `None` if there is no such level.
+
+    Args:
+        text: the normalised text.
+        items: the evidence of the quotation, in text order.
+    """
+    start, end = items[0].start, items[-1].start
+    counts = Counter(level for item in items for level in item.levels)
+    (top, most), *rest = counts.most_common(2)
+    even = bool(rest) and rest[0][1] == most
+    if even or end - start >= _QUOTATION or _SAID.search(text[start:end]):
+        return None
+    return top
+
+
+def odd_words(text: str, items: list[Evidence]) -> list[tuple[Evidence, str]]:
+    """Return the words with another level than their neighbours, each with the expected level.
+
+    Args:
+        text: the normalised text.
+        items: the evidence for one voice and one number of addressees, in text order.
+    """
+    counts = Counter(level for item in items if len(item.levels) == 1 for level in item.levels)
+    found = []
+    for k, item in enumerate(items):
+        if len(item.levels) > 1:
+            continue
+        level = _in_clause(text, items, k) or _usual(text, item, counts) or _around(text, items, k)
+        if level is not None and level not in item.levels:
+            found.append((item, level))
+    return found
+
+
+def _in_clause(text: str, items: list[Evidence], k: int) -> str | None:
+    before, item = items[k - 1] if k else None, items[k]
+    if before is None or len(before.levels) > 1 or not (before.pronoun or item.pronoun):
+        return None
+    gap = text[before.start : item.start]
+    if len(gap) >= _CLAUSE or any(mark.search(gap) for mark in (_ENDS, _SAID, _DASH)):
+        return None
+    return _only(before)
+
+
+def _usual(text: str, item: Evidence, counts: Counter[str]) -> str | None:
+    level = _only(item)
+    others = counts - Counter([level])
+    total = others.total()
+    if total < _USUAL or _SAID.search(text[max(0, item.start - 90) : item.start + 60]):
+        return None
+    top, most = others.most_common(1)[0]
+    return top if most >= _SHARE * total else None
+
+
+def _around(text: str, items: list[Evidence], k: int) -> str | None:
+    near = [other for step in (-1, 1) for other in _side(text, items, k, step)]
+    certain = {_only(other) for other in near if len(other.levels) == 1}
+    if len(certain) != 1:
+        return None
+    gaps = [_gap(text, other, items[k]) for other in near]
+    close = any(len(gap) < _CLOSE and len(_ENDS.findall(gap)) < 2 for gap in gaps)
+    several = sum(len(other.levels) == 1 for other in near) >= 2
+    return certain.pop() if several or close else None
+
+
+def _side(text: str, items: list[Evidence], k: int, step: int) -> list[Evidence]:
+    found: list[Evidence] = []
+    at = k + step
+    while 0 <= at < len(items) and len(found) < _SIDE:
+        gap = _gap(text, items[k], items[at])
+        if len(gap) > _REACH or _SAID.search(gap):
+            break
+        found.append(items[at])
+        at += step
+    return found
+
+
+def _gap(text: str, first: Evidence, second: Evidence) -> str:
+    low, high = sorted((first.start, second.start))
+    return text[low:high]
+
+
+def _only(item: Evidence) -> str:
+    (level,) = item.levels
+    return level
