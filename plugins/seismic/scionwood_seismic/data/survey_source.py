@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import methodcaller
 from pathlib import Path
 from typing import Generic, Literal, TypeVar, final
 
@@ -95,7 +96,7 @@ class FieldFiles(Source):
     ) -> None:
         self.noise_window, self.data_files = noise_window, data_files
         self.key: Gather | None = None if gather == "none" else gather
-        self._open: Recent[SeismicReader] = Recent(OPEN_FILES, SeismicReader.close)
+        self._open: Recent[SeismicReader] = Recent(OPEN_FILES, methodcaller("close"))
         self.places: list[tuple[int, int]] = []
         self.groups = []
         counts = data_files.readable(files, self._count, self._check)
