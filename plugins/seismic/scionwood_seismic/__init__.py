@@ -19,6 +19,7 @@ plugin = Plugin(
         "segy": "scionwood_seismic.readers.segy:SegyReader",
         "stream": "scionwood_seismic.readers.streams:StreamReader",
         "das": "scionwood_seismic.readers.das:DasReader",
+        "xdas": "scionwood_seismic.readers.xdas:XdasReader",
     },
     data={
         "synthetic": "scionwood_seismic.data.synthetic:SyntheticGathers",

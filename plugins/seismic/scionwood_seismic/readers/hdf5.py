@@ -51,7 +51,8 @@ def check_safe(path: Path) -> None:
 
 
 def _check_object(path: Path, name: str, item: h5py.Group | h5py.Dataset) -> None:
-    for key in (name, *item.attrs):
+    names: tuple[str | bytes, ...] = (name, *item.attrs)
+    for key in names:
         if isinstance(key, bytes):  # h5py gives a name that is not UTF-8 so; PyTables dies on it
             what = "an object" if key is name else f"an attribute of {name}"
             rule = f"HDF5: {what} has the name {key!r}, which is not UTF-8"
