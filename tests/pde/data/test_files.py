@@ -142,7 +142,7 @@ def test_both_states_of_a_pair_are_cropped_at_one_place(store: Path, states: xr.
     numbers = dataset.sources[0]
 
     class Still:
-        layout = numbers.layout
+        path, layout = numbers.path, numbers.layout
 
         def frames(self, places: Any, window: Any) -> Any:
             (sample, _), *rest = places
