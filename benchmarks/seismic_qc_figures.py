@@ -1,4 +1,4 @@
-"""Denoise two public field files with the shipped models, and draw their QC sheets for the handbook.
+"""Denoise two public field files with the shipped models, and draw QC sheets for the handbook.
 
 Run `python benchmarks/seismic_qc_figures.py FOLDER`, with the folder of `viking_small.segy` and
 `f3.sgy` of github.com/equinor/segyio, or set SCIONWOOD_FIELD_DATA to it. Nothing is trained. The

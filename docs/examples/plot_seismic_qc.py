@@ -36,9 +36,9 @@ with chdir(folder):
 show(folder / "good.png")
 
 # %%
-# **Bad.** The same headers, but the samples are flat events with a little white noise, and the older
-# run without the harm gate, which would have returned the gather unchanged. The events
-# are in *removed*, whose spectrum covers that of the input. The correlation is far below 1.
+# **Bad.** The same headers, but the samples are flat events with a little white noise. The older
+# run works without the harm gate, which would return the gather unchanged. The events are in
+# *removed*, whose spectrum covers that of the input. The correlation is far below 1.
 flat = folder / "flat.sgy"
 flat.write_bytes((folder / "noisy.sgy").read_bytes())
 lag = np.pi * 25 * (np.arange(256) * 0.002 - np.array([[0.12], [0.25], [0.38]]))

@@ -90,14 +90,12 @@ def test_refuses_to_replace_a_file_whose_noise_is_needed(run: Path, tmp_path: Pa
         )
 
 
-def test_refuses_to_resume_a_format_that_cannot(run: Path, tmp_path: Path) -> None:
+def test_resume_starts_where_no_run_was_stopped(run: Path, tmp_path: Path) -> None:
     from scionwood_seismic.readers.streams import StreamReader
 
     noisy = tmp_path / "in.mseed"
     StreamReader.write_sample(noisy)
-    with pytest.raises(WriteError, match="cannot be resumed"):
-        denoise_file(noisy, Outputs(tmp_path / "clean.mseed"), Request(run, gate=OFF), resume=True)
-    denoise_file(noisy, Outputs(tmp_path / "clean.mseed"), Request(run, gate=OFF))
+    denoise_file(noisy, Outputs(tmp_path / "clean.mseed"), Request(run, gate=OFF), resume=True)
     assert (tmp_path / "clean.mseed.json").exists()
 
 

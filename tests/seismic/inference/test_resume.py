@@ -238,7 +238,8 @@ def stopped(source: Path, run: Path, tmp_path: Path) -> list[str]:
     child.send_signal(signal.SIGTERM)
     child.communicate(timeout=120)
     assert child.returncode == 128 + signal.SIGTERM
-    assert left(tmp_path) == [".clean.sgy.part", ".clean.sgy.part.json", "in.sgy"]
+    hidden = [".clean.sgy.part", ".clean.sgy.part.json", ".clean.sgy.reports"]
+    assert left(tmp_path) == [*hidden, "in.sgy"]
     return command
 
 

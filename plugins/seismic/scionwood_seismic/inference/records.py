@@ -158,9 +158,8 @@ class Journal:
     def __init__(self, target: Path, *, resume: bool) -> None:
         self.path = target.with_name(f".{target.name}.reports")
         self._reports: dict[str, dict[str, Any]] = {}
-        if not resume:
-            self.path.unlink(missing_ok=True)
-        elif self.path.exists():
+        self._mode = "a" if resume else "w"  # a refused start leaves what a stopped run left
+        if resume and self.path.exists():
             for line in self.path.read_text(encoding="utf-8").splitlines():
                 with suppress(ValueError):  # the line that was being written during a kill
                     self._reports.update(json.loads(line))
@@ -169,8 +168,9 @@ class Journal:
         """Note the report of a record."""
         name = _name(record)
         self._reports[name] = report.as_json()
-        with writing(self.path), self.path.open("a", encoding="utf-8") as file:
+        with writing(self.path), self.path.open(self._mode, encoding="utf-8") as file:
             file.write(json.dumps({name: self._reports[name]}) + "\n")
+        self._mode = "a"
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the reports in the order of the records, with the key of each as `gather`."""
