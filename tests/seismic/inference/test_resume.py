@@ -249,11 +249,14 @@ def test_the_command_resumes_after_a_sigterm(
     assert main(stopped) == 2
     assert "--resume continues it" in capsys.readouterr().err
     assert main([*stopped, "--resume", "--tile", "128"]) == 2
-    assert "tile: then 256, now 128" in capsys.readouterr().err
+    assert "tile: then None, now 128" in capsys.readouterr().err
     assert main([*stopped, "--resume"]) == 0
     stopped[3] = str(tmp_path / "whole.sgy")
     assert main(stopped) == 0
     assert (tmp_path / "clean.sgy").read_bytes() == (tmp_path / "whole.sgy").read_bytes()
+    sidecars = [tmp_path / f"{name}.sgy.json" for name in ("clean", "whole")]
+    resumed, whole = (json.loads(path.read_text())["reports"] for path in sidecars)
+    assert resumed == whole
 
 
 def wait_at_the_fifth_record() -> None:
