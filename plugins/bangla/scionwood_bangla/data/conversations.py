@@ -210,6 +210,8 @@ class Files(Conversations):
         seed: the seed of the split.
     """
 
+    data_files: DataFiles
+
     def __init__(
         self,
         *,
@@ -237,7 +239,9 @@ class Files(Conversations):
             rule = "each must be above 0, and their sum below 1"
             raise RecipeError(f"shares {val_share}, {test_share}", rule, "Such as 0.1 and 0.1")
         self.source, self.layout, self.columns = source, layout, columns
-        self.data_files = DataFiles(on_bad_file, [] if source in (None, SAMPLE) else [source])
+        self.data_files = DataFiles(
+            on_bad_file, [] if source is None or source == SAMPLE else [source]
+        )
         self.bad_rows, self.shares = bad_rows, (val_share, test_share)
 
     def examples(self, split: Split) -> list[Example]:

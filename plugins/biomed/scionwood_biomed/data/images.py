@@ -56,6 +56,8 @@ class Images(ImageData):
         seed: seed of the splits and of the shots.
     """
 
+    data_files: DataFiles
+
     def __init__(
         self,
         *,

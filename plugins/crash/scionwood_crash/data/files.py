@@ -58,6 +58,8 @@ class FileParts(Parts):
         seed: seed of the splits.
     """
 
+    data_files: DataFiles
+
     def __init__(
         self,
         *,

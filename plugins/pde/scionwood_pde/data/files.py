@@ -66,6 +66,8 @@ class Files(SplitData):
         seed: seed of the split, and of the crops for validation and test.
     """
 
+    data_files: DataFiles
+
     def __init__(
         self,
         *,

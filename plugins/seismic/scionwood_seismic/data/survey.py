@@ -68,6 +68,8 @@ class Survey(SplitData):
     Source: this project. The simulated survey comes from `scionwood_seismic.synth`.
     """
 
+    data_files: DataFiles
+
     def __init__(
         self,
         *,
