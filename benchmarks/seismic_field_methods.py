@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from seismic_field_aims import OURS
+from seismic_field_aims import OPEN, OURS
 from seismic_field_cases import Case
 
 from scionwood import Task, load_run
@@ -17,8 +17,6 @@ from scionwood_seismic.evaluation.baselines import bandpass, fk_threshold, fx_ss
 from scionwood_seismic.inference.arrays import denoise_array
 from scionwood_seismic.inference.field import denoise_record
 from scionwood_seismic.inference.gate import GateOptions
-from scionwood_seismic.inference.noise_window import find_noise_window
-from scionwood_seismic.synth.canonical import dominant_period
 
 
 @dataclass(frozen=True)
@@ -112,41 +110,25 @@ def earlier() -> dict[str, Method]:
 def ours(names: Sequence[str]) -> dict[str, Method]:
     """Return Scionwood with the model that suits the file, also without its gate.
 
-    `level found` tells the model the RMS of the part without signal that `find_noise_window` finds.
-
     Args:
         names: runs by domain to use instead of the shipped ones, such as `shot=folder`.
     """
     runs = dict(name.split("=", 1) for name in names)
     tasks: dict[str, Task] = {}
 
-    def method(options: GateOptions, told: bool = False) -> Method:
+    def method(options: GateOptions) -> Method:
         def run(case: Case) -> Estimate:
             name = runs.get(case.domain, f"seismic/{case.domain}")
             if name not in tasks:
                 tasks[name] = load_run(name)
-            level = noise_level(case.record) if told else None
-            known = {"dt": case.dt, "dx": case.dx, "domain": case.domain, "level": level}
+            known = {"dt": case.dt, "dx": case.dx, "domain": case.domain}
             result = denoise_record(tasks[name], case.record, gate=options, **known)
             report = result.report
             return Estimate(result.denoised, report.passed_through, report.reason)
 
         return run
 
-    return {
-        OURS: method(GateOptions()),
-        f"{OURS}, no gate": method(GateOptions(action="off")),
-        f"{OURS}, level found": method(GateOptions(), told=True),
-    }
-
-
-def noise_level(record: np.ndarray) -> float | None:
-    """Return the RMS of the part without signal; None if there is none, or it is almost silent."""
-    window = find_noise_window(record, dominant_period(record))
-    if window is None:
-        return None
-    level = float(record[window.where].std())
-    return level if level > 0.02 * record.std() else None
+    return {OURS: method(GateOptions()), OPEN: method(GateOptions(action="off"))}
 
 
 def peers(folder: Path | None) -> Iterator[tuple[str, Method]]:

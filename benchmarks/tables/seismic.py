@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import mean, median
 
+from seismic_field_tables import TABLES as FIELD
 from text import Row, Tables, read, spread, table
 
 CLASSICAL = {
@@ -176,4 +177,5 @@ TABLES: Tables = {
     "leakage": leakage,
     "tta": tta,
     "io": io,
+    **FIELD,
 }

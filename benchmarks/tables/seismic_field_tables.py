@@ -66,12 +66,13 @@ def field_noise() -> str:
 def field_alone() -> str:
     """Field records as they are: energy removed, correlation with the next inline, amplitude."""
     rows = [row for row in read("seismic_field") if row["group"] in RECORDS and not row["snr"]]
+    shown = list(METHODS)
+    rows = [row for row in rows if row["method"] in shown]
     lines = []
-    for row in rows:
-        if row["method"] in METHODS and row["method"] != "WaveDenoiser":
-            values = [row["removed"], row["next_inline"], row["similarity"], row["recovered"]]
-            cells = [f"{float(x):z.2f}" if x else "" for x in values]
-            lines.append([TITLES[row["group"]], METHODS[row["method"]], *cells])
+    for row in sorted(rows, key=lambda r: (RECORDS.index(r["group"]), shown.index(r["method"]))):
+        values = [row["removed"], row["next_inline"], row["similarity"], row["recovered"]]
+        cells = [f"{float(x):z.2f}" if x else "" for x in values]
+        lines.append([TITLES[row["group"]], METHODS[row["method"]], *cells])
     head = ["record", "method", "energy removed, %", "correlation with the next inline"]
     return table([*head, "local similarity", "recovered amplitude"], lines)
 
@@ -104,15 +105,18 @@ def field_adaptation() -> str:
     lines = []
     for row in read("seismic_adaptation"):
         gain = f"{float(row['gain']):+z.2f}" if row["gain"] else ""
-        pairs = [
-            f"{float(row[f'{x}_before']):z.2f} → {float(row[f'{x}_after']):z.2f}"
-            for x in ("objective", "removed", "recovered")
-        ]
+        pairs = [_change(row, name) for name in ("objective", "removed", "recovered")]
         title = _title((row["group"], row["case"], row["noise"]))
         noise = row["noise"] if row["noise"] != "none" else ""
         lines.append([row["objective"], title, noise, *pairs, gain, row["verdict"]])
-    head = ["adaptation", "record", "noise", "objective", "removed", "recovered amplitude"]
+    head = ["adaptation", "record", "noise", "objective", "removed, %", "recovered amplitude"]
     return table([*head, "gain, dB", "verdict"], lines)
+
+
+def _change(row: Row, name: str) -> str:
+    """Return a value before and after; empty if there is none."""
+    values = [row.get(f"{name}_{when}", "") for when in ("before", "after")]
+    return " → ".join(f"{float(value):z.2f}" for value in values if value)
 
 
 def encoder() -> str:
