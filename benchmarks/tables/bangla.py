@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from text import Row, Tables, read, spread, table
@@ -142,6 +143,61 @@ def bangla_fertility() -> str:
     return table(["tokenizer", "tokens per word", "words in 2,048 tokens"], lines)
 
 
+def bangla_prose() -> str:
+    """Return the flags per 1,000 words of prose, and the coverage of the lexicon."""
+    values = _prose()
+    lines = [
+        [
+            name,
+            f"{values[corpus, 'words']:,.0f}",
+            f"{values[corpus, 'flags']:.2f}",
+            f"{values.get((corpus, 'flags, agreement'), 0.0):.2f}",
+            f"{values[corpus, 'coverage']:.3f}",
+        ]
+        for corpus, name in (
+            ("tune", "sentences of a dictionary, seen"),
+            ("test_sentences", "the other half of them"),
+            ("test_prose", "translated prose, second source"),
+        )
+    ]
+    head = ["text", "words", "flags per 1,000 words", "of them agreement", "finite verbs known"]
+    return table(head, lines)
+
+
+def bangla_prose_recall() -> str:
+    """Return the share of planted flips that are found, by kind."""
+    values = _prose()
+    kinds = {
+        "verb, second": "verb after a second-person pronoun",
+        "pronoun": "second-person pronoun",
+        "verb, third": "verb after a third-person pronoun",
+    }
+    lines = []
+    for kind, name in kinds.items():
+        found = [values[f"flips, {kind}", f"seed {seed}"] for seed in range(3)]
+        number = sum(values[f"flips, {kind}", f"number, seed {seed}"] for seed in range(3))
+        lines.append([name, f"{number:.0f}", spread(found, ".2f")])
+    return table(["flipped word", "flips", "found"], lines)
+
+
+def bangla_prose_read() -> str:
+    """Return the verdicts on the flags that were read, by reason."""
+    rows = read("bangla_prose_flags")
+    counts = Counter((row["verdict"], row["reason"]) for row in rows)
+    right = sum(row["verdict"] == "right" for row in rows)
+    false = [
+        [reason, "false", str(number)]
+        for (verdict, reason), number in counts.most_common()
+        if verdict == "false"
+    ]
+    lines = [["a fault of the text", "right", str(right)], *false]
+    return table(["what the reader saw", "verdict", "flags"], lines)
+
+
+def _prose() -> dict[tuple[str, str], float]:
+    return {(row["subject"], row["measure"]): float(row["value"]) for row in read("bangla_prose")}
+
+
 def _values() -> dict[tuple[str, str], float]:
     return {(row["subject"], row["measure"]): float(row["value"]) for row in read("bangla")}
 
@@ -165,6 +221,9 @@ def _cell(rows: Sequence[Row], suite: str, decoding: str, measure: str, form: st
 
 
 TABLES: Tables = {
+    "bangla_prose": bangla_prose,
+    "bangla_prose_recall": bangla_prose_recall,
+    "bangla_prose_read": bangla_prose_read,
     "bangla_card": bangla_card,
     "bangla_methods": bangla_methods,
     "bangla_similarity": bangla_similarity,

@@ -73,7 +73,7 @@ def address_faults(
             return [f for items in groups.values() for f in _faults(items, _usual(items), register)]
         return [fault for who, items in groups.items() for fault in _odd(findings, who, items)]
     called = set(polite)
-    faults = []
+    faults: list[Fault] = []
     for who, items in groups.items():
         level = "apni" if who in called else _usual(items)
         faults += _faults(items, level, register, called=who in called)
