@@ -52,9 +52,9 @@ def check_safe(path: Path) -> None:
 
 def _check_object(path: Path, name: str, item: h5py.Group | h5py.Dataset) -> None:
     names: tuple[str | bytes, ...] = (name, *item.attrs)
-    for key in names:
+    for place, key in enumerate(names):
         if isinstance(key, bytes):  # h5py gives a name that is not UTF-8 so; PyTables dies on it
-            what = "an object" if key is name else f"an attribute of {name}"
+            what = "an object" if place == 0 else f"an attribute of {name}"
             rule = f"HDF5: {what} has the name {key!r}, which is not UTF-8"
             raise ReadError(str(path), rule, "Is it damaged? Copy it again")
     for key in item.attrs:
