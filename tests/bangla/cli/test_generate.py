@@ -18,7 +18,7 @@ def test_generate_prints_the_text_with_its_faults(capsys):
     command = ["bangla", "generate", "শিক্ষককে জিজ্ঞেস করো, তিনি কবে আসবেন।", "--register", "apni"]
     assert main([*command, "--max-new-tokens", "24"]) == 0
     out = capsys.readouterr().out
-    assert "faults; undecided" in out
+    assert "; undecided: " in out
     assert "levels: " in out
     assert main([*command, "--json", "--best-of", "3", "--max-new-tokens", "24"]) == 0
     record = json.loads(capsys.readouterr().out)
