@@ -24,9 +24,9 @@ No registry has the package, so this benchmark cannot repeat the run everywhere.
 OPEN, UNSEEN = "Scionwood, no gate", "`prodml_2.0.h5` was not at hand"
 COLOURED = "The noise has no part without signal, so its level cannot be found and told."
 TRIED: dict[str, str] = {
-    "Viking + band, 1 dB over the best filter": "Telling the level that is found changes 0.1 dB.",
+    "Viking + band, 1 dB over the best filter": "Telling the level that is found: no gain.",
     "Viking + FORGE, 1 dB over the best filter": COLOURED,
-    "F3: correlation of what was removed with the next inline": "The model of shots: the same.",
+    "F3: correlation of what was removed with the next inline": "The model of shots: 0.21.",
     "DAS event + FORGE, over DAS-N2N": COLOURED,
     "DAS event + ProdML, over DAS-N2N": UNSEEN,
     "earthquake + instrument": "The noise fills the band of the event. WaveDenoiser: 0.4 dB.",

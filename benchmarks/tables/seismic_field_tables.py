@@ -132,8 +132,16 @@ def encoder() -> str:
             values = [some[n][name] if n in some else "" for n in (8, 64, 512)]
             cells.append(" / ".join(f"{float(x):z.1f}" if x else "-" for x in values))
         steps = " / ".join(some[n]["steps"] if n in some else "-" for n in (8, 64, 512))
-        lines.append([variant, share, steps, *cells])
-    head = ["network, what trains", "trained, M", "steps", "clean, dB", "0 dB, dB"]
+        cost = f"{float(first['forward_ms']):.0f} ms, {first['peak_mb']} MB"
+        lines.append([variant, share, steps, cost, *cells])
+    head = [
+        "network, what trains",
+        "trained, M",
+        "steps",
+        "a record, peak",
+        "clean, dB",
+        "0 dB, dB",
+    ]
     head += ["Viking: removed, %", "+ white, dB", "+ FORGE, dB", "salt + white, dB"]
     return table(head, lines)
 
