@@ -15,6 +15,7 @@ from scionwood import (
     TrainingError,
     check_target,
     find_run,
+    one_child,
     print_table,
     read_origin,
     renamed,
@@ -234,7 +235,8 @@ def deidentify_check(path: InputPath, *, json: bool = False) -> None:
     from scionwood_biomed.readers.dicom import DicomReader
     from scionwood_biomed.readers.dicom_identity import inspect
 
-    results = [inspect(file) for file in _files(path, DicomReader.suffixes)]
+    with one_child(path):
+        results = [inspect(file) for file in _files(path, DicomReader.suffixes)]
     if json:
         print(dumps([{**asdict(each), "path": str(each.path)} for each in results], indent=1))
     else:

@@ -27,7 +27,7 @@ def sample(request: pytest.FixtureRequest, tmp_path: Path) -> StatesReader:
     path = tmp_path / f"sample{kind.suffixes[0]}"
     kind.write_sample(path)
     reader = open_reader(path)
-    assert type(reader) is kind
+    assert isinstance(reader, kind)
     return reader
 
 

@@ -72,8 +72,8 @@ class DicomReader(IndexedReader):
         if not files:
             rule = "it has no DICOM image"
             raise ReadError(str(path), rule, "Give a file or a folder of images")
-        self.series: list[Series] = group(files)
-        units = dict.fromkeys(series.unit for series in self.series)
+        self._series = group(files)
+        units = dict.fromkeys(series.unit for series in self._series)
         self.units: Mapping[str, str] = {
             "slice": "mm",
             "row": "1",
@@ -82,8 +82,13 @@ class DicomReader(IndexedReader):
             "data": ", ".join(units),
         }
 
+    @property
+    def series(self) -> list[Series]:
+        """The series, in the order of their first files, without anything that names a person."""
+        return self._series
+
     def __len__(self) -> int:
-        return len(self.series)
+        return len(self._series)
 
     def read(self, index: int) -> Record:
         """Read a series by its index, from 0.
@@ -92,7 +97,7 @@ class DicomReader(IndexedReader):
             ReadError: its pixels are damaged, exceed `largest` bytes, or need a decoder that is not
                 installed.
         """
-        series = self.series[index]
+        series = self._series[index]
         # A file is decoded whole, even if this series has only a few of its frames.
         shapes = [series.shape, *(part.file.shape for part in series.parts)]
         needed = 4 * max(int(np.prod(shape, dtype=object)) for shape in shapes)
@@ -125,10 +130,10 @@ class DicomReader(IndexedReader):
             WriteError: this reader holds a folder, the target cannot be written, the shape changed,
                 or the file has colour or a lookup table, whose inverse is not unique.
         """
-        if self.path.is_dir() or len(self.series) != 1:
+        if self.path.is_dir() or len(self._series) != 1:
             rule = "it is a folder or has several series"
             raise WriteError(str(self.path), rule, "Rewrite each file by itself")
-        (series,) = self.series
+        (series,) = self._series
         after = new_data(self.path, self.read(0), function)
         frames: np.ndarray | None = None
         if after is not None:

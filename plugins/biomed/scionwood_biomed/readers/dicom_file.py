@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import pydicom
@@ -23,6 +24,7 @@ from pydicom.uid import (
 
 from scionwood import ReadError, WriteError, check_inflated, reading
 from scionwood_biomed.readers import limits
+from scionwood_biomed.readers.dicom_header import as_json, without_identity
 
 _COLOUR = ("RGB", "PALETTE COLOR", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
 _TAGS = ["PixelData", "FloatPixelData", "DoubleFloatPixelData"]
@@ -41,7 +43,8 @@ class DicomFile:
         geometry: one entry per frame: the directions of rows and columns (6,) and the position (3,)
             in mm, in the patient's coordinates (LPS); `None` if the file does not state them.
         order: acquisition and instance number, which sort slices without a position.
-        header: Modality, PhotometricInterpretation, the window, and what else `display` needs.
+        elements: Modality, PhotometricInterpretation, the window, and what else `display` needs,
+            in the JSON model of DICOM, which a child can send.
     """
 
     path: Path
@@ -50,7 +53,13 @@ class DicomFile:
     shape: tuple[int, int, int, int]
     geometry: tuple[tuple[np.ndarray, np.ndarray] | None, ...]
     order: tuple[int, int]
-    header: Dataset
+    elements: Mapping[str, Any] = field(repr=False)
+
+    @cached_property
+    def header(self) -> Dataset:
+        """The elements as a data set of pydicom."""
+        with reading(self.path, "DICOM"):
+            return Dataset.from_json(dict(self.elements))
 
     def values(self, frames: Sequence[int]) -> np.ndarray:
         """Read frames in modality units.
@@ -166,15 +175,18 @@ def write_sample(path: Path) -> None:
 def _file(path: Path, header: Dataset, shape: tuple[int, int, int, int], salt: str) -> DicomFile:
     identity = str(header.get("PatientID", "") or "").strip()
     uid = f"{header.get('StudyInstanceUID', '')}/{header.get('SeriesInstanceUID', path)}"
-    return DicomFile(
+    kept = without_identity(header)
+    file = DicomFile(
         path,
         pseudonym(identity, salt) if identity else None,
         pseudonym(f"{identity}/{uid}", salt),
         shape,
         tuple(_geometry(header, frame) for frame in range(shape[0])),
         (_integer(header, "AcquisitionNumber"), _integer(header, "InstanceNumber")),
-        _without_identity(header),
+        as_json(kept),
     )
+    vars(file)["header"] = kept  # here it is known already; elsewhere it is made of `elements`
+    return file
 
 
 def frame_item(dataset: Dataset, frame: int, sequence: str) -> Dataset | None:
@@ -267,31 +279,3 @@ def _integer(header: Dataset, name: str) -> int:
 def pseudonym(text: str, salt: str) -> str:
     """Return a keyed hash that replaces an identity; equal texts and salts give equal hashes."""
     return hashlib.blake2b(text.encode(), key=salt.encode()[:64], digest_size=8).hexdigest()
-
-
-def _without_identity(header: Dataset) -> Dataset:
-    """Return the elements that display and units need, and nothing else."""
-    kept = Dataset()
-    for name in KEPT:
-        if name in header:
-            kept[name] = header[name]
-    return kept
-
-
-KEPT = (
-    "Modality",
-    "SOPClassUID",
-    "PhotometricInterpretation",
-    "RescaleType",
-    "WindowCenter",
-    "WindowWidth",
-    "VOILUTFunction",
-    "VOILUTSequence",
-    "PixelSpacing",
-    "SliceThickness",
-    "BodyPartExamined",
-    "BurnedInAnnotation",
-    "BitsStored",
-    "PixelRepresentation",
-    "SharedFunctionalGroupsSequence",
-)

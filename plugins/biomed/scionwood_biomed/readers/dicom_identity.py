@@ -6,113 +6,19 @@ import hashlib
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
-from typing import final
+from typing import TypeAlias, final
 
+import numpy as np
 import pydicom
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, SecondaryCaptureImageStorage
 
-from scionwood import ReadError, atomic_path, check_target, reading, writing
+from scionwood import ReadError, atomic_path, call_in_child, check_target, reading, writing
 from scionwood_biomed.readers.dicom_file import open_file
-
-IDENTITY = frozenset(
-    [
-        "AccessionNumber",
-        "AcquisitionComments",
-        "AdditionalPatientHistory",
-        "AdmissionID",
-        "AdmittingDiagnosesDescription",
-        "Allergies",
-        "BranchOfService",
-        "CassetteID",
-        "CommentsOnThePerformedProcedureStep",
-        "ContrastBolusAgent",
-        "CountryOfResidence",
-        "CurrentPatientLocation",
-        "DerivationDescription",
-        "DetectorID",
-        "DeviceSerialNumber",
-        "DeviceUID",
-        "DistributionAddress",
-        "EthnicGroup",
-        "FrameComments",
-        "GantryID",
-        "GeneratorID",
-        "IdentifyingComments",
-        "ImageComments",
-        "InstitutionAddress",
-        "InstitutionName",
-        "InstitutionalDepartmentName",
-        "InsurancePlanIdentification",
-        "IssuerOfPatientID",
-        "LastMenstrualDate",
-        "MedicalAlerts",
-        "MedicalRecordLocator",
-        "MilitaryRank",
-        "Occupation",
-        "OperatorIdentificationSequence",
-        "OrderPlacerLocation",
-        "OriginalAttributesSequence",
-        "OtherPatientIDs",
-        "OtherPatientIDsSequence",
-        "PatientAddress",
-        "PatientAge",
-        "PatientBirthDate",
-        "PatientBirthTime",
-        "PatientComments",
-        "PatientID",
-        "PatientInsurancePlanCodeSequence",
-        "PatientPrimaryLanguageCodeSequence",
-        "PatientReligiousPreference",
-        "PatientSex",
-        "PatientSexNeutered",
-        "PatientSize",
-        "PatientState",
-        "PatientTelephoneNumbers",
-        "PatientTransportArrangements",
-        "PatientWeight",
-        "PerformedLocation",
-        "PerformedProcedureStepDescription",
-        "PerformedProcedureStepID",
-        "PerformedStationAETitle",
-        "PersonAddress",
-        "PersonTelephoneNumbers",
-        "PhysicianOfRecord",
-        "PlateID",
-        "PregnancyStatus",
-        "ProtocolName",
-        "ReferencedPatientSequence",
-        "ReferringPhysicianAddress",
-        "ReferringPhysicianTelephoneNumbers",
-        "RegionOfResidence",
-        "RequestAttributesSequence",
-        "RequestedProcedureComments",
-        "RequestedProcedureDescription",
-        "RequestedProcedureID",
-        "RequestingService",
-        "ResponsibleOrganization",
-        "ScheduledProcedureStepDescription",
-        "ScheduledStationAETitle",
-        "ScheduledStationName",
-        "SeriesDescription",
-        "ServiceEpisodeDescription",
-        "ServiceEpisodeID",
-        "SmokingStatus",
-        "SourceApplicationEntityTitle",
-        "SpecialNeeds",
-        "StationName",
-        "StudyComments",
-        "StudyDescription",
-        "StudyID",
-        "TextComments",
-        "TimezoneOffsetFromUTC",
-        "UniqueDeviceIdentifierSequence",
-        "VisitComments",
-    ]
-)
-"""Keywords that the basic profile removes or empties, besides names, dates, times and UIDs."""
+from scionwood_biomed.readers.dicom_keywords import IDENTITY
 
 _BURNED = {"US", "SC", "ES", "XC", "GM", "OT", "XA", "RF", "NM", "ECG"}
 """Modalities whose devices often write names into the pixels."""
@@ -169,16 +75,27 @@ def inspect(path: str | Path) -> Findings:
     Source: the basic profile of DICOM PS3.15 Annex E, limited to the keywords of `IDENTITY`.
     """
     path = Path(path)
-    dataset, findings = _load(path), Findings(path)
+    return Findings(path, *call_in_child(_content, path))
+
+
+_Content: TypeAlias = tuple[list[str], int, int, str]
+"""What `Findings` lists: identity, private, overlays and burned_in."""
+
+
+def _content(path: Path) -> _Content:
+    return _content_of(_load(path))
+
+
+def _content_of(dataset: Dataset) -> _Content:
+    identity, private, overlays = [], 0, 0
     for place, element in _elements(dataset):
         if element.tag.is_private:
-            findings.private += 1
+            private += 1
         elif _is_overlay(element):
-            findings.overlays += 1
+            overlays += 1
         elif _identifies(element):
-            findings.identity.append(place)
-    findings.burned_in = burned_in(dataset)
-    return findings
+            identity.append(place)
+    return identity, private, overlays, burned_in(dataset)
 
 
 def deidentify(
@@ -212,7 +129,16 @@ def deidentify(
         raise ReadError("an empty salt", rule, "Give a secret salt")
     path, target = Path(path), Path(target)
     check_target(target, overwrite)
-    findings, dataset = inspect(path), _load(path)
+    content, copy = call_in_child(_copy, path, salt)
+    with writing(target), atomic_path(target, overwrite=overwrite) as part:
+        part.write_bytes(copy)
+    return Findings(path, *content)
+
+
+def _copy(path: Path, salt: str) -> tuple[_Content, np.ndarray]:
+    """Return the content of a file, and the bytes of a copy without it."""
+    dataset = _load(path)
+    content = _content_of(dataset)
     subject = _digest(str(dataset.get("PatientID", "")), salt)[:16]
     _clean(dataset, salt)
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.get("SOPInstanceUID", "")
@@ -222,9 +148,10 @@ def deidentify(
     dataset.PatientID = dataset.PatientName = subject
     dataset.PatientIdentityRemoved = "YES"
     dataset.DeidentificationMethod = "Scionwood: a subset of the PS3.15 basic profile"
-    with writing(target), atomic_path(target, overwrite=overwrite) as part:
-        dataset.save_as(part)
-    return findings
+    copy = BytesIO()
+    with reading(path, "DICOM"):
+        dataset.save_as(copy)
+    return content, np.frombuffer(copy.getbuffer(), np.uint8)
 
 
 def remapped(uid: str, salt: str) -> UID:
