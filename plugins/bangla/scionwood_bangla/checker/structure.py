@@ -127,6 +127,19 @@ def clause_before(words: list[Word], i: int) -> list[Word]:
     return words[start:i]
 
 
+def may_be_third_person(word: Word) -> bool:
+    """Return whether a word may be a subject of the third person, or another pronoun.
+
+    Args:
+        word: the word.
+    """
+    if word.pronoun is not None:
+        return word.pronoun.nominative
+    if word.text in fw.PERSONS or word.text in fw.APPOSITIONS:
+        return True
+    return fw.is_plural_noun(word.text) and not word.readings
+
+
 def _names_subject(name: list[Word]) -> bool:
     if name[0].readings:
         return False  # "honoured" may be a predicate, too

@@ -16,6 +16,7 @@ from scionwood_bangla.checker.structure import (
     is_other_subject,
     is_stars,
     is_title,
+    may_be_third_person,
     starts_clause,
 )
 from scionwood_bangla.lexicon import function_words as fw
@@ -251,7 +252,7 @@ class _Reader:
             return False
         if any(reading.verb == _BE for reading in word.readings):
             return False
-        if any(_may_be_third_person(other) for other in clause):
+        if any(may_be_third_person(other) for other in clause):
             return False
         return any(other.text in fw.REQUESTS for other in clause)
 
@@ -295,14 +296,6 @@ def _may_change_subject(word: Word) -> bool:
 def _is_transparent(word: Word) -> bool:
     known = word.pronoun is not None or bool(word.readings) or word.text in fw.ADVERBS
     return known or word.text in joining() or fw.is_oblique(word.text)
-
-
-def _may_be_third_person(word: Word) -> bool:
-    if word.pronoun is not None:
-        return word.pronoun.nominative
-    if word.text in fw.PERSONS or word.text in fw.APPOSITIONS:
-        return True
-    return fw.is_plural_noun(word.text) and not word.readings
 
 
 def _why(word: Word) -> str:
