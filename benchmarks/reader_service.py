@@ -149,8 +149,7 @@ def first_use(name: str, path: Path) -> int:
 def jobs(folder: Path) -> dict[str, tuple[Job, int, str]]:
     """Return the job, the number of files if it counts files, and the aim of each row."""
     rng = np.random.default_rng(0)
-    for name, traces in (("large", 2048), ("middle", 512)):
-        gathers = 8192 // traces
+    for name, gathers, traces in (("long", 16, 2048), ("large", 4, 2048), ("middle", 16, 512)):
         data = rng.standard_normal((gathers, traces, SAMPLES)).astype("f4")
         write_segy(folder / f"{name}.sgy", data, dt=0.002)
     field = from_simulation(simulate("burgers", 32, 3, 64, 0.02, 1, torch.Generator()))
@@ -163,8 +162,11 @@ def jobs(folder: Path) -> dict[str, tuple[Job, int, str]]:
     alone = partial(small, folder, paths[:LOADED], shared=False)
     few = paths[:LOADED]
     rows: dict[str, tuple[Job, int, str]] = {
+        "SEG-Y of 256 MB, records of 16 MB": (
+            partial(records, SegyReader, folder / "long.sgy"), 0, "10 %",
+        ),
         "SEG-Y of 64 MB, records of 16 MB": (
-            partial(records, SegyReader, folder / "large.sgy"), 0, "10 %",
+            partial(records, SegyReader, folder / "large.sgy"), 0, "",
         ),
         "SEG-Y of 64 MB, records of 4 MB": (
             partial(records, SegyReader, folder / "middle.sgy"), 0, "",
