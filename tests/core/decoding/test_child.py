@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 import scionwood
-from scionwood.decoding import Limits, Session, enforced, open_in_child
-from scionwood.decoding import control
+from scionwood.decoding import Limits, Session, control, enforced, open_in_child
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the reader service needs Linux")
 FILES = pytest.mark.skipif(

@@ -155,7 +155,8 @@ class ShardReader(IndexedReader):
                 remedy = 'Write an object such as {"label": "cyst", "subject": "p1"}'
                 raise ReadError(str(self.path), rule, remedy)
             notes |= {name: stated[name] for name in ("label", "subject") if name in stated}
-            "".join(map(str, notes.values())).encode()  # refuses half a character, which JSON can hold and no text
+            # JSON can hold half a character, and no text can: encoding refuses it.
+            "".join(map(str, notes.values())).encode()
         return notes
 
     def _picture(self, index: int) -> TarMember:
