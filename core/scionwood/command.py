@@ -150,11 +150,12 @@ def _refuse_unknown_options(parser: Any, words: Sequence[str], names: Iterable[s
 
 
 def _argument(hint: Any, default: Any, text: str) -> dict[str, Any]:
+    text = text.replace("%", "%%")  # argparse formats its help with %
     if hint is bool:
         return {"action": "store_true", "help": text}
     if default is inspect.Parameter.empty:
         return {"type": hint, "help": text}
-    told = "" if default is None else f" (default: {default})"
+    told = "" if default is None else f" (default: {default})".replace("%", "%%")
     return {"type": hint, "default": default, "help": text + told}
 
 

@@ -80,6 +80,19 @@ def test_help_shows_the_present_spellings_only(capsys: pytest.CaptureFixture[str
     assert "--adapter" not in text
 
 
+def test_the_help_of_an_option_may_have_a_per_cent_sign(capsys: pytest.CaptureFixture[str]) -> None:
+    def command(*, share: str = "5 %") -> None:
+        """Remove noise.
+
+        Args:
+            share: at most 10 % of the energy.
+        """
+
+    with pytest.raises(SystemExit):
+        parse_command(command, "x", ["--help"])
+    assert "at most 10 % of the energy. (default: 5 %)" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("spellings", [{"adapter": "runs"}, {"json": "run"}])
 def test_refuses_a_name_that_does_not_fit_the_signature(spellings: dict[str, str]) -> None:
     def command(*, run: Path, json: bool = False) -> None: ...

@@ -7,14 +7,16 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from scionwood.decoding.client import Channel
 from scionwood.decoding.control import warm
 from scionwood.decoding.limits import Limits
 from scionwood.decoding.naming import home_of, label, package_of, size_of
 from scionwood.decoding.session import current
 from scionwood.decoding.switch import wanted
+
+if TYPE_CHECKING:  # it needs numpy, which refusals do without
+    from scionwood.decoding.client import Channel
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -117,6 +119,8 @@ def open_channel(target: Any, path: Path) -> tuple[Channel, bool]:
 
 def own_channel(target: Any, path: Path, write: list[str] | None = None) -> Channel:
     """Return a new child that may open a path alone, and write into the folders of `write`."""
+    from scionwood.decoding.client import Channel
+
     whole = path.absolute()
     is_part = getattr(target, "beside", False) and not path.is_dir()
     read = [str(whole.parent if is_part else whole), *(write or [])]
@@ -133,6 +137,8 @@ def modules_of(target: Any) -> tuple[str, ...]:
     Those of a reader are learned from reading its own sample in a child; of a function it is the
     module that defines it.
     """
+    from scionwood.decoding.client import Channel
+
     home = home_of(target)
     if not hasattr(target, "write_sample"):
         return (target.__module__,)

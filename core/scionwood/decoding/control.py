@@ -12,7 +12,6 @@ import threading
 from collections.abc import Collection
 from typing import Any
 
-from scionwood.decoding.wire import receive
 from scionwood.errors import ReadError
 
 _KEPT = {"PATH", "LANG", "LC_ALL", "HOME", "NUMBA_CACHE_DIR", "MPLCONFIGDIR"}
@@ -113,6 +112,8 @@ atexit.register(forget)
 
 def hand_over(modules: Collection[str], job: dict[str, Any]) -> tuple[socket.socket, int, int]:
     """Give a job to the zygote: return the socket, the status pipe and the handle of its child."""
+    from scionwood.decoding.wire import receive  # needs numpy, which refusals do without
+
     for attempt in (1, 2):
         mine, its = socket.socketpair()
         status, told = os.pipe()

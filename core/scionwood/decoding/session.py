@@ -6,12 +6,14 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from scionwood.decoding.client import Channel
 from scionwood.decoding.limits import Limits
 from scionwood.decoding.naming import label, package_of
 from scionwood.decoding.switch import wanted
+
+if TYPE_CHECKING:  # it needs numpy, which refusals do without
+    from scionwood.decoding.client import Channel
 
 _MOST = 1000
 _current: ContextVar[Session | None] = ContextVar("session", default=None)
@@ -44,6 +46,8 @@ class Session:
 
     def channel(self, target: Any, modules: Collection[str]) -> Channel:
         """Return the child for the package of a reader or function, a fresh one if need be."""
+        from scionwood.decoding.client import Channel
+
         package = package_of(target)
         held = self._channels.get(package)
         usable = held is not None and held.is_ours and not held.cause and held.opened < _MOST

@@ -23,9 +23,11 @@ SIGNATURE = "signature.json"
 FORMAT = 1
 """The newest format of `scionwood.json` that this version reads."""
 
-
 NOTE = re.compile(r"[a-z][a-z0-9_]{0,40}\.json")
 """What a field keeps beside the weights, such as the `normaliser.json` of pde."""
+
+EVALUATION = "evaluation.json"
+"""The scores of a run, which a command may add to it later. Loading does not use them."""
 
 
 def is_finished(folder: Path) -> bool:

@@ -1,7 +1,7 @@
 """The manifest of a run, `files.json`: the size and the hash of every file that loading uses.
 
 These are the recipe, the files of the adapter, the head, and the notes of a field. The card, the
-metrics, the figures and the origin are left out: no weight and no option comes from them. The
+metrics, the scores, the figures and the origin are left out: they hold no weight and no option. The
 folder of an adapter alone may have a manifest too.
 """
 
@@ -18,14 +18,14 @@ from typing import NamedTuple
 from scionwood.errors import AdapterFileError, ReadError, ScionwoodError
 from scionwood.files import atomic_path, writing
 from scionwood.regular import open_regular
-from scionwood.runs.layout import ADAPTER, FILES, HEAD, NOTE, ORIGIN, RECIPE, SIGNATURE
+from scionwood.runs.layout import ADAPTER, EVALUATION, FILES, HEAD, NOTE, ORIGIN, RECIPE, SIGNATURE
 
 LARGEST = 1 << 20
 """The most bytes of a manifest; it has room for some 5,000 files."""
 
 _FORMAT = 1
 _WEIGHTS = (HEAD, "adapter_model.safetensors")
-_NOT_LOADED = (ORIGIN, FILES, SIGNATURE)
+_NOT_LOADED = (ORIGIN, EVALUATION, FILES, SIGNATURE)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CHANGED = "Fetch it again. If you changed it yourself: scionwood verify FOLDER --write"
 

@@ -32,7 +32,14 @@ def rows(run: Path, key: str = "train_loss") -> list[float]:
 def test_the_folder_is_complete(toy_fit: Fit) -> None:
     run = toy_fit("trainer.logger=[csv, tensorboard]")
     expected = {
-        *("recipe.yaml", "metrics.csv", "head.safetensors", "README.md", "report.html"),
+        *(
+            "files.json",
+            "recipe.yaml",
+            "metrics.csv",
+            "head.safetensors",
+            "README.md",
+            "report.html",
+        ),
         *("adapter/adapter_config.json", "adapter/adapter_model.safetensors"),
         *("adapter/scionwood.json", "checkpoints/last.ckpt", "checkpoints/best.ckpt"),
         *("figures/metrics.png", "figures/prediction.png"),

@@ -166,6 +166,8 @@ def tables_of(source: str | Path) -> list[Path]:
             raise ReadError(str(path), rule, "Name a folder with such files")
         return files
     if path.suffix or path.exists() or not re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)):
+        if not path.exists():
+            raise ReadError(str(path), "there is no such file", "Check the path")
         return [path]
     from scionwood_bangla.readers.hub import download
 

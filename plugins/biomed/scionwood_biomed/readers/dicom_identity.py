@@ -131,7 +131,7 @@ def deidentify(
     check_target(target, overwrite)
     content, copy = call_in_child(_copy, path, salt)
     with writing(target), atomic_path(target, overwrite=overwrite) as part:
-        part.write_bytes(copy)
+        part.write_bytes(copy.tobytes())
     return Findings(path, *content)
 
 

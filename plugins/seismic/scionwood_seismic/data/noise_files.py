@@ -121,7 +121,7 @@ def _cut(
 ) -> np.ndarray:
     if data.size and window == "quietest":
         data = data[:, quietest(data)]
-    elif data.size and window is not None:
+    elif data.size and window is not None and not isinstance(window, str):
         start, end = window
         data = data[:, max(0, round(start / dt)) : max(0, round(end / dt))]
     if data.size == 0 or data.shape[1] < SHORTEST:

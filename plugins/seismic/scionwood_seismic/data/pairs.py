@@ -192,9 +192,8 @@ def crop(
     heard = _rms(clean[view]) > QUIET * _rms(clean)
     unit = (_rms(clean[view]) if heard else _rms(noisy[view])) or 1.0
     arrays = [np.zeros(shape, np.float32) for _ in range(3)]
-    for array, values in zip(
-        arrays, (noisy[view] / unit, clean[view] / unit * heard, 1.0), strict=True
-    ):
+    parts = noisy[view] / unit, clean[view] / unit * heard, np.ones((traces, samples))
+    for array, values in zip(arrays, parts, strict=True):
         array[:traces, :samples] = values
     return Pair(arrays[0], arrays[1], arrays[2], _rms(noisy[view] - clean[view]) / unit)
 

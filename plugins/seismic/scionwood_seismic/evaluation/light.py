@@ -74,13 +74,13 @@ def judge(report: Mapping[str, Any], gate: GateOptions) -> Verdict:
     kept += "" if weak is None else f", weak ones {weak:.2f}"
     kept += "" if noisy is None else f" (weak ones in noise {noisy:.2f})"
     if strong < gate.strong - 0.005:
-        light, reason = "red", f"{kept}; the limit is {gate.strong:g}"
-    elif share < 1:
-        light, reason = "yellow", f"{kept}; blended with {_percent(1 - share)} of the removed part"
+        reason = f"{kept}; the limit is {gate.strong:g}"
+        return Verdict(name, "red", reason, strong, weak, removed)
+    if share < 1:
+        reason = f"{kept}; blended with {_percent(1 - share)} of the removed part"
         reason += f", because {report['reason']}"
-    else:
-        light, reason = "green", kept
-    return Verdict(name, light, reason, strong, weak, removed)
+        return Verdict(name, "yellow", reason, strong, weak, removed)
+    return Verdict(name, "green", kept, strong, weak, removed)
 
 
 def print_verdicts(verdicts: Sequence[Verdict], console: Console) -> None:

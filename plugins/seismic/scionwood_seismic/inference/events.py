@@ -222,4 +222,5 @@ def local_rms(crops: np.ndarray, length: float) -> np.ndarray:
     """
     _, traces, samples = crops.shape
     window = (1, min(traces, 25), min(samples, int(length) | 1))
-    return np.sqrt(np.maximum(nd.uniform_filter(np.square(crops), window), 0))
+    rms: np.ndarray = np.sqrt(np.maximum(nd.uniform_filter(np.square(crops), window), 0))
+    return rms

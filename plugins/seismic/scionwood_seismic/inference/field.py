@@ -171,13 +171,14 @@ class _Work:
         told = level * min(1.0, steps.factor) ** 0.5  # the part of white noise that is left
         rng = np.random.default_rng(0)
         crops = gate.choose(tiling, self.options, rng) if self.options.action != "off" else None
-        kept: dict[Corner, np.ndarray] = dict.fromkeys(crops.tiles) if crops else {}
+        tested = set(crops.tiles) if crops else set()
+        kept: dict[Corner, np.ndarray] = {}
 
         def parts() -> Iterator[tuple[Corner, np.ndarray]]:
             for at, part in each_removed(
                 self.model, canonical, mask, tiling, level=told, progress=self.progress
             ):
-                if at in kept:
+                if at in tested:
                     kept[at] = part
                 yield at, part
 

@@ -108,7 +108,9 @@ def choose(tiling: Tiling, options: GateOptions, rng: np.random.Generator) -> Cr
     count = int(PART * len(corners) * seen(size) / seen(part))
     tiles = [corners[i % len(corners)] for i in range(max(1, count))]
     free = size[0] - part[0], size[1] - part[1]
-    moved = [(i + rng.integers(free[0] + 1), j + rng.integers(free[1] + 1)) for i, j in tiles]
+    moved = [
+        (i + int(rng.integers(free[0] + 1)), j + int(rng.integers(free[1] + 1))) for i, j in tiles
+    ]
     return Crops(tiles, moved, part)
 
 

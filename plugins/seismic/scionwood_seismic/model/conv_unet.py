@@ -45,8 +45,8 @@ class ConvUNet(nn.Module):
         pad = (0, -times % STRIDE, 0, -traces % STRIDE)
         h = F.pad(x, pad, mode="replicate") if any(pad) else x
         skips = []
-        for level, block in enumerate(self.down):
-            h = block(h if level == 0 else F.max_pool2d(h, 2))
+        for depth, block in enumerate(self.down):
+            h = block(h if depth == 0 else F.max_pool2d(h, 2))
             skips.append(h)
         for grow, block, skip in zip(self.grow, self.up, skips[-2::-1], strict=True):
             h = block(torch.cat([grow(h), skip], 1))
