@@ -1,4 +1,4 @@
-"""The table of the fuzz: what became of damaged files, for each format that is read."""
+"""Damaged files: what became of them, for each format that is read; and what the service costs."""
 
 from __future__ import annotations
 
@@ -26,4 +26,12 @@ def fuzz() -> str:
     return table(head, [*lines, ["**all**", *total, f"{sum(int(row['cpu']) for row in rows):,}"]])
 
 
-TABLES: Tables = {"fuzz": fuzz}
+def cost() -> str:
+    """Each way of reading: seconds of CPU in this process and in a child, and the difference."""
+    head = ["what is read", "inline, CPU s", "in a child, CPU s", "cost", "aim"]
+    rows = read("reader_service")
+    keys = ("what", "inline_s", "service_s", "cost", "aim")
+    return table(head, [[row[key] for key in keys] for row in rows])
+
+
+TABLES: Tables = {"fuzz": fuzz, "reader_service": cost}
