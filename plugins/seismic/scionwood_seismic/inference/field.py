@@ -47,6 +47,12 @@ class FieldResult:
     Attributes:
         denoised: (trace, time) float32, in the unit of the input.
         report: what was done, and why.
+
+    Example:
+        >>> from scionwood_seismic.api import denoise_gather
+        >>> result = denoise_gather(noisy, dt=0.004)
+        >>> result.denoised.shape == noisy.shape
+        True
     """
 
     denoised: np.ndarray

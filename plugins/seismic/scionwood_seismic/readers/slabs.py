@@ -12,7 +12,7 @@ import numpy as np
 from scionwood import atomic_path
 from scionwood_seismic.readers.base import encode
 from scionwood_seismic.readers.partial import Partial
-from scionwood_seismic.readers.windowed import WindowedReader
+from scionwood_seismic.readers.recordings import WindowedReader
 from scionwood_seismic.readers.windows import Window
 
 if TYPE_CHECKING:

@@ -24,8 +24,8 @@ from scionwood_seismic.readers.layout import Endian
 from scionwood_seismic.readers.miniseed import HEADER
 from scionwood_seismic.readers.packed import MiniSeed
 from scionwood_seismic.readers.partial import Partial
+from scionwood_seismic.readers.recordings import WindowedReader
 from scionwood_seismic.readers.sources import Format, Source, obspy
-from scionwood_seismic.readers.windowed import WindowedReader
 from scionwood_seismic.readers.windows import Window, cut
 
 _SUFFIXES: dict[str, Format] = {
