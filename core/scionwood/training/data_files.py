@@ -51,6 +51,7 @@ class DataFiles:
         skipped: the reason for each file that was left out.
 
     Example:
+        >>> from pathlib import Path
         >>> for name in ("a.txt", "b.txt", "c.txt"):
         ...     size = Path(name).write_bytes(b"\xff" if name == "b.txt" else b"1.5")
         >>> def number(path):

@@ -49,6 +49,7 @@ class FieldResult:
         report: what was done, and why.
 
     Example:
+        >>> import numpy as np
         >>> from scionwood_seismic.api import denoise_gather
         >>> gather = np.random.default_rng(0).standard_normal((24, 200)).astype("f4")
         >>> denoise_gather(gather, dt=0.004).denoised.shape
