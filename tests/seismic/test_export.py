@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from scionwood import export_run
+from scionwood import export_run, load_run
 from scionwood.testing import foreign
 from scionwood_seismic import api
+from scionwood_seismic.inference.arrays import denoise_array
 
 ROOT = Path(__file__).parents[2]
 RUN = "seismic/denoise"
@@ -47,7 +48,7 @@ def gather(tmp_path) -> np.ndarray:
     return data
 
 
-def test_the_program_of_the_page_equals_denoise_on_a_gather_of_a_file(exported, tmp_path, gather):
+def test_the_program_of_the_page_equals_the_network_on_a_gather(exported, tmp_path, gather):
     np.save(tmp_path / "noisy.npy", gather)
     code = f"import runpy, sys; Absent = runpy.run_path({foreign.__file__!r})['Absent']\n"
     code += "sys.meta_path.insert(0, Absent())\n" + loader().replace("denoise.pt2", str(exported))
@@ -55,7 +56,7 @@ def test_the_program_of_the_page_equals_denoise_on_a_gather_of_a_file(exported, 
     words = [sys.executable, "-P", "-c", code]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    given, expected = np.load(tmp_path / "clean.npy"), api.denoise(gather, RUN)
+    given, expected = np.load(tmp_path / "clean.npy"), denoise_array(load_run(RUN).backbone, gather)
     alive = np.isfinite(expected).all(1)
     assert np.array_equal(given[~alive], expected[~alive], equal_nan=True)
     assert np.array_equal(given[7], gather[7])

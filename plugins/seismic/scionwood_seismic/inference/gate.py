@@ -50,6 +50,7 @@ class GateOptions:
         most: the largest number of tiles that is tested.
 
     Example:
+        >>> from scionwood_seismic.api import GateOptions
         >>> GateOptions(strong=0.9).weak
         0.95
     """
