@@ -133,6 +133,8 @@ def test_folders_take_the_subject_from_the_path_or_the_dicom_file(tmp_path):
     assert [i.subject for i in read_items(tmp_path, subject=r"^(p\d+)_")] == ["p7"]
     with pytest.raises(RecipeError, match="one group"):
         read_items(tmp_path, subject=r"p\d+")
+    with pytest.raises(RecipeError, match="regular expression of RE2"):  # it would keep `re` busy
+        read_items(tmp_path, subject="(?x:([a-z_.0-9]+)#\n+X)")
 
 
 def table(folder, lines):
