@@ -1,12 +1,12 @@
 """Measure what an encoder and its adapter are worth, beside a plain network at equal CPU seconds.
 
-    python benchmarks/seismic_encoder.py --data FOLDER --dinov2 dinov2_s.safetensors
+    python benchmarks/seismic_encoder.py --data FOLDER --dinov2 dinov2_s.safetensors --seeds 0 1 2
 
 Every network trains on the same records with the same loss for the same seconds of one CPU core,
-and is then tested without the harm gate: on generated records, on Viking shots and on a section
+and is then tested without the harm gate: on generated records, on a Viking shot and on a section
 over a salt body. `--dinov2` names the weights of a DINOv2 ViT-S in timm's or Meta's names. The
-folder is that of seismic_field.py. Rows that are not measured are kept. Writes
-benchmarks/results/seismic_encoder.csv.
+folder is that of seismic_field.py. Each row is appended to benchmarks/results/seismic_encoder.csv
+when it is measured, and measured once: a stopped benchmark goes on with the row that is missing.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from __future__ import annotations
 import argparse
 import csv
 import os
-import resource
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ import numpy as np
 import torch
 from peft import LoraConfig
 from seismic_accuracy import machine, write
-from seismic_field import score
+from seismic_field import removed, score
 from seismic_field_cases import GROUPS, Case
 from torch import Tensor, nn
 
@@ -41,6 +42,15 @@ GATHERS = (8, 64, 512)
 SHAPE, BATCH = (64, 128), 12
 PART = (200, 600)
 """Traces and samples of a field record that are tested at most."""
+
+FIELD = {
+    ("viking", "as recorded", "none"): "viking_removed",
+    ("viking", "t^2 gain", "white"): "viking_white",
+    ("viking", "t^2 gain", "FORGE"): "viking_forge",
+    ("salt", "as it is", "none"): "salt_removed",
+    ("salt", "as it is", "white"): "salt_white",
+}
+"""Group, name and noise of a field record -> the name of its number."""
 
 FLOOR = 10**-3.2
 """The floor of the loss `log` of the task `seismic/denoise`: an error of -32 dB."""
@@ -112,11 +122,7 @@ def build(variant: Variant, weights: Path | None, seed: int) -> nn.Module:
 
 def records(gathers: int, seed: int) -> Iterator[dict[str, Tensor]]:
     """Yield batches: the same clean records again and again, each time with other noise."""
-    data = FieldCrops(
-        n_traces=SHAPE[0], n_samples=SHAPE[1], kept=gathers, n_train=10**9, few_share=0, seed=seed
-    )
-    # Without renewal the records stay those of the first `kept` numbers.
-    kept = [data.sample("train", 10**8 * k)["clean"] for k in range(gathers)]
+    data, kept = _drawn(gathers, seed)
     rng = np.random.default_rng(seed)
     index = 0
     while True:
@@ -133,6 +139,16 @@ def records(gathers: int, seed: int) -> Iterator[dict[str, Tensor]]:
             "noisy": torch.stack([x["noisy"] for x in some]),
             "level": torch.tensor([x["level"] for x in some]),
         }
+
+
+@cache
+def _drawn(gathers: int, seed: int) -> tuple[FieldCrops, list[Tensor]]:
+    """Return the source of noise, and the clean records of a training."""
+    data = FieldCrops(
+        n_traces=SHAPE[0], n_samples=SHAPE[1], kept=gathers, n_train=10**9, few_share=0, seed=seed
+    )
+    # Without renewal the records stay those of the first `kept` numbers.
+    return data, [data.sample("train", 10**8 * k)["clean"] for k in range(gathers)]
 
 
 def _noise(data: FieldCrops, index: int) -> Tensor:
@@ -182,51 +198,56 @@ def train(model: nn.Module, variant: Variant, gathers: int, seconds: float, seed
 @torch.no_grad()
 def generated(model: nn.Module, snr: float) -> float:
     """Return the median SNR of new generated records, dB."""
-    data = FieldCrops(
-        lowest_snr=snr, highest_snr=snr, few_share=0, told_share=0, n_test=48, batch_size=8, seed=9
-    )
     scores = [
         metrics.snr(batch["clean"], model(batch["noisy"], batch["mask"], None))
-        for batch in data.loader("test")
+        for batch in _test(snr)
     ]
     return float(torch.cat(scores).clamp(max=60).median())
 
 
+@cache
+def _test(snr: float) -> list[dict[str, Tensor]]:
+    """Return the batches of the generated test records."""
+    data = FieldCrops(
+        lowest_snr=snr, highest_snr=snr, few_share=0, told_share=0, n_test=48, batch_size=8, seed=9
+    )
+    return list(data.loader("test"))
+
+
 def field(model: nn.Module, folder: Path) -> dict[str, float]:
     """Return the numbers on one field record of each kind, without the harm gate."""
-    wanted = {
-        ("viking", "as recorded", "none"): "viking_removed",
-        ("viking", "t^2 gain", "white"): "viking_white",
-        ("viking", "t^2 gain", "FORGE"): "viking_forge",
-        ("salt", "as it is", "none"): "salt_removed",
-        ("salt", "as it is", "white"): "salt_white",
-    }
-    values: dict[str, list[float]] = {name: [] for name in wanted.values()}
+    return {name: round(_one(model, case), 3) for name, case in _field_cases(folder).items()}
+
+
+@cache
+def _field_cases(folder: Path) -> dict[str, Case]:
+    """Return the first record of each kind that no filter was tuned on, by the name of its number.
+
+    A record is cut to `PART`.
+    """
+    cases: dict[str, Case] = {}
     for case in (c for group in ("viking", "stacks") for c in GROUPS[group](folder)):
-        name = wanted.get((case.group, case.name, case.noise))
-        if name and not case.tune and not values[name]:
-            values[name].append(_one(model, case))
-    return {name: round(float(np.mean(numbers)), 3) for name, numbers in values.items()}
+        name = FIELD.get((case.group, case.name, case.noise))
+        if name and not case.tune and name not in cases:
+            record = case.record[: PART[0], : PART[1]]
+            clean = None if case.clean is None else case.clean[: PART[0], : PART[1]]
+            cases[name] = replace(case, record=record, clean=clean)
+    return cases
 
 
 def _one(model: nn.Module, case: Case) -> float:
-    case = replace(case, record=case.record[: PART[0], : PART[1]], clean=_cut(case.clean))
     result = denoise_record(
         model, case.record, dt=case.dt, domain=case.domain, gate=GateOptions(action="off")
     ).denoised
     if case.clean is not None:
         return score(case, result)
-    x = case.record.astype(np.float64)
-    return float(100 * np.sum((x - result) ** 2) / np.sum(x**2))
-
-
-def _cut(clean: np.ndarray | None) -> np.ndarray | None:
-    return None if clean is None else clean[: PART[0], : PART[1]]
+    return removed(case, result)
 
 
 def measure(name: str, gathers: int, seed: int, options: argparse.Namespace) -> dict[str, object]:
     """Train and test one variant."""
     torch.manual_seed(seed)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak of memory begins again
     variant = VARIANTS[name]
     model = build(variant, options.dinov2, seed)
     row: dict[str, object] = {"variant": name, "gathers": gathers, "seed": seed}
@@ -234,11 +255,13 @@ def measure(name: str, gathers: int, seed: int, options: argparse.Namespace) -> 
     row["trained"] = sum(p.numel() for p in model.parameters() if p.requires_grad)
     row["steps"] = train(model, variant, gathers, options.seconds, seed)
     row["seconds"] = options.seconds
+    _test(100.0)
     start = time.process_time()
     row["clean"] = round(generated(model, 100.0), 3)
     row["forward_ms"] = round((time.process_time() - start) / 48 * 1000, 2)
     row["noisy"] = round(generated(model, 0.0), 3)
-    row["peak_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    peak = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
+    row["peak_mb"] = round(int(peak[1]) / 1024) if peak else ""
     return row | field(model, options.data)
 
 
@@ -250,21 +273,30 @@ def main() -> None:
     parser.add_argument("--variants", nargs="*", default=list(VARIANTS), choices=list(VARIANTS))
     parser.add_argument("--gathers", nargs="*", type=int, default=list(GATHERS))
     parser.add_argument("--seconds", type=float, default=15, help="of CPU time, for each training")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0])
+    parser.add_argument("--most", type=int, default=10**9, help="rows to measure before it stops")
     parser.add_argument("--target", type=Path, default=RESULTS)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    for gathers in options.gathers:
-        for name in options.variants:
-            row = measure(name, gathers, options.seed, options) | machine()
-            print({k: v for k, v in row.items() if k not in machine()}, flush=True)
-            old: list[dict[str, object]] = []
-            if options.target.is_file():
-                with options.target.open(newline="") as file:
-                    old = [dict(r) for r in csv.DictReader(file)]
-            key = (name, str(gathers), str(options.seed))
-            old = [r for r in old if (r["variant"], r["gathers"], r["seed"]) != key]
-            write(options.target, [*old, row])
+    done = measured(options.target)
+    wanted = [(n, k, s) for s in options.seeds for k in options.gathers for n in options.variants]
+    for name, gathers, seed in [row for row in wanted if row not in done][: options.most]:
+        row = measure(name, gathers, seed, options) | machine()
+        print({k: v for k, v in row.items() if k not in machine()}, flush=True)
+        old: list[dict[str, object]] = []
+        if options.target.is_file():
+            with options.target.open(newline="") as file:
+                old = [dict(r) for r in csv.DictReader(file)]
+        write(options.target, [*old, row])
+
+
+def measured(path: Path) -> set[tuple[str, int, int]]:
+    """Return the variant, the training gathers and the seed of the rows that a file has."""
+    if not path.is_file():
+        return set()
+    with path.open(newline="") as file:
+        rows = csv.DictReader(file)
+        return {(row["variant"], int(row["gathers"]), int(row["seed"])) for row in rows}
 
 
 if __name__ == "__main__":
