@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, final
@@ -11,32 +12,42 @@ import numpy as np
 from scionwood import DataFiles, ReadError
 from scionwood_crash.data.encode import Coarse
 from scionwood_crash.data.parts import Parts
+from scionwood_crash.data.stated import Given, read_run
 from scionwood_crash.model import SizeName
 from scionwood_crash.morph.parametrise import Fallback
 from scionwood_crash.parts.part import Part
-from scionwood_crash.parts.series import Hold, Setup, Vector, from_series
-from scionwood_crash.readers import open_series
+from scionwood_crash.parts.quantities import Settings
+from scionwood_crash.parts.resample import resampled
+from scionwood_crash.parts.series import Hold, Vector
+from scionwood_crash.readers.folder import find_runs
 
 
 @final
 class FileParts(Parts):
-    """Simulations in files, one part in each: d3plot, PVD, VTP, Zarr.
+    """Simulations in files, one part in each: a folder of d3plots, PVD, VTP, VTKHDF or Zarr.
 
-    The options state what the files do not say about the impact, for all files.
+    What a run states of its impact is in `global_features.json`, or in the file; the options state
+    it for all other runs. What neither states is asked for by name. Keys of other programs get a
+    meaning by `settings`. Any further key becomes a condition, which a network must take.
 
     Shapes: a batch holds `graph`, a `CrashGraph`, and `displacement` (N, T, 3). If all files have
         plastic strain, it also holds `plastic_strain` (C, T). All are float32.
 
     Units: displacement in 100 mm, in the axes of each part. Files are in the units that they state,
-        or else in mm, ms and kg.
+        or else in `units`, or else in mm, ms and kg.
 
     Raises:
-        ReadError: there are too few files, a file has a single state, or cannot be read.
+        ReadError: there are too few files, a file has a single state, states too little, has
+            numbers that cannot be right in its units, or cannot be read.
+        RecipeError: a meaning of `settings` is unknown.
 
     Source: `scionwood_crash.readers`.
 
     Args:
-        files: a pattern of paths, such as `crash/*/run.d3plot`.
+        source: a folder of simulations, with those in folders below it, or a pattern of paths.
+        files: a pattern of paths, such as `crash/*/run.d3plot`; an older spelling of `source`.
+        settings: meaning of the keys of a run by key, such as `velocity_x: velocity_x m/s`.
+            `condition` gives a key to the network as it is, and `ignore` leaves it out.
         units: units of files that do not state them, such as `mm, ms, kg`.
         thickness: thickness of shells that have none in the file.
         direction: direction in which the impactor moves.
@@ -45,7 +56,11 @@ class FileParts(Parts):
         mass: mass of the impactor, kg.
         radius: radius of a cylinder, mm.
         yield_stress: yield stress of the sheet, GPa.
+        point: a point on the impactor: on the axis of a cylinder, or on the plane. `None` means
+            that it touches the middle of the part.
         held: which nodes are clamped; see `clamped` of `scionwood_crash.parts.series.Setup`.
+        frames: number of states, equally spaced, to which histories are resampled; `None` keeps
+            those of the files, which must then be alike.
         n_val: number of files for validation, drawn by the seed.
         n_test: number of files for the test.
         size: size of the backbone, which sets the coarse grids.
@@ -63,16 +78,20 @@ class FileParts(Parts):
     def __init__(
         self,
         *,
+        source: str = "",
         files: str = "",
+        settings: Mapping[str, str] | None = None,
         units: str | None = None,
         thickness: float | None = None,
-        direction: Vector = (0.0, 0.0, -1.0),
-        impactor: Literal["plane", "cylinder"] = "cylinder",
-        speed: float = 7.0,
-        mass: float = 25.0,
-        radius: float = 90.0,
-        yield_stress: float = 0.35,
+        direction: Vector | None = None,
+        impactor: Literal["plane", "cylinder"] | None = None,
+        speed: float | None = None,
+        mass: float | None = None,
+        radius: float | None = None,
+        yield_stress: float | None = None,
+        point: Vector | None = None,
         held: Hold = "field",
+        frames: int | None = None,
         n_val: int = 1,
         n_test: int = 1,
         size: SizeName = "tiny",
@@ -90,11 +109,22 @@ class FileParts(Parts):
             fallback=fallback,
             batch_size=batch_size,
         )
-        self.data_files = DataFiles(on_bad_file, [files] if files else [])
-        self.files, self.units, self.thickness = files, units, thickness
-        self.setup_of_impact = Setup(
-            direction, impactor, speed, mass, radius, yield_stress, clamped=held
+        self.source = source or files
+        self.data_files = DataFiles(on_bad_file, [self.source] if self.source else [])
+        self.given = Given(
+            units=units,
+            thickness=thickness,
+            direction=direction,
+            impactor=impactor,
+            speed=speed,
+            mass=mass,
+            radius=radius,
+            yield_stress=yield_stress,
+            point=point,
+            held=held,
+            settings=Settings(settings or {}),
         )
+        self.frames = frames
         self.counts, self.seed = {"val": n_val, "test": n_test}, seed
 
     def setup(self, stage: str) -> None:
@@ -103,19 +133,23 @@ class FileParts(Parts):
 
     def parts(self, split: str) -> list[Part]:
         """Return the parts of a split."""
-        return [self._part(path) for path in self._paths[split]]
+        parts = [self._part(path) for path in self._paths[split]]
+        for part in parts:
+            _check_alike(parts[0], part)
+        return parts
 
     @cached_property
     def _paths(self) -> dict[str, list[Path]]:
-        pattern = Path(self.files or "none")
-        paths = sorted(Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor))))
+        paths = find_runs(self.source).runs if self.source else []
         paths = list(self.data_files.readable(paths, lambda path: path, self._read))
         reserved = sum(self.counts.values())
         if len(paths) <= reserved:
             rule = (
                 f"{len(paths)} files; {reserved} are for validation and test, none is left to train"
             )
-            raise ReadError(f"files: {self.files!r}", rule, "Correct the pattern, or n_val, n_test")
+            raise ReadError(
+                f"source: {self.source!r}", rule, "Correct the source, or n_val, n_test"
+            )
         order = np.random.default_rng(self.seed).permutation(len(paths))
         mixed = [paths[at] for at in order]
         val = self.counts["val"]
@@ -130,7 +164,18 @@ class FileParts(Parts):
             return self._read(path)
 
     def _read(self, path: Path) -> Part:
-        series = open_series(path, units=self.units, thickness=self.thickness)
-        if len(series) < 2:
-            raise ReadError(str(path), "it holds a single state, not a history", "Leave it out")
-        return from_series(series, self.setup_of_impact)
+        part = read_run(path, self.given)
+        return part if self.frames is None else resampled(part, self.frames)
+
+
+def _check_alike(first: Part, part: Part) -> None:
+    """Refuse runs that state different further keys, since a network takes all or none.
+
+    Raises:
+        ReadError: the names differ.
+    """
+    if part.conditions.keys() != first.conditions.keys():
+        differ = sorted(part.conditions.keys() ^ first.conditions.keys())
+        rule = f"it and {first.name!r} differ in the keys {', '.join(differ)}"
+        remedy = "State them in every run, or leave them out: settings: {KEY: ignore}"
+        raise ReadError(f"run {part.name!r}", rule, remedy)

@@ -5,7 +5,8 @@ Units: mm, ms, kg; hence kN, GPa, J, m/s.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
@@ -31,6 +32,7 @@ class Part:
         plastic_strain: (frame, cell); `None` if it is not known.
         family: kind of part.
         name: name of the simulation.
+        conditions: further numbers of the run by name, which a network may take.
 
     Raises:
         ReadError: the shapes do not match, or a value is not finite.
@@ -47,6 +49,7 @@ class Part:
     plastic_strain: np.ndarray | None = None
     family: str = ""
     name: str = ""
+    conditions: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n, c, t = len(self.points), len(self.cells), len(self.times)

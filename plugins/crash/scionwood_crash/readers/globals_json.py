@@ -14,18 +14,25 @@ NAME = "global_features.json"
 def read_features(path: Path) -> dict[str, float]:
     """Return the numbers of a run from the JSON file beside its data; without file, none.
 
+    A run is named after its file, or after its folder if the JSON file lies beside that folder.
+
     Args:
         path: data of the run; its stem is the name of the run.
 
     Raises:
         ReadError: the JSON file is damaged, or a value is not a number.
     """
-    file = path.with_name(NAME)
-    if not file.is_file():
+    return _of_run(path.with_name(NAME), path.stem) or _of_run(
+        path.parent.with_name(NAME), path.parent.name
+    )
+
+
+def _of_run(file: Path, run: str) -> dict[str, float]:
+    if not run or not file.is_file():
         return {}
     try:
-        run = json.loads(file.read_text()).get(path.stem, {})
-        return {str(name): float(value) for name, value in run.items()}
+        numbers = json.loads(file.read_text()).get(run, {})
+        return {str(name): float(value) for name, value in numbers.items()}
     except (ValueError, AttributeError, TypeError, RecursionError) as error:
         rule = f"it is not JSON with numbers by run and name ({error})"
         raise ReadError(str(file), rule, "Such as {'run1': {'velocity_x': 10}}") from error

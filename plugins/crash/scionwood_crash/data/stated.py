@@ -1,0 +1,133 @@
+"""Read a run with what the file, its settings and the user state of the impact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, final
+
+from scionwood import ReadError
+from scionwood_crash.parts.believe import check_clamps, check_numbers, check_whole
+from scionwood_crash.parts.mesh import CrashSeries
+from scionwood_crash.parts.part import Part
+from scionwood_crash.parts.quantities import Settings
+from scionwood_crash.parts.series import Hold, Setup, Vector, factors, from_series
+from scionwood_crash.parts.units import Units
+from scionwood_crash.readers import open_series
+from scionwood_crash.readers.globals_json import read_features
+
+NEEDED = {
+    "direction": "impactor_direction_x",
+    "speed": "impactor_speed",
+    "mass": "impactor_mass",
+    "yield_stress": "material_yield_stress",
+    "impactor": "impactor_cylinder",
+    "radius": "impactor_radius",
+}
+"""Our own name by the option that states it for all runs."""
+_EXAMPLES = {
+    "direction": "[0, 0, -1]",
+    "impactor": "cylinder",
+    "speed": "7.0",
+    "mass": "25.0",
+    "radius": "90.0",
+    "yield_stress": "0.35",
+}
+
+
+@final
+@dataclass(frozen=True)
+class Given:
+    """What the user states for all runs; see the options of `scionwood_crash.data.files`."""
+
+    units: str | None = None
+    thickness: float | None = None
+    direction: Vector | None = None
+    impactor: Literal["plane", "cylinder"] | None = None
+    speed: float | None = None
+    mass: float | None = None
+    radius: float | None = None
+    yield_stress: float | None = None
+    point: Vector | None = None
+    held: Hold = "field"
+    settings: Settings = field(default_factory=Settings)
+
+    def setup(self, duration: float = 10.0) -> Setup:
+        """Return the impact for files; what is not given has the defaults of `Setup`."""
+        plain = Setup()
+        return Setup(
+            self.direction or plain.direction,
+            self.impactor or plain.kind,
+            plain.speed if self.speed is None else self.speed,
+            plain.mass if self.mass is None else self.mass,
+            plain.radius if self.radius is None else self.radius,
+            plain.yield_stress if self.yield_stress is None else self.yield_stress,
+            duration,
+            self.held,
+            self.point,
+        )
+
+    def missing(self, stated: Mapping[str, float]) -> list[str]:
+        """Return the options that neither the user nor a run states.
+
+        Args:
+            stated: numbers of the run under our own names.
+        """
+        plane = self.impactor == "plane" or stated.get("impactor_cylinder", 1.0) < 0.5
+        wanted = {name: own for name, own in NEEDED.items() if not (plane and name == "radius")}
+        return [
+            name
+            for name, own in wanted.items()
+            if own not in stated and getattr(self, name) is None
+        ]
+
+
+def open_run(path: Path, given: Given) -> CrashSeries:
+    """Open a run; shells without thickness get that of the run's settings, or that of the user.
+
+    Raises:
+        ReadError: the file is damaged, or shells have no thickness.
+    """
+    units = factors(Units() if given.units is None else Units.parse(given.units))
+    stated, _ = given.settings.stated(read_features(path), units)
+    thickness = stated.get("shell_thickness", given.thickness)
+    return open_series(path, units=given.units, thickness=thickness)
+
+
+def read_run(path: Path, given: Given) -> Part:
+    """Read a run as a part, and check that its numbers can be right.
+
+    Raises:
+        ReadError: the file is damaged, has a single state, or states too little; its clamped nodes
+            move; a shell is deleted; or a number cannot be right in the stated units.
+    """
+    series = open_run(path, given)
+    if len(series) < 2:
+        raise ReadError(str(path), "it holds a single state, not a history", "Leave it out")
+    ask(series, given)
+    check_whole(series)
+    part = from_series(series, given.setup(), settings=given.settings)
+    check_numbers(part)
+    check_clamps(part)
+    return part
+
+
+def ask(series: CrashSeries, given: Given) -> None:
+    """Ask by name for what neither a run nor the user states.
+
+    Raises:
+        ReadError: something is missing.
+    """
+    stated, further = given.settings.stated(series.features, factors(series.mesh.units))
+    missing = given.missing(stated)
+    if not missing:
+        return
+    rule = f"neither the run nor the recipe states: {', '.join(missing)}"
+    if further:
+        rule += f"; the run has the further keys {', '.join(further)}"
+    first = next(iter(further), "KEY")
+    example = "velocity_x m/s" if missing[0] in ("speed", "direction") else f"{missing[0]} UNIT"
+    remedy = f"Say what a key means, settings: {{{first}: {example}}}, or state it for all runs, "
+    remedy += f"{missing[0]}: {_EXAMPLES[missing[0]]}"
+    raise ReadError(str(series.path or "run"), rule, remedy)

@@ -1,0 +1,170 @@
+"""The impact on a part: what its file states, else what the user states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, final
+
+import numpy as np
+
+from scionwood import ReadError
+from scionwood_crash.parts.mesh import CrashSeries
+from scionwood_crash.parts.part import unit
+from scionwood_crash.solver.model import COLUMNS, Impactor, Material
+
+CLAMPED_FIELD = "held"
+"""The point field of files that is 1 at clamped nodes."""
+STILL = 1e-3
+"""A clamped node may move by this share of the largest displacement."""
+
+Hold = Literal["field", "still", "ends", "low", "high"]
+Vector = tuple[float, float, float]
+
+
+@final
+@dataclass(frozen=True)
+class Setup:
+    """Impact and boundary conditions for files that do not state them.
+
+    What the features of a file state takes precedence.
+
+    Args:
+        direction: direction in which the impactor moves.
+        kind: shape of the impactor.
+        speed: speed of the impactor, m/s.
+        mass: mass of the impactor, kg.
+        radius: radius of a cylinder, mm.
+        yield_stress: yield stress of the sheet, GPa.
+        duration: duration of the prediction, ms.
+        clamped: nodes that cannot move. `field` takes them from the point field `held`, and `still`
+            takes those that never move in the history. `ends`, `low` and `high` take the nodes at
+            both ends, the lower or the upper end of the longest axis, which points in the positive
+            direction of its largest component.
+        point: a point on the impactor, in the unit of length of the file: on the axis of a
+            cylinder, or on the plane. `None` means that it touches the middle of the part.
+        axis: the axis of a cylinder, or the normal of the plane; `None` means across the part.
+
+    Example:
+        >>> from scionwood_crash.api import Setup
+        >>> Setup(speed=10.0, clamped="ends").mass
+        25.0
+    """
+
+    direction: Vector = (0.0, 0.0, -1.0)
+    kind: Literal["plane", "cylinder"] = "cylinder"
+    speed: float = 7.0
+    mass: float = 25.0
+    radius: float = 90.0
+    yield_stress: float = 0.35
+    duration: float = 10.0
+    clamped: Hold = "field"
+    point: Vector | None = None
+    axis: Vector | None = None
+
+
+def clamped_nodes(
+    series: CrashSeries, setup: Setup, points: np.ndarray, used: np.ndarray
+) -> np.ndarray:
+    """Return which nodes cannot move, (node,) bool.
+
+    Args:
+        series: a mesh and its states.
+        setup: says how to find them.
+        points: (node, 3), those with a shell, mm.
+        used: (node,), their places in the mesh.
+
+    Raises:
+        ReadError: they are unknown.
+    """
+    fields = series.read(0).point_fields
+    if setup.clamped == "field":
+        if CLAMPED_FIELD not in fields:
+            rule = f"the file has no field {CLAMPED_FIELD!r} on its points"
+            remedy = (
+                "State the clamped nodes: --clamped still, ends, low or high (data.held in recipes)"
+            )
+            raise ReadError(f"{series.path or 'series'}", rule, remedy)
+        return np.asarray(fields[CLAMPED_FIELD][used] > 0.5)
+    if setup.clamped == "still":
+        return _still(series, used)
+    centred = points - points.mean(0)
+    axis = np.linalg.svd(centred, full_matrices=False)[2][0]
+    axis = axis * np.sign(axis[np.argmax(np.abs(axis))])
+    along = centred @ axis
+    near = 0.01 * np.ptp(along)
+    low, high = along < along.min() + near, along > along.max() - near
+    return np.asarray({"ends": low | high, "low": low, "high": high}[setup.clamped])
+
+
+def _still(series: CrashSeries, used: np.ndarray) -> np.ndarray:
+    """Return the nodes that never move, relative to the largest displacement."""
+    if len(series) < 2:
+        rule = "a mesh without history does not show which nodes never move"
+        remedy = "State the clamped nodes: --clamped ends, low or high (data.held in recipes)"
+        raise ReadError(f"{series.path or 'series'}", rule, remedy)
+    travel = np.zeros(len(used))
+    for frame in series:
+        travel = np.maximum(travel, np.linalg.norm(frame.displacement[used], axis=1))
+    return np.asarray(travel <= STILL * travel.max())
+
+
+def sheet(
+    stated: Mapping[str, float], setup: Setup, length: float, time: float, mass: float
+) -> Material:
+    """Return the material; a stress is mass / (length time^2), in mm, ms and kg GPa."""
+    stress = mass / (length * time**2)
+    scales = {"young": stress, "yield_stress": stress, "hardening": stress, "rate": 1 / time}
+    scales["density"] = mass / length**3
+    given = {
+        name: stated[f"material_{name}"] * scales.get(name, 1.0)
+        for name in COLUMNS
+        if f"material_{name}" in stated
+    }
+    return Material(**{"yield_stress": setup.yield_stress, **given})
+
+
+def rigid_body(
+    stated: Mapping[str, float], setup: Setup, points: np.ndarray, scale: tuple[float, float, float]
+) -> Impactor:
+    """Return the impactor; the last argument converts the units of the file."""
+    length, time, mass = scale
+
+    def vector(name: str, default: Vector) -> Vector:
+        values = [stated.get(f"impactor_{name}_{letter}") for letter in "xyz"]
+        if any(value is None for value in values):
+            return default
+        x, y, z = (float(value) for value in values if value is not None)
+        return x, y, z
+
+    cylinder = stated.get("impactor_cylinder", float(setup.kind == "cylinder")) > 0.5
+    direction = vector("direction", setup.direction)
+    radius = stated["impactor_radius"] * length if "impactor_radius" in stated else setup.radius
+    speed = stated["impactor_speed"] * length / time if "impactor_speed" in stated else setup.speed
+    weight = stated["impactor_mass"] * mass if "impactor_mass" in stated else setup.mass
+    axis, point = _contact(points, direction, radius if cylinder else 0.0, cylinder)
+    if "impactor_point_x" in stated or setup.point:
+        x, y, z = vector("point", setup.point or point)
+        point = (x * length, y * length, z * length)
+    kind: Literal["plane", "cylinder"] = "cylinder" if cylinder else "plane"
+    axis = vector("axis", setup.axis or axis)
+    return Impactor(kind, point, axis, direction, speed, weight, radius if cylinder else 0.0)
+
+
+def _contact(
+    points: np.ndarray, direction: Vector, radius: float, cylinder: bool
+) -> tuple[Vector, Vector]:
+    """Return axis and point of an impactor that touches the middle of a part."""
+    along = unit(np.asarray(direction, np.float64))
+    centred = points - points.mean(0)
+    longest = np.linalg.svd(centred, full_matrices=False)[2][0]
+    axis = np.cross(longest, along)
+    axis = unit(axis) if np.linalg.norm(axis) > 0.1 else np.linalg.svd(along[None])[2][1]
+    start = points.mean(0) + ((centred @ along).min() - radius) * along
+    axis = axis if cylinder else -along
+    return _vector(axis), _vector(start)
+
+
+def _vector(values: np.ndarray) -> Vector:
+    x, y, z = (float(value) for value in values)
+    return x, y, z

@@ -1,0 +1,95 @@
+"""Find the simulations in a folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import final
+
+from scionwood import ReadError
+
+HISTORIES = (".pvd", ".vtp", ".vtkhdf", ".zarr", ".zip", ".d3plot")
+"""Suffixes of files that hold a history."""
+MESHES = (".k", ".key", ".dyn", ".vtu", ".vtk", ".inp", ".bdf", ".nas", ".fem", ".med", ".rad")
+_STATE_FILE = re.compile(r"d3plot\d+$", re.IGNORECASE)
+
+
+@final
+@dataclass(frozen=True)
+class Found:
+    """What a folder holds.
+
+    Attributes:
+        runs: files with a history, sorted.
+        meshes: files with a mesh alone, which no network learns from.
+        others: all other files, but those that belong to a run.
+    """
+
+    runs: list[Path] = field(default_factory=list)
+    meshes: list[Path] = field(default_factory=list)
+    others: list[Path] = field(default_factory=list)
+
+
+def find_runs(source: str | Path) -> Found:
+    """Find the simulations below a folder, in a file, or by a pattern.
+
+    A hidden file, and whatever lies inside a Zarr store, is left out. The states that a PVD file
+    lists and the files of `global_features.json` belong to their run.
+
+    Args:
+        source: a folder, a file, or a pattern such as `runs/*/d3plot`.
+
+    Raises:
+        ReadError: nothing has that name.
+    """
+    text = str(source)
+    path = Path(text)
+    if path.is_dir() and not _store(path):
+        return _sorted(_below(path))
+    if path.exists():
+        return Found(runs=[path])
+    paths = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor)))) if text else []
+    if not paths and not set("*?[") & set(text):
+        rule = "nothing has that name, and no file matches it"
+        raise ReadError(f"source {text!r}", rule, "Name a folder of simulations, or a pattern")
+    return Found(runs=[each for each in paths if not _STATE_FILE.search(each.name)])
+
+
+def _below(folder: Path) -> Iterable[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir() and not _store(path):
+            yield from _below(path)
+        else:
+            yield path
+
+
+def _store(path: Path) -> bool:
+    return path.is_dir() and (path.suffix == ".zarr" or any(path.glob(".zgroup")))
+
+
+def _sorted(paths: Iterable[Path]) -> Found:
+    found = Found()
+    every = list(paths)
+    collections = {path.with_suffix("") for path in every if path.suffix.lower() == ".pvd"}
+    for path in every:
+        suffix = ".d3plot" if path.name.lower().endswith("d3plot") else path.suffix.lower()
+        listed = suffix in (".vtu", ".vtp") and any(_of(path, each) for each in collections)
+        if suffix in HISTORIES and not listed:
+            found.runs.append(path)
+        elif suffix in MESHES and not listed:
+            found.meshes.append(path)
+        elif not listed and not _STATE_FILE.search(path.name) and suffix != ".json":
+            found.others.append(path)
+    return found
+
+
+def _of(path: Path, collection: Path) -> bool:
+    """Return whether a file is a state of a PVD file of that name."""
+    folders = [collection.with_name(collection.name + end) for end in ("", ".frames", "_files")]
+    inside = any(path.is_relative_to(folder) for folder in folders)
+    beside = path.parent == collection.parent and path.name.startswith(collection.name)
+    return inside or beside
