@@ -24,3 +24,22 @@ def test_files_are_split_by_the_seed(suite: SuiteParts, tmp_path: Path) -> None:
     assert len(next(iter(data.train_dataloader()))["graph"].condition) == 2
     with pytest.raises(ReadError, match="none is left to train"):
         FileParts(files=str(tmp_path / "*.pvd")).parts("train")
+
+
+def test_bad_files_are_skipped_where_the_recipe_says_so(
+    suite: SuiteParts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCIONWOOD_READERS", "service")
+    every = [*suite.parts("train"), *suite.parts("val")][:4]
+    for at, part in enumerate(every):
+        write_series(tmp_path / f"{at}.zarr", to_series(part))
+    files = [path for path in (tmp_path / "1.zarr").rglob("*") if path.is_file()]
+    chunk = max(files, key=lambda path: path.stat().st_size)
+    chunk.write_bytes(b"\xff" * 100)
+    pattern = str(tmp_path / "*.zarr")
+    data = FileParts(files=pattern, on_bad_file="skip")
+    names = [part.name for split in ("train", "val", "test") for part in data.parts(split)]
+    assert [Path(path).name for path in data.data_files.skipped] == ["1.zarr"]
+    assert len(names) == len(every) - 1
+    with pytest.raises(ReadError, match=r"1\.zarr"):
+        [FileParts(files=pattern).parts(split) for split in ("train", "val", "test")]

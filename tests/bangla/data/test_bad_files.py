@@ -1,0 +1,44 @@
+"""A folder of conversations in which a file cannot be read."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from scionwood import ReadError
+from scionwood_bangla.data.conversations import SAMPLE, Files
+
+
+@pytest.fixture(params=["inline", "service"])
+def folder(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """Three files of forty rows each, of which the second is damaged in its middle."""
+    monkeypatch.setenv("SCIONWOOD_READERS", request.param)
+    rows = Files(source=SAMPLE).examples("train")[:120]
+    for number, name in enumerate("abc"):
+        lines = [
+            json.dumps({"prompt": row.prompt[-1].content, "completion": row.completion})
+            for row in rows[40 * number : 40 * (number + 1)]
+        ]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(lines), "utf-8")
+    data = (tmp_path / "b.jsonl").read_bytes()
+    (tmp_path / "b.jsonl").write_bytes(data[:3000] + b"\xff\xfe\x00" + data[3000:])
+    return tmp_path
+
+
+def test_a_bad_file_is_skipped(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "scionwood.training")
+    data = Files(source=folder, on_bad_file="skip")
+    data.setup("fit")
+    assert [Path(name).name for name in data.data_files.skipped] == ["b.jsonl"]
+    assert sum(len(data.examples(split)) for split in ("train", "val", "test")) == 80
+    assert len(caplog.records) == 1
+
+
+def test_a_bad_file_stops_unless_the_recipe_says_skip(folder: Path) -> None:
+    with pytest.raises(ReadError, match=r"b\.jsonl"):
+        Files(source=folder).setup("fit")
