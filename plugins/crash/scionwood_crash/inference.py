@@ -22,6 +22,7 @@ from scionwood import (
     writing,
 )
 from scionwood_crash.data.encode import Encoder, outward
+from scionwood_crash.evaluation.fields import Fields, projected
 from scionwood_crash.model.graph import CrashGraph
 from scionwood_crash.model.novelty import DISTANCE, LIMIT, verdict
 from scionwood_crash.morph.parametrise import Fallback
@@ -63,6 +64,7 @@ class Predictor:
         self.novelty, self.frames = network.novelty, int(network.frames)
         self.encoder, self.device = Encoder(network.size, fallback=fallback), device
         self.distance, self.limit = 0.0, float(network.novelty.limit)
+        self.fields = Fields.read(self.folder)
 
     @torch.no_grad()
     def predict(self, part: Part) -> Part:
@@ -83,6 +85,8 @@ class Predictor:
         self.distance = float(self.novelty.cpu().of(encoded.graph))
         graph = CrashGraph(*(tensor.to(self.device) for tensor in encoded.graph))
         moved, strain = self.task.predict({"graph": graph})
+        moved = projected(moved, graph, self.fields.stiffness)
+        strain = strain if self.fields.plastic_strain else None
         return replace(
             part,
             displacement=outward(moved, encoded.frame),

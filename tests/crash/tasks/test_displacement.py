@@ -10,7 +10,7 @@ from scionwood_crash.tasks.displacement import Displacement
 
 
 def test_the_loss_weights_every_part_equally(batch: dict) -> None:
-    task = Displacement(mask_morph_unet(frames=3), intrusion_weight=0.0)
+    task = Displacement(mask_morph_unet(frames=3), intrusion_weight=0.0, edge_weight=0.0)
     graph, true = batch["graph"], batch["displacement"]
     alone = []
     predicted = task.predict(batch)[0].detach()
@@ -24,10 +24,25 @@ def test_the_loss_weights_every_part_equally(batch: dict) -> None:
 
 
 def test_the_loss_includes_the_plastic_strain(batch: dict) -> None:
-    task = Displacement(mask_morph_unet(frames=3, plastic=True), strain_weight=2.0)
+    task = Displacement(
+        mask_morph_unet(frames=3, plastic=True), strain_weight=2.0, energy_weight=0.5
+    )
     losses = task.losses(batch)
-    total = losses["displacement"] + losses["intrusion"] + 2 * losses["strain"]
+    total = losses["displacement"] + losses["intrusion"] + losses["edges"]
+    total = total + 2 * losses["strain"] + 0.5 * losses["energy"]
     assert losses["loss"].item() == pytest.approx(total.item())
+    assert set(task.metrics(batch)) > {"energy_error", "edge_strain_predicted", "ripple_true"}
+
+
+def test_parts_without_plastic_strain_train_the_displacements(batch: dict) -> None:
+    task = Displacement(mask_morph_unet(frames=3, plastic=True))
+    without = {name: value for name, value in batch.items() if name != "plastic_strain"}
+    losses = task.losses(without)
+    assert set(losses) == {"loss", "displacement", "intrusion", "edges"}
+    losses["loss"].backward()
+    plastic = task.backbone.decode["plastic"]  # type: ignore[index]
+    assert all(not p.grad.any() for p in plastic.parameters())
+    assert "energy_error" not in task.metrics(without)
 
 
 def test_draws_the_first_part_of_a_batch(batch: dict) -> None:

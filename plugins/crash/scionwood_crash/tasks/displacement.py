@@ -9,12 +9,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scionwood import Deployed, Optimiser, Task
+from scionwood_crash.evaluation.edges import edge_measures, edge_vector_loss
+from scionwood_crash.evaluation.energy import energy_loss, sheet_energy
+from scionwood_crash.evaluation.fields import PARTS, Fields, calibrate
 from scionwood_crash.evaluation.metrics import distance_loss, intrusion_loss, measure
 from scionwood_crash.model import CrashGraph
 from scionwood_crash.tasks.deployed import deployed
 
 if TYPE_CHECKING:
+    import lightning as L
     from matplotlib.figure import Figure
+
+
+STRAIN = "plastic_strain"
 
 
 @final
@@ -22,9 +29,14 @@ class Displacement(Task):
     """Predict how a part deforms.
 
     The loss is what is reported: the mean Euclidean distance (MED) over the maximum intrusion, plus
-    the weighted error of the intrusion over time. If the network predicts plastic strain, its
-    squared error is added. Every part has the same weight, whatever its number of nodes and the
-    size of its displacements.
+    the weighted errors of the intrusion over time and of the edge vectors over their lengths. If
+    the network predicts plastic strain, its squared error and the error of the energy that the
+    sheet absorbs are added. Parts without plastic strain add nothing to these two. Every part has
+    the same weight, whatever its number of nodes and the size of its displacements.
+
+    At the end of a training the stiffness of the projection is calibrated on the training parts;
+    see `scionwood_crash.evaluation.fields`. Only predictions of files are projected: the metrics
+    measure the network alone.
 
     Shapes: a batch holds `graph`, a `CrashGraph`, and `displacement` (N, T, 3). For a backbone that
         predicts plastic strain it also holds `plastic_strain` (C, T). All are float32.
@@ -39,6 +51,9 @@ class Displacement(Task):
         intrusion_weight: weight of the mean error of the intrusion over time, relative to the
             maximum intrusion.
         strain_weight: weight of the squared error of the plastic strain.
+        edge_weight: weight of the mean error of edge vectors over their initial lengths.
+        energy_weight: weight of the mean error of the absorbed energy over time, relative to the
+            largest energy.
     """
 
     defaults: ClassVar[Optimiser] = {
@@ -54,10 +69,13 @@ class Displacement(Task):
         *,
         intrusion_weight: float = 1.0,
         strain_weight: float = 1.0,
+        edge_weight: float = 1.0,
+        energy_weight: float = 0.1,
         **optimiser: Unpack[Optimiser],
     ) -> None:
         super().__init__(backbone, **optimiser)
         self.intrusion_weight, self.strain_weight = intrusion_weight, strain_weight
+        self.edge_weight, self.energy_weight = edge_weight, energy_weight
 
     def on_train_start(self) -> None:
         """Fit the novelty of the network to the training parts, once in a run."""
@@ -74,21 +92,55 @@ class Displacement(Task):
         graph, reference = batch["graph"], batch["displacement"]
         distance = distance_loss(moved, reference, graph).mean()
         depth = intrusion_loss(moved, reference, graph).mean()
-        terms = {
-            "loss": distance + self.intrusion_weight * depth,
-            "displacement": distance,
-            "intrusion": depth,
-        }
-        if strain is not None:
-            terms["strain"] = F.mse_loss(strain, batch["plastic_strain"])
-            terms["loss"] = terms["loss"] + self.strain_weight * terms["strain"]
+        edges = edge_vector_loss(moved, reference, graph).mean()
+        total = distance + self.intrusion_weight * depth + self.edge_weight * edges
+        terms = {"loss": total, "displacement": distance, "intrusion": depth, "edges": edges}
+        if strain is None:
+            return terms
+        if STRAIN not in batch:
+            terms["loss"] = (
+                total + 0 * strain.sum()
+            )  # the decoder keeps its gradient, which is zero
+            return terms
+        terms["strain"] = F.mse_loss(strain, batch[STRAIN])
+        terms["energy"] = energy_loss(strain, batch[STRAIN], graph).mean()
+        terms["loss"] = (
+            total + self.strain_weight * terms["strain"] + self.energy_weight * terms["energy"]
+        )
         return terms
 
     def metrics(self, batch: dict[str, Any]) -> dict[str, Tensor]:
-        """Return the measures of `metrics.measure`, means over the parts of the batch."""
-        moved, _ = self.predict(batch)
-        errors = measure(moved, batch["displacement"], batch["graph"])
+        """Return the measures of `metrics.measure` and of edges, means over the parts of the batch.
+
+        With plastic strain, `energy_error` is the error of the energy that the sheet absorbs by
+        the last frame, percent.
+        """
+        moved, strain = self.predict(batch)
+        graph, reference = batch["graph"], batch["displacement"]
+        errors = measure(moved, reference, graph) | edge_measures(moved, reference, graph)
+        if strain is not None and STRAIN in batch:
+            given, wanted = (sheet_energy(each, graph)[:, -1] for each in (strain, batch[STRAIN]))
+            errors["energy_error"] = 100 * (given - wanted).abs() / wanted.clamp_min(1e-3)
         return {name: values.mean() for name, values in errors.items()}
+
+    def before_export(self, trainer: L.Trainer) -> None:
+        """Calibrate the projection on the training parts, and write `fields.json`."""
+        super().before_export(trainer)
+        data = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
+        parts = data.encoded("train")
+        network = self.backbone.eval()
+
+        def predict(graph: CrashGraph) -> Tensor:
+            on_device = CrashGraph(*(each.to(self.device) for each in graph))
+            moved, _ = self.predict({"graph": on_device})
+            return moved.float().cpu()
+
+        stiffness, ratio, projected = calibrate(predict, parts)
+        plastic = bool(getattr(network, "plastic", False))
+        known = plastic and all(len(part.plastic_strain) for part in parts)
+        count = min(len(parts), PARTS)
+        if trainer.is_global_zero:
+            Fields(stiffness, known, count, ratio, projected).write(trainer.default_root_dir)
 
     def deploy(self, folder: Path | None = None) -> Deployed:
         """Return the network for the graph of one part, of any number of nodes."""
