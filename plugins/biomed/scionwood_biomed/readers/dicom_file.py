@@ -137,15 +137,29 @@ def open_file(path: Path, salt: str) -> DicomFile:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        meta = pydicom.filereader.read_file_meta_info(path)
-        if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-            start = 144 + meta.FileMetaInformationGroupLength  # preamble, prefix, group length
-            check_inflated(path, "DICOM", skip=start, window=-15, largest=limits.INFLATED)
-        header = pydicom.dcmread(path, defer_size=4096, specific_tags=None)
-        kinds = [tag for tag in _TAGS if tag in header]
-        shape = _shape(path, header, bool(kinds))
-        _check_size(path, header, shape, kinds[0])
+        header = checked_header(path)
+        shape = _shape(path, header, any(tag in header for tag in _TAGS))
         return _file(path, header, shape, salt)
+
+
+def checked_header(path: Path) -> Dataset:
+    """Read the elements of a file, after the sizes that it declares were checked.
+
+    Args:
+        path: the file; it need not hold an image.
+
+    Raises:
+        ReadError: it inflates to too much, or declares more pixels than it can hold.
+    """
+    meta = pydicom.filereader.read_file_meta_info(path)
+    if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+        start = 144 + meta.FileMetaInformationGroupLength  # preamble, prefix, group length
+        check_inflated(path, "DICOM", skip=start, window=-15, largest=limits.INFLATED)
+    header = pydicom.dcmread(path, defer_size=4096, specific_tags=None)
+    kinds = [tag for tag in _TAGS if tag in header]
+    if kinds and {"Rows", "Columns"} <= set(header.dir()):
+        _check_size(path, header, _shape(path, header, True), kinds[0])
+    return header
 
 
 def write_sample(path: Path) -> None:
@@ -274,6 +288,20 @@ def _geometry(header: Dataset, frame: int) -> tuple[np.ndarray, np.ndarray] | No
 def _integer(header: Dataset, name: str) -> int:
     value = header.get(name)
     return int(value) if value not in (None, "") else 0
+
+
+def same_subject(identity: str) -> str:
+    """Return the form in which two spellings of one PatientID are equal: case, blanks.
+
+    Args:
+        identity: a PatientID.
+
+    Example:
+        >>> from scionwood_biomed.readers.dicom_file import same_subject
+        >>> same_subject(" P0a") == same_subject("p0A ")
+        True
+    """
+    return " ".join(identity.split()).casefold()
 
 
 def pseudonym(text: str, salt: str) -> str:

@@ -20,6 +20,7 @@ KEPT = (
     "SliceThickness",
     "BodyPartExamined",
     "BurnedInAnnotation",
+    "ImageType",
     "BitsStored",
     "PixelRepresentation",
     "SharedFunctionalGroupsSequence",

@@ -1,0 +1,216 @@
+"""Make a copy of a data set that holds what the profile allows, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, final
+
+from pydicom.datadict import dictionary_VR, keyword_for_tag
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
+from pydicom.uid import UID_dictionary
+
+from scionwood_biomed.privacy.dates import shifted
+from scionwood_biomed.privacy.keys import Key
+from scionwood_biomed.privacy.profile import Profile
+from scionwood_biomed.privacy.tables import Level, Rule, rule_of
+from scionwood_biomed.privacy.terms import imaging_words, is_term, is_text, meaning_of
+
+TEXT = frozenset({"LO", "SH", "LT", "ST", "UT", "UC", "UR", "AE", "PN", "AS", "UN"})
+TEMPORAL = frozenset({"DA", "DT", "TM"})
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+_BYTES = frozenset({
+    "PixelData", "ICCProfile", "WaveformData", "LUTData", "SpectroscopyData",
+    "WaveformPaddingValue", "ChannelMinimumValue", "ChannelMaximumValue", "TrianglePointIndexList",
+    "EdgePointIndexList", "VertexPointIndexList", "PrimitivePointIndexList",
+})  # fmt: skip
+_PALETTE = re.compile(r"(Segmented)?(Red|Green|Blue|Alpha)PaletteColorLookupTableData")
+_POSITIONAL = frozenset({"ImageType", "FrameType", "PatientOrientation"})
+
+DUMMIES: dict[str, Any] = {
+    "DA": "19000101", "DT": "19000101000000", "TM": "000000", "AS": "000Y", "PN": "REMOVED",
+    "UR": "http://removed.invalid", "AE": "REMOVED", "CS": "UNKNOWN", "LO": "REMOVED",
+    "SH": "REMOVED", "LT": "REMOVED", "ST": "REMOVED", "UT": "REMOVED", "UC": "REMOVED",
+    "DS": "0", "IS": "0", "FD": 0.0, "FL": 0.0, "US": 0, "SS": 0, "UL": 0, "SL": 0, "UV": 0,
+    "SV": 0, "AT": 0, "OB": b"\0\0", "OW": b"\0\0", "OF": b"\0" * 4, "OD": b"\0" * 8,
+    "OL": b"\0" * 4, "OV": b"\0" * 8, "UN": b"\0\0",
+}  # fmt: skip
+"""What stands in place of a value that the object must have, by value representation."""
+
+
+@final
+class Cleaner:
+    """Copy data sets of one patient by the Basic Profile.
+
+    What the object's definition does not name goes. What Table E.1-1 names gets its action: an
+    attribute of type 1 is replaced by a dummy, one of type 2 is emptied, and others are removed.
+    What is left stays if it is a number, a known code, a term or a word of imaging.
+
+    Args:
+        key: the secret of the replacements.
+        profile: the options.
+        patient: identifies the patient; it sets the offset of dates.
+
+    Source: DICOM PS3.15 Annex E.
+    """
+
+    def __init__(self, key: Key, profile: Profile, patient: str) -> None:
+        self.key, self.options = key, profile.options
+        self.days = key.days(patient)
+
+    def copy(self, dataset: Dataset, level: Level) -> Dataset:
+        """Return what may stay of a data set.
+
+        Args:
+            dataset: the root of an object, or an item.
+            level: what the object may hold at this place.
+        """
+        out = Dataset()
+        coded = any(name in dataset for name in ("CodeValue", "LongCodeValue", "URNCodeValue"))
+        for element in dataset:
+            kept = self._element(element, level)
+            if kept is not None:
+                out.add(kept)
+        if coded:
+            _clean_code(dataset, out)
+        return out
+
+    def _element(self, element: DataElement, level: Level) -> DataElement | None:
+        keyword, kind = keyword_for_tag(element.tag), None
+        if not element.tag.is_private and keyword:
+            kind = level.type_of(keyword)
+        if kind is None:
+            return None
+        vr = element.VR
+        if vr == "UN" and dictionary_VR(element.tag) != "UN":
+            vr = dictionary_VR(element.tag).split(" or ")[0]
+            return self._filled(DataElement(element.tag, vr, None), kind, level, keyword)
+        if element.is_empty:
+            return element
+        rule = rule_of(element.tag)
+        if rule is not None:
+            return self._ruled(element, rule, kind, level)
+        return self._free(element, kind, level)
+
+    def _ruled(
+        self, element: DataElement, rule: Rule, kind: str, level: Level
+    ) -> DataElement | None:
+        """Apply the table, less what an option retains."""
+        options = rule.options.keys() & self.options
+        if any(rule.options[name] == "K" for name in options):
+            if element.VR != "SQ":
+                return element
+            return self._items(element, level)
+        if "shift" in options and element.VR in TEMPORAL:
+            return self._changed(
+                element, kind, level, lambda text: shifted(text, element.VR, self.days)
+            )
+        if "descriptions" in options and element.VR in TEXT - {"PN", "UN"}:
+            return self._changed(element, kind, level, imaging_words)
+        if element.VR == "UI" and (rule.action.startswith("U") or kind in ("1", "1C")):
+            return self._uids(element)
+        if element.VR == "SQ" and "U" in rule.action:
+            return self._items(element, level)
+        return self._filled(element, kind, level)
+
+    def _free(self, element: DataElement, kind: str, level: Level) -> DataElement | None:
+        """Keep what no rule names if its value is on a list, or a number."""
+        vr, keyword = element.VR, element.keyword
+        if vr == "SQ":
+            return self._items(element, level)
+        if vr == "UI":
+            return self._uids(element)
+        if vr == "CS":
+            return self._terms(element, kind, level)
+        values = _values(element)
+        if vr in TEMPORAL and self.options & {"shift", "dates"}:
+            if "dates" in self.options:
+                return element
+            return self._changed(element, kind, level, lambda text: shifted(text, vr, self.days))
+        if vr in TEXT or vr in TEMPORAL:
+            stays = vr in ("LO", "SH", "UC") and all(is_text(keyword, str(v)) for v in values)
+            makers = keyword in ("Manufacturer", "ManufacturerModelName", "SoftwareVersions")
+            stays = stays or (makers and "device" in self.options)
+            return element if stays else self._filled(element, kind, level)
+        if vr in ("DS", "IS"):
+            stays = all(NUMBER.fullmatch(str(v).strip()) and len(str(v)) <= 16 for v in values)
+            return element if stays else self._filled(element, kind, level)
+        if vr in ("OB", "OW"):
+            stays = keyword in _BYTES or _PALETTE.fullmatch(keyword) is not None
+            return element if stays else self._filled(element, kind, level)
+        return element
+
+    def _terms(self, element: DataElement, kind: str, level: Level) -> DataElement | None:
+        values = [str(value) for value in _values(element)]
+        if all(map(is_term, values)):
+            return element
+        if element.keyword in _POSITIONAL:
+            kept = [value if is_term(value) else "OTHER" for value in values]
+        else:
+            kept = [value for value in values if is_term(value)]
+        if not kept:
+            return self._filled(element, kind, level)
+        return DataElement(element.tag, "CS", kept if len(kept) > 1 else kept[0])
+
+    def _uids(self, element: DataElement) -> DataElement:
+        values = [
+            str(value) if value in UID_dictionary or "uids" in self.options else self.key.uid(value)
+            for value in _values(element)
+        ]
+        return DataElement(element.tag, "UI", values if len(values) > 1 else values[0])
+
+    def _items(self, element: DataElement, level: Level) -> DataElement:
+        below = level.below(element.keyword)
+        items = [self.copy(item, below) for item in element.value]
+        return DataElement(element.tag, "SQ", Sequence(items))
+
+    def _changed(
+        self, element: DataElement, kind: str, level: Level, change: Callable[[str], str]
+    ) -> DataElement | None:
+        """Replace each value by what a function leaves of it."""
+        values = [change(str(value)) for value in _values(element)]
+        if not all(values):
+            return self._filled(element, kind, level)
+        return DataElement(element.tag, element.VR, values if len(values) > 1 else values[0])
+
+    def _filled(
+        self, element: DataElement, kind: str, level: Level, keyword: str = ""
+    ) -> DataElement | None:
+        """Replace by a dummy, empty, or remove, as the type demands."""
+        vr = element.VR
+        if kind == "3":
+            return None
+        if kind in ("2", "2C"):
+            return DataElement(element.tag, vr, Sequence([]) if vr == "SQ" else None)
+        if vr == "SQ":
+            return self._items(element, level) if element.value else element
+        if vr == "UI":
+            return DataElement(element.tag, vr, self.key.uid(str(element.value or keyword)))
+        count = max(1, len(_values(element)))
+        dummy = DUMMIES[vr]
+        return DataElement(element.tag, vr, [dummy] * count if count > 1 else dummy)
+
+
+def _clean_code(source: Dataset, out: Dataset) -> None:
+    """Keep a code of the standard with the standard's meaning; replace any other."""
+    scheme = str(source.get("CodingSchemeDesignator", "")).strip()
+    meaning = meaning_of(scheme, str(source.get("CodeValue", "")).strip())
+    for name in ("CodeValue", "LongCodeValue", "URNCodeValue", "CodingSchemeVersion"):
+        if name in out:
+            del out[name]
+    if meaning is None:
+        out.CodeValue, out.CodingSchemeDesignator, out.CodeMeaning = "0", "99REMOVED", "REMOVED"
+        return
+    out.CodeValue, out.CodingSchemeDesignator = str(source.CodeValue).strip(), scheme
+    out.CodeMeaning = meaning
+
+
+def _values(element: DataElement) -> list[Any]:
+    value = element.value
+    if isinstance(value, list | MultiValue):
+        return list(value)
+    return [] if value is None else [value]

@@ -1,0 +1,36 @@
+"""Move dates into the past by whole days."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+
+_DATE = re.compile(r"(\d{4})\.?(\d{2})\.?(\d{2})(.*)", re.S)
+_REST = re.compile(r"(\d{2,6}(\.\d{1,6})?)?([+-]\d{4})?")
+_TIME = re.compile(r"\d{2}:?(\d{2}:?(\d{2}(\.\d{1,6})?)?)?")
+
+
+def shifted(value: str, vr: str, days: int) -> str:
+    """Return a date some days earlier; a time stays, and an odd value gives an empty text.
+
+    Args:
+        value: a value of the representation DA, DT or TM.
+        vr: the representation.
+        days: number of days.
+
+    Example:
+        >>> from scionwood_biomed.privacy.dates import shifted
+        >>> shifted("20040301", "DA", 1)
+        '20040229'
+    """
+    text = value.strip()
+    if vr == "TM":
+        return text if _TIME.fullmatch(text) else ""
+    found = _DATE.fullmatch(text)
+    if found is None or (found[4] and (vr == "DA" or not _REST.fullmatch(found[4]))):
+        return ""
+    try:
+        day = date(int(found[1]), int(found[2]), int(found[3])) - timedelta(days)
+    except (ValueError, OverflowError):
+        return ""
+    return f"{day:%Y%m%d}{found[4]}"

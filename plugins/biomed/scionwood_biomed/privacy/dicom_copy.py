@@ -1,0 +1,173 @@
+"""De-identify one DICOM file, and verify the copy before anything is written."""
+
+from __future__ import annotations
+
+import warnings
+from io import BytesIO
+from pathlib import Path
+from typing import NamedTuple, final
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import UID
+
+from scionwood import ReadError, reading
+from scionwood_biomed.privacy.cleaning import Cleaner
+from scionwood_biomed.privacy.keys import Key
+from scionwood_biomed.privacy.pixels import PixelPolicy, blank, clear_spare_bits, regions_of
+from scionwood_biomed.privacy.profile import TEMPORAL, Profile, codes
+from scionwood_biomed.privacy.tables import EDITION, Level, level_of
+from scionwood_biomed.privacy.traces import traces
+from scionwood_biomed.privacy.verifying import Content, content_of
+from scionwood_biomed.readers.dicom_file import checked_header
+
+METHOD = f"Scionwood, basic profile of PS3.15 {EDITION}"
+IMPLEMENTATION = UID("2.25.170141183460469231731687303715884105")
+
+_REFUSED = {
+    "1.2.840.10008.5.1.4.1.1.88.": "a structured report, whose text this does not clean",
+    "1.2.840.10008.5.1.4.1.1.104.": "an encapsulated document, such as a PDF",
+    "1.2.840.10008.5.1.4.1.1.9.4.": "a recording of sound, which may hold a voice",
+    "1.2.840.10008.1.3.10": "a directory of a medium, whose files get other names",
+}
+
+
+@final
+class Copied(NamedTuple):
+    """A copy that was verified.
+
+    Attributes:
+        data: (byte,) uint8, the bytes of the copy.
+        before: what the source held.
+        after: what the verifier finds in the copy.
+        traces: where the verifier finds values of the source.
+        uids: the patient, study, series and instance of the source.
+        removed: whether the copy states that the identity is removed.
+    """
+
+    data: np.ndarray
+    before: Content
+    after: Content
+    traces: list[str]
+    uids: tuple[str, str, str, str]
+    removed: bool
+
+
+def load(path: Path) -> Dataset:
+    """Read a DICOM file whole, with the checks of its declared sizes.
+
+    Args:
+        path: the file.
+
+    Raises:
+        ReadError: it is not DICOM, or is damaged.
+    """
+    with reading(path, "DICOM"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom warns about odd but readable headers
+        checked_header(path)
+        dataset = pydicom.dcmread(path)
+        dataset.walk(lambda *_: None)  # decodes every element, so that damage is noticed here
+    return dataset
+
+
+def inspect_file(path: Path) -> tuple[list[str], int, int, str, list[str], list[str]]:
+    """List what a DICOM file holds and a copy may not, as the fields of `Findings`."""
+    dataset = load(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return tuple(content_of(dataset))
+
+
+def copy_file(path: Path, key: Key, profile: Profile, pixels: PixelPolicy, name: str) -> Copied:
+    """Return a verified copy of a file without what identifies a person.
+
+    Args:
+        path: a DICOM file.
+        key: the secret of the replacements.
+        profile: the options.
+        pixels: what is done about text in pixels.
+        name: name of the copy's file, which is searched for values of the source.
+
+    Raises:
+        ReadError: the file is damaged, or of a kind that this does not copy.
+    """
+    source = load(path)
+    level = _level(path, source)
+    with reading(path, "DICOM"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        before = content_of(source)
+        masks = regions_of(source, pixels)
+        if masks:
+            blank(source, masks)
+        copy = _cleaned(source, level, key, profile, pixels, bool(masks))
+        data = _bytes(copy)
+        after, left = _verified(source, data, name)
+        removed = not (any(after._replace(private=after.private + after.overlays)) or left)
+        if not removed and "PatientIdentityRemoved" in copy:
+            copy.PatientIdentityRemoved = "NO"
+            data = _bytes(copy)
+    patient = str(source.get("PatientID", "") or "")
+    uids = [str(source.get(f"{n}InstanceUID", "") or "") for n in ("Study", "Series", "SOP")]
+    whole = np.frombuffer(data, np.uint8)
+    return Copied(whole, before, after, left, (patient, *uids), removed)
+
+
+def patient_of(dataset: Dataset) -> str:
+    """Return what stands for the patient of an object: PatientID, or the study without one."""
+    patient = str(dataset.get("PatientID", "") or "").strip()
+    return patient or f"study {dataset.get('StudyInstanceUID', '')}"
+
+
+def _level(path: Path, source: Dataset) -> Level:
+    """Return the definition of an object, and refuse what this does not copy."""
+    kind = str(source.get("SOPClassUID", "") or source.file_meta.get("MediaStorageSOPClassUID", ""))
+    for prefix, reason in _REFUSED.items():
+        if kind.startswith(prefix):
+            raise ReadError(
+                str(path), f"DICOM: it is {reason}", "Leave it out, or clean it by hand"
+            )
+    level = level_of(kind)
+    if level is None:
+        rule = f"DICOM: no definition of its kind {UID(kind).name or 'without a name'} is known"
+        raise ReadError(str(path), rule, "Leave it out, or convert it to a standard object")
+    if "TransferSyntaxUID" not in source.file_meta:
+        rule = "DICOM: it does not state its transfer syntax"
+        raise ReadError(str(path), rule, "Export it again with file meta information")
+    return level
+
+
+def _cleaned(
+    source: Dataset, level: Level, key: Key, profile: Profile, pixels: PixelPolicy, blanked: bool
+) -> Dataset:
+    """Return the copy, with what it states about itself."""
+    patient = patient_of(source)
+    copy = Cleaner(key, profile, patient).copy(source, level)
+    options = sorted(profile.options) + ["pixels"] * blanked
+    if level.type_of("PatientID") is not None:
+        copy.PatientID = copy.PatientName = key.subject(patient)
+        copy.PatientIdentityRemoved, copy.DeidentificationMethod = "YES", METHOD
+        copy.DeidentificationMethodCodeSequence = codes(options)
+    if level.type_of("LongitudinalTemporalInformationModified") is not None:
+        copy.LongitudinalTemporalInformationModified = TEMPORAL[profile.dates]
+    if (blanked or pixels.viewed) and "PixelData" in copy:
+        copy.BurnedInAnnotation = "NO"
+    meta = copy.file_meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = copy.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = copy.SOPInstanceUID
+    meta.TransferSyntaxUID = source.file_meta.TransferSyntaxUID
+    meta.ImplementationClassUID = IMPLEMENTATION
+    copy.preamble = bytes(128)
+    clear_spare_bits(copy)
+    return copy
+
+
+def _verified(source: Dataset, data: bytes, name: str) -> tuple[Content, list[str]]:
+    back = pydicom.dcmread(BytesIO(data))
+    return content_of(back), traces(source, back, name)
+
+
+def _bytes(copy: Dataset) -> bytes:
+    out = BytesIO()
+    copy.save_as(out, enforce_file_format=True)
+    return out.getvalue()

@@ -1,0 +1,1 @@
+"""Tables of the DICOM standard; SOURCES.md says where they come from."""

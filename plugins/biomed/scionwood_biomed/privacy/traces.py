@@ -1,0 +1,108 @@
+"""Search a copy for words, dates and UIDs of its source, wherever they have gone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.uid import UID_dictionary
+
+from scionwood_biomed.privacy.profile import stated
+from scionwood_biomed.privacy.tables import rule_of
+from scionwood_biomed.privacy.terms import is_known_word, is_text
+from scionwood_biomed.privacy.verifying import elements, retained, values_of
+
+_WORD = re.compile(r"[^\W_]{4,}")
+_TEXT = frozenset({"AE", "AS", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT", "UN", "OB"})
+_TIMES = frozenset({"DA", "DT", "TM"})
+_BYTES = 4096
+"""Bytes of an element that are searched for words; larger ones are pixels."""
+
+_DUMMIES = frozenset({"removed", "unknown", "19000101", "19000101000000", "000000", "invalid"})
+_COMPRESSED = 8
+"""Letters of a word that is searched for in compressed pixels, where short ones occur by chance."""
+
+
+def traces(source: Dataset, copy: Dataset, name: str = "") -> list[str]:
+    """Return the places of a copy that hold a value of the source.
+
+    Args:
+        source: the data set that was copied.
+        copy: the copy, read back from its file.
+        name: the name of the copy's file.
+    """
+    options = stated(copy)
+    words, uids = _of_source(source, options)
+    found = [place for place, held in _of_copy(copy, options) if held & (words | uids)]
+    if "shift" in options:
+        found += _unmoved(source, copy)
+    if words & set(_words(name)):
+        found.append("the name of the file")
+    head = [bytes(getattr(copy, "preamble", None) or b"")]
+    head += [str(element.value).encode() for element in getattr(copy, "file_meta", ())]
+    if words & set(_words(b" ".join(head).decode("latin-1"))):
+        found.append("the head of the file")
+    if copy.file_meta.TransferSyntaxUID.is_encapsulated and "PixelData" in copy:
+        pixels = bytes(copy.PixelData).lower()
+        if any(w.encode() in pixels for w in words if len(w) >= _COMPRESSED and not w.isdigit()):
+            found.append("PixelData")
+    return found
+
+
+def _of_source(source: Dataset, options: frozenset[str]) -> tuple[set[str], set[str]]:
+    """Return the words and the UIDs of a source that no list allows."""
+    words: set[str] = set()
+    uids: set[str] = set()
+    for place, element, _ in elements(source, None):
+        if element.is_empty or retained(rule_of(element.tag), options):
+            continue
+        if element.VR == "UI" and "uids" not in options:
+            uids |= {str(uid) for uid in values_of(element) if uid and uid not in UID_dictionary}
+        elif element.VR in _TEXT or (element.VR in _TIMES and not options & {"dates", "shift"}):
+            words |= set(_words(_text(element))) if not place.endswith("PixelData") else set()
+    for element in getattr(source, "file_meta", ()):
+        if element.VR == "AE":
+            words |= set(_words(str(element.value)))
+    return {w for w in words if not is_known_word(w)} - _DUMMIES, uids
+
+
+def _of_copy(copy: Dataset, options: frozenset[str]) -> Iterator[tuple[str, set[str]]]:
+    """Yield the words and UIDs of each element that no list allows by itself."""
+    for place, element, _ in elements(copy, None):
+        if element.is_empty or place.endswith(("CodeMeaning", "PixelData")):
+            continue
+        if place in ("PatientIdentityRemoved", "DeidentificationMethod"):
+            continue
+        rule = rule_of(element.tag)
+        texts = [str(value) for value in values_of(element)]
+        if element.VR == "UI":
+            yield place, set(texts)
+        elif retained(rule, options) or (element.VR in _TIMES and options & {"dates", "shift"}):
+            continue
+        elif rule is None and all(is_text(element.keyword, text) for text in texts):
+            continue
+        elif element.VR in _TEXT | _TIMES:
+            yield place, set(_words(_text(element)))
+
+
+def _unmoved(source: Dataset, copy: Dataset) -> list[str]:
+    """Return the places of dates that are the same in both."""
+    before = {place: e for place, e, _ in elements(source, None) if e.VR in ("DA", "DT")}
+    return [
+        place
+        for place, e, _ in elements(copy, None)
+        if place in before and not e.is_empty and e.value == before[place].value
+        and str(e.value) not in _DUMMIES
+    ]  # fmt: skip
+
+
+def _text(element: DataElement) -> str:
+    if isinstance(element.value, bytes):
+        return element.value[:_BYTES].decode("latin-1")
+    return " ".join(str(value) for value in values_of(element))
+
+
+def _words(text: str) -> list[str]:
+    return [word.casefold() for word in _WORD.findall(text)]
