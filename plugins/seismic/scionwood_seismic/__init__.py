@@ -34,9 +34,9 @@ plugin = Plugin(
         "blind": "scionwood_seismic.tasks.blind:Blind",
     },
     commands={
-        "denoise": "scionwood_seismic.cli:denoise",
-        "simulate": "scionwood_seismic.cli:simulate",
-        "compare": "scionwood_seismic.cli:compare",
+        "denoise": "scionwood_seismic.cli.denoising:denoise",
+        "simulate": "scionwood_seismic.cli.simulation:simulate",
+        "compare": "scionwood_seismic.cli.comparison:compare",
     },
     recipes="scionwood_seismic.recipes",
     runs="scionwood_seismic.runs",

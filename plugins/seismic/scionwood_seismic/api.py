@@ -132,8 +132,7 @@ def denoise(
         tile: size of the tiles, traces and samples; by default that of the model.
         overlap: overlap of neighbouring tiles, traces and samples; by default a quarter.
         tta: how to adapt to each gather before it is denoised; the noise window counts from the
-            first sample. By default the recipe of the run decides. The harm gate does not judge an
-            adapted gather.
+            first sample. By default the recipe of the run decides.
 
     Returns:
         An object of the type, shape and unit of `data`.

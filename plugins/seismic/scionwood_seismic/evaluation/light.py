@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, final
 
@@ -81,6 +81,23 @@ def judge(report: Mapping[str, Any], gate: GateOptions) -> Verdict:
         reason += f", because {report['reason']}"
         return Verdict(name, "yellow", reason, strong, weak, removed)
     return Verdict(name, "green", kept, strong, weak, removed)
+
+
+def lights(verdicts: Iterable[Verdict]) -> dict[str, Any]:
+    """Count the lights of a file's gathers, as JSON values.
+
+    Args:
+        verdicts: those of all gathers.
+
+    Returns:
+        `light`: the worst; `lights`: light -> number of gathers; `passed`: the number of gathers
+        that passed through unchanged.
+    """
+    judged = list(verdicts)
+    counts = Counter(verdict.light for verdict in judged)
+    found = {light: counts[light] for light in _RANK if counts[light]}
+    passed = sum(verdict.passed for verdict in judged)
+    return {"light": next(iter(found), "grey"), "lights": found, "passed": passed}
 
 
 def print_verdicts(verdicts: Sequence[Verdict], console: Console) -> None:

@@ -88,6 +88,9 @@ def report_quality(
     verdicts = [judge(report, gate or GateOptions()) for report in reports]
     if len(verdicts) == len(before):
         rows = [replace(row, verdict=verdicts[row.index]) for row in rows]
+    else:  # of a volume there are those of both directions
+        named = {verdict.gather: verdict for verdict in verdicts}
+        rows = [replace(row, verdict=named.get(row.name)) for row in rows]
     say(console, f"{path}: {len(before)} gathers, {before.traces} traces")
     print_verdicts(verdicts, console)
     live = [row for row in rows if row.values]

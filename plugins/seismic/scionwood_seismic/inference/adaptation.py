@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Literal, final
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, final
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from scionwood_seismic.inference.rollback import (
     spread_tiles,
 )
 from scionwood_seismic.kernels import moments
-from scionwood_seismic.synth.canonical import dominant_period
+from scionwood_seismic.synth.canonical import Domain, dominant_period, plan
 
 Objective = Literal["matched", "kurtosis"]
 
@@ -106,6 +106,10 @@ class Outcome:
     window: str = ""
     recovered: tuple[float, float] = (1.0, 1.0)
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the outcome as JSON values."""
+        return asdict(self) | {"recovered": list(self.recovered)}
+
     def __str__(self) -> str:
         if not self.window:
             return self.verdict
@@ -165,13 +169,8 @@ class Adapter:
         Returns:
             The denoised gather, (trace, time) float32, and the outcome of the adaptation.
         """
-        signal = data[live(data)]
-        outcome = Outcome("refused: no live trace")
-        with self._episode():
-            if signal.size:
-                unit = unit or scale(signal)
-                with torch.inference_mode(False), torch.enable_grad():
-                    outcome = self._fit(signal / unit, time, tile)
+        unit = unit or (scale(data[live(data)]) if live(data).any() else None)
+        with self.adapted(data, time, tile=tile, unit=unit) as outcome:
             result = denoise_array(
                 self.model,
                 data,
@@ -181,6 +180,40 @@ class Adapter:
                 progress=progress,
             )
         return result, outcome
+
+    @contextmanager
+    def adapted(
+        self,
+        data: np.ndarray,
+        time: np.ndarray,
+        *,
+        tile: int = 256,
+        unit: float | None = None,
+        domain: Domain | None = None,
+    ) -> Iterator[Outcome]:
+        """Adapt the model to one gather inside the block; see `denoise`.
+
+        Args:
+            data: (trace, time), any unit.
+            time: the time of each sample, s.
+            tile: the size of the tiles to adapt on.
+            unit: the amplitude to divide by; by default that of `data`.
+            domain: the kind of record: the model then sees it at the canonical sampling, as in
+                `field.denoise_record`. None: at its own.
+
+        Yields:
+            The outcome. A refused or rolled back adaptation leaves the weights of the run.
+        """
+        signal = data[live(data)]
+        outcome = Outcome("refused: no live trace")
+        with self._episode():
+            if signal.size:
+                signal = (signal / (unit or scale(signal))).astype(np.float32)
+                if domain is not None:
+                    signal, time = _canonical(signal, time, domain)
+                with torch.inference_mode(False), torch.enable_grad():
+                    outcome = self._fit(signal, time, tile)
+            yield outcome
 
     @contextmanager
     def _episode(self) -> Iterator[None]:
@@ -280,6 +313,13 @@ class Adapter:
             return (kurtosis, log_std), problem if kurtosis > HEAVY else ""
         problem = f"kurtosis {kurtosis:.1f} of the noise window: the noise is not Gaussian"
         return (0.0, None), problem if kurtosis > GAUSSIAN else ""
+
+
+def _canonical(data: np.ndarray, time: np.ndarray, domain: Domain) -> tuple[np.ndarray, np.ndarray]:
+    """Return a gather and its time axis at the sampling that the models know."""
+    steps = plan(data, domain=domain, period=dominant_period(data))
+    canonical = steps.apply(data)
+    return canonical, np.linspace(time[0], time[-1], canonical.shape[1])
 
 
 def _mismatch(removed: Tensor, reference: Reference) -> Tensor:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from scionwood import (
     RecipeError,
@@ -25,21 +24,21 @@ from scionwood import (
     read_origin,
     writing,
 )
-from scionwood_seismic.evaluation.light import SHOWN, say
+from scionwood_seismic.evaluation.light import SHOWN, judge, lights, say
 from scionwood_seismic.evaluation.report import report_quality
 from scionwood_seismic.inference.adaptation import Adaptation
 from scionwood_seismic.inference.arrays import check_tile
-from scionwood_seismic.inference.choice import choose, run_of
+from scionwood_seismic.inference.choice import Choice, choose, run_of
 from scionwood_seismic.inference.records import (
     Denoiser,
-    Journal,
     Options,
     made_by,
     work_identity,
 )
 from scionwood_seismic.inference.request import Outputs, Request, Tta
+from scionwood_seismic.inference.sweep import Sweep
+from scionwood_seismic.inference.volume import check_volume, denoise_both
 from scionwood_seismic.readers.base import SeismicReader
-from scionwood_seismic.readers.partial import partial_path
 from scionwood_seismic.readers.segy import SegyReader
 
 
@@ -77,7 +76,7 @@ def denoise_file(
         if not done:
             outputs.check()
             _advise(reader, console)
-            _denoise(reader, outputs, work, console, resume)
+            _denoise(reader, outputs, work, request, console, resume)
         with _silently(), request.open(outputs.clean) as after:
             if outputs.noise is not None and not (done and outputs.noise.exists()):
                 _save_difference(reader, after, outputs)
@@ -115,7 +114,7 @@ class _Work:
 
 def _prepare(reader: SeismicReader, source: Path, request: Request, console: Console) -> _Work:
     """Choose and load the model, and say which and why."""
-    chosen = choose(reader, request.model)
+    chosen = _chosen(reader, request)
     run = find_run(request.run or run_of(chosen.name), quiet=request.run is None)
     name = f"model {chosen.name}" if request.run is None else f"run {run_name(run)}"
     say(console, f"{name}: {chosen.why}")
@@ -131,20 +130,40 @@ def _prepare(reader: SeismicReader, source: Path, request: Request, console: Con
     )
     identity = work_identity(run, options=options, device=request.device)
     facts = {"source": _facts(source), **request.reading(), **identity}
-    said = {**made_by(run), "model": chosen.name, "why": chosen.why}
+    said = {**made_by(run), "model": chosen.name, "why": chosen.why, "interval": _interval(reader)}
     return _Work(task, options, identity, facts, {**said, "warnings": list(reader.warnings)})
 
 
+def _chosen(reader: SeismicReader, request: Request) -> Choice:
+    """Choose the model; slices are those of a volume after stack."""
+    if request.slices is None:
+        return choose(reader, request.model)
+    check_volume(reader, request.slices)
+    if request.model == "auto":
+        return replace(choose(reader, "stack"), why="--slices says a volume after stack")
+    return choose(reader, request.model)
+
+
 def _denoise(
-    reader: SeismicReader, outputs: Outputs, work: _Work, console: Console, resume: bool
+    reader: SeismicReader,
+    outputs: Outputs,
+    work: _Work,
+    request: Request,
+    console: Console,
+    resume: bool,
 ) -> None:
     """Write the denoised file and its sidecar."""
     denoiser = Denoiser(
         work.task.backbone, dt=reader.dt, options=work.options, identity=work.identity
     )
-    reports = _rewrite(reader, outputs, denoiser, console, resume)
+    options = {"force": outputs.force, "resume": resume}
+    if request.slices == "both" and isinstance(reader, SegyReader):
+        reports = denoise_both(reader, outputs.clean, denoiser, request, console, **options)
+    else:
+        reports = Sweep(reader, denoiser, console).write(outputs.clean, **options)
     counts = {"gathers": _count(reader), "adaptation": dict(denoiser.verdicts)}
-    content = {"work": work.facts, **work.said, **counts, "reports": reports}
+    seen = lights(judge(report, request.gate) for report in reports)
+    content = {"work": work.facts, **work.said, **counts, **seen, "reports": reports}
     _save_json(outputs.sidecar, content)
     for line in denoiser.outcomes[:SHOWN]:
         say(console, line)
@@ -215,6 +234,11 @@ def _facts(source: Path) -> dict[str, Any]:
     return {"name": source.name, "bytes": status.st_size, "modified_ns": status.st_mtime_ns}
 
 
+def _interval(reader: SeismicReader) -> str:
+    """Return the sample interval with its unit."""
+    return f"{reader.dt:g} m" if reader.vertical == "depth" else f"{1e3 * reader.dt:g} ms"
+
+
 def _count(reader: SeismicReader) -> int:
     return len(reader.gather_lengths if isinstance(reader, SegyReader) else reader)
 
@@ -230,43 +254,6 @@ def _advise(reader: SeismicReader, console: Console) -> None:
             f"note: most gathers by {reader.gather} have a single trace; choose another header "
             "with --gather, or --gather none to treat the file as one gather"
         )
-
-
-def _rewrite(
-    reader: SeismicReader, outputs: Outputs, denoiser: Denoiser, console: Console, resume: bool
-) -> list[dict[str, Any]]:
-    """Write the denoised file, and return the reports of its records."""
-    columns = (
-        TextColumn("denoising"),
-        BarColumn(),
-        TextColumn("{task.completed:.0f}/{task.total:.0f} traces"),
-        TimeElapsedColumn(),
-        TextColumn("ETA"),
-        TimeRemainingColumn(),
-    )
-    journal = Journal(outputs.clean, resume=resume)
-    with Progress(*columns, console=console) as bar:
-        segy = reader if isinstance(reader, SegyReader) else None
-        total = reader.traces if segy is None else segy.traces_read
-        task = bar.add_task("", total=total)
-
-        def advance(traces: float) -> None:
-            if segy is not None and bar.tasks[task].completed == 0:
-                bar.update(task, completed=segy.resumed)
-            bar.advance(task, traces)
-
-        denoiser.progress, denoiser.told = advance, journal.add
-        denoiser.unit = (lambda record: None) if segy is None else segy.unit
-        try:
-            reader.rewrite(outputs.clean, denoiser, overwrite=outputs.force, resume=resume)
-        except BaseException as error:
-            if not partial_path(outputs.clean).exists():
-                journal.remove()
-            elif isinstance(error, KeyboardInterrupt | SystemExit):
-                console.print("stopped; the same command with --resume continues from here")
-            raise
-    journal.remove()
-    return journal.rows()
 
 
 def _save_difference(reader: SeismicReader, after: SeismicReader, outputs: Outputs) -> None:

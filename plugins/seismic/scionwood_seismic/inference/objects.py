@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, final
@@ -98,7 +98,7 @@ class ObjectDenoiser:
         if tta is None:
             denoised = self._record(task, gather, dt, domain)
         else:
-            denoised = self._adapted(task, gather, dt, tta)
+            denoised = self._adapted(task, gather, dt, domain, tta)
         result = denoised.astype(_float(gather.dtype))
         same = denoised == gather.astype(np.float32)
         dead = ~live(gather)
@@ -144,15 +144,17 @@ class ObjectDenoiser:
         return result.denoised
 
     def _adapted(
-        self, task: Task, gather: np.ndarray, dt: float | None, tta: Adaptation
+        self, task: Task, gather: np.ndarray, dt: float | None, domain: Domain, tta: Adaptation
     ) -> np.ndarray:
+        """Adapt to a gather and denoise it; the harm gate judges the result as any other."""
         if tta.window and dt is None:
             rule = f"the noise window {tta.window} is in s, and an array has no sample interval"
             raise RecipeError("dt", rule, "Give dt, in s")
-        tile, overlap = self._tiles()
         time = (dt or 1.0) * np.arange(gather.shape[1])
         adapter = Adapter(task.backbone, tta)
-        denoised, _ = adapter.denoise(gather, time, tile=tile, overlap=overlap)
+        with adapter.adapted(gather, time, tile=self._tiles()[0], domain=domain) as outcome:
+            denoised = self._record(task, gather, dt, domain)
+        self.reports[-1] = replace(self.reports[-1], adaptation=outcome.as_json())
         return denoised
 
     def _tiles(self) -> tuple[int, int]:

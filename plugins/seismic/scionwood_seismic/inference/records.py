@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, final
@@ -25,6 +25,9 @@ from scionwood_seismic.synth.canonical import Domain
 
 COMPONENTS = 3  # of a station
 
+TILE = (256, 64)
+"""The size and the overlap of the tiles on which a run adapts."""
+
 
 @final
 @dataclass(frozen=True)
@@ -38,8 +41,7 @@ class Options:
         tile: size and overlap of the tiles, traces and samples; None: those of the model.
         window: start and end of a window without signal, s; the level of the noise is measured in
             it and told to a model that takes it.
-        adaptation: how to adapt to each record first; None: do not adapt. The harm gate does not
-            judge adapted records.
+        adaptation: how to adapt to each record first; None: do not adapt.
     """
 
     domain: Domain = "shot"
@@ -128,20 +130,22 @@ class Denoiser:
         )
 
     def _adapted(self, record: Record, advance: Callable[[float], None]) -> np.ndarray:
+        """Adapt to a record and denoise it; the harm gate judges the result as any other."""
         assert self.adapter is not None
-        tile, overlap = self.options.tile or (256, 64)
-        result, outcome = self.adapter.denoise(
+        options, unit = self.options, self.unit(record)
+        with self.adapter.adapted(
             record.data,
             _axis(record),
-            tile=tile,
-            overlap=overlap,
-            unit=self.unit(record),
-            progress=advance,
-        )
+            tile=(options.tile or TILE)[0],
+            unit=unit,
+            domain=options.domain,
+        ) as outcome:
+            result = self._result(record, slice(None), advance)
         self.verdicts[outcome.verdict] += 1
         key = ", ".join(f"{name} {value}" for name, value in record.key.items())
         self.outcomes.append(f"{key}: {outcome}")
-        return result
+        self.told(record, replace(result.report, adaptation=outcome.as_json()))
+        return result.denoised
 
 
 @final

@@ -29,6 +29,7 @@ class Report:
         left: traces that were returned as they were: name of the cause -> number.
         factor: canonical samples per sample.
         tiles: how many samples the model saw for the result, and for the gate, with its padding.
+        adaptation: the outcome of the adaptation to the record, as JSON values; empty without one.
     """
 
     domain: Domain
@@ -42,6 +43,7 @@ class Report:
     left: Mapping[str, int] = field(default_factory=dict)
     factor: float = 1.0
     tiles: tuple[int, int] = (0, 0)
+    adaptation: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def passed_through(self) -> bool:

@@ -19,6 +19,10 @@ from scionwood_seismic.readers.segy import Gather
 
 Tta = Literal["recipe", "none", "matched", "kurtosis"]
 
+Slices = Literal["inline", "crossline", "both"]
+
+_DIRECTIONS: Mapping[Slices, Gather] = {"inline": "iline", "crossline": "xline", "both": "xline"}
+
 
 @dataclass(frozen=True)
 class Outputs:
@@ -76,6 +80,8 @@ class Request:
         model: `auto` chooses by the file; else the name of a field run, or of the domain of `run`.
         gather: for SEG-Y, the trace header whose value identifies a gather; None if the file is
             one gather.
+        slices: for a volume after stack in SEG-Y, the direction of its slices; None: it is read by
+            `gather`.
         vertical: whether the samples of a SEG-Y file are in time or in depth.
         samples: samples per trace, in place of what the headers of the file give.
         dt: the sample interval, s, in place of what the headers give.
@@ -90,6 +96,7 @@ class Request:
     run: str | Path | None = None
     model: Model = "auto"
     gather: Gather | None = "fldr"
+    slices: Slices | None = None
     vertical: Vertical = "time"
     samples: int | None = None
     dt: float | None = None
@@ -101,14 +108,15 @@ class Request:
     noise_window: tuple[float, float] | None = None
 
     def open(self, path: Path) -> SeismicReader:
-        """Open a file as the request says."""
+        """Open a file as the request says; with both directions of slices, by crosslines."""
+        gather = _DIRECTIONS[self.slices] if self.slices else self.gather
         return open_reader(
-            path, gather=self.gather, vertical=self.vertical, samples=self.samples, dt=self.dt
+            path, gather=gather, vertical=self.vertical, samples=self.samples, dt=self.dt
         )
 
     def reading(self) -> dict[str, Any]:
         """Return what decides how a file is read, as JSON values; overrides only if given."""
-        given = {"samples": self.samples, "dt": self.dt}
+        given = {"samples": self.samples, "dt": self.dt, "slices": self.slices}
         return {"gather": self.gather, "vertical": self.vertical} | {
             name: value for name, value in given.items() if value is not None
         }

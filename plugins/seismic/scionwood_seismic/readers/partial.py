@@ -36,6 +36,13 @@ def partial_path(target: Path) -> Path:
     return target.with_name(f".{target.name}.part")
 
 
+def forget_debris(target: Path) -> None:
+    """Remove the remains of a journal of `target` that was being written during a kill."""
+    journal = partial_path(target).with_name(f"{partial_path(target).name}.json")
+    for debris in target.parent.glob(f".{escape(journal.stem)}-*.json"):
+        debris.unlink(missing_ok=True)
+
+
 @final
 class Partial:
     """An unfinished file of its final size, and a journal of the completed units.
@@ -171,8 +178,7 @@ class Partial:
     def _forget(self) -> None:
         """Remove the journal, and the remains of one that was being written during a kill."""
         self.journal.unlink(missing_ok=True)
-        for debris in self.journal.parent.glob(f".{escape(self.journal.stem)}-*.json"):
-            debris.unlink(missing_ok=True)
+        forget_debris(self.target)
 
     def _lock(self) -> None:
         try:

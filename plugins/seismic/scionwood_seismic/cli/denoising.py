@@ -1,4 +1,4 @@
-"""The commands `scionwood seismic denoise | simulate | compare`. Signatures define the options."""
+"""The command `scionwood seismic denoise`: of a file, or of the files of a survey."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from pathlib import Path
 from types import FrameType
 from typing import Literal
 
-from scionwood import InputPath, OutputPath, RecipeError, RunPath, renamed
+from scionwood import OutputPath, ReadError, RecipeError, RunPath, check_target, renamed
+from scionwood_seismic.cli.survey import denoise_survey, is_survey, words
 
 
 @renamed(adapter="run")
 def denoise(
-    noisy: InputPath,
-    clean: OutputPath,
+    noisy: Path,
+    clean: Path,
     *,
     model: Literal["auto", "shot", "stack", "das", "station"] = "auto",
     run: RunPath | None = None,
+    jobs: int | None = None,
+    slices: Literal["inline", "crossline", "both"] | None = None,
     gather: Literal["fldr", "ep", "cdp", "offset", "iline", "xline", "none"] = "fldr",
     vertical: Literal["time", "depth"] = "time",
     samples: int | None = None,
@@ -50,20 +53,32 @@ def denoise(
     a run that was not stopped. `NAME.json` beside `clean` records how the file was made, with the
     report of each gather.
 
+    Of a folder or a pattern, each file is denoised for itself, with its own sample interval. A line
+    for each file gives its traffic light. A file that fails stops no other, and the exit code is 1.
+    The same command again does what is not done; `manifest.jsonl` beside the results lists all.
+
     Args:
-        noisy: the file to read, SEG-Y or another format that has a reader.
-        clean: the file to write, in the same format; it appears complete or not at all.
+        noisy: the file to read, SEG-Y or another format that has a reader; or a folder or a quoted
+            pattern, such as 'line*.sgy', for many files.
+        clean: the file to write, in the same format; it appears complete or not at all. For many
+            files, their folder, or a pattern of their names, such as 'out/{stem}_clean.sgy'.
         model: the shipped model: `shot` for gathers before stack, `stack` for sections and slices,
             `das` for fibres, `station` for one to three components; `auto` chooses by the file.
         run: a run folder that `scionwood fit` wrote, or the name of a shipped run, in place of the
             shipped models.
+        jobs: parallel processes, for many files; by default one a core. A single file uses the
+            threads of torch.
+        slices: for a volume after stack in SEG-Y, the direction of its slices, by the inline and
+            crossline numbers of the headers (bytes 189 and 193); `both`: the mean of the results
+            of both directions, each with its own gate. It replaces `gather`.
         gather: the SEG-Y trace header whose value identifies a gather; `none`: the file is one
             gather.
         vertical: whether the samples of a SEG-Y file are in time or in depth.
         samples: samples per trace, in place of what the headers of the file give.
         dt: the sample interval, s (m in a depth file), in place of what the headers give.
         gate: what the harm gate does: `blend` keeps events as the limits ask, `report` measures
-            only, `off` does neither.
+            only, `off` measures nothing. Records outside of what the models were tried on pass
+            through in all three.
         strong: the least recovered amplitude of events of 4 times the local RMS.
         weak: that of events of the local RMS, in places where at most 10 % of the energy is
             removed.
@@ -88,8 +103,22 @@ def denoise(
         AdapterFileError: the adapter of the run is damaged, or belongs to another base model.
         AdapterError: adaptation is requested and the run has no LoRA.
         RecipeError: the overlap does not fit the tile, the device does not exist, the noise window
-            is missing or invalid, or no gather has as many traces as the model needs.
+            is missing or invalid, no gather has as many traces as the model needs, or the file is
+            no volume that has such slices.
+        BatchError: of many files, two would become one, or results exist that no such command made.
+        SystemExit: with 1 if a file of many failed.
     """
+    given = dict(locals())
+    if is_survey(noisy):
+        with _terminable():
+            denoise_survey(noisy, clean, words(denoise, given), jobs=jobs, force=force)
+        return
+    if not noisy.exists():
+        raise ReadError(str(noisy), "there is no such file", "Check the path")
+    if jobs is not None:
+        rule = f"{noisy} is one file, and jobs are files at a time"
+        raise RecipeError(f"jobs {jobs}", rule, "Give a folder or a pattern, or leave --jobs out")
+    check_target(clean, force or resume)
     window = None if noise_window is None else _window(noise_window)
 
     from scionwood_seismic.inference.files import denoise_file
@@ -100,6 +129,7 @@ def denoise(
         run,
         model,
         gather=None if gather == "none" else gather,
+        slices=slices,
         vertical=vertical,
         samples=samples,
         dt=dt,
@@ -111,107 +141,7 @@ def denoise(
         noise_window=window,
     )
     with _terminable():
-        denoise_file(
-            Path(noisy), Outputs(Path(clean), save_noise, qc, force), request, resume=resume
-        )
-
-
-@renamed(reference="clean", n_gathers="n")
-def simulate(
-    noisy: OutputPath,
-    clean: OutputPath,
-    *,
-    seed: int = 0,
-    noise: str = "all",
-    snr: float = 0.0,
-    n: int = 20,
-    n_traces: int = 256,
-    n_samples: int = 256,
-    dt: float = 0.002,
-    dx: float = 12.5,
-    quiet: float = 0.0,
-    force: bool = False,
-) -> None:
-    """Write simulated SEG-Y files, noisy and noise-free, to try a denoiser on.
-
-    The gathers contain reflections. None of them is in a training, validation or test split.
-
-    Args:
-        noisy: the SEG-Y file of the noisy gathers, one gather per shot.
-        clean: the SEG-Y file of the noise-free gathers, the reference for `compare`.
-        seed: seed of signal and noise.
-        noise: noise classes, separated by commas, which the gathers use in turn; `all`: the
-            classes that the recipes train on.
-        snr: signal-to-noise ratio of each gather, dB.
-        n: number of gathers.
-        n_traces: traces per gather.
-        n_samples: samples per trace.
-        dt: the sample interval, s.
-        dx: the distance between traces, m.
-        quiet: length of the signal-free start of each gather, s.
-        force: replace existing outputs.
-
-    Raises:
-        RecipeError: a noise class is unknown, or `quiet` leaves no time for arrivals.
-        OutputExistsError: an output exists and `force` is false.
-        WriteError: an output cannot be written.
-    """
-    from scionwood_seismic.data.simulation import simulate_files
-
-    simulate_files(
-        Path(noisy),
-        Path(clean),
-        seed=seed,
-        noises=noise,
-        snr=snr,
-        shape=(n, n_traces, n_samples),
-        dt=dt,
-        dx=dx,
-        quiet=quiet,
-        overwrite=force,
-    )
-
-
-@renamed(figure="figures")
-def compare(
-    reference: InputPath,
-    noisy: InputPath,
-    denoised: InputPath,
-    *,
-    noise: str = "all",
-    figures: Path | None = None,
-    qc: OutputPath | None = None,
-    force: bool = False,
-) -> None:
-    """Compare a denoised file with the unprocessed input and with classical filters.
-
-    Args:
-        reference: the noise-free SEG-Y file that `simulate` wrote.
-        noisy: the noisy SEG-Y file.
-        denoised: the result of `denoise`.
-        noise: the noise classes that were given to `simulate`; scores are averaged by class.
-        figures: also draw a gather into `denoised.png` in this folder: input, denoised, removed
-            and reference.
-        qc: also write a QC image and page with the reference and the error, as `denoise` does.
-        force: replace existing figures.
-
-    Raises:
-        ReadError: a file is damaged, or the three files differ in their gathers.
-        RecipeError: a noise class is unknown.
-        OutputExistsError: a figure exists and `force` is false.
-        WriteError: a figure cannot be written.
-    """
-    from scionwood_seismic.evaluation.comparison import compare_files
-
-    compare_files(
-        Path(reference),
-        Path(noisy),
-        Path(denoised),
-        noises=noise,
-        figures=figures,
-        qc=qc,
-        force=force,
-    )
+        denoise_file(noisy, Outputs(clean, save_noise, qc, force), request, resume=resume)
 
 
 def _window(text: str) -> tuple[float, float]:

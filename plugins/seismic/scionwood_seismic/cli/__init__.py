@@ -1,0 +1,1 @@
+"""The commands `scionwood seismic denoise | simulate | compare`, one module each."""
