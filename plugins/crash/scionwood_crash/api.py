@@ -123,9 +123,9 @@ def predict(
     To predict many parts with one run, keep a `scionwood_crash.inference.Predictor`.
 
     Example:
-        >>> predicted = predict(read("bumper.pvd"))
-        >>> len(predicted)
-        21
+        >>> series = read("bumper.pvd")
+        >>> len(predict(series)) == len(series)
+        True
 
     Args:
         series: a mesh, or a simulation that is predicted from its mesh.
@@ -137,10 +137,12 @@ def predict(
         device: where to compute, such as `cpu` or `cuda`.
 
     Returns:
-        The predicted states on the mesh and in the units of `series`.
+        The predicted states on the mesh, in the units and at the times of `series`. A mesh alone
+        has as many states as the network predicts.
 
     Raises:
-        ReadError: the part does not exist, has no two ends, or its clamped nodes are unknown.
+        ReadError: the part does not exist, has no two ends, or its clamped nodes are unknown or
+            move in the simulation.
         TrainingError: `run` does not name a finished run.
     """
     chosen = series if part is None else only_part(series, part)

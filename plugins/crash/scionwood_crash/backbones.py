@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -26,6 +26,7 @@ def mask_morph_unet(
     plastic: bool = False,
     contact: bool = True,
     mask: float = 0.0,
+    conditions: int = 0,
     weights: str | Path = "none",
     init_seed: int = 0,
 ) -> MaskMorphUNet:
@@ -38,6 +39,7 @@ def mask_morph_unet(
         plastic: also predict the plastic strain of cells.
         contact: nodes in the way of the impactor move at least as far as it does.
         mask: share of nodes whose features are masked in training; the pretraining uses 0.15.
+        conditions: number of further conditions of a run; see `settings` of `crash/files`.
         weights: `none` (random), `shipped` (size `small`, 21 frames), a safetensors file, or the
             folder of a run that trained all weights.
         init_seed: seed of random weights.
@@ -65,7 +67,9 @@ def mask_morph_unet(
             card=card,
         )
 
-    model = _built(make, "Mask-Morph Graph U-Net (reconstruction)", size, weights, init_seed)
+    model = _built(
+        make, "Mask-Morph Graph U-Net (reconstruction)", size, weights, init_seed, conditions
+    )
     load_pretrained(model, str(weights), f"mask_morph_unet_{size}.safetensors")
     return model
 
@@ -78,6 +82,7 @@ def meshgraphnet(
     history: History = "one_shot",
     plastic: bool = False,
     contact: bool = True,
+    conditions: int = 0,
     weights: str | Path = "none",
     init_seed: int = 0,
 ) -> MeshGraphNet:
@@ -90,6 +95,7 @@ def meshgraphnet(
         history: see `mask_morph_unet`.
         plastic: see `mask_morph_unet`.
         contact: see `mask_morph_unet`.
+        conditions: see `mask_morph_unet`.
         weights: see `mask_morph_unet`; none are shipped.
         init_seed: seed of random weights.
 
@@ -111,7 +117,7 @@ def meshgraphnet(
             card=card,
         )
 
-    model = _built(make, "MeshGraphNet", size, weights, init_seed)
+    model = _built(make, "MeshGraphNet", size, weights, init_seed, conditions)
     load_pretrained(model, str(weights), f"meshgraphnet_{size}.safetensors")
     return model
 
@@ -125,6 +131,7 @@ def transolver(
     history: History = "one_shot",
     plastic: bool = False,
     contact: bool = True,
+    conditions: int = 0,
     weights: str | Path = "none",
     init_seed: int = 0,
 ) -> Transolver:
@@ -138,6 +145,7 @@ def transolver(
         history: see `mask_morph_unet`.
         plastic: see `mask_morph_unet`.
         contact: see `mask_morph_unet`.
+        conditions: see `mask_morph_unet`.
         weights: see `mask_morph_unet`; none are shipped.
         init_seed: seed of random weights.
 
@@ -160,9 +168,66 @@ def transolver(
             card=card,
         )
 
-    model = _built(make, "Transolver", size, weights, init_seed)
+    model = _built(make, "Transolver", size, weights, init_seed, conditions)
     load_pretrained(model, str(weights), f"transolver_{size}.safetensors")
     return model
+
+
+def pyg(
+    *,
+    model: str,
+    options: dict[str, Any] | None = None,
+    size: SizeName = "tiny",
+    frames: int = 21,
+    history: History = "one_shot",
+    plastic: bool = False,
+    contact: bool = True,
+    weights: str | Path = "none",
+    init_seed: int = 0,
+) -> Network:
+    """Build a backbone from a network of PyTorch Geometric, or from a graph network of yours.
+
+    Args:
+        model: a model of `torch_geometric.nn.models` such as GraphSAGE, GAT, PNA or GraphUNet, or a
+            name given to `scionwood_crash.pyg.register_model`.
+        options: its arguments. Channels, layers and the width of edges have defaults by `size`.
+        size: see `mask_morph_unet`; only its width is used.
+        frames: see `mask_morph_unet`.
+        history: see `mask_morph_unet`.
+        plastic: see `mask_morph_unet`.
+        contact: see `mask_morph_unet`.
+        weights: see `mask_morph_unet`; none are shipped.
+        init_seed: seed of random weights.
+
+    Shapes: as `mask_morph_unet`; it does not use coarse nodes.
+
+    Units: as `mask_morph_unet`.
+
+    Raises:
+        RecipeError: there is no such model, it refuses the options, or it does not take `x` and
+            `edge_index` and return a state for each node.
+        WeightsError: see `mask_morph_unet`.
+    """
+    from scionwood_crash.pyg.network import PygNetwork, make_model, reads_edges
+
+    def make(chosen: Size, card: dict[str, str]) -> PygNetwork:
+        inner = make_model(model, chosen.width, options or {})
+        card["edges"] = "vectors are read" if reads_edges(inner) else "vectors are not read"
+        example = example_graph(chosen)
+        return PygNetwork(
+            chosen,
+            inner,
+            example,
+            frames=frames,
+            history=history,
+            plastic=plastic,
+            contact=contact,
+            card=card,
+        )
+
+    network = _built(make, model, size, weights, init_seed)
+    load_pretrained(network, str(weights), f"pyg_{size}.safetensors")
+    return network
 
 
 def _built(
@@ -171,6 +236,7 @@ def _built(
     size: SizeName,
     weights: str | Path,
     init_seed: int,
+    conditions: int,
 ) -> Model:
     """Build a model with random weights, and keep the state of the global generator."""
     origin = {"none": "random, seeded", "shipped": "shipped, made here"}
@@ -181,5 +247,6 @@ def _built(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(init_seed)
         model = make(SIZES[size], card)
-    model.example_input = partial(example_graph, SIZES[size])
+    model.take(conditions)
+    model.example_input = partial(example_graph, SIZES[size], conditions)
     return model

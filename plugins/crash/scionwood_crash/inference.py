@@ -22,12 +22,15 @@ from scionwood import (
     writing,
 )
 from scionwood_crash.data.encode import Encoder, outward
+from scionwood_crash.data.stated import given_of
 from scionwood_crash.evaluation.fields import Fields, projected
 from scionwood_crash.model.graph import CrashGraph
 from scionwood_crash.model.novelty import DISTANCE, LIMIT, verdict
 from scionwood_crash.morph.parametrise import Fallback
+from scionwood_crash.parts.believe import check_clamps
 from scionwood_crash.parts.mesh import CrashSeries
 from scionwood_crash.parts.part import Part
+from scionwood_crash.parts.resample import at_own_times, resampled
 from scionwood_crash.parts.series import STRAIN, Setup, factors, from_series
 from scionwood_crash.tasks.displacement import Displacement
 
@@ -46,6 +49,7 @@ class Predictor:
         frames: states that the network predicts.
         distance: novelty of the last predicted part.
         limit: novelty that 99 % of the training parts do not exceed; 0 if it was not measured.
+        given: what the recipe of the run states for files, with the meaning of their settings.
 
     Raises:
         TrainingError: it is not a finished run of `crash/displacement`.
@@ -65,6 +69,7 @@ class Predictor:
         self.encoder, self.device = Encoder(network.size, fallback=fallback), device
         self.distance, self.limit = 0.0, float(network.novelty.limit)
         self.fields = Fields.read(self.folder)
+        self.given = given_of(self.folder)
 
     @torch.no_grad()
     def predict(self, part: Part) -> Part:
@@ -94,7 +99,10 @@ class Predictor:
         )
 
     def on_series(self, series: CrashSeries, setup: Setup) -> CrashSeries:
-        """Predict on the mesh of a series, at its times if it has as many states as the network.
+        """Predict on the mesh of a series, at its own times.
+
+        The network predicts equally spaced states over the duration of the series. Between them the
+        prediction is linear in time. A mesh alone has the states of the network.
 
         Args:
             series: a mesh, or a simulation that is predicted from its mesh.
@@ -103,12 +111,15 @@ class Predictor:
         Returns:
             The predicted states on all points of the mesh, in its units. Points without a shell do
             not move.
+
+        Raises:
+            ReadError: the clamped nodes are unknown, or move in the simulation.
         """
-        alike = len(series) == self.frames
-        known = series if alike else replace(series, times=series.times[:1])
-        part = self.predict(from_series(known, setup, frames=self.frames))
+        known = from_series(series, setup, frames=self.frames, settings=self.given.settings)
+        check_clamps(known)
+        part = self.predict(resampled(known, self.frames))
         measured = {DISTANCE: self.distance, LIMIT: self.limit} if self.limit else {}
-        return _on_mesh(series, part, measured)
+        return _on_mesh(series, at_own_times(part, known.times), measured)
 
     @property
     def verdict(self) -> str:
@@ -155,6 +166,7 @@ def _on_mesh(series: CrashSeries, part: Part, measured: dict[str, float]) -> Cra
     moved = np.zeros((len(part.times), len(mesh.points), 3))
     moved[:, np.unique(mesh.cells)] = part.displacement / length
     strain = {} if part.plastic_strain is None else {STRAIN: part.plastic_strain}
+    times = series.times if len(series) == len(part.times) else part.times / time
     return CrashSeries.from_arrays(
-        mesh, part.times / time, moved, cell_fields=strain, features={**series.features, **measured}
+        mesh, times, moved, cell_fields=strain, features={**series.features, **measured}
     )

@@ -138,11 +138,12 @@ def outward(predicted: Tensor, frame: Frame) -> np.ndarray:
     return frame.outward(inner)
 
 
-def example_graph(size: Size) -> CrashGraph:
+def example_graph(size: Size, conditions: int = 0) -> CrashGraph:
     """Return the graph of a small channel under a cylinder, with 54 nodes.
 
     Args:
         size: size of the network.
+        conditions: number of further conditions.
     """
     along, around = np.arange(9) * 15.0, np.arange(6)
     y = np.array([-20.0, -20, -10, 10, 20, 20])
@@ -155,7 +156,9 @@ def example_graph(size: Size) -> CrashGraph:
     )
     clamped = np.isin(points[:, 0], along[[0, -1]])
     thickness = np.full(len(cells), 1.5)
-    part = Part(points, cells, thickness, clamped, Material(), impactor, np.linspace(0, 10, 3))
+    further = {f"condition {at}": 0.0 for at in range(conditions)}
+    times = np.linspace(0, 10, 3)
+    part = Part(points, cells, thickness, clamped, Material(), impactor, times, conditions=further)
     return Encoder(size).encode(part).graph
 
 
@@ -175,7 +178,10 @@ def _features(part: Part, surface: Surface, frame: Frame, gap: np.ndarray) -> np
 
 
 def _condition(part: Part, surface: Surface, frame: Frame, gap: np.ndarray) -> np.ndarray:
-    """Return the features of the whole part, about 0 and of about unit size."""
+    """Return the features of the whole part, about 0 and of about unit size.
+
+    The further conditions of the run follow as they are, in the order of their names.
+    """
     impactor, sheet = part.impactor, part.material
     inside = frame.inward(part.points)
     length, height, width = np.ptp(inside, axis=0)
@@ -202,7 +208,8 @@ def _condition(part: Part, surface: Surface, frame: Frame, gap: np.ndarray) -> n
     ]
     if len(condition) != CONDITIONS:
         raise AssertionError(f"{len(condition)} conditions")
-    return np.array(condition, np.float64)
+    further = [value for _, value in sorted(part.conditions.items())]
+    return np.array([*condition, *further], np.float64)
 
 
 def _both_ways(surface: Surface) -> np.ndarray:

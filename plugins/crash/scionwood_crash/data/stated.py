@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal, final
 
-from scionwood import ReadError
+from scionwood import ReadError, resolve
 from scionwood_crash.parts.believe import check_clamps, check_numbers, check_whole
 from scionwood_crash.parts.mesh import CrashSeries
 from scionwood_crash.parts.part import Part
@@ -111,6 +111,20 @@ def read_run(path: Path, given: Given) -> Part:
     check_numbers(part)
     check_clamps(part)
     return part
+
+
+def given_of(run: Path) -> Given:
+    """Return what the recipe of a run states for files; nothing, if it learned from other data.
+
+    Args:
+        run: the folder of a finished run.
+    """
+    data = resolve(run / "recipe.yaml").data
+    if data.name != "crash/files":
+        return Given()
+    known = {each.name for each in fields(Given)} - {"settings"}
+    options = {name: value for name, value in data.options.items() if name in known}
+    return Given(**options, settings=Settings(data.options["settings"] or {}))
 
 
 def ask(series: CrashSeries, given: Given) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from scionwood import RecipeError
+from scionwood_crash.model.further import Further
 from scionwood_crash.model.graph import CONDITIONS, NODE_FEATURES, CrashGraph
 from scionwood_crash.model.history import Contact, History, PlasticStrain, make_history
 from scionwood_crash.model.novelty import Novelty
@@ -34,7 +35,7 @@ class Network(nn.Module, ABC):
     example_input: Callable[[], tuple[Tensor, ...]]
     """Returns a small input; the factories of `scionwood_crash.backbones` set it."""
 
-    head = ("decode", "novelty")
+    head: tuple[str, ...] = ("decode", "novelty")
 
     def __init__(
         self,
@@ -58,6 +59,17 @@ class Network(nn.Module, ABC):
             decode["plastic"] = PlasticStrain(size.width, frames)
         self.decode = nn.ModuleDict(decode)
         self.novelty = Novelty(self.levels[0])
+        self.further: Further | None = None
+
+    def take(self, conditions: int) -> None:
+        """Take further conditions, which the data states beside the known ones.
+
+        Args:
+            conditions: how many; 0 changes nothing.
+        """
+        if conditions:
+            self.further = Further(conditions)
+            self.head = (*self.head, "further")
 
     @abstractmethod
     def states(self, graph: CrashGraph) -> Tensor:
@@ -84,10 +96,12 @@ class Network(nn.Module, ABC):
             clamped nodes. With `plastic`, a pair: these and the plastic strain (C, frames).
 
         Raises:
-            RecipeError: the graph was encoded for another size.
+            RecipeError: the graph was encoded for another size, or for other conditions.
         """
         graph = CrashGraph(features, condition, position, edges, near, share, coarse, batch, cells)
         self._check(graph)
+        if self.further is not None:
+            graph = graph._replace(condition=self.further(condition))
         x = self.states(graph)
         moved = self.decode["displacement"](x)
         if self.contact:
@@ -103,6 +117,13 @@ class Network(nn.Module, ABC):
             rule = f"this size has {sum(self.levels)} coarse nodes per part, {expected} in total"
             remedy = "Set `size` of the data to the `size` of the backbone"
             raise RecipeError(f"graph with {count} coarse nodes", rule, remedy)
+
+        given = graph.condition.shape[1] - CONDITIONS
+        taken = 0 if self.further is None else self.further.count
+        if given != taken:
+            rule = f"the runs state {given} further conditions, and the backbone takes {taken}"
+            remedy = f"Set backbone.conditions to {given}, or leave keys out: "
+            raise RecipeError("further conditions", rule, remedy + "data.settings: {KEY: ignore}")
 
     def inputs(self, graph: CrashGraph, features: Tensor) -> Tensor:
         """Return the features of nodes joined with those of their part, (N, 36)."""

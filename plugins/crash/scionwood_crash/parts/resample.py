@@ -13,10 +13,14 @@ def resampled(part: Part, frames: int) -> Part:
     """Return a part with its history at equally spaced times over the same duration.
 
     Args:
-        part: has two or more states.
+        part: has two or more times.
         frames: number of states.
     """
-    times = np.linspace(part.times[0], part.times[-1], frames)
+    return at_own_times(part, np.linspace(part.times[0], part.times[-1], frames))
+
+
+def at_own_times(part: Part, times: np.ndarray) -> Part:
+    """Return a part with its history at other times; see `at_times`."""
     moved, strain = part.displacement, part.plastic_strain
     return replace(
         part,
@@ -31,14 +35,14 @@ def at_times(values: np.ndarray, times: np.ndarray, wanted: np.ndarray) -> np.nd
 
     Args:
         values: (state, ...).
-        times: (state,), increasing.
+        times: (state,), increasing, two or more.
         wanted: (frame,).
 
     Returns:
         (frame, ...) in the precision of the values. At the times of states it has their bits.
     """
-    if len(times) == 1 or np.array_equal(times, wanted):
-        return np.repeat(values, len(wanted), 0) if len(times) == 1 else values
+    if np.array_equal(times, wanted):
+        return values
     upper = np.clip(np.searchsorted(times, wanted), 1, len(times) - 1)
     share = np.clip((wanted - times[upper - 1]) / (times[upper] - times[upper - 1]), 0, 1)
     share = share.reshape(-1, *[1] * (values.ndim - 1)).astype(values.dtype)

@@ -84,7 +84,10 @@ class Displacement(Task):
         data = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
         batches = [batch["graph"] for batch in data.train_dataloader()]
         graphs = [CrashGraph(*(each.to(self.device) for each in graph)) for graph in batches]
-        cast(Any, self.backbone).novelty.fit(graphs)
+        network = cast(Any, self.backbone)
+        network.novelty.fit(graphs)
+        if network.further is not None:
+            network.further.fit(graphs)
 
     def losses(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Return the loss and its terms, means over the parts of the batch."""

@@ -1,0 +1,65 @@
+"""Further conditions of a run, beside those that every part has."""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from scionwood_crash.model.graph import CONDITIONS, DIRECTION, DURATION, SPEED, CrashGraph
+
+FAR = 4.0
+"""Standard deviations beyond which a condition is outside of the training."""
+
+
+@final
+class Further(nn.Module):
+    """Add a linear map of further conditions to the known ones; at the start it adds nothing.
+
+    The direction of the impact, its speed and its duration stay as they are, since the network also
+    uses them as lengths and times.
+
+    Args:
+        count: number of further conditions.
+    """
+
+    mean: Tensor
+    scale: Tensor
+    kept: Tensor
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count = count
+        self.shift = nn.Linear(count, CONDITIONS, bias=False)
+        nn.init.zeros_(self.shift.weight)
+        self.register_buffer("mean", torch.zeros(count))
+        self.register_buffer("scale", torch.ones(count))
+        kept = torch.ones(CONDITIONS)
+        kept[DIRECTION], kept[SPEED], kept[DURATION] = 0.0, 0.0, 0.0
+        self.register_buffer("kept", kept, persistent=False)
+
+    @torch.no_grad()
+    def fit(self, graphs: list[CrashGraph]) -> None:
+        """Take mean and scale from the training parts; a constant condition has the scale 1.
+
+        Args:
+            graphs: one or more parts each.
+        """
+        further = torch.cat([graph.condition[:, CONDITIONS:] for graph in graphs])
+        spread = further.std(0, correction=0)
+        self.mean.copy_(further.mean(0))
+        self.scale.copy_(torch.where(spread > 1e-6 * further.abs().amax(0), spread, 1.0))
+
+    def forward(self, condition: Tensor) -> Tensor:
+        """Map (part, 27 + count) to (part, 27)."""
+        shift: Tensor = self.shift(self._standard(condition))
+        return condition[:, :CONDITIONS] + shift * self.kept
+
+    def outside(self, condition: Tensor) -> list[int]:
+        """Return the numbers of the further conditions that lie far outside of the training."""
+        far = (self._standard(condition).abs() > FAR).any(0)
+        return [at for at, each in enumerate(far.tolist()) if each]
+
+    def _standard(self, condition: Tensor) -> Tensor:
+        return (condition[:, CONDITIONS:] - self.mean) / self.scale
