@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,8 @@ import h5py
 import nptdms
 import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 START = np.datetime64("2020-01-01T00:00:00", "ns")
 

@@ -249,7 +249,8 @@ class TestSeismicUnix:
             open_reader(path)
         with open_reader(path, dt=0.004) as reader:
             (record,) = reader
-            assert (type(reader), reader.dt) == (StreamReader, 0.004)
+            assert isinstance(reader, StreamReader)
+            assert reader.dt == 0.004
         np.testing.assert_array_equal(record.data, data)
         with segyio.su.open(path, ignore_geometry=True, endian=endian) as file:
             np.testing.assert_array_equal(record.data, file.trace.raw[:])

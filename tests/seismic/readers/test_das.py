@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -174,7 +175,9 @@ def test_without_dascore_the_error_names_the_package(
         "from scionwood_seismic.readers.opening import open_reader\n"
         f"from pathlib import Path; open_reader(Path({str(path)!r}))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    inline = os.environ | {"SCIONWOOD_READERS": "inline"}  # a child imports what the test hides
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=inline)
     assert done.returncode == 1
     assert "ReadError" in done.stderr
     assert "pip install 'scionwood-seismic[das]'" in done.stderr

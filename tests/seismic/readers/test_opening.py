@@ -47,7 +47,7 @@ def test_the_content_decides_and_not_the_name(
         if path != source:
             path.write_bytes(source.read_bytes())
         with open_reader(path) as opened:
-            assert type(opened) is reader
+            assert isinstance(opened, reader)
 
 
 @pytest.mark.parametrize(

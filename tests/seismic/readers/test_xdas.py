@@ -112,7 +112,7 @@ def write(path: Path, *writers: Callable[[h5py.Group], None]) -> Path:
 def test_reads_and_writes_axes_in_every_spelling(tmp_path: Path, name: str) -> None:
     path, target = write(tmp_path / "in.nc", WRITERS[name]), tmp_path / "out.nc"
     with open_reader(path) as reader:
-        assert type(reader) is XdasReader
+        assert isinstance(reader, XdasReader)
         assert (reader.dims, reader.dt) == (("distance", "time"), pytest.approx(0.004))
         assert (reader.dx, reader.traces) == (pytest.approx(5), 12)
         (record,) = reader

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -15,30 +15,18 @@ from scionwood import AdapterError
 from scionwood_seismic.data.normalise import live, scale
 from scionwood_seismic.inference.arrays import denoise_array
 from scionwood_seismic.inference.noise_window import NoiseWindow, find_noise_window
+from scionwood_seismic.inference.objective import (
+    Objective,
+    Reference,
+    mismatch_of,
+    reference_of,
+)
 from scionwood_seismic.inference.rollback import (
     recovered_amplitude,
     removed_share,
     spread_tiles,
 )
-from scionwood_seismic.kernels import moments
 from scionwood_seismic.synth.canonical import Domain, dominant_period, plan
-
-Objective = Literal["matched", "kurtosis"]
-
-Reference = tuple[float, float | None]
-"""Excess kurtosis and natural logarithm of the standard deviation; None: it is not matched."""
-
-GAUSSIAN = 3.0
-"""Excess kurtosis above which noise is not Gaussian enough for the objective `kurtosis`."""
-
-HEAVY = 30.0
-"""Excess kurtosis above which a few bursts dominate the moments of a noise window.
-
-In an experiment, adaptation to such erratic noise lost up to 3 dB.
-"""
-
-FAINT = 0.02
-"""RMS of the noise window, as a share of that of the gather, below which nothing has to go."""
 
 
 @final
@@ -239,13 +227,13 @@ class Adapter:
         window = self._window(data, time)
         if window is None:
             return Outcome("refused: no part of the gather is free of signal")
-        reference, problem = self._reference(data, window.where)
+        reference, problem = reference_of(data, window.where, self.options.objective)
         if problem:
             return Outcome(f"refused: {problem}", window=str(window))
         x = torch.from_numpy(spread_tiles(data, tile, self.options.tiles)).to(device)
         with torch.no_grad():
             first = self.model(x)
-            before = float(_mismatch(x - first, reference))
+            before = float(mismatch_of(x - first, reference))
         if before < self.options.enough:
             return Outcome("matched already", 0, before, before, str(window))
         kept = [p.detach().clone() for p in self._lora]
@@ -288,7 +276,7 @@ class Adapter:
         energy = first.square().sum()
         for step in range(self.options.steps + 1):
             y = self.model(x)
-            mismatch = _mismatch(x - y, reference)
+            mismatch = mismatch_of(x - y, reference)
             if (value := mismatch.item()) < best[1]:
                 best = (step, value, [p.detach().clone() for p in self._lora])
             if step == self.options.steps:
@@ -299,37 +287,9 @@ class Adapter:
             optimizer.step()
         return best
 
-    def _reference(self, data: np.ndarray, where: np.ndarray) -> tuple[Reference, str]:
-        """Return the moments to match, and why adaptation is impossible; empty if it is not."""
-        noise = data[where]
-        if noise.size < 8 * len(data):
-            return (0.0, None), "the noise window holds fewer than 8 samples of each trace"
-        values = moments(torch.from_numpy(noise[None].astype(np.float32)))
-        kurtosis, log_std = float(values.kurtosis), float(values.log_std)
-        if noise.std() < FAINT * data.std():
-            return (0.0, None), "the noise window is almost silent, so there is little to remove"
-        if self.options.objective == "matched":
-            problem = f"kurtosis {kurtosis:.0f} of the noise window: bursts decide its moments"
-            return (kurtosis, log_std), problem if kurtosis > HEAVY else ""
-        problem = f"kurtosis {kurtosis:.1f} of the noise window: the noise is not Gaussian"
-        return (0.0, None), problem if kurtosis > GAUSSIAN else ""
-
 
 def _canonical(data: np.ndarray, time: np.ndarray, domain: Domain) -> tuple[np.ndarray, np.ndarray]:
     """Return a gather and its time axis at the sampling that the models know."""
     steps = plan(data, domain=domain, period=dominant_period(data))
     canonical = steps.apply(data)
     return canonical, np.linspace(time[0], time[-1], canonical.shape[1])
-
-
-def _mismatch(removed: Tensor, reference: Reference) -> Tensor:
-    values = moments(removed.flatten(), dims=(-1,))
-    total = (_compress(values.kurtosis) - _compress(torch.tensor(reference[0]))).square()
-    if reference[1] is not None:
-        total = total + (values.log_std - reference[1]).square()
-    return total
-
-
-def _compress(kurtosis: Tensor) -> Tensor:
-    """Return `sign(k) ln(1 + |k|)`, because spikes give kurtoses in the hundreds."""
-    return kurtosis.sign() * torch.log1p(kurtosis.abs())

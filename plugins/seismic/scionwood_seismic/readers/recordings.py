@@ -6,27 +6,22 @@ import os
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 
 from scionwood import Record, RecordFunction, reading, writing
 from scionwood_seismic.data.normalise import scale_in_blocks
-from scionwood_seismic.readers.base import SeismicReader, changed_data, warn_rounded
-from scionwood_seismic.readers.blending import blended
+from scionwood_seismic.readers.base import warn_rounded
 from scionwood_seismic.readers.partial import NamedWork, Partial
+from scionwood_seismic.readers.rewriting import RewritingReader, Stored
 from scionwood_seismic.readers.windows import Window
 
-Stored = TypeVar("Stored")
-"""The samples of a window in the types of the file."""
 
-
-class WindowedReader(SeismicReader, Generic[Stored]):
+class WindowedReader(RewritingReader[Stored]):
     """A reader whose records are windows along time of the recordings of a file."""
 
-    remote = ("unit",)
-    leaves: ClassVar[tuple[str, ...]] = (".{name}.part", ".{name}.part.json")
-    resumed = 0
+    _shared_axis = 1
     _kind = "DAS"
     _windows: Sequence[Window]
     _unit: tuple[int, float] | None = None
@@ -43,7 +38,7 @@ class WindowedReader(SeismicReader, Generic[Stored]):
         """Read the record of an index, from 0."""
         window = self._windows[range(len(self))[index]]
         with reading(self.path, self._kind):
-            return self._record(window, self._values(window)[1])
+            return self._record(window, self._values(window))
 
     def unit(self, record: Record) -> float | None:
         """Return the amplitude of the whole recording if a record is only a window of it.
@@ -57,7 +52,7 @@ class WindowedReader(SeismicReader, Generic[Stored]):
         if self._unit is None or self._unit[0] != number:
             windows = [window for window in self._windows if window.slab == number]
             shortest = min(window.last - window.first for window in windows)
-            pieces = (self._values(window)[1][:, :shortest] for window in windows)
+            pieces = (self._values(window)[:, :shortest] for window in windows)
             self._unit = number, scale_in_blocks(pieces)
         return self._unit[1]
 
@@ -96,33 +91,33 @@ class WindowedReader(SeismicReader, Generic[Stored]):
         if dtype is not None:
             warn_rounded(self.path, dtype, clipped)
 
-    def _compute(self, part: Partial, function: RecordFunction) -> tuple[np.dtype | None, int]:
-        """Write the new values that `part` lacks; return their type and the number of clipped."""
-        dtype, clipped, first = None, 0, part.done
-        if 0 < first < len(self) and self._windows[first].number:
-            first -= 1  # the blend needs the end of the previous window again
-        self.resumed = sum(self._count(window.slab) for window in self._windows[:first])
-        tail = np.empty((0, 0), np.float32)
-        for i, window in enumerate(self._windows[first:], first):
-            with reading(self.path, self._kind):
-                stored, data = self._values(window)
-                record = self._record(window, data)
-            before = data.copy()
-            after, _ = changed_data(self.path, record, function)
-            if window.number and len(tail):
-                shared = len(tail)
-                after = np.concatenate([blended(tail, after[:, :shared].T).T, after[:, shared:]], 1)
-            count = window.kept - window.first
-            tail = after[:, count:].T.copy()
-            if i < part.done:
-                continue
-            old, new = before[:, :count], after[:, :count]
-            changed = ~((new == old) | (np.isnan(new) & np.isnan(old)))
-            changed_dtype, lost = self._store(part, window, stored, new, changed)
-            dtype = dtype if changed_dtype is None else changed_dtype
-            clipped += lost
-            part.record(i + 1)
-        return dtype, clipped
+    def _fetch(self, index: int) -> Stored:
+        with reading(self.path, self._kind):
+            return self._stored(self._windows[index])
+
+    def _decoded(self, index: int, stored: Stored) -> np.ndarray:
+        with reading(self.path, self._kind):
+            return self._data(self._windows[index], stored)
+
+    def _record_of(self, index: int, stored: Stored, data: np.ndarray) -> Record:
+        with reading(self.path, self._kind):
+            return self._record(self._windows[index], data)
+
+    def _continues(self, index: int) -> bool:
+        return self._windows[index].number > 0
+
+    def _unshared(self, index: int) -> int:
+        window = self._windows[index]
+        return window.kept - window.first
+
+    def _traces_before(self, index: int) -> int:
+        return sum(self._count(window.slab) for window in self._windows[:index])
+
+    def _put(
+        self, part: Partial, index: int, stored: Stored, before: np.ndarray, after: np.ndarray
+    ) -> tuple[np.dtype | None, int]:
+        changed = ~((after == before) | (np.isnan(after) & np.isnan(before)))
+        return self._store(part, self._windows[index], stored, after, changed)
 
     def _identity(self, work: Mapping[str, Any]) -> dict[str, Any]:
         status = os.stat(self.path)
@@ -130,9 +125,17 @@ class WindowedReader(SeismicReader, Generic[Stored]):
         windows = [len(self), self._windows[0].last, self._windows[0].kept]
         return {"source": source, "windows": windows, **work}
 
+    def _values(self, window: Window) -> np.ndarray:
+        """Return the samples of a window as data, (trace, time) float32."""
+        return self._data(window, self._stored(window))
+
     @abstractmethod
-    def _values(self, window: Window) -> tuple[Stored, np.ndarray]:
-        """Return the samples of a window as stored, and as data, (trace, time) float32."""
+    def _stored(self, window: Window) -> Stored:
+        """Return the samples of a window as stored."""
+
+    @abstractmethod
+    def _data(self, window: Window, stored: Stored) -> np.ndarray:
+        """Return stored samples of a window as data, (trace, time) float32."""
 
     @abstractmethod
     def _record(self, window: Window, data: np.ndarray) -> Record:

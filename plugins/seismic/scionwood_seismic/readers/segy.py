@@ -14,14 +14,13 @@ import numpy as np
 from scionwood import Record, RecordFunction, WriteError, empty_record, writing
 from scionwood_seismic.data.normalise import scale_in_blocks
 from scionwood_seismic.readers.axis import interval, origin
-from scionwood_seismic.readers.base import SeismicReader
-from scionwood_seismic.readers.blending import blended
 from scionwood_seismic.readers.create import write_segy
 from scionwood_seismic.readers.index import Gathers, read_headers, read_into, runs
 from scionwood_seismic.readers.layout import Endian, read_layout
 from scionwood_seismic.readers.lengths import settled
 from scionwood_seismic.readers.partial import NamedWork, Partial
 from scionwood_seismic.readers.positions import open_binary
+from scionwood_seismic.readers.rewriting import RewritingReader
 from scionwood_seismic.readers.samples import FORMATS, decode, overwrite_changed
 from scionwood_seismic.readers.spacing import trace_spacing
 
@@ -37,7 +36,7 @@ CHUNK = 1 << 20  # samples that are decoded or encoded at once
 
 
 @final
-class SegyReader(SeismicReader):
+class SegyReader(RewritingReader[np.ndarray]):
     """Read a SEG-Y file gather by gather, and write results into a copy with the same headers.
 
     The reader supports both byte orders and all sample formats of revisions 0 to 2 except the
@@ -76,8 +75,7 @@ class SegyReader(SeismicReader):
     """
 
     suffixes: ClassVar[tuple[str, ...]] = (".sgy", ".segy")
-    remote = ("unit",)
-    leaves = (".{name}.part", ".{name}.part.json")  # see `partial.Partial`
+    _shared_axis = 0
 
     def __init__(
         self,
@@ -129,8 +127,8 @@ class SegyReader(SeismicReader):
 
     def read(self, index: int) -> Record:
         """Read the record of an index, from 0."""
-        raw = self._raw(self._gathers.traces(self._gathers.part(index)))
-        return self._record(index, raw, self._decode(raw))
+        raw = self._fetch(range(len(self))[index])
+        return self._record_of(index, raw, self._decode(raw))
 
     def unit(self, record: Record) -> float | None:
         """Return the amplitude of the whole gather if a record is only a part of it.
@@ -176,7 +174,9 @@ class SegyReader(SeismicReader):
             writing(target, then=f"It needs {size:,} bytes"),
             Partial(Path(target), size, identity, overwrite=overwrite, resume=resume) as part,
         ):
-            clipped = self._write(part, function)
+            if part.done == 0:
+                self._copy_ends(part)
+            _, clipped = self._compute(part, function)
         form = FORMATS[self.layout.format]
         if form.kind == "integer" or clipped:
             how = "samples were rounded, " if form.kind == "integer" else ""
@@ -196,43 +196,41 @@ class SegyReader(SeismicReader):
             os.close(self._file)
         self._file = -1
 
-    def _write(self, part: Partial, function: RecordFunction) -> int:
-        """Write what is not yet in `part`, and return the number of clipped samples."""
-        if part.done == 0:
-            self._copy_ends(part)
-        clipped, first = 0, part.done
-        tail: np.ndarray | None = None
-        if 0 < first < len(self) and self._gathers.part(first).number:
-            first -= 1  # the blend needs the end of the previous part again
-        self.resumed = self._gathers.before(first)
-        for i in range(first, len(self)):
-            traces = self._gathers.traces(self._gathers.part(i))
-            raw = self._raw(traces)
-            before = self._decode(raw)
-            after = self._result(function, self._record(i, raw, before.copy()), before)
-            if tail is not None:
-                after = np.concatenate([blended(tail, after[: len(tail)]), after[len(tail) :]])
-            end = len(after) - (0 if self._gathers.is_last(i) else self._gathers.overlap)
-            tail = after[end:].copy() if end < len(after) else None
-            if i >= part.done:
-                clipped += self._encode(raw[:end], before[:end], after[:end])
-                for run, rows in runs(traces[:end]):
-                    part.write(raw[rows].data.cast("B"), self._offset(run))
-                part.record(i + 1)
-        return clipped
+    def _fetch(self, index: int) -> np.ndarray:
+        return self._raw(self._gathers.traces(self._gathers.part(index)))
+
+    def _bytes(self, stored: np.ndarray) -> int:
+        return stored.nbytes
+
+    def _decoded(self, index: int, stored: np.ndarray) -> np.ndarray:
+        return self._decode(stored)
+
+    def _continues(self, index: int) -> bool:
+        return self._gathers.part(index).number > 0
+
+    def _unshared(self, index: int) -> int:
+        traces = len(self._gathers.traces(self._gathers.part(index)))
+        return traces - (0 if self._gathers.is_last(index) else self._gathers.overlap)
+
+    def _traces_before(self, index: int) -> int:
+        return self._gathers.before(index)
+
+    def _put(
+        self, part: Partial, index: int, stored: np.ndarray, before: np.ndarray, after: np.ndarray
+    ) -> tuple[np.dtype | None, int]:
+        if after.dtype not in (np.float32, np.float64):
+            after = after.astype(np.float64)
+        traces = self._gathers.traces(self._gathers.part(index))
+        clipped = self._encode(stored[: len(after)], before, after)
+        for run, rows in runs(traces[: len(after)]):
+            part.write(stored[rows].data.cast("B"), self._offset(run))
+        return None, clipped
 
     def _index(self, values: np.ndarray | None, block: int | None) -> None:
         fitting = max(2, LARGEST // self.layout.samples)
         self._block = fitting if block is None else max(2, block)
         shared = min(OVERLAP, self._block // 4)
         self._gathers = Gathers(values, self.traces, self._block, shared)
-
-    def _result(self, function: RecordFunction, record: Record, before: np.ndarray) -> np.ndarray:
-        after = np.asarray(function(record))
-        if after.shape != before.shape:
-            rule = f"gather {dict(record.key)} came back as {after.shape}, it was {before.shape}"
-            raise WriteError(str(self.path), rule, "A function must keep the shape")
-        return after if after.dtype in (np.float32, np.float64) else after.astype(np.float64)
 
     def _encode(self, raw: np.ndarray, before: np.ndarray, after: np.ndarray) -> int:
         """Encode the changed samples into `raw`, and return the number of clipped ones."""
@@ -268,10 +266,10 @@ class SegyReader(SeismicReader):
         reading |= {"vertical": self.vertical, "samples": self.layout.samples, "dt": self.dt}
         return {"source": source, **reading, **work}
 
-    def _record(self, index: int, raw: np.ndarray, data: np.ndarray) -> Record:
+    def _record_of(self, index: int, stored: np.ndarray, data: np.ndarray) -> Record:
         part = self._gathers.part(index)
         name = int(self._gathers.names[part.gather]) if self.gather else part.number
-        first = origin(raw[0], self.layout, self.vertical)
+        first = origin(stored[0], self.layout, self.vertical)
         axis = first + self.dt * np.arange(self.layout.samples)
         coords = {"trace": self._gathers.traces(part), self.vertical: axis}
         return Record({self.gather or "block": name}, data, coords)

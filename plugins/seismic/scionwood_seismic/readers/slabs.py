@@ -65,14 +65,18 @@ class SlabReader(WindowedReader[np.ndarray]):
 
     _slabs: list[Slab | None]
 
-    def _values(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
-        """Return the samples of a window as stored, (time, trace), and as data, (trace, time)."""
+    def _stored(self, window: Window) -> np.ndarray:
+        """Return the samples of a window as stored, (time, trace)."""
         import h5py
 
-        slab = self._slab(window.slab)
         with h5py.File(self.path) as file:
-            stored = slab.stored(file, window.first, window.last)
-        return stored, slab.data(stored)
+            return self._slab(window.slab).stored(file, window.first, window.last)
+
+    def _data(self, window: Window, stored: np.ndarray) -> np.ndarray:
+        return self._slab(window.slab).data(stored)
+
+    def _bytes(self, stored: np.ndarray) -> int:
+        return stored.nbytes
 
     def _size(self) -> int:
         return self._starts()[-1]

@@ -93,6 +93,7 @@ class StreamReader(WindowedReader[list[np.ndarray]]):
 
     suffixes: ClassVar[tuple[str, ...]] = tuple(_SUFFIXES)
     _kind = "stream"
+    _reads_ahead = False  # ObsPy changes the filters of warnings, which all threads share
     dims = ("trace", "time")
     units: Mapping[str, str] = {"trace": "1", "time": "s", "data": "unknown"}
 
@@ -141,10 +142,14 @@ class StreamReader(WindowedReader[list[np.ndarray]]):
         ]
         obspy.Stream(traces).write(str(path), format="MSEED")
 
-    def _values(self, window: Window) -> tuple[list[np.ndarray], np.ndarray]:
-        traces = self._groups[window.slab]
-        stored = self._source.rows(traces, window.first, window.last)
-        return stored, np.stack(stored).astype(np.float32)
+    def _stored(self, window: Window) -> list[np.ndarray]:
+        return self._source.rows(self._groups[window.slab], window.first, window.last)
+
+    def _data(self, window: Window, stored: list[np.ndarray]) -> np.ndarray:
+        return np.stack(stored).astype(np.float32)
+
+    def _bytes(self, stored: list[np.ndarray]) -> int:
+        return sum(row.nbytes for row in stored)
 
     def _record(self, window: Window, data: np.ndarray) -> Record:
         members = self._groups[window.slab]
