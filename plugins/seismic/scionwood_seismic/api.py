@@ -28,6 +28,8 @@ if TYPE_CHECKING:  # each function imports what it needs: arrays need no library
     from dascore import Patch
     from obspy import Stream, Trace
 
+    from scionwood_seismic.inference.precision import Precision
+    from scionwood_seismic.inference.request import Slices
     from scionwood_seismic.readers.base import SeismicReader
     from scionwood_seismic.readers.segy import Gather
 
@@ -205,6 +207,7 @@ def denoise_file(
     *,
     model: Model = "auto",
     gather: Gather | None = "fldr",
+    slices: Slices | None = None,
     vertical: Literal["time", "depth"] = "time",
     samples: int | None = None,
     dt: float | None = None,
@@ -217,6 +220,7 @@ def denoise_file(
     tta: Literal["recipe", "none", "matched", "kurtosis"] = "recipe",
     noise_window: tuple[float, float] | None = None,
     device: str = "cpu",
+    precision: Precision = "auto",
     tile: tuple[int, int] | None = None,
 ) -> None:
     """Denoise a file, as `scionwood seismic denoise` does.
@@ -230,6 +234,8 @@ def denoise_file(
         model: `shot`, `stack`, `das` or `station`; `auto` chooses by the file.
         gather: the SEG-Y trace header whose value identifies a gather; None if the file is one
             gather.
+        slices: for a volume after stack in SEG-Y, `inline`, `crossline`, or `both` for the mean of
+            the results of both directions; None: it is read by `gather`.
         vertical: whether the samples of a SEG-Y file are in time or in depth.
         samples: samples per trace, in place of what the headers of the file give.
         dt: the sample interval, s (m in a depth file), in place of what the headers give.
@@ -242,6 +248,7 @@ def denoise_file(
         tta: how to adapt to each gather; `recipe` follows the recipe of the run.
         noise_window: start and end of the signal-free window, s (m in a depth file).
         device: where to compute.
+        precision: the arithmetic of the network; `auto` takes bfloat16 where the hardware has it.
         tile: size and overlap of the tiles, traces and samples; by default those of the model.
 
     Raises:
@@ -270,6 +277,7 @@ def denoise_file(
         run,
         model,
         gather=gather,
+        slices=slices,
         vertical=vertical,
         samples=samples,
         dt=dt,
@@ -279,6 +287,7 @@ def denoise_file(
         tile=tile,
         tta=tta,
         noise_window=noise_window,
+        precision=precision,
     )
     files.denoise_file(Path(noisy), outputs, request, resume=resume)
 

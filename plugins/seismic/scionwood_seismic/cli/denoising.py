@@ -38,6 +38,7 @@ def denoise(
     tta: Literal["recipe", "none", "matched", "kurtosis"] = "recipe",
     noise_window: str | None = None,
     device: str = "cpu",
+    precision: Literal["auto", "float32", "bfloat16"] = "auto",
     tile: int | None = None,
     overlap: int | None = None,
 ) -> None:
@@ -93,6 +94,9 @@ def denoise(
             0:0.2. The level of the noise is measured in it. SEG-Y times include the recording
             delay; other formats count from the first sample.
         device: where to compute, such as cpu or cuda.
+        precision: the arithmetic of the network; `auto` takes bfloat16 where the hardware has it
+            and the network was tried in it, and otherwise float32. The results differ by far less
+            than any noise.
         tile: size of the tiles, traces and samples; by default that of the model.
         overlap: overlap of neighbouring tiles, traces and samples; by default a quarter.
 
@@ -139,6 +143,7 @@ def denoise(
         tile=_tile(tile, overlap),
         tta=tta,
         noise_window=window,
+        precision=precision,
     )
     with _terminable():
         denoise_file(noisy, Outputs(clean, save_noise, qc, force), request, resume=resume)

@@ -29,6 +29,7 @@ from scionwood_seismic.evaluation.report import report_quality
 from scionwood_seismic.inference.adaptation import Adaptation
 from scionwood_seismic.inference.arrays import check_tile
 from scionwood_seismic.inference.choice import Choice, choose, run_of
+from scionwood_seismic.inference.precision import settled
 from scionwood_seismic.inference.records import (
     Denoiser,
     Options,
@@ -118,7 +119,8 @@ def _prepare(reader: SeismicReader, source: Path, request: Request, console: Con
     run = find_run(request.run or run_of(chosen.name), quiet=request.run is None)
     name = f"model {chosen.name}" if request.run is None else f"run {run_name(run)}"
     say(console, f"{name}: {chosen.why}")
-    task = load_run(run, device=_usable(request.device))
+    device = _usable(request.device)
+    task = load_run(run, device=device)
     adaptation = _adaptation(task, request.tta, request.noise_window)
     options = Options(
         chosen.name,
@@ -127,6 +129,7 @@ def _prepare(reader: SeismicReader, source: Path, request: Request, console: Con
         request.tile,
         request.noise_window,
         adaptation,
+        settled(request.precision, task.backbone, device),
     )
     identity = work_identity(run, options=options, device=request.device)
     facts = {"source": _facts(source), **request.reading(), **identity}

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Literal, final
 
 import numpy as np
 from torch import nn
@@ -20,6 +20,7 @@ from scionwood_seismic.data.normalise import live
 from scionwood_seismic.inference.adaptation import Adaptation, Adapter
 from scionwood_seismic.inference.field import FieldResult, denoise_record
 from scionwood_seismic.inference.gate import GateOptions
+from scionwood_seismic.inference.precision import InBfloat16
 from scionwood_seismic.inference.reports import Report, summed
 from scionwood_seismic.synth.canonical import Domain
 
@@ -42,6 +43,7 @@ class Options:
         window: start and end of a window without signal, s; the level of the noise is measured in
             it and told to a model that takes it.
         adaptation: how to adapt to each record first; None: do not adapt.
+        precision: the arithmetic of the network; adaptation itself is in float32.
     """
 
     domain: Domain = "shot"
@@ -50,6 +52,7 @@ class Options:
     tile: tuple[int, int] | None = None
     window: tuple[float, float] | None = None
     adaptation: Adaptation | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
 
 
 @final
@@ -83,8 +86,9 @@ class Denoiser:
         progress: Callable[[float], None] = lambda traces: None,
         told: Callable[[Record, Report], None] = lambda record, report: None,
     ) -> None:
-        self.model, self.dt, self.identity = model, dt, identity
         self.options = options or Options()
+        self.model = InBfloat16(model) if self.options.precision == "bfloat16" else model
+        self.dt, self.identity = dt, identity
         self.unit, self.progress, self.told = unit, progress, told
         adaptation = self.options.adaptation
         self.adapter = None if adaptation is None else Adapter(model, adaptation)

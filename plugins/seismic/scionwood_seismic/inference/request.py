@@ -12,6 +12,7 @@ from scionwood import check_target
 from scionwood_seismic.evaluation.report import qc_files
 from scionwood_seismic.inference.choice import Model
 from scionwood_seismic.inference.gate import GateOptions
+from scionwood_seismic.inference.precision import Precision
 from scionwood_seismic.readers.axis import Vertical
 from scionwood_seismic.readers.base import SeismicReader
 from scionwood_seismic.readers.opening import open_reader
@@ -91,6 +92,7 @@ class Request:
         tile: size and overlap of the tiles, traces and samples; None: those of the model.
         tta: how to adapt to each gather; `recipe` follows the recipe of the run.
         noise_window: start and end of the window without signal, s.
+        precision: the arithmetic of the network; `auto` takes bfloat16 where the hardware has it.
     """
 
     run: str | Path | None = None
@@ -106,6 +108,7 @@ class Request:
     tile: tuple[int, int] | None = None
     tta: Tta = "recipe"
     noise_window: tuple[float, float] | None = None
+    precision: Precision = "auto"
 
     def open(self, path: Path) -> SeismicReader:
         """Open a file as the request says; with both directions of slices, by crosslines."""
