@@ -18,8 +18,9 @@ FEWEST = {"shot": 3, "stack": 3, "das": 3, "station": 1}
 SHORTEST = 32  # samples of a trace
 FINEST, LONGEST = 2.5, 120.0  # samples of a dominant period that can be resampled
 CYCLES = 2  # the least number of dominant periods in a trace
-STACK = 15  # traces of the running stack that shows flat events
-FLAT = 0.8  # share of coherent energy in that stack from which flat events count
+ACROSS = 9  # traces of a window in which two parts of a record are compared
+STACK, NARROWEST = 15, 6  # traces of the running stacks that show flat events
+FLAT = 0.8  # share of the energy of two such stacks, side by side, from which flat events count
 SOME = 0.01  # share of the energy below which similarity is not judged
 QUIET = 1e-3  # of the largest power: what is below lies outside the band
 CLIPPED, LONG = 3, 10  # consecutive samples at the largest magnitude of a trace
@@ -129,7 +130,7 @@ def without_added(record: np.ndarray, removed: np.ndarray) -> tuple[np.ndarray, 
 def similarity(record: np.ndarray, removed: np.ndarray, period: float) -> float:
     """Return how alike the kept and the removed part are in small windows, 0 to 1.
 
-    Each window has 9 traces and two periods. Windows count by the energy of both parts.
+    Windows count by the energy of both parts; see `window` for their size.
 
     Args:
         record: (trace, time), any unit.
@@ -137,7 +138,7 @@ def similarity(record: np.ndarray, removed: np.ndarray, period: float) -> float:
         period: the dominant period, samples.
     """
     kept = record - removed
-    size = (min(9, len(record)), min(int(2 * period) | 1, record.shape[1]))
+    size = window(record.shape, period)
     both, one, other = (
         nd.uniform_filter(a * b, size)
         for a, b in ((kept, removed), (kept, kept), (removed, removed))
@@ -146,29 +147,76 @@ def similarity(record: np.ndarray, removed: np.ndarray, period: float) -> float:
     return float(np.abs(both).sum()) / (float(norm.sum()) or 1.0)
 
 
+def window(shape: tuple[int, ...], period: float) -> tuple[int, int]:
+    """Return traces and samples of a window with the area of 9 traces and two periods.
+
+    A record of fewer traces has longer windows: in two periods of three traces, any two waves of
+    that period are alike by chance.
+
+    Args:
+        shape: (trace, time) of the record.
+        period: the dominant period, samples.
+    """
+    traces = min(ACROSS, shape[0])
+    return traces, min(int(2 * period * ACROSS / traces) | 1, shape[1])
+
+
+def resembling(record: np.ndarray, removed: np.ndarray, period: float) -> np.ndarray:
+    """Return the part of a removal that resembles what is kept: most likely lost signal.
+
+    In each window the removal is projected on the kept part. What chance explains, one standard
+    deviation for noise of the dominant period, is taken off the factor, and at most the kept part
+    itself is returned.
+
+    Args:
+        record: (trace, time), or (crop, trace, time); any unit.
+        removed: the same shape.
+        period: the dominant period, samples.
+
+    Returns:
+        The same shape; removing this much less brings events nearer to their amplitude.
+
+    Source: Chen and Fomel, 2015, doi 10.1190/geo2014-0227.1, without their iteration.
+    """
+    kept = record - removed
+    size = window(record.shape[-2:], period)
+    each = (*(1 for _ in record.shape[:-2]), *size)
+    both, one, other = (
+        nd.uniform_filter(a * b, each)
+        for a, b in ((kept, removed), (kept, kept), (removed, removed))
+    )
+    one = np.maximum(one, 1e-30)
+    independent = 2 * size[0] * size[1] / period  # samples of a window
+    chance = np.sqrt(np.maximum(other, 0) / one / independent)
+    factor: np.ndarray = np.clip(both / one - chance, 0, 1)
+    return factor * kept
+
+
 def flat_amplitude(record: np.ndarray, removed: np.ndarray) -> float | None:
     """Return the share of the amplitude of flat events that is kept; None without such events.
 
-    A running stack over 15 traces shows flat events. The incoherent part of its energy, which is
-    noise, is not counted.
+    Two stacks of neighbouring traces, side by side, have a flat event in common. Noise that only a
+    few neighbours share is in one of them, and does not count.
 
     Args:
         record: (trace, time), any unit.
         removed: the same shape.
     """
-    if len(record) < STACK:
+    width = min(STACK, len(record) // 2)
+    if width < NARROWEST:
         return None
-    stack, kept = (
-        nd.uniform_filter1d(each, STACK, axis=0, mode="nearest")
-        for each in (record, record - removed)
-    )
-    inner = slice(STACK // 2, len(record) - STACK // 2)
-    stack, kept = stack[inner], kept[inner]
-    energy = float(np.square(stack, dtype=np.float64).mean())
-    whole = float(np.square(record, dtype=np.float64).mean())
-    if energy == 0:
+    one, other = _stacks(record, width)
+    energy = float((np.square(one) + np.square(other)).mean(dtype=np.float64)) / 2
+    shared = float((one * other).mean(dtype=np.float64))
+    if energy == 0 or shared < FLAT * energy:
         return None
-    coherent = (energy - whole / STACK) / (energy * (1 - 1 / STACK))
-    if coherent < FLAT:
-        return None
-    return min(1.0, float((stack * kept).mean(dtype=np.float64) / energy / coherent))
+    kept, beside = _stacks(record - removed, width)
+    left = float((one * beside + kept * other).mean(dtype=np.float64)) / 2
+    return min(1.0, left / shared)
+
+
+def _stacks(record: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the means of `width` neighbouring traces, and those of the traces beside them."""
+    running = nd.uniform_filter1d(record, width, axis=0)[width // 2 :]
+    count = len(record) - 2 * width + 1
+    return running[:count], running[width : width + count]

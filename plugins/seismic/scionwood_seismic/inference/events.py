@@ -12,7 +12,7 @@ from typing import final
 import numpy as np
 from scipy import ndimage as nd
 
-from scionwood_seismic.synth.canonical import Plan, coherent_spectrum
+from scionwood_seismic.synth.canonical import Plan, coherent_spectrum, without_common_mode
 
 KINDS = ("flat", "slope", "patch")
 """Across all traces and horizontal; across all traces along a slope; a patch along a slope."""
@@ -29,6 +29,7 @@ SLOPES = 21  # that are tried at a place
 PLACES = 5  # of a crop at which slopes are tried
 COHERENT = 0.7  # of the highest semblance of all places, from which a slope is that of an event
 ENOUGH = 64  # traces that the wavelet is taken from
+APART = 4  # the distance of the traces whose common power gives the wavelet
 
 
 @final
@@ -100,7 +101,10 @@ def draw(
 
 
 def wavelet_of(record: np.ndarray, steps: Plan) -> tuple[np.ndarray, float]:
-    """Return a zero-phase wavelet with the bandwidth that neighbouring traces of a record share.
+    """Return a zero-phase wavelet with the bandwidth that the traces of a record share.
+
+    Neither a common mode counts nor what only a few neighbours share: both are noise of fibres, and
+    may have another band than the events.
 
     Args:
         record: (trace, time), any unit.
@@ -111,7 +115,8 @@ def wavelet_of(record: np.ndarray, steps: Plan) -> tuple[np.ndarray, float]:
         samples, (shift, time); and the share of its energy above the canonical band.
     """
     first = max(0, (len(record) - ENOUGH) // 2)
-    power, frequency = coherent_spectrum(np.asarray(record[first : first + ENOUGH], np.float64))
+    some = without_common_mode(np.asarray(record[first : first + ENOUGH], np.float64))
+    power, frequency = coherent_spectrum(some, apart=APART)
     period = steps.period * steps.factor
     power = power[: len(power) // 4 * 4].reshape(-1, 4).sum(axis=1)  # a short wavelet needs no more
     frequency = frequency[2 : 4 * len(power) : 4] / steps.factor  # cycles per canonical sample

@@ -17,8 +17,9 @@ from torch import nn
 from scionwood import Task
 from scionwood_seismic.data.normalise import live, scale
 from scionwood_seismic.inference import envelope, gate
-from scionwood_seismic.inference.arrivals import draw_arrivals, kinds_of
+from scionwood_seismic.inference.arrivals import PERIODS, draw_arrivals, kinds_of
 from scionwood_seismic.inference.baseline import drift, offsets, significant
+from scionwood_seismic.inference.decision import blended, settle
 from scionwood_seismic.inference.events import draw, wavelet_of
 from scionwood_seismic.inference.gate import GateOptions
 from scionwood_seismic.inference.reports import Report
@@ -217,11 +218,30 @@ class _Work:
             crops,
             drawing,
             self.options.little,
+            self._window(steps) * steps.factor,
         )
-        amplitudes = gate.blended(amplitudes, 1 - lost)
-        if steps.drop_high:  # that part of an event is gone, and otherwise it is kept
-            amplitudes = {name: value - lost for name, value in amplitudes.items()}
-        return self._judged(signal[alive], removed, alive, amplitudes, steps, report)
+        plain, mended = (_with_high(each, lost, steps) for each in amplitudes)
+        removed[alive], decision = settle(
+            signal[alive],
+            removed[alive],
+            (plain, mended),
+            self.options,
+            period=steps.period,
+            window=self._window(steps),
+        )
+        report = replace(
+            report,
+            recovered=blended(decision.amplitudes, decision.share),
+            share=decision.share,
+            reason=decision.reason,
+            similarity=decision.alike,
+            removed=_energy(removed) / max(_energy(signal), 1e-300),
+        )
+        return removed, report
+
+    def _window(self, steps: Plan) -> float:
+        """Return the period that sets the size of windows, samples of the record."""
+        return min(steps.period, PERIODS["middle"]) if self.domain == "station" else steps.period
 
     def _events(
         self,
@@ -239,37 +259,6 @@ class _Work:
         period = steps.period * steps.factor
         return partial(draw, wavelet=wavelet, period=period, rms=rms, rng=rng), lost
 
-    def _judged(
-        self,
-        signal: np.ndarray,
-        removed: np.ndarray,
-        alive: np.ndarray,
-        amplitudes: dict[str, float],
-        steps: Plan,
-        report: Report,
-    ) -> tuple[np.ndarray, Report]:
-        """Apply the limits of the gate to a removal."""
-        own = envelope.flat_amplitude(signal, removed[alive])
-        if own is not None:
-            amplitudes = {**amplitudes, gate.OWN: own}
-        alike = envelope.similarity(signal, removed[alive], steps.period)
-        share, reason = gate.share_to_keep(amplitudes, report.removed, self.options)
-        if share and report.removed > envelope.SOME and alike > self.options.alike:
-            share = 0.0
-            reason = f"what is removed resembles what is kept: local similarity {alike:.2f}"
-        if self.options.action == "report":
-            share = 1.0
-        shown = gate.blended(amplitudes, share)
-        report = replace(
-            report,
-            recovered=shown,
-            share=share,
-            reason=reason,
-            similarity=alike,
-            removed=report.removed * share**2,
-        )
-        return removed * np.float32(share), report
-
     def _finish(
         self, data: np.ndarray, scaled: np.ndarray, removed: np.ndarray, unit: float, report: Report
     ) -> FieldResult:
@@ -285,6 +274,15 @@ class _Work:
         np.multiply(removed, unit, out=result, where=changed, dtype=np.float64, casting="same_kind")
         left = {"dead or not finite": int((~alive).sum()), "clipped": int(cut.sum())}
         return FieldResult(result, replace(report, left={k: n for k, n in left.items() if n}))
+
+
+def _with_high(amplitudes: dict[str, float], lost: float, steps: Plan) -> dict[str, float]:
+    """Return the amplitudes of events that have a share of energy above the canonical band.
+
+    That part is gone if the plan drops it, and otherwise it is kept.
+    """
+    kept = 0.0 if steps.drop_high else lost
+    return {name: (1 - lost) * value + kept for name, value in amplitudes.items()}
 
 
 def _usual_tiles(model: nn.Module) -> tuple[Pair, Pair]:

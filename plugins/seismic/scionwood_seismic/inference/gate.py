@@ -14,14 +14,12 @@ from typing import Literal, final
 import numpy as np
 
 from scionwood import RecipeError
+from scionwood_seismic.inference.envelope import resembling
 from scionwood_seismic.inference.events import Events
 from scionwood_seismic.inference.tiles import Corner, Tiling, cut
 
 STEP, PART = 16, 0.4
 """What a network pads crops to, and the share of its work that the gate may take of few tiles."""
-
-OWN = "strong own flat"
-"""The name of the amplitude of flat events that the record has itself."""
 
 Remove = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Crops and masks, (crop, trace, time) float32 each -> what the model removes from the crops."""
@@ -36,8 +34,8 @@ class GateOptions:
     """The options of the harm gate.
 
     Attributes:
-        action: `blend` keeps as much of the removal as the limits allow; `report` measures and
-            changes nothing; `off` does not measure.
+        action: `blend` keeps as much of the removal as the limits allow, after what resembles the
+            result was put back; `report` measures and changes nothing; `off` does not measure.
         strong: the least recovered amplitude of events of four times the local RMS.
         weak: that of events of the local RMS, in places where at most `little` of the energy is
             removed. In a noisy place such an event cannot keep 0.95 and the noise go as well.
@@ -128,7 +126,8 @@ def recovered(
     crops: Crops,
     draw: Draw,
     little: float,
-) -> dict[str, float]:
+    period: float,
+) -> tuple[dict[str, float], dict[str, float]]:
     """Return the amplitude that comes back of known events, as a share: kind -> mean.
 
     Args:
@@ -139,21 +138,27 @@ def recovered(
         crops: the places to test.
         draw: draws the events of some crops.
         little: see `GateOptions`.
+        period: the dominant period at the canonical sampling, samples.
 
     Returns:
         `strong flat`, `weak slope` and so on, and `noisy slope` for weak events in places where
-        more than `little` of the energy is removed; kinds that were not drawn are missing.
+        more than `little` of the energy is removed; kinds that were not drawn are missing. First
+        for the removal as it is, then without the part that resembles what is kept.
     """
     inputs, masks = (cut(each, crops.corners, crops.size) for each in (record, mask))
     events = draw(inputs, masks)
     added = events.summed(len(inputs))
     first = np.stack([_part(before[tile], tile, at, crops.size) for tile, at in _pairs(crops)])
-    back = added - (remove(inputs + added, masks) - first)
+    again = remove(inputs + added, masks)
+    change = again - first
+    mended = change - resembling(inputs + added, again, period) + resembling(inputs, first, period)
     window = np.outer(*(np.hanning(n + 2)[1:-1] + 0.02 for n in crops.size)).astype(np.float32)
     weighed = events.waves * window
-    came = np.einsum("eij,eij->e", weighed, back[events.crop])
     own = np.einsum("eij,eij->e", weighed, events.waves)
     went = np.einsum("eij,eij->e", weighed, added[events.crop])
+    came, later = (
+        went - np.einsum("eij,eij->e", weighed, gone[events.crop]) for gone in (change, mended)
+    )
     fair = (own > 0) & (np.abs(went - own) < 0.5 * own)  # others of the crop hardly overlap it
     size = np.abs(events.waves)
     gone, there = (
@@ -165,65 +170,22 @@ def recovered(
         "weak": ~events.strong & ~noisy,
         "noisy": ~events.strong & noisy,
     }
-    result = {}
-    for level, at_level in levels.items():
-        for kind, name in enumerate(events.names):
-            chosen = fair & at_level & (events.kind == kind)
-            if chosen.any():
-                result[f"{level} {name}"] = float((came[chosen] / went[chosen]).mean())
-    return result
+    places = {
+        f"{level} {name}": fair & at_level & (events.kind == kind)
+        for level, at_level in levels.items()
+        for kind, name in enumerate(events.names)
+    }
+    return _means(came, went, places), _means(later, went, places)
 
 
-def share_to_keep(
-    amplitudes: Mapping[str, float], removed: float, options: GateOptions
-) -> tuple[float, str]:
-    """Return the share of the removal that may stay, and why it is not all of it.
-
-    Blending with the input raises a recovered amplitude r to `1 - share (1 - r)`. Of strong events
-    the worst kind counts, and of weak ones the mean of the kinds.
-
-    Args:
-        amplitudes: the recovered amplitude of each kind of event.
-        removed: the share of the energy of the record that is removed.
-        options: the limits.
-
-    Returns:
-        1 and no reason if the result may stay as it is; 0 and a reason if nothing may stay.
-
-    Example:
-        >>> share, why = share_to_keep({"strong flat": 0.7}, 0.5, GateOptions())
-        >>> round(share, 2), why
-        (0.5, 'strong flat events keep 0.70 of their amplitude, the limit is 0.85')
-    """
-    share, reason = 1.0, ""
-    name, value = worst_strong(amplitudes)
-    if value < options.strong:
-        share = (1 - options.strong) / (1 - value)
-        events = f"{name} events" if name != OWN else "the flat events of the gather"
-        reason = f"{events} keep {value:.2f} of their amplitude, the limit is {options.strong:g}"
-    weak = mean_weak(amplitudes)
-    if removed <= options.little and 1 - share * (1 - weak) < options.weak:
-        share = (1 - options.weak) / (1 - weak)
-        reason = f"weak events keep {weak:.2f} of their amplitude, the limit is {options.weak:g}"
-    return (share, reason) if share >= options.least else (0.0, reason)
-
-
-def worst_strong(amplitudes: Mapping[str, float]) -> tuple[str, float]:
-    """Return the kind of strong events with the smallest amplitude; 1 if there is none."""
-    strong = [(v, name) for name, v in amplitudes.items() if name.startswith("strong")]
-    value, name = min(strong, default=(1.0, ""))
-    return name, value
-
-
-def mean_weak(amplitudes: Mapping[str, float]) -> float:
-    """Return the mean amplitude of the kinds of weak events; 1 if there is none."""
-    weak = [value for name, value in amplitudes.items() if name.startswith("weak")]
-    return sum(weak) / len(weak) if weak else 1.0
-
-
-def blended(amplitudes: Mapping[str, float], share: float) -> dict[str, float]:
-    """Return the recovered amplitudes after blending with the input."""
-    return {name: 1 - share * (1 - value) for name, value in amplitudes.items()}
+def _means(
+    came: np.ndarray, went: np.ndarray, places: Mapping[str, np.ndarray]
+) -> dict[str, float]:
+    return {
+        name: float((came[chosen] / went[chosen]).mean())
+        for name, chosen in places.items()
+        if chosen.any()
+    }
 
 
 def _pairs(crops: Crops) -> list[tuple[Corner, Corner]]:

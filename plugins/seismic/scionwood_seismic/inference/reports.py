@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, final
 
-from scionwood_seismic.inference.gate import worst_strong
+from scionwood_seismic.inference.decision import worst_strong
 from scionwood_seismic.synth.canonical import Domain
 
 

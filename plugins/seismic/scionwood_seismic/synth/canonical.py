@@ -25,6 +25,7 @@ __all__ = [
     "local_coherence",
     "plan",
     "resample",
+    "without_common_mode",
 ]
 
 CANONICAL_PERIOD = 12.0
@@ -148,12 +149,20 @@ def dominant_period(record: np.ndarray) -> float:
     Returns:
         A period between 2 and 425 samples; `CANONICAL_PERIOD` if the record has no spectrum.
     """
-    x = _level(_few_traces(np.asarray(record, np.float64)))
-    if len(x) >= 12:
-        rest = x - np.median(x, axis=0)
-        if _coherent_energy(rest) > 0.2 * _coherent_energy(x):
-            return _centre(rest)
-    return _centre(x)
+    return _centre(without_common_mode(_level(_few_traces(np.asarray(record, np.float64)))))
+
+
+def without_common_mode(record: np.ndarray) -> np.ndarray:
+    """Return a record without its median trace if coherent energy remains; otherwise as it is.
+
+    Args:
+        record: (trace, time), any unit.
+    """
+    if len(record) >= 12:
+        rest = record - np.median(record, axis=0)
+        if _coherent_energy(rest) > 0.2 * _coherent_energy(record):
+            return rest
+    return record
 
 
 def plan(record: np.ndarray, *, domain: Domain = "shot", period: float | None = None) -> Plan:
