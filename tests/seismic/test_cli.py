@@ -145,65 +145,6 @@ def test_refuses_a_device_that_does_not_exist(
     assert "device 'abacus'" in capsys.readouterr().err
 
 
-class TestSimulateAndCompare:
-    @pytest.fixture
-    def files(self, tmp_path: Path) -> list[str]:
-        return [str(tmp_path / name) for name in ("reference.sgy", "noisy.sgy", "clean.sgy")]
-
-    def simulate(self, files: list[str], *options: str) -> int:
-        size = ["--n", "4", "--n-traces", "48", "--n-samples", "64"]
-        return main(["seismic", "simulate", files[1], files[0], *size, *options])
-
-    def test_simulated_files_have_the_requested_snr(self, files: list[str]) -> None:
-        assert self.simulate(files, "--snr", "6", "--noise", "white,swell") == 0
-        clean, noisy = read(Path(files[0])), read(Path(files[1]))
-        ratio = 10 * np.log10((clean**2).sum() / ((noisy - clean) ** 2).sum())
-        assert ratio == pytest.approx(6, abs=0.01)
-
-    def test_the_seed_determines_the_files(self, files: list[str]) -> None:
-        drawn = []
-        for seed in ("0", "0", "1"):
-            assert self.simulate(files, "--seed", seed, "--force") == 0
-            drawn.append(read(Path(files[1])))
-        np.testing.assert_array_equal(drawn[0], drawn[1])
-        assert (drawn[0] != drawn[2]).any()
-
-    def test_replaces_neither_file_without_force(
-        self, files: list[str], capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        Path(files[0]).write_text("mine")
-        assert self.simulate(files) == 2
-        assert "reference.sgy: it exists already" in capsys.readouterr().err
-        assert not Path(files[1]).exists()
-
-    def test_refuses_an_unknown_noise_class(
-        self, files: list[str], capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        assert self.simulate(files, "--noise", "white,purple") == 2
-        assert "noise: purple: one or more of white, band" in capsys.readouterr().err
-
-    def test_the_table_compares_all_methods(
-        self, files: list[str], run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        kinds = ["--noise", "white,swell"]
-        assert self.simulate(files, *kinds) == 0
-        assert denoise(Path(files[1]), Path(files[2]), run) == 0
-        figures = tmp_path / "figures"
-        capsys.readouterr()
-        assert main(["seismic", "compare", *files, *kinds, "--figures", str(figures)]) == 0
-        table = capsys.readouterr().out
-        for word in ("identity", "band-pass", "f-k", "f-x SSA", "white", "swell", "mean"):
-            assert word in table
-        assert (figures / "denoised.png").read_bytes().startswith(b"\x89PNG")
-
-    def test_refuses_files_of_different_simulations(
-        self, files: list[str], segy: Write, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        assert self.simulate(files) == 0
-        assert main(["seismic", "compare", files[0], files[1], str(segy())]) == 2
-        assert "(gathers, traces, samples) differ" in capsys.readouterr().err
-
-
 def test_adapts_the_lora_to_each_gather_on_request(
     segy: Write, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -219,86 +160,6 @@ def test_adapts_the_lora_to_each_gather_on_request(
     sidecar = json.loads(adapted.with_name("adapted.sgy.json").read_text())
     assert sum(sidecar["adaptation"].values()) == 2
     assert sidecar["work"]["tta"]["window"] == [0.0, 0.06]
-
-
-class TestWithoutARun:
-    """The shipped models, the harm gate, and what both print."""
-
-    @pytest.fixture
-    def gather(self) -> np.ndarray:
-        time, trace = np.arange(200), np.arange(48)[:, None]
-        gather = np.zeros((48, 200))
-        for at in (30, 80, 130, 170):
-            phase = np.square(np.pi * (time - at - 0.2 * trace) / 12)
-            gather += (1 - 2 * phase) * np.exp(-phase)
-        noise = np.random.default_rng(0).standard_normal(gather.shape) * gather.std()
-        return (gather + noise)[None].astype(np.float32)
-
-    def test_a_model_is_chosen_and_each_gather_has_its_light(
-        self, segy: Write, gather: np.ndarray, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        dead = np.zeros_like(gather)
-        noisy = segy(data=np.concatenate([gather, dead]))
-        clean, qc = noisy.with_name("clean.sgy"), noisy.with_name("qc.png")
-        assert main(["seismic", "denoise", str(noisy), str(clean), "--qc", str(qc)]) == 0
-        said = capsys.readouterr().out
-        assert "model shot: its offsets go from 0 to" in said
-        assert "yellow fldr 101: passed through unchanged: no live trace" in said
-        assert "green  fldr 100: " in said
-        assert "strong events keep" in said
-        assert "harm gate: 1 yellow, 1 green (1 passed through unchanged)" in said
-        assert "qc.html" in said
-        page = noisy.with_name("qc.html").read_text()
-        assert "recovered, strong" in page
-        assert "passed through" in page
-
-    def test_the_sidecar_has_the_reports(self, segy: Write, gather: np.ndarray) -> None:
-        noisy = segy(data=gather)
-        clean = noisy.with_name("clean.sgy")
-        assert main(["seismic", "denoise", str(noisy), str(clean)]) == 0
-        sidecar = json.loads(clean.with_name("clean.sgy.json").read_text())
-        (report,) = sidecar["reports"]
-        assert (sidecar["model"], report["gather"], report["domain"]) == (
-            "shot",
-            "fldr 100",
-            "shot",
-        )
-        assert report["recovered"]["strong flat"] > 0.85
-        assert report["removed"] > 0.2
-        assert not list(noisy.parent.glob(".clean*"))
-
-    def test_the_limits_are_options(
-        self, segy: Write, gather: np.ndarray, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        noisy = segy(data=gather)
-        clean = noisy.with_name("clean.sgy")
-        command = ["seismic", "denoise", str(noisy), str(clean), "--strong", "0.999"]
-        assert main(command) == 0
-        assert "yellow fldr 100: " in capsys.readouterr().out
-        assert main([*command, "--force", "--strong", "1.5"]) == 2
-        assert "strong 1.5: the least recovered amplitude" in capsys.readouterr().err
-
-    def test_single_traces_are_refused_before_anything_is_written(
-        self, segy: Write, gather: np.ndarray, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        noisy = segy(data=gather[:, :1])
-        before = noisy.read_bytes()
-        clean = noisy.with_name("clean.sgy")
-        assert main(["seismic", "denoise", str(noisy), str(clean), "--model", "shot"]) == 2
-        message = " ".join(capsys.readouterr().err.split())
-        assert "model shot: shot needs gathers of 3 traces or more" in message
-        assert "--model station" in message
-        assert noisy.read_bytes() == before
-        assert not clean.exists()
-
-    def test_a_gather_that_passes_through_keeps_the_bytes_of_the_file(
-        self, segy: Write, gather: np.ndarray
-    ) -> None:
-        clipped = np.clip(gather, -0.3, 0.3)
-        noisy = segy(data=clipped)
-        clean = noisy.with_name("clean.sgy")
-        assert main(["seismic", "denoise", str(noisy), str(clean)]) == 0
-        assert clean.read_bytes() == noisy.read_bytes()
 
 
 def test_a_missing_file_is_refused_before_torch_is_imported(tmp_path: Path) -> None:
@@ -336,16 +197,6 @@ def test_refuses_a_missing_or_invalid_noise_window(
     assert denoise(noisy, noisy.with_name("out.sgy"), run, *options) != 0
     assert rule in " ".join(capsys.readouterr().err.split())
     assert not noisy.with_name("out.sgy").exists()
-
-
-def test_simulated_gathers_may_start_without_signal(tmp_path: Path) -> None:
-    noisy, reference = tmp_path / "noisy.sgy", tmp_path / "reference.sgy"
-    command = ["seismic", "simulate", str(noisy), str(reference), "--quiet", "0.02"]
-    size = ["--n", "2", "--n-traces", "16", "--n-samples", "32", "--noise", "scattered"]
-    assert main([*command, *size]) == 0
-    assert not read(reference)[:, :10].any()
-    assert read(reference)[:, 10:].any()
-    assert read(noisy)[:, :10].all()
 
 
 def test_former_spellings_work_and_name_the_new_ones(

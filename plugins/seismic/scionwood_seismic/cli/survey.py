@@ -90,7 +90,7 @@ def denoise_survey(
     folder = Path(f"{pattern.partition('{')[0]}_").parent  # the one above the first field
     work = jobs_for([noisy], pattern)
     manifest = folder / "manifest.jsonl"
-    summary = _Summary(len(work))
+    summary = Summary(len(work))
     for row in run(COMMAND, work, options, workers=jobs, manifest=manifest, force=force):
         summary.add(row, _sidecar(folder / row.target) if row.good else {})
     summary.close()
@@ -111,7 +111,7 @@ def _sidecar(target: Path) -> dict[str, Any]:
     return content
 
 
-class _Summary:
+class Summary:
     """Print a line for each file as it ends, with the time that is left, and a summary.
 
     Args:
