@@ -47,3 +47,19 @@ def energy_loss(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> Tens
     """
     given, wanted = (sheet_energy(each, graph) for each in (predicted, simulated))
     return (given - wanted).abs().mean(1) / wanted.amax(1).clamp_min(1e-3)
+
+
+def strain_loss(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> Tensor:
+    """Return the mean error of the plastic strain over its mean, over cells and times, (parts,).
+
+    Args:
+        predicted: (C, T), plastic strain of cells.
+        simulated: (C, T), plastic strain of cells.
+        graph: graph with these cells.
+    """
+    owner = graph.batch[graph.cells[:, 0]]
+    wrong, size = (
+        values.new_zeros(len(graph.condition)).index_add(0, owner, values)
+        for values in ((predicted - simulated).abs().mean(1), simulated.abs().mean(1))
+    )
+    return wrong / size.clamp_min(1e-6)

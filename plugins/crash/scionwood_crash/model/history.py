@@ -14,6 +14,8 @@ from scionwood_crash.model.graph import CONDITIONS, DIRECTION, REACH, CrashGraph
 History = Literal["one_shot", "recurrent"]
 SMALL = 0.1
 """Scale of the initial weights of the last layer; an untrained network predicts small motion."""
+START = -3.5
+"""Initial bias of the growth of plastic strain: about 0.0006 per frame, as in sheet that bends."""
 GAIN, REST = 5.0, 0.1
 """The decoder's displacements are in units of GAIN times the travel plus REST, in 100 mm."""
 
@@ -106,10 +108,13 @@ class PlasticStrain(nn.Module):
         super().__init__()
         self.frames = frames
         self.perceptron = Perceptron(width, width, frames - 1, norm=False)
+        _shrink(self.perceptron.last)
+        with torch.no_grad():
+            self.perceptron.last.bias.fill_(START)
 
     def forward(self, x: Tensor, cells: Tensor) -> Tensor:
         """Map states (N, width) and cells (C, 4) to (C, frames), 0 in the first frame."""
-        growth = F.softplus(self.perceptron(x[cells].mean(1)) - 4)  # initially about 0.02 per frame
+        growth = F.softplus(self.perceptron(x[cells].mean(1)) - 4)
         return F.pad(growth.cumsum(1), (1, 0))
 
 

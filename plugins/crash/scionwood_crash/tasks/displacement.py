@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack, cast, final
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scionwood import Deployed, Optimiser, Task
 from scionwood_crash.evaluation.edges import edge_measures, edge_vector_loss
-from scionwood_crash.evaluation.energy import energy_loss, sheet_energy
+from scionwood_crash.evaluation.energy import energy_loss, sheet_energy, strain_loss
 from scionwood_crash.evaluation.fields import PARTS, Fields, calibrate
 from scionwood_crash.evaluation.metrics import distance_loss, intrusion_loss, measure
 from scionwood_crash.model import CrashGraph
@@ -30,8 +29,8 @@ class Displacement(Task):
 
     The loss is what is reported: the mean Euclidean distance (MED) over the maximum intrusion, plus
     the weighted errors of the intrusion over time and of the edge vectors over their lengths. If
-    the network predicts plastic strain, its squared error and the error of the energy that the
-    sheet absorbs are added. Parts without plastic strain add nothing to these two. Every part has
+    the network predicts plastic strain, its error and that of the energy that the sheet absorbs
+    are added. Parts without plastic strain add nothing to these two. Every part has
     the same weight, whatever its number of nodes and the size of its displacements.
 
     At the end of a training the stiffness of the projection is calibrated on the training parts;
@@ -50,7 +49,7 @@ class Displacement(Task):
         backbone: a network of this plugin with its adapter attached.
         intrusion_weight: weight of the mean error of the intrusion over time, relative to the
             maximum intrusion.
-        strain_weight: weight of the squared error of the plastic strain.
+        strain_weight: weight of the mean error of the plastic strain over its mean.
         edge_weight: weight of the mean error of edge vectors over their initial lengths.
         energy_weight: weight of the mean error of the absorbed energy over time, relative to the
             largest energy.
@@ -68,9 +67,9 @@ class Displacement(Task):
         backbone: nn.Module,
         *,
         intrusion_weight: float = 1.0,
-        strain_weight: float = 1.0,
+        strain_weight: float = 0.1,
         edge_weight: float = 1.0,
-        energy_weight: float = 0.1,
+        energy_weight: float = 0.02,
         **optimiser: Unpack[Optimiser],
     ) -> None:
         super().__init__(backbone, **optimiser)
@@ -105,7 +104,7 @@ class Displacement(Task):
                 total + 0 * strain.sum()
             )  # the decoder keeps its gradient, which is zero
             return terms
-        terms["strain"] = F.mse_loss(strain, batch[STRAIN])
+        terms["strain"] = strain_loss(strain, batch[STRAIN], graph).mean()
         terms["energy"] = energy_loss(strain, batch[STRAIN], graph).mean()
         terms["loss"] = (
             total + self.strain_weight * terms["strain"] + self.energy_weight * terms["energy"]
