@@ -12,6 +12,7 @@ plugin = Plugin(
         "mask_morph_unet": "scionwood_crash.backbones:mask_morph_unet",
         "meshgraphnet": "scionwood_crash.backbones:meshgraphnet",
         "transolver": "scionwood_crash.backbones:transolver",
+        "pyg": "scionwood_crash.backbones:pyg",
     },
     readers={
         "dyna": "scionwood_crash.readers.dyna:DynaReader",
@@ -26,13 +27,14 @@ plugin = Plugin(
     },
     tasks={"displacement": "scionwood_crash.tasks.displacement:Displacement"},
     commands={
+        "inspect": "scionwood_crash.cli:inspect",
         "simulate": "scionwood_crash.cli:simulate",
         "predict": "scionwood_crash.cli:predict",
         "evaluate": "scionwood_crash.cli:evaluate",
     },
     recipes="scionwood_crash.recipes",
     runs="scionwood_crash.runs",
-    rooms=("suite", "parts", "morph", "solver"),
+    rooms=("suite", "parts", "morph", "solver", "pyg"),
     parsers={
         "decks": "scionwood_crash.readers.parsers:Decks",
         "collections": "scionwood_crash.readers.parsers:Collections",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,7 +26,7 @@ def mask_morph_unet(
     plastic: bool = False,
     contact: bool = True,
     mask: float = 0.0,
-    conditions: int = 0,
+    conditions: Sequence[str] = (),
     weights: str | Path = "none",
     init_seed: int = 0,
 ) -> MaskMorphUNet:
@@ -39,7 +39,7 @@ def mask_morph_unet(
         plastic: also predict the plastic strain of cells.
         contact: nodes in the way of the impactor move at least as far as it does.
         mask: share of nodes whose features are masked in training; the pretraining uses 0.15.
-        conditions: number of further conditions of a run; see `settings` of `crash/files`.
+        conditions: names of further conditions of the runs; see `settings` of `crash/files`.
         weights: `none` (random), `shipped` (size `small`, 21 frames), a safetensors file, or the
             folder of a run that trained all weights.
         init_seed: seed of random weights.
@@ -82,7 +82,7 @@ def meshgraphnet(
     history: History = "one_shot",
     plastic: bool = False,
     contact: bool = True,
-    conditions: int = 0,
+    conditions: Sequence[str] = (),
     weights: str | Path = "none",
     init_seed: int = 0,
 ) -> MeshGraphNet:
@@ -131,7 +131,7 @@ def transolver(
     history: History = "one_shot",
     plastic: bool = False,
     contact: bool = True,
-    conditions: int = 0,
+    conditions: Sequence[str] = (),
     weights: str | Path = "none",
     init_seed: int = 0,
 ) -> Transolver:
@@ -182,6 +182,7 @@ def pyg(
     history: History = "one_shot",
     plastic: bool = False,
     contact: bool = True,
+    conditions: Sequence[str] = (),
     weights: str | Path = "none",
     init_seed: int = 0,
 ) -> Network:
@@ -196,6 +197,7 @@ def pyg(
         history: see `mask_morph_unet`.
         plastic: see `mask_morph_unet`.
         contact: see `mask_morph_unet`.
+        conditions: see `mask_morph_unet`.
         weights: see `mask_morph_unet`; none are shipped.
         init_seed: seed of random weights.
 
@@ -225,7 +227,7 @@ def pyg(
             card=card,
         )
 
-    network = _built(make, model, size, weights, init_seed)
+    network = _built(make, model, size, weights, init_seed, conditions)
     load_pretrained(network, str(weights), f"pyg_{size}.safetensors")
     return network
 
@@ -236,7 +238,7 @@ def _built(
     size: SizeName,
     weights: str | Path,
     init_seed: int,
-    conditions: int,
+    conditions: Sequence[str],
 ) -> Model:
     """Build a model with random weights, and keep the state of the global generator."""
     origin = {"none": "random, seeded", "shipped": "shipped, made here"}
@@ -248,5 +250,5 @@ def _built(
         torch.manual_seed(init_seed)
         model = make(SIZES[size], card)
     model.take(conditions)
-    model.example_input = partial(example_graph, SIZES[size], conditions)
+    model.example_input = partial(example_graph, SIZES[size], len(conditions))
     return model

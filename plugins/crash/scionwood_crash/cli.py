@@ -1,4 +1,4 @@
-"""The commands `scionwood crash simulate`, `predict` and `evaluate`."""
+"""The commands `scionwood crash inspect`, `simulate`, `predict` and `evaluate`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from scionwood_crash.parts.mesh import CrashSeries
 
 Format = Literal["vtu", "d3plot", "record"]
+Hold = Literal["field", "still", "ends", "low", "high"]
 Vector = tuple[float, float, float]
 
 
@@ -66,14 +67,16 @@ def predict(
     *,
     run: RunPath = "crash/transfer_lora",
     part: int | None = None,
-    clamped: Literal["field", "ends", "low", "high"] = "field",
-    direction: Vector = (0.0, 0.0, -1.0),
-    impactor: Literal["plane", "cylinder"] = "cylinder",
-    speed: float = 7.0,
-    mass: float = 25.0,
-    radius: float = 90.0,
-    yield_stress: float = 0.35,
+    clamped: Hold | None = None,
+    direction: Vector | None = None,
+    impactor: Literal["plane", "cylinder"] | None = None,
+    point: Vector | None = None,
+    speed: float | None = None,
+    mass: float | None = None,
+    radius: float | None = None,
+    yield_stress: float | None = None,
     duration: float = 10.0,
+    settings: dict[str, str] | None = None,
     units: str | None = None,
     thickness: float | None = None,
     fallback: Literal["refuse", "project"] = "refuse",
@@ -82,9 +85,10 @@ def predict(
 ) -> None:
     """Predict how a part deforms, and write the states for ParaView or another program.
 
-    Impact and material that the file states take precedence over these options. If the file has as
-    many states as the network predicts, the prediction has its times. `NAME.json` beside the target
-    records how it was made.
+    Impact and material that the file states take precedence over these options, and these over
+    what the recipe of the run states. The command names what none of them states, and the number
+    that it assumes. A simulation is predicted at its own times. `NAME.json` beside the target
+    records how the prediction was made.
 
     Args:
         mesh: a keyword deck, a mesh or a simulation, in any format that can be read.
@@ -92,15 +96,20 @@ def predict(
         run: a run folder of `crash/displacement` that `scionwood fit` wrote, or the name of a
             shipped run.
         part: number of the part in the file. None means all shells, which must then be connected.
-        clamped: which nodes cannot move: those of the file's point field `held`, or those at both
-            ends of the longest axis, or at its lower or upper end.
-        direction: direction in which the impactor moves.
-        impactor: shape of the impactor, which hits the middle of the part.
-        speed: speed of the impactor, m/s.
-        mass: mass of the impactor, kg.
-        radius: radius of a cylinder, mm.
-        yield_stress: yield stress of the sheet, GPa.
-        duration: duration of the prediction, ms.
+        clamped: which nodes cannot move: those of the file's point field `held` (`field`, the
+            default), those that never move in the simulation (`still`), those at both ends of the
+            longest axis, or at its lower or upper end.
+        direction: direction in which the impactor moves; (0, 0, -1) if nothing states it.
+        impactor: shape of the impactor; a cylinder if nothing states it.
+        point: a point on the impactor, in the file's unit of length: on the axis of a cylinder, or
+            on the plane. None means that it touches the middle of the part.
+        speed: speed of the impactor, m/s; 7 if nothing states it.
+        mass: mass of the impactor, kg; 25 if nothing states it.
+        radius: radius of a cylinder, mm; 90 if nothing states it.
+        yield_stress: yield stress of the sheet, GPa; 0.35 if nothing states it.
+        duration: duration of the prediction from a mesh alone, ms.
+        settings: meaning of the keys of the file's settings, such as `{v0: speed m/s, id: ignore}`;
+            by default that of the run.
         units: units of a file that does not state them, such as `mm, ms, kg`.
         thickness: thickness of shells that have none in the file.
         fallback: `refuse` a part without two ends, or `project` the grid onto its axes.
@@ -109,30 +118,94 @@ def predict(
 
     Raises:
         ReadError: the file is damaged or has no such part, the part has no two ends, or the clamped
-            nodes are unknown.
+            nodes are unknown or move in the simulation.
         AdapterFileError: the run's adapter is damaged, or belongs to another base.
         TrainingError: `run` does not name a finished run.
         OutputExistsError: the target exists and `force` is false.
         WriteError: the target cannot be written.
     """
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
 
     from scionwood import check_target
+    from scionwood_crash.data.stated import Given, assumed, open_run
     from scionwood_crash.inference import Predictor, record_path, write_record
-    from scionwood_crash.parts.series import Setup, only_part
-    from scionwood_crash.readers import open_series, write_series
+    from scionwood_crash.parts.quantities import Settings
+    from scionwood_crash.parts.series import only_part
+    from scionwood_crash.readers import write_series
 
     check_target(record_path(target), force)
-    setup = Setup(direction, impactor, speed, mass, radius, yield_stress, duration, clamped)
-    series = open_series(mesh, units=units, thickness=thickness)
-    series = series if part is None else only_part(series, part)
     predictor = Predictor(run, fallback=fallback, device=device)
+    options = Given(units, thickness, direction, impactor, speed, mass, radius, yield_stress, point)
+    held, means = clamped or predictor.given.held, Settings(settings or {})
+    predictor.given = replace(options, held=held, settings=means).over(predictor.given)
+    given = predictor.given
+    series = open_run(mesh, given)
+    series = series if part is None else only_part(series, part)
+    setup = given.setup(duration)
     predicted = predictor.on_series(series, setup)
     write_series(target, predicted, overwrite=force)
-    options = {"mesh": mesh.name, "part": part, "fallback": fallback, "setup": asdict(setup)}
-    write_record(target, predictor, options, overwrite=force)
+    guessed = assumed(series, given)
+    made = {"mesh": mesh.name, "part": part, "fallback": fallback, "setup": asdict(setup)}
+    write_record(target, predictor, {**made, "assumed": guessed}, overwrite=force)
     print(f"{target}: {len(predicted)} states of {len(predicted.mesh.points)} nodes")
+    if guessed:
+        print(f"assumed, since nothing states it: {', '.join(guessed)}")
     print(predictor.verdict)
+
+
+def inspect(
+    source: InputPath,
+    *,
+    settings: dict[str, str] | None = None,
+    units: str | None = None,
+    thickness: float | None = None,
+    held: Hold = "field",
+    json: bool = False,
+) -> None:
+    """Print what is understood of each simulation in a folder, before any training.
+
+    The table shows states, mesh, parts, clamped nodes, impact and material. The lines below say
+    what is missing, which keys of the runs are further conditions, what is ignored, and which runs
+    cannot be learned from. Options that the data `crash/files` needs have the same names here.
+
+    Args:
+        source: a folder of simulations, or one simulation.
+        settings: meaning of the keys of a run, such as `{velocity_x: velocity_x m/s}`.
+        units: units of files that do not state them, such as `mm, ms, kg`.
+        thickness: thickness of shells that have none in the file.
+        held: which nodes are clamped; `field` takes the file's point field `held`.
+        json: print JSON.
+
+    Raises:
+        ReadError: there is no simulation.
+        RecipeError: a meaning of `settings` is unknown.
+    """
+    from scionwood import ReadError
+    from scionwood_crash.data.seen import COLUMNS, look, notes
+    from scionwood_crash.data.stated import Given
+    from scionwood_crash.parts.quantities import Settings
+    from scionwood_crash.readers.folder import find_runs
+
+    found = find_runs(source)
+    if not found.runs:
+        names = ", ".join(path.name for path in [*found.meshes, *found.others][:5]) or "nothing"
+        rule = f"it holds no file with a history, only {names}"
+        raise ReadError(str(source), rule, "Name a folder of d3plot, PVD, VTP, VTKHDF or Zarr")
+    given = Given(units, thickness, held=held, settings=Settings(settings or {}))
+    every = [look(path, given) for path in found.runs]
+    left = [f"ignored: {path.name}, a mesh without history" for path in found.meshes]
+    left += [f"ignored: {path.name}" for path in found.others]
+    lines = [*notes(every), *left]
+    if json:
+        from json import dumps
+
+        print(dumps({"runs": [vars(seen) for seen in every], "ignored": left}, indent=1))
+        return
+    from scionwood import print_table
+
+    rows = [[str(seen.values.get(column, "")) for column in COLUMNS] for seen in every]
+    print_table(COLUMNS, rows, title=str(source))
+    print("\n".join(lines))
 
 
 @renamed(as_json="json")
@@ -141,6 +214,8 @@ def evaluate(
     simulated: InputPath,
     *,
     direction: Vector | None = None,
+    units: str | None = None,
+    thickness: float | None = None,
     probes: list[int] | None = None,
     figures: Path | None = None,
     json: bool = False,
@@ -156,6 +231,8 @@ def evaluate(
         predicted: a file that `predict` wrote, or any simulation with the same mesh and times.
         simulated: the reference.
         direction: direction of the impact. None takes that of the reference file, or (0, 0, -1).
+        units: units of files that do not state them, such as `mm, ms, kg`.
+        thickness: thickness of shells that have none in the file.
         probes: numbers of nodes whose displacement, velocity and acceleration are compared. None
             means the node of the maximum intrusion of the reference.
         figures: a folder for the report and its figures: deformed shapes coloured by the error,
@@ -171,7 +248,8 @@ def evaluate(
     """
     from scionwood_crash import api
 
-    given, reference = api.read(predicted), api.read(simulated)
+    stated = {"units": units, "thickness": thickness}
+    given, reference = (api.read(path, **stated) for path in (predicted, simulated))
     errors = api.evaluate(given, reference, direction=direction, probes=probes or [])
     if figures is not None:
         api.report(given, reference, errors, figures, overwrite=force)

@@ -49,6 +49,7 @@ class Predictor:
         frames: states that the network predicts.
         distance: novelty of the last predicted part.
         limit: novelty that 99 % of the training parts do not exceed; 0 if it was not measured.
+        outside: further conditions of the last part that lie far outside of the training.
         given: what the recipe of the run states for files, with the meaning of their settings.
 
     Raises:
@@ -70,6 +71,7 @@ class Predictor:
         self.distance, self.limit = 0.0, float(network.novelty.limit)
         self.fields = Fields.read(self.folder)
         self.given = given_of(self.folder)
+        self.outside: list[str] = []
 
     @torch.no_grad()
     def predict(self, part: Part) -> Part:
@@ -88,6 +90,11 @@ class Predictor:
             )
         encoded = self.encoder.encode(part)
         self.distance = float(self.novelty.cpu().of(encoded.graph))
+        further = getattr(self.task.backbone, "further", None)
+        if further is not None:
+            further.check(part.conditions)
+            self.outside = further.cpu().outside(encoded.graph.condition)
+            further.to(self.device)
         graph = CrashGraph(*(tensor.to(self.device) for tensor in encoded.graph))
         moved, strain = self.task.predict({"graph": graph})
         moved = projected(moved, graph, self.fields.stiffness)
@@ -124,7 +131,10 @@ class Predictor:
     @property
     def verdict(self) -> str:
         """A sentence on whether the last part was like the training parts."""
-        return verdict(self.distance, self.limit)
+        said = verdict(self.distance, self.limit)
+        if self.outside:
+            return f"{said}; UNLIKE the training in {', '.join(self.outside)}"
+        return said
 
 
 def record_path(target: Path) -> Path:

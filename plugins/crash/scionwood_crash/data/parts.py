@@ -26,6 +26,9 @@ class Parts(SplitData):
         coarse: `morph` the grids onto each part, or leave them `fixed` (ablation).
         fallback: `refuse` a part without two ends, or `project` the grid onto its axes.
         batch_size: parts in a batch.
+
+    Attributes:
+        conditions: names of the further conditions of the parts that were encoded last.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class Parts(SplitData):
         super().__init__()
         self.size, self.neighbours = size, neighbours
         self.coarse, self.fallback, self.batch_size = coarse, fallback, batch_size
+        self.conditions: tuple[str, ...] = ()
         self._encoded: dict[str, list[Encoded]] = {}
 
     @abstractmethod
@@ -50,7 +54,9 @@ class Parts(SplitData):
         """Return the parts of a split as tensors."""
         if split not in self._encoded:
             encoder = self.encoder()
-            self._encoded[split] = [encoder.encode(part) for part in self.parts(split)]
+            parts = self.parts(split)
+            self.conditions = tuple(sorted(parts[0].conditions)) if parts else ()
+            self._encoded[split] = [encoder.encode(part) for part in parts]
         return self._encoded[split]
 
     def encoder(self) -> Encoder:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal, final
 
@@ -11,7 +11,7 @@ from scionwood import ReadError, resolve
 from scionwood_crash.parts.believe import check_clamps, check_numbers, check_whole
 from scionwood_crash.parts.mesh import CrashSeries
 from scionwood_crash.parts.part import Part
-from scionwood_crash.parts.quantities import Settings
+from scionwood_crash.parts.quantities import QUANTITIES, UNITS, Settings
 from scionwood_crash.parts.series import Hold, Setup, Vector, factors, from_series
 from scionwood_crash.parts.units import Units
 from scionwood_crash.readers import open_series
@@ -68,14 +68,23 @@ class Given:
             self.point,
         )
 
+    def over(self, other: Given) -> Given:
+        """Return what is given here, and for the rest what another states."""
+        own = {each.name: getattr(self, each.name) for each in fields(self)}
+        kept = {name: value for name, value in own.items() if value is not None}
+        kept["settings"] = self.settings if self.settings.meanings else other.settings
+        return replace(other, **kept)
+
     def missing(self, stated: Mapping[str, float]) -> list[str]:
-        """Return the options that neither the user nor a run states.
+        """Return the options that neither the user nor a run states; a radius implies a cylinder.
 
         Args:
             stated: numbers of the run under our own names.
         """
         plane = self.impactor == "plane" or stated.get("impactor_cylinder", 1.0) < 0.5
-        wanted = {name: own for name, own in NEEDED.items() if not (plane and name == "radius")}
+        round_ = self.radius is not None or "impactor_radius" in stated
+        needless = {"radius"} if plane else {"impactor"} if round_ else set()
+        wanted = {name: own for name, own in NEEDED.items() if name not in needless}
         return [
             name
             for name, own in wanted.items()
@@ -127,6 +136,22 @@ def given_of(run: Path) -> Given:
     return Given(**options, settings=Settings(data.options["settings"] or {}))
 
 
+def assumed(series: CrashSeries, given: Given) -> list[str]:
+    """Return sentences on the numbers that a prediction takes from the defaults of `Setup`."""
+    stated, _ = given.settings.stated(series.features, factors(series.mesh.units))
+    setup = given.setup()
+    values = {
+        "direction": " ".join(f"{value:g}" for value in setup.direction),
+        "speed": f"{setup.speed:g} m/s",
+        "mass": f"{setup.mass:g} kg",
+        "yield_stress": f"{setup.yield_stress:g} GPa",
+        "impactor": setup.kind,
+        "radius": f"{setup.radius:g} mm",
+    }
+    out = [f"{name} {values[name]}" for name in given.missing(stated)]
+    return out if series.mesh.units.known else [*out, "units mm, ms, kg"]
+
+
 def ask(series: CrashSeries, given: Given) -> None:
     """Ask by name for what neither a run nor the user states.
 
@@ -140,8 +165,10 @@ def ask(series: CrashSeries, given: Given) -> None:
     rule = f"neither the run nor the recipe states: {', '.join(missing)}"
     if further:
         rule += f"; the run has the further keys {', '.join(further)}"
-    first = next(iter(further), "KEY")
-    example = "velocity_x m/s" if missing[0] in ("speed", "direction") else f"{missing[0]} UNIT"
-    remedy = f"Say what a key means, settings: {{{first}: {example}}}, or state it for all runs, "
+    alike = [key for key in further if key in QUANTITIES]
+    key, quantity = (alike[0], alike[0]) if alike else (next(iter(further), "KEY"), missing[-1])
+    unit = next(iter(UNITS[QUANTITIES[quantity][1]])) if quantity in QUANTITIES else "UNIT"
+    example = f"{{{key}: {quantity} {unit}}}"
+    remedy = f"Say what a key means, settings: {example}, or state it for all runs, "
     remedy += f"{missing[0]}: {_EXAMPLES[missing[0]]}"
     raise ReadError(str(series.path or "run"), rule, remedy)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import final
 
 import torch
 from torch import Tensor, nn
 
+from scionwood import RecipeError
 from scionwood_crash.model.graph import CONDITIONS, DIRECTION, DURATION, SPEED, CrashGraph
 
 FAR = 4.0
@@ -21,16 +23,17 @@ class Further(nn.Module):
     uses them as lengths and times.
 
     Args:
-        count: number of further conditions.
+        names: the names of the further conditions; their order does not matter.
     """
 
     mean: Tensor
     scale: Tensor
     kept: Tensor
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, names: Sequence[str]) -> None:
         super().__init__()
-        self.count = count
+        self.names = sorted(names)
+        self.count = count = len(self.names)
         self.shift = nn.Linear(count, CONDITIONS, bias=False)
         nn.init.zeros_(self.shift.weight)
         self.register_buffer("mean", torch.zeros(count))
@@ -56,10 +59,29 @@ class Further(nn.Module):
         shift: Tensor = self.shift(self._standard(condition))
         return condition[:, :CONDITIONS] + shift * self.kept
 
-    def outside(self, condition: Tensor) -> list[int]:
-        """Return the numbers of the further conditions that lie far outside of the training."""
+    def outside(self, condition: Tensor) -> list[str]:
+        """Return the names of the further conditions that lie far outside of the training."""
         far = (self._standard(condition).abs() > FAR).any(0)
-        return [at for at, each in enumerate(far.tolist()) if each]
+        return [name for name, each in zip(self.names, far.tolist(), strict=True) if each]
+
+    def check(self, names: Iterable[str]) -> None:
+        """Refuse other names than those of the network.
+
+        Args:
+            names: the further conditions of a run.
+
+        Raises:
+            RecipeError: the names differ.
+        """
+        given = sorted(names)
+        if given != self.names:
+            rule = f"the run states {', '.join(given) or 'none'}, and the network takes "
+            remedy = "Name the same in backbone.conditions, or leave keys out: "
+            raise RecipeError(
+                "further conditions",
+                rule + (", ".join(self.names) or "none"),
+                remedy + "settings: {KEY: ignore}",
+            )
 
     def _standard(self, condition: Tensor) -> Tensor:
         return (condition[:, CONDITIONS:] - self.mean) / self.scale

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 import torch
@@ -61,11 +61,11 @@ class Network(nn.Module, ABC):
         self.novelty = Novelty(self.levels[0])
         self.further: Further | None = None
 
-    def take(self, conditions: int) -> None:
+    def take(self, conditions: Sequence[str]) -> None:
         """Take further conditions, which the data states beside the known ones.
 
         Args:
-            conditions: how many; 0 changes nothing.
+            conditions: their names; none changes nothing.
         """
         if conditions:
             self.further = Further(conditions)
@@ -122,8 +122,8 @@ class Network(nn.Module, ABC):
         taken = 0 if self.further is None else self.further.count
         if given != taken:
             rule = f"the runs state {given} further conditions, and the backbone takes {taken}"
-            remedy = f"Set backbone.conditions to {given}, or leave keys out: "
-            raise RecipeError("further conditions", rule, remedy + "data.settings: {KEY: ignore}")
+            remedy = "Name them in backbone.conditions, such as [gap], or leave keys out: "
+            raise RecipeError("further conditions", rule, remedy + "settings: {KEY: ignore}")
 
     def inputs(self, graph: CrashGraph, features: Tensor) -> Tensor:
         """Return the features of nodes joined with those of their part, (N, 36)."""

@@ -34,7 +34,7 @@ UNITS: Mapping[str, Mapping[str, float]] = {
 _XYZ = "xyz"
 QUANTITIES: Mapping[str, tuple[str, str]] = {
     "speed": ("impactor_speed", "speed"),
-    **{f"velocity_{x}": (f"velocity_{x}", "speed") for x in _XYZ},
+    **{f"velocity_{x}": (f"impactor_velocity_{x}", "speed") for x in _XYZ},
     "mass": ("impactor_mass", "mass"),
     "radius": ("impactor_radius", "length"),
     "cylinder": ("impactor_cylinder", "number"),
@@ -150,7 +150,8 @@ def _scale(kind: str, factors: tuple[float, float, float]) -> float:
 
 def _directed(ours: dict[str, float]) -> dict[str, float]:
     """Replace the components of a velocity by the impactor's speed and direction."""
-    parts = {x: ours.pop(f"velocity_{x}") for x in _XYZ if f"velocity_{x}" in ours}
+    names = {x: f"impactor_velocity_{x}" for x in _XYZ}
+    parts = {x: ours.pop(name) for x, name in names.items() if name in ours}
     speed = math.hypot(*parts.values()) if parts else 0.0
     if speed > 0:
         ours["impactor_speed"] = speed

@@ -86,6 +86,7 @@ class Displacement(Task):
         network = cast(Any, self.backbone)
         network.novelty.fit(graphs)
         if network.further is not None:
+            network.further.check(data.conditions)
             network.further.fit(graphs)
 
     def losses(self, batch: dict[str, Any]) -> dict[str, Tensor]:
