@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "keyword:KeywordReader": (".k", ".key", ".dyn"),
     "vtk_series:VtkSeriesReader": (".pvd", ".vtu", ".vtp"),
+    "vtkhdf:VtkHdfReader": (".vtkhdf",),
     "store:ZarrReader": (".zarr", ".zip"),
     "meshio:MeshReader": (".vtk", ".inp", ".bdf", ".nas", ".fem", ".med"),
     "dyna:DynaReader": (".d3plot",),
@@ -26,6 +27,7 @@ _WRITERS = {
     ".pvd": "vtk_write:write_pvd",
     ".vtu": "vtk_write:write_vtu",
     ".vtp": "vtk_write:write_vtp",
+    ".vtkhdf": "vtkhdf_write:write_vtkhdf",
     ".zarr": "store:write_zarr",
     ".zip": "store:write_zarr",
     ".d3plot": "dyna_write:write_d3plot",
@@ -80,6 +82,8 @@ def _by_content(path: Path) -> str | None:
         head = file.read(4096)
         if zipfile.is_zipfile(file):  # raises BadZipFile on some damaged archives
             return "store:ZarrReader"
+    if head.startswith(b"\x89HDF") and b"VTKHDF" in head:
+        return "vtkhdf:VtkHdfReader"
     if b"<VTKFile" in head:
         return "vtk_series:VtkSeriesReader"
     if head.lstrip().startswith((b"*", b"$")) and b"\0" not in head:

@@ -14,7 +14,7 @@ from scionwood import ReadError
 from scionwood_crash.readers.vtk_decode import VtkFile
 from scionwood_crash.readers.vtk_encode import QUAD, TRIANGLE
 
-_OTHERS = {1: "vertex", 3: "line", 10: "tetrahedron", 12: "hexahedron", 13: "wedge", 14: "pyramid"}
+OTHERS = {1: "vertex", 3: "line", 10: "tetrahedron", 12: "hexahedron", 13: "wedge", 14: "pyramid"}
 
 
 @final
@@ -103,11 +103,11 @@ class VtkMesh:
             kinds = np.where(sizes == 3, TRIANGLE, np.where(sizes == 4, QUAD, 0))
         else:
             kinds = self.file.array("Cells", "types", len(sizes)).astype(np.int64)
-        unknown = set(kinds.tolist()) - {TRIANGLE, QUAD, *_OTHERS}
+        unknown = set(kinds.tolist()) - {TRIANGLE, QUAD, *OTHERS}
         if unknown:
             rule = f"VTK: cells of type {', '.join(map(str, sorted(unknown)))} are not supported"
             raise ReadError(str(self.file.path), rule, "Export triangles and quads of four nodes")
-        other = sorted({_OTHERS[kind] for kind in set(kinds.tolist()) & set(_OTHERS)})
+        other = sorted({OTHERS[kind] for kind in set(kinds.tolist()) & set(OTHERS)})
         if other:
             text = f"{self.file.path.name}: {', '.join(other)} cells are left out"
             warnings.warn(text, stacklevel=2)

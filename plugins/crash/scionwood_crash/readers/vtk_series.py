@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +16,7 @@ from scionwood_crash.readers.base import CrashReader
 from scionwood_crash.readers.sample import sample_series
 from scionwood_crash.readers.vtk_decode import parse_xml
 from scionwood_crash.readers.vtk_mesh import VtkMesh
-
-_TIMED = re.compile(r"(.+)_t(-?[0-9.]+(?:e[+-]?[0-9]+)?)")
-_OWN = ("node_id", "initial_coordinates", "displacement", "thickness")
+from scionwood_crash.readers.vtk_names import OWN, TIMED, timed
 
 
 @final
@@ -101,7 +98,7 @@ class VtkSeriesReader(CrashReader):
             displacement = file.on_points("displacement")
         else:
             displacement = file.points.astype(np.float64) - self.mesh.points
-        point_names = [name for name in file.file.names("PointData") if name not in _OWN]
+        point_names = [name for name in file.file.names("PointData") if name not in OWN]
         cell_names = [n for n in file.file.names("CellData") if n not in vtk_write.STATIC]
         return Frame(
             displacement,
@@ -112,7 +109,7 @@ class VtkSeriesReader(CrashReader):
 
     def _timed_frame(self, file: VtkMesh, label: str) -> Frame:
         def pick(section: str) -> dict[str, str]:
-            matches = [(_TIMED.fullmatch(name), name) for name in file.file.names(section)]
+            matches = [(TIMED.fullmatch(name), name) for name in file.file.names(section)]
             return {match[1]: name for match, name in matches if match and match[2] == label}
 
         on_points, on_cells = pick("PointData"), pick("CellData")
@@ -179,13 +176,11 @@ def listed(path: Path) -> tuple[list[Path], np.ndarray]:
 
 def _labels(file: VtkMesh, field: str) -> tuple[list[str], np.ndarray]:
     """Return the times in the names of a field's arrays, in order, as text and as numbers."""
-    matches = [_TIMED.fullmatch(name) for name in file.file.names("PointData")]
-    labels = sorted((m[2] for m in matches if m and m[1] == field), key=float)
+    labels, times = timed(file.file.names("PointData"), field)
     if not labels:
         stated = file.file.numbers("TimeValue")
         return [], stated if len(stated) else np.zeros(1)
     exact = file.file.numbers("times")
-    times = np.array([float(label) for label in labels])
     return labels, exact if exact.shape == times.shape else times
 
 

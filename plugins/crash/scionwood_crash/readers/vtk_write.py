@@ -12,9 +12,7 @@ import numpy as np
 from scionwood import atomic_folder, atomic_path, check_target, writing
 from scionwood_crash.parts.mesh import CrashSeries, Frame, ShellMesh
 from scionwood_crash.readers.vtk_encode import write_grid
-
-STATIC = ("part_id", "element_id", "thickness", "alive")
-"""Cell arrays that describe the mesh."""
+from scionwood_crash.readers.vtk_names import STATIC as STATIC
 
 
 def frames_folder(target: Path) -> Path:
