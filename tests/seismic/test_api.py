@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from scionwood_seismic import api
+from scionwood_seismic.api import files, memory
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -15,8 +16,10 @@ def test_examples_of_the_documentation_run(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = dict(vars(api))
     runner = doctest.DocTestRunner()
-    examples = doctest.DocTestFinder(exclude_empty=True).find(api, globs=names)
-    examples.sort(key=lambda example: example.lineno or 0)  # later ones use the run of the first
+    finder, examples = doctest.DocTestFinder(exclude_empty=True), []
+    for module in (api, memory, files):  # later examples use the array of the first
+        some = finder.find(module, globs=names)
+        examples += sorted(some, key=lambda example: example.lineno or 0)
     for example in examples:
         example.globs = names
         runner.run(example, clear_globs=False)
