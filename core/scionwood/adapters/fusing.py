@@ -195,14 +195,14 @@ def _status(layer: Any) -> tuple[str, str]:
         return "peft", f"no fused form for {type(layer).__name__}"
     if layer.disable_adapters or layer.merged:
         return "peft", "adapters are merged or disabled: the base layer alone runs"
-    if not _active(layer):
+    if not active(layer):
         return "peft", "no active adapter is here: the base layer alone runs"
     if reason := obstacle(layer):
         return "peft", reason
     if type(layer) not in _FORWARD:
         return "weight-space", "one convolution forward, low rank backward"
     weight = layer.base_layer.weight
-    rank = sum(layer.r[name] for name in _active(layer))
+    rank = sum(layer.r[name] for name in active(layer))
     width = max(layer.in_features, layer.out_features)
     return choose(weight.device.type, weight.dtype, MANY_ROWS, width, rank)
 
@@ -210,7 +210,7 @@ def _status(layer: Any) -> tuple[str, str]:
 def obstacle(layer: Any) -> str:
     """Return why a layer must run the forward of peft, or an empty string if it need not."""
     parts = layer._modules  # much faster than attributes; this runs in every forward
-    base, names = parts["base_layer"], _active(layer)
+    base, names = parts["base_layer"], active(layer)
     if layer.lora_variant and any(name in layer.lora_variant for name in names):
         return "a variant of LoRA, such as DoRA, has its own forward"
     linear = type(layer) in _FORWARD
@@ -220,13 +220,13 @@ def obstacle(layer: Any) -> str:
         return "the base weight trains: its gradient needs the input anyway"
     if not linear and (reason := conv_obstacle(base)):
         return reason
-    if _hooked(base):
+    if hooked(base):
         return HOOKED
     dropout = False
     for name in names:
-        if _hooked(parts["lora_A"]._modules[name]) or _hooked(parts["lora_B"]._modules[name]):
+        if hooked(parts["lora_A"]._modules[name]) or hooked(parts["lora_B"]._modules[name]):
             return HOOKED
-        dropout = dropout or _dropout(layer, name) > 0
+        dropout = dropout or dropout_in(layer, name) > 0
     if dropout and not linear:
         return "dropout before the adapter cannot be folded into a kernel"
     if len(names) > 1 and dropout:
@@ -249,25 +249,28 @@ def _layers(model: nn.Module) -> Iterator[tuple[str, Any]]:
 
 def idle(layer: Any) -> bool:
     """Return whether the base layer alone runs."""
-    return layer.disable_adapters or layer.merged or not _active(layer)
+    return layer.disable_adapters or layer.merged or not active(layer)
 
 
-def _active(layer: Any) -> list[str]:
+def active(layer: Any) -> list[str]:
+    """Return the names of the active adapters that a layer has."""
     present = layer._modules["lora_A"]._modules
     return [name for name in layer.active_adapters if name in present]
 
 
 def dropout_of(layer: Any) -> float:
     """Return the dropout of the first active adapter."""
-    return _dropout(layer, _active(layer)[0])
+    return dropout_in(layer, active(layer)[0])
 
 
-def _dropout(layer: Any, name: str) -> float:
+def dropout_in(layer: Any, name: str) -> float:
+    """Return the share of the inputs that the dropout of an adapter zeroes now."""
     module = layer._modules["lora_dropout"]._modules[name]
     return module.p if type(module) is nn.Dropout and module.training else 0.0
 
 
-def _hooked(module: nn.Module) -> bool:
+def hooked(module: nn.Module) -> bool:
+    """Return whether a hook observes a module, so that its forward must run."""
     return bool(
         module._forward_hooks
         or module._forward_pre_hooks
@@ -281,7 +284,7 @@ def factors(layer: Any) -> tuple[Tensor, Tensor, Tensor | None, float]:
 
     Several adapters are combined into one whose rank is the sum of their ranks.
     """
-    names = _active(layer)
+    names = active(layer)
     down, up = layer._modules["lora_A"]._modules, layer._modules["lora_B"]._modules
     bias, scaling = layer._modules["base_layer"].bias, layer.scaling
     for name in names:

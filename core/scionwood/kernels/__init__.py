@@ -1,8 +1,8 @@
 """Fused operators for LoRA layers: plain torch code defines each, a table chooses a faster form.
 
 The public names are listed in `__init__.pyi`. A name is imported when it is first used. `enable`,
-`disable` and `kernel_report` work on the adapter layers of a model. They are defined in
-`scionwood.adapters.fusing`, since only `scionwood.adapters` imports peft.
+`disable`, `folded` and `kernel_report` work on adapter layers. They are defined in
+`scionwood.adapters`, since only that room imports peft.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scionwood.kernels import folded
 from scionwood_crash.kernels import Weights, edge_block, edge_specific
 
 
@@ -64,31 +65,45 @@ class GraphBlock(nn.Module):
     def _edges(
         self, source: Tensor, target: Tensor, edge: Tensor, ends: Tensor, share: Tensor
     ) -> tuple[Tensor, Tensor]:
-        if self._plain() and not torch.is_autocast_enabled(edge.device.type):
-            weights = Weights(
-                self.source.weight,
-                self.target.weight,
-                self.edge.weight,
-                self.edge.bias,
-                self.second.weight,
-                self.second.bias,
-                self.norm.weight,
-                self.norm.bias,
-            )
+        weights = fused_weights(self)
+        if weights is not None and not torch.is_autocast_enabled(edge.device.type):
             return edge_block(source, target, edge, ends[0], ends[1], share, weights)
-        # With an adapter on a layer, under autocast or in a compiler, layers are called one by one.
+        # With such an adapter, under autocast or in a compiler, layers are called one by one.
         hidden = self.edge(edge) + self.source(source)[ends[0]] + self.target(target)[ends[1]]
         edge = edge + self.norm(self.second(F.silu(hidden)))
         total = torch.zeros_like(target, dtype=edge.dtype)
         return edge, total.index_add(0, ends[1], edge * share[:, None].to(edge.dtype))
 
-    def _plain(self) -> bool:
-        # An exported graph must run without this package, and so without its operators.
-        if torch.compiler.is_compiling():
-            return False
-        return all(
-            type(layer) is nn.Linear for layer in (self.source, self.target, self.edge, self.second)
-        )
+
+def fused_weights(block: nn.Module) -> Weights | None:
+    """Return the weights of a graph block for the kernel, each with its low-rank update.
+
+    Args:
+        block: has the layers `source`, `target`, `edge`, `second` and `norm` of a `GraphBlock`.
+
+    Returns:
+        `None` if a layer must be called itself: it has another adapter or a hook, or torch compiles
+        or exports the model. An exported graph must run without this package.
+    """
+    if torch.compiler.is_compiling() or type(block.norm) is not nn.LayerNorm:
+        return None
+    layers: list[nn.Module] = [block.source, block.target, block.edge, block.second]  # type: ignore[list-item]
+    source, target, edge, second = (folded(layer) for layer in layers)
+    if source is None or target is None or edge is None or second is None:
+        return None
+    added = [bias for bias in (source[1], target[1], edge[1]) if bias is not None]
+    if second[1] is None or not added:
+        return None
+    return Weights(
+        source[0],
+        target[0],
+        edge[0],
+        sum(added),
+        second[0],
+        second[1],
+        block.norm.weight,
+        block.norm.bias,
+    )
 
 
 @final

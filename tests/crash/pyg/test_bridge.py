@@ -1,0 +1,61 @@
+"""Parts as PyG's data, alone and in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from scionwood import RecipeError
+from scionwood_crash.backbones import mask_morph_unet
+from scionwood_crash.data.encode import Encoded, Encoder
+from scionwood_crash.model import SIZES
+from scionwood_crash.model.graph import join
+from scionwood_crash.parts.part import Part
+from scionwood_crash.pyg import from_pyg, to_pyg
+
+Make = Callable[..., Part]
+TINY = SIZES["tiny"]
+LEVELS = [len(level) for level in TINY.template().levels]
+
+
+@pytest.fixture(scope="module")
+def encoded(part: Make) -> list[Encoded]:
+    encoder = Encoder(TINY)
+    return [encoder.encode(part("tube", size=size)) for size in (30.0, 40.0)]
+
+
+def test_a_batch_of_pyg_is_our_join(encoded: list[Encoded]) -> None:
+    from torch_geometric.loader import DataLoader
+
+    (batch,) = DataLoader([to_pyg(each) for each in encoded], batch_size=2)
+    expected = join([each.graph for each in encoded], LEVELS)
+    for name, ours, theirs in zip(expected._fields, expected, from_pyg(batch), strict=True):
+        assert torch.equal(ours, theirs), name
+
+
+def test_edges_in_another_order_give_the_same_prediction(encoded: list[Encoded]) -> None:
+    network = mask_morph_unet(size="tiny", frames=3).eval()
+    data = to_pyg(encoded[0])
+    order = torch.randperm(data.edge_index.shape[1], generator=torch.Generator().manual_seed(0))
+    data.edge_index = data.edge_index[:, order]
+    with torch.no_grad():
+        torch.testing.assert_close(network(*from_pyg(data)), network(*encoded[0].graph))
+
+
+def test_targets_go_with_the_part(part: Make) -> None:
+    tube = part("tube", size=40.0)
+    moved = replace(tube, displacement=np.zeros((3, len(tube.points), 3)))
+    data = to_pyg(Encoder(TINY).encode(moved))
+    assert data.y.shape == (len(tube.points), 3, 3)
+    assert "plastic_strain" not in data
+
+
+def test_refuses_a_graph_that_is_no_part(encoded: list[Encoded]) -> None:
+    from torch_geometric.data import Data
+
+    with pytest.raises(RecipeError, match="needs condition, near, share, coarse, cells"):
+        from_pyg(Data(x=torch.zeros(2, 9), pos=torch.zeros(2, 3), edge_index=torch.zeros(2, 0)))
