@@ -20,7 +20,8 @@ FINEST, LONGEST = 2.5, 120.0  # samples of a dominant period that can be resampl
 CYCLES = 2  # the least number of dominant periods in a trace
 ACROSS = 9  # traces of a window in which two parts of a record are compared
 STACK, NARROWEST = 15, 6  # traces of the running stacks that show flat events
-FLAT = 0.8  # share of the energy of two such stacks, side by side, from which flat events count
+FLAT = 0.2  # of the energy of a record that is flat, from which flat events count
+AGREE = 0.6  # of the energy of two stacks, side by side, that they have in common if it is flat
 SOME = 0.01  # share of the energy below which similarity is not judged
 QUIET = 1e-3  # of the largest power: what is below lies outside the band
 CLIPPED, LONG = 3, 10  # consecutive samples at the largest magnitude of a trace
@@ -206,9 +207,10 @@ def flat_amplitude(record: np.ndarray, removed: np.ndarray) -> float | None:
     if width < NARROWEST:
         return None
     one, other = _stacks(record, width)
+    whole = float(np.square(record, dtype=np.float64).mean())
     energy = float((np.square(one) + np.square(other)).mean(dtype=np.float64)) / 2
     shared = float((one * other).mean(dtype=np.float64))
-    if energy == 0 or shared < FLAT * energy:
+    if shared <= FLAT * whole or shared < AGREE * energy:
         return None
     kept, beside = _stacks(record - removed, width)
     left = float((one * beside + kept * other).mean(dtype=np.float64)) / 2

@@ -29,6 +29,7 @@ SLOPES = 21  # that are tried at a place
 PLACES = 5  # of a crop at which slopes are tried
 COHERENT = 0.7  # of the highest semblance of all places, from which a slope is that of an event
 ENOUGH = 64  # traces that the wavelet is taken from
+BAND = 0.1  # of the largest power, to which the band of an event reaches
 APART = 4  # the distance of the traces whose common power gives the wavelet
 
 
@@ -117,6 +118,8 @@ def wavelet_of(record: np.ndarray, steps: Plan) -> tuple[np.ndarray, float]:
     first = max(0, (len(record) - ENOUGH) // 2)
     some = without_common_mode(np.asarray(record[first : first + ENOUGH], np.float64))
     power, frequency = coherent_spectrum(some, apart=APART)
+    smooth = nd.uniform_filter1d(power, 15)
+    power = power * (smooth > BAND * smooth.max())
     period = steps.period * steps.factor
     power = power[: len(power) // 4 * 4].reshape(-1, 4).sum(axis=1)  # a short wavelet needs no more
     frequency = frequency[2 : 4 * len(power) : 4] / steps.factor  # cycles per canonical sample
