@@ -14,9 +14,11 @@ from scionwood_biomed.evaluation.audit import Audit
 from scionwood_biomed.evaluation.audit import audit as _audit
 from scionwood_biomed.inference import Answer, Classifier, check_options
 from scionwood_biomed.model.towers import ClipBackbone
-from scionwood_biomed.readers.dicom_identity import Findings
-from scionwood_biomed.readers.dicom_identity import deidentify as _deidentify
-from scionwood_biomed.readers.dicom_identity import inspect as _inspect
+from scionwood_biomed.privacy.copying import deidentify as _deidentify
+from scionwood_biomed.privacy.copying import inspect as _inspect
+from scionwood_biomed.privacy.findings import Findings
+from scionwood_biomed.privacy.pixels import PixelPolicy
+from scionwood_biomed.privacy.profile import Profile
 from scionwood_biomed.readers.opening import read_picture
 from scionwood_biomed.readers.opening import read_views as _read_views
 from scionwood_biomed.readers.windows import Window
@@ -31,6 +33,8 @@ __all__ = [
     "Audit",
     "Classifier",
     "Findings",
+    "PixelPolicy",
+    "Profile",
     "audit",
     "classify",
     "deidentify",
@@ -160,13 +164,13 @@ def audit(data: ImageData, backbone: ClipBackbone, *, folds: int = 5, seed: int 
 
 
 def inspect(path: str | Path) -> Findings:
-    """List the elements of a DICOM file that can identify a person; no value is returned.
+    """List what a DICOM or NIfTI file holds that can identify a person; no value is returned.
 
     Args:
-        path: a DICOM file.
+        path: the file.
 
     Raises:
-        ReadError: the file is not a DICOM image, or is damaged.
+        ReadError: the file is neither DICOM nor NIfTI, or is damaged.
 
     Example:
         >>> "PatientID" in inspect(scan).identity
@@ -176,27 +180,48 @@ def inspect(path: str | Path) -> Findings:
 
 
 def deidentify(
-    path: str | Path, target: str | Path, *, salt: str, overwrite: bool = False
+    path: str | Path,
+    target: str | Path,
+    *,
+    salt: str | None = None,
+    key: str | Path | None = None,
+    profile: Profile | None = None,
+    pixels: PixelPolicy | None = None,
+    overwrite: bool = False,
 ) -> Findings:
-    """Write a copy of a DICOM file without identifying elements; the pixels are not changed.
+    """Write a copy of a DICOM or NIfTI file that holds what the Basic Profile keeps, and no more.
+
+    The copy states that the identity is removed only if the verifier finds nothing in it, text in
+    pixels included.
 
     Args:
-        path: a DICOM file.
+        path: a DICOM or NIfTI file.
         target: file to write.
-        salt: key of the hashes that replace PatientID and UIDs; keep it as secret as the data.
+        salt: a secret text that pseudonyms, UIDs and offsets of dates are made with.
+        key: a file with the secret, in place of `salt`.
+        profile: the options; by default the Basic Profile of PS3.15 alone.
+        pixels: what is done about text in pixels; by default nothing.
         overwrite: replace `target` if it exists.
 
     Returns:
         What the original file contained.
 
     Raises:
-        ReadError: the file is not a DICOM image, is damaged, or the salt is empty.
+        ReadError: the file is damaged or of a kind that is not copied, or the secret is missing.
         OutputExistsError: `target` exists and `overwrite` is false.
 
     Example:
         >>> target = f"{scan}.anonymous.dcm"
         >>> findings = deidentify(scan, target, salt="secret")
-        >>> inspect(target).private
-        0
+        >>> inspect(target).clean
+        True
     """
-    return _deidentify(path, target, salt=salt, overwrite=overwrite)
+    return _deidentify(
+        path,
+        target,
+        salt=salt,
+        key=key,
+        profile=profile,
+        pixels=pixels,
+        overwrite=overwrite,
+    )

@@ -10,8 +10,8 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from scionwood.decoding import Session, open_in_child
+from scionwood_biomed.privacy.copying import deidentify, inspect
 from scionwood_biomed.readers.dicom import DicomReader
-from scionwood_biomed.readers.dicom_identity import deidentify, inspect
 from scionwood_biomed.readers.display import to_display
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the reader service needs Linux")

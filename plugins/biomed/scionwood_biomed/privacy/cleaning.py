@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from copy import copy as shallow
 from typing import Any, final
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag
@@ -29,6 +30,7 @@ _BYTES = frozenset({
     "EdgePointIndexList", "VertexPointIndexList", "PrimitivePointIndexList",
 })  # fmt: skip
 _PALETTE = re.compile(r"(Segmented)?(Red|Green|Blue|Alpha)PaletteColorLookupTableData")
+_CODE = ("CodeValue", "LongCodeValue", "URNCodeValue")
 _POSITIONAL = frozenset({"ImageType", "FrameType", "PatientOrientation"})
 
 DUMMIES: dict[str, Any] = {
@@ -70,18 +72,19 @@ class Cleaner:
             level: what the object may hold at this place.
         """
         out = Dataset()
-        coded = any(name in dataset for name in ("CodeValue", "LongCodeValue", "URNCodeValue"))
+        coded = any(name in dataset and level.type_of(name) for name in _CODE)
         for element in dataset:
             kept = self._element(element, level)
             if kept is not None:
-                out.add(kept)
+                out.add(shallow(kept))  # what is set later must not change the source
         if coded:
             _clean_code(dataset, out)
         return out
 
     def _element(self, element: DataElement, level: Level) -> DataElement | None:
         keyword, kind = keyword_for_tag(element.tag), None
-        if not element.tag.is_private and keyword:
+        drawn = 0x5000 <= element.tag.group <= 0x50FF or 0x6000 <= element.tag.group <= 0x60FF
+        if not element.tag.is_private and keyword and not drawn:
             kind = level.type_of(keyword)
         if kind is None:
             return None
@@ -199,7 +202,7 @@ def _clean_code(source: Dataset, out: Dataset) -> None:
     """Keep a code of the standard with the standard's meaning; replace any other."""
     scheme = str(source.get("CodingSchemeDesignator", "")).strip()
     meaning = meaning_of(scheme, str(source.get("CodeValue", "")).strip())
-    for name in ("CodeValue", "LongCodeValue", "URNCodeValue", "CodingSchemeVersion"):
+    for name in (*_CODE, "CodingSchemeVersion"):
         if name in out:
             del out[name]
     if meaning is None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple, final
+from typing import final
 
 import numpy as np
 import pydicom
@@ -34,7 +35,8 @@ _REFUSED = {
 
 
 @final
-class Copied(NamedTuple):
+@dataclass(frozen=True)
+class Copied:
     """A copy that was verified.
 
     Attributes:
@@ -43,6 +45,7 @@ class Copied(NamedTuple):
         after: what the verifier finds in the copy.
         traces: where the verifier finds values of the source.
         uids: the patient, study, series and instance of the source.
+        subject: the pseudonym of the patient.
         removed: whether the copy states that the identity is removed.
     """
 
@@ -51,6 +54,7 @@ class Copied(NamedTuple):
     after: Content
     traces: list[str]
     uids: tuple[str, str, str, str]
+    subject: str
     removed: bool
 
 
@@ -71,12 +75,19 @@ def load(path: Path) -> Dataset:
     return dataset
 
 
-def inspect_file(path: Path) -> tuple[list[str], int, int, str, list[str], list[str]]:
-    """List what a DICOM file holds and a copy may not, as the fields of `Findings`."""
+def inspect_file(path: Path) -> Content:
+    """List what a DICOM file holds and a copy may not.
+
+    Args:
+        path: the file.
+
+    Raises:
+        ReadError: it is not DICOM, or is damaged.
+    """
     dataset = load(path)
-    with warnings.catch_warnings():
+    with reading(path, "DICOM"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return tuple(content_of(dataset))
+        return content_of(dataset)
 
 
 def copy_file(path: Path, key: Key, profile: Profile, pixels: PixelPolicy, name: str) -> Copied:
@@ -103,14 +114,14 @@ def copy_file(path: Path, key: Key, profile: Profile, pixels: PixelPolicy, name:
         copy = _cleaned(source, level, key, profile, pixels, bool(masks))
         data = _bytes(copy)
         after, left = _verified(source, data, name)
-        removed = not (any(after._replace(private=after.private + after.overlays)) or left)
+        removed = after.clean and not left
         if not removed and "PatientIdentityRemoved" in copy:
             copy.PatientIdentityRemoved = "NO"
             data = _bytes(copy)
-    patient = str(source.get("PatientID", "") or "")
-    uids = [str(source.get(f"{n}InstanceUID", "") or "") for n in ("Study", "Series", "SOP")]
-    whole = np.frombuffer(data, np.uint8)
-    return Copied(whole, before, after, left, (patient, *uids), removed)
+    names = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+    patient, study, series, instance = (str(source.get(name, "") or "") for name in names)
+    uids, subject = (patient, study, series, instance), key.subject(patient_of(source))
+    return Copied(np.frombuffer(data, np.uint8), before, after, left, uids, subject, removed)
 
 
 def patient_of(dataset: Dataset) -> str:
@@ -122,6 +133,9 @@ def patient_of(dataset: Dataset) -> str:
 def _level(path: Path, source: Dataset) -> Level:
     """Return the definition of an object, and refuse what this does not copy."""
     kind = str(source.get("SOPClassUID", "") or source.file_meta.get("MediaStorageSOPClassUID", ""))
+    if not kind:
+        rule = "DICOM: it does not state its SOP class"
+        raise ReadError(str(path), rule, "Export it again as a complete object")
     for prefix, reason in _REFUSED.items():
         if kind.startswith(prefix):
             raise ReadError(
@@ -131,9 +145,14 @@ def _level(path: Path, source: Dataset) -> Level:
     if level is None:
         rule = f"DICOM: no definition of its kind {UID(kind).name or 'without a name'} is known"
         raise ReadError(str(path), rule, "Leave it out, or convert it to a standard object")
-    if "TransferSyntaxUID" not in source.file_meta:
-        rule = "DICOM: it does not state its transfer syntax"
-        raise ReadError(str(path), rule, "Export it again with file meta information")
+    for where, name in (
+        (source, "SOPClassUID"),
+        (source, "SOPInstanceUID"),
+        (source.file_meta, "TransferSyntaxUID"),
+    ):
+        if not where.get(name):
+            remedy = "Export it again as a complete object with file meta information"
+            raise ReadError(str(path), f"DICOM: it does not state its {name}", remedy)
     return level
 
 

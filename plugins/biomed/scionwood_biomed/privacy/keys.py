@@ -12,7 +12,7 @@ from typing import final
 
 from pydicom.uid import UID
 
-from scionwood import ReadError, atomic_path, check_target, reading, writing
+from scionwood import ReadError, check_target, reading, writing
 from scionwood_biomed.readers.dicom_file import same_subject
 
 LEAST = 16
@@ -75,9 +75,14 @@ def make_key(path: Path) -> None:
         WriteError: it cannot be written.
     """
     check_target(path, overwrite=False)
-    with writing(path), atomic_path(path, overwrite=False) as part:
-        part.write_text(secrets.token_hex(32) + "\n", "utf-8")
-        os.chmod(part, 0o600)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Nobody else can open it at any time, and a file that exists is never replaced.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(secrets.token_hex(32) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def read_key(path: Path) -> Key:

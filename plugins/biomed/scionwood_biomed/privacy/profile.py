@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import final
 
 from pydicom.dataset import Dataset
 
-Dates = Literal["remove", "shift", "keep"]
-Kept = Literal["device", "institution", "patient", "uids"]
+from scionwood_biomed.privacy.choices import Dates, Kept
 
 CODES = {
     "basic": ("113100", "Basic Application Confidentiality Profile"),

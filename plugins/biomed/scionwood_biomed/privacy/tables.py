@@ -1,4 +1,4 @@
-"""The tables of the standard: what the Basic Profile does with an attribute, and who may hold it."""
+"""The tables of the standard: the Basic Profile, and which attributes an object may hold."""
 
 from __future__ import annotations
 
@@ -14,6 +14,23 @@ EDITION = "2026c"
 """The edition of DICOM PS3.15 whose Table E.1-1 is used."""
 
 _ORDER = ("1", "1C", "2", "2C", "3")
+PIXELS = frozenset({
+    "NumberOfFrames", "PlanarConfiguration", "PixelAspectRatio", "PixelSpacing", "SliceThickness",
+    "ImagePositionPatient", "ImageOrientationPatient", "RescaleSlope", "RescaleIntercept",
+    "WindowCenter", "WindowWidth", "PixelPaddingValue", "SmallestImagePixelValue",
+    "LargestImagePixelValue",
+})  # fmt: skip
+"""Numbers that tell how pixels are laid out, where they lie and what they mean."""
+
+_RETIRED = {
+    "1.2.840.10008.5.1.4.1.1.3": "ultrasound-multi-frame-image",
+    "1.2.840.10008.5.1.4.1.1.5": "nuclear-medicine-image",
+    "1.2.840.10008.5.1.4.1.1.6": "ultrasound-image",
+}
+"""Retired storage classes, and the objects that took their place."""
+
+_BODY_MASS_INDEX = 0x00101022
+
 _FOLDER = "scionwood_biomed.privacy.standard"
 
 
@@ -42,9 +59,14 @@ class Level:
     nodes: tuple[int, ...]
 
     def type_of(self, keyword: str) -> str | None:
-        """Return the strictest type of an attribute, or `None` if it may not stand here."""
+        """Return the strictest type of an attribute, or `None` if it may not stand here.
+
+        `PIXELS` may stand everywhere: without them the pixels of odd objects would lose sense.
+        """
         found = [node[keyword][0] for node in self._tables() if keyword in node]
-        return min(found, key=_ORDER.index) if found else None
+        if not found:
+            return "3" if keyword in PIXELS else None
+        return min(found, key=_ORDER.index)
 
     def below(self, keyword: str) -> Level:
         """Return the attributes that the items of a sequence may hold."""
@@ -74,6 +96,8 @@ def rules() -> Mapping[str, Rule]:
 
 def rule_of(tag: int) -> Rule | None:
     """Return the rule of an attribute, or `None` if the table does not name it."""
+    if tag == _BODY_MASS_INDEX:  # the table names size and weight, and not what they give
+        return Rule("X", {"patient": "K"})
     group = tag >> 24
     if group in (0x50, 0x60):
         return rules()["50XXXXXX" if group == 0x50 else "60XX3000"]
@@ -88,7 +112,7 @@ def level_of(sop_class: str, *, mandatory: bool = False) -> Level | None:
         mandatory: only the attributes of mandatory modules.
     """
     held = _objects()
-    name = held["classes"].get(sop_class)
+    name = held["classes"].get(sop_class, _RETIRED.get(sop_class, ""))
     if name not in held["objects"]:
         return None
     parts = held["objects"][name]

@@ -17,6 +17,9 @@ from scionwood_biomed.privacy.verifying import elements, retained, values_of
 _WORD = re.compile(r"[^\W_]{4,}")
 _TEXT = frozenset({"AE", "AS", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT", "UN", "OB"})
 _TIMES = frozenset({"DA", "DT", "TM"})
+_JUDGED = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning", "PixelData")
+"""Codes have a list of their own, and pixels are no words."""
+
 _BYTES = 4096
 """Bytes of an element that are searched for words; larger ones are pixels."""
 
@@ -41,7 +44,11 @@ def traces(source: Dataset, copy: Dataset, name: str = "") -> list[str]:
     if words & set(_words(name)):
         found.append("the name of the file")
     head = [bytes(getattr(copy, "preamble", None) or b"")]
-    head += [str(element.value).encode() for element in getattr(copy, "file_meta", ())]
+    head += [
+        str(e.value).encode()
+        for e in copy.file_meta
+        if e.VR != "UI" and not e.keyword.startswith("Impl")
+    ]
     if words & set(_words(b" ".join(head).decode("latin-1"))):
         found.append("the head of the file")
     if copy.file_meta.TransferSyntaxUID.is_encapsulated and "PixelData" in copy:
@@ -56,7 +63,7 @@ def _of_source(source: Dataset, options: frozenset[str]) -> tuple[set[str], set[
     words: set[str] = set()
     uids: set[str] = set()
     for place, element, _ in elements(source, None):
-        if element.is_empty or retained(rule_of(element.tag), options):
+        if element.is_empty or retained(element, options):
             continue
         if element.VR == "UI" and "uids" not in options:
             uids |= {str(uid) for uid in values_of(element) if uid and uid not in UID_dictionary}
@@ -71,7 +78,7 @@ def _of_source(source: Dataset, options: frozenset[str]) -> tuple[set[str], set[
 def _of_copy(copy: Dataset, options: frozenset[str]) -> Iterator[tuple[str, set[str]]]:
     """Yield the words and UIDs of each element that no list allows by itself."""
     for place, element, _ in elements(copy, None):
-        if element.is_empty or place.endswith(("CodeMeaning", "PixelData")):
+        if element.is_empty or place.endswith(_JUDGED):
             continue
         if place in ("PatientIdentityRemoved", "DeidentificationMethod"):
             continue
@@ -79,11 +86,10 @@ def _of_copy(copy: Dataset, options: frozenset[str]) -> Iterator[tuple[str, set[
         texts = [str(value) for value in values_of(element)]
         if element.VR == "UI":
             yield place, set(texts)
-        elif retained(rule, options) or (element.VR in _TIMES and options & {"dates", "shift"}):
             continue
-        elif rule is None and all(is_text(element.keyword, text) for text in texts):
-            continue
-        elif element.VR in _TEXT | _TIMES:
+        kept = retained(element, options) or (element.VR in _TIMES and options & {"dates", "shift"})
+        listed = rule is None and all(is_text(element.keyword, text) for text in texts)
+        if not kept and not listed and element.VR in _TEXT | _TIMES:
             yield place, set(_words(_text(element)))
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple, final
+from dataclasses import dataclass, field, replace
+from typing import Any, final
 
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import DataElement
@@ -21,10 +22,14 @@ from scionwood_biomed.readers.burned_in import burned_in
 PSEUDONYM = re.compile(r"[0-9a-f]{16}")
 METHOD = re.compile(r"Scionwood, basic profile of PS3\.15 \d{4}[a-z]")
 
+MAKERS = frozenset({"Manufacturer", "ManufacturerModelName", "SoftwareVersions"})
+"""Attributes that the table does not name and the option for devices retains."""
+
 _FILLED = frozenset({
     "REMOVED", "UNKNOWN", "19000101", "19000101000000", "000000", "000Y", "0", "0.0",
     "http://removed.invalid",
 })  # fmt: skip
+_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData", "PixelDataProviderURL")
 _EMPTY = re.compile(rb"\0*")
 _META = frozenset({
     "FileMetaInformationGroupLength", "FileMetaInformationVersion", "MediaStorageSOPClassUID",
@@ -41,15 +46,22 @@ _TEXT = frozenset({"LO", "SH", "UC", "LT", "ST", "UT", "UR", "AE", "PN", "AS", "
 
 
 @final
-class Content(NamedTuple):
+@dataclass(frozen=True)
+class Content:
     """What `Findings` lists of a data set, without its path and its traces."""
 
-    identity: list[str]
-    private: int
-    overlays: int
     burned_in: str
-    unlisted: list[str]
     channels: list[str]
+    identity: list[str] = field(default_factory=list)
+    unlisted: list[str] = field(default_factory=list)
+    private: int = 0
+    overlays: int = 0
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is listed."""
+        counts = self.private + self.overlays
+        return not (self.identity or self.unlisted or self.channels or self.burned_in or counts)
 
 
 def content_of(dataset: Dataset) -> Content:
@@ -59,7 +71,8 @@ def content_of(dataset: Dataset) -> Content:
         dataset: a file with its preamble and file meta information.
     """
     level = level_of(str(dataset.get("SOPClassUID", "")))
-    found = Content([], 0, 0, burned_in(dataset), [], _channels(dataset))
+    risk = burned_in(dataset) if any(name in dataset for name in _PIXELS) else ""
+    found = Content(risk, _channels(dataset))
     if level is None:
         found.unlisted.append("SOPClassUID")
     options, counts = stated(dataset), {"private": 0, "overlays": 0}
@@ -71,7 +84,7 @@ def content_of(dataset: Dataset) -> Content:
             counts["overlays"] += 1
         elif not element.is_empty:
             _judge(place, element, allowed, options, found)
-    return found._replace(**counts)
+    return replace(found, **counts)
 
 
 def elements(
@@ -97,11 +110,12 @@ def values_of(element: DataElement) -> list[Any]:
     return [] if value is None else [value]
 
 
-def retained(rule: Rule | None, options: frozenset[str]) -> bool:
+def retained(element: DataElement, options: frozenset[str]) -> bool:
     """Return whether a stated option retains an attribute as it is."""
-    return rule is not None and any(
-        action == "K" and name in options for name, action in rule.options.items()
-    )
+    rule = rule_of(element.tag)
+    if rule is None:
+        return "device" in options and element.keyword in MAKERS
+    return any(action == "K" and name in options for name, action in rule.options.items())
 
 
 def _judge(
@@ -109,7 +123,7 @@ def _judge(
 ) -> None:
     """Add a finding for an element if a copy may not hold it so."""
     rule = rule_of(element.tag)
-    if _is_ours(place, element, options) or retained(rule, options):
+    if _is_ours(place, element, options) or retained(element, options):
         return
     if element.VR == "UI":
         known = all(_is_ours_uid(str(uid), options) for uid in values_of(element))
@@ -121,7 +135,7 @@ def _judge(
     elif element.VR == "PN" or (element.VR in ("DA", "DT", "TM") and not _is_filled(element)):
         if element.VR == "PN" or not options & {"dates", "shift"}:
             found.identity.append(place)
-    elif kind is None or not _is_listed(element, options):
+    elif kind is None or not _is_listed(element):
         found.unlisted.append(place)
 
 
@@ -147,7 +161,7 @@ def _is_filled(element: DataElement) -> bool:
     return all(str(value) in _FILLED for value in values_of(element))
 
 
-def _is_listed(element: DataElement, options: frozenset[str]) -> bool:
+def _is_listed(element: DataElement) -> bool:
     """Return whether a list, or the form of a number, allows what no rule names."""
     vr, keyword, values = element.VR, element.keyword, values_of(element)
     if vr == "CS":
@@ -155,9 +169,6 @@ def _is_listed(element: DataElement, options: frozenset[str]) -> bool:
     if keyword in ("CodeValue", "CodeMeaning", "CodingSchemeDesignator"):
         return True  # `_is_ours` and the item of the code have judged it
     if vr in _TEXT or vr in ("DA", "DT", "TM"):
-        makers = keyword in ("Manufacturer", "ManufacturerModelName", "SoftwareVersions")
-        if makers and "device" in options:
-            return True
         texts = [str(value) for value in values]
         return _is_filled(element) or (vr in _LETTERS and all(is_text(keyword, t) for t in texts))
     if vr in ("DS", "IS"):
@@ -197,7 +208,7 @@ def _is_ours(place: str, element: DataElement, options: frozenset[str]) -> bool:
             pairs.get(str(item.get("CodeValue"))) == item.get("CodeMeaning") and len(item) == 3
             for item in element.value
         )
-    return place == "PatientIdentityRemoved"
+    return place == "PatientIdentityRemoved" and text in ("YES", "NO")
 
 
 def _is_ours_uid(uid: str, options: frozenset[str]) -> bool:

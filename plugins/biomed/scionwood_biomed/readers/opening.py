@@ -11,8 +11,8 @@ from typing import NamedTuple, final
 import numpy as np
 
 from scionwood import ReadError, call_in_child
+from scionwood_biomed.readers.burned_in import burned_in
 from scionwood_biomed.readers.dicom import DicomReader
-from scionwood_biomed.readers.dicom_identity import burned_in
 from scionwood_biomed.readers.display import to_display
 from scionwood_biomed.readers.nifti import NiftiReader
 from scionwood_biomed.readers.pictures import PictureReader

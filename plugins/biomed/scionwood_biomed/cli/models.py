@@ -1,4 +1,4 @@
-"""The commands `scionwood biomed classify | evaluate | audit-splits | deidentify-check | ...`."""
+"""The commands `scionwood biomed classify`, `evaluate` and `audit-splits`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING
 
 from scionwood import (
     InputPath,
-    OutputPath,
-    ReadError,
     RunPath,
     TrainingError,
     check_target,
     find_run,
-    one_child,
     print_table,
     read_origin,
     renamed,
@@ -27,7 +24,6 @@ if TYPE_CHECKING:
     from scionwood_biomed.data.base import ImageData
     from scionwood_biomed.evaluation.compare import Plan, Run
     from scionwood_biomed.inference import Answer
-    from scionwood_biomed.readers.dicom_identity import Findings
 
 TRAIN = (
     "Train one: scionwood fit biomed/few_shot --run run. Your own images and model are keys of the "
@@ -217,54 +213,6 @@ def audit_splits(
         print_audit(result)
 
 
-@renamed(as_json="json")
-def deidentify_check(path: InputPath, *, json: bool = False) -> None:
-    """List the elements of DICOM files that identify a person, and whether pixels may hold text.
-
-    The files are not changed, and no value is printed.
-
-    Args:
-        path: a DICOM file, or a folder that is searched with its subfolders.
-        json: print JSON.
-
-    Raises:
-        ReadError: there is no DICOM file, or one is damaged.
-    """
-    from dataclasses import asdict
-
-    from scionwood_biomed.readers.dicom import DicomReader
-    from scionwood_biomed.readers.dicom_identity import inspect
-
-    with one_child(path):
-        results = [inspect(file) for file in _files(path, DicomReader.suffixes)]
-    if json:
-        print(dumps([{**asdict(each), "path": str(each.path)} for each in results], indent=1))
-    else:
-        _print_findings(results)
-
-
-def deidentify(path: InputPath, target: OutputPath, *, salt: str, force: bool = False) -> None:
-    """Write a copy of a DICOM file without identifying elements; the pixels are not changed.
-
-    Args:
-        path: a DICOM file.
-        target: file to write.
-        salt: key of the hashes that replace PatientID and UIDs; keep it as secret as the data.
-        force: replace the target if it exists.
-
-    Raises:
-        ReadError: the file is not a DICOM image, is damaged, or the salt is empty.
-        OutputExistsError: the target exists and `force` is false.
-    """
-    from scionwood_biomed.readers.dicom_identity import deidentify as write_copy
-
-    before = write_copy(path, target, salt=salt, overwrite=force)
-    fields = f"{len(before.identity)} identifying fields removed or replaced"
-    print(f"{target}: {fields}, {before.private} private elements removed")
-    if before.burned_in:
-        print(f"Look at the pixels, which were not changed: {before.burned_in}")
-
-
 def _print_answer(answer: Answer, confidence: float, notice: str) -> None:
     ranked = sorted(answer.probabilities.items(), key=lambda pair: -pair[1])
     rows = [(f"{value:.4f}", name) for name, value in ranked]
@@ -273,20 +221,6 @@ def _print_answer(answer: Answer, confidence: float, notice: str) -> None:
         print(f"mean of {answer.views} views")
     print(answer.label or f"no answer: no class reaches {confidence:g}")
     print(notice)
-
-
-def _print_findings(results: list[Findings]) -> None:
-    rows: list[tuple[str, str]] = []
-    for each in results:
-        lines = list(each.identity)
-        if each.private:
-            lines.append(f"{each.private} private elements")
-        if each.overlays:
-            lines.append(f"{each.overlays} elements of overlays or curves")
-        if each.burned_in:
-            lines.append(f"text in the pixels: {each.burned_in}")
-        rows += [(str(each.path), line) for line in lines or ["nothing that identifies a person"]]
-    print_table(("file", "content"), rows)
 
 
 def _plan(
@@ -327,16 +261,6 @@ def _data(source: Path | None, subject: str | None, window: Window, size: int) -
     if source is None:
         return Phantoms(size=size)
     return Images(source=source, subject=subject, window=window, size=size)
-
-
-def _files(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    files = sorted(file for file in path.rglob("*") if file.name.lower().endswith(suffixes))
-    if not files:
-        rule = f"the folder has no DICOM file ({' or '.join(suffixes)})"
-        raise ReadError(str(path), rule, "Give another folder, or name a file")
-    return files
 
 
 def _check_free(folder: Path) -> None:

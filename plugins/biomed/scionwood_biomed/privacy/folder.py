@@ -1,0 +1,161 @@
+"""De-identify a folder: names of files, several processes, and going on where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+from typing import final
+
+from scionwood import (
+    ReadError,
+    ScionwoodError,
+    atomic_path,
+    call_in_child,
+    check_links,
+    one_child,
+    reading,
+    writing,
+)
+from scionwood_biomed.privacy.copying import Order, findings_of, kind_of
+from scionwood_biomed.privacy.dicom_copy import copy_file
+from scionwood_biomed.privacy.mapping import Entry
+from scionwood_biomed.privacy.nifti_copy import copy_nifti
+
+_BATCH = 8
+"""Files that a process takes at a time."""
+
+
+@final
+@dataclass(frozen=True)
+class Task:
+    """A part of a folder for one process.
+
+    Attributes:
+        folder: the folder of the sources.
+        target: the folder of the copies.
+        order: how.
+        names: the sources, relative to the folder.
+    """
+
+    folder: Path
+    target: Path
+    order: Order
+    names: tuple[str, ...] = field(default_factory=tuple)
+
+
+def find_files(folder: Path) -> list[str]:
+    """Return all files below a folder, by relative names in order.
+
+    Args:
+        folder: the folder.
+
+    Raises:
+        ReadError: a link leads out of the folder, or it holds no file.
+    """
+    with reading(folder, "folder"):
+        check_links(folder, "folder")
+        found = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+    if not found:
+        raise ReadError(str(folder), "it holds no file", "Give another folder")
+    return found
+
+
+def check_apart(folder: Path, target: Path, private: Path) -> None:
+    """Refuse folders that lie in each other: sources, copies, and the mapping.
+
+    Args:
+        folder: the sources.
+        target: the copies.
+        private: the mapping and the report.
+
+    Raises:
+        ReadError: one of them lies in another.
+    """
+    paths = {"the folder": folder, "its copies": target, "the mapping": private}
+    for name, path in paths.items():
+        for other, root in paths.items():
+            if name != other and path.resolve().is_relative_to(root.resolve()):
+                rule = f"{name} would lie inside of {other}"
+                raise ReadError(str(path), rule, "Choose folders that lie apart")
+
+
+def copy_all(
+    folder: Path, target: Path, names: Sequence[str], order: Order, jobs: int
+) -> Iterator[Entry]:
+    """Copy files, and yield an entry for each as soon as it is done.
+
+    Args:
+        folder: the folder of the sources.
+        target: the folder of the copies.
+        names: the sources, relative to the folder.
+        order: how.
+        jobs: number of processes.
+    """
+    rest = iter(names)
+    parts = iter(lambda: tuple(islice(rest, _BATCH)), ())
+    tasks = [Task(folder, target, order, part) for part in parts]
+    if jobs == 1 or len(tasks) < 2:
+        for task in tasks:
+            yield from copy_some(task)
+        return
+    with ProcessPoolExecutor(min(jobs, len(tasks)), get_context("spawn")) as pool:
+        futures = [pool.submit(_listed, task) for task in tasks]
+        try:
+            for future in as_completed(futures):
+                yield from future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def copy_some(task: Task) -> Iterator[Entry]:
+    """Copy the files of a task; an error of one file is its entry, and stops no other."""
+    with one_child(task.folder):
+        for name in task.names:
+            path = task.folder / name
+            status = path.stat()
+            entry = Entry(name, status.st_size, status.st_mtime_ns, task.order.mark())
+            try:
+                yield _copied(path, task, entry)
+            except ScionwoodError as error:
+                yield entry.refused(error.rule)
+
+
+def _listed(task: Task) -> list[Entry]:
+    return list(copy_some(task))
+
+
+def _copied(path: Path, task: Task, entry: Entry) -> Entry:
+    kind, key = kind_of(path), task.order.key
+    if kind == "other":
+        return entry.refused("it is neither DICOM nor NIfTI")
+    if kind == "NIfTI":
+        volume = call_in_child(copy_nifti, path)
+        ending = ".nii.gz" if path.name.lower().endswith(".gz") else ".nii"
+        place = Path("nifti") / f"{key.name(entry.source)}{ending}"
+        note = "NIfTI states no subject: list it yourself"
+        done = entry.copied(str(place), volume.after, "", note)
+        return _stored(task.target / place, volume.data.tobytes(), done)
+    copied = call_in_child(copy_file, path, key, task.order.profile, task.order.pixels, "copy.dcm")
+    patient, study, series, instance = copied.uids
+    parts = (copied.subject, key.name(study), key.name(series), f"{key.name(instance)}.dcm")
+    place = Path(*parts)
+    _, after = findings_of(path, task.target / place, copied)
+    done = entry.copied(str(place), after.header, after.burned_in, "").of(
+        patient, copied.subject, study, series, instance
+    )
+    return _stored(task.target / place, copied.data.tobytes(), done)
+
+
+def _stored(target: Path, data: bytes, entry: Entry) -> Entry:
+    """Write a copy, unless the same one is there; another one there means a second source."""
+    if target.exists():
+        if target.read_bytes() == data:
+            return entry
+        return entry.refused("another file has its SOPInstanceUID, and different content")
+    with writing(target), atomic_path(target, overwrite=False) as part:
+        part.write_bytes(data)
+    return entry

@@ -1,0 +1,71 @@
+"""Values that are planted into every attribute of Table E.1-1 are found, and are gone in a copy."""
+
+from __future__ import annotations
+
+import copy
+from io import BytesIO
+
+import pydicom
+import pytest
+from pydicom.datadict import keyword_for_tag
+
+from scionwood_biomed.privacy.dicom_copy import copy_file
+from scionwood_biomed.privacy.keys import Key
+from scionwood_biomed.privacy.pixels import PixelPolicy
+from scionwood_biomed.privacy.profile import Profile
+from scionwood_biomed.privacy.verifying import content_of
+
+from .planting import SMALL, of_dictionary, of_table, plant, sample, survivors
+
+KEY = Key("a secret of the tests")
+
+
+def copied(path, profile=None):
+    made = copy_file(path, KEY, profile or Profile(), PixelPolicy(), "copy.dcm")
+    return made, pydicom.dcmread(BytesIO(made.data.tobytes()))
+
+
+@pytest.fixture(scope="module")
+def clean():
+    """A verified copy of a CT slice."""
+    made, dataset = copied(SMALL)
+    assert made.removed
+    return dataset
+
+
+def test_no_value_planted_by_the_table_survives(tmp_path):
+    dataset = sample()
+    planted = plant(dataset, of_table())
+    dataset.save_as(tmp_path / "planted.dcm")
+    made, back = copied(tmp_path / "planted.dcm")
+    assert len(planted) == 623
+    assert survivors(dataset, planted) == [keyword_for_tag(tag) for tag in planted]
+    assert survivors(back, planted) == []
+    assert made.removed
+    assert b"SECRET" not in made.data.tobytes()
+
+
+def test_of_the_rest_of_the_dictionary_only_numbers_survive(tmp_path):
+    dataset = sample()
+    planted = plant(dataset, [tag for tag in of_dictionary() if tag != 0x00282000])  # ICCProfile
+    dataset.save_as(tmp_path / "planted.dcm")
+    made, back = copied(tmp_path / "planted.dcm")
+    left = survivors(back, planted)
+    assert len(planted) > 4000
+    assert len(left) <= 70
+    assert {back[name].VR for name in left} <= {"DS", "IS", "US", "SS", "FD", "FL", "OW"}
+    assert b"SECRETTEXT" not in made.data.tobytes()
+
+
+def test_the_verifier_finds_each_planted_value_by_itself(clean):
+    missed = []
+    for tag in of_table():
+        dataset = pydicom.Dataset()
+        dataset.file_meta, dataset.preamble = clean.file_meta, bytes(128)
+        for name in ("SOPClassUID", "DeidentificationMethodCodeSequence"):
+            dataset[name] = copy.copy(clean[name])
+        plant(dataset, [tag])
+        if content_of(dataset).clean:
+            missed.append(keyword_for_tag(tag))
+    assert missed == []
+    assert content_of(clean).clean
