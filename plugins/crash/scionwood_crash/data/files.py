@@ -11,7 +11,7 @@ import numpy as np
 
 from scionwood import DataFiles, ReadError
 from scionwood_crash.data.encode import Coarse
-from scionwood_crash.data.parts import Parts
+from scionwood_crash.data.parts import Loader, Parts
 from scionwood_crash.data.stated import Given, read_run
 from scionwood_crash.model import SizeName
 from scionwood_crash.morph.parametrise import Fallback
@@ -68,6 +68,8 @@ class FileParts(Parts):
         coarse: `morph` the grids onto each part, or leave them `fixed` (ablation).
         fallback: `refuse` a part without two ends, or `project` the grid onto its axes.
         batch_size: parts in a batch.
+        loader: `own`, or `pyg`: the loader of PyTorch Geometric.
+        max_nodes: with `pyg`, nodes in a batch at most, in place of `batch_size`.
         on_bad_file: `raise` stops at a file that cannot be read. `skip` reads every file once at
             the beginning, and leaves out the bad ones.
         seed: seed of the splits.
@@ -99,6 +101,8 @@ class FileParts(Parts):
         coarse: Coarse = "morph",
         fallback: Fallback = "refuse",
         batch_size: int = 4,
+        loader: Loader = "own",
+        max_nodes: int | None = None,
         on_bad_file: Literal["raise", "skip"] = "raise",
         seed: int = 0,
     ) -> None:
@@ -108,6 +112,8 @@ class FileParts(Parts):
             coarse=coarse,
             fallback=fallback,
             batch_size=batch_size,
+            loader=loader,
+            max_nodes=max_nodes,
         )
         self.source = source or files
         self.data_files = DataFiles(on_bad_file, [self.source] if self.source else [])

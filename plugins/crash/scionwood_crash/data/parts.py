@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, final
+from typing import Any, Literal, final
 
 import torch
 from torch.utils.data import Dataset
@@ -15,6 +15,8 @@ from scionwood_crash.model import SIZES, SizeName
 from scionwood_crash.model.graph import join
 from scionwood_crash.morph.parametrise import Fallback
 from scionwood_crash.parts.part import Part
+
+Loader = Literal["own", "pyg"]
 
 
 class Parts(SplitData):
@@ -39,11 +41,19 @@ class Parts(SplitData):
         coarse: Coarse = "morph",
         fallback: Fallback = "refuse",
         batch_size: int = 4,
+        loader: Loader = "own",
+        max_nodes: int | None = None,
     ) -> None:
         super().__init__()
+        if max_nodes is not None and loader == "own":
+            raise RecipeError(
+                "data.max_nodes", "it needs data.loader pyg", "Set that, or null here"
+            )
         self.size, self.neighbours = size, neighbours
         self.coarse, self.fallback, self.batch_size = coarse, fallback, batch_size
         self.conditions: tuple[str, ...] = ()
+        self._loader: Loader = loader
+        self.max_nodes = max_nodes
         self._encoded: dict[str, list[Encoded]] = {}
 
     @abstractmethod
@@ -78,9 +88,15 @@ class Parts(SplitData):
 
     def loader(self, split: Split) -> DataLoader:
         """Return the batches of a split; see `SplitData.loader`."""
+        train = split == "train"
+        if self._loader == "pyg":
+            from scionwood_crash.pyg.loading import loader_of
+
+            sizes = {"batch_size": self.batch_size, "max_nodes": self.max_nodes}
+            return loader_of(self.encoded(split), self.size, shuffle=train, **sizes)
         collate = Collate([len(level) for level in SIZES[self.size].template().levels])
         dataset = _Encoded(self.encoded(split))
-        return DataLoader(dataset, self.batch_size, split == "train", collate_fn=collate)
+        return DataLoader(dataset, self.batch_size, train, collate_fn=collate)
 
 
 @final

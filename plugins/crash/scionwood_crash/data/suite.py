@@ -12,7 +12,7 @@ from rich.progress import track
 
 from scionwood import RecipeError
 from scionwood_crash.data.encode import Coarse
-from scionwood_crash.data.parts import Parts
+from scionwood_crash.data.parts import Loader, Parts
 from scionwood_crash.model import SizeName
 from scionwood_crash.parts.part import Part
 from scionwood_crash.solver.explicit import Options
@@ -54,6 +54,8 @@ class SuiteParts(Parts):
         neighbours: number of coarse nodes that each node is connected to.
         coarse: `morph` the grids onto each part, or leave them `fixed` (ablation).
         batch_size: parts in a batch.
+        loader: `own`, or `pyg`: the loader of PyTorch Geometric.
+        max_nodes: with `pyg`, nodes in a batch at most, in place of `batch_size`.
         seed: seed of the designs.
     """
 
@@ -72,9 +74,18 @@ class SuiteParts(Parts):
         neighbours: int = 4,
         coarse: Coarse = "morph",
         batch_size: int = 4,
+        loader: Loader = "own",
+        max_nodes: int | None = None,
         seed: int = 0,
     ) -> None:
-        super().__init__(size=size, neighbours=neighbours, coarse=coarse, batch_size=batch_size)
+        super().__init__(
+            size=size,
+            neighbours=neighbours,
+            coarse=coarse,
+            batch_size=batch_size,
+            loader=loader,
+            max_nodes=max_nodes,
+        )
         unknown = sorted(set(families) - set(FAMILIES))
         if unknown or not families:
             rule = f"at least one of {', '.join(FAMILIES)}, and no other"
