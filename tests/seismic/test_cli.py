@@ -145,21 +145,26 @@ def test_refuses_a_device_that_does_not_exist(
     assert "device 'abacus'" in capsys.readouterr().err
 
 
-def test_adapts_the_lora_to_each_gather_on_request(
-    segy: Write, run: Path, capsys: pytest.CaptureFixture[str]
+def test_the_gate_judges_what_is_adapted_to_each_gather(
+    segy: Write, gathers: np.ndarray, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    noisy = segy()
-    plain, adapted = (noisy.with_name(name) for name in ("plain.sgy", "adapted.sgy"))
-    assert denoise(noisy, plain, run) == 0
-    capsys.readouterr()
-    options = ("--tta", "matched", "--noise-window", "0:0.06")
+    noisy = segy(data=gathers[:1])
+    adapted = noisy.with_name("adapted.sgy")
+    options = ("--tta", "matched", "--noise-window", "0:0.06", "--gate", "report")
     assert denoise(noisy, adapted, run, *options) == 0
     said = capsys.readouterr().out
     assert "fldr 100: " in said
     assert "noise from 0 to 0.06 s" in said
+    assert "strong events keep" in said
     sidecar = json.loads(adapted.with_name("adapted.sgy.json").read_text())
-    assert sum(sidecar["adaptation"].values()) == 2
+    assert sum(sidecar["adaptation"].values()) == 1
     assert sidecar["work"]["tta"]["window"] == [0.0, 0.06]
+    (report,) = sidecar["reports"]
+    outcome = report["adaptation"]
+    assert outcome["after"] <= outcome["before"]
+    assert f"objective {outcome['before']:.3f} before, {outcome['after']:.3f} after" in said
+    assert report["recovered"]["strong flat"] < 1
+    assert sidecar["light"] != "grey"
 
 
 def test_a_missing_file_is_refused_before_torch_is_imported(tmp_path: Path) -> None:

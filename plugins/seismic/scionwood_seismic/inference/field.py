@@ -22,7 +22,7 @@ from scionwood_seismic.inference.baseline import drift, offsets, significant
 from scionwood_seismic.inference.decision import blended, settle
 from scionwood_seismic.inference.events import draw, wavelet_of
 from scionwood_seismic.inference.gate import GateOptions
-from scionwood_seismic.inference.reports import Report
+from scionwood_seismic.inference.reports import Report, with_spacing
 from scionwood_seismic.inference.tiles import Corner, Tiling, each_removed, removed_from
 from scionwood_seismic.model.field_unet import FieldUNet
 from scionwood_seismic.model.station_unet import StationUNet
@@ -87,7 +87,7 @@ def denoise_record(
             mask and its noise level to the denoised record.
         data: (trace, time), any unit.
         dt: the sample interval, s; m in a depth file.
-        dx: the distance between traces, m, if it is known.
+        dx: the distance between traces, m; if it is known, the report says which events alias.
         domain: the kind of record that the model is made for.
         level: the RMS of the noise in the unit of the data; None: unknown.
         common_mode: also remove what all traces share, their median at each sample.
@@ -120,7 +120,8 @@ def denoise_record(
         overlap or usual[1],
         progress,
     )
-    return work.run(data, alive, unit, level, common_mode)
+    result = work.run(data, alive, unit, level, common_mode)
+    return replace(result, report=with_spacing(result.report, dx))
 
 
 @final

@@ -156,9 +156,8 @@ def _denoise(
     resume: bool,
 ) -> None:
     """Write the denoised file and its sidecar."""
-    denoiser = Denoiser(
-        work.task.backbone, dt=reader.dt, options=work.options, identity=work.identity
-    )
+    model, intervals = work.task.backbone, {"dt": reader.dt, "dx": reader.dx}
+    denoiser = Denoiser(model, **intervals, options=work.options, identity=work.identity)
     options = {"force": outputs.force, "resume": resume}
     if request.slices == "both" and isinstance(reader, SegyReader):
         reports = denoise_both(reader, outputs.clean, denoiser, request, console, **options)

@@ -61,7 +61,9 @@ class Denoiser:
 
     Args:
         model: see `field.denoise_record`.
-        dt: the sample interval of the file, s; m in a depth file.
+        dt: the sample interval of the file, s; m in a depth file. Records whose axis has another
+            one are taken by that.
+        dx: the distance between traces, m; None: unknown.
         options: how to denoise; None: the defaults.
         identity: everything that the result depends on besides the file; a stopped run is resumed
             only if it is equal.
@@ -80,6 +82,7 @@ class Denoiser:
         model: nn.Module,
         *,
         dt: float = 1.0,
+        dx: float | None = None,
         options: Options | None = None,
         identity: Mapping[str, Any],
         unit: Callable[[Record], float | None] = lambda record: None,
@@ -88,7 +91,7 @@ class Denoiser:
     ) -> None:
         self.options = options or Options()
         self.model = InBfloat16(model) if self.options.precision == "bfloat16" else model
-        self.dt, self.identity = dt, identity
+        self.dt, self.dx, self.identity = dt, dx, identity
         self.unit, self.progress, self.told = unit, progress, told
         adaptation = self.options.adaptation
         self.adapter = None if adaptation is None else Adapter(model, adaptation)
@@ -122,7 +125,8 @@ class Denoiser:
         return denoise_record(
             self.model,
             data,
-            dt=self.dt,
+            dt=self._interval(record),
+            dx=self.dx if "time" in record.coords else None,
             domain=options.domain,
             level=noise_level(data, _axis(record), options.window),
             common_mode=options.common_mode,
@@ -132,6 +136,13 @@ class Denoiser:
             unit=self.unit(record),
             progress=lambda share: advance(share * len(data) / len(record.data)),
         )
+
+    def _interval(self, record: Record) -> float:
+        """Return the sample interval of a record: traces of one file may have several."""
+        axis = _axis(record)
+        if len(axis) < 2 or axis.dtype.kind not in "iuf":  # dates have their own unit
+            return self.dt
+        return float(axis[-1] - axis[0]) / (len(axis) - 1) or self.dt
 
     def _adapted(self, record: Record, advance: Callable[[float], None]) -> np.ndarray:
         """Adapt to a record and denoise it; the harm gate judges the result as any other."""

@@ -30,6 +30,8 @@ class Report:
         factor: canonical samples per sample.
         tiles: how many samples the model saw for the result, and for the gate, with its padding.
         adaptation: the outcome of the adaptation to the record, as JSON values; empty without one.
+        aliased: the apparent velocity, m/s, below which events of the dominant period are aliased
+            at the distance of the traces; None if that is not known.
     """
 
     domain: Domain
@@ -44,6 +46,7 @@ class Report:
     factor: float = 1.0
     tiles: tuple[int, int] = (0, 0)
     adaptation: Mapping[str, Any] = field(default_factory=dict)
+    aliased: float | None = None
 
     @property
     def passed_through(self) -> bool:
@@ -59,6 +62,23 @@ class Report:
     def as_json(self) -> dict[str, Any]:
         """Return the report as JSON values."""
         return asdict(self) | {"passed_through": self.passed_through}
+
+
+def with_spacing(report: Report, dx: float | None) -> Report:
+    """Return a report that knows the distance between the traces.
+
+    An event is aliased if it is delayed by more than half of its period from trace to trace.
+
+    Args:
+        report: that of a record in time.
+        dx: the distance, m; None: unknown.
+
+    Example:
+        >>> with_spacing(Report("shot", period=0.02), 12.5).aliased
+        1250.0
+    """
+    known = dx is not None and dx > 0 and report.period > 0
+    return replace(report, aliased=2 * dx / report.period) if dx and known else report
 
 
 def summed(reports: Sequence[Report]) -> Report:
