@@ -17,7 +17,6 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -130,17 +129,20 @@ def _viking(folder: Path) -> Case:
 
 def measure(folder: Path, done: set[tuple[str, ...]]) -> Iterator[Row]:
     """Yield the rows that are not done yet."""
-    viking = replace(_viking(folder), noise="none")
+    yield from _adapted(folder, "matched", done)
+    viking = _viking(folder)
     for method in ("noisier", "blind_trace"):
         key = _key(f"survey, {method}", viking)
         if key not in done:
             yield dict(zip(KEY, key, strict=True)) | survey(folder, method)
-    objectives: tuple[Objective, ...] = ("matched", "kurtosis")
-    for objective in objectives:
-        for case in cases(folder):
-            key = _key(objective, case)
-            if key not in done:
-                yield dict(zip(KEY, key, strict=True)) | adapt(case, objective)
+    yield from _adapted(folder, "kurtosis", done)
+
+
+def _adapted(folder: Path, objective: Objective, done: set[tuple[str, ...]]) -> Iterator[Row]:
+    for case in cases(folder):
+        key = _key(objective, case)
+        if key not in done:
+            yield dict(zip(KEY, key, strict=True)) | adapt(case, objective)
 
 
 def _key(objective: str, case: Case) -> tuple[str, ...]:
