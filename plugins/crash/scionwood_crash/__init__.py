@@ -28,8 +28,9 @@ plugin = Plugin(
     },
     tasks={"displacement": "scionwood_crash.tasks.displacement:Displacement"},
     commands={
-        "inspect": "scionwood_crash.cli:inspect",
+        "inspect": "scionwood_crash.cli.inspection:inspect",
         "simulate": "scionwood_crash.cli:simulate",
+        "calibrate": "scionwood_crash.cli:calibrate",
         "predict": "scionwood_crash.cli:predict",
         "evaluate": "scionwood_crash.cli:evaluate",
     },

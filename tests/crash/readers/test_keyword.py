@@ -12,6 +12,7 @@ import pytest
 from scionwood import ReadError, WriteError
 from scionwood_crash.readers.keyword import KeywordReader
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* ELEMENT_.* are left out:UserWarning")
 EXAMPLES = Path(lsdyna_mesh_reader.__file__).parent / "examples"
 NODES = "*NODE\n1,0,0,0\n2,10,0,0\n3,10,10,0\n4,0,10,0\n"
 SHELL = "*ELEMENT_SHELL\n7,3,1,2,3,4\n"
@@ -129,7 +130,8 @@ def test_follows_includes_in_the_folder(deck: Write) -> None:
         ("*INCLUDE\n/etc/hostname\n", "outside the folder of the deck"),
         ("*INCLUDE\nnone.k\n", "does not exist"),
         ("*INCLUDE\ndeck.k\n", "includes itself"),
-        ("*INCLUDE_TRANSFORM\nnodes.k\n", r"\*INCLUDE_TRANSFORM is not supported"),
+        ("*INCLUDE_TRANSFORM\nnone.k\n0\n0\n0\n0\n", "does not exist"),
+        ("*INCLUDE_STAMPED_PART\nnodes.k\n", r"\*INCLUDE_STAMPED_PART is not supported"),
     ],
 )
 def test_refuses_other_includes(deck: Write, include: str, rule: str) -> None:
@@ -148,7 +150,7 @@ def test_refuses_other_includes(deck: Write, include: str, rule: str) -> None:
         ((NODES, "*ELEMENT_SHELL\n7,3,1,2,4,3\n", PART), "element 7 has crossed sides"),
         ((NODES, "5,20,0,0\n*ELEMENT_SHELL\n7,3,1,2,5,5\n", PART), "element 7 has no area"),
         ((NODES, "5,nan,0,0\n", SHELL, PART), "node 5 has a coordinate that is NaN"),
-        ((NODES, "5,&x,0,0\n", SHELL, PART), r"'&x' instead of a number.*Parameters"),
+        ((NODES, "5,&x,0,0\n", SHELL, PART), "'&x' instead of a number.*known parameters: none"),
         ((NODES, "*ELEMENT_SHELL_COMPOSITE\n7,3,1,2,3,4\n", PART), "COMPOSITE is not supported"),
         ((SHELL, PART), r"it has no \*NODE"),
     ],
@@ -158,9 +160,73 @@ def test_refuses_bad_decks(deck: Write, parts: tuple[str, ...], rule: str) -> No
         KeywordReader(deck(*parts))
 
 
-def test_refuses_a_deck_without_its_end(deck: Write) -> None:
-    with pytest.raises(ReadError, match=r"\*END is missing"):
-        KeywordReader(deck(NODES, SHELL, PART, end=""))
+def test_reads_a_deck_without_its_end_unless_a_line_is_cut(deck: Write) -> None:
+    path = deck(NODES, SHELL, PART, end="")
+    with pytest.warns(UserWarning, match=r"\*END is missing; read to the end of the file"):
+        assert len(KeywordReader(path).mesh.cells) == 1
+    path.write_text(path.read_text().rstrip("\n")[:-2])
+    with pytest.raises(ReadError, match=r"\*END is missing, and the last line is not complete"):
+        KeywordReader(path)
+
+
+TRANSFORM = """*DEFINE_TRANSFORMATION
+1
+ROTATE,0.0,0.0,1.0,1.0,0.0,0.0,90.0
+*DEFINE_TRANSFORMATION
+2
+TRANSL,1.0,0.0,0.0
+ROTATE,0.0,0.0,1.0,1.0,0.0,0.0,90.0
+"""
+
+
+def included(number: int) -> str:
+    offsets = "100,200,300,400,0\n500\n0.0,0.0,2.0\n"
+    return f"{TRANSFORM}*INCLUDE_PATH\nsub\n*INCLUDE_TRANSFORM\npiece.k\n{offsets}{number}\n"
+
+
+def test_a_transformed_include_has_its_own_numbers_and_place(deck: Write) -> None:
+    deck(NODES, SHELL, PART, name="sub/piece.k")
+    mesh = KeywordReader(deck(included(1), NODES, SHELL, PART)).mesh
+    own = KeywordReader(deck(NODES, SHELL, PART, name="plain.k")).mesh
+    count = len(own.points)
+    assert mesh.points[count:].tolist() == own.points.tolist()
+    x, y, z = 2 * own.points.T  # lengths are doubled before the rotation about (1, 0)
+    turned = np.stack([1 - y, x - 1, z], 1)
+    np.testing.assert_allclose(mesh.points[:count], turned, atol=1e-12)
+    assert mesh.node_ids.tolist() == [*(own.node_ids + 100), *own.node_ids]
+    assert (mesh.element_ids.tolist(), mesh.part_ids.tolist()) == ([207, 7], [303, 3])
+    assert mesh.thickness.tolist() == [2.5, 1.25]
+
+
+def test_an_order_of_transformations_that_matters_is_refused(deck: Write) -> None:
+    deck(NODES, SHELL, PART, name="sub/piece.k")
+    with pytest.raises(ReadError, match=r"the order of .*TRANSL, ROTATE\) matters"):
+        KeywordReader(deck(included(2), NODES, SHELL, PART))
+    with pytest.raises(ReadError, match="7 is not defined before its use"):
+        KeywordReader(deck(included(7), NODES, SHELL, PART))
+
+
+def test_parameters_are_values_and_expressions(deck: Write) -> None:
+    named = "*PARAMETER\nR    thick       1.5I      id         3\n"
+    named += "*PARAMETER_EXPRESSION\nRdouble   2*&thick + sqrt(4)\n"
+    section = "*PART\nroof\n&id,4,6\n*SECTION_SHELL\n4,2\n&double,-&thick\n"
+    mesh = KeywordReader(deck(named, NODES, SHELL, section)).mesh
+    assert (mesh.part_ids.tolist(), mesh.thickness.tolist()) == ([3], [5.0])
+    evil = "*PARAMETER_EXPRESSION\nRthick    __import__('os').getpid()\n"
+    with pytest.raises(ReadError, match="'&thick' instead of a number"):
+        KeywordReader(deck(evil, NODES, SHELL, section.replace("&double", "&thick")))
+
+
+def test_encrypted_blocks_are_named(deck: Write) -> None:
+    secret = "-----BEGIN PGP MESSAGE-----\nhQEOA5vXQ\n*NODE\n-----END PGP MESSAGE-----\n"
+    with pytest.warns(UserWarning, match="1 encrypted blocks are left out"):
+        assert len(KeywordReader(deck(NODES, SHELL, secret, PART)).mesh.cells) == 1
+
+
+def test_solids_beside_shells_are_named(deck: Write) -> None:
+    solid = "*ELEMENT_SOLID\n9,3,1,2,3,4,4,4,4,4\n"
+    with pytest.warns(UserWarning, match="1 ELEMENT_SOLID are left out"):
+        KeywordReader(deck(NODES, SHELL, solid, PART))
 
 
 def test_the_user_states_units_and_missing_thickness(deck: Write) -> None:

@@ -58,6 +58,8 @@ class FileParts(Parts):
         yield_stress: yield stress of the sheet, GPa.
         point: a point on the impactor: on the axis of a cylinder, or on the plane. `None` means
             that it touches the middle of the part.
+        mesh: the file with the shells of runs that hold none, as some Zarr stores do; `{run}` is
+            their name, such as `decks/{run}.k`.
         held: which nodes are clamped; see `clamped` of `scionwood_crash.parts.series.Setup`.
         frames: number of states, equally spaced, to which histories are resampled; `None` keeps
             those of the files, which must then be alike.
@@ -92,6 +94,7 @@ class FileParts(Parts):
         radius: float | None = None,
         yield_stress: float | None = None,
         point: Vector | None = None,
+        mesh: str | None = None,
         held: Hold = "field",
         frames: int | None = None,
         n_val: int = 1,
@@ -116,7 +119,8 @@ class FileParts(Parts):
             max_nodes=max_nodes,
         )
         self.source = source or files
-        self.data_files = DataFiles(on_bad_file, [self.source] if self.source else [])
+        roots = [self.source, (mesh or "").replace("{run}", "*")]
+        self.data_files = DataFiles(on_bad_file, [root for root in roots if root])
         self.given = Given(
             units=units,
             thickness=thickness,
@@ -127,6 +131,7 @@ class FileParts(Parts):
             radius=radius,
             yield_stress=yield_stress,
             point=point,
+            mesh=mesh,
             held=held,
             settings=Settings(settings or {}),
         )

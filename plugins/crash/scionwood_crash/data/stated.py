@@ -9,10 +9,11 @@ from typing import Literal, final
 
 from scionwood import ReadError, resolve
 from scionwood_crash.parts.believe import check_clamps, check_numbers, check_whole
+from scionwood_crash.parts.cells import with_cells
 from scionwood_crash.parts.mesh import CrashSeries
 from scionwood_crash.parts.part import Part
 from scionwood_crash.parts.quantities import QUANTITIES, UNITS, Settings
-from scionwood_crash.parts.series import Hold, Setup, Vector, factors, from_series
+from scionwood_crash.parts.series import Hold, Setup, Vector, factors, from_series, run_name
 from scionwood_crash.parts.units import Units
 from scionwood_crash.readers import open_series
 from scionwood_crash.readers.globals_json import read_features
@@ -50,6 +51,7 @@ class Given:
     radius: float | None = None
     yield_stress: float | None = None
     point: Vector | None = None
+    mesh: str | None = None
     held: Hold = "field"
     settings: Settings = field(default_factory=Settings)
 
@@ -101,7 +103,15 @@ def open_run(path: Path, given: Given) -> CrashSeries:
     units = factors(Units() if given.units is None else Units.parse(given.units))
     stated, _ = given.settings.stated(read_features(path), units)
     thickness = stated.get("shell_thickness", given.thickness)
-    return open_series(path, units=given.units, thickness=thickness)
+    series = open_series(path, units=given.units, thickness=thickness)
+    if len(series.mesh.cells) or series.mesh.edges is None:
+        return series
+    if given.mesh is None:
+        rule = "it holds nodes and edges, and no shells"
+        remedy = "Name the files of the meshes: mesh: decks/{run}.k (--mesh of inspect)"
+        raise ReadError(str(path), rule, remedy)
+    mesh = given.mesh.replace("{run}", run_name(path))
+    return with_cells(series, open_series(mesh, units=given.units, thickness=thickness).mesh)
 
 
 def read_run(path: Path, given: Given) -> Part:

@@ -23,6 +23,7 @@ _HOMES = {
     "meshio:MeshReader": (".vtk", ".inp", ".bdf", ".nas", ".fem", ".med"),
     "dyna:DynaReader": (".d3plot",),
 }
+_FEMZIP = "femzip"
 _WRITERS = {
     ".pvd": "vtk_write:write_pvd",
     ".vtu": "vtk_write:write_vtu",
@@ -44,6 +45,10 @@ def reader_of(path: Path) -> type[CrashReader]:
     suffix = _suffix(path)
     by_suffix = (home for home, suffixes in _HOMES.items() if suffix in suffixes)
     home = next(by_suffix, None) or call_in_child(_by_content, path)
+    if home == _FEMZIP:
+        rule = "it is compressed by FEMZIP, whose format is not open"
+        remedy = "Uncompress it with femunzip to d3plot, or export PVD or VTKHDF"
+        raise ReadError(str(path), rule, remedy)
     if home is None:
         known = ", ".join(suffix for suffixes in _HOMES.values() for suffix in suffixes)
         rule = f"its format is unknown, by suffix and by content; known are d3plot, {known}"
@@ -76,10 +81,14 @@ def _suffix(path: Path) -> str:
 
 
 def _by_content(path: Path) -> str | None:
+    if path.suffix.lower() in (".fz", ".femzip"):
+        return _FEMZIP
     if path.is_dir():
         return "store:ZarrReader" if any(path.glob(".z*")) or any(path.glob("zarr*")) else None
     with reading(path, "crash"), path.open("rb") as file:
         head = file.read(4096)
+        if b"FEMZIP" in head.upper():
+            return _FEMZIP
         if zipfile.is_zipfile(file):  # raises BadZipFile on some damaged archives
             return "store:ZarrReader"
     if head.startswith(b"\x89HDF") and b"VTKHDF" in head:

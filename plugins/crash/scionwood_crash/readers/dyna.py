@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, final
@@ -68,6 +69,7 @@ class DynaReader(CrashReader):
 
     def _open(self) -> tuple[ShellMesh, np.ndarray]:
         control = Control.open(self.path)
+        self._name_others(control)
         self._family = family(self.path)
         for file in self._family[1:] or [self.path]:
             check_mark(file, control.word)
@@ -94,6 +96,14 @@ class DynaReader(CrashReader):
             rigid_parts=frozenset(np.unique(numbers[kinds == RIGID]).tolist()),
         )
         return self._with_thickness(mesh, self._initial()), times
+
+    def _name_others(self, control: Control) -> None:
+        """Warn of elements beside the shells, which are left out."""
+        names = {"nel8": "solids", "nel2": "beams", "nelt": "thick shells"}
+        counts = {name: abs(control.values[word]) for word, name in names.items()}
+        others = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+        if others and control.values["nel4"]:
+            warnings.warn(f"{self.path.name}: {others} are left out", stacklevel=2)
 
     def _of_parts(
         self, values: np.ndarray | None, parts: np.ndarray, default: np.ndarray

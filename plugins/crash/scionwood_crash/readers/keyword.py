@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import final
@@ -20,9 +21,11 @@ class KeywordReader(CrashReader):
     """Reads nodes, shells, parts and thickness of keyword decks: a series of one state.
 
     Supported are the standard, I10 and long formats and commas, *ELEMENT_SHELL with THICKNESS,
-    BETA, MCID and OFFSET, and *INCLUDE of files in the deck's folder and below. Solids, beams and
-    particles are left out. Parameters and transformed includes are errors. The thickness of a shell
-    is the mean over its corners: of its own card, else of its part's section, else `thickness`.
+    BETA, MCID and OFFSET, *PARAMETER and *PARAMETER_EXPRESSION, and *INCLUDE, *INCLUDE_PATH and
+    *INCLUDE_TRANSFORM of files in the deck's folder and below. Solids, beams, particles and
+    encrypted blocks are left out with a warning. The thickness of a shell is the mean over its
+    corners: of its own card, else of its part's section, else `thickness`. A deck without *END is
+    read to its end, with a warning.
 
     Args:
         path: the deck.
@@ -33,8 +36,9 @@ class KeywordReader(CrashReader):
 
     Units: those of the model, which the user states.
 
-    Raises: ReadError, for a truncated deck (without *END), repeated nodes, a shell with missing
-        nodes, no shells, parameters, an include outside its folder, or missing thickness.
+    Raises: ReadError, for a truncated deck (without *END, in the middle of a line), repeated nodes,
+        a shell with missing nodes, no shells, an unknown parameter, an include outside its folder,
+        or missing thickness.
 
     Source: LSTC, "LS-DYNA Keyword User's Manual", volume I.
     """
@@ -72,6 +76,9 @@ class KeywordReader(CrashReader):
         if not shells and deck.others:
             rule = f"{self.format}: it has no shells, only {', '.join(sorted(deck.others))}"
             raise ReadError(str(self.path), rule, "Only thin shells can be read")
+        if deck.others:
+            names = ", ".join(f"{count} {name}" for name, count in sorted(deck.others.items()))
+            warnings.warn(f"{self.path.name}: {names} are left out", stacklevel=2)
         cells = self._cells(numbers, [nodes for _, _, nodes, _ in shells])
         parts = np.array([part for _, part, _, _ in shells], np.int64)
         mesh = ShellMesh.build(

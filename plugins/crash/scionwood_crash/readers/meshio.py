@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +17,9 @@ import numpy as np
 from scionwood import ReadError, atomic_path, check_hdf5
 from scionwood_crash.parts.mesh import Frame, ShellMesh
 from scionwood_crash.readers.base import CrashReader
+from scionwood_crash.readers.nastran import read_nastran
 from scionwood_crash.readers.sample import sample_series
+from scionwood_crash.readers.vtk_legacy import as_grid
 
 _MODULES = {
     ".vtk": "vtk",
@@ -37,9 +41,10 @@ class MeshReader(CrashReader):
     The part is `part_id`, the property of Nastran or the family of MED, or else the number of the
     first element set, from 1.
 
-    meshio has limits. It does not return node and element numbers, so these count from 1, and it
-    does not return the thickness of Abaqus and Nastran. A truncated Abaqus or Nastran file may be
-    read without error if its last line is complete.
+    Nastran is read by this package, with node and element numbers and the thickness of PSHELL. The
+    other formats are read by meshio, which has limits. It does not return node and element numbers,
+    so these count from 1, nor the thickness of Abaqus. A truncated Abaqus file may be read without
+    error if its last line is complete.
 
     Args:
         path: the file.
@@ -77,7 +82,7 @@ class MeshReader(CrashReader):
         if not self.path.is_file():
             raise FileNotFoundError(self.path)
         _check_alone(self.path)
-        content = self._content = _module(self.path).read(str(self.path))
+        content = self._content = self._read_content()
         kept = [number for number, block in enumerate(content.cells) if self._is_shell(block.type)]
         parts = [np.asarray(content.cells[number].data, np.int64) for number in kept]
         cells = np.concatenate(
@@ -92,9 +97,25 @@ class MeshReader(CrashReader):
             cells,
             0.0,
             part_ids=self._on_cells(_PARTS, kept, self._sets(kept)),
+            node_ids=getattr(content, "points_id", None),
+            element_ids=np.concatenate(content.cells_id) if hasattr(content, "cells_id") else None,
             units=self._units(None),
         )
         return self._with_thickness(mesh, thickness), np.zeros(1)
+
+    def _read_content(self) -> Any:
+        if self.path.suffix.lower() == ".vtk":
+            data = self.path.read_bytes()
+            grid = as_grid(self.path, data)
+            if grid is not data:
+                return _from_memory(grid)
+        if _MODULES.get(self.path.suffix.lower()) != "nastran":
+            return _module(self.path).read(str(self.path))
+        content: Any = read_nastran(self.path)
+        if content.others and content.cells:
+            names = ", ".join(f"{count} {name}" for name, count in sorted(content.others.items()))
+            warnings.warn(f"{self.path.name}: {names} are left out", stacklevel=2)
+        return content
 
     def _frame(self, index: int) -> Frame:
         alive = np.ones(len(self.mesh.cells), bool)
@@ -139,18 +160,27 @@ class MeshReader(CrashReader):
             _module(self.path).write(str(part), moved)
 
 
+def _from_memory(grid: bytes) -> Any:
+    """Read a legacy file from memory; meshio asks for a file of the operating system."""
+    if hasattr(os, "memfd_create"):  # a restricted child may write no file
+        file = os.fdopen(os.memfd_create("grid"), "w+b")
+    else:
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - closed below
+    with file:
+        file.write(grid)
+        file.seek(0)
+        return meshio.vtk._main.read_buffer(file)
+
+
 def _check_alone(path: Path) -> None:
-    """Refuse a file that takes its content from other files, or on which meshio never ends.
+    """Refuse a file that takes its content from other files.
 
     Raises:
-        ReadError: an Abaqus *INCLUDE, HDF5 (MED) data that are stored in another file, or a
-            Nastran file that ends behind `BEGIN BULK`.
+        ReadError: an Abaqus *INCLUDE, or HDF5 (MED) data that are stored in another file.
     """
     if path.suffix.lower() == ".med":
         with h5py.File(path) as file:
             check_hdf5(path, file, "MED")
-    if _MODULES.get(path.suffix.lower()) == "nastran":
-        _check_bulk(path)
     if path.suffix.lower() != ".inp":
         return
     with path.open() as text:  # decoded as meshio does
@@ -159,23 +189,6 @@ def _check_alone(path: Path) -> None:
             if line.partition(",")[0].strip().replace("*", "").upper() == "INCLUDE":
                 rule = f"Abaqus: line {number} includes another file ({line.strip()[:80]})"
                 raise ReadError(str(path), rule, "Write the model out as one file")
-
-
-def _check_bulk(path: Path) -> None:
-    """Refuse a Nastran file without a card after `BEGIN BULK`: meshio would look for one forever.
-
-    Raises:
-        ReadError: there is none.
-    """
-    with path.open() as text:  # decoded as meshio does
-        for line in text:
-            if line.strip().startswith("BEGIN BULK"):
-                break
-        # The condition of meshio for a line that is neither blank nor a comment.
-        if any(len(line) >= 4 and not line.startswith(("$", "//", "#")) for line in text):
-            return
-    rule = "Nastran: it ends without a card after BEGIN BULK"
-    raise ReadError(str(path), rule, "Is it truncated? Copy it again")
 
 
 def _module(path: Path) -> Any:

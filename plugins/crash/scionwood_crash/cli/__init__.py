@@ -1,4 +1,4 @@
-"""The commands `scionwood crash inspect`, `simulate`, `predict` and `evaluate`."""
+"""The commands `scionwood crash inspect`, `simulate`, `calibrate`, `predict` and `evaluate`."""
 
 from __future__ import annotations
 
@@ -151,61 +151,8 @@ def predict(
     if guessed:
         print(f"assumed, since nothing states it: {', '.join(guessed)}")
     print(predictor.verdict)
-
-
-def inspect(
-    source: InputPath,
-    *,
-    settings: dict[str, str] | None = None,
-    units: str | None = None,
-    thickness: float | None = None,
-    held: Hold = "field",
-    json: bool = False,
-) -> None:
-    """Print what is understood of each simulation in a folder, before any training.
-
-    The table shows states, mesh, parts, clamped nodes, impact and material. The lines below say
-    what is missing, which keys of the runs are further conditions, what is ignored, and which runs
-    cannot be learned from. Options that the data `crash/files` needs have the same names here.
-
-    Args:
-        source: a folder of simulations, or one simulation.
-        settings: meaning of the keys of a run, such as `{velocity_x: velocity_x m/s}`.
-        units: units of files that do not state them, such as `mm, ms, kg`.
-        thickness: thickness of shells that have none in the file.
-        held: which nodes are clamped; `field` takes the file's point field `held`.
-        json: print JSON.
-
-    Raises:
-        ReadError: there is no simulation.
-        RecipeError: a meaning of `settings` is unknown.
-    """
-    from scionwood import ReadError
-    from scionwood_crash.data.seen import COLUMNS, look, notes
-    from scionwood_crash.data.stated import Given
-    from scionwood_crash.parts.quantities import Settings
-    from scionwood_crash.readers.folder import find_runs
-
-    found = find_runs(source)
-    if not found.runs:
-        names = ", ".join(path.name for path in [*found.meshes, *found.others][:5]) or "nothing"
-        rule = f"it holds no file with a history, only {names}"
-        raise ReadError(str(source), rule, "Name a folder of d3plot, PVD, VTP, VTKHDF or Zarr")
-    given = Given(units, thickness, held=held, settings=Settings(settings or {}))
-    every = [look(path, given) for path in found.runs]
-    left = [f"ignored: {path.name}, a mesh without history" for path in found.meshes]
-    left += [f"ignored: {path.name}" for path in found.others]
-    lines = [*notes(every), *left]
-    if json:
-        from json import dumps
-
-        print(dumps({"runs": [vars(seen) for seen in every], "ignored": left}, indent=1))
-        return
-    from scionwood import print_table
-
-    rows = [[str(seen.values.get(column, "")) for column in COLUMNS] for seen in every]
-    print_table(COLUMNS, rows, title=str(source))
-    print("\n".join(lines))
+    if predictor.interval is not None:
+        print(predictor.interval)
 
 
 @renamed(as_json="json")
@@ -275,3 +222,37 @@ def _print_errors(reference: CrashSeries, errors: Errors) -> None:
     print_table(columns, summary_rows(reference, errors), numeric=columns[1:])
     print()
     print(errors["familiarity"])
+
+
+def calibrate(run: RunPath, *, folds: int = 4, json: bool = False) -> None:
+    """Measure the errors of a run on designs that it has not seen, for prediction intervals.
+
+    Predictions with the run then state 90 % intervals of the maximum intrusion and of the nodes. If
+    the test split of the recipe has 9 designs or more, they set the intervals. Otherwise the
+    training is repeated without one fold of its designs at a time, and at least 9 must be there.
+    The command also prints the errors of simple regressions on the same training designs, each left
+    out once.
+
+    Args:
+        run: a run folder of `crash/displacement`.
+        folds: number of folds; each takes about as long as the training of the run.
+        json: print JSON.
+
+    Raises:
+        TrainingError: `run` does not name a finished run.
+        RecipeError: there are too few designs, or fewer designs than folds.
+        WriteError: the folder `intervals` of the run cannot be written.
+    """
+    from scionwood import print_table
+    from scionwood_crash.evaluation.calibration import calibrate as measured
+
+    held, errors = measured(run, folds=folds)
+    if json:
+        from json import dumps
+
+        print(dumps({"method": held.method, "designs": len(held.intrusion), "errors": errors}))
+        return
+    rows = [(name, f"{value:.1f}") for name, value in errors.items()]
+    print_table(["maximum intrusion", "error, %"], rows, numeric=["error, %"])
+    kind = "spare designs" if held.method == "split" else f"designs in {held.folds} folds"
+    print(f"{run}: {held.level:.0%} intervals from {len(held.intrusion)} {kind}")

@@ -1,0 +1,44 @@
+"""Give the shells of a mesh to a series that has nodes and edges only."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from scionwood import ReadError
+from scionwood_crash.parts.mesh import CrashSeries, Frame, ShellMesh
+
+_FAR = 1e-4
+"""Nodes may differ by this share of the size of the model."""
+
+
+def with_cells(series: CrashSeries, mesh: ShellMesh) -> CrashSeries:
+    """Return a series with the shells of a mesh that has the same nodes in the same order.
+
+    Args:
+        series: without shells, such as a Zarr store of PhysicsNeMo without connectivity. A point
+            field `thickness` of it takes precedence over that of the mesh.
+        mesh: in the units of the series.
+
+    Raises:
+        ReadError: the nodes differ.
+    """
+    name = str(series.path or "series")
+    if len(mesh.points) != len(series.mesh.points):
+        rule = f"it has {len(series.mesh.points)} nodes, and the mesh has {len(mesh.points)}"
+        raise ReadError(name, rule, "Name the mesh from which the run was made")
+    apart = float(np.linalg.norm(series.mesh.points - mesh.points, axis=1).max())
+    if apart > _FAR * float(np.ptp(mesh.points, axis=0).max()):
+        rule = f"its nodes lie up to {apart:.4g} from those of the mesh"
+        raise ReadError(name, rule, "Are the units or the order of the nodes different?")
+    fields = series.read(0).point_fields
+    thickness = mesh.thickness
+    if "thickness" in fields and (fields["thickness"] > 0).all():
+        thickness = np.asarray(fields["thickness"], np.float64)[mesh.cells].mean(1)
+
+    def read(index: int) -> Frame:
+        return replace(series.read(index), alive=np.ones(len(mesh.cells), bool))
+
+    own = replace(mesh, points=series.mesh.points, units=series.mesh.units, thickness=thickness)
+    return replace(series, mesh=own, read=read)
