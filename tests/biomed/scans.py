@@ -32,6 +32,7 @@ def write_slice(path, values, *, patient, z=0.0, **fields):
     dataset.Rows, dataset.Columns = values.shape
     dataset.ImagePositionPatient = [0, 0, z]
     dataset.PatientID, dataset.PatientName = patient, f"{patient}^Name"
+    dataset.SOPInstanceUID = pydicom.uid.generate_uid(entropy_srcs=[str(path), patient])
     dataset.PixelData = np.rint(values + 1024).astype("<u2").tobytes()
     for name, value in fields.items():
         setattr(dataset, name, value)

@@ -9,6 +9,7 @@ import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
+from pydicom.pixels import apply_color_lut, pixel_array
 from pydicom.sequence import Sequence
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
@@ -226,3 +227,26 @@ def test_refuses_to_rewrite_colour(tmp_path):
     with pytest.raises(WriteError, match="colour"):
         reader.rewrite(tmp_path / "out.dcm", lambda record: 1 - record.data)
     assert not (tmp_path / "out.dcm").exists()
+
+
+COLOURED = (
+    "SC_rgb_rle.dcm",
+    "SC_rgb_rle_2frame.dcm",
+    "SC_rgb_small_odd.dcm",
+    "SC_ybr_full_422_uncompressed.dcm",
+    "SC_rgb_dcmtk_+eb+cy+s2.dcm",
+    "examples_ybr_color.dcm",
+    "examples_palette.dcm",
+)
+
+
+@pytest.mark.parametrize("name", COLOURED)
+def test_colours_are_those_of_pydicom(name):
+    path = OTHERS / name
+    dataset = pydicom.dcmread(path)
+    expected, bits = pixel_array(dataset), dataset.BitsStored
+    if dataset.PhotometricInterpretation == "PALETTE COLOR":
+        expected = apply_color_lut(expected, dataset)[..., :3]
+        bits = dataset.RedPaletteColorLookupTableDescriptor[2]
+    data = DicomReader(path).read(0).data
+    np.testing.assert_allclose(data, expected.reshape(data.shape) / (2**bits - 1), atol=1e-6)

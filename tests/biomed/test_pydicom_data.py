@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from pydicom.pixels import apply_modality_lut
+from pydicom.pixels import apply_modality_lut, pixel_array
 
 from scionwood import ReadError
 from scionwood_biomed.readers.dicom import DicomReader
+from scionwood_biomed.readers.dicom_file import frame_item
 from scionwood_biomed.readers.display import to_display
 
 SPEC = find_spec("data_store")
@@ -75,3 +76,22 @@ def test_radiograph_is_equal_in_two_transfer_syntaxes():
         DicomReader(FOLDER / f"RG3_{end}.dcm").read(0).data for end in ("UNCR", "J2KR")
     )
     np.testing.assert_array_equal(plain, lossless)
+
+
+def test_red_of_native_ybr_is_red():
+    data = DicomReader(FOLDER / "SC_ybr_full_uncompressed.dcm").read(0).data
+    assert np.rint(255 * data[0, 5, 50]).tolist() == [254, 0, 0]
+
+
+@pytest.mark.parametrize("name", ["emri_small.dcm", "eCT_Supplemental.dcm"])
+def test_an_enhanced_multi_frame_file_has_the_values_of_pydicom(name):
+    dataset = pydicom.dcmread(FOLDER / name)
+    reader = DicomReader(FOLDER / name)
+    (record,) = reader
+    stored = pixel_array(dataset)
+    assert len(record.data) == dataset.NumberOfFrames
+    for place, frame in enumerate(reader.series[0].order):
+        item = frame_item(dataset, frame, "PixelValueTransformationSequence") or dataset
+        slope, intercept = item.get("RescaleSlope", 1), item.get("RescaleIntercept", 0)
+        expected = stored[frame] * float(slope) + float(intercept)
+        np.testing.assert_allclose(record.data[place, ..., 0], expected, rtol=1e-6)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 
 from scionwood import ReadError, RecipeError
+from scionwood_biomed.data.images import Images
 from scionwood_biomed.data.items import Item, read_items
 from scionwood_biomed.data.splits import (
     base_and_novel,
@@ -169,3 +171,47 @@ def test_table_without_splits_is_split_by_subject(tmp_path):
     items = read_items(table(tmp_path, [f"{name}," for name in "abcde"]))
     parts = deal(items)
     assert sorted(len(part) for part in parts.values()) == [1, 1, 3]
+
+
+def spelt(number):
+    """Return a subject in one of four spellings."""
+    name = f"p{number // 4}a"
+    return (name, name.upper(), f" {name}", f"{name.title()} ")[number % 4]
+
+
+def test_spellings_of_a_subject_that_differ_in_case_and_blanks_are_one_subject():
+    items = [Item(Path(str(i)), "ab"[i // 4 % 2], spelt(i)) for i in range(80)]
+    parts = split_by_subject(items)
+    subjects = [{item.subject.strip().casefold() for item in part} for part in parts.values()]
+    assert sum(map(len, subjects)) == len(set.union(*subjects)) == 20
+    image = split_by_image(items)
+    assert overlap(image["train"], image["test"], lambda item: b"").subjects > 0
+    assert len({item.subject.strip().casefold() for item in shots(items, 10)}) == 20
+    with pytest.raises(RecipeError, match="is in train and in test"):
+        deal([Item(Path("1"), "a", "P0a", "train"), Item(Path("2"), "a", "p0a ", "test")])
+
+
+@pytest.mark.parametrize("same", ["SOPInstanceUID", "pixels", "bytes"])
+def test_one_image_under_two_subjects_is_refused_unless_allowed(tmp_path, same):
+    names = ["1.png", "2.png"] if same == "bytes" else ["1.dcm", "2.dcm"]
+    for number, name in enumerate(names):
+        if same == "bytes":
+            picture(tmp_path / name)
+            continue
+        DicomReader.write_sample(tmp_path / name)
+        dataset = pydicom.dcmread(tmp_path / name)
+        dataset.PatientID = f"p{number}"
+        if same == "pixels":
+            dataset.SOPInstanceUID = f"1.2.{number}"
+        else:
+            dataset.PixelData = bytes([number]) * len(dataset.PixelData)
+        dataset.save_as(tmp_path / name)
+    lines = [f"{name},cyst,p{number}" for number, name in enumerate(names)]
+    source = tmp_path / "items.csv"
+    source.write_text("\n".join(["path,label,subject", *lines]))
+    rule = rf"{names[1]}: it has the {same} of .*{names[0]}, which has another subject"
+    with pytest.raises(RecipeError, match=rule):
+        Images(source=source).items()
+    assert len(Images(source=source, duplicates="allow").items()) == 2
+    source.write_text(source.read_text().replace("p1", "P0 "))
+    assert len(Images(source=source).items()) == 2

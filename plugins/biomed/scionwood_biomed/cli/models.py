@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from scionwood import (
     InputPath,
@@ -206,7 +206,8 @@ def audit_splits(
     from scionwood_biomed.evaluation.audit import audit, print_audit
 
     backbone = clip(model=model)
-    result = audit(_data(images, subject, window, backbone.size), backbone, folds=folds, seed=seed)
+    data = _data(images, subject, window, backbone.size, "allow")  # the audit counts them
+    result = audit(data, backbone, folds=folds, seed=seed)
     if json:
         print(dumps(result, indent=1))
     else:
@@ -254,13 +255,19 @@ def _plan(
     )
 
 
-def _data(source: Path | None, subject: str | None, window: Window, size: int) -> ImageData:
+def _data(
+    source: Path | None,
+    subject: str | None,
+    window: Window,
+    size: int,
+    duplicates: Literal["refuse", "allow"] = "refuse",
+) -> ImageData:
     from scionwood_biomed.data.images import Images
     from scionwood_biomed.data.phantoms import Phantoms
 
     if source is None:
         return Phantoms(size=size)
-    return Images(source=source, subject=subject, window=window, size=size)
+    return Images(source=source, subject=subject, window=window, size=size, duplicates=duplicates)
 
 
 def _check_free(folder: Path) -> None:

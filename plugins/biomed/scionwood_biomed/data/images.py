@@ -9,6 +9,7 @@ import numpy as np
 
 from scionwood import DataFiles, RecipeError
 from scionwood_biomed.data.base import ImageData, Side
+from scionwood_biomed.data.duplicates import refuse_shared
 from scionwood_biomed.data.items import Item, read_items
 from scionwood_biomed.data.splits import digest_of_file
 from scionwood_biomed.readers.archives import Archives
@@ -26,8 +27,8 @@ class Images(ImageData):
     Units: image from 0 to 1; CT is shown in the chosen window.
 
     Raises:
-        RecipeError: no source is given, an image has no subject, a label has no name, or a class
-            has too few images or subjects.
+        RecipeError: no source is given, an image has no subject, a label has no name, a class has
+            too few images or subjects, or one image has two subjects.
         ReadError: a file is missing, damaged, hostile or too large.
 
     Source: few-shot adaptation with splits by subject; see `splits.split_by_subject`.
@@ -51,6 +52,8 @@ class Images(ImageData):
             itself. Without it, paths and links that lead elsewhere are refused.
         size: side of an image in pixels; it must be the size that the backbone takes.
         batch_size: images per batch.
+        duplicates: `refuse` one image under two subjects: the same SOPInstanceUID, the same pixels
+            of DICOM, or the same bytes of another file. `allow` reads no file beforehand.
         on_bad_file: `raise` stops at a file that cannot be read. `skip` reads every file once at
             the beginning, and leaves out the bad ones.
         seed: seed of the splits and of the shots.
@@ -73,12 +76,14 @@ class Images(ImageData):
         root: str | Path | None = None,
         size: int = 224,
         batch_size: int = 16,
+        duplicates: Literal["refuse", "allow"] = "refuse",
         on_bad_file: Literal["raise", "skip"] = "raise",
         seed: int = 0,
     ) -> None:
         super().__init__(shots=shots, classes=classes, size=size, batch_size=batch_size, seed=seed)
         self.data_files = DataFiles(on_bad_file, [each for each in (source, root) if each])
         self.source, self.subject, self.window, self.root = source, subject, window, root
+        self.duplicates = duplicates
         self._archives = Archives(
             class_names=class_names, slices=slices, mpp=mpp, tiles=tiles, size=size
         )
@@ -109,7 +114,10 @@ class Images(ImageData):
                 self._pixels(item)
 
         kept = self.data_files.readable(of_file, lambda path: path, check)
-        return [item for item in items if item.path in kept]
+        items = [item for item in items if item.path in kept]
+        if self.duplicates == "refuse":
+            refuse_shared(items, source if source.is_dir() else source.parent)
+        return items
 
     def picture(self, item: Item) -> np.ndarray:
         """Return the pixels of an image; see `readers.opening.read_picture`."""

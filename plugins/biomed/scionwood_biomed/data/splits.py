@@ -11,6 +11,7 @@ import numpy as np
 
 from scionwood import RecipeError
 from scionwood_biomed.data.items import Item, labels
+from scionwood_biomed.readers.dicom_file import same_subject
 
 PARTS = ("train", "val", "test")
 
@@ -28,6 +29,15 @@ class Overlap(NamedTuple):
     subjects: int
     share: float
     duplicates: int
+
+
+def subject_key(subject: str) -> str:
+    """Return what two spellings of a subject share: `P0a` and `p0a ` are one person.
+
+    Args:
+        subject: a subject as a table or a file states it.
+    """
+    return same_subject(subject)
 
 
 def split_by_subject(
@@ -64,7 +74,7 @@ def split_by_subject(
         for part, chosen in enumerate(np.split(order, _edges(len(order), shares))):
             part_of.update(dict.fromkeys(map(str, chosen), part))
     return {
-        name: [item for item in items if part_of[item.subject] == part]
+        name: [item for item in items if part_of[subject_key(item.subject)] == part]
         for part, name in enumerate(PARTS)
     }
 
@@ -85,13 +95,14 @@ def deal(items: Sequence[Item], *, seed: int = 0) -> dict[str, list[Item]]:
     """
     if all(item.split is None for item in items):
         return split_by_subject(items, seed=seed)
-    split_of: dict[str, str | None] = {}
+    split_of: dict[str, str | None] = {}  # by the key of the subject
     for item in items:
         if item.split not in PARTS:
             rule = f"split {item.split!r} is not one of {', '.join(PARTS)}"
             raise RecipeError(str(item.path), rule, "Give a split for every image, or for none")
-        if split_of.setdefault(item.subject, item.split) != item.split:
-            rule = f"subject {item.subject!r} is in {split_of[item.subject]} and in {item.split}"
+        before = split_of.setdefault(subject_key(item.subject), item.split)
+        if before != item.split:
+            rule = f"subject {item.subject!r} is in {before} and in {item.split}"
             raise RecipeError(str(item.path), rule, "Put all images of a subject into one split")
     return {name: [item for item in items if item.split == name] for name in PARTS}
 
@@ -181,11 +192,11 @@ def overlap(
         second: items of the second part.
         digest: returns a hash that equal images share.
     """
-    subjects = {item.subject for item in first}
-    shared = [item for item in second if item.subject in subjects]
+    subjects = {subject_key(item.subject) for item in first}
+    shared = [item for item in second if subject_key(item.subject) in subjects]
     known = {digest(item) for item in first}
     return Overlap(
-        len({item.subject for item in shared}),
+        len({subject_key(item.subject) for item in shared}),
         len(shared) / max(len(second), 1),
         sum(digest(item) in known for item in second),
     )
@@ -195,7 +206,7 @@ def _owners(items: Sequence[Item]) -> Mapping[str, set[str]]:
     """Return the subjects of each class."""
     subjects: dict[str, set[str]] = defaultdict(set)
     for item in items:
-        subjects[item.label].add(item.subject)
+        subjects[item.label].add(subject_key(item.subject))
     return subjects
 
 
@@ -213,6 +224,7 @@ def _round_robin(items: Sequence[Item], rng: np.random.Generator) -> list[Item]:
     placed: list[tuple[int, int, Item]] = []
     for index in rng.permutation(len(items)):
         item = items[index]
-        placed.append((turns[item.subject], len(placed), item))
-        turns[item.subject] += 1
+        owner = subject_key(item.subject)
+        placed.append((turns[owner], len(placed), item))
+        turns[owner] += 1
     return [item for *_, item in sorted(placed, key=lambda entry: entry[:2])]

@@ -10,7 +10,12 @@ import torch
 from scionwood import RecipeError, print_table
 from scionwood_biomed.data.base import ImageData
 from scionwood_biomed.data.items import Item, labels
-from scionwood_biomed.data.splits import overlap, split_by_image, split_by_subject
+from scionwood_biomed.data.splits import (
+    overlap,
+    split_by_image,
+    split_by_subject,
+    subject_key,
+)
 from scionwood_biomed.evaluation.linear_probe import cross_validated
 from scionwood_biomed.model.towers import ClipBackbone
 from scionwood_biomed.readers.archives import UNKNOWN
@@ -76,7 +81,7 @@ def audit(data: ImageData, backbone: ClipBackbone, *, folds: int = 5, seed: int 
             are not known.
     """
     items = data.items()
-    names, subjects = labels(items), {item.subject for item in items}
+    names, subjects = labels(items), {subject_key(item.subject) for item in items}
     if any(subject.startswith(f"{UNKNOWN} ") for subject in subjects):
         rule = "the subjects of these images are unknown, so leakage between subjects is too"
         raise RecipeError("audit", rule, "Audit a data set that records subjects")
@@ -90,7 +95,7 @@ def audit(data: ImageData, backbone: ClipBackbone, *, folds: int = 5, seed: int 
     label = torch.tensor([names.index(item.label) for item in items])
     ways = {
         "by_image": (split_by_image, [str(number) for number in range(len(items))]),
-        "by_subject": (split_by_subject, [item.subject for item in items]),
+        "by_subject": (split_by_subject, [subject_key(item.subject) for item in items]),
     }
     audits: dict[str, SplitAudit] = {}
     for name, (deal, groups) in ways.items():

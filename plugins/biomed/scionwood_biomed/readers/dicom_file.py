@@ -13,7 +13,7 @@ from typing import Any, final
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, convert_color_space
+from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import (
     CTImageStorage,
@@ -192,8 +192,8 @@ def _file(path: Path, header: Dataset, shape: tuple[int, int, int, int], salt: s
     kept = without_identity(header)
     file = DicomFile(
         path,
-        pseudonym(identity, salt) if identity else None,
-        pseudonym(f"{identity}/{uid}", salt),
+        pseudonym(same_subject(identity), salt) if identity else None,
+        pseudonym(f"{same_subject(identity)}/{uid}", salt),
         shape,
         tuple(_geometry(header, frame) for frame in range(shape[0])),
         (_integer(header, "AcquisitionNumber"), _integer(header, "InstanceNumber")),
@@ -253,10 +253,7 @@ def _check_size(path: Path, header: Dataset, shape: tuple[int, int, int, int], t
 
 
 def _rgb(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
-    """Return RGB (frame, row, column, 3) from 0 to 1; pydicom leaves native YBR unconverted."""
-    name = str(dataset.PhotometricInterpretation)
-    if name.startswith("YBR_FULL") and not dataset.file_meta.TransferSyntaxUID.is_compressed:
-        stored = convert_color_space(stored, name, "RGB")
+    """Return RGB (frame, row, column, 3) from 0 to 1; `pixel_array` has converted YBR to RGB."""
     return (stored / (2.0 ** int(dataset.BitsStored) - 1)).astype(np.float32)
 
 
