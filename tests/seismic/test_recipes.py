@@ -87,7 +87,7 @@ def test_what_neighbours_share_is_no_noise_in_a_stack() -> None:
 def test_das_vsp_has_well_gathers_and_interrogator_noise() -> None:
     data = sections("das_vsp")["data"]
     assert data["signals"] == ["vsp", "microseismic"]
-    noises = {"common_mode", "fading", "ringing", "erratic", "checkerboard", "long_period"}
+    noises = {"fading", "ringing", "erratic", "checkerboard", "long_period"}
     assert isinstance(data["noises"], list)
     assert noises <= set(data["noises"])
     assert data["dt"] == 0.001
@@ -95,6 +95,14 @@ def test_das_vsp_has_well_gathers_and_interrogator_noise() -> None:
     assert isinstance(data["gauge"], int)
     assert 1 <= data["dx"] <= 5
     assert data["gauge"] > 1
+
+
+@pytest.mark.parametrize("name", ["denoise", "denoise_tta", "das_vsp", "adapt_to_survey"])
+def test_what_all_traces_share_goes_only_on_request(name: str) -> None:
+    recipe = sections(name)
+    assert recipe["backbone"]["common_mode"] is False
+    if name != "adapt_to_survey":  # whose noise is that of the survey
+        assert "common_mode" not in recipe["data"]["noises"]  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("part", ["backbone", "adapter"])
