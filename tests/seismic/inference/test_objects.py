@@ -11,6 +11,7 @@ import dascore as dc
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter1d
 
 from scionwood import RecipeError, Task, TrainingError, load_run
 from scionwood_seismic import api
@@ -219,9 +220,10 @@ def test_does_not_change_the_model_of_a_loaded_run(task: Task, data: np.ndarray)
 
 def test_adapts_at_test_time_on_request(run: Path) -> None:
     task = load_run(run)
-    noisy = np.random.default_rng(3).standard_normal((32, 64)).astype(np.float32)
+    noise = np.random.default_rng(3).standard_normal((32, 96))
+    noisy = gaussian_filter1d(noise, 1.5).astype(np.float32)
     plain = denoise(noisy, task, dt=0.002)
-    options = Adaptation(window=(0.0, 0.04), steps=2, tolerance=1.0)
+    options = Adaptation(window=(0.0, 0.06), steps=2, tolerance=1.0)
     adapted = denoise(noisy, task, dt=0.002, tta=options)
     assert not np.array_equal(adapted, plain)
     np.testing.assert_array_equal(denoise(noisy, task, dt=0.002), plain)
