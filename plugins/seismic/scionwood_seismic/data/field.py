@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Literal, final
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from scionwood import DataLoader, RecipeError, Split, SplitData
-from scionwood_seismic.data.noise_files import read_noise
-from scionwood_seismic.data.samples_on_demand import OnDemand
+from scionwood import RecipeError
+from scionwood_seismic.data.noise_files import NoisyOnDemand
 from scionwood_seismic.data.synthetic import SPLITS, check_names, generator
 from scionwood_seismic.synth.field_noise import COLOURS, NoiseWindows, draw_noise
 from scionwood_seismic.synth.field_pair import QUIETEST_TOLD, Pair, draw_clean, draw_traces, mix
@@ -24,7 +22,7 @@ RENEWED = 8
 
 
 @final
-class FieldCrops(SplitData):
+class FieldCrops(NoisyOnDemand):
     """Pairs of a noisy and a clean record at the canonical sampling, generated on demand.
 
     A sample depends only on the seed, the split and the index. Signals are combined from a window
@@ -89,29 +87,23 @@ class FieldCrops(SplitData):
         num_workers: int = 0,
         seed: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(
+            batch_size=batch_size,
+            lengths={"train": n_train, "val": n_val, "test": n_test},
+            num_workers=num_workers,
+            seed=seed,
+        )
+        self.noise_files = noise_files
         check_names("signals", signals, tuple(KINDS))
         check_names("noises", noises, tuple(COLOURS))
         shares = {"noise_share": noise_share, "clean_share": clean_share}
         check_shares(shares | {"told_share": told_share, "few_share": few_share})
         self.shape, self.signals = (n_traces, n_samples), tuple(signals)
-        self.noise_files = noise_files
         self.noises = tuple(noises)
         self.noise_share, self.snr = noise_share, (lowest_snr, highest_snr)
         self.clean_share, self.told_share, self.few_share = clean_share, told_share, few_share
-        self.unit, self.kept, self.seed = unit, kept, seed
-        self.batch_size, self.num_workers = batch_size, num_workers
-        self.lengths = {"train": n_train, "val": n_val, "test": n_test}
+        self.unit, self.kept = unit, kept
         self._drawn: OrderedDict[tuple[str, int], np.ndarray] = OrderedDict()
-
-    def setup(self, stage: str) -> None:
-        """Read the noise files, so that errors appear before training."""
-        _ = self.real
-
-    @cached_property
-    def real(self) -> NoiseWindows | None:
-        """The real noise, or None."""
-        return None if self.noise_files == "none" else NoiseWindows(read_noise(self.noise_files))
 
     def sample(self, split: str, index: int, real: NoiseWindows | None = None) -> dict[str, Tensor]:
         """Return one pair, (1, trace, time) each, its mask and its told noise level.
@@ -141,15 +133,6 @@ class FieldCrops(SplitData):
         while len(self._drawn) > 2 * self.kept:
             self._drawn.popitem(last=False)
         return self._drawn[key]
-
-    def loader(self, split: Split) -> DataLoader:
-        """Return the batches of a split; the order of the samples is fixed."""
-        return DataLoader(
-            OnDemand(self.sample, split, self.lengths[split]),
-            batch_size=self.batch_size,
-            num_workers=self.num_workers,
-            drop_last=split == "train",
-        )
 
 
 def told(rng: np.random.Generator, level: float, share: float) -> float:

@@ -8,10 +8,10 @@ from typing import Literal, final
 import numpy as np
 from torch import Tensor
 
-from scionwood import DataLoader, ReadError, RecipeError, Split, SplitData
+from scionwood import ReadError, RecipeError
 from scionwood_seismic.data.field import FieldCrops
 from scionwood_seismic.data.noise_files import SHORTEST, Window, canonical_noise
-from scionwood_seismic.data.samples_on_demand import OnDemand
+from scionwood_seismic.data.samples_on_demand import OnDemandData
 from scionwood_seismic.synth.canonical import Domain
 from scionwood_seismic.synth.field_noise import NoiseWindows
 
@@ -20,7 +20,7 @@ PARTS = {"train": (0.0, 0.7), "val": (0.7, 0.85), "test": (0.85, 1.0)}
 
 
 @final
-class FieldNoise(SplitData):
+class FieldNoise(OnDemandData):
     """Generated signal with real noise, cut from any file that a reader knows.
 
     The files may hold signal outside of the window. Each record is brought to the canonical
@@ -77,14 +77,17 @@ class FieldNoise(SplitData):
         num_workers: int = 0,
         seed: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(
+            batch_size=batch_size,
+            lengths={"train": n_train, "val": n_val, "test": n_test},
+            num_workers=num_workers,
+            seed=seed,
+        )
         if window is not None and not 0 <= window[0] < window[1]:
             rule = "a window has a start from 0 on and a later end, s"
             raise RecipeError(f"data.window {list(window)}", rule, "Such as [0.0, 0.2]")
         self.path, self.window = path, window
         self.domain: Domain = domain
-        self.batch_size, self.num_workers = batch_size, num_workers
-        self.lengths = {"train": n_train, "val": n_val, "test": n_test}
         self.crops = FieldCrops(
             n_traces=n_traces,
             n_samples=n_samples,
@@ -113,15 +116,6 @@ class FieldNoise(SplitData):
     def sample(self, split: str, index: int) -> dict[str, Tensor]:
         """Return one pair, (1, trace, time) each, its mask and its told noise level."""
         return self.crops.sample(split, index, self.windows[split])
-
-    def loader(self, split: Split) -> DataLoader:
-        """Return the batches of a split; the order of the samples is fixed."""
-        return DataLoader(
-            OnDemand(self.sample, split, self.lengths[split]),
-            batch_size=self.batch_size,
-            num_workers=self.num_workers,
-            drop_last=split == "train",
-        )
 
 
 def part(record: np.ndarray, span: Window) -> np.ndarray:

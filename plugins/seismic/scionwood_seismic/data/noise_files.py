@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -10,9 +11,11 @@ import numpy as np
 
 from scionwood import ReadError, reading
 from scionwood_seismic.data.normalise import live
+from scionwood_seismic.data.samples_on_demand import OnDemandData
 from scionwood_seismic.data.survey_source import find_files
 from scionwood_seismic.readers.opening import open_reader
 from scionwood_seismic.synth.canonical import Domain, plan, resample
+from scionwood_seismic.synth.field_noise import NoiseWindows
 
 Window = tuple[float, float]
 
@@ -21,6 +24,25 @@ SHORTEST = 32
 
 MOST = 64
 """Records that are read of one file; more are left out evenly."""
+
+
+class NoisyOnDemand(OnDemandData):
+    """Samples that are made when they are asked for, with noise of the user.
+
+    Attributes:
+        noise_files: noise records, a file, a folder or a glob; `none`: generated noise only.
+    """
+
+    noise_files: str = "none"
+
+    @cached_property
+    def real(self) -> NoiseWindows | None:
+        """The noise of `noise_files`, or None."""
+        return None if self.noise_files == "none" else NoiseWindows(read_noise(self.noise_files))
+
+    def setup(self, stage: str) -> None:
+        """Read the noise files, so that errors appear before training."""
+        _ = self.real
 
 
 def read_noise(path: str, window: Window | Literal["quietest"] | None = None) -> list[np.ndarray]:

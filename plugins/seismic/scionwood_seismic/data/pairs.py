@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scionwood import DataLoader, ReadError, RecipeError, Split, SplitData
+from scionwood import ReadError, RecipeError
 from scionwood_seismic.data.field import check_shares, tensors, told
 from scionwood_seismic.data.normalise import live
-from scionwood_seismic.data.samples_on_demand import OnDemand
+from scionwood_seismic.data.samples_on_demand import OnDemandData
 from scionwood_seismic.data.survey_source import Recent, find_files
 from scionwood_seismic.data.synthetic import generator
 from scionwood_seismic.readers.opening import open_reader
@@ -36,7 +36,7 @@ Pairing = tuple[np.ndarray, np.ndarray]
 
 
 @final
-class FieldPairs(SplitData):
+class FieldPairs(OnDemandData):
     """Crops of noisy and clean records of your own, at the canonical sampling.
 
     The files of the two paths belong together in the order of their names, and their records have
@@ -71,6 +71,8 @@ class FieldPairs(SplitData):
     Source: the files of the user.
     """
 
+    renewed = True
+
     def __init__(
         self,
         *,
@@ -88,12 +90,15 @@ class FieldPairs(SplitData):
         num_workers: int = 0,
         seed: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(
+            batch_size=batch_size,
+            lengths={"train": n_train, "val": n_val, "test": n_test},
+            num_workers=num_workers,
+            seed=seed,
+        )
         check_shares({"told_share": told_share})
         self.paths, self.gather, self.domain = (noisy, clean), gather, domain
-        self.shape, self.told_share, self.seed = (n_traces, n_samples), told_share, seed
-        self.batch_size, self.num_workers = batch_size, num_workers
-        self.lengths = {"train": n_train, "val": n_val, "test": n_test}
+        self.shape, self.told_share = (n_traces, n_samples), told_share
         self._read: Recent[Pairing] = Recent(KEPT)
 
     def setup(self, stage: str) -> None:
@@ -156,16 +161,6 @@ class FieldPairs(SplitData):
         noisy, clean = self.record(int(rng.integers(first, last)))
         pair = crop(rng, noisy, clean, self.shape, (0.0, 1.0) if whole else span)
         return tensors(pair, told(rng, pair.level, self.told_share))
-
-    def loader(self, split: Split) -> DataLoader:
-        """Return the batches of a split; each epoch of training draws new crops."""
-        return DataLoader(
-            OnDemand(self.sample, split, self.lengths[split]),
-            batch_size=self.batch_size,
-            num_workers=self.num_workers,
-            drop_last=split == "train",
-            seed=self.seed,
-        )
 
 
 def crop(

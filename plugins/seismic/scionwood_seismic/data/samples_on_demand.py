@@ -1,31 +1,71 @@
-"""A split whose samples are made when they are asked for."""
+"""The base of data components whose samples are made when they are asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import final
+from abc import abstractmethod
+from typing import ClassVar, final
 
 from torch import Tensor
 from torch.utils.data import Dataset
 
-Sample = Callable[[str, int], dict[str, Tensor]]
+from scionwood import DataLoader, Split, SplitData
+
+
+class OnDemandData(SplitData):
+    """Samples that are made when they are asked for.
+
+    A subclass writes `sample`, and `setup` where files are read, so that errors appear before
+    training.
+
+    Args:
+        batch_size: samples per batch.
+        lengths: split -> number of samples.
+        num_workers: processes that make samples; 0 uses the training process.
+        seed: seed of all splits.
+
+    Attributes:
+        renewed: whether each epoch of training draws new samples.
+    """
+
+    renewed: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        *,
+        batch_size: int,
+        lengths: dict[str, int],
+        num_workers: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.batch_size, self.num_workers = batch_size, num_workers
+        self.lengths, self.seed = lengths, seed
+
+    @abstractmethod
+    def sample(self, split: str, index: int) -> dict[str, Tensor]:
+        """Return one sample of a split."""
+
+    def loader(self, split: Split) -> DataLoader:
+        """Return the batches of a split; without `renewed` every epoch has the same samples."""
+        own = {"seed": self.seed} if self.renewed else {}
+        return DataLoader(
+            _OnDemand(self, split),
+            batch_size=self.batch_size,
+            num_workers=self.num_workers,
+            drop_last=split == "train",
+            **own,
+        )
 
 
 @final
-class OnDemand(Dataset[dict[str, Tensor]]):
-    """A split of a data component.
+class _OnDemand(Dataset[dict[str, Tensor]]):
+    """A split of a data component."""
 
-    Args:
-        sample: maps the split and an index to a sample.
-        split: the split.
-        length: number of samples.
-    """
-
-    def __init__(self, sample: Sample, split: str, length: int) -> None:
-        self.sample, self.split, self.length = sample, split, length
+    def __init__(self, data: OnDemandData, split: str) -> None:
+        self.data, self.split = data, split
 
     def __len__(self) -> int:
-        return self.length
+        return self.data.lengths[self.split]
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        return self.sample(self.split, index)
+        return self.data.sample(self.split, index)

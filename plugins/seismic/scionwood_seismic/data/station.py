@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import final
 
 import numpy as np
 from torch import Tensor
 
-from scionwood import DataLoader, Split, SplitData
 from scionwood_seismic.data.field import check_shares, tensors
-from scionwood_seismic.data.noise_files import read_noise
-from scionwood_seismic.data.samples_on_demand import OnDemand
+from scionwood_seismic.data.noise_files import NoisyOnDemand
 from scionwood_seismic.data.synthetic import generator
-from scionwood_seismic.synth.field_noise import NoiseWindows
 from scionwood_seismic.synth.field_pair import mix
 from scionwood_seismic.synth.quake import COMPONENTS, draw_quake, draw_station_noise
 
 
 @final
-class StationRecords(SplitData):
+class StationRecords(NoisyOnDemand):
     """Pairs of a noisy and a clean record of three components, generated on demand.
 
     A sample depends only on the seed, the split and the index.
@@ -68,26 +64,18 @@ class StationRecords(SplitData):
         num_workers: int = 0,
         seed: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(
+            batch_size=batch_size,
+            lengths={"train": n_train, "val": n_val, "test": n_test},
+            num_workers=num_workers,
+            seed=seed,
+        )
+        self.noise_files = noise_files
         shares = {"noise_share": noise_share, "clean_share": clean_share}
         check_shares(shares | {"single_share": single_share})
-        self.n_samples, self.noise_files, self.noise_share = n_samples, noise_files, noise_share
-        self.snr, self.clean_share, self.single_share = (
-            (lowest_snr, highest_snr),
-            clean_share,
-            single_share,
-        )
-        self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
-        self.lengths = {"train": n_train, "val": n_val, "test": n_test}
-
-    def setup(self, stage: str) -> None:
-        """Read the noise files, so that errors appear before training."""
-        _ = self.real
-
-    @cached_property
-    def real(self) -> NoiseWindows | None:
-        """The real noise, or None."""
-        return None if self.noise_files == "none" else NoiseWindows(read_noise(self.noise_files))
+        self.n_samples, self.noise_share = n_samples, noise_share
+        self.snr = lowest_snr, highest_snr
+        self.clean_share, self.single_share = clean_share, single_share
 
     def sample(self, split: str, index: int) -> dict[str, Tensor]:
         """Return one pair, (1, component, time) each, and its mask."""
@@ -100,12 +88,3 @@ class StationRecords(SplitData):
         count = 1 if rng.random() < self.single_share else COMPONENTS
         order = rng.permutation(COMPONENTS)  # no component has a place of its own
         return tensors(mix(np.ascontiguousarray(clean[order]), noise, level, count), 0.0)
-
-    def loader(self, split: Split) -> DataLoader:
-        """Return the batches of a split; the order of the samples is fixed."""
-        return DataLoader(
-            OnDemand(self.sample, split, self.lengths[split]),
-            batch_size=self.batch_size,
-            num_workers=self.num_workers,
-            drop_last=split == "train",
-        )

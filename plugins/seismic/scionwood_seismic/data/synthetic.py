@@ -8,10 +8,10 @@ from typing import Any, final
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from scionwood import DataLoader, RecipeError, Split, SplitData
+from scionwood import RecipeError
 from scionwood_seismic.data.normalise import scale
+from scionwood_seismic.data.samples_on_demand import OnDemandData
 from scionwood_seismic.synth.mixture import average_gauge, corrupt
 from scionwood_seismic.synth.noise import NOISES, UNSEEN
 from scionwood_seismic.synth.signal import SIGNALS, draw_gather
@@ -30,7 +30,7 @@ def generator(seed: int, split: str, index: int) -> np.random.Generator:
 
 
 @final
-class SyntheticGathers(SplitData):
+class SyntheticGathers(OnDemandData):
     """Pairs of a noisy and a clean gather, generated on demand.
 
     A sample depends only on the seed, the split and the index.
@@ -92,7 +92,12 @@ class SyntheticGathers(SplitData):
         num_workers: int = 0,
         seed: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(
+            batch_size=batch_size,
+            lengths={"train": n_train, "val": n_val, "test": n_test},
+            num_workers=num_workers,
+            seed=seed,
+        )
         check_names("signals", signals, SIGNALS)
         check_names("noises", noises, KNOWN)
         check_names("test_signals", test_signals or signals, SIGNALS)
@@ -103,8 +108,6 @@ class SyntheticGathers(SplitData):
         self.test_signals = tuple(test_signals or signals)
         self.test_noises, self.quiet = tuple(test_noises or noises), round(quiet / dt)
         self.snr, self.gauge, self.clean_share = (lowest_snr, highest_snr), gauge, clean_share
-        self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
-        self.lengths = {"train": n_train, "val": n_val, "test": n_test}
 
     def sample(self, split: str, index: int) -> dict[str, Tensor]:
         """Return one pair, (1, trace, time) each, and its noise class; classes alternate."""
@@ -132,26 +135,6 @@ class SyntheticGathers(SplitData):
         traces, samples = self.shape
         events = draw_gather(rng, (traces, samples - self.quiet), dt=self.dt, dx=self.dx, kind=kind)
         return np.pad(events, ((0, 0), (self.quiet, 0)))
-
-    def loader(self, split: Split) -> DataLoader:
-        """Return the batches of a split; the order of the samples is fixed."""
-        return DataLoader(
-            _Split(self, split),
-            batch_size=self.batch_size,
-            num_workers=self.num_workers,
-            drop_last=split == "train",
-        )
-
-
-class _Split(Dataset[dict[str, Tensor]]):
-    def __init__(self, gathers: SyntheticGathers, split: str) -> None:
-        self.gathers, self.split = gathers, split
-
-    def __len__(self) -> int:
-        return self.gathers.lengths[self.split]
-
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        return self.gathers.sample(self.split, index)
 
 
 def check_names(option: str, given: Sequence[str], known: Sequence[str]) -> None:
