@@ -42,6 +42,12 @@ STATES = 7  # of the files, where the networks of these tests predict three
 Runs = Callable[..., Path]
 
 
+@pytest.fixture(autouse=True)
+def _inline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read in this process; other tests read in children."""
+    monkeypatch.setenv("SCIONWOOD_READERS", "inline")
+
+
 def bare(part: Part) -> CrashSeries:
     """Return the history alone, as solvers write it: no units, clamps, impact and material."""
     full = to_series(resampled(part, STATES))
@@ -252,3 +258,30 @@ def test_the_impact_point_is_an_option(parts: list[Part]) -> None:
     aside = api.Setup(clamped="field", point=(float(points[:, 0].min()), 0.0, 200.0))
     assert from_series(series, aside).impactor.point == aside.point
     assert from_series(series, middle).impactor.point != aside.point
+
+
+def test_stores_without_connectivity_take_the_shells_of_a_mesh(
+    parts: list[Part], tmp_path: Path
+) -> None:
+    for index, part in enumerate(parts[:2]):
+        path = tmp_path / f"run{index}.zarr"
+        write_series(path, bare(part))
+        for array in path.glob("mesh_connectivity_*"):
+            shutil.rmtree(array)
+        write_mesh(part, tmp_path / "meshes" / f"run{index}.vtp")
+        write_features(tmp_path, {f"run{index}": stated(part, index)})
+    with pytest.raises(ReadError, match=r"holds nodes and edges.*mesh: decks/\{run\}\.k"):
+        files(tmp_path / "run0.zarr").parts("train")
+    stores = str(tmp_path / "run*.zarr")
+    read = files(Path(stores), mesh=str(tmp_path / "meshes" / "{run}.vtp")).parts("train")
+    for part, wanted in zip(read, parts, strict=False):
+        assert np.array_equal(part.cells, wanted.cells)
+        assert part.thickness == pytest.approx(wanted.thickness, rel=0.2)  # means on nodes
+    with pytest.raises(ReadError, match=r"nodes, and the mesh has|lie up to"):
+        files(tmp_path / "run0.zarr", mesh=str(tmp_path / "meshes" / "run1.vtp")).parts("train")
+
+
+def write_mesh(part: Part, path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    series = to_series(part)
+    write_series(path, replace(series, times=series.times[:1], features={}))

@@ -214,7 +214,9 @@ def test_parameters_are_values_and_expressions(deck: Write) -> None:
     assert (mesh.part_ids.tolist(), mesh.thickness.tolist()) == ([3], [5.0])
     evil = "*PARAMETER_EXPRESSION\nRthick    __import__('os').getpid()\n"
     with pytest.raises(ReadError, match="'&thick' instead of a number"):
-        KeywordReader(deck(evil, NODES, SHELL, section.replace("&double", "&thick")))
+        KeywordReader(
+            deck(evil, NODES, SHELL, section.replace("&double", "&thick").replace("&id", "3"))
+        )
 
 
 def test_encrypted_blocks_are_named(deck: Write) -> None:

@@ -89,3 +89,24 @@ def test_damaged_files_are_refused(series: CrashSeries, tmp_path: Path) -> None:
         file["VTKHDF"].attrs["Type"] = "ImageData"
     with pytest.raises(ReadError, match="its type is ImageData"):
         open_series(path)
+
+
+@pytest.mark.parametrize("version", [42, 51])
+@pytest.mark.parametrize("kind", [1, 2], ids=["ascii", "binary"])
+def test_legacy_polygons_are_read(
+    series: CrashSeries, tmp_path: Path, version: int, kind: int
+) -> None:
+    faces = [[3, *row[:3]] if row[2] == row[3] else [4, *row] for row in series.mesh.cells.tolist()]
+    mesh = pv.PolyData(series.mesh.points.astype(float), np.concatenate(faces))
+    mesh.cell_data["thickness"] = series.mesh.thickness
+    writer = vtk.vtkPolyDataWriter()
+    writer.SetFileVersion(version)
+    writer.SetFileType(kind)
+    writer.SetFileName(str(tmp_path / "a.vtk"))
+    writer.SetInputData(mesh)
+    writer.Write()
+    again = open_series(tmp_path / "a.vtk").mesh
+    assert sorted(map(tuple, again.cells.tolist())) == sorted(
+        map(tuple, series.mesh.cells.tolist())
+    )
+    assert sorted(again.thickness.tolist()) == pytest.approx(sorted(series.mesh.thickness.tolist()))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import final
 
 import numpy as np
+from rich.console import Console
 from rich.progress import track
 
 from scionwood import RecipeError
@@ -102,7 +103,12 @@ class SuiteParts(Parts):
             first = sum(self.counts[name] for name in SPLITS[: SPLITS.index(split)])
             numbers = range(first, first + self.counts[split])
             designs = [(family, number) for family in self.families for number in numbers]
-            shown = track(designs, f"simulating {split}", disable=self._stored(designs))
+            shown = track(
+                designs,
+                f"simulating {split}",
+                console=Console(stderr=True),
+                disable=self._stored(designs),
+            )
             self._parts[split] = [to_part(self._simulation(*each)) for each in shown]
         return self._parts[split]
 
