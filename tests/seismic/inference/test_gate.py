@@ -1,0 +1,115 @@
+"""What the harm gate measures and decides: lost signal goes back before anything is blended."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from known_networks import Scaled, events, snr
+
+from scionwood_seismic.inference import envelope
+from scionwood_seismic.inference.decision import decide
+from scionwood_seismic.inference.events import wavelet_of
+from scionwood_seismic.inference.field import denoise_record
+from scionwood_seismic.inference.gate import GateOptions
+from scionwood_seismic.synth.canonical import plan
+
+LIMITS = GateOptions()
+
+
+def near(shape: tuple[int, int], traces: float) -> np.ndarray:
+    """Return noise that some neighbouring traces share, of unit deviation."""
+    noise = np.random.default_rng(0).standard_normal(shape)
+    smooth = np.exp(-((np.arange(-8, 9) / traces) ** 2))
+    shared = np.apply_along_axis(lambda x: np.convolve(x, smooth, "same"), 0, noise)
+    result: np.ndarray = (shared / shared.std()).astype(np.float32)
+    return result
+
+
+class TestTheDecision:
+    def test_within_the_limits_everything_stays(self) -> None:
+        decision = decide({"strong flat": 0.9, "weak flat": 0.96}, {}, 0.05, LIMITS)
+        assert (decision.back, decision.share, decision.reason) == (0, 1, "")
+
+    def test_only_as_much_goes_back_as_the_limit_asks_for(self) -> None:
+        plain = {"strong flat": 0.75, "strong slope": 0.9}
+        mended = {"strong flat": 0.95, "strong slope": 1.0}
+        decision = decide(plain, mended, 0.5, LIMITS)
+        assert decision.back == pytest.approx(0.5)
+        assert decision.share == 1
+        assert decision.amplitudes["strong flat"] == pytest.approx(0.85)
+        assert "keep 0.75 of their amplitude" in decision.reason
+        assert "lost signal was put back" in decision.reason
+
+    def test_what_is_missing_then_is_blended(self) -> None:
+        decision = decide({"strong flat": 0.5}, {"strong flat": 0.7}, 0.5, LIMITS)
+        assert (decision.back, decision.share) == (1, pytest.approx(0.5))
+
+    @pytest.mark.parametrize(("removed", "back"), [(0.05, 0.5), (0.5, 0.0)])
+    def test_weak_events_count_where_little_is_removed(self, removed: float, back: float) -> None:
+        decision = decide({"weak flat": 0.93}, {"weak flat": 0.97}, removed, LIMITS)
+        assert decision.back == pytest.approx(back)
+
+    def test_events_that_cannot_come_back_leave_the_record_as_it_is(self) -> None:
+        decision = decide({"strong flat": 0.1}, {"strong flat": 0.05}, 0.5, LIMITS)
+        assert decision.share == 0
+
+
+class TestWhatResemblesTheResult:
+    def test_a_factor_is_undone(self) -> None:
+        gather = events(0.3)
+        lost = envelope.resembling(gather, 0.3 * gather, 12.0)
+        assert snr(0.3 * gather, lost) > 15
+
+    def test_noise_stays_removed(self) -> None:
+        gather = events(0.3)
+        noise = np.random.default_rng(0).standard_normal(gather.shape).astype(np.float32)
+        noise *= gather.std()
+        lost = envelope.resembling(gather + noise, noise, 12.0)
+        assert np.square(lost).sum() < 0.05 * np.square(noise).sum()
+
+    def test_crops_are_treated_one_by_one(self) -> None:
+        crops = np.stack([events(0.3), events(0.0)])
+        both = envelope.resembling(crops, 0.3 * crops, 12.0)
+        for crop, lost in zip(crops, both, strict=True):
+            np.testing.assert_allclose(lost, envelope.resembling(crop, 0.3 * crop, 12.0), atol=1e-5)
+
+    def test_a_network_that_shrinks_events_is_mended_without_a_blend(self) -> None:
+        gather = events(0.3)
+        result = denoise_record(
+            Scaled(0.75), gather, dt=0.004, domain="shot", gate=GateOptions(weak=0.5, alike=1.0)
+        )
+        assert result.report.share == 1
+        assert result.report.worst == pytest.approx(0.85, abs=1e-6)
+
+
+class TestFlatEvents:
+    @pytest.mark.parametrize("traces", [18, 48])
+    def test_their_amplitude_is_measured(self, traces: int) -> None:
+        gather = events(0.0, traces=traces)
+        kept = envelope.flat_amplitude(gather, 0.4 * gather)
+        assert kept == pytest.approx(0.6, abs=0.01)
+
+    @pytest.mark.parametrize("width", [1.0, 3.0])
+    def test_noise_that_a_few_neighbours_share_is_none(self, width: float) -> None:
+        noise = near((96, 400), width)
+        assert envelope.flat_amplitude(noise, noise) is None
+
+    def test_too_few_traces_say_nothing(self) -> None:
+        gather = events(0.0, traces=10)
+        assert envelope.flat_amplitude(gather, gather) is None
+
+
+@pytest.mark.parametrize("slope", [0.3, 0.6])
+def test_noise_of_a_few_neighbours_gives_events_no_band(slope: float) -> None:
+    """The wavelet has no energy above the canonical band: the events have none, the noise has."""
+    clean = events(slope, traces=96, samples=512)
+    noisy = clean + clean.std() * near(clean.shape, 2.0)
+    steps = plan(noisy, domain="shot")
+    assert steps.drop_high
+    assert wavelet_of(noisy, steps)[1] < 0.05
+
+
+def test_windows_of_few_traces_are_longer() -> None:
+    assert envelope.window((48, 500), 12.0) == (9, 25)
+    assert envelope.window((3, 500), 12.0) == (3, 73)
+    assert envelope.window((1, 100), 12.0) == (1, 100)
