@@ -10,6 +10,7 @@ from typing import Any, final
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from scionwood import (
     RecipeError,
@@ -23,7 +24,9 @@ from scionwood import (
 )
 from scionwood_crash.data.encode import Encoder, outward
 from scionwood_crash.data.stated import given_of
+from scionwood_crash.evaluation.calibration import networks, predicting
 from scionwood_crash.evaluation.fields import Fields, projected
+from scionwood_crash.evaluation.intervals import Interval, Intervals
 from scionwood_crash.model.graph import CrashGraph
 from scionwood_crash.model.novelty import DISTANCE, LIMIT, verdict
 from scionwood_crash.morph.parametrise import Fallback
@@ -48,7 +51,8 @@ class Predictor:
         folder: the run folder.
         frames: states that the network predicts.
         distance: novelty of the last predicted part.
-        limit: novelty that 99 % of the training parts do not exceed; 0 if it was not measured.
+        limit: novelty that 98 % of new parts of the same kind do not exceed; 0 if not measured.
+        interval: prediction interval of the last part; `None` if the run was not calibrated.
         outside: further conditions of the last part that lie far outside of the training.
         given: what the recipe of the run states for files, with the meaning of their settings.
 
@@ -70,6 +74,8 @@ class Predictor:
         self.encoder, self.device = Encoder(network.size, fallback=fallback), device
         self.distance, self.limit = 0.0, float(network.novelty.limit)
         self.fields = Fields.read(self.folder)
+        self.intervals = Intervals.read(self.folder)
+        self.interval: Interval | None = None
         self.given = given_of(self.folder)
         self.outside: list[str] = []
 
@@ -99,6 +105,7 @@ class Predictor:
         moved, strain = self.task.predict({"graph": graph})
         moved = projected(moved, graph, self.fields.stiffness)
         strain = strain if self.fields.plastic_strain else None
+        self.interval = self._bounded(moved, graph)
         return replace(
             part,
             displacement=outward(moved, encoded.frame),
@@ -126,7 +133,17 @@ class Predictor:
         check_clamps(known)
         part = self.predict(resampled(known, self.frames))
         measured = {DISTANCE: self.distance, LIMIT: self.limit} if self.limit else {}
+        if self.interval is not None:
+            measured |= self.interval.features(factors(series.mesh.units)[0])
         return _on_mesh(series, at_own_times(part, known.times), measured)
+
+    def _bounded(self, moved: Tensor, graph: CrashGraph) -> Interval | None:
+        """Return the interval of a prediction; `None` if the run was not calibrated."""
+        if self.intervals is None:
+            return None
+        predict = predicting(self.task, self.fields.stiffness)
+        others = networks(self.folder, self.task, self.intervals, predict)
+        return self.intervals.interval(moved, [other(graph) for other in others], graph)
 
     @property
     def verdict(self) -> str:

@@ -5,10 +5,18 @@ from __future__ import annotations
 from typing import NamedTuple, final
 
 import numpy as np
+from scipy.signal import butter, filtfilt
 
 from scionwood import RecipeError
 from scionwood_crash.morph.surface import Surface
 from scionwood_crash.parts.part import Part
+
+CFC = 60
+"""Channel frequency class of accelerations: the lowest of SAE J211, for structures."""
+PASS = 2.0775
+"""Hz; cutoff of each of the two passes of a class of 1, by SAE J211-1, appendix C."""
+TAPS = 9
+"""States beyond each end that the filter assumes, mirrored through the last value."""
 
 
 @final
@@ -47,6 +55,35 @@ def probe(times: np.ndarray, displacement: np.ndarray, node: int) -> Probe:
     moved = np.asarray(displacement[:, node], np.float64)
     velocity = np.gradient(moved, times, axis=0, edge_order=2)
     return Probe(moved, velocity, np.gradient(velocity, times, axis=0, edge_order=2))
+
+
+def filtered(times: np.ndarray, values: np.ndarray, frequency_class: int = CFC) -> np.ndarray:
+    """Return values after a channel frequency class filter, (frame, ...).
+
+    The filter is a Butterworth filter of second order, forwards and backwards, so that it has no
+    phase. Its attenuation is 3 dB at 5/3 Hz times the class.
+
+    Source: SAE J211-1, appendix C.
+
+    Args:
+        times: (frame,), ms, at equal intervals.
+        values: (frame, ...).
+        frequency_class: 60, 180, 600 or 1000.
+
+    Raises:
+        RecipeError: the intervals differ, there are fewer than 11 states, or they are too far apart
+            for the class.
+    """
+    steps = np.diff(times)
+    if len(times) < TAPS + 2 or np.ptp(steps) > 0.02 * steps.mean():
+        rule = f"the filter needs {TAPS + 2} or more at equal intervals"
+        raise RecipeError(f"{len(times)} states", rule, "Keep more states")
+    rate = 1e3 / float(steps.mean())
+    if rate < 10 * frequency_class:
+        rule = f"class {frequency_class} needs {10 * frequency_class} states a second or more"
+        raise RecipeError(f"{rate:.0f} states a second", rule, "Keep more states, or a lower class")
+    numerator, denominator = butter(2, PASS * frequency_class, fs=rate)
+    return np.asarray(filtfilt(numerator, denominator, values, axis=0, padlen=TAPS))
 
 
 def absorbed_energy(part: Part) -> np.ndarray:

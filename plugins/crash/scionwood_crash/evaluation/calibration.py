@@ -1,0 +1,186 @@
+"""Calibrate a run: measure its errors on designs that its networks have not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, final
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from scionwood import (
+    ReadError,
+    RecipeError,
+    atomic_folder,
+    build,
+    find_run,
+    load_run,
+    reading,
+    resolve,
+    writing,
+)
+from scionwood_crash.data.encode import Encoded
+from scionwood_crash.evaluation.fields import Fields, projected
+from scionwood_crash.evaluation.folds import assigned, trained, without_fold
+from scionwood_crash.evaluation.intervals import FOLDER, Intervals, errors_of, rank
+from scionwood_crash.evaluation.regression import left_out
+from scionwood_crash.model.graph import CrashGraph
+
+FOLDS = "folds.safetensors"
+RECIPE = "recipe.yaml"
+Predict = Callable[[CrashGraph], Tensor]
+
+
+@final
+class Calibrated(NamedTuple):
+    """The result of a calibration.
+
+    Attributes:
+        intervals: what was written into the run folder.
+        errors: mean error of the maximum intrusion on unseen designs by method, percent.
+    """
+
+    intervals: Intervals
+    errors: dict[str, float]
+
+
+def calibrate(run: str | Path, *, folds: int = 4) -> Calibrated:
+    """Measure the errors of a run on unseen designs, and write its intervals.
+
+    If the test split of the recipe has 9 designs or more, they set the intervals (`split`).
+    Otherwise networks are trained again without one fold of the training designs each (`cv+`).
+    The folder `intervals` in the run holds the result; it is not shared with the run.
+
+    Args:
+        run: the run folder.
+        folds: folds for `cv+`, 2 or more; each costs about one training.
+
+    Raises:
+        TrainingError: `run` does not name a finished run.
+        RecipeError: there are too few designs, or fewer designs than folds.
+        WriteError: the folder cannot be written.
+    """
+    folder = find_run(run)
+    recipe = resolve(folder / RECIPE)
+    _, data = build(recipe)
+    parts = getattr(data, "encoded", None)
+    if parts is None:
+        rule = "it holds no parts with their displacements"
+        raise RecipeError(f"data of {folder}", rule, "Calibrate a run of crash/displacement")
+    stiffness = Fields.read(folder).stiffness
+    train, test = parts("train"), parts("test")
+    if len(test) >= 9:
+        predict = predicting(load_run(folder), stiffness)
+        rows = [errors_of(predict(each.graph), each.displacement, each.graph) for each in test]
+        held = Intervals("split", *_columns(rows))
+        weights: dict[str, Tensor] = {}
+    else:
+        held, weights = _crossed(recipe, data, train, folds, stiffness)
+    _store(folder, held, weights)
+    network = float(100 * np.mean(np.expm1(held.intrusion)))
+    return Calibrated(held, {"network": network} | left_out(train))
+
+
+def predicting(task: Any, stiffness: float) -> Predict:
+    """Return the projected prediction of a task for the graph of one part, on the CPU.
+
+    Args:
+        task: of `crash/displacement`.
+        stiffness: stiffness of the projection.
+    """
+
+    @torch.no_grad()
+    def predict(graph: CrashGraph) -> Tensor:
+        moved, _ = task.predict({"graph": graph})
+        return projected(moved.float(), graph, stiffness)
+
+    return predict
+
+
+def networks(folder: Path, task: Any, held: Intervals, predict: Predict) -> list[Predict]:
+    """Return the predictions of the networks of the folds; none for `split`.
+
+    Args:
+        folder: the run folder.
+        task: the task of the run, whose trained weights are exchanged for each call.
+        held: the intervals of the run.
+        predict: the prediction of `task`.
+
+    Raises:
+        ReadError: the weights of the folds are missing or belong to another network.
+    """
+    if held.method == "split":
+        return []
+    path = folder / FOLDER / FOLDS
+    again = "Calibrate again: scionwood crash calibrate RUN"
+    if not path.is_file():
+        rule = "the intervals of this run need it, and it is not shared with a run"
+        raise ReadError(str(path), rule, again)
+    with reading(path, "weights of folds"):
+        stored = load_file(path)
+    own = dict(task.backbone.named_parameters())
+    states: list[dict[str, Tensor]] = [{} for _ in range(held.folds)]
+    for key, value in stored.items():
+        fold, _, name = key.partition("/")
+        known = fold.isdecimal() and int(fold) < held.folds and name in own
+        if not known or own[name].shape != value.shape or not value.isfinite().all():
+            raise ReadError(str(path), f"{key} belongs to another network", again)
+        states[int(fold)][name] = value
+    return [_exchanged(task, state, predict) for state in states]
+
+
+def _exchanged(task: Any, state: dict[str, Tensor], predict: Predict) -> Predict:
+    own = {name: p for name, p in task.backbone.named_parameters() if name in state}
+
+    @torch.no_grad()
+    def call(graph: CrashGraph) -> Tensor:
+        kept = {name: value.clone() for name, value in own.items()}
+        try:
+            for name, value in own.items():
+                value.copy_(state[name])
+            return predict(graph)
+        finally:
+            for name, value in own.items():
+                value.copy_(kept[name])
+
+    return call
+
+
+def _crossed(
+    recipe: Any, data: Any, train: Sequence[Encoded], folds: int, stiffness: float
+) -> tuple[Intervals, dict[str, Tensor]]:
+    rank(len(train), 0.9)
+    if not 2 <= folds <= min(len(train), 32):
+        rule = f"there must be 2 to {min(len(train), 32)} folds of {len(train)} designs"
+        raise RecipeError(f"{folds} folds", rule, "Correct --folds")
+    fold = assigned(len(train), folds)
+    rows: list[tuple[float, float]] = [(0.0, 0.0)] * len(train)
+    weights: dict[str, Tensor] = {}
+    console = Console(stderr=True)
+    for at in track(range(folds), "training folds", console=console, transient=True):
+        kept = [each for each, own in zip(train, fold, strict=True) if own != at]
+        task = without_fold(recipe, kept, data)
+        weights |= {f"{at}/{name}": value for name, value in trained(task).items()}
+        predict = predicting(task, stiffness)
+        for index in (index for index, own in enumerate(fold) if own == at):
+            part = train[index]
+            moved = predict(part.graph)
+            rows[index] = errors_of(moved, part.displacement, part.graph, half=True)
+    return Intervals("cv+", *_columns(rows), fold), weights
+
+
+def _columns(rows: Sequence[tuple[float, float]]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    return tuple(row[0] for row in rows), tuple(row[1] for row in rows)
+
+
+def _store(folder: Path, held: Intervals, weights: dict[str, Tensor]) -> None:
+    with writing(folder / FOLDER), atomic_folder(folder / FOLDER, overwrite=True) as part:
+        held.write(part)
+        if weights:
+            tensors = {name: value.contiguous() for name, value in weights.items()}
+            save_file(tensors, part / FOLDS)
