@@ -84,7 +84,9 @@ def write_objects(folder: Path) -> None:
                            for word, (kind, below) in node.items()))  # fmt: skip
         return seen.setdefault(key, len(seen))
 
-    read = lambda name: json.loads((folder / name).read_text("utf-8"))  # noqa: E731
+    def read(name: str) -> Any:
+        return json.loads((folder / name).read_text("utf-8"))
+
     modules = {name: number(tree(held)) for name, held in read("module_attribute_map.json").items()}
     objects = {
         name: [[modules[part["key"]], part["usage"]] for part in parts if part["key"] in modules]

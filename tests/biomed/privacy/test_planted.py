@@ -45,6 +45,7 @@ def test_no_value_planted_by_the_table_survives(tmp_path):
     assert b"SECRET" not in made.data.tobytes()
 
 
+@pytest.mark.slow
 def test_of_the_rest_of_the_dictionary_only_numbers_survive(tmp_path):
     dataset = sample()
     planted = plant(dataset, [tag for tag in of_dictionary() if tag != 0x00282000])  # ICCProfile

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from copy import copy as shallow
 from typing import Any, final
 
+from pydicom._uid_dict import UID_dictionary
 from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
-from pydicom.uid import UID_dictionary
 
 from scionwood_biomed.privacy.dates import shifted
 from scionwood_biomed.privacy.keys import Key

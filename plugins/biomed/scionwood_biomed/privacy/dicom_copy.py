@@ -20,7 +20,7 @@ from scionwood_biomed.privacy.pixels import PixelPolicy, blank, clear_spare_bits
 from scionwood_biomed.privacy.profile import TEMPORAL, Profile, codes
 from scionwood_biomed.privacy.tables import EDITION, Level, level_of
 from scionwood_biomed.privacy.traces import traces
-from scionwood_biomed.privacy.verifying import Content, content_of
+from scionwood_biomed.privacy.verifying import PIXELS, Content, content_of
 from scionwood_biomed.readers.dicom_file import checked_header
 
 METHOD = f"Scionwood, basic profile of PS3.15 {EDITION}"
@@ -145,6 +145,10 @@ def _level(path: Path, source: Dataset) -> Level:
     if level is None:
         rule = f"DICOM: no definition of its kind {UID(kind).name or 'without a name'} is known"
         raise ReadError(str(path), rule, "Leave it out, or convert it to a standard object")
+    image = level_of(kind, mandatory=True)
+    if image and image.type_of("PixelData") and not any(name in source for name in PIXELS):
+        rule = "DICOM: it is an image and holds no pixels"
+        raise ReadError(str(path), rule, "Copy it again: it may be truncated")
     for where, name in (
         (source, "SOPClassUID"),
         (source, "SOPInstanceUID"),

@@ -111,10 +111,13 @@ def appending(path: Path) -> Iterator[csv.DictWriter[str]]:
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with writing(path):
-        new = not path.exists() or not path.stat().st_size
+        held = path.read_bytes() if path.exists() else b""
+        new, cut = not held, bool(held) and not held.endswith(b"\n")
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         with os.fdopen(descriptor, "a", buffering=1, newline="", encoding="utf-8") as file:
             table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+            if cut:  # the last run ended in the middle of a line
+                file.write("\n")
             if new:
                 table.writeheader()
             yield table

@@ -63,7 +63,7 @@ class Level:
 
         `PIXELS` may stand everywhere: without them the pixels of odd objects would lose sense.
         """
-        found = [node[keyword][0] for node in self._tables() if keyword in node]
+        found: list[str] = [node[keyword][0] for node in self._tables() if keyword in node]
         if not found:
             return "3" if keyword in PIXELS else None
         return min(found, key=_ORDER.index)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 _FOLDER = "scionwood_biomed.privacy.standard"
 _WORD = re.compile(r"[^\W_]+")
@@ -63,7 +64,9 @@ def meaning_of(scheme: str, value: str) -> str | None:
 
 @cache
 def _codes() -> Mapping[tuple[str, str], str]:
-    from pydicom.sr._concepts_dict import concepts
+    from pydicom.sr import _concepts_dict
+
+    concepts: Mapping[str, Any] = _concepts_dict.concepts
 
     return {
         (scheme, value): meaning[:64]

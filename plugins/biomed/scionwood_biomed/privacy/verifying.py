@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, final
 
+from pydicom._uid_dict import UID_dictionary
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
-from pydicom.uid import UID_dictionary
 
 from scionwood_biomed.privacy.pixels import has_spare_bits
 from scionwood_biomed.privacy.profile import CODES, TEMPORAL, stated
@@ -29,7 +29,7 @@ _FILLED = frozenset({
     "REMOVED", "UNKNOWN", "19000101", "19000101000000", "000000", "000Y", "0", "0.0",
     "http://removed.invalid",
 })  # fmt: skip
-_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData", "PixelDataProviderURL")
+PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData", "PixelDataProviderURL")
 _EMPTY = re.compile(rb"\0*")
 _META = frozenset({
     "FileMetaInformationGroupLength", "FileMetaInformationVersion", "MediaStorageSOPClassUID",
@@ -71,7 +71,7 @@ def content_of(dataset: Dataset) -> Content:
         dataset: a file with its preamble and file meta information.
     """
     level = level_of(str(dataset.get("SOPClassUID", "")))
-    risk = burned_in(dataset) if any(name in dataset for name in _PIXELS) else ""
+    risk = burned_in(dataset) if any(name in dataset for name in PIXELS) else ""
     found = Content(risk, _channels(dataset))
     if level is None:
         found.unlisted.append("SOPClassUID")
@@ -84,7 +84,7 @@ def content_of(dataset: Dataset) -> Content:
             counts["overlays"] += 1
         elif not element.is_empty:
             _judge(place, element, allowed, options, found)
-    return replace(found, **counts)
+    return replace(found, private=counts["private"], overlays=counts["overlays"])
 
 
 def elements(

@@ -1,0 +1,253 @@
+"""A folder of a PACS medium: files of all kinds, resume, processes, a mapping, and the check."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import shutil
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+from pydicom.data import get_testdata_file
+
+from scionwood.cli import main
+from scionwood_biomed.privacy.mapping import read_mapping
+
+ROOT = Path(str(get_testdata_file("CT_small.dcm"))).parent
+MEDIUM = ROOT / "dicomdirtests"
+FILES = {
+    "DICOMDIR": MEDIUM / "DICOMDIR",
+    "A/17106": MEDIUM / "77654033/CT2/17106",
+    "A/17136": MEDIUM / "77654033/CT2/17136",
+    "B/4919": MEDIUM / "98892003/MR1/4919",
+    "ultrasound": ROOT / "examples_ybr_color.dcm",
+    "report.dcm": ROOT / "test-SR.dcm",
+    "broken.dcm": ROOT / "MR_truncated.dcm",
+}
+
+
+@pytest.fixture
+def scans(tmp_path):
+    """A folder without endings, with a directory, a report, a text, a NIfTI and a damaged file."""
+    folder = tmp_path / "scans"
+    for name, path in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, folder / name)
+    (folder / "broken.dcm").write_bytes((folder / "broken.dcm").read_bytes()[:900])
+    (folder / "notes.txt").write_text("Mrs. Miller, on a Tuesday")
+    volume(folder / "t1.nii.gz")
+    return folder
+
+
+def volume(path):
+    image = nib.Nifti1Image(np.arange(24, dtype="i2").reshape(2, 3, 4), np.diag([2, 2, 3, 1]))
+    image.header["descrip"], image.header["aux_file"] = b"Miller^Anna 1950", b"miller.txt"
+    image.header["db_name"], image.header["intent_name"] = b"miller", b"miller"
+    image.header.extensions.append(nib.nifti1.Nifti1Extension(6, b"Miller^Anna"))
+    nib.save(image, path)
+    return path
+
+
+def run(*words):
+    return main(["biomed", "deidentify", *map(str, words)])
+
+
+def check(path):
+    """Return the exit status of the check."""
+    try:
+        return main(["biomed", "deidentify-check", str(path)])
+    except SystemExit as status:
+        return status.code
+
+
+def rows(folder):
+    with (folder / "mapping.csv").open(newline="") as file:
+        return {row["source"]: row for row in csv.DictReader(file)}
+
+
+def tree(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_a_medium_is_copied_or_listed_file_by_file(scans, tmp_path, capsys):
+    out, private = tmp_path / "out", tmp_path / "out-private"
+    assert run(scans, out, "--key", tmp_path / "key", "--make-key") == 0
+    printed = capsys.readouterr().out
+    assert "4 verified copies, 1 with pixels to look at, 0 with findings; 4 files not" in printed
+    assert "edition 2026c" in printed
+    assert "structured report" in printed
+    mapping = rows(private)
+    refused = {name for name, row in mapping.items() if row["status"] == "refused"}
+    assert refused == {"DICOMDIR", "report.dcm", "broken.dcm", "notes.txt"}
+    assert len(mapping) == 9
+    source = pydicom.dcmread(scans / "A/17106")
+    assert mapping["A/17106"]["patient"] == source.PatientID
+    assert (private / "mapping.csv").stat().st_mode & 0o077 == 0
+    page = (private / "report.html").read_text("utf-8")
+    assert "notes.txt" in page
+    assert "2026c" in page
+    for path, data in tree(out).items():
+        for word in (source.PatientID, "17106", "Miller", "miller"):
+            assert word not in str(path)
+            assert word.encode() not in (gzip.decompress(data) if path.suffix == ".gz" else data)
+    assert not [path for path in out.rglob("*") if "mapping" in path.name]
+    assert check(out) == 1
+    lines = [
+        line for line in capsys.readouterr().out.splitlines() if ".dcm" in line or ".nii" in line
+    ]
+    assert [line for line in lines if "nothing that identifies" not in line] == [
+        line for line in lines if "text in the pixels: US" in line
+    ]
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_same_copies_as_one(scans, tmp_path):
+    for number in range(8):  # so that there are several batches
+        dataset = pydicom.dcmread(scans / "A/17106")
+        dataset.SOPInstanceUID = f"1.2.3.{number}"
+        dataset.save_as(scans / f"more{number}")
+    assert run(scans, tmp_path / "a", "--salt", "pepper") == 0
+    assert run(scans, tmp_path / "b", "--salt", "pepper", "--jobs", 2) == 0
+    assert tree(tmp_path / "a") == tree(tmp_path / "b")
+    one, two = (read_mapping(tmp_path / f"{name}-private/mapping.csv") for name in "ab")
+    assert one == two
+
+
+def test_a_run_that_was_cut_off_goes_on(scans, tmp_path, capsys):
+    key = tmp_path / "key"
+    assert run(scans, tmp_path / "a", "--key", key, "--make-key") == 0
+    copies, whole = tree(tmp_path / "a"), read_mapping(tmp_path / "a-private/mapping.csv")
+    mapping = tmp_path / "a-private/mapping.csv"
+    lines = mapping.read_text().splitlines(keepends=True)
+    mapping.write_text("".join(lines[:5]) + lines[5][:20])  # a crash in the middle of a line
+    assert run(scans, tmp_path / "c", "--key", key, "--private", tmp_path / "a-private") != 0
+    assert "Give --resume" in capsys.readouterr().err
+    (tmp_path / "a" / whole["A/17106"].target).unlink()
+    assert run(scans, tmp_path / "a", "--key", key, "--resume") == 0
+    assert tree(tmp_path / "a") == copies
+    assert read_mapping(mapping) == whole
+    before = mapping.read_bytes()
+    assert run(scans, tmp_path / "a", "--key", key, "--resume") == 0
+    assert mapping.read_bytes() == before
+
+
+def test_two_sources_with_one_instance_uid_are_not_mixed(scans, tmp_path):
+    dataset = pydicom.dcmread(scans / "A/17106")
+    dataset.SeriesNumber = 77
+    dataset.save_as(scans / "twin")
+    assert run(scans, tmp_path / "out", "--salt", "pepper") == 0
+    mapping = rows(tmp_path / "out-private")
+    assert mapping["A/17106"]["status"] == "copied"
+    assert "another file has its SOPInstanceUID" in mapping["twin"]["note"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["scans/out", "--salt", "a"], "its copies would lie inside of the folder"),
+        (
+            ["out", "--salt", "a", "--private", "out/p"],
+            "the mapping would lie inside of its copies",
+        ),
+        (["out"], "pseudonyms need one secret"),
+        (["out", "--key", "nope"], "nope: there is no such key file"),
+        (["out", "--make-key"], "Give --key FILE"),
+        (["out", "--salt", "a", "--jobs", "0"], "it must be 1 or more"),
+    ],
+)
+def test_bad_calls_are_refused_and_write_nothing(
+    words, message, scans, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert run("scans", *words) != 0
+    assert message in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["scans"]
+
+
+def test_the_check_reports_a_report_and_what_it_cannot_read(scans, tmp_path, capsys):
+    folder = tmp_path / "one"
+    folder.mkdir()
+    shutil.copy(scans / "report.dcm", folder / "sr")
+    assert check(folder) == 1
+    assert "VerifyingObserver" in capsys.readouterr().out
+    shutil.copy(ROOT / "badVR.dcm", folder / "sr")
+    assert check(folder) == 1
+    assert "not checked" in capsys.readouterr().out
+
+
+def test_a_volume_keeps_voxels_and_affine_and_loses_its_text(tmp_path, capsys):
+    path = volume(tmp_path / "a.nii")
+    path.write_bytes(path.read_bytes() + b"Miller")
+    assert check(path) == 1
+    printed = capsys.readouterr().out
+    for place in (
+        "descrip",
+        "aux_file",
+        "db_name",
+        "intent_name",
+        "extensions",
+        "behind the voxels",
+    ):
+        assert place in printed
+    assert run(path, tmp_path / "b.nii", "--salt", "pepper") == 0
+    assert b"iller" not in (tmp_path / "b.nii").read_bytes()
+    before, after = nib.load(path), nib.load(tmp_path / "b.nii")
+    np.testing.assert_array_equal(before.get_fdata(), after.get_fdata())
+    np.testing.assert_array_equal(before.affine, after.affine)
+    assert check(tmp_path / "b.nii") == 0
+
+
+def test_regions_are_blanked_by_rules_and_by_the_regions_of_ultrasound(tmp_path):
+    source = ROOT / "examples_ybr_color.dcm"
+    rules = tmp_path / "rules.script"
+    rules.write_text(
+        '// names stand above\n{ Modality.equals("US") * !Manufacturer.contains("Nobody") }\n'
+        "(0, 0, 640, 50) (600,400,10,10)\n"
+    )
+    out = tmp_path / "out.dcm"
+    assert run(source, out, "--salt", "a", "--pixel-rules", rules) == 0
+    copy = pydicom.dcmread(out)
+    assert (copy.PatientIdentityRemoved, copy.BurnedInAnnotation) == ("YES", "NO")
+    codes = {item.CodeValue for item in copy.DeidentificationMethodCodeSequence}
+    assert codes == {"113100", "113101"}
+    shown, before = copy.pixel_array, pydicom.dcmread(source).pixel_array
+    assert not shown[:, :50].any()
+    assert not shown[:, 400:410, 600:610].any()
+    np.testing.assert_array_equal(shown[:, 50:400], before[:, 50:400])
+    assert check(out) == 0
+    stated = pydicom.dcmread(source)
+    assert "SequenceOfUltrasoundRegions" in stated
+    assert run(source, tmp_path / "b.dcm", "--salt", "a", "--ultrasound-regions") == 0
+    item, shown = (
+        stated.SequenceOfUltrasoundRegions[0],
+        pydicom.dcmread(tmp_path / "b.dcm").pixel_array,
+    )
+    assert not shown[:, : item.RegionLocationMinY0].any()
+    assert shown[:, item.RegionLocationMinY0 : item.RegionLocationMaxY1].any()
+
+
+def test_a_file_of_rules_that_is_not_understood_is_refused(tmp_path, capsys):
+    rules = tmp_path / "rules.script"
+    for text, message in {
+        '{ Modality.equals("US") + Modality.equals("CT") } (1,2,3,4)': "is no comparison",
+        "(1,2,3,4)": "a condition in braces",
+        "": "it holds no rule",
+    }.items():
+        rules.write_text(text)
+        assert (
+            run(ROOT / "CT_small.dcm", tmp_path / "o", "--salt", "a", "--pixel-rules", rules) != 0
+        )
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
+
+
+def test_the_check_as_json_names_places_and_no_values(scans, capsys):
+    with pytest.raises(SystemExit):
+        main(["biomed", "deidentify-check", str(scans / "A"), "--json"])
+    printed = capsys.readouterr().out
+    assert str(pydicom.dcmread(scans / "A/17106").PatientName) not in printed
+    assert all("PatientName" in each["identity"] for each in json.loads(printed))
