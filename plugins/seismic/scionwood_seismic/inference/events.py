@@ -6,7 +6,7 @@ place; it crosses all traces of the crop, or it is a patch of a few traces.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -30,6 +30,7 @@ PLACES = 5  # of a crop at which slopes are tried
 COHERENT = 0.7  # of the highest semblance of all places, from which a slope is that of an event
 ENOUGH = 64  # traces that the wavelet is taken from
 BAND = 0.1  # of the largest power, to which the band of an event reaches
+HIGH, FINER = 0.05, 1.25  # energy of an event that may lie above the canonical band; and a step
 APART = 4  # the distance of the traces whose common power gives the wavelet
 
 
@@ -134,6 +135,19 @@ def wavelet_of(record: np.ndarray, steps: Plan) -> tuple[np.ndarray, float]:
     wavelet: np.ndarray = pulse * np.cos(np.pi / 2 * np.clip(place / (half + 1), -1, 1)) ** 2
     lost = float(power[~inside].sum() / power.sum())
     return wavelet / np.abs(wavelet[0]).max(), lost
+
+
+def keeping_events(record: np.ndarray, steps: Plan) -> Plan:
+    """Return a plan with as many canonical samples as the band of the events of a record needs.
+
+    Args:
+        record: (trace, time), any unit.
+        steps: how the record goes to the canonical sampling.
+    """
+    while steps.drop_high and wavelet_of(record, steps)[1] > HIGH:
+        factor = FINER * steps.factor
+        steps = replace(steps, factor=min(1.0, factor), drop_high=factor < 1)
+    return steps
 
 
 def placed(at: np.ndarray, size: np.ndarray, wavelet: np.ndarray, samples: int) -> np.ndarray:

@@ -20,7 +20,7 @@ from scionwood_seismic.inference import envelope, gate
 from scionwood_seismic.inference.arrivals import PERIODS, draw_arrivals, kinds_of
 from scionwood_seismic.inference.baseline import drift, offsets, significant
 from scionwood_seismic.inference.decision import blended, settle
-from scionwood_seismic.inference.events import draw, wavelet_of
+from scionwood_seismic.inference.events import draw, keeping_events, wavelet_of
 from scionwood_seismic.inference.gate import GateOptions
 from scionwood_seismic.inference.reports import Report, with_spacing
 from scionwood_seismic.inference.tiles import Corner, Tiling, each_removed, removed_from
@@ -161,6 +161,8 @@ class _Work:
         if self.domain != "station":  # long periods of an earthquake look like drift
             signal = signal - significant(signal, drift(signal, period))
         steps = plan(signal[alive], domain=self.domain, period=period)
+        if self.options.action == "blend":
+            steps = keeping_events(signal[alive], steps)
         removed, report = self._removed(signal, alive, steps, (level or 0.0) / unit)
         removed += shared
         return self._finish(data, scaled, removed, unit, replace(report, domain=self.domain))
@@ -203,10 +205,7 @@ class _Work:
             share=1.0,
             added=added,
             factor=steps.factor,
-            tiles=(
-                len(tiling.corners) * gate.seen(tiling.size),
-                crops.cost if crops else 0,
-            ),
+            tiles=(len(tiling.corners) * gate.seen(tiling.size), crops.cost if crops else 0),
         )
         if crops is None:
             return removed, report
