@@ -62,6 +62,12 @@ def test_bad_bulk_data_are_refused(tmp_path: Path, change: tuple[str, str], rule
         open_series(path)
 
 
+def test_bulk_data_of_solids_alone_have_no_shells(tmp_path: Path) -> None:
+    solids = "BEGIN BULK\nGRID,1,,0.,0.,0.\nCTETRA,1,1,1,1,1,1\n"
+    with pytest.raises(ReadError, match="no shell elements"):
+        open_series(bulk(tmp_path / "a.fem", solids))
+
+
 def test_truncated_bulk_data_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ReadError, match="ENDDATA is missing"):
         open_series(bulk(tmp_path / "a.fem", end=""))

@@ -98,7 +98,9 @@ class MeshReader(CrashReader):
             0.0,
             part_ids=self._on_cells(_PARTS, kept, self._sets(kept)),
             node_ids=getattr(content, "points_id", None),
-            element_ids=np.concatenate(content.cells_id) if hasattr(content, "cells_id") else None,
+            element_ids=np.concatenate(content.cells_id)
+            if content.__dict__.get("cells_id")
+            else None,
             units=self._units(None),
         )
         return self._with_thickness(mesh, thickness), np.zeros(1)
@@ -107,7 +109,7 @@ class MeshReader(CrashReader):
         if self.path.suffix.lower() == ".vtk":
             data = self.path.read_bytes()
             grid = as_grid(self.path, data)
-            if grid is not data:
+            if grid != data:
                 return _from_memory(grid)
         if _MODULES.get(self.path.suffix.lower()) != "nastran":
             return _module(self.path).read(str(self.path))

@@ -17,6 +17,7 @@ _DATASET = re.compile(rb"^DATASET\s+POLYDATA\s*$", re.M)
 _POLYGONS = re.compile(rb"^POLYGONS\s+(\d+)\s+(\d+)\s*\n", re.M)
 _OTHERS = re.compile(rb"^(VERTICES|LINES|TRIANGLE_STRIPS)\s+(\d+)", re.M)
 _OFFSETS = re.compile(rb"\s*OFFSETS\s+(\w+)\s*\n")
+_LONG = re.compile(rb"^(\S+ \d+ \d+ )vtktypeint64(?=\s*$)", re.M)
 _DATA = re.compile(rb"^(CELL_DATA|POINT_DATA|FIELD|METADATA)\b", re.M)
 _TYPES = {b"vtktypeint64": ">i8", b"int": ">i4", b"long": ">i8", b"vtktypeint32": ">i4"}
 
@@ -33,6 +34,8 @@ def as_grid(path: Path, data: bytes) -> bytes:
     Raises:
         ReadError: the polygons are damaged, or the file has lines, vertices or strips.
     """
+    if not data.startswith(b"# vtk DataFile Version 5"):
+        data = _LONG.sub(rb"\1long", data)  # a type of version 5 in a file of version 4
     dataset = _DATASET.search(data)
     if dataset is None:
         return data
