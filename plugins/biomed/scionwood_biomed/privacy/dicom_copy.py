@@ -11,6 +11,7 @@ from typing import final
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.pixels.utils import get_expected_length
 from pydicom.uid import UID
 
 from scionwood import ReadError, reading
@@ -149,6 +150,7 @@ def _level(path: Path, source: Dataset) -> Level:
     if image and image.type_of("PixelData") and not any(name in source for name in PIXELS):
         rule = "DICOM: it is an image and holds no pixels"
         raise ReadError(str(path), rule, "Copy it again: it may be truncated")
+    _check_pixels(path, source)
     for where, name in (
         (source, "SOPClassUID"),
         (source, "SOPInstanceUID"),
@@ -158,6 +160,17 @@ def _level(path: Path, source: Dataset) -> Level:
             remedy = "Export it again as a complete object with file meta information"
             raise ReadError(str(path), f"DICOM: it does not state its {name}", remedy)
     return level
+
+
+def _check_pixels(path: Path, source: Dataset) -> None:
+    """Refuse an image whose pixels end too early."""
+    syntax = source.file_meta.get("TransferSyntaxUID")
+    if "PixelData" not in source or syntax is None or syntax.is_encapsulated:
+        return
+    declared, inside = get_expected_length(source), len(source.PixelData)
+    if inside < declared:
+        rule = f"DICOM: it declares {declared:,} bytes of pixels and has {inside:,}"
+        raise ReadError(str(path), rule, "Copy it again: it is truncated")
 
 
 def _cleaned(
