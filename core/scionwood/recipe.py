@@ -17,11 +17,11 @@ import yaml
 
 from scionwood import discovery
 from scionwood.errors import RecipeError
+from scionwood.recipe_change import change
 from scionwood.recipe_file import (
     locate,
     read_yaml,
     refuse_classes,
-    set_dotted,
     split_override,
 )
 from scionwood.recipe_keys import (
@@ -55,7 +55,8 @@ def resolve(source: str | Path, overrides: Overrides = (), *, smoke: bool = Fals
     Args:
         source: a YAML file, or the name of a plugin's recipe, `seismic/denoise`.
         overrides: `{"task.lr": 3e-4}`, or `["task.lr=3e-4"]` whose values are YAML, with or
-            without leading dashes.
+            without leading dashes. Another name of a component drops the options of the recipe
+            that it does not have.
         smoke: apply the recipe's own `smoke:` overrides, which make it small.
 
     Raises:
@@ -74,8 +75,8 @@ def resolve(source: str | Path, overrides: Overrides = (), *, smoke: bool = Fals
     refuse_unknown(where, raw, TOP)
     small = raw.pop("smoke", None) or {}
     pairs = list(small.items()) if smoke else []
-    for key, value in [*pairs, *_pairs(overrides)]:
-        set_dotted(raw, key, value)
+    change(where, raw, pairs)
+    change(where, raw, _pairs(overrides))
     return _resolved(name, where, raw)
 
 
@@ -91,8 +92,7 @@ def override(recipe: Recipe, overrides: Overrides) -> Recipe:
         PluginError: the plugin of a component that an override names is missing or broken.
     """
     raw = yaml.safe_load(recipe.dump())
-    for key, value in _pairs(overrides):
-        set_dotted(raw, key, value)
+    change(recipe.name, raw, _pairs(overrides))
     return _resolved(recipe.name, recipe.name, raw)
 
 

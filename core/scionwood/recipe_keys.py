@@ -71,8 +71,8 @@ def dotted_keys(raw: Mapping[str, Any]) -> list[str]:
     keys: list[str] = []
     for section in (*SLOTS, "adapter"):
         name, _ = named("recipe", raw, section)
-        names = _options_by_source(section, name) or ()
-        names = (*names, QUANTIZE) if section == "backbone" and QUANTIZE not in names else names
+        own = (QUANTIZE,) if section == "backbone" else ()
+        names = known_options(section, name) or own
         keys += [f"{section}.{option}" for option in ("name", *names)]
     trainer = [f"trainer.{option}" for option in sorted(PLAIN | NAMED)]
     return [*keys, *trainer, "kernels", "compile", "gradient_checkpointing", "seed"]
@@ -206,9 +206,21 @@ def _method(name: str) -> str | None:
         raise AdapterError(f"adapter method {name!r}", rule, error.remedy) from error
 
 
-def _options_by_source(section: str, name: str) -> tuple[str, ...] | None:
+def known_options(section: str, name: str) -> tuple[str, ...] | None:
+    """Return the options of a component, or `None` if its source does not tell them.
+
+    Args:
+        section: `task`, `backbone`, `data` or `adapter`.
+        name: the name of the component.
+
+    Raises:
+        PluginError: its plugin is missing or broken, or does not have it.
+    """
     if section != "adapter":
-        return option_names(discovery.reference(SLOTS[section], name))
+        names = option_names(discovery.reference(SLOTS[section], name))
+        if names is None or section != "backbone" or QUANTIZE in names:
+            return names
+        return (*names, QUANTIZE)
     if name in BASELINES:
         return ()
     reference = _method(name)

@@ -22,7 +22,7 @@ plugin = Plugin(
     name="part",
     tasks={"fit": "fake_part:Fit"},
     backbones={"net": "fake_part:net"},
-    data={"rows": "fake_part:rows"},
+    data={"rows": "fake_part:rows", "files": "fake_part:files"},
 )
 class Fit:
     def __init__(self, backbone, *, lr: float = 1e-3, mode: Literal["a", "b"] = "a"):
@@ -30,6 +30,8 @@ class Fit:
 def net(*, width: int = 4, weights: Path | None = None):
     return None
 def rows(*, n: int, split: tuple[float, float] = (0.8, 0.2)):
+    return None
+def files(*, source: str = "", split: tuple[float, float] = (0.8, 0.2)):
     return None
 """
 
@@ -161,6 +163,17 @@ def test_kernels_are_auto_or_off_and_a_bare_off_is_accepted(recipe, said, meant)
 
 def test_a_recipe_keeps_the_precision_that_it_names(recipe):
     assert resolve(recipe(), ["trainer.precision=32-true"]).trainer["precision"] == "32-true"
+
+
+@pytest.mark.parametrize("smoke", [False, True])
+def test_another_component_drops_the_options_that_it_does_not_have(recipe, caplog, smoke):
+    text = RECIPE.replace("n: 10}", "n: 10, split: [0.5, 0.5]}")
+    changes = ["data.source=here", "data.name=part/files"]  # in any order
+    resolved = resolve(recipe(text), changes, smoke=smoke)
+    assert resolved.data.options == {"source": "here", "split": (0.5, 0.5)}
+    assert "data part/files has no option n, which part/rows of the recipe has" in caplog.text
+    with pytest.raises(RecipeError, match="unknown key 'm'"):
+        resolve(recipe(text), [*changes, "data.m=3"])
 
 
 @pytest.mark.parametrize("baseline", ["frozen", "full"])
