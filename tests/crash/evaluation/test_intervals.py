@@ -71,6 +71,7 @@ def test_cv_plus_joins_the_networks_of_the_folds(part: Encoded) -> None:
     assert held.folds == 2
 
 
+@pytest.mark.slow
 def test_a_calibrated_run_states_intervals(
     tmp_path: Path, suite: SuiteParts, capsys: pytest.CaptureFixture[str]
 ) -> None:

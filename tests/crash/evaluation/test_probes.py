@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from scionwood import RecipeError
-from scionwood_crash.evaluation.probes import absorbed_energy, probe
+from scionwood_crash.evaluation.compare import compare
+from scionwood_crash.evaluation.probes import absorbed_energy, filtered, probe
+from scionwood_crash.parts.mesh import CrashSeries, ShellMesh
 from scionwood_crash.parts.part import Part
 from scionwood_crash.solver.model import Material
 
@@ -39,3 +41,36 @@ def test_the_energy_of_a_uniform_strain_is_stress_times_strain_times_volume(part
     np.testing.assert_allclose(absorbed_energy(strained), [0, 0.04 * volume, 0.08 * volume])
     with pytest.raises(RecipeError, match="no plastic strain"):
         absorbed_energy(hat)
+
+
+@pytest.mark.parametrize("frequency_class", [60, 180])
+def test_the_filter_has_the_corridor_of_its_class(frequency_class: int) -> None:
+    """SAE J211-1: 3 dB at 5/3 of the class, flat below it, 30 dB or more at 5 times the class."""
+    times = np.arange(4000) / 20  # ms, 20 kHz
+
+    def gain(frequency: float) -> float:
+        wave = np.sin(2e-3 * np.pi * frequency * times)
+        middle = filtered(times, wave, frequency_class)[1000:3000]
+        return 20 * float(np.log10(np.sqrt(2) * middle.std()))
+
+    assert gain(frequency_class / 2) == pytest.approx(0, abs=0.3)
+    assert gain(frequency_class * 5 / 3) == pytest.approx(-3, abs=0.5)
+    assert gain(frequency_class * 5) < -30
+
+
+def test_states_that_are_few_or_far_apart_are_not_filtered() -> None:
+    with pytest.raises(RecipeError, match="11 or more"):
+        filtered(np.arange(8.0), np.zeros(8))
+    with pytest.raises(RecipeError, match="600 states a second"):
+        filtered(2 * np.arange(21.0), np.zeros(21))
+
+
+def test_a_wrong_acceleration_is_marked() -> None:
+    points = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], float)
+    mesh, times = ShellMesh.build(points, np.array([[0, 1, 2, 3]]), 1.5), np.linspace(0, 10, 21)
+    moved = np.zeros((21, 4, 3))
+    moved[:, :, 2] = -20 * (1 - np.cos(np.pi * times / 10))[:, None]
+    series = [CrashSeries.from_arrays(mesh, times, scale * moved) for scale in (1.0, 1.1, 1.5)]
+    down = np.array([0.0, 0.0, -1.0])
+    errors = [compare(each, series[0], down)["accelerations"]["1"] for each in series[1:]]
+    assert errors == pytest.approx([10, 50], abs=0.1)

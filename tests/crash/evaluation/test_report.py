@@ -12,6 +12,7 @@ import pytest
 from scionwood import OutputExistsError
 from scionwood_crash.cli import evaluate
 from scionwood_crash.data.suite import SuiteParts
+from scionwood_crash.evaluation.intervals import Interval
 from scionwood_crash.model.novelty import DISTANCE, LIMIT
 from scionwood_crash.parts.mesh import CrashSeries
 from scionwood_crash.parts.series import to_series
@@ -25,6 +26,7 @@ def pair(suite: SuiteParts, tmp_path: Path) -> tuple[Path, Path]:
     strain = {"plastic_strain": true.cell_field("plastic_strain") * 1.2}
     clamped = {"held": np.stack([frame.point_fields["held"] for frame in true])}
     features = {**true.features, DISTANCE: 3.0, LIMIT: 1.5}
+    features |= Interval(1e3, 2e3, 4.5).features(1.0)
     given = CrashSeries.from_arrays(
         true.mesh,
         true.times,
@@ -58,10 +60,13 @@ def test_the_page_holds_all_results_and_loads_nothing(
         "an estimate",
         "mm, ms, kg",
         "energy predicted",
+        "edge strain, 99th percentile",
+        "1000 to 2000",
+        "missed",
         *(f"Motion of node {number}" for number in numbers),
     ):
         assert text in page, text
-    assert page.count("<tr>") == 1 + 5 + 1 + 3, "a summary, and a row for every time"
+    assert page.count("<tr>") == 1 + 10 + 1 + 3, "a summary, and a row for every time"
 
 
 def test_the_default_probe_is_the_node_of_maximum_intrusion(

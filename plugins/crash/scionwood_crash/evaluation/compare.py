@@ -9,11 +9,17 @@ from typing import TypedDict
 import numpy as np
 
 from scionwood import RecipeError
-from scionwood_crash.evaluation.probes import absorbed_energy, probe
+from scionwood_crash.evaluation.edges import shell_edges
+from scionwood_crash.evaluation.intervals import FEATURES
+from scionwood_crash.evaluation.probes import CFC, absorbed_energy, filtered, probe
 from scionwood_crash.model.novelty import DISTANCE, LIMIT, verdict
 from scionwood_crash.parts.mesh import CrashSeries
 from scionwood_crash.parts.part import unit
-from scionwood_crash.parts.series import STRAIN, Setup, from_series
+from scionwood_crash.parts.series import STRAIN, Setup, factors, from_series
+
+EDGES = {"edge strain, mean": "mean", "edge strain, 99th percentile": "p99", "ripple": "ripple"}
+USABLE = 25.0
+"""Percent; probes with a larger error of the acceleration are marked."""
 
 Motion = dict[str, list[list[float]]]
 """`displacement`, `velocity` and `acceleration`, (frame, 3) each."""
@@ -35,7 +41,14 @@ class Errors(TypedDict):
         intrusion_error: error of the maximum intrusion, percent.
         intrusion_node: node of the maximum intrusion in the reference and in the prediction.
         rel_l2: relative L2 error of positions from the centre of the part.
+        edges: `mean` and `p99` of the absolute strain of edges, and the `ripple`, in the last
+            state; simulated and predicted.
+        interval: `low`, `high`, `radius` and `level` of a calibrated run, or nothing; the radius
+            covers 95 % of the nodes at the last state.
         probes: motions `true` and `predicted` by the number of the node.
+        accelerations: error of the largest acceleration along the impact by the number of the
+            probe, percent, after a filter of class 60 of SAE J211. A probe is left out if the
+            states are too few or too far apart for the filter.
         familiar: whether the network knew parts like this one, or did not measure it.
         familiarity: a sentence about this.
 
@@ -61,7 +74,10 @@ class Errors(TypedDict):
     intrusion_error: float
     intrusion_node: list[int]
     rel_l2: float
+    edges: dict[str, list[float]]
+    interval: dict[str, float]
     probes: dict[str, dict[str, Motion]]
+    accelerations: dict[str, float]
     familiar: bool
     familiarity: str
 
@@ -98,6 +114,11 @@ def compare(
     place = simulated.mesh.points - simulated.mesh.points.mean(0) + wanted
     followed = probes or (nodes[:1] if len(simulated) > 2 else [])
     familiar, familiarity = _familiarity(predicted.features)
+    moved = {str(node): _probed(simulated, (wanted, given), node) for node in followed}
+    shapes = [
+        shell_edges(simulated.mesh.points, simulated.mesh.cells, each[-1])
+        for each in (wanted, given)
+    ]
     return Errors(
         times=simulated.times.tolist(),
         direction=along.tolist(),
@@ -114,7 +135,10 @@ def compare(
         intrusion_error=100 * abs(depth - reference) / largest,
         intrusion_node=nodes,
         rel_l2=float(np.sqrt(np.square(given - wanted).sum() / np.square(place).sum())),
-        probes={str(node): _probed(simulated, (wanted, given), node) for node in followed},
+        edges={name: [each[name] for each in shapes] for name in shapes[0]},
+        interval=_interval(predicted.features),
+        probes=moved,
+        accelerations=_accelerations(simulated, moved, along),
         familiar=familiar,
         familiarity=familiarity,
     )
@@ -148,7 +172,61 @@ def summary_rows(simulated: CrashSeries, errors: Errors) -> list[tuple[str, ...]
         (f"MED, {length}", "", "", f"{errors['med']:.4g}"),
         ("MED / maximum intrusion", "", "", f"{errors['med_share']:.2f} %"),
         ("relative L2 of positions", "", "", f"{errors['rel_l2']:.3g}"),
+        *_interval_rows(errors, length),
+        *(_edge_row(name, key, errors) for name, key in EDGES.items()),
+        *(
+            (f"acceleration of node {node}, CFC {CFC}", "", "", _usable(error))
+            for node, error in errors["accelerations"].items()
+        ),
     ]
+
+
+def _edge_row(name: str, key: str, errors: Errors) -> tuple[str, ...]:
+    true, given = errors["edges"][key]
+    return name, f"{true:.3g}", f"{given:.3g}", f"x {given / true:.2f}" if true else ""
+
+
+def _interval_rows(errors: Errors, length: str) -> list[tuple[str, ...]]:
+    held = errors["interval"]
+    if not held:
+        return []
+    inside = held["low"] <= errors["intrusion_true"] <= held["high"]
+    level, radius = f"{held['level']:.0%}", f"{held['radius']:.3g}"
+    ends = f"{held['low']:.4g} to {held['high']:.4g}"
+    return [
+        (f"{level} interval of the intrusion, {length}", "", ends, "" if inside else "missed"),
+        (f"{level} bound for 95 % of the nodes, {length}", "", radius, ""),
+    ]
+
+
+def _usable(error: float) -> str:
+    return f"{error:.0f} %" + ("" if error <= USABLE else ": not to be used")
+
+
+def _interval(features: Mapping[str, float]) -> dict[str, float]:
+    """Return the interval that `predict` noted."""
+    if any(name not in features for name in FEATURES):
+        return {}
+    names = ("low", "high", "radius", "level")
+    return {name: features[key] for name, key in zip(names, FEATURES, strict=True)}
+
+
+def _accelerations(
+    simulated: CrashSeries, probes: Mapping[str, Mapping[str, Motion]], along: np.ndarray
+) -> dict[str, float]:
+    """Return the errors of the largest filtered accelerations, percent."""
+    times = simulated.times * factors(simulated.mesh.units)[1]
+    errors = {}
+    for node, motions in probes.items():
+        lines = [
+            np.asarray(motions[name]["acceleration"]) @ along for name in ("true", "predicted")
+        ]
+        try:
+            true, given = (float(np.abs(filtered(times, line)).max()) for line in lines)
+        except RecipeError:  # too few states, or too far apart: the report shows them unfiltered
+            continue
+        errors[node] = 100 * abs(given - true) / max(true, 1e-12)
+    return errors
 
 
 def _place(series: CrashSeries, number: int) -> str:

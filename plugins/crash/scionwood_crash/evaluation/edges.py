@@ -6,6 +6,7 @@ errors of neighbours differ. Sheet metal hardly stretches in its plane: it bends
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -107,3 +108,34 @@ def _ripple(moved: Tensor, graph: CrashGraph) -> Tensor:
     parts = len(graph.condition)
     nodes = away.new_zeros(parts).index_add(0, graph.batch, torch.ones_like(away))
     return LENGTH * away.new_zeros(parts).index_add(0, graph.batch, away) / nodes
+
+
+def shell_edges(points: np.ndarray, cells: np.ndarray, moved: np.ndarray) -> dict[str, float]:
+    """Return the edge strain and the ripple of one state of a mesh, as `edge_measures` does.
+
+    Args:
+        points: (node, 3), initial positions.
+        cells: (cell, 4), node numbers; a triangle repeats its last node.
+        moved: (node, 3), displacements in the same unit.
+
+    Returns:
+        `mean` and `p99` of the absolute strain, and `ripple` in the unit of the points.
+    """
+    pairs = np.stack([cells, np.roll(cells, -1, 1)], -1).reshape(-1, 2)
+    pairs = np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], 1), axis=0)
+    before, after = (
+        np.linalg.norm(place[pairs[:, 0]] - place[pairs[:, 1]], axis=1)
+        for place in (points, points + moved)
+    )
+    strain = np.abs(after / np.maximum(before, 1e-12) - 1)
+    both = np.concatenate([pairs, pairs[:, ::-1]])
+    total, count = np.zeros(moved.shape), np.zeros(len(moved))
+    np.add.at(total, both[:, 1], moved[both[:, 0]])
+    np.add.at(count, both[:, 1], 1)
+    used = count > 0
+    away = np.linalg.norm(total[used] / count[used, None] - moved[used], axis=1)
+    return {
+        "mean": float(strain.mean()),
+        "p99": float(np.quantile(strain, P99)),
+        "ripple": float(away.mean()),
+    }

@@ -29,7 +29,10 @@ NOTES = (
     "Intrusion is the largest displacement of a node along the impact. MED is the mean Euclidean "
     "distance between the predicted and the simulated positions of the nodes.",
     "Velocities and accelerations of probes are second-order differences between states. Widely "
-    "spaced states smooth them.",
+    "spaced states smooth them. The table compares the largest accelerations after a filter of "
+    "class 60 of SAE J211. Do not use accelerations that it marks.",
+    "Edge strain is the absolute change of the length of the sides of shells at the last state. "
+    "Ripple is the mean distance of a node's displacement from the mean of its neighbours.",
 )
 ENERGY = (
     "The absorbed energy is an estimate: the plastic work of the largest strain through the "

@@ -1,0 +1,270 @@
+"""Measure fields, baselines, intervals and novelty of adapted crash networks on fresh designs.
+
+    python benchmarks/crash_fields.py --work crash-suite
+
+The networks start from the shipped weights and adapt to 16 or 8 bumpers, as the transfer of
+`crash_suite.py` does: frozen-edge, 100 steps. The test has 30 bumpers of seed 200, which nothing
+was chosen on, and the 30 of `crash_suite.py`. Results that exist in the folder are not computed
+again. Writes benchmarks/results/crash_fields.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import time
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from crash_fields_scores import accelerations, field_scores, mean_of
+from crash_suite_data import ELEMENTS, ENCODER, POOL, SIZE, UNSEEN
+from crash_suite_training import BATCH, COLLATE, DECAY
+from lora.timing import Row, machine
+from rich.progress import track
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from scionwood import atomic_path, attach, minimise, one_cycle
+from scionwood.adapters.methods import config_class
+from scionwood_crash.backbones import mask_morph_unet
+from scionwood_crash.data.encode import Encoded
+from scionwood_crash.data.suite import SuiteParts
+from scionwood_crash.evaluation.fields import calibrate, projected
+from scionwood_crash.evaluation.folds import assigned
+from scionwood_crash.evaluation.intervals import Intervals, cover, depth, errors_of
+from scionwood_crash.evaluation.regression import BASELINES, Regression, deepest
+from scionwood_crash.tasks.displacement import Displacement
+
+RESULTS = Path(__file__).parent / "results" / "crash_fields.csv"
+STEPS, RATE = 100, 5e-3
+FRESH = 200
+"""Seed of the designs that nothing was chosen on."""
+LOSSES = {
+    "no edge loss": {"edge_weight": 0.0},
+    "edge loss": {"edge_weight": 1.0},
+    "edge loss, plastic strain": {"edge_weight": 1.0, "plastic": 1.0},
+}
+FOLDS = 4
+Predict = Callable[[Encoded], Tensor]
+
+
+@cache
+def designs(family: str, seed: int, count: int, folder: Path) -> list[Encoded]:
+    """Return designs as tensors; those that the folder lacks are simulated."""
+    options = {"element_size": ELEMENTS[family], "folder": folder, "n_train": count, "seed": seed}
+    parts = SuiteParts(families=[family], n_val=0, n_test=0, **options).parts("train")
+    return [ENCODER.encode(part) for part in parts]
+
+
+def drawn(seed: int, shots: int, work: Path) -> tuple[list[Encoded], list[Encoded]]:
+    """Return the designs to adapt to, and the rest of the pool."""
+    pool = designs(UNSEEN, 0, 2 * POOL, work)[:POOL]
+    order = np.random.default_rng([seed, 2]).permutation(POOL)
+    return [pool[at] for at in order[:shots]], [pool[at] for at in order[shots:]]
+
+
+def tests(work: Path) -> dict[str, list[Encoded]]:
+    """Return the test designs by name."""
+    return {
+        "fresh": designs(UNSEEN, FRESH, 30, work),
+        "benchmark": designs(UNSEEN, 0, 2 * POOL, work)[POOL:],
+    }
+
+
+def adapted(name: str, loss: str, data: list[Encoded], seed: int, work: Path) -> Displacement:
+    """Return a network that was adapted to some designs; its weights are kept by name."""
+    weights = dict(LOSSES[loss])
+    plastic = bool(weights.pop("plastic", 0.0))
+    torch.manual_seed(seed)
+    model = mask_morph_unet(size=SIZE, weights="shipped", plastic=plastic, init_seed=seed)
+    model = attach(model, config_class("methods/partial")(), targets="frozen-edge")
+    task = Displacement(model, **weights)
+    path = work / f"fields {name}, {loss} {seed}.safetensors"
+    own = {key: value for key, value in model.named_parameters() if value.requires_grad}
+    if path.is_file():
+        for key, value in load_file(path).items():
+            own[key].data.copy_(value)
+        return task.eval()
+    generator = torch.Generator().manual_seed(seed)
+    order: list[int] = []
+
+    def step(_: int) -> Tensor:
+        nonlocal order
+        if len(order) < BATCH:
+            order += torch.randperm(len(data), generator=generator).tolist()
+        return task.losses(COLLATE([data[order.pop(0)] for _ in range(BATCH)]))["loss"]
+
+    schedule = one_cycle(STEPS, rise=0.05)
+    options = {"steps": STEPS, "lr": RATE, "weight_decay": DECAY, "clip": 1.0}
+    minimise(step, list(own.values()), schedule=schedule, **options)
+    with atomic_path(path) as part:
+        save_file({key: value.detach().contiguous() for key, value in own.items()}, part)
+    return task.eval()
+
+
+def predicting(task: Displacement, stiffness: float = 0.0) -> Predict:
+    @torch.no_grad()
+    def predict(part: Encoded) -> Tensor:
+        return projected(task.predict({"graph": part.graph})[0], part.graph, stiffness)
+
+    return predict
+
+
+def stiffness_of(task: Displacement, data: list[Encoded]) -> float:
+    with torch.no_grad():
+        return calibrate(lambda graph: task.predict({"graph": graph})[0], data)[0]
+
+
+def strain(loss: str, seed: int, work: Path) -> list[Row]:
+    """Return the fields of an adapted network before and after the projection."""
+    train, _ = drawn(seed, 16, work)
+    task = adapted("16", loss, train, seed, work)
+    rows: list[Row] = []
+    for stiffness in (0.0, stiffness_of(task, train)):
+        predict = predicting(task, stiffness)
+        shown: Row = {"method": loss, "stiffness": stiffness, "shots": 16, "part": "fresh"}
+        scores = field_scores(predict, tests(work)["fresh"], task)
+        rows.append({**shown, **scores, **accelerations(predict, tests(work)["fresh"])})
+    return rows
+
+
+def family(name: str, seed: int, work: Path) -> list[Row]:
+    """Return the fields of the shipped network on a family that its training had."""
+    data = designs(name, 100, 12, work)
+    task = Displacement(mask_morph_unet(size=SIZE, weights="shipped").eval())
+    rows: list[Row] = []
+    for stiffness in (0.0, stiffness_of(task, data[:6])):
+        scores = field_scores(predicting(task, stiffness), data[6:], task)
+        rows.append({"method": "shipped", "stiffness": stiffness, "part": name, **scores})
+    return rows
+
+
+def network(shots: int, seed: int, work: Path) -> list[Row]:
+    """Return the errors of the adapted and projected network on both tests."""
+    train, _ = drawn(seed, shots, work)
+    task = adapted(str(shots), "edge loss", train, seed, work)
+    predict = predicting(task, stiffness_of(task, train))
+    shown: Row = {"method": "network", "shots": shots}
+    return [
+        {**shown, "part": part, **field_scores(predict, data, task)}
+        for part, data in tests(work).items()
+    ]
+
+
+def baseline(name: str, shots: int, seed: int, work: Path) -> list[Row]:
+    """Return the errors of a regression of the maximum intrusion on both tests."""
+    model = Regression(name).fit(drawn(seed, shots, work)[0])  # type: ignore[arg-type]
+    rows: list[Row] = []
+    for part, data in tests(work).items():
+        true = deepest(data)
+        error = float(100 * np.mean(np.abs(model.predict(data) - true) / true))
+        rows.append({"method": name, "shots": shots, "part": part, "intrusion_error": error})
+    return rows
+
+
+def coverage(seed: int, work: Path) -> list[Row]:
+    """Return coverage and width of the intervals of a draw of 16 designs, on 30 fresh ones."""
+    train, spare = drawn(seed, 16, work)
+    task = adapted("16", "edge loss", train, seed, work)
+    stiffness = stiffness_of(task, train)
+    main = predicting(task, stiffness)
+    rows = [errors_of(main(each), each.displacement, each.graph) for each in spare]
+    split = Intervals("split", *map(tuple, zip(*rows, strict=True)))  # type: ignore[arg-type]
+    fold = assigned(16, FOLDS)
+    others, errors = [], [(0.0, 0.0)] * 16
+    for at in range(FOLDS):
+        kept = [each for each, own in zip(train, fold, strict=True) if own != at]
+        other = predicting(adapted(f"fold {at}", "edge loss", kept, seed, work), stiffness)
+        others.append(other)
+        for index in (index for index, own in enumerate(fold) if own == at):
+            part = train[index]
+            errors[index] = errors_of(other(part), part.displacement, part.graph, half=True)
+    crossed = Intervals("cv+", *map(tuple, zip(*errors, strict=True)), fold)  # type: ignore[arg-type]
+    fresh = tests(work)["fresh"]
+    shown = [_covered("network, CV+", crossed, main, others, fresh)]
+    shown += [_covered("network, split on 14 spare", split, main, [], fresh)]
+    return [{"shots": 16, "part": "fresh", **row} for row in [*shown, _ridge(train, fresh)]]
+
+
+def _covered(
+    name: str, held: Intervals, main: Predict, others: list[Predict], data: list[Encoded]
+) -> Row:
+    rows = []
+    for part in data:
+        moved = main(part)
+        interval = held.interval(moved, [other(part) for other in others], part.graph)
+        true = depth(part.displacement, part.graph)
+        inside = interval.low <= true <= interval.high
+        width = (interval.high - interval.low) / true
+        near = cover(moved, part.displacement) <= interval.radius
+        rows.append([inside, width, near, interval.radius / true])
+    covered, width, near, radius = np.array(rows, np.float64).mean(0).tolist()
+    return {"method": name, "covered": covered, "width": width, "near": near, "radius": radius}
+
+
+def _ridge(train: list[Encoded], data: list[Encoded]) -> Row:
+    """Jackknife+ of the logarithmic ridge."""
+    fits = [
+        Regression("log-ridge").fit([*train[:at], *train[at + 1 :]]) for at in range(len(train))
+    ]
+    own = np.log([fit.predict([part])[0] for fit, part in zip(fits, train, strict=True)])
+    errors = np.abs(own - np.log(deepest(train)))
+    logs, true = np.log([fit.predict(data) for fit in fits]), deepest(data)
+    low, high = (np.exp(np.sort(logs + sign * errors[:, None], 0)) for sign in (-1, 1))
+    inside = (low[0] <= true) & (true <= high[-1])
+    width = float(((high[-1] - low[0]) / true).mean())
+    return {"method": "log-ridge, jackknife+", "covered": float(inside.mean()), "width": width}
+
+
+def jobs(seeds: Sequence[int]) -> dict[str, Callable[[Path], list[Row]]]:
+    """Return all computations by name."""
+    made: dict[str, Callable[[Path], list[Row]]] = {}
+    for seed in seeds:
+        for loss in LOSSES:
+            made[f"strain {loss} {seed}"] = partial(strain, loss, seed)
+        made[f"coverage {seed}"] = partial(coverage, seed)
+        for shots in (16, 8):
+            made[f"baseline network {shots} {seed}"] = partial(network, shots, seed)
+            for name in BASELINES:
+                made[f"baseline {name} {shots} {seed}"] = partial(baseline, name, shots, seed)
+    for name in ("hat", "tube", "box"):
+        made[f"family {name} 0"] = partial(family, name, 0)
+    return made
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--work", type=Path, default=Path("crash-suite"))
+    parser.add_argument("--only", nargs="*", default=[""], help="words in the names of jobs")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    options.work.mkdir(parents=True, exist_ok=True)
+    every = jobs(options.seeds)
+    for name in track([n for word in options.only for n in every if word in n], "computing"):
+        path = options.work / f"fields {name}.json"
+        if path.is_file():
+            continue
+        start = time.process_time()
+        rows = every[name](options.work)
+        kind = {"stage": name.split()[0], "seed": int(name.split()[-1])}
+        spent = {"cpu_seconds": round(time.process_time() - start, 1)} | machine("cpu")
+        with atomic_path(path) as part:
+            part.write_text(json.dumps([{**kind, **row, **spent} for row in rows]), "utf-8")
+        print(name, mean_of(rows), flush=True)
+    done = [path for n in every if (path := options.work / f"fields {n}.json").is_file()]
+    rows = [row for path in done for row in json.loads(path.read_text())]
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    with atomic_path(options.out, overwrite=True) as part, part.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
