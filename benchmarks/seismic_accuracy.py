@@ -74,7 +74,15 @@ def recipe(method: str) -> Path:
     target = RUNS / f"{slug(method)}.yaml"
     changes = VARIANTS[method]
     task = base["task"] | changes.get("task", {})
-    target.write_text(yaml.safe_dump(base | changes | {"task": task}))
+    # The common mode is one of the classes here, and the decoder may take it for noise.
+    backbone = base["backbone"] | changes.get("backbone", {})
+    if backbone["name"] == "seismic/dinov3_unet":
+        backbone["common_mode"] = True
+    else:
+        backbone = changes["backbone"]
+    data = base["data"] | {"noises": list(NOISES)}
+    own = {"task": task, "backbone": backbone, "data": data}
+    target.write_text(yaml.safe_dump(base | changes | own))
     return target
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean, median, stdev
 
 from text import Row, Tables, read, table
 
@@ -27,6 +28,17 @@ TITLES = {
 }
 ENVELOPE = ("dips", "traces", "periods")
 NUMBERS = ("clean", "noisy", "viking_removed", "viking_white", "viking_forge", "salt_white")
+ENCODER_NUMBERS = (
+    "clean, dB",
+    "0 dB, dB",
+    "Viking: removed, %",
+    "+ white, dB",
+    "+ FORGE, dB",
+    "salt + white, dB",
+)
+GATHERS = (8, 64, 512)
+ENCODERS = ("field_unet", "DINOv3 tiny", "DINOv2 ViT-S", "DINOv3 ViT-S")
+TRAINS = ("LoRA", "frozen", "full", "scratch", "random encoder")
 
 
 def field_aims() -> str:
@@ -35,7 +47,7 @@ def field_aims() -> str:
         [row["aim"], row["bar"], row["filter"], row["before"], row["ours"], _verdict(row)]
         for row in read("seismic_aims")
     ]
-    return table(["aim", "bar", "best filter", "before", "Scionwood", "verdict"], lines)
+    return table(["aim", "bar", "best filter", "`seismic/denoise`", "Scionwood", "verdict"], lines)
 
 
 def _verdict(row: Row) -> str:
@@ -87,7 +99,7 @@ def field_envelope() -> str:
         for method in ("seismic/denoise", "Scionwood"):
             cells += [_cell(some, noise, method) for noise in ("none", "white")]
         lines.append([case[1], *cells])
-    head = ["gather", "before: clean", "before: 0 dB", "Scionwood: clean", "Scionwood: 0 dB"]
+    head = ["gather", "`denoise`: clean", "`denoise`: 0 dB", "Scionwood: clean", "Scionwood: 0 dB"]
     return table(head, lines)
 
 
@@ -120,30 +132,51 @@ def _change(row: Row, name: str) -> str:
 
 
 def encoder() -> str:
-    """What the encoder is worth: SNR by training gathers and by what trains."""
+    """What the encoder is worth: the mean over seeds, by training gathers and by what trains."""
     rows = read("seismic_encoder")
     lines = []
-    for variant in dict.fromkeys(row["variant"] for row in rows):
-        some = {int(row["gathers"]): row for row in rows if row["variant"] == variant}
-        (first, *_) = some.values()
+    for variant in sorted({row["variant"] for row in rows}, key=_order):
+        some = {n: _seeds(rows, variant, n) for n in GATHERS}
+        (first, *_) = (row for n in GATHERS for row in some[n])
+        seeds = max(len(each) for each in some.values())
         share = f"{int(first['trained']) / 1e6:.2f} of {int(first['parameters']) / 1e6:.2f}"
-        cells = []
-        for name in NUMBERS:
-            values = [some[n][name] if n in some else "" for n in (8, 64, 512)]
-            cells.append(" / ".join(f"{float(x):z.1f}" if x else "-" for x in values))
-        steps = " / ".join(some[n]["steps"] if n in some else "-" for n in (8, 64, 512))
-        cost = f"{float(first['forward_ms']):.0f} ms, {first['peak_mb']} MB"
-        lines.append([variant, share, steps, cost, *cells])
-    head = [
-        "network, what trains",
-        "trained, M",
-        "steps",
-        "a record, peak",
-        "clean, dB",
-        "0 dB, dB",
+        cells = [" / ".join(_mean(some[n], name, 1) for n in GATHERS) for name in NUMBERS]
+        steps = " / ".join(_mean(some[n], "steps", 0) for n in GATHERS)
+        every = [row for n in GATHERS for row in some[n]]
+        cost = f"{_mean(every, 'forward_ms', 0)} ms, {_mean(every, 'peak_mb', 0)} MB"
+        lines.append([variant, str(seeds), share, steps, cost, *cells])
+    head = ["network, what trains", "seeds", "trained, M", "steps", "a record, peak"]
+    return table([*head, *ENCODER_NUMBERS], lines)
+
+
+def encoder_spread() -> str:
+    """The standard deviation over seeds: its median over all rows with three seeds, the largest."""
+    rows = read("seismic_encoder")
+    spreads: dict[str, list[float]] = {name: [] for name in NUMBERS}
+    for variant in dict.fromkeys(row["variant"] for row in rows):
+        for n in GATHERS:
+            some = _seeds(rows, variant, n)
+            for name in NUMBERS if len(some) > 2 else ():
+                spreads[name].append(stdev(float(row[name]) for row in some))
+    lines = [
+        [title, f"{median(spreads[name]):.1f}", f"{max(spreads[name]):.1f}"]
+        for name, title in zip(NUMBERS, ENCODER_NUMBERS, strict=True)
     ]
-    head += ["Viking: removed, %", "+ white, dB", "+ FORGE, dB", "salt + white, dB"]
-    return table(head, lines)
+    return table(["number", "median", "largest"], lines)
+
+
+def _order(variant: str) -> tuple[int, ...]:
+    encoder, _, trains = variant.partition(", ")
+    return ENCODERS.index(encoder), TRAINS.index(trains) if trains in TRAINS else -1
+
+
+def _seeds(rows: Sequence[Row], variant: str, gathers: int) -> list[Row]:
+    return [r for r in rows if (r["variant"], int(r["gathers"])) == (variant, gathers)]
+
+
+def _mean(rows: Sequence[Row], name: str, digits: int) -> str:
+    values = [float(row[name]) for row in rows if row[name]]
+    return f"{fmean(values):z.{digits}f}" if values else "-"
 
 
 def _key(row: Row) -> tuple[str, str, str]:
@@ -167,4 +200,5 @@ TABLES: Tables = {
     "field_envelope": field_envelope,
     "field_adaptation": field_adaptation,
     "encoder": encoder,
+    "encoder_spread": encoder_spread,
 }

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from known_networks import Scaled, events, snr
+from scipy.ndimage import gaussian_filter1d
 
 from scionwood_seismic.inference import envelope
 from scionwood_seismic.inference.decision import decide
-from scionwood_seismic.inference.events import wavelet_of
+from scionwood_seismic.inference.events import keeping_events, wavelet_of
 from scionwood_seismic.inference.field import denoise_record
 from scionwood_seismic.inference.gate import GateOptions
-from scionwood_seismic.synth.canonical import plan
+from scionwood_seismic.synth.canonical import Plan, coherent_spectrum
 
 LIMITS = GateOptions()
 
@@ -99,14 +100,22 @@ class TestFlatEvents:
         assert envelope.flat_amplitude(gather, gather) is None
 
 
-@pytest.mark.parametrize("slope", [0.3, 0.6])
-def test_noise_of_a_few_neighbours_gives_events_no_band(slope: float) -> None:
-    """The wavelet has no energy above the canonical band: the events have none, the noise has."""
-    clean = events(slope, traces=96, samples=512)
-    noisy = clean + clean.std() * near(clean.shape, 2.0)
-    steps = plan(noisy, domain="shot")
-    assert steps.drop_high
-    assert wavelet_of(noisy, steps)[1] < 0.05
+def test_noise_of_a_few_neighbours_has_little_of_the_band_of_events() -> None:
+    noise = gaussian_filter1d(near((64, 400), 1.5).astype(np.float64), 2.0, axis=1)
+    gather = events(0.1, traces=64, samples=400).astype(np.float64)
+    for record, least, most in ((noise, 0.0, 0.6), (gather, 0.8, 1.2)):
+        one, four = (coherent_spectrum(record, apart=apart)[0].sum() for apart in (1, 4))
+        assert least <= four / one <= most
+
+
+def test_a_plan_has_the_samples_that_the_band_of_events_needs() -> None:
+    gather = events(0.3, traces=64, samples=512)
+    coarse = Plan(24.0, 0.2, True, 512)
+    assert wavelet_of(gather, coarse)[1] > 0.05
+    steps = keeping_events(gather, coarse)
+    assert coarse.factor < steps.factor <= 1
+    assert wavelet_of(gather, steps)[1] <= 0.05
+    assert keeping_events(gather, steps) == steps
 
 
 def test_windows_of_few_traces_are_longer() -> None:
