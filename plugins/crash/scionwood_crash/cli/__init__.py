@@ -195,8 +195,9 @@ def evaluate(
     """
     from scionwood_crash import api
 
-    stated = {"units": units, "thickness": thickness}
-    given, reference = (api.read(path, **stated) for path in (predicted, simulated))
+    given, reference = (
+        api.read(path, units=units, thickness=thickness) for path in (predicted, simulated)
+    )
     errors = api.evaluate(given, reference, direction=direction, probes=probes or [])
     if figures is not None:
         api.report(given, reference, errors, figures, overwrite=force)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
@@ -116,7 +117,7 @@ def _judge(seen: Seen, series: CrashSeries, given: Given) -> None:
         column = "yield" if name == "yield_stress" else name
         seen.values[column] = "?" if name in seen.missing else text
     seen.faults += doubts(part)
-    for check in (lambda: check_whole(series), lambda: check_clamps(part)):
+    for check in (partial(check_whole, series), partial(check_clamps, part)):
         try:
             check()
         except ReadError as error:
