@@ -11,9 +11,10 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.data import get_testdata_file
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.sequence import Sequence
 
-from scionwood import OutputExistsError, ReadError
+from scionwood import OutputExistsError, ReadError, RecipeError
 from scionwood_biomed.api import Profile, deidentify, inspect
 from scionwood_biomed.privacy.dicom_copy import copy_file
 from scionwood_biomed.privacy.keys import Key, make_key
@@ -268,3 +269,24 @@ def test_refuses_to_overwrite(tmp_path):
     with pytest.raises(OutputExistsError):
         deidentify(SMALL, target, salt="pepper")
     assert target.read_text() == "precious"
+
+
+def test_an_option_that_does_not_exist_is_refused():
+    for options, name in (
+        ({"dates": "hide"}, "dates 'hide'"),
+        ({"keep": ("nurse",)}, "keep 'nurse'"),
+    ):
+        with pytest.raises(RecipeError, match=name):
+            Profile(**options)
+
+
+def test_a_comment_in_compressed_pixels_is_traced(tmp_path):
+    dataset = pydicom.dcmread(SMALL.parent / "SC_rgb_jpeg_dcmtk.dcm")
+    dataset.PatientName = "Pietrzakowski"
+    frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
+    comment = b"\xff\xfe\x00\x10pietrzakowski\x00"
+    dataset.PixelData = encapsulate([frame[:2] + comment + frame[2:]])
+    dataset.save_as(tmp_path / "in.dcm")
+    made, back = copied(tmp_path / "in.dcm", pixels=PixelPolicy(viewed=True))
+    assert made.traces == ["PixelData"]
+    assert back.PatientIdentityRemoved == "NO"

@@ -91,7 +91,8 @@ class Cleaner:
         vr = element.VR
         if vr == "UN" and dictionary_VR(element.tag) != "UN":
             vr = dictionary_VR(element.tag).split(" or ")[0]
-            return self._filled(DataElement(element.tag, vr, None), kind, level, keyword)
+            empty = DataElement(element.tag, vr, Sequence([]) if vr == "SQ" else None)
+            return self._filled(empty, kind, level, keyword)
         if element.is_empty:
             return element
         rule = rule_of(element.tag)
@@ -190,7 +191,7 @@ class Cleaner:
         if kind in ("2", "2C"):
             return DataElement(element.tag, vr, Sequence([]) if vr == "SQ" else None)
         if vr == "SQ":
-            return self._items(element, level) if element.value else element
+            return self._items(element, level)
         if vr == "UI":
             return DataElement(element.tag, vr, self.key.uid(str(element.value or keyword)))
         count = max(1, len(_values(element)))

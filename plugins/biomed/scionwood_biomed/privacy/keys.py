@@ -13,7 +13,7 @@ from typing import final
 from pydicom.uid import UID
 
 from scionwood import ReadError, check_target, reading, writing
-from scionwood_biomed.readers.dicom_file import same_subject
+from scionwood_biomed.readers.subjects import same_subject
 
 LEAST = 16
 """Bytes that a key file must hold."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import final, get_args
 
 from pydicom.dataset import Dataset
 
+from scionwood import RecipeError
 from scionwood_biomed.privacy.choices import Dates, Kept
 
 CODES = {
@@ -39,6 +40,9 @@ class Profile:
         keep: groups of attributes that stay: `device`, `institution`, `patient` and `uids`.
         descriptions: keep the words of imaging of descriptions.
 
+    Raises:
+        RecipeError: an option does not exist.
+
     Example:
         >>> from scionwood_biomed.privacy.profile import Profile
         >>> sorted(Profile(dates="shift").options)
@@ -48,6 +52,17 @@ class Profile:
     dates: Dates = "remove"
     keep: tuple[Kept, ...] = ()
     descriptions: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse an option that does not exist."""
+        for name, values, known in (
+            ("dates", [self.dates], get_args(Dates)),
+            ("keep", self.keep, get_args(Kept)),
+        ):
+            for value in values:
+                if value not in known:
+                    rule = f"it must be one of {', '.join(known)}"
+                    raise RecipeError(f"{name} {value!r}", rule, "Correct it")
 
     @property
     def options(self) -> frozenset[str]:

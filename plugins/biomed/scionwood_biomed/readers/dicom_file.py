@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from pydicom.uid import (
 from scionwood import ReadError, WriteError, check_inflated, reading
 from scionwood_biomed.readers import limits
 from scionwood_biomed.readers.dicom_header import as_json, without_identity
+from scionwood_biomed.readers.subjects import pseudonym, same_subject
 
 _COLOUR = ("RGB", "PALETTE COLOR", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
 _TAGS = ["PixelData", "FloatPixelData", "DoubleFloatPixelData"]
@@ -285,22 +285,3 @@ def _geometry(header: Dataset, frame: int) -> tuple[np.ndarray, np.ndarray] | No
 def _integer(header: Dataset, name: str) -> int:
     value = header.get(name)
     return int(value) if value not in (None, "") else 0
-
-
-def same_subject(identity: str) -> str:
-    """Return the form in which two spellings of one PatientID are equal: case, blanks.
-
-    Args:
-        identity: a PatientID.
-
-    Example:
-        >>> from scionwood_biomed.readers.dicom_file import same_subject
-        >>> same_subject(" P0a") == same_subject("p0A ")
-        True
-    """
-    return " ".join(identity.split()).casefold()
-
-
-def pseudonym(text: str, salt: str) -> str:
-    """Return a keyed hash that replaces an identity; equal texts and salts give equal hashes."""
-    return hashlib.blake2b(text.encode(), key=salt.encode()[:64], digest_size=8).hexdigest()

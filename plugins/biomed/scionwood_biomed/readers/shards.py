@@ -25,8 +25,8 @@ from scionwood import (
     writing,
 )
 from scionwood_biomed.readers.base import IndexedReader, new_data
-from scionwood_biomed.readers.dicom_file import pseudonym
 from scionwood_biomed.readers.pictures import LOSSLESS, PictureReader, decoded, encoded
+from scionwood_biomed.readers.subjects import pseudonym
 
 KIND = "WebDataset shard (.tar)"
 PICTURES = tuple(suffix[1:] for suffix in PictureReader.suffixes)
