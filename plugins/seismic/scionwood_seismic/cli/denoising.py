@@ -69,9 +69,9 @@ def denoise(
             shipped models.
         jobs: parallel processes, for many files; by default one a core. A single file uses the
             threads of torch.
-        slices: for a volume after stack in SEG-Y, the direction of its slices, by the inline and
-            crossline numbers of the headers (bytes 189 and 193); `both`: the mean of the results
-            of both directions, each with its own gate. It replaces `gather`.
+        slices: for a volume after stack in SEG-Y: `inline`, `crossline`, or `both`, the mean of the
+            results of both directions, each with its own gate. The headers (bytes 189 and 193) give
+            the numbers of the slices. It replaces `gather`.
         gather: the SEG-Y trace header whose value identifies a gather; `none`: the file is one
             gather.
         vertical: whether the samples of a SEG-Y file are in time or in depth.

@@ -36,7 +36,7 @@ def settled(
 def _has_bfloat16(device: torch.device) -> bool:
     """Return whether the hardware multiplies bfloat16: AMX of a CPU, or a GPU that has it."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("amx_bf16", False))
 
 
