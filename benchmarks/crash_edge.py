@@ -14,8 +14,9 @@ import argparse
 import csv
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -214,29 +215,34 @@ def _layer_step(
     return lambda: torch.autograd.grad(run(x, weight).sum(), (x, weight))
 
 
+def write(rows: Iterable[dict[str, Any]], rounds: int, path: Path) -> None:
+    """Print rows as they come, and write them with the machine's name at the end."""
+    machine = {
+        "threads": 1,
+        "rounds": rounds,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+    known = []
+    for row in rows:
+        print(*row.values(), sep="\t", flush=True)
+        known.append(row | machine)
+    with atomic_path(path) as part, part.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(known[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(known)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    machine = {
-        "threads": 1,
-        "rounds": options.rounds,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "date": datetime.now(UTC).date().isoformat(),
-    }
-    rows = []
-    for rounds in (blocks, layers):
-        for row in rounds(options.rounds):
-            print(*row.values(), sep="\t", flush=True)
-            rows.append(row | machine)
-    with atomic_path(options.output) as path, path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    rows = chain(blocks(options.rounds), layers(options.rounds))
+    write(rows, options.rounds, options.output)
 
 
 if __name__ == "__main__":
