@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from scionwood_crash.data.parts import Loader, Parts
 from scionwood_crash.model import SizeName
 from scionwood_crash.parts.part import Part
 from scionwood_crash.solver.explicit import Options
-from scionwood_crash.solver.run import solve
+from scionwood_crash.solver.run import HOURGLASS, hourglass_share, solve
 from scionwood_crash.suite.families import FAMILIES, design
 from scionwood_crash.suite.record import SUFFIX, Simulation, to_part
 from scionwood_crash.suite.simulate import record
@@ -29,7 +30,8 @@ SPLITS = ("train", "val", "test")
 class SuiteParts(Parts):
     """Parts of the reduced explicit-shell suite, which are simulated on first use.
 
-    A design depends on seed, family and number, so the splits have different geometries. With a
+    A design depends on seed, family and number, so the splits have different geometries. A design
+    whose hourglass energy exceeds 10 % of the internal energy is left out, and named. With a
     folder, existing simulations are read from it, and new ones are stored there.
 
     Shapes: a batch holds `graph`, a `CrashGraph`, `displacement` (N, T, 3) and `plastic_strain`
@@ -38,7 +40,7 @@ class SuiteParts(Parts):
     Units: displacement in 100 mm, in the axes of each part.
 
     Raises:
-        RecipeError: a family is unknown, or there is none.
+        RecipeError: a family is unknown, there is none, or all designs of a split are left out.
 
     Source: `scionwood_crash.suite`.
 
@@ -109,8 +111,21 @@ class SuiteParts(Parts):
                 console=Console(stderr=True),
                 disable=self._stored(designs),
             )
-            self._parts[split] = [to_part(self._simulation(*each)) for each in shown]
+            made = [self._simulation(*each) for each in shown]
+            self._parts[split] = [to_part(each) for each in made if self._trusted(each)]
+            if made and not self._parts[split]:
+                rule = f"the hourglass energy exceeds {HOURGLASS:.0%} of the internal energy in all"
+                raise RecipeError(f"designs of {split}", rule, "Lower data.element_size")
         return self._parts[split]
+
+    def _trusted(self, made: Simulation) -> bool:
+        """Return whether the hourglass energy is small; a shortened simulation is a trial."""
+        share = hourglass_share(made.energy)
+        if self.duration is not None or share <= HOURGLASS:
+            return True
+        name = f"{made.family} {made.index} of seed {made.seed}"
+        print(f"{name} is left out: hourglass energy {share:.0%} of the internal", file=sys.stderr)
+        return False
 
     def _stored(self, designs: list[tuple[str, int]]) -> bool:
         return all((path := self._path(*each)) and path.is_file() for each in designs)

@@ -12,6 +12,8 @@ from scionwood_crash.solver.explicit import ENERGIES, Explicit, Options
 from scionwood_crash.solver.model import Impactor, Shell
 
 SAMPLES = 10  # history samples per frame
+HOURGLASS = 0.1
+"""Largest share of hourglass energy in the internal energy of a result that is to be trusted."""
 
 
 @final
@@ -48,8 +50,17 @@ class Result:
 
     def hourglass_share(self) -> float:
         """Return the final hourglass energy as a share of the internal energy."""
-        at_end = dict(zip(ENERGIES, self.energy[-1], strict=True))
-        return float(at_end["hourglass"] / at_end["internal"])
+        return hourglass_share(self.energy)
+
+
+def hourglass_share(energy: np.ndarray) -> float:
+    """Return the final hourglass energy as a share of the internal energy.
+
+    Args:
+        energy: (H, 7), J, in the order of `ENERGIES`.
+    """
+    at_end = dict(zip(ENERGIES, energy[-1], strict=True))
+    return float(at_end["hourglass"] / max(at_end["internal"], 1e-12))
 
 
 def solve(

@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 import numpy as np
 
-from scionwood_crash.solver.explicit import Options
-from scionwood_crash.solver.run import Result, solve
+from scionwood_crash.solver.explicit import Options, SimulationError
+from scionwood_crash.solver.run import HOURGLASS, Result, solve
 from scionwood_crash.suite.families import Design, design
 from scionwood_crash.suite.record import Simulation
 
@@ -19,7 +19,8 @@ def simulate(family: str, seed: int, index: int) -> Simulation:
 
     Raises:
         RecipeError: the family is unknown.
-        SimulationError: the simulation diverged.
+        SimulationError: the simulation diverged, or its hourglass energy exceeds 10 % of the
+            internal energy.
     """
     chosen = design(family, seed, index)
     result = solve(
@@ -29,6 +30,11 @@ def simulate(family: str, seed: int, index: int) -> Simulation:
         n_frames=FRAMES,
         options=Options(friction=chosen.impactor.friction),
     )
+    if (share := result.hourglass_share()) > HOURGLASS:
+        rule = (
+            f"its hourglass energy is {share:.0%} of the internal energy, more than {HOURGLASS:.0%}"
+        )
+        raise SimulationError(f"{family} {index} of seed {seed}", rule, "Take another design")
     return record(family, seed, index, chosen, result)
 
 

@@ -1,0 +1,208 @@
+"""Compare the shell solver with theory: square tubes, and a hat section in three-point bending.
+
+    python benchmarks/crash_solver.py --work crash-suite
+
+The tubes have the sections that Abramowicz and Jones tested (Int. J. Impact Engng 2 (1984)
+179-208): 37.07 mm by 1.152 mm and 49.31 mm by 1.63 mm. The theory of mean force and fold length is
+that of Wierzbicki and Abramowicz (J. Appl. Mech. 50 (1983) 727-734). The hat is compared with the
+elastic stiffness and the plastic collapse load of a beam. The last rows give the hourglass energy
+of designs of the suite. Results that exist in the folder are not computed again. Writes
+benchmarks/results/crash_solver.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from lora.timing import Row, machine
+from rich.progress import track
+
+from scionwood import atomic_path
+from scionwood_crash.solver.model import Impactor, Material, Shell
+from scionwood_crash.solver.run import Result, solve
+from scionwood_crash.suite.families import FAMILIES, design, half_wave
+from scionwood_crash.suite.geometry import polyline, sweep
+
+RESULTS = Path(__file__).parent / "results" / "crash_solver.csv"
+YIELD = 0.3
+"""GPa; perfectly plastic, so that the flow stress of the theory is known."""
+TUBES = {"37.07 x 1.152": (37.07, 1.152), "49.31 x 1.63": (49.31, 1.63)}
+SPAN, CROWN, HEIGHT, FLANGE, SHEET = 400.0, 50.0, 40.0, 20.0, 2.0
+DESIGNS = 8
+
+
+def crushed(side: float, sheet: float, size: float) -> Result:
+    """Crush a square tube by half of its length at a constant speed."""
+    length, counts, sections = 3 * side, [round(side / size)] * 4, []
+    wave = half_wave(side, sheet)
+    for z in np.linspace(0, length, round(length / size) + 1):
+        half = side / 2 - 0.05 * side * np.exp(-(((length - wave - z) / (wave / 2)) ** 2))
+        corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * half
+        section = polyline(corners, counts, closed=True)
+        sections.append(np.c_[section, np.full(len(section), z)])
+    nodes, quads = sweep(np.array(sections), closed=True)
+    plastic = Material(yield_stress=YIELD, hardening=0.0)
+    clamped = nodes[:, 2] < 1e-6
+    shell = Shell(nodes, quads, np.full(len(quads), sheet), (plastic,), clamped=clamped)
+    start = length + sheet / 2 + 0.1
+    wall = Impactor("plane", (0, 0, start), (0, 0, -1), (0, 0, -1), 10.0, np.inf, friction=0.1)
+    return solve(shell, wall, duration=length / 2 / 10)
+
+
+def tube(name: str, size: float) -> list[Row]:
+    """Return mean crush force and fold length of a tube and of the theory."""
+    side, sheet = TUBES[name]
+    result = crushed(side, sheet, size)
+    late = result.travel > 0.1 * result.travel.max()
+    steps = np.diff(result.travel[late])
+    force = float(np.sum(result.force[late][1:] * steps) / steps.sum())
+    theory = 52.22 * YIELD * sheet**2 / 4 * (side / sheet) ** (1 / 3)
+    about: Row = {"case": f"tube {name} mm", "element": size, "hourglass": result.hourglass_share()}
+    fold = fold_length(result)
+    return [
+        {**about, "quantity": "mean crush force, kN", "solver": force, "theory": theory},
+        {
+            **about,
+            "quantity": "fold length 2H, mm",
+            "solver": fold,
+            "theory": 2 * half_wave(side, sheet),
+        },
+    ]
+
+
+def fold_length(result: Result) -> float:
+    """Return the crush between peaks of the force over the effective share of a fold, mm.
+
+    A fold of length 2H is crushed by 0.73 of it before the next one starts (Wierzbicki and
+    Abramowicz), so that the peaks of the force are 0.73 times 2H of travel apart.
+    """
+    travel = np.linspace(0, result.travel.max(), 400)
+    force = np.interp(travel, result.travel, result.force)
+    smooth = force - force.mean()
+    spectrum = np.abs(np.fft.rfft(smooth * np.hanning(400), 8000))
+    pitch = np.fft.rfftfreq(8000, travel[1])
+    able = pitch > 1 / (0.7 * travel[-1])
+    return float(1 / pitch[able][spectrum[able].argmax()] / 0.73)
+
+
+def hat(size: float) -> list[Row]:
+    """Return stiffness and collapse load of a hat in three-point bending, and of a beam."""
+    counts = [round(x / size) for x in (FLANGE, HEIGHT, CROWN, HEIGHT, FLANGE)]
+    edge = CROWN / 2 + FLANGE
+    corners = [
+        (-edge, 0),
+        (-CROWN / 2, 0),
+        (-CROWN / 2, HEIGHT),
+        (CROWN / 2, HEIGHT),
+        (CROWN / 2, 0),
+        (edge, 0),
+    ]
+    section = polyline(np.array(corners, float), counts, closed=False)
+    over = 40.0
+    along = np.linspace(-over, SPAN + over, round((SPAN + 2 * over) / size) + 1)
+    nodes, quads = sweep(
+        np.array([np.c_[np.full(len(section), x), section] for x in along]), closed=False
+    )
+    at = [along[np.abs(along - x).argmin()] for x in (0.0, SPAN)]
+    flange = (nodes[:, 2] < 1e-6) & (np.abs(nodes[:, 1]) > CROWN / 2 + 1e-6)
+    held = flange & (np.isclose(nodes[:, 0], at[0]) | np.isclose(nodes[:, 0], at[1]))
+    steel = Material(yield_stress=YIELD, hardening=0.0)
+    shell = Shell(nodes, quads, np.full(len(quads), SHEET), (steel,), clamped=held)
+    radius = 50.0
+    top = HEIGHT + radius + SHEET / 2 + 0.05
+    pole = Impactor("cylinder", (SPAN / 2, 0, top), (0, 1, 0), (0, 0, -1), 1.0, np.inf, radius, 0.1)
+    result = solve(shell, pole, duration=14.0)
+    return _bent(result, float(at[1] - at[0]), size)
+
+
+def _bent(result: Result, span: float, size: float) -> list[Row]:
+    area = SHEET * np.array([2 * FLANGE, 2 * HEIGHT, CROWN])
+    level = np.array([0.0, HEIGHT / 2, HEIGHT])
+    centre = float(area @ level / area.sum())
+    own = 2 * SHEET * HEIGHT**3 / 12
+    inertia = float(area @ (level - centre) ** 2 + own)
+    # The plastic neutral axis halves the area; the walls have the area per height 2 * SHEET.
+    axis = (area.sum() / 2 - area[0]) / (2 * SHEET)
+    walls = SHEET * (axis**2 + (HEIGHT - axis) ** 2)
+    plastic = YIELD * float(area[0] * axis + area[2] * (HEIGHT - axis) + walls)
+    travel, force = result.travel - 0.05, np.convolve(result.force, np.ones(9) / 9, "same")
+    early = (travel > 0.3) & (travel < 1.2)
+    slope = float(np.polyfit(travel[early], force[early], 1)[0])
+    about: Row = {
+        "case": "hat, three-point bending",
+        "element": size,
+        "hourglass": result.hourglass_share(),
+    }
+    return [
+        {
+            **about,
+            "quantity": "largest force, kN",
+            "solver": float(force.max()),
+            "theory": 4 * plastic / span,
+        },
+        {
+            **about,
+            "quantity": "stiffness, kN/mm",
+            "solver": slope,
+            "theory": 48 * 210 * inertia / span**3,
+        },
+    ]
+
+
+def hourglass(family: str, size: float | None) -> list[Row]:
+    """Return the hourglass share of designs of the suite."""
+    rows: list[Row] = []
+    for index in range(DESIGNS):
+        made = design(family, 300, index)
+        if size is not None:
+            made = FAMILIES[family](np.random.default_rng([300, index]), size)  # type: ignore[call-arg]
+        result = solve(made.shell, made.impactor, duration=made.duration)
+        name = "own" if size is None else size
+        rows.append({"case": family, "element": name, "hourglass": result.hourglass_share()})
+    return rows
+
+
+def jobs() -> dict[str, Callable[[], list[Row]]]:
+    made: dict[str, Callable[[], list[Row]]] = {"hat": partial(hat, 5.0)}
+    made |= {f"tube {name}": partial(tube, name, 4.0) for name in TUBES}
+    for family in FAMILIES:
+        made[f"hourglass {family}"] = partial(hourglass, family, None)
+    return made | {"hourglass box 10": partial(hourglass, "box", 10.0)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", type=Path, default=Path("crash-suite"))
+    parser.add_argument("--only", nargs="*", default=[""], help="words in the names of jobs")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    every = jobs()
+    for name in track([n for word in options.only for n in every if word in n], "computing"):
+        path = options.work / f"solver {name}.json"
+        if path.is_file():
+            continue
+        start = time.process_time()
+        rows = every[name]()
+        spent = {"cpu_seconds": round(time.process_time() - start, 1)} | machine("cpu")
+        with atomic_path(path) as part:
+            part.write_text(json.dumps([{**row, **spent} for row in rows]), "utf-8")
+        print(name, rows, flush=True)
+    done = [path for n in every if (path := options.work / f"solver {n}.json").is_file()]
+    rows = [row for path in done for row in json.loads(path.read_text())]
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    with atomic_path(options.out, overwrite=True) as part, part.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
