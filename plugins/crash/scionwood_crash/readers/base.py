@@ -35,7 +35,7 @@ class CrashReader(Reader):
     format: ClassVar[str]
     """Name of the format in error messages."""
 
-    stores: ClassVar[str] = "position"
+    stores: str = "position"
     dims = ("node", "xyz")
     dtype = "float64"
 

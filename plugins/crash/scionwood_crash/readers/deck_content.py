@@ -132,3 +132,13 @@ class Block:
             known = ", ".join(sorted(self.parameters)[:5]) or "none"
             remedy = f"Write the value out; known parameters: {known}"
             raise ReadError(str(self.file), rule, remedy) from error
+
+
+def fitted(value: float, width: int) -> str:
+    """Write a number in a given width; it is rounded only if it does not fit."""
+    text = repr(value)
+    digits = 17
+    while len(text) > width:
+        digits -= 1
+        text = f"{value:.{digits}g}"
+    return text.rjust(width)

@@ -13,6 +13,7 @@ from scionwood import ReadError, WriteError, atomic_path
 from scionwood_crash.parts.mesh import Frame, ShellMesh
 from scionwood_crash.readers.base import CrashReader
 from scionwood_crash.readers.deck import Deck, Node, read_deck
+from scionwood_crash.readers.deck_content import fitted
 from scionwood_crash.readers.sample import sample_series
 
 
@@ -139,15 +140,5 @@ def _rewritten(line: str, node: Node, xyz: list[float]) -> str:
     at = node.widths[0]
     text = line[:at].ljust(at)
     for width, value in zip(node.widths[1:], xyz, strict=True):
-        text += _fitted(value, width)
+        text += fitted(value, width)
     return text + line[sum(node.widths) :]
-
-
-def _fitted(value: float, width: int) -> str:
-    """Write a number in a given width; it is rounded only if it does not fit."""
-    text = repr(value)
-    digits = 17
-    while len(text) > width:
-        digits -= 1
-        text = f"{value:.{digits}g}"
-    return text.rjust(width)

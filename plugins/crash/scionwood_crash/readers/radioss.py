@@ -10,14 +10,15 @@ from typing import final
 
 import numpy as np
 
-from scionwood import ReadError, WriteError
+from scionwood import ReadError, atomic_path
 from scionwood_crash.parts.mesh import Frame, ShellMesh
 from scionwood_crash.readers.base import CrashReader
+from scionwood_crash.readers.deck_content import fitted
 from scionwood_crash.readers.radioss_write import write_mesh_deck
 from scionwood_crash.readers.sample import sample_series
 
-_OTHERS = ("BRICK", "BRIC20", "TETRA4", "TETRA10", "PENTA6", "QUAD", "TRUSS", "BEAM", "SPRING")
-_OTHERS += ("SPHCEL", "SHEL16", "XELEM")
+_SOLIDS = ("BRICK", "BRIC20", "TETRA4", "TETRA10", "PENTA6", "SHEL16", "SPHCEL")
+_OTHERS = (*_SOLIDS, "QUAD", "TRUSS", "BEAM", "SPRING", "XELEM")
 _NAMES = {"mg": "t", "mus": "us", "µs": "us"}
 
 
@@ -93,8 +94,9 @@ class RadiossReader(CrashReader):
 
     def _read(self) -> _Deck:
         deck, name, ended = _Deck(), [""], False
+        self._lines: list[int] = []
         lines: list[tuple[int, str]] = []
-        text = self.path.read_text("latin-1").splitlines()
+        text = self.path.read_bytes().decode("latin-1").split("\n")
         for number, line in enumerate([*text, "/"], 1):
             if line.startswith("#include"):
                 rule = f"{self.format}: line {number} includes another file"
@@ -119,9 +121,12 @@ class RadiossReader(CrashReader):
                 words = lines[2][1].split()
                 deck.units = ", ".join(_NAMES.get(word.lower(), word) for word in words[:3])
             elif name[0] == "NODE":
-                for number, line in lines:  # noqa: B007 - named in the error below
+                for number, line in lines:
                     x, y, z = (float(line[at : at + 20] or 0) for at in (10, 30, 50))
+                    if int(line[:10]) in deck.nodes:
+                        raise ValueError(f"node {int(line[:10])} occurs twice")
                     deck.nodes[int(line[:10])] = (x, y, z)
+                    self._lines.append(number - 1)
             elif name[0] in ("SHELL", "SH3N"):
                 for number, line in lines:  # noqa: B007 - named in the error below
                     deck.shells.append(_shell(line, int(name[1]), 4 if name[0] == "SHELL" else 3))
@@ -139,10 +144,15 @@ class RadiossReader(CrashReader):
 
     def _replace(self, target: Path, states: Iterator[np.ndarray], overwrite: bool) -> None:
         (after,) = list(states)
-        if not np.array_equal(after, self.mesh.points):
-            rule = "a deck with other nodes cannot be written"
-            raise WriteError(str(self.path), rule, "Write it as a new deck with write_series")
-        write_mesh_deck(self.mesh, target, overwrite=overwrite)
+        lines = self.path.read_bytes().decode("latin-1").split("\n")
+        for at, before, xyz in zip(
+            self._lines, self.mesh.points.tolist(), after.tolist(), strict=True
+        ):
+            if before != xyz:
+                text = "".join(fitted(value, 20) for value in xyz)
+                lines[at] = lines[at][:10].ljust(10) + text + lines[at][70:]
+        with atomic_path(target, overwrite=overwrite) as part:
+            part.write_bytes("\n".join(lines).encode("latin-1"))
 
 
 def _shell(line: str, part: int, count: int) -> tuple[int, int, list[int], float]:

@@ -83,7 +83,9 @@ def _mesh(name: str, mesh: ShellMesh) -> list[str]:
         ):
             if chosen.any():
                 lines.append(f"/{name_}/{part}")
-                lines += [_element(mesh, at, thickness[at]) for at in np.flatnonzero(chosen)]
+                lines += [
+                    _element(mesh, at, thickness[at]) for at in np.flatnonzero(chosen).tolist()
+                ]
     return lines
 
 
