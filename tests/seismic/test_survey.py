@@ -34,6 +34,8 @@ def test_folders_and_patterns_stand_for_many_files(tmp_path: Path) -> None:
     assert is_survey(tmp_path / "*.sgy")
     assert not is_survey(odd)
     assert not is_survey(tmp_path / "line1.sgy")
+    (tmp_path / ".zgroup").touch()
+    assert not is_survey(tmp_path)
 
 
 def test_the_options_of_a_call_are_those_of_its_command_line() -> None:

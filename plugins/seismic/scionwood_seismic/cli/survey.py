@@ -21,6 +21,8 @@ COMMAND = "seismic/denoise"
 
 _OWN = ("jobs", "force", "resume")  # the batch decides about them
 
+_STORES = ("zarr.json", ".zgroup", ".zarray")  # a folder with one of them is one source
+
 _STYLE = {
     "red": "bold red",
     "yellow": "bold yellow",
@@ -31,8 +33,10 @@ _STYLE = {
 
 
 def is_survey(noisy: Path) -> bool:
-    """Return whether a path stands for many files: a folder, or a pattern."""
-    return noisy.is_dir() or (has_magic(str(noisy)) and not noisy.exists())
+    """Return whether a path stands for many files: a folder that is no store, or a pattern."""
+    if noisy.is_dir():
+        return not any((noisy / name).is_file() for name in _STORES)
+    return has_magic(str(noisy)) and not noisy.exists()
 
 
 def words(command: Callable[..., None], given: Mapping[str, Any]) -> list[str]:

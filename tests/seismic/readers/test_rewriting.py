@@ -1,0 +1,82 @@
+"""The next part of a file is read while a function works on this one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scionwood import ReadError, Record
+from scionwood_seismic.readers import rewriting
+from scionwood_seismic.readers.segy import SegyReader
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def fetched(monkeypatch: pytest.MonkeyPatch) -> dict[int, threading.Event]:
+    """An event for each part, which is set when the part has been read."""
+    events = {index: threading.Event() for index in range(2)}
+    fetch = SegyReader._fetch
+
+    def told(self: SegyReader, index: int) -> np.ndarray:
+        raw = fetch(self, index)
+        events[index].set()
+        return raw
+
+    monkeypatch.setenv("SCIONWOOD_READERS", "inline")  # a child has its own reader
+    monkeypatch.setattr(SegyReader, "_fetch", told)
+    return events
+
+
+def test_small_parts_are_read_ahead(
+    segy: Write, tmp_path: Path, fetched: dict[int, threading.Event]
+) -> None:
+    ahead = []
+
+    def halve(record: Record) -> np.ndarray:
+        ahead.append(fetched[1].wait(20))
+        return record.data / 2
+
+    with SegyReader(segy(), gather="fldr") as reader:
+        reader.rewrite(tmp_path / "out.sgy", halve)
+    assert ahead == [True, True]
+
+
+def test_large_parts_are_read_when_they_are_needed(
+    segy: Write,
+    tmp_path: Path,
+    fetched: dict[int, threading.Event],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rewriting, "AHEAD", 1000)
+    ahead = []
+
+    def halve(record: Record) -> np.ndarray:
+        ahead.append(fetched[1].is_set())
+        return record.data / 2
+
+    with SegyReader(segy(), gather="fldr") as reader:
+        reader.rewrite(tmp_path / "out.sgy", halve)
+    assert ahead == [False, True]
+
+
+def test_an_error_of_the_next_part_ends_the_work(
+    segy: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = segy()
+    size = source.stat().st_size
+    monkeypatch.setenv("SCIONWOOD_READERS", "inline")
+
+    def cut(record: Record) -> np.ndarray:
+        with source.open("r+b") as file:
+            file.truncate(size // 2)
+        return record.data / 2
+
+    monkeypatch.setattr(rewriting, "AHEAD", 0)  # so that the cut comes before the read
+    with SegyReader(source, gather="fldr") as reader, pytest.raises(ReadError, match="shorter"):
+        reader.rewrite(tmp_path / "out.sgy", cut)
+    assert not list(tmp_path.glob("*out.sgy*"))
