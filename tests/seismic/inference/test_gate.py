@@ -112,10 +112,10 @@ def test_a_plan_has_the_samples_that_the_band_of_events_needs() -> None:
     gather = events(0.3, traces=64, samples=512)
     coarse = Plan(24.0, 0.2, True, 512)
     assert wavelet_of(gather, coarse)[1] > 0.05
-    steps = keeping_events(gather, coarse)
+    steps = keeping_events(gather, coarse, 0.05)
     assert coarse.factor < steps.factor <= 1
     assert wavelet_of(gather, steps)[1] <= 0.05
-    assert keeping_events(gather, steps) == steps
+    assert keeping_events(gather, steps, 0.05) == steps
 
 
 def test_windows_of_few_traces_are_longer() -> None:

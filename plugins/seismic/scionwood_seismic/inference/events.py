@@ -30,7 +30,7 @@ PLACES = 5  # of a crop at which slopes are tried
 COHERENT = 0.7  # of the highest semblance of all places, from which a slope is that of an event
 ENOUGH = 64  # traces that the wavelet is taken from
 BAND = 0.1  # of the largest power, to which the band of an event reaches
-HIGH, FINER = 0.05, 1.25  # energy of an event that may lie above the canonical band; and a step
+FINER = 1.25  # by which the canonical samples of a record grow at a time
 APART = 4  # the distance of the traces whose common power gives the wavelet
 
 
@@ -137,14 +137,15 @@ def wavelet_of(record: np.ndarray, steps: Plan) -> tuple[np.ndarray, float]:
     return wavelet / np.abs(wavelet[0]).max(), lost
 
 
-def keeping_events(record: np.ndarray, steps: Plan) -> Plan:
+def keeping_events(record: np.ndarray, steps: Plan, most: float) -> Plan:
     """Return a plan with as many canonical samples as the band of the events of a record needs.
 
     Args:
         record: (trace, time), any unit.
         steps: how the record goes to the canonical sampling.
+        most: the share of the energy of an event that may lie above the canonical band.
     """
-    while steps.drop_high and wavelet_of(record, steps)[1] > HIGH:
+    while steps.drop_high and wavelet_of(record, steps)[1] > most:
         factor = FINER * steps.factor
         steps = replace(steps, factor=min(1.0, factor), drop_high=factor < 1)
     return steps

@@ -162,7 +162,7 @@ class _Work:
             signal = signal - significant(signal, drift(signal, period))
         steps = plan(signal[alive], domain=self.domain, period=period)
         if self.options.action == "blend":
-            steps = keeping_events(signal[alive], steps)
+            steps = keeping_events(signal[alive], steps, 1 - self.options.strong)
         removed, report = self._removed(signal, alive, steps, (level or 0.0) / unit)
         removed += shared
         return self._finish(data, scaled, removed, unit, replace(report, domain=self.domain))
