@@ -47,13 +47,12 @@ class OnDemandData(SplitData):
 
     def loader(self, split: Split) -> DataLoader:
         """Return the batches of a split; without `renewed` every epoch has the same samples."""
-        own = {"seed": self.seed} if self.renewed else {}
         return DataLoader(
             _OnDemand(self, split),
             batch_size=self.batch_size,
             num_workers=self.num_workers,
             drop_last=split == "train",
-            **own,
+            seed=self.seed if self.renewed else None,
         )
 
 

@@ -189,8 +189,8 @@ def resembling(record: np.ndarray, removed: np.ndarray, period: float) -> np.nda
     one = np.maximum(one, 1e-30)
     independent = 2 * size[0] * size[1] / period  # samples of a window
     chance = np.sqrt(np.maximum(other, 0) / one / independent)
-    factor: np.ndarray = np.clip(both / one - chance, 0, 1)
-    return factor * kept
+    lost: np.ndarray = np.clip(both / one - chance, 0, 1) * kept
+    return lost
 
 
 def flat_amplitude(record: np.ndarray, removed: np.ndarray) -> float | None:

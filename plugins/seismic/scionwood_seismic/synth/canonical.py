@@ -159,7 +159,7 @@ def without_common_mode(record: np.ndarray) -> np.ndarray:
         record: (trace, time), any unit.
     """
     if len(record) >= 12:
-        rest = record - np.median(record, axis=0)
+        rest: np.ndarray = record - np.median(record, axis=0)
         if _coherent_energy(rest) > 0.2 * _coherent_energy(record):
             return rest
     return record
