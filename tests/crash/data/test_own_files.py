@@ -238,11 +238,15 @@ def test_inspect_prints_what_was_understood(
     assert "no file with a history, only notes.txt" in capsys.readouterr().err
 
 
-def test_a_run_in_a_folder_takes_the_settings_beside_the_folder(tmp_path: Path) -> None:
+def test_a_run_in_a_folder_takes_the_settings_beside_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / NAME).write_text('{"a": {"v": 1}, "b": {"v": 2}}')
     assert read_features(tmp_path / "a" / "d3plot") == {"v": 1.0}
     assert read_features(tmp_path / "b.vtp") == {"v": 2.0}
+    monkeypatch.chdir(tmp_path / "a")
+    assert read_features(Path("d3plot")) == {"v": 1.0}
 
 
 def test_predictions_between_states_are_linear_and_exact_at_states() -> None:

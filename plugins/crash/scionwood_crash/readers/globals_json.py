@@ -22,6 +22,7 @@ def read_features(path: Path) -> dict[str, float]:
     Raises:
         ReadError: the JSON file is damaged, or a value is not a number.
     """
+    path = path.absolute()
     return _of_run(path.with_name(NAME), path.stem) or _of_run(
         path.parent.with_name(NAME), path.parent.name
     )
