@@ -79,6 +79,7 @@ def test_predict_and_evaluate_from_the_command_line(
     assert {path.name for path in figures.iterdir()} == {
         "deformed.png",
         "deformed.gif",
+        "energy.png",
         "intrusion.png",
         "error.png",
         f"probe-{errors['intrusion_node'][0]}.png",
