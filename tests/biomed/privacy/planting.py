@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pydicom
+from pydicom._dicom_dict import DicomDictionary
 from pydicom.data import get_testdata_file
-from pydicom.datadict import DicomDictionary, dictionary_VR, keyword_for_tag
+from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from pydicom.tag import Tag
+from pydicom.tag import BaseTag, Tag
 
 from scionwood_biomed.privacy.tables import rules
 
@@ -37,20 +38,20 @@ STRUCTURE = frozenset({
 """What a reader needs to decode the pixels; a value planted here would only break the file."""
 
 
-def of_table() -> list[Tag]:
+def of_table() -> list[BaseTag]:
     """Return the attributes of Table E.1-1 that can be planted into a data set."""
     tags = [Tag(int(tag, 16)) for tag in rules() if "X" not in tag]
     return [t for t in tags if t.group not in (0, 2) and _plantable(t)]
 
 
-def of_dictionary() -> list[Tag]:
+def of_dictionary() -> list[BaseTag]:
     """Return the attributes of the dictionary that the table does not name."""
     named = {int(tag, 16) for tag in rules() if "X" not in tag}
     tags = [Tag(tag) for tag in DicomDictionary if tag not in named]
     return [t for t in tags if 4 < t.group < 0x5000 and t.element and _plantable(t)]
 
 
-def plant(dataset: Dataset, tags: list[Tag]) -> dict[Tag, str]:
+def plant(dataset: Dataset, tags: list[BaseTag]) -> dict[BaseTag, str]:
     """Set a value for each attribute; return the representation of each."""
     done = {}
     for tag in tags:
@@ -60,7 +61,7 @@ def plant(dataset: Dataset, tags: list[Tag]) -> dict[Tag, str]:
     return done
 
 
-def survivors(dataset: Dataset, planted: dict[Tag, str]) -> list[str]:
+def survivors(dataset: Dataset, planted: dict[BaseTag, str]) -> list[str]:
     """Return the keywords of attributes whose planted value is still in a data set."""
     return [keyword_for_tag(tag) for tag, vr in planted.items() if _survives(dataset, tag, vr)]
 
@@ -70,7 +71,7 @@ def sample() -> Dataset:
     return pydicom.dcmread(SMALL)
 
 
-def _survives(dataset: Dataset, tag: Tag, vr: str) -> bool:
+def _survives(dataset: Dataset, tag: BaseTag, vr: str) -> bool:
     if tag not in dataset or dataset[tag].is_empty:
         return False
     element = dataset[tag]
@@ -80,7 +81,7 @@ def _survives(dataset: Dataset, tag: Tag, vr: str) -> bool:
     return str(element.value) == str(VALUES[vr])
 
 
-def _plantable(tag: Tag) -> bool:
+def _plantable(tag: BaseTag) -> bool:
     return tag in DicomDictionary and keyword_for_tag(tag) not in STRUCTURE
 
 

@@ -10,6 +10,8 @@ from typing import final
 
 import numpy as np
 import pydicom
+from pydicom.datadict import keyword_for_tag
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels.utils import get_expected_length
 from pydicom.uid import UID
@@ -21,11 +23,14 @@ from scionwood_biomed.privacy.pixels import PixelPolicy, blank, clear_spare_bits
 from scionwood_biomed.privacy.profile import TEMPORAL, Profile, codes
 from scionwood_biomed.privacy.tables import EDITION, Level, level_of
 from scionwood_biomed.privacy.traces import traces
-from scionwood_biomed.privacy.verifying import PIXELS, Content, content_of
+from scionwood_biomed.privacy.verifying import Content, content_of
 from scionwood_biomed.readers.dicom_file import checked_header
 
 METHOD = f"Scionwood, basic profile of PS3.15 {EDITION}"
 IMPLEMENTATION = UID("2.25.170141183460469231731687303715884105")
+
+_UNDEFINED = 0xFFFFFFFF
+"""The length of an element whose end a delimiter marks."""
 
 _REFUSED = {
     "1.2.840.10008.5.1.4.1.1.88.": "a structured report, whose text this does not clean",
@@ -72,6 +77,7 @@ def load(path: Path) -> Dataset:
         warnings.simplefilter("ignore")  # pydicom warns about odd but readable headers
         checked_header(path)
         dataset = pydicom.dcmread(path)
+        _check_end(path, dataset)
         dataset.walk(lambda *_: None)  # decodes every element, so that damage is noticed here
     return dataset
 
@@ -146,10 +152,6 @@ def _level(path: Path, source: Dataset) -> Level:
     if level is None:
         rule = f"DICOM: no definition of its kind {UID(kind).name or 'without a name'} is known"
         raise ReadError(str(path), rule, "Leave it out, or convert it to a standard object")
-    image = level_of(kind, mandatory=True)
-    if image and image.type_of("PixelData") and not any(name in source for name in PIXELS):
-        rule = "DICOM: it is an image and holds no pixels"
-        raise ReadError(str(path), rule, "Copy it again: it may be truncated")
     _check_pixels(path, source)
     for where, name in (
         (source, "SOPClassUID"),
@@ -160,6 +162,19 @@ def _level(path: Path, source: Dataset) -> Level:
             remedy = "Export it again as a complete object with file meta information"
             raise ReadError(str(path), f"DICOM: it does not state its {name}", remedy)
     return level
+
+
+def _check_end(path: Path, dataset: Dataset) -> None:
+    """Refuse a file that ends inside of its last element, which pydicom shortens silently."""
+    syntax = dataset.file_meta.get("TransferSyntaxUID")
+    if not dataset or syntax is None or syntax.is_deflated:
+        return
+    last = dataset.get_item(max(dataset.keys()))
+    if not isinstance(last, RawDataElement) or last.length == _UNDEFINED:
+        return
+    if last.value_tell + last.length > path.stat().st_size:
+        rule = f"DICOM: it ends inside of {keyword_for_tag(last.tag) or last.tag}"
+        raise ReadError(str(path), rule, "Copy it again: it is truncated")
 
 
 def _check_pixels(path: Path, source: Dataset) -> None:

@@ -31,7 +31,7 @@ _BATCH = 8
 
 @final
 @dataclass(frozen=True)
-class Task:
+class Portion:
     """A part of a folder for one process.
 
     Attributes:
@@ -97,13 +97,13 @@ def copy_all(
     """
     rest = iter(names)
     parts = iter(lambda: tuple(islice(rest, _BATCH)), ())
-    tasks = [Task(folder, target, order, part) for part in parts]
-    if jobs == 1 or len(tasks) < 2:
-        for task in tasks:
-            yield from copy_some(task)
+    portions = [Portion(folder, target, order, part) for part in parts]
+    if jobs == 1 or len(portions) < 2:
+        for portion in portions:
+            yield from copy_some(portion)
         return
-    with ProcessPoolExecutor(min(jobs, len(tasks)), get_context("spawn")) as pool:
-        futures = [pool.submit(_listed, task) for task in tasks]
+    with ProcessPoolExecutor(min(jobs, len(portions)), get_context("spawn")) as pool:
+        futures = [pool.submit(_listed, portion) for portion in portions]
         try:
             for future in as_completed(futures):
                 yield from future.result()
@@ -111,25 +111,25 @@ def copy_all(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def copy_some(task: Task) -> Iterator[Entry]:
-    """Copy the files of a task; an error of one file is its entry, and stops no other."""
-    with one_child(task.folder):
-        for name in task.names:
-            path = task.folder / name
+def copy_some(portion: Portion) -> Iterator[Entry]:
+    """Copy the files of a portion; an error of one file is its entry, and stops no other."""
+    with one_child(portion.folder):
+        for name in portion.names:
+            path = portion.folder / name
             status = path.stat()
-            entry = Entry(name, status.st_size, status.st_mtime_ns, task.order.mark())
+            entry = Entry(name, status.st_size, status.st_mtime_ns, portion.order.mark())
             try:
-                yield _copied(path, task, entry)
+                yield _copied(path, portion, entry)
             except ScionwoodError as error:
                 yield entry.refused(error.rule)
 
 
-def _listed(task: Task) -> list[Entry]:
-    return list(copy_some(task))
+def _listed(portion: Portion) -> list[Entry]:
+    return list(copy_some(portion))
 
 
-def _copied(path: Path, task: Task, entry: Entry) -> Entry:
-    kind, key = kind_of(path), task.order.key
+def _copied(path: Path, portion: Portion, entry: Entry) -> Entry:
+    kind, key = kind_of(path), portion.order.key
     if kind == "other":
         return entry.refused("it is neither DICOM nor NIfTI")
     if kind == "NIfTI":
@@ -138,16 +138,18 @@ def _copied(path: Path, task: Task, entry: Entry) -> Entry:
         place = Path("nifti") / f"{key.name(entry.source)}{ending}"
         note = "NIfTI states no subject: list it yourself"
         done = entry.copied(str(place), volume.after, "", note)
-        return _stored(task.target / place, volume.data.tobytes(), done)
-    copied = call_in_child(copy_file, path, key, task.order.profile, task.order.pixels, "copy.dcm")
+        return _stored(portion.target / place, volume.data.tobytes(), done)
+    copied = call_in_child(
+        copy_file, path, key, portion.order.profile, portion.order.pixels, "copy.dcm"
+    )
     patient, study, series, instance = copied.uids
     parts = (copied.subject, key.name(study), key.name(series), f"{key.name(instance)}.dcm")
     place = Path(*parts)
-    _, after = findings_of(path, task.target / place, copied)
+    _, after = findings_of(path, portion.target / place, copied)
     done = entry.copied(str(place), after.header, after.burned_in, "").of(
         patient, copied.subject, study, series, instance
     )
-    return _stored(task.target / place, copied.data.tobytes(), done)
+    return _stored(portion.target / place, copied.data.tobytes(), done)
 
 
 def _stored(target: Path, data: bytes, entry: Entry) -> Entry:

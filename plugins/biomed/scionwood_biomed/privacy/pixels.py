@@ -46,6 +46,11 @@ class PixelPolicy:
         viewed: the user looked at the images and says that they hold no text of a person.
         ultrasound: blank what lies outside of the regions that an ultrasound file states.
         rules: blank regions by rules.
+
+    Example:
+        >>> from scionwood_biomed.api import PixelPolicy
+        >>> PixelPolicy(viewed=True).rules
+        ()
     """
 
     viewed: bool = False
