@@ -10,12 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from glob import has_magic
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from scionwood import ReadError, WriteError
-
-if TYPE_CHECKING:
-    from scionwood.batch import Row
+from scionwood import ReadError, WriteError, batch
 
 COMMAND = "seismic/denoise"
 
@@ -88,14 +85,12 @@ def denoise_survey(
     if clean.is_file():
         rule = f"it is a file, and {noisy} stands for many files"
         raise WriteError(str(clean), rule, "Name a folder for the results")
-    from scionwood.batch import jobs_for, run
-
     pattern = str(clean) if "{" in str(clean) else f"{clean}/{{name}}"
     folder = Path(f"{pattern.partition('{')[0]}_").parent  # the one above the first field
-    work = jobs_for([noisy], pattern)
+    work = batch.jobs_for([noisy], pattern)
     manifest = folder / "manifest.jsonl"
     summary = Summary(len(work))
-    for row in run(COMMAND, work, options, workers=jobs, manifest=manifest, force=force):
+    for row in batch.run(COMMAND, work, options, workers=jobs, manifest=manifest, force=force):
         summary.add(row, _sidecar(folder / row.target) if row.good else {})
     summary.close()
     if summary.failed:
@@ -135,7 +130,7 @@ class Summary:
         """The number of files that failed."""
         return self._lights["failed"]
 
-    def add(self, row: Row, said: Mapping[str, Any]) -> None:
+    def add(self, row: batch.Row, said: Mapping[str, Any]) -> None:
         """Print the line of a file.
 
         Args:
