@@ -95,7 +95,12 @@ def test_predict_and_evaluate_from_the_command_line(
     [("wheel.k", None, 11825), ("bird.k", None, 5185), ("EXP_SC_JOINT_SCREW.key", 1000000, 4576)],
 )
 def test_predicts_on_real_decks(
-    run: Path, tmp_path: Path, deck: str, part: int | None, points: int
+    run: Path,
+    tmp_path: Path,
+    deck: str,
+    part: int | None,
+    points: int,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """These parts are not profiles, so their grid is projected."""
     decks = Path(pytest.importorskip("lsdyna_mesh_reader").__file__).parent / "examples"
@@ -103,6 +108,8 @@ def test_predicts_on_real_decks(
     options += [] if part is None else ["--part", str(part)]
     out = tmp_path / "out.zarr"
     assert cli.main(["crash", "predict", str(decks / deck), str(out), *options]) == 0
+    said = capsys.readouterr().out
+    assert "assumed, since nothing states it: direction 0 0 -1, speed 7 m/s, mass 25 kg" in said
     moved = open_series(out).displacement()
     assert moved.shape == (3, points, 3)
     assert np.isfinite(moved).all()

@@ -131,7 +131,8 @@ def predict(
         series: a mesh, or a simulation that is predicted from its mesh.
         run: a run of the task `crash/displacement`, as a folder or another reference that
             `scionwood.find_run` takes. By default the shipped run, which knows bumpers.
-        setup: impact and boundary conditions that the file does not state.
+        setup: impact and boundary conditions that the file does not state; by default those that
+            the recipe of the run states for all files, and else the defaults of `Setup`.
         part: number of the part to predict; `None` means all shells, which must then be connected.
         fallback: `refuse` a part without two ends, or `project` the grid onto its axes.
         device: where to compute, such as `cpu` or `cuda`.
@@ -146,7 +147,8 @@ def predict(
         TrainingError: `run` does not name a finished run.
     """
     chosen = series if part is None else only_part(series, part)
-    return Predictor(run, fallback=fallback, device=device).on_series(chosen, setup or Setup())
+    predictor = Predictor(run, fallback=fallback, device=device)
+    return predictor.on_series(chosen, setup or predictor.given.setup())
 
 
 def evaluate(
