@@ -112,20 +112,19 @@ def test_a_folder_of_runs_is_understood(layouts: Path, parts: list[Part], layout
 
 
 def test_a_run_on_files_predicts_at_the_times_of_a_file(
-    layouts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    layouts: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    recipe = tmp_path / "mine.yaml"
     data = {"name": "crash/files", "source": str(layouts / "physicsnemo"), "settings": MEANINGS}
-    data |= {"units": "mm, ms, kg", "held": "still", "frames": 3, "n_val": 1, "n_test": 1}
-    content = {
-        "task": "crash/displacement",
-        "backbone": {"name": "crash/mask_morph_unet", "frames": 3, "conditions": ["gap"]},
-        "adapter": {"name": "lora", "r": 2, "targets": "linear"},
-        "data": data,
-        "trainer": {"max_steps": 2, "accelerator": "cpu"},
-    }
-    recipe.write_text(json.dumps(content))
-    run = fit(resolve(recipe), run_dir=tmp_path / "run")
+    data |= {"units": "mm, ms, kg", "held": "still", "n_val": 1, "n_test": 1}
+    changes = {f"data.{name}": value for name, value in data.items()}
+    changes |= {"backbone.conditions": ["gap"], "trainer.accelerator": "cpu"}
+    recipe = resolve("crash/transfer_lora", changes, smoke=True)
+    assert recipe.data.options["frames"] == 3, "those of the network"
+    assert "crash/files has no option families" in caplog.text
+    run = fit(recipe, run_dir=tmp_path / "run")
     source, target = layouts / "physicsnemo" / "run0.vtp", tmp_path / "out.vtp"
     capsys.readouterr()
     assert cli.main(["crash", "predict", str(source), str(target), "--run", str(run)]) == 0
