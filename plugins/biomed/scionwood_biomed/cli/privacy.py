@@ -79,7 +79,8 @@ def deidentify(
         make_key: make the file `key`, which must not exist.
         salt: a secret text in place of `key`; the history of a shell keeps it.
         dates: remove dates and times, shift dates by a number of days of the patient, or keep them.
-        keep: groups of attributes that stay: device, institution, patient (age, sex, size) or uids.
+        keep: groups of attributes that stay, such as "[device, patient]": device, institution,
+            patient (age, sex, size, weight) and uids.
         descriptions: keep the words of imaging of descriptions, such as "T1 AXIAL".
         pixel_rules: a file of regions to blank, in the form of the CTP's pixel anonymiser.
         ultrasound_regions: blank what lies outside of the regions that ultrasound files state.
