@@ -150,13 +150,13 @@ def encoder() -> str:
 
 
 def encoder_spread() -> str:
-    """The standard deviation over seeds: its median over all rows with three seeds, the largest."""
+    """The standard deviation over seeds: its median over rows of several seeds, the largest."""
     rows = read("seismic_encoder")
     spreads: dict[str, list[float]] = {name: [] for name in NUMBERS}
     for variant in dict.fromkeys(row["variant"] for row in rows):
         for n in GATHERS:
             some = _seeds(rows, variant, n)
-            for name in NUMBERS if len(some) > 2 else ():
+            for name in NUMBERS if len(some) > 1 else ():
                 spreads[name].append(stdev(float(row[name]) for row in some))
     lines = [
         [title, f"{median(spreads[name]):.1f}", f"{max(spreads[name]):.1f}"]
