@@ -156,13 +156,15 @@ def _denoise(
     resume: bool,
 ) -> None:
     """Write the denoised file and its sidecar."""
-    model, intervals = work.task.backbone, {"dt": reader.dt, "dx": reader.dx}
-    denoiser = Denoiser(model, **intervals, options=work.options, identity=work.identity)
-    options = {"force": outputs.force, "resume": resume}
+    model, dt, dx = work.task.backbone, reader.dt, reader.dx
+    denoiser = Denoiser(model, dt=dt, dx=dx, options=work.options, identity=work.identity)
+    clean, force = outputs.clean, outputs.force
     if request.slices == "both" and isinstance(reader, SegyReader):
-        reports = denoise_both(reader, outputs.clean, denoiser, request, console, **options)
+        reports = denoise_both(
+            reader, clean, denoiser, request, console, force=force, resume=resume
+        )
     else:
-        reports = Sweep(reader, denoiser, console).write(outputs.clean, **options)
+        reports = Sweep(reader, denoiser, console).write(clean, force=force, resume=resume)
     counts = {"gathers": _count(reader), "adaptation": dict(denoiser.verdicts)}
     seen = lights(judge(report, request.gate) for report in reports)
     content = {"work": work.facts, **work.said, **counts, **seen, "reports": reports}

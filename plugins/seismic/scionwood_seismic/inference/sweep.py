@@ -18,13 +18,11 @@ from scionwood_seismic.readers.segy import SegyReader
 
 
 class Work(Protocol):
-    """What is done to each record of a sweep.
+    """What is done to each record of a sweep."""
 
-    Attributes:
-        identity: everything that the result depends on besides the file; JSON values.
-    """
-
-    identity: Mapping[str, Any]
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """Everything that the result depends on besides the file; JSON values."""
 
     def __call__(self, record: Record) -> np.ndarray:
         """Return the new data of a record."""
