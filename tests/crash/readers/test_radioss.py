@@ -87,3 +87,11 @@ def test_other_elements_are_named(tmp_path: Path) -> None:
 def test_a_starter_deck_has_its_usual_name(part: Callable[..., Part], tmp_path: Path) -> None:
     with pytest.raises(WriteError, match=r"ends in _0000\.rad"):
         write_series(tmp_path / "b.rad", sample_series())
+
+
+def test_files_of_femzip_are_named(tmp_path: Path) -> None:
+    (tmp_path / "run.fz").write_bytes(b"\x01\x02")
+    (tmp_path / "d3plot.bin").write_bytes(b"FEMZIP-L 10.2\0\0")
+    for name in ("run.fz", "d3plot.bin"):
+        with pytest.raises(ReadError, match="compressed by FEMZIP, whose format is not open"):
+            open_series(tmp_path / name)
