@@ -278,25 +278,20 @@ def main() -> None:
     parser.add_argument("--target", type=Path, default=RESULTS)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    done = measured(options.target)
+    done = {(r["variant"], int(r["gathers"]), int(r["seed"])) for r in rows(options.target)}
     wanted = [(n, k, s) for s in options.seeds for k in options.gathers for n in options.variants]
     for name, gathers, seed in [row for row in wanted if row not in done][: options.most]:
         row = measure(name, gathers, seed, options) | machine()
         print({k: v for k, v in row.items() if k not in machine()}, flush=True)
-        old: list[dict[str, object]] = []
-        if options.target.is_file():
-            with options.target.open(newline="") as file:
-                old = [dict(r) for r in csv.DictReader(file)]
-        write(options.target, [*old, row])
+        write(options.target, [*rows(options.target), row])
 
 
-def measured(path: Path) -> set[tuple[str, int, int]]:
-    """Return the variant, the training gathers and the seed of the rows that a file has."""
+def rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows that a file has."""
     if not path.is_file():
-        return set()
+        return []
     with path.open(newline="") as file:
-        rows = csv.DictReader(file)
-        return {(row["variant"], int(row["gathers"]), int(row["seed"])) for row in rows}
+        return list(csv.DictReader(file))
 
 
 if __name__ == "__main__":
