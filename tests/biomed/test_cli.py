@@ -20,6 +20,8 @@ def test_deidentify_check_prints_names_of_elements_but_no_values(tmp_path, capsy
         main(["biomed", "deidentify-check", str(tmp_path)])
     assert status.value.code == 1
     output = capsys.readouterr().out
+    assert main(["biomed", "deidentify-check", str(tmp_path), "--exit-zero"]) == 0
+    assert capsys.readouterr().out == output
     assert "PatientID" in output
     assert "private elements" in output
     assert str(pydicom.dcmread(SMALL).PatientName) not in output
