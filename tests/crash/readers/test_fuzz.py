@@ -15,10 +15,13 @@ from scionwood_crash.readers.base import CrashReader
 from scionwood_crash.readers.dyna import DynaReader
 from scionwood_crash.readers.keyword import KeywordReader
 from scionwood_crash.readers.meshio import MeshReader
+from scionwood_crash.readers.radioss import RadiossReader
 from scionwood_crash.readers.store import ZarrReader
 from scionwood_crash.readers.vtk_series import VtkSeriesReader
+from scionwood_crash.readers.vtkhdf import VtkHdfReader
 
-READERS = (DynaReader, KeywordReader, MeshReader, VtkSeriesReader, ZarrReader)
+READERS = (DynaReader, KeywordReader, MeshReader, RadiossReader, VtkHdfReader, VtkSeriesReader)
+READERS += (ZarrReader,)
 DAMAGE = st.lists(
     st.tuples(
         st.floats(0, 1, exclude_max=True),  # where

@@ -57,7 +57,7 @@ QUANTITIES: Mapping[str, tuple[str, str]] = {
 CONDITION, IGNORE = "condition", "ignore"
 OURS = frozenset(name for name, _ in QUANTITIES.values())
 """Names that need no mapping; they are in the units of the file."""
-_SILENT = ("novelty_", "interval_")
+_SILENT = ("novelty_", "interval_", "intrusion_low", "intrusion_high", "node_radius")
 """What `predict` adds to a file says nothing of the impact."""
 
 
