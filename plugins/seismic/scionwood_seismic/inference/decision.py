@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -138,7 +138,7 @@ def blended(amplitudes: Amplitudes, share: float) -> dict[str, float]:
 def settle(
     record: np.ndarray,
     removed: np.ndarray,
-    measured: tuple[Amplitudes, Amplitudes],
+    measured: tuple[Amplitudes, Callable[[], Amplitudes]],
     options: GateOptions,
     *,
     period: float,
@@ -159,18 +159,14 @@ def settle(
     """
     energy, all_of_it = _energy(record), _energy(removed)
     share_of_energy = all_of_it / max(energy, 1e-300)
-    lost = envelope.resembling(record, removed, window)
-    plain, mended = (
-        dict(each) if own is None else {**each, OWN: own}
-        for each, own in zip(
-            measured,
-            (envelope.flat_amplitude(record, part) for part in (removed, removed - lost)),
-            strict=True,
-        )
-    )
-    decision = decide(plain, mended, share_of_energy, options)
-    if decision.back:
+    plain = _with_own(measured[0], record, removed)
+    if share_to_keep(plain, share_of_energy, options)[1] and options.action != "report":
+        lost = envelope.resembling(record, removed, window)
+        mended = _with_own(measured[1](), record, removed - lost)
+        decision = decide(plain, mended, share_of_energy, options)
         removed = removed - np.float32(decision.back) * lost
+    else:
+        decision = decide(plain, plain, share_of_energy, options)
     alike = envelope.similarity(record, removed, period)
     decision = replace(decision, alike=alike)
     if options.action == "report":
@@ -179,6 +175,12 @@ def settle(
         reason = f"what is removed resembles what is kept: local similarity {alike:.2f}"
         decision = replace(decision, share=0.0, reason=reason)
     return removed * np.float32(decision.share), decision
+
+
+def _with_own(amplitudes: Amplitudes, record: np.ndarray, removed: np.ndarray) -> Amplitudes:
+    """Return the amplitudes with that of the flat events that the record has itself."""
+    own = envelope.flat_amplitude(record, removed)
+    return amplitudes if own is None else {**amplitudes, OWN: own}
 
 
 def _energy(data: np.ndarray) -> float:

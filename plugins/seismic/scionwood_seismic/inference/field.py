@@ -210,7 +210,7 @@ class _Work:
         if crops is None:
             return removed, report
         drawing, lost = self._events(signal[alive], canonical, mask, steps, rng)
-        amplitudes = gate.recovered(
+        plain, mended = gate.recovered(
             lambda some, masks: removed_from(self.model, some, masks, told),
             canonical,
             mask,
@@ -220,11 +220,10 @@ class _Work:
             self.options.little,
             self._window(steps) * steps.factor,
         )
-        plain, mended = (_with_high(each, lost, steps) for each in amplitudes)
         removed[alive], decision = settle(
             signal[alive],
             removed[alive],
-            (plain, mended),
+            (_with_high(plain, lost, steps), lambda: _with_high(mended(), lost, steps)),
             self.options,
             period=steps.period,
             window=self._window(steps),

@@ -127,7 +127,7 @@ def recovered(
     draw: Draw,
     little: float,
     period: float,
-) -> tuple[dict[str, float], dict[str, float]]:
+) -> tuple[dict[str, float], Callable[[], dict[str, float]]]:
     """Return the amplitude that comes back of known events, as a share: kind -> mean.
 
     Args:
@@ -143,7 +143,8 @@ def recovered(
     Returns:
         `strong flat`, `weak slope` and so on, and `noisy slope` for weak events in places where
         more than `little` of the energy is removed; kinds that were not drawn are missing. First
-        for the removal as it is, then without the part that resembles what is kept.
+        for the removal as it is; then a function that returns those without the part of the removal
+        that resembles what is kept.
     """
     inputs, masks = (cut(each, crops.corners, crops.size) for each in (record, mask))
     events = draw(inputs, masks)
@@ -151,14 +152,10 @@ def recovered(
     first = np.stack([_part(before[tile], tile, at, crops.size) for tile, at in _pairs(crops)])
     again = remove(inputs + added, masks)
     change = again - first
-    mended = change - resembling(inputs + added, again, period) + resembling(inputs, first, period)
     window = np.outer(*(np.hanning(n + 2)[1:-1] + 0.02 for n in crops.size)).astype(np.float32)
     weighed = events.waves * window
     own = np.einsum("eij,eij->e", weighed, events.waves)
     went = np.einsum("eij,eij->e", weighed, added[events.crop])
-    came, later = (
-        went - np.einsum("eij,eij->e", weighed, gone[events.crop]) for gone in (change, mended)
-    )
     fair = (own > 0) & (np.abs(went - own) < 0.5 * own)  # others of the crop hardly overlap it
     size = np.abs(events.waves)
     gone, there = (
@@ -175,7 +172,16 @@ def recovered(
         for level, at_level in levels.items()
         for kind, name in enumerate(events.names)
     }
-    return _means(came, went, places), _means(later, went, places)
+
+    def means(gone: np.ndarray) -> dict[str, float]:
+        came = went - np.einsum("eij,eij->e", weighed, gone[events.crop])
+        return _means(came, went, places)
+
+    def mended() -> dict[str, float]:
+        alike = resembling(inputs + added, again, period) - resembling(inputs, first, period)
+        return means(change - alike)
+
+    return means(change), mended
 
 
 def _means(

@@ -24,14 +24,17 @@ def local_coherence(record: np.ndarray) -> float:
         for i in range(0, max(1, record.shape[0] - 7), 8)
         for j in range(0, max(1, record.shape[1] - 31), 32)
     ]
-    energy = total = 0.0
+    windows: dict[tuple[int, ...], list[np.ndarray]] = {}  # those at the edges are smaller
     for i, j in corners[:: -(-len(corners) // 400)]:
         window = record[i : i + 8, j : j + 32]
-        if window.shape[0] < 2 or window.shape[1] < 16:
-            continue
-        own = float(np.square(window).sum())
-        energy += own
-        total += own * max(_lagged(window, lag) for lag in range(-4, 5))
+        if window.shape[0] >= 2 and window.shape[1] >= 16:
+            windows.setdefault(window.shape, []).append(window)
+    energy = total = 0.0
+    for some in map(np.stack, windows.values()):
+        own = np.square(some).sum(axis=(1, 2))
+        energy += float(own.sum())
+        best = np.max([_lagged(some, lag) for lag in range(-4, 5)], axis=0)
+        total += float((own * best).sum())
     return total / energy if energy else 0.0
 
 
@@ -73,7 +76,10 @@ def _shared_power(spectra: np.ndarray, apart: int) -> np.ndarray:
     return power
 
 
-def _lagged(window: np.ndarray, lag: int) -> float:
-    one, other = window[1:, 4:-4], np.roll(window[:-1], lag, 1)[:, 4:-4]
-    norm = np.sqrt(np.square(one).sum() * np.square(other).sum() + 1e-30)
-    return float(abs((one * other).sum()) / norm)
+def _lagged(windows: np.ndarray, lag: int) -> np.ndarray:
+    """Return the correlation of neighbouring traces of each window, (window,)."""
+    one = windows[:, 1:, 4:-4]
+    other = windows[:, :-1, 4 - lag : windows.shape[2] - 4 - lag]
+    norm = np.sqrt(np.square(one).sum((1, 2)) * np.square(other).sum((1, 2)) + 1e-30)
+    alike: np.ndarray = np.abs((one * other).sum((1, 2))) / norm
+    return alike
