@@ -113,16 +113,18 @@ def _cell(rows: Sequence[Row], noise: str, method: str) -> str:
 
 
 def field_adaptation() -> str:
-    """Adaptation on real records: the objective, the gain, the harm and the refusals."""
+    """Adaptation on real records under the gate: objective, gain, harm and refusals."""
     lines = []
-    for row in read("seismic_adaptation"):
+    for row in read("seismic_adaptation_field"):
         gain = f"{float(row['gain']):+z.2f}" if row["gain"] else ""
-        pairs = [_change(row, name) for name in ("objective", "removed", "recovered")]
-        title = _title((row["group"], row["case"], row["noise"]))
+        pairs = [_change(row, name) for name in ("objective", "removed", "share", "recovered")]
+        title = row["case"]
+        if title in ("as recorded", "t^2 gain", "as it is", "event of the test data"):
+            title = _title((row["group"], title, row["noise"]))
         noise = row["noise"] if row["noise"] != "none" else ""
         lines.append([row["objective"], title, noise, *pairs, gain, row["verdict"]])
-    head = ["adaptation", "record", "noise", "objective", "removed, %", "recovered amplitude"]
-    return table([*head, "gain, dB", "verdict"], lines)
+    head = ["adaptation", "record", "noise", "objective", "removed, %", "kept of the removal"]
+    return table([*head, "recovered amplitude", "gain, dB", "verdict"], lines)
 
 
 def _change(row: Row, name: str) -> str:
