@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def check(path):
 
 
 def rows(folder):
-    with (folder / "mapping.csv").open(newline="") as file:
+    with (folder / "mapping.csv").open(newline="", errors="surrogateescape") as file:
         return {row["source"]: row for row in csv.DictReader(file)}
 
 
@@ -133,6 +134,23 @@ def test_a_run_that_was_cut_off_goes_on(scans, tmp_path, capsys):
     before = mapping.read_bytes()
     assert run(scans, tmp_path / "a", "--key", key, "--resume") == 0
     assert mapping.read_bytes() == before
+
+
+def test_other_options_copy_anew_and_a_strange_name_is_mapped(scans, tmp_path):
+    strange = os.fsdecode(b"\xff\xfe") + "scan"
+    shutil.move(scans / "A/17136", scans / strange)
+    assert run(scans, tmp_path / "out", "--salt", "pepper") == 0
+    before = rows(tmp_path / "out-private")
+    again = ("--salt", "pepper", "--resume", "--dates", "shift")
+    assert run(scans, tmp_path / "out", *again) == 0
+    after = read_mapping(tmp_path / "out-private/mapping.csv")
+    assert {name: entry.status for name, entry in after.items()} == {
+        name: row["status"] for name, row in before.items()
+    }
+    assert after[strange].status == "copied"
+    copy = pydicom.dcmread(tmp_path / "out" / after["A/17106"].target)
+    assert copy.StudyDate
+    assert len([path for path in tree(tmp_path / "out") if path.suffix == ".dcm"]) == 4
 
 
 def test_two_sources_with_one_instance_uid_are_not_mixed(scans, tmp_path):

@@ -152,6 +152,7 @@ def _folder(
         raise ReadError(str(apart), rule, "Give --resume, or another folder with --private")
     entries = mapping.read_mapping(table)
     left = mapping.todo(folder, target, names, entries, order.mark())
+    mapping.remove_stale(target, left, entries)
     target.mkdir(parents=True, exist_ok=True)
     with mapping.appending(table) as rows:
         for entry in _progress(walk.copy_all(folder, target, left, order, jobs), len(left)):

@@ -172,9 +172,15 @@ def _check_end(path: Path, dataset: Dataset) -> None:
     last = dataset.get_item(max(dataset.keys()))
     if not isinstance(last, RawDataElement) or last.length == _UNDEFINED:
         return
-    if last.value_tell + last.length > path.stat().st_size:
-        rule = f"DICOM: it ends inside of {keyword_for_tag(last.tag) or last.tag}"
-        raise ReadError(str(path), rule, "Copy it again: it is truncated")
+    left = path.stat().st_size - last.value_tell - last.length
+    if left:
+        name = keyword_for_tag(last.tag) or str(last.tag)
+        rule = (
+            f"it ends inside of {name}"
+            if left < 0
+            else f"{left} bytes behind {name} are no element"
+        )
+        raise ReadError(str(path), f"DICOM: {rule}", "Copy it again: it may be truncated")
 
 
 def _check_pixels(path: Path, source: Dataset) -> None:

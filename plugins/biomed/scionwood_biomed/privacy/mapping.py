@@ -14,6 +14,8 @@ from scionwood import reading, writing
 
 Status = Literal["", "copied", "refused"]
 NAME = "mapping.csv"
+_NAMES = "surrogateescape"
+"""Names of files may hold bytes that are no UTF-8."""
 
 
 @final
@@ -92,7 +94,7 @@ def read_mapping(path: Path) -> dict[str, Entry]:
     """
     if not path.exists():
         return {}
-    with reading(path, "mapping"), path.open(newline="", encoding="utf-8") as file:
+    with reading(path, "mapping"), path.open(newline="", encoding="utf-8", errors=_NAMES) as file:
         rows = [row for row in csv.DictReader(file) if None not in row.values() and None not in row]
         entries = (
             Entry(**{**row, "size": int(row["size"]), "modified": int(row["modified"])})  # type: ignore[arg-type]
@@ -114,7 +116,9 @@ def appending(path: Path) -> Iterator[csv.DictWriter[str]]:
         held = path.read_bytes() if path.exists() else b""
         new, cut = not held, bool(held) and not held.endswith(b"\n")
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        with os.fdopen(descriptor, "a", buffering=1, newline="", encoding="utf-8") as file:
+        with os.fdopen(
+            descriptor, "a", buffering=1, newline="", encoding="utf-8", errors=_NAMES
+        ) as file:
             table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
             if cut:  # the last run ended in the middle of a line
                 file.write("\n")
@@ -147,6 +151,20 @@ def todo(
         return entry.status == "refused" or (target / entry.target).is_file()
 
     return [name for name in names if not is_done(name)]
+
+
+def remove_stale(target: Path, names: Sequence[str], done: dict[str, Entry]) -> None:
+    """Remove copies of sources that are to be copied anew, with other options or content.
+
+    Args:
+        target: the folder of the copies.
+        names: the sources that are to be copied.
+        done: entries of an earlier run.
+    """
+    for entry in (done[name] for name in names if name in done):
+        if entry.target:
+            with writing(target / entry.target):
+                (target / entry.target).unlink(missing_ok=True)
 
 
 def row(entry: Entry) -> dict[str, object]:

@@ -79,7 +79,7 @@ def write_report(path: Path, entries: Sequence[Entry], profile: Profile) -> None
         facts={"PS3.15": EDITION, "options": options},
     )
     with writing(path), atomic_path(path) as part:
-        part.write_text(render(page), "utf-8")
+        part.write_bytes(render(page).encode("utf-8", "backslashreplace"))
 
 
 def _sections(entries: Sequence[Entry]) -> list[Section]:
