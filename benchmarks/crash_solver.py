@@ -170,7 +170,7 @@ def hourglass(family: str, size: float | None) -> list[Row]:
 
 
 def jobs() -> dict[str, Callable[[], list[Row]]]:
-    made: dict[str, Callable[[], list[Row]]] = {"hat": partial(hat, 5.0)}
+    made: dict[str, Callable[[], list[Row]]] = {"hat": partial(hat, 10.0)}
     made |= {f"tube {name}": partial(tube, name, 4.0) for name in TUBES}
     for family in FAMILIES:
         made[f"hourglass {family}"] = partial(hourglass, family, None)
