@@ -60,10 +60,10 @@ def accelerations(predict: Callable[[Encoded], Tensor], data: Sequence[Encoded])
         node = int((part.displacement @ torch.from_numpy(direction)).amax(1).argmax())
         frames = part.displacement.shape[1]
         times = np.linspace(0, 10 * float(part.graph.condition[0, DURATION].exp()), frames)
-        peaks = [
-            np.abs(filtered(times, probe(times, LENGTH * moved.numpy().transpose(1, 0, 2), node).acceleration))
-            for moved in (part.displacement, predict(part))
-        ]
+        peaks = []
+        for moved in (part.displacement, predict(part)):
+            motion = probe(times, LENGTH * moved.numpy().transpose(1, 0, 2), node)
+            peaks.append(np.abs(filtered(times, motion.acceleration)))
         true, given = (float((peak @ np.abs(direction)).max()) for peak in peaks)
         errors.append(abs(given - true) / true)
     return {
