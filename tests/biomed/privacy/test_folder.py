@@ -38,7 +38,7 @@ def scans(tmp_path):
     for name, path in FILES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, folder / name)
-    (folder / "broken.dcm").write_bytes((folder / "broken.dcm").read_bytes()[:900])
+    (folder / "broken.dcm").write_bytes((folder / "broken.dcm").read_bytes()[:903])
     (folder / "notes.txt").write_text("Mrs. Miller, on a Tuesday")
     volume(folder / "t1.nii.gz")
     return folder
