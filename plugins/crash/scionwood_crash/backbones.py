@@ -175,7 +175,7 @@ def transolver(
 
 def pyg(
     *,
-    model: str,
+    model: str = "GAT",
     options: dict[str, Any] | None = None,
     size: SizeName = "tiny",
     frames: int = 21,
@@ -204,6 +204,8 @@ def pyg(
     Shapes: as `mask_morph_unet`; it does not use coarse nodes.
 
     Units: as `mask_morph_unet`.
+
+    Source: PyTorch Geometric, Fey and Lenssen 2019, arXiv:1903.02428.
 
     Raises:
         RecipeError: there is no such model, it refuses the options, or it does not take `x` and

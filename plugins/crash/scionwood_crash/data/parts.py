@@ -92,8 +92,13 @@ class Parts(SplitData):
         if self._loader == "pyg":
             from scionwood_crash.pyg.loading import loader_of
 
-            sizes = {"batch_size": self.batch_size, "max_nodes": self.max_nodes}
-            return loader_of(self.encoded(split), self.size, shuffle=train, **sizes)
+            return loader_of(
+                self.encoded(split),
+                self.size,
+                batch_size=self.batch_size,
+                max_nodes=self.max_nodes,
+                shuffle=train,
+            )
         collate = Collate([len(level) for level in SIZES[self.size].template().levels])
         dataset = _Encoded(self.encoded(split))
         return DataLoader(dataset, self.batch_size, train, collate_fn=collate)

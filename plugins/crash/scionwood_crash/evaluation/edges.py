@@ -50,7 +50,8 @@ def edge_strain(position: Tensor, moved: Tensor, pairs: Tensor) -> Tensor:
         pairs: (edge, 2), node numbers.
     """
     rest = (position[pairs[:, 0]] - position[pairs[:, 1]]).norm(dim=-1)
-    return edge_vectors(position, moved, pairs).norm(dim=-1) / rest.clamp_min(1e-9)[:, None] - 1
+    length: Tensor = edge_vectors(position, moved, pairs).norm(dim=-1)
+    return length / rest.clamp_min(1e-9)[:, None] - 1
 
 
 def edge_vector_loss(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> Tensor:
@@ -70,7 +71,8 @@ def edge_vector_loss(predicted: Tensor, simulated: Tensor, graph: CrashGraph) ->
     rest = (graph.position[first] - graph.position[second]).norm(dim=-1).clamp_min(1e-9)
     owner, parts = graph.batch[first], len(graph.condition)
     count = error.new_zeros(parts).index_add(0, owner, torch.ones_like(error))
-    return error.new_zeros(parts).index_add(0, owner, error / rest) / count
+    mean: Tensor = error.new_zeros(parts).index_add(0, owner, error / rest) / count
+    return mean
 
 
 def edge_measures(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> dict[str, Tensor]:
@@ -107,7 +109,8 @@ def _ripple(moved: Tensor, graph: CrashGraph) -> Tensor:
     away = (total / count.clamp_min(1)[:, None] - moved).norm(dim=-1)
     parts = len(graph.condition)
     nodes = away.new_zeros(parts).index_add(0, graph.batch, torch.ones_like(away))
-    return LENGTH * away.new_zeros(parts).index_add(0, graph.batch, away) / nodes
+    mean: Tensor = LENGTH * away.new_zeros(parts).index_add(0, graph.batch, away) / nodes
+    return mean
 
 
 def shell_edges(points: np.ndarray, cells: np.ndarray, moved: np.ndarray) -> dict[str, float]:

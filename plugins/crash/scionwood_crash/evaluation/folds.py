@@ -32,7 +32,8 @@ class _Some(SplitData):
     def loader(self, split: Split) -> DataLoader:
         """Return the batches of the parts; those of the training in a new order each epoch."""
         shuffled = split == "train"
-        return DataLoader(self.parts, self.batch_size, shuffled, collate_fn=self.collate)
+        dataset: Any = self.parts  # a list is a map-style dataset
+        return DataLoader(dataset, self.batch_size, shuffled, collate_fn=self.collate)
 
 
 def assigned(count: int, folds: int) -> tuple[int, ...]:

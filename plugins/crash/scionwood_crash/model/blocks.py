@@ -98,7 +98,7 @@ def fused_weights(block: nn.Module) -> Weights | None:
         source[0],
         target[0],
         edge[0],
-        sum(added),
+        torch.stack(added).sum(0) if len(added) > 1 else added[0],
         second[0],
         second[1],
         block.norm.weight,

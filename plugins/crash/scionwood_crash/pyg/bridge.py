@@ -58,10 +58,10 @@ def to_pyg(part: Encoded | CrashGraph, size: SizeName = "tiny") -> PartData:
         >>> from_pyg(data).features.equal(data.x)
         True
     """
-    graph, targets = part, {}
     if isinstance(part, Encoded):
-        graph = part.graph
-        targets = {"y": part.displacement, "plastic_strain": part.plastic_strain}
+        graph, targets = part.graph, {"y": part.displacement, "plastic_strain": part.plastic_strain}
+    else:
+        graph, targets = part, {}
     return PartData(
         x=graph.features,
         pos=graph.position,
