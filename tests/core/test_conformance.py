@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from scionwood import discovery
 from scionwood.testing import CHECKS, NothingToCheck
 from scionwood.testing.rules import Check
 
+SLOW = {
+    ("bangla", "check_exports"),
+    ("bangla", "check_adapter_survives_a_fresh_process"),
+    ("seismic", "check_exports"),
+}
+"""Checks of more than half a minute."""
 
-@pytest.mark.parametrize("check", CHECKS, ids=[check.__name__ for check in CHECKS])
-@pytest.mark.parametrize("name", list(discovery.entries()))
+
+def checks() -> Iterator[object]:
+    """Yield every check of every plugin."""
+    for name in discovery.entries():
+        for check in CHECKS:
+            marks = [pytest.mark.slow] if (name, check.__name__) in SLOW else []
+            yield pytest.param(name, check, id=f"{name}-{check.__name__}", marks=marks)
+
+
+@pytest.mark.parametrize(("name", "check"), checks())
 def test_plugin(name: str, check: Check) -> None:
     try:
         check(discovery.record(name))

@@ -22,16 +22,25 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
 
 
-PYTHON = [page for page in PAGES if blocks(page, "python")]
+LONG = {"docs/many-files.md", "docs/trainer.md", "docs/tracking.md"}
+"""Pages whose code runs for more than half a minute."""
 
 
-@pytest.mark.parametrize("page", PYTHON, ids=[str(page.relative_to(ROOT)) for page in PYTHON])
+def pages_with_python():
+    for page in PAGES:
+        if blocks(page, "python"):
+            name = str(page.relative_to(ROOT))
+            yield pytest.param(page, id=name, marks=[pytest.mark.slow] if name in LONG else [])
+
+
+@pytest.mark.parametrize("page", pages_with_python())
 def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code = compile("\n".join(blocks(page, "python")), str(page), "exec")
     exec(code, {"__name__": "__main__"})
 
 
+@pytest.mark.slow
 def test_the_five_minute_plugin_guide_works_as_it_is_written(tmp_path):
     (guide,) = blocks(ROOT / "CONTRIBUTING.md", "bash")
     venv.create(tmp_path / "env", with_pip=True, symlinks=True)

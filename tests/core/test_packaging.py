@@ -79,6 +79,7 @@ def test_the_repository_holds_no_symbolic_links():
     assert "120000" not in modes
 
 
+@pytest.mark.slow
 def test_a_clone_without_symlinks_reads_every_recipe(tmp_path):
     """As git clones on Windows. The clone's own packages are imported, with its own recipes."""
     clone = tmp_path / "clone"

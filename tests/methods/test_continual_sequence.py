@@ -87,7 +87,14 @@ def weights(folder):
     return tensors | load_file(f"{folder}/head.safetensors")
 
 
-@pytest.mark.parametrize("method", sorted(METHODS.keys() - {"naive"}))
+SHORT = {"ewc", "igsp"}  # a sequence of each of the others takes long
+EVERY = [
+    pytest.param(name, marks=[] if name in SHORT else [pytest.mark.slow])
+    for name in sorted(METHODS.keys() - {"naive"})
+]
+
+
+@pytest.mark.parametrize("method", EVERY)
 def test_an_interrupted_sequence_continues_exactly(method, copied, tmp_path):
     names, run = copied(method), tmp_path / "run"
     whole, written = weights(run / "2-survey2"), (run / "scores.csv").read_text()

@@ -179,6 +179,7 @@ def test_refuses_models_without_attention():
 FIT = ["fit", "seismic/denoise", "--smoke", "--run"]
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table_and_draws_a_figure(tmp_path, capsys):
     pytest.importorskip("scionwood_seismic")
     assert main([*FIT, str(tmp_path / "run")]) == 0

@@ -61,6 +61,7 @@ def finish(name, model, x):
     return unsettle(model).eval()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated")
 def test_adapters_load_bit_equal_in_a_new_process(tmp_path):
     names = list(configs(CASES["p2d_heads"]()[0]))

@@ -56,6 +56,7 @@ def measured(table: Path, task: str, method: str) -> list[dict[str, str]]:
     return [row for row in rows if (row["task"], row["method"]) == (task, method)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("method", ["lora", "full-finetuning"])
 def test_a_row_holds_scores_costs_and_sizes(table, task, method):
@@ -74,6 +75,7 @@ def test_a_row_holds_scores_costs_and_sizes(table, task, method):
     assert value["step_ci_low"] <= value["step_over_lora"] <= value["step_ci_high"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_lora_trains_less_than_full_fine_tuning(table, task):
     lora, full = (measured(table, task, name)[-1] for name in ("lora", "full-finetuning"))
@@ -81,6 +83,7 @@ def test_lora_trains_less_than_full_fine_tuning(table, task):
     assert int(lora["between_steps"]) < int(full["between_steps"])
 
 
+@pytest.mark.slow
 def test_a_refused_experiment_is_a_row_with_its_reason(tmp_path):
     run(tmp_path / "results.csv", "--tasks", "mesh", methods=("hira",))
     rows = measured(tmp_path / "results.csv", "mesh", "hira")
@@ -90,6 +93,7 @@ def test_a_refused_experiment_is_a_row_with_its_reason(tmp_path):
     assert row["score"] == row["seed"] == ""
 
 
+@pytest.mark.slow
 def test_only_missing_or_changed_experiments_are_measured(table):
     before = measured(table, "vision", "full-finetuning"), measured(table, "vision", "lora")
     text = table.read_text()

@@ -22,7 +22,13 @@ def recipe(method, steps):
     return resolve("toy/regress", [chosen, every, f"trainer.max_steps={steps}"])
 
 
-@pytest.mark.parametrize("method", plugin.adapters)
+FEW = {"gpart", "loft", "partial"}  # of each kind of method one
+EVERY = [
+    pytest.param(name, marks=[] if name in FEW else [pytest.mark.slow]) for name in plugin.adapters
+]
+
+
+@pytest.mark.parametrize("method", EVERY)
 def test_an_interrupted_run_continues_exactly(method, tmp_path):
     whole = fit(recipe(method, 3), run_dir=tmp_path / "whole")
     cut = fit(recipe(method, 2), run_dir=tmp_path / "cut")

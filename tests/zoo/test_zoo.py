@@ -28,6 +28,7 @@ def check(packages: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
 
 
+@pytest.mark.slow
 def test_the_models_of_the_test_environment_do_what_the_page_says() -> None:
     check(TESTED)
 

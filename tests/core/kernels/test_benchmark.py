@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
 SCRIPT = Path(__file__).parents[3] / "benchmarks" / "lora_kernels.py"
 ABOUT = {"device", "form", "times_ours", "machine", "threads", "load", "torch", "peft", "date"}
 COLUMNS = {

@@ -40,6 +40,7 @@ def triton() -> None:
     pytest.importorskip("triton")
 
 
+@pytest.mark.slow
 def test_interpreted_kernels_equal_the_reference(interpreted):
     """Forward and backward in three dtypes; every pair of switches occurs, see `interpreted.py`."""
     assert interpreted(HERE / "interpreted.py", "-m", "not slow") > 3 * 72

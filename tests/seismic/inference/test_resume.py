@@ -100,8 +100,7 @@ def source(segy: Write) -> Path:
     return segy(data=data)
 
 
-@pytest.mark.parametrize("block", [12, 8])
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(("number", "block"), [(signal.SIGKILL, 12), (signal.SIGINT, 8)])
 def test_completes_a_killed_run_byte_for_byte(
     source: Path, tmp_path: Path, block: int, number: int
 ) -> None:

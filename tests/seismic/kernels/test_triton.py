@@ -43,6 +43,7 @@ for x, wide, one in [("*bf16", "fp32", {"steps": 1}), ("*fp64", "fp64", {})]:
 """
 
 
+@pytest.mark.slow
 def test_interpreted_kernels_agree_with_the_reference(interpreted: Callable[..., int]) -> None:
     """Nearly sixty cases, each forward and backward; see `interpreted.py`."""
     assert interpreted(HERE / "interpreted.py") > 40

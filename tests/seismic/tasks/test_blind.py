@@ -169,6 +169,7 @@ class TestStart:
         assert files == {path: path.read_bytes() for path in run.rglob("*.safetensors")}
         assert {"val_snr_in", "val_snr_start", "val_snr"} <= rows(adapted)[-1].keys()
 
+    @pytest.mark.slow
     def test_keeps_a_frozen_head_and_no_longer_needs_the_starting_run(
         self, run: Path, batch: Batch, tmp_path: Path
     ) -> None:
@@ -181,6 +182,7 @@ class TestStart:
         shutil.rmtree(start)
         assert torch.equal(before, load_run(adapted)(batch["noisy"]))
 
+    @pytest.mark.slow
     def test_a_resumed_run_uses_the_same_starting_model(self, run: Path, tmp_path: Path) -> None:
         options = ("task.method=blind_trace", "task.schedule=constant")
         longer = recipe(run, *options, "trainer.max_steps=4")
