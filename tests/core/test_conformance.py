@@ -26,7 +26,7 @@ def checks() -> Iterator[object]:
             yield pytest.param(name, check, id=f"{name}-{check.__name__}", marks=marks)
 
 
-@pytest.mark.parametrize(("name", "check"), checks())
+@pytest.mark.parametrize(("name", "check"), list(checks()))
 def test_plugin(name: str, check: Check) -> None:
     try:
         check(discovery.record(name))
