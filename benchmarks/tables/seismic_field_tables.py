@@ -140,13 +140,13 @@ def encoder() -> str:
     for variant in sorted({row["variant"] for row in rows}, key=_order):
         some = {n: _seeds(rows, variant, n) for n in GATHERS}
         (first, *_) = (row for n in GATHERS for row in some[n])
-        seeds = max(len(each) for each in some.values())
+        seeds = " / ".join(str(len(some[n])) for n in GATHERS)
         share = f"{int(first['trained']) / 1e6:.2f} of {int(first['parameters']) / 1e6:.2f}"
         cells = [" / ".join(_mean(some[n], name, 1) for n in GATHERS) for name in NUMBERS]
         steps = " / ".join(_mean(some[n], "steps", 0) for n in GATHERS)
         every = [row for n in GATHERS for row in some[n]]
         cost = f"{_mean(every, 'forward_ms', 0)} ms, {_mean(every, 'peak_mb', 0)} MB"
-        lines.append([variant, str(seeds), share, steps, cost, *cells])
+        lines.append([variant, seeds, share, steps, cost, *cells])
     head = ["network, what trains", "seeds", "trained, M", "steps", "a record, peak"]
     return table([*head, *ENCODER_NUMBERS], lines)
 
