@@ -49,7 +49,7 @@ def edge_strain(position: Tensor, moved: Tensor, pairs: Tensor) -> Tensor:
         moved: (N, T, 3), displacements in the same unit.
         pairs: (edge, 2), node numbers.
     """
-    rest = (position[pairs[:, 0]] - position[pairs[:, 1]]).norm(dim=-1)
+    rest: Tensor = (position[pairs[:, 0]] - position[pairs[:, 1]]).norm(dim=-1)
     length: Tensor = edge_vectors(position, moved, pairs).norm(dim=-1)
     return length / rest.clamp_min(1e-9)[:, None] - 1
 
