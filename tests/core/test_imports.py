@@ -48,9 +48,10 @@ MAY = {
     "recipe_file": {"errors", "plugin", "discovery"},
     "signatures": set(),
     "recipe_keys": {"errors", "plugin", "discovery", "recipe_file", "signatures"},
+    "recipe_change": {"errors", "recipe_file", "recipe_keys"},
     "resolved": {"errors", "terminal"},
     "recipe": {"errors", "plugin", "discovery", "recipe_file", "recipe_keys", "signatures"}
-    | {"resolved"},
+    | {"resolved", "recipe_change"},
     "show": {"errors", "plugin", "discovery", "signatures", "terminal"},
     "new": {"errors", "plugin", "discovery", "files"},
     "cli": {"errors", "plugin", "discovery", "signatures", "recipe_file", "recipe_keys"}

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scionwood.kernels import folded
+from scionwood import kernels
 from scionwood_crash.kernels import Weights, edge_block, edge_specific
 
 
@@ -88,7 +88,7 @@ def fused_weights(block: nn.Module) -> Weights | None:
     if torch.compiler.is_compiling() or type(block.norm) is not nn.LayerNorm:
         return None
     layers: list[nn.Module] = [block.source, block.target, block.edge, block.second]  # type: ignore[list-item]
-    source, target, edge, second = (folded(layer) for layer in layers)
+    source, target, edge, second = (kernels.folded(layer) for layer in layers)
     if source is None or target is None or edge is None or second is None:
         return None
     added = [bias for bias in (source[1], target[1], edge[1]) if bias is not None]
