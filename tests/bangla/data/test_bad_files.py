@@ -13,9 +13,7 @@ from scionwood_bangla.data.conversations import SAMPLE, Files
 
 
 @pytest.fixture(params=["inline", "service"])
-def folder(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Path:
+def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Three files of forty rows each, of which the second is damaged in its middle."""
     monkeypatch.setenv("SCIONWOOD_READERS", request.param)
     rows = Files(source=SAMPLE).examples("train")[:120]
