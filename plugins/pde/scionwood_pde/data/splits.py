@@ -145,6 +145,14 @@ def check_fits(sources: Iterable[Source], crop: int | None, stride: int) -> None
         if len(layout.times) <= stride:
             value = f"time_stride: {stride}"
             raise RecipeError(value, f"a file has only {len(layout.times)} times", "Lower it")
+        steps = np.diff(layout.times)
+        if stride and (np.abs(steps - steps.mean()) > 0.01 * abs(steps.mean())).any():
+            rule = (
+                f"its times lie {steps.min():g} to {steps.max():g} apart, so that the model would"
+            )
+            rule += " learn steps of several lengths as one"
+            remedy = "Resample it to equal steps, or train single states with time_stride 0"
+            raise RecipeError(f"time_stride: {stride}", rule, remedy)
         if crop is not None and not 1 < crop <= min(layout.sides):
             rule = f"it is 2 or more, and at most the sides {layout.sides} of every file"
             raise RecipeError(f"crop: {crop}", rule, "Try 32")

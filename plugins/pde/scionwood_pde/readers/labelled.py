@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -63,6 +63,7 @@ class LabelledReader(StatesReader, ABC):
             {axis: self._attribute(variables, axis, "units") for axis in ("time", *axes)},
             {axis: self._attribute(variables, axis, "boundary") for axis in axes},
             native([each.dtype for each in fields.values()]),
+            _elsewhere(variables, fields.keys()),
         )
 
     def _channels(self, name: str, variable: Any) -> list[Channel]:
@@ -94,3 +95,19 @@ class LabelledReader(StatesReader, ABC):
         """Return an attribute of a coordinate, or `unknown`."""
         coordinate = variables.get(axis)
         return UNKNOWN if coordinate is None else str(coordinate.attrs.get(name, UNKNOWN))
+
+
+def _elsewhere(variables: Mapping[str, Any], fields: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Return the variables over two axes or more that are no fields, such as those of a C-grid.
+
+    Bounds of coordinates, as CF names them, are no such variables.
+    """
+    bounds = {str(each.attrs.get("bounds")) for each in variables.values()}
+    out = {}
+    for name, variable in variables.items():
+        dims = tuple(str(dim) for dim in variable.dims)
+        space = set(dims) - {"sample", "time", "channel"}
+        named = name in fields or name in KNOWN or name in bounds
+        if not named and variable.dtype.kind in "fiu" and len(space) > 1:
+            out[name] = dims
+    return out

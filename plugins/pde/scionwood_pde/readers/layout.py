@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self, final
 
@@ -68,6 +68,7 @@ class Layout:
         boundary: boundary condition of each space axis: `periodic`, `wall`, `open`, two of them
             joined by `/`, or `unknown`.
         dtype: float32 or float64; it holds the floating-point values of all channels exactly.
+        elsewhere: the dims of each variable that is no channel since it lies on other points.
     """
 
     samples: int
@@ -77,6 +78,7 @@ class Layout:
     units: Mapping[str, str]
     boundary: Mapping[str, str]
     dtype: np.dtype
+    elsewhere: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -96,8 +98,15 @@ class Layout:
         """Return this layout with only the named channels, in that order.
 
         Raises:
-            ReadError: the file has no such field.
+            ReadError: the file has no such field; or no field is named, and the file has variables
+                that would be left out.
         """
+        if fields is None and self.elsewhere:
+            listed = ", ".join(f"{name} {dims}" for name, dims in self.elsewhere.items())
+            rule = f"these variables lie on other points than {', '.join(self.axes)}: {listed}"
+            names = ", ".join(channel.name for channel in self.channels)
+            remedy = f"Interpolate them onto one grid, or name the fields to read, of {names}"
+            raise ReadError(str(path), rule, remedy)
         if fields is None:
             return self
         known = {channel.name: channel for channel in self.channels}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import h5py
 
-from scionwood import call_in_child, check_hdf5, reading
+from scionwood import ReadError, call_in_child, check_hdf5, reading
 from scionwood_pde.readers.base import StatesReader
 from scionwood_pde.readers.netcdf import NetCDFReader
 from scionwood_pde.readers.pdebench import FIELDS, PDEBenchReader
@@ -43,6 +43,11 @@ def _format(path: Path) -> str:
     with reading(path, "states"):  # `is_zipfile` raises BadZipFile on some damaged archives
         if path.is_dir() or (path.is_file() and zipfile.is_zipfile(path)):
             return "zarr"
+    with reading(path, "states"), path.open("rb") as head:
+        if head.read(3) == b"CDF":
+            rule = "it is a NetCDF-3 file, which is no HDF5; NetCDF-4 is read"
+            remedy = "Convert it: nccopy -k nc4 old.nc new.nc, or xarray's to_netcdf"
+            raise ReadError(str(path), rule, remedy)
     with reading(path, "HDF5"), h5py.File(path) as file:
         check_hdf5(path, file)
         return _of_hdf5(file)

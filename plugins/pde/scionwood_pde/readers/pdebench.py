@@ -15,12 +15,16 @@ from scionwood_pde.readers.layout import AXES, UNKNOWN, Channel, Layout, native
 from scionwood_pde.readers.write import sample_states
 
 FIELDS = ("density", "pressure", "Vx", "Vy", "Vz", "tensor")
+STATIC = ("nu",)
+"""Fields that do not change in time, (sample, x, y, z), such as the coefficient of Darcy flow."""
 NAMES = {"Vx": "V_x", "Vy": "V_y", "Vz": "V_z"}
 
 
 @final
 class PDEBenchReader(Hdf5Reader):
     """A reader of HDF5 files of PDEBench: `density`, `pressure`, `Vx`, `Vy`, `Vz`, or `tensor`.
+
+    The coefficient `nu` of Darcy flow is a channel that does not change in time.
 
     Args:
         path: the file.
@@ -73,7 +77,26 @@ class PDEBenchReader(Hdf5Reader):
         dtype = native([dataset.dtype for dataset in fields.values()])
         units = dict.fromkeys(("time", *axes), UNKNOWN)
         boundary = dict.fromkeys(axes, UNKNOWN)
-        return Layout(shape[0], times, coords, tuple(channels), units, boundary, dtype)
+        still, elsewhere = self._others(variables, (shape[0], *shape[2:]), axes)
+        channels += still
+        return Layout(shape[0], times, coords, tuple(channels), units, boundary, dtype, elsewhere)
+
+    def _others(
+        self, variables: Mapping[str, Any], shape: tuple[int, ...], axes: tuple[str, ...]
+    ) -> tuple[list[Channel], dict[str, tuple[str, ...]]]:
+        """Return the fields that do not change in time, and what would be left out."""
+        still: list[Channel] = []
+        elsewhere: dict[str, tuple[str, ...]] = {}
+        for name, dataset in variables.items():
+            known = name in FIELDS or name.endswith("-coordinate")
+            if known or not isinstance(dataset, h5py.Dataset) or dataset.ndim < 2:
+                continue
+            if name in STATIC and dataset.shape == shape:
+                check_stored(self.path, dataset)
+                still.append(Channel(name, UNKNOWN, name, ("sample", *axes)))
+            else:
+                elsewhere[name] = tuple(map(str, dataset.shape))
+        return still, elsewhere
 
     def _line(self, variables: Mapping[str, Any], axis: str, size: int) -> np.ndarray:
         name = f"{axis}-coordinate"
