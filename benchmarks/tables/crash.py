@@ -207,6 +207,16 @@ def crash_transfer() -> str:
     return table(["method", "trained weights", *head], lines)
 
 
+def crash_pyg() -> str:
+    """Return the ratios of CPU time between other forms of a graph block of PyG and ours."""
+    rows = [row for row in read("crash_pyg") if row["rival"] != "ours"]
+    lines = [
+        [row["pass"], row["rival"], interval(row), "" if row["error"] == "nan" else row["error"]]
+        for row in rows
+    ]
+    return table(["pass", "layer", "time / ours", "differs by"], lines)
+
+
 def crash_edge() -> str:
     """Return times of the edge block and the edge-specific layer relative to ours."""
     rows = [row for row in read("crash_edge") if row["rival"] != "ours"]
@@ -241,5 +251,6 @@ TABLES: Tables = {
     "crash_coverage": crash_coverage,
     "crash_solver": crash_solver,
     "crash_edge": crash_edge,
+    "crash_pyg": crash_pyg,
     "crash_predict": crash_predict,
 }

@@ -2,7 +2,8 @@
 
 The folders in `earlier_runs` were written by version 0.1.0 before its modules moved: one for each
 field, a run without an adapter folder (methods), and one with a plugin's adapter method and a
-checkpoint (disel). `expected.json` holds what `scionwood test` printed then.
+checkpoint (disel). `expected.json` holds what `scionwood test` printed then. Measures that are new
+since then may be added. The loss of crash is not in it, since the loss has a further term now.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def test_an_earlier_run_measures_what_it_measured_then(run):
     expected = json.loads((run / "expected.json").read_text("utf-8"))
     torch.manual_seed(0)  # the reward of `methods` is that of sampled answers
-    assert scionwood.test(str(run)) == pytest.approx(expected, rel=1e-3, abs=1e-5)
+    measured = scionwood.test(str(run))
+    assert {name: measured[name] for name in expected} == pytest.approx(expected, 1e-3, 1e-5)
 
 
 @pytest.mark.parametrize("run", [RUNS[-1].parent / "disel"], ids=["disel"], indirect=True)

@@ -35,7 +35,7 @@ def borrowed() -> dict[str, Any]:
     for plugin in discovery.entries():
         api = import_module(f"scionwood_{plugin}.api")
         for name in getattr(api, "__all__", ()):
-            if getattr(api, name).__module__ != api.__name__:
+            if not getattr(api, name).__module__.startswith(api.__name__):
                 things[f"{api.__name__}.{name}"] = getattr(api, name)
     return things
 
