@@ -1,0 +1,24 @@
+"""The Python interface of the plugin: simulate, read, write, encode, decode, predict, compare.
+
+States are an `xarray.DataArray` with the dims `sample`, `time`, `channel`, `x`, `y`, `z`; see
+`scionwood_pde.readers.states`. Every function that takes states also takes the path of a file.
+"""
+
+from __future__ import annotations
+
+from scionwood_pde.api.latents import decode, encode
+from scionwood_pde.api.predict import rollout
+from scionwood_pde.api.score import evaluate
+from scionwood_pde.api.states import States, convert, open_states, simulate, write_states
+
+__all__ = [
+    "States",
+    "convert",
+    "decode",
+    "encode",
+    "evaluate",
+    "open_states",
+    "rollout",
+    "simulate",
+    "write_states",
+]

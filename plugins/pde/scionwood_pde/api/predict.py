@@ -1,0 +1,62 @@
+"""Predict later states with a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import xarray as xr
+
+from scionwood import find_run, load_run, read_origin, weights_digest
+from scionwood_pde import inference
+from scionwood_pde.api.states import States, opened
+from scionwood_pde.data.normaliser import Normaliser
+from scionwood_pde.readers.states import layout_of
+
+
+def rollout(
+    states: States,
+    *,
+    run: str | Path = "pde/dynamics",
+    statistics: str | Path | None = None,
+    steps: int | None = None,
+    fields: Sequence[str] | None = None,
+    device: str = "cpu",
+) -> xr.DataArray:
+    """Predict later states from the first state of each sample, one step after another.
+
+    The run supplies the names of the fields, their normalisation, and the time of a step.
+
+    Args:
+        states: the states, or their file. Only the first time of each sample is used.
+        run: a run of `pde/dynamics`, as a folder or by another reference; see `find_run`. The
+            default run is shipped, and it knows Burgers' equation only.
+        statistics: a cache whose means and standard deviations replace those of the run.
+        steps: number of steps. `None` means as many as `states` has after its first time.
+        fields: names of the channels, in the order of the training. `None` means those of the run.
+        device: where to compute, such as `cpu` or `cuda`.
+
+    Returns:
+        The first states and the predictions, (sample, steps + 1, channel, x, y, z). The attribute
+        `run` names the run and the SHA-256 of its weights. Every file format keeps it.
+
+    Raises:
+        ReadError: the file is damaged, or lacks a field.
+        RecipeError: the states do not fit the model, or the steps do not fit the file.
+        AdapterFileError: the run's adapter is damaged, or was made for another base.
+        WriteError: a prediction is not finite.
+
+    Example:
+        >>> predicted = rollout(simulate(n=1), steps=2)
+        >>> predicted.shape
+        (1, 3, 3, 32, 32, 32)
+    """
+    folder = find_run(run)
+    kept = Normaliser.read(folder)
+    given = opened(states, fields or (kept and kept.fields))
+    scale = inference.normaliser_for(kept, given, statistics)
+    count = inference.steps_of(layout_of(given), scale, steps)
+    step = load_run(folder, device).backbone
+    predicted = inference.rollout(step, given, count, normaliser=scale, device=device)
+    name = read_origin(folder) or folder.resolve().name
+    return predicted.assign_attrs(run=f"{name}, SHA-256 {weights_digest(folder)}")

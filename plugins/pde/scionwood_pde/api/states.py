@@ -1,0 +1,151 @@
+"""Simulate, open, write and convert states."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import torch
+import xarray as xr
+
+from scionwood import RecipeError
+from scionwood_pde import solvers
+from scionwood_pde.readers.cache import Cache, write_cache
+from scionwood_pde.readers.opening import open_reader
+from scionwood_pde.readers.states import from_simulation, layout_of
+from scionwood_pde.readers.write import writer_for
+from scionwood_pde.solvers.registry import equation_class
+
+States: TypeAlias = xr.DataArray | str | Path
+"""States in memory, or the path of a file of them: Zarr, NetCDF, HDF5 of The Well or PDEBench."""
+
+
+def simulate(
+    equation: str = "burgers",
+    *,
+    n: int = 4,
+    n_points: int = 32,
+    dims: int = 3,
+    n_steps: int = 20,
+    interval: float | None = None,
+    substeps: int = 1,
+    order: Literal[2, 4] = 2,
+    seed: int = 0,
+) -> xr.DataArray:
+    """Simulate trajectories of an equation on a periodic box.
+
+    Samples that leave the solver's bound or become NaN are dropped, so that the result may hold
+    fewer than `n` samples.
+
+    Args:
+        equation: a name of `scionwood_pde.solvers.EQUATIONS`. Its parameters are drawn from their
+            ranges for each sample.
+        n: number of samples (trajectories).
+        n_points: grid points along each axis.
+        dims: number of space dimensions.
+        n_steps: states after the initial one.
+        interval: time between states, in the equation's unit T. `None` means the equation's own.
+        substeps: time steps between two states.
+        order: order of the time stepping scheme.
+        seed: seed of the parameters and the initial states.
+
+    Returns:
+        States (sample, time, channel, *space), float32, in the units L, T and U of the equation.
+
+    Raises:
+        RecipeError: the equation is unknown, a size does not fit, or no sample is finite.
+
+    Example:
+        >>> states = simulate("burgers", n=1, n_points=16, n_steps=2)
+        >>> dict(states.sizes)
+        {'sample': 1, 'time': 3, 'channel': 3, 'x': 16, 'y': 16, 'z': 16}
+    """
+    generator = torch.Generator().manual_seed(seed)
+    try:
+        dt = equation_class(equation).INTERVAL if interval is None else interval
+        sizes = (n_points, dims, n_steps, dt, n)
+        return from_simulation(solvers.simulate(equation, *sizes, generator, substeps, order=order))
+    except ValueError as error:
+        raise RecipeError(str(error)) from error
+
+
+def open_states(path: str | Path, *, fields: Sequence[str] | None = None) -> xr.DataArray:
+    """Open a file of states; values are read when they are used.
+
+    Args:
+        path: a file, or a folder of Zarr. The format is recognised by the content.
+        fields: names of the channels, in the order wanted. `None` means all channels.
+
+    Raises:
+        ReadError: the file is damaged, has an unknown format, or lacks a field.
+
+    Example:
+        >>> write_states(simulate(n=1, n_points=16, n_steps=2), "opened.zarr")
+        >>> open_states("opened.zarr", fields=["u_x"]).channel.values.tolist()
+        ['u_x']
+    """
+    return open_reader(path, fields=fields).to_xarray()
+
+
+def write_states(states: xr.DataArray, target: str | Path, *, overwrite: bool = False) -> None:
+    """Write states to a file; it appears complete or not at all.
+
+    Args:
+        states: the states to write.
+        target: the file. The suffix selects the format: `.zarr` and `.zarr.zip` are Zarr v3,
+            `.hdf5` is HDF5 of The Well, `.nc` is NetCDF-4.
+        overwrite: replace an existing file.
+
+    Raises:
+        RecipeError: the suffix is unknown.
+        ReadError: the array does not follow the conventions of `readers.states`.
+        OutputExistsError: `target` exists and `overwrite` is false.
+        WriteError: the file cannot be written.
+
+    Example:
+        >>> write_states(simulate(n=1, n_points=16, n_steps=2), "written.nc")
+    """
+    writer_for(target)(states, Path(target), overwrite=overwrite)
+
+
+def convert(
+    states: str | Path,
+    cache: str | Path,
+    *,
+    stride: int = 1,
+    fields: Sequence[str] | None = None,
+    overwrite: bool = False,
+) -> Cache:
+    """Convert a file of states to a cache, which is mapped into memory when it is read.
+
+    Args:
+        states: the file to read.
+        cache: the folder to write.
+        stride: keep every `stride`-th time, starting with the first.
+        fields: names of the channels to keep. `None` means all channels.
+        overwrite: replace an existing folder.
+
+    Raises:
+        ReadError: the file is damaged, lacks a field, or holds NaN.
+        RecipeError: the stride is not positive.
+        OutputExistsError: `cache` exists and `overwrite` is false.
+        WriteError: the folder cannot be written.
+
+    Example:
+        >>> write_states(simulate(n=1, n_points=16, n_steps=2), "source.zarr")
+        >>> convert("source.zarr", "cache", stride=2).states.shape
+        (1, 2, 3, 16, 16, 16)
+    """
+    if stride < 1:
+        raise RecipeError(f"stride {stride}", "it is 1 or more", "Give 1 to keep every time")
+    with open_reader(states, fields=fields) as reader:
+        return write_cache([reader], Path(cache), stride=stride, overwrite=overwrite)
+
+
+def opened(states: States, fields: Sequence[str] | None) -> xr.DataArray:
+    """Return states of the given channels, from a file if a path is given."""
+    if not isinstance(states, xr.DataArray):
+        return open_states(states, fields=fields)
+    layout_of(states).selected(Path("states"), fields)
+    return states if fields is None else states.sel(channel=list(fields))
