@@ -1,5 +1,7 @@
 from scionwood.adapters.attaching import attach as attach
 from scionwood.adapters.buffers import BaseChangedWarning as BaseChangedWarning
+from scionwood.adapters.folder import SavedAdapter as SavedAdapter
+from scionwood.adapters.folder import read_folder as read_folder
 from scionwood.adapters.fresh import FrozenHeadWarning as FrozenHeadWarning
 from scionwood.adapters.head import eval_frozen_norms as eval_frozen_norms
 from scionwood.adapters.head import freeze as freeze
@@ -21,5 +23,7 @@ from scionwood.adapters.reporting import report as report
 from scionwood.adapters.save import adapter_state as adapter_state
 from scionwood.adapters.save import save_adapter as save_adapter
 from scionwood.adapters.tuner import LayerTuner as LayerTuner
+from scionwood.adapters.untrusted import read_json as read_json
+from scionwood.adapters.untrusted import read_untrusted as read_untrusted
 
 __all__: list[str]

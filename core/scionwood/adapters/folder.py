@@ -100,9 +100,19 @@ class SavedAdapter:
 def read_folder(folder: Path) -> SavedAdapter:
     """Read and check the files of a saved adapter, except the values of its tensors.
 
+    Args:
+        folder: A folder written by `save_adapter` or by peft.
+
     Raises:
         AdapterFileError: A file is missing, damaged or of a newer format, or it asks for something
             that could do harm.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from scionwood.adapters import read_folder
+        >>> saved = read_folder(scionwood.find_run("seismic/denoise", quiet=True) / "adapter")
+        >>> saved.config.r, saved.manifest.method
+        (16, 'lora')
     """
     check_part(folder)
     manifest = _read_manifest(folder)

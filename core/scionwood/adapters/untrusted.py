@@ -66,9 +66,19 @@ class Spec:
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object of bounded size and depth, with unique keys and finite numbers.
 
+    Args:
+        path: The file, which a stranger may have made.
+
     Raises:
         AdapterFileError: The file is missing, is not a regular file, is too large, or breaks one of
             these rules.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from scionwood.adapters import read_json
+        >>> size = Path("site.json").write_text('{"site": "north"}')
+        >>> read_json(Path("site.json"))
+        {'site': 'north'}
     """
     with _opened(path) as file:
         data = file.read(JSON_BYTES + 1)
@@ -203,6 +213,29 @@ def read_tensors(path: Path, specs: Mapping[str, Spec]) -> dict[str, torch.Tenso
         if float(value.abs().max()) > LARGEST:
             raise AdapterFileError(f"{path}: {name}", f"has values beyond {LARGEST:g}")
     return tensors
+
+
+def read_untrusted(path: Path) -> dict[str, torch.Tensor]:
+    """Read a safetensors file that a stranger may have made.
+
+    The header is checked against the file before anything is allocated.
+
+    Args:
+        path: The file.
+
+    Raises:
+        AdapterFileError: It is missing, damaged, no regular file, or has values that are not finite
+            or larger than a million.
+
+    Example:
+        >>> from safetensors.torch import save_file
+        >>> from pathlib import Path
+        >>> save_file({"weight": torch.ones(2)}, "head.safetensors")
+        >>> from scionwood.adapters import read_untrusted
+        >>> read_untrusted(Path("head.safetensors"))
+        {'weight': tensor([1., 1.])}
+    """
+    return read_tensors(path, read_header(path))
 
 
 def _values(file: io.BufferedReader, start: int, spec: Spec, path: Path) -> torch.Tensor:
