@@ -55,8 +55,9 @@ class Events:
 
     def summed(self, crops: int) -> np.ndarray:
         """Return the sum of the events of each crop, (crop, trace, time) float32."""
-        total = np.zeros((crops, *self.waves.shape[1:]), np.float32)
-        np.add.at(total, self.crop, self.waves)
+        total = np.empty((crops, *self.waves.shape[1:]), np.float32)
+        for crop in range(crops):  # much faster than np.add.at
+            self.waves[self.crop == crop].sum(axis=0, out=total[crop])
         return total
 
 

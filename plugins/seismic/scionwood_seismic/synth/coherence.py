@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft
 from scipy import ndimage as nd
 
 FFT = 1024
+LAG = 4  # samples, the largest lag of two neighbours
 SEGMENT, SEGMENTS = 512, 8  # what a spectrum looks at, at most
 
 
@@ -33,8 +35,7 @@ def local_coherence(record: np.ndarray) -> float:
     for some in map(np.stack, windows.values()):
         own = np.square(some).sum(axis=(1, 2))
         energy += float(own.sum())
-        best = np.max([_lagged(some, lag) for lag in range(-4, 5)], axis=0)
-        total += float((own * best).sum())
+        total += float((own * _best_alike(some)).sum())
     return total / energy if energy else 0.0
 
 
@@ -76,10 +77,14 @@ def _shared_power(spectra: np.ndarray, apart: int) -> np.ndarray:
     return power
 
 
-def _lagged(windows: np.ndarray, lag: int) -> np.ndarray:
-    """Return the correlation of neighbouring traces of each window, (window,)."""
-    one = windows[:, 1:, 4:-4]
-    other = windows[:, :-1, 4 - lag : windows.shape[2] - 4 - lag]
-    norm = np.sqrt(np.square(one).sum((1, 2)) * np.square(other).sum((1, 2)) + 1e-30)
-    alike: np.ndarray = np.abs((one * other).sum((1, 2))) / norm
-    return alike
+def _best_alike(windows: np.ndarray) -> np.ndarray:
+    """Return the correlation of neighbouring traces of each window at its best lag, (window,)."""
+    inner = windows.shape[2] - 2 * LAG
+    one = windows[:, 1:, LAG:-LAG]
+    others = sliding_window_view(windows[:, :-1], inner, axis=2)
+    both = np.einsum("wti,wtli->wl", one, others)
+    energy = np.square(windows[:, :-1]).sum(axis=1)
+    theirs = sliding_window_view(energy, inner, axis=1).sum(axis=2)
+    norm = np.sqrt(np.einsum("wti,wti->w", one, one)[:, None] * theirs + 1e-30)
+    best: np.ndarray = (np.abs(both) / norm).max(axis=1)
+    return best
