@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, final
 
 import numpy as np
+from rich.console import Console
+from rich.progress import track
 
-from scionwood import DataFiles, ReadError
-from scionwood_crash.data.encode import Coarse
+from scionwood import DataFiles, ReadError, RecipeError, writing
+from scionwood_crash.data.encode import Coarse, Encoded
+from scionwood_crash.data.lazy import Stored, conditions_of
+from scionwood_crash.data.lazy_history import store_folder, store_name, store_run
 from scionwood_crash.data.parts import Loader, Parts
-from scionwood_crash.data.stated import Given, read_run
+from scionwood_crash.data.stated import Given, open_run, read_run
 from scionwood_crash.model import SizeName
 from scionwood_crash.morph.parametrise import Fallback
 from scionwood_crash.parts.part import Part
 from scionwood_crash.parts.quantities import Settings
 from scionwood_crash.parts.resample import resampled
-from scionwood_crash.parts.series import Hold, Vector
+from scionwood_crash.parts.series import Hold, Vector, run_name
 from scionwood_crash.readers.folder import find_runs
+
+LARGE = 4 << 30
+"""Bytes of encoded parts above which `auto` keeps them on the disk."""
+ENCODED = 48
+"""Numbers of four bytes for each node in the graph of a part."""
 
 
 @final
@@ -72,6 +81,10 @@ class FileParts(Parts):
         batch_size: parts in a batch.
         loader: `own`, or `pyg`: the loader of PyTorch Geometric.
         max_nodes: with `pyg`, nodes in a batch at most, in place of `batch_size`.
+        store: `memory` keeps all encoded parts. `zarr` writes each once to the disk and maps into
+            memory what a batch needs. `auto` does so where they would take more than 4 GiB.
+        cache: folder of these stores; `None` means `.scionwood` in the folder of the simulations.
+        workers: processes that read ahead; with 0, the training process reads.
         on_bad_file: `raise` stops at a file that cannot be read. `skip` reads every file once at
             the beginning, and leaves out the bad ones.
         seed: seed of the splits.
@@ -106,6 +119,9 @@ class FileParts(Parts):
         batch_size: int = 4,
         loader: Loader = "own",
         max_nodes: int | None = None,
+        store: Literal["auto", "memory", "zarr"] = "auto",
+        cache: Path | None = None,
+        workers: int = 0,
         on_bad_file: Literal["raise", "skip"] = "raise",
         seed: int = 0,
     ) -> None:
@@ -117,7 +133,11 @@ class FileParts(Parts):
             batch_size=batch_size,
             loader=loader,
             max_nodes=max_nodes,
+            workers=workers,
         )
+        if store == "zarr" and coarse == "fixed":
+            rule = "fixed grids come from the parts in memory"
+            raise RecipeError("data.store zarr", rule, "Set data.coarse: morph, or store: memory")
         self.source = source or files
         roots = [self.source, (mesh or "").replace("{run}", "*")]
         self.data_files = DataFiles(on_bad_file, [root for root in roots if root])
@@ -136,11 +156,47 @@ class FileParts(Parts):
             settings=Settings(settings or {}),
         )
         self.frames = frames
+        self.store, self.cache = store, None if cache is None else Path(cache)
         self.counts, self.seed = {"val": n_val, "test": n_test}, seed
+
+    def prepare_data(self) -> None:
+        """Write the stores, in one process of each machine."""
+        if self.stored:
+            for split in self._paths:
+                self.encoded(split)
 
     def setup(self, stage: str) -> None:
         """Find the files and split them, so that errors appear before training."""
         _ = self._paths
+
+    @cached_property
+    def stored(self) -> bool:
+        """Whether encoded parts are kept on the disk."""
+        if self.store != "auto":
+            return self.store == "zarr"
+        paths = [path for each in self._paths.values() for path in each]
+        with self.data_files.one_child(paths[-1]):
+            series = open_run(paths[-1], self.given)
+        values = 3 * (self.frames or len(series)) + ENCODED
+        size = 4 * len(paths) * len(series.mesh.points) * values
+        return self.coarse == "morph" and size > LARGE
+
+    def encoded(self, split: str) -> Sequence[Encoded]:
+        """Return the parts of a split as tensors, in memory or mapped from their stores."""
+        if not self.stored:
+            return super().encoded(split)
+        if split not in self._encoded:
+            encoder, paths = self.encoder(), self._paths[split]
+            place = store_folder(self.source) if self.cache is None else self.cache
+            folders = [place / store_name(path, self.given, self.frames, encoder) for path in paths]
+            todo = [pair for pair in zip(paths, folders, strict=True) if not pair[1].is_dir()]
+            shown = track(todo, f"encoding {split}", console=Console(stderr=True), disable=not todo)
+            for path, folder in shown:
+                with self.data_files.one_child(path), writing(folder):
+                    store_run(path, self.given, self.frames, encoder, folder)
+            self.conditions = _alike(paths, folders)
+            self._encoded[split] = Stored(folders)
+        return self._encoded[split]
 
     def parts(self, split: str) -> list[Part]:
         """Return the parts of a split."""
@@ -179,14 +235,29 @@ class FileParts(Parts):
         return part if self.frames is None else resampled(part, self.frames)
 
 
+def _alike(paths: Sequence[Path], folders: Sequence[Path]) -> tuple[str, ...]:
+    """Return the further keys of stored runs, which must be the same in all.
+
+    Raises:
+        ReadError: the names differ.
+    """
+    names = [conditions_of(folder) for folder in folders]
+    for path, own in zip(paths, names, strict=True):
+        _refuse_others(run_name(path), set(own), run_name(paths[0]), set(names[0]))
+    return names[0] if names else ()
+
+
 def _check_alike(first: Part, part: Part) -> None:
     """Refuse runs that state different further keys, since a network takes all or none.
 
     Raises:
         ReadError: the names differ.
     """
-    if part.conditions.keys() != first.conditions.keys():
-        differ = sorted(part.conditions.keys() ^ first.conditions.keys())
-        rule = f"it and {first.name!r} differ in the keys {', '.join(differ)}"
+    _refuse_others(part.name, set(part.conditions), first.name, set(first.conditions))
+
+
+def _refuse_others(name: str, keys: set[str], first: str, wanted: set[str]) -> None:
+    if keys != wanted:
+        rule = f"it and {first!r} differ in the keys {', '.join(sorted(keys ^ wanted))}"
         remedy = "State them in every run, or leave them out: settings: {KEY: ignore}"
-        raise ReadError(f"run {part.name!r}", rule, remedy)
+        raise ReadError(f"run {name!r}", rule, remedy)

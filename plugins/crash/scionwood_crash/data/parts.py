@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, Literal, final
@@ -15,12 +16,13 @@ from scionwood_crash.model import SIZES, SizeName
 from scionwood_crash.model.graph import join
 from scionwood_crash.morph.parametrise import Fallback
 from scionwood_crash.parts.part import Part
+from scionwood_crash.parts.series import STRAIN
 
 Loader = Literal["own", "pyg"]
 
 
 class Parts(SplitData):
-    """Parts in three splits, which are encoded once and kept in memory.
+    """Parts in three splits, which are encoded once.
 
     Args:
         size: size of the backbone, which sets the coarse grids.
@@ -28,6 +30,9 @@ class Parts(SplitData):
         coarse: `morph` the grids onto each part, or leave them `fixed` (ablation).
         fallback: `refuse` a part without two ends, or `project` the grid onto its axes.
         batch_size: parts in a batch.
+        loader: `own`, or `pyg`: the loader of PyTorch Geometric.
+        max_nodes: with `pyg`, nodes in a batch at most, in place of `batch_size`.
+        workers: processes that read ahead; with 0, the training process reads.
 
     Attributes:
         conditions: names of the further conditions of the parts that were encoded last.
@@ -43,6 +48,7 @@ class Parts(SplitData):
         batch_size: int = 4,
         loader: Loader = "own",
         max_nodes: int | None = None,
+        workers: int = 0,
     ) -> None:
         super().__init__()
         if max_nodes is not None and loader == "own":
@@ -53,14 +59,14 @@ class Parts(SplitData):
         self.coarse, self.fallback, self.batch_size = coarse, fallback, batch_size
         self.conditions: tuple[str, ...] = ()
         self._loader: Loader = loader
-        self.max_nodes = max_nodes
-        self._encoded: dict[str, list[Encoded]] = {}
+        self.max_nodes, self.workers = max_nodes, workers
+        self._encoded: dict[str, Sequence[Encoded]] = {}
 
     @abstractmethod
     def parts(self, split: str) -> list[Part]:
         """Return the parts of a split with their displacements."""
 
-    def encoded(self, split: str) -> list[Encoded]:
+    def encoded(self, split: str) -> Sequence[Encoded]:
         """Return the parts of a split as tensors."""
         if split not in self._encoded:
             encoder = self.encoder()
@@ -101,7 +107,17 @@ class Parts(SplitData):
             )
         collate = Collate([len(level) for level in SIZES[self.size].template().levels])
         dataset = _Encoded(self.encoded(split))
-        return DataLoader(dataset, self.batch_size, train, collate_fn=collate)
+        if self.workers:
+            # The server imports this module once; workers start again in each epoch.
+            multiprocessing.get_context("forkserver").set_forkserver_preload([__name__])
+        return DataLoader(
+            dataset,
+            self.batch_size,
+            train,
+            num_workers=self.workers,
+            multiprocessing_context="forkserver" if self.workers else None,
+            collate_fn=collate,
+        )
 
 
 @final
@@ -125,18 +141,25 @@ class Collate:
         if len(frames) > 1:
             rule = f"all must have the same number of frames, not {frames}"
             raise RecipeError("histories of a batch", rule, "Write all files with the same number")
+        if len(parts) == 1:  # a copy of a large part would double its memory
+            return _alone(parts[0])
         batch: dict[str, Any] = {
             "graph": join([part.graph for part in parts], self.levels),
             "displacement": torch.cat([part.displacement for part in parts]),
         }
         if all(len(part.plastic_strain) for part in parts):
-            batch["plastic_strain"] = torch.cat([part.plastic_strain for part in parts])
+            batch[STRAIN] = torch.cat([part.plastic_strain for part in parts])
         return batch
+
+
+def _alone(part: Encoded) -> dict[str, Any]:
+    batch: dict[str, Any] = {"graph": part.graph, "displacement": part.displacement}
+    return batch | ({STRAIN: part.plastic_strain} if len(part.plastic_strain) else {})
 
 
 @final
 class _Encoded(Dataset[Encoded]):
-    def __init__(self, parts: list[Encoded]) -> None:
+    def __init__(self, parts: Sequence[Encoded]) -> None:
         self.parts = parts
 
     def __len__(self) -> int:

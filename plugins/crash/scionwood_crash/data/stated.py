@@ -121,11 +121,30 @@ def read_run(path: Path, given: Given) -> Part:
         ReadError: the file is damaged, has a single state, or states too little; its clamped nodes
             move; a shell is deleted; or a number cannot be right in the stated units.
     """
+    return believed(open_history(path, given), given)
+
+
+def open_history(path: Path, given: Given) -> CrashSeries:
+    """Open a run that a network can learn from.
+
+    Raises:
+        ReadError: the file is damaged, has a single state, or states too little; or a shell is
+            deleted.
+    """
     series = open_run(path, given)
     if len(series) < 2:
         raise ReadError(str(path), "it holds a single state, not a history", "Leave it out")
     ask(series, given)
     check_whole(series)
+    return series
+
+
+def believed(series: CrashSeries, given: Given) -> Part:
+    """Return a run as a part whose numbers can be right.
+
+    Raises:
+        ReadError: clamped nodes move, or a number cannot be right in the stated units.
+    """
     part = from_series(series, given.setup(), settings=given.settings)
     check_numbers(part)
     check_clamps(part)

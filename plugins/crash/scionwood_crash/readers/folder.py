@@ -57,6 +57,22 @@ def find_runs(source: str | Path) -> Found:
     return Found(runs=[each for each in paths if not _STATE_FILE.search(each.name)])
 
 
+def files_of(path: Path) -> list[Path]:
+    """Return the files of a run, sorted: of a Zarr store, of a d3plot with its states, of a PVD.
+
+    Args:
+        path: a file or a folder with a history.
+    """
+    if path.is_dir():
+        return sorted(each for each in path.rglob("*") if each.is_file())
+    if path.name.lower().endswith("d3plot"):
+        return sorted(path.parent.glob(f"{path.name}*"))
+    if path.suffix.lower() == ".pvd":
+        inside = [each for each in _below(path.parent) if _of(each, path.with_suffix(""))]
+        return sorted({path, *inside})
+    return [path]
+
+
 def _below(folder: Path) -> Iterable[Path]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):

@@ -1,0 +1,154 @@
+"""Encoded parts on the disk, for simulations that do not fit into memory together.
+
+A part is a Zarr store without compression, in which each array is one chunk. Zarr reads it as any
+other store. We map the chunks into memory instead: only what a batch touches is read, and the
+system may drop it again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, final, overload
+
+import numpy as np
+import torch
+import zarr
+from torch import Tensor
+
+from scionwood import ReadError, atomic_folder, reading
+from scionwood_crash.data.encode import LENGTH, Encoded
+from scionwood_crash.model.graph import CrashGraph
+from scionwood_crash.morph import Frame
+
+FORMAT = 1
+"""Stores of another format are written again."""
+
+State = tuple[np.ndarray, np.ndarray | None]
+"""Displacements (node, 3) in mm, in the axes of the model, and plastic strain (cell,)."""
+
+
+@final
+class Stored(Sequence[Encoded]):
+    """The parts of a split in their stores; each access maps a part anew and keeps nothing.
+
+    Args:
+        folders: the stores.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self.folders = list(folders)
+
+    def __len__(self) -> int:
+        """Return the number of parts."""
+        return len(self.folders)
+
+    @overload
+    def __getitem__(self, index: int) -> Encoded: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Stored: ...
+
+    def __getitem__(self, index: int | slice) -> Encoded | Stored:
+        """Map the part of an index."""
+        if isinstance(index, slice):
+            return Stored(self.folders[index])
+        return read_stored(self.folders[index])
+
+
+def write_stored(
+    folder: Path,
+    graph: CrashGraph,
+    frame: Frame,
+    states: Iterator[State],
+    count: int,
+    conditions: Mapping[str, float],
+) -> None:
+    """Write an encoded part; one state of its history is in memory at a time.
+
+    Args:
+        folder: the store; what another process has written there meanwhile stays.
+        graph: input of the network.
+        frame: axes of the part.
+        states: its history.
+        count: number of states.
+        conditions: further conditions of the run by name.
+
+    Raises:
+        OSError: the disk is full or not writable.
+    """
+    with atomic_folder(folder) as place:
+        group = zarr.open_group(place, mode="w", zarr_format=2)
+        for name, value in graph._asdict().items():
+            _chunk(group, place, name, tuple(value.shape), value.numpy().dtype)[:] = value.numpy()
+        nodes, cells = len(graph.position), len(graph.cells)
+        moved = _chunk(group, place, "displacement", (nodes, count, 3), np.dtype("<f4"))
+        strain = None
+        for at, (displacement, plastic) in enumerate(states):
+            moved[:, at] = frame.turned(displacement) / LENGTH
+            if plastic is not None:
+                if strain is None:
+                    strain = _chunk(group, place, "plastic_strain", (cells, count), np.dtype("<f4"))
+                strain[:, at] = plastic
+        group.attrs["format"] = FORMAT
+        group.attrs["origin"] = frame.origin.tolist()
+        group.attrs["axes"] = frame.axes.tolist()
+        group.attrs["conditions"] = sorted(conditions)
+
+
+def read_stored(folder: Path) -> Encoded:
+    """Map an encoded part into memory.
+
+    Raises:
+        ReadError: the store is damaged.
+    """
+    about = _about(folder)
+    graph = CrashGraph(*(_mapped(folder, name) for name in CrashGraph._fields))
+    frame = Frame(np.array(about["origin"]), np.array(about["axes"]))
+    known = (folder / "plastic_strain").is_dir()
+    strain = _mapped(folder, "plastic_strain") if known else torch.zeros(0)
+    return Encoded(graph, frame, _mapped(folder, "displacement"), strain)
+
+
+def conditions_of(folder: Path) -> tuple[str, ...]:
+    """Return the names of the further conditions of a stored part.
+
+    Raises:
+        ReadError: the store is damaged.
+    """
+    return tuple(_about(folder)["conditions"])
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    with reading(folder, "store of an encoded part"):
+        about: dict[str, Any] = json.loads((folder / ".zattrs").read_text("utf-8"))
+        if about.get("format") != FORMAT:
+            raise ReadError(str(folder), f"its format is not {FORMAT}", "Remove the folder")
+    return about
+
+
+def _chunk(
+    group: zarr.Group, folder: Path, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> np.memmap[Any, Any]:
+    """Create an array of one chunk, and map the chunk to be filled."""
+    group.create_array(
+        name, shape=shape, chunks=shape, dtype=dtype, compressors=None, filters=None, fill_value=0
+    )
+    return np.memmap(_file(folder, name, shape), dtype, "w+", shape=shape)
+
+
+def _file(folder: Path, name: str, shape: Sequence[int]) -> Path:
+    return folder / name / ".".join("0" for _ in shape)
+
+
+def _mapped(folder: Path, name: str) -> Tensor:
+    """Map an array; changes of the tensor stay in memory and do not reach the file."""
+    with reading(folder, "store of an encoded part"):
+        about = json.loads((folder / name / ".zarray").read_text("utf-8"))
+        shape, dtype = tuple(about["shape"]), np.dtype(about["dtype"])
+        file = _file(folder, name, shape)
+        if file.stat().st_size != dtype.itemsize * int(np.prod(shape)):
+            rule = f"{name} has {file.stat().st_size} bytes, and not those of {shape}"
+            raise ReadError(str(folder), rule, "Remove the folder: it is written again")
+        return torch.from_numpy(np.memmap(file, dtype, "c", shape=shape))
