@@ -112,7 +112,7 @@ def test_refuses_base_to_novel_with_one_novel_class(folder):
 
 def test_refuses_an_unknown_method():
     with pytest.raises(RecipeError, match="zero_shot"):
-        Plan(methods=("tip_adapter",))
+        Plan(methods=("coopp",))
 
 
 def test_evaluate_command_compares_methods_under_new_and_former_options(folder, tmp_path, capsys):

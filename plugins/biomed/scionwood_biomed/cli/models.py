@@ -130,10 +130,11 @@ def evaluate(
         weights: weights of an architecture: a tag of open_clip, or a file.
         train_projection: also train the layer from image features to the space of texts, in every
             method; for towers that were not trained together.
-        methods: any of zero_shot, linear_probe, single_template, single_template_kept,
-            prompt_augmentation, coop, cocoop, kgcoop, lora, dual_anchor_loss, dual_anchor and
-            dual_anchor_lora; by default all. `_loss` means anchors in training only, `_kept` means
-            anchors in inference only.
+        methods: any of raw_pixels, class_mean, logistic_regression, blockwise_lda, lp_plus_plus,
+            tip_adapter, tip_adapter_f, zero_shot, linear_probe, single_template,
+            single_template_kept, prompt_augmentation, coop, cocoop, kgcoop, lora,
+            dual_anchor_loss, dual_anchor and dual_anchor_lora; by default all. `_loss` means
+            anchors in training only, `_kept` means anchors in inference only.
         shots: numbers of images per class; by default 1, 2, 4, 8 and 16.
         seeds: number of seeds, from 0.
         steps: training steps.

@@ -17,9 +17,18 @@ from scionwood_biomed.data.base import ImageData
 from scionwood_biomed.data.items import Item
 from scionwood_biomed.data.splits import base_and_novel, deal, harmonic_mean
 from scionwood_biomed.data.splits import shots as draw
+from scionwood_biomed.evaluation.base import Method, Shots
+from scionwood_biomed.evaluation.frozen import Pooled, pooled_features
 from scionwood_biomed.evaluation.gallery import Answers, Gallery
-from scionwood_biomed.evaluation.methods import METHODS, Method, Shots, make_method
+from scionwood_biomed.evaluation.methods import METHODS, make_method, reads_prompt
 from scionwood_biomed.evaluation.metrics import calibration_error
+from scionwood_biomed.evaluation.scores import (
+    at_threshold,
+    auroc,
+    balanced_accuracy,
+    interval,
+    threshold,
+)
 from scionwood_biomed.evaluation.settings import DEFAULTS, Settings
 from scionwood_biomed.model.towers import ClipBackbone
 from scionwood_biomed.tasks.anchors import Prompts
@@ -48,6 +57,7 @@ class Plan:
         novel: whether to train on half of the classes and to report the other half too.
         experts: expert sentences by class, or `None`.
         others: synonyms and abbreviations of class names, or `None`.
+        pooled: computes the features of the blocks, for methods on frozen features.
 
     Raises:
         RecipeError: a method is unknown, a number of shots is below 1, or a list is empty.
@@ -60,6 +70,7 @@ class Plan:
     novel: bool = False
     experts: Prompts | None = None
     others: OtherNames | None = None
+    pooled: Pooled = pooled_features
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.methods) - set(METHODS)):
@@ -86,6 +97,7 @@ def evaluate(
     *,
     progress: Callable[[Iterator[Run], int], Iterator[Run]] | None = None,
     gallery: Gallery | None = None,
+    each: Callable[[Row, Answers, Sequence[Item]], None] | None = None,
 ) -> list[Row]:
     """Train and measure every method; splits are those of the source, or by subject.
 
@@ -95,6 +107,7 @@ def evaluate(
         build: builds a fresh backbone.
         progress: wraps the iterator of runs to show progress; it also gets the number of runs.
         gallery: collects what the figures show.
+        each: is called after each run with its row, and the answers to its test images.
 
     Returns:
         One row per run.
@@ -105,7 +118,7 @@ def evaluate(
     """
     runs = list(plan.runs())
     shown = iter(runs) if progress is None else progress(iter(runs), len(runs))
-    return [_run(plan, data, build(), gallery, *run) for run in shown]
+    return [_run(plan, data, build(), gallery, each, *run) for run in shown]
 
 
 def _run(
@@ -113,6 +126,7 @@ def _run(
     data: ImageData,
     backbone: ClipBackbone,
     gallery: Gallery | None,
+    each: Callable[[Row, Answers, Sequence[Item]], None] | None,
     seed: int,
     count: int,
     name: str,
@@ -123,12 +137,18 @@ def _run(
     parts = deal(items, seed=seed)
     given = draw(_only(parts["train"], base), count, seed=seed)
     image, label = _tensors(data, given, base)
-    method = make_method(name, backbone, plan.settings)
+    method = make_method(name, backbone, plan.settings, plan.pooled)
     method.fit(Shots(image, label, base, plan.experts), seed)
     row: Row = {"method": name, "shots": 0 if name == "zero_shot" else count, "seed": seed}
+    row["prompt"] = "yes" if reads_prompt(name) else "no"
     test = _only(parts["test"], base)
     measures, answers = _measure(plan, method, data, test, base)
     row |= measures
+    row |= _clinical(answers, test)
+    if len(base) == 2 and (val := _only(parts["val"], base)):
+        row |= _operating(_answers(method, data, val, base)[0], answers)
+    if each is not None:
+        each(row, answers, test)
     if gallery is not None:
         gallery.take(row, backbone, answers, data.tensor(test[0])[None])
     row["trainable"] = method.trainable()
@@ -159,6 +179,27 @@ def _measure(
     return row, first
 
 
+def _clinical(answers: Answers, items: Sequence[Item]) -> Row:
+    """Return balanced accuracy with its interval over subjects, and AUROC."""
+    probabilities, label = answers.probabilities.numpy(), answers.label.numpy()
+    low, high = interval(
+        lambda at: balanced_accuracy(probabilities[at], label[at]),
+        [item.subject for item in items],
+        label,
+        draws=200,
+    )
+    balanced = balanced_accuracy(probabilities, label)
+    row = {"balanced": balanced, "balanced_low": low, "balanced_high": high}
+    return {**row, "auroc": auroc(probabilities, label)}
+
+
+def _operating(val: Answers, test: Answers) -> Row:
+    """Return sensitivity and specificity of two classes, at a threshold chosen on validation."""
+    value = threshold(val.probabilities.numpy(), val.label.numpy())
+    point = at_threshold(test.probabilities.numpy(), test.label.numpy(), value)
+    return point._asdict()
+
+
 def _answers(
     method: Method,
     data: ImageData,
@@ -185,8 +226,8 @@ def _tensors(data: ImageData, items: list[Item], classes: list[str]) -> tuple[Te
     return image, torch.tensor([classes.index(item.label) for item in items])
 
 
-COLUMNS = ("accuracy", "wording_mean", "wording_worst", "wording_spread", "ece", "novel",
-           "harmonic")  # fmt: skip
+COLUMNS = ("balanced", "auroc", "sensitivity", "specificity", "accuracy", "wording_mean",
+           "wording_worst", "wording_spread", "ece", "novel", "harmonic")  # fmt: skip
 
 
 def summary(rows: Sequence[Row]) -> list[Row]:
@@ -195,7 +236,8 @@ def summary(rows: Sequence[Row]) -> list[Row]:
     lines = []
     for count, method in sorted(keys, key=lambda key: (key[0], METHODS.index(key[1]))):
         mine = [row for row in rows if (row["shots"], row["method"]) == (count, method)]
-        line: Row = {"shots": count, "method": method, "trainable": mine[0]["trainable"]}
+        line: Row = {"shots": count, "method": method, "prompt": mine[0]["prompt"]}
+        line["trainable"] = mine[0]["trainable"]
         for column in (c for c in COLUMNS if c in mine[0]):
             values = [row[column] for row in mine]
             line[column], line[f"{column}_std"] = float(np.mean(values)), float(np.std(values))
@@ -211,13 +253,14 @@ def print_summary(rows: Sequence[Row]) -> None:
         [
             line["shots"],
             line["method"],
+            line["prompt"],
             f"{line['trainable']:,}",
             *(f"{line[c]:.3f} +- {line[f'{c}_std']:.3f}" for c in columns),
         ]
         for line in lines
     ]
-    head = ["shots", "method", "trainable", *columns]
-    print_table(head, table, numeric=[name for name in head if name != "method"])
+    head = ["shots", "method", "reads prompt", "trainable", *columns]
+    print_table(head, table, numeric=[name for name in head if name not in head[1:3]])
     seeds = len({row["seed"] for row in rows})
     print(f"mean +- standard deviation over {seeds} seeds; splits by subject")
     if "harmonic" in columns:

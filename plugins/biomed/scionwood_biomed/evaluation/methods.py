@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -12,73 +11,26 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from scionwood import attach, minimise, parameter_groups
 from scionwood_biomed.adapters.dual_anchor.kept_anchors import move_towards
+from scionwood_biomed.evaluation.base import Method as Method
+from scionwood_biomed.evaluation.base import Shots as Shots
 from scionwood_biomed.evaluation.cocoop import ConditionalContext
+from scionwood_biomed.evaluation.frozen import (
+    BlockwiseLda,
+    ClassMean,
+    Frozen,
+    LpPlusPlus,
+    Pooled,
+    RawPixels,
+    Regression,
+    TipAdapter,
+    TipAdapterF,
+    pooled_features,
+)
 from scionwood_biomed.evaluation.linear_probe import linear_probe
 from scionwood_biomed.evaluation.settings import VARIANTS, AdapterVariant, Settings
 from scionwood_biomed.model.towers import ClipBackbone
-from scionwood_biomed.tasks.anchors import Prompts
 from scionwood_biomed.tasks.few_shot import FewShot, prompts
 from scionwood_biomed.tasks.wording import TEMPLATE
-
-
-@final
-class Shots(NamedTuple):
-    """The training data of a method.
-
-    Attributes:
-        image: (image, 3, size, size) float32, 0 to 1.
-        label: (image,) int64.
-        classes: class names.
-        experts: expert sentences by class, or `None`.
-    """
-
-    image: Tensor
-    label: Tensor
-    classes: list[str]
-    experts: Prompts | None = None
-
-
-class Method(ABC):
-    """A method of adaptation, applied to a backbone of its own.
-
-    Args:
-        backbone: the two-tower model, which is frozen and changed in place.
-        settings: the hyper-parameters.
-    """
-
-    def __init__(self, backbone: ClipBackbone, settings: Settings) -> None:
-        self.backbone, self.settings = backbone.eval().requires_grad_(False), settings
-
-    @abstractmethod
-    def fit(self, shots: Shots, seed: int) -> None:
-        """Train on the shots."""
-
-    @torch.no_grad()
-    def features(self, image: Tensor) -> Tensor:
-        """Return the image features (batch, feature), which do not depend on any text."""
-        return self.backbone.image_features(image)
-
-    @torch.no_grad()
-    def probabilities(
-        self, features: Tensor, texts: Sequence[str], classes: Sequence[str]
-    ) -> Tensor:
-        """Return (batch, class), the class probabilities of images.
-
-        Args:
-            features: (batch, feature), from `features`.
-            texts: one prompt per class.
-            classes: class names.
-        """
-        text = self.texts(texts, classes)
-        return self.backbone.logits(features, text).softmax(-1)
-
-    def texts(self, texts: Sequence[str], classes: Sequence[str]) -> Tensor:
-        """Return the text features (class, feature) of one prompt per class."""
-        return self.backbone.text_features(self.backbone.tokenize(texts))
-
-    def trainable(self) -> int:
-        """Return the number of trained parameters."""
-        return 0
 
 
 @final
@@ -196,27 +148,48 @@ class CoCoOp(Method):
         return sum(p.numel() for p in self.learned.parameters())
 
 
-METHODS = ("zero_shot", "linear_probe", "single_template", "single_template_kept",
-           "prompt_augmentation", "coop", "cocoop", "kgcoop", "lora", "dual_anchor_loss",
-           "dual_anchor", "dual_anchor_lora")  # fmt: skip
+FROZEN: dict[str, type[Frozen]] = {
+    "raw_pixels": RawPixels,
+    "class_mean": ClassMean,
+    "logistic_regression": Regression,
+    "blockwise_lda": BlockwiseLda,
+}
+"""By name: methods on frozen features that read no prompt."""
+OTHERS: dict[str, type[Method]] = {
+    "lp_plus_plus": LpPlusPlus,
+    "tip_adapter": TipAdapter,
+    "tip_adapter_f": TipAdapterF,
+    "zero_shot": ZeroShot,
+    "linear_probe": LinearProbe,
+    "cocoop": CoCoOp,
+}
+"""By name: methods without an adapter of the plugin."""
+METHODS = (*FROZEN, "lp_plus_plus", "tip_adapter", "tip_adapter_f", "zero_shot", "linear_probe",
+           "single_template", "single_template_kept", "prompt_augmentation", "coop", "cocoop",
+           "kgcoop", "lora", "dual_anchor_loss", "dual_anchor", "dual_anchor_lora")  # fmt: skip
 
 
-def make_method(name: str, backbone: ClipBackbone, settings: Settings) -> Method:
+def reads_prompt(name: str) -> bool:
+    """Return whether the answer of a method depends on the wording of a class."""
+    return name not in FROZEN and name != "linear_probe"
+
+
+def make_method(
+    name: str, backbone: ClipBackbone, settings: Settings, pooled: Pooled = pooled_features
+) -> Method:
     """Build a method.
 
     Args:
         name: one of `METHODS`.
         backbone: the two-tower model, which is frozen and changed in place.
         settings: the hyper-parameters.
+        pooled: computes the features of the blocks, for methods on frozen features.
     """
     if name in VARIANTS:
         return Adapted(backbone, settings, VARIANTS[name])
-    others: dict[str, type[Method]] = {
-        "zero_shot": ZeroShot,
-        "linear_probe": LinearProbe,
-        "cocoop": CoCoOp,
-    }
-    return others[name](backbone, settings)
+    if name in FROZEN:
+        return FROZEN[name](backbone, settings, pooled)
+    return OTHERS[name](backbone, settings)
 
 
 def train(

@@ -75,12 +75,23 @@ class ClipBackbone(nn.Module):
         Raises:
             AdapterError: the image has another size.
         """
+        features: Tensor = self.clip.encode_image(self.normalised(image))
+        return F.normalize(features, dim=-1)
+
+    def normalised(self, image: Tensor) -> Tensor:
+        """Return images less the mean of the tower, over its standard deviation.
+
+        Args:
+            image: (batch, 3, size, size) float32, from 0 (black) to 1 (white).
+
+        Raises:
+            AdapterError: the image has another size.
+        """
         if image.shape[-2:] != (self.size, self.size):
             rule = f"the tower takes {self.size} x {self.size}"
             remedy = f"Set data.size to {self.size}"
             raise AdapterError(f"images of {tuple(image.shape[-2:])}", rule, remedy)
-        features: Tensor = self.clip.encode_image((image - self._mean) / self._std)
-        return F.normalize(features, dim=-1)
+        return (image - self._mean) / self._std
 
     def text_features(self, tokens: Tensor) -> Tensor:
         """Return the normalised text features, (text, feature), of tokens (text, token) int64."""
