@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import sys
 from argparse import HelpFormatter
@@ -58,8 +59,8 @@ def parse_command(function: Callable[..., Any], prog: str, argv: Sequence[str]) 
     """Read a command line by the signature of a function.
 
     Positional parameters are positional arguments, and keyword-only parameters are options. A
-    positional parameter may have a default; one that is a list takes one or more words. Former
-    options (`renamed`) are read under their new names.
+    positional parameter may have a default. A list, positional or option, takes one or more words;
+    an option also takes `[a, b]`. Former options (`renamed`) are read under their new names.
 
     Args:
         function: the command.
@@ -82,6 +83,7 @@ def parse_command(function: Callable[..., Any], prog: str, argv: Sequence[str]) 
     positional = {p.name for p in parameters.values() if p.kind is not p.KEYWORD_ONLY}
     argv, rest = _without_rest(function, argv)
     words, given = modernise(argv, former_spellings(function), positional=positional, prog=prog)
+    words = _joined_lists(words, {n: hint for n, hint in hints.items() if n not in positional})
     for name, parameter in parameters.items():
         if name in rest:
             continue
@@ -95,6 +97,29 @@ def parse_command(function: Callable[..., Any], prog: str, argv: Sequence[str]) 
             words = [f"--{name.replace('_', '-')}={given[name]}", *words]
     _refuse_unknown_options(parser, words, parameters)
     return _checked(function, instances(parser, parser.parse_args(words)) | rest)
+
+
+def _joined_lists(words: Sequence[str], hints: Mapping[str, Any]) -> list[str]:
+    """Join the words after an option that is a list, `--fields a b`, to `--fields=["a", "b"]`."""
+    kept: list[str] = []
+    queue = list(words)
+    while queue and queue[0] != "--":
+        kept.append(queue.pop(0))
+        item = _item(hints.get(kept[-1].removeprefix("--").replace("-", "_")))
+        if item is None or not kept[-1].startswith("--"):
+            continue
+        own = list(takewhile(lambda word: not re.match(r"-(?!\d)", word), queue))
+        if own and not own[0].startswith("["):
+            quoted = own if item in (int, float) else [json.dumps(word) for word in own]
+            kept[-1] += f"=[{', '.join(quoted)}]"
+            del queue[: len(own)]
+    return kept + queue
+
+
+def _item(hint: Any) -> Any:
+    """Return the type of the items if a hint is a list, also one that may be None."""
+    found = [each for each in (hint, *get_args(hint)) if get_origin(each) is list]
+    return get_args(found[0])[0] if found else None
 
 
 def _without_rest(

@@ -80,6 +80,28 @@ def test_help_shows_the_present_spellings_only(capsys: pytest.CaptureFixture[str
     assert "--adapter" not in text
 
 
+def several(
+    source: str, *, names: list[str] | None = None, numbers: list[int] | None = None, n: int = 0
+) -> None:
+    """Read several names and numbers."""
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (("--names", "a", "b c", "d,e"), ["a", "b c", "d,e"]),
+        (("--names", "a"), ["a"]),
+        (("--names", "[a, b]"), ["a", "b"]),
+        (("--names=[a,b]",), ["a", "b"]),
+        ((), None),
+    ],
+    ids=["words", "one", "brackets", "equals", "none"],
+)
+def test_an_option_that_is_a_list_takes_words(words: tuple[str, ...], names: Any) -> None:
+    given = parse_command(several, "x", ["s", *words, "--numbers", "1", "-2", "--n", "3"])
+    assert given == {"source": "s", "names": names, "numbers": [1, -2], "n": 3}
+
+
 def test_the_help_of_an_option_may_have_a_per_cent_sign(capsys: pytest.CaptureFixture[str]) -> None:
     def command(*, share: str = "5 %") -> None:
         """Remove noise.
