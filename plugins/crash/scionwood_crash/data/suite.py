@@ -19,7 +19,7 @@ from scionwood_crash.model import SizeName
 from scionwood_crash.parts.part import Part
 from scionwood_crash.solver.explicit import Options
 from scionwood_crash.solver.run import HOURGLASS, hourglass_share, solve
-from scionwood_crash.suite.families import FAMILIES, design
+from scionwood_crash.suite.families import FAMILIES, SINGLE, design
 from scionwood_crash.suite.record import SUFFIX, Simulation, to_part
 from scionwood_crash.suite.simulate import record
 
@@ -45,7 +45,8 @@ class SuiteParts(Parts):
     Source: `scionwood_crash.suite`.
 
     Args:
-        families: names of families.
+        families: names of families: hat, bumper, tube and box are single parts; hat_plate,
+            hat_plate_loose and bumper_boxes are assemblies, which need `backbone.links: true`.
         n_train: designs of each family for training.
         n_val: designs of each family for validation.
         n_test: designs of each family for the test.
@@ -65,7 +66,7 @@ class SuiteParts(Parts):
     def __init__(
         self,
         *,
-        families: Sequence[str] = tuple(FAMILIES),
+        families: Sequence[str] = SINGLE,
         n_train: int = 40,
         n_val: int = 5,
         n_test: int = 5,

@@ -12,20 +12,23 @@ from typing import final
 import numpy as np
 
 from scionwood import ReadError
+from scionwood_crash.parts.links import Links
 from scionwood_crash.solver.model import Impactor, Material
 
 
 @final
 @dataclass(frozen=True)
 class Part:
-    """A shell part under an impact.
+    """A shell part under an impact, or an assembly of several pieces.
+
+    A piece is a set of shells that share nodes.
 
     Attributes:
         points: (node, 3), initial positions, mm.
         cells: (cell, 4), node numbers; a triangle repeats its last node.
         thickness: (cell,), mm.
         clamped: (node,) bool, nodes that cannot move.
-        material: material of the sheet.
+        material: material of the sheet, or of the first sheet.
         impactor: the rigid body that hits the part.
         times: (frame,), ms, from 0.
         displacement: (frame, node, 3), mm; `None` if it is not known.
@@ -33,6 +36,9 @@ class Part:
         family: kind of part.
         name: name of the simulation.
         conditions: further numbers of the run by name, which a network may take.
+        materials: materials of the sheets, if there are several.
+        sheet: (cell,), number of the material of each cell; `None` means the first.
+        links: welds and ties between the pieces; `None` means none.
 
     Raises:
         ReadError: the shapes do not match, or a value is not finite.
@@ -50,6 +56,9 @@ class Part:
     family: str = ""
     name: str = ""
     conditions: Mapping[str, float] = field(default_factory=dict)
+    materials: tuple[Material, ...] = ()
+    sheet: np.ndarray | None = None
+    links: Links | None = None
 
     def __post_init__(self) -> None:
         n, c, t = len(self.points), len(self.cells), len(self.times)
@@ -60,6 +69,7 @@ class Part:
             "clamped": (n,),
             "displacement": (t, n, 3),
             "plastic_strain": (t, c),
+            "sheet": (c,),
         }
         for name, shape in shapes.items():
             value = getattr(self, name)

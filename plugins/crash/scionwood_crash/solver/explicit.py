@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 
 from scionwood import ScionwoodError
-from scionwood_crash.solver import contact, elements, material, motion, self_contact
+from scionwood_crash.solver import contact, elements, material, motion, self_contact, ties
 from scionwood_crash.solver.model import Impactor, Shell
 
 PENALTY = 0.1  # contact stiffness as a share of the largest stable one, mass / dt^2
@@ -50,7 +50,7 @@ class Ledger:
     kinetic: float = 0.0  # kinetic energy of the mesh
     impactor: float = 0.0  # kinetic energy of the impactor
     hourglass: float = 0.0  # work against hourglass motion
-    contact: float = 0.0  # stored by the contact stiffness
+    contact: float = 0.0  # stored by the stiffness of contact and ties
     friction: float = 0.0  # dissipated by friction
     external: float = 0.0  # work of prescribed motions of nodes or impactor
 
@@ -109,6 +109,7 @@ class Explicit:
         )
         self._first = self.dt = self._stable_step()
         self._stiffness = PENALTY * self.mass / self.dt**2
+        self._tie()
         self._measure(0.0)
         bodies = (self.mass, self.inertia, shell.clamped, self.v, self.w)
         self.energy.kinetic, _ = motion.accelerate(self.dt, self.f, self.m, *bodies)
@@ -145,6 +146,8 @@ class Explicit:
         self.f[:], self.m[:] = 0.0, 0.0
         self._deform()
         stored = self._touch_impactor() + self._touch_itself()
+        if self._tied is not None:
+            stored += ties.add_ties(self.x, *self._tied, self.f)
         self.energy.contact = stored
         bodies = (self.mass, self.inertia, self.shell.clamped, self.v, self.w)
         kinetic, work = motion.accelerate(self.dt, self.f, self.m, *bodies)
@@ -222,6 +225,19 @@ class Explicit:
         )
         self.energy.friction += lost
         return float(stored)
+
+    def _tie(self) -> None:
+        """Prepare the ties: a tie is as stiff as a contact of its lightest node."""
+        self._tied: tuple[np.ndarray, ...] | None = None
+        given = self.shell.ties
+        if given is None or not len(given):
+            return
+        place = tuple(
+            np.ascontiguousarray(each) for each in (given.nodes, given.corners, given.weights)
+        )
+        light = np.minimum(self.mass[given.nodes], self.mass[given.corners].min(1))
+        rest = ties.offsets(self.x, *place)
+        self._tied = (*place, *rest, PENALTY * light / self._first**2)
 
     def _list_pairs(self) -> None:
         thickness = self.shell.thickness

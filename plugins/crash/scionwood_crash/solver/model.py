@@ -68,6 +68,46 @@ class Impactor:
     friction: float = 0.0
 
 
+WELD, TIE, CONTACT = 0, 1, 2
+KINDS = ("weld", "tie", "contact")
+"""Kinds of links between pieces: a spot weld, a tied edge or face, and sheets that may touch."""
+
+
+@final
+@dataclass(frozen=True)
+class Ties:
+    """Nodes that are tied to points of elements, such as spot welds.
+
+    Args:
+        nodes: (W,), the tied nodes.
+        corners: (W, 4), nodes of the element that each is tied to.
+        weights: (W, 4), share of each corner in the point; they sum to 1.
+        kinds: (W,), numbers of `KINDS`.
+
+    Raises:
+        RecipeError: the shapes do not match, or a node is tied to itself.
+    """
+
+    nodes: np.ndarray
+    corners: np.ndarray
+    weights: np.ndarray
+    kinds: np.ndarray
+
+    def __post_init__(self) -> None:
+        count = len(self.nodes)
+        shapes = {"nodes": (count,), "corners": (count, 4), "weights": (count, 4)}
+        for name, shape in {**shapes, "kinds": (count,)}.items():
+            if np.shape(getattr(self, name)) != shape:
+                rule = f"its shape is {np.shape(getattr(self, name))}; {count} ties need {shape}"
+                raise RecipeError(f"`{name}` of ties", rule, "Give one row for each tie")
+        if (self.nodes[:, None] == self.corners).any():
+            raise RecipeError("ties", "a node is tied to its own element", "Tie different pieces")
+
+    def __len__(self) -> int:
+        """Return the number of ties."""
+        return len(self.nodes)
+
+
 @final
 @dataclass(frozen=True)
 class Shell:
@@ -83,6 +123,7 @@ class Shell:
             `None` means none.
         velocity: (N, 3), initial velocity, mm/ms; `None` means zero.
         spin: (N, 3), initial angular velocity, 1/ms; `None` means zero.
+        ties: nodes that are tied to other pieces; `None` means none.
 
     Raises:
         RecipeError: the shapes do not match, an element is a triangle or has no area, or a value is
@@ -97,6 +138,7 @@ class Shell:
     clamped: np.ndarray = None  # type: ignore[assignment]
     velocity: np.ndarray = None  # type: ignore[assignment]
     spin: np.ndarray = None  # type: ignore[assignment]
+    ties: Ties | None = None
     table: np.ndarray = field(init=False)  # materials (P, 8), in the order of `COLUMNS`
 
     def __post_init__(self) -> None:

@@ -1,1 +1,1 @@
-"""The reduced explicit-shell crash suite: four families of random thin-walled parts."""
+"""The reduced explicit-shell crash suite: families of random thin-walled parts and assemblies."""

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.spatial import cKDTree
+
+CANDIDATES, STEPS = 8, 8
+"""Elements that are looked at around a point, and steps to the nearest point of each."""
 
 
 def polyline(corners: np.ndarray, counts: list[int], *, closed: bool) -> np.ndarray:
@@ -59,3 +63,42 @@ def cut(nodes: np.ndarray, quads: np.ndarray, inside: np.ndarray) -> tuple[np.nd
 def elements_along(length: float, size: float, least: int = 1) -> int:
     """Return how many elements of about `size` fit in `length`; at least `least`."""
     return max(least, round(length / size))
+
+
+def nearest(
+    points: np.ndarray, nodes: np.ndarray, quads: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the element nearest to each point, and the weights of its corners there.
+
+    Args:
+        points: (P, 3), mm.
+        nodes: (N, 3), mm.
+        quads: (E, 4).
+
+    Returns:
+        Elements (P), and bilinear weights (P, 4), which sum to 1.
+    """
+    _, near = cKDTree(nodes[quads].mean(1)).query(points, min(CANDIDATES, len(quads)))
+    near = near.reshape(len(points), -1)
+    corner = nodes[quads[near]]
+    at = np.zeros((*near.shape, 2))
+    for _ in range(STEPS):
+        shape, slope = _bilinear(at)
+        off = points[:, None] - np.einsum("pec,peck->pek", shape, corner)
+        side = np.einsum("peac,peck->peak", slope, corner)
+        square = np.einsum("peak,pebk->peab", side, side)
+        move = np.linalg.solve(square, np.einsum("peak,pek->pea", side, off)[..., None])
+        at = np.clip(at + move[..., 0], -1, 1)
+    shape, _ = _bilinear(at)
+    off = np.linalg.norm(points[:, None] - np.einsum("pec,peck->pek", shape, corner), axis=-1)
+    best, rows = off.argmin(1), np.arange(len(points))
+    return near[rows, best], shape[rows, best]
+
+
+def _bilinear(at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bilinear weights (..., 4) at (..., 2), and their slopes (..., 2, 4)."""
+    s, t = at[..., 0], at[..., 1]
+    signs = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)])
+    along, across = 1 + signs[:, 0] * s[..., None], 1 + signs[:, 1] * t[..., None]
+    slopes = np.stack([signs[:, 0] * across, signs[:, 1] * along], -2)
+    return along * across / 4, slopes / 4

@@ -12,20 +12,22 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from scionwood import ReadError, atomic_path, reading
+from scionwood_crash.parts.links import of_ties
 from scionwood_crash.parts.part import Part
-from scionwood_crash.solver.model import COLUMNS, Impactor, Material
+from scionwood_crash.solver.model import COLUMNS, Impactor, Material, Ties
 
 VERSION = "1"
 SUFFIX = ".safetensors"
 _FORMAT = "crash simulation"
 _STORED = {"clamped": "held"}
 """Names of arrays in the file, if they differ from the attributes."""
+_TIES = tuple(each.name for each in fields(Ties))
 
 
 @final
 @dataclass(frozen=True)
 class Simulation:
-    """A crash of one part, with N nodes, E elements, P materials, T frames and H history samples.
+    """A crash of one part or of an assembly, with N nodes, E elements, P materials, T frames and H history samples.
 
     Units: mm, ms, kg, kN, GPa, J, m/s.
 
@@ -49,6 +51,7 @@ class Simulation:
         energy: (H, 7), J: internal, kinetic, impactor, hourglass, contact, friction, external.
         impactor: kind, point, axis, direction, speed, mass, radius and friction.
         parameters: the random parameters of the design.
+        ties: ties between the pieces of an assembly; `None` for none.
     """
 
     family: str
@@ -70,6 +73,7 @@ class Simulation:
     energy: np.ndarray
     impactor: dict[str, Any]
     parameters: dict[str, float]
+    ties: Ties | None = None
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the file completely or not at all.
@@ -81,6 +85,9 @@ class Simulation:
         arrays = {
             _STORED.get(name, name): np.ascontiguousarray(values.pop(name)) for name in ARRAYS
         }
+        ties = values.pop("ties")
+        if ties is not None:
+            arrays |= {f"tie_{name}": np.ascontiguousarray(getattr(ties, name)) for name in _TIES}
         header = {"format": _FORMAT, "version": VERSION, "record": json.dumps(values)}
         with atomic_path(path, overwrite=overwrite) as part:
             save_file(arrays, part, metadata=header)
@@ -98,33 +105,37 @@ class Simulation:
                 rule = f"it is not a {_FORMAT} of version {VERSION}"
                 raise ReadError(str(path), rule, "Simulate again with `scionwood crash simulate`")
             arrays = {name: file.get_tensor(_STORED.get(name, name)) for name in ARRAYS}
-            return cls(**arrays, **json.loads(header["record"]))
+            tied = all(f"tie_{name}" in file.keys() for name in _TIES)  # noqa: SIM118
+            ties = Ties(*(file.get_tensor(f"tie_{name}") for name in _TIES)) if tied else None
+            return cls(**arrays, **json.loads(header["record"]), ties=ties)
 
 
 ARRAYS = tuple(each.name for each in fields(Simulation) if each.type == "np.ndarray")
 
 
 def to_part(simulation: Simulation) -> Part:
-    """Return a simulation of the suite as a part.
-
-    Args:
-        simulation: has one material.
-    """
-    material = Material(**dict(zip(COLUMNS, map(float, simulation.materials[0]), strict=True)))
+    """Return a simulation of the suite as a part."""
+    sheets = tuple(
+        Material(**dict(zip(COLUMNS, map(float, row), strict=True))) for row in simulation.materials
+    )
     impactor: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in simulation.impactor.items()
     }
+    several = len(sheets) > 1
     return Part(
         simulation.nodes.astype(np.float64),
         simulation.quads.astype(np.int64),
         simulation.thickness.astype(np.float64),
         simulation.clamped,
-        material,
+        sheets[0],
         Impactor(**impactor),
         simulation.times,
         simulation.displacement.astype(np.float64),
         simulation.plastic_strain.astype(np.float64),
         simulation.family,
         f"{simulation.family}-{simulation.index}",
+        materials=sheets if several else (),
+        sheet=simulation.part.astype(np.int64) if several else None,
+        links=None if simulation.ties is None else of_ties(simulation.ties),
     )

@@ -61,4 +61,5 @@ def record(family: str, seed: int, index: int, chosen: Design, result: Result) -
         energy=result.energy,
         impactor=asdict(chosen.impactor),
         parameters=chosen.parameters,
+        ties=shell.ties,
     )
