@@ -12,6 +12,11 @@ plugin = Plugin(
         "tadpole": "scionwood_pde.backbones:tadpole",
         "tadpole_dynamics": "scionwood_pde.backbones:tadpole_dynamics",
         "tadpole_flow": "scionwood_pde.backbones:tadpole_flow",
+        "tadpole_mixed": "scionwood_pde.backbones:tadpole_mixed",
+        "bilinear": "scionwood_pde.backbones:bilinear",
+        "unet": "scionwood_pde.backbones:unet",
+        "fno": "scionwood_pde.backbones:fno",
+        "tfno": "scionwood_pde.backbones:tfno",
     },
     readers={
         "well": "scionwood_pde.readers.well:WellReader",
@@ -26,7 +31,7 @@ plugin = Plugin(
     },
     tasks={
         "autoencode": "scionwood_pde.tasks.states:Autoencode",
-        "dynamics": "scionwood_pde.tasks.states:Dynamics",
+        "dynamics": "scionwood_pde.tasks.dynamics:Dynamics",
         "generate": "scionwood_pde.tasks.states:Generate",
     },
     adapters={"balanced_lora": "scionwood_pde.adapters.balanced:BalancedLoraConfig"},

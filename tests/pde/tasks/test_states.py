@@ -18,7 +18,8 @@ from scionwood.recipe import resolve
 from scionwood_pde.backbones import tadpole, tadpole_dynamics, tadpole_flow
 from scionwood_pde.data.trajectories import Trajectories
 from scionwood_pde.tasks.adversarial import Critic, adversarial_loss
-from scionwood_pde.tasks.states import Autoencode, Dynamics, Generate
+from scionwood_pde.tasks.dynamics import Dynamics
+from scionwood_pde.tasks.states import Autoencode, Generate
 
 RECIPES = Path(__file__).parents[3] / "configs/pde"
 NAMES = ("autoencode", "dynamics", "generate")

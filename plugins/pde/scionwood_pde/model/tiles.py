@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Literal, final
 
 import torch
@@ -120,6 +121,11 @@ class TileLayout:
         """Number of tiles along each axis."""
         return tuple(-(-side // step) for side, step in zip(self.sides, self.steps, strict=True))
 
+    @property
+    def number(self) -> int:
+        """Number of tiles of the domain."""
+        return prod(self.counts)
+
     def latent(self) -> TileLayout:
         """Return the same tiles in latent cells, which extend to the end of the last tiles."""
         cells = tuple(n * step // STRIDE for n, step in zip(self.counts, self.steps, strict=True))
@@ -142,7 +148,8 @@ class TileLayout:
                 x = x.index_select(axis, index.to(x.device))
         for axis, (length, step) in enumerate(zip(self.tile, self.steps, strict=True), start=2):
             x = x.unfold(axis, length, step)
-        return x.movedim(1, 4).flatten(0, 3)
+        dims = len(self.sides)
+        return x.movedim(1, 1 + dims).flatten(0, dims)
 
     def join(self, tiles: Tensor) -> Tensor:
         """Drop the halos and join the tiles; this inverts `split`.
@@ -155,7 +162,9 @@ class TileLayout:
         """
         for axis, step in enumerate(self.steps, start=2):
             tiles = tiles.narrow(axis, self.halo, step)
-        x = torch.unflatten(tiles, 0, (-1, *self.counts)).permute(0, 4, 1, 5, 2, 6, 3, 7)
+        dims = len(self.sides)
+        order = [axis for i in range(dims) for axis in (1 + i, 2 + dims + i)]
+        x = torch.unflatten(tiles, 0, (-1, *self.counts)).permute(0, 1 + dims, *order)
         for axis, side in enumerate(self.sides, start=2):
             x = x.flatten(axis, axis + 1).narrow(axis, 0, side)
         return x

@@ -26,11 +26,11 @@ COMPUTED = ("relative_coords_table", "relative_position_index", "relative_bias")
 REMEDY = "Give `weights` the folder of both files, `hub`, or `none`"
 
 
-def load_both(model: Coder, size: str, folder: Path) -> None:
+def load_both(model: nn.Module, size: str, folder: Path) -> None:
     """Load both files of a size from a folder into a model.
 
     Args:
-        model: the model; it is not changed if this raises.
+        model: the model, with `encoder` and `decoder`; it is not changed if this raises.
         size: the size in the names of the files.
         folder: the folder that holds them.
 

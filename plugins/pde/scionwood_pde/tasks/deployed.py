@@ -13,7 +13,9 @@ from scionwood_pde.model.presets import STRIDE
 
 SPACE = ("x", "y", "z")
 STATE = ("batch", "field", *SPACE)
+CONDITIONS = Signal("conditions", ("batch", "condition"), "see the recipe, in their units")
 UNIT = "zero mean and unit variance of each field"
+NOISE = "normal noise of unit variance"
 PADDING = {
     "edge": "repeat the outermost values at the far faces; cut the result back",
     "periodic": "continue with the values of the opposite face; cut the result back",
@@ -33,10 +35,14 @@ def deployed(backbone: nn.Module, folder: Path | None, *, given: str, made: str)
     tiling = network.tiling
     of_states = given != "noise"
     step = (tiling.tile or STRIDE) - 2 * tiling.halo if of_states else 1
+    more = (CONDITIONS,) if getattr(network, "conditions", ()) else ()
     return Deployed(
         backbone,
         network.example_input(),
-        inputs=(Signal(given, STATE, UNIT if of_states else "normal noise of unit variance"),),
+        inputs=(
+            Signal(given, STATE, UNIT if of_states else "normal noise of unit variance"),
+            *more,
+        ),
         outputs=(Signal(made, STATE, UNIT),),
         dynamic=("batch",),
         multiples=dict.fromkeys(SPACE, step),

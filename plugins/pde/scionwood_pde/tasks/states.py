@@ -1,4 +1,4 @@
-"""The tasks: reconstruct states from latents, predict the next state, generate states."""
+"""The tasks on single states: reconstruct them from latents, and generate them."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Autoencode(StatesTask):
     def metrics(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the VRMSE of reconstructions from the latents' means, averaged over fields."""
         x = batch["state"]
-        return {"vrmse": _vrmse(self.backbone(x), x)}
+        return {"vrmse": mean_vrmse(self.backbone(x), x)}
 
     def deploy(self, folder: Path | None = None) -> Deployed:
         """Return the autoencoder, from a state to its reconstruction."""
@@ -103,37 +103,6 @@ class Autoencode(StatesTask):
             counts = {f"online_{name}": value for name, value in data.loop.statistics().items()}
             self.log_dict(counts, batch_size=1)
         return loss
-
-
-@final
-class Dynamics(StatesTask):
-    """Predict the next state from a state in one pass; the loss is the mean squared error.
-
-    Shapes: `state` and `next` of a batch are (batch, field, x, y, z), float32.
-
-    Units: each field has about zero mean and unit variance, the same for both.
-
-    Source: Tadpole, arXiv:2605.15284; VRMSE is that of The Well, arXiv:2412.00568.
-
-    Args:
-        backbone: `pde/tadpole_dynamics` with its adapter attached.
-    """
-
-    def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the mean squared error of the predicted next state."""
-        return {"loss": (self.backbone(batch["state"]) - batch["next"]).square().mean()}
-
-    def metrics(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return VRMSE, averaged over fields, and that of persistence, which predicts no change."""
-        state, reference = batch["state"], batch["next"]
-        return {
-            "vrmse": _vrmse(self.backbone(state), reference),
-            "vrmse_persistence": _vrmse(state, reference),
-        }
-
-    def deploy(self, folder: Path | None = None) -> Deployed:
-        """Return the model from a state to the next one."""
-        return deployed(self.backbone, folder, given="state", made="next_state")
 
 
 @final
@@ -209,6 +178,6 @@ class Generate(StatesTask):
         return torch.randn(len(x), channels, *sides, device=x.device, dtype=x.dtype)
 
 
-def _vrmse(predicted: Tensor, reference: Tensor) -> Tensor:
+def mean_vrmse(predicted: Tensor, reference: Tensor) -> Tensor:
     """Return the VRMSE of states (batch, field, x, y, z), averaged over samples and fields."""
     return vrmse(predicted.unsqueeze(1), reference.unsqueeze(1)).mean()

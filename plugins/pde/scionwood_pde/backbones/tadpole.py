@@ -1,4 +1,4 @@
-"""The backbones that recipes name: each function builds a model and loads its weights."""
+"""Tadpole as an autoencoder, as a model of dynamics and as a generator, with its weights."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
+from torch import nn
 
 from scionwood import WeightsError
 from scionwood_pde.model import (
@@ -170,10 +171,20 @@ def _built(
     make: Callable[[Size, dict[str, str]], Model], name: SizeName, weights: str, init_seed: int
 ) -> Model:
     """Return a model of a size with its weights; the global random state does not change."""
-    card = {"architecture": f"Tadpole, size {name}", **_origin(name, weights), "source": SOURCE}
+    card = {"architecture": f"Tadpole, size {name}", **origin(name, weights), "source": SOURCE}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(init_seed)
         model = make(SIZES[name], card)
+    load_coder(model, name, weights)
+    return model
+
+
+def load_coder(model: nn.Module, name: SizeName, weights: str) -> None:
+    """Load the weights of an encoder and a decoder; `none` leaves the random ones.
+
+    Raises:
+        WeightsError: the weights are missing, unreadable, or of another size.
+    """
     kind, _, revision = weights.partition(":")
     if kind == "shipped":
         _load_shipped(model, name)
@@ -181,10 +192,9 @@ def _built(
         load_both(model, name, download(name, revision or None))
     elif kind != "none":
         load_both(model, name, Path(weights))
-    return model
 
 
-def _load_shipped(model: Coder, name: SizeName) -> None:
+def _load_shipped(model: nn.Module, name: SizeName) -> None:
     if name != SHIPPED:
         raise WeightsError(
             f"weights 'shipped' of size {name!r}", f"only size {SHIPPED!r} is shipped", REMEDY
@@ -193,7 +203,7 @@ def _load_shipped(model: Coder, name: SizeName) -> None:
         load_both(model, name, folder)
 
 
-def _origin(name: SizeName, weights: str) -> dict[str, str]:
+def origin(name: SizeName, weights: str) -> dict[str, str]:
     """Return the entries of the card about the weights."""
     kind, _, revision = weights.partition(":")
     if kind == "none":
