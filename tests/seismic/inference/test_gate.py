@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from scionwood_seismic.inference import envelope
 from scionwood_seismic.inference.decision import decide
-from scionwood_seismic.inference.events import keeping_events, wavelet_of
+from scionwood_seismic.inference.events import band_of, keeping_events, wavelet_of
 from scionwood_seismic.inference.field import denoise_record
 from scionwood_seismic.inference.gate import GateOptions
 from scionwood_seismic.synth.canonical import Plan, coherent_spectrum
@@ -111,11 +111,12 @@ def test_noise_of_a_few_neighbours_has_little_of_the_band_of_events() -> None:
 def test_a_plan_has_the_samples_that_the_band_of_events_needs() -> None:
     gather = events(0.3, traces=64, samples=512)
     coarse = Plan(24.0, 0.2, True, 512)
-    assert wavelet_of(gather, coarse)[1] > 0.05
-    steps = keeping_events(gather, coarse, 0.05)
+    band = band_of(gather)
+    assert wavelet_of(band, coarse)[1] > 0.05
+    steps = keeping_events(band, coarse, 0.05)
     assert coarse.factor < steps.factor <= 1
-    assert wavelet_of(gather, steps)[1] <= 0.05
-    assert keeping_events(gather, steps, 0.05) == steps
+    assert wavelet_of(band, steps)[1] <= 0.05
+    assert keeping_events(band, steps, 0.05) == steps
 
 
 def test_windows_of_few_traces_are_longer() -> None:

@@ -16,6 +16,7 @@ from scionwood_seismic.data.synthetic import SPLITS, check_names, generator
 from scionwood_seismic.synth.field_noise import COLOURS, NoiseWindows, draw_noise
 from scionwood_seismic.synth.field_pair import QUIETEST_TOLD, Pair, draw_clean, draw_traces, mix
 from scionwood_seismic.synth.field_signal import GATHERS, KINDS, draw_record
+from scionwood_seismic.synth.field_volume import VOLUMES, draw_slices
 
 RENEWED = 8
 """Samples after which one of the kept signals is replaced by a new one."""
@@ -29,7 +30,8 @@ class FieldCrops(NoisyOnDemand):
     of drawn records that moves on, because drawing a record takes longer than combining two.
 
     Shapes: a batch contains `noisy`, `clean` and `mask`, (batch, 1, trace, time) float32, and
-    `level`, (batch,), the RMS of the noise where it is told, and 0 elsewhere.
+    `level`, (batch,), the RMS of the noise where it is told, and 0 elsewhere. With `neighbours` it
+    also has `beside`, (batch, 2 neighbours, trace, time), noisy slices, the nearest first.
 
     Units: amplitudes divided by the RMS of the clean record, or of the noisy one.
 
@@ -49,6 +51,10 @@ class FieldCrops(NoisyOnDemand):
         few_share: the share of the records with fewer traces, from 1 up.
         unit: the record whose RMS is 1, clean or noisy. It matters for networks that do not scale
             with their input.
+        neighbours: slices of a volume on each side of a record. They share its geology and have
+            noise of their own. The kinds of record are then plane, hyperbola and layers.
+        alone_share: the share of the sides without a slice, as at the edge of a volume, where the
+            record itself stands for it.
         kept: drawn signals from which samples are combined.
         batch_size: records per batch.
         n_train: records per epoch.
@@ -79,6 +85,8 @@ class FieldCrops(NoisyOnDemand):
         told_share: float = 0.5,
         few_share: float = 0.35,
         unit: Literal["clean", "noisy"] = "clean",
+        neighbours: int = 0,
+        alone_share: float = 0.15,
         kept: int = 1500,
         batch_size: int = 12,
         n_train: int = 12000,
@@ -94,15 +102,17 @@ class FieldCrops(NoisyOnDemand):
             seed=seed,
         )
         self.noise_files = noise_files
-        check_names("signals", signals, tuple(KINDS))
+        check_names("signals", signals, tuple(VOLUMES if neighbours else KINDS))
         check_names("noises", noises, tuple(COLOURS))
         shares = {"noise_share": noise_share, "clean_share": clean_share}
+        shares |= {"alone_share": alone_share}
         check_shares(shares | {"told_share": told_share, "few_share": few_share})
         self.shape, self.signals = (n_traces, n_samples), tuple(signals)
         self.noises = tuple(noises)
         self.noise_share, self.snr = noise_share, (lowest_snr, highest_snr)
         self.clean_share, self.told_share, self.few_share = clean_share, told_share, few_share
         self.unit, self.kept = unit, kept
+        self.neighbours, self.alone_share = neighbours, alone_share
         self._drawn: OrderedDict[tuple[str, int], np.ndarray] = OrderedDict()
 
     def sample(self, split: str, index: int, real: NoiseWindows | None = None) -> dict[str, Tensor]:
@@ -117,19 +127,39 @@ class FieldCrops(NoisyOnDemand):
         first = index // RENEWED
         one, other = (self._signal(split, first + int(rng.integers(self.kept))) for _ in range(2))
         clean = draw_clean(rng, one, other)
-        noise = draw_noise(rng, self.shape, real or self.real, self.noise_share, self.noises)
+        noise = self._noise(rng, real or self.real)
         level = 10 ** (-rng.uniform(*self.snr) / 20)
         if split == "train" and rng.random() < self.clean_share:
             level = 0.0
         pair = mix(clean, noise, level, draw_traces(rng, self.shape[0], self.few_share))
         entries = tensors(pair, told(rng, pair.level, self.told_share))
+        if self.neighbours:
+            self._leave_out(rng, entries)
         return entries if self.unit == "clean" else in_noisy_unit(entries)
+
+    def _noise(self, rng: np.random.Generator, real: NoiseWindows | None) -> np.ndarray:
+        """Draw noise; that of neighbouring slices is of one kind, and not alike."""
+        traces, samples = self.shape
+        slices = 1 + 2 * self.neighbours
+        noise = draw_noise(rng, (slices * traces, samples), real, self.noise_share, self.noises)
+        return noise.reshape(slices, traces, samples) if self.neighbours else noise
+
+    def _leave_out(self, rng: np.random.Generator, entries: dict[str, Tensor]) -> None:
+        """Let the record stand for the slices of some sides."""
+        for side in range(2):
+            if rng.random() < self.alone_share:
+                entries["beside"][side::2] = entries["noisy"]
 
     def _signal(self, split: str, number: int) -> np.ndarray:
         key = split, number
         if key not in self._drawn:
             branch = np.random.SeedSequence(self.seed, spawn_key=(SPLITS.index(split), number, 1))
-            self._drawn[key] = draw_record(np.random.default_rng(branch), self.shape, self.signals)
+            rng = np.random.default_rng(branch)
+            self._drawn[key] = (
+                draw_slices(rng, self.shape, self.signals, self.neighbours)
+                if self.neighbours
+                else draw_record(rng, self.shape, self.signals)
+            )
         while len(self._drawn) > 2 * self.kept:
             self._drawn.popitem(last=False)
         return self._drawn[key]
@@ -149,7 +179,10 @@ def tensors(pair: Pair, level: float) -> dict[str, Tensor]:
         level: the noise level that is told; 0 for unknown.
     """
     arrays = {"noisy": pair.noisy, "clean": pair.clean, "mask": pair.mask}
-    entries = {name: torch.from_numpy(array[None]) for name, array in arrays.items()}
+    first = {name: x if x.ndim == 2 else x[0] for name, x in arrays.items()}
+    entries = {name: torch.from_numpy(x[None]) for name, x in first.items()}
+    if pair.noisy.ndim == 3:
+        entries["beside"] = torch.from_numpy(pair.noisy[1:].copy())
     return {**entries, "level": torch.tensor(level, dtype=torch.float32)}
 
 

@@ -33,6 +33,9 @@ BAND = 0.1  # of the largest power, to which the band of an event reaches
 FINER = 1.25  # by which the canonical samples of a record grow at a time
 APART = 4  # the distance of the traces whose common power gives the wavelet
 
+Band = tuple[np.ndarray, np.ndarray]
+"""The power of a record, and its frequencies in cycles per sample."""
+
 
 @final
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Events:
         kind: the index in `names` of each event, (event,).
         strong: whether an event is strong, (event,); otherwise it is weak.
         names: the kinds.
+        across: by how many samples each event is later in the next slice of a volume, (event,);
+            None: it is not.
     """
 
     waves: np.ndarray
@@ -52,13 +57,31 @@ class Events:
     kind: np.ndarray
     strong: np.ndarray
     names: tuple[str, ...] = KINDS
+    across: np.ndarray | None = None
 
-    def summed(self, crops: int) -> np.ndarray:
-        """Return the sum of the events of each crop, (crop, trace, time) float32."""
-        total = np.empty((crops, *self.waves.shape[1:]), np.float32)
+    def summed(self, crops: int, place: int = 0) -> np.ndarray:
+        """Return the sum of the events of each crop, (crop, trace, time) float32.
+
+        Args:
+            crops: the number of crops.
+            place: the place of a slice of the volume; 0 is that of the record.
+        """
+        waves = self.waves
+        if place and self.across is not None:
+            waves = np.zeros_like(waves)
+            for new, old, later in zip(waves, self.waves, place * self.across, strict=True):
+                _shift(new, old, int(later))
+        total = np.empty((crops, *waves.shape[1:]), np.float32)
         for crop in range(crops):  # much faster than np.add.at
-            self.waves[self.crop == crop].sum(axis=0, out=total[crop])
+            waves[self.crop == crop].sum(axis=0, out=total[crop])
         return total
+
+
+def _shift(new: np.ndarray, old: np.ndarray, later: int) -> None:
+    """Copy (trace, time) by some samples later; what comes from outside stays as it is."""
+    n = old.shape[1] - abs(later)
+    if n > 0:
+        new[:, max(later, 0) :][:, :n] = old[:, max(-later, 0) :][:, :n]
 
 
 def draw(
@@ -73,7 +96,8 @@ def draw(
     """Draw the events of some crops: those of the even crops strong, those of the odd ones weak.
 
     Every crop that has room for several events has a flat one. The other kinds take turns. The only
-    crop of a small record has events of both levels, and its flat event is strong.
+    crop of a small record has events of both levels, and its flat event is strong. In a volume an
+    event dips across the slices by at most the slope that it has along them.
 
     Args:
         crops: (crop, trace, time) float32, any unit.
@@ -100,31 +124,45 @@ def draw(
     size *= (rng.choice((-1, 1), len(crop)) * np.where(strong, STRONG, WEAK))[:, None]
     level = local_rms(crops, 6 * period) + FLOOR * rms
     waves = placed(at, size, wavelet, samples) * (level * masks)[crop]
-    return Events(waves.astype(np.float32), crop, kind, strong)
+    across = np.rint(slope * rng.uniform(-1, 1, len(crop)))
+    return Events(waves.astype(np.float32), crop, kind, strong, across=across)
 
 
-def wavelet_of(record: np.ndarray, steps: Plan) -> tuple[np.ndarray, float]:
-    """Return a zero-phase wavelet with the bandwidth that the traces of a record share.
+def band_of(record: np.ndarray) -> Band:
+    """Return the power that the traces of a record share, down to a tenth of its peak.
 
     Neither a common mode counts nor what only a few neighbours share: both are noise of fibres, and
     may have another band than the events.
 
     Args:
         record: (trace, time), any unit.
-        steps: how the record goes to the canonical sampling.
 
     Returns:
-        The wavelet at the canonical sampling with a peak of 1, at `SHIFTS` positions between
-        samples, (shift, time); and the share of its energy above the canonical band.
+        Power, and frequency in cycles per sample.
     """
     first = max(0, (len(record) - ENOUGH) // 2)
     some = without_common_mode(np.asarray(record[first : first + ENOUGH], np.float64))
     power, frequency = coherent_spectrum(some, apart=APART)
     smooth = nd.uniform_filter1d(power, 15)
     power = power * (smooth > BAND * smooth.max())
-    period = steps.period * steps.factor
     power = power[: len(power) // 4 * 4].reshape(-1, 4).sum(axis=1)  # a short wavelet needs no more
-    frequency = frequency[2 : 4 * len(power) : 4] / steps.factor  # cycles per canonical sample
+    return power, frequency[2 : 4 * len(power) : 4]
+
+
+def wavelet_of(band: Band, steps: Plan) -> tuple[np.ndarray, float]:
+    """Return a zero-phase wavelet with the bandwidth of a record.
+
+    Args:
+        band: see `band_of`.
+        steps: how the record goes to the canonical sampling.
+
+    Returns:
+        The wavelet at the canonical sampling with a peak of 1, at `SHIFTS` positions between
+        samples, (shift, time); and the share of its energy above the canonical band.
+    """
+    power, frequency = band
+    period = steps.period * steps.factor
+    frequency = frequency / steps.factor  # cycles per canonical sample
     if not power.sum() > 0:
         power = np.exp(-8 * (frequency * period - 1) ** 2)
     inside = frequency <= 0.5
@@ -138,15 +176,15 @@ def wavelet_of(record: np.ndarray, steps: Plan) -> tuple[np.ndarray, float]:
     return wavelet / np.abs(wavelet[0]).max(), lost
 
 
-def keeping_events(record: np.ndarray, steps: Plan, most: float) -> Plan:
+def keeping_events(band: Band, steps: Plan, most: float) -> Plan:
     """Return a plan with as many canonical samples as the band of the events of a record needs.
 
     Args:
-        record: (trace, time), any unit.
+        band: see `band_of`.
         steps: how the record goes to the canonical sampling.
         most: the share of the energy of an event that may lie above the canonical band.
     """
-    while steps.drop_high and wavelet_of(record, steps)[1] > most:
+    while steps.drop_high and wavelet_of(band, steps)[1] > most:
         factor = FINER * steps.factor
         steps = replace(steps, factor=min(1.0, factor), drop_high=factor < 1)
     return steps

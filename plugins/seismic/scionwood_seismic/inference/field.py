@@ -18,26 +18,20 @@ from scionwood import Task
 from scionwood_seismic.data.normalise import live, scale
 from scionwood_seismic.inference import envelope, gate
 from scionwood_seismic.inference.arrivals import PERIODS, draw_arrivals, kinds_of
-from scionwood_seismic.inference.baseline import drift, offsets, significant
+from scionwood_seismic.inference.baseline import drift
 from scionwood_seismic.inference.decision import blended, settle
-from scionwood_seismic.inference.events import draw, keeping_events, wavelet_of
+from scionwood_seismic.inference.events import Band, band_of, draw, keeping_events, wavelet_of
 from scionwood_seismic.inference.gate import GateOptions
+from scionwood_seismic.inference.prepared import prepare, prepare_beside
 from scionwood_seismic.inference.reports import Report, with_spacing
-from scionwood_seismic.inference.tiles import Corner, Tiling, each_removed, removed_from
-from scionwood_seismic.model.field_unet import FieldUNet
-from scionwood_seismic.model.station_unet import StationUNet
-from scionwood_seismic.synth.canonical import Domain, Plan, dominant_period, plan
-
-Pair = tuple[int, int]
-
-TILES: dict[type[nn.Module], tuple[Pair, Pair]] = {
-    FieldUNet: ((64, 128), (24, 40)),
-    StationUNet: ((3, 2048), (1, 512)),
-}
-"""Traces and samples of the tiles of a network, and of the overlap of two tiles."""
-
-OTHERS = (256, 256), (64, 64)
-"""Those of every other network."""
+from scionwood_seismic.inference.tiles import (
+    Corner,
+    Tiling,
+    each_removed,
+    removed_from,
+    usual_tiles,
+)
+from scionwood_seismic.synth.canonical import Domain, Plan, plan
 
 
 @final
@@ -74,6 +68,7 @@ def denoise_record(
     tile: tuple[int, int] | None = None,
     overlap: tuple[int, int] | None = None,
     unit: float | None = None,
+    beside: np.ndarray | None = None,
     progress: Callable[[float], None] = lambda share: None,
 ) -> FieldResult:
     """Denoise a record without harm: what the gate finds harmful is blended or passed through.
@@ -95,6 +90,8 @@ def denoise_record(
         tile: traces and samples of a tile; None: those of the model.
         overlap: of neighbouring tiles, traces and samples.
         unit: the amplitude of the whole gather, if `data` is only a part of it.
+        beside: (slice, trace, time), the neighbouring slices of a volume in the order of
+            `offsets_of`, for a model that sees them. The record stands for their dead traces.
         progress: called with the share of the record that each step finishes.
 
     Example:
@@ -110,17 +107,18 @@ def denoise_record(
     if reason:
         progress(1.0)
         return FieldResult(data.astype(np.float32), Report(domain, reason=reason))
-    usual = _usual_tiles(model)
+    usual = usual_tiles(model)
     work = _Work(
         model,
         domain,
         dt,
         gate or GateOptions(),
+        common_mode,
         tile or usual[0],
         overlap or usual[1],
         progress,
     )
-    result = work.run(data, alive, unit, level, common_mode)
+    result = work.run(data, alive, unit, level, beside)
     return replace(result, report=with_spacing(result.report, dx))
 
 
@@ -133,6 +131,7 @@ class _Work:
     domain: Domain
     dt: float
     options: GateOptions
+    common_mode: bool
     tile: tuple[int, int]
     overlap: tuple[int, int]
     progress: Callable[[float], None]
@@ -143,29 +142,27 @@ class _Work:
         alive: np.ndarray,
         unit: float | None,
         level: float | None,
-        common_mode: bool,
+        beside: np.ndarray | None,
     ) -> FieldResult:
         """Denoise a record that has live traces."""
         unit = unit or scale(data[alive])
-        scaled = np.zeros(data.shape, np.float32)
-        np.divide(
-            data, unit, out=scaled, where=alive[:, None], dtype=np.float64, casting="same_kind"
-        )
-        shared = _common(scaled, alive) if common_mode else np.zeros_like(scaled[0])
-        signal = np.where(alive[:, None], scaled - shared, np.float32(0))
-        signal = signal - offsets(signal)
-        period = dominant_period(signal[alive])
-        reason = envelope.unresolved(period, data.shape[1])
-        if reason and self.domain != "station":  # whose records are not resampled
-            return self._untouched(data, reason, period)
-        if self.domain != "station":  # long periods of an earthquake look like drift
-            signal = signal - significant(signal, drift(signal, period))
-        steps = plan(signal[alive], domain=self.domain, period=period)
-        if self.options.action == "blend":
-            steps = keeping_events(signal[alive], steps, 1 - self.options.strong)
-        removed, report = self._removed(signal, alive, steps, (level or 0.0) / unit)
-        removed += shared
-        return self._finish(data, scaled, removed, unit, replace(report, domain=self.domain))
+        own = prepare(data, alive, unit, self.domain, common_mode=self.common_mode)
+        if own.reason:
+            return self._untouched(data, own.reason, own.period)
+        steps = plan(own.signal[alive], domain=self.domain, period=own.period)
+        tested = self.options.action != "off" and self.domain != "station"
+        band = band_of(own.signal[alive]) if tested else None
+        if band and self.options.action == "blend":
+            steps = keeping_events(band, steps, 1 - self.options.strong)
+        slices = None
+        if beside is not None:
+            known = {"common_mode": self.common_mode, "period": own.period}
+            some = prepare_beside(beside, data, alive, unit, self.domain, **known)
+            slices = np.stack([steps.apply(one) for one in some])
+        told = (level or 0.0) / unit
+        removed, report = self._removed(own.signal, alive, steps, told, band, slices)
+        removed += own.shared
+        return self._finish(data, own.scaled, removed, unit, replace(report, domain=self.domain))
 
     def _untouched(self, data: np.ndarray, reason: str, period: float = 0.0) -> FieldResult:
         self.progress(1.0)
@@ -173,7 +170,13 @@ class _Work:
         return FieldResult(data.astype(np.float32), report)
 
     def _removed(
-        self, signal: np.ndarray, alive: np.ndarray, steps: Plan, level: float
+        self,
+        signal: np.ndarray,
+        alive: np.ndarray,
+        steps: Plan,
+        level: float,
+        band: Band | None,
+        beside: np.ndarray | None,
     ) -> tuple[np.ndarray, Report]:
         """Return what may be removed from a record without offset and drift."""
         canonical = steps.apply(signal)
@@ -187,7 +190,13 @@ class _Work:
 
         def parts() -> Iterator[tuple[Corner, np.ndarray]]:
             for at, part in each_removed(
-                self.model, canonical, mask, tiling, level=told, progress=self.progress
+                self.model,
+                canonical,
+                mask,
+                tiling,
+                level=told,
+                beside=beside,
+                progress=self.progress,
             ):
                 if at in tested:
                     kept[at] = part
@@ -209,9 +218,9 @@ class _Work:
         )
         if crops is None:
             return removed, report
-        drawing, lost = self._events(signal[alive], canonical, mask, steps, rng)
+        drawing, lost = self._events(signal[alive], canonical, mask, steps, band, rng)
         plain, mended = gate.recovered(
-            lambda some, masks: removed_from(self.model, some, masks, told),
+            lambda some, masks, more: removed_from(self.model, some, masks, told, more),
             canonical,
             mask,
             kept,
@@ -219,6 +228,7 @@ class _Work:
             drawing,
             self.options.little,
             self._window(steps) * steps.factor,
+            beside,
         )
         removed[alive], decision = settle(
             signal[alive],
@@ -248,13 +258,14 @@ class _Work:
         canonical: np.ndarray,
         mask: np.ndarray,
         steps: Plan,
+        band: Band | None,
         rng: np.random.Generator,
     ) -> tuple[gate.Draw, float]:
         """Return what draws the events of a record, and their energy above its canonical band."""
         rms = (_energy(canonical) / max(float(mask.sum()), 1.0)) ** 0.5
-        if self.domain == "station":
+        if band is None:
             return partial(draw_arrivals, kinds=kinds_of(signal), rms=rms, rng=rng), 0.0
-        wavelet, lost = wavelet_of(signal, steps)
+        wavelet, lost = wavelet_of(band, steps)
         period = steps.period * steps.factor
         return partial(draw, wavelet=wavelet, period=period, rms=rms, rng=rng), lost
 
@@ -282,16 +293,6 @@ def _with_high(amplitudes: dict[str, float], lost: float, steps: Plan) -> dict[s
     """
     kept = 0.0 if steps.drop_high else lost
     return {name: (1 - lost) * value + kept for name, value in amplitudes.items()}
-
-
-def _usual_tiles(model: nn.Module) -> tuple[Pair, Pair]:
-    """Return the size and the overlap of the tiles that suit a network, with or without adapter."""
-    return next((TILES[type(part)] for part in model.modules() if type(part) in TILES), OTHERS)
-
-
-def _common(scaled: np.ndarray, alive: np.ndarray) -> np.ndarray:
-    median: np.ndarray = np.median(scaled[alive], axis=0)
-    return median
 
 
 def _energy(data: np.ndarray) -> float:

@@ -17,12 +17,14 @@ from scionwood import RecipeError
 from scionwood_seismic.inference.envelope import resembling
 from scionwood_seismic.inference.events import Events
 from scionwood_seismic.inference.tiles import Corner, Tiling, cut
+from scionwood_seismic.synth.field_volume import offsets_of
 
 STEP, PART = 16, 0.4
 """What a network pads crops to, and the share of its work that the gate may take of few tiles."""
 
-Remove = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""Crops and masks, (crop, trace, time) float32 each -> what the model removes from the crops."""
+Remove = Callable[[np.ndarray, np.ndarray, np.ndarray | None], np.ndarray]
+"""Crops and masks, (crop, trace, time) float32 each, and the slices beside each crop of a volume,
+(crop, slice, trace, time), or None -> what the model removes from the crops."""
 
 Draw = Callable[[np.ndarray, np.ndarray], Events]
 """Crops and masks -> the events that are added to them."""
@@ -127,6 +129,7 @@ def recovered(
     draw: Draw,
     little: float,
     period: float,
+    beside: np.ndarray | None = None,
 ) -> tuple[dict[str, float], Callable[[], dict[str, float]]]:
     """Return the amplitude that comes back of known events, as a share: kind -> mean.
 
@@ -139,6 +142,8 @@ def recovered(
         draw: draws the events of some crops.
         little: see `GateOptions`.
         period: the dominant period at the canonical sampling, samples.
+        beside: the neighbouring slices of a volume, (slice, trace, time), in which the events
+            continue; None: unknown.
 
     Returns:
         `strong flat`, `weak slope` and so on, and `noisy slope` for weak events in places where
@@ -150,7 +155,7 @@ def recovered(
     events = draw(inputs, masks)
     added = events.summed(len(inputs))
     first = np.stack([_part(before[tile], tile, at, crops.size) for tile, at in _pairs(crops)])
-    again = remove(inputs + added, masks)
+    again = remove(inputs + added, masks, _beside(beside, crops, events))
     change = again - first
     window = np.outer(*(np.hanning(n + 2)[1:-1] + 0.02 for n in crops.size)).astype(np.float32)
     weighed = events.waves * window
@@ -182,6 +187,16 @@ def recovered(
         return means(change - alike)
 
     return means(change), mended
+
+
+def _beside(beside: np.ndarray | None, crops: Crops, events: Events) -> np.ndarray | None:
+    """Return the slices beside each crop, with the events of the crop."""
+    if beside is None:
+        return None
+    places = offsets_of(len(beside) // 2)[1:]
+    added = np.stack([events.summed(len(crops.corners), place) for place in places], axis=1)
+    with_events: np.ndarray = cut(beside, crops.corners, crops.size) + added
+    return with_events
 
 
 def _means(

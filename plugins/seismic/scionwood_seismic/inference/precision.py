@@ -52,8 +52,8 @@ class InBfloat16(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, record: Tensor, mask: Tensor, level: Tensor) -> Tensor:
+    def forward(self, record: Tensor, mask: Tensor, level: Tensor, *beside: Tensor) -> Tensor:
         """Return the denoised record, of the type and shape of the record."""
         with torch.autocast(record.device.type, dtype=torch.bfloat16):
-            denoised: Tensor = self.model(record, mask, level)
+            denoised: Tensor = self.model(record, mask, level, *beside)
         return denoised.to(record.dtype)

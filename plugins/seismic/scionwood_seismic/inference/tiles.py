@@ -10,7 +10,20 @@ import numpy as np
 import torch
 from torch import nn
 
+from scionwood_seismic.model.field_unet import FieldUNet
+from scionwood_seismic.model.station_unet import StationUNet
+
 Corner = tuple[int, int]
+Pair = tuple[int, int]
+
+TILES: dict[type[nn.Module], tuple[Pair, Pair]] = {
+    FieldUNet: ((64, 128), (24, 40)),
+    StationUNet: ((3, 2048), (1, 512)),
+}
+"""Traces and samples of the tiles of a network, and of the overlap of two tiles."""
+
+OTHERS = (256, 256), (64, 64)
+"""Those of every other network."""
 
 
 @final
@@ -80,7 +93,13 @@ class Tiling:
 
 @torch.inference_mode()
 def removed_from(
-    model: nn.Module, crops: np.ndarray, masks: np.ndarray, level: float = 0.0, *, batch: int = 8
+    model: nn.Module,
+    crops: np.ndarray,
+    masks: np.ndarray,
+    level: float = 0.0,
+    beside: np.ndarray | None = None,
+    *,
+    batch: int = 8,
 ) -> np.ndarray:
     """Return what a model removes from some crops.
 
@@ -89,6 +108,8 @@ def removed_from(
         crops: (crop, trace, time) float32, zero where the mask is.
         masks: the same shape, 1 where there is data.
         level: the RMS of the noise in the unit of the crops; 0: unknown.
+        beside: the neighbouring slices of each crop, (crop, slice, trace, time) float32; None:
+            unknown.
         batch: crops per forward pass.
 
     Returns:
@@ -100,7 +121,8 @@ def removed_from(
         some = slice(at, at + batch)
         record, mask = (torch.from_numpy(each[some])[:, None].to(device) for each in (crops, masks))
         told = torch.full((len(record),), level, device=device)
-        kept = model(record, mask, told)[:, 0].float().cpu().numpy()
+        more = () if beside is None else (torch.from_numpy(beside[some]).to(device),)
+        kept = model(record, mask, told, *more)[:, 0].float().cpu().numpy()
         removed[some] = (crops[some] - kept) * masks[some]
     return removed
 
@@ -112,6 +134,7 @@ def each_removed(
     tiling: Tiling,
     *,
     level: float = 0.0,
+    beside: np.ndarray | None = None,
     batch: int = 8,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Iterator[tuple[Corner, np.ndarray]]:
@@ -123,6 +146,7 @@ def each_removed(
         mask: the same shape, 1 where there is data. A tile without data does not reach the model.
         tiling: the tiles.
         level: the RMS of the noise in the unit of the record; 0: unknown.
+        beside: the neighbouring slices, (slice, trace, time) float32; None: unknown.
         batch: tiles per forward pass.
         progress: called with the share of the tiles that each step finishes.
     """
@@ -133,14 +157,17 @@ def each_removed(
         filled = np.flatnonzero(masks.any(axis=(1, 2)))
         removed = np.zeros(crops.shape, np.float32)
         if len(filled):
-            removed[filled] = removed_from(model, crops[filled], masks[filled], level, batch=batch)
+            more = None if beside is None else cut(beside, some, tiling.size)[filled]
+            removed[filled] = removed_from(
+                model, crops[filled], masks[filled], level, more, batch=batch
+            )
         yield from zip(some, removed, strict=True)
         progress(len(some) / len(corners))
 
 
 def cut(record: np.ndarray, corners: Sequence[Corner], size: tuple[int, int]) -> np.ndarray:
-    """Return the crops at some corners, (crop, trace, time)."""
-    return np.stack([record[i : i + size[0], j : j + size[1]] for i, j in corners])
+    """Return the crops of (trace, time) or (slice, trace, time) at some corners, (crop, ...)."""
+    return np.stack([record[..., i : i + size[0], j : j + size[1]] for i, j in corners])
 
 
 def starts(length: int, tile: int, overlap: int) -> list[int]:
@@ -165,3 +192,8 @@ def covered(weights: np.ndarray, at: Sequence[int], length: int) -> np.ndarray:
     for start in at:
         total[start : start + len(weights)] += weights
     return total
+
+
+def usual_tiles(model: nn.Module) -> tuple[Pair, Pair]:
+    """Return the size and the overlap of the tiles that suit a network, with or without adapter."""
+    return next((TILES[type(part)] for part in model.modules() if type(part) in TILES), OTHERS)

@@ -42,16 +42,17 @@ class BiasFreeUNet(nn.Module):
             **card,
         }
 
-    def features(self, x: Tensor) -> Tensor:
+    def features(self, x: Tensor, more: Tensor | None = None) -> Tensor:
         """Return the output channels.
 
         Args:
             x: (batch, inputs, height, width); the sizes are multiples of the coarsest stride.
+            more: what is added to the features of the finest stride; None: nothing.
 
         Returns:
             (batch, outputs, height, width).
         """
-        h = self.stem(x)
+        h = self.stem(x) if more is None else self.stem(x) + more
         skips = []
         for block, shrink in zip(self.down, [*self.shrink, None], strict=True):
             h = block(h)

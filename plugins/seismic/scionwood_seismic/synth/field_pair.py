@@ -19,8 +19,10 @@ SILENT = 1e-4
 class Pair:
     """A noisy and a clean record; the clean one has an RMS of 1 where there is data, or is zero.
 
+    With slices beside it, the record is the first one of each array.
+
     Attributes:
-        noisy: (trace, time) float32, zero where the mask is.
+        noisy: (trace, time) or (slice, trace, time) float32, zero where the mask is.
         clean: likewise.
         mask: likewise, 1 where there is data.
         level: the RMS of the noise, 0 without noise.
@@ -37,13 +39,13 @@ def draw_clean(rng: np.random.Generator, one: np.ndarray, other: np.ndarray) -> 
 
     Args:
         rng: the random number generator.
-        one: (trace, time).
+        one: (trace, time), or (slice, trace, time).
         other: the same shape.
     """
-    record = one[::-1] if rng.random() < 0.5 else one
+    record = one[..., ::-1, :] if rng.random() < 0.5 else one
     if rng.random() < 0.3:
         record = record + rng.uniform(0, 1) * other
-    return np.roll(record, int(rng.integers(-20, 20)), 1) if rng.random() < 0.3 else record
+    return np.roll(record, int(rng.integers(-20, 20)), -1) if rng.random() < 0.3 else record
 
 
 def draw_traces(rng: np.random.Generator, traces: int, few: float) -> int:
@@ -63,16 +65,17 @@ def mix(clean: np.ndarray, noise: np.ndarray, level: float, traces: int) -> Pair
     """Add noise to a record, and keep its first traces only.
 
     Args:
-        clean: (trace, time), any unit.
+        clean: (trace, time), or (slice, trace, time); any unit.
         noise: the same shape, of about unit standard deviation.
         level: factor of the noise, relative to the RMS of the kept clean traces.
         traces: number of traces that are kept.
     """
     mask = np.zeros(clean.shape, np.float32)
-    mask[:traces] = 1
-    rms = float(np.sqrt(np.square(clean[:traces], dtype=np.float64).mean()))
-    heard = rms > SILENT * float(clean.std())
+    mask[..., :traces, :] = 1
+    own = clean if clean.ndim == 2 else clean[0]
+    rms = float(np.sqrt(np.square(own[:traces], dtype=np.float64).mean()))
+    heard = rms > SILENT * float(own.std())
     signal = (clean / rms * mask if heard else 0 * mask).astype(np.float32)
     added = (level * noise * mask).astype(np.float32)
-    told = float(np.sqrt(np.square(added[:traces], dtype=np.float64).mean()))
+    told = float(np.sqrt(np.square(added[..., :traces, :], dtype=np.float64).mean()))
     return Pair(signal + added, signal, mask, told)

@@ -132,12 +132,34 @@ def _hyperbolas(rng: np.random.Generator, shape: Shape, period: float) -> np.nda
 
 def _events(rng: np.random.Generator, times: np.ndarray, shape: Shape, period: float) -> np.ndarray:
     """Place events at times (event, trace), with amplitudes that vary along the record."""
+    return event_records(rng, times, np.zeros((len(times), 1)), shape, period)[0]
+
+
+def event_records(
+    rng: np.random.Generator, times: np.ndarray, later: np.ndarray, shape: Shape, period: float
+) -> np.ndarray:
+    """Place events in a record and in those beside it, with amplitudes that vary along it.
+
+    Args:
+        rng: the random number generator.
+        times: (event, trace), samples.
+        later: by how much an event is later in each record, samples: (event, record), or (event,
+            trace, record).
+        shape: (trace, time) of a record.
+        period: the dominant period, samples.
+
+    Returns:
+        (record, trace, time).
+    """
     n, traces = times.shape
     along = rng.uniform(-0.6, 0.6, (n, 1)) * 2 * (np.arange(traces) / traces - 0.5)
     amplitudes = rng.standard_normal((n, 1)) * (1 + along)
     if rng.random() < 0.1:  # a polarity that changes along the record, as of a microseism
         amplitudes = amplitudes * np.sign(np.arange(traces) - rng.integers(0, traces) + 0.5)
-    return convolve(place_spikes(times, amplitudes, shape), draw_wavelet(rng, period))
+    wavelet = draw_wavelet(rng, period)
+    later = later[:, None] if later.ndim == 2 else later
+    each = (times + later[..., k] for k in range(later.shape[-1]))
+    return np.stack([convolve(place_spikes(at, amplitudes, shape), wavelet) for at in each])
 
 
 def _section(rng: np.random.Generator, shape: Shape, period: float) -> np.ndarray:
@@ -149,7 +171,7 @@ def _section(rng: np.random.Generator, shape: Shape, period: float) -> np.ndarra
     trace = convolve(layers[None], draw_wavelet(rng, period))[0]
     at = np.arange(samples)[None]
     stretch = 1 + rng.uniform(-0.3, 0.3) * at / samples
-    places = margin + at + _structure(rng, traces)[:, None] * stretch
+    places = margin + at + draw_structure(rng, traces)[:, None] * stretch
     section: np.ndarray = nd.map_coordinates(
         trace, [places.ravel().clip(0, n - 1)], order=3, mode="nearest"
     ).reshape(shape)
@@ -174,13 +196,13 @@ def _layers(rng: np.random.Generator, shape: Shape, period: float) -> np.ndarray
     steady = rng.laplace(size=n) * rng.uniform(0, 2) * layers.std()
     section = convolve(layers + steady, draw_wavelet(rng, period))
     at = np.arange(samples)[None]
-    places = (margin + at + _structure(rng, traces)[:, None]).clip(0, n - 1)
+    places = (margin + at + draw_structure(rng, traces)[:, None]).clip(0, n - 1)
     trace = np.broadcast_to(np.arange(traces)[:, None], shape)
     bent: np.ndarray = nd.map_coordinates(section, [trace, places], order=3, mode="nearest")
     return bent
 
 
-def _structure(rng: np.random.Generator, traces: int) -> np.ndarray:
+def draw_structure(rng: np.random.Generator, traces: int) -> np.ndarray:
     """Return the shift of the layers at each trace, samples: a tilt, a fold and a fault."""
     shift = rng.uniform(-1, 1) * rng.choice([0, 0.3, 2]) * np.arange(traces)
     if rng.random() < 0.5:
@@ -212,6 +234,11 @@ KINDS: Mapping[str, tuple[float, Moveout]] = {
 
 GATHERS = ("plane", "hyperbola", "section", "physical", "single")
 """The kinds that make a gather; `layers` belongs to stacks."""
+
+
+def draw_factor(rng: np.random.Generator, shape: Shape) -> np.ndarray:
+    """Draw the factor that gain and mute put on a record, (trace, time)."""
+    return _muted(rng, _gained(rng, np.ones(shape)))
 
 
 def _gained(rng: np.random.Generator, record: np.ndarray) -> np.ndarray:

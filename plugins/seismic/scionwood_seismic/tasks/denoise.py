@@ -38,8 +38,9 @@ class Denoise(Task):
     the same in clean and in noisy gathers.
 
     Shapes: `noisy` and `clean` of a batch, and the output: (batch, 1, trace, time), float32. A
-    batch may have a `mask` of that shape, and `level`, (batch,), the RMS of the noise if it is
-    told, and 0 otherwise; the backbone gets both.
+    batch may have a `mask` of that shape, `level`, (batch,), the RMS of the noise if it is told,
+    and 0 otherwise, and `beside`, (batch, slice, trace, time), the neighbouring slices of a volume;
+    the backbone gets them.
 
     Units: amplitudes divided by `normalise.scale` of the noisy gather, or by the RMS of the clean
     one.
@@ -103,7 +104,11 @@ class Denoise(Task):
             take_over(self.backbone, self.start)
 
     def forward(
-        self, noisy: Tensor, mask: Tensor | None = None, level: Tensor | None = None
+        self,
+        noisy: Tensor,
+        mask: Tensor | None = None,
+        level: Tensor | None = None,
+        beside: Tensor | None = None,
     ) -> Tensor:
         """Denoise gathers.
 
@@ -111,8 +116,11 @@ class Denoise(Task):
             noisy: (batch, 1, trace, time) of about unit amplitude.
             mask: the same shape, 1 where there is data; None: everywhere.
             level: (batch,), the RMS of the noise; 0 or None: unknown.
+            beside: (batch, slice, trace, time), the slices on both sides; None: unknown. Only a
+                backbone with `neighbours` takes them.
         """
         own = {} if mask is None and level is None else {"mask": mask, "level": level}
+        own |= {} if beside is None else {"beside": beside}
         denoised: Tensor = self.backbone(noisy, **own)
         return denoised
 
@@ -132,7 +140,8 @@ class Denoise(Task):
         return {"loss": loss, "mse": mse.mean(), "one_minus_ms_ssim": dissimilarity}
 
     def _denoised(self, batch: dict[str, Tensor]) -> Tensor:
-        estimate: Tensor = self(batch["noisy"], batch.get("mask"), batch.get("level"))
+        told = (batch.get(name) for name in ("mask", "level", "beside"))
+        estimate: Tensor = self(batch["noisy"], *told)
         return estimate.float()
 
     def _distance(self, mse: Tensor, clean: Tensor) -> Tensor:

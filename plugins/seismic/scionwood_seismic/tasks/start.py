@@ -25,7 +25,8 @@ def take_over(model: nn.Module, run: str | Path) -> None:
     The files of the run are read by `load_run`: only safetensors, checked against the base model.
 
     Args:
-        model: a backbone with a new adapter; it has `example_input()`.
+        model: a backbone with a new adapter; it has `example_input()`. Parts whose names begin with
+            one of its `additions` keep their weights if the run has no such part.
         run: the run folder, or another reference to a run.
 
     Raises:
@@ -35,8 +36,10 @@ def take_over(model: nn.Module, run: str | Path) -> None:
     run = find_run(run)
     source = load_run(run).backbone
     mine, theirs = model.state_dict(), source.state_dict()
+    new = tuple(getattr(model, "additions", ()))
+    mine = {name: x for name, x in mine.items() if name in theirs or not name.startswith(new)}
     _check_names(run, mine, theirs)
-    trained = _trained(model)
+    trained = _trained(model) & mine.keys()
     for name in mine.keys() - trained:
         if not torch.equal(mine[name], theirs[name].to(mine[name].device)):
             raise _mismatch(run, f"its {name} has other values: it was trained on another base")
