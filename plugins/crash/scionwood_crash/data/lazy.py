@@ -17,7 +17,7 @@ import torch
 import zarr
 from torch import Tensor
 
-from scionwood import ReadError, atomic_folder, reading
+from scionwood import ReadError, RecipeError, atomic_folder, reading
 from scionwood_crash.data.encode import LENGTH, Encoded
 from scionwood_crash.model.graph import CrashGraph
 from scionwood_crash.morph import Frame
@@ -77,7 +77,11 @@ def write_stored(
 
     Raises:
         OSError: the disk is full or not writable.
+        RecipeError: it is an assembly.
     """
+    if len(graph.assembly):
+        rule = "assemblies are kept in memory"
+        raise RecipeError("data.store: zarr", rule, "Set data.store: memory")
     with atomic_folder(folder) as place:
         group = zarr.open_group(place, mode="w", zarr_format=2)
         for name, value in graph._asdict().items():
@@ -130,11 +134,14 @@ def _about(folder: Path) -> dict[str, Any]:
 
 def _chunk(
     group: zarr.Group, folder: Path, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]
-) -> np.memmap[Any, Any]:
-    """Create an array of one chunk, and map the chunk to be filled."""
+) -> np.ndarray[Any, Any]:
+    """Create an array of one chunk, and map the chunk to be filled; an empty array has none."""
+    chunks = tuple(max(size, 1) for size in shape)
     group.create_array(
-        name, shape=shape, chunks=shape, dtype=dtype, compressors=None, filters=None, fill_value=0
+        name, shape=shape, chunks=chunks, dtype=dtype, compressors=None, filters=None, fill_value=0
     )
+    if not np.prod(shape):
+        return np.zeros(shape, dtype)
     return np.memmap(_file(folder, name, shape), dtype, "w+", shape=shape)
 
 
@@ -147,6 +154,8 @@ def _mapped(folder: Path, name: str) -> Tensor:
     with reading(folder, "store of an encoded part"):
         about = json.loads((folder / name / ".zarray").read_text("utf-8"))
         shape, dtype = tuple(about["shape"]), np.dtype(about["dtype"])
+        if not np.prod(shape):
+            return torch.from_numpy(np.zeros(shape, dtype))
         file = _file(folder, name, shape)
         if file.stat().st_size != dtype.itemsize * int(np.prod(shape)):
             rule = f"{name} has {file.stat().st_size} bytes, and not those of {shape}"

@@ -22,9 +22,15 @@ SPEED, DURATION = 1, 18
 """Columns of the logarithms of speed / 7 m/s and duration / 10 ms."""
 
 
+_NO_NUMBERS, _NO_PAIRS = torch.zeros(0, dtype=torch.long), torch.zeros(2, 0, dtype=torch.long)
+
+
 @final
 class CrashGraph(NamedTuple):
     """B parts with N nodes, E directed edges, M coarse nodes and C cells in total.
+
+    In an assembly each piece is a part of its own, and the pieces follow each other. The last three
+    fields are empty if every part stands alone. Without coarse grids, M and k are 0.
 
     Lengths are in 100 mm, in the axes of each part; see `scionwood_crash.data.encode`.
 
@@ -38,6 +44,9 @@ class CrashGraph(NamedTuple):
         coarse: (M, 3) float32, positions of coarse nodes, by part and then by level.
         batch: (N,) int64, part of each node, in non-decreasing order.
         cells: (C, 4) int64, node numbers; a triangle repeats its last node.
+        assembly: (B,) int64, the assembly of each part, in non-decreasing order.
+        links: (2, L) int64, sources and targets of links between pieces, in both directions.
+        kinds: (L,) int64, numbers of `solver.model.KINDS`: weld, tie or contact.
     """
 
     features: Tensor
@@ -49,6 +58,19 @@ class CrashGraph(NamedTuple):
     coarse: Tensor
     batch: Tensor
     cells: Tensor
+    assembly: Tensor = _NO_NUMBERS
+    links: Tensor = _NO_PAIRS
+    kinds: Tensor = _NO_NUMBERS
+
+    @property
+    def whole(self) -> Tensor:
+        """(N,) int64: the assembly of each node, or its part if every part stands alone."""
+        return self.assembly[self.batch] if len(self.assembly) else self.batch
+
+    @property
+    def wholes(self) -> int:
+        """The number of assemblies, or of parts if every part stands alone."""
+        return int(self.assembly[-1]) + 1 if len(self.assembly) else len(self.condition)
 
     @property
     def clamped(self) -> Tensor:
@@ -61,8 +83,17 @@ def free_flight(condition: Tensor) -> Tensor:
     return 0.7 * (condition[:, SPEED] + condition[:, DURATION]).exp()
 
 
+def whole_condition(graph: CrashGraph) -> Tensor:
+    """Return the condition of each assembly, the mean of those of its pieces, (assembly, 27)."""
+    if not len(graph.assembly):
+        return graph.condition
+    total = graph.condition.new_zeros(graph.wholes, graph.condition.shape[1])
+    count = torch.bincount(graph.assembly, minlength=graph.wholes).to(graph.condition)
+    return total.index_add(0, graph.assembly, graph.condition) / count[:, None]
+
+
 def join(graphs: Sequence[CrashGraph], levels: Sequence[int]) -> CrashGraph:
-    """Join graphs of several parts.
+    """Join graphs of several parts or assemblies.
 
     Args:
         graphs: one or more parts each.
@@ -70,15 +101,24 @@ def join(graphs: Sequence[CrashGraph], levels: Sequence[int]) -> CrashGraph:
     """
     joined: dict[str, Tensor] = {
         name: torch.cat([getattr(graph, name) for graph in graphs])
-        for name in ("features", "condition", "position", "share", "coarse")
+        for name in ("features", "condition", "position", "share", "coarse", "kinds")
     }
-    nodes = parts = 0
-    moved: dict[str, list[Tensor]] = {name: [] for name in ("edges", "near", "batch", "cells")}
+    nodes = parts = wholes = 0
+    names = ("edges", "links", "near", "batch", "cells", "assembly")
+    moved: dict[str, list[Tensor]] = {name: [] for name in names}
+    several = any(len(graph.assembly) for graph in graphs)
     for graph in graphs:
-        moved["edges"].append(graph.edges + nodes)
-        moved["cells"].append(graph.cells + nodes)
+        for name in ("edges", "links", "cells"):
+            moved[name].append(getattr(graph, name) + nodes)
         moved["near"].append(graph.near + parts * levels[0])
         moved["batch"].append(graph.batch + parts)
+        if several:
+            alone = torch.arange(len(graph.condition), device=graph.batch.device)
+            moved["assembly"].append((graph.assembly if len(graph.assembly) else alone) + wholes)
         nodes, parts = nodes + len(graph.features), parts + len(graph.condition)
-    joined |= {name: torch.cat(each, 1 if name == "edges" else 0) for name, each in moved.items()}
+        wholes += graph.wholes
+    if not several:
+        moved["assembly"] = [graphs[0].assembly]
+    for name, each in moved.items():
+        joined[name] = torch.cat(each, 1 if name in ("edges", "links") else 0)
     return CrashGraph(**joined)

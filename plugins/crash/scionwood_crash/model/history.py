@@ -9,7 +9,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scionwood_crash.model.blocks import Perceptron
-from scionwood_crash.model.graph import CONDITIONS, DIRECTION, REACH, CrashGraph, free_flight
+from scionwood_crash.model.graph import (
+    CONDITIONS,
+    DIRECTION,
+    REACH,
+    CrashGraph,
+    free_flight,
+    whole_condition,
+)
 
 History = Literal["one_shot", "recurrent"]
 SMALL = 0.1
@@ -80,7 +87,7 @@ class Contact(nn.Module):
 
     def forward(self, moved: Tensor, x: Tensor, graph: CrashGraph) -> Tensor:
         """Map displacements (N, frames, 3) of nodes with states (N, width) to the same shape."""
-        travel = self.travel(x, graph)[graph.batch]
+        travel = self.travel(x, graph)[graph.whole]
         moved = moved * (GAIN * travel + REST)[..., None]
         direction = graph.condition[:, DIRECTION][graph.batch]
         along = torch.einsum("ntk,nk->nt", moved, direction)
@@ -88,15 +95,15 @@ class Contact(nn.Module):
         return moved + F.relu(ahead - along)[..., None] * direction[:, None]
 
     def travel(self, x: Tensor, graph: CrashGraph) -> Tensor:
-        """Return the travel of the impactor from the first contact, (part, frames), in 100 mm."""
-        parts = len(graph.condition)
-        ones = torch.ones_like(graph.batch)
-        count = graph.batch.new_zeros(parts).index_add(0, graph.batch, ones)[:, None]
-        mean = x.new_zeros(parts, x.shape[1]).index_add(0, graph.batch, x) / count
+        """Return the travel of the impactor from the first contact, (assembly, frames), 100 mm."""
+        parts, owner, condition = graph.wholes, graph.whole, whole_condition(graph)
+        ones = torch.ones_like(owner)
+        count = owner.new_zeros(parts).index_add(0, owner, ones)[:, None]
+        mean = x.new_zeros(parts, x.shape[1]).index_add(0, owner, x) / count
         speed = (
-            self.perceptron(torch.cat([mean, graph.condition], 1)) + 1
+            self.perceptron(torch.cat([mean, condition], 1)) + 1
         )  # initially that of free flight
-        free = free_flight(graph.condition)[:, None] / speed.shape[1]
+        free = free_flight(condition)[:, None] / speed.shape[1]
         return F.pad((free * torch.tanh(speed)).cumsum(1), (1, 0))
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar, final
 
 from torch import Tensor, nn
 
-from scionwood_crash.model.blocks import GraphBlock, Perceptron, vectors
+from scionwood_crash.model.blocks import GraphBlock, Perceptron
 from scionwood_crash.model.graph import CrashGraph
 from scionwood_crash.model.history import History
 from scionwood_crash.model.network import INPUTS, LINEAR, Network
@@ -52,8 +52,8 @@ class MeshGraphNet(Network):
     def states(self, graph: CrashGraph) -> Tensor:
         """Return the state of every node, (N, width)."""
         x: Tensor = self.encode(self.inputs(graph, graph.features))
-        edge = self.embed(vectors(graph.position, graph.position, graph.edges))
+        ends, edge = self.edges(graph, self.embed)
         ones = x.new_ones(edge.shape[0])
         for block in self.blocks:
-            x, edge = block(x, x, edge, graph.edges, ones)
+            x, edge = block(x, x, edge, ends, ones)
         return x

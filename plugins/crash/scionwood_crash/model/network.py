@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from scionwood import RecipeError
+from scionwood_crash.model.blocks import vectors
 from scionwood_crash.model.further import Further
 from scionwood_crash.model.graph import CONDITIONS, NODE_FEATURES, CrashGraph
 from scionwood_crash.model.history import Contact, History, PlasticStrain, make_history
+from scionwood_crash.model.linked import Linked
 from scionwood_crash.model.novelty import Novelty
 from scionwood_crash.model.presets import Size
 
@@ -36,6 +38,8 @@ class Network(nn.Module, ABC):
     """Returns a small input; the factories of `scionwood_crash.backbones` set it."""
 
     head: tuple[str, ...] = ("decode", "novelty")
+    gridded: ClassVar[bool] = False
+    """Whether the network needs the coarse grids."""
 
     def __init__(
         self,
@@ -60,6 +64,12 @@ class Network(nn.Module, ABC):
         self.decode = nn.ModuleDict(decode)
         self.novelty = Novelty(self.levels[0])
         self.further: Further | None = None
+        self.linked: Linked | None = None
+
+    def link(self) -> None:
+        """Take assemblies, whose pieces are linked; a network of single parts refuses them."""
+        self.linked = Linked(self.size.width)
+        self.head = (*self.head, "linked")
 
     def take(self, conditions: Sequence[str]) -> None:
         """Take further conditions, which the data states beside the known ones.
@@ -86,19 +96,26 @@ class Network(nn.Module, ABC):
         coarse: Tensor,
         batch: Tensor,
         cells: Tensor,
+        assembly: Tensor | None = None,
+        links: Tensor | None = None,
+        kinds: Tensor | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
         """Predict the histories of the nodes of one or more parts.
 
-        The arguments are the fields of a `CrashGraph`.
+        The arguments are the fields of a `CrashGraph`; the last three are those of assemblies.
 
         Returns:
             Displacements (N, frames, 3) in 100 mm, in the axes of each part, exactly zero at
             clamped nodes. With `plastic`, a pair: these and the plastic strain (C, frames).
 
         Raises:
-            RecipeError: the graph was encoded for another size, or for other conditions.
+            RecipeError: the graph was encoded for another size, or for other conditions, has no
+                coarse grids and the network needs them, or is an assembly and the network was not
+                made for one.
         """
         graph = CrashGraph(features, condition, position, edges, near, share, coarse, batch, cells)
+        if assembly is not None and links is not None and kinds is not None and len(assembly):
+            graph = graph._replace(assembly=assembly, links=links, kinds=kinds)
         self._check(graph)
         if self.further is not None:
             graph = graph._replace(condition=self.further(condition))
@@ -112,11 +129,11 @@ class Network(nn.Module, ABC):
         return moved, self.decode["plastic"](x, cells)
 
     def _check(self, graph: CrashGraph) -> None:
-        count, expected = len(graph.coarse), len(graph.condition) * sum(self.levels)
-        if count != expected:
-            rule = f"this size has {sum(self.levels)} coarse nodes per part, {expected} in total"
-            remedy = "Set `size` of the data to the `size` of the backbone"
-            raise RecipeError(f"graph with {count} coarse nodes", rule, remedy)
+        self._check_grids(graph)
+        if len(graph.assembly) and self.linked is None:
+            rule = "the network was made for single parts"
+            remedy = "Predict one piece at a time (--part), or train with backbone.links: true"
+            raise RecipeError(f"assembly of {len(graph.condition)} pieces", rule, remedy)
 
         given = graph.condition.shape[1] - CONDITIONS
         taken = 0 if self.further is None else self.further.count
@@ -124,6 +141,31 @@ class Network(nn.Module, ABC):
             rule = f"the runs state {given} further conditions, and the backbone takes {taken}"
             remedy = "Name them in backbone.conditions, such as [gap], or leave keys out: "
             raise RecipeError("further conditions", rule, remedy + "settings: {KEY: ignore}")
+
+    def _check_grids(self, graph: CrashGraph) -> None:
+        count, expected = len(graph.coarse), len(graph.condition) * sum(self.levels)
+        if count == expected or (not count and not self.gridded):
+            return
+        if not count:
+            rule = "the network needs coarse grids"
+            remedy = "Set data.coarse: morph, or take crash/meshgraphnet or crash/transolver"
+            raise RecipeError("graph without coarse nodes", rule, remedy)
+        rule = f"this size has {sum(self.levels)} coarse nodes per part, {expected} in total"
+        remedy = "Set `size` of the data to the `size` of the backbone"
+        raise RecipeError(f"graph with {count} coarse nodes", rule, remedy)
+
+    def edges(self, graph: CrashGraph, embed: nn.Module) -> tuple[Tensor, Tensor]:
+        """Return the ends of edges and links, (2, edge), and their states, (edge, width).
+
+        Args:
+            graph: parts or assemblies.
+            embed: maps the vector and the length of an edge, (edge, 4), to its state.
+        """
+        if self.linked is None or not graph.links.shape[1]:
+            return graph.edges, embed(vectors(graph.position, graph.position, graph.edges))
+        ends, order = self.linked.ends(graph)
+        state = embed(vectors(graph.position, graph.position, ends))
+        return ends, self.linked.states(state, graph, order)
 
     def inputs(self, graph: CrashGraph, features: Tensor) -> Tensor:
         """Return the features of nodes joined with those of their part, (N, 36)."""

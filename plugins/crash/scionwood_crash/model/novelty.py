@@ -31,7 +31,7 @@ class Novelty(nn.Module):
     """Mahalanobis distance of a part's condition and shape from the training parts.
 
     The shape is the position of the morphed grid in the part's own axes, so that any two meshes
-    can be compared.
+    can be compared. Without grids, the condition alone is compared.
 
     Source: Lee et al. 2018, arXiv:1807.03888; applied to the inputs of the network instead of its
         hidden states.
@@ -111,7 +111,10 @@ class Novelty(nn.Module):
 
     def _vectors(self, graph: CrashGraph) -> Tensor:
         parts = len(graph.condition)
-        shape = graph.coarse.reshape(parts, -1, 3)[:, : self.nodes].reshape(parts, -1)
+        if len(graph.coarse):
+            shape = graph.coarse.reshape(parts, -1, 3)[:, : self.nodes].reshape(parts, -1)
+        else:  # the conditions alone
+            shape = graph.condition.new_zeros(parts, 3 * self.nodes)
         return torch.cat([graph.condition[:, :CONDITIONS], shape], 1)
 
 

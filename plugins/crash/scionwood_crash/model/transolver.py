@@ -20,7 +20,7 @@ from scionwood_crash.model.presets import Size
 class PhysicsAttention(nn.Module):
     """Gather nodes in slices by learned weights, and let the slices attend to each other.
 
-    Parts of a batch do not mix.
+    Parts of a batch do not mix; the pieces of an assembly do.
 
     Source: Wu et al. 2024, arXiv:2402.02366, equations 1 to 3.
     """
@@ -33,7 +33,7 @@ class PhysicsAttention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor, batch: Tensor, parts: int) -> Tensor:
-        """Map (N, width) to the same shape; batch (N,) is the part of each node."""
+        """Map (N, width) to the same shape; batch (N,) is the part or assembly of each node."""
         n, width = x.shape
         weights = self.query(x).reshape(n, self.heads, self.slices).softmax(-1)
         value = self.value(x).reshape(n, self.heads, -1)
@@ -68,7 +68,7 @@ class TransolverBlock(nn.Module):
 
 @final
 class Transolver(Network):
-    """Attention between slices of the mesh; its input are positions, not edges.
+    """Attention between slices of the mesh; its input are positions, not edges and links.
 
     Source: Wu et al. 2024, arXiv:2402.02366, with all frames at once.
 
@@ -113,6 +113,6 @@ class Transolver(Network):
         """Return the state of every node, (N, width)."""
         x = self.encode(torch.cat([self.inputs(graph, graph.features), graph.position], 1))
         for block in self.blocks:
-            x = block(x, graph.batch, len(graph.condition))
+            x = block(x, graph.whole, graph.wholes)
         y: Tensor = self.norm(x)
         return y

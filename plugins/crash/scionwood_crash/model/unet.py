@@ -80,6 +80,7 @@ class MaskMorphUNet(Network):
         RecipeError: `mask` is not at least 0 and less than 1.
     """
 
+    gridded: ClassVar[bool] = True
     adapter_targets: ClassVar[Mapping[str, str]] = {
         "linear": LINEAR,
         "frozen-edge": "encode|encode_coarse|embed|pool_edge|pool|unpool_edge|unpool"
@@ -120,13 +121,13 @@ class MaskMorphUNet(Network):
     def states(self, graph: CrashGraph) -> Tensor:
         """Return the state of every node, (N, width)."""
         x: Tensor = self.encode(self.inputs(graph, self.mask(graph.features)))
-        edge = self.embed(vectors(graph.position, graph.position, graph.edges))
+        ends, edge = self.edges(graph, self.embed)
         ones = x.new_ones(edge.shape[0])
         for block in self.before:
-            x, edge = block(x, x, edge, graph.edges, ones)
+            x, edge = block(x, x, edge, ends, ones)
         x = self._through(graph, x)
         for block in self.after:
-            x, edge = block(x, x, edge, graph.edges, ones)
+            x, edge = block(x, x, edge, ends, ones)
         return x
 
     def _through(self, graph: CrashGraph, x: Tensor) -> Tensor:

@@ -62,6 +62,9 @@ def to_pyg(part: Encoded | CrashGraph, size: SizeName = "tiny") -> PartData:
         graph, targets = part.graph, {"y": part.displacement, "plastic_strain": part.plastic_strain}
     else:
         graph, targets = part, {}
+    if len(graph.assembly):
+        rule = "the data of PyG holds single parts"
+        raise RecipeError("assembly", rule, "Give one piece at a time, or use the loader `own`")
     return PartData(
         x=graph.features,
         pos=graph.position,

@@ -126,7 +126,7 @@ class PygNetwork(Network):
             raise RecipeError(type(self.model).__name__, rule, "Return a tensor (N, k)")
         return int(state.shape[1])
 
-    def _check(self, graph: CrashGraph) -> None:
+    def _check_grids(self, graph: CrashGraph) -> None:
         """Accept graphs of every size: this network does not use coarse nodes."""
 
 

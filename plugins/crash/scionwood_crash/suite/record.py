@@ -27,7 +27,9 @@ _TIES = tuple(each.name for each in fields(Ties))
 @final
 @dataclass(frozen=True)
 class Simulation:
-    """A crash of one part or of an assembly, with N nodes, E elements, P materials, T frames and H history samples.
+    """A crash of a part or an assembly.
+
+    It has N nodes, E elements, P materials, T frames and H history samples.
 
     Units: mm, ms, kg, kN, GPa, J, m/s.
 
