@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -249,19 +250,27 @@ def evaluate(
     predicted: InputPath,
     reference: InputPath,
     *,
+    training: list[InputPath] | None = None,
     given: int = 1,
     fields: list[str] | None = None,
+    solids: bool = False,
     figures: OutputPath | None = None,
     json: bool = False,
     force: bool = False,
 ) -> None:
-    """Print errors by field and horizon, next to those of persistence, which predicts no change.
+    """Print errors by field and horizon, next to those of predictions without any network.
+
+    The simplest prediction is persistence, which predicts no change. With the training states,
+    linear filters are fitted on them, and the skill is one minus the error over that of the best
+    filter. Results that are worse than the mean or than a filter are named below the table.
 
     Args:
         predicted: a file that `rollout` wrote, or any file of states.
         reference: the reference states of the same samples and times.
+        training: files of the states on which the run was trained.
         given: number of states at the start that were not predicted.
         fields: names of the channels to compare; by default all.
+        solids: NaN in the files marks solid points, which do not count.
         figures: also write slices, spectra, the growth of the error and an animation to this
             folder.
         json: print JSON.
@@ -269,15 +278,28 @@ def evaluate(
 
     Raises:
         ReadError: a file is damaged, or lacks a field.
-        RecipeError: the two differ in samples, channels or sides, or the reference lacks a time.
+        RecipeError: the two differ in samples, channels or sides, the reference lacks a time,
+            steps in time are not equal, or the training states do not fit the predicted ones.
         OutputExistsError: the folder of figures exists and `force` is false.
     """
     from scionwood_pde import api
+    from scionwood_pde.evaluation.skill import notes, remarks
+    from scionwood_pde.readers.opening import open_reader
 
     rows = api.evaluate(
-        predicted, reference, given=given, fields=fields, figures=figures, overwrite=force
+        predicted,
+        reference,
+        training=training or (),
+        given=given,
+        fields=fields,
+        solids=solids,
+        figures=figures,
+        overwrite=force,
     )
     _print_rows(rows, json)
+    layout = open_reader(reference, fields=fields, solids=solids).layout
+    for line in [*remarks(rows), *notes(layout, bool(training))]:
+        print(line, file=sys.stderr if json else sys.stdout)
 
 
 def _print_rows(rows: Sequence[Mapping[str, str | float]], as_json: bool) -> None:

@@ -70,12 +70,15 @@ def simulate(
         raise RecipeError(str(error)) from error
 
 
-def open_states(path: str | Path, *, fields: Sequence[str] | None = None) -> xr.DataArray:
+def open_states(
+    path: str | Path, *, fields: Sequence[str] | None = None, solids: bool = False
+) -> xr.DataArray:
     """Open a file of states; values are read when they are used.
 
     Args:
         path: a file, or a folder of Zarr. The format is recognised by the content.
         fields: names of the channels, in the order wanted. `None` means all channels.
+        solids: NaN marks solid points. Without it, NaN is refused.
 
     Raises:
         ReadError: the file is damaged, has an unknown format, or lacks a field.
@@ -85,7 +88,7 @@ def open_states(path: str | Path, *, fields: Sequence[str] | None = None) -> xr.
         >>> open_states("opened.zarr", fields=["u_x"]).channel.values.tolist()
         ['u_x']
     """
-    return open_reader(path, fields=fields).to_xarray()
+    return open_reader(path, fields=fields, solids=solids).to_xarray()
 
 
 def write_states(states: xr.DataArray, target: str | Path, *, overwrite: bool = False) -> None:
@@ -143,9 +146,9 @@ def convert(
         return write_cache([reader], Path(cache), stride=stride, overwrite=overwrite)
 
 
-def opened(states: States, fields: Sequence[str] | None) -> xr.DataArray:
+def opened(states: States, fields: Sequence[str] | None, *, solids: bool = False) -> xr.DataArray:
     """Return states of the given channels, from a file if a path is given."""
     if not isinstance(states, xr.DataArray):
-        return open_states(states, fields=fields)
+        return open_states(states, fields=fields, solids=solids)
     layout_of(states).selected(Path("states"), fields)
     return states if fields is None else states.sel(channel=list(fields))

@@ -12,12 +12,14 @@ import xarray as xr
 from torch import Tensor
 
 from scionwood import RecipeError, atomic_folder, writing
+from scionwood_pde.evaluation.filters import PERSISTENCE
 from scionwood_pde.evaluation.metrics import (
     EPSILON,
     by_window,
     conserved_error,
     enstrophy,
     nrmse,
+    spectral_distance,
     spectral_error,
     spectrum,
     vrmse,
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MEASURES = {"vrmse": vrmse, "nrmse": nrmse, "conserved": conserved_error}
-PERSISTENCE = "persistence"
-"""The VRMSE of the last given state, used as the prediction of every step."""
+SPECTRA = "spectral_distance"
+"""The mean distance between spectra in decades, for periodic boxes."""
 
 SCALES = ("large_scales", "middle_scales", "small_scales")
 """The parts of VRMSE in three bins of wavenumbers; their squares add up to its square."""
@@ -54,20 +56,50 @@ def errors(
     """
     layout = _checked(layout_of(predicted), layout_of(reference), given)
     shape = (layout.samples, len(layout.times) - given, len(layout.channels))
-    scales = SCALES if len(set(layout.sides)) == 1 else ()  # the bins are defined for cubes
-    names = (*MEASURES, *scales, PERSISTENCE)
+    whole = not has_solids(reference)
+    scales = SCALES if whole and len(set(layout.sides)) == 1 else ()  # bins are those of cubes
+    spectra = (SPECTRA,) if whole and is_periodic(layout_of(reference)) else ()
+    names = (*MEASURES, *scales, *spectra, PERSISTENCE)
     values = {name: torch.empty(shape, dtype=torch.float64) for name in names}
     for sample in range(shape[0]):
         last = _double(reference[sample, given - 1])
         for step in range(shape[1]):
             here, there = (_double(each[sample, step + given]) for each in (predicted, reference))
+            fluid = _fluid(here, there, step)
             for name, measure in MEASURES.items():
-                values[name][sample, step] = measure(here, there)[0, 0]
+                values[name][sample, step] = measure(here, there, where=fluid)[0, 0]
             if scales:
                 for name, part in zip(scales, _by_scale(here, there), strict=True):
                     values[name][sample, step] = part
-            values[PERSISTENCE][sample, step] = vrmse(last, there)[0, 0]
+            if spectra:
+                values[SPECTRA][sample, step] = spectral_distance(here, there, _lengths(layout))
+            values[PERSISTENCE][sample, step] = vrmse(last, there, where=fluid)[0, 0]
     return values
+
+
+def has_solids(states: xr.DataArray) -> bool:
+    """Return whether the first state of a sample holds NaN, which marks solid points."""
+    return any(bool(np.isnan(states[sample, 0].values).any()) for sample in range(len(states)))
+
+
+def is_periodic(layout: Layout) -> bool:
+    """Return whether all axes are marked as periodic."""
+    return set(layout.boundary.values()) == {"periodic"}
+
+
+def _fluid(predicted: Tensor, reference: Tensor, step: int) -> Tensor | None:
+    """Return the points that are no solid, or `None` if there is no solid.
+
+    Raises:
+        RecipeError: the prediction lacks a value where the reference has one.
+    """
+    fluid = reference.isfinite()
+    lacking = int((fluid & ~predicted.isfinite()).sum())
+    if lacking:
+        rule = f"{lacking} values are not finite where the reference has a value"
+        remedy = "Predict fewer steps, or name the same solid points as NaN in both"
+        raise RecipeError(f"predicted step {step + 1}", rule, remedy)
+    return None if bool(fluid.all()) else fluid
 
 
 def enstrophy_errors(
@@ -86,7 +118,7 @@ def enstrophy_errors(
     layout = layout_of(reference)
     names = [channel.name for channel in layout.channels]
     vectors = {name[:-2]: [f"{name[:-1]}{a}" for a in layout.axes] for name in names}
-    if len(layout.axes) < 2 or set(layout.boundary.values()) != {"periodic"}:
+    if len(layout.axes) < 2 or not is_periodic(layout) or has_solids(reference):
         return {}
     spacing = list(layout.spacing().values())
     relative = {}
@@ -196,8 +228,7 @@ def _spectra(both: Mapping[str, xr.DataArray]) -> Figure:
     from scionwood_pde.evaluation.figures import spectra
 
     layout = layout_of(both["reference"])
-    steps = layout.spacing()
-    lengths = [steps[a] * n for a, n in zip(layout.axes, layout.sides, strict=True)]
+    lengths = _lengths(layout)
     power: dict[str, dict[str, np.ndarray]] = {c.name: {} for c in layout.channels}
     for title, states in both.items():
         pairs = [spectrum(_double(states[i, -1])[0, 0], lengths) for i in range(layout.samples)]
@@ -205,6 +236,12 @@ def _spectra(both: Mapping[str, xr.DataArray]) -> Figure:
         for field, values in zip(power, mean.numpy(), strict=True):
             power[field][title] = values
     return spectra(waves.numpy(), power, unit=layout.units[layout.axes[0]])
+
+
+def _lengths(layout: Layout) -> list[float]:
+    """Return the sides of the box, in the unit of length."""
+    steps = layout.spacing()
+    return [abs(steps[a]) * n for a, n in zip(layout.axes, layout.sides, strict=True)]
 
 
 def _by_scale(predicted: Tensor, reference: Tensor) -> Tensor:

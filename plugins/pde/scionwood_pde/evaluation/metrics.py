@@ -15,6 +15,9 @@ from torch import Tensor
 EPSILON = 1e-7
 """Added to a variance, as in The Well, so that constant fields do not divide by zero."""
 
+FAINTEST = 1e-4
+"""Smallest value of a spectrum, relative to its largest, that is compared."""
+
 WINDOWS: Mapping[str, tuple[int, int]] = {"1": (0, 1), "6:12": (6, 12), "13:30": (13, 30)}
 """Horizons of a rollout: the first step, and the step after the last.
 
@@ -22,15 +25,16 @@ The first predicted step is 0, as in the benchmark of The Well.
 """
 
 
-def vrmse(predicted: Tensor, reference: Tensor) -> Tensor:
+def vrmse(predicted: Tensor, reference: Tensor, *, where: Tensor | None = None) -> Tensor:
     """Return the root mean square error over the standard deviation; predicting the mean gives 1.
 
     Args:
         predicted: (sample, time, channel, *space).
         reference: the same shape.
+        where: the points that count, bool of the same shape. `None` means all points.
 
     Returns:
-        (sample, time, channel), no unit.
+        (sample, time, channel), no unit; NaN where fewer than two points count.
 
     Raises:
         ValueError: the shapes differ, or lack space.
@@ -39,15 +43,21 @@ def vrmse(predicted: Tensor, reference: Tensor) -> Tensor:
         `torch.std`, divided by n - 1, plus 1e-7.
     """
     error, space = _error(predicted, reference)
-    return (error.square().mean(space) / (reference.std(space).square() + EPSILON)).sqrt()
+    if where is None or bool(where.all()):
+        return (error.square().mean(space) / (reference.std(space).square() + EPSILON)).sqrt()
+    count = where.sum(space)
+    spread = reference - _mean(reference, where).reshape(*count.shape, *[1] * len(space))
+    variance = _mean(spread.square(), where) * count / (count - 1)
+    return (_mean(error.square(), where) / (variance + EPSILON)).sqrt()
 
 
-def nrmse(predicted: Tensor, reference: Tensor) -> Tensor:
+def nrmse(predicted: Tensor, reference: Tensor, *, where: Tensor | None = None) -> Tensor:
     """Return the root mean square error over the root mean square of the reference.
 
     Args:
         predicted: (sample, time, channel, *space).
         reference: the same shape.
+        where: see `vrmse`.
 
     Returns:
         (sample, time, channel), no unit; infinite or NaN if the reference is zero everywhere.
@@ -57,16 +67,17 @@ def nrmse(predicted: Tensor, reference: Tensor) -> Tensor:
 
     Source: PDEBench, arXiv:2210.07182, whose nRMSE is the mean of this over samples.
     """
-    error, space = _error(predicted, reference)
-    return error.square().mean(space).sqrt() / reference.square().mean(space).sqrt()
+    error, _ = _error(predicted, reference)
+    return (_mean(error.square(), where) / _mean(reference.square(), where)).sqrt()
 
 
-def conserved_error(predicted: Tensor, reference: Tensor) -> Tensor:
+def conserved_error(predicted: Tensor, reference: Tensor, *, where: Tensor | None = None) -> Tensor:
     """Return the error of the mean over space, which many equations conserve.
 
     Args:
         predicted: (sample, time, channel, *space).
         reference: the same shape.
+        where: see `vrmse`.
 
     Returns:
         (sample, time, channel), absolute, in the fields' units.
@@ -76,8 +87,8 @@ def conserved_error(predicted: Tensor, reference: Tensor) -> Tensor:
 
     Source: PDEBench, arXiv:2210.07182, whose cRMSE is the root mean square of this over samples.
     """
-    error, space = _error(predicted, reference)
-    return error.mean(space).abs()
+    error, _ = _error(predicted, reference)
+    return _mean(error, where).abs()
 
 
 def spectrum(states: Tensor, lengths: Sequence[float]) -> tuple[Tensor, Tensor]:
@@ -183,6 +194,34 @@ def by_window(
     steps = values.shape[1]
     kept = {name: (first, last) for name, (first, last) in windows.items() if first < steps}
     return {name: values[:, first:last].mean((0, 1)) for name, (first, last) in kept.items()}
+
+
+def spectral_distance(predicted: Tensor, reference: Tensor, lengths: Sequence[float]) -> Tensor:
+    """Return the mean distance between the spectra of two periodic states, in decades.
+
+    It is the mean of `|log10 (E' / E)|` over shells, without the mean of the field and without
+    shells whose E is below `FAINTEST` of the largest.
+
+    Args:
+        predicted: (sample, time, channel, *space).
+        reference: the same shape.
+        lengths: sides of the box; see `spectrum`.
+
+    Returns:
+        (sample, time, channel); NaN for a constant field.
+    """
+    here, there = (spectrum(states, lengths)[1][..., 1:] for states in (predicted, reference))
+    counted = there >= FAINTEST * there.amax(-1, keepdim=True).clamp(min=1e-300)
+    decades = (here.clamp(min=1e-300) / there.clamp(min=1e-300)).log10().abs()
+    return (decades * counted).sum(-1) / counted.sum(-1)
+
+
+def _mean(values: Tensor, where: Tensor | None) -> Tensor:
+    """Return the mean over space of the points that count."""
+    space = tuple(range(3, values.ndim))
+    if where is None:
+        return values.mean(space)
+    return values.where(where, 0).sum(space) / where.sum(space)
 
 
 def _error(predicted: Tensor, reference: Tensor) -> tuple[Tensor, tuple[int, ...]]:

@@ -33,6 +33,7 @@ class StatesReader(Reader):
     Args:
         path: the file.
         fields: names of the channels to read, in the order wanted. `None` means all channels.
+        solids: NaN marks solid points. Without it, a state that holds NaN is refused.
 
     Attributes:
         layout: samples, times, grid and channels of the file.
@@ -44,8 +45,10 @@ class StatesReader(Reader):
     layout: Layout
     remote = ("state", "frames")
 
-    def __init__(self, path: str | Path, *, fields: Sequence[str] | None = None) -> None:
-        self.path = Path(path)
+    def __init__(
+        self, path: str | Path, *, fields: Sequence[str] | None = None, solids: bool = False
+    ) -> None:
+        self.path, self.solids = Path(path), solids
         with self._session() as variables:
             layout = self._layout(variables)
             layout.check_stored(self.path)
@@ -193,9 +196,12 @@ class StatesReader(Reader):
             channel = layout.channels[number]
             values = np.asarray(variables[channel.variable][channel.index(*at, window)])
             data[row] = channel.arrange(values, layout.axes)
-            if not np.isfinite(data[row]).all():
+            refused = np.isinf(data[row]) if self.solids else ~np.isfinite(data[row])
+            if refused.any():
                 rule = f"{self.format}: field {channel.name!r}, sample {at[0]}, time {at[1]} holds "
                 remedy = "Leave the sample or the field out, or fill it"
+                if not np.isinf(data[row]).any():
+                    remedy += ". If NaN marks solid points, set `solids`"
                 raise ReadError(str(self.path), f"{rule}NaN or infinity", remedy)
         return data
 

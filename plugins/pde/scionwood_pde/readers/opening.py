@@ -16,18 +16,21 @@ from scionwood_pde.readers.well import WellReader
 from scionwood_pde.readers.zarr_store import ZarrReader
 
 
-def open_reader(path: str | Path, *, fields: Sequence[str] | None = None) -> StatesReader:
+def open_reader(
+    path: str | Path, *, fields: Sequence[str] | None = None, solids: bool = False
+) -> StatesReader:
     """Open a file with the reader that fits its content.
 
     Args:
         path: a file, or a folder of Zarr.
         fields: names of the channels to read, in the order wanted. `None` means all channels.
+        solids: NaN marks solid points. Without it, a state that holds NaN is refused.
 
     Raises:
         ReadError: the format is unknown, or the file is damaged.
     """
     reader = _READERS[call_in_child(_format, path)]
-    return reader(path, fields=fields)
+    return reader(path, fields=fields, solids=solids)
 
 
 _READERS: dict[str, type[StatesReader]] = {
