@@ -1,0 +1,258 @@
+"""Measure what more inputs are worth: neighbouring slices; the trace distance and trace count.
+
+    python benchmarks/seismic_inputs.py --data FOLDER --seeds 0 1
+
+Each network starts from a shipped run and trains for the same seconds of one CPU core. Its twin has
+the same layers and sees the same records, but not the further inputs. Volumes are tested on a
+generated cube of another generator than that of the training, on a field cube, and on F3; gathers
+on generated ones of other seeds, and on Viking shots. The folder is that of seismic_field.py. Each
+row is appended to benchmarks/results/seismic_inputs.csv when it is measured, and measured once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable, Iterator
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy import ndimage as nd
+from seismic_accuracy import machine, write
+from seismic_encoder import FLOOR, rows
+from seismic_field import next_inline, removed, score
+from seismic_field_cases import GROUPS, Case
+from seismic_field_methods import Estimate
+from seismic_inputs_data import (
+    SLOWEST,
+    Batch,
+    cube,
+    facts,
+    field_volume,
+    gather_batches,
+    noisy,
+    volume_batches,
+)
+from torch import Tensor, nn
+
+from scionwood import load_run
+from scionwood_seismic.backbones import field_unet
+from scionwood_seismic.inference.field import denoise_record
+from scionwood_seismic.inference.gate import GateOptions
+from scionwood_seismic.synth.canonical import plan
+from scionwood_seismic.synth.signal import ricker
+from scionwood_seismic.tasks.start import take_over
+
+RESULTS = Path(__file__).parent / "results" / "seismic_inputs.csv"
+
+
+class Told(nn.Module):
+    """A network that is told the trace distance and the trace count of what it denoises."""
+
+    def __init__(self, model: nn.Module, steepest: float) -> None:
+        super().__init__()
+        self.model, self.steepest = model, steepest
+
+    def forward(self, record: Tensor, mask: Tensor, level: Tensor) -> Tensor:
+        kept: Tensor = self.model(record, mask, level, facts(record, mask, self.steepest))
+        return kept
+
+
+def train(model: nn.Module, batches: Iterator[Batch], seconds: float, sees: bool) -> int:
+    """Train for some seconds of CPU time, the drawing of records not counted; return the steps."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=1e-4)
+    model.train()
+    spent, steps = 0.0, 0
+    for batch in batches:
+        start = time.process_time()
+        rate = min(1, (steps + 1) / 50) * (0.5 + 0.5 * np.cos(np.pi * spent / seconds))
+        optimizer.param_groups[0]["lr"] = 1e-3 * rate
+        beside = batch["beside"] if sees else torch.zeros_like(batch["beside"])
+        with torch.autocast("cpu", torch.bfloat16):
+            kept = model(batch["noisy"], batch["mask"], batch["level"], beside)
+        energy = batch["clean"].square().sum((1, 2, 3))
+        error = (kept.float() - batch["clean"]).square().sum((1, 2, 3))
+        loss = (torch.log10(error / energy.clamp_min(1e-8) + FLOOR) * (energy > 0)).mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        steps += 1
+        spent += time.process_time() - start
+        if spent >= seconds:
+            break
+    model.eval()
+    return steps
+
+
+Denoise = Callable[[np.ndarray, int, GateOptions], np.ndarray]
+"""A volume (inline, trace, time), the index of an inline, the gate -> the denoised inline."""
+
+
+def by_slice(
+    model: nn.Module, sees: bool, volume: np.ndarray, i: int, gate: GateOptions
+) -> np.ndarray:
+    """Denoise an inline, with those beside it if the network sees them."""
+    places = (i - 1 if i else 0, min(i + 1, len(volume) - 1))
+    beside = volume[list(places)] if sees else None
+    return denoise_record(
+        model, volume[i], dt=0.004, domain="stack", beside=beside, gate=gate
+    ).denoised
+
+
+def both_ways(model: nn.Module, volume: np.ndarray, i: int, gate: GateOptions) -> np.ndarray:
+    """Return the mean of the results by inlines and by crosslines, as `--slices both` does."""
+    across = _across(model, volume.tobytes(), volume.shape, gate.action)
+    own: np.ndarray = 0.5 * by_slice(model, False, volume, i, gate) + 0.5 * across[i]
+    return own
+
+
+@cache
+def _across(model: nn.Module, data: bytes, shape: tuple[int, ...], action: str) -> np.ndarray:
+    volume = np.frombuffer(data, np.float32).reshape(shape)
+    gate = GateOptions(action=action)  # type: ignore[arg-type]
+    crosslines = np.ascontiguousarray(volume.transpose(1, 0, 2))
+    done = [by_slice(model, False, crosslines, i, gate) for i in range(len(crosslines))]
+    return np.stack(done, axis=1)
+
+
+def mean_snr(
+    denoise: Denoise, clean: np.ndarray, volume: np.ndarray, wanted: range, action: str
+) -> float:
+    gate = GateOptions(action=action)  # type: ignore[arg-type]
+    scores = []
+    for i in wanted:
+        case = Case("cube", "", "", False, volume[i], clean[i], 0.004, None, "stack")
+        scores.append(score(case, denoise(volume, i, gate)))
+    return float(np.mean(scores))
+
+
+def test_volumes(denoise: Denoise, folder: Path) -> dict[str, float]:
+    """Return the numbers of a denoiser of volumes, without and with the harm gate."""
+    row: dict[str, float] = {}
+    made = [cube(seed) for seed in range(2)]
+    for snr, name in ((False, "made_clean"), (True, "made_white")):
+        each = [
+            mean_snr(denoise, c, noisy(c, 21, k) if snr else c, range(2, 16, 4), "off")
+            for k, c in enumerate(made)
+        ]
+        row[name] = float(np.mean(each))
+    for name, first in (("cube", 5), ("F3", 12)):
+        clean = field_volume(folder, name)
+        wanted = range(first, len(clean))
+        for action in ("off", "blend"):
+            row[f"{name}_white_{action}"] = mean_snr(
+                denoise, clean, noisy(clean, 8), wanted, action
+            )
+        cases = [Case(name, "", "none", False, clean[i], None) for i in wanted]
+        done = [Estimate(denoise(clean, i, GateOptions())) for i in wanted]
+        pairs = list(zip(cases, done, strict=True))
+        row[f"{name}_removed"] = float(np.mean([removed(c, e.data) for c, e in pairs]))
+        row[f"{name}_next"] = float(next_inline(cases, done))
+    row["alone"] = one_slice(denoise, folder)
+    return {name: round(value, 3) for name, value in row.items()}
+
+
+def one_slice(denoise: Denoise, folder: Path) -> float:
+    """Return the amplitude that comes back of flat events that one inline alone has."""
+    clean, off = field_volume(folder, "cube"), GateOptions(action="off")
+    wave = np.zeros(clean.shape[2])
+    wavelet = ricker(1 / 12, 1.0, length=48)
+    for k, at in enumerate(range(40, clean.shape[2] - 40, 50)):
+        wave[at - len(wavelet) // 2 :][: len(wavelet)] += (-1) ** k * wavelet
+    i = 7
+    rms = np.sqrt(nd.uniform_filter(clean[i] ** 2, (25, 73)).clip(0)) + 0.02 * clean[i].std()
+    added = np.zeros_like(clean)
+    added[i] = 4 * wave * rms
+    back = denoise(clean + added, i, off) - denoise(clean, i, off)
+    return float(np.sum(back * added[i]) / np.sum(added[i] ** 2))
+
+
+@torch.no_grad()
+def test_gathers(model: nn.Module, sees: bool, folder: Path) -> dict[str, float]:
+    """Return the numbers of a denoiser of gathers, without the harm gate."""
+    row: dict[str, float] = {}
+    kinds = {"made_clean": (60.0, 0.0), "made_0dB": (0.0, 0.0), "made_few_0dB": (0.0, 1.0)}
+    for name, (snr, few) in kinds.items():
+        batches = gather_batches(901, (snr, snr), few)
+        scores = []
+        for _ in range(10):
+            batch = next(batches)
+            beside = batch["beside"] if sees else torch.zeros_like(batch["beside"])
+            kept = model(batch["noisy"], batch["mask"], batch["level"] * 0, beside)
+            error = (kept - batch["clean"]).square().sum((1, 2, 3))
+            ratio = batch["clean"].square().sum((1, 2, 3)) / error.clamp_min(1e-12)
+            scores.append(10 * torch.log10(ratio.clamp_min(1e-3)))
+        row[name] = float(torch.cat(scores).clamp(max=60).median())
+    off = GateOptions(action="off")
+    for noise in ("white", "band", "FORGE"):
+        scores = []
+        for case in GROUPS["viking"](folder):
+            if case.tune or case.noise != noise:
+                continue
+            dt = case.dt / plan(case.record.astype(np.float64), domain="shot").factor
+            network = Told(model, case.dx / (SLOWEST * dt)) if sees else model
+            done = denoise_record(network, case.record, dt=case.dt, domain="shot", gate=off)
+            scores.append(score(case, done.denoised))
+        row[f"viking_{noise}"] = float(np.mean(scores))
+    return {name: round(value, 3) for name, value in row.items()}
+
+
+def measure(group: str, variant: str, seed: int, options: argparse.Namespace) -> dict[str, object]:
+    """Train and test one network; a shipped run is tested only."""
+    torch.manual_seed(seed)
+    run = {"volumes": "seismic/stack", "gathers": "seismic/shot"}[group]
+    row: dict[str, object] = {"group": group, "variant": variant, "seed": seed}
+    sees = variant in ("neighbours", "told")
+    if variant in ("shipped", "both ways"):
+        model: nn.Module = load_run(run).backbone
+    else:
+        model = field_unet(neighbours=1, init_seed=seed)
+        take_over(model, run)
+        batches = volume_batches(seed) if group == "volumes" else gather_batches(seed)
+        row["steps"] = train(model, batches, options.seconds, sees)
+        row["seconds"] = options.seconds
+    if group == "volumes":
+        denoise = (
+            partial(both_ways, model) if variant == "both ways" else partial(by_slice, model, sees)
+        )
+        return row | test_volumes(denoise, options.data)
+    return row | test_gathers(model, sees, options.data)
+
+
+VARIANTS = {
+    "volumes": ("shipped", "both ways", "one slice", "neighbours"),
+    "gathers": ("shipped", "not told", "told"),
+}
+"""Group -> what is measured; the first ones are not trained."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    folder = os.environ.get("SCIONWOOD_FIELD_DATA")
+    parser.add_argument("--data", type=Path, default=folder and Path(folder), required=not folder)
+    parser.add_argument("--groups", nargs="*", default=list(VARIANTS), choices=list(VARIANTS))
+    parser.add_argument("--seconds", type=float, default=60, help="of CPU time, for each training")
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0])
+    parser.add_argument("--target", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    done = {(r["group"], r["variant"], int(r["seed"])) for r in rows(options.target)}
+    wanted = [
+        (group, variant, seed)
+        for group in options.groups
+        for seed in options.seeds
+        for variant in VARIANTS[group]
+        if seed == options.seeds[0] or variant not in ("shipped", "both ways")
+    ]
+    for key in [key for key in wanted if key not in done]:
+        row = measure(*key, options)
+        print(row, flush=True)
+        write(options.target, [*rows(options.target), row | machine()])
+
+
+if __name__ == "__main__":
+    main()
