@@ -1,0 +1,18 @@
+"""The backbones that recipes name: each function builds a model and loads its weights."""
+
+from __future__ import annotations
+
+from scionwood_pde.backbones.forecasts import bilinear, tadpole_mixed, unet
+from scionwood_pde.backbones.operators import fno, tfno
+from scionwood_pde.backbones.tadpole import tadpole, tadpole_dynamics, tadpole_flow
+
+__all__ = [
+    "bilinear",
+    "fno",
+    "tadpole",
+    "tadpole_dynamics",
+    "tadpole_flow",
+    "tadpole_mixed",
+    "tfno",
+    "unet",
+]
