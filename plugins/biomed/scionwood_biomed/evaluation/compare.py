@@ -147,14 +147,14 @@ def _run(
     row |= _clinical(answers, test)
     if len(base) == 2 and (val := _only(parts["val"], base)):
         row |= _operating(_answers(method, data, val, base)[0], answers)
-    if each is not None:
-        each(row, answers, test)
     if gallery is not None:
         gallery.take(row, backbone, answers, data.tensor(test[0])[None])
     row["trainable"] = method.trainable()
     if novel:
         row["novel"] = _answers(method, data, _only(parts["test"], novel), novel)[0].accuracy()
         row["harmonic"] = harmonic_mean(row["accuracy"], row["novel"])
+    if each is not None:
+        each(row, answers, test)
     return row
 
 
