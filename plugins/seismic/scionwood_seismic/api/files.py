@@ -23,6 +23,7 @@ def denoise_file(
     model: Model = "auto",
     gather: Gather | None = "fldr",
     slices: Slices | None = None,
+    neighbours: int | None = None,
     vertical: Literal["time", "depth"] = "time",
     samples: int | None = None,
     dt: float | None = None,
@@ -51,6 +52,8 @@ def denoise_file(
             gather.
         slices: for a volume after stack in SEG-Y, `inline`, `crossline`, or `both` for the mean of
             the results of both directions; None: it is read by `gather`.
+        neighbours: slices or shots on each side that the run sees; None: as many as its recipe
+            says; 0: each gather by itself.
         vertical: whether the samples of a SEG-Y file are in time or in depth.
         samples: samples per trace, in place of what the headers of the file give.
         dt: the sample interval, s (m in a depth file), in place of what the headers give.
@@ -93,6 +96,7 @@ def denoise_file(
         model,
         gather=gather,
         slices=slices,
+        neighbours=neighbours,
         vertical=vertical,
         samples=samples,
         dt=dt,

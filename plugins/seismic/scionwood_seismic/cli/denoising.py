@@ -23,6 +23,7 @@ def denoise(
     run: RunPath | None = None,
     jobs: int | None = None,
     slices: Literal["inline", "crossline", "both"] | None = None,
+    neighbours: int | None = None,
     gather: Literal["fldr", "ep", "cdp", "offset", "iline", "xline", "none"] = "fldr",
     vertical: Literal["time", "depth"] = "time",
     samples: int | None = None,
@@ -72,6 +73,8 @@ def denoise(
         slices: for a volume after stack in SEG-Y: `inline`, `crossline`, or `both`, the mean of the
             results of both directions, each with its own gate. The headers (bytes 189 and 193) give
             the numbers of the slices. It replaces `gather`.
+        neighbours: slices or shots on each side that the run sees beside each gather; by default as
+            many as its recipe says, which is none for the shipped models. 0: each gather by itself.
         gather: the SEG-Y trace header whose value identifies a gather; `none`: the file is one
             gather.
         vertical: whether the samples of a SEG-Y file are in time or in depth.
@@ -134,6 +137,7 @@ def denoise(
         model,
         gather=None if gather == "none" else gather,
         slices=slices,
+        neighbours=neighbours,
         vertical=vertical,
         samples=samples,
         dt=dt,

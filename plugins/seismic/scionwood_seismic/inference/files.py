@@ -29,6 +29,7 @@ from scionwood_seismic.evaluation.report import report_quality
 from scionwood_seismic.inference.adaptation import Adaptation
 from scionwood_seismic.inference.arrays import check_tile
 from scionwood_seismic.inference.choice import Choice, choose, run_of
+from scionwood_seismic.inference.neighbours import settled_neighbours
 from scionwood_seismic.inference.precision import settled
 from scionwood_seismic.inference.records import (
     Denoiser,
@@ -130,6 +131,7 @@ def _prepare(reader: SeismicReader, source: Path, request: Request, console: Con
         request.noise_window,
         adaptation,
         settled(request.precision, task.backbone, device),
+        settled_neighbours(request.neighbours, task.backbone, reader),
     )
     identity = work_identity(run, options=options, device=request.device)
     facts = {"source": _facts(source), **request.reading(), **identity}

@@ -44,6 +44,7 @@ class Options:
             it and told to a model that takes it.
         adaptation: how to adapt to each record first; None: do not adapt.
         precision: the arithmetic of the network; adaptation itself is in float32.
+        neighbours: slices on each side that the model gets; it needs `Denoiser.beside`.
     """
 
     domain: Domain = "shot"
@@ -53,6 +54,7 @@ class Options:
     window: tuple[float, float] | None = None
     adaptation: Adaptation | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
+    neighbours: int = 0
 
 
 @final
@@ -71,6 +73,7 @@ class Denoiser:
             otherwise.
         progress: called with the number of traces that each step finishes, which may be a fraction.
         told: called with each record and its report.
+        beside: returns the slices beside a record, for a model that sees them, or None.
 
     Attributes:
         verdicts: outcome of the adaptation -> number of records.
@@ -88,11 +91,12 @@ class Denoiser:
         unit: Callable[[Record], float | None] = lambda record: None,
         progress: Callable[[float], None] = lambda traces: None,
         told: Callable[[Record, Report], None] = lambda record, report: None,
+        beside: Callable[[Record], np.ndarray | None] = lambda record: None,
     ) -> None:
         self.options = options or Options()
         self.model = InBfloat16(model) if self.options.precision == "bfloat16" else model
         self.dt, self.dx, self.identity = dt, dx, identity
-        self.unit, self.progress, self.told = unit, progress, told
+        self.unit, self.progress, self.told, self.beside = unit, progress, told, beside
         adaptation = self.options.adaptation
         self.adapter = None if adaptation is None else Adapter(model, adaptation)
         self.verdicts: Counter[str] = Counter()
@@ -134,6 +138,7 @@ class Denoiser:
             tile=None if size is None else (size, size),
             overlap=None if overlap is None else (overlap, overlap),
             unit=self.unit(record),
+            beside=self.beside(record),
             progress=lambda share: advance(share * len(data) / len(record.data)),
         )
 
@@ -237,6 +242,8 @@ def work_identity(run: Path, *, options: Options, device: str) -> dict[str, Any]
     """
     chosen: dict[str, Any] = json.loads(json.dumps(asdict(options)))
     tile, overlap = chosen.pop("tile") or (None, None)
+    if not chosen["neighbours"]:  # then the work is that of former versions
+        del chosen["neighbours"]
     return {
         "scionwood": version("scionwood"),
         "adapter": hash_run(run),

@@ -93,6 +93,7 @@ class Request:
         tta: how to adapt to each gather; `recipe` follows the recipe of the run.
         noise_window: start and end of the window without signal, s.
         precision: the arithmetic of the network; `auto` takes bfloat16 where the hardware has it.
+        neighbours: slices or shots on each side that the run sees; None: as many as it sees.
     """
 
     run: str | Path | None = None
@@ -109,6 +110,7 @@ class Request:
     tta: Tta = "recipe"
     noise_window: tuple[float, float] | None = None
     precision: Precision = "auto"
+    neighbours: int | None = None
 
     def open(self, path: Path) -> SeismicReader:
         """Open a file as the request says; with both directions of slices, by crosslines."""

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from scionwood import Record
+from scionwood_seismic.inference.neighbours import Neighbours
 from scionwood_seismic.inference.records import Denoiser, Journal
 from scionwood_seismic.readers.base import SeismicReader
 from scionwood_seismic.readers.partial import forget_debris, partial_path
@@ -34,7 +35,8 @@ class Sweep:
 
     Args:
         reader: the noisy file.
-        denoiser: what denoises its records; its `progress`, `told` and `unit` are set.
+        denoiser: what denoises its records; its `progress`, `told`, `unit` and `beside` are
+            set.
         console: where the progress is shown.
         title: what is done, a word or two.
     """
@@ -94,3 +96,5 @@ class Sweep:
 
         denoiser.progress, denoiser.told = advance, journal.add
         denoiser.unit = (lambda record: None) if segy is None else segy.unit
+        count = denoiser.options.neighbours
+        denoiser.beside = Neighbours(segy, count) if segy and count else lambda record: None

@@ -20,8 +20,9 @@ from scionwood_seismic.inference.records import Denoiser
 from scionwood_seismic.inference.request import Request, Slices
 from scionwood_seismic.inference.sweep import Sweep
 from scionwood_seismic.readers.base import SeismicReader
+from scionwood_seismic.readers.index import KEYS
 from scionwood_seismic.readers.partial import partial_path
-from scionwood_seismic.readers.segy import KEYS, SegyReader
+from scionwood_seismic.readers.segy import SegyReader
 
 FEWEST = 3
 """The fewest traces of a slice that has neighbours to compare."""

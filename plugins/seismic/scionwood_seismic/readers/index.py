@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, final
@@ -10,7 +11,10 @@ import numpy as np
 
 from scionwood import ReadError, reading
 from scionwood_seismic.readers.layout import Layout
-from scionwood_seismic.readers.positions import read_at
+from scionwood_seismic.readers.positions import open_binary, read_at
+
+KEYS = {"fldr": 9, "ep": 17, "cdp": 21, "offset": 37, "iline": 189, "xline": 193}
+"""Name of a trace header -> its first byte, counted from 1."""
 
 CHUNK = 4 << 20  # bytes per read in the header scan
 SPARSE = 64 << 10  # bytes; for longer traces only the headers are read, not the samples
@@ -133,6 +137,22 @@ def header_words(
             words = np.ascontiguousarray(rows[:, byte - 1 : byte - 1 + size])
             values[name][at : at + len(rows)] = words.view(layout.order + kind)[:, 0]
     return values
+
+
+def header_word(path: Path, layout: Layout, traces: np.ndarray, name: str) -> np.ndarray:
+    """Read one of the header fields `KEYS` of some traces, (trace,).
+
+    Raises:
+        ReadError: the file ends early.
+    """
+    file = open_binary(path)
+    try:
+        rows = read_headers(path, file, layout, traces)
+    finally:
+        os.close(file)
+    first = KEYS[name] - 1
+    words = np.ascontiguousarray(rows[:, first : first + 4])
+    return words.view(layout.order + "i4")[:, 0].astype(np.int64)
 
 
 def read_headers(path: Path, file: int, layout: Layout, traces: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from scionwood import Record, RecordFunction, WriteError, empty_record, writing
 from scionwood_seismic.data.normalise import scale_in_blocks
 from scionwood_seismic.readers.axis import interval, origin
 from scionwood_seismic.readers.create import write_segy
-from scionwood_seismic.readers.index import Gathers, read_headers, read_into, runs
+from scionwood_seismic.readers.index import KEYS, Gathers, read_headers, read_into, runs
 from scionwood_seismic.readers.layout import Endian, read_layout
 from scionwood_seismic.readers.lengths import settled
 from scionwood_seismic.readers.partial import NamedWork, Partial
@@ -23,9 +23,6 @@ from scionwood_seismic.readers.positions import open_binary
 from scionwood_seismic.readers.rewriting import RewritingReader
 from scionwood_seismic.readers.samples import FORMATS, decode, overwrite_changed
 from scionwood_seismic.readers.spacing import trace_spacing
-
-KEYS = {"fldr": 9, "ep": 17, "cdp": 21, "offset": 37, "iline": 189, "xline": 193}
-"""Name of a trace header -> its first byte, counted from 1."""
 
 Gather = Literal["fldr", "ep", "cdp", "offset", "iline", "xline"]
 
@@ -113,6 +110,11 @@ class SegyReader(RewritingReader[np.ndarray]):
 
     def __len__(self) -> int:
         return len(self._gathers)
+
+    @property
+    def gather_names(self) -> np.ndarray:
+        """The header value of each gather, (gather,)."""
+        return self._gathers.names
 
     @property
     def gather_lengths(self) -> np.ndarray:
