@@ -131,6 +131,7 @@ def rollout(
     n_steps: int,
     *,
     normaliser: Normaliser,
+    solids: bool = False,
     device: str = "cpu",
 ) -> xr.DataArray:
     """Predict states one after another, each from the previous one.
@@ -141,13 +142,16 @@ def rollout(
         n_steps: number of steps to predict.
         normaliser: the normaliser of the fields. Its interval is the time of a step; without one,
             the time between `states` is.
+        solids: NaN in a first state marks solid points, which stay NaN; the model sees the mean of
+            the field there.
         device: where to compute.
 
     Returns:
         The starts and the predictions, in memory.
 
     Raises:
-        RecipeError: the sides do not fit the model, or the time of a step is unknown.
+        RecipeError: the sides do not fit the model, the time of a step is unknown, or a first state
+            holds NaN and `solids` is false.
         WriteError: a prediction is not finite.
     """
     layout = layout_of(states)
@@ -157,12 +161,18 @@ def rollout(
     for sample in range(layout.samples):
         predicted[sample, 0] = states[sample, 0].values
         state = normaliser.apply(_tensor(states[sample, 0], device))
+        solid = state.isnan()
+        if not solids and bool(solid.any()):
+            rule = "it holds NaN, and the run was not trained with solid points"
+            raise RecipeError(f"sample {sample}", rule, "Train with `solids`, or fill it")
+        state = state.masked_fill(solid, 0)
         for time in range(1, n_steps + 1):
-            state = fitting(step, state)
+            state = fitting(step, state).masked_fill(solid, 0)
             if not bool(state.isfinite().all()):
                 rule = f"step {time} of sample {sample} is not finite"
                 raise WriteError("rollout", rule, "Take fewer steps, or train longer")
-            predicted[sample, time] = normaliser.undo(state)[0].cpu().numpy()
+            shown = normaliser.undo(state).masked_fill(solid, torch.nan)
+            predicted[sample, time] = shown[0].cpu().numpy()
     return labelled(predicted, replace(layout, times=times))
 
 

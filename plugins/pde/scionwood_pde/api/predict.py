@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import xarray as xr
 from scionwood import find_run, load_run, read_origin, weights_digest
 from scionwood_pde import inference
 from scionwood_pde.api.states import States, opened
+from scionwood_pde.data.domain import Domain
 from scionwood_pde.data.normaliser import Normaliser
+from scionwood_pde.evaluation.skill import check_regular, no_better_than_persistence
 from scionwood_pde.readers.states import layout_of
 
 
@@ -25,7 +28,10 @@ def rollout(
 ) -> xr.DataArray:
     """Predict later states from the first state of each sample, one step after another.
 
-    The run supplies the names of the fields, their normalisation, and the time of a step.
+    The run supplies the names of the fields, their normalisation, and the time of a step. Units,
+    spacing and equation of the states are compared with those of its training. A warning names what
+    cannot be compared, a grid of another size, and a first step that is no better than persistence
+    if the states hold the truth.
 
     Args:
         states: the states, or their file. Only the first time of each sample is used.
@@ -42,7 +48,8 @@ def rollout(
 
     Raises:
         ReadError: the file is damaged, or lacks a field.
-        RecipeError: the states do not fit the model, or the steps do not fit the file.
+        RecipeError: the states do not fit the model or the training data, or the steps do not fit
+            the file.
         AdapterFileError: the run's adapter is damaged, or was made for another base.
         WriteError: a prediction is not finite.
 
@@ -52,11 +59,23 @@ def rollout(
         (1, 3, 3, 32, 32, 32)
     """
     folder = find_run(run)
-    kept = Normaliser.read(folder)
-    given = opened(states, fields or (kept and kept.fields))
+    kept, domain = Normaliser.read(folder), Domain.read(folder)
+    solids = domain is not None and domain.solids
+    given = opened(states, fields or (kept and kept.fields), solids=solids)
+    layout = layout_of(given)
+    if domain is not None:
+        for difference in domain.check(layout, "the states"):
+            warnings.warn(difference, stacklevel=2)
+    if steps is None or kept is None or kept.interval is None:
+        check_regular(layout, "states")
     scale = inference.normaliser_for(kept, given, statistics)
-    count = inference.steps_of(layout_of(given), scale, steps)
+    count = inference.steps_of(layout, scale, steps)
     step = load_run(folder, device).backbone
-    predicted = inference.rollout(step, given, count, normaliser=scale, device=device)
+    predicted = inference.rollout(
+        step, given, count, normaliser=scale, solids=solids, device=device
+    )
+    worse = no_better_than_persistence(predicted, given)
+    if worse:
+        warnings.warn(worse, stacklevel=2)
     name = read_origin(folder) or folder.resolve().name
     return predicted.assign_attrs(run=f"{name}, SHA-256 {weights_digest(folder)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Literal, final
 
 import numpy as np
@@ -12,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from scionwood import DataFiles, DataLoader, RecipeError, Split, SplitData
+from scionwood import DataFiles, DataLoader, ReadError, RecipeError, Split, SplitData
+from scionwood_pde.data.domain import Domain
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.data.splits import (
     Source,
@@ -33,7 +35,8 @@ class Files(SplitData):
     Workers are never forked, because Zarr can hang in a forked process.
 
     Shapes: a batch holds `state`, (batch, field, x, y, z) float32, and, unless `time_stride` is 0,
-        `next` of the same shape.
+        `next` of the same shape. With `solids` it also holds `mask`, 1 in the fluid and 0 in the
+        solid, of the same shape; `state` and `next` are 0 in the solid.
 
     Units: from each field its mean is subtracted, and the difference is divided by its standard
         deviation, both of the training split. The run keeps both.
@@ -54,6 +57,8 @@ class Files(SplitData):
         fields: names of the channels, in the order in which the model sees them. `None` means all.
         crop: side of the cubes cut at random places, in voxels. `None` means the whole domain.
         time_stride: number of times from a state to its `next`; 0 gives single states.
+        solids: NaN marks solid points, which do not count in statistics, loss and metrics. Without
+            it, NaN is refused.
         val_share: share of the trajectories for validation, at least one; see `val_files`.
         test_share: share of the trajectories for the test, at least one; see `test_files`.
         measured: number of evenly spread states of the training split from which mean and standard
@@ -77,6 +82,7 @@ class Files(SplitData):
         fields: Sequence[str] | None = None,
         crop: int | None = None,
         time_stride: int = 1,
+        solids: bool = False,
         val_share: float = 0.1,
         test_share: float = 0.1,
         measured: int = 64,
@@ -92,12 +98,12 @@ class Files(SplitData):
             raise RecipeError(value, "neither is negative", "Give 0 or more")
         given = {"train": files, "val": val_files, "test": test_files}
         self.data_files = DataFiles(on_bad_file, [*files, *val_files, *test_files])
-        self.sources, whole = open_sources(given, fields, self.data_files)
+        self.sources, whole = open_sources(given, fields, self.data_files, solids=solids)
         check_fits(self.sources, crop, time_stride)
         self.split = shared_out(whole, {"val": val_share, "test": test_share}, seed)
         self.crop, self.stride, self.measured = crop, time_stride, measured
         self.batch_size, self.workers, self.method = batch_size, workers, start
-        self.seed = seed
+        self.seed, self.solids = seed, solids
 
     @cached_property
     def normaliser(self) -> Normaliser:
@@ -106,6 +112,11 @@ class Files(SplitData):
         interval = self.stride * float(layout.times[1] - layout.times[0]) if self.stride else None
         names = [channel.name for channel in layout.channels]
         return Normaliser.of(names, self._some_states(), interval, layout.units["time"])
+
+    @property
+    def domain(self) -> Domain:
+        """Units, grid and equation of the files."""
+        return Domain.of(self.sources[0].layout, crop=self.crop, solids=self.solids)
 
     def _some_states(self) -> Iterator[np.ndarray]:
         """Yield evenly spread states of the training split."""
@@ -133,6 +144,7 @@ class Files(SplitData):
             stride=self.stride,
             seed=None if train else self.seed,
             data_files=self.data_files,
+            solids=self.solids,
         )
         if self.workers and self.method == "forkserver":
             # The server imports this module once; workers start again in each epoch.
@@ -158,6 +170,7 @@ class Windows(Dataset[dict[str, Tensor]]):
         stride: number of times from a state to its `next`; 0 gives single states.
         seed: seed of the places of crops. `None` means torch's global generator.
         data_files: the files as the user named them.
+        solids: samples also hold `mask`.
     """
 
     def __init__(
@@ -170,8 +183,9 @@ class Windows(Dataset[dict[str, Tensor]]):
         stride: int,
         seed: int | None,
         data_files: DataFiles,
+        solids: bool = False,
     ) -> None:
-        self.data_files = data_files
+        self.data_files, self.solids = data_files, solids
         self.sources, self.normaliser = sources, normaliser
         self.crop, self.stride, self.seed = crop, stride, seed
         self.places = [
@@ -191,7 +205,8 @@ class Windows(Dataset[dict[str, Tensor]]):
             frames = list(source.frames([(sample, t) for t in times], self._window(source, index)))
         tensors = [torch.from_numpy(np.array(frame, np.float32)) for frame in frames]
         names = ("state", "next")[: len(tensors)]
-        return dict(zip(names, map(self.normaliser.apply, tensors), strict=True))
+        sample = dict(zip(names, map(self.normaliser.apply, tensors), strict=True))
+        return _masked(sample, place_of(source)) if self.solids else sample
 
     def _window(self, source: Source, index: int) -> list[slice] | None:
         """Return the crop of a sample as one slice for each axis."""
@@ -205,3 +220,17 @@ class Windows(Dataset[dict[str, Tensor]]):
             for side in source.layout.sides
         ]
         return [slice(start, start + self.crop) for start in starts]
+
+
+def _masked(sample: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """Return a sample with zeros for NaN, and with `mask`, which is 0 there and 1 elsewhere.
+
+    Raises:
+        ReadError: the NaN of the two states lie at different points.
+    """
+    masks = {name: state.isfinite() for name, state in sample.items()}
+    mask = masks["state"]
+    if not all(bool((mask == other).all()) for other in masks.values()):
+        rule = "NaN lies at different points at two times, and solid points do not move"
+        raise ReadError(str(path), rule, "Fill them, or leave the times out")
+    return {n: state.nan_to_num() for n, state in sample.items()} | {"mask": mask.float()}

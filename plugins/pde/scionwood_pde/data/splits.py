@@ -29,23 +29,28 @@ class Trajectory(NamedTuple):
     sample: int
 
 
-def open_source(path: Path, fields: Sequence[str] | None = None) -> Source:
+def open_source(path: Path, fields: Sequence[str] | None = None, *, solids: bool = False) -> Source:
     """Open a file with the reader of its format, or a cache.
 
     Args:
         path: the file or folder.
         fields: names of the channels, in the order wanted. `None` means all channels.
+        solids: NaN marks solid points; a cache has none.
 
     Raises:
         ReadError: the file is damaged, has an unknown format, or lacks a field.
     """
     if (path / CARD).is_file():
         return Cache(path, fields=fields)
-    return open_reader(path, fields=fields)
+    return open_reader(path, fields=fields, solids=solids)
 
 
 def open_sources(
-    given: Mapping[str, Sequence[str]], fields: Sequence[str] | None, data_files: DataFiles
+    given: Mapping[str, Sequence[str]],
+    fields: Sequence[str] | None,
+    data_files: DataFiles,
+    *,
+    solids: bool = False,
 ) -> tuple[list[Source], dict[str, list[Trajectory]]]:
     """Open the files of all splits.
 
@@ -53,6 +58,7 @@ def open_sources(
         given: paths and patterns for each split, with `train` first.
         fields: names of the channels, in the order wanted. `None` means all channels.
         data_files: says what is done with files that cannot be read.
+        solids: NaN marks solid points.
 
     Returns:
         The files, and the trajectories of each split.
@@ -74,12 +80,12 @@ def open_sources(
     first: list[Layout] = []
 
     def alike(path: Path) -> Source:
-        source = open_source(path, fields)
+        source = open_source(path, fields, solids=solids)
         first.append(source.layout)
         _check_alike(path, first[0], source.layout)
         return source
 
-    sources = data_files.readable(split_of, alike, lambda path: _read_all(path, fields))
+    sources = data_files.readable(split_of, alike, lambda path: _read_all(path, fields, solids))
     splits: dict[str, list[Trajectory]] = {split: [] for split in given}
     for number, (path, source) in enumerate(sources.items()):
         splits[split_of[path]] += [Trajectory(number, i) for i in range(source.layout.samples)]
@@ -93,8 +99,8 @@ def place_of(source: Source) -> Path:
     return source.folder if isinstance(source, Cache) else source.path
 
 
-def _read_all(path: Path, fields: Sequence[str] | None) -> None:
-    source = open_source(path, fields)
+def _read_all(path: Path, fields: Sequence[str] | None, solids: bool) -> None:
+    source = open_source(path, fields, solids=solids)
     times = range(len(source.layout.times))
     deque(source.frames((i, t) for i in range(source.layout.samples) for t in times), maxlen=0)
 

@@ -104,6 +104,34 @@ def remarks(rows: Sequence[Mapping[str, str | float]]) -> list[str]:
     return said
 
 
+def no_better_than_persistence(predicted: xr.DataArray, states: xr.DataArray) -> str:
+    """Return a warning if the first predicted step is no better than persistence, else nothing.
+
+    Args:
+        predicted: the starts and the predictions.
+        states: the states with the same starts. If they hold no state at the time of the first
+            step, nothing can be said.
+    """
+    wanted, known = (float(x) for x in predicted.coords["time"].values[:2]), states.coords["time"]
+    first, second = wanted
+    place = int(np.abs(known.values - second).argmin())
+    if abs(float(known[place]) - second) > CLOSE * abs(second - first):
+        return ""
+    errors = []
+    for sample in range(predicted.sizes["sample"]):
+        here, still = (_double(predicted[sample, i])[None, None] for i in (1, 0))
+        there = _double(states[sample, place])[None, None]
+        fluid = there.isfinite()
+        errors.append([vrmse(each, there, where=fluid).mean() for each in (here, still)])
+    ours, persistence = torch.tensor(errors, dtype=torch.float64).mean(0).tolist()
+    if not ours >= persistence or persistence == 0:
+        return ""
+    return (
+        f"the first predicted step has a VRMSE of {ours:.3g}, and predicting no change has "
+        f"{persistence:.3g}: the run does not fit these states"
+    )
+
+
 def notes(layout: Layout, fitted: bool) -> list[str]:
     """Return what the filters assume about the grid, or that there are none."""
     if not fitted:

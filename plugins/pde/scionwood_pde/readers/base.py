@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,7 +22,7 @@ from scionwood import (
     reading,
     writing,
 )
-from scionwood_pde.readers.layout import Channel, Layout
+from scionwood_pde.readers.layout import EQUATION, UNKNOWN, Channel, Layout
 from scionwood_pde.readers.states import lazy_states
 
 
@@ -50,7 +51,8 @@ class StatesReader(Reader):
     ) -> None:
         self.path, self.solids = Path(path), solids
         with self._session() as variables:
-            layout = self._layout(variables)
+            named = getattr(variables, "attrs", {}).get(EQUATION, UNKNOWN)
+            layout = replace(self._layout(variables), equation=str(named))
             layout.check_stored(self.path)
         self.layout = layout.selected(self.path, fields)
         self.dims = ("channel", *layout.axes)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from scionwood_pde.readers.layout import Channel, Layout
+from scionwood_pde.readers.layout import UNKNOWN, Channel, Layout
 
 
 def to_card(layout: Layout) -> dict[str, Any]:
@@ -20,6 +20,7 @@ def to_card(layout: Layout) -> dict[str, Any]:
         "units": dict(layout.units),
         "boundary": dict(layout.boundary),
         "dtype": layout.dtype.name,
+        "equation": layout.equation,
     }
 
 
@@ -38,4 +39,5 @@ def from_card(card: Mapping[str, Any]) -> Layout:
         card["units"],
         card["boundary"],
         np.dtype(card["dtype"]),
+        equation=card.get("equation", UNKNOWN),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -39,7 +39,7 @@ class LabelledReader(StatesReader, ABC):
             listed = np.atleast_1d(dataset.attrs.get(ORDER, []))
             first = [str(name) for name in listed if name in variables]
             rest = sorted(variables.keys() - set(first))  # a folder lists arrays in any order
-            yield {name: variables[name] for name in [*first, *rest]}
+            yield _Variables({n: variables[n] for n in [*first, *rest]}, dataset.attrs)
 
     def _layout(self, variables: Mapping[str, Any]) -> Layout:
         sizes = {str(dim): n for each in variables.values() for dim, n in each.sizes.items()}
@@ -54,7 +54,13 @@ class LabelledReader(StatesReader, ABC):
             rule = f"no {self.format} variable has the dims {KNOWN}, or fewer; its dims are {dims}"
             raise ReadError(str(self.path), rule, "Rename its dims")
         points = {axis: self._points(variables, axis, sizes[axis]) for axis in axes}
-        channels = [c for name, each in fields.items() for c in self._channels(name, each)]
+        labels = self._labels(variables)
+        several = sum("channel" in each.dims for each in fields.values()) > 1
+        channels = [
+            channel
+            for name, each in fields.items()
+            for channel in self._channels(name, each, labels, several)
+        ]
         return Layout(
             sizes.get("sample", 1),
             self._points(variables, "time", sizes.get("time", 1)),
@@ -66,7 +72,20 @@ class LabelledReader(StatesReader, ABC):
             _elsewhere(variables, fields.keys()),
         )
 
-    def _channels(self, name: str, variable: Any) -> list[Channel]:
+    def _labels(self, variables: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+        """Return names and units along `channel`, if coordinates of xarray hold them."""
+        found = {}
+        for name in ("channel", "unit"):
+            variable = variables.get(name)
+            if variable is not None and variable.dims == ("channel",):
+                check_size(self.path, variable.shape, variable.dtype)
+                found[name] = [str(value) for value in variable.values]
+        names = found.get("channel", [])
+        return [*zip(names, found.get("unit", [None] * len(names)), strict=True)]
+
+    def _channels(
+        self, name: str, variable: Any, labels: Sequence[tuple[str, str | None]], several: bool
+    ) -> list[Channel]:
         dims = tuple(str(dim) for dim in variable.dims)
         if not set(dims) <= set(KNOWN):
             rule = f"field {name!r} of this {self.format} file has dims {dims}; known are {KNOWN}"
@@ -74,10 +93,16 @@ class LabelledReader(StatesReader, ABC):
         unit = str(variable.attrs.get("units", UNKNOWN))
         if "channel" not in dims:
             return [Channel(name, unit, name, dims)]
-        count = variable.sizes["channel"]
+        known: list[tuple[str, str | None]] = [*labels]
+        known = known or [(f"{name}_{i}", None) for i in range(variable.sizes["channel"])]
         return [
-            Channel(f"{name}_{i}", unit, name, tuple(i if d == "channel" else d for d in dims))
-            for i in range(count)
+            Channel(
+                f"{name}_{label}" if several and labels else label,
+                own or unit,
+                name,
+                tuple(i if d == "channel" else d for d in dims),
+            )
+            for i, (label, own) in enumerate(known)
         ]
 
     def _points(self, variables: Mapping[str, Any], axis: str, size: int) -> np.ndarray:
@@ -95,6 +120,14 @@ class LabelledReader(StatesReader, ABC):
         """Return an attribute of a coordinate, or `unknown`."""
         coordinate = variables.get(axis)
         return UNKNOWN if coordinate is None else str(coordinate.attrs.get(name, UNKNOWN))
+
+
+class _Variables(dict[str, Any]):
+    """The variables of a file by name, with the attributes of the file."""
+
+    def __init__(self, variables: Mapping[str, Any], attrs: Mapping[str, Any]) -> None:
+        super().__init__(variables)
+        self.attrs = attrs
 
 
 def _elsewhere(variables: Mapping[str, Any], fields: Collection[str]) -> dict[str, tuple[str, ...]]:

@@ -15,6 +15,9 @@ from scionwood import ReadError
 
 AXES = ("x", "y", "z")
 UNKNOWN = "unknown"
+EQUATION = "equation"
+"""The attribute in which a file names the equation that was simulated."""
+
 ORDER = "channels"
 """The attribute in which a file lists the order of its variables."""
 
@@ -69,6 +72,7 @@ class Layout:
             joined by `/`, or `unknown`.
         dtype: float32 or float64; it holds the floating-point values of all channels exactly.
         elsewhere: the dims of each variable that is no channel since it lies on other points.
+        equation: name of the equation that was simulated, or `unknown`.
     """
 
     samples: int
@@ -79,6 +83,7 @@ class Layout:
     boundary: Mapping[str, str]
     dtype: np.dtype
     elsewhere: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    equation: str = UNKNOWN
 
     @property
     def axes(self) -> tuple[str, ...]:

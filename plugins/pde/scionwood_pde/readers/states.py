@@ -17,7 +17,7 @@ import xarray as xr
 from xarray.core import indexing
 
 from scionwood import ReadError
-from scionwood_pde.readers.layout import AXES, Channel, Layout
+from scionwood_pde.readers.layout import AXES, EQUATION, UNKNOWN, Channel, Layout
 
 if TYPE_CHECKING:
     from scionwood_pde.solvers import Simulation
@@ -59,7 +59,8 @@ def labelled(data: Any, layout: Layout) -> xr.DataArray:
     }
     for axis, points in {"time": layout.times, **layout.coords}.items():
         coords[axis] = (axis, points, attributes(layout, axis))
-    return xr.DataArray(xr.Variable((*LEADING, *layout.axes), data), coords, name="states")
+    attrs = {} if layout.equation == UNKNOWN else {EQUATION: layout.equation}
+    return xr.DataArray(xr.Variable((*LEADING, *layout.axes), data, attrs), coords, name="states")
 
 
 def layout_of(states: xr.DataArray) -> Layout:
@@ -87,6 +88,7 @@ def layout_of(states: xr.DataArray) -> Layout:
         {axis: str(states.coords[axis].attrs.get("units")) for axis in ("time", *axes)},
         {axis: str(states.coords[axis].attrs.get("boundary")) for axis in axes},
         states.dtype,
+        equation=str(states.attrs.get(EQUATION, UNKNOWN)),
     )
     for axis in ("time", *axes):
         if "units" not in states.coords[axis].attrs:
@@ -103,6 +105,7 @@ def from_simulation(run: Simulation) -> xr.DataArray:
         ValueError: no sample is valid.
     """
     from scionwood_pde.solvers.fluids import Incompressible
+    from scionwood_pde.solvers.registry import equation_name
 
     fields = run.fields[run.valid]
     if not len(fields):
@@ -121,6 +124,7 @@ def from_simulation(run: Simulation) -> xr.DataArray:
         {"time": "T", **dict.fromkeys(axes, "L")},
         dict.fromkeys(axes, "periodic"),
         fields.cpu().numpy().dtype,
+        equation=equation_name(run.equation),
     )
     return labelled(fields.cpu().numpy(), layout)
 

@@ -39,36 +39,37 @@ class Sums:
     """
 
     def __init__(self, channels: int) -> None:
-        self.count, self.steps = 0, 0
-        self.mean, self.squares, self.changes = np.zeros((3, channels))
+        self.count, self.steps, self.mean, self.squares, self.changes = np.zeros((5, channels))
         self.minimum, self.maximum = np.full(channels, np.inf), np.full(channels, -np.inf)
 
     def add(self, state: np.ndarray, before: np.ndarray | None = None) -> None:
         """Add a state.
 
         Args:
-            state: (channel, *space).
+            state: (channel, *space). NaN, which marks solid points, does not count.
             before: the state one time earlier, or `None` for the first time.
         """
         values = state.reshape(len(state), -1).astype(np.float64)
-        points = values.shape[1]
-        mean = values.mean(1)
+        known = np.isfinite(values)
+        points = known.sum(1)
+        mean = np.where(known, values, 0).sum(1) / np.maximum(points, 1)
         total, shift = self.count + points, mean - self.mean
-        spread = ((values - mean[:, None]) ** 2).sum(1)
-        self.squares += spread + shift**2 * self.count * points / total
-        self.mean += shift * points / total
+        spread = (np.where(known, values - mean[:, None], 0) ** 2).sum(1)
+        weight = points / np.maximum(total, 1)
+        self.squares += spread + shift**2 * self.count * weight
+        self.mean += shift * weight
         self.count = total
-        self.minimum = np.minimum(self.minimum, values.min(1))
-        self.maximum = np.maximum(self.maximum, values.max(1))
+        self.minimum = np.fmin(self.minimum, np.where(known, values, np.inf).min(1))
+        self.maximum = np.fmax(self.maximum, np.where(known, values, -np.inf).max(1))
         if before is not None:
             steps = values - before.reshape(len(state), -1)
-            self.changes += (steps**2).sum(1)
-            self.steps += points
+            self.changes += np.nansum(steps**2, 1)
+            self.steps += np.isfinite(steps).sum(1)
 
     def statistics(self) -> list[Statistics]:
         """Return the statistics of each channel; at least one state must have been added."""
-        deviation = np.sqrt(self.squares / self.count)
-        change = np.sqrt(self.changes / self.steps) if self.steps else None
+        deviation = np.sqrt(self.squares / np.maximum(self.count, 1))
+        change = np.sqrt(self.changes / np.maximum(self.steps, 1)) if self.steps.any() else None
         return [
             Statistics(
                 float(self.mean[i]),

@@ -12,7 +12,7 @@ import xarray as xr
 import zarr
 
 from scionwood import RecipeError, atomic_folder_or_zip, atomic_path, writing
-from scionwood_pde.readers.layout import AXES, ORDER, Channel, Layout
+from scionwood_pde.readers.layout import AXES, EQUATION, ORDER, Channel, Layout
 from scionwood_pde.readers.states import attributes, labelled, layout_of
 
 
@@ -142,8 +142,8 @@ def write_well(states: xr.DataArray, target: str | Path, *, overwrite: bool = Fa
 
 
 def _made_by(states: xr.DataArray) -> dict[str, str]:
-    """Return the attribute that names the run which predicted the states, if one did."""
-    return {"run": str(states.attrs["run"])} if "run" in states.attrs else {}
+    """Return the attributes that name the equation, and the run that predicted the states."""
+    return {name: str(states.attrs[name]) for name in ("run", EQUATION) if name in states.attrs}
 
 
 def _write_frame(file: h5py.File, layout: Layout, name: str) -> None:

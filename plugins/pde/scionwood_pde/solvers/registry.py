@@ -43,6 +43,12 @@ EQUATIONS: Mapping[str, type[Equation]] = {
 """Classes of equations by name; `PARAMETERS` of a class has the ranges of its parameters."""
 
 
+def equation_name(equation: Equation) -> str:
+    """Return the name of an equation, or that of its class if it has none."""
+    names = {kind: name for name, kind in EQUATIONS.items()}
+    return names.get(type(equation), type(equation).__name__)
+
+
 def equation_class(name: str) -> type[Equation]:
     """Return the class of an equation.
 

@@ -10,10 +10,10 @@ from typing import Any, Unpack, cast, final
 import torch
 from torch import Tensor, nn
 
-from scionwood import Deployed, Optimiser
+from scionwood import Deployed, Optimiser, RecipeError
 from scionwood_pde.model.forecast import Axis, Forecast
 from scionwood_pde.tasks.deployed import deployed
-from scionwood_pde.tasks.states import StatesTask, mean_vrmse
+from scionwood_pde.tasks.states import StatesTask, mean_over, mean_vrmse
 
 
 @final
@@ -73,19 +73,19 @@ class Dynamics(StatesTask):
         """Return the mean squared error of the predicted next state."""
         state, reference = batch["state"], batch["next"]
         if self.training:
-            state, reference = self._moved(state, reference)
+            state, reference = self._moved(state, reference, "mask" in batch)
             state = state + self.noise * torch.randn_like(state) if self.noise else state
         error = self._predicted(state, batch) - reference
         if self.scaled is not None:
             error = error / self.scaled.scales.change.view(-1, *[1] * (error.ndim - 2))
-        return {"loss": error.square().mean()}
+        return {"loss": mean_over(error.square(), batch.get("mask"))}
 
     def metrics(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return VRMSE, averaged over fields, and that of persistence, which predicts no change."""
-        state, reference = batch["state"], batch["next"]
+        state, reference, mask = batch["state"], batch["next"], batch.get("mask")
         return {
-            "vrmse": mean_vrmse(self._predicted(state, batch), reference),
-            "vrmse_persistence": mean_vrmse(state[:, -reference.shape[1] :], reference),
+            "vrmse": mean_vrmse(self._predicted(state, batch), reference, mask),
+            "vrmse_persistence": mean_vrmse(state[:, -reference.shape[1] :], reference, mask),
         }
 
     def deploy(self, folder: Path | None = None) -> Deployed:
@@ -98,10 +98,13 @@ class Dynamics(StatesTask):
         predicted: Tensor = self.backbone(state, *extra)
         return predicted
 
-    def _moved(self, state: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
+    def _moved(self, state: Tensor, reference: Tensor, solids: bool) -> tuple[Tensor, Tensor]:
         """Move both states along the axes of `shifts` by the same random numbers of voxels."""
         axes = [2 + "xyz".index(axis) for axis in self.shifts]
         if not axes:
             return state, reference
+        if solids:
+            rule = "solid points stay where they are"
+            raise RecipeError(f"shifts: {', '.join(self.shifts)}", rule, "Leave shifts out")
         steps = [int(torch.randint(state.shape[axis], ())) for axis in axes]
         return state.roll(steps, axes), reference.roll(steps, axes)

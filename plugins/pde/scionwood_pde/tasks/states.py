@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from scionwood import Deployed, Optimiser, Task
+from scionwood_pde.data.domain import Domain
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.data.online import OnlineFields
 from scionwood_pde.evaluation.metrics import spectrum, vrmse
@@ -28,11 +29,14 @@ class StatesTask(Task, ABC):
     defaults: ClassVar[Optimiser] = {"warmup_steps": 10, "schedule": "cosine"}
 
     def on_fit_start(self) -> None:
-        """Write the normaliser of the data into the run folder, if the data have one."""
+        """Write normaliser and domain of the data into the run folder, if the data have them."""
         data = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
         normaliser: Normaliser | None = getattr(data, "normaliser", None)
         if normaliser is not None and self.trainer.is_global_zero:
             normaliser.write(self.trainer.default_root_dir)
+        domain: Domain | None = getattr(data, "domain", None)
+        if domain is not None and self.trainer.is_global_zero:
+            domain.write(self.trainer.default_root_dir)
 
 
 @final
@@ -78,7 +82,7 @@ class Autoencode(StatesTask):
         latents = model.encode(x)
         z = latents.sample() if self.training else latents.mean
         estimate = model.decode(z, x.shape[2:])
-        mse, kl = (estimate - x).square().mean(), latents.kl().mean()
+        mse, kl = mean_over((estimate - x).square(), batch.get("mask")), latents.kl().mean()
         losses = {"loss": mse + self.kl_weight * kl, "mse": mse, "kl": kl}
         if self.critic is not None:
             open_gate = (mse.detach() < self.gate).to(mse.dtype)
@@ -89,7 +93,7 @@ class Autoencode(StatesTask):
     def metrics(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the VRMSE of reconstructions from the latents' means, averaged over fields."""
         x = batch["state"]
-        return {"vrmse": mean_vrmse(self.backbone(x), x)}
+        return {"vrmse": mean_vrmse(self.backbone(x), x, batch.get("mask"))}
 
     def deploy(self, folder: Path | None = None) -> Deployed:
         """Return the autoencoder, from a state to its reconstruction."""
@@ -178,6 +182,18 @@ class Generate(StatesTask):
         return torch.randn(len(x), channels, *sides, device=x.device, dtype=x.dtype)
 
 
-def mean_vrmse(predicted: Tensor, reference: Tensor) -> Tensor:
-    """Return the VRMSE of states (batch, field, x, y, z), averaged over samples and fields."""
-    return vrmse(predicted.unsqueeze(1), reference.unsqueeze(1)).mean()
+def mean_vrmse(predicted: Tensor, reference: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Return the VRMSE of states (batch, field, x, y, z), averaged over samples and fields.
+
+    Args:
+        predicted: the predicted states.
+        reference: the reference states.
+        mask: 1 at the points that count, of the same shape. `None` means all points.
+    """
+    where = None if mask is None else mask.unsqueeze(1) > 0
+    return vrmse(predicted.unsqueeze(1), reference.unsqueeze(1), where=where).nanmean()
+
+
+def mean_over(values: Tensor, mask: Tensor | None) -> Tensor:
+    """Return the mean of the values at which a mask of their shape is 1, or of all values."""
+    return values.mean() if mask is None else (values * mask).sum() / mask.sum().clamp(min=1)
