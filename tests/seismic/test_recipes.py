@@ -70,6 +70,14 @@ def test_stack_and_das_start_from_shot(name: str) -> None:
     assert sections(name)["backbone"] == sections("shot")["backbone"]
 
 
+def test_stack_25d_is_stack_with_neighbours() -> None:
+    ours, theirs = sections("stack_25d"), sections("stack")
+    assert ours["task"] == {**theirs["task"], "start": "seismic/stack"}
+    assert ours["backbone"]["neighbours"] == ours["data"]["neighbours"] == 1
+    same = set(theirs["data"]) - {"signals"}
+    assert all(ours["data"][key] == theirs["data"][key] for key in same)
+
+
 def test_field_lora_differs_from_shot_by_its_network() -> None:
     ours, theirs = sections("field_lora"), sections("shot")
     for key in ("distance", "ssim_weight"):

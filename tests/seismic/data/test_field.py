@@ -44,6 +44,22 @@ def test_a_sample_depends_on_seed_split_and_index_alone() -> None:
         assert not torch.equal(other["noisy"], early["noisy"])
 
 
+def test_slices_beside_a_record_share_its_signal_and_not_its_noise() -> None:
+    kinds = ("plane", "hyperbola", "layers")
+    data = FieldCrops(**SMALL, signals=kinds, neighbours=2, alone_share=0.3, kept=20)  # type: ignore[arg-type]
+    samples = [data.sample("train", index) for index in range(80)]
+    assert all(s["beside"].shape == (4, 32, 48) for s in samples)
+    assert all(not (s["beside"] * (1 - s["mask"])).any() for s in samples)
+    stands = [torch.equal(s["beside"][k], s["beside"][k + 2]) for s in samples for k in (0, 1)]
+    noisy = [s for s in samples if rms(s["noisy"] - s["clean"]) > 0.5]
+    alone = [torch.equal(s["beside"][k], s["noisy"][0]) for s in noisy for k in range(4)]
+    assert np.mean(alone) == pytest.approx(0.3, abs=0.15)
+    assert 0 < np.mean(stands) < 1
+    assert next(iter(data.loader("train")))["beside"].shape == (4, 4, 32, 48)
+    with pytest.raises(RecipeError, match="signals"):
+        FieldCrops(neighbours=1)
+
+
 def test_shares_of_clean_told_and_small_records() -> None:
     data = FieldCrops(n_traces=32, n_samples=48, kept=50)
     samples = [data.sample("train", index) for index in range(600)]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from scionwood import RecipeError
 from scionwood_seismic.backbones import conv_unet, dinov3_unet, field_unet, station_unet
 from scionwood_seismic.model.station_unet import StationUNet
 
@@ -108,3 +109,23 @@ def test_a_decoder_without_common_mode_does_not_look_at_the_median() -> None:
         models = {flag: dinov3_unet(common_mode=flag).eval() for flag in (True, False)}
         assert models[True].decoder.stem.in_channels == 2 * models[False].decoder.stem.in_channels
         assert models[False](x).shape == x.shape
+
+
+def test_neighbours_change_nothing_before_they_are_trained() -> None:
+    plain, sees = field_unet(), field_unet(neighbours=1)
+    x, beside = (
+        record(20, 50),
+        torch.randn(2, 2, 20, 50, generator=torch.Generator().manual_seed(1)),
+    )
+    torch.testing.assert_close(sees(x, None, None, beside), plain(x))
+    sees.beside.weight.data.normal_(std=0.1, generator=torch.Generator().manual_seed(2))
+    seen = sees(x, None, None, beside)
+    assert (seen - plain(x)).abs().max() > 1e-4
+    torch.testing.assert_close(sees(3 * x, None, None, 3 * beside) / 3, seen)
+    torch.testing.assert_close(sees(x), sees(x, None, None, x.expand(-1, 2, -1, -1)))
+
+
+@pytest.mark.parametrize("neighbours", [-1, 4])
+def test_a_number_of_neighbours_that_no_network_has_is_refused(neighbours: int) -> None:
+    with pytest.raises(RecipeError, match="0 to 3 neighbours"):
+        field_unet(neighbours=neighbours)

@@ -68,3 +68,14 @@ def snr(clean: np.ndarray, estimate: np.ndarray) -> float:
     """Return the SNR of an estimate, dB."""
     error = np.square(clean.astype(float) - estimate).sum()
     return float(10 * np.log10(np.square(clean, dtype=float).sum() / max(error, 1e-30)))
+
+
+@final
+class MeanOfSlices(Known):
+    """Return the mean of a record and the slices beside it."""
+
+    def forward(
+        self, record: Tensor, mask: Tensor, level: Tensor, beside: Tensor | None = None
+    ) -> Tensor:
+        slices = record if beside is None else torch.cat([record, beside], 1)
+        return slices.mean(dim=1, keepdim=True) * self.one
