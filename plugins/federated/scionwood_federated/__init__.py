@@ -1,0 +1,19 @@
+"""Sites that cannot share data train one adapter, by files or in a simulation."""
+
+from __future__ import annotations
+
+from scionwood import Plugin
+
+plugin = Plugin(
+    name="federated",
+    summary="Sites that cannot share data train one adapter, by files or in a simulation",
+    commands={
+        "begin": "scionwood_federated.cli.rounds:begin",
+        "fit": "scionwood_federated.cli.rounds:fit",
+        "round": "scionwood_federated.cli.rounds:round",
+        "pool": "scionwood_federated.cli.rounds:pool",
+        "check": "scionwood_federated.cli.rounds:check",
+        "simulate": "scionwood_federated.cli.simulating:simulate",
+    },
+    rooms=("checks", "rules", "simulation", "update"),
+)

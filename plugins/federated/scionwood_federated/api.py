@@ -1,0 +1,32 @@
+"""Pool adapters of sites that cannot share data, from Python.
+
+Example:
+    >>> from scionwood_federated.api import RULES
+    >>> sorted(RULES)[:3]
+    ['alternate', 'clair', 'exact']
+"""
+
+from __future__ import annotations
+
+from scionwood_federated.checks import SiteScore as SiteScore
+from scionwood_federated.checks import rank_sites as rank_sites
+from scionwood_federated.rules.averages import FactorMeanWarning as FactorMeanWarning
+from scionwood_federated.rules.averages import exact as exact
+from scionwood_federated.rules.momentum import server_step as server_step
+from scionwood_federated.rules.pooled import Pooled as Pooled
+from scionwood_federated.rules.registry import RULES as RULES
+from scionwood_federated.rules.registry import apply as apply
+from scionwood_federated.simulation.engine import Plan as Plan
+from scionwood_federated.simulation.run import Comparison as Comparison
+from scionwood_federated.simulation.run import simulate as simulate
+from scionwood_federated.update.folder import begin_round as begin_round
+from scionwood_federated.update.folder import read_update as read_update
+from scionwood_federated.update.folder import update_of as update_of
+from scionwood_federated.update.folder import write_update as write_update
+from scionwood_federated.update.pooling import PoolReport as PoolReport
+from scionwood_federated.update.pooling import pool as pool
+from scionwood_federated.update.record import FederationError as FederationError
+from scionwood_federated.update.record import Site as Site
+from scionwood_federated.update.record import Update as Update
+from scionwood_federated.update.record import poolable as poolable
+from scionwood_federated.update.training import train_site as train_site

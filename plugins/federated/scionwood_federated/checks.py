@@ -1,0 +1,108 @@
+"""Which site's update is unlike the others: a ranking with evidence, and never a ban.
+
+Equal hashes are the first check, and pooling makes it. The second is the direction of an update:
+one minus the median cosine between its change and those of the others. It says little in the first
+two rounds, in which all sites move away from zero. A backdoor passes it.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from scionwood_federated.rules.low_rank import changed, inner, pairs, stacked
+from scionwood_federated.update.record import FederationError, Update
+
+FLOOR = 0.05
+"""The least spread of the scores, so that nearly equal sites are not told apart by noise."""
+
+
+class SiteScore(NamedTuple):
+    """How unlike the others an update is.
+
+    Attributes:
+        site: the name of the site.
+        score: one minus the median cosine to the other sites: 0 is the same direction, 1 a right
+            angle, 2 the opposite one.
+        apart: whether it lies more than four spreads above the median of all sites.
+    """
+
+    site: str
+    score: float
+    apart: bool
+
+
+def rank_sites(updates: Sequence[Update], start: Update | None) -> list[SiteScore]:
+    """Rank the sites of a round, the most unlike first.
+
+    Args:
+        updates: at least three updates that fit together.
+        start: what the round started from; `None` compares the adapters as they are.
+
+    Raises:
+        FederationError: there are fewer than three updates.
+
+    Example:
+        >>> from scionwood_federated.api import rank_sites, update_of
+        >>> start = update_of("seismic/denoise", samples=1)
+        >>> [each.score for each in rank_sites([start] * 3, start)]
+        [0.0, 0.0, 0.0]
+    """
+    if len(updates) < 3:
+        rule = "fewer than three sites cannot be told apart"
+        raise FederationError(f"{len(updates)} updates", rule, "Add updates")
+    cosines = (_products(updates, start) + _heads(updates, start)).unbind()
+    scores = []
+    for number, row in enumerate(cosines):
+        rest = [float(value) for n, value in enumerate(row) if n != number]
+        scores.append(1 - statistics.median(rest))
+    centre = statistics.median(scores)
+    spread = max(statistics.median(abs(score - centre) for score in scores), FLOOR)
+    names = [update.about.site for update in updates]
+    ranked = sorted(zip(names, scores, strict=True), key=lambda pair: -pair[1])
+    return [SiteScore(name, score, score > centre + 4 * spread) for name, score in ranked]
+
+
+def _products(updates: Sequence[Update], start: Update | None) -> Tensor:
+    share = 0.5 if start is not None and updates[0].head else 1.0
+    each = [_moved(update, start) for update in updates]
+    if not each[0]:
+        return share * _cosines([_flat(u.adapter, start.adapter if start else {}) for u in updates])
+    gram = [[sum(inner(one[n], two[n]) for n in one) for two in each] for one in each]
+    return share * _normed(torch.tensor(gram, dtype=torch.float64))
+
+
+def _moved(update: Update, start: Update | None) -> dict[str, tuple[Tensor, Tensor]]:
+    if start is not None:
+        return changed(update, start)
+    return {name: stacked([pair], [1.0]) for name, pair in pairs(update).items()}
+
+
+def _heads(updates: Sequence[Update], start: Update | None) -> Tensor:
+    if start is None or not updates[0].head:
+        return torch.zeros(len(updates), len(updates), dtype=torch.float64)
+    return 0.5 * _cosines([_flat(update.head, start.head) for update in updates])
+
+
+def _flat(values: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> Tensor:
+    parts = [
+        (v.double() - before.get(n, torch.zeros(())).double()).flatten() for n, v in values.items()
+    ]
+    return torch.cat(parts) if parts else torch.zeros(1, dtype=torch.float64)
+
+
+def _cosines(rows: Sequence[Tensor]) -> Tensor:
+    stack = torch.stack(list(rows))
+    return _normed(stack @ stack.T)
+
+
+def _normed(gram: Tensor) -> Tensor:
+    """Return cosines from inner products; two updates without any change are alike."""
+    norms = gram.diagonal().clamp(min=0).sqrt()
+    outer = norms[:, None] * norms[None]
+    still = (norms < 1e-12)[:, None] & (norms < 1e-12)[None]
+    return torch.where(outer > 1e-24, gram / outer.clamp(min=1e-24), still.double())

@@ -1,0 +1,198 @@
+"""The commands of a federation by files: begin, fit, round, pool and check."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+from scionwood import InputPath, OutputPath, RunPath, print_table
+
+Rules = Literal["exact", "frozen_a", "alternate", "median", "trimmed", "krum", "clair", "factors"]
+Servers = Literal["none", "momentum", "adam"]
+Holds = Literal["A", "B"]
+
+
+def begin(
+    recipe: str,
+    out: OutputPath,
+    *,
+    own: list[str] | None = None,
+    override: list[str] | None = None,
+    smoke: bool = False,
+) -> None:
+    """Write what the first round starts from. All sites get this folder.
+
+    Args:
+        recipe: the recipe that all sites share, by name or file.
+        out: the folder to write.
+        own: further options of the data that each site sets for itself, such as '[dt]'. Paths,
+            counts and seeds are their own anyway.
+        override: changes of the recipe, such as '[trainer.max_steps=50]'.
+        smoke: take a few steps at the smallest size.
+
+    Raises:
+        FederationError: the recipe has no adapter.
+        OutputExistsError: the folder exists.
+    """
+    from scionwood import resolve
+    from scionwood_federated.update.folder import begin_round
+
+    start = begin_round(resolve(recipe, override or [], smoke=smoke), out, own=tuple(own or ()))
+    print(f"{out}: send it to every site")
+    print(f"their own options of the data: {', '.join(start.about.own)}", file=sys.stderr)
+
+
+def fit(
+    start: InputPath,
+    run: Path,
+    *,
+    recipe: str | None = None,
+    override: list[str] | None = None,
+    hold: Holds | None = None,
+    personal: RunPath | None = None,
+) -> None:
+    """Train at a site, from the folder that all sites got.
+
+    Args:
+        start: the folder that `begin` or `pool` wrote.
+        run: the run folder to write.
+        recipe: the recipe; by default that of the start.
+        override: the options that are the site's own, such as '[data.source=/data/scans]'.
+        hold: the factor of a LoRA that does not move; A for the rule frozen_a.
+        personal: the last run of this site, whose head is used where heads stay at their sites.
+
+    Raises:
+        FederationError: the recipe is not that of the start.
+        AdapterFileError: the start is damaged, or was made for another base.
+        ReadError: there is no recipe.
+    """
+    from scionwood_federated.update.training import train_site
+
+    chosen = recipe or start / "recipe.yaml"
+    words = tuple(override or ())
+    print(train_site(chosen, start, run, overrides=words, hold=hold or "", head_of=personal))
+
+
+def round(
+    run: RunPath,
+    out: OutputPath,
+    *,
+    site: str,
+    samples: int | None = None,
+    personal: bool = False,
+) -> None:
+    """Write the update of a run: the adapter, the head, and a record without any data.
+
+    Args:
+        run: the run of this site.
+        out: the folder to write, which goes to whoever pools.
+        site: the name of this site.
+        samples: the number of training samples; by default they are counted, which reads the data.
+        personal: keep the head at the site.
+
+    Raises:
+        TrainingError: the run has no adapter.
+        FederationError: the samples cannot be counted.
+        OutputExistsError: the folder exists.
+    """
+    from scionwood_federated.update.folder import update_of, write_update
+
+    update = update_of(run, site=site, samples=samples, personal=personal)
+    write_update(update, out)
+    size = sum(path.stat().st_size for path in Path(out).rglob("*") if path.is_file())
+    about = update.about
+    facts = f"round {about.round}, {about.samples} samples, {about.steps} steps, {size:,} bytes"
+    print(f"{out}: {facts}")
+
+
+def pool(
+    updates: list[Path],
+    *,
+    out: Path = Path("global"),
+    rule: Rules = "exact",
+    start: InputPath | None = None,
+    recipe: str | None = None,
+    most_samples: int | None = None,
+    server: Servers = "none",
+    options: dict[str, Any] | None = None,
+    json: bool = False,
+) -> None:
+    """Pool the updates of sites into the folder that the next round starts from.
+
+    Everything is checked before anything is summed: base, recipe, preprocessing, round, start,
+    tensors and values.
+
+    Args:
+        updates: the folders that the sites sent.
+        out: the folder to write. With --start or --recipe it is a run, which every command takes.
+        rule: how to pool. The rule factors is a baseline that is known to be wrong.
+        start: what the round started from.
+        recipe: the recipe of the sites, if there is no start.
+        most_samples: the largest number of samples that a site may claim; by default ten times the
+            median.
+        server: FedAvgM (momentum) or FedAdam (adam) between rounds; they need --start.
+        options: of the rule, such as '{bad: 2}' for krum.
+        json: print JSON.
+
+    Raises:
+        FederationError: updates do not fit together; the message names the site.
+        AdapterFileError: a folder is damaged or hostile.
+        OutputExistsError: the folder exists.
+    """
+    from scionwood_federated.update.pooling import pool as pool_folders
+
+    report = pool_folders(
+        updates,
+        out,
+        rule=rule,
+        start=start,
+        recipe=recipe,
+        most_samples=most_samples,
+        server=server,
+        options=options,
+    )
+    if json:
+        from json import dumps
+
+        print(dumps({**vars(report), "out": str(report.out)}, indent=2))
+        return
+    print_table(["site", "samples"], list(report.sites.items()), numeric=["samples"])
+    print(f"\n{report.out}: round {report.round} by {report.rule}; ", end="")
+    print(f"{100 * report.lost:.2g} % of the energy did not fit into the rank")
+    if not (report.out / "recipe.yaml").exists():
+        print("Add --start or --recipe, and the folder is also a run", file=sys.stderr)
+
+
+def check(updates: list[Path], *, start: InputPath | None = None, json: bool = False) -> None:
+    """Rank sites by how unlike the others their updates are.
+
+    The ranking is evidence and never a ban. A backdoor passes it. In the first two rounds all
+    sites move away from zero, and the ranking says little.
+
+    Args:
+        updates: the folders that the sites sent, at least three.
+        start: what the round started from. Without it the adapters are compared as they are.
+        json: print JSON.
+
+    Raises:
+        FederationError: there are fewer than three updates, or they do not fit together.
+        AdapterFileError: a folder is damaged or hostile.
+    """
+    from scionwood_federated.checks import rank_sites
+    from scionwood_federated.update.folder import read_start, read_update
+    from scionwood_federated.update.together import check_together
+
+    begun = None if start is None else read_start(start)
+    sent = [read_update(folder) for folder in updates]
+    check_together(sent, "exact", begun)
+    scores = rank_sites(sent, begun)
+    if json:
+        from json import dumps
+
+        print(dumps([each._asdict() for each in scores], indent=2))
+        return
+    rows = [(s.site, f"{s.score:.3f}", "unlike the others" if s.apart else "") for s in scores]
+    print_table(["site", "1 - cosine", ""], rows, numeric=["1 - cosine"])
+    if sent[0].about.round < 3:
+        print("This is one of the first two rounds, in which the ranking says little")

@@ -1,0 +1,1 @@
+"""Rules that make one adapter of many; each is a pure function."""

@@ -1,0 +1,90 @@
+"""The rules by name, and what each needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
+
+from scionwood_federated.rules.averages import alternate, exact, factors, frozen_a, residual
+from scionwood_federated.rules.clair import clair
+from scionwood_federated.rules.pooled import Pooled
+from scionwood_federated.rules.robust import krum, median, trimmed
+from scionwood_federated.update.record import FederationError, Update
+
+RuleName = Literal[
+    "exact", "frozen_a", "alternate", "residual", "median", "trimmed", "krum", "clair", "factors"
+]
+
+
+class Rule(NamedTuple):
+    """A rule, and what it needs.
+
+    Attributes:
+        function: `(updates, weights, like) -> Pooled`.
+        additive: whether a sum of all updates is enough, as secure sums and encryption give it.
+        mixed: whether the ranks of the sites may differ.
+    """
+
+    function: Callable[..., Pooled]
+    additive: bool
+    mixed: bool
+
+
+RULES: dict[str, Rule] = {
+    "exact": Rule(exact, additive=False, mixed=True),
+    "frozen_a": Rule(frozen_a, additive=True, mixed=False),
+    "alternate": Rule(alternate, additive=True, mixed=False),
+    "residual": Rule(residual, additive=False, mixed=False),
+    "median": Rule(median, additive=False, mixed=True),
+    "trimmed": Rule(trimmed, additive=False, mixed=True),
+    "krum": Rule(krum, additive=False, mixed=True),
+    "clair": Rule(clair, additive=False, mixed=False),
+    "factors": Rule(factors, additive=True, mixed=False),
+}
+
+
+def weights_of(updates: Sequence[Update], largest: int | None = None) -> list[float]:
+    """Return the share of each site by its number of samples.
+
+    Args:
+        updates: the updates.
+        largest: the largest number of samples that a site may claim; `None` means ten times the
+            median.
+
+    Raises:
+        FederationError: a site has no samples, or claims more than `largest`.
+    """
+    counts = [update.about.samples for update in updates]
+    limit = largest if largest is not None else 10 * sorted(counts)[len(counts) // 2]
+    for update, count in zip(updates, counts, strict=True):
+        if count < 1:
+            rule = "it trained on no samples"
+            raise FederationError(f"site {update.about.site}", rule, "Leave it out")
+        if count > limit:
+            rule = f"it claims {count} samples, and the most is {limit}"
+            remedy = "If that is right, allow it: --most-samples N"
+            raise FederationError(f"site {update.about.site}", rule, remedy)
+    total = sum(counts)
+    return [count / total for count in counts]
+
+
+def apply(
+    name: str, updates: Sequence[Update], weights: Sequence[float], like: Update, **options: Any
+) -> Pooled:
+    """Pool updates by the rule of a name.
+
+    Args:
+        name: one of `RULES`.
+        updates: the updates, which were checked against each other.
+        weights: their weights, which sum to one.
+        like: gives the rank and the scale of the result.
+        options: of the rule, such as `bad` of krum.
+
+    Raises:
+        FederationError: no rule has this name, or the rule refuses the updates.
+    """
+    if name not in RULES:
+        raise FederationError(
+            f"rule {name!r}", "no rule has this name", f"Choose: {', '.join(RULES)}"
+        )
+    return RULES[name].function(updates, weights, like, **options)

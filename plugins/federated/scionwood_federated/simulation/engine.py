@@ -1,0 +1,253 @@
+"""Alone, federated and pooled: one recipe, the same sites, the same number of steps a site."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from torch import Tensor
+
+from scionwood_federated.checks import SiteScore, rank_sites
+from scionwood_federated.rules.momentum import Server, server_step
+from scionwood_federated.rules.pooled import Pooled
+from scionwood_federated.rules.registry import apply, weights_of
+from scionwood_federated.simulation.costs import Costs, size_of
+from scionwood_federated.simulation.model import SharedModel
+from scionwood_federated.simulation.sites import SiteData
+from scionwood_federated.update.record import Update
+from scionwood_federated.update.together import check_together
+
+Regime = Literal["alone", "federated", "pooled"]
+Change = Callable[[Update, Update, int], Update]
+"""What a test of the checks does to an update of a site: `(update, start, round) -> update`."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a simulation does.
+
+    Attributes:
+        rounds: the number of rounds.
+        steps: optimiser steps of each site in a round.
+        rule: the rule of pooling.
+        server: the momentum of the server.
+        personal: whether heads stay at their sites.
+        score_every: rounds between two scores.
+        most_samples: the largest number of samples that a site may claim.
+        options: of the rule.
+    """
+
+    rounds: int = 15
+    steps: int = 12
+    rule: str = "exact"
+    server: Server = "none"
+    personal: bool = False
+    score_every: int = 5
+    most_samples: int | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Outcome:
+    """What a regime reached.
+
+    Attributes:
+        regime: alone, federated or pooled.
+        own: the score of each site's model on the site's own test data.
+        all: the mean score of each site's model on the test data of every site.
+        costs: see `Costs`.
+        rounds: `(round, site, score)` of the federated model.
+        lost: the largest share of the energy that the rank could not hold in a round.
+        ranking: the check of the sites in the last round.
+        final: the weights; those of the first site for alone.
+    """
+
+    regime: Regime
+    own: dict[str, float]
+    all: dict[str, float]
+    costs: Costs
+    rounds: list[tuple[int, str, float]] = field(default_factory=list)
+    lost: float = 0.0
+    ranking: list[SiteScore] = field(default_factory=list)
+    final: Pooled | Update | None = None
+
+
+@dataclass
+class Progress:
+    """The state of the federated regime after a round, from which it goes on.
+
+    Attributes:
+        round: the rounds that are done.
+        pooled: the weights that the next round starts from.
+        server: the state of the server.
+        heads: the heads of the sites, where they are personal.
+        rounds: the scores so far.
+        lost: the largest energy lost so far.
+    """
+
+    round: int
+    pooled: Pooled
+    server: dict[str, Tensor] = field(default_factory=dict)
+    heads: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    rounds: list[tuple[int, str, float]] = field(default_factory=list)
+    lost: float = 0.0
+
+
+class Simulation:
+    """A federation in one process.
+
+    Args:
+        model: the model, which takes the weights of each site in turn.
+        sites: the sites.
+        plan: what to do.
+        seed: the seed of everything that a recipe does not seed.
+        change: what happens to an update before it is sent; for tests of the checks.
+    """
+
+    def __init__(
+        self,
+        model: SharedModel,
+        sites: Sequence[SiteData],
+        plan: Plan,
+        *,
+        seed: int = 0,
+        change: Change | None = None,
+    ) -> None:
+        self.model, self.sites, self.plan, self.seed = model, sites, plan, seed
+        self.change = change
+        self.start = model.state("global", 0, 0, 0)
+        self._begun, self._total, self._done = time.monotonic(), 1, 0
+
+    def alone(self) -> Outcome:
+        """Train each site by itself, for as many steps as it has in the federation."""
+        costs, own, everywhere = Costs(), {}, {}
+        final = None
+        for number, site in enumerate(self.sites):
+            with costs.counted():
+                self._put(self.start)
+                self.model.train(site.batches(), self._steps, self._seed(0, number))
+            final = final or self.model.state(site.name, site.samples(), self._steps, 1)
+            scores = self._scores()
+            own[site.name], everywhere[site.name] = scores[site.name], _mean(scores)
+            self._say("alone", number + 1, len(self.sites))
+        return Outcome("alone", own, everywhere, costs, final=final)
+
+    def pooled(self) -> Outcome:
+        """Train on all data in one place, for the steps of all sites together."""
+        costs = Costs()
+        with costs.counted():
+            self._put(self.start)
+            self.model.train(self._mixed(), self._steps * len(self.sites), self._seed(0, 0))
+        self._say("pooled", 1, 1)
+        scores, final = self._scores(), self.model.state("pooled", 0, self._steps, 1)
+        return Outcome("pooled", scores, dict.fromkeys(scores, _mean(scores)), costs, final=final)
+
+    def federated(
+        self, progress: Progress | None = None, keep: Callable[[Progress], None] | None = None
+    ) -> Outcome:
+        """Train by rounds.
+
+        Args:
+            progress: the state after the last round that is done; `None` begins.
+            keep: called with the state after each round.
+        """
+        first = Pooled(self.start.adapter, self.start.head, 0.0, ())
+        now = progress or Progress(0, first)
+        streams = [site.batches(now.round * self.plan.steps) for site in self.sites]
+        costs, ranking = Costs(), []
+        base: dict[str, Tensor] = {}
+        while now.round < self.plan.rounds:
+            with costs.counted():
+                start = Update(
+                    self.start.about, self.model.config, now.pooled.adapter, now.pooled.head
+                )
+                updates = self._updates(now, start, streams)
+                pooled, now.server = self._pool(updates, start, now.server)
+            costs.up += sum(size_of(update) for update in updates)
+            costs.down += len(self.sites) * size_of(pooled)
+            if pooled.residual:
+                base = base or self.model.base_weights(pooled.residual)
+                self.model.shift_base(pooled.residual)
+            now.round, now.pooled, now.lost = now.round + 1, pooled, max(now.lost, pooled.lost)
+            if now.round % self.plan.score_every == 0 or now.round == self.plan.rounds:
+                now.rounds += [(now.round, k, v) for k, v in self._federated_scores(now).items()]
+            if now.round == self.plan.rounds and len(updates) > 2:
+                ranking = rank_sites(updates, start)
+            if keep is not None:
+                keep(now)
+            self._say("federated", now.round, self.plan.rounds)
+        scores = {site: score for r, site, score in now.rounds if r == self.plan.rounds}
+        self.model.restore_base(base)
+        everywhere = dict.fromkeys(scores, _mean(scores))
+        done = (now.rounds, now.lost, ranking, now.pooled)
+        return Outcome("federated", scores, everywhere, costs, *done)
+
+    @property
+    def _steps(self) -> int:
+        return self.plan.rounds * self.plan.steps
+
+    def _updates(
+        self, now: Progress, start: Update, streams: Sequence[Iterator[Any]]
+    ) -> list[Update]:
+        updates = []
+        for number, (site, stream) in enumerate(zip(self.sites, streams, strict=True)):
+            head = now.heads.get(site.name, start.head) if self.plan.personal else start.head
+            self.model.put(start.adapter, head)
+            self.model.train(stream, self.plan.steps, self._seed(now.round + 1, number))
+            update = self.model.state(site.name, site.samples(), self.plan.steps, now.round + 1)
+            if self.plan.personal:
+                now.heads[site.name] = dict(update.head)
+                update = Update(update.about, update.config, update.adapter, {})
+            updates.append(self.change(update, start, now.round + 1) if self.change else update)
+        return updates
+
+    def _pool(
+        self, updates: Sequence[Update], start: Update, state: dict[str, Tensor]
+    ) -> tuple[Pooled, dict[str, Tensor]]:
+        check_together(updates, self.plan.rule)
+        if self.plan.personal:
+            start = Update(start.about, start.config, start.adapter, {})
+        weights = weights_of(updates, self.plan.most_samples)
+        pooled = apply(self.plan.rule, updates, weights, start, **self.plan.options)
+        return server_step(start, pooled, state, server=self.plan.server)
+
+    def _federated_scores(self, now: Progress) -> dict[str, float]:
+        scores = {}
+        for site in self.sites:
+            self.model.put(now.pooled.adapter, now.heads.get(site.name, now.pooled.head))
+            scores[site.name] = self.model.score(site.data.test_dataloader())
+        return scores
+
+    def _scores(self) -> dict[str, float]:
+        return {site.name: self.model.score(site.data.test_dataloader()) for site in self.sites}
+
+    def _put(self, update: Update) -> None:
+        self.model.put(update.adapter, update.head)
+
+    def _mixed(self) -> Iterator[Any]:
+        """Yield batches of all sites, each as often as its share of the samples."""
+        streams = [site.batches() for site in self.sites]
+        shares = [site.samples() for site in self.sites]
+        rng = random.Random(self.seed)
+        while True:
+            yield next(rng.choices(streams, shares)[0])
+
+    def _seed(self, round_: int, site: int) -> int:
+        return self.seed + 10_000 * round_ + site
+
+    def _say(self, regime: str, done: int, total: int) -> None:
+        spent = time.monotonic() - self._begun
+        if regime != getattr(self, "_regime", ""):
+            self._regime, self._since = regime, spent
+        left = (spent - self._since) / max(done - 1, 1) * (total - done) if done > 1 else 0.0
+        rest = f", about {left:.0f} s left" if done > 1 and done < total else ""
+        print(f"{regime} {done} of {total}, {spent:.0f} s{rest}", file=sys.stderr, flush=True)
+
+
+def _mean(scores: dict[str, float]) -> float:
+    return statistics.fmean(scores.values())

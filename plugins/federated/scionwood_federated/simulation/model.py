@@ -1,0 +1,157 @@
+"""One model that takes the weights of every site in turn."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+import lightning as L
+import torch
+from peft.utils import set_peft_model_state_dict
+from torch import Tensor
+
+from scionwood import build
+from scionwood.adapters import adapter_state, head_state, remembered_hash
+from scionwood_federated.rules.low_rank import Pair
+from scionwood_federated.update.hashes import own_options, preprocessing_hash, recipe_hash
+from scionwood_federated.update.record import FederationError, Site, Update
+from scionwood_federated.update.training import Held, hold_factor
+
+
+class Batches:
+    """The next batches of a stream, as Lightning takes a loader.
+
+    Args:
+        stream: batches without end.
+        count: the number of batches to take.
+    """
+
+    def __init__(self, stream: Iterable[Any], count: int) -> None:
+        self.stream, self.count = stream, count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Any]:
+        return islice(self.stream, self.count)
+
+
+class SharedModel:
+    """The backbone of a recipe with its adapter, which is loaded once.
+
+    Args:
+        recipe: the recipe that all sites share.
+        hold: the factor of a LoRA that does not move.
+    """
+
+    def __init__(self, recipe: Any, hold: Held = "") -> None:
+        if recipe.adapter.component is None:
+            rule = f"{recipe.adapter.name} is a baseline, and a federation trains an adapter"
+            raise FederationError(f"recipe {recipe.name}", rule, "Name a method, such as lora")
+        L.seed_everything(recipe.seed, workers=True, verbose=False)
+        self.recipe, self.backbone = recipe, build(recipe)[0].backbone
+        hold_factor(self.backbone, hold)
+        model: Any = self.backbone
+        self.config = next(iter(model.peft_config.values()))
+        own = own_options(recipe)
+        hashes = recipe_hash(recipe), preprocessing_hash(recipe, own)
+        self._about = Site("global", 0, 0, 0, "", remembered_hash(model), *hashes, own, hold)
+
+    def state(self, site: str, samples: int, steps: int, round_: int) -> Update:
+        """Return the weights as the update of a site."""
+        about = Site(**{**vars(self._about), "site": site, "samples": samples, "steps": steps,
+                        "round": round_})  # fmt: skip
+        adapter = {k: v.clone() for k, v in adapter_state(self.backbone).items()}
+        head = {k: v.clone() for k, v in head_state(self.backbone).items()}
+        return Update(about, self.config, adapter, head)
+
+    def put(self, adapter: Mapping[str, Tensor], head: Mapping[str, Tensor]) -> None:
+        """Take weights; the head keeps its own where `head` is empty."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The following rank_pattern keys")
+            set_peft_model_state_dict(self.backbone, dict(adapter))
+        with torch.no_grad():
+            for name, value in head_state(self.backbone).items():
+                if name in head:
+                    value.copy_(head[name])
+
+    def shift_base(self, residual: Mapping[str, tuple[Tensor, Tensor]]) -> None:
+        """Add a residual to the frozen weights, as the rule `residual` needs it."""
+        with torch.no_grad():
+            for module, (b, a) in residual.items():
+                layer: Any = self.backbone.get_submodule(module)
+                weight = layer.base_layer.weight
+                weight += Pair(a, b, 1.0).b.matmul(a).reshape(weight.shape).to(weight.dtype)
+
+    def base_weights(self, residual: Iterable[str]) -> dict[str, Tensor]:
+        """Return copies of the frozen weights of modules, to put them back later."""
+        found: dict[str, Any] = {module: self.backbone.get_submodule(module) for module in residual}
+        return {module: layer.base_layer.weight.clone() for module, layer in found.items()}
+
+    def restore_base(self, weights: Mapping[str, Tensor]) -> None:
+        """Put frozen weights back."""
+        with torch.no_grad():
+            for module, value in weights.items():
+                layer: Any = self.backbone.get_submodule(module)
+                layer.base_layer.weight.copy_(value)
+
+    def train(self, batches: Iterable[Any], steps: int, seed: int) -> None:
+        """Take optimiser steps from the present weights, with a new optimiser."""
+        L.seed_everything(seed, workers=True, verbose=False)
+        task = self.recipe.task.build(self.backbone).train()
+        task.max_steps = steps
+        with quiet():
+            self._trainer(max_steps=steps, max_epochs=-1).fit(task, Batches(batches, steps))
+
+    def score(self, loader: Any) -> float:
+        """Return the task's monitor on the batches of a loader."""
+        task = self.recipe.task.build(self.backbone)
+        with quiet():
+            (values,) = self._trainer().test(task, loader, verbose=False)
+        name = "test_" + task.monitor.removeprefix("val_")
+        if name not in values:
+            rule = f"the test of {self.recipe.task.name} has no {name}"
+            raise FederationError("score", rule, f"It has: {', '.join(values)}")
+        return float(values[name])
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether a larger score is better."""
+        return bool(self.recipe.task.component.mode == "max")
+
+    def _trainer(self, **options: Any) -> L.Trainer:
+        chosen = ("accelerator", "precision", "gradient_clip_val")
+        named = {key: self.recipe.trainer[key] for key in chosen if key in self.recipe.trainer}
+        return L.Trainer(
+            **named,
+            **options,
+            devices=1,
+            logger=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=False,
+            log_every_n_steps=1,
+        )
+
+
+class quiet(warnings.catch_warnings):
+    """Hide the advice of Lightning about short runs."""
+
+    def __enter__(self) -> Any:
+        """Silence warnings and the notes about devices."""
+        self._loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
+        self._levels = [logger.level for logger in self._loggers]
+        for logger in self._loggers:
+            logger.setLevel(logging.ERROR)
+        out = super().__enter__()
+        warnings.simplefilter("ignore")
+        return out
+
+    def __exit__(self, *exc_info: Any) -> None:
+        """Restore what was before."""
+        super().__exit__(*exc_info)
+        for logger, level in zip(self._loggers, self._levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,110 @@
+"""The tables and figures of a simulation."""
+
+from __future__ import annotations
+
+import csv
+import statistics
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scionwood import atomic_path, figure_style
+
+if TYPE_CHECKING:
+    from scionwood_federated.simulation.run import Comparison
+
+COLUMNS = (
+    "regime",
+    "score",
+    "worst site",
+    "own data",
+    "MB up",
+    "MB down",
+    "CPU s",
+    "peak MiB",
+    "J",
+)
+
+
+def rows_of(done: Comparison) -> list[dict[str, Any]]:
+    """Return a row for each regime.
+
+    `score` is the mean over models and sites, `worst site` the worst score of a site's model on
+    its own data, and `own data` their mean. Energy is "not measured" where no counter can be read.
+    """
+    rows = []
+    for regime, outcome in done.outcomes.items():
+        worst = (min if done.higher else max)(outcome.own.values())
+        costs, energy = outcome.costs, outcome.costs.joules
+        values = (
+            regime,
+            round(statistics.fmean(outcome.all.values()), 4),
+            round(worst, 4),
+            round(statistics.fmean(outcome.own.values()), 4),
+            round(costs.up / 1e6, 3),
+            round(costs.down / 1e6, 3),
+            round(costs.cpu, 1),
+            round(costs.peak),
+            "not measured" if energy is None else round(energy, 1),
+        )
+        rows.append(dict(zip(COLUMNS, values, strict=True)))
+    return rows
+
+
+def write_report(done: Comparison) -> None:
+    """Write `table.csv`, `rounds.csv`, `sites.csv` and the figures of a simulation."""
+    _write(done.folder / "table.csv", COLUMNS, [list(row.values()) for row in rows_of(done)])
+    sites = [
+        [regime, site, score, outcome.all[site]]
+        for regime, outcome in done.outcomes.items()
+        for site, score in outcome.own.items()
+    ]
+    _write(done.folder / "scores.csv", ("regime", "site", "own data", "all data"), sites)
+    if "federated" in done.outcomes:
+        found = done.outcomes["federated"]
+        _write(done.folder / "rounds.csv", ("round", "site", done.score), found.rounds)
+        checks = [list(each) for each in found.ranking]
+        _write(done.folder / "checks.csv", ("site", "1 - cosine", "apart"), checks)
+    _draw(done)
+
+
+def _write(path: Path, heading: Any, rows: Any) -> None:
+    with atomic_path(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(heading)
+        table.writerows(rows)
+
+
+def _draw(done: Comparison) -> None:
+    import matplotlib.pyplot as plt
+
+    (done.folder / "figures").mkdir(exist_ok=True)
+    with figure_style():
+        figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+        _by_round(left, done)
+        _by_site(right, done)
+        with atomic_path(done.folder / "figures" / "federation.png") as part:
+            figure.savefig(part, format="png", dpi=150)
+        plt.close(figure)
+
+
+def _by_round(axes: Any, done: Comparison) -> None:
+    if "federated" in done.outcomes:
+        rounds = done.outcomes["federated"].rounds
+        for site in dict.fromkeys(site for _, site, _ in rounds):
+            own = [(r, score) for r, name, score in rounds if name == site]
+            axes.plot(*zip(*own, strict=True), marker=".", linewidth=0.8, alpha=0.6)
+    for regime, style in (("alone", ":"), ("pooled", "--")):
+        if regime in done.outcomes:
+            level = statistics.fmean(done.outcomes[regime].all.values())
+            axes.axhline(level, linestyle=style, color="black", label=regime)
+    axes.set(xlabel="round", ylabel=done.score, title="federated, a line for each site")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend()
+
+
+def _by_site(axes: Any, done: Comparison) -> None:
+    for regime, outcome in done.outcomes.items():
+        axes.plot(list(outcome.own), list(outcome.own.values()), "o", label=regime)
+    axes.set(xlabel="site", ylabel=done.score, title="on the site's own test data")
+    axes.tick_params(axis="x", rotation=45)
+    axes.legend()

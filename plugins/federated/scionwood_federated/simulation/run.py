@@ -1,0 +1,170 @@
+"""Simulate a federation of a recipe, and compare it with sites alone and with pooled data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from scionwood import (
+    atomic_folder,
+    override,
+    resolve,
+    save_adapter,
+    save_head,
+    write_manifest,
+)
+from scionwood_federated.simulation.engine import Outcome, Plan, Regime, Simulation
+from scionwood_federated.simulation.model import SharedModel
+from scionwood_federated.simulation.report import write_report
+from scionwood_federated.simulation.sites import sites_of
+from scionwood_federated.simulation.store import (
+    keep_outcome,
+    keep_round,
+    kept_outcome,
+    kept_round,
+    open_store,
+)
+from scionwood_federated.update.record import FederationError
+from scionwood_federated.update.training import Held
+
+CONSTANT = {"task.schedule": "constant", "task.warmup_steps": 0}
+"""A schedule would begin again in each round, so the rate is constant by default."""
+
+HOLD: dict[str, Held] = {"frozen_a": "A"}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the regimes reached.
+
+    Attributes:
+        score: the name of the score, the monitor of the task.
+        higher: whether a larger score is better.
+        outcomes: by regime.
+        folder: the folder of the simulation.
+    """
+
+    score: str
+    higher: bool
+    outcomes: dict[str, Outcome]
+    folder: Path
+
+    @property
+    def gap_closed(self) -> float | None:
+        """The share of the gap between alone and pooled that federation closes, if all ran."""
+        if not {"alone", "federated", "pooled"} <= self.outcomes.keys():
+            return None
+        alone, reached, pooled = (mean(self.outcomes[r]) for r in ("alone", "federated", "pooled"))
+        return (reached - alone) / (pooled - alone) if pooled != alone else None
+
+
+def mean(outcome: Outcome) -> float:
+    """Return the mean score over models and sites."""
+    return sum(outcome.all.values()) / len(outcome.all)
+
+
+def simulate(
+    recipe: str | Path,
+    sites: str,
+    out: str | Path,
+    *,
+    plan: Plan | None = None,
+    compare: Sequence[Regime] = ("alone", "federated", "pooled"),
+    overrides: Sequence[str] = (),
+    smoke: bool = False,
+    seed: int = 0,
+    resume: bool = False,
+) -> Comparison:
+    r"""Simulate a federation in one process.
+
+    The learning rate is constant and has no warm-up unless `overrides` say otherwise.
+
+    Args:
+        recipe: any recipe with an adapter that can be pooled.
+        sites: a way to make sites; see `sites_of`.
+        out: the folder of the tables and figures.
+        plan: rounds, steps and rule; see `Plan`.
+        compare: the regimes to run.
+        overrides: changes of the recipe, such as `["adapter.r=16"]`.
+        smoke: take the recipe at its smallest size.
+        seed: the seed of the sites and of the training.
+        resume: go on with the simulation in `out`.
+
+    Raises:
+        FederationError: the sites or the rule do not fit the recipe.
+        OutputExistsError: `out` holds a simulation, and `resume` is false.
+        TrainingError: `out` holds another simulation, or a loss is not finite.
+
+    Example:
+        >>> from scionwood_federated.api import Plan, simulate
+        >>> from pathlib import Path
+        >>> size = Path("sites.csv").write_text("site,data.seed\\na,1\\nb,2\\n")
+        >>> plan = Plan(rounds=2, steps=1)
+        >>> done = simulate("seismic/denoise", "sites.csv", "sim", plan=plan, smoke=True)
+        >>> sorted(done.outcomes)
+        ['alone', 'federated', 'pooled']
+    """
+    plan = plan or Plan()
+    _check_plan(plan, resume)
+    resolved: Any = override(resolve(recipe, smoke=smoke), CONSTANT)
+    resolved = override(resolved, list(overrides)) if overrides else resolved
+    folder = Path(out)
+    record = {**asdict(plan), "recipe": resolved.dump(), "sites": sites, "seed": seed}
+    open_store(folder, record, resume=resume)
+    model = SharedModel(resolved, HOLD.get(plan.rule, ""))
+    simulation = Simulation(model, sites_of(resolved, sites, seed=seed), plan, seed=seed)
+    outcomes: dict[str, Outcome] = {}
+    for regime in compare:
+        outcome = kept_outcome(folder, regime)
+        if outcome is None:
+            outcome = _run(simulation, regime, folder)
+            keep_outcome(folder, outcome)
+        outcomes[regime] = outcome
+    name = resolved.task.component.monitor.removeprefix("val_")
+    done = Comparison(name, model.higher_is_better, outcomes, folder)
+    write_report(done)
+    _write_global(done, model, resolved, plan)
+    return done
+
+
+def _check_plan(plan: Plan, resume: bool) -> None:
+    if plan.rounds < 1 or plan.steps < 1 or plan.score_every < 1:
+        rule = "rounds, steps and rounds between scores are at least 1"
+        raise FederationError(f"{plan.rounds} rounds of {plan.steps} steps", rule, "Give more")
+    if plan.rule == "residual" and (resume or plan.server != "none"):
+        rule = "it changes the frozen weights, which a later call or a server's step does not know"
+        raise FederationError("rule residual", rule, "Run it in one go, without --server")
+
+
+def _run(simulation: Simulation, regime: Regime, folder: Path) -> Outcome:
+    if regime == "alone":
+        return simulation.alone()
+    if regime == "pooled":
+        return simulation.pooled()
+    if simulation.plan.rule == "residual":
+        return simulation.federated()
+    return simulation.federated(kept_round(folder), lambda now: keep_round(folder, now))
+
+
+def _write_global(done: Comparison, model: SharedModel, recipe: Any, plan: Plan) -> None:
+    """Write the federated model as a run, which every command takes."""
+    progress = kept_round(done.folder)
+    target = done.folder / "global"
+    if progress is None or plan.personal or target.exists():
+        return
+    from scionwood.adapters import head_state
+    from scionwood_federated.update.folder import write_json
+
+    model.put(progress.pooled.adapter, progress.pooled.head)
+    about = replace(model.state("global", 0, plan.steps, progress.round).about, held="")
+    with atomic_folder(target) as part:
+        backbone: Any = model.backbone
+        base = {str(k): str(v) for k, v in getattr(backbone.get_base_model(), "card", {}).items()}
+        save_adapter(backbone, part / "adapter", base=base)
+        if head_state(backbone):
+            save_head(backbone, part / "head.safetensors")
+        (part / "recipe.yaml").write_text(recipe.dump(), encoding="utf-8")
+        write_json(part / "federation.json", about.dump())
+        write_manifest(part)

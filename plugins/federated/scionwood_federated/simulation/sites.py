@@ -1,0 +1,188 @@
+"""The sites of a simulation: each has the recipe with options of its own, or a part of the data."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Subset
+
+from scionwood import DataLoader, override, reading
+from scionwood_federated.update.record import FederationError
+
+WAYS = "sites.csv, by:data.OPTION, or dirichlet:0.5 (or dirichlet:0.5:10 for ten sites)"
+
+
+@dataclass
+class SiteData:
+    """A site of a simulation.
+
+    Attributes:
+        name: the name of the site.
+        recipe: the recipe with the options of the site.
+        part: the training samples of the site; `None` means all of its data.
+    """
+
+    name: str
+    recipe: Any
+    part: Sequence[int] | None = None
+    _data: Any = field(default=None, repr=False)
+
+    @property
+    def data(self) -> Any:
+        """The data module, built and set up at the first use."""
+        if self._data is None:
+            self._data = self.recipe.data.build()
+            self._data.prepare_data()
+            self._data.setup("fit")
+            self._data.setup("test")
+        return self._data
+
+    def train_loader(self) -> Any:
+        """Return the training batches of the site."""
+        loader = self.data.train_dataloader()
+        if self.part is None:
+            return loader
+        rows = Subset(loader.dataset, list(self.part))
+        size = min(loader.batch_size, len(rows))
+        return DataLoader(rows, size, shuffle=True, collate_fn=loader.collate_fn, seed=0)
+
+    def samples(self) -> int:
+        """Return the number of training samples."""
+        if self.part is not None:
+            return len(self.part)
+        try:
+            return len(self.data.train_dataloader().dataset)
+        except TypeError:  # a stream: each site then counts alike
+            return 1
+
+    def batches(self, skip: int = 0) -> Iterator[Any]:
+        """Yield training batches without end, in a new order each epoch.
+
+        Args:
+            skip: the batches that a simulation used before it was interrupted.
+        """
+        loader, epoch = self.train_loader(), 0
+        while True:
+            for name in ("sampler", "batch_sampler"):
+                sampler: Any = getattr(loader, name, None)
+                if hasattr(sampler, "set_epoch"):
+                    sampler.set_epoch(epoch)
+            empty = True
+            for batch in loader:
+                empty = False
+                if skip:
+                    skip -= 1
+                    continue
+                yield batch
+            if empty:
+                raise FederationError(f"site {self.name}", "it has no batch", "Leave it out")
+            epoch += 1
+
+
+def sites_of(recipe: Any, way: str, *, seed: int = 0) -> list[SiteData]:
+    """Return the sites of a simulation.
+
+    Args:
+        recipe: the recipe that all sites share.
+        way: a CSV file with the column `site` and columns such as `data.source`, whose values
+            replace those of the recipe; `by:data.OPTION` makes a site of each value of a list, or
+            of each sub-folder; `dirichlet:ALPHA[:SITES]` deals the training samples by their
+            labels, the smaller ALPHA the more unequal.
+        seed: the seed of the dealing.
+
+    Raises:
+        FederationError: the way is unknown, or does not fit the data.
+        ReadError: the file cannot be read.
+        RecipeError: a column names no option.
+    """
+    if way.startswith("by:"):
+        sites = _by_option(recipe, way.removeprefix("by:"))
+    elif way.startswith("dirichlet:"):
+        sites = _dealt(recipe, way.removeprefix("dirichlet:"), seed)
+    elif Path(way).suffix == ".csv":
+        sites = _listed(recipe, Path(way))
+    else:
+        raise FederationError(f"sites {way!r}", "it is no way to make sites", f"Give {WAYS}")
+    if len(sites) < 2:
+        raise FederationError(f"sites {way!r}", f"it makes {len(sites)}", "Give at least two")
+    return sites
+
+
+def _listed(recipe: Any, path: Path) -> list[SiteData]:
+    with reading(path, "list of sites"):
+        text = path.read_text(encoding="utf-8")
+    rows = list(csv.DictReader(text.splitlines()))
+    if not rows or "site" not in rows[0]:
+        raise FederationError(str(path), "it has no column `site`", "Name the sites in it")
+    out = []
+    for row in rows:
+        changes = [f"{key}={value}" for key, value in row.items() if key != "site" and value]
+        out.append(SiteData(row["site"], override(recipe, changes)))
+    return out
+
+
+def _by_option(recipe: Any, key: str) -> list[SiteData]:
+    name = key.removeprefix("data.")
+    if name not in recipe.data.options:
+        rule, known = f"{recipe.data.name} has no such option", ", ".join(recipe.data.options)
+        raise FederationError(f"by:{key}", rule, f"It has: {known}")
+    value = recipe.data.options[name]
+    if isinstance(value, str | Path) and Path(value).is_dir():
+        folders = sorted(path for path in Path(value).iterdir() if path.is_dir())
+        return [SiteData(f.name, override(recipe, {f"data.{name}": str(f)})) for f in folders]
+    if not isinstance(value, list | tuple):
+        rule = f"its value {value!r:.60} is no list and no folder of folders"
+        raise FederationError(f"by:{key}", rule, f"Give {WAYS}")
+    return [SiteData(str(each), override(recipe, {f"data.{name}": [each]})) for each in value]
+
+
+def _dealt(recipe: Any, text: str, seed: int) -> list[SiteData]:
+    alpha, _, count = text.partition(":")
+    try:
+        concentration, number = float(alpha), int(count or 10)
+    except ValueError as error:
+        raise FederationError(f"dirichlet:{text}", "it is no number", f"Give {WAYS}") from error
+    if not concentration > 0 or number < 2:
+        rule = "it needs a concentration above 0 and at least two sites"
+        raise FederationError(f"dirichlet:{text}", rule, "Give dirichlet:0.5:10")
+    whole = SiteData("all", recipe)
+    labels = _labels(whole)
+    rng = np.random.default_rng(seed)
+    parts: list[list[int]] = [[] for _ in range(number)]
+    for label in sorted(set(labels)):
+        rows = rng.permutation([n for n, each in enumerate(labels) if each == label])
+        shares = rng.dirichlet([concentration] * number).cumsum()[:-1]
+        for part, chosen in zip(
+            parts, np.split(rows, (shares * len(rows)).astype(int)), strict=True
+        ):
+            part += [int(row) for row in chosen]
+    names = [f"site{n + 1}" for n in range(number)]
+    pairs = zip(names, parts, strict=True)
+    return [SiteData(n, recipe, sorted(part), whole.data) for n, part in pairs if part]
+
+
+def _labels(site: SiteData) -> list[int]:
+    """Return the label of each training sample: the last entry of a pair, or the key `label`."""
+    out = []
+    for item in site.data.train_dataloader().dataset:
+        value = (
+            item.get("label")
+            if isinstance(item, dict)
+            else item[-1]
+            if isinstance(item, tuple)
+            else None
+        )
+        if isinstance(value, torch.Tensor) and value.numel() == 1:
+            value = int(value)
+        if not isinstance(value, int | np.integer):
+            rule = f"the samples of {site.recipe.data.name} have no label"
+            remedy = "Split by a list of sites: --sites sites.csv"
+            raise FederationError("dirichlet", rule, remedy)
+        out.append(int(value))
+    return out

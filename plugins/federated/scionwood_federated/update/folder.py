@@ -1,0 +1,283 @@
+"""Updates and starts as folders: the adapter as peft has it, the head, and a record.
+
+An update holds `adapter/`, `head.safetensors` and `site.json`. A start holds the same with
+`federation.json`, and `recipe.yaml` if the recipe is known: then it is a run that every command
+takes. What others made is read like any stranger's adapter.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from scionwood import (
+    AdapterFileError,
+    TrainingError,
+    atomic_folder,
+    atomic_path,
+    build,
+    changing,
+    find_run,
+    resolve,
+    save_adapter,
+    save_head,
+    weights_digest,
+    write_manifest,
+    writing,
+)
+from scionwood.adapters import read_folder, read_json, read_untrusted
+from scionwood_federated.rules.pooled import Pooled
+from scionwood_federated.update.hashes import own_options, preprocessing_hash, recipe_hash
+from scionwood_federated.update.record import FederationError, Site, Update
+
+ADAPTER, HEAD, RECIPE = "adapter", "head.safetensors", "recipe.yaml"
+STATE = "server"
+"""The folder of the server's momentum in a start."""
+
+SITE, FEDERATION = "site.json", "federation.json"
+_FILES = {ADAPTER, HEAD, RECIPE, SITE, FEDERATION, "files.json", "signature.json", STATE}
+
+
+def begin_round(recipe: Any, out: str | Path, *, own: tuple[str, ...] = ()) -> Update:
+    """Write what the first round starts from: the adapter of a recipe before training.
+
+    All sites start from the same file, so that they have the same A.
+
+    Args:
+        recipe: the recipe that all sites share.
+        out: the folder to write.
+        own: further options of the data that each site sets for itself.
+
+    Raises:
+        OutputExistsError: the folder exists.
+        FederationError: the recipe has no adapter.
+    """
+    if recipe.adapter.component is None:
+        rule = f"{recipe.adapter.name} is a baseline, and a federation trains an adapter"
+        raise FederationError(f"recipe {recipe.name}", rule, "Name a method, such as lora")
+    import lightning as L
+
+    L.seed_everything(recipe.seed, workers=True, verbose=False)
+    model: Any = build(recipe)[0].backbone
+    own = own_options(recipe, own)
+    with atomic_folder(out) as folder:
+        card = {str(k): str(v) for k, v in getattr(model.get_base_model(), "card", {}).items()}
+        save_adapter(model, folder / ADAPTER, base=card)
+        if _has_head(model):
+            save_head(model, folder / HEAD)
+        (folder / RECIPE).write_text(recipe.dump(), encoding="utf-8")
+        manifest = read_folder(folder / ADAPTER).manifest
+        assert manifest is not None  # it was just written
+        hashes = recipe_hash(recipe), preprocessing_hash(recipe, own)
+        site = Site("global", 0, 0, 0, "", manifest.sha256, *hashes, own)
+        write_json(folder / FEDERATION, site.dump())
+        write_manifest(folder)
+    return read_start(out)
+
+
+def update_of(
+    run: str | Path, *, site: str = "site", samples: int | None = None, personal: bool = False
+) -> Update:
+    """Return the update of a finished run.
+
+    Args:
+        run: the run, by any reference that `find_run` takes.
+        site: the name of the site.
+        samples: the number of training samples; `None` counts them, which reads the data.
+        personal: whether the head stays at the site.
+
+    Raises:
+        TrainingError: the folder holds no finished run with an adapter.
+        FederationError: the samples cannot be counted.
+    """
+    folder = find_run(run, quiet=True)
+    if not (folder / ADAPTER).is_dir():
+        raise TrainingError(f"run {folder}", "it has no adapter", "Train with an adapter")
+    recipe = resolve(folder / RECIPE)
+    note = read_json(folder / FEDERATION) if (folder / FEDERATION).is_file() else {}
+    own = own_options(recipe, [n for n in note.get("own", ()) if n in recipe.data.options])
+    update = _read(folder, _recorded(folder, recipe, own, note, site), personal)
+    count = _count(recipe) if samples is None else samples
+    return replace(update, about=replace(update.about, samples=count))
+
+
+def write_update(update: Update, out: str | Path) -> None:
+    """Write an update as the folder that a site sends.
+
+    Args:
+        update: an update that was read from a run.
+        out: the folder; it must not exist.
+
+    Raises:
+        OutputExistsError: the folder exists.
+        WriteError: the disk is full or not writable.
+    """
+    assert update.folder is not None  # update_of sets it
+    with writing(out), atomic_folder(out) as folder:
+        _copy_adapter(update.folder, folder)
+        if update.head:
+            save_file(dict(update.head), folder / HEAD, metadata={"format": "pt"})
+        write_json(folder / SITE, update.about.dump())
+
+
+def read_update(folder: str | Path) -> Update:
+    """Read the update that a site sent, without trusting it.
+
+    Raises:
+        AdapterFileError: a file is missing, damaged, foreign, or holds values that are not finite
+            or absurd.
+    """
+    return _read_recorded(Path(folder), SITE)
+
+
+def read_start(folder: str | Path) -> Update:
+    """Read what a round starts from.
+
+    Raises:
+        AdapterFileError: a file is missing, damaged, foreign, or holds values that are not finite.
+    """
+    return _read_recorded(Path(folder), FEDERATION)
+
+
+def write_start(
+    pooled: Pooled,
+    like: Update,
+    about: Site,
+    out: str | Path,
+    recipe: str,
+    state: Mapping[str, Tensor],
+) -> None:
+    """Write what the next round starts from.
+
+    Args:
+        pooled: the weights.
+        like: the update or the start whose config and manifest the result takes.
+        about: the record.
+        out: the folder; it must not exist.
+        recipe: the recipe as YAML, or an empty text.
+        state: the state of the server's momentum, or nothing.
+
+    Raises:
+        OutputExistsError: the folder exists.
+        WriteError: the disk is full or not writable.
+    """
+    assert like.folder is not None  # it was read
+    with writing(out), atomic_folder(out) as folder:
+        _copy_adapter(like.folder, folder)
+        tensors = {name: value.contiguous() for name, value in pooled.adapter.items()}
+        save_file(
+            tensors, folder / ADAPTER / "adapter_model.safetensors", metadata={"format": "pt"}
+        )
+        if pooled.head:
+            save_file(dict(pooled.head), folder / HEAD, metadata={"format": "pt"})
+        if recipe:
+            (folder / RECIPE).write_text(recipe, encoding="utf-8")
+        write_json(folder / FEDERATION, about.dump())
+        if state:
+            (folder / STATE).mkdir()
+            save_file(dict(state), folder / STATE / "state.safetensors")
+        write_manifest(folder)
+
+
+def digest_of(update: Update) -> str:
+    """Return the hash of the weight files of an update or a start."""
+    assert update.folder is not None  # it was read
+    return weights_digest(update.folder)
+
+
+def note_start(run: Path, start: Update, held: str) -> None:
+    """Record in a run what its round started from."""
+    about = start.about
+    record = {"round": about.round + 1, "start": digest_of(start), "held": held}
+    with changing(run, [FEDERATION]):
+        write_json(run / FEDERATION, {**record, "own": list(about.own)})
+
+
+def write_json(path: Path, record: Mapping[str, Any]) -> None:
+    """Write a JSON object as a whole."""
+    with atomic_path(path) as part:
+        part.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _read_recorded(folder: Path, record: str) -> Update:
+    if not folder.is_dir():
+        raise AdapterFileError(str(folder), "there is no such folder", "Check the path")
+    if foreign := sorted({path.name for path in folder.iterdir()} - _FILES):
+        rule = f"it holds {foreign[0]!r}, which no update has"
+        raise AdapterFileError(str(folder), rule, "Ask the site for the folder that `round` wrote")
+    about = Site.parse(read_json(folder / record), str(folder / record))
+    update = _read(folder, about, personal=False)
+    manifest = read_folder(folder / ADAPTER).manifest
+    if manifest is None or manifest.sha256 != about.base:
+        rule = "its adapter was made for another base than its record says"
+        raise AdapterFileError(str(folder), rule, "Write it again: scionwood federated round")
+    return update
+
+
+def _read(folder: Path, about: Site, personal: bool) -> Update:
+    saved = read_folder(folder / ADAPTER)
+    head: dict[str, Tensor] = {}
+    if (folder / HEAD).exists() and not personal:
+        head = read_untrusted(folder / HEAD)
+    return Update(about, saved.config, read_untrusted(saved.path), head, folder)
+
+
+def _recorded(
+    folder: Path, recipe: Any, own: tuple[str, ...], note: Mapping[str, Any], site: str
+) -> Site:
+    manifest = read_folder(folder / ADAPTER).manifest
+    if manifest is None:
+        rule = "its adapter has no scionwood.json, so its base is not known"
+        raise AdapterFileError(str(folder), rule, "Train it with scionwood fit")
+    return Site(
+        site=site,
+        samples=0,
+        steps=_steps(folder),
+        round=int(note.get("round", 1)),
+        start=str(note.get("start", "")),
+        base=manifest.sha256,
+        recipe=recipe_hash(recipe),
+        preprocessing=preprocessing_hash(recipe, own),
+        own=own,
+        held=str(note.get("held", "")),
+    )
+
+
+def _steps(folder: Path) -> int:
+    import csv
+
+    path = folder / "metrics.csv"
+    if not path.is_file():
+        return 0
+    with path.open(encoding="utf-8", newline="") as file:
+        steps = [row.get("step") or "0" for row in csv.DictReader(file)]
+    return max((int(float(step)) for step in steps), default=0)
+
+
+def _count(recipe: Any) -> int:
+    data = recipe.data.build()
+    data.prepare_data()
+    data.setup("fit")
+    try:
+        return len(data.train_dataloader().dataset)
+    except TypeError as error:
+        rule = "its data are a stream whose length nobody knows"
+        raise FederationError(f"recipe {recipe.name}", rule, "Say it: --samples N") from error
+
+
+def _copy_adapter(source: Path, target: Path) -> None:
+    (target / ADAPTER).mkdir()
+    for name in ("adapter_config.json", "adapter_model.safetensors", "scionwood.json"):
+        shutil.copyfile(source / ADAPTER / name, target / ADAPTER / name)
+
+
+def _has_head(model: Any) -> bool:
+    inner = model.get_base_model()
+    return bool(getattr(inner, "head", ()))

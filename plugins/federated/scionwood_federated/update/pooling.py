@@ -1,0 +1,128 @@
+"""Pool the folders that sites sent into the folder that the next round starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from scionwood import check_target, resolve
+from scionwood.adapters import read_untrusted
+from scionwood_federated.rules.momentum import Server, server_step
+from scionwood_federated.rules.pooled import Pooled
+from scionwood_federated.rules.registry import RuleName, apply, weights_of
+from scionwood_federated.update.folder import (
+    RECIPE,
+    STATE,
+    digest_of,
+    read_start,
+    read_update,
+    write_start,
+)
+from scionwood_federated.update.hashes import recipe_hash
+from scionwood_federated.update.record import FederationError, Update
+from scionwood_federated.update.together import check_together
+
+
+@dataclass(frozen=True)
+class PoolReport:
+    """What pooling did.
+
+    Attributes:
+        out: the folder that the next round starts from.
+        rule: the name of the rule.
+        sites: the number of samples of each site that was used.
+        lost: the mean share of the energy that the rank could not hold.
+        round: the number of the round that this ends.
+    """
+
+    out: Path
+    rule: str
+    sites: dict[str, int]
+    lost: float
+    round: int
+
+
+def pool(
+    updates: Sequence[str | Path],
+    out: str | Path,
+    *,
+    rule: RuleName = "exact",
+    start: str | Path | None = None,
+    recipe: str | Path | None = None,
+    most_samples: int | None = None,
+    server: Server = "none",
+    options: dict[str, Any] | None = None,
+) -> PoolReport:
+    """Pool the updates of sites by files; all checks come before the first sum.
+
+    Args:
+        updates: the folders that the sites sent.
+        out: the folder that the next round starts from; it must not exist.
+        rule: see `RULES`; `exact` is the weighted mean of the changes of the weights.
+        start: what the round started from. Then its recipe makes `out` a run, and the rounds are
+            checked.
+        recipe: a recipe that makes `out` a run, if there is no start.
+        most_samples: the largest number of samples that a site may claim; `None` means ten times
+            the median.
+        server: momentum of the server, which needs a start.
+        options: of the rule, such as `{"bad": 2}` for krum.
+
+    Raises:
+        FederationError: the updates do not fit together; see `check_together`.
+        AdapterFileError: a folder is damaged or hostile.
+        OutputExistsError: `out` exists.
+
+    Example:
+        >>> import scionwood
+        >>> from scionwood_federated.api import pool, update_of, write_update
+        >>> run = scionwood.find_run("seismic/denoise", quiet=True)
+        >>> for site in ("north", "south"):
+        ...     write_update(update_of(run, site=site, samples=100), site)
+        >>> report = pool(["north", "south"], "global")
+        >>> report.sites, report.lost < 1e-9
+        ({'north': 100, 'south': 100}, True)
+    """
+    check_target(out, overwrite=False)
+    sent = [read_update(folder) for folder in updates]
+    begun = None if start is None else read_start(start)
+    check_together(sent, rule, begun)
+    weights = weights_of(sent, most_samples)
+    if rule == "residual":
+        fact = "its residual belongs to the frozen weights, which no file of an adapter holds"
+        raise FederationError("rule residual", fact, "Use exact, or simulate with residual")
+    like = begun or max(sent, key=lambda update: sum(v.numel() for v in update.adapter.values()))
+    pooled = apply(rule, sent, weights, like, **(options or {}))
+    pooled, state = _server(begun, pooled, server)
+    about = replace(
+        sent[0].about,
+        site="global",
+        samples=sum(update.about.samples for update in sent),
+        start=digest_of(begun) if begun else "",
+        held="",
+        extra={"rule": rule, "sites": list(pooled.sites), "lost": pooled.lost},
+    )
+    write_start(pooled, like, about, out, _recipe(begun, recipe, about.recipe), state)
+    used = {u.about.site: u.about.samples for u in sent if u.about.site in pooled.sites}
+    return PoolReport(Path(out), rule, used, pooled.lost, about.round)
+
+
+def _server(begun: Update | None, pooled: Pooled, server: Server) -> tuple[Pooled, dict[str, Any]]:
+    if server == "none":
+        return pooled, {}
+    if begun is None or begun.folder is None:
+        raise FederationError(f"server {server}", "it needs the start of the round", "Add --start")
+    path = begun.folder / STATE / "state.safetensors"
+    return server_step(begun, pooled, read_untrusted(path) if path.exists() else {}, server=server)
+
+
+def _recipe(begun: Update | None, recipe: str | Path | None, wanted: str) -> str:
+    if recipe is None:
+        path = begun.folder / RECIPE if begun is not None and begun.folder is not None else None
+        return path.read_text(encoding="utf-8") if path is not None and path.is_file() else ""
+    resolved = resolve(recipe)
+    if recipe_hash(resolved) != wanted:
+        rule = "it is not the recipe that the sites trained by"
+        raise FederationError(f"recipe {resolved.name}", rule, "Name the recipe of the sites")
+    return resolved.dump()

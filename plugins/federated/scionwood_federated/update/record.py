@@ -1,0 +1,150 @@
+"""An update in memory, and the record that travels with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from peft import PeftConfig
+from torch import Tensor
+
+from scionwood import AdapterFileError, ScionwoodError
+
+FORMAT = 1
+"""The newest format of `site.json` and `pool.json` that this version reads."""
+
+Poolable = Literal["product", "mean", "no"]
+
+
+class FederationError(ScionwoodError):
+    """Updates do not fit together, or a rule cannot pool them.
+
+    Example:
+        >>> from scionwood_federated.api import FederationError
+        >>> error = FederationError("site north", "it sent no samples", "Ask for another update")
+        >>> str(error)
+        'site north: it sent no samples. Ask for another update.'
+    """
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a site says of its update. It holds no statistic of the data.
+
+    Attributes:
+        site: the name of the site; `global` for what a round starts from.
+        samples: the number of training samples.
+        steps: the optimiser steps of the round.
+        round: the number of the round, from 1; a start has the number of the last round.
+        start: the hash of the weights that the round started from; empty for the first start.
+        base: the hash of the frozen base.
+        recipe: the hash of task, backbone and adapter, without rank and without local paths.
+        preprocessing: the hash of the options of the data that all sites share.
+        own: the names of the options of the data that each site sets for itself.
+        held: the factors that did not move: `A` for the rule `frozen_a`, or nothing.
+        extra: what else the file says, such as the budget of differential privacy.
+    """
+
+    site: str
+    samples: int
+    steps: int
+    round: int
+    start: str
+    base: str
+    recipe: str
+    preprocessing: str
+    own: tuple[str, ...] = ()
+    held: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def dump(self) -> dict[str, Any]:
+        """Return the record as JSON takes it."""
+        record = {"format": FORMAT, **asdict(self), "own": list(self.own)}
+        return {**record.pop("extra"), **record}
+
+    @classmethod
+    def parse(cls, record: Mapping[str, Any], where: str) -> Self:
+        """Return the record of a file.
+
+        Args:
+            record: the content of the file.
+            where: the name of the file, for the error.
+
+        Raises:
+            AdapterFileError: a key is missing, or has a value of another type.
+        """
+        if record.get("format") != FORMAT:
+            rule = f"its format is {record.get('format')!r}, not {FORMAT}"
+            raise AdapterFileError(where, rule, "Upgrade scionwood-federated")
+        numbers = [record.get(key) for key in ("samples", "steps", "round")]
+        texts = [record.get(key) for key in ("site", "start", "base", "recipe", "preprocessing")]
+        own = record.get("own", [])
+        held = record.get("held", "")
+        good = all(type(n) is int and 0 <= n < 1 << 48 for n in numbers)
+        good = good and all(isinstance(text, str) and len(text) <= 200 for text in (*texts, held))
+        good = good and isinstance(own, list) and all(isinstance(name, str) for name in own)
+        if not good or not record["site"]:
+            rule = "site, samples, steps, round, start, base, recipe or preprocessing is wrong"
+            raise AdapterFileError(where, rule, "Write it again: scionwood federated round")
+        known = {"format", "samples", "steps", "round", "site", "start", "base", "recipe"}
+        known |= {"preprocessing", "own", "held"}
+        extra = {key: value for key, value in record.items() if key not in known}
+        return cls(
+            site=record["site"],
+            samples=record["samples"],
+            steps=record["steps"],
+            round=record["round"],
+            start=record["start"],
+            base=record["base"],
+            recipe=record["recipe"],
+            preprocessing=record["preprocessing"],
+            own=tuple(own),
+            held=held,
+            extra=extra,
+        )
+
+
+@dataclass(frozen=True)
+class Update:
+    """The weights of a site, with its record.
+
+    Attributes:
+        about: the record.
+        config: the config of the adapter, as peft has it.
+        adapter: the tensors of the adapter by the names of peft's file.
+        head: the tensors that train beside the adapter.
+        folder: where it was read; `None` if it was never written.
+    """
+
+    about: Site
+    config: PeftConfig
+    adapter: Mapping[str, Tensor]
+    head: Mapping[str, Tensor]
+    folder: Path | None = None
+
+
+def poolable(config: PeftConfig) -> Poolable:
+    """Return how adapters of a method may be pooled.
+
+    A method of a plugin says so in the attribute `poolable` of its config class.
+
+    Args:
+        config: the config of an adapter.
+
+    Returns:
+        `product` if the change of a weight is B A, `mean` if the mean of the parameters is
+        meaningful, else `no`.
+
+    Example:
+        >>> from peft import IA3Config, LoraConfig
+        >>> from scionwood_federated.api import poolable
+        >>> poolable(LoraConfig()), poolable(IA3Config()), poolable(LoraConfig(use_dora=True))
+        ('product', 'mean', 'no')
+    """
+    kind = str(getattr(config.peft_type, "value", config.peft_type))
+    if kind == "LORA":
+        return "no" if getattr(config, "use_dora", False) else "product"
+    declared: Any = getattr(type(config), "poolable", "mean" if kind == "IA3" else "no")
+    return declared if declared in ("product", "mean") else "no"

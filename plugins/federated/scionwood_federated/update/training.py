@@ -1,0 +1,94 @@
+"""Train at a site from what the round starts from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from scionwood import find_run, load_adapter, load_head, resolve
+from scionwood import fit as fit_recipe
+from scionwood_federated.update.folder import ADAPTER, HEAD, note_start, read_start
+from scionwood_federated.update.hashes import recipe_hash
+from scionwood_federated.update.record import FederationError
+
+Held = Literal["", "A", "B"]
+
+
+def train_site(
+    recipe: str | Path,
+    start: str | Path,
+    run: str | Path,
+    *,
+    overrides: tuple[str, ...] = (),
+    hold: Held = "",
+    head_of: str | Path | None = None,
+) -> Path:
+    """Train a recipe at a site, from the weights that all sites of a round start from.
+
+    Args:
+        recipe: the recipe that all sites share.
+        start: the folder that `begin` or `pool` wrote.
+        run: the run folder to write.
+        overrides: the options that are the site's own, such as `["data.source=/data/scans"]`.
+        hold: the factor of a LoRA that does not move: `A` for the rule `frozen_a`.
+        head_of: a run of this site whose head is used, where heads stay at their sites.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        FederationError: the recipe is not that of the start.
+        AdapterFileError: the start was made for another base, or is damaged.
+
+    Example:
+        >>> import scionwood
+        >>> from scionwood_federated.api import begin_round, train_site
+        >>> small = scionwood.resolve("pde/dynamics", smoke=True)
+        >>> start = begin_round(small, "round0")
+        >>> run = train_site("round0/recipe.yaml", "round0", "runs/north")
+        >>> (run / "federation.json").is_file()
+        True
+    """
+    begun = read_start(start)
+    resolved: Any = resolve(recipe, list(overrides))
+    if recipe_hash(resolved) != begun.about.recipe:
+        rule = "its task, backbone or adapter is not that of the start"
+        raise FederationError(f"recipe {resolved.name}", rule, f"Use the recipe of {start}")
+    import lightning as L
+
+    L.seed_everything(resolved.seed, workers=True, verbose=False)
+    whole = resolved.adapter.options.get("modules_to_save") or ()
+    folder = Path(start) / ADAPTER
+    model: Any = load_adapter(resolved.backbone.build(), folder, trainable=True, whole=whole)
+    heads = Path(start) / HEAD if head_of is None else find_run(head_of) / HEAD
+    if heads.is_file():
+        load_head(model, heads)
+    hold_factor(model, hold)
+    done = Path(fit_recipe(resolved, run_dir=run, backbone=model))
+    note_start(done, begun, hold)
+    return done
+
+
+def hold_factor(model: Any, hold: Held) -> None:
+    """Freeze one factor of every LoRA layer.
+
+    Args:
+        model: a model with adapters, which is changed in place.
+        hold: `A`, `B`, or nothing.
+
+    Raises:
+        FederationError: the adapter has no such factor.
+    """
+    if not hold:
+        return
+    parts = (f"lora_{hold}", f"lora_embedding_{hold}")
+    found = [
+        parameter
+        for name, parameter in model.named_parameters()
+        if any(part in name.split(".") for part in parts)
+    ]
+    if not found:
+        rule = f"the adapter has no factor {hold}"
+        raise FederationError(f"hold {hold}", rule, "Hold a factor of LoRA only")
+    for parameter in found:
+        parameter.requires_grad_(False)

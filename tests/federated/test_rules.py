@@ -1,0 +1,180 @@
+"""Each rule is held against the sum that it claims to be, on matrices."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+import torch
+
+from scionwood_federated.api import (
+    RULES,
+    FactorMeanWarning,
+    FederationError,
+    Update,
+    apply,
+    exact,
+    server_step,
+)
+from scionwood_federated.rules.low_rank import dense, pairs
+from scionwood_federated.rules.pooled import Pooled
+from scionwood_federated.rules.registry import weights_of
+
+
+def products(update: Update) -> dict[str, torch.Tensor]:
+    return {name: dense(pair) for name, pair in pairs(update).items()}
+
+
+def as_update(pooled: Pooled, like: Update) -> Update:
+    return Update(like.about, like.config, pooled.adapter, pooled.head)
+
+
+def wanted(updates: list[Update], weights: list[float]) -> dict[str, torch.Tensor]:
+    each = [products(update) for update in updates]
+    return {
+        name: sum(w * one[name] for w, one in zip(weights, each, strict=True)) for name in each[0]
+    }
+
+
+def error(got: dict[str, torch.Tensor], want: dict[str, torch.Tensor]) -> float:
+    return max(float((got[k] - want[k]).norm() / want[k].norm()) for k in want)
+
+
+def test_exact_is_the_weighted_mean_of_the_products_of_mixed_ranks(make):
+    updates = [make(n, r=r, alpha=2 * r + n) for n, r in enumerate((4, 8, 16))]
+    weights = [1 / 6, 2 / 6, 3 / 6]
+    like = make(9, r=28)
+    pooled = exact(updates, weights, like)
+    assert pooled.lost < 1e-12
+    assert error(products(as_update(pooled, like)), wanted(updates, weights)) < 1e-6
+    mean = sum(w * u.head["head.weight"] for w, u in zip(weights, updates, strict=True))
+    torch.testing.assert_close(pooled.head["head.weight"], mean)
+
+
+def test_exact_at_a_smaller_rank_is_the_best_of_that_rank_and_says_what_it_lost(make):
+    updates, weights = [make(n) for n in range(5)], [0.2] * 5
+    pooled = exact(updates, weights, updates[0])
+    got = products(as_update(pooled, updates[0]))
+    lost = []
+    for name, want in wanted(updates, weights).items():
+        u, s, v = torch.linalg.svd(want)
+        best = u[:, :4] * s[:4] @ v[:4]
+        torch.testing.assert_close(got[name], best, rtol=1e-5, atol=1e-5)
+        lost.append(1 - float(s[:4].square().sum() / s.square().sum()))
+    assert pooled.lost == pytest.approx(sum(lost) / len(lost))
+    assert pooled.lost > 0.05
+
+
+def test_a_direction_that_nobody_used_can_still_train(make):
+    update = make(0)
+    still = {k: torch.zeros_like(v) if "lora_B" in k else v for k, v in update.adapter.items()}
+    quiet = Update(update.about, update.config, still, update.head)
+    pooled = exact([quiet, quiet], [0.5, 0.5], quiet)
+    for name, value in pooled.adapter.items():
+        rows = value.flatten(1).norm(dim=1)
+        assert bool((rows > 0).all()) == ("lora_A" in name)
+
+
+def test_the_mean_of_factors_is_wrong_and_warns(make):
+    updates, weights = [make(n) for n in range(3)], [1 / 3] * 3
+    with pytest.warns(FactorMeanWarning, match="Use the rule exact"):
+        pooled = apply("factors", updates, weights, updates[0])
+    assert error(products(as_update(pooled, updates[0])), wanted(updates, weights)) > 0.3
+
+
+@pytest.mark.parametrize("rule", ["frozen_a", "alternate"])
+@pytest.mark.parametrize("same", ["lora_A", "lora_B"])
+def test_rules_that_need_sums_only_are_exact_where_a_factor_stood_still(make, rule, same):
+    first = make(0)
+    updates = []
+    for n in range(3):
+        other = make(n)
+        tensors = {k: first.adapter[k] if same in k else v for k, v in other.adapter.items()}
+        updates.append(Update(other.about, other.config, tensors, other.head))
+    weights = [0.5, 0.25, 0.25]
+    if (rule, same) == ("frozen_a", "lora_B"):
+        with pytest.raises(FederationError, match="site0 and site1"):
+            apply(rule, updates, weights, first)
+        return
+    pooled = apply(rule, updates, weights, first)
+    assert error(products(as_update(pooled, first)), wanted(updates, weights)) < 1e-6
+
+
+def test_factors_and_residual_together_are_exact(make):
+    updates, weights = [make(n) for n in range(3)], [0.2, 0.3, 0.5]
+    pooled = apply("residual", updates, weights, updates[0])
+    got = products(as_update(pooled, updates[0]))
+    whole = {name: got[name] + b @ a for name, (b, a) in pooled.residual.items()}
+    assert error(whole, wanted(updates, weights)) < 1e-6
+
+
+@pytest.mark.parametrize("rule", ["median", "trimmed", "krum"])
+def test_one_absurd_site_moves_robust_rules_little_and_the_mean_far(make, rule):
+    base = make(0)
+    near = []
+    for n in range(6):
+        noise = make(n + 1)
+        tensors = {k: v + 0.02 * noise.adapter[k] for k, v in base.adapter.items()}
+        near.append(Update(noise.about, base.config, tensors, base.head))
+    bad = {k: 30 * v for k, v in make(99).adapter.items()}
+    updates = [*near[:5], Update(near[5].about, base.config, bad, base.head)]
+    weights = [1 / 6] * 6
+    kept = error(products(as_update(apply(rule, updates, weights, base), base)), products(base))
+    moved = error(products(as_update(exact(updates, weights, base), base)), products(base))
+    assert kept < 0.3 < 10 < moved
+
+
+def test_clair_leaves_noise_out_and_keeps_the_rest(make):
+    base = make(0)
+    sites = []
+    for n in range(8):
+        rows = {k: v if "lora_B" in k else make(n + 1).adapter[k] for k, v in base.adapter.items()}
+        sites.append(Update(make(n + 1).about, base.config, rows, base.head))
+    sites[3] = make(50, "noise")
+    pooled = apply("clair", sites, [1 / 8] * 8, base)
+    assert "noise" not in pooled.sites
+    assert len(pooled.sites) == 7
+
+
+def test_momentum_goes_on_in_the_direction_of_the_last_round(make):
+    start, after = make(0, r=30), make(1, r=30)
+    pooled = exact([after], [1.0], start)
+    first, state = server_step(start, pooled, {}, server="momentum")
+    assert error(products(as_update(first, start)), products(after)) < 1e-5
+    now = as_update(first, start)
+    second, _ = server_step(now, exact([now], [1.0], now), state, server="momentum")
+    before, reached = products(start), products(as_update(second, start))
+    want = {k: v + 0.9 * (v - before[k]) for k, v in products(after).items()}
+    assert error(reached, want) < 1e-5
+
+
+def test_adam_takes_bounded_steps(make):
+    start, after = make(0, r=30), make(1, r=30)
+    pooled, state = server_step(start, exact([after], [1.0], start), {}, server="adam", rate=0.01)
+    before, reached = products(start), products(as_update(pooled, start))
+    assert max(float((reached[k] - before[k]).abs().max()) for k in before) < 0.011
+    assert {name[-2:] for name in state} == {":1", ":2"}
+
+
+@pytest.mark.parametrize(("samples", "word"), [(0, "no samples"), (10**9, "the most is 100")])
+def test_a_site_may_not_claim_any_number_of_samples(make, samples, word):
+    updates = [make(0), make(1), make(2, "loud", samples=samples)]
+    with pytest.raises(FederationError, match=f"site loud.*{word}"):
+        weights_of(updates)
+
+
+def test_a_site_with_more_samples_counts_more(make):
+    assert weights_of([make(0, samples=30), make(1, samples=10)]) == [0.75, 0.25]
+
+
+def test_every_rule_keeps_names_shapes_and_kinds(make):
+    updates = [make(n) for n in range(5)]
+    for name in RULES:
+        if name in ("frozen_a", "alternate"):
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FactorMeanWarning)
+            pooled = apply(name, updates, [0.2] * 5, updates[0])
+        for key, value in updates[0].adapter.items():
+            assert pooled.adapter[key].shape == value.shape
+            assert pooled.adapter[key].dtype == value.dtype

@@ -1,0 +1,131 @@
+"""A federation in one process: real trainers on the recipe of a field, stopped and resumed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+import scionwood
+from scionwood import OutputExistsError, TrainingError
+from scionwood_federated.api import FederationError, Plan, exact, simulate
+from scionwood_federated.simulation.engine import Simulation
+from scionwood_federated.simulation.model import SharedModel
+from scionwood_federated.simulation.run import CONSTANT
+from scionwood_federated.simulation.sites import sites_of
+from scionwood_federated.update.folder import read_start
+
+SITES = "site,data.seed\na,1\nb,2\nc,3\n"
+PLAN = Plan(rounds=2, steps=1, score_every=1)
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> str:
+    """Return the path of a list of three sites."""
+    path = tmp_path / "sites.csv"
+    path.write_text(SITES)
+    return str(path)
+
+
+def test_a_simulation_leaves_tables_figures_and_a_run(listed, tmp_path):
+    out = tmp_path / "sim"
+    done = simulate("seismic/denoise", listed, out, plan=PLAN, smoke=True)
+    assert list(done.outcomes) == ["alone", "federated", "pooled"]
+    with (out / "table.csv").open() as file:
+        rows = {row["regime"]: row for row in csv.DictReader(file)}
+    sent = done.outcomes["federated"].costs
+    update = read_start(out / "global")
+    size = sum(
+        v.numel() * v.element_size() for v in (*update.adapter.values(), *update.head.values())
+    )
+    assert sent.up == sent.down == size * 3 * PLAN.rounds
+    assert float(rows["alone"]["MB up"]) == 0
+    assert (out / "figures" / "federation.png").stat().st_size > 10_000
+    assert len((out / "rounds.csv").read_text().splitlines()) == 1 + 3 * PLAN.rounds
+    assert scionwood.load_run(out / "global").backbone is not None
+    with pytest.raises(OutputExistsError):
+        simulate("seismic/denoise", listed, out, plan=PLAN, smoke=True)
+    with pytest.raises(TrainingError, match="begun with another rounds"):
+        simulate(
+            "seismic/denoise", listed, out, plan=Plan(rounds=3, steps=1), smoke=True, resume=True
+        )
+
+
+def test_one_round_equals_the_rule_applied_to_the_updates(listed):
+    recipe = scionwood.override(scionwood.resolve("seismic/denoise", smoke=True), CONSTANT)
+    sent = []
+
+    def keep(update, start, round_):
+        sent.append(update)
+        return update
+
+    plan = Plan(rounds=1, steps=1)
+    simulation = Simulation(SharedModel(recipe), sites_of(recipe, listed), plan, change=keep)
+    outcome = simulation.federated()
+    want = exact(sent, [1 / 3] * 3, simulation.start)
+    assert outcome.final.adapter.keys() == want.adapter.keys()
+    for name, value in outcome.final.adapter.items():
+        assert torch.equal(value, want.adapter[name])
+
+
+@pytest.mark.slow
+def test_a_killed_simulation_goes_on_to_the_same_weights(listed, tmp_path):
+    command = [sys.executable, "-m", "scionwood.cli", "federated", "simulate", "seismic/denoise"]
+    options = ["--sites", listed, "--rounds", "4", "--steps", "1", "--smoke"]
+    options += ["--compare", "[federated]"]
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    subprocess.run([*command, str(whole), *options], check=True, capture_output=True)
+    child = subprocess.Popen([*command, str(cut), *options], stderr=subprocess.DEVNULL)
+    while not (cut / "round" / "round.json").exists():
+        time.sleep(0.02)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    assert json.loads((cut / "round" / "round.json").read_text())["round"] < 4
+    subprocess.run([*command, str(cut), *options, "--resume"], check=True, capture_output=True)
+    one, other = read_start(whole / "global"), read_start(cut / "global")
+    for name, value in one.adapter.items():
+        assert torch.equal(value, other.adapter[name])
+
+
+@pytest.mark.parametrize(
+    ("way", "words"),
+    [
+        ("nonsense", "it is no way to make sites"),
+        ("by:data.nope", "seismic/synthetic has no such option"),
+        ("by:data.seed", "is no list and no folder of folders"),
+        ("dirichlet:x", "it is no number"),
+        ("dirichlet:0.5", "have no label"),
+    ],
+)
+def test_sites_that_cannot_be_made_are_refused(way, words):
+    recipe = scionwood.resolve("seismic/denoise", smoke=True)
+    with pytest.raises(FederationError, match=words):
+        sites_of(recipe, way)
+
+
+def test_a_list_of_an_option_makes_a_site_of_each_value():
+    recipe = scionwood.resolve("seismic/denoise", smoke=True)
+    sites = sites_of(recipe, "by:data.noises")
+    assert [site.name for site in sites] == list(recipe.data.options["noises"])
+    assert sites[1].recipe.data.options["noises"] == [sites[1].name]
+
+
+def test_labelled_samples_are_dealt_once():
+    recipe = scionwood.resolve("biomed/few_shot_lora", smoke=True)
+    sites = sites_of(recipe, "dirichlet:0.3:4", seed=1)
+    rows = [row for site in sites for row in site.part]
+    assert len(rows) == len(set(rows)) == len(recipe.data.build().train_dataloader().dataset)
+
+
+def test_a_rule_that_changes_the_base_cannot_be_resumed(listed, tmp_path):
+    plan = Plan(rule="residual")
+    with pytest.raises(FederationError, match="frozen weights"):
+        simulate("seismic/denoise", listed, tmp_path / "s", plan=plan, smoke=True, resume=True)
