@@ -73,14 +73,17 @@ from scionwood.plugin import Plugin as Plugin
 from scionwood.reader import Reader as Reader
 from scionwood.reader import Record as Record
 from scionwood.reader import RecordFunction as RecordFunction
+from scionwood.recipe import override as override
 from scionwood.recipe import resolve as resolve
 from scionwood.runs.digest import weights_digest as weights_digest
+from scionwood.runs.manifest import write_manifest as write_manifest
 from scionwood.runs.origin import Origin as Origin
 from scionwood.runs.origin import read_origin as read_origin
 from scionwood.runs.publish import push as push
 from scionwood.runs.pull import pull as pull
 from scionwood.runs.reference import find_run as find_run
 from scionwood.runs.run import Run as Run
+from scionwood.runs.seal import changing as changing
 from scionwood.stored import empty_weights as empty_weights
 from scionwood.styles import figure_style as figure_style
 from scionwood.terminal import print_table as print_table

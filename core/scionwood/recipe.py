@@ -90,6 +90,11 @@ def override(recipe: Recipe, overrides: Overrides) -> Recipe:
     Raises:
         RecipeError: a key or a value is not valid.
         PluginError: the plugin of a component that an override names is missing or broken.
+
+    Example:
+        >>> recipe = scionwood.resolve("pde/dynamics", smoke=True)
+        >>> scionwood.override(recipe, {"seed": 3}).seed
+        3
     """
     raw = yaml.safe_load(recipe.dump())
     change(recipe.name, raw, _pairs(overrides))

@@ -5,6 +5,7 @@ from scionwood.adapters.folder import read_folder as read_folder
 from scionwood.adapters.fresh import FrozenHeadWarning as FrozenHeadWarning
 from scionwood.adapters.head import eval_frozen_norms as eval_frozen_norms
 from scionwood.adapters.head import freeze as freeze
+from scionwood.adapters.head import head_state as head_state
 from scionwood.adapters.head import unfreeze as unfreeze
 from scionwood.adapters.head_file import load_head as load_head
 from scionwood.adapters.head_file import save_head as save_head

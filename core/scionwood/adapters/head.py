@@ -151,6 +151,17 @@ def head_state(model: nn.Module) -> dict[str, torch.Tensor]:
     """Return the parameters and buffers of the head by their names in the backbone.
 
     The tensors are views and not copies.
+
+    Args:
+        model: A backbone, with or without adapters.
+
+    Example:
+        >>> from peft import LoraConfig
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
+        >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=("1",))
+        >>> from scionwood.adapters import head_state
+        >>> sorted(head_state(tuned))
+        ['1.bias', '1.weight']
     """
     head = head_names(model)
     state = backbone(model).state_dict() if head else {}

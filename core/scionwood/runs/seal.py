@@ -85,6 +85,14 @@ def changing(folder: Path, names: Sequence[str]) -> Iterator[None]:
 
     Raises:
         WriteError: the disk is full or not writable.
+
+    Example:
+        >>> from pathlib import Path
+        >>> run = scionwood.pull("seismic/denoise", "runs/own")
+        >>> with scionwood.changing(Path(run), ["note.json"]):
+        ...     size = (run / "note.json").write_text("{}")
+        >>> scionwood.find_run("runs/own").name
+        'own'
     """
     home = _home(folder)
     manifest = read_manifest(home) if home.is_dir() else None
