@@ -37,7 +37,10 @@ RECIPES = {"bangla/register_tiny": list(METHODS), "bangla/dpo_register": ["zero_
 """The methods that are measured for each recipe."""
 
 GROUPS = ("all", *LEVELS, "plain", "hard")
-MEASURES = ("register_match", "over_formal", "agreement", "ended", "bleu", "chrf", "rouge_l", "wer")
+MEASURES = (
+    *("register_match", "good", "relevant", "fluent", "fresh"),
+    *("over_formal", "agreement", "ended", "bleu", "chrf", "rouge_l", "wer"),
+)
 COLUMNS = [("zero_shot", "greedy"), ("adapter", "greedy")]
 HEAD = """# Bangla: answers before and after training
 
@@ -53,6 +56,7 @@ address and little else.
 TITLES = {
     "handwritten": "Hand-written prompts, test half",
     "handwritten_dev": "Hand-written prompts, development half",
+    "handwritten_inferred": "Hand-written prompts whose level must be inferred",
     "unseen_verb_tense": "Generated requests with unseen pairs of verb and tense",
 }
 
@@ -74,7 +78,8 @@ def measure(
     decodings = [Decoding(kind, max_new_tokens=TOKENS, seed=seed) for kind in (False, True)]
     plan = Plan(methods, decodings, draw_shots(training_examples(run), 3, seed), seed)
     requests = examples(unseen, seed=1000 + seed, which="unseen")
-    suites = [handwritten(), handwritten("dev"), held_out(requests, "unseen_verb_tense")]
+    suites = [handwritten(half) for half in ("test", "dev", "inferred")]
+    suites.append(held_out(requests, "unseen_verb_tense"))
     return compare(Writer.of_run(run), suites, plan), facts
 
 

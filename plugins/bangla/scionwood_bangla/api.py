@@ -19,6 +19,8 @@ from scionwood_bangla.checker.restate import restate as restate
 from scionwood_bangla.checker.scores import Row as Score
 from scionwood_bangla.checker.scores import score_texts as score_texts
 from scionwood_bangla.evaluation.baselines import with_instructions
+from scionwood_bangla.evaluation.quality import Quality as Quality
+from scionwood_bangla.evaluation.quality import judge_answer as judge_answer
 from scionwood_bangla.inference import Answer as Answer
 from scionwood_bangla.inference import Decoding as Decoding
 from scionwood_bangla.inference import load_writer
@@ -34,9 +36,11 @@ __all__ = [
     "Example",
     "Fault",
     "Findings",
+    "Quality",
     "Score",
     "check_text",
     "generate",
+    "judge_answer",
     "normalise",
     "read_examples",
     "read_text",

@@ -19,7 +19,9 @@ RUN = 5
 """The number of consecutive words that a prompt must not share with the generator."""
 
 
-@pytest.mark.parametrize(("half", "count", "hard"), [("dev", 90, 17), ("test", 60, 9)])
+@pytest.mark.parametrize(
+    ("half", "count", "hard"), [("dev", 90, 17), ("test", 60, 9), ("inferred", 30, 0)]
+)
 def test_prompts_are_balanced_over_the_levels(half, count, hard):
     items = prompts(half=half)
     assert Counter(item.expected for item in items) == dict.fromkeys(LEVELS, count // 3)
@@ -28,13 +30,14 @@ def test_prompts_are_balanced_over_the_levels(half, count, hard):
 
 
 def test_no_prompt_is_in_both_halves():
-    assert len({item.text for item in prompts()}) == 150
+    assert len({item.text for item in prompts()}) == 180
 
 
 def test_a_prompt_that_names_a_level_accepts_no_other():
     for item in prompts():
         assert item.expected in item.levels
-        assert item.cue in ("named", "implied")
+        hints = ("relation", "occasion", "setting")
+        assert item.cue in (hints if item.half == "inferred" else ("named", "implied"))
         if item.cue == "named":
             assert item.levels == {item.expected}
 

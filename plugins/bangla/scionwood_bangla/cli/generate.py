@@ -204,7 +204,7 @@ def _suites(examples: list[Example], name: str) -> list[Suite]:
     from scionwood_bangla.evaluation.compare import handwritten, held_out
 
     more = [held_out(examples, name)] if examples else []
-    return [handwritten(), handwritten("dev"), *more]
+    return [handwritten(), handwritten("dev"), handwritten("inferred"), *more]
 
 
 def _print_summary(rows: Sequence[Row]) -> None:

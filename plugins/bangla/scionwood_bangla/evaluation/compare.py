@@ -110,7 +110,8 @@ def handwritten(half: Half = "test") -> Suite:
     """Return the hand-written prompts of the package, grouped by expected level and difficulty.
 
     Args:
-        half: `dev` was used to develop the generator and the recipes; `test` was not.
+        half: `dev` was used to develop the generator and the recipes; `test` was not. In
+            `inferred` no request names a level.
     """
     items = []
     for prompt in prompts(half=half):
@@ -193,6 +194,7 @@ def _rows(evaluation: Evaluation, seed: int) -> list[Row]:
             [example.completion for example in examples],
             [example.register or frozenset(LEVELS) for example in examples],
             [answer.ended for answer in answers],
+            [example.prompt[-1].content for example in examples],
         )
     rows: list[Row] = []
     for (suite, method, decoding), table in tables.items():

@@ -11,11 +11,16 @@ import numpy as np
 
 from scionwood_bangla.checker.scores import RESAMPLES, SCORES, interval
 from scionwood_bangla.checker.scores import counts as address_counts
+from scionwood_bangla.evaluation.quality import judge_answer
 from scionwood_bangla.evaluation.text_metrics import TEXT_METRICS, Counts, ratio
 from scionwood_bangla.text.normalise import normalise
 
 MEASURES: dict[str, str] = {
     **SCORES,
+    "good": "answers with an accepted level that are relevant, fluent and fresh too",
+    "relevant": "answers that take up the request; a letter that was asked for has a salutation",
+    "fluent": "answers whose word order is more likely than random orders",
+    "fresh": "answers that neither copy the request nor repeat themselves",
     "ended": "texts that the model ended itself, before the limit of tokens",
     "bleu": "BLEU against the reference, 0 to 100",
     "chrf": "chrF2 against the reference, 0 to 100",
@@ -65,7 +70,9 @@ class Value:
     gain_high: float = float("nan")
 
 
-def counts_of(text: str, reference: str, levels: frozenset[str], *, ended: bool) -> Counts:
+def counts_of(
+    text: str, reference: str, levels: frozenset[str], *, ended: bool, request: str | None = None
+) -> Counts:
     """Return the counts of one text for all measures, (count,).
 
     Args:
@@ -73,9 +80,11 @@ def counts_of(text: str, reference: str, levels: frozenset[str], *, ended: bool)
         reference: the reference text.
         levels: the accepted levels.
         ended: whether the model ended the text.
+        request: the request. Without it the text has no score as an answer.
     """
     text, reference = normalise(text), normalise(reference)
     numbers = [number for pair in address_counts(text, levels) for number in pair]
+    numbers += _as_answer(request, text, levels)
     numbers += [ended, 1]
     for metric in TEXT_METRICS.values():
         numbers += metric.count(text, reference)
@@ -115,6 +124,7 @@ def table_of(
     references: Sequence[str],
     levels: Sequence[frozenset[str]],
     ended: Sequence[bool],
+    requests: Sequence[str] | None = None,
 ) -> Counts:
     """Return the counts of a corpus, (text, count).
 
@@ -123,9 +133,21 @@ def table_of(
         references: the reference of each text.
         levels: the accepted levels of each text.
         ended: whether the model ended each text.
+        requests: the request of each text. Without them texts have no score as answers.
     """
-    rows = zip(texts, references, levels, ended, strict=True)
-    return np.array([counts_of(text, ref, kind, ended=end) for text, ref, kind, end in rows])
+    asked: Sequence[str | None] = [None] * len(texts) if requests is None else requests
+    rows = zip(texts, references, levels, ended, asked, strict=True)
+    return np.array(
+        [counts_of(text, ref, kind, ended=end, request=ask) for text, ref, kind, end, ask in rows]
+    )
+
+
+def _as_answer(request: str | None, text: str, levels: frozenset[str]) -> list[float]:
+    if request is None:
+        return [0.0] * 8
+    judged = judge_answer(request, text, levels)
+    shares = (judged.good, judged.relevant, judged.fluent, judged.fresh)
+    return [number for share in shares for number in (float(share), 1.0)]
 
 
 @lru_cache(maxsize=16)

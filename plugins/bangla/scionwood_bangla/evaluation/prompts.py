@@ -10,7 +10,7 @@ from typing import Any, Literal
 from scionwood_bangla.text.examples import Example, Message
 
 Part = Literal["all", "plain", "hard"]
-Half = Literal["all", "dev", "test"]
+Half = Literal["all", "dev", "test", "inferred"]
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,12 @@ class Prompt:
         text: the normalised request.
         expected: the level that the author of the prompt had in mind.
         levels: all accepted levels.
-        cue: `named` if the request names the level, `implied` if the situation implies it.
+        cue: `named` if the request names the level, `implied` if the situation implies it. In the
+            half `inferred` it is the kind of the only hint: `relation`, `occasion` or `setting`.
         situation: a short name for who speaks to whom.
         hard: whether it asks for a letter, a dialogue or a longer text, not a sentence or two.
-        half: `dev` was used to develop the generator and the recipes; `test` was written later.
+        half: `dev` was used to develop the generator and the recipes; `test` was written later,
+            and `inferred` after the score of answers was fixed.
         reference: an answer by the same author.
     """
 
@@ -48,7 +50,7 @@ def prompts(part: Part = "all", half: Half = "all") -> list[Prompt]:
 
     Args:
         part: `plain` for prompts for a sentence or two, `hard` for the others, or `all`.
-        half: `dev`, `test` or `all`.
+        half: `dev`, `test`, `inferred` or `all`.
     """
     text = (files("scionwood_bangla.evaluation") / "prompts.jsonl").read_text("utf-8")
     items = [_prompt(json.loads(line)) for line in text.splitlines()]

@@ -28,31 +28,27 @@ ORDERS = 64
 
 _WORD = re.compile(f"[{BENGALI}\u200c\u200d]+")
 _ENDINGS = tuple(
-    map(
-        normalise,
-        "গুলোকে গুলোর গুলো গুলি দেরকে দের টাকে টার টি টা খানা কে ের েরও ে র তে য় ই ও রা".split(),
-    )
+    normalise("গুলোকে গুলোর গুলো গুলি দেরকে দের টাকে টার টি টা খানা কে েরও ের ে র তে য় ই ও রা").split()
 )
 _STOP = frozenset(
     normalise(
-        "এক একটি একটা একজন একবার দুই তিন কয়েক করে বলো বলে বলি বলুন লেখো লিখো লিখুন জিজ্ঞেস চাই জন্য থেকে কাছে কি কী যে "
-        "না এবং ও আর তা সে তিনি সেও যেন নিজের কথা বাক্য বাক্যে বাক্যের লাইনের লাইন চিঠি চিঠির চিঠিতে আবেদন অনুরোধ জানাও সাথে "
-        "সঙ্গে এই সেই কোন কোনো হয়ে দিয়ে নিয়ে ভাবে সম্বোধন সম্বোধনে সম্বোধনের ভাষায় উত্তর পরের ব্যবহার সংলাপ সংলাপটি শেষ ছোট "
-        "বড় নতুন খুব অনেক আজ কাল এখন প্রথম তো পর এসব ইমেইল মূল অংশ সুরে হবে ঠিক কেন"
+        "এক একটি একটা একজন একবার দুই তিন কয়েক করে বলো বলে বলি বলুন "
+        "লেখো লিখো লিখুন জিজ্ঞেস চাই জন্য থেকে কাছে কি কী যে না এবং ও "
+        "আর তা সে তিনি সেও যেন নিজের কথা বাক্য বাক্যে বাক্যের লাইনের "
+        "লাইন চিঠি চিঠির চিঠিতে আবেদন অনুরোধ জানাও সাথে সঙ্গে এই সেই "
+        "কোন কোনো হয়ে দিয়ে নিয়ে ভাবে সম্বোধন সম্বোধনে সম্বোধনের "
+        "ভাষায় উত্তর পরের ব্যবহার সংলাপ সংলাপটি শেষ ছোট বড় নতুন খুব "
+        "অনেক আজ কাল এখন প্রথম তো পর এসব ইমেইল মূল অংশ সুরে হবে ঠিক "
+        "কেন"
     ).split()
 )
-_COMMON_VERBS = frozenset(
-    map(normalise, "করা বলা লেখা জানানো হওয়া দেওয়া চাওয়া আছে থাকা জানা পারা ডাকা নেওয়া".split())
-)
+_COMMON_VERBS = frozenset(normalise("করা বলা লেখা জানানো হওয়া দেওয়া চাওয়া আছে থাকা জানা পারা ডাকা নেওয়া").split())
 _IMPLIED = {
-    frozenset(map(normalise, asked.split())): frozenset(map(normalise, given.split()))
-    for asked, given in {
-        "খবর কুশল খোঁজ হালচাল": "কেমন ভালো খবর শরীর",
-        "সাহস সান্ত্বনা উৎসাহ": "ভয় চিন্তা মন সাহস ভালো",
-        "দাওয়াত নিমন্ত্রণ আমন্ত্রণ আপ্যায়ন": "আসা দাওয়াত নিমন্ত্রণ আমন্ত্রণ",
-        "ক্ষমা মাফ দুঃখ": "ক্ষমা মাফ দুঃখিত",
-        "রোগী জ্বর অসুখ অসুস্থ ডাক্তার": "ওষুধ শরীর জ্বর ডাক্তার",
-    }.items()
+    "খবর কুশল খোঁজ হালচাল": "কেমন খবর শরীর",
+    "সাহস সান্ত্বনা উৎসাহ": "ভয় চিন্তা মন সাহস",
+    "দাওয়াত নিমন্ত্রণ আমন্ত্রণ আপ্যায়ন": "আসা দাওয়াত নিমন্ত্রণ আমন্ত্রণ",
+    "ক্ষমা মাফ দুঃখ": "ক্ষমা মাফ দুঃখিত",
+    "রোগী জ্বর অসুখ অসুস্থ ডাক্তার": "ওষুধ শরীর জ্বর ডাক্তার",
 }
 """What an answer may say in place of a word of the request."""
 _LETTER = re.compile(normalise("চিঠি(?!টা)|আবেদন|দরখাস্ত|ইমেইল"))
@@ -100,7 +96,8 @@ class Quality:
 
     Example:
         >>> from scionwood_bangla.api import judge_answer
-        >>> judge_answer("শিক্ষককে জিজ্ঞেস করো, কাল স্কুল খোলা কি না।", "আপনি কেমন আছেন?", ["apni"]).relevant
+        >>> request = "শিক্ষককে জিজ্ঞেস করো, কাল স্কুল খোলা কি না।"
+        >>> judge_answer(request, "আপনি কেমন আছেন?", ["apni"]).relevant
         False
     """
 
@@ -129,9 +126,7 @@ def judge_answer(request: str, answer: str, register: Set[str] | Sequence[str]) 
         True
     """
     measured = measure_answer(request, answer)
-    least = all(
-        getattr(measured, name) >= getattr(LIMITS, name) for name in ("order", "different")
-    )
+    least = all(getattr(measured, name) >= getattr(LIMITS, name) for name in ("order", "different"))
     return Quality(
         register=is_right(answer, frozenset(register)),
         relevant=measured.taken_up >= LIMITS.taken_up and _has_parts(request, answer),
@@ -239,7 +234,16 @@ def _same(asked: str, given: str) -> bool:
     short, long = sorted((asked, given), key=len)
     if len(short) >= 3 and long.startswith(short) and len(long) - len(short) <= 3:
         return True
-    return any(asked in group and given in instead for group, instead in _IMPLIED.items())
+    return any(asked in group and given in instead for group, instead in _implied())
+
+
+@cache
+def _implied() -> list[tuple[frozenset[str], frozenset[str]]]:
+    return [(_stems(asked), _stems(given)) for asked, given in _IMPLIED.items()]
+
+
+def _stems(words: str) -> frozenset[str]:
+    return frozenset(map(_stem, normalise(words).split()))
 
 
 def _has_parts(request: str, answer: str) -> bool:

@@ -29,6 +29,7 @@ from scionwood_bangla.evaluation.measures import MEASURES
 NAMES = ("evaluation.csv", "evaluation.json", "evaluation.png", "evaluation.html")
 SHOWN = (
     "register_match",
+    "good",
     "over_formal",
     "agreement",
     "consistent",

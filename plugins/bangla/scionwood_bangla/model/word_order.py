@@ -78,6 +78,7 @@ class WordOrder:
         self._total = self._one.total()
         self._after_two, self._kinds_two = _contexts(self._three)
         self._after_one, self._kinds_one = _contexts(self._two)
+        self._known: dict[tuple[str, str, str], float] = {}
 
     def nats(self, words: Sequence[str]) -> float:
         """Return the negative log-probability of a sentence, nats.
@@ -87,7 +88,13 @@ class WordOrder:
         """
         classes = [_EDGE, _EDGE, *(class_of(word, self.common) for word in words), _EDGE]
         triples = zip(classes, classes[1:], classes[2:], strict=False)
-        return -sum(math.log(self._probability(*triple)) for triple in triples)
+        return sum(map(self._surprise, triples))
+
+    def _surprise(self, triple: tuple[str, str, str]) -> float:
+        known = self._known.get(triple)
+        if known is None:
+            known = self._known[triple] = -math.log(self._probability(*triple))
+        return known
 
     def _probability(self, first: str, second: str, third: str) -> float:
         share = (self._one[third] + 0.5) / (self._total + 0.5 * (len(self._one) + 1))

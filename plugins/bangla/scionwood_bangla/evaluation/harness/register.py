@@ -6,6 +6,7 @@ from typing import Any
 
 from scionwood_bangla.checker.scores import SCORES, counts
 from scionwood_bangla.evaluation.prompts import prompts
+from scionwood_bangla.evaluation.quality import judge_answer
 from scionwood_bangla.lexicon import LEVELS
 
 
@@ -20,6 +21,7 @@ def load(**_: Any) -> dict[str, Any]:  # the harness passes its metadata, which 
             "expected": item.expected,
             "levels": [level for level in LEVELS if level in item.levels],
             "hard": item.hard,
+            "half": item.half,
         }
         for item in prompts()
     ]
@@ -27,7 +29,7 @@ def load(**_: Any) -> dict[str, Any]:  # the harness passes its metadata, which 
 
 
 def measure(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
-    """Return the measures of one answer. Some exist only for prompts of one level, or hard prompts.
+    """Return the measures of one answer. Some exist only for prompts of one kind.
 
     Args:
         doc: a row of `load`.
@@ -37,4 +39,10 @@ def measure(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
     match = float(shares["register_match"][0])
     measures = {name: float(shares[name][0]) for name in ("consistent", "over_formal")}
     measures |= {"register_match": match, f"register_match_{doc['expected']}": match}
+    judged = judge_answer(doc["prompt"], results[0], doc["levels"])
+    measures |= {
+        name: float(getattr(judged, name)) for name in ("good", "relevant", "fluent", "fresh")
+    }
+    if doc["half"] == "inferred":
+        measures["good_inferred"] = measures["good"]
     return measures | ({"register_match_hard": match} if doc["hard"] else {})

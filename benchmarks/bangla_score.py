@@ -1,0 +1,123 @@
+"""Try to cheat the score of answers: register, relevance, fluency and freshness.
+
+    python benchmarks/bangla_score.py    # a minute on one core
+
+No model is needed. The answers come from rules that know the request, or from references. Limits
+of the score are quantiles over the references of the development half. The test half and the
+prompts whose level must be inferred were scored once, after the limits were fixed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from lora.timing import Row, machine, write
+
+from scionwood_bangla.evaluation.prompts import Half, Prompt, prompts
+from scionwood_bangla.evaluation.quality import LIMITS, Measured, judge_answer, measure_answer
+from scionwood_bangla.text.normalise import BENGALI, normalise
+
+RESULTS = Path(__file__).parent / "results" / "bangla_score.csv"
+HALVES: tuple[Half, ...] = ("dev", "test", "inferred")
+SHARES = ("good", "register", "relevant", "fluent", "fresh")
+LINES = {
+    level: normalise(line)
+    for level, line in {
+        "tui": "তুই ভালো থাকিস।",
+        "tumi": "তুমি ভালো থেকো।",
+        "apni": "আপনি ভালো থাকবেন।",
+    }.items()
+}
+POLITE = re.compile(
+    normalise(
+        "আপনি|স্যার|শিক্ষক|কর্মকর্তা|প্রধান|অফিস|ডাক্তার|চাচা|দাদা|দাদু|নানা|শ্বশুর|সাহেব|গ্রাহক|পরিচালক|"
+        "ম্যানেজার|মহোদয়|বরাবর|কর্তৃপক্ষ|অচেনা"
+    )
+)
+INTIMATE = re.compile(normalise("তুই|তোকে|তোর"))
+WORD = re.compile(f"[{BENGALI}]+")
+
+
+def guessed_line(prompt: Prompt) -> str:
+    """Return one of three fixed lines, by keywords of the request."""
+    if INTIMATE.search(prompt.text):
+        return LINES["tui"]
+    return LINES["apni" if POLITE.search(prompt.text) else "tumi"]
+
+
+def reversed_words(text: str) -> str:
+    """Return a text with its words in reverse order."""
+    return " ".join(WORD.findall(text)[::-1]) + "।"
+
+
+def of_another(prompt: Prompt) -> str:
+    """Return the reference of the next prompt of the same level."""
+    items = prompts(half=prompt.half)  # type: ignore[arg-type]
+    at = next(k for k, item in enumerate(items) if item.text == prompt.text)
+    others = [*items[at + 1 :], *items[:at]]
+    return next(item.reference for item in others if item.expected == prompt.expected)
+
+
+def half_sorted(prompt: Prompt) -> str:
+    """Return the fixed line twice, then every second word of the request in sorted order."""
+    words = sorted(WORD.findall(prompt.text))[::2]
+    return f"{guessed_line(prompt)} {guessed_line(prompt)} {' '.join(words)}।"
+
+
+ANSWERS: dict[str, Callable[[Prompt], str]] = {
+    "reference": lambda prompt: prompt.reference,
+    "keyword rule": guessed_line,
+    "keyword rule, ten times": lambda prompt: " ".join([guessed_line(prompt)] * 10),
+    "echo and keyword rule": lambda prompt: f"{prompt.text} {guessed_line(prompt)}",
+    "reversed request and keyword rule": lambda prompt: (
+        f"{guessed_line(prompt)} {reversed_words(prompt.text)}"
+    ),
+    "half of the words, sorted, and keyword rule": half_sorted,
+    "reference of another prompt": of_another,
+    "reference with reversed words": lambda prompt: reversed_words(prompt.reference),
+}
+
+
+def shares(half: Half, name: str) -> list[Row]:
+    """Return the scores of one kind of answers to the prompts of a half."""
+    items = prompts(half=half)
+    judged = [judge_answer(item.text, ANSWERS[name](item), item.levels) for item in items]
+    return [
+        {
+            "half": half,
+            "answer": name,
+            "measure": measure,
+            "prompts": len(items),
+            "value": f"{np.mean([getattr(each, measure) for each in judged]):.4g}",
+        }
+        for measure in SHARES
+    ]
+
+
+def quantiles(items: Sequence[Prompt]) -> list[Row]:
+    """Return quantiles of the measures of references, and the limits that follow from them."""
+    measured = np.array([measure_answer(item.text, item.reference) for item in items])
+    rows: list[Row] = []
+    for name, values, limit in zip(Measured._fields, measured.T, LIMITS, strict=True):
+        for q in (5, 50, 95):
+            value = f"{np.percentile(values, q):.4g}"
+            rows.append({"half": "dev", "answer": "reference", "measure": f"{name}, {q} %"})
+            rows[-1] |= {"prompts": len(items), "value": value}
+        rows.append({"half": "dev", "answer": "limit", "measure": name, "value": f"{limit:g}"})
+    return rows
+
+
+def main() -> None:
+    """Score all answers, and write the results."""
+    rows = quantiles(prompts(half="dev"))
+    rows += [row for half in HALVES for name in ANSWERS for row in shares(half, name)]
+    for row in rows:
+        print(row["half"], row["answer"], row["measure"], row["value"], sep="\t")
+    write(RESULTS, [{"device": "cpu", **row, **machine("cpu")} for row in rows], "cpu")
+
+
+if __name__ == "__main__":
+    main()
