@@ -9,9 +9,9 @@ from scipy.ndimage import gaussian_filter1d
 
 from scionwood_seismic.inference import envelope
 from scionwood_seismic.inference.decision import decide
-from scionwood_seismic.inference.events import band_of, keeping_events, wavelet_of
 from scionwood_seismic.inference.field import denoise_record
 from scionwood_seismic.inference.gate import GateOptions
+from scionwood_seismic.inference.wavelets import band_of, keeping_events, wavelet_of
 from scionwood_seismic.synth.canonical import Plan, coherent_spectrum
 
 LIMITS = GateOptions()
@@ -113,10 +113,26 @@ def test_a_plan_has_the_samples_that_the_band_of_events_needs() -> None:
     coarse = Plan(24.0, 0.2, True, 512)
     band = band_of(gather)
     assert wavelet_of(band, coarse)[1] > 0.05
-    steps = keeping_events(band, coarse, 0.05)
+    steps, band = keeping_events(gather, band, coarse, 0.05)
     assert coarse.factor < steps.factor <= 1
     assert wavelet_of(band, steps)[1] <= 0.05
-    assert keeping_events(band, steps, 0.05) == steps
+    assert keeping_events(gather, band, steps, 0.05)[0] == steps
+
+
+def test_noise_that_goes_on_in_quiet_parts_makes_no_plan_finer() -> None:
+    """Channels of a fibre share it; the event is in one part of the record only."""
+    rng = np.random.default_rng(0)
+    shared = gaussian_filter1d(rng.standard_normal((64, 512)), 2.0, axis=0)
+    high = np.diff(shared, axis=1, prepend=0)
+    event = events(0.3, traces=64, samples=512, period=24)
+    event[:, 110:] = 0
+    record = event / event.std() + high / high.std()
+    coarse = Plan(24.0, 0.5, True, 512)
+    band = band_of(record)
+    assert wavelet_of(band, coarse)[1] > 0.15
+    steps, band = keeping_events(record, band, coarse, 0.15)
+    assert steps == coarse
+    assert wavelet_of(band, steps)[1] < 0.15
 
 
 def test_windows_of_few_traces_are_longer() -> None:

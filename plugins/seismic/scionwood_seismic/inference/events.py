@@ -6,13 +6,13 @@ place; it crosses all traces of the crop, or it is a patch of a few traces.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 from scipy import ndimage as nd
 
-from scionwood_seismic.synth.canonical import Plan, coherent_spectrum, without_common_mode
+from scionwood_seismic.inference.wavelets import SHIFTS
 
 KINDS = ("flat", "slope", "patch")
 """Across all traces and horizontal; across all traces along a slope; a patch along a slope."""
@@ -23,18 +23,10 @@ STRONG, WEAK = 4.0, 1.0
 SPACING = 2.4  # periods between two events of a crop
 PATCH = 6.0  # traces, the standard deviation of a patch
 FLOOR = 0.02  # of the RMS of the record, the smallest local RMS
-SHIFTS = 4  # positions of a wavelet between two samples
 STEEPEST = 0.5  # periods per trace: a steeper event is aliased
 SLOPES = 21  # that are tried at a place
 PLACES = 5  # of a crop at which slopes are tried
 COHERENT = 0.7  # of the highest semblance of all places, from which a slope is that of an event
-ENOUGH = 64  # traces that the wavelet is taken from
-BAND = 0.1  # of the largest power, to which the band of an event reaches
-FINER = 1.25  # by which the canonical samples of a record grow at a time
-APART = 4  # the distance of the traces whose common power gives the wavelet
-
-Band = tuple[np.ndarray, np.ndarray]
-"""The power of a record, and its frequencies in cycles per sample."""
 
 
 @final
@@ -102,7 +94,7 @@ def draw(
     Args:
         crops: (crop, trace, time) float32, any unit.
         masks: the same shape, 1 where there is data.
-        wavelet: see `wavelet_of`.
+        wavelet: see `wavelets.wavelet_of`.
         period: the dominant period, samples.
         rms: the RMS of the whole record.
         rng: the source of random numbers.
@@ -128,75 +120,13 @@ def draw(
     return Events(waves.astype(np.float32), crop, kind, strong, across=across)
 
 
-def band_of(record: np.ndarray) -> Band:
-    """Return the power that the traces of a record share, down to a tenth of its peak.
-
-    Neither a common mode counts nor what only a few neighbours share: both are noise of fibres, and
-    may have another band than the events.
-
-    Args:
-        record: (trace, time), any unit.
-
-    Returns:
-        Power, and frequency in cycles per sample.
-    """
-    first = max(0, (len(record) - ENOUGH) // 2)
-    some = without_common_mode(np.asarray(record[first : first + ENOUGH], np.float64))
-    power, frequency = coherent_spectrum(some, apart=APART)
-    smooth = nd.uniform_filter1d(power, 15)
-    power = power * (smooth > BAND * smooth.max())
-    power = power[: len(power) // 4 * 4].reshape(-1, 4).sum(axis=1)  # a short wavelet needs no more
-    return power, frequency[2 : 4 * len(power) : 4]
-
-
-def wavelet_of(band: Band, steps: Plan) -> tuple[np.ndarray, float]:
-    """Return a zero-phase wavelet with the bandwidth of a record.
-
-    Args:
-        band: see `band_of`.
-        steps: how the record goes to the canonical sampling.
-
-    Returns:
-        The wavelet at the canonical sampling with a peak of 1, at `SHIFTS` positions between
-        samples, (shift, time); and the share of its energy above the canonical band.
-    """
-    power, frequency = band
-    period = steps.period * steps.factor
-    frequency = frequency / steps.factor  # cycles per canonical sample
-    if not power.sum() > 0:
-        power = np.exp(-8 * (frequency * period - 1) ** 2)
-    inside = frequency <= 0.5
-    half = int(min(255, 2 * period))
-    shift = np.arange(SHIFTS)[:, None] / SHIFTS
-    place = np.arange(2 * half + 2) - half - shift
-    size = np.sqrt(power[inside])
-    pulse = np.cos(2 * np.pi * place[..., None] * frequency[inside]) @ size
-    wavelet: np.ndarray = pulse * np.cos(np.pi / 2 * np.clip(place / (half + 1), -1, 1)) ** 2
-    lost = float(power[~inside].sum() / power.sum())
-    return wavelet / np.abs(wavelet[0]).max(), lost
-
-
-def keeping_events(band: Band, steps: Plan, most: float) -> Plan:
-    """Return a plan with as many canonical samples as the band of the events of a record needs.
-
-    Args:
-        band: see `band_of`.
-        steps: how the record goes to the canonical sampling.
-        most: the share of the energy of an event that may lie above the canonical band.
-    """
-    while steps.drop_high and wavelet_of(band, steps)[1] > most:
-        factor = FINER * steps.factor
-        steps = replace(steps, factor=min(1.0, factor), drop_high=factor < 1)
-    return steps
-
-
 def placed(at: np.ndarray, size: np.ndarray, wavelet: np.ndarray, samples: int) -> np.ndarray:
     """Return events, (event, trace, time).
 
     Args:
         at: the time of each event at each trace, samples, (event, trace).
         size: its amplitude there.
-        wavelet: see `wavelet_of`.
+        wavelet: see `wavelets.wavelet_of`.
         samples: samples of a trace.
     """
     width = wavelet.shape[1]

@@ -20,7 +20,7 @@ from scionwood_seismic.inference import envelope, gate
 from scionwood_seismic.inference.arrivals import PERIODS, draw_arrivals, kinds_of
 from scionwood_seismic.inference.baseline import drift
 from scionwood_seismic.inference.decision import blended, settle
-from scionwood_seismic.inference.events import Band, band_of, draw, keeping_events, wavelet_of
+from scionwood_seismic.inference.events import draw
 from scionwood_seismic.inference.gate import GateOptions
 from scionwood_seismic.inference.prepared import prepare, prepare_beside
 from scionwood_seismic.inference.reports import Report, with_spacing
@@ -31,6 +31,7 @@ from scionwood_seismic.inference.tiles import (
     removed_from,
     usual_tiles,
 )
+from scionwood_seismic.inference.wavelets import Band, band_of, keeping_events, wavelet_of
 from scionwood_seismic.synth.canonical import Domain, Plan, plan
 
 
@@ -153,7 +154,7 @@ class _Work:
         tested = self.options.action != "off" and self.domain != "station"
         band = band_of(own.signal[alive]) if tested else None
         if band and self.options.action == "blend":
-            steps = keeping_events(band, steps, 1 - self.options.strong)
+            steps, band = keeping_events(own.signal[alive], band, steps, 1 - self.options.strong)
         slices = None
         if beside is not None:
             known = {"common_mode": self.common_mode, "period": own.period}

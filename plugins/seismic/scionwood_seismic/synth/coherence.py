@@ -10,6 +10,8 @@ from scipy import ndimage as nd
 FFT = 1024
 LAG = 4  # samples, the largest lag of two neighbours
 SEGMENT, SEGMENTS = 512, 8  # what a spectrum looks at, at most
+SHORT = 128  # samples of the segments that are loud or quiet
+LOUDER = 1.5  # times the shared power of the quietest quarter, from which the others are loud
 
 
 def local_coherence(record: np.ndarray) -> float:
@@ -68,6 +70,39 @@ def coherent_spectrum(record: np.ndarray, *, apart: int = 1) -> tuple[np.ndarray
     if not many:
         power = nd.uniform_filter1d(power, 9)
     return np.clip(power - 1.5 * np.quantile(power, 0.3), 0, None), fft.rfftfreq(FFT)
+
+
+def loud_spectrum(record: np.ndarray, *, apart: int = 1) -> np.ndarray | None:
+    """Return the power that traces share in the loud parts of a record and not in its quiet ones.
+
+    Noise goes on in quiet parts, and events do not.
+
+    Args:
+        record: (trace, time), any unit; at least `apart` + 5 traces.
+        apart: the distance of the traces that are compared.
+
+    Returns:
+        513 values, see `coherent_spectrum`; None if no part of the record is distinctly louder.
+    """
+    size = min(record.shape[1], SHORT)
+    taper = np.hanning(size + 2)[1:-1]
+    x = record / (np.sqrt(np.square(record).mean(axis=1, keepdims=True)) + 1e-30)
+    count = max(1, -(-2 * record.shape[1] // size) - 1)
+    starts = np.unique(np.linspace(0, record.shape[1] - size, count).astype(int))
+    pieces = (x[:, at : at + size] for at in starts)
+    powers = np.array(
+        [
+            _shared_power(fft.rfft((some - some.mean(axis=1, keepdims=True)) * taper, FFT), apart)
+            for some in pieces
+        ]
+    )
+    powers = powers[powers.sum(axis=1).argsort()]
+    quarter = max(1, len(powers) // 4)
+    quiet, loud = powers[:quarter].mean(axis=0), powers[quarter:]
+    if not len(loud) or loud.mean(axis=0).sum() < LOUDER * quiet.sum():
+        return None
+    power = np.clip(loud.mean(axis=0) - quiet, 0, None)
+    return np.clip(power - 1.5 * np.quantile(power, 0.3), 0, None)
 
 
 def _shared_power(spectra: np.ndarray, apart: int) -> np.ndarray:
