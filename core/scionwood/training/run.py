@@ -23,6 +23,7 @@ from scionwood.adapters import (
 from scionwood.errors import TrainingError
 from scionwood.files import atomic_path, writing
 from scionwood.recipe import Overrides, Recipe, override, resolve
+from scionwood.runs.base import with_base, write_base
 from scionwood.runs.layout import ADAPTER, HEAD, RECIPE
 from scionwood.runs.reference import find_run
 from scionwood.runs.run import Run
@@ -105,7 +106,8 @@ def fit(
     recipe = _resolved(_resolved(recipe, overrides), chosen(logger))
     check_installed(recipe.trainer)
     folder, again = run_folder(recipe.name, _path(run_dir), _path(resume))
-    recipe = _found(recipe, backbone, folder, again)
+    recipe = with_base(folder, _found(recipe, backbone, folder, again))
+    own = backbone is None
     seed_everything(recipe.seed, workers=True, verbose=False)
     if backbone is None:
         backbone = empty_backbone(recipe, prepare)
@@ -121,6 +123,8 @@ def fit(
         refuse_wrong_gradients(task, trainer.precision, trainer.strategy.root_device)
         if trainer.is_global_zero:
             _tidy(folder, recipe, fresh=start is None)
+            if own:
+                write_base(folder, recipe)
             print(report(task.backbone), file=sys.stderr)
         with recorded(trainer, recipe, task.base_sha256, folder):
             try:
@@ -205,7 +209,7 @@ def load_run(run_dir: str | Path, device: str | torch.device = "cpu") -> Task:
 
 
 def _load(run_dir: Path, device: str | torch.device) -> Task:
-    recipe = resolve(run_dir / RECIPE)
+    recipe = with_base(run_dir, resolve(run_dir / RECIPE))
     backbone = recipe.backbone.build()
     if recipe.adapter.component is None:
         prepare(backbone, recipe)
