@@ -95,7 +95,7 @@ def test_damaged_stores_are_named(folder: Path, tmp_path: Path) -> None:
     store = sorted(tmp_path.iterdir())[0]
     chunk = store / "displacement" / "0.0.0"
     chunk.write_bytes(chunk.read_bytes()[:-4])
-    with pytest.raises(ReadError, match="displacement has .* bytes"):
+    with pytest.raises(ReadError, match=r"displacement has .* bytes"):
         parts[0]
     (store / ".zattrs").unlink()
     with pytest.raises(ReadError):

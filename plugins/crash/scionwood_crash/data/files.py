@@ -179,7 +179,7 @@ class FileParts(Parts):
             series = open_run(paths[-1], self.given)
         values = 3 * (self.frames or len(series)) + ENCODED
         size = 4 * len(paths) * len(series.mesh.points) * values
-        return self.coarse == "morph" and size > LARGE
+        return self.coarse != "fixed" and size > LARGE
 
     def encoded(self, split: str) -> Sequence[Encoded]:
         """Return the parts of a split as tensors, in memory or mapped from their stores."""
