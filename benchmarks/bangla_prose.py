@@ -32,6 +32,7 @@ from random import Random
 from lora.timing import Row, machine, write
 
 from scionwood_bangla.checker import Findings, check_text
+from scionwood_bangla.evaluation.audit import count_finite
 from scionwood_bangla.lexicon import LEVELS, inflect, pronoun_for, pronoun_of, readings
 from scionwood_bangla.lexicon.words import is_homograph
 from scionwood_bangla.text.normalise import normalise
@@ -49,20 +50,6 @@ _SENTENCE = re.compile(r"[^।\n?!\"]+")
 _THIRD = {"se": "tini", "tini": "se"}
 _TAILS = ("", "নি", "না", "ই", "ও")
 _NO_SUBJECTS = frozenset(map(normalise, ("আপনিই", "সেই")))
-_FINITE = re.compile(
-    normalise(
-        "(েছ|চ্ছ)(ি|ে|েন|িস|ো)(নি|না|ই|ও)?$|ছিল(াম|েন|ি|ো|)(না|ই|ও)?$|..লাম(না|ই|ও)?$"
-        "|..লেন(না|ই|ও)?$|..বেন(না|ই|ও)?$|..তাম(না|ই|ও)?$|..তেন(না|ই|ও)?$"
-    )
-)
-_NOUNS = frozenset(
-    normalise(
-        "কাছে পাছে মাছে গাছে পিছে আছে নাছে সালাম ইসলাম গোলাম কলাম কালাম সেলাম বোতাম নীলাম নিলাম ইচ্ছে ইচ্ছেও "
-        "মিছিল মিছে ভিলেন স্লোগান আসসালামুআলাইকুম ওয়ালাইকুমআসসালাম পিচ্ছিল গুচ্ছে"
-    ).split()
-)
-"""Nouns with such an ending."""
-
 SOURCES = {
     "tune": "shobdo/data/dictionary.db",
     "test_sentences": "shobdo/data/dictionary.db",
@@ -107,9 +94,8 @@ def flags(corpus: str, found: Sequence[Findings]) -> Iterator[Score]:
 def coverage(corpus: str, found: Sequence[Findings]) -> Score:
     """Return the share of the words with an ending of finite verbs only that the lexicon knows."""
     words = Counter(word for item in found for word in _WORD.findall(item.text))
-    finite = {w: n for w, n in words.items() if _FINITE.search(w) and w not in _NOUNS}
-    known = sum(number for word, number in finite.items() if readings(word))
-    return corpus, "coverage", known / sum(finite.values())
+    finite, known = count_finite(words.elements())
+    return corpus, "coverage", known / finite
 
 
 @dataclass(frozen=True)

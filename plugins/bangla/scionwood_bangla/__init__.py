@@ -22,6 +22,8 @@ plugin = Plugin(
         "score": "scionwood_bangla.cli.check:score",
         "evaluate_checker": "scionwood_bangla.cli.check:evaluate_checker",
         "tokenizers": "scionwood_bangla.cli.tokenizers:tokenizers",
+        "audit": "scionwood_bangla.cli.corpus:audit",
+        "serve": "scionwood_bangla.cli.corpus:serve",
         "generate": "scionwood_bangla.cli.generate:generate",
         "evaluate": "scionwood_bangla.cli.generate:evaluate",
         "prefer": "scionwood_bangla.cli.prefer:prefer",

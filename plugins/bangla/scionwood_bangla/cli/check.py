@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-from scionwood import InputPath, print_table
+from scionwood import InputPath, RecipeError, atomic_path, print_table, writing
 from scionwood_bangla.cli.shared import print_json, progress_bar
+
+if TYPE_CHECKING:
+    from scionwood_bangla.checker.findings import Findings
 
 
 def check(
@@ -15,8 +19,11 @@ def check(
     register: str | None = None,
     letter: Literal["auto", "yes", "no"] = "auto",
     chandrabindu: bool = False,
+    fix: bool = False,
+    write: bool = False,
     exit_zero: bool = False,
     json: bool = False,
+    sarif: bool = False,
 ) -> None:
     """Print a text with its faults of address marked, each with its rule and a suggestion.
 
@@ -28,28 +35,73 @@ def check(
             accepted.
         letter: whether to check the parts of a letter. auto checks them if the text looks like one.
         chandrabindu: also report an honorific verb after তারা, which is then written তাঁরা.
+        fix: print what changes if everybody is addressed at one level: the one of the register
+            that the text uses most. The exit status is 1 if faults remain.
+        write: with `fix`, also write the text to its file. The text is then normalised.
         exit_zero: end with the exit status 0 even if the text has a fault.
-        json: print JSON.
+        json: print JSON. Positions count characters of its `text`, and `line` and `column` are
+            those of the file.
+        sarif: print SARIF 2.1.0, for editors and code hosts.
 
     Raises:
         SystemExit: the text has a fault.
         ReadError: the file does not exist, or its text is not Bangla in Unicode. The message says
             what it is.
-        RecipeError: a level is unknown.
+        RecipeError: a level is unknown, or options exclude each other.
+        WriteError: the file cannot be written.
     """
     from scionwood_bangla.checker import check_text
-    from scionwood_bangla.checker.report import as_json, as_text
     from scionwood_bangla.text.reading import read_text
 
+    if json + sarif + fix > 1 or (write and not fix):
+        rule = "only one of --json, --sarif and --fix can be given, and --write needs --fix"
+        raise RecipeError("options of check", rule, "Leave one of them out")
     levels = None if register is None else [part.strip() for part in register.split(",")]
     is_letter = {"auto": None, "yes": True, "no": False}[letter]
     findings = check_text(read_text(text), levels, letter=is_letter, chandrabindu=chandrabindu)
-    if json:
-        print_json(as_json(findings))
+    if fix:
+        is_wrong = not _fixed(Path(text), findings, levels, write=write)
+    else:
+        _show(Path(text), findings, json=json, sarif=sarif)
+        is_wrong = bool(findings.faults)
+    if is_wrong and not exit_zero:
+        raise SystemExit(1)
+
+
+def _show(path: Path, findings: Findings, *, json: bool, sarif: bool) -> None:
+    from scionwood_bangla.checker.report import as_json, as_text
+    from scionwood_bangla.checker.sarif import Places, as_sarif
+    from scionwood_bangla.text.reading import read_utf8
+
+    if sarif:
+        print_json(as_sarif(findings, read_utf8(path), path.as_posix()))
+    elif json:
+        record, places = as_json(findings), Places(findings.text, read_utf8(path))
+        for item in (*record["faults"], *record["undecided"]):
+            item["line"], item["column"] = places.line_and_column(item["start"])
+        print_json(record)
     else:
         print(as_text(findings))
-    if findings.faults and not exit_zero:
-        raise SystemExit(1)
+
+
+def _fixed(path: Path, findings: Findings, levels: list[str] | None, *, write: bool) -> bool:
+    """Print the changes, write them on request, and return whether no fault of address remains."""
+    from scionwood_bangla.checker.fix import diff, fixed, level_of
+
+    level = level_of(findings.text, levels)
+    after = findings.text if level is None else fixed(findings.text, level)
+    if after is None:
+        print(f"not fixed: the checker cannot write this text at the level {level} without a fault")
+        return False
+    changes = diff(findings.text, after, str(path))
+    print(changes or "nothing to fix", end="" if changes else "\n")
+    parts = [fault for fault in findings.faults if fault.rule == "structure"]
+    for fault in parts:
+        print(f"not fixed: {fault.reason}")
+    if write and changes:
+        with writing(path), atomic_path(path, overwrite=True) as part:
+            part.write_text(after, encoding="utf-8")
+    return not parts
 
 
 def score(corpus: InputPath, *, seed: int = 0, json: bool = False) -> None:
