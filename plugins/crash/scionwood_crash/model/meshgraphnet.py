@@ -11,6 +11,7 @@ from scionwood_crash.model.blocks import GraphBlock, Perceptron
 from scionwood_crash.model.graph import CrashGraph
 from scionwood_crash.model.history import History
 from scionwood_crash.model.network import INPUTS, LINEAR, Network
+from scionwood_crash.model.partition import by_pieces, cut
 from scionwood_crash.model.presets import Size
 
 
@@ -28,6 +29,9 @@ class MeshGraphNet(Network):
         plastic: also predict the plastic strain of cells.
         contact: keep nodes ahead of the impactor; see `history.Contact`.
         card: entries for the model card.
+
+    Attributes:
+        max_nodes: the states of larger graphs are computed in pieces; see `model.partition`.
     """
 
     adapter_targets: ClassVar[Mapping[str, str]] = {"linear": LINEAR}
@@ -45,12 +49,19 @@ class MeshGraphNet(Network):
     ) -> None:
         options = {"plastic": plastic, "contact": contact}
         super().__init__(size, frames=frames, history=history, card=card, **options)
+        self.max_nodes: int | None = None
         self.encode = Perceptron(INPUTS, size.width, size.width)
         self.embed = nn.Linear(4, size.width)
         self.blocks = nn.ModuleList([GraphBlock(size.width) for _ in range(blocks)])
 
     def states(self, graph: CrashGraph) -> Tensor:
         """Return the state of every node, (N, width)."""
+        if self.max_nodes is None or len(graph.position) <= self.max_nodes:
+            return self._states(graph)
+        pieces = cut(graph, self.max_nodes, len(self.blocks))
+        return by_pieces(self._states, graph, pieces)
+
+    def _states(self, graph: CrashGraph) -> Tensor:
         x: Tensor = self.encode(self.inputs(graph, graph.features))
         ends, edge = self.edges(graph, self.embed)
         ones = x.new_ones(edge.shape[0])

@@ -1,0 +1,105 @@
+"""Large graphs piece by piece: the states of a part of its nodes at a time, and no approximation.
+
+A node's state after k updates depends on the nodes that are at most k edges away. A piece has its
+own nodes, and around them a halo of that width, whose states are thrown away. The backward pass
+computes each piece again, so that the memory is that of one piece.
+
+Source: the halo is that of X-MeshGraphNet, Nabian et al. 2024, arXiv:2411.17164. There each piece
+has a loss of its own. Here decoder and loss see the whole part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, final
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from scionwood_crash.model.graph import CrashGraph
+
+
+@final
+class Piece(NamedTuple):
+    """A piece of a graph.
+
+    Attributes:
+        nodes: (n,) int64, its nodes and those of its halo, increasing.
+        own: (n,) bool, which of them are its own.
+        graph: the graph of these nodes, without cells.
+    """
+
+    nodes: Tensor
+    own: Tensor
+    graph: CrashGraph
+
+
+def cut(graph: CrashGraph, most: int, width: int) -> list[Piece]:
+    """Cut a graph into pieces across its longest sides.
+
+    Args:
+        graph: one or more parts.
+        most: own nodes of a piece at most.
+        width: width of the halo in edges.
+    """
+    ends = torch.cat([graph.edges, graph.links], 1)
+    pieces = []
+    every = torch.arange(len(graph.position), device=graph.position.device)
+    for own in _halves(graph.position, every, most):
+        inside = torch.zeros_like(every, dtype=torch.bool)
+        inside[own] = True
+        mine = inside.clone()
+        for _ in range(width):
+            inside[ends[0, inside[ends[1]]]] = True
+        nodes = inside.nonzero()[:, 0]
+        pieces.append(Piece(nodes, mine[nodes], _induced(graph, nodes)))
+    return pieces
+
+
+def by_pieces(
+    states: Callable[[CrashGraph], Tensor], graph: CrashGraph, pieces: Sequence[Piece]
+) -> Tensor:
+    """Return the states of all nodes, (N, width), from those of the pieces.
+
+    Args:
+        states: computes the states of a graph; a node's state depends on no node beyond the halo.
+        graph: the whole graph; its condition may have a gradient.
+        pieces: its pieces.
+    """
+    out, order = [], []
+    for piece in pieces:
+        own = piece.graph._replace(condition=graph.condition)
+        kept = torch.is_grad_enabled()
+        x = checkpoint(states, own, use_reentrant=False) if kept else states(own)
+        out.append(x[piece.own])
+        order.append(piece.nodes[piece.own])
+    return torch.cat(out)[torch.argsort(torch.cat(order))]
+
+
+def _halves(position: Tensor, nodes: Tensor, most: int) -> list[Tensor]:
+    """Halve a set of nodes across its longest side until each set is small enough."""
+    if len(nodes) <= most:
+        return [nodes]
+    place = position[nodes]
+    side = int((place.amax(0) - place.amin(0)).argmax())
+    order = nodes[torch.argsort(place[:, side], stable=True)]
+    middle = len(order) // 2
+    return [*_halves(position, order[:middle], most), *_halves(position, order[middle:], most)]
+
+
+def _induced(graph: CrashGraph, nodes: Tensor) -> CrashGraph:
+    """Return the graph of some nodes with the edges and links between them, in their order."""
+    number = torch.full_like(graph.batch, -1)
+    number[nodes] = torch.arange(len(nodes), device=nodes.device)
+    edges, links = number[graph.edges], number[graph.links]
+    kept, linked = (edges >= 0).all(0), (links >= 0).all(0)
+    own = {name: getattr(graph, name)[nodes] for name in ("features", "position", "batch")}
+    own |= {name: getattr(graph, name)[nodes] for name in ("near", "share")}
+    return graph._replace(
+        **own,
+        edges=edges[:, kept],
+        links=links[:, linked],
+        kinds=graph.kinds[linked],
+        cells=graph.cells[:0],
+    )

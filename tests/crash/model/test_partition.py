@@ -1,0 +1,63 @@
+"""A graph in pieces gives the loss and the gradients of the whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from scionwood_crash.backbones import meshgraphnet
+from scionwood_crash.model.partition import by_pieces, cut
+from scionwood_crash.tasks.displacement import Displacement
+
+
+def gradients(batch: dict[str, Any], most: int | None) -> tuple[float, dict[str, torch.Tensor]]:
+    network = meshgraphnet(size="tiny", blocks=3, frames=3, plastic=True)
+    network.max_nodes = most
+    loss = Displacement(network).losses(batch)["loss"]
+    loss.backward()
+    grads = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
+    return float(loss.detach()), grads
+
+
+@pytest.mark.parametrize("most", [10, 60])
+def test_pieces_give_loss_and_gradients_of_the_whole(batch: dict[str, Any], most: int) -> None:
+    loss, grads = gradients(batch, None)
+    again, own = gradients(batch, most)
+    assert again == pytest.approx(loss, rel=1e-5)
+    assert own.keys() == grads.keys()
+    for name, value in grads.items():
+        torch.testing.assert_close(
+            own[name], value, rtol=1e-4, atol=1e-5 * float(value.abs().max())
+        )
+
+
+def test_a_halo_of_the_number_of_updates_is_needed_and_enough(batch: dict[str, Any]) -> None:
+    network, graph = meshgraphnet(size="tiny", blocks=3, frames=3), batch["graph"]
+    with torch.no_grad():
+        whole = network.states(graph)
+        for width, equal in ((3, True), (2, False)):
+            pieces = cut(graph, 30, width)
+            assert max(int(piece.own.sum()) for piece in pieces) <= 30
+            assert sum(int(piece.own.sum()) for piece in pieces) == len(graph.position)
+            states = by_pieces(network.states, graph, pieces)
+            assert torch.allclose(states, whole, atol=1e-5) == equal
+
+
+def test_pieces_keep_less_for_the_backward_pass(batch: dict[str, Any]) -> None:
+    kept = {}
+    for most in (None, 40):
+        network = meshgraphnet(size="tiny", blocks=3, frames=3)
+        network.max_nodes = most
+        total = 0
+
+        def pack(value: torch.Tensor) -> torch.Tensor:
+            nonlocal total
+            total += value.numel()
+            return value
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
+            network.states(batch["graph"])
+        kept[most] = total
+    assert kept[40] < kept[None] / 4

@@ -1,0 +1,77 @@
+"""An adapted run finds the run from which it was adapted by the hash of its weights."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from scionwood import TrainingError, fit, load_run, resolve
+from scionwood.recipe import Recipe
+from scionwood.runs.base import read_base, with_base
+from scionwood.runs.digest import file_digest
+
+pytestmark = pytest.mark.slow  # the search itself is tested in tests/core/runs/test_base.py
+
+
+@pytest.fixture(scope="module")
+def adapted(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the run `adapted` and the run `pretrained` that it was adapted from."""
+    place = tmp_path_factory.mktemp("moved")
+    shutil.copytree(run, place / "pretrained")
+    fit(recipe(place), run_dir=place / "adapted")
+    return place
+
+
+def recipe(place: Path) -> Recipe:
+    return resolve(
+        "crash/transfer_lora", {"backbone.weights": str(place / "pretrained")}, smoke=True
+    )
+
+
+def test_an_adapted_run_states_the_hash_of_its_base(adapted: Path) -> None:
+    base = read_base(adapted / "adapted")
+    assert base is not None
+    assert base.name == "pretrained"
+    assert base.sha256 == file_digest(adapted / "pretrained" / "head.safetensors")
+    assert "base.json" in json.loads((adapted / "adapted" / "files.json").read_text())["files"]
+    assert read_base(adapted / "pretrained") is None, "it started from random weights"
+
+
+@pytest.mark.parametrize("place", ["beside", "renamed", "runs"])
+def test_the_base_is_found_where_it_moved(
+    adapted: Path, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = load_run(adapted / "adapted")
+    there = {"beside": "pretrained", "renamed": "a", "runs": "../cwd/runs/b"}[place]
+    (tmp_path / "new").mkdir()
+    shutil.copytree(adapted / "adapted", tmp_path / "new" / "mine")
+    shutil.copytree(adapted / "pretrained", tmp_path / "new" / there)
+    own = resolve(tmp_path / "new" / "mine" / "recipe.yaml")
+    gone = own.backbone.options | {"weights": "gone/pretrained"}
+    (tmp_path / "cwd").mkdir(exist_ok=True)
+    monkeypatch.chdir(tmp_path / "cwd")
+    file = tmp_path / "new" / "mine" / "recipe.yaml"
+    file.write_text(file.read_text().replace(own.backbone.options["weights"], gone["weights"]))
+    (tmp_path / "new" / "mine" / "files.json").unlink()  # the recipe was changed above
+    after = load_run(tmp_path / "new" / "mine")
+    for one, other in zip(before.parameters(), after.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_another_run_of_the_same_name_is_refused(adapted: Path, tmp_path: Path) -> None:
+    shutil.copytree(adapted, tmp_path / "copy")
+    file = tmp_path / "copy" / "adapted" / "recipe.yaml"
+    file.write_text(file.read_text().replace(str(adapted), str(tmp_path / "copy")))
+    weights = tmp_path / "copy" / "pretrained" / "head.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(TrainingError, match=r"adapted from 'pretrained'.* has other weights"):
+        with_base(tmp_path / "copy" / "adapted", resolve(file))
+    shutil.rmtree(tmp_path / "copy" / "pretrained")
+    with pytest.raises(TrainingError, match="in none of the known places"):
+        with_base(tmp_path / "copy" / "adapted", resolve(file))
