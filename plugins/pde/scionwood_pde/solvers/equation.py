@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Literal, Self, TypeAlias, final
 
 import torch
 from torch import Tensor
 
-from scionwood_pde.solvers.etd import SCHEMES, Nonlinear, Step, exact
+from scionwood_pde.solvers.etd import IN_PLACE, SCHEMES, Nonlinear, Step, exact
 from scionwood_pde.solvers.initial import InitialCondition, TruncatedFourier
+from scionwood_pde.solvers.kept import KeptGrid
 from scionwood_pde.solvers.spectral import Grid
 
 Coefficient: TypeAlias = float | Tensor
 """One number for all samples, or a tensor (batch,) with one for each."""
+
+Advance: TypeAlias = Callable[[Tensor], Tensor]
+"""A function from fields (batch, channel, *space) to those of the next frame."""
 
 
 @final
@@ -99,6 +103,29 @@ class Equation(ABC):
             A differentiable function from (batch, channel, *modes) complex to the same shape.
         """
 
+    def advance(self, grid: Grid, dt: float, order: int, substeps: int) -> Advance:
+        """Return the step from a frame to the next, without gradients.
+
+        Args:
+            grid: grid of the fields.
+            dt: time between two frames, T.
+            order: order of the scheme, 2 or 4.
+            substeps: time steps between two frames.
+
+        Returns:
+            A function from real fields (batch, channel, *space) to the same shape.
+        """
+        step = self.stepper(grid, dt / substeps, order)
+
+        def run(fields: Tensor) -> Tensor:
+            # Start from the real field, so that rounding errors outside its symmetry do not grow.
+            spectrum = grid.forward(fields)
+            for _ in range(substeps):
+                spectrum = step(spectrum)
+            return grid.inverse(spectrum)
+
+        return run
+
     def drawn(self, generator: torch.Generator, batch: int) -> Self:
         """Return this equation with each parameter drawn from its range for each sample.
 
@@ -175,6 +202,32 @@ class Semilinear(Equation):
                 "Raise n_points or shrink length"
             )
         return SCHEMES[order](linear, nonlinear, dt, grid.dtype)
+
+    @final
+    def advance(self, grid: Grid, dt: float, order: int, substeps: int) -> Advance:
+        """Return the step from a frame to the next; see `Equation.advance`.
+
+        It computes with the modes that survive de-aliasing only. The nonlinear term has no other
+        modes, so that one exact factor advances those to the next frame.
+        """
+        self.stepper(grid, dt / substeps, order)  # checks order and grid
+        highest = 2 * (grid.n_points // 2) // (self.DEGREE + 1) - 1
+        if self.nonlinear(grid) is None or highest < 1:
+            return super().advance(grid, dt, order, substeps)
+        kept = KeptGrid(grid.n_points, grid.dims, grid.length, grid.dtype, grid.device, highest)
+        nonlinear = self.nonlinear(kept)
+        assert nonlinear is not None
+        step = IN_PLACE[order](self.linear(kept), nonlinear, dt / substeps, grid.dtype)
+        others = exact(self.linear(grid), dt, grid.dtype)
+
+        def run(fields: Tensor) -> Tensor:
+            spectrum = grid.forward(fields)
+            low = kept.cut(spectrum)
+            for _ in range(substeps):
+                low = step(low)
+            return grid.inverse(kept.put(low, others(spectrum)))
+
+        return run
 
 
 def _derivatives(term: Term, grid: Grid) -> Tensor | float:

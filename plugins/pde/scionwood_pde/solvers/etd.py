@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import factorial
-from typing import TypeAlias
+from typing import TypeAlias, final
 
 import torch
 from torch import Tensor
@@ -89,17 +89,9 @@ def etdrk4(linear: Tensor, nonlinear: Nonlinear, dt: float, dtype: torch.dtype) 
         dt: the time step.
         dtype: dtype of the fields, float32 or float64.
     """
-    z = linear * dt
-    phi1, phi2, phi3 = phi(z)
-    coefficients = (
-        z.exp(),
-        (z / 2).exp(),
-        dt / 2 * phi(z / 2)[0],
-        dt * (phi1 - 3 * phi2 + 4 * phi3),
-        dt * (2 * phi2 - 4 * phi3),
-        dt * (4 * phi3 - phi2),
+    decay, half, stage, first, middle, last = (
+        _rounded(c, dtype) for c in _fourth_order(linear * dt, dt)
     )
-    decay, half, stage, first, middle, last = (_rounded(c, dtype) for c in coefficients)
 
     def step(u: Tensor) -> Tensor:
         n = nonlinear(u)
@@ -113,11 +105,113 @@ def etdrk4(linear: Tensor, nonlinear: Nonlinear, dt: float, dtype: torch.dtype) 
     return step
 
 
+def etdrk2_in_place(linear: Tensor, nonlinear: Nonlinear, dt: float, dtype: torch.dtype) -> Step:
+    """Return the step of `etdrk2` with fewer new tensors; it keeps no gradients.
+
+    Args:
+        linear: see `etdrk2`.
+        nonlinear: N, whose results nobody else holds.
+        dt: the time step.
+        dtype: dtype of the fields.
+    """
+    z = linear * dt
+    phi1, phi2, _ = phi(z)
+    decay, first, second = (_parts(c, dtype) for c in (z.exp(), dt * phi1, dt * phi2))
+
+    def step(u: Tensor) -> Tensor:
+        n = nonlinear(u)
+        a = decay.times(u)
+        first.add_to(a, n)
+        second.add_to(a, nonlinear(a).sub_(n))
+        return a
+
+    return step
+
+
+def etdrk4_in_place(linear: Tensor, nonlinear: Nonlinear, dt: float, dtype: torch.dtype) -> Step:
+    """Return the step of `etdrk4` with fewer new tensors; it keeps no gradients.
+
+    Args:
+        linear: see `etdrk4`.
+        nonlinear: N, whose results nobody else holds.
+        dt: the time step.
+        dtype: dtype of the fields.
+    """
+    decay, half, stage, first, middle, last = (
+        _parts(c, dtype) for c in _fourth_order(linear * dt, dt)
+    )
+
+    def step(u: Tensor) -> Tensor:
+        n = nonlinear(u)
+        halved = half.times(u)
+        a = halved.clone()
+        stage.add_to(a, n)
+        n_a = nonlinear(a)
+        stage.add_to(halved, n_a)
+        n_b = nonlinear(halved)
+        c = half.times(a)
+        stage.add_to(c, n_b, 2)
+        stage.add_to(c, n, -1)
+        n_c = nonlinear(c)
+        made = decay.times(u)
+        first.add_to(made, n)
+        middle.add_to(made, n_a.add_(n_b))
+        last.add_to(made, n_c)
+        return made
+
+    return step
+
+
+@final
+class _Coefficient:
+    """A factor of each mode. A real one multiplies the real and imaginary parts as real numbers."""
+
+    def __init__(self, factor: Tensor) -> None:
+        self.real = not factor.is_complex()
+        self.factor = factor.unsqueeze(-1) if self.real else factor
+
+    def times(self, u: Tensor) -> Tensor:
+        """Return the product with a spectrum."""
+        if self.real:
+            return torch.view_as_complex(torch.view_as_real(u) * self.factor)
+        return u * self.factor
+
+    def add_to(self, total: Tensor, u: Tensor, value: int = 1) -> None:
+        """Add the product with a spectrum, times a number, to a spectrum."""
+        if self.real:
+            torch.view_as_real(total).addcmul_(self.factor, torch.view_as_real(u), value=value)
+        else:
+            total.addcmul_(self.factor, u, value=value)
+
+
+def _parts(coefficient: Tensor, dtype: torch.dtype) -> _Coefficient:
+    return _Coefficient(_rounded(coefficient, dtype))
+
+
+def _fourth_order(z: Tensor, dt: float) -> tuple[Tensor, ...]:
+    """Return the coefficients of Cox and Matthews, equations 26-29, at `z = L dt`."""
+    phi1, phi2, phi3 = phi(z)
+    return (
+        z.exp(),
+        (z / 2).exp(),
+        dt / 2 * phi(z / 2)[0],
+        dt * (phi1 - 3 * phi2 + 4 * phi3),
+        dt * (2 * phi2 - 4 * phi3),
+        dt * (4 * phi3 - phi2),
+    )
+
+
 SCHEMES: Mapping[int, Callable[[Tensor, Nonlinear, float, torch.dtype], Step]] = {
     2: etdrk2,
     4: etdrk4,
 }
 """The schemes by their order."""
+
+IN_PLACE: Mapping[int, Callable[[Tensor, Nonlinear, float, torch.dtype], Step]] = {
+    2: etdrk2_in_place,
+    4: etdrk4_in_place,
+}
+"""The same schemes without gradients."""
 
 
 def _series(z: Tensor, k: int) -> Tensor:

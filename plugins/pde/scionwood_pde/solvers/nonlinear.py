@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from scionwood_pde.solvers.etd import Nonlinear
+from scionwood_pde.solvers.kept import KeptGrid, rotational_kept
 from scionwood_pde.solvers.spectral import Grid
 
 
@@ -116,6 +117,8 @@ def rotational(grid: Grid) -> Nonlinear:
 
     Source: Canuto, Hussaini, Quarteroni, Zang, Spectral Methods, 2007, section 3.3.
     """
+    if isinstance(grid, KeptGrid) and grid.dims == 3:
+        return rotational_kept(grid)
     kept = grid.resolved(2)
     turn = _turn_2d if grid.dims == 2 else _turn_3d
 

@@ -11,13 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from math import pi
-from typing import final
 
 import torch
 from torch import Tensor
 
 
-@final
 @dataclass(frozen=True)
 class Grid:
     """A periodic box `[0, length)^dims`, and the operators of its spectrum.

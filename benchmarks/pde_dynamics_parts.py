@@ -1,0 +1,145 @@
+"""The trajectories, the training and the scores of `pde_dynamics.py`."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+import torch
+from lora.timing import Row
+from torch import Tensor, nn
+
+from scionwood_pde.data.trajectories import Trajectories
+from scionwood_pde.evaluation.metrics import by_window, vrmse
+from scionwood_pde.model.forecast import Forecast
+
+Step = Callable[[Tensor], Tensor]
+"""A function from normalised states (sample, field, x, y, z) to the next ones."""
+
+NOISE = 0.05
+STEPS = 30  # of a rollout
+N_POINTS = 32
+
+
+class Case(NamedTuple):
+    """An equation with its parameters, and how its trajectories are made."""
+
+    parameters: Mapping[str, float]
+    interval: float
+    substeps: int
+    skip: int
+    options: Mapping[str, Any] = {}
+    shifts: tuple[int, ...] = (-3, -2, -1)
+    seconds: float = 12.0
+    sizes: tuple[int, ...] = (8,)
+
+
+FORCED = {"forcing": 3.0, "forcing_mode": 4, "viscosity": 0.05}
+CASES = {
+    "kolmogorov_flow": Case(
+        FORCED,
+        2.5,
+        3,
+        40,
+        {"fields": 3, "solenoidal": (0, 1, 2), "forced_axis": "y", "forced_mode": 4},
+        (-3, -1),
+        20.0,
+        (8, 1, 2, 4),
+    ),
+    "burgers": Case({"diffusivity": 0.01, "convection": 1.0}, 1.0, 2, 0, {"fields": 3}),
+    "kuramoto_sivashinsky": Case(
+        {"gradient_norm": 1.0, "second_order": 1.0, "fourth_order": 1.0}, 2.0, 4, 20, {"fields": 1}
+    ),
+    "gray_scott": Case({"feed": 0.03, "kill": 0.057}, 2.0, 2, 8, {"fields": 2}),
+}
+
+
+@cache
+def data_of(name: str, seed: int) -> Trajectories:
+    """Return the trajectories of an equation: 8 for training, 2 for validation, 4 for the test."""
+    case = CASES[name]
+    return Trajectories(
+        equation=name,
+        parameters=case.parameters,
+        n_points=N_POINTS,
+        n_frames=case.skip + STEPS + 3,
+        skip=case.skip,
+        interval=case.interval,
+        substeps=case.substeps,
+        n_train=8,
+        n_val=2,
+        n_test=4,
+        seed=seed,
+    )
+
+
+def trained(
+    make: Callable[..., Forecast], name: str, seed: int, n: int, lr: float, seconds: float
+) -> Forecast:
+    """Train a network for CPU seconds; warm-up and cosine follow the time that was spent."""
+    case, data = CASES[name], data_of(name, seed)
+    states = data.trajectories("train")[:n]
+    model = make(init_seed=seed, **case.options)
+    pairs = {"state": states[:, :-1].flatten(0, 1), "next": states[:, 1:].flatten(0, 1)}
+    model.measure([pairs], data.normaliser.std)
+    network: Any = model.network
+    for part in ("encoder", "decoder") if hasattr(network, "mixing") else ():
+        network.get_submodule(part).requires_grad_(False)
+    weights = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(weights, lr=lr, weight_decay=0.0)
+    generator = torch.Generator().manual_seed(seed)
+    start, spent = time.process_time(), 0.0
+    while spent < 1:
+        rate = min(1.0, spent / 0.05 + 0.02) * 0.5 * (1 + math.cos(math.pi * spent))
+        optimizer.param_groups[0]["lr"] = lr * rate
+        loss = _loss(model, pairs, case.shifts, generator)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(weights, 1.0)
+        optimizer.step()
+        spent = (time.process_time() - start) / seconds
+    return model.eval()
+
+
+def _loss(
+    model: Forecast, pairs: Mapping[str, Tensor], axes: tuple[int, ...], generator: torch.Generator
+) -> Tensor:
+    """Return the loss of one pair, moved along the axes of symmetry, with noise on its input."""
+    place = int(torch.randint(len(pairs["state"]), (), generator=generator))
+    moves = torch.randint(N_POINTS, (len(axes),), generator=generator).tolist()
+    now, after = (each[place : place + 1].roll(moves, axes) for each in pairs.values())
+    noisy = now + NOISE * torch.randn(now.shape, generator=generator)
+    error = (model(noisy) - after) / model.scales.change.view(-1, 1, 1, 1)
+    return error.square().mean()
+
+
+@torch.no_grad()
+def next_error(step: Step, states: Tensor) -> float:
+    """Return the VRMSE of the next state, averaged over every fourth state."""
+    now, after = states[:, 1:-1:4].flatten(0, 1), states[:, 2::4].flatten(0, 1)
+    errors = [vrmse(step(a[None])[:, None], b[None, None]) for a, b in zip(now, after, strict=True)]
+    return float(torch.stack(errors).mean())
+
+
+@torch.no_grad()
+def rolled(step: Step, states: Tensor) -> Tensor:
+    """Return a rollout from the second state of each trajectory, (sample, step, ...)."""
+    x, made = states[:, 1], []
+    for _ in range(STEPS):
+        x = step(x)
+        made.append(x)
+    return torch.stack(made, dim=1)
+
+
+def scores(step: Step, predicted: Tensor, states: Tensor) -> Row:
+    """Return the errors of the next state and of a rollout by horizon."""
+    spent = time.process_time()
+    with torch.no_grad():
+        step(states[:1, 1])
+    ms = 1e3 * (time.process_time() - spent)
+    windows = by_window(vrmse(predicted, states[: len(predicted), 2 : 2 + STEPS]))
+    row: Row = {"ms": f"{ms:.1f}", "next": f"{next_error(step, states):.4f}"}
+    return row | {h: f"{float(windows[h].mean()):.4f}" for h in ("6:12", "13:30")}
