@@ -27,6 +27,7 @@ def mask_morph_unet(
     contact: bool = True,
     mask: float = 0.0,
     conditions: Sequence[str] = (),
+    links: bool = False,
     weights: str | Path = "none",
     init_seed: int = 0,
 ) -> MaskMorphUNet:
@@ -40,6 +41,7 @@ def mask_morph_unet(
         contact: nodes in the way of the impactor move at least as far as it does.
         mask: share of nodes whose features are masked in training; the pretraining uses 0.15.
         conditions: names of further conditions of the runs; see `settings` of `crash/files`.
+        links: take assemblies, whose pieces are linked by welds, ties and contact.
         weights: `none` (random), `shipped` (size `small`, 21 frames), a safetensors file, or the
             folder of a run that trained all weights.
         init_seed: seed of random weights.
@@ -68,7 +70,7 @@ def mask_morph_unet(
         )
 
     model = _built(
-        make, "Mask-Morph Graph U-Net (reconstruction)", size, weights, init_seed, conditions
+        make, "Mask-Morph Graph U-Net (reconstruction)", size, weights, init_seed, conditions, links
     )
     load_pretrained(model, str(weights), f"mask_morph_unet_{size}.safetensors")
     return model
@@ -83,6 +85,7 @@ def meshgraphnet(
     plastic: bool = False,
     contact: bool = True,
     conditions: Sequence[str] = (),
+    links: bool = False,
     weights: str | Path = "none",
     init_seed: int = 0,
 ) -> MeshGraphNet:
@@ -96,6 +99,7 @@ def meshgraphnet(
         plastic: see `mask_morph_unet`.
         contact: see `mask_morph_unet`.
         conditions: see `mask_morph_unet`.
+        links: see `mask_morph_unet`.
         weights: see `mask_morph_unet`; none are shipped.
         init_seed: seed of random weights.
 
@@ -117,7 +121,7 @@ def meshgraphnet(
             card=card,
         )
 
-    model = _built(make, "MeshGraphNet", size, weights, init_seed, conditions)
+    model = _built(make, "MeshGraphNet", size, weights, init_seed, conditions, links)
     load_pretrained(model, str(weights), f"meshgraphnet_{size}.safetensors")
     return model
 
@@ -132,6 +136,7 @@ def transolver(
     plastic: bool = False,
     contact: bool = True,
     conditions: Sequence[str] = (),
+    links: bool = False,
     weights: str | Path = "none",
     init_seed: int = 0,
 ) -> Transolver:
@@ -146,6 +151,7 @@ def transolver(
         plastic: see `mask_morph_unet`.
         contact: see `mask_morph_unet`.
         conditions: see `mask_morph_unet`.
+        links: see `mask_morph_unet`.
         weights: see `mask_morph_unet`; none are shipped.
         init_seed: seed of random weights.
 
@@ -168,7 +174,7 @@ def transolver(
             card=card,
         )
 
-    model = _built(make, "Transolver", size, weights, init_seed, conditions)
+    model = _built(make, "Transolver", size, weights, init_seed, conditions, links)
     load_pretrained(model, str(weights), f"transolver_{size}.safetensors")
     return model
 
@@ -241,6 +247,7 @@ def _built(
     weights: str | Path,
     init_seed: int,
     conditions: Sequence[str],
+    links: bool = False,
 ) -> Model:
     """Build a model with random weights, and keep the state of the global generator."""
     origin = {"none": "random, seeded", "shipped": "shipped, made here"}
@@ -251,6 +258,13 @@ def _built(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(init_seed)
         model = make(SIZES[size], card)
+        if links:
+            model.link()
     model.take(conditions)
-    model.example_input = partial(example_graph, SIZES[size], len(conditions))
+    model.example_input = partial(_example, SIZES[size], len(conditions))
     return model
+
+
+def _example(size: Size, conditions: int) -> tuple[torch.Tensor, ...]:
+    """Return the fields of the graph of a small part, without those of assemblies."""
+    return example_graph(size, conditions).alone

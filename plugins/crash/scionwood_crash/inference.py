@@ -19,10 +19,11 @@ from scionwood import (
     find_run,
     load_run,
     read_origin,
+    resolve,
     weights_digest,
     writing,
 )
-from scionwood_crash.data.encode import Encoder, outward
+from scionwood_crash.data.encode import Coarse, Encoder, outward
 from scionwood_crash.data.stated import given_of
 from scionwood_crash.evaluation.calibration import networks, predicting
 from scionwood_crash.evaluation.fields import Fields, projected
@@ -50,7 +51,7 @@ class Predictor:
     Attributes:
         folder: the run folder.
         frames: states that the network predicts.
-        distance: novelty of the last predicted part.
+        distance: novelty of the last predicted part; of an assembly, that of its strangest piece.
         limit: novelty that 98 % of new parts of the same kind do not exceed; 0 if not measured.
         interval: prediction interval of the last part; `None` if the run was not calibrated.
         outside: further conditions of the last part that lie far outside of the training.
@@ -71,7 +72,9 @@ class Predictor:
         self.task = task
         network: Any = task.backbone  # a `Network`, which peft may wrap
         self.novelty, self.frames = network.novelty, int(network.frames)
-        self.encoder, self.device = Encoder(network.size, fallback=fallback), device
+        coarse: Coarse = "none" if _without_grids(self.folder) else "morph"
+        self.encoder = Encoder(network.size, coarse=coarse, fallback=fallback)
+        self.device = device
         self.distance, self.limit = 0.0, float(network.novelty.limit)
         self.fields = Fields.read(self.folder)
         self.intervals = Intervals.read(self.folder)
@@ -95,7 +98,7 @@ class Predictor:
                 f"part {part.name!r}", rule, "Give a mesh without history, or as many states"
             )
         encoded = self.encoder.encode(part)
-        self.distance = float(self.novelty.cpu().of(encoded.graph))
+        self.distance = float(self.novelty.cpu().of(encoded.graph).max())
         further = getattr(self.task.backbone, "further", None)
         if further is not None:
             further.check(part.conditions)
@@ -108,7 +111,7 @@ class Predictor:
         self.interval = self._bounded(moved, graph)
         return replace(
             part,
-            displacement=outward(moved, encoded.frame),
+            displacement=outward(moved, encoded.frame, encoded.order),
             plastic_strain=None if strain is None else strain.T.double().cpu().numpy(),
         )
 
@@ -184,6 +187,11 @@ def write_record(
     path = record_path(target)
     with writing(path), atomic_path(path, overwrite=overwrite) as part:
         part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _without_grids(folder: Path) -> bool:
+    """Return whether the recipe of a run says that its parts had no coarse grids."""
+    return bool(resolve(folder / "recipe.yaml").data.options.get("coarse") == "none")
 
 
 def _on_mesh(series: CrashSeries, part: Part, measured: dict[str, float]) -> CrashSeries:

@@ -114,8 +114,10 @@ def test_refuses_meshes_that_are_not_one_part(part: Make) -> None:
     with pytest.raises(ReadError, match="belong to no shell"):
         Surface(np.concatenate([hat.points, hat.points[:1]]), hat.cells)
     two = np.concatenate([hat.points, hat.points + 1000])
-    with pytest.raises(ReadError, match="do not touch"):
-        Surface(two, np.concatenate([hat.cells, hat.cells + len(hat.points)]))
+    surface = Surface(two, np.concatenate([hat.cells, hat.cells + len(hat.points)]))
+    frame = canonical_frame(surface, two[0], np.array([0.0, 0, -1]))
+    with pytest.raises(ReadError, match="2 pieces that do not touch"):
+        parametrise(surface, frame)
 
 
 def test_every_target_of_a_template_has_the_same_number_of_sources() -> None:

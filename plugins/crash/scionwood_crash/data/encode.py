@@ -6,7 +6,6 @@ moved model therefore gives a rotated or moved prediction.
 
 from __future__ import annotations
 
-import math
 from typing import Literal, NamedTuple, final
 
 import numpy as np
@@ -14,52 +13,70 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from scionwood_crash.model.graph import CONDITIONS, CrashGraph
+from scionwood import ReadError
+from scionwood_crash.data.describe import LENGTH as LENGTH
+from scionwood_crash.data.describe import condition, features, touched_at
+from scionwood_crash.model.graph import CrashGraph
 from scionwood_crash.model.presets import Size
 from scionwood_crash.morph import Frame, Surface, canonical_frame, parametrise, place
 from scionwood_crash.morph.parametrise import Fallback
-from scionwood_crash.parts.part import Part, gaps, unit
-from scionwood_crash.parts.strength import HEAVIEST, strength
+from scionwood_crash.parts import links as linking
+from scionwood_crash.parts.part import Part, gaps, only_nodes, unit
+from scionwood_crash.parts.strength import strength
 from scionwood_crash.solver.model import Impactor, Material
 
-LENGTH = 100.0
-"""The unit of length inside the networks, mm."""
-TOUCH = 5.0
-"""mm; decay length of the weights of nodes that define the point of impact."""
-FAR = 300.0
-"""mm; larger gaps are clipped to this value."""
-
-Coarse = Literal["morph", "fixed"]
+Coarse = Literal["morph", "fixed", "none"]
+Between = Literal["all", "none"]
 
 
 @final
 class Encoded(NamedTuple):
-    """A part as tensors.
+    """A part or an assembly as tensors.
 
     Attributes:
         graph: input of the network.
         frame: axes of the part.
         displacement: (N, T, 3) float32, in 100 mm and in these axes; empty if it is not known.
         plastic_strain: (C, T) float32; empty if it is not known.
+        order: (N,) int64, the node of the part that each node of the graph is; empty if they agree.
     """
 
     graph: CrashGraph
     frame: Frame
     displacement: Tensor
     plastic_strain: Tensor
+    order: np.ndarray = np.zeros(0, np.int64)
+
+
+class _Seen(NamedTuple):
+    """A part under its impact: the surface, the axes, the gaps and the point of impact."""
+
+    surface: Surface
+    frame: Frame
+    gap: np.ndarray
+    touched: np.ndarray
+
+    @property
+    def inner(self) -> np.ndarray:
+        """The point of impact in the axes of the part, (3,)."""
+        return self.frame.inward(self.touched)
 
 
 @final
 class Encoder:
-    """Encode parts for one size of network.
+    """Encode parts and assemblies for one size of network.
+
+    In an assembly each piece has a grid of its own. The axes and the point of impact are those of
+    the whole. The numbers of strength are those of all pieces that welds and ties hold together.
 
     Args:
         size: size of the network, which sets the coarse grids.
         neighbours: number of coarse nodes that each node is connected to.
         coarse: `morph` moves the grids onto each part; `fixed` keeps those of a reference part
-            (ablation).
+            (ablation); `none` makes no grids, for networks that need none, on any mesh.
         fallback: `refuse` a part without two ends, or `project` the grid onto its axes.
         references: result of `reference` for the reference part of each family.
+        between: `all` links of an assembly, or `none` (ablation).
     """
 
     def __init__(
@@ -70,44 +87,110 @@ class Encoder:
         coarse: Coarse = "morph",
         fallback: Fallback = "refuse",
         references: dict[str, np.ndarray] | None = None,
+        between: Between = "all",
     ) -> None:
         self.template, self.neighbours = size.template(), neighbours
         self.coarse, self.fallback = coarse, fallback
         self.references = references or {}
+        self.between = between
 
     def encode(self, part: Part) -> Encoded:
         """Return a part as tensors.
 
         Raises:
-            ReadError: the mesh is empty, not connected, or has no two ends.
+            ReadError: the mesh is empty, a piece has no two ends, or links are wrong.
         """
-        surface = Surface(part.points, part.cells)
-        gap = gaps(part)
-        frame = canonical_frame(
-            surface, _touched(part, gap), unit(np.array(part.impactor.direction))
-        )
-        inside = frame.inward(part.points) / LENGTH
-        coarse = self._coarse(surface, frame, part.family) / LENGTH
-        near, share = self._near(inside, coarse)
+        seen = _seen(part)
+        pieces = linking.pieces_of(len(part.points), seen.surface.edges[0])
+        if pieces.max() > 0:
+            return self._assembly(part, seen, pieces)
+        power = strength(part, seen.surface, seen.frame, seen.inner)
+        inside = seen.frame.inward(part.points) / LENGTH
+        coarse, near, share = self._grid(seen.surface, seen.frame, part.family, inside)
+        own = condition(part, seen.surface, seen.frame, seen.inner, power)[None]
         graph = CrashGraph(
-            _floats(_features(part, surface, frame, gap)),
-            _floats(_condition(part, surface, frame, gap))[None],
+            _floats(features(part, *seen)),
+            _floats(own),
             _floats(inside),
-            torch.from_numpy(_both_ways(surface)),
+            torch.from_numpy(_sorted(seen.surface.edges[0].T)),
             torch.from_numpy(near),
             _floats(share),
             _floats(coarse),
             torch.zeros(len(inside), dtype=torch.long),
-            torch.from_numpy(surface.cells),
+            torch.from_numpy(seen.surface.cells),
         )
-        return Encoded(graph, frame, *_targets(part, frame))
+        return Encoded(graph, seen.frame, *_targets(part, seen.frame))
 
     def reference(self, part: Part) -> np.ndarray:
         """Return the positions of coarse nodes on a part, in its axes, (coarse node, 3), mm."""
-        surface = Surface(part.points, part.cells)
-        touched = _touched(part, gaps(part))
-        frame = canonical_frame(surface, touched, unit(np.array(part.impactor.direction)))
-        return self._morphed(surface, frame)
+        seen = _seen(part)
+        return self._morphed(seen.surface, seen.frame)
+
+    def _assembly(self, part: Part, seen: _Seen, pieces: np.ndarray) -> Encoded:
+        if self.coarse == "fixed":
+            rule = "fixed grids are those of single parts"
+            raise ReadError(part.name or "assembly", rule, "Set data.coarse: morph, or none")
+        links = part.links or linking.none()
+        linking.check(links, pieces, part.name or "assembly")
+        order = np.argsort(pieces, kind="stable")
+        number = np.argsort(order, kind="stable")
+        inside = seen.frame.inward(part.points) / LENGTH
+        rows, grids = self._pieces(part, seen, pieces, links)
+        first = len(self.template.levels[0])
+        coarse, near, share = (np.concatenate(each) for each in zip(*grids, strict=True))
+        near += pieces[order][:, None] * first
+        if self.between == "all":
+            sides = seen.surface.edges[0]
+            links = linking.joined(links, linking.touching(part.points, sides, pieces))
+        else:
+            links = linking.none()
+        pairs = number[links.nodes].T
+        graph = CrashGraph(
+            _floats(features(part, *seen)[order]),
+            _floats(np.stack(rows)),
+            _floats(inside[order]),
+            torch.from_numpy(_sorted(number[seen.surface.edges[0]].T)),
+            torch.from_numpy(near),
+            _floats(share),
+            _floats(coarse),
+            torch.from_numpy(pieces[order]),
+            torch.from_numpy(number[seen.surface.cells]),
+            torch.zeros(len(rows), dtype=torch.long),
+            torch.from_numpy(np.concatenate([pairs, pairs[::-1]], 1)),
+            torch.from_numpy(np.tile(links.kinds, 2)),
+        )
+        moved, strain = _targets(part, seen.frame)
+        moved = moved[torch.from_numpy(order)] if len(moved) else moved
+        return Encoded(graph, seen.frame, moved, strain, order)
+
+    def _pieces(
+        self, part: Part, seen: _Seen, pieces: np.ndarray, links: linking.Links
+    ) -> tuple[list[np.ndarray], list[tuple[np.ndarray, np.ndarray, np.ndarray]]]:
+        """Return the conditions and the grids of the pieces of an assembly."""
+        groups = linking.groups_of(pieces, links)
+        powers = []
+        for group in range(int(groups.max()) + 1):
+            held = only_nodes(part, groups[pieces] == group)
+            surface = Surface(held.points, held.cells)
+            powers.append(strength(held, surface, seen.frame, seen.inner))
+        rows, grids = [], []
+        for piece in range(len(groups)):
+            own = only_nodes(part, pieces == piece)
+            surface = Surface(own.points, own.cells)
+            rows.append(condition(own, surface, seen.frame, seen.inner, powers[groups[piece]]))
+            inside = seen.frame.inward(own.points) / LENGTH
+            grids.append(self._grid(surface, seen.frame, part.family, inside))
+        return rows, grids
+
+    def _grid(
+        self, surface: Surface, frame: Frame, family: str, inside: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the coarse nodes, and the nearest ones of each node with their shares."""
+        if self.coarse == "none":
+            nodes = len(inside)
+            return np.zeros((0, 3)), np.zeros((nodes, 0), np.int64), np.zeros((nodes, 0))
+        coarse = self._coarse(surface, frame, family) / LENGTH
+        return (coarse, *self._near(inside, coarse))
 
     def _coarse(self, surface: Surface, frame: Frame, family: str) -> np.ndarray:
         if self.coarse == "fixed" and family in self.references:
@@ -132,9 +215,17 @@ class Encoder:
         return near[:, :-1].astype(np.int64), share / share.sum(1, keepdims=True)
 
 
-def outward(predicted: Tensor, frame: Frame) -> np.ndarray:
-    """Return predicted displacements (N, T, 3) as (T, N, 3), in mm and in the axes of the model."""
+def outward(predicted: Tensor, frame: Frame, order: np.ndarray | None = None) -> np.ndarray:
+    """Return predicted displacements (N, T, 3) as (T, N, 3), in mm and in the axes of the model.
+
+    Args:
+        predicted: in 100 mm, in the axes of the part.
+        frame: the axes of the part.
+        order: the node of the part that each node of the graph is; see `Encoded`.
+    """
     inner = predicted.detach().double().cpu().numpy().transpose(1, 0, 2) * LENGTH
+    if order is not None and len(order):
+        inner = inner[:, np.argsort(order, kind="stable")]
     return frame.outward(inner)
 
 
@@ -162,59 +253,16 @@ def example_graph(size: Size, conditions: int = 0) -> CrashGraph:
     return Encoder(size).encode(part).graph
 
 
-def _touched(part: Part, gap: np.ndarray) -> np.ndarray:
-    """Return the point of impact: the weighted mean of the nodes that are reached first, (3,)."""
-    weights = np.exp(-(gap - gap.min()) / TOUCH)
-    return np.asarray(weights @ part.points / weights.sum())
+def _seen(part: Part) -> _Seen:
+    """Return the surface of a part, its axes, and where it is hit."""
+    surface, gap = Surface(part.points, part.cells), gaps(part)
+    touched = touched_at(part, gap)
+    direction = unit(np.array(part.impactor.direction))
+    return _Seen(surface, canonical_frame(surface, touched, direction), gap, touched)
 
 
-def _features(part: Part, surface: Surface, frame: Frame, gap: np.ndarray) -> np.ndarray:
-    """Return the columns of `model.graph.NODE_FEATURES`; normals as absolute values."""
-    normals = surface.to_nodes(np.abs(frame.turned(surface.normals)))
-    thickness = surface.to_nodes(part.thickness[:, None])
-    away = frame.turned(part.points - _touched(part, gap)) / LENGTH
-    reach = np.minimum(gap - gap.min(), FAR)[:, None] / LENGTH
-    return np.concatenate([thickness, part.clamped[:, None], normals, away, reach], 1)
-
-
-def _condition(part: Part, surface: Surface, frame: Frame, gap: np.ndarray) -> np.ndarray:
-    """Return the features of the whole part, about 0 and of about unit size.
-
-    The further conditions of the run follow as they are, in the order of their names.
-    """
-    impactor, sheet = part.impactor, part.material
-    inside = frame.inward(part.points)
-    length, height, width = np.ptp(inside, axis=0)
-    mass = min(impactor.mass, HEAVIEST)
-    touched = frame.inward(_touched(part, gap))
-    mean = float(surface.areas @ part.thickness / surface.areas.sum())
-    condition = [
-        impactor.kind == "cylinder",
-        math.log(max(impactor.speed, 1e-3) / 7),
-        math.log(mass / 30),
-        math.log(max(mass * impactor.speed**2 / 2, 1e-3) / 1000),
-        math.log(sheet.yield_stress / 0.4),
-        sheet.hardening,
-        sheet.exponent,
-        math.log(max(mean, 1e-3) / 1.5),
-        impactor.radius / LENGTH,
-        math.log(length / 400),
-        math.log(max(height, 1.0) / 60),
-        math.log(max(width, 1.0) / 100),
-        *frame.turned(unit(np.array(impactor.direction, np.float64))),
-        *touched / LENGTH,
-        math.log(part.duration / 10),
-        *strength(part, surface, frame, touched),
-    ]
-    if len(condition) != CONDITIONS:
-        raise AssertionError(f"{len(condition)} conditions")
-    further = [value for _, value in sorted(part.conditions.items())]
-    return np.array([*condition, *further], np.float64)
-
-
-def _both_ways(surface: Surface) -> np.ndarray:
-    """Return the sides of cells in both directions, (2, edge), sorted by target."""
-    pairs = surface.edges[0].T
+def _sorted(pairs: np.ndarray) -> np.ndarray:
+    """Return sides of cells (2, side) in both directions, (2, edge), sorted by target."""
     both = np.concatenate([pairs, pairs[::-1]], 1)
     return np.ascontiguousarray(both[:, np.lexsort((both[0], both[1]))])
 

@@ -27,7 +27,7 @@ class Parts(SplitData):
     Args:
         size: size of the backbone, which sets the coarse grids.
         neighbours: number of coarse nodes that each node is connected to.
-        coarse: `morph` the grids onto each part, or leave them `fixed` (ablation).
+        coarse: `morph` the grids onto each part, leave them `fixed` (ablation), or make `none`.
         fallback: `refuse` a part without two ends, or `project` the grid onto its axes.
         batch_size: parts in a batch.
         loader: `own`, or `pyg`: the loader of PyTorch Geometric.
@@ -77,8 +77,13 @@ class Parts(SplitData):
 
     def encoder(self) -> Encoder:
         """Return the encoder; fixed grids come from the first training part of each family."""
-        plain = Encoder(SIZES[self.size], neighbours=self.neighbours, fallback=self.fallback)
-        if self.coarse == "morph":
+        plain = Encoder(
+            SIZES[self.size],
+            neighbours=self.neighbours,
+            coarse="none" if self.coarse == "none" else "morph",
+            fallback=self.fallback,
+        )
+        if self.coarse != "fixed":
             return plain
         references = {}
         for part in self.parts("train"):

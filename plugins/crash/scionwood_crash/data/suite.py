@@ -56,7 +56,8 @@ class SuiteParts(Parts):
         folder: folder for simulations; `None` keeps them in memory only.
         size: size of the backbone, which sets the coarse grids.
         neighbours: number of coarse nodes that each node is connected to.
-        coarse: `morph` the grids onto each part, or leave them `fixed` (ablation).
+        coarse: `morph` the grids onto each part, leave them `fixed` (ablation), or make `none`:
+            then networks that need no grids run on any mesh.
         batch_size: parts in a batch.
         loader: `own`, or `pyg`: the loader of PyTorch Geometric.
         max_nodes: with `pyg`, nodes in a batch at most, in place of `batch_size`.

@@ -69,7 +69,7 @@ def edge_vector_loss(predicted: Tensor, simulated: Tensor, graph: CrashGraph) ->
     wrong = predicted - simulated
     error = (wrong[first] - wrong[second]).norm(dim=-1).mean(1)
     rest = (graph.position[first] - graph.position[second]).norm(dim=-1).clamp_min(1e-9)
-    owner, parts = graph.batch[first], len(graph.condition)
+    owner, parts = graph.whole[first], graph.wholes
     count = error.new_zeros(parts).index_add(0, owner, torch.ones_like(error))
     mean: Tensor = error.new_zeros(parts).index_add(0, owner, error / rest) / count
     return mean
@@ -89,12 +89,12 @@ def edge_measures(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> di
         graph: graph of these nodes.
     """
     pairs = sides(graph)
-    owner = graph.batch[pairs[:, 0]]
+    owner = graph.whole[pairs[:, 0]]
     named: dict[str, Tensor] = {}
     for name, moved in (("true", simulated), ("predicted", predicted)):
         last = moved[:, -1:]
         strain = edge_strain(graph.position, last, pairs).abs()[:, 0]
-        own = [strain[owner == part] for part in range(len(graph.condition))]
+        own = [strain[owner == part] for part in range(graph.wholes)]
         named[f"edge_strain_{name}"] = torch.stack([each.mean() for each in own])
         named[f"edge_p99_{name}"] = torch.stack([torch.quantile(each, P99) for each in own])
         named[f"ripple_{name}"] = _ripple(last[:, 0], graph)
@@ -107,9 +107,9 @@ def _ripple(moved: Tensor, graph: CrashGraph) -> Tensor:
     total = torch.zeros_like(moved).index_add(0, target, moved[source])
     count = moved.new_zeros(len(moved)).index_add(0, target, torch.ones_like(moved[source, 0]))
     away = (total / count.clamp_min(1)[:, None] - moved).norm(dim=-1)
-    parts = len(graph.condition)
-    nodes = away.new_zeros(parts).index_add(0, graph.batch, torch.ones_like(away))
-    mean: Tensor = LENGTH * away.new_zeros(parts).index_add(0, graph.batch, away) / nodes
+    parts = graph.wholes
+    nodes = away.new_zeros(parts).index_add(0, graph.whole, torch.ones_like(away))
+    mean: Tensor = LENGTH * away.new_zeros(parts).index_add(0, graph.whole, away) / nodes
     return mean
 
 

@@ -208,13 +208,13 @@ def of_batch(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> dict[st
     Returns:
         Figures by name: `deformed`, `intrusion` and `error`.
     """
-    predicted, mine = predicted.detach(), graph.batch == 0
+    predicted, mine = predicted.detach(), graph.whole == 0
     count = int(mine.sum())
     cells = graph.cells[(graph.cells < count).all(1)].cpu().numpy()
     points = LENGTH * graph.position[mine].double().cpu().numpy()
     last = [LENGTH * each[mine][:, -1].double().cpu().numpy() for each in (simulated, predicted)]
     depth = [intrusion(each, graph)[0].cpu().numpy() for each in (simulated, predicted)]
-    by_time = distances(predicted, simulated, graph.batch, len(graph.condition))[0].cpu().numpy()
+    by_time = distances(predicted, simulated, graph.whole, graph.wholes)[0].cpu().numpy()
     frames = np.arange(len(by_time))
     lines = {"simulated": depth[0], "predicted": depth[1]}
     return {

@@ -1,4 +1,4 @@
-"""Error measures of predicted histories, part by part."""
+"""Error measures of predicted histories, part by part; an assembly counts as one part."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def intrusion(displacement: Tensor, graph: CrashGraph) -> Tensor:
     """
     direction = graph.condition[:, DIRECTION][graph.batch]
     along = LENGTH * torch.einsum("ntk,nk->nt", displacement, direction.to(displacement.dtype))
-    low = along.new_full((len(graph.condition), along.shape[1]), -torch.inf)
-    index = graph.batch[:, None].expand_as(along)
+    low = along.new_full((graph.wholes, along.shape[1]), -torch.inf)
+    index = graph.whole[:, None].expand_as(along)
     return low.scatter_reduce(0, index, along, "amax")
 
 
@@ -45,7 +45,7 @@ def distance_loss(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> Te
         simulated: (N, T, 3), in 100 mm.
         graph: graph of these nodes.
     """
-    by_time = distances(predicted, simulated, graph.batch, len(graph.condition))
+    by_time = distances(predicted, simulated, graph.whole, graph.wholes)
     return by_time.mean(1) / _deepest(intrusion(simulated, graph))
 
 
@@ -69,10 +69,10 @@ def position_error(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> T
         simulated: (N, T, 3), in 100 mm.
         graph: graph of these nodes.
     """
-    parts = len(graph.condition)
+    parts = graph.wholes
     place = graph.position[:, None] + simulated
-    wrong = _by_part((predicted - simulated).square().sum((1, 2)), graph.batch, parts)
-    return (wrong / _by_part(place.square().sum((1, 2)), graph.batch, parts)).sqrt()
+    wrong = _by_part((predicted - simulated).square().sum((1, 2)), graph.whole, parts)
+    return (wrong / _by_part(place.square().sum((1, 2)), graph.whole, parts)).sqrt()
 
 
 def measure(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> dict[str, Tensor]:
@@ -88,7 +88,7 @@ def measure(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> dict[str
         simulated: (N, T, 3), in 100 mm.
         graph: graph of these nodes.
     """
-    by_time = distances(predicted, simulated, graph.batch, len(graph.condition))
+    by_time = distances(predicted, simulated, graph.whole, graph.wholes)
     given, wanted = (_deepest(intrusion(each, graph)) for each in (predicted, simulated))
     return {
         "med": by_time.mean(1),

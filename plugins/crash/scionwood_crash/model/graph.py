@@ -22,6 +22,8 @@ SPEED, DURATION = 1, 18
 """Columns of the logarithms of speed / 7 m/s and duration / 10 ms."""
 
 
+ALONE = 9
+"""Fields of a graph without those of assemblies."""
 _NO_NUMBERS, _NO_PAIRS = torch.zeros(0, dtype=torch.long), torch.zeros(2, 0, dtype=torch.long)
 
 
@@ -61,6 +63,11 @@ class CrashGraph(NamedTuple):
     assembly: Tensor = _NO_NUMBERS
     links: Tensor = _NO_PAIRS
     kinds: Tensor = _NO_NUMBERS
+
+    @property
+    def alone(self) -> tuple[Tensor, ...]:
+        """The nine fields of parts that stand alone: the inputs of an exported network."""
+        return tuple(self)[:ALONE]
 
     @property
     def whole(self) -> Tensor:

@@ -39,8 +39,8 @@ def load_pretrained(model: nn.Module, weights: str, shipped: str) -> None:
 
 
 def _own(name: str) -> bool:
-    """Return whether weights may lack a tensor: those of plastic strain and further conditions may.
+    """Return whether weights may lack a tensor: of plastic strain, further conditions, or links.
 
     A network that was pretrained without plastic strain then starts with random weights there.
     """
-    return name.startswith(("decode.plastic.", "further."))
+    return name.startswith(("decode.plastic.", "further.", "linked."))

@@ -77,14 +77,19 @@ def parametrise(
         fallback: `refuse` a part without two ends, or `project` it onto its axes.
 
     Raises:
-        ReadError: the part has no two ends, and `fallback` is `refuse`.
+        ReadError: the part has several pieces, or has no two ends and `fallback` is `refuse`.
     """
+    if surface.pieces > 1:
+        rule = "a grid lies on one piece"
+        value = f"mesh: {surface.pieces} pieces that do not touch"
+        raise ReadError(value, rule, "Give one at a time")
     x = frame.inward(surface.points)
     ends = _ends(surface, x[:, 0])
     if ends is None:
         if fallback == "refuse":
             rule = "a part must have two ends at the extremes of its longest axis"
-            remedy = "Cut it into profiles, or allow the projection: --fallback project"
+            remedy = "Cut it into profiles, allow the projection (--fallback project), or take a "
+            remedy += "network without grids (data.coarse: none with crash/meshgraphnet)"
             raise ReadError("mesh without two ends", rule, remedy)
         return _projected(x)
     low, high, joined = ends

@@ -21,7 +21,7 @@ class Surface:
         cells: (cell, 4), node numbers; a triangle repeats its last node.
 
     Raises:
-        ReadError: there are no cells, a point belongs to no cell, or the mesh is not connected.
+        ReadError: there are no cells, or a point belongs to no cell.
     """
 
     def __init__(self, points: np.ndarray, cells: np.ndarray) -> None:
@@ -140,6 +140,13 @@ class Surface:
         return pairs[inner], np.where(counts[inner] > 2, 90.0, angle)
 
     @cached_property
+    def pieces(self) -> int:
+        """The number of pieces that share no nodes."""
+        pairs, count = self.edges[0], len(self.points)
+        graph = sp.coo_matrix((np.ones(len(pairs)), pairs.T), (count, count))
+        return int(connected_components(graph, directed=False)[0])
+
+    @cached_property
     def laplacian(self) -> sp.csr_matrix:
         """Matrix (node, node) of `sum_j w_ij (x_i - x_j)` with normalised mean-value weights.
 
@@ -178,9 +185,3 @@ class Surface:
         if not used.all():
             value = f"mesh: {int((~used).sum())} of {len(used)} points belong to no shell"
             raise ReadError(value, "every point must belong to one", "Remove the other points")
-        pairs = self.edges[0]
-        graph = sp.coo_matrix((np.ones(len(pairs)), pairs.T), (len(used), len(used)))
-        count, _ = connected_components(graph, directed=False)
-        if count > 1:
-            rule = "the shells of one part must be connected"
-            raise ReadError(f"mesh: {count} pieces that do not touch", rule, "Give one at a time")

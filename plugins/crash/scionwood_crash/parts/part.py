@@ -6,7 +6,7 @@ Units: mm, ms, kg; hence kN, GPa, J, m/s.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import final
 
 import numpy as np
@@ -113,3 +113,30 @@ def gaps(part: Part) -> np.ndarray:
 def unit(vector: np.ndarray) -> np.ndarray:
     """Return the vector divided by its length."""
     return np.asarray(vector / np.linalg.norm(vector))
+
+
+def only_nodes(part: Part, kept: np.ndarray) -> Part:
+    """Return the pieces of some nodes, without history and links.
+
+    The material is that of the sheet with the largest number of cells.
+
+    Args:
+        part: an assembly.
+        kept: (node,) bool, all nodes of one or more pieces.
+    """
+    cells = kept[part.cells[:, 0]]
+    number = np.cumsum(kept) - 1
+    sheet = None if part.sheet is None else part.sheet[cells]
+    material = part.material if sheet is None else part.materials[np.bincount(sheet).argmax()]
+    return replace(
+        part,
+        points=part.points[kept],
+        cells=number[part.cells[cells]],
+        thickness=part.thickness[cells],
+        clamped=part.clamped[kept],
+        material=material,
+        displacement=None,
+        plastic_strain=None,
+        sheet=sheet,
+        links=None,
+    )

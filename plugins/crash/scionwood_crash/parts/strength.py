@@ -13,6 +13,7 @@ import numpy as np
 
 from scionwood_crash.morph import Frame, Surface
 from scionwood_crash.parts.part import Part, unit
+from scionwood_crash.solver.model import Material
 
 NUMBERS = 8
 """Number of features."""
@@ -35,18 +36,17 @@ def strength(part: Part, surface: Surface, frame: Frame, touched: np.ndarray) ->
     mass of the part.
 
     Args:
-        part: in mm, ms, kg.
+        part: a part, or pieces that are held together; in mm, ms, kg.
         surface: surface of its mesh.
         frame: axes of the part.
         touched: (3,), the point of impact in these axes, mm.
     """
-    sheet, impactor = part.material, part.impactor
+    impactor = part.impactor
     mass = min(impactor.mass, HEAVIEST)
     energy = max(mass * impactor.speed**2 / 2, 1e-3)
-    flow = sheet.yield_stress + sheet.hardening * STRAIN**sheet.exponent
+    flow, weight = _sheets(part, surface)
     area, bend, wall = _section(part, surface, frame, float(touched[0]))
     short, far = _distances(part, frame, float(touched[0]))
-    weight = sheet.density * float(surface.areas @ part.thickness)
     return [
         math.log(area / 400),
         math.log(bend / 8000),
@@ -57,6 +57,20 @@ def strength(part: Part, surface: Surface, frame: Frame, touched: np.ndarray) ->
         math.log(energy / (flow * wall) / 8000),
         math.log(mass / weight / 15),
     ]
+
+
+def _sheets(part: Part, surface: Surface) -> tuple[float, float]:
+    """Return the mean flow stress by volume, GPa, and the mass, kg."""
+    volume = surface.areas * part.thickness
+    if part.sheet is None:
+        return _flow(part.material), part.material.density * float(surface.areas @ part.thickness)
+    flows = np.array([_flow(sheet) for sheet in part.materials])[part.sheet]
+    density = np.array([sheet.density for sheet in part.materials])[part.sheet]
+    return float(volume @ flows / volume.sum()), float(volume @ density)
+
+
+def _flow(sheet: Material) -> float:
+    return float(sheet.yield_stress + sheet.hardening * STRAIN**sheet.exponent)
 
 
 def _section(part: Part, surface: Surface, frame: Frame, at: float) -> tuple[float, float, float]:

@@ -43,7 +43,7 @@ def deployed(backbone: nn.Module) -> Deployed:
     strain = Signal("plastic_strain", ("cell", "frame"), "1")
     return Deployed(
         backbone,
-        tuple(network.example_input())[: len(AXES)],
+        tuple(network.example_input()),
         inputs=tuple(Signal(name, axes, UNITS.get(name, "1")) for name, axes in AXES.items()),
         outputs=(moved, strain) if network.plastic else (moved,),
         dynamic=("node", "edge", "cell"),

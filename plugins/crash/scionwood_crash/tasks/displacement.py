@@ -162,5 +162,5 @@ class Displacement(Task):
         return output if isinstance(output, tuple) else (output, None)
 
     def batch_size(self, batch: dict[str, Any]) -> int:
-        """Return the number of parts in a batch."""
-        return len(batch["graph"].condition)
+        """Return the number of parts or assemblies in a batch."""
+        return int(batch["graph"].wholes)

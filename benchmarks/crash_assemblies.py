@@ -1,0 +1,130 @@
+"""Measure what the links of an assembly are worth to a network: spot-welded and loose hats.
+
+    python benchmarks/crash_assemblies.py --work crash-suite
+
+Each network starts from the shipped weights and learns 8 welded and 8 loose assemblies of a hat and
+a plate. The test has 12 of each. A network must tell welded from loose pieces by what it is given:
+nothing, the welds as edges, or also the strength of all pieces that welds hold together. Results
+that exist in the folder are not computed again. Writes benchmarks/results/crash_assemblies.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from crash_suite_training import BATCH, COLLATE, DECAY
+from lora.timing import Row, machine
+from torch import Tensor
+
+from scionwood import atomic_path, minimise, one_cycle
+from scionwood_crash.backbones import mask_morph_unet
+from scionwood_crash.data.encode import Encoded, Encoder
+from scionwood_crash.data.suite import SuiteParts
+from scionwood_crash.evaluation.metrics import distances, intrusion
+from scionwood_crash.model import SIZES
+from scionwood_crash.parts.part import Part
+from scionwood_crash.tasks.displacement import Displacement
+
+RESULTS = Path(__file__).parent / "results" / "crash_assemblies.csv"
+SIZE, STEPS, RATE = "small", 80, 1e-3
+POOL, TEST, SHOTS = 12, 12, 8
+WELDED, LOOSE = "hat_plate", "hat_plate_loose"
+VARIANTS = ("no connections", "weld edges", "weld edges and strength of the whole")
+
+
+def designs(family: str, work: Path) -> list[Part]:
+    """Return the designs of a family; those that the folder lacks are simulated."""
+    options = {"element_size": 15.0, "folder": work, "n_train": POOL + TEST}
+    return SuiteParts(families=[family], n_val=0, n_test=0, **options).parts("train")
+
+
+def encoded(part: Part, variant: str) -> Encoded:
+    """Return an assembly with what a variant tells the network."""
+    alone = Encoder(SIZES[SIZE], between="none").encode(replace(part, links=None))
+    if variant == VARIANTS[0]:
+        return alone
+    linked = Encoder(SIZES[SIZE]).encode(part)
+    if variant == VARIANTS[2]:
+        return linked
+    return linked._replace(graph=linked.graph._replace(condition=alone.graph.condition))
+
+
+def trained(data: list[Encoded], seed: int) -> Displacement:
+    """Return a network that was trained on some assemblies, all weights."""
+    torch.manual_seed(seed)
+    model = mask_morph_unet(size=SIZE, weights="shipped", links=True, init_seed=seed)
+    task, generator = Displacement(model), torch.Generator().manual_seed(seed)
+    order: list[int] = []
+
+    def step(_: int) -> Tensor:
+        nonlocal order
+        if len(order) < BATCH:
+            order += torch.randperm(len(data), generator=generator).tolist()
+        return task.losses(COLLATE([data[order.pop(0)] for _ in range(BATCH)]))["loss"]
+
+    options = {"steps": STEPS, "lr": RATE, "weight_decay": DECAY, "clip": 1.0}
+    minimise(step, list(model.parameters()), schedule=one_cycle(STEPS, rise=0.05), **options)
+    return task.eval()
+
+
+@torch.no_grad()
+def scores(task: Displacement, part: Encoded) -> list[float]:
+    """Return MED and intrusion error of hat and plate, percent of the intrusion of the hat."""
+    moved, _ = task.predict({"graph": part.graph})
+    pieces = part.graph._replace(assembly=torch.zeros(0, dtype=torch.long))
+    given, wanted = (intrusion(each, pieces).amax(1) for each in (moved, part.displacement))
+    away = distances(moved, part.displacement, part.graph.batch, len(given)).mean(1)
+    errors = torch.stack([away / wanted[0], (given - wanted).abs() / wanted], 1)
+    return (100 * errors).flatten().tolist()
+
+
+def rows(variant: str, seed: int, work: Path) -> list[Row]:
+    """Train one network, and score it on welded and on loose assemblies."""
+    sets = {}
+    for name, family in (("welded", WELDED), ("loose", LOOSE)):
+        sets[name] = [encoded(part, variant) for part in designs(family, work)]
+    order = np.random.default_rng([seed, 3]).permutation(POOL)[:SHOTS]
+    task = trained([sets[name][at] for at in order for name in sets], seed)
+    made: list[Row] = []
+    for name, every in sets.items():
+        mean = np.mean([scores(task, part) for part in every[POOL:]], 0).tolist()
+        shown: Row = {"variant": variant, "seed": seed, "test": name, "designs": len(every[POOL:])}
+        names = ("hat_med", "hat_intrusion_error", "plate_med", "plate_intrusion_error")
+        made.append({**shown, **dict(zip(names, mean, strict=True))})
+    return made
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", type=Path, default=Path("crash-suite"))
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    every: list[Row] = []
+    for seed in options.seeds:
+        for variant in VARIANTS:
+            path = options.work / f"assemblies {variant} {seed}.json"
+            if not path.is_file():
+                start = time.process_time()
+                made = rows(variant, seed, options.work)
+                spent = {"cpu_seconds": round(time.process_time() - start, 1)} | machine("cpu")
+                with atomic_path(path) as part:
+                    part.write_text(json.dumps([{**row, **spent} for row in made]), "utf-8")
+                print(made, flush=True)
+            every += json.loads(path.read_text("utf-8"))
+    with atomic_path(options.out, overwrite=True) as part, part.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(every[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(every)
+
+
+if __name__ == "__main__":
+    main()
