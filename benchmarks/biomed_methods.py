@@ -33,6 +33,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, final
 
@@ -167,7 +168,7 @@ def run(job: Job, folder: Path, towers: Towers, blocks: Blocks, steps: int) -> N
         return
     setting = replace(DEFAULTS, steps=steps)
     plan = Plan((job.method,), (job.shots,), (job.seed,), setting, pooled=blocks)
-    data = Images(source=folder / f"{job.data}.csv", size=towers.first.size, duplicates="allow")
+    data = remembered(folder / f"{job.data}.csv", towers.first.size)
 
     def keep(row: Row, answers: Answers, items: Sequence[Item]) -> None:
         path.parent.mkdir(exist_ok=True)
@@ -181,6 +182,14 @@ def run(job: Job, folder: Path, towers: Towers, blocks: Blocks, steps: int) -> N
             )
 
     evaluate(plan, data, towers, each=keep)
+
+
+@cache
+def remembered(table: Path, size: int) -> Images:
+    """Return the images of a table, each of which is read once."""
+    data = Images(source=table, size=size, duplicates="allow")
+    data.tensor = cache(data.tensor)  # type: ignore[method-assign]
+    return data
 
 
 def _subject(data: str, item: Item) -> str:
@@ -250,6 +259,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--pneumonia", type=Path)
     parser.add_argument("--dinov2", type=Path)
     parser.add_argument("--sets", nargs="*", default=list(SHOTS))
+    parser.add_argument("--only", choices=("package", "dinov2"), help="one kind of towers")
+    parser.add_argument("--frozen", action="store_true", help="no method that trains for minutes")
     parser.add_argument("--quick", action="store_true", help="two steps, few runs")
     options = parser.parse_args(arguments)
     work: Path = options.work
@@ -257,7 +268,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sets = [name for name in options.sets if name != "pneumonia" or options.pneumonia]
     _write_sets(work, sets, options)
     kinds = ["package", *(["dinov2"] if options.dinov2 else [])]
-    for kind in kinds:
+    for kind in [options.only] if options.only else kinds:
         model = work / f"towers-{kind}"
         if not (model / "open_clip_model.safetensors").exists():
             write_towers(model) if kind == "package" else write_dinov2(model, options.dinov2)
@@ -265,7 +276,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if kind == "dinov2":
             shrink_input(blocks.backbone, blocks.backbone.clip.visual.trunk)
             shrink_input(towers.first, towers.trunk.trunk)
-        planned = list(jobs(kind, sets))
+        planned = [
+            job for job in jobs(kind, sets) if not (options.frozen and job.method in TRAINED)
+        ]
         if options.quick:
             planned = [Job(kind, sets[0], 2, seed, m) for seed in (0, 1) for m in FROZEN]
         for job in track(planned, kind):

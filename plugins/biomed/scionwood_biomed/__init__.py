@@ -8,7 +8,11 @@ plugin = Plugin(
     name="biomed",
     summary="Medical images: adapt BiomedCLIP with few labels; readers of DICOM, NIfTI, slides and "
     "archives with their units, orientation and privacy",
-    backbones={"clip": "scionwood_biomed.backbones:clip"},
+    backbones={
+        "clip": "scionwood_biomed.backbones:clip",
+        "blocks": "scionwood_biomed.backbones:blocks",
+        "bag": "scionwood_biomed.backbones:bag",
+    },
     readers={
         "dicom": "scionwood_biomed.readers.dicom:DicomReader",
         "nifti": "scionwood_biomed.readers.nifti:NiftiReader",
@@ -20,12 +24,20 @@ plugin = Plugin(
     data={
         "phantoms": "scionwood_biomed.data.phantoms:Phantoms",
         "images": "scionwood_biomed.data.images:Images",
+        "studies": "scionwood_biomed.data.studies:Studies",
+        "volume_phantoms": "scionwood_biomed.data.volume_phantoms:VolumePhantoms",
     },
-    tasks={"few_shot": "scionwood_biomed.tasks.few_shot:FewShot"},
+    tasks={
+        "few_shot": "scionwood_biomed.tasks.few_shot:FewShot",
+        "blockwise_lda": "scionwood_biomed.tasks.blockwise_lda:BlockwiseLda",
+        "volumes": "scionwood_biomed.tasks.volumes:Volumes",
+    },
     adapters={"dual_anchor": "scionwood_biomed.adapters.dual_anchor.config:DualAnchorConfig"},
     commands={
         "classify": "scionwood_biomed.cli.models:classify",
         "evaluate": "scionwood_biomed.cli.models:evaluate",
+        "study": "scionwood_biomed.cli.studies:study",
+        "score": "scionwood_biomed.cli.studies:score",
         "audit_splits": "scionwood_biomed.cli.models:audit_splits",
         "deidentify_check": "scionwood_biomed.cli.privacy:deidentify_check",
         "deidentify": "scionwood_biomed.cli.privacy:deidentify",

@@ -1,8 +1,16 @@
-"""The backbone `biomed/clip`."""
+"""The backbones `biomed/clip`, `biomed/blocks` and `biomed/bag`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+
+from scionwood_biomed.model.bag import BagClassifier
+from scionwood_biomed.model.block_classifier import BlockClassifier
 from scionwood_biomed.model.load import load
+from scionwood_biomed.model.timm_tower import TimmTower, load_timm
 from scionwood_biomed.model.towers import ClipBackbone
 
 
@@ -47,3 +55,116 @@ def clip(
     }
     loaded = load(model, weights=weights, seed=init_seed)
     return ClipBackbone(loaded, card, train_projection=train_projection)
+
+
+def blocks(
+    *,
+    model: str = "tiny",
+    weights: str | None = None,
+    size: int | None = None,
+    classes: Sequence[str] = ("no", "yes"),
+    exclusive: bool = True,
+    init_seed: int = 0,
+) -> BlockClassifier:
+    """Build a frozen vision tower whose every block answers; `biomed/blockwise_lda` fits it.
+
+    Args:
+        model: as for `biomed/clip`, whose vision tower is taken; or `timm:NAME` for a tower of
+            timm, such as `timm:vit_small_patch14_dinov2`.
+        weights: weights of an architecture: for timm a safetensors file, for open_clip a tag or a
+            file; `None` means random ones.
+        size: side of an image in pixels, for towers of timm that can take another one; `None` means
+            that of the model.
+        classes: names of the classes, or of the findings.
+        exclusive: whether an image has exactly one class. Otherwise each finding is yes or no, and
+            the data states it in a column for each finding.
+        init_seed: seed of random weights.
+
+    Shapes: image (batch, 3, size, size) float32 to logits (batch, class).
+
+    Units: images from 0 (black) to 1 (white); the softmax of the logits gives probabilities, of
+        findings it is the sigmoid.
+
+    Raises:
+        WeightsError: no model can be loaded by this name.
+        AdapterError: the tower has no list of blocks that is known.
+        RecipeError: there are fewer than two classes, no finding, or a name occurs twice.
+
+    Source: this project's: unit-length features of every block, one linear answer for each, and the
+        mean of their probabilities.
+    """
+    tower = _vision(model, weights, size, init_seed)
+    return BlockClassifier(
+        tower.model,
+        size=tower.size,
+        channels=tower.channels,
+        classes=classes,
+        exclusive=exclusive,
+        card=_card(model, weights),
+    )
+
+
+def bag(
+    *,
+    model: str = "tiny",
+    weights: str | None = None,
+    size: int | None = None,
+    slices: int = 16,
+    classes: Sequence[str] = ("no", "yes"),
+    width: int = 32,
+    hidden: int = 32,
+    init_seed: int = 0,
+) -> BagClassifier:
+    """Build a frozen vision tower with attention pooling over the cells of all slices.
+
+    Args:
+        model: as for `biomed/blocks`.
+        weights: as for `biomed/blocks`.
+        size: as for `biomed/blocks`.
+        slices: number of slices of a volume.
+        classes: names of the classes.
+        width: directions of the cells that are kept.
+        hidden: width of the attention.
+        init_seed: seed of random weights.
+
+    Shapes: image (batch, slice, 3, size, size) float32 to logits (batch, class).
+
+    Units: images from 0 (black) to 1 (white); the softmax of the logits gives probabilities.
+
+    Raises:
+        WeightsError: no model can be loaded by this name.
+        AdapterError: the tower has no list of blocks that is known.
+        RecipeError: there are fewer than two classes, or a name occurs twice.
+
+    Source: Ilse et al. 2018, arXiv:1802.04712 (attention pooling).
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(init_seed)
+        tower = _vision(model, weights, size, init_seed)
+        return BagClassifier(
+            tower.model,
+            size=tower.size,
+            channels=tower.channels,
+            slices=slices,
+            classes=classes,
+            width=width,
+            hidden=hidden,
+            card=_card(model, weights),
+        )
+
+
+def _vision(model: str, weights: str | None, size: int | None, seed: int) -> TimmTower:
+    """Return the vision tower of a model."""
+    if model.startswith("timm:"):
+        return load_timm(model.removeprefix("timm:"), weights, size, seed)
+    loaded = load(model, weights=weights, seed=seed)
+    return TimmTower(cast(Any, loaded.model).visual, loaded.size, (loaded.mean, loaded.std))
+
+
+def _card(model: str, weights: str | None) -> dict[str, str]:
+    drawn = model == "tiny" or (weights is None and "/" not in model)
+    return {
+        "architecture": model.rstrip("/").rpartition("/")[2],
+        "weights": "random, seeded" if drawn else (weights or "those of the model"),
+        "licence": "none (random weights)" if drawn else "see the model's own card",
+    }

@@ -102,7 +102,7 @@ def pooled(values: Tensor, classes: int) -> Tensor:
         classes: the number of tokens before those of the image.
     """
     cells = cells_of(values, classes)
-    parts = [cells.mean(1), cells.std(1, correction=0)]
+    parts = [cells.mean(1), (cells.var(1, correction=0) + 1e-12).sqrt()]
     if values.ndim == 3 and classes:
         parts.insert(0, values[:, 0])
     return torch.cat(parts, 1)

@@ -148,7 +148,7 @@ def _stack(path: Path, window: Window) -> _Stack:
         return _dicom(path, window)
     if name.endswith(NiftiReader.suffixes):
         volume = NiftiReader(path).read(0).data
-        return _Stack(np.flip(volume, (0, 1)).T[..., None], _stretched, hounsfield=False)
+        return _Stack(np.flip(volume, (0, 1)).T[..., None], stretched, hounsfield=False)
     if name.endswith(PictureReader.suffixes):
         (record,) = PictureReader(path)
         return _Stack(record.data[None], lambda values: values, hounsfield=False)
@@ -170,6 +170,7 @@ def _dicom(path: Path, window: Window) -> _Stack:
     return _Stack(reader.read(0).data, show, hounsfield=series.unit == "HU")
 
 
-def _stretched(values: np.ndarray) -> np.ndarray:
+def stretched(values: np.ndarray) -> np.ndarray:
+    """Map the smallest value to 0 and the largest to 1."""
     low, high = float(values.min()), float(values.max())
     return ((values - low) / max(high - low, 1e-12)).astype(np.float32)

@@ -14,6 +14,7 @@ from scionwood import RecipeError, TrainingError, find_run, load_run, resolve
 from scionwood_biomed.data.base import ImageData, fitted
 from scionwood_biomed.readers.opening import read_views
 from scionwood_biomed.readers.windows import Window
+from scionwood_biomed.tasks.blockwise_lda import BlockwiseLda
 from scionwood_biomed.tasks.few_shot import FewShot
 
 BATCH = 16
@@ -58,7 +59,7 @@ class Answer(NamedTuple):
 
 @final
 class Classifier:
-    """The trained network of a run of `biomed/few_shot`.
+    """The trained network of a run of `biomed/few_shot` or `biomed/blockwise_lda`.
 
     Args:
         run: the run folder, or another reference to a run; see `scionwood.find_run`.
@@ -87,13 +88,16 @@ class Classifier:
     ) -> None:
         folder = find_run(run)
         task = load_run(folder, device)
-        if not isinstance(task, FewShot):
-            rule = f"its task is {type(task).__name__}, and biomed/few_shot is needed"
+        if not isinstance(task, FewShot | BlockwiseLda):
+            needed = "biomed/blockwise_lda or biomed/few_shot is needed"
+            rule = f"its task is {type(task).__name__}, and {needed}"
             raise TrainingError(str(run), rule, "Give the folder of another run")
         self.task = task
         data = resolve(folder / "recipe.yaml").data
         self.window: Window = data.options.get("window", "file")
         self.mpp: float = data.options.get("mpp", 0.5)
+        if classes is None and isinstance(task, BlockwiseLda):
+            classes = task.classes
         if classes is None:
             images: ImageData = data.build()
             classes = images.names()
@@ -102,7 +106,9 @@ class Classifier:
     @property
     def size(self) -> int:
         """Side of the network's input image in pixels."""
-        return self.task.towers.size
+        if isinstance(self.task, FewShot):
+            return self.task.towers.size
+        return int(self.task.network.size)
 
     def classify(self, views: Iterable[np.ndarray], confidence: float) -> Answer:
         """Average the class probabilities over the views of one image.

@@ -1,0 +1,130 @@
+"""Volumes with one label each: a row of the table is a file, a series, a study or a NIfTI."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scionwood import DataFiles, ReadError, RecipeError, call_in_child, check_inside, reading
+from scionwood_biomed.data.base import ImageData, fitted
+from scionwood_biomed.data.items import COLUMNS, Item
+from scionwood_biomed.readers.volumes import read_slices
+from scionwood_biomed.readers.windows import Window
+
+_WIDER = "Copy the files there, or give `root`, a folder that holds all the studies"
+
+
+@final
+class Studies(ImageData):
+    """Studies with one label each; all slices of a study stay together.
+
+    A row of the table names a file, a folder of one series, a folder of one study, or a NIfTI file.
+    Each series is sorted along the normal of its slices. A series with a missing slice or with two
+    slices at one place is refused, as is a study of two subjects.
+
+    Shapes: a batch holds `image` (batch, slice, 3, size, size) float32, `label` (batch,) int64 and
+        `classes`, the class names.
+
+    Units: image from 0 to 1; CT is shown in the chosen window.
+
+    Raises:
+        RecipeError: no source is given, a row lacks a value, or a class has too few subjects.
+        ReadError: a file is missing or damaged, or a series or a study is not whole.
+
+    Source: splits by subject; see `splits.split_by_subject`.
+
+    Args:
+        source: a table `.csv` with the columns path, label, subject and optionally split.
+        window: CT window; see `readers.windows`.
+        slices: slices of a study that the network sees, evenly spaced.
+        shots: K, the number of training studies per class; `None` means all of them.
+        root: a folder in which studies may lie, beside the folder of the table.
+        size: side of a slice in pixels; it must be the size that the backbone takes.
+        batch_size: studies per batch.
+        seed: seed of the splits and of the shots.
+    """
+
+    data_files: DataFiles
+
+    def __init__(
+        self,
+        *,
+        source: str | Path | None = None,
+        window: Window = "file",
+        slices: int = 16,
+        shots: int | None = None,
+        root: str | Path | None = None,
+        size: int = 64,
+        batch_size: int = 4,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(shots=shots, size=size, batch_size=batch_size, seed=seed)
+        self.data_files = DataFiles("raise", [each for each in (source, root) if each])
+        self.source, self.window, self.slices, self.root = source, window, slices, root
+        self._items: list[Item] = []
+
+    def items(self) -> list[Item]:
+        """Return every study of the table; the table is read once."""
+        if self.source is None:
+            rule = "it must name a table of studies"
+            raise RecipeError("data.source null", rule, "Give it, or use biomed/volume_phantoms")
+        if not self._items:
+            source, root = Path(self.source), "" if self.root is None else str(self.root)
+            if not source.is_file():
+                raise ReadError(str(source), "there is no such table", "Check the path")
+            self._items = list(call_in_child(rows_of, source, root))
+        return self._items
+
+    def setup(self, stage: str) -> None:
+        """Read the table, so that errors appear before training."""
+        self.items()
+
+    def picture(self, item: Item) -> np.ndarray:
+        """Return the middle one of the slices; see `tensor` for all."""
+        middle: np.ndarray = self._slices(item)[self.slices // 2]
+        return middle
+
+    def tensor(self, item: Item) -> Tensor:
+        """Return the slices as (slice, 3, size, size) float32 from 0 to 1."""
+        return torch.stack([fitted(each, self.size) for each in self._slices(item)])
+
+    def _slices(self, item: Item) -> np.ndarray:
+        with self.data_files.one_child(item.path):
+            return read_slices(item.path, window=self.window, slices=self.slices)
+
+
+def rows_of(source: Path, root: str) -> Iterator[Item]:
+    """Yield the studies of a table.
+
+    Args:
+        source: the table.
+        root: another folder in which studies may lie; empty means none.
+
+    Raises:
+        RecipeError: a column or a value is missing.
+        ReadError: a path does not exist, or leads out of the folder.
+    """
+    with reading(source, "table (.csv)"), source.open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        if missing := set(COLUMNS) - set(rows.fieldnames or ()):
+            rule = f"it has no column {', '.join(sorted(missing))}"
+            raise RecipeError(str(source), rule, "Add it; splits are by subject")
+        for number, row in enumerate(rows, start=2):
+            values = {name: (row[name] or "").strip() for name in COLUMNS}
+            if empty := [name for name in COLUMNS if not values[name]]:
+                rule = f"line {number} has no {empty[0]}"
+                raise RecipeError(str(source), rule, "Fill it in, or remove the line")
+            path = source.parent / values["path"]
+            check_inside(path, source.parent, f"line {number} of {source.name}", remedy=_WIDER,
+                         allow=root)  # fmt: skip
+            if not path.exists():
+                rule = f"line {number} of {source.name} names it, and it does not exist"
+                raise ReadError(str(path), rule, "Copy the files, or correct the line")
+            split = (row.get("split") or "").strip() or None
+            yield Item(path, values["label"], values["subject"], split)

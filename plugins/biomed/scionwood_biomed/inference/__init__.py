@@ -1,0 +1,8 @@
+"""What applies a run to images and studies in files."""
+
+from __future__ import annotations
+
+from scionwood_biomed.inference.images import NOTICE as NOTICE
+from scionwood_biomed.inference.images import Answer as Answer
+from scionwood_biomed.inference.images import Classifier as Classifier
+from scionwood_biomed.inference.images import check_options as check_options

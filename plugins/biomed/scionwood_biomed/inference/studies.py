@@ -1,0 +1,174 @@
+"""Answer for a study: a probability with its range, and the slices that decide."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, final
+
+import numpy as np
+import torch
+
+from scionwood import (
+    Figure,
+    Number,
+    Numbers,
+    Page,
+    Table,
+    TrainingError,
+    atomic_path,
+    figure_style,
+    find_run,
+    load_run,
+    render,
+    resolve,
+    weights_digest,
+    writing,
+)
+from scionwood_biomed.data.base import fitted
+from scionwood_biomed.inference.images import NOTICE
+from scionwood_biomed.readers.volumes import read_slices
+from scionwood_biomed.readers.windows import Window
+from scionwood_biomed.tasks.volumes import Volumes
+
+SHOWN = 3
+"""Slices on the page."""
+
+
+@final
+class StudyAnswer(NamedTuple):
+    """The answer for one study.
+
+    Attributes:
+        probabilities: probability of each class.
+        ranges: smallest and largest probability of each class over the poolings of the run, each
+            fitted to training studies that were drawn anew.
+        label: the second class from the threshold of the validation split; with more classes the
+            most probable one.
+        threshold: that threshold; `None` with more than two classes.
+        attention: how much each slice counts, in their order along the normal; the sum is 1.
+
+    Example:
+        >>> from scionwood_biomed.api import StudyAnswer
+        >>> answer = StudyAnswer({"no": 0.2, "yes": 0.8}, {}, "yes", 0.4, [0.1, 0.7, 0.2])
+        >>> max(range(3), key=answer.attention.__getitem__)
+        1
+    """
+
+    probabilities: dict[str, float]
+    ranges: dict[str, tuple[float, float]]
+    label: str
+    threshold: float | None
+    attention: list[float]
+
+
+@torch.no_grad()
+def answer_study(
+    path: str | Path,
+    run: str | Path,
+    *,
+    window: Window | None = None,
+    device: str = "cpu",
+    page: str | Path | None = None,
+    overwrite: bool = False,
+) -> StudyAnswer:
+    """Answer for one study with a run of `biomed/volumes`; for research use only.
+
+    Args:
+        path: a folder of one series or one study, a DICOM or a NIfTI file.
+        run: a finished run of `biomed/volumes`.
+        window: CT window; `None` means that of the run's data.
+        device: device of the computation, such as `cpu` or `cuda`.
+        page: an HTML file to write; `None` writes none.
+        overwrite: replace `page` if it exists.
+
+    Raises:
+        ReadError: a file is damaged, or a series or the study is not whole.
+        TrainingError: the run is not a finished run of this task.
+        OutputExistsError: `page` exists and `overwrite` is false.
+
+    Example:
+        >>> answer = answer_study(series, volumes)
+        >>> round(sum(answer.attention), 4)
+        1.0
+    """
+    folder = find_run(run)
+    task = load_run(folder, device)
+    if not isinstance(task, Volumes):
+        rule = f"its task is {type(task).__name__}, and biomed/volumes is needed"
+        raise TrainingError(str(run), rule, "Train one: scionwood fit biomed/volumes")
+    network = task.network
+    shown: Window = window or resolve(folder / "recipe.yaml").data.options.get("window", "file")
+    slices = read_slices(path, window=shown, slices=network.slices)
+    image = torch.stack([fitted(each, network.size) for each in slices])[None].to(device)
+    every = network.every(image)[:, 0].double().cpu().numpy()
+    names, mean = task.classes, every.mean(0)
+    threshold = float(network.answer.threshold) if len(names) == 2 else None
+    second = threshold is not None and mean[1] >= threshold
+    label = names[int(second) if threshold is not None else int(mean.argmax())]
+    ranges = {n: (float(v.min()), float(v.max())) for n, v in zip(names, every.T, strict=True)}
+    attention = [float(value) for value in network.attention(image)[0]]
+    probabilities = dict(zip(names, map(float, mean), strict=True))
+    answer = StudyAnswer(probabilities, ranges, label, threshold, attention)
+    if page is not None:
+        _write(Path(page), answer, slices, folder, overwrite)
+    return answer
+
+
+def _write(path: Path, answer: StudyAnswer, slices: np.ndarray, run: Path, overwrite: bool) -> None:
+    rows = [
+        (name, f"{value:.3f}", "{:.3f} to {:.3f}".format(*answer.ranges[name]))
+        for name, value in answer.probabilities.items()
+    ]
+    note = "The range is over poolings that were fitted to training studies drawn anew."
+    threshold = "none" if answer.threshold is None else f"{answer.threshold:.3f}"
+    best = sorted(np.argsort(answer.attention)[::-1][:SHOWN])
+    page = Page(
+        "Answer for one study",
+        [
+            Numbers([Number("answer", answer.label), Number("threshold", threshold)]),
+            Table(("class", "probability", "range"), rows, note=note),
+            Figure("How much each slice counts", _bars(answer.attention), lead=True),
+            Figure(f"Slices {', '.join(str(at) for at in best)}", _pictures(slices, best)),
+        ],
+        warning=NOTICE,
+        notes=["Attention shows what the network weighted. It is no outline of a finding."],
+        facts={"run": run.name, "weights": weights_digest(run)},
+    )
+    with writing(path), atomic_path(path, overwrite=overwrite) as part:
+        part.write_text(render(page), encoding="utf-8")
+
+
+def _bars(attention: Sequence[float]) -> bytes:
+    with figure_style():
+        from matplotlib.figure import Figure as Drawing
+
+        drawing = Drawing(figsize=(6, 2.2))
+        axes = drawing.add_subplot()
+        axes.bar(range(len(attention)), attention)
+        axes.set_xlabel("slice")
+        axes.set_ylabel("attention")
+        return _png(drawing)
+
+
+def _pictures(slices: np.ndarray, chosen: Sequence[int]) -> bytes:
+    with figure_style():
+        from matplotlib.figure import Figure as Drawing
+
+        drawing = Drawing(figsize=(2 * len(chosen), 2.2))
+        for place, at in enumerate(chosen, start=1):
+            axes = drawing.add_subplot(1, len(chosen), place)
+            axes.imshow(slices[at].clip(0, 1))
+            axes.set_title(str(at))
+            axes.set_axis_off()
+        return _png(drawing)
+
+
+def _png(drawing: object) -> bytes:
+    from matplotlib.figure import Figure as Drawing
+
+    assert isinstance(drawing, Drawing)
+    data = io.BytesIO()
+    drawing.savefig(data, dpi=110, bbox_inches="tight", format="png")
+    return data.getvalue()
