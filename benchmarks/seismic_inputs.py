@@ -103,19 +103,23 @@ def by_slice(
     ).denoised
 
 
-def both_ways(model: nn.Module, volume: np.ndarray, i: int, gate: GateOptions) -> np.ndarray:
+def both_ways(
+    model: nn.Module, sees: bool, volume: np.ndarray, i: int, gate: GateOptions
+) -> np.ndarray:
     """Return the mean of the results by inlines and by crosslines, as `--slices both` does."""
-    across = _across(model, volume.tobytes(), volume.shape, gate.action)
-    own: np.ndarray = 0.5 * by_slice(model, False, volume, i, gate) + 0.5 * across[i]
+    across = _across(model, sees, volume.tobytes(), volume.shape, gate.action)
+    own: np.ndarray = 0.5 * by_slice(model, sees, volume, i, gate) + 0.5 * across[i]
     return own
 
 
 @cache
-def _across(model: nn.Module, data: bytes, shape: tuple[int, ...], action: str) -> np.ndarray:
+def _across(
+    model: nn.Module, sees: bool, data: bytes, shape: tuple[int, ...], action: str
+) -> np.ndarray:
     volume = np.frombuffer(data, np.float32).reshape(shape)
     gate = GateOptions(action=action)  # type: ignore[arg-type]
     crosslines = np.ascontiguousarray(volume.transpose(1, 0, 2))
-    done = [by_slice(model, False, crosslines, i, gate) for i in range(len(crosslines))]
+    done = [by_slice(model, sees, crosslines, i, gate) for i in range(len(crosslines))]
     return np.stack(done, axis=1)
 
 
@@ -201,13 +205,16 @@ def test_gathers(model: nn.Module, sees: bool, folder: Path) -> dict[str, float]
     return {name: round(value, 3) for name, value in row.items()}
 
 
-def measure(group: str, variant: str, seed: int, options: argparse.Namespace) -> dict[str, object]:
-    """Train and test one network; a shipped run is tested only."""
+def measure(
+    group: str, variant: str, seed: int, options: argparse.Namespace
+) -> Iterator[dict[str, object]]:
+    """Train one network and test it, volumes also both ways; a shipped run is tested only."""
     torch.manual_seed(seed)
     run = {"volumes": "seismic/stack", "gathers": "seismic/shot"}[group]
     row: dict[str, object] = {"group": group, "variant": variant, "seed": seed}
+    row["seconds"] = 0.0
     sees = variant in ("neighbours", "told")
-    if variant in ("shipped", "both ways"):
+    if variant == "shipped":
         model: nn.Module = load_run(run).backbone
     else:
         model = field_unet(neighbours=1, init_seed=seed)
@@ -215,19 +222,19 @@ def measure(group: str, variant: str, seed: int, options: argparse.Namespace) ->
         batches = volume_batches(seed) if group == "volumes" else gather_batches(seed)
         row["steps"] = train(model, batches, options.seconds, sees)
         row["seconds"] = options.seconds
-    if group == "volumes":
-        denoise = (
-            partial(both_ways, model) if variant == "both ways" else partial(by_slice, model, sees)
-        )
-        return row | test_volumes(denoise, options.data)
-    return row | test_gathers(model, sees, options.data)
+    if group == "gathers":
+        yield row | test_gathers(model, sees, options.data)
+        return
+    ways = {variant: by_slice, f"{variant}, both ways": both_ways}
+    for name, way in list(ways.items())[: 1 if options.one_way else 2]:
+        yield row | {"variant": name} | test_volumes(partial(way, model, sees), options.data)
 
 
 VARIANTS = {
-    "volumes": ("shipped", "both ways", "one slice", "neighbours"),
+    "volumes": ("shipped", "one slice", "neighbours"),
     "gathers": ("shipped", "not told", "told"),
 }
-"""Group -> what is measured; the first ones are not trained."""
+"""Group -> what is measured; the first one is not trained."""
 
 
 def main() -> None:
@@ -235,23 +242,27 @@ def main() -> None:
     folder = os.environ.get("SCIONWOOD_FIELD_DATA")
     parser.add_argument("--data", type=Path, default=folder and Path(folder), required=not folder)
     parser.add_argument("--groups", nargs="*", default=list(VARIANTS), choices=list(VARIANTS))
+    parser.add_argument("--variants", nargs="*", help="only these; by default all of a group")
     parser.add_argument("--seconds", type=float, default=60, help="of CPU time, for each training")
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
+    parser.add_argument("--one-way", action="store_true", help="test volumes by inlines only")
     parser.add_argument("--target", type=Path, default=RESULTS)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    done = {(r["group"], r["variant"], int(r["seed"])) for r in rows(options.target)}
-    wanted = [
-        (group, variant, seed)
-        for group in options.groups
-        for seed in options.seeds
-        for variant in VARIANTS[group]
-        if seed == options.seeds[0] or variant not in ("shipped", "both ways")
-    ]
-    for key in [key for key in wanted if key not in done]:
-        row = measure(*key, options)
-        print(row, flush=True)
-        write(options.target, [*rows(options.target), row | machine()])
+    done = {_key(row) for row in rows(options.target)}
+    for group in options.groups:
+        for seed in options.seeds:
+            for variant in options.variants or VARIANTS[group]:
+                seconds = 0.0 if variant == "shipped" else options.seconds
+                if (group, variant, seed, seconds) in done or (variant == "shipped" and seed):
+                    continue
+                for row in measure(group, variant, seed, options):
+                    print(row, flush=True)
+                    write(options.target, [*rows(options.target), row | machine()])
+
+
+def _key(row: dict[str, str]) -> tuple[str, str, int, float]:
+    return row["group"], row["variant"], int(row["seed"]), float(row["seconds"])
 
 
 if __name__ == "__main__":

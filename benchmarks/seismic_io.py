@@ -3,25 +3,24 @@
     python benchmarks/seismic_io.py                          # 1 GB, all tools, three rounds
     python benchmarks/seismic_io.py --gigabytes 20 --rounds 1 --tools cp,scionwood
     python benchmarks/seismic_io.py --denoise                # speed and memory of denoising
+    python benchmarks/seismic_io.py --cores                  # both cores, two files
 
 `--denoise` denoises a file in which every trace is live, and counts the CPU time of one core, and
-what the network computes for the harm gate as a share of what it computes for the result. In the
-other rows, each tool copies the file and doubles every sample; `cp` changes nothing. The clock
-stops when the copy is on the disk (fsync). Rounds are interleaved, and headers and samples are
-checked.
+what the network computes for the harm gate as a share of what it computes for the result. `--cores`
+denoises two such files with one and with two processes or threads, by the clock. In the other rows,
+each tool copies the file and doubles every sample; `cp` changes nothing. The clock stops when the
+copy is on the disk (fsync). Rounds are interleaved, and headers and samples are checked.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import json
 import os
 import platform
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -31,6 +30,7 @@ from pathlib import Path
 import numpy as np
 import segyio
 from obspy.io.segy.segy import _read_segy
+from seismic_io_denoise import core_rows, denoise_rows
 
 from scionwood_seismic.readers.segy import SegyReader
 from scionwood_seismic.synth.signal import draw_gather
@@ -39,30 +39,6 @@ SAMPLES, TRACES = 2000, 240  # per trace; per gather
 STRIDE = 240 + 4 * SAMPLES
 RESULTS = Path(__file__).parent / "results" / "seismic_io.csv"
 PACKAGES = ("scionwood-seismic", "numpy", "segyio", "obspy", "torch")
-CHILD = """
-import json, sys, time
-from pathlib import Path
-def peak():
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024
-from scionwood import load_run
-from scionwood_seismic.inference.files import denoise_file
-from scionwood_seismic.inference.request import Outputs, Request
-from scionwood_seismic.inference.gate import GateOptions
-noisy, clean = map(Path, sys.argv[1:3])
-run, action, precision = sys.argv[3:]
-model = load_run(run)
-before, start = peak(), time.process_time()
-del model
-domain = "shot" if run.endswith("denoise") else "auto"
-request = Request(run, domain, gate=GateOptions(action=action), precision=precision)
-denoise_file(noisy, Outputs(clean), request)
-seconds = time.process_time() - start
-seen = [row["tiles"] for row in Outputs(clean).reports()]
-passes = sum(gate for _, gate in seen) / sum(own for own, _ in seen)
-told = {"before": before, "after": peak(), "seconds": seconds, "passes": passes}
-print(json.dumps(told))
-"""
 
 
 def write_survey(path: Path, gathers: int, draw: Callable[[int], np.ndarray]) -> None:
@@ -195,56 +171,6 @@ def io_rows(folder: Path, gigabytes: float, rounds: int, tools: list[str]) -> li
     ]
 
 
-RUNS = {
-    "seismic/shot": ("seismic/shot", "blend", "float32"),
-    "seismic/shot, no gate": ("seismic/shot", "off", "float32"),
-    "seismic/shot, bfloat16": ("seismic/shot", "blend", "bfloat16"),
-    "seismic/shot, bfloat16, no gate": ("seismic/shot", "off", "bfloat16"),
-    "seismic/denoise": ("seismic/denoise", "blend", "float32"),
-}
-"""Tool -> run, what the harm gate does, and the arithmetic of the network."""
-
-
-def denoise_rows(folder: Path, gathers: int) -> list[dict[str, str]]:
-    """Denoise a file of live traces, each time in a process of its own."""
-    source, rows = folder / "in.sgy", []
-    write_survey(source, gathers, reflections)
-    size = source.stat().st_size
-    for tool, options in RUNS.items():
-        target = folder / f"{len(rows)}.sgy"
-        child = [sys.executable, "-c", CHILD, source, target, *options]
-        one = {"OMP_NUM_THREADS": "1"}
-        done = subprocess.run(
-            child, check=True, stdout=subprocess.PIPE, text=True, env=os.environ | one
-        )
-        seen = json.loads(done.stdout.splitlines()[-1])
-        values = {
-            "denoise live traces, CPU time of one core": (size / 1e6 / seen["seconds"], "MB/s"),
-            "denoise, peak memory over the loaded model": (
-                (seen["after"] - seen["before"]) / 1e6,
-                "MB",
-            ),
-        }
-        if seen["passes"]:
-            values["denoise, network passes of the gate"] = (
-                100 * seen["passes"],
-                "% of the others",
-            )
-        rows += [
-            {
-                "measure": name,
-                "tool": tool,
-                "gigabytes": f"{size / 1e9:.2f}",
-                "median": f"{value:.2f}" if value < 10 else f"{value:.0f}",
-                "unit": unit,
-                "rounds": "1",
-                "cpu_seconds": f"{seen['seconds']:.1f}",
-            }
-            for name, (value, unit) in values.items()
-        ]
-    return rows
-
-
 def machine() -> dict[str, str]:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), "unknown")
@@ -279,13 +205,23 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--tools", default=",".join(TOOLS), help="separated by commas")
     parser.add_argument("--denoise", action="store_true", help="measure denoising")
-    parser.add_argument("--live", type=int, default=12, help="gathers of 2 MB, with --denoise")
+    parser.add_argument("--cores", action="store_true", help="measure one and two cores")
+    parser.add_argument(
+        "--live", type=int, default=12, help="gathers of 2 MB, with --denoise and --cores"
+    )
     parser.add_argument("--folder", type=Path, help="parent of the temporary folder")
     parser.add_argument("target", type=Path, nargs="?", default=RESULTS)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+        files = [Path(folder) / "in" / f"{i}.sgy" for i in range(2 if given.cores else 1)]
+        if given.denoise or given.cores:
+            files[0].parent.mkdir()
+            for i, file in enumerate(files):
+                write_survey(file, given.live, lambda k, i=i: reflections(1000 * i + k))
         if given.denoise:
-            rows = denoise_rows(Path(folder), given.live)
+            rows = denoise_rows(Path(folder), files[0])
+        elif given.cores:
+            rows = core_rows(Path(folder), files, given.rounds)
         else:
             rows = io_rows(Path(folder), given.gigabytes, given.rounds, given.tools.split(","))
     save([row | machine() for row in rows], given.target)

@@ -111,11 +111,16 @@ def test_the_gate_lets_events_go_on_in_the_slices_beside() -> None:
 
 
 def test_a_file_is_denoised_with_neighbours_and_resumed(
-    cube: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cube: Path,
+    run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     whole, target, alone = (tmp_path / name for name in ("whole.sgy", "part.sgy", "alone.sgy"))
     options = ["--run", str(run), "--slices", "inline"]
     assert main(["seismic", "denoise", str(cube), str(whole), *options]) == 0
+    assert "it sees each gather with 1 on each side" in capsys.readouterr().out
     assert json.loads(Path(f"{whole}.json").read_text())["work"]["neighbours"] == 1
     api.denoise_file(cube, alone, run, slices="inline", neighbours=0)
     assert "neighbours" not in json.loads(Path(f"{alone}.json").read_text())["work"]

@@ -122,6 +122,9 @@ def _prepare(reader: SeismicReader, source: Path, request: Request, console: Con
     say(console, f"{name}: {chosen.why}")
     device = _usable(request.device)
     task = load_run(run, device=device)
+    neighbours = settled_neighbours(request.neighbours, task.backbone, reader)
+    if neighbours:
+        say(console, f"it sees each gather with {neighbours} on each side")
     adaptation = _adaptation(task, request.tta, request.noise_window)
     options = Options(
         chosen.name,
@@ -131,7 +134,7 @@ def _prepare(reader: SeismicReader, source: Path, request: Request, console: Con
         request.noise_window,
         adaptation,
         settled(request.precision, task.backbone, device),
-        settled_neighbours(request.neighbours, task.backbone, reader),
+        neighbours,
     )
     identity = work_identity(run, options=options, device=request.device)
     facts = {"source": _facts(source), **request.reading(), **identity}

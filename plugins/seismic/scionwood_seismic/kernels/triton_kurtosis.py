@@ -54,11 +54,18 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     width = triton.next_power_of_2(cut.parts)
     with _device(x):
         _parts[(rows, cut.parts)](
-            x, parts, n, cut.steps, BLOCK=cut.block, WIDE=wider, num_warps=cut.warps
+            x,
+            parts,
+            n,
+            cut.steps,
+            BLOCK=cut.block,
+            WIDE=wider,
+            num_warps=cut.warps,
+            enable_fp_fusion=True,
         )
         _merge[(rows,)](
             x, parts, values, offset, n, cut.parts, cut.steps * cut.block,
-            WIDTH=width, WIDE=wider, num_warps=1,
+            WIDTH=width, WIDE=wider, num_warps=1, enable_fp_fusion=True,
         )  # fmt: skip
     return values, offset
 
@@ -75,7 +82,7 @@ def moments_backward(grad: Tensor, x: Tensor, values: Tensor, offset: Tensor) ->
     with _device(x):
         _backward[(rows * blocks,)](
             grad, x, values, offset, out, n, blocks,
-            BLOCK=cut.block, WIDE=_wide(x), num_warps=cut.warps,
+            BLOCK=cut.block, WIDE=_wide(x), num_warps=cut.warps, enable_fp_fusion=True,
         )  # fmt: skip
     return out
 

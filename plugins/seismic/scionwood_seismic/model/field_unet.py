@@ -35,7 +35,9 @@ class FieldUNet(BiasFreeUNet):
 
     multiple = STRIDE
     usual_shape = (1, 64, 128)
-    preparation = ("Resample along time until the dominant period has 12 samples.",)
+    preparation: tuple[str, ...] = (
+        "Resample along time until the dominant period has 12 samples.",
+    )
 
     def __init__(self, widths: tuple[int, ...] = (32, 48, 64, 96), *, neighbours: int = 0) -> None:
         title = f"bias-free residual U-Net, widths {', '.join(map(str, widths))}"
@@ -46,6 +48,8 @@ class FieldUNet(BiasFreeUNet):
             self.beside = nn.Conv2d(8 * neighbours, widths[0], 3, padding=1, bias=False)
             nn.init.zeros_(self.beside.weight)
             self.additions = ("beside.",)
+            alone = "An export sees no neighbouring slices: the record stands for them."
+            self.preparation = (*type(self).preparation, alone)
 
     def forward(
         self,
