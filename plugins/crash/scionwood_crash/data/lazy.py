@@ -17,12 +17,12 @@ import torch
 import zarr
 from torch import Tensor
 
-from scionwood import ReadError, RecipeError, atomic_folder, reading
+from scionwood import ReadError, atomic_folder, reading
 from scionwood_crash.data.encode import LENGTH, Encoded
 from scionwood_crash.model.graph import CrashGraph
 from scionwood_crash.morph import Frame
 
-FORMAT = 1
+FORMAT = 2
 """Stores of another format are written again."""
 
 State = tuple[np.ndarray, np.ndarray | None]
@@ -59,8 +59,7 @@ class Stored(Sequence[Encoded]):
 
 def write_stored(
     folder: Path,
-    graph: CrashGraph,
-    frame: Frame,
+    encoded: Encoded,
     states: Iterator[State],
     count: int,
     conditions: Mapping[str, float],
@@ -68,32 +67,31 @@ def write_stored(
     """Write an encoded part; one state of its history is in memory at a time.
 
     Args:
-        folder: the store; what another process has written there meanwhile stays.
-        graph: input of the network.
-        frame: axes of the part.
+        folder: the store.
+        encoded: the part without history.
         states: its history.
         count: number of states.
         conditions: further conditions of the run by name.
 
     Raises:
+        OutputExistsError: the folder exists.
         OSError: the disk is full or not writable.
-        RecipeError: it is an assembly.
     """
-    if len(graph.assembly):
-        rule = "assemblies are kept in memory"
-        raise RecipeError("data.store: zarr", rule, "Set data.store: memory")
+    graph, frame = encoded.graph, encoded.frame
+    nodes, cells = len(graph.position), len(graph.cells)
+    order = encoded.order if len(encoded.order) else slice(None)
     with atomic_folder(folder) as place:
         group = zarr.open_group(place, mode="w", zarr_format=2)
         for name, value in graph._asdict().items():
             _chunk(group, place, name, tuple(value.shape), value.numpy().dtype)[:] = value.numpy()
-        nodes, cells = len(graph.position), len(graph.cells)
+        _chunk(group, place, "order", encoded.order.shape, np.dtype("<i8"))[:] = encoded.order
         moved = _chunk(group, place, "displacement", (nodes, count, 3), np.dtype("<f4"))
         strain = None
         for at, (displacement, plastic) in enumerate(states):
-            moved[:, at] = frame.turned(displacement) / LENGTH
-            if plastic is not None:
-                if strain is None:
-                    strain = _chunk(group, place, "plastic_strain", (cells, count), np.dtype("<f4"))
+            moved[:, at] = frame.turned(displacement[order]) / LENGTH
+            if plastic is not None and strain is None:
+                strain = _chunk(group, place, "plastic_strain", (cells, count), np.dtype("<f4"))
+            if plastic is not None and strain is not None:
                 strain[:, at] = plastic
         group.attrs["format"] = FORMAT
         group.attrs["origin"] = frame.origin.tolist()
@@ -112,7 +110,8 @@ def read_stored(folder: Path) -> Encoded:
     frame = Frame(np.array(about["origin"]), np.array(about["axes"]))
     known = (folder / "plastic_strain").is_dir()
     strain = _mapped(folder, "plastic_strain") if known else torch.zeros(0)
-    return Encoded(graph, frame, _mapped(folder, "displacement"), strain)
+    order = _mapped(folder, "order").numpy()
+    return Encoded(graph, frame, _mapped(folder, "displacement"), strain, order)
 
 
 def conditions_of(folder: Path) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ def store_run(path: Path, given: Given, frames: int | None, encoder: Encoder, fo
     wanted = times if frames is None else np.linspace(times[0], times[-1], frames)
     used = np.unique(series.mesh.cells)
     states = states_at(series, times, wanted, used, length)
-    write_stored(folder, encoded.graph, encoded.frame, states, len(wanted), part.conditions)
+    write_stored(folder, encoded, states, len(wanted), part.conditions)
 
 
 def store_folder(source: str) -> Path:
@@ -68,7 +68,7 @@ def store_name(path: Path, given: Given, frames: int | None, encoder: Encoder) -
     files = [file for each in (path, *mesh) for file in files_of(each)]
     stats = [(str(file.absolute()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     grids = [level.tolist() for level in encoder.template.levels]
-    options = [encoder.neighbours, encoder.coarse, encoder.fallback, frames, given]
+    options = [encoder.neighbours, encoder.coarse, encoder.fallback, encoder.between, frames, given]
     content = repr([FORMAT, stats, read_features(path), options, grids])
     return f"{run_name(path)}-{hashlib.sha256(content.encode()).hexdigest()[:16]}.zarr"
 
