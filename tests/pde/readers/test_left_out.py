@@ -77,12 +77,6 @@ def test_another_array_of_pdebench_is_refused_by_name(darcy: Path) -> None:
     assert len(open_reader(darcy, fields=["nu"]).layout.channels) == 1
 
 
-def test_netcdf_3_is_named(tmp_path: Path) -> None:
-    xr.Dataset({"a": (("x", "y"), np.zeros((4, 4)))}).to_netcdf(tmp_path / "a.nc", engine="scipy")
-    with pytest.raises(ReadError, match="it is a NetCDF-3 file"):
-        open_reader(tmp_path / "a.nc")
-
-
 def test_irregular_times_are_refused_for_steps(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     states = random.random((6, 4, 8, 8, 8), np.float32)

@@ -6,18 +6,24 @@ States are an `xarray.DataArray` with the dims `sample`, `time`, `channel`, `x`,
 
 from __future__ import annotations
 
+from scionwood_pde.api.accessor import register
 from scionwood_pde.api.latents import decode, encode
 from scionwood_pde.api.predict import rollout
 from scionwood_pde.api.score import evaluate
 from scionwood_pde.api.states import States, convert, open_states, simulate, write_states
+from scionwood_pde.readers.states import as_dataset
+
+register()
 
 __all__ = [
     "States",
+    "as_dataset",
     "convert",
     "decode",
     "encode",
     "evaluate",
     "open_states",
+    "register",
     "rollout",
     "simulate",
     "write_states",

@@ -61,7 +61,7 @@ def evaluate(
     names = [channel.name for channel in layout.channels]
     wanted = compare.at_times_of(mine, opened(reference, names, solids=solids))
     errors = compare.errors(mine, wanted, given=given)
-    files = [training] if isinstance(training, str | Path | xr.DataArray) else training
+    files = [training] if isinstance(training, str | Path | xr.DataArray | xr.Dataset) else training
     if files:
         known = [opened(each, names, solids=solids) for each in files]
         errors |= skill.filter_errors(skill.filters_of(known, wanted), wanted, given=given)

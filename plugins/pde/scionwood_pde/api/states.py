@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 import torch
 import xarray as xr
@@ -12,13 +12,16 @@ import xarray as xr
 from scionwood import RecipeError
 from scionwood_pde import solvers
 from scionwood_pde.readers.cache import Cache, write_cache
+from scionwood_pde.readers.dataset import is_states, states_of
 from scionwood_pde.readers.opening import open_reader
 from scionwood_pde.readers.states import from_simulation, layout_of
 from scionwood_pde.readers.write import writer_for
 from scionwood_pde.solvers.registry import equation_class
 
-States: TypeAlias = xr.DataArray | str | Path
-"""States in memory, or the path of a file of them: Zarr, NetCDF, HDF5 of The Well or PDEBench."""
+States: TypeAlias = xr.DataArray | xr.Dataset | str | Path
+"""States in memory, or the path of a file of them, in any layout that the readers know.
+
+A dataset or an array whose dims can be placed counts as states; see `readers.dataset`."""
 
 
 def simulate(
@@ -71,7 +74,13 @@ def simulate(
 
 
 def open_states(
-    path: str | Path, *, fields: Sequence[str] | None = None, solids: bool = False
+    path: str | Path,
+    *,
+    fields: Sequence[str] | None = None,
+    solids: bool = False,
+    dims: Mapping[str, str] | None = None,
+    rename: Mapping[str, str] | None = None,
+    axes: Mapping[str, str] | None = None,
 ) -> xr.DataArray:
     """Open a file of states; values are read when they are used.
 
@@ -79,16 +88,24 @@ def open_states(
         path: a file, or a folder of Zarr. The format is recognised by the content.
         fields: names of the channels, in the order wanted. `None` means all channels.
         solids: NaN marks solid points. Without it, NaN is refused.
+        dims: the dimension of the file for `sample`, `time`, `x`, `y` or `z`, such as
+            `{"x": "lon"}`. `None` means that they are found by names and coordinates.
+        rename: new names of channels by their names in the file.
+        axes: the axes of each array of a file without names of axes, such as
+            `{"flow/u": "time z y x"}`; see `readers.grids`.
 
     Raises:
-        ReadError: the file is damaged, has an unknown format, or lacks a field.
+        ReadError: the file is damaged, has an unknown format, lacks a field, or has a dimension
+            that has no place.
 
     Example:
         >>> write_states(simulate(n=1, n_points=16, n_steps=2), "opened.zarr")
         >>> open_states("opened.zarr", fields=["u_x"]).channel.values.tolist()
         ['u_x']
     """
-    return open_reader(path, fields=fields, solids=solids).to_xarray()
+    return open_reader(
+        path, fields=fields, solids=solids, dims=dims, rename=rename, axes=axes
+    ).to_xarray()
 
 
 def write_states(states: xr.DataArray, target: str | Path, *, overwrite: bool = False) -> None:
@@ -148,7 +165,10 @@ def convert(
 
 def opened(states: States, fields: Sequence[str] | None, *, solids: bool = False) -> xr.DataArray:
     """Return states of the given channels, from a file if a path is given."""
-    if not isinstance(states, xr.DataArray):
+    if isinstance(states, str | Path):
         return open_states(states, fields=fields, solids=solids)
+    if not is_states(states):
+        return states_of(states, fields=fields, solids=solids)
+    states = cast(xr.DataArray, states)
     layout_of(states).selected(Path("states"), fields)
     return states if fields is None else states.sel(channel=list(fields))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, final
@@ -59,6 +59,10 @@ class Files(SplitData):
         time_stride: number of times from a state to its `next`; 0 gives single states.
         solids: NaN marks solid points, which do not count in statistics, loss and metrics. Without
             it, NaN is refused.
+        dims: the dimension of the files for `sample`, `time`, `x`, `y` or `z`, such as `{x: lon}`.
+            A dimension that is not named is found by names and coordinates.
+        rename: new names of channels by their names in the files, before `fields` is applied.
+        axes: the axes of each array of files without names of axes: `{flow/u: time z y x}`.
         val_share: share of the trajectories for validation, at least one; see `val_files`.
         test_share: share of the trajectories for the test, at least one; see `test_files`.
         measured: number of evenly spread states of the training split from which mean and standard
@@ -83,6 +87,9 @@ class Files(SplitData):
         crop: int | None = None,
         time_stride: int = 1,
         solids: bool = False,
+        dims: Mapping[str, str] | None = None,
+        rename: Mapping[str, str] | None = None,
+        axes: Mapping[str, str] | None = None,
         val_share: float = 0.1,
         test_share: float = 0.1,
         measured: int = 64,
@@ -96,9 +103,12 @@ class Files(SplitData):
         if time_stride < 0 or measured < 0:
             value = f"time_stride: {time_stride}, measured: {measured}"
             raise RecipeError(value, "neither is negative", "Give 0 or more")
+        placing = {"dims": dims, "rename": rename, "axes": axes}
         given = {"train": files, "val": val_files, "test": test_files}
         self.data_files = DataFiles(on_bad_file, [*files, *val_files, *test_files])
-        self.sources, whole = open_sources(given, fields, self.data_files, solids=solids)
+        self.sources, whole = open_sources(
+            given, fields, self.data_files, solids=solids, placing=placing
+        )
         check_fits(self.sources, crop, time_stride)
         self.split = shared_out(whole, {"val": val_share, "test": test_share}, seed)
         self.crop, self.stride, self.measured = crop, time_stride, measured

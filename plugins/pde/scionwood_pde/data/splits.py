@@ -18,6 +18,7 @@ from scionwood_pde.readers.layout import AXES, Layout
 from scionwood_pde.readers.opening import open_reader
 
 Source = StatesReader | Cache
+Placing = Mapping[str, Mapping[str, str] | None]
 CLOSE = 1e-3
 """Largest relative difference of the steps in time and space of two files."""
 
@@ -29,20 +30,27 @@ class Trajectory(NamedTuple):
     sample: int
 
 
-def open_source(path: Path, fields: Sequence[str] | None = None, *, solids: bool = False) -> Source:
+def open_source(
+    path: Path,
+    fields: Sequence[str] | None = None,
+    *,
+    solids: bool = False,
+    placing: Placing | None = None,
+) -> Source:
     """Open a file with the reader of its format, or a cache.
 
     Args:
         path: the file or folder.
         fields: names of the channels, in the order wanted. `None` means all channels.
         solids: NaN marks solid points; a cache has none.
+        placing: the options `dims`, `rename` and `axes` of `open_reader`; a cache needs none.
 
     Raises:
         ReadError: the file is damaged, has an unknown format, or lacks a field.
     """
     if (path / CARD).is_file():
         return Cache(path, fields=fields)
-    return open_reader(path, fields=fields, solids=solids)
+    return open_reader(path, fields=fields, solids=solids, **(placing or {}))
 
 
 def open_sources(
@@ -51,6 +59,7 @@ def open_sources(
     data_files: DataFiles,
     *,
     solids: bool = False,
+    placing: Placing | None = None,
 ) -> tuple[list[Source], dict[str, list[Trajectory]]]:
     """Open the files of all splits.
 
@@ -59,6 +68,7 @@ def open_sources(
         fields: names of the channels, in the order wanted. `None` means all channels.
         data_files: says what is done with files that cannot be read.
         solids: NaN marks solid points.
+        placing: see `open_source`.
 
     Returns:
         The files, and the trajectories of each split.
@@ -80,12 +90,12 @@ def open_sources(
     first: list[Layout] = []
 
     def alike(path: Path) -> Source:
-        source = open_source(path, fields, solids=solids)
+        source = open_source(path, fields, solids=solids, placing=placing)
         first.append(source.layout)
         _check_alike(path, first[0], source.layout)
         return source
 
-    sources = data_files.readable(split_of, alike, lambda path: _read_all(path, fields, solids))
+    sources = data_files.readable(split_of, alike, lambda path: _read_all(alike(path)))
     splits: dict[str, list[Trajectory]] = {split: [] for split in given}
     for number, (path, source) in enumerate(sources.items()):
         splits[split_of[path]] += [Trajectory(number, i) for i in range(source.layout.samples)]
@@ -99,8 +109,7 @@ def place_of(source: Source) -> Path:
     return source.folder if isinstance(source, Cache) else source.path
 
 
-def _read_all(path: Path, fields: Sequence[str] | None, solids: bool) -> None:
-    source = open_source(path, fields, solids=solids)
+def _read_all(source: Source) -> None:
     times = range(len(source.layout.times))
     deque(source.frames((i, t) for i in range(source.layout.samples) for t in times), maxlen=0)
 

@@ -22,7 +22,7 @@ from scionwood import (
     reading,
     writing,
 )
-from scionwood_pde.readers.layout import EQUATION, UNKNOWN, Channel, Layout
+from scionwood_pde.readers.layout import EQUATION, Channel, Layout
 from scionwood_pde.readers.states import lazy_states
 
 
@@ -35,6 +35,11 @@ class StatesReader(Reader):
         path: the file.
         fields: names of the channels to read, in the order wanted. `None` means all channels.
         solids: NaN marks solid points. Without it, a state that holds NaN is refused.
+        dims: the dimension of the file for `sample`, `time`, `x`, `y` or `z`, such as
+            `{"x": "lon"}`, for files with named dims. `None` means that they are found; see
+            `readers.placing`.
+        rename: new names of channels by their names in the file.
+        axes: the axes of the arrays of a file without names; see `readers.grids`.
 
     Attributes:
         layout: samples, times, grid and channels of the file.
@@ -47,12 +52,21 @@ class StatesReader(Reader):
     remote = ("state", "frames")
 
     def __init__(
-        self, path: str | Path, *, fields: Sequence[str] | None = None, solids: bool = False
+        self,
+        path: str | Path,
+        *,
+        fields: Sequence[str] | None = None,
+        solids: bool = False,
+        dims: Mapping[str, str] | None = None,
+        rename: Mapping[str, str] | None = None,
+        axes: Mapping[str, str] | None = None,
     ) -> None:
-        self.path, self.solids = Path(path), solids
+        self.path, self.solids, self.placed, self.axes = Path(path), solids, dims, axes
         with self._session() as variables:
-            named = getattr(variables, "attrs", {}).get(EQUATION, UNKNOWN)
-            layout = replace(self._layout(variables), equation=str(named))
+            layout = self._layout(variables)
+            named = getattr(variables, "attrs", {}).get(EQUATION, layout.equation)
+            layout = replace(layout, equation=str(named))
+            layout = layout.renamed(self.path, rename or {})
             layout.check_stored(self.path)
         self.layout = layout.selected(self.path, fields)
         self.dims = ("channel", *layout.axes)
@@ -188,24 +202,8 @@ class StatesReader(Reader):
         window: Sequence[slice] | None = None,
         channels: Sequence[int] | None = None,
     ) -> np.ndarray:
-        layout = self.layout
-        window = window or [slice(None)] * len(layout.axes)
-        chosen = range(len(layout.channels)) if channels is None else channels
-        lengths = zip(window, layout.sides, strict=True)
-        sides = [len(range(*part.indices(side))) for part, side in lengths]
-        data = empty_record((len(chosen), *sides), layout.dtype)
-        for row, number in enumerate(chosen):
-            channel = layout.channels[number]
-            values = np.asarray(variables[channel.variable][channel.index(*at, window)])
-            data[row] = channel.arrange(values, layout.axes)
-            refused = np.isinf(data[row]) if self.solids else ~np.isfinite(data[row])
-            if refused.any():
-                rule = f"{self.format}: field {channel.name!r}, sample {at[0]}, time {at[1]} holds "
-                remedy = "Leave the sample or the field out, or fill it"
-                if not np.isinf(data[row]).any():
-                    remedy += ". If NaN marks solid points, set `solids`"
-                raise ReadError(str(self.path), f"{rule}NaN or infinity", remedy)
-        return data
+        source = (self.layout, self.path, self.format, self.solids)
+        return window_of(variables, source, at, window, channels)
 
     def _store(
         self, copy: Path, key: Mapping[str, int | str], after: np.ndarray, changed: np.ndarray
@@ -220,6 +218,45 @@ class StatesReader(Reader):
                 raw = np.array(array[place])
                 channel.arrange(raw, self.layout.axes)[changed[row]] = after[row][changed[row]]
                 array[place] = raw
+
+
+def window_of(
+    variables: Mapping[str, Any],
+    source: tuple[Layout, Path, str, bool],
+    at: tuple[int, int],
+    window: Sequence[slice] | None = None,
+    channels: Sequence[int] | None = None,
+) -> np.ndarray:
+    """Return a part of one state, (channel, x, y, z), from arrays by name.
+
+    Args:
+        variables: the arrays.
+        source: their layout, file and format, and whether NaN marks solid points.
+        at: sample and time.
+        window: a slice for each space axis. `None` means the whole grid.
+        channels: indices of channels. `None` means all channels.
+
+    Raises:
+        ReadError: the part holds NaN or infinity.
+    """
+    layout, path, kind, solids = source
+    window = window or [slice(None)] * len(layout.axes)
+    chosen = range(len(layout.channels)) if channels is None else channels
+    lengths = zip(window, layout.sides, strict=True)
+    sides = [len(range(*part.indices(side))) for part, side in lengths]
+    data = empty_record((len(chosen), *sides), layout.dtype)
+    for row, number in enumerate(chosen):
+        channel = layout.channels[number]
+        values = np.asarray(variables[channel.variable][channel.index(*at, window)])
+        data[row] = channel.arrange(values, layout.axes)
+        refused = np.isinf(data[row]) if solids else ~np.isfinite(data[row])
+        if refused.any():
+            rule = f"{kind}: field {channel.name!r}, sample {at[0]}, time {at[1]} holds "
+            remedy = "Leave the sample or the field out, or fill it"
+            if not np.isinf(data[row]).any():
+                remedy += ". If NaN marks solid points, set `solids`"
+            raise ReadError(str(path), f"{rule}NaN or infinity", remedy)
+    return data
 
 
 def _changed(path: Path, record: Record, function: RecordFunction) -> tuple[np.ndarray, np.ndarray]:

@@ -108,7 +108,8 @@ class Layout:
         """
         if fields is None and self.elsewhere:
             listed = ", ".join(f"{name} {dims}" for name, dims in self.elsewhere.items())
-            rule = f"these variables lie on other points than {', '.join(self.axes)}: {listed}"
+            axes = ", ".join(self.axes)
+            rule = f"these variables lack an axis, or lie on other points than {axes}: {listed}"
             names = ", ".join(channel.name for channel in self.channels)
             remedy = f"Interpolate them onto one grid, or name the fields to read, of {names}"
             raise ReadError(str(path), rule, remedy)
@@ -120,6 +121,28 @@ class Layout:
                 rule = f"it has no field {name!r}; it has {', '.join(known)}"
                 raise ReadError(str(path), rule, "Choose one of these")
         return replace(self, channels=tuple(known[name] for name in fields))
+
+    def renamed(self, path: Path, names: Mapping[str, str]) -> Self:
+        """Return this layout with other names of channels.
+
+        Args:
+            path: the file in messages.
+            names: new names by the present ones.
+
+        Raises:
+            ReadError: there is no such channel, or two channels get one name.
+        """
+        known = [channel.name for channel in self.channels]
+        for name in names:
+            if name not in known:
+                rule = f"it has no field {name!r} to rename; it has {', '.join(known)}"
+                raise ReadError(str(path), rule, "Correct rename")
+        channels = [replace(each, name=names.get(each.name, each.name)) for each in self.channels]
+        new = [each.name for each in channels]
+        if len(set(new)) < len(new):
+            twice = next(name for name in new if new.count(name) > 1)
+            raise ReadError(str(path), f"rename gives two fields the name {twice!r}", "Change it")
+        return replace(self, channels=tuple(channels))
 
     def check_stored(self, path: Path) -> None:
         """Check the layout, and that a file is large enough to hold one state.

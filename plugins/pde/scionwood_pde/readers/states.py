@@ -54,13 +54,24 @@ def labelled(data: Any, layout: Layout) -> xr.DataArray:
         layout: the layout of the data.
     """
     coords: dict[str, Any] = {
-        "channel": [channel.name for channel in layout.channels],
-        "unit": ("channel", [channel.unit for channel in layout.channels]),
+        "channel": np.array([channel.name for channel in layout.channels], object),
+        "unit": ("channel", np.array([channel.unit for channel in layout.channels], object)),
     }
     for axis, points in {"time": layout.times, **layout.coords}.items():
         coords[axis] = (axis, points, attributes(layout, axis))
     attrs = {} if layout.equation == UNKNOWN else {EQUATION: layout.equation}
     return xr.DataArray(xr.Variable((*LEADING, *layout.axes), data, attrs), coords, name="states")
+
+
+def as_dataset(states: xr.DataArray) -> xr.Dataset:
+    """Return states with one variable for each channel, whose attribute `units` is its unit."""
+    units = dict(
+        zip(states["channel"].values.tolist(), states["unit"].values.tolist(), strict=True)
+    )
+    dataset = states.to_dataset(dim="channel").drop_vars("unit", errors="ignore")
+    for name, unit in units.items():
+        dataset[name].attrs = {"units": unit}
+    return dataset.assign_attrs(states.attrs)
 
 
 def layout_of(states: xr.DataArray) -> Layout:

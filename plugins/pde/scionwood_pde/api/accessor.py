@@ -1,0 +1,204 @@
+"""The accessor `.scionwood` of datasets and arrays of xarray: encode, decode, roll out, evaluate.
+
+`import scionwood_pde.api` registers it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict, Unpack, final
+
+import xarray as xr
+
+from scionwood import RecipeError
+from scionwood_pde.readers.states import as_dataset
+
+if TYPE_CHECKING:
+    from scionwood_pde.api.states import States
+
+Row = Mapping[str, str | float]
+
+
+class Placing(TypedDict, total=False):
+    """How the fields of a dataset are found; every method of the accessor takes these options.
+
+    Args:
+        fields: names of the channels, in the order wanted; by default all.
+        dims: the dimension for `sample`, `time`, `x`, `y` or `z`, such as `{"x": "lon"}`.
+        rename: new names of channels by their present ones.
+        solids: NaN marks solid points.
+        staggered: the dimension of the centres by that of the faces, such as `{"xu": "x"}`;
+            variables on faces are averaged to the centres.
+    """
+
+    fields: Sequence[str] | None
+    dims: Mapping[str, str] | None
+    rename: Mapping[str, str] | None
+    solids: bool
+    staggered: Mapping[str, str]
+
+
+@final
+class Scionwood:
+    """The methods under `.scionwood` of a dataset or an array.
+
+    Args:
+        data: the dataset or array.
+
+    Example:
+        >>> import xarray
+        >>> waves = numpy.random.default_rng(0).normal(size=(2, 16, 16, 16)).astype("float32")
+        >>> flow = xarray.Dataset({"speed": (("t", "nz", "ny", "nx"), waves)})
+        >>> flow.scionwood.states().dims
+        ('sample', 'time', 'channel', 'x', 'y', 'z')
+    """
+
+    def __init__(self, data: xr.Dataset | xr.DataArray) -> None:
+        self._data = data
+
+    def states(self, **placing: Unpack[Placing]) -> xr.DataArray:
+        """Return the fields as states, (sample, time, channel, x, y, z), read when they are used.
+
+        Args:
+            placing: see `Placing`.
+
+        Raises:
+            ReadError: a dimension has no place, or a field lies on other points. The message names
+                it, and the option that helps.
+        """
+        from scionwood_pde.readers.dataset import centred, states_of
+
+        options = dict(placing)
+        staggered = placing.get("staggered", {})
+        options.pop("staggered", None)
+        data = self._data
+        if staggered:
+            data = centred(data if isinstance(data, xr.Dataset) else data.to_dataset(), staggered)
+        return states_of(data, **options)  # type: ignore[arg-type]  # the rest of `Placing`
+
+    def encode(
+        self,
+        latents: str | Path,
+        *,
+        run: str | Path | None = None,
+        tile: int | None = None,
+        device: str = "cpu",
+        overwrite: bool = False,
+        **placing: Unpack[Placing],
+    ) -> xr.Dataset:
+        """Compress the fields to latents, and return these as they lie on disk.
+
+        Args:
+            latents: the folder of Zarr to write.
+            run: see `api.encode`.
+            tile: see `api.encode`.
+            device: where to compute.
+            overwrite: replace an existing folder.
+            placing: see `Placing`.
+
+        Raises:
+            ReadError: see `states`.
+            RecipeError: the states do not fit the model.
+            OutputExistsError: `latents` exists and `overwrite` is false.
+        """
+        from scionwood_pde.api.latents import encode
+
+        states = self.states(**placing)
+        encode(states, latents, run=run, tile=tile, device=device, overwrite=overwrite)
+        found: xr.Dataset = xr.open_zarr(latents, consolidated=False)
+        return found
+
+    def decode(
+        self, *, run: str | Path | None = None, tile: int | None = None, device: str = "cpu"
+    ) -> xr.Dataset:
+        """Reconstruct the fields of a dataset of latents, as `encode` or `open_zarr` returned it.
+
+        Args:
+            run: as for `encode`.
+            tile: as for `encode`.
+            device: where to compute.
+
+        Returns:
+            One variable for each field, over sample, time, x, y, z.
+
+        Raises:
+            RecipeError: the dataset holds no latents, or was not read from a folder.
+        """
+        from scionwood_pde.api.latents import decode
+
+        source = self._data.encoding.get("source")
+        if source is None or "latents" not in self._data:
+            rule = "it is no dataset of latents that was opened from a folder"
+            raise RecipeError("decode", rule, "Open the folder that encode wrote, with open_zarr")
+        return as_dataset(decode(source, run=run, tile=tile, device=device))
+
+    def rollout(
+        self,
+        run: str | Path = "pde/dynamics",
+        *,
+        steps: int | None = None,
+        device: str = "cpu",
+        **placing: Unpack[Placing],
+    ) -> xr.Dataset:
+        """Predict later states from the first time of each sample.
+
+        Args:
+            run: a run of `pde/dynamics`; see `api.rollout`.
+            steps: number of steps; by default as many as the dataset has after its first time.
+            device: where to compute.
+            placing: see `Placing`. Without `fields`, those of the run are taken.
+
+        Returns:
+            One variable for each field, over sample, time, x, y, z.
+
+        Raises:
+            ReadError: see `states`.
+            RecipeError: see `api.rollout`.
+        """
+        from scionwood import find_run
+        from scionwood_pde.api.predict import rollout
+        from scionwood_pde.data.normaliser import Normaliser
+
+        folder = find_run(run)
+        kept = Normaliser.read(folder)
+        if kept is not None and placing.get("fields") is None:
+            placing["fields"] = kept.fields
+        return as_dataset(rollout(self.states(**placing), run=run, steps=steps, device=device))
+
+    def evaluate(
+        self,
+        reference: States,
+        *,
+        training: States | Sequence[States] = (),
+        given: int = 1,
+        **placing: Unpack[Placing],
+    ) -> list[Row]:
+        """Compare this prediction with reference states; see `api.evaluate`.
+
+        Args:
+            reference: the reference: a dataset, an array or a file.
+            training: the states of the training, on which linear filters are fitted.
+            given: number of states at the start that were not predicted.
+            placing: see `Placing`, for this dataset.
+
+        Returns:
+            A row for each field and horizon.
+
+        Raises:
+            ReadError: see `states`.
+            RecipeError: see `api.evaluate`.
+        """
+        from scionwood_pde.api.score import evaluate
+
+        solids = placing.get("solids", False)
+        states = self.states(**placing)
+        return evaluate(states, reference, training=training, given=given, solids=solids)
+
+
+@cache
+def register() -> None:
+    """Register the accessor for datasets and arrays, once in a process."""
+    xr.register_dataset_accessor("scionwood")(Scionwood)
+    xr.register_dataarray_accessor("scionwood")(Scionwood)

@@ -1,0 +1,141 @@
+"""Find which dimension of a file is `sample`, `time`, `x`, `y` or `z`.
+
+A dimension is placed by, in this order: what the user says; its own name, if it is one of these
+five; the attributes `axis`, `standard_name`, `positive` and `units` of its coordinate, as CF
+defines them; a common name, such as `member`, `t`, `nx`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from scionwood import ReadError
+from scionwood_pde.readers.layout import AXES
+
+ROLES = ("sample", "time", *AXES)
+
+COMMON: Mapping[str, tuple[str, ...]] = {
+    "sample": (
+        *("samples", "trajectory", "trajectories", "traj", "member", "ensemble", "realization"),
+        *("batch", "run", "simulation", "sim", "case", "number", "b"),
+    ),
+    "time": ("t", "times", "nt", "step", "snapshot", "snapshots", "frame", "frames", "ocean_time"),
+    "x": ("xc", "x_c", "nx", "xdim", "dim_x", "i", "ni", "xh"),
+    "y": ("yc", "y_c", "ny", "ydim", "dim_y", "j", "nj", "yh"),
+    "z": ("zc", "z_c", "nz", "zdim", "dim_z", "k", "nk", "lev", "level", "depth", "height"),
+}
+"""Common names of dimensions, in lower case."""
+
+AXIS = {"X": "x", "Y": "y", "Z": "z", "T": "time", "E": "sample"}
+STANDARD = {
+    "projection_x_coordinate": "x",
+    "projection_y_coordinate": "y",
+    "longitude": "x",
+    "latitude": "y",
+    "depth": "z",
+    "height": "z",
+    "altitude": "z",
+    "air_pressure": "z",
+    "time": "time",
+    "realization": "sample",
+}
+"""Axes by the standard names of CF, https://cfconventions.org."""
+
+DEGREES = ("degrees_east", "degrees_north", "degree_east", "degree_north", "degrees", "degree")
+GLOBE = ("longitude", "latitude", "lon", "lat", "nav_lon", "nav_lat", "xlong", "xlat", "glon")
+
+
+def roles_of(
+    variables: Mapping[str, Any], given: Mapping[str, str] | None, path: str
+) -> dict[str, str]:
+    """Return the role of each dimension that has one: `sample`, `time`, `x`, `y` or `z`.
+
+    Args:
+        variables: the variables of a file by name, with `dims` and `attrs`.
+        given: the dimension for each role that the user names, such as `{"x": "lon"}`.
+        path: the file in messages.
+
+    Raises:
+        ReadError: a role or a dimension that the user names does not exist, two dimensions fit one
+            role, or the grid is spherical or curvilinear.
+    """
+    dims = list(dict.fromkeys(str(d) for each in variables.values() for d in each.dims))
+    named = dict(given or {})
+    for role, dim in named.items():
+        if role not in ROLES or dim not in dims:
+            rule = f"roles are {', '.join(ROLES)}; this file has the dims {', '.join(dims)}"
+            raise ReadError(path, f"dims {{{role!r}: {dim!r}}}: {rule}", "Correct dims")
+    check_grid(variables, named.values(), path)
+    roles = {dim: role for role, dim in named.items()}
+    for find in (_by_name, _by_coordinate, _common):
+        taken = set(roles.values())
+        found = {d: find(d, variables) for d in dims if d not in roles}
+        for role in ROLES:
+            fits = [d for d, r in found.items() if r == role]
+            if role in taken or not fits:
+                continue
+            if len(fits) > 1:
+                rule = f"the dims {', '.join(fits)} could each be {role}"
+                raise ReadError(path, rule, f"Name one: dims={{{role!r}: {fits[0]!r}}}")
+            roles[fits[0]] = role
+    return roles
+
+
+def coordinate_of(dim: str, role: str, variables: Mapping[str, Any]) -> str | None:
+    """Return the name of the coordinate along a dimension, if there is one."""
+    along = [name for name, each in variables.items() if tuple(each.dims) == (dim,)]
+    likely = [n for n in (dim, role) if n in along]
+    likely += [n for n in along if _of_attributes(variables[n].attrs) == role]
+    return likely[0] if likely else None
+
+
+def check_grid(variables: Mapping[str, Any], named: Iterable[str], path: str) -> None:
+    """Refuse grids whose axes are curves, unless the user names their dims.
+
+    Raises:
+        ReadError: coordinates are longitudes and latitudes, or have two axes.
+    """
+    chosen = set(named)
+    for name, each in variables.items():
+        dims = tuple(str(dim) for dim in each.dims)
+        unit = str(each.attrs.get("units", "")).lower()
+        likely = name.lower() in GLOBE and (len(dims) > 1 or dims == (name,))
+        on_globe = unit in DEGREES[:4] or (likely and unit in ("", *DEGREES))
+        on_globe = on_globe or str(each.attrs.get("standard_name")) in GLOBE[:2]
+        if not on_globe or chosen >= set(dims) or not dims:
+            continue
+        if len(dims) > 1:
+            rule = f"its grid is curvilinear: the coordinate {name} has the dims {dims}"
+            remedy = "Interpolate it onto a regular grid"
+            remedy += (
+                f"; or name its dims, such as dims={{'x': {dims[-1]!r}}}, to use cells as they are"
+            )
+            raise ReadError(path, rule, remedy)
+        role = "y" if "north" in unit or "lat" in name.lower() else "x"
+        rule = f"its grid is spherical: {name} is in degrees, so that cells differ in size"
+        remedy = f"Project it; or name its dims, such as dims={{{role!r}: {dims[0]!r}}}, to use "
+        raise ReadError(path, rule, f"{remedy}cells as they are")
+
+
+def _by_name(dim: str, variables: Mapping[str, Any]) -> str | None:
+    return dim if dim in ROLES else None
+
+
+def _by_coordinate(dim: str, variables: Mapping[str, Any]) -> str | None:
+    """Return the role by the attributes of the coordinate of a dimension."""
+    found = [
+        _of_attributes(each.attrs) for each in variables.values() if tuple(each.dims) == (dim,)
+    ]
+    return next((role for role in found if role), None)
+
+
+def _of_attributes(attrs: Mapping[str, Any]) -> str | None:
+    role = AXIS.get(str(attrs.get("axis", ""))) or STANDARD.get(str(attrs.get("standard_name", "")))
+    return role or ("z" if "positive" in attrs else None)
+
+
+def _common(dim: str, variables: Mapping[str, Any]) -> str | None:
+    return next((role for role, names in COMMON.items() if dim.lower() in names), None) or (
+        dim.lower() if dim.lower() in ROLES else None
+    )

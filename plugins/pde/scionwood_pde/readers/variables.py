@@ -1,0 +1,172 @@
+"""The layout of variables with named dims, from a file or from a dataset in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scionwood import ReadError
+from scionwood_pde.readers.layout import (
+    AXES,
+    EQUATION,
+    UNKNOWN,
+    Channel,
+    Layout,
+    check_size,
+    native,
+)
+from scionwood_pde.readers.placing import DEGREES, coordinate_of, roles_of
+
+KNOWN = ("sample", "time", "channel", *AXES)
+
+
+def layout_from(
+    variables: Mapping[str, Any], path: Path, kind: str, dims: Mapping[str, str] | None = None
+) -> Layout:
+    """Return the layout of variables with named dims: each over all space axes is a field.
+
+    Args:
+        variables: the variables by name, in the order wanted.
+        path: the file in messages.
+        kind: the name of the format in messages.
+        dims: see `placing.roles_of`.
+
+    Raises:
+        ReadError: a dimension has no place, there is no field, or a coordinate is not a line.
+    """
+    roles = roles_of(variables, dims, str(path))
+    sizes = {roles[d]: n for d, n in _sizes(variables).items() if d in roles}
+    axes = tuple(axis for axis in AXES if axis in sizes)
+    placed = {name: _placed_dims(each, roles) for name, each in variables.items()}
+    fields = {
+        name: each
+        for name, each in variables.items()
+        if name not in KNOWN and axes and set(axes) <= set(placed[name])
+    }
+    if not fields or axes != AXES[: len(axes)]:
+        rule = f"no {kind} variable has the dims {KNOWN}, or fewer; its dims are "
+        rule += str({name: each.dims for name, each in variables.items() if each.dims})
+        raise ReadError(str(path), rule, "Name them, such as dims={'x': 'lon'}")
+    lines = {r: coordinate_of(d, r, variables) for d, r in roles.items()}
+    chosen = {axis: variables.get(lines.get(axis) or "") for axis in ("time", *axes)}
+    points = {axis: _points(path, chosen[axis], axis, sizes[axis]) for axis in axes}
+    labels = _labels(variables, path)
+    several = sum("channel" in each.dims for each in fields.values()) > 1
+    channels = [
+        channel
+        for name, each in fields.items()
+        for channel in _channels((path, kind), name, each, placed[name], labels, several)
+    ]
+    told = [str(each.attrs[EQUATION]) for each in fields.values() if EQUATION in each.attrs]
+    return Layout(
+        sizes.get("sample", 1),
+        _points(path, chosen["time"], "time", sizes.get("time", 1)),
+        points,
+        tuple(channels),
+        {axis: _unit(chosen[axis]) for axis in ("time", *axes)},
+        {axis: _attribute(chosen[axis], "boundary") for axis in axes},
+        native([each.dtype for each in fields.values()]),
+        _elsewhere(variables, fields.keys(), {n for n in lines.values() if n}),
+        told[0] if told else UNKNOWN,
+    )
+
+
+def _labels(variables: Mapping[str, Any], path: Path) -> list[tuple[str, str | None]]:
+    """Return names and units along `channel`, if coordinates of xarray hold them."""
+    found = {}
+    for name in ("channel", "unit"):
+        variable = variables.get(name)
+        if variable is not None and variable.dims == ("channel",):
+            check_size(path, variable.shape, variable.dtype)
+            found[name] = [str(value) for value in variable.values]
+    names: list[str] = found.get("channel", [])
+    units: list[str] | list[None] = found.get("unit", [None] * len(names))
+    return [*zip(names, units, strict=True)] if names else []
+
+
+def _channels(
+    source: tuple[Path, str],
+    name: str,
+    variable: Any,
+    dims: tuple[str, ...],
+    labels: Sequence[tuple[str, str | None]],
+    several: bool,
+) -> list[Channel]:
+    path, kind = source
+    if not set(dims) <= set(KNOWN):
+        lacking = [dim for dim in dims if dim not in KNOWN]
+        rule = f"field {name!r} of this {kind} file has dims {variable.dims}, of which "
+        rule += f"{lacking} have no place; known are {KNOWN}"
+        remedy = f"Name it, such as dims={{'sample': {lacking[0]!r}}}, or select one index of it"
+        raise ReadError(str(path), rule, remedy)
+    unit = str(variable.attrs.get("units", UNKNOWN))
+    if "channel" not in dims:
+        return [Channel(name, unit, name, dims)]
+    known: list[tuple[str, str | None]] = [*labels]
+    known = known or [(f"{name}_{i}", None) for i in range(variable.sizes["channel"])]
+    return [
+        Channel(
+            f"{name}_{label}" if several and labels else label,
+            own or unit,
+            name,
+            tuple(i if d == "channel" else d for d in dims),
+        )
+        for i, (label, own) in enumerate(known)
+    ]
+
+
+def _points(path: Path, variable: Any, axis: str, size: int) -> np.ndarray:
+    """Return a coordinate, or 0, 1, 2 ... if the file has none; dates in seconds."""
+    if variable is None:
+        return np.arange(size, dtype=np.float64)
+    check_size(path, variable.shape, variable.dtype)
+    values = np.asarray(variable.values)
+    if values.dtype.kind in "mM":
+        seconds: np.ndarray = (values - values[0]) / np.timedelta64(1, "s")
+        return seconds
+    if values.dtype.kind not in "fiu":
+        rule = f"coordinate {axis} holds {values.dtype}, and no numbers"
+        raise ReadError(str(path), rule, "Give it numbers")
+    return values.astype(np.float64)
+
+
+def _sizes(variables: Mapping[str, Any]) -> dict[str, int]:
+    return {str(dim): n for each in variables.values() for dim, n in each.sizes.items()}
+
+
+def _placed_dims(variable: Any, roles: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(roles.get(str(dim), str(dim)) for dim in variable.dims)
+
+
+def _unit(coordinate: Any) -> str:
+    """Return the unit of a coordinate; dates become seconds, and degrees lose their direction."""
+    if coordinate is not None and coordinate.dtype.kind in "mM":
+        return "s"
+    unit = _attribute(coordinate, "units")
+    return "degree" if unit.lower() in DEGREES else unit
+
+
+def _attribute(coordinate: Any, name: str) -> str:
+    """Return an attribute of a coordinate, or `unknown`."""
+    return UNKNOWN if coordinate is None else str(coordinate.attrs.get(name, UNKNOWN))
+
+
+def _elsewhere(
+    variables: Mapping[str, Any], fields: Collection[str], coordinates: Collection[str]
+) -> dict[str, tuple[str, ...]]:
+    """Return the variables over two axes or more that are no fields, such as those of a C-grid.
+
+    Bounds of coordinates, as CF names them, are no such variables.
+    """
+    bounds = {str(each.attrs.get("bounds")) for each in variables.values()}
+    out = {}
+    for name, variable in variables.items():
+        dims = tuple(str(dim) for dim in variable.dims)
+        space = set(dims) - {"sample", "time", "channel"}
+        named = name in {*fields, *KNOWN, *bounds, *coordinates}
+        if not named and variable.dtype.kind in "fiu" and len(space) > 1:
+            out[name] = dims
+    return out
