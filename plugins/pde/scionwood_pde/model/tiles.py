@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Literal, final
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -143,7 +144,8 @@ class TileLayout:
         Returns:
             (batch * tiles, channel, *tile).
         """
-        for axis, index in enumerate(map(self._indices, range(len(self.sides))), start=2):
+        places = (torch.from_numpy(self.places(axis)) for axis in range(len(self.sides)))
+        for axis, index in enumerate(places, start=2):
             if len(index) != x.shape[axis] or self.halo:
                 x = x.index_select(axis, index.to(x.device))
         for axis, (length, step) in enumerate(zip(self.tile, self.steps, strict=True), start=2):
@@ -169,8 +171,8 @@ class TileLayout:
             x = x.flatten(axis, axis + 1).narrow(axis, 0, side)
         return x
 
-    def _indices(self, axis: int) -> Tensor:
-        """Return the source index of each voxel of the padded axis."""
+    def places(self, axis: int) -> np.ndarray:
+        """Return the place of each voxel or cell of the padded axis in the domain."""
         side, end = self.sides[axis], self.counts[axis] * self.steps[axis]
-        wanted = torch.arange(-self.halo, end + self.halo)
-        return wanted % side if self.boundary == "periodic" else wanted.clamp(0, side - 1)
+        wanted = np.arange(-self.halo, end + self.halo)
+        return wanted % side if self.boundary == "periodic" else wanted.clip(0, side - 1)

@@ -168,7 +168,8 @@ class _Coefficient:
 
     def __init__(self, factor: Tensor) -> None:
         self.real = not factor.is_complex()
-        self.factor = factor.unsqueeze(-1) if self.real else factor
+        both = factor.unsqueeze(-1).expand(*factor.shape, 2).contiguous()
+        self.factor = both if self.real else factor  # contiguous, so that products are vectorised
 
     def times(self, u: Tensor) -> Tensor:
         """Return the product with a spectrum."""

@@ -1,0 +1,14 @@
+"""Apply a model to states: encode and decode them, and predict later states from first ones.
+
+Models see fields with about zero mean and unit variance. Latents are normalised by the mean and the
+standard deviation of each state, as in the online training, or by those of the run. A rollout uses
+those of the run.
+"""
+
+from __future__ import annotations
+
+from scionwood_pde.inference.latents import decode, encode
+from scionwood_pde.inference.rollouts import rollout, steps_of
+from scionwood_pde.inference.states import fitting, normaliser_for
+
+__all__ = ["decode", "encode", "fitting", "normaliser_for", "rollout", "steps_of"]

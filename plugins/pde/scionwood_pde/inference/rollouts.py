@@ -1,0 +1,169 @@
+"""Predict later states from first ones, one step after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from scionwood import RecipeError, WriteError
+from scionwood_pde.data.normaliser import Normaliser
+from scionwood_pde.inference.states import fitting, tensor_of
+from scionwood_pde.readers.layout import Layout
+from scionwood_pde.readers.states import labelled, layout_of
+
+CLOSE = 1e-3
+"""Largest relative difference between the times of a file and the steps of a run."""
+
+
+@torch.no_grad()
+def rollout(
+    step: Callable[..., Tensor],
+    states: xr.DataArray,
+    n_steps: int,
+    *,
+    normaliser: Normaliser,
+    conditions: Mapping[str, float] | None = None,
+    solids: bool = False,
+    device: str = "cpu",
+) -> xr.DataArray:
+    """Predict states one after another, each from the previous one, or from several of them.
+
+    A model that sees several frames gets as many from `states`. A model with a cap of the energy in
+    each shell of wavenumbers is held to it after each step.
+
+    Args:
+        step: a function from a normalised state, (1, channel, *space), to the next one; or a model
+            with a `history`, which maps (1, frame * channel, *space).
+        states: states whose first times are the start for each sample.
+        n_steps: number of steps to predict.
+        normaliser: the normaliser of the fields. Its interval is the time of a step; without one,
+            the time between `states` is.
+        conditions: numbers that the model needs by name, in their units, except `dt`, which is the
+            time of a step.
+        solids: NaN in a first state marks solid points, which stay NaN; the model sees the mean of
+            the field there.
+        device: where to compute.
+
+    Returns:
+        The starts and the predictions, in memory.
+
+    Raises:
+        RecipeError: the sides do not fit the model, the time of a step is unknown, a condition is
+            missing or unknown, there are too few frames for the history, or a first state holds NaN
+            and `solids` is false.
+        WriteError: a prediction is not finite.
+    """
+    layout, history = layout_of(states), int(getattr(step, "history", 1))
+    times = _times(layout, n_steps + history - 1, normaliser.interval)
+    numbers = _conditions(step, conditions or {}, times, device)
+    places = _places(layout, times[:history])
+    shape = (layout.samples, len(times), len(layout.channels), *layout.sides)
+    predicted = np.empty(shape, layout.dtype)
+    for sample in range(layout.samples):
+        predicted[sample, :history] = states[sample, places].values
+        frames = [normaliser.apply(tensor_of(states[sample, i], device)) for i in places]
+        solid = torch.stack(frames).isnan().any(0)
+        if not solids and bool(solid.any()):
+            rule = "it holds NaN, and the run was not trained with solid points"
+            raise RecipeError(f"sample {sample}", rule, "Train with `solids`, or fill it")
+        frames = [frame.masked_fill(solid, 0) for frame in frames]
+        for time in range(history, len(times)):
+            state = _next(step, frames, numbers).masked_fill(solid, 0)
+            if not bool(state.isfinite().all()):
+                rule = f"step {time - history + 1} of sample {sample} is not finite"
+                raise WriteError("rollout", rule, "Take fewer steps, or train longer")
+            frames = [*frames[1:], state]
+            shown = normaliser.undo(state).masked_fill(solid, torch.nan)
+            predicted[sample, time] = shown[0].cpu().numpy()
+    return labelled(predicted, replace(layout, times=times))
+
+
+def _next(step: Any, frames: list[Tensor], numbers: Tensor | None) -> Tensor:
+    """Return the next state, held to the model's cap if it has one."""
+    extra = () if numbers is None else (numbers,)
+    state = fitting(lambda x: step(x, *extra), torch.cat(frames, dim=1))
+    limited: Callable[[Tensor], Tensor] | None = getattr(step, "limited", None)
+    return state if limited is None else limited(state)
+
+
+def _conditions(
+    step: Any, given: Mapping[str, float], times: np.ndarray, device: str
+) -> Tensor | None:
+    """Return the conditions of a model, (1, condition), or `None` if it has none.
+
+    Raises:
+        RecipeError: a condition is missing, or the model has none of that name.
+    """
+    names = tuple(getattr(step, "conditions", ()))
+    known = {"dt": float(times[1] - times[0]), **given}
+    unknown = sorted(given.keys() - set(names))
+    lacking = [name for name in names if name not in known]
+    if unknown or lacking:
+        rule = f"the run was trained with {', '.join(names) or 'no conditions'}"
+        value = f"condition {(unknown or lacking)[0]!r}"
+        raise RecipeError(value, rule, "Give these by name; `dt` is known")
+    if not names:
+        return None
+    return torch.tensor([[known[name] for name in names]], device=device)
+
+
+def _places(layout: Layout, times: np.ndarray) -> list[int]:
+    """Return the places of the first frames in the file.
+
+    Raises:
+        RecipeError: the file has no state at one of the times.
+    """
+    places = [int(np.abs(layout.times - time).argmin()) for time in times]
+    step = float(times[1] - times[0]) if len(times) > 1 else 1.0
+    far = [t for i, t in zip(places, times, strict=True) if abs(layout.times[i] - t) > CLOSE * step]
+    if far:
+        rule = f"the model sees {len(times)} frames, {step:g} {layout.units['time']} apart"
+        remedy = "Give as many first states"
+        raise RecipeError(f"no state at time {far[0]:g}", rule, remedy)
+    return places
+
+
+def steps_of(layout: Layout, normaliser: Normaliser, steps: int | None, history: int = 1) -> int:
+    """Return the number of steps to predict.
+
+    Args:
+        layout: layout of the file with the first states.
+        normaliser: normaliser of the run, with the time of a step if it is known.
+        steps: the number that was requested. `None` means as many as the file has after its first
+            times.
+        history: first states that the model sees.
+
+    Raises:
+        RecipeError: the number is not positive, or the times of the file do not fit the steps of
+            the run.
+    """
+    every, own = 1.0, float(np.diff(layout.times[:2]).sum())
+    if normaliser.interval is not None and own and steps is None:
+        every = normaliser.interval / own
+        if every < 0.5 or abs(every - round(every)) > CLOSE * every:
+            value = f"times {own:g} {layout.units['time']} apart"
+            rule = f"the run steps by {normaliser.interval:g} {normaliser.time_unit}"
+            raise RecipeError(value, rule, "Set --steps, or simulate such times")
+    count = (len(layout.times) - 1) // round(every) - history + 1 if steps is None else steps
+    if count < 1:
+        raise RecipeError(f"{count} steps", "a rollout has one or more", "Set --steps")
+    return count
+
+
+def _times(layout: Layout, n_steps: int, interval: float | None) -> np.ndarray:
+    """Return the times of the start and the predictions, continued evenly beyond the file."""
+    if interval is None and len(layout.times) < 2:
+        rule = "neither the file nor the run has the time of a step"
+        raise RecipeError(f"{n_steps} steps", rule, "Use a file with two times or more")
+    if interval is not None:
+        times: np.ndarray = layout.times[0] + interval * np.arange(n_steps + 1)
+        return times
+    known = layout.times[: n_steps + 1]
+    more = np.arange(1, n_steps + 2 - len(known)) * (layout.times[-1] - layout.times[-2])
+    return np.concatenate([known, known[-1] + more])
