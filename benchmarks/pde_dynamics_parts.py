@@ -33,8 +33,7 @@ class Case(NamedTuple):
     skip: int
     options: Mapping[str, Any] = {}
     shifts: tuple[int, ...] = (-3, -2, -1)
-    seconds: float = 12.0
-    sizes: tuple[int, ...] = (8,)
+    seconds: float = 8.0
 
 
 FORCED = {"forcing": 3.0, "forcing_mode": 4, "viscosity": 0.05}
@@ -46,8 +45,7 @@ CASES = {
         40,
         {"fields": 3, "solenoidal": (0, 1, 2), "forced_axis": "y", "forced_mode": 4},
         (-3, -1),
-        20.0,
-        (8, 1, 2, 4),
+        12.0,
     ),
     "burgers": Case({"diffusivity": 0.01, "convection": 1.0}, 1.0, 2, 0, {"fields": 3}),
     "kuramoto_sivashinsky": Case(
