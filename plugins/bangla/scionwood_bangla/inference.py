@@ -26,7 +26,7 @@ from scionwood_bangla.backbones import causal_lm
 from scionwood_bangla.model.weights import TINY
 from scionwood_bangla.text.examples import Message
 from scionwood_bangla.text.normalise import normalise
-from scionwood_bangla.text.templates import end_of_text, prompt_ids
+from scionwood_bangla.text.templates import end_of_text, end_of_turn, prompt_ids
 
 RECIPE = "recipe.yaml"
 
@@ -211,12 +211,12 @@ class Writer:
             self.tokenizer.save_pretrained(part)
 
     def end_tokens(self) -> set[int]:
-        """Return the tokens that end an answer: of the tokenizer and of the model's config."""
+        """Return the tokens that end an answer: of the tokenizer, its template, and the config."""
         configured = getattr(self.model.generation_config, "eos_token_id", None)
         if configured is None:
             configured = []
         others = configured if isinstance(configured, list) else [configured]
-        return {end_of_text(self.tokenizer), *others}
+        return {end_of_text(self.tokenizer), end_of_turn(self.tokenizer), *others}
 
     def _batch(self, ids: list[list[int]], decoding: Decoding) -> list[Answer]:
         from transformers import GenerationConfig

@@ -11,7 +11,8 @@ from peft import LoraConfig
 from scionwood import RecipeError, attach
 from scionwood_bangla.backbones import causal_lm
 from scionwood_bangla.data.preferences import Preferences
-from scionwood_bangla.tasks.dpo import RegisterPreference, answer_log_probabilities
+from scionwood_bangla.tasks.dpo import RegisterPreference
+from scionwood_bangla.tasks.losses import answer_log_probabilities
 
 
 def test_the_log_probability_of_an_answer_is_the_sum_over_its_tokens():
@@ -20,7 +21,7 @@ def test_the_log_probability_of_an_answer_is_the_sum_over_its_tokens():
         torch.randn(2, 5, 7),
         torch.tensor([[-100, -100, 3, 4, -100], [-100, 1, 2, 3, 4]]),
     )
-    sums = answer_log_probabilities(logits, labels)
+    sums = answer_log_probabilities(logits, labels, torch.nn.Identity(), chunk=2)
     table = logits.log_softmax(-1)
     assert sums[0] == pytest.approx(float(table[0, 1, 3] + table[0, 2, 4]), rel=1e-5)
     assert sums[1] == pytest.approx(float(sum(table[1, t, t + 1] for t in range(4))), rel=1e-5)

@@ -17,6 +17,8 @@ from scionwood_bangla.text.normalise import BENGALI
 
 Addressee = tuple[int | str, str]
 
+_UNMARKED = 12
+
 WHOLE = 150
 """Up to how many words a text is taken to address each person at one level throughout."""
 
@@ -65,6 +67,8 @@ def address_faults(
         polite: the addressees called by a respectful word.
         register: the accepted levels. `None` accepts all levels.
     """
+    if register is None and has_no_marks(findings.text):
+        return []
     groups: dict[Addressee, list[Evidence]] = {}
     for item in findings.evidence:
         groups.setdefault(item.addressee, []).append(item)
@@ -78,6 +82,16 @@ def address_faults(
         level = "apni" if who in called else _usual(items)
         faults += _faults(items, level, register, called=who in called)
     return [*faults, *_plain_requests(findings, groups, called)]
+
+
+def has_no_marks(text: str) -> bool:
+    """Return whether a text of some length has no punctuation, so that speakers cannot be told.
+
+    Args:
+        text: the normalised text.
+    """
+    words = len(re.findall(f"[{BENGALI}]+", text.strip()))
+    return words > _UNMARKED and not re.search(r"[।॥?!.,;:\"\n]", text.strip())
 
 
 def _is_whole(text: str) -> bool:

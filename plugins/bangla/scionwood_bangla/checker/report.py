@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from scionwood_bangla.checker.addressees import has_no_marks
 from scionwood_bangla.checker.findings import RULES, Findings
 from scionwood_bangla.text.reading import mixed_words, script_shares
 
@@ -76,6 +77,8 @@ def _notes(findings: Findings) -> list[str]:
         notes.append("note: the style is literary (sadhu bhasha)")
     if style(findings) == "mixed":
         notes.append("note: the style is mixed, literary (sadhu bhasha) and colloquial")
+    if has_no_marks(findings.text):
+        notes.append("note: no punctuation, so levels were not compared from one verb to the next")
     mixed = mixed_words(findings.text)
     if mixed:
         notes.append(f"note: words that mix scripts: {', '.join(mixed[:5])}")

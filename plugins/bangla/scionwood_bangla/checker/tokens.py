@@ -17,7 +17,17 @@ _TOKEN = re.compile(
     rf"|(?P<quote>\"|(?<![\w{BENGALI}])'|'(?![\w{BENGALI}]))"
     r"|(?P<dash>\s[-–—]\s|[–—])|(?P<line>\n)"
 )
-_LABEL = re.compile(rf"^[ \t]*([{BENGALI}]+(?: [{BENGALI}]+)?)[ \t]*:(?!\d)", re.MULTILINE)
+_VISARGA = "\u0983"
+_NAME = rf"[{BENGALI}A-Za-z]+\.?(?:[ \t]+[{BENGALI}A-Za-z]+\.?){{0,3}}?"
+_HEAD = r"^[ \t>*_#]*(?:[0-9০-৯]{1,3}[.)।:][ \t]*)?[*_]*"
+_LABEL = re.compile(
+    rf"{_HEAD}({_NAME})[ \t]*(?:\([^()\n]{{1,40}}\)[ \t]*)?[*_]*(?::(?!\d)|{_VISARGA}(?=\s))"
+    rf"|{_HEAD}[\[<(]({_NAME})[\]>)](?=[ \t]*\S)",
+    re.MULTILINE,
+)
+_DASHED = re.compile(
+    rf"{_HEAD}({_NAME})(?:[ \t]+[-–—]+[ \t]+|[ \t]*[–—]+[ \t]*)(?=\S)", re.MULTILINE
+)
 _TURN = re.compile(r"^[ \t]*[-–—_]+[ \t]*(\S)", re.MULTILINE)
 _HEADINGS = frozenset(
     normalise(
@@ -57,6 +67,7 @@ def tokenise(text: str) -> list[Token]:
         text: the normalised text.
     """
     labels = _speakers(text)
+    ends = {at + len(name) for at, name in labels.items()}
     turns = {match.start(1) for match in _TURN.finditer(text)}
     voices = _Voices()
     tokens: list[Token] = []
@@ -66,8 +77,13 @@ def tokenise(text: str) -> list[Token]:
             voices.turn()
         if match.start() in labels:
             voices.speaker = labels[match.start()]
-        token = Token(match[0], match.start(), kind, voices.step(kind, match[0], tokens))
-        tokens.append(token)
+        word = match[0]
+        colon = kind == "word" and word.endswith(_VISARGA) and _stands_for_colon(match, ends)
+        word = word.removesuffix(_VISARGA) if colon else word
+        tokens.append(Token(word, match.start(), kind, voices.step(kind, word, tokens)))
+        if colon:
+            voice = voices.step("colon", _VISARGA, tokens)
+            tokens.append(Token(_VISARGA, match.end() - 1, "colon", voice))
     return tokens
 
 
@@ -89,12 +105,29 @@ def sentences(tokens: list[Token]) -> list[list[Token]]:
 
 
 def _speakers(text: str) -> dict[int, str]:
-    # Lines "Name: ..." of two or more speakers make a dialogue. Headings of a letter do not.
-    speakers = {}
-    for match in _LABEL.finditer(text):
-        if match[1].split()[0] not in _HEADINGS:
-            speakers[match.start(1)] = match[1]
-    return speakers if len(set(speakers.values())) > 1 else {}
+    # Lines "Name: ..." of two or more speakers make a dialogue. Headings of a letter do not. Lines
+    # "Name - ..." do if most lines are so, since prose has dashes too.
+    labels = _names(_LABEL, text)
+    if len(set(labels.values())) > 1:
+        return labels
+    dashed = _names(_DASHED, text)
+    lines = sum(bool(line.strip()) for line in text.split("\n"))
+    return dashed if len(set(dashed.values())) > 1 and 2 * len(dashed) > lines else {}
+
+
+def _names(label: re.Pattern[str], text: str) -> dict[int, str]:
+    names = {}
+    for match in label.finditer(text):
+        group = match.lastindex or 1
+        if match[group].split()[0] not in _HEADINGS:
+            names[match.start(group)] = match[group].rstrip(_VISARGA)
+    return names
+
+
+def _stands_for_colon(match: re.Match[str], ends: set[int]) -> bool:
+    # "He said: ..." and "Rahim: ..." are often written with a visarga in place of the colon.
+    word = match[0].removesuffix(_VISARGA)
+    return match.end() - 1 in ends or any(reading.subject for reading in readings(word))
 
 
 class _Voices:

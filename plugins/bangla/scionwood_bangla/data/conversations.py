@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, final
@@ -19,7 +20,7 @@ from scionwood_bangla.model.weights import TINY, load_tokenizer
 from scionwood_bangla.readers.layouts import Layout
 from scionwood_bangla.readers.load import BadRows, read_examples, tables_of
 from scionwood_bangla.text.examples import Example
-from scionwood_bangla.text.templates import Encoded, encode
+from scionwood_bangla.text.templates import Encoded, Turns, encode
 
 SAMPLE = "sample"
 TRUNCATED = 0.01
@@ -33,6 +34,7 @@ class Conversations(SplitData):
         tokenizer: the tokenizer of the backbone: `tiny`, a folder, or owner/name on the hub.
         max_length: the maximum number of tokens of an example, and of a packed row.
         packing: whether to put several training examples into one row.
+        turns: learn the last turn of the assistant in each example, or all of them.
         batch_size: the number of rows in a batch.
         seed: the seed of all random choices.
 
@@ -46,6 +48,7 @@ class Conversations(SplitData):
         tokenizer: str = TINY,
         max_length: int = 256,
         packing: bool = True,
+        turns: Turns = "last",
         batch_size: int = 8,
         seed: int = 0,
     ) -> None:
@@ -54,7 +57,7 @@ class Conversations(SplitData):
             rule = "an example has at least 2 tokens"
             raise RecipeError(f"max_length {max_length}", rule, "Give the model's context length")
         self.tokenizer_name, self.max_length, self.packing = tokenizer, max_length, packing
-        self.batch_size, self.seed = batch_size, seed
+        self.turns, self.batch_size, self.seed = turns, batch_size, seed
 
     @abstractmethod
     def examples(self, split: Split) -> list[Example]:
@@ -84,7 +87,7 @@ class Conversations(SplitData):
             RecipeError: the split has no example, or no answer fits beside its prompt.
         """
         examples = self.examples(split)
-        codes = [encode(self.tokenizer, example) for example in examples]
+        codes = [encode(self.tokenizer, example, turns=self.turns) for example in examples]
         if split == "train":
             _warn_of_fertility(examples, codes, self.max_length)
         pairs = self._truncate(examples, codes, split)
@@ -108,7 +111,7 @@ class Conversations(SplitData):
         for example, code in zip(examples, codes, strict=True):
             room = self.max_length - len(code.prompt)
             if room > 0:
-                pairs.append((example, Encoded(code.prompt, code.completion[:room])))
+                pairs.append((example, replace(code, completion=code.completion[:room])))
         if not pairs:
             rule = "it has no example, or no answer fits into data.max_length beside its prompt"
             raise RecipeError(f"{split} split", rule, "Give more data, or raise data.max_length")
@@ -153,6 +156,7 @@ class Generated(Conversations):
         tokenizer: str = TINY,
         max_length: int = 256,
         packing: bool = True,
+        turns: Turns = "last",
         batch_size: int = 8,
         seed: int = 0,
     ) -> None:
@@ -160,6 +164,7 @@ class Generated(Conversations):
             tokenizer=tokenizer,
             max_length=max_length,
             packing=packing,
+            turns=turns,
             batch_size=batch_size,
             seed=seed,
         )
@@ -225,6 +230,7 @@ class Files(Conversations):
         tokenizer: str = TINY,
         max_length: int = 2048,
         packing: bool = True,
+        turns: Turns = "last",
         batch_size: int = 2,
         seed: int = 0,
     ) -> None:
@@ -232,6 +238,7 @@ class Files(Conversations):
             tokenizer=tokenizer,
             max_length=max_length,
             packing=packing,
+            turns=turns,
             batch_size=batch_size,
             seed=seed,
         )

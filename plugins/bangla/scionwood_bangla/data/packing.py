@@ -26,7 +26,7 @@ def row_of(code: Encoded, example: Example, *, prompt: bool) -> Row:
     """
     row: Row = {"input_ids": torch.tensor(code.input_ids), "labels": torch.tensor(code.labels)}
     if prompt:
-        row["prompt"] = torch.tensor(code.prompt)
+        row["prompt"] = torch.tensor(code.prompt if code.asked is None else code.asked)
         row["register"] = ",".join(sorted(example.register or ()))
     return row
 

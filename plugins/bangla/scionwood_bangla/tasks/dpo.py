@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from scionwood import Deployed, Optimiser, RecipeError, Task
+from scionwood_bangla.tasks.causal import head_of, hidden_states, splits_at_head
 from scionwood_bangla.tasks.deployed import deployed
+from scionwood_bangla.tasks.losses import answer_log_probabilities
 from scionwood_bangla.text.templates import IGNORED
 
 
@@ -63,6 +65,7 @@ class RegisterPreference(Task):
         if not hasattr(backbone, "disable_adapter"):
             rule = "it has no reference: that is the model with its adapter switched off"
             raise RecipeError("task bangla/dpo", rule, "Name an adapter such as lora")
+        self._whole: bool | None = None
         self.beta, self.label_smoothing, self.sft_weight = beta, label_smoothing, sft_weight
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -102,26 +105,12 @@ class RegisterPreference(Task):
 
     def _log_probabilities(self, batch: dict[str, Tensor]) -> Tensor:
         """Return the log-probability of each answer, (2 x pair,)."""
-        mask = batch["attention_mask"]
-        logits = self.backbone(input_ids=batch["input_ids"], attention_mask=mask).logits
-        return answer_log_probabilities(logits, batch["labels"])
-
-
-def answer_log_probabilities(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the summed log-probability of the learned tokens of each text.
-
-    Args:
-        logits: (text, token, vocabulary).
-        labels: (text, token) int64, -100 for tokens that are not learned.
-
-    Returns:
-        (text,) float32, nats.
-    """
-    width = logits.shape[-1]
-    flat = F.cross_entropy(
-        logits[:, :-1].reshape(-1, width).float(),
-        labels[:, 1:].reshape(-1),
-        ignore_index=IGNORED,
-        reduction="none",
-    )
-    return -flat.view(len(labels), -1).sum(1)
+        inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+        if self._whole is None:
+            self._whole = not splits_at_head(self.backbone, inputs)
+        if self._whole:
+            width = inputs["input_ids"].shape[1]
+            logits = self.backbone(**inputs).logits[:, -width:]
+            return answer_log_probabilities(logits, batch["labels"], nn.Identity())
+        hidden, _ = hidden_states(self.backbone, inputs)
+        return answer_log_probabilities(hidden, batch["labels"], head_of(self.backbone))

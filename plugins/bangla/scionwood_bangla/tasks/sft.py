@@ -12,6 +12,7 @@ from scionwood import Deployed, Optimiser, RecipeError, Task
 from scionwood_bangla.checker.restate import is_right
 from scionwood_bangla.tasks.causal import check_isolated, inner, loss_of, splits_at_head
 from scionwood_bangla.tasks.deployed import deployed
+from scionwood_bangla.text.templates import end_of_text, end_of_turn
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -109,15 +110,16 @@ class Sft(Task):
         """Return greedy answers to the prompts of a batch, and whether each answer ends."""
         model: Any = self.backbone
         tokenizer, start = self.tokenizer, batch["prompt_ids"].shape[1]
+        ends = sorted({end_of_text(tokenizer), end_of_turn(tokenizer)})
         generated = model.generate(
             input_ids=batch["prompt_ids"],
             attention_mask=batch["prompt_mask"],
             max_new_tokens=self.max_new_tokens,
             do_sample=False,
             pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=tokenizer.eos_token_id,
+            eos_token_id=ends,
         )[:, start:]
-        ended = (generated == tokenizer.eos_token_id).any(1).tolist()
+        ended = torch.isin(generated, torch.tensor(ends, device=generated.device)).any(1).tolist()
         return tokenizer.batch_decode(generated, skip_special_tokens=True), ended
 
     def deploy(self, folder: Path | None = None) -> Deployed:

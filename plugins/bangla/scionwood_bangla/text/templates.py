@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Literal, TypeVar
 
 from scionwood import WeightsError
 from scionwood_bangla.text.examples import Example, Message
 
+Rendered = TypeVar("Rendered")
+
 IGNORED = -100
 """The label of a token that is not learned."""
+
+
+Turns = Literal["last", "all"]
+"""Which turns of the assistant are learned."""
+
+_MARKED = re.compile(r"\{%-?\s*generation\s*-?%\}")
+_PROBE = "x"
 
 
 @dataclass(frozen=True)
@@ -19,11 +30,15 @@ class Encoded:
 
     Attributes:
         prompt: the ids of all turns before the completion, and of the start of the assistant turn.
-        completion: the ids of the completion and of the token that ends it.
+        completion: the ids of the completion, and of what the template writes after it.
+        mask: whether each token of prompt and completion is learned. `None` learns the completion.
+        asked: the ids after which a model generates the completion, if they are not `prompt`.
     """
 
     prompt: list[int]
     completion: list[int]
+    mask: tuple[bool, ...] | None = None
+    asked: tuple[int, ...] | None = None
 
     @property
     def input_ids(self) -> list[int]:
@@ -32,25 +47,63 @@ class Encoded:
 
     @property
     def labels(self) -> list[int]:
-        """`IGNORED` for each token of the prompt, then the ids of the completion."""
-        return [IGNORED] * len(self.prompt) + self.completion
+        """The ids of learned tokens, and `IGNORED` for each other token."""
+        if self.mask is None:
+            return [IGNORED] * len(self.prompt) + self.completion
+        pairs = zip(self.input_ids, self.mask, strict=False)
+        return [token if is_learned else IGNORED for token, is_learned in pairs]
 
 
-def encode(tokenizer: Any, example: Example) -> Encoded:
-    """Return the tokens of an example. Only the completion and its end are learned.
+def encode(tokenizer: Any, example: Example, *, turns: Turns = "last") -> Encoded:
+    """Return the tokens of an example. Only answers and their ends are learned.
 
-    Prompt and completion are tokenised separately, as they are during generation.
+    With a chat template, the tokens are those of the whole conversation. The completion begins
+    where they differ from the tokens after which a model generates, so its first space and its own
+    end of turn are learned, such as Gemma's `<end_of_turn>`. If the template writes no special
+    token after an answer, the end-of-text token is added.
 
     Args:
         tokenizer: a tokenizer of transformers.
         example: an example whose last message is the assistant's.
+        turns: learn the last turn of the assistant, or all of them. A template with the marks
+            `{% generation %}` says itself what belongs to a turn, and then `all` follows it.
 
     Raises:
-        WeightsError: the tokenizer has no token that ends a text.
+        WeightsError: the tokenizer has no token that ends a text, or `all` is asked for and it has
+            no chat template.
+
+    Source: the rule of the common prefix is that of TRL 1.16, `SFTTrainer`.
     """
-    end = end_of_text(tokenizer)
-    learned = tokenizer(example.completion, add_special_tokens=False)["input_ids"]
-    return Encoded(prompt_ids(tokenizer, example.prompt), [*learned, end])
+    if not tokenizer.chat_template:
+        if turns == "all":
+            rule = "it has no chat template, so earlier turns have no end that could be learned"
+            raise WeightsError("the tokenizer", rule, "Learn the last turn, or set a chat template")
+        learned = tokenizer(example.completion, add_special_tokens=False)["input_ids"]
+        end = end_of_text(tokenizer)
+        return Encoded(prompt_ids(tokenizer, example.prompt), [*learned, end])
+    asked = prompt_ids(tokenizer, example.prompt)
+    whole = _conversation(tokenizer, example.messages)
+    start = _shared(asked, whole)
+    if not set(whole[start:]) & _special(tokenizer):
+        whole = [*whole, end_of_text(tokenizer)]
+    mask = _mask(tokenizer, example.messages, whole, start) if turns == "all" else None
+    other = None if start == len(asked) else tuple(asked)
+    return Encoded(whole[:start], whole[start:], mask, other)
+
+
+def end_of_turn(tokenizer: Any) -> int:
+    """Return the id of the token that ends an answer: the template's own, or else the text's end.
+
+    Args:
+        tokenizer: a tokenizer of transformers.
+
+    Raises:
+        WeightsError: the tokenizer has no such token, so a model could not learn to stop.
+    """
+    turns = (Message("user", _PROBE), Message("assistant", _PROBE))
+    code = encode(tokenizer, Example(turns))
+    special = _special(tokenizer)
+    return next(token for token in code.completion if token in special)
 
 
 def prompt_ids(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
@@ -76,14 +129,7 @@ def prompt_text(tokenizer: Any, messages: Sequence[Message]) -> str:
     """
     if not tokenizer.chat_template:
         return plain(messages)
-    from jinja2 import TemplateError
-
-    try:
-        return _templated(tokenizer, messages)
-    except TemplateError:
-        if messages[0].role != "system":
-            raise
-        return _templated(tokenizer, _folded(messages))
+    return _with_folded_system(messages, partial(_templated, tokenizer))
 
 
 def plain(messages: Sequence[Message]) -> str:
@@ -108,10 +154,69 @@ def end_of_text(tokenizer: Any) -> int:
     return int(tokenizer.eos_token_id)
 
 
-def _templated(tokenizer: Any, messages: Sequence[Message]) -> str:
-    turns = [{"role": message.role, "content": message.content} for message in messages]
-    text: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+def _templated(tokenizer: Any, messages: Sequence[Message], *, asks: bool = True) -> str:
+    text: str = tokenizer.apply_chat_template(
+        _records(messages), tokenize=False, add_generation_prompt=asks
+    )
     return text
+
+
+def _records(messages: Sequence[Message]) -> list[dict[str, str]]:
+    return [{"role": message.role, "content": message.content} for message in messages]
+
+
+def _conversation(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
+    text = _with_folded_system(messages, partial(_templated, tokenizer, asks=False))
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return ids
+
+
+def _with_folded_system(
+    messages: Sequence[Message], use: Callable[[Sequence[Message]], Rendered]
+) -> Rendered:
+    # Some templates have no system turn: its text then precedes the first turn of the user.
+    from jinja2 import TemplateError
+
+    try:
+        return use(messages)
+    except TemplateError:
+        if messages[0].role != "system":
+            raise
+        return use(_folded(messages))
+
+
+def _mask(
+    tokenizer: Any, messages: Sequence[Message], whole: list[int], start: int
+) -> tuple[bool, ...]:
+    if _MARKED.search(str(tokenizer.chat_template)):
+        masks = _with_folded_system(messages, partial(_marks, tokenizer))
+        rest = len(whole) - len(masks)  # an added end-of-text token
+        return (*map(bool, masks), *[True] * rest)
+    spans = [(start, len(whole))]
+    for number, message in enumerate(messages[:-1]):
+        if message.role == "assistant":
+            asked = prompt_ids(tokenizer, messages[:number])
+            told = _conversation(tokenizer, messages[: number + 1])
+            spans.append((_shared(asked, whole), _shared(told, whole)))
+    return tuple(any(low <= at < high for low, high in spans) for at in range(len(whole)))
+
+
+def _marks(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
+    output = tokenizer.apply_chat_template(
+        _records(messages), tokenize=True, return_dict=True, return_assistant_tokens_mask=True
+    )
+    marks: list[int] = output["assistant_masks"]
+    return marks
+
+
+def _special(tokenizer: Any) -> set[int]:
+    added = tokenizer.added_tokens_decoder.items()
+    return set(tokenizer.all_special_ids) | {at for at, token in added if token.special}
+
+
+def _shared(first: Sequence[int], second: Sequence[int]) -> int:
+    pairs = enumerate(zip(first, second, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(first), len(second)))
 
 
 def _folded(messages: Sequence[Message]) -> list[Message]:
