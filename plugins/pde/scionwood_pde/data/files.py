@@ -24,6 +24,8 @@ from scionwood_pde.data.splits import (
     place_of,
     shared_out,
 )
+from scionwood_pde.evaluation.filters import Filters, fitted
+from scionwood_pde.evaluation.skill import modes_of
 
 
 @final
@@ -143,6 +145,13 @@ class Files(SplitData):
                 states = list(source.frames([(sample, time)]))
             yield from states
 
+    def filters(self) -> Filters | None:
+        """Return linear filters fitted on the training split, or `None` without whole domains."""
+        if self.crop is not None or not self.stride:
+            return None
+        runs = _Runs(self.sources, self.split["train"], self.normaliser)
+        return fitted(runs, modes_of(self.sources[0].layout), stride=self.stride, horizons=1)
+
     def loader(self, split: Split) -> DataLoader:
         """Return the batches of a split; see `SplitData.loader`."""
         train = split == "train"
@@ -230,6 +239,26 @@ class Windows(Dataset[dict[str, Tensor]]):
             for side in source.layout.sides
         ]
         return [slice(start, start + self.crop) for start in starts]
+
+
+@final
+class _Runs:
+    """The trajectories of a split, normalised, which are read when they are used."""
+
+    def __init__(
+        self, sources: Sequence[Source], places: Sequence[Trajectory], normaliser: Normaliser
+    ) -> None:
+        self.sources, self.places, self.normaliser = sources, places, normaliser
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> Tensor:
+        number, sample = self.places[index]
+        source = self.sources[number]
+        frames = source.frames((sample, time) for time in range(len(source.layout.times)))
+        states = torch.from_numpy(np.stack([np.array(frame, np.float32) for frame in frames]))
+        return self.normaliser.apply(states)
 
 
 def _masked(sample: dict[str, Tensor], path: Path) -> dict[str, Tensor]:

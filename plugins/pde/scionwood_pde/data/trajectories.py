@@ -14,6 +14,8 @@ from torch.utils.data import Dataset
 from scionwood import DataLoader, RecipeError, Split, SplitData
 from scionwood_pde.data.domain import Domain
 from scionwood_pde.data.normaliser import Normaliser
+from scionwood_pde.evaluation.filters import Filters, fitted
+from scionwood_pde.evaluation.modes import Modes
 from scionwood_pde.online import BRANCHES
 from scionwood_pde.readers.states import from_simulation, layout_of
 from scionwood_pde.solvers import Simulation, simulate
@@ -127,6 +129,14 @@ class Trajectories(SplitData):
     def trajectories(self, split: str) -> Tensor:
         """Return the normalised trajectories of a split, (sample, time, field, x, y, z) float32."""
         return self.normaliser.apply(self._simulated(split))
+
+    def filters(self) -> Filters | None:
+        """Return linear filters fitted on the training split, or `None` with several strides."""
+        if len(self.strides) > 1:
+            return None
+        runs = self.trajectories("train")
+        modes = Modes(runs.shape[3:], (True,) * 3)
+        return fitted(runs, modes, stride=self.strides[0], horizons=1)
 
     def _check_conditions(self) -> None:
         """Check that each condition is `dt` or a parameter of the equation.

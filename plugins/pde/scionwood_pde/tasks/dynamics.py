@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from scionwood import Deployed, Optimiser, RecipeError
 from scionwood_pde.model.forecast import Axis, Forecast
+from scionwood_pde.tasks.baselines import Baselines, baselines
 from scionwood_pde.tasks.deployed import deployed
 from scionwood_pde.tasks.states import StatesTask, mean_over, mean_vrmse
 
@@ -54,6 +55,7 @@ class Dynamics(StatesTask):
     ) -> None:
         super().__init__(backbone, **optimiser)
         self.noise, self.shifts, self.measured = noise, tuple(shifts), measured
+        self.baselines: Baselines | None = None
 
     @property
     def scaled(self) -> Forecast | None:
@@ -81,12 +83,31 @@ class Dynamics(StatesTask):
         return {"loss": mean_over(error.square(), batch.get("mask"))}
 
     def metrics(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return VRMSE, averaged over fields, and that of persistence, which predicts no change."""
+        """Return VRMSE, averaged over fields, and that of persistence, which predicts no change.
+
+        A test also returns the errors of the linear filters that are fitted on the training split.
+        """
         state, reference, mask = batch["state"], batch["next"], batch.get("mask")
-        return {
-            "vrmse": mean_vrmse(self._predicted(state, batch), reference, mask),
-            "vrmse_persistence": mean_vrmse(state[:, -reference.shape[1] :], reference, mask),
+        own, last = self._predicted(state, batch), state[:, -reference.shape[1] :]
+        error = mean_vrmse(own, reference, mask)
+        values = {
+            "vrmse": error,
+            "vrmse_persistence": mean_vrmse(last, reference, mask),
         }
+        if self.baselines is not None:
+            values |= self.baselines.add(error, last, reference, mask)
+        return values
+
+    def on_test_start(self) -> None:
+        """Fit the linear filters on the training split."""
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
+        self.baselines = baselines(data, mean_vrmse)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the skill: one minus the error over that of the best filter."""
+        if self.baselines is not None:
+            self.log("test_skill", self.baselines.skill(), sync_dist=self.trainer.world_size > 1)
+        self.baselines = None
 
     def deploy(self, folder: Path | None = None) -> Deployed:
         """Return the model from a state to the next one."""
