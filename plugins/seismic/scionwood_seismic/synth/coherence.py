@@ -102,7 +102,8 @@ def loud_spectrum(record: np.ndarray, *, apart: int = 1) -> np.ndarray | None:
     if not len(loud) or loud.mean(axis=0).sum() < LOUDER * quiet.sum():
         return None
     power = np.clip(loud.mean(axis=0) - quiet, 0, None)
-    return np.clip(power - 1.5 * np.quantile(power, 0.3), 0, None)
+    beyond: np.ndarray = np.clip(power - 1.5 * np.quantile(power, 0.3), 0, None)
+    return beyond
 
 
 def _shared_power(spectra: np.ndarray, apart: int) -> np.ndarray:

@@ -132,7 +132,8 @@ def _hyperbolas(rng: np.random.Generator, shape: Shape, period: float) -> np.nda
 
 def _events(rng: np.random.Generator, times: np.ndarray, shape: Shape, period: float) -> np.ndarray:
     """Place events at times (event, trace), with amplitudes that vary along the record."""
-    return event_records(rng, times, np.zeros((len(times), 1)), shape, period)[0]
+    record: np.ndarray = event_records(rng, times, np.zeros((len(times), 1)), shape, period)[0]
+    return record
 
 
 def event_records(
