@@ -65,7 +65,7 @@ def exponax_step(side: int, field: torch.Tensor) -> Callable[[], object]:
         3, 2 * pi, side, DT, diffusivity=VISCOSITY, order=4
     )
     spectrum = exponax.fft(jax.numpy.asarray(field[0].numpy()), num_spatial_dims=3)
-    step = jax.jit(stepper.step_fourier)
+    step = jax.jit(lambda u: stepper.step_fourier(u))
     return lambda: step(spectrum).block_until_ready()
 
 

@@ -13,7 +13,9 @@ from scionwood_pde import inference
 from scionwood_pde.api.states import States, opened
 from scionwood_pde.backbones import tadpole
 from scionwood_pde.data.normaliser import Normaliser
-from scionwood_pde.model import Coder, SizeName
+from scionwood_pde.model import Boundary, Coder, SizeName
+from scionwood_pde.model.presets import STRIDE
+from scionwood_pde.readers.layout import Layout
 from scionwood_pde.readers.states import layout_of
 
 
@@ -26,11 +28,15 @@ def encode(
     weights: str = "shipped",
     tile: int | None = None,
     halo: int = 0,
+    at_once: int = 0,
     fields: Sequence[str] | None = None,
     device: str = "cpu",
     overwrite: bool = False,
 ) -> None:
     """Compress states to latents, whose sides are a 16th of the grid's, and write them as Zarr v3.
+
+    With a tile, states are read and latents are written row by row of tiles, so that memory does
+    not depend on the size of the domain. States may be backed by dask.
 
     Args:
         states: the states, or their file.
@@ -40,7 +46,9 @@ def encode(
         size: size of that model.
         weights: weights of that model; see `backbones.tadpole`.
         tile: tile of that model in voxels. `None` means the whole domain.
-        halo: halo of that model in voxels.
+        halo: halo of that model in voxels. If the states are periodic along all axes, the halo of
+            the outer tiles holds the values of the opposite side.
+        at_once: most tiles that pass through the network together. 0 means 8.
         fields: names of the channels to encode. `None` means all channels, or those of the run.
         device: where to compute, such as `cpu` or `cuda`.
         overwrite: replace an existing folder.
@@ -59,7 +67,8 @@ def encode(
     given = opened(states, fields or (scale and scale.fields))
     if scale is not None:
         scale = scale.of_fields([channel.name for channel in layout_of(given).channels])
-    model = _autoencoder(run, size, weights, tile, halo)
+    boundary = _boundary(layout_of(given), tile)
+    model = _autoencoder(run, size, weights, tile, halo, boundary, at_once)
     inference.encode(
         model, given, Path(latents), normaliser=scale, device=device, overwrite=overwrite
     )
@@ -73,6 +82,7 @@ def decode(
     weights: str = "shipped",
     tile: int | None = None,
     halo: int = 0,
+    at_once: int = 0,
     device: str = "cpu",
 ) -> xr.DataArray:
     """Reconstruct states from latents with the model and the options that encoded them.
@@ -84,6 +94,7 @@ def decode(
         weights: see `encode`.
         tile: see `encode`.
         halo: see `encode`.
+        at_once: see `encode`.
         device: where to compute, such as `cpu` or `cuda`.
 
     Raises:
@@ -96,17 +107,35 @@ def decode(
         >>> decode("latents.zarr").shape
         (1, 2, 3, 16, 16, 16)
     """
-    model = _autoencoder(run, size, weights, tile, halo)
+    boundary = inference.boundary_of(Path(latents))
+    model = _autoencoder(run, size, weights, tile, halo, boundary, at_once)
     return inference.decode(model, Path(latents), device=device)
 
 
+def _boundary(layout: Layout, tile: int | None) -> Boundary:
+    """Return what lies beyond the domain: its other side if the file says so on all axes."""
+    periodic = set(layout.boundary.values()) == {"periodic"}
+    whole = all(side % STRIDE == 0 for side in layout.sides)
+    return "periodic" if tile is not None and periodic and whole else "edge"
+
+
 def _autoencoder(
-    run: str | Path | None, size: SizeName, weights: str, tile: int | None, halo: int
+    run: str | Path | None,
+    size: SizeName,
+    weights: str,
+    tile: int | None,
+    halo: int,
+    boundary: Boundary,
+    at_once: int,
 ) -> Coder:
     """Return the autoencoder of a run, or a model without an adapter."""
     if run is not None:
-        return cast(Coder, load_run(run).backbone)
+        model = cast(Coder, load_run(run).backbone)
+        model.at_once = at_once or model.at_once
+        return model
     try:
-        return tadpole(size=size, weights=weights, tile=tile, halo=halo)
+        return tadpole(
+            size=size, weights=weights, tile=tile, halo=halo, boundary=boundary, at_once=at_once
+        )
     except ValueError as error:
         raise RecipeError(str(error)) from error

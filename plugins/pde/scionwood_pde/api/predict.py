@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import xarray as xr
@@ -24,6 +24,7 @@ def rollout(
     statistics: str | Path | None = None,
     steps: int | None = None,
     fields: Sequence[str] | None = None,
+    conditions: Mapping[str, float] | None = None,
     device: str = "cpu",
 ) -> xr.DataArray:
     """Predict later states from the first state of each sample, one step after another.
@@ -34,12 +35,15 @@ def rollout(
     if the states hold the truth.
 
     Args:
-        states: the states, or their file. Only the first time of each sample is used.
+        states: the states, or their file. The first time of each sample is used, or as many as
+            the model of the run sees.
         run: a run of `pde/dynamics`, as a folder or by another reference; see `find_run`. The
             default run is shipped, and it knows Burgers' equation only.
         statistics: a cache whose means and standard deviations replace those of the run.
         steps: number of steps. `None` means as many as `states` has after its first time.
         fields: names of the channels, in the order of the training. `None` means those of the run.
+        conditions: numbers that the model needs by name, such as `viscosity`, in the units of the
+            training; `dt` is known.
         device: where to compute, such as `cpu` or `cuda`.
 
     Returns:
@@ -69,12 +73,19 @@ def rollout(
     if steps is None or kept is None or kept.interval is None:
         check_regular(layout, "states")
     scale = inference.normaliser_for(kept, given, statistics)
-    count = inference.steps_of(layout, scale, steps)
     step = load_run(folder, device).backbone
+    history = int(getattr(step, "history", 1))
+    count = inference.steps_of(layout, scale, steps, history)
     predicted = inference.rollout(
-        step, given, count, normaliser=scale, solids=solids, device=device
+        step,
+        given,
+        count,
+        normaliser=scale,
+        conditions=conditions,
+        solids=solids,
+        device=device,
     )
-    worse = no_better_than_persistence(predicted, given)
+    worse = no_better_than_persistence(predicted[:, history - 1 :], given)
     if worse:
         warnings.warn(worse, stacklevel=2)
     name = read_origin(folder) or folder.resolve().name

@@ -16,7 +16,7 @@ from scionwood_pde.readers.dataset import is_states, states_of
 from scionwood_pde.readers.opening import open_reader
 from scionwood_pde.readers.states import from_simulation, layout_of
 from scionwood_pde.readers.write import writer_for
-from scionwood_pde.solvers.registry import equation_class
+from scionwood_pde.solvers.registry import drawn_equation, equation_class
 
 States: TypeAlias = xr.DataArray | xr.Dataset | str | Path
 """States in memory, or the path of a file of them, in any layout that the readers know.
@@ -35,6 +35,8 @@ def simulate(
     substeps: int = 1,
     order: Literal[2, 4] = 2,
     seed: int = 0,
+    parameters: Mapping[str, float] | None = None,
+    skip: int = 0,
 ) -> xr.DataArray:
     """Simulate trajectories of an equation on a periodic box.
 
@@ -52,6 +54,8 @@ def simulate(
         substeps: time steps between two states.
         order: order of the time stepping scheme.
         seed: seed of the parameters and the initial states.
+        parameters: parameters of the equation that are not drawn, such as `viscosity`.
+        skip: states that are computed and left out at the beginning.
 
     Returns:
         States (sample, time, channel, *space), float32, in the units L, T and U of the equation.
@@ -67,8 +71,10 @@ def simulate(
     generator = torch.Generator().manual_seed(seed)
     try:
         dt = equation_class(equation).INTERVAL if interval is None else interval
-        sizes = (n_points, dims, n_steps, dt, n)
-        return from_simulation(solvers.simulate(equation, *sizes, generator, substeps, order=order))
+        drawn = drawn_equation(equation, generator, n, parameters or {})
+        sizes = (n_points, dims, n_steps + skip, dt, n)
+        made = solvers.simulate(drawn, *sizes, generator, substeps, order=order)
+        return from_simulation(made).isel(time=slice(skip, None))
     except ValueError as error:
         raise RecipeError(str(error)) from error
 

@@ -7,8 +7,8 @@ those of the run.
 
 from __future__ import annotations
 
-from scionwood_pde.inference.latents import decode, encode
+from scionwood_pde.inference.latents import boundary_of, decode, encode
 from scionwood_pde.inference.rollouts import rollout, steps_of
 from scionwood_pde.inference.states import fitting, normaliser_for
 
-__all__ = ["decode", "encode", "fitting", "normaliser_for", "rollout", "steps_of"]
+__all__ = ["boundary_of", "decode", "encode", "fitting", "normaliser_for", "rollout", "steps_of"]

@@ -18,6 +18,7 @@ from scionwood import RecipeError, atomic_folder, reading, writing
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.inference.states import fitting, normaliser_of, tensor_of
 from scionwood_pde.model.streaming import Places, decode_field, encode_field
+from scionwood_pde.model.tiles import Boundary
 from scionwood_pde.readers.card import from_card, to_card
 from scionwood_pde.readers.layout import AXES, Layout
 from scionwood_pde.readers.states import labelled, layout_of
@@ -122,6 +123,18 @@ def decode(model: Any, source: str | Path, *, device: str = "cpu") -> xr.DataArr
         states[sample, time] *= deviation
         states[sample, time] += mean
     return labelled(states, layout)
+
+
+def boundary_of(source: Path) -> Boundary:
+    """Return the boundary of the model that encoded latents.
+
+    Raises:
+        ReadError: the folder holds no latents, or is damaged.
+    """
+    with reading(source, FORMAT):
+        group: Any = zarr.open_group(source, mode="r")
+        tiles = str(dict(group.attrs["model"]).get("tiles", ""))
+    return "periodic" if tiles.endswith("boundary periodic") else "edge"
 
 
 def _in_rows(model: Any) -> bool:

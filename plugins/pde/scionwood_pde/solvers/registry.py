@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+import torch
 
 from scionwood_pde.solvers.convection import (
     Burgers,
@@ -58,3 +62,28 @@ def equation_class(name: str) -> type[Equation]:
     if name not in EQUATIONS:
         raise ValueError(f"{name!r}: no equation has this name. Choose one of {sorted(EQUATIONS)}")
     return EQUATIONS[name]
+
+
+def drawn_equation(
+    name: str, generator: torch.Generator, batch: int, parameters: Mapping[str, float]
+) -> Equation:
+    """Return an equation whose parameters are given, or else drawn for each sample.
+
+    Args:
+        name: name of the equation.
+        generator: source of the random numbers.
+        batch: number of samples.
+        parameters: the parameters that are given.
+
+    Raises:
+        ValueError: no equation has this name, or it has no such parameter.
+    """
+    equation = equation_class(name)()
+    known = sorted(f.name for f in fields(equation) if isinstance(f.default, float | int))
+    unknown = [key for key in parameters if key not in known]
+    if unknown:
+        raise ValueError(
+            f"parameter {unknown[0]!r}: {name} has {', '.join(known)}. Correct the name"
+        )
+    given: dict[str, Any] = dict(parameters)
+    return replace(equation.drawn(generator, batch), **given)
