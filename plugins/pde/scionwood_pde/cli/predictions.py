@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from scionwood import InputPath, OutputPath, RunPath, renamed
 from scionwood_pde.cli.words import numbers_of, print_rows
 
