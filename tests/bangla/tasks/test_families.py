@@ -83,7 +83,7 @@ def tokenizer_of(family):
 def small(family, tokenizer):
     """Return a model of the family with random weights."""
     sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "head_dim": 8}
-    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "sliding_window": None}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "sliding_window": 4096}
     ends = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
     config = AutoConfig.for_model(family, vocab_size=len(tokenizer), **sizes, **heads, **ends)
     config._attn_implementation = "eager"

@@ -1,0 +1,78 @@
+"""Texts that the checker was not made for: it marks the style, abstains, or separates speakers."""
+
+from __future__ import annotations
+
+import pytest
+
+from scionwood_bangla.checker import check_text
+from scionwood_bangla.checker.report import as_text, style
+from scionwood_bangla.checker.tokens import tokenise
+from scionwood_bangla.text.normalise import normalise
+
+NO_FAULT = {
+    "sadhu": "তিনি কলিকাতায় গিয়াছেন। তাঁহাকে আমি চিঠি লিখিয়াছি। তুমি কি তাহা জান?",
+    "sadhu and chalit": "তিনি কলিকাতায় গিয়াছেন। আমি তাকে চিঠি লিখেছি। আপনি আসিবেন এবং খাবেন।",
+    "dialect": "তুমি কই যাইতাছ? আমি তো কইলাম, হেয় আইবো না। আমি ভাত খামু।",
+    "another dialect": "তুই কিতা করতেছস? আফনে বালা আছেননি?",
+    "english words": "আপনি কি meeting এ join করবেন? Please আমাকে inform করুন। তিনি late করবেন।",
+    "poetry": "তুমি রবে নীরবে হৃদয়ে মম\nনিবিড় নিভৃত পূর্ণিমা নিশীথিনী-সম\nতুমি ভরিবে গৌরবে",
+    "no punctuation": (
+        "আমি কাল গিয়েছিলাম তুমি কেমন আছ আমি ভালো আছি তিনি বলেছেন আপনি আসবেন সে আসেনি আমরা গেলাম"
+    ),
+    "visarga for colon": "সে বললঃ তুমি আসবে। তিনি বললেনঃ আপনি আসুন।",
+}
+LABELS = [
+    ("রহিম: ", "করিম: "),
+    ("রহিম : ", "করিম : "),
+    ("১. রহিম: ", "২. করিম: "),
+    ("**রহিম:** ", "**করিম:** "),
+    ("Rahim: ", "Karim: "),
+    ("রহিম - ", "করিম - "),
+    ("রহিম—", "করিম—"),
+    ("[রহিম] ", "[করিম] "),
+    ("<রহিম> ", "<করিম> "),
+    ("রহিম (হেসে): ", "করিম (রেগে): "),
+    ("ডা. রহিম: ", "মো. করিম হোসেন: "),
+    ("রহিমঃ ", "করিমঃ "),
+    ("প্রথম ব্যক্তি: ", "দ্বিতীয় ব্যক্তি: "),
+    ("- ", "- "),
+]
+
+
+@pytest.mark.parametrize("kind", NO_FAULT)
+def test_such_a_text_has_no_fault(kind):
+    assert check_text(NO_FAULT[kind]).faults == []
+
+
+def test_a_mixture_of_styles_is_marked():
+    findings = check_text(NO_FAULT["sadhu and chalit"])
+    assert style(findings) == "mixed"
+    assert "note: the style is mixed" in as_text(findings)
+
+
+def test_a_text_without_punctuation_is_noted_and_its_register_is_still_checked():
+    text = NO_FAULT["no punctuation"]
+    assert "note: no punctuation" in as_text(check_text(text))
+    rules = {fault.rule for fault in check_text(text, ["tumi"]).faults}
+    assert rules == {"over_formal"}
+
+
+@pytest.mark.parametrize("labels", LABELS, ids=range(len(LABELS)))
+def test_speakers_are_told_apart_by_labels_of_any_kind(labels):
+    first, second = labels
+    lines = [f"{first}তুই কোথায়?", f"{second}আপনি কেমন আছেন?", f"{first}তুই আয়।"]
+    assert check_text("\n".join(lines)).faults == []
+    wrong = check_text("\n".join([*lines, f"{second}আপনি কেমন আছ?"])).faults
+    assert [fault.word for fault in wrong] == ["আছ"]
+
+
+def test_dashes_in_prose_and_headings_of_a_letter_are_no_labels():
+    prose = normalise("রহিম - আমার বন্ধু - এল।\nআমরা গেলাম।\nকরিম - সে-ও এল।\nরাত হল।")
+    assert {token.voice for token in tokenise(prose)} == {0}
+    letter = normalise("বিষয়: ছুটি\nতারিখ: ১২ মে\nরহিম: তুই কই?")
+    assert {token.voice for token in tokenise(letter)} == {0}
+
+
+def test_a_visarga_inside_a_word_or_behind_a_noun_stays():
+    words = [token.text for token in tokenise(normalise("দুঃখ পুনঃ অন্ততঃ"))]
+    assert words == [normalise(word) for word in ("দুঃখ", "পুনঃ", "অন্ততঃ")]
