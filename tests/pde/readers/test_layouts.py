@@ -202,6 +202,15 @@ def test_these_formats_are_read_only(reader: Any, name: str, tmp_path: Path) -> 
         opened.rewrite(tmp_path / "new", lambda record: record.data)
 
 
+def test_options_that_a_format_does_not_take_are_refused(tmp_path: Path) -> None:
+    api.write_states(sample_states(), tmp_path / "a.hdf5")
+    with pytest.raises(ReadError, match="Well HDF5 names its own axes, so that dims would be"):
+        open_reader(tmp_path / "a.hdf5", dims={"x": "x"})
+    api.write_states(sample_states(), tmp_path / "a.zarr")
+    with pytest.raises(ReadError, match="so that axes would be ignored"):
+        open_reader(tmp_path / "a.zarr", axes={"u_x": "time x y z"})
+
+
 def globe(**coordinates: Any) -> xr.Dataset:
     field = np.random.default_rng(0).standard_normal((2, 8, 9))
     return xr.Dataset({"t2m": (("time", "lat", "lon"), field)}, coordinates)

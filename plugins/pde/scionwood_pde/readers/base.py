@@ -48,6 +48,9 @@ class StatesReader(Reader):
     format: ClassVar[str]
     """The name of the format in error messages."""
 
+    takes: ClassVar[tuple[str, ...]] = ()
+    """Which of the options `dims` and `axes` this format takes."""
+
     layout: Layout
     remote = ("state", "frames")
 
@@ -62,6 +65,7 @@ class StatesReader(Reader):
         axes: Mapping[str, str] | None = None,
     ) -> None:
         self.path, self.solids, self.placed, self.axes = Path(path), solids, dims, axes
+        self._check_options({"dims": dims, "axes": axes})
         with self._session() as variables:
             layout = self._layout(variables)
             named = getattr(variables, "attrs", {}).get(EQUATION, layout.equation)
@@ -180,6 +184,12 @@ class StatesReader(Reader):
                 after, changed = _changed(self.path, record, function)
                 if changed.any():
                     self._store(copy, record.key, after, changed)
+
+    def _check_options(self, given: Mapping[str, Mapping[str, str] | None]) -> None:
+        for name, value in given.items():
+            if value and name not in self.takes:
+                rule = f"{self.format} names its own axes, so that {name} would be ignored"
+                raise ReadError(str(self.path), rule, f"Leave {name} out")
 
     @contextmanager
     def _session(self) -> Iterator[Mapping[str, Any]]:

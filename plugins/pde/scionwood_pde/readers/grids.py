@@ -55,6 +55,7 @@ class GridReader(ReadOnly, Hdf5Reader):
 
     suffixes = (".h5", ".hdf5", ".nc")
     format = "HDF5 on a grid"
+    takes = ("dims", "axes")
 
     @classmethod
     def write_sample(cls, path: Path) -> None:

@@ -26,6 +26,8 @@ OPTIONS: Mapping[str, Any] = {
 class LabelledReader(StatesReader, ABC):
     """A reader of files with named dims: each variable over all space axes is a field."""
 
+    takes = ("dims",)
+
     @abstractmethod
     def _dataset(self) -> AbstractContextManager[xr.Dataset]:
         """Open the file with xarray and `OPTIONS`."""

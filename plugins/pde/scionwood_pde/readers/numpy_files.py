@@ -50,6 +50,7 @@ class NumpyReader(ReadOnly, StatesReader):
 
     suffixes = (".npy",)
     format = "npy"
+    takes = ("dims", "axes")
 
     @classmethod
     def write_sample(cls, path: Path) -> None:
@@ -103,6 +104,7 @@ class SceneReader(ReadOnly, StatesReader):
 
     suffixes = ()
     format = "scene of PhiFlow"
+    takes = ("dims",)
 
     @classmethod
     def write_sample(cls, path: Path) -> None:

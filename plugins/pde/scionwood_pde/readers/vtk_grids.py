@@ -43,6 +43,7 @@ class VtkReader(ReadOnly, StatesReader):
 
     suffixes = SUFFIXES
     format = "VTK"
+    takes = ("dims",)
 
     @classmethod
     def write_sample(cls, path: Path) -> None:
