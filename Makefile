@@ -4,7 +4,7 @@ FIELDS := $(wildcard plugins/*)
 DONE := .venv/installed
 SMALL := .venv/small
 
-.PHONY: docs docs-check docs-links install browser test test-slow test-zoo test-peft fuzz lint format demo bench figures wheels
+.PHONY: docs docs-check docs-links install browser test test-slow test-zoo test-peft fuzz lint format demo bench figures wheels test-gpu bench-gpu gpu-kit
 
 install: $(DONE)
 
@@ -48,6 +48,15 @@ test-peft: $(DONE)
 # Every format that is read, damaged 2,000 times; the table of docs/safety.md.
 fuzz: $(DONE)
 	$(BIN)/python benchmarks/fuzz.py; code=$$?; $(BIN)/python benchmarks/tables; exit $$code
+
+# On a CUDA card, with torch, triton, peft and pytest only: nothing is installed. Results go to $OUT.
+GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
+test-gpu bench-gpu:
+	@$(GPU_PYTHON) benchmarks/lora/device.py $(subst -gpu,,$@)
+
+# The wheels to carry to such a machine.
+gpu-kit:
+	@$(GPU_PYTHON) benchmarks/lora/device.py kit
 
 lint: $(DONE)
 	$(BIN)/ruff check .

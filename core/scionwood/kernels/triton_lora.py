@@ -136,7 +136,7 @@ def _down(
         wide, factor, out, drop.seed, wide.stride(0), *factor.stride(),
         m, n, rank, drop.limit, scale * drop.growth,
         tile.rows, tile.columns, width, n % 2 == 0,
-        num_warps=tile.warps, num_stages=tile.stages,
+        num_warps=tile.warps, num_stages=tile.stages, enable_fp_fusion=True,
     )  # fmt: skip
     return out
 
@@ -165,7 +165,7 @@ def _product(
         left.stride(0), *right.stride(), low.stride(0), *factor.stride(),
         m, n, depth, rank, drop.limit, scale * drop.growth,
         tile.rows, tile.columns, tile.depth, width, n % 2 == 0,
-        num_warps=tile.warps, num_stages=tile.stages,
+        num_warps=tile.warps, num_stages=tile.stages, enable_fp_fusion=True,
     )  # fmt: skip
     return out
 
@@ -194,7 +194,7 @@ def _through_b(
     tiles.through_b[(across, count)](
         grad, z, b, gate_bias, dh, db, grad.stride(0), z.stride(0), *b.stride(),
         m, n, rank, steps, scaling, tile.rows, tile.columns, power(rank),
-        num_warps=tile.warps, num_stages=tile.stages,
+        num_warps=tile.warps, num_stages=tile.stages, enable_fp_fusion=True,
     )  # fmt: skip
     return dh, db.sum(0)
 
@@ -216,7 +216,7 @@ def _over_rows(
         wide, low, gate_bias, out, drop.seed, wide.stride(0), low.stride(0),
         m, n, rank, steps, drop.limit, scale * drop.growth,
         tile.rows, tile.columns, width, n % 2 == 0,
-        num_warps=tile.warps, num_stages=tile.stages,
+        num_warps=tile.warps, num_stages=tile.stages, enable_fp_fusion=True,
     )  # fmt: skip
     return out.sum(0)
 
@@ -228,6 +228,6 @@ def _through_gate(
     shares, m, rank = dh.shape
     dz = dh.new_empty((m, rank if gate_bias is None else 2 * rank), dtype=dtype)
     tiles.through_gate[(parts(m * rank, BLOCK),)](
-        dh, z, gate_bias, dz, m * rank, rank, shares, BLOCK, num_warps=4
+        dh, z, gate_bias, dz, m * rank, rank, shares, BLOCK, num_warps=4, enable_fp_fusion=True
     )
     return dz

@@ -39,7 +39,7 @@ def compile_for(capability, kernel, dtype, tile, constants):
         if kind.startswith("*") or (kind == "i32" and name not in ANY)
     }
     source = ASTSource(fn=kernel, signature=types, constexprs=constants, attrs=aligned)
-    options = {"num_warps": tile.warps, "num_stages": tile.stages}
+    options = {"num_warps": tile.warps, "num_stages": tile.stages, "enable_fp_fusion": True}
     compiled = triton.compile(source, target=GPUTarget("cuda", capability, 32), options=options)
     ptx = compiled.asm["ptx"]
     unit = next((name for name in ("wgmma", "mma.sync") if name in ptx), "none")

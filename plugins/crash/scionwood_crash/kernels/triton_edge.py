@@ -59,7 +59,7 @@ def edge_block(
         _forward[(triton.cdiv(len(target), TARGETS),)](
             at_source, at_target, edge, src, dst, share, start, by_edge.contiguous(),
             second.contiguous(), second_bias, scale, shift, out, total, len(target), width,
-            EPS=EPS, WIDTH=padded(width), TARGETS=TARGETS, EDGES=EDGES, num_warps=4,
+            EPS=EPS, WIDTH=padded(width), TARGETS=TARGETS, EDGES=EDGES, num_warps=4, enable_fp_fusion=True,
         )  # fmt: skip
     none, moment = edge.new_empty(0, width), edge.new_empty(0, 1)
     return out, total, none, torch.empty_like(none), moment, torch.empty_like(moment)
@@ -100,7 +100,7 @@ def sum_by_target(values: Tensor, dst: Tensor, count: int) -> Tensor:
     with _device_of(values):
         _sum[(triton.cdiv(count, TARGETS),)](
             values.contiguous(), dst, starts(dst, count), total, count, width,
-            WIDTH=padded(width), TARGETS=TARGETS, EDGES=EDGES, num_warps=4,
+            WIDTH=padded(width), TARGETS=TARGETS, EDGES=EDGES, num_warps=4, enable_fp_fusion=True,
         )  # fmt: skip
     return total
 
