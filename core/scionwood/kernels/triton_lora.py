@@ -56,7 +56,7 @@ def lora_linear(
     if not len(x):
         return addmm.lora_linear(x, weight, bias, a, b, gate_bias, seed, scaling, p)
     x, bias, gate_bias = _rows(x), _dense(bias), _dense(gate_bias)
-    cut = cut or _planned(x, weight, a)
+    cut = cut or planned(x, weight, a)
     with torch.cuda.device(x.get_device()):
         z = _down(x, a, x.dtype, _drop(seed, p), 1.0, cut)
         y = _product(x, weight.t(), z, b.t(), _Drop(), scaling, cut.up, cut.rank, bias, gate_bias)
@@ -84,7 +84,7 @@ def lora_linear_backward(
             grad, x, weight, a, b, z, gate_bias, seed, scaling, p, needs_x
         )
     grad, z, gate_bias = _rows(grad), _dense(z), _dense(gate_bias)
-    drop, cut = _drop(seed, p), cut or _planned(grad, weight, a)
+    drop, cut = _drop(seed, p), cut or planned(grad, weight, a)
     with torch.cuda.device(grad.get_device()):
         dh, db = _by_b(grad, b, None if x is None else z, gate_bias, scaling, cut)
         dz = _through_gate(dh, z, gate_bias, grad.dtype)
@@ -117,7 +117,8 @@ def _drop(seed: Tensor | None, p: float) -> _Drop:
     return _Drop() if seed is None else _Drop(seed, mask.threshold(p), mask.growth(p))
 
 
-def _planned(rows: Tensor, weight: Tensor, a: Tensor) -> Plan:
+def planned(rows: Tensor, weight: Tensor, a: Tensor) -> Plan:
+    """Return the plan of a layer on the device of its rows."""
     shared = SMALLEST
     if rows.is_cuda:
         card: Any = torch.cuda.get_device_properties(rows.device)

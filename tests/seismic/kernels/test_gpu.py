@@ -1,4 +1,4 @@
-"""The moments on a CUDA card; `make test-gpu` runs this file, and it imports torch and pytest only."""
+"""The moments on a CUDA card; `make test-gpu` runs this file."""
 
 from __future__ import annotations
 
