@@ -98,6 +98,20 @@ def online() -> str:
     return table([*head, "waiting"], lines)
 
 
+def skill() -> str:
+    """Return the error of each linear filter by equation and horizon, averaged over fields."""
+    rows, lines = read("pde_skill"), []
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    for key in dict.fromkeys((r["equation"], r["horizon"]) for r in rows):
+        own = [row for row in rows if (row["equation"], row["horizon"]) == key]
+        errors = {
+            name: [float(row["vrmse"]) for row in own if row["method"] == name] for name in methods
+        }
+        cells = [f"{sum(each) / len(each):.3f}" if each else "" for each in errors.values()]
+        lines.append([*key, *cells])
+    return table(["equation", "horizon", *methods], lines)
+
+
 def _first(rows: dict[str, Row], part: str) -> str:
     return next((row["median"] for measure, row in rows.items() if part in measure), "")
 
@@ -115,4 +129,5 @@ TABLES: Tables = {
     "pde_confirmation": confirmation,
     "pde_rollouts": rollouts,
     "pde_online": online,
+    "pde_skill": skill,
 }
