@@ -30,6 +30,29 @@ def follow(page: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def first_row(text: str, field: str) -> dict[str, float]:
+    """Return the last printed row of a field at horizon 1, by column."""
+    lines = text.splitlines()
+    at = max(i for i, line in enumerate(lines) if re.match(rf"{field} +1 ", line))
+    head = next(line for line in lines[at::-1] if line.startswith("field "))
+    names = re.split(r"  +", head.strip())
+    return dict(zip(names[2:], map(float, lines[at].split()[2:]), strict=True))
+
+
+def write_flow(target: Path) -> None:
+    """Write a decaying turbulent velocity with the names and the order of dims of some solver."""
+    size = {"n": 10, "n_points": 32, "n_steps": 12}
+    states = api.simulate("navier_stokes", **size, interval=0.2, substeps=4, seed=3)
+    flow = api.as_dataset(states.drop_attrs(deep=False))
+    flow = flow.rename(sample="run", time="t", x="nx", y="ny", z="nz")
+    flow["t"].attrs = {"units": "s"}
+    for axis in ("nx", "ny", "nz"):
+        flow[axis].attrs = {"units": "m", "boundary": "periodic"}
+    for name in flow:
+        flow[name].attrs = {"units": "m/s"}
+    flow.transpose("run", "t", "nz", "ny", "nx").to_netcdf(target, engine="h5netcdf")
+
+
 def write_simulation(target: Path) -> None:
     """Write a tracer with the names, the order of dims and the units of some solver."""
     states = api.simulate("advection_diffusion", n=10, n_points=32, n_steps=8, seed=5)
@@ -57,12 +80,23 @@ def test_a_reader_of_the_page_gets_a_prediction_of_an_own_file(tmp_path):
     assert predicted["channel"].values.tolist() == ["tracer"]
     assert predicted["time"].attrs["units"] == "s"
     assert predicted["unit"].item() == "kg m-3"
-    table = run.stdout.splitlines()[-2:]
-    first = next(line for line in table if line.startswith("tracer  1 ")).split()
-    error, persistence = float(first[2]), float(first[-1])
-    assert error < 0.7 * persistence
+    row = first_row(run.stdout, "tracer")
+    assert row["vrmse"] < 0.7 * row["persistence"]
+    assert row["skill"] < 1
+    assert "worse than the mean of the field" in run.stdout
     names = {file.name for file in (tmp_path / "figures").iterdir()}
     assert names == {"slices.png", "spectra.png", "error_growth.png", "rollout.gif"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_reader_of_the_page_of_skill_gets_a_score_over_linear_filters(tmp_path):
+    write_flow(tmp_path / "flow.nc")
+    run = follow("skill.md", tmp_path)
+    assert run.returncode == 0, run.stdout + run.stderr
+    rows = [first_row(run.stdout, name) for name in ("u_x", "u_y", "u_z")]
+    assert sum(row["skill"] for row in rows) / 3 > 0.2
+    assert "no skill" not in run.stdout
 
 
 @pytest.mark.slow

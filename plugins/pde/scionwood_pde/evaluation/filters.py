@@ -12,7 +12,7 @@ of a state, less their mean, by factors:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol, final
 
@@ -211,7 +211,7 @@ def _shell_factors(products: Tensor, power: Tensor, modes: Modes) -> Tensor:
     return _ratio(modes.by_shell(products), modes.by_shell(power))[:, modes.shells]
 
 
-def _mode_factors(halves: Sequence[_Sums], modes: Modes) -> Tensor:
+def _mode_factors(halves: list[_Sums], modes: Modes) -> Tensor:
     """Return one factor for each mode, with the ridge that predicts one half from the other."""
     errors = torch.stack(
         [
@@ -229,7 +229,7 @@ def _mode_factors(halves: Sequence[_Sums], modes: Modes) -> Tensor:
     return torch.stack([_ridged(halves, modes, RIDGES[r])[c] for c, r in enumerate(best)])
 
 
-def _ridged(halves: Sequence[_Sums], modes: Modes, ridge: float) -> Tensor:
+def _ridged(halves: list[_Sums], modes: Modes, ridge: float) -> Tensor:
     """Return the factor of each mode, pulled to that of its shell."""
     products = sum((h.total(0) for h in halves), start=torch.zeros_like(halves[0].total(0)))
     power = sum((h.total(1).real for h in halves), start=torch.zeros_like(products.real))
