@@ -14,6 +14,8 @@ from scionwood_crash.solver.model import CONTACT, KINDS, Ties
 
 NEAR = 1.5
 """Sheets may touch where nodes of two pieces are nearer than this many mean lengths of sides."""
+EQUAL = 1.001
+"""Nodes that are farther than the nearest by less than this factor count as equally near."""
 
 
 @final
@@ -62,9 +64,12 @@ def touching(points: np.ndarray, sides: np.ndarray, pieces: np.ndarray) -> Links
     pairs = []
     for piece in range(int(pieces.max()) + 1):
         own, others = np.flatnonzero(pieces == piece), np.flatnonzero(pieces != piece)
-        away, near = cKDTree(points[others]).query(points[own], distance_upper_bound=reach)
-        close = np.isfinite(away)
-        pairs.append(np.stack([own[close], others[near[close]]], 1))
+        count = min(4, len(others))
+        away, near = cKDTree(points[others]).query(points[own], count, distance_upper_bound=reach)
+        away, near = away.reshape(len(own), -1), near.reshape(len(own), -1)
+        close = np.isfinite(away) & (away <= EQUAL * away[:, :1])
+        node = np.broadcast_to(own[:, None], close.shape)[close]
+        pairs.append(np.stack([node, others[near[close]]], 1))
     nodes = np.unique(np.sort(np.concatenate(pairs), 1), axis=0)
     return Links(nodes, np.full(len(nodes), CONTACT))
 
