@@ -13,7 +13,9 @@ plugin = Plugin(
         "round": "scionwood_federated.cli.rounds:round",
         "pool": "scionwood_federated.cli.rounds:pool",
         "check": "scionwood_federated.cli.rounds:check",
+        "keys": "scionwood_federated.cli.rounds:keys",
+        "decrypt": "scionwood_federated.cli.rounds:decrypt",
         "simulate": "scionwood_federated.cli.simulating:simulate",
     },
-    rooms=("checks", "rules", "simulation", "update"),
+    rooms=("checks", "privacy", "rules", "simulation", "update"),
 )

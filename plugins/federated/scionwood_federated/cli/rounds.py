@@ -81,6 +81,9 @@ def round(
     site: str,
     samples: int | None = None,
     personal: bool = False,
+    encrypt: InputPath | None = None,
+    start: InputPath | None = None,
+    rounds: int = 200,
 ) -> None:
     """Write the update of a run: the adapter, the head, and a record without any data.
 
@@ -90,16 +93,26 @@ def round(
         site: the name of this site.
         samples: the number of training samples; by default they are counted, which reads the data.
         personal: keep the head at the site.
+        encrypt: the public key, so that only sites can read the sum of the updates. It needs
+            --start, and a run that was trained with --hold A.
+        start: what the round started from, for --encrypt.
+        rounds: the number of all rounds. With --encrypt, after a fifth of them 20 to 50 % of the
+            coordinates are pruned and not sent.
 
     Raises:
         TrainingError: the run has no adapter.
-        FederationError: the samples cannot be counted.
+        FederationError: the samples cannot be counted, or the update cannot be encrypted.
         OutputExistsError: the folder exists.
     """
     from scionwood_federated.update.folder import update_of, write_update
 
     update = update_of(run, site=site, samples=samples, personal=personal)
-    write_update(update, out)
+    if encrypt is None:
+        write_update(update, out)
+    else:
+        from scionwood_federated.privacy.folders import write_encrypted
+
+        write_encrypted(update, _start_for_encryption(start), encrypt, out, rounds=rounds)
     size = sum(path.stat().st_size for path in Path(out).rglob("*") if path.is_file())
     about = update.about
     facts = f"round {about.round}, {about.samples} samples, {about.steps} steps, {size:,} bytes"
@@ -116,6 +129,7 @@ def pool(
     most_samples: int | None = None,
     server: Servers = "none",
     options: dict[str, Any] | None = None,
+    key: InputPath | None = None,
     json: bool = False,
 ) -> None:
     """Pool the updates of sites into the folder that the next round starts from.
@@ -133,6 +147,8 @@ def pool(
             median.
         server: FedAvgM (momentum) or FedAdam (adam) between rounds; they need --start.
         options: of the rule, such as '{bad: 2}' for krum.
+        key: the public key, if the updates are encrypted. Then only the rule frozen_a is exact, and
+            a site decrypts the folder: `scionwood federated decrypt`.
         json: print JSON.
 
     Raises:
@@ -140,8 +156,19 @@ def pool(
         AdapterFileError: a folder is damaged or hostile.
         OutputExistsError: the folder exists.
     """
+    from scionwood_federated.privacy.folders import is_encrypted, sum_encrypted
     from scionwood_federated.update.pooling import pool as pool_folders
 
+    if any(is_encrypted(folder) for folder in updates):
+        if key is None:
+            from scionwood_federated.api import FederationError
+
+            raise FederationError(
+                "encrypted updates", "their sum needs the public key", "Add --key"
+            )
+        about = sum_encrypted(updates, key, out, rule=rule, most_samples=most_samples)
+        print(f"{out}: the sum of {len(updates)} encrypted updates, {about.samples} samples")
+        return
     report = pool_folders(
         updates,
         out,
@@ -164,6 +191,56 @@ def pool(
         print("Add --start or --recipe, and the folder is also a run", file=sys.stderr)
 
 
+def keys(out: OutputPath) -> None:
+    """Write a secret key for the sites, and a public key for the sites and whoever sums.
+
+    All sites share the secret key, and whoever sums must not have it. One site together with the
+    server can read an update of another site.
+
+    Args:
+        out: the folder to write.
+
+    Raises:
+        FederationError: TenSEAL is not installed.
+        OutputExistsError: the folder exists.
+    """
+    from scionwood_federated.privacy.encryption import PUBLIC, SECRET, make_keys
+
+    make_keys(out)
+    print(f"{out}: {SECRET} for the sites only, {PUBLIC} for the sites and the server")
+
+
+def decrypt(
+    folder: InputPath, start: InputPath, out: OutputPath, *, key: InputPath | None = None
+) -> None:
+    """Decrypt a sum of encrypted updates at a site, into what the next round starts from.
+
+    Args:
+        folder: the folder that `pool --key` wrote.
+        start: what the round started from.
+        out: the folder to write.
+        key: the secret key; by default `keys/secret.key`.
+
+    Raises:
+        FederationError: the key is a public one or of other sites, or the start is another one.
+        AdapterFileError: a file is damaged.
+        OutputExistsError: the folder exists.
+    """
+    from scionwood_federated.privacy.folders import decrypt_sum
+
+    decrypt_sum(folder, key or Path("keys") / "secret.key", start, out)
+    print(out)
+
+
+def _start_for_encryption(start: Path | None) -> Any:
+    from scionwood_federated.api import FederationError
+    from scionwood_federated.update.folder import read_start
+
+    if start is None:
+        raise FederationError("--encrypt", "the public mask comes from the start", "Add --start")
+    return read_start(start)
+
+
 def check(updates: list[Path], *, start: InputPath | None = None, json: bool = False) -> None:
     """Rank sites by how unlike the others their updates are.
 
@@ -180,9 +257,14 @@ def check(updates: list[Path], *, start: InputPath | None = None, json: bool = F
         AdapterFileError: a folder is damaged or hostile.
     """
     from scionwood_federated.checks import rank_sites
+    from scionwood_federated.privacy.folders import is_encrypted
     from scionwood_federated.update.folder import read_start, read_update
     from scionwood_federated.update.together import check_together
 
+    if any(is_encrypted(folder) for folder in updates):
+        from scionwood_federated.privacy.folders import refuse_single
+
+        refuse_single("check")
     begun = None if start is None else read_start(start)
     sent = [read_update(folder) for folder in updates]
     check_together(sent, "exact", begun)

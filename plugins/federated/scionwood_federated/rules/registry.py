@@ -9,7 +9,7 @@ from scionwood_federated.rules.averages import alternate, exact, factors, frozen
 from scionwood_federated.rules.clair import clair
 from scionwood_federated.rules.pooled import Pooled
 from scionwood_federated.rules.robust import krum, median, trimmed
-from scionwood_federated.update.record import FederationError, Update
+from scionwood_federated.update.record import FederationError, Site, Update
 
 RuleName = Literal[
     "exact", "frozen_a", "alternate", "residual", "median", "trimmed", "krum", "clair", "factors"
@@ -54,18 +54,31 @@ def weights_of(updates: Sequence[Update], largest: int | None = None) -> list[fl
     Raises:
         FederationError: a site has no samples, or claims more than `largest`.
     """
-    counts = [update.about.samples for update in updates]
-    limit = largest if largest is not None else 10 * sorted(counts)[len(counts) // 2]
-    for update, count in zip(updates, counts, strict=True):
-        if count < 1:
-            rule = "it trained on no samples"
-            raise FederationError(f"site {update.about.site}", rule, "Leave it out")
-        if count > limit:
-            rule = f"it claims {count} samples, and the most is {limit}"
+    sites = [update.about for update in updates]
+    check_samples(sites, largest)
+    total = sum(site.samples for site in sites)
+    return [site.samples / total for site in sites]
+
+
+def check_samples(sites: Sequence[Site], largest: int | None = None) -> None:
+    """Check the numbers of samples that sites claim.
+
+    Args:
+        sites: the records of the sites.
+        largest: see `weights_of`.
+
+    Raises:
+        FederationError: see `weights_of`.
+    """
+    counts = sorted(site.samples for site in sites)
+    limit = largest if largest is not None else 10 * counts[len(counts) // 2]
+    for site in sites:
+        if site.samples < 1:
+            raise FederationError(f"site {site.site}", "it trained on no samples", "Leave it out")
+        if site.samples > limit:
+            rule = f"it claims {site.samples} samples, and the most is {limit}"
             remedy = "If that is right, allow it: --most-samples N"
-            raise FederationError(f"site {update.about.site}", rule, remedy)
-    total = sum(counts)
-    return [count / total for count in counts]
+            raise FederationError(f"site {site.site}", rule, remedy)
 
 
 def apply(

@@ -37,18 +37,29 @@ def check_together(updates: Sequence[Update], rule: str, start: Update | None = 
     if rule not in RULES:
         known = ", ".join(RULES)
         raise FederationError(f"rule {rule!r}", "no rule has this name", f"Choose: {known}")
-    if len(updates) < 2:
-        raise FederationError(
-            f"{len(updates)} updates", "pooling needs at least two", "Add another"
-        )
-    _check_names([update.about for update in updates])
+    check_records([update.about for update in updates])
     first = updates[0] if start is None else start
     _check_method(first)
     for update in updates:
-        _check_record(update.about, updates[0].about)
         _check_start(update.about, start)
         _check_config(update, first, mixed=RULES[rule].mixed)
         _check_tensors(update, first, mixed=RULES[rule].mixed)
+
+
+def check_records(sites: Sequence[Site]) -> None:
+    """Check that the records of updates fit together, without any tensor.
+
+    Args:
+        sites: the records.
+
+    Raises:
+        FederationError: there are fewer than two, two have one name, or a hash or a round differs.
+    """
+    if len(sites) < 2:
+        raise FederationError(f"{len(sites)} updates", "pooling needs at least two", "Add another")
+    _check_names(sites)
+    for about in sites:
+        _check_record(about, sites[0])
 
 
 def _check_names(sites: Sequence[Site]) -> None:

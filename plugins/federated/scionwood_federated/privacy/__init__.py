@@ -1,0 +1,1 @@
+"""What hides the updates of sites from whoever sums them."""

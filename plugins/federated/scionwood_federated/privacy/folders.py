@@ -1,0 +1,224 @@
+"""Encrypted updates as folders, their sum, and the start that a site decrypts.
+
+An encrypted update holds the config and the manifest of the adapter, a record, and ciphertexts of
+the tensors that move: B, the head, and copied modules. A must be held, because sums are all that a
+server can do with ciphertexts, and with a common A the mean of B is exact.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from scionwood import AdapterFileError, atomic_folder, check_target, writing
+from scionwood.adapters import read_json
+from scionwood_federated.privacy.encryption import (
+    decrypted,
+    encrypted,
+    kept,
+    prune_rate,
+    read_key,
+    summed,
+)
+from scionwood_federated.rules.low_rank import pair_names
+from scionwood_federated.rules.pooled import Pooled
+from scionwood_federated.rules.registry import RULES, check_samples
+from scionwood_federated.update.folder import (
+    ADAPTER,
+    RECIPE,
+    SITE,
+    digest_of,
+    read_start,
+    write_json,
+    write_start,
+)
+from scionwood_federated.update.record import FederationError, Site, Update
+from scionwood_federated.update.together import check_records
+
+VALUES = "values.ckks"
+_PLAIN = ("adapter_config.json", "scionwood.json")
+
+
+def is_encrypted(folder: str | Path) -> bool:
+    """Return whether a folder holds an encrypted update."""
+    return (Path(folder) / VALUES).exists()
+
+
+def write_encrypted(
+    update: Update, start: Update, key_file: str | Path, out: str | Path, *, rounds: int = 200
+) -> None:
+    """Write an update whose tensors only the sites can read.
+
+    Args:
+        update: the update of a run that held A.
+        start: what the round started from; it gives the public mask.
+        key_file: the public key.
+        out: the folder to write.
+        rounds: the number of all rounds, for the schedule of pruning.
+
+    Raises:
+        FederationError: A was not held, the start is another one, or a value is too large.
+        OutputExistsError: the folder exists.
+    """
+    _check_held(update, start)
+    check_target(out, overwrite=False)
+    key, rate = read_key(key_file), prune_rate(update.about.round, rounds)
+    moving = _moving(update)
+    begun = _moving(start)
+    flat = [moving[n].double().flatten()[kept(begun[n], rate)] for n in sorted(moving)]
+    values = update.about.samples * torch.cat(flat)
+    facts = {"key": key.name, "values": len(values), "rate": rate}
+    about = replace(update.about, extra={**update.about.extra, "encrypted": facts})
+    assert update.folder is not None  # it was read
+    with writing(out), atomic_folder(out) as folder:
+        _copy(update.folder, folder)
+        encrypted(values, key, folder / VALUES)
+        write_json(folder / SITE, about.dump())
+
+
+def sum_encrypted(
+    folders: Sequence[str | Path],
+    key_file: str | Path,
+    out: str | Path,
+    *,
+    rule: str = "frozen_a",
+    most_samples: int | None = None,
+) -> Site:
+    """Add encrypted updates with the public key alone.
+
+    Args:
+        folders: the folders that the sites sent.
+        key_file: the public key.
+        out: the folder to write.
+        rule: a rule that needs a sum only.
+        most_samples: the largest number of samples that a site may claim.
+
+    Raises:
+        FederationError: the rule needs single updates, or the updates do not fit together.
+        AdapterFileError: a folder is damaged.
+        OutputExistsError: the folder exists.
+    """
+    refuse_single(rule)
+    check_target(out, overwrite=False)
+    paths = [Path(folder) for folder in folders]
+    sites = [Site.parse(read_json(path / SITE), str(path / SITE)) for path in paths]
+    check_records(sites)
+    check_samples(sites, most_samples)
+    facts = [_facts(site) for site in sites]
+    key = read_key(key_file)
+    for site, fact in zip(sites, facts, strict=True):
+        if fact != facts[0] or fact["key"] != key.name:
+            rule_ = "its key, its mask or the number of its values is not that of the others"
+            raise FederationError(f"site {site.site}", rule_, "Let all sites use one public key")
+    total = sum(site.samples for site in sites)
+    names = [site.site for site in sites]
+    extra = {"encrypted": facts[0], "rule": rule, "sites": names}
+    about = replace(sites[0], site="global", samples=total, extra=extra)
+    with writing(out), atomic_folder(out) as folder:
+        _copy(paths[0], folder)
+        summed([path / VALUES for path in paths], key, folder / VALUES)
+        write_json(folder / SITE, about.dump())
+    return about
+
+
+def decrypt_sum(
+    folder: str | Path, key_file: str | Path, start: str | Path, out: str | Path
+) -> None:
+    """Decrypt a sum at a site, into what the next round starts from.
+
+    Args:
+        folder: the folder that the server wrote.
+        key_file: the secret key.
+        start: what the round started from.
+        out: the folder to write.
+
+    Raises:
+        FederationError: the key is a public one or of other sites, or the start is another one.
+        AdapterFileError: a file is damaged.
+        OutputExistsError: the folder exists.
+    """
+    check_target(out, overwrite=False)
+    path, begun, key = Path(folder), read_start(start), read_key(key_file)
+    about = Site.parse(read_json(path / SITE), str(path / SITE))
+    facts = _facts(about)
+    if about.start != digest_of(begun):
+        raise FederationError(str(folder), "it started from other weights", "Give its own start")
+    if facts["key"] != key.name:
+        raise FederationError(str(folder), "it was encrypted with another key", "Give its own key")
+    moving = _moving(begun)
+    masks = {name: kept(value, facts["rate"]) for name, value in moving.items()}
+    if sum(int(mask.sum()) for mask in masks.values()) != facts["values"]:
+        raise AdapterFileError(str(folder), "its values do not fit the start", "Give its own start")
+    values = decrypted(path / VALUES, key, facts["values"]) / about.samples
+    tensors = _unpacked(values, moving, masks)
+    adapter = {name: tensors.get(name, value) for name, value in begun.adapter.items()}
+    head = {name: tensors[f"head:{name}"] for name in begun.head}
+    pooled = Pooled(adapter, head, 0.0, tuple(about.extra.get("sites", ())))
+    recipe = Path(start) / RECIPE
+    text = recipe.read_text(encoding="utf-8") if recipe.is_file() else ""
+    write_start(pooled, begun, replace(about, held=""), out, text, {})
+
+
+def refuse_single(rule: str) -> None:
+    """Refuse a rule that needs the updates one by one, which encryption hides.
+
+    Raises:
+        FederationError: the rule needs single updates.
+    """
+    if rule not in RULES or not RULES[rule].additive:
+        fact = "it looks at single updates, and encryption hides them"
+        known = ", ".join(name for name, each in RULES.items() if each.additive)
+        raise FederationError(f"rule {rule}", fact, f"Use {known}, or do without encryption")
+
+
+def _moving(update: Update) -> dict[str, Tensor]:
+    """Return the tensors that move where A is held, and those of the head under `head:`."""
+    still = {a for a, _ in pair_names(update.adapter).values()}
+    plain = {name: value for name, value in update.adapter.items() if name not in still}
+    return {**plain, **{f"head:{name}": value for name, value in update.head.items()}}
+
+
+def _unpacked(
+    values: Tensor, like: Mapping[str, Tensor], masks: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    out, place = {}, 0
+    for name in sorted(like):
+        mask, value = masks[name], like[name]
+        flat = torch.zeros(len(mask), dtype=torch.float64)
+        count = int(mask.sum())
+        flat[mask] = values[place : place + count]
+        place += count
+        whole = flat.reshape(value.shape)
+        out[name] = (whole if value.is_floating_point() else whole.round()).to(value.dtype)
+    return out
+
+
+def _check_held(update: Update, start: Update) -> None:
+    value = f"site {update.about.site}"
+    if update.about.start != digest_of(start):
+        raise FederationError(value, "it started from other weights", "Give the start of its run")
+    for a, _ in pair_names(update.adapter).values():
+        if not torch.equal(update.adapter[a], start.adapter[a]):
+            rule = "A moved, and a sum of encrypted factors is exact only where it did not"
+            raise FederationError(value, rule, "Train with --hold A")
+
+
+def _facts(site: Site) -> dict[str, Any]:
+    match site.extra.get("encrypted"):
+        case {"key": str(), "values": int(count), "rate": float(rate) | int(rate)} as facts:
+            if 0 < count < 1 << 40 and 0 <= rate < 1:
+                return dict(facts)
+    rule = "its record does not say how it was encrypted"
+    raise FederationError(f"site {site.site}", rule, "Write it again: round --encrypt public.key")
+
+
+def _copy(source: Path, target: Path) -> None:
+    (target / ADAPTER).mkdir()
+    for name in _PLAIN:
+        shutil.copyfile(source / ADAPTER / name, target / ADAPTER / name)
